@@ -1,0 +1,381 @@
+/* addr.c - see addr.h. SPDX-License-Identifier: ISC */
+#include "addr.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+struct addr addr_from_bytes(uint8_t family, const uint8_t *b)
+{
+	struct addr a = {.family = family};
+
+	memcpy(a.b, b, addr_len(family));
+	return a;
+}
+
+int addr_parse(const char *s, struct addr *ret)
+{
+	struct addr a = {0};
+
+	if (inet_pton(AF_INET, s, a.b) == 1)
+		a.family = FAMILY_IPV4;
+	else if (inet_pton(AF_INET6, s, a.b) == 1)
+		a.family = FAMILY_IPV6;
+	else
+		return -EINVAL;
+	*ret = a;
+	return 0;
+}
+
+const char *addr_format(const struct addr *a, char *s)
+{
+	if (a->family != FAMILY_IPV4 && a->family != FAMILY_IPV6)
+		return strcpy(s, "%any");
+	return inet_ntop(a->family == FAMILY_IPV4 ? AF_INET : AF_INET6, a->b, s, ADDR_STRLEN);
+}
+
+int addr_cmp(const struct addr *a, const struct addr *b)
+{
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	return memcmp(a->b, b->b, sizeof(a->b));
+}
+
+bool addr_is_any(const struct addr *a)
+{
+	static const uint8_t zero[16];
+
+	return a->family == FAMILY_NONE || memcmp(a->b, zero, sizeof(zero)) == 0;
+}
+
+bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && addr_cmp(&a->addr, &b->addr) == 0;
+}
+
+const char *endpoint_format(const struct endpoint *e, char *s)
+{
+	char a[ADDR_STRLEN];
+	bool v6 = e->addr.family == FAMILY_IPV6;
+
+	snprintf(s, ENDPOINT_STRLEN, "%s%s%s:%u", v6 ? "[" : "", addr_format(&e->addr, a),
+		 v6 ? "]" : "", e->port);
+	return s;
+}
+
+/* Sets all bits of an address behind the first len. */
+static struct addr addr_last(const struct addr *a, uint8_t len)
+{
+	struct addr r = addr_masked(a, len);
+
+	for (unsigned i = len; i < addr_len(a->family) * 8; i++)
+		r.b[i / 8] |= (uint8_t)(0x80 >> (i % 8));
+	return r;
+}
+
+struct addr addr_masked(const struct addr *a, uint8_t len)
+{
+	struct addr r = {.family = a->family};
+
+	memcpy(r.b, a->b, len / 8);
+	if (len % 8)
+		r.b[len / 8] = (uint8_t)(a->b[len / 8] & (0xff00 >> (len % 8)));
+	return r;
+}
+
+static int parse_uint(const char *s, unsigned max, unsigned *ret)
+{
+	char *end;
+	unsigned long v;
+
+	if (*s < '0' || *s > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtoul(s, &end, 10);
+	if (errno || *end || v > max)
+		return -EINVAL;
+	*ret = (unsigned)v;
+	return 0;
+}
+
+static int parse_proto(const char *s, uint8_t *ret)
+{
+	static const struct {
+		const char *name;
+		uint8_t proto;
+	} names[] = {{"any", 0}, {"icmp", 1}, {"tcp", 6}, {"udp", 17}, {"icmpv6", 58}, {"ipv6-icmp", 58}};
+	unsigned v;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(s, names[i].name) == 0) {
+			*ret = names[i].proto;
+			return 0;
+		}
+	}
+	if (parse_uint(s, 255, &v) < 0)
+		return -EINVAL;
+	*ret = (uint8_t)v;
+	return 0;
+}
+
+/* "proto", "proto/port", "proto/lo-hi"; changes s. */
+static int parse_proto_port(char *s, struct ts *t)
+{
+	char *slash = strchr(s, '/'), *dash;
+	unsigned lo, hi;
+
+	if (slash)
+		*slash = '\0';
+	if (parse_proto(s, &t->proto) < 0)
+		return -EINVAL;
+	if (!slash || strcmp(slash + 1, "any") == 0)
+		return 0;
+	dash = strchr(slash + 1, '-');
+	if (dash)
+		*dash = '\0';
+	if (parse_uint(slash + 1, UINT16_MAX, &lo) < 0)
+		return -EINVAL;
+	hi = lo;
+	if (dash && parse_uint(dash + 1, UINT16_MAX, &hi) < 0)
+		return -EINVAL;
+	if (hi < lo)
+		return -EINVAL;
+	t->port_lo = (uint16_t)lo;
+	t->port_hi = (uint16_t)hi;
+	return 0;
+}
+
+/* "addr", "addr/len", "addr-addr"; changes s. */
+static int parse_range(char *s, struct ts *t)
+{
+	char *slash = strchr(s, '/'), *dash = strchr(s, '-');
+	unsigned len;
+
+	if (slash)
+		*slash = '\0';
+	else if (dash)
+		*dash = '\0';
+	if (addr_parse(s, &t->lo) < 0)
+		return -EINVAL;
+	t->family = t->lo.family;
+	t->hi = t->lo;
+	if (slash) {
+		if (parse_uint(slash + 1, (unsigned)addr_len(t->family) * 8, &len) < 0)
+			return -EINVAL;
+		t->hi = addr_last(&t->lo, (uint8_t)len);
+		t->lo = addr_masked(&t->lo, (uint8_t)len);
+	} else if (dash) {
+		if (addr_parse(dash + 1, &t->hi) < 0 || t->hi.family != t->family ||
+		    addr_cmp(&t->lo, &t->hi) > 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int ts_parse(const char *s, struct ts *ret)
+{
+	struct ts t = {.port_hi = UINT16_MAX};
+	char buf[TS_STRLEN], *open;
+	size_t len = strlen(s);
+
+	if (len >= sizeof(buf))
+		return -EINVAL;
+	memcpy(buf, s, len + 1);
+	open = strchr(buf, '[');
+	if (open) {
+		if (buf[len - 1] != ']')
+			return -EINVAL;
+		buf[len - 1] = '\0';
+		*open = '\0';
+		if (parse_proto_port(open + 1, &t) < 0)
+			return -EINVAL;
+	}
+	if (parse_range(buf, &t) < 0)
+		return -EINVAL;
+	*ret = t;
+	return 0;
+}
+
+/* The length of the prefix that [lo, hi] is, or -1. */
+static int range_is_prefix(const struct addr *lo, const struct addr *hi)
+{
+	for (int len = 0; len <= (int)addr_len(lo->family) * 8; len++) {
+		struct addr first = addr_masked(lo, (uint8_t)len), last = addr_last(lo, (uint8_t)len);
+
+		if (addr_cmp(&first, lo) == 0 && addr_cmp(&last, hi) == 0)
+			return len;
+	}
+	return -1;
+}
+
+const char *ts_format(const struct ts *t, char *s)
+{
+	char lo[ADDR_STRLEN], hi[ADDR_STRLEN], range[2 * ADDR_STRLEN + 2], ports[24] = "";
+	int len = range_is_prefix(&t->lo, &t->hi);
+
+	addr_format(&t->lo, lo);
+	if (len >= 0)
+		snprintf(range, sizeof(range), "%s/%d", lo, len);
+	else
+		snprintf(range, sizeof(range), "%s-%s", lo, addr_format(&t->hi, hi));
+	if (t->port_lo != 0 || t->port_hi != UINT16_MAX)
+		snprintf(ports, sizeof(ports), t->port_lo == t->port_hi ? "/%u" : "/%u-%u", t->port_lo,
+			 t->port_hi);
+	if (t->proto || *ports)
+		snprintf(s, TS_STRLEN, "%s[%u%s]", range, t->proto, ports);
+	else
+		snprintf(s, TS_STRLEN, "%s", range);
+	return s;
+}
+
+const char *ts_list_format(const struct ts_list *l, char *s, size_t size)
+{
+	size_t at = 0;
+
+	if (size)
+		s[0] = '\0';
+	for (unsigned i = 0; i < l->count && at < size; i++) {
+		char one[TS_STRLEN];
+		int n = snprintf(s + at, size - at, "%s%s", i ? "," : "", ts_format(&l->ts[i], one));
+
+		at += n > 0 ? (size_t)n : 0;
+	}
+	return s;
+}
+
+bool ts_eq(const struct ts *a, const struct ts *b)
+{
+	return a->family == b->family && a->proto == b->proto && a->port_lo == b->port_lo &&
+	       a->port_hi == b->port_hi && addr_cmp(&a->lo, &b->lo) == 0 &&
+	       addr_cmp(&a->hi, &b->hi) == 0;
+}
+
+bool ts_list_eq(const struct ts_list *a, const struct ts_list *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (unsigned i = 0; i < a->count; i++) {
+		if (!ts_eq(&a->ts[i], &b->ts[i]))
+			return false;
+	}
+	return true;
+}
+
+bool ts_contains(const struct ts *outer, const struct ts *inner)
+{
+	return outer->family == inner->family && (outer->proto == 0 || outer->proto == inner->proto) &&
+	       outer->port_lo <= inner->port_lo && outer->port_hi >= inner->port_hi &&
+	       addr_cmp(&outer->lo, &inner->lo) <= 0 && addr_cmp(&outer->hi, &inner->hi) >= 0;
+}
+
+bool ts_intersect(const struct ts *a, const struct ts *b, struct ts *ret)
+{
+	struct ts t = {.family = a->family};
+
+	if (a->family != b->family || (a->proto && b->proto && a->proto != b->proto))
+		return false;
+	t.proto = a->proto ? a->proto : b->proto;
+	t.port_lo = a->port_lo > b->port_lo ? a->port_lo : b->port_lo;
+	t.port_hi = a->port_hi < b->port_hi ? a->port_hi : b->port_hi;
+	t.lo = addr_cmp(&a->lo, &b->lo) > 0 ? a->lo : b->lo;
+	t.hi = addr_cmp(&a->hi, &b->hi) < 0 ? a->hi : b->hi;
+	if (t.port_lo > t.port_hi || addr_cmp(&t.lo, &t.hi) > 0)
+		return false;
+	*ret = t;
+	return true;
+}
+
+/* Adds t unless it is covered; drops what t covers. */
+static void ts_list_add(struct ts_list *l, const struct ts *t)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < l->count; i++) {
+		if (ts_contains(&l->ts[i], t))
+			return;
+	}
+	for (unsigned i = 0; i < l->count; i++) {
+		if (!ts_contains(t, &l->ts[i]))
+			l->ts[kept++] = l->ts[i];
+	}
+	if (kept < TS_MAX)
+		l->ts[kept++] = *t;
+	l->count = (uint8_t)kept;
+}
+
+bool ts_narrow(const struct ts_list *offer, const struct ts_list *policy, struct ts_list *ret)
+{
+	struct ts_list l = {0};
+	struct ts t;
+
+	for (unsigned i = 0; i < offer->count; i++) {
+		for (unsigned j = 0; j < policy->count; j++) {
+			if (ts_intersect(&offer->ts[i], &policy->ts[j], &t))
+				ts_list_add(&l, &t);
+		}
+	}
+	if (l.count == 0)
+		return false;
+	*ret = l;
+	return true;
+}
+
+bool ts_match(const struct ts *t, const struct addr *a, uint8_t proto, uint16_t port)
+{
+	return t->family == a->family && (t->proto == 0 || t->proto == proto) && t->port_lo <= port &&
+	       t->port_hi >= port && addr_cmp(&t->lo, a) <= 0 && addr_cmp(&t->hi, a) >= 0;
+}
+
+struct ts ts_host(const struct addr *a, uint8_t proto, uint16_t port)
+{
+	return (struct ts){.family = a->family,
+			   .proto = proto,
+			   .port_lo = port,
+			   .port_hi = port,
+			   .lo = *a,
+			   .hi = *a};
+}
+
+/* Adds one to the address at bit position len - 1; false when it wraps. */
+static bool addr_next(struct addr *a, uint8_t len)
+{
+	unsigned bit = len ? (unsigned)len - 1 : 0;
+	unsigned carry;
+
+	if (len == 0)
+		return false;
+	carry = 0x80u >> (bit % 8);
+	for (int i = (int)(bit / 8); i >= 0; i--) {
+		carry += a->b[i];
+		a->b[i] = (uint8_t)carry;
+		carry >>= 8;
+		if (!carry)
+			return true;
+	}
+	return false;
+}
+
+unsigned range_prefixes(const struct addr *lo, const struct addr *hi, struct prefix *out,
+			unsigned max)
+{
+	uint8_t bits = (uint8_t)(addr_len(lo->family) * 8);
+	struct addr at = *lo;
+	unsigned n = 0;
+
+	for (;;) {
+		uint8_t len = bits;
+
+		while (len > 0) {
+			struct addr first = addr_masked(&at, len - 1), last = addr_last(&at, len - 1);
+
+			if (addr_cmp(&first, &at) != 0 || addr_cmp(&last, hi) > 0)
+				break;
+			len--;
+		}
+		if (n == max)
+			return 0;
+		out[n++] = (struct prefix){.addr = at, .len = len};
+		struct addr last = addr_last(&at, len);
+		if (addr_cmp(&last, hi) >= 0 || !addr_next(&at, len))
+			return n;
+	}
+}

@@ -1,0 +1,49 @@
+/*
+ * aead.h - protecting bytes, in batches. SPDX-License-Identifier: ISC
+ *
+ * One interface for combined-mode ciphers and for encrypt-then-MAC (RFC 4303 3.4.4.1), so that the
+ * data path and the SK payload know no difference. A key belongs to one direction of one SA and to
+ * one thread.
+ */
+#ifndef MENDIP_AEAD_H
+#define MENDIP_AEAD_H
+
+#include "crypto/suite.h"
+
+struct aead_key;
+
+/*
+ * A key for the suite: enc holds suite->enc_keylen bytes (salt last), integ suite->integ_keylen.
+ * Copies what it needs; the caller cleanses its own. NULL when libcrypto refuses.
+ */
+struct aead_key *aead_key_new(const struct suite *suite, const uint8_t *enc, const uint8_t *integ);
+/* Cleanses and frees; takes NULL. */
+void aead_key_free(struct aead_key *key);
+const struct suite *aead_key_suite(const struct aead_key *key);
+
+/*
+ * One packet. What is authenticated: aad, then (encrypt-then-MAC only) iv, ciphertext and, with
+ * tail_len 4, the tail: the high half of an extended sequence number (RFC 4303 2.2.1). Combined modes
+ * have that number within aad.
+ *
+ * seal: src of len bytes to dst of len bytes, ICV to icv. open: the same, icv is read; ok tells
+ * whether it held. src and dst are equal or do not overlap. When an open fails, dst has lost its
+ * content, and src too if it is the same.
+ */
+struct aead_op {
+	struct aead_key *key;
+	const uint8_t *aad, *iv, *src;
+	uint8_t *dst, *icv;
+	uint32_t len; /* a multiple of the cipher's block for AES-CBC */
+	uint16_t aad_len;
+	uint8_t tail_len; /* 0 or 4 */
+	bool ok;
+	uint8_t tail[4];
+};
+
+void aead_seal_many(struct aead_op *op, unsigned n);
+void aead_open_many(struct aead_op *op, unsigned n);
+/* "openssl" */
+const char *aead_backend_name(const struct aead_key *key);
+
+#endif

@@ -1,0 +1,297 @@
+/* kex.c - see kex.h. SPDX-License-Identifier: ISC */
+#include "crypto/kex.h"
+#include "xalloc.h"
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/dh.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+
+enum kind { KIND_MODP, KIND_ECP, KIND_X25519 };
+
+static const struct group {
+	uint16_t id;
+	enum kind kind;
+	uint16_t public_len;
+	const char *name, *ossl;
+} groups[] = {
+	{GROUP_MODP_2048, KIND_MODP, 256, "modp2048", "modp_2048"},
+	{GROUP_MODP_3072, KIND_MODP, 384, "modp3072", "modp_3072"},
+	{GROUP_MODP_4096, KIND_MODP, 512, "modp4096", "modp_4096"},
+	{GROUP_ECP_256, KIND_ECP, 64, "ecp256", "P-256"},
+	{GROUP_ECP_384, KIND_ECP, 96, "ecp384", "P-384"},
+	{GROUP_ECP_521, KIND_ECP, 132, "ecp521", "P-521"},
+	{GROUP_X25519, KIND_X25519, 32, "x25519", "X25519"},
+};
+
+struct kex {
+	const struct group *group;
+	EVP_PKEY *key;
+	uint8_t pub[KEX_MAX_PUBLIC];
+};
+
+static const struct group *find(uint16_t id)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		if (groups[i].id == id)
+			return &groups[i];
+	}
+	return NULL;
+}
+
+bool kex_supported(uint16_t group)
+{
+	return find(group) != NULL;
+}
+
+const char *kex_name(uint16_t group)
+{
+	const struct group *g = find(group);
+
+	return g ? g->name : NULL;
+}
+
+size_t kex_public_len(uint16_t group)
+{
+	const struct group *g = find(group);
+
+	return g ? g->public_len : 0;
+}
+
+static const char *type_of(const struct group *g)
+{
+	return g->kind == KIND_MODP ? "DH" : g->kind == KIND_ECP ? "EC" : "X25519";
+}
+
+/* A key of the group from named parts; NULL when libcrypto finds them invalid. */
+static EVP_PKEY *key_from(const struct group *g, OSSL_PARAM_BLD *b, int selection)
+{
+	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(b);
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, type_of(g), NULL);
+	EVP_PKEY *key = NULL;
+
+	if (params && c && EVP_PKEY_fromdata_init(c) == 1 &&
+	    EVP_PKEY_fromdata(c, &key, selection, params) != 1)
+		key = NULL;
+	EVP_PKEY_CTX_free(c);
+	OSSL_PARAM_free(params);
+	return key;
+}
+
+/* The peer's public value as a key. */
+static EVP_PKEY *public_key(const struct group *g, struct chunk pub)
+{
+	OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
+	uint8_t point[1 + KEX_MAX_PUBLIC];
+	EVP_PKEY *key = NULL;
+	BIGNUM *bn = NULL;
+	bool ok = b != NULL;
+
+	if (ok && g->kind != KIND_X25519)
+		ok = OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, g->ossl, 0) == 1;
+	if (ok && g->kind == KIND_MODP) {
+		bn = BN_bin2bn(pub.p, (int)pub.len, NULL);
+		ok = bn && OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_PUB_KEY, bn) == 1;
+	} else if (ok && g->kind == KIND_ECP) {
+		point[0] = 4; /* uncompressed */
+		memcpy(point + 1, pub.p, pub.len);
+		ok = OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, point,
+						      pub.len + 1) == 1;
+	} else if (ok) {
+		ok = OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, pub.p,
+						      pub.len) == 1;
+	}
+	if (ok)
+		key = key_from(g, b, EVP_PKEY_PUBLIC_KEY);
+	OSSL_PARAM_BLD_free(b);
+	BN_free(bn);
+	return key;
+}
+
+static bool read_public(struct kex *k)
+{
+	const struct group *g = k->group;
+	uint8_t point[1 + KEX_MAX_PUBLIC];
+	BIGNUM *bn = NULL;
+	size_t len;
+	bool ok;
+
+	switch (g->kind) {
+	case KIND_MODP:
+		ok = EVP_PKEY_get_bn_param(k->key, OSSL_PKEY_PARAM_PUB_KEY, &bn) == 1 &&
+		     BN_bn2binpad(bn, k->pub, g->public_len) == g->public_len;
+		BN_free(bn);
+		return ok;
+	case KIND_ECP:
+		ok = EVP_PKEY_get_octet_string_param(k->key, OSSL_PKEY_PARAM_PUB_KEY, point,
+						     sizeof(point), &len) == 1 &&
+		     len == g->public_len + 1u && point[0] == 4;
+		if (ok)
+			memcpy(k->pub, point + 1, g->public_len);
+		return ok;
+	case KIND_X25519:
+		len = g->public_len;
+		return EVP_PKEY_get_raw_public_key(k->key, k->pub, &len) == 1;
+	}
+	return false;
+}
+
+static EVP_PKEY *generate(const struct group *g)
+{
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, type_of(g), NULL);
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)g->ossl, 0),
+		OSSL_PARAM_construct_end()};
+	EVP_PKEY *key = NULL;
+
+	if (c && EVP_PKEY_keygen_init(c) == 1 &&
+	    (g->kind == KIND_X25519 || EVP_PKEY_CTX_set_params(c, params) == 1) &&
+	    EVP_PKEY_generate(c, &key) != 1)
+		key = NULL;
+	EVP_PKEY_CTX_free(c);
+	return key;
+}
+
+static struct kex *adopt(const struct group *g, EVP_PKEY *key)
+{
+	struct kex *k;
+
+	if (!key)
+		return NULL;
+	k = xzalloc(sizeof(*k));
+	k->group = g;
+	k->key = key;
+	if (!read_public(k)) {
+		kex_free(k);
+		return NULL;
+	}
+	return k;
+}
+
+struct kex *kex_new(uint16_t group)
+{
+	const struct group *g = find(group);
+
+	return g ? adopt(g, generate(g)) : NULL;
+}
+
+/* The public value of a private EC or DH key, which libcrypto does not work out by itself. */
+static bool push_public(const struct group *g, OSSL_PARAM_BLD *b, const BIGNUM *priv, BIGNUM **pub,
+			uint8_t *point)
+{
+	BN_CTX *bc = BN_CTX_new();
+	bool ok = false;
+
+	if (g->kind == KIND_ECP) {
+		EC_GROUP *eg = EC_GROUP_new_by_curve_name(g->id == GROUP_ECP_256   ? NID_X9_62_prime256v1
+							  : g->id == GROUP_ECP_384 ? NID_secp384r1
+										   : NID_secp521r1);
+		EC_POINT *p = EC_POINT_new(eg);
+
+		ok = EC_POINT_mul(eg, p, priv, NULL, NULL, bc) == 1 &&
+		     EC_POINT_point2oct(eg, p, POINT_CONVERSION_UNCOMPRESSED, point,
+					g->public_len + 1u, bc) == g->public_len + 1u &&
+		     OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, point,
+						      g->public_len + 1u) == 1;
+		EC_POINT_free(p);
+		EC_GROUP_free(eg);
+	} else {
+		BIGNUM *prime = g->id == GROUP_MODP_2048   ? BN_get_rfc3526_prime_2048(NULL)
+				: g->id == GROUP_MODP_3072 ? BN_get_rfc3526_prime_3072(NULL)
+							   : BN_get_rfc3526_prime_4096(NULL);
+		BIGNUM *two = BN_new();
+
+		*pub = BN_new();
+		ok = BN_set_word(two, 2) == 1 && BN_mod_exp(*pub, two, priv, prime, bc) == 1 &&
+		     OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_PUB_KEY, *pub) == 1;
+		BN_free(two);
+		BN_free(prime);
+	}
+	BN_CTX_free(bc);
+	return ok;
+}
+
+struct kex *kex_from_private(uint16_t group, const uint8_t *priv, size_t len)
+{
+	const struct group *g = find(group);
+	uint8_t point[1 + KEX_MAX_PUBLIC];
+	EVP_PKEY *key = NULL;
+	OSSL_PARAM_BLD *b;
+	BIGNUM *bn, *pub = NULL;
+
+	if (!g)
+		return NULL;
+	if (g->kind == KIND_X25519)
+		return adopt(g, EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, priv, len));
+	b = OSSL_PARAM_BLD_new();
+	bn = BN_secure_new();
+	if (b && bn && BN_bin2bn(priv, (int)len, bn) &&
+	    OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, g->ossl, 0) == 1 &&
+	    OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_PRIV_KEY, bn) == 1 &&
+	    push_public(g, b, bn, &pub, point))
+		key = key_from(g, b, EVP_PKEY_KEYPAIR);
+	OSSL_PARAM_BLD_free(b);
+	BN_clear_free(bn);
+	BN_free(pub);
+	return adopt(g, key);
+}
+
+void kex_free(struct kex *k)
+{
+	if (!k)
+		return;
+	EVP_PKEY_free(k->key);
+	secret_free(k, sizeof(*k));
+}
+
+uint16_t kex_group(const struct kex *k)
+{
+	return k->group->id;
+}
+
+struct chunk kex_public(const struct kex *k)
+{
+	return (struct chunk){k->pub, k->group->public_len};
+}
+
+/* RFC 6989 2.1 for MODP (1 < y < p - 1), 2.3 for ECP: what EVP_PKEY_public_check checks. */
+static bool public_valid(const struct group *g, EVP_PKEY *key)
+{
+	EVP_PKEY_CTX *c;
+	bool ok;
+
+	if (g->kind == KIND_X25519)
+		return true;
+	c = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+	ok = c && EVP_PKEY_public_check_quick(c) == 1;
+	EVP_PKEY_CTX_free(c);
+	return ok;
+}
+
+int kex_derive(const struct kex *k, struct chunk peer, uint8_t *secret, size_t *ret_len)
+{
+	const struct group *g = k->group;
+	size_t len = KEX_MAX_SECRET;
+	EVP_PKEY_CTX *c = NULL;
+	EVP_PKEY *key;
+	int r = -EINVAL;
+
+	if (peer.len != g->public_len)
+		return -EINVAL;
+	key = public_key(g, peer);
+	if (key && public_valid(g, key))
+		c = EVP_PKEY_CTX_new_from_pkey(NULL, k->key, NULL);
+	if (c && EVP_PKEY_derive_init(c) == 1 &&
+	    (g->kind != KIND_MODP || EVP_PKEY_CTX_set_dh_pad(c, 1) == 1) &&
+	    EVP_PKEY_derive_set_peer(c, key) == 1 && EVP_PKEY_derive(c, secret, &len) == 1) {
+		*ret_len = len;
+		r = 0;
+	}
+	ERR_clear_error();
+	EVP_PKEY_CTX_free(c);
+	EVP_PKEY_free(key);
+	return r;
+}

@@ -1,0 +1,29 @@
+/*
+ * random.h - where randomness comes from. SPDX-License-Identifier: ISC
+ *
+ * The pure rooms take a struct rng, so that tests can run whole peers from a seed.
+ */
+#ifndef MENDIP_RANDOM_H
+#define MENDIP_RANDOM_H
+
+#include "base.h"
+
+struct rng {
+	/* Fills len bytes; never fails (a system without randomness ends the process). */
+	void (*fill)(struct rng *r, void *p, size_t len);
+};
+
+/* The system's generator (RAND_priv_bytes). */
+extern struct rng rng_system;
+
+static inline void rng_fill(struct rng *r, void *p, size_t len)
+{
+	r->fill(r, p, len);
+}
+
+uint32_t rng_u32(struct rng *r);
+uint64_t rng_u64(struct rng *r);
+/* Uniform in [0, bound); 0 for bound 0. */
+uint64_t rng_below(struct rng *r, uint64_t bound);
+
+#endif

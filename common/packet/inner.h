@@ -1,0 +1,44 @@
+/*
+ * inner.h - what the data path has to know of an inner packet. SPDX-License-Identifier: ISC
+ */
+#ifndef MENDIP_INNER_H
+#define MENDIP_INNER_H
+
+#include "addr.h"
+
+#define PROTO_ICMP   1
+#define PROTO_IPV4   4
+#define PROTO_TCP    6
+#define PROTO_UDP    17
+#define PROTO_IPV6   41
+#define PROTO_ICMPV6 58
+#define PROTO_NONE   59 /* no next header: a dummy packet (RFC 4303 2.6) */
+
+struct inner {
+	struct addr src, dst;
+	uint32_t len;	  /* total length as its header says; what follows is TFC padding */
+	uint16_t sport;	  /* of TCP, UDP, SCTP, DCCP, UDP-Lite; type and code of ICMP in both */
+	uint16_t dport;
+	uint8_t proto;	  /* upper-layer protocol, behind IPv6 extension headers */
+	uint8_t tos;	  /* TOS or traffic class */
+	bool df;	  /* IPv4 DF; always for IPv6 */
+	bool ports_known; /* false for later fragments and protocols without ports */
+};
+
+/*
+ * Reads the headers of the packet in p[0..len). -EINVAL when it is no IPv4 or IPv6 packet, or is cut
+ * short; *ret untouched then.
+ */
+int inner_parse(const uint8_t *p, uint32_t len, struct inner *ret) MUST_CHECK;
+
+/* The selectors (local side or remote side of a child) admit this address and upper layer. */
+bool inner_match(const struct ts *t, const struct addr *a, const struct inner *in, uint16_t port);
+
+/* ECN of the outer header on the way in (RFC 6040 4.2): changes the inner packet's field and IPv4
+ * checksum; false when the packet is to be dropped (CE on a not-ECT packet). */
+bool inner_ecn_decap(uint8_t *p, uint8_t outer_tos);
+
+/* RFC 1071 over len bytes, folded, not inverted; sum is a start value. */
+uint16_t inet_sum(const uint8_t *p, uint32_t len, uint32_t sum);
+
+#endif

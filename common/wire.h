@@ -1,0 +1,95 @@
+/*
+ * wire.h - bounded reading and writing of network byte order. SPDX-License-Identifier: ISC
+ *
+ * A reader or writer that once ran out of room stays bad: callers make all their calls and ask once
+ * at the end. A bad reader yields zeros and NULL, a bad writer writes nothing, so neither can stray
+ * outside its buffer. Neither owns memory.
+ */
+#ifndef MENDIP_WIRE_H
+#define MENDIP_WIRE_H
+
+#include "base.h"
+
+static inline uint16_t get_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t get_be32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap32(v);
+}
+
+static inline uint64_t get_be64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap64(v);
+}
+
+static inline void put_be16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void put_be32(uint8_t *p, uint32_t v)
+{
+	v = __builtin_bswap32(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void put_be64(uint8_t *p, uint64_t v)
+{
+	v = __builtin_bswap64(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+/* A view of bytes that somebody else owns. */
+struct chunk {
+	const uint8_t *p;
+	size_t len;
+};
+
+struct reader {
+	const uint8_t *p;
+	size_t left;
+	bool bad;
+};
+
+void rd_init(struct reader *r, const void *p, size_t len);
+uint8_t rd_u8(struct reader *r);
+uint16_t rd_be16(struct reader *r);
+uint32_t rd_be32(struct reader *r);
+uint64_t rd_be64(struct reader *r);
+/* The next len bytes, or NULL (and bad) when there are fewer. */
+const uint8_t *rd_bytes(struct reader *r, size_t len);
+/* All that is left; never bad. */
+struct chunk rd_rest(struct reader *r);
+/* A reader of the next len bytes, which this one skips; the part is bad when this one is. */
+struct reader rd_part(struct reader *r, size_t len);
+/* True when nothing was missing and nothing is left over. */
+bool rd_done(const struct reader *r);
+
+struct writer {
+	uint8_t *base;
+	size_t len, cap;
+	bool bad;
+};
+
+void wr_init(struct writer *w, void *base, size_t cap);
+void wr_u8(struct writer *w, uint8_t v);
+void wr_be16(struct writer *w, uint16_t v);
+void wr_be32(struct writer *w, uint32_t v);
+void wr_be64(struct writer *w, uint64_t v);
+void wr_bytes(struct writer *w, const void *p, size_t len);
+/* len bytes to be filled by the caller, or NULL (and bad). */
+uint8_t *wr_space(struct writer *w, size_t len);
+/* Writes a 16-bit length over the one at offset `at`, counting from `from` to the end. */
+void wr_patch_len16(struct writer *w, size_t at, size_t from);
+
+#endif

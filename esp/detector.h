@@ -1,0 +1,98 @@
+/*
+ * detector.h - tells a switchover from a replay, by what the sender signed. SPDX-License-Identifier: ISC
+ *
+ * RECOVERY 3. One for each inbound SA. Fed only with packets whose ICV held.
+ */
+#ifndef MENDIP_DETECTOR_H
+#define MENDIP_DETECTOR_H
+
+#include "base.h"
+#include "window.h"
+
+#define DETECTOR_PAIRS	      64 /* remembered (number, tag) of packets that were evidence */
+#define DETECTOR_STALE_WINDOW 1024
+#define DETECTOR_TIME_MIN     8 /* distinct packets below which `time` proves nothing */
+
+#define FOREACH_DETECT_MODE(X)                                                                     \
+	X(OFF, "off")                                                                              \
+	X(PROOF, "proof")                                                                          \
+	X(PATTERN, "pattern")                                                                      \
+	X(BOTH, "both")
+
+enum detect_mode {
+#define X(id, text) DETECT_##id,
+	FOREACH_DETECT_MODE(X)
+#undef X
+};
+
+#define FOREACH_CRITERION(X)                                                                       \
+	X(NONE, "none")                                                                            \
+	X(PROOF, "proof")                                                                          \
+	X(NONCE_REUSE, "nonce-reuse")                                                              \
+	X(COUNT, "count")                                                                          \
+	X(TIME, "time")                                                                            \
+	X(OLDER_SA, "older-sa")
+
+enum criterion {
+#define X(id, text) CRITERION_##id,
+	FOREACH_CRITERION(X)
+#undef X
+};
+
+enum detector_state { DETECTOR_CALM, DETECTOR_SUSPECT, DETECTOR_CONFIRMED };
+
+struct detector_config {
+	enum detect_mode mode;
+	uint32_t proof_packets; /* REWOUND packets that prove, >= 1 */
+	uint32_t packets;	/* of `count`, >= 1 */
+	nsec_t interval;	/* of `time` */
+};
+
+struct detector_pair {
+	uint64_t number;
+	uint32_t tag;
+	bool used;
+};
+
+struct detector_pairs {
+	struct detector_pair v[DETECTOR_PAIRS];
+	uint32_t next;
+};
+
+struct detector {
+	enum detector_state state;
+	enum criterion criterion; /* why CONFIRMED */
+	uint32_t proofs;	  /* distinct REWOUND since the last reset */
+	uint32_t pattern;	  /* distinct STALE or REWOUND since the last FRESH */
+	nsec_t first_evidence;	  /* since the last reset; 0: none */
+	nsec_t pattern_since;	  /* first of `pattern` */
+	uint64_t first_number;	  /* number of the first evidence */
+	struct detector_memory *memory; /* made with the first evidence */
+};
+
+const char *detect_mode_name(enum detect_mode m);
+int detect_mode_parse(const char *s, enum detect_mode *ret) MUST_CHECK;
+const char *criterion_name(enum criterion c);
+const char *detector_state_name(enum detector_state s);
+
+void detector_init(struct detector *d);
+void detector_fini(struct detector *d);
+/* The pair was evidence before: the packet is a replay of it. */
+bool detector_knows(const struct detector *d, uint64_t number, uint32_t tag);
+/* A STALE packet would count, so it is worth opening. reaches: see history_reaches. */
+bool detector_asks(const struct detector_config *cfg, bool reaches);
+/*
+ * A REWOUND packet that detector_knows did not know. True when it is what made the detector
+ * CONFIRMED, or turned a pattern's confirmation into a proof's.
+ */
+bool detector_rewound(struct detector *d, const struct detector_config *cfg, nsec_t now,
+		      uint64_t number, uint32_t tag, bool nonce_reused);
+/* A STALE packet that detector_asks asked for and detector_knows did not know. True as above. */
+bool detector_stale(struct detector *d, const struct detector_config *cfg, nsec_t now,
+		    uint64_t number, uint32_t tag);
+/* A FRESH packet: ends a pattern, touches no proof. */
+void detector_fresh(struct detector *d);
+/* All starts from zero; what was seen stays known as seen. */
+void detector_reset(struct detector *d);
+
+#endif

@@ -1,0 +1,206 @@
+/* esp_out.c - the way out: route, number, frame, seal. SPDX-License-Identifier: ISC */
+#include "esp_path.h"
+
+/* Numbers left when a rekey is asked for: 2^28 packets are some minutes at the fastest. */
+#define SEQ_RESERVE (1ULL << 28)
+
+static enum esp_route discard(struct esp_path *path, enum esp_drop why)
+{
+	path->drops[why]++;
+	return ESP_ROUTE_DISCARD;
+}
+
+enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
+{
+	struct spd_policy *p;
+	struct esp_sa *sa;
+
+	(void)now;
+	if (out->off.gso || out->off.needs_csum)
+		return discard(path, ESP_DROP_OFFLOAD);
+	if (inner_parse(out->pkt, out->len, &out->inner) < 0)
+		return discard(path, ESP_DROP_BAD_INNER);
+	p = spd_lookup(&path->spd, &out->inner);
+	if (!p)
+		return discard(path, ESP_DROP_NO_POLICY);
+	sa = sad_get(&path->sad, p->sa);
+	if (!sa || !sa->out.key) {
+		path->drops[ESP_DROP_NO_SA_YET]++;
+		out->policy = p;
+		return ESP_ROUTE_NO_SA;
+	}
+	if (sa->out.mtu && out->inner.len > sa->out.mtu && out->inner.df) {
+		path->drops[ESP_DROP_TOO_BIG]++;
+		out->mtu = sa->out.mtu;
+		return ESP_ROUTE_TOO_BIG;
+	}
+	esp_route_to(out, sa);
+	return ESP_ROUTE_SEAL;
+}
+
+void esp_route_to(struct esp_out *out, const struct esp_sa *sa)
+{
+	out->sa = sad_ref(sa);
+	out->at = 0;
+}
+
+static uint64_t last_number(const struct esp_out_sa *o)
+{
+	return o->esn ? UINT64_MAX : UINT32_MAX;
+}
+
+/* The next number, or 0 when none may be used any more. They never wrap (RFC 4303 3.3.3). */
+static uint64_t take_number(struct esp_path *path, struct esp_sa *sa, uint32_t len)
+{
+	struct esp_out_sa *o = &sa->out;
+	const struct esp_lifetime *l = &sa->life;
+	uint64_t bytes = o->bytes + len;
+
+	if (o->number == last_number(o) || o->iv_counter == UINT64_MAX ||
+	    (l->hard_packets && o->packets >= l->hard_packets) ||
+	    (l->hard_bytes && bytes > l->hard_bytes)) {
+		sad_raise(&path->sad, sa, ESP_EVENT_HARD_LIFETIME);
+		path->drops[ESP_DROP_EXHAUSTED]++;
+		return 0;
+	}
+	o->number++;
+	o->packets++;
+	if (o->number == last_number(o) - SEQ_RESERVE)
+		sad_raise(&path->sad, sa, ESP_EVENT_SEQ_HIGH);
+	if (o->packets == l->soft_packets ||
+	    (l->soft_bytes && o->bytes < l->soft_bytes && bytes >= l->soft_bytes))
+		sad_raise(&path->sad, sa, ESP_EVENT_SOFT_LIFETIME);
+	o->bytes = bytes;
+	return o->number;
+}
+
+/*
+ * The IV of a counter-based mode is a counter of its own (RFC 4106 3.1 asks only that it never
+ * repeats), so that no path on which a sequence number is set back can repeat a nonce. The IV for CBC
+ * must be unpredictable (RFC 3602 3).
+ */
+static void write_iv(struct esp_path *path, struct esp_out_sa *o, uint8_t *iv)
+{
+	o->iv_counter++;
+	if (o->suite->combined) {
+		put_be64(iv, o->iv_counter ^ o->iv_mask);
+		return;
+	}
+	if (path->iv_left < o->suite->iv_len) {
+		rng_fill(path->rng, path->iv_pool, sizeof(path->iv_pool));
+		path->iv_left = sizeof(path->iv_pool);
+	}
+	path->iv_left -= o->suite->iv_len;
+	memcpy(iv, path->iv_pool + path->iv_left, o->suite->iv_len);
+}
+
+static bool dest_eq(const struct esp_dest *a, const struct esp_dest *b)
+{
+	return a->tos == b->tos && a->df == b->df && endpoint_eq(&a->remote, &b->remote) &&
+	       endpoint_eq(&a->local, &b->local);
+}
+
+/* Whether a packet of len bytes to dest can follow in the train. */
+static bool train_takes(const struct esp_train *t, const struct esp_dest *dest, uint32_t len)
+{
+	if (t->cap - t->len < len)
+		return false;
+	if (t->count == 0)
+		return true;
+	return !t->closed && t->count < ESP_BATCH && len <= t->seg && dest_eq(&t->dest, dest);
+}
+
+static void train_append(struct esp_train *t, const struct esp_dest *dest, uint32_t len)
+{
+	if (t->count++ == 0) {
+		t->seg = (uint16_t)len;
+		t->dest = *dest;
+	}
+	t->closed = len < t->seg;
+	t->len += len;
+}
+
+static enum esp_step seal_one(struct esp_path *path, struct esp_sa *sa, const uint8_t *payload,
+			      uint32_t len, uint8_t next, uint8_t tos, struct esp_train *t)
+{
+	struct esp_out_sa *o = &sa->out;
+	struct esp_dest dest = o->dest;
+	uint32_t size = esp_frame_len(o->suite, len);
+	struct esp_layout lay;
+	struct aead_op *op;
+	uint64_t number;
+	uint8_t *p;
+
+	dest.tos = tos;
+	if (!train_takes(t, &dest, size) && t->count > 0)
+		return ESP_FULL;
+	if (size > t->cap || size > UINT16_MAX) {
+		path->drops[ESP_DROP_TOO_BIG]++;
+		return ESP_DONE;
+	}
+	number = take_number(path, sa, len);
+	if (number == 0)
+		return ESP_DONE;
+	p = t->base + t->len;
+	esp_frame_write(o->suite, p, o->spi, (uint32_t)number, payload, len, next, &lay);
+	write_iv(path, o, p + lay.iv);
+	op = &t->op[t->nop];
+	*op = (struct aead_op){.key = o->key,
+			       .iv = p + lay.iv,
+			       .src = p + lay.text,
+			       .dst = p + lay.text,
+			       .icv = p + lay.icv,
+			       .len = lay.text_len};
+	esp_frame_aad(o->suite, o->esn, o->spi, number, t->aad[t->nop], op);
+	t->nop++;
+	train_append(t, &dest, size);
+	return ESP_DONE;
+}
+
+enum esp_step esp_seal(struct esp_path *path, struct esp_out *out, struct esp_train *train, nsec_t now)
+{
+	struct esp_sa *sa = sad_get(&path->sad, out->sa);
+	uint8_t next = out->inner.src.family == FAMILY_IPV4 ? PROTO_IPV4 : PROTO_IPV6;
+
+	(void)now;
+	if (!sa || !sa->out.key) {
+		path->drops[ESP_DROP_NO_SA_YET]++;
+		return ESP_DONE;
+	}
+	/* TOS is copied with its ECN field: normal mode of RFC 6040 4.1. */
+	return seal_one(path, sa, out->pkt, out->inner.len, next, out->inner.tos, train);
+}
+
+enum esp_step esp_seal_dummy(struct esp_path *path, struct esp_sa *sa, struct esp_train *train,
+			     nsec_t now)
+{
+	(void)now;
+	if (!sa->out.key)
+		return ESP_DONE;
+	return seal_one(path, sa, NULL, 0, PROTO_NONE, 0, train);
+}
+
+void esp_train_finish(struct esp_path *path, struct esp_train *train)
+{
+	aead_seal_many(train->op, train->nop);
+	for (unsigned i = 0; i < train->nop; i++) {
+		/* What libcrypto refused must not leave in clear. */
+		if (!train->op[i].ok) {
+			path->drops[ESP_DROP_CRYPTO]++;
+			memset(train->op[i].dst, 0, train->op[i].len);
+		}
+	}
+	train->nop = 0;
+}
+
+void esp_train_init(struct esp_train *train, uint8_t *base, uint32_t cap)
+{
+	*train = (struct esp_train){.base = base, .cap = cap};
+}
+
+void esp_train_reset(struct esp_train *train)
+{
+	train->len = 0;
+	train->seg = train->count = train->nop = 0;
+	train->closed = false;
+}

@@ -1,0 +1,27 @@
+/* esp_path.c - making and freeing a data path; see esp_path.h. SPDX-License-Identifier: ISC */
+#include "esp_path.h"
+#include "xalloc.h"
+
+#define NO_SA_HINTS_RATE 1
+
+struct esp_path *esp_path_new(uint64_t history_cap, struct rng *rng)
+{
+	struct esp_path *path = xzalloc(sizeof(*path));
+
+	path->rng = rng;
+	path->scratch = xzalloc(ESP_BUFFER_MAX);
+	sad_init(&path->sad, history_cap, rng);
+	spd_init(&path->spd);
+	bucket_init(&path->no_sa_bucket, NO_SA_HINTS_RATE, NO_SA_HINTS_RATE);
+	return path;
+}
+
+void esp_path_free(struct esp_path *path)
+{
+	if (!path)
+		return;
+	sad_fini(&path->sad);
+	spd_fini(&path->spd);
+	secret_free(path->scratch, ESP_BUFFER_MAX);
+	secret_free(path, sizeof(*path));
+}

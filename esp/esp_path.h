@@ -1,0 +1,129 @@
+/*
+ * esp_path.h - the data path: inner packets to ESP trains and back, in batches.
+ * SPDX-License-Identifier: ISC
+ *
+ * The caller owns every buffer; nothing is kept after return but in the structs it passes. One
+ * path belongs to one thread.
+ */
+#ifndef MENDIP_ESP_PATH_H
+#define MENDIP_ESP_PATH_H
+
+#include "esp_sa.h"
+#include "frame.h"
+#include "spd.h"
+
+#define ESP_BATCH      64
+#define ESP_BUFFER_MAX 65536 /* bytes of one read from TUN or of one train */
+
+/* The virtio-net header in host byte order; hdr_len is not trusted, so not here. */
+struct pkt_offload {
+	uint8_t gso;
+	bool needs_csum;
+	uint16_t gso_size, csum_start, csum_offset;
+};
+
+/* ESP packets back to back for one UDP send: all of seg bytes, the last one perhaps shorter. */
+struct esp_train {
+	uint8_t *base;
+	uint32_t cap, len;
+	uint16_t seg, count;
+	bool closed; /* the last one is shorter: nothing can follow */
+	struct esp_dest dest;
+	struct aead_op op[ESP_BATCH];
+	uint16_t nop;
+	uint8_t aad[ESP_BATCH][ESP_AAD_MAX];
+};
+
+/* One read from TUN, on its way out. */
+struct esp_out {
+	const uint8_t *pkt;
+	uint32_t len, at;
+	struct pkt_offload off;
+	/* set by esp_route */
+	struct sa_ref sa;
+	struct spd_policy *policy; /* with ESP_ROUTE_NO_SA: the trap to spring; valid until the SPD changes */
+	struct inner inner;
+	uint32_t mtu; /* with ESP_ROUTE_TOO_BIG: what fits */
+};
+
+enum esp_route { ESP_ROUTE_SEAL, ESP_ROUTE_NO_SA, ESP_ROUTE_TOO_BIG, ESP_ROUTE_DISCARD };
+enum esp_step { ESP_DONE, ESP_FULL };
+
+/* One receive: datagrams of seg bytes back to back, the last one perhaps shorter. */
+struct esp_in {
+	uint8_t *base; /* changed: opened in place */
+	uint32_t len, at;
+	uint16_t seg;
+	struct endpoint from;
+	uint8_t tos;
+};
+
+/* One write to TUN. */
+struct esp_super {
+	uint8_t *base;
+	uint32_t cap, len;
+	struct pkt_offload off;
+};
+
+/* One datagram between the three passes. */
+struct esp_slot {
+	struct sa_ref sa;
+	uint64_t number, second; /* second: the other ESN candidate, 0: none */
+	uint32_t at, len;
+	struct esp_layout lay;
+	int8_t op;	    /* index of its aead_op, -1: not opened */
+	bool scratch;	    /* the plaintext is in scratch */
+	bool opened;	    /* the ICV held */
+	bool tried_second;  /* opened as `second` */
+	bool second_known;  /* the history remembers `second` with another tag */
+	bool settled;	    /* the verdict is given already */
+	uint32_t tag, iv;
+};
+
+struct esp_path {
+	struct sad sad;
+	struct spd spd;
+	struct rng *rng;
+	uint64_t verdicts[VERDICT_COUNT]; /* over all SAs, those that are gone too */
+	uint64_t drops[ESP_DROP_COUNT];
+	struct bucket no_sa_bucket;
+	struct endpoint no_sa_from; /* with no_sa_hint: where an unknown SPI came from */
+	bool no_sa_hint;
+	uint8_t *scratch; /* ESP_BUFFER_MAX, the same offsets as the buffer being opened */
+	uint8_t iv_pool[1024];
+	uint32_t iv_left;
+	struct esp_slot slot[ESP_BATCH];
+	struct aead_op op[ESP_BATCH];
+	uint8_t aad[ESP_BATCH][ESP_AAD_MAX];
+	uint32_t slot_count, slot_next;
+};
+
+/* history_cap: bytes for all histories. Some 100 KiB, allocated here. */
+struct esp_path *esp_path_new(uint64_t history_cap, struct rng *rng);
+void esp_path_free(struct esp_path *path);
+
+/* Finds policy and SA of the packet in out->pkt and sets the rest of *out. Counts drops. */
+enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now);
+/* The route is known: everything goes to the SA of `sa`; for dummy packets and tests. */
+void esp_route_to(struct esp_out *out, const struct esp_sa *sa);
+/*
+ * Numbers and frames the packet into the train. ESP_FULL: it did not fit (destination, size, room);
+ * finish and send the train, empty it with esp_train_reset, call again. A number once taken is
+ * used up whatever the send says.
+ */
+enum esp_step esp_seal(struct esp_path *path, struct esp_out *out, struct esp_train *train, nsec_t now);
+/* Adds a dummy packet (RFC 4303 2.6) for the SA. */
+enum esp_step esp_seal_dummy(struct esp_path *path, struct esp_sa *sa, struct esp_train *train,
+			     nsec_t now);
+/* Encrypts what is in the train; it is then ready to be sent. */
+void esp_train_finish(struct esp_path *path, struct esp_train *train);
+void esp_train_init(struct esp_train *train, uint8_t *base, uint32_t cap);
+void esp_train_reset(struct esp_train *train);
+/*
+ * Opens datagrams from in->at on; gives verdicts, commits, and writes what is to be delivered into
+ * `super`, at most one packet a call for now. ESP_FULL: write super if its len is not 0, set len to 0,
+ * call again. After ESP_DONE super may hold a last packet.
+ */
+enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct esp_super *super, nsec_t now);
+
+#endif

@@ -1,0 +1,142 @@
+/*
+ * esp_sa.h - the two ESP SAs of a CHILD SA, and the database they are in. SPDX-License-Identifier: ISC
+ *
+ * A slot of the SAD holds both directions. The SPI handed out carries the slot's index and a
+ * generation, so a look-up is an array access and a comparison.
+ */
+#ifndef MENDIP_ESP_SA_H
+#define MENDIP_ESP_SA_H
+
+#include "bucket.h"
+#include "detector.h"
+#include "history.h"
+#include "spd.h"
+#include "verdict.h"
+#include "window.h"
+#include "crypto/aead.h"
+
+#define SAD_INDEX_BITS 20
+
+/* What an SA reports to its owner; bits on the dirty list, taken once a turn. */
+enum esp_event {
+	ESP_EVENT_SOFT_LIFETIME = 1 << 0, /* bytes or packets: time to rekey */
+	ESP_EVENT_HARD_LIFETIME = 1 << 1, /* nothing more goes out */
+	ESP_EVENT_SEQ_HIGH = 1 << 2,	  /* outbound numbers are running out */
+	ESP_EVENT_SWITCHOVER = 1 << 3,	  /* the detector is CONFIRMED */
+	ESP_EVENT_NONCE_REUSE = 1 << 4,	  /* the first repeated nonce on this SA */
+	ESP_EVENT_MOVED = 1 << 5,	  /* a FRESH packet came from in.moved_to */
+	ESP_EVENT_FIRST_FRESH = 1 << 6,	  /* the first FRESH packet on this SA */
+	ESP_EVENT_RETIRED_HEARD = 1 << 7, /* authentic, not REPLAYED, on an SA beyond its drain */
+};
+
+/* A counter of bytes and one of packets, with limits; 0: no limit. */
+struct esp_lifetime {
+	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
+};
+
+enum esp_in_phase {
+	ESP_IN_LIVE,
+	ESP_IN_RETIRED, /* replaced: delivers until drain_until, then gives verdicts only */
+};
+
+struct esp_in_sa {
+	struct aead_key *key; /* NULL: only reserved */
+	const struct suite *suite;
+	bool esn;
+	bool exposed;	/* a nonce repeated under AES-GCM: ICVs prove nothing any more */
+	bool succeeded; /* its successor is up */
+	enum esp_in_phase phase;
+	nsec_t drain_until;
+	struct window window;
+	struct history history;
+	struct detector detector;
+	struct detector_config detect;
+	struct bucket verify, second; /* budgets: unremembered numbers; second ESN candidates */
+	struct endpoint peer, moved_to;
+	uint64_t packets, bytes; /* FRESH and delivered */
+	uint64_t verdicts[VERDICT_COUNT];
+	uint64_t nonce_reuses;
+	nsec_t last_fresh; /* 0: never */
+	nsec_t last_heard; /* authentic and not REPLAYED */
+};
+
+struct esp_out_sa {
+	struct aead_key *key;
+	const struct suite *suite;
+	bool esn;
+	uint32_t spi;
+	uint64_t number;     /* last one used */
+	uint64_t iv_counter; /* last one used; never set back with the number */
+	uint64_t iv_mask;    /* secret offset of the counter: IVs tell nothing */
+	struct esp_dest {
+		struct endpoint local, remote;
+		uint8_t tos;
+		bool df;
+	} dest;
+	uint64_t packets, bytes;
+	uint32_t mtu; /* largest inner packet; 0: any */
+};
+
+struct esp_sa {
+	uint32_t index, gen, spi; /* spi: inbound, ours */
+	void *owner;
+	struct esp_in_sa in;
+	struct esp_out_sa out;
+	struct esp_lifetime life;
+	struct ts_list *local, *remote; /* selectors of inner packets */
+	uint32_t events;
+	struct esp_sa *next_dirty;
+	bool dirty;
+};
+
+/* What is needed to make a reserved slot an SA. Keys are copied; the caller cleanses its own. */
+struct esp_sa_params {
+	uint32_t spi_out;
+	const struct suite *suite;
+	bool esn;
+	const uint8_t *enc_in, *integ_in, *enc_out, *integ_out;
+	const struct ts_list *local, *remote;
+	struct endpoint local_ep, remote_ep;
+	uint32_t replay_window;
+	uint64_t history_packets;
+	uint32_t history_sample;
+	uint32_t verify_rate;
+	struct detector_config detect;
+	struct esp_lifetime life;
+	uint32_t mtu;
+	void *owner;
+};
+
+struct sad {
+	struct esp_sa **slots;
+	uint32_t slot_count, used;
+	uint32_t *free_list, free_count, free_cap;
+	uint32_t gen; /* of the next reservation */
+	struct esp_sa *dirty;
+	struct history_budget history;
+	struct rng *rng;
+};
+
+void sad_init(struct sad *s, uint64_t history_cap, struct rng *rng);
+void sad_fini(struct sad *s);
+/* A slot and its SPI (>= 256), with no keys yet; 0 when 2^20 are in use. Free with sad_release. */
+uint32_t sad_reserve(struct sad *s);
+/* Makes the reserved SPI an SA. -ENOENT: not reserved; -EINVAL: keys refused. */
+int sad_install(struct sad *s, uint32_t spi, const struct esp_sa_params *p, nsec_t now) MUST_CHECK;
+/* Cleanses and frees the slot, reserved or installed. No effect for an unknown SPI. */
+void sad_release(struct sad *s, uint32_t spi);
+/* The SA with the inbound SPI, or NULL; reserved ones have no in.key. */
+struct esp_sa *sad_find(const struct sad *s, uint32_t spi);
+/* The SA that ref means if it is still there, or NULL. */
+struct esp_sa *sad_get(const struct sad *s, struct sa_ref ref);
+struct sa_ref sad_ref(const struct esp_sa *sa);
+/* RECOVERY 4: cleanses the outbound half; the inbound one delivers until drain_until. */
+void sad_retire(struct sad *s, struct esp_sa *sa, nsec_t drain_until);
+/* Adds an event and puts the SA on the dirty list. */
+void sad_raise(struct sad *s, struct esp_sa *sa, uint32_t event);
+/* Takes an SA off the dirty list with its events; NULL when there is none. */
+struct esp_sa *sad_take_dirty(struct sad *s, uint32_t *ret_events);
+/* Detection options for an SA that runs. */
+void esp_sa_set_detect(struct esp_sa *sa, const struct detector_config *cfg, uint32_t verify_rate);
+
+#endif

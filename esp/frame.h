@@ -1,0 +1,42 @@
+/*
+ * frame.h - the ESP packet's layout (RFC 4303 2). SPDX-License-Identifier: ISC
+ *
+ *   SPI 4 | number 4 | IV | payload, padding, pad length 1, next header 1 | ICV
+ */
+#ifndef MENDIP_FRAME_H
+#define MENDIP_FRAME_H
+
+#include "wire.h"
+#include "crypto/aead.h"
+
+#define ESP_HEADER_LEN	  8
+#define ESP_AAD_MAX	  12
+#define ESP_OVERHEAD_MAX  (ESP_HEADER_LEN + SUITE_MAX_IV + 16 + 2 + SUITE_MAX_ICV)
+
+/* Where the parts of one packet of len bytes are, as offsets. */
+struct esp_layout {
+	uint32_t iv, text, text_len, icv;
+};
+
+/* Bytes of the ESP packet around a payload of len bytes. */
+uint32_t esp_frame_len(const struct suite *s, uint32_t len);
+/* The largest payload in an ESP packet of at most len bytes. */
+uint32_t esp_payload_max(const struct suite *s, uint32_t len);
+/* Splits a received packet; false when it is too short or not aligned to the cipher. */
+bool esp_frame_split(const struct suite *s, uint32_t len, struct esp_layout *ret);
+/*
+ * Lays payload of len bytes, padding (RFC 4303 2.4: 1, 2, 3, ...) and next header behind the header
+ * at p, which has esp_frame_len bytes. Writes header, not IV nor ICV.
+ */
+void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t spi, uint32_t low,
+		     const uint8_t *payload, uint32_t len, uint8_t next, struct esp_layout *ret);
+/* Reads the trailer of the decrypted text: payload length and next header; false: bad padding. */
+bool esp_trailer_read(const uint8_t *text, uint32_t len, uint32_t *ret_payload, uint8_t *ret_next);
+/*
+ * Sets what is authenticated for the 64-bit number: combined modes SPI | [high] | low (RFC 4106 5);
+ * otherwise SPI | low, and the high half as tail (RFC 4303 2.2.1). aad holds ESP_AAD_MAX bytes.
+ */
+void esp_frame_aad(const struct suite *s, bool esn, uint32_t spi, uint64_t number, uint8_t *aad,
+		   struct aead_op *op);
+
+#endif

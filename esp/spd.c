@@ -1,0 +1,255 @@
+/* spd.c - see spd.h. SPDX-License-Identifier: ISC */
+#include "spd.h"
+#include "xalloc.h"
+
+#define MAX_PAIRS 4096
+
+struct spd_tuple {
+	uint8_t family, local_len, remote_len;
+	uint32_t uses;
+};
+
+struct spd_entry {
+	struct spd_entry *next;
+	struct spd_policy *policy;
+	struct addr local, remote; /* masked */
+	uint8_t local_len, remote_len;
+	uint8_t local_ts, remote_ts; /* which of the policy's selectors */
+	uint16_t weight;	     /* specificity */
+};
+
+void spd_init(struct spd *s)
+{
+	*s = (struct spd){0};
+}
+
+void spd_fini(struct spd *s)
+{
+	for (uint32_t i = 0; i < s->bucket_count; i++) {
+		while (s->buckets[i]) {
+			struct spd_entry *e = s->buckets[i];
+
+			s->buckets[i] = e->next;
+			free(e);
+		}
+	}
+	free(s->buckets);
+	free(s->tuples);
+	spd_init(s);
+}
+
+static uint32_t hash_bytes(uint64_t h, const uint8_t *p)
+{
+	uint64_t a, b;
+
+	memcpy(&a, p, 8);
+	memcpy(&b, p + 8, 8);
+	h = (h ^ a) * 0x9e3779b97f4a7c15ULL;
+	h = (h ^ h >> 29 ^ b) * 0xbf58476d1ce4e5b9ULL;
+	return (uint32_t)(h >> 32);
+}
+
+static uint32_t hash_pair(const struct addr *l, const struct addr *r, uint8_t llen, uint8_t rlen)
+{
+	uint64_t h = hash_bytes((uint64_t)llen << 8 | rlen, l->b);
+
+	return hash_bytes(h << 8 | l->family, r->b);
+}
+
+static struct spd_entry **bucket_of(const struct spd *s, uint32_t hash)
+{
+	return &s->buckets[hash & (s->bucket_count - 1)];
+}
+
+static void grow(struct spd *s)
+{
+	uint32_t old = s->bucket_count;
+	struct spd_entry **was = s->buckets;
+
+	if (s->entry_count < old)
+		return;
+	s->bucket_count = old ? old * 2 : 16;
+	s->buckets = xzalloc(s->bucket_count * sizeof(struct spd_entry *));
+	for (uint32_t i = 0; i < old; i++) {
+		while (was[i]) {
+			struct spd_entry *e = was[i], **to;
+
+			was[i] = e->next;
+			to = bucket_of(s, hash_pair(&e->local, &e->remote, e->local_len, e->remote_len));
+			e->next = *to;
+			*to = e;
+		}
+	}
+	free(was);
+}
+
+static void tuple_use(struct spd *s, uint8_t family, uint8_t llen, uint8_t rlen)
+{
+	for (uint32_t i = 0; i < s->tuple_count; i++) {
+		struct spd_tuple *t = &s->tuples[i];
+
+		if (t->family == family && t->local_len == llen && t->remote_len == rlen) {
+			t->uses++;
+			return;
+		}
+	}
+	s->tuples = xreallocarray(s->tuples, s->tuple_count + 1, sizeof(struct spd_tuple));
+	s->tuples[s->tuple_count++] = (struct spd_tuple){
+		.family = family, .local_len = llen, .remote_len = rlen, .uses = 1};
+}
+
+static void tuple_drop(struct spd *s, const struct spd_entry *e)
+{
+	for (uint32_t i = 0; i < s->tuple_count; i++) {
+		struct spd_tuple *t = &s->tuples[i];
+
+		if (t->family == e->local.family && t->local_len == e->local_len &&
+		    t->remote_len == e->remote_len) {
+			if (--t->uses == 0)
+				*t = s->tuples[--s->tuple_count];
+			return;
+		}
+	}
+}
+
+static uint16_t weigh(const struct ts *t, uint8_t len)
+{
+	return (uint16_t)(len * 4 + (t->proto ? 2 : 0) +
+			  (t->port_lo != 0 || t->port_hi != UINT16_MAX ? 1 : 0));
+}
+
+static void entry_add(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t ri,
+		      const struct prefix *l, const struct prefix *r)
+{
+	struct spd_entry *e = xzalloc(sizeof(*e)), **to;
+
+	*e = (struct spd_entry){
+		.policy = p,
+		.local = l->addr,
+		.remote = r->addr,
+		.local_len = l->len,
+		.remote_len = r->len,
+		.local_ts = li,
+		.remote_ts = ri,
+		.weight = (uint16_t)(weigh(&p->local.ts[li], l->len) + weigh(&p->remote.ts[ri], r->len)),
+	};
+	grow(s);
+	tuple_use(s, l->addr.family, l->len, r->len);
+	to = bucket_of(s, hash_pair(&e->local, &e->remote, e->local_len, e->remote_len));
+	e->next = *to;
+	*to = e;
+	s->entry_count++;
+}
+
+/* Calls entry_add for all pairs of prefixes when add is set; returns their number. */
+static unsigned each_pair(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t ri, bool add)
+{
+	const struct ts *lt = &p->local.ts[li], *rt = &p->remote.ts[ri];
+	struct prefix l[PREFIX_MAX], r[PREFIX_MAX];
+	unsigned nl, nr;
+
+	if (lt->family != rt->family)
+		return 0;
+	nl = range_prefixes(&lt->lo, &lt->hi, l, PREFIX_MAX);
+	nr = range_prefixes(&rt->lo, &rt->hi, r, PREFIX_MAX);
+	for (unsigned i = 0; add && i < nl; i++) {
+		for (unsigned j = 0; j < nr; j++)
+			entry_add(s, p, li, ri, &l[i], &r[j]);
+	}
+	return nl * nr;
+}
+
+int spd_add(struct spd *s, struct spd_policy *p)
+{
+	for (int add = 0; add < 2; add++) {
+		unsigned pairs = 0;
+
+		for (uint8_t i = 0; i < p->local.count; i++) {
+			for (uint8_t j = 0; j < p->remote.count; j++)
+				pairs += each_pair(s, p, i, j, add);
+		}
+		if (pairs > MAX_PAIRS)
+			return -E2BIG;
+	}
+	return 0;
+}
+
+static void remove_at(struct spd *s, uint32_t hash, const struct spd_policy *p)
+{
+	for (struct spd_entry **at = bucket_of(s, hash); *at;) {
+		struct spd_entry *e = *at;
+
+		if (e->policy != p) {
+			at = &e->next;
+			continue;
+		}
+		*at = e->next;
+		tuple_drop(s, e);
+		s->entry_count--;
+		free(e);
+	}
+}
+
+static void remove_pairs(struct spd *s, const struct ts *lt, const struct ts *rt,
+			 const struct spd_policy *p)
+{
+	struct prefix l[PREFIX_MAX], r[PREFIX_MAX];
+	unsigned nl, nr;
+
+	if (lt->family != rt->family)
+		return;
+	nl = range_prefixes(&lt->lo, &lt->hi, l, PREFIX_MAX);
+	nr = range_prefixes(&rt->lo, &rt->hi, r, PREFIX_MAX);
+	for (unsigned i = 0; i < nl; i++) {
+		for (unsigned j = 0; j < nr; j++)
+			remove_at(s, hash_pair(&l[i].addr, &r[j].addr, l[i].len, r[j].len), p);
+	}
+}
+
+void spd_remove(struct spd *s, struct spd_policy *p)
+{
+	if (s->bucket_count == 0)
+		return;
+	for (uint8_t i = 0; i < p->local.count; i++) {
+		for (uint8_t j = 0; j < p->remote.count; j++)
+			remove_pairs(s, &p->local.ts[i], &p->remote.ts[j], p);
+	}
+}
+
+static bool better(const struct spd_entry *a, const struct spd_entry *b)
+{
+	bool sa_a = a->policy->sa.gen != 0, sa_b = b->policy->sa.gen != 0;
+
+	if (a->weight != b->weight)
+		return a->weight > b->weight;
+	if (sa_a != sa_b)
+		return sa_a;
+	return a->policy->order > b->policy->order;
+}
+
+struct spd_policy *spd_lookup(const struct spd *s, const struct inner *in)
+{
+	const struct spd_entry *best = NULL;
+
+	for (uint32_t i = 0; i < s->tuple_count; i++) {
+		const struct spd_tuple *t = &s->tuples[i];
+		struct addr l, r;
+
+		if (t->family != in->src.family)
+			continue;
+		l = addr_masked(&in->src, t->local_len);
+		r = addr_masked(&in->dst, t->remote_len);
+		for (const struct spd_entry *e =
+			     *bucket_of(s, hash_pair(&l, &r, t->local_len, t->remote_len));
+		     e; e = e->next) {
+			if (e->local_len == t->local_len && e->remote_len == t->remote_len &&
+			    addr_cmp(&e->local, &l) == 0 && addr_cmp(&e->remote, &r) == 0 &&
+			    inner_match(&e->policy->local.ts[e->local_ts], &in->src, in, in->sport) &&
+			    inner_match(&e->policy->remote.ts[e->remote_ts], &in->dst, in,
+					in->dport) &&
+			    (!best || better(e, best)))
+				best = e;
+		}
+	}
+	return best ? best->policy : NULL;
+}

@@ -1,0 +1,47 @@
+/*
+ * spd.h - the outbound policy database: which child does an inner packet belong to?
+ * SPDX-License-Identifier: ISC
+ *
+ * Selectors fall into prefixes; packets are looked up once for each pair of prefix lengths in use
+ * (tuple space search), so the cost does not grow with the number of policies.
+ */
+#ifndef MENDIP_SPD_H
+#define MENDIP_SPD_H
+
+#include "addr.h"
+#include "packet/inner.h"
+
+struct sa_ref {
+	uint32_t index, gen; /* gen 0: none */
+};
+
+struct spd_policy {
+	struct ts_list local, remote;
+	struct sa_ref sa; /* where its packets go; none: a trap, or nothing yet */
+	void *owner;	  /* the caller's */
+	uint64_t order;	  /* among equals the greater one wins */
+	bool trap;	  /* packets without SA are to bring one up */
+};
+
+struct spd {
+	struct spd_tuple *tuples;
+	struct spd_entry **buckets;
+	uint32_t tuple_count, bucket_count, entry_count;
+};
+
+void spd_init(struct spd *s);
+/* Frees the index, not the policies. */
+void spd_fini(struct spd *s);
+/*
+ * Adds a policy that the caller owns and keeps in place until spd_remove. -E2BIG when its ranges fall
+ * into more than 4,096 pairs of prefixes.
+ */
+int spd_add(struct spd *s, struct spd_policy *p) MUST_CHECK;
+void spd_remove(struct spd *s, struct spd_policy *p);
+/*
+ * The policy that selects the packet, or NULL. The most specific pair of selectors wins; among equal
+ * ones a policy with an SA before one without, then the greatest order.
+ */
+struct spd_policy *spd_lookup(const struct spd *s, const struct inner *in);
+
+#endif

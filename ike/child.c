@@ -1,0 +1,367 @@
+/*
+ * child.c - CREATE_CHILD_SA for CHILD SAs: new ones and rekeys (RFC 7296 1.3.1, 1.3.3, 2.8, 2.25).
+ * SPDX-License-Identifier: ISC
+ *
+ *   HDR, SK {[N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr}  -->
+ *                                          <--  HDR, SK {SA, Nr, [KEr,] TSi, TSr}
+ *
+ * A simultaneous rekey (2.8.1) makes two new SAs; the one that the lowest of the four nonces belongs to
+ * is deleted by who asked for it, and the old one by who asked for the other.
+ */
+#include "ike_sa.h"
+#include "xalloc.h"
+
+#define TEMPORARY_TRIES	 3		      /* after 1, 2 and 4 s */
+#define CLEANUP_REPLACED (30 * NSEC_PER_SEC) /* the peer should have deleted the old one by then */
+
+static void tell(struct ike_sa *sa, const struct ike_task *t, struct child_sa *c, enum ike_result r,
+		 uint16_t notify, nsec_t now)
+{
+	sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, r, notify, now);
+}
+
+/* A rekey whose old SA went or was replaced before we asked has nothing to do. */
+static bool pointless(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	if (t->kind != TASK_CHILD_REKEY)
+		return false;
+	if (t->child && !t->child->successor && t->child->state != CHILD_STATE_DELETING)
+		return false;
+	t = exchange_done(sa);
+	tell(sa, t, t->child, t->child ? IKE_RESULT_SUPERSEDED : IKE_RESULT_GONE, 0, now);
+	task_free(t);
+	return true;
+}
+
+/* Key exchange of the request: what the old one had or the peer asked for, or our first; none: no PFS. */
+static void prepare_kex(struct ike_task *t)
+{
+	uint16_t group = t->group ? t->group : proposals_first_group(&t->conf->proposals);
+
+	t->kex = group ? kex_new(group) : NULL;
+}
+
+void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	struct ike *ike = sa->ike;
+	uint8_t buf[IKE_MAX_MESSAGE], spi[4];
+	struct ike_builder b;
+
+	if (pointless(sa, t, now))
+		return;
+	t->spi = ike->ops.spi_reserve(ike->ops.ctx);
+	if (!t->spi) {
+		t = exchange_done(sa);
+		tell(sa, t, t->child, IKE_RESULT_REFUSED, NOTIFY_NO_ADDITIONAL_SAS, now);
+		task_free(t);
+		return;
+	}
+	prepare_kex(t);
+	t->nonce.len = IKE_NONCE_LEN;
+	rng_fill(ike->rng, t->nonce.b, IKE_NONCE_LEN);
+	ib_inside(&b, buf, sizeof(buf));
+	if (t->child) {
+		t->child->state = CHILD_STATE_REKEYING;
+		put_be32(spi, t->child->spi_in);
+		ib_notify(&b, PROTOCOL_ESP, (struct chunk){spi, 4}, NOTIFY_REKEY_SA, (struct chunk){0});
+	}
+	child_write_offer(&b, t, t->spi, true, nonce_chunk(&t->nonce), t->child);
+	exchange_send_request(sa, IKE_CREATE_CHILD_SA, &b, now);
+}
+
+/* ---- responder ---- */
+
+static void refuse(struct ike_sa *sa, const struct ike_in *in, uint16_t error)
+{
+	log_info(sa->ike->log, "%s: CREATE_CHILD_SA of the peer refused: %s", sa_label(sa),
+		 ike_notify_name(error));
+	respond_notify(sa, in->h, error, (struct chunk){0}, in->local, in->remote, in->now);
+}
+
+static void refuse_not_found(struct ike_sa *sa, const struct ike_in *in, struct chunk spi)
+{
+	uint8_t buf[128];
+	struct ike_builder b;
+
+	ib_inside(&b, buf, sizeof(buf));
+	ib_notify(&b, PROTOCOL_ESP, spi, NOTIFY_CHILD_SA_NOT_FOUND, (struct chunk){0});
+	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+}
+
+static void refuse_group(struct ike_sa *sa, const struct ike_in *in, uint16_t group)
+{
+	uint8_t g[2];
+
+	put_be16(g, group);
+	respond_notify(sa, in->h, NOTIFY_INVALID_KE_PAYLOAD, (struct chunk){g, 2}, in->local, in->remote,
+		       in->now);
+}
+
+/* Our own rekey of the same SA is outstanding: note what decides between the two (2.8.1). */
+static void note_collision(struct ike_sa *sa, const struct child_sa *old, struct child_sa *made,
+			   const struct nonce *ni, const struct nonce *nr)
+{
+	struct ike_task *t = sa->outstanding;
+
+	if (!t || t->kind != TASK_CHILD_REKEY || t->child != old)
+		return;
+	t->collided = true;
+	t->rival = made;
+	t->rival_nonce = nonce_cmp(ni, nr) < 0 ? *ni : *nr;
+}
+
+static void replaced_by_peer(struct child_sa *old, nsec_t now)
+{
+	struct deadline_heap *h = &old->ike_sa->ike->deadlines;
+
+	old->successor = true;
+	if (old->state == CHILD_STATE_INSTALLED)
+		old->state = CHILD_STATE_REKEYED;
+	deadline_clear(h, &old->rekey);
+	deadline_set(h, &old->cleanup, now + CLEANUP_REPLACED);
+}
+
+static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *old,
+		   const struct child_offer *o)
+{
+	struct ike *ike = sa->ike;
+	uint8_t buf[IKE_MAX_MESSAGE], secret[KEX_MAX_SECRET], spi[4];
+	struct nonce ni, nr = {.len = IKE_NONCE_LEN};
+	struct kex *kex = o->choice.group ? kex_new(o->choice.group) : NULL;
+	struct child_sa *c = NULL;
+	struct ike_builder b;
+	uint32_t spi_in;
+	size_t len = 0;
+
+	nonce_set(&ni, in->p->nonce);
+	rng_fill(ike->rng, nr.b, nr.len);
+	if (o->choice.group && (!kex || kex_derive(kex, in->p->ke.data, secret, &len) < 0)) {
+		kex_free(kex);
+		refuse(sa, in, NOTIFY_INVALID_SYNTAX);
+		return;
+	}
+	spi_in = ike->ops.spi_reserve(ike->ops.ctx);
+	if (spi_in)
+		c = child_install(sa, o, spi_in, false, (struct chunk){secret, len}, &ni, &nr, old,
+				  in->now);
+	secret_wipe(secret, sizeof(secret));
+	if (!c) {
+		kex_free(kex);
+		refuse(sa, in, NOTIFY_NO_ADDITIONAL_SAS);
+		return;
+	}
+	put_be32(spi, spi_in);
+	ib_inside(&b, buf, sizeof(buf));
+	choice_write(&b, &c->choice, (struct chunk){spi, 4});
+	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&nr));
+	if (kex)
+		ib_ke(&b, o->choice.group, kex_public(kex));
+	child_write_ts(&b, &c->remote, &c->local);
+	kex_free(kex);
+	if (old) {
+		note_collision(sa, old, c, &ni, &nr);
+		replaced_by_peer(old, in->now);
+	}
+	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+}
+
+/* The SA that REKEY_SA names; *ret_error: the answer when it cannot be rekeyed now (2.25). */
+static struct child_sa *rekey_target(struct ike_sa *sa, const struct ike_notify_view *n,
+				     uint16_t *ret_error)
+{
+	struct child_sa *old = NULL;
+
+	if (n->protocol == PROTOCOL_ESP && n->spi.len == 4)
+		old = child_by_spi_out(sa, get_be32(n->spi.p));
+	*ret_error = 0;
+	if (!old)
+		*ret_error = NOTIFY_CHILD_SA_NOT_FOUND;
+	else if (old->state == CHILD_STATE_DELETING || old->state == CHILD_STATE_REKEYED)
+		*ret_error = NOTIFY_TEMPORARY_FAILURE;
+	return old;
+}
+
+void child_on_request(struct ike_sa *sa, const struct ike_in *in)
+{
+	const struct ike_notify_view *n = ike_find_notify(in->p, NOTIFY_REKEY_SA);
+	struct child_sa *old = NULL;
+	struct child_offer o;
+	uint16_t error = 0;
+
+	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
+	    (sa->outstanding && sa->outstanding->kind == TASK_IKE_REKEY)) {
+		refuse(sa, in, NOTIFY_TEMPORARY_FAILURE);
+		return;
+	}
+	if (n)
+		old = rekey_target(sa, n, &error);
+	if (error == NOTIFY_CHILD_SA_NOT_FOUND) {
+		refuse_not_found(sa, in, n->spi);
+		return;
+	}
+	if (!error && sa->child_count >= sa->ike->set.children_max)
+		error = NOTIFY_NO_ADDITIONAL_SAS;
+	if (!error)
+		error = child_negotiate(sa, in->p, true, old ? old->conf : NULL, &o);
+	if (error == NOTIFY_INVALID_KE_PAYLOAD)
+		refuse_group(sa, in, o.choice.group);
+	else if (error)
+		refuse(sa, in, error);
+	else
+		accept(sa, in, old, &o);
+}
+
+/* ---- initiator ---- */
+
+static void delete_later(struct child_sa *c)
+{
+	struct ike_task *t = task_add(c->ike_sa, TASK_CHILD_DELETE, true);
+
+	t->child = c;
+	t->conf = c->conf;
+	if (c->state != CHILD_STATE_REKEYED)
+		c->state = CHILD_STATE_DELETING;
+}
+
+/* Two new SAs: decide which one lives (2.8.1). True when ours does. */
+static bool we_win(const struct ike_task *t, const struct nonce *nr)
+{
+	const struct nonce *ours = nonce_cmp(&t->nonce, nr) < 0 ? &t->nonce : nr;
+
+	return nonce_cmp(ours, &t->rival_nonce) > 0;
+}
+
+/* Marks the old one replaced and has it deleted. */
+static void retire_old(struct ike_sa *sa, struct child_sa *old)
+{
+	struct deadline_heap *h = &sa->ike->deadlines;
+
+	old->successor = true;
+	old->state = CHILD_STATE_REKEYED;
+	deadline_clear(h, &old->rekey);
+	deadline_clear(h, &old->cleanup);
+	delete_later(old);
+	old->state = CHILD_STATE_DELETING;
+}
+
+static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa *made,
+			 const struct nonce *nr, nsec_t now)
+{
+	if (t->collided && !we_win(t, nr)) {
+		/* Theirs stays; ours, the redundant one, is ours to delete. The peer deletes the old. */
+		struct child_sa *winner = t->rival;
+
+		made->successor = true;
+		delete_later(made);
+		if (t->child)
+			t->child->state = CHILD_STATE_REKEYED;
+		if (winner)
+			ike_child_heard(winner, now);
+		tell(sa, t, winner ? winner : made, IKE_RESULT_OK, 0, now);
+		return;
+	}
+	if (t->child)
+		retire_old(sa, t->child);
+	if (t->collided && t->rival)
+		replaced_by_peer(t->rival, now);
+	sa->ike->ops.child_event(sa->ike->ops.ctx, made, CHILD_EVENT_CONFIRMED, "rekeyed", now);
+	tell(sa, t, made, IKE_RESULT_OK, 0, now);
+}
+
+static void complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in *in)
+{
+	uint8_t secret[KEX_MAX_SECRET];
+	struct child_offer o;
+	struct child_sa *made;
+	struct nonce nr;
+	size_t len = 0;
+	uint16_t error = child_check_answer(t->conf, in->p, true, t, &o);
+
+	if (!error && t->kex && o.choice.group && kex_derive(t->kex, in->p->ke.data, secret, &len) < 0)
+		error = NOTIFY_INVALID_SYNTAX;
+	if (error) {
+		log_warn(sa->ike->log, "%s: child %s: the answer does not fit what we offered: %s",
+			 sa_label(sa), t->conf->name, ike_notify_name(error));
+		tell(sa, t, t->child, IKE_RESULT_REFUSED, error, in->now);
+		return;
+	}
+	nonce_set(&nr, in->p->nonce);
+	made = child_install(sa, &o, t->spi, true, (struct chunk){secret, len}, &t->nonce, &nr, t->child,
+			     in->now);
+	t->spi = 0;
+	secret_wipe(secret, sizeof(secret));
+	if (!made)
+		tell(sa, t, t->child, IKE_RESULT_REFUSED, NOTIFY_NO_ADDITIONAL_SAS, in->now);
+	else
+		settle_rekey(sa, t, made, &nr, in->now);
+}
+
+/* INVALID_KE_PAYLOAD: once more with the group asked for, if we have it. True: under way. */
+static bool retry_group(struct ike_sa *sa, struct ike_task *t, const struct ike_notify_view *n,
+			nsec_t now)
+{
+	uint16_t group = n->data.len == 2 ? get_be16(n->data.p) : 0;
+
+	(void)sa;
+	if (t->group || !proposals_have_group(&t->conf->proposals, group))
+		return false;
+	t->group = group;
+	task_retry(t, now);
+	return true;
+}
+
+/* CHILD_SA_NOT_FOUND (2.25): what we have is not there any more; make another, without REKEY_SA. */
+static void not_found(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	struct child_sa *old = t->child;
+	struct ike_task *again;
+
+	if (t->collided || !old || old->successor) {
+		tell(sa, t, old, IKE_RESULT_SUPERSEDED, NOTIFY_CHILD_SA_NOT_FOUND, now);
+		return;
+	}
+	tell(sa, t, old, IKE_RESULT_NOT_FOUND, NOTIFY_CHILD_SA_NOT_FOUND, now);
+	again = task_add(sa, TASK_CHILD_CREATE, true);
+	again->conf = t->conf;
+	again->hurry = t->hurry;
+	child_kill(old, "the peer does not know it", now);
+}
+
+/* True when the task was put back and is not to be freed. */
+static bool failed(struct ike_sa *sa, struct ike_task *t, const struct ike_notify_view *n, nsec_t now)
+{
+	if (t->child && t->child->state == CHILD_STATE_REKEYING)
+		t->child->state = t->child->successor ? CHILD_STATE_REKEYED : CHILD_STATE_INSTALLED;
+	if (n->type == NOTIFY_CHILD_SA_NOT_FOUND && t->kind == TASK_CHILD_REKEY) {
+		not_found(sa, t, now);
+		return false;
+	}
+	if (t->collided || (t->kind == TASK_CHILD_REKEY && (!t->child || t->child->successor))) {
+		tell(sa, t, t->child, IKE_RESULT_SUPERSEDED, n->type, now);
+		return false;
+	}
+	if (n->type == NOTIFY_INVALID_KE_PAYLOAD && retry_group(sa, t, n, now))
+		return true;
+	if (n->type == NOTIFY_TEMPORARY_FAILURE && t->tries < TEMPORARY_TRIES) {
+		task_retry(t, now + (NSEC_PER_SEC << t->tries++));
+		return true;
+	}
+	log_warn(sa->ike->log, "%s: child %s: the peer refused CREATE_CHILD_SA: %s", sa_label(sa),
+		 t->conf->name, ike_notify_name(n->type));
+	tell(sa, t, t->child,
+	     n->type == NOTIFY_TEMPORARY_FAILURE ? IKE_RESULT_TEMPORARY : IKE_RESULT_REFUSED, n->type,
+	     now);
+	return false;
+}
+
+void child_on_response(struct ike_sa *sa, const struct ike_in *in)
+{
+	const struct ike_notify_view *error = ike_find_error(in->p);
+	struct ike_task *t = exchange_done(sa);
+
+	if (error && failed(sa, t, error, in->now))
+		return;
+	if (!error)
+		complete(sa, t, in);
+	task_free(t);
+}

@@ -1,0 +1,168 @@
+/*
+ * ike.h - the IKEv2 engine (RFC 7296): all IKE SAs of one endpoint, as pure code.
+ * SPDX-License-Identifier: ISC
+ *
+ * Time and bytes come in by ike_receive, ike_tick and the requests below; messages and what happened go out by
+ * struct ike_ops. The engine does no I/O and reads no clock. Calls from within an op back into the
+ * engine are allowed for the request functions (they only queue), not for ike_receive and ike_tick.
+ */
+#ifndef MENDIP_IKE_H
+#define MENDIP_IKE_H
+
+#include "deadline.h"
+#include "ike_config.h"
+#include "keymat.h"
+#include "log.h"
+#include "crypto/random.h"
+
+struct ike;
+struct ike_sa;
+struct child_sa;
+
+/* Why a task of ours ended; names are part of the control interface. */
+#define FOREACH_IKE_RESULT(X)                                                                      \
+	X(OK, "ok")                                                                                \
+	X(SUPERSEDED, "superseded")                                                                \
+	X(NOT_FOUND, "child-sa-not-found")                                                         \
+	X(TEMPORARY, "temporary-failure")                                                          \
+	X(REFUSED, "refused")                                                                      \
+	X(LATE, "no-answer-yet")                                                                   \
+	X(TIMEOUT, "timeout")                                                                      \
+	X(GONE, "gone")
+
+enum ike_result {
+#define X(id, text) IKE_RESULT_##id,
+	FOREACH_IKE_RESULT(X)
+#undef X
+};
+const char *ike_result_name(enum ike_result r);
+
+enum ike_sa_event {
+	IKE_EVENT_UP,	    /* authenticated, or the successor of an IKE SA that was rekeyed */
+	IKE_EVENT_REKEYED,  /* children have moved to *other */
+	IKE_EVENT_DOWN,	    /* gone with all children; ends with it */
+	IKE_EVENT_LATE,	    /* a request hurried by ike_hurry has no answer by its time */
+	IKE_EVENT_ANSWERED, /* after ike_hurry or ike_liveness: a fresh answer came */
+	IKE_EVENT_WENT_BACK, /* the peer's message IDs went back (RECOVERY 5) */
+};
+
+enum child_event {
+	CHILD_EVENT_UP,	      /* installed; `replaces` is what it is to replace, or NULL */
+	CHILD_EVENT_CONFIRMED, /* the peer has it surely: outbound may move */
+	CHILD_EVENT_DOWN,      /* removed; ends with it */
+};
+
+struct ike_ops {
+	void *ctx;
+	/* A whole IKE message, without non-ESP marker. */
+	void (*send)(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		     const uint8_t *p, size_t len);
+	/* An inbound SPI of the SAD, or 0; and its return when no SA came of it. */
+	uint32_t (*spi_reserve)(void *ctx);
+	void (*spi_release)(void *ctx, uint32_t spi);
+	/* Puts the child into the SAD, which has c's SPIs, suite and selectors. Negative errno: refuse it. */
+	int (*child_install)(void *ctx, struct child_sa *c, const struct child_keys *keys,
+			     struct child_sa *replaces, nsec_t now);
+	void (*child_event)(void *ctx, struct child_sa *c, enum child_event e, const char *why,
+			    nsec_t now);
+	/* A rekey or creation of ours has ended (LATE: goes on). child: the new one with OK, otherwise
+	 * the old one if it is still there. */
+	void (*child_result)(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
+			     struct child_sa *child, enum ike_result r, uint16_t notify, nsec_t now);
+	void (*ike_event)(void *ctx, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,
+			  const char *why, nsec_t now);
+	/* When the last FRESH ESP packet of the SA's children came; 0: never. */
+	nsec_t (*last_inbound)(void *ctx, const struct ike_sa *sa);
+};
+
+struct ike_settings {
+	unsigned half_open_max;		/* IKE_SA_INITs answered and not authenticated: 1,000 */
+	unsigned half_open_per_address; /* of them from one address: 10 */
+	unsigned cookie_threshold;	/* from here on cookies are demanded: 30 */
+	unsigned sa_max;		/* IKE SAs altogether: 100,000 */
+	unsigned children_max;		/* of one IKE SA: 256 */
+	nsec_t half_open_timeout;	/* 30 s */
+	nsec_t retransmit_timeout;	/* first one of a routine request: 2 s, then times 1.8 */
+	unsigned retransmit_tries;	/* 5 */
+	nsec_t keepalive;		/* behind a NAT: 20 s */
+};
+void ike_settings_default(struct ike_settings *s);
+
+#define FOREACH_IKE_COUNTER(X)                                                                     \
+	X(MALFORMED, "malformed", "not an IKEv2 message, or lengths that do not add up")           \
+	X(VERSION, "version", "an IKE version other than 2")                                       \
+	X(UNKNOWN_SPI, "unknown_spi", "no IKE SA with these SPIs")                                 \
+	X(AUTH_FAILED, "auth_failed", "the integrity of a protected message does not hold")        \
+	X(OLD_MESSAGE, "old_message", "a genuine message from outside the message window")         \
+	X(RETRANSMITTED, "retransmitted", "a request again; the cached response was sent")         \
+	X(UNEXPECTED, "unexpected", "against the rules of its exchange")                           \
+	X(COOKIE_DEMANDED, "cookie_demanded", "IKE_SA_INIT answered with a cookie")                \
+	X(HALF_OPEN_LIMIT, "half_open_limit", "IKE_SA_INIT dropped: too many half-open SAs")       \
+	X(NO_CONFIG, "no_config", "IKE_SA_INIT from an address that no connection names")          \
+	X(UNPROTECTED, "unprotected", "INVALID_SPI or the like without protection")                \
+	X(RETRANSMITS, "retransmits", "our requests sent again")
+
+enum ike_counter {
+#define X(id, name, text) IKE_COUNT_##id,
+	FOREACH_IKE_COUNTER(X)
+#undef X
+	IKE_COUNTERS
+};
+const char *ike_counter_name(enum ike_counter c);
+const char *ike_counter_text(enum ike_counter c);
+
+/* ops, rng and log must outlive the engine. */
+struct ike *ike_new(const struct ike_ops *ops, const struct ike_settings *settings, struct rng *rng,
+		    struct log *log);
+/* Forgets all SAs without a word to their peers. */
+void ike_free(struct ike *ike);
+/* The connections that may be answered; the engine takes references. */
+void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count);
+const uint64_t *ike_counters(const struct ike *ike);
+
+/* One IKE message from the network. Never fails; the bytes may be anything. */
+void ike_receive(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
+		 const uint8_t *p, size_t len, nsec_t now);
+nsec_t ike_next_deadline(const struct ike *ike);
+/* Does what is due at now. */
+void ike_tick(struct ike *ike, nsec_t now);
+
+/*
+ * Starts an IKE SA to `remote` with these children (names of conn's), the first one in IKE_AUTH. With
+ * `beside` another IKE SA to the same peer stays, and INITIAL_CONTACT is not sent. NULL: no
+ * proposal has a key exchange or too many SAs.
+ */
+struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struct endpoint *local,
+			    const struct endpoint *remote, struct child_conf *const *children,
+			    unsigned count, bool beside, nsec_t now);
+/* A new CHILD SA on an established IKE SA. first: selectors of the packet that asked for it, or NULL. */
+void ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first, nsec_t now);
+/* Rekeys the child. hurry: with the short timers of RECOVERY 5; the outcome comes by child_result. */
+void ike_child_rekey(struct child_sa *c, bool hurry, nsec_t now);
+void ike_child_delete(struct child_sa *c, nsec_t now);
+/* Forgets the child without a message. */
+void ike_child_drop(struct child_sa *c, const char *why, nsec_t now);
+void ike_sa_rekey(struct ike_sa *sa, nsec_t now);
+/* Deletes the SA with a message, or forgets it without one. */
+void ike_sa_delete(struct ike_sa *sa, nsec_t now);
+void ike_sa_drop(struct ike_sa *sa, const char *why, nsec_t now);
+/* A liveness check unless one is under way (RFC 7296 2.4). hurry: IKE_EVENT_LATE after 5.5 s. */
+void ike_liveness(struct ike_sa *sa, bool hurry, nsec_t now);
+/* Gives the outstanding request the short timers; false when there is none. */
+bool ike_hurry(struct ike_sa *sa, nsec_t now);
+/* The peer's address changed, shown by a FRESH ESP packet; kept only when it may (RFC 7296 2.23). */
+bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now);
+/* An outsider hints that the peer at the address has lost an SA: at most a rate-limited check. */
+void ike_outsider_hint(struct ike *ike, const struct endpoint *remote, nsec_t now);
+/* A first FRESH ESP packet came on the child: the peer has it. */
+void ike_child_heard(struct child_sa *c, nsec_t now);
+/* A FRESH packet or message on anything of the SA; moves the liveness timer. */
+
+/* Faults for tests (builds with --enable-faults). */
+#ifdef MENDIP_FAULTS
+void ike_fault_message_ids(struct ike_sa *sa, uint32_t back);
+void ike_fault_forget_child(struct child_sa *c);
+void ike_fault_forget_sa(struct ike_sa *sa);
+#endif
+
+#endif

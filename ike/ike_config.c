@@ -1,0 +1,27 @@
+/* ike_config.c - see ike_config.h. SPDX-License-Identifier: ISC */
+#include "ike_config.h"
+
+void conn_unref(struct conn_conf *c)
+{
+	if (!c || --c->refs > 0)
+		return;
+	for (unsigned i = 0; i < c->child_count; i++) {
+		free(c->children[i].name);
+		free(c->children[i].options);
+	}
+	free(c->children);
+	for (char **n = c->remote_names; n && *n; n++)
+		free(*n);
+	free(c->remote_names);
+	free(c->name);
+	free(c);
+}
+
+struct child_conf *conn_child(const struct conn_conf *c, const char *name)
+{
+	for (unsigned i = 0; i < c->child_count; i++) {
+		if (strcmp(c->children[i].name, name) == 0)
+			return &c->children[i];
+	}
+	return NULL;
+}

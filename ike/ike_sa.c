@@ -1,0 +1,301 @@
+/* ike_sa.c - making, finding and ending IKE SAs and CHILD SAs. SPDX-License-Identifier: ISC */
+#include "ike_sa.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+
+const char *ike_state_name(enum ike_state s)
+{
+	static const char *const names[] = {
+#define X(id, text) text,
+		FOREACH_IKE_STATE(X)
+#undef X
+	};
+	return names[s];
+}
+
+const char *child_state_name(enum child_state s)
+{
+	static const char *const names[] = {
+#define X(id, text) text,
+		FOREACH_CHILD_STATE(X)
+#undef X
+	};
+	return names[s];
+}
+
+const char *sa_label(const struct ike_sa *sa)
+{
+	return sa->conn ? sa->conn->name : "?";
+}
+
+int nonce_cmp(const struct nonce *a, const struct nonce *b)
+{
+	size_t len = a->len < b->len ? a->len : b->len;
+	int r = memcmp(a->b, b->b, len);
+
+	return r ? r : (int)a->len - (int)b->len;
+}
+
+void nonce_set(struct nonce *n, struct chunk c)
+{
+	n->len = (uint16_t)c.len;
+	memcpy(n->b, c.p, c.len);
+}
+
+struct chunk nonce_chunk(const struct nonce *n)
+{
+	return (struct chunk){n->b, n->len};
+}
+
+/* t less up to a tenth, so that many SAs do not rekey at once and both sides rarely together. */
+nsec_t jittered(struct ike *ike, nsec_t t)
+{
+	return t - rng_below(ike->rng, t / 10 + 1);
+}
+
+struct ike_sa *sa_find(struct ike *ike, uint64_t our_spi)
+{
+	struct ike_sa *sa;
+
+	HASH_FIND(hh, ike->sas, &our_spi, sizeof(our_spi), sa);
+	return sa;
+}
+
+uint64_t sa_new_spi(struct ike *ike)
+{
+	uint64_t spi;
+
+	do {
+		spi = rng_u64(ike->rng);
+	} while (spi == 0 || sa_find(ike, spi));
+	return spi;
+}
+
+struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
+		      const struct endpoint *local, const struct endpoint *remote)
+{
+	struct ike_sa *sa = xzalloc(sizeof(*sa));
+
+	sa->ike = ike;
+	sa->initiator = initiator;
+	sa->conn = conn_ref(conn);
+	sa->local = *local;
+	sa->remote = *remote;
+	sa->our_spi = sa_new_spi(ike);
+	*(initiator ? &sa->spi_i : &sa->spi_r) = sa->our_spi;
+	sa->iv_mask = rng_u64(ike->rng);
+	TAILQ_INIT(&sa->tasks);
+	LIST_INIT(&sa->children);
+	sa->retransmit.kind = DL_RETRANSMIT;
+	sa->dpd.kind = DL_DPD;
+	sa->rekey.kind = DL_REKEY;
+	sa->expire.kind = DL_EXPIRE;
+	sa->keepalive.kind = DL_KEEPALIVE;
+	HASH_ADD(hh, ike->sas, our_spi, sizeof(sa->our_spi), sa);
+	addr_index_add(sa);
+	return sa;
+}
+
+int sa_set_keys(struct ike_sa *sa)
+{
+	const struct ike_keys *k = &sa->keys;
+	struct aead_key *i = aead_key_new(sa->choice.suite, k->sk_ei, k->sk_ai);
+	struct aead_key *r = aead_key_new(sa->choice.suite, k->sk_er, k->sk_ar);
+
+	sa->seal = sa->initiator ? i : r;
+	sa->open = sa->initiator ? r : i;
+	return i && r ? 0 : -EINVAL;
+}
+
+static void wipe_init(struct ike_sa *sa)
+{
+	free(sa->init_request);
+	free(sa->init_response);
+	sa->init_request = sa->init_response = NULL;
+	kex_free(sa->kex);
+	sa->kex = NULL;
+}
+
+void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
+{
+	const struct conn_conf *conn = sa->conn;
+	struct deadline_heap *h = &sa->ike->deadlines;
+
+	sa->state = IKE_STATE_ESTABLISHED;
+	sa->established = sa->last_heard = now;
+	wipe_init(sa);
+	if (conn->rekey_time)
+		deadline_set(h, &sa->rekey, now + jittered(sa->ike, conn->rekey_time));
+	deadline_set(h, &sa->expire, conn->life_time ? now + conn->life_time : NSEC_NEVER);
+	if (conn->dpd_delay)
+		deadline_set(h, &sa->dpd, now + conn->dpd_delay);
+	if (sa->we_natted)
+		deadline_set(h, &sa->keepalive, now + sa->ike->set.keepalive);
+	log_info(sa->ike->log, "%s: IKE SA %016llx_i %016llx_r established, %s", sa_label(sa),
+		 (unsigned long long)sa->spi_i, (unsigned long long)sa->spi_r, how);
+	sa->ike->ops.ike_event(sa->ike->ops.ctx, sa, IKE_EVENT_UP, NULL, how, now);
+}
+
+void sa_set_remote(struct ike_sa *sa, const struct endpoint *remote)
+{
+	bool indexed = addr_cmp(&sa->remote.addr, &remote->addr) != 0;
+
+	if (indexed)
+		addr_index_remove(sa);
+	sa->remote = *remote;
+	if (indexed)
+		addr_index_add(sa);
+}
+
+static void clear_deadlines(struct ike_sa *sa)
+{
+	struct deadline_heap *h = &sa->ike->deadlines;
+
+	deadline_clear(h, &sa->retransmit);
+	deadline_clear(h, &sa->dpd);
+	deadline_clear(h, &sa->rekey);
+	deadline_clear(h, &sa->expire);
+	deadline_clear(h, &sa->keepalive);
+}
+
+void sa_kill(struct ike_sa *sa, const char *why, nsec_t now)
+{
+	struct ike *ike = sa->ike;
+
+	if (sa->state == IKE_STATE_DEAD)
+		return;
+	if (sa->state == IKE_STATE_HALF_OPEN)
+		half_remove(sa);
+	sa->state = IKE_STATE_DEAD;
+	log_line(ike->log, sa->established ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+		 "%s: IKE SA %016llx gone: %s", sa_label(sa), (unsigned long long)sa->our_spi, why);
+	while (!LIST_EMPTY(&sa->children))
+		child_kill(LIST_FIRST(&sa->children), why, now);
+	ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_DOWN, NULL, why, now);
+	clear_deadlines(sa);
+	HASH_DELETE(hh, ike->sas, sa);
+	addr_index_remove(sa);
+	sa->next_dead = ike->dead;
+	ike->dead = sa;
+}
+
+static void sa_free(struct ike_sa *sa)
+{
+	struct ike_task *t;
+
+	if (sa->outstanding)
+		task_free(exchange_done(sa));
+	while ((t = TAILQ_FIRST(&sa->tasks))) {
+		TAILQ_REMOVE(&sa->tasks, t, link);
+		task_free(t);
+	}
+	wipe_init(sa);
+	aead_key_free(sa->seal);
+	aead_key_free(sa->open);
+	free(sa->request);
+	free(sa->response);
+	conn_unref(sa->conn);
+	secret_free(sa, sizeof(*sa));
+}
+
+void sa_reap(struct ike *ike)
+{
+	while (ike->dead) {
+		struct ike_sa *sa = ike->dead;
+
+		ike->dead = sa->next_dead;
+		sa_free(sa);
+	}
+}
+
+void sa_hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
+{
+	struct child_sa *c;
+	struct ike_task *t, *next;
+
+	while ((c = LIST_FIRST(&from->children))) {
+		LIST_REMOVE(c, link);
+		from->child_count--;
+		c->ike_sa = to;
+		LIST_INSERT_HEAD(&to->children, c, link);
+		to->child_count++;
+	}
+	for (t = TAILQ_FIRST(&from->tasks); t; t = next) {
+		next = TAILQ_NEXT(t, link);
+		if (t->kind == TASK_IKE_DELETE || t->kind == TASK_IKE_REKEY)
+			continue;
+		TAILQ_REMOVE(&from->tasks, t, link);
+		t->ike_sa = to;
+		TAILQ_INSERT_TAIL(&to->tasks, t, link);
+	}
+	from->state = from->state == IKE_STATE_DELETING ? IKE_STATE_DELETING : IKE_STATE_REKEYED;
+	to->unresolved = false;
+	deadline_clear(&from->ike->deadlines, &from->rekey);
+	deadline_clear(&from->ike->deadlines, &from->dpd);
+	from->ike->ops.ike_event(from->ike->ops.ctx, from, IKE_EVENT_REKEYED, to, "rekeyed", now);
+	exchange_run(to, now);
+}
+
+struct child_sa *child_new(struct ike_sa *sa, struct child_conf *conf)
+{
+	struct child_sa *c = xzalloc(sizeof(*c));
+
+	c->ike_sa = sa;
+	c->conf = conf;
+	c->rekey.kind = DL_CHILD_REKEY;
+	c->expire.kind = DL_CHILD_EXPIRE;
+	c->cleanup.kind = DL_CHILD_CLEANUP;
+	LIST_INSERT_HEAD(&sa->children, c, link);
+	sa->child_count++;
+	return c;
+}
+
+void child_arm(struct child_sa *c, nsec_t now)
+{
+	struct ike *ike = c->ike_sa->ike;
+
+	c->created = now;
+	if (c->conf->rekey_time)
+		deadline_set(&ike->deadlines, &c->rekey, now + jittered(ike, c->conf->rekey_time));
+	if (c->conf->life_time)
+		deadline_set(&ike->deadlines, &c->expire, now + c->conf->life_time);
+}
+
+struct child_sa *child_by_spi_out(const struct ike_sa *sa, uint32_t spi)
+{
+	struct child_sa *c;
+
+	LIST_FOREACH(c, &sa->children, link) {
+		if (c->spi_out == spi)
+			return c;
+	}
+	return NULL;
+}
+
+static void task_forget(struct ike_task *t, const struct child_sa *c)
+{
+	if (t->child == c)
+		t->child = NULL;
+	if (t->rival == c)
+		t->rival = NULL;
+}
+
+void child_kill(struct child_sa *c, const char *why, nsec_t now)
+{
+	struct ike_sa *sa = c->ike_sa;
+	struct ike *ike = sa->ike;
+	struct ike_task *t;
+
+	TAILQ_FOREACH(t, &sa->tasks, link)
+		task_forget(t, c);
+	if (sa->outstanding)
+		task_forget(sa->outstanding, c);
+	LIST_REMOVE(c, link);
+	sa->child_count--;
+	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_DOWN, why, now);
+	deadline_clear(&ike->deadlines, &c->rekey);
+	deadline_clear(&ike->deadlines, &c->expire);
+	deadline_clear(&ike->deadlines, &c->cleanup);
+	free(c);
+}

@@ -1,0 +1,118 @@
+/* ike_types.h - numbers of IKEv2 (RFC 7296, IANA). SPDX-License-Identifier: ISC */
+#ifndef MENDIP_IKE_TYPES_H
+#define MENDIP_IKE_TYPES_H
+
+#include "base.h"
+
+#define IKE_HEADER_LEN	   28
+#define IKE_SPI_LEN	   8
+#define IKE_MAX_MESSAGE	   16384
+#define IKE_NONCE_LEN	   32 /* ours */
+#define IKE_NONCE_MIN	   16
+#define IKE_NONCE_MAX	   256
+#define IKE_COOKIE_MAX	   64
+#define IKE_PORT	   500
+#define IKE_PORT_NATT	   4500
+#define IKE_MAJOR_VERSION  2
+#define IKE_VERSION	   0x20
+#define IKE_FLAG_INITIATOR 0x08
+#define IKE_FLAG_VERSION   0x10
+#define IKE_FLAG_RESPONSE  0x20
+
+enum ike_exchange {
+	IKE_SA_INIT = 34,
+	IKE_AUTH = 35,
+	IKE_CREATE_CHILD_SA = 36,
+	IKE_INFORMATIONAL = 37,
+};
+
+#define FOREACH_PAYLOAD(X)                                                                         \
+	X(SA, 33)                                                                                  \
+	X(KE, 34)                                                                                  \
+	X(IDI, 35)                                                                                 \
+	X(IDR, 36)                                                                                 \
+	X(CERT, 37)                                                                                \
+	X(CERTREQ, 38)                                                                             \
+	X(AUTH, 39)                                                                                \
+	X(NONCE, 40)                                                                               \
+	X(NOTIFY, 41)                                                                              \
+	X(DELETE, 42)                                                                              \
+	X(VENDOR, 43)                                                                              \
+	X(TSI, 44)                                                                                 \
+	X(TSR, 45)                                                                                 \
+	X(SK, 46)                                                                                  \
+	X(CP, 47)                                                                                  \
+	X(EAP, 48)
+
+enum ike_payload {
+	PAYLOAD_NONE = 0,
+#define X(id, nr) PAYLOAD_##id = nr,
+	FOREACH_PAYLOAD(X)
+#undef X
+};
+#define PAYLOAD_FIRST 33
+#define PAYLOAD_LAST  48
+/* A payload type as a bit, for sets. */
+#define PL(id) (1u << (PAYLOAD_##id - PAYLOAD_FIRST))
+
+enum ike_protocol { PROTOCOL_NONE = 0, PROTOCOL_IKE = 1, PROTOCOL_AH = 2, PROTOCOL_ESP = 3 };
+
+enum transform_type {
+	TRANSFORM_ENCR = 1,
+	TRANSFORM_PRF = 2,
+	TRANSFORM_INTEG = 3,
+	TRANSFORM_KE = 4,
+	TRANSFORM_ESN = 5,
+};
+
+enum id_type {
+	ID_NONE = 0,
+	ID_IPV4 = 1,
+	ID_FQDN = 2,
+	ID_RFC822 = 3,
+	ID_IPV6 = 5,
+	ID_KEY_ID = 11,
+};
+
+#define AUTH_METHOD_PSK 2
+
+#define FOREACH_NOTIFY(X)                                                                          \
+	X(UNSUPPORTED_CRITICAL_PAYLOAD, 1)                                                         \
+	X(INVALID_IKE_SPI, 4)                                                                      \
+	X(INVALID_MAJOR_VERSION, 5)                                                                \
+	X(INVALID_SYNTAX, 7)                                                                       \
+	X(INVALID_MESSAGE_ID, 9)                                                                   \
+	X(INVALID_SPI, 11)                                                                         \
+	X(NO_PROPOSAL_CHOSEN, 14)                                                                  \
+	X(INVALID_KE_PAYLOAD, 17)                                                                  \
+	X(AUTHENTICATION_FAILED, 24)                                                               \
+	X(SINGLE_PAIR_REQUIRED, 34)                                                                \
+	X(NO_ADDITIONAL_SAS, 35)                                                                   \
+	X(INTERNAL_ADDRESS_FAILURE, 36)                                                            \
+	X(FAILED_CP_REQUIRED, 37)                                                                  \
+	X(TS_UNACCEPTABLE, 38)                                                                     \
+	X(INVALID_SELECTORS, 39)                                                                   \
+	X(TEMPORARY_FAILURE, 43)                                                                   \
+	X(CHILD_SA_NOT_FOUND, 44)                                                                  \
+	X(INITIAL_CONTACT, 16384)                                                                  \
+	X(SET_WINDOW_SIZE, 16385)                                                                  \
+	X(ADDITIONAL_TS_POSSIBLE, 16386)                                                           \
+	X(NAT_DETECTION_SOURCE_IP, 16388)                                                          \
+	X(NAT_DETECTION_DESTINATION_IP, 16389)                                                     \
+	X(COOKIE, 16390)                                                                           \
+	X(USE_TRANSPORT_MODE, 16391)                                                               \
+	X(REKEY_SA, 16393)
+
+enum ike_notify {
+	NOTIFY_NONE = 0,
+#define X(id, nr) NOTIFY_##id = nr,
+	FOREACH_NOTIFY(X)
+#undef X
+};
+#define NOTIFY_STATUS 16384 /* from here on they are no errors */
+
+/* The RFC's name, or "notify N" in a static buffer of the caller's thread. */
+const char *ike_notify_name(uint16_t type);
+const char *ike_exchange_name(uint8_t exchange);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * info.c - INFORMATIONAL: deletion and liveness (RFC 7296 1.4, 2.4). SPDX-License-Identifier: ISC
+ */
+#include "ike_sa.h"
+
+void info_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	uint8_t buf[128];
+	struct ike_builder b;
+
+	ib_inside(&b, buf, sizeof(buf));
+	if (t->kind == TASK_IKE_DELETE) {
+		ib_delete_ike(&b);
+	} else if (t->kind == TASK_CHILD_DELETE) {
+		if (!t->child) {
+			task_free(exchange_done(sa));
+			return;
+		}
+		t->child->state = CHILD_STATE_DELETING;
+		ib_delete_esp(&b, &t->child->spi_in, 1);
+	}
+	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
+}
+
+/*
+ * The peer deletes what it receives on. If we are deleting the same, both halves go and the answer
+ * does not name it (1.4.1, 2.25.1).
+ */
+static void delete_child(struct ike_sa *sa, uint32_t spi, struct ike_builder *b, nsec_t now)
+{
+	struct child_sa *c = child_by_spi_out(sa, spi);
+
+	if (!c)
+		return;
+	if (!(c->state == CHILD_STATE_DELETING && sa->outstanding && sa->outstanding->child == c))
+		ib_delete_esp(b, &c->spi_in, 1);
+	child_kill(c, c->successor ? "replaced" : "deleted by the peer", now);
+}
+
+static bool deletes_ike(const struct ike_payloads *p)
+{
+	for (unsigned i = 0; i < p->delete_count; i++) {
+		if (p->del[i].protocol == PROTOCOL_IKE)
+			return true;
+	}
+	return false;
+}
+
+/* The peer ends the IKE SA. If both rekey it, what the peer made is what stays (2.25.2). */
+static void end_ike(struct ike_sa *sa, const struct ike_in *in)
+{
+	struct ike_task *t = sa->outstanding;
+
+	if (t && t->kind == TASK_IKE_REKEY && t->rival_ike)
+		rekey_ike_lost(sa, t, in->now);
+	sa_kill(sa, sa->state == IKE_STATE_REKEYED ? "replaced" : "deleted by the peer", in->now);
+}
+
+void info_on_request(struct ike_sa *sa, const struct ike_in *in)
+{
+	uint8_t buf[IKE_MAX_MESSAGE];
+	struct ike_builder b;
+	bool ends = deletes_ike(in->p);
+
+	ib_inside(&b, buf, sizeof(buf));
+	for (unsigned i = 0; !ends && i < in->p->delete_count; i++) {
+		const struct ike_delete_view *d = &in->p->del[i];
+
+		for (unsigned k = 0; d->protocol == PROTOCOL_ESP && k < d->count; k++)
+			delete_child(sa, get_be32(d->spis.p + 4 * k), &b, in->now);
+	}
+	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+	if (ends)
+		end_ike(sa, in);
+}
+
+void info_on_response(struct ike_sa *sa, const struct ike_in *in)
+{
+	struct ike_task *t = exchange_done(sa);
+
+	if (t->kind == TASK_IKE_DELETE)
+		sa_kill(sa, t->ike_sa->established && sa->child_count == 0 ? "replaced or deleted by us"
+									   : "deleted by us",
+			in->now);
+	else if (t->kind == TASK_CHILD_DELETE && t->child)
+		child_kill(t->child, t->child->successor ? "replaced" : "deleted by us", in->now);
+	task_free(t);
+}

@@ -1,0 +1,43 @@
+/*
+ * keymat.h - key material (RFC 7296 2.13 to 2.18). SPDX-License-Identifier: ISC
+ */
+#ifndef MENDIP_KEYMAT_H
+#define MENDIP_KEYMAT_H
+
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+
+/* SK_*; cleanse with secret_wipe when done. Lengths: SK_d, SK_p* of the PRF; the rest of the suite. */
+struct ike_keys {
+	uint8_t sk_d[HASH_MAX_LEN], sk_pi[HASH_MAX_LEN], sk_pr[HASH_MAX_LEN];
+	uint8_t sk_ai[SUITE_MAX_KEY], sk_ar[SUITE_MAX_KEY];
+	uint8_t sk_ei[SUITE_MAX_KEY], sk_er[SUITE_MAX_KEY];
+};
+
+/* Keys of a CHILD SA: from the exchange's initiator to its responder, and back. */
+struct child_keys {
+	uint8_t enc_i[SUITE_MAX_KEY], integ_i[SUITE_MAX_KEY];
+	uint8_t enc_r[SUITE_MAX_KEY], integ_r[SUITE_MAX_KEY];
+};
+
+/* SKEYSEED = prf(Ni | Nr, g^ir), hash_len bytes (2.14). */
+void keymat_skeyseed(enum hash_alg prf, struct chunk ni, struct chunk nr, struct chunk secret,
+		     uint8_t *out);
+/* SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr), by the old SA's PRF (2.18). */
+void keymat_rekey_skeyseed(enum hash_alg old_prf, const uint8_t *old_sk_d, struct chunk secret,
+			   struct chunk ni, struct chunk nr, uint8_t *out);
+/* All SK_* = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr) (2.14). */
+int keymat_ike(enum hash_alg prf, const struct suite *suite, struct chunk skeyseed, struct chunk ni,
+	       struct chunk nr, uint64_t spi_i, uint64_t spi_r, struct ike_keys *ret) MUST_CHECK;
+/* KEYMAT = prf+(SK_d, [g^ir] | Ni | Nr) (2.17); secret empty without PFS. */
+int keymat_child(enum hash_alg prf, const struct suite *suite, const uint8_t *sk_d,
+		 struct chunk secret, struct chunk ni, struct chunk nr,
+		 struct child_keys *ret) MUST_CHECK;
+/*
+ * AUTH by shared key (2.15): prf(prf(secret, "Key Pad for IKEv2"), message | nonce | prf(SK_p, id)).
+ * message: our IKE_SA_INIT message; nonce: the other side's; id: our ID payload's body.
+ */
+void keymat_auth_psk(enum hash_alg prf, struct chunk psk, struct chunk message, struct chunk nonce,
+		     const uint8_t *sk_p, struct chunk id, uint8_t *out);
+
+#endif

@@ -1,0 +1,1 @@
+# What the rooms of tests/ build; one fragment a subject.

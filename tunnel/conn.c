@@ -1,0 +1,316 @@
+/*
+ * conn.c - connections: up, beside (rung 3), and up again (rung 4). SPDX-License-Identifier: ISC
+ */
+#include "tunnel.h"
+#include "xalloc.h"
+
+#define BACKOFF_MIN (1 * NSEC_PER_SEC)
+#define BACKOFF_MAX (60 * NSEC_PER_SEC)
+#define RUNG3_DELAY (2 * NSEC_PER_SEC) /* thousands of tunnels do not come at once */
+
+struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf)
+{
+	struct tun_conn *c = xzalloc(sizeof(*c));
+
+	c->tunnel = t;
+	c->conf = conn_ref(conf);
+	c->retry.kind = TDL_CONN_RETRY;
+	c->rung3.kind = TDL_CONN_RUNG3;
+	LIST_INIT(&c->children);
+	LIST_INSERT_HEAD(&t->conns, c, link);
+	return c;
+}
+
+void conn_free(struct tun_conn *c)
+{
+	deadline_clear(&c->tunnel->deadlines, &c->retry);
+	deadline_clear(&c->tunnel->deadlines, &c->rung3);
+	LIST_REMOVE(c, link);
+	conn_unref(c->conf);
+	free(c);
+}
+
+struct ike_sa *conn_established(const struct tun_conn *c)
+{
+	return c->sa && c->sa->state == IKE_STATE_ESTABLISHED ? c->sa : NULL;
+}
+
+bool conn_wanted(const struct tun_conn *c)
+{
+	const struct tun_child *k;
+
+	LIST_FOREACH(k, &c->children, link) {
+		if (k->wanted)
+			return true;
+	}
+	return false;
+}
+
+/* The children that a new IKE SA is to have; false when there are none or no address to go to. */
+static struct ike_sa *initiate(struct tun_conn *c, bool beside, nsec_t now)
+{
+	struct child_conf *children[64];
+	unsigned n = 0;
+	struct endpoint local = {.port = IKE_PORT};
+	const struct endpoint *remote;
+	struct tun_child *k;
+	struct ike_sa *sa;
+
+	if (c->conf->remote_count == 0 || c->tunnel->closing)
+		return NULL;
+	LIST_FOREACH(k, &c->children, link) {
+		if (n < ARRAY_SIZE(children) && (k->wanted || k->asked || (beside && k->current))) {
+			children[n++] = k->conf;
+			k->asked = true;
+		}
+	}
+	remote = &c->conf->remote[c->next_remote % c->conf->remote_count];
+	if (c->conf->local_count)
+		local = c->conf->local[0];
+	sa = ike_initiate(c->tunnel->ike, c->conf, &local, remote, children, n, beside, now);
+	if (sa)
+		sa->owner = c;
+	return sa;
+}
+
+void conn_connect(struct tun_conn *c, nsec_t now)
+{
+	deadline_clear(&c->tunnel->deadlines, &c->retry);
+	if (c->sa)
+		return;
+	c->sa = initiate(c, false, now);
+}
+
+void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now)
+{
+	nsec_t wait = BACKOFF_MIN;
+
+	if (!conn_wanted(c) || c->conf->remote_count == 0 || c->tunnel->closing)
+		return;
+	for (unsigned i = 1; i < c->failures && wait < BACKOFF_MAX; i++)
+		wait *= 2;
+	wait = min_u64(wait, BACKOFF_MAX);
+	wait = wait / 2 + rng_below(c->tunnel->rng, wait / 2 + 1);
+	c->failures++;
+	c->next_remote++;
+	log_info(c->tunnel->log, "%s: %s; next try in %.1f s", c->conf->name, why,
+		 (double)wait / NSEC_PER_SEC);
+	deadline_set(&c->tunnel->deadlines, &c->retry, now + wait);
+}
+
+void conn_beside_later(struct tun_conn *c, const char *why, nsec_t now)
+{
+	(void)why;
+	/* Who only answers cannot call; the peer's own liveness check must find out. */
+	if (c->beside || deadline_is_set(&c->rung3) || c->conf->remote_count == 0)
+		return;
+	deadline_set(&c->tunnel->deadlines, &c->rung3,
+		     now + rng_below(c->tunnel->rng, RUNG3_DELAY + 1));
+}
+
+static bool still_needed(const struct tun_conn *c)
+{
+	const struct tun_child *k;
+
+	LIST_FOREACH(k, &c->children, link) {
+		if (k->recovery.state == RECOVERY_RUNNING && k->recovery.now.rung >= 3)
+			return true;
+	}
+	return false;
+}
+
+void conn_beside(struct tun_conn *c, nsec_t now)
+{
+	if (c->beside || !still_needed(c))
+		return;
+	if (!c->sa) {
+		conn_connect(c, now);
+		return;
+	}
+	c->beside = initiate(c, true, now);
+}
+
+/* A rung 3 that is not needed any more, as rung 1 was faster. */
+static void cancel_beside(struct tun_conn *c, nsec_t now)
+{
+	struct ike_sa *sa = c->beside;
+
+	deadline_clear(&c->tunnel->deadlines, &c->rung3);
+	if (!sa || sa->state == IKE_STATE_ESTABLISHED)
+		return;
+	c->beside = NULL;
+	sa->owner = NULL;
+	ike_sa_drop(sa, "the first request was answered after all", now);
+}
+
+static bool has_all_children(const struct tun_conn *c, const struct ike_sa *sa)
+{
+	const struct tun_child *k;
+
+	LIST_FOREACH(k, &c->children, link) {
+		const struct tun_sa *s;
+		bool here = false;
+
+		LIST_FOREACH(s, &k->sas, link)
+			here |= s->ike && s->ike->ike_sa == sa && !s->retired;
+		if (!here && (k->asked || k->current))
+			return false;
+	}
+	return true;
+}
+
+void conn_maybe_take_over(struct tun_conn *c, nsec_t now)
+{
+	struct ike_sa *old = c->sa, *sa = c->beside;
+
+	if (!still_needed(c) && (!sa || sa->state != IKE_STATE_ESTABLISHED)) {
+		cancel_beside(c, now);
+		return;
+	}
+	if (!sa || sa->state != IKE_STATE_ESTABLISHED || !has_all_children(c, sa))
+		return;
+	c->sa = sa;
+	c->beside = NULL;
+	if (!old)
+		return;
+	old->owner = NULL;
+	/* A stuck window cannot carry a DELETE. */
+	if (old->outstanding)
+		ike_sa_drop(old, "replaced; its message window is stuck", now);
+	else
+		ike_sa_delete(old, now);
+}
+
+/* The connection that an IKE SA of a peer belongs to; made for a new peer of a %any connection. */
+static struct tun_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)
+{
+	bool anyone = sa->conn->remote_any || ident_is_pattern(&sa->conn->remote_id);
+	struct tun_conn *c, *found = NULL;
+
+	LIST_FOREACH(c, &t->conns, link) {
+		if (c->conf == sa->conn && (anyone ? c->dynamic && ident_eq(&c->peer_id, &sa->peer_id)
+						   : !c->dynamic))
+			found = c;
+	}
+	if (found || !anyone)
+		return found;
+	c = conn_new(t, sa->conn);
+	c->dynamic = true;
+	c->peer_id = sa->peer_id;
+	return c;
+}
+
+static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
+{
+	struct tun_conn *c = sa->owner;
+
+	if (!c) {
+		c = conn_of_peer(t, sa);
+		if (!c)
+			return;
+		sa->owner = c;
+	}
+	c->failures = 0;
+	deadline_clear(&t->deadlines, &c->retry);
+	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
+	/* The peer's new IKE SA beside an older one becomes the one that we ask on. */
+	if (c->sa != sa && c->beside != sa && !sa->unresolved && !sa->initiator)
+		c->sa = sa;
+	conn_maybe_take_over(c, now);
+}
+
+static struct ike_sa *another_sa(const struct tun_conn *c, const struct ike_sa *gone)
+{
+	const struct tun_child *k;
+	const struct tun_sa *s;
+
+	LIST_FOREACH(k, &c->children, link) {
+		LIST_FOREACH(s, &k->sas, link) {
+			if (s->ike && s->ike->ike_sa != gone &&
+			    s->ike->ike_sa->state == IKE_STATE_ESTABLISHED)
+				return s->ike->ike_sa;
+		}
+	}
+	return NULL;
+}
+
+static void free_if_dynamic(struct tun_conn *c)
+{
+	const struct tun_child *k;
+
+	if (!c->dynamic || c->sa || c->beside)
+		return;
+	LIST_FOREACH(k, &c->children, link) {
+		if (!LIST_EMPTY(&k->sas))
+			return;
+	}
+	/* The sweep of the next turn takes it; children may still be in use up the stack. */
+	deadline_set(&c->tunnel->deadlines, &c->retry, c->tunnel->now);
+}
+
+static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec_t now)
+{
+	struct tun_child *k;
+	bool was_beside = c->beside == sa, was_main = c->sa == sa;
+
+	if (was_beside)
+		c->beside = NULL;
+	if (was_main) {
+		c->sa = c->beside;
+		c->beside = NULL;
+		if (!c->sa)
+			c->sa = another_sa(c, sa);
+	}
+	if (!was_beside && !was_main)
+		return;
+	c->tunnel->ops.event(c->tunnel->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, why);
+	LIST_FOREACH(k, &c->children, link) {
+		k->asked = false;
+		if (was_beside || !c->sa)
+			recovery_failed(k, why, now);
+	}
+	if (was_beside && c->sa && still_needed(c))
+		conn_beside_later(c, why, now);
+	if (!c->sa)
+		conn_retry_later(c, why, now);
+	free_if_dynamic(c);
+}
+
+void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,
+		       const char *why, nsec_t now)
+{
+	struct tun_conn *c = sa->owner;
+	struct tun_child *k;
+
+	if (e == IKE_EVENT_UP) {
+		on_up(t, sa, now);
+		return;
+	}
+	if (!c)
+		return;
+	switch (e) {
+	case IKE_EVENT_REKEYED:
+		other->owner = c;
+		if (c->sa == sa)
+			c->sa = other;
+		if (c->beside == sa)
+			c->beside = other;
+		break;
+	case IKE_EVENT_DOWN: on_down(c, sa, why, now); break;
+	case IKE_EVENT_LATE:
+		LIST_FOREACH(k, &c->children, link)
+			recovery_late(k, why, now);
+		break;
+	case IKE_EVENT_WENT_BACK:
+		LIST_FOREACH(k, &c->children, link) {
+			k->recovery.escape = true;
+			recovery_late(k, "the peer's IKE state went back", now);
+		}
+		break;
+	case IKE_EVENT_ANSWERED:
+		LIST_FOREACH(k, &c->children, link)
+			recovery_ask_again(k, now);
+		break;
+	case IKE_EVENT_UP: break;
+	}
+}

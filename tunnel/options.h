@@ -1,0 +1,42 @@
+/*
+ * options.h - what is configured for a child beyond IKE: detection, gate, history.
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef MENDIP_OPTIONS_H
+#define MENDIP_OPTIONS_H
+
+#include "detector.h"
+
+struct tun_options {
+	struct detector_config detect;
+	uint32_t max_rekeys; /* 1 to 16, */
+	nsec_t per, quiet;   /* within; then nothing for */
+	nsec_t jitter;
+	uint64_t history_packets;
+	uint32_t history_sample;
+	uint32_t verify_rate;
+	nsec_t older_sa_grace, retired_time;
+};
+
+#define OPTION_ERR 160
+
+void tun_options_default(struct tun_options *o);
+/*
+ * Sets the option `name` of the switchover group from text ("64", "1s", "2M", "proof"). On -EINVAL err
+ * (OPTION_ERR bytes) says what is wrong and what would be right; o is untouched.
+ */
+int tun_options_set(struct tun_options *o, const char *name, const char *value, char *err) MUST_CHECK;
+/* What holds between options. rekey_time: the child's, 0 for never. */
+int tun_options_check(const struct tun_options *o, nsec_t rekey_time, char *err) MUST_CHECK;
+/* Calls each(ctx, name, value) for all options in the order of the manual. */
+void tun_options_each(const struct tun_options *o,
+		      void (*each)(void *ctx, const char *name, const char *value), void *ctx);
+
+/* "1s", "100ms", "4h", "2m", "1d", or a number of seconds. -EINVAL otherwise, or above 10 years. */
+int parse_time(const char *s, nsec_t *ret) MUST_CHECK;
+/* "256M", "64K", "2G", "1000": powers of 1,024, or of 1,000 when decimal is set. */
+int parse_size(const char *s, bool decimal, uint64_t *ret) MUST_CHECK;
+/* The shortest exact form, into s of 32 bytes. */
+const char *format_time(nsec_t t, char *s);
+
+#endif

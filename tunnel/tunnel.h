@@ -1,0 +1,234 @@
+/*
+ * tunnel.h - where IKE and ESP meet: connections and children, and the recovery of a tunnel whose peer's
+ * numbers went back. SPDX-License-Identifier: ISC
+ *
+ * Pure: time and bytes come in, messages go out by struct tunnel_ops. Owns the engine (ike) and the
+ * data path (path); the caller feeds both and calls tunnel_turn once a loop turn.
+ */
+#ifndef MENDIP_TUNNEL_H
+#define MENDIP_TUNNEL_H
+
+#include <sys/queue.h>
+
+#include "esp_path.h"
+#include "gate.h"
+#include "ike.h"
+#include "ike_sa.h"
+#include "options.h"
+
+struct tunnel;
+struct tun_child;
+
+/* ---- recovery records (RECOVERY 5) ---- */
+
+#define RECORDS_KEPT 16
+
+struct recovery_record {
+	uint64_t id;		 /* counts up over the daemon's life; 0: empty */
+	nsec_t first_evidence;	 /* first packet that was evidence */
+	nsec_t confirmed;	 /* the criterion was met */
+	nsec_t delay;		 /* the gate's random delay */
+	nsec_t request;		 /* our first request went out */
+	nsec_t response;	 /* its answer, or the new IKE SA's child */
+	nsec_t first_fresh;	 /* first FRESH packet on the new SA; 0: none yet */
+	enum criterion criterion;
+	uint64_t first_number;	 /* ESP number of the first evidence */
+	uint64_t top;		 /* right edge of the window then */
+	uint64_t lost;		 /* packets not delivered from first evidence to first FRESH */
+	uint8_t rung;		 /* 1 to 4; 0: not begun */
+	uint32_t old_spi, new_spi;
+	const char *outcome;	 /* static text; "running" until it has ended */
+};
+
+enum recovery_state {
+	RECOVERY_IDLE,
+	RECOVERY_PENDING,  /* the gate said in-progress: asked again when that ends */
+	RECOVERY_DELAYED,  /* admitted, within the random delay */
+	RECOVERY_RUNNING,  /* on a rung of the ladder */
+	RECOVERY_AWAITING, /* the new SA is up; its first FRESH packet is awaited */
+};
+const char *recovery_state_name(enum recovery_state s);
+
+struct recovery {
+	enum recovery_state state;
+	enum criterion criterion;
+	uint32_t spi;		/* inbound SPI of the SA that is to be replaced */
+	uint64_t lost_base;	/* not-FRESH verdicts of that SA before the first evidence */
+	struct deadline timer;	/* delay, or end of quiet, or a look at PENDING */
+	bool escape;		/* a liveness check because of traffic on an older SA is out */
+	struct recovery_record now;
+};
+
+/* ---- one CHILD SA as the tunnel sees it: from installation to the end of its retirement ---- */
+
+struct tun_sa {
+	LIST_ENTRY(tun_sa) link;
+	struct tun_child *child;
+	struct child_sa *ike; /* NULL when the engine has forgotten it */
+	uint32_t spi;	      /* inbound */
+	uint32_t spi_out;
+	struct spd_policy policy; /* in the SPD while `active` */
+	bool active;		  /* outbound packets may take it */
+	bool retired;
+	bool routed;
+	struct tun_sa *replaces;  /* until confirmed */
+	nsec_t installed, replaced_at;
+	struct deadline end; /* of retirement */
+};
+LIST_HEAD(tun_sa_list, tun_sa);
+
+/* ---- a child of a connection, over all its SAs ---- */
+
+struct tun_child {
+	LIST_ENTRY(tun_child) link;
+	struct tun_conn *conn;
+	struct child_conf *conf;
+	struct tun_options options; /* may be changed at run time */
+	struct tun_sa_list sas;	    /* newest first */
+	struct tun_sa *current;	    /* the newest that is not retired; NULL: down */
+	struct spd_policy trap;
+	bool trapped, routed;
+	bool wanted;  /* to be kept up */
+	bool asked;   /* a CHILD SA for it has been asked for */
+	struct gate gate;
+	struct recovery recovery;
+	struct recovery_record records[RECORDS_KEPT];
+	unsigned record_next;
+	uint64_t rekeys, recoveries, failures;
+};
+LIST_HEAD(tun_child_list, tun_child);
+
+/* ---- a connection to one peer ---- */
+
+struct tun_conn {
+	LIST_ENTRY(tun_conn) link;
+	struct tunnel *tunnel;
+	struct conn_conf *conf;
+	struct ident peer_id; /* of connections that answer anyone */
+	bool dynamic;	      /* made for a peer of a %any connection; goes with its last SA */
+	struct tun_child_list children;
+	struct ike_sa *sa;     /* the one in use; NULL: none */
+	struct ike_sa *beside; /* of rung 3, until it has taken over */
+	unsigned failures;     /* in a row; sets the back-off */
+	unsigned next_remote;  /* index into conf->remote to try next */
+	struct deadline retry; /* start again */
+	struct deadline rung3; /* start beside */
+	const char *rung3_why;
+};
+LIST_HEAD(tun_conn_list, tun_conn);
+
+/* ---- the whole ---- */
+
+enum tunnel_event_kind {
+	TUNNEL_EVENT_CONN,     /* an IKE SA came or went */
+	TUNNEL_EVENT_CHILD,    /* a CHILD SA came or went */
+	TUNNEL_EVENT_EVIDENCE, /* the detector is confirmed; the gate's answer */
+	TUNNEL_EVENT_RECOVERY, /* a step or the end of a recovery */
+	TUNNEL_EVENT_SECURITY, /* a nonce was used twice */
+};
+
+struct tunnel_ops {
+	void *ctx;
+	void (*send)(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		     const uint8_t *p, size_t len);
+	/* A dummy packet (next header 59) for the SA. */
+	void (*dummy)(void *ctx, struct esp_sa *sa);
+	/* Inner packets from local to remote shall reach TUN, or no longer; counted by the callee. */
+	void (*route)(void *ctx, const struct ts_list *local, const struct ts_list *remote, bool add);
+	/* One line that tells what happened, beside the log; child may be NULL. */
+	void (*event)(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
+		      const struct tun_child *child, const char *text);
+};
+
+struct tunnel {
+	struct tunnel_ops ops;
+	struct ike *ike;
+	struct esp_path *path;
+	struct rng *rng;
+	struct log *log;
+	struct tun_conn_list conns;
+	struct deadline_heap deadlines;
+	uint64_t policy_order, record_id;
+	nsec_t now; /* of the call under way, for ops of the engine that need none */
+	bool closing;
+};
+
+/* history_cap: bytes. ops, rng, log outlive it. */
+struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_settings *settings,
+			  uint64_t history_cap, struct rng *rng, struct log *log);
+void tunnel_free(struct tunnel *t);
+
+/*
+ * The configuration is this from now on; takes references. Connections whose conf is equal in `same`
+ * (by name) stay up; others are ended and started afresh. same may be NULL at the first call.
+ */
+void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count,
+		      bool (*same)(const struct conn_conf *a, const struct conn_conf *b), nsec_t now);
+
+void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local, const struct endpoint *remote,
+			const uint8_t *p, size_t len, nsec_t now);
+/* After a batch of packets or messages: events of SAs, timers that are due. */
+void tunnel_turn(struct tunnel *t, nsec_t now);
+nsec_t tunnel_next_deadline(const struct tunnel *t);
+/* esp_route said ESP_ROUTE_NO_SA: brings the policy's child up, if it is not on its way. */
+void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const struct inner *in,
+		    nsec_t now);
+
+/* For the control interface; `name` is "child" or "connection/child" or "connection". */
+struct tun_child *tunnel_find_child(struct tunnel *t, const char *name);
+struct tun_conn *tunnel_find_conn(struct tunnel *t, const char *name);
+void tunnel_child_up(struct tun_child *c, nsec_t now);
+void tunnel_child_down(struct tun_child *c, nsec_t now);
+/* False when there is nothing to rekey. */
+bool tunnel_child_rekey(struct tun_child *c, nsec_t now);
+/* Sets options of the running child; applies them to its SAs. -EINVAL with err. */
+int tunnel_child_set(struct tun_child *c, const char *name, const char *value, char *err) MUST_CHECK;
+/* Ends all SAs with a message to their peers. True when none is left to wait for. */
+bool tunnel_close(struct tunnel *t, nsec_t now);
+/* New addresses for a connection whose remote_names were resolved. */
+void tunnel_resolved(struct tunnel *t, const char *conn, const struct endpoint *remote, unsigned count,
+		     nsec_t now);
+
+struct esp_sa *tun_sa_esp(const struct tun_sa *s);
+
+/* ---- within the room ---- */
+
+/* conn.c: bringing connections up again. */
+void conn_connect(struct tun_conn *c, nsec_t now);
+void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now);
+void conn_beside_later(struct tun_conn *c, const char *why, nsec_t now);
+void conn_beside(struct tun_conn *c, nsec_t now);
+/* The SA that children are asked of, if it is established. */
+struct ike_sa *conn_established(const struct tun_conn *c);
+bool conn_wanted(const struct tun_conn *c);
+/* After each child that came up: has the SA of rung 3 all of them? Then the old one goes. */
+void conn_maybe_take_over(struct tun_conn *c, nsec_t now);
+void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,
+		       const char *why, nsec_t now);
+struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf);
+void conn_free(struct tun_conn *c);
+
+/* recovery.c: from evidence to a fresh SA. */
+void recovery_init(struct tun_child *c);
+void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now);
+void recovery_retired_heard(struct tun_sa *s, nsec_t now);
+void recovery_result(struct tun_child *c, struct child_sa *made, enum ike_result r, uint16_t notify,
+		     nsec_t now);
+void recovery_sa_up(struct tun_child *c, struct tun_sa *s, nsec_t now);
+void recovery_sa_fresh(struct tun_child *c, struct tun_sa *s, nsec_t now);
+void recovery_sa_down(struct tun_child *c, struct tun_sa *s, nsec_t now);
+/* The IKE SA answered, or its request ended: what was pending is asked again. */
+void recovery_ask_again(struct tun_child *c, nsec_t now);
+void recovery_late(struct tun_child *c, const char *why, nsec_t now);
+void recovery_timer(struct tun_child *c, nsec_t now);
+void recovery_failed(struct tun_child *c, const char *why, nsec_t now);
+
+/* tunnel.c */
+void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level, const char *fmt,
+	       ...) PRINTF_LIKE(4, 5);
+void tun_sa_activate(struct tun_sa *s, nsec_t now);
+void tun_sa_retire(struct tun_sa *s, nsec_t now);
+
+enum tunnel_deadline { TDL_SA_END, TDL_CONN_RETRY, TDL_CONN_RUNG3, TDL_RECOVERY };
+
+#endif
