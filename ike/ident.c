@@ -175,10 +175,26 @@ const struct psk *psk_find(const struct psk_store *s, const struct ident *local,
 	return best;
 }
 
-void psk_store_fini(struct psk_store *s)
+struct psk_store *psk_store_new(void)
 {
+	struct psk_store *s = xzalloc(sizeof(*s));
+
+	s->refs = 1;
+	return s;
+}
+
+struct psk_store *psk_store_ref(struct psk_store *s)
+{
+	s->refs++;
+	return s;
+}
+
+void psk_store_unref(struct psk_store *s)
+{
+	if (!s || --s->refs > 0)
+		return;
 	for (unsigned i = 0; i < s->count; i++)
 		secret_free(s->v[i].secret, s->v[i].len);
 	free(s->v);
-	*s = (struct psk_store){0};
+	free(s);
 }

@@ -38,15 +38,19 @@ struct psk {
 	size_t len;
 };
 
+/* All keys of one reading of the configuration; shared by reference count. */
 struct psk_store {
 	struct psk *v;
-	unsigned count;
+	unsigned count, refs;
 };
 
 /* The key that fits the two identities best, or NULL. */
 const struct psk *psk_find(const struct psk_store *s, const struct ident *local,
 			   const struct ident *remote);
-/* Cleanses and frees all keys. */
-void psk_store_fini(struct psk_store *s);
+/* With one reference. */
+struct psk_store *psk_store_new(void);
+struct psk_store *psk_store_ref(struct psk_store *s);
+/* Cleanses and frees all keys with the last reference; takes NULL. */
+void psk_store_unref(struct psk_store *s);
 
 #endif

@@ -13,6 +13,7 @@ void conn_unref(struct conn_conf *c)
 	for (char **n = c->remote_names; n && *n; n++)
 		free(*n);
 	free(c->remote_names);
+	psk_store_unref(c->secrets);
 	free(c->name);
 	free(c);
 }

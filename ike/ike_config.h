@@ -38,7 +38,7 @@ struct conn_conf {
 	nsec_t rekey_time, life_time, dpd_delay; /* 0: never */
 	struct child_conf *children;
 	unsigned child_count;
-	const struct psk_store *secrets; /* outlives the conn */
+	struct psk_store *secrets; /* a reference */
 };
 
 static inline struct conn_conf *conn_ref(struct conn_conf *c)

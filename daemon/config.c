@@ -1,0 +1,184 @@
+/* config.c - files into one configuration; see config.h. SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "config_read.h"
+#include "scan.h"
+#include "xalloc.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FILE_MAX (4u << 20)
+#define TRY_SECONDS 10
+
+/* The text of a regular file, NUL-terminated; NULL with err. */
+static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char *text;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, st) < 0) {
+		snprintf(err, CONFIG_ERR, "%s: cannot be read: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	if (!S_ISREG(st->st_mode) || st->st_size > FILE_MAX) {
+		snprintf(err, CONFIG_ERR, "%s: is no file, or larger than 4 MiB", path);
+		close(fd);
+		return NULL;
+	}
+	text = xzalloc((size_t)st->st_size + 1);
+	n = read(fd, text, (size_t)st->st_size);
+	close(fd);
+	*ret_len = n > 0 ? (size_t)n : 0;
+	return text;
+}
+
+/* libconfig keeps copies of all strings, secrets too: overwrite them before it frees them. */
+static void wipe_strings(config_setting_t *s)
+{
+	if (config_setting_type(s) == CONFIG_TYPE_STRING) {
+		char *v = (char *)config_setting_get_string(s);
+
+		if (v)
+			secret_wipe(v, strlen(v));
+		return;
+	}
+	if (!config_setting_is_aggregate(s))
+		return;
+	for (int i = 0; i < config_setting_length(s); i++)
+		wipe_strings(config_setting_get_elem(s, (unsigned)i));
+}
+
+static int parse_text(struct config *c, const char *path, const char *text, const struct stat *st,
+		      bool main_file, char *err)
+{
+	config_t lib;
+	int r = -EINVAL;
+
+	config_init(&lib);
+	if (config_read_string(&lib, text) != CONFIG_TRUE) {
+		snprintf(err, CONFIG_ERR, "%s:%d: %s", path, config_error_line(&lib),
+			 config_error_text(&lib));
+	} else {
+		struct conf_reader r_ctx = {
+			.config = c, .path = path, .err = err, .mode = st->st_mode, .main_file = main_file};
+
+		r = conf_read_tree(&r_ctx, config_root_setting(&lib));
+	}
+	wipe_strings(config_root_setting(&lib));
+	config_destroy(&lib);
+	return r;
+}
+
+static int read_file(struct config *c, const char *path, bool main_file, char *err)
+{
+	struct stat st;
+	size_t len;
+	char *text = slurp(path, &len, &st, err);
+	const char *why;
+	unsigned line;
+	int r = -EINVAL;
+
+	if (!text)
+		return -EINVAL;
+	if (!conf_scan(text, len, &line, &why))
+		snprintf(err, CONFIG_ERR, "%s:%u: %s", path, line, why);
+	else
+		r = parse_text(c, path, text, &st, main_file, err);
+	secret_free(text, len);
+	return r;
+}
+
+static struct config *read_all(const char *path, char *err)
+{
+	struct config *c = xzalloc(sizeof(*c));
+	char *copy = xstrdup(path), *pattern;
+	glob_t g = {0};
+	int r;
+
+	conf_defaults(c);
+	r = read_file(c, path, true, err);
+	pattern = xasprintf("%s/conf.d/*.conf", dirname(copy));
+	if (r == 0 && glob(pattern, 0, NULL, &g) == 0) {
+		for (size_t i = 0; r == 0 && i < g.gl_pathc; i++)
+			r = read_file(c, g.gl_pathv[i], false, err);
+	}
+	globfree(&g);
+	free(pattern);
+	free(copy);
+	if (r == 0)
+		r = conf_finish(c, err);
+	if (r < 0) {
+		conf_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+/*
+ * The whole reading once in a process of its own: a library that calls exit(), or loops, or a crash in it must not
+ * end the tunnels of a daemon that was only asked to reload.
+ */
+static bool try_in_child(const char *path, char *err)
+{
+	int fds[2], status = 0;
+	char text[CONFIG_ERR] = "";
+	size_t at = 0;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return false;
+	pid = fork();
+	if (pid == 0) {
+		alarm(TRY_SECONDS);
+		struct config *c = read_all(path, text);
+
+		if (!c && write(fds[1], text, strlen(text)) < 0)
+			_exit(3);
+		conf_free(c);
+		_exit(c ? 0 : 1);
+	}
+	close(fds[1]);
+	while (at < sizeof(text) - 1 && (n = read(fds[0], text + at, sizeof(text) - 1 - at)) > 0)
+		at += (size_t)n;
+	text[at] = '\0';
+	close(fds[0]);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		snprintf(err, CONFIG_ERR, "%s: cannot be tried: %s", path, strerror(errno));
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return true;
+	else if (*text)
+		memcpy(err, text, sizeof(text));
+	else
+		snprintf(err, CONFIG_ERR, "%s: the parser did not survive this file", path);
+	return false;
+}
+
+struct config *conf_load(const char *path, char *err)
+{
+	if (!try_in_child(path, err))
+		return NULL;
+	return read_all(path, err);
+}
+
+void conf_free(struct config *c)
+{
+	if (!c)
+		return;
+	for (unsigned i = 0; i < c->conn_count; i++)
+		conn_unref(c->conns[i]);
+	free(c->conns);
+	free(c->tun);
+	free(c->control);
+	free(c->user);
+	psk_store_unref(c->secrets);
+	free(c);
+}

@@ -1,0 +1,40 @@
+/*
+ * config.h - the configuration file: reading, checking, comparing (mendip.conf(5)).
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef MENDIP_DAEMON_CONFIG_H
+#define MENDIP_DAEMON_CONFIG_H
+
+#include "ike_config.h"
+#include "log.h"
+#include "options.h"
+
+#define CONFIG_ERR 512
+
+struct config {
+	char *tun;     /* name of the TUN device */
+	char *control; /* path of the control socket */
+	char *user;    /* to run as when started as root; NULL: stay */
+	uint32_t mtu;  /* of the TUN device; 0: worked out */
+	uint16_t port, port_natt;
+	enum log_level log;
+	uint64_t history_memory;
+	unsigned half_open_max, cookie_threshold;
+	nsec_t retransmit_timeout;
+	struct conn_conf **conns;
+	unsigned conn_count;
+	struct psk_store *secrets; /* shared with conns */
+};
+
+/*
+ * Reads the file and conf.d/ *.conf beside it. NULL on any error, with err (CONFIG_ERR bytes) saying
+ * file, line, option and what would be right. Never ends the process, whatever the file holds:
+ * a child process tries it first.
+ */
+struct config *conf_load(const char *path, char *err);
+/* Cleanses secrets; takes NULL. Connections in use live on by their own references. */
+void conf_free(struct config *c);
+/* Whether a running connection can stay as it is under the new configuration. */
+bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b);
+
+#endif

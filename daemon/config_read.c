@@ -1,0 +1,284 @@
+/* config_read.c - the groups daemon, switchover and secrets; connections are in config_conn.c. SPDX-License-Identifier: ISC */
+#include "config_read.h"
+#include "xalloc.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void conf_defaults(struct config *c)
+{
+	*c = (struct config){
+		.tun = xstrdup("mendip0"),
+		.secrets = psk_store_new(),
+		.control = xstrdup("/run/mendip/control"),
+		.port = 500,
+		.port_natt = 4500,
+		.log = LOG_LEVEL_INFO,
+		.history_memory = 256ULL << 20,
+		.half_open_max = 1000,
+		.cookie_threshold = 30,
+		.retransmit_timeout = 2 * NSEC_PER_SEC,
+	};
+}
+
+static int set_string(struct conf_reader *r, config_setting_t *s, char **to)
+{
+	const char *v;
+
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	free(*to);
+	*to = xstrdup(v);
+	return 0;
+}
+
+static int read_log(struct conf_reader *r, config_setting_t *s)
+{
+	const char *v;
+
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	if (log_level_parse(v, &r->config->log) < 0)
+		return conf_fail(r, s, "must be \"error\", \"warning\", \"info\" or \"debug\"");
+	return 0;
+}
+
+static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
+{
+	const char *name = config_setting_name(s);
+	struct config *c = r->config;
+	uint64_t v = 0;
+	int e;
+
+	if (strcmp(name, "tun") == 0) {
+		e = set_string(r, s, &c->tun);
+		if (e == 0 && (strlen(c->tun) == 0 || strlen(c->tun) > 15 || strchr(c->tun, '/')))
+			return conf_fail(r, s, "must be a device name of 1 to 15 characters");
+		return e;
+	}
+	if (strcmp(name, "control") == 0) {
+		e = set_string(r, s, &c->control);
+		if (e == 0 && (c->control[0] != '/' || strlen(c->control) > 100))
+			return conf_fail(r, s, "must be an absolute path of at most 100 characters");
+		return e;
+	}
+	if (strcmp(name, "user") == 0)
+		return set_string(r, s, &c->user);
+	if (strcmp(name, "log") == 0)
+		return read_log(r, s);
+	if (strcmp(name, "history_memory") == 0)
+		return conf_get_size(r, s, 1 << 20, 1ULL << 40, &c->history_memory);
+	if (strcmp(name, "retransmit_timeout") == 0)
+		return conf_get_time(r, s, &c->retransmit_timeout);
+	if (strcmp(name, "mtu") == 0) {
+		e = conf_get_size(r, s, 0, 9000, &v);
+		if (e == 0 && v != 0 && v < 1280)
+			return conf_fail(r, s, "must be 0 (worked out), or from 1280 to 9000");
+		c->mtu = (uint32_t)v;
+		return e;
+	}
+	e = conf_get_size(r, s, 1, 65535, &v);
+	if (strcmp(name, "port") == 0)
+		c->port = (uint16_t)v;
+	else if (strcmp(name, "port_natt") == 0)
+		c->port_natt = (uint16_t)v;
+	else if (strcmp(name, "half_open_max") == 0)
+		c->half_open_max = (unsigned)v;
+	else
+		c->cookie_threshold = (unsigned)v;
+	return e;
+}
+
+static int read_daemon(struct conf_reader *r, config_setting_t *g)
+{
+	static const char *const names[] = {"tun",	"mtu",	     "log",  "control",
+					    "user",	"history_memory", "port", "port_natt",
+					    "half_open_max", "cookie_threshold", "retransmit_timeout", NULL};
+
+	if (!r->main_file)
+		return conf_fail(r, g, "belongs into mendip.conf, not into conf.d");
+	if (conf_known(r, g, names) < 0)
+		return -EINVAL;
+	for (int i = 0; i < config_setting_length(g); i++) {
+		if (read_daemon_option(r, config_setting_get_elem(g, (unsigned)i)) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int decode_hex(const char *s, struct psk *k)
+{
+	size_t len = strlen(s);
+
+	if (len == 0 || len % 2)
+		return -EINVAL;
+	k->secret = xzalloc(len / 2);
+	k->len = len / 2;
+	for (size_t i = 0; i < len; i += 2) {
+		unsigned v;
+		char two[3] = {s[i], s[i + 1], '\0'}, *end;
+
+		v = (unsigned)strtoul(two, &end, 16);
+		if (*end || two[0] == '+' || two[0] == '-' || two[0] == ' ')
+			return -EINVAL;
+		k->secret[i / 2] = (uint8_t)v;
+	}
+	return 0;
+}
+
+static int decode_base64(const char *s, struct psk *k)
+{
+	size_t len = strlen(s);
+	int n;
+
+	if (len == 0 || len % 4)
+		return -EINVAL;
+	k->secret = xzalloc(len / 4 * 3 + 1);
+	n = EVP_DecodeBlock(k->secret, (const unsigned char *)s, (int)len);
+	if (n < 0)
+		return -EINVAL;
+	k->len = (size_t)n - (s[len - 1] == '=') - (s[len - 2] == '=');
+	return k->len ? 0 : -EINVAL;
+}
+
+/* As in swanctl: 0x hexadecimal, 0s base64, otherwise the characters themselves. */
+static int decode_secret(const char *s, struct psk *k)
+{
+	if (strncmp(s, "0x", 2) == 0)
+		return decode_hex(s + 2, k);
+	if (strncmp(s, "0s", 2) == 0)
+		return decode_base64(s + 2, k);
+	if (*s == '\0')
+		return -EINVAL;
+	k->len = strlen(s);
+	k->secret = xmemdup(s, k->len);
+	return 0;
+}
+
+static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct psk *k)
+{
+	char text[4096] = "", *copy, *path;
+	const char *name;
+	struct stat st;
+	ssize_t n = -1;
+	int fd, e;
+
+	if (conf_get_string(r, s, &name) < 0)
+		return -EINVAL;
+	copy = xstrdup(r->path);
+	path = *name == '/' ? xstrdup(name) : xasprintf("%s/%s", dirname(copy), name);
+	free(copy);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	free(path);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		e = conf_fail(r, s, "the file cannot be read: %s", strerror(errno));
+	} else if (st.st_mode & S_IROTH) {
+		e = conf_fail(r, s, "others can read this file: chmod o-r");
+	} else {
+		n = read(fd, text, sizeof(text) - 1);
+		text[strcspn(text, "\r\n")] = '\0';
+		e = n > 0 ? decode_secret(text, k) : -EINVAL;
+		if (e < 0)
+			conf_fail(r, s, "the file holds no secret in its first line");
+	}
+	secret_wipe(text, sizeof(text));
+	if (fd >= 0)
+		close(fd);
+	return e;
+}
+
+static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct psk *k)
+{
+	const char *name = config_setting_name(s), *v;
+
+	if (strncmp(name, "id", 2) == 0) {
+		if (conf_get_string(r, s, &v) < 0)
+			return -EINVAL;
+		if (k->id_count == PSK_MAX_IDS || ident_parse(v, &k->ids[k->id_count]) < 0)
+			return conf_fail(r, s, "is no identity, or one too many (at most %d)", PSK_MAX_IDS);
+		k->id_count++;
+		return 0;
+	}
+	if (strcmp(name, "file") == 0)
+		return k->secret ? conf_fail(r, s, "secret and file exclude each other")
+				 : read_secret_file(r, s, k);
+	if (strcmp(name, "secret") != 0)
+		return conf_fail(r, s, "unknown option: only id, id1, ..., secret and file");
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	if (k->secret)
+		return conf_fail(r, s, "secret and file exclude each other");
+	if (decode_secret(v, k) < 0)
+		return conf_fail(r, s, "must not be empty; 0x needs hexadecimal, 0s base64 behind it");
+	return 0;
+}
+
+static int read_psk(struct conf_reader *r, config_setting_t *g)
+{
+	struct psk_store *store = r->config->secrets;
+	const char *name = config_setting_name(g);
+	struct psk *k;
+
+	if (strncmp(name, "ike", 3) != 0)
+		return conf_fail(r, g, "secrets are groups whose names begin with \"ike\"");
+	if (!config_setting_is_group(g))
+		return conf_fail(r, g, "must be a group: { id = ...; secret = ...; }");
+	store->v = xreallocarray(store->v, store->count + 1, sizeof(*store->v));
+	k = &store->v[store->count++];
+	*k = (struct psk){0};
+	for (int i = 0; i < config_setting_length(g); i++) {
+		if (read_psk_option(r, config_setting_get_elem(g, (unsigned)i), k) < 0)
+			return -EINVAL;
+	}
+	return k->secret ? 0 : conf_fail(r, g, "has neither secret nor file");
+}
+
+static int read_secrets(struct conf_reader *r, config_setting_t *g)
+{
+	if (!config_setting_is_group(g))
+		return conf_fail(r, g, "must be a group");
+	if (r->mode & S_IROTH)
+		return conf_fail(r, g, "others can read this file, which holds secrets: chmod o-r %s",
+				   r->path);
+	for (int i = 0; i < config_setting_length(g); i++) {
+		if (read_psk(r, config_setting_get_elem(g, (unsigned)i)) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int read_connections(struct conf_reader *r, config_setting_t *g)
+{
+	if (!config_setting_is_group(g))
+		return conf_fail(r, g, "must be a group");
+	for (int i = 0; i < config_setting_length(g); i++) {
+		if (conf_get_conn(r, config_setting_get_elem(g, (unsigned)i)) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int conf_read_tree(struct conf_reader *r, config_setting_t *root)
+{
+	static const char *const names[] = {"daemon", "switchover", "connections", "secrets", NULL};
+	config_setting_t *s;
+
+	tun_options_default(&r->defaults);
+	if (conf_known(r, root, names) < 0)
+		return -EINVAL;
+	s = config_setting_get_member(root, "switchover");
+	if (s && conf_get_switchover(r, s, &r->defaults) < 0)
+		return -EINVAL;
+	s = config_setting_get_member(root, "daemon");
+	if (s && read_daemon(r, s) < 0)
+		return -EINVAL;
+	s = config_setting_get_member(root, "secrets");
+	if (s && read_secrets(r, s) < 0)
+		return -EINVAL;
+	s = config_setting_get_member(root, "connections");
+	return s ? read_connections(r, s) : 0;
+}

@@ -1,0 +1,36 @@
+/* config_read.h - libconfig's tree into our structs; within config*.c. SPDX-License-Identifier: ISC */
+#ifndef MENDIP_CONFIG_READ_H
+#define MENDIP_CONFIG_READ_H
+
+#include "config.h"
+
+#include <libconfig.h>
+#include <sys/types.h>
+
+struct conf_reader {
+	struct config *config;
+	const char *path;
+	char *err;
+	mode_t mode;
+	bool main_file; /* only it may hold `daemon` */
+	struct tun_options defaults; /* of the group `switchover` of the main file */
+};
+
+void conf_defaults(struct config *c);
+/* Adds what the tree holds. -EINVAL with err. */
+int conf_read_tree(struct conf_reader *r, config_setting_t *root);
+/* What can be checked only when all files are read. */
+int conf_finish(struct config *c, char *err);
+
+/* An error at a setting: "FILE:LINE: OPTION: text"; always -EINVAL. */
+int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Every member of the group is one of names (NULL-terminated). */
+int conf_known(struct conf_reader *r, config_setting_t *group, const char *const *names);
+int conf_get_string(struct conf_reader *r, config_setting_t *s, const char **ret);
+int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t *ret);
+int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint64_t max, uint64_t *ret);
+/* The options of a switchover group over those in *o. */
+int conf_get_switchover(struct conf_reader *r, config_setting_t *group, struct tun_options *o);
+int conf_get_conn(struct conf_reader *r, config_setting_t *s);
+
+#endif
