@@ -63,6 +63,14 @@ static uint64_t take_number(struct esp_path *path, struct esp_sa *sa, uint32_t l
 		path->drops[ESP_DROP_EXHAUSTED]++;
 		return 0;
 	}
+#ifdef MENDIP_FAULTS
+	if (o->fault_two) {
+		uint64_t turn = o->fault_other;
+
+		o->fault_other = o->number;
+		o->number = turn;
+	}
+#endif
 	o->number++;
 	o->packets++;
 	if (o->number == last_number(o) - SEQ_RESERVE)

@@ -75,6 +75,10 @@ struct esp_out_sa {
 	} dest;
 	uint64_t packets, bytes;
 	uint32_t mtu; /* largest inner packet; 0: any */
+#ifdef MENDIP_FAULTS
+	bool fault_two;	      /* two senders share the SA: their numbers take turns */
+	uint64_t fault_other; /* the other one's last number */
+#endif
 };
 
 struct esp_sa {

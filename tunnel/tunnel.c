@@ -743,22 +743,29 @@ bool tunnel_child_rekey(struct tun_child *c, nsec_t now)
 	return true;
 }
 
-int tunnel_child_set(struct tun_child *c, const char *name, const char *value, char *err)
+int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *err)
 {
-	struct tun_options o = c->options;
 	struct tun_sa *s;
 
-	if (tun_options_set(&o, name, value, err) < 0 ||
-	    tun_options_check(&o, c->conf->rekey_time, err) < 0)
+	if (tun_options_check(o, c->conf->rekey_time, err) < 0)
 		return -EINVAL;
-	c->options = o;
+	c->options = *o;
 	LIST_FOREACH(s, &c->sas, link) {
 		struct esp_sa *sa = tun_sa_esp(s);
 
 		if (sa)
-			esp_sa_set_detect(sa, &o.detect, o.verify_rate);
+			esp_sa_set_detect(sa, &o->detect, o->verify_rate);
 	}
 	return 0;
+}
+
+int tunnel_child_set(struct tun_child *c, const char *name, const char *value, char *err)
+{
+	struct tun_options o = c->options;
+
+	if (tun_options_set(&o, name, value, err) < 0)
+		return -EINVAL;
+	return tunnel_child_apply(c, &o, err);
 }
 
 bool tunnel_close(struct tunnel *t, nsec_t now)

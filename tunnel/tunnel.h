@@ -183,6 +183,8 @@ void tunnel_child_down(struct tun_child *c, nsec_t now);
 bool tunnel_child_rekey(struct tun_child *c, nsec_t now);
 /* Sets options of the running child; applies them to its SAs. -EINVAL with err. */
 int tunnel_child_set(struct tun_child *c, const char *name, const char *value, char *err) MUST_CHECK;
+/* The same with a whole set of options. */
+int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *err) MUST_CHECK;
 /* Ends all SAs with a message to their peers. True when none is left to wait for. */
 bool tunnel_close(struct tunnel *t, nsec_t now);
 /* New addresses for a connection whose remote_names were resolved. */

@@ -1,0 +1,368 @@
+/* control.c - see control.h. SPDX-License-Identifier: ISC */
+#include "control.h"
+#include "fault.h"
+#include "status.h"
+#include "xalloc.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX    32
+#define LINE_MAX_LEN   65536
+#define BACKLOG_MAX    (4u << 20) /* bytes that a client may leave unread */
+#define IDLE_SECONDS   60
+
+struct client {
+	LIST_ENTRY(client) link;
+	struct control *control;
+	struct bufferevent *bev;
+	bool events;
+};
+
+struct control {
+	struct daemon *daemon;
+	struct evconnlistener *listener;
+	char *path;
+	LIST_HEAD(, client) clients;
+	unsigned count;
+};
+
+static void client_free(struct client *c)
+{
+	LIST_REMOVE(c, link);
+	c->control->count--;
+	bufferevent_free(c->bev);
+	free(c);
+}
+
+static void send_json(struct client *c, json_t *o)
+{
+	char *text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
+
+	json_decref(o);
+	if (text)
+		evbuffer_add_printf(bufferevent_get_output(c->bev), "%s\n", text);
+	free(text);
+}
+
+static json_t *failure(const char *why)
+{
+	return json_pack("{s:b,s:s}", "ok", 0, "error", why);
+}
+
+static json_t *success(json_t *result)
+{
+	return json_pack("{s:b,s:o}", "ok", 1, "result", result ? result : json_object());
+}
+
+/* ---- commands: each takes the arguments and gives the answer ---- */
+
+static const char *arg(const json_t *args, size_t i)
+{
+	return json_string_value(json_array_get(args, i));
+}
+
+static json_t *do_status(struct daemon *d, const json_t *args)
+{
+	json_t *o = status_json(d, arg(args, 0));
+
+	return o ? success(o) : failure("no such child or connection: mendipctl status lists them");
+}
+
+static json_t *no_child(void)
+{
+	return failure("no such child: mendipctl status lists them; write CONNECTION/CHILD where names repeat");
+}
+
+static json_t *do_up(struct daemon *d, const json_t *args)
+{
+	struct tun_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
+
+	if (!c)
+		return no_child();
+	if (c->conn->conf->remote_count == 0 && !c->conn->sa && !c->conn->conf->remote_names)
+		return failure("this connection only answers (remote_addrs is %any): start it on the other side");
+	tunnel_child_up(c, daemon_now());
+	return success(NULL);
+}
+
+static json_t *do_down(struct daemon *d, const json_t *args)
+{
+	struct tun_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
+
+	if (!c)
+		return no_child();
+	tunnel_child_down(c, daemon_now());
+	return success(NULL);
+}
+
+static json_t *do_rekey(struct daemon *d, const json_t *args)
+{
+	struct tun_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
+
+	if (!c)
+		return no_child();
+	return tunnel_child_rekey(c, daemon_now()) ? success(NULL) : failure("the child is not up");
+}
+
+static json_t *do_reload(struct daemon *d, const json_t *args)
+{
+	(void)args;
+	return daemon_reload(d) ? success(NULL) : failure(d->reload_error);
+}
+
+static json_t *do_log(struct daemon *d, const json_t *args)
+{
+	enum log_level level;
+
+	if (!arg(args, 0) || log_level_parse(arg(args, 0), &level) < 0)
+		return failure("the level must be error, warning, info or debug");
+	d->log.level = level;
+	return success(NULL);
+}
+
+static json_t *do_version(struct daemon *d, const json_t *args)
+{
+	(void)d;
+	(void)args;
+	return success(json_pack("{s:s}", "version", PACKAGE_VERSION));
+}
+
+static json_t *set_options(struct daemon *d, const json_t *args)
+{
+	struct tun_child *c = arg(args, 1) ? tunnel_find_child(d->tunnel, arg(args, 1)) : NULL;
+	struct tun_options o;
+	char err[OPTION_ERR], name[64];
+
+	if (!c)
+		return no_child();
+	if (!arg(args, 2))
+		return failure("give at least one OPTION=VALUE");
+	o = c->options; /* all or none */
+	for (size_t i = 2; i < json_array_size(args); i++) {
+		const char *text = arg(args, i), *eq = text ? strchr(text, '=') : NULL;
+
+		if (!eq || (size_t)(eq - text) >= sizeof(name)) {
+			snprintf(err, sizeof(err), "\"%.60s\" is not OPTION=VALUE", text ? text : "");
+		} else {
+			memcpy(name, text, (size_t)(eq - text));
+			name[eq - text] = '\0';
+			if (tun_options_set(&o, name, eq + 1, err) == 0)
+				continue;
+		}
+		return failure(err);
+	}
+	return tunnel_child_apply(c, &o, err) < 0 ? failure(err) : success(NULL);
+}
+
+static json_t *do_switchover(struct daemon *d, const json_t *args)
+{
+	json_t *o;
+
+	if (arg(args, 0) && strcmp(arg(args, 0), "set") == 0)
+		return set_options(d, args);
+	o = switchover_json(d, arg(args, 0));
+	return o ? success(o) : no_child();
+}
+
+static json_t *do_metrics(struct daemon *d, const json_t *args)
+{
+	char *text = metrics_text(d);
+	json_t *o = success(json_pack("{s:s}", "text", text));
+
+	(void)args;
+	free(text);
+	return o;
+}
+
+#ifdef MENDIP_FAULTS
+static json_t *do_fault(struct daemon *d, const json_t *args)
+{
+	const char *why = fault_run(d, args);
+
+	return why ? failure(why) : success(NULL);
+}
+#endif
+
+static const struct {
+	const char *name;
+	json_t *(*run)(struct daemon *d, const json_t *args);
+} commands[] = {
+	{"status", do_status},
+	{"up", do_up},
+	{"down", do_down},
+	{"rekey", do_rekey},
+	{"reload", do_reload},
+	{"log", do_log},
+	{"version", do_version},
+	{"switchover", do_switchover},
+	{"metrics", do_metrics},
+#ifdef MENDIP_FAULTS
+	{"fault", do_fault},
+#endif
+};
+
+static json_t *run(struct client *c, const char *name, const json_t *args)
+{
+	if (strcmp(name, "events") == 0) {
+		bufferevent_set_timeouts(c->bev, NULL, NULL);
+		c->events = true;
+		return success(NULL);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return commands[i].run(c->control->daemon, args);
+	}
+	return failure("unknown command");
+}
+
+static void handle_line(struct client *c, const char *line, size_t len)
+{
+	json_t *o = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	const char *name = json_string_value(json_object_get(o, "command"));
+	const json_t *args = json_object_get(o, "args");
+	json_t *answer;
+
+	if (!name || (args && !json_is_array(args)))
+		answer = failure("not a request: {\"command\": NAME, \"args\": [...]}");
+	else
+		answer = run(c, name, args);
+	send_json(c, answer ? answer : failure("no memory for the answer"));
+	json_decref(o);
+	daemon_turn(c->control->daemon);
+}
+
+static void on_read(struct bufferevent *bev, void *ctx)
+{
+	struct client *c = ctx;
+	struct evbuffer *in = bufferevent_get_input(bev);
+	size_t len;
+	char *line;
+
+	while ((line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF))) {
+		handle_line(c, line, len);
+		free(line);
+		if (evbuffer_get_length(bufferevent_get_output(bev)) > BACKLOG_MAX)
+			break;
+	}
+	if (evbuffer_get_length(in) > LINE_MAX_LEN)
+		client_free(c);
+}
+
+static void on_client_event(struct bufferevent *bev, short what, void *ctx)
+{
+	(void)bev;
+	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
+		client_free(ctx);
+}
+
+static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *ctx)
+{
+	const struct timeval idle = {.tv_sec = IDLE_SECONDS};
+	struct control *control = ctx;
+	struct client *c;
+
+	(void)l;
+	(void)sa;
+	(void)len;
+	if (control->count >= CLIENTS_MAX) {
+		close(fd);
+		return;
+	}
+	c = xzalloc(sizeof(*c));
+	c->control = control;
+	c->bev = bufferevent_socket_new(control->daemon->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	bufferevent_priority_set(c->bev, PRIORITY_CONTROL);
+	bufferevent_setcb(c->bev, on_read, NULL, on_client_event, c);
+	bufferevent_setwatermark(c->bev, EV_READ, 0, LINE_MAX_LEN + 1);
+	bufferevent_set_timeouts(c->bev, &idle, &idle);
+	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+	LIST_INSERT_HEAD(&control->clients, c, link);
+	control->count++;
+}
+
+void control_event(struct control *control, enum tunnel_event_kind kind, const char *conn, const char *child,
+		   const char *text)
+{
+	static const char *const kinds[] = {"connection", "child", "evidence", "recovery", "security"};
+	struct client *c, *next;
+	struct timespec ts;
+
+	if (!control)
+		return;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	for (c = LIST_FIRST(&control->clients); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (!c->events)
+			continue;
+		/* Who does not read is not waited for. */
+		if (evbuffer_get_length(bufferevent_get_output(c->bev)) > BACKLOG_MAX) {
+			client_free(c);
+			continue;
+		}
+		send_json(c, json_pack("{s:{s:f,s:s,s:s,s:s?,s:s}}", "event", "time",
+				       (double)ts.tv_sec + (double)ts.tv_nsec / 1e9, "kind", kinds[kind],
+				       "connection", conn, "child", child, "text", text));
+	}
+}
+
+/* A socket file that a dead daemon left is removed; one that answers is not ours to take. */
+static bool path_is_free(const struct sockaddr_un *sun)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool alive = fd >= 0 && connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (!alive)
+		unlink(sun->sun_path);
+	return !alive;
+}
+
+struct control *control_new(struct daemon *d)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct control *c;
+	mode_t mask;
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", d->config->control);
+	if (!path_is_free(&sun)) {
+		log_error(&d->log, "%s: another mendipd answers there", sun.sun_path);
+		return NULL;
+	}
+	c = xzalloc(sizeof(*c));
+	c->daemon = d;
+	LIST_INIT(&c->clients);
+	mask = umask(0117);
+	c->listener = evconnlistener_new_bind(d->base, on_accept, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+					      16, (struct sockaddr *)&sun, sizeof(sun));
+	umask(mask);
+	if (!c->listener) {
+		log_error(&d->log, "%s: %s: does its folder exist?", sun.sun_path, strerror(errno));
+		free(c);
+		return NULL;
+	}
+	c->path = xstrdup(sun.sun_path);
+	return c;
+}
+
+void control_free(struct control *c)
+{
+	struct client *cl;
+
+	if (!c)
+		return;
+	while ((cl = LIST_FIRST(&c->clients)))
+		client_free(cl);
+	evconnlistener_free(c->listener);
+	unlink(c->path);
+	free(c->path);
+	free(c);
+}

@@ -1,0 +1,22 @@
+libdaemon_a_SOURCES = \
+	daemon/config.c daemon/config.h daemon/config_conn.c daemon/config_read.c \
+	daemon/config_read.h daemon/config_value.c daemon/scan.c daemon/scan.h \
+	daemon/advise.c daemon/advise.h
+libdaemon_a_CPPFLAGS = $(ROOM_DAEMON) $(CONFIG_CFLAGS) $(CRYPTO_CFLAGS)
+
+mendipd_SOURCES = \
+	daemon/main.c daemon/daemon.h daemon/control.c daemon/control.h daemon/data.c \
+	daemon/fault.h daemon/net.c daemon/net.h daemon/privileges.c daemon/resolve.c \
+	daemon/status.c daemon/status.h daemon/udp.c daemon/udp.h
+if FAULTS
+mendipd_SOURCES += daemon/fault.c
+AM_CFLAGS += -DMENDIP_FAULTS
+endif
+mendipd_CPPFLAGS = $(ROOM_DAEMON) -DSYSCONFDIR='"$(sysconfdir)"' $(CONFIG_CFLAGS) $(EVENT_CFLAGS) \
+	$(JANSSON_CFLAGS) $(NL_CFLAGS) $(SYSTEMD_CFLAGS) $(CAPNG_CFLAGS) $(CRYPTO_CFLAGS)
+mendipd_LDADD = libdaemon.a libtunnel.a libike.a libesp.a libcommon.a $(CONFIG_LIBS) $(EVENT_LIBS) \
+	$(JANSSON_LIBS) $(NL_LIBS) $(SYSTEMD_LIBS) $(CAPNG_LIBS) $(CRYPTO_LIBS)
+
+mendipctl_SOURCES = daemon/mendipctl.c daemon/show.c daemon/show.h
+mendipctl_CPPFLAGS = $(ROOM_DAEMON) -DRUNSTATEDIR='"$(runstatedir)"' $(JANSSON_CFLAGS)
+mendipctl_LDADD = libdaemon.a libtunnel.a libesp.a libcommon.a $(JANSSON_LIBS) $(CRYPTO_LIBS)

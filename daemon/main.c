@@ -1,0 +1,362 @@
+/* main.c - mendipd: start, loop, end; see mendipd(8). SPDX-License-Identifier: ISC */
+#include "control.h"
+#include "daemon.h"
+#include "fault.h"
+#include "xalloc.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CLOSE_LIMIT (2 * NSEC_PER_SEC)
+#define DEFAULT_MTU 1400
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
+nsec_t daemon_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (nsec_t)ts.tv_sec * NSEC_PER_SEC + (nsec_t)ts.tv_nsec + 1;
+}
+
+static void log_sink(void *ctx, enum log_level level, const char *line)
+{
+	static const char *const priorities[] = {SD_ERR, SD_WARNING, SD_INFO, SD_DEBUG};
+	const struct daemon *d = ctx;
+	struct timespec ts;
+	struct tm tm;
+	char stamp[32];
+
+	if (d->log_journal) {
+		fprintf(stderr, "%s%s\n", priorities[level], line);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	fprintf(stderr, "%s.%03ldZ %s: %s\n", stamp, ts.tv_nsec / 1000000, log_level_name(level), line);
+}
+
+/* ---- what the tunnel asks of the world ---- */
+
+static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote, const uint8_t *p,
+		    size_t len)
+{
+	data_send_ike(ctx, local, remote, p, len);
+}
+
+static void op_dummy(void *ctx, struct esp_sa *sa)
+{
+	data_send_dummy(ctx, sa);
+}
+
+static void op_route(void *ctx, const struct ts_list *local, const struct ts_list *remote, bool add)
+{
+	struct daemon *d = ctx;
+
+	net_route(d->net, local, remote, add);
+}
+
+static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
+		     const struct tun_child *child, const char *text)
+{
+	struct daemon *d = ctx;
+
+	control_event(d->control, kind, conn->conf->name, child ? child->conf->name : NULL, text);
+}
+
+/* ---- the loop ---- */
+
+static void arm_timer(struct daemon *d)
+{
+	nsec_t next = tunnel_next_deadline(d->tunnel), now = daemon_now(), wait;
+	struct timeval tv;
+
+	if (d->closing_since)
+		next = min_u64(next, d->closing_since + CLOSE_LIMIT);
+	if (next == NSEC_NEVER) {
+		evtimer_del(d->timer);
+		return;
+	}
+	wait = next > now ? next - now : 0;
+	tv.tv_sec = (time_t)min_u64(wait / NSEC_PER_SEC, 86400);
+	tv.tv_usec = (suseconds_t)((wait % NSEC_PER_SEC + NSEC_PER_USEC - 1) / NSEC_PER_USEC);
+	if (tv.tv_usec == 1000000) {
+		tv.tv_sec++;
+		tv.tv_usec = 0;
+	}
+	evtimer_add(d->timer, &tv);
+}
+
+void daemon_turn(struct daemon *d)
+{
+	nsec_t now = daemon_now();
+
+	tunnel_turn(d->tunnel, now);
+	if (d->closing_since && (tunnel_close(d->tunnel, now) || now - d->closing_since >= CLOSE_LIMIT))
+		event_base_loopbreak(d->base);
+	arm_timer(d);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	daemon_turn(ctx);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;
+	sd_notify(0, "WATCHDOG=1");
+}
+
+void daemon_close(struct daemon *d)
+{
+	if (d->closing_since)
+		return;
+	sd_notify(0, "STOPPING=1");
+	log_info(&d->log, "ending: telling the peers");
+	d->closing_since = daemon_now();
+	tunnel_close(d->tunnel, d->closing_since);
+	daemon_turn(d);
+}
+
+bool daemon_reload(struct daemon *d)
+{
+	nsec_t now = daemon_now();
+	struct config *new;
+
+	/* systemd's protocol for Type=notify-reload; harmless where nobody listens. */
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(now / NSEC_PER_USEC));
+	new = conf_load(d->config_path, d->reload_error);
+	if (!new) {
+		d->reload_failures++;
+		log_error(&d->log, "reload: nothing changed: %s", d->reload_error);
+		sd_notify(0, "READY=1");
+		return false;
+	}
+	if (strcmp(new->tun, d->config->tun) != 0 || strcmp(new->control, d->config->control) != 0 ||
+	    new->port != d->config->port || new->port_natt != d->config->port_natt || new->mtu != d->config->mtu)
+		log_warn(&d->log, "reload: tun, mtu, control, port and port_natt change only with a restart");
+	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
+	d->tunnel->path->sad.history.cap = new->history_memory;
+	d->log.level = new->log;
+	/* What the running sockets and device were made from stays what status and data path read. */
+	new->port = d->config->port;
+	new->port_natt = d->config->port_natt;
+	free(new->tun);
+	new->tun = xstrdup(d->config->tun);
+	conf_free(d->config);
+	d->config = new;
+	d->reloads++;
+	d->reload_error[0] = '\0';
+	resolver_refresh(d->resolver);
+	log_info(&d->log, "reload: %u connections", new->conn_count);
+	daemon_turn(d);
+	sd_notify(0, "READY=1");
+	return true;
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *ctx)
+{
+	(void)what;
+	if (sig == SIGHUP)
+		daemon_reload(ctx);
+	else
+		daemon_close(ctx);
+}
+
+/* ---- start and end, in order ---- */
+
+static int start_loop(struct daemon *d)
+{
+	static const int sigs[] = {SIGTERM, SIGINT, SIGHUP};
+	struct event_config *cfg = event_config_new();
+	uint64_t watchdog;
+
+	signal(SIGPIPE, SIG_IGN);
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER);
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
+	d->base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	if (!d->base || event_base_priority_init(d->base, PRIORITIES) < 0)
+		return -ENOMEM;
+	d->timer = evtimer_new(d->base, on_timer, d);
+	event_priority_set(d->timer, PRIORITY_CONTROL);
+	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++) {
+		d->signals[i] = evsignal_new(d->base, sigs[i], on_signal, d);
+		event_add(d->signals[i], NULL);
+	}
+	if (sd_watchdog_enabled(0, &watchdog) > 0) {
+		struct timeval tv = {.tv_sec = (time_t)(watchdog / 2 / 1000000),
+				     .tv_usec = (suseconds_t)(watchdog / 2 % 1000000)};
+
+		d->watchdog = event_new(d->base, -1, EV_PERSIST, on_watchdog, d);
+		event_add(d->watchdog, &tv);
+	}
+	return 0;
+}
+
+static int start(struct daemon *d)
+{
+	const struct tunnel_ops ops = {
+		.ctx = d, .send = op_send, .dummy = op_dummy, .route = op_route, .event = op_event};
+	const struct config *c = d->config;
+	struct ike_settings set;
+	char err[256];
+	int r = start_loop(d);
+
+	if (r < 0)
+		return r;
+	d->tun_fd = net_open_tun(c->tun, c->mtu ? c->mtu : DEFAULT_MTU, &d->log);
+	if (d->tun_fd < 0)
+		return d->tun_fd;
+	d->net = net_new(c->tun, &d->log, &r);
+	if (!d->net)
+		return r;
+	r = data_init(d);
+	if (r < 0)
+		return r;
+	r = privileges_drop(c->user, err, sizeof(err));
+	if (r < 0) {
+		log_error(&d->log, "%s", err);
+		return r;
+	}
+	d->control = control_new(d);
+	if (!d->control)
+		return -EIO;
+	ike_settings_default(&set);
+	set.half_open_max = c->half_open_max;
+	set.cookie_threshold = c->cookie_threshold;
+	set.retransmit_timeout = c->retransmit_timeout;
+	d->tunnel = tunnel_new(&ops, &set, c->history_memory, &rng_system, &d->log);
+	d->resolver = resolver_new(d);
+	d->started = daemon_now();
+	tunnel_configure(d->tunnel, c->conns, c->conn_count, NULL, d->started);
+	resolver_refresh(d->resolver);
+	return 0;
+}
+
+static void stop(struct daemon *d)
+{
+	resolver_free(d->resolver);
+	tunnel_free(d->tunnel);
+	control_free(d->control);
+	data_fini(d);
+	net_free(d->net);
+	if (d->tun_fd >= 0)
+		close(d->tun_fd);
+	for (size_t i = 0; i < ARRAY_SIZE(d->signals); i++) {
+		if (d->signals[i])
+			event_free(d->signals[i]);
+	}
+	if (d->watchdog)
+		event_free(d->watchdog);
+	if (d->timer)
+		event_free(d->timer);
+	if (d->base)
+		event_base_free(d->base);
+	conf_free(d->config);
+}
+
+static int check(const char *path)
+{
+	char err[CONFIG_ERR] = "";
+	struct config *c = conf_load(path, err);
+
+	if (!c) {
+		fprintf(stderr, "mendipd: %s\n", err);
+		return 1;
+	}
+	printf("%s: %u connections, no errors\n", path, c->conn_count);
+	conf_free(c);
+	return 0;
+}
+
+static void usage(FILE *f)
+{
+	fputs("usage: mendipd [-c FILE] [-f] [--check]\n"
+	      "  -c, --config FILE  configuration (" SYSCONFDIR "/mendip/mendip.conf)\n"
+	      "  -f, --foreground   stay in the foreground; always so, kept for scripts\n"
+	      "      --check        check the configuration and end: 0 good, 1 bad\n"
+	      "  -V, --version\n"
+	      "  -h, --help         see mendipd(8) and mendip.conf(5)\n",
+	      f);
+}
+
+static int run(const char *path)
+{
+	struct daemon *d = xzalloc(sizeof(*d));
+	char err[CONFIG_ERR] = "";
+	int r;
+
+	d->config_path = path;
+	d->tun_fd = -1;
+	for (unsigned i = 0; i < ARRAY_SIZE(d->udp); i++)
+		d->udp[i].fd = -1;
+	d->log_journal = getenv("JOURNAL_STREAM") != NULL;
+	d->config = conf_load(path, err);
+	if (!d->config) {
+		fprintf(stderr, "mendipd: %s\n", err);
+		free(d);
+		return 1;
+	}
+	log_init(&d->log, d->config->log, log_sink, d);
+#ifdef MENDIP_FAULTS
+	fault_init(d);
+#endif
+	r = start(d);
+	if (r == 0) {
+		log_info(&d->log, "mendipd " PACKAGE_VERSION " ready: %u connections, TUN device %s",
+			 d->config->conn_count, d->config->tun);
+		sd_notify(0, "READY=1");
+		daemon_turn(d);
+		event_base_dispatch(d->base);
+		log_info(&d->log, "ended");
+	}
+#ifdef MENDIP_FAULTS
+	fault_fini(d);
+#endif
+	stop(d);
+	free(d);
+	return r < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+						{"foreground", no_argument, NULL, 'f'},
+						{"check", no_argument, NULL, 'C'},
+						{"version", no_argument, NULL, 'V'},
+						{"help", no_argument, NULL, 'h'},
+						{NULL, 0, NULL, 0}};
+	const char *path = SYSCONFDIR "/mendip/mendip.conf";
+	bool only_check = false;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "c:fVh", options, NULL)) != -1) {
+		switch (o) {
+		case 'c': path = optarg; break;
+		case 'f': break;
+		case 'C': only_check = true; break;
+		case 'V': puts("mendipd " PACKAGE_VERSION); return 0;
+		case 'h': usage(stdout); return 0;
+		default: usage(stderr); return 2;
+		}
+	}
+	if (optind != argc) {
+		usage(stderr);
+		return 2;
+	}
+	return only_check ? check(path) : run(path);
+}

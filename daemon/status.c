@@ -1,0 +1,436 @@
+/* status.c - see status.h. SPDX-License-Identifier: ISC */
+#include "status.h"
+
+#include <stdio.h>
+
+static json_t *hex(uint64_t v, int digits)
+{
+	return json_sprintf("%0*llx", digits, (unsigned long long)v);
+}
+
+static double seconds(nsec_t t)
+{
+	return (double)t / NSEC_PER_SEC;
+}
+
+/* Seconds since t, or null when it has not happened. */
+static json_t *age(nsec_t now, nsec_t t)
+{
+	return t && t <= now ? json_real(seconds(now - t)) : json_null();
+}
+
+static json_t *selectors(const struct ts_list *l)
+{
+	json_t *a = json_array();
+	char s[TS_STRLEN];
+
+	for (unsigned i = 0; i < l->count; i++)
+		json_array_append_new(a, json_string(ts_format(&l->ts[i], s)));
+	return a;
+}
+
+static json_t *verdicts(const uint64_t *v)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < VERDICT_COUNT; i++)
+		json_object_set_new(o, verdict_name((enum verdict)i), json_integer((json_int_t)v[i]));
+	return o;
+}
+
+static json_t *sa_json(const struct tun_sa *s, nsec_t now)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
+	char suite[96];
+	json_t *o = json_object();
+
+	json_object_set_new(o, "spi_in", hex(s->spi, 8));
+	json_object_set_new(o, "spi_out", hex(s->spi_out, 8));
+	json_object_set_new(o, "state", json_string(s->retired ? "retired"
+						    : s->ike  ? child_state_name(s->ike->state)
+							      : "down"));
+	json_object_set_new(o, "age", age(now, s->installed));
+	json_object_set_new(o, "local_ts", selectors(&s->policy.local));
+	json_object_set_new(o, "remote_ts", selectors(&s->policy.remote));
+	if (s->ike)
+		json_object_set_new(o, "proposal",
+				    json_string(choice_format(&s->ike->choice, suite, sizeof(suite))));
+	if (!sa)
+		return o;
+	json_object_set_new(o, "backend", json_string(aead_backend_name(sa->in.key)));
+	json_object_set_new(o, "packets_in", json_integer((json_int_t)sa->in.packets));
+	json_object_set_new(o, "bytes_in", json_integer((json_int_t)sa->in.bytes));
+	json_object_set_new(o, "packets_out", json_integer((json_int_t)sa->out.packets));
+	json_object_set_new(o, "bytes_out", json_integer((json_int_t)sa->out.bytes));
+	json_object_set_new(o, "number_in", json_integer((json_int_t)sa->in.window.top));
+	json_object_set_new(o, "number_out", json_integer((json_int_t)sa->out.number));
+	json_object_set_new(o, "last_fresh", age(now, sa->in.last_fresh));
+	json_object_set_new(o, "verdicts", verdicts(sa->in.verdicts));
+	return o;
+}
+
+static json_t *child_json(const struct tun_child *k, nsec_t now)
+{
+	const struct tun_sa *s;
+	json_t *o = json_object(), *sas = json_array();
+
+	json_object_set_new(o, "name", json_string(k->conf->name));
+	json_object_set_new(o, "state", json_string(k->current ? "up" : k->asked ? "starting"
+							     : k->trapped ? "trapped" : "down"));
+	json_object_set_new(o, "rekeys", json_integer((json_int_t)k->rekeys));
+	json_object_set_new(o, "failures", json_integer((json_int_t)k->failures));
+	LIST_FOREACH(s, &k->sas, link)
+		json_array_append_new(sas, sa_json(s, now));
+	json_object_set_new(o, "sas", sas);
+	return o;
+}
+
+static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
+{
+	char e[ENDPOINT_STRLEN], id[IDENT_STRLEN], suite[96];
+	json_t *o = json_object();
+
+	json_object_set_new(o, "spi_i", hex(sa->spi_i, 16));
+	json_object_set_new(o, "spi_r", hex(sa->spi_r, 16));
+	json_object_set_new(o, "role", json_string(sa->initiator ? "initiator" : "responder"));
+	json_object_set_new(o, "state", json_string(ike_state_name(sa->state)));
+	json_object_set_new(o, "local", json_string(endpoint_format(&sa->local, e)));
+	json_object_set_new(o, "remote", json_string(endpoint_format(&sa->remote, e)));
+	json_object_set_new(o, "peer_id", json_string(ident_format(&sa->peer_id, id)));
+	json_object_set_new(o, "nat", json_string(sa->we_natted ? "local" : sa->peer_natted ? "remote" : "none"));
+	json_object_set_new(o, "established", age(now, sa->established));
+	json_object_set_new(o, "last_heard", age(now, sa->last_heard));
+	json_object_set_new(o, "message_id", json_integer(sa->next_id));
+	json_object_set_new(o, "waiting", json_boolean(sa->outstanding != NULL));
+	if (sa->choice.suite)
+		json_object_set_new(o, "proposal", json_string(choice_format(&sa->choice, suite, sizeof(suite))));
+	return o;
+}
+
+static bool wanted(const struct tun_conn *c, const struct tun_child *k, const char *name)
+{
+	char full[512];
+
+	if (!name || strcmp(name, c->conf->name) == 0 || strcmp(name, k->conf->name) == 0)
+		return true;
+	snprintf(full, sizeof(full), "%s/%s", c->conf->name, k->conf->name);
+	return strcmp(name, full) == 0;
+}
+
+static json_t *conn_json(const struct tun_conn *c, const char *name, nsec_t now)
+{
+	const struct tun_child *k;
+	json_t *o = json_object(), *children = json_array(), *ike = json_array();
+	char id[IDENT_STRLEN];
+
+	json_object_set_new(o, "name", json_string(c->conf->name));
+	if (c->dynamic)
+		json_object_set_new(o, "peer", json_string(ident_format(&c->peer_id, id)));
+	if (c->sa)
+		json_array_append_new(ike, ike_json(c->sa, now));
+	if (c->beside)
+		json_array_append_new(ike, ike_json(c->beside, now));
+	json_object_set_new(o, "ike_sas", ike);
+	json_object_set_new(o, "failures", json_integer(c->failures));
+	json_object_set_new(o, "next_try", deadline_is_set(&c->retry) && c->retry.at > now
+						   ? json_real(seconds(c->retry.at - now))
+						   : json_null());
+	LIST_FOREACH(k, &c->children, link) {
+		if (wanted(c, k, name))
+			json_array_append_new(children, child_json(k, now));
+	}
+	json_object_set_new(o, "children", children);
+	return o;
+}
+
+static json_t *io_json(const struct daemon *d)
+{
+	const struct io_counters *io = &d->io;
+
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rx_datagrams",
+			 (json_int_t)io->rx_datagrams, "rx_bytes", (json_int_t)io->rx_bytes, "rx_errors",
+			 (json_int_t)(io->rx_errors + io->rx_truncated + io->rx_short), "rx_keepalives",
+			 (json_int_t)io->rx_keepalives, "tx_datagrams", (json_int_t)io->tx_datagrams, "tx_bytes",
+			 (json_int_t)io->tx_bytes, "tx_errors", (json_int_t)io->tx_errors, "tx_parked",
+			 (json_int_t)io->tx_parked, "tun_read", (json_int_t)io->tun_read, "tun_written",
+			 (json_int_t)io->tun_written, "tun_write_errors", (json_int_t)io->tun_write_errors);
+}
+
+static json_t *drops_json(const struct daemon *d)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < ESP_DROP_COUNT; i++)
+		json_object_set_new(o, esp_drop_name((enum esp_drop)i),
+				    json_integer((json_int_t)d->tunnel->path->drops[i]));
+	return o;
+}
+
+static json_t *ike_counters_json(const struct daemon *d)
+{
+	const uint64_t *v = ike_counters(d->tunnel->ike);
+	json_t *o = json_object();
+
+	for (int i = 0; i < IKE_COUNTERS; i++)
+		json_object_set_new(o, ike_counter_name((enum ike_counter)i), json_integer((json_int_t)v[i]));
+	return o;
+}
+
+static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
+{
+	const struct history_budget *h = &d->tunnel->path->sad.history;
+
+	json_object_set_new(o, "version", json_string(PACKAGE_VERSION));
+	json_object_set_new(o, "uptime", json_real(seconds(now - d->started)));
+	json_object_set_new(o, "tun", json_string(d->config->tun));
+	json_object_set_new(o, "half_open", json_integer(d->tunnel->ike->half_open));
+	json_object_set_new(o, "history_memory", json_integer((json_int_t)h->used));
+	json_object_set_new(o, "history_memory_max", json_integer((json_int_t)h->cap));
+	json_object_set_new(o, "io", io_json(d));
+	json_object_set_new(o, "verdicts", verdicts(d->tunnel->path->verdicts));
+	json_object_set_new(o, "drops", drops_json(d));
+	json_object_set_new(o, "ike", ike_counters_json(d));
+	json_object_set_new(o, "reloads", json_integer((json_int_t)d->reloads));
+	json_object_set_new(o, "reload_error", *d->reload_error ? json_string(d->reload_error) : json_null());
+}
+
+json_t *status_json(struct daemon *d, const char *name)
+{
+	json_t *o = json_object(), *conns = json_array();
+	nsec_t now = daemon_now();
+	struct tun_conn *c;
+
+	LIST_FOREACH(c, &d->tunnel->conns, link) {
+		json_t *j = conn_json(c, name, now);
+
+		if (name && json_array_size(json_object_get(j, "children")) == 0)
+			json_decref(j);
+		else
+			json_array_insert_new(conns, 0, j);
+	}
+	if (name && json_array_size(conns) == 0) {
+		json_decref(conns);
+		json_decref(o);
+		return NULL;
+	}
+	if (!name)
+		add_daemon(d, o, now);
+	json_object_set_new(o, "connections", conns);
+	return o;
+}
+
+/* ---- switchover ---- */
+
+static void add_option(void *ctx, const char *name, const char *value)
+{
+	json_object_set_new(ctx, name, json_string(value));
+}
+
+static json_t *between(nsec_t from, nsec_t to)
+{
+	return from && to >= from ? json_real((double)(to - from) / NSEC_PER_MSEC) : json_null();
+}
+
+static json_t *record_json(const struct recovery_record *r, nsec_t now)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "id", json_integer((json_int_t)r->id));
+	json_object_set_new(o, "outcome", json_string(r->outcome));
+	json_object_set_new(o, "criterion", json_string(criterion_name(r->criterion)));
+	json_object_set_new(o, "rung", json_integer(r->rung));
+	json_object_set_new(o, "age", age(now, r->first_evidence));
+	json_object_set_new(o, "first_number", json_integer((json_int_t)r->first_number));
+	json_object_set_new(o, "window_top", json_integer((json_int_t)r->top));
+	json_object_set_new(o, "old_spi", hex(r->old_spi, 8));
+	json_object_set_new(o, "new_spi", r->new_spi ? hex(r->new_spi, 8) : json_null());
+	json_object_set_new(o, "lost", json_integer((json_int_t)r->lost));
+	/* Milliseconds since the first evidence. */
+	json_object_set_new(o, "confirmed_ms", between(r->first_evidence, r->confirmed));
+	json_object_set_new(o, "delay_ms", json_real((double)r->delay / NSEC_PER_MSEC));
+	json_object_set_new(o, "request_ms", between(r->first_evidence, r->request));
+	json_object_set_new(o, "response_ms", between(r->first_evidence, r->response));
+	json_object_set_new(o, "first_fresh_ms", between(r->first_evidence, r->first_fresh));
+	return o;
+}
+
+static json_t *records_json(const struct tun_child *k, nsec_t now)
+{
+	json_t *a = json_array();
+
+	if (k->recovery.state != RECOVERY_IDLE)
+		json_array_append_new(a, record_json(&k->recovery.now, now));
+	for (unsigned i = 1; i <= RECORDS_KEPT; i++) {
+		const struct recovery_record *r = &k->records[(k->record_next + RECORDS_KEPT - i) % RECORDS_KEPT];
+
+		if (r->id)
+			json_array_append_new(a, record_json(r, now));
+	}
+	return a;
+}
+
+static json_t *gate_json(const struct tun_child *k, nsec_t now)
+{
+	nsec_t proof = gate_quiet_until(&k->gate, CRITERION_PROOF, now);
+	nsec_t pattern = gate_quiet_until(&k->gate, CRITERION_COUNT, now);
+	json_t *o = json_object();
+
+	for (int i = 0; i < GATE_ANSWERS; i++)
+		json_object_set_new(o, gate_answer_name((enum gate_answer)i),
+				    json_integer((json_int_t)k->gate.answers[i]));
+	json_object_set_new(o, "proof_quiet", proof ? json_real(seconds(proof - now)) : json_null());
+	json_object_set_new(o, "pattern_quiet", pattern ? json_real(seconds(pattern - now)) : json_null());
+	return o;
+}
+
+static json_t *detector_json(const struct tun_child *k, nsec_t now)
+{
+	const struct esp_sa *sa = k->current ? tun_sa_esp(k->current) : NULL;
+	const struct detector *t;
+
+	if (!sa)
+		return json_null();
+	t = &sa->in.detector;
+	return json_pack("{s:s,s:s,s:i,s:i,s:o,s:I,s:I,s:I,s:b}", "state", detector_state_name(t->state),
+			 "criterion", criterion_name(t->criterion), "proofs", (int)t->proofs, "pattern",
+			 (int)t->pattern, "first_evidence", age(now, t->first_evidence), "history_bytes",
+			 (json_int_t)history_memory(&sa->in.history), "history_sample",
+			 (json_int_t)sa->in.history.sample, "nonce_reuses", (json_int_t)sa->in.nonce_reuses,
+			 "key_exposed", sa->in.exposed);
+}
+
+static json_t *switchover_child(const struct tun_conn *c, const struct tun_child *k, nsec_t now)
+{
+	json_t *o = json_object(), *options = json_object();
+
+	json_object_set_new(o, "connection", json_string(c->conf->name));
+	json_object_set_new(o, "name", json_string(k->conf->name));
+	json_object_set_new(o, "detector", detector_json(k, now));
+	json_object_set_new(o, "recovery", json_string(recovery_state_name(k->recovery.state)));
+	json_object_set_new(o, "gate", gate_json(k, now));
+	json_object_set_new(o, "recoveries", json_integer((json_int_t)k->recoveries));
+	tun_options_each(&k->options, add_option, options);
+	json_object_set_new(o, "options", options);
+	json_object_set_new(o, "records", records_json(k, now));
+	return o;
+}
+
+json_t *switchover_json(struct daemon *d, const char *name)
+{
+	json_t *a = json_array();
+	nsec_t now = daemon_now();
+	struct tun_conn *c;
+	struct tun_child *k;
+
+	LIST_FOREACH(c, &d->tunnel->conns, link) {
+		LIST_FOREACH(k, &c->children, link) {
+			if (wanted(c, k, name))
+				json_array_insert_new(a, 0, switchover_child(c, k, now));
+		}
+	}
+	if (name && json_array_size(a) == 0) {
+		json_decref(a);
+		return NULL;
+	}
+	return json_pack("{s:o}", "children", a);
+}
+
+/* ---- metrics ---- */
+
+static void metric(FILE *f, const char *name, const char *help)
+{
+	fprintf(f, "# TYPE mendip_%s counter\n# HELP mendip_%s %s\n", name, name, help);
+}
+
+/* A label value: what an outsider could have named is escaped (OpenMetrics 5.1). */
+static void label(FILE *f, const char *name, const char *value)
+{
+	fprintf(f, "%s=\"", name);
+	for (; *value; value++) {
+		if (*value == '"' || *value == '\\')
+			fputc('\\', f);
+		fputc(*value == '\n' ? ' ' : *value, f);
+	}
+	fputc('"', f);
+}
+
+static void child_labels(FILE *f, const struct tun_conn *c, const struct tun_child *k)
+{
+	fputc('{', f);
+	label(f, "connection", c->conf->name);
+	fputc(',', f);
+	label(f, "child", k->conf->name);
+}
+
+static void child_metrics(struct daemon *d, FILE *f, const char *name, const char *help,
+			  void (*each)(FILE *f, const char *name, const struct tun_conn *c,
+				       const struct tun_child *k))
+{
+	struct tun_conn *c;
+	struct tun_child *k;
+
+	metric(f, name, help);
+	LIST_FOREACH(c, &d->tunnel->conns, link) {
+		LIST_FOREACH(k, &c->children, link)
+			each(f, name, c, k);
+	}
+}
+
+static void each_gate(FILE *f, const char *name, const struct tun_conn *c, const struct tun_child *k)
+{
+	for (int i = 0; i < GATE_ANSWERS; i++) {
+		fprintf(f, "mendip_%s_total", name);
+		child_labels(f, c, k);
+		fprintf(f, ",answer=\"%s\"} %llu\n", gate_answer_name((enum gate_answer)i),
+			(unsigned long long)k->gate.answers[i]);
+	}
+}
+
+static void each_recovery(FILE *f, const char *name, const struct tun_conn *c, const struct tun_child *k)
+{
+	fprintf(f, "mendip_%s_total", name);
+	child_labels(f, c, k);
+	fprintf(f, "} %llu\n", (unsigned long long)k->recoveries);
+}
+
+static void each_nonce(FILE *f, const char *name, const struct tun_conn *c, const struct tun_child *k)
+{
+	const struct tun_sa *s;
+	uint64_t n = 0;
+
+	LIST_FOREACH(s, &k->sas, link)
+		n += tun_sa_esp(s) ? tun_sa_esp(s)->in.nonce_reuses : 0;
+	fprintf(f, "mendip_%s_total", name);
+	child_labels(f, c, k);
+	fprintf(f, "} %llu\n", (unsigned long long)n);
+}
+
+char *metrics_text(struct daemon *d)
+{
+	const struct esp_path *path = d->tunnel->path;
+	const uint64_t *ike = ike_counters(d->tunnel->ike);
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		abort();
+	metric(f, "esp_verdicts", "inbound ESP packets by verdict");
+	for (int i = 0; i < VERDICT_COUNT; i++)
+		fprintf(f, "mendip_esp_verdicts_total{verdict=\"%s\"} %llu\n", verdict_name((enum verdict)i),
+			(unsigned long long)path->verdicts[i]);
+	metric(f, "drops", "packets dropped by reason");
+	for (int i = 0; i < ESP_DROP_COUNT; i++)
+		fprintf(f, "mendip_drops_total{reason=\"%s\"} %llu\n", esp_drop_name((enum esp_drop)i),
+			(unsigned long long)path->drops[i]);
+	metric(f, "ike_messages", "IKE messages by what was remarkable about them");
+	for (int i = 0; i < IKE_COUNTERS; i++)
+		fprintf(f, "mendip_ike_messages_total{kind=\"%s\"} %llu\n", ike_counter_name((enum ike_counter)i),
+			(unsigned long long)ike[i]);
+	child_metrics(d, f, "gate_answers", "answers of the gate to evidence of a switchover", each_gate);
+	child_metrics(d, f, "recoveries", "rekeys induced by evidence of a switchover", each_recovery);
+	child_metrics(d, f, "nonce_reuses", "packets that repeated a nonce, on SAs that still exist", each_nonce);
+	fputs("# EOF\n", f);
+	fclose(f);
+	return text;
+}

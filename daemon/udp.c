@@ -1,0 +1,224 @@
+/* udp.c - see udp.h. SPDX-License-Identifier: ISC */
+#include "udp.h"
+#include "net.h"
+
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BATCH	   64
+#define BUFFER	   (4 << 20)
+#define CONTROL_LEN 128
+
+static int set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+/* The buffers are large because a burst is as long as a turn of the loop; less than asked is no error. */
+static void set_buffers(int fd)
+{
+	if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER) < 0)
+		(void)set_option(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
+	if (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER) < 0)
+		(void)set_option(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
+}
+
+int udp_open(struct udp_socket *s, uint16_t port, bool group, struct log *log)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r;
+
+	if (fd < 0)
+		return -errno;
+	if ((group && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
+	    set_option(fd, SOL_SOCKET, SO_MARK, NET_MARK) < 0 ||
+	    set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) < 0 || set_option(fd, IPPROTO_IP, IP_RECVTOS, 1) < 0 ||
+	    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) < 0 ||
+	    bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0) {
+		r = -errno;
+		log_error(log, "UDP port %u: %s%s", port, strerror(errno),
+			  errno == EADDRINUSE ? ": is another IKE daemon running?"
+			  : errno == EPERM    ? ": needs CAP_NET_ADMIN"
+			  : errno == EACCES   ? ": needs CAP_NET_BIND_SERVICE"
+					      : "");
+		close(fd);
+		return r;
+	}
+	set_buffers(fd);
+	s->fd = fd;
+	s->port = port;
+	return 0;
+}
+
+int udp_steer(struct udp_socket *s)
+{
+	/* The answer is the index of the socket, in the order in which they were bound. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog prog = {.len = ARRAY_SIZE(code), .filter = code};
+
+	return setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0 ? -errno : 0;
+}
+
+void udp_close(struct udp_socket *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+static struct endpoint from_sin(const struct sockaddr_in *sin)
+{
+	struct endpoint e = {.port = ntohs(sin->sin_port)};
+
+	e.addr = addr_from_bytes(FAMILY_IPV4, (const uint8_t *)&sin->sin_addr);
+	return e;
+}
+
+static void read_control(struct msghdr *m, struct udp_datagram *d)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != IPPROTO_IP)
+			continue;
+		if (c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			d->local.addr = addr_from_bytes(FAMILY_IPV4, (const uint8_t *)&info.ipi_addr);
+		} else if (c->cmsg_type == IP_TOS) {
+			d->tos = *CMSG_DATA(c);
+		}
+	}
+}
+
+int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n)
+{
+	struct mmsghdr m[BATCH];
+	struct iovec iov[BATCH];
+	struct sockaddr_in from[BATCH];
+	uint8_t control[BATCH][CONTROL_LEN] __attribute__((aligned(8)));
+	int got;
+
+	if (n > BATCH)
+		n = BATCH;
+	for (unsigned i = 0; i < n; i++) {
+		iov[i] = (struct iovec){.iov_base = d[i].p, .iov_len = d[i].cap};
+		m[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+					       .msg_namelen = sizeof(from[i]),
+					       .msg_iov = &iov[i],
+					       .msg_iovlen = 1,
+					       .msg_control = control[i],
+					       .msg_controllen = CONTROL_LEN};
+	}
+	got = recvmmsg(s->fd, m, n, MSG_DONTWAIT, NULL);
+	if (got < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < got; i++) {
+		d[i].len = m[i].msg_len;
+		d[i].tos = 0;
+		d[i].remote = from_sin(&from[i]);
+		d[i].local = (struct endpoint){.port = s->port};
+		d[i].truncated = m[i].msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
+		read_control(&m[i].msg_hdr, &d[i]);
+	}
+	return got;
+}
+
+/* Destination, source address and TOS of a message; returns the control length. */
+static void address(struct msghdr *m, struct sockaddr_in *sin, uint8_t *control,
+		    const struct endpoint *local, const struct endpoint *remote, uint8_t tos)
+{
+	struct in_pktinfo info = {0};
+	struct cmsghdr *c;
+	int value = tos;
+
+	*sin = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(remote->port)};
+	memcpy(&sin->sin_addr, remote->addr.b, 4);
+	m->msg_name = sin;
+	m->msg_namelen = sizeof(*sin);
+	m->msg_control = control;
+	m->msg_controllen = CMSG_SPACE(sizeof(info)) + CMSG_SPACE(sizeof(value));
+	memset(control, 0, m->msg_controllen);
+	c = CMSG_FIRSTHDR(m);
+	c->cmsg_level = IPPROTO_IP;
+	c->cmsg_type = IP_TOS;
+	c->cmsg_len = CMSG_LEN(sizeof(value));
+	memcpy(CMSG_DATA(c), &value, sizeof(value));
+	if (local->addr.family != FAMILY_IPV4 || addr_is_any(&local->addr)) {
+		m->msg_controllen = CMSG_SPACE(sizeof(value));
+		return;
+	}
+	memcpy(&info.ipi_spec_dst, local->addr.b, 4);
+	c = CMSG_NXTHDR(m, c);
+	c->cmsg_level = IPPROTO_IP;
+	c->cmsg_type = IP_PKTINFO;
+	c->cmsg_len = CMSG_LEN(sizeof(info));
+	memcpy(CMSG_DATA(c), &info, sizeof(info));
+}
+
+int udp_send(struct udp_socket *s, const struct endpoint *local, const struct endpoint *remote,
+	     uint8_t tos, const uint8_t *head, size_t head_len, const uint8_t *body, size_t len)
+{
+	struct iovec iov[2] = {{(void *)head, head_len}, {(void *)body, len}};
+	struct msghdr m = {.msg_iov = head_len ? iov : iov + 1, .msg_iovlen = head_len ? 2 : 1};
+	uint8_t control[CONTROL_LEN] __attribute__((aligned(8)));
+	struct sockaddr_in sin;
+
+	address(&m, &sin, control, local, remote, tos);
+	return sendmsg(s->fd, &m, MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static unsigned fill(struct mmsghdr *m, struct iovec *iov, const struct msghdr *common, const uint8_t *p,
+		     uint32_t len, uint16_t seg)
+{
+	unsigned n = 0;
+
+	for (; len > 0 && n < BATCH; n++) {
+		uint32_t size = len < seg ? len : seg;
+
+		iov[n] = (struct iovec){(void *)p, size};
+		m[n].msg_hdr = *common;
+		m[n].msg_hdr.msg_iov = &iov[n];
+		m[n].msg_hdr.msg_iovlen = 1;
+		p += size;
+		len -= size;
+	}
+	return n;
+}
+
+uint32_t udp_send_train(struct udp_socket *s, const struct endpoint *local,
+			const struct endpoint *remote, uint8_t tos, const uint8_t *p, uint32_t len,
+			uint16_t seg, int *ret_error, uint64_t *ret_failed)
+{
+	uint8_t control[CONTROL_LEN] __attribute__((aligned(8)));
+	struct mmsghdr m[BATCH];
+	struct iovec iov[BATCH];
+	struct msghdr common = {0};
+	struct sockaddr_in sin;
+	uint32_t done = 0;
+
+	*ret_error = 0;
+	address(&common, &sin, control, local, remote, tos);
+	while (done < len) {
+		unsigned n = fill(m, iov, &common, p + done, len - done, seg);
+		int sent = sendmmsg(s->fd, m, n, MSG_DONTWAIT);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+			*ret_error = -EAGAIN;
+			return done;
+		}
+		/* An error belongs to the first datagram that was not sent: skip that one. */
+		*ret_failed += sent < 0;
+		for (int i = 0; i < (sent < 0 ? 1 : sent); i++)
+			done += (uint32_t)iov[i].iov_len;
+	}
+	return done;
+}
