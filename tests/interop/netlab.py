@@ -1,0 +1,655 @@
+"""Network namespaces, UDP flows and ESP sniffing for tests that need root.
+
+A Lab is a context manager.  Everything it makes (namespaces, links, processes,
+threads) ends with it, also on an exception, SIGINT or SIGTERM:
+
+    with netlab.Lab("rekey") as lab:
+        left, right = lab.pair()                # 192.0.2.1 -- 192.0.2.2
+        left.run("ping", "-c1", "192.0.2.2")    # inner addresses 10.1.0.1, 10.2.0.1
+        daemon = left.popen("mendipd", "-f", "-c", path, log=lab.path("left.log"))
+        sniffer = lab.sniff(right, "eth0")
+        flow = lab.flow(left, "10.1.0.1", right, "10.2.0.1", rate=1000)
+        time.sleep(2)
+        print(flow.stop().lost, sniffer.stop().esp[0].sequence)
+
+Namespaces are called mdp-PID-NAME, so labs never meet, and those that a killed
+test left behind (its PID gone, no process inside) are removed by the next one.
+Processes are ended by PID; they also die with the test that started them, so
+start them from the main thread.  Standard library only, Python 3.11.
+"""
+
+import atexit
+import ctypes
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+
+PREFIX = "mdp"
+COMMAND_TIMEOUT = 30
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
+_SO_RCVBUFFORCE = 33
+_SO_TIMESTAMPNS = 35
+_ETH_P_ALL = 3
+_PACKET_OUTGOING = 4
+
+
+class LabError(Exception):
+    """A command of the laboratory failed; the text says which and why."""
+
+
+def run(*argv, check=True, timeout=COMMAND_TIMEOUT, stdin=None):
+    """Run a command to its end; returns the CompletedProcess with text output."""
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True,
+                          input=stdin, timeout=timeout)
+    if check and done.returncode:
+        raise LabError(f"{' '.join(map(str, argv))}: exit {done.returncode}: "
+                       f"{(done.stderr or done.stdout).strip()}")
+    return done
+
+
+def wait_until(condition, timeout=10.0, step=0.05):
+    """Wait until condition() is true; returns its value, or what it last was."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()) and time.monotonic() < deadline:
+        time.sleep(step)
+    return value
+
+
+def _die_with_parent():
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+class Process(subprocess.Popen):
+    """A Popen that ends politely first: stop() is SIGTERM, then SIGKILL."""
+
+    def stop(self, timeout=5.0):
+        """End the process by its PID; returns the exit status."""
+        if self.poll() is None:
+            self.terminate()
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self.wait()
+
+
+class Namespace:
+    """One network namespace; made by Lab.namespace()."""
+
+    def __init__(self, lab, name):
+        self.lab = lab
+        self.short = name
+        self.name = f"{PREFIX}-{os.getpid()}-{name}"
+        self.outer = None       # outside address, where the lab's topology gives one
+        self.inner = None       # address that is to be reached through the tunnel
+        run("ip", "netns", "add", self.name)
+        self.ip("link", "set", "lo", "up")
+
+    def __repr__(self):
+        return f"<Namespace {self.name}>"
+
+    def ip(self, *args, **kwargs):
+        """Run ip(8) inside."""
+        return run("ip", "-n", self.name, *args, **kwargs)
+
+    def run(self, *argv, **kwargs):
+        """Run a command inside to its end (see netlab.run)."""
+        return run("ip", "netns", "exec", self.name, *argv, **kwargs)
+
+    def popen(self, *argv, log=None, **kwargs):
+        """Start a process inside; it ends with the lab.  log: file for its output."""
+        if log is not None:
+            kwargs["stdout"] = kwargs["stderr"] = open(log, "ab")
+        kwargs.setdefault("stdin", subprocess.DEVNULL)
+        process = Process(["ip", "netns", "exec", self.name, *map(str, argv)],
+                          preexec_fn=_die_with_parent, **kwargs)
+        if log is not None:
+            kwargs["stdout"].close()
+        self.lab.at_exit(process.stop)
+        return process
+
+    def call(self, function, *args):
+        """Call a Python function in a thread that is inside; returns its result.
+
+        A socket keeps the namespace it was made in, so this is how to get one:
+        ns.call(socket.socket, socket.AF_INET, socket.SOCK_DGRAM)
+        """
+        result = {}
+
+        def inside():
+            try:
+                with open(f"/run/netns/{self.name}", "rb") as handle:
+                    if _libc.setns(handle.fileno(), _CLONE_NEWNET):
+                        raise OSError(ctypes.get_errno(), "setns")
+                result["value"] = function(*args)
+            except BaseException as error:      # handed to the caller
+                result["error"] = error
+
+        thread = threading.Thread(target=inside)
+        thread.start()
+        thread.join()
+        if "error" in result:
+            raise result["error"]
+        return result["value"]
+
+    def sysctl(self, key, value):
+        """Set a network sysctl inside: ns.sysctl("net.ipv4.ip_forward", 1)."""
+        self.run("sh", "-c", 'echo "$1" > "$2"', "sh", value,
+                 "/proc/sys/" + key.replace(".", "/"))
+
+    def nft(self, rules):
+        """Load an nftables script inside."""
+        self.run("nft", "-f", "-", stdin=rules)
+
+    def address(self, device, *addresses):
+        """Add addresses (with prefix length) to a device and take it up."""
+        for address in addresses:
+            extra = ["nodad"] if ":" in address else []
+            self.ip("addr", "add", address, "dev", device, *extra)
+        self.ip("link", "set", device, "up")
+
+    def inner_net(self, *addresses, device="inner0"):
+        """An interface that stands for the protected net: local addresses, no peers.
+
+        A veth with both ends here: kernels without the dummy module have it too.
+        """
+        self.ip("link", "add", device, "type", "veth", "peer", "name", device + "p")
+        self.ip("link", "set", device + "p", "up")
+        self.address(device, *addresses)
+
+    def route(self, destination, *via):
+        """Add a route: ns.route("default", "via", "192.0.2.1")."""
+        self.ip("route", "add", destination, *via)
+
+    def pids(self):
+        """The processes inside."""
+        return [int(p) for p in run("ip", "netns", "pids", self.name).stdout.split()]
+
+    def remove(self):
+        """End what still runs inside (all of it is this lab's) and remove the namespace."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for pid in self.pids():
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    pass
+            if wait_until(lambda: not self.pids(), 2):
+                break
+        run("ip", "netns", "del", self.name, check=False)
+
+
+class Lab:
+    """A set of namespaces and processes that ends with the with-block."""
+
+    def __init__(self, title="lab", keep_files=False):
+        """keep_files: leave the working directory (logs) behind, see .directory."""
+        self.title = title
+        self.keep_files = keep_files
+        self.directory = None
+        self.namespaces = []
+        self._exits = []
+        self._old_handlers = {}
+
+    # -- life ---------------------------------------------------------------
+
+    def __enter__(self):
+        if os.geteuid():
+            raise LabError("network namespaces need root")
+        remove_stale()
+        self.directory = tempfile.mkdtemp(prefix=f"{PREFIX}-{self.title}-")
+        atexit.register(self.close)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old_handlers[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @staticmethod
+    def _on_signal(number, _frame):
+        raise SystemExit(128 + number)      # unwinds the with-block
+
+    def at_exit(self, function):
+        """Call function when the lab ends; the last registered is called first."""
+        self._exits.append(function)
+
+    def close(self):
+        """End everything; harmless when called again."""
+        atexit.unregister(self.close)
+        for number in self._old_handlers:   # a second Ctrl-C must not break the cleaning
+            signal.signal(number, signal.SIG_IGN)
+        self._exits, exits = [], self._exits
+        self.namespaces, namespaces = [], self.namespaces
+        for function in [*reversed(exits), *(n.remove for n in reversed(namespaces))]:
+            try:
+                function()
+            except Exception as error:      # the rest must end too
+                print(f"# lab {self.title}: cleanup: {error}")
+        if self.directory and not self.keep_files:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        for number, handler in self._old_handlers.items():
+            signal.signal(number, handler)
+        self._old_handlers = {}
+
+    def path(self, name):
+        """A file or folder name in the lab's working directory."""
+        return os.path.join(self.directory, name)
+
+    # -- topology -----------------------------------------------------------
+
+    def namespace(self, name):
+        """Make a namespace with lo up."""
+        made = Namespace(self, name)
+        self.namespaces.append(made)
+        return made
+
+    def link(self, a, a_device, a_address, b, b_device, b_address, mtu=1500):
+        """Join two namespaces by a veth pair; addresses are "A.B.C.D/LEN" or lists."""
+        run("ip", "link", "add", a_device, "netns", a.name, "mtu", mtu, "type", "veth",
+            "peer", "name", b_device, "netns", b.name, "mtu", mtu)
+        for ns, device, address in ((a, a_device, a_address), (b, b_device, b_address)):
+            ns.address(device, *([address] if isinstance(address, str) else address))
+
+    def pair(self, left="left", right="right", mtu=1500):
+        """Two namespaces side by side.
+
+        left: 192.0.2.1, inner 10.1.0.1/16     right: 192.0.2.2, inner 10.2.0.1/16
+        Both have eth0 and inner0.
+        """
+        a, b = self.namespace(left), self.namespace(right)
+        a.outer, b.outer = "192.0.2.1", "192.0.2.2"
+        self.link(a, "eth0", "192.0.2.1/24", b, "eth0", "192.0.2.2/24", mtu)
+        self._inner(a, b)
+        return a, b
+
+    def behind_nat(self, left="left", right="right", router="router", mtu=1500):
+        """left -- router with NAT -- right; returns (left, router, right).
+
+        left: 192.0.2.10 seen as 198.51.100.1     right: 198.51.100.20
+        The router's devices are "inside" and "outside"; see rebind().
+        """
+        a, r, b = self.namespace(left), self.namespace(router), self.namespace(right)
+        a.outer, b.outer = "192.0.2.10", "198.51.100.20"
+        self.link(a, "eth0", "192.0.2.10/24", r, "inside", "192.0.2.1/24", mtu)
+        self.link(r, "outside", "198.51.100.1/24", b, "eth0", "198.51.100.20/24", mtu)
+        a.route("default", "via", "192.0.2.1")
+        r.sysctl("net.ipv4.ip_forward", 1)
+        r.nft('table ip nat { chain post { type nat hook postrouting priority srcnat; '
+              'oifname "outside" masquerade; }; }')
+        self._inner(a, b)
+        return a, r, b
+
+    @staticmethod
+    def rebind(router, address="198.51.100.2/24", ports="20000-29999"):
+        """Give the NAT of behind_nat() another outside address and other ports.
+
+        Taking an address away makes the kernel forget its masqueraded flows.
+        """
+        router.nft('flush table ip nat\n'
+                   'table ip nat { chain post { '
+                   f'oifname "outside" meta l4proto {{ tcp, udp }} masquerade to :{ports} random; '
+                   'oifname "outside" masquerade; }; }')
+        router.ip("addr", "flush", "dev", "outside")
+        router.ip("addr", "add", address, "dev", "outside")
+
+    @staticmethod
+    def _inner(a, b):
+        a.inner, b.inner = "10.1.0.1", "10.2.0.1"
+        a.inner_net("10.1.0.1/16")
+        b.inner_net("10.2.0.1/16")
+
+    # -- measuring ----------------------------------------------------------
+
+    def flow(self, source, source_address, target, target_address, **options):
+        """Start a Flow (see there); it is stopped with the lab at the latest."""
+        made = Flow(source, source_address, target, target_address, **options)
+        self.at_exit(made.abort)
+        return made
+
+    def sniff(self, ns, device="eth0", **options):
+        """Start a Sniffer (see there); it is stopped with the lab at the latest."""
+        made = Sniffer(ns, device, **options)
+        self.at_exit(made.stop)
+        return made
+
+
+def remove_stale():
+    """Remove namespaces of labs whose process is gone and in which nothing runs."""
+    for line in run("ip", "netns", "list").stdout.splitlines():
+        name = line.split()[0] if line else ""
+        match = re.fullmatch(PREFIX + r"-(\d+)-.+", name)
+        if match and not _alive(int(match[1])):
+            if not run("ip", "netns", "pids", name, check=False).stdout.strip():
+                run("ip", "netns", "del", name, check=False)
+
+
+# -- UDP flow -----------------------------------------------------------------
+
+
+@dataclass
+class FlowResult:
+    """What a Flow saw.  Times are seconds of time.time(); numbers count from 0."""
+
+    sent: int
+    received: int               # distinct packets that arrived
+    duplicates: int             # arrivals of a packet that had come before
+    reordered: int              # arrivals with a lower number than an earlier arrival
+    lost: int
+    longest_gap_ms: float       # the longest time without an arrival, while sending
+    longest_gap: tuple          # (start, end) of it, times
+    lost_ranges: list           # [(first, last)] numbers
+    send_errors: int            # refused by the kernel (no route, for one): not in sent
+    sent_at: list = field(repr=False, default_factory=list)      # index: number
+    arrivals: list = field(repr=False, default_factory=list)     # (time, number)
+
+    def lost_between(self, start, end):
+        """How many of the packets that were sent in [start, end) never arrived."""
+        there = {number for _, number in self.arrivals}
+        return sum(1 for number, when in enumerate(self.sent_at)
+                   if start <= when < end and number not in there)
+
+    def first_arrival_after(self, when):
+        """Time of the first arrival of a packet that was sent after `when`, or None."""
+        return min((at for at, number in self.arrivals if self.sent_at[number] > when),
+                   default=None)
+
+
+class Flow:
+    """Numbered UDP packets from one namespace to another at a steady rate.
+
+    Starts at once.  Options: rate (packets/s, 1000), count (None: until stop()),
+    size (UDP payload bytes, 64, at least 16), port (9000).  Arrival times are the
+    kernel's, so a busy Python does not lengthen a gap.  A sender that fell behind
+    sends what is due in a burst, at most 100 packets of it.
+    """
+
+    _HEADER = struct.Struct("!8sQ")
+    _MAGIC = b"mdp-flow"
+
+    def __init__(self, source, source_address, target, target_address, rate=1000,
+                 count=None, size=64, port=9000):
+        self.rate, self.count, self.size = rate, count, max(size, self._HEADER.size)
+        family = socket.AF_INET6 if ":" in target_address else socket.AF_INET
+        self._rx = target.call(socket.socket, family, socket.SOCK_DGRAM)
+        self._rx.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 24)
+        self._rx.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._rx.bind((target_address, port))
+        self._tx = source.call(socket.socket, family, socket.SOCK_DGRAM)
+        self._tx.bind((source_address, 0))
+        self._peer = (target_address, port)
+        self._sent_at, self._arrivals, self._errors = [], [], 0
+        self._stop_sending, self._stop_receiving = threading.Event(), threading.Event()
+        self._result = None
+        self._threads = [threading.Thread(target=self._receive, daemon=True),
+                         threading.Thread(target=self._send, daemon=True)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def sent(self):
+        """Packets sent so far."""
+        return len(self._sent_at)
+
+    @property
+    def received(self):
+        """Packets received so far, duplicates included."""
+        return len(self._arrivals)
+
+    def wait(self, timeout=None):
+        """Wait until `count` packets are sent; returns stop()'s result."""
+        self._threads[1].join(timeout)
+        return self.stop()
+
+    def stop(self, drain=0.5):
+        """Stop sending, wait `drain` seconds for what is on its way, return FlowResult."""
+        if self._result is None:
+            self._stop_sending.set()
+            self._threads[1].join()
+            time.sleep(drain)
+            self.abort()
+            self._result = self._evaluate()
+        return self._result
+
+    def abort(self):
+        """Stop at once."""
+        self._stop_sending.set()
+        self._stop_receiving.set()
+        for thread in self._threads:
+            thread.join()
+        self._tx.close()
+        self._rx.close()
+
+    def _send(self):
+        padding = bytes(self.size - self._HEADER.size)
+        start, due = time.monotonic(), 0
+        while not self._stop_sending.is_set():
+            if self.count is not None and due >= self.count:
+                return
+            ahead = start + due / self.rate - time.monotonic()
+            if ahead > 0:
+                time.sleep(ahead)
+            elif ahead < -100 / self.rate:          # do not flood after a long stop
+                start -= ahead
+            due += 1
+            packet = self._HEADER.pack(self._MAGIC, len(self._sent_at)) + padding
+            when = time.time()
+            self._sent_at.append(when)              # before it can arrive
+            try:
+                self._tx.sendto(packet, self._peer)
+            except OSError:
+                self._sent_at.pop()
+                self._errors += 1
+
+    def _receive(self):
+        while not self._stop_receiving.is_set():
+            if not select.select([self._rx], [], [], 0.1)[0]:
+                continue
+            data, ancillary, _, _ = self._rx.recvmsg(2048, 64)
+            if len(data) < self._HEADER.size:
+                continue
+            magic, number = self._HEADER.unpack_from(data)
+            if magic == self._MAGIC:
+                self._arrivals.append((_kernel_time(ancillary), number))
+
+    def _evaluate(self):
+        seen, duplicates, reordered, highest = set(), 0, 0, -1
+        for _, number in self._arrivals:
+            duplicates += number in seen
+            reordered += number < highest
+            seen.add(number)
+            highest = max(highest, number)
+        gaps = [(0.0, (0.0, 0.0))]
+        if self._sent_at:
+            marks = [self._sent_at[0], *(when for when, _ in self._arrivals)]
+            marks.append(max(marks[-1], self._sent_at[-1]))
+            gaps += [(b - a, (a, b)) for a, b in zip(marks, marks[1:])]
+        longest, where = max(gaps)
+        missing = [n for n in range(len(self._sent_at)) if n not in seen]
+        return FlowResult(len(self._sent_at), len(seen), duplicates, reordered,
+                          len(missing), longest * 1000, where, _ranges(missing),
+                          self._errors, self._sent_at, self._arrivals)
+
+
+def _ranges(numbers):
+    ranges = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return ranges
+
+
+def _kernel_time(ancillary):
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+            seconds, nanoseconds = struct.unpack("qq", data[:16])
+            return seconds + nanoseconds / 1e9
+    return time.time()
+
+
+# -- sniffer ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EspPacket:
+    """An ESP packet as seen on the wire, in UDP (RFC 3948) or bare."""
+
+    time: float
+    source: str                 # address
+    destination: str
+    source_port: int            # 0: not in UDP
+    destination_port: int
+    spi: int
+    sequence: int               # the 32 bits on the wire
+    iv: bytes                   # the 16 bytes after the number: iv[:8] is GCM's explicit IV
+    tag: bytes                  # the last 16 bytes
+    length: int                 # of the ESP packet
+    outgoing: bool              # sent by the sniffed device (not received)
+
+
+@dataclass(frozen=True)
+class OtherPacket:
+    """Anything else, by kind: "ike", "keepalive", "clear" (IP in the clear), "neighbour"
+    (ARP, IPv6 neighbour and multicast listener discovery) or "other"."""
+
+    time: float
+    kind: str
+    source: str
+    destination: str
+    source_port: int
+    destination_port: int
+    data: bytes                 # UDP payload for ike, else from the IP header on
+
+
+class Sniffer:
+    """Records both directions of one device through AF_PACKET.
+
+    Starts at once.  .esp: list of EspPacket; .others: list of OtherPacket (at most
+    `keep` of them, .others_seen counts all); .dropped: frames that the kernel could
+    not hand over (read it after stop()).
+    """
+
+    def __init__(self, ns, device, keep=10000):
+        self.esp, self.others, self.others_seen, self.dropped = [], [], 0, 0
+        self._keep = keep
+        self._socket = ns.call(self._open, device)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._capture, daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def _open(device):
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)    # hears nothing yet
+        made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 25)
+        made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        made.bind((device, _ETH_P_ALL))
+        return made
+
+    def stop(self):
+        """Stop; returns self, so that sniffer.stop().esp reads well."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._thread.join()
+            statistics = self._socket.getsockopt(263, 6, 8)     # SOL_PACKET, PACKET_STATISTICS
+            self.dropped = struct.unpack("II", statistics)[1]
+            self._socket.close()
+        return self
+
+    def sequences(self, spi=None, source=None):
+        """The wire's sequence numbers in order, of one SPI or of one sender's packets."""
+        return [p.sequence for p in list(self.esp)
+                if spi in (None, p.spi) and source in (None, p.source)]
+
+    def kinds(self):
+        """How many of each kind of other packet, as a dict."""
+        counts = {}
+        for packet in list(self.others):
+            counts[packet.kind] = counts.get(packet.kind, 0) + 1
+        return counts
+
+    def _capture(self):
+        while True:
+            if not select.select([self._socket], [], [], 0.1)[0]:
+                if self._stop.is_set():
+                    return
+                continue
+            data, ancillary, _, where = self._socket.recvmsg(65535, 64)
+            self._record(data, _kernel_time(ancillary), where[1], where[2] == _PACKET_OUTGOING)
+            if self._stop.is_set():
+                return
+
+    def _record(self, data, when, ethertype, outgoing):
+        if ethertype == 0x0800 and len(data) >= 20:
+            header = (data[0] & 15) * 4
+            protocol, end = data[9], int.from_bytes(data[2:4], "big")
+            source, destination = (socket.inet_ntop(socket.AF_INET, data[i:i + 4])
+                                   for i in (12, 16))
+        elif ethertype == 0x86dd and len(data) >= 40:
+            header, protocol, end = 40, data[6], 40 + int.from_bytes(data[4:6], "big")
+            source, destination = (socket.inet_ntop(socket.AF_INET6, data[i:i + 16])
+                                   for i in (8, 24))
+        else:
+            kind = "neighbour" if ethertype == 0x0806 else "other"
+            self._other(when, kind, "", "", 0, 0, data)
+            return
+        payload = data[header:end]
+        if protocol == 50:
+            self._esp(when, source, destination, 0, 0, payload, outgoing)
+        elif protocol == 17 and len(payload) >= 8:
+            ports = struct.unpack_from("!HH", payload)
+            self._udp(when, source, destination, *ports, payload[8:], data[:end], outgoing)
+        elif ethertype == 0x86dd and source.startswith(("fe80:", "::")) and protocol in (0, 58):
+            self._other(when, "neighbour", source, destination, 0, 0, data[:end])
+        else:
+            self._other(when, "clear", source, destination, 0, 0, data[:end])
+
+    def _udp(self, when, source, destination, sport, dport, payload, whole, outgoing):
+        where = (source, destination, sport, dport)
+        if 4500 in (sport, dport):
+            if payload == b"\xff":
+                self._other(when, "keepalive", *where, payload)
+            elif payload[:4] == bytes(4):
+                self._other(when, "ike", *where, payload[4:])
+            else:
+                self._esp(when, *where, payload, outgoing)
+        elif 500 in (sport, dport):
+            self._other(when, "ike", *where, payload)
+        else:
+            self._other(when, "clear", *where, whole)
+
+    def _esp(self, when, source, destination, sport, dport, payload, outgoing):
+        if len(payload) < 8:
+            self._other(when, "other", source, destination, sport, dport, payload)
+            return
+        spi, sequence = struct.unpack_from("!II", payload)
+        self.esp.append(EspPacket(when, source, destination, sport, dport, spi, sequence,
+                                  payload[8:24], payload[-16:], len(payload), outgoing))
+
+    def _other(self, *what):
+        self.others_seen += 1
+        if len(self.others) < self._keep:
+            self.others.append(OtherPacket(*what))

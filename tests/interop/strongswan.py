@@ -1,0 +1,482 @@
+"""Runs Debian's strongSwan (charon-systemd, user-space ESP by kernel-libipsec) in a netlab namespace.
+
+    with netlab.Lab("interop") as lab:
+        left, right = lab.pair()
+        gateway = strongswan.Charon(lab, right, strongswan.connection(
+            local_addrs="192.0.2.2", remote_addrs="192.0.2.1",
+            local_id="gw.example", remote_id="branch.example",
+            local_ts="10.2.0.0/16", remote_ts="10.1.0.0/16",
+            esp_proposals="aes128gcm16"), psk="secret")
+        gateway.start()
+        gateway.initiate("net")
+        gateway.wait_child("net")
+        gateway.sas()[0].children[0].spi_out
+
+The daemon is configured over vici, spoken here: neither swanctl nor its folder, pid
+file or AppArmor profile is in the way, and every daemon has its own socket, files and
+log in the lab's directory.  Debian packages: see PACKAGES.
+
+Facts of strongSwan 5.9.8 that matter to a test: no ESN, a replay window of 128 always,
+ESP only in UDP (kernel-libipsec fakes the NAT detection hash, so both sides float to
+4500), IPv4 and IPv6 inside, tunnel mode only.
+"""
+
+import os
+import shutil
+import socket
+import struct
+from dataclasses import dataclass
+
+import netlab
+
+CHARON = "/usr/sbin/charon-systemd"
+PACKAGES = ("charon-systemd", "libcharon-extra-plugins", "libstrongswan-extra-plugins",
+            "libstrongswan-standard-plugins")
+PLUGINS = ("openssl random nonce kdf pem pkcs1 x509 pubkey curve25519 chapoly "
+           "kernel-libipsec kernel-netlink socket-default vici updown")
+FWMARK = "0x42"                 # keeps charon's own packets out of its routing table
+READY_TIMEOUT = 15
+
+
+def missing():
+    """Why strongSwan cannot run here, or None."""
+    if not os.path.exists(CHARON):
+        return "charon-systemd is not installed: apt-get install " + " ".join(PACKAGES)
+    if not os.path.exists("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so"):
+        return "kernel-libipsec is not installed: apt-get install libcharon-extra-plugins"
+    if not os.path.exists("/dev/net/tun"):
+        return "/dev/net/tun is missing"
+    return None
+
+
+def _list(value):
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else list(value)
+
+
+def child(local_ts, remote_ts, esp_proposals="aes128gcm16", rekey_time="1h",
+          start_action="none", **more):
+    """A child section.  **more: any other option of swanctl.conf's children.<child>."""
+    return {"mode": "tunnel", "local_ts": _list(local_ts), "remote_ts": _list(remote_ts),
+            "esp_proposals": _list(esp_proposals), "rekey_time": rekey_time,
+            "start_action": start_action, **more}
+
+
+def connection(local_addrs, remote_addrs, local_id, remote_id,
+               local_ts=None, remote_ts=None, esp_proposals="aes128gcm16", child_rekey_time="1h",
+               start_action="none", children=None,
+               proposals="aes128-sha256-x25519", rekey_time="4h", dpd_delay="0s", **more):
+    """A connection with PSK on both sides, as a dict in the terms of swanctl.conf.
+
+    One child "net" from local_ts and remote_ts, or `children`: {name: child(...)}.
+    remote_addrs="%any" answers anyone.  Several proposals: a list or "a,b".
+    **more: any other option of swanctl.conf's connections.<conn>, such as
+    reauth_time, encap, mobike, fragmentation, unique, keyingtries.
+    """
+    if children is None:
+        children = {"net": child(local_ts, remote_ts, esp_proposals, child_rekey_time, start_action)}
+    return {"version": "2", "local_addrs": _list(local_addrs), "remote_addrs": _list(remote_addrs),
+            "local": {"auth": "psk", "id": local_id}, "remote": {"auth": "psk", "id": remote_id},
+            "proposals": _list(proposals), "rekey_time": rekey_time, "dpd_delay": dpd_delay,
+            "mobike": "no", **more, "children": children}
+
+
+# -- vici (src/libcharon/plugins/vici/README.md of strongSwan) ----------------
+
+
+class ViciError(Exception):
+    """charon refused or failed a command; the text is its errmsg."""
+
+
+class Vici:
+    """One vici session.  Values are str, sections dict, lists list."""
+
+    _REQUEST, _RESPONSE, _REGISTER, _UNREGISTER, _CONFIRM, _EVENT = 0, 1, 3, 4, 5, 7
+
+    def __init__(self, path, timeout=60):
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.connect(path)
+        except OSError:
+            self._socket.close()
+            raise
+
+    def close(self):
+        self._socket.close()
+
+    def request(self, command, message=None):
+        """Send a command, return its response; raises ViciError on success=no."""
+        return self.stream(command, None, message)[1]
+
+    def stream(self, command, event, message=None):
+        """Send a command that answers in events; returns ([event messages], response)."""
+        if event:
+            self._send(self._REGISTER, event)
+            self._expect(self._CONFIRM)
+        self._send(self._REQUEST, command, self._encode(message or {}))
+        events = []
+        while (packet := self._receive())[0] == self._EVENT:
+            events.append(self._decode(packet[2 + packet[1]:]))
+        if packet[0] != self._RESPONSE:
+            raise ViciError(f"{command}: vici packet type {packet[0]}")
+        if event:
+            self._send(self._UNREGISTER, event)
+            self._expect(self._CONFIRM)
+        response = self._decode(packet[1:])
+        if response.get("success", "yes") != "yes":
+            raise ViciError(f"{command}: {response.get('errmsg', 'failed')}")
+        return events, response
+
+    def _expect(self, kind):
+        while (packet := self._receive())[0] == self._EVENT:
+            pass
+        if packet[0] != kind:
+            raise ViciError(f"vici packet type {packet[0]}, not {kind}")
+
+    def _send(self, kind, name, payload=b""):
+        packet = bytes([kind, len(name)]) + name.encode() + payload
+        self._socket.sendall(struct.pack("!I", len(packet)) + packet)
+
+    def _receive(self):
+        return self._exactly(struct.unpack("!I", self._exactly(4))[0])
+
+    def _exactly(self, length):
+        data = b""
+        while len(data) < length:
+            part = self._socket.recv(length - len(data))
+            if not part:
+                raise ViciError("charon closed the vici session")
+            data += part
+        return data
+
+    @classmethod
+    def _encode(cls, section):
+        out = b""
+        for key, value in section.items():
+            name = bytes([len(key)]) + key.encode()
+            if isinstance(value, dict):
+                out += b"\x01" + name + cls._encode(value) + b"\x02"
+            elif isinstance(value, (list, tuple)):
+                items = b"".join(b"\x05" + cls._value(item) for item in value)
+                out += b"\x04" + name + items + b"\x06"
+            else:
+                out += b"\x03" + name + cls._value(value)
+        return out
+
+    @staticmethod
+    def _value(value):
+        if not isinstance(value, bytes):
+            value = str(value).encode()
+        return struct.pack("!H", len(value)) + value
+
+    @staticmethod
+    def _decode(data):
+        at, stack, items = 0, [{}], None
+
+        def counted(width):
+            nonlocal at
+            length = int.from_bytes(data[at:at + width], "big")
+            at += width + length
+            return data[at - length:at].decode(errors="replace")
+
+        while at < len(data):
+            kind, at = data[at], at + 1
+            if kind == 1:
+                stack.append(stack[-1].setdefault(counted(1), {}))
+            elif kind == 2:
+                stack.pop()
+            elif kind == 3:
+                key = counted(1)
+                stack[-1][key] = counted(2)
+            elif kind == 4:
+                items = stack[-1].setdefault(counted(1), [])
+            elif kind == 5:
+                items.append(counted(2))
+        return stack[0]
+
+
+# -- the state of the daemon --------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ChildSa:
+    """A CHILD SA as list-sas tells it; raw has all of its fields."""
+
+    name: str
+    id: int
+    state: str                  # INSTALLED, REKEYING, REKEYED, ...
+    spi_in: int
+    spi_out: int
+    packets_in: int             # libipsec's counters
+    packets_out: int
+    encryption: str             # "AES_GCM_16-128", "AES_CBC-256/HMAC_SHA2_256_128", ...
+    group: str                  # key exchange of its own (PFS), "" without
+    local_ts: list
+    remote_ts: list
+    raw: dict
+
+
+@dataclass(frozen=True)
+class IkeSa:
+    """An IKE SA as list-sas tells it; raw has all of its fields."""
+
+    name: str
+    id: int
+    state: str                  # ESTABLISHED, CONNECTING, REKEYING, ...
+    initiator: bool
+    spi_i: int
+    spi_r: int
+    children: list
+    raw: dict
+
+    @property
+    def spis(self):
+        return self.spi_i, self.spi_r
+
+
+def _algorithm(raw):
+    name = raw.get("encr-alg", "")
+    if "encr-keysize" in raw:
+        name += "-" + raw["encr-keysize"]
+    return name + ("/" + raw["integ-alg"] if "integ-alg" in raw else "")
+
+
+def _child_sa(raw):
+    return ChildSa(raw["name"], int(raw["uniqueid"]), raw["state"],
+                   int(raw.get("spi-in", "0"), 16), int(raw.get("spi-out", "0"), 16),
+                   int(raw.get("packets-in", 0)), int(raw.get("packets-out", 0)),
+                   _algorithm(raw), raw.get("dh-group", ""),
+                   raw.get("local-ts", []), raw.get("remote-ts", []), raw)
+
+
+def _ike_sa(name, raw):
+    return IkeSa(name, int(raw["uniqueid"]), raw["state"], raw.get("initiator") == "yes",
+                 int(raw["initiator-spi"], 16), int(raw["responder-spi"], 16),
+                 [_child_sa(c) for c in raw.get("child-sas", {}).values()], raw)
+
+
+# -- the daemon ---------------------------------------------------------------
+
+
+class Charon:
+    """A charon-systemd in one namespace; it ends with the lab.
+
+    connections  a dict of connection(), or {name: connection()} for several
+    psk          the secret between the ids of each connection (str or bytes)
+    retransmit   (tries, timeout in s, base): strongSwan's own are (5, 4.0, 1.8)
+    cookie_threshold, cookie_threshold_ip
+                 half-open IKE SAs from which on it demands cookies (in all, per address;
+                 its own: 30 and 3), 0: never
+    block_threshold
+                 half-open IKE SAs per address from which on it ignores it (its own: 5), 0: never
+    settings     more lines for the charon-systemd section of strongswan.conf
+    log_level    1, or 2 and up for libipsec's drops
+    """
+
+    def __init__(self, lab, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
+                 cookie_threshold=None, cookie_threshold_ip=None, block_threshold=None,
+                 settings="", log_level=1):
+        self.lab, self.ns, self.name, self.psk = lab, ns, name, psk
+        self.connections = {"gw": connections} if "children" in connections else connections
+        self.directory = lab.path(f"{name}-{ns.short}")
+        self.log = os.path.join(self.directory, "charon.log")
+        self.socket = os.path.join(self.directory, "vici")
+        self.process = None
+        self._vici = None
+        self._limits = {"cookie_threshold": cookie_threshold,
+                        "cookie_threshold_ip": cookie_threshold_ip,
+                        "block_threshold": block_threshold}
+        self._retransmit, self._settings, self._log_level = retransmit, settings, log_level
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def start(self):
+        """Start it, wait until it answers, load secrets and connections; returns self."""
+        os.makedirs(self.directory, exist_ok=True)
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)              # of a killed predecessor
+        conf = os.path.join(self.directory, "strongswan.conf")
+        with open(conf, "w", encoding="ascii") as file:
+            file.write(self._strongswan_conf())
+        self.process = self.ns.popen(self._binary(), log=os.path.join(self.directory, "output"),
+                                     env={**os.environ, "STRONGSWAN_CONF": conf})
+        self._vici = netlab.wait_until(self._connect, READY_TIMEOUT)
+        if not self._vici:
+            raise netlab.LabError(f"charon in {self.ns.name} does not answer:\n{self.tail()}")
+        self.load_all()
+        return self
+
+    def stop(self):
+        """SIGTERM: it deletes its SAs at the peer.  Ends the process by its PID."""
+        self._disconnect()
+        return self.process.stop()
+
+    def kill(self):
+        """SIGKILL: the peer learns nothing.  start() may follow."""
+        self._disconnect()
+        self.process.kill()
+        self.process.wait()
+
+    def load_all(self):
+        """(Re)load secrets and connections; start_action acts as with swanctl --load-all."""
+        for number, conn in enumerate(self.connections.values()):
+            owners = [conn["local"]["id"], conn["remote"]["id"]]
+            self._vici.request("load-shared", {"id": f"ike{number}", "type": "IKE",
+                                               "data": self.psk,
+                                               "owners": [o for o in owners if "%any" not in o]})
+        for name, conn in self.connections.items():
+            self._vici.request("load-conn", {name: conn})
+
+    # -- commands (as swanctl --initiate, --terminate, --rekey) --------------
+
+    def initiate(self, child=None, ike=None, timeout=10):
+        """Bring up a child (or with child=None only the IKE SA); ViciError when it fails."""
+        return self._vici.stream("initiate", "control-log",
+                                 self._which(child=child, ike=ike, timeout=int(timeout * 1000)))
+
+    def terminate(self, child=None, ike=None, timeout=10, **ids):
+        """Delete by name, or by child_id / ike_id.  timeout=0: do not wait for the answer."""
+        wait = int(timeout * 1000) or -1
+        return self._vici.stream("terminate", "control-log",
+                                 self._which(child=child, ike=ike, timeout=wait, **ids))
+
+    def rekey(self, child=None, ike=None, **ids):
+        """Start rekeying a child or an IKE SA by name or id; returns how many match.
+
+        Returns at once: wait_rekeyed() waits for the end.
+        """
+        answer = self._vici.request("rekey", self._which(child=child, ike=ike, **ids))
+        return int(answer["matches"])
+
+    def request(self, command, **message):
+        """Any other vici command, e.g. ("stats") or ("list-conns")."""
+        return self._vici.request(command, message)
+
+    # -- state ---------------------------------------------------------------
+
+    def sas(self):
+        """All IKE SAs with their children, as [IkeSa]."""
+        events, _ = self._vici.stream("list-sas", "list-sa")
+        return [_ike_sa(name, raw) for event in events for name, raw in event.items()]
+
+    def children(self, name=None, state="INSTALLED"):
+        """The CHILD SAs of all IKE SAs, by name and state (None: any)."""
+        return [c for sa in self.sas() for c in sa.children
+                if name in (None, c.name) and state in (None, c.state)]
+
+    def wait_child(self, name="net", timeout=15):
+        """Wait until exactly one CHILD SA of that name is installed; returns it."""
+        return self._wait(lambda: self._single(self.children(name, None)),
+                          timeout, f"no single child {name}")
+
+    def wait_rekeyed(self, old, timeout=15):
+        """Wait until `old` (ChildSa or IkeSa) is replaced and gone; returns its successor."""
+        if isinstance(old, ChildSa):
+            def successor():
+                new = self._single(self.children(old.name, None))
+                return new if new and new.spi_in != old.spi_in else None
+        else:
+            def successor():
+                new = self._single([s for s in self.sas() if s.name == old.name], "ESTABLISHED")
+                return new if new and new.spis != old.spis else None
+        return self._wait(successor, timeout, f"{old.name} was not rekeyed")
+
+    def wait_gone(self, timeout=15):
+        """Wait until there is no IKE SA."""
+        self._wait(lambda: not self.sas(), timeout, "IKE SAs remain")
+
+    def tail(self, lines=40):
+        """The end of the log."""
+        text = ""
+        for name in ("output", "charon.log"):
+            path = os.path.join(self.directory, name)
+            if os.path.exists(path):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    text += "".join(file.readlines()[-lines:])
+        return text
+
+    def logged(self, text):
+        """How often a text is in the log."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read().count(text)
+
+    # -- inside ----------------------------------------------------------------
+
+    def _wait(self, condition, timeout, complaint):
+        value = netlab.wait_until(condition, timeout)
+        if not value:
+            raise netlab.LabError(f"charon in {self.ns.name}: {complaint}:\n{self.tail()}")
+        return value
+
+    @staticmethod
+    def _single(sas, state="INSTALLED"):
+        """The only one, if it is in that state; a DELETED child lingers for 5 s."""
+        sas = [sa for sa in sas if sa.state != "DELETED"]
+        return sas[0] if len(sas) == 1 and sas[0].state == state else None
+
+    @staticmethod
+    def _which(**options):
+        return {key.replace("_", "-"): value for key, value in options.items()
+                if value is not None}
+
+    def _connect(self):
+        if self.process.poll() is not None:
+            raise netlab.LabError(f"charon ended: {self.process.returncode}\n{self.tail()}")
+        try:
+            vici = Vici(self.socket)
+        except OSError:
+            return None
+        vici.request("version")
+        return vici
+
+    def _disconnect(self):
+        if self._vici:
+            self._vici.close()
+            self._vici = None
+
+    def _binary(self):
+        """Debian's binary; where AppArmor is on, a copy, to which no profile clings."""
+        try:
+            with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as file:
+                confined = file.read(1) == "Y"
+        except OSError:
+            confined = False
+        if not confined:
+            return CHARON
+        return shutil.copy(CHARON, os.path.join(self.directory, "charon-systemd"))
+
+    def _strongswan_conf(self):
+        tries, timeout, base = self._retransmit
+        limits = "".join(f"    {key} = {value}\n" for key, value in self._limits.items()
+                         if value is not None)
+        level = self._log_level
+        return f"""charon-systemd {{
+    load = {PLUGINS}
+    install_virtual_ip = no
+    retransmit_tries = {tries}
+    retransmit_timeout = {timeout}
+    retransmit_base = {base}
+{limits}    plugins {{
+        vici {{ socket = unix://{self.socket} }}
+        kernel-libipsec {{
+            load = yes
+            allow_peer_ts = yes
+        }}
+        kernel-netlink {{ fwmark = !{FWMARK} }}
+        socket-default {{ fwmark = {FWMARK} }}
+    }}
+    journal {{ default = -1 }}
+    filelog {{
+        test {{
+            path = {self.log}
+            time_format = %H:%M:%S
+            time_add_ms = yes
+            flush_line = yes
+            default = {level}
+        }}
+    }}
+{self._settings}
+}}
+"""
