@@ -5,6 +5,11 @@
 struct detector_memory {
 	struct detector_pairs rewound, stale; /* apart: hints never push out proofs */
 	struct window distinct;		      /* of STALE numbers */
+	/*
+	 * By the number's low bits, the newest stays: a rewound sender's consecutive numbers all find
+	 * a place, and a recorder has more of them than the ring holds.
+	 */
+	struct detector_pair seen[DETECTOR_SEEN];
 };
 
 static const char *const mode_names[] = {
@@ -69,10 +74,15 @@ static struct detector_memory *memory_of(struct detector *d)
 	return d->memory;
 }
 
+static bool is_pair(const struct detector_pair *p, uint64_t number, uint32_t tag)
+{
+	return p->used && p->number == number && p->tag == tag;
+}
+
 static bool pair_known(const struct detector_pairs *p, uint64_t number, uint32_t tag)
 {
 	for (unsigned i = 0; i < DETECTOR_PAIRS; i++) {
-		if (p->v[i].used && p->v[i].number == number && p->v[i].tag == tag)
+		if (is_pair(&p->v[i], number, tag))
 			return true;
 	}
 	return false;
@@ -84,9 +94,15 @@ static void pair_add(struct detector_pairs *p, uint64_t number, uint32_t tag)
 	p->next = (p->next + 1) % DETECTOR_PAIRS;
 }
 
+static struct detector_pair *seen_place(struct detector_memory *m, uint64_t number)
+{
+	return &m->seen[number % DETECTOR_SEEN];
+}
+
 bool detector_knows(const struct detector *d, uint64_t number, uint32_t tag)
 {
-	return d->memory && (pair_known(&d->memory->rewound, number, tag) ||
+	return d->memory && (is_pair(seen_place(d->memory, number), number, tag) ||
+			     pair_known(&d->memory->rewound, number, tag) ||
 			     pair_known(&d->memory->stale, number, tag));
 }
 
@@ -142,6 +158,8 @@ bool detector_rewound(struct detector *d, const struct detector_config *cfg, nse
 		      uint64_t number, uint32_t tag, bool nonce_reused)
 {
 	pair_add(&memory_of(d)->rewound, number, tag);
+	*seen_place(d->memory, number) =
+		(struct detector_pair){.number = number, .tag = tag, .used = true};
 	if (cfg->mode == DETECT_OFF)
 		return false;
 	note_evidence(d, now, number);

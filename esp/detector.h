@@ -9,7 +9,8 @@
 #include "base.h"
 #include "window.h"
 
-#define DETECTOR_PAIRS	      64 /* remembered (number, tag) of packets that were evidence */
+#define DETECTOR_PAIRS	      64   /* the last (number, tag) of packets that were evidence */
+#define DETECTOR_SEEN	      2048 /* places for REWOUND ones beyond those */
 #define DETECTOR_STALE_WINDOW 1024
 #define DETECTOR_TIME_MIN     8 /* distinct packets below which `time` proves nothing */
 

@@ -39,12 +39,10 @@ static bool is_drained(const struct esp_in_sa *in, nsec_t now)
 }
 
 /* Whether a not-new number that the history does not know is worth opening (RECOVERY 3, 4). */
-static bool asks(const struct esp_in_sa *in, uint64_t number, nsec_t now)
+static bool asks(const struct esp_in_sa *in, uint64_t number)
 {
-	if (in->exposed)
+	if (in->exposed || in->phase == ESP_IN_RETIRED)
 		return false;
-	if (in->phase == ESP_IN_RETIRED)
-		return is_drained(in, now);
 	return detector_asks(&in->detect, in->detect.mode == DETECT_BOTH &&
 						  history_reaches(&in->history, number, in->window.top));
 }
@@ -86,7 +84,7 @@ static bool worth_opening(struct esp_path *path, struct esp_slot *s, struct esp_
 	case HISTORY_OTHER: return true;
 	case HISTORY_UNKNOWN: break;
 	}
-	if (asks(&sa->in, s->number, now) && bucket_take(&sa->in.verify, now))
+	if (asks(&sa->in, s->number) && bucket_take(&sa->in.verify, now))
 		return true;
 	settle_early(path, s, sa, VERDICT_UNVERIFIED);
 	return false;
@@ -163,7 +161,7 @@ static void open_seconds(struct esp_path *path, struct esp_in *in, nsec_t now)
 			continue;
 		sa = sad_get(&path->sad, s->sa);
 		if (!s->second_known &&
-		    !(asks(&sa->in, s->second, now) && bucket_take(&sa->in.second, now)))
+		    !(asks(&sa->in, s->second) && bucket_take(&sa->in.second, now)))
 			continue;
 		s->number = s->second;
 		s->tried_second = true;
@@ -239,7 +237,7 @@ static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct 
 	in->last_heard = now;
 	age(path, sa, s->lay.text_len);
 	if (in->phase == ESP_IN_RETIRED) {
-		if (is_drained(in, now))
+		if (is_drained(in, now) && !in->exposed)
 			sad_raise(&path->sad, sa, ESP_EVENT_RETIRED_HEARD);
 		return;
 	}
@@ -281,8 +279,10 @@ static void commit_rewound(struct esp_path *path, struct esp_sa *sa, const struc
 	if (detector_rewound(&in->detector, live ? &in->detect : &remember_only, now, s->number,
 			     s->tag, reused))
 		sad_raise(&path->sad, sa, ESP_EVENT_SWITCHOVER);
-	if (is_drained(in, now))
+	/* A sender that goes on counts up; what a recorder has of it does not go beyond what we saw. */
+	if (is_drained(in, now) && !was_exposed && s->number > in->rewound_top)
 		sad_raise(&path->sad, sa, ESP_EVENT_RETIRED_HEARD);
+	in->rewound_top = max_u64(in->rewound_top, s->number);
 }
 
 static void commit_stale(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
@@ -291,9 +291,7 @@ static void commit_stale(struct esp_path *path, struct esp_sa *sa, const struct 
 	struct esp_in_sa *in = &sa->in;
 
 	in->last_heard = now;
-	if (is_drained(in, now))
-		sad_raise(&path->sad, sa, ESP_EVENT_RETIRED_HEARD);
-	if (in->phase == ESP_IN_LIVE && asks(in, s->number, now) &&
+	if (in->phase == ESP_IN_LIVE && asks(in, s->number) &&
 	    detector_stale(&in->detector, &in->detect, now, s->number, s->tag))
 		sad_raise(&path->sad, sa, ESP_EVENT_SWITCHOVER);
 }

@@ -58,6 +58,7 @@ struct esp_in_sa {
 	uint64_t nonce_reuses;
 	nsec_t last_fresh; /* 0: never */
 	nsec_t last_heard; /* authentic and not REPLAYED */
+	uint64_t rewound_top; /* highest number of a REWOUND packet */
 };
 
 struct esp_out_sa {

@@ -245,11 +245,25 @@ enum history_answer history_lookup(const struct history *h, uint64_t number, uin
 	return at < h->life_count ? answer(&h->life.v[at], number, tag, ret_iv) : HISTORY_UNKNOWN;
 }
 
+/* The first number from `number` on that the recent ring keeps. */
+static uint64_t next_sampled(const struct history *h, uint64_t number)
+{
+	uint64_t n = (number & ~(h->sample - 1)) | h->phase;
+
+	return n < number ? n + h->sample : n;
+}
+
 bool history_reaches(const struct history *h, uint64_t number, uint64_t top)
 {
-	uint64_t back = top - number;
+	uint64_t next = next_sampled(h, number);
+	const struct history_entry *e = recent_place(h, next);
+	uint32_t at = life_search(h, number);
 
-	if (number > top || back < h->dense.size)
+	/* Numbers that nobody used, as over a forward jump, are remembered nowhere: look, do not reckon. */
+	if (number > top || (e && e->number == next))
 		return true;
-	return h->life_step <= h->cfg.sample || back < (uint64_t)h->recent.size * h->sample;
+	e = dense_place(h, number);
+	if (e && e->number == number)
+		return true;
+	return at < h->life_count && h->life.v[at].number - number <= h->sample;
 }

@@ -72,7 +72,7 @@ enum history_answer history_lookup(const struct history *h, uint64_t number, uin
 				   uint32_t *ret_iv);
 /*
  * Whether a sender that went back to `number` and counts on meets a remembered number within
- * `sample` packets, as far as the rings reach (RECOVERY 3, "both"). top: the window's.
+ * `sample` packets (RECOVERY 3, "both"); no where that is not sure. top: the window's.
  */
 bool history_reaches(const struct history *h, uint64_t number, uint64_t top);
 /* Bytes in use. */

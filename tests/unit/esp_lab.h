@@ -1,0 +1,114 @@
+/*
+ * esp_lab.h - two data paths in one process, with mirrored SAs, for the tests of esp/.
+ * SPDX-License-Identifier: ISC
+ *
+ * Side GW is the peer's gateway, side ME is Mendip. Everything is drawn from one printed seed;
+ * MENDIP_SEED runs another one.
+ */
+#ifndef MENDIP_ESP_LAB_H
+#define MENDIP_ESP_LAB_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "esp_path.h"
+
+enum { GW = 0, ME = 1 };
+
+#define LAB_PKT_MAX   2048
+#define LAB_INNER_LEN 48 /* of the packets that lab_burst sends */
+
+struct lab_rng {
+	struct rng rng; /* first: fill finds the rest behind it */
+	uint64_t state;
+};
+
+/* The seed of this run; printed once. */
+uint64_t lab_seed(void);
+/* A generator of its own for each salt. */
+void lab_rng_init(struct lab_rng *r, uint64_t salt);
+uint64_t lab_u64(struct lab_rng *r);
+uint64_t lab_below(struct lab_rng *r, uint64_t bound);
+bool lab_chance(struct lab_rng *r, unsigned percent);
+
+struct lab_opt {
+	const char *suite; /* name in suite_table; NULL: aes128gcm16 */
+	bool esn;
+	uint32_t window, sample, verify_rate, mtu;
+	uint64_t history_packets, cap, salt;
+	struct detector_config detect;
+	struct esp_lifetime life;
+	const char *ts_gw, *ts_me; /* NULL: 10.1.0.0/16 and 10.2.0.0/16 */
+};
+
+/* What is 0 in o gets the daemon's default; detect = "proof" where proof_packets is 0. */
+struct lab_opt lab_opt(struct lab_opt o);
+#define LAB_OPT(...) lab_opt((struct lab_opt){__VA_ARGS__})
+
+struct lab {
+	struct lab_opt opt;
+	struct lab_rng rng;
+	struct esp_path *path[2];
+	uint32_t spi[2]; /* inbound SPI of each side */
+	struct spd_policy policy[2];
+	struct endpoint ep[2];
+	nsec_t now;
+	struct esp_train train;
+	uint8_t out[ESP_BUFFER_MAX], in[ESP_BUFFER_MAX], super[ESP_BUFFER_MAX];
+	uint8_t keys[4][SUITE_MAX_KEY];
+};
+
+struct lab_pkt {
+	uint32_t len;
+	uint8_t b[LAB_PKT_MAX];
+};
+
+/* What came of some datagrams. */
+struct lab_result {
+	uint64_t v[VERDICT_COUNT], drops[ESP_DROP_COUNT];
+	uint64_t delivered;
+	uint32_t last_len; /* of the last one delivered */
+	uint8_t last[LAB_PKT_MAX];
+};
+
+struct lab *lab_new(const struct lab_opt *opt);
+void lab_free(struct lab *l);
+struct esp_sa *lab_sa(struct lab *l, unsigned side);
+/* Takes all events of a side's SAs. */
+uint32_t lab_events(struct lab *l, unsigned side);
+
+/* An IPv4 UDP packet of len bytes (>= 28) that goes from `side` to the other. */
+void lab_inner(const struct lab *l, unsigned side, uint8_t *p, uint32_t len, uint8_t tos);
+void lab_inner6(unsigned side, uint8_t *p, uint32_t len, uint8_t tos);
+/* Route, seal and finish; false when the path sends nothing. */
+bool lab_seal(struct lab *l, unsigned side, const uint8_t *inner, uint32_t len,
+	      struct lab_pkt *ret);
+/* Seals any text under any number; iv NULL: the next one of the SA. No padding is added to `text`.
+ */
+void lab_seal_text(struct lab *l, unsigned side, uint64_t number, const uint8_t *iv,
+		   const uint8_t *text, uint32_t len, struct lab_pkt *ret);
+/* The same around a default inner packet, rightly padded. */
+void lab_seal_number(struct lab *l, unsigned side, uint64_t number, const uint8_t *iv,
+		     struct lab_pkt *ret);
+/* One more packet of LAB_INNER_LEN from side, through route and all. */
+struct lab_pkt lab_next(struct lab *l, unsigned side);
+
+/* One receive by `side`; adds to *r. Fails the test unless each datagram gets exactly one verdict.
+ */
+void lab_open(struct lab *l, unsigned side, const uint8_t *b, uint32_t len, uint16_t seg,
+	      const struct endpoint *from, uint8_t tos, struct lab_result *r);
+/* The verdict on one packet. */
+enum verdict lab_verdict(struct lab *l, unsigned side, const struct lab_pkt *p);
+/*
+ * Everything of an inbound SA that decides anything, in one number: window, history, detector,
+ * liveness, address, lifetime, events. Without the evidence of not-new packets when it is not asked
+ * for.
+ */
+uint64_t lab_fingerprint(const struct esp_sa *sa, bool with_evidence);
+
+#define assert_verdict(got, want) assert_string_equal(verdict_name(got), verdict_name(want))
+
+#endif

@@ -1,0 +1,212 @@
+/* esp_run.c - see esp_run.h. SPDX-License-Identifier: ISC */
+#include "esp_run.h"
+#include "xalloc.h"
+
+#define TAPE_START 1024
+
+void tape_add(struct tape *t, const uint8_t *pkt, uint32_t seg)
+{
+	if (t->count == t->cap) {
+		t->cap = t->cap ? t->cap * 2 : TAPE_START;
+		t->b = xreallocarray(t->b, t->cap, seg);
+	}
+	t->seg = seg;
+	memcpy(t->b + t->count++ * seg, pkt, seg);
+}
+
+void tape_fini(struct tape *t)
+{
+	free(t->b);
+	*t = (struct tape){0};
+}
+
+uint8_t *tape_at(const struct tape *t, size_t i)
+{
+	return t->b + i * t->seg;
+}
+
+void run_init(struct run *run, const char *name, const struct lab_opt *opt)
+{
+	*run = (struct run){.name = name, .l = lab_new(opt), .esn = opt->esn};
+	refwindow_init(&run->window, opt->window);
+	run->published.packets = opt->detect.packets;
+	run->published.interval = opt->detect.interval;
+}
+
+void run_print_header(void)
+{
+	printf("# %-56s %8s %8s %7s %7s %7s %7s  %s\n", "run", "fresh", "replayed", "rewound",
+	       "stale", "unverif", "forged", "outcome; the rule as published");
+}
+
+void run_fini(struct run *run)
+{
+	const uint64_t *v = run->r.v;
+	char outcome[64] = "not confirmed";
+
+	if (run->switchovers)
+		snprintf(outcome, sizeof(outcome), "%u x confirmed, last by %s", run->switchovers,
+			 criterion_name(run->why));
+	if (run->name)
+		printf("# %-56s %8llu %8llu %7llu %7llu %7llu %7llu  %s; published %llu x\n",
+		       run->name, (unsigned long long)v[VERDICT_FRESH],
+		       (unsigned long long)v[VERDICT_REPLAYED],
+		       (unsigned long long)v[VERDICT_REWOUND], (unsigned long long)v[VERDICT_STALE],
+		       (unsigned long long)v[VERDICT_UNVERIFIED],
+		       (unsigned long long)v[VERDICT_AUTH_FAILED], outcome,
+		       (unsigned long long)run->published.confirmed);
+	refwindow_fini(&run->window);
+	tape_fini(&run->tape);
+	tape_fini(&run->held);
+	lab_free(run->l);
+}
+
+static void note_events(struct run *run)
+{
+	const struct detector *d = &lab_sa(run->l, ME)->in.detector;
+
+	if (!(lab_events(run->l, ME) & ESP_EVENT_SWITCHOVER))
+		return;
+	assert_int_equal(d->state, DETECTOR_CONFIRMED);
+	run->switchovers++;
+	run->why = d->criterion;
+}
+
+/* What the published rule makes of it: it knows the window only. Not kept for ESN. */
+static void tell_published(struct run *run, const uint8_t *pkt, bool authentic)
+{
+	uint32_t n = get_be32(pkt + 4);
+
+	if (run->esn || n == 0)
+		return;
+	if (!window_is_new(refwindow_place(&run->window, n))) {
+		published_drop(&run->published, run->l->now);
+	} else if (authentic) {
+		refwindow_commit(&run->window, n);
+		published_accept(&run->published);
+	}
+}
+
+static void deliver_all(struct run *run, const uint8_t *b, uint32_t seg, size_t count,
+			bool authentic)
+{
+	while (count) {
+		uint32_t n = (uint32_t)min_u64(count, ESP_BATCH);
+
+		for (uint32_t i = 0; i < n; i++)
+			tell_published(run, b + i * seg, authentic);
+		lab_open(run->l, ME, b, n * seg, (uint16_t)seg, NULL, 0, &run->r);
+		note_events(run);
+		b += n * seg;
+		count -= n;
+	}
+}
+
+void run_deliver(struct run *run, const uint8_t *b, uint32_t seg, size_t count)
+{
+	deliver_all(run, b, seg, count, true);
+}
+
+void run_play(struct run *run, const struct tape *t, size_t from, size_t count)
+{
+	run_deliver(run, tape_at(t, from), t->seg, count);
+}
+
+/* Seals n <= 64 packets into the train. */
+static void fill_train(struct run *run, unsigned n)
+{
+	struct lab *l = run->l;
+	uint8_t inner[LAB_INNER_LEN];
+	struct esp_out o = {.pkt = inner, .len = sizeof(inner)};
+
+	lab_inner(l, GW, inner, sizeof(inner), 0);
+	inner[sizeof(inner) - 1] = run->generation;
+	esp_train_init(&l->train, l->out, sizeof(l->out));
+	assert_int_equal(esp_route(l->path[GW], &o, l->now), ESP_ROUTE_SEAL);
+	while (n--)
+		assert_int_equal(esp_seal(l->path[GW], &o, &l->train, l->now), ESP_DONE);
+	esp_train_finish(l->path[GW], &l->train);
+}
+
+void run_send(struct run *run, uint64_t count)
+{
+	struct lab *l = run->l;
+
+	while (count) {
+		unsigned n = (unsigned)min_u64(count, ESP_BATCH), kept = 0;
+		uint64_t first = lab_sa(l, GW)->out.number + 1;
+		uint32_t seg;
+
+		fill_train(run, n);
+		assert_int_equal(l->train.count, n);
+		seg = l->train.seg;
+		for (unsigned i = 0; i < n; i++, run->seen++) {
+			uint8_t *p = l->out + i * seg;
+
+			if (run->record)
+				tape_add(&run->tape, p, seg);
+			if (!run->pass || run->pass(run, first + i, p, seg))
+				memmove(l->out + kept++ * seg, p, seg);
+		}
+		l->now += n * RUN_PACKET_TIME;
+		deliver_all(run, l->out, seg, kept, true);
+		count -= n;
+	}
+}
+
+void run_forge(struct run *run, uint64_t number_below, size_t count)
+{
+	struct lab *l = run->l;
+	uint8_t pkt[128];
+	uint32_t len = esp_frame_len(lab_sa(l, GW)->out.suite, LAB_INNER_LEN);
+
+	while (count--) {
+		rng_fill(&l->rng.rng, pkt, len);
+		put_be32(pkt, l->spi[ME]);
+		put_be32(pkt + 4, (uint32_t)(1 + lab_below(&l->rng, number_below)));
+		deliver_all(run, pkt, len, 1, false);
+	}
+}
+
+void run_set_number(struct run *run, uint64_t number)
+{
+	lab_sa(run->l, GW)->out.number = number - 1;
+}
+
+void run_assert_calm(const struct run *run)
+{
+	if (run->switchovers)
+		fail_msg("%s: induced by %s", run->name, criterion_name(run->why));
+}
+
+uint64_t run_rewind(struct run *run, uint64_t number, uint64_t limit)
+{
+	unsigned before = run->switchovers;
+	uint64_t n = 0;
+
+	run->generation++;
+	run_set_number(run, number);
+	while (n < limit && run->switchovers == before) {
+		if (run->noise)
+			run->noise(run);
+		/* hints are the adversary's to make; proofs are not */
+		if (run->switchovers != before)
+			assert_true(run->why == CRITERION_COUNT || run->why == CRITERION_TIME);
+		run_send(run, 1);
+		n++;
+	}
+	if (run->switchovers == before)
+		fail_msg("%s: back to %llu, not confirmed within %llu packets", run->name,
+			 (unsigned long long)number, (unsigned long long)limit);
+	if (!run->name)
+		return n;
+	printf("#     back to %llu: confirmed by %s after %llu packets (at most %llu)\n",
+	       (unsigned long long)number, criterion_name(run->why), (unsigned long long)n,
+	       (unsigned long long)limit);
+	return n;
+}
+
+void run_reset(struct run *run)
+{
+	detector_reset(&lab_sa(run->l, ME)->in.detector);
+}

@@ -1,0 +1,58 @@
+/*
+ * ref_model.h - slow, obvious models that the tests hold against the code.
+ * SPDX-License-Identifier: ISC
+ *
+ * A set of 64-bit numbers that forgets nothing, the replay window as RFC 4303 3.4.3 says it, what
+ * an extended number can mean, and the switchover rule as published.
+ */
+#ifndef MENDIP_REF_MODEL_H
+#define MENDIP_REF_MODEL_H
+
+#include "base.h"
+#include "window.h"
+
+/* All numbers ever added: pages of a bitmap, found by hashing. */
+struct refset {
+	struct refset_page {
+		uint64_t id; /* number / 4096 + 1; 0: empty slot */
+		uint64_t bits[64];
+	} * v;
+	uint32_t count, cap;
+};
+
+void refset_init(struct refset *s);
+void refset_fini(struct refset *s);
+void refset_add(struct refset *s, uint64_t n);
+bool refset_has(const struct refset *s, uint64_t n);
+
+/* The window: a size, a top, and everything that was committed. */
+struct refwindow {
+	uint64_t top;
+	uint32_t size;
+	struct refset taken;
+};
+
+void refwindow_init(struct refwindow *w, uint32_t size);
+void refwindow_fini(struct refwindow *w);
+enum window_place refwindow_place(const struct refwindow *w, uint64_t n);
+void refwindow_commit(struct refwindow *w, uint64_t n);
+
+/*
+ * RFC 4303 A2.2 in one sentence: the number meant is the only one with these low bits among the
+ * 2^32 that begin at the window's bottom. RECOVERY 1: when that is right of the window, a sender
+ * that went back may have meant the one 2^32 below.
+ */
+struct esn_guess ref_guess(uint64_t top, uint32_t size, uint32_t low);
+
+/* The rule as published: every packet that the window drops counts, until one is accepted. */
+struct published {
+	uint32_t packets;
+	nsec_t interval, since;
+	uint64_t drops;
+	uint64_t confirmed; /* how often the rule was met */
+};
+
+void published_drop(struct published *p, nsec_t now);
+void published_accept(struct published *p);
+
+#endif

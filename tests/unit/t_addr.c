@@ -1,0 +1,294 @@
+/* t_addr.c - addresses, traffic selectors, narrowing, prefixes. SPDX-License-Identifier: ISC */
+#include "addr.h"
+#include "esp_lab.h"
+#include "wire.h"
+
+static void test_addresses(void **state)
+{
+	static const char *const good[] = {
+		"0.0.0.0", "255.255.255.255",	     "10.1.2.3",       "::",
+		"::1",	   "2001:db8::ff00:42:8329", "::ffff:10.1.2.3"};
+	static const char *const bad[] = {"",		"1",	     "1.2.3", "1.2.3.256",
+					  "1.2.3.4 ",	"1.2.3.4/8", "g::1",  "fe80::1%lo",
+					  "01.2.3.4.5", "1::2::3"};
+	char s[ADDR_STRLEN], e[ENDPOINT_STRLEN];
+	struct addr a = {.family = 77}, b;
+	struct endpoint ep = {.port = 4500}, eq;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(addr_parse(bad[i], &a), -EINVAL);
+	assert_int_equal(a.family, 77);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(addr_parse(good[i], &a), 0);
+		assert_string_equal(addr_format(&a, s), good[i]);
+		b = addr_from_bytes(a.family, a.b);
+		assert_int_equal(addr_cmp(&a, &b), 0);
+		assert_int_equal(addr_is_any(&a), i == 0 || i == 3);
+	}
+	assert_int_equal(addr_parse("192.0.2.1", &ep.addr), 0);
+	assert_string_equal(endpoint_format(&ep, e), "192.0.2.1:4500");
+	eq = ep;
+	assert_true(endpoint_eq(&ep, &eq));
+	eq.port++;
+	assert_false(endpoint_eq(&ep, &eq));
+	assert_int_equal(addr_parse("2001:db8::1", &ep.addr), 0);
+	assert_string_equal(endpoint_format(&ep, e), "[2001:db8::1]:4500");
+}
+
+static void test_selectors_text(void **state)
+{
+	static const char *const same[] = {"10.1.0.0/16",
+					   "10.1.0.1/32",
+					   "0.0.0.0/0",
+					   "10.0.0.1-10.0.0.9",
+					   "10.1.0.0/16[6/80]",
+					   "10.1.0.0/16[17/1000-2000]",
+					   "10.1.0.0/16[17]",
+					   "10.1.0.0/16[0/53]",
+					   "::/0",
+					   "2001:db8::/33",
+					   "2001:db8::1-2001:db8::ff[58]"};
+	static const char *const other[][2] = {{"10.1.0.1", "10.1.0.1/32"},
+					       {"10.1.2.3/16", "10.1.0.0/16"},
+					       {"10.1.0.0/16[tcp/80]", "10.1.0.0/16[6/80]"},
+					       {"10.1.0.0/16[udp/any]", "10.1.0.0/16[17]"},
+					       {"10.0.0.0-10.0.0.255", "10.0.0.0/24"},
+					       {"::1[icmpv6]", "::1/128[58]"}};
+	static const char *const bad[] = {"",
+					  "10.1.0.0/33",
+					  "10.1.0.0/-1",
+					  "10.1.0.0/",
+					  "10.0.0.9-10.0.0.1",
+					  "10.0.0.1-::1",
+					  "10.0.0.1-10.0.0.3/24",
+					  "10.1.0.0/16[",
+					  "10.1.0.0/16[]",
+					  "10.1.0.0/16[tcp",
+					  "10.1.0.0/16[tcp/]",
+					  "10.1.0.0/16[tcp/65536]",
+					  "10.1.0.0/16[tcp/5-4]",
+					  "10.1.0.0/16[256]",
+					  "10.1.0.0/16[tcp]x",
+					  "dynamic"};
+	char s[TS_STRLEN];
+	struct ts t, u;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+		assert_int_equal(ts_parse(same[i], &t), 0);
+		assert_string_equal(ts_format(&t, s), same[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(other); i++) {
+		assert_int_equal(ts_parse(other[i][0], &t), 0);
+		assert_string_equal(ts_format(&t, s), other[i][1]);
+		assert_int_equal(ts_parse(s, &u), 0);
+		assert_true(ts_eq(&t, &u));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(ts_parse(bad[i], &t), -EINVAL);
+}
+
+static void test_list_format(void **state)
+{
+	struct ts_list l = {.count = 2};
+	char s[64];
+
+	(void)state;
+	assert_int_equal(ts_parse("10.1.0.0/16", &l.ts[0]), 0);
+	assert_int_equal(ts_parse("::/0", &l.ts[1]), 0);
+	assert_string_equal(ts_list_format(&l, s, sizeof(s)), "10.1.0.0/16,::/0");
+	for (size_t size = 1; size < 17; size++) { /* cut to any size, always ended */
+		memset(s, 'x', sizeof(s));
+		ts_list_format(&l, s, size);
+		assert_int_equal(strlen(s), size - 1);
+		assert_int_equal(s[size], 'x');
+	}
+}
+
+/* Selectors over a small space, so that each member can be asked for. */
+static struct ts small_ts(struct lab_rng *r)
+{
+	static const uint8_t protos[] = {0, 0, 6, 17};
+	uint8_t lo = (uint8_t)lab_below(r, 16), hi = (uint8_t)(lo + lab_below(r, 16u - lo));
+	struct ts t = {.family = FAMILY_IPV4,
+		       .proto = protos[lab_below(r, 4)],
+		       .port_lo = (uint16_t)lab_below(r, 4)};
+
+	t.port_hi = (uint16_t)(t.port_lo + lab_below(r, 4u - t.port_lo));
+	if (lab_chance(r, 40)) {
+		t.port_lo = 0;
+		t.port_hi = UINT16_MAX;
+	}
+	t.lo = addr_from_bytes(FAMILY_IPV4, (uint8_t[]){10, 0, 0, lo});
+	t.hi = addr_from_bytes(FAMILY_IPV4, (uint8_t[]){10, 0, 0, hi});
+	return t;
+}
+
+static bool any_match(const struct ts_list *l, const struct addr *a, uint8_t proto, uint16_t port)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		if (ts_match(&l->ts[i], a, proto, port))
+			return true;
+	}
+	return false;
+}
+
+/* Calls for each member of the space; what narrowing leaves is what both sides had (RFC 7296 2.9).
+ */
+static void compare_narrowed(const struct ts_list *a, const struct ts_list *b,
+			     const struct ts_list *n)
+{
+	static const uint8_t protos[] = {6, 17, 50};
+
+	for (uint8_t i = 0; i < 18; i++) {
+		struct addr x = addr_from_bytes(FAMILY_IPV4, (uint8_t[]){10, 0, 0, i});
+
+		for (unsigned p = 0; p < 3; p++) {
+			for (uint16_t port = 0; port < 5; port++)
+				assert_int_equal(any_match(n, &x, protos[p], port),
+						 any_match(a, &x, protos[p], port) &&
+							 any_match(b, &x, protos[p], port));
+		}
+	}
+}
+
+static void test_narrowing(void **state)
+{
+	struct lab_rng r;
+
+	(void)state;
+	lab_rng_init(&r, 2);
+	for (unsigned k = 0; k < 20000; k++) {
+		struct ts_list a = {.count = (uint8_t)(1 + lab_below(&r, 4))};
+		struct ts_list b = {.count = (uint8_t)(1 + lab_below(&r, 4))}, n = {.count = 99};
+		struct ts_list none = {0};
+		bool some;
+
+		for (unsigned i = 0; i < 4; i++) {
+			a.ts[i] = small_ts(&r);
+			b.ts[i] = small_ts(&r);
+		}
+		some = ts_narrow(&a, &b, &n);
+		if (!some)
+			assert_int_equal(n.count, 99);
+		compare_narrowed(&a, &b, some ? &n : &none);
+		for (unsigned i = 0; some && i < n.count; i++) {
+			for (unsigned j = 0; j < n.count; j++)
+				assert_false(i != j && ts_contains(&n.ts[i], &n.ts[j]));
+		}
+		assert_int_equal(ts_contains(&a.ts[0], &b.ts[0]),
+				 ts_intersect(&a.ts[0], &b.ts[0], &n.ts[0]) &&
+					 ts_eq(&n.ts[0], &b.ts[0]));
+	}
+}
+
+static void test_narrowing_families(void **state)
+{
+	struct ts_list a = {.count = 2}, b = {.count = 1}, n;
+
+	(void)state;
+	assert_int_equal(ts_parse("0.0.0.0/0", &a.ts[0]), 0);
+	assert_int_equal(ts_parse("2001:db8::/32", &a.ts[1]), 0);
+	assert_int_equal(ts_parse("::/0", &b.ts[0]), 0);
+	assert_true(ts_narrow(&a, &b, &n));
+	assert_int_equal(n.count, 1);
+	assert_true(ts_eq(&n.ts[0], &a.ts[1]));
+	a.count = 1;
+	assert_false(ts_narrow(&a, &b, &n));
+}
+
+static uint64_t low64(const struct addr *a)
+{
+	return a->family == FAMILY_IPV4 ? get_be32(a->b) : get_be64(a->b + 8);
+}
+
+/* The prefixes of a range follow each other without a gap, begin and end where it does, and are
+ * fewest. */
+static void check_prefixes(const struct addr *lo, const struct addr *hi)
+{
+	struct prefix p[PREFIX_MAX];
+	unsigned bits = (unsigned)addr_len(lo->family) * 8,
+		 n = range_prefixes(lo, hi, p, PREFIX_MAX);
+	uint64_t at = low64(lo);
+
+	assert_true(n > 0);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned host = bits - p[i].len;
+
+		assert_true(low64(&p[i].addr) == at);
+		assert_true(host >= 64 || at % (1ULL << host) == 0);
+		at += host >= 64 ? 0 : 1ULL << host;
+		if (i > 0 && p[i].len == p[i - 1].len) /* two equal ones that are no pair */
+			assert_true(low64(&p[i - 1].addr) >> host & 1);
+	}
+	assert_true(at == low64(hi) + 1 ||
+		    (bits == 32 && at == 1ULL << 32 && low64(hi) == UINT32_MAX));
+	if (n > 1)
+		assert_int_equal(range_prefixes(lo, hi, p, n - 1), 0);
+}
+
+static void test_prefixes(void **state)
+{
+	struct addr lo, hi;
+	struct prefix p[PREFIX_MAX];
+	struct lab_rng r;
+
+	(void)state;
+	lab_rng_init(&r, 3);
+	for (unsigned k = 0; k < 20000; k++) {
+		uint64_t a = lab_u64(&r) >> lab_below(&r, 62),
+			 b = a + (lab_u64(&r) >> lab_below(&r, 64));
+		bool v6 = k & 1;
+		uint8_t x[16] = {0x20, 1}, y[16] = {0x20, 1};
+
+		if (!v6) {
+			a = (uint32_t)a;
+			b = a + lab_below(&r, (1ULL << 32) - a);
+		}
+		if (b < a)
+			continue;
+		put_be64(x + 8, a);
+		put_be64(y + 8, b);
+		lo = addr_from_bytes(v6 ? FAMILY_IPV6 : FAMILY_IPV4, v6 ? x : x + 12);
+		hi = addr_from_bytes(v6 ? FAMILY_IPV6 : FAMILY_IPV4, v6 ? y : y + 12);
+		check_prefixes(&lo, &hi);
+	}
+	assert_int_equal(addr_parse("0.0.0.0", &lo), 0);
+	assert_int_equal(addr_parse("255.255.255.255", &hi), 0);
+	assert_int_equal(range_prefixes(&lo, &hi, p, 1), 1);
+	assert_int_equal(p[0].len, 0);
+	assert_int_equal(addr_parse("::1", &lo), 0); /* the worst range there is */
+	assert_int_equal(addr_parse("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", &hi), 0);
+	assert_int_equal(range_prefixes(&lo, &hi, p, PREFIX_MAX), 254);
+}
+
+static void test_masks(void **state)
+{
+	struct addr a, m;
+
+	(void)state;
+	assert_int_equal(addr_parse("255.255.255.255", &a), 0);
+	for (unsigned len = 0; len <= 32; len++) {
+		m = addr_masked(&a, (uint8_t)len);
+		assert_int_equal(get_be32(m.b), len ? UINT32_MAX << (32 - len) : 0);
+	}
+	m = ts_host(&a, 6, 80).lo;
+	assert_int_equal(addr_cmp(&a, &m), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_selectors_text),
+		cmocka_unit_test(test_list_format),
+		cmocka_unit_test(test_narrowing),
+		cmocka_unit_test(test_narrowing_families),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_masks),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,328 @@
+/* t_common.c - what every room uses: bytes, deadlines, tokens, lines.
+ * SPDX-License-Identifier: ISC */
+#include "bucket.h"
+#include "deadline.h"
+#include "esp_lab.h"
+#include "log.h"
+#include "wire.h"
+
+static void test_reader(void **state)
+{
+	static const uint8_t b[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+	struct reader r, part;
+
+	(void)state;
+	rd_init(&r, b, sizeof(b));
+	assert_int_equal(rd_u8(&r), 1);
+	assert_int_equal(rd_be16(&r), 0x0203);
+	assert_int_equal(rd_be32(&r), 0x04050607);
+	assert_true(rd_be64(&r) == 0x08090a0b0c0d0e0fULL);
+	assert_false(rd_done(&r));
+	assert_ptr_equal(rd_bytes(&r, 1), b + 15);
+	assert_true(rd_done(&r));
+	assert_ptr_equal(rd_bytes(&r, 0), b + 16);
+	assert_false(r.bad);
+	/* once bad, bad for ever, and nothing but zeros comes */
+	assert_int_equal(rd_u8(&r), 0);
+	assert_true(r.bad);
+	rd_init(&r, b, 3);
+	assert_int_equal(rd_be32(&r), 0);
+	assert_int_equal(rd_u8(&r), 0);
+	assert_null(rd_bytes(&r, 1));
+	assert_int_equal(rd_rest(&r).len, 0);
+	assert_false(rd_done(&r));
+	/* parts */
+	rd_init(&r, b, 8);
+	part = rd_part(&r, 3);
+	assert_int_equal(rd_be16(&part), 0x0102);
+	assert_int_equal(rd_be16(&part), 0);
+	assert_true(part.bad && !r.bad);
+	assert_int_equal(rd_u8(&r), 4);
+	part = rd_part(&r, 5);
+	assert_true(part.bad && r.bad);
+	rd_init(&r, b, 8);
+	rd_u8(&r);
+	assert_int_equal(rd_rest(&r).len, 7);
+	assert_true(rd_done(&r));
+}
+
+/* No length whatever leads outside: under ASan a stray read ends the test. */
+static void test_reader_stays_inside(void **state)
+{
+	struct lab_rng rng;
+
+	(void)state;
+	lab_rng_init(&rng, 1);
+	for (unsigned k = 0; k < 20000; k++) {
+		size_t len = lab_below(&rng, 20), used = 0;
+		uint8_t *b = malloc(len + 1);
+		struct reader r;
+
+		rd_init(&r, b, len);
+		memset(b, 1, len);
+		for (unsigned i = 0; i < 8; i++) {
+			size_t n = lab_chance(&rng, 5) ? SIZE_MAX - lab_below(&rng, 3)
+						       : lab_below(&rng, 6);
+			const uint8_t *p = rd_bytes(&r, n);
+
+			assert_int_equal(p != NULL, !r.bad);
+			if (p)
+				used += n;
+		}
+		assert_true(used + r.left == len);
+		free(b);
+	}
+}
+
+static void test_writer(void **state)
+{
+	static const uint8_t want[] = {1,  2,  3,  4,  5,  6,  7,    8,	  9,
+				       10, 11, 12, 13, 14, 15, 0xaa, 0xbb};
+	uint8_t b[17], *p;
+	struct writer w;
+
+	(void)state;
+	memset(b, 0xee, sizeof(b));
+	wr_init(&w, b, sizeof(b));
+	wr_u8(&w, 1);
+	wr_be16(&w, 0x0203);
+	wr_be32(&w, 0x04050607);
+	wr_be64(&w, 0x08090a0b0c0d0e0fULL);
+	wr_bytes(&w, want + 15, 1);
+	wr_bytes(&w, NULL, 0);
+	p = wr_space(&w, 1);
+	assert_non_null(p);
+	*p = 0xbb;
+	assert_true(!w.bad && w.len == sizeof(want));
+	assert_memory_equal(b, want, sizeof(want));
+	wr_u8(&w, 9);
+	assert_true(w.bad && w.len == sizeof(want));
+	/* what does not fit is not begun, and nothing follows */
+	memset(b, 0xee, sizeof(b));
+	wr_init(&w, b, 3);
+	wr_be32(&w, 1);
+	wr_u8(&w, 1);
+	assert_null(wr_space(&w, 0));
+	assert_true(w.bad && w.len == 0 && b[0] == 0xee);
+}
+
+static void test_patch_len(void **state)
+{
+	static uint8_t b[70000];
+	struct writer w;
+
+	(void)state;
+	wr_init(&w, b, sizeof(b));
+	wr_be16(&w, 7);
+	wr_be16(&w, 0);
+	wr_be32(&w, 5);
+	wr_patch_len16(&w, 2, 2);
+	assert_int_equal(get_be16(b + 2), 6);
+	wr_space(&w, 65535 - 6);
+	wr_patch_len16(&w, 2, 2);
+	assert_int_equal(get_be16(b + 2), 65535);
+	wr_u8(&w, 0);
+	wr_patch_len16(&w, 2, 2);
+	assert_true(w.bad);
+}
+
+/* The heap against an array that is searched. */
+static void test_deadlines(void **state)
+{
+	enum { N = 200 };
+	static struct deadline d[N];
+	nsec_t at[N];
+	struct deadline_heap h;
+	struct lab_rng r;
+	nsec_t now = 1;
+
+	(void)state;
+	lab_rng_init(&r, 4);
+	deadlines_init(&h);
+	for (unsigned i = 0; i < N; i++)
+		at[i] = NSEC_NEVER;
+	for (unsigned k = 0; k < 100000; k++) {
+		unsigned i = (unsigned)lab_below(&r, N);
+		nsec_t least = NSEC_NEVER;
+		struct deadline *due;
+
+		if (lab_chance(&r, 30)) {
+			deadline_clear(&h, &d[i]);
+			at[i] = NSEC_NEVER;
+		} else {
+			at[i] = lab_chance(&r, 3) ? NSEC_NEVER : now + lab_below(&r, 500);
+			deadline_set(&h, &d[i], at[i]);
+		}
+		now += lab_below(&r, 3);
+		while ((due = deadline_pop(&h, now))) {
+			assert_true(at[due - d] <= now && due->at == at[due - d]);
+			assert_false(deadline_is_set(due));
+			at[due - d] = NSEC_NEVER;
+		}
+		for (unsigned j = 0; j < N; j++) {
+			assert_int_equal(deadline_is_set(&d[j]), at[j] != NSEC_NEVER);
+			least = min_u64(least, at[j]);
+		}
+		assert_true(least > now && deadline_next(&h) == least);
+	}
+	deadlines_fini(&h);
+	for (unsigned j = 0; j < N; j++)
+		assert_false(deadline_is_set(&d[j]));
+}
+
+/* They come in the order of time. */
+static void test_deadline_order(void **state)
+{
+	struct deadline d[100] = {0}, *one;
+	struct deadline_heap h;
+	struct lab_rng r;
+	nsec_t last = 0;
+
+	(void)state;
+	lab_rng_init(&r, 5);
+	deadlines_init(&h);
+	assert_true(deadline_next(&h) == NSEC_NEVER);
+	assert_null(deadline_pop(&h, NSEC_NEVER));
+	for (unsigned i = 0; i < 100; i++)
+		deadline_set(&h, &d[i], 1 + lab_below(&r, 50));
+	for (unsigned i = 0; i < 100; i++) {
+		one = deadline_pop(&h, 1000);
+		assert_non_null(one);
+		assert_true(one->at >= last);
+		last = one->at;
+	}
+	assert_null(deadline_pop(&h, 1000));
+	deadlines_fini(&h);
+}
+
+/* Over any stretch of time no more than burst + rate * time, and at a steady demand no less than
+ * rate. */
+static void test_bucket(void **state)
+{
+	static const struct {
+		uint64_t rate, burst;
+	} t[] = {{1, 1}, {5, 20}, {20000, 20000}, {3, 1}, {1000000000, 4}, {7, 1ULL << 32}};
+	struct lab_rng r;
+
+	(void)state;
+	lab_rng_init(&r, 6);
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		nsec_t start = 1 + lab_below(&r, 1ULL << 60), now = start;
+		uint64_t taken = 0, refused = 0;
+		struct bucket b;
+
+		bucket_init(&b, t[i].rate, t[i].burst);
+		for (unsigned k = 0; k < 200000; k++) {
+			bool got = bucket_take(&b, now);
+			/* in nanotokens, so that nothing is rounded */
+			__uint128_t allowed = (__uint128_t)t[i].burst * NSEC_PER_SEC +
+					      (__uint128_t)t[i].rate * (now - start);
+
+			taken += got;
+			refused += !got;
+			assert_true((__uint128_t)taken * NSEC_PER_SEC <= allowed);
+			/* from the first refusal on nothing overflows: all that is allowed was
+			 * given */
+			if (!got && refused == 1)
+				assert_true((__uint128_t)(taken + 1) * NSEC_PER_SEC > allowed);
+			now += lab_below(&r, 2 * NSEC_PER_SEC / t[i].rate / 4 + 2);
+		}
+		assert_true(taken >= min_u64(t[i].burst, 1000));
+	}
+}
+
+static void test_bucket_edges(void **state)
+{
+	struct bucket b;
+
+	(void)state;
+	bucket_init(&b, 0, 100);
+	assert_false(bucket_take(&b, 5));
+	bucket_init(&b, 10, 2);
+	assert_true(bucket_take(&b, 5) && bucket_take(&b, 5));
+	assert_false(bucket_take(&b, 5));
+	assert_false(bucket_take(&b, 5 + NSEC_PER_SEC / 10 - 1));
+	assert_true(bucket_take(&b, 5 + NSEC_PER_SEC / 10));
+	/* after any pause the bucket is full, not more, and nothing wraps */
+	assert_true(bucket_take(&b, UINT64_MAX - 1) && bucket_take(&b, UINT64_MAX - 1));
+	assert_false(bucket_take(&b, UINT64_MAX));
+}
+
+struct lines {
+	unsigned count;
+	enum log_level level;
+	char last[2000];
+};
+
+static void sink(void *ctx, enum log_level level, const char *line)
+{
+	struct lines *l = ctx;
+
+	l->count++;
+	l->level = level;
+	snprintf(l->last, sizeof(l->last), "%s", line);
+}
+
+static void test_log(void **state)
+{
+	struct lines l = {0};
+	char big[3000];
+	struct log log;
+	enum log_level level = LOG_LEVEL_ERROR;
+
+	(void)state;
+	log_init(&log, LOG_LEVEL_INFO, sink, &l);
+	log_info(&log, "a %d", 5);
+	assert_string_equal(l.last, "a 5");
+	assert_int_equal(l.level, LOG_LEVEL_INFO);
+	log_debug(&log, "b");
+	assert_int_equal(l.count, 1);
+	log_error(NULL, "nowhere");
+	/* whatever an outsider put into a name, it is one line */
+	log_warn(&log, "%s", "x\ny\tz\x1b[2J\x7f\r");
+	assert_string_equal(l.last, "x?y?z?[2J??");
+	memset(big, 'k', sizeof(big));
+	big[sizeof(big) - 1] = '\0';
+	log_warn(&log, "%s", big);
+	assert_in_range(strlen(l.last), 900, 1000);
+	for (unsigned i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++) {
+		assert_int_equal(log_level_parse(log_level_name(i), &level), 0);
+		assert_int_equal(level, i);
+	}
+	assert_int_equal(log_level_parse("loud", &level), -EINVAL);
+}
+
+static void test_log_outsider(void **state)
+{
+	struct lines l = {0};
+	struct log log;
+	nsec_t now = 5;
+
+	(void)state;
+	log_init(&log, LOG_LEVEL_INFO, sink, &l);
+	for (unsigned i = 0; i < 1000; i++)
+		log_outsider(&log, now, LOG_LEVEL_WARNING, "bad packet");
+	assert_int_equal(l.count, 20);
+	assert_true(log.suppressed == 980);
+	log_info(&log, "our own line"); /* is never held up by them */
+	assert_string_equal(l.last, "our own line");
+	now += NSEC_PER_SEC / 5;
+	log_outsider(&log, now, LOG_LEVEL_WARNING, "bad packet");
+	assert_int_equal(l.count, 23); /* how many were suppressed, and the line */
+	assert_string_equal(l.last, "bad packet");
+	assert_true(log.suppressed == 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reader),	  cmocka_unit_test(test_reader_stays_inside),
+		cmocka_unit_test(test_writer),	  cmocka_unit_test(test_patch_len),
+		cmocka_unit_test(test_deadlines), cmocka_unit_test(test_deadline_order),
+		cmocka_unit_test(test_bucket),	  cmocka_unit_test(test_bucket_edges),
+		cmocka_unit_test(test_log),	  cmocka_unit_test(test_log_outsider),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,516 @@
+/* t_detector.c - the criteria of RECOVERY 3, against a list that forgets nothing.
+ * SPDX-License-Identifier: ISC */
+#include "detector.h"
+#include "esp_lab.h"
+#include "ref_model.h"
+
+static const struct detector_config proof = {
+	.mode = DETECT_PROOF, .proof_packets = 1, .packets = 64, .interval = NSEC_PER_SEC};
+static const struct detector_config pattern = {
+	.mode = DETECT_PATTERN, .proof_packets = 1, .packets = 64, .interval = NSEC_PER_SEC};
+static const struct detector_config both = {
+	.mode = DETECT_BOTH, .proof_packets = 1, .packets = 64, .interval = NSEC_PER_SEC};
+
+/* Feeds a REWOUND packet as esp_in does: not when it is known. */
+static bool rewound(struct detector *d, const struct detector_config *c, nsec_t now, uint64_t n,
+		    uint32_t tag)
+{
+	return !detector_knows(d, n, tag) && detector_rewound(d, c, now, n, tag, false);
+}
+
+static bool stale(struct detector *d, const struct detector_config *c, nsec_t now, uint64_t n,
+		  uint32_t tag)
+{
+	return !detector_knows(d, n, tag) && detector_stale(d, c, now, n, tag);
+}
+
+static void test_names(void **state)
+{
+	enum detect_mode m = DETECT_OFF;
+
+	(void)state;
+	for (unsigned i = DETECT_OFF; i <= DETECT_BOTH; i++) {
+		assert_int_equal(detect_mode_parse(detect_mode_name(i), &m), 0);
+		assert_int_equal(m, i);
+	}
+	assert_int_equal(detect_mode_parse("Proof", &m), -EINVAL);
+	assert_int_equal(m, DETECT_BOTH);
+	assert_string_equal(criterion_name(CRITERION_NONCE_REUSE), "nonce-reuse");
+	assert_string_equal(detector_state_name(DETECTOR_CONFIRMED), "confirmed");
+}
+
+static void test_proof(void **state)
+{
+	struct detector d;
+
+	(void)state;
+	detector_init(&d);
+	assert_int_equal(d.state, DETECTOR_CALM);
+	assert_true(rewound(&d, &proof, 5, 100, 7));
+	assert_int_equal(d.state, DETECTOR_CONFIRMED);
+	assert_int_equal(d.criterion, CRITERION_PROOF);
+	assert_true(d.first_evidence == 5 && d.first_number == 100);
+	assert_true(detector_knows(&d, 100, 7));
+	assert_false(detector_knows(&d, 100, 8));
+	assert_false(detector_knows(&d, 101, 7));
+	/* latched: reported once, and no FRESH packet undoes it */
+	assert_false(rewound(&d, &proof, 6, 101, 7));
+	detector_fresh(&d);
+	assert_int_equal(d.state, DETECTOR_CONFIRMED);
+	assert_true(d.first_evidence == 5);
+	detector_fini(&d);
+}
+
+static void test_proof_packets(void **state)
+{
+	struct detector_config c = proof;
+	struct detector d;
+
+	(void)state;
+	c.proof_packets = 3;
+	detector_init(&d);
+	assert_false(rewound(&d, &c, 5, 100, 7));
+	assert_int_equal(d.state, DETECTOR_SUSPECT);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_false(rewound(&d, &c, 6, 100, 7));
+	detector_fresh(&d); /* clears nothing of a proof */
+	assert_int_equal(d.state, DETECTOR_SUSPECT);
+	assert_false(rewound(&d, &c, 7, 100,
+			     8)); /* the same number with another tag is another packet */
+	detector_fresh(&d);
+	assert_true(rewound(&d, &c, 8, 3, 7));
+	assert_int_equal(d.criterion, CRITERION_PROOF);
+	assert_true(d.first_evidence == 5);
+	detector_fini(&d);
+}
+
+/* What was seen stays known over a reset, so that no recording proves anything afterwards. */
+static void test_reset(void **state)
+{
+	struct detector d;
+
+	(void)state;
+	detector_init(&d);
+	assert_true(rewound(&d, &proof, 5, 100, 7));
+	detector_reset(&d);
+	assert_int_equal(d.state, DETECTOR_CALM);
+	assert_int_equal(d.criterion, CRITERION_NONE);
+	assert_true(d.first_evidence == 0 && d.proofs == 0 && d.pattern == 0);
+	assert_false(rewound(&d, &proof, 6, 100, 7));
+	assert_int_equal(d.state, DETECTOR_CALM);
+	assert_true(rewound(&d, &proof, 6, 101, 7));
+	assert_true(d.first_evidence == 6 && d.first_number == 101);
+	detector_fini(&d);
+}
+
+static void test_off(void **state)
+{
+	struct detector_config c = proof;
+	struct detector d;
+
+	(void)state;
+	c.mode = DETECT_OFF;
+	detector_init(&d);
+	for (unsigned i = 0; i < 100; i++)
+		assert_false(detector_rewound(&d, &c, 5, 100 + i, 7, i == 50));
+	assert_int_equal(d.state, DETECTOR_CALM);
+	assert_true(detector_knows(&d, 199, 7)); /* remembered nevertheless */
+	assert_false(detector_asks(&c, false));
+	assert_false(detector_asks(&c, true));
+	detector_fini(&d);
+}
+
+static void test_asks(void **state)
+{
+	(void)state;
+	assert_false(detector_asks(&proof, false));
+	assert_false(detector_asks(&proof, true));
+	assert_true(detector_asks(&pattern, false));
+	assert_true(detector_asks(&pattern, true));
+	assert_true(detector_asks(&both, false));
+	assert_false(detector_asks(&both, true));
+}
+
+static void test_nonce_reuse(void **state)
+{
+	const struct detector_config *all[] = {&proof, &pattern, &both};
+	struct detector_config c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct detector d;
+
+		c = *all[i];
+		c.proof_packets = 50;
+		detector_init(&d);
+		assert_true(detector_rewound(&d, &c, 5, 100, 7, true));
+		assert_int_equal(d.criterion, CRITERION_NONCE_REUSE);
+		detector_fresh(&d);
+		assert_int_equal(d.state, DETECTOR_CONFIRMED);
+		detector_fini(&d);
+	}
+}
+
+static void test_count(void **state)
+{
+	struct detector d;
+
+	(void)state;
+	detector_init(&d);
+	for (unsigned i = 1; i < 64; i++)
+		assert_false(stale(&d, &pattern, 5, 1000 + i, i));
+	assert_int_equal(d.state, DETECTOR_SUSPECT);
+	detector_fresh(&d); /* one FRESH packet in between: all from zero */
+	assert_int_equal(d.state, DETECTOR_CALM);
+	assert_true(d.first_evidence == 0);
+	for (unsigned i = 1; i < 64; i++)
+		assert_false(stale(&d, &pattern, 5, 2000 + i, i));
+	assert_true(stale(&d, &pattern, 5, 2064, 64));
+	assert_int_equal(d.state, DETECTOR_CONFIRMED);
+	assert_int_equal(d.criterion, CRITERION_COUNT);
+	detector_fini(&d);
+}
+
+/* Under `pattern` STALE and REWOUND packets count together. */
+static void test_count_of_both_kinds(void **state)
+{
+	struct detector d;
+
+	(void)state;
+	detector_init(&d);
+	for (unsigned i = 0; i < 63; i++)
+		assert_false(i % 2 ? stale(&d, &pattern, 5, 1000 + i, i)
+				   : rewound(&d, &pattern, 5, 1000 + i, i));
+	assert_true(rewound(&d, &pattern, 5, 3000, 1));
+	assert_int_equal(d.criterion, CRITERION_COUNT);
+	detector_fini(&d);
+}
+
+static void test_time(void **state)
+{
+	struct detector d;
+	nsec_t now = 5 * NSEC_PER_SEC;
+
+	(void)state;
+	detector_init(&d);
+	/* long enough, but not eight */
+	for (unsigned i = 0; i < 7; i++)
+		assert_false(stale(&d, &pattern, now + i * NSEC_PER_SEC, 100 + i, i));
+	assert_true(stale(&d, &pattern, now + 7 * NSEC_PER_SEC, 107, 7));
+	assert_int_equal(d.criterion, CRITERION_TIME);
+	detector_reset(&d);
+	/* eight, but not long enough; the interval starts with the first after a FRESH one */
+	now += 100 * NSEC_PER_SEC;
+	assert_false(stale(&d, &pattern, now, 200, 1));
+	detector_fresh(&d);
+	now += 10 * NSEC_PER_SEC;
+	for (unsigned i = 0; i < 30; i++)
+		assert_false(stale(&d, &pattern, now + i * NSEC_PER_MSEC, 300 + i, i));
+	assert_false(stale(&d, &pattern, now + NSEC_PER_SEC - 1, 400, 1));
+	assert_true(stale(&d, &pattern, now + NSEC_PER_SEC, 401, 1));
+	detector_fini(&d);
+}
+
+/* A pattern that has not been acted on is dropped by a FRESH packet; a proof takes over from one.
+ */
+static void test_pattern_is_dropped_proof_is_not(void **state)
+{
+	struct detector d;
+
+	(void)state;
+	detector_init(&d);
+	for (unsigned i = 0; i < 64; i++)
+		stale(&d, &both, 5, 1000 + i, i);
+	assert_int_equal(d.criterion, CRITERION_COUNT);
+	detector_fresh(&d);
+	assert_int_equal(d.state, DETECTOR_CALM);
+	assert_int_equal(d.criterion, CRITERION_NONE);
+	for (unsigned i = 0; i < 64; i++)
+		stale(&d, &both, 6, 2000 + i, i);
+	assert_int_equal(d.state, DETECTOR_CONFIRMED);
+	assert_true(rewound(&d, &both, 7, 50, 1)); /* reported again, as a proof */
+	assert_int_equal(d.criterion, CRITERION_PROOF);
+	detector_fresh(&d);
+	assert_int_equal(d.state, DETECTOR_CONFIRMED);
+	for (unsigned i = 0; i < 100; i++)
+		assert_false(stale(&d, &both, 7, 9000 + i, i)); /* nor the other way round */
+	assert_int_equal(d.criterion, CRITERION_PROOF);
+	detector_fini(&d);
+}
+
+/* With proof_packets not reached, a FRESH packet ends the pattern and keeps the proofs. */
+static void test_proofs_survive_a_dropped_pattern(void **state)
+{
+	struct detector_config c = both;
+	struct detector d;
+
+	(void)state;
+	c.proof_packets = 2;
+	detector_init(&d);
+	assert_false(rewound(&d, &c, 5, 50, 1));
+	for (unsigned i = 0; i < 64; i++)
+		stale(&d, &c, 6, 2000 + i, i);
+	assert_int_equal(d.criterion, CRITERION_COUNT);
+	detector_fresh(&d);
+	assert_int_equal(d.state, DETECTOR_SUSPECT);
+	assert_true(rewound(&d, &c, 7, 51, 1));
+	assert_int_equal(d.criterion, CRITERION_PROOF);
+	detector_fini(&d);
+}
+
+/* `both`: what the history reaches is a matter of proof alone, so REWOUND packets make no pattern.
+ */
+static void test_both_counts_no_proofs(void **state)
+{
+	struct detector_config c = both;
+	struct detector d;
+
+	(void)state;
+	c.proof_packets = 1000;
+	detector_init(&d);
+	for (unsigned i = 0; i < 500; i++)
+		assert_false(rewound(&d, &c, 5 + i * NSEC_PER_SEC, 50 + i, 1));
+	assert_int_equal(d.state, DETECTOR_SUSPECT);
+	detector_fini(&d);
+}
+
+/* One STALE packet with a high number, withheld and released, must not blind to the lower ones. */
+static void test_poisoned_distinctness(void **state)
+{
+	static const uint64_t poisons[] = {2000, 1000000, 1ULL << 40, UINT64_MAX - 1};
+
+	(void)state;
+	for (size_t p = 0; p < ARRAY_SIZE(poisons); p++) {
+		struct detector d;
+		unsigned i = 0;
+
+		detector_init(&d);
+		assert_false(stale(&d, &pattern, 5, poisons[p], 99));
+		while (!stale(&d, &pattern, 5, 500 + i, i))
+			assert_in_range(++i, 0, 63);
+		detector_fini(&d);
+	}
+}
+
+/* STALE packets that come again count once, in any order, however often. */
+static void test_stale_replays_count_once(void **state)
+{
+	struct detector d;
+	struct lab_rng r;
+
+	(void)state;
+	lab_rng_init(&r, 1);
+	detector_init(&d);
+	for (unsigned k = 0; k < 100000; k++) {
+		uint64_t n = 5000 + lab_below(&r, 63);
+
+		assert_false(stale(&d, &pattern, 5 + k, n, (uint32_t)n));
+	}
+	assert_int_equal(d.pattern, 63);
+	detector_fini(&d);
+}
+
+/* Proof never passes through the distinctness of STALE, nor do hints push out proofs. */
+static void test_proof_apart_from_hints(void **state)
+{
+	struct detector_config c = pattern;
+	struct detector d;
+
+	(void)state;
+	c.packets = 1000000;
+	c.interval = NSEC_NEVER;
+	detector_init(&d);
+	for (unsigned i = 0; i < 64; i++)
+		detector_rewound(&d, &c, 5, 100 + i, i, false);
+	for (unsigned i = 0; i < 5000; i++)
+		stale(&d, &c, 5, 9000 + i, i);
+	for (unsigned i = 0; i < 64; i++)
+		assert_true(detector_knows(&d, 100 + i, i));
+	detector_rewound(&d, &c, 5, 9500, 1, false); /* number seen as STALE: still evidence */
+	assert_int_equal(d.proofs, 65);
+	assert_false(detector_knows(&d, 100, 0)); /* the oldest of 64 gives way */
+	assert_true(detector_knows(&d, 101, 1));
+	detector_fini(&d);
+}
+
+/* The model: all pairs ever, the numbers of the small window, and counts. */
+struct model {
+	struct {
+		uint64_t n;
+		uint32_t tag;
+		bool proof;
+	} seen[20000];
+	unsigned count, proofs, pattern;
+	nsec_t since;
+	struct refwindow distinct;
+	enum criterion why;
+	bool suspect;
+};
+
+/* Within the last 64 of its kind. */
+static bool model_knows(const struct model *m, uint64_t n, uint32_t tag)
+{
+	unsigned kind[2] = {0, 0};
+
+	for (unsigned i = m->count; i-- > 0 && (kind[0] < 64 || kind[1] < 64);) {
+		if (kind[m->seen[i].proof]++ < 64 && m->seen[i].n == n && m->seen[i].tag == tag)
+			return true;
+	}
+	return false;
+}
+
+static void model_see(struct model *m, uint64_t n, uint32_t tag, bool is_proof)
+{
+	m->seen[m->count].n = n;
+	m->seen[m->count].tag = tag;
+	m->seen[m->count++].proof = is_proof;
+	m->suspect = true;
+}
+
+static bool model_pattern(struct model *m, const struct detector_config *c, nsec_t now)
+{
+	if (m->pattern++ == 0)
+		m->since = now;
+	if (m->why != CRITERION_NONE)
+		return false;
+	if (m->pattern >= c->packets)
+		m->why = CRITERION_COUNT;
+	else if (m->pattern >= 8 && now >= m->since + c->interval)
+		m->why = CRITERION_TIME;
+	return m->why != CRITERION_NONE;
+}
+
+static bool model_rewound(struct model *m, const struct detector_config *c, nsec_t now, uint64_t n,
+			  uint32_t tag)
+{
+	model_see(m, n, tag, true);
+	m->proofs++;
+	if (c->mode == DETECT_PATTERN)
+		return model_pattern(m, c, now);
+	if (m->proofs < c->proof_packets || m->why == CRITERION_PROOF)
+		return false;
+	m->why = CRITERION_PROOF;
+	return true;
+}
+
+static bool model_stale(struct model *m, const struct detector_config *c, nsec_t now, uint64_t n,
+			uint32_t tag)
+{
+	switch (refwindow_place(&m->distinct, n)) {
+	case WINDOW_TAKEN: return false;
+	case WINDOW_LEFT:
+		refwindow_fini(&m->distinct);
+		refwindow_init(&m->distinct, 1024);
+		break;
+	case WINDOW_RIGHT:
+	case WINDOW_FREE: break;
+	}
+	refwindow_commit(&m->distinct, n);
+	model_see(m, n, tag, false);
+	return model_pattern(m, c, now);
+}
+
+static void model_fresh(struct model *m)
+{
+	m->pattern = 0;
+	if (m->why == CRITERION_PROOF)
+		return;
+	m->why = CRITERION_NONE;
+	m->suspect = m->proofs > 0;
+}
+
+static void compare(const struct detector *d, const struct model *m)
+{
+	enum detector_state want = m->why != CRITERION_NONE ? DETECTOR_CONFIRMED
+				   : m->suspect		    ? DETECTOR_SUSPECT
+							    : DETECTOR_CALM;
+
+	assert_string_equal(detector_state_name(d->state), detector_state_name(want));
+	assert_string_equal(criterion_name(d->criterion), criterion_name(m->why));
+	assert_int_equal(d->proofs, m->proofs);
+	assert_int_equal(d->pattern, m->pattern);
+}
+
+/* Bursts of one kind, now and then a FRESH packet, a jump of the numbers, a reset by the gate. */
+static void random_run(struct lab_rng *r, const struct detector_config *c)
+{
+	struct model *m = calloc(1, sizeof(*m));
+	uint64_t base = 5000;
+	nsec_t now = NSEC_PER_SEC;
+	struct detector d;
+
+	assert_non_null(m);
+	detector_init(&d);
+	refwindow_init(&m->distinct, 1024);
+	for (unsigned k = 0; k < 19000; k++) {
+		uint64_t n = base + lab_below(r, 300);
+		uint32_t tag = (uint32_t)lab_below(r, 3);
+		unsigned what = (unsigned)lab_below(r, 1000);
+
+		now += lab_below(r, c->interval / 20);
+		base = lab_chance(r, 1) ? 1 + lab_below(r, 20000) : base + lab_below(r, 3);
+		assert_int_equal(detector_knows(&d, n, tag), model_knows(m, n, tag));
+		if (what < 15) {
+			detector_fresh(&d);
+			model_fresh(m);
+		} else if (what < 18) {
+			detector_reset(&d);
+			m->why = CRITERION_NONE;
+			m->proofs = m->pattern = 0;
+			m->suspect = false;
+		} else if (model_knows(m, n, tag)) {
+			continue;
+		} else if (what < 100) {
+			assert_int_equal(rewound(&d, c, now, n, tag),
+					 model_rewound(m, c, now, n, tag));
+		} else {
+			assert_int_equal(stale(&d, c, now, n, tag), model_stale(m, c, now, n, tag));
+		}
+		compare(&d, m);
+	}
+	detector_fini(&d);
+	refwindow_fini(&m->distinct);
+	free(m);
+}
+
+static void test_random_against_model(void **state)
+{
+	struct lab_rng r;
+
+	(void)state;
+	lab_rng_init(&r, 2);
+	for (unsigned k = 0; k < 12; k++) {
+		struct detector_config c = {.mode = k % 2 ? DETECT_PATTERN : DETECT_BOTH,
+					    .proof_packets = 1 + (uint32_t)lab_below(&r, 8),
+					    .packets = 1 + (uint32_t)lab_below(&r, 100),
+					    .interval = NSEC_PER_MSEC * (1 + lab_below(&r, 3000))};
+
+		random_run(&r, &c);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_proof),
+		cmocka_unit_test(test_proof_packets),
+		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_asks),
+		cmocka_unit_test(test_nonce_reuse),
+		cmocka_unit_test(test_count),
+		cmocka_unit_test(test_count_of_both_kinds),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_pattern_is_dropped_proof_is_not),
+		cmocka_unit_test(test_proofs_survive_a_dropped_pattern),
+		cmocka_unit_test(test_both_counts_no_proofs),
+		cmocka_unit_test(test_poisoned_distinctness),
+		cmocka_unit_test(test_stale_replays_count_once),
+		cmocka_unit_test(test_proof_apart_from_hints),
+		cmocka_unit_test(test_random_against_model),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

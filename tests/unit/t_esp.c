@@ -1,0 +1,418 @@
+/* t_esp.c - whole data paths: what goes in at one side, what comes out at the other.
+ * SPDX-License-Identifier: ISC */
+#include "esp_lab.h"
+
+#define HIGH(n) ((uint64_t)(n) << 32)
+
+/* Lays out text with any padding and next header; returns its length. */
+static uint32_t text_of(uint8_t *text, const uint8_t *payload, uint32_t len, const uint8_t *pad,
+			uint8_t pad_len, uint8_t next)
+{
+	memcpy(text, payload, len);
+	memcpy(text + len, pad, pad_len);
+	text[len + pad_len] = pad_len;
+	text[len + pad_len + 1] = next;
+	return len + pad_len + 2;
+}
+
+static struct lab_result open_pkt(struct lab *l, unsigned side, const struct lab_pkt *p)
+{
+	struct lab_result r = {0};
+
+	lab_open(l, side, p->b, p->len, 0, NULL, 0, &r);
+	return r;
+}
+
+/* One packet of each length there and back; nothing of it may change. */
+static void round_trip(struct lab *l, bool v6)
+{
+	uint8_t inner[1500];
+	struct lab_pkt p;
+
+	for (uint32_t len = v6 ? 48 : 28; len <= 1500; len += len < 80 ? 1 : 97) {
+		for (unsigned side = GW; side <= ME; side++) {
+			struct lab_result r;
+
+			if (v6)
+				lab_inner6(side, inner, len, 0);
+			else
+				lab_inner(l, side, inner, len, 0);
+			assert_true(lab_seal(l, side, inner, len, &p));
+			assert_int_equal(p.len, esp_frame_len(lab_sa(l, side)->out.suite, len));
+			assert_int_equal(get_be32(p.b), l->spi[!side]);
+			r = open_pkt(l, !side, &p);
+			assert_int_equal(r.v[VERDICT_FRESH], 1);
+			assert_int_equal(r.delivered, 1);
+			assert_int_equal(r.last_len, len);
+			assert_memory_equal(r.last, inner, len);
+			assert_verdict(lab_verdict(l, !side, &p), VERDICT_REPLAYED);
+		}
+	}
+}
+
+static void test_every_suite(void **state)
+{
+	const struct suite *s;
+	size_t n;
+
+	(void)state;
+	s = suite_table(&n);
+	assert_true(n >= 8);
+	for (size_t i = 0; i < 4 * n; i++) {
+		struct lab_opt o = LAB_OPT(.suite = s[i / 4].name, .esn = i & 1, .salt = i);
+		struct lab *l;
+
+		if (i & 2) {
+			o.ts_gw = "fd01::/16";
+			o.ts_me = "fd02::/16";
+		}
+		l = lab_new(&o);
+		if (o.esn) { /* a high half that is not zero must be in what is authenticated */
+			lab_sa(l, GW)->out.number = HIGH(1) + 70;
+			lab_sa(l, ME)->in.window.top = HIGH(1) + 3;
+		}
+		round_trip(l, i & 2);
+		lab_free(l);
+	}
+}
+
+/* The ICV covers the high half that is not on the wire, for each suite. */
+static void test_esn_high_half_is_authenticated(void **state)
+{
+	const struct suite *s;
+	size_t n;
+
+	(void)state;
+	s = suite_table(&n);
+	for (size_t i = 0; i < n; i++) {
+		struct lab_opt o = LAB_OPT(.suite = s[i].name, .esn = true);
+		struct lab *l = lab_new(&o);
+		struct lab_pkt p;
+
+		lab_seal_number(l, GW, HIGH(1) + 9, NULL, &p);
+		assert_verdict(lab_verdict(l, ME, &p), VERDICT_AUTH_FAILED);
+		lab_seal_number(l, GW, 9, NULL, &p);
+		assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+		lab_free(l);
+	}
+}
+
+static void test_layout(void **state)
+{
+	const struct suite *s;
+	size_t n;
+
+	(void)state;
+	s = suite_table(&n);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t fixed = 8u + s[i].iv_len + s[i].icv_len;
+
+		for (uint32_t len = 0; len < 300; len++) {
+			uint32_t frame = esp_frame_len(&s[i], len),
+				 max = esp_payload_max(&s[i], frame);
+			struct esp_layout lay;
+
+			assert_true((frame - fixed) % s[i].block == 0 && frame >= fixed + len + 2);
+			assert_true(frame < fixed + len + 2 + s[i].block);
+			assert_true(max >= len && esp_frame_len(&s[i], max) == frame);
+			assert_true(esp_frame_len(&s[i], max + 1) > frame);
+			assert_true(esp_frame_split(&s[i], frame, &lay));
+			assert_int_equal(lay.text + lay.text_len, lay.icv);
+			assert_int_equal(lay.icv + s[i].icv_len, frame);
+			assert_int_equal(esp_frame_split(&s[i], len, &lay),
+					 len >= fixed + 2 && (len - fixed) % s[i].block == 0);
+		}
+	}
+}
+
+static void test_malformed(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	uint64_t before = lab_fingerprint(lab_sa(l, ME), true);
+	struct lab_pkt p = lab_next(l, GW), cut;
+
+	(void)state;
+	for (uint32_t len = 1; len < p.len; len++) {
+		cut = p;
+		cut.len = len;
+		if (len < 34 || (p.len - len) % 4)
+			assert_verdict(lab_verdict(l, ME, &cut), VERDICT_MALFORMED);
+		else
+			assert_verdict(lab_verdict(l, ME, &cut), VERDICT_AUTH_FAILED);
+	}
+	lab_seal_number(l, GW, 0, NULL, &cut);
+	assert_verdict(lab_verdict(l, ME, &cut), VERDICT_MALFORMED);
+	assert_true(lab_fingerprint(lab_sa(l, ME), true) == before);
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+	lab_free(l);
+}
+
+/* Number 0 of the first subspace is nobody's with ESN too, but 2^32 is a number like others. */
+static void test_zero_low_half(void **state)
+{
+	struct lab_opt o = LAB_OPT(.esn = true);
+	struct lab *l = lab_new(&o);
+	struct lab_pkt p;
+
+	(void)state;
+	lab_seal_number(l, GW, HIGH(1) - 1, NULL, &p);
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+	lab_seal_number(l, GW, HIGH(1), NULL, &p);
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+	assert_true(lab_sa(l, ME)->in.window.top == HIGH(1));
+	lab_free(l);
+}
+
+static void test_unknown_spi(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	struct lab_pkt p = lab_next(l, GW);
+	unsigned hints = 0;
+
+	(void)state;
+	put_be32(p.b, l->spi[ME] ^ 1 << 25);
+	for (unsigned i = 0; i < 1000; i++, l->now += 10 * NSEC_PER_MSEC) {
+		assert_verdict(lab_verdict(l, ME, &p), VERDICT_NO_SA);
+		hints += l->path[ME]->no_sa_hint;
+		l->path[ME]->no_sa_hint = false;
+	}
+	/* ten seconds: rate-limited, and not silent */
+	assert_in_range(hints, 9, 12);
+	assert_true(endpoint_eq(&l->path[ME]->no_sa_from, &l->ep[GW]));
+	/* only reserved is not there yet */
+	put_be32(p.b, sad_reserve(&l->path[ME]->sad));
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_NO_SA);
+	lab_free(l);
+}
+
+/* A drop reason of one FRESH packet with this text. */
+static enum esp_drop drop_of(struct lab *l, const uint8_t *text, uint32_t len)
+{
+	static uint64_t number = 1;
+	struct lab_result r;
+	struct lab_pkt p;
+	unsigned d = 0;
+
+	lab_seal_text(l, GW, number++, NULL, text, len, &p);
+	r = open_pkt(l, ME, &p);
+	assert_int_equal(r.v[VERDICT_FRESH], 1);
+	while (d < ESP_DROP_COUNT && r.drops[d] == 0)
+		d++;
+	assert_int_equal(r.delivered, d == ESP_DROP_COUNT);
+	return (enum esp_drop)d;
+}
+
+#define assert_drop(got, want)                                                                     \
+	do {                                                                                       \
+		enum esp_drop d_ = got;                                                            \
+		assert_string_equal(d_ == ESP_DROP_COUNT ? "delivered" : esp_drop_name(d_),        \
+				    (want) == ESP_DROP_COUNT ? "delivered" : esp_drop_name(want)); \
+	} while (0)
+
+static void test_trailer(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	uint8_t inner[48], text[600], pad[256], bad[256];
+	uint32_t n;
+
+	(void)state;
+	lab_inner(l, GW, inner, 48, 0);
+	for (unsigned i = 0; i < 256; i++)
+		bad[i] = pad[i] = (uint8_t)(i + 1);
+	for (unsigned len = 2; len < 256; len += 4) { /* all lengths that are aligned, up to 254 */
+		n = text_of(text, inner, 48, pad, (uint8_t)len, PROTO_IPV4);
+		assert_drop(drop_of(l, text, n), ESP_DROP_COUNT);
+		bad[len - 1] ^= 1;
+		n = text_of(text, inner, 48, bad, (uint8_t)len, PROTO_IPV4);
+		assert_drop(drop_of(l, text, n), ESP_DROP_BAD_TRAILER);
+		bad[len - 1] ^= 1;
+	}
+	n = text_of(text, inner, 48, pad, 2, PROTO_IPV6);
+	assert_drop(drop_of(l, text, n), ESP_DROP_BAD_INNER);
+	n = text_of(text, inner, 48, pad, 2, PROTO_TCP); /* transport mode is not ours */
+	assert_drop(drop_of(l, text, n), ESP_DROP_BAD_TRAILER);
+	n = text_of(text, inner, 48, pad, 2, PROTO_IPV4);
+	text[n - 2] = 200; /* more padding than there is text */
+	assert_drop(drop_of(l, text, n), ESP_DROP_BAD_TRAILER);
+	text[2] = 51;
+	text[3] = PROTO_IPV4;
+	assert_drop(drop_of(l, text, 4), ESP_DROP_BAD_TRAILER);
+	lab_free(l);
+}
+
+static void test_dummy_and_tfc(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	uint8_t inner[48], text[600], none[256] = {1, 2, 3, 4};
+	struct lab_result r = {0};
+	uint32_t n;
+
+	(void)state;
+	esp_train_init(&l->train, l->out, sizeof(l->out));
+	assert_int_equal(esp_seal_dummy(l->path[GW], lab_sa(l, GW), &l->train, l->now), ESP_DONE);
+	esp_train_finish(l->path[GW], &l->train);
+	lab_open(l, ME, l->out, l->train.len, l->train.seg, NULL, 0, &r);
+	assert_int_equal(r.v[VERDICT_FRESH], 1);
+	assert_int_equal(r.drops[ESP_DROP_DUMMY], 1);
+	assert_int_equal(r.delivered, 0);
+	assert_true(lab_sa(l, ME)->in.last_fresh == l->now); /* it shows life like any other */
+	lab_free(l);
+
+	l = lab_new(&o);
+	lab_inner(l, GW, inner, 48, 0);
+	n = text_of(text, inner, 48, none, 2, PROTO_NONE); /* with any content */
+	assert_drop(drop_of(l, text, n), ESP_DROP_DUMMY);
+	/* TFC padding (RFC 4303 2.7): what follows the inner packet's own length */
+	memset(text, 0xee, sizeof(text));
+	memcpy(text, inner, 48);
+	text[502] = 0;
+	text[503] = PROTO_IPV4;
+	assert_drop(drop_of(l, text, 504), ESP_DROP_COUNT);
+	lab_free(l);
+}
+
+static void test_tfc_is_cut_off(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	uint8_t text[504];
+	struct lab_result r;
+	struct lab_pkt p;
+
+	(void)state;
+	memset(text, 0xee, sizeof(text));
+	lab_inner(l, GW, text, 48, 0);
+	text[502] = 0;
+	text[503] = PROTO_IPV4;
+	lab_seal_text(l, GW, 1, NULL, text, sizeof(text), &p);
+	r = open_pkt(l, ME, &p);
+	assert_int_equal(r.delivered, 1);
+	assert_int_equal(r.last_len, 48);
+	lab_free(l);
+}
+
+static void test_selectors_and_inner(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	uint8_t t[64], pad[2] = {1, 2};
+	uint32_t n;
+
+	(void)state;
+	lab_inner(l, GW, t, 48, 0);
+	n = text_of(t, t, 48, pad, 2, PROTO_IPV4);
+	t[12] = 11; /* source outside */
+	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
+	t[12] = 10;
+	t[17] = 3; /* destination outside */
+	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
+	memcpy(t + 12, (uint8_t[]){10, 2, 0, 7, 10, 1, 0, 7}, 8); /* the wrong way round */
+	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
+	lab_inner(l, GW, t, 48, 0);
+	put_be16(t + 2, 49); /* longer than the payload */
+	assert_drop(drop_of(l, t, n), ESP_DROP_BAD_INNER);
+	put_be16(t + 2, 19);
+	assert_drop(drop_of(l, t, n), ESP_DROP_BAD_INNER);
+	lab_inner(l, GW, t, 48, 0);
+	t[0] = 0x44;
+	assert_drop(drop_of(l, t, n), ESP_DROP_BAD_INNER);
+	lab_inner(l, GW, t, 48, 0);
+	assert_drop(drop_of(l, t, n), ESP_DROP_COUNT);
+	lab_free(l);
+}
+
+/* Ports of a selector bind; fragments without ports are outside of it (RFC 4301 4.4.1.1). */
+static void test_port_selectors(void **state)
+{
+	struct lab_opt o = LAB_OPT(.ts_gw = "10.1.0.0/16[udp]", .ts_me = "10.2.0.0/16[udp/53]");
+	struct lab *l = lab_new(&o);
+	uint8_t t[64], pad[2] = {1, 2};
+	uint32_t n;
+
+	(void)state;
+	lab_inner(l, GW, t, 48, 0);
+	n = text_of(t, t, 48, pad, 2, PROTO_IPV4);
+	assert_drop(drop_of(l, t, n), ESP_DROP_COUNT);
+	put_be16(t + 22, 54);
+	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
+	put_be16(t + 22, 53);
+	t[9] = PROTO_TCP;
+	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
+	t[9] = PROTO_UDP;
+	put_be16(t + 6, 100); /* a later fragment */
+	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
+	lab_free(l);
+}
+
+/* RFC 6040 figure 4; the columns are the outer field: not-ECT, ECT(1), ECT(0), CE. 9: dropped. */
+static const uint8_t ecn_table[4][4] = {{0, 0, 0, 9}, {1, 1, 1, 3}, {2, 1, 2, 3}, {3, 3, 3, 3}};
+
+static void ecn_case(struct lab *l, bool v6, uint8_t inner_ecn, uint8_t outer)
+{
+	uint8_t inner[64], want = ecn_table[inner_ecn][outer];
+	uint8_t tos = 0xb8 | inner_ecn;
+	struct lab_result r = {0};
+	struct lab_pkt p;
+
+	if (v6)
+		lab_inner6(GW, inner, 64, tos);
+	else
+		lab_inner(l, GW, inner, 64, tos);
+	assert_true(lab_seal(l, GW, inner, 64, &p));
+	assert_int_equal(l->train.dest.tos, tos); /* normal mode: copied to the outer header */
+	lab_open(l, ME, p.b, p.len, 0, NULL, 0x28 | outer, &r);
+	assert_int_equal(r.v[VERDICT_FRESH], 1);
+	assert_int_equal(r.drops[ESP_DROP_ECN], want == 9);
+	assert_int_equal(r.delivered, want != 9);
+	if (want == 9)
+		return;
+	if (v6) {
+		assert_int_equal(r.last[0] << 8 | r.last[1], 0x6000 | (0xb8 | want) << 4);
+	} else {
+		assert_int_equal(r.last[1], 0xb8 | want);
+		assert_int_equal(inet_sum(r.last, 20, 0), 0xffff);
+	}
+	assert_memory_equal(r.last + 12, inner + 12, 52);
+}
+
+static void test_ecn(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 32; i++) {
+		struct lab_opt o = LAB_OPT(.salt = i);
+		struct lab *l;
+
+		if (i & 16) {
+			o.ts_gw = "fd01::/16";
+			o.ts_me = "fd02::/16";
+		}
+		l = lab_new(&o);
+		ecn_case(l, i & 16, i & 3, i >> 2 & 3);
+		lab_free(l);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_suite),
+		cmocka_unit_test(test_esn_high_half_is_authenticated),
+		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_zero_low_half),
+		cmocka_unit_test(test_unknown_spi),
+		cmocka_unit_test(test_trailer),
+		cmocka_unit_test(test_dummy_and_tfc),
+		cmocka_unit_test(test_tfc_is_cut_off),
+		cmocka_unit_test(test_selectors_and_inner),
+		cmocka_unit_test(test_port_selectors),
+		cmocka_unit_test(test_ecn),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

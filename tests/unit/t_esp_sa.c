@@ -1,0 +1,526 @@
+/* t_esp_sa.c - what an inbound SA makes of packets: verdicts, budgets, phases.
+ * SPDX-License-Identifier: ISC */
+#include "esp_lab.h"
+
+static struct lab_result open_pkt(struct lab *l, unsigned side, const struct lab_pkt *p)
+{
+	struct lab_result r = {0};
+
+	lab_open(l, side, p->b, p->len, 0, NULL, 0, &r);
+	return r;
+}
+
+/* Address, liveness, window: only a FRESH packet moves them. */
+static void test_moved_only_by_fresh(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	struct endpoint other = {.port = 4501};
+	struct lab_pkt p = lab_next(l, GW), q;
+	struct lab_result r = {0};
+
+	(void)state;
+	assert_int_equal(addr_parse("203.0.113.5", &other.addr), 0);
+	lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
+	assert_int_equal(lab_events(l, ME), ESP_EVENT_FIRST_FRESH);
+	l->now += NSEC_PER_SEC;
+	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r); /* REPLAYED */
+	lab_seal_number(l, GW, 1, NULL, &q);
+	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* REWOUND */
+	q = lab_next(l, GW);
+	q.b[q.len - 1] ^= 1;
+	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* AUTH_FAILED */
+	assert_false(lab_events(l, ME) & ESP_EVENT_MOVED);
+	assert_true(lab_sa(l, ME)->in.last_fresh == NSEC_PER_SEC);
+	assert_int_equal(r.v[VERDICT_REWOUND] + r.v[VERDICT_REPLAYED] + r.v[VERDICT_AUTH_FAILED],
+			 3);
+	q.b[q.len - 1] ^= 1;
+	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* FRESH */
+	assert_true(lab_events(l, ME) & ESP_EVENT_MOVED);
+	assert_true(endpoint_eq(&lab_sa(l, ME)->in.moved_to, &other));
+	assert_true(endpoint_eq(&lab_sa(l, ME)->in.peer, &l->ep[GW])); /* the owner's to change */
+	assert_true(lab_sa(l, ME)->in.last_fresh == l->now);
+	lab_free(l);
+}
+
+/* Nothing that fails its ICV moves anything: at any number, for each suite, with ESN and without.
+ */
+static void test_failed_icv_moves_nothing(void **state)
+{
+	const struct suite *s;
+	size_t n;
+
+	(void)state;
+	s = suite_table(&n);
+	for (size_t i = 0; i < 2 * n; i++) {
+		struct lab_opt o =
+			LAB_OPT(.suite = s[i / 2].name, .esn = i & 1, .window = 64, .salt = i);
+		struct lab *l;
+		uint64_t before;
+
+		o.detect.mode = i & 1 ? DETECT_BOTH : DETECT_PATTERN;
+		l = lab_new(&o);
+		for (unsigned k = 0; k < 300; k++) {
+			struct lab_pkt p = lab_next(l, GW);
+
+			assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+		}
+		lab_events(l, ME);
+		before = lab_fingerprint(lab_sa(l, ME), true);
+		for (unsigned k = 0; k < 600; k++) {
+			struct endpoint from = {.addr = l->ep[GW].addr, .port = (uint16_t)k};
+			struct lab_result r = {0};
+			struct lab_pkt p;
+
+			lab_seal_number(l, GW, 1 + lab_below(&l->rng, 400), NULL, &p);
+			p.b[8 + lab_below(&l->rng, p.len - 8)] ^=
+				(uint8_t)(1 << lab_below(&l->rng, 8));
+			if (lab_chance(&l->rng, 20))
+				put_be32(p.b + 4, (uint32_t)lab_u64(&l->rng) | 1);
+			lab_open(l, ME, p.b, p.len, 0, &from, 3, &r);
+			assert_int_equal(r.v[VERDICT_AUTH_FAILED] + r.v[VERDICT_UNVERIFIED], 1);
+			assert_true(lab_fingerprint(lab_sa(l, ME), true) == before);
+		}
+		lab_free(l);
+	}
+}
+
+/* What is authentic but not new moves only evidence. */
+static void test_not_new_moves_only_evidence(void **state)
+{
+	static const enum detect_mode modes[] = {DETECT_OFF, DETECT_PROOF, DETECT_PATTERN,
+						 DETECT_BOTH};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		struct lab_opt o = LAB_OPT(.window = 64, .history_packets = 512, .salt = i);
+		struct endpoint from = {.port = 9};
+		struct lab *l;
+		uint64_t before;
+
+		o.detect.mode = modes[i];
+		l = lab_new(&o);
+		for (unsigned k = 0; k < 9000; k++) {
+			struct lab_pkt p = lab_next(l, GW);
+
+			assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+		}
+		before = lab_fingerprint(lab_sa(l, ME), false);
+		l->now += NSEC_PER_SEC;
+		for (unsigned k = 0; k < 3000; k++) {
+			struct lab_result r = {0};
+			struct lab_pkt p;
+
+			lab_seal_number(l, GW, 1 + lab_below(&l->rng, 9000), NULL, &p);
+			lab_open(l, ME, p.b, p.len, 0, &from, 3, &r);
+			assert_int_equal(r.v[VERDICT_FRESH], 0);
+			assert_int_equal(r.delivered, 0);
+		}
+		assert_false(lab_events(l, ME) & (ESP_EVENT_MOVED | ESP_EVENT_SOFT_LIFETIME));
+		lab_sa(l, GW)->out.number = 9000;
+		/* the sealing itself used the sender's half only */
+		assert_true(lab_fingerprint(lab_sa(l, ME), false) == before);
+		lab_free(l);
+	}
+}
+
+/* Each line of the table of RECOVERY 1, from top to bottom, on one SA. */
+static void test_every_verdict(void **state)
+{
+	struct lab_opt o = LAB_OPT(.window = 64, .history_packets = 64);
+	struct lab *l;
+	struct lab_pkt p, q;
+	uint32_t iv;
+	uint64_t n;
+
+	(void)state;
+	o.detect.mode = DETECT_PATTERN;
+	l = lab_new(&o);
+	for (unsigned i = 0; i < 9999; i++) {
+		p = lab_next(l, GW);
+		lab_verdict(l, ME, &p);
+	}
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
+	lab_seal_number(l, GW, 9998, NULL, &q);
+	q.b[40] ^= 1;
+	assert_verdict(lab_verdict(l, ME, &q),
+		       VERDICT_AUTH_FAILED); /* another ciphertext, the tag its own */
+	q.b[40] ^= 1;
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REWOUND);
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REPLAYED);
+	for (n = 2000; history_lookup(&lab_sa(l, ME)->in.history, n, 0, &iv) != HISTORY_UNKNOWN;
+	     n++)
+		;
+	lab_seal_number(l, GW, n, NULL, &q);
+	q.b[40] ^= 1;
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_AUTH_FAILED);
+	q.b[40] ^= 1;
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_STALE);
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REPLAYED);
+	o.detect.mode = DETECT_PROOF;
+	esp_sa_set_detect(lab_sa(l, ME), &o.detect, 20000);
+	lab_seal_number(l, GW, n, NULL, &q);
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_UNVERIFIED);
+	lab_seal_number(l, GW, 10000, NULL, &q);
+	q.b[q.len - 1] ^= 1;
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_AUTH_FAILED);
+	q.b[q.len - 1] ^= 1;
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_FRESH);
+	assert_true(lab_sa(l, ME)->in.verdicts[VERDICT_REWOUND] == 1);
+	lab_free(l);
+}
+
+/* The budget binds only what is not remembered; it comes back with time. */
+static void test_verify_rate(void **state)
+{
+	struct lab_opt o = LAB_OPT(.window = 64, .history_packets = 64, .verify_rate = 100);
+	struct lab_result r = {0};
+	struct lab *l;
+	struct lab_pkt p;
+
+	(void)state;
+	o.detect.mode = DETECT_PATTERN;
+	o.detect.packets = 1 << 30;
+	o.detect.interval = NSEC_NEVER;
+	l = lab_new(&o);
+	lab_seal_number(l, GW, 1 << 20, NULL, &p);
+	lab_verdict(l, ME, &p);
+	for (unsigned i = 1; i <= 1000; i++) {
+		lab_seal_number(l, GW, i, NULL, &p);
+		lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
+	}
+	assert_int_equal(r.v[VERDICT_STALE], 100);
+	assert_int_equal(r.v[VERDICT_UNVERIFIED], 900);
+	lab_seal_number(l, GW, 1 << 20, NULL, &p); /* remembered: always opened */
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REWOUND);
+	l->now += NSEC_PER_SEC / 2;
+	memset(&r, 0, sizeof(r));
+	for (unsigned i = 1001; i <= 2000; i++) {
+		lab_seal_number(l, GW, i, NULL, &p);
+		lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
+	}
+	assert_int_equal(r.v[VERDICT_STALE], 50);
+	o.detect.mode = DETECT_PATTERN;
+	esp_sa_set_detect(lab_sa(l, ME), &o.detect, 0);
+	lab_seal_number(l, GW, 3000, NULL, &p);
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_UNVERIFIED);
+	lab_free(l);
+}
+
+/* RECOVERY 4: delivers while it drains, then gives verdicts only, and never shows life. */
+static void test_retired(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	struct endpoint other = {.port = 5};
+	struct lab_result r;
+	struct lab_pkt p = lab_next(l, GW), q;
+	uint8_t inner[48];
+	nsec_t fresh;
+
+	(void)state;
+	lab_verdict(l, ME, &p);
+	lab_events(l, ME);
+	fresh = lab_sa(l, ME)->in.last_fresh;
+	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
+	lab_inner(l, ME, inner, 48, 0);
+	assert_false(lab_seal(l, ME, inner, 48, &q)); /* our half is gone at once */
+	l->now += 5 * NSEC_PER_SEC - 1;
+	p = lab_next(l, GW);
+	memset(&r, 0, sizeof(r));
+	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r);
+	assert_int_equal(r.v[VERDICT_FRESH], 1);
+	assert_int_equal(r.delivered, 1);
+	assert_int_equal(lab_events(l, ME), 0);
+	l->now += 1;
+	p = lab_next(l, GW);
+	memset(&r, 0, sizeof(r));
+	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r);
+	assert_int_equal(r.v[VERDICT_FRESH], 1);
+	assert_int_equal(r.delivered, 0);
+	assert_int_equal(r.drops[ESP_DROP_RETIRED], 1);
+	assert_int_equal(lab_events(l, ME), ESP_EVENT_RETIRED_HEARD);
+	assert_true(lab_sa(l, ME)->in.last_fresh == fresh);
+	/* the same again is a replay and says nothing */
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
+	assert_int_equal(lab_events(l, ME), 0);
+	/* a rewind on it is no switchover any more, but shows that the peer is still there */
+	lab_seal_number(l, GW, 1, NULL, &q);
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REWOUND);
+	assert_int_equal(lab_events(l, ME), ESP_EVENT_RETIRED_HEARD);
+	assert_int_equal(lab_sa(l, ME)->in.detector.state, DETECTOR_CALM);
+	lab_free(l);
+}
+
+/* A packet under the nonce of number 1, at number 1, with other content. */
+static enum verdict reuse_nonce(struct lab *l, const struct lab_pkt *first)
+{
+	struct lab_pkt p;
+	uint8_t text[52];
+
+	memset(text, 0x11, sizeof(text));
+	lab_inner(l, GW, text, 48, 0);
+	text[40] ^= 0xff;
+	text[48] = 1;
+	text[49] = 2;
+	text[50] = 2;
+	text[51] = PROTO_IPV4;
+	lab_seal_text(l, GW, get_be32(first->b + 4), first->b + 8, text, sizeof(text), &p);
+	return lab_verdict(l, ME, &p);
+}
+
+/* RECOVERY 2: under GCM the authentication key is exposed, and all that comes later proves nothing.
+ */
+static void test_nonce_reuse_gcm(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	struct endpoint other = {.port = 5};
+	struct lab_result r = {0};
+	struct lab_pkt first = lab_next(l, GW), p;
+	struct esp_in_sa *in = &lab_sa(l, ME)->in;
+
+	(void)state;
+	in->detect.proof_packets = 1000;
+	lab_verdict(l, ME, &first);
+	lab_events(l, ME);
+	assert_verdict(reuse_nonce(l, &first), VERDICT_REWOUND);
+	assert_int_equal(lab_events(l, ME), ESP_EVENT_SWITCHOVER | ESP_EVENT_NONCE_REUSE);
+	assert_int_equal(in->detector.criterion, CRITERION_NONCE_REUSE);
+	assert_true(in->exposed && in->nonce_reuses == 1);
+	/* until the successor is up, traffic goes on, but shows neither life nor place */
+	p = lab_next(l, GW);
+	l->now += NSEC_PER_SEC;
+	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r);
+	assert_int_equal(r.delivered, 1);
+	assert_int_equal(lab_events(l, ME), 0);
+	assert_true(in->last_fresh < l->now);
+	in->succeeded = true;
+	p = lab_next(l, GW);
+	r = open_pkt(l, ME, &p);
+	assert_int_equal(r.v[VERDICT_FRESH], 1);
+	assert_int_equal(r.delivered, 0);
+	assert_int_equal(r.drops[ESP_DROP_EXPOSED], 1);
+	detector_reset(&in->detector);
+	lab_seal_number(l, GW, 2, NULL, &p);
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REWOUND);
+	assert_int_equal(in->detector.state, DETECTOR_CALM);
+	assert_int_equal(lab_events(l, ME), 0);
+	lab_free(l);
+}
+
+/* "nothing that arrives on this SA proves anything more": not that the peer still uses it, either.
+ */
+static void test_exposed_and_retired_proves_nothing(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	struct lab_pkt first = lab_next(l, GW), p;
+
+	(void)state;
+	lab_verdict(l, ME, &first);
+	assert_verdict(reuse_nonce(l, &first), VERDICT_REWOUND);
+	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now);
+	lab_events(l, ME);
+	l->now += NSEC_PER_SEC;
+	p = lab_next(l, GW); /* whoever has the key now */
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+	assert_int_equal(lab_events(l, ME), 0);
+	lab_seal_number(l, GW, 2, NULL, &p);
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REWOUND);
+	assert_int_equal(lab_events(l, ME), 0);
+	lab_free(l);
+}
+
+/* ChaCha20-Poly1305 exposes one nonce's key only; CBC has no nonce that could. */
+static void test_nonce_reuse_others(void **state)
+{
+	static const char *const names[] = {"chacha20poly1305", "aes256-sha256"};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct lab_opt o = LAB_OPT(.suite = names[i]);
+		struct lab *l = lab_new(&o);
+		struct lab_pkt first = lab_next(l, GW), p;
+		const struct esp_in_sa *in = &lab_sa(l, ME)->in;
+
+		lab_verdict(l, ME, &first);
+		lab_events(l, ME);
+		lab_seal_number(l, GW, 1, first.b + 8, &p);
+		if (memcmp(p.b, first.b, p.len) == 0) { /* the same plaintext: bit-identical */
+			assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
+			lab_free(l);
+			continue;
+		}
+		assert_verdict(lab_verdict(l, ME, &p), VERDICT_REWOUND);
+		assert_false(in->exposed);
+		lab_free(l);
+	}
+}
+
+static void test_chacha_reuse_is_an_event(void **state)
+{
+	struct lab_opt o = LAB_OPT(.suite = "chacha20poly1305");
+	struct lab *l = lab_new(&o);
+	struct lab_pkt first = lab_next(l, GW);
+	const struct esp_in_sa *in = &lab_sa(l, ME)->in;
+
+	(void)state;
+	lab_verdict(l, ME, &first);
+	lab_events(l, ME);
+	assert_verdict(reuse_nonce(l, &first), VERDICT_REWOUND);
+	assert_int_equal(lab_events(l, ME), ESP_EVENT_SWITCHOVER | ESP_EVENT_NONCE_REUSE);
+	assert_int_equal(in->detector.criterion, CRITERION_NONCE_REUSE);
+	assert_false(in->exposed);
+	lab_free(l);
+}
+
+/* Routes that lead nowhere, each with its counter. */
+static void test_routes(void **state)
+{
+	struct lab_opt o = LAB_OPT(.mtu = 100);
+	struct lab *l = lab_new(&o);
+	struct esp_path *path = l->path[GW];
+	uint8_t inner[200];
+	struct esp_out out = {.pkt = inner, .len = 48};
+
+	(void)state;
+	lab_inner(l, GW, inner, 48, 0);
+	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_SEAL);
+	out.off.gso = 1;
+	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_DISCARD);
+	out.off = (struct pkt_offload){.needs_csum = true};
+	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_DISCARD);
+	assert_true(path->drops[ESP_DROP_OFFLOAD] == 2);
+	out.off.needs_csum = false;
+	out.len = 47;
+	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_DISCARD);
+	assert_true(path->drops[ESP_DROP_BAD_INNER] == 1);
+	out.len = 48;
+	inner[16] = 99;
+	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_DISCARD);
+	assert_true(path->drops[ESP_DROP_NO_POLICY] == 1);
+	lab_inner(l, GW, inner, 101, 0);
+	out.len = 101;
+	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_TOO_BIG);
+	assert_int_equal(out.mtu, 100);
+	inner[6] = 0; /* may be fragmented: sealed whole, the outer packet is cut */
+	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_SEAL);
+	lab_inner(l, GW, inner, 48, 0);
+	out.len = 48;
+	sad_release(&path->sad, l->spi[GW]);
+	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_NO_SA);
+	assert_ptr_equal(out.policy, &l->policy[GW]);
+	assert_true(path->drops[ESP_DROP_NO_SA_YET] == 1);
+	lab_free(l);
+}
+
+/* SPIs: never reserved ones, never one twice at once, references die with their SA. */
+static void test_sad(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	struct sad *s = &l->path[ME]->sad;
+	uint32_t spi[5000];
+
+	(void)state;
+	for (unsigned i = 0; i < 5000; i++) {
+		spi[i] = sad_reserve(s);
+		assert_true(spi[i] >= 256 && sad_find(s, spi[i])->spi == spi[i]);
+	}
+	for (unsigned i = 0; i < 5000; i++) {
+		struct sa_ref ref = sad_ref(sad_find(s, spi[i]));
+
+		assert_non_null(sad_get(s, ref));
+		sad_release(s, spi[i]);
+		assert_null(sad_get(s, ref));
+		assert_null(sad_find(s, spi[i]));
+		sad_release(s, spi[i]); /* twice does nothing */
+	}
+	assert_int_equal(s->used, 1);
+	for (unsigned i = 0; i < 5000;
+	     i++) { /* one slot again and again: the SPI changes each time */
+		uint32_t a = sad_reserve(s);
+
+		assert_true(a >= 256 && a != spi[4999]);
+		sad_release(s, a);
+		spi[4999] = a;
+	}
+	assert_null(sad_get(s, (struct sa_ref){0}));
+	lab_free(l);
+}
+
+/* The dirty list: events gather, each SA is on it once, and a freed one is not. */
+static void test_dirty_list(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	struct sad *s = &l->path[ME]->sad;
+	struct esp_sa *a = lab_sa(l, ME), *b = sad_find(s, sad_reserve(s)),
+		      *c = sad_find(s, sad_reserve(s));
+	uint32_t e = 0;
+
+	(void)state;
+	sad_raise(s, a, ESP_EVENT_MOVED);
+	sad_raise(s, b, ESP_EVENT_MOVED);
+	sad_raise(s, c, ESP_EVENT_SWITCHOVER);
+	sad_raise(s, a, ESP_EVENT_SEQ_HIGH);
+	sad_release(s, b->spi);
+	assert_ptr_equal(sad_take_dirty(s, &e), c);
+	assert_int_equal(e, ESP_EVENT_SWITCHOVER);
+	assert_ptr_equal(sad_take_dirty(s, &e), a);
+	assert_int_equal(e, ESP_EVENT_MOVED | ESP_EVENT_SEQ_HIGH);
+	assert_null(sad_take_dirty(s, &e));
+	sad_raise(s, a, ESP_EVENT_MOVED);
+	assert_ptr_equal(sad_take_dirty(s, &e), a);
+	assert_int_equal(e, ESP_EVENT_MOVED);
+	lab_free(l);
+}
+
+/* An SA that goes away between two calls of one receive takes its pending packets with it. */
+static void test_release_within_a_receive(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	struct esp_super s = {.base = l->super, .cap = sizeof(l->super)};
+	struct esp_in in = {.base = l->in, .from = l->ep[GW]};
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		struct lab_pkt p = lab_next(l, GW);
+
+		memcpy(l->in + in.len, p.b, p.len);
+		in.len += p.len;
+		in.seg = (uint16_t)p.len;
+	}
+	assert_int_equal(esp_open(l->path[ME], &in, &s, l->now), ESP_FULL);
+	assert_int_equal(s.len, LAB_INNER_LEN);
+	sad_release(&l->path[ME]->sad, l->spi[ME]);
+	s.len = 0;
+	assert_int_equal(esp_open(l->path[ME], &in, &s, l->now), ESP_DONE);
+	assert_int_equal(s.len, 0);
+	lab_free(l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_moved_only_by_fresh),
+		cmocka_unit_test(test_failed_icv_moves_nothing),
+		cmocka_unit_test(test_not_new_moves_only_evidence),
+		cmocka_unit_test(test_every_verdict),
+		cmocka_unit_test(test_verify_rate),
+		cmocka_unit_test(test_retired),
+		cmocka_unit_test(test_nonce_reuse_gcm),
+		cmocka_unit_test(test_exposed_and_retired_proves_nothing),
+		cmocka_unit_test(test_nonce_reuse_others),
+		cmocka_unit_test(test_chacha_reuse_is_an_event),
+		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_sad),
+		cmocka_unit_test(test_dirty_list),
+		cmocka_unit_test(test_release_within_a_receive),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

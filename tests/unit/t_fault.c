@@ -1,0 +1,392 @@
+/*
+ * t_fault.c - senders that really go back, and networks that only look like it (RECOVERY 6).
+ * SPDX-License-Identifier: ISC
+ *
+ * Each fault is confirmed within a stated number of packets; no benign network induces anything
+ * under `proof`, and the same traffic shows how often `pattern` and the rule as published are
+ * wrong.
+ */
+#include "esp_run.h"
+
+#define TWO32 (1ULL << 32)
+
+enum iv_kind { IV_OTHER, IV_EQUAL, IV_SAME_HIGH_WORD };
+
+struct fault {
+	const char *name;
+	uint64_t sent;	     /* numbers 1 to this are used first */
+	uint64_t jump, then; /* and, if jump is not 0, from jump on `then` packets */
+	uint64_t to, limit;  /* the rewind */
+	bool esn;
+	const char *suite;
+	enum iv_kind iv;
+	enum detect_mode mode; /* 0: proof */
+	uint64_t history_packets;
+	enum criterion why; /* 0: proof */
+};
+
+/* Sets the sender's IVs so that the rewound packets repeat, or do not. */
+static void set_ivs(struct run *run, const struct fault *f, bool before)
+{
+	struct esp_out_sa *o = &lab_sa(run->l, GW)->out;
+
+	if (f->iv == IV_SAME_HIGH_WORD && before) {
+		/* a big-endian counter with a constant high word */
+		o->iv_mask = 0;
+		o->iv_counter = 0xabcdef0100000000ULL;
+	}
+	/* the IV is a function of the number, as with other implementations */
+	if (f->iv == IV_EQUAL && !before)
+		o->iv_counter = f->to - 1;
+}
+
+static void check_iv_outcome(struct run *run, const struct fault *f)
+{
+	const struct esp_in_sa *in = &lab_sa(run->l, ME)->in;
+	bool reused = f->iv == IV_EQUAL && in->suite->combined;
+
+	assert_int_equal(in->nonce_reuses, reused);
+	assert_int_equal(in->exposed, reused && in->suite->encr == ENCR_AES_GCM_16);
+	/* under `both`, which of the two comes first is the phase's matter */
+	if (f->mode == DETECT_BOTH && run->why == CRITERION_COUNT)
+		return;
+	assert_string_equal(criterion_name(run->why), criterion_name(reused ? CRITERION_NONCE_REUSE
+								     : f->why ? f->why
+									      : CRITERION_PROOF));
+}
+
+/* No jump by 2^32 or more can be told on the wire: go over numbers between. */
+static void jump(struct run *run, const struct fault *f)
+{
+	if (f->jump == 0)
+		return;
+	if (f->jump >= f->sent + TWO32) {
+		run_set_number(run, TWO32 - 30000);
+		run_send(run, 1);
+		run_set_number(run, TWO32 + 5);
+		run_send(run, 1);
+	}
+	run_set_number(run, f->jump);
+	run_send(run, f->then);
+}
+
+static void run_fault(const struct fault *f, uint64_t salt)
+{
+	struct lab_opt o = LAB_OPT(.esn = f->esn, .suite = f->suite, .salt = salt,
+				   .history_packets = f->history_packets);
+	struct run run;
+
+	o.detect.mode = f->mode ? f->mode : DETECT_PROOF;
+	run_init(&run, f->name, &o);
+	set_ivs(&run, f, true);
+	run_send(&run, f->sent);
+	jump(&run, f);
+	assert_int_equal(run.r.v[VERDICT_FRESH], run.seen);
+	assert_int_equal(run.r.delivered, run.seen);
+	run_assert_calm(&run);
+	set_ivs(&run, f, false);
+	run_rewind(&run, f->to, f->limit);
+	check_iv_outcome(&run, f);
+	run_fini(&run);
+}
+
+static void run_faults(const struct fault *f, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		run_fault(&f[i], i);
+}
+
+static void test_depths(void **state)
+{
+	static const struct fault t[] = {
+		{"rewind by 1", .sent = 5000, .to = 5000, .limit = 1},
+		{"rewind by 1 of 1", .sent = 1, .to = 1, .limit = 1},
+		{"rewind in the window", .sent = 5000, .to = 4500, .limit = 1},
+		{"rewind to its left edge", .sent = 5000, .to = 3977, .limit = 1},
+		{"rewind just beyond it", .sent = 50000, .to = 48976, .limit = 32},
+		{"rewind beyond the window", .sent = 300000, .to = 100000, .limit = 32},
+		{"rewind beyond history_packets", .sent = 300000, .to = 100000,
+		 .limit = 300000 / 2048, .history_packets = 1 << 16},
+		{"rewind to number 1", .sent = 300000, .to = 1, .limit = 300000 / 2048,
+		 .history_packets = 1 << 16},
+		{"rewind to number 1 within history_packets", .sent = 300000, .to = 1, .limit = 32},
+		{"the same, both", .sent = 300000, .to = 1, .limit = 64 + 32,
+		 .history_packets = 1 << 16, .mode = DETECT_BOTH},
+	};
+
+	(void)state;
+	run_faults(t, ARRAY_SIZE(t));
+}
+
+static void test_esn_cases(void **state)
+{
+	/* the window within one subspace: 2^32 + 100,000; across a boundary: 2^32 + 100 */
+	static const struct fault t[] = {
+		{"ESN: rewind by 1", .sent = 5000, .esn = true, .to = 5000, .limit = 1},
+		{"ESN: left of the window, first subspace", .sent = 50000, .esn = true, .to = 20000,
+		 .limit = 32},
+		{"ESN: left of the window (Th + 1, then Th)", .sent = 3000, .esn = true,
+		 .jump = TWO32 - 50000, .then = 150000, .to = TWO32 + 20000, .limit = 32},
+		{"ESN: before the boundary (Th, then Th - 1)", .sent = 3000, .esn = true,
+		 .jump = TWO32 - 50000, .then = 150000, .to = TWO32 - 20000, .limit = 32},
+		{"ESN: in the window across a boundary, by 1", .sent = 3000, .esn = true,
+		 .jump = TWO32 - 50000, .then = 50100, .to = TWO32 + 99, .limit = 1},
+		{"ESN: in the window, before the boundary", .sent = 3000, .esn = true,
+		 .jump = TWO32 - 50000, .then = 50100, .to = TWO32 - 500, .limit = 1},
+		{"ESN: across, between the edges (Th, then Th - 1)", .sent = 3000, .esn = true,
+		 .jump = TWO32 - 50000, .then = 50100, .to = TWO32 - 9000, .limit = 32},
+		/* its first low numbers look like those in the window, so nothing else is tried */
+		{"ESN: to number 1 from 2^32 + 3,000", .sent = 30000, .esn = true,
+		 .jump = TWO32 - 50000, .then = 53000, .to = 1, .limit = 3000 + 41},
+		{"ESN: to number 1 from 2^32 + 99", .sent = 30000, .esn = true,
+		 .jump = TWO32 - 50000, .then = 50100, .to = 1, .limit = 100 + 41},
+		{"ESN: over the second boundary", .sent = 3000, .esn = true,
+		 .jump = 2 * TWO32 - 30000, .then = 30000, .to = 2 * TWO32 - 20000, .limit = 32},
+		{"ESN, CBC: before the boundary", .sent = 3000, .esn = true, .jump = TWO32 - 50000,
+		 .then = 150000, .to = TWO32 - 20000, .limit = 32, .suite = "aes256-sha512"},
+	};
+	struct fault f = t[10];
+
+	(void)state;
+	run_faults(t, ARRAY_SIZE(t) - 1);
+	f.then = 60000;
+	run_fault(&f, 10);
+}
+
+static void test_ivs(void **state)
+{
+	static const struct fault t[] = {
+		{"GCM, IVs equal", .sent = 5000, .to = 4500, .limit = 1, .iv = IV_EQUAL},
+		{"GCM, IVs equal, beyond the window", .sent = 50000, .to = 20000, .limit = 32,
+		 .iv = IV_EQUAL},
+		{"GCM, IVs different", .sent = 5000, .to = 4500, .limit = 1},
+		{"GCM, big-endian IVs with equal high word", .sent = 5000, .to = 4500, .limit = 1,
+		 .iv = IV_SAME_HIGH_WORD},
+		{"ChaCha20-Poly1305, IVs equal", .sent = 5000, .to = 4500, .limit = 1,
+		 .iv = IV_EQUAL, .suite = "chacha20poly1305"},
+		{"ChaCha20-Poly1305, equal high word", .sent = 5000, .to = 4500, .limit = 1,
+		 .iv = IV_SAME_HIGH_WORD, .suite = "chacha20poly1305"},
+		{"CBC", .sent = 5000, .to = 4500, .limit = 1, .suite = "aes128-sha256"},
+		{"CBC beyond the window", .sent = 50000, .to = 20000, .limit = 32,
+		 .suite = "aes256-sha384"},
+	};
+
+	(void)state;
+	run_faults(t, ARRAY_SIZE(t));
+}
+
+/* `both`: where the history does not reach, 64 distinct hints confirm. */
+static void test_pattern_where_history_ends(void **state)
+{
+	static const struct fault t[] = {
+		{"pattern, rewind in the window", .sent = 50000, .to = 49500, .limit = 64,
+		 .mode = DETECT_PATTERN, .why = CRITERION_COUNT},
+		{"pattern, rewind far beyond", .sent = 300000, .to = 1, .limit = 64,
+		 .mode = DETECT_PATTERN, .why = CRITERION_COUNT, .history_packets = 4096},
+	};
+
+	(void)state;
+	run_faults(t, ARRAY_SIZE(t));
+}
+
+/* The IV is a function of the number and the plaintext is the same: bit-identical, so REPLAYED. */
+static void test_bit_identical(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct run run;
+
+	(void)state;
+	run_init(&run, "IVs equal and plaintexts equal (a documented limit)", &o);
+	lab_sa(run.l, GW)->out.iv_counter = 0;
+	run_send(&run, 1000);
+	run_set_number(&run, 501);
+	lab_sa(run.l, GW)->out.iv_counter = 500;
+	run_send(&run, 500);
+	assert_int_equal(run.r.v[VERDICT_REPLAYED], 500);
+	run_assert_calm(&run);
+	run_fini(&run);
+}
+
+/* Each of the two proves it on the other. */
+static void test_two_senders(void **state)
+{
+	static const uint64_t behind[] = {0, 1, 700, 10000};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(behind); i++) {
+		static const char *const names[] = {
+			"two senders interleaved, in step", "two senders, one behind by 1",
+			"two senders, one behind by 700", "two senders, one behind by 10,000"};
+		struct lab_opt o = LAB_OPT();
+		struct run run;
+		uint64_t n = 0;
+
+		run_init(&run, names[i], &o);
+		run_send(&run, 20000);
+		while (!run.switchovers && n < 40) {
+			run.generation = n & 1;
+			run_set_number(&run, n & 1 ? 20001 + n / 2 - behind[i] : 20001 + n / 2);
+			run_send(&run, 1);
+			n++;
+		}
+		assert_int_equal(run.switchovers, 1);
+		assert_in_range(n, 1, behind[i] > 1000 ? 64 : 2);
+		assert_string_equal(criterion_name(run.why), "proof");
+		run_fini(&run);
+	}
+}
+
+/* A fails, B goes on 2^20 ahead, A comes back where it was last in step. */
+static void failback(enum detect_mode m, uint64_t to, uint64_t limit, const char *name)
+{
+	struct lab_opt o = LAB_OPT();
+	struct run run;
+
+	o.detect.mode = m;
+	run_init(&run, name, &o);
+	run_send(&run, 60000);
+	run.generation++;
+	run_set_number(&run, 60000 + (1 << 20));
+	run_send(&run, 5000);
+	run_assert_calm(&run);
+	run_rewind(&run, to, limit);
+	run_fini(&run);
+}
+
+static void test_failback(void **state)
+{
+	(void)state;
+	failback(DETECT_PROOF, 59000, 32, "failback A, B, A behind where A was");
+	failback(DETECT_BOTH, 59000, 64, "the same, both");
+	/* where A was there are numbers that nobody used: as far as a packet shows, only withheld
+	 */
+	failback(DETECT_PROOF, 60001, (1 << 20) + 32,
+		 "failback A, B, A into numbers that nobody used");
+}
+
+/* There the history reaches nothing, and `both` is to see the pattern. */
+static void test_failback_both(void **state)
+{
+	(void)state;
+	failback(DETECT_BOTH, 60001, 64 + 64, "failback into numbers that nobody used, both");
+}
+
+/* A benign network: each packet's place in the order of arrival. */
+struct arrival {
+	uint64_t at;
+	uint32_t number;
+	bool again;
+};
+
+static int by_arrival(const void *a, const void *b)
+{
+	const struct arrival *x = a, *y = b;
+
+	if (x->at != y->at)
+		return x->at < y->at ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+enum benign { REORDER, DUPLICATE, BACKLOG };
+
+/* When packet i of the stream arrives, in places of the stream; low priority waits for the link. */
+static uint64_t arrives(enum benign kind, struct lab_rng *r, uint32_t i)
+{
+	switch (kind) {
+	case REORDER: return i + (lab_chance(r, 5) ? 33 + lab_below(r, 300) : lab_below(r, 4));
+	case DUPLICATE: return i + lab_below(r, 8);
+	case BACKLOG: return i % 8000 < 4000 && i % 5 == 0 ? i + 8000 - i % 8000 : i;
+	}
+	return i;
+}
+
+/* Sends count packets, delivered in the order of arrival, one at a time. */
+static void benign_network(struct run *run, enum benign kind, uint32_t count)
+{
+	struct arrival *a = calloc(2 * count, sizeof(*a));
+	struct lab_rng r;
+	size_t n = 0;
+
+	assert_non_null(a);
+	lab_rng_init(&r, 7000 + kind);
+	for (uint32_t i = 0; i < count; i++) {
+		a[n++] = (struct arrival){.at = arrives(kind, &r, i), .number = i};
+		if (kind == DUPLICATE && lab_chance(&r, 10))
+			a[n++] = (struct arrival){.at = i + lab_below(&r, 200), .number = i};
+	}
+	qsort(a, n, sizeof(*a), by_arrival);
+	run->record = true;
+	run->pass = NULL;
+	for (size_t i = 0; i < n; i++) {
+		run->l->now += RUN_PACKET_TIME;
+		run_play(run, &run->tape, a[i].number, 1);
+		/* the burst is over, and nothing comes for a while */
+		if (kind == BACKLOG && i % 8000 == 7999)
+			run->l->now += 5 * NSEC_PER_SEC;
+		if (lab_sa(run->l, ME)->in.detector.state == DETECTOR_CONFIRMED)
+			run_reset(run);
+	}
+	free(a);
+}
+
+static bool keep_none(struct run *run, uint64_t number, const uint8_t *pkt, uint32_t len)
+{
+	(void)run;
+	(void)number;
+	(void)pkt;
+	(void)len;
+	return false;
+}
+
+static void benign(enum benign kind, enum detect_mode m, const char *name)
+{
+	struct lab_opt o = LAB_OPT(.window = kind == DUPLICATE ? 64 : 32);
+	struct run run;
+
+	o.detect.mode = m;
+	run_init(&run, name, &o);
+	run.record = true;
+	run.pass = keep_none;
+	run_send(&run, 100000);
+	benign_network(&run, kind, 100000);
+	assert_int_equal(run.r.v[VERDICT_REWOUND], 0);
+	assert_int_equal(run.r.v[VERDICT_AUTH_FAILED], 0);
+	if (m == DETECT_PROOF) {
+		run_assert_calm(&run);
+		assert_int_equal(lab_sa(run.l, ME)->in.detector.state, DETECTOR_CALM);
+	}
+	run_fini(&run);
+}
+
+static void test_benign(void **state)
+{
+	(void)state;
+	benign(REORDER, DETECT_PROOF, "reordering beyond a window of 32");
+	benign(REORDER, DETECT_PATTERN, "the same, pattern: each confirmation is wrong");
+	benign(REORDER, DETECT_BOTH, "the same, both: each confirmation is wrong");
+	benign(DUPLICATE, DETECT_PROOF, "10 % duplication");
+	benign(DUPLICATE, DETECT_PATTERN, "the same, pattern: each confirmation is wrong");
+	benign(DUPLICATE, DETECT_BOTH, "the same, both: each confirmation is wrong");
+	benign(BACKLOG, DETECT_PROOF, "backlog of low priority after bursts, silence");
+	benign(BACKLOG, DETECT_PATTERN, "the same, pattern: each confirmation is wrong");
+	benign(BACKLOG, DETECT_BOTH, "the same, both: each confirmation is wrong");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_depths),
+		cmocka_unit_test(test_esn_cases),
+		cmocka_unit_test(test_ivs),
+		cmocka_unit_test(test_pattern_where_history_ends),
+		cmocka_unit_test(test_bit_identical),
+		cmocka_unit_test(test_two_senders),
+		cmocka_unit_test(test_failback),
+		cmocka_unit_test(test_failback_both),
+		cmocka_unit_test(test_benign),
+	};
+
+	lab_seed();
+	run_print_header();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

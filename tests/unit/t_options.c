@@ -1,0 +1,169 @@
+/* t_options.c - options, times, sizes, advice, and what libconfig must not see. SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "advise.h"
+#include "options.h"
+#include "scan.h"
+
+static void times(void **state)
+{
+	static const struct {
+		const char *text;
+		nsec_t ns;
+	} good[] = {{"0", 0},
+		    {"1s", NSEC_PER_SEC},
+		    {"100ms", 100 * NSEC_PER_MSEC},
+		    {"4h", 4 * 3600 * NSEC_PER_SEC},
+		    {"90", 90 * NSEC_PER_SEC},
+		    {"1d", 86400 * NSEC_PER_SEC}};
+	static const char *const bad[] = {"", "s", "-1s", "1x", "1 s", "1.5s", "99999999999999d", "0x10", "1ss"};
+	char buf[32];
+	nsec_t t;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(parse_time(good[i].text, &t), 0);
+		assert_int_equal(t, good[i].ns);
+		assert_int_equal(parse_time(format_time(t, buf), &t), 0);
+		assert_int_equal(t, good[i].ns);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(parse_time(bad[i], &t), -EINVAL);
+}
+
+static void sizes(void **state)
+{
+	static const char *const bad[] = {"", "K", "-1", "1KB", "1 K", "99999999999999999999", "9999999999999G"};
+	uint64_t v;
+
+	(void)state;
+	assert_int_equal(parse_size("2M", false, &v), 0);
+	assert_int_equal(v, 2097152);
+	assert_int_equal(parse_size("140k", true, &v), 0);
+	assert_int_equal(v, 140000);
+	assert_int_equal(parse_size("4G", false, &v), 0);
+	assert_int_equal(v, 1ULL << 32);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(parse_size(bad[i], false, &v), -EINVAL);
+}
+
+static void option_errors_change_nothing(void **state)
+{
+	static const struct {
+		const char *name, *value, *tells;
+	} bad[] = {{"detect", "maybe", "off, proof, pattern, both"}, {"proof_packets", "0", "from 1"},
+		   {"history_sample", "33", "power of two"},	   {"interval", "1", NULL},
+		   {"max_rekeys", "17", "from 1 to 16"},		   {"jitter", "1h", "time"},
+		   {"nonsense", "1", "no option"}};
+	struct tun_options o, before;
+	char err[OPTION_ERR];
+
+	(void)state;
+	tun_options_default(&o);
+	before = o;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (!bad[i].tells)
+			continue;
+		assert_int_equal(tun_options_set(&o, bad[i].name, bad[i].value, err), -EINVAL);
+		assert_non_null(strstr(err, bad[i].tells));
+		assert_memory_equal(&o, &before, sizeof(o));
+	}
+}
+
+static void set_each(void *ctx, const char *name, const char *value)
+{
+	char err[OPTION_ERR];
+
+	assert_int_equal(tun_options_set(ctx, name, value, err), 0);
+}
+
+/* What is shown can be set again: the control interface's two halves agree. */
+static void shown_options_can_be_set(void **state)
+{
+	struct tun_options o, copy;
+	char err[OPTION_ERR];
+
+	(void)state;
+	tun_options_default(&o);
+	assert_int_equal(tun_options_set(&o, "detect", "both", err), 0);
+	assert_int_equal(tun_options_set(&o, "jitter", "0", err), 0);
+	assert_int_equal(tun_options_set(&o, "history_packets", "4G", err), 0);
+	tun_options_default(&copy);
+	tun_options_each(&o, set_each, &copy);
+	assert_memory_equal(&o, &copy, sizeof(o));
+}
+
+static void interval_below_rekey_time(void **state)
+{
+	struct tun_options o;
+	char err[OPTION_ERR];
+
+	(void)state;
+	tun_options_default(&o);
+	assert_int_equal(tun_options_check(&o, NSEC_PER_SEC, err), -EINVAL);
+	assert_non_null(strstr(err, "interval"));
+	assert_int_equal(tun_options_check(&o, NSEC_PER_SEC + 1, err), 0);
+	assert_int_equal(tun_options_check(&o, 0, err), 0);
+}
+
+static void advice(void **state)
+{
+	const struct advice_in in = {.sync_interval = 10 * NSEC_PER_SEC, .rate = 140000, .tunnels = 1000};
+	struct advice_in bad = in;
+	struct advice a;
+
+	(void)state;
+	assert_int_equal(advise(&in, &a), 0);
+	assert_int_equal(a.lost_each, 1400000);
+	assert_int_equal(a.lost_all, 1400000000);
+	assert_true(a.history_packets >= a.lost_each);
+	assert_int_equal(a.history_sample & (a.history_sample - 1), 0);
+	assert_true(a.proof_after <= a.lost_each);
+	bad.rate = 0;
+	assert_int_equal(advise(&bad, &a), -EINVAL);
+	bad.rate = UINT64_MAX;
+	assert_int_equal(advise(&bad, &a), -EINVAL);
+}
+
+static bool scan(const char *text, unsigned *line)
+{
+	const char *why;
+
+	return conf_scan(text, strlen(text), line, &why);
+}
+
+static void scan_refuses(void **state)
+{
+	unsigned line;
+
+	(void)state;
+	assert_true(scan("a = 1; b = \"4294967297 @include\"; # 4294967297\n// 99999999999\n/* 99999999999 */", &line));
+	assert_true(scan("a = 2147483647; b = 1.5e10; c9999999999 = 1;", &line));
+	assert_false(scan("a = 1;\nb = 2147483648;", &line));
+	assert_int_equal(line, 2);
+	assert_false(scan("a = 0x1ffffffff;", &line));
+	assert_false(scan("a = 3000000000L;", &line));
+	assert_false(scan("\n\n@include \"x\"", &line));
+	assert_int_equal(line, 3);
+	assert_false(scan("a = 99999999999999999999999999999999999999999999999999;", &line));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(times),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(option_errors_change_nothing),
+		cmocka_unit_test(shown_options_can_be_set),
+		cmocka_unit_test(interval_below_rekey_time),
+		cmocka_unit_test(advice),
+		cmocka_unit_test(scan_refuses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,271 @@
+/* t_spd.c - policies and inner packets, against going through them one by one.
+ * SPDX-License-Identifier: ISC */
+#include "esp_lab.h"
+
+enum { POLICIES = 120 };
+
+/* A selector in a small part of the address space, so that policies overlap much. */
+static struct ts some_ts(struct lab_rng *r, uint8_t family, bool range)
+{
+	static const uint8_t protos[] = {0, 0, 0, PROTO_TCP, PROTO_UDP, PROTO_ICMP};
+	unsigned bits = (unsigned)addr_len(family) * 8, len = bits - (unsigned)lab_below(r, 7);
+	struct ts t = {.family = family, .proto = protos[lab_below(r, 6)], .port_hi = UINT16_MAX};
+	unsigned last = (unsigned)addr_len(family) - 1;
+	uint8_t b[16] = {10};
+
+	if (lab_chance(r, 5))
+		len = (unsigned)lab_below(r, 9);
+	b[last] = (uint8_t)lab_below(r, 64);
+	t.lo = addr_from_bytes(family, b);
+	t.lo = addr_masked(&t.lo, (uint8_t)len);
+	t.hi = t.lo;
+	for (unsigned i = len; i < bits; i++)
+		t.hi.b[i / 8] |= (uint8_t)(0x80 >> i % 8);
+	if (range && len > 8) {
+		t.hi = t.lo;
+		t.hi.b[last] = (uint8_t)(t.lo.b[last] + lab_below(r, 64));
+	}
+	if (t.proto && lab_chance(r, 50)) {
+		t.port_lo = (uint16_t)lab_below(r, 4);
+		t.port_hi = (uint16_t)(t.port_lo + lab_below(r, 3));
+	}
+	return t;
+}
+
+static void some_policy(struct lab_rng *r, struct spd_policy *p, uint64_t order)
+{
+	uint8_t family = lab_chance(r, 70) ? FAMILY_IPV4 : FAMILY_IPV6;
+
+	*p = (struct spd_policy){.order = order, .sa.gen = (uint32_t)lab_below(r, 2)};
+	p->local.count = (uint8_t)(1 + lab_below(r, 3));
+	p->remote.count = (uint8_t)(1 + lab_below(r, 3));
+	for (unsigned i = 0; i < 3; i++) {
+		p->local.ts[i] = some_ts(r, family, lab_chance(r, 30));
+		p->remote.ts[i] = some_ts(r, family, lab_chance(r, 30));
+	}
+}
+
+static void some_packet(struct lab_rng *r, struct inner *in)
+{
+	static const uint8_t protos[] = {PROTO_TCP, PROTO_UDP, PROTO_ICMP, 47};
+	uint8_t family = lab_chance(r, 70) ? FAMILY_IPV4 : FAMILY_IPV6, b[16] = {10};
+	unsigned last = (unsigned)addr_len(family) - 1;
+
+	*in = (struct inner){.proto = protos[lab_below(r, 4)],
+			     .sport = (uint16_t)lab_below(r, 6),
+			     .dport = (uint16_t)lab_below(r, 6)};
+	in->ports_known = in->proto != 47 && lab_chance(r, 90);
+	if (in->proto == PROTO_ICMP)
+		in->dport = in->sport;
+	b[last] = (uint8_t)lab_below(r, 70);
+	in->src = addr_from_bytes(family, b);
+	b[last] = (uint8_t)lab_below(r, 70);
+	in->dst = addr_from_bytes(family, b);
+}
+
+/* The length of the largest block, aligned and within the range, that holds a. */
+static unsigned block_len(const struct ts *t, const struct addr *a)
+{
+	unsigned bits = (unsigned)addr_len(a->family) * 8;
+
+	for (unsigned len = 0; len < bits; len++) {
+		struct addr lo = addr_masked(a, (uint8_t)len), hi = lo;
+
+		for (unsigned i = len; i < bits; i++)
+			hi.b[i / 8] |= (uint8_t)(0x80 >> i % 8);
+		if (memcmp(lo.b, t->lo.b, 16) >= 0 && memcmp(hi.b, t->hi.b, 16) <= 0)
+			return len;
+	}
+	return bits;
+}
+
+/* 0: it does not select; else the more, the more specific. */
+static unsigned selects(const struct ts *t, const struct addr *a, const struct inner *in,
+			uint16_t port)
+{
+	bool any_port = t->port_lo == 0 && t->port_hi == UINT16_MAX;
+
+	if (t->family != a->family || memcmp(a->b, t->lo.b, 16) < 0 ||
+	    memcmp(a->b, t->hi.b, 16) > 0)
+		return 0;
+	if (t->proto && t->proto != in->proto)
+		return 0;
+	if (!any_port && (!in->ports_known || port < t->port_lo || port > t->port_hi))
+		return 0;
+	return 1 + 4 * block_len(t, a) + (t->proto ? 2 : 0) + (any_port ? 0 : 1);
+}
+
+static unsigned weight(const struct spd_policy *p, const struct inner *in)
+{
+	unsigned best_l = 0, best_r = 0;
+
+	for (unsigned i = 0; i < p->local.count; i++)
+		best_l = (unsigned)max_u64(best_l,
+					   selects(&p->local.ts[i], &in->src, in, in->sport));
+	for (unsigned i = 0; i < p->remote.count; i++)
+		best_r = (unsigned)max_u64(best_r,
+					   selects(&p->remote.ts[i], &in->dst, in, in->dport));
+	return best_l && best_r ? best_l + best_r : 0;
+}
+
+static const struct spd_policy *linear(const struct spd_policy *p, const bool *on,
+				       const struct inner *in)
+{
+	const struct spd_policy *best = NULL;
+	unsigned best_weight = 0;
+
+	for (unsigned i = 0; i < POLICIES; i++) {
+		unsigned w = on[i] ? weight(&p[i], in) : 0;
+
+		if (w == 0 || w < best_weight)
+			continue;
+		if (w == best_weight && (p[i].sa.gen != best->sa.gen ? p[i].sa.gen < best->sa.gen
+								     : p[i].order < best->order))
+			continue;
+		best = &p[i];
+		best_weight = w;
+	}
+	return best;
+}
+
+static void test_random_policies(void **state)
+{
+	static struct spd_policy p[POLICIES];
+	unsigned found = 0, none = 0;
+	bool on[POLICIES] = {false};
+	struct lab_rng r;
+	struct spd s;
+
+	(void)state;
+	lab_rng_init(&r, 1);
+	spd_init(&s);
+	for (unsigned k = 0; k < 3000; k++) {
+		unsigned i = (unsigned)lab_below(&r, POLICIES);
+		struct inner in;
+
+		if (on[i]) {
+			spd_remove(&s, &p[i]);
+		} else {
+			some_policy(&r, &p[i], k);
+			assert_int_equal(spd_add(&s, &p[i]), 0);
+		}
+		on[i] = !on[i];
+		/* an SA comes or goes without the index knowing */
+		p[lab_below(&r, POLICIES)].sa.gen ^= 1;
+		for (unsigned j = 0; j < 40; j++) {
+			const struct spd_policy *want;
+
+			some_packet(&r, &in);
+			want = linear(p, on, &in);
+			assert_ptr_equal(spd_lookup(&s, &in), want);
+			found += want != NULL;
+			none += want == NULL;
+		}
+	}
+	assert_true(found > 10000 && none > 1000);
+	for (unsigned i = 0; i < POLICIES; i++) {
+		if (on[i])
+			spd_remove(&s, &p[i]);
+	}
+	assert_int_equal(s.entry_count, 0);
+	assert_int_equal(s.tuple_count, 0);
+	spd_fini(&s);
+}
+
+static void policy(struct spd_policy *p, const char *local, const char *remote, uint64_t order)
+{
+	*p = (struct spd_policy){.order = order, .local.count = 1, .remote.count = 1};
+	assert_int_equal(ts_parse(local, &p->local.ts[0]), 0);
+	assert_int_equal(ts_parse(remote, &p->remote.ts[0]), 0);
+}
+
+static struct inner packet(const char *src, const char *dst)
+{
+	struct inner in = {.proto = PROTO_UDP, .sport = 5, .dport = 53, .ports_known = true};
+
+	assert_int_equal(addr_parse(src, &in.src), 0);
+	assert_int_equal(addr_parse(dst, &in.dst), 0);
+	return in;
+}
+
+static void test_preference(void **state)
+{
+	struct spd_policy wide, narrow, later, up;
+	struct inner in = packet("10.1.0.1", "10.2.0.1");
+	struct spd s;
+
+	(void)state;
+	spd_init(&s);
+	assert_null(spd_lookup(&s, &in));
+	policy(&wide, "10.0.0.0/8", "0.0.0.0/0", 9);
+	policy(&narrow, "10.1.0.0/16", "10.2.0.0/16", 1);
+	policy(&later, "10.1.0.0/16", "10.2.0.0/16", 2);
+	policy(&up, "10.1.0.0/16", "10.2.0.0/16", 0);
+	up.sa.gen = 1;
+	assert_int_equal(spd_add(&s, &wide), 0);
+	assert_ptr_equal(spd_lookup(&s, &in), &wide);
+	assert_int_equal(spd_add(&s, &narrow), 0);
+	assert_ptr_equal(spd_lookup(&s, &in), &narrow);
+	assert_int_equal(spd_add(&s, &later), 0);
+	assert_ptr_equal(spd_lookup(&s, &in), &later);
+	assert_int_equal(spd_add(&s, &up), 0);
+	assert_ptr_equal(spd_lookup(&s, &in), &up);
+	spd_remove(&s, &up);
+	assert_ptr_equal(spd_lookup(&s, &in), &later);
+	spd_remove(&s, &up); /* twice does nothing */
+	spd_remove(&s, &later);
+	spd_remove(&s, &narrow);
+	assert_ptr_equal(spd_lookup(&s, &in), &wide);
+	spd_fini(&s);
+}
+
+/* A policy that is refused leaves nothing behind. */
+static void test_too_big(void **state)
+{
+	struct spd_policy p, q;
+	struct inner in = packet("10.1.0.1", "10.2.0.1");
+	struct spd s;
+
+	(void)state;
+	spd_init(&s);
+	policy(&p, "0.0.0.1-255.255.255.254", "0.0.0.1-255.255.255.254", 1);
+	assert_int_equal(spd_add(&s, &p), 0); /* 62 * 62 */
+	assert_ptr_equal(spd_lookup(&s, &in), &p);
+	spd_remove(&s, &p);
+	policy(&q, "0.0.0.1-255.255.255.254", "0.0.0.1-255.255.255.254", 1);
+	q.local.count = 2;
+	q.local.ts[1] = q.local.ts[0];
+	assert_int_equal(spd_add(&s, &q), -E2BIG);
+	assert_null(spd_lookup(&s, &in));
+	assert_int_equal(s.entry_count, 0);
+	spd_fini(&s);
+}
+
+static void test_families_do_not_mix(void **state)
+{
+	struct spd_policy p;
+	struct inner in = packet("::1", "::2");
+	struct spd s;
+
+	(void)state;
+	spd_init(&s);
+	policy(&p, "0.0.0.0/0", "0.0.0.0/0", 1);
+	assert_int_equal(spd_add(&s, &p), 0);
+	assert_null(spd_lookup(&s, &in));
+	in = packet("0.0.0.1", "0.0.0.2");
+	assert_ptr_equal(spd_lookup(&s, &in), &p);
+	spd_fini(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_policies),
+		cmocka_unit_test(test_preference),
+		cmocka_unit_test(test_too_big),
+		cmocka_unit_test(test_families_do_not_mix),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,294 @@
+/* t_train.c - batches out and in, numbers, lifetimes, IVs. SPDX-License-Identifier: ISC */
+#include "esp_lab.h"
+
+/* Seals one packet of len bytes into the train. */
+static enum esp_step add(struct lab *l, uint32_t len, uint8_t tos)
+{
+	uint8_t inner[2000];
+	struct esp_out o = {.pkt = inner, .len = len};
+
+	lab_inner(l, GW, inner, len, tos);
+	assert_int_equal(esp_route(l->path[GW], &o, l->now), ESP_ROUTE_SEAL);
+	return esp_seal(l->path[GW], &o, &l->train, l->now);
+}
+
+/* The train goes over and each of its packets is FRESH and delivered. */
+static void send_train(struct lab *l, unsigned count)
+{
+	struct lab_result r = {0};
+
+	assert_int_equal(l->train.count, count);
+	esp_train_finish(l->path[GW], &l->train);
+	lab_open(l, ME, l->train.base, l->train.len, l->train.seg, NULL, 0, &r);
+	assert_int_equal(r.v[VERDICT_FRESH], count);
+	assert_int_equal(r.delivered, count);
+	esp_train_reset(&l->train);
+	assert_true(l->train.len == 0 && l->train.count == 0 && !l->train.closed);
+}
+
+static void test_trains(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+
+	(void)state;
+	esp_train_init(&l->train, l->out, sizeof(l->out));
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(add(l, 200, 0), ESP_DONE);
+	assert_int_equal(add(l, 200, 0), ESP_FULL);   /* a batch is 64 */
+	assert_true(lab_sa(l, GW)->out.number == 64); /* nothing was used up by what did not fit */
+	send_train(l, 64);
+	assert_int_equal(add(l, 200, 0), ESP_DONE);
+	assert_int_equal(add(l, 300, 0), ESP_FULL); /* longer than the first */
+	assert_int_equal(add(l, 200, 4), ESP_FULL); /* another TOS */
+	assert_int_equal(add(l, 100, 0), ESP_DONE); /* shorter: closes the train */
+	assert_true(l->train.closed);
+	assert_int_equal(add(l, 100, 0), ESP_FULL);
+	assert_int_equal(add(l, 200, 0), ESP_FULL);
+	send_train(l, 2);
+	assert_int_equal(add(l, 300, 4), ESP_DONE);
+	assert_int_equal(l->train.dest.tos, 4);
+	send_train(l, 1);
+	lab_free(l);
+}
+
+static void test_train_without_room(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+
+	(void)state;
+	esp_train_init(&l->train, l->out, 500);
+	assert_int_equal(add(l, 200, 0), ESP_DONE);
+	assert_int_equal(add(l, 200, 0), ESP_DONE);
+	assert_int_equal(add(l, 20 + 8, 0), ESP_FULL);
+	send_train(l, 2);
+	assert_int_equal(add(l, 600, 0), ESP_DONE); /* fits into no train of this size */
+	assert_int_equal(l->train.count, 0);
+	assert_true(l->path[GW]->drops[ESP_DROP_TOO_BIG] == 1);
+	lab_free(l);
+}
+
+/* One receive with the same packets again and again, in any order: each is FRESH exactly once. */
+static void test_duplicates_in_a_batch(void **state)
+{
+	struct lab_opt o = LAB_OPT(.window = 64);
+	struct lab *l = lab_new(&o);
+	uint8_t all[64][128], batch[64 * 128];
+
+	(void)state;
+	for (unsigned round = 0; round < 50; round++) {
+		struct lab_result r = {0};
+		bool used[32] = {false};
+		unsigned distinct = 0, len = 0;
+
+		for (unsigned i = 0; i < 32; i++) {
+			struct lab_pkt p = lab_next(l, GW);
+
+			len = p.len;
+			memcpy(all[i], p.b, len);
+		}
+		for (unsigned i = 0; i < 64; i++) {
+			unsigned k = (unsigned)lab_below(&l->rng, 32);
+
+			distinct += !used[k];
+			used[k] = true;
+			memcpy(batch + i * len, all[k], len);
+		}
+		lab_open(l, ME, batch, 64 * len, (uint16_t)len, NULL, 0, &r);
+		assert_int_equal(r.v[VERDICT_FRESH], distinct);
+		assert_int_equal(r.v[VERDICT_REPLAYED], 64 - distinct);
+		assert_int_equal(r.delivered, distinct);
+	}
+	lab_free(l);
+}
+
+/* More than 64 datagrams in one receive, the last one shorter. */
+static void test_long_receive(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	struct lab_result r = {0};
+	uint8_t b[200 * 100];
+	uint32_t seg = 0, at = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 150; i++, at += seg) {
+		struct lab_pkt p = lab_next(l, GW);
+
+		seg = p.len;
+		memcpy(b + at, p.b, seg);
+	}
+	lab_open(l, ME, b, at - 1, (uint16_t)seg, NULL, 0, &r);
+	assert_int_equal(r.v[VERDICT_FRESH], 149);
+	assert_int_equal(r.v[VERDICT_MALFORMED], 1);
+	assert_int_equal(r.delivered, 149);
+	lab_free(l);
+}
+
+/* Two packets with one number in one batch, both new when asked first: the second is a proof. */
+static void test_rewound_within_a_batch(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	struct lab_result r = {0};
+	struct lab_pkt a, b;
+	uint8_t batch[300];
+
+	(void)state;
+	lab_seal_number(l, GW, 5, NULL, &a);
+	lab_seal_number(l, GW, 5, NULL, &b);
+	memcpy(batch, a.b, a.len);
+	memcpy(batch + a.len, b.b, b.len);
+	lab_open(l, ME, batch, a.len + b.len, (uint16_t)a.len, NULL, 0, &r);
+	assert_int_equal(r.v[VERDICT_FRESH], 1);
+	assert_int_equal(r.v[VERDICT_REWOUND], 1);
+	assert_int_equal(r.delivered, 1);
+	assert_true(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
+	lab_free(l);
+}
+
+static void exhaust(bool esn)
+{
+	struct lab_opt o = LAB_OPT(.esn = esn);
+	struct lab *l = lab_new(&o);
+	uint64_t last = esn ? UINT64_MAX : UINT32_MAX;
+	struct esp_out_sa *out = &lab_sa(l, GW)->out;
+	uint8_t inner[48];
+	struct lab_pkt p;
+
+	lab_inner(l, GW, inner, 48, 0);
+	out->number = last - (1 << 28) - 2;
+	assert_true(lab_seal(l, GW, inner, 48, &p));
+	assert_false(lab_events(l, GW) & ESP_EVENT_SEQ_HIGH);
+	assert_true(lab_seal(l, GW, inner, 48, &p));
+	assert_true(lab_events(l, GW) & ESP_EVENT_SEQ_HIGH);
+	out->number = last - 2;
+	assert_true(lab_seal(l, GW, inner, 48, &p));
+	assert_true(lab_seal(l, GW, inner, 48, &p));
+	assert_int_equal(get_be32(p.b + 4), UINT32_MAX);
+	assert_int_equal(lab_events(l, GW), 0);
+	for (unsigned i = 0; i < 3; i++) { /* never again, and the number never wraps */
+		assert_false(lab_seal(l, GW, inner, 48, &p));
+		assert_true(out->number == last);
+		assert_true(lab_events(l, GW) & ESP_EVENT_HARD_LIFETIME);
+	}
+	assert_true(l->path[GW]->drops[ESP_DROP_EXHAUSTED] == 3);
+	esp_train_init(&l->train, l->out, sizeof(l->out));
+	esp_seal_dummy(l->path[GW], lab_sa(l, GW), &l->train, l->now);
+	assert_int_equal(l->train.count, 0);
+	lab_free(l);
+}
+
+static void test_exhaustion(void **state)
+{
+	(void)state;
+	exhaust(false);
+	exhaust(true);
+}
+
+static void test_lifetime_packets(void **state)
+{
+	struct lab_opt o = LAB_OPT(.life = {.soft_packets = 5, .hard_packets = 8});
+	struct lab *l = lab_new(&o);
+	uint8_t inner[48];
+	struct lab_pkt p;
+
+	(void)state;
+	lab_inner(l, GW, inner, 48, 0);
+	for (unsigned i = 1; i <= 10; i++) {
+		bool sent = lab_seal(l, GW, inner, 48, &p);
+		uint32_t out, in = 0;
+
+		assert_int_equal(sent, i <= 8);
+		out = lab_events(l, GW);
+		assert_int_equal(!!(out & ESP_EVENT_SOFT_LIFETIME), i == 5);
+		assert_int_equal(!!(out & ESP_EVENT_HARD_LIFETIME), i > 8);
+		if (!sent)
+			continue;
+		assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+		/* what is not new ages nothing */
+		assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
+		in = lab_events(l, ME);
+		assert_int_equal(!!(in & ESP_EVENT_SOFT_LIFETIME), i == 5);
+		assert_int_equal(!!(in & ESP_EVENT_HARD_LIFETIME), i == 8);
+	}
+	lab_free(l);
+}
+
+static void test_lifetime_bytes(void **state)
+{
+	struct lab_opt o = LAB_OPT(.life = {.soft_bytes = 1000, .hard_bytes = 2000});
+	struct lab *l = lab_new(&o);
+	uint8_t inner[100];
+	unsigned soft = 0, sent = 0;
+	struct lab_pkt p;
+
+	(void)state;
+	lab_inner(l, GW, inner, 100, 0);
+	for (unsigned i = 1; i <= 30; i++) {
+		sent += lab_seal(l, GW, inner, 100, &p);
+		if (lab_events(l, GW) & ESP_EVENT_SOFT_LIFETIME) {
+			soft++;
+			assert_in_range(i, 9, 10);
+		}
+	}
+	assert_int_equal(soft, 1);
+	assert_in_range(sent, 18, 20);
+	lab_free(l);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a, 8);
+	memcpy(&y, b, 8);
+	return x < y ? -1 : x > y;
+}
+
+/* Whatever happens to the number, no explicit IV comes twice on one SA. */
+static void test_ivs_never_repeat(void **state)
+{
+	const struct suite *s;
+	size_t n;
+
+	(void)state;
+	s = suite_table(&n);
+	for (size_t i = 0; i < n; i++) {
+		struct lab_opt o = LAB_OPT(.suite = s[i].name);
+		struct lab *l = lab_new(&o);
+		static uint64_t iv[20000];
+
+		for (unsigned k = 0; k < ARRAY_SIZE(iv); k++) {
+			struct lab_pkt p;
+
+			if (k % 1000 == 0) /* set back, as by a synchronised standby */
+				lab_sa(l, GW)->out.number = k / 2;
+			p = lab_next(l, GW);
+			memcpy(&iv[k], p.b + 8, 8);
+		}
+		qsort(iv, ARRAY_SIZE(iv), 8, by_value);
+		for (unsigned k = 1; k < ARRAY_SIZE(iv); k++)
+			assert_true(iv[k] != iv[k - 1]);
+		lab_free(l);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_trains),
+		cmocka_unit_test(test_train_without_room),
+		cmocka_unit_test(test_duplicates_in_a_batch),
+		cmocka_unit_test(test_long_receive),
+		cmocka_unit_test(test_rewound_within_a_batch),
+		cmocka_unit_test(test_exhaustion),
+		cmocka_unit_test(test_lifetime_packets),
+		cmocka_unit_test(test_lifetime_bytes),
+		cmocka_unit_test(test_ivs_never_repeat),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
