@@ -102,7 +102,8 @@ static int parse_proto(const char *s, uint8_t *ret)
 	static const struct {
 		const char *name;
 		uint8_t proto;
-	} names[] = {{"any", 0}, {"icmp", 1}, {"tcp", 6}, {"udp", 17}, {"icmpv6", 58}, {"ipv6-icmp", 58}};
+	} names[] = {{"any", 0},  {"icmp", 1},	  {"tcp", 6},
+		     {"udp", 17}, {"icmpv6", 58}, {"ipv6-icmp", 58}};
 	unsigned v;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -199,7 +200,8 @@ int ts_parse(const char *s, struct ts *ret)
 static int range_is_prefix(const struct addr *lo, const struct addr *hi)
 {
 	for (int len = 0; len <= (int)addr_len(lo->family) * 8; len++) {
-		struct addr first = addr_masked(lo, (uint8_t)len), last = addr_last(lo, (uint8_t)len);
+		struct addr first = addr_masked(lo, (uint8_t)len),
+			    last = addr_last(lo, (uint8_t)len);
 
 		if (addr_cmp(&first, lo) == 0 && addr_cmp(&last, hi) == 0)
 			return len;
@@ -218,8 +220,8 @@ const char *ts_format(const struct ts *t, char *s)
 	else
 		snprintf(range, sizeof(range), "%s-%s", lo, addr_format(&t->hi, hi));
 	if (t->port_lo != 0 || t->port_hi != UINT16_MAX)
-		snprintf(ports, sizeof(ports), t->port_lo == t->port_hi ? "/%u" : "/%u-%u", t->port_lo,
-			 t->port_hi);
+		snprintf(ports, sizeof(ports), t->port_lo == t->port_hi ? "/%u" : "/%u-%u",
+			 t->port_lo, t->port_hi);
 	if (t->proto || *ports)
 		snprintf(s, TS_STRLEN, "%s[%u%s]", range, t->proto, ports);
 	else
@@ -235,7 +237,8 @@ const char *ts_list_format(const struct ts_list *l, char *s, size_t size)
 		s[0] = '\0';
 	for (unsigned i = 0; i < l->count && at < size; i++) {
 		char one[TS_STRLEN];
-		int n = snprintf(s + at, size - at, "%s%s", i ? "," : "", ts_format(&l->ts[i], one));
+		int n = snprintf(s + at, size - at, "%s%s", i ? "," : "",
+				 ts_format(&l->ts[i], one));
 
 		at += n > 0 ? (size_t)n : 0;
 	}
@@ -262,7 +265,8 @@ bool ts_list_eq(const struct ts_list *a, const struct ts_list *b)
 
 bool ts_contains(const struct ts *outer, const struct ts *inner)
 {
-	return outer->family == inner->family && (outer->proto == 0 || outer->proto == inner->proto) &&
+	return outer->family == inner->family &&
+	       (outer->proto == 0 || outer->proto == inner->proto) &&
 	       outer->port_lo <= inner->port_lo && outer->port_hi >= inner->port_hi &&
 	       addr_cmp(&outer->lo, &inner->lo) <= 0 && addr_cmp(&outer->hi, &inner->hi) >= 0;
 }
@@ -321,8 +325,9 @@ bool ts_narrow(const struct ts_list *offer, const struct ts_list *policy, struct
 
 bool ts_match(const struct ts *t, const struct addr *a, uint8_t proto, uint16_t port)
 {
-	return t->family == a->family && (t->proto == 0 || t->proto == proto) && t->port_lo <= port &&
-	       t->port_hi >= port && addr_cmp(&t->lo, a) <= 0 && addr_cmp(&t->hi, a) >= 0;
+	return t->family == a->family && (t->proto == 0 || t->proto == proto) &&
+	       t->port_lo <= port && t->port_hi >= port && addr_cmp(&t->lo, a) <= 0 &&
+	       addr_cmp(&t->hi, a) >= 0;
 }
 
 struct ts ts_host(const struct addr *a, uint8_t proto, uint16_t port)
@@ -365,7 +370,8 @@ unsigned range_prefixes(const struct addr *lo, const struct addr *hi, struct pre
 		uint8_t len = bits;
 
 		while (len > 0) {
-			struct addr first = addr_masked(&at, len - 1), last = addr_last(&at, len - 1);
+			struct addr first = addr_masked(&at, len - 1),
+				    last = addr_last(&at, len - 1);
 
 			if (addr_cmp(&first, &at) != 0 || addr_cmp(&last, hi) > 0)
 				break;

@@ -21,9 +21,9 @@ struct endpoint {
 	uint16_t port; /* host byte order */
 };
 
-#define ADDR_STRLEN     46
+#define ADDR_STRLEN	46
 #define ENDPOINT_STRLEN 56
-#define TS_STRLEN       128
+#define TS_STRLEN	128
 
 static inline size_t addr_len(uint8_t family)
 {

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARRAY_SIZE(a)              (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a)		   (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, mem) ((type *)(void *)((char *)(p)-offsetof(type, mem)))
-#define PRINTF_LIKE(f, a)          __attribute__((format(printf, f, a)))
-#define MUST_CHECK                 __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a)	   __attribute__((format(printf, f, a)))
+#define MUST_CHECK		   __attribute__((warn_unused_result))
 
 /* Monotonic time in nanoseconds. Zero never is a real instant: it means "not set". */
 typedef uint64_t nsec_t;

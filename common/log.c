@@ -65,7 +65,8 @@ void log_outsider(struct log *l, nsec_t now, enum log_level level, const char *f
 		return;
 	}
 	if (l->suppressed)
-		log_line(l, level, "%llu similar lines suppressed", (unsigned long long)l->suppressed);
+		log_line(l, level, "%llu similar lines suppressed",
+			 (unsigned long long)l->suppressed);
 	l->suppressed = 0;
 	va_start(ap, fmt);
 	emit(l, level, fmt, ap);

@@ -1,4 +1,5 @@
-/* advise.h - what a switchover costs without recovery, and which thresholds fit. SPDX-License-Identifier: ISC */
+/* advise.h - what a switchover costs without recovery, and which thresholds fit.
+ * SPDX-License-Identifier: ISC */
 #ifndef MENDIP_ADVISE_H
 #define MENDIP_ADVISE_H
 
@@ -16,9 +17,9 @@ struct advice {
 	nsec_t outage;		  /* until the numbers have caught up, at this rate */
 	uint64_t history_packets; /* that reach a rewind of that size, a power of two */
 	uint32_t history_sample;
-	uint64_t proof_after;	   /* packets until proof, at the most */
-	nsec_t proof_time;	   /* the same as time */
-	uint32_t packets;	   /* for `pattern`: well above what reordering makes */
+	uint64_t proof_after; /* packets until proof, at the most */
+	nsec_t proof_time;    /* the same as time */
+	uint32_t packets;     /* for `pattern`: well above what reordering makes */
 	nsec_t interval;
 	uint64_t memory_each; /* bytes of history for each tunnel */
 };

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FILE_MAX (4u << 20)
+#define FILE_MAX    (4u << 20)
 #define TRY_SECONDS 10
 
 /* The text of a regular file, NUL-terminated; NULL with err. */
@@ -67,8 +67,11 @@ static int parse_text(struct config *c, const char *path, const char *text, cons
 		snprintf(err, CONFIG_ERR, "%s:%d: %s", path, config_error_line(&lib),
 			 config_error_text(&lib));
 	} else {
-		struct conf_reader r_ctx = {
-			.config = c, .path = path, .err = err, .mode = st->st_mode, .main_file = main_file};
+		struct conf_reader r_ctx = {.config = c,
+					    .path = path,
+					    .err = err,
+					    .mode = st->st_mode,
+					    .main_file = main_file};
 
 		r = conf_read_tree(&r_ctx, config_root_setting(&lib));
 	}
@@ -123,8 +126,8 @@ static struct config *read_all(const char *path, char *err)
 }
 
 /*
- * The whole reading once in a process of its own: a library that calls exit(), or loops, or a crash in it must not
- * end the tunnels of a daemon that was only asked to reload.
+ * The whole reading once in a process of its own: a library that calls exit(), or loops, or a crash
+ * in it must not end the tunnels of a daemon that was only asked to reload.
  */
 static bool try_in_child(const char *path, char *err)
 {

@@ -16,7 +16,6 @@ struct config {
 	char *control; /* path of the control socket */
 	char *user;    /* to run as when started as root; NULL: stay */
 	uint32_t mtu;  /* of the TUN device; 0: worked out */
-	uint16_t port, port_natt;
 	enum log_level log;
 	uint64_t history_memory;
 	unsigned half_open_max, cookie_threshold;
@@ -27,9 +26,9 @@ struct config {
 };
 
 /*
- * Reads the file and conf.d/ *.conf beside it. NULL on any error, with err (CONFIG_ERR bytes) saying
- * file, line, option and what would be right. Never ends the process, whatever the file holds:
- * a child process tries it first.
+ * Reads the file and conf.d/ *.conf beside it. NULL on any error, with err (CONFIG_ERR bytes)
+ * saying file, line, option and what would be right. Never ends the process, whatever the file
+ * holds: a child process tries it first.
  */
 struct config *conf_load(const char *path, char *err);
 /* Cleanses secrets; takes NULL. Connections in use live on by their own references. */

@@ -9,7 +9,8 @@
 
 /* Calls f for a string, or for each string of an array or list. */
 static int each_string(struct conf_reader *r, config_setting_t *s,
-		       int (*f)(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx),
+		       int (*f)(struct conf_reader *r, config_setting_t *s, const char *v,
+				void *ctx),
 		       void *ctx)
 {
 	const char *v;
@@ -31,7 +32,7 @@ static int each_string(struct conf_reader *r, config_setting_t *s,
 static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
 {
 	struct conn_conf *c = ctx;
-	struct endpoint e = {.port = r->config->port};
+	struct endpoint e = {.port = IKE_PORT};
 
 	if (strcmp(v, "%any") == 0)
 		return 0;
@@ -47,8 +48,9 @@ static int add_name(struct conf_reader *r, config_setting_t *s, const char *v, s
 {
 	unsigned n = 0;
 
-	if (*v == '\0' || strlen(v) > 253 || strspn(v, "abcdefghijklmnopqrstuvwxyz"
-						       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != strlen(v))
+	if (*v == '\0' || strlen(v) > 253 ||
+	    strspn(v, "abcdefghijklmnopqrstuvwxyz"
+		      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != strlen(v))
 		return conf_fail(r, s, "\"%.60s\" is neither an IPv4 address nor a host name", v);
 	while (c->remote_names && c->remote_names[n])
 		n++;
@@ -63,7 +65,7 @@ static int add_name(struct conf_reader *r, config_setting_t *s, const char *v, s
 static int add_remote(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
 {
 	struct conn_conf *c = ctx;
-	struct endpoint e = {.port = r->config->port};
+	struct endpoint e = {.port = IKE_PORT};
 
 	if (strcmp(v, "%any") == 0) {
 		c->remote_any = true;
@@ -86,7 +88,10 @@ static int add_ts(struct conf_reader *r, config_setting_t *s, const char *v, voi
 	if (l->count == TS_MAX)
 		return conf_fail(r, s, "more than %d selectors", TS_MAX);
 	if (ts_parse(v, &l->ts[l->count]) < 0)
-		return conf_fail(r, s, "\"%.60s\" is no selector, such as \"10.1.0.0/16\" or \"10.1.0.1[tcp/80]\"", v);
+		return conf_fail(
+			r, s,
+			"\"%.60s\" is no selector, such as \"10.1.0.0/16\" or \"10.1.0.1[tcp/80]\"",
+			v);
 	l->count++;
 	return 0;
 }
@@ -127,7 +132,8 @@ static int read_id(struct conf_reader *r, config_setting_t *conn, const char *si
 
 	if (!g) {
 		if (!patterns)
-			return conf_fail(r, conn, "needs %s: { id = \"...\"; auth = \"psk\"; }", side);
+			return conf_fail(r, conn, "needs %s: { id = \"...\"; auth = \"psk\"; }",
+					 side);
 		return 0;
 	}
 	if (conf_known(r, g, names) < 0)
@@ -141,20 +147,23 @@ static int read_id(struct conf_reader *r, config_setting_t *conn, const char *si
 	if (conf_get_string(r, s, &v) < 0)
 		return -EINVAL;
 	if (ident_parse(v, id) < 0 || (!patterns && ident_is_pattern(id)))
-		return conf_fail(r, s, "\"%.60s\" is no identity here: an address, a domain name, "
-					 "user@domain, or @#hex", v);
+		return conf_fail(r, s,
+				 "\"%.60s\" is no identity here: an address, a domain name, "
+				 "user@domain, or @#hex",
+				 v);
 	return 0;
 }
 
-static int read_optional_time(struct conf_reader *r, config_setting_t *g, const char *name, nsec_t *t)
+static int read_optional_time(struct conf_reader *r, config_setting_t *g, const char *name,
+			      nsec_t *t)
 {
 	config_setting_t *s = config_setting_get_member(g, name);
 
 	return s ? conf_get_time(r, s, t) : 0;
 }
 
-static int read_optional_size(struct conf_reader *r, config_setting_t *g, const char *name, uint64_t min,
-			      uint64_t max, uint64_t *v)
+static int read_optional_size(struct conf_reader *r, config_setting_t *g, const char *name,
+			      uint64_t min, uint64_t max, uint64_t *v)
 {
 	config_setting_t *s = config_setting_get_member(g, name);
 
@@ -198,16 +207,28 @@ static int read_child_limits(struct conf_reader *r, config_setting_t *g, struct 
 		return conf_fail(r, g, "life_time must be above rekey_time");
 	if ((c->life_bytes && c->rekey_bytes >= c->life_bytes) ||
 	    (c->life_packets && c->rekey_packets >= c->life_packets))
-		return conf_fail(r, g, "rekey_bytes and rekey_packets must be below life_bytes and life_packets");
+		return conf_fail(
+			r, g,
+			"rekey_bytes and rekey_packets must be below life_bytes and life_packets");
 	c->replay_window = (uint32_t)window;
 	return 0;
 }
 
 static int read_child(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
 {
-	static const char *const names[] = {"local_ts",	    "remote_ts",     "esp_proposals", "rekey_time",
-					    "life_time",    "rekey_bytes",   "life_bytes",    "rekey_packets",
-					    "life_packets", "start_action",  "replay_window", "switchover", NULL};
+	static const char *const names[] = {"local_ts",
+					    "remote_ts",
+					    "esp_proposals",
+					    "rekey_time",
+					    "life_time",
+					    "rekey_bytes",
+					    "life_bytes",
+					    "rekey_packets",
+					    "life_packets",
+					    "start_action",
+					    "replay_window",
+					    "switchover",
+					    NULL};
 	config_setting_t *s;
 	char err[OPTION_ERR];
 
@@ -239,7 +260,8 @@ static int read_children(struct conf_reader *r, config_setting_t *conn, struct c
 	int n = g && config_setting_is_group(g) ? config_setting_length(g) : 0;
 
 	if (n == 0)
-		return conf_fail(r, g ? g : conn, "needs children: { NAME: { local_ts = ...; remote_ts = ...; }; }");
+		return conf_fail(r, g ? g : conn,
+				 "needs children: { NAME: { local_ts = ...; remote_ts = ...; }; }");
 	if (n > 64)
 		return conf_fail(r, g, "more than 64 children");
 	c->children = xzalloc((size_t)n * sizeof(*c->children));
@@ -253,9 +275,9 @@ static int read_children(struct conf_reader *r, config_setting_t *conn, struct c
 
 static int read_conn(struct conf_reader *r, config_setting_t *g, struct conn_conf *c)
 {
-	static const char *const names[] = {"local_addrs", "remote_addrs", "local",	 "remote",
-					    "proposals",   "rekey_time",   "over_time", "dpd_delay",
-					    "children",	   NULL};
+	static const char *const names[] = {
+		"local_addrs", "remote_addrs", "local",	    "remote",	"proposals",
+		"rekey_time",  "over_time",    "dpd_delay", "children", NULL};
 	config_setting_t *s;
 	nsec_t over = 0;
 
@@ -271,8 +293,10 @@ static int read_conn(struct conf_reader *r, config_setting_t *g, struct conn_con
 		return -EINVAL;
 	c->rekey_time = 4 * 3600 * NSEC_PER_SEC;
 	c->dpd_delay = 30 * NSEC_PER_SEC;
-	if (read_id(r, g, "local", false, &c->local_id) < 0 || read_id(r, g, "remote", true, &c->remote_id) < 0 ||
-	    read_proposals(r, g, "proposals", PROTOCOL_IKE, "aes256gcm16-prfsha384-x25519", &c->proposals) < 0 ||
+	if (read_id(r, g, "local", false, &c->local_id) < 0 ||
+	    read_id(r, g, "remote", true, &c->remote_id) < 0 ||
+	    read_proposals(r, g, "proposals", PROTOCOL_IKE, "aes256gcm16-prfsha384-x25519",
+			   &c->proposals) < 0 ||
 	    read_optional_time(r, g, "rekey_time", &c->rekey_time) < 0 ||
 	    read_optional_time(r, g, "dpd_delay", &c->dpd_delay) < 0)
 		return -EINVAL;
@@ -297,7 +321,8 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 		return conf_fail(r, g, "more than %d connections", CONNS_MAX);
 	for (unsigned i = 0; i + 1 < c->conn_count; i++) {
 		if (strcmp(c->conns[i]->name, conn->name) == 0)
-			return conf_fail(r, g, "a connection of this name is in another file already");
+			return conf_fail(r, g,
+					 "a connection of this name is in another file already");
 	}
 	return read_conn(r, g, conn);
 }
@@ -307,10 +332,12 @@ int conf_finish(struct config *c, char *err)
 	for (unsigned i = 0; i < c->conn_count; i++) {
 		const struct conn_conf *conn = c->conns[i];
 
-		if (!psk_find(c->secrets, &conn->local_id, &conn->remote_id) && !ident_is_pattern(&conn->remote_id)) {
+		if (!psk_find(c->secrets, &conn->local_id, &conn->remote_id) &&
+		    !ident_is_pattern(&conn->remote_id)) {
 			char id[IDENT_STRLEN];
 
-			snprintf(err, CONFIG_ERR, "connections.%.60s: no secret for \"%.100s\": add one to secrets",
+			snprintf(err, CONFIG_ERR,
+				 "connections.%.60s: no secret for \"%.100s\": add one to secrets",
 				 conn->name, ident_format(&conn->remote_id, id));
 			return -EINVAL;
 		}
@@ -357,19 +384,22 @@ static bool same_secret(const struct conn_conf *a, const struct conn_conf *b)
 	const struct psk *ka = psk_find(a->secrets, &a->local_id, &a->remote_id);
 	const struct psk *kb = psk_find(b->secrets, &b->local_id, &b->remote_id);
 
-	return ka && kb ? ka->len == kb->len && memcmp(ka->secret, kb->secret, ka->len) == 0 : ka == kb;
+	return ka && kb ? ka->len == kb->len && memcmp(ka->secret, kb->secret, ka->len) == 0
+			: ka == kb;
 }
 
 bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
 {
-	bool same = same_addrs(a->local, b->local, a->local_count, b->local_count) &&
-		    a->remote_any == b->remote_any && same_names(a->remote_names, b->remote_names) &&
-		    (a->remote_names ||
-		     same_addrs(a->remote, b->remote, a->remote_count, b->remote_count)) &&
-		    ident_eq(&a->local_id, &b->local_id) && ident_eq(&a->remote_id, &b->remote_id) &&
-		    memcmp(&a->proposals, &b->proposals, sizeof(a->proposals)) == 0 &&
-		    a->rekey_time == b->rekey_time && a->life_time == b->life_time &&
-		    a->dpd_delay == b->dpd_delay && a->child_count == b->child_count && same_secret(a, b);
+	bool same =
+		same_addrs(a->local, b->local, a->local_count, b->local_count) &&
+		a->remote_any == b->remote_any && same_names(a->remote_names, b->remote_names) &&
+		(a->remote_names ||
+		 same_addrs(a->remote, b->remote, a->remote_count, b->remote_count)) &&
+		ident_eq(&a->local_id, &b->local_id) && ident_eq(&a->remote_id, &b->remote_id) &&
+		memcmp(&a->proposals, &b->proposals, sizeof(a->proposals)) == 0 &&
+		a->rekey_time == b->rekey_time && a->life_time == b->life_time &&
+		a->dpd_delay == b->dpd_delay && a->child_count == b->child_count &&
+		same_secret(a, b);
 
 	for (unsigned i = 0; same && i < a->child_count; i++)
 		same = same_child(&a->children[i], &b->children[i]);

@@ -1,4 +1,5 @@
-/* config_read.c - the groups daemon, switchover and secrets; connections are in config_conn.c. SPDX-License-Identifier: ISC */
+/* config_read.c - the groups daemon, switchover and secrets; connections are in config_conn.c.
+ * SPDX-License-Identifier: ISC */
 #include "config_read.h"
 #include "xalloc.h"
 
@@ -15,8 +16,6 @@ void conf_defaults(struct config *c)
 		.tun = xstrdup("mendip0"),
 		.secrets = psk_store_new(),
 		.control = xstrdup("/run/mendip/control"),
-		.port = 500,
-		.port_natt = 4500,
 		.log = LOG_LEVEL_INFO,
 		.history_memory = 256ULL << 20,
 		.half_open_max = 1000,
@@ -63,7 +62,8 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 	if (strcmp(name, "control") == 0) {
 		e = set_string(r, s, &c->control);
 		if (e == 0 && (c->control[0] != '/' || strlen(c->control) > 100))
-			return conf_fail(r, s, "must be an absolute path of at most 100 characters");
+			return conf_fail(r, s,
+					 "must be an absolute path of at most 100 characters");
 		return e;
 	}
 	if (strcmp(name, "user") == 0)
@@ -82,11 +82,7 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 		return e;
 	}
 	e = conf_get_size(r, s, 1, 65535, &v);
-	if (strcmp(name, "port") == 0)
-		c->port = (uint16_t)v;
-	else if (strcmp(name, "port_natt") == 0)
-		c->port_natt = (uint16_t)v;
-	else if (strcmp(name, "half_open_max") == 0)
+	if (strcmp(name, "half_open_max") == 0)
 		c->half_open_max = (unsigned)v;
 	else
 		c->cookie_threshold = (unsigned)v;
@@ -95,9 +91,16 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 
 static int read_daemon(struct conf_reader *r, config_setting_t *g)
 {
-	static const char *const names[] = {"tun",	"mtu",	     "log",  "control",
-					    "user",	"history_memory", "port", "port_natt",
-					    "half_open_max", "cookie_threshold", "retransmit_timeout", NULL};
+	static const char *const names[] = {"tun",
+					    "mtu",
+					    "log",
+					    "control",
+					    "user",
+					    "history_memory",
+					    "half_open_max",
+					    "cookie_threshold",
+					    "retransmit_timeout",
+					    NULL};
 
 	if (!r->main_file)
 		return conf_fail(r, g, "belongs into mendip.conf, not into conf.d");
@@ -199,7 +202,8 @@ static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct ps
 		if (conf_get_string(r, s, &v) < 0)
 			return -EINVAL;
 		if (k->id_count == PSK_MAX_IDS || ident_parse(v, &k->ids[k->id_count]) < 0)
-			return conf_fail(r, s, "is no identity, or one too many (at most %d)", PSK_MAX_IDS);
+			return conf_fail(r, s, "is no identity, or one too many (at most %d)",
+					 PSK_MAX_IDS);
 		k->id_count++;
 		return 0;
 	}
@@ -213,7 +217,8 @@ static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct ps
 	if (k->secret)
 		return conf_fail(r, s, "secret and file exclude each other");
 	if (decode_secret(v, k) < 0)
-		return conf_fail(r, s, "must not be empty; 0x needs hexadecimal, 0s base64 behind it");
+		return conf_fail(r, s,
+				 "must not be empty; 0x needs hexadecimal, 0s base64 behind it");
 	return 0;
 }
 
@@ -242,8 +247,9 @@ static int read_secrets(struct conf_reader *r, config_setting_t *g)
 	if (!config_setting_is_group(g))
 		return conf_fail(r, g, "must be a group");
 	if (r->mode & S_IROTH)
-		return conf_fail(r, g, "others can read this file, which holds secrets: chmod o-r %s",
-				   r->path);
+		return conf_fail(r, g,
+				 "others can read this file, which holds secrets: chmod o-r %s",
+				 r->path);
 	for (int i = 0; i < config_setting_length(g); i++) {
 		if (read_psk(r, config_setting_get_elem(g, (unsigned)i)) < 0)
 			return -EINVAL;

@@ -1,4 +1,5 @@
-/* config_read.h - libconfig's tree into our structs; within config*.c. SPDX-License-Identifier: ISC */
+/* config_read.h - libconfig's tree into our structs; within config*.c. SPDX-License-Identifier: ISC
+ */
 #ifndef MENDIP_CONFIG_READ_H
 #define MENDIP_CONFIG_READ_H
 
@@ -12,7 +13,7 @@ struct conf_reader {
 	const char *path;
 	char *err;
 	mode_t mode;
-	bool main_file; /* only it may hold `daemon` */
+	bool main_file;		     /* only it may hold `daemon` */
 	struct tun_options defaults; /* of the group `switchover` of the main file */
 };
 
@@ -28,7 +29,8 @@ int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...) 
 int conf_known(struct conf_reader *r, config_setting_t *group, const char *const *names);
 int conf_get_string(struct conf_reader *r, config_setting_t *s, const char **ret);
 int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t *ret);
-int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint64_t max, uint64_t *ret);
+int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint64_t max,
+		  uint64_t *ret);
 /* The options of a switchover group over those in *o. */
 int conf_get_switchover(struct conf_reader *r, config_setting_t *group, struct tun_options *o);
 int conf_get_conn(struct conf_reader *r, config_setting_t *s);

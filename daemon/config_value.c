@@ -1,4 +1,5 @@
-/* config_value.c - single values, with errors that name file, line and option. SPDX-License-Identifier: ISC */
+/* config_value.c - single values, with errors that name file, line and option.
+ * SPDX-License-Identifier: ISC */
 #include "config_read.h"
 
 #include <stdarg.h>
@@ -11,13 +12,15 @@ static void option_path(config_setting_t *s, char *out, size_t size)
 	unsigned n = 0;
 	size_t at = 0;
 
-	for (; s && n < ARRAY_SIZE(chain) && !config_setting_is_root(s); s = config_setting_parent(s))
+	for (; s && n < ARRAY_SIZE(chain) && !config_setting_is_root(s);
+	     s = config_setting_parent(s))
 		chain[n++] = s;
 	*out = '\0';
 	while (n-- > 0) {
 		const char *name = config_setting_name(chain[n]);
 		int k = name ? snprintf(out + at, size - at, "%s%s", at ? "." : "", name)
-			     : snprintf(out + at, size - at, "[%d]", config_setting_index(chain[n]));
+			     : snprintf(out + at, size - at, "[%d]",
+					config_setting_index(chain[n]));
 
 		at += k > 0 ? (size_t)k : 0;
 		if (at >= size)
@@ -34,8 +37,8 @@ int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	option_path(s, path, sizeof(path));
-	snprintf(r->err, CONFIG_ERR, "%.80s:%u: %s%s%s", r->path, config_setting_source_line(s), path,
-		 *path ? ": " : "", text);
+	snprintf(r->err, CONFIG_ERR, "%.80s:%u: %s%s%s", r->path, config_setting_source_line(s),
+		 path, *path ? ": " : "", text);
 	return -EINVAL;
 }
 
@@ -69,9 +72,7 @@ static const char *as_text(config_setting_t *s, char *buf)
 	switch (config_setting_type(s)) {
 	case CONFIG_TYPE_STRING: return config_setting_get_string(s);
 	case CONFIG_TYPE_INT: snprintf(buf, 32, "%d", config_setting_get_int(s)); return buf;
-	case CONFIG_TYPE_INT64:
-		snprintf(buf, 32, "%lld", config_setting_get_int64(s));
-		return buf;
+	case CONFIG_TYPE_INT64: snprintf(buf, 32, "%lld", config_setting_get_int64(s)); return buf;
 	default: return NULL;
 	}
 }
@@ -82,18 +83,22 @@ int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t *ret)
 	const char *text = as_text(s, buf);
 
 	if (!text || parse_time(text, ret) < 0)
-		return conf_fail(r, s, "must be a time: seconds, or a string such as \"30s\", \"4h\", \"100ms\"");
+		return conf_fail(
+			r, s,
+			"must be a time: seconds, or a string such as \"30s\", \"4h\", \"100ms\"");
 	return 0;
 }
 
-int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint64_t max, uint64_t *ret)
+int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint64_t max,
+		  uint64_t *ret)
 {
 	char buf[32];
 	const char *text = as_text(s, buf);
 
 	if (!text || parse_size(text, false, ret) < 0 || *ret < min || *ret > max)
-		return conf_fail(r, s, "must be a number from %llu to %llu, or a string with K, M or G",
-				   (unsigned long long)min, (unsigned long long)max);
+		return conf_fail(r, s,
+				 "must be a number from %llu to %llu, or a string with K, M or G",
+				 (unsigned long long)min, (unsigned long long)max);
 	return 0;
 }
 

@@ -14,10 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CLIENTS_MAX    32
-#define LINE_MAX_LEN   65536
-#define BACKLOG_MAX    (4u << 20) /* bytes that a client may leave unread */
-#define IDLE_SECONDS   60
+#define CLIENTS_MAX  32
+#define LINE_MAX_LEN 65536
+#define BACKLOG_MAX  (4u << 20) /* bytes that a client may leave unread */
+#define IDLE_SECONDS 60
 
 struct client {
 	LIST_ENTRY(client) link;
@@ -78,7 +78,8 @@ static json_t *do_status(struct daemon *d, const json_t *args)
 
 static json_t *no_child(void)
 {
-	return failure("no such child: mendipctl status lists them; write CONNECTION/CHILD where names repeat");
+	return failure("no such child: mendipctl status lists them; write CONNECTION/CHILD where "
+		       "names repeat");
 }
 
 static json_t *do_up(struct daemon *d, const json_t *args)
@@ -88,7 +89,8 @@ static json_t *do_up(struct daemon *d, const json_t *args)
 	if (!c)
 		return no_child();
 	if (c->conn->conf->remote_count == 0 && !c->conn->sa && !c->conn->conf->remote_names)
-		return failure("this connection only answers (remote_addrs is %any): start it on the other side");
+		return failure("this connection only answers (remote_addrs is %any): start it on "
+			       "the other side");
 	tunnel_child_up(c, daemon_now());
 	return success(NULL);
 }
@@ -150,7 +152,8 @@ static json_t *set_options(struct daemon *d, const json_t *args)
 		const char *text = arg(args, i), *eq = text ? strchr(text, '=') : NULL;
 
 		if (!eq || (size_t)(eq - text) >= sizeof(name)) {
-			snprintf(err, sizeof(err), "\"%.60s\" is not OPTION=VALUE", text ? text : "");
+			snprintf(err, sizeof(err), "\"%.60s\" is not OPTION=VALUE",
+				 text ? text : "");
 		} else {
 			memcpy(name, text, (size_t)(eq - text));
 			name[eq - text] = '\0';
@@ -195,14 +198,10 @@ static const struct {
 	const char *name;
 	json_t *(*run)(struct daemon *d, const json_t *args);
 } commands[] = {
-	{"status", do_status},
-	{"up", do_up},
-	{"down", do_down},
-	{"rekey", do_rekey},
-	{"reload", do_reload},
-	{"log", do_log},
-	{"version", do_version},
-	{"switchover", do_switchover},
+	{"status", do_status},	 {"up", do_up},
+	{"down", do_down},	 {"rekey", do_rekey},
+	{"reload", do_reload},	 {"log", do_log},
+	{"version", do_version}, {"switchover", do_switchover},
 	{"metrics", do_metrics},
 #ifdef MENDIP_FAULTS
 	{"fault", do_fault},
@@ -263,7 +262,8 @@ static void on_client_event(struct bufferevent *bev, short what, void *ctx)
 		client_free(ctx);
 }
 
-static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *ctx)
+static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
+		      void *ctx)
 {
 	const struct timeval idle = {.tv_sec = IDLE_SECONDS};
 	struct control *control = ctx;
@@ -288,10 +288,11 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	control->count++;
 }
 
-void control_event(struct control *control, enum tunnel_event_kind kind, const char *conn, const char *child,
-		   const char *text)
+void control_event(struct control *control, enum tunnel_event_kind kind, const char *conn,
+		   const char *child, const char *text)
 {
-	static const char *const kinds[] = {"connection", "child", "evidence", "recovery", "security"};
+	static const char *const kinds[] = {"connection", "child", "evidence", "recovery",
+					    "security"};
 	struct client *c, *next;
 	struct timespec ts;
 
@@ -307,9 +308,10 @@ void control_event(struct control *control, enum tunnel_event_kind kind, const c
 			client_free(c);
 			continue;
 		}
-		send_json(c, json_pack("{s:{s:f,s:s,s:s,s:s?,s:s}}", "event", "time",
-				       (double)ts.tv_sec + (double)ts.tv_nsec / 1e9, "kind", kinds[kind],
-				       "connection", conn, "child", child, "text", text));
+		send_json(c,
+			  json_pack("{s:{s:f,s:s,s:s,s:s?,s:s}}", "event", "time",
+				    (double)ts.tv_sec + (double)ts.tv_nsec / 1e9, "kind",
+				    kinds[kind], "connection", conn, "child", child, "text", text));
 	}
 }
 
@@ -341,8 +343,9 @@ struct control *control_new(struct daemon *d)
 	c->daemon = d;
 	LIST_INIT(&c->clients);
 	mask = umask(0117);
-	c->listener = evconnlistener_new_bind(d->base, on_accept, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-					      16, (struct sockaddr *)&sun, sizeof(sun));
+	c->listener = evconnlistener_new_bind(d->base, on_accept, c,
+					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
+					      (struct sockaddr *)&sun, sizeof(sun));
 	umask(mask);
 	if (!c->listener) {
 		log_error(&d->log, "%s: %s: does its folder exist?", sun.sun_path, strerror(errno));

@@ -14,7 +14,7 @@
 struct control *control_new(struct daemon *d);
 void control_free(struct control *c);
 /* One line to all clients that asked for events. */
-void control_event(struct control *c, enum tunnel_event_kind kind, const char *conn, const char *child,
-		   const char *text);
+void control_event(struct control *c, enum tunnel_event_kind kind, const char *conn,
+		   const char *child, const char *text);
 
 #endif

@@ -9,9 +9,9 @@
 #include "tunnel.h"
 #include "udp.h"
 
-#define RX_BATCH   32	  /* datagrams of one receive */
+#define RX_BATCH   32	 /* datagrams of one receive */
 #define RX_BUFFER  65536 /* bytes for each */
-#define TUN_READS  64	  /* packets of one turn */
+#define TUN_READS  64	 /* packets of one turn */
 #define TUN_BUFFER 65536
 
 enum { PRIORITY_CONTROL, PRIORITY_DATA, PRIORITIES };

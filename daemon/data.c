@@ -1,4 +1,5 @@
-/* data.c - the two data loops: UDP to TUN and TUN to UDP (DESIGN 2). SPDX-License-Identifier: ISC */
+/* data.c - the two data loops: UDP to TUN and TUN to UDP (DESIGN 2). SPDX-License-Identifier: ISC
+ */
 #include "daemon.h"
 #include "fault.h"
 #include "xalloc.h"
@@ -24,7 +25,11 @@ static void write_tun(struct daemon *d, struct esp_super *super)
 
 static void receive_esp(struct daemon *d, struct udp_datagram *g, nsec_t now)
 {
-	struct esp_in in = {.base = g->p, .len = g->len, .seg = (uint16_t)g->len, .from = g->remote, .tos = g->tos};
+	struct esp_in in = {.base = g->p,
+			    .len = g->len,
+			    .seg = (uint16_t)g->len,
+			    .from = g->remote,
+			    .tos = g->tos};
 	struct esp_super super = {.base = d->tun_buffer, .cap = TUN_BUFFER};
 	enum esp_step step;
 
@@ -49,8 +54,8 @@ static void demux(struct daemon *d, struct udp_datagram *g, bool natt, nsec_t no
 	} else if (g->len < MARKER_LEN) {
 		d->io.rx_short++;
 	} else if (memcmp(g->p, marker, MARKER_LEN) == 0) {
-		tunnel_receive_ike(d->tunnel, &g->local, &g->remote, g->p + MARKER_LEN, g->len - MARKER_LEN,
-				   now);
+		tunnel_receive_ike(d->tunnel, &g->local, &g->remote, g->p + MARKER_LEN,
+				   g->len - MARKER_LEN, now);
 	} else {
 		receive_esp(d, g, now);
 	}
@@ -60,7 +65,9 @@ static void on_udp(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *d = ctx;
 	struct udp_datagram g[RX_BATCH];
-	unsigned which = fd == d->udp[UDP_IKE].fd ? UDP_IKE : fd == d->udp[UDP_ESP].fd ? UDP_ESP : UDP_IKE_NATT;
+	unsigned which = fd == d->udp[UDP_IKE].fd   ? UDP_IKE
+			 : fd == d->udp[UDP_ESP].fd ? UDP_ESP
+						    : UDP_IKE_NATT;
 	nsec_t now;
 	int n;
 
@@ -94,8 +101,9 @@ static void train_send(struct daemon *d)
 		esp_train_finish(d->tunnel->path, t);
 		d->parked_at = 0;
 	}
-	sent = udp_send_train(&d->udp[UDP_ESP], &to->local, &to->remote, to->tos, t->base + d->parked_at,
-			      t->len - d->parked_at, t->seg, &error, &d->io.tx_errors);
+	sent = udp_send_train(&d->udp[UDP_ESP], &to->local, &to->remote, to->tos,
+			      t->base + d->parked_at, t->len - d->parked_at, t->seg, &error,
+			      &d->io.tx_errors);
 	d->parked_at += sent;
 	d->io.tx_bytes += sent;
 	d->io.tx_datagrams += (sent + t->seg - 1) / t->seg;
@@ -173,10 +181,10 @@ static void send_now(struct daemon *d, const struct endpoint *local, const struc
 		     const uint8_t *p, size_t len)
 {
 	/* From port 4500 on everything but the keepalive carries the marker. */
-	bool natt = local->port != d->config->port;
+	bool natt = local->port != IKE_PORT;
 	bool bare = !natt || (len == 1 && p[0] == 0xff);
-	int r = udp_send(&d->udp[natt ? UDP_IKE_NATT : UDP_IKE], local, remote, 0, marker, bare ? 0 : MARKER_LEN, p,
-			 len);
+	int r = udp_send(&d->udp[natt ? UDP_IKE_NATT : UDP_IKE], local, remote, 0, marker,
+			 bare ? 0 : MARKER_LEN, p, len);
 
 	if (r < 0) {
 		d->io.tx_errors++;
@@ -192,8 +200,8 @@ void data_send_ike(struct daemon *d, const struct endpoint *local, const struct 
 }
 
 #ifdef MENDIP_FAULTS
-void data_send_delayed(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
-		       const uint8_t *p, size_t len)
+void data_send_delayed(struct daemon *d, const struct endpoint *local,
+		       const struct endpoint *remote, const uint8_t *p, size_t len)
 {
 	send_now(d, local, remote, p, len);
 }
@@ -203,15 +211,15 @@ void data_send_delayed(struct daemon *d, const struct endpoint *local, const str
 
 static int open_sockets(struct daemon *d)
 {
-	const struct config *c = d->config;
-	int r = udp_open(&d->udp[UDP_IKE], c->port, false, &d->log);
+	int r = udp_open(&d->udp[UDP_IKE], IKE_PORT, false, &d->log);
 
 	if (r == 0)
-		r = udp_open(&d->udp[UDP_ESP], c->port_natt, true, &d->log);
+		r = udp_open(&d->udp[UDP_ESP], IKE_PORT_NATT, true, &d->log);
 	if (r == 0)
-		r = udp_open(&d->udp[UDP_IKE_NATT], c->port_natt, true, &d->log);
+		r = udp_open(&d->udp[UDP_IKE_NATT], IKE_PORT_NATT, true, &d->log);
 	if (r == 0 && udp_steer(&d->udp[UDP_ESP]) < 0)
-		log_warn(&d->log, "no steering on port %u: IKE shares a queue with ESP", c->port_natt);
+		log_warn(&d->log, "no steering on port %u: IKE shares a queue with ESP",
+			 IKE_PORT_NATT);
 	return r;
 }
 
@@ -230,10 +238,12 @@ int data_init(struct daemon *d)
 	esp_train_init(&d->train, d->train_buffer, ESP_BUFFER_MAX - 28);
 	for (unsigned i = 0; i < ARRAY_SIZE(d->udp); i++) {
 		d->udp_event[i] = event_new(d->base, d->udp[i].fd, EV_READ | EV_PERSIST, on_udp, d);
-		event_priority_set(d->udp_event[i], i == UDP_ESP ? PRIORITY_DATA : PRIORITY_CONTROL);
+		event_priority_set(d->udp_event[i],
+				   i == UDP_ESP ? PRIORITY_DATA : PRIORITY_CONTROL);
 		event_add(d->udp_event[i], NULL);
 	}
-	d->udp_writable = event_new(d->base, d->udp[UDP_ESP].fd, EV_WRITE | EV_PERSIST, on_udp_writable, d);
+	d->udp_writable =
+		event_new(d->base, d->udp[UDP_ESP].fd, EV_WRITE | EV_PERSIST, on_udp_writable, d);
 	d->tun_event = event_new(d->base, d->tun_fd, EV_READ | EV_PERSIST, on_tun, d);
 	event_priority_set(d->udp_writable, PRIORITY_DATA);
 	event_priority_set(d->tun_event, PRIORITY_DATA);

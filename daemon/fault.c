@@ -52,8 +52,8 @@ static void on_delayed(evutil_socket_t fd, short what, void *ctx)
 	delayed_free(m);
 }
 
-bool fault_takes_message(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
-			 const uint8_t *p, size_t len)
+bool fault_takes_message(struct daemon *d, const struct endpoint *local,
+			 const struct endpoint *remote, const uint8_t *p, size_t len)
 {
 	struct fault_state *f = d->faults;
 	struct timeval tv = {.tv_sec = f->delay_ms / 1000, .tv_usec = f->delay_ms % 1000 * 1000};
@@ -88,15 +88,15 @@ static void rewind_sa(struct esp_sa *sa, uint64_t n, bool nonces)
 }
 
 /* All children, or the one that is named. */
-static unsigned each_sa(struct daemon *d, const char *name, void (*f)(struct esp_sa *, uint64_t, bool),
-			uint64_t n, bool flag)
+static unsigned each_sa(struct daemon *d, const char *name,
+			void (*f)(struct esp_sa *, uint64_t, bool), uint64_t n, bool flag)
 {
 	struct tun_conn *c;
 	struct tun_child *k;
 	unsigned done = 0;
 
-	LIST_FOREACH(c, &d->tunnel->conns, link) {
-		LIST_FOREACH(k, &c->children, link) {
+	LIST_FOREACH (c, &d->tunnel->conns, link) {
+		LIST_FOREACH (k, &c->children, link) {
 			struct esp_sa *sa = k->current ? tun_sa_esp(k->current) : NULL;
 
 			if (!sa || (name && strcmp(name, k->conf->name) != 0))
@@ -138,8 +138,8 @@ static const char *forget_child(struct daemon *d)
 	struct tun_conn *c;
 	struct tun_child *k;
 
-	LIST_FOREACH(c, &d->tunnel->conns, link) {
-		LIST_FOREACH(k, &c->children, link) {
+	LIST_FOREACH (c, &d->tunnel->conns, link) {
+		LIST_FOREACH (k, &c->children, link) {
 			if (k->current && k->current->ike) {
 				ike_fault_forget_child(k->current->ike);
 				return NULL;

@@ -12,12 +12,12 @@
 void fault_init(struct daemon *d);
 void fault_fini(struct daemon *d);
 /* True when the IKE message is dropped or kept for later. */
-bool fault_takes_message(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
-			 const uint8_t *p, size_t len);
+bool fault_takes_message(struct daemon *d, const struct endpoint *local,
+			 const struct endpoint *remote, const uint8_t *p, size_t len);
 /* Runs the fault that args name; NULL when done, otherwise what is wrong (static text). */
 const char *fault_run(struct daemon *d, const json_t *args);
-void data_send_delayed(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
-		       const uint8_t *p, size_t len);
+void data_send_delayed(struct daemon *d, const struct endpoint *local,
+		       const struct endpoint *remote, const uint8_t *p, size_t len);
 #else
 static inline bool fault_takes_message(struct daemon *d, const struct endpoint *local,
 				       const struct endpoint *remote, const uint8_t *p, size_t len)

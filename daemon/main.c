@@ -41,13 +41,14 @@ static void log_sink(void *ctx, enum log_level level, const char *line)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	fprintf(stderr, "%s.%03ldZ %s: %s\n", stamp, ts.tv_nsec / 1000000, log_level_name(level), line);
+	fprintf(stderr, "%s.%03ldZ %s: %s\n", stamp, ts.tv_nsec / 1000000, log_level_name(level),
+		line);
 }
 
 /* ---- what the tunnel asks of the world ---- */
 
-static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote, const uint8_t *p,
-		    size_t len)
+static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		    const uint8_t *p, size_t len)
 {
 	data_send_ike(ctx, local, remote, p, len);
 }
@@ -100,7 +101,8 @@ void daemon_turn(struct daemon *d)
 	nsec_t now = daemon_now();
 
 	tunnel_turn(d->tunnel, now);
-	if (d->closing_since && (tunnel_close(d->tunnel, now) || now - d->closing_since >= CLOSE_LIMIT))
+	if (d->closing_since &&
+	    (tunnel_close(d->tunnel, now) || now - d->closing_since >= CLOSE_LIMIT))
 		event_base_loopbreak(d->base);
 	arm_timer(d);
 }
@@ -137,7 +139,8 @@ bool daemon_reload(struct daemon *d)
 	struct config *new;
 
 	/* systemd's protocol for Type=notify-reload; harmless where nobody listens. */
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(now / NSEC_PER_USEC));
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+		   (unsigned long long)(now / NSEC_PER_USEC));
 	new = conf_load(d->config_path, d->reload_error);
 	if (!new) {
 		d->reload_failures++;
@@ -145,15 +148,13 @@ bool daemon_reload(struct daemon *d)
 		sd_notify(0, "READY=1");
 		return false;
 	}
-	if (strcmp(new->tun, d->config->tun) != 0 || strcmp(new->control, d->config->control) != 0 ||
-	    new->port != d->config->port || new->port_natt != d->config->port_natt || new->mtu != d->config->mtu)
-		log_warn(&d->log, "reload: tun, mtu, control, port and port_natt change only with a restart");
+	if (strcmp(new->tun, d->config->tun) != 0 ||
+	    strcmp(new->control, d->config->control) != 0 || new->mtu != d->config->mtu)
+		log_warn(&d->log, "reload: tun, mtu and control change only with a restart");
 	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
 	d->tunnel->path->sad.history.cap = new->history_memory;
 	d->log.level = new->log;
-	/* What the running sockets and device were made from stays what status and data path read. */
-	new->port = d->config->port;
-	new->port_natt = d->config->port_natt;
+	/* The device is still the one it was made as. */
 	free(new->tun);
 	new->tun = xstrdup(d->config->tun);
 	conf_free(d->config);
@@ -317,7 +318,8 @@ static int run(const char *path)
 #endif
 	r = start(d);
 	if (r == 0) {
-		log_info(&d->log, "mendipd " PACKAGE_VERSION " ready: %u connections, TUN device %s",
+		log_info(&d->log,
+			 "mendipd " PACKAGE_VERSION " ready: %u connections, TUN device %s",
 			 d->config->conn_count, d->config->tun);
 		sd_notify(0, "READY=1");
 		daemon_turn(d);
@@ -334,12 +336,10 @@ static int run(const char *path)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-						{"foreground", no_argument, NULL, 'f'},
-						{"check", no_argument, NULL, 'C'},
-						{"version", no_argument, NULL, 'V'},
-						{"help", no_argument, NULL, 'h'},
-						{NULL, 0, NULL, 0}};
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
+		{"check", no_argument, NULL, 'C'},	  {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0}};
 	const char *path = SYSCONFDIR "/mendip/mendip.conf";
 	bool only_check = false;
 	int o;

@@ -34,7 +34,8 @@ static const char usage_text[] =
 	"  metrics                     OpenMetrics text\n"
 	"  reload | log LEVEL | version\n"
 	"  advise --sync-interval TIME --rate PPS [--tunnels N]\n"
-	"                              what a switchover costs, and which options fit; needs no daemon\n";
+	"                              what a switchover costs, and which options fit; needs no "
+	"daemon\n";
 
 static int usage(void)
 {
@@ -55,8 +56,8 @@ static int open_socket(struct ctl *c)
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
 		fprintf(stderr, "mendipctl: %s: %s%s\n", c->socket, strerror(errno),
 			errno == ENOENT || errno == ECONNREFUSED ? ": is mendipd running?"
-			: errno == EACCES			  ? ": run as root, or as a member of its group"
-								  : "");
+			: errno == EACCES ? ": run as root, or as a member of its group"
+					  : "");
 		close(fd);
 		return -1;
 	}
@@ -95,7 +96,8 @@ static json_t *ask(struct ctl *c, const char *name, char **argv, int argc)
 	if (!answer)
 		fprintf(stderr, "mendipctl: the daemon ended the connection\n");
 	else if (!json_is_true(json_object_get(answer, "ok")))
-		fprintf(stderr, "mendipctl: %s\n", json_string_value(json_object_get(answer, "error")));
+		fprintf(stderr, "mendipctl: %s\n",
+			json_string_value(json_object_get(answer, "error")));
 	else
 		result = json_incref(json_object_get(answer, "result"));
 	json_decref(answer);
@@ -159,7 +161,8 @@ static int watch(struct ctl *c)
 	json_t *before = NULL;
 
 	for (;;) {
-		json_t *status = ask(c, "status", NULL, 0), *sw = status ? ask(c, "switchover", NULL, 0) : NULL;
+		json_t *status = ask(c, "status", NULL, 0),
+		       *sw = status ? ask(c, "switchover", NULL, 0) : NULL;
 
 		if (!sw) {
 			json_decref(status);
@@ -189,18 +192,23 @@ static void print_advice(const struct advice_in *in, const struct advice *a)
 {
 	char sync[32], outage[32], interval[32];
 
-	printf("A switchover with syncs %s apart, %llu packets/s in each of %llu tunnels, without recovery:\n"
+	printf("A switchover with syncs %s apart, %llu packets/s in each of %llu tunnels, without "
+	       "recovery:\n"
 	       "  packets lost      up to %llu in each tunnel, %llu in all\n"
-	       "  outage            %s while traffic keeps its rate; on a tunnel that goes quiet, until the next rekey\n"
+	       "  outage            %s while traffic keeps its rate; on a tunnel that goes quiet, "
+	       "until the next rekey\n"
 	       "With detect = \"proof\":\n"
 	       "  proof             after at most %llu packets (%.1f ms), usually with the first\n"
 	       "  packets lost      that, and what arrives in one round trip and jitter\n"
 	       "Options that fit:\n"
-	       "  switchover: { detect = \"proof\"; history_packets = \"%llu\"; history_sample = %u; };\n"
-	       "  (for peers whose rewinds the history may not reach: detect = \"both\"; packets = %u; interval = \"%s\";)\n"
+	       "  switchover: { detect = \"proof\"; history_packets = \"%llu\"; history_sample = "
+	       "%u; };\n"
+	       "  (for peers whose rewinds the history may not reach: detect = \"both\"; packets = "
+	       "%u; interval = \"%s\";)\n"
 	       "  daemon: { history_memory = \"%lluM\"; };\n",
-	       format_time(in->sync_interval, sync), (unsigned long long)in->rate, (unsigned long long)in->tunnels,
-	       (unsigned long long)a->lost_each, (unsigned long long)a->lost_all, format_time(a->outage, outage),
+	       format_time(in->sync_interval, sync), (unsigned long long)in->rate,
+	       (unsigned long long)in->tunnels, (unsigned long long)a->lost_each,
+	       (unsigned long long)a->lost_all, format_time(a->outage, outage),
 	       (unsigned long long)a->proof_after, (double)a->proof_time / NSEC_PER_MSEC,
 	       (unsigned long long)a->history_packets, a->history_sample, a->packets,
 	       format_time(a->interval, interval),
@@ -209,12 +217,13 @@ static void print_advice(const struct advice_in *in, const struct advice *a)
 
 static json_t *advice_json(const struct advice *a)
 {
-	return json_pack("{s:I,s:I,s:f,s:I,s:i,s:I,s:f,s:i,s:f,s:I}", "lost_each", (json_int_t)a->lost_each,
-			 "lost_all", (json_int_t)a->lost_all, "outage", (double)a->outage / NSEC_PER_SEC,
-			 "history_packets", (json_int_t)a->history_packets, "history_sample", (int)a->history_sample,
-			 "proof_after", (json_int_t)a->proof_after, "proof_ms", (double)a->proof_time / NSEC_PER_MSEC,
-			 "packets", (int)a->packets, "interval", (double)a->interval / NSEC_PER_SEC, "memory_each",
-			 (json_int_t)a->memory_each);
+	return json_pack(
+		"{s:I,s:I,s:f,s:I,s:i,s:I,s:f,s:i,s:f,s:I}", "lost_each", (json_int_t)a->lost_each,
+		"lost_all", (json_int_t)a->lost_all, "outage", (double)a->outage / NSEC_PER_SEC,
+		"history_packets", (json_int_t)a->history_packets, "history_sample",
+		(int)a->history_sample, "proof_after", (json_int_t)a->proof_after, "proof_ms",
+		(double)a->proof_time / NSEC_PER_MSEC, "packets", (int)a->packets, "interval",
+		(double)a->interval / NSEC_PER_SEC, "memory_each", (json_int_t)a->memory_each);
 }
 
 static int run_advise(const struct ctl *c, int argc, char **argv)
@@ -240,7 +249,8 @@ static int run_advise(const struct ctl *c, int argc, char **argv)
 	if (bad || optind != argc || !in.sync_interval || !in.rate)
 		return usage();
 	if (advise(&in, &a) < 0) {
-		fprintf(stderr, "mendipctl: more than 2^32 packets in a sync interval, or a value of zero\n");
+		fprintf(stderr, "mendipctl: more than 2^32 packets in a sync interval, or a value "
+				"of zero\n");
 		return EXIT_FAILED;
 	}
 	if (!c->json) {
@@ -257,9 +267,9 @@ static const struct {
 	const char *name;
 	int min, max;
 } commands[] = {
-	{"status", 0, 1}, {"up", 1, 1},	     {"down", 1, 1},	 {"rekey", 1, 1},  {"switchover", 0, 64},
-	{"reload", 0, 0}, {"log", 1, 1},     {"version", 0, 0},	 {"metrics", 0, 0}, {"events", 0, 0},
-	{"watch", 0, 0},  {"fault", 1, 8},
+	{"status", 0, 1},      {"up", 1, 1},	 {"down", 1, 1},  {"rekey", 1, 1},
+	{"switchover", 0, 64}, {"reload", 0, 0}, {"log", 1, 1},	  {"version", 0, 0},
+	{"metrics", 0, 0},     {"events", 0, 0}, {"watch", 0, 0}, {"fault", 1, 8},
 };
 
 static int run(struct ctl *c, int argc, char **argv)
@@ -288,7 +298,8 @@ int main(int argc, char **argv)
 						{"version", no_argument, NULL, 'V'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
-	struct ctl c = {.socket = getenv("MENDIP_SOCKET") ? getenv("MENDIP_SOCKET") : RUNSTATEDIR "/mendip/control"};
+	struct ctl c = {.socket = getenv("MENDIP_SOCKET") ? getenv("MENDIP_SOCKET")
+							  : RUNSTATEDIR "/mendip/control"};
 	int o;
 
 	while ((o = getopt_long(argc, argv, "+s:jVh", options, NULL)) != -1) {

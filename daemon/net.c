@@ -79,7 +79,8 @@ int net_open_tun(const char *name, uint32_t mtu, struct log *log)
 	return fd;
 }
 
-static int rule_change(struct net *n, int family, uint32_t prio, uint32_t mark, uint32_t table, bool add)
+static int rule_change(struct net *n, int family, uint32_t prio, uint32_t mark, uint32_t table,
+		       bool add)
 {
 	struct rtnl_rule *rule = rtnl_rule_alloc();
 	int r;
@@ -92,7 +93,8 @@ static int rule_change(struct net *n, int family, uint32_t prio, uint32_t mark, 
 		rtnl_rule_set_mark(rule, mark);
 		rtnl_rule_set_mask(rule, UINT32_MAX);
 	}
-	r = add ? rtnl_rule_add(n->sock, rule, NLM_F_CREATE | NLM_F_EXCL) : rtnl_rule_delete(n->sock, rule, 0);
+	r = add ? rtnl_rule_add(n->sock, rule, NLM_F_CREATE | NLM_F_EXCL)
+		: rtnl_rule_delete(n->sock, rule, 0);
 	rtnl_rule_put(rule);
 	return r == -NLE_EXIST ? 0 : r;
 }
@@ -180,7 +182,8 @@ static void look_at_address(struct nl_object *o, void *ctx)
 	for (unsigned i = 0; i < s->local->count; i++) {
 		const struct ts *t = &s->local->ts[i];
 
-		if (t->family == addr.family && addr_cmp(&t->lo, &addr) <= 0 && addr_cmp(&t->hi, &addr) >= 0)
+		if (t->family == addr.family && addr_cmp(&t->lo, &addr) <= 0 &&
+		    addr_cmp(&t->hi, &addr) >= 0)
 			s->found = addr;
 	}
 }
@@ -211,7 +214,8 @@ static void route_change(struct net *n, const struct prefix *to, const struct ad
 	rtnl_route_set_family(route, (uint8_t)nl_addr_get_family(dst));
 	rtnl_route_set_dst(route, dst);
 	rtnl_route_set_table(route, NET_TABLE);
-	rtnl_route_set_scope(route, to->addr.family == FAMILY_IPV4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
+	rtnl_route_set_scope(route,
+			     to->addr.family == FAMILY_IPV4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
 	rtnl_route_set_protocol(route, RTPROT_STATIC);
 	rtnl_route_nh_set_ifindex(hop, n->ifindex);
 	rtnl_route_add_nexthop(route, hop);
@@ -222,19 +226,20 @@ static void route_change(struct net *n, const struct prefix *to, const struct ad
 	r = add ? rtnl_route_add(n->sock, route, NLM_F_CREATE | NLM_F_REPLACE)
 		: rtnl_route_delete(n->sock, route, 0);
 	if (r < 0 && r != -NLE_OBJ_NOTFOUND && r != -NLE_NODEV)
-		log_warn(n->log, "route to %s/%u cannot be %s: %s", addr_format(&to->addr, text), to->len,
-			 add ? "added" : "removed", nl_geterror(r));
+		log_warn(n->log, "route to %s/%u cannot be %s: %s", addr_format(&to->addr, text),
+			 to->len, add ? "added" : "removed", nl_geterror(r));
 	nl_addr_put(dst);
 	nl_addr_put(from);
 	rtnl_route_put(route);
 }
 
-static void use_prefix(struct net *n, const struct prefix *to, const struct ts_list *local, bool add)
+static void use_prefix(struct net *n, const struct prefix *to, const struct ts_list *local,
+		       bool add)
 {
 	struct route_use *u;
 	struct addr src;
 
-	LIST_FOREACH(u, &n->routes, link) {
+	LIST_FOREACH (u, &n->routes, link) {
 		if (u->to.len == to->len && addr_cmp(&u->to.addr, &to->addr) == 0)
 			break;
 	}
@@ -259,7 +264,8 @@ void net_route(struct net *n, const struct ts_list *local, const struct ts_list 
 	struct prefix p[PREFIX_MAX];
 
 	for (unsigned i = 0; i < remote->count; i++) {
-		unsigned count = range_prefixes(&remote->ts[i].lo, &remote->ts[i].hi, p, PREFIX_MAX);
+		unsigned count =
+			range_prefixes(&remote->ts[i].lo, &remote->ts[i].hi, p, PREFIX_MAX);
 
 		for (unsigned k = 0; k < count; k++)
 			use_prefix(n, &p[k], local, add);

@@ -1,5 +1,6 @@
 /*
- * net.h - the TUN device, routes and rules (RFC 4301's "protected side"). SPDX-License-Identifier: ISC
+ * net.h - the TUN device, routes and rules (RFC 4301's "protected side"). SPDX-License-Identifier:
+ * ISC
  *
  * Routes to remote_ts are in a table of their own. A rule sends everything there but our own
  * datagrams, which carry a mark, so that remote_ts may contain the peer's own address.
@@ -22,7 +23,8 @@ int net_open_tun(const char *name, uint32_t mtu, struct log *log) MUST_CHECK;
 /* Rules are made here, and removed by net_free. NULL with -errno in *ret_error. */
 struct net *net_new(const char *tun, struct log *log, int *ret_error);
 void net_free(struct net *n);
-/* Adds or drops a user of the routes from local to remote; the first adds them, the last removes them. */
+/* Adds or drops a user of the routes from local to remote; the first adds them, the last removes
+ * them. */
 void net_route(struct net *n, const struct ts_list *local, const struct ts_list *remote, bool add);
 
 #endif

@@ -1,4 +1,5 @@
-/* resolve.c - host names in remote_addrs, asked without blocking the loop. SPDX-License-Identifier: ISC */
+/* resolve.c - host names in remote_addrs, asked without blocking the loop. SPDX-License-Identifier:
+ * ISC */
 #include "daemon.h"
 #include "xalloc.h"
 
@@ -46,16 +47,18 @@ static void on_answer(int error, struct evutil_addrinfo *list, void *ctx)
 	if (error) {
 		l->failed = true;
 		if (error != EVUTIL_EAI_CANCEL)
-			log_warn(&d->log, "%s: a name in remote_addrs cannot be resolved: %s", l->conn,
-				 evutil_gai_strerror(error));
+			log_warn(&d->log, "%s: a name in remote_addrs cannot be resolved: %s",
+				 l->conn, evutil_gai_strerror(error));
 	}
-	for (struct evutil_addrinfo *a = error ? NULL : list; a && l->count < CONN_MAX_ADDRS; a = a->ai_next) {
+	for (struct evutil_addrinfo *a = error ? NULL : list; a && l->count < CONN_MAX_ADDRS;
+	     a = a->ai_next) {
 		const struct sockaddr_in *sin = (const void *)a->ai_addr;
 
 		if (a->ai_family != AF_INET)
 			continue;
-		l->found[l->count].addr = addr_from_bytes(FAMILY_IPV4, (const uint8_t *)&sin->sin_addr);
-		l->found[l->count++].port = d->config->port;
+		l->found[l->count].addr =
+			addr_from_bytes(FAMILY_IPV4, (const uint8_t *)&sin->sin_addr);
+		l->found[l->count++].port = IKE_PORT;
 	}
 	if (list)
 		evutil_freeaddrinfo(list);
@@ -70,7 +73,8 @@ static void look_up(struct resolver *r, const struct conn_conf *conn)
 
 	l->resolver = r;
 	l->conn = xstrdup(conn->name);
-	l->open = 1; /* ours, so that answers from /etc/hosts, which come at once, do not end it early */
+	l->open = 1; /* ours, so that answers from /etc/hosts, which come at once, do not end it
+			early */
 	for (char **n = conn->remote_names; *n; n++) {
 		l->open++;
 		evdns_getaddrinfo(r->dns, *n, NULL, &hints, on_answer, l);

@@ -95,11 +95,13 @@ bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **re
 		} else if (c == '"') {
 			skip_string(&s);
 		} else if (c == '@') {
-			*ret_why = "@include is not supported: put files into conf.d/ beside mendip.conf";
+			*ret_why = "@include is not supported: put files into conf.d/ beside "
+				   "mendip.conf";
 			return false;
 		} else if (isdigit((unsigned char)c)) {
-			*ret_why = "a number above 2147483647 would be wrapped: write it as a string "
-				   "with a unit, such as \"4G\"";
+			*ret_why =
+				"a number above 2147483647 would be wrapped: write it as a string "
+				"with a unit, such as \"4G\"";
 			if (!check_number(&s))
 				return false;
 		} else if (isalpha((unsigned char)c) || c == '*') {

@@ -39,8 +39,7 @@ static void show_list(FILE *f, const json_t *a)
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(a, i, v)
-		fprintf(f, "%s%s", i ? ", " : "", json_string_value(v));
+	json_array_foreach(a, i, v) fprintf(f, "%s%s", i ? ", " : "", json_string_value(v));
 }
 
 /* Only counters that have counted, with their names. */
@@ -50,7 +49,8 @@ static void show_counters(FILE *f, const char *title, const json_t *o)
 	const json_t *v;
 	bool any = false;
 
-	json_object_foreach((json_t *)o, key, v) {
+	json_object_foreach((json_t *)o, key, v)
+	{
 		if (json_integer_value(v) == 0)
 			continue;
 		fprintf(f, "%s%s %lld", any ? ", " : title, key, (long long)json_integer_value(v));
@@ -64,16 +64,18 @@ static void show_sa(FILE *f, const json_t *sa)
 {
 	char age[32];
 
-	fprintf(f, "      %s SPI in %s out %s, %s, age %s, %s\n", str(sa, "state"), str(sa, "spi_in"),
-		str(sa, "spi_out"), str(sa, "proposal"), ago(json_object_get(sa, "age"), age, sizeof(age)),
-		str(sa, "backend"));
+	fprintf(f, "      %s SPI in %s out %s, %s, age %s, %s\n", str(sa, "state"),
+		str(sa, "spi_in"), str(sa, "spi_out"), str(sa, "proposal"),
+		ago(json_object_get(sa, "age"), age, sizeof(age)), str(sa, "backend"));
 	fputs("        ", f);
 	show_list(f, json_object_get(sa, "local_ts"));
 	fputs(" === ", f);
 	show_list(f, json_object_get(sa, "remote_ts"));
-	fprintf(f, "\n        in %lld packets %lld bytes, last %s ago; out %lld packets %lld bytes\n",
-		num(sa, "packets_in"), num(sa, "bytes_in"), ago(json_object_get(sa, "last_fresh"), age, sizeof(age)),
-		num(sa, "packets_out"), num(sa, "bytes_out"));
+	fprintf(f,
+		"\n        in %lld packets %lld bytes, last %s ago; out %lld packets %lld bytes\n",
+		num(sa, "packets_in"), num(sa, "bytes_in"),
+		ago(json_object_get(sa, "last_fresh"), age, sizeof(age)), num(sa, "packets_out"),
+		num(sa, "bytes_out"));
 	show_counters(f, "        verdicts: ", json_object_get(sa, "verdicts"));
 }
 
@@ -85,17 +87,18 @@ static void show_connection(FILE *f, const json_t *c)
 
 	fprintf(f, "%s%s%s\n", str(c, "name"), json_object_get(c, "peer") ? " with " : "",
 		json_object_get(c, "peer") ? str(c, "peer") : "");
-	json_array_foreach(json_object_get(c, "ike_sas"), i, v)
-		fprintf(f, "  IKE SA %s: %s to %s (%s), as %s, up %s, %s\n", str(v, "state"), str(v, "local"),
-			str(v, "remote"), str(v, "peer_id"), str(v, "role"),
-			ago(json_object_get(v, "established"), age, sizeof(age)), str(v, "proposal"));
+	json_array_foreach(json_object_get(c, "ike_sas"), i, v) fprintf(
+		f, "  IKE SA %s: %s to %s (%s), as %s, up %s, %s\n", str(v, "state"),
+		str(v, "local"), str(v, "remote"), str(v, "peer_id"), str(v, "role"),
+		ago(json_object_get(v, "established"), age, sizeof(age)), str(v, "proposal"));
 	if (json_is_number(json_object_get(c, "next_try")))
 		fprintf(f, "  not connected, next try in %s\n",
 			ago(json_object_get(c, "next_try"), age, sizeof(age)));
-	json_array_foreach(json_object_get(c, "children"), i, v) {
-		fprintf(f, "    child %s: %s, rekeyed %lld times\n", str(v, "name"), str(v, "state"), num(v, "rekeys"));
-		json_array_foreach(json_object_get(v, "sas"), k, s)
-			show_sa(f, s);
+	json_array_foreach(json_object_get(c, "children"), i, v)
+	{
+		fprintf(f, "    child %s: %s, rekeyed %lld times\n", str(v, "name"),
+			str(v, "state"), num(v, "rekeys"));
+		json_array_foreach(json_object_get(v, "sas"), k, s) show_sa(f, s);
 	}
 }
 
@@ -106,13 +109,13 @@ void show_status(FILE *f, const json_t *o)
 	size_t i;
 
 	if (json_object_get(o, "version"))
-		fprintf(f, "mendipd %s, up %s, TUN device %s, history %lld of %lld KiB\n", str(o, "version"),
-			ago(json_object_get(o, "uptime"), age, sizeof(age)), str(o, "tun"),
-			num(o, "history_memory") / 1024, num(o, "history_memory_max") / 1024);
+		fprintf(f, "mendipd %s, up %s, TUN device %s, history %lld of %lld KiB\n",
+			str(o, "version"), ago(json_object_get(o, "uptime"), age, sizeof(age)),
+			str(o, "tun"), num(o, "history_memory") / 1024,
+			num(o, "history_memory_max") / 1024);
 	if (json_is_string(json_object_get(o, "reload_error")))
 		fprintf(f, "last reload failed: %s\n", str(o, "reload_error"));
-	json_array_foreach(json_object_get(o, "connections"), i, v)
-		show_connection(f, v);
+	json_array_foreach(json_object_get(o, "connections"), i, v) show_connection(f, v);
 	show_counters(f, "datagrams: ", json_object_get(o, "io"));
 	show_counters(f, "verdicts: ", json_object_get(o, "verdicts"));
 	show_counters(f, "dropped: ", json_object_get(o, "drops"));
@@ -133,8 +136,8 @@ static void show_record(FILE *f, const json_t *r)
 	char age[32];
 
 	fprintf(f, "    #%lld %s ago: %s by %s, rung %lld, %lld packets lost", num(r, "id"),
-		ago(json_object_get(r, "age"), age, sizeof(age)), str(r, "outcome"), str(r, "criterion"),
-		num(r, "rung"), num(r, "lost"));
+		ago(json_object_get(r, "age"), age, sizeof(age)), str(r, "outcome"),
+		str(r, "criterion"), num(r, "rung"), num(r, "lost"));
 	ms(f, "request at", r, "request_ms");
 	ms(f, "answer at", r, "response_ms");
 	ms(f, "first packet at", r, "first_fresh_ms");
@@ -150,26 +153,33 @@ static void show_switchover_child(FILE *f, const json_t *c)
 
 	fprintf(f, "%s/%s: ", str(c, "connection"), str(c, "name"));
 	if (json_is_object(d))
-		fprintf(f, "detector %s, proofs %lld, pattern %lld, recovery %s, %lld rekeys induced\n",
+		fprintf(f,
+			"detector %s, proofs %lld, pattern %lld, recovery %s, %lld rekeys "
+			"induced\n",
 			str(d, "state"), num(d, "proofs"), num(d, "pattern"), str(c, "recovery"),
 			num(c, "recoveries"));
 	else
 		fprintf(f, "down\n");
 	if (json_is_object(d) && json_is_true(json_object_get(d, "key_exposed")))
-		fputs("  SECURITY: a nonce was used twice; the SA's authentication key is exposed\n", f);
-	fprintf(f, "  gate: admitted %lld, disabled %lld, superseded %lld, in-progress %lld, quiet %lld",
+		fputs("  SECURITY: a nonce was used twice; the SA's authentication key is "
+		      "exposed\n",
+		      f);
+	fprintf(f,
+		"  gate: admitted %lld, disabled %lld, superseded %lld, in-progress %lld, quiet "
+		"%lld",
 		num(g, "admitted"), num(g, "disabled"), num(g, "superseded"), num(g, "in-progress"),
 		num(g, "quiet"));
 	if (json_is_number(json_object_get(g, "proof_quiet")))
-		fprintf(f, "; proof is quiet for %s", ago(json_object_get(g, "proof_quiet"), age, sizeof(age)));
+		fprintf(f, "; proof is quiet for %s",
+			ago(json_object_get(g, "proof_quiet"), age, sizeof(age)));
 	if (json_is_number(json_object_get(g, "pattern_quiet")))
-		fprintf(f, "; pattern is quiet for %s", ago(json_object_get(g, "pattern_quiet"), age, sizeof(age)));
+		fprintf(f, "; pattern is quiet for %s",
+			ago(json_object_get(g, "pattern_quiet"), age, sizeof(age)));
 	fputs("\n  options:", f);
 	json_object_foreach(json_object_get(c, "options"), key, v)
 		fprintf(f, " %s=%s", key, json_string_value(v));
 	fputc('\n', f);
-	json_array_foreach(json_object_get(c, "records"), i, v)
-		show_record(f, v);
+	json_array_foreach(json_object_get(c, "records"), i, v) show_record(f, v);
 }
 
 void show_switchover(FILE *f, const json_t *o)
@@ -177,8 +187,7 @@ void show_switchover(FILE *f, const json_t *o)
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(json_object_get(o, "children"), i, v)
-		show_switchover_child(f, v);
+	json_array_foreach(json_object_get(o, "children"), i, v) show_switchover_child(f, v);
 }
 
 void show_event(FILE *f, const json_t *o)
@@ -191,8 +200,9 @@ void show_event(FILE *f, const json_t *o)
 
 	localtime_r(&whole, &tm);
 	strftime(stamp, sizeof(stamp), "%H:%M:%S", &tm);
-	fprintf(f, "%s.%03d %-10s %s%s%s: %s\n", stamp, (int)((t - (double)whole) * 1000), str(e, "kind"),
-		str(e, "connection"), json_is_string(json_object_get(e, "child")) ? "/" : "",
+	fprintf(f, "%s.%03d %-10s %s%s%s: %s\n", stamp, (int)((t - (double)whole) * 1000),
+		str(e, "kind"), str(e, "connection"),
+		json_is_string(json_object_get(e, "child")) ? "/" : "",
 		json_is_string(json_object_get(e, "child")) ? str(e, "child") : "", str(e, "text"));
 }
 
@@ -207,8 +217,10 @@ static const json_t *find_child(const json_t *status, const char *conn, const ch
 	const json_t *c, *k;
 	size_t i, j;
 
-	json_array_foreach(json_object_get(status, "connections"), i, c) {
-		json_array_foreach(json_object_get(c, "children"), j, k) {
+	json_array_foreach(json_object_get(status, "connections"), i, c)
+	{
+		json_array_foreach(json_object_get(c, "children"), j, k)
+		{
 			if (strcmp(str(c, "name"), conn) == 0 && strcmp(str(k, "name"), child) == 0)
 				return k;
 		}
@@ -218,34 +230,39 @@ static const json_t *find_child(const json_t *status, const char *conn, const ch
 
 static double rate(const json_t *now, const json_t *before, const char *key, double seconds)
 {
-	if (!now || !before || seconds <= 0 || strcmp(str(now, "spi_in"), str(before, "spi_in")) != 0)
+	if (!now || !before || seconds <= 0 ||
+	    strcmp(str(now, "spi_in"), str(before, "spi_in")) != 0)
 		return 0;
 	return (double)(num(now, key) - num(before, key)) / seconds;
 }
 
-void show_watch(FILE *f, const json_t *status, const json_t *switchover, const json_t *before, double seconds)
+void show_watch(FILE *f, const json_t *status, const json_t *switchover, const json_t *before,
+		double seconds)
 {
 	const json_t *c, *k, *sa, *old, *last;
 	size_t i;
 
-	fprintf(f, "%-24s %-9s %-9s %9s %9s %8s %8s %-9s %s\n", "CHILD", "STATE", "SPI", "IN/s", "OUT/s", "REWOUND",
-		"REPLAYED", "DETECTOR", "LAST RECOVERY");
-	json_array_foreach(json_object_get(switchover, "children"), i, c) {
+	fprintf(f, "%-24s %-9s %-9s %9s %9s %8s %8s %-9s %s\n", "CHILD", "STATE", "SPI", "IN/s",
+		"OUT/s", "REWOUND", "REPLAYED", "DETECTOR", "LAST RECOVERY");
+	json_array_foreach(json_object_get(switchover, "children"), i, c)
+	{
 		char name[64];
 
 		k = find_child(status, str(c, "connection"), str(c, "name"));
-		old = before ? newest(find_child(before, str(c, "connection"), str(c, "name"))) : NULL;
+		old = before ? newest(find_child(before, str(c, "connection"), str(c, "name")))
+			     : NULL;
 		sa = newest(k);
 		last = json_array_get(json_object_get(c, "records"), 0);
 		snprintf(name, sizeof(name), "%s/%s", str(c, "connection"), str(c, "name"));
-		fprintf(f, "%-24s %-9s %-9s %9.0f %9.0f %8lld %8lld %-9s ", name, k ? str(k, "state") : "-",
-			sa ? str(sa, "spi_in") : "-", rate(sa, old, "packets_in", seconds),
-			rate(sa, old, "packets_out", seconds),
+		fprintf(f, "%-24s %-9s %-9s %9.0f %9.0f %8lld %8lld %-9s ", name,
+			k ? str(k, "state") : "-", sa ? str(sa, "spi_in") : "-",
+			rate(sa, old, "packets_in", seconds), rate(sa, old, "packets_out", seconds),
 			sa ? num(json_object_get(sa, "verdicts"), "rewound") : 0,
 			sa ? num(json_object_get(sa, "verdicts"), "replayed") : 0,
 			str(json_object_get(c, "detector"), "state"));
 		if (last)
-			fprintf(f, "%s by %s, %lld lost", str(last, "outcome"), str(last, "criterion"), num(last, "lost"));
+			fprintf(f, "%s by %s, %lld lost", str(last, "outcome"),
+				str(last, "criterion"), num(last, "lost"));
 		fputc('\n', f);
 	}
 }

@@ -9,6 +9,7 @@ void show_status(FILE *f, const json_t *o);
 void show_switchover(FILE *f, const json_t *o);
 void show_event(FILE *f, const json_t *o);
 /* One screen: children with their rates since `before` (NULL: none), evidence and last recovery. */
-void show_watch(FILE *f, const json_t *status, const json_t *switchover, const json_t *before, double seconds);
+void show_watch(FILE *f, const json_t *status, const json_t *switchover, const json_t *before,
+		double seconds);
 
 #endif

@@ -34,7 +34,8 @@ static json_t *verdicts(const uint64_t *v)
 	json_t *o = json_object();
 
 	for (int i = 0; i < VERDICT_COUNT; i++)
-		json_object_set_new(o, verdict_name((enum verdict)i), json_integer((json_int_t)v[i]));
+		json_object_set_new(o, verdict_name((enum verdict)i),
+				    json_integer((json_int_t)v[i]));
 	return o;
 }
 
@@ -46,15 +47,17 @@ static json_t *sa_json(const struct tun_sa *s, nsec_t now)
 
 	json_object_set_new(o, "spi_in", hex(s->spi, 8));
 	json_object_set_new(o, "spi_out", hex(s->spi_out, 8));
-	json_object_set_new(o, "state", json_string(s->retired ? "retired"
-						    : s->ike  ? child_state_name(s->ike->state)
-							      : "down"));
+	json_object_set_new(o, "state",
+			    json_string(s->retired ? "retired"
+					: s->ike   ? child_state_name(s->ike->state)
+						   : "down"));
 	json_object_set_new(o, "age", age(now, s->installed));
 	json_object_set_new(o, "local_ts", selectors(&s->policy.local));
 	json_object_set_new(o, "remote_ts", selectors(&s->policy.remote));
 	if (s->ike)
-		json_object_set_new(o, "proposal",
-				    json_string(choice_format(&s->ike->choice, suite, sizeof(suite))));
+		json_object_set_new(
+			o, "proposal",
+			json_string(choice_format(&s->ike->choice, suite, sizeof(suite))));
 	if (!sa)
 		return o;
 	json_object_set_new(o, "backend", json_string(aead_backend_name(sa->in.key)));
@@ -75,11 +78,14 @@ static json_t *child_json(const struct tun_child *k, nsec_t now)
 	json_t *o = json_object(), *sas = json_array();
 
 	json_object_set_new(o, "name", json_string(k->conf->name));
-	json_object_set_new(o, "state", json_string(k->current ? "up" : k->asked ? "starting"
-							     : k->trapped ? "trapped" : "down"));
+	json_object_set_new(o, "state",
+			    json_string(k->current   ? "up"
+					: k->asked   ? "starting"
+					: k->trapped ? "trapped"
+						     : "down"));
 	json_object_set_new(o, "rekeys", json_integer((json_int_t)k->rekeys));
 	json_object_set_new(o, "failures", json_integer((json_int_t)k->failures));
-	LIST_FOREACH(s, &k->sas, link)
+	LIST_FOREACH (s, &k->sas, link)
 		json_array_append_new(sas, sa_json(s, now));
 	json_object_set_new(o, "sas", sas);
 	return o;
@@ -97,13 +103,17 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 	json_object_set_new(o, "local", json_string(endpoint_format(&sa->local, e)));
 	json_object_set_new(o, "remote", json_string(endpoint_format(&sa->remote, e)));
 	json_object_set_new(o, "peer_id", json_string(ident_format(&sa->peer_id, id)));
-	json_object_set_new(o, "nat", json_string(sa->we_natted ? "local" : sa->peer_natted ? "remote" : "none"));
+	json_object_set_new(o, "nat",
+			    json_string(sa->we_natted	  ? "local"
+					: sa->peer_natted ? "remote"
+							  : "none"));
 	json_object_set_new(o, "established", age(now, sa->established));
 	json_object_set_new(o, "last_heard", age(now, sa->last_heard));
 	json_object_set_new(o, "message_id", json_integer(sa->next_id));
 	json_object_set_new(o, "waiting", json_boolean(sa->outstanding != NULL));
 	if (sa->choice.suite)
-		json_object_set_new(o, "proposal", json_string(choice_format(&sa->choice, suite, sizeof(suite))));
+		json_object_set_new(o, "proposal",
+				    json_string(choice_format(&sa->choice, suite, sizeof(suite))));
 	return o;
 }
 
@@ -132,10 +142,11 @@ static json_t *conn_json(const struct tun_conn *c, const char *name, nsec_t now)
 		json_array_append_new(ike, ike_json(c->beside, now));
 	json_object_set_new(o, "ike_sas", ike);
 	json_object_set_new(o, "failures", json_integer(c->failures));
-	json_object_set_new(o, "next_try", deadline_is_set(&c->retry) && c->retry.at > now
-						   ? json_real(seconds(c->retry.at - now))
-						   : json_null());
-	LIST_FOREACH(k, &c->children, link) {
+	json_object_set_new(o, "next_try",
+			    deadline_is_set(&c->retry) && c->retry.at > now
+				    ? json_real(seconds(c->retry.at - now))
+				    : json_null());
+	LIST_FOREACH (k, &c->children, link) {
 		if (wanted(c, k, name))
 			json_array_append_new(children, child_json(k, now));
 	}
@@ -148,12 +159,14 @@ static json_t *io_json(const struct daemon *d)
 	const struct io_counters *io = &d->io;
 
 	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rx_datagrams",
-			 (json_int_t)io->rx_datagrams, "rx_bytes", (json_int_t)io->rx_bytes, "rx_errors",
-			 (json_int_t)(io->rx_errors + io->rx_truncated + io->rx_short), "rx_keepalives",
-			 (json_int_t)io->rx_keepalives, "tx_datagrams", (json_int_t)io->tx_datagrams, "tx_bytes",
-			 (json_int_t)io->tx_bytes, "tx_errors", (json_int_t)io->tx_errors, "tx_parked",
-			 (json_int_t)io->tx_parked, "tun_read", (json_int_t)io->tun_read, "tun_written",
-			 (json_int_t)io->tun_written, "tun_write_errors", (json_int_t)io->tun_write_errors);
+			 (json_int_t)io->rx_datagrams, "rx_bytes", (json_int_t)io->rx_bytes,
+			 "rx_errors", (json_int_t)(io->rx_errors + io->rx_truncated + io->rx_short),
+			 "rx_keepalives", (json_int_t)io->rx_keepalives, "tx_datagrams",
+			 (json_int_t)io->tx_datagrams, "tx_bytes", (json_int_t)io->tx_bytes,
+			 "tx_errors", (json_int_t)io->tx_errors, "tx_parked",
+			 (json_int_t)io->tx_parked, "tun_read", (json_int_t)io->tun_read,
+			 "tun_written", (json_int_t)io->tun_written, "tun_write_errors",
+			 (json_int_t)io->tun_write_errors);
 }
 
 static json_t *drops_json(const struct daemon *d)
@@ -172,7 +185,8 @@ static json_t *ike_counters_json(const struct daemon *d)
 	json_t *o = json_object();
 
 	for (int i = 0; i < IKE_COUNTERS; i++)
-		json_object_set_new(o, ike_counter_name((enum ike_counter)i), json_integer((json_int_t)v[i]));
+		json_object_set_new(o, ike_counter_name((enum ike_counter)i),
+				    json_integer((json_int_t)v[i]));
 	return o;
 }
 
@@ -191,7 +205,8 @@ static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
 	json_object_set_new(o, "drops", drops_json(d));
 	json_object_set_new(o, "ike", ike_counters_json(d));
 	json_object_set_new(o, "reloads", json_integer((json_int_t)d->reloads));
-	json_object_set_new(o, "reload_error", *d->reload_error ? json_string(d->reload_error) : json_null());
+	json_object_set_new(o, "reload_error",
+			    *d->reload_error ? json_string(d->reload_error) : json_null());
 }
 
 json_t *status_json(struct daemon *d, const char *name)
@@ -200,7 +215,7 @@ json_t *status_json(struct daemon *d, const char *name)
 	nsec_t now = daemon_now();
 	struct tun_conn *c;
 
-	LIST_FOREACH(c, &d->tunnel->conns, link) {
+	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		json_t *j = conn_json(c, name, now);
 
 		if (name && json_array_size(json_object_get(j, "children")) == 0)
@@ -261,7 +276,8 @@ static json_t *records_json(const struct tun_child *k, nsec_t now)
 	if (k->recovery.state != RECOVERY_IDLE)
 		json_array_append_new(a, record_json(&k->recovery.now, now));
 	for (unsigned i = 1; i <= RECORDS_KEPT; i++) {
-		const struct recovery_record *r = &k->records[(k->record_next + RECORDS_KEPT - i) % RECORDS_KEPT];
+		const struct recovery_record *r =
+			&k->records[(k->record_next + RECORDS_KEPT - i) % RECORDS_KEPT];
 
 		if (r->id)
 			json_array_append_new(a, record_json(r, now));
@@ -278,8 +294,10 @@ static json_t *gate_json(const struct tun_child *k, nsec_t now)
 	for (int i = 0; i < GATE_ANSWERS; i++)
 		json_object_set_new(o, gate_answer_name((enum gate_answer)i),
 				    json_integer((json_int_t)k->gate.answers[i]));
-	json_object_set_new(o, "proof_quiet", proof ? json_real(seconds(proof - now)) : json_null());
-	json_object_set_new(o, "pattern_quiet", pattern ? json_real(seconds(pattern - now)) : json_null());
+	json_object_set_new(o, "proof_quiet",
+			    proof ? json_real(seconds(proof - now)) : json_null());
+	json_object_set_new(o, "pattern_quiet",
+			    pattern ? json_real(seconds(pattern - now)) : json_null());
 	return o;
 }
 
@@ -291,12 +309,13 @@ static json_t *detector_json(const struct tun_child *k, nsec_t now)
 	if (!sa)
 		return json_null();
 	t = &sa->in.detector;
-	return json_pack("{s:s,s:s,s:i,s:i,s:o,s:I,s:I,s:I,s:b}", "state", detector_state_name(t->state),
-			 "criterion", criterion_name(t->criterion), "proofs", (int)t->proofs, "pattern",
-			 (int)t->pattern, "first_evidence", age(now, t->first_evidence), "history_bytes",
+	return json_pack("{s:s,s:s,s:i,s:i,s:o,s:I,s:I,s:I,s:b}", "state",
+			 detector_state_name(t->state), "criterion", criterion_name(t->criterion),
+			 "proofs", (int)t->proofs, "pattern", (int)t->pattern, "first_evidence",
+			 age(now, t->first_evidence), "history_bytes",
 			 (json_int_t)history_memory(&sa->in.history), "history_sample",
-			 (json_int_t)sa->in.history.sample, "nonce_reuses", (json_int_t)sa->in.nonce_reuses,
-			 "key_exposed", sa->in.exposed);
+			 (json_int_t)sa->in.history.sample, "nonce_reuses",
+			 (json_int_t)sa->in.nonce_reuses, "key_exposed", sa->in.exposed);
 }
 
 static json_t *switchover_child(const struct tun_conn *c, const struct tun_child *k, nsec_t now)
@@ -322,8 +341,8 @@ json_t *switchover_json(struct daemon *d, const char *name)
 	struct tun_conn *c;
 	struct tun_child *k;
 
-	LIST_FOREACH(c, &d->tunnel->conns, link) {
-		LIST_FOREACH(k, &c->children, link) {
+	LIST_FOREACH (c, &d->tunnel->conns, link) {
+		LIST_FOREACH (k, &c->children, link) {
 			if (wanted(c, k, name))
 				json_array_insert_new(a, 0, switchover_child(c, k, now));
 		}
@@ -370,13 +389,14 @@ static void child_metrics(struct daemon *d, FILE *f, const char *name, const cha
 	struct tun_child *k;
 
 	metric(f, name, help);
-	LIST_FOREACH(c, &d->tunnel->conns, link) {
-		LIST_FOREACH(k, &c->children, link)
+	LIST_FOREACH (c, &d->tunnel->conns, link) {
+		LIST_FOREACH (k, &c->children, link)
 			each(f, name, c, k);
 	}
 }
 
-static void each_gate(FILE *f, const char *name, const struct tun_conn *c, const struct tun_child *k)
+static void each_gate(FILE *f, const char *name, const struct tun_conn *c,
+		      const struct tun_child *k)
 {
 	for (int i = 0; i < GATE_ANSWERS; i++) {
 		fprintf(f, "mendip_%s_total", name);
@@ -386,19 +406,21 @@ static void each_gate(FILE *f, const char *name, const struct tun_conn *c, const
 	}
 }
 
-static void each_recovery(FILE *f, const char *name, const struct tun_conn *c, const struct tun_child *k)
+static void each_recovery(FILE *f, const char *name, const struct tun_conn *c,
+			  const struct tun_child *k)
 {
 	fprintf(f, "mendip_%s_total", name);
 	child_labels(f, c, k);
 	fprintf(f, "} %llu\n", (unsigned long long)k->recoveries);
 }
 
-static void each_nonce(FILE *f, const char *name, const struct tun_conn *c, const struct tun_child *k)
+static void each_nonce(FILE *f, const char *name, const struct tun_conn *c,
+		       const struct tun_child *k)
 {
 	const struct tun_sa *s;
 	uint64_t n = 0;
 
-	LIST_FOREACH(s, &k->sas, link)
+	LIST_FOREACH (s, &k->sas, link)
 		n += tun_sa_esp(s) ? tun_sa_esp(s)->in.nonce_reuses : 0;
 	fprintf(f, "mendip_%s_total", name);
 	child_labels(f, c, k);
@@ -417,19 +439,22 @@ char *metrics_text(struct daemon *d)
 		abort();
 	metric(f, "esp_verdicts", "inbound ESP packets by verdict");
 	for (int i = 0; i < VERDICT_COUNT; i++)
-		fprintf(f, "mendip_esp_verdicts_total{verdict=\"%s\"} %llu\n", verdict_name((enum verdict)i),
-			(unsigned long long)path->verdicts[i]);
+		fprintf(f, "mendip_esp_verdicts_total{verdict=\"%s\"} %llu\n",
+			verdict_name((enum verdict)i), (unsigned long long)path->verdicts[i]);
 	metric(f, "drops", "packets dropped by reason");
 	for (int i = 0; i < ESP_DROP_COUNT; i++)
-		fprintf(f, "mendip_drops_total{reason=\"%s\"} %llu\n", esp_drop_name((enum esp_drop)i),
-			(unsigned long long)path->drops[i]);
+		fprintf(f, "mendip_drops_total{reason=\"%s\"} %llu\n",
+			esp_drop_name((enum esp_drop)i), (unsigned long long)path->drops[i]);
 	metric(f, "ike_messages", "IKE messages by what was remarkable about them");
 	for (int i = 0; i < IKE_COUNTERS; i++)
-		fprintf(f, "mendip_ike_messages_total{kind=\"%s\"} %llu\n", ike_counter_name((enum ike_counter)i),
-			(unsigned long long)ike[i]);
-	child_metrics(d, f, "gate_answers", "answers of the gate to evidence of a switchover", each_gate);
-	child_metrics(d, f, "recoveries", "rekeys induced by evidence of a switchover", each_recovery);
-	child_metrics(d, f, "nonce_reuses", "packets that repeated a nonce, on SAs that still exist", each_nonce);
+		fprintf(f, "mendip_ike_messages_total{kind=\"%s\"} %llu\n",
+			ike_counter_name((enum ike_counter)i), (unsigned long long)ike[i]);
+	child_metrics(d, f, "gate_answers", "answers of the gate to evidence of a switchover",
+		      each_gate);
+	child_metrics(d, f, "recoveries", "rekeys induced by evidence of a switchover",
+		      each_recovery);
+	child_metrics(d, f, "nonce_reuses",
+		      "packets that repeated a nonce, on SAs that still exist", each_nonce);
 	fputs("# EOF\n", f);
 	fclose(f);
 	return text;

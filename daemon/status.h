@@ -1,4 +1,5 @@
-/* status.h - what the daemon knows, as JSON (mendipctl(8) documents the fields). SPDX-License-Identifier: ISC */
+/* status.h - what the daemon knows, as JSON (mendipctl(8) documents the fields).
+ * SPDX-License-Identifier: ISC */
 #ifndef MENDIP_STATUS_H
 #define MENDIP_STATUS_H
 

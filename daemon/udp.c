@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH	   64
-#define BUFFER	   (4 << 20)
+#define BATCH	    64
+#define BUFFER	    (4 << 20)
 #define CONTROL_LEN 128
 
 static int set_option(int fd, int level, int name, int value)
@@ -16,7 +16,8 @@ static int set_option(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-/* The buffers are large because a burst is as long as a turn of the loop; less than asked is no error. */
+/* The buffers are large because a burst is as long as a turn of the loop; less than asked is no
+ * error. */
 static void set_buffers(int fd)
 {
 	if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER) < 0)
@@ -34,7 +35,8 @@ int udp_open(struct udp_socket *s, uint16_t port, bool group, struct log *log)
 		return -errno;
 	if ((group && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
 	    set_option(fd, SOL_SOCKET, SO_MARK, NET_MARK) < 0 ||
-	    set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) < 0 || set_option(fd, IPPROTO_IP, IP_RECVTOS, 1) < 0 ||
+	    set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) < 0 ||
+	    set_option(fd, IPPROTO_IP, IP_RECVTOS, 1) < 0 ||
 	    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) < 0 ||
 	    bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0) {
 		r = -errno;
@@ -63,7 +65,9 @@ int udp_steer(struct udp_socket *s)
 	};
 	struct sock_fprog prog = {.len = ARRAY_SIZE(code), .filter = code};
 
-	return setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0 ? -errno : 0;
+	return setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0
+		       ? -errno
+		       : 0;
 }
 
 void udp_close(struct udp_socket *s)
@@ -90,7 +94,8 @@ static void read_control(struct msghdr *m, struct udp_datagram *d)
 			struct in_pktinfo info;
 
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			d->local.addr = addr_from_bytes(FAMILY_IPV4, (const uint8_t *)&info.ipi_addr);
+			d->local.addr =
+				addr_from_bytes(FAMILY_IPV4, (const uint8_t *)&info.ipi_addr);
 		} else if (c->cmsg_type == IP_TOS) {
 			d->tos = *CMSG_DATA(c);
 		}
@@ -174,8 +179,8 @@ int udp_send(struct udp_socket *s, const struct endpoint *local, const struct en
 	return sendmsg(s->fd, &m, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-static unsigned fill(struct mmsghdr *m, struct iovec *iov, const struct msghdr *common, const uint8_t *p,
-		     uint32_t len, uint16_t seg)
+static unsigned fill(struct mmsghdr *m, struct iovec *iov, const struct msghdr *common,
+		     const uint8_t *p, uint32_t len, uint16_t seg)
 {
 	unsigned n = 0;
 

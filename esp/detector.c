@@ -6,8 +6,8 @@ struct detector_memory {
 	struct detector_pairs rewound, stale; /* apart: hints never push out proofs */
 	struct window distinct;		      /* of STALE numbers */
 	/*
-	 * By the number's low bits, the newest stays: a rewound sender's consecutive numbers all find
-	 * a place, and a recorder has more of them than the ring holds.
+	 * By the number's low bits, the newest stays: a rewound sender's consecutive numbers all
+	 * find a place, and a recorder has more of them than the ring holds.
 	 */
 	struct detector_pair seen[DETECTOR_SEEN];
 };

@@ -1,5 +1,6 @@
 /*
- * detector.h - tells a switchover from a replay, by what the sender signed. SPDX-License-Identifier: ISC
+ * detector.h - tells a switchover from a replay, by what the sender signed.
+ * SPDX-License-Identifier: ISC
  *
  * RECOVERY 3. One for each inbound SA. Fed only with packets whose ICV held.
  */
@@ -14,10 +15,10 @@
 #define DETECTOR_STALE_WINDOW 1024
 #define DETECTOR_TIME_MIN     8 /* distinct packets below which `time` proves nothing */
 
-#define FOREACH_DETECT_MODE(X)                                                                     \
-	X(OFF, "off")                                                                              \
-	X(PROOF, "proof")                                                                          \
-	X(PATTERN, "pattern")                                                                      \
+#define FOREACH_DETECT_MODE(X) \
+	X(OFF, "off")          \
+	X(PROOF, "proof")      \
+	X(PATTERN, "pattern")  \
 	X(BOTH, "both")
 
 enum detect_mode {
@@ -26,12 +27,12 @@ enum detect_mode {
 #undef X
 };
 
-#define FOREACH_CRITERION(X)                                                                       \
-	X(NONE, "none")                                                                            \
-	X(PROOF, "proof")                                                                          \
-	X(NONCE_REUSE, "nonce-reuse")                                                              \
-	X(COUNT, "count")                                                                          \
-	X(TIME, "time")                                                                            \
+#define FOREACH_CRITERION(X)          \
+	X(NONE, "none")               \
+	X(PROOF, "proof")             \
+	X(NONCE_REUSE, "nonce-reuse") \
+	X(COUNT, "count")             \
+	X(TIME, "time")               \
 	X(OLDER_SA, "older-sa")
 
 enum criterion {
@@ -62,12 +63,12 @@ struct detector_pairs {
 
 struct detector {
 	enum detector_state state;
-	enum criterion criterion; /* why CONFIRMED */
-	uint32_t proofs;	  /* distinct REWOUND since the last reset */
-	uint32_t pattern;	  /* distinct STALE or REWOUND since the last FRESH */
-	nsec_t first_evidence;	  /* since the last reset; 0: none */
-	nsec_t pattern_since;	  /* first of `pattern` */
-	uint64_t first_number;	  /* number of the first evidence */
+	enum criterion criterion;	/* why CONFIRMED */
+	uint32_t proofs;		/* distinct REWOUND since the last reset */
+	uint32_t pattern;		/* distinct STALE or REWOUND since the last FRESH */
+	nsec_t first_evidence;		/* since the last reset; 0: none */
+	nsec_t pattern_since;		/* first of `pattern` */
+	uint64_t first_number;		/* number of the first evidence */
 	struct detector_memory *memory; /* made with the first evidence */
 };
 

@@ -1,9 +1,9 @@
 /*
  * esp_in.c - the way in: what could it be, open, judge and commit. SPDX-License-Identifier: ISC
  *
- * RECOVERY 1, evaluated in three passes over a batch: (1) SA, number candidates and history say what
- * is worth opening; (2) AEAD over all, then over second candidates; (3) in order of arrival: the window is
- * asked again, the one verdict is given, and only then does anything move.
+ * RECOVERY 1, evaluated in three passes over a batch: (1) SA, number candidates and history say
+ * what is worth opening; (2) AEAD over all, then over second candidates; (3) in order of arrival:
+ * the window is asked again, the one verdict is given, and only then does anything move.
  */
 #include "esp_path.h"
 
@@ -14,7 +14,8 @@ static void count(struct esp_path *path, struct esp_sa *sa, enum verdict v)
 		sa->in.verdicts[v]++;
 }
 
-static void settle_early(struct esp_path *path, struct esp_slot *s, struct esp_sa *sa, enum verdict v)
+static void settle_early(struct esp_path *path, struct esp_slot *s, struct esp_sa *sa,
+			 enum verdict v)
 {
 	s->settled = true;
 	count(path, sa, v);
@@ -43,8 +44,9 @@ static bool asks(const struct esp_in_sa *in, uint64_t number)
 {
 	if (in->exposed || in->phase == ESP_IN_RETIRED)
 		return false;
-	return detector_asks(&in->detect, in->detect.mode == DETECT_BOTH &&
-						  history_reaches(&in->history, number, in->window.top));
+	return detector_asks(&in->detect,
+			     in->detect.mode == DETECT_BOTH &&
+				     history_reaches(&in->history, number, in->window.top));
 }
 
 /* The history and the detector's memory together. */
@@ -241,7 +243,8 @@ static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct 
 			sad_raise(&path->sad, sa, ESP_EVENT_RETIRED_HEARD);
 		return;
 	}
-	/* Behind an exposed authentication key anyone may stand: it shows neither life nor place. */
+	/* Behind an exposed authentication key anyone may stand: it shows neither life nor place.
+	 */
 	if (in->exposed)
 		return;
 	if (in->last_fresh == 0)
@@ -279,7 +282,8 @@ static void commit_rewound(struct esp_path *path, struct esp_sa *sa, const struc
 	if (detector_rewound(&in->detector, live ? &in->detect : &remember_only, now, s->number,
 			     s->tag, reused))
 		sad_raise(&path->sad, sa, ESP_EVENT_SWITCHOVER);
-	/* A sender that goes on counts up; what a recorder has of it does not go beyond what we saw. */
+	/* A sender that goes on counts up; what a recorder has of it does not go beyond what we
+	 * saw. */
 	if (is_drained(in, now) && !was_exposed && s->number > in->rewound_top)
 		sad_raise(&path->sad, sa, ESP_EVENT_RETIRED_HEARD);
 	in->rewound_top = max_u64(in->rewound_top, s->number);
@@ -296,7 +300,8 @@ static void commit_stale(struct esp_path *path, struct esp_sa *sa, const struct 
 		sad_raise(&path->sad, sa, ESP_EVENT_SWITCHOVER);
 }
 
-static bool selected(const struct ts_list *l, const struct addr *a, const struct inner *in, uint16_t port)
+static bool selected(const struct ts_list *l, const struct addr *a, const struct inner *in,
+		     uint16_t port)
 {
 	for (unsigned i = 0; i < l->count; i++) {
 		if (inner_match(&l->ts[i], a, in, port))
@@ -378,7 +383,8 @@ static void settle(struct esp_path *path, struct esp_in *in, const struct esp_sl
 	}
 }
 
-enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct esp_super *super, nsec_t now)
+enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct esp_super *super,
+		       nsec_t now)
 {
 	for (;;) {
 		while (path->slot_next < path->slot_count) {

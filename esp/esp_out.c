@@ -84,8 +84,8 @@ static uint64_t take_number(struct esp_path *path, struct esp_sa *sa, uint32_t l
 
 /*
  * The IV of a counter-based mode is a counter of its own (RFC 4106 3.1 asks only that it never
- * repeats), so that no path on which a sequence number is set back can repeat a nonce. The IV for CBC
- * must be unpredictable (RFC 3602 3).
+ * repeats), so that no path on which a sequence number is set back can repeat a nonce. The IV for
+ * CBC must be unpredictable (RFC 3602 3).
  */
 static void write_iv(struct esp_path *path, struct esp_out_sa *o, uint8_t *iv)
 {
@@ -165,7 +165,8 @@ static enum esp_step seal_one(struct esp_path *path, struct esp_sa *sa, const ui
 	return ESP_DONE;
 }
 
-enum esp_step esp_seal(struct esp_path *path, struct esp_out *out, struct esp_train *train, nsec_t now)
+enum esp_step esp_seal(struct esp_path *path, struct esp_out *out, struct esp_train *train,
+		       nsec_t now)
 {
 	struct esp_sa *sa = sad_get(&path->sad, out->sa);
 	uint8_t next = out->inner.src.family == FAMILY_IPV4 ? PROTO_IPV4 : PROTO_IPV6;

@@ -41,7 +41,8 @@ struct esp_out {
 	struct pkt_offload off;
 	/* set by esp_route */
 	struct sa_ref sa;
-	struct spd_policy *policy; /* with ESP_ROUTE_NO_SA: the trap to spring; valid until the SPD changes */
+	struct spd_policy
+		*policy; /* with ESP_ROUTE_NO_SA: the trap to spring; valid until the SPD changes */
 	struct inner inner;
 	uint32_t mtu; /* with ESP_ROUTE_TOO_BIG: what fits */
 };
@@ -71,12 +72,12 @@ struct esp_slot {
 	uint64_t number, second; /* second: the other ESN candidate, 0: none */
 	uint32_t at, len;
 	struct esp_layout lay;
-	int8_t op;	    /* index of its aead_op, -1: not opened */
-	bool scratch;	    /* the plaintext is in scratch */
-	bool opened;	    /* the ICV held */
-	bool tried_second;  /* opened as `second` */
-	bool second_known;  /* the history remembers `second` with another tag */
-	bool settled;	    /* the verdict is given already */
+	int8_t op;	   /* index of its aead_op, -1: not opened */
+	bool scratch;	   /* the plaintext is in scratch */
+	bool opened;	   /* the ICV held */
+	bool tried_second; /* opened as `second` */
+	bool second_known; /* the history remembers `second` with another tag */
+	bool settled;	   /* the verdict is given already */
 	uint32_t tag, iv;
 };
 
@@ -111,7 +112,8 @@ void esp_route_to(struct esp_out *out, const struct esp_sa *sa);
  * finish and send the train, empty it with esp_train_reset, call again. A number once taken is
  * used up whatever the send says.
  */
-enum esp_step esp_seal(struct esp_path *path, struct esp_out *out, struct esp_train *train, nsec_t now);
+enum esp_step esp_seal(struct esp_path *path, struct esp_out *out, struct esp_train *train,
+		       nsec_t now);
 /* Adds a dummy packet (RFC 4303 2.6) for the SA. */
 enum esp_step esp_seal_dummy(struct esp_path *path, struct esp_sa *sa, struct esp_train *train,
 			     nsec_t now);
@@ -121,9 +123,10 @@ void esp_train_init(struct esp_train *train, uint8_t *base, uint32_t cap);
 void esp_train_reset(struct esp_train *train);
 /*
  * Opens datagrams from in->at on; gives verdicts, commits, and writes what is to be delivered into
- * `super`, at most one packet a call for now. ESP_FULL: write super if its len is not 0, set len to 0,
- * call again. After ESP_DONE super may hold a last packet.
+ * `super`, at most one packet a call for now. ESP_FULL: write super if its len is not 0, set len to
+ * 0, call again. After ESP_DONE super may hold a last packet.
  */
-enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct esp_super *super, nsec_t now);
+enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct esp_super *super,
+		       nsec_t now);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * esp_sa.h - the two ESP SAs of a CHILD SA, and the database they are in. SPDX-License-Identifier: ISC
+ * esp_sa.h - the two ESP SAs of a CHILD SA, and the database they are in. SPDX-License-Identifier:
+ * ISC
  *
  * A slot of the SAD holds both directions. The SPI handed out carries the slot's index and a
  * generation, so a look-up is an array access and a comparison.
@@ -56,8 +57,8 @@ struct esp_in_sa {
 	uint64_t packets, bytes; /* FRESH and delivered */
 	uint64_t verdicts[VERDICT_COUNT];
 	uint64_t nonce_reuses;
-	nsec_t last_fresh; /* 0: never */
-	nsec_t last_heard; /* authentic and not REPLAYED */
+	nsec_t last_fresh;    /* 0: never */
+	nsec_t last_heard;    /* authentic and not REPLAYED */
 	uint64_t rewound_top; /* highest number of a REWOUND packet */
 };
 

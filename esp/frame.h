@@ -9,9 +9,9 @@
 #include "wire.h"
 #include "crypto/aead.h"
 
-#define ESP_HEADER_LEN	  8
-#define ESP_AAD_MAX	  12
-#define ESP_OVERHEAD_MAX  (ESP_HEADER_LEN + SUITE_MAX_IV + 16 + 2 + SUITE_MAX_ICV)
+#define ESP_HEADER_LEN	 8
+#define ESP_AAD_MAX	 12
+#define ESP_OVERHEAD_MAX (ESP_HEADER_LEN + SUITE_MAX_IV + 16 + 2 + SUITE_MAX_ICV)
 
 /* Where the parts of one packet of len bytes are, as offsets. */
 struct esp_layout {

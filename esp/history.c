@@ -59,8 +59,9 @@ static uint32_t smaller(uint64_t a, uint64_t b)
 }
 
 /*
- * The dense ring. It doubles until it has a place for each one of the window; a smaller ring is right as
- * long as it has not been filled, as an entry only ever gives way to one that is a lap ahead.
+ * The dense ring. It doubles until it has a place for each one of the window; a smaller ring is
+ * right as long as it has not been filled, as an entry only ever gives way to one that is a lap
+ * ahead.
  */
 static struct history_entry *dense_place(const struct history *h, uint64_t number)
 {
@@ -166,7 +167,8 @@ static uint32_t life_search(const struct history *h, uint64_t n)
 	return lo;
 }
 
-/* Doubles the step until there is room; which half stays is drawn, so nobody knows it beforehand. */
+/* Doubles the step until there is room; which half stays is drawn, so nobody knows it beforehand.
+ */
 static void life_thin(struct history *h)
 {
 	while (h->life_count == h->life.size) {
@@ -259,7 +261,8 @@ bool history_reaches(const struct history *h, uint64_t number, uint64_t top)
 	const struct history_entry *e = recent_place(h, next);
 	uint32_t at = life_search(h, number);
 
-	/* Numbers that nobody used, as over a forward jump, are remembered nowhere: look, do not reckon. */
+	/* Numbers that nobody used, as over a forward jump, are remembered nowhere: look, do not
+	 * reckon. */
 	if (number > top || (e && e->number == next))
 		return true;
 	e = dense_place(h, number);

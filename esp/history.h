@@ -1,5 +1,6 @@
 /*
- * history.h - what was received on an inbound SA, by number, tag and IV. SPDX-License-Identifier: ISC
+ * history.h - what was received on an inbound SA, by number, tag and IV. SPDX-License-Identifier:
+ * ISC
  *
  * The window knows that a number was received; the history knows which packet it was, so that the
  * same packet again (a replay) can be told from another packet with the same number (a counter that

@@ -75,7 +75,8 @@ static void grow(struct spd *s)
 			struct spd_entry *e = was[i], **to;
 
 			was[i] = e->next;
-			to = bucket_of(s, hash_pair(&e->local, &e->remote, e->local_len, e->remote_len));
+			to = bucket_of(
+				s, hash_pair(&e->local, &e->remote, e->local_len, e->remote_len));
 			e->next = *to;
 			*to = e;
 		}
@@ -131,7 +132,8 @@ static void entry_add(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t r
 		.remote_len = r->len,
 		.local_ts = li,
 		.remote_ts = ri,
-		.weight = (uint16_t)(weigh(&p->local.ts[li], l->len) + weigh(&p->remote.ts[ri], r->len)),
+		.weight = (uint16_t)(weigh(&p->local.ts[li], l->len) +
+				     weigh(&p->remote.ts[ri], r->len)),
 	};
 	grow(s);
 	tuple_use(s, l->addr.family, l->len, r->len);
@@ -244,7 +246,8 @@ struct spd_policy *spd_lookup(const struct spd *s, const struct inner *in)
 		     e; e = e->next) {
 			if (e->local_len == t->local_len && e->remote_len == t->remote_len &&
 			    addr_cmp(&e->local, &l) == 0 && addr_cmp(&e->remote, &r) == 0 &&
-			    inner_match(&e->policy->local.ts[e->local_ts], &in->src, in, in->sport) &&
+			    inner_match(&e->policy->local.ts[e->local_ts], &in->src, in,
+					in->sport) &&
 			    inner_match(&e->policy->remote.ts[e->remote_ts], &in->dst, in,
 					in->dport) &&
 			    (!best || better(e, best)))

@@ -33,14 +33,14 @@ void spd_init(struct spd *s);
 /* Frees the index, not the policies. */
 void spd_fini(struct spd *s);
 /*
- * Adds a policy that the caller owns and keeps in place until spd_remove. -E2BIG when its ranges fall
- * into more than 4,096 pairs of prefixes.
+ * Adds a policy that the caller owns and keeps in place until spd_remove. -E2BIG when its ranges
+ * fall into more than 4,096 pairs of prefixes.
  */
 int spd_add(struct spd *s, struct spd_policy *p) MUST_CHECK;
 void spd_remove(struct spd *s, struct spd_policy *p);
 /*
- * The policy that selects the packet, or NULL. The most specific pair of selectors wins; among equal
- * ones a policy with an SA before one without, then the greatest order.
+ * The policy that selects the packet, or NULL. The most specific pair of selectors wins; among
+ * equal ones a policy with an SA before one without, then the greatest order.
  */
 struct spd_policy *spd_lookup(const struct spd *s, const struct inner *in);
 

@@ -3,7 +3,8 @@
  *
  *   HDR, SK {IDi, [N(INITIAL_CONTACT)], [IDr,] AUTH, SAi2, TSi, TSr}  -->
  *                               <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
- *                               <--  HDR, SK {IDr, AUTH, N(error)}     (the IKE SA is up, the child is not)
+ *                               <--  HDR, SK {IDr, AUTH, N(error)}     (the IKE SA is up, the child
+ * is not)
  */
 #include "ike_sa.h"
 #include "xalloc.h"
@@ -24,8 +25,9 @@ static bool auth_data(const struct ike_sa *sa, bool initiators, struct chunk id,
 		      const struct ident *remote, uint8_t *out)
 {
 	const struct psk *psk = psk_find(sa->conn->secrets, &sa->conn->local_id, remote);
-	struct chunk message = initiators ? (struct chunk){sa->init_request, sa->init_request_len}
-					  : (struct chunk){sa->init_response, sa->init_response_len};
+	struct chunk message = initiators
+				       ? (struct chunk){sa->init_request, sa->init_request_len}
+				       : (struct chunk){sa->init_response, sa->init_response_len};
 
 	if (!psk)
 		return false;
@@ -62,7 +64,7 @@ static struct ike_task *first_child(struct ike_sa *sa)
 {
 	struct ike_task *t;
 
-	TAILQ_FOREACH(t, &sa->tasks, link) {
+	TAILQ_FOREACH (t, &sa->tasks, link) {
 		if (t->kind == TASK_CHILD_CREATE)
 			return t;
 	}
@@ -148,7 +150,8 @@ static void answer_child(struct ike_sa *sa, struct ike_task *t, const struct ike
 		t->spi = 0;
 	}
 	if (c)
-		sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, IKE_RESULT_OK, 0, in->now);
+		sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, IKE_RESULT_OK, 0,
+					  in->now);
 	else
 		fail_child(sa, t, e ? e : NOTIFY_NO_PROPOSAL_CHOSEN, in->now);
 }
@@ -166,7 +169,8 @@ void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 		return;
 	}
 	if (!verify_peer(sa, in->p)) {
-		sa_kill(sa, "the peer's authentication failed: check id and secret on both sides", in->now);
+		sa_kill(sa, "the peer's authentication failed: check id and secret on both sides",
+			in->now);
 		return;
 	}
 	t = exchange_done(sa);
@@ -182,7 +186,8 @@ static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 	struct conn_conf *best = NULL;
 	unsigned best_fit = 0;
 	struct ident id, ours;
-	bool named = (p->present & PL(IDR)) && ident_from_wire(p->idr.type, p->idr.data, &ours) == 0;
+	bool named =
+		(p->present & PL(IDR)) && ident_from_wire(p->idr.type, p->idr.data, &ours) == 0;
 
 	if (ident_from_wire(p->idi.type, p->idi.data, &id) < 0)
 		return;
@@ -216,7 +221,7 @@ static void forget_others(struct ike_sa *sa, nsec_t now)
 {
 	struct ike_sa *other, *tmp;
 
-	HASH_ITER(hh, sa->ike->sas, other, tmp) {
+	HASH_ITER (hh, sa->ike->sas, other, tmp) {
 		if (other != sa && other->established && ident_eq(&other->peer_id, &sa->peer_id) &&
 		    ident_eq(&other->conn->local_id, &sa->conn->local_id))
 			sa_kill(other, "the peer said INITIAL_CONTACT", now);
@@ -234,7 +239,8 @@ static struct child_sa *accept_child(struct ike_sa *sa, const struct ike_in *in,
 	if (*error)
 		return NULL;
 	spi = ike->ops.spi_reserve(ike->ops.ctx);
-	c = spi ? child_install(sa, o, spi, false, (struct chunk){0}, &sa->ni, &sa->nr, NULL, in->now)
+	c = spi ? child_install(sa, o, spi, false, (struct chunk){0}, &sa->ni, &sa->nr, NULL,
+				in->now)
 		: NULL;
 	if (!c)
 		*error = NOTIFY_NO_ADDITIONAL_SAS;
@@ -282,8 +288,8 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 			log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
 				     "%s: authentication of \"%.100s\" failed", sa_label(sa),
 				     ident_format(&who, id));
-		respond_notify(sa, in->h, NOTIFY_AUTHENTICATION_FAILED, (struct chunk){0}, in->local,
-			       in->remote, in->now);
+		respond_notify(sa, in->h, NOTIFY_AUTHENTICATION_FAILED, (struct chunk){0},
+			       in->local, in->remote, in->now);
 		sa_kill(sa, "the peer's authentication failed", in->now);
 		return;
 	}

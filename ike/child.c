@@ -5,14 +5,15 @@
  *   HDR, SK {[N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr}  -->
  *                                          <--  HDR, SK {SA, Nr, [KEr,] TSi, TSr}
  *
- * A simultaneous rekey (2.8.1) makes two new SAs; the one that the lowest of the four nonces belongs to
- * is deleted by who asked for it, and the old one by who asked for the other.
+ * A simultaneous rekey (2.8.1) makes two new SAs; the one that the lowest of the four nonces
+ * belongs to is deleted by who asked for it, and the old one by who asked for the other.
  */
 #include "ike_sa.h"
 #include "xalloc.h"
 
-#define TEMPORARY_TRIES	 3		      /* after 1, 2 and 4 s */
-#define CLEANUP_REPLACED (30 * NSEC_PER_SEC) /* the peer should have deleted the old one by then */
+#define TEMPORARY_TRIES	 3		     /* after 1, 2 and 4 s */
+#define CLEANUP_REPLACED (30 * NSEC_PER_SEC) /* the peer should have deleted the old one by then \
+					      */
 
 static void tell(struct ike_sa *sa, const struct ike_task *t, struct child_sa *c, enum ike_result r,
 		 uint16_t notify, nsec_t now)
@@ -33,7 +34,8 @@ static bool pointless(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	return true;
 }
 
-/* Key exchange of the request: what the old one had or the peer asked for, or our first; none: no PFS. */
+/* Key exchange of the request: what the old one had or the peer asked for, or our first; none: no
+ * PFS. */
 static void prepare_kex(struct ike_task *t)
 {
 	uint16_t group = t->group ? t->group : proposals_first_group(&t->conf->proposals);
@@ -63,7 +65,8 @@ void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	if (t->child) {
 		t->child->state = CHILD_STATE_REKEYING;
 		put_be32(spi, t->child->spi_in);
-		ib_notify(&b, PROTOCOL_ESP, (struct chunk){spi, 4}, NOTIFY_REKEY_SA, (struct chunk){0});
+		ib_notify(&b, PROTOCOL_ESP, (struct chunk){spi, 4}, NOTIFY_REKEY_SA,
+			  (struct chunk){0});
 	}
 	child_write_offer(&b, t, t->spi, true, nonce_chunk(&t->nonce), t->child);
 	exchange_send_request(sa, IKE_CREATE_CHILD_SA, &b, now);
@@ -93,8 +96,8 @@ static void refuse_group(struct ike_sa *sa, const struct ike_in *in, uint16_t gr
 	uint8_t g[2];
 
 	put_be16(g, group);
-	respond_notify(sa, in->h, NOTIFY_INVALID_KE_PAYLOAD, (struct chunk){g, 2}, in->local, in->remote,
-		       in->now);
+	respond_notify(sa, in->h, NOTIFY_INVALID_KE_PAYLOAD, (struct chunk){g, 2}, in->local,
+		       in->remote, in->now);
 }
 
 /* Our own rekey of the same SA is outstanding: note what decides between the two (2.8.1). */
@@ -248,7 +251,8 @@ static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa 
 			 const struct nonce *nr, nsec_t now)
 {
 	if (t->collided && !we_win(t, nr)) {
-		/* Theirs stays; ours, the redundant one, is ours to delete. The peer deletes the old. */
+		/* Theirs stays; ours, the redundant one, is ours to delete. The peer deletes the
+		 * old. */
 		struct child_sa *winner = t->rival;
 
 		made->successor = true;
@@ -277,7 +281,8 @@ static void complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in 
 	size_t len = 0;
 	uint16_t error = child_check_answer(t->conf, in->p, true, t, &o);
 
-	if (!error && t->kex && o.choice.group && kex_derive(t->kex, in->p->ke.data, secret, &len) < 0)
+	if (!error && t->kex && o.choice.group &&
+	    kex_derive(t->kex, in->p->ke.data, secret, &len) < 0)
 		error = NOTIFY_INVALID_SYNTAX;
 	if (error) {
 		log_warn(sa->ike->log, "%s: child %s: the answer does not fit what we offered: %s",
@@ -286,8 +291,8 @@ static void complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in 
 		return;
 	}
 	nonce_set(&nr, in->p->nonce);
-	made = child_install(sa, &o, t->spi, true, (struct chunk){secret, len}, &t->nonce, &nr, t->child,
-			     in->now);
+	made = child_install(sa, &o, t->spi, true, (struct chunk){secret, len}, &t->nonce, &nr,
+			     t->child, in->now);
 	t->spi = 0;
 	secret_wipe(secret, sizeof(secret));
 	if (!made)
@@ -328,7 +333,8 @@ static void not_found(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 }
 
 /* True when the task was put back and is not to be freed. */
-static bool failed(struct ike_sa *sa, struct ike_task *t, const struct ike_notify_view *n, nsec_t now)
+static bool failed(struct ike_sa *sa, struct ike_task *t, const struct ike_notify_view *n,
+		   nsec_t now)
 {
 	if (t->child && t->child->state == CHILD_STATE_REKEYING)
 		t->child->state = t->child->successor ? CHILD_STATE_REKEYED : CHILD_STATE_INSTALLED;
@@ -349,8 +355,8 @@ static bool failed(struct ike_sa *sa, struct ike_task *t, const struct ike_notif
 	log_warn(sa->ike->log, "%s: child %s: the peer refused CREATE_CHILD_SA: %s", sa_label(sa),
 		 t->conf->name, ike_notify_name(n->type));
 	tell(sa, t, t->child,
-	     n->type == NOTIFY_TEMPORARY_FAILURE ? IKE_RESULT_TEMPORARY : IKE_RESULT_REFUSED, n->type,
-	     now);
+	     n->type == NOTIFY_TEMPORARY_FAILURE ? IKE_RESULT_TEMPORARY : IKE_RESULT_REFUSED,
+	     n->type, now);
 	return false;
 }
 

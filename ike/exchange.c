@@ -149,8 +149,9 @@ static void send_outstanding(struct ike_sa *sa, nsec_t now)
 	send_message(sa, &sa->local, &sa->remote, sa->request, sa->request_len, now);
 	wait = next_wait(sa);
 	deadline_set(&sa->ike->deadlines, &sa->retransmit,
-		     now + (sa->hurried && sa->sends >= ARRAY_SIZE(hurried_ms) ? wait
-									       : vary(sa->ike, wait)));
+		     now + (sa->hurried && sa->sends >= ARRAY_SIZE(hurried_ms)
+				    ? wait
+				    : vary(sa->ike, wait)));
 }
 
 static void keep_request(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now)
@@ -170,7 +171,8 @@ void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t
 	send_outstanding(sa, now);
 }
 
-void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inside, nsec_t now)
+void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inside,
+			   nsec_t now)
 {
 	struct ike_header h = {.spi_i = sa->spi_i,
 			       .spi_r = sa->spi_r,
@@ -203,11 +205,13 @@ void exchange_timeout(struct ike_sa *sa, nsec_t now)
 		return;
 	if (sa->hurried && sa->sends >= ARRAY_SIZE(hurried_ms) && !sa->late_told) {
 		sa->late_told = true;
-		ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_LATE, NULL, "no answer within 5.5 s", now);
+		ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_LATE, NULL, "no answer within 5.5 s",
+				   now);
 		if (sa->state == IKE_STATE_DEAD)
 			return;
 	}
-	if (next_wait(sa) == 0 || (sa->state == IKE_STATE_INIT_SENT && sa->init_error && sa->sends > 1)) {
+	if (next_wait(sa) == 0 ||
+	    (sa->state == IKE_STATE_INIT_SENT && sa->init_error && sa->sends > 1)) {
 		if (sa->state == IKE_STATE_INIT_SENT)
 			init_timeout(sa, now);
 		else
@@ -247,21 +251,24 @@ void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ik
 	struct ike_header h = {.spi_i = sa->spi_i,
 			       .spi_r = sa->spi_r,
 			       .exchange = req->exchange,
-			       .flags = IKE_FLAG_RESPONSE | (sa->initiator ? IKE_FLAG_INITIATOR : 0),
+			       .flags =
+				       IKE_FLAG_RESPONSE | (sa->initiator ? IKE_FLAG_INITIATOR : 0),
 			       .message_id = req->message_id};
 	uint8_t msg[IKE_MAX_MESSAGE];
 	size_t len = sk_seal(sa, &h, inside, msg, sizeof(msg));
 
 	if (len == 0) {
-		log_error(sa->ike->log, "%s: a response that does not fit into a message", sa_label(sa));
+		log_error(sa->ike->log, "%s: a response that does not fit into a message",
+			  sa_label(sa));
 		return;
 	}
 	remember(sa, &h, msg, len);
 	send_message(sa, local, remote, msg, len, now);
 }
 
-void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type, struct chunk data,
-		    const struct endpoint *local, const struct endpoint *remote, nsec_t now)
+void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type,
+		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,
+		    nsec_t now)
 {
 	uint8_t buf[256];
 	struct ike_builder b;

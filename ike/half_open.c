@@ -134,13 +134,15 @@ void cookie_make(struct ike *ike, struct chunk ni, const struct endpoint *remote
 	hash_compute(HASH_SHA256, parts, ARRAY_SIZE(parts), out + 1);
 }
 
-/* The secret before the newest one still counts, so that no honest peer meets a change in between. */
+/* The secret before the newest one still counts, so that no honest peer meets a change in between.
+ */
 static void refresh_secret(struct ike *ike, nsec_t now)
 {
 	if (ike->cookie_since && now - ike->cookie_since < COOKIE_SECRET_LIFE)
 		return;
 	ike->cookie_version++;
-	rng_fill(ike->rng, ike->cookie_secret[ike->cookie_version & 1], sizeof(ike->cookie_secret[0]));
+	rng_fill(ike->rng, ike->cookie_secret[ike->cookie_version & 1],
+		 sizeof(ike->cookie_secret[0]));
 	ike->cookie_since = now;
 }
 

@@ -163,9 +163,10 @@ const struct psk *psk_find(const struct psk_store *s, const struct ident *local,
 
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct psk *k = &s->v[i];
-		/* Who the peer is decides; our own name only among keys that fit it equally well. */
-		unsigned score = k->id_count == 0 ? 1
-						  : best_id(k, remote) * 2048 + best_id(k, local);
+		/* Who the peer is decides; our own name only among keys that fit it equally well.
+		 */
+		unsigned score =
+			k->id_count == 0 ? 1 : best_id(k, remote) * 2048 + best_id(k, local);
 
 		if (score > best_score) {
 			best_score = score;

@@ -15,7 +15,8 @@ struct ident {
 };
 
 /*
- * Reads an identity as swanctl.conf writes it: an address, a domain name (also with @ before it), user@domain,
+ * Reads an identity as swanctl.conf writes it: an address, a domain name (also with @ before it),
+ * user@domain,
  * "@#hex" for a key ID, "%any". A domain or user@domain may begin with "*" as a pattern.
  * -EINVAL when it is none of these or too long.
  */
@@ -25,7 +26,8 @@ int ident_from_wire(uint8_t type, struct chunk data, struct ident *ret) MUST_CHE
 /* s holds IDENT_STRLEN bytes; octets that do not print come as '?'. */
 const char *ident_format(const struct ident *id, char *s);
 bool ident_eq(const struct ident *a, const struct ident *b);
-/* 0: id does not fit the pattern; otherwise how well: 1 for %any, more for wildcards, most for equal. */
+/* 0: id does not fit the pattern; otherwise how well: 1 for %any, more for wildcards, most for
+ * equal. */
 unsigned ident_match(const struct ident *pattern, const struct ident *id);
 bool ident_is_pattern(const struct ident *id);
 

@@ -6,10 +6,10 @@
 #include "rules.h"
 #include "xalloc.h"
 
-#define TASKS_MAX	 512 /* waiting on one IKE SA */
-#define HINT_RATE	 1   /* liveness checks a second that outsiders can cause, on all SAs */
-#define VERSION_RATE	 5
-#define RECENTLY	 (2 * NSEC_PER_SEC)
+#define TASKS_MAX    512 /* waiting on one IKE SA */
+#define HINT_RATE    1	 /* liveness checks a second that outsiders can cause, on all SAs */
+#define VERSION_RATE 5
+#define RECENTLY     (2 * NSEC_PER_SEC)
 
 static const char *const result_names[] = {
 #define X(id, text) text,
@@ -79,7 +79,7 @@ void ike_free(struct ike *ike)
 
 	if (!ike)
 		return;
-	HASH_ITER(hh, ike->sas, sa, tmp)
+	HASH_ITER (hh, ike->sas, sa, tmp)
 		sa_kill(sa, "shutting down", 0);
 	sa_reap(ike);
 	ike_set_conns(ike, NULL, 0);
@@ -125,7 +125,8 @@ static void answer_version(struct ike *ike, const struct ike_in *in)
 		return;
 	h.flags = IKE_FLAG_RESPONSE | ((h.flags & IKE_FLAG_INITIATOR) ? 0 : IKE_FLAG_INITIATOR);
 	ib_message(&b, msg, sizeof(msg), &h);
-	ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_INVALID_MAJOR_VERSION, (struct chunk){0});
+	ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_INVALID_MAJOR_VERSION,
+		  (struct chunk){0});
 	ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
 }
 
@@ -180,7 +181,8 @@ static struct ike_sa *owner_of(struct ike *ike, const struct ike_header *h)
 	bool from_initiator = h->flags & IKE_FLAG_INITIATOR;
 	struct ike_sa *sa = sa_find(ike, from_initiator ? h->spi_r : h->spi_i);
 
-	if (!sa || sa->initiator == from_initiator || sa->spi_i != h->spi_i || sa->spi_r != h->spi_r)
+	if (!sa || sa->initiator == from_initiator || sa->spi_i != h->spi_i ||
+	    sa->spi_r != h->spi_r)
 		return NULL;
 	return sa;
 }
@@ -195,8 +197,8 @@ static void digest(const uint8_t *p, size_t len, uint8_t out[16])
 }
 
 /*
- * A genuine request whose ID we have answered (2.3): the last one again gets the same bytes; one that
- * says something else under an old ID shows that the peer's state went back (RECOVERY 5).
+ * A genuine request whose ID we have answered (2.3): the last one again gets the same bytes; one
+ * that says something else under an old ID shows that the peer's state went back (RECOVERY 5).
  */
 static void receive_old(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text, size_t len)
 {
@@ -262,8 +264,8 @@ static void heard(struct ike_sa *sa, const struct ike_in *in)
 		ike_peer_moved(sa, in->remote, in->now);
 }
 
-static void receive_request(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text, size_t len,
-			    bool well_formed)
+static void receive_request(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text,
+			    size_t len, bool well_formed)
 {
 	unsigned slot = in->h->message_id % REMEMBERED_REQUESTS;
 
@@ -286,12 +288,13 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 	heard(sa, in);
 	if (well_formed && in->p->unknown_critical) {
 		respond_notify(sa, in->h, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
-			       (struct chunk){&in->p->unknown_critical, 1}, in->local, in->remote, in->now);
+			       (struct chunk){&in->p->unknown_critical, 1}, in->local, in->remote,
+			       in->now);
 	} else if (!well_formed || !rules_allow(in->h->exchange, false, in->p) ||
 		   (in->h->exchange == IKE_CREATE_CHILD_SA && !create_child_complete(in->p))) {
 		count(sa->ike, IKE_COUNT_UNEXPECTED);
-		respond_notify(sa, in->h, NOTIFY_INVALID_SYNTAX, (struct chunk){0}, in->local, in->remote,
-			       in->now);
+		respond_notify(sa, in->h, NOTIFY_INVALID_SYNTAX, (struct chunk){0}, in->local,
+			       in->remote, in->now);
 	} else {
 		handle_request(sa, in);
 	}
@@ -329,7 +332,8 @@ static void handle_response(struct ike_sa *sa, const struct ike_in *in)
 
 static bool response_complete(const struct ike_sa *sa, const struct ike_payloads *p)
 {
-	return p->unknown_critical == 0 && rules_allow(exchange_of(sa->outstanding->kind), true, p) &&
+	return p->unknown_critical == 0 &&
+	       rules_allow(exchange_of(sa->outstanding->kind), true, p) &&
 	       (ike_find_error(p) || exchange_of(sa->outstanding->kind) != IKE_CREATE_CHILD_SA ||
 		create_child_complete(p));
 }
@@ -345,7 +349,8 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 		return;
 	}
 	heard(sa, in);
-	/* 2.21.3: an answer that makes no sense ends the IKE SA; both sides no longer agree on it. */
+	/* 2.21.3: an answer that makes no sense ends the IKE SA; both sides no longer agree on it.
+	 */
 	if (!well_formed || !response_complete(sa, in->p)) {
 		count(ike, IKE_COUNT_UNEXPECTED);
 		sa_kill(sa, "a response that breaks the rules of its exchange", in->now);
@@ -388,7 +393,8 @@ static void receive_protected(struct ike *ike, struct ike_in *in)
 		count(ike, IKE_COUNT_UNKNOWN_SPI);
 		return;
 	}
-	if (in->raw_len > sizeof(text) || sk_open(sa, in->raw, in->raw_len, in->p, text, &len) < 0) {
+	if (in->raw_len > sizeof(text) ||
+	    sk_open(sa, in->raw, in->raw_len, in->p, text, &len) < 0) {
 		count(ike, IKE_COUNT_AUTH_FAILED);
 		return;
 	}
@@ -491,8 +497,8 @@ static void due_child(struct deadline *d, nsec_t now)
 		break;
 	case DL_CHILD_EXPIRE:
 		c = container_of(d, struct child_sa, expire);
-		log_warn(c->ike_sa->ike->log, "%s: child %s reached its life_time", sa_label(c->ike_sa),
-			 c->conf->name);
+		log_warn(c->ike_sa->ike->log, "%s: child %s reached its life_time",
+			 sa_label(c->ike_sa), c->conf->name);
 		ike_child_delete(c, now);
 		break;
 	case DL_CHILD_CLEANUP:
@@ -506,7 +512,9 @@ static void due_child(struct deadline *d, nsec_t now)
 static void due(struct deadline *d, nsec_t now)
 {
 	switch ((enum ike_deadline)d->kind) {
-	case DL_RETRANSMIT: exchange_timeout(container_of(d, struct ike_sa, retransmit), now); break;
+	case DL_RETRANSMIT:
+		exchange_timeout(container_of(d, struct ike_sa, retransmit), now);
+		break;
 	case DL_DPD: due_dpd(container_of(d, struct ike_sa, dpd), now); break;
 	case DL_REKEY: ike_sa_rekey(container_of(d, struct ike_sa, rekey), now); break;
 	case DL_EXPIRE: due_expire(container_of(d, struct ike_sa, expire), now); break;
@@ -542,7 +550,7 @@ static unsigned tasks_waiting(const struct ike_sa *sa)
 	const struct ike_task *t;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(t, &sa->tasks, link)
+	TAILQ_FOREACH (t, &sa->tasks, link)
 		n++;
 	return n;
 }
@@ -563,11 +571,13 @@ struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struc
 	task_add(sa, TASK_AUTH, false);
 	for (unsigned i = 0; i < count; i++)
 		task_add(sa, TASK_CHILD_CREATE, false)->conf = children[i];
-	log_info(ike->log, "%s: connecting%s", sa_label(sa), beside ? " beside the old IKE SA" : "");
+	log_info(ike->log, "%s: connecting%s", sa_label(sa),
+		 beside ? " beside the old IKE SA" : "");
 	return sa;
 }
 
-void ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first, nsec_t now)
+void ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first,
+		      nsec_t now)
 {
 	struct ike_task *t;
 
@@ -617,7 +627,7 @@ void ike_sa_rekey(struct ike_sa *sa, nsec_t now)
 	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
 	    (sa->outstanding && sa->outstanding->kind == TASK_IKE_REKEY))
 		return;
-	TAILQ_FOREACH(t, &sa->tasks, link) {
+	TAILQ_FOREACH (t, &sa->tasks, link) {
 		if (t->kind == TASK_IKE_REKEY)
 			return;
 	}
@@ -655,7 +665,7 @@ void ike_liveness(struct ike_sa *sa, bool hurry, nsec_t now)
 			ike_hurry(sa, now);
 		return;
 	}
-	TAILQ_FOREACH(t, &sa->tasks, link) {
+	TAILQ_FOREACH (t, &sa->tasks, link) {
 		if (t->kind == TASK_LIVENESS)
 			return;
 	}

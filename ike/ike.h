@@ -2,9 +2,10 @@
  * ike.h - the IKEv2 engine (RFC 7296): all IKE SAs of one endpoint, as pure code.
  * SPDX-License-Identifier: ISC
  *
- * Time and bytes come in by ike_receive, ike_tick and the requests below; messages and what happened go out by
- * struct ike_ops. The engine does no I/O and reads no clock. Calls from within an op back into the
- * engine are allowed for the request functions (they only queue), not for ike_receive and ike_tick.
+ * Time and bytes come in by ike_receive, ike_tick and the requests below; messages and what
+ * happened go out by struct ike_ops. The engine does no I/O and reads no clock. Calls from within
+ * an op back into the engine are allowed for the request functions (they only queue), not for
+ * ike_receive and ike_tick.
  */
 #ifndef MENDIP_IKE_H
 #define MENDIP_IKE_H
@@ -20,14 +21,14 @@ struct ike_sa;
 struct child_sa;
 
 /* Why a task of ours ended; names are part of the control interface. */
-#define FOREACH_IKE_RESULT(X)                                                                      \
-	X(OK, "ok")                                                                                \
-	X(SUPERSEDED, "superseded")                                                                \
-	X(NOT_FOUND, "child-sa-not-found")                                                         \
-	X(TEMPORARY, "temporary-failure")                                                          \
-	X(REFUSED, "refused")                                                                      \
-	X(LATE, "no-answer-yet")                                                                   \
-	X(TIMEOUT, "timeout")                                                                      \
+#define FOREACH_IKE_RESULT(X)              \
+	X(OK, "ok")                        \
+	X(SUPERSEDED, "superseded")        \
+	X(NOT_FOUND, "child-sa-not-found") \
+	X(TEMPORARY, "temporary-failure")  \
+	X(REFUSED, "refused")              \
+	X(LATE, "no-answer-yet")           \
+	X(TIMEOUT, "timeout")              \
 	X(GONE, "gone")
 
 enum ike_result {
@@ -38,16 +39,16 @@ enum ike_result {
 const char *ike_result_name(enum ike_result r);
 
 enum ike_sa_event {
-	IKE_EVENT_UP,	    /* authenticated, or the successor of an IKE SA that was rekeyed */
-	IKE_EVENT_REKEYED,  /* children have moved to *other */
-	IKE_EVENT_DOWN,	    /* gone with all children; ends with it */
-	IKE_EVENT_LATE,	    /* a request hurried by ike_hurry has no answer by its time */
-	IKE_EVENT_ANSWERED, /* after ike_hurry or ike_liveness: a fresh answer came */
+	IKE_EVENT_UP,	     /* authenticated, or the successor of an IKE SA that was rekeyed */
+	IKE_EVENT_REKEYED,   /* children have moved to *other */
+	IKE_EVENT_DOWN,	     /* gone with all children; ends with it */
+	IKE_EVENT_LATE,	     /* a request hurried by ike_hurry has no answer by its time */
+	IKE_EVENT_ANSWERED,  /* after ike_hurry or ike_liveness: a fresh answer came */
 	IKE_EVENT_WENT_BACK, /* the peer's message IDs went back (RECOVERY 5) */
 };
 
 enum child_event {
-	CHILD_EVENT_UP,	      /* installed; `replaces` is what it is to replace, or NULL */
+	CHILD_EVENT_UP,	       /* installed; `replaces` is what it is to replace, or NULL */
 	CHILD_EVENT_CONFIRMED, /* the peer has it surely: outbound may move */
 	CHILD_EVENT_DOWN,      /* removed; ends with it */
 };
@@ -60,15 +61,17 @@ struct ike_ops {
 	/* An inbound SPI of the SAD, or 0; and its return when no SA came of it. */
 	uint32_t (*spi_reserve)(void *ctx);
 	void (*spi_release)(void *ctx, uint32_t spi);
-	/* Puts the child into the SAD, which has c's SPIs, suite and selectors. Negative errno: refuse it. */
+	/* Puts the child into the SAD, which has c's SPIs, suite and selectors. Negative errno:
+	 * refuse it. */
 	int (*child_install)(void *ctx, struct child_sa *c, const struct child_keys *keys,
 			     struct child_sa *replaces, nsec_t now);
 	void (*child_event)(void *ctx, struct child_sa *c, enum child_event e, const char *why,
 			    nsec_t now);
-	/* A rekey or creation of ours has ended (LATE: goes on). child: the new one with OK, otherwise
-	 * the old one if it is still there. */
+	/* A rekey or creation of ours has ended (LATE: goes on). child: the new one with OK,
+	 * otherwise the old one if it is still there. */
 	void (*child_result)(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
-			     struct child_sa *child, enum ike_result r, uint16_t notify, nsec_t now);
+			     struct child_sa *child, enum ike_result r, uint16_t notify,
+			     nsec_t now);
 	void (*ike_event)(void *ctx, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,
 			  const char *why, nsec_t now);
 	/* When the last FRESH ESP packet of the SA's children came; 0: never. */
@@ -88,25 +91,25 @@ struct ike_settings {
 };
 void ike_settings_default(struct ike_settings *s);
 
-#define FOREACH_IKE_COUNTER(X)                                                                     \
-	X(MALFORMED, "malformed", "not an IKEv2 message, or lengths that do not add up")           \
-	X(VERSION, "version", "an IKE version other than 2")                                       \
-	X(UNKNOWN_SPI, "unknown_spi", "no IKE SA with these SPIs")                                 \
-	X(AUTH_FAILED, "auth_failed", "the integrity of a protected message does not hold")        \
-	X(OLD_MESSAGE, "old_message", "a genuine message from outside the message window")         \
-	X(RETRANSMITTED, "retransmitted", "a request again; the cached response was sent")         \
-	X(UNEXPECTED, "unexpected", "against the rules of its exchange")                           \
-	X(COOKIE_DEMANDED, "cookie_demanded", "IKE_SA_INIT answered with a cookie")                \
-	X(HALF_OPEN_LIMIT, "half_open_limit", "IKE_SA_INIT dropped: too many half-open SAs")       \
-	X(NO_CONFIG, "no_config", "IKE_SA_INIT from an address that no connection names")          \
-	X(UNPROTECTED, "unprotected", "INVALID_SPI or the like without protection")                \
+#define FOREACH_IKE_COUNTER(X)                                                               \
+	X(MALFORMED, "malformed", "not an IKEv2 message, or lengths that do not add up")     \
+	X(VERSION, "version", "an IKE version other than 2")                                 \
+	X(UNKNOWN_SPI, "unknown_spi", "no IKE SA with these SPIs")                           \
+	X(AUTH_FAILED, "auth_failed", "the integrity of a protected message does not hold")  \
+	X(OLD_MESSAGE, "old_message", "a genuine message from outside the message window")   \
+	X(RETRANSMITTED, "retransmitted", "a request again; the cached response was sent")   \
+	X(UNEXPECTED, "unexpected", "against the rules of its exchange")                     \
+	X(COOKIE_DEMANDED, "cookie_demanded", "IKE_SA_INIT answered with a cookie")          \
+	X(HALF_OPEN_LIMIT, "half_open_limit", "IKE_SA_INIT dropped: too many half-open SAs") \
+	X(NO_CONFIG, "no_config", "IKE_SA_INIT from an address that no connection names")    \
+	X(UNPROTECTED, "unprotected", "INVALID_SPI or the like without protection")          \
 	X(RETRANSMITS, "retransmits", "our requests sent again")
 
 enum ike_counter {
 #define X(id, name, text) IKE_COUNT_##id,
 	FOREACH_IKE_COUNTER(X)
 #undef X
-	IKE_COUNTERS
+		IKE_COUNTERS
 };
 const char *ike_counter_name(enum ike_counter c);
 const char *ike_counter_text(enum ike_counter c);
@@ -128,16 +131,19 @@ nsec_t ike_next_deadline(const struct ike *ike);
 void ike_tick(struct ike *ike, nsec_t now);
 
 /*
- * Starts an IKE SA to `remote` with these children (names of conn's), the first one in IKE_AUTH. With
- * `beside` another IKE SA to the same peer stays, and INITIAL_CONTACT is not sent. NULL: no
+ * Starts an IKE SA to `remote` with these children (names of conn's), the first one in IKE_AUTH.
+ * With `beside` another IKE SA to the same peer stays, and INITIAL_CONTACT is not sent. NULL: no
  * proposal has a key exchange or too many SAs.
  */
 struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struct endpoint *local,
 			    const struct endpoint *remote, struct child_conf *const *children,
 			    unsigned count, bool beside, nsec_t now);
-/* A new CHILD SA on an established IKE SA. first: selectors of the packet that asked for it, or NULL. */
-void ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first, nsec_t now);
-/* Rekeys the child. hurry: with the short timers of RECOVERY 5; the outcome comes by child_result. */
+/* A new CHILD SA on an established IKE SA. first: selectors of the packet that asked for it, or
+ * NULL. */
+void ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first,
+		      nsec_t now);
+/* Rekeys the child. hurry: with the short timers of RECOVERY 5; the outcome comes by child_result.
+ */
 void ike_child_rekey(struct child_sa *c, bool hurry, nsec_t now);
 void ike_child_delete(struct child_sa *c, nsec_t now);
 /* Forgets the child without a message. */
@@ -150,7 +156,8 @@ void ike_sa_drop(struct ike_sa *sa, const char *why, nsec_t now);
 void ike_liveness(struct ike_sa *sa, bool hurry, nsec_t now);
 /* Gives the outstanding request the short timers; false when there is none. */
 bool ike_hurry(struct ike_sa *sa, nsec_t now);
-/* The peer's address changed, shown by a FRESH ESP packet; kept only when it may (RFC 7296 2.23). */
+/* The peer's address changed, shown by a FRESH ESP packet; kept only when it may (RFC 7296 2.23).
+ */
 bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now);
 /* An outsider hints that the peer at the address has lost an SA: at most a rate-limited check. */
 void ike_outsider_hint(struct ike *ike, const struct endpoint *remote, nsec_t now);

@@ -1,8 +1,8 @@
 /*
  * ike_config.h - what the engine has to know of a connection. SPDX-License-Identifier: ISC
  *
- * Made by the daemon from the file, immutable while in use, shared by reference count: a reload makes
- * new ones, and SAs keep the one they were made from until they are handed another.
+ * Made by the daemon from the file, immutable while in use, shared by reference count: a reload
+ * makes new ones, and SAs keep the one they were made from until they are handed another.
  */
 #ifndef MENDIP_IKE_CONFIG_H
 #define MENDIP_IKE_CONFIG_H
@@ -31,8 +31,9 @@ struct conn_conf {
 	struct endpoint local[CONN_MAX_ADDRS]; /* none: any address of ours */
 	struct endpoint remote[CONN_MAX_ADDRS];
 	uint8_t local_count, remote_count;
-	bool remote_any; /* %any: answer anyone */
-	char **remote_names; /* host names that the daemon resolves into remote; NULL-terminated or NULL */
+	bool remote_any;     /* %any: answer anyone */
+	char **remote_names; /* host names that the daemon resolves into remote; NULL-terminated or
+				NULL */
 	struct ident local_id, remote_id; /* remote_id may be a pattern */
 	struct proposal_list proposals;
 	nsec_t rekey_time, life_time, dpd_delay; /* 0: never */

@@ -266,7 +266,7 @@ struct child_sa *child_by_spi_out(const struct ike_sa *sa, uint32_t spi)
 {
 	struct child_sa *c;
 
-	LIST_FOREACH(c, &sa->children, link) {
+	LIST_FOREACH (c, &sa->children, link) {
 		if (c->spi_out == spi)
 			return c;
 	}
@@ -287,7 +287,7 @@ void child_kill(struct child_sa *c, const char *why, nsec_t now)
 	struct ike *ike = sa->ike;
 	struct ike_task *t;
 
-	TAILQ_FOREACH(t, &sa->tasks, link)
+	TAILQ_FOREACH (t, &sa->tasks, link)
 		task_forget(t, c);
 	if (sa->outstanding)
 		task_forget(sa->outstanding, c);

@@ -1,6 +1,6 @@
 /*
- * ike_sa.h - IKE SA, CHILD SA, and the requests between them; within ike/ and for reading in tunnel/.
- * SPDX-License-Identifier: ISC
+ * ike_sa.h - IKE SA, CHILD SA, and the requests between them; within ike/ and for reading in
+ * tunnel/. SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_IKE_SA_H
 #define MENDIP_IKE_SA_H
@@ -12,13 +12,13 @@
 #include "ike.h"
 #include "crypto/kex.h"
 
-#define FOREACH_IKE_STATE(X)                                                                       \
-	X(INIT_SENT, "connecting")     /* ours: IKE_SA_INIT is out */                               \
-	X(AUTH_SENT, "authenticating") /* ours: IKE_AUTH is out */                                  \
-	X(HALF_OPEN, "half-open")      /* theirs: IKE_SA_INIT answered */                           \
-	X(ESTABLISHED, "established")                                                              \
-	X(REKEYED, "rekeyed")	/* a successor has the children; waits for its deletion */         \
-	X(DELETING, "deleting") /* our DELETE is out or queued */                                  \
+#define FOREACH_IKE_STATE(X)                                                               \
+	X(INIT_SENT, "connecting")     /* ours: IKE_SA_INIT is out */                      \
+	X(AUTH_SENT, "authenticating") /* ours: IKE_AUTH is out */                         \
+	X(HALF_OPEN, "half-open")      /* theirs: IKE_SA_INIT answered */                  \
+	X(ESTABLISHED, "established")                                                      \
+	X(REKEYED, "rekeyed")	/* a successor has the children; waits for its deletion */ \
+	X(DELETING, "deleting") /* our DELETE is out or queued */                          \
 	X(DEAD, "dead")		/* to be freed at the end of the turn */
 
 enum ike_state {
@@ -28,10 +28,10 @@ enum ike_state {
 };
 const char *ike_state_name(enum ike_state s);
 
-#define FOREACH_CHILD_STATE(X)                                                                     \
-	X(INSTALLED, "installed")                                                                  \
-	X(REKEYING, "rekeying") /* our rekey is queued or outstanding */                           \
-	X(REKEYED, "rekeyed")	/* has a successor */                                              \
+#define FOREACH_CHILD_STATE(X)                                           \
+	X(INSTALLED, "installed")                                        \
+	X(REKEYING, "rekeying") /* our rekey is queued or outstanding */ \
+	X(REKEYED, "rekeyed")	/* has a successor */                    \
 	X(DELETING, "deleting") /* our DELETE is queued or outstanding */
 
 enum child_state {
@@ -91,7 +91,8 @@ struct ike_task {
 	struct nonce nonce;
 	uint32_t spi;	  /* child: reserved inbound SPI */
 	uint64_t ike_spi; /* IKE rekey: our new SPI */
-	/* the peer's exchange for the same thing, answered while ours was outstanding (2.8.1, 2.8.2) */
+	/* the peer's exchange for the same thing, answered while ours was outstanding
+	 * (2.8.1, 2.8.2) */
 	bool collided;
 	struct nonce rival_nonce; /* the lower one of theirs */
 	struct child_sa *rival;
@@ -114,7 +115,8 @@ struct ike_sa {
 	struct endpoint local, remote;
 	struct ident peer_id;
 	bool we_natted, peer_natted, nat_known;
-	bool unresolved; /* made by the peer's IKE rekey while ours is outstanding: has no children yet */
+	bool unresolved; /* made by the peer's IKE rekey while ours is outstanding: has no children
+			    yet */
 
 	struct proposal_choice choice;
 	enum hash_alg prf;
@@ -174,8 +176,8 @@ struct ike {
 	struct log *log;
 	struct conn_conf **conns;
 	unsigned conn_count;
-	struct ike_sa *sas;  /* uthash by our_spi */
-	struct ike_half *half; /* uthash: half-open SAs of responders by (SPIi, address) */
+	struct ike_sa *sas;	/* uthash by our_spi */
+	struct ike_half *half;	/* uthash: half-open SAs of responders by (SPIi, address) */
 	struct ike_addr *addrs; /* uthash: SAs and half-open counts by remote address */
 	unsigned half_open;
 	struct deadline_heap deadlines;
@@ -254,7 +256,8 @@ void exchange_timeout(struct ike_sa *sa, nsec_t now);
 /* Waits before the task is tried again. */
 void task_retry(struct ike_task *t, nsec_t at);
 /* Protects the inside and sends it as request of the outstanding task. */
-void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inside, nsec_t now);
+void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inside,
+			   nsec_t now);
 /* Keeps unprotected bytes as outstanding request and sends them (IKE_SA_INIT). */
 void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now);
 /* Protects the inside as the response to the request just taken, caches and sends it. */
@@ -269,8 +272,9 @@ size_t sk_seal(struct ike_sa *sa, const struct ike_header *h, const struct ike_b
 void send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 		  const uint8_t *p, size_t len, nsec_t now);
 /* A response with one notify. */
-void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type, struct chunk data,
-		    const struct endpoint *local, const struct endpoint *remote, nsec_t now);
+void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type,
+		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,
+		    nsec_t now);
 
 /* A message that passed parser and integrity, with where it came from. */
 struct ike_in {

@@ -26,22 +26,22 @@ enum ike_exchange {
 	IKE_INFORMATIONAL = 37,
 };
 
-#define FOREACH_PAYLOAD(X)                                                                         \
-	X(SA, 33)                                                                                  \
-	X(KE, 34)                                                                                  \
-	X(IDI, 35)                                                                                 \
-	X(IDR, 36)                                                                                 \
-	X(CERT, 37)                                                                                \
-	X(CERTREQ, 38)                                                                             \
-	X(AUTH, 39)                                                                                \
-	X(NONCE, 40)                                                                               \
-	X(NOTIFY, 41)                                                                              \
-	X(DELETE, 42)                                                                              \
-	X(VENDOR, 43)                                                                              \
-	X(TSI, 44)                                                                                 \
-	X(TSR, 45)                                                                                 \
-	X(SK, 46)                                                                                  \
-	X(CP, 47)                                                                                  \
+#define FOREACH_PAYLOAD(X) \
+	X(SA, 33)          \
+	X(KE, 34)          \
+	X(IDI, 35)         \
+	X(IDR, 36)         \
+	X(CERT, 37)        \
+	X(CERTREQ, 38)     \
+	X(AUTH, 39)        \
+	X(NONCE, 40)       \
+	X(NOTIFY, 41)      \
+	X(DELETE, 42)      \
+	X(VENDOR, 43)      \
+	X(TSI, 44)         \
+	X(TSR, 45)         \
+	X(SK, 46)          \
+	X(CP, 47)          \
 	X(EAP, 48)
 
 enum ike_payload {
@@ -76,31 +76,31 @@ enum id_type {
 
 #define AUTH_METHOD_PSK 2
 
-#define FOREACH_NOTIFY(X)                                                                          \
-	X(UNSUPPORTED_CRITICAL_PAYLOAD, 1)                                                         \
-	X(INVALID_IKE_SPI, 4)                                                                      \
-	X(INVALID_MAJOR_VERSION, 5)                                                                \
-	X(INVALID_SYNTAX, 7)                                                                       \
-	X(INVALID_MESSAGE_ID, 9)                                                                   \
-	X(INVALID_SPI, 11)                                                                         \
-	X(NO_PROPOSAL_CHOSEN, 14)                                                                  \
-	X(INVALID_KE_PAYLOAD, 17)                                                                  \
-	X(AUTHENTICATION_FAILED, 24)                                                               \
-	X(SINGLE_PAIR_REQUIRED, 34)                                                                \
-	X(NO_ADDITIONAL_SAS, 35)                                                                   \
-	X(INTERNAL_ADDRESS_FAILURE, 36)                                                            \
-	X(FAILED_CP_REQUIRED, 37)                                                                  \
-	X(TS_UNACCEPTABLE, 38)                                                                     \
-	X(INVALID_SELECTORS, 39)                                                                   \
-	X(TEMPORARY_FAILURE, 43)                                                                   \
-	X(CHILD_SA_NOT_FOUND, 44)                                                                  \
-	X(INITIAL_CONTACT, 16384)                                                                  \
-	X(SET_WINDOW_SIZE, 16385)                                                                  \
-	X(ADDITIONAL_TS_POSSIBLE, 16386)                                                           \
-	X(NAT_DETECTION_SOURCE_IP, 16388)                                                          \
-	X(NAT_DETECTION_DESTINATION_IP, 16389)                                                     \
-	X(COOKIE, 16390)                                                                           \
-	X(USE_TRANSPORT_MODE, 16391)                                                               \
+#define FOREACH_NOTIFY(X)                      \
+	X(UNSUPPORTED_CRITICAL_PAYLOAD, 1)     \
+	X(INVALID_IKE_SPI, 4)                  \
+	X(INVALID_MAJOR_VERSION, 5)            \
+	X(INVALID_SYNTAX, 7)                   \
+	X(INVALID_MESSAGE_ID, 9)               \
+	X(INVALID_SPI, 11)                     \
+	X(NO_PROPOSAL_CHOSEN, 14)              \
+	X(INVALID_KE_PAYLOAD, 17)              \
+	X(AUTHENTICATION_FAILED, 24)           \
+	X(SINGLE_PAIR_REQUIRED, 34)            \
+	X(NO_ADDITIONAL_SAS, 35)               \
+	X(INTERNAL_ADDRESS_FAILURE, 36)        \
+	X(FAILED_CP_REQUIRED, 37)              \
+	X(TS_UNACCEPTABLE, 38)                 \
+	X(INVALID_SELECTORS, 39)               \
+	X(TEMPORARY_FAILURE, 43)               \
+	X(CHILD_SA_NOT_FOUND, 44)              \
+	X(INITIAL_CONTACT, 16384)              \
+	X(SET_WINDOW_SIZE, 16385)              \
+	X(ADDITIONAL_TS_POSSIBLE, 16386)       \
+	X(NAT_DETECTION_SOURCE_IP, 16388)      \
+	X(NAT_DETECTION_DESTINATION_IP, 16389) \
+	X(COOKIE, 16390)                       \
+	X(USE_TRANSPORT_MODE, 16391)           \
 	X(REKEY_SA, 16393)
 
 enum ike_notify {

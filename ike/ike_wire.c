@@ -8,7 +8,7 @@ const char *ike_notify_name(uint16_t type)
 	static _Thread_local char other[24];
 
 	switch (type) {
-#define X(id, nr)                                                                                  \
+#define X(id, nr) \
 	case nr: return #id;
 		FOREACH_NOTIFY(X)
 #undef X
@@ -59,7 +59,8 @@ static int parse_notify(struct reader *r, struct ike_payloads *p)
 	n.data = rd_rest(r);
 	if (r->bad)
 		return -EBADMSG;
-	/* More notifies than any peer sends are not kept; errors come first, so keep the first ones. */
+	/* More notifies than any peer sends are not kept; errors come first, so keep the first
+	 * ones. */
 	if (p->notify_count < IKE_MAX_NOTIFIES)
 		p->notify[p->notify_count++] = n;
 	return 0;
@@ -157,7 +158,8 @@ int ike_payloads_parse(uint8_t first, const uint8_t *p, size_t len, struct ike_p
 		if (r.bad || length < 4)
 			return -EBADMSG;
 		if (type == PAYLOAD_SK) {
-			/* SK is the last one; its next field names what is inside (RFC 7296 3.14). */
+			/* SK is the last one; its next field names what is inside (RFC 7296 3.14).
+			 */
 			ret->present |= PL(SK);
 			ret->sk = body;
 			ret->sk_next = next;

@@ -64,8 +64,8 @@ struct ike_payloads {
 
 /*
  * Reads a chain of payloads that starts with type `first` and fills p[0..len) exactly. -EBADMSG on
- * lengths that do not add up, trailing bytes, bodies too short for their kind, and payloads twice that
- * may not repeat. Unknown payloads are skipped; a critical one is told in unknown_critical.
+ * lengths that do not add up, trailing bytes, bodies too short for their kind, and payloads twice
+ * that may not repeat. Unknown payloads are skipped; a critical one is told in unknown_critical.
  */
 int ike_payloads_parse(uint8_t first, const uint8_t *p, size_t len,
 		       struct ike_payloads *ret) MUST_CHECK;

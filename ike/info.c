@@ -79,8 +79,9 @@ void info_on_response(struct ike_sa *sa, const struct ike_in *in)
 	struct ike_task *t = exchange_done(sa);
 
 	if (t->kind == TASK_IKE_DELETE)
-		sa_kill(sa, t->ike_sa->established && sa->child_count == 0 ? "replaced or deleted by us"
-									   : "deleted by us",
+		sa_kill(sa,
+			t->ike_sa->established && sa->child_count == 0 ? "replaced or deleted by us"
+								       : "deleted by us",
 			in->now);
 	else if (t->kind == TASK_CHILD_DELETE && t->child)
 		child_kill(t->child, t->child->successor ? "replaced" : "deleted by us", in->now);

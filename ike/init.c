@@ -60,7 +60,8 @@ void init_timeout(struct ike_sa *sa, nsec_t now)
 		sa_kill(sa, "no response to IKE_SA_INIT", now);
 		return;
 	}
-	snprintf(why, sizeof(why), "the peer refused IKE_SA_INIT: %s", ike_notify_name(sa->init_error));
+	snprintf(why, sizeof(why), "the peer refused IKE_SA_INIT: %s",
+		 ike_notify_name(sa->init_error));
 	sa_kill(sa, why, now);
 }
 
@@ -85,7 +86,8 @@ static int derive(struct ike_sa *sa, struct chunk ke)
 	return r;
 }
 
-/* COOKIE or INVALID_KE_PAYLOAD: once more with what was asked for. Both may come in turn (2.6.1). */
+/* COOKIE or INVALID_KE_PAYLOAD: once more with what was asked for. Both may come in turn (2.6.1).
+ */
 static bool ask_again(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *cookie = ike_find_notify(in->p, NOTIFY_COOKIE);
@@ -161,9 +163,8 @@ void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 static void answer_stateless(struct ike *ike, const struct ike_in *in, uint16_t type,
 			     struct chunk data)
 {
-	struct ike_header h = {.spi_i = in->h->spi_i,
-			       .exchange = IKE_SA_INIT,
-			       .flags = IKE_FLAG_RESPONSE};
+	struct ike_header h = {
+		.spi_i = in->h->spi_i, .exchange = IKE_SA_INIT, .flags = IKE_FLAG_RESPONSE};
 	uint8_t msg[256];
 	struct ike_builder b;
 
@@ -290,7 +291,8 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 	uint8_t group[2];
 
 	if (half) {
-		/* The same request again gets the same bytes (2.1); another one under its SPI nothing. */
+		/* The same request again gets the same bytes (2.1); another one under its SPI
+		 * nothing. */
 		if (half->init_response && half->init_request_len == in->raw_len &&
 		    memcmp(half->init_request, in->raw, in->raw_len) == 0) {
 			ike->counters[IKE_COUNT_RETRANSMITTED]++;

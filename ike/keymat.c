@@ -73,7 +73,8 @@ int keymat_child(enum hash_alg prf, const struct suite *suite, const uint8_t *sk
 	wr_bytes(&w, secret.p, secret.len);
 	wr_bytes(&w, ni.p, ni.len);
 	wr_bytes(&w, nr.p, nr.len);
-	r = prf_plus(prf, (struct chunk){sk_d, hash_len(prf)}, (struct chunk){seed, w.len}, out, len);
+	r = prf_plus(prf, (struct chunk){sk_d, hash_len(prf)}, (struct chunk){seed, w.len}, out,
+		     len);
 	if (r == 0) {
 		take(ret->enc_i, &at, suite->enc_keylen);
 		take(ret->integ_i, &at, suite->integ_keylen);

@@ -7,7 +7,8 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 
-/* SK_*; cleanse with secret_wipe when done. Lengths: SK_d, SK_p* of the PRF; the rest of the suite. */
+/* SK_*; cleanse with secret_wipe when done. Lengths: SK_d, SK_p* of the PRF; the rest of the suite.
+ */
 struct ike_keys {
 	uint8_t sk_d[HASH_MAX_LEN], sk_pi[HASH_MAX_LEN], sk_pr[HASH_MAX_LEN];
 	uint8_t sk_ai[SUITE_MAX_KEY], sk_ar[SUITE_MAX_KEY];
@@ -34,8 +35,8 @@ int keymat_child(enum hash_alg prf, const struct suite *suite, const uint8_t *sk
 		 struct chunk secret, struct chunk ni, struct chunk nr,
 		 struct child_keys *ret) MUST_CHECK;
 /*
- * AUTH by shared key (2.15): prf(prf(secret, "Key Pad for IKEv2"), message | nonce | prf(SK_p, id)).
- * message: our IKE_SA_INIT message; nonce: the other side's; id: our ID payload's body.
+ * AUTH by shared key (2.15): prf(prf(secret, "Key Pad for IKEv2"), message | nonce | prf(SK_p,
+ * id)). message: our IKE_SA_INIT message; nonce: the other side's; id: our ID payload's body.
  */
 void keymat_auth_psk(enum hash_alg prf, struct chunk psk, struct chunk message, struct chunk nonce,
 		     const uint8_t *sk_p, struct chunk id, uint8_t *out);

@@ -5,8 +5,7 @@
 static void nat_hash(uint64_t spi_i, uint64_t spi_r, const struct endpoint *e, uint8_t out[20])
 {
 	uint8_t spis[16], port[2];
-	const struct chunk parts[] = {
-		{spis, 16}, {e->addr.b, addr_len(e->addr.family)}, {port, 2}};
+	const struct chunk parts[] = {{spis, 16}, {e->addr.b, addr_len(e->addr.family)}, {port, 2}};
 
 	put_be64(spis, spi_i);
 	put_be64(spis + 8, spi_r);
@@ -15,8 +14,8 @@ static void nat_hash(uint64_t spi_i, uint64_t spi_r, const struct endpoint *e, u
 }
 
 /*
- * Our source hash is random, so that the peer believes us behind a NAT and encapsulates ESP in UDP: a
- * user-space ESP hears nothing else. Other user-space stacks do the same.
+ * Our source hash is random, so that the peer believes us behind a NAT and encapsulates ESP in UDP:
+ * a user-space ESP hears nothing else. Other user-space stacks do the same.
  */
 void nat_write(struct ike_builder *b, struct ike_sa *sa, const struct endpoint *local,
 	       const struct endpoint *remote)

@@ -92,7 +92,8 @@ static const char *incomplete(const struct proposal *p)
 	if (combined != 0 && combined != encr)
 		return "mixes AEAD and other ciphers: write two proposals";
 	if (combined && count_type(p, TRANSFORM_INTEG))
-		return "has an integrity algorithm beside an AEAD cipher: write prfsha... for the PRF";
+		return "has an integrity algorithm beside an AEAD cipher: write prfsha... for the "
+		       "PRF";
 	if (!combined && !count_type(p, TRANSFORM_INTEG))
 		return "needs an integrity algorithm, such as sha256";
 	if (p->protocol == PROTOCOL_IKE && !count_type(p, TRANSFORM_PRF))
@@ -120,7 +121,8 @@ int proposal_parse_text(const char *s, uint8_t protocol, struct proposal *ret, c
 				w = &words[i];
 		}
 		if (!w || !add(&p, w->t)) {
-			snprintf(err, 128, "\"%.*s\" is not an algorithm that Mendip has", (int)(len > 40 ? 40 : len), s);
+			snprintf(err, 128, "\"%.*s\" is not an algorithm that Mendip has",
+				 (int)(len > 40 ? 40 : len), s);
 			return -EINVAL;
 		}
 		s += len;
@@ -337,8 +339,9 @@ static bool common(const struct proposal *a, const struct proposal *b, uint8_t t
 
 	for (unsigned i = 0; i < a->count; i++) {
 		for (unsigned j = 0; j < b->count; j++) {
-			if (a->t[i].type == type && b->t[j].type == type && a->t[i].id == b->t[j].id &&
-			    a->t[i].key_bits == b->t[j].key_bits && (!want || a->t[i].id == want)) {
+			if (a->t[i].type == type && b->t[j].type == type &&
+			    a->t[i].id == b->t[j].id && a->t[i].key_bits == b->t[j].key_bits &&
+			    (!want || a->t[i].id == want)) {
 				*ret = a->t[i];
 				return true;
 			}

@@ -39,10 +39,12 @@ struct proposal_choice {
 };
 
 /*
- * Reads swanctl's syntax, "aes256gcm16-prfsha384-x25519", for PROTOCOL_IKE or PROTOCOL_ESP. On -EINVAL
- * *ret_why names the word and what is wrong with it (static text or err's buffer, err of 128 bytes).
+ * Reads swanctl's syntax, "aes256gcm16-prfsha384-x25519", for PROTOCOL_IKE or PROTOCOL_ESP. On
+ * -EINVAL *ret_why names the word and what is wrong with it (static text or err's buffer, err of
+ * 128 bytes).
  */
-int proposal_parse_text(const char *s, uint8_t protocol, struct proposal *ret, char *err) MUST_CHECK;
+int proposal_parse_text(const char *s, uint8_t protocol, struct proposal *ret,
+			char *err) MUST_CHECK;
 /* The same form back, into s of size bytes. */
 const char *proposal_format(const struct proposal *p, char *s, size_t size);
 const char *choice_format(const struct proposal_choice *c, char *s, size_t size);
@@ -54,8 +56,9 @@ void proposals_write(struct ike_builder *b, const struct proposal_list *l, struc
 /* Writes the SA payload of an answer: exactly the choice. */
 void choice_write(struct ike_builder *b, const struct proposal_choice *c, struct chunk spi);
 /*
- * Chooses: our order decides, but a proposal with the group of the KE payload (0: none) is preferred to one
- * that would cost a round trip. with_ke false: groups are ignored on both sides (IKE_AUTH).
+ * Chooses: our order decides, but a proposal with the group of the KE payload (0: none) is
+ * preferred to one that would cost a round trip. with_ke false: groups are ignored on both sides
+ * (IKE_AUTH).
  */
 bool proposals_choose(const struct proposal_list *ours, const struct proposal_list *theirs,
 		      bool with_ke, uint16_t ke_group, struct proposal_choice *ret);

@@ -30,9 +30,10 @@ void rekey_ike_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 }
 
 /* The new IKE SA beside the old one, with keys; NULL when they cannot be made. */
-static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our_spi, uint64_t peer_spi,
-				const struct proposal_choice *choice, struct chunk secret,
-				const struct nonce *ni, const struct nonce *nr, nsec_t now)
+static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our_spi,
+				uint64_t peer_spi, const struct proposal_choice *choice,
+				struct chunk secret, const struct nonce *ni, const struct nonce *nr,
+				nsec_t now)
 {
 	struct ike_sa *sa = sa_new(old->ike, old->conn, initiator, &old->local, &old->remote);
 	uint8_t skeyseed[HASH_MAX_LEN];
@@ -49,7 +50,8 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 	sa->we_natted = old->we_natted;
 	sa->peer_natted = old->peer_natted;
 	sa->owner = old->owner;
-	keymat_rekey_skeyseed(old->prf, old->keys.sk_d, secret, nonce_chunk(ni), nonce_chunk(nr), skeyseed);
+	keymat_rekey_skeyseed(old->prf, old->keys.sk_d, secret, nonce_chunk(ni), nonce_chunk(nr),
+			      skeyseed);
 	if (!prf_hash(choice->prf, &sa->prf) ||
 	    keymat_ike(sa->prf, choice->suite, (struct chunk){skeyseed, hash_len(old->prf)},
 		       nonce_chunk(ni), nonce_chunk(nr), sa->spi_i, sa->spi_r, &sa->keys) < 0 ||
@@ -85,8 +87,8 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, const struct prop
 	nonce_set(&ni, in->p->nonce);
 	rng_fill(sa->ike->rng, nr.b, nr.len);
 	if (kex && kex_derive(kex, in->p->ke.data, secret, &len) == 0)
-		made = successor(sa, false, 0, choice->spi, choice, (struct chunk){secret, len}, &ni,
-				 &nr, in->now);
+		made = successor(sa, false, 0, choice->spi, choice, (struct chunk){secret, len},
+				 &ni, &nr, in->now);
 	secret_wipe(secret, sizeof(secret));
 	if (!made) {
 		kex_free(kex);
@@ -132,8 +134,8 @@ void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 		respond_notify(sa, in->h, error, (struct chunk){0}, in->local, in->remote, in->now);
 	} else if (choice.group != in->p->ke.group) {
 		put_be16(group, choice.group);
-		respond_notify(sa, in->h, NOTIFY_INVALID_KE_PAYLOAD, (struct chunk){group, 2}, in->local,
-			       in->remote, in->now);
+		respond_notify(sa, in->h, NOTIFY_INVALID_KE_PAYLOAD, (struct chunk){group, 2},
+			       in->local, in->remote, in->now);
 	} else {
 		accept(sa, in, &choice);
 	}
@@ -148,9 +150,10 @@ static void delete_sa(struct ike_sa *sa, nsec_t now)
 	exchange_run(sa, now);
 }
 
-/* Ours and perhaps theirs exist: the one with the lowest nonce goes, by who asked for it (2.8.2). */
-static void settle(struct ike_sa *sa, struct ike_task *t, struct ike_sa *made, const struct nonce *nr,
-		   nsec_t now)
+/* Ours and perhaps theirs exist: the one with the lowest nonce goes, by who asked for it (2.8.2).
+ */
+static void settle(struct ike_sa *sa, struct ike_task *t, struct ike_sa *made,
+		   const struct nonce *nr, nsec_t now)
 {
 	const struct nonce *ours = nonce_cmp(&t->nonce, nr) < 0 ? &t->nonce : nr;
 

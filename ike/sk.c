@@ -14,7 +14,8 @@ int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_
 	struct aead_op op = {.key = sa->open};
 
 	/* SK must be what the message ends with; the parser saw to that. */
-	if (!sa->open || outer->sk.len < fixed + 1 || (outer->sk.len - fixed) % (s->combined ? 1 : s->block))
+	if (!sa->open || outer->sk.len < fixed + 1 ||
+	    (outer->sk.len - fixed) % (s->combined ? 1 : s->block))
 		return -EBADMSG;
 	text = outer->sk.len - fixed;
 	op.aad = msg;
@@ -39,7 +40,8 @@ size_t sk_seal(struct ike_sa *sa, const struct ike_header *h, const struct ike_b
 {
 	const struct suite *s = sa->choice.suite;
 	size_t block = s->combined ? 1 : s->block;
-	size_t text = (inside->w.len + 1 + block - 1) / block * block, pad = text - inside->w.len - 1;
+	size_t text = (inside->w.len + 1 + block - 1) / block * block,
+	       pad = text - inside->w.len - 1;
 	struct aead_op op = {.key = sa->seal};
 	struct ike_builder b;
 	uint8_t *iv, *body;

@@ -39,7 +39,7 @@ bool conn_wanted(const struct tun_conn *c)
 {
 	const struct tun_child *k;
 
-	LIST_FOREACH(k, &c->children, link) {
+	LIST_FOREACH (k, &c->children, link) {
 		if (k->wanted)
 			return true;
 	}
@@ -58,7 +58,7 @@ static struct ike_sa *initiate(struct tun_conn *c, bool beside, nsec_t now)
 
 	if (c->conf->remote_count == 0 || c->tunnel->closing)
 		return NULL;
-	LIST_FOREACH(k, &c->children, link) {
+	LIST_FOREACH (k, &c->children, link) {
 		if (n < ARRAY_SIZE(children) && (k->wanted || k->asked || (beside && k->current))) {
 			children[n++] = k->conf;
 			k->asked = true;
@@ -112,7 +112,7 @@ static bool still_needed(const struct tun_conn *c)
 {
 	const struct tun_child *k;
 
-	LIST_FOREACH(k, &c->children, link) {
+	LIST_FOREACH (k, &c->children, link) {
 		if (k->recovery.state == RECOVERY_RUNNING && k->recovery.now.rung >= 3)
 			return true;
 	}
@@ -147,11 +147,11 @@ static bool has_all_children(const struct tun_conn *c, const struct ike_sa *sa)
 {
 	const struct tun_child *k;
 
-	LIST_FOREACH(k, &c->children, link) {
+	LIST_FOREACH (k, &c->children, link) {
 		const struct tun_sa *s;
 		bool here = false;
 
-		LIST_FOREACH(s, &k->sas, link)
+		LIST_FOREACH (s, &k->sas, link)
 			here |= s->ike && s->ike->ike_sa == sa && !s->retired;
 		if (!here && (k->asked || k->current))
 			return false;
@@ -187,9 +187,9 @@ static struct tun_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)
 	bool anyone = sa->conn->remote_any || ident_is_pattern(&sa->conn->remote_id);
 	struct tun_conn *c, *found = NULL;
 
-	LIST_FOREACH(c, &t->conns, link) {
-		if (c->conf == sa->conn && (anyone ? c->dynamic && ident_eq(&c->peer_id, &sa->peer_id)
-						   : !c->dynamic))
+	LIST_FOREACH (c, &t->conns, link) {
+		if (c->conf == sa->conn &&
+		    (anyone ? c->dynamic && ident_eq(&c->peer_id, &sa->peer_id) : !c->dynamic))
 			found = c;
 	}
 	if (found || !anyone)
@@ -224,8 +224,8 @@ static struct ike_sa *another_sa(const struct tun_conn *c, const struct ike_sa *
 	const struct tun_child *k;
 	const struct tun_sa *s;
 
-	LIST_FOREACH(k, &c->children, link) {
-		LIST_FOREACH(s, &k->sas, link) {
+	LIST_FOREACH (k, &c->children, link) {
+		LIST_FOREACH (s, &k->sas, link) {
 			if (s->ike && s->ike->ike_sa != gone &&
 			    s->ike->ike_sa->state == IKE_STATE_ESTABLISHED)
 				return s->ike->ike_sa;
@@ -240,7 +240,7 @@ static void free_if_dynamic(struct tun_conn *c)
 
 	if (!c->dynamic || c->sa || c->beside)
 		return;
-	LIST_FOREACH(k, &c->children, link) {
+	LIST_FOREACH (k, &c->children, link) {
 		if (!LIST_EMPTY(&k->sas))
 			return;
 	}
@@ -264,7 +264,7 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 	if (!was_beside && !was_main)
 		return;
 	c->tunnel->ops.event(c->tunnel->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, why);
-	LIST_FOREACH(k, &c->children, link) {
+	LIST_FOREACH (k, &c->children, link) {
 		k->asked = false;
 		if (was_beside || !c->sa)
 			recovery_failed(k, why, now);
@@ -276,8 +276,8 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 	free_if_dynamic(c);
 }
 
-void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,
-		       const char *why, nsec_t now)
+void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
+		       struct ike_sa *other, const char *why, nsec_t now)
 {
 	struct tun_conn *c = sa->owner;
 	struct tun_child *k;
@@ -298,17 +298,17 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		break;
 	case IKE_EVENT_DOWN: on_down(c, sa, why, now); break;
 	case IKE_EVENT_LATE:
-		LIST_FOREACH(k, &c->children, link)
+		LIST_FOREACH (k, &c->children, link)
 			recovery_late(k, why, now);
 		break;
 	case IKE_EVENT_WENT_BACK:
-		LIST_FOREACH(k, &c->children, link) {
+		LIST_FOREACH (k, &c->children, link) {
 			k->recovery.escape = true;
 			recovery_late(k, "the peer's IKE state went back", now);
 		}
 		break;
 	case IKE_EVENT_ANSWERED:
-		LIST_FOREACH(k, &c->children, link)
+		LIST_FOREACH (k, &c->children, link)
 			recovery_ask_again(k, now);
 		break;
 	case IKE_EVENT_UP: break;

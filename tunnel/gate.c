@@ -45,7 +45,8 @@ static void spend(struct gate_allowance *a, nsec_t now)
 		a->count++;
 }
 
-static bool is_quiet(struct gate_allowance *a, const struct tun_options *o, nsec_t now, bool *ret_began)
+static bool is_quiet(struct gate_allowance *a, const struct tun_options *o, nsec_t now,
+		     bool *ret_began)
 {
 	*ret_began = false;
 	if (a->quiet_until && now < a->quiet_until)
@@ -60,7 +61,8 @@ static bool is_quiet(struct gate_allowance *a, const struct tun_options *o, nsec
 }
 
 static enum gate_answer decide(struct gate *g, const struct tun_options *o, enum criterion c,
-			       const struct gate_facts *f, nsec_t now, nsec_t *ret_until, bool *ret_began)
+			       const struct gate_facts *f, nsec_t now, nsec_t *ret_until,
+			       bool *ret_began)
 {
 	struct gate_allowance *a = allowance_of(g, c);
 
@@ -81,7 +83,8 @@ static enum gate_answer decide(struct gate *g, const struct tun_options *o, enum
 }
 
 enum gate_answer gate_ask(struct gate *g, const struct tun_options *o, enum criterion c,
-			  const struct gate_facts *f, nsec_t now, nsec_t *ret_until, bool *ret_began)
+			  const struct gate_facts *f, nsec_t now, nsec_t *ret_until,
+			  bool *ret_began)
 {
 	enum gate_answer a = decide(g, o, c, f, now, ret_until, ret_began);
 

@@ -10,18 +10,18 @@
 
 #define GATE_MAX_REKEYS 16
 
-#define FOREACH_GATE_ANSWER(X)                                                                     \
-	X(ADMITTED, "admitted")                                                                    \
-	X(DISABLED, "disabled")                                                                    \
-	X(SUPERSEDED, "superseded")                                                                \
-	X(IN_PROGRESS, "in-progress")                                                              \
+#define FOREACH_GATE_ANSWER(X)        \
+	X(ADMITTED, "admitted")       \
+	X(DISABLED, "disabled")       \
+	X(SUPERSEDED, "superseded")   \
+	X(IN_PROGRESS, "in-progress") \
 	X(QUIET, "quiet")
 
 enum gate_answer {
 #define X(id, text) GATE_##id,
 	FOREACH_GATE_ANSWER(X)
 #undef X
-	GATE_ANSWERS
+		GATE_ANSWERS
 };
 const char *gate_answer_name(enum gate_answer a);
 
@@ -46,7 +46,8 @@ struct gate_facts {
  * *ret_until says when it ends, and *ret_began whether this very question began it.
  */
 enum gate_answer gate_ask(struct gate *g, const struct tun_options *o, enum criterion c,
-			  const struct gate_facts *f, nsec_t now, nsec_t *ret_until, bool *ret_began);
+			  const struct gate_facts *f, nsec_t now, nsec_t *ret_until,
+			  bool *ret_began);
 /* When the allowance for the criterion is quiet until; 0: it is not. */
 nsec_t gate_quiet_until(const struct gate *g, enum criterion c, nsec_t now);
 /* An admission that came to nothing because the peer's own rekey was faster is given back. */

@@ -126,21 +126,24 @@ static int wrong(char *err, const struct option *opt, const char *value)
 
 	switch (opt->kind) {
 	case KIND_DETECT:
-		snprintf(err, OPTION_ERR, "%s: \"%.40s\" is none of off, proof, pattern, both", opt->name,
-			 value);
+		snprintf(err, OPTION_ERR, "%s: \"%.40s\" is none of off, proof, pattern, both",
+			 opt->name, value);
 		break;
 	case KIND_TIME:
-		snprintf(err, OPTION_ERR, "%s: \"%.40s\" is not a time from %s to %s, such as \"1s\"",
-			 opt->name, value, format_time(opt->min, lo), format_time(opt->max, hi));
+		snprintf(err, OPTION_ERR,
+			 "%s: \"%.40s\" is not a time from %s to %s, such as \"1s\"", opt->name,
+			 value, format_time(opt->min, lo), format_time(opt->max, hi));
 		break;
 	case KIND_SAMPLE:
 		snprintf(err, OPTION_ERR, "%s: \"%.40s\" is not a power of two from %llu to %llu",
-			 opt->name, value, (unsigned long long)opt->min, (unsigned long long)opt->max);
+			 opt->name, value, (unsigned long long)opt->min,
+			 (unsigned long long)opt->max);
 		break;
 	case KIND_COUNT:
 	case KIND_COUNT64:
-		snprintf(err, OPTION_ERR, "%s: \"%.40s\" is not a number from %llu to %llu", opt->name,
-			 value, (unsigned long long)opt->min, (unsigned long long)opt->max);
+		snprintf(err, OPTION_ERR, "%s: \"%.40s\" is not a number from %llu to %llu",
+			 opt->name, value, (unsigned long long)opt->min,
+			 (unsigned long long)opt->max);
 		break;
 	}
 	return -EINVAL;
@@ -204,8 +207,9 @@ int tun_options_set(struct tun_options *o, const char *name, const char *value, 
 int tun_options_check(const struct tun_options *o, nsec_t rekey_time, char *err)
 {
 	if (rekey_time && o->detect.interval >= rekey_time) {
-		snprintf(err, OPTION_ERR, "interval must be below the child's rekey_time: with it the "
-					  "criterion \"time\" could never be met");
+		snprintf(err, OPTION_ERR,
+			 "interval must be below the child's rekey_time: with it the "
+			 "criterion \"time\" could never be met");
 		return -EINVAL;
 	}
 	if (o->history_packets < o->history_sample) {

@@ -22,10 +22,11 @@ struct tun_options {
 
 void tun_options_default(struct tun_options *o);
 /*
- * Sets the option `name` of the switchover group from text ("64", "1s", "2M", "proof"). On -EINVAL err
- * (OPTION_ERR bytes) says what is wrong and what would be right; o is untouched.
+ * Sets the option `name` of the switchover group from text ("64", "1s", "2M", "proof"). On -EINVAL
+ * err (OPTION_ERR bytes) says what is wrong and what would be right; o is untouched.
  */
-int tun_options_set(struct tun_options *o, const char *name, const char *value, char *err) MUST_CHECK;
+int tun_options_set(struct tun_options *o, const char *name, const char *value,
+		    char *err) MUST_CHECK;
 /* What holds between options. rekey_time: the child's, 0 for never. */
 int tun_options_check(const struct tun_options *o, nsec_t rekey_time, char *err) MUST_CHECK;
 /* Calls each(ctx, name, value) for all options in the order of the manual. */

@@ -7,11 +7,12 @@
 #include <stdio.h>
 
 /* While the gate says in-progress it is asked again this often, beside the events that end it. */
-#define LOOK_AGAIN    (250 * NSEC_PER_MSEC)
+#define LOOK_AGAIN (250 * NSEC_PER_MSEC)
 /* A rekey that the peer asked for keeps ours back for this long at most. */
 #define PEER_REKEY_LIMIT (5 * NSEC_PER_SEC)
-/* How long the first FRESH packet on the new SA is awaited before the record is closed without it. */
-#define AWAIT_FRESH   (60 * NSEC_PER_SEC)
+/* How long the first FRESH packet on the new SA is awaited before the record is closed without it.
+ */
+#define AWAIT_FRESH (60 * NSEC_PER_SEC)
 
 const char *recovery_state_name(enum recovery_state s)
 {
@@ -40,7 +41,7 @@ static struct tun_sa *sa_in_recovery(const struct tun_child *c)
 {
 	struct tun_sa *s;
 
-	LIST_FOREACH(s, &c->sas, link) {
+	LIST_FOREACH (s, &c->sas, link) {
 		if (s->spi == c->recovery.spi)
 			return s;
 	}
@@ -94,11 +95,13 @@ static void open_record(struct tun_sa *s, enum criterion criterion, nsec_t now)
 	r->criterion = criterion;
 	r->spi = s->spi;
 	/* What made the evidence is lost already. */
-	r->lost_base = not_delivered(sa) - min_u64(not_delivered(sa),
-						   max_u64(sa->in.detector.proofs, sa->in.detector.pattern));
+	r->lost_base = not_delivered(sa) -
+		       min_u64(not_delivered(sa),
+			       max_u64(sa->in.detector.proofs, sa->in.detector.pattern));
 	r->now = (struct recovery_record){
 		.id = ++c->conn->tunnel->record_id,
-		.first_evidence = sa->in.detector.first_evidence ? sa->in.detector.first_evidence : now,
+		.first_evidence =
+			sa->in.detector.first_evidence ? sa->in.detector.first_evidence : now,
 		.confirmed = now,
 		.criterion = criterion,
 		.first_number = sa->in.detector.first_number,
@@ -131,7 +134,7 @@ static bool peer_rekeys(const struct tun_child *c, const struct tun_sa *s, nsec_
 {
 	const struct tun_sa *n;
 
-	LIST_FOREACH(n, &c->sas, link) {
+	LIST_FOREACH (n, &c->sas, link) {
 		if (n->replaces == s && n->ike && !n->ike->confirmed &&
 		    now - n->installed < PEER_REKEY_LIMIT)
 			return true;
@@ -152,7 +155,7 @@ static void reset_detectors(struct tun_child *c)
 {
 	struct tun_sa *s;
 
-	LIST_FOREACH(s, &c->sas, link) {
+	LIST_FOREACH (s, &c->sas, link) {
 		struct esp_sa *sa = tun_sa_esp(s);
 
 		if (sa)
@@ -160,7 +163,8 @@ static void reset_detectors(struct tun_child *c)
 	}
 }
 
-static void tell_quiet(struct tun_child *c, enum criterion criterion, nsec_t until, bool began, nsec_t now)
+static void tell_quiet(struct tun_child *c, enum criterion criterion, nsec_t until, bool began,
+		       nsec_t now)
 {
 	char t[32];
 
@@ -168,10 +172,12 @@ static void tell_quiet(struct tun_child *c, enum criterion criterion, nsec_t unt
 		return;
 	tun_event(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
 		  criterion == CRITERION_PROOF || criterion == CRITERION_NONCE_REUSE
-			  ? "proof again after %u rekeys: rekeying does not help; do two senders share the "
+			  ? "proof again after %u rekeys: rekeying does not help; do two senders "
+			    "share the "
 			    "peer's SA? Quiet for %s"
 			  : "%u rekeys within the allowance: hints are ignored. Quiet for %s",
-		  c->options.max_rekeys, format_time((until - now) / NSEC_PER_SEC * NSEC_PER_SEC, t));
+		  c->options.max_rekeys,
+		  format_time((until - now) / NSEC_PER_SEC * NSEC_PER_SEC, t));
 }
 
 static void admitted(struct tun_child *c, nsec_t now)
@@ -189,8 +195,8 @@ static void admitted(struct tun_child *c, nsec_t now)
 }
 
 /*
- * The gate, asked for the SA in recovery. A request of ours that is outstanding takes over the short
- * timers, and when it is this child's rekey its outcome is the ladder's.
+ * The gate, asked for the SA in recovery. A request of ours that is outstanding takes over the
+ * short timers, and when it is this child's rekey its outcome is the ladder's.
  */
 static void ask(struct tun_child *c, nsec_t now)
 {
@@ -205,8 +211,9 @@ static void ask(struct tun_child *c, nsec_t now)
 		f.in_progress = peer_rekeys(c, s, now) || ours_under_way(s);
 	a = gate_ask(&c->gate, &c->options, r->criterion, &f, now, &until, &began);
 	if (r->state == RECOVERY_IDLE || a != GATE_IN_PROGRESS)
-		log_info(c->conn->tunnel->log, "%s/%s: evidence by %s, gate: %s", c->conn->conf->name,
-			 c->conf->name, criterion_name(r->criterion), gate_answer_name(a));
+		log_info(c->conn->tunnel->log, "%s/%s: evidence by %s, gate: %s",
+			 c->conn->conf->name, c->conf->name, criterion_name(r->criterion),
+			 gate_answer_name(a));
 	switch (a) {
 	case GATE_ADMITTED: admitted(c, now); break;
 	case GATE_IN_PROGRESS:
@@ -221,9 +228,7 @@ static void ask(struct tun_child *c, nsec_t now)
 		arm(c, until);
 		break;
 	case GATE_DISABLED:
-	case GATE_SUPERSEDED:
-		close_record(c, gate_answer_name(a));
-		break;
+	case GATE_SUPERSEDED: close_record(c, gate_answer_name(a)); break;
 	case GATE_ANSWERS: break;
 	}
 }
@@ -234,7 +239,8 @@ void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now)
 	struct recovery *r = &c->recovery;
 
 	if (r->state == RECOVERY_RUNNING || r->state == RECOVERY_AWAITING) {
-		/* Evidence on the SA that replaced it counts for itself; on the old one it is known. */
+		/* Evidence on the SA that replaced it counts for itself; on the old one it is
+		 * known. */
 		if (r->state != RECOVERY_AWAITING || s->spi == r->now.old_spi)
 			return;
 		close_record(c, "recovered");
@@ -334,8 +340,8 @@ void recovery_failed(struct tun_child *c, const char *why, nsec_t now)
 }
 
 /* How a CREATE_CHILD_SA of ours for this child ended. */
-void recovery_result(struct tun_child *c, struct child_sa *made, enum ike_result res, uint16_t notify,
-		     nsec_t now)
+void recovery_result(struct tun_child *c, struct child_sa *made, enum ike_result res,
+		     uint16_t notify, nsec_t now)
 {
 	char why[96];
 
@@ -396,8 +402,9 @@ void recovery_sa_up(struct tun_child *c, struct tun_sa *s, nsec_t now)
 	r->now.new_spi = s->spi;
 	enter(c, RECOVERY_AWAITING);
 	arm(c, now + AWAIT_FRESH);
-	tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO, "new SPI %08x is up, rung %u, %.1f ms after the request",
-		  s->spi, r->now.rung, (double)(now - r->now.request) / NSEC_PER_MSEC);
+	tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
+		  "new SPI %08x is up, rung %u, %.1f ms after the request", s->spi, r->now.rung,
+		  (double)(now - r->now.request) / NSEC_PER_MSEC);
 }
 
 void recovery_sa_fresh(struct tun_child *c, struct tun_sa *s, nsec_t now)
@@ -409,7 +416,8 @@ void recovery_sa_fresh(struct tun_child *c, struct tun_sa *s, nsec_t now)
 	r->now.first_fresh = now;
 	r->now.lost = lost_so_far(c);
 	tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
-		  "recovered by %s, rung %u: %llu packets lost, %.1f ms from first evidence to first packet",
+		  "recovered by %s, rung %u: %llu packets lost, %.1f ms from first evidence to "
+		  "first packet",
 		  criterion_name(r->now.criterion), r->now.rung, (unsigned long long)r->now.lost,
 		  (double)(now - r->now.first_evidence) / NSEC_PER_MSEC);
 	close_record(c, "recovered");
@@ -427,8 +435,8 @@ void recovery_sa_down(struct tun_child *c, struct tun_sa *s, nsec_t now)
 }
 
 /*
- * RECOVERY 4, escape: the peer keeps sending on an SA that was replaced and drained, and nothing on the
- * newest. It may never have learnt of the newest: ask whether it lives.
+ * RECOVERY 4, escape: the peer keeps sending on an SA that was replaced and drained, and nothing on
+ * the newest. It may never have learnt of the newest: ask whether it lives.
  */
 void recovery_retired_heard(struct tun_sa *s, nsec_t now)
 {
@@ -445,7 +453,7 @@ void recovery_retired_heard(struct tun_sa *s, nsec_t now)
 		return;
 	c->recovery.escape = true;
 	tun_event(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
-		  "the peer sends on the replaced SPI %08x and nothing on %08x: is it alive?", s->spi,
-		  newest->spi);
+		  "the peer sends on the replaced SPI %08x and nothing on %08x: is it alive?",
+		  s->spi, newest->spi);
 	ike_liveness(newest->ike->ike_sa, true, now);
 }

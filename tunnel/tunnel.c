@@ -1,4 +1,5 @@
-/* tunnel.c - CHILD SAs into the SAD and SPD, events into rekeys; see tunnel.h. SPDX-License-Identifier: ISC */
+/* tunnel.c - CHILD SAs into the SAD and SPD, events into rekeys; see tunnel.h.
+ * SPDX-License-Identifier: ISC */
 #include "tunnel.h"
 #include "xalloc.h"
 
@@ -8,8 +9,8 @@
 /* A replaced inbound SA still delivers for this long (RFC 7296 2.8.1: packets in flight). */
 #define DRAIN (5 * NSEC_PER_SEC)
 
-void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level, const char *fmt,
-	       ...)
+void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
+	       const char *fmt, ...)
 {
 	struct tunnel *t = c->conn->tunnel;
 	char text[512];
@@ -33,7 +34,7 @@ static struct tun_child *find_child(struct tun_conn *c, const struct child_conf 
 {
 	struct tun_child *k;
 
-	LIST_FOREACH(k, &c->children, link) {
+	LIST_FOREACH (k, &c->children, link) {
 		if (k->conf == conf)
 			return k;
 	}
@@ -95,7 +96,7 @@ static struct tun_sa *newest_live(struct tun_child *c)
 {
 	struct tun_sa *s;
 
-	LIST_FOREACH(s, &c->sas, link) {
+	LIST_FOREACH (s, &c->sas, link) {
 		if (!s->retired && s->ike && s->active)
 			return s;
 	}
@@ -148,7 +149,8 @@ void tun_sa_activate(struct tun_sa *s, nsec_t now)
 	recovery_sa_up(c, s, now);
 }
 
-/* Rung 3: the same selectors came up on another IKE SA, which replaces the older ones of this child. */
+/* Rung 3: the same selectors came up on another IKE SA, which replaces the older ones of this
+ * child. */
 static void replace_on_takeover(struct tun_sa *s, nsec_t now)
 {
 	struct tun_conn *conn = s->child->conn;
@@ -174,7 +176,7 @@ static void forget_sa(struct tun_sa *s)
 	policy_remove(s);
 	deadline_clear(&t->deadlines, &s->end);
 	LIST_REMOVE(s, link);
-	LIST_FOREACH(o, &c->sas, link) {
+	LIST_FOREACH (o, &c->sas, link) {
 		if (o->replaces == s)
 			o->replaces = NULL;
 	}
@@ -255,7 +257,8 @@ static void child_up(struct tun_sa *s, nsec_t now)
 		  "CHILD SA up: SPI in %08x out %08x, %s, %s === %s%s", s->spi, s->spi_out,
 		  choice_format(&s->ike->choice, suite, sizeof(suite)),
 		  ts_list_format(&s->policy.local, l, sizeof(l)),
-		  ts_list_format(&s->policy.remote, r, sizeof(r)), s->replaces ? ", replaces another" : "");
+		  ts_list_format(&s->policy.remote, r, sizeof(r)),
+		  s->replaces ? ", replaces another" : "");
 	/* What replaces another waits for a sign that the peer has it, unless we asked for it. */
 	if (s->replaces)
 		return;
@@ -280,7 +283,7 @@ static void activate_heir(struct tun_child *k, const struct tun_sa *gone, nsec_t
 {
 	struct tun_sa *s;
 
-	LIST_FOREACH(s, &k->sas, link) {
+	LIST_FOREACH (s, &k->sas, link) {
 		if (s->replaces == gone && s->ike) {
 			tun_sa_activate(s, now);
 			return;
@@ -297,8 +300,8 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 	s->ike = NULL;
 	if (k->current == s)
 		k->current = newest_live(k);
-	tun_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "CHILD SA down: SPI in %08x out %08x: %s", s->spi,
-		  s->spi_out, why);
+	tun_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "CHILD SA down: SPI in %08x out %08x: %s",
+		  s->spi, s->spi_out, why);
 	if (s->retired)
 		return; /* its time runs on */
 	if (k->current && k->current != s && !k->conn->tunnel->closing) {
@@ -307,7 +310,8 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 	}
 	forget_sa(s);
 	/* What is to be kept up and was ended by the peer comes up again. */
-	if (k->wanted && !k->current && !k->conn->tunnel->closing && k->recovery.state != RECOVERY_RUNNING) {
+	if (k->wanted && !k->current && !k->conn->tunnel->closing &&
+	    k->recovery.state != RECOVERY_RUNNING) {
 		struct ike_sa *sa = conn_established(k->conn);
 
 		if (sa) {
@@ -317,7 +321,8 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 	}
 }
 
-static void op_child_event(void *ctx, struct child_sa *c, enum child_event e, const char *why, nsec_t now)
+static void op_child_event(void *ctx, struct child_sa *c, enum child_event e, const char *why,
+			   nsec_t now)
 {
 	struct tunnel *t = ctx;
 	struct tun_sa *s = c->owner;
@@ -348,13 +353,13 @@ static void op_child_result(void *ctx, struct ike_sa *sa, const struct child_con
 		k->failures++;
 	recovery_result(k, child, r, notify, now);
 	conn_maybe_take_over(conn, now);
-	/* A routine rekey that the peer refuses is made by a new IKE SA before life_time ends it. */
+	/* A routine rekey that the peer refuses is made by a new IKE SA before life_time ends it.
+	 */
 	if (r == IKE_RESULT_REFUSED && child && k->current && k->current->ike == child &&
 	    k->recovery.state == RECOVERY_IDLE) {
 		k->recovery.escape = true;
 		recovery_late(k, "the peer refuses to rekey the CHILD SA", now);
-	} else if (r == IKE_RESULT_REFUSED &&
-		   (sa == conn->beside || (!k->current && k->wanted))) {
+	} else if (r == IKE_RESULT_REFUSED && (sa == conn->beside || (!k->current && k->wanted))) {
 		k->asked = true;
 		ike_child_create(sa, k->conf, NULL, now + 10 * NSEC_PER_SEC);
 	}
@@ -392,7 +397,7 @@ static nsec_t op_last_inbound(void *ctx, const struct ike_sa *sa)
 	nsec_t last = 0;
 
 	(void)ctx;
-	LIST_FOREACH(c, &sa->children, link) {
+	LIST_FOREACH (c, &sa->children, link) {
 		const struct tun_sa *s = c->owner;
 		const struct esp_sa *e = s ? tun_sa_esp(s) : NULL;
 
@@ -517,7 +522,8 @@ static void conn_end(struct tun_conn *c, nsec_t now)
 
 /* The configured connections that stay hand their conf object over: pointers into it are in use. */
 void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count,
-		      bool (*same)(const struct conn_conf *a, const struct conn_conf *b), nsec_t now)
+		      bool (*same)(const struct conn_conf *a, const struct conn_conf *b),
+		      nsec_t now)
 {
 	struct conn_conf **kept = xreallocarray(NULL, count, sizeof(*kept));
 	struct tun_conn *c, *next;
@@ -546,8 +552,8 @@ void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count
 	free(kept);
 }
 
-void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local, const struct endpoint *remote,
-			const uint8_t *p, size_t len, nsec_t now)
+void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
+			const struct endpoint *remote, const uint8_t *p, size_t len, nsec_t now)
 {
 	t->now = now;
 	ike_receive(t->ike, local, remote, p, len, now);
@@ -561,9 +567,10 @@ static void moved(struct tun_sa *s, struct esp_sa *sa, nsec_t now)
 	sa->in.peer = sa->in.moved_to;
 	if (!s->ike || !ike_peer_moved(s->ike->ike_sa, &sa->in.moved_to, now))
 		return;
-	LIST_FOREACH(k, &s->child->conn->children, link) {
-		LIST_FOREACH(o, &k->sas, link) {
-			struct esp_sa *e = o->ike && o->ike->ike_sa == s->ike->ike_sa ? tun_sa_esp(o) : NULL;
+	LIST_FOREACH (k, &s->child->conn->children, link) {
+		LIST_FOREACH (o, &k->sas, link) {
+			struct esp_sa *e =
+				o->ike && o->ike->ike_sa == s->ike->ike_sa ? tun_sa_esp(o) : NULL;
 
 			if (e)
 				e->out.dest.remote = sa->in.moved_to;
@@ -574,7 +581,8 @@ static void moved(struct tun_sa *s, struct esp_sa *sa, nsec_t now)
 static void nonce_reuse(struct tun_sa *s, const struct esp_sa *sa)
 {
 	tun_event(s->child, TUNNEL_EVENT_SECURITY, LOG_LEVEL_ERROR,
-		  "SECURITY: SPI %08x: the peer used a nonce twice under %s: %s", s->spi, sa->in.suite->name,
+		  "SECURITY: SPI %08x: the peer used a nonce twice under %s: %s", s->spi,
+		  sa->in.suite->name,
 		  sa->in.exposed ? "the SA's authentication key is exposed"
 				 : "the one-time key of that nonce is exposed");
 }
@@ -654,7 +662,8 @@ nsec_t tunnel_next_deadline(const struct tunnel *t)
 	return min_u64(deadline_next(&t->deadlines), ike_next_deadline(t->ike));
 }
 
-void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const struct inner *in, nsec_t now)
+void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const struct inner *in,
+		    nsec_t now)
 {
 	struct tun_child *k = policy->owner;
 	struct ts first[2];
@@ -682,7 +691,7 @@ struct tun_conn *tunnel_find_conn(struct tunnel *t, const char *name)
 {
 	struct tun_conn *c;
 
-	LIST_FOREACH(c, &t->conns, link) {
+	LIST_FOREACH (c, &t->conns, link) {
 		if (strcmp(c->conf->name, name) == 0)
 			return c;
 	}
@@ -695,12 +704,13 @@ struct tun_child *tunnel_find_child(struct tunnel *t, const char *name)
 	struct tun_conn *c;
 	struct tun_child *k;
 
-	LIST_FOREACH(c, &t->conns, link) {
+	LIST_FOREACH (c, &t->conns, link) {
 		size_t len = slash ? (size_t)(slash - name) : 0;
 
-		if (slash && (strlen(c->conf->name) != len || memcmp(c->conf->name, name, len) != 0))
+		if (slash &&
+		    (strlen(c->conf->name) != len || memcmp(c->conf->name, name, len) != 0))
 			continue;
-		LIST_FOREACH(k, &c->children, link) {
+		LIST_FOREACH (k, &c->children, link) {
 			if (strcmp(k->conf->name, slash ? slash + 1 : name) == 0)
 				return k;
 		}
@@ -727,7 +737,7 @@ void tunnel_child_down(struct tun_child *c, nsec_t now)
 	struct tun_sa *s;
 
 	c->wanted = c->asked = false;
-	LIST_FOREACH(s, &c->sas, link) {
+	LIST_FOREACH (s, &c->sas, link) {
 		if (s->ike)
 			ike_child_delete(s->ike, now);
 	}
@@ -750,7 +760,7 @@ int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *e
 	if (tun_options_check(o, c->conf->rekey_time, err) < 0)
 		return -EINVAL;
 	c->options = *o;
-	LIST_FOREACH(s, &c->sas, link) {
+	LIST_FOREACH (s, &c->sas, link) {
 		struct esp_sa *sa = tun_sa_esp(s);
 
 		if (sa)
@@ -774,13 +784,13 @@ bool tunnel_close(struct tunnel *t, nsec_t now)
 
 	t->closing = true;
 	t->now = now;
-	HASH_ITER(hh, t->ike->sas, sa, tmp)
+	HASH_ITER (hh, t->ike->sas, sa, tmp)
 		ike_sa_delete(sa, now);
 	return HASH_COUNT(t->ike->sas) == 0;
 }
 
-void tunnel_resolved(struct tunnel *t, const char *conn, const struct endpoint *remote, unsigned count,
-		     nsec_t now)
+void tunnel_resolved(struct tunnel *t, const char *conn, const struct endpoint *remote,
+		     unsigned count, nsec_t now)
 {
 	struct tun_conn *c = tunnel_find_conn(t, conn);
 

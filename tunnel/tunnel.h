@@ -1,6 +1,6 @@
 /*
- * tunnel.h - where IKE and ESP meet: connections and children, and the recovery of a tunnel whose peer's
- * numbers went back. SPDX-License-Identifier: ISC
+ * tunnel.h - where IKE and ESP meet: connections and children, and the recovery of a tunnel whose
+ * peer's numbers went back. SPDX-License-Identifier: ISC
  *
  * Pure: time and bytes come in, messages go out by struct tunnel_ops. Owns the engine (ike) and the
  * data path (path); the caller feeds both and calls tunnel_turn once a loop turn.
@@ -24,20 +24,20 @@ struct tun_child;
 #define RECORDS_KEPT 16
 
 struct recovery_record {
-	uint64_t id;		 /* counts up over the daemon's life; 0: empty */
-	nsec_t first_evidence;	 /* first packet that was evidence */
-	nsec_t confirmed;	 /* the criterion was met */
-	nsec_t delay;		 /* the gate's random delay */
-	nsec_t request;		 /* our first request went out */
-	nsec_t response;	 /* its answer, or the new IKE SA's child */
-	nsec_t first_fresh;	 /* first FRESH packet on the new SA; 0: none yet */
+	uint64_t id;	       /* counts up over the daemon's life; 0: empty */
+	nsec_t first_evidence; /* first packet that was evidence */
+	nsec_t confirmed;      /* the criterion was met */
+	nsec_t delay;	       /* the gate's random delay */
+	nsec_t request;	       /* our first request went out */
+	nsec_t response;       /* its answer, or the new IKE SA's child */
+	nsec_t first_fresh;    /* first FRESH packet on the new SA; 0: none yet */
 	enum criterion criterion;
-	uint64_t first_number;	 /* ESP number of the first evidence */
-	uint64_t top;		 /* right edge of the window then */
-	uint64_t lost;		 /* packets not delivered from first evidence to first FRESH */
-	uint8_t rung;		 /* 1 to 4; 0: not begun */
+	uint64_t first_number; /* ESP number of the first evidence */
+	uint64_t top;	       /* right edge of the window then */
+	uint64_t lost;	       /* packets not delivered from first evidence to first FRESH */
+	uint8_t rung;	       /* 1 to 4; 0: not begun */
 	uint32_t old_spi, new_spi;
-	const char *outcome;	 /* static text; "running" until it has ended */
+	const char *outcome; /* static text; "running" until it has ended */
 };
 
 enum recovery_state {
@@ -52,10 +52,10 @@ const char *recovery_state_name(enum recovery_state s);
 struct recovery {
 	enum recovery_state state;
 	enum criterion criterion;
-	uint32_t spi;		/* inbound SPI of the SA that is to be replaced */
-	uint64_t lost_base;	/* not-FRESH verdicts of that SA before the first evidence */
-	struct deadline timer;	/* delay, or end of quiet, or a look at PENDING */
-	bool escape;		/* a liveness check because of traffic on an older SA is out */
+	uint32_t spi;	       /* inbound SPI of the SA that is to be replaced */
+	uint64_t lost_base;    /* not-FRESH verdicts of that SA before the first evidence */
+	struct deadline timer; /* delay, or end of quiet, or a look at PENDING */
+	bool escape;	       /* a liveness check because of traffic on an older SA is out */
 	struct recovery_record now;
 };
 
@@ -71,7 +71,7 @@ struct tun_sa {
 	bool active;		  /* outbound packets may take it */
 	bool retired;
 	bool routed;
-	struct tun_sa *replaces;  /* until confirmed */
+	struct tun_sa *replaces; /* until confirmed */
 	nsec_t installed, replaced_at;
 	struct deadline end; /* of retirement */
 };
@@ -88,8 +88,8 @@ struct tun_child {
 	struct tun_sa *current;	    /* the newest that is not retired; NULL: down */
 	struct spd_policy trap;
 	bool trapped, routed;
-	bool wanted;  /* to be kept up */
-	bool asked;   /* a CHILD SA for it has been asked for */
+	bool wanted; /* to be kept up */
+	bool asked;  /* a CHILD SA for it has been asked for */
 	struct gate gate;
 	struct recovery recovery;
 	struct recovery_record records[RECORDS_KEPT];
@@ -133,8 +133,10 @@ struct tunnel_ops {
 		     const uint8_t *p, size_t len);
 	/* A dummy packet (next header 59) for the SA. */
 	void (*dummy)(void *ctx, struct esp_sa *sa);
-	/* Inner packets from local to remote shall reach TUN, or no longer; counted by the callee. */
-	void (*route)(void *ctx, const struct ts_list *local, const struct ts_list *remote, bool add);
+	/* Inner packets from local to remote shall reach TUN, or no longer; counted by the callee.
+	 */
+	void (*route)(void *ctx, const struct ts_list *local, const struct ts_list *remote,
+		      bool add);
 	/* One line that tells what happened, beside the log; child may be NULL. */
 	void (*event)(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
 		      const struct tun_child *child, const char *text);
@@ -159,14 +161,16 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 void tunnel_free(struct tunnel *t);
 
 /*
- * The configuration is this from now on; takes references. Connections whose conf is equal in `same`
- * (by name) stay up; others are ended and started afresh. same may be NULL at the first call.
+ * The configuration is this from now on; takes references. Connections whose conf is equal in
+ * `same` (by name) stay up; others are ended and started afresh. same may be NULL at the first
+ * call.
  */
 void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count,
-		      bool (*same)(const struct conn_conf *a, const struct conn_conf *b), nsec_t now);
+		      bool (*same)(const struct conn_conf *a, const struct conn_conf *b),
+		      nsec_t now);
 
-void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local, const struct endpoint *remote,
-			const uint8_t *p, size_t len, nsec_t now);
+void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
+			const struct endpoint *remote, const uint8_t *p, size_t len, nsec_t now);
 /* After a batch of packets or messages: events of SAs, timers that are due. */
 void tunnel_turn(struct tunnel *t, nsec_t now);
 nsec_t tunnel_next_deadline(const struct tunnel *t);
@@ -182,14 +186,15 @@ void tunnel_child_down(struct tun_child *c, nsec_t now);
 /* False when there is nothing to rekey. */
 bool tunnel_child_rekey(struct tun_child *c, nsec_t now);
 /* Sets options of the running child; applies them to its SAs. -EINVAL with err. */
-int tunnel_child_set(struct tun_child *c, const char *name, const char *value, char *err) MUST_CHECK;
+int tunnel_child_set(struct tun_child *c, const char *name, const char *value,
+		     char *err) MUST_CHECK;
 /* The same with a whole set of options. */
 int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *err) MUST_CHECK;
 /* Ends all SAs with a message to their peers. True when none is left to wait for. */
 bool tunnel_close(struct tunnel *t, nsec_t now);
 /* New addresses for a connection whose remote_names were resolved. */
-void tunnel_resolved(struct tunnel *t, const char *conn, const struct endpoint *remote, unsigned count,
-		     nsec_t now);
+void tunnel_resolved(struct tunnel *t, const char *conn, const struct endpoint *remote,
+		     unsigned count, nsec_t now);
 
 struct esp_sa *tun_sa_esp(const struct tun_sa *s);
 
@@ -205,8 +210,8 @@ struct ike_sa *conn_established(const struct tun_conn *c);
 bool conn_wanted(const struct tun_conn *c);
 /* After each child that came up: has the SA of rung 3 all of them? Then the old one goes. */
 void conn_maybe_take_over(struct tun_conn *c, nsec_t now);
-void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,
-		       const char *why, nsec_t now);
+void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
+		       struct ike_sa *other, const char *why, nsec_t now);
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf);
 void conn_free(struct tun_conn *c);
 
@@ -226,8 +231,8 @@ void recovery_timer(struct tun_child *c, nsec_t now);
 void recovery_failed(struct tun_child *c, const char *why, nsec_t now);
 
 /* tunnel.c */
-void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level, const char *fmt,
-	       ...) PRINTF_LIKE(4, 5);
+void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
+	       const char *fmt, ...) PRINTF_LIKE(4, 5);
 void tun_sa_activate(struct tun_sa *s, nsec_t now);
 void tun_sa_retire(struct tun_sa *s, nsec_t now);
 

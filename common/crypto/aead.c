@@ -123,7 +123,8 @@ static bool combined_open(struct aead_op *op, EVP_CIPHER_CTX *c)
 
 	nonce_of(op, nonce);
 	return EVP_CipherInit_ex(c, NULL, NULL, NULL, nonce, 0) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, op->key->suite->icv_len, op->icv) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, op->key->suite->icv_len, op->icv) ==
+		       1 &&
 	       EVP_CipherUpdate(c, NULL, &n, op->aad, op->aad_len) == 1 &&
 	       EVP_CipherUpdate(c, op->dst, &n, op->src, (int)op->len) == 1 &&
 	       EVP_CipherFinal_ex(c, op->dst + op->len, &n) == 1;
@@ -176,7 +177,7 @@ void aead_seal_many(struct aead_op *op, unsigned n)
 		if (!k->seal)
 			k->seal = context_new(k, 1);
 		op[i].ok = k->seal && (k->suite->combined ? combined_seal(&op[i], k->seal)
-							   : cbc_seal(&op[i], k->seal));
+							  : cbc_seal(&op[i], k->seal));
 	}
 }
 
@@ -188,6 +189,6 @@ void aead_open_many(struct aead_op *op, unsigned n)
 		if (!k->open)
 			k->open = context_new(k, 0);
 		op[i].ok = k->open && (k->suite->combined ? combined_open(&op[i], k->open)
-							   : cbc_open(&op[i], k->open));
+							  : cbc_open(&op[i], k->open));
 	}
 }

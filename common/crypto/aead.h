@@ -23,8 +23,8 @@ const struct suite *aead_key_suite(const struct aead_key *key);
 
 /*
  * One packet. What is authenticated: aad, then (encrypt-then-MAC only) iv, ciphertext and, with
- * tail_len 4, the tail: the high half of an extended sequence number (RFC 4303 2.2.1). Combined modes
- * have that number within aad.
+ * tail_len 4, the tail: the high half of an extended sequence number (RFC 4303 2.2.1). Combined
+ * modes have that number within aad.
  *
  * seal: src of len bytes to dst of len bytes, ICV to icv. open: the same, icv is read; ok tells
  * whether it held. src and dst are equal or do not overlap. When an open fails, dst has lost its

@@ -14,10 +14,12 @@ enum hash_alg { HASH_SHA1, HASH_SHA256, HASH_SHA384, HASH_SHA512 };
 
 /* Bytes of a digest. */
 size_t hash_len(enum hash_alg alg);
-/* The digest over the parts in order; out holds hash_len bytes. Never fails for these algorithms. */
+/* The digest over the parts in order; out holds hash_len bytes. Never fails for these algorithms.
+ */
 void hash_compute(enum hash_alg alg, const struct chunk *parts, size_t n, uint8_t *out);
 
-/* The hash of a PRF transform; false for one that we do not have. SHA-1 is here for vectors only. */
+/* The hash of a PRF transform; false for one that we do not have. SHA-1 is here for vectors only.
+ */
 bool prf_hash(uint16_t prf, enum hash_alg *ret);
 /* prf(key, parts...) (RFC 7296 2.13); out holds hash_len bytes. Keys of any length. */
 void prf_compute(enum hash_alg alg, struct chunk key, const struct chunk *parts, size_t n,

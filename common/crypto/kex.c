@@ -91,7 +91,8 @@ static EVP_PKEY *public_key(const struct group *g, struct chunk pub)
 	bool ok = b != NULL;
 
 	if (ok && g->kind != KIND_X25519)
-		ok = OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, g->ossl, 0) == 1;
+		ok = OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, g->ossl, 0) ==
+		     1;
 	if (ok && g->kind == KIND_MODP) {
 		bn = BN_bin2bn(pub.p, (int)pub.len, NULL);
 		ok = bn && OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_PUB_KEY, bn) == 1;
@@ -101,8 +102,8 @@ static EVP_PKEY *public_key(const struct group *g, struct chunk pub)
 		ok = OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, point,
 						      pub.len + 1) == 1;
 	} else if (ok) {
-		ok = OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, pub.p,
-						      pub.len) == 1;
+		ok = OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, pub.p, pub.len) ==
+		     1;
 	}
 	if (ok)
 		key = key_from(g, b, EVP_PKEY_PUBLIC_KEY);
@@ -186,9 +187,10 @@ static bool push_public(const struct group *g, OSSL_PARAM_BLD *b, const BIGNUM *
 	bool ok = false;
 
 	if (g->kind == KIND_ECP) {
-		EC_GROUP *eg = EC_GROUP_new_by_curve_name(g->id == GROUP_ECP_256   ? NID_X9_62_prime256v1
-							  : g->id == GROUP_ECP_384 ? NID_secp384r1
-										   : NID_secp521r1);
+		EC_GROUP *eg =
+			EC_GROUP_new_by_curve_name(g->id == GROUP_ECP_256   ? NID_X9_62_prime256v1
+						   : g->id == GROUP_ECP_384 ? NID_secp384r1
+									    : NID_secp521r1);
 		EC_POINT *p = EC_POINT_new(eg);
 
 		ok = EC_POINT_mul(eg, p, priv, NULL, NULL, bc) == 1 &&

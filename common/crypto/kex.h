@@ -31,9 +31,9 @@ uint16_t kex_group(const struct kex *k);
 /* Our public value, kex_public_len bytes. Lives as long as k. */
 struct chunk kex_public(const struct kex *k);
 /*
- * The shared secret into secret[KEX_MAX_SECRET]; its length to *ret_len (MODP: padded to the prime).
- * -EINVAL when the peer's value fails the checks of RFC 6989 (range, point on curve), or X25519
- * yields zeros (RFC 7748 6.1). The caller cleanses secret.
+ * The shared secret into secret[KEX_MAX_SECRET]; its length to *ret_len (MODP: padded to the
+ * prime). -EINVAL when the peer's value fails the checks of RFC 6989 (range, point on curve), or
+ * X25519 yields zeros (RFC 7748 6.1). The caller cleanses secret.
  */
 int kex_derive(const struct kex *k, struct chunk peer, uint8_t *secret, size_t *ret_len) MUST_CHECK;
 

@@ -8,11 +8,11 @@
 		.name = "aes" #bits "gcm16"                                                        \
 	}
 
-#define CBC(bits, hash, keylen, icv)                                                               \
-	{                                                                                          \
-		.encr = ENCR_AES_CBC, .key_bits = bits, .integ = INTEG_HMAC_SHA2_##hash##_##icv,   \
-		.enc_keylen = bits / 8, .integ_keylen = keylen, .iv_len = 16, .icv_len = icv / 8,  \
-		.block = 16, .name = "aes" #bits "-sha" #hash                                      \
+#define CBC(bits, hash, keylen, icv)                                                              \
+	{                                                                                         \
+		.encr = ENCR_AES_CBC, .key_bits = bits, .integ = INTEG_HMAC_SHA2_##hash##_##icv,  \
+		.enc_keylen = bits / 8, .integ_keylen = keylen, .iv_len = 16, .icv_len = icv / 8, \
+		.block = 16, .name = "aes" #bits "-sha" #hash                                     \
 	}
 
 static const struct suite table[] = {
@@ -41,7 +41,8 @@ static const struct suite table[] = {
 const struct suite *suite_find(uint16_t encr, uint16_t key_bits, uint16_t integ)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		if (table[i].encr == encr && table[i].key_bits == key_bits && table[i].integ == integ)
+		if (table[i].encr == encr && table[i].key_bits == key_bits &&
+		    table[i].integ == integ)
 			return &table[i];
 	}
 	return NULL;

@@ -15,7 +15,12 @@ enum encr_id {
 	ENCR_CHACHA20_POLY1305 = 28,
 };
 
-enum prf_id { PRF_HMAC_SHA1 = 2, PRF_HMAC_SHA2_256 = 5, PRF_HMAC_SHA2_384 = 6, PRF_HMAC_SHA2_512 = 7 };
+enum prf_id {
+	PRF_HMAC_SHA1 = 2,
+	PRF_HMAC_SHA2_256 = 5,
+	PRF_HMAC_SHA2_384 = 6,
+	PRF_HMAC_SHA2_512 = 7
+};
 
 enum integ_id {
 	INTEG_NONE = 0,
@@ -38,7 +43,8 @@ enum group_id {
 #define ESN_NO	0
 #define ESN_YES 1
 
-/* How one SA protects its packets: a combined-mode cipher, or a cipher and an integrity algorithm. */
+/* How one SA protects its packets: a combined-mode cipher, or a cipher and an integrity algorithm.
+ */
 struct suite {
 	uint16_t encr, key_bits, integ;
 	bool combined;	    /* AEAD (RFC 5282): no separate integrity key */
@@ -46,7 +52,8 @@ struct suite {
 	uint8_t salt_len;   /* the last bytes of it */
 	uint8_t integ_keylen;
 	uint8_t iv_len, icv_len;
-	uint8_t block; /* the ciphertext is a multiple of this (4 for the stream ciphers, RFC 4303 2.4) */
+	uint8_t block;	  /* the ciphertext is a multiple of this (4 for the stream ciphers, RFC
+			     4303 2.4) */
 	const char *name; /* as in proposals: "aes128gcm16", "aes256-sha384" */
 };
 

@@ -6,7 +6,8 @@
 
 static bool has_ports(uint8_t proto)
 {
-	return proto == PROTO_TCP || proto == PROTO_UDP || proto == 132 || proto == 33 || proto == 136;
+	return proto == PROTO_TCP || proto == PROTO_UDP || proto == 132 || proto == 33 ||
+	       proto == 136;
 }
 
 /* p is the upper layer's header in a packet that has left bytes of it. */
@@ -55,8 +56,7 @@ static bool skip_extension(const uint8_t *p, uint32_t len, uint32_t *at, uint8_t
 	case 60:  /* destination options */
 	case 135: /* mobility */
 	case 44:  /* fragment */
-	case 51:  /* AH */
-		break;
+	case 51: /* AH */ break;
 	default: return false;
 	}
 	if (*at + 8 > len)

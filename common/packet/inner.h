@@ -16,8 +16,8 @@
 
 struct inner {
 	struct addr src, dst;
-	uint32_t len;	  /* total length as its header says; what follows is TFC padding */
-	uint16_t sport;	  /* of TCP, UDP, SCTP, DCCP, UDP-Lite; type and code of ICMP in both */
+	uint32_t len;	/* total length as its header says; what follows is TFC padding */
+	uint16_t sport; /* of TCP, UDP, SCTP, DCCP, UDP-Lite; type and code of ICMP in both */
 	uint16_t dport;
 	uint8_t proto;	  /* upper-layer protocol, behind IPv6 extension headers */
 	uint8_t tos;	  /* TOS or traffic class */
@@ -26,8 +26,8 @@ struct inner {
 };
 
 /*
- * Reads the headers of the packet in p[0..len). -EINVAL when it is no IPv4 or IPv6 packet, or is cut
- * short; *ret untouched then.
+ * Reads the headers of the packet in p[0..len). -EINVAL when it is no IPv4 or IPv6 packet, or is
+ * cut short; *ret untouched then.
  */
 int inner_parse(const uint8_t *p, uint32_t len, struct inner *ret) MUST_CHECK;
 

@@ -1,4 +1,5 @@
-/* t_gate.c - every answer of the gate, allowances and quiet (RECOVERY 4). SPDX-License-Identifier: ISC */
+/* t_gate.c - every answer of the gate, allowances and quiet (RECOVERY 4). SPDX-License-Identifier:
+ * ISC */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -108,7 +109,8 @@ static void hints_cannot_spend_what_proofs_need(void **state)
 	assert_int_equal(ask(&l, CRITERION_OLDER_SA, SEC), GATE_QUIET);
 	assert_int_equal(gate_quiet_until(&l.gate, CRITERION_PROOF, SEC), 0);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(ask(&l, i ? CRITERION_PROOF : CRITERION_NONCE_REUSE, SEC), GATE_ADMITTED);
+		assert_int_equal(ask(&l, i ? CRITERION_PROOF : CRITERION_NONCE_REUSE, SEC),
+				 GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_NONCE_REUSE, SEC), GATE_QUIET);
 }
 

@@ -1,4 +1,5 @@
-/* t_options.c - options, times, sizes, advice, and what libconfig must not see. SPDX-License-Identifier: ISC */
+/* t_options.c - options, times, sizes, advice, and what libconfig must not see.
+ * SPDX-License-Identifier: ISC */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +22,8 @@ static void times(void **state)
 		    {"4h", 4 * 3600 * NSEC_PER_SEC},
 		    {"90", 90 * NSEC_PER_SEC},
 		    {"1d", 86400 * NSEC_PER_SEC}};
-	static const char *const bad[] = {"", "s", "-1s", "1x", "1 s", "1.5s", "99999999999999d", "0x10", "1ss"};
+	static const char *const bad[] = {
+		"", "s", "-1s", "1x", "1 s", "1.5s", "99999999999999d", "0x10", "1ss"};
 	char buf[32];
 	nsec_t t;
 
@@ -38,7 +40,8 @@ static void times(void **state)
 
 static void sizes(void **state)
 {
-	static const char *const bad[] = {"", "K", "-1", "1KB", "1 K", "99999999999999999999", "9999999999999G"};
+	static const char *const bad[] = {
+		"", "K", "-1", "1KB", "1 K", "99999999999999999999", "9999999999999G"};
 	uint64_t v;
 
 	(void)state;
@@ -56,9 +59,12 @@ static void option_errors_change_nothing(void **state)
 {
 	static const struct {
 		const char *name, *value, *tells;
-	} bad[] = {{"detect", "maybe", "off, proof, pattern, both"}, {"proof_packets", "0", "from 1"},
-		   {"history_sample", "33", "power of two"},	   {"interval", "1", NULL},
-		   {"max_rekeys", "17", "from 1 to 16"},		   {"jitter", "1h", "time"},
+	} bad[] = {{"detect", "maybe", "off, proof, pattern, both"},
+		   {"proof_packets", "0", "from 1"},
+		   {"history_sample", "33", "power of two"},
+		   {"interval", "1", NULL},
+		   {"max_rekeys", "17", "from 1 to 16"},
+		   {"jitter", "1h", "time"},
 		   {"nonsense", "1", "no option"}};
 	struct tun_options o, before;
 	char err[OPTION_ERR];
@@ -113,7 +119,8 @@ static void interval_below_rekey_time(void **state)
 
 static void advice(void **state)
 {
-	const struct advice_in in = {.sync_interval = 10 * NSEC_PER_SEC, .rate = 140000, .tunnels = 1000};
+	const struct advice_in in = {
+		.sync_interval = 10 * NSEC_PER_SEC, .rate = 140000, .tunnels = 1000};
 	struct advice_in bad = in;
 	struct advice a;
 
@@ -142,7 +149,9 @@ static void scan_refuses(void **state)
 	unsigned line;
 
 	(void)state;
-	assert_true(scan("a = 1; b = \"4294967297 @include\"; # 4294967297\n// 99999999999\n/* 99999999999 */", &line));
+	assert_true(scan("a = 1; b = \"4294967297 @include\"; # 4294967297\n// 99999999999\n/* "
+			 "99999999999 */",
+			 &line));
 	assert_true(scan("a = 2147483647; b = 1.5e10; c9999999999 = 1;", &line));
 	assert_false(scan("a = 1;\nb = 2147483648;", &line));
 	assert_int_equal(line, 2);
