@@ -11,9 +11,12 @@
 #include "ike_sa.h"
 #include "xalloc.h"
 
-#define TEMPORARY_TRIES	 3		     /* after 1, 2 and 4 s */
-#define CLEANUP_REPLACED (30 * NSEC_PER_SEC) /* the peer should have deleted the old one by then \
-					      */
+#define TEMPORARY_TRIES	  3 /* after 1, 2 and 4 s */
+#define UNCONFIRMED_LIMIT (10 * NSEC_PER_SEC)
+#define UNCONFIRMED_LOOK  (500 * NSEC_PER_MSEC)
+#define CLEANUP_REPLACED                                                        \
+	(30 * NSEC_PER_SEC) /* the peer should have deleted the old one by then \
+			     */
 
 static void tell(struct ike_sa *sa, const struct ike_task *t, struct child_sa *c, enum ike_result r,
 		 uint16_t notify, nsec_t now)
@@ -34,6 +37,18 @@ static bool pointless(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	return true;
 }
 
+/*
+ * One that we made as responder, whose initiator may not have our response yet: a rekey now would
+ * get CHILD_SA_NOT_FOUND, and leave two where one should be.
+ */
+static bool too_early(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	if (!t->child || t->child->confirmed || now - t->child->created >= UNCONFIRMED_LIMIT)
+		return false;
+	task_retry(exchange_done(sa), now + UNCONFIRMED_LOOK);
+	return true;
+}
+
 /* Key exchange of the request: what the old one had or the peer asked for, or our first; none: no
  * PFS. */
 static void prepare_kex(struct ike_task *t)
@@ -49,7 +64,7 @@ void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	uint8_t buf[IKE_MAX_MESSAGE], spi[4];
 	struct ike_builder b;
 
-	if (pointless(sa, t, now))
+	if (pointless(sa, t, now) || too_early(sa, t, now))
 		return;
 	t->spi = ike->ops.spi_reserve(ike->ops.ctx);
 	if (!t->spi) {
@@ -259,8 +274,6 @@ static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa 
 		delete_later(made);
 		if (t->child)
 			t->child->state = CHILD_STATE_REKEYED;
-		if (winner)
-			ike_child_heard(winner, now);
 		tell(sa, t, winner ? winner : made, IKE_RESULT_OK, 0, now);
 		return;
 	}

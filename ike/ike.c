@@ -264,6 +264,22 @@ static void heard(struct ike_sa *sa, const struct ike_in *in)
 		ike_peer_moved(sa, in->remote, in->now);
 }
 
+/*
+ * With windows of 1, a new request shows that the peer has our last response, and so what we made
+ * by it. What collides with a rekey of ours is not decided yet.
+ */
+static void confirm_children(struct ike_sa *sa, nsec_t now)
+{
+	const struct ike_task *t = sa->outstanding;
+	struct child_sa *c, *next;
+
+	for (c = LIST_FIRST(&sa->children); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (!(t && t->rival == c))
+			ike_child_heard(c, now);
+	}
+}
+
 static void receive_request(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text,
 			    size_t len, bool well_formed)
 {
@@ -286,6 +302,7 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 	sa->remembered[slot].used = true;
 	digest(text, len, sa->remembered[slot].digest);
 	heard(sa, in);
+	confirm_children(sa, in->now);
 	if (well_formed && in->p->unknown_critical) {
 		respond_notify(sa, in->h, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
 			       (struct chunk){&in->p->unknown_critical, 1}, in->local, in->remote,

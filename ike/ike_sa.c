@@ -159,12 +159,31 @@ static void clear_deadlines(struct ike_sa *sa)
 	deadline_clear(h, &sa->keepalive);
 }
 
+/*
+ * Both sides were rekeying the IKE SA. When the one that made ours goes, nothing may point at it;
+ * when the old one goes before our answer came, what the peer made is what stays (RFC 7296 2.25.2).
+ */
+static void end_collision(struct ike_sa *sa, nsec_t now)
+{
+	struct ike_task *theirs = sa->rival_of ? sa->rival_of->outstanding : NULL,
+			*t = sa->outstanding;
+
+	if (theirs && theirs->rival_ike == sa)
+		theirs->rival_ike = NULL;
+	sa->rival_of = NULL;
+	if (!t || !t->rival_ike)
+		return;
+	rekey_ike_lost(sa, t, now);
+	t->rival_ike = NULL;
+}
+
 void sa_kill(struct ike_sa *sa, const char *why, nsec_t now)
 {
 	struct ike *ike = sa->ike;
 
 	if (sa->state == IKE_STATE_DEAD)
 		return;
+	end_collision(sa, now);
 	if (sa->state == IKE_STATE_HALF_OPEN)
 		half_remove(sa);
 	sa->state = IKE_STATE_DEAD;
@@ -231,6 +250,7 @@ void sa_hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 	}
 	from->state = from->state == IKE_STATE_DELETING ? IKE_STATE_DELETING : IKE_STATE_REKEYED;
 	to->unresolved = false;
+	to->rival_of = NULL;
 	deadline_clear(&from->ike->deadlines, &from->rekey);
 	deadline_clear(&from->ike->deadlines, &from->dpd);
 	from->ike->ops.ike_event(from->ike->ops.ctx, from, IKE_EVENT_REKEYED, to, "rekeyed", now);

@@ -115,6 +115,8 @@ struct ike_sa {
 	struct endpoint local, remote;
 	struct ident peer_id;
 	bool we_natted, peer_natted, nat_known;
+	struct ike_sa *rival_of; /* the SA whose outstanding rekey of ours collided with the one
+				    that made this */
 	bool unresolved; /* made by the peer's IKE rekey while ours is outstanding: has no children
 			    yet */
 

@@ -46,16 +46,6 @@ static bool deletes_ike(const struct ike_payloads *p)
 	return false;
 }
 
-/* The peer ends the IKE SA. If both rekey it, what the peer made is what stays (2.25.2). */
-static void end_ike(struct ike_sa *sa, const struct ike_in *in)
-{
-	struct ike_task *t = sa->outstanding;
-
-	if (t && t->kind == TASK_IKE_REKEY && t->rival_ike)
-		rekey_ike_lost(sa, t, in->now);
-	sa_kill(sa, sa->state == IKE_STATE_REKEYED ? "replaced" : "deleted by the peer", in->now);
-}
-
 void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	uint8_t buf[IKE_MAX_MESSAGE];
@@ -71,7 +61,8 @@ void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 	}
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
 	if (ends)
-		end_ike(sa, in);
+		sa_kill(sa, sa->state == IKE_STATE_REKEYED ? "replaced" : "deleted by the peer",
+			in->now);
 }
 
 void info_on_response(struct ike_sa *sa, const struct ike_in *in)

@@ -108,6 +108,7 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, const struct prop
 		made->unresolved = true;
 		t->collided = true;
 		t->rival_ike = made;
+		made->rival_of = sa;
 		t->rival_nonce = nonce_cmp(&ni, &nr) < 0 ? ni : nr;
 		return;
 	}
@@ -218,6 +219,8 @@ void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 	const struct ike_notify_view *e = ike_find_error(in->p);
 	struct ike_task *t = exchange_done(sa);
 
+	if (t->rival_ike) /* what collided is decided now */
+		t->rival_ike->rival_of = NULL;
 	if (!e && complete(sa, t, in)) {
 		task_free(t);
 		return;

@@ -13,7 +13,8 @@ threads) ends with it, also on an exception, SIGINT or SIGTERM:
         print(flow.stop().lost, sniffer.stop().esp[0].sequence)
 
 Namespaces are called mdp-PID-NAME, so labs never meet, and those that a killed
-test left behind (its PID gone, no process inside) are removed by the next one.
+test left behind (its PID gone, no process inside) are removed by the next one,
+as are its files.
 Processes are ended by PID; they also die with the test that started them, so
 start them from the main thread.  Standard library only, Python 3.11.
 """
@@ -35,6 +36,10 @@ from dataclasses import dataclass, field
 
 PREFIX = "mdp"
 COMMAND_TIMEOUT = 30
+
+# for Namespace.drop(): on port 4500 IKE has four zero bytes (the non-ESP marker) first
+DROP_IKE = "udp dport 4500 @th,64,32 0"
+DROP_ESP = "udp dport 4500 udp length > 12 @th,64,32 != 0"  # not keepalives
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -163,6 +168,19 @@ class Namespace:
         """Load an nftables script inside."""
         self.run("nft", "-f", "-", stdin=rules)
 
+    def drop(self, match):
+        """Drop what comes in here (to this namespace itself) and fits an nftables match.
+
+        DROP_IKE and DROP_ESP tell the two apart on port 4500; for loss take
+        "numgen random mod 100 < 5".
+        """
+        self.nft(f"table inet {PREFIX} {{ chain input {{ type filter hook input priority 0; "
+                 f"{match} drop; }}; }}")
+
+    def drop_nothing(self):
+        """Take back every drop()."""
+        self.run("nft", "delete", "table", "inet", PREFIX, check=False)
+
     def address(self, device, *addresses):
         """Add addresses (with prefix length) to a device and take it up."""
         for address in addresses:
@@ -218,7 +236,8 @@ class Lab:
         if os.geteuid():
             raise LabError("network namespaces need root")
         remove_stale()
-        self.directory = tempfile.mkdtemp(prefix=f"{PREFIX}-{self.title}-")
+        owner = "kept" if self.keep_files else os.getpid()      # kept is never stale
+        self.directory = tempfile.mkdtemp(prefix=f"{PREFIX}-{owner}-{self.title}-")
         atexit.register(self.close)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -337,13 +356,19 @@ class Lab:
 
 
 def remove_stale():
-    """Remove namespaces of labs whose process is gone and in which nothing runs."""
+    """Remove what killed labs left: namespaces in which nothing runs, and folders."""
     for line in run("ip", "netns", "list").stdout.splitlines():
         name = line.split()[0] if line else ""
-        match = re.fullmatch(PREFIX + r"-(\d+)-.+", name)
-        if match and not _alive(int(match[1])):
-            if not run("ip", "netns", "pids", name, check=False).stdout.strip():
-                run("ip", "netns", "del", name, check=False)
+        if _is_stale(name) and not run("ip", "netns", "pids", name, check=False).stdout.strip():
+            run("ip", "netns", "del", name, check=False)
+    for name in os.listdir(tempfile.gettempdir()):
+        if _is_stale(name):
+            shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
+
+
+def _is_stale(name):
+    match = re.fullmatch(PREFIX + r"-(\d+)-.+", name)
+    return bool(match) and not _alive(int(match[1]))
 
 
 # -- UDP flow -----------------------------------------------------------------

@@ -252,8 +252,16 @@ def _opened(pid):
 
 
 @contextmanager
+def _frozen(pid):
+    """The memory of a charon that stands still; any other process is not stopped."""
+    with _opened(pid) as memory:
+        memory.library("libipsec")
+        with _stopped(pid):
+            yield memory
+
+
+@contextmanager
 def _stopped(pid):
-    """The process stands still, all of its threads."""
     os.kill(pid, signal.SIGSTOP)
     try:
         deadline = time.monotonic() + 2
@@ -277,7 +285,7 @@ def _thread_states(pid):
 
 def show(pid):
     """All ESP SAs of a charon as [Sa], in the order of its SAD."""
-    with _opened(pid) as memory, _stopped(pid):
+    with _frozen(pid) as memory:
         return _Daemon(memory).sas()
 
 
@@ -317,7 +325,7 @@ def rewind(pid, by=None, which="number", spi=None, to=None):
         raise ValueError("which is number or nonce; give either by or to")
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        with _opened(pid) as memory, _stopped(pid):
+        with _frozen(pid) as memory:
             stood = time.monotonic()
             chosen = [sa for sa in _Daemon(memory).sas()
                       if not sa.inbound and spi in (None, sa.spi)]

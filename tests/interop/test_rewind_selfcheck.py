@@ -133,7 +133,7 @@ def after_rekeys():
     with tunnel() as (lab, left, right):
         for _ in range(12):
             old = left.wait_child()
-            expect(left.rekey(child="net") == 1, "no child to rekey")
+            expect(left.rekey(child_id=old.id) == 1, "not one child to rekey")
             left.wait_rekeyed(old)
         live = [sa for sa in rewind.show(left.pid) if not sa.inbound]
         child = left.wait_child()
@@ -143,7 +143,7 @@ def after_rekeys():
         sent_at_least(running, BEFORE)
         done, = rewind.rewind(left.pid, by=BEFORE - 100, spi=child.spi_out)
         time.sleep(0.2)
-        left.rekey(child="net")
+        left.rekey(child_id=child.id)
         left.wait_rekeyed(child)
         result = running.wait()
     print(f"# rekey 0.2 s after a rewind by {done.old - done.new}: lost {result.lost}, "
@@ -190,7 +190,7 @@ def charon_commands():
     with tunnel("aes256gcm16-x25519") as (lab, left, right):
         for charon in (left, right):
             child, ike = charon.wait_child(), charon.sas()[0]
-            charon.rekey(child="net")
+            charon.rekey(child_id=child.id)
             expect(charon.wait_rekeyed(child).group == "CURVE_25519", "rekeyed without PFS")
             charon.rekey(ike="gw")
             expect(charon.wait_rekeyed(ike).children, "the IKE rekey lost the child")
@@ -248,8 +248,27 @@ def nat_and_rebinding():
     expect(result.lost < 50, f"{result.lost} lost")
 
 
+def dropping():
+    """drop() tells IKE from ESP on port 4500."""
+    with tunnel(retransmit=(5, 0.2, 1.2)) as (lab, left, right):
+        child = left.wait_child()
+        right.ns.drop(netlab.DROP_IKE)
+        left.rekey(child_id=child.id)
+        result = flow(lab, left, right, count=100).wait()
+        expect(result.lost == 0, f"{result.lost} ESP packets lost with IKE dropped")
+        expect(left.children(state="INSTALLED") == [], "rekeyed without IKE")
+        right.ns.drop_nothing()
+        child = left.wait_rekeyed(child)
+        right.ns.drop(netlab.DROP_ESP)
+        left.rekey(child_id=child.id)
+        left.wait_rekeyed(child)
+        result = flow(lab, left, right, count=100).wait()
+        expect(result.received == 0, f"{result.received} packets arrived with ESP dropped")
+
+
 CASES = (gcm_number, gcm_nonce, cbc_number, chacha20_nonce, number_works_once, back_and_forward,
-         after_rekeys, refusals, command_line, charon_commands, lab_cleans_up, nat_and_rebinding)
+         after_rekeys, refusals, command_line, charon_commands, dropping, lab_cleans_up,
+         nat_and_rebinding)
 
 
 def main(names):

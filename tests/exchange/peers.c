@@ -1,0 +1,516 @@
+/* peers.c - see peers.h. SPDX-License-Identifier: ISC */
+#include "peers.h"
+#include "xalloc.h"
+
+#define HISTORY_CAP (64u << 20)
+#define INNER_LEN   60
+
+static uint64_t mix(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static void seeded_fill(struct rng *r, void *p, size_t len)
+{
+	struct seeded *s = container_of(r, struct seeded, rng);
+	uint8_t *b = p;
+
+	while (len > 0) {
+		uint64_t v = mix(&s->state);
+		size_t n = len < 8 ? len : 8;
+
+		memcpy(b, &v, n);
+		b += n;
+		len -= n;
+	}
+}
+
+static void seeded_init(struct seeded *s, uint64_t seed)
+{
+	s->rng.fill = seeded_fill;
+	s->state = seed;
+}
+
+static bool chance(struct net *n, unsigned per_mille)
+{
+	return per_mille && rng_below(&n->rng.rng, 1000) < per_mille;
+}
+
+uint64_t seed_from_env(uint64_t otherwise)
+{
+	const char *s = getenv("MENDIP_SEED");
+
+	return s ? strtoull(s, NULL, 0) : otherwise;
+}
+
+struct options options_default(void)
+{
+	struct options o = {.seed = seed_from_env(1), .children = 1, .start = START_START, .window = 1024};
+
+	tun_options_default(&o.sw);
+	ike_settings_default(&o.set);
+	o.ike_rekey = o.rekey = 3600 * SEC;
+	o.dpd = 30 * SEC;
+	o.delay = MSEC;
+	return o;
+}
+
+/* ---- log ---- */
+
+static void log_sink(void *ctx, enum log_level level, const char *line)
+{
+	struct peer *p = ctx;
+	struct net *n = p->net;
+
+	(void)level;
+	snprintf(n->log[n->log_next++ % LOG_LINES], sizeof(n->log[0]), "%10.6f %s %.180s",
+		 (double)(n->now - SEC) / SEC, p->index == BRANCH ? "branch" : "gw    ", line);
+}
+
+void net_print_log(const struct net *n)
+{
+	unsigned from = n->log_next > LOG_LINES ? n->log_next - LOG_LINES : 0;
+
+	for (unsigned i = from; i < n->log_next; i++)
+		print_error("  %s\n", n->log[i % LOG_LINES]);
+}
+
+/* ---- the wire ---- */
+
+static void enqueue(struct net *n, unsigned from, const struct datagram *d, nsec_t at)
+{
+	struct datagram *to;
+
+	if (n->queued == n->room) {
+		n->room = n->room ? n->room * 2 : 64;
+		n->queue = xreallocarray(n->queue, n->room, sizeof(*n->queue));
+	}
+	to = &n->queue[n->queued++];
+	*to = *d;
+	to->at = at;
+	to->order = n->order++;
+	to->to = (uint8_t)!from;
+	to->p = xmemdup(d->p, d->len);
+}
+
+static void transmit(struct net *n, unsigned from, struct datagram *d)
+{
+	struct peer *p = &n->peer[from];
+	nsec_t at = n->now + n->o.delay + rng_below(&n->rng.rng, n->jitter + 1);
+
+	if (p->seen_as.port)
+		d->from = p->seen_as;
+	if (n->cut[from] || (n->hook && !n->hook(n, from, d)) || chance(n, n->loss))
+		return;
+	if (chance(n, n->reorder))
+		at += 3 * n->o.delay;
+	enqueue(n, from, d, at);
+	if (chance(n, n->dup))
+		enqueue(n, from, d, at + rng_below(&n->rng.rng, 4 * n->o.delay));
+}
+
+static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote, const uint8_t *p,
+		    size_t len)
+{
+	struct peer *me = ctx;
+	struct datagram d = {.from = me->address, .dest = *remote, .p = (uint8_t *)p, .len = (uint32_t)len};
+
+	d.from.port = local->port;
+	me->ike_sent++;
+	transmit(me->net, me->index, &d);
+}
+
+static void send_train(struct peer *me, struct esp_train *t)
+{
+	esp_train_finish(me->tunnel->path, t);
+	for (uint32_t at = 0; at < t->len; at += t->seg) {
+		struct datagram d = {.from = me->address, .dest = t->dest.remote, .p = t->base + at, .esp = true};
+
+		d.from.port = IKE_PORT_NATT;
+		d.len = t->len - at < t->seg ? t->len - at : t->seg;
+		transmit(me->net, me->index, &d);
+	}
+}
+
+static void op_dummy(void *ctx, struct esp_sa *sa)
+{
+	struct peer *me = ctx;
+	uint8_t buf[256];
+	struct esp_train t;
+
+	me->dummies++;
+	esp_train_init(&t, buf, sizeof(buf));
+	esp_seal_dummy(me->tunnel->path, sa, &t, me->net->now);
+	send_train(me, &t);
+}
+
+static void op_route(void *ctx, const struct ts_list *local, const struct ts_list *remote, bool add)
+{
+	(void)ctx, (void)local, (void)remote, (void)add;
+}
+
+static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
+		     const struct tun_child *child, const char *text)
+{
+	struct peer *me = ctx;
+
+	(void)conn, (void)child, (void)text;
+	me->security_events += kind == TUNNEL_EVENT_SECURITY;
+}
+
+/* ---- inner packets ---- */
+
+static void inner_build(uint8_t *p, unsigned from, unsigned child)
+{
+	memset(p, 0, INNER_LEN);
+	p[0] = 0x45;
+	put_be16(p + 2, INNER_LEN);
+	p[8] = 64;
+	p[9] = PROTO_UDP;
+	memcpy(p + 12, (const uint8_t[]){10, from == BRANCH ? 1 : 2, (uint8_t)child, 1}, 4);
+	memcpy(p + 16, (const uint8_t[]){10, from == BRANCH ? 2 : 1, (uint8_t)child, 1}, 4);
+	put_be16(p + 20, 1000);
+	put_be16(p + 22, 2000);
+}
+
+void net_packet(struct net *n, unsigned i, unsigned c)
+{
+	struct peer *me = &n->peer[i];
+	uint8_t inner[INNER_LEN], buf[512];
+	struct esp_out out = {.pkt = inner, .len = INNER_LEN};
+	struct esp_train t;
+
+	inner_build(inner, i, c);
+	me->sent++;
+	switch (esp_route(me->tunnel->path, &out, n->now)) {
+	case ESP_ROUTE_SEAL:
+		esp_train_init(&t, buf, sizeof(buf));
+		esp_seal(me->tunnel->path, &out, &t, n->now);
+		send_train(me, &t);
+		break;
+	case ESP_ROUTE_NO_SA: tunnel_acquire(me->tunnel, out.policy, &out.inner, n->now); break;
+	case ESP_ROUTE_TOO_BIG:
+	case ESP_ROUTE_DISCARD: break;
+	}
+}
+
+static void receive_esp(struct peer *me, const struct datagram *d)
+{
+	uint8_t buf[2048], out[2048];
+	struct esp_in in = {.base = buf, .len = d->len, .seg = (uint16_t)d->len, .from = d->from};
+	struct esp_super super = {.base = out, .cap = sizeof(out)};
+	enum esp_step step;
+
+	memcpy(buf, d->p, d->len);
+	do {
+		step = esp_open(me->tunnel->path, &in, &super, me->net->now);
+		if (super.len) {
+			me->delivered++;
+			if (me->last_delivery && me->net->now - me->last_delivery > me->longest_gap)
+				me->longest_gap = me->net->now - me->last_delivery;
+			me->last_delivery = me->net->now;
+		}
+		super.len = 0;
+	} while (step == ESP_FULL);
+}
+
+static void deliver(struct net *n, struct datagram *d)
+{
+	struct peer *me = &n->peer[d->to];
+	struct endpoint local = me->address;
+
+	local.port = d->dest.port;
+	if (d->esp)
+		receive_esp(me, d);
+	else if (!(d->len == 1 && d->p[0] == 0xff))
+		tunnel_receive_ike(me->tunnel, &local, &d->from, d->p, d->len, n->now);
+	tunnel_turn(me->tunnel, n->now);
+}
+
+void net_inject(struct net *n, unsigned to, bool esp, const uint8_t *p, uint32_t len)
+{
+	struct datagram d = {.to = (uint8_t)to, .esp = esp, .from = n->peer[!to].address, .len = len};
+
+	d.from.port = d.dest.port = IKE_PORT_NATT;
+	d.p = xmemdup(p, len);
+	deliver(n, &d);
+	free(d.p);
+}
+
+/* ---- time ---- */
+
+static unsigned first_datagram(const struct net *n)
+{
+	unsigned best = 0;
+
+	for (unsigned i = 1; i < n->queued; i++) {
+		if (n->queue[i].at < n->queue[best].at ||
+		    (n->queue[i].at == n->queue[best].at && n->queue[i].order < n->queue[best].order))
+			best = i;
+	}
+	return best;
+}
+
+static nsec_t next_event(const struct net *n)
+{
+	nsec_t t = NSEC_NEVER;
+
+	if (n->queued)
+		t = n->queue[first_datagram(n)].at;
+	for (unsigned i = 0; i < 2; i++) {
+		t = min_u64(t, tunnel_next_deadline(n->peer[i].tunnel));
+		if (n->rate[i])
+			t = min_u64(t, n->next_packet[i]);
+	}
+	return max_u64(t, n->now);
+}
+
+static void step(struct net *n)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (n->rate[i] && n->next_packet[i] <= n->now) {
+			struct peer *p = &n->peer[i];
+
+			n->next_packet[i] = n->now + SEC / n->rate[i];
+			net_packet(n, i, p->next_inner++ % n->o.children);
+		}
+	}
+	while (n->queued) {
+		unsigned first = first_datagram(n);
+		struct datagram d = n->queue[first];
+
+		if (d.at > n->now)
+			break;
+		n->queue[first] = n->queue[--n->queued];
+		deliver(n, &d);
+		free(d.p);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		tunnel_turn(n->peer[i].tunnel, n->now);
+}
+
+void net_run(struct net *n, nsec_t time)
+{
+	nsec_t end = n->now + time;
+
+	for (;;) {
+		nsec_t next = next_event(n);
+
+		if (next > end)
+			break;
+		n->now = next;
+		step(n);
+	}
+	n->now = end;
+	step(n);
+}
+
+void net_until(struct net *n, bool (*cond)(struct net *n), nsec_t limit, const char *what)
+{
+	nsec_t end = n->now + limit;
+
+	while (!cond(n) && n->now < end) {
+		n->now = min_u64(next_event(n), end);
+		step(n);
+	}
+	if (!cond(n)) {
+		net_print_log(n);
+		fail_msg("seed %llu: not within %.1f s: %s", (unsigned long long)n->o.seed, (double)limit / SEC, what);
+	}
+}
+
+/* ---- configuration ---- */
+
+static void proposals(struct proposal_list *l, uint8_t protocol, const char *text)
+{
+	char copy[512], err[128], *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
+		if (proposal_parse_text(s, protocol, &l->p[l->count++], err) < 0)
+			fail_msg("%s: %s", s, err);
+	}
+}
+
+static void child_build(const struct options *o, struct child_conf *c, unsigned side, unsigned i)
+{
+	char ts[64], name[16];
+
+	snprintf(name, sizeof(name), "net%u", i);
+	c->name = xstrdup(name);
+	snprintf(ts, sizeof(ts), "10.%u.%u.0/24", side == BRANCH ? 1 : 2, i);
+	assert_int_equal(ts_parse(ts, &c->local_ts.ts[0]), 0);
+	snprintf(ts, sizeof(ts), "10.%u.%u.0/24", side == BRANCH ? 2 : 1, i);
+	assert_int_equal(ts_parse(ts, &c->remote_ts.ts[0]), 0);
+	c->local_ts.count = c->remote_ts.count = 1;
+	proposals(&c->proposals, PROTOCOL_ESP,
+		  side == GW && o->esp_gw ? o->esp_gw
+		  : o->esp		  ? o->esp
+					  : "aes128gcm16-x25519-esn-noesn");
+	c->rekey_time = o->rekey;
+	c->life_time = o->rekey + o->rekey / 10;
+	c->start_action = side == BRANCH ? o->start : START_NONE;
+	c->replay_window = o->window;
+	c->options = xmemdup(&o->sw, sizeof(o->sw));
+}
+
+static struct conn_conf *conf_build(const struct options *o, struct peer *p)
+{
+	struct conn_conf *c = xzalloc(sizeof(*c));
+	const char *psk = p->index == BRANCH ? o->psk_branch : o->psk_gw;
+	struct psk *k;
+
+	c->refs = 1;
+	c->name = xstrdup(p->index == BRANCH ? "gw" : "branch");
+	assert_int_equal(ident_parse(p->index == BRANCH ? "branch.example" : "gw.example.net", &c->local_id), 0);
+	assert_int_equal(ident_parse(p->index == BRANCH ? "gw.example.net"
+				     : o->gw_any	? "*.example"
+							: "branch.example",
+				     &c->remote_id), 0);
+	c->remote_any = p->index == GW && (o->gw_any || !o->gw_calls);
+	if (p->index == BRANCH || o->gw_calls)
+		c->remote[c->remote_count++] = p->net->peer[!p->index].address;
+	proposals(&c->proposals, PROTOCOL_IKE,
+		  p->index == GW && o->ike_gw ? o->ike_gw
+		  : o->ike		      ? o->ike
+					      : "aes256gcm16-prfsha384-x25519");
+	c->rekey_time = o->ike_rekey;
+	c->life_time = o->ike_rekey + o->ike_rekey / 10;
+	c->dpd_delay = o->dpd;
+	c->child_count = o->children;
+	c->children = xzalloc(o->children * sizeof(*c->children));
+	for (unsigned i = 0; i < o->children; i++)
+		child_build(o, &c->children[i], p->index, i);
+	c->secrets = psk_store_new();
+	c->secrets->v = xzalloc(sizeof(*c->secrets->v));
+	c->secrets->count = 1;
+	k = &c->secrets->v[0];
+	psk = psk ? psk : "a secret that both have";
+	k->secret = xmemdup(psk, strlen(psk));
+	k->len = strlen(psk);
+	return c;
+}
+
+static void peer_init(struct net *n, unsigned i)
+{
+	struct peer *p = &n->peer[i];
+	const struct tunnel_ops ops = {
+		.ctx = p, .send = op_send, .dummy = op_dummy, .route = op_route, .event = op_event};
+
+	p->net = n;
+	p->index = i;
+	seeded_init(&p->rng, n->o.seed * 2 + i + 77);
+	log_init(&p->log, LOG_LEVEL_DEBUG, log_sink, p);
+	p->tunnel = tunnel_new(&ops, &n->o.set, HISTORY_CAP, &p->rng.rng, &p->log);
+	p->conf = conf_build(&n->o, p);
+	tunnel_configure(p->tunnel, &p->conf, 1, NULL, n->now);
+}
+
+struct net *net_new(const struct options *o)
+{
+	struct net *n = xzalloc(sizeof(*n));
+
+	n->o = *o;
+	n->now = SEC;
+	seeded_init(&n->rng, o->seed);
+	for (unsigned i = 0; i < 2; i++) {
+		n->peer[i].address.port = IKE_PORT;
+		assert_int_equal(addr_parse(i == BRANCH ? "192.0.2.10" : "192.0.2.1", &n->peer[i].address.addr), 0);
+	}
+	peer_init(n, GW);
+	peer_init(n, BRANCH);
+	return n;
+}
+
+void net_free(struct net *n)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		tunnel_free(n->peer[i].tunnel);
+		conn_unref(n->peer[i].conf);
+	}
+	while (n->queued)
+		free(n->queue[--n->queued].p);
+	free(n->queue);
+	free(n);
+}
+
+/* ---- looking ---- */
+
+struct tun_conn *peer_conn(struct net *n, unsigned i)
+{
+	struct tun_conn *c, *best = NULL;
+
+	LIST_FOREACH(c, &n->peer[i].tunnel->conns, link) {
+		if (c->sa || !best)
+			best = c;
+	}
+	return best;
+}
+
+struct tun_child *peer_child(struct net *n, unsigned i, unsigned c)
+{
+	struct tun_conn *conn = peer_conn(n, i);
+	struct tun_child *k;
+	char name[16];
+
+	snprintf(name, sizeof(name), "net%u", c);
+	if (!conn)
+		return NULL;
+	LIST_FOREACH(k, &conn->children, link) {
+		if (strcmp(k->conf->name, name) == 0)
+			return k;
+	}
+	return NULL;
+}
+
+struct esp_sa *peer_sa(struct net *n, unsigned i, unsigned c)
+{
+	struct tun_child *k = peer_child(n, i, c);
+
+	return k && k->current ? tun_sa_esp(k->current) : NULL;
+}
+
+bool net_is_up(struct net *n)
+{
+	for (unsigned c = 0; c < n->o.children; c++) {
+		if (!peer_sa(n, BRANCH, c) || !peer_sa(n, GW, c))
+			return false;
+	}
+	return true;
+}
+
+unsigned peer_ike_sas(struct net *n, unsigned i)
+{
+	return HASH_COUNT(n->peer[i].tunnel->ike->sas);
+}
+
+unsigned peer_child_sas(struct net *n, unsigned i)
+{
+	struct ike_sa *sa, *tmp;
+	unsigned count = 0;
+
+	HASH_ITER(hh, n->peer[i].tunnel->ike->sas, sa, tmp)
+		count += sa->child_count;
+	return count;
+}
+
+void gw_rewind(struct net *n, unsigned c, uint64_t by, bool nonces)
+{
+	struct esp_sa *sa = peer_sa(n, GW, c);
+
+	assert_non_null(sa);
+	sa->out.number -= min_u64(by, sa->out.number);
+	if (nonces)
+		sa->out.iv_counter -= min_u64(by, sa->out.iv_counter);
+}
+
+const struct recovery_record *last_record(struct net *n, unsigned c)
+{
+	const struct tun_child *k = peer_child(n, BRANCH, c);
+
+	return &k->records[(k->record_next + RECORDS_KEPT - 1) % RECORDS_KEPT];
+}

@@ -1,0 +1,126 @@
+/*
+ * peers.h - two whole peers in one process, on a virtual clock, over a wire that loses, doubles, delays and
+ * reorders from a seed. SPDX-License-Identifier: ISC
+ *
+ * Peer 0, the branch, connects; peer 1, the gateway, answers (and may connect, if told so).
+ */
+#ifndef MENDIP_PEERS_H
+#define MENDIP_PEERS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "tunnel.h"
+
+#define BRANCH	    0
+#define GW	    1
+#define MSEC	    NSEC_PER_MSEC
+#define SEC	    NSEC_PER_SEC
+#define LOG_LINES   400
+#define CHILDREN    4
+
+struct seeded {
+	struct rng rng;
+	uint64_t state;
+};
+
+struct options {
+	uint64_t seed;
+	const char *ike, *esp;	  /* proposals; NULL: the standard ones */
+	const char *ike_gw, *esp_gw; /* the gateway's, if others */
+	unsigned children;	  /* 1 to CHILDREN; child i has 10.1.i.0/24 === 10.2.i.0/24 */
+	enum start_action start;  /* of the branch's children */
+	bool gw_any;		  /* the gateway answers anyone, by pattern */
+	bool gw_calls;		  /* the gateway has the branch's address, for rung 3 from there */
+	nsec_t delay;		  /* one way; 0: 1 ms */
+	nsec_t dpd, rekey, ike_rekey;
+	uint32_t window;
+	const char *psk_branch, *psk_gw; /* NULL: the same */
+	struct tun_options sw;	  /* of both; detect.packets 0: defaults */
+	struct ike_settings set;  /* half_open_max 0: defaults */
+};
+
+struct datagram {
+	nsec_t at;
+	uint64_t order;
+	uint8_t to;
+	bool esp;
+	struct endpoint from, dest;
+	uint32_t len;
+	uint8_t *p;
+};
+
+struct net;
+
+struct peer {
+	struct net *net;
+	unsigned index;
+	struct seeded rng;
+	struct log log;
+	struct tunnel *tunnel;
+	struct endpoint address;
+	struct endpoint seen_as; /* behind a NAT: what the other side sees; port 0: no NAT */
+	struct conn_conf *conf;
+	struct psk_store *secrets;
+	uint64_t sent, delivered; /* inner packets */
+	uint64_t ike_sent, dummies;
+	nsec_t last_delivery, longest_gap;
+	unsigned security_events;
+	uint8_t next_inner;
+};
+
+struct net {
+	struct options o;
+	struct seeded rng;
+	struct peer peer[2];
+	nsec_t now;
+	struct datagram *queue; /* a heap would be faster; the wire never holds much */
+	unsigned queued, room;
+	uint64_t order;
+	/* the wire: per mille */
+	unsigned loss, dup, reorder;
+	nsec_t jitter;
+	bool cut[2]; /* what peer i sends is lost */
+	/* false: the datagram is lost; may change or record it */
+	bool (*hook)(struct net *n, unsigned from, struct datagram *d);
+	void *hook_ctx;
+	/* traffic: packets a second from peer i, in its child `child` */
+	unsigned rate[2];
+	nsec_t next_packet[2];
+	char log[LOG_LINES][220];
+	unsigned log_next;
+};
+
+struct options options_default(void);
+struct net *net_new(const struct options *o);
+void net_free(struct net *n);
+/* Runs until the time has passed. */
+void net_run(struct net *n, nsec_t time);
+/* Runs until cond holds; fails the test when it does not within limit. */
+void net_until(struct net *n, bool (*cond)(struct net *n), nsec_t limit, const char *what);
+bool net_is_up(struct net *n);
+/* An inner packet from peer i of child c; its copy of the way is the wire's. */
+void net_packet(struct net *n, unsigned i, unsigned c);
+/* A datagram that arrives at peer `to` at once, as from the other peer. */
+void net_inject(struct net *n, unsigned to, bool esp, const uint8_t *p, uint32_t len);
+void net_print_log(const struct net *n);
+
+struct tun_conn *peer_conn(struct net *n, unsigned i);
+struct tun_child *peer_child(struct net *n, unsigned i, unsigned c);
+/* The newest SA of child c of peer i, or NULL. */
+struct esp_sa *peer_sa(struct net *n, unsigned i, unsigned c);
+/* CHILD SAs of all children that the engine of peer i has. */
+unsigned peer_child_sas(struct net *n, unsigned i);
+unsigned peer_ike_sas(struct net *n, unsigned i);
+/* Takes the gateway's outbound numbers back, as a switchover would. */
+void gw_rewind(struct net *n, unsigned c, uint64_t by, bool nonces);
+/* The newest record of the branch's child. */
+const struct recovery_record *last_record(struct net *n, unsigned c);
+uint64_t seed_from_env(uint64_t otherwise);
+
+#endif
