@@ -244,6 +244,8 @@ static struct child_sa *accept_child(struct ike_sa *sa, const struct ike_in *in,
 		: NULL;
 	if (!c)
 		*error = NOTIFY_NO_ADDITIONAL_SAS;
+	else
+		c->confirmed = true; /* a peer without our answer has no IKE SA to rekey it on */
 	return c;
 }
 

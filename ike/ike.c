@@ -89,7 +89,7 @@ void ike_free(struct ike *ike)
 
 void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count)
 {
-	struct conn_conf **mine = xreallocarray(NULL, count, sizeof(*mine));
+	struct conn_conf **mine = count ? xreallocarray(NULL, count, sizeof(*mine)) : NULL;
 
 	for (unsigned i = 0; i < count; i++)
 		mine[i] = conn_ref(conns[i]);

@@ -52,7 +52,10 @@ static uint64_t not_delivered(const struct esp_sa *sa)
 {
 	const uint64_t *v = sa->in.verdicts;
 
-	return v[VERDICT_REWOUND] + v[VERDICT_STALE] + v[VERDICT_UNVERIFIED];
+	/* Under ESN an old number that is not remembered looks like a new one whose ICV does not
+	 * hold. */
+	return v[VERDICT_REWOUND] + v[VERDICT_STALE] + v[VERDICT_UNVERIFIED] +
+	       (sa->in.esn ? v[VERDICT_AUTH_FAILED] : 0);
 }
 
 /* Packets that did not get through since the evidence began, on the SA that is being replaced. */

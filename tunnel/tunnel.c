@@ -310,7 +310,7 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 	}
 	forget_sa(s);
 	/* What is to be kept up and was ended by the peer comes up again. */
-	if (k->wanted && !k->current && !k->conn->tunnel->closing &&
+	if (k->wanted && !k->asked && !k->current && !k->conn->tunnel->closing &&
 	    k->recovery.state != RECOVERY_RUNNING) {
 		struct ike_sa *sa = conn_established(k->conn);
 
@@ -347,8 +347,8 @@ static void op_child_result(void *ctx, struct ike_sa *sa, const struct child_con
 	k = conn ? find_child(conn, conf) : NULL;
 	if (!k)
 		return;
-	if (r != IKE_RESULT_NOT_FOUND)
-		k->asked = false;
+	/* With NOT_FOUND the engine has asked for another one already. */
+	k->asked = r == IKE_RESULT_NOT_FOUND;
 	if (r != IKE_RESULT_OK && r != IKE_RESULT_NOT_FOUND && r != IKE_RESULT_SUPERSEDED)
 		k->failures++;
 	recovery_result(k, child, r, notify, now);

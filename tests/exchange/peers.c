@@ -49,7 +49,8 @@ uint64_t seed_from_env(uint64_t otherwise)
 
 struct options options_default(void)
 {
-	struct options o = {.seed = seed_from_env(1), .children = 1, .start = START_START, .window = 1024};
+	struct options o = {
+		.seed = seed_from_env(1), .children = 1, .start = START_START, .window = 1024};
 
 	tun_options_default(&o.sw);
 	ike_settings_default(&o.set);
@@ -113,11 +114,12 @@ static void transmit(struct net *n, unsigned from, struct datagram *d)
 		enqueue(n, from, d, at + rng_below(&n->rng.rng, 4 * n->o.delay));
 }
 
-static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote, const uint8_t *p,
-		    size_t len)
+static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		    const uint8_t *p, size_t len)
 {
 	struct peer *me = ctx;
-	struct datagram d = {.from = me->address, .dest = *remote, .p = (uint8_t *)p, .len = (uint32_t)len};
+	struct datagram d = {
+		.from = me->address, .dest = *remote, .p = (uint8_t *)p, .len = (uint32_t)len};
 
 	d.from.port = local->port;
 	me->ike_sent++;
@@ -128,7 +130,10 @@ static void send_train(struct peer *me, struct esp_train *t)
 {
 	esp_train_finish(me->tunnel->path, t);
 	for (uint32_t at = 0; at < t->len; at += t->seg) {
-		struct datagram d = {.from = me->address, .dest = t->dest.remote, .p = t->base + at, .esp = true};
+		struct datagram d = {.from = me->address,
+				     .dest = t->dest.remote,
+				     .p = t->base + at,
+				     .esp = true};
 
 		d.from.port = IKE_PORT_NATT;
 		d.len = t->len - at < t->seg ? t->len - at : t->seg;
@@ -185,7 +190,8 @@ void net_packet(struct net *n, unsigned i, unsigned c)
 	struct esp_train t;
 
 	inner_build(inner, i, c);
-	me->sent++;
+	/* No two packets are alike: repeated nonces would otherwise make identical ones. */
+	put_be64(inner + 28, ++me->sent);
 	switch (esp_route(me->tunnel->path, &out, n->now)) {
 	case ESP_ROUTE_SEAL:
 		esp_train_init(&t, buf, sizeof(buf));
@@ -233,7 +239,8 @@ static void deliver(struct net *n, struct datagram *d)
 
 void net_inject(struct net *n, unsigned to, bool esp, const uint8_t *p, uint32_t len)
 {
-	struct datagram d = {.to = (uint8_t)to, .esp = esp, .from = n->peer[!to].address, .len = len};
+	struct datagram d = {
+		.to = (uint8_t)to, .esp = esp, .from = n->peer[!to].address, .len = len};
 
 	d.from.port = d.dest.port = IKE_PORT_NATT;
 	d.p = xmemdup(p, len);
@@ -249,7 +256,8 @@ static unsigned first_datagram(const struct net *n)
 
 	for (unsigned i = 1; i < n->queued; i++) {
 		if (n->queue[i].at < n->queue[best].at ||
-		    (n->queue[i].at == n->queue[best].at && n->queue[i].order < n->queue[best].order))
+		    (n->queue[i].at == n->queue[best].at &&
+		     n->queue[i].order < n->queue[best].order))
 			best = i;
 	}
 	return best;
@@ -319,7 +327,8 @@ void net_until(struct net *n, bool (*cond)(struct net *n), nsec_t limit, const c
 	}
 	if (!cond(n)) {
 		net_print_log(n);
-		fail_msg("seed %llu: not within %.1f s: %s", (unsigned long long)n->o.seed, (double)limit / SEC, what);
+		fail_msg("seed %llu: not within %.1f s: %s", (unsigned long long)n->o.seed,
+			 (double)limit / SEC, what);
 	}
 }
 
@@ -366,11 +375,14 @@ static struct conn_conf *conf_build(const struct options *o, struct peer *p)
 
 	c->refs = 1;
 	c->name = xstrdup(p->index == BRANCH ? "gw" : "branch");
-	assert_int_equal(ident_parse(p->index == BRANCH ? "branch.example" : "gw.example.net", &c->local_id), 0);
+	assert_int_equal(
+		ident_parse(p->index == BRANCH ? "branch.example" : "gw.example.net", &c->local_id),
+		0);
 	assert_int_equal(ident_parse(p->index == BRANCH ? "gw.example.net"
 				     : o->gw_any	? "*.example"
 							: "branch.example",
-				     &c->remote_id), 0);
+				     &c->remote_id),
+			 0);
 	c->remote_any = p->index == GW && (o->gw_any || !o->gw_calls);
 	if (p->index == BRANCH || o->gw_calls)
 		c->remote[c->remote_count++] = p->net->peer[!p->index].address;
@@ -419,7 +431,9 @@ struct net *net_new(const struct options *o)
 	seeded_init(&n->rng, o->seed);
 	for (unsigned i = 0; i < 2; i++) {
 		n->peer[i].address.port = IKE_PORT;
-		assert_int_equal(addr_parse(i == BRANCH ? "192.0.2.10" : "192.0.2.1", &n->peer[i].address.addr), 0);
+		assert_int_equal(addr_parse(i == BRANCH ? "192.0.2.10" : "192.0.2.1",
+					    &n->peer[i].address.addr),
+				 0);
 	}
 	peer_init(n, GW);
 	peer_init(n, BRANCH);
@@ -444,7 +458,7 @@ struct tun_conn *peer_conn(struct net *n, unsigned i)
 {
 	struct tun_conn *c, *best = NULL;
 
-	LIST_FOREACH(c, &n->peer[i].tunnel->conns, link) {
+	LIST_FOREACH (c, &n->peer[i].tunnel->conns, link) {
 		if (c->sa || !best)
 			best = c;
 	}
@@ -460,7 +474,7 @@ struct tun_child *peer_child(struct net *n, unsigned i, unsigned c)
 	snprintf(name, sizeof(name), "net%u", c);
 	if (!conn)
 		return NULL;
-	LIST_FOREACH(k, &conn->children, link) {
+	LIST_FOREACH (k, &conn->children, link) {
 		if (strcmp(k->conf->name, name) == 0)
 			return k;
 	}
@@ -493,7 +507,7 @@ unsigned peer_child_sas(struct net *n, unsigned i)
 	struct ike_sa *sa, *tmp;
 	unsigned count = 0;
 
-	HASH_ITER(hh, n->peer[i].tunnel->ike->sas, sa, tmp)
+	HASH_ITER (hh, n->peer[i].tunnel->ike->sas, sa, tmp)
 		count += sa->child_count;
 	return count;
 }

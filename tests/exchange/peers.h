@@ -1,6 +1,6 @@
 /*
- * peers.h - two whole peers in one process, on a virtual clock, over a wire that loses, doubles, delays and
- * reorders from a seed. SPDX-License-Identifier: ISC
+ * peers.h - two whole peers in one process, on a virtual clock, over a wire that loses, doubles,
+ * delays and reorders from a seed. SPDX-License-Identifier: ISC
  *
  * Peer 0, the branch, connects; peer 1, the gateway, answers (and may connect, if told so).
  */
@@ -17,12 +17,12 @@
 
 #include "tunnel.h"
 
-#define BRANCH	    0
-#define GW	    1
-#define MSEC	    NSEC_PER_MSEC
-#define SEC	    NSEC_PER_SEC
-#define LOG_LINES   400
-#define CHILDREN    4
+#define BRANCH	  0
+#define GW	  1
+#define MSEC	  NSEC_PER_MSEC
+#define SEC	  NSEC_PER_SEC
+#define LOG_LINES 400
+#define CHILDREN  4
 
 struct seeded {
 	struct rng rng;
@@ -31,18 +31,18 @@ struct seeded {
 
 struct options {
 	uint64_t seed;
-	const char *ike, *esp;	  /* proposals; NULL: the standard ones */
+	const char *ike, *esp;	     /* proposals; NULL: the standard ones */
 	const char *ike_gw, *esp_gw; /* the gateway's, if others */
-	unsigned children;	  /* 1 to CHILDREN; child i has 10.1.i.0/24 === 10.2.i.0/24 */
-	enum start_action start;  /* of the branch's children */
-	bool gw_any;		  /* the gateway answers anyone, by pattern */
-	bool gw_calls;		  /* the gateway has the branch's address, for rung 3 from there */
-	nsec_t delay;		  /* one way; 0: 1 ms */
+	unsigned children;	     /* 1 to CHILDREN; child i has 10.1.i.0/24 === 10.2.i.0/24 */
+	enum start_action start;     /* of the branch's children */
+	bool gw_any;		     /* the gateway answers anyone, by pattern */
+	bool gw_calls; /* the gateway has the branch's address, for rung 3 from there */
+	nsec_t delay;  /* one way; 0: 1 ms */
 	nsec_t dpd, rekey, ike_rekey;
 	uint32_t window;
 	const char *psk_branch, *psk_gw; /* NULL: the same */
-	struct tun_options sw;	  /* of both; detect.packets 0: defaults */
-	struct ike_settings set;  /* half_open_max 0: defaults */
+	struct tun_options sw;		 /* of both; detect.packets 0: defaults */
+	struct ike_settings set;	 /* half_open_max 0: defaults */
 };
 
 struct datagram {

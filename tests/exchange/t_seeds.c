@@ -11,8 +11,8 @@
 static bool settled(struct net *n)
 {
 	return net_is_up(n) && peer_child_sas(n, BRANCH) == 1 && peer_child_sas(n, GW) == 1 &&
-	       peer_ike_sas(n, BRANCH) == 1 && peer_ike_sas(n, GW) == 1 && !peer_conn(n, BRANCH)->sa->outstanding &&
-	       !peer_conn(n, GW)->sa->outstanding;
+	       peer_ike_sas(n, BRANCH) == 1 && peer_ike_sas(n, GW) == 1 &&
+	       !peer_conn(n, BRANCH)->sa->outstanding && !peer_conn(n, GW)->sa->outstanding;
 }
 
 static void check(bool ok, struct net *n, const char *what)
@@ -40,11 +40,13 @@ static void rekey_both(struct net *n, unsigned what)
 
 static void traffic_flows(struct net *n)
 {
-	uint64_t before[2] = {n->peer[0].delivered, n->peer[1].delivered};
+	uint64_t before[2];
 
 	n->loss = n->dup = n->reorder = 0;
 	n->jitter = 0;
-	net_run(n, SEC);
+	net_run(n, SEC); /* what is under way arrives */
+	before[0] = n->peer[0].delivered;
+	before[1] = n->peer[1].delivered;
 	for (unsigned i = 0; i < 20; i++) {
 		net_packet(n, BRANCH, 0);
 		net_packet(n, GW, 0);
@@ -59,8 +61,10 @@ static void agree(struct net *n)
 {
 	struct esp_sa *b = peer_sa(n, BRANCH, 0), *g = peer_sa(n, GW, 0);
 
-	check(b->spi == g->out.spi && g->spi == b->out.spi, n, "the sides disagree on the CHILD SA");
-	check(peer_conn(n, BRANCH)->sa->spi_i == peer_conn(n, GW)->sa->spi_i, n, "the sides disagree on the IKE SA");
+	check(b->spi == g->out.spi && g->spi == b->out.spi, n,
+	      "the sides disagree on the CHILD SA");
+	check(peer_conn(n, BRANCH)->sa->spi_i == peer_conn(n, GW)->sa->spi_i, n,
+	      "the sides disagree on the IKE SA");
 }
 
 static void one_seed(uint64_t seed)

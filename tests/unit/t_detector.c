@@ -328,7 +328,9 @@ static void test_proof_apart_from_hints(void **state)
 		assert_true(detector_knows(&d, 100 + i, i));
 	detector_rewound(&d, &c, 5, 9500, 1, false); /* number seen as STALE: still evidence */
 	assert_int_equal(d.proofs, 65);
-	assert_false(detector_knows(&d, 100, 0)); /* the oldest of 64 gives way */
+	assert_true(detector_knows(&d, 100, 0)); /* the 65th still has its place by number */
+	detector_rewound(&d, &c, 5, 100 + DETECTOR_SEEN, 7, false);
+	assert_false(detector_knows(&d, 100, 0)); /* until another number takes that */
 	assert_true(detector_knows(&d, 101, 1));
 	detector_fini(&d);
 }
@@ -347,14 +349,22 @@ struct model {
 	bool suspect;
 };
 
-/* Within the last 64 of its kind. */
+/* Within the last 64 of its kind, or the last REWOUND one at its number's place. */
 static bool model_knows(const struct model *m, uint64_t n, uint32_t tag)
 {
 	unsigned kind[2] = {0, 0};
+	bool newest_at_place = true;
 
-	for (unsigned i = m->count; i-- > 0 && (kind[0] < 64 || kind[1] < 64);) {
-		if (kind[m->seen[i].proof]++ < 64 && m->seen[i].n == n && m->seen[i].tag == tag)
+	for (unsigned i = m->count; i-- > 0;) {
+		bool equal = m->seen[i].n == n && m->seen[i].tag == tag;
+
+		if (kind[m->seen[i].proof]++ < 64 && equal)
 			return true;
+		if (!m->seen[i].proof || m->seen[i].n % DETECTOR_SEEN != n % DETECTOR_SEEN)
+			continue;
+		if (newest_at_place && equal)
+			return true;
+		newest_at_place = false;
 	}
 	return false;
 }

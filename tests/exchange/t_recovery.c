@@ -1,0 +1,604 @@
+/*
+ * t_recovery.c - from a rewound gateway to a fresh SA, with whole peers (RECOVERY 4 to 6).
+ * SPDX-License-Identifier: ISC
+ *
+ * The gateway sends 1,000 packets/s to the branch; a fault befalls it; the branch's record says
+ * what came of it.
+ */
+#include "peers.h"
+
+#define RATE 1000
+
+struct run {
+	struct net *n;
+	const char *name;
+	uint64_t delivered, sent;
+};
+
+static struct run begin(const char *name, const struct options *o)
+{
+	struct run r = {.name = name, .n = net_new(o)};
+
+	net_until(r.n, net_is_up, 10 * SEC, "the tunnel comes up");
+	r.n->rate[GW] = RATE * o->children;
+	return r;
+}
+
+static void mark(struct run *r)
+{
+	r->sent = r->n->peer[GW].sent;
+	r->delivered = r->n->peer[BRANCH].delivered;
+	r->n->peer[BRANCH].longest_gap = 0;
+}
+
+static uint64_t lost(const struct run *r)
+{
+	uint64_t sent = r->n->peer[GW].sent - r->sent,
+		 got = r->n->peer[BRANCH].delivered - r->delivered;
+
+	return sent > got ? sent - got : 0;
+}
+
+static void row(const struct run *r)
+{
+	const struct recovery_record *rec = last_record(r->n, 0);
+	const uint64_t *v = r->n->peer[BRANCH].tunnel->path->verdicts;
+
+	printf("# %-44s %6llu lost %8.1f ms  %-11s rung %u  fresh %llu rewound %llu stale %llu "
+	       "replayed %llu "
+	       "unverified %llu auth_failed %llu\n",
+	       r->name, (unsigned long long)lost(r), (double)r->n->peer[BRANCH].longest_gap / MSEC,
+	       rec->id ? criterion_name(rec->criterion) : "none", rec->rung,
+	       (unsigned long long)v[VERDICT_FRESH], (unsigned long long)v[VERDICT_REWOUND],
+	       (unsigned long long)v[VERDICT_STALE], (unsigned long long)v[VERDICT_REPLAYED],
+	       (unsigned long long)v[VERDICT_UNVERIFIED],
+	       (unsigned long long)v[VERDICT_AUTH_FAILED]);
+}
+
+static void check(const struct run *r, bool ok, const char *what)
+{
+	if (ok)
+		return;
+	net_print_log(r->n);
+	fail_msg("%s: %s", r->name, what);
+}
+
+/* The branch has induced a rekey of this rung, and traffic flows again. */
+static void recovered(struct run *r, enum criterion c, unsigned rung, uint64_t lost_max)
+{
+	const struct recovery_record *rec = last_record(r->n, 0);
+	uint64_t before = r->n->peer[BRANCH].delivered;
+
+	row(r);
+	check(r, rec->id != 0 && strcmp(rec->outcome, "recovered") == 0, "no record of a recovery");
+	check(r, rec->criterion == c, "another criterion");
+	check(r, rec->rung == rung, "another rung");
+	check(r, lost(r) <= lost_max, "more packets lost than stated");
+	net_run(r->n, SEC);
+	check(r, r->n->peer[BRANCH].delivered - before >= RATE * 9 / 10,
+	      "traffic does not flow again");
+	net_free(r->n);
+}
+
+static void induced_nothing(struct run *r)
+{
+	row(r);
+	check(r, peer_child(r->n, BRANCH, 0)->recoveries == 0, "a rekey was induced");
+	net_free(r->n);
+}
+
+static struct options calm(void)
+{
+	struct options o = options_default();
+
+	o.sw.jitter = 0;
+	return o;
+}
+
+/* ---- rung 1 ---- */
+
+struct rewind_case {
+	const char *name, *esp;
+	uint64_t before, by;
+	enum criterion criterion;
+	uint64_t lost_max;
+};
+
+static void rewinds(void **state)
+{
+	static const struct rewind_case cases[] = {
+		{"by 1", NULL, 2000, 1, CRITERION_PROOF, 6},
+		{"within the window", NULL, 3000, 500, CRITERION_PROOF, 6},
+		{"beyond the window", NULL, 20000, 15000, CRITERION_PROOF, 36},
+		{"to number 1", NULL, 20000, 30000, CRITERION_PROOF, 40},
+		{"no ESN", "aes256gcm16-noesn", 3000, 1500, CRITERION_PROOF, 36},
+		{"AES-CBC", "aes128-sha256-noesn", 3000, 1500, CRITERION_PROOF, 36},
+		{"AES-CBC, ESN", "aes256-sha512-esn", 3000, 500, CRITERION_PROOF, 6},
+		{"ChaCha20-Poly1305", "chacha20poly1305-esn", 3000, 500, CRITERION_PROOF, 6},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct rewind_case *c = &cases[i];
+		struct options o = calm();
+		struct run r;
+
+		o.esp = c->esp;
+		r = begin(c->name, &o);
+		net_run(r.n, c->before * SEC / RATE);
+		mark(&r);
+		gw_rewind(r.n, 0, c->by, false);
+		net_run(r.n, 2 * SEC);
+		recovered(&r, c->criterion, 1, c->lost_max);
+	}
+}
+
+/* Repeated nonces: told as a security event, and cured without jitter. */
+static void nonces_repeat(void **state)
+{
+	static const char *const esp[] = {"aes128gcm16-esn", "chacha20poly1305-noesn"};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct options o = calm();
+		struct run r;
+
+		o.esp = esp[i];
+		o.sw.jitter = 10 * SEC;
+		r = begin(i ? "nonces repeat, ChaCha20" : "nonces repeat, AES-GCM", &o);
+		net_run(r.n, 3 * SEC);
+		mark(&r);
+		gw_rewind(r.n, 0, 500, true);
+		net_run(r.n, 2 * SEC);
+		check(&r, r.n->peer[BRANCH].security_events == 1, "no security event");
+		recovered(&r, CRITERION_NONCE_REUSE, 1, 6);
+	}
+}
+
+static void jitter_delays(void **state)
+{
+	struct options o = calm();
+	struct run r;
+	nsec_t delay;
+
+	(void)state;
+	o.sw.jitter = SEC;
+	r = begin("jitter of up to 1 s", &o);
+	net_run(r.n, 3 * SEC);
+	mark(&r);
+	gw_rewind(r.n, 0, 2000, false);
+	net_run(r.n, 3 * SEC);
+	delay = last_record(r.n, 0)->delay;
+	check(&r, delay > 0 && delay <= SEC, "no delay");
+	recovered(&r, CRITERION_PROOF, 1, 1040);
+}
+
+/* The rule as published, and the same rewind with detection off: the price of doing nothing. */
+static void pattern_and_off(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	o.sw.detect.mode = DETECT_PATTERN;
+	r = begin("pattern: 64 packets", &o);
+	net_run(r.n, 3 * SEC);
+	mark(&r);
+	gw_rewind(r.n, 0, 2000, false);
+	net_run(r.n, 3 * SEC);
+	recovered(&r, CRITERION_COUNT, 1, 70);
+
+	o.sw.detect.mode = DETECT_OFF;
+	r = begin("off", &o);
+	net_run(r.n, 3 * SEC);
+	mark(&r);
+	gw_rewind(r.n, 0, 2000, false);
+	net_run(r.n, 3 * SEC);
+	check(&r, lost(&r) == 2000, "not exactly the rewind is lost");
+	induced_nothing(&r);
+}
+
+/* ---- the gate ---- */
+
+/* A gateway that goes back again and again: three rekeys, then quiet, then all from zero. */
+static void quiet(void **state)
+{
+	struct options o = calm();
+	struct run r;
+	struct tun_child *k;
+
+	(void)state;
+	r = begin("quiet after three", &o);
+	net_run(r.n, 2 * SEC);
+	for (unsigned i = 0; i < 6; i++) {
+		gw_rewind(r.n, 0, 300, false);
+		net_run(r.n, 3 * SEC);
+	}
+	k = peer_child(r.n, BRANCH, 0);
+	check(&r, k->recoveries == 3, "not exactly three rekeys");
+	check(&r, k->gate.answers[GATE_QUIET] >= 1, "the gate was never quiet");
+	net_run(r.n, 310 * SEC);
+	mark(&r);
+	gw_rewind(r.n, 0, 300, false);
+	net_run(r.n, 3 * SEC);
+	check(&r, k->recoveries == 4, "no recovery after the quiet");
+	recovered(&r, CRITERION_PROOF, 1, 6);
+}
+
+static void options_at_run_time(void **state)
+{
+	struct options o = calm();
+	char err[OPTION_ERR];
+	struct run r;
+
+	(void)state;
+	o.sw.detect.mode = DETECT_OFF;
+	r = begin("switched on while it runs", &o);
+	net_run(r.n, 3 * SEC);
+	mark(&r);
+	gw_rewind(r.n, 0, 2500, false);
+	net_run(r.n, SEC / 2);
+	check(&r, peer_child(r.n, BRANCH, 0)->recoveries == 0, "off did something");
+	assert_int_equal(tunnel_child_set(peer_child(r.n, BRANCH, 0), "detect", "proof", err), 0);
+	net_run(r.n, SEC);
+	recovered(&r, CRITERION_PROOF, 1, 520 + 36);
+}
+
+/* A liveness check of ours is out when the gateway dies and comes back rewound. */
+static void dpd_outstanding(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	r = begin("our liveness check outstanding", &o);
+	net_run(r.n, 3 * SEC);
+	r.n->cut[GW] = true;
+	ike_liveness(peer_conn(r.n, BRANCH)->sa, false, r.n->now);
+	net_run(r.n, 100 * MSEC);
+	r.n->cut[GW] = false;
+	mark(&r);
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 3 * SEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->gate.answers[GATE_IN_PROGRESS] > 0,
+	      "the gate was not in-progress");
+	recovered(&r, CRITERION_PROOF, 1, 40);
+}
+
+/* Our routine rekey is out and unanswered: it takes over the short timers, its outcome is the
+ * ladder's. */
+static void our_rekey_outstanding(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	r = begin("our rekey outstanding", &o);
+	net_run(r.n, 3 * SEC);
+	r.n->cut[BRANCH] = true;
+	tunnel_child_rekey(peer_child(r.n, BRANCH, 0), r.n->now);
+	net_run(r.n, 50 * MSEC);
+	r.n->cut[BRANCH] = false;
+	mark(&r);
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 3 * SEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->rekeys == 1, "rekeyed more than once");
+	recovered(&r, CRITERION_PROOF, 1, 40);
+}
+
+/* The peer rekeys while our random delay runs: that is the cure. */
+static void their_rekey_during_delay(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	o.sw.jitter = 60 * SEC;
+	r = begin("their rekey during our delay", &o);
+	net_run(r.n, 3 * SEC);
+	mark(&r);
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 10 * MSEC);
+	tunnel_child_rekey(peer_child(r.n, GW, 0), r.n->now);
+	net_run(r.n, 2 * SEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->recoveries == 0, "we rekeyed too");
+	recovered(&r, CRITERION_PROOF, 1, 60);
+}
+
+/* ---- rung 2 and the escape ---- */
+
+static void forget_newest(struct net *n)
+{
+	ike_fault_forget_child(peer_child(n, GW, 0)->current->ike);
+}
+
+/* The gateway comes back without the newest CHILD SA, as from an older copy: it knows nothing to
+ * send on. */
+static void child_not_found(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	r = begin("gateway without the CHILD SA", &o);
+	net_run(r.n, 2 * SEC);
+	forget_newest(r.n);
+	net_run(r.n, SEC);
+	tunnel_child_rekey(peer_child(r.n, BRANCH, 0), r.n->now);
+	net_run(r.n, SEC);
+	mark(&r);
+	net_run(r.n, SEC);
+	check(&r, lost(&r) <= 2, "traffic does not flow again");
+	check(&r, peer_child_sas(r.n, BRANCH) == 1 && peer_child_sas(r.n, GW) == 1, "not one pair");
+	row(&r);
+	net_free(r.n);
+}
+
+/*
+ * The peer goes on sending on the SA that was replaced: its copy of the state is older than the
+ * newest CHILD SA. It lives, so we rekey the newest, which it does not know: rung 2.
+ */
+static void escape(void **state)
+{
+	struct options o = calm();
+	struct run r;
+	struct esp_sa *gw;
+	struct aead_key *keep;
+	struct esp_out_sa old;
+
+	(void)state;
+	r = begin("gateway never learnt of the newest", &o);
+	net_run(r.n, 2 * SEC);
+	/* Keep the old outbound SA of the gateway alive under the new one, as an older copy of the
+	 * state has it. */
+	gw = peer_sa(r.n, GW, 0);
+	old = gw->out;
+	keep = gw->out.key;
+	gw->out.key = NULL;
+	r.n->rate[GW] = 0;
+	tunnel_child_rekey(peer_child(r.n, BRANCH, 0), r.n->now);
+	net_run(r.n, SEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->rekeys == 1, "not rekeyed");
+	forget_newest(r.n);
+	for (unsigned i = 0; i < 900; i++) {
+		uint8_t buf[256];
+		struct esp_train t;
+		struct esp_sa fake = {.out = old};
+
+		fake.out.key = keep;
+		esp_train_init(&t, buf, sizeof(buf));
+		esp_seal_dummy(r.n->peer[GW].tunnel->path, &fake, &t, r.n->now);
+		esp_train_finish(r.n->peer[GW].tunnel->path, &t);
+		old = fake.out;
+		net_inject(r.n, BRANCH, true, buf, t.len);
+		net_run(r.n, 10 * MSEC);
+		if (peer_sa(r.n, GW, 0))
+			break;
+	}
+	aead_key_free(keep);
+	check(&r, peer_sa(r.n, GW, 0) != NULL, "the escape made no new CHILD SA");
+	r.n->rate[GW] = RATE;
+	mark(&r);
+	net_run(r.n, SEC);
+	recovered(&r, CRITERION_OLDER_SA, 2, 2);
+}
+
+/* ---- rung 3 ---- */
+
+static void lose_ike(struct net *n)
+{
+	ike_fault_forget_sa(peer_conn(n, GW)->sa);
+}
+
+static bool back_up(struct net *n)
+{
+	return net_is_up(n) && peer_ike_sas(n, BRANCH) == 1 && peer_ike_sas(n, GW) == 1;
+}
+
+/* The gateway keeps the ESP SAs (rewound) and has no IKE SA to answer on. */
+static void ike_lost(unsigned children, const char *name)
+{
+	struct options o = calm();
+	struct run r;
+
+	o.children = children;
+	r = begin(name, &o);
+	net_run(r.n, 3 * SEC);
+	mark(&r);
+	gw_rewind(r.n, 0, 2000, false);
+	r.n->cut[BRANCH] = true; /* no answers: the gateway's IKE is gone, its ESP is not */
+	net_run(r.n, 6 * SEC);
+	lose_ike(r.n);
+	r.n->cut[BRANCH] = false;
+	net_until(r.n, back_up, 30 * SEC, "one new IKE SA with all children");
+	check(&r, peer_child_sas(r.n, BRANCH) == children && peer_child_sas(r.n, GW) == children,
+	      "not all children");
+	net_run(r.n, 3 * SEC);
+	recovered(&r, CRITERION_PROOF, 3, 12000 * children);
+}
+
+static void rung_three(void **state)
+{
+	(void)state;
+	ike_lost(1, "gateway without the IKE SA");
+	ike_lost(3, "the same with three children");
+}
+
+static void message_ids_back(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	o.sw.jitter = 0;
+	r = begin("gateway with older message IDs", &o);
+	net_run(r.n, SEC);
+	for (unsigned i = 0; i < 4; i++) {
+		tunnel_child_rekey(peer_child(r.n, i % 2 ? GW : BRANCH, 0), r.n->now);
+		net_run(r.n, SEC);
+	}
+	mark(&r);
+	ike_fault_message_ids(peer_conn(r.n, GW)->sa, 2);
+	gw_rewind(r.n, 0, 800, false);
+	net_run(r.n, 20 * SEC);
+	recovered(&r, CRITERION_PROOF, 3, 9000);
+}
+
+/* The first rekey shows that the sides disagree about forward secrecy: a new IKE SA, whose first
+ * child has none. */
+static void pfs_mismatch(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	o.esp = "aes128gcm16-x25519-noesn";
+	o.esp_gw = "aes128gcm16-ecp256-noesn";
+	r = begin("PFS mismatch at the first rekey", &o);
+	net_run(r.n, 3 * SEC);
+	mark(&r);
+	gw_rewind(r.n, 0, 2000, false);
+	net_run(r.n, 10 * SEC);
+	recovered(&r, CRITERION_PROOF, 3, 2300);
+}
+
+/* ---- retired SAs, healthy and benign networks ---- */
+
+static void healthy_rekeys(void **state)
+{
+	struct options o = calm();
+	struct run r;
+	uint64_t rekeys;
+
+	(void)state;
+	o.delay = 100 * MSEC;
+	r = begin("a thousand healthy rekeys at 200 ms", &o);
+	r.n->rate[GW] = 100;
+	net_run(r.n, SEC);
+	mark(&r);
+	for (unsigned i = 0; i < 1000; i++) {
+		tunnel_child_rekey(peer_child(r.n, i % 2 ? GW : BRANCH, 0), r.n->now);
+		net_run(r.n, 700 * MSEC);
+	}
+	rekeys = peer_child(r.n, BRANCH, 0)->rekeys;
+	r.n->rate[GW] = 0;
+	net_run(r.n, SEC);
+	check(&r, rekeys >= 990, "most rekeys did not happen");
+	/* what was on the way at mark() arrived since: no fewer than sent */
+	check(&r, lost(&r) == 0, "a packet was lost");
+	induced_nothing(&r);
+}
+
+static void benign_wire(const char *name, unsigned reorder, unsigned dup, nsec_t jitter,
+			uint32_t window)
+{
+	struct options o = calm();
+	struct run r;
+
+	o.window = window;
+	r = begin(name, &o);
+	r.n->reorder = reorder;
+	r.n->dup = dup;
+	r.n->jitter = jitter;
+	net_run(r.n, SEC);
+	mark(&r);
+	net_run(r.n, 30 * SEC);
+	induced_nothing(&r);
+}
+
+static void benign(void **state)
+{
+	(void)state;
+	benign_wire("reordering beyond a window of 32", 100, 0, 100 * MSEC, 32);
+	benign_wire("10 % duplication", 0, 100, 2 * MSEC, 1024);
+	benign_wire("both", 100, 100, 50 * MSEC, 64);
+}
+
+static void rebinding(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	r = begin("NAT rebinding", &o);
+	r.n->rate[BRANCH] = 100;
+	net_run(r.n, SEC);
+	mark(&r);
+	r.n->peer[BRANCH].seen_as = r.n->peer[BRANCH].address;
+	r.n->peer[BRANCH].seen_as.port = 31337;
+	net_run(r.n, SEC);
+	check(&r, peer_conn(r.n, GW)->sa->remote.port == 31337, "the gateway did not follow");
+	induced_nothing(&r);
+}
+
+/* The same packets again, for a minute, with the sender silent: nothing; then a true rewind while
+ * it goes on. */
+static bool record(struct net *n, unsigned from, struct datagram *d)
+{
+	struct datagram *tape = n->hook_ctx;
+
+	if (from == GW && d->esp && tape[0].len < 1000) {
+		struct datagram *t = &tape[1 + tape[0].len++];
+
+		t->len = d->len;
+		t->p = malloc(d->len);
+		memcpy(t->p, d->p, d->len);
+	}
+	return true;
+}
+
+static void recorder(void **state)
+{
+	static struct datagram tape[1001];
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	r = begin("a recording replayed for a minute", &o);
+	r.n->hook = record;
+	r.n->hook_ctx = tape;
+	net_run(r.n, 2 * SEC);
+	r.n->hook = NULL;
+	r.n->rate[GW] = 0;
+	for (unsigned i = 0; i < 60000; i++) {
+		const struct datagram *t = &tape[1 + i % tape[0].len];
+
+		net_inject(r.n, BRANCH, true, t->p, t->len);
+		if (i % 1000 == 0)
+			net_run(r.n, SEC);
+	}
+	check(&r, peer_child(r.n, BRANCH, 0)->recoveries == 0, "a replay induced a rekey");
+	r.n->rate[GW] = RATE;
+	mark(&r);
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, SEC);
+	for (unsigned i = 0; i < tape[0].len; i++)
+		free(tape[1 + i].p);
+	recovered(&r, CRITERION_PROOF, 1, 36);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rewinds),
+		cmocka_unit_test(nonces_repeat),
+		cmocka_unit_test(jitter_delays),
+		cmocka_unit_test(pattern_and_off),
+		cmocka_unit_test(quiet),
+		cmocka_unit_test(options_at_run_time),
+		cmocka_unit_test(dpd_outstanding),
+		cmocka_unit_test(our_rekey_outstanding),
+		cmocka_unit_test(their_rekey_during_delay),
+		cmocka_unit_test(child_not_found),
+		cmocka_unit_test(escape),
+		cmocka_unit_test(rung_three),
+		cmocka_unit_test(message_ids_back),
+		cmocka_unit_test(pfs_mismatch),
+		cmocka_unit_test(healthy_rekeys),
+		cmocka_unit_test(benign),
+		cmocka_unit_test(rebinding),
+		cmocka_unit_test(recorder),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
