@@ -349,12 +349,11 @@ static bool same_child(const struct child_conf *a, const struct child_conf *b)
 {
 	return strcmp(a->name, b->name) == 0 && ts_list_eq(&a->local_ts, &b->local_ts) &&
 	       ts_list_eq(&a->remote_ts, &b->remote_ts) &&
-	       memcmp(&a->proposals, &b->proposals, sizeof(a->proposals)) == 0 &&
-	       a->rekey_time == b->rekey_time && a->life_time == b->life_time &&
-	       a->rekey_bytes == b->rekey_bytes && a->life_bytes == b->life_bytes &&
-	       a->rekey_packets == b->rekey_packets && a->life_packets == b->life_packets &&
-	       a->start_action == b->start_action && a->replay_window == b->replay_window &&
-	       memcmp(a->options, b->options, sizeof(*a->options)) == 0;
+	       proposals_equal(&a->proposals, &b->proposals) && a->rekey_time == b->rekey_time &&
+	       a->life_time == b->life_time && a->rekey_bytes == b->rekey_bytes &&
+	       a->life_bytes == b->life_bytes && a->rekey_packets == b->rekey_packets &&
+	       a->life_packets == b->life_packets && a->start_action == b->start_action &&
+	       a->replay_window == b->replay_window && tun_options_equal(a->options, b->options);
 }
 
 static bool same_names(char **a, char **b)
@@ -396,10 +395,9 @@ bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
 		(a->remote_names ||
 		 same_addrs(a->remote, b->remote, a->remote_count, b->remote_count)) &&
 		ident_eq(&a->local_id, &b->local_id) && ident_eq(&a->remote_id, &b->remote_id) &&
-		memcmp(&a->proposals, &b->proposals, sizeof(a->proposals)) == 0 &&
-		a->rekey_time == b->rekey_time && a->life_time == b->life_time &&
-		a->dpd_delay == b->dpd_delay && a->child_count == b->child_count &&
-		same_secret(a, b);
+		proposals_equal(&a->proposals, &b->proposals) && a->rekey_time == b->rekey_time &&
+		a->life_time == b->life_time && a->dpd_delay == b->dpd_delay &&
+		a->child_count == b->child_count && same_secret(a, b);
 
 	for (unsigned i = 0; same && i < a->child_count; i++)
 		same = same_child(&a->children[i], &b->children[i]);

@@ -204,6 +204,31 @@ int tun_options_set(struct tun_options *o, const char *name, const char *value, 
 	return 0;
 }
 
+static size_t size_of(enum option_kind kind)
+{
+	switch (kind) {
+	case KIND_DETECT: return sizeof(enum detect_mode);
+	case KIND_COUNT:
+	case KIND_SAMPLE: return sizeof(uint32_t);
+	case KIND_COUNT64:
+	case KIND_TIME: return sizeof(uint64_t);
+	}
+	return 0;
+}
+
+bool tun_options_equal(const struct tun_options *a, const struct tun_options *b)
+{
+	/* Field by field: what lies between them has no value. */
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct option *opt = &options[i];
+
+		if (memcmp((const char *)a + opt->at, (const char *)b + opt->at,
+			   size_of(opt->kind)) != 0)
+			return false;
+	}
+	return true;
+}
+
 int tun_options_check(const struct tun_options *o, nsec_t rekey_time, char *err)
 {
 	if (rekey_time && o->detect.interval >= rekey_time) {

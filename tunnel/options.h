@@ -27,6 +27,7 @@ void tun_options_default(struct tun_options *o);
  */
 int tun_options_set(struct tun_options *o, const char *name, const char *value,
 		    char *err) MUST_CHECK;
+bool tun_options_equal(const struct tun_options *a, const struct tun_options *b);
 /* What holds between options. rekey_time: the child's, 0 for never. */
 int tun_options_check(const struct tun_options *o, nsec_t rekey_time, char *err) MUST_CHECK;
 /* Calls each(ctx, name, value) for all options in the order of the manual. */
