@@ -133,7 +133,8 @@ static const char *each_conn(struct daemon *d, const char *fault, uint64_t n)
 	return done ? NULL : "no IKE SA is up";
 }
 
-static const char *forget_child(struct daemon *d)
+/* The newest child is forgotten, or its next rekey names an SPI that the peer does not know. */
+static const char *newest_child(struct daemon *d, bool forget)
 {
 	struct tun_conn *c;
 	struct tun_child *k;
@@ -141,7 +142,10 @@ static const char *forget_child(struct daemon *d)
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		LIST_FOREACH (k, &c->children, link) {
 			if (k->current && k->current->ike) {
-				ike_fault_forget_child(k->current->ike);
+				if (forget)
+					ike_fault_forget_child(k->current->ike);
+				else
+					k->current->ike->fault_spi = 1;
 				return NULL;
 			}
 		}
@@ -165,6 +169,7 @@ const char *fault_run(struct daemon *d, const json_t *args)
 
 	if (!name)
 		return "usage: fault rewind N | rewind-nonces N | message-ids N | forget-child | "
+		       "rekey-unknown | "
 		       "forget-ike | drop N | delay N MS | two-senders N";
 	if (strcmp(name, "rewind") == 0 || strcmp(name, "rewind-nonces") == 0)
 		return each_sa(d, NULL, rewind_sa, n, name[6] != '\0') ? NULL : "no CHILD SA is up";
@@ -173,7 +178,9 @@ const char *fault_run(struct daemon *d, const json_t *args)
 	if (strcmp(name, "message-ids") == 0 || strcmp(name, "forget-ike") == 0)
 		return each_conn(d, name, n);
 	if (strcmp(name, "forget-child") == 0)
-		return forget_child(d);
+		return newest_child(d, true);
+	if (strcmp(name, "rekey-unknown") == 0)
+		return newest_child(d, false);
 	if (strcmp(name, "drop") == 0) {
 		f->drop = (unsigned)n;
 	} else if (strcmp(name, "delay") == 0) {

@@ -344,7 +344,7 @@ json_t *switchover_json(struct daemon *d, const char *name)
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		LIST_FOREACH (k, &c->children, link) {
 			if (wanted(c, k, name))
-				json_array_insert_new(a, 0, switchover_child(c, k, now));
+				json_array_append_new(a, switchover_child(c, k, now));
 		}
 	}
 	if (name && json_array_size(a) == 0) {

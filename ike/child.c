@@ -80,6 +80,9 @@ void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	if (t->child) {
 		t->child->state = CHILD_STATE_REKEYING;
 		put_be32(spi, t->child->spi_in);
+#ifdef MENDIP_FAULTS
+		put_be32(spi, t->child->spi_in ^ t->child->fault_spi);
+#endif
 		ib_notify(&b, PROTOCOL_ESP, (struct chunk){spi, 4}, NOTIFY_REKEY_SA,
 			  (struct chunk){0});
 	}

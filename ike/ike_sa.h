@@ -60,6 +60,10 @@ struct child_sa {
 	nsec_t created;
 	struct deadline rekey, expire, cleanup;
 	void *owner; /* the tunnel's */
+#ifdef MENDIP_FAULTS
+	uint32_t fault_spi; /* changes the SPI that a rekey names, as if the peer had forgotten the
+			       SA */
+#endif
 };
 
 enum task_kind {

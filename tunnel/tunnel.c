@@ -63,7 +63,7 @@ static void trap_set(struct tun_child *k, bool on)
 
 static struct tun_child *child_of(struct tun_conn *c, struct child_conf *conf)
 {
-	struct tun_child *k = find_child(c, conf);
+	struct tun_child *k = find_child(c, conf), *last;
 
 	if (k)
 		return k;
@@ -73,7 +73,15 @@ static struct tun_child *child_of(struct tun_conn *c, struct child_conf *conf)
 	k->options = *conf->options;
 	LIST_INIT(&k->sas);
 	recovery_init(k);
-	LIST_INSERT_HEAD(&c->children, k, link);
+	/* In the order of the file: the first one rides along with IKE_AUTH. */
+	LIST_FOREACH (last, &c->children, link) {
+		if (!LIST_NEXT(last, link))
+			break;
+	}
+	if (last)
+		LIST_INSERT_AFTER(last, k, link);
+	else
+		LIST_INSERT_HEAD(&c->children, k, link);
 	return k;
 }
 

@@ -1,1 +1,5 @@
-# filled by its room
+PRIVILEGED_TESTS += tests/interop/test_rewind_selfcheck.py tests/interop/test_strongswan.py \
+	tests/interop/test_switchover_strongswan.py
+EXTRA_DIST += tests/interop/netlab.py tests/interop/strongswan.py tests/interop/rewind.py \
+	tests/interop/test_rewind_selfcheck.py tests/interop/test_strongswan.py \
+	tests/interop/test_switchover_strongswan.py

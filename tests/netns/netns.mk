@@ -1,1 +1,4 @@
-# filled by its room
+PRIVILEGED_TESTS += tests/netns/test_tunnel.py tests/netns/test_switchover.py tests/netns/test_control.py \
+	tests/netns/test_config.py tests/netns/test_service.py
+EXTRA_DIST += tests/netns/daemons.py tests/netns/test_tunnel.py tests/netns/test_switchover.py \
+	tests/netns/test_control.py tests/netns/test_config.py tests/netns/test_service.py

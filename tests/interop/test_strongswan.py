@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+# Mendip and Debian's unmodified strongSwan, in both roles. SPDX-License-Identifier: ISC
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
+from daemons import PSK, Mendip, child, config, expect, main, netlab, ping, settle  # noqa: E402
+import strongswan  # noqa: E402
+
+IKE = ("aes128-sha256-x25519", "aes256-sha384-ecp384", "aes256-sha512-ecp521", "aes128gcm16-prfsha256-ecp256",
+       "aes256gcm16-prfsha384-modp2048", "chacha20poly1305-prfsha512-modp3072", "aes128-sha256-modp4096")
+ESP = ("aes128gcm16", "aes256gcm16", "chacha20poly1305", "aes128-sha256", "aes256-sha256", "aes256-sha384",
+       "aes256-sha512")
+
+
+class Both:
+    """A branch (Mendip) and a gateway (strongSwan) side by side."""
+
+    def __init__(self, lab, esp="aes128gcm16", ike="aes128-sha256-x25519", start="start", gw_esp=None, gw_ike=None,
+                 gw_remote=None, daemon="", dpd="2s", more="", **charon):
+        self.left, self.right = lab.pair("branch", "gw")
+        self.charon = strongswan.Charon(lab, self.right, strongswan.connection(
+            self.right.outer, gw_remote or self.left.outer, "gw.example.net", "branch.example", "10.2.0.0/16",
+            "10.1.0.0/16", esp_proposals=gw_esp or esp, proposals=gw_ike or ike), PSK, **charon).start()
+        kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action=start, esp_proposals=esp,
+                             switchover='{ jitter = "0"; }')}
+        self.branch = Mendip(lab, self.left, lambda s: config(s, kids, self.right.outer, proposals=ike, daemon=daemon,
+                                                              dpd=dpd, more=more))
+
+    def check(self, what=""):
+        self.branch.wait_up()
+        expect(ping(self.left, "10.2.0.1", 3) == 3, f"{what}: no ping from Mendip")
+        expect(ping(self.right, "10.1.0.1", 3) == 3, f"{what}: no ping from strongSwan")
+
+
+def ike_algorithms():
+    for ike in IKE:
+        with netlab.Lab("ike") as lab:
+            Both(lab, ike=ike).check(ike)
+    print(f"# {len(IKE)} IKE proposals with strongSwan")
+
+
+def esp_algorithms():
+    for esp in ESP:
+        with netlab.Lab("esp") as lab:
+            Both(lab, esp=esp).check(esp)
+    print(f"# {len(ESP)} ESP proposals with strongSwan")
+
+
+def strongswan_initiates():
+    with netlab.Lab("responder") as lab:
+        both = Both(lab, start="none")
+        both.charon.initiate(child="net")
+        both.check("strongSwan as initiator")
+
+
+def rekeys_from_both_sides():
+    with netlab.Lab("rekey") as lab:
+        both = Both(lab, esp="aes128gcm16-x25519")
+        both.check()
+        flow = lab.flow(both.right, both.right.inner, both.left, both.left.inner, rate=500)
+        for side in ("mendip", "strongswan", "mendip", "strongswan"):
+            old = both.branch.spi()
+            if side == "mendip":
+                both.branch.ctl("rekey", "net")
+            else:
+                both.charon.rekey(child_id=both.charon.children("net")[-1].id)
+            netlab.wait_until(lambda: both.branch.spi() not in (None, old), 5)
+            settle(0.5)
+        ike = both.branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"]
+        both.charon.rekey(ike="gw")
+        netlab.wait_until(lambda: both.branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"] != ike, 5)
+        settle(0.5)
+        result = flow.stop()
+        expect(result.lost == 0, f"{result.lost} packets lost over rekeys")
+        both.check("after rekeys")
+
+
+def ike_rekey_by_time():
+    with netlab.Lab("ike-rekey") as lab:
+        both = Both(lab, more='rekey_time = "2s"; over_time = "10s";')
+        both.check()
+        ike = both.branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"]
+        netlab.wait_until(lambda: both.branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"] != ike, 6)
+        settle(0.3)
+        expect(both.branch.up(), "the child did not move to the new IKE SA")
+        expect(ping(both.left, "10.2.0.1") == 3, "no ping after our rekey of the IKE SA")
+
+
+def deletes_from_both_sides():
+    with netlab.Lab("delete") as lab:
+        both = Both(lab)
+        both.check()
+        both.branch.ctl("down", "net")
+        netlab.wait_until(lambda: not both.charon.children("net"), 5)
+        both.branch.ctl("up", "net")
+        both.check("after down and up")
+        both.charon.terminate(child="net")
+        settle(0.3)
+        both.check("after strongSwan deleted the child")
+        both.charon.terminate(ike="gw")
+        settle(0.3)
+        both.check("after strongSwan deleted the IKE SA")
+
+
+def strongswan_restarts():
+    with netlab.Lab("restart") as lab:
+        both = Both(lab, dpd="1s", daemon='retransmit_timeout = "100ms";')
+        both.check()
+        both.charon.kill()
+        both.charon.start()
+        netlab.wait_until(lambda: both.branch.up() and ping(both.left, "10.2.0.1", 1) == 1, 40)
+
+
+def cookies_and_invalid_ke():
+    with netlab.Lab("cookie") as lab:
+        # always a cookie; and our first group is not theirs
+        both = Both(lab, ike='aes128-sha256-ecp256-x25519', gw_ike="aes128-sha256-x25519", cookie_threshold=1,
+                    cookie_threshold_ip=1)
+        both.check("cookie and INVALID_KE_PAYLOAD")
+
+
+def pfs_mismatch_climbs_to_rung_three():
+    with netlab.Lab("pfs") as lab:
+        both = Both(lab, esp="aes128gcm16-x25519", gw_esp="aes128gcm16-ecp256")
+        both.check()
+        old = both.branch.spi()
+        both.branch.ctl("rekey", "net")
+        netlab.wait_until(lambda: both.branch.spi() not in (None, old), 15)
+        netlab.wait_until(lambda: both.branch.switchover()["records"], 5)
+        expect(both.branch.switchover()["records"][0]["rung"] == 3, f"{both.branch.switchover()['records'][0]}")
+        both.check("after the mismatch")
+
+
+def no_selectors_in_common():
+    with netlab.Lab("ts") as lab:
+        left, right = lab.pair("branch", "gw")
+        strongswan.Charon(lab, right, strongswan.connection(right.outer, left.outer, "gw.example.net", "branch.example",
+                                                            "10.2.0.0/16", "10.1.0.0/16"), PSK).start()
+        kids = {"bad": child("10.8.0.0/16", "10.9.0.0/16", start_action="start", esp_proposals="aes128gcm16"),
+                "net": child("10.1.0.0/16", "10.2.0.0/24", start_action="start", esp_proposals="aes128gcm16")}
+        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
+        branch.wait_up("net")
+        expect(branch.logged("TS_UNACCEPTABLE"), "TS_UNACCEPTABLE is not told")
+        expect(branch.sa("net")["remote_ts"] == ["10.2.0.0/24"], "not narrowed")
+        expect(ping(left, "10.2.0.1") == 3, "no ping")
+
+
+def wrong_secret_is_told():
+    with netlab.Lab("psk") as lab:
+        left, right = lab.pair("branch", "gw")
+        strongswan.Charon(lab, right, strongswan.connection(right.outer, left.outer, "gw.example.net", "branch.example",
+                                                            "10.2.0.0/16", "10.1.0.0/16"), "another").start()
+        kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals="aes128gcm16")}
+        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
+        netlab.wait_until(lambda: branch.logged("AUTHENTICATION_FAILED"), 5)
+        expect(not branch.up(), "up with the wrong secret")
+
+
+def behind_nat():
+    with netlab.Lab("nat") as lab:
+        left, router, right = lab.behind_nat("branch", "gw")
+        strongswan.Charon(lab, right, strongswan.connection(right.outer, "%any", "gw.example.net", "branch.example",
+                                                            "10.2.0.0/16", "10.1.0.0/16"), PSK).start()
+        kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals="aes128gcm16")}
+        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
+        branch.wait_up()
+        expect(ping(left, "10.2.0.1") == 3, "no ping through the NAT")
+        lab.rebind(router)
+        netlab.wait_until(lambda: ping(left, "10.2.0.1", 1) == 1, 20)
+
+
+if strongswan.missing():
+    print(f"ok strongswan # SKIP {strongswan.missing()}")
+    sys.exit(77)
+main([ike_algorithms, esp_algorithms, strongswan_initiates, rekeys_from_both_sides, ike_rekey_by_time,
+      deletes_from_both_sides, strongswan_restarts, cookies_and_invalid_ke, pfs_mismatch_climbs_to_rung_three,
+      no_selectors_in_common, wrong_secret_is_told, behind_nat])

@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+# The switchover on the unmodified strongSwan binary, with Mendip as the receiver. SPDX-License-Identifier: ISC
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
+from daemons import PSK, Mendip, child, config, expect, main, netlab, settle  # noqa: E402
+import rewind  # noqa: E402
+import strongswan  # noqa: E402
+
+RATE = 1000
+BACK = 20000
+FILL = 5000  # packets/s until there is something to set back
+
+
+def run(name, esp, which, detect, wait):
+    """Fills the SA with more than BACK packets, sets the gateway back under RATE packets/s, and looks."""
+    with netlab.Lab("switchover") as lab:
+        left, right = lab.pair("branch", "gw")
+        charon = strongswan.Charon(lab, right, strongswan.connection(
+            right.outer, left.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16",
+            esp_proposals=esp), PSK).start()
+        kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals=esp,
+                             switchover=f'{{ detect = "{detect}"; }}')}
+        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
+        branch.wait_up()
+        lab.flow(right, right.inner, left, left.inner, rate=FILL, count=BACK + 3000, port=9001).wait(30)
+        flow = lab.flow(right, right.inner, left, left.inner, rate=RATE)
+        settle(1)
+        rewind.rewind(charon.pid, by=BACK, which=which)
+        settle(wait)
+        result = flow.stop()
+        records = branch.switchover()["records"]
+        r = records[0] if records else None
+        print(f"# {name:<28} {detect:<6} {result.lost:6d} lost of {result.sent:6d}, outage {result.longest_gap_ms:7.0f} ms"
+              f"{'' if r else ' and going on'}  {r['criterion'] if r else '-':<12} rung {r['rung'] if r else '-'}")
+        return result, r, branch.logged("SECURITY")
+
+
+def case(name, esp, which, criterion, security):
+    result, record, _ = run(name, esp, which, "off", 4)
+    # 20 s are lost in all; 4 of them are looked at
+    expect(result.lost >= 3.5 * RATE, f"only {result.lost} lost without detection")
+    expect(record is None, "a record with detection off")
+    result, record, told = run(name, esp, which, "proof", 3)
+    expect(record is not None and record["outcome"] == "recovered", f"{record}")
+    expect(record["criterion"] == criterion and record["rung"] == 1, f"{record}")
+    expect(result.lost <= 300, f"{result.lost} lost with detection")
+    expect(result.longest_gap_ms <= 1000, f"outage {result.longest_gap_ms} ms")
+    expect(told == security, "security event" + (" missing" if security else " without reason"))
+
+
+def number_alone():
+    case("number alone, IVs differ", "aes128gcm16", "number", "proof", False)
+
+
+def nonces_repeat():
+    case("nonces repeat", "aes128gcm16", "nonce", "nonce-reuse", True)
+
+
+def aes_cbc():
+    case("AES-CBC", "aes128-sha256", "number", "proof", False)
+
+
+def ladder(lab, **more):
+    left, right = lab.pair("branch", "gw")
+    charon = strongswan.Charon(lab, right, strongswan.connection(
+        right.outer, left.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16",
+        esp_proposals="aes128gcm16", **more), PSK).start()
+    kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals="aes128gcm16",
+                         switchover='{ jitter = "0"; }')}
+    branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519", dpd="0"))
+    branch.wait_up()
+    return left, right, charon, branch
+
+
+def rung_two():
+    """A rekey for an SPI that strongSwan does not know: CHILD_SA_NOT_FOUND, and a new child without REKEY_SA."""
+    with netlab.Lab("rung2") as lab:
+        left, right, charon, branch = ladder(lab)
+        flow = lab.flow(right, right.inner, left, left.inner, rate=RATE)
+        settle(3)
+        old = branch.spi()
+        branch.ctl("fault", "rekey-unknown")
+        rewind.rewind(charon.pid, by=2000)
+        netlab.wait_until(lambda: branch.spi() not in (None, old), 10)
+        settle(1)
+        result = flow.stop()
+        record = branch.switchover()["records"][0]
+        print(f"# CHILD_SA_NOT_FOUND: {result.lost} lost, outage {result.longest_gap_ms:.0f} ms, {record['criterion']}, "
+              f"rung {record['rung']}")
+        expect(branch.logged("does not know"), "CHILD_SA_NOT_FOUND was not met")
+        expect(record["rung"] == 2 and record["outcome"] == "recovered", f"{record}")
+
+
+def rung_three():
+    """strongSwan's ESP goes on, set back, while its IKE does not answer: a new IKE SA beside the old one."""
+    with netlab.Lab("rung3") as lab:
+        left, right, charon, branch = ladder(lab)
+        flow = lab.flow(right, right.inner, left, left.inner, rate=RATE)
+        settle(3)
+        right.drop(netlab.DROP_IKE)
+        rewind.rewind(charon.pid, by=2000)
+        settle(6.2)
+        right.drop_nothing()
+        netlab.wait_until(lambda: branch.switchover()["records"] and
+                          branch.switchover()["records"][0]["outcome"] == "recovered", 20)
+        result = flow.stop()
+        record = branch.switchover()["records"][0]
+        print(f"# IKE unanswered for 6.2 s: {result.lost} lost, outage {result.longest_gap_ms:.0f} ms, "
+              f"{record['criterion']}, rung {record['rung']}, request at {record['request_ms']:.0f} ms, "
+              f"answer at {record['response_ms']:.0f} ms")
+        expect(record["rung"] in (1, 3), f"{record}")
+        expect(branch.logged("beside the old one"), "rung 3 was not begun")
+        netlab.wait_until(lambda: len(branch.ctl("status")["connections"][0]["ike_sas"]) == 1, 10)
+
+
+if strongswan.missing():
+    print(f"ok strongswan # SKIP {strongswan.missing()}")
+    sys.exit(77)
+main([number_alone, nonces_repeat, aes_cbc, rung_two, rung_three])

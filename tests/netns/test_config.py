@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# What a bad configuration gets, and what a reload keeps. SPDX-License-Identifier: ISC
+import os
+import random
+import re
+import signal
+import subprocess
+import tempfile
+
+from daemons import BUILD, NET, NET_GW, child, config, expect, main, netlab, pair, settle
+
+GOOD = config("/tmp/x.sock", NET, "192.0.2.2")
+
+
+def check(text, mode=0o600, files=()):
+    """mendipd --check on this text; (status, stderr)."""
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "mendip.conf")
+        for name, content in (("mendip.conf", text), *files):
+            full = os.path.join(d, name)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            data = content if isinstance(content, bytes) else content.encode()
+            with open(os.open(full, os.O_CREAT | os.O_WRONLY, mode), "wb") as f:
+                os.fchmod(f.fileno(), mode)
+                f.write(data)
+        done = subprocess.run([f"{BUILD}/mendipd", "--check", "-c", path], capture_output=True, text=True, timeout=30)
+        return done.returncode, done.stderr
+
+
+def good_ones_pass():
+    expect(check(GOOD) == (0, ""), f"{check(GOOD)}")
+    status, err = check(GOOD.replace(f'secret = "{"a secret for tests"}"', 'file = "gw.secret"'),
+                        files=[("gw.secret", "0x0123456789abcdef\n")])
+    expect(status == 0, err)
+    status, err = check('daemon: { };', files=[("conf.d/a.conf", GOOD.split("\n", 1)[1])])
+    expect(status == 0, err)
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "../../etc/mendip.conf"), encoding="utf-8") as f:
+        status, err = check(f.read(), files=[("gw.secret", "a long one\n")])
+    expect(status == 0, f"the sample configuration: {err}")
+
+
+# what is changed in GOOD, into what, and what the message must say
+BAD = (
+    ('log = "debug"', 'log = "loud"', r":1: daemon\.log: must be"),
+    ('log = "debug"', 'lgo = "debug"', r":1: daemon\.lgo: unknown option"),
+    ('dpd_delay = "2s"', 'dpd_delay = "soon"', r":5: connections\.gw\.dpd_delay: must be a time"),
+    ('dpd_delay = "2s"', 'dpd_delay = "2s"; rekey_time = 4294967297', r":5: a number above 2147483647"),
+    ('dpd_delay = "2s"', 'dpd_delay = "2s"; rekey_time = 0x1ffffffff', r":5: a number above 2147483647"),
+    ('dpd_delay = "2s"', 'dpd_delay = "2s"; rekey_time = 3000000000L', r":5: a number above 2147483647"),
+    ('dpd_delay = "2s"', 'dpd_delay = "2s" rekey_time', r":5: syntax error"),
+    ('"10.2.0.0/16"', '"10.2.0.0/33"', r":6: connections\.gw\.children\.net\.remote_ts.*10\.2\.0\.0/33"),
+    ("aes128gcm16-prfsha256-x25519", "aes128gcm16-md5-x25519", r":5: connections\.gw\.proposals.*\"md5\""),
+    ("aes128gcm16-prfsha256-x25519", "aes128gcm16-sha256-x25519", r"AEAD cipher"),
+    ("aes128gcm16-prfsha256-x25519", "aes128-aes128gcm16-prfsha256-x25519", r"two proposals"),
+    ('auth = "psk"', 'auth = "pubkey"', r":3: connections\.gw\.local\.auth: must be \"psk\""),
+    ('jitter = "10ms"', 'interval = "2h"', r"interval must be below"),
+    ('jitter = "10ms"', 'history_sample = 33', r"power of two"),
+    ('jitter = "10ms"', 'nonsense = 1', r"no option of switchover"),
+    ('start_action = "start"', 'start_action = "now"', r"none.*trap.*start"),
+    ('start_action = "start"', 'replay_window = 31', r"replay_window: must be a number from 32 to 65536"),
+    ('start_action = "start"', 'rekey_time = "2h"; life_time = "1h"', r"life_time must be above"),
+    ('secret = "a secret for tests"', 'id = "x"', r"neither secret nor file"),
+    ('secret = "a secret for tests"', 'secret = "0xzz"', r"hexadecimal"),
+    ('secret = "a secret for tests"', 'file = "/nonexistent"', r"file cannot be read"),
+    ("ike_peer", "eap_peer", r"begin with"),
+    ('remote_addrs = [ "192.0.2.2" ];', "", r"needs remote_addrs"),
+    ('"192.0.2.2"', '"not a host!"', r"neither an IPv4 address nor a host name"),
+    ('id = "branch.example"', 'id = "*.example"', r"no identity here"),
+)
+
+
+def bad_ones_name_file_line_and_option():
+    for old, new, pattern in BAD:
+        expect(old in GOOD, f"{old} is not in the sample")
+        status, err = check(GOOD.replace(old, new, 1))
+        expect(status == 1, f"{new}: status {status}")
+        expect(re.search(pattern, err), f"{new}: {err!r} does not match {pattern!r}")
+        expect("mendip.conf" in err, f"{new}: names no file: {err!r}")
+    print(f"# {len(BAD)} bad configurations refused, each by name")
+
+
+def includes_modes_and_duplicates():
+    status, err = check('@include "/etc"\n' + GOOD)
+    expect(status == 1 and re.search(r":1: @include", err), err)
+    status, err = check(GOOD, mode=0o644)
+    expect(status == 1 and "others can read" in err, err)
+    second = GOOD.split("\n", 1)[1]
+    status, err = check(GOOD, files=[("conf.d/b.conf", second)])
+    expect(status == 1 and "conf.d/b.conf" in err and "another file" in err, err)
+    status, err = check(GOOD, files=[("conf.d/b.conf", "daemon: { };")])
+    expect(status == 1 and "belongs into mendip.conf" in err, err)
+
+
+def garbage_never_crashes():
+    rng = random.Random(7)
+    for i in range(200):
+        data = bytearray(GOOD.encode())
+        for _ in range(1 + i % 30):
+            at = rng.randrange(len(data))
+            data[at:at + rng.randrange(3)] = bytes(rng.randrange(256) for _ in range(rng.randrange(4)))
+        status, err = check(bytes(data) if i % 10 else rng.randbytes(3000))
+        expect(status in (0, 1), f"case {i}: status {status}: {err}")
+
+
+def reload_keeps_what_has_not_changed():
+    with netlab.Lab("reload") as lab:
+        branch, gw = pair(lab, NET, NET_GW)
+        branch.wait_up()
+        spi = branch.spi()
+        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=500)
+        branch.ctl("reload")
+        os.kill(branch.process.pid, signal.SIGHUP)
+        netlab.wait_until(lambda: branch.ctl("status")["reloads"] == 2, 5)
+        good = open(branch.conf, encoding="utf-8").read()
+        for bad in ('@include "/etc"', "connections: {", good.replace('"2s"', "99999999999"), "\0\0"):
+            branch.write(bad)
+            done = branch.run("reload", as_json=False)
+            expect(done.returncode == 1 and done.stderr.count("\n") == 1, f"{done.stderr}")
+            expect(branch.ctl("status")["reload_error"], "status does not tell")
+        settle(0.3)
+        expect(flow.stop().lost == 0, "packets were lost over reloads that changed nothing")
+        expect(branch.spi() == spi, "an unchanged tunnel was restarted")
+        more = good.replace("children: {", 'children: { two: ' + child("10.3.0.0/16", "10.4.0.0/16") + "; ")
+        branch.write(more)
+        branch.ctl("reload")
+        branch.wait_up()
+        expect(branch.spi() != spi, "a changed connection was not restarted")
+        expect("two" in branch.children(), "the new child is missing")
+        branch.write(good.split("connections")[0])
+        branch.ctl("reload")
+        expect(branch.children() == {}, "a removed connection stays")
+        netlab.wait_until(lambda: not gw.up(), 5)
+
+
+main([good_ones_pass, bad_ones_name_file_line_and_option, includes_modes_and_duplicates, garbage_never_crashes,
+      reload_keeps_what_has_not_changed])

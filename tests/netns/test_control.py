@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+# mendipctl and its socket, friendly and hostile. SPDX-License-Identifier: ISC
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+
+from daemons import BUILD, NET, NET_GW, Mendip, config, expect, main, netlab, pair, settle
+
+
+def with_tunnel(f):
+    with netlab.Lab("control") as lab:
+        branch, gw = pair(lab, NET, NET_GW)
+        branch.wait_up()
+        f(branch, gw, lab)
+        expect(branch.process.poll() is None and gw.process.poll() is None, "a daemon ended")
+
+
+def commands_text_and_json():
+    def check(branch, _gw, _lab):
+        for args in (["status"], ["status", "net"], ["status", "gw/net"], ["switchover"], ["switchover", "net"],
+                     ["metrics"], ["version"]):
+            text, as_json = branch.run(*args, as_json=False), branch.run(*args)
+            expect(text.returncode == 0 and text.stdout.strip() and not text.stderr, f"{args}: {text.stderr}")
+            expect(isinstance(json.loads(as_json.stdout), dict), f"{args}: no JSON object")
+        for args in (["rekey", "net"], ["log", "debug"], ["reload"], ["down", "net"], ["up", "net"],
+                     ["switchover", "set", "net", "packets=100", "detect=both"]):
+            done = branch.run(*args, as_json=False)
+            expect(done.returncode == 0 and not done.stderr, f"{args}: {done.stderr}")
+        options = branch.switchover()["options"]
+        expect(options["packets"] == "100" and options["detect"] == "both", f"options not set: {options}")
+
+    with_tunnel(check)
+
+
+def refusals_say_why():
+    def check(branch, _gw, _lab):
+        for args, status, why in (
+                (["status", "nothing"], 1, "no such"), (["up", "nothing"], 1, "no such child"),
+                (["log", "loud"], 1, "error, warning, info or debug"), (["up"], 2, "usage"),
+                (["nonsense"], 2, "unknown command"), (["switchover", "set", "net"], 1, "OPTION=VALUE"),
+                (["switchover", "set", "net", "packets"], 1, "OPTION=VALUE"),
+                (["switchover", "set", "net", "packets=0"], 1, "packets"),
+                (["switchover", "set", "net", "interval=2h"], 1, "rekey_time")):
+            done = branch.run(*args, as_json=False)
+            expect(done.returncode == status, f"{args}: status {done.returncode}")
+            expect(re.search(why, done.stderr), f"{args}: {done.stderr!r} does not say {why!r}")
+            if status == 1:
+                expect(done.stderr.count("\n") == 1, f"{args}: not one line: {done.stderr!r}")
+
+    with_tunnel(check)
+
+
+def set_is_all_or_none():
+    def check(branch, _gw, _lab):
+        before = branch.switchover()["options"]
+        done = branch.run("switchover", "set", "net", "packets=100", "detect=both", "jitter=never")
+        expect(done.returncode == 1, "a bad value was taken")
+        expect(branch.switchover()["options"] == before, "half of it was set")
+
+    with_tunnel(check)
+
+
+def metrics_are_openmetrics():
+    def check(branch, _gw, _lab):
+        lines = branch.run("metrics", as_json=False).stdout.splitlines()
+        expect(lines[-1] == "# EOF", "no # EOF")
+        families = {line.split()[2] for line in lines if line.startswith("# TYPE")}
+        for line in lines[:-1]:
+            if line.startswith("#"):
+                continue
+            m = re.fullmatch(r'(mendip_\w+)_total(\{\w+="[^"]*"(,\w+="[^"]*")*\})? \d+', line)
+            expect(m and m[1] in families, f"not a sample of a known family: {line}")
+
+    with_tunnel(check)
+
+
+def advise_needs_no_daemon():
+    done = subprocess.run([f"{BUILD}/mendipctl", "--json", "advise", "--sync-interval", "10s", "--rate", "140000",
+                           "--tunnels", "1000"], capture_output=True, text=True, check=True)
+    advice = json.loads(done.stdout)
+    expect(advice["lost_each"] == 1400000 and advice["lost_all"] == 1400000000, f"{advice}")
+    for args in ([], ["--rate", "1"], ["--sync-interval", "x", "--rate", "1"]):
+        done = subprocess.run([f"{BUILD}/mendipctl", "advise", *args], capture_output=True, text=True)
+        expect(done.returncode == 2, f"advise {args}: {done.returncode}")
+
+
+def connect(daemon):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(daemon.control)
+    s.settimeout(5)
+    return s
+
+
+def hostile_clients():
+    def check(branch, _gw, _lab):
+        for bad in (b"\n", b"garbage\n", b"{}\n", b"[]\n", b'{"command": 1}\n', b'{"command": "status", "args": 5}\n',
+                    b'{"command": "status", "args": [5]}\n', b"[" * 60000 + b"\n", b"\xff\xfe\x00\n",
+                    b'{"command":"switchover","args":["set","net","packets=1e9999"]}\n'):
+            with connect(branch) as s:
+                s.sendall(bad)
+                expect(s.recv(65536).startswith(b"{"), f"no answer to {bad[:30]!r}")
+        with connect(branch) as s:  # a line without an end
+            try:
+                for _ in range(64):
+                    s.sendall(b"x" * 65536)
+                s.recv(10)
+            except OSError:
+                pass
+        many = []
+        for _ in range(100):
+            try:
+                many.append(connect(branch))
+            except OSError:
+                break
+        settle(0.5)
+        for s in many:
+            s.close()
+        netlab.wait_until(lambda: branch.run("version").returncode == 0, 5)
+        deaf = connect(branch)  # asks for events and never reads them
+        deaf.sendall(b'{"command": "events"}\n')
+        for _ in range(20):
+            branch.ctl("rekey", "net")
+        expect(branch.run("status").returncode == 0, "others are not served")
+        deaf.close()
+
+    with_tunnel(check)
+
+
+def socket_is_private_and_single():
+    with netlab.Lab("single") as lab:
+        left, _ = lab.pair("branch", "gw")
+        branch = Mendip(lab, left, lambda s: config(s, NET, "192.0.2.2"))
+        mode = stat.S_IMODE(os.stat(branch.control).st_mode)
+        expect(mode == 0o660, f"mode {mode:o}")
+        other = lab.namespace("other")
+        second = other.run(f"{BUILD}/mendipd", "-c", branch.conf, check=False)
+        expect(second.returncode == 1 and "another mendipd" in second.stderr, f"{second.stderr}")
+        expect(branch.run("version").returncode == 0, "the first one lost its socket")
+
+
+main([commands_text_and_json, refusals_say_why, set_is_all_or_none, metrics_are_openmetrics, advise_needs_no_daemon,
+      hostile_clients, socket_is_private_and_single])

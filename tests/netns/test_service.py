@@ -1,0 +1,115 @@
+#!/usr/bin/python3
+# The systemd unit, the notify protocol, and what is left of root. SPDX-License-Identifier: ISC
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from daemons import BUILD, NET, Mendip, config, expect, main, netlab, settle
+
+NET_ADMIN, NET_BIND_SERVICE = 12, 10
+
+
+def unit_verifies():
+    with tempfile.TemporaryDirectory() as d:
+        unit = os.path.join(d, "mendipd.service")
+        with open(os.path.join(BUILD, "etc/mendipd.service"), encoding="utf-8") as f:
+            text = f.read()
+        # the programs are not installed here: any executable does for the check of the unit's syntax
+        text = re.sub(r"^ExecStart=\S+", f"ExecStart={BUILD}/mendipd", text, flags=re.M)
+        text = re.sub(r"^ExecReload=\S+", f"ExecReload={BUILD}/mendipctl", text, flags=re.M)
+        with open(unit, "w", encoding="utf-8") as f:
+            f.write(text)
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+        expect(done.returncode == 0 and "mendipd" not in done.stderr, done.stderr)
+        done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", unit],
+                              capture_output=True, text=True)
+        m = re.search(r"Overall exposure level for mendipd.service: ([\d.]+)", done.stdout)
+        expect(m, done.stdout + done.stderr)
+        print(f"# systemd-analyze security: exposure {m[1]}")
+        expect(float(m[1]) < 2.5, f"exposure {m[1]}")
+
+
+class Notify:
+    """A notify socket of the test's own."""
+
+    def __init__(self, path):
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.seen = ""
+
+    def wait(self, text, timeout=5):
+        self.socket.settimeout(timeout)
+        while text not in self.seen:
+            self.seen += self.socket.recv(4096).decode() + "\n"
+
+
+def start_with(lab, ns, environment, conf=None):
+    control, path = lab.path("n.sock"), lab.path("n.conf")
+    with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+        f.write(conf or config(control, NET, "192.0.2.2"))
+    return ns.popen("env", *environment, f"{BUILD}/mendipd", "-c", path, log=lab.path("n.log"))
+
+
+def notify_protocol():
+    with netlab.Lab("notify") as lab:
+        left, _ = lab.pair("branch", "gw")
+        n = Notify(lab.path("notify"))
+        process = start_with(lab, left, [f"NOTIFY_SOCKET={n.path}", "WATCHDOG_USEC=400000"])
+        n.wait("READY=1")
+        n.wait("WATCHDOG=1")
+        n.seen = ""
+        os.kill(process.pid, signal.SIGHUP)
+        n.wait("RELOADING=1")
+        n.wait("READY=1")
+        os.kill(process.pid, signal.SIGTERM)
+        n.wait("STOPPING=1")
+        expect(process.wait(timeout=5) == 0, "exit status")
+
+
+def capabilities(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as f:
+        fields = dict(line.split(":", 1) for line in f)
+    return {k: v.strip() for k, v in fields.items()}
+
+
+def privileges_are_dropped():
+    with netlab.Lab("privileges") as lab:
+        left, _ = lab.pair("branch", "gw")
+        daemon = Mendip(lab, left, lambda s: config(s, NET, "192.0.2.2"))
+        status = capabilities(daemon.process.pid)
+        want = 1 << NET_ADMIN | 1 << NET_BIND_SERVICE
+        expect(int(status["CapEff"], 16) == want, f"CapEff {status['CapEff']}")
+        expect(int(status["CapPrm"], 16) == want, f"CapPrm {status['CapPrm']}")
+        expect(status["NoNewPrivs"] == "1", "NoNewPrivs is off")
+
+
+def runs_as_a_user():
+    with netlab.Lab("user") as lab:
+        left, _ = lab.pair("branch", "gw")
+        folder = lab.path("run")
+        os.mkdir(folder)
+        shutil.chown(folder, "nobody")
+        os.chmod(os.path.dirname(folder), 0o755)
+        conf = config(f"{folder}/c.sock", NET, "192.0.2.2", daemon='user = "nobody";')
+        process = start_with(lab, left, [], conf)
+        netlab.wait_until(lambda: os.path.exists(f"{folder}/c.sock"), 5)
+        settle()
+        status = capabilities(process.pid)
+        expect(status["Uid"].split()[0] != "0", f"Uid {status['Uid']}")
+        expect(int(status["CapEff"], 16) == 1 << NET_ADMIN | 1 << NET_BIND_SERVICE, f"CapEff {status['CapEff']}")
+
+
+def manual_pages_are_clean():
+    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man")
+    for page in os.listdir(here):
+        done = subprocess.run(["mandoc", "-Tlint", "-W", "warning", os.path.join(here, page)], capture_output=True,
+                              text=True)
+        expect(done.returncode == 0, done.stdout)
+
+
+main([unit_verifies, notify_protocol, privileges_are_dropped, runs_as_a_user, manual_pages_are_clean])

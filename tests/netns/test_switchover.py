@@ -1,0 +1,127 @@
+#!/usr/bin/python3
+# The gateway's faults under traffic, between two daemons. SPDX-License-Identifier: ISC
+import subprocess
+
+from daemons import (BUILD, NET_GW, child, expect, main, netlab, pair, settle)
+
+RATE = 1000
+
+
+def under_fault(name, fault, detect="proof", wait=3.0, before=2.0, esp="aes128gcm16-esn-noesn", **options):
+    """Traffic from the gateway, a fault in the middle; returns (FlowResult, record or None, branch)."""
+    more = "".join(f' {k} = "{v}";' for k, v in options.items())
+    kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals=esp,
+                         switchover=f'{{ detect = "{detect}"; jitter = "0";{more} }}')}
+    kids_gw = {"net": child("10.2.0.0/16", "10.1.0.0/16", esp_proposals=esp)}
+    with netlab.Lab("fault") as lab:
+        branch, gw = pair(lab, kids, kids_gw)
+        branch.wait_up()
+        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
+        settle(before)
+        for f in fault if isinstance(fault, list) else [fault]:
+            gw.ctl("fault", *f.split())
+        settle(wait)
+        result = flow.stop()
+        state = branch.switchover()
+        state["events"] = "SECURITY" in open(branch.log, encoding="utf-8").read()
+        records = state["records"]
+        r = records[0] if records else None
+        print(f"# {name:<34} {detect:<8} {result.lost:6d} lost {result.longest_gap_ms:8.0f} ms  "
+              f"{r['criterion'] if r else '-':<12} rung {r['rung'] if r else '-'}")
+        return result, r, state
+
+
+def recovered(result, record, lost_max, criterion="proof", rung=1):
+    expect(record is not None, "no record")
+    expect(record["outcome"] == "recovered", f"outcome {record['outcome']}")
+    expect(record["criterion"] == criterion, f"criterion {record['criterion']}")
+    expect(record["rung"] == rung, f"rung {record['rung']}")
+    expect(result.lost <= lost_max, f"{result.lost} lost, at most {lost_max} expected")
+
+
+def rewind_without_detection():
+    result, record, _ = under_fault("rewind 1500", "rewind 1500", detect="off")
+    expect(1490 <= result.lost <= 1510, f"{result.lost} lost instead of 1500")
+    expect(record is None, "a record with detection off")
+
+
+def rewind_with_proof():
+    result, record, _ = under_fault("rewind 1500", "rewind 1500")
+    recovered(result, record, 100)
+
+
+def rewind_with_pattern():
+    result, record, _ = under_fault("rewind 1500", "rewind 1500", detect="pattern")
+    recovered(result, record, 200, criterion="count")
+
+
+def rewind_cbc():
+    result, record, _ = under_fault("rewind 1500, AES-CBC", "rewind 1500", esp="aes128-sha256-noesn")
+    recovered(result, record, 100)
+
+
+def nonces_repeat():
+    result, record, state = under_fault("rewind-nonces 1500", "rewind-nonces 1500")
+    recovered(result, record, 100, criterion="nonce-reuse")
+    expect(state["events"], "no security event in the log")
+
+
+def answers_are_dropped():
+    # the answers to the first two requests are lost: the third, after 1.5 s, gets through
+    result, record, _ = under_fault("rewind 2500, 2 answers dropped", ["drop 2", "rewind 2500"], before=4.0, wait=5.0)
+    recovered(result, record, 2400)
+
+
+def answers_are_late():
+    result, record, _ = under_fault("rewind 2500, answers 300 ms late", ["delay 3 300", "rewind 2500"], before=4.0,
+                                    wait=4.0)
+    recovered(result, record, 1000)
+
+
+def message_ids_back():
+    result, record, _ = under_fault("message IDs and numbers back", ["message-ids 1", "rewind 1500"], wait=12.0)
+    expect(result.lost <= 1600, f"{result.lost} lost")
+    expect(record is not None and record["outcome"] == "recovered", f"{record}")
+
+
+def two_senders_run_into_quiet():
+    _, _, state = under_fault("two senders, 500 apart", "two-senders 500", wait=5.0, max_rekeys=1)
+    expect(state["gate"]["admitted"] >= 1, "nothing was admitted")
+    expect(state["recoveries"] <= 2, f"{state['recoveries']} rekeys")
+
+
+def forgotten_child_comes_back():
+    with netlab.Lab("forget") as lab:
+        kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start")}
+        branch, gw = pair(lab, kids, NET_GW)
+        branch.wait_up()
+        gw.ctl("fault", "forget-child")
+        old = branch.sa()["spi_in"]
+        branch.ctl("rekey", "net")
+        netlab.wait_until(lambda: branch.up() and branch.sa()["spi_in"] != old, 5)
+        expect(branch.logged("does not know it"), "CHILD_SA_NOT_FOUND was not met")
+        expect(gw.up(), "the gateway has no child")
+
+
+def events_tell():
+    with netlab.Lab("events") as lab:
+        kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", switchover='{ jitter = "0"; }')}
+        branch, gw = pair(lab, kids, NET_GW)
+        branch.wait_up()
+        watcher = subprocess.Popen([f"{BUILD}/mendipctl", "-s", branch.control, "events"], stdout=subprocess.PIPE,
+                                   text=True)
+        settle()
+        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=200)
+        settle(1)
+        gw.ctl("fault", "rewind", "100")
+        settle(1)
+        flow.stop()
+        watcher.terminate()
+        text = watcher.communicate(timeout=5)[0]
+        for kind in ("evidence", "recovery", "child"):
+            expect(kind in text, f"no {kind} among the events: {text}")
+
+
+main([rewind_without_detection, rewind_with_proof, rewind_with_pattern, rewind_cbc, nonces_repeat,
+      answers_are_dropped, answers_are_late, message_ids_back, two_senders_run_into_quiet,
+      forgotten_child_comes_back, events_tell])

@@ -1,0 +1,164 @@
+#!/usr/bin/python3
+# Two daemons in namespaces: real TUN, real traffic. SPDX-License-Identifier: ISC
+import json
+
+from daemons import (NET, NET_GW, Mendip, child, config, expect, main, netlab, pair, ping, settle)
+
+
+def ping_both_ways():
+    with netlab.Lab("tunnel") as lab:
+        branch, gw = pair(lab, NET, NET_GW)
+        branch.wait_up()
+        sniffer = lab.sniff(gw.ns, "eth0")
+        expect(ping(branch.ns, "10.2.0.1", 5) == 5, "branch to gateway")
+        expect(ping(gw.ns, "10.1.0.1", 5) == 5, "gateway to branch")
+        settle()
+        seen = sniffer.stop()
+        expect("clear" not in seen.kinds(), f"a clear packet on the wire: {seen.kinds()}")
+        expect(len(seen.esp) >= 20, f"only {len(seen.esp)} ESP packets on the wire")
+
+
+def ipv6_inside():
+    with netlab.Lab("v6") as lab:
+        kids = {"six": child("fd00:1::/64", "fd00:2::/64", start_action="start")}
+        kids_gw = {"six": child("fd00:2::/64", "fd00:1::/64")}
+        left, right = lab.pair("branch", "gw")
+        left.address("lo", "fd00:1::1/128")
+        right.address("lo", "fd00:2::1/128")
+        gw = Mendip(lab, right, lambda s: config(s, kids_gw, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer))
+        branch.wait_up("six")
+        expect(ping(left, "fd00:2::1", 5) >= 4, "no ping over IPv6")
+        expect(gw.up("six"), "the gateway's child is not up")
+
+
+def iperf_both_ways():
+    with netlab.Lab("iperf") as lab:
+        branch, gw = pair(lab, NET, NET_GW)
+        branch.wait_up()
+        gw.ns.popen("iperf3", "-s", log=lab.path("iperf.log"))
+        settle(0.5)
+        for flag in ([], ["-R"]):
+            done = branch.ns.run("iperf3", "-c", "10.2.0.1", "-t", "2", "-J", *flag)
+            bits = json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]
+            print(f"# iperf3 {'to' if flag else 'from'} the branch: {bits / 1e9:.2f} Gbit/s")
+            expect(bits > 1e7, "hardly any throughput")
+        expect(ping(branch.ns, "10.2.0.1") == 3, "no ping after load")
+
+
+def trap_brings_it_up():
+    with netlab.Lab("trap") as lab:
+        kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="trap")}
+        branch, _ = pair(lab, kids, NET_GW)
+        expect(not branch.up(), "up before the first packet")
+        ping(branch.ns, "10.2.0.1", 1)
+        branch.wait_up()
+        expect(ping(branch.ns, "10.2.0.1") == 3, "no ping")
+
+
+def remote_ts_contains_the_peer():
+    with netlab.Lab("all") as lab:
+        kids = {"net": child("10.1.0.0/16", "0.0.0.0/0", start_action="start")}
+        branch, gw = pair(lab, kids, {"net": child("0.0.0.0/0", "10.1.0.0/16")})
+        branch.wait_up()
+        expect(ping(branch.ns, gw.ns.outer, 5, source="10.1.0.1") == 5, "the peer's own address through the tunnel")
+        expect(ping(branch.ns, "10.2.0.1", 5) == 5, "the net behind it")
+
+
+def killed_gateway_comes_back():
+    with netlab.Lab("kill-gw") as lab:
+        branch, gw = pair(lab, NET, NET_GW, dpd="1s", daemon='retransmit_timeout = "100ms";')
+        branch.wait_up()
+        gw.kill()
+        gw.start()
+        netlab.wait_until(lambda: branch.up() and ping(branch.ns, "10.2.0.1", 1) == 1, 40)
+
+
+def killed_branch_comes_back():
+    with netlab.Lab("kill-branch") as lab:
+        branch, gw = pair(lab, NET, NET_GW)
+        branch.wait_up()
+        branch.kill()
+        branch.start()
+        branch.wait_up()
+        expect(ping(branch.ns, "10.2.0.1") == 3, "no ping")
+        netlab.wait_until(lambda: len(gw.ctl("status")["connections"][0]["ike_sas"]) == 1, 5)
+        expect(gw.logged("INITIAL_CONTACT"), "INITIAL_CONTACT was not honoured")
+
+
+def up_down_rekey():
+    with netlab.Lab("updown") as lab:
+        branch, gw = pair(lab, NET, NET_GW)
+        branch.wait_up()
+        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=1000)
+        spis = set()
+        for daemon in (branch, gw, branch, gw):
+            spis.add(branch.sa()["spi_in"])
+            daemon.ctl("rekey", "net")
+            netlab.wait_until(lambda: branch.sa()["spi_in"] not in spis and branch.sa()["state"] == "installed", 5)
+            settle(0.5)
+        result = flow.stop()
+        expect(result.lost == 0, f"{result.lost} packets lost over four rekeys")
+        branch.ctl("down", "net")
+        netlab.wait_until(lambda: not branch.up() and not gw.up(), 5)
+        branch.ctl("up", "net")
+        branch.wait_up()
+        expect(ping(branch.ns, "10.2.0.1") == 3, "no ping after up")
+        gw.ctl("down", "net")
+        settle(0.5)
+        branch.wait_up(timeout=10)
+        expect(ping(branch.ns, "10.2.0.1") == 3, "what the peer ended does not come back")
+
+
+def nat_and_rebinding():
+    with netlab.Lab("nat") as lab:
+        left, router, right = lab.behind_nat("branch", "gw")
+        gw = Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(lab, left, lambda s: config(s, NET, right.outer))
+        branch.wait_up()
+        expect(branch.ctl("status")["connections"][0]["ike_sas"][0]["nat"] == "local", "the NAT was not seen")
+        expect(ping(left, "10.2.0.1") == 3, "no ping through the NAT")
+        before = gw.ctl("status")["connections"][0]["ike_sas"][0]["remote"]
+        lab.rebind(router)
+        expect(ping(left, "10.2.0.1", 10) >= 8, "no ping after the rebinding")
+        after = gw.ctl("status")["connections"][0]["ike_sas"][0]["remote"]
+        expect(before != after, f"the gateway did not follow: {after}")
+        expect(ping(right, "10.1.0.1", 3) == 3, "no ping from the gateway after the rebinding")
+
+
+def three_children_lose_the_ike_sa():
+    names = ("a", "b", "c")
+    with netlab.Lab("three") as lab:
+        kids = {n: child(f"10.1.{i}.0/24", f"10.2.{i}.0/24", start_action="start", switchover='{ jitter = "0"; }')
+                for i, n in enumerate(names)}
+        kids_gw = {n: child(f"10.2.{i}.0/24", f"10.1.{i}.0/24") for i, n in enumerate(names)}
+        branch, gw = pair(lab, kids, kids_gw, dpd="0", daemon='retransmit_timeout = "200ms";')
+        for i in range(3):
+            branch.ns.address("lo", f"10.1.{i}.2/32")
+            gw.ns.address("lo", f"10.2.{i}.2/32")
+        branch.wait_up(*names)
+        old = {n: branch.sa(n)["spi_in"] for n in names}
+        gw.ctl("fault", "forget-ike")
+        for n in names:
+            branch.ctl("rekey", n)
+        netlab.wait_until(lambda: branch.up(*names) and all(branch.spi(n) not in (None, old[n]) for n in names), 60)
+        for i in range(3):
+            expect(ping(branch.ns, f"10.2.{i}.2", 3, source=f"10.1.{i}.2") == 3, f"no ping on child {i}")
+
+
+def name_is_resolved():
+    with netlab.Lab("name") as lab:
+        left, right = lab.pair("branch", "gw")
+        Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(lab, left, lambda s: config(s, NET, "localhost"))
+        # localhost resolves, and nobody answers there: the daemon keeps trying, and lives
+        netlab.wait_until(lambda: branch.logged("gw: connecting"), 10)
+        expect(branch.run("version").returncode == 0, "the daemon does not answer")
+        branch.write(config(branch.control, NET, "no-such-host.invalid"))
+        branch.ctl("reload")
+        netlab.wait_until(lambda: branch.logged("cannot be resolved"), 10)
+
+
+main([ping_both_ways, ipv6_inside, iperf_both_ways, trap_brings_it_up, remote_ts_contains_the_peer,
+      killed_gateway_comes_back, killed_branch_comes_back, up_down_rekey, nat_and_rebinding,
+      three_children_lose_the_ike_sa, name_is_resolved])
