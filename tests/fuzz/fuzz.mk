@@ -1,1 +1,60 @@
-# filled by its room
+# Fuzz targets: ordinary tests over their corpora, and libFuzzer programs with --enable-fuzzers.
+FUZZ_LIBS = libdaemon.a libtunnel.a libike.a libesp.a libcommon.a $(CRYPTO_LIBS)
+FUZZ_DRIVER = tests/fuzz/driver.c tests/fuzz/fuzz.h
+
+check_PROGRAMS += tests/fuzz/fuzz_ike_message
+tests_fuzz_fuzz_ike_message_SOURCES = tests/fuzz/fuzz_ike_message.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_ike_message_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"ike_message"' \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/ike_message"'
+tests_fuzz_fuzz_ike_message_LDADD = $(FUZZ_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_ike_engine
+tests_fuzz_fuzz_ike_engine_SOURCES = tests/fuzz/fuzz_ike_engine.c tests/exchange/peers.c tests/exchange/peers.h $(FUZZ_DRIVER)
+tests_fuzz_fuzz_ike_engine_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"ike_engine"' \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/ike_engine"'
+tests_fuzz_fuzz_ike_engine_LDADD = $(TUNNEL_TEST_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_esp
+tests_fuzz_fuzz_esp_SOURCES = tests/fuzz/fuzz_esp.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_esp_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"esp"' \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/esp"'
+tests_fuzz_fuzz_esp_LDADD = $(FUZZ_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_text
+tests_fuzz_fuzz_text_SOURCES = tests/fuzz/fuzz_text.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_text_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"text"' \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/text"'
+tests_fuzz_fuzz_text_LDADD = $(FUZZ_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_inner
+tests_fuzz_fuzz_inner_SOURCES = tests/fuzz/fuzz_inner.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_inner_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"inner"' \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/inner"'
+tests_fuzz_fuzz_inner_LDADD = $(FUZZ_LIBS)
+
+if FUZZERS
+noinst_PROGRAMS = tests/fuzz/lf_ike_message tests/fuzz/lf_ike_engine tests/fuzz/lf_esp tests/fuzz/lf_text tests/fuzz/lf_inner
+tests_fuzz_lf_ike_message_SOURCES = tests/fuzz/fuzz_ike_message.c tests/fuzz/fuzz.h
+tests_fuzz_lf_ike_message_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_ike_message_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_ike_message_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_ike_message_LDADD = $(FUZZ_LIBS)
+tests_fuzz_lf_ike_engine_SOURCES = tests/fuzz/fuzz_ike_engine.c tests/exchange/peers.c tests/exchange/peers.h tests/fuzz/fuzz.h
+tests_fuzz_lf_ike_engine_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_ike_engine_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_ike_engine_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_ike_engine_LDADD = $(TUNNEL_TEST_LIBS)
+tests_fuzz_lf_esp_SOURCES = tests/fuzz/fuzz_esp.c tests/fuzz/fuzz.h
+tests_fuzz_lf_esp_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_esp_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_esp_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_esp_LDADD = $(FUZZ_LIBS)
+tests_fuzz_lf_text_SOURCES = tests/fuzz/fuzz_text.c tests/fuzz/fuzz.h
+tests_fuzz_lf_text_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_text_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_text_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_text_LDADD = $(FUZZ_LIBS)
+tests_fuzz_lf_inner_SOURCES = tests/fuzz/fuzz_inner.c tests/fuzz/fuzz.h
+tests_fuzz_lf_inner_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_inner_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_inner_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_inner_LDADD = $(FUZZ_LIBS)
+endif
+
+EXTRA_DIST += tests/fuzz/make-corpus tests/fuzz/corpus

@@ -1,0 +1,57 @@
+/* fuzz_ike_message.c - header, payload chains, proposals, selectors. SPDX-License-Identifier: ISC
+ */
+#include "fuzz.h"
+#include "ident.h"
+#include "ike_wire.h"
+#include "proposal.h"
+#include "rules.h"
+
+static const uint8_t *low, *high;
+
+/* Views lie inside the input. */
+static void inside(struct chunk c)
+{
+	hold(c.len == 0 || (c.p >= low && c.p + c.len <= high));
+}
+
+static void payloads(uint8_t first, const uint8_t *p, size_t len)
+{
+	struct ike_payloads out;
+	struct proposal_list proposals;
+	struct ts_list ts;
+	struct ident id;
+
+	if (ike_payloads_parse(first, p, len, &out) < 0)
+		return;
+	inside(out.sa);
+	inside(out.nonce);
+	inside(out.sk);
+	inside(out.ke.data);
+	inside(out.auth.data);
+	for (unsigned i = 0; i < out.notify_count; i++) {
+		inside(out.notify[i].spi);
+		inside(out.notify[i].data);
+	}
+	for (unsigned i = 0; i < out.delete_count; i++)
+		inside(out.del[i].spis);
+	if (proposals_parse(out.sa, &proposals) == 0)
+		hold(proposals.count <= PROPOSAL_MAX);
+	if (ike_ts_parse(out.tsi, &ts) == 0)
+		hold(ts.count <= TS_MAX);
+	(void)!ident_from_wire(out.idi.type, out.idi.data, &id);
+	for (unsigned x = IKE_SA_INIT; x <= IKE_INFORMATIONAL; x++)
+		rules_allow((uint8_t)x, x & 1, &out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct ike_header h;
+
+	low = data;
+	high = data + size;
+	if (ike_header_parse(data, size, &h) == 0)
+		payloads(h.next, data + IKE_HEADER_LEN, size - IKE_HEADER_LEN);
+	if (size > 1)
+		payloads(data[0], data + 1, size - 1);
+	return 0;
+}
