@@ -80,7 +80,7 @@ static json_t *child_json(const struct tun_child *k, nsec_t now)
 	json_object_set_new(o, "name", json_string(k->conf->name));
 	json_object_set_new(o, "state",
 			    json_string(k->current   ? "up"
-					: k->asked   ? "starting"
+					: k->asked_on ? "starting"
 					: k->trapped ? "trapped"
 						     : "down"));
 	json_object_set_new(o, "rekeys", json_integer((json_int_t)k->rekeys));

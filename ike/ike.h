@@ -131,17 +131,19 @@ nsec_t ike_next_deadline(const struct ike *ike);
 void ike_tick(struct ike *ike, nsec_t now);
 
 /*
- * Starts an IKE SA to `remote` with these children (names of conn's), the first one in IKE_AUTH.
- * With `beside` another IKE SA to the same peer stays, and INITIAL_CONTACT is not sent. NULL: no
- * proposal has a key exchange or too many SAs.
+ * Starts an IKE SA to `remote`; it sends nothing before the next ike_tick. With `beside` another
+ * IKE SA to the same peer stays, and INITIAL_CONTACT is not sent. NULL: no proposal has a key
+ * exchange or too many SAs.
  */
 struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struct endpoint *local,
-			    const struct endpoint *remote, struct child_conf *const *children,
-			    unsigned count, bool beside, nsec_t now);
-/* A new CHILD SA on an established IKE SA. first: selectors of the packet that asked for it, or
- * NULL. */
-void ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first,
-		      nsec_t now);
+			    const struct endpoint *remote, bool beside, nsec_t now);
+/*
+ * A new CHILD SA, asked for from `at` on. On an IKE SA that is not up yet the first one rides along
+ * in IKE_AUTH. first: the two selectors of the packet that asked for it, or NULL. False: the IKE SA
+ * is going, or has too many requests waiting.
+ */
+bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first,
+		      nsec_t at) MUST_CHECK;
 /* Rekeys the child. hurry: with the short timers of RECOVERY 5; the outcome comes by child_result.
  */
 void ike_child_rekey(struct child_sa *c, bool hurry, nsec_t now);

@@ -217,18 +217,24 @@ static struct conn_conf *conn_for(struct ike *ike, const struct ike_in *in)
 static bool admit(struct ike *ike, const struct ike_in *in)
 {
 	const struct ike_notify_view *cookie = ike_find_notify(in->p, NOTIFY_COOKIE);
+	unsigned here = half_open_from(ike, &in->remote->addr);
 	uint8_t out[COOKIE_LEN];
 	bool valid = cookie_valid(ike, cookie ? cookie->data : none(), in->p->nonce, in->remote,
 				  in->h->spi_i, in->now);
 
-	if (!valid && ike->half_open >= ike->set.cookie_threshold) {
+	/*
+	 * Who has not shown that it is at its address gets half of what that address may have: so
+	 * nobody keeps another out by lending its address.
+	 */
+	if (!valid && (ike->half_open >= ike->set.cookie_threshold ||
+		       here >= ike->set.half_open_per_address / 2)) {
 		cookie_make(ike, in->p->nonce, in->remote, in->h->spi_i, ike->cookie_version, out);
 		answer_stateless(ike, in, NOTIFY_COOKIE, (struct chunk){out, sizeof(out)});
 		ike->counters[IKE_COUNT_COOKIE_DEMANDED]++;
 		return false;
 	}
 	if (ike->half_open >= ike->set.half_open_max || HASH_COUNT(ike->sas) >= ike->set.sa_max ||
-	    half_open_from(ike, &in->remote->addr) >= ike->set.half_open_per_address) {
+	    here >= ike->set.half_open_per_address) {
 		ike->counters[IKE_COUNT_HALF_OPEN_LIMIT]++;
 		return false;
 	}

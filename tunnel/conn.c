@@ -6,6 +6,7 @@
 
 #define BACKOFF_MIN (1 * NSEC_PER_SEC)
 #define BACKOFF_MAX (60 * NSEC_PER_SEC)
+#define MEND_DELAY  (2 * NSEC_PER_SEC)
 #define RUNG3_DELAY (2 * NSEC_PER_SEC) /* thousands of tunnels do not come at once */
 
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf)
@@ -46,53 +47,88 @@ bool conn_wanted(const struct tun_conn *c)
 	return false;
 }
 
-/* The children that a new IKE SA is to have; false when there are none or no address to go to. */
 static struct ike_sa *initiate(struct tun_conn *c, bool beside, nsec_t now)
 {
-	struct child_conf *children[64];
-	unsigned n = 0;
 	struct endpoint local = {.port = IKE_PORT};
 	const struct endpoint *remote;
-	struct tun_child *k;
 	struct ike_sa *sa;
 
 	if (c->conf->remote_count == 0 || c->tunnel->closing)
 		return NULL;
-	LIST_FOREACH (k, &c->children, link) {
-		if (n < ARRAY_SIZE(children) && (k->wanted || k->asked || (beside && k->current))) {
-			children[n++] = k->conf;
-			k->asked = true;
-		}
-	}
 	remote = &c->conf->remote[c->next_remote % c->conf->remote_count];
 	if (c->conf->local_count)
 		local = c->conf->local[0];
-	sa = ike_initiate(c->tunnel->ike, c->conf, &local, remote, children, n, beside, now);
+	sa = ike_initiate(c->tunnel->ike, c->conf, &local, remote, beside, now);
 	if (sa)
 		sa->owner = c;
 	return sa;
 }
 
+static void ask_on(struct tun_child *k, struct ike_sa *sa, const struct ts *first, nsec_t at)
+{
+	if (ike_child_create(sa, k->conf, first, at))
+		k->asked_on = sa;
+}
+
 void conn_connect(struct tun_conn *c, nsec_t now)
 {
+	struct tun_child *k;
+
 	deadline_clear(&c->tunnel->deadlines, &c->retry);
-	if (c->sa)
+	if (!c->sa)
+		c->sa = initiate(c, false, now);
+	if (!c->sa)
 		return;
-	c->sa = initiate(c, false, now);
+	LIST_FOREACH (k, &c->children, link) {
+		if (k->wanted && !k->asked_on && !k->current)
+			ask_on(k, c->sa, NULL, now);
+	}
+}
+
+void conn_ask(struct tun_child *k, const struct ts *first, nsec_t at, nsec_t now)
+{
+	struct tun_conn *c = k->conn;
+
+	if (k->asked_on || k->current || c->tunnel->closing)
+		return;
+	if (!c->sa)
+		c->sa = initiate(c, false, now);
+	if (c->sa)
+		ask_on(k, c->sa, first, at);
+}
+
+void conn_mend(struct tun_conn *c, nsec_t now)
+{
+	if (conn_wanted(c))
+		conn_connect(c, now);
+}
+
+void conn_unask(struct tun_conn *c, const struct ike_sa *sa)
+{
+	struct tun_child *k;
+
+	LIST_FOREACH (k, &c->children, link) {
+		if (k->asked_on == sa)
+			k->asked_on = NULL;
+	}
 }
 
 void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now)
 {
 	nsec_t wait = BACKOFF_MIN;
 
-	if (!conn_wanted(c) || c->conf->remote_count == 0 || c->tunnel->closing)
+	if (c->conf->remote_count == 0 || c->tunnel->closing)
 		return;
 	for (unsigned i = 1; i < c->failures && wait < BACKOFF_MAX; i++)
 		wait *= 2;
 	wait = min_u64(wait, BACKOFF_MAX);
 	wait = wait / 2 + rng_below(c->tunnel->rng, wait / 2 + 1);
+	/* The first packet after an orderly end starts it at once; after a failure it waits. */
+	c->not_before = c->failures ? now + wait : 0;
 	c->failures++;
 	c->next_remote++;
+	if (!conn_wanted(c))
+		return;
 	log_info(c->tunnel->log, "%s: %s; next try in %.1f s", c->conf->name, why,
 		 (double)wait / NSEC_PER_SEC);
 	deadline_set(&c->tunnel->deadlines, &c->retry, now + wait);
@@ -121,6 +157,8 @@ static bool still_needed(const struct tun_conn *c)
 
 void conn_beside(struct tun_conn *c, nsec_t now)
 {
+	struct tun_child *k;
+
 	if (c->beside || !still_needed(c))
 		return;
 	if (!c->sa) {
@@ -128,6 +166,13 @@ void conn_beside(struct tun_conn *c, nsec_t now)
 		return;
 	}
 	c->beside = initiate(c, true, now);
+	if (!c->beside)
+		return;
+	/* All its children: whoever took over may know none of them. */
+	LIST_FOREACH (k, &c->children, link) {
+		if (k->wanted || k->asked_on || k->current || k->recovery.state == RECOVERY_RUNNING)
+			ask_on(k, c->beside, NULL, now);
+	}
 }
 
 /* A rung 3 that is not needed any more, as rung 1 was faster. */
@@ -140,6 +185,7 @@ static void cancel_beside(struct tun_conn *c, nsec_t now)
 		return;
 	c->beside = NULL;
 	sa->owner = NULL;
+	conn_unask(c, sa);
 	ike_sa_drop(sa, "the first request was answered after all", now);
 }
 
@@ -153,7 +199,7 @@ static bool has_all_children(const struct tun_conn *c, const struct ike_sa *sa)
 
 		LIST_FOREACH (s, &k->sas, link)
 			here |= s->ike && s->ike->ike_sa == sa && !s->retired;
-		if (!here && (k->asked || k->current))
+		if (!here && (k->asked_on || k->current))
 			return false;
 	}
 	return true;
@@ -174,6 +220,7 @@ void conn_maybe_take_over(struct tun_conn *c, nsec_t now)
 	if (!old)
 		return;
 	old->owner = NULL;
+	conn_unask(c, old);
 	/* A stuck window cannot carry a DELETE. */
 	if (old->outstanding)
 		ike_sa_drop(old, "replaced; its message window is stuck", now);
@@ -200,6 +247,18 @@ static struct tun_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)
 	return c;
 }
 
+/* Our own call that has not been answered is not needed when the peer's came through. */
+static void give_up_calling(struct tun_conn *c, nsec_t now)
+{
+	struct ike_sa *ours = c->sa;
+
+	if (!ours || ours->state != IKE_STATE_INIT_SENT)
+		return;
+	ours->owner = NULL;
+	conn_unask(c, ours);
+	ike_sa_drop(ours, "the peer's call came first", now);
+}
+
 static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 {
 	struct tun_conn *c = sa->owner;
@@ -214,9 +273,14 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 	deadline_clear(&t->deadlines, &c->retry);
 	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
 	/* The peer's new IKE SA beside an older one becomes the one that we ask on. */
-	if (c->sa != sa && c->beside != sa && !sa->unresolved && !sa->initiator)
+	if (c->sa != sa && c->beside != sa && !sa->unresolved && !sa->initiator) {
+		give_up_calling(c, now);
 		c->sa = sa;
+	}
 	conn_maybe_take_over(c, now);
+	/* A peer that called brings what it wants; what we want beside that is asked for later. */
+	if (!sa->initiator && conn_wanted(c))
+		deadline_set(&t->deadlines, &c->retry, now + MEND_DELAY);
 }
 
 static struct ike_sa *another_sa(const struct tun_conn *c, const struct ike_sa *gone)
@@ -253,6 +317,7 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 	struct tun_child *k;
 	bool was_beside = c->beside == sa, was_main = c->sa == sa;
 
+	conn_unask(c, sa);
 	if (was_beside)
 		c->beside = NULL;
 	if (was_main) {
@@ -261,11 +326,13 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 		if (!c->sa)
 			c->sa = another_sa(c, sa);
 	}
-	if (!was_beside && !was_main)
+	if (!was_beside && !was_main) {
+		if (conn_wanted(c) && !deadline_is_set(&c->retry))
+			deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
 		return;
+	}
 	c->tunnel->ops.event(c->tunnel->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, why);
 	LIST_FOREACH (k, &c->children, link) {
-		k->asked = false;
 		if (was_beside || !c->sa)
 			recovery_failed(k, why, now);
 	}
@@ -295,6 +362,10 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 			c->sa = other;
 		if (c->beside == sa)
 			c->beside = other;
+		LIST_FOREACH (k, &c->children, link) {
+			if (k->asked_on == sa)
+				k->asked_on = other;
+		}
 		break;
 	case IKE_EVENT_DOWN: on_down(c, sa, why, now); break;
 	case IKE_EVENT_LATE:

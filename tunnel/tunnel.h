@@ -88,8 +88,9 @@ struct tun_child {
 	struct tun_sa *current;	    /* the newest that is not retired; NULL: down */
 	struct spd_policy trap;
 	bool trapped, routed;
-	bool wanted; /* to be kept up */
-	bool asked;  /* a CHILD SA for it has been asked for */
+	bool wanted;		 /* to be kept up */
+	struct ike_sa *asked_on; /* a CHILD SA has been asked for on this one; NULL: none has */
+	nsec_t not_before;	 /* the peer refused it: packets do not ask again earlier */
 	struct gate gate;
 	struct recovery recovery;
 	struct recovery_record records[RECORDS_KEPT];
@@ -111,9 +112,9 @@ struct tun_conn {
 	struct ike_sa *beside; /* of rung 3, until it has taken over */
 	unsigned failures;     /* in a row; sets the back-off */
 	unsigned next_remote;  /* index into conf->remote to try next */
-	struct deadline retry; /* start again */
+	nsec_t not_before;     /* it failed: packets do not start it again earlier */
+	struct deadline retry; /* start again, or ask for children that are missing */
 	struct deadline rung3; /* start beside */
-	const char *rung3_why;
 };
 LIST_HEAD(tun_conn_list, tun_conn);
 
@@ -202,6 +203,15 @@ struct esp_sa *tun_sa_esp(const struct tun_sa *s);
 
 /* conn.c: bringing connections up again. */
 void conn_connect(struct tun_conn *c, nsec_t now);
+/*
+ * Asks for a CHILD SA of the child from `at` on, unless one is there or asked for: on the IKE SA
+ * that there is or is coming, else on a new one. first: as for ike_child_create.
+ */
+void conn_ask(struct tun_child *k, const struct ts *first, nsec_t at, nsec_t now);
+/* What a wanted child lacks, whatever the reason. */
+void conn_mend(struct tun_conn *c, nsec_t now);
+/* Nothing is to come of what was asked for on this IKE SA. */
+void conn_unask(struct tun_conn *c, const struct ike_sa *sa);
 void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now);
 void conn_beside_later(struct tun_conn *c, const char *why, nsec_t now);
 void conn_beside(struct tun_conn *c, nsec_t now);
@@ -230,11 +240,28 @@ void recovery_late(struct tun_child *c, const char *why, nsec_t now);
 void recovery_timer(struct tun_child *c, nsec_t now);
 void recovery_failed(struct tun_child *c, const char *why, nsec_t now);
 
-/* tunnel.c */
+/* tun_child.c: what the engine says of CHILD SAs, as struct ike_ops has it. */
+int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *keys,
+		      struct child_sa *replaces, nsec_t now);
+void tun_child_event(void *ctx, struct child_sa *c, enum child_event e, const char *why,
+		     nsec_t now);
+void tun_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
+		      struct child_sa *child, enum ike_result r, uint16_t notify, nsec_t now);
+nsec_t tun_last_inbound(void *ctx, const struct ike_sa *sa);
+/* The connection's child of this configuration; made if it is not there yet. */
+struct tun_child *tun_child_of(struct tun_conn *c, struct child_conf *conf);
+void tun_child_remove(struct tun_child *k);
+/* Packets for the child bring it up, or no longer. */
+void tun_child_trap(struct tun_child *k, bool on);
+/* Outbound packets take this SA, and what it replaces is retired. */
+void tun_sa_activate(struct tun_sa *s, nsec_t now);
+/* Inbound only from now on, and not for long (RECOVERY 4). */
+void tun_sa_retire(struct tun_sa *s, nsec_t now);
+void tun_sa_forget(struct tun_sa *s);
+
+/* tunnel.c: one line in the log and to our owner. */
 void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
 	       const char *fmt, ...) PRINTF_LIKE(4, 5);
-void tun_sa_activate(struct tun_sa *s, nsec_t now);
-void tun_sa_retire(struct tun_sa *s, nsec_t now);
 
 enum tunnel_deadline { TDL_SA_END, TDL_CONN_RETRY, TDL_CONN_RUNG3, TDL_RECOVERY };
 

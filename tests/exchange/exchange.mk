@@ -1,6 +1,9 @@
 PEERS = tests/exchange/peers.c tests/exchange/peers.h
 
-check_PROGRAMS += tests/exchange/t_seeds
+check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike
+tests_exchange_t_ike_SOURCES = tests/exchange/t_ike.c $(PEERS)
+tests_exchange_t_ike_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_ike_LDADD = $(TUNNEL_TEST_LIBS)
 if FAULTS
 check_PROGRAMS += tests/exchange/t_recovery
 endif

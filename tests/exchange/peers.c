@@ -248,6 +248,12 @@ void net_inject(struct net *n, unsigned to, bool esp, const uint8_t *p, uint32_t
 	free(d.p);
 }
 
+void net_drop_queued(struct net *n)
+{
+	while (n->queued)
+		free(n->queue[--n->queued].p);
+}
+
 /* ---- time ---- */
 
 static unsigned first_datagram(const struct net *n)
@@ -446,8 +452,7 @@ void net_free(struct net *n)
 		tunnel_free(n->peer[i].tunnel);
 		conn_unref(n->peer[i].conf);
 	}
-	while (n->queued)
-		free(n->queue[--n->queued].p);
+	net_drop_queued(n);
 	free(n->queue);
 	free(n);
 }

@@ -108,6 +108,8 @@ bool net_is_up(struct net *n);
 void net_packet(struct net *n, unsigned i, unsigned c);
 /* A datagram that arrives at peer `to` at once, as from the other peer. */
 void net_inject(struct net *n, unsigned to, bool esp, const uint8_t *p, uint32_t len);
+/* What is on the wire is lost. */
+void net_drop_queued(struct net *n);
 void net_print_log(const struct net *n);
 
 struct tun_conn *peer_conn(struct net *n, unsigned i);

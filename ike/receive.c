@@ -1,0 +1,358 @@
+/*
+ * receive.c - a message from the network: whose it is, whether it may be believed, and the exchange
+ * that it goes to (RFC 7296 2.1 to 2.5, 2.21). SPDX-License-Identifier: ISC
+ */
+#include "ike_sa.h"
+#include "rules.h"
+#include "xalloc.h"
+
+static void count(struct ike *ike, enum ike_counter c)
+{
+	ike->counters[c]++;
+}
+
+/* A later major version than ours (2.5). IKEv1 and older are dropped in silence. */
+static void answer_version(struct ike *ike, const struct ike_in *in)
+{
+	struct ike_header h = *in->h;
+	uint8_t msg[64];
+	struct ike_builder b;
+
+	count(ike, IKE_COUNT_VERSION);
+	if (h.version >> 4 <= IKE_MAJOR_VERSION || (h.flags & IKE_FLAG_RESPONSE) ||
+	    !bucket_take(&ike->version_bucket, in->now))
+		return;
+	h.flags = IKE_FLAG_RESPONSE | ((h.flags & IKE_FLAG_INITIATOR) ? 0 : IKE_FLAG_INITIATOR);
+	ib_message(&b, msg, sizeof(msg), &h);
+	ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_INVALID_MAJOR_VERSION,
+		  (struct chunk){0});
+	ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
+}
+
+static void answer_critical_plain(struct ike *ike, const struct ike_in *in)
+{
+	struct ike_header h = *in->h;
+	uint8_t msg[64];
+	struct ike_builder b;
+
+	h.flags = IKE_FLAG_RESPONSE;
+	ib_message(&b, msg, sizeof(msg), &h);
+	ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
+		  (struct chunk){&in->p->unknown_critical, 1});
+	ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
+}
+
+static void receive_init(struct ike *ike, const struct ike_in *in)
+{
+	const struct ike_header *h = in->h;
+	bool response = h->flags & IKE_FLAG_RESPONSE;
+	struct ike_sa *sa;
+
+	if (h->message_id != 0 || (in->p->present & PL(SK)) || h->spi_i == 0 ||
+	    !(h->flags & IKE_FLAG_INITIATOR) == !response || (!response && h->spi_r)) {
+		count(ike, IKE_COUNT_UNEXPECTED);
+		return;
+	}
+	if (in->p->unknown_critical) {
+		if (!response)
+			answer_critical_plain(ike, in);
+		return;
+	}
+	if (!rules_allow(IKE_SA_INIT, response, in->p)) {
+		count(ike, IKE_COUNT_UNEXPECTED);
+		return;
+	}
+	if (!response) {
+		init_on_request(ike, in);
+		return;
+	}
+	sa = sa_find(ike, h->spi_i);
+	if (!sa || sa->state != IKE_STATE_INIT_SENT || !sa->outstanding) {
+		count(ike, IKE_COUNT_UNKNOWN_SPI);
+		return;
+	}
+	init_on_response(sa, in);
+}
+
+/* The SA that a protected message belongs to. */
+static struct ike_sa *owner_of(struct ike *ike, const struct ike_header *h)
+{
+	bool from_initiator = h->flags & IKE_FLAG_INITIATOR;
+	struct ike_sa *sa = sa_find(ike, from_initiator ? h->spi_r : h->spi_i);
+
+	if (!sa || sa->initiator == from_initiator || sa->spi_i != h->spi_i ||
+	    sa->spi_r != h->spi_r)
+		return NULL;
+	return sa;
+}
+
+static void digest(const uint8_t *p, size_t len, uint8_t out[16])
+{
+	const struct chunk part = {p, len};
+	uint8_t d[HASH_MAX_LEN];
+
+	hash_compute(HASH_SHA256, &part, 1, d);
+	memcpy(out, d, 16);
+}
+
+/*
+ * A genuine request whose ID we have answered (2.3): the last one again gets the same bytes; one
+ * that says something else under an old ID shows that the peer's state went back (RECOVERY 5).
+ */
+static void receive_old(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text, size_t len)
+{
+	struct ike *ike = sa->ike;
+	unsigned slot = in->h->message_id % REMEMBERED_REQUESTS;
+	uint8_t d[16];
+
+	digest(text, len, d);
+	if (!sa->remembered[slot].used || sa->remembered[slot].id != in->h->message_id) {
+		count(ike, IKE_COUNT_OLD_MESSAGE);
+		return;
+	}
+	if (!crypto_equal(d, sa->remembered[slot].digest, sizeof(d))) {
+		count(ike, IKE_COUNT_OLD_MESSAGE);
+		log_warn(ike->log, "%s: the peer used message ID %u again: its IKE state went back",
+			 sa_label(sa), in->h->message_id);
+		ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_WENT_BACK, NULL,
+				   "message ID used again", in->now);
+		return;
+	}
+	if (in->h->message_id + 1 != sa->expected_id || !sa->response) {
+		count(ike, IKE_COUNT_OLD_MESSAGE);
+		return;
+	}
+	count(ike, IKE_COUNT_RETRANSMITTED);
+	send_message(sa, in->local, in->remote, sa->response, sa->response_len, in->now);
+}
+
+static void handle_request(struct ike_sa *sa, const struct ike_in *in)
+{
+	switch (in->h->exchange) {
+	case IKE_AUTH: auth_on_request(sa, in); break;
+	case IKE_CREATE_CHILD_SA:
+		if (in->p->present & PL(TSI))
+			child_on_request(sa, in);
+		else
+			rekey_ike_on_request(sa, in);
+		break;
+	case IKE_INFORMATIONAL: info_on_request(sa, in); break;
+	default: break;
+	}
+}
+
+/* KE is a must for the IKE SA's rekey, both selectors for a child's. */
+static bool create_child_complete(const struct ike_payloads *p)
+{
+	const uint32_t ts = PL(TSI) | PL(TSR);
+
+	return (p->present & ts) == ts || ((p->present & ts) == 0 && (p->present & PL(KE)));
+}
+
+static bool may_request(const struct ike_sa *sa, uint8_t exchange)
+{
+	return sa->state == IKE_STATE_HALF_OPEN ? exchange == IKE_AUTH
+						: sa->established && exchange != IKE_AUTH;
+}
+
+/* A fresh message shows that the peer lives, and where (2.23, 2.4). */
+static void heard(struct ike_sa *sa, const struct ike_in *in)
+{
+	sa->last_heard = in->now;
+	if (sa->established && sa->peer_natted && !endpoint_eq(&sa->remote, in->remote))
+		ike_peer_moved(sa, in->remote, in->now);
+}
+
+/*
+ * With windows of 1, a new request shows that the peer has our last response, and so what we made
+ * by it. What collides with a rekey of ours is not decided yet.
+ */
+static void confirm_children(struct ike_sa *sa, nsec_t now)
+{
+	const struct ike_task *t = sa->outstanding;
+	struct child_sa *c, *next;
+
+	for (c = LIST_FIRST(&sa->children); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (!(t && t->rival == c))
+			ike_child_heard(c, now);
+	}
+}
+
+static void receive_request(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text,
+			    size_t len, bool well_formed)
+{
+	unsigned slot = in->h->message_id % REMEMBERED_REQUESTS;
+
+	if (!may_request(sa, in->h->exchange)) {
+		count(sa->ike, IKE_COUNT_UNEXPECTED);
+		return;
+	}
+	if (in->h->message_id < sa->expected_id) {
+		receive_old(sa, in, text, len);
+		return;
+	}
+	if (in->h->message_id > sa->expected_id) {
+		count(sa->ike, IKE_COUNT_OLD_MESSAGE);
+		return;
+	}
+	sa->expected_id++;
+	sa->remembered[slot].id = in->h->message_id;
+	sa->remembered[slot].used = true;
+	digest(text, len, sa->remembered[slot].digest);
+	heard(sa, in);
+	confirm_children(sa, in->now);
+	if (well_formed && in->p->unknown_critical) {
+		respond_notify(sa, in->h, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
+			       (struct chunk){&in->p->unknown_critical, 1}, in->local, in->remote,
+			       in->now);
+	} else if (!well_formed || !rules_allow(in->h->exchange, false, in->p) ||
+		   (in->h->exchange == IKE_CREATE_CHILD_SA && !create_child_complete(in->p))) {
+		count(sa->ike, IKE_COUNT_UNEXPECTED);
+		respond_notify(sa, in->h, NOTIFY_INVALID_SYNTAX, (struct chunk){0}, in->local,
+			       in->remote, in->now);
+	} else {
+		handle_request(sa, in);
+	}
+}
+
+static uint8_t exchange_of(enum task_kind k)
+{
+	switch (k) {
+	case TASK_INIT: return IKE_SA_INIT;
+	case TASK_AUTH: return IKE_AUTH;
+	case TASK_CHILD_CREATE:
+	case TASK_CHILD_REKEY:
+	case TASK_IKE_REKEY: return IKE_CREATE_CHILD_SA;
+	case TASK_CHILD_DELETE:
+	case TASK_IKE_DELETE:
+	case TASK_LIVENESS: return IKE_INFORMATIONAL;
+	}
+	return 0;
+}
+
+static void handle_response(struct ike_sa *sa, const struct ike_in *in)
+{
+	switch (in->h->exchange) {
+	case IKE_AUTH: auth_on_response(sa, in); break;
+	case IKE_CREATE_CHILD_SA:
+		if (sa->outstanding->kind == TASK_IKE_REKEY)
+			rekey_ike_on_response(sa, in);
+		else
+			child_on_response(sa, in);
+		break;
+	case IKE_INFORMATIONAL: info_on_response(sa, in); break;
+	default: break;
+	}
+}
+
+static bool response_complete(const struct ike_sa *sa, const struct ike_payloads *p)
+{
+	return p->unknown_critical == 0 &&
+	       rules_allow(exchange_of(sa->outstanding->kind), true, p) &&
+	       (ike_find_error(p) || exchange_of(sa->outstanding->kind) != IKE_CREATE_CHILD_SA ||
+		create_child_complete(p));
+}
+
+static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool well_formed)
+{
+	struct ike *ike = sa->ike;
+	bool tell;
+
+	if (!sa->outstanding || !sa->request || in->h->message_id + 1 != sa->next_id ||
+	    in->h->exchange != exchange_of(sa->outstanding->kind)) {
+		count(ike, IKE_COUNT_OLD_MESSAGE);
+		return;
+	}
+	heard(sa, in);
+	/* 2.21.3: an answer that makes no sense ends the IKE SA; both sides no longer agree on it.
+	 */
+	if (!well_formed || !response_complete(sa, in->p)) {
+		count(ike, IKE_COUNT_UNEXPECTED);
+		sa_kill(sa, "a response that breaks the rules of its exchange", in->now);
+		return;
+	}
+	tell = sa->watch_answer;
+	sa->watch_answer = false;
+	handle_response(sa, in);
+	if (tell && sa->state != IKE_STATE_DEAD)
+		ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_ANSWERED, NULL, "answered", in->now);
+}
+
+/* No SK payload outside IKE_SA_INIT: at most a hint from anyone (2.21.4). */
+static void receive_unprotected(struct ike *ike, const struct ike_in *in)
+{
+	if (!ike_find_notify(in->p, NOTIFY_INVALID_SPI) &&
+	    !ike_find_notify(in->p, NOTIFY_INVALID_IKE_SPI)) {
+		count(ike, IKE_COUNT_UNEXPECTED);
+		return;
+	}
+	count(ike, IKE_COUNT_UNPROTECTED);
+	ike_outsider_hint(ike, in->remote, in->now);
+}
+
+static void receive_protected(struct ike *ike, struct ike_in *in)
+{
+	static const struct ike_payloads empty;
+	struct ike_sa *sa;
+	struct ike_payloads inner = empty;
+	uint8_t text[IKE_MAX_MESSAGE];
+	bool well_formed;
+	size_t len;
+
+	if (!(in->p->present & PL(SK))) {
+		receive_unprotected(ike, in);
+		return;
+	}
+	sa = owner_of(ike, in->h);
+	if (!sa) {
+		count(ike, IKE_COUNT_UNKNOWN_SPI);
+		return;
+	}
+	if (in->raw_len > sizeof(text) ||
+	    sk_open(sa, in->raw, in->raw_len, in->p, text, &len) < 0) {
+		count(ike, IKE_COUNT_AUTH_FAILED);
+		return;
+	}
+	well_formed = ike_payloads_parse(in->p->sk_next, text, len, &inner) == 0 &&
+		      !(inner.present & PL(SK));
+	in->p = &inner;
+	if (in->h->flags & IKE_FLAG_RESPONSE)
+		receive_response(sa, in, well_formed);
+	else
+		receive_request(sa, in, text, len, well_formed);
+	secret_wipe(text, len);
+	exchange_run(sa, in->now);
+}
+
+void ike_receive(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
+		 const uint8_t *p, size_t len, nsec_t now)
+{
+	struct ike_header h;
+	struct ike_payloads outer;
+	struct ike_in in = {.h = &h,
+			    .p = &outer,
+			    .raw = p,
+			    .raw_len = len,
+			    .local = local,
+			    .remote = remote,
+			    .now = now};
+
+	if (ike_header_parse(p, len, &h) < 0) {
+		count(ike, IKE_COUNT_MALFORMED);
+		return;
+	}
+	if (h.version >> 4 != IKE_MAJOR_VERSION) {
+		answer_version(ike, &in);
+		return;
+	}
+	if (ike_payloads_parse(h.next, p + IKE_HEADER_LEN, len - IKE_HEADER_LEN, &outer) < 0) {
+		count(ike, IKE_COUNT_MALFORMED);
+		return;
+	}
+	if (h.exchange == IKE_SA_INIT)
+		receive_init(ike, &in);
+	else
+		receive_protected(ike, &in);
+	sa_reap(ike);
+}

@@ -1,0 +1,196 @@
+/* request.c - what the owner of the engine asks for; it only queues. SPDX-License-Identifier: ISC
+ */
+#include "ike_sa.h"
+#include "xalloc.h"
+
+#define TASKS_MAX 512 /* waiting on one IKE SA */
+#define RECENTLY  (2 * NSEC_PER_SEC)
+
+static struct ike_task *queue(struct ike_sa *sa, enum task_kind kind, bool front, nsec_t now)
+{
+	struct ike_task *t = task_add(sa, kind, front);
+
+	deadline_set(&sa->ike->deadlines, &t->wait, now);
+	return t;
+}
+
+static unsigned tasks_waiting(const struct ike_sa *sa)
+{
+	const struct ike_task *t;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (t, &sa->tasks, link)
+		n++;
+	return n;
+}
+
+struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struct endpoint *local,
+			    const struct endpoint *remote, bool beside, nsec_t now)
+{
+	struct ike_sa *sa;
+
+	if (proposals_first_group(&conn->proposals) == GROUP_NONE ||
+	    HASH_COUNT(ike->sas) >= ike->set.sa_max)
+		return NULL;
+	sa = sa_new(ike, conn, true, local, remote);
+	sa->state = IKE_STATE_INIT_SENT;
+	sa->beside = beside;
+	queue(sa, TASK_INIT, false, now);
+	task_add(sa, TASK_AUTH, false);
+	log_info(ike->log, "%s: connecting%s", sa_label(sa),
+		 beside ? " beside the old IKE SA" : "");
+	return sa;
+}
+
+bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first, nsec_t at)
+{
+	struct ike_task *t;
+
+	if (sa->state == IKE_STATE_DEAD || sa->state == IKE_STATE_DELETING ||
+	    tasks_waiting(sa) >= TASKS_MAX)
+		return false;
+	t = queue(sa, TASK_CHILD_CREATE, false, at);
+	t->conf = conf;
+	t->has_first = first != NULL;
+	if (first)
+		memcpy(t->first_ts, first, sizeof(t->first_ts));
+	return true;
+}
+
+void ike_child_rekey(struct child_sa *c, bool hurry, nsec_t now)
+{
+	struct ike_task *t;
+
+	if (c->successor || c->state != CHILD_STATE_INSTALLED)
+		return;
+	c->state = CHILD_STATE_REKEYING;
+	t = queue(c->ike_sa, TASK_CHILD_REKEY, hurry, now);
+	t->child = c;
+	t->conf = c->conf;
+	t->hurry = hurry;
+}
+
+void ike_child_delete(struct child_sa *c, nsec_t now)
+{
+	struct ike_task *t;
+
+	if (c->state == CHILD_STATE_DELETING)
+		return;
+	c->state = CHILD_STATE_DELETING;
+	t = queue(c->ike_sa, TASK_CHILD_DELETE, false, now);
+	t->child = c;
+	t->conf = c->conf;
+}
+
+void ike_child_drop(struct child_sa *c, const char *why, nsec_t now)
+{
+	child_kill(c, why, now);
+}
+
+void ike_sa_rekey(struct ike_sa *sa, nsec_t now)
+{
+	struct ike_task *t;
+
+	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
+	    (sa->outstanding && sa->outstanding->kind == TASK_IKE_REKEY))
+		return;
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (t->kind == TASK_IKE_REKEY)
+			return;
+	}
+	queue(sa, TASK_IKE_REKEY, false, now);
+}
+
+void ike_sa_delete(struct ike_sa *sa, nsec_t now)
+{
+	if (sa->state == IKE_STATE_DELETING || sa->state == IKE_STATE_DEAD)
+		return;
+	if (!sa->established) {
+		sa_kill(sa, "ended before it was up", now);
+		return;
+	}
+	sa->state = IKE_STATE_DELETING;
+	queue(sa, TASK_IKE_DELETE, true, now);
+}
+
+void ike_sa_drop(struct ike_sa *sa, const char *why, nsec_t now)
+{
+	sa_kill(sa, why, now);
+}
+
+void ike_liveness(struct ike_sa *sa, bool hurry, nsec_t now)
+{
+	struct ike_task *t;
+
+	if (sa->state != IKE_STATE_ESTABLISHED)
+		return;
+	if (hurry)
+		sa->watch_answer = true;
+	/* Any outstanding request asks the same question. */
+	if (sa->outstanding) {
+		if (hurry)
+			ike_hurry(sa, now);
+		return;
+	}
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (t->kind == TASK_LIVENESS)
+			return;
+	}
+	queue(sa, TASK_LIVENESS, true, now)->hurry = hurry;
+}
+
+bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now)
+{
+	char a[ENDPOINT_STRLEN], b[ENDPOINT_STRLEN];
+
+	(void)now;
+	/* 2.23: who is behind a NAT does not follow, who is not does. */
+	if (!sa->peer_natted || sa->we_natted || remote->addr.family != sa->remote.addr.family)
+		return false;
+	log_info(sa->ike->log, "%s: the peer moved from %s to %s", sa_label(sa),
+		 endpoint_format(&sa->remote, a), endpoint_format(remote, b));
+	sa_set_remote(sa, remote);
+	return true;
+}
+
+void ike_outsider_hint(struct ike *ike, const struct endpoint *remote, nsec_t now)
+{
+	struct ike_sa *sa = addr_index_first(ike, &remote->addr);
+
+	for (; sa; sa = LIST_NEXT(sa, address_link)) {
+		/* Somebody who was heard just now has not lost its state. */
+		if (sa->state != IKE_STATE_ESTABLISHED || now - sa->last_heard < RECENTLY)
+			continue;
+		if (bucket_take(&ike->hint_bucket, now))
+			ike_liveness(sa, false, now);
+		return;
+	}
+}
+
+void ike_child_heard(struct child_sa *c, nsec_t now)
+{
+	struct ike *ike = c->ike_sa->ike;
+
+	if (c->confirmed)
+		return;
+	c->confirmed = true;
+	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_CONFIRMED, "heard", now);
+}
+
+#ifdef MENDIP_FAULTS
+void ike_fault_message_ids(struct ike_sa *sa, uint32_t back)
+{
+	sa->next_id -= back < sa->next_id ? back : sa->next_id;
+	sa->expected_id -= back < sa->expected_id ? back : sa->expected_id;
+}
+
+void ike_fault_forget_child(struct child_sa *c)
+{
+	child_kill(c, "forgotten by a fault", 0);
+}
+
+void ike_fault_forget_sa(struct ike_sa *sa)
+{
+	sa_kill(sa, "forgotten by a fault", 0);
+}
+#endif

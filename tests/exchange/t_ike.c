@@ -1,0 +1,673 @@
+/*
+ * t_ike.c - IKEv2 between two whole peers: algorithms, negotiation, refusals, windows, limits,
+ * collisions. SPDX-License-Identifier: ISC
+ */
+#include "peers.h"
+#include "crypto/kex.h"
+
+static struct net *up(const struct options *o)
+{
+	struct net *n = net_new(o);
+
+	net_until(n, net_is_up, 20 * SEC, "the tunnel comes up");
+	return n;
+}
+
+static void traffic(struct net *n)
+{
+	uint64_t b = n->peer[BRANCH].delivered, g = n->peer[GW].delivered;
+
+	net_packet(n, BRANCH, 0);
+	net_packet(n, GW, 0);
+	net_run(n, SEC);
+	assert_int_equal(n->peer[BRANCH].delivered, b + 1);
+	assert_int_equal(n->peer[GW].delivered, g + 1);
+}
+
+static bool logged(const struct net *n, const char *text)
+{
+	for (unsigned i = 0; i < LOG_LINES; i++) {
+		if (strstr(n->log[i], text))
+			return true;
+	}
+	return false;
+}
+
+/* ---- algorithms ---- */
+
+static void every_suite_and_group(void **state)
+{
+	static const uint16_t groups[] = {GROUP_MODP_2048, GROUP_MODP_3072, GROUP_MODP_4096,
+					  GROUP_ECP_256,   GROUP_ECP_384,   GROUP_ECP_521,
+					  GROUP_X25519};
+	static const char *const prfs[] = {"prfsha256", "prfsha384", "prfsha512"};
+	size_t count;
+	const struct suite *t = suite_table(&count);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		struct options o = options_default();
+		char ike[128], esp[128];
+		struct net *n;
+
+		snprintf(ike, sizeof(ike), "%s-%s-%s", t[i].name, prfs[i % 3],
+			 kex_name(groups[i % 7]));
+		snprintf(esp, sizeof(esp), "%s-%s-%s", t[i].name, kex_name(groups[(i + 3) % 7]),
+			 i % 2 ? "esn" : "noesn");
+		o.ike = ike;
+		o.esp = esp;
+		n = up(&o);
+		traffic(n);
+		tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+		net_run(n, SEC);
+		assert_int_equal(peer_child(n, BRANCH, 0)->rekeys, 1);
+		assert_int_equal(peer_child(n, BRANCH, 0)->current->ike->choice.group,
+				 groups[(i + 3) % 7]);
+		traffic(n);
+		ike_sa_rekey(peer_conn(n, GW)->sa, n->now);
+		net_run(n, SEC);
+		assert_int_equal(peer_ike_sas(n, BRANCH), 1);
+		traffic(n);
+		net_free(n);
+	}
+}
+
+static void proposals_in_common(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.ike = "aes256gcm16-prfsha512-ecp384,aes128-sha256-x25519";
+	o.ike_gw = "chacha20poly1305-prfsha256-x25519,aes128-sha256-x25519";
+	o.esp = "chacha20poly1305-esn,aes128-sha256-noesn";
+	o.esp_gw = "aes256gcm16-esn,aes128-sha256-noesn";
+	n = up(&o);
+	assert_string_equal(peer_conn(n, BRANCH)->sa->choice.suite->name, "aes128-sha256");
+	assert_string_equal(peer_child(n, GW, 0)->current->ike->choice.suite->name,
+			    "aes128-sha256");
+	traffic(n);
+	net_free(n);
+	o.ike_gw = "aes256-sha512-modp4096";
+	n = net_new(&o);
+	net_run(n, 30 * SEC);
+	assert_false(net_is_up(n));
+	assert_true(logged(n, "NO_PROPOSAL_CHOSEN"));
+	assert_int_equal(peer_ike_sas(n, GW), 0);
+	net_free(n);
+}
+
+static void invalid_ke_everywhere(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	/* the branch begins with groups that the gateway does not have */
+	o.ike = "aes128-sha256-ecp256-x25519";
+	o.ike_gw = "aes128-sha256-x25519";
+	o.esp = "aes128gcm16-ecp384-x25519-noesn";
+	o.esp_gw = "aes128gcm16-x25519-noesn";
+	n = up(&o);
+	assert_int_equal(peer_conn(n, BRANCH)->sa->choice.group, GROUP_X25519);
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, SEC);
+	assert_int_equal(peer_child(n, BRANCH, 0)->rekeys, 1);
+	assert_int_equal(peer_child(n, BRANCH, 0)->current->ike->choice.group, GROUP_X25519);
+	traffic(n);
+	net_free(n);
+}
+
+/* ---- who is who ---- */
+
+static void authentication(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.psk_gw = "another secret";
+	n = net_new(&o);
+	net_run(n, 10 * SEC);
+	assert_false(net_is_up(n));
+	assert_true(logged(n, "AUTHENTICATION_FAILED"));
+	assert_int_equal(n->peer[GW].tunnel->ike->half_open, 0);
+	assert_int_equal(peer_child_sas(n, GW), 0);
+	net_free(n);
+	o = options_default();
+	o.gw_any = true;
+	n = up(&o);
+	traffic(n);
+	net_free(n);
+}
+
+/* The branch starts afresh: its INITIAL_CONTACT takes the old SAs with it. */
+static void initial_contact(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+
+	(void)state;
+	n->cut[BRANCH] = true;
+	ike_sa_drop(peer_conn(n, BRANCH)->sa, "restart", n->now);
+	n->cut[BRANCH] = false;
+	net_until(n, net_is_up, 10 * SEC, "up again");
+	net_run(n, SEC);
+	assert_int_equal(peer_ike_sas(n, GW), 1);
+	assert_int_equal(peer_child_sas(n, GW), 1);
+	assert_true(logged(n, "INITIAL_CONTACT"));
+	traffic(n);
+	net_free(n);
+}
+
+/* ---- selectors ---- */
+
+static void bad_selectors_leave_the_ike_sa(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+	struct ts_list *ts;
+
+	(void)state;
+	o.start = START_NONE;
+	n = net_new(&o);
+	ts = &n->peer[GW].conf->children[0].local_ts;
+	assert_int_equal(ts_parse("10.9.0.0/24", &ts->ts[0]), 0);
+	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, 5 * SEC);
+	assert_false(net_is_up(n));
+	assert_true(logged(n, "TS_UNACCEPTABLE"));
+	assert_int_equal(peer_ike_sas(n, BRANCH), 1);
+	assert_int_equal(peer_ike_sas(n, GW), 1);
+	net_free(n);
+}
+
+static void narrowing(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.start = START_NONE;
+	n = net_new(&o);
+	assert_int_equal(
+		ts_parse("10.2.0.0/16", &n->peer[BRANCH].conf->children[0].remote_ts.ts[0]), 0);
+	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+	net_until(n, net_is_up, 5 * SEC, "up");
+	assert_true(ts_list_eq(&peer_child(n, BRANCH, 0)->current->policy.remote,
+			       &n->peer[GW].conf->children[0].local_ts));
+	traffic(n);
+	net_free(n);
+}
+
+static void trap(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.start = START_TRAP;
+	n = net_new(&o);
+	net_run(n, 5 * SEC);
+	assert_int_equal(peer_ike_sas(n, BRANCH), 0);
+	for (unsigned i = 0; i < 10; i++)
+		net_packet(n, BRANCH, 0);
+	net_until(n, net_is_up, 5 * SEC, "the first packet brings it up");
+	net_run(n, SEC);
+	assert_int_equal(peer_child_sas(n, GW), 1);
+	traffic(n);
+	net_free(n);
+}
+
+/* Packets come at any rate; what the peer refuses is not asked for with each of them. */
+static void trap_refused(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+	struct ts_list *ts;
+
+	(void)state;
+	o.start = START_TRAP;
+	n = net_new(&o);
+	ts = &n->peer[GW].conf->children[0].local_ts;
+	assert_int_equal(ts_parse("10.9.0.0/24", &ts->ts[0]), 0);
+	n->rate[BRANCH] = 1000;
+	net_run(n, 60 * SEC);
+	assert_in_range(n->peer[BRANCH].ike_sent, 3, 10);
+	assert_int_equal(peer_ike_sas(n, GW), 1);
+	net_free(n);
+	o.psk_gw = "another secret";
+	n = net_new(&o);
+	n->rate[BRANCH] = 1000;
+	net_run(n, 60 * SEC);
+	assert_in_range(n->peer[BRANCH].ike_sent, 8, 24);
+	net_free(n);
+}
+
+/* One that the peer does not bring when it calls is asked for by who wants it. */
+static void wanted_beside_what_comes(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.children = 2;
+	o.start = START_NONE;
+	o.gw_calls = true;
+	n = net_new(&o);
+	n->cut[GW] = true;
+	tunnel_child_up(peer_child(n, GW, 1), n->now);
+	net_run(n, 100 * SEC);
+	n->cut[GW] = false;
+	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, 5 * SEC);
+	assert_non_null(peer_child(n, BRANCH, 0)->current);
+	assert_non_null(peer_child(n, BRANCH, 1)->current);
+	assert_non_null(peer_child(n, GW, 1)->current);
+	net_free(n);
+}
+
+/* ---- windows, replays, what is malformed ---- */
+
+struct tape {
+	uint8_t p[IKE_MAX_MESSAGE], answer[IKE_MAX_MESSAGE];
+	uint32_t len, answer_len;
+	unsigned same; /* answers equal to the first one, while not taking */
+	bool take;
+};
+
+/* Keeps the branch's last protected request, and what the gateway answers to it. */
+static bool tape_hook(struct net *n, unsigned from, struct datagram *d)
+{
+	struct tape *t = n->hook_ctx;
+
+	if (d->esp)
+		return true;
+	if (from == BRANCH && t->take) {
+		memcpy(t->p, d->p, d->len);
+		t->len = d->len;
+	} else if (from == GW && !t->take) {
+		t->same += d->len == t->answer_len && memcmp(d->p, t->answer, d->len) == 0;
+	} else if (from == GW) {
+		memcpy(t->answer, d->p, d->len);
+		t->answer_len = d->len;
+	}
+	return true;
+}
+
+static void retransmissions_get_the_same_bytes(void **state)
+{
+	static struct tape t;
+	struct options o = options_default();
+	struct net *n = up(&o);
+	uint32_t expected;
+
+	(void)state;
+	t = (struct tape){.take = true};
+	n->hook = tape_hook;
+	n->hook_ctx = &t;
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, SEC); /* the last request is the DELETE of the old one */
+	t.take = false;
+	expected = peer_conn(n, GW)->sa->expected_id;
+	for (unsigned i = 0; i < 5; i++)
+		net_inject(n, GW, false, t.p, t.len);
+	net_run(n, SEC);
+	assert_int_equal(t.same, 5);
+	assert_int_equal(peer_conn(n, GW)->sa->expected_id, expected);
+	assert_true(ike_counters(n->peer[GW].tunnel->ike)[IKE_COUNT_RETRANSMITTED] >= 5);
+	assert_int_equal(peer_child_sas(n, GW), 1);
+	/* every bit of it matters */
+	for (unsigned i = 0; i < t.len * 8; i += 7) {
+		t.p[i / 8] ^= (uint8_t)(1u << i % 8);
+		net_inject(n, GW, false, t.p, t.len);
+		t.p[i / 8] ^= (uint8_t)(1u << i % 8);
+	}
+	assert_int_equal(peer_conn(n, GW)->sa->expected_id, expected);
+	assert_int_equal(peer_child_sas(n, GW), 1);
+	traffic(n);
+	net_free(n);
+}
+
+static void put_message(struct net *n, uint8_t version, uint8_t exchange, uint8_t flags,
+			uint16_t notify)
+{
+	struct ike_header h = {.spi_i = peer_conn(n, GW)->sa->spi_i,
+			       .spi_r = peer_conn(n, GW)->sa->spi_r,
+			       .exchange = exchange,
+			       .flags = flags};
+	struct ike_builder b;
+	uint8_t msg[256];
+	size_t len;
+
+	ib_message(&b, msg, sizeof(msg), &h);
+	if (notify)
+		ib_notify(&b, 0, (struct chunk){0}, notify, (struct chunk){0});
+	len = ib_finish(&b);
+	msg[17] = version;
+	net_inject(n, GW, false, msg, (uint32_t)len);
+}
+
+static void versions(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	uint64_t before = n->peer[GW].ike_sent;
+
+	(void)state;
+	put_message(n, 0x10, 2, 0, 0); /* IKEv1: silence */
+	assert_int_equal(n->peer[GW].ike_sent, before);
+	put_message(n, 0x21, IKE_INFORMATIONAL, IKE_FLAG_INITIATOR,
+		    0); /* a minor version is ignored */
+	for (unsigned i = 0; i < 1000; i++)
+		put_message(n, 0x30, IKE_SA_INIT, IKE_FLAG_INITIATOR, 0);
+	assert_in_range(n->peer[GW].ike_sent - before, 1, 6);
+	traffic(n);
+	net_free(n);
+}
+
+/* Unprotected errors, unknown SPIs: a liveness check a second at the most, and none of who was
+ * heard just now. */
+static void outsiders_hints(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	uint64_t before;
+
+	(void)state;
+	net_run(n, 10 * SEC);
+	before = n->peer[GW].ike_sent;
+	for (unsigned i = 0; i < 1000; i++)
+		put_message(n, 0x20, IKE_INFORMATIONAL, IKE_FLAG_RESPONSE | IKE_FLAG_INITIATOR,
+			    i % 2 ? NOTIFY_INVALID_SPI : NOTIFY_INVALID_IKE_SPI);
+	net_run(n, 100 * MSEC);
+	assert_in_range(n->peer[GW].ike_sent - before, 1, 1);
+	assert_int_equal(peer_ike_sas(n, GW), 1);
+	traffic(n);
+	net_free(n);
+}
+
+/* The peer's own message with a critical payload that we do not know, or with nonsense in it. */
+static void inside_protection(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	struct ike_sa *sa = peer_conn(n, BRANCH)->sa;
+	uint8_t inside[64], msg[512];
+	struct ike_builder b;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct ike_header h = {.spi_i = sa->spi_i,
+				       .spi_r = sa->spi_r,
+				       .exchange = IKE_INFORMATIONAL,
+				       .flags = IKE_FLAG_INITIATOR,
+				       .message_id = sa->next_id++};
+		uint64_t before = n->peer[GW].ike_sent;
+
+		ib_inside(&b, inside, sizeof(inside));
+		ib_payload(&b, i == 2 ? PAYLOAD_NOTIFY : 200,
+			   (struct chunk){(const uint8_t *)"a", 1});
+		if (i == 0)
+			inside[1] = 0x80; /* critical; 1: not critical; 2: a notify cut short */
+		net_inject(n, GW, false, msg, (uint32_t)sk_seal(sa, &h, &b, msg, sizeof(msg)));
+		assert_int_equal(n->peer[GW].ike_sent, before + 1);
+		net_run(n, 100 * MSEC);
+	}
+	assert_int_equal(peer_ike_sas(n, GW), 1);
+	traffic(n);
+	net_free(n);
+}
+
+/* ---- limits ---- */
+
+static void flood_of_inits(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	const struct ike *ike = n->peer[GW].tunnel->ike;
+	struct ike_header h = {.exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR};
+	struct kex *kex = kex_new(GROUP_X25519);
+	uint8_t msg[1024], nonce[32] = {1};
+
+	(void)state;
+	for (unsigned i = 0; i < 5000; i++) {
+		struct endpoint local = n->peer[GW].address, from = n->peer[BRANCH].address;
+		struct ike_builder b;
+
+		h.spi_i = i + 1;
+		from.addr.b[2] = (uint8_t)(i >> 8);
+		from.addr.b[3] = (uint8_t)i;
+		if (i % 3 == 0)
+			from = n->peer[BRANCH].address;
+		ib_message(&b, msg, sizeof(msg), &h);
+		proposals_write(&b, &n->peer[BRANCH].conf->proposals, (struct chunk){0}, true);
+		ib_ke(&b, GROUP_X25519, kex_public(kex));
+		ib_payload(&b, PAYLOAD_NONCE, (struct chunk){nonce, 32});
+		tunnel_receive_ike(n->peer[GW].tunnel, &local, &from, msg, ib_finish(&b), n->now);
+	}
+	kex_free(kex);
+	assert_int_equal(ike->half_open, o.set.cookie_threshold);
+	assert_in_range(half_open_from(ike, &n->peer[BRANCH].address.addr), 0,
+			o.set.half_open_per_address);
+	assert_true(ike->counters[IKE_COUNT_COOKIE_DEMANDED] > 4000);
+	/* Who has the cookie gets in all the same: here, the branch itself. */
+	ike_sa_drop(peer_conn(n, BRANCH)->sa, "restart under flood", n->now);
+	net_drop_queued(n);
+	net_until(n, net_is_up, 5 * SEC, "up under the flood");
+	net_run(n, 31 * SEC);
+	assert_int_equal(ike->half_open, 0);
+	traffic(n);
+	net_free(n);
+}
+
+/* A cookie is demanded from the first one on, and the group is wrong too (2.6.1). */
+static void cookie_and_invalid_ke(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.set.cookie_threshold = 0;
+	o.ike = "aes128-sha256-ecp256-x25519";
+	o.ike_gw = "aes128-sha256-x25519";
+	n = up(&o);
+	assert_true(n->peer[GW].tunnel->ike->counters[IKE_COUNT_COOKIE_DEMANDED] >= 1);
+	traffic(n);
+	net_free(n);
+}
+
+static void children_are_limited(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.set.children_max = 2;
+	o.children = 4;
+	o.start = START_NONE;
+	n = net_new(&o);
+	for (unsigned i = 0; i < 4; i++)
+		tunnel_child_up(peer_child(n, BRANCH, i), n->now);
+	net_run(n, 5 * SEC);
+	assert_int_equal(peer_child_sas(n, GW), 2);
+	assert_true(logged(n, "NO_ADDITIONAL_SAS"));
+	net_free(n);
+}
+
+/* ---- life and death ---- */
+
+static void dead_peer(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.dpd = 5 * SEC;
+	n = up(&o);
+	n->cut[GW] = true;
+	net_run(n, 120 * SEC);
+	assert_true(logged(n, "no response to our request"));
+	n->cut[GW] = false;
+	net_until(n, net_is_up, 130 * SEC, "up when the peer is back");
+	traffic(n);
+	net_free(n);
+}
+
+/* Old genuine messages and ESP do not pass for life: only fresh ones do (2.4). */
+static void replays_are_no_life(void **state)
+{
+	static struct tape t;
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.dpd = 5 * SEC;
+	n = up(&o);
+	t = (struct tape){.take = true};
+	n->hook = tape_hook;
+	n->hook_ctx = &t;
+	ike_liveness(peer_conn(n, BRANCH)->sa, false, n->now);
+	net_run(n, SEC);
+	t.take = false;
+	n->hook = NULL;
+	n->cut[BRANCH] = true;
+	for (unsigned i = 0; i < 100; i++) {
+		net_inject(n, GW, false, t.p, t.len);
+		net_run(n, SEC);
+	}
+	assert_int_equal(peer_ike_sas(n, GW), 0);
+	net_free(n);
+}
+
+static void lifetimes(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+	uint64_t rekeys;
+
+	(void)state;
+	o.rekey = 60 * SEC;
+	o.ike_rekey = 200 * SEC;
+	n = up(&o);
+	net_run(n, 600 * SEC);
+	rekeys = peer_child(n, BRANCH, 0)->rekeys;
+	assert_in_range(rekeys, 9, 22);
+	assert_int_equal(peer_child_sas(n, BRANCH), 1);
+	assert_int_equal(peer_ike_sas(n, BRANCH), 1);
+	traffic(n);
+	net_free(n);
+	o = options_default();
+	o.start = START_NONE;
+	n = net_new(&o);
+	n->peer[BRANCH].conf->children[0].rekey_packets = 100;
+	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+	net_until(n, net_is_up, 5 * SEC, "up");
+	n->rate[BRANCH] = 100;
+	net_run(n, 10 * SEC);
+	assert_in_range(peer_child(n, BRANCH, 0)->rekeys, 8, 12);
+	net_free(n);
+}
+
+static void deletes(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+
+	(void)state;
+	tunnel_child_down(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, SEC);
+	assert_int_equal(peer_child_sas(n, GW), 0);
+	assert_int_equal(peer_ike_sas(n, GW), 1);
+	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+	net_until(n, net_is_up, 5 * SEC, "up again");
+	/* Both delete the same child at once (1.4.1). */
+	ike_child_delete(peer_child(n, BRANCH, 0)->current->ike, n->now);
+	ike_child_delete(peer_child(n, GW, 0)->current->ike, n->now);
+	net_until(n, net_is_up, 5 * SEC, "what is wanted comes up again");
+	net_run(n, 2 * SEC);
+	assert_int_equal(peer_child_sas(n, GW), 1);
+	ike_sa_delete(peer_conn(n, GW)->sa, n->now);
+	net_run(n, 10 * SEC);
+	assert_true(net_is_up(n));
+	traffic(n);
+	net_free(n);
+}
+
+/* ---- collisions, each order forced ---- */
+
+static nsec_t hold_back[2];
+
+/* Delays what a peer sends, so that messages cross in every order. */
+static bool hold_hook(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)d;
+	n->o.delay = MSEC + hold_back[from];
+	return true;
+}
+
+static void collisions(void **state)
+{
+	static const nsec_t delays[] = {0, 5 * MSEC, 50 * MSEC, 700 * MSEC};
+
+	(void)state;
+	for (unsigned i = 0; i < 4 * 4 * 3 * 2; i++) {
+		struct options o = options_default();
+		struct net *n;
+		unsigned what = i / 16 % 3;
+
+		o.seed = i + 1;
+		n = up(&o);
+		hold_back[BRANCH] = delays[i % 4];
+		hold_back[GW] = delays[i / 4 % 4];
+		n->hook = hold_hook;
+		for (unsigned k = 0; k < 2; k++) {
+			unsigned who = (i / 48 + k) % 2;
+
+			if (what != 1)
+				tunnel_child_rekey(peer_child(n, who, 0), n->now);
+			if (what != 0)
+				ike_sa_rekey(peer_conn(n, who)->sa, n->now);
+		}
+		net_run(n, 60 * SEC);
+		n->hook = NULL;
+		n->o.delay = MSEC;
+		if (peer_child_sas(n, BRANCH) != 1 || peer_child_sas(n, GW) != 1 ||
+		    peer_ike_sas(n, BRANCH) != 1 || peer_ike_sas(n, GW) != 1) {
+			net_print_log(n);
+			fail_msg("collision %u: not exactly one pair", i);
+		}
+		traffic(n);
+		net_free(n);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_suite_and_group),
+		cmocka_unit_test(proposals_in_common),
+		cmocka_unit_test(invalid_ke_everywhere),
+		cmocka_unit_test(authentication),
+		cmocka_unit_test(initial_contact),
+		cmocka_unit_test(bad_selectors_leave_the_ike_sa),
+		cmocka_unit_test(narrowing),
+		cmocka_unit_test(trap),
+		cmocka_unit_test(trap_refused),
+		cmocka_unit_test(wanted_beside_what_comes),
+		cmocka_unit_test(retransmissions_get_the_same_bytes),
+		cmocka_unit_test(versions),
+		cmocka_unit_test(outsiders_hints),
+		cmocka_unit_test(inside_protection),
+		cmocka_unit_test(flood_of_inits),
+		cmocka_unit_test(cookie_and_invalid_ke),
+		cmocka_unit_test(children_are_limited),
+		cmocka_unit_test(dead_peer),
+		cmocka_unit_test(replays_are_no_life),
+		cmocka_unit_test(lifetimes),
+		cmocka_unit_test(deletes),
+		cmocka_unit_test(collisions),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
