@@ -79,10 +79,10 @@ static json_t *child_json(const struct tun_child *k, nsec_t now)
 
 	json_object_set_new(o, "name", json_string(k->conf->name));
 	json_object_set_new(o, "state",
-			    json_string(k->current   ? "up"
+			    json_string(k->current    ? "up"
 					: k->asked_on ? "starting"
-					: k->trapped ? "trapped"
-						     : "down"));
+					: k->trapped  ? "trapped"
+						      : "down"));
 	json_object_set_new(o, "rekeys", json_integer((json_int_t)k->rekeys));
 	json_object_set_new(o, "failures", json_integer((json_int_t)k->failures));
 	LIST_FOREACH (s, &k->sas, link)
