@@ -220,7 +220,8 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 		refuse_not_found(sa, in, n->spi);
 		return;
 	}
-	if (!error && sa->child_count >= sa->ike->set.children_max)
+	/* A rekey has the old one and the new one side by side for a while. */
+	if (!error && sa->child_count >= sa->ike->set.children_max * (old ? 2 : 1))
 		error = NOTIFY_NO_ADDITIONAL_SAS;
 	if (!error)
 		error = child_negotiate(sa, in->p, true, old ? old->conf : NULL, &o);

@@ -2,6 +2,7 @@
 # scripts of netns/ and interop/, through tests/run, which counts cases.
 EXTRA_DIST += tests/run
 PRIVILEGED_TESTS =
+SCRIPT_TESTS =
 
 if HAVE_CMOCKA
 include tests/unit/esp.mk
@@ -9,6 +10,7 @@ include tests/unit/crypto.mk
 include tests/unit/daemon.mk
 include tests/exchange/exchange.mk
 include tests/fuzz/fuzz.mk
+include tests/mutants/mutants.mk
 endif
 include tests/netns/netns.mk
 include tests/interop/interop.mk
@@ -24,7 +26,8 @@ UNPRIVILEGED_TESTS = `for t in $(check_PROGRAMS); do \
 
 check-all: $(check_PROGRAMS) mendipd mendipctl
 	@$(WITHOUT_VECTORS)
-	@$(srcdir)/tests/run --build . $(UNPRIVILEGED_TESTS) $(PRIVILEGED_TESTS:%=$(srcdir)/%)
+	@$(srcdir)/tests/run --build . $(UNPRIVILEGED_TESTS) $(SCRIPT_TESTS:%=$(srcdir)/%) \
+		$(PRIVILEGED_TESTS:%=$(srcdir)/%)
 
 # The rooms that anyone can run; what the sanitizers run on.
 check-unprivileged: $(check_PROGRAMS)

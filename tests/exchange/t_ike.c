@@ -421,36 +421,51 @@ static void inside_protection(void **state)
 
 /* ---- limits ---- */
 
+/* An IKE_SA_INIT as from this address, with a cookie or without. */
+static void init_from(struct net *n, const struct endpoint *from, uint64_t spi, struct chunk cookie,
+		      struct chunk public)
+{
+	struct ike_header h = {.exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR, .spi_i = spi};
+	struct endpoint local = n->peer[GW].address;
+	uint8_t msg[1024], nonce[32] = {1};
+	struct ike_builder b;
+
+	ib_message(&b, msg, sizeof(msg), &h);
+	if (cookie.len)
+		ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_COOKIE, cookie);
+	proposals_write(&b, &n->peer[BRANCH].conf->proposals, (struct chunk){0}, true);
+	ib_ke(&b, GROUP_X25519, public);
+	ib_payload(&b, PAYLOAD_NONCE, (struct chunk){nonce, 32});
+	tunnel_receive_ike(n->peer[GW].tunnel, &local, from, msg, ib_finish(&b), n->now);
+}
+
 static void flood_of_inits(void **state)
 {
 	struct options o = options_default();
 	struct net *n = up(&o);
 	const struct ike *ike = n->peer[GW].tunnel->ike;
-	struct ike_header h = {.exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR};
 	struct kex *kex = kex_new(GROUP_X25519);
-	uint8_t msg[1024], nonce[32] = {1};
+	uint8_t no_cookie[COOKIE_LEN] = {1};
+	struct endpoint from;
 
 	(void)state;
 	for (unsigned i = 0; i < 5000; i++) {
-		struct endpoint local = n->peer[GW].address, from = n->peer[BRANCH].address;
-		struct ike_builder b;
-
-		h.spi_i = i + 1;
-		from.addr.b[2] = (uint8_t)(i >> 8);
-		from.addr.b[3] = (uint8_t)i;
-		if (i % 3 == 0)
-			from = n->peer[BRANCH].address;
-		ib_message(&b, msg, sizeof(msg), &h);
-		proposals_write(&b, &n->peer[BRANCH].conf->proposals, (struct chunk){0}, true);
-		ib_ke(&b, GROUP_X25519, kex_public(kex));
-		ib_payload(&b, PAYLOAD_NONCE, (struct chunk){nonce, 32});
-		tunnel_receive_ike(n->peer[GW].tunnel, &local, &from, msg, ib_finish(&b), n->now);
+		from = n->peer[BRANCH].address;
+		if (i % 3) {
+			from.addr.b[2] = (uint8_t)(i >> 8);
+			from.addr.b[3] = (uint8_t)i;
+		}
+		init_from(n, &from, i + 1, (struct chunk){0}, kex_public(kex));
 	}
+	assert_int_equal(ike->half_open, o.set.cookie_threshold);
+	assert_in_range(half_open_from(ike, &n->peer[BRANCH].address.addr), 1,
+			o.set.half_open_per_address / 2);
+	assert_true(ike->counters[IKE_COUNT_COOKIE_DEMANDED] > 4000);
+	/* A cookie that is not ours is none. */
+	no_cookie[0] = ike->cookie_version;
+	init_from(n, &from, 77777, (struct chunk){no_cookie, COOKIE_LEN}, kex_public(kex));
 	kex_free(kex);
 	assert_int_equal(ike->half_open, o.set.cookie_threshold);
-	assert_in_range(half_open_from(ike, &n->peer[BRANCH].address.addr), 0,
-			o.set.half_open_per_address);
-	assert_true(ike->counters[IKE_COUNT_COOKIE_DEMANDED] > 4000);
 	/* Who has the cookie gets in all the same: here, the branch itself. */
 	ike_sa_drop(peer_conn(n, BRANCH)->sa, "restart under flood", n->now);
 	net_drop_queued(n);
@@ -642,6 +657,44 @@ static void collisions(void **state)
 	}
 }
 
+/*
+ * Of two SAs made by a simultaneous rekey the one goes whose exchange has the lowest of the four
+ * nonces (2.8.1); a peer of another make decides by the same rule.
+ */
+static void lowest_nonce_loses(void **state)
+{
+	unsigned lost[2] = {0, 0};
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		struct options o = options_default();
+		struct net *n;
+		const struct ike_task *b, *g;
+		bool branch_loses;
+
+		o.seed = 1000 + i;
+		o.delay = 10 * MSEC;
+		n = up(&o);
+		net_run(n, SEC);
+		tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+		tunnel_child_rekey(peer_child(n, GW, 0), n->now);
+		net_run(n, 15 * MSEC); /* both requests have arrived, no answer has */
+		b = peer_conn(n, BRANCH)->sa->outstanding;
+		g = peer_conn(n, GW)->sa->outstanding;
+		assert_true(b && g && b->collided && g->collided);
+		/* What each of them notes of the other's exchange. */
+		branch_loses = nonce_cmp(&g->rival_nonce, &b->rival_nonce) < 0;
+		lost[branch_loses ? BRANCH : GW]++;
+		net_run(n, 2 * SEC);
+		assert_int_equal(peer_child_sas(n, BRANCH), 1);
+		assert_int_equal(peer_child(n, BRANCH, 0)->current->ike->initiator, !branch_loses);
+		assert_int_equal(peer_child(n, GW, 0)->current->ike->initiator, branch_loses);
+		traffic(n);
+		net_free(n);
+	}
+	assert_true(lost[BRANCH] > 0 && lost[GW] > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -666,6 +719,7 @@ int main(void)
 		cmocka_unit_test(replays_are_no_life),
 		cmocka_unit_test(lifetimes),
 		cmocka_unit_test(deletes),
+		cmocka_unit_test(lowest_nonce_loses),
 		cmocka_unit_test(collisions),
 	};
 

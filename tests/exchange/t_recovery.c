@@ -383,6 +383,43 @@ static void escape(void **state)
 	recovered(&r, CRITERION_OLDER_SA, 2, 2);
 }
 
+/* Lets the first message through and nothing after it. */
+static bool only_the_request(struct net *n, unsigned from, struct datagram *d)
+{
+	unsigned *passed = n->hook_ctx;
+
+	return from == GW || (!d->esp && (*passed)++ == 0);
+}
+
+/*
+ * The gateway dies between our rekey and our DELETE. Its standby has the state of before: the old
+ * CHILD SA, rewound, on which it sends, and message IDs one back, so that it hears no request of
+ * ours.
+ */
+static void dies_before_delete(void **state)
+{
+	struct options o = calm();
+	unsigned passed = 0;
+	struct run r;
+
+	(void)state;
+	r = begin("gateway dies between rekey and DELETE", &o);
+	net_run(r.n, 3 * SEC);
+	r.n->hook = only_the_request;
+	r.n->hook_ctx = &passed;
+	tunnel_child_rekey(peer_child(r.n, BRANCH, 0), r.n->now);
+	net_run(r.n, 100 * MSEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->rekeys == 1, "not rekeyed");
+	ike_fault_forget_child(LIST_FIRST(&peer_child(r.n, GW, 0)->sas)->ike);
+	ike_fault_message_ids(peer_conn(r.n, GW)->sa, 1);
+	r.n->hook = NULL;
+	mark(&r);
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 30 * SEC);
+	check(&r, peer_ike_sas(r.n, BRANCH) == 1, "not one IKE SA");
+	recovered(&r, CRITERION_OLDER_SA, 3, 18000);
+}
+
 /* ---- rung 3 ---- */
 
 static void lose_ike(struct net *n)
@@ -437,11 +474,60 @@ static void message_ids_back(void **state)
 		tunnel_child_rekey(peer_child(r.n, i % 2 ? GW : BRANCH, 0), r.n->now);
 		net_run(r.n, SEC);
 	}
+	net_run(r.n, 9 * SEC);
 	mark(&r);
 	ike_fault_message_ids(peer_conn(r.n, GW)->sa, 2);
-	gw_rewind(r.n, 0, 800, false);
+	gw_rewind(r.n, 0, 9000, false);
 	net_run(r.n, 20 * SEC);
-	recovered(&r, CRITERION_PROOF, 3, 9000);
+	recovered(&r, CRITERION_PROOF, 3, 7700);
+}
+
+/* A request of the gateway's under an ID that we have answered shows it before any timer does. */
+static void message_ids_back_shown(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	r = begin("the same, shown by the gateway's own request", &o);
+	net_run(r.n, SEC);
+	tunnel_child_rekey(peer_child(r.n, GW, 0), r.n->now);
+	net_run(r.n, 9 * SEC);
+	mark(&r);
+	ike_fault_message_ids(peer_conn(r.n, GW)->sa, 2);
+	gw_rewind(r.n, 0, 8000, false);
+	net_run(r.n, 100 * MSEC);
+	tunnel_child_rekey(peer_child(r.n, GW, 0), r.n->now);
+	net_run(r.n, 5 * SEC);
+	recovered(&r, CRITERION_PROOF, 3, 2500);
+}
+
+/*
+ * The gateway has no room for the SA of a rekey: a new IKE SA is made beside the old one, whose
+ * other children go on meanwhile and lose nothing.
+ */
+static void no_additional_sas(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	o.children = 3;
+	r = begin("NO_ADDITIONAL_SAS at the rekey", &o);
+	net_run(r.n, 3 * SEC);
+	mark(&r);
+	r.n->peer[GW].tunnel->ike->set.children_max = 0;
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 100 * MSEC);
+	r.n->peer[GW].tunnel->ike->set.children_max = 256;
+	/* the children come one after another: the second and third while the first is there */
+	net_until(r.n, back_up, 10 * SEC, "one new IKE SA with all children");
+	net_run(r.n, SEC);
+	check(&r, peer_child_sas(r.n, BRANCH) == 3 && peer_child_sas(r.n, GW) == 3,
+	      "not all children");
+	check(&r, lost(&r) == r.n->peer[BRANCH].tunnel->path->verdicts[VERDICT_REWOUND],
+	      "the other children lost packets too");
+	recovered(&r, CRITERION_PROOF, 3, RATE * 9 / 4);
 }
 
 /* The first rekey shows that the sides disagree about forward secrecy: a new IKE SA, whose first
@@ -591,8 +677,11 @@ int main(void)
 		cmocka_unit_test(their_rekey_during_delay),
 		cmocka_unit_test(child_not_found),
 		cmocka_unit_test(escape),
+		cmocka_unit_test(dies_before_delete),
 		cmocka_unit_test(rung_three),
 		cmocka_unit_test(message_ids_back),
+		cmocka_unit_test(message_ids_back_shown),
+		cmocka_unit_test(no_additional_sas),
 		cmocka_unit_test(pfs_mismatch),
 		cmocka_unit_test(healthy_rekeys),
 		cmocka_unit_test(benign),

@@ -148,6 +148,23 @@ static void test_malformed(void **state)
 	lab_free(l);
 }
 
+/*
+ * What is known by number and tag is settled by that alone: it is not opened again, whatever else
+ * stands in it.
+ */
+static void test_replays_are_not_opened(void **state)
+{
+	struct lab_opt o = LAB_OPT(.suite = "aes128-sha256");
+	struct lab *l = lab_new(&o);
+	struct lab_pkt p = lab_next(l, GW);
+
+	(void)state;
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+	p.b[p.len / 2] ^= 1;
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
+	lab_free(l);
+}
+
 /* Number 0 of the first subspace is nobody's with ESN too, but 2^32 is a number like others. */
 static void test_zero_low_half(void **state)
 {
@@ -403,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_esn_high_half_is_authenticated),
 		cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_replays_are_not_opened),
 		cmocka_unit_test(test_zero_low_half),
 		cmocka_unit_test(test_unknown_spi),
 		cmocka_unit_test(test_trailer),

@@ -86,6 +86,23 @@ static void quiet_begins_once_and_ends_from_zero(void **state)
 	assert_true(l.began);
 }
 
+/* Also where the allowance is counted over a longer time than the quiet lasts. */
+static void quiet_shorter_than_per(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	lab_init(&l);
+	l.options.per = 600 * SEC;
+	l.options.quiet = 60 * SEC;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(&l, CRITERION_PROOF, 61 * SEC), GATE_ADMITTED);
+	assert_int_equal(ask(&l, CRITERION_PROOF, 61 * SEC), GATE_QUIET);
+}
+
 static void window_slides(void **state)
 {
 	struct lab l;
@@ -145,6 +162,7 @@ int main(void)
 		cmocka_unit_test(order_of_questions),
 		cmocka_unit_test(refusals_spend_nothing),
 		cmocka_unit_test(quiet_begins_once_and_ends_from_zero),
+		cmocka_unit_test(quiet_shorter_than_per),
 		cmocka_unit_test(window_slides),
 		cmocka_unit_test(hints_cannot_spend_what_proofs_need),
 		cmocka_unit_test(given_back),

@@ -358,6 +358,29 @@ static void test_budget(void **state)
 	}
 }
 
+/* A late packet does not push out the newer one that has its place in a ring that is held small. */
+static void test_late_in_a_small_ring(void **state)
+{
+	static const struct history_config cfg = {.window = 1024, .packets = 1 << 18, .sample = 32};
+	struct history_budget budget = {.cap = 0};
+	struct lab_rng rng;
+	struct history h;
+	uint32_t iv;
+
+	(void)state;
+	lab_rng_init(&rng, 97);
+	history_init(&h, &cfg, &budget, &rng.rng);
+	for (uint64_t n = 1; n <= 1000; n++) {
+		if (n < 1000 - 127 || n > 1000 - 64)
+			history_record(&h, n, 1, 1);
+	}
+	for (uint64_t n = 1000 - 127; n <= 1000 - 64; n++)
+		history_record(&h, n, 1, 1);
+	for (uint64_t n = 1000 - 63; n <= 1000; n++)
+		assert_int_equal(history_lookup(&h, n, 2, &iv), HISTORY_OTHER);
+	history_fini(&h);
+}
+
 /* What one SA gives back, another may take; the first entries come beyond the cap too. */
 static void test_budget_is_shared(void **state)
 {
@@ -493,6 +516,7 @@ int main(void)
 		cmocka_unit_test(test_zero_tag),
 		cmocka_unit_test(test_memory_grows),
 		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_late_in_a_small_ring),
 		cmocka_unit_test(test_budget_is_shared),
 		cmocka_unit_test(test_phase_is_drawn),
 		cmocka_unit_test(test_life_phase_is_drawn),

@@ -1,0 +1,279 @@
+#!/usr/bin/python3
+# One-line breakages of the core, each of which must make a test fail. SPDX-License-Identifier: ISC
+"""usage: tests/mutants/test_mutants.py [-v] [NAME ...]
+
+Builds the pure rooms and their tests once, then for each mutant: changes one place, compiles that file, links, and
+runs the tests, those first that are named with it, until one fails. A mutant that all of them pass has survived, and is
+a failure here. The unchanged code passes every test, which is checked first.
+"""
+import concurrent.futures
+import glob
+import os
+import subprocess
+import sys
+import tempfile
+
+SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CC = os.environ.get("CC", "gcc")
+INCLUDES = ["common", "esp", "ike", "tunnel", "tests/unit", "tests/exchange"]
+FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-DMENDIP_FAULTS", "-O1", "-w"] + [f"-I{SOURCE}/{d}" for d in INCLUDES]
+LIBS = ["-lcrypto", "-lcmocka"]
+TESTS = {"unit": ["t_window", "t_history", "t_detector", "t_esp", "t_esp_sa", "t_adversary", "t_fault", "t_train",
+                  "t_gate"],
+         "exchange": ["t_recovery", "t_ike", "t_seeds"]}
+HELPERS = {"unit": ["esp_lab", "esp_run", "ref_model"], "exchange": ["peers"]}
+LIMIT = 300  # seconds for one test; a mutant that hangs a test is caught by it
+
+# (name, what would go wrong, file, the code, the mutant, tests that are likely to catch it)
+MUTANTS = [
+    # ---- window and history
+    ("look-up-without-the-number", "another number's entry answers for this one", "esp/history.c",
+     "if (!e || e->number != number)", "if (!e || !e->number)", ["t_history"]),
+    ("phase-not-random", "an attacker drops exactly the sampled numbers", "esp/history.c",
+     "h->phase = rng_below(rng, h->sample);", "h->phase = 0;", ["t_history", "t_adversary"]),
+    ("tag-of-zero-is-empty", "a packet whose tag is all zero is forgotten", "esp/history.c",
+     "if (e->tag == tag)", "if (e->tag == tag && tag)", ["t_history", "t_detector"]),
+    ("lifetime-forgets", "a standby that begins at number 1 meets nobody", "esp/history.c",
+     "\tlife_record(h, &e);\n}", "}", ["t_history", "t_fault"]),
+    ("late-pushes-out-newer", "an old packet takes the place of one a lap ahead", "esp/history.c",
+     "if (to && e->number > to->number)\n\t\t*to = *e;\n}\n\nstatic uint64_t recent_limit",
+     "if (to)\n\t\t*to = *e;\n}\n\nstatic uint64_t recent_limit", ["t_history"]),
+    ("window-one-too-wide", "the configured size is not used exactly", "esp/window.c",
+     "if (w->top - n >= w->size)", "if (w->top - n > w->size)", ["t_window"]),
+    ("jump-keeps-old-bits", "after a forward jump, places look taken", "esp/window.c",
+     "for (uint64_t i = 0; i < steps; i++)", "for (uint64_t i = 0; i + 1 < steps; i++)", ["t_window"]),
+    ("no-second-candidate", "under ESN a rewound sender stays an integrity failure", "esp/window.c",
+     "return (struct esn_guess){join(high + 1, low), join(high, low)};",
+     "return (struct esn_guess){join(high + 1, low), 0};", ["t_window", "t_fault"]),
+    # ---- the way in
+    ("count-before-the-icv", "forged packets at remembered numbers are proofs", "esp/esp_in.c",
+     "case HISTORY_OTHER: return true;\n\tcase HISTORY_UNKNOWN: break;\n\t}\n\tif (asks",
+     "case HISTORY_OTHER: if (detector_rewound(&sa->in.detector, &sa->in.detect, now, s->number, s->tag, false)) "
+     "sad_raise(&path->sad, sa, ESP_EVENT_SWITCHOVER); return true;\n\tcase HISTORY_UNKNOWN: break;\n\t}\n\tif (asks",
+     ["t_adversary", "t_detector", "t_esp"]),
+    ("second-candidate-may-be-fresh", "an old epoch's packet is delivered", "esp/esp_in.c",
+     "if (!s->tried_second && window_is_new(", "if (s->tried_second || window_is_new(", ["t_train", "t_fault", "t_adversary", "t_esp"]),
+    ("window-asked-once", "one number twice in a batch is delivered twice", "esp/esp_in.c",
+     "if (!s->tried_second && window_is_new(window_place(&sa->in.window, s->number)))",
+     "if (!s->tried_second && !s->scratch)", ["t_train", "t_esp"]),
+    ("replays-are-opened", "a replay can be evidence", "esp/esp_in.c",
+     "case HISTORY_SAME: settle_early(path, s, sa, VERDICT_REPLAYED); return false;",
+     "case HISTORY_SAME: return true;", ["t_adversary", "t_esp"]),
+    ("replays-are-proofs", "whoever recorded a packet triggers rekeys", "esp/esp_in.c",
+     "case HISTORY_SAME: return VERDICT_REPLAYED;\n\tcase HISTORY_OTHER: return VERDICT_REWOUND;",
+     "case HISTORY_SAME: return VERDICT_REWOUND;\n\tcase HISTORY_OTHER: return VERDICT_REWOUND;",
+     ["t_train", "t_adversary", "t_esp"]),
+    ("proofs-pay-from-the-budget", "a flood of old numbers starves the proof", "esp/esp_in.c",
+     "case HISTORY_OTHER: return true;\n\tcase HISTORY_UNKNOWN: break;\n\t}\n\tif (asks",
+     "case HISTORY_OTHER: return bucket_take(&sa->in.verify, now);\n\tcase HISTORY_UNKNOWN: break;\n\t}\n\tif (asks",
+     ["t_adversary", "t_esp"]),
+    ("no-budget-for-the-unknown", "forged old numbers cost a decryption each", "esp/esp_in.c",
+     "if (asks(&sa->in, s->number) && bucket_take(&sa->in.verify, now))", "if (asks(&sa->in, s->number))",
+     ["t_adversary", "t_esp"]),
+    ("a-failed-icv-commits", "an outsider moves the window", "esp/esp_in.c",
+     "\tif (s->opened)\n\t\tv = judge", "\tif (s->op >= 0)\n\t\tv = judge", ["t_esp", "t_adversary"]),
+    ("old-packets-move-the-peer", "a replayed packet takes the peer's address along", "esp/esp_in.c",
+     "\tbool was_exposed = in->exposed;",
+     "\tbool was_exposed = in->exposed; in->last_fresh = now;", ["t_esp", "t_fault", "t_adversary"]),
+    ("exposed-key-delivers", "who has the exposed key writes into the network", "esp/esp_in.c",
+     "if (sa->in.exposed && sa->in.succeeded)", "if (0)", ["t_esp", "t_fault"]),
+    ("retired-delivers-for-ever", "the replaced SA is never drained", "esp/esp_in.c",
+     "if (is_drained(&sa->in, now))\n\t\treturn ESP_DROP_RETIRED;", "", ["t_esp", "t_adversary", "t_fault"]),
+    ("selectors-not-checked", "the peer injects packets for any network", "esp/esp_in.c",
+     "if (!selected(sa->remote,", "if (0 && !selected(sa->remote,", ["t_esp"]),
+    ("recordings-on-retired-escape", "a recorder causes liveness checks for ever", "esp/esp_in.c",
+     "if (is_drained(in, now) && !was_exposed && s->number > in->rewound_top)",
+     "if (is_drained(in, now) && !was_exposed)", ["t_adversary"]),
+    # ---- the way out
+    ("numbers-wrap", "the sender uses its numbers twice", "esp/esp_out.c",
+     "if (o->number == last_number(o) ||", "if (", ["t_esp", "t_esp_sa"]),
+    ("ivs-follow-the-number", "setting the number back repeats nonces", "esp/esp_out.c",
+     "put_be64(iv, o->iv_counter ^ o->iv_mask);", "put_be64(iv, o->number);", ["t_esp", "t_recovery", "t_fault"]),
+    # ---- detector
+    ("fresh-clears-proofs", "one packet let through by an attacker undoes a proof", "esp/detector.c",
+     "if (d->state == DETECTOR_CALM || is_proof(d->criterion))", "if (d->state == DETECTOR_CALM)",
+     ["t_detector", "t_adversary"]),
+    ("fresh-keeps-the-pattern", "old packets among new ones are counted as a switchover", "esp/detector.c",
+     "\td->pattern = 0;\n\tif (d->state", "\tif (d->state", ["t_detector"]),
+    ("stale-counts-twice", "one withheld packet, sent again and again, is a pattern", "esp/detector.c",
+     "case WINDOW_TAKEN: return false;", "case WINDOW_TAKEN: return true;", ["t_detector", "t_adversary"]),
+    ("distinctness-can-be-poisoned", "one withheld packet blinds us to lower numbers", "esp/detector.c",
+     "case WINDOW_LEFT:\n\t\twindow_fini(w);", "case WINDOW_LEFT: return false;\n\t\twindow_fini(w);",
+     ["t_detector", "t_adversary"]),
+    ("proofs-not-remembered", "a recorded REWOUND packet is proof again", "esp/detector.c",
+     "pair_add(&memory_of(d)->rewound, number, tag);", "(void)memory_of(d);", ["t_detector", "t_adversary"]),
+    # ---- gate
+    ("quiet-not-reset", "after the first quiet, each proof is quiet at once", "tunnel/gate.c",
+     "*a = (struct gate_allowance){0};", "a->quiet_until = 0;", ["t_gate", "t_recovery"]),
+    ("hints-spend-what-proofs-need", "a pattern uses up the allowance of proofs", "tunnel/gate.c",
+     "case CRITERION_OLDER_SA: return &g->pattern;", "case CRITERION_OLDER_SA: return &g->proof;", ["t_gate"]),
+    ("in-progress-not-asked", "a second rekey beside the one that is out", "tunnel/gate.c",
+     "if (f->in_progress)", "if (0)", ["t_gate", "t_recovery"]),
+    ("never-quiet", "two senders make us rekey for ever", "tunnel/gate.c",
+     "if (admitted_within(a, o->per, now) < o->max_rekeys)", "if (1)", ["t_gate", "t_recovery"]),
+    # ---- recovery
+    ("inbound-dropped-at-delete", "a healthy rekey loses the packets in flight", "tunnel/tun_child.c",
+     "\tif (s->retired)\n\t\treturn; /* its time runs on */", "\tif (s->retired) { tun_sa_forget(s); return; }", ["t_recovery"]),
+    ("drain-of-nothing", "the replaced SA stops delivering at once", "tunnel/tun_child.c",
+     "sad_retire(&t->path->sad, sa, now + DRAIN);", "sad_retire(&t->path->sad, sa, now);", ["t_recovery"]),
+    ("nonce-reuse-waits", "an exposed key stays in use for the jitter", "tunnel/recovery.c",
+     "r->now.delay = r->criterion == CRITERION_NONCE_REUSE", "r->now.delay = 0", ["t_recovery"]),
+    ("peers-rekey-not-seen", "we rekey on top of the peer's own rekey", "tunnel/recovery.c",
+     "\tcase RECOVERY_DELAYED:\n\t\t/* The peer's rekey",
+     "\tcase RECOVERY_DELAYED: return;\n\t\t/* The peer's rekey", ["t_recovery"]),
+    ("escape-without-asking", "traffic on a replaced SA makes a new IKE SA at once", "tunnel/recovery.c",
+     "ike_liveness(newest->ike->ike_sa, true, now);", "recovery_late(c, \"mutant\", now);", ["t_recovery"]),
+    ("takeover-before-all-children", "the old IKE SA goes while children are only on it", "tunnel/conn.c",
+     "if (!here && (k->asked_on || k->current))", "if (0)", ["t_recovery"]),
+    # ---- IKE
+    ("late-is-not-told", "a gateway that lost the IKE SA costs minutes", "ike/exchange.c",
+     "ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_LATE, NULL, \"no answer within 5.5 s\",\n\t\t\t\t   now);",
+     "", ["t_recovery"]),
+    ("any-old-request-went-back", "whoever replays an IKE request starts rung 3", "ike/receive.c",
+     "if (!crypto_equal(d, sa->remembered[slot].digest, sizeof(d)))", "if (1)", ["t_recovery", "t_ike"]),
+    ("old-ids-say-nothing", "a gateway with older message IDs is never noticed", "ike/receive.c",
+     "if (!crypto_equal(d, sa->remembered[slot].digest, sizeof(d)))", "if (0)", ["t_recovery"]),
+    ("response-not-kept", "a retransmitted request is answered with other bytes", "ike/exchange.c",
+     "\tremember(sa, &h, msg, len);\n", "", ["t_ike", "t_seeds"]),
+    ("the-other-rekey-wins", "a peer of another make keeps another SA of a collision", "ike/child.c",
+     "return nonce_cmp(ours, &t->rival_nonce) > 0;", "return nonce_cmp(ours, &t->rival_nonce) < 0;", ["t_ike"]),
+    ("each-keeps-its-own-rekey", "the two sides keep different SAs of a collision", "ike/child.c",
+     "return nonce_cmp(ours, &t->rival_nonce) > 0;", "return true;", ["t_seeds", "t_ike"]),
+    ("old-ike-messages-are-life", "replayed IKE messages hide that the peer is dead", "ike/receive.c",
+     "\tdigest(text, len, d);\n\tif (!sa->remembered", "\theard(sa, in);\n\tdigest(text, len, d);\n\tif (!sa->remembered",
+     ["t_ike"]),
+    ("not-found-gives-up", "a gateway without the CHILD SA gets no new one", "ike/child.c",
+     "\tagain = task_add(sa, TASK_CHILD_CREATE, true);", "\tchild_kill(old, \"mutant\", now);\n\treturn;\n"
+     "\tagain = task_add(sa, TASK_CHILD_CREATE, true);", ["t_recovery"]),
+    ("any-cookie-will-do", "half-open SAs for spoofed addresses", "ike/half_open.c",
+     "return crypto_equal(want, cookie.p, COOKIE_LEN);", "return true;", ["t_ike"]),
+    ("initial-contact-beside", "rung 3 tells the gateway to drop what still works", "ike/auth.c",
+     "if (!sa->beside && !has_sibling(sa))", "if (1)", ["t_recovery"]),
+]
+
+# What `heard` needs where a mutant calls it before its definition.
+PROLOGUE = {"old-ike-messages-are-life": "static void heard(struct ike_sa *sa, const struct ike_in *in);\n"}
+
+
+def run(cmd, **kw):
+    return subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **kw)
+
+
+def compile_one(path, obj):
+    r = run([CC, *FLAGS, "-c", path, "-o", obj])
+    if r.returncode:
+        raise RuntimeError(f"{path} does not compile:\n{r.stdout}")
+
+
+def core_sources():
+    out = []
+    for pattern in ("common/*.c", "common/*/*.c", "esp/*.c", "ike/*.c", "tunnel/*.c"):
+        out += glob.glob(pattern, root_dir=SOURCE)
+    return sorted(out)
+
+
+class Tree:
+    """Objects of the unchanged code, and tests linked from them with one object replaced."""
+
+    def __init__(self, top):
+        self.top = top
+        self.core = {s: os.path.join(top, s.replace("/", "_") + ".o") for s in core_sources()}
+        self.tests = {}
+        self.helpers = {}
+        jobs = [(os.path.join(SOURCE, s), o) for s, o in self.core.items()]
+        for room, names in TESTS.items():
+            self.helpers[room] = []
+            for n in HELPERS[room] + names:
+                obj = os.path.join(top, f"{room}_{n}.o")
+                jobs.append((f"{SOURCE}/tests/{room}/{n}.c", obj))
+                if n in HELPERS[room]:
+                    self.helpers[room].append(obj)
+                else:
+                    self.tests[n] = (room, obj)
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda j: compile_one(*j), jobs))
+        for room, objs in self.helpers.items():
+            lib = os.path.join(top, f"lib{room}.a")
+            run(["ar", "rc", lib, *objs])
+            self.helpers[room] = lib
+
+    def outcome(self, test, replaced, tag):
+        """True when the test passes with these objects in place of others ({source: object})."""
+        room, obj = self.tests[test]
+        binary = os.path.join(self.top, f"{tag}-{test}")
+        core = [replaced.get(s, o) for s, o in self.core.items()]
+        r = run([CC, "-o", binary, obj, self.helpers[room], *core, self.helpers[room], *LIBS])
+        if r.returncode:
+            raise RuntimeError(f"{test} does not link:\n{r.stdout}")
+        try:
+            return run([binary], timeout=LIMIT, stdin=subprocess.DEVNULL).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            os.unlink(binary)
+
+
+def mutate(name, path, old, new):
+    with open(os.path.join(SOURCE, path), encoding="utf-8") as f:
+        text = f.read()
+    if text.count(old) != 1:
+        raise RuntimeError(f"the code of this mutant is {text.count(old)} times in {path}, not once")
+    return with_prologue(name, text.replace(old, new))
+
+
+def with_prologue(name, text):
+    head = PROLOGUE.get(name)
+    if not head:
+        return text
+    at = text.index("\nstatic ")
+    return text[:at + 1] + head + text[at + 1:]
+
+
+def try_mutant(tree, mutant):
+    """The test that caught it; None: it survived."""
+    name, _, path, old, new, tests = mutant
+    src = os.path.join(tree.top, name + ".c")
+    with open(src, "w", encoding="utf-8") as f:
+        f.write(mutate(name, path, old, new))
+    obj = os.path.join(tree.top, name + ".o")
+    r = run([CC, *FLAGS, f"-I{SOURCE}/{os.path.dirname(path)}", "-c", src, "-o", obj])
+    if r.returncode:
+        raise RuntimeError(f"the mutant does not compile:\n{r.stdout}")
+    for t in tests + [t for room in TESTS.values() for t in room if t not in tests]:
+        if not tree.outcome(t, {path: obj}, name):
+            return t
+    return None
+
+
+def report(tree, mutant):
+    name, why = mutant[:2]
+    try:
+        caught = try_mutant(tree, mutant)
+    except RuntimeError as e:
+        return f"not ok {name}: {e}"
+    if caught is None:
+        return f"not ok {name}: survived, though {why}"
+    return f"ok {name}\n# {name:34s} {why:62s} caught by {caught}"
+
+
+def main(argv):
+    wanted = [m for m in MUTANTS if not argv or m[0] in argv]
+    if not wanted:
+        print("not ok mutants: no such mutant")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="mendip-mutants-") as top:
+        tree = Tree(top)
+        failed = 0
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            needed = [t for room in TESTS.values() for t in room]
+            for t, passes in zip(needed, pool.map(lambda t: tree.outcome(t, {}, "whole"), needed)):
+                print(f"{'ok' if passes else 'not ok'} unchanged code passes {t}", flush=True)
+                failed += not passes
+            for line in pool.map(lambda m: report(tree, m), wanted):
+                print(line, flush=True)
+                failed += line.startswith("not ok")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main([a for a in sys.argv[1:] if a != "-v"]))
