@@ -2,73 +2,33 @@
 # The demonstration behind ./quickstart. SPDX-License-Identifier: ISC
 """A branch (Mendip) and a gateway in two namespaces; the gateway's ESP numbers go back as after a
 stateful switchover, first with detection off, then with it on."""
-import json
 import os
-import subprocess
 import sys
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.environ["MENDIP_BUILD"]
-sys.path.insert(0, os.path.join(TOP, "tests", "interop"))
 sys.dont_write_bytecode = True
-import netlab  # noqa: E402
+sys.path[:0] = [os.path.join(TOP, "tests", "netns"), os.path.join(TOP, "tests", "interop")]
+from daemons import Mendip, child, config, netlab  # noqa: E402
 
 RATE = 1000  # packets/s from the gateway to the branch
 BACK = 2000  # numbers: a sync that is two seconds old
 PSK = "quickstart only"
-
-CONFIG = """
-daemon: {{ tun = "mendip0"; control = "{control}"; log = "info"; }};
-connections: {{ {name}: {{
-  local: {{ id = "{local_id}"; auth = "psk"; }};
-  remote_addrs = [ "{remote}" ]; remote: {{ id = "{remote_id}"; auth = "psk"; }};
-  proposals = [ "aes128-sha256-x25519" ];
-  children: {{ net: {{
-    local_ts = [ "{local_ts}" ]; remote_ts = [ "{remote_ts}" ];
-    esp_proposals = [ "aes128gcm16-esn-noesn" ]; start_action = "{start}";
-    switchover: {{ max_rekeys = 16; }}; }}; }};
-}}; }};
-secrets: {{ ike_peer: {{ secret = "{psk}"; }}; }};
-"""
+ESP = "aes128gcm16-esn-noesn"
 
 
-class Mendip:
-    """A mendipd in a namespace, and mendipctl for it."""
-
-    def __init__(self, lab, ns, **config):
-        self.control = lab.path(f"{ns.short}.sock")
-        self.conf = lab.path(f"{ns.short}.conf")
-        self.log = lab.path(f"{ns.short}.log")
-        with open(os.open(self.conf, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
-            f.write(CONFIG.format(control=self.control, psk=PSK, **config))
-        self.process = ns.popen(f"{BUILD}/mendipd", "-c", self.conf, log=self.log)
-        netlab.wait_until(lambda: os.path.exists(self.control), 10)
-
-    def ctl(self, *args):
-        done = subprocess.run([f"{BUILD}/mendipctl", "-s", self.control, "--json", *args],
-                              capture_output=True, text=True, timeout=10)
-        if done.returncode:
-            raise netlab.LabError(done.stderr.strip())
-        return json.loads(done.stdout)
-
-    def child(self):
-        return self.ctl("switchover")["children"][0]
-
-    def is_up(self):
-        return any(c["state"] == "up" for conn in self.ctl("status")["connections"]
-                   for c in conn["children"])
-
-    def sa(self):
-        """The newest CHILD SA."""
-        return self.ctl("status")["connections"][0]["children"][0]["sas"][0]
+def start_branch(lab, ns, remote):
+    net = {"net": child("10.1.0.0/16", "10.2.0.0/16", esp_proposals=f'[ "{ESP}" ]', start_action="start",
+                        switchover="{ max_rekeys = 16; }")}
+    return Mendip(lab, ns, lambda control: config(control, net, remote, psk=PSK, proposals="aes128-sha256-x25519"))
 
 
 def start_gateway(kind, lab, ns, branch):
     """Starts it; returns a function that sets its outbound numbers back."""
     if kind == "mendip":
-        gateway = Mendip(lab, ns, name="branch", local_id="gw.example.net", remote="%any",
-                         remote_id="*.example", local_ts="10.2.0.0/16", remote_ts="10.1.0.0/16", start="none")
+        net = {"net": child("10.2.0.0/16", "10.1.0.0/16", esp_proposals=f'[ "{ESP}" ]')}
+        gateway = Mendip(lab, ns, lambda control: config(control, net, "%any", "gw.example.net", "*.example", "branch",
+                                                         psk=PSK, proposals="aes128-sha256-x25519"))
         return lambda: gateway.ctl("fault", "rewind", str(BACK))
     import rewind
     import strongswan
@@ -103,7 +63,7 @@ def take_through(branch, set_back, lab, left, right, mode):
             note = f"<- switchover: the gateway's numbers are {BACK} older now"
         before = line(branch, flow, before, note)
     result = flow.stop()
-    record = branch.child()["records"][:1] if mode != "off" else []
+    record = branch.switchover()["records"][:1] if mode != "off" else []
     return (mode, result.lost, result.longest_gap_ms,
             record[0]["criterion"] if record else "-", str(record[0]["rung"]) if record else "-")
 
@@ -114,9 +74,8 @@ def main(kind):
         print(f"branch (Mendip) {left.outer}, 10.1.0.0/16  <==IKEv2/ESP==>  "
               f"gateway ({kind}) {right.outer}, 10.2.0.0/16")
         set_back = start_gateway(kind, lab, right, left)
-        branch = Mendip(lab, left, name="gw", local_id="branch.example", remote=right.outer,
-                        remote_id="gw.example.net", local_ts="10.1.0.0/16", remote_ts="10.2.0.0/16", start="start")
-        netlab.wait_until(branch.is_up, 15)
+        branch = start_branch(lab, left, right.outer)
+        branch.wait_up()
         print("tunnel is up:", branch.sa()["proposal"])
         rows = [take_through(branch, set_back, lab, left, right, mode) for mode in ("off", "proof")]
     print(f"\n{'detection':<12}{'packets lost':>14}{'outage':>12}{'criterion':>14}{'rung':>6}")
@@ -134,9 +93,10 @@ Everything is cleaned up. How to go on:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1]))
-    except KeyboardInterrupt:
-        print("\ninterrupted; cleaned up", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as e:  # the lab turns Ctrl-C into this one, and has cleaned up by now
+        if e.code in (130, 143):
+            print("\ninterrupted; everything is cleaned up", file=sys.stderr)
+        raise
     except (netlab.LabError, TimeoutError) as e:
         print(f"quickstart: {e}", file=sys.stderr)
         sys.exit(1)

@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+# The demonstration behind ./quickstart, as a user sees it. SPDX-License-Identifier: ISC
+import os
+import re
+import signal
+import subprocess
+import time
+
+from daemons import BUILD, expect, main
+
+SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def namespaces():
+    return set(subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout.split("\n"))
+
+
+def start(kind):
+    return subprocess.Popen(["/usr/bin/python3", f"{SOURCE}/scripts/demo.py", kind], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, env=dict(os.environ, MENDIP_BUILD=BUILD))
+
+
+def table(kind):
+    """Runs it to its end; returns {mode: (lost, outage in ms, criterion, rung)}."""
+    before = namespaces()
+    p = start(kind)
+    text = p.communicate(timeout=120)[0]
+    expect(p.returncode == 0, f"exit status {p.returncode}: {text[-600:]}")
+    expect(namespaces() == before, "it left a namespace behind")
+    rows = re.findall(r"^(off|proof) +(\d+) +(\d+) ms +(\S+) +(\S+)$", text, re.M)
+    expect(len(rows) == 2, f"no table: {text[-600:]}")
+    for mode, lost, gap, criterion, rung in rows:
+        print(f"# {kind:<11} {mode:<6} {lost:>6} lost {gap:>6} ms  {criterion:<12} rung {rung}")
+    return {mode: (int(lost), int(gap), criterion, rung) for mode, lost, gap, criterion, rung in rows}
+
+
+def shows_the_difference(kind, lost_max):
+    rows = table(kind)
+    expect(1900 <= rows["off"][0] <= 2200, f"{rows['off'][0]} lost without recovery")
+    expect(rows["proof"][0] <= lost_max and rows["proof"][2] == "proof" and rows["proof"][3] == "1",
+           f"with recovery: {rows['proof']}")
+
+
+def with_mendip():
+    shows_the_difference("mendip", 300)
+
+
+def with_strongswan():
+    shows_the_difference("strongswan", 400)
+
+
+def interrupted():
+    before = namespaces()
+    p = start("mendip")
+    time.sleep(4)
+    expect(namespaces() != before, "not under way after 4 s")
+    p.send_signal(signal.SIGINT)
+    text = p.communicate(timeout=20)[0]
+    expect(p.returncode == 130, f"exit status {p.returncode}: {text[-300:]}")
+    expect("interrupted" in text, text[-300:])
+    expect(namespaces() == before, "it left a namespace behind")
+
+
+if __name__ == "__main__":
+    main([with_mendip, with_strongswan, interrupted])
