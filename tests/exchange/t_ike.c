@@ -329,6 +329,39 @@ static void retransmissions_get_the_same_bytes(void **state)
 	net_free(n);
 }
 
+/* Where the gateway's last answer went. */
+static bool answer_hook(struct net *n, unsigned from, struct datagram *d)
+{
+	if (from == GW && !d->esp)
+		*(struct endpoint *)n->hook_ctx = d->dest;
+	return true;
+}
+
+/* 2.11: an answer goes to where the request came from, also for its retransmission. */
+static void answers_go_to_the_asker(void **state)
+{
+	static struct tape t;
+	struct options o = options_default();
+	struct net *n = up(&o);
+	struct endpoint local = n->peer[GW].address, from = n->peer[BRANCH].address, to = {0};
+
+	(void)state;
+	t = (struct tape){.take = true};
+	n->hook = tape_hook;
+	n->hook_ctx = &t;
+	ike_liveness(peer_conn(n, BRANCH)->sa, false, n->now);
+	tunnel_turn(n->peer[BRANCH].tunnel, n->now);
+	net_drop_queued(n); /* the gateway has not seen it */
+	n->hook = answer_hook;
+	n->hook_ctx = &to;
+	for (uint16_t port = 7000; port < 7003; port++) {
+		from.port = port;
+		tunnel_receive_ike(n->peer[GW].tunnel, &local, &from, t.p, t.len, n->now);
+		assert_int_equal(to.port, port);
+	}
+	net_free(n);
+}
+
 static void put_message(struct net *n, uint8_t version, uint8_t exchange, uint8_t flags,
 			uint16_t notify)
 {
@@ -410,6 +443,8 @@ static void inside_protection(void **state)
 			   (struct chunk){(const uint8_t *)"a", 1});
 		if (i == 0)
 			inside[1] = 0x80; /* critical; 1: not critical; 2: a notify cut short */
+		else if (i == 1)	  /* what nobody knows is no error either */
+			ib_notify(&b, 0, (struct chunk){0}, 50000, (struct chunk){0});
 		net_inject(n, GW, false, msg, (uint32_t)sk_seal(sa, &h, &b, msg, sizeof(msg)));
 		assert_int_equal(n->peer[GW].ike_sent, before + 1);
 		net_run(n, 100 * MSEC);
@@ -709,6 +744,7 @@ int main(void)
 		cmocka_unit_test(trap_refused),
 		cmocka_unit_test(wanted_beside_what_comes),
 		cmocka_unit_test(retransmissions_get_the_same_bytes),
+		cmocka_unit_test(answers_go_to_the_asker),
 		cmocka_unit_test(versions),
 		cmocka_unit_test(outsiders_hints),
 		cmocka_unit_test(inside_protection),

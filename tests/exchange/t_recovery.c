@@ -530,6 +530,35 @@ static void no_additional_sas(void **state)
 	recovered(&r, CRITERION_PROOF, 3, RATE * 9 / 4);
 }
 
+/* TEMPORARY_FAILURE: again after 1, 2 and 4 s, then a new IKE SA. */
+static void temporary_failure(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	r = begin("TEMPORARY_FAILURE twice", &o);
+	net_run(r.n, 12 * SEC);
+	mark(&r);
+	peer_conn(r.n, GW)->sa->unresolved = true;
+	gw_rewind(r.n, 0, 11000, false);
+	net_run(r.n, 2 * SEC);
+	peer_conn(r.n, GW)->sa->unresolved = false;
+	net_run(r.n, 2 * SEC);
+	recovered(&r, CRITERION_PROOF, 1, 3100);
+
+	r = begin("TEMPORARY_FAILURE for ever", &o);
+	net_run(r.n, 20 * SEC);
+	mark(&r);
+	peer_conn(r.n, GW)->sa->unresolved = true;
+	gw_rewind(r.n, 0, 19000, false);
+	net_run(r.n, 6900 * MSEC);
+	check(&r, last_record(r.n, 0)->id == 0 && peer_ike_sas(r.n, BRANCH) == 1,
+	      "a new IKE SA before the third try");
+	net_run(r.n, 5 * SEC);
+	recovered(&r, CRITERION_PROOF, 3, 9200);
+}
+
 /* The first rekey shows that the sides disagree about forward secrecy: a new IKE SA, whose first
  * child has none. */
 static void pfs_mismatch(void **state)
@@ -682,6 +711,7 @@ int main(void)
 		cmocka_unit_test(message_ids_back),
 		cmocka_unit_test(message_ids_back_shown),
 		cmocka_unit_test(no_additional_sas),
+		cmocka_unit_test(temporary_failure),
 		cmocka_unit_test(pfs_mismatch),
 		cmocka_unit_test(healthy_rekeys),
 		cmocka_unit_test(benign),

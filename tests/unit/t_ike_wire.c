@@ -1,0 +1,375 @@
+/*
+ * t_ike_wire.c - IKEv2 messages and proposals: what is refused whole, what is ignored (RFC
+ * 7296 2.5, 3). SPDX-License-Identifier: ISC
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "proposal.h"
+
+static const struct chunk nothing;
+
+struct msg {
+	uint8_t b[2048];
+	size_t len;
+	uint8_t first;
+};
+
+static const struct chunk nonce = {(const uint8_t *)"0123456789abcdef0123456789abcdef", 32};
+
+/* Nonce, KE, a notify and a vendor ID. */
+static struct msg sample(void)
+{
+	struct ike_builder b;
+	struct msg m;
+
+	ib_inside(&b, m.b, sizeof(m.b));
+	ib_payload(&b, PAYLOAD_NONCE, nonce);
+	ib_ke(&b, 31, nonce);
+	ib_notify(&b, PROTOCOL_ESP, (struct chunk){(const uint8_t *)"spi!", 4}, NOTIFY_REKEY_SA,
+		  nothing);
+	ib_payload(&b, PAYLOAD_VENDOR, nonce);
+	m.first = b.first;
+	m.len = b.w.len;
+	assert_false(b.w.bad);
+	return m;
+}
+
+static int parse(const struct msg *m, struct ike_payloads *p)
+{
+	return ike_payloads_parse(m->first, m->b, m->len, p);
+}
+
+static void whole(void **state)
+{
+	struct msg m = sample();
+	struct ike_payloads p;
+
+	(void)state;
+	assert_int_equal(parse(&m, &p), 0);
+	assert_int_equal(p.present, PL(NONCE) | PL(KE) | PL(NOTIFY) | PL(VENDOR));
+	assert_int_equal(p.ke.group, 31);
+	assert_int_equal(p.ke.data.len, 32);
+	assert_memory_equal(p.nonce.p, nonce.p, 32);
+	assert_non_null(ike_find_notify(&p, NOTIFY_REKEY_SA));
+	assert_null(ike_find_error(&p));
+}
+
+/* Each length that does not add up: cut anywhere, one byte too many, each length field changed. */
+static void lengths(void **state)
+{
+	struct msg m = sample(), c;
+	struct ike_payloads p;
+	size_t at = 0;
+
+	(void)state;
+	for (c = m, c.len = 0; c.len < m.len; c.len++)
+		assert_int_equal(parse(&c, &p), -EBADMSG);
+	c = m;
+	c.b[c.len++] = 0;
+	assert_int_equal(parse(&c, &p), -EBADMSG);
+	while (at < m.len) {
+		uint16_t length = get_be16(m.b + at + 2);
+
+		for (int d = -3; d <= 3; d++) {
+			c = m;
+			put_be16(c.b + at + 2, (uint16_t)(length + d));
+			if (d)
+				assert_int_equal(parse(&c, &p), -EBADMSG);
+		}
+		at += length;
+	}
+	assert_int_equal(at, m.len);
+}
+
+static void header(void **state)
+{
+	struct ike_header h = {
+		.spi_i = 1, .exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR, .message_id = 7};
+	struct ike_builder b;
+	uint8_t m[256];
+	size_t len;
+
+	(void)state;
+	ib_message(&b, m, sizeof(m), &h);
+	ib_payload(&b, PAYLOAD_NONCE, nonce);
+	len = ib_finish(&b);
+	assert_int_equal(ike_header_parse(m, len, &h), 0);
+	assert_int_equal(h.message_id, 7);
+	assert_int_equal(h.length, len);
+	for (size_t n = 0; n < len; n++)
+		assert_int_equal(ike_header_parse(m, n, &h), -EBADMSG);
+	assert_int_equal(ike_header_parse(m, len + 1, &h), -EBADMSG);
+}
+
+/* What may not repeat does not; what may, does. */
+static void repeated(void **state)
+{
+	static const struct {
+		uint8_t type;
+		int result;
+	} t[] = {{PAYLOAD_NONCE, -EBADMSG}, {PAYLOAD_KE, -EBADMSG},   {PAYLOAD_SA, -EBADMSG},
+		 {PAYLOAD_TSI, -EBADMSG},   {PAYLOAD_TSR, -EBADMSG},  {PAYLOAD_IDI, -EBADMSG},
+		 {PAYLOAD_IDR, -EBADMSG},   {PAYLOAD_AUTH, -EBADMSG}, {PAYLOAD_EAP, -EBADMSG},
+		 {PAYLOAD_VENDOR, 0},	    {PAYLOAD_CERTREQ, 0},     {PAYLOAD_CERT, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		struct ike_payloads p;
+		struct ike_builder b;
+		uint8_t m[256];
+
+		ib_inside(&b, m, sizeof(m));
+		ib_payload(&b, t[i].type, nonce);
+		ib_payload(&b, t[i].type, nonce);
+		assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), t[i].result);
+	}
+}
+
+/* Reserved bits, the order, unknown payloads that are not critical, unknown notifies: ignored. */
+static void ignored(void **state)
+{
+	struct ike_payloads p;
+	struct ike_builder b;
+	uint8_t m[512];
+
+	(void)state;
+	ib_inside(&b, m, sizeof(m));
+	ib_notify(&b, 99, nothing, 50000, nonce);
+	ib_payload(&b, 200, nonce);
+	ib_payload(&b, PAYLOAD_VENDOR, nonce);
+	ib_payload(&b, PAYLOAD_NONCE, nonce);
+	ib_ke(&b, 31, nonce);
+	m[1] |= 0x7f;
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
+	assert_int_equal(p.unknown_critical, 0);
+	assert_true(p.present & PL(NONCE) && p.present & PL(KE));
+	assert_null(ike_find_error(&p));
+	/* the critical bit of a payload that we know means nothing (3.2) */
+	m[1] |= 0x80;
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
+	assert_int_equal(p.unknown_critical, 0);
+	m[get_be16(m + 2) + 1] |= 0x80;
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
+	assert_int_equal(p.unknown_critical, 200);
+}
+
+static void nonce_sizes(void **state)
+{
+	static uint8_t big[300];
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(big); n++) {
+		struct ike_payloads p;
+		struct ike_builder b;
+		uint8_t m[512];
+
+		ib_inside(&b, m, sizeof(m));
+		ib_payload(&b, PAYLOAD_NONCE, (struct chunk){big, n});
+		assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p),
+				 n >= 16 && n <= 256 ? 0 : -EBADMSG);
+	}
+}
+
+static void deletes(void **state)
+{
+	uint32_t spis[3] = {1, 2, 3};
+	struct ike_payloads p;
+	struct ike_builder b;
+	uint8_t m[256];
+
+	(void)state;
+	ib_inside(&b, m, sizeof(m));
+	ib_delete_esp(&b, spis, 3);
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
+	assert_int_equal(p.del[0].count, 3);
+	for (unsigned field = 5; field < 8; field++) { /* SPI size, number of SPIs */
+		uint8_t was = m[field];
+
+		m[field]++;
+		assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), -EBADMSG);
+		m[field] = was;
+	}
+	m[4] = PROTOCOL_IKE; /* with SPIs: no */
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), -EBADMSG);
+}
+
+static void selectors(void **state)
+{
+	struct ts_list l = {.count = 2}, got;
+	struct ike_payloads p;
+	struct ike_builder b;
+	uint8_t m[256], *body;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(ts_parse("10.1.0.0/16", &l.ts[0]), 0);
+	assert_int_equal(ts_parse("fd01::/16", &l.ts[1]), 0);
+	ib_inside(&b, m, sizeof(m));
+	ib_ts(&b, PAYLOAD_TSI, &l);
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
+	assert_int_equal(ike_ts_parse(p.tsi, &got), 0);
+	assert_true(ts_list_eq(&got, &l));
+	body = m + 4;
+	len = p.tsi.len;
+	for (size_t n = 0; n < len; n++)
+		assert_int_equal(ike_ts_parse((struct chunk){body, n}, &got), -EBADMSG);
+	body[0] = 3; /* more than there are */
+	assert_int_equal(ike_ts_parse(p.tsi, &got), -EBADMSG);
+	body[0] = 1; /* bytes left over */
+	assert_int_equal(ike_ts_parse(p.tsi, &got), -EBADMSG);
+	body[0] = 2;
+	body[4] = 99; /* a type that we do not know is left out */
+	assert_int_equal(ike_ts_parse(p.tsi, &got), 0);
+	assert_int_equal(got.count, 1);
+	body[4] = 7;
+	body[4 + 8 + 4] = 9; /* ends before it begins */
+	assert_int_equal(ike_ts_parse(p.tsi, &got), -EBADMSG);
+}
+
+/* ---- proposals ---- */
+
+static struct proposal_list text(const char *s, uint8_t protocol)
+{
+	struct proposal_list l = {.count = 1};
+	char err[128];
+
+	assert_int_equal(proposal_parse_text(s, protocol, &l.p[0], err), 0);
+	return l;
+}
+
+/* The body of an SA payload that offers l. */
+static size_t offer(const struct proposal_list *l, uint8_t *m, size_t cap)
+{
+	struct ike_builder b;
+	uint8_t buf[2048];
+
+	ib_inside(&b, buf, sizeof(buf));
+	proposals_write(&b, l, (struct chunk){(const uint8_t *)"spi!", 4}, true);
+	assert_false(b.w.bad);
+	assert_true(b.w.len - 4 <= cap);
+	memcpy(m, buf + 4, b.w.len - 4);
+	return b.w.len - 4;
+}
+
+static bool choose(const struct proposal_list *ours, const uint8_t *m, size_t len,
+		   struct proposal_choice *c)
+{
+	struct proposal_list theirs;
+
+	assert_int_equal(proposals_parse((struct chunk){m, len}, &theirs), 0);
+	return proposals_choose(ours, &theirs, true, 0, c);
+}
+
+static void proposal_lengths(void **state)
+{
+	struct proposal_list l = text("aes128gcm16-x25519-esn-noesn", PROTOCOL_ESP), got;
+	uint8_t m[512], c[512];
+	size_t len = offer(&l, m, sizeof(m));
+
+	(void)state;
+	assert_int_equal(proposals_parse((struct chunk){m, len}, &got), 0);
+	for (size_t n = 0; n < len; n++)
+		assert_int_equal(proposals_parse((struct chunk){m, n}, &got), -EBADMSG);
+	/* proposal length, SPI size, number of transforms, length of the first transform */
+	static const uint8_t field[] = {3, 6, 7, 8 + 4 + 3};
+
+	for (size_t i = 0; i < ARRAY_SIZE(field); i++) {
+		for (int d = -3; d <= 3; d++) {
+			memcpy(c, m, len);
+			c[field[i]] = (uint8_t)(c[field[i]] + d);
+			if (d)
+				assert_int_equal(proposals_parse((struct chunk){c, len}, &got),
+						 -EBADMSG);
+		}
+	}
+}
+
+/* A transform that we do not know makes one proposal unacceptable, and leaves the others. */
+static void unknown_transforms(void **state)
+{
+	struct proposal_list ours = text("aes128gcm16-x25519-noesn", PROTOCOL_ESP);
+	struct proposal_list two = ours;
+	struct proposal_choice c;
+	uint8_t m[1024];
+	size_t len, first;
+
+	(void)state;
+	two.count = 2;
+	two.p[1] = two.p[0];
+	two.p[1].number = 2;
+	two.p[0].number = 1;
+	len = offer(&two, m, sizeof(m));
+	first = get_be16(m + 2);
+	assert_true(choose(&ours, m, len, &c));
+	assert_int_equal(c.number, 1);
+	m[8 + 4 + 4] = 77; /* the type of the first proposal's first transform */
+	assert_true(choose(&ours, m, len, &c));
+	assert_int_equal(c.number, 2);
+	put_be16(m + first + 8 + 4 + 6, 0x7777); /* and an unknown cipher in the second */
+	assert_false(choose(&ours, m, len, &c));
+}
+
+/* Of alternatives the unknown one is passed over; a key length is part of the algorithm. */
+static void alternatives(void **state)
+{
+	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
+	struct proposal_list theirs = text("aes128gcm16-aes256gcm16-x25519-noesn", PROTOCOL_ESP);
+	struct proposal_choice c;
+	uint8_t m[512];
+	size_t len = offer(&theirs, m, sizeof(m));
+
+	(void)state;
+	assert_true(choose(&ours, m, len, &c));
+	assert_int_equal(c.suite->key_bits, 256);
+	theirs = text("aes128gcm16-x25519-noesn", PROTOCOL_ESP);
+	len = offer(&theirs, m, sizeof(m));
+	assert_false(choose(&ours, m, len, &c));
+	/* who wants ESN does not get none */
+	theirs = text("aes256gcm16-x25519-esn", PROTOCOL_ESP);
+	len = offer(&theirs, m, sizeof(m));
+	assert_false(choose(&ours, m, len, &c));
+}
+
+/* AEAD and non-AEAD in one proposal mean different things to different peers (3.3): refused. */
+static void mixed_text(void **state)
+{
+	static const char *const bad[] = {
+		"aes128gcm16-sha256-x25519", "aes128-x25519", "sha256", "aes128gcm16-nonsense", "",
+		"aes128gcm16-aes128-sha256"};
+	char err[128];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct proposal p;
+
+		err[0] = 0;
+		if (proposal_parse_text(bad[i], PROTOCOL_ESP, &p, err) == 0)
+			fail_msg("\"%s\" was taken", bad[i]);
+		assert_true(err[0]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole),
+		cmocka_unit_test(lengths),
+		cmocka_unit_test(header),
+		cmocka_unit_test(repeated),
+		cmocka_unit_test(ignored),
+		cmocka_unit_test(nonce_sizes),
+		cmocka_unit_test(deletes),
+		cmocka_unit_test(selectors),
+		cmocka_unit_test(proposal_lengths),
+		cmocka_unit_test(unknown_transforms),
+		cmocka_unit_test(alternatives),
+		cmocka_unit_test(mixed_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
