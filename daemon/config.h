@@ -7,6 +7,7 @@
 
 #include "ike_config.h"
 #include "log.h"
+#include "crypto/aead.h"
 #include "options.h"
 
 #define CONFIG_ERR 512
@@ -17,6 +18,8 @@ struct config {
 	char *user;    /* to run as when started as root; NULL: stay */
 	uint32_t mtu;  /* of the TUN device; 0: worked out */
 	enum log_level log;
+	bool offload; /* of TUN and UDP, where the kernel has it */
+	enum aead_choice crypto;
 	uint64_t history_memory;
 	unsigned half_open_max, cookie_threshold;
 	nsec_t retransmit_timeout;

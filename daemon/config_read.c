@@ -17,6 +17,8 @@ void conf_defaults(struct config *c)
 		.secrets = psk_store_new(),
 		.control = xstrdup("/run/mendip/control"),
 		.log = LOG_LEVEL_INFO,
+		.offload = true,
+		.crypto = AEAD_AUTO,
 		.history_memory = 256ULL << 20,
 		.half_open_max = 1000,
 		.cookie_threshold = 30,
@@ -46,6 +48,35 @@ static int read_log(struct conf_reader *r, config_setting_t *s)
 	return 0;
 }
 
+static int read_offload(struct conf_reader *r, config_setting_t *s)
+{
+	const char *v;
+
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	r->config->offload = strcmp(v, "auto") == 0;
+	if (!r->config->offload && strcmp(v, "off") != 0)
+		return conf_fail(r, s, "must be \"auto\" or \"off\"");
+	return 0;
+}
+
+static int read_backend(struct conf_reader *r, config_setting_t *s)
+{
+	static const char *const names[] = {
+		[AEAD_AUTO] = "auto", [AEAD_OPENSSL] = "openssl", [AEAD_IPSEC_MB] = "ipsec-mb"};
+	const char *v;
+
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(v, names[i]) == 0) {
+			r->config->crypto = (enum aead_choice)i;
+			return 0;
+		}
+	}
+	return conf_fail(r, s, "must be \"auto\", \"openssl\" or \"ipsec-mb\"");
+}
+
 static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 {
 	const char *name = config_setting_name(s);
@@ -72,6 +103,10 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 		return read_log(r, s);
 	if (strcmp(name, "history_memory") == 0)
 		return conf_get_size(r, s, 1 << 20, 1ULL << 40, &c->history_memory);
+	if (strcmp(name, "offload") == 0)
+		return read_offload(r, s);
+	if (strcmp(name, "crypto_backend") == 0)
+		return read_backend(r, s);
 	if (strcmp(name, "retransmit_timeout") == 0)
 		return conf_get_time(r, s, &c->retransmit_timeout);
 	if (strcmp(name, "mtu") == 0) {
@@ -100,6 +135,8 @@ static int read_daemon(struct conf_reader *r, config_setting_t *g)
 					    "half_open_max",
 					    "cookie_threshold",
 					    "retransmit_timeout",
+					    "offload",
+					    "crypto_backend",
 					    NULL};
 
 	if (!r->main_file)

@@ -5,25 +5,17 @@
 #include <event2/event.h>
 
 #include "config.h"
+#include "data.h"
 #include "net.h"
 #include "tunnel.h"
-#include "udp.h"
 
-#define RX_BATCH   32	 /* datagrams of one receive */
-#define RX_BUFFER  65536 /* bytes for each */
-#define TUN_READS  64	 /* packets of one turn */
-#define TUN_BUFFER 65536
+#define MTU_DEFAULT 1400 /* of the device, until an SA says what fits */
+#define MTU_MIN	    1280
 
 enum { PRIORITY_CONTROL, PRIORITY_DATA, PRIORITIES };
 
 struct control;
 struct resolver;
-
-struct io_counters {
-	uint64_t rx_datagrams, rx_bytes, rx_errors, rx_truncated, rx_keepalives, rx_short;
-	uint64_t tx_datagrams, tx_bytes, tx_errors, tx_parked;
-	uint64_t tun_read, tun_written, tun_write_errors;
-};
 
 struct daemon {
 	const char *config_path;
@@ -32,17 +24,17 @@ struct daemon {
 	struct tunnel *tunnel;
 	struct log log;
 	bool log_journal; /* lines carry <N> priorities for journald */
-	int tun_fd;
+	struct tun tun;
+	uint32_t tun_mtu, mtu_next; /* mtu_next: slot of the SAD to look at next */
 	struct net *net;
 	/* IKE on port 500; on port 4500 one socket for ESP and one for IKE */
-	struct udp_socket udp[3];
-	struct event *udp_event[3], *udp_writable, *tun_event, *timer, *watchdog, *signals[5];
+	struct udp_socket udp[UDP_SOCKETS];
+	struct event *udp_event[UDP_SOCKETS], *timer, *mtu_timer, *watchdog, *signals[5];
 	struct control *control;
 	struct resolver *resolver;
-	struct esp_train train; /* being filled, or parked on EAGAIN from parked_at on */
-	bool parked;
-	uint32_t parked_at;
-	uint8_t *train_buffer, *rx_buffer, *tun_buffer;
+	struct data_in in;
+	struct data_out out;
+	struct bucket icmp_bucket; /* errors that we send into TUN */
 	struct io_counters io;
 	nsec_t started, closing_since;
 	uint64_t reloads, reload_failures;
@@ -62,12 +54,11 @@ bool daemon_reload(struct daemon *d);
 /* Begins to end: peers are told, the loop ends when they answered or after 2 s. */
 void daemon_close(struct daemon *d);
 
-/* data.c */
-int data_init(struct daemon *d) MUST_CHECK;
-void data_fini(struct daemon *d);
-void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
-		   const uint8_t *p, size_t len);
-void data_send_dummy(struct daemon *d, struct esp_sa *sa);
+/* mtu.c: what fits into the SAs' paths. */
+int mtu_init(struct daemon *d) MUST_CHECK;
+void mtu_fini(struct daemon *d);
+/* Asks for the path to remote, and sets all SAs that go there. */
+void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpoint *remote);
 
 /* resolve.c: host names in remote_addrs, without blocking. */
 struct resolver *resolver_new(struct daemon *d);

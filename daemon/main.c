@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define CLOSE_LIMIT (2 * NSEC_PER_SEC)
-#define DEFAULT_MTU 1400
 
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
@@ -70,6 +69,12 @@ static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tun_co
 {
 	struct daemon *d = ctx;
 
+	if (kind == TUNNEL_EVENT_CHILD && child && !LIST_EMPTY(&child->sas)) {
+		const struct esp_sa *sa = tun_sa_esp(LIST_FIRST(&child->sas));
+
+		if (sa && sa->out.key && sa->out.mtu == 0)
+			mtu_look(d, &sa->out.dest.local, &sa->out.dest.remote);
+	}
 	control_event(d->control, kind, conn->conf->name, child ? child->conf->name : NULL, text);
 }
 
@@ -149,8 +154,11 @@ bool daemon_reload(struct daemon *d)
 		return false;
 	}
 	if (strcmp(new->tun, d->config->tun) != 0 ||
-	    strcmp(new->control, d->config->control) != 0 || new->mtu != d->config->mtu)
-		log_warn(&d->log, "reload: tun, mtu and control change only with a restart");
+	    strcmp(new->control, d->config->control) != 0 || new->mtu != d->config->mtu ||
+	    new->offload != d->config->offload || new->crypto != d->config->crypto)
+		log_warn(&d->log,
+			 "reload: tun, mtu, offload, crypto_backend and control change only with a "
+			 "restart");
 	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
 	d->tunnel->path->sad.history.cap = new->history_memory;
 	d->log.level = new->log;
@@ -219,13 +227,20 @@ static int start(struct daemon *d)
 
 	if (r < 0)
 		return r;
-	d->tun_fd = net_open_tun(c->tun, c->mtu ? c->mtu : DEFAULT_MTU, &d->log);
-	if (d->tun_fd < 0)
-		return d->tun_fd;
+	r = aead_init(c->crypto, err, sizeof(err));
+	if (*err)
+		log_error(&d->log, "crypto_backend: %s", err);
+	if (r < 0)
+		return r;
+	r = tun_open(&d->tun, c->tun, c->mtu ? c->mtu : MTU_DEFAULT, c->offload, &d->log);
+	if (r < 0)
+		return r;
 	d->net = net_new(c->tun, &d->log, &r);
 	if (!d->net)
 		return r;
 	r = data_init(d);
+	if (r == 0)
+		r = mtu_init(d);
 	if (r < 0)
 		return r;
 	r = privileges_drop(c->user, err, sizeof(err));
@@ -252,11 +267,12 @@ static void stop(struct daemon *d)
 {
 	resolver_free(d->resolver);
 	tunnel_free(d->tunnel);
+	aead_fini();
 	control_free(d->control);
 	data_fini(d);
 	net_free(d->net);
-	if (d->tun_fd >= 0)
-		close(d->tun_fd);
+	tun_close(&d->tun);
+	mtu_fini(d);
 	for (size_t i = 0; i < ARRAY_SIZE(d->signals); i++) {
 		if (d->signals[i])
 			event_free(d->signals[i]);
@@ -302,7 +318,7 @@ static int run(const char *path)
 	int r;
 
 	d->config_path = path;
-	d->tun_fd = -1;
+	d->tun.fd = -1;
 	for (unsigned i = 0; i < ARRAY_SIZE(d->udp); i++)
 		d->udp[i].fd = -1;
 	d->log_journal = getenv("JOURNAL_STREAM") != NULL;

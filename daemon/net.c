@@ -2,16 +2,12 @@
 #include "net.h"
 #include "xalloc.h"
 
-#include <fcntl.h>
-#include <linux/if_tun.h>
 #include <linux/fib_rules.h>
 #include <net/if.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
-#include <netlink/route/link.h>
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
-#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,54 +26,6 @@ struct net {
 	int ifindex;
 	LIST_HEAD(, route_use) routes;
 };
-
-static int link_up(const char *name, uint32_t mtu)
-{
-	struct nl_sock *s = nl_socket_alloc();
-	struct rtnl_link *old = NULL, *new = rtnl_link_alloc();
-	int r = nl_connect(s, NETLINK_ROUTE);
-
-	if (r == 0)
-		r = rtnl_link_get_kernel(s, 0, name, &old);
-	if (r == 0) {
-		rtnl_link_set_mtu(new, mtu);
-		rtnl_link_set_flags(new, IFF_UP);
-		r = rtnl_link_change(s, old, new, 0);
-	}
-	rtnl_link_put(new);
-	rtnl_link_put(old);
-	nl_socket_free(s);
-	return r;
-}
-
-int net_open_tun(const char *name, uint32_t mtu, struct log *log)
-{
-	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI};
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK), r;
-
-	if (fd < 0) {
-		r = -errno;
-		log_error(log, "/dev/net/tun: %s: is the tun module loaded?", strerror(errno));
-		return r;
-	}
-	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
-		r = -errno;
-		log_error(log, "TUN device %s: %s%s", name, strerror(errno),
-			  errno == EBUSY   ? ": another process has it"
-			  : errno == EPERM ? ": needs CAP_NET_ADMIN"
-					   : "");
-		close(fd);
-		return r;
-	}
-	r = link_up(name, mtu);
-	if (r < 0) {
-		log_error(log, "TUN device %s cannot be brought up: %s", name, nl_geterror(r));
-		close(fd);
-		return -EIO;
-	}
-	return fd;
-}
 
 static int rule_change(struct net *n, int family, uint32_t prio, uint32_t mark, uint32_t table,
 		       bool add)

@@ -1,6 +1,5 @@
 /*
- * net.h - the TUN device, routes and rules (RFC 4301's "protected side"). SPDX-License-Identifier:
- * ISC
+ * net.h - routes and rules (RFC 4301's "protected side"). SPDX-License-Identifier: ISC
  *
  * Routes to remote_ts are in a table of their own. A rule sends everything there but our own
  * datagrams, which carry a mark, so that remote_ts may contain the peer's own address.
@@ -18,8 +17,6 @@
 
 struct net;
 
-/* A TUN device without offloads, up, non-blocking; -errno. */
-int net_open_tun(const char *name, uint32_t mtu, struct log *log) MUST_CHECK;
 /* Rules are made here, and removed by net_free. NULL with -errno in *ret_error. */
 struct net *net_new(const char *tun, struct log *log, int *ret_error);
 void net_free(struct net *n);

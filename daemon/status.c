@@ -158,15 +158,18 @@ static json_t *io_json(const struct daemon *d)
 {
 	const struct io_counters *io = &d->io;
 
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rx_datagrams",
-			 (json_int_t)io->rx_datagrams, "rx_bytes", (json_int_t)io->rx_bytes,
-			 "rx_errors", (json_int_t)(io->rx_errors + io->rx_truncated + io->rx_short),
-			 "rx_keepalives", (json_int_t)io->rx_keepalives, "tx_datagrams",
-			 (json_int_t)io->tx_datagrams, "tx_bytes", (json_int_t)io->tx_bytes,
-			 "tx_errors", (json_int_t)io->tx_errors, "tx_parked",
-			 (json_int_t)io->tx_parked, "tun_read", (json_int_t)io->tun_read,
-			 "tun_written", (json_int_t)io->tun_written, "tun_write_errors",
-			 (json_int_t)io->tun_write_errors);
+	return json_pack(
+		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rx_receives",
+		(json_int_t)io->rx_receives, "tx_sends", (json_int_t)io->tx_sends, "tx_refused",
+		(json_int_t)(d->udp[UDP_ESP].refused), "tun_refused",
+		(json_int_t)d->tun.refused_runs, "rx_datagrams", (json_int_t)io->rx_datagrams,
+		"rx_bytes", (json_int_t)io->rx_bytes, "rx_errors",
+		(json_int_t)(io->rx_errors + io->rx_truncated + io->rx_short), "rx_keepalives",
+		(json_int_t)io->rx_keepalives, "tx_datagrams", (json_int_t)io->tx_datagrams,
+		"tx_bytes", (json_int_t)io->tx_bytes, "tx_errors", (json_int_t)io->tx_errors,
+		"tx_parked", (json_int_t)io->tx_parked, "tun_read", (json_int_t)d->tun.read,
+		"tun_written", (json_int_t)d->tun.written, "tun_write_errors",
+		(json_int_t)d->tun.write_errors);
 }
 
 static json_t *drops_json(const struct daemon *d)
@@ -190,6 +193,17 @@ static json_t *ike_counters_json(const struct daemon *d)
 	return o;
 }
 
+/* What the kernel does for us at this moment. */
+static json_t *offload_json(const struct daemon *d)
+{
+	const struct udp_socket *u = &d->udp[UDP_ESP];
+	char tun[64];
+
+	return json_pack("{s:s,s:b,s:b,s:i}", "tun", tun_offloads(&d->tun, tun, sizeof(tun)),
+			 "udp_segment", u->segment && daemon_now() >= u->segment_again, "udp_gro",
+			 u->group_receive, "mtu", (int)d->tun_mtu);
+}
+
 static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
 {
 	const struct history_budget *h = &d->tunnel->path->sad.history;
@@ -200,6 +214,7 @@ static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
 	json_object_set_new(o, "half_open", json_integer(d->tunnel->ike->half_open));
 	json_object_set_new(o, "history_memory", json_integer((json_int_t)h->used));
 	json_object_set_new(o, "history_memory_max", json_integer((json_int_t)h->cap));
+	json_object_set_new(o, "offload", offload_json(d));
 	json_object_set_new(o, "io", io_json(d));
 	json_object_set_new(o, "verdicts", verdicts(d->tunnel->path->verdicts));
 	json_object_set_new(o, "drops", drops_json(d));

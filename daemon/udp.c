@@ -4,12 +4,14 @@
 
 #include <linux/filter.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define BATCH	    64
 #define BUFFER	    (4 << 20)
 #define CONTROL_LEN 128
+#define TRY_AGAIN   (10 * NSEC_PER_SEC)
 
 static int set_option(int fd, int level, int name, int value)
 {
@@ -26,7 +28,14 @@ static void set_buffers(int fd)
 		(void)set_option(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
 }
 
-int udp_open(struct udp_socket *s, uint16_t port, bool group, struct log *log)
+/* Asks for what later kernels have; without it datagrams come and go one by one. */
+static void set_offloads(struct udp_socket *s)
+{
+	s->segment = set_option(s->fd, SOL_UDP, UDP_SEGMENT, 0) == 0;
+	s->group_receive = set_option(s->fd, SOL_UDP, UDP_GRO, 1) == 0;
+}
+
+int udp_open(struct udp_socket *s, uint16_t port, bool group, bool offload, struct log *log)
 {
 	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port)};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r;
@@ -49,8 +58,9 @@ int udp_open(struct udp_socket *s, uint16_t port, bool group, struct log *log)
 		return r;
 	}
 	set_buffers(fd);
-	s->fd = fd;
-	s->port = port;
+	*s = (struct udp_socket){.fd = fd, .port = port};
+	if (offload)
+		set_offloads(s);
 	return 0;
 }
 
@@ -88,6 +98,13 @@ static struct endpoint from_sin(const struct sockaddr_in *sin)
 static void read_control(struct msghdr *m, struct udp_datagram *d)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+			int seg;
+
+			memcpy(&seg, CMSG_DATA(c), sizeof(seg));
+			if (seg > 0 && (uint32_t)seg < d->len)
+				d->seg = (uint16_t)seg;
+		}
 		if (c->cmsg_level != IPPROTO_IP)
 			continue;
 		if (c->cmsg_type == IP_PKTINFO) {
@@ -126,6 +143,7 @@ int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < got; i++) {
 		d[i].len = m[i].msg_len;
+		d[i].seg = (uint16_t)min_u64(m[i].msg_len, UINT16_MAX);
 		d[i].tos = 0;
 		d[i].remote = from_sin(&from[i]);
 		d[i].local = (struct endpoint){.port = s->port};
@@ -197,21 +215,53 @@ static unsigned fill(struct mmsghdr *m, struct iovec *iov, const struct msghdr *
 	return n;
 }
 
-uint32_t udp_send_train(struct udp_socket *s, const struct endpoint *local,
-			const struct endpoint *remote, uint8_t tos, const uint8_t *p, uint32_t len,
-			uint16_t seg, int *ret_error, uint64_t *ret_failed)
+/* RFC 4301 8.1: DF as the inner packet has it. Without DF routers may fragment; with it the kernel
+ * learns the path's MTU. */
+static void set_df(struct udp_socket *s, bool df)
 {
-	uint8_t control[CONTROL_LEN] __attribute__((aligned(8)));
+	if (s->df == df)
+		return;
+	s->df = df;
+	(void)set_option(s->fd, IPPROTO_IP, IP_MTU_DISCOVER,
+			 df ? IP_PMTUDISC_WANT : IP_PMTUDISC_DONT);
+}
+
+/* The whole train in one send. 0, -EAGAIN, or another error: then nothing of it went out. */
+static int send_whole(struct udp_socket *s, const struct msghdr *common, const uint8_t *p,
+		      uint32_t len, uint16_t seg)
+{
+	uint8_t control[CONTROL_LEN + CMSG_SPACE(sizeof(seg))] __attribute__((aligned(8)));
+	struct iovec iov = {(void *)p, len};
+	struct msghdr m = *common;
+	struct cmsghdr *c;
+
+	m.msg_iov = &iov;
+	m.msg_iovlen = 1;
+	if (len > seg) {
+		memcpy(control, common->msg_control, common->msg_controllen);
+		c = (struct cmsghdr *)(void *)(control + common->msg_controllen);
+		memset(c, 0, CMSG_SPACE(sizeof(seg)));
+		c->cmsg_level = SOL_UDP;
+		c->cmsg_type = UDP_SEGMENT;
+		c->cmsg_len = CMSG_LEN(sizeof(seg));
+		memcpy(CMSG_DATA(c), &seg, sizeof(seg));
+		m.msg_control = control;
+		m.msg_controllen = common->msg_controllen + CMSG_SPACE(sizeof(seg));
+	}
+	if (sendmsg(s->fd, &m, MSG_DONTWAIT) >= 0)
+		return 0;
+	return errno == ENOBUFS || errno == EINTR ? -EAGAIN : -errno;
+}
+
+static uint32_t send_singly(struct udp_socket *s, const struct msghdr *common,
+			    const struct udp_train *t, int *ret_error, uint64_t *ret_failed)
+{
 	struct mmsghdr m[BATCH];
 	struct iovec iov[BATCH];
-	struct msghdr common = {0};
-	struct sockaddr_in sin;
 	uint32_t done = 0;
 
-	*ret_error = 0;
-	address(&common, &sin, control, local, remote, tos);
-	while (done < len) {
-		unsigned n = fill(m, iov, &common, p + done, len - done, seg);
+	while (done < t->len) {
+		unsigned n = fill(m, iov, common, t->p + done, t->len - done, t->seg);
 		int sent = sendmmsg(s->fd, m, n, MSG_DONTWAIT);
 
 		if (sent < 0 && errno == EINTR)
@@ -220,10 +270,67 @@ uint32_t udp_send_train(struct udp_socket *s, const struct endpoint *local,
 			*ret_error = -EAGAIN;
 			return done;
 		}
+		if (sent < 0 && errno == EMSGSIZE)
+			*ret_error = -EMSGSIZE;
 		/* An error belongs to the first datagram that was not sent: skip that one. */
 		*ret_failed += sent < 0;
 		for (int i = 0; i < (sent < 0 ? 1 : sent); i++)
 			done += (uint32_t)iov[i].iov_len;
 	}
 	return done;
+}
+
+uint32_t udp_send_train(struct udp_socket *s, const struct udp_train *t, nsec_t now, int *ret_error,
+			uint64_t *ret_failed)
+{
+	uint8_t control[CONTROL_LEN] __attribute__((aligned(8)));
+	struct msghdr common = {0};
+	struct sockaddr_in sin;
+	int r;
+
+	*ret_error = 0;
+	set_df(s, t->df);
+	address(&common, &sin, control, t->local, t->remote, t->tos);
+	if (t->len <= t->seg || (s->segment && now >= s->segment_again)) {
+		r = send_whole(s, &common, t->p, t->len, t->seg);
+		if (r == 0)
+			return t->len;
+		*ret_error = r;
+		if (r == -EAGAIN)
+			return 0;
+		if (t->len <= t->seg) {
+			(*ret_failed)++;
+			return t->len;
+		}
+		/* A device that cannot (EIO), or a path for which the datagrams are too long: the
+		 * same bytes singly, and the next trains too for a while. */
+		s->refused++;
+		s->segment_again = now + TRY_AGAIN;
+		*ret_error = r == -EMSGSIZE || r == -EINVAL ? -EMSGSIZE : 0;
+	}
+	return send_singly(s, &common, t, ret_error, ret_failed);
+}
+
+uint32_t udp_path_mtu(const struct endpoint *local, const struct endpoint *remote)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(remote->port)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), mtu = 0;
+	socklen_t len = sizeof(mtu);
+
+	if (fd < 0)
+		return 0;
+	memcpy(&sin.sin_addr, remote->addr.b, 4);
+	(void)set_option(fd, SOL_SOCKET, SO_MARK, NET_MARK);
+	(void)set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT);
+	if (local->addr.family == FAMILY_IPV4 && !addr_is_any(&local->addr)) {
+		struct sockaddr_in from = {.sin_family = AF_INET};
+
+		memcpy(&from.sin_addr, local->addr.b, 4);
+		(void)bind(fd, (struct sockaddr *)&from, sizeof(from));
+	}
+	if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0 ||
+	    getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &len) < 0)
+		mtu = 0;
+	close(fd);
+	return mtu > 0 ? (uint32_t)mtu : 0;
 }

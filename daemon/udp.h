@@ -9,39 +9,60 @@
 struct udp_socket {
 	int fd;
 	uint16_t port;
+	bool segment;	      /* UDP_SEGMENT is to be had */
+	bool group_receive;   /* UDP_GRO is on */
+	bool df;	      /* what IP_MTU_DISCOVER is set to */
+	nsec_t segment_again; /* refused; not tried again before */
+	uint64_t refused;     /* trains that had to be sent singly */
 };
 
+/* One receive: a datagram, or several of one sender that the kernel put together. */
 struct udp_datagram {
 	uint8_t *p;
 	uint32_t cap, len;
+	uint16_t seg; /* size of each but the last; len when it is one */
 	struct endpoint local, remote;
 	uint8_t tos;
 	bool truncated;
 };
 
+/* Datagrams of seg bytes back to back, the last one perhaps shorter, all to one place. */
+struct udp_train {
+	const struct endpoint *local, *remote; /* local of family 0: the system's choice */
+	uint8_t tos;
+	bool df; /* not to be fragmented on the way */
+	const uint8_t *p;
+	uint32_t len;
+	uint16_t seg;
+};
+
 /*
  * A non-blocking IPv4 socket on the port, with our mark. With `group` it shares the port with
- * others (SO_REUSEPORT). -errno.
+ * others (SO_REUSEPORT); with `offload` trains go through the kernel whole where it can do that.
+ * -errno.
  */
-int udp_open(struct udp_socket *s, uint16_t port, bool group, struct log *log) MUST_CHECK;
+int udp_open(struct udp_socket *s, uint16_t port, bool group, bool offload,
+	     struct log *log) MUST_CHECK;
 /*
  * Steers what arrives for the group that s is in: datagrams whose first word is 0 (the non-ESP
  * marker) to the second socket, all else to the first.
  */
 int udp_steer(struct udp_socket *s) MUST_CHECK;
 void udp_close(struct udp_socket *s);
-/* Up to n datagrams; their number, 0 when there are none, -errno. */
+/* Up to n receives; their number, 0 when there is nothing, -errno. */
 int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n);
 /* One datagram from `local` (family 0: the system's choice) of head and body. 0 or -errno. */
 int udp_send(struct udp_socket *s, const struct endpoint *local, const struct endpoint *remote,
 	     uint8_t tos, const uint8_t *head, size_t head_len, const uint8_t *body, size_t len);
 /*
- * Datagrams of seg bytes back to back, the last one perhaps shorter, all to one place. Bytes that
- * went out; less than len with -EAGAIN in *ret_error when the socket is full. Other errors skip a
- * datagram.
+ * Sends the train, in one piece where that works, else its datagrams one by one. Bytes that went
+ * out; less than len with *ret_error -EAGAIN when the socket is full. Other errors lose a datagram,
+ * and are counted in *ret_failed; a datagram that was too long for the path sets *ret_error to
+ * -EMSGSIZE.
  */
-uint32_t udp_send_train(struct udp_socket *s, const struct endpoint *local,
-			const struct endpoint *remote, uint8_t tos, const uint8_t *p, uint32_t len,
-			uint16_t seg, int *ret_error, uint64_t *ret_failed);
+uint32_t udp_send_train(struct udp_socket *s, const struct udp_train *t, nsec_t now, int *ret_error,
+			uint64_t *ret_failed);
+/* What the kernel holds for the MTU of the path to remote, in bytes of IP packet; 0: unknown. */
+uint32_t udp_path_mtu(const struct endpoint *local, const struct endpoint *remote);
 
 #endif

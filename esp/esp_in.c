@@ -336,8 +336,9 @@ static enum esp_drop refuse(const struct esp_sa *sa, uint8_t *text, uint32_t len
 	return inner_ecn_decap(text, tos) ? ESP_DROP_COUNT : ESP_DROP_ECN;
 }
 
-static void deliver(struct esp_path *path, struct esp_in *in, struct esp_sa *sa,
-		    const struct esp_slot *s, struct esp_super *super, nsec_t now)
+/* False: super holds what this does not continue, and has to be written first. */
+static bool deliver(struct esp_path *path, struct esp_in *in, struct esp_sa *sa,
+		    const struct esp_slot *s, struct pkt_super *super, nsec_t now)
 {
 	uint8_t *text = (s->scratch ? path->scratch : in->base) + s->at + s->lay.text;
 	struct inner inner;
@@ -345,33 +346,29 @@ static void deliver(struct esp_path *path, struct esp_in *in, struct esp_sa *sa,
 
 	if (why == ESP_DROP_COUNT && inner.len > super->cap)
 		why = ESP_DROP_TOO_BIG;
-	if (why != ESP_DROP_COUNT) {
-		path->drops[why]++;
-		return;
-	}
-	memcpy(super->base, text, inner.len);
-	super->len = inner.len;
-	super->off = (struct pkt_offload){0};
+	if (why == ESP_DROP_COUNT)
+		return pkt_super_add(super, text, &inner);
+	path->drops[why]++;
+	return true;
 }
 
-/* Pass 3 for one datagram. */
-static void settle(struct esp_path *path, struct esp_in *in, const struct esp_slot *s,
-		   struct esp_super *super, nsec_t now)
+/* Pass 3 for one datagram. False: nothing has happened yet, super has to be written first. */
+static bool settle(struct esp_path *path, struct esp_in *in, const struct esp_slot *s,
+		   struct pkt_super *super, nsec_t now)
 {
 	struct esp_sa *sa = sad_get(&path->sad, s->sa);
 	enum verdict v = VERDICT_AUTH_FAILED;
 	uint32_t iv = 0;
 
 	if (s->settled || !sa)
-		return;
+		return true;
 	if (s->opened)
 		v = judge(sa, s, &iv);
+	if (v == VERDICT_FRESH && !deliver(path, in, sa, s, super, now))
+		return false;
 	count(path, sa, v);
 	switch (v) {
-	case VERDICT_FRESH:
-		commit_fresh(path, sa, s, &in->from, now);
-		deliver(path, in, sa, s, super, now);
-		break;
+	case VERDICT_FRESH: commit_fresh(path, sa, s, &in->from, now); break;
 	case VERDICT_REWOUND: commit_rewound(path, sa, s, iv, now); break;
 	case VERDICT_STALE: commit_stale(path, sa, s, now); break;
 	case VERDICT_AUTH_FAILED:
@@ -381,16 +378,16 @@ static void settle(struct esp_path *path, struct esp_in *in, const struct esp_sl
 	case VERDICT_UNVERIFIED:
 	case VERDICT_COUNT: break;
 	}
+	return true;
 }
 
-enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct esp_super *super,
+enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct pkt_super *super,
 		       nsec_t now)
 {
 	for (;;) {
 		while (path->slot_next < path->slot_count) {
-			if (super->len)
+			if (!settle(path, in, &path->slot[path->slot_next], super, now))
 				return ESP_FULL;
-			settle(path, in, &path->slot[path->slot_next], super, now);
 			path->slot_next++;
 		}
 		if (in->at >= in->len)

@@ -10,16 +10,25 @@ static enum esp_route discard(struct esp_path *path, enum esp_drop why)
 	return ESP_ROUTE_DISCARD;
 }
 
+/* TOS is copied with its ECN field: normal mode of RFC 6040 4.1. */
+static struct esp_dest dest_of(const struct esp_sa *sa, uint8_t tos)
+{
+	struct esp_dest dest = sa->out.dest;
+
+	dest.tos = tos;
+	return dest;
+}
+
 enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
 {
 	struct spd_policy *p;
 	struct esp_sa *sa;
 
 	(void)now;
-	if (out->off.gso || out->off.needs_csum)
-		return discard(path, ESP_DROP_OFFLOAD);
 	if (inner_parse(out->pkt, out->len, &out->inner) < 0)
 		return discard(path, ESP_DROP_BAD_INNER);
+	if (seg_plan(out->pkt, &out->inner, &out->off, &out->plan) < 0)
+		return discard(path, ESP_DROP_OFFLOAD);
 	p = spd_lookup(&path->spd, &out->inner);
 	if (!p)
 		return discard(path, ESP_DROP_NO_POLICY);
@@ -29,19 +38,15 @@ enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
 		out->policy = p;
 		return ESP_ROUTE_NO_SA;
 	}
-	if (sa->out.mtu && out->inner.len > sa->out.mtu && out->inner.df) {
+	if (sa->out.mtu && out->plan.seg_len > sa->out.mtu && out->inner.df) {
 		path->drops[ESP_DROP_TOO_BIG]++;
 		out->mtu = sa->out.mtu;
 		return ESP_ROUTE_TOO_BIG;
 	}
-	esp_route_to(out, sa);
-	return ESP_ROUTE_SEAL;
-}
-
-void esp_route_to(struct esp_out *out, const struct esp_sa *sa)
-{
 	out->sa = sad_ref(sa);
+	out->dest = dest_of(sa, out->inner.tos);
 	out->at = 0;
+	return ESP_ROUTE_SEAL;
 }
 
 static uint64_t last_number(const struct esp_out_sa *o)
@@ -108,14 +113,17 @@ static bool dest_eq(const struct esp_dest *a, const struct esp_dest *b)
 	       endpoint_eq(&a->local, &b->local);
 }
 
-/* Whether a packet of len bytes to dest can follow in the train. */
-static bool train_takes(const struct esp_train *t, const struct esp_dest *dest, uint32_t len)
+static bool train_goes_to(const struct esp_train *t, const struct esp_dest *dest)
 {
-	if (t->cap - t->len < len)
-		return false;
+	return t->count == 0 || dest_eq(&t->dest, dest);
+}
+
+/* Whether a packet of len bytes can follow in the train. */
+static bool train_takes(const struct esp_train *t, uint32_t len)
+{
 	if (t->count == 0)
 		return true;
-	return !t->closed && t->count < ESP_BATCH && len <= t->seg && dest_eq(&t->dest, dest);
+	return !t->closed && t->count < ESP_BATCH && len <= t->seg && t->cap - t->len >= len;
 }
 
 static void train_append(struct esp_train *t, const struct esp_dest *dest, uint32_t len)
@@ -128,29 +136,35 @@ static void train_append(struct esp_train *t, const struct esp_dest *dest, uint3
 	t->len += len;
 }
 
-static enum esp_step seal_one(struct esp_path *path, struct esp_sa *sa, const uint8_t *payload,
-			      uint32_t len, uint8_t next, uint8_t tos, struct esp_train *t)
+/* What one ESP packet holds. */
+struct content {
+	const struct seg_plan *plan; /* NULL: nothing */
+	uint32_t segment, len;
+	uint8_t next;
+};
+
+static enum esp_step seal_one(struct esp_path *path, struct esp_sa *sa, const struct content *c,
+			      const struct esp_dest *dest, struct esp_train *t)
 {
 	struct esp_out_sa *o = &sa->out;
-	struct esp_dest dest = o->dest;
-	uint32_t size = esp_frame_len(o->suite, len);
+	uint32_t size = esp_frame_len(o->suite, c->len);
+	uint8_t *p = t->base + t->len;
 	struct esp_layout lay;
 	struct aead_op *op;
 	uint64_t number;
-	uint8_t *p;
 
-	dest.tos = tos;
-	if (!train_takes(t, &dest, size) && t->count > 0)
+	if (!train_takes(t, size))
 		return ESP_FULL;
 	if (size > t->cap || size > UINT16_MAX) {
 		path->drops[ESP_DROP_TOO_BIG]++;
 		return ESP_DONE;
 	}
-	number = take_number(path, sa, len);
+	number = take_number(path, sa, c->len);
 	if (number == 0)
 		return ESP_DONE;
-	p = t->base + t->len;
-	esp_frame_write(o->suite, p, o->spi, (uint32_t)number, payload, len, next, &lay);
+	esp_frame_write(o->suite, p, o->spi, (uint32_t)number, c->len, c->next, &lay);
+	if (c->plan)
+		seg_write(c->plan, c->segment, p + lay.text);
 	write_iv(path, o, p + lay.iv);
 	op = &t->op[t->nop];
 	*op = (struct aead_op){.key = o->key,
@@ -161,7 +175,7 @@ static enum esp_step seal_one(struct esp_path *path, struct esp_sa *sa, const ui
 			       .len = lay.text_len};
 	esp_frame_aad(o->suite, o->esn, o->spi, number, t->aad[t->nop], op);
 	t->nop++;
-	train_append(t, &dest, size);
+	train_append(t, dest, size);
 	return ESP_DONE;
 }
 
@@ -169,24 +183,35 @@ enum esp_step esp_seal(struct esp_path *path, struct esp_out *out, struct esp_tr
 		       nsec_t now)
 {
 	struct esp_sa *sa = sad_get(&path->sad, out->sa);
-	uint8_t next = out->inner.src.family == FAMILY_IPV4 ? PROTO_IPV4 : PROTO_IPV6;
+	struct content c = {.plan = &out->plan};
 
 	(void)now;
 	if (!sa || !sa->out.key) {
 		path->drops[ESP_DROP_NO_SA_YET]++;
 		return ESP_DONE;
 	}
-	/* TOS is copied with its ECN field: normal mode of RFC 6040 4.1. */
-	return seal_one(path, sa, out->pkt, out->inner.len, next, out->inner.tos, train);
+	if (!train_goes_to(train, &out->dest))
+		return ESP_FULL;
+	c.next = out->inner.src.family == FAMILY_IPV4 ? PROTO_IPV4 : PROTO_IPV6;
+	for (; out->at < out->plan.count; out->at++) {
+		c.segment = out->at;
+		c.len = seg_len(&out->plan, out->at);
+		if (seal_one(path, sa, &c, &out->dest, train) == ESP_FULL)
+			return ESP_FULL;
+	}
+	return ESP_DONE;
 }
 
 enum esp_step esp_seal_dummy(struct esp_path *path, struct esp_sa *sa, struct esp_train *train,
 			     nsec_t now)
 {
+	const struct content c = {.next = PROTO_NONE};
+	struct esp_dest dest = dest_of(sa, 0);
+
 	(void)now;
 	if (!sa->out.key)
 		return ESP_DONE;
-	return seal_one(path, sa, NULL, 0, PROTO_NONE, 0, train);
+	return train_goes_to(train, &dest) ? seal_one(path, sa, &c, &dest, train) : ESP_FULL;
 }
 
 void esp_train_finish(struct esp_path *path, struct esp_train *train)

@@ -11,16 +11,11 @@
 #include "esp_sa.h"
 #include "frame.h"
 #include "spd.h"
+#include "packet/coalesce.h"
+#include "packet/segment.h"
 
 #define ESP_BATCH      64
 #define ESP_BUFFER_MAX 65536 /* bytes of one read from TUN or of one train */
-
-/* The virtio-net header in host byte order; hdr_len is not trusted, so not here. */
-struct pkt_offload {
-	uint8_t gso;
-	bool needs_csum;
-	uint16_t gso_size, csum_start, csum_offset;
-};
 
 /* ESP packets back to back for one UDP send: all of seg bytes, the last one perhaps shorter. */
 struct esp_train {
@@ -34,13 +29,16 @@ struct esp_train {
 	uint8_t aad[ESP_BATCH][ESP_AAD_MAX];
 };
 
-/* One read from TUN, on its way out. */
+/* One read from TUN, a packet or a super-packet, on its way out. */
 struct esp_out {
 	const uint8_t *pkt;
-	uint32_t len, at;
+	uint32_t len;
+	uint32_t at; /* the next segment to be sealed */
 	struct pkt_offload off;
 	/* set by esp_route */
 	struct sa_ref sa;
+	struct esp_dest dest;
+	struct seg_plan plan;
 	struct spd_policy
 		*policy; /* with ESP_ROUTE_NO_SA: the trap to spring; valid until the SPD changes */
 	struct inner inner;
@@ -57,13 +55,6 @@ struct esp_in {
 	uint16_t seg;
 	struct endpoint from;
 	uint8_t tos;
-};
-
-/* One write to TUN. */
-struct esp_super {
-	uint8_t *base;
-	uint32_t cap, len;
-	struct pkt_offload off;
 };
 
 /* One datagram between the three passes. */
@@ -105,12 +96,10 @@ void esp_path_free(struct esp_path *path);
 
 /* Finds policy and SA of the packet in out->pkt and sets the rest of *out. Counts drops. */
 enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now);
-/* The route is known: everything goes to the SA of `sa`; for dummy packets and tests. */
-void esp_route_to(struct esp_out *out, const struct esp_sa *sa);
 /*
- * Numbers and frames the packet into the train. ESP_FULL: it did not fit (destination, size, room);
- * finish and send the train, empty it with esp_train_reset, call again. A number once taken is
- * used up whatever the send says.
+ * Numbers and frames the packet, segment by segment, into the train. ESP_FULL: the next one did not
+ * fit (destination, size, room); finish and send the train, empty it with esp_train_reset, call
+ * again. A number once taken is used up whatever the send says.
  */
 enum esp_step esp_seal(struct esp_path *path, struct esp_out *out, struct esp_train *train,
 		       nsec_t now);
@@ -122,11 +111,11 @@ void esp_train_finish(struct esp_path *path, struct esp_train *train);
 void esp_train_init(struct esp_train *train, uint8_t *base, uint32_t cap);
 void esp_train_reset(struct esp_train *train);
 /*
- * Opens datagrams from in->at on; gives verdicts, commits, and writes what is to be delivered into
- * `super`, at most one packet a call for now. ESP_FULL: write super if its len is not 0, set len to
- * 0, call again. After ESP_DONE super may hold a last packet.
+ * Opens datagrams from in->at on; gives verdicts, commits, and adds what is to be delivered to
+ * `super`. ESP_FULL: finish, write and reset super, call again with the same in. After ESP_DONE
+ * super may hold a packet or a run, to which the next receive may add.
  */
-enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct esp_super *super,
+enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct pkt_super *super,
 		       nsec_t now);
 
 #endif

@@ -33,18 +33,15 @@ bool esp_frame_split(const struct suite *s, uint32_t len, struct esp_layout *ret
 	return true;
 }
 
-void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t spi, uint32_t low,
-		     const uint8_t *payload, uint32_t len, uint8_t next, struct esp_layout *ret)
+void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t spi, uint32_t low, uint32_t len,
+		     uint8_t next, struct esp_layout *ret)
 {
 	uint32_t text = ESP_HEADER_LEN + s->iv_len, total = text_len(s, len);
 	uint32_t pad = total - len - 2;
-	uint8_t *at = p + text;
+	uint8_t *at = p + text + len;
 
 	put_be32(p, spi);
 	put_be32(p + 4, low);
-	if (len)
-		memcpy(at, payload, len);
-	at += len;
 	for (uint32_t i = 0; i < pad; i++)
 		*at++ = (uint8_t)(i + 1);
 	*at++ = (uint8_t)pad;

@@ -25,11 +25,11 @@ uint32_t esp_payload_max(const struct suite *s, uint32_t len);
 /* Splits a received packet; false when it is too short or not aligned to the cipher. */
 bool esp_frame_split(const struct suite *s, uint32_t len, struct esp_layout *ret);
 /*
- * Lays payload of len bytes, padding (RFC 4303 2.4: 1, 2, 3, ...) and next header behind the header
- * at p, which has esp_frame_len bytes. Writes header, not IV nor ICV.
+ * Lays out a packet of esp_frame_len(len) bytes at p: writes its header, padding (RFC 4303 2.4: 1,
+ * 2, 3, ...) and next header. The len bytes of payload at ret->text, IV and ICV are the caller's.
  */
-void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t spi, uint32_t low,
-		     const uint8_t *payload, uint32_t len, uint8_t next, struct esp_layout *ret);
+void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t spi, uint32_t low, uint32_t len,
+		     uint8_t next, struct esp_layout *ret);
 /* Reads the trailer of the decrypted text: payload length and next header; false: bad padding. */
 bool esp_trailer_read(const uint8_t *text, uint32_t len, uint32_t *ret_payload, uint8_t *ret_next);
 /*

@@ -1,89 +1,35 @@
-/* aead.c - see aead.h; the OpenSSL back end. SPDX-License-Identifier: ISC */
-#include "crypto/aead.h"
-#include "crypto/hash.h"
-#include "xalloc.h"
+/* aead.c - see aead.h: which back end does what. SPDX-License-Identifier: ISC */
+#include "crypto/aead_backend.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <stdio.h>
 
-/*
- * One cipher context with the key set once: re-initialising with only a nonce costs half of what a
- * new key does. OpenSSL keeps the direction with the key, so each direction has its own, made when
- * first used: an SA's key works in one direction only.
+/* Set once by aead_init, before there are keys; what libraries hold for the process is like this.
  */
-struct aead_key {
-	const struct suite *suite;
-	EVP_CIPHER_CTX *seal, *open;
-	struct hmac_key *mac;
-	uint8_t salt[4];
-	uint8_t enc[SUITE_MAX_KEY];
-};
+static bool use_ipsec_mb;
 
-static const EVP_CIPHER *cipher_of(const struct suite *s)
+static struct aead_key *new_by(const struct aead_backend *b, const struct suite *suite,
+			       const uint8_t *enc, const uint8_t *integ)
 {
-	switch (s->encr) {
-	case ENCR_AES_GCM_16:
-		return s->key_bits == 128   ? EVP_aes_128_gcm()
-		       : s->key_bits == 192 ? EVP_aes_192_gcm()
-					    : EVP_aes_256_gcm();
-	case ENCR_AES_CBC:
-		return s->key_bits == 128   ? EVP_aes_128_cbc()
-		       : s->key_bits == 192 ? EVP_aes_192_cbc()
-					    : EVP_aes_256_cbc();
-	case ENCR_CHACHA20_POLY1305: return EVP_chacha20_poly1305();
-	default: return NULL;
-	}
-}
-
-static enum hash_alg mac_hash(const struct suite *s)
-{
-	switch (s->integ) {
-	case INTEG_HMAC_SHA2_384_192: return HASH_SHA384;
-	case INTEG_HMAC_SHA2_512_256: return HASH_SHA512;
-	default: return HASH_SHA256;
-	}
-}
-
-static EVP_CIPHER_CTX *context_new(const struct aead_key *k, int encrypt)
-{
-	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-
-	if (!c || EVP_CipherInit_ex(c, cipher_of(k->suite), NULL, k->enc, NULL, encrypt) != 1) {
-		EVP_CIPHER_CTX_free(c);
-		return NULL;
-	}
-	EVP_CIPHER_CTX_set_padding(c, 0);
-	return c;
+	return b->key_new(suite, enc, integ);
 }
 
 struct aead_key *aead_key_new(const struct suite *suite, const uint8_t *enc, const uint8_t *integ)
 {
-	struct aead_key *k;
+	struct aead_key *k = NULL;
 
-	if (!suite || !cipher_of(suite))
+	if (!suite)
 		return NULL;
-	k = xzalloc(sizeof(*k));
-	k->suite = suite;
-	memcpy(k->enc, enc, suite->enc_keylen);
-	memcpy(k->salt, enc + suite->enc_keylen - suite->salt_len, suite->salt_len);
-	if (!suite->combined) {
-		k->mac = hmac_key_new(mac_hash(suite), integ, suite->integ_keylen);
-		if (!k->mac) {
-			aead_key_free(k);
-			return NULL;
-		}
-	}
-	return k;
+#ifdef HAVE_IPSEC_MB
+	if (use_ipsec_mb)
+		k = new_by(&aead_ipsec_mb, suite, enc, integ);
+#endif
+	return k ? k : new_by(&aead_openssl, suite, enc, integ);
 }
 
 void aead_key_free(struct aead_key *k)
 {
-	if (!k)
-		return;
-	EVP_CIPHER_CTX_free(k->seal);
-	EVP_CIPHER_CTX_free(k->open);
-	hmac_key_free(k->mac);
-	secret_free(k, sizeof(*k));
+	if (k)
+		k->backend->key_free(k);
 }
 
 const struct suite *aead_key_suite(const struct aead_key *k)
@@ -93,102 +39,159 @@ const struct suite *aead_key_suite(const struct aead_key *k)
 
 const char *aead_backend_name(const struct aead_key *k)
 {
-	(void)k;
-	return "openssl";
+	return k->backend->name;
 }
 
-static void nonce_of(const struct aead_op *op, uint8_t *nonce)
+/* The ops from i on that one back end can do together. */
+static unsigned same_backend(const struct aead_op *op, unsigned i, unsigned n)
 {
-	memcpy(nonce, op->key->salt, 4);
-	memcpy(nonce + 4, op->iv, 8);
-}
+	unsigned end = i + 1;
 
-static bool combined_seal(struct aead_op *op, EVP_CIPHER_CTX *c)
-{
-	uint8_t nonce[12];
-	int n;
-
-	nonce_of(op, nonce);
-	return EVP_CipherInit_ex(c, NULL, NULL, NULL, nonce, 1) == 1 &&
-	       EVP_CipherUpdate(c, NULL, &n, op->aad, op->aad_len) == 1 &&
-	       EVP_CipherUpdate(c, op->dst, &n, op->src, (int)op->len) == 1 &&
-	       EVP_CipherFinal_ex(c, op->dst + op->len, &n) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, op->key->suite->icv_len, op->icv) == 1;
-}
-
-static bool combined_open(struct aead_op *op, EVP_CIPHER_CTX *c)
-{
-	uint8_t nonce[12];
-	int n;
-
-	nonce_of(op, nonce);
-	return EVP_CipherInit_ex(c, NULL, NULL, NULL, nonce, 0) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, op->key->suite->icv_len, op->icv) ==
-		       1 &&
-	       EVP_CipherUpdate(c, NULL, &n, op->aad, op->aad_len) == 1 &&
-	       EVP_CipherUpdate(c, op->dst, &n, op->src, (int)op->len) == 1 &&
-	       EVP_CipherFinal_ex(c, op->dst + op->len, &n) == 1;
-}
-
-static void cbc_mac(const struct aead_op *op, const uint8_t *ciphertext, uint8_t *out)
-{
-	const struct chunk parts[] = {{op->aad, op->aad_len},
-				      {op->iv, op->key->suite->iv_len},
-				      {ciphertext, op->len},
-				      {op->tail, op->tail_len}};
-
-	hmac_compute(op->key->mac, parts, ARRAY_SIZE(parts), out);
-}
-
-static bool cbc_run(struct aead_op *op, EVP_CIPHER_CTX *c, int encrypt)
-{
-	int n;
-
-	return EVP_CipherInit_ex(c, NULL, NULL, NULL, op->iv, encrypt) == 1 &&
-	       EVP_CipherUpdate(c, op->dst, &n, op->src, (int)op->len) == 1;
-}
-
-static bool cbc_seal(struct aead_op *op, EVP_CIPHER_CTX *c)
-{
-	uint8_t mac[HASH_MAX_LEN];
-
-	if (op->len % op->key->suite->block || !cbc_run(op, c, 1))
-		return false;
-	cbc_mac(op, op->dst, mac);
-	memcpy(op->icv, mac, op->key->suite->icv_len);
-	return true;
-}
-
-static bool cbc_open(struct aead_op *op, EVP_CIPHER_CTX *c)
-{
-	uint8_t mac[HASH_MAX_LEN];
-
-	if (op->len % op->key->suite->block)
-		return false;
-	cbc_mac(op, op->src, mac);
-	return CRYPTO_memcmp(mac, op->icv, op->key->suite->icv_len) == 0 && cbc_run(op, c, 0);
+	while (end < n && op[end].key->backend == op[i].key->backend)
+		end++;
+	return end - i;
 }
 
 void aead_seal_many(struct aead_op *op, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		struct aead_key *k = op[i].key;
-
-		if (!k->seal)
-			k->seal = context_new(k, 1);
-		op[i].ok = k->seal && (k->suite->combined ? combined_seal(&op[i], k->seal)
-							  : cbc_seal(&op[i], k->seal));
+	for (unsigned i = 0, run; i < n; i += run) {
+		run = same_backend(op, i, n);
+		op[i].key->backend->seal(op + i, run);
 	}
 }
 
 void aead_open_many(struct aead_op *op, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		struct aead_key *k = op[i].key;
-
-		if (!k->open)
-			k->open = context_new(k, 0);
-		op[i].ok = k->open && (k->suite->combined ? combined_open(&op[i], k->open)
-							  : cbc_open(&op[i], k->open));
+	for (unsigned i = 0, run; i < n; i += run) {
+		run = same_backend(op, i, n);
+		op[i].key->backend->open(op + i, run);
 	}
+}
+
+/* ---- choice and self-test ---- */
+
+#ifdef HAVE_IPSEC_MB
+
+#define TEST_MAX 1500
+
+struct trial {
+	struct aead_key *key[2]; /* the one on trial, OpenSSL's */
+	uint8_t packet[2][16 + 16 + TEST_MAX + 64];
+	struct aead_op op[2];
+};
+
+static void lay_out(struct trial *t, const struct suite *s, uint32_t len)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t *p = t->packet[i];
+
+		for (uint32_t n = 0; n < sizeof(t->packet[i]); n++)
+			p[n] = (uint8_t)(n * 7 + len);
+		t->op[i] = (struct aead_op){.key = t->key[i],
+					    .aad = p,
+					    .aad_len = 8,
+					    .iv = p + 8,
+					    .src = p + 8 + s->iv_len,
+					    .dst = p + 8 + s->iv_len,
+					    .len = len / s->block * s->block,
+					    .tail_len = s->combined ? 0 : 4,
+					    .tail = {1, 2, 3, 4}};
+		t->op[i].icv = t->op[i].dst + t->op[i].len;
+	}
+}
+
+/* The same bytes from both; each opens what the other sealed, and not what was changed. */
+static bool agree(struct trial *t, const struct suite *s, uint32_t len)
+{
+	lay_out(t, s, len);
+	for (unsigned i = 0; i < 2; i++)
+		aead_seal_many(&t->op[i], 1);
+	if (!t->op[0].ok || !t->op[1].ok ||
+	    memcmp(t->packet[0], t->packet[1], sizeof(t->packet[0])) != 0)
+		return false;
+	t->op[0].icv[0] ^= 1;
+	aead_open_many(&t->op[0], 1);
+	if (t->op[0].ok)
+		return false;
+	memcpy(t->packet[0], t->packet[1], sizeof(t->packet[0]));
+	aead_open_many(&t->op[0], 1);
+	aead_open_many(&t->op[1], 1);
+	return t->op[0].ok && t->op[1].ok &&
+	       memcmp(t->packet[0], t->packet[1], sizeof(t->packet[0])) == 0;
+}
+
+static bool test_suite(const struct suite *s)
+{
+	static const uint32_t lengths[] = {16, 32, 48, 64, 100, 256, 1024, 1404, 1500};
+	uint8_t key[SUITE_MAX_KEY];
+	struct trial t = {0};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(i * 31 + 5);
+	t.key[0] = aead_ipsec_mb.key_new(s, key, key);
+	if (!t.key[0])
+		return true; /* left to OpenSSL */
+	t.key[1] = aead_openssl.key_new(s, key, key);
+	for (size_t i = 0; good && i < ARRAY_SIZE(lengths); i++)
+		good = t.key[1] && agree(&t, s, lengths[i]);
+	aead_key_free(t.key[0]);
+	aead_key_free(t.key[1]);
+	return good;
+}
+
+static int init_ipsec_mb(char *err, size_t size)
+{
+	const struct suite *s;
+	size_t count;
+
+	if (!aead_ipsec_mb_init()) {
+		snprintf(err, size, "intel-ipsec-mb cannot be used on this machine");
+		return -ENOTSUP;
+	}
+	s = suite_table(&count);
+	for (size_t i = 0; i < count; i++) {
+		if (!test_suite(&s[i])) {
+			snprintf(err, size, "intel-ipsec-mb failed its self-test with %s",
+				 s[i].name);
+			return -EIO;
+		}
+	}
+	use_ipsec_mb = true;
+	return 0;
+}
+
+void aead_fini(void)
+{
+	use_ipsec_mb = false;
+	aead_ipsec_mb_fini();
+}
+
+#else
+
+static int init_ipsec_mb(char *err, size_t size)
+{
+	snprintf(err, size, "built without intel-ipsec-mb");
+	return -ENOTSUP;
+}
+
+void aead_fini(void)
+{
+}
+
+#endif
+
+int aead_init(enum aead_choice choice, char *err, size_t size)
+{
+	int r;
+
+	aead_fini();
+	err[0] = '\0';
+	if (choice == AEAD_OPENSSL)
+		return 0;
+	r = init_ipsec_mb(err, size);
+	/* Without it everything works, slower; a failed self-test is worth a line in the log. */
+	if (r == -ENOTSUP && choice == AEAD_AUTO)
+		err[0] = '\0';
+	return choice == AEAD_AUTO ? 0 : r;
 }

@@ -12,6 +12,17 @@
 
 struct aead_key;
 
+enum aead_choice { AEAD_AUTO, AEAD_OPENSSL, AEAD_IPSEC_MB };
+
+/*
+ * Chooses what keys made from now on use; to be called before there are any, if at all (OpenSSL
+ * then). intel-ipsec-mb is tried against OpenSSL with each suite first. With AEAD_AUTO always 0,
+ * and err tells of a self-test that failed; with AEAD_IPSEC_MB -ENOTSUP or -EIO, with err.
+ */
+int aead_init(enum aead_choice choice, char *err, size_t size) MUST_CHECK;
+/* Back to OpenSSL; there are no keys any more. */
+void aead_fini(void);
+
 /*
  * A key for the suite: enc holds suite->enc_keylen bytes (salt last), integ suite->integ_keylen.
  * Copies what it needs; the caller cleanses its own. NULL when libcrypto refuses.
@@ -43,7 +54,7 @@ struct aead_op {
 
 void aead_seal_many(struct aead_op *op, unsigned n);
 void aead_open_many(struct aead_op *op, unsigned n);
-/* "openssl" */
+/* "openssl" or "ipsec-mb" */
 const char *aead_backend_name(const struct aead_key *key);
 
 #endif

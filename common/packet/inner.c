@@ -1,5 +1,6 @@
 /* inner.c - see inner.h. SPDX-License-Identifier: ISC */
 #include "packet/inner.h"
+#include "packet/checksum.h"
 #include "wire.h"
 
 #define MAX_EXTENSIONS 8
@@ -39,14 +40,18 @@ static int parse_ipv4(const uint8_t *p, uint32_t len, struct inner *in)
 	in->tos = p[1];
 	in->df = frag & 0x4000;
 	in->proto = p[9];
-	if ((frag & 0x1fff) == 0)
+	in->fragment = frag & 0x3fff; /* an offset, or more to follow */
+	in->bare = ihl == 20;
+	if ((frag & 0x1fff) == 0) {
+		in->l4 = (uint16_t)ihl;
 		read_ports(p + ihl, in->len - ihl, in);
+	}
 	return 0;
 }
 
 /* Goes over one extension header; false when next is no extension or the packet ends. */
 static bool skip_extension(const uint8_t *p, uint32_t len, uint32_t *at, uint8_t *next,
-			   bool *later_fragment)
+			   bool *fragment, bool *later_fragment)
 {
 	uint32_t size;
 
@@ -64,6 +69,7 @@ static bool skip_extension(const uint8_t *p, uint32_t len, uint32_t *at, uint8_t
 	size = *next == 44 ? 8 : *next == 51 ? (p[*at + 1] + 2u) * 4 : (p[*at + 1] + 1u) * 8;
 	if (*at + size > len)
 		return false;
+	*fragment |= *next == 44;
 	if (*next == 44 && (get_be16(p + *at + 2) & 0xfff8))
 		*later_fragment = true;
 	*next = p[*at];
@@ -88,12 +94,15 @@ static int parse_ipv6(const uint8_t *p, uint32_t len, struct inner *in)
 	in->df = true;
 	next = p[6];
 	for (unsigned i = 0; i < MAX_EXTENSIONS; i++) {
-		if (!skip_extension(p, in->len, &at, &next, &later))
+		if (!skip_extension(p, in->len, &at, &next, &in->fragment, &later))
 			break;
 	}
 	in->proto = next;
-	if (!later)
+	in->bare = at == 40;
+	if (!later) {
+		in->l4 = (uint16_t)at;
 		read_ports(p + at, in->len - at, in);
+	}
 	return 0;
 }
 
@@ -119,24 +128,6 @@ bool inner_match(const struct ts *t, const struct addr *a, const struct inner *i
 	return t->port_lo == 0 && t->port_hi == UINT16_MAX && ts_match(t, a, in->proto, 0);
 }
 
-uint16_t inet_sum(const uint8_t *p, uint32_t len, uint32_t sum)
-{
-	uint64_t s = sum;
-
-	for (; len >= 4; p += 4, len -= 4)
-		s += get_be32(p);
-	if (len >= 2) {
-		s += get_be16(p);
-		p += 2;
-		len -= 2;
-	}
-	if (len)
-		s += (uint64_t)p[0] << 8;
-	while (s >> 16)
-		s = (s & 0xffff) + (s >> 16);
-	return (uint16_t)s;
-}
-
 static void set_ecn(uint8_t *p, uint8_t ecn)
 {
 	uint16_t old, sum;
@@ -149,13 +140,8 @@ static void set_ecn(uint8_t *p, uint8_t ecn)
 	old = get_be16(p);
 	p[1] = (uint8_t)((p[1] & 0xfc) | ecn);
 	sum = get_be16(p + 10);
-	{
-		uint32_t s = (uint16_t)~sum + (uint32_t)(uint16_t)~old + get_be16(p);
-
-		s = (s & 0xffff) + (s >> 16);
-		s = (s & 0xffff) + (s >> 16);
-		put_be16(p + 10, (uint16_t)~s);
-	}
+	sum = csum_fold((uint16_t)~sum + (uint32_t)(uint16_t)~old + get_be16(p));
+	put_be16(p + 10, (uint16_t)~sum);
 }
 
 bool inner_ecn_decap(uint8_t *p, uint8_t outer_tos)

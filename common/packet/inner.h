@@ -17,12 +17,15 @@
 struct inner {
 	struct addr src, dst;
 	uint32_t len;	/* total length as its header says; what follows is TFC padding */
+	uint16_t l4;	/* where the upper layer begins; 0: not in this packet (later fragments) */
 	uint16_t sport; /* of TCP, UDP, SCTP, DCCP, UDP-Lite; type and code of ICMP in both */
 	uint16_t dport;
 	uint8_t proto;	  /* upper-layer protocol, behind IPv6 extension headers */
 	uint8_t tos;	  /* TOS or traffic class */
 	bool df;	  /* IPv4 DF; always for IPv6 */
 	bool ports_known; /* false for later fragments and protocols without ports */
+	bool fragment;	  /* any, the first one too */
+	bool bare;	  /* no IPv4 options, no IPv6 extension headers */
 };
 
 /*
@@ -37,8 +40,5 @@ bool inner_match(const struct ts *t, const struct addr *a, const struct inner *i
 /* ECN of the outer header on the way in (RFC 6040 4.2): changes the inner packet's field and IPv4
  * checksum; false when the packet is to be dropped (CE on a not-ECT packet). */
 bool inner_ecn_decap(uint8_t *p, uint8_t outer_tos);
-
-/* RFC 1071 over len bytes, folded, not inverted; sum is a start value. */
-uint16_t inet_sum(const uint8_t *p, uint32_t len, uint32_t sum);
 
 #endif

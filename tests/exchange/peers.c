@@ -208,7 +208,7 @@ static void receive_esp(struct peer *me, const struct datagram *d)
 {
 	uint8_t buf[2048], out[2048];
 	struct esp_in in = {.base = buf, .len = d->len, .seg = (uint16_t)d->len, .from = d->from};
-	struct esp_super super = {.base = out, .cap = sizeof(out)};
+	struct pkt_super super = {.base = out, .cap = sizeof(out)};
 	enum esp_step step;
 
 	memcpy(buf, d->p, d->len);
@@ -220,7 +220,7 @@ static void receive_esp(struct peer *me, const struct datagram *d)
 				me->longest_gap = me->net->now - me->last_delivery;
 			me->last_delivery = me->net->now;
 		}
-		super.len = 0;
+		pkt_super_reset(&super);
 	} while (step == ESP_FULL);
 }
 

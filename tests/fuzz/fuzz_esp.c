@@ -46,14 +46,14 @@ static void open_all(struct esp_path *path, uint8_t *p, uint32_t len, uint16_t s
 {
 	static uint8_t out[ESP_BUFFER_MAX];
 	struct esp_in in = {.base = p, .len = len, .seg = seg};
-	struct esp_super super = {.base = out, .cap = sizeof(out)};
+	struct pkt_super super = {.base = out, .cap = sizeof(out)};
 	enum esp_step step;
 
 	do {
 		step = esp_open(path, &in, &super, now);
 		/* What is delivered is a whole IP packet. */
 		hold(super.len == 0 || (super.len >= 20 && (out[0] >> 4 == 4 || out[0] >> 4 == 6)));
-		super.len = 0;
+		pkt_super_reset(&super);
 	} while (step == ESP_FULL);
 }
 

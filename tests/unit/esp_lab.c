@@ -1,5 +1,6 @@
 /* esp_lab.c - see esp_lab.h. SPDX-License-Identifier: ISC */
 #include "esp_lab.h"
+#include "packet/checksum.h"
 #include "xalloc.h"
 
 #define DEFAULT_SEED 20240229ULL
@@ -166,7 +167,7 @@ uint32_t lab_events(struct lab *l, unsigned side)
 static void set_checksum(uint8_t *p)
 {
 	put_be16(p + 10, 0);
-	put_be16(p + 10, (uint16_t)~inet_sum(p, 20, 0));
+	put_be16(p + 10, (uint16_t)~csum(p, 20, 0));
 }
 
 void lab_inner(const struct lab *l, unsigned side, uint8_t *p, uint32_t len, uint8_t tos)
@@ -261,7 +262,8 @@ void lab_seal_number(struct lab *l, unsigned side, uint64_t number, const uint8_
 	uint8_t inner[LAB_INNER_LEN], frame[LAB_PKT_MAX];
 
 	lab_inner(l, side, inner, sizeof(inner), 0);
-	esp_frame_write(s, frame, 0, 0, inner, sizeof(inner), PROTO_IPV4, &lay);
+	esp_frame_write(s, frame, 0, 0, sizeof(inner), PROTO_IPV4, &lay);
+	memcpy(frame + lay.text, inner, sizeof(inner));
 	lab_seal_text(l, side, number, iv, frame + lay.text, lay.text_len, ret);
 }
 
@@ -275,14 +277,14 @@ struct lab_pkt lab_next(struct lab *l, unsigned side)
 	return p;
 }
 
-static void take_super(struct esp_super *s, struct lab_result *r)
+static void take_super(struct pkt_super *s, struct lab_result *r)
 {
 	if (s->len == 0)
 		return;
 	r->delivered++;
 	r->last_len = s->len;
 	memcpy(r->last, s->base, min_u64(s->len, sizeof(r->last)));
-	s->len = 0;
+	pkt_super_reset(s);
 }
 
 void lab_open(struct lab *l, unsigned side, const uint8_t *b, uint32_t len, uint16_t seg,
@@ -290,7 +292,7 @@ void lab_open(struct lab *l, unsigned side, const uint8_t *b, uint32_t len, uint
 {
 	struct esp_path *path = l->path[side];
 	struct esp_in in = {.base = l->in, .len = len, .seg = seg, .tos = tos};
-	struct esp_super s = {.base = l->super, .cap = sizeof(l->super)};
+	struct pkt_super s = {.base = l->super, .cap = sizeof(l->super)};
 	uint64_t datagrams = seg ? (len + seg - 1u) / seg : 1, verdicts = 0;
 	struct lab_result was = {0};
 

@@ -123,7 +123,7 @@ static void fill_train(struct run *run, unsigned n)
 	inner[sizeof(inner) - 1] = run->generation;
 	esp_train_init(&l->train, l->out, sizeof(l->out));
 	assert_int_equal(esp_route(l->path[GW], &o, l->now), ESP_ROUTE_SEAL);
-	while (n--)
+	for (; n > 0; n--, o.at = 0)
 		assert_int_equal(esp_seal(l->path[GW], &o, &l->train, l->now), ESP_DONE);
 	esp_train_finish(l->path[GW], &l->train);
 }

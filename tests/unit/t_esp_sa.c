@@ -387,12 +387,12 @@ static void test_routes(void **state)
 	(void)state;
 	lab_inner(l, GW, inner, 48, 0);
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_SEAL);
-	out.off.gso = 1;
+	out.off = (struct pkt_offload){.gso = PKT_GSO_TCP6, .gso_size = 10};
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_DISCARD);
-	out.off = (struct pkt_offload){.needs_csum = true};
+	out.off = (struct pkt_offload){.needs_csum = true, .csum_start = 47};
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_DISCARD);
 	assert_true(path->drops[ESP_DROP_OFFLOAD] == 2);
-	out.off.needs_csum = false;
+	out.off = (struct pkt_offload){0};
 	out.len = 47;
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_DISCARD);
 	assert_true(path->drops[ESP_DROP_BAD_INNER] == 1);
@@ -482,7 +482,7 @@ static void test_release_within_a_receive(void **state)
 {
 	struct lab_opt o = LAB_OPT();
 	struct lab *l = lab_new(&o);
-	struct esp_super s = {.base = l->super, .cap = sizeof(l->super)};
+	struct pkt_super s = {.base = l->super, .cap = sizeof(l->super)};
 	struct esp_in in = {.base = l->in, .from = l->ep[GW]};
 
 	(void)state;
@@ -496,7 +496,7 @@ static void test_release_within_a_receive(void **state)
 	assert_int_equal(esp_open(l->path[ME], &in, &s, l->now), ESP_FULL);
 	assert_int_equal(s.len, LAB_INNER_LEN);
 	sad_release(&l->path[ME]->sad, l->spi[ME]);
-	s.len = 0;
+	pkt_super_reset(&s);
 	assert_int_equal(esp_open(l->path[ME], &in, &s, l->now), ESP_DONE);
 	assert_int_equal(s.len, 0);
 	lab_free(l);

@@ -1,0 +1,157 @@
+/* segment.c - see segment.h. SPDX-License-Identifier: ISC */
+#include "packet/segment.h"
+#include "packet/checksum.h"
+#include "wire.h"
+
+#define IPV4_SUM  10
+#define TCP_SEQ	  4
+#define TCP_FLAGS 13
+#define TCP_SUM	  16
+#define UDP_LEN	  4
+#define UDP_SUM	  6
+#define TCP_FIN	  0x01
+#define TCP_PSH	  0x08
+#define TCP_CWR	  0x80
+
+static bool is_v4(const struct seg_plan *p)
+{
+	return p->pkt[0] >> 4 == 4;
+}
+
+/* The part of the pseudo header that all segments share (RFC 9293 3.1, RFC 8200 8.1). */
+static uint32_t pseudo_sum(const uint8_t *pkt, uint8_t proto)
+{
+	return pkt[0] >> 4 == 4 ? csum(pkt + 12, 8, proto) : csum(pkt + 8, 32, proto);
+}
+
+/* A packet that stays whole; its checksum may have been left to us. */
+static int plan_whole(const struct inner *in, const struct pkt_offload *off, struct seg_plan *p)
+{
+	p->count = 1;
+	p->seg_len = p->len;
+	if (!off->needs_csum)
+		return 0;
+	if ((uint32_t)off->csum_start + off->csum_offset + 2 > p->len || off->csum_start < 20 ||
+	    in->l4 == 0 || off->csum_start < in->l4)
+		return -EINVAL;
+	p->csum_from = off->csum_start;
+	p->csum_at = (uint16_t)(off->csum_start + off->csum_offset);
+	return 0;
+}
+
+static bool gso_fits(const struct inner *in, enum pkt_gso gso)
+{
+	bool v4 = in->src.family == FAMILY_IPV4;
+
+	switch (gso) {
+	case PKT_GSO_TCP4: return v4 && in->proto == PROTO_TCP;
+	case PKT_GSO_TCP6: return !v4 && in->proto == PROTO_TCP;
+	case PKT_GSO_UDP: return in->proto == PROTO_UDP;
+	case PKT_GSO_NONE: break;
+	}
+	return false;
+}
+
+int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offload *off,
+	     struct seg_plan *ret)
+{
+	struct seg_plan p = {.pkt = pkt, .len = in->len, .gso = off->gso};
+	uint32_t hdr, payload;
+	int r;
+
+	if (off->gso == PKT_GSO_NONE) {
+		r = plan_whole(in, off, &p);
+		if (r == 0)
+			*ret = p;
+		return r;
+	}
+	if (!gso_fits(in, off->gso) || in->l4 == 0 || in->fragment || off->gso_size == 0)
+		return -EINVAL;
+	hdr = in->l4 + 8u;
+	if (in->proto == PROTO_TCP) {
+		if (in->l4 + 20u > in->len)
+			return -EINVAL;
+		hdr = in->l4 + (pkt[in->l4 + 12] >> 4) * 4u;
+		if (hdr < in->l4 + 20u)
+			return -EINVAL;
+	}
+	if (hdr > in->len || (off->needs_csum && off->csum_start != in->l4))
+		return -EINVAL;
+	payload = in->len - hdr;
+	p.hdr_len = (uint16_t)hdr;
+	p.l3_len = in->l4;
+	p.size = off->gso_size;
+	p.seg_len = hdr + off->gso_size;
+	p.count = payload ? (payload + off->gso_size - 1) / off->gso_size : 1;
+	p.pseudo = pseudo_sum(pkt, in->proto);
+	if (p.count > UINT16_MAX)
+		return -EINVAL;
+	*ret = p;
+	return 0;
+}
+
+uint32_t seg_len(const struct seg_plan *p, uint32_t i)
+{
+	return i + 1 < p->count ? p->seg_len : p->len - i * p->size;
+}
+
+static void write_whole(const struct seg_plan *p, uint8_t *dst)
+{
+	uint16_t sum;
+
+	if (!p->csum_from) {
+		memcpy(dst, p->pkt, p->len);
+		return;
+	}
+	memcpy(dst, p->pkt, p->csum_from);
+	/* The field holds the pseudo header's sum, and so is part of what is summed up. */
+	sum = (uint16_t)~csum_copy(dst + p->csum_from, p->pkt + p->csum_from, p->len - p->csum_from,
+				   0);
+	/* RFC 768: 0 means that there is none. TCP's checksum cannot be 0xffff otherwise either. */
+	put_be16(dst + p->csum_at, sum ? sum : 0xffff);
+}
+
+static void set_l3(const struct seg_plan *p, uint32_t i, uint32_t len, uint8_t *dst)
+{
+	if (!is_v4(p)) {
+		put_be16(dst + 4, (uint16_t)(len - 40));
+		return;
+	}
+	put_be16(dst + 2, (uint16_t)len);
+	put_be16(dst + 4, (uint16_t)(get_be16(dst + 4) + i));
+	put_be16(dst + IPV4_SUM, 0);
+	put_be16(dst + IPV4_SUM, (uint16_t)~csum(dst, (dst[0] & 15u) * 4, 0));
+}
+
+static void set_tcp(const struct seg_plan *p, uint32_t i, uint8_t *tcp)
+{
+	put_be32(tcp + TCP_SEQ, get_be32(tcp + TCP_SEQ) + i * p->size);
+	if (i + 1 < p->count)
+		tcp[TCP_FLAGS] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+	if (i > 0)
+		tcp[TCP_FLAGS] &= (uint8_t)~TCP_CWR;
+}
+
+void seg_write(const struct seg_plan *p, uint32_t i, uint8_t *dst)
+{
+	uint32_t len = seg_len(p, i), l4_len = len - p->l3_len, field;
+	uint8_t *l4 = dst + p->l3_len;
+	uint16_t sum;
+
+	if (p->gso == PKT_GSO_NONE) {
+		write_whole(p, dst);
+		return;
+	}
+	memcpy(dst, p->pkt, p->hdr_len);
+	set_l3(p, i, len, dst);
+	field = p->gso == PKT_GSO_UDP ? UDP_SUM : TCP_SUM;
+	if (p->gso == PKT_GSO_UDP)
+		put_be16(l4 + UDP_LEN, (uint16_t)l4_len);
+	else
+		set_tcp(p, i, l4);
+	put_be16(l4 + field, 0);
+	sum = csum_copy(dst + p->hdr_len, p->pkt + p->hdr_len + i * p->size, len - p->hdr_len,
+			p->pseudo + l4_len);
+	sum = (uint16_t)~csum(l4, (size_t)p->hdr_len - p->l3_len, sum);
+	put_be16(l4 + field, p->gso == PKT_GSO_UDP && sum == 0 ? 0xffff : sum);
+}

@@ -1,0 +1,69 @@
+/* data.h - the two data loops: TUN to UDP and UDP to TUN (DESIGN 2). SPDX-License-Identifier: ISC
+ */
+#ifndef MENDIP_DATA_H
+#define MENDIP_DATA_H
+
+#include <event2/event.h>
+
+#include "tun.h"
+#include "udp.h"
+
+#define MARKER_LEN  4  /* non-ESP marker (RFC 3948 2.2) */
+#define TRAINS	    8  /* open at a time */
+#define RX_BATCH    16 /* receives of one turn */
+#define RX_BUFFER   65536
+#define TURN_BUDGET 64 /* of one turn of TUN: a read costs 1, and 1 for each 16 KiB */
+
+/* Sockets by what they are for; UDP_ESP and UDP_IKE_NATT share port 4500. */
+enum { UDP_IKE, UDP_ESP, UDP_IKE_NATT, UDP_SOCKETS };
+
+struct daemon;
+struct esp_sa;
+
+/* A train being filled, or sealed and on its way out. */
+struct train_slot {
+	struct esp_train train;
+	bool sealed;
+	uint32_t sent;	/* bytes of it */
+	uint64_t order; /* of the first packet in it */
+};
+
+/* TUN to UDP. */
+struct data_out {
+	struct train_slot slot[TRAINS];
+	uint64_t order;
+	bool parked;	    /* the socket is full: TUN is not read until it has room */
+	bool pending;	    /* `out` is half sealed */
+	struct esp_out out; /* refers to buffer */
+	uint8_t *buffer, *trains;
+	struct event *tun_readable, *udp_writable;
+};
+
+/* UDP to TUN. */
+struct data_in {
+	uint8_t *buffer;
+	uint8_t *super_buffer;
+	struct pkt_super super;
+};
+
+struct io_counters {
+	uint64_t rx_datagrams, rx_receives, rx_bytes, rx_errors, rx_truncated, rx_keepalives,
+		rx_short;
+	uint64_t tx_datagrams, tx_sends, tx_bytes, tx_errors, tx_parked;
+};
+
+int data_init(struct daemon *d) MUST_CHECK;
+void data_fini(struct daemon *d);
+void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
+		   const uint8_t *p, size_t len);
+void data_send_dummy(struct daemon *d, struct esp_sa *sa);
+
+/* ---- within data_*.c ---- */
+
+int data_out_init(struct daemon *d) MUST_CHECK;
+void data_out_fini(struct daemon *d);
+int data_in_init(struct daemon *d) MUST_CHECK;
+void data_in_fini(struct daemon *d);
+void data_on_udp(evutil_socket_t fd, short what, void *ctx);
+
+#endif

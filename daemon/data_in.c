@@ -1,0 +1,129 @@
+/* data_in.c - UDP to TUN. SPDX-License-Identifier: ISC */
+#include "daemon.h"
+#include "xalloc.h"
+
+static const uint8_t marker[MARKER_LEN];
+
+enum kind { KIND_SHORT, KIND_KEEPALIVE, KIND_IKE, KIND_ESP };
+
+/* RFC 3948 2: on port 4500 a datagram is a keepalive, IKE behind a marker, or ESP. */
+static enum kind kind_of(const uint8_t *p, uint32_t len)
+{
+	if (len == 1 && p[0] == 0xff)
+		return KIND_KEEPALIVE;
+	if (len < MARKER_LEN)
+		return KIND_SHORT;
+	return memcmp(p, marker, MARKER_LEN) == 0 ? KIND_IKE : KIND_ESP;
+}
+
+static void receive_esp(struct daemon *d, const struct udp_datagram *g, uint32_t at, uint32_t len,
+			nsec_t now)
+{
+	struct esp_in in = {
+		.base = g->p + at, .len = len, .seg = g->seg, .from = g->remote, .tos = g->tos};
+
+	while (esp_open(d->tunnel->path, &in, &d->in.super, now) == ESP_FULL)
+		tun_write(&d->tun, &d->in.super);
+}
+
+static void receive_other(struct daemon *d, struct udp_datagram *g, enum kind kind, uint32_t at,
+			  uint32_t len, nsec_t now)
+{
+	switch (kind) {
+	case KIND_SHORT: d->io.rx_short++; break;
+	case KIND_KEEPALIVE: d->io.rx_keepalives++; break;
+	case KIND_IKE:
+		tunnel_receive_ike(d->tunnel, &g->local, &g->remote, g->p + at + MARKER_LEN,
+				   len - MARKER_LEN, now);
+		break;
+	case KIND_ESP: break;
+	}
+}
+
+/* What the kernel put together may hold all three kinds; neighbours that are ESP go in one. */
+static void demux(struct daemon *d, struct udp_datagram *g, nsec_t now)
+{
+	uint32_t esp_from = 0, at = 0;
+
+	while (at < g->len) {
+		uint32_t len = (uint32_t)min_u64(g->seg, g->len - at);
+		enum kind kind = kind_of(g->p + at, len);
+
+		if (kind != KIND_ESP) {
+			if (esp_from < at)
+				receive_esp(d, g, esp_from, at - esp_from, now);
+			receive_other(d, g, kind, at, len, now);
+			esp_from = at + len;
+		}
+		at += len;
+	}
+	if (esp_from < g->len)
+		receive_esp(d, g, esp_from, g->len - esp_from, now);
+}
+
+/* Port 500: IKE alone. */
+static void receive_ike(struct daemon *d, struct udp_datagram *g, nsec_t now)
+{
+	for (uint32_t at = 0; at < g->len; at += g->seg)
+		tunnel_receive_ike(d->tunnel, &g->local, &g->remote, g->p + at,
+				   min_u64(g->seg, g->len - at), now);
+}
+
+static void receive(struct daemon *d, struct udp_datagram *g, bool natt, nsec_t now)
+{
+	d->io.rx_receives++;
+	d->io.rx_bytes += g->len;
+	if (g->truncated || g->seg == 0) {
+		d->io.rx_truncated += g->truncated;
+		d->io.rx_short += !g->truncated;
+		return;
+	}
+	d->io.rx_datagrams += (g->len + g->seg - 1u) / g->seg;
+	if (natt)
+		demux(d, g, now);
+	else
+		receive_ike(d, g, now);
+}
+
+void data_on_udp(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+	struct udp_datagram g[RX_BATCH];
+	unsigned which = 0;
+	nsec_t now;
+	int n;
+
+	(void)what;
+	while (which + 1 < UDP_SOCKETS && d->udp[which].fd != fd)
+		which++;
+	for (unsigned i = 0; i < RX_BATCH; i++) {
+		g[i].p = d->in.buffer + (size_t)i * RX_BUFFER;
+		g[i].cap = RX_BUFFER;
+	}
+	n = udp_receive(&d->udp[which], g, RX_BATCH);
+	if (n < 0)
+		d->io.rx_errors++;
+	now = daemon_now();
+	for (int i = 0; i < n; i++)
+		receive(d, &g[i], which != UDP_IKE, now);
+	/* Nothing is held past the turn. */
+	tun_write(&d->tun, &d->in.super);
+	daemon_turn(d);
+}
+
+int data_in_init(struct daemon *d)
+{
+	struct data_in *in = &d->in;
+
+	in->buffer = xzalloc((size_t)RX_BATCH * RX_BUFFER);
+	in->super_buffer = xzalloc(TUN_BUFFER);
+	pkt_super_init(&in->super, in->super_buffer + TUN_HEADROOM, TUN_PACKET_MAX, d->tun.accept);
+	return 0;
+}
+
+void data_in_fini(struct daemon *d)
+{
+	/* Inner packets were here. */
+	secret_free(d->in.buffer, d->in.buffer ? (size_t)RX_BATCH * RX_BUFFER : 0);
+	secret_free(d->in.super_buffer, d->in.super_buffer ? TUN_BUFFER : 0);
+}

@@ -1,0 +1,249 @@
+/* data_out.c - TUN to UDP. SPDX-License-Identifier: ISC */
+#include "daemon.h"
+#include "packet/icmp.h"
+#include "xalloc.h"
+
+#define TRAIN_MAX 65507 /* bytes of UDP payload */
+
+/* ---- trains ---- */
+
+static void park(struct daemon *d)
+{
+	d->io.tx_parked++;
+	d->out.parked = true;
+	event_del(d->out.tun_readable);
+	event_add(d->out.udp_writable, NULL);
+}
+
+/* Sends what is in the train and empties it; false when the socket is full: it stays as it is. */
+static bool slot_send(struct daemon *d, struct train_slot *s)
+{
+	struct esp_train *t = &s->train;
+	struct udp_train u = {.local = &t->dest.local,
+			      .remote = &t->dest.remote,
+			      .tos = t->dest.tos,
+			      .df = t->dest.df,
+			      .seg = t->seg};
+	uint32_t sent;
+	int error;
+
+	if (t->count == 0)
+		return true;
+	if (!s->sealed)
+		esp_train_finish(d->tunnel->path, t);
+	s->sealed = true;
+	u.p = t->base + s->sent;
+	u.len = t->len - s->sent;
+	sent = udp_send_train(&d->udp[UDP_ESP], &u, daemon_now(), &error, &d->io.tx_errors);
+	s->sent += sent;
+	d->io.tx_sends++;
+	d->io.tx_bytes += sent;
+	d->io.tx_datagrams += (sent + t->seg - 1) / t->seg;
+	if (error == -EMSGSIZE)
+		mtu_look(d, &t->dest.local, &t->dest.remote);
+	if (error == -EAGAIN) {
+		if (!d->out.parked)
+			park(d);
+		return false;
+	}
+	s->sealed = false;
+	s->sent = 0;
+	esp_train_reset(t);
+	return true;
+}
+
+static struct train_slot *oldest(struct daemon *d)
+{
+	struct train_slot *best = NULL;
+
+	for (unsigned i = 0; i < TRAINS; i++) {
+		struct train_slot *s = &d->out.slot[i];
+
+		if (s->train.count && (!best || s->order < best->order))
+			best = s;
+	}
+	return best;
+}
+
+/* All trains, in the order in which they were begun; false when one is parked. */
+static bool send_all(struct daemon *d)
+{
+	struct train_slot *s;
+
+	while ((s = oldest(d))) {
+		if (!slot_send(d, s))
+			return false;
+	}
+	return true;
+}
+
+/* The same place and the same class of service: packets of one flow stay in one train. */
+static bool same_class(const struct esp_dest *a, const struct esp_dest *b)
+{
+	return a->tos >> 2 == b->tos >> 2 && endpoint_eq(&a->remote, &b->remote) &&
+	       endpoint_eq(&a->local, &b->local);
+}
+
+/* A train that packets to dest may join; NULL when it would have to be sent first and cannot be. */
+static struct train_slot *slot_for(struct daemon *d, const struct esp_dest *dest)
+{
+	struct train_slot *empty = NULL;
+
+	for (unsigned i = 0; i < TRAINS; i++) {
+		struct train_slot *s = &d->out.slot[i];
+		const struct esp_dest *has = &s->train.dest;
+
+		if (s->train.count == 0) {
+			empty = s;
+		} else if (same_class(has, dest)) {
+			/* Another ECN field or DF needs another send, behind this one. */
+			if (has->tos == dest->tos && has->df == dest->df)
+				return s;
+			return slot_send(d, s) ? s : NULL;
+		}
+	}
+	if (empty)
+		return empty;
+	empty = oldest(d);
+	return slot_send(d, empty) ? empty : NULL;
+}
+
+/* False when the socket is full; `out` goes on from where it is later. */
+static bool seal(struct daemon *d, struct esp_out *out, nsec_t now)
+{
+	for (;;) {
+		struct train_slot *s = slot_for(d, &out->dest);
+
+		if (!s)
+			return false;
+		if (s->train.count == 0)
+			s->order = ++d->out.order;
+		if (esp_seal(d->tunnel->path, out, &s->train, now) == ESP_DONE)
+			return true;
+		if (!slot_send(d, s))
+			return false;
+	}
+}
+
+/* ---- packets ---- */
+
+/* Tells the sender that its packet does not fit (RFC 4301 8.2.1), within reason. */
+static void too_big(struct daemon *d, const struct esp_out *out, nsec_t now)
+{
+	struct pkt_super s;
+
+	if (!bucket_take(&d->icmp_bucket, now))
+		return;
+	pkt_super_init(&s, d->in.super_buffer + TUN_HEADROOM, TUN_PACKET_MAX, 0);
+	/* The receiving side's run is written by now: it holds nothing past its turn. */
+	s.len = icmp_too_big(s.base, ICMP_MAX, out->pkt, &out->inner, out->mtu);
+	s.count = 1;
+	tun_write(&d->tun, &s);
+}
+
+static void route(struct daemon *d, struct esp_out *out, nsec_t now)
+{
+	switch (esp_route(d->tunnel->path, out, now)) {
+	case ESP_ROUTE_SEAL: d->out.pending = !seal(d, out, now); break;
+	case ESP_ROUTE_NO_SA: tunnel_acquire(d->tunnel, out->policy, &out->inner, now); break;
+	case ESP_ROUTE_TOO_BIG: too_big(d, out, now); break;
+	case ESP_ROUTE_DISCARD: break;
+	}
+}
+
+static void on_tun(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+	nsec_t now = daemon_now();
+	int r;
+
+	(void)fd;
+	(void)what;
+	for (uint32_t spent = 0; spent < TURN_BUDGET && !d->out.parked;) {
+		r = tun_read(&d->tun, d->out.buffer, &d->out.out);
+		if (r == 0)
+			break;
+		spent++;
+		if (r < 0)
+			continue;
+		spent += d->out.out.len >> 14;
+		route(d, &d->out.out, now);
+	}
+	if (!d->out.parked)
+		send_all(d);
+	daemon_turn(d);
+}
+
+static void on_udp_writable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+
+	(void)fd;
+	(void)what;
+	if (!send_all(d))
+		return;
+	if (d->out.pending) {
+		d->out.pending = !seal(d, &d->out.out, daemon_now());
+		if (d->out.pending || !send_all(d))
+			return;
+	}
+	d->out.parked = false;
+	event_del(d->out.udp_writable);
+	event_add(d->out.tun_readable, NULL);
+}
+
+void data_send_dummy(struct daemon *d, struct esp_sa *sa)
+{
+	struct esp_dest dest;
+	struct train_slot *s;
+
+	if (!sa || d->out.parked)
+		return;
+	dest = sa->out.dest;
+	dest.tos = 0;
+	s = slot_for(d, &dest);
+	if (!s)
+		return;
+	if (s->train.count == 0)
+		s->order = ++d->out.order;
+	if (esp_seal_dummy(d->tunnel->path, sa, &s->train, daemon_now()) == ESP_FULL &&
+	    slot_send(d, s))
+		(void)esp_seal_dummy(d->tunnel->path, sa, &s->train, daemon_now());
+	send_all(d);
+}
+
+/* ---- beginning and end ---- */
+
+int data_out_init(struct daemon *d)
+{
+	struct data_out *o = &d->out;
+
+	o->buffer = xzalloc(TUN_BUFFER);
+	o->trains = xzalloc((size_t)TRAINS * ESP_BUFFER_MAX);
+	for (unsigned i = 0; i < TRAINS; i++)
+		esp_train_init(&o->slot[i].train, o->trains + (size_t)i * ESP_BUFFER_MAX,
+			       TRAIN_MAX);
+	bucket_init(&d->icmp_bucket, 100, 100);
+	o->udp_writable =
+		event_new(d->base, d->udp[UDP_ESP].fd, EV_WRITE | EV_PERSIST, on_udp_writable, d);
+	o->tun_readable = event_new(d->base, d->tun.fd, EV_READ | EV_PERSIST, on_tun, d);
+	if (!o->udp_writable || !o->tun_readable)
+		return -ENOMEM;
+	event_priority_set(o->udp_writable, PRIORITY_DATA);
+	event_priority_set(o->tun_readable, PRIORITY_DATA);
+	event_add(o->tun_readable, NULL);
+	return 0;
+}
+
+void data_out_fini(struct daemon *d)
+{
+	struct data_out *o = &d->out;
+
+	if (o->udp_writable)
+		event_free(o->udp_writable);
+	if (o->tun_readable)
+		event_free(o->tun_readable);
+	/* Inner packets were here. */
+	secret_free(o->buffer, o->buffer ? TUN_BUFFER : 0);
+	secret_free(o->trains, o->trains ? (size_t)TRAINS * ESP_BUFFER_MAX : 0);
+}

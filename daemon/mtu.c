@@ -1,0 +1,94 @@
+/*
+ * mtu.c - how large an inner packet may be: the path's MTU less what ESP and UDP add, for each SA.
+ * SPDX-License-Identifier: ISC
+ *
+ * The kernel learns the path's MTU from ICMP, as datagrams whose inner packet has DF have it too.
+ * It is asked when a CHILD SA comes up, when a datagram was too long, and now and then.
+ */
+#include "daemon.h"
+
+#define LOOK_AT_ONCE 64	      /* SAs a second */
+#define OUTER	     (20 + 8) /* IPv4 and UDP */
+#define INNER_MIN    552      /* RFC 791's 576 outside leave about this */
+
+static uint32_t inner_mtu(const struct esp_out_sa *out, uint32_t path)
+{
+	if (path <= OUTER)
+		return 0;
+	return (uint32_t)max_u64(esp_payload_max(out->suite, path - OUTER), INNER_MIN);
+}
+
+/* The MTU of the device: what is configured, or what fits all SAs. */
+static void set_device(struct daemon *d)
+{
+	const struct sad *sad = &d->tunnel->path->sad;
+	uint32_t least = 0, mtu;
+
+	for (uint32_t i = 0; i < sad->slot_count; i++) {
+		const struct esp_sa *sa = sad->slots[i];
+
+		if (sa && sa->out.key && sa->out.mtu && (least == 0 || sa->out.mtu < least))
+			least = sa->out.mtu;
+	}
+	mtu = (uint32_t)max_u64(least, MTU_MIN);
+	if (d->config->mtu || least == 0 || mtu == d->tun_mtu)
+		return;
+	d->tun_mtu = mtu;
+	if (tun_set_mtu(&d->tun, mtu) < 0)
+		log_warn(&d->log, "the MTU of %s cannot be set to %u", d->tun.name, mtu);
+	else
+		log_info(&d->log, "MTU of %s: %u", d->tun.name, mtu);
+}
+
+void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpoint *remote)
+{
+	const struct sad *sad = &d->tunnel->path->sad;
+	uint32_t path = udp_path_mtu(local, remote);
+
+	for (uint32_t i = 0; i < sad->slot_count; i++) {
+		struct esp_sa *sa = sad->slots[i];
+
+		if (sa && sa->out.key && endpoint_eq(&sa->out.dest.remote, remote))
+			sa->out.mtu = inner_mtu(&sa->out, path);
+	}
+	set_device(d);
+}
+
+/* Paths change without a word: goes round all SAs, some at a time. */
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+	const struct sad *sad = &d->tunnel->path->sad;
+
+	(void)fd;
+	(void)what;
+	for (uint32_t i = 0; i < LOOK_AT_ONCE && i < sad->slot_count; i++) {
+		struct esp_sa *sa;
+
+		d->mtu_next = (d->mtu_next + 1) % sad->slot_count;
+		sa = sad->slots[d->mtu_next];
+		if (sa && sa->out.key)
+			sa->out.mtu = inner_mtu(
+				&sa->out, udp_path_mtu(&sa->out.dest.local, &sa->out.dest.remote));
+	}
+	set_device(d);
+}
+
+int mtu_init(struct daemon *d)
+{
+	struct timeval every = {.tv_sec = 1};
+
+	d->tun_mtu = d->config->mtu ? d->config->mtu : MTU_DEFAULT;
+	d->mtu_timer = event_new(d->base, -1, EV_PERSIST, on_timer, d);
+	if (!d->mtu_timer)
+		return -ENOMEM;
+	event_priority_set(d->mtu_timer, PRIORITY_CONTROL);
+	event_add(d->mtu_timer, &every);
+	return 0;
+}
+
+void mtu_fini(struct daemon *d)
+{
+	if (d->mtu_timer)
+		event_free(d->mtu_timer);
+}

@@ -1,0 +1,215 @@
+/* tun.c - see tun.h. SPDX-License-Identifier: ISC */
+#include "tun.h"
+#include "xalloc.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Since kernel 6.2; the kernel takes both or neither. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+#define TSO (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
+
+static const struct {
+	unsigned flags;
+	uint8_t accept;
+} offload_sets[] = {
+	{TSO | TUN_F_USO4 | TUN_F_USO6,
+	 PKT_ACCEPT_CSUM | PKT_ACCEPT_TSO4 | PKT_ACCEPT_TSO6 | PKT_ACCEPT_USO},
+	{TSO, PKT_ACCEPT_CSUM | PKT_ACCEPT_TSO4 | PKT_ACCEPT_TSO6},
+	{TUN_F_CSUM, PKT_ACCEPT_CSUM},
+	{0, 0},
+};
+
+static int link_change(const char *name, uint32_t mtu, bool up)
+{
+	struct nl_sock *s = nl_socket_alloc();
+	struct rtnl_link *old = NULL, *new = rtnl_link_alloc();
+	int r = nl_connect(s, NETLINK_ROUTE);
+
+	if (r == 0)
+		r = rtnl_link_get_kernel(s, 0, name, &old);
+	if (r == 0) {
+		rtnl_link_set_mtu(new, mtu);
+		if (up)
+			rtnl_link_set_flags(new, IFF_UP);
+		r = rtnl_link_change(s, old, new, 0);
+	}
+	rtnl_link_put(new);
+	rtnl_link_put(old);
+	nl_socket_free(s);
+	return r;
+}
+
+/* Step by step down to what this kernel has. */
+static void set_offloads(struct tun *t)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(offload_sets); i++) {
+		if (ioctl(t->fd, TUNSETOFFLOAD, offload_sets[i].flags) == 0) {
+			t->accept = offload_sets[i].accept;
+			return;
+		}
+	}
+}
+
+static int attach(struct tun *t, bool vnet)
+{
+	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+
+	if (vnet)
+		ifr.ifr_flags |= IFF_VNET_HDR;
+	memcpy(ifr.ifr_name, t->name, IFNAMSIZ);
+	t->vnet = vnet;
+	return ioctl(t->fd, TUNSETIFF, &ifr) < 0 ? -errno : 0;
+}
+
+int tun_open(struct tun *t, const char *name, uint32_t mtu, bool offload, struct log *log)
+{
+	int r;
+
+	*t = (struct tun){.fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+	if (t->fd < 0) {
+		r = -errno;
+		log_error(log, "/dev/net/tun: %s: is the tun module loaded?", strerror(errno));
+		return r;
+	}
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	r = attach(t, offload);
+	if (r == -EINVAL && offload)
+		r = attach(t, false);
+	if (r < 0) {
+		log_error(log, "TUN device %s: %s%s", name, strerror(-r),
+			  r == -EBUSY	? ": another process has it"
+			  : r == -EPERM ? ": needs CAP_NET_ADMIN"
+					: "");
+		tun_close(t);
+		return r;
+	}
+	if (t->vnet)
+		set_offloads(t);
+	r = link_change(name, mtu, true);
+	if (r < 0) {
+		log_error(log, "TUN device %s cannot be brought up: %s", name, nl_geterror(r));
+		tun_close(t);
+		return -EIO;
+	}
+	t->single = xzalloc(TUN_BUFFER);
+	return 0;
+}
+
+void tun_close(struct tun *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+	secret_free(t->single, t->single ? TUN_BUFFER : 0);
+	t->single = NULL;
+}
+
+int tun_set_mtu(struct tun *t, uint32_t mtu)
+{
+	return link_change(t->name, mtu, false) < 0 ? -EIO : 0;
+}
+
+int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out)
+{
+	unsigned head = t->vnet ? VNET_HEADER_LEN : 0;
+	uint8_t *at = buf + TUN_HEADROOM - head;
+	ssize_t n = read(t->fd, at, head + TUN_PACKET_MAX);
+
+	if (n < 0)
+		return 0;
+	t->read++;
+	*out = (struct esp_out){.pkt = buf + TUN_HEADROOM};
+	if (n <= head)
+		goto bad;
+	out->len = (uint32_t)n - head;
+	if (head && vnet_read(at, out->len, &out->off) < 0)
+		goto bad;
+	return 1;
+bad:
+	t->bad_headers++;
+	return -EBADMSG;
+}
+
+static bool write_packet(struct tun *t, uint8_t *p, uint32_t len, const struct pkt_offload *off,
+			 uint16_t hdr_len)
+{
+	unsigned head = t->vnet ? VNET_HEADER_LEN : 0;
+
+	if (head)
+		vnet_write(p - head, off, hdr_len);
+	if (write(t->fd, p - head, head + len) == (ssize_t)(head + len)) {
+		t->written++;
+		return true;
+	}
+	return false;
+}
+
+/* The device took no run of this kind: each packet of it alone, and no such run again. */
+static void write_singly(struct tun *t, const struct pkt_super *super)
+{
+	static const uint8_t bits[] = {[PKT_GSO_TCP4] = PKT_ACCEPT_TSO4,
+				       [PKT_GSO_TCP6] = PKT_ACCEPT_TSO6,
+				       [PKT_GSO_UDP] = PKT_ACCEPT_USO};
+	const struct pkt_offload none = {0};
+	struct seg_plan plan;
+	struct inner in;
+
+	t->refused_runs++;
+	t->accept &= (uint8_t)~bits[super->off.gso];
+	if (inner_parse(super->base, super->len, &in) < 0 ||
+	    seg_plan(super->base, &in, &super->off, &plan) < 0)
+		return;
+	for (uint32_t i = 0; i < plan.count; i++) {
+		uint8_t *p = t->single + TUN_HEADROOM;
+
+		seg_write(&plan, i, p);
+		if (!write_packet(t, p, seg_len(&plan, i), &none, 0))
+			t->write_errors++;
+	}
+}
+
+void tun_write(struct tun *t, struct pkt_super *super)
+{
+	if (super->len == 0)
+		return;
+	pkt_super_finish(super);
+	if (!write_packet(t, super->base, super->len, &super->off, super->hdr_len)) {
+		if (errno == EINVAL && super->off.gso != PKT_GSO_NONE)
+			write_singly(t, super);
+		else
+			t->write_errors++;
+	}
+	pkt_super_reset(super);
+	super->accept = t->accept;
+}
+
+const char *tun_offloads(const struct tun *t, char *buf, size_t size)
+{
+	static const struct {
+		uint8_t bit;
+		const char *name;
+	} names[] = {{PKT_ACCEPT_CSUM, "csum"},
+		     {PKT_ACCEPT_TSO4, "tso4"},
+		     {PKT_ACCEPT_TSO6, "tso6"},
+		     {PKT_ACCEPT_USO, "uso"}};
+	size_t at = 0;
+
+	snprintf(buf, size, "none");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (t->accept & names[i].bit && at < size)
+			at += (size_t)snprintf(buf + at, size - at, "%s%s", at ? " " : "",
+					       names[i].name);
+	}
+	return buf;
+}

@@ -1,0 +1,39 @@
+/* tun.h - the TUN device: packets and super-packets in and out. SPDX-License-Identifier: ISC */
+#ifndef MENDIP_TUN_H
+#define MENDIP_TUN_H
+
+#include "esp_path.h"
+#include "log.h"
+
+#define TUN_HEADROOM   16 /* before a packet in a buffer, for the virtio-net header */
+#define TUN_PACKET_MAX 65536
+#define TUN_BUFFER     (TUN_HEADROOM + TUN_PACKET_MAX)
+
+struct tun {
+	int fd;
+	bool vnet;	 /* each packet has a virtio-net header (IFF_VNET_HDR) */
+	uint8_t accept;	 /* what we may write: set of enum pkt_accept */
+	char name[16];	 /* IFNAMSIZ */
+	uint8_t *single; /* a packet of a run that the device refused */
+	uint64_t read, written, write_errors, bad_headers, refused_runs;
+};
+
+/*
+ * Makes the device, up, non-blocking, with as many offloads as the kernel has, or none with
+ * `offload` false. -errno, told in the log.
+ */
+int tun_open(struct tun *t, const char *name, uint32_t mtu, bool offload,
+	     struct log *log) MUST_CHECK;
+void tun_close(struct tun *t);
+int tun_set_mtu(struct tun *t, uint32_t mtu) MUST_CHECK;
+/*
+ * One read into buf of TUN_BUFFER bytes. 1: *out has pkt, len and off of what came; 0: nothing is
+ * there; -EBADMSG: something that was dropped and counted.
+ */
+int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out);
+/* Finishes, writes and resets what is in super, whose base has TUN_HEADROOM bytes before it. */
+void tun_write(struct tun *t, struct pkt_super *super);
+/* "csum tso4 tso6 uso", or "none". */
+const char *tun_offloads(const struct tun *t, char *buf, size_t size);
+
+#endif
