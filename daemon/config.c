@@ -36,7 +36,12 @@ static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err
 	text = xzalloc((size_t)st->st_size + 1);
 	n = read(fd, text, (size_t)st->st_size);
 	close(fd);
-	*ret_len = n > 0 ? (size_t)n : 0;
+	if (n != st->st_size) {
+		snprintf(err, CONFIG_ERR, "%s: cannot be read whole", path);
+		secret_free(text, (size_t)st->st_size);
+		return NULL;
+	}
+	*ret_len = (size_t)n;
 	return text;
 }
 
@@ -99,21 +104,39 @@ static int read_file(struct config *c, const char *path, bool main_file, char *e
 	return r;
 }
 
+/* A folder that is not there is none; one that cannot be read is not empty. */
+static int on_glob_error(const char *path, int error)
+{
+	(void)path;
+	return error != ENOENT;
+}
+
+static int read_folder(struct config *c, const char *pattern, char *err)
+{
+	glob_t g = {0};
+	int r = glob(pattern, 0, on_glob_error, &g), e = 0;
+
+	if (r != 0 && r != GLOB_NOMATCH) {
+		snprintf(err, CONFIG_ERR, "%s: cannot be read: %s", pattern, strerror(errno));
+		e = -EINVAL;
+	}
+	for (size_t i = 0; e == 0 && r == 0 && i < g.gl_pathc; i++)
+		e = read_file(c, g.gl_pathv[i], false, err);
+	globfree(&g);
+	return e;
+}
+
 static struct config *read_all(const char *path, char *err)
 {
 	struct config *c = xzalloc(sizeof(*c));
 	char *copy = xstrdup(path), *pattern;
-	glob_t g = {0};
 	int r;
 
 	conf_defaults(c);
 	r = read_file(c, path, true, err);
 	pattern = xasprintf("%s/conf.d/*.conf", dirname(copy));
-	if (r == 0 && glob(pattern, 0, NULL, &g) == 0) {
-		for (size_t i = 0; r == 0 && i < g.gl_pathc; i++)
-			r = read_file(c, g.gl_pathv[i], false, err);
-	}
-	globfree(&g);
+	if (r == 0)
+		r = read_folder(c, pattern, err);
 	free(pattern);
 	free(copy);
 	if (r == 0)
@@ -137,8 +160,10 @@ static bool try_in_child(const char *path, char *err)
 	ssize_t n;
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		snprintf(err, CONFIG_ERR, "%s: cannot be tried: %s", path, strerror(errno));
 		return false;
+	}
 	pid = fork();
 	if (pid == 0) {
 		alarm(TRY_SECONDS);
@@ -189,6 +214,9 @@ void conf_free(struct config *c)
 		return;
 	for (unsigned i = 0; i < c->conn_count; i++)
 		conn_unref(c->conns[i]);
+	for (unsigned i = 0; c->where && i < c->conn_count; i++)
+		free(c->where[i]);
+	free(c->where);
 	free(c->conns);
 	free(c->tun);
 	free(c->control);

@@ -10,7 +10,8 @@
 #include "crypto/aead.h"
 #include "options.h"
 
-#define CONFIG_ERR 512
+#define CONFIG_ERR   512
+#define CONTROL_PATH "/run/mendip/control" /* what mendipctl asks by default */
 
 struct config {
 	char *tun;     /* name of the TUN device */
@@ -23,7 +24,9 @@ struct config {
 	uint64_t history_memory;
 	unsigned half_open_max, cookie_threshold;
 	nsec_t retransmit_timeout;
+	struct tun_options defaults; /* of the group `switchover` */
 	struct conn_conf **conns;
+	char **where; /* FILE:LINE of each */
 	unsigned conn_count;
 	struct psk_store *secrets; /* shared with conns */
 };

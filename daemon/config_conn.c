@@ -20,6 +20,8 @@ static int each_string(struct conf_reader *r, config_setting_t *s,
 			return -EINVAL;
 		return f(r, s, v, ctx);
 	}
+	if (config_setting_length(s) == 0)
+		return conf_fail(r, s, "must not be empty");
 	for (int i = 0; i < config_setting_length(s); i++) {
 		config_setting_t *e = config_setting_get_elem(s, (unsigned)i);
 
@@ -78,6 +80,7 @@ static int add_remote(struct conf_reader *r, config_setting_t *s, const char *v,
 	if (c->remote_count == CONN_MAX_ADDRS)
 		return conf_fail(r, s, "more than %d addresses", CONN_MAX_ADDRS);
 	c->remote[c->remote_count++] = e;
+	c->fixed_count = c->remote_count;
 	return 0;
 }
 
@@ -159,7 +162,7 @@ static int read_optional_time(struct conf_reader *r, config_setting_t *g, const 
 {
 	config_setting_t *s = config_setting_get_member(g, name);
 
-	return s ? conf_get_time(r, s, t) : 0;
+	return s ? conf_get_time(r, s, NSEC_PER_SEC, true, t) : 0;
 }
 
 static int read_optional_size(struct conf_reader *r, config_setting_t *g, const char *name,
@@ -233,7 +236,7 @@ static int read_child(struct conf_reader *r, config_setting_t *g, struct child_c
 	char err[OPTION_ERR];
 
 	c->name = xstrdup(config_setting_name(g));
-	c->options = xmemdup(&r->defaults, sizeof(r->defaults));
+	c->options = xmemdup(&r->config->defaults, sizeof(r->config->defaults));
 	if (conf_known(r, g, names) < 0)
 		return -EINVAL;
 	s = config_setting_get_member(g, "local_ts");
@@ -315,6 +318,8 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 	conn->name = xstrdup(config_setting_name(g));
 	conn->refs = 1;
 	c->conns = xreallocarray(c->conns, c->conn_count + 1, sizeof(*c->conns));
+	c->where = xreallocarray(c->where, c->conn_count + 1, sizeof(*c->where));
+	c->where[c->conn_count] = xasprintf("%s:%u", r->path, config_setting_source_line(g));
 	c->conns[c->conn_count++] = conn;
 	conn->secrets = psk_store_ref(c->secrets);
 	if (c->conn_count > CONNS_MAX)
@@ -337,8 +342,9 @@ int conf_finish(struct config *c, char *err)
 			char id[IDENT_STRLEN];
 
 			snprintf(err, CONFIG_ERR,
-				 "connections.%.60s: no secret for \"%.100s\": add one to secrets",
-				 conn->name, ident_format(&conn->remote_id, id));
+				 "%.100s: connections.%.60s: no secret for \"%.100s\": add one to "
+				 "secrets",
+				 c->where[i], conn->name, ident_format(&conn->remote_id, id));
 			return -EINVAL;
 		}
 	}
@@ -378,11 +384,14 @@ static bool same_addrs(const struct endpoint *a, const struct endpoint *b, unsig
 	return na == nb;
 }
 
+/* Those of a pattern's peers change under the connection: see tunnel_configure. */
 static bool same_secret(const struct conn_conf *a, const struct conn_conf *b)
 {
 	const struct psk *ka = psk_find(a->secrets, &a->local_id, &a->remote_id);
 	const struct psk *kb = psk_find(b->secrets, &b->local_id, &b->remote_id);
 
+	if (ident_is_pattern(&a->remote_id))
+		return true;
 	return ka && kb ? ka->len == kb->len && memcmp(ka->secret, kb->secret, ka->len) == 0
 			: ka == kb;
 }
@@ -392,8 +401,7 @@ bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
 	bool same =
 		same_addrs(a->local, b->local, a->local_count, b->local_count) &&
 		a->remote_any == b->remote_any && same_names(a->remote_names, b->remote_names) &&
-		(a->remote_names ||
-		 same_addrs(a->remote, b->remote, a->remote_count, b->remote_count)) &&
+		same_addrs(a->remote, b->remote, a->fixed_count, b->fixed_count) &&
 		ident_eq(&a->local_id, &b->local_id) && ident_eq(&a->remote_id, &b->remote_id) &&
 		proposals_equal(&a->proposals, &b->proposals) && a->rekey_time == b->rekey_time &&
 		a->life_time == b->life_time && a->dpd_delay == b->dpd_delay &&

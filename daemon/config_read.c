@@ -15,7 +15,7 @@ void conf_defaults(struct config *c)
 	*c = (struct config){
 		.tun = xstrdup("mendip0"),
 		.secrets = psk_store_new(),
-		.control = xstrdup("/run/mendip/control"),
+		.control = xstrdup(CONTROL_PATH),
 		.log = LOG_LEVEL_INFO,
 		.offload = true,
 		.crypto = AEAD_AUTO,
@@ -24,6 +24,7 @@ void conf_defaults(struct config *c)
 		.cookie_threshold = 30,
 		.retransmit_timeout = 2 * NSEC_PER_SEC,
 	};
+	tun_options_default(&c->defaults);
 }
 
 static int set_string(struct conf_reader *r, config_setting_t *s, char **to)
@@ -108,7 +109,7 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 	if (strcmp(name, "crypto_backend") == 0)
 		return read_backend(r, s);
 	if (strcmp(name, "retransmit_timeout") == 0)
-		return conf_get_time(r, s, &c->retransmit_timeout);
+		return conf_get_time(r, s, 100 * NSEC_PER_MSEC, false, &c->retransmit_timeout);
 	if (strcmp(name, "mtu") == 0) {
 		e = conf_get_size(r, s, 0, 9000, &v);
 		if (e == 0 && v != 0 && v < 1280)
@@ -178,6 +179,7 @@ static int decode_base64(const char *s, struct psk *k)
 	if (len == 0 || len % 4)
 		return -EINVAL;
 	k->secret = xzalloc(len / 4 * 3 + 1);
+	k->len = len / 4 * 3; /* all of it is cleansed, whatever comes */
 	n = EVP_DecodeBlock(k->secret, (const unsigned char *)s, (int)len);
 	if (n < 0)
 		return -EINVAL;
@@ -213,9 +215,10 @@ static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct p
 	path = *name == '/' ? xstrdup(name) : xasprintf("%s/%s", dirname(copy), name);
 	free(copy);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	free(path);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		e = conf_fail(r, s, "the file cannot be read: %s", strerror(errno));
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		e = conf_fail(r, s, "%.100s cannot be read: %s", path, strerror(errno));
+	} else if (!S_ISREG(st.st_mode)) {
+		e = conf_fail(r, s, "%.100s is no file", path);
 	} else if (st.st_mode & S_IROTH) {
 		e = conf_fail(r, s, "others can read this file: chmod o-r");
 	} else {
@@ -226,6 +229,7 @@ static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct p
 			conf_fail(r, s, "the file holds no secret in its first line");
 	}
 	secret_wipe(text, sizeof(text));
+	free(path);
 	if (fd >= 0)
 		close(fd);
 	return e;
@@ -235,7 +239,7 @@ static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct ps
 {
 	const char *name = config_setting_name(s), *v;
 
-	if (strncmp(name, "id", 2) == 0) {
+	if (strncmp(name, "id", 2) == 0 && name[2 + strspn(name + 2, "0123456789")] == '\0') {
 		if (conf_get_string(r, s, &v) < 0)
 			return -EINVAL;
 		if (k->id_count == PSK_MAX_IDS || ident_parse(v, &k->ids[k->id_count]) < 0)
@@ -259,6 +263,24 @@ static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct ps
 	return 0;
 }
 
+static bool has_id(const struct psk *k, const struct ident *id)
+{
+	for (unsigned i = 0; i < k->id_count; i++) {
+		if (ident_eq(&k->ids[i], id))
+			return true;
+	}
+	return false;
+}
+
+static bool same_ids(const struct psk *a, const struct psk *b)
+{
+	bool same = a->id_count == b->id_count;
+
+	for (unsigned i = 0; same && i < a->id_count; i++)
+		same = has_id(b, &a->ids[i]);
+	return same;
+}
+
 static int read_psk(struct conf_reader *r, config_setting_t *g)
 {
 	struct psk_store *store = r->config->secrets;
@@ -275,6 +297,10 @@ static int read_psk(struct conf_reader *r, config_setting_t *g)
 	for (int i = 0; i < config_setting_length(g); i++) {
 		if (read_psk_option(r, config_setting_get_elem(g, (unsigned)i), k) < 0)
 			return -EINVAL;
+	}
+	for (unsigned i = 0; i + 1 < store->count; i++) {
+		if (same_ids(&store->v[i], k))
+			return conf_fail(r, g, "another secret is for the same identities");
 	}
 	return k->secret ? 0 : conf_fail(r, g, "has neither secret nor file");
 }
@@ -310,11 +336,12 @@ int conf_read_tree(struct conf_reader *r, config_setting_t *root)
 	static const char *const names[] = {"daemon", "switchover", "connections", "secrets", NULL};
 	config_setting_t *s;
 
-	tun_options_default(&r->defaults);
 	if (conf_known(r, root, names) < 0)
 		return -EINVAL;
 	s = config_setting_get_member(root, "switchover");
-	if (s && conf_get_switchover(r, s, &r->defaults) < 0)
+	if (s && !r->main_file)
+		return conf_fail(r, s, "belongs into mendip.conf, not into conf.d");
+	if (s && conf_get_switchover(r, s, &r->config->defaults) < 0)
 		return -EINVAL;
 	s = config_setting_get_member(root, "daemon");
 	if (s && read_daemon(r, s) < 0)

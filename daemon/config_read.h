@@ -13,8 +13,7 @@ struct conf_reader {
 	const char *path;
 	char *err;
 	mode_t mode;
-	bool main_file;		     /* only it may hold `daemon` */
-	struct tun_options defaults; /* of the group `switchover` of the main file */
+	bool main_file; /* only it may hold `daemon` and `switchover` */
 };
 
 void conf_defaults(struct config *c);
@@ -28,7 +27,8 @@ int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...) 
 /* Every member of the group is one of names (NULL-terminated). */
 int conf_known(struct conf_reader *r, config_setting_t *group, const char *const *names);
 int conf_get_string(struct conf_reader *r, config_setting_t *s, const char **ret);
-int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t *ret);
+/* A time that is not below `least`, or 0 where `zero` allows that. */
+int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t least, bool zero, nsec_t *ret);
 int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint64_t max,
 		  uint64_t *ret);
 /* The options of a switchover group over those in *o. */

@@ -77,7 +77,7 @@ static const char *as_text(config_setting_t *s, char *buf)
 	}
 }
 
-int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t *ret)
+int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t least, bool zero, nsec_t *ret)
 {
 	char buf[32];
 	const char *text = as_text(s, buf);
@@ -86,6 +86,10 @@ int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t *ret)
 		return conf_fail(
 			r, s,
 			"must be a time: seconds, or a string such as \"30s\", \"4h\", \"100ms\"");
+	if (*ret < least && !(zero && *ret == 0))
+		return conf_fail(r, s, "must be at least %llu ms%s",
+				 (unsigned long long)(least / NSEC_PER_MSEC),
+				 zero ? ", or 0 for never" : "");
 	return 0;
 }
 

@@ -24,6 +24,7 @@ struct client {
 	struct control *control;
 	struct bufferevent *bev;
 	bool events;
+	bool doomed; /* freed from the loop, as it may be in use up the stack */
 };
 
 struct control {
@@ -32,6 +33,7 @@ struct control {
 	char *path;
 	LIST_HEAD(, client) clients;
 	unsigned count;
+	struct event *reaper;
 };
 
 static void client_free(struct client *c)
@@ -40,6 +42,31 @@ static void client_free(struct client *c)
 	c->control->count--;
 	bufferevent_free(c->bev);
 	free(c);
+}
+
+static void doom(struct client *c)
+{
+	c->doomed = true;
+	event_active(c->control->reaper, EV_TIMEOUT, 0);
+}
+
+static void on_reap(evutil_socket_t fd, short what, void *ctx)
+{
+	struct control *control = ctx;
+	struct client *c, *next;
+
+	(void)fd;
+	(void)what;
+	for (c = LIST_FIRST(&control->clients); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (c->doomed)
+			client_free(c);
+	}
+}
+
+static bool is_behind(const struct client *c)
+{
+	return evbuffer_get_length(bufferevent_get_output(c->bev)) > BACKLOG_MAX;
 }
 
 static void send_json(struct client *c, json_t *o)
@@ -245,21 +272,29 @@ static void on_read(struct bufferevent *bev, void *ctx)
 	size_t len;
 	char *line;
 
-	while ((line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF))) {
+	/* Who does not read its answers is served no further; on_write goes on. */
+	while (!c->doomed && !is_behind(c)) {
+		line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
+		if (!line) {
+			if (evbuffer_get_length(in) > LINE_MAX_LEN)
+				doom(c);
+			return;
+		}
 		handle_line(c, line, len);
 		free(line);
-		if (evbuffer_get_length(bufferevent_get_output(bev)) > BACKLOG_MAX)
-			break;
 	}
-	if (evbuffer_get_length(in) > LINE_MAX_LEN)
-		client_free(c);
+}
+
+static void on_write(struct bufferevent *bev, void *ctx)
+{
+	on_read(bev, ctx);
 }
 
 static void on_client_event(struct bufferevent *bev, short what, void *ctx)
 {
 	(void)bev;
 	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-		client_free(ctx);
+		doom(ctx);
 }
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
@@ -280,7 +315,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	c->control = control;
 	c->bev = bufferevent_socket_new(control->daemon->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	bufferevent_priority_set(c->bev, PRIORITY_CONTROL);
-	bufferevent_setcb(c->bev, on_read, NULL, on_client_event, c);
+	bufferevent_setcb(c->bev, on_read, on_write, on_client_event, c);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, LINE_MAX_LEN + 1);
 	bufferevent_set_timeouts(c->bev, &idle, &idle);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
@@ -301,11 +336,11 @@ void control_event(struct control *control, enum tunnel_event_kind kind, const c
 	clock_gettime(CLOCK_REALTIME, &ts);
 	for (c = LIST_FIRST(&control->clients); c; c = next) {
 		next = LIST_NEXT(c, link);
-		if (!c->events)
+		if (!c->events || c->doomed)
 			continue;
 		/* Who does not read is not waited for. */
-		if (evbuffer_get_length(bufferevent_get_output(c->bev)) > BACKLOG_MAX) {
-			client_free(c);
+		if (is_behind(c)) {
+			doom(c);
 			continue;
 		}
 		send_json(c,
@@ -315,28 +350,36 @@ void control_event(struct control *control, enum tunnel_event_kind kind, const c
 	}
 }
 
-/* A socket file that a dead daemon left is removed; one that answers is not ours to take. */
-static bool path_is_free(const struct sockaddr_un *sun)
+/* A socket that a dead daemon left is removed; nothing else is ours to take. False with *ret_why.
+ */
+static bool path_is_free(const struct sockaddr_un *sun, const char **ret_why)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool alive = fd >= 0 && connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0;
+	struct stat st;
+	int fd, r;
 
+	if (lstat(sun->sun_path, &st) < 0)
+		return true; /* or binding will say why not */
+	*ret_why = "is there already, and no socket";
+	if (!S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = fd >= 0 && connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ? errno : 0;
 	if (fd >= 0)
 		close(fd);
-	if (!alive)
-		unlink(sun->sun_path);
-	return !alive;
+	*ret_why = "another mendipd is there";
+	return r == ECONNREFUSED && unlink(sun->sun_path) == 0;
 }
 
 struct control *control_new(struct daemon *d)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	struct control *c;
+	const char *why;
 	mode_t mask;
 
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", d->config->control);
-	if (!path_is_free(&sun)) {
-		log_error(&d->log, "%s: another mendipd answers there", sun.sun_path);
+	if (!path_is_free(&sun, &why)) {
+		log_error(&d->log, "%s: %s", sun.sun_path, why);
 		return NULL;
 	}
 	c = xzalloc(sizeof(*c));
@@ -353,6 +396,8 @@ struct control *control_new(struct daemon *d)
 		return NULL;
 	}
 	c->path = xstrdup(sun.sun_path);
+	c->reaper = event_new(d->base, -1, 0, on_reap, c);
+	event_priority_set(c->reaper, PRIORITY_CONTROL);
 	return c;
 }
 
@@ -364,6 +409,7 @@ void control_free(struct control *c)
 		return;
 	while ((cl = LIST_FIRST(&c->clients)))
 		client_free(cl);
+	event_free(c->reaper);
 	evconnlistener_free(c->listener);
 	unlink(c->path);
 	free(c->path);

@@ -12,7 +12,8 @@
 #define MTU_DEFAULT 1400 /* of the device, until an SA says what fits */
 #define MTU_MIN	    1280
 
-enum { PRIORITY_CONTROL, PRIORITY_DATA, PRIORITIES };
+/* libevent's default for what cannot be told is the one in the middle. */
+enum { PRIORITY_FIRST, PRIORITY_CONTROL, PRIORITY_DATA, PRIORITIES };
 
 struct control;
 struct resolver;
@@ -51,6 +52,8 @@ nsec_t daemon_now(void);
 void daemon_turn(struct daemon *d);
 /* Reads the configuration again. False with d->reload_error; then nothing has changed. */
 bool daemon_reload(struct daemon *d);
+/* Ends at once with exit status 1, for a supervisor to start it again. */
+void daemon_fail(struct daemon *d, const char *why);
 /* Begins to end: peers are told, the loop ends when they answered or after 2 s. */
 void daemon_close(struct daemon *d);
 

@@ -19,5 +19,5 @@ mendipd_LDADD = libdaemon.a libtunnel.a libike.a libesp.a libcommon.a $(CONFIG_L
 	$(JANSSON_LIBS) $(NL_LIBS) $(SYSTEMD_LIBS) $(CAPNG_LIBS) $(CRYPTO_LIBS)
 
 mendipctl_SOURCES = daemon/mendipctl.c daemon/show.c daemon/show.h
-mendipctl_CPPFLAGS = $(ROOM_DAEMON) -DRUNSTATEDIR='"$(runstatedir)"' $(JANSSON_CFLAGS)
+mendipctl_CPPFLAGS = $(ROOM_DAEMON) $(JANSSON_CFLAGS)
 mendipctl_LDADD = libdaemon.a libtunnel.a libesp.a libcommon.a $(JANSSON_LIBS) $(CRYPTO_LIBS)

@@ -85,17 +85,13 @@ static void receive(struct daemon *d, struct udp_datagram *g, bool natt, nsec_t 
 		receive_ike(d, g, now);
 }
 
-void data_on_udp(evutil_socket_t fd, short what, void *ctx)
+/* One batch; true when there may be more. */
+static bool serve(struct daemon *d, unsigned which)
 {
-	struct daemon *d = ctx;
 	struct udp_datagram g[RX_BATCH];
-	unsigned which = 0;
 	nsec_t now;
 	int n;
 
-	(void)what;
-	while (which + 1 < UDP_SOCKETS && d->udp[which].fd != fd)
-		which++;
 	for (unsigned i = 0; i < RX_BATCH; i++) {
 		g[i].p = d->in.buffer + (size_t)i * RX_BUFFER;
 		g[i].cap = RX_BUFFER;
@@ -108,6 +104,25 @@ void data_on_udp(evutil_socket_t fd, short what, void *ctx)
 		receive(d, &g[i], which != UDP_IKE, now);
 	/* Nothing is held past the turn. */
 	tun_write(&d->tun, &d->in.super);
+	return n == RX_BATCH;
+}
+
+void data_on_udp(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+	unsigned which = 0;
+
+	(void)what;
+	while (which + 1 < UDP_SOCKETS && d->udp[which].fd != fd)
+		which++;
+	/*
+	 * IKE goes first. Where it never ends, as in a flood, the loop would not come to the data:
+	 * each full batch of it is followed by a round of that.
+	 */
+	if (serve(d, which) && which != UDP_ESP) {
+		serve(d, UDP_ESP);
+		data_serve_tun(d);
+	}
 	daemon_turn(d);
 }
 

@@ -7,8 +7,19 @@
 
 /* ---- trains ---- */
 
+/*
+ * Nothing more joins any train, and what is in them is sealed now: the keys that they refer to may
+ * be gone when there is room.
+ */
 static void park(struct daemon *d)
 {
+	for (unsigned i = 0; i < TRAINS; i++) {
+		struct train_slot *s = &d->out.slot[i];
+
+		if (s->train.count && !s->sealed)
+			esp_train_finish(d->tunnel->path, &s->train);
+		s->sealed = s->train.count > 0;
+	}
 	d->io.tx_parked++;
 	d->out.parked = true;
 	event_del(d->out.tun_readable);
@@ -151,16 +162,17 @@ static void route(struct daemon *d, struct esp_out *out, nsec_t now)
 	}
 }
 
-static void on_tun(evutil_socket_t fd, short what, void *ctx)
+void data_serve_tun(struct daemon *d)
 {
-	struct daemon *d = ctx;
 	nsec_t now = daemon_now();
 	int r;
 
-	(void)fd;
-	(void)what;
 	for (uint32_t spent = 0; spent < TURN_BUDGET && !d->out.parked;) {
 		r = tun_read(&d->tun, d->out.buffer, &d->out.out);
+		if (r == -EIO) {
+			daemon_fail(d, "the TUN device has gone");
+			return;
+		}
 		if (r == 0)
 			break;
 		spent++;
@@ -171,7 +183,14 @@ static void on_tun(evutil_socket_t fd, short what, void *ctx)
 	}
 	if (!d->out.parked)
 		send_all(d);
-	daemon_turn(d);
+}
+
+static void on_tun(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	data_serve_tun(ctx);
+	daemon_turn(ctx);
 }
 
 static void on_udp_writable(evutil_socket_t fd, short what, void *ctx)

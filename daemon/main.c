@@ -127,6 +127,13 @@ static void on_watchdog(evutil_socket_t fd, short what, void *ctx)
 	sd_notify(0, "WATCHDOG=1");
 }
 
+void daemon_fail(struct daemon *d, const char *why)
+{
+	log_error(&d->log, "%s: ending", why);
+	d->exit_status = 1;
+	event_base_loopbreak(d->base);
+}
+
 void daemon_close(struct daemon *d)
 {
 	if (d->closing_since)
@@ -136,6 +143,40 @@ void daemon_close(struct daemon *d)
 	d->closing_since = daemon_now();
 	tunnel_close(d->tunnel, d->closing_since);
 	daemon_turn(d);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* What was made at the start stays as it is, and is said to. */
+static void keep_fixed(struct daemon *d, struct config *new)
+{
+	struct config *old = d->config;
+
+	if (!same_text(new->tun, old->tun) || !same_text(new->control, old->control) ||
+	    !same_text(new->user, old->user) || new->mtu != old->mtu ||
+	    new->offload != old->offload || new->crypto != old->crypto)
+		log_warn(&d->log,
+			 "reload: tun, mtu, offload, crypto_backend, control and user change "
+			 "only with a restart");
+	free(new->tun);
+	free(new->control);
+	free(new->user);
+	new->tun = xstrdup(old->tun);
+	new->control = xstrdup(old->control);
+	new->user = old->user ? xstrdup(old->user) : NULL;
+	new->mtu = old->mtu;
+	new->offload = old->offload;
+	new->crypto = old->crypto;
+}
+
+static void apply_limits(const struct config *c, struct ike_settings *set)
+{
+	set->half_open_max = c->half_open_max;
+	set->cookie_threshold = c->cookie_threshold;
+	set->retransmit_timeout = c->retransmit_timeout;
 }
 
 bool daemon_reload(struct daemon *d)
@@ -153,18 +194,11 @@ bool daemon_reload(struct daemon *d)
 		sd_notify(0, "READY=1");
 		return false;
 	}
-	if (strcmp(new->tun, d->config->tun) != 0 ||
-	    strcmp(new->control, d->config->control) != 0 || new->mtu != d->config->mtu ||
-	    new->offload != d->config->offload || new->crypto != d->config->crypto)
-		log_warn(&d->log,
-			 "reload: tun, mtu, offload, crypto_backend and control change only with a "
-			 "restart");
+	keep_fixed(d, new);
 	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
 	d->tunnel->path->sad.history.cap = new->history_memory;
+	apply_limits(new, &d->tunnel->ike->set);
 	d->log.level = new->log;
-	/* The device is still the one it was made as. */
-	free(new->tun);
-	new->tun = xstrdup(d->config->tun);
 	conf_free(d->config);
 	d->config = new;
 	d->reloads++;
@@ -204,6 +238,7 @@ static int start_loop(struct daemon *d)
 	event_priority_set(d->timer, PRIORITY_CONTROL);
 	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++) {
 		d->signals[i] = evsignal_new(d->base, sigs[i], on_signal, d);
+		event_priority_set(d->signals[i], PRIORITY_CONTROL);
 		event_add(d->signals[i], NULL);
 	}
 	if (sd_watchdog_enabled(0, &watchdog) > 0) {
@@ -211,6 +246,7 @@ static int start_loop(struct daemon *d)
 				     .tv_usec = (suseconds_t)(watchdog / 2 % 1000000)};
 
 		d->watchdog = event_new(d->base, -1, EV_PERSIST, on_watchdog, d);
+		event_priority_set(d->watchdog, PRIORITY_CONTROL);
 		event_add(d->watchdog, &tv);
 	}
 	return 0;
@@ -235,13 +271,14 @@ static int start(struct daemon *d)
 	r = tun_open(&d->tun, c->tun, c->mtu ? c->mtu : MTU_DEFAULT, c->offload, &d->log);
 	if (r < 0)
 		return r;
-	d->net = net_new(c->tun, &d->log, &r);
-	if (!d->net)
-		return r;
+	/* The ports first: who does not get them leaves the routes of who has them alone. */
 	r = data_init(d);
 	if (r == 0)
 		r = mtu_init(d);
 	if (r < 0)
+		return r;
+	d->net = net_new(c->tun, &d->log, &r);
+	if (!d->net)
 		return r;
 	r = privileges_drop(c->user, err, sizeof(err));
 	if (r < 0) {
@@ -252,9 +289,7 @@ static int start(struct daemon *d)
 	if (!d->control)
 		return -EIO;
 	ike_settings_default(&set);
-	set.half_open_max = c->half_open_max;
-	set.cookie_threshold = c->cookie_threshold;
-	set.retransmit_timeout = c->retransmit_timeout;
+	apply_limits(c, &set);
 	d->tunnel = tunnel_new(&ops, &set, c->history_memory, &rng_system, &d->log);
 	d->resolver = resolver_new(d);
 	d->started = daemon_now();
@@ -345,9 +380,11 @@ static int run(const char *path)
 #ifdef MENDIP_FAULTS
 	fault_fini(d);
 #endif
+	if (r == 0)
+		r = d->exit_status;
 	stop(d);
 	free(d);
-	return r < 0 ? 1 : 0;
+	return r ? 1 : 0;
 }
 
 int main(int argc, char **argv)

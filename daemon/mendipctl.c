@@ -1,5 +1,6 @@
 /* mendipctl.c - the control tool; see mendipctl(8). SPDX-License-Identifier: ISC */
 #include "advise.h"
+#include "config.h"
 #include "options.h"
 #include "show.h"
 #include "xalloc.h"
@@ -10,10 +11,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#ifndef RUNSTATEDIR
-#define RUNSTATEDIR "/run"
-#endif
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
@@ -298,8 +295,7 @@ int main(int argc, char **argv)
 						{"version", no_argument, NULL, 'V'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
-	struct ctl c = {.socket = getenv("MENDIP_SOCKET") ? getenv("MENDIP_SOCKET")
-							  : RUNSTATEDIR "/mendip/control"};
+	struct ctl c = {.socket = getenv("MENDIP_SOCKET") ? getenv("MENDIP_SOCKET") : CONTROL_PATH};
 	int o;
 
 	while ((o = getopt_long(argc, argv, "+s:jVh", options, NULL)) != -1) {

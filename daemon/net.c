@@ -112,6 +112,7 @@ static struct nl_addr *to_nl(const struct addr *a, unsigned len)
 
 struct source_search {
 	const struct ts_list *local;
+	uint8_t family;
 	struct addr found;
 };
 
@@ -123,10 +124,10 @@ static void look_at_address(struct nl_object *o, void *ctx)
 
 	if (!a || s->found.family)
 		return;
-	if (nl_addr_get_family(a) != AF_INET && nl_addr_get_family(a) != AF_INET6)
+	if (nl_addr_get_family(a) != (s->family == FAMILY_IPV4 ? AF_INET : AF_INET6) ||
+	    rtnl_addr_get_scope((struct rtnl_addr *)o) >= RT_SCOPE_LINK)
 		return;
-	addr = addr_from_bytes(nl_addr_get_family(a) == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6,
-			       nl_addr_get_binary_addr(a));
+	addr = addr_from_bytes(s->family, nl_addr_get_binary_addr(a));
 	for (unsigned i = 0; i < s->local->count; i++) {
 		const struct ts *t = &s->local->ts[i];
 
@@ -139,15 +140,13 @@ static void look_at_address(struct nl_object *o, void *ctx)
 /* An address of this host within local_ts, so that its own packets are selected; family 0: none. */
 static struct addr find_source(struct net *n, const struct ts_list *local, uint8_t family)
 {
-	struct source_search s = {.local = local};
+	struct source_search s = {.local = local, .family = family};
 	struct nl_cache *cache;
 
 	if (rtnl_addr_alloc_cache(n->sock, &cache) < 0)
 		return s.found;
 	nl_cache_foreach(cache, look_at_address, &s);
 	nl_cache_free(cache);
-	if (s.found.family != family)
-		s.found.family = FAMILY_NONE;
 	return s.found;
 }
 

@@ -19,7 +19,7 @@ struct resolver {
 /* One connection's names being looked up; the answers are collected until the last has come. */
 struct lookup {
 	struct resolver *resolver;
-	char *conn;
+	struct conn_conf *conn; /* a reference: a reload may replace it meanwhile */
 	struct endpoint found[CONN_MAX_ADDRS];
 	unsigned count, open;
 	bool failed;
@@ -35,7 +35,7 @@ static void finish(struct lookup *l)
 	else if (l->failed)
 		evtimer_add(l->resolver->timer, &retry);
 	daemon_turn(d);
-	free(l->conn);
+	conn_unref(l->conn);
 	free(l);
 }
 
@@ -48,7 +48,7 @@ static void on_answer(int error, struct evutil_addrinfo *list, void *ctx)
 		l->failed = true;
 		if (error != EVUTIL_EAI_CANCEL)
 			log_warn(&d->log, "%s: a name in remote_addrs cannot be resolved: %s",
-				 l->conn, evutil_gai_strerror(error));
+				 l->conn->name, evutil_gai_strerror(error));
 	}
 	for (struct evutil_addrinfo *a = error ? NULL : list; a && l->count < CONN_MAX_ADDRS;
 	     a = a->ai_next) {
@@ -66,13 +66,13 @@ static void on_answer(int error, struct evutil_addrinfo *list, void *ctx)
 		finish(l);
 }
 
-static void look_up(struct resolver *r, const struct conn_conf *conn)
+static void look_up(struct resolver *r, struct conn_conf *conn)
 {
 	const struct evutil_addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_DGRAM};
 	struct lookup *l = xzalloc(sizeof(*l));
 
 	l->resolver = r;
-	l->conn = xstrdup(conn->name);
+	l->conn = conn_ref(conn);
 	l->open = 1; /* ours, so that answers from /etc/hosts, which come at once, do not end it
 			early */
 	for (char **n = conn->remote_names; *n; n++) {
@@ -85,12 +85,12 @@ static void look_up(struct resolver *r, const struct conn_conf *conn)
 
 void resolver_refresh(struct resolver *r)
 {
-	const struct timeval next = {.tv_sec = REFRESH_SECONDS};
-	const struct config *c = r->daemon->config;
+	const struct timeval next = {.tv_sec = REFRESH_SECONDS}, retry = {.tv_sec = RETRY_SECONDS};
+	struct tun_conn *c, *following;
 	bool any = false;
 
-	for (unsigned i = 0; i < c->conn_count; i++)
-		any |= c->conns[i]->remote_names != NULL;
+	LIST_FOREACH (c, &r->daemon->tunnel->conns, link)
+		any |= c->conf->remote_names != NULL && !c->dynamic;
 	if (!any)
 		return;
 	if (!r->dns)
@@ -98,12 +98,15 @@ void resolver_refresh(struct resolver *r)
 								 EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	if (!r->dns) {
 		log_error(&r->daemon->log, "no resolver: is /etc/resolv.conf readable?");
+		evtimer_add(r->timer, &retry);
 		return;
 	}
 	evtimer_add(r->timer, &next);
-	for (unsigned i = 0; i < c->conn_count; i++) {
-		if (c->conns[i]->remote_names)
-			look_up(r, c->conns[i]);
+	/* An answer that comes at once may end a connection, but not the one behind it. */
+	for (c = LIST_FIRST(&r->daemon->tunnel->conns); c; c = following) {
+		following = LIST_NEXT(c, link);
+		if (c->conf->remote_names && !c->dynamic)
+			look_up(r, c->conf);
 	}
 }
 

@@ -35,16 +35,21 @@ static void skip_comment(struct scan *s)
 		s->at += 2;
 }
 
-static void skip_string(struct scan *s)
+/* False for an escaped NUL, behind which libconfig's strings end. */
+static bool skip_string(struct scan *s)
 {
 	s->at++;
 	while (s->at < s->end && *s->at != '"') {
-		if (*s->at == '\\' && s->at + 1 < s->end)
+		if (*s->at == '\\' && s->at + 1 < s->end) {
+			if (peek(s, 1) == 'x' && peek(s, 2) == '0' && peek(s, 3) == '0')
+				return false;
 			step(s);
+		}
 		step(s);
 	}
 	if (s->at < s->end)
 		s->at++;
+	return true;
 }
 
 /* A number literal; false when libconfig would wrap it. Floating point is not ours to judge. */
@@ -66,13 +71,15 @@ static bool check_number(struct scan *s)
 	if (!hex && strpbrk(buf, ".eE"))
 		return true;
 	errno = 0;
-	v = strtoull(buf, &end, 0);
+	/* A leading zero means nothing to libconfig. */
+	v = strtoull(buf, &end, hex ? 16 : 10);
 	return errno == 0 && v <= INT32_MAX;
 }
 
 static void skip_word(struct scan *s)
 {
-	while (s->at < s->end && (isalnum((unsigned char)*s->at) || strchr("_-*", *s->at)))
+	while (s->at < s->end &&
+	       (isalnum((unsigned char)*s->at) || *s->at == '_' || *s->at == '-' || *s->at == '*'))
 		s->at++;
 }
 
@@ -80,20 +87,23 @@ bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **re
 {
 	struct scan s = {.at = text, .end = text + len, .line = 1};
 
+	*ret_line = 1;
+	if (memchr(text, 0, len)) {
+		*ret_why = "a NUL byte: this is no text file";
+		return false;
+	}
 	while (s.at < s.end) {
 		char c = *s.at;
 
 		*ret_line = s.line;
-		if (c == '\0') {
-			*ret_why = "a NUL byte: this is no text file";
-			return false;
-		}
 		if (c == '#' || (c == '/' && peek(&s, 1) == '/')) {
 			skip_line(&s);
 		} else if (c == '/' && peek(&s, 1) == '*') {
 			skip_comment(&s);
 		} else if (c == '"') {
-			skip_string(&s);
+			*ret_why = "\\x00 ends a string before its end";
+			if (!skip_string(&s))
+				return false;
 		} else if (c == '@') {
 			*ret_why = "@include is not supported: put files into conf.d/ beside "
 				   "mendip.conf";

@@ -127,7 +127,7 @@ int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out)
 	ssize_t n = read(t->fd, at, head + TUN_PACKET_MAX);
 
 	if (n < 0)
-		return 0;
+		return errno == EAGAIN || errno == EINTR ? 0 : -EIO;
 	t->read++;
 	*out = (struct esp_out){.pkt = buf + TUN_HEADROOM};
 	if (n <= head)

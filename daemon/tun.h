@@ -28,7 +28,7 @@ void tun_close(struct tun *t);
 int tun_set_mtu(struct tun *t, uint32_t mtu) MUST_CHECK;
 /*
  * One read into buf of TUN_BUFFER bytes. 1: *out has pkt, len and off of what came; 0: nothing is
- * there; -EBADMSG: something that was dropped and counted.
+ * there; -EBADMSG: something that was dropped and counted; -EIO: the device has gone.
  */
 int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out);
 /* Finishes, writes and resets what is in super, whose base has TUN_HEADROOM bytes before it. */

@@ -149,7 +149,9 @@ static void answer_child(struct ike_sa *sa, struct ike_task *t, const struct ike
 				  in->now);
 		t->spi = 0;
 	}
-	if (c)
+	if (c && t->cancelled)
+		ike_child_delete(c, in->now);
+	else if (c)
 		sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, IKE_RESULT_OK, 0,
 					  in->now);
 	else
@@ -180,6 +182,16 @@ void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	task_free(t);
 }
 
+/* What was agreed on before the peer was known, is what this connection would have agreed on. */
+static bool conn_admits(const struct conn_conf *c, const struct ike_sa *sa)
+{
+	bool here = c->local_count == 0;
+
+	for (unsigned k = 0; k < c->local_count; k++)
+		here |= addr_cmp(&c->local[k].addr, &sa->local.addr) == 0;
+	return here && proposals_admit(&c->proposals, &sa->choice);
+}
+
 /* Among the connections for these addresses the one that knows the peer by its identity. */
 static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 {
@@ -203,6 +215,8 @@ static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 			if (!here)
 				continue;
 		}
+		if (fit && !conn_admits(c, sa))
+			continue;
 		if (fit && named)
 			fit += ident_eq(&c->local_id, &ours);
 		if (fit > best_fit) {

@@ -14,6 +14,7 @@
 #define TEMPORARY_TRIES	  3 /* after 1, 2 and 4 s */
 #define UNCONFIRMED_LIMIT (10 * NSEC_PER_SEC)
 #define UNCONFIRMED_LOOK  (500 * NSEC_PER_MSEC)
+#define REKEY_AGAIN	  (60 * NSEC_PER_SEC) /* after one that failed */
 #define CLEANUP_REPLACED                                                        \
 	(30 * NSEC_PER_SEC) /* the peer should have deleted the old one by then \
 			     */
@@ -22,6 +23,18 @@ static void tell(struct ike_sa *sa, const struct ike_task *t, struct child_sa *c
 		 uint16_t notify, nsec_t now)
 {
 	sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, r, notify, now);
+}
+
+/* A rekey came to nothing: the old one is what it was, and a routine rekey is tried again later. */
+static void keep_old(struct ike_task *t, nsec_t now)
+{
+	struct child_sa *c = t->child;
+
+	if (!c || c->state != CHILD_STATE_REKEYING)
+		return;
+	c->state = c->successor ? CHILD_STATE_REKEYED : CHILD_STATE_INSTALLED;
+	if (!c->successor && c->conf->rekey_time)
+		deadline_set(&c->ike_sa->ike->deadlines, &c->rekey, now + REKEY_AGAIN);
 }
 
 /* A rekey whose old SA went or was replaced before we asked has nothing to do. */
@@ -69,6 +82,7 @@ void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	t->spi = ike->ops.spi_reserve(ike->ops.ctx);
 	if (!t->spi) {
 		t = exchange_done(sa);
+		keep_old(t, now);
 		tell(sa, t, t->child, IKE_RESULT_REFUSED, NOTIFY_NO_ADDITIONAL_SAS, now);
 		task_free(t);
 		return;
@@ -289,6 +303,15 @@ static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa 
 	tell(sa, t, made, IKE_RESULT_OK, 0, now);
 }
 
+/* The peer has made an SA that we have not: it would send into nothing. */
+static void unwanted(struct ike_sa *sa, uint32_t spi, struct child_conf *conf)
+{
+	struct ike_task *t = task_add(sa, TASK_CHILD_DELETE, true);
+
+	t->delete_spi = spi;
+	t->conf = conf;
+}
+
 static void complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in *in)
 {
 	uint8_t secret[KEX_MAX_SECRET];
@@ -304,18 +327,26 @@ static void complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in 
 	if (error) {
 		log_warn(sa->ike->log, "%s: child %s: the answer does not fit what we offered: %s",
 			 sa_label(sa), t->conf->name, ike_notify_name(error));
+		unwanted(sa, t->spi, t->conf);
+		keep_old(t, in->now);
 		tell(sa, t, t->child, IKE_RESULT_REFUSED, error, in->now);
 		return;
 	}
 	nonce_set(&nr, in->p->nonce);
 	made = child_install(sa, &o, t->spi, true, (struct chunk){secret, len}, &t->nonce, &nr,
 			     t->child, in->now);
-	t->spi = 0;
 	secret_wipe(secret, sizeof(secret));
-	if (!made)
+	if (!made) {
+		unwanted(sa, t->spi, t->conf);
+		t->spi = 0;
+		keep_old(t, in->now);
 		tell(sa, t, t->child, IKE_RESULT_REFUSED, NOTIFY_NO_ADDITIONAL_SAS, in->now);
-	else
-		settle_rekey(sa, t, made, &nr, in->now);
+		return;
+	}
+	t->spi = 0;
+	settle_rekey(sa, t, made, &nr, in->now);
+	if (t->cancelled)
+		ike_child_delete(made, in->now);
 }
 
 /* INVALID_KE_PAYLOAD: once more with the group asked for, if we have it. True: under way. */
@@ -353,8 +384,7 @@ static void not_found(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 static bool failed(struct ike_sa *sa, struct ike_task *t, const struct ike_notify_view *n,
 		   nsec_t now)
 {
-	if (t->child && t->child->state == CHILD_STATE_REKEYING)
-		t->child->state = t->child->successor ? CHILD_STATE_REKEYED : CHILD_STATE_INSTALLED;
+	keep_old(t, now);
 	if (n->type == NOTIFY_CHILD_SA_NOT_FOUND && t->kind == TASK_CHILD_REKEY) {
 		not_found(sa, t, now);
 		return false;

@@ -120,25 +120,26 @@ static nsec_t vary(struct ike *ike, nsec_t t)
 	return t * 4 / 5 + rng_below(ike->rng, t * 2 / 5 + 1);
 }
 
-/* How long to wait after the sends-th sending; 0: give up. */
+/* How long to wait after the sends-th sending. */
 static nsec_t next_wait(const struct ike_sa *sa)
 {
-	const struct ike_settings *set = &sa->ike->set;
 	nsec_t t;
 
 	if (sa->hurried) {
 		if (sa->sends <= ARRAY_SIZE(hurried_ms))
 			return hurried_ms[sa->sends - 1] * NSEC_PER_MSEC;
-		return sa->sends <= HURRIED_TRIES ? HURRIED_AFTER_MS * NSEC_PER_MSEC *
-							    (sa->sends - ARRAY_SIZE(hurried_ms))
-						  : 0;
+		return HURRIED_AFTER_MS * NSEC_PER_MSEC * (sa->sends - ARRAY_SIZE(hurried_ms));
 	}
-	if (sa->sends > set->retransmit_tries)
-		return 0;
-	t = set->retransmit_timeout;
+	t = sa->ike->set.retransmit_timeout;
 	for (unsigned i = 1; i < sa->sends; i++)
 		t = t * 9 / 5;
 	return t;
+}
+
+/* All sendings have had their time. */
+static bool given_up(const struct ike_sa *sa)
+{
+	return sa->sends > (sa->hurried ? HURRIED_TRIES - 1 : sa->ike->set.retransmit_tries);
 }
 
 static void send_outstanding(struct ike_sa *sa, nsec_t now)
@@ -210,8 +211,7 @@ void exchange_timeout(struct ike_sa *sa, nsec_t now)
 		if (sa->state == IKE_STATE_DEAD)
 			return;
 	}
-	if (next_wait(sa) == 0 ||
-	    (sa->state == IKE_STATE_INIT_SENT && sa->init_error && sa->sends > 1)) {
+	if (given_up(sa) || (sa->state == IKE_STATE_INIT_SENT && sa->init_error && sa->sends > 1)) {
 		if (sa->state == IKE_STATE_INIT_SENT)
 			init_timeout(sa, now);
 		else

@@ -143,12 +143,16 @@ unsigned ident_match(const struct ident *pattern, const struct ident *id)
 	return 2 + (unsigned)tail;
 }
 
+/* How well the key is for this identity; of a peer that is not known yet only the pattern is. */
 static unsigned best_id(const struct psk *k, const struct ident *id)
 {
 	unsigned best = 0;
 
 	for (unsigned i = 0; i < k->id_count; i++) {
 		unsigned m = ident_match(&k->ids[i], id);
+
+		if (m == 0 && ident_is_pattern(id))
+			m = ident_match(id, &k->ids[i]) != 0;
 
 		best = m > best ? m : best;
 	}
@@ -165,8 +169,8 @@ const struct psk *psk_find(const struct psk_store *s, const struct ident *local,
 		const struct psk *k = &s->v[i];
 		/* Who the peer is decides; our own name only among keys that fit it equally well.
 		 */
-		unsigned score =
-			k->id_count == 0 ? 1 : best_id(k, remote) * 2048 + best_id(k, local);
+		unsigned fit = best_id(k, remote);
+		unsigned score = k->id_count == 0 ? 1 : fit ? fit * 2048 + best_id(k, local) : 0;
 
 		if (score > best_score) {
 			best_score = score;

@@ -44,6 +44,7 @@ enum ike_sa_event {
 	IKE_EVENT_DOWN,	     /* gone with all children; ends with it */
 	IKE_EVENT_LATE,	     /* a request hurried by ike_hurry has no answer by its time */
 	IKE_EVENT_ANSWERED,  /* after ike_hurry or ike_liveness: a fresh answer came */
+	IKE_EVENT_MOVED,     /* the peer speaks from another address or port (2.23) */
 	IKE_EVENT_WENT_BACK, /* the peer's message IDs went back (RECOVERY 5) */
 };
 
@@ -144,6 +145,8 @@ struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struc
  */
 bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first,
 		      nsec_t at) MUST_CHECK;
+/* Nobody wants the CHILD SAs that were asked for by ike_child_create or a rekey any more. */
+void ike_child_cancel(struct ike_sa *sa, const struct child_conf *conf);
 /* Rekeys the child. hurry: with the short timers of RECOVERY 5; the outcome comes by child_result.
  */
 void ike_child_rekey(struct child_sa *c, bool hurry, nsec_t now);

@@ -31,6 +31,7 @@ struct conn_conf {
 	struct endpoint local[CONN_MAX_ADDRS]; /* none: any address of ours */
 	struct endpoint remote[CONN_MAX_ADDRS];
 	uint8_t local_count, remote_count;
+	uint8_t fixed_count; /* of remote: those from the file; resolved ones follow */
 	bool remote_any;     /* %any: answer anyone */
 	char **remote_names; /* host names that the daemon resolves into remote; NULL-terminated or
 				NULL */

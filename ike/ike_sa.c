@@ -251,6 +251,11 @@ void sa_hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 	from->state = from->state == IKE_STATE_DELETING ? IKE_STATE_DELETING : IKE_STATE_REKEYED;
 	to->unresolved = false;
 	to->rival_of = NULL;
+	/* Somebody waits for an answer, which the new one has to get then. */
+	if (from->watch_answer && !from->outstanding) {
+		from->watch_answer = false;
+		to->watch_answer = true;
+	}
 	deadline_clear(&from->ike->deadlines, &from->rekey);
 	deadline_clear(&from->ike->deadlines, &from->dpd);
 	from->ike->ops.ike_event(from->ike->ops.ctx, from, IKE_EVENT_REKEYED, to, "rekeyed", now);

@@ -93,8 +93,10 @@ struct ike_task {
 	struct kex *kex;
 	uint16_t group; /* asked for by INVALID_KE_PAYLOAD; 0: our first */
 	struct nonce nonce;
-	uint32_t spi;	  /* child: reserved inbound SPI */
-	uint64_t ike_spi; /* IKE rekey: our new SPI */
+	uint32_t spi;	     /* child: reserved inbound SPI */
+	uint64_t ike_spi;    /* IKE rekey: our new SPI */
+	bool cancelled;	     /* what comes of it is deleted at once */
+	uint32_t delete_spi; /* of a child that only the peer has */
 	/* the peer's exchange for the same thing, answered while ours was outstanding
 	 * (2.8.1, 2.8.2) */
 	bool collided;

@@ -12,12 +12,15 @@ void info_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	if (t->kind == TASK_IKE_DELETE) {
 		ib_delete_ike(&b);
 	} else if (t->kind == TASK_CHILD_DELETE) {
-		if (!t->child) {
+		if (!t->child && !t->delete_spi) {
 			task_free(exchange_done(sa));
 			return;
 		}
-		t->child->state = CHILD_STATE_DELETING;
-		ib_delete_esp(&b, &t->child->spi_in, 1);
+		if (t->child) {
+			t->child->state = CHILD_STATE_DELETING;
+			t->delete_spi = t->child->spi_in;
+		}
+		ib_delete_esp(&b, &t->delete_spi, 1);
 	}
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
 }

@@ -417,6 +417,26 @@ bool proposals_choose(const struct proposal_list *ours, const struct proposal_li
 	return choose(ours, theirs, with_ke, 0, ret);
 }
 
+static void add_transform(struct proposal *p, uint8_t type, uint16_t id, uint16_t key_bits)
+{
+	if (id)
+		p->t[p->count++] = (struct transform){.type = type, .id = id, .key_bits = key_bits};
+}
+
+bool proposals_admit(const struct proposal_list *ours, const struct proposal_choice *c)
+{
+	struct proposal_list one = {.count = 1};
+	struct proposal *p = &one.p[0];
+	struct proposal_choice again;
+
+	p->protocol = c->protocol;
+	add_transform(p, TRANSFORM_ENCR, c->suite->encr, c->suite->key_bits);
+	add_transform(p, TRANSFORM_INTEG, c->suite->integ, 0);
+	add_transform(p, TRANSFORM_PRF, c->prf, 0);
+	add_transform(p, TRANSFORM_KE, c->group, 0);
+	return choose(ours, &one, true, 0, &again);
+}
+
 uint16_t proposals_first_group(const struct proposal_list *l)
 {
 	for (unsigned i = 0; i < l->count; i++) {

@@ -62,6 +62,8 @@ void choice_write(struct ike_builder *b, const struct proposal_choice *c, struct
  */
 bool proposals_choose(const struct proposal_list *ours, const struct proposal_list *theirs,
 		      bool with_ke, uint16_t ke_group, struct proposal_choice *ret);
+/* One of our proposals has all of what was chosen. */
+bool proposals_admit(const struct proposal_list *ours, const struct proposal_choice *c);
 /* The same algorithms in the same order. */
 bool proposals_equal(const struct proposal_list *a, const struct proposal_list *b);
 /* The first group in the list, or GROUP_NONE. */

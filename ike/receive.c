@@ -184,12 +184,14 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 {
 	unsigned slot = in->h->message_id % REMEMBERED_REQUESTS;
 
-	if (!may_request(sa, in->h->exchange)) {
-		count(sa->ike, IKE_COUNT_UNEXPECTED);
-		return;
-	}
+	/* Before the state is asked: the answer to IKE_AUTH, too, may have to be sent again (2.1).
+	 */
 	if (in->h->message_id < sa->expected_id) {
 		receive_old(sa, in, text, len);
+		return;
+	}
+	if (!may_request(sa, in->h->exchange)) {
+		count(sa->ike, IKE_COUNT_UNEXPECTED);
 		return;
 	}
 	if (in->h->message_id > sa->expected_id) {

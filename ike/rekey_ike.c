@@ -103,9 +103,9 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, const struct prop
 	ib_ke(&b, choice->group, kex_public(kex));
 	kex_free(kex);
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+	made->unresolved = t && t->kind == TASK_IKE_REKEY;
 	sa_establish(made, "rekeyed by the peer", in->now);
-	if (t && t->kind == TASK_IKE_REKEY) {
-		made->unresolved = true;
+	if (made->unresolved) {
 		t->collided = true;
 		t->rival_ike = made;
 		made->rival_of = sa;
@@ -124,7 +124,8 @@ void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 	uint16_t error = 0;
 
 	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved || busy_with_children(sa) ||
-	    (sa->outstanding && sa->outstanding->collided))
+	    (sa->outstanding && sa->outstanding->collided) ||
+	    HASH_COUNT(sa->ike->sas) >= sa->ike->set.sa_max)
 		error = NOTIFY_TEMPORARY_FAILURE;
 	else if (proposals_parse(in->p->sa, &offer) < 0)
 		error = NOTIFY_INVALID_SYNTAX;
@@ -166,8 +167,11 @@ static void settle(struct ike_sa *sa, struct ike_task *t, struct ike_sa *made,
 		return;
 	}
 	sa_hand_over(sa, made, now);
-	if (t->rival_ike)
+	/* Theirs is the peer's to delete, if it ever learnt that it was made. */
+	if (t->rival_ike) {
+		t->rival_ike->state = IKE_STATE_REKEYED;
 		deadline_set(&sa->ike->deadlines, &t->rival_ike->expire, now + REPLACED_LIMIT);
+	}
 	delete_sa(sa, now);
 }
 

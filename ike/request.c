@@ -57,6 +57,27 @@ bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct t
 	return true;
 }
 
+static bool makes_child(const struct ike_task *t, const struct child_conf *conf)
+{
+	return t->conf == conf && (t->kind == TASK_CHILD_CREATE || t->kind == TASK_CHILD_REKEY ||
+				   t->kind == TASK_AUTH);
+}
+
+void ike_child_cancel(struct ike_sa *sa, const struct child_conf *conf)
+{
+	struct ike_task *t, *next;
+
+	for (t = TAILQ_FIRST(&sa->tasks); t; t = next) {
+		next = TAILQ_NEXT(t, link);
+		if (!makes_child(t, conf) || t->kind == TASK_AUTH)
+			continue;
+		TAILQ_REMOVE(&sa->tasks, t, link);
+		task_free(t);
+	}
+	if (sa->outstanding && makes_child(sa->outstanding, conf))
+		sa->outstanding->cancelled = true;
+}
+
 void ike_child_rekey(struct child_sa *c, bool hurry, nsec_t now)
 {
 	struct ike_task *t;
@@ -143,13 +164,13 @@ bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now
 {
 	char a[ENDPOINT_STRLEN], b[ENDPOINT_STRLEN];
 
-	(void)now;
 	/* 2.23: who is behind a NAT does not follow, who is not does. */
 	if (!sa->peer_natted || sa->we_natted || remote->addr.family != sa->remote.addr.family)
 		return false;
 	log_info(sa->ike->log, "%s: the peer moved from %s to %s", sa_label(sa),
 		 endpoint_format(&sa->remote, a), endpoint_format(remote, b));
 	sa_set_remote(sa, remote);
+	sa->ike->ops.ike_event(sa->ike->ops.ctx, sa, IKE_EVENT_MOVED, NULL, "moved", now);
 	return true;
 }
 

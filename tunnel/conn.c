@@ -17,15 +17,33 @@ struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf)
 	c->conf = conn_ref(conf);
 	c->retry.kind = TDL_CONN_RETRY;
 	c->rung3.kind = TDL_CONN_RUNG3;
+	c->takeover.kind = TDL_CONN_TAKEOVER;
 	LIST_INIT(&c->children);
 	LIST_INSERT_HEAD(&t->conns, c, link);
 	return c;
+}
+
+/* There may be more than `sa` and `beside`: the loser of two calls at once, those being replaced.
+ */
+void conn_disown(struct tun_conn *c, bool end, nsec_t now)
+{
+	struct ike_sa *sa, *tmp;
+
+	HASH_ITER (hh, c->tunnel->ike->sas, sa, tmp) {
+		if (sa->owner != c)
+			continue;
+		sa->owner = NULL;
+		if (end)
+			ike_sa_delete(sa, now);
+	}
+	c->sa = c->beside = NULL;
 }
 
 void conn_free(struct tun_conn *c)
 {
 	deadline_clear(&c->tunnel->deadlines, &c->retry);
 	deadline_clear(&c->tunnel->deadlines, &c->rung3);
+	deadline_clear(&c->tunnel->deadlines, &c->takeover);
 	LIST_REMOVE(c, link);
 	conn_unref(c->conf);
 	free(c);
@@ -77,8 +95,10 @@ void conn_connect(struct tun_conn *c, nsec_t now)
 	deadline_clear(&c->tunnel->deadlines, &c->retry);
 	if (!c->sa)
 		c->sa = initiate(c, false, now);
-	if (!c->sa)
+	if (!c->sa) {
+		conn_retry_later(c, "no IKE SA can be made now", now);
 		return;
+	}
 	LIST_FOREACH (k, &c->children, link) {
 		if (k->wanted && !k->asked_on && !k->current)
 			ask_on(k, c->sa, NULL, now);
@@ -113,16 +133,24 @@ void conn_unask(struct tun_conn *c, const struct ike_sa *sa)
 	}
 }
 
-void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now)
+/* 1, 2, 4, ... s after so many failures in a row, up to a minute; half of it is random. */
+static nsec_t backoff(const struct tun_conn *c, unsigned failures)
 {
 	nsec_t wait = BACKOFF_MIN;
 
-	if (c->conf->remote_count == 0 || c->tunnel->closing)
-		return;
-	for (unsigned i = 1; i < c->failures && wait < BACKOFF_MAX; i++)
+	for (unsigned i = 1; i < failures && wait < BACKOFF_MAX; i++)
 		wait *= 2;
 	wait = min_u64(wait, BACKOFF_MAX);
-	wait = wait / 2 + rng_below(c->tunnel->rng, wait / 2 + 1);
+	return wait / 2 + rng_below(c->tunnel->rng, wait / 2 + 1);
+}
+
+void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now)
+{
+	nsec_t wait;
+
+	if (c->conf->remote_count == 0 || c->tunnel->closing)
+		return;
+	wait = backoff(c, c->failures);
 	/* The first packet after an orderly end starts it at once; after a failure it waits. */
 	c->not_before = c->failures ? now + wait : 0;
 	c->failures++;
@@ -136,12 +164,15 @@ void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now)
 
 void conn_beside_later(struct tun_conn *c, const char *why, nsec_t now)
 {
+	nsec_t wait;
+
 	(void)why;
 	/* Who only answers cannot call; the peer's own liveness check must find out. */
 	if (c->beside || deadline_is_set(&c->rung3) || c->conf->remote_count == 0)
 		return;
-	deadline_set(&c->tunnel->deadlines, &c->rung3,
-		     now + rng_below(c->tunnel->rng, RUNG3_DELAY + 1));
+	wait = c->beside_failures ? backoff(c, c->beside_failures)
+				  : rng_below(c->tunnel->rng, RUNG3_DELAY + 1);
+	deadline_set(&c->tunnel->deadlines, &c->rung3, now + wait);
 }
 
 static bool still_needed(const struct tun_conn *c)
@@ -166,8 +197,11 @@ void conn_beside(struct tun_conn *c, nsec_t now)
 		return;
 	}
 	c->beside = initiate(c, true, now);
-	if (!c->beside)
+	if (!c->beside) {
+		c->beside_failures++;
+		conn_beside_later(c, "no IKE SA can be made now", now);
 		return;
+	}
 	/* All its children: whoever took over may know none of them. */
 	LIST_FOREACH (k, &c->children, link) {
 		if (k->wanted || k->asked_on || k->current || k->recovery.state == RECOVERY_RUNNING)
@@ -207,6 +241,12 @@ static bool has_all_children(const struct tun_conn *c, const struct ike_sa *sa)
 
 void conn_maybe_take_over(struct tun_conn *c, nsec_t now)
 {
+	if (c->beside || deadline_is_set(&c->rung3))
+		deadline_set(&c->tunnel->deadlines, &c->takeover, now);
+}
+
+void conn_take_over(struct tun_conn *c, nsec_t now)
+{
 	struct ike_sa *old = c->sa, *sa = c->beside;
 
 	if (!still_needed(c) && (!sa || sa->state != IKE_STATE_ESTABLISHED)) {
@@ -217,7 +257,8 @@ void conn_maybe_take_over(struct tun_conn *c, nsec_t now)
 		return;
 	c->sa = sa;
 	c->beside = NULL;
-	if (!old)
+	c->beside_failures = 0;
+	if (!old || old == sa)
 		return;
 	old->owner = NULL;
 	conn_unask(c, old);
@@ -262,6 +303,7 @@ static void give_up_calling(struct tun_conn *c, nsec_t now)
 static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 {
 	struct tun_conn *c = sa->owner;
+	bool called = !c; /* neither one of ours nor the successor of one: REKEYED tells of that */
 
 	if (!c) {
 		c = conn_of_peer(t, sa);
@@ -273,13 +315,13 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 	deadline_clear(&t->deadlines, &c->retry);
 	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
 	/* The peer's new IKE SA beside an older one becomes the one that we ask on. */
-	if (c->sa != sa && c->beside != sa && !sa->unresolved && !sa->initiator) {
+	if (called && c->sa != sa) {
 		give_up_calling(c, now);
 		c->sa = sa;
 	}
 	conn_maybe_take_over(c, now);
-	/* A peer that called brings what it wants; what we want beside that is asked for later. */
-	if (!sa->initiator && conn_wanted(c))
+	/* What is wanted and does not come with it, from either side, is asked for later. */
+	if (conn_wanted(c))
 		deadline_set(&t->deadlines, &c->retry, now + MEND_DELAY);
 }
 
@@ -287,6 +329,7 @@ static struct ike_sa *another_sa(const struct tun_conn *c, const struct ike_sa *
 {
 	const struct tun_child *k;
 	const struct tun_sa *s;
+	struct ike_sa *sa;
 
 	LIST_FOREACH (k, &c->children, link) {
 		LIST_FOREACH (s, &k->sas, link) {
@@ -295,10 +338,15 @@ static struct ike_sa *another_sa(const struct tun_conn *c, const struct ike_sa *
 				return s->ike->ike_sa;
 		}
 	}
+	for (sa = addr_index_first(c->tunnel->ike, &gone->remote.addr); sa;
+	     sa = LIST_NEXT(sa, address_link)) {
+		if (sa != gone && sa->owner == c && sa->state == IKE_STATE_ESTABLISHED)
+			return sa;
+	}
 	return NULL;
 }
 
-static void free_if_dynamic(struct tun_conn *c)
+void conn_free_if_dynamic(struct tun_conn *c)
 {
 	const struct tun_child *k;
 
@@ -336,11 +384,31 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 		if (was_beside || !c->sa)
 			recovery_failed(k, why, now);
 	}
-	if (was_beside && c->sa && still_needed(c))
+	if (was_beside && c->sa && still_needed(c)) {
+		c->beside_failures++;
 		conn_beside_later(c, why, now);
+	}
 	if (!c->sa)
 		conn_retry_later(c, why, now);
-	free_if_dynamic(c);
+	else if (conn_wanted(c))
+		deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
+	conn_free_if_dynamic(c);
+}
+
+/* The ESP SAs of the IKE SA go where it goes. */
+static void conn_moved(struct tun_conn *c, const struct ike_sa *sa)
+{
+	struct tun_child *k;
+	struct tun_sa *s;
+
+	LIST_FOREACH (k, &c->children, link) {
+		LIST_FOREACH (s, &k->sas, link) {
+			struct esp_sa *e = s->ike && s->ike->ike_sa == sa ? tun_sa_esp(s) : NULL;
+
+			if (e)
+				e->out.dest.remote = sa->remote;
+		}
+	}
 }
 
 void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
@@ -382,6 +450,7 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		LIST_FOREACH (k, &c->children, link)
 			recovery_ask_again(k, now);
 		break;
+	case IKE_EVENT_MOVED: conn_moved(c, sa); break;
 	case IKE_EVENT_UP: break;
 	}
 }

@@ -365,8 +365,7 @@ void recovery_result(struct tun_child *c, struct child_sa *made, enum ike_result
 		break;
 	case IKE_RESULT_GONE:
 		/* The peer deleted it while we waited to ask: what replaces it comes by itself. */
-		if (c->current)
-			drop(c, "superseded");
+		drop(c, "superseded");
 		break;
 	case IKE_RESULT_TEMPORARY:
 	case IKE_RESULT_REFUSED:
@@ -375,6 +374,12 @@ void recovery_result(struct tun_child *c, struct child_sa *made, enum ike_result
 		snprintf(why, sizeof(why), "the rekey was refused (%s)",
 			 notify ? ike_notify_name(notify) : ike_result_name(res));
 		recovery_late(c, why, now);
+		/* Who only answers has nothing out any more: it begins anew with the next evidence.
+		 */
+		if (c->conn->conf->remote_count == 0 && c->recovery.state == RECOVERY_RUNNING) {
+			drop(c, "left to the peer");
+			arm(c, now + c->options.per);
+		}
 		break;
 	}
 }
@@ -452,7 +457,8 @@ void recovery_retired_heard(struct tun_sa *s, nsec_t now)
 		return;
 	if (now - max_u64(sa->in.last_fresh, newest->installed) < c->options.older_sa_grace)
 		return;
-	if (gate_quiet_until(&c->gate, CRITERION_OLDER_SA, now))
+	if (gate_quiet_until(&c->gate, CRITERION_OLDER_SA, now) ||
+	    newest->ike->ike_sa->state != IKE_STATE_ESTABLISHED)
 		return;
 	c->recovery.escape = true;
 	tun_event(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,

@@ -6,7 +6,8 @@
 #include "xalloc.h"
 
 /* A replaced inbound SA still delivers for this long (RFC 7296 2.8.1: packets in flight). */
-#define DRAIN (5 * NSEC_PER_SEC)
+#define DRAIN	    (5 * NSEC_PER_SEC)
+#define RETIRED_MAX 16 /* of one child at a time */
 /* A child that the peer refused is asked for again after this. */
 #define REFUSED_WAIT (10 * NSEC_PER_SEC)
 
@@ -93,6 +94,25 @@ static struct tun_sa *newest_live(struct tun_child *c)
 	return NULL;
 }
 
+/* A peer that rekeys as fast as it can has no more of these than this. */
+static void forget_oldest_retired(struct tun_child *c)
+{
+	struct tun_sa *s, *oldest = NULL;
+	unsigned n = 0;
+
+	LIST_FOREACH (s, &c->sas, link) {
+		if (s->retired) {
+			n++;
+			oldest = s;
+		}
+	}
+	if (n <= RETIRED_MAX)
+		return;
+	if (oldest->ike)
+		oldest->ike->owner = NULL;
+	tun_sa_forget(oldest);
+}
+
 void tun_sa_retire(struct tun_sa *s, nsec_t now)
 {
 	struct tun_child *c = s->child;
@@ -109,6 +129,7 @@ void tun_sa_retire(struct tun_sa *s, nsec_t now)
 	deadline_set(&t->deadlines, &s->end, now + c->options.retired_time);
 	if (c->current == s)
 		c->current = newest_live(c);
+	forget_oldest_retired(c);
 }
 
 void tun_sa_activate(struct tun_sa *s, nsec_t now)
@@ -329,8 +350,12 @@ void tun_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *con
 	k = conn ? find_child(conn, conf) : NULL;
 	if (!k)
 		return;
-	/* With NOT_FOUND the engine has asked for another one already. */
-	k->asked_on = r == IKE_RESULT_NOT_FOUND ? sa : NULL;
+	/* With NOT_FOUND the engine has asked for another one already; a rekey that came to nothing
+	 * has not been what was asked for. */
+	if (r == IKE_RESULT_NOT_FOUND)
+		k->asked_on = sa;
+	else if (r != IKE_RESULT_GONE && r != IKE_RESULT_SUPERSEDED && !child)
+		k->asked_on = NULL;
 	if (r != IKE_RESULT_OK && r != IKE_RESULT_NOT_FOUND && r != IKE_RESULT_SUPERSEDED)
 		k->failures++;
 	recovery_result(k, child, r, notify, now);
@@ -341,12 +366,15 @@ void tun_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *con
 	    k->recovery.state == RECOVERY_IDLE) {
 		k->recovery.escape = true;
 		recovery_late(k, "the peer refuses to rekey the CHILD SA", now);
-	} else if (r == IKE_RESULT_REFUSED) {
+	} else if (r == IKE_RESULT_REFUSED || r == IKE_RESULT_TEMPORARY) {
 		k->not_before = now + REFUSED_WAIT;
 		if ((sa == conn->beside || (!k->current && k->wanted)) &&
 		    ike_child_create(sa, k->conf, NULL, k->not_before))
 			k->asked_on = sa;
 	}
+	/* However it ended: what is to be kept up and is not there is asked for again. */
+	if (k->wanted && !k->current && !k->asked_on)
+		conn_ask(k, NULL, now + NSEC_PER_SEC, now);
 }
 
 nsec_t tun_last_inbound(void *ctx, const struct ike_sa *sa)
@@ -393,6 +421,10 @@ void tunnel_child_down(struct tun_child *c, nsec_t now)
 	struct tun_sa *s;
 
 	c->wanted = false;
+	if (c->asked_on)
+		ike_child_cancel(c->asked_on, c->conf);
+	if (c->current && c->current->ike)
+		ike_child_cancel(c->current->ike->ike_sa, c->conf);
 	c->asked_on = NULL;
 	LIST_FOREACH (s, &c->sas, link) {
 		if (s->ike)

@@ -85,6 +85,8 @@ static void conn_remove(struct tun_conn *c)
 {
 	struct tun_child *k;
 
+	if (c->tunnel->ike)
+		conn_disown(c, false, c->tunnel->now);
 	while ((k = LIST_FIRST(&c->children)))
 		tun_child_remove(k);
 	conn_free(c);
@@ -98,6 +100,7 @@ void tunnel_free(struct tunnel *t)
 		return;
 	t->closing = true;
 	ike_free(t->ike);
+	t->ike = NULL;
 	while ((c = LIST_FIRST(&t->conns)))
 		conn_remove(c);
 	esp_path_free(t->path);
@@ -112,7 +115,7 @@ static void conn_begin(struct tunnel *t, struct conn_conf *conf, nsec_t now)
 
 	/* What answers anyone has no peer yet; conn_of_peer makes its instances. */
 	if (conf->remote_any || ident_is_pattern(&conf->remote_id)) {
-		if (conf->remote_count == 0)
+		if (conf->remote_count == 0 && !conf->remote_names)
 			return;
 	}
 	c = conn_new(t, conf);
@@ -140,14 +143,7 @@ static struct conn_conf *find_conf(struct conn_conf **conns, unsigned count, con
 /* Ends what the connection has; its peer is told. */
 static void conn_end(struct tun_conn *c, nsec_t now)
 {
-	struct ike_sa *sas[2] = {c->sa, c->beside};
-
-	for (unsigned i = 0; i < 2; i++) {
-		if (!sas[i])
-			continue;
-		sas[i]->owner = NULL;
-		ike_sa_delete(sas[i], now);
-	}
+	conn_disown(c, true, now);
 	conn_remove(c);
 }
 
@@ -170,6 +166,9 @@ void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count
 			conn_end(c, now);
 			continue;
 		}
+		/* Whoever connects from now on is asked for today's secrets. */
+		psk_store_unref(c->conf->secrets);
+		c->conf->secrets = psk_store_ref(new->secrets);
 		for (unsigned i = 0; i < count; i++) {
 			if (conns[i] == new)
 				kept[i] = c->conf;
@@ -190,23 +189,12 @@ void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 	ike_receive(t->ike, local, remote, p, len, now);
 }
 
+/* A FRESH packet came from another place: the IKE SA decides, and tells its ESP SAs. */
 static void moved(struct tun_sa *s, struct esp_sa *sa, nsec_t now)
 {
-	struct tun_child *k;
-	struct tun_sa *o;
-
 	sa->in.peer = sa->in.moved_to;
-	if (!s->ike || !ike_peer_moved(s->ike->ike_sa, &sa->in.moved_to, now))
-		return;
-	LIST_FOREACH (k, &s->child->conn->children, link) {
-		LIST_FOREACH (o, &k->sas, link) {
-			struct esp_sa *e =
-				o->ike && o->ike->ike_sa == s->ike->ike_sa ? tun_sa_esp(o) : NULL;
-
-			if (e)
-				e->out.dest.remote = sa->in.moved_to;
-		}
-	}
+	if (s->ike)
+		(void)ike_peer_moved(s->ike->ike_sa, &sa->in.moved_to, now);
 }
 
 static void nonce_reuse(struct tun_sa *s, const struct esp_sa *sa)
@@ -243,10 +231,11 @@ static void handle_events(struct tun_sa *s, struct esp_sa *sa, uint32_t events, 
 
 static void conn_retry_due(struct tun_conn *c, nsec_t now)
 {
-	if (c->dynamic && !c->sa && !c->beside)
+	if (c->dynamic && !c->sa && !c->beside) {
 		conn_remove(c);
-	else
-		conn_mend(c, now);
+		return;
+	}
+	conn_mend(c, now);
 }
 
 static void due(struct deadline *d, nsec_t now)
@@ -255,13 +244,19 @@ static void due(struct deadline *d, nsec_t now)
 	case TDL_SA_END: {
 		struct tun_sa *s = container_of(d, struct tun_sa, end);
 
+		struct tun_conn *c = s->child->conn;
+
 		if (s->ike) /* its DELETE is not answered yet */
 			s->ike->owner = NULL;
 		tun_sa_forget(s);
+		conn_free_if_dynamic(c);
 		break;
 	}
 	case TDL_CONN_RETRY: conn_retry_due(container_of(d, struct tun_conn, retry), now); break;
 	case TDL_CONN_RUNG3: conn_beside(container_of(d, struct tun_conn, rung3), now); break;
+	case TDL_CONN_TAKEOVER:
+		conn_take_over(container_of(d, struct tun_conn, takeover), now);
+		break;
 	case TDL_RECOVERY:
 		recovery_timer(container_of(d, struct tun_child, recovery.timer), now);
 		break;
@@ -353,16 +348,18 @@ bool tunnel_close(struct tunnel *t, nsec_t now)
 	return HASH_COUNT(t->ike->sas) == 0;
 }
 
-void tunnel_resolved(struct tunnel *t, const char *conn, const struct endpoint *remote,
+void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
 		     unsigned count, nsec_t now)
 {
-	struct tun_conn *c = tunnel_find_conn(t, conn);
+	unsigned room = CONN_MAX_ADDRS - conf->fixed_count;
+	struct tun_conn *c;
 
 	t->now = now;
-	if (!c || count == 0)
-		return;
-	c->conf->remote_count = (uint8_t)min_u64(count, CONN_MAX_ADDRS);
-	memcpy(c->conf->remote, remote, c->conf->remote_count * sizeof(*remote));
-	if (!c->sa && conn_wanted(c))
-		conn_connect(c, now);
+	count = (unsigned)min_u64(count, room);
+	memcpy(conf->remote + conf->fixed_count, remote, count * sizeof(*remote));
+	conf->remote_count = (uint8_t)(conf->fixed_count + count);
+	LIST_FOREACH (c, &t->conns, link) {
+		if (c->conf == conf && !c->dynamic && !c->sa)
+			conn_mend(c, now);
+	}
 }

@@ -115,6 +115,8 @@ struct tun_conn {
 	nsec_t not_before;     /* it failed: packets do not start it again earlier */
 	struct deadline retry; /* start again, or ask for children that are missing */
 	struct deadline rung3; /* start beside */
+	struct deadline takeover;
+	unsigned beside_failures; /* in a row; sets the back-off of rung 3 */
 };
 LIST_HEAD(tun_conn_list, tun_conn);
 
@@ -193,8 +195,8 @@ int tunnel_child_set(struct tun_child *c, const char *name, const char *value,
 int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *err) MUST_CHECK;
 /* Ends all SAs with a message to their peers. True when none is left to wait for. */
 bool tunnel_close(struct tunnel *t, nsec_t now);
-/* New addresses for a connection whose remote_names were resolved. */
-void tunnel_resolved(struct tunnel *t, const char *conn, const struct endpoint *remote,
+/* What the connection's remote_names were resolved to, beside the addresses that its file has. */
+void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
 		     unsigned count, nsec_t now);
 
 struct esp_sa *tun_sa_esp(const struct tun_sa *s);
@@ -210,6 +212,9 @@ void conn_connect(struct tun_conn *c, nsec_t now);
 void conn_ask(struct tun_child *k, const struct ts *first, nsec_t at, nsec_t now);
 /* What a wanted child lacks, whatever the reason. */
 void conn_mend(struct tun_conn *c, nsec_t now);
+/* No IKE SA belongs to the connection any more; with `end` they are deleted, and the peer is told.
+ */
+void conn_disown(struct tun_conn *c, bool end, nsec_t now);
 /* Nothing is to come of what was asked for on this IKE SA. */
 void conn_unask(struct tun_conn *c, const struct ike_sa *sa);
 void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now);
@@ -218,8 +223,14 @@ void conn_beside(struct tun_conn *c, nsec_t now);
 /* The SA that children are asked of, if it is established. */
 struct ike_sa *conn_established(const struct tun_conn *c);
 bool conn_wanted(const struct tun_conn *c);
-/* After each child that came up: has the SA of rung 3 all of them? Then the old one goes. */
+/*
+ * After whatever may end rung 3: has its SA all children? Then the old one goes. Not at once, as
+ * the engine may be in the middle of a message for it.
+ */
 void conn_maybe_take_over(struct tun_conn *c, nsec_t now);
+void conn_take_over(struct tun_conn *c, nsec_t now);
+/* A dynamic connection that has nothing left goes, in a moment. */
+void conn_free_if_dynamic(struct tun_conn *c);
 void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		       struct ike_sa *other, const char *why, nsec_t now);
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf);
@@ -263,6 +274,12 @@ void tun_sa_forget(struct tun_sa *s);
 void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
 	       const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-enum tunnel_deadline { TDL_SA_END, TDL_CONN_RETRY, TDL_CONN_RUNG3, TDL_RECOVERY };
+enum tunnel_deadline {
+	TDL_SA_END,
+	TDL_CONN_RETRY,
+	TDL_CONN_RUNG3,
+	TDL_CONN_TAKEOVER,
+	TDL_RECOVERY
+};
 
 #endif

@@ -19,14 +19,10 @@ static bool may_answer_v4(const uint8_t *p, const struct inner *in)
 		return false;
 	if (in->proto != PROTO_ICMP)
 		return true;
+	if (in->len <= in->l4)
+		return false;
 	/* echo, timestamp and their replies are no errors */
-	switch (p[in->l4]) {
-	case 0:
-	case 8:
-	case 13:
-	case 14: return in->len > in->l4;
-	default: return false;
-	}
+	return p[in->l4] == 0 || p[in->l4] == 8 || p[in->l4] == 13 || p[in->l4] == 14;
 }
 
 static bool may_answer_v6(const uint8_t *p, const struct inner *in)

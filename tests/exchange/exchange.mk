@@ -1,6 +1,9 @@
 PEERS = tests/exchange/peers.c tests/exchange/peers.h
 
-check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike
+check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives
+tests_exchange_t_lives_SOURCES = tests/exchange/t_lives.c $(PEERS)
+tests_exchange_t_lives_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_lives_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_ike_SOURCES = tests/exchange/t_ike.c $(PEERS)
 tests_exchange_t_ike_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_ike_LDADD = $(TUNNEL_TEST_LIBS)

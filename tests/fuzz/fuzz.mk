@@ -27,9 +27,20 @@ tests_fuzz_fuzz_inner_SOURCES = tests/fuzz/fuzz_inner.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_inner_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"inner"' \
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/inner"'
 tests_fuzz_fuzz_inner_LDADD = $(FUZZ_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_offload
+tests_fuzz_fuzz_offload_SOURCES = tests/fuzz/fuzz_offload.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_offload_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"offload"' \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/offload"'
+tests_fuzz_fuzz_offload_LDADD = $(FUZZ_LIBS)
 
 if FUZZERS
-noinst_PROGRAMS = tests/fuzz/lf_ike_message tests/fuzz/lf_ike_engine tests/fuzz/lf_esp tests/fuzz/lf_text tests/fuzz/lf_inner
+noinst_PROGRAMS = tests/fuzz/lf_ike_message tests/fuzz/lf_ike_engine tests/fuzz/lf_esp tests/fuzz/lf_text \
+	tests/fuzz/lf_inner tests/fuzz/lf_offload
+tests_fuzz_lf_offload_SOURCES = tests/fuzz/fuzz_offload.c tests/fuzz/fuzz.h
+tests_fuzz_lf_offload_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_offload_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_offload_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_offload_LDADD = $(FUZZ_LIBS)
 tests_fuzz_lf_ike_message_SOURCES = tests/fuzz/fuzz_ike_message.c tests/fuzz/fuzz.h
 tests_fuzz_lf_ike_message_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_ike_message_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
@@ -66,7 +77,6 @@ fuzz: $(noinst_PROGRAMS)
 			{ tail -n 40 found/$$name.log; exit 1; }; \
 		echo "fuzz $$name: `grep -a '^Done\|^#.*DONE' found/$$name.log | tail -n 1`"; \
 	done
-.PHONY: fuzz
 endif
 
 EXTRA_DIST += tests/fuzz/make-corpus tests/fuzz/corpus

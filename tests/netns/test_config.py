@@ -62,11 +62,26 @@ BAD = (
     ('start_action = "start"', 'rekey_time = "2h"; life_time = "1h"', r"life_time must be above"),
     ('secret = "a secret for tests"', 'id = "x"', r"neither secret nor file"),
     ('secret = "a secret for tests"', 'secret = "0xzz"', r"hexadecimal"),
-    ('secret = "a secret for tests"', 'file = "/nonexistent"', r"file cannot be read"),
+    ('secret = "a secret for tests"', 'file = "/nonexistent"', r"/nonexistent cannot be read"),
     ("ike_peer", "eap_peer", r"begin with"),
     ('remote_addrs = [ "192.0.2.2" ];', "", r"needs remote_addrs"),
     ('"192.0.2.2"', '"not a host!"', r"neither an IPv4 address nor a host name"),
     ('id = "branch.example"', 'id = "*.example"', r"no identity here"),
+    ('local_ts = [ "10.1.0.0/16" ]', "local_ts = []", r":6: connections\.gw\.children\.net\.local_ts: must not be empty"),
+    ('remote_addrs = [ "192.0.2.2" ]', "remote_addrs = ()", r"remote_addrs: must not be empty"),
+    ('proposals = [ "aes128gcm16-prfsha256-x25519" ]', "proposals = []", r"proposals: must not be empty"),
+    ('dpd_delay = "2s"', 'dpd_delay = "1ms"', r"dpd_delay: must be at least 1000 ms, or 0"),
+    ('dpd_delay = "2s"', 'dpd_delay = "2s"; rekey_time = 04294967396', r":5: a number above 2147483647"),
+    ('start_action = "start"', "rekey_packets = 09999999999", r":6: a number above 2147483647"),
+    ('log = "debug"', 'retransmit_timeout = 0', r"retransmit_timeout: must be at least 100 ms"),
+    ('log = "debug"', 'offload = "maybe"', r"daemon\.offload: must be \"auto\" or \"off\""),
+    ('log = "debug"', 'crypto_backend = "rot13"', r"daemon\.crypto_backend: must be"),
+    ('secret = "a secret for tests"', 'idiot = "b"; secret = "x"', r"idiot: unknown option"),
+    ('secret = "a secret for tests"', 'secret = "ab\\x00cd"', r"x00 ends a string"),
+    ('secret = "a secret for tests"; }', 'secret = "a"; }; ike_other: { secret = "b"; }', r"same identities"),
+    ('secret = "a secret for tests"', 'file = "/tmp"', r"/tmp is no file"),
+    ('secret = "a secret for tests"', 'id = "other"; secret = "x"', r"mendip\.conf:2: connections\.gw: no secret for"),
+    ("dpd_delay", "/* a \0 */ dpd_delay", r"NUL byte"),
 )
 
 
@@ -85,11 +100,17 @@ def includes_modes_and_duplicates():
     expect(status == 1 and re.search(r":1: @include", err), err)
     status, err = check(GOOD, mode=0o644)
     expect(status == 1 and "others can read" in err, err)
-    second = GOOD.split("\n", 1)[1]
+    second = GOOD.split("\n", 1)[1].replace('secret = ', 'id = "gw.example.net"; secret = ')
     status, err = check(GOOD, files=[("conf.d/b.conf", second)])
     expect(status == 1 and "conf.d/b.conf" in err and "another file" in err, err)
     status, err = check(GOOD, files=[("conf.d/b.conf", "daemon: { };")])
     expect(status == 1 and "belongs into mendip.conf" in err, err)
+    status, err = check(GOOD, files=[("conf.d/b.conf", "switchover: { };")])
+    expect(status == 1 and "belongs into mendip.conf" in err, err)
+    # what the main file says of switchover holds for the connections of conf.d too
+    first, rest = GOOD.split("\n", 1)
+    status, err = check(first + '\nswitchover: { interval = "1h"; };', files=[("conf.d/b.conf", rest)])
+    expect(status == 1 and "interval must be below" in err, err)
 
 
 def garbage_never_crashes():

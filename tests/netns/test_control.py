@@ -6,16 +6,18 @@ import re
 import socket
 import stat
 import subprocess
+import time
 
 from daemons import BUILD, NET, NET_GW, Mendip, config, expect, main, netlab, pair, settle
 
 
-def with_tunnel(f):
+def with_tunnel(f, ends=False):
     with netlab.Lab("control") as lab:
         branch, gw = pair(lab, NET, NET_GW)
         branch.wait_up()
         f(branch, gw, lab)
-        expect(branch.process.poll() is None and gw.process.poll() is None, "a daemon ended")
+        expect(gw.process.poll() is None, "the gateway ended")
+        expect(ends or branch.process.poll() is None, "the branch ended")
 
 
 def commands_text_and_json():
@@ -125,8 +127,65 @@ def hostile_clients():
             branch.ctl("rekey", "net")
         expect(branch.run("status").returncode == 0, "others are not served")
         deaf.close()
+        # one that has megabytes unread is let go in the middle of its own request, and nothing else is
+        deaf = connect(branch)
+        deaf.setblocking(False)
+        wanted = b'{"command": "events"}\n' + b'{"command": "metrics"}\n' * 3000 + b'{"command": "reload"}\n' * 5
+        until = time.monotonic() + 5
+        while wanted and time.monotonic() < until:
+            try:
+                wanted = wanted[deaf.send(wanted):]
+            except BlockingIOError:
+                time.sleep(0.01)
+        expect(branch.run("status").returncode == 0, "the daemon does not answer any more")
+        branch.ctl("reload")
+        deaf.close()
+        # many requests in one go are all answered
+        with connect(branch) as s:
+            s.sendall(b'{"command": "version"}\n' * 4000)
+            s.settimeout(5)
+            answers = b""
+            while answers.count(b"\n") < 4000:
+                answers += s.recv(1 << 20)
+        expect(branch.up(), "the tunnel went")
 
     with_tunnel(check)
+
+
+def the_path_is_not_taken():
+    with netlab.Lab("path") as lab:
+        left, _ = lab.pair("branch", "gw")
+        control = lab.path("precious")
+        with open(control, "w", encoding="utf-8") as f:
+            f.write("not a socket")
+        conf = lab.path("path.conf")
+        with open(os.open(conf, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as f:
+            f.write(config(control, NET, "192.0.2.2"))
+        done = left.run(f"{BUILD}/mendipd", "-c", conf, check=False)
+        expect(done.returncode == 1 and "no socket" in done.stderr, done.stderr)
+        expect(open(control, encoding="utf-8").read() == "not a socket", "the file is gone")
+
+
+def a_second_one_changes_nothing():
+    def check(branch, _gw, lab):
+        rules = branch.ns.run("ip", "rule").stdout
+        conf = lab.path("second.conf")
+        with open(os.open(conf, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as f:
+            f.write(config(lab.path("second.sock"), NET, "192.0.2.2", daemon='tun = "other0";'))
+        done = branch.ns.run(f"{BUILD}/mendipd", "-c", conf, check=False)
+        expect(done.returncode == 1 and "another IKE daemon" in done.stderr, done.stderr)
+        expect(branch.ns.run("ip", "rule").stdout == rules, "the rules of the first one are gone")
+
+    with_tunnel(check)
+
+
+def ends_when_the_device_goes():
+    def check(branch, _gw, _lab):
+        branch.ns.run("ip", "link", "del", "mendip0")
+        netlab.wait_until(lambda: branch.process.poll() is not None, 5)
+        expect(branch.process.poll() == 1, f"exit status {branch.process.poll()}")
+
+    with_tunnel(check, ends=True)
 
 
 def socket_is_private_and_single():
@@ -142,4 +201,5 @@ def socket_is_private_and_single():
 
 
 main([commands_text_and_json, refusals_say_why, set_is_all_or_none, metrics_are_openmetrics, advise_needs_no_daemon,
-      hostile_clients, socket_is_private_and_single])
+      hostile_clients, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing,
+      ends_when_the_device_goes])

@@ -58,3 +58,8 @@ check_PROGRAMS += tests/unit/t_addr
 tests_unit_t_addr_SOURCES = tests/unit/t_addr.c $(ESP_LAB)
 tests_unit_t_addr_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_addr_LDADD = $(ESP_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/t_packet
+tests_unit_t_packet_SOURCES = tests/unit/t_packet.c $(ESP_LAB)
+tests_unit_t_packet_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_packet_LDADD = $(ESP_TEST_LIBS)

@@ -1,0 +1,326 @@
+/*
+ * t_lives.c - the ends of connections, children and SAs, in every order that a hostile or unlucky
+ * peer can bring about: nothing dangles, nothing is forgotten, nothing grows.
+ * SPDX-License-Identifier: ISC
+ */
+#include "peers.h"
+
+static struct net *up(const struct options *o)
+{
+	struct net *n = net_new(o);
+
+	net_until(n, net_is_up, 20 * SEC, "the tunnel comes up");
+	return n;
+}
+
+/* Loses the first `left` IKE messages of peer `from` whose exchange is `exchange`. */
+struct loss {
+	unsigned from, left;
+	uint8_t exchange;
+};
+
+static bool loss_hook(struct net *n, unsigned from, struct datagram *d)
+{
+	struct loss *l = n->hook_ctx;
+
+	if (d->esp || from != l->from || l->left == 0 || d->len < 28 || d->p[18] != l->exchange)
+		return true;
+	l->left--;
+	return false;
+}
+
+/* 2.1: a request that comes again is answered again, IKE_AUTH too. */
+static void lost_auth_response(void **state)
+{
+	struct loss l = {.from = GW, .left = 2, .exchange = IKE_AUTH};
+	struct options o = options_default();
+	struct net *n = net_new(&o);
+
+	(void)state;
+	n->hook = loss_hook;
+	n->hook_ctx = &l;
+	net_until(n, net_is_up, 8 * SEC, "up by the third answer");
+	assert_int_equal(l.left, 0);
+	assert_int_equal(peer_ike_sas(n, GW), 1);
+	assert_int_equal(ike_counters(n->peer[GW].tunnel->ike)[IKE_COUNT_RETRANSMITTED], 2);
+	net_free(n);
+}
+
+/* After the last sending there is as long a wait as its place in the row asks for. */
+static void last_sending_is_waited_for(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	nsec_t began = n->now;
+
+	(void)state;
+	n->cut[GW] = true;
+	ike_liveness(peer_conn(n, BRANCH)->sa, false, n->now);
+	while (peer_ike_sas(n, BRANCH) && n->now - began < 200 * SEC)
+		net_run(n, SEC);
+	/* 2 x (1 + 1.8 + ... + 1.8^5) s, each up to 20 % off */
+	assert_in_range((n->now - began) / SEC, 60, 105);
+	net_free(n);
+}
+
+static bool two_ike_sas(struct net *n)
+{
+	return peer_ike_sas(n, BRANCH) == 2 && peer_ike_sas(n, GW) == 2;
+}
+
+/* Both call at once, and are left with two IKE SAs; a reload without the connection ends both. */
+static void reload_ends_all(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.gw_calls = true;
+	o.delay = 10 * MSEC;
+	n = net_new(&o);
+	tunnel_child_up(peer_child(n, GW, 0), n->now);
+	net_until(n, two_ike_sas, 5 * SEC, "two IKE SAs");
+	net_run(n, SEC);
+	tunnel_configure(n->peer[BRANCH].tunnel, NULL, 0, NULL, n->now);
+	n->rate[GW] = 10;
+	net_run(n, SEC);
+	assert_int_equal(peer_ike_sas(n, BRANCH), 0);
+	assert_true(LIST_EMPTY(&n->peer[BRANCH].tunnel->conns));
+	net_run(n, 200 * SEC);
+	net_free(n);
+}
+
+static unsigned conns(struct net *n, unsigned i)
+{
+	const struct tun_conn *c;
+	unsigned count = 0;
+
+	LIST_FOREACH (c, &n->peer[i].tunnel->conns, link)
+		count++;
+	return count;
+}
+
+/* A peer of a %any connection that went, with an SA still RETIRED, leaves nothing behind. */
+static void dynamic_connection_goes(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.gw_any = true;
+	n = up(&o);
+	assert_int_equal(conns(n, GW), 1);
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, SEC);
+	tunnel_close(n->peer[BRANCH].tunnel, n->now);
+	net_run(n, SEC);
+	assert_int_equal(peer_ike_sas(n, GW), 0);
+	net_run(n, 120 * SEC);
+	assert_int_equal(conns(n, GW), 0);
+	assert_int_equal(n->peer[GW].tunnel->path->sad.used, 0);
+	net_free(n);
+}
+
+/* It rekeys the IKE SA, never deletes the old one, and deletes the new one. */
+static void old_ike_sa_outlives_its_connection(void **state)
+{
+	struct loss l = {.from = BRANCH, .left = 1000, .exchange = IKE_INFORMATIONAL};
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.gw_any = true;
+	n = up(&o);
+	n->hook = loss_hook;
+	n->hook_ctx = &l;
+	ike_sa_rekey(peer_conn(n, BRANCH)->sa, n->now);
+	net_run(n, SEC);
+	assert_int_equal(peer_ike_sas(n, GW), 2);
+	n->hook = NULL;
+	ike_sa_delete(peer_conn(n, BRANCH)->sa, n->now);
+	n->peer[BRANCH].tunnel->closing = true; /* it does not call again */
+	net_run(n, 100 * SEC);
+	assert_int_equal(peer_ike_sas(n, GW), 0);
+	assert_int_equal(conns(n, GW), 0);
+	net_free(n);
+}
+
+/* It rekeys as fast as it can: what was replaced does not pile up. */
+static void rekeys_without_end(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+		net_run(n, 50 * MSEC);
+	}
+	assert_true(peer_child(n, BRANCH, 0)->rekeys > 150);
+	assert_in_range(n->peer[GW].tunnel->path->sad.used, 1, 20);
+	net_run(n, 70 * SEC);
+	assert_int_equal(n->peer[GW].tunnel->path->sad.used, 1);
+	net_free(n);
+}
+
+/* The peer deletes the child while our rekey of it is to be asked: it comes back all the same. */
+static void deleted_during_a_rekey(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 30; i++) {
+		struct options o = options_default();
+		struct net *n;
+
+		o.seed = 500 + i;
+		o.delay = 10 * MSEC;
+		n = up(&o);
+		net_run(n, SEC);
+		if (i % 2)
+			ike_child_rekey(peer_child(n, BRANCH, 0)->current->ike, true, n->now);
+		else
+			tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+		net_run(n, (i / 2) * 2 * MSEC);
+		if (peer_child(n, GW, 0)->current && peer_child(n, GW, 0)->current->ike)
+			ike_child_delete(peer_child(n, GW, 0)->current->ike, n->now);
+		net_run(n, 40 * SEC);
+		if (!net_is_up(n) || peer_child_sas(n, BRANCH) != 1 || peer_child_sas(n, GW) != 1) {
+			net_print_log(n);
+			fail_msg("case %u: not exactly one child", i);
+		}
+		net_free(n);
+	}
+}
+
+/* The peer is busy for longer than we try: later it is asked again. */
+static void busy_for_long(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.children = 2;
+	o.start = START_NONE;
+	n = net_new(&o);
+	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, SEC);
+	peer_conn(n, GW)->sa->unresolved = true;
+	tunnel_child_up(peer_child(n, BRANCH, 1), n->now);
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, 20 * SEC);
+	assert_null(peer_child(n, BRANCH, 1)->current);
+	peer_conn(n, GW)->sa->unresolved = false;
+	net_run(n, 100 * SEC);
+	assert_non_null(peer_child(n, BRANCH, 1)->current);
+	assert_int_equal(peer_child(n, BRANCH, 0)->rekeys, 1);
+	net_free(n);
+}
+
+/* `down` means what is on its way, too. */
+static void down_while_it_comes_up(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {
+		struct options o = options_default();
+		struct net *n;
+
+		o.children = 2;
+		o.start = START_NONE;
+		o.delay = 10 * MSEC;
+		n = net_new(&o);
+		tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+		if (i % 2)
+			net_run(n, SEC);
+		tunnel_child_up(peer_child(n, BRANCH, 1), n->now);
+		net_run(n, (i / 2) * 9 * MSEC);
+		tunnel_child_down(peer_child(n, BRANCH, 1), n->now);
+		net_run(n, 30 * SEC);
+		assert_null(peer_child(n, BRANCH, 1)->current);
+		assert_int_equal(peer_child_sas(n, BRANCH), 1);
+		assert_int_equal(peer_child_sas(n, GW), 1);
+		net_free(n);
+	}
+}
+
+/* A move that IKE hears of takes ESP along (2.23). */
+static void moves_by_ike(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+	struct peer *b;
+
+	(void)state;
+	n = net_new(&o);
+	b = &n->peer[BRANCH];
+	b->seen_as = b->address;
+	b->seen_as.port = 2000;
+	net_until(n, net_is_up, 5 * SEC, "up behind a NAT");
+	b->seen_as.port = 3000;
+	ike_liveness(peer_conn(n, BRANCH)->sa, false, n->now);
+	net_run(n, SEC);
+	assert_int_equal(peer_conn(n, GW)->sa->remote.port, 3000);
+	assert_int_equal(peer_sa(n, GW, 0)->out.dest.remote.port, 3000);
+	net_free(n);
+}
+
+/* A peer whose answers make no sense keeps neither a half-made child nor our detector. */
+static void foreign_answers(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	struct child_conf *conf = &n->peer[GW].conf->children[0];
+
+	(void)state;
+	net_run(n, SEC);
+	/* It narrows the rekey to selectors that are not within ours. */
+	assert_int_equal(ts_parse("10.99.0.0/16", &conf->remote_ts.ts[0]), 0);
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, 5 * SEC);
+	assert_int_equal(peer_child(n, BRANCH, 0)->current->ike->state, CHILD_STATE_INSTALLED);
+	assert_int_equal(ts_parse("10.1.0.0/24", &conf->remote_ts.ts[0]), 0);
+	net_run(n, 100 * SEC);
+	assert_true(net_is_up(n));
+	net_free(n);
+}
+
+/* Whom a key is for: never somebody whom it does not name. */
+static void keys_are_for_whom_they_name(void **state)
+{
+	struct psk_store *s = psk_store_new();
+	struct ident gw, bob, carol, any = {0};
+
+	(void)state;
+	assert_int_equal(ident_parse("gw.example", &gw), 0);
+	assert_int_equal(ident_parse("bob.example", &bob), 0);
+	assert_int_equal(ident_parse("carol.example", &carol), 0);
+	s->v = calloc(1, sizeof(*s->v));
+	s->count = 1;
+	s->v[0].secret = calloc(1, 4);
+	s->v[0].len = 4;
+	s->v[0].ids[0] = gw;
+	s->v[0].ids[1] = bob;
+	s->v[0].id_count = 2;
+	assert_non_null(psk_find(s, &gw, &bob));
+	assert_null(psk_find(s, &gw, &carol));
+	assert_non_null(psk_find(s, &gw, &any)); /* a peer that is not known yet */
+	psk_store_unref(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lost_auth_response),
+		cmocka_unit_test(last_sending_is_waited_for),
+		cmocka_unit_test(reload_ends_all),
+		cmocka_unit_test(dynamic_connection_goes),
+		cmocka_unit_test(old_ike_sa_outlives_its_connection),
+		cmocka_unit_test(rekeys_without_end),
+		cmocka_unit_test(deleted_during_a_rekey),
+		cmocka_unit_test(busy_for_long),
+		cmocka_unit_test(down_while_it_comes_up),
+		cmocka_unit_test(moves_by_ike),
+		cmocka_unit_test(foreign_answers),
+		cmocka_unit_test(keys_are_for_whom_they_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
