@@ -72,7 +72,7 @@ static void plan_open(struct esp_path *path, struct esp_in *in, struct esp_slot 
 			       .dst = (scratch ? path->scratch + s->at : p) + s->lay.text,
 			       .icv = p + s->lay.icv,
 			       .len = s->lay.text_len};
-	esp_frame_aad(sa->in.suite, sa->in.esn, sa->spi, s->number, path->aad[*nop], op);
+	esp_frame_aad(sa->in.suite, sa->in.esn, p, s->number, path->aad[*nop], op);
 	(*nop)++;
 }
 

@@ -173,7 +173,7 @@ static enum esp_step seal_one(struct esp_path *path, struct esp_sa *sa, const st
 			       .dst = p + lay.text,
 			       .icv = p + lay.icv,
 			       .len = lay.text_len};
-	esp_frame_aad(o->suite, o->esn, o->spi, number, t->aad[t->nop], op);
+	esp_frame_aad(o->suite, o->esn, p, number, t->aad[t->nop], op);
 	t->nop++;
 	train_append(t, dest, size);
 	return ESP_DONE;

@@ -65,23 +65,23 @@ bool esp_trailer_read(const uint8_t *text, uint32_t len, uint32_t *ret_payload, 
 	return true;
 }
 
-void esp_frame_aad(const struct suite *s, bool esn, uint32_t spi, uint64_t number, uint8_t *aad,
+void esp_frame_aad(const struct suite *s, bool esn, const uint8_t *p, uint64_t number, uint8_t *aad,
 		   struct aead_op *op)
 {
-	uint32_t high = (uint32_t)(number >> 32), low = (uint32_t)number;
+	uint32_t high = (uint32_t)(number >> 32);
 
-	put_be32(aad, spi);
-	if (s->combined && esn) {
-		put_be32(aad + 4, high);
-		put_be32(aad + 8, low);
-		op->aad_len = 12;
-	} else {
-		put_be32(aad + 4, low);
-		op->aad_len = 8;
-	}
-	op->aad = aad;
 	op->tail_len = 0;
-	if (!s->combined && esn) {
+	op->aad = p;
+	op->aad_len = ESP_HEADER_LEN;
+	if (!esn)
+		return;
+	if (s->combined) {
+		memcpy(aad, p, 4);
+		put_be32(aad + 4, high);
+		memcpy(aad + 8, p + 4, 4);
+		op->aad = aad;
+		op->aad_len = ESP_AAD_MAX;
+	} else {
 		put_be32(op->tail, high);
 		op->tail_len = 4;
 	}

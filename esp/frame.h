@@ -33,10 +33,12 @@ void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t spi, uint32_t l
 /* Reads the trailer of the decrypted text: payload length and next header; false: bad padding. */
 bool esp_trailer_read(const uint8_t *text, uint32_t len, uint32_t *ret_payload, uint8_t *ret_next);
 /*
- * Sets what is authenticated for the 64-bit number: combined modes SPI | [high] | low (RFC 4106 5);
- * otherwise SPI | low, and the high half as tail (RFC 4303 2.2.1). aad holds ESP_AAD_MAX bytes.
+ * Sets what is authenticated of the packet at p, whose header is written, for its 64-bit number:
+ * combined modes SPI | [high] | low (RFC 4106 5); otherwise SPI | low, and the high half as tail
+ * (RFC 4303 2.2.1). aad holds ESP_AAD_MAX bytes, for what is not as it stands in the packet; it and
+ * p must last as long as op.
  */
-void esp_frame_aad(const struct suite *s, bool esn, uint32_t spi, uint64_t number, uint8_t *aad,
+void esp_frame_aad(const struct suite *s, bool esn, const uint8_t *p, uint64_t number, uint8_t *aad,
 		   struct aead_op *op);
 
 #endif

@@ -2,19 +2,13 @@
  * aead_ipsec_mb.c - the AEAD back end that wins where the machine has AES and carry-less
  * multiplication in vectors. SPDX-License-Identifier: ISC
  */
-#include "crypto/aead_backend.h"
+#include "crypto/ipsec_mb.h"
 #include "xalloc.h"
 
-/* Without it the header does not align its key data, and the library crashes. */
-#ifndef LINUX
-#define LINUX
-#endif
-#include <intel-ipsec-mb.h>
 #include <openssl/crypto.h>
 
 #define ICV_LEN 16
 
-/* The library's own tables and job queue; one thread uses them. */
 static IMB_MGR *mgr;
 
 struct mb_key {
@@ -54,6 +48,11 @@ void aead_ipsec_mb_fini(void)
 	mgr = NULL;
 }
 
+IMB_MGR *ipsec_mb_manager(void)
+{
+	return mgr;
+}
+
 static void key_free(struct aead_key *key)
 {
 	struct mb_key *k = container_of(key, struct mb_key, base);
@@ -90,7 +89,8 @@ static struct aead_key *key_new(const struct suite *suite, const uint8_t *enc, c
 {
 	struct mb_key *k;
 
-	(void)integ;
+	if (suite->encr == ENCR_AES_CBC)
+		return ipsec_mb_cbc_key_new(suite, enc, integ);
 	if (suite->encr != ENCR_AES_GCM_16 && suite->encr != ENCR_CHACHA20_POLY1305)
 		return NULL;
 	k = xzalloc(sizeof(*k));

@@ -73,7 +73,7 @@ static void sealed(struct esp_path *path, struct esp_sa *sa, const uint8_t *text
 	memcpy(buf + 16, text, len);
 	op.len = len;
 	op.icv = buf + 16 + len;
-	esp_frame_aad(sa->out.suite, sa->out.esn, sa->spi, number, aad, &op);
+	esp_frame_aad(sa->out.suite, sa->out.esn, buf, number, aad, &op);
 	aead_seal_many(&op, 1);
 	open_all(path, buf, len + 32, (uint16_t)(len + 32), 1000);
 }

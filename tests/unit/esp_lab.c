@@ -248,7 +248,7 @@ void lab_seal_text(struct lab *l, unsigned side, uint64_t number, const uint8_t 
 	else
 		rng_fill(&l->rng.rng, p + 8, o->suite->iv_len);
 	memcpy(p + at, text, len);
-	esp_frame_aad(o->suite, o->esn, o->spi, number, aad, &op);
+	esp_frame_aad(o->suite, o->esn, p, number, aad, &op);
 	aead_seal_many(&op, 1);
 	assert_true(op.ok);
 	ret->len = at + len + o->suite->icv_len;
