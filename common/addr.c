@@ -4,14 +4,6 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-struct addr addr_from_bytes(uint8_t family, const uint8_t *b)
-{
-	struct addr a = {.family = family};
-
-	memcpy(a.b, b, addr_len(family));
-	return a;
-}
-
 int addr_parse(const char *s, struct addr *ret)
 {
 	struct addr a = {0};
@@ -33,23 +25,9 @@ const char *addr_format(const struct addr *a, char *s)
 	return inet_ntop(a->family == FAMILY_IPV4 ? AF_INET : AF_INET6, a->b, s, ADDR_STRLEN);
 }
 
-int addr_cmp(const struct addr *a, const struct addr *b)
-{
-	if (a->family != b->family)
-		return a->family < b->family ? -1 : 1;
-	return memcmp(a->b, b->b, sizeof(a->b));
-}
-
 bool addr_is_any(const struct addr *a)
 {
-	static const uint8_t zero[16];
-
-	return a->family == FAMILY_NONE || memcmp(a->b, zero, sizeof(zero)) == 0;
-}
-
-bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->port == b->port && addr_cmp(&a->addr, &b->addr) == 0;
+	return a->family == FAMILY_NONE || (a->w[0] == 0 && a->w[1] == 0);
 }
 
 const char *endpoint_format(const struct endpoint *e, char *s)
@@ -69,16 +47,6 @@ static struct addr addr_last(const struct addr *a, uint8_t len)
 
 	for (unsigned i = len; i < addr_len(a->family) * 8; i++)
 		r.b[i / 8] |= (uint8_t)(0x80 >> (i % 8));
-	return r;
-}
-
-struct addr addr_masked(const struct addr *a, uint8_t len)
-{
-	struct addr r = {.family = a->family};
-
-	memcpy(r.b, a->b, len / 8);
-	if (len % 8)
-		r.b[len / 8] = (uint8_t)(a->b[len / 8] & (0xff00 >> (len % 8)));
 	return r;
 }
 
@@ -321,13 +289,6 @@ bool ts_narrow(const struct ts_list *offer, const struct ts_list *policy, struct
 		return false;
 	*ret = l;
 	return true;
-}
-
-bool ts_match(const struct ts *t, const struct addr *a, uint8_t proto, uint16_t port)
-{
-	return t->family == a->family && (t->proto == 0 || t->proto == proto) &&
-	       t->port_lo <= port && t->port_hi >= port && addr_cmp(&t->lo, a) <= 0 &&
-	       addr_cmp(&t->hi, a) >= 0;
 }
 
 struct ts ts_host(const struct addr *a, uint8_t proto, uint16_t port)

@@ -2,18 +2,24 @@
  * addr.h - addresses, endpoints and traffic selectors. SPDX-License-Identifier: ISC
  *
  * An address is 16 bytes whatever its family, IPv4 in the first four and the rest zero, so that
- * addresses compare and hash as plain bytes.
+ * addresses compare and hash as plain bytes. What is done for every packet is inline here.
  */
 #ifndef MENDIP_ADDR_H
 #define MENDIP_ADDR_H
+
+#include <endian.h>
 
 #include "base.h"
 
 enum family { FAMILY_NONE = 0, FAMILY_IPV4 = 4, FAMILY_IPV6 = 6 };
 
 struct addr {
-	uint8_t family; /* enum family */
-	uint8_t b[16];
+	union {
+		uint8_t b[16];
+		uint64_t w[2]; /* the same in words, for speed */
+	};
+	uint8_t family;	 /* enum family */
+	uint8_t zero[7]; /* no padding: addresses are hash keys */
 };
 
 struct endpoint {
@@ -30,14 +36,81 @@ static inline size_t addr_len(uint8_t family)
 	return family == FAMILY_IPV4 ? 4 : 16;
 }
 
-struct addr addr_from_bytes(uint8_t family, const uint8_t *b);
+/* By whole words and in its place: what is stored in pieces is slow to load again. */
+static inline void addr_set(struct addr *a, uint8_t family, const uint8_t *b)
+{
+	uint32_t v4;
+
+	a->family = family;
+	memset(a->zero, 0, sizeof(a->zero));
+	if (family == FAMILY_IPV4) {
+		memcpy(&v4, b, 4);
+		a->w[0] = le64toh(le32toh(v4));
+		a->w[1] = 0;
+	} else {
+		memcpy(&a->w[0], b, 8);
+		memcpy(&a->w[1], b + 8, 8);
+	}
+}
+
+static inline struct addr addr_from_bytes(uint8_t family, const uint8_t *b)
+{
+	struct addr a;
+
+	addr_set(&a, family, b);
+	return a;
+}
+
+static inline bool addr_eq(const struct addr *a, const struct addr *b)
+{
+	return a->w[0] == b->w[0] && a->w[1] == b->w[1] && a->family == b->family;
+}
+
+/* Orders by family, then as numbers: negative, 0 or positive. */
+static inline int addr_cmp(const struct addr *a, const struct addr *b)
+{
+	unsigned i = a->w[0] == b->w[0];
+	uint64_t x = be64toh(a->w[i]), y = be64toh(b->w[i]);
+
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	return (x > y) - (x < y);
+}
+
+/* lo <= a <= hi, all of one family. */
+static inline bool addr_within(const struct addr *a, const struct addr *lo, const struct addr *hi)
+{
+	uint64_t x = be64toh(a->w[0]), l = be64toh(lo->w[0]), h = be64toh(hi->w[0]);
+
+	return (l < x || (l == x && be64toh(lo->w[1]) <= be64toh(a->w[1]))) &&
+	       (x < h || (x == h && be64toh(a->w[1]) <= be64toh(hi->w[1])));
+}
+
+/* The first len bits of the address, the rest zero. */
+static inline struct addr addr_masked(const struct addr *a, uint8_t len)
+{
+	struct addr r = {.family = a->family};
+
+	if (len > 64) {
+		r.w[0] = a->w[0];
+		r.w[1] = a->w[1] & htobe64(~0ULL << (128 - len));
+	} else if (len > 0) {
+		r.w[0] = a->w[0] & htobe64(~0ULL << (64 - len));
+	}
+	return r;
+}
+
 /* -EINVAL when s is no numeric address; *ret untouched then. */
 int addr_parse(const char *s, struct addr *ret) MUST_CHECK;
 /* s holds ADDR_STRLEN bytes; returned for convenience. */
 const char *addr_format(const struct addr *a, char *s);
-int addr_cmp(const struct addr *a, const struct addr *b);
 bool addr_is_any(const struct addr *a);
-bool endpoint_eq(const struct endpoint *a, const struct endpoint *b);
+
+static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && addr_eq(&a->addr, &b->addr);
+}
+
 const char *endpoint_format(const struct endpoint *e, char *s);
 
 /*
@@ -80,7 +153,12 @@ bool ts_intersect(const struct ts *a, const struct ts *b, struct ts *ret);
  */
 bool ts_narrow(const struct ts_list *offer, const struct ts_list *policy, struct ts_list *ret);
 /* True when an address with this protocol and port (type/code for ICMP) is selected. */
-bool ts_match(const struct ts *t, const struct addr *a, uint8_t proto, uint16_t port);
+static inline bool ts_match(const struct ts *t, const struct addr *a, uint8_t proto, uint16_t port)
+{
+	return t->family == a->family && (t->proto == 0 || t->proto == proto) &&
+	       t->port_lo <= port && t->port_hi >= port && addr_within(a, &t->lo, &t->hi);
+}
+
 /* The selector of one packet's side, for the first-packet selectors of 2.9. */
 struct ts ts_host(const struct addr *a, uint8_t proto, uint16_t port);
 
@@ -95,6 +173,5 @@ struct prefix {
 /* Falls the address range [lo, hi] into prefixes; returns their number, 0 when out has no room. */
 unsigned range_prefixes(const struct addr *lo, const struct addr *hi, struct prefix *out,
 			unsigned max);
-struct addr addr_masked(const struct addr *a, uint8_t len);
 
 #endif

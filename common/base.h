@@ -13,6 +13,7 @@
 #define container_of(p, type, mem) ((type *)(void *)((char *)(p)-offsetof(type, mem)))
 #define PRINTF_LIKE(f, a)	   __attribute__((format(printf, f, a)))
 #define MUST_CHECK		   __attribute__((warn_unused_result))
+#define ALWAYS_INLINE		   static inline __attribute__((always_inline))
 
 /* Monotonic time in nanoseconds. Zero never is a real instant: it means "not set". */
 typedef uint64_t nsec_t;

@@ -129,10 +129,9 @@ int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -EIO;
 	t->read++;
-	*out = (struct esp_out){.pkt = buf + TUN_HEADROOM};
 	if (n <= head)
 		goto bad;
-	out->len = (uint32_t)n - head;
+	esp_out_init(out, buf + TUN_HEADROOM, (uint32_t)n - head);
 	if (head && vnet_read(at, out->len, &out->off) < 0)
 		goto bad;
 	return 1;

@@ -141,6 +141,7 @@ static void prepare(struct esp_path *path, struct esp_in *in, struct esp_slot *s
 	}
 	s->tag = get_be32(p + s->lay.icv);
 	s->iv = iv_digest(p + s->lay.iv);
+	history_warm(&sa->in.history, s->number);
 	if (window_is_new(window_place(&sa->in.window, s->number))) {
 		if (!second_is_replay(path, s, sa))
 			plan_open(path, in, s, sa, s->second != 0, nop);
@@ -175,12 +176,30 @@ static void open_seconds(struct esp_path *path, struct esp_in *in, nsec_t now)
 		tried[i]->opened = path->op[i].ok;
 }
 
+/* Many SAs do not fit the cache: what is going to be touched is asked for all together. */
+static void warm(const struct esp_path *path, const struct esp_in *in)
+{
+	uint32_t at = in->at, last = 0;
+
+	for (unsigned n = 0; n < ESP_BATCH && at + 4 <= in->len; n++, at += in->seg) {
+		uint32_t spi = get_be32(in->base + at);
+		const struct esp_sa *sa = spi == last ? NULL : sad_find(&path->sad, spi);
+
+		last = spi;
+		if (sa)
+			esp_sa_warm_in(sa);
+		if (in->seg == 0)
+			break;
+	}
+}
+
 /* Passes 1 and 2 over the next datagrams. */
 static void fill_batch(struct esp_path *path, struct esp_in *in, nsec_t now)
 {
 	unsigned nop = 0;
 
 	path->slot_count = path->slot_next = 0;
+	warm(path, in);
 	while (in->at < in->len && path->slot_count < ESP_BATCH) {
 		struct esp_slot *s = &path->slot[path->slot_count++];
 		uint32_t left = in->len - in->at;
@@ -310,9 +329,21 @@ static bool selected(const struct ts_list *l, const struct addr *a, const struct
 	return false;
 }
 
+/* What was admitted once always is: an SA's selectors never change. */
+static bool admitted(struct esp_sa *sa, const struct inner *inner)
+{
+	if (inner_same_flow(&sa->in.admitted, inner))
+		return true;
+	if (!selected(sa->remote, &inner->src, inner, inner->sport) ||
+	    !selected(sa->local, &inner->dst, inner, inner->dport))
+		return false;
+	sa->in.admitted = *inner;
+	return true;
+}
+
 /* What keeps the authentic packet in `text` from delivery; ESP_DROP_COUNT: nothing does. */
-static enum esp_drop refuse(const struct esp_sa *sa, uint8_t *text, uint32_t len, uint8_t tos,
-			    nsec_t now, struct inner *ret_inner)
+static enum esp_drop refuse(struct esp_sa *sa, uint8_t *text, uint32_t len, uint8_t tos, nsec_t now,
+			    struct inner *ret_inner)
 {
 	uint32_t payload;
 	uint8_t next;
@@ -330,8 +361,7 @@ static enum esp_drop refuse(const struct esp_sa *sa, uint8_t *text, uint32_t len
 	if (inner_parse(text, payload, ret_inner) < 0 ||
 	    (next == PROTO_IPV4) != (ret_inner->src.family == FAMILY_IPV4))
 		return ESP_DROP_BAD_INNER;
-	if (!selected(sa->remote, &ret_inner->src, ret_inner, ret_inner->sport) ||
-	    !selected(sa->local, &ret_inner->dst, ret_inner, ret_inner->dport))
+	if (!admitted(sa, ret_inner))
 		return ESP_DROP_SELECTORS;
 	return inner_ecn_decap(text, tos) ? ESP_DROP_COUNT : ESP_DROP_ECN;
 }

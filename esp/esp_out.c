@@ -10,15 +10,6 @@ static enum esp_route discard(struct esp_path *path, enum esp_drop why)
 	return ESP_ROUTE_DISCARD;
 }
 
-/* TOS is copied with its ECN field: normal mode of RFC 6040 4.1. */
-static struct esp_dest dest_of(const struct esp_sa *sa, uint8_t tos)
-{
-	struct esp_dest dest = sa->out.dest;
-
-	dest.tos = tos;
-	return dest;
-}
-
 enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
 {
 	struct spd_policy *p;
@@ -38,13 +29,15 @@ enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
 		out->policy = p;
 		return ESP_ROUTE_NO_SA;
 	}
+	esp_sa_warm_out(sa);
 	if (sa->out.mtu && out->plan.seg_len > sa->out.mtu && out->inner.df) {
 		path->drops[ESP_DROP_TOO_BIG]++;
 		out->mtu = sa->out.mtu;
 		return ESP_ROUTE_TOO_BIG;
 	}
 	out->sa = sad_ref(sa);
-	out->dest = dest_of(sa, out->inner.tos);
+	out->dest = sa->out.dest;
+	out->dest.tos = out->inner.tos; /* with its ECN field: normal mode of RFC 6040 4.1 */
 	out->at = 0;
 	return ESP_ROUTE_SEAL;
 }
@@ -206,7 +199,7 @@ enum esp_step esp_seal_dummy(struct esp_path *path, struct esp_sa *sa, struct es
 			     nsec_t now)
 {
 	const struct content c = {.next = PROTO_NONE};
-	struct esp_dest dest = dest_of(sa, 0);
+	struct esp_dest dest = sa->out.dest;
 
 	(void)now;
 	if (!sa->out.key)

@@ -45,6 +45,15 @@ struct esp_out {
 	uint32_t mtu; /* with ESP_ROUTE_TOO_BIG: what fits */
 };
 
+/* For the packet or super-packet in pkt[0..len); what else is in *out is esp_route's to set. */
+static inline void esp_out_init(struct esp_out *out, const uint8_t *pkt, uint32_t len)
+{
+	out->pkt = pkt;
+	out->len = len;
+	out->at = 0;
+	out->off = (struct pkt_offload){0};
+}
+
 enum esp_route { ESP_ROUTE_SEAL, ESP_ROUTE_NO_SA, ESP_ROUTE_TOO_BIG, ESP_ROUTE_DISCARD };
 enum esp_step { ESP_DONE, ESP_FULL };
 

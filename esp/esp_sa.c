@@ -2,8 +2,7 @@
 #include "esp_sa.h"
 #include "xalloc.h"
 
-#define INDEX_MASK ((1u << SAD_INDEX_BITS) - 1)
-#define GEN_MAX	   ((1u << (32 - SAD_INDEX_BITS)) - 1)
+#define GEN_MAX ((1u << (32 - SAD_INDEX_BITS)) - 1)
 
 void sad_init(struct sad *s, uint64_t history_cap, struct rng *rng)
 {
@@ -66,7 +65,7 @@ static bool free_index(struct sad *s, uint32_t *ret)
 	if (s->free_count == 0) {
 		uint32_t old = s->slot_count, count = old ? old * 2 : 16;
 
-		if (old > INDEX_MASK)
+		if (old > SAD_INDEX_MASK)
 			return false;
 		s->slots = xreallocarray(s->slots, count, sizeof(*s->slots));
 		memset(s->slots + old, 0, (count - old) * sizeof(*s->slots));
@@ -95,26 +94,6 @@ uint32_t sad_reserve(struct sad *s)
 	s->slots[index] = sa;
 	s->used++;
 	return sa->spi;
-}
-
-struct esp_sa *sad_find(const struct sad *s, uint32_t spi)
-{
-	uint32_t index = spi & INDEX_MASK;
-	struct esp_sa *sa = index < s->slot_count ? s->slots[index] : NULL;
-
-	return sa && sa->spi == spi ? sa : NULL;
-}
-
-struct esp_sa *sad_get(const struct sad *s, struct sa_ref ref)
-{
-	struct esp_sa *sa = ref.gen && ref.index < s->slot_count ? s->slots[ref.index] : NULL;
-
-	return sa && sa->gen == ref.gen ? sa : NULL;
-}
-
-struct sa_ref sad_ref(const struct esp_sa *sa)
-{
-	return (struct sa_ref){.index = sa->index, .gen = sa->gen};
 }
 
 void sad_release(struct sad *s, uint32_t spi)

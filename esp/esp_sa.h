@@ -17,6 +17,7 @@
 #include "crypto/aead.h"
 
 #define SAD_INDEX_BITS 20
+#define SAD_INDEX_MASK ((1u << SAD_INDEX_BITS) - 1)
 
 /* What an SA reports to its owner; bits on the dirty list, taken once a turn. */
 enum esp_event {
@@ -40,25 +41,29 @@ enum esp_in_phase {
 	ESP_IN_RETIRED, /* replaced: delivers until drain_until, then gives verdicts only */
 };
 
+/* What every packet touches comes first: with many SAs each line of it is a cache miss. */
 struct esp_in_sa {
 	struct aead_key *key; /* NULL: only reserved */
 	const struct suite *suite;
+	struct window window;
 	bool esn;
 	bool exposed;	/* a nonce repeated under AES-GCM: ICVs prove nothing any more */
 	bool succeeded; /* its successor is up */
 	enum esp_in_phase phase;
-	nsec_t drain_until;
-	struct window window;
-	struct history history;
+	uint64_t packets, bytes; /* FRESH and delivered */
+	nsec_t last_fresh;	 /* 0: never */
+	nsec_t last_heard;	 /* authentic and not REPLAYED */
+	struct endpoint peer;
+	struct inner admitted; /* the last packet that the selectors admitted; len 0: none */
+	uint64_t verdicts[VERDICT_COUNT];
 	struct detector detector;
+	struct history history;
+	/* seldom */
+	nsec_t drain_until;
 	struct detector_config detect;
 	struct bucket verify, second; /* budgets: unremembered numbers; second ESN candidates */
-	struct endpoint peer, moved_to;
-	uint64_t packets, bytes; /* FRESH and delivered */
-	uint64_t verdicts[VERDICT_COUNT];
+	struct endpoint moved_to;
 	uint64_t nonce_reuses;
-	nsec_t last_fresh;    /* 0: never */
-	nsec_t last_heard;    /* authentic and not REPLAYED */
 	uint64_t rewound_top; /* highest number of a REWOUND packet */
 };
 
@@ -84,11 +89,11 @@ struct esp_out_sa {
 };
 
 struct esp_sa {
-	uint32_t index, gen, spi; /* spi: inbound, ours */
-	void *owner;
-	struct esp_in_sa in;
 	struct esp_out_sa out;
 	struct esp_lifetime life;
+	uint32_t index, gen, spi; /* spi: inbound, ours */
+	struct esp_in_sa in;
+	void *owner;
 	struct ts_list *local, *remote; /* selectors of inner packets */
 	uint32_t events;
 	struct esp_sa *next_dirty;
@@ -131,11 +136,45 @@ uint32_t sad_reserve(struct sad *s);
 int sad_install(struct sad *s, uint32_t spi, const struct esp_sa_params *p, nsec_t now) MUST_CHECK;
 /* Cleanses and frees the slot, reserved or installed. No effect for an unknown SPI. */
 void sad_release(struct sad *s, uint32_t spi);
+
 /* The SA with the inbound SPI, or NULL; reserved ones have no in.key. */
-struct esp_sa *sad_find(const struct sad *s, uint32_t spi);
+static inline struct esp_sa *sad_find(const struct sad *s, uint32_t spi)
+{
+	uint32_t index = spi & SAD_INDEX_MASK;
+	struct esp_sa *sa = index < s->slot_count ? s->slots[index] : NULL;
+
+	return sa && sa->spi == spi ? sa : NULL;
+}
+
 /* The SA that ref means if it is still there, or NULL. */
-struct esp_sa *sad_get(const struct sad *s, struct sa_ref ref);
-struct sa_ref sad_ref(const struct esp_sa *sa);
+static inline struct esp_sa *sad_get(const struct sad *s, struct sa_ref ref)
+{
+	struct esp_sa *sa = ref.gen && ref.index < s->slot_count ? s->slots[ref.index] : NULL;
+
+	return sa && sa->gen == ref.gen ? sa : NULL;
+}
+
+#define CACHE_LINE 64
+
+/* Fetches what each packet of the SA is going to touch. */
+static inline void esp_sa_warm_in(const struct esp_sa *sa)
+{
+	for (const char *p = (const char *)&sa->in; p < (const char *)&sa->in.drain_until;
+	     p += CACHE_LINE)
+		__builtin_prefetch(p, 1);
+}
+
+static inline void esp_sa_warm_out(const struct esp_sa *sa)
+{
+	for (const char *p = (const char *)&sa->out; p < (const char *)&sa->index; p += CACHE_LINE)
+		__builtin_prefetch(p, 1);
+}
+
+static inline struct sa_ref sad_ref(const struct esp_sa *sa)
+{
+	return (struct sa_ref){.index = sa->index, .gen = sa->gen};
+}
+
 /* RECOVERY 4: cleanses the outbound half; the inbound one delivers until drain_until. */
 void sad_retire(struct sad *s, struct esp_sa *sa, nsec_t drain_until);
 /* Adds an event and puts the SA on the dirty list. */

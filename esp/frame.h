@@ -23,7 +23,19 @@ uint32_t esp_frame_len(const struct suite *s, uint32_t len);
 /* The largest payload in an ESP packet of at most len bytes. */
 uint32_t esp_payload_max(const struct suite *s, uint32_t len);
 /* Splits a received packet; false when it is too short or not aligned to the cipher. */
-bool esp_frame_split(const struct suite *s, uint32_t len, struct esp_layout *ret);
+static inline bool esp_frame_split(const struct suite *s, uint32_t len, struct esp_layout *ret)
+{
+	uint32_t fixed = ESP_HEADER_LEN + s->iv_len + s->icv_len;
+
+	if (len < fixed + 2 || ((len - fixed) & (s->block - 1u)))
+		return false;
+	ret->iv = ESP_HEADER_LEN;
+	ret->text = ESP_HEADER_LEN + s->iv_len;
+	ret->text_len = len - fixed;
+	ret->icv = len - s->icv_len;
+	return true;
+}
+
 /*
  * Lays out a packet of esp_frame_len(len) bytes at p: writes its header, padding (RFC 4303 2.4: 1,
  * 2, 3, ...) and next header. The len bytes of payload at ret->text, IV and ICV are the caller's.
@@ -31,14 +43,48 @@ bool esp_frame_split(const struct suite *s, uint32_t len, struct esp_layout *ret
 void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t spi, uint32_t low, uint32_t len,
 		     uint8_t next, struct esp_layout *ret);
 /* Reads the trailer of the decrypted text: payload length and next header; false: bad padding. */
-bool esp_trailer_read(const uint8_t *text, uint32_t len, uint32_t *ret_payload, uint8_t *ret_next);
+static inline bool esp_trailer_read(const uint8_t *text, uint32_t len, uint32_t *ret_payload,
+				    uint8_t *ret_next)
+{
+	uint32_t pad = text[len - 2];
+
+	if (pad + 2 > len)
+		return false;
+	for (uint32_t i = 0; i < pad; i++) {
+		if (text[len - 2 - pad + i] != i + 1)
+			return false;
+	}
+	*ret_payload = len - 2 - pad;
+	*ret_next = text[len - 1];
+	return true;
+}
+
 /*
  * Sets what is authenticated of the packet at p, whose header is written, for its 64-bit number:
  * combined modes SPI | [high] | low (RFC 4106 5); otherwise SPI | low, and the high half as tail
  * (RFC 4303 2.2.1). aad holds ESP_AAD_MAX bytes, for what is not as it stands in the packet; it and
  * p must last as long as op.
  */
-void esp_frame_aad(const struct suite *s, bool esn, const uint8_t *p, uint64_t number, uint8_t *aad,
-		   struct aead_op *op);
+static inline void esp_frame_aad(const struct suite *s, bool esn, const uint8_t *p, uint64_t number,
+				 uint8_t *aad, struct aead_op *op)
+{
+	uint32_t high = (uint32_t)(number >> 32);
+
+	op->tail_len = 0;
+	op->aad = p;
+	op->aad_len = ESP_HEADER_LEN;
+	if (!esn)
+		return;
+	if (s->combined) {
+		memcpy(aad, p, 4);
+		put_be32(aad + 4, high);
+		memcpy(aad + 8, p + 4, 4);
+		op->aad = aad;
+		op->aad_len = ESP_AAD_MAX;
+	} else {
+		put_be32(op->tail, high);
+		op->tail_len = 4;
+	}
+}
 
 #endif

@@ -4,15 +4,6 @@
 
 #define RING_START 64
 
-void history_init(struct history *h, const struct history_config *cfg,
-		  struct history_budget *budget, struct rng *rng)
-{
-	*h = (struct history){.cfg = *cfg, .budget = budget, .rng = rng};
-	h->sample = cfg->sample;
-	h->phase = rng_below(rng, h->sample);
-	h->life_step = 1;
-}
-
 static void ring_free(struct history *h, struct history_ring *r)
 {
 	h->budget->used -= (uint64_t)r->size * sizeof(struct history_entry);
@@ -53,6 +44,24 @@ static uint64_t power_of_two(uint64_t n)
 	return n <= 1 ? 1 : 1ULL << (64 - __builtin_clzll(n - 1));
 }
 
+/* Entries that reach history_packets back. */
+static uint32_t recent_limit(const struct history *h)
+{
+	return (uint32_t)power_of_two((h->cfg.packets + h->sample - 1) / h->sample);
+}
+
+void history_init(struct history *h, const struct history_config *cfg,
+		  struct history_budget *budget, struct rng *rng)
+{
+	*h = (struct history){.cfg = *cfg, .budget = budget, .rng = rng};
+	h->sample = cfg->sample;
+	h->phase = rng_below(rng, h->sample);
+	h->life_step = 1;
+	h->dense.limit = (uint32_t)power_of_two(cfg->window);
+	h->recent.limit = recent_limit(h);
+	h->life.limit = HISTORY_LIFETIME_MAX;
+}
+
 static uint32_t smaller(uint64_t a, uint64_t b)
 {
 	return (uint32_t)min_u64(a, b);
@@ -70,7 +79,8 @@ static struct history_entry *dense_place(const struct history *h, uint64_t numbe
 
 static void ring_resize(struct history_ring *r, uint32_t size, uint64_t divisor)
 {
-	struct history_ring n = {.v = xzalloc(size * sizeof(struct history_entry)), .size = size};
+	struct history_ring n = {
+		.v = xzalloc(size * sizeof(struct history_entry)), .size = size, .limit = r->limit};
 
 	for (uint32_t i = 0; i < r->size; i++) {
 		const struct history_entry *e = &r->v[i];
@@ -83,13 +93,17 @@ static void ring_resize(struct history_ring *r, uint32_t size, uint64_t divisor)
 	*r = n;
 }
 
-/* True when the ring was made larger: its places have moved. */
-static bool ring_grow(struct history *h, struct history_ring *r, uint64_t limit, uint64_t divisor)
+static inline bool may_grow(const struct history *h, const struct history_ring *r)
 {
-	uint32_t size = r->size ? smaller(r->size * 2ULL, limit) : smaller(RING_START, limit);
+	return r->size < r->limit && !(h->starved && r->size);
+}
 
-	if (r->size >= limit || (h->starved && r->size) ||
-	    !budget_take(h, size - r->size, r->size == 0))
+/* For one that may grow. True when it was made larger: its places have moved. */
+static bool ring_grow(struct history *h, struct history_ring *r, uint64_t divisor)
+{
+	uint32_t size = smaller(r->size ? r->size * 2ULL : RING_START, r->limit);
+
+	if (!budget_take(h, size - r->size, r->size == 0))
 		return false;
 	ring_resize(r, size, divisor);
 	return true;
@@ -99,16 +113,11 @@ static void dense_record(struct history *h, const struct history_entry *e)
 {
 	struct history_entry *to = dense_place(h, e->number);
 
-	while ((!to || to->number) && ring_grow(h, &h->dense, power_of_two(h->cfg.window), 1))
+	while ((!to || to->number) && may_grow(h, &h->dense) && ring_grow(h, &h->dense, 1))
 		to = dense_place(h, e->number);
 	/* A late packet does not push out the newer one that has its place in a ring held small. */
 	if (to && e->number > to->number)
 		*to = *e;
-}
-
-static uint64_t recent_limit(const struct history *h)
-{
-	return power_of_two((h->cfg.packets + h->sample - 1) / h->sample);
 }
 
 static struct history_entry *recent_place(const struct history *h, uint64_t number)
@@ -121,10 +130,11 @@ static void recent_thin(struct history *h)
 {
 	struct history_ring *r = &h->recent;
 
-	if (r->size == 0 || r->size >= recent_limit(h))
+	if (r->size == 0 || r->size >= r->limit)
 		return;
 	h->phase += rng_below(h->rng, 2) * h->sample;
 	h->sample *= 2;
+	r->limit = recent_limit(h);
 	for (uint32_t i = 0; i < r->size; i++) {
 		if (r->v[i].number % h->sample != h->phase)
 			r->v[i].number = 0;
@@ -139,7 +149,8 @@ static void recent_record(struct history *h, const struct history_entry *e)
 	if ((e->number & (h->sample - 1)) != h->phase)
 		return;
 	to = recent_place(h, e->number);
-	while ((!to || to->number) && ring_grow(h, &h->recent, recent_limit(h), h->sample))
+	while ((!to || to->number) && may_grow(h, &h->recent) &&
+	       ring_grow(h, &h->recent, h->sample))
 		to = recent_place(h, e->number);
 	if (to && to->number && h->starved) {
 		recent_thin(h);
@@ -156,6 +167,9 @@ static uint32_t life_search(const struct history *h, uint64_t n)
 {
 	uint32_t lo = 0, hi = h->life_count;
 
+	/* Numbers mostly come in order. */
+	if (hi > 0 && h->life.v[hi - 1].number < n)
+		return hi;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
@@ -188,8 +202,7 @@ static bool life_grow(struct history *h)
 {
 	uint32_t size = h->life.size ? h->life.size * 2 : RING_START;
 
-	if (h->life.size == HISTORY_LIFETIME_MAX || (h->starved && h->life.size) ||
-	    !budget_take(h, size - h->life.size, h->life.size == 0))
+	if (!may_grow(h, &h->life) || !budget_take(h, size - h->life.size, h->life.size == 0))
 		return false;
 	h->life.v = xreallocarray(h->life.v, size, sizeof(struct history_entry));
 	h->life.size = size;

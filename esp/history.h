@@ -34,7 +34,8 @@ struct history_entry {
 
 struct history_ring {
 	struct history_entry *v;
-	uint32_t size; /* entries allocated */
+	uint32_t size;	/* entries allocated */
+	uint32_t limit; /* entries it may grow to */
 };
 
 struct history_config {
@@ -66,6 +67,15 @@ void history_init(struct history *h, const struct history_config *cfg,
 		  struct history_budget *budget, struct rng *rng);
 /* Gives its memory back to the budget. */
 void history_fini(struct history *h);
+/* Fetches the places that history_record is going to write for this number. */
+static inline void history_warm(const struct history *h, uint64_t number)
+{
+	if (h->dense.size)
+		__builtin_prefetch(&h->dense.v[number & (h->dense.size - 1)], 1);
+	if ((number & (h->life_step - 1)) == h->life_phase && h->life.size)
+		__builtin_prefetch(&h->life.v[h->life_count], 1);
+}
+
 /* Remembers a packet that was FRESH. */
 void history_record(struct history *h, uint64_t number, uint32_t tag, uint32_t iv);
 /* What is known of the number; with HISTORY_OTHER, *ret_iv is the remembered IV digest. */

@@ -9,13 +9,23 @@ struct spd_tuple {
 	uint32_t uses;
 };
 
+/* What a selector asks of the upper layer. */
+struct upper {
+	uint8_t proto;
+	uint16_t port_lo, port_hi;
+};
+
+/*
+ * One pair of prefixes out of one pair of a policy's selectors. It has all that is looked at, so
+ * that a look-up touches the policy that it finds and no other.
+ */
 struct spd_entry {
 	struct spd_entry *next;
 	struct spd_policy *policy;
 	struct addr local, remote; /* masked */
+	struct upper local_upper, remote_upper;
 	uint8_t local_len, remote_len;
-	uint8_t local_ts, remote_ts; /* which of the policy's selectors */
-	uint16_t weight;	     /* specificity */
+	uint16_t weight; /* specificity */
 };
 
 void spd_init(struct spd *s)
@@ -38,22 +48,18 @@ void spd_fini(struct spd *s)
 	spd_init(s);
 }
 
-static uint32_t hash_bytes(uint64_t h, const uint8_t *p)
+ALWAYS_INLINE uint64_t hash_words(uint64_t h, const struct addr *a)
 {
-	uint64_t a, b;
-
-	memcpy(&a, p, 8);
-	memcpy(&b, p + 8, 8);
-	h = (h ^ a) * 0x9e3779b97f4a7c15ULL;
-	h = (h ^ h >> 29 ^ b) * 0xbf58476d1ce4e5b9ULL;
-	return (uint32_t)(h >> 32);
+	h = (h ^ a->w[0]) * 0x9e3779b97f4a7c15ULL;
+	return (h ^ h >> 29 ^ a->w[1]) * 0xbf58476d1ce4e5b9ULL >> 32;
 }
 
-static uint32_t hash_pair(const struct addr *l, const struct addr *r, uint8_t llen, uint8_t rlen)
+ALWAYS_INLINE uint32_t hash_pair(const struct addr *l, const struct addr *r, uint8_t llen,
+				 uint8_t rlen)
 {
-	uint64_t h = hash_bytes((uint64_t)llen << 8 | rlen, l->b);
+	uint64_t h = hash_words((uint64_t)llen << 8 | rlen, l);
 
-	return hash_bytes(h << 8 | l->family, r->b);
+	return (uint32_t)hash_words(h << 8 | l->family, r);
 }
 
 static struct spd_entry **bucket_of(const struct spd *s, uint32_t hash)
@@ -119,6 +125,21 @@ static uint16_t weigh(const struct ts *t, uint8_t len)
 			  (t->port_lo != 0 || t->port_hi != UINT16_MAX ? 1 : 0));
 }
 
+static struct upper upper_of(const struct ts *t)
+{
+	return (struct upper){.proto = t->proto, .port_lo = t->port_lo, .port_hi = t->port_hi};
+}
+
+/* As inner_match, for an address that is known to be within the prefix. */
+static bool upper_match(const struct upper *u, const struct inner *in, uint16_t port)
+{
+	if (u->proto != 0 && u->proto != in->proto)
+		return false;
+	if (in->ports_known)
+		return u->port_lo <= port && port <= u->port_hi;
+	return u->port_lo == 0 && u->port_hi == UINT16_MAX;
+}
+
 static void entry_add(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t ri,
 		      const struct prefix *l, const struct prefix *r)
 {
@@ -130,8 +151,8 @@ static void entry_add(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t r
 		.remote = r->addr,
 		.local_len = l->len,
 		.remote_len = r->len,
-		.local_ts = li,
-		.remote_ts = ri,
+		.local_upper = upper_of(&p->local.ts[li]),
+		.remote_upper = upper_of(&p->remote.ts[ri]),
 		.weight = (uint16_t)(weigh(&p->local.ts[li], l->len) +
 				     weigh(&p->remote.ts[ri], r->len)),
 	};
@@ -245,11 +266,9 @@ struct spd_policy *spd_lookup(const struct spd *s, const struct inner *in)
 			     *bucket_of(s, hash_pair(&l, &r, t->local_len, t->remote_len));
 		     e; e = e->next) {
 			if (e->local_len == t->local_len && e->remote_len == t->remote_len &&
-			    addr_cmp(&e->local, &l) == 0 && addr_cmp(&e->remote, &r) == 0 &&
-			    inner_match(&e->policy->local.ts[e->local_ts], &in->src, in,
-					in->sport) &&
-			    inner_match(&e->policy->remote.ts[e->remote_ts], &in->dst, in,
-					in->dport) &&
+			    addr_eq(&e->local, &l) && addr_eq(&e->remote, &r) &&
+			    upper_match(&e->local_upper, in, in->sport) &&
+			    upper_match(&e->remote_upper, in, in->dport) &&
 			    (!best || better(e, best)))
 				best = e;
 		}

@@ -16,11 +16,11 @@ struct sa_ref {
 };
 
 struct spd_policy {
-	struct ts_list local, remote;
 	struct sa_ref sa; /* where its packets go; none: a trap, or nothing yet */
 	void *owner;	  /* the caller's */
 	uint64_t order;	  /* among equals the greater one wins */
 	bool trap;	  /* packets without SA are to bring one up */
+	struct ts_list local, remote;
 };
 
 struct spd {

@@ -11,7 +11,6 @@
 struct half_key {
 	uint64_t spi_i;
 	struct addr addr;
-	uint8_t pad[7];
 };
 
 struct ike_half {

@@ -14,6 +14,7 @@ include tests/mutants/mutants.mk
 endif
 include tests/netns/netns.mk
 include tests/interop/interop.mk
+include tests/bench/bench.mk
 
 # Within distcheck the tests of the tarball are those that CI has run: see distcheck-quick.
 check-local:

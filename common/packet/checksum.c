@@ -12,8 +12,6 @@
 /* What a vector of 64 bytes is made of depends on the target of the function it is used in. */
 typedef uint64_t lanes __attribute__((vector_size(BLOCK)));
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 ALWAYS_INLINE uint64_t sum_words(uint8_t *dst, const uint8_t *p, size_t len)
 {
 	uint64_t s = 0;

@@ -7,8 +7,9 @@
 
 static bool has_ports(uint8_t proto)
 {
-	return proto == PROTO_TCP || proto == PROTO_UDP || proto == 132 || proto == 33 ||
-	       proto == 136;
+	const uint64_t low = 1ULL << PROTO_TCP | 1ULL << PROTO_UDP | 1ULL << PROTO_DCCP;
+
+	return proto < 64 ? low >> proto & 1 : proto == PROTO_SCTP || proto == PROTO_UDPLITE;
 }
 
 /* p is the upper layer's header in a packet that has left bytes of it. */
@@ -24,27 +25,36 @@ static void read_ports(const uint8_t *p, uint32_t left, struct inner *in)
 	}
 }
 
-static int parse_ipv4(const uint8_t *p, uint32_t len, struct inner *in)
+/* What has no place in every packet. */
+static void clear(struct inner *in)
 {
-	uint32_t ihl, frag;
+	in->l4 = in->sport = in->dport = 0;
+	in->ports_known = false;
+}
+
+static int parse_ipv4(const uint8_t *p, uint32_t len, struct inner *ret)
+{
+	uint32_t ihl, frag, total;
 
 	if (len < 20)
 		return -EINVAL;
 	ihl = (p[0] & 15u) * 4;
-	in->len = get_be16(p + 2);
-	if (ihl < 20 || in->len < ihl || in->len > len)
+	total = get_be16(p + 2);
+	if (ihl < 20 || total < ihl || total > len)
 		return -EINVAL;
 	frag = get_be16(p + 6);
-	in->src = addr_from_bytes(FAMILY_IPV4, p + 12);
-	in->dst = addr_from_bytes(FAMILY_IPV4, p + 16);
-	in->tos = p[1];
-	in->df = frag & 0x4000;
-	in->proto = p[9];
-	in->fragment = frag & 0x3fff; /* an offset, or more to follow */
-	in->bare = ihl == 20;
+	clear(ret);
+	addr_set(&ret->src, FAMILY_IPV4, p + 12);
+	addr_set(&ret->dst, FAMILY_IPV4, p + 16);
+	ret->len = total;
+	ret->tos = p[1];
+	ret->df = frag & 0x4000;
+	ret->proto = p[9];
+	ret->fragment = frag & 0x3fff; /* an offset, or more to follow */
+	ret->bare = ihl == 20;
 	if ((frag & 0x1fff) == 0) {
-		in->l4 = (uint16_t)ihl;
-		read_ports(p + ihl, in->len - ihl, in);
+		ret->l4 = (uint16_t)ihl;
+		read_ports(p + ihl, total - ihl, ret);
 	}
 	return 0;
 }
@@ -77,55 +87,53 @@ static bool skip_extension(const uint8_t *p, uint32_t len, uint32_t *at, uint8_t
 	return !*later_fragment;
 }
 
-static int parse_ipv6(const uint8_t *p, uint32_t len, struct inner *in)
+static int parse_ipv6(const uint8_t *p, uint32_t len, struct inner *ret)
 {
-	uint32_t at = 40;
-	bool later = false;
+	uint32_t at = 40, total;
+	bool later = false, fragment = false;
 	uint8_t next;
 
 	if (len < 40)
 		return -EINVAL;
-	in->len = 40u + get_be16(p + 4);
-	if (in->len > len)
+	total = 40u + get_be16(p + 4);
+	if (total > len)
 		return -EINVAL;
-	in->src = addr_from_bytes(FAMILY_IPV6, p + 8);
-	in->dst = addr_from_bytes(FAMILY_IPV6, p + 24);
-	in->tos = (uint8_t)(p[0] << 4 | p[1] >> 4);
-	in->df = true;
 	next = p[6];
 	for (unsigned i = 0; i < MAX_EXTENSIONS; i++) {
-		if (!skip_extension(p, in->len, &at, &next, &in->fragment, &later))
+		if (!skip_extension(p, total, &at, &next, &fragment, &later))
 			break;
 	}
-	in->proto = next;
-	in->bare = at == 40;
+	clear(ret);
+	addr_set(&ret->src, FAMILY_IPV6, p + 8);
+	addr_set(&ret->dst, FAMILY_IPV6, p + 24);
+	ret->len = total;
+	ret->tos = (uint8_t)(p[0] << 4 | p[1] >> 4);
+	ret->df = true;
+	ret->proto = next;
+	ret->fragment = fragment;
+	ret->bare = at == 40;
 	if (!later) {
-		in->l4 = (uint16_t)at;
-		read_ports(p + at, in->len - at, in);
+		ret->l4 = (uint16_t)at;
+		read_ports(p + at, total - at, ret);
 	}
 	return 0;
 }
 
 int inner_parse(const uint8_t *p, uint32_t len, struct inner *ret)
 {
-	struct inner in = {0};
-	int r = -EINVAL;
+	int r;
 
-	if (len > 0 && p[0] >> 4 == 4)
-		r = parse_ipv4(p, len, &in);
-	else if (len > 0 && p[0] >> 4 == 6)
-		r = parse_ipv6(p, len, &in);
+	if (len == 0)
+		return -EINVAL;
+	switch (p[0] >> 4) {
+	case 4: r = parse_ipv4(p, len, ret); break;
+	case 6: r = parse_ipv6(p, len, ret); break;
+	default: return -EINVAL;
+	}
 	if (r == 0)
-		*ret = in;
+		ret->upper = (uint64_t)ret->proto << 40 | (uint64_t)ret->ports_known << 32 |
+			     (uint64_t)ret->sport << 16 | ret->dport;
 	return r;
-}
-
-bool inner_match(const struct ts *t, const struct addr *a, const struct inner *in, uint16_t port)
-{
-	if (in->ports_known)
-		return ts_match(t, a, in->proto, port);
-	/* Opaque ports (RFC 4301 4.4.1.1) are only in selectors that take any. */
-	return t->port_lo == 0 && t->port_hi == UINT16_MAX && ts_match(t, a, in->proto, 0);
 }
 
 static void set_ecn(uint8_t *p, uint8_t ecn)

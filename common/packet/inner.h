@@ -6,16 +6,20 @@
 
 #include "addr.h"
 
-#define PROTO_ICMP   1
-#define PROTO_IPV4   4
-#define PROTO_TCP    6
-#define PROTO_UDP    17
-#define PROTO_IPV6   41
-#define PROTO_ICMPV6 58
-#define PROTO_NONE   59 /* no next header: a dummy packet (RFC 4303 2.6) */
+#define PROTO_ICMP    1
+#define PROTO_IPV4    4
+#define PROTO_TCP     6
+#define PROTO_UDP     17
+#define PROTO_DCCP    33
+#define PROTO_IPV6    41
+#define PROTO_ICMPV6  58
+#define PROTO_SCTP    132
+#define PROTO_UDPLITE 136
+#define PROTO_NONE    59 /* no next header: a dummy packet (RFC 4303 2.6) */
 
 struct inner {
 	struct addr src, dst;
+	uint64_t upper; /* proto, ports_known and the ports in one word, to compare by */
 	uint32_t len;	/* total length as its header says; what follows is TFC padding */
 	uint16_t l4;	/* where the upper layer begins; 0: not in this packet (later fragments) */
 	uint16_t sport; /* of TCP, UDP, SCTP, DCCP, UDP-Lite; type and code of ICMP in both */
@@ -35,7 +39,20 @@ struct inner {
 int inner_parse(const uint8_t *p, uint32_t len, struct inner *ret) MUST_CHECK;
 
 /* The selectors (local side or remote side of a child) admit this address and upper layer. */
-bool inner_match(const struct ts *t, const struct addr *a, const struct inner *in, uint16_t port);
+static inline bool inner_match(const struct ts *t, const struct addr *a, const struct inner *in,
+			       uint16_t port)
+{
+	if (in->ports_known)
+		return ts_match(t, a, in->proto, port);
+	/* Opaque ports (RFC 4301 4.4.1.1) are only in selectors that take any. */
+	return t->port_lo == 0 && t->port_hi == UINT16_MAX && ts_match(t, a, in->proto, 0);
+}
+
+/* Equal in all that selectors look at. */
+static inline bool inner_same_flow(const struct inner *a, const struct inner *b)
+{
+	return a->upper == b->upper && addr_eq(&a->src, &b->src) && addr_eq(&a->dst, &b->dst);
+}
 
 /* ECN of the outer header on the way in (RFC 6040 4.2): changes the inner packet's field and IPv4
  * checksum; false when the packet is to be dropped (CE on a not-ECT packet). */

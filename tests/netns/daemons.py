@@ -49,8 +49,9 @@ class CtlError(Exception):
 class Mendip:
     """A mendipd in a namespace; ends with the lab. conf: text, or a function of the control path."""
 
-    def __init__(self, lab, ns, conf, name=None):
+    def __init__(self, lab, ns, conf, name=None, build=BUILD):
         name = name or ns.short
+        self.build = build
         self.ns, self.control = ns, lab.path(f"{name}.sock")
         self.conf, self.log = lab.path(f"{name}.conf"), lab.path(f"{name}.log")
         self.write(conf(self.control) if callable(conf) else conf)
@@ -62,7 +63,7 @@ class Mendip:
             f.write(text)
 
     def start(self):
-        self.process = self.ns.popen(f"{BUILD}/mendipd", "-c", self.conf, log=self.log)
+        self.process = self.ns.popen(f"{self.build}/mendipd", "-c", self.conf, log=self.log)
         netlab.wait_until(self.answers, 10)
 
     def answers(self):
@@ -74,7 +75,7 @@ class Mendip:
 
     def run(self, *args, as_json=True):
         """mendipctl as it is: the CompletedProcess."""
-        return subprocess.run([f"{BUILD}/mendipctl", "-s", self.control] + (["--json"] if as_json else [])
+        return subprocess.run([f"{self.build}/mendipctl", "-s", self.control] + (["--json"] if as_json else [])
                               + list(args), capture_output=True, text=True, timeout=15)
 
     def ctl(self, *args):

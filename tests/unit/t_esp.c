@@ -111,7 +111,7 @@ static void test_layout(void **state)
 		for (uint32_t len = 0; len < 300; len++) {
 			uint32_t frame = esp_frame_len(&s[i], len),
 				 max = esp_payload_max(&s[i], frame);
-			struct esp_layout lay;
+			struct esp_layout lay = {0};
 
 			assert_true((frame - fixed) % s[i].block == 0 && frame >= fixed + len + 2);
 			assert_true(frame < fixed + len + 2 + s[i].block);

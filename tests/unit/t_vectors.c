@@ -274,7 +274,7 @@ static void esp_both_ways(const struct esp_case *c, uint8_t *text, uint32_t *ret
 	struct aead_key *k = aead_key_new(c->suite, c->enc, c->integ.len ? c->integ.p : zeros);
 	uint8_t aad[ESP_AAD_MAX], icv[SUITE_MAX_ICV];
 	static uint8_t again[VECTOR_MAX];
-	struct esp_layout lay;
+	struct esp_layout lay = {0};
 	struct aead_op op = {.key = k};
 	const uint8_t *p = c->packet.p;
 

@@ -1,0 +1,8 @@
+# Figures, never pass or fail on time: tests/bench/run builds and runs all of it.
+EXTRA_PROGRAMS += tests/bench/esp_bench tests/bench/null_tunnel
+tests_bench_esp_bench_SOURCES = tests/bench/esp_bench.c
+tests_bench_esp_bench_CPPFLAGS = $(ROOM_ESP) $(CRYPTO_CFLAGS)
+tests_bench_esp_bench_LDADD = libesp.a libcommon.a $(CRYPTO_LIBS)
+tests_bench_null_tunnel_SOURCES = tests/bench/null_tunnel.c daemon/tun.c daemon/udp.c
+tests_bench_null_tunnel_CPPFLAGS = $(ROOM_DAEMON) $(NL_CFLAGS)
+tests_bench_null_tunnel_LDADD = libesp.a libcommon.a $(NL_LIBS) $(CRYPTO_LIBS)

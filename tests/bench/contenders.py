@@ -1,0 +1,162 @@
+"""What is measured side by side: each is a tunnel between two namespaces, up and idle until it is used.
+
+SPDX-License-Identifier: ISC
+"""
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(os.path.dirname(HERE), room) for room in ("netns", "interop")]
+from daemons import Mendip, child, config, netlab  # noqa: E402
+import strongswan  # noqa: E402
+
+ESP = "aes128gcm16"
+IKE = "aes128-sha256-x25519"
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Contender:
+    """A tunnel from .left (10.1.0.1) to .right (10.2.0.1); pids: the two daemons."""
+
+    def __init__(self, lab, name, short, title):
+        self.lab, self.name, self.title = lab, name, title
+        self.left, self.right = lab.pair(f"{short}-l", f"{short}-r")
+        self.pids = self.start()
+        self.right.popen("iperf3", "-s", log=lab.path(f"{short}-iperf.log"))
+        netlab.wait_until(lambda: self.left.run("ping", "-c1", "-W1", "-I", "10.1.0.1", "10.2.0.1",
+                                                check=False).returncode == 0, 15)
+
+    def start(self):
+        """Starts both daemons and returns their pids."""
+        raise NotImplementedError
+
+    def cpu_seconds(self):
+        """[user + system of each daemon], all threads."""
+        times = []
+        for pid in self.pids:
+            with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            times.append((int(fields[11]) + int(fields[12])) / TICK)
+        return times
+
+
+class MendipPair(Contender):
+    """Two mendipd; options of the daemon and of the branch's detection."""
+
+    def __init__(self, lab, name, short, title, backend="auto", offload="auto", detect="proof", build=None, more="",
+                 kids=1, lifetime="1h"):
+        self.daemon = f'crypto_backend = "{backend}"; offload = "{offload}";'
+        self.detect, self.build, self.more, self.kids, self.lifetime = detect, build, more, kids, lifetime
+        self.branch = self.gateway = None
+        super().__init__(lab, name, short, title)
+
+    def start(self):
+        switchover = f'{{ detect = "{self.detect}"; jitter = "0"; max_rekeys = 16; }}'
+        kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals=ESP,
+                             rekey_time=self.lifetime, switchover=switchover)}
+        kids_gw = {"net": child("10.2.0.0/16", "10.1.0.0/16", esp_proposals=ESP)}
+        self.gateway = Mendip(self.lab, self.right, lambda s: quiet(config(
+            s, kids_gw, "%any", "gw.example.net", "*.example", "branch", proposals=IKE, daemon=self.daemon)),
+            build=self.build)
+        self.branch = Mendip(self.lab, self.left, lambda s: quiet(config(
+            s, kids, self.right.outer, proposals=IKE, daemon=self.daemon, more=self.more)), build=self.build)
+        self.branch.wait_up()
+        return [self.branch.process.pid, self.gateway.process.pid]
+
+
+def quiet(text):
+    return text.replace('log = "debug"', 'log = "info"')
+
+
+class Strongswan(Contender):
+    """Two charon-systemd with kernel-libipsec and the openssl plugin first."""
+
+    def start(self):
+        def conn(here, there, here_id, there_id, net, far):
+            return strongswan.connection(here.outer, there.outer, here_id, there_id, net, far, esp_proposals=ESP,
+                                         proposals=IKE, encap="yes")
+        sides = [(self.right, self.left, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16"),
+                 (self.left, self.right, "branch.example", "gw.example.net", "10.1.0.0/16", "10.2.0.0/16")]
+        gateway, branch = [strongswan.Charon(self.lab, s[0], conn(*s), "bench").start() for s in sides]
+        branch.initiate("net")
+        return [branch.pid, gateway.pid]
+
+
+class NullTunnel(Contender):
+    """The same offloads and sizes, no cryptography."""
+
+    def __init__(self, lab, name, short, title, build):
+        self.build = build
+        super().__init__(lab, name, short, title)
+
+    def start(self):
+        pids = []
+        for ns, other in ((self.left, self.right), (self.right, self.left)):
+            process = ns.popen(f"{self.build}/tests/bench/null_tunnel", "null0", "1438", other.outer,
+                               log=self.lab.path(f"{ns.short}.log"))
+            netlab.wait_until(lambda: ns.ip("link", "show", "null0", check=False).returncode == 0, 5)
+            ns.route("10.2.0.0/16" if ns is self.left else "10.1.0.0/16", "dev", "null0", "src", ns.inner)
+            pids.append(process.pid)
+        return pids
+
+
+class WireguardGo(Contender):
+    """wireguard-go of Debian's backports: its own protocol, TUN and UDP offloads."""
+
+    def __init__(self, lab, name, short, title, binary):
+        self.binary = binary
+        super().__init__(lab, name, short, title)
+
+    def start(self):
+        sides, pids = (self.left, self.right), []
+        keys = [subprocess.run(["wg", "genkey"], capture_output=True, text=True, check=True).stdout.strip()
+                for _ in sides]
+        public = [subprocess.run(["wg", "pubkey"], input=k, capture_output=True, text=True, check=True).stdout.strip()
+                  for k in keys]
+        for i, ns in enumerate(sides):
+            device = f"mdpwg{i}"
+            process = ns.popen(self.binary, "-f", device, log=self.lab.path(f"{device}.log"))
+            netlab.wait_until(lambda: os.path.exists(f"/var/run/wireguard/{device}.sock"), 5)
+            secret = self.lab.path(f"{device}.key")
+            with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as f:
+                f.write(keys[i])
+            other = sides[1 - i]
+            ns.run("wg", "set", device, "listen-port", "51820", "private-key", secret, "peer", public[1 - i],
+                   "endpoint", f"{other.outer}:51820", "allowed-ips", "10.2.0.0/16" if i == 0 else "10.1.0.0/16")
+            ns.ip("link", "set", device, "up", "mtu", "1420")
+            ns.route("10.2.0.0/16" if i == 0 else "10.1.0.0/16", "dev", device, "src", ns.inner)
+            pids.append(process.pid)
+        return pids
+
+
+BACKPORTS = "deb http://deb.debian.org/debian bookworm-backports main"
+
+
+def fetch_wireguard_go(folder):
+    """The binary out of Debian's backports, nothing installed; None, with why, when that fails.
+
+    backports offer 0.0.20231211, the first with offloads; Debian 12 itself has an older one.
+    """
+    binary = os.path.join(folder, "usr/bin/wireguard-go")
+    if os.path.exists(binary):
+        return binary, None
+    lists = os.path.join(folder, "apt")
+    os.makedirs(os.path.join(lists, "lists/partial"), exist_ok=True)
+    source = os.path.join(lists, "sources.list")
+    with open(source, "w", encoding="ascii") as f:
+        f.write(BACKPORTS + "\n")
+    options = ["-q", "-o", f"Dir::Etc::sourcelist={source}", "-o", "Dir::Etc::sourceparts=/dev/null",
+               "-o", f"Dir::State::lists={lists}/lists", "-o", f"Dir::Cache={lists}"]
+    for command in (["update"], ["download", "wireguard-go"]):
+        done = subprocess.run(["apt-get", *options, *command], cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            return None, f"apt-get {command[0]}: {(done.stderr or done.stdout).strip().splitlines()[-1:]}"
+    for name in os.listdir(folder):
+        if name.startswith("wireguard-go") and name.endswith(".deb"):
+            subprocess.run(["dpkg", "-x", name, "."], cwd=folder, check=True)
+    shutil.rmtree(lists, ignore_errors=True)
+    return (binary, None) if os.path.exists(binary) else (None, "the package holds no wireguard-go")
