@@ -53,7 +53,9 @@ static EVP_CIPHER_CTX *context_new(const struct openssl_key *k, int encrypt)
 		EVP_CIPHER_CTX_free(c);
 		return NULL;
 	}
-	EVP_CIPHER_CTX_set_padding(c, 0);
+	/* Combined modes have no padding, and would be told of it again with each nonce. */
+	if (!k->base.suite->combined)
+		EVP_CIPHER_CTX_set_padding(c, 0);
 	return c;
 }
 

@@ -12,24 +12,26 @@
 /* What a vector of 64 bytes is made of depends on the target of the function it is used in. */
 typedef uint64_t lanes __attribute__((vector_size(BLOCK)));
 
-ALWAYS_INLINE uint64_t sum_words(uint8_t *dst, const uint8_t *p, size_t len)
+/* What is left of a block. */
+ALWAYS_INLINE uint64_t sum_rest(uint8_t *dst, const uint8_t *p, size_t len)
 {
-	uint64_t s = 0;
-	uint32_t w;
+	uint64_t s = 0, w;
 
-	for (; len >= 4; p += 4, len -= 4) {
-		memcpy(&w, p, 4);
-		s += w;
+	for (; len >= 8; p += 8, len -= 8) {
+		memcpy(&w, p, 8);
+		s += (w & UINT32_MAX) + (w >> 32);
 		if (dst) {
-			memcpy(dst, &w, 4);
-			dst += 4;
+			memcpy(dst, &w, 8);
+			dst += 8;
 		}
 	}
+	if (len == 0)
+		return s;
 	w = 0;
 	memcpy(&w, p, len);
 	if (dst)
 		memcpy(dst, p, len);
-	return s + w;
+	return s + (w & UINT32_MAX) + (w >> 32);
 }
 
 /* In host byte order; dst NULL: no copy. 2^31 blocks would be needed to overflow a lane. */
@@ -52,7 +54,7 @@ ALWAYS_INLINE uint64_t sum_blocks(uint8_t *dst, const uint8_t *p, size_t len)
 	a += b;
 	for (unsigned i = 0; i < BLOCK / 8; i++)
 		s += a[i];
-	return s + sum_words(dst, p, len);
+	return s + sum_rest(dst, p, len);
 }
 
 #ifdef __x86_64__
@@ -84,24 +86,15 @@ static uint64_t sum_any(uint8_t *dst, const uint8_t *p, size_t len)
 	return sum_plain(dst, p, len);
 }
 
-uint16_t csum_fold(uint32_t sum)
+uint64_t csum_copy_part(uint8_t *dst, const uint8_t *p, size_t len)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	return sum_any(dst, p, len);
 }
 
-static uint16_t finish(uint64_t host, uint32_t start)
+/* The start value is in network byte order, and so is the result. */
+static uint16_t finish(uint64_t part, uint32_t start)
 {
-	uint16_t s;
-
-	host = (host & UINT32_MAX) + (host >> 32);
-	host = (host & UINT32_MAX) + (host >> 32);
-	s = csum_fold((uint32_t)host);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	s = __builtin_bswap16(s);
-#endif
-	return csum_fold((uint32_t)s + csum_fold(start));
+	return csum_fold((uint32_t)csum_end(part) + csum_fold(start));
 }
 
 uint16_t csum(const uint8_t *p, size_t len, uint32_t sum)

@@ -29,10 +29,11 @@ static bool is_v4(const uint8_t *p)
 	return p[0] >> 4 == 4;
 }
 
-/* Of addresses, protocol and upper-layer length. */
-static uint16_t pseudo_sum(const uint8_t *p, uint8_t proto, uint32_t l4_len)
+/* Of addresses, protocol and upper-layer length; a part. */
+static inline uint64_t pseudo_sum(const uint8_t *p, uint8_t proto, uint32_t l4_len)
 {
-	return is_v4(p) ? csum(p + 12, 8, proto + l4_len) : csum(p + 8, 32, proto + l4_len);
+	return csum_number(proto + l4_len) +
+	       (is_v4(p) ? csum_words(p + 12, 8) : csum_words(p + 8, 32));
 }
 
 /* Bytes before the payload when the packet is one that may be part of a run; 0: it goes alone. */
@@ -41,7 +42,7 @@ static uint32_t mergeable(const struct pkt_super *s, const uint8_t *p, const str
 	const uint8_t *l4 = p + in->l4;
 	uint32_t left = in->len - in->l4, hdr;
 
-	if (!in->bare || in->fragment || (is_v4(p) && csum(p, 20, 0) != 0xffff))
+	if (!in->bare || in->fragment || (is_v4(p) && csum_end(csum_words(p, 20)) != 0xffff))
 		return 0;
 	if (in->proto == PROTO_UDP)
 		return (s->accept & PKT_ACCEPT_USO) && left > 8 && get_be16(l4 + UDP_LEN) == left &&
@@ -72,8 +73,8 @@ static bool copy_verified(uint8_t *dst, const uint8_t *p, const struct inner *in
 		return false;
 	}
 	memcpy(dst, p, in->l4);
-	return csum_copy(dst + in->l4, p + in->l4, l4_len, pseudo_sum(p, in->proto, l4_len)) ==
-	       0xffff;
+	return csum_end(csum_copy_part(dst + in->l4, p + in->l4, l4_len) +
+			pseudo_sum(p, in->proto, l4_len)) == 0xffff;
 }
 
 static bool ends_run(const uint8_t *l4, uint8_t proto)
@@ -137,7 +138,8 @@ static bool continues(const struct pkt_super *s, const uint8_t *p, const struct 
 
 bool pkt_super_add(struct pkt_super *s, const uint8_t *p, const struct inner *in)
 {
-	uint32_t payload, sum;
+	uint32_t payload;
+	uint64_t sum;
 
 	if (s->len == 0) {
 		if (in->len <= s->cap)
@@ -147,11 +149,12 @@ bool pkt_super_add(struct pkt_super *s, const uint8_t *p, const struct inner *in
 	if (!continues(s, p, in))
 		return false;
 	payload = in->len - s->hdr_len;
-	sum = csum(p + in->l4, (size_t)s->hdr_len - s->l4,
-		   pseudo_sum(p, in->proto, in->len - in->l4));
+	sum = csum_words(p + in->l4, (size_t)s->hdr_len - s->l4) +
+	      pseudo_sum(p, in->proto, in->len - in->l4) +
+	      csum_copy_part(s->base + s->len, p + s->hdr_len, payload);
 	/* A wrong one goes alone, as wrong as it is; what was written behind the end is not ours
 	 * yet. */
-	if (csum_copy(s->base + s->len, p + s->hdr_len, payload, sum) != 0xffff)
+	if (csum_end(sum) != 0xffff)
 		return false;
 	s->len += payload;
 	s->count++;
@@ -189,7 +192,7 @@ void pkt_super_finish(struct pkt_super *s)
 	if (s->proto == PROTO_UDP)
 		put_be16(l4 + UDP_LEN, (uint16_t)(s->len - s->l4));
 	/* The kernel adds the rest to the pseudo header's sum, if it ever must. */
-	put_be16(l4 + field, pseudo_sum(s->base, s->proto, s->len - s->l4));
+	put_be16(l4 + field, csum_end(pseudo_sum(s->base, s->proto, s->len - s->l4)));
 	s->off = (struct pkt_offload){.gso = s->proto == PROTO_UDP ? PKT_GSO_UDP
 					     : is_v4(s->base)	   ? PKT_GSO_TCP4
 								   : PKT_GSO_TCP6,

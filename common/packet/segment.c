@@ -120,7 +120,7 @@ static void set_l3(const struct seg_plan *p, uint32_t i, uint32_t len, uint8_t *
 	put_be16(dst + 2, (uint16_t)len);
 	put_be16(dst + 4, (uint16_t)(get_be16(dst + 4) + i));
 	put_be16(dst + IPV4_SUM, 0);
-	put_be16(dst + IPV4_SUM, (uint16_t)~csum(dst, (dst[0] & 15u) * 4, 0));
+	put_be16(dst + IPV4_SUM, (uint16_t)~csum_end(csum_words(dst, (dst[0] & 15u) * 4)));
 }
 
 static void set_tcp(const struct seg_plan *p, uint32_t i, uint8_t *tcp)
@@ -137,6 +137,7 @@ void seg_write(const struct seg_plan *p, uint32_t i, uint8_t *dst)
 	uint32_t len = seg_len(p, i), l4_len = len - p->l3_len, field;
 	uint8_t *l4 = dst + p->l3_len;
 	uint16_t sum;
+	uint64_t part;
 
 	if (p->gso == PKT_GSO_NONE) {
 		write_whole(p, dst);
@@ -150,8 +151,9 @@ void seg_write(const struct seg_plan *p, uint32_t i, uint8_t *dst)
 	else
 		set_tcp(p, i, l4);
 	put_be16(l4 + field, 0);
-	sum = csum_copy(dst + p->hdr_len, p->pkt + p->hdr_len + i * p->size, len - p->hdr_len,
-			p->pseudo + l4_len);
-	sum = (uint16_t)~csum(l4, (size_t)p->hdr_len - p->l3_len, sum);
+	part = csum_copy_part(dst + p->hdr_len, p->pkt + p->hdr_len + i * p->size,
+			      len - p->hdr_len);
+	part += csum_words(l4, (size_t)p->hdr_len - p->l3_len) + csum_number(p->pseudo + l4_len);
+	sum = (uint16_t)~csum_end(part);
 	put_be16(l4 + field, p->gso == PKT_GSO_UDP && sum == 0 ? 0xffff : sum);
 }
