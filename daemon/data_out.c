@@ -147,7 +147,7 @@ static void too_big(struct daemon *d, const struct esp_out *out, nsec_t now)
 		return;
 	pkt_super_init(&s, d->in.super_buffer + TUN_HEADROOM, TUN_PACKET_MAX, 0);
 	/* The receiving side's run is written by now: it holds nothing past its turn. */
-	s.len = icmp_too_big(s.base, ICMP_MAX, out->pkt, &out->inner, out->mtu);
+	s.len = icmp_too_big(s.base, ICMP_MAX, out->pkt, out->inner, out->mtu);
 	s.count = 1;
 	tun_write(&d->tun, &s);
 }
@@ -156,7 +156,7 @@ static void route(struct daemon *d, struct esp_out *out, nsec_t now)
 {
 	switch (esp_route(d->tunnel->path, out, now)) {
 	case ESP_ROUTE_SEAL: d->out.pending = !seal(d, out, now); break;
-	case ESP_ROUTE_NO_SA: tunnel_acquire(d->tunnel, out->policy, &out->inner, now); break;
+	case ESP_ROUTE_NO_SA: tunnel_acquire(d->tunnel, out->policy, out->inner, now); break;
 	case ESP_ROUTE_TOO_BIG: too_big(d, out, now); break;
 	case ESP_ROUTE_DISCARD: break;
 	}

@@ -329,22 +329,33 @@ static bool selected(const struct ts_list *l, const struct addr *a, const struct
 	return false;
 }
 
-/* What was admitted once always is: an SA's selectors never change. */
-static bool admitted(struct esp_sa *sa, const struct inner *inner)
+/*
+ * Reads the inner packet's headers into sa->in.admitted, if the selectors admit it. What was
+ * admitted once always is: an SA's selectors never change.
+ */
+static enum esp_drop admit(struct esp_sa *sa, const uint8_t *p, uint32_t len, enum family family)
 {
-	if (inner_same_flow(&sa->in.admitted, inner))
-		return true;
-	if (!selected(sa->remote, &inner->src, inner, inner->sport) ||
-	    !selected(sa->local, &inner->dst, inner, inner->dport))
-		return false;
-	sa->in.admitted = *inner;
-	return true;
+	struct inner *in = &sa->in.admitted, found;
+
+	if (inner_next(p, len, in))
+		return in->src.family == family ? ESP_DROP_COUNT : ESP_DROP_BAD_INNER;
+	if (inner_parse(p, len, &found) < 0 || found.src.family != family)
+		return ESP_DROP_BAD_INNER;
+	if (!inner_same_flow(in, &found) &&
+	    (!selected(sa->remote, &found.src, &found, found.sport) ||
+	     !selected(sa->local, &found.dst, &found, found.dport)))
+		return ESP_DROP_SELECTORS;
+	*in = found;
+	return ESP_DROP_COUNT;
 }
 
-/* What keeps the authentic packet in `text` from delivery; ESP_DROP_COUNT: nothing does. */
-static enum esp_drop refuse(struct esp_sa *sa, uint8_t *text, uint32_t len, uint8_t tos, nsec_t now,
-			    struct inner *ret_inner)
+/*
+ * What keeps the authentic packet in `text` from delivery; ESP_DROP_COUNT: nothing does, and
+ * sa->in.admitted has its headers.
+ */
+static enum esp_drop refuse(struct esp_sa *sa, uint8_t *text, uint32_t len, uint8_t tos, nsec_t now)
 {
+	enum esp_drop why;
 	uint32_t payload;
 	uint8_t next;
 
@@ -358,11 +369,9 @@ static enum esp_drop refuse(struct esp_sa *sa, uint8_t *text, uint32_t len, uint
 		return ESP_DROP_RETIRED;
 	if (sa->in.exposed && sa->in.succeeded)
 		return ESP_DROP_EXPOSED;
-	if (inner_parse(text, payload, ret_inner) < 0 ||
-	    (next == PROTO_IPV4) != (ret_inner->src.family == FAMILY_IPV4))
-		return ESP_DROP_BAD_INNER;
-	if (!admitted(sa, ret_inner))
-		return ESP_DROP_SELECTORS;
+	why = admit(sa, text, payload, next == PROTO_IPV4 ? FAMILY_IPV4 : FAMILY_IPV6);
+	if (why != ESP_DROP_COUNT)
+		return why;
 	return inner_ecn_decap(text, tos) ? ESP_DROP_COUNT : ESP_DROP_ECN;
 }
 
@@ -371,13 +380,13 @@ static bool deliver(struct esp_path *path, struct esp_in *in, struct esp_sa *sa,
 		    const struct esp_slot *s, struct pkt_super *super, nsec_t now)
 {
 	uint8_t *text = (s->scratch ? path->scratch : in->base) + s->at + s->lay.text;
-	struct inner inner;
-	enum esp_drop why = refuse(sa, text, s->lay.text_len, in->tos, now, &inner);
+	const struct inner *inner = &sa->in.admitted;
+	enum esp_drop why = refuse(sa, text, s->lay.text_len, in->tos, now);
 
-	if (why == ESP_DROP_COUNT && inner.len > super->cap)
+	if (why == ESP_DROP_COUNT && inner->len > super->cap)
 		why = ESP_DROP_TOO_BIG;
 	if (why == ESP_DROP_COUNT)
-		return pkt_super_add(super, text, &inner);
+		return pkt_super_add(super, text, inner);
 	path->drops[why]++;
 	return true;
 }
@@ -394,7 +403,8 @@ static bool settle(struct esp_path *path, struct esp_in *in, const struct esp_sl
 		return true;
 	if (s->opened)
 		v = judge(sa, s, &iv);
-	if (v == VERDICT_FRESH && !deliver(path, in, sa, s, super, now))
+	if (v == VERDICT_FRESH &&
+	    (pkt_super_closed(super) || !deliver(path, in, sa, s, super, now)))
 		return false;
 	count(path, sa, v);
 	switch (v) {

@@ -10,19 +10,40 @@ static enum esp_route discard(struct esp_path *path, enum esp_drop why)
 	return ESP_ROUTE_DISCARD;
 }
 
+/*
+ * Headers and policy of the packet, or NULL. One flow after another is what trains are made of: its
+ * next packet is known by a few words of its header.
+ */
+static struct spd_policy *find_policy(struct esp_path *path, const uint8_t *pkt, uint32_t len)
+{
+	struct spd_flow *f = &path->flow;
+
+	if (f->policy && f->generation == path->spd.generation && inner_next(pkt, len, &f->inner))
+		return f->policy;
+	f->policy = NULL;
+	if (inner_parse(pkt, len, &f->inner) < 0) {
+		path->drops[ESP_DROP_BAD_INNER]++;
+		return NULL;
+	}
+	f->policy = spd_lookup(&path->spd, &f->inner);
+	f->generation = path->spd.generation;
+	if (!f->policy)
+		path->drops[ESP_DROP_NO_POLICY]++;
+	return f->policy;
+}
+
 enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
 {
 	struct spd_policy *p;
 	struct esp_sa *sa;
 
 	(void)now;
-	if (inner_parse(out->pkt, out->len, &out->inner) < 0)
-		return discard(path, ESP_DROP_BAD_INNER);
-	if (seg_plan(out->pkt, &out->inner, &out->off, &out->plan) < 0)
-		return discard(path, ESP_DROP_OFFLOAD);
-	p = spd_lookup(&path->spd, &out->inner);
+	p = find_policy(path, out->pkt, out->len);
 	if (!p)
-		return discard(path, ESP_DROP_NO_POLICY);
+		return ESP_ROUTE_DISCARD;
+	out->inner = &path->flow.inner;
+	if (seg_plan(out->pkt, out->inner, &out->off, &out->plan) < 0)
+		return discard(path, ESP_DROP_OFFLOAD);
 	sa = sad_get(&path->sad, p->sa);
 	if (!sa || !sa->out.key) {
 		path->drops[ESP_DROP_NO_SA_YET]++;
@@ -30,14 +51,15 @@ enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
 		return ESP_ROUTE_NO_SA;
 	}
 	esp_sa_warm_out(sa);
-	if (sa->out.mtu && out->plan.seg_len > sa->out.mtu && out->inner.df) {
+	if (sa->out.mtu && out->plan.seg_len > sa->out.mtu && out->inner->df) {
 		path->drops[ESP_DROP_TOO_BIG]++;
 		out->mtu = sa->out.mtu;
 		return ESP_ROUTE_TOO_BIG;
 	}
 	out->sa = sad_ref(sa);
 	out->dest = sa->out.dest;
-	out->dest.tos = out->inner.tos; /* with its ECN field: normal mode of RFC 6040 4.1 */
+	out->dest.tos = out->inner->tos; /* with its ECN field: normal mode of RFC 6040 4.1 */
+	out->next = out->inner->src.family == FAMILY_IPV4 ? PROTO_IPV4 : PROTO_IPV6;
 	out->at = 0;
 	return ESP_ROUTE_SEAL;
 }
@@ -185,7 +207,7 @@ enum esp_step esp_seal(struct esp_path *path, struct esp_out *out, struct esp_tr
 	}
 	if (!train_goes_to(train, &out->dest))
 		return ESP_FULL;
-	c.next = out->inner.src.family == FAMILY_IPV4 ? PROTO_IPV4 : PROTO_IPV6;
+	c.next = out->next;
 	for (; out->at < out->plan.count; out->at++) {
 		c.segment = out->at;
 		c.len = seg_len(&out->plan, out->at);

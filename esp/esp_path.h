@@ -41,8 +41,9 @@ struct esp_out {
 	struct seg_plan plan;
 	struct spd_policy
 		*policy; /* with ESP_ROUTE_NO_SA: the trap to spring; valid until the SPD changes */
-	struct inner inner;
-	uint32_t mtu; /* with ESP_ROUTE_TOO_BIG: what fits */
+	const struct inner *inner; /* its headers; valid until the next esp_route */
+	uint8_t next;		   /* ESP's next header for it */
+	uint32_t mtu;		   /* with ESP_ROUTE_TOO_BIG: what fits */
 };
 
 /* For the packet or super-packet in pkt[0..len); what else is in *out is esp_route's to set. */
@@ -84,6 +85,7 @@ struct esp_slot {
 struct esp_path {
 	struct sad sad;
 	struct spd spd;
+	struct spd_flow flow; /* of the last packet that esp_route was asked for */
 	struct rng *rng;
 	uint64_t verdicts[VERDICT_COUNT]; /* over all SAs, those that are gone too */
 	uint64_t drops[ESP_DROP_COUNT];

@@ -54,7 +54,7 @@ struct esp_in_sa {
 	nsec_t last_fresh;	 /* 0: never */
 	nsec_t last_heard;	 /* authentic and not REPLAYED */
 	struct endpoint peer;
-	struct inner admitted; /* the last packet that the selectors admitted; len 0: none */
+	struct inner admitted; /* the last packet that the selectors admitted */
 	uint64_t verdicts[VERDICT_COUNT];
 	struct detector detector;
 	struct history history;

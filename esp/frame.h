@@ -18,8 +18,18 @@ struct esp_layout {
 	uint32_t iv, text, text_len, icv;
 };
 
+/* Payload, padding, pad length and next header; blocks are powers of two. */
+static inline uint32_t esp_text_len(const struct suite *s, uint32_t payload)
+{
+	return (payload + 2 + s->block - 1) & -(uint32_t)s->block;
+}
+
 /* Bytes of the ESP packet around a payload of len bytes. */
-uint32_t esp_frame_len(const struct suite *s, uint32_t len);
+static inline uint32_t esp_frame_len(const struct suite *s, uint32_t len)
+{
+	return ESP_HEADER_LEN + s->iv_len + esp_text_len(s, len) + s->icv_len;
+}
+
 /* The largest payload in an ESP packet of at most len bytes. */
 uint32_t esp_payload_max(const struct suite *s, uint32_t len);
 /* Splits a received packet; false when it is too short or not aligned to the cipher. */
@@ -40,8 +50,24 @@ static inline bool esp_frame_split(const struct suite *s, uint32_t len, struct e
  * Lays out a packet of esp_frame_len(len) bytes at p: writes its header, padding (RFC 4303 2.4: 1,
  * 2, 3, ...) and next header. The len bytes of payload at ret->text, IV and ICV are the caller's.
  */
-void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t spi, uint32_t low, uint32_t len,
-		     uint8_t next, struct esp_layout *ret);
+static inline void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t spi, uint32_t low,
+				   uint32_t len, uint8_t next, struct esp_layout *ret)
+{
+	uint32_t text = ESP_HEADER_LEN + s->iv_len, total = esp_text_len(s, len);
+	uint32_t pad = total - len - 2;
+	uint8_t *at = p + text + len;
+
+	put_be32(p, spi);
+	put_be32(p + 4, low);
+	/* As much as there may be, in one go: what is too much is overwritten by the trailer and
+	 * the ICV, which never is shorter than that. */
+	memcpy(at, "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17", 16);
+	at[pad] = (uint8_t)pad;
+	at[pad + 1] = next;
+	*ret = (struct esp_layout){
+		.iv = ESP_HEADER_LEN, .text = text, .text_len = total, .icv = text + total};
+}
+
 /* Reads the trailer of the decrypted text: payload length and next header; false: bad padding. */
 static inline bool esp_trailer_read(const uint8_t *text, uint32_t len, uint32_t *ret_payload,
 				    uint8_t *ret_next)

@@ -109,15 +109,19 @@ static bool ring_grow(struct history *h, struct history_ring *r, uint64_t diviso
 	return true;
 }
 
-static void dense_record(struct history *h, const struct history_entry *e)
+/* Entries are handed over in registers: what was just stored in parts is slow to load whole. */
+static void dense_record(struct history *h, struct history_entry e, bool newest)
 {
-	struct history_entry *to = dense_place(h, e->number);
+	struct history_entry *to = dense_place(h, e.number);
 
-	while ((!to || to->number) && may_grow(h, &h->dense) && ring_grow(h, &h->dense, 1))
-		to = dense_place(h, e->number);
-	/* A late packet does not push out the newer one that has its place in a ring held small. */
-	if (to && e->number > to->number)
-		*to = *e;
+	while (may_grow(h, &h->dense) && (!to || to->number) && ring_grow(h, &h->dense, 1))
+		to = dense_place(h, e.number);
+	/*
+	 * A late packet does not push out the newer one that has its place in a ring held small.
+	 * The newest of all need not look, which would wait for memory.
+	 */
+	if (to && (newest || e.number > to->number))
+		*to = e;
 }
 
 static struct history_entry *recent_place(const struct history *h, uint64_t number)
@@ -142,24 +146,24 @@ static void recent_thin(struct history *h)
 	ring_resize(r, r->size, h->sample);
 }
 
-static void recent_record(struct history *h, const struct history_entry *e)
+static void recent_record(struct history *h, struct history_entry e)
 {
 	struct history_entry *to;
 
-	if ((e->number & (h->sample - 1)) != h->phase)
+	if ((e.number & (h->sample - 1)) != h->phase)
 		return;
-	to = recent_place(h, e->number);
+	to = recent_place(h, e.number);
 	while ((!to || to->number) && may_grow(h, &h->recent) &&
 	       ring_grow(h, &h->recent, h->sample))
-		to = recent_place(h, e->number);
+		to = recent_place(h, e.number);
 	if (to && to->number && h->starved) {
 		recent_thin(h);
-		if ((e->number & (h->sample - 1)) != h->phase)
+		if ((e.number & (h->sample - 1)) != h->phase)
 			return;
-		to = recent_place(h, e->number);
+		to = recent_place(h, e.number);
 	}
-	if (to && e->number > to->number)
-		*to = *e;
+	if (to && e.number > to->number)
+		*to = e;
 }
 
 /* The first place in life whose number is not below n. */
@@ -209,20 +213,20 @@ static bool life_grow(struct history *h)
 	return true;
 }
 
-static void life_record(struct history *h, const struct history_entry *e)
+static void life_record(struct history *h, struct history_entry e)
 {
 	uint32_t at;
 
-	if ((e->number & (h->life_step - 1)) != h->life_phase)
+	if ((e.number & (h->life_step - 1)) != h->life_phase)
 		return;
 	if (h->life_count == h->life.size && !life_grow(h)) {
 		life_thin(h);
-		if ((e->number & (h->life_step - 1)) != h->life_phase)
+		if ((e.number & (h->life_step - 1)) != h->life_phase)
 			return;
 	}
-	at = life_search(h, e->number);
-	memmove(&h->life.v[at + 1], &h->life.v[at], (h->life_count - at) * sizeof(*e));
-	h->life.v[at] = *e;
+	at = life_search(h, e.number);
+	memmove(&h->life.v[at + 1], &h->life.v[at], (h->life_count - at) * sizeof(e));
+	h->life.v[at] = e;
 	h->life_count++;
 }
 
@@ -230,9 +234,10 @@ void history_record(struct history *h, uint64_t number, uint32_t tag, uint32_t i
 {
 	struct history_entry e = {.number = number, .tag = tag, .iv = iv};
 
-	dense_record(h, &e);
-	recent_record(h, &e);
-	life_record(h, &e);
+	dense_record(h, e, number > h->top);
+	h->top = max_u64(h->top, number);
+	recent_record(h, e);
+	life_record(h, e);
 }
 
 static enum history_answer answer(const struct history_entry *e, uint64_t number, uint32_t tag,

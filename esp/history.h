@@ -49,6 +49,7 @@ struct history {
 	struct history_budget *budget;
 	struct rng *rng;
 	struct history_ring dense, recent, life;
+	uint64_t top;	     /* highest number recorded */
 	uint64_t sample;     /* k in force: more than configured when the budget is spent */
 	uint64_t phase;	     /* number % sample that is kept: secret */
 	uint32_t life_count; /* entries in life, sorted by number */

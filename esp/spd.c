@@ -184,6 +184,7 @@ static unsigned each_pair(struct spd *s, struct spd_policy *p, uint8_t li, uint8
 
 int spd_add(struct spd *s, struct spd_policy *p)
 {
+	s->generation++;
 	for (int add = 0; add < 2; add++) {
 		unsigned pairs = 0;
 
@@ -231,6 +232,7 @@ static void remove_pairs(struct spd *s, const struct ts *lt, const struct ts *rt
 
 void spd_remove(struct spd *s, struct spd_policy *p)
 {
+	s->generation++;
 	if (s->bucket_count == 0)
 		return;
 	for (uint8_t i = 0; i < p->local.count; i++) {

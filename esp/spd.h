@@ -16,10 +16,12 @@ struct sa_ref {
 };
 
 struct spd_policy {
-	struct sa_ref sa; /* where its packets go; none: a trap, or nothing yet */
-	void *owner;	  /* the caller's */
-	uint64_t order;	  /* among equals the greater one wins */
-	bool trap;	  /* packets without SA are to bring one up */
+	/* Where its packets go; none: a trap, or nothing yet. Neither this nor order changes while
+	 * the policy is in the database. */
+	struct sa_ref sa;
+	void *owner;	/* the caller's */
+	uint64_t order; /* among equals the greater one wins */
+	bool trap;	/* packets without SA are to bring one up */
 	struct ts_list local, remote;
 };
 
@@ -27,6 +29,14 @@ struct spd {
 	struct spd_tuple *tuples;
 	struct spd_entry **buckets;
 	uint32_t tuple_count, bucket_count, entry_count;
+	uint64_t generation; /* changes with every policy that comes or goes */
+};
+
+/* The last flow that was looked up. */
+struct spd_flow {
+	struct inner inner;
+	struct spd_policy *policy;
+	uint64_t generation; /* the database's then */
 };
 
 void spd_init(struct spd *s);

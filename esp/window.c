@@ -2,14 +2,12 @@
 #include "window.h"
 #include "xalloc.h"
 
-#define WORD_BITS 64
-
 void window_init(struct window *w, uint32_t size)
 {
 	uint32_t words = 1;
 
 	/* One word more than the window covers, as the top's word is only partly used. */
-	while (words * WORD_BITS < size + WORD_BITS)
+	while (words * WINDOW_WORD < size + WINDOW_WORD)
 		words *= 2;
 	*w = (struct window){.size = size, .words = words};
 	w->ring = xreallocarray(NULL, words, sizeof(uint64_t));
@@ -20,34 +18,6 @@ void window_fini(struct window *w)
 {
 	free(w->ring);
 	w->ring = NULL;
-}
-
-static inline uint64_t *word_of(const struct window *w, uint64_t n)
-{
-	return &w->ring[(n / WORD_BITS) & (w->words - 1)];
-}
-
-enum window_place window_place(const struct window *w, uint64_t n)
-{
-	if (n > w->top)
-		return WINDOW_RIGHT;
-	if (w->top - n >= w->size)
-		return WINDOW_LEFT;
-	return *word_of(w, n) >> (n % WORD_BITS) & 1 ? WINDOW_TAKEN : WINDOW_FREE;
-}
-
-void window_commit(struct window *w, uint64_t n)
-{
-	if (n > w->top) {
-		uint64_t steps = n / WORD_BITS - w->top / WORD_BITS;
-
-		if (steps > w->words)
-			steps = w->words;
-		for (uint64_t i = 0; i < steps; i++)
-			*word_of(w, n - i * WORD_BITS) = 0;
-		w->top = n;
-	}
-	*word_of(w, n) |= 1ULL << (n % WORD_BITS);
 }
 
 static uint64_t join(uint64_t high, uint32_t low)

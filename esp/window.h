@@ -9,8 +9,9 @@
 
 #include "base.h"
 
-#define WINDOW_MIN 32
-#define WINDOW_MAX 65536
+#define WINDOW_MIN  32
+#define WINDOW_MAX  65536
+#define WINDOW_WORD 64 /* bits of a word of the ring */
 
 struct window {
 	uint64_t top;	/* highest number committed; 0: none */
@@ -29,14 +30,40 @@ enum window_place {
 /* size in [WINDOW_MIN, WINDOW_MAX]. */
 void window_init(struct window *w, uint32_t size);
 void window_fini(struct window *w);
+
+static inline uint64_t *window_word(const struct window *w, uint64_t n)
+{
+	return &w->ring[(n / WINDOW_WORD) & (w->words - 1)];
+}
+
 /* Where the number n >= 1 is; moves nothing. */
-enum window_place window_place(const struct window *w, uint64_t n);
+static inline enum window_place window_place(const struct window *w, uint64_t n)
+{
+	if (n > w->top)
+		return WINDOW_RIGHT;
+	if (w->top - n >= w->size)
+		return WINDOW_LEFT;
+	return *window_word(w, n) >> (n % WINDOW_WORD) & 1 ? WINDOW_TAKEN : WINDOW_FREE;
+}
+
 static inline bool window_is_new(enum window_place p)
 {
 	return p == WINDOW_RIGHT || p == WINDOW_FREE;
 }
 /* Takes the place of n, which is new, moving the window when n is right of it. */
-void window_commit(struct window *w, uint64_t n);
+static inline void window_commit(struct window *w, uint64_t n)
+{
+	if (n > w->top) {
+		uint64_t steps = n / WINDOW_WORD - w->top / WINDOW_WORD;
+
+		if (steps > w->words)
+			steps = w->words;
+		for (uint64_t i = 0; i < steps; i++)
+			*window_word(w, n - i * WINDOW_WORD) = 0;
+		w->top = n;
+	}
+	*window_word(w, n) |= 1ULL << (n % WINDOW_WORD);
+}
 
 /*
  * What a low half of an extended sequence number can mean (RFC 4303 A2.2 and RECOVERY 1).

@@ -40,6 +40,12 @@ void pkt_super_init(struct pkt_super *s, uint8_t *base, uint32_t cap, uint8_t ac
  * finish, write and reset it, and add again, which succeeds for packets of up to cap bytes.
  */
 bool pkt_super_add(struct pkt_super *s, const uint8_t *pkt, const struct inner *in);
+/* Nothing that comes can continue what is there: it may as well be written now. */
+static inline bool pkt_super_closed(const struct pkt_super *s)
+{
+	return s->len && !s->open;
+}
+
 /* Makes headers and `off` fit what was added; to be called once before the write. */
 void pkt_super_finish(struct pkt_super *s);
 void pkt_super_reset(struct pkt_super *s);

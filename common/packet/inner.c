@@ -130,10 +130,13 @@ int inner_parse(const uint8_t *p, uint32_t len, struct inner *ret)
 	case 6: r = parse_ipv6(p, len, ret); break;
 	default: return -EINVAL;
 	}
-	if (r == 0)
-		ret->upper = (uint64_t)ret->proto << 40 | (uint64_t)ret->ports_known << 32 |
-			     (uint64_t)ret->sport << 16 | ret->dport;
-	return r;
+	if (r < 0)
+		return r;
+	ret->upper = (uint64_t)ret->proto << 40 | (uint64_t)ret->ports_known << 32 |
+		     (uint64_t)ret->sport << 16 | ret->dport;
+	ret->plain = ret->bare && !ret->fragment && ret->ports_known &&
+		     (ret->proto == PROTO_TCP || ret->proto == PROTO_UDP);
+	return 0;
 }
 
 static void set_ecn(uint8_t *p, uint8_t ecn)

@@ -5,6 +5,7 @@
 #define MENDIP_INNER_H
 
 #include "addr.h"
+#include "wire.h"
 
 #define PROTO_ICMP    1
 #define PROTO_IPV4    4
@@ -30,6 +31,7 @@ struct inner {
 	bool ports_known; /* false for later fragments and protocols without ports */
 	bool fragment;	  /* any, the first one too */
 	bool bare;	  /* no IPv4 options, no IPv6 extension headers */
+	bool plain;	  /* TCP or UDP, bare, no fragment, with its ports: see inner_next */
 };
 
 /*
@@ -52,6 +54,41 @@ static inline bool inner_match(const struct ts *t, const struct addr *a, const s
 static inline bool inner_same_flow(const struct inner *a, const struct inner *b)
 {
 	return a->upper == b->upper && addr_eq(&a->src, &b->src) && addr_eq(&a->dst, &b->dst);
+}
+
+/* The headers of a TCP or UDP packet say what they said in the packet of *in, which had neither
+ * options nor extension headers and was no fragment. */
+static inline bool inner_same_headers(const uint8_t *p, const struct inner *in)
+{
+	uint32_t ports = (uint32_t)in->upper;
+
+	if (in->src.family == FAMILY_IPV4)
+		return p[0] == 0x45 && p[9] == in->proto && (get_be16(p + 6) & 0x3fff) == 0 &&
+		       memcmp(p + 12, in->src.b, 4) == 0 && memcmp(p + 16, in->dst.b, 4) == 0 &&
+		       get_be32(p + 20) == ports;
+	return p[0] >> 4 == 6 && p[6] == in->proto && memcmp(p + 8, in->src.b, 16) == 0 &&
+	       memcmp(p + 24, in->dst.b, 16) == 0 && get_be32(p + 40) == ports;
+}
+
+/*
+ * The next packet of a flow without parsing it: true when inner_parse would say of p[0..len) what
+ * *in says of another packet, but for length, TOS and DF, which are then set to p's own. False, and
+ * *in unchanged, for everything that is not so simple.
+ */
+static inline bool inner_next(const uint8_t *p, uint32_t len, struct inner *in)
+{
+	bool v4 = in->src.family == FAMILY_IPV4;
+	uint32_t total;
+
+	if (!in->plain || len < in->l4 + 4u || !inner_same_headers(p, in))
+		return false;
+	total = v4 ? get_be16(p + 2) : 40u + get_be16(p + 4);
+	if (total > len || total < in->l4 + 4u)
+		return false;
+	in->len = total;
+	in->tos = v4 ? p[1] : (uint8_t)(p[0] << 4 | p[1] >> 4);
+	in->df = !v4 || p[6] & 0x40;
+	return true;
 }
 
 /* ECN of the outer header on the way in (RFC 6040 4.2): changes the inner packet's field and IPv4

@@ -25,17 +25,23 @@ static uint32_t pseudo_sum(const uint8_t *pkt, uint8_t proto)
 }
 
 /* A packet that stays whole; its checksum may have been left to us. */
-static int plan_whole(const struct inner *in, const struct pkt_offload *off, struct seg_plan *p)
+static int plan_whole(const uint8_t *pkt, const struct inner *in, const struct pkt_offload *off,
+		      struct seg_plan *ret)
 {
-	p->count = 1;
-	p->seg_len = p->len;
-	if (!off->needs_csum)
-		return 0;
-	if ((uint32_t)off->csum_start + off->csum_offset + 2 > p->len || off->csum_start < 20 ||
-	    in->l4 == 0 || off->csum_start < in->l4)
-		return -EINVAL;
-	p->csum_from = off->csum_start;
-	p->csum_at = (uint16_t)(off->csum_start + off->csum_offset);
+	uint32_t from = 0, at = 0;
+
+	if (off->needs_csum) {
+		from = off->csum_start;
+		at = from + off->csum_offset;
+		if (at + 2 > in->len || from < 20 || in->l4 == 0 || from < in->l4)
+			return -EINVAL;
+	}
+	*ret = (struct seg_plan){.pkt = pkt,
+				 .len = in->len,
+				 .count = 1,
+				 .seg_len = in->len,
+				 .csum_from = (uint16_t)from,
+				 .csum_at = (uint16_t)at};
 	return 0;
 }
 
@@ -57,14 +63,9 @@ int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offloa
 {
 	struct seg_plan p = {.pkt = pkt, .len = in->len, .gso = off->gso};
 	uint32_t hdr, payload;
-	int r;
 
-	if (off->gso == PKT_GSO_NONE) {
-		r = plan_whole(in, off, &p);
-		if (r == 0)
-			*ret = p;
-		return r;
-	}
+	if (off->gso == PKT_GSO_NONE)
+		return plan_whole(pkt, in, off, ret);
 	if (!gso_fits(in, off->gso) || in->l4 == 0 || in->fragment || off->gso_size == 0)
 		return -EINVAL;
 	hdr = in->l4 + 8u;

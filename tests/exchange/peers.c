@@ -198,7 +198,7 @@ void net_packet(struct net *n, unsigned i, unsigned c)
 		esp_seal(me->tunnel->path, &out, &t, n->now);
 		send_train(me, &t);
 		break;
-	case ESP_ROUTE_NO_SA: tunnel_acquire(me->tunnel, out.policy, &out.inner, n->now); break;
+	case ESP_ROUTE_NO_SA: tunnel_acquire(me->tunnel, out.policy, out.inner, n->now); break;
 	case ESP_ROUTE_TOO_BIG:
 	case ESP_ROUTE_DISCARD: break;
 	}
