@@ -7,11 +7,6 @@
  */
 #include "packet/checksum.h"
 
-#define BLOCK 64
-
-/* What a vector of 64 bytes is made of depends on the target of the function it is used in. */
-typedef uint64_t lanes __attribute__((vector_size(BLOCK)));
-
 /* What is left of a block. */
 ALWAYS_INLINE uint64_t sum_rest(uint8_t *dst, const uint8_t *p, size_t len)
 {
@@ -34,46 +29,56 @@ ALWAYS_INLINE uint64_t sum_rest(uint8_t *dst, const uint8_t *p, size_t len)
 	return s + (w & UINT32_MAX) + (w >> 32);
 }
 
-/* In host byte order; dst NULL: no copy. 2^31 blocks would be needed to overflow a lane. */
-ALWAYS_INLINE uint64_t sum_blocks(uint8_t *dst, const uint8_t *p, size_t len)
-{
-	const lanes low = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
-			   UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
-	lanes a = {0}, b = {0}, v;
-	uint64_t s = 0;
-
-	for (; len >= BLOCK; p += BLOCK, len -= BLOCK) {
-		memcpy(&v, p, BLOCK);
-		if (dst) {
-			memcpy(dst, &v, BLOCK);
-			dst += BLOCK;
-		}
-		a += v & low;
-		b += v >> 32;
+/*
+ * Defines a sum with vectors of `width` bytes: dst NULL means no copy; in the byte order of memory.
+ * 2^31 rounds would be needed to overflow a lane. It is a macro because a vector wider than what a
+ * function is compiled for is taken apart before any inlining.
+ */
+#define DEFINE_SUM(name, width, attributes)                                                   \
+	attributes static uint64_t name(uint8_t *dst, const uint8_t *p, size_t len)           \
+	{                                                                                     \
+		typedef uint64_t lanes __attribute__((vector_size(width)));                   \
+		typedef lanes bytes __attribute__((aligned(1), may_alias));                   \
+		lanes a = {0}, b = {0}, c = {0}, d = {0};                                     \
+		const lanes low = a + UINT32_MAX;                                             \
+		uint64_t s = 0;                                                               \
+                                                                                              \
+		for (; len >= 2 * (width); p += 2 * (width), len -= 2 * (width)) {            \
+			const lanes v = *(const bytes *)p, w = *(const bytes *)(p + (width)); \
+                                                                                              \
+			if (dst) {                                                            \
+				*(bytes *)dst = v;                                            \
+				*(bytes *)(dst + (width)) = w;                                \
+				dst += 2 * (width);                                           \
+			}                                                                     \
+			a += v & low;                                                         \
+			b += v >> 32;                                                         \
+			c += w & low;                                                         \
+			d += w >> 32;                                                         \
+		}                                                                             \
+		for (; len >= (width); p += (width), len -= (width)) {                        \
+			const lanes v = *(const bytes *)p;                                    \
+                                                                                              \
+			if (dst) {                                                            \
+				*(bytes *)dst = v;                                            \
+				dst += (width);                                               \
+			}                                                                     \
+			a += v & low;                                                         \
+			b += v >> 32;                                                         \
+		}                                                                             \
+		a += b;                                                                       \
+		c += d;                                                                       \
+		a += c;                                                                       \
+		for (unsigned i = 0; i < (width) / 8; i++)                                    \
+			s += a[i];                                                            \
+		return s + sum_rest(dst, p, len);                                             \
 	}
-	a += b;
-	for (unsigned i = 0; i < BLOCK / 8; i++)
-		s += a[i];
-	return s + sum_rest(dst, p, len);
-}
 
 #ifdef __x86_64__
-__attribute__((target("avx512f"))) static uint64_t sum_avx512(uint8_t *dst, const uint8_t *p,
-							      size_t len)
-{
-	return dst ? sum_blocks(dst, p, len) : sum_blocks(NULL, p, len);
-}
-
-__attribute__((target("avx2"))) static uint64_t sum_avx2(uint8_t *dst, const uint8_t *p, size_t len)
-{
-	return dst ? sum_blocks(dst, p, len) : sum_blocks(NULL, p, len);
-}
+DEFINE_SUM(sum_avx512, 64, __attribute__((target("avx512f"))))
+DEFINE_SUM(sum_avx2, 32, __attribute__((target("avx2"))))
 #endif
-
-static uint64_t sum_plain(uint8_t *dst, const uint8_t *p, size_t len)
-{
-	return dst ? sum_blocks(dst, p, len) : sum_blocks(NULL, p, len);
-}
+DEFINE_SUM(sum_plain, 16, )
 
 static uint64_t sum_any(uint8_t *dst, const uint8_t *p, size_t len)
 {

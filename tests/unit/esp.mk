@@ -63,3 +63,9 @@ check_PROGRAMS += tests/unit/t_packet
 tests_unit_t_packet_SOURCES = tests/unit/t_packet.c $(ESP_LAB)
 tests_unit_t_packet_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_packet_LDADD = $(ESP_TEST_LIBS)
+
+# Includes checksum.c, for what this machine does not choose.
+check_PROGRAMS += tests/unit/t_checksum
+tests_unit_t_checksum_SOURCES = tests/unit/t_checksum.c $(ESP_LAB)
+tests_unit_t_checksum_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_checksum_LDADD = $(ESP_TEST_LIBS)
