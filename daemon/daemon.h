@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 
+#include "alarm.h"
 #include "config.h"
 #include "data.h"
 #include "net.h"
@@ -30,7 +31,8 @@ struct daemon {
 	struct net *net;
 	/* IKE on port 500; on port 4500 one socket for ESP and one for IKE */
 	struct udp_socket udp[UDP_SOCKETS];
-	struct event *udp_event[UDP_SOCKETS], *timer, *mtu_timer, *watchdog, *signals[5];
+	struct event *udp_event[UDP_SOCKETS], *mtu_timer, *watchdog, *signals[5];
+	struct alarm alarm; /* the next deadline of the tunnel */
 	struct control *control;
 	struct resolver *resolver;
 	struct data_in in;

@@ -80,42 +80,22 @@ static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tun_co
 
 /* ---- the loop ---- */
 
-static void arm_timer(struct daemon *d)
-{
-	nsec_t next = tunnel_next_deadline(d->tunnel), now = daemon_now(), wait;
-	struct timeval tv;
-
-	if (d->closing_since)
-		next = min_u64(next, d->closing_since + CLOSE_LIMIT);
-	if (next == NSEC_NEVER) {
-		evtimer_del(d->timer);
-		return;
-	}
-	wait = next > now ? next - now : 0;
-	tv.tv_sec = (time_t)min_u64(wait / NSEC_PER_SEC, 86400);
-	tv.tv_usec = (suseconds_t)((wait % NSEC_PER_SEC + NSEC_PER_USEC - 1) / NSEC_PER_USEC);
-	if (tv.tv_usec == 1000000) {
-		tv.tv_sec++;
-		tv.tv_usec = 0;
-	}
-	evtimer_add(d->timer, &tv);
-}
-
 void daemon_turn(struct daemon *d)
 {
-	nsec_t now = daemon_now();
+	nsec_t now = daemon_now(), next;
 
 	tunnel_turn(d->tunnel, now);
 	if (d->closing_since &&
 	    (tunnel_close(d->tunnel, now) || now - d->closing_since >= CLOSE_LIMIT))
 		event_base_loopbreak(d->base);
-	arm_timer(d);
+	next = tunnel_next_deadline(d->tunnel);
+	if (d->closing_since)
+		next = min_u64(next, d->closing_since + CLOSE_LIMIT);
+	alarm_set(&d->alarm, next);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *ctx)
+static void on_alarm(void *ctx)
 {
-	(void)fd;
-	(void)what;
 	daemon_turn(ctx);
 }
 
@@ -228,14 +208,13 @@ static int start_loop(struct daemon *d)
 	uint64_t watchdog;
 
 	signal(SIGPIPE, SIG_IGN);
-	event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER);
 	event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
 	d->base = event_base_new_with_config(cfg);
 	event_config_free(cfg);
 	if (!d->base || event_base_priority_init(d->base, PRIORITIES) < 0)
 		return -ENOMEM;
-	d->timer = evtimer_new(d->base, on_timer, d);
-	event_priority_set(d->timer, PRIORITY_CONTROL);
+	if (alarm_init(&d->alarm, d->base, PRIORITY_CONTROL, on_alarm, d) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++) {
 		d->signals[i] = evsignal_new(d->base, sigs[i], on_signal, d);
 		event_priority_set(d->signals[i], PRIORITY_CONTROL);
@@ -314,8 +293,7 @@ static void stop(struct daemon *d)
 	}
 	if (d->watchdog)
 		event_free(d->watchdog);
-	if (d->timer)
-		event_free(d->timer);
+	alarm_fini(&d->alarm);
 	if (d->base)
 		event_base_free(d->base);
 	conf_free(d->config);
