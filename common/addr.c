@@ -1,5 +1,6 @@
 /* addr.c - see addr.h. SPDX-License-Identifier: ISC */
 #include "addr.h"
+#include "xalloc.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -345,4 +346,9 @@ unsigned range_prefixes(const struct addr *lo, const struct addr *hi, struct pre
 		if (addr_cmp(&last, hi) >= 0 || !addr_next(&at, len))
 			return n;
 	}
+}
+
+struct ts_list *ts_list_dup(const struct ts_list *l)
+{
+	return xmemdup(l, offsetof(struct ts_list, ts) + l->count * sizeof(l->ts[0]));
 }

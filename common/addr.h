@@ -143,6 +143,11 @@ const char *ts_format(const struct ts *t, char *s);
 const char *ts_list_format(const struct ts_list *l, char *s, size_t size);
 bool ts_eq(const struct ts *a, const struct ts *b);
 bool ts_list_eq(const struct ts_list *a, const struct ts_list *b);
+/*
+ * A copy as long as its count asks, for free(): what is kept for each SA is seldom more than one
+ * selector. It is never to be copied as a whole.
+ */
+struct ts_list *ts_list_dup(const struct ts_list *l) __attribute__((returns_nonnull));
 /* Everything of `inner` is within `outer`. */
 bool ts_contains(const struct ts *outer, const struct ts *inner);
 /* The common part; false when there is none. */

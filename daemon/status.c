@@ -52,8 +52,8 @@ static json_t *sa_json(const struct tun_sa *s, nsec_t now)
 					: s->ike   ? child_state_name(s->ike->state)
 						   : "down"));
 	json_object_set_new(o, "age", age(now, s->installed));
-	json_object_set_new(o, "local_ts", selectors(&s->policy.local));
-	json_object_set_new(o, "remote_ts", selectors(&s->policy.remote));
+	json_object_set_new(o, "local_ts", selectors(s->policy.local));
+	json_object_set_new(o, "remote_ts", selectors(s->policy.remote));
 	if (s->ike)
 		json_object_set_new(
 			o, "proposal",
@@ -290,7 +290,7 @@ static json_t *records_json(const struct tun_child *k, nsec_t now)
 
 	if (k->recovery.state != RECOVERY_IDLE)
 		json_array_append_new(a, record_json(&k->recovery.now, now));
-	for (unsigned i = 1; i <= RECORDS_KEPT; i++) {
+	for (unsigned i = 1; k->records && i <= RECORDS_KEPT; i++) {
 		const struct recovery_record *r =
 			&k->records[(k->record_next + RECORDS_KEPT - i) % RECORDS_KEPT];
 

@@ -159,8 +159,8 @@ int sad_install(struct sad *s, uint32_t spi, const struct esp_sa_params *p, nsec
 	}
 	sa->owner = p->owner;
 	sa->life = p->life;
-	sa->local = xmemdup(p->local, sizeof(*p->local));
-	sa->remote = xmemdup(p->remote, sizeof(*p->remote));
+	sa->local = ts_list_dup(p->local);
+	sa->remote = ts_list_dup(p->remote);
 	return 0;
 }
 

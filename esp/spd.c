@@ -151,10 +151,10 @@ static void entry_add(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t r
 		.remote = r->addr,
 		.local_len = l->len,
 		.remote_len = r->len,
-		.local_upper = upper_of(&p->local.ts[li]),
-		.remote_upper = upper_of(&p->remote.ts[ri]),
-		.weight = (uint16_t)(weigh(&p->local.ts[li], l->len) +
-				     weigh(&p->remote.ts[ri], r->len)),
+		.local_upper = upper_of(&p->local->ts[li]),
+		.remote_upper = upper_of(&p->remote->ts[ri]),
+		.weight = (uint16_t)(weigh(&p->local->ts[li], l->len) +
+				     weigh(&p->remote->ts[ri], r->len)),
 	};
 	grow(s);
 	tuple_use(s, l->addr.family, l->len, r->len);
@@ -167,7 +167,7 @@ static void entry_add(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t r
 /* Calls entry_add for all pairs of prefixes when add is set; returns their number. */
 static unsigned each_pair(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t ri, bool add)
 {
-	const struct ts *lt = &p->local.ts[li], *rt = &p->remote.ts[ri];
+	const struct ts *lt = &p->local->ts[li], *rt = &p->remote->ts[ri];
 	struct prefix l[PREFIX_MAX], r[PREFIX_MAX];
 	unsigned nl, nr;
 
@@ -188,8 +188,8 @@ int spd_add(struct spd *s, struct spd_policy *p)
 	for (int add = 0; add < 2; add++) {
 		unsigned pairs = 0;
 
-		for (uint8_t i = 0; i < p->local.count; i++) {
-			for (uint8_t j = 0; j < p->remote.count; j++)
+		for (uint8_t i = 0; i < p->local->count; i++) {
+			for (uint8_t j = 0; j < p->remote->count; j++)
 				pairs += each_pair(s, p, i, j, add);
 		}
 		if (pairs > MAX_PAIRS)
@@ -235,9 +235,9 @@ void spd_remove(struct spd *s, struct spd_policy *p)
 	s->generation++;
 	if (s->bucket_count == 0)
 		return;
-	for (uint8_t i = 0; i < p->local.count; i++) {
-		for (uint8_t j = 0; j < p->remote.count; j++)
-			remove_pairs(s, &p->local.ts[i], &p->remote.ts[j], p);
+	for (uint8_t i = 0; i < p->local->count; i++) {
+		for (uint8_t j = 0; j < p->remote->count; j++)
+			remove_pairs(s, &p->local->ts[i], &p->remote->ts[j], p);
 	}
 }
 

@@ -22,7 +22,8 @@ struct spd_policy {
 	void *owner;	/* the caller's */
 	uint64_t order; /* among equals the greater one wins */
 	bool trap;	/* packets without SA are to bring one up */
-	struct ts_list local, remote;
+	/* The caller's, as long as the policy is in the database. */
+	const struct ts_list *local, *remote;
 };
 
 struct spd {

@@ -283,7 +283,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 	if (c) {
 		put_be32(spi, c->spi_in);
 		choice_write(&b, &c->choice, (struct chunk){spi, 4});
-		child_write_ts(&b, &c->remote, &c->local);
+		child_write_ts(&b, c->remote, c->local);
 	} else if (error) {
 		log_warn(sa->ike->log, "%s: no child from IKE_AUTH: %s", sa_label(sa),
 			 ike_notify_name(error));

@@ -191,7 +191,7 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&nr));
 	if (kex)
 		ib_ke(&b, o->choice.group, kex_public(kex));
-	child_write_ts(&b, &c->remote, &c->local);
+	child_write_ts(&b, c->remote, c->local);
 	kex_free(kex);
 	if (old) {
 		note_collision(sa, old, c, &ni, &nr);

@@ -306,6 +306,15 @@ static void task_forget(struct ike_task *t, const struct child_sa *c)
 		t->rival = NULL;
 }
 
+void child_free(struct child_sa *c)
+{
+	LIST_REMOVE(c, link);
+	c->ike_sa->child_count--;
+	free(c->local);
+	free(c->remote);
+	free(c);
+}
+
 void child_kill(struct child_sa *c, const char *why, nsec_t now)
 {
 	struct ike_sa *sa = c->ike_sa;
@@ -316,11 +325,9 @@ void child_kill(struct child_sa *c, const char *why, nsec_t now)
 		task_forget(t, c);
 	if (sa->outstanding)
 		task_forget(sa->outstanding, c);
-	LIST_REMOVE(c, link);
-	sa->child_count--;
 	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_DOWN, why, now);
 	deadline_clear(&ike->deadlines, &c->rekey);
 	deadline_clear(&ike->deadlines, &c->expire);
 	deadline_clear(&ike->deadlines, &c->cleanup);
-	free(c);
+	child_free(c);
 }

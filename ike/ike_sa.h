@@ -53,10 +53,10 @@ struct child_sa {
 	enum child_state state;
 	uint32_t spi_in, spi_out;
 	struct proposal_choice choice;
-	struct ts_list local, remote;
-	bool initiator; /* we sent the request that made it: keys i go out */
-	bool successor; /* another CHILD SA replaces it */
-	bool confirmed; /* the peer surely has it */
+	struct ts_list *local, *remote; /* owned */
+	bool initiator;			/* we sent the request that made it: keys i go out */
+	bool successor;			/* another CHILD SA replaces it */
+	bool confirmed;			/* the peer surely has it */
 	nsec_t created;
 	struct deadline rekey, expire, cleanup;
 	void *owner; /* the tunnel's */
@@ -231,6 +231,8 @@ void child_arm(struct child_sa *c, nsec_t now);
 struct child_sa *child_by_spi_out(const struct ike_sa *sa, uint32_t spi);
 /* Removes the child and tells DOWN. */
 void child_kill(struct child_sa *c, const char *why, nsec_t now);
+/* Takes it off its IKE SA and frees it: one whose installation failed. */
+void child_free(struct child_sa *c);
 /* The lower of two nonces (2.8.1), octet by octet. */
 int nonce_cmp(const struct nonce *a, const struct nonce *b);
 void nonce_set(struct nonce *n, struct chunk c);

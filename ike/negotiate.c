@@ -120,8 +120,8 @@ struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, u
 	c->spi_in = spi_in;
 	c->spi_out = (uint32_t)o->choice.spi;
 	c->choice = o->choice;
-	c->local = o->local;
-	c->remote = o->remote;
+	c->local = ts_list_dup(&o->local);
+	c->remote = ts_list_dup(&o->remote);
 	c->initiator = c->confirmed = initiator;
 	r = keymat_child(sa->prf, o->choice.suite, sa->keys.sk_d, secret, nonce_chunk(ni),
 			 nonce_chunk(nr), &keys);
@@ -129,9 +129,7 @@ struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, u
 		r = ike->ops.child_install(ike->ops.ctx, c, &keys, replaces, now);
 	secret_wipe(&keys, sizeof(keys));
 	if (r < 0) {
-		LIST_REMOVE(c, link);
-		sa->child_count--;
-		free(c);
+		child_free(c);
 		ike->ops.spi_release(ike->ops.ctx, spi_in);
 		return NULL;
 	}
@@ -171,7 +169,7 @@ void child_write_offer(struct ike_builder *b, const struct ike_task *t, uint32_t
 		ib_ke(b, kex_group(t->kex), kex_public(t->kex));
 	if (old) {
 		/* A rekey asks for what the old one has (2.9.2). */
-		child_write_ts(b, &old->local, &old->remote);
+		child_write_ts(b, old->local, old->remote);
 		return;
 	}
 	with_first(&t->conf->local_ts, &t->first_ts[0], t->has_first, &local);

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "tunnel.h"
+#include "xalloc.h"
 
 #include <stdio.h>
 
@@ -74,6 +75,8 @@ static void close_record(struct tun_child *c, const char *outcome)
 
 	r->now.lost = lost_so_far(c);
 	r->now.outcome = outcome;
+	if (!c->records)
+		c->records = xzalloc(RECORDS_KEPT * sizeof(*c->records));
 	c->records[c->record_next] = r->now;
 	c->record_next = (c->record_next + 1) % RECORDS_KEPT;
 	r->now = (struct recovery_record){0};

@@ -24,6 +24,15 @@ static struct tun_child *find_child(struct tun_conn *c, const struct child_conf 
 	return NULL;
 }
 
+/* The database has its own lists: a reload may change those of the configuration. */
+static void trap_lists(struct tun_child *k, struct ts_list *local, struct ts_list *remote)
+{
+	free(k->trap_local);
+	free(k->trap_remote);
+	k->trap.local = k->trap_local = local;
+	k->trap.remote = k->trap_remote = remote;
+}
+
 void tun_child_trap(struct tun_child *k, bool on)
 {
 	struct tunnel *t = k->conn->tunnel;
@@ -31,8 +40,7 @@ void tun_child_trap(struct tun_child *k, bool on)
 	if (on == k->trapped)
 		return;
 	if (on) {
-		k->trap.local = k->conf->local_ts;
-		k->trap.remote = k->conf->remote_ts;
+		trap_lists(k, ts_list_dup(&k->conf->local_ts), ts_list_dup(&k->conf->remote_ts));
 		k->trap.owner = k;
 		k->trap.trap = true;
 		if (spd_add(&t->path->spd, &k->trap) < 0)
@@ -78,7 +86,7 @@ static void policy_remove(struct tun_sa *s)
 		spd_remove(&t->path->spd, &s->policy);
 	s->active = false;
 	if (s->routed)
-		t->ops.route(t->ops.ctx, &s->policy.local, &s->policy.remote, false);
+		t->ops.route(t->ops.ctx, s->policy.local, s->policy.remote, false);
 	s->routed = false;
 }
 
@@ -150,7 +158,7 @@ void tun_sa_activate(struct tun_sa *s, nsec_t now)
 		return;
 	}
 	s->active = s->routed = true;
-	t->ops.route(t->ops.ctx, &s->policy.local, &s->policy.remote, true);
+	t->ops.route(t->ops.ctx, s->policy.local, s->policy.remote, true);
 	s->replaces = NULL;
 	c->current = s;
 	if (old) {
@@ -172,8 +180,8 @@ static void replace_on_takeover(struct tun_sa *s, nsec_t now)
 	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
 		next = LIST_NEXT(o, link);
 		if (o != s && o->ike && o->ike->ike_sa == conn->sa &&
-		    ts_list_eq(&o->policy.local, &s->policy.local) &&
-		    ts_list_eq(&o->policy.remote, &s->policy.remote))
+		    ts_list_eq(o->policy.local, s->policy.local) &&
+		    ts_list_eq(o->policy.remote, s->policy.remote))
 			tun_sa_retire(o, now);
 	}
 }
@@ -194,6 +202,8 @@ void tun_sa_forget(struct tun_sa *s)
 	if (c->current == s)
 		c->current = newest_live(c);
 	sad_release(&t->path->sad, s->spi);
+	free(s->local);
+	free(s->remote);
 	free(s);
 }
 
@@ -221,8 +231,8 @@ int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *ke
 		.integ_in = c->initiator ? keys->integ_r : keys->integ_i,
 		.enc_out = c->initiator ? keys->enc_i : keys->enc_r,
 		.integ_out = c->initiator ? keys->integ_i : keys->integ_r,
-		.local = &c->local,
-		.remote = &c->remote,
+		.local = c->local,
+		.remote = c->remote,
 		.local_ep = c->ike_sa->local,
 		.remote_ep = c->ike_sa->remote,
 		.replay_window = c->conf->replay_window,
@@ -248,8 +258,8 @@ int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *ke
 	s->ike = c;
 	s->spi = c->spi_in;
 	s->spi_out = c->spi_out;
-	s->policy.local = c->local;
-	s->policy.remote = c->remote;
+	s->policy.local = s->local = ts_list_dup(c->local);
+	s->policy.remote = s->remote = ts_list_dup(c->remote);
 	s->installed = now;
 	s->end.kind = TDL_SA_END;
 	s->replaces = replaces ? replaces->owner : NULL;
@@ -267,8 +277,8 @@ static void child_up(struct tun_sa *s, nsec_t now)
 	tun_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,
 		  "CHILD SA up: SPI in %08x out %08x, %s, %s === %s%s", s->spi, s->spi_out,
 		  choice_format(&s->ike->choice, suite, sizeof(suite)),
-		  ts_list_format(&s->policy.local, l, sizeof(l)),
-		  ts_list_format(&s->policy.remote, r, sizeof(r)),
+		  ts_list_format(s->policy.local, l, sizeof(l)),
+		  ts_list_format(s->policy.remote, r, sizeof(r)),
 		  s->replaces ? ", replaces another" : "");
 	/* What replaces another waits for a sign that the peer has it, unless we asked for it. */
 	if (s->replaces)
@@ -405,6 +415,8 @@ void tun_child_remove(struct tun_child *k)
 	}
 	deadline_clear(&k->conn->tunnel->deadlines, &k->recovery.timer);
 	LIST_REMOVE(k, link);
+	trap_lists(k, NULL, NULL);
+	free(k->records);
 	free(k);
 }
 

@@ -67,8 +67,9 @@ struct tun_sa {
 	struct child_sa *ike; /* NULL when the engine has forgotten it */
 	uint32_t spi;	      /* inbound */
 	uint32_t spi_out;
-	struct spd_policy policy; /* in the SPD while `active` */
-	bool active;		  /* outbound packets may take it */
+	struct ts_list *local, *remote; /* owned: the engine may forget its SA first */
+	struct spd_policy policy;	/* in the SPD while `active` */
+	bool active;			/* outbound packets may take it */
 	bool retired;
 	bool routed;
 	struct tun_sa *replaces; /* until confirmed */
@@ -87,13 +88,14 @@ struct tun_child {
 	struct tun_sa_list sas;	    /* newest first */
 	struct tun_sa *current;	    /* the newest that is not retired; NULL: down */
 	struct spd_policy trap;
+	struct ts_list *trap_local, *trap_remote; /* of `trap`; owned */
 	bool trapped, routed;
 	bool wanted;		 /* to be kept up */
 	struct ike_sa *asked_on; /* a CHILD SA has been asked for on this one; NULL: none has */
 	nsec_t not_before;	 /* the peer refused it: packets do not ask again earlier */
 	struct gate gate;
 	struct recovery recovery;
-	struct recovery_record records[RECORDS_KEPT];
+	struct recovery_record *records; /* the last RECORDS_KEPT; NULL before the first */
 	unsigned record_next;
 	uint64_t rekeys, recoveries, failures;
 };

@@ -25,7 +25,10 @@ enum { GW, ME };
 
 struct bench {
 	struct esp_path *path[2];
-	struct spd_policy *policy[2];
+	struct policy {
+		struct spd_policy p;
+		struct ts_list local, remote;
+	} * policy[2];
 	uint32_t count, *spi[2];
 	struct endpoint ep[2];
 	struct esp_train train;
@@ -70,7 +73,7 @@ static void selector(struct ts_list *l, unsigned net, uint32_t i)
 
 static void install(struct bench *b, unsigned side, uint32_t i, enum detect_mode mode)
 {
-	struct spd_policy *p = &b->policy[side][i];
+	struct policy *p = &b->policy[side][i];
 	uint8_t key[2][SUITE_MAX_KEY];
 	struct esp_sa_params sp = {
 		.spi_out = b->spi[!side][i],
@@ -96,8 +99,10 @@ static void install(struct bench *b, unsigned side, uint32_t i, enum detect_mode
 	selector(&p->remote, side == GW ? 1 : 2, i);
 	if (sad_install(&b->path[side]->sad, b->spi[side][i], &sp, 1) < 0)
 		abort();
-	p->sa = sad_ref(sad_find(&b->path[side]->sad, b->spi[side][i]));
-	if (spd_add(&b->path[side]->spd, p) < 0)
+	p->p.local = &p->local;
+	p->p.remote = &p->remote;
+	p->p.sa = sad_ref(sad_find(&b->path[side]->sad, b->spi[side][i]));
+	if (spd_add(&b->path[side]->spd, &p->p) < 0)
 		abort();
 }
 

@@ -531,5 +531,8 @@ const struct recovery_record *last_record(struct net *n, unsigned c)
 {
 	const struct tun_child *k = peer_child(n, BRANCH, c);
 
-	return &k->records[(k->record_next + RECORDS_KEPT - 1) % RECORDS_KEPT];
+	static const struct recovery_record none;
+
+	return !k->records ? &none
+			   : &k->records[(k->record_next + RECORDS_KEPT - 1) % RECORDS_KEPT];
 }

@@ -194,7 +194,7 @@ static void narrowing(void **state)
 		ts_parse("10.2.0.0/16", &n->peer[BRANCH].conf->children[0].remote_ts.ts[0]), 0);
 	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
 	net_until(n, net_is_up, 5 * SEC, "up");
-	assert_true(ts_list_eq(&peer_child(n, BRANCH, 0)->current->policy.remote,
+	assert_true(ts_list_eq(peer_child(n, BRANCH, 0)->current->policy.remote,
 			       &n->peer[GW].conf->children[0].local_ts));
 	traffic(n);
 	net_free(n);

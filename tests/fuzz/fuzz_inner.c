@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct inner in;
 	struct spd spd;
-	struct spd_policy p = {0};
+	struct ts_list local = {0}, remote = {0};
+	struct spd_policy p = {.local = &local, .remote = &remote};
 	uint8_t *copy;
 
 	if (size > 65535 || inner_parse(data, (uint32_t)size, &in) < 0)
@@ -16,8 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	hold(in.len <= size);
 	hold(in.src.family == in.dst.family);
 	/* A policy for exactly this packet selects it, when its ports can be told. */
-	p.local.ts[p.local.count++] = ts_host(&in.src, in.proto, in.sport);
-	p.remote.ts[p.remote.count++] = ts_host(&in.dst, in.proto, in.dport);
+	local.ts[local.count++] = ts_host(&in.src, in.proto, in.sport);
+	remote.ts[remote.count++] = ts_host(&in.dst, in.proto, in.dport);
 	spd_init(&spd);
 	hold(spd_add(&spd, &p) == 0);
 	hold((spd_lookup(&spd, &in) == &p) == in.ports_known);

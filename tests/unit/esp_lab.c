@@ -94,6 +94,7 @@ static void install(struct lab *l, unsigned side)
 	const struct lab_opt *o = &l->opt;
 	unsigned other = !side;
 	struct spd_policy *p = &l->policy[side];
+	struct ts_list *gw = &l->selectors[side][GW], *me = &l->selectors[side][ME];
 	struct esp_sa_params sp = {
 		.spi_out = l->spi[other],
 		.suite = suite_named(o->suite ? o->suite : "aes128gcm16"),
@@ -102,8 +103,8 @@ static void install(struct lab *l, unsigned side)
 		.integ_in = l->keys[2 * side + 1],
 		.enc_out = l->keys[2 * other],
 		.integ_out = l->keys[2 * other + 1],
-		.local = &p->local,
-		.remote = &p->remote,
+		.local = side == GW ? gw : me,
+		.remote = side == GW ? me : gw,
 		.local_ep = l->ep[side],
 		.remote_ep = l->ep[other],
 		.replay_window = o->window,
@@ -116,8 +117,10 @@ static void install(struct lab *l, unsigned side)
 		.owner = l,
 	};
 
-	one_selector(side == GW ? &p->local : &p->remote, o->ts_gw ? o->ts_gw : "10.1.0.0/16");
-	one_selector(side == GW ? &p->remote : &p->local, o->ts_me ? o->ts_me : "10.2.0.0/16");
+	one_selector(gw, o->ts_gw ? o->ts_gw : "10.1.0.0/16");
+	one_selector(me, o->ts_me ? o->ts_me : "10.2.0.0/16");
+	p->local = sp.local;
+	p->remote = sp.remote;
 	assert_int_equal(sad_install(&l->path[side]->sad, l->spi[side], &sp, l->now), 0);
 	p->sa = sad_ref(lab_sa(l, side));
 	assert_int_equal(spd_add(&l->path[side]->spd, p), 0);
@@ -182,8 +185,8 @@ void lab_inner(const struct lab *l, unsigned side, uint8_t *p, uint32_t len, uin
 	p[6] = 0x40;
 	p[8] = 64;
 	p[9] = PROTO_UDP;
-	memcpy(p + 12, pol->local.ts[0].lo.b, 4);
-	memcpy(p + 16, pol->remote.ts[0].lo.b, 4);
+	memcpy(p + 12, pol->local->ts[0].lo.b, 4);
+	memcpy(p + 16, pol->remote->ts[0].lo.b, 4);
 	p[15] = p[19] = 7;
 	put_be16(p + 20, 4660);
 	put_be16(p + 22, 53);

@@ -54,6 +54,7 @@ struct lab {
 	struct esp_path *path[2];
 	uint32_t spi[2]; /* inbound SPI of each side */
 	struct spd_policy policy[2];
+	struct ts_list selectors[2][2]; /* of each policy: the gateway's side, mine */
 	struct endpoint ep[2];
 	nsec_t now;
 	struct esp_train train;

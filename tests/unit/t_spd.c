@@ -32,16 +32,28 @@ static struct ts some_ts(struct lab_rng *r, uint8_t family, bool range)
 	return t;
 }
 
-static void some_policy(struct lab_rng *r, struct spd_policy *p, uint64_t order)
+/* A policy and its selectors. */
+struct owned {
+	struct spd_policy p;
+	struct ts_list local, remote;
+};
+
+static void own(struct owned *o, uint64_t order)
+{
+	*o = (struct owned){.p = {.order = order, .local = &o->local, .remote = &o->remote}};
+}
+
+static void some_policy(struct lab_rng *r, struct owned *o, uint64_t order)
 {
 	uint8_t family = lab_chance(r, 70) ? FAMILY_IPV4 : FAMILY_IPV6;
 
-	*p = (struct spd_policy){.order = order, .sa.gen = (uint32_t)lab_below(r, 2)};
-	p->local.count = (uint8_t)(1 + lab_below(r, 3));
-	p->remote.count = (uint8_t)(1 + lab_below(r, 3));
+	own(o, order);
+	o->p.sa.gen = (uint32_t)lab_below(r, 2);
+	o->local.count = (uint8_t)(1 + lab_below(r, 3));
+	o->remote.count = (uint8_t)(1 + lab_below(r, 3));
 	for (unsigned i = 0; i < 3; i++) {
-		p->local.ts[i] = some_ts(r, family, lab_chance(r, 30));
-		p->remote.ts[i] = some_ts(r, family, lab_chance(r, 30));
+		o->local.ts[i] = some_ts(r, family, lab_chance(r, 30));
+		o->remote.ts[i] = some_ts(r, family, lab_chance(r, 30));
 	}
 }
 
@@ -99,30 +111,31 @@ static unsigned weight(const struct spd_policy *p, const struct inner *in)
 {
 	unsigned best_l = 0, best_r = 0;
 
-	for (unsigned i = 0; i < p->local.count; i++)
+	for (unsigned i = 0; i < p->local->count; i++)
 		best_l = (unsigned)max_u64(best_l,
-					   selects(&p->local.ts[i], &in->src, in, in->sport));
-	for (unsigned i = 0; i < p->remote.count; i++)
+					   selects(&p->local->ts[i], &in->src, in, in->sport));
+	for (unsigned i = 0; i < p->remote->count; i++)
 		best_r = (unsigned)max_u64(best_r,
-					   selects(&p->remote.ts[i], &in->dst, in, in->dport));
+					   selects(&p->remote->ts[i], &in->dst, in, in->dport));
 	return best_l && best_r ? best_l + best_r : 0;
 }
 
-static const struct spd_policy *linear(const struct spd_policy *p, const bool *on,
+static const struct spd_policy *linear(const struct owned *all, const bool *on,
 				       const struct inner *in)
 {
 	const struct spd_policy *best = NULL;
 	unsigned best_weight = 0;
 
 	for (unsigned i = 0; i < POLICIES; i++) {
-		unsigned w = on[i] ? weight(&p[i], in) : 0;
+		const struct spd_policy *p = &all[i].p;
+		unsigned w = on[i] ? weight(p, in) : 0;
 
 		if (w == 0 || w < best_weight)
 			continue;
-		if (w == best_weight && (p[i].sa.gen != best->sa.gen ? p[i].sa.gen < best->sa.gen
-								     : p[i].order < best->order))
+		if (w == best_weight &&
+		    (p->sa.gen != best->sa.gen ? p->sa.gen < best->sa.gen : p->order < best->order))
 			continue;
-		best = &p[i];
+		best = p;
 		best_weight = w;
 	}
 	return best;
@@ -130,7 +143,7 @@ static const struct spd_policy *linear(const struct spd_policy *p, const bool *o
 
 static void test_random_policies(void **state)
 {
-	static struct spd_policy p[POLICIES];
+	static struct owned all[POLICIES];
 	unsigned found = 0, none = 0;
 	bool on[POLICIES] = {false};
 	struct lab_rng r;
@@ -144,19 +157,19 @@ static void test_random_policies(void **state)
 		struct inner in;
 
 		if (on[i]) {
-			spd_remove(&s, &p[i]);
+			spd_remove(&s, &all[i].p);
 		} else {
-			some_policy(&r, &p[i], k);
-			assert_int_equal(spd_add(&s, &p[i]), 0);
+			some_policy(&r, &all[i], k);
+			assert_int_equal(spd_add(&s, &all[i].p), 0);
 		}
 		on[i] = !on[i];
 		/* an SA comes or goes without the index knowing */
-		p[lab_below(&r, POLICIES)].sa.gen ^= 1;
+		all[lab_below(&r, POLICIES)].p.sa.gen ^= 1;
 		for (unsigned j = 0; j < 40; j++) {
 			const struct spd_policy *want;
 
 			some_packet(&r, &in);
-			want = linear(p, on, &in);
+			want = linear(all, on, &in);
 			assert_ptr_equal(spd_lookup(&s, &in), want);
 			found += want != NULL;
 			none += want == NULL;
@@ -165,18 +178,19 @@ static void test_random_policies(void **state)
 	assert_true(found > 10000 && none > 1000);
 	for (unsigned i = 0; i < POLICIES; i++) {
 		if (on[i])
-			spd_remove(&s, &p[i]);
+			spd_remove(&s, &all[i].p);
 	}
 	assert_int_equal(s.entry_count, 0);
 	assert_int_equal(s.tuple_count, 0);
 	spd_fini(&s);
 }
 
-static void policy(struct spd_policy *p, const char *local, const char *remote, uint64_t order)
+static void policy(struct owned *o, const char *local, const char *remote, uint64_t order)
 {
-	*p = (struct spd_policy){.order = order, .local.count = 1, .remote.count = 1};
-	assert_int_equal(ts_parse(local, &p->local.ts[0]), 0);
-	assert_int_equal(ts_parse(remote, &p->remote.ts[0]), 0);
+	own(o, order);
+	o->local.count = o->remote.count = 1;
+	assert_int_equal(ts_parse(local, &o->local.ts[0]), 0);
+	assert_int_equal(ts_parse(remote, &o->remote.ts[0]), 0);
 }
 
 static struct inner packet(const char *src, const char *dst)
@@ -190,7 +204,7 @@ static struct inner packet(const char *src, const char *dst)
 
 static void test_preference(void **state)
 {
-	struct spd_policy wide, narrow, later, up;
+	struct owned wide, narrow, later, up;
 	struct inner in = packet("10.1.0.1", "10.2.0.1");
 	struct spd s;
 
@@ -201,41 +215,41 @@ static void test_preference(void **state)
 	policy(&narrow, "10.1.0.0/16", "10.2.0.0/16", 1);
 	policy(&later, "10.1.0.0/16", "10.2.0.0/16", 2);
 	policy(&up, "10.1.0.0/16", "10.2.0.0/16", 0);
-	up.sa.gen = 1;
-	assert_int_equal(spd_add(&s, &wide), 0);
-	assert_ptr_equal(spd_lookup(&s, &in), &wide);
-	assert_int_equal(spd_add(&s, &narrow), 0);
-	assert_ptr_equal(spd_lookup(&s, &in), &narrow);
-	assert_int_equal(spd_add(&s, &later), 0);
-	assert_ptr_equal(spd_lookup(&s, &in), &later);
-	assert_int_equal(spd_add(&s, &up), 0);
-	assert_ptr_equal(spd_lookup(&s, &in), &up);
-	spd_remove(&s, &up);
-	assert_ptr_equal(spd_lookup(&s, &in), &later);
-	spd_remove(&s, &up); /* twice does nothing */
-	spd_remove(&s, &later);
-	spd_remove(&s, &narrow);
-	assert_ptr_equal(spd_lookup(&s, &in), &wide);
+	up.p.sa.gen = 1;
+	assert_int_equal(spd_add(&s, &wide.p), 0);
+	assert_ptr_equal(spd_lookup(&s, &in), &wide.p);
+	assert_int_equal(spd_add(&s, &narrow.p), 0);
+	assert_ptr_equal(spd_lookup(&s, &in), &narrow.p);
+	assert_int_equal(spd_add(&s, &later.p), 0);
+	assert_ptr_equal(spd_lookup(&s, &in), &later.p);
+	assert_int_equal(spd_add(&s, &up.p), 0);
+	assert_ptr_equal(spd_lookup(&s, &in), &up.p);
+	spd_remove(&s, &up.p);
+	assert_ptr_equal(spd_lookup(&s, &in), &later.p);
+	spd_remove(&s, &up.p); /* twice does nothing */
+	spd_remove(&s, &later.p);
+	spd_remove(&s, &narrow.p);
+	assert_ptr_equal(spd_lookup(&s, &in), &wide.p);
 	spd_fini(&s);
 }
 
 /* A policy that is refused leaves nothing behind. */
 static void test_too_big(void **state)
 {
-	struct spd_policy p, q;
+	struct owned p, q;
 	struct inner in = packet("10.1.0.1", "10.2.0.1");
 	struct spd s;
 
 	(void)state;
 	spd_init(&s);
 	policy(&p, "0.0.0.1-255.255.255.254", "0.0.0.1-255.255.255.254", 1);
-	assert_int_equal(spd_add(&s, &p), 0); /* 62 * 62 */
-	assert_ptr_equal(spd_lookup(&s, &in), &p);
-	spd_remove(&s, &p);
+	assert_int_equal(spd_add(&s, &p.p), 0); /* 62 * 62 */
+	assert_ptr_equal(spd_lookup(&s, &in), &p.p);
+	spd_remove(&s, &p.p);
 	policy(&q, "0.0.0.1-255.255.255.254", "0.0.0.1-255.255.255.254", 1);
 	q.local.count = 2;
 	q.local.ts[1] = q.local.ts[0];
-	assert_int_equal(spd_add(&s, &q), -E2BIG);
+	assert_int_equal(spd_add(&s, &q.p), -E2BIG);
 	assert_null(spd_lookup(&s, &in));
 	assert_int_equal(s.entry_count, 0);
 	spd_fini(&s);
@@ -243,17 +257,17 @@ static void test_too_big(void **state)
 
 static void test_families_do_not_mix(void **state)
 {
-	struct spd_policy p;
+	struct owned p;
 	struct inner in = packet("::1", "::2");
 	struct spd s;
 
 	(void)state;
 	spd_init(&s);
 	policy(&p, "0.0.0.0/0", "0.0.0.0/0", 1);
-	assert_int_equal(spd_add(&s, &p), 0);
+	assert_int_equal(spd_add(&s, &p.p), 0);
 	assert_null(spd_lookup(&s, &in));
 	in = packet("0.0.0.1", "0.0.0.2");
-	assert_ptr_equal(spd_lookup(&s, &in), &p);
+	assert_ptr_equal(spd_lookup(&s, &in), &p.p);
 	spd_fini(&s);
 }
 
