@@ -69,3 +69,8 @@ check_PROGRAMS += tests/unit/t_checksum
 tests_unit_t_checksum_SOURCES = tests/unit/t_checksum.c $(ESP_LAB)
 tests_unit_t_checksum_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_checksum_LDADD = $(ESP_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/t_flow
+tests_unit_t_flow_SOURCES = tests/unit/t_flow.c $(ESP_LAB)
+tests_unit_t_flow_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_flow_LDADD = $(ESP_TEST_LIBS)

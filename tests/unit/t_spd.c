@@ -1,6 +1,7 @@
 /* t_spd.c - policies and inner packets, against going through them one by one.
  * SPDX-License-Identifier: ISC */
 #include "esp_lab.h"
+#include "xalloc.h"
 
 enum { POLICIES = 120 };
 
@@ -271,6 +272,44 @@ static void test_families_do_not_mix(void **state)
 	spd_fini(&s);
 }
 
+/* Ten thousand children: each packet finds its own, by one look into an index that grew with them.
+ */
+static void test_many(void **state)
+{
+	enum { MANY = 10000 };
+	struct owned *all = xzalloc(MANY * sizeof(*all));
+	struct spd s;
+
+	(void)state;
+	spd_init(&s);
+	for (unsigned i = 0; i < MANY; i++) {
+		char local[32], remote[32];
+
+		snprintf(local, sizeof(local), "10.1.%u.%u", i >> 8, i & 255);
+		snprintf(remote, sizeof(remote), "10.2.%u.0/24", i & 255);
+		policy(&all[i], local, remote, i);
+		assert_int_equal(spd_add(&s, &all[i].p), 0);
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		char src[32], dst[32];
+		struct inner in;
+
+		snprintf(src, sizeof(src), "10.1.%u.%u", i >> 8, i & 255);
+		snprintf(dst, sizeof(dst), "10.2.%u.%u", i & 255, i % 251);
+		in = packet(src, dst);
+		assert_ptr_equal(spd_lookup(&s, &in), &all[i].p);
+	}
+	assert_int_equal(s.tuple_count, 1);
+	assert_int_equal(s.entry_count, MANY);
+	assert_true(s.bucket_count >= MANY);
+	for (unsigned i = 0; i < MANY; i++)
+		spd_remove(&s, &all[i].p);
+	assert_int_equal(s.entry_count, 0);
+	assert_int_equal(s.tuple_count, 0);
+	spd_fini(&s);
+	free(all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_preference),
 		cmocka_unit_test(test_too_big),
 		cmocka_unit_test(test_families_do_not_mix),
+		cmocka_unit_test(test_many),
 	};
 
 	lab_seed();
