@@ -4,6 +4,10 @@
 /* Numbers left when a rekey is asked for: 2^28 packets are some minutes at the fastest. */
 #define SEQ_RESERVE (1ULL << 28)
 
+/* What any link takes (RFC 791 3.2, RFC 8200 5). */
+#define IPV4_MTU_MIN 68
+#define IPV6_MTU_MIN 1280
+
 static enum esp_route discard(struct esp_path *path, enum esp_drop why)
 {
 	path->drops[why]++;
@@ -32,10 +36,19 @@ static struct spd_policy *find_policy(struct esp_path *path, const uint8_t *pkt,
 	return f->policy;
 }
 
+/* The largest packet with DF that the SA takes, whole or in pieces. */
+static uint32_t mtu_of(const struct esp_out_sa *o, const struct inner *in)
+{
+	uint32_t least = in->src.family == FAMILY_IPV4 ? IPV4_MTU_MIN : IPV6_MTU_MIN;
+
+	return o->mtu > least ? o->mtu : least;
+}
+
 enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
 {
 	struct spd_policy *p;
 	struct esp_sa *sa;
+	bool whole;
 
 	(void)now;
 	p = find_policy(path, out->pkt, out->len);
@@ -51,13 +64,16 @@ enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
 		return ESP_ROUTE_NO_SA;
 	}
 	esp_sa_warm_out(sa);
-	if (sa->out.mtu && out->plan.seg_len > sa->out.mtu && out->inner->df) {
+	whole = sa->out.mtu == 0 || out->plan.seg_len <= sa->out.mtu;
+	if (!whole && out->inner->df && out->plan.seg_len > mtu_of(&sa->out, out->inner)) {
 		path->drops[ESP_DROP_TOO_BIG]++;
-		out->mtu = sa->out.mtu;
+		out->mtu = mtu_of(&sa->out, out->inner);
 		return ESP_ROUTE_TOO_BIG;
 	}
 	out->sa = sad_ref(sa);
 	out->dest = sa->out.dest;
+	/* RFC 4301 8.1; for the least that must be taken and does not fit, RFC 4213 3.2.2. */
+	out->dest.df = out->inner->df && whole && !sa->out.narrow;
 	out->dest.tos = out->inner->tos; /* with its ECN field: normal mode of RFC 6040 4.1 */
 	out->next = out->inner->src.family == FAMILY_IPV4 ? PROTO_IPV4 : PROTO_IPV6;
 	out->at = 0;

@@ -43,7 +43,7 @@ struct esp_out {
 		*policy; /* with ESP_ROUTE_NO_SA: the trap to spring; valid until the SPD changes */
 	const struct inner *inner; /* its headers; valid until the next esp_route */
 	uint8_t next;		   /* ESP's next header for it */
-	uint32_t mtu;		   /* with ESP_ROUTE_TOO_BIG: what fits */
+	uint32_t mtu; /* with ESP_ROUTE_TOO_BIG: what is sent, for the ICMP error to name */
 };
 
 /* For the packet or super-packet in pkt[0..len); what else is in *out is esp_route's to set. */

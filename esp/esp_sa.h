@@ -81,7 +81,8 @@ struct esp_out_sa {
 		bool df;
 	} dest;
 	uint64_t packets, bytes;
-	uint32_t mtu; /* largest inner packet; 0: any */
+	uint32_t mtu; /* largest inner packet that fits the path whole; 0: any */
+	bool narrow;  /* the path may hold less than mtu says: nothing is sent with DF */
 #ifdef MENDIP_FAULTS
 	bool fault_two;	      /* two senders share the SA: their numbers take turns */
 	uint64_t fault_other; /* the other one's last number */

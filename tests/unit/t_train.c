@@ -52,6 +52,103 @@ static void test_trains(void **state)
 	lab_free(l);
 }
 
+/* Where the route of a packet of len bytes leads, what ICMP would name, and the outer DF. */
+static void assert_route(struct lab *l, const uint8_t *inner, uint32_t len, enum esp_route want,
+			 uint32_t mtu, bool df)
+{
+	struct esp_out out = {.pkt = inner, .len = len};
+
+	assert_int_equal(esp_route(l->path[GW], &out, l->now), want);
+	if (want == ESP_ROUTE_TOO_BIG)
+		assert_int_equal(out.mtu, mtu);
+	else
+		assert_int_equal(out.dest.df, df);
+}
+
+/* RFC 4301 8.1: the outer DF is the inner one; 8.2.1: what does not fit and has DF is refused. */
+static void test_df_v4(void **state)
+{
+	struct lab_opt o = LAB_OPT(.mtu = 1000);
+	struct lab *l = lab_new(&o);
+	struct esp_sa *sa = lab_sa(l, GW);
+	uint8_t inner[2000];
+
+	(void)state;
+	lab_inner(l, GW, inner, 1000, 0);
+	assert_route(l, inner, 1000, ESP_ROUTE_SEAL, 0, true);
+	sa->out.narrow = true;
+	assert_route(l, inner, 1000, ESP_ROUTE_SEAL, 0, false);
+	lab_inner(l, GW, inner, 1001, 0);
+	assert_route(l, inner, 1001, ESP_ROUTE_TOO_BIG, 1000, false);
+	sa->out.narrow = false;
+	assert_route(l, inner, 1001, ESP_ROUTE_TOO_BIG, 1000, false);
+	inner[6] = 0; /* may be fragmented, and so may what is around it */
+	assert_route(l, inner, 1001, ESP_ROUTE_SEAL, 0, false);
+	lab_inner(l, GW, inner, 500, 0);
+	inner[6] = 0;
+	assert_route(l, inner, 500, ESP_ROUTE_SEAL, 0, false);
+	lab_inner(l, GW, inner, 2000, 0);
+	sa->out.mtu = 0; /* nothing is known of the path */
+	assert_route(l, inner, 2000, ESP_ROUTE_SEAL, 0, true);
+	/* No link may ask for less than 68 (RFC 791): that much is sent, in pieces. */
+	sa->out.mtu = 40;
+	lab_inner(l, GW, inner, 68, 0);
+	assert_route(l, inner, 68, ESP_ROUTE_SEAL, 0, false);
+	lab_inner(l, GW, inner, 40, 0);
+	assert_route(l, inner, 40, ESP_ROUTE_SEAL, 0, true);
+	lab_inner(l, GW, inner, 69, 0);
+	assert_route(l, inner, 69, ESP_ROUTE_TOO_BIG, 68, false);
+	assert_true(l->path[GW]->drops[ESP_DROP_TOO_BIG] == 3);
+	lab_free(l);
+}
+
+/* RFC 4213 3.2.2: IPv6 has 1280 bytes in any case, in pieces where the path is narrower. */
+static void test_df_v6(void **state)
+{
+	struct lab_opt o = LAB_OPT(.ts_gw = "fd01::/16", .ts_me = "fd02::/16", .mtu = 1400);
+	struct lab *l = lab_new(&o);
+	struct esp_sa *sa = lab_sa(l, GW);
+	uint8_t inner[2000];
+
+	(void)state;
+	lab_inner6(GW, inner, 1400, 0);
+	assert_route(l, inner, 1400, ESP_ROUTE_SEAL, 0, true);
+	lab_inner6(GW, inner, 1401, 0);
+	assert_route(l, inner, 1401, ESP_ROUTE_TOO_BIG, 1400, false);
+	sa->out.mtu = 900;
+	lab_inner6(GW, inner, 900, 0);
+	assert_route(l, inner, 900, ESP_ROUTE_SEAL, 0, true);
+	lab_inner6(GW, inner, 901, 0);
+	assert_route(l, inner, 901, ESP_ROUTE_SEAL, 0, false);
+	lab_inner6(GW, inner, 1280, 0);
+	assert_route(l, inner, 1280, ESP_ROUTE_SEAL, 0, false);
+	lab_inner6(GW, inner, 1281, 0);
+	assert_route(l, inner, 1281, ESP_ROUTE_TOO_BIG, 1280, false);
+	lab_free(l);
+}
+
+/* One send has one DF: a packet with another one goes into another train. */
+static void test_trains_by_df(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_new(&o);
+	uint8_t inner[200];
+	struct esp_out out = {.pkt = inner, .len = 200};
+
+	(void)state;
+	esp_train_init(&l->train, l->out, sizeof(l->out));
+	assert_int_equal(add(l, 200, 0), ESP_DONE);
+	assert_true(l->train.dest.df);
+	lab_inner(l, GW, inner, 200, 0);
+	inner[6] = 0;
+	assert_int_equal(esp_route(l->path[GW], &out, l->now), ESP_ROUTE_SEAL);
+	assert_int_equal(esp_seal(l->path[GW], &out, &l->train, l->now), ESP_FULL);
+	send_train(l, 1);
+	assert_int_equal(esp_seal(l->path[GW], &out, &l->train, l->now), ESP_DONE);
+	assert_false(l->train.dest.df);
+	lab_free(l);
+}
+
 static void test_train_without_room(void **state)
 {
 	struct lab_opt o = LAB_OPT();
@@ -279,6 +376,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_trains),
+		cmocka_unit_test(test_df_v4),
+		cmocka_unit_test(test_df_v6),
+		cmocka_unit_test(test_trains_by_df),
 		cmocka_unit_test(test_train_without_room),
 		cmocka_unit_test(test_duplicates_in_a_batch),
 		cmocka_unit_test(test_long_receive),
