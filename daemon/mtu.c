@@ -9,13 +9,27 @@
 
 #define LOOK_AT_ONCE 64	      /* SAs a second */
 #define OUTER	     (20 + 8) /* IPv4 and UDP */
-#define INNER_MIN    552      /* RFC 791's 576 outside leave about this */
+#define IP_MAX	     65535    /* an IP packet */
+/* Linux believes no ICMP that names less (net.ipv4.route.min_pmtu), and says this instead. */
+#define PATH_FLOOR 552
 
-static uint32_t inner_mtu(const struct esp_out_sa *out, uint32_t path)
+/*
+ * What the path's MTU, 0 for unknown, is to the SA. At the floor the path may be narrower still,
+ * and what had DF would vanish there: nothing has it then.
+ */
+static void set_sa(struct esp_out_sa *out, uint32_t path)
 {
-	if (path <= OUTER)
-		return 0;
-	return (uint32_t)max_u64(esp_payload_max(out->suite, path - OUTER), INNER_MIN);
+	uint32_t fits = path > OUTER ? esp_payload_max(out->suite, path - OUTER) : 0;
+
+	/* 0 would be "any". */
+	out->mtu = path ? (uint32_t)max_u64(fits, 1) : 0;
+	out->narrow = path && path <= PATH_FLOOR;
+}
+
+/* The loopback device has more than an IP packet can. */
+static uint32_t path_mtu(const struct endpoint *local, const struct endpoint *remote)
+{
+	return (uint32_t)min_u64(udp_path_mtu(local, remote), IP_MAX);
 }
 
 /* The MTU of the device: what is configured, or what fits all SAs. */
@@ -43,13 +57,13 @@ static void set_device(struct daemon *d)
 void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpoint *remote)
 {
 	const struct sad *sad = &d->tunnel->path->sad;
-	uint32_t path = udp_path_mtu(local, remote);
+	uint32_t path = path_mtu(local, remote);
 
 	for (uint32_t i = 0; i < sad->slot_count; i++) {
 		struct esp_sa *sa = sad->slots[i];
 
 		if (sa && sa->out.key && endpoint_eq(&sa->out.dest.remote, remote))
-			sa->out.mtu = inner_mtu(&sa->out, path);
+			set_sa(&sa->out, path);
 	}
 	set_device(d);
 }
@@ -68,8 +82,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 		d->mtu_next = (d->mtu_next + 1) % sad->slot_count;
 		sa = sad->slots[d->mtu_next];
 		if (sa && sa->out.key)
-			sa->out.mtu = inner_mtu(
-				&sa->out, udp_path_mtu(&sa->out.dest.local, &sa->out.dest.remote));
+			set_sa(&sa->out, path_mtu(&sa->out.dest.local, &sa->out.dest.remote));
 	}
 	set_device(d);
 }

@@ -8,3 +8,9 @@ tests_unit_t_gate_LDADD = $(TUNNEL_TEST_LIBS)
 tests_unit_t_options_SOURCES = tests/unit/t_options.c
 tests_unit_t_options_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_options_LDADD = libdaemon.a $(TUNNEL_TEST_LIBS)
+
+# Files of mendipd that touch the world, each linked with a kernel of the test's own.
+check_PROGRAMS += tests/unit/t_mtu
+tests_unit_t_mtu_SOURCES = tests/unit/t_mtu.c daemon/mtu.c $(ESP_LAB)
+tests_unit_t_mtu_CPPFLAGS = $(TEST_CPPFLAGS) $(EVENT_CFLAGS)
+tests_unit_t_mtu_LDADD = $(ESP_TEST_LIBS) $(EVENT_LIBS)

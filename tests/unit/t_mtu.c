@@ -1,0 +1,339 @@
+/*
+ * t_mtu.c - what fits the path of an SA, whatever the path. SPDX-License-Identifier: ISC
+ *
+ * daemon/mtu.c is linked with a kernel that is told the paths' MTUs, and with a device that only
+ * remembers.
+ */
+#include "esp_lab.h"
+#include "daemon.h"
+
+#define OUTER 28 /* IPv4 and UDP */
+
+/* ---- what daemon/mtu.c asks ---- */
+
+static uint32_t path_of[256]; /* by the last byte of the remote address */
+static unsigned asked;
+static uint32_t device_mtu;
+static unsigned device_set;
+
+uint32_t udp_path_mtu(const struct endpoint *local, const struct endpoint *remote)
+{
+	(void)local;
+	asked++;
+	return path_of[remote->addr.b[3]];
+}
+
+int tun_set_mtu(struct tun *t, uint32_t mtu)
+{
+	(void)t;
+	device_mtu = mtu;
+	device_set++;
+	return 0;
+}
+
+/* ---- a daemon with nothing but SAs ---- */
+
+struct house {
+	struct lab *l;
+	struct daemon d;
+	struct tunnel tunnel;
+	struct config config;
+};
+
+static void house_init(struct house *h, const struct lab_opt *o)
+{
+	*h = (struct house){.l = lab_new(o)};
+	h->tunnel.path = h->l->path[GW];
+	h->d.tunnel = &h->tunnel;
+	h->d.config = &h->config;
+	h->d.base = event_base_new();
+	assert_int_equal(event_base_priority_init(h->d.base, PRIORITIES), 0);
+	memset(path_of, 0, sizeof(path_of));
+	asked = device_set = device_mtu = 0;
+	assert_int_equal(mtu_init(&h->d), 0);
+}
+
+static void house_fini(struct house *h)
+{
+	mtu_fini(&h->d);
+	event_base_free(h->d.base);
+	lab_free(h->l);
+}
+
+static struct esp_out_sa *first_sa(struct house *h)
+{
+	return &lab_sa(h->l, GW)->out;
+}
+
+/* One more SA, to 192.0.2.last. */
+static struct esp_out_sa *add_sa(struct house *h, uint8_t last)
+{
+	struct sad *sad = &h->l->path[GW]->sad;
+	const struct lab *l = h->l;
+	struct esp_sa_params p = {.spi_out = 4711,
+				  .suite = first_sa(h)->suite,
+				  .enc_in = l->keys[0],
+				  .integ_in = l->keys[1],
+				  .enc_out = l->keys[2],
+				  .integ_out = l->keys[3],
+				  .local = l->policy[GW].local,
+				  .remote = l->policy[GW].remote,
+				  .local_ep = l->ep[GW],
+				  .remote_ep = l->ep[ME],
+				  .replay_window = 64,
+				  .history_sample = 32};
+	uint32_t spi = sad_reserve(sad);
+
+	p.remote_ep.addr.b[3] = last;
+	assert_int_equal(sad_install(sad, spi, &p, l->now), 0);
+	return &sad_find(sad, spi)->out;
+}
+
+static void look(struct house *h, const struct esp_out_sa *out, uint32_t path)
+{
+	path_of[out->dest.remote.addr.b[3]] = path;
+	mtu_look(&h->d, &out->dest.local, &out->dest.remote);
+}
+
+static void tick(struct house *h)
+{
+	event_active(h->d.mtu_timer, EV_TIMEOUT, 1);
+	event_base_loop(h->d.base, EVLOOP_NONBLOCK);
+}
+
+/* ---- tests ---- */
+
+static uint32_t on_the_wire(const struct esp_out_sa *out, uint32_t inner)
+{
+	return OUTER + esp_frame_len(out->suite, inner);
+}
+
+/* The MTU is the largest inner packet whose outer one fits: no byte more, and none less. */
+static void test_exact(void **state)
+{
+	size_t n;
+	const struct suite *s = suite_table(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		struct lab_opt o = LAB_OPT(.suite = s[i].name);
+		struct house h;
+
+		house_init(&h, &o);
+		for (uint32_t path = 68; path <= 65535; path += path < 1600 ? 1 : 997) {
+			const struct esp_out_sa *out = first_sa(&h);
+
+			look(&h, out, path);
+			if (out->mtu > 1)
+				assert_in_range(on_the_wire(out, out->mtu), OUTER, path);
+			assert_true(on_the_wire(out, out->mtu + 1) > path);
+		}
+		house_fini(&h);
+	}
+}
+
+/* What route does with a packet with DF; the largest that is sent when it is too big. */
+static uint32_t route(struct house *h, const uint8_t *inner, uint32_t len, bool *ret_df)
+{
+	struct esp_out out = {.pkt = inner, .len = len};
+	enum esp_route r = esp_route(h->l->path[GW], &out, h->l->now);
+
+	assert_true(r == ESP_ROUTE_SEAL || r == ESP_ROUTE_TOO_BIG);
+	*ret_df = out.dest.df;
+	return r == ESP_ROUTE_TOO_BIG ? out.mtu : 0;
+}
+
+/*
+ * No black hole on any path: what goes with DF fits, and who gets an ICMP error and does what it
+ * says gets through.
+ */
+static void no_black_hole(struct house *h, bool v6, uint32_t path, uint32_t len)
+{
+	uint32_t named;
+	uint8_t inner[2000];
+	bool df;
+
+	for (unsigned tries = 0;; tries++) {
+		assert_true(tries < 2);
+		if (v6)
+			lab_inner6(GW, inner, len, 0);
+		else
+			lab_inner(h->l, GW, inner, len, 0);
+		named = route(h, inner, len, &df);
+		if (named == 0)
+			break;
+		assert_in_range(named, v6 ? 1280 : 68, len - 1);
+		len = named;
+	}
+	if (df) {
+		assert_in_range(on_the_wire(first_sa(h), len), OUTER, path);
+		assert_true(path > 552); /* what the kernel says at its floor may be too much */
+	}
+}
+
+static void test_no_black_hole(void **state)
+{
+	(void)state;
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct lab_opt o =
+			v6 ? LAB_OPT(.ts_gw = "fd01::/16", .ts_me = "fd02::/16") : LAB_OPT();
+		struct house h;
+
+		house_init(&h, &o);
+		for (uint32_t path = 68; path <= 1600; path++) {
+			look(&h, first_sa(&h), path);
+			for (uint32_t len = v6 ? 48 : 28; len <= 1600; len += 13)
+				no_black_hole(&h, v6, path, len);
+		}
+		house_fini(&h);
+	}
+}
+
+/* A path of 580 bytes holds inner packets of 518, and not of 552. */
+static void test_narrow_paths(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct house h;
+	const struct esp_out_sa *out;
+
+	(void)state;
+	house_init(&h, &o);
+	out = first_sa(&h);
+	look(&h, out, 580);
+	assert_int_equal(out->mtu, 518);
+	assert_false(out->narrow);
+	look(&h, out, 553);
+	assert_false(out->narrow);
+	look(&h, out, 552);
+	assert_int_equal(out->mtu, 490);
+	assert_true(out->narrow);
+	look(&h, out, 68);
+	assert_int_equal(out->mtu, 6);
+	assert_true(out->narrow);
+	look(&h, out, OUTER); /* nothing fits; 0 would be "any" */
+	assert_int_equal(out->mtu, 1);
+	look(&h, out, 0); /* no route at this moment */
+	assert_int_equal(out->mtu, 0);
+	assert_false(out->narrow);
+	house_fini(&h);
+}
+
+/* The loopback device has an MTU of 65,536: no datagram is that long. */
+static void test_wide_path(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct house h;
+
+	(void)state;
+	house_init(&h, &o);
+	look(&h, first_sa(&h), 65536);
+	assert_in_range(esp_frame_len(first_sa(&h)->suite, first_sa(&h)->mtu), 65500, 65507);
+	house_fini(&h);
+}
+
+/* All SAs to the place that was asked for, and no other. */
+static void test_by_remote(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct house h;
+	const struct esp_out_sa *a, *b, *c;
+
+	(void)state;
+	house_init(&h, &o);
+	a = add_sa(&h, 10);
+	b = add_sa(&h, 10);
+	c = add_sa(&h, 20);
+	path_of[20] = 1000;
+	look(&h, a, 1400);
+	assert_int_equal(asked, 1);
+	assert_int_equal(a->mtu, 1338);
+	assert_int_equal(b->mtu, 1338);
+	assert_int_equal(c->mtu, 0);
+	look(&h, c, 1000);
+	assert_int_equal(a->mtu, 1338);
+	assert_int_equal(c->mtu, 938);
+	house_fini(&h);
+}
+
+/* The device's MTU is what fits all SAs, but IPv6 needs 1280 (RFC 8200 5). */
+static void test_device(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct house h;
+	const struct esp_out_sa *a;
+
+	(void)state;
+	house_init(&h, &o);
+	a = add_sa(&h, 10);
+	look(&h, first_sa(&h), 1500);
+	assert_int_equal(device_mtu, 1438);
+	assert_int_equal(h.d.tun_mtu, 1438);
+	look(&h, a, 1480);
+	assert_int_equal(device_mtu, 1418);
+	look(&h, a, 1500); /* wide again */
+	assert_int_equal(device_mtu, 1438);
+	look(&h, a, 800);
+	assert_int_equal(device_mtu, 1280);
+	assert_int_equal(device_set, 4);
+	look(&h, a, 700); /* nothing new for the device */
+	assert_int_equal(device_set, 4);
+	house_fini(&h);
+}
+
+static void test_device_configured(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct house h;
+
+	(void)state;
+	house_init(&h, &o);
+	h.config.mtu = 1400;
+	look(&h, first_sa(&h), 1000);
+	assert_int_equal(device_set, 0);
+	assert_int_equal(first_sa(&h)->mtu, 938);
+	house_fini(&h);
+}
+
+/* Paths that change without a word are found, some SAs a second; one that has gone is no matter. */
+static void test_goes_round(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct house h;
+	const struct esp_out_sa *sa[150];
+	unsigned found = 0;
+
+	(void)state;
+	house_init(&h, &o);
+	for (unsigned i = 0; i < ARRAY_SIZE(sa); i++) {
+		sa[i] = add_sa(&h, (uint8_t)(100 + i));
+		path_of[100 + i] = 1000 + i;
+	}
+	tick(&h);
+	assert_in_range(asked, 1, 64);
+	for (unsigned i = 0; i < 3; i++) /* 256 slots */
+		tick(&h);
+	for (unsigned i = 0; i < ARRAY_SIZE(sa); i++)
+		found += sa[i]->mtu > 0;
+	assert_int_equal(found, ARRAY_SIZE(sa));
+	assert_int_equal(device_mtu, 1280);
+	sad_release(&h.l->path[GW]->sad, h.l->spi[GW]);
+	tick(&h);
+	house_fini(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_no_black_hole),
+		cmocka_unit_test(test_narrow_paths),
+		cmocka_unit_test(test_wide_path),
+		cmocka_unit_test(test_by_remote),
+		cmocka_unit_test(test_device),
+		cmocka_unit_test(test_device_configured),
+		cmocka_unit_test(test_goes_round),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
