@@ -215,15 +215,16 @@ static unsigned fill(struct mmsghdr *m, struct iovec *iov, const struct msghdr *
 	return n;
 }
 
-/* RFC 4301 8.1: DF as the inner packet has it. Without DF routers may fragment; with it the kernel
- * learns the path's MTU. */
+/*
+ * RFC 4301 8.1: DF as the inner packet has it. DO: the kernel learns the path's MTU from ICMP, and
+ * what is longer is refused (EMSGSIZE). WANT would cut that here, and leave DF off trains that are
+ * longer, as a whole, than the MTU. DONT: here and on the way it may be cut.
+ */
 static void set_df(struct udp_socket *s, bool df)
 {
-	if (s->df == df)
-		return;
-	s->df = df;
-	(void)set_option(s->fd, IPPROTO_IP, IP_MTU_DISCOVER,
-			 df ? IP_PMTUDISC_WANT : IP_PMTUDISC_DONT);
+	if (s->df != df && set_option(s->fd, IPPROTO_IP, IP_MTU_DISCOVER,
+				      df ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT) == 0)
+		s->df = df;
 }
 
 /* The whole train in one send. 0, -EAGAIN, or another error: then nothing of it went out. */

@@ -14,3 +14,8 @@ check_PROGRAMS += tests/unit/t_mtu
 tests_unit_t_mtu_SOURCES = tests/unit/t_mtu.c daemon/mtu.c $(ESP_LAB)
 tests_unit_t_mtu_CPPFLAGS = $(TEST_CPPFLAGS) $(EVENT_CFLAGS)
 tests_unit_t_mtu_LDADD = $(ESP_TEST_LIBS) $(EVENT_LIBS)
+check_PROGRAMS += tests/unit/t_udp
+tests_unit_t_udp_SOURCES = tests/unit/t_udp.c daemon/udp.c $(ESP_LAB)
+tests_unit_t_udp_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_udp_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg,--wrap=sendmmsg,--wrap=setsockopt
+tests_unit_t_udp_LDADD = $(ESP_TEST_LIBS)

@@ -1,0 +1,412 @@
+/*
+ * t_udp.c - trains on their way out, through kernels that refuse, are full, or cut.
+ * SPDX-License-Identifier: ISC
+ *
+ * The linker puts a kernel of our own (--wrap) behind sendmsg, sendmmsg and setsockopt. It keeps a
+ * list of what is on the wire, by place: the sealed bytes of a train leave once, in order, or are
+ * counted as lost.
+ */
+#include "esp_lab.h"
+#include "udp.h"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#define WIRE_MAX 4096
+#define OUTER	 28u
+
+/* ---- the kernel ---- */
+
+struct sent {
+	const uint8_t *p;
+	uint32_t len;
+	uint8_t to, tos;
+	bool df;
+};
+
+static struct {
+	uint32_t mtu[256];  /* by the last byte of the destination; 0: any */
+	int refuses[256];   /* trains to it, whatever their size; an errno */
+	int dead[256];	    /* everything to it; an errno */
+	int too_long;	    /* how a train of too long datagrams is refused */
+	unsigned room;	    /* datagrams, or trains, that the socket still takes */
+	int full;	    /* how it says that it is full */
+	unsigned interrupt; /* so many calls */
+	bool option_fails;
+	/* seen */
+	int discover; /* IP_MTU_DISCOVER */
+	unsigned sendmsg, sendmmsg, setsockopt;
+	struct sent wire[WIRE_MAX];
+	unsigned sent;
+	uint32_t local;
+	unsigned from; /* control messages that named it */
+} kernel;
+
+static void kernel_init(void)
+{
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.room = UINT32_MAX;
+	kernel.full = EAGAIN;
+	kernel.too_long = EMSGSIZE;
+	kernel.discover = IP_PMTUDISC_DONT;
+}
+
+static unsigned calls(void)
+{
+	return kernel.sendmsg + kernel.sendmmsg + kernel.setsockopt;
+}
+
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	(void)fd;
+	assert_int_equal(level, IPPROTO_IP);
+	assert_int_equal(name, IP_MTU_DISCOVER);
+	assert_int_equal(len, sizeof(int));
+	kernel.setsockopt++;
+	if (kernel.option_fails) {
+		errno = EPERM;
+		return -1;
+	}
+	memcpy(&kernel.discover, value, sizeof(int));
+	return 0;
+}
+
+/* What the control messages say; the segment's size, 0 without one. */
+static uint16_t read_control(struct msghdr *m, struct sent *s)
+{
+	uint16_t seg = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		struct in_pktinfo info;
+		int tos;
+
+		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_SEGMENT) {
+			assert_int_equal(c->cmsg_len, CMSG_LEN(sizeof(seg)));
+			memcpy(&seg, CMSG_DATA(c), sizeof(seg));
+		} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+			memcpy(&tos, CMSG_DATA(c), sizeof(tos));
+			s->tos = (uint8_t)tos;
+		} else {
+			assert_int_equal(c->cmsg_type, IP_PKTINFO);
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			kernel.local = ntohl(info.ipi_spec_dst.s_addr);
+			kernel.from++;
+		}
+	}
+	return seg;
+}
+
+/* As the kernel: the path's MTU binds trains always, and single datagrams that have DF. */
+static int refusal(uint8_t to, uint16_t seg, uint32_t len)
+{
+	uint32_t mtu = kernel.mtu[to];
+
+	if (kernel.dead[to])
+		return kernel.dead[to];
+	if (seg && kernel.refuses[to])
+		return kernel.refuses[to];
+	if (seg && mtu && seg + OUTER > mtu)
+		return kernel.too_long;
+	if (!seg && mtu && len + OUTER > mtu && kernel.discover == IP_PMTUDISC_DO)
+		return EMSGSIZE;
+	return 0;
+}
+
+static int transmit(struct msghdr *m)
+{
+	struct sockaddr_in sin;
+	struct sent s = {.df = kernel.discover == IP_PMTUDISC_DO};
+	uint16_t seg = read_control(m, &s);
+	uint32_t len = (uint32_t)m->msg_iov->iov_len;
+	int error;
+
+	assert_int_equal(m->msg_iovlen, 1);
+	assert_int_equal(m->msg_namelen, sizeof(sin));
+	memcpy(&sin, m->msg_name, sizeof(sin));
+	s.to = (uint8_t)ntohl(sin.sin_addr.s_addr);
+	assert_true(seg == 0 || (len > seg && (len + seg - 1) / seg <= 64));
+	error = kernel.room ? refusal(s.to, seg, len) : kernel.full;
+	if (error)
+		return error;
+	kernel.room--;
+	for (uint32_t at = 0; at < len; at += s.len) {
+		s.p = (const uint8_t *)m->msg_iov->iov_base + at;
+		s.len = (uint32_t)min_u64(seg ? seg : len, len - at);
+		assert_true(kernel.sent < WIRE_MAX);
+		kernel.wire[kernel.sent++] = s;
+	}
+	return 0;
+}
+
+static bool interrupted(void)
+{
+	if (kernel.interrupt == 0)
+		return false;
+	kernel.interrupt--;
+	errno = EINTR;
+	return true;
+}
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	struct msghdr copy = *m;
+	int error;
+
+	(void)fd;
+	assert_int_equal(flags, MSG_DONTWAIT);
+	kernel.sendmsg++;
+	if (interrupted())
+		return -1;
+	error = transmit(&copy);
+	errno = error;
+	return error ? -1 : (ssize_t)m->msg_iov->iov_len;
+}
+
+int __wrap_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags);
+int __wrap_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
+{
+	(void)fd;
+	assert_int_equal(flags, MSG_DONTWAIT);
+	assert_in_range(n, 1, 64);
+	kernel.sendmmsg++;
+	if (interrupted())
+		return -1;
+	for (unsigned i = 0; i < n; i++) {
+		int error = transmit(&m[i].msg_hdr);
+
+		if (error && i == 0) {
+			errno = error;
+			return -1;
+		}
+		if (error)
+			return (int)i;
+	}
+	return (int)n;
+}
+
+/* ---- trains ---- */
+
+static uint8_t sealed[65536];
+static struct endpoint local, remote;
+
+/* A train to 198.51.100.to, from 192.0.2.1. */
+static struct udp_train train(uint8_t to, uint16_t seg, uint32_t len, bool df)
+{
+	const uint8_t here[4] = {192, 0, 2, 1}, there[4] = {198, 51, 100, to};
+
+	local = (struct endpoint){.addr = addr_from_bytes(FAMILY_IPV4, here), .port = 4500};
+	remote = (struct endpoint){.addr = addr_from_bytes(FAMILY_IPV4, there), .port = 4500};
+	return (struct udp_train){
+		.local = &local, .remote = &remote, .df = df, .p = sealed, .len = len, .seg = seg};
+}
+
+struct result {
+	uint32_t bytes;
+	int error;
+	uint64_t failed;
+};
+
+static struct result send_train(struct udp_socket *s, const struct udp_train *t, nsec_t now)
+{
+	struct result r = {.error = 1};
+
+	r.bytes = udp_send_train(s, t, now, &r.error, &r.failed);
+	return r;
+}
+
+static void assert_result(struct result r, uint32_t bytes, int error, uint64_t failed)
+{
+	assert_int_equal(r.bytes, bytes);
+	assert_int_equal(r.error, error);
+	assert_int_equal(r.failed, failed);
+}
+
+/* The wire holds the bytes from `from` to `to` in datagrams of seg, and nothing else. */
+static void assert_wire(uint32_t from, uint32_t to, uint16_t seg)
+{
+	uint32_t at = from;
+
+	for (unsigned i = 0; i < kernel.sent; i++) {
+		assert_ptr_equal(kernel.wire[i].p, sealed + at);
+		assert_int_equal(kernel.wire[i].len, min_u64(seg, to - at));
+		at += kernel.wire[i].len;
+	}
+	assert_int_equal(at, to);
+	kernel.sent = 0;
+}
+
+static struct udp_socket new_socket(void)
+{
+	kernel_init();
+	return (struct udp_socket){.fd = 99, .port = 4500, .segment = true};
+}
+
+#define NOW (1000 * NSEC_PER_SEC)
+
+/* ---- tests ---- */
+
+/* A train, or a single datagram, is one call that says where from and how. */
+static void test_one_call(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 3500, false);
+
+	(void)state;
+	t.tos = 0xb9;
+	assert_result(send_train(&s, &t, NOW), 3500, 0, 0);
+	assert_int_equal(calls(), 1);
+	assert_int_equal(kernel.local, 0xc0000201);
+	assert_int_equal(kernel.wire[0].tos, 0xb9);
+	assert_int_equal(kernel.wire[0].to, 7);
+	assert_wire(0, 3500, 1000);
+	t = train(7, 1000, 1000, false);
+	assert_result(send_train(&s, &t, NOW), 1000, 0, 0);
+	assert_int_equal(calls(), 2);
+	assert_wire(0, 1000, 1000);
+	assert_int_equal(kernel.from, 2);
+	local.addr = (struct addr){0}; /* the system's choice */
+	assert_result(send_train(&s, &t, NOW), 1000, 0, 0);
+	assert_int_equal(kernel.from, 2);
+	assert_true(s.refused == 0);
+}
+
+/* RFC 4301 8.1. IP_PMTUDISC_WANT would leave DF off trains longer than one packet. */
+static void test_df(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train with = train(7, 1000, 3000, true), without = with;
+
+	(void)state;
+	without.df = false;
+	for (unsigned i = 0; i < 3; i++) {
+		send_train(&s, &with, NOW);
+		assert_int_equal(kernel.setsockopt, 1);
+		assert_int_equal(kernel.discover, IP_PMTUDISC_DO);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		send_train(&s, &without, NOW);
+		assert_int_equal(kernel.setsockopt, 2);
+		assert_int_equal(kernel.discover, IP_PMTUDISC_DONT);
+	}
+	kernel.option_fails = true; /* not believed, so tried again */
+	send_train(&s, &with, NOW);
+	kernel.option_fails = false;
+	send_train(&s, &with, NOW);
+	assert_int_equal(kernel.discover, IP_PMTUDISC_DO);
+}
+
+/* With DF what is too long is refused here, and the owner is told to look at the path. */
+static void test_too_long_for_the_path(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 2200, true);
+
+	(void)state;
+	kernel.mtu[7] = 900;
+	assert_result(send_train(&s, &t, NOW), 2200, -EMSGSIZE, 2);
+	assert_int_equal(kernel.sent, 1); /* the short one at the end */
+	assert_ptr_equal(kernel.wire[0].p, sealed + 2000);
+	kernel.sent = 0;
+	t = train(7, 1000, 1000, true);
+	assert_result(send_train(&s, &t, NOW), 1000, -EMSGSIZE, 1);
+	t = train(7, 1000, 2200, false); /* in pieces, as routers may cut it too */
+	assert_result(send_train(&s, &t, NOW), 2200, 0, 0);
+	assert_wire(0, 2200, 1000);
+}
+
+static void test_without_segmentation(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 100, 6350, false);
+
+	(void)state;
+	s.segment = false;
+	assert_result(send_train(&s, &t, NOW), 6350, 0, 0);
+	assert_int_equal(kernel.sendmmsg, 1);
+	assert_int_equal(kernel.sendmsg, 0);
+	assert_wire(0, 6350, 100);
+	t = train(7, 100, 65500, false); /* more than a batch */
+	assert_result(send_train(&s, &t, NOW), 65500, 0, 0);
+	assert_wire(0, 65500, 100);
+	assert_true(s.refused == 0);
+}
+
+/* A kernel that refuses a train gets the same bytes singly, and is not asked again for a while. */
+static void refused_train(int error, bool too_long)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 3500, false);
+	nsec_t now = NOW;
+
+	kernel.mtu[7] = too_long ? 900 : 0;
+	kernel.too_long = error;
+	kernel.refuses[7] = too_long ? 0 : error;
+	assert_result(send_train(&s, &t, now), 3500, error == EIO ? 0 : -EMSGSIZE, 0);
+	assert_wire(0, 3500, 1000);
+	assert_int_equal(kernel.sendmsg, 1);
+	for (; now < NOW + 10 * NSEC_PER_SEC; now += NSEC_PER_SEC) {
+		assert_result(send_train(&s, &t, now), 3500, 0, 0);
+		assert_wire(0, 3500, 1000);
+	}
+	assert_int_equal(kernel.sendmsg, 1);
+	assert_int_equal(kernel.sendmmsg, 11);
+	assert_true(s.refused == 1);
+	send_train(&s, &t, now); /* still so: remembered once more */
+	send_train(&s, &t, now);
+	assert_int_equal(kernel.sendmsg, 2);
+	kernel.refuses[7] = 0;
+	kernel.mtu[7] = 0;
+	kernel.sent = 0;
+	assert_result(send_train(&s, &t, now + 10 * NSEC_PER_SEC), 3500, 0, 0);
+	assert_int_equal(kernel.sendmsg, 3);
+	assert_int_equal(kernel.sendmmsg, 13);
+	assert_wire(0, 3500, 1000);
+}
+
+static void test_refused_trains(void **state)
+{
+	(void)state;
+	refused_train(EIO, false);
+	refused_train(EMSGSIZE, true);
+	refused_train(EINVAL, true);
+}
+
+/* A full socket: nothing has gone, or, singly, a part; the caller goes on from there. */
+static void test_full(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 3500, false);
+
+	(void)state;
+	kernel.room = 0;
+	assert_result(send_train(&s, &t, NOW), 0, -EAGAIN, 0);
+	assert_int_equal(kernel.sendmmsg, 0); /* full is not refused */
+	s.segment = false;
+	assert_result(send_train(&s, &t, NOW), 0, -EAGAIN, 0);
+	kernel.room = 2;
+	assert_result(send_train(&s, &t, NOW), 2000, -EAGAIN, 0);
+	t.p += 2000;
+	t.len -= 2000;
+	assert_result(send_train(&s, &t, NOW), 0, -EAGAIN, 0);
+	kernel.room = 2;
+	assert_result(send_train(&s, &t, NOW), 1500, 0, 0);
+	assert_wire(0, 3500, 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_call),
+		cmocka_unit_test(test_df),
+		cmocka_unit_test(test_too_long_for_the_path),
+		cmocka_unit_test(test_without_segmentation),
+		cmocka_unit_test(test_refused_trains),
+		cmocka_unit_test(test_full),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
