@@ -200,8 +200,8 @@ static json_t *offload_json(const struct daemon *d)
 	char tun[64];
 
 	return json_pack("{s:s,s:b,s:b,s:i}", "tun", tun_offloads(&d->tun, tun, sizeof(tun)),
-			 "udp_segment", u->segment && daemon_now() >= u->segment_again, "udp_gro",
-			 u->group_receive, "mtu", (int)d->tun_mtu);
+			 "udp_segment", u->segment, "udp_gro", u->group_receive, "mtu",
+			 (int)d->tun_mtu);
 }
 
 static void add_daemon(struct daemon *d, json_t *o, nsec_t now)

@@ -1,6 +1,7 @@
 /* udp.c - see udp.h. SPDX-License-Identifier: ISC */
 #include "udp.h"
 #include "net.h"
+#include "wire.h"
 
 #include <linux/filter.h>
 #include <netinet/in.h>
@@ -254,6 +255,45 @@ static int send_whole(struct udp_socket *s, const struct msghdr *common, const u
 	return errno == ENOBUFS || errno == EINTR ? -EAGAIN : -errno;
 }
 
+/* ---- destinations to which trains do not go ---- */
+
+/* The place for its address. Where two addresses meet, one of them is tried more often: no harm. */
+static struct udp_refusal *refusal_of(struct udp_socket *s, const struct endpoint *remote)
+{
+	return &s->refusal[(get_be32(remote->addr.b) * 2654435761u >> 16) % UDP_REFUSALS];
+}
+
+static bool goes_whole(struct udp_socket *s, const struct udp_train *t, nsec_t now)
+{
+	const struct udp_refusal *r;
+
+	if (t->len <= t->seg)
+		return true;
+	if (!s->segment)
+		return false;
+	if (now >= s->refused_until)
+		return true;
+	r = refusal_of(s, t->remote);
+	return now >= r->until || memcmp(r->addr, t->remote->addr.b, 4) != 0 || t->seg < r->seg;
+}
+
+/*
+ * A device that cannot (EIO) cannot in any size. A path that is too narrow (EMSGSIZE, EINVAL in
+ * older kernels) is it for all that is as long, with DF or without. What is remembered of the
+ * address was for longer ones, else this train would not have been tried.
+ */
+static void remember(struct udp_socket *s, const struct udp_train *t, int error, nsec_t now)
+{
+	struct udp_refusal *r = refusal_of(s, t->remote);
+
+	memcpy(r->addr, t->remote->addr.b, 4);
+	r->seg = error == -EIO ? 0 : t->seg;
+	r->until = s->refused_until = now + TRY_AGAIN;
+	s->refused++;
+}
+
+/* ---- sending ---- */
+
 static uint32_t send_singly(struct udp_socket *s, const struct msghdr *common,
 			    const struct udp_train *t, int *ret_error, uint64_t *ret_failed)
 {
@@ -292,7 +332,7 @@ uint32_t udp_send_train(struct udp_socket *s, const struct udp_train *t, nsec_t 
 	*ret_error = 0;
 	set_df(s, t->df);
 	address(&common, &sin, control, t->local, t->remote, t->tos);
-	if (t->len <= t->seg || (s->segment && now >= s->segment_again)) {
+	if (goes_whole(s, t, now)) {
 		r = send_whole(s, &common, t->p, t->len, t->seg);
 		if (r == 0)
 			return t->len;
@@ -303,10 +343,7 @@ uint32_t udp_send_train(struct udp_socket *s, const struct udp_train *t, nsec_t 
 			(*ret_failed)++;
 			return t->len;
 		}
-		/* A device that cannot (EIO), or a path for which the datagrams are too long: the
-		 * same bytes singly, and the next trains too for a while. */
-		s->refused++;
-		s->segment_again = now + TRY_AGAIN;
+		remember(s, t, r, now);
 		*ret_error = r == -EMSGSIZE || r == -EINVAL ? -EMSGSIZE : 0;
 	}
 	return send_singly(s, &common, t, ret_error, ret_failed);

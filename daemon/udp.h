@@ -6,14 +6,25 @@
 #include "addr.h"
 #include "log.h"
 
+#define UDP_REFUSALS 64
+
+/* Trains of seg bytes a datagram, or more, do not go to the address for a while. */
+struct udp_refusal {
+	uint8_t addr[4];
+	uint16_t seg;
+	nsec_t until; /* 0: never used */
+};
+
 struct udp_socket {
 	int fd;
 	uint16_t port;
-	bool segment;	      /* UDP_SEGMENT is to be had */
-	bool group_receive;   /* UDP_GRO is on */
-	bool df;	      /* what IP_MTU_DISCOVER is set to */
-	nsec_t segment_again; /* refused; not tried again before */
-	uint64_t refused;     /* trains that had to be sent singly */
+	bool segment;	    /* UDP_SEGMENT is to be had */
+	bool group_receive; /* UDP_GRO is on */
+	bool df;	    /* what IP_MTU_DISCOVER is set to */
+	uint64_t refused;   /* trains that had to be sent singly */
+	/* What was refused, by a hash of the address; one takes the place of another. */
+	struct udp_refusal refusal[UDP_REFUSALS];
+	nsec_t refused_until; /* the last of them */
 };
 
 /* One receive: a datagram, or several of one sender that the kernel put together. */
@@ -55,7 +66,8 @@ int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n);
 int udp_send(struct udp_socket *s, const struct endpoint *local, const struct endpoint *remote,
 	     uint8_t tos, const uint8_t *head, size_t head_len, const uint8_t *body, size_t len);
 /*
- * Sends the train, in one piece where that works, else its datagrams one by one. Bytes that went
+ * Sends the train, in one piece where that works, else its datagrams one by one: then those to the
+ * same address are not tried in one piece for 10 s, unless they are shorter. Bytes that went
  * out; less than len with *ret_error -EAGAIN when the socket is full. Other errors lose a datagram,
  * and are counted in *ret_failed; a datagram that was too long for the path sets *ret_error to
  * -EMSGSIZE.

@@ -374,6 +374,72 @@ static void test_refused_trains(void **state)
 	refused_train(EINVAL, true);
 }
 
+/* One narrow path is no other's matter. */
+static void test_refusals_are_by_destination(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 4000, false);
+
+	(void)state;
+	kernel.refuses[7] = EIO;
+	send_train(&s, &t, NOW);
+	for (unsigned to = 0; to < 256; to++) {
+		t = train((uint8_t)to, 1000, 4000, false);
+		kernel.sent = kernel.sendmsg = kernel.sendmmsg = 0;
+		assert_result(send_train(&s, &t, NOW), 4000, 0, 0);
+		assert_int_equal(kernel.sendmsg, to != 7);
+		assert_int_equal(kernel.sendmmsg, to == 7);
+	}
+	assert_true(s.refused == 1);
+}
+
+/* What is short enough goes whole; for a device that cannot at all (EIO) nothing is. */
+static void test_refusals_are_by_size(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1400, 4000, false);
+
+	(void)state;
+	kernel.mtu[7] = 1000;
+	send_train(&s, &t, NOW);
+	t.seg = 972;
+	kernel.sendmmsg = 0;
+	assert_result(send_train(&s, &t, NOW), 4000, 0, 0);
+	assert_int_equal(kernel.sendmmsg, 0);
+	t.seg = 973; /* not known yet */
+	assert_result(send_train(&s, &t, NOW), 4000, -EMSGSIZE, 0);
+	assert_int_equal(kernel.sendmmsg, 1);
+	kernel.sendmsg = 0;
+	t.seg = 1200;
+	assert_result(send_train(&s, &t, NOW), 4000, 0, 0);
+	assert_int_equal(kernel.sendmsg, 0);
+	kernel.refuses[8] = EIO;
+	t = train(8, 1400, 4000, false);
+	send_train(&s, &t, NOW);
+	t.seg = 100;
+	kernel.sendmsg = 0;
+	assert_result(send_train(&s, &t, NOW), 4000, 0, 0);
+	assert_int_equal(kernel.sendmsg, 0);
+}
+
+/* More destinations than are remembered: each still gets all, and what is remembered is right. */
+static void test_many_refusals(void **state)
+{
+	struct udp_socket s = new_socket();
+
+	(void)state;
+	for (unsigned to = 0; to < 256; to++)
+		kernel.refuses[to] = to % 2 ? EIO : 0;
+	for (unsigned i = 0; i < 1024; i++) {
+		struct udp_train t = train((uint8_t)(i * 37), 1000, 4000, false);
+
+		kernel.sendmmsg = 0;
+		assert_result(send_train(&s, &t, NOW + i), 4000, 0, 0);
+		assert_int_equal(kernel.sendmmsg, kernel.refuses[(uint8_t)(i * 37)] ? 1 : 0);
+		assert_wire(0, 4000, 1000);
+	}
+}
+
 /* A full socket: nothing has gone, or, singly, a part; the caller goes on from there. */
 static void test_full(void **state)
 {
@@ -404,6 +470,9 @@ int main(void)
 		cmocka_unit_test(test_too_long_for_the_path),
 		cmocka_unit_test(test_without_segmentation),
 		cmocka_unit_test(test_refused_trains),
+		cmocka_unit_test(test_refusals_are_by_destination),
+		cmocka_unit_test(test_refusals_are_by_size),
+		cmocka_unit_test(test_many_refusals),
 		cmocka_unit_test(test_full),
 	};
 
