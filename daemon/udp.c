@@ -13,6 +13,7 @@
 #define BUFFER	    (4 << 20)
 #define CONTROL_LEN 128
 #define TRY_AGAIN   (10 * NSEC_PER_SEC)
+#define PATIENCE    16 /* ENOBUFS in a row */
 
 static int set_option(int fd, int level, int name, int value)
 {
@@ -228,6 +229,21 @@ static void set_df(struct udp_socket *s, bool df)
 		s->df = df;
 }
 
+/*
+ * The error of a failed send; -EAGAIN: the socket is full. ENOBUFS says that there was no memory:
+ * the socket polls writable then, and to wait for that would be to spin. So it is "full" some times
+ * in a row, for the kernel to find some, and from then on a loss like any other, until a send
+ * succeeds.
+ */
+static int send_error(struct udp_socket *s)
+{
+	if (errno == ENOBUFS && s->starved < PATIENCE) {
+		s->starved++;
+		return -EAGAIN;
+	}
+	return -errno;
+}
+
 /* The whole train in one send. 0, -EAGAIN, or another error: then nothing of it went out. */
 static int send_whole(struct udp_socket *s, const struct msghdr *common, const uint8_t *p,
 		      uint32_t len, uint16_t seg)
@@ -250,9 +266,12 @@ static int send_whole(struct udp_socket *s, const struct msghdr *common, const u
 		m.msg_control = control;
 		m.msg_controllen = common->msg_controllen + CMSG_SPACE(sizeof(seg));
 	}
-	if (sendmsg(s->fd, &m, MSG_DONTWAIT) >= 0)
-		return 0;
-	return errno == ENOBUFS || errno == EINTR ? -EAGAIN : -errno;
+	while (sendmsg(s->fd, &m, MSG_DONTWAIT) < 0) {
+		if (errno != EINTR)
+			return send_error(s);
+	}
+	s->starved = 0;
+	return 0;
 }
 
 /* ---- destinations to which trains do not go ---- */
@@ -275,6 +294,12 @@ static bool goes_whole(struct udp_socket *s, const struct udp_train *t, nsec_t n
 		return true;
 	r = refusal_of(s, t->remote);
 	return now >= r->until || memcmp(r->addr, t->remote->addr.b, 4) != 0 || t->seg < r->seg;
+}
+
+/* Errors that the same datagrams, one by one, may be spared; ENOBUFS: no memory for so much. */
+static bool is_refusal(int error)
+{
+	return error == -EIO || error == -EMSGSIZE || error == -EINVAL || error == -ENOBUFS;
 }
 
 /*
@@ -300,23 +325,29 @@ static uint32_t send_singly(struct udp_socket *s, const struct msghdr *common,
 	struct mmsghdr m[BATCH];
 	struct iovec iov[BATCH];
 	uint32_t done = 0;
+	int error;
 
 	while (done < t->len) {
 		unsigned n = fill(m, iov, common, t->p + done, t->len - done, t->seg);
 		int sent = sendmmsg(s->fd, m, n, MSG_DONTWAIT);
 
-		if (sent < 0 && errno == EINTR)
+		if (sent > 0) {
+			s->starved = 0;
+			for (int i = 0; i < sent; i++)
+				done += (uint32_t)iov[i].iov_len;
 			continue;
-		if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
-			*ret_error = -EAGAIN;
+		}
+		if (errno == EINTR)
+			continue;
+		error = send_error(s);
+		if (error == -EAGAIN) {
+			*ret_error = error;
 			return done;
 		}
-		if (sent < 0 && errno == EMSGSIZE)
-			*ret_error = -EMSGSIZE;
-		/* An error belongs to the first datagram that was not sent: skip that one. */
-		*ret_failed += sent < 0;
-		for (int i = 0; i < (sent < 0 ? 1 : sent); i++)
-			done += (uint32_t)iov[i].iov_len;
+		/* It is the first datagram's, which is lost. */
+		(*ret_failed)++;
+		*ret_error = error;
+		done += (uint32_t)iov[0].iov_len;
 	}
 	return done;
 }
@@ -339,8 +370,8 @@ uint32_t udp_send_train(struct udp_socket *s, const struct udp_train *t, nsec_t 
 		*ret_error = r;
 		if (r == -EAGAIN)
 			return 0;
-		if (t->len <= t->seg) {
-			(*ret_failed)++;
+		if (t->len <= t->seg || !is_refusal(r)) {
+			*ret_failed += (t->len + t->seg - 1u) / t->seg;
 			return t->len;
 		}
 		remember(s, t, r, now);

@@ -21,6 +21,7 @@ struct udp_socket {
 	bool segment;	    /* UDP_SEGMENT is to be had */
 	bool group_receive; /* UDP_GRO is on */
 	bool df;	    /* what IP_MTU_DISCOVER is set to */
+	uint8_t starved;    /* sends in a row for which the kernel had no memory */
 	uint64_t refused;   /* trains that had to be sent singly */
 	/* What was refused, by a hash of the address; one takes the place of another. */
 	struct udp_refusal refusal[UDP_REFUSALS];
@@ -68,9 +69,10 @@ int udp_send(struct udp_socket *s, const struct endpoint *local, const struct en
 /*
  * Sends the train, in one piece where that works, else its datagrams one by one: then those to the
  * same address are not tried in one piece for 10 s, unless they are shorter. Bytes that went
- * out; less than len with *ret_error -EAGAIN when the socket is full. Other errors lose a datagram,
- * and are counted in *ret_failed; a datagram that was too long for the path sets *ret_error to
- * -EMSGSIZE.
+ * out or were lost; less than len with *ret_error -EAGAIN when the socket is full: the rest is to
+ * be sent when it has room. What is lost is counted in *ret_failed, in datagrams, and *ret_error
+ * says why; it is -EMSGSIZE too when nothing was lost but the path turned out too narrow for the
+ * train.
  */
 uint32_t udp_send_train(struct udp_socket *s, const struct udp_train *t, nsec_t now, int *ret_error,
 			uint64_t *ret_failed);

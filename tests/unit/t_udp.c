@@ -462,6 +462,168 @@ static void test_full(void **state)
 	assert_wire(0, 3500, 1000);
 }
 
+/*
+ * ENOBUFS is no memory rather than no room: the socket polls writable all the time. So it counts as
+ * full only some times in a row; then datagrams are lost until one goes out.
+ */
+static void test_no_memory(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 3000, false);
+	struct result r;
+	unsigned tries = 0;
+
+	(void)state;
+	kernel.room = 0;
+	kernel.full = ENOBUFS;
+	do {
+		r = send_train(&s, &t, NOW);
+		assert_true(++tries < 100);
+	} while (r.error == -EAGAIN);
+	assert_true(tries > 1);
+	assert_result(r, 3000, -ENOBUFS, 3);
+	for (unsigned i = 0; i < 10; i++) /* as long as it lasts, each train is lost at once */
+		assert_result(send_train(&s, &t, NOW), 3000, -ENOBUFS, 3);
+	kernel.room = 3;
+	assert_result(send_train(&s, &t, NOW), 3000, 0, 0);
+	assert_wire(0, 3000, 1000);
+	assert_result(send_train(&s, &t, NOW), 0, -EAGAIN, 0); /* patient again */
+}
+
+/* Patience is for a row of failures: any send that succeeds ends it, a train or a single datagram.
+ */
+static void test_no_memory_now_and_then(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 3000, false);
+
+	(void)state;
+	kernel.full = ENOBUFS;
+	for (unsigned i = 0; i < 100; i++) {
+		t.len = i % 2 ? 3000 : 1000;
+		kernel.room = 0;
+		assert_result(send_train(&s, &t, NOW), 0, -EAGAIN, 0);
+		kernel.room = 1;
+		assert_result(send_train(&s, &t, NOW), t.len, 0, 0);
+		kernel.sent = 0;
+	}
+	assert_true(s.refused == 0);
+}
+
+/* Memory for single datagrams, but not for a whole train. */
+static void test_no_memory_for_trains(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 3000, false);
+	unsigned tries = 0;
+
+	(void)state;
+	kernel.refuses[7] = ENOBUFS;
+	while (send_train(&s, &t, NOW).error == -EAGAIN)
+		assert_true(++tries < 100);
+	assert_wire(0, 3000, 1000);
+	kernel.sendmsg = 0;
+	assert_result(send_train(&s, &t, NOW), 3000, 0, 0);
+	assert_int_equal(kernel.sendmsg, 0);
+	assert_true(s.refused == 1);
+}
+
+static void test_interrupted(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 3000, false);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		s.segment = i == 0;
+		kernel.interrupt = 3;
+		assert_result(send_train(&s, &t, NOW), 3000, 0, 0);
+		assert_wire(0, 3000, 1000);
+	}
+}
+
+/* Nothing goes to this place in any size: one call, each datagram counted, nothing remembered. */
+static void test_unreachable(void **state)
+{
+	static const int errors[] = {ENETUNREACH, EHOSTUNREACH, EPERM, ENETDOWN};
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 3500, true);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		kernel.dead[7] = errors[i];
+		kernel.sendmsg = 0;
+		assert_result(send_train(&s, &t, NOW), 3500, -errors[i], 4);
+		assert_int_equal(kernel.sendmsg, 1);
+		assert_int_equal(kernel.sendmmsg, 0);
+	}
+	s.segment = false;
+	assert_result(send_train(&s, &t, NOW), 3500, -ENETDOWN, 4);
+	s.segment = true;
+	kernel.dead[7] = 0;
+	assert_result(send_train(&s, &t, NOW), 3500, 0, 0);
+	assert_wire(0, 3500, 1000);
+	assert_true(s.refused == 0);
+}
+
+/* Sends all of the train, however often that takes; what the wire lacks is counted as lost. */
+static void send_through(struct udp_socket *s, struct udp_train *t, nsec_t now, struct lab_rng *r)
+{
+	uint32_t count = (t->len + t->seg - 1) / t->seg, len = t->len;
+	const uint8_t *last = NULL;
+	uint64_t failed = 0;
+	int error;
+
+	kernel.sent = 0;
+	while (t->len) {
+		uint32_t sent = udp_send_train(s, t, now, &error, &failed);
+
+		assert_true(sent == t->len || (error == -EAGAIN && sent < t->len));
+		assert_true(sent % t->seg == 0 || sent == t->len);
+		t->p += sent;
+		t->len -= sent;
+		kernel.room = 1 + (uint32_t)lab_below(r, 40);
+	}
+	for (unsigned i = 0; i < kernel.sent; i++) {
+		const struct sent *w = &kernel.wire[i];
+
+		assert_true(last == NULL || w->p > last);
+		assert_int_equal((w->p - sealed) % t->seg, 0);
+		assert_int_equal(w->len, min_u64(t->seg, len - (uint32_t)(w->p - sealed)));
+		assert_int_equal(w->df, t->df);
+		last = w->p;
+	}
+	assert_int_equal(kernel.sent + failed, count);
+}
+
+/* Any kernel at all: no byte goes twice or out of order, each datagram is sent or counted. */
+static void test_any_kernel(void **state)
+{
+	static const int refusals[] = {0, 0, EIO, EINVAL, EMSGSIZE};
+	struct udp_socket s = new_socket();
+	struct lab_rng r;
+	nsec_t now = NOW;
+
+	(void)state;
+	lab_rng_init(&r, 4500);
+	for (unsigned i = 0; i < 20000; i++) {
+		uint8_t to = (uint8_t)lab_below(&r, 8);
+		uint16_t seg = (uint16_t)(1 + lab_below(&r, 1400));
+		uint32_t len = (uint32_t)min_u64(1 + lab_below(&r, 64 * seg), 65507);
+		struct udp_train t = train(to, seg, len, lab_chance(&r, 50));
+
+		if (lab_chance(&r, 20)) {
+			kernel.mtu[to] = lab_chance(&r, 50) ? 0 : (uint32_t)lab_below(&r, 1500);
+			kernel.refuses[to] = refusals[lab_below(&r, ARRAY_SIZE(refusals))];
+			kernel.too_long = lab_chance(&r, 50) ? EMSGSIZE : EINVAL;
+			kernel.full = lab_chance(&r, 90) ? EAGAIN : ENOBUFS;
+			now += lab_below(&r, 4) * NSEC_PER_SEC;
+		}
+		kernel.interrupt = lab_chance(&r, 5);
+		send_through(&s, &t, now, &r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,6 +636,12 @@ int main(void)
 		cmocka_unit_test(test_refusals_are_by_size),
 		cmocka_unit_test(test_many_refusals),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_no_memory_now_and_then),
+		cmocka_unit_test(test_no_memory_for_trains),
+		cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_any_kernel),
 	};
 
 	lab_seed();
