@@ -97,6 +97,9 @@ static struct endpoint from_sin(const struct sockaddr_in *sin)
 	return e;
 }
 
+_Static_assert(CMSG_SPACE(sizeof(struct in_pktinfo)) + 2 * CMSG_SPACE(sizeof(int)) <= CONTROL_LEN,
+	       "room for address, TOS and size of datagrams");
+
 static void read_control(struct msghdr *m, struct udp_datagram *d)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
@@ -150,7 +153,9 @@ int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n)
 		d[i].remote = from_sin(&from[i]);
 		d[i].local = (struct endpoint){.port = s->port};
 		d[i].truncated = m[i].msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
-		read_control(&m[i].msg_hdr, &d[i]);
+		/* A message that was cut is shorter than what it should hold. */
+		if (!d[i].truncated)
+			read_control(&m[i].msg_hdr, &d[i]);
 	}
 	return got;
 }

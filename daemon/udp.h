@@ -35,7 +35,7 @@ struct udp_datagram {
 	uint16_t seg; /* size of each but the last; len when it is one */
 	struct endpoint local, remote;
 	uint8_t tos;
-	bool truncated;
+	bool truncated; /* bytes are missing, or local, tos and seg: not to be used */
 };
 
 /* Datagrams of seg bytes back to back, the last one perhaps shorter, all to one place. */

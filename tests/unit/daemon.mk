@@ -19,3 +19,8 @@ tests_unit_t_udp_SOURCES = tests/unit/t_udp.c daemon/udp.c $(ESP_LAB)
 tests_unit_t_udp_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_udp_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg,--wrap=sendmmsg,--wrap=setsockopt
 tests_unit_t_udp_LDADD = $(ESP_TEST_LIBS)
+check_PROGRAMS += tests/unit/t_udp_in
+tests_unit_t_udp_in_SOURCES = tests/unit/t_udp_in.c daemon/udp.c $(ESP_LAB)
+tests_unit_t_udp_in_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_udp_in_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=setsockopt,--wrap=recvmmsg,--wrap=getsockopt
+tests_unit_t_udp_in_LDADD = $(ESP_TEST_LIBS)
