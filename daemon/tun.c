@@ -50,26 +50,37 @@ static int link_change(const char *name, uint32_t mtu, bool up)
 	return r;
 }
 
-/* Step by step down to what this kernel has. */
-static void set_offloads(struct tun *t)
+/*
+ * Step by step down to what this kernel has. Without a header there is nothing to tell of offloads
+ * with, so none may be on; but a persistent device keeps those of its last owner.
+ */
+static void set_offloads(struct tun *t, struct log *log)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(offload_sets); i++) {
+	size_t i = t->vnet ? 0 : ARRAY_SIZE(offload_sets) - 1;
+
+	for (; i < ARRAY_SIZE(offload_sets); i++) {
 		if (ioctl(t->fd, TUNSETOFFLOAD, offload_sets[i].flags) == 0) {
 			t->accept = offload_sets[i].accept;
 			return;
 		}
 	}
+	log_warn(log, "TUN device %s: %s: the offloads of its last user may be on", t->name,
+		 strerror(errno));
 }
 
+/* The header's size is kept, too. */
 static int attach(struct tun *t, bool vnet)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+	int size = VNET_HEADER_LEN;
 
 	if (vnet)
 		ifr.ifr_flags |= IFF_VNET_HDR;
 	memcpy(ifr.ifr_name, t->name, IFNAMSIZ);
 	t->vnet = vnet;
-	return ioctl(t->fd, TUNSETIFF, &ifr) < 0 ? -errno : 0;
+	if (ioctl(t->fd, TUNSETIFF, &ifr) < 0 || (vnet && ioctl(t->fd, TUNSETVNETHDRSZ, &size) < 0))
+		return -errno;
+	return 0;
 }
 
 int tun_open(struct tun *t, const char *name, uint32_t mtu, bool offload, struct log *log)
@@ -94,8 +105,7 @@ int tun_open(struct tun *t, const char *name, uint32_t mtu, bool offload, struct
 		tun_close(t);
 		return r;
 	}
-	if (t->vnet)
-		set_offloads(t);
+	set_offloads(t, log);
 	r = link_change(name, mtu, true);
 	if (r < 0) {
 		log_error(log, "TUN device %s cannot be brought up: %s", name, nl_geterror(r));

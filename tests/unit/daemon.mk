@@ -24,3 +24,9 @@ tests_unit_t_udp_in_SOURCES = tests/unit/t_udp_in.c daemon/udp.c $(ESP_LAB)
 tests_unit_t_udp_in_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_udp_in_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=setsockopt,--wrap=recvmmsg,--wrap=getsockopt
 tests_unit_t_udp_in_LDADD = $(ESP_TEST_LIBS)
+check_PROGRAMS += tests/unit/t_tun
+tests_unit_t_tun_SOURCES = tests/unit/t_tun.c daemon/tun.c $(ESP_LAB)
+tests_unit_t_tun_CPPFLAGS = $(TEST_CPPFLAGS) $(NL_CFLAGS)
+tests_unit_t_tun_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open,--wrap=close,--wrap=ioctl,--wrap=read,--wrap=write \
+	-Wl,--wrap=nl_connect,--wrap=rtnl_link_get_kernel,--wrap=rtnl_link_change
+tests_unit_t_tun_LDADD = $(ESP_TEST_LIBS) $(NL_LIBS)
