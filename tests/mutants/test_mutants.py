@@ -19,7 +19,7 @@ INCLUDES = ["common", "esp", "ike", "tunnel", "tests/unit", "tests/exchange"]
 FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-DMENDIP_FAULTS", "-O1", "-w"] + [f"-I{SOURCE}/{d}" for d in INCLUDES]
 LIBS = ["-lcrypto", "-lcmocka"]
 TESTS = {"unit": ["t_window", "t_history", "t_detector", "t_esp", "t_esp_sa", "t_adversary", "t_fault", "t_train",
-                  "t_packet", "t_gate"],
+                  "t_packet", "t_gate", "t_flow", "t_spd"],
          "exchange": ["t_recovery", "t_ike", "t_lives", "t_seeds"]}
 HELPERS = {"unit": ["esp_lab", "esp_run", "ref_model"], "exchange": ["peers"]}
 LIMIT = 300  # seconds for one test; a mutant that hangs a test is caught by it
@@ -34,13 +34,14 @@ MUTANTS = [
     ("tag-of-zero-is-empty", "a packet whose tag is all zero is forgotten", "esp/history.c",
      "if (e->tag == tag)", "if (e->tag == tag && tag)", ["t_history", "t_detector"]),
     ("lifetime-forgets", "a standby that begins at number 1 meets nobody", "esp/history.c",
-     "\tlife_record(h, &e);\n}", "}", ["t_history", "t_fault"]),
+     "\tlife_record(h, e);\n}", "}", ["t_history", "t_fault"]),
     ("late-pushes-out-newer", "an old packet takes the place of one a lap ahead", "esp/history.c",
-     "if (to && e->number > to->number)\n\t\t*to = *e;\n}\n\nstatic struct history_entry *recent_place",
-     "if (to)\n\t\t*to = *e;\n}\n\nstatic struct history_entry *recent_place", ["t_history"]),
-    ("window-one-too-wide", "the configured size is not used exactly", "esp/window.c",
+     "if (to && (newest || e.number > to->number))", "if (to)", ["t_history"]),
+    ("newest-is-any", "what is not the newest takes a place without a look", "esp/history.c",
+     "dense_record(h, e, number > h->top);", "dense_record(h, e, number + 1000 > h->top);", ["t_history"]),
+    ("window-one-too-wide", "the configured size is not used exactly", "esp/window.h",
      "if (w->top - n >= w->size)", "if (w->top - n > w->size)", ["t_window"]),
-    ("jump-keeps-old-bits", "after a forward jump, places look taken", "esp/window.c",
+    ("jump-keeps-old-bits", "after a forward jump, places look taken", "esp/window.h",
      "for (uint64_t i = 0; i < steps; i++)", "for (uint64_t i = 0; i + 1 < steps; i++)", ["t_window"]),
     ("no-second-candidate", "under ESN a rewound sender stays an integrity failure", "esp/window.c",
      "return (struct esn_guess){join(high + 1, low), join(high, low)};",
@@ -80,12 +81,28 @@ MUTANTS = [
     ("retired-delivers-for-ever", "the replaced SA is never drained", "esp/esp_in.c",
      "if (is_drained(&sa->in, now))\n\t\treturn ESP_DROP_RETIRED;", "", ["t_esp", "t_adversary", "t_fault"]),
     ("selectors-not-checked", "the peer injects packets for any network", "esp/esp_in.c",
-     "if (!selected(sa->remote,", "if (0 && !selected(sa->remote,", ["t_esp"]),
+     "(!selected(sa->remote,", "(0 && !selected(sa->remote,", ["t_esp", "t_flow"]),
     ("admitted-once-admits-all", "who has one port of a selector has all of them", "esp/esp_in.c",
-     "if (inner_same_flow(&sa->in.admitted, inner))", "if (addr_eq(&sa->in.admitted.src, &inner->src))", ["t_esp"]),
+     "if (!inner_same_flow(in, &found) &&", "if (!addr_eq(&in->src, &found.src) &&", ["t_esp", "t_flow"]),
+    ("family-of-the-flow", "IPv4 inside what says IPv6 is delivered", "esp/esp_in.c",
+     "return in->src.family == family ? ESP_DROP_COUNT : ESP_DROP_BAD_INNER;", "return ESP_DROP_COUNT;", ["t_flow"]),
     ("recordings-on-retired-escape", "a recorder causes liveness checks for ever", "esp/esp_in.c",
      "if (is_drained(in, now) && !was_exposed && s->number > in->rewound_top)",
      "if (is_drained(in, now) && !was_exposed)", ["t_adversary"]),
+    # ---- flows that are known by their header
+    ("next-of-any-port", "one flow's policy and selectors serve another port", "common/packet/inner.h",
+     "memcmp(p + 12, in->src.b, 4) == 0 && memcmp(p + 16, in->dst.b, 4) == 0 &&\n\t\t       get_be32(p + 20) == ports;",
+     "memcmp(p + 12, in->src.b, 4) == 0 && memcmp(p + 16, in->dst.b, 4) == 0;", ["t_flow"]),
+    ("next-may-be-a-fragment", "a later fragment's bytes are taken for ports", "common/packet/inner.h",
+     "(get_be16(p + 6) & 0x3fff) == 0 &&", "", ["t_flow"]),
+    ("next-keeps-the-tos", "a flow keeps the class of its first packet", "common/packet/inner.h",
+     "in->tos = v4 ? p[1] : (uint8_t)(p[0] << 4 | p[1] >> 4);", "", ["t_flow"]),
+    ("policies-change-unseen", "a flow keeps a policy that has gone", "esp/esp_out.c",
+     "if (f->policy && f->generation == path->spd.generation && inner_next", "if (f->policy && inner_next",
+     ["t_flow"]),
+    # ---- checksums
+    ("sum-forgets-the-rest", "the last bytes of a packet are not summed up", "common/packet/checksum.c",
+     "return s + sum_rest(dst, p, len);", "sum_rest(dst, p, len); return s;", ["t_packet"]),
     # ---- the way out
     ("numbers-wrap", "the sender uses its numbers twice", "esp/esp_out.c",
      "if (o->number == last_number(o) ||", "if (", ["t_esp", "t_esp_sa"]),
@@ -161,8 +178,8 @@ def run(cmd, **kw):
     return subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **kw)
 
 
-def compile_one(path, obj):
-    r = run([CC, *FLAGS, "-c", path, "-o", obj])
+def compile_one(path, obj, *more):
+    r = run([CC, *FLAGS, *more, "-c", path, "-o", obj])
     if r.returncode:
         raise RuntimeError(f"{path} does not compile:\n{r.stdout}")
 
@@ -199,9 +216,13 @@ class Tree:
             run(["ar", "rc", lib, *objs])
             self.helpers[room] = lib
 
-    def outcome(self, test, replaced, tag):
-        """True when the test passes with these objects in place of others ({source: object})."""
+    def outcome(self, test, replaced, tag, header=None):
+        """True when the test passes with these objects in place of others ({source: object}), itself compiled with the
+        header in front of all else if there is one."""
         room, obj = self.tests[test]
+        if header:
+            obj = os.path.join(self.top, f"{tag}-{test}.o")
+            compile_one(f"{SOURCE}/tests/{room}/{test}.c", obj, "-include", header)
         binary = os.path.join(self.top, f"{tag}-{test}")
         core = [replaced.get(s, o) for s, o in self.core.items()]
         r = run([CC, "-o", binary, obj, self.helpers[room], *core, self.helpers[room], *LIBS])
@@ -231,18 +252,37 @@ def with_prologue(name, text):
     return text[:at + 1] + head + text[at + 1:]
 
 
+def compile_mutant(tree, name, path, src):
+    """{source: object} of what the mutant in src changes. A header is included before all else, so that its guard
+    keeps the sound one out."""
+    header = path.endswith(".h")
+    replaced = {}
+    for s in (users_of(tree, path) if header else [path]):
+        obj = replaced[s] = os.path.join(tree.top, f"{name}-{os.path.basename(s)}.o")
+        more = ["-include", src] if header else [f"-I{SOURCE}/{os.path.dirname(path)}"]
+        compile_one(f"{SOURCE}/{s}" if header else src, obj, *more)
+    return replaced
+
+
+def users_of(tree, header):
+    """The sources of the core that include the header, directly or not."""
+    users = []
+    for s in tree.core:
+        r = run([CC, *FLAGS, "-MM", f"{SOURCE}/{s}"])
+        if f"{SOURCE}/{header}" in r.stdout.split():
+            users.append(s)
+    return users
+
+
 def try_mutant(tree, mutant):
     """The test that caught it; None: it survived."""
     name, _, path, old, new, tests = mutant
-    src = os.path.join(tree.top, name + ".c")
+    src = os.path.join(tree.top, name + os.path.splitext(path)[1])
     with open(src, "w", encoding="utf-8") as f:
         f.write(mutate(name, path, old, new))
-    obj = os.path.join(tree.top, name + ".o")
-    r = run([CC, *FLAGS, f"-I{SOURCE}/{os.path.dirname(path)}", "-c", src, "-o", obj])
-    if r.returncode:
-        raise RuntimeError(f"the mutant does not compile:\n{r.stdout}")
+    replaced = compile_mutant(tree, name, path, src)
     for t in tests + [t for room in TESTS.values() for t in room if t not in tests]:
-        if not tree.outcome(t, {path: obj}, name):
+        if not tree.outcome(t, replaced, name, src if path.endswith(".h") else None):
             return t
     return None
 
