@@ -17,7 +17,10 @@
 #define TUN_F_USO6 0x40
 #endif
 
-#define TSO (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
+/* Writes without what was refused: no clock is needed, and a refusal among so many is no cost. */
+#define REST 10000
+
+#define TSO  (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
 
 static const struct {
 	unsigned flags;
@@ -60,7 +63,7 @@ static void set_offloads(struct tun *t, struct log *log)
 
 	for (; i < ARRAY_SIZE(offload_sets); i++) {
 		if (ioctl(t->fd, TUNSETOFFLOAD, offload_sets[i].flags) == 0) {
-			t->accept = offload_sets[i].accept;
+			t->accept = t->offered = offload_sets[i].accept;
 			return;
 		}
 	}
@@ -150,21 +153,27 @@ bad:
 	return -EBADMSG;
 }
 
-static bool write_packet(struct tun *t, uint8_t *p, uint32_t len, const struct pkt_offload *off,
-			 uint16_t hdr_len)
+static int write_packet(struct tun *t, uint8_t *p, uint32_t len, const struct pkt_offload *off,
+			uint16_t hdr_len)
 {
 	unsigned head = t->vnet ? VNET_HEADER_LEN : 0;
+	ssize_t n;
 
 	if (head)
 		vnet_write(p - head, off, hdr_len);
-	if (write(t->fd, p - head, head + len) == (ssize_t)(head + len)) {
-		t->written++;
-		return true;
-	}
-	return false;
+	n = TEMP_FAILURE_RETRY(write(t->fd, p - head, head + len));
+	if (n < 0)
+		return -errno;
+	if (n != (ssize_t)(head + len))
+		return -EIO;
+	t->written++;
+	return 0;
 }
 
-/* The device took no run of this kind: each packet of it alone, and no such run again. */
+/*
+ * The device took no run of this kind: each packet of it alone. Whether it never does, or disliked
+ * this one, is not told: such runs are tried again after some writes.
+ */
 static void write_singly(struct tun *t, const struct pkt_super *super)
 {
 	static const uint8_t bits[] = {[PKT_GSO_TCP4] = PKT_ACCEPT_TSO4,
@@ -176,29 +185,35 @@ static void write_singly(struct tun *t, const struct pkt_super *super)
 
 	t->refused_runs++;
 	t->accept &= (uint8_t)~bits[super->off.gso];
+	t->rest = REST;
 	if (inner_parse(super->base, super->len, &in) < 0 ||
-	    seg_plan(super->base, &in, &super->off, &plan) < 0)
+	    seg_plan(super->base, &in, &super->off, &plan) < 0) {
+		t->write_errors++;
 		return;
+	}
 	for (uint32_t i = 0; i < plan.count; i++) {
 		uint8_t *p = t->single + TUN_HEADROOM;
 
 		seg_write(&plan, i, p);
-		if (!write_packet(t, p, seg_len(&plan, i), &none, 0))
+		if (write_packet(t, p, seg_len(&plan, i), &none, 0) < 0)
 			t->write_errors++;
 	}
 }
 
 void tun_write(struct tun *t, struct pkt_super *super)
 {
+	int r;
+
 	if (super->len == 0)
 		return;
+	if (t->rest && --t->rest == 0)
+		t->accept = t->offered;
 	pkt_super_finish(super);
-	if (!write_packet(t, super->base, super->len, &super->off, super->hdr_len)) {
-		if (errno == EINVAL && super->off.gso != PKT_GSO_NONE)
-			write_singly(t, super);
-		else
-			t->write_errors++;
-	}
+	r = write_packet(t, super->base, super->len, &super->off, super->hdr_len);
+	if (r == -EINVAL && super->off.gso != PKT_GSO_NONE)
+		write_singly(t, super);
+	else if (r < 0)
+		t->write_errors++;
 	pkt_super_reset(super);
 	super->accept = t->accept;
 }

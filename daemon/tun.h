@@ -12,7 +12,9 @@
 struct tun {
 	int fd;
 	bool vnet;	 /* each packet has a virtio-net header (IFF_VNET_HDR) */
-	uint8_t accept;	 /* what we may write: set of enum pkt_accept */
+	uint8_t offered; /* what the device said it takes: set of enum pkt_accept */
+	uint8_t accept;	 /* what we write: less what it refused a short while ago */
+	uint32_t rest;	 /* writes until that is tried again; 0: nothing was refused */
 	char name[16];	 /* IFNAMSIZ */
 	uint8_t *single; /* a packet of a run that the device refused */
 	uint64_t read, written, write_errors, bad_headers, refused_runs;
@@ -31,7 +33,11 @@ int tun_set_mtu(struct tun *t, uint32_t mtu) MUST_CHECK;
  * there; -EBADMSG: something that was dropped and counted; -EIO: the device has gone.
  */
 int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out);
-/* Finishes, writes and resets what is in super, whose base has TUN_HEADROOM bytes before it. */
+/*
+ * Finishes, writes and resets what is in super, whose base has TUN_HEADROOM bytes before it. A run
+ * that the device refuses is written packet by packet, and its kind left out of super->accept for
+ * the next 10,000 writes. What cannot be written is dropped and counted.
+ */
 void tun_write(struct tun *t, struct pkt_super *super);
 /* "csum tso4 tso6 uso", or "none". */
 const char *tun_offloads(const struct tun *t, char *buf, size_t size);

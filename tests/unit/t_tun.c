@@ -555,6 +555,74 @@ static void test_write(void **state)
 	room_free(r);
 }
 
+/* A run that is refused goes singly, byte for byte what came; runs of that kind rest for a while.
+ */
+static void test_refused_run(void **state)
+{
+	(void)state;
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct room *r = room_new(true);
+		unsigned rest;
+
+		kernel.refuses = 1u << (v6 ? PKT_GSO_TCP6 : PKT_GSO_TCP4);
+		write_run(r, v6, 10);
+		assert_singly(v6, 10);
+		assert_int_equal(kernel.writes, 11);
+		assert_true(r->t.refused_runs == 1 && r->t.write_errors == 0);
+		assert_string_equal(offloads(&r->t), v6 ? "csum tso4 uso" : "csum tso6 uso");
+		write_run(r, v6, 10); /* not tried */
+		assert_singly(v6, 10);
+		assert_int_equal(kernel.writes, 10);
+		write_run(r, !v6, 10); /* the other kind is as before */
+		assert_int_equal(kernel.written, 1);
+		kernel.refuses = 0;
+		for (rest = 0; rest < 100000; rest++) {
+			write_run(r, v6, 10);
+			if (kernel.written == 1)
+				break;
+			assert_singly(v6, 10);
+		}
+		assert_in_range(rest, 100, 5000); /* times 10 writes */
+		assert_string_equal(offloads(&r->t), "csum tso4 tso6 uso");
+		assert_true(r->t.refused_runs == 1);
+		room_free(r);
+	}
+}
+
+/* A device that never takes them costs a write now and then, and no packet. */
+static void test_refused_for_ever(void **state)
+{
+	struct room *r = room_new(true);
+
+	(void)state;
+	kernel.refuses = 1u << PKT_GSO_TCP4;
+	for (unsigned i = 0; i < 10000; i++) {
+		write_run(r, false, 10);
+		assert_singly(false, 10);
+	}
+	assert_in_range(r->t.refused_runs, 2, 20);
+	assert_true(r->t.write_errors == 0);
+	room_free(r);
+}
+
+/* What is tried again is what the kernel has said to take. */
+static void test_offered_only(void **state)
+{
+	struct room *r;
+
+	(void)state;
+	kernel_init();
+	kernel.offloads = TSO;
+	r = room_open(true);
+	kernel.refuses = 1u << PKT_GSO_TCP4;
+	write_run(r, false, 10);
+	kernel.refuses = 0;
+	for (unsigned i = 0; i < 10000; i++)
+		write_run(r, false, 10);
+	assert_string_equal(offloads(&r->t), "csum tso4 tso6");
+	room_free(r);
+}
+
 /* Neither full nor out of memory is a refusal; each write that fails is counted once. */
 static void test_write_errors(void **state)
 {
@@ -576,6 +644,36 @@ static void test_write_errors(void **state)
 	write_run(r, false, 10); /* refused as a whole, and each of its packets */
 	assert_true(r->t.write_errors == ARRAY_SIZE(errors) + 11);
 	assert_true(r->t.refused_runs == 1);
+	r->super.len = 100; /* no packet, so it has no parts either */
+	r->super.off.gso = PKT_GSO_TCP4;
+	memset(r->super.base, 0xff, 100);
+	tun_write(&r->t, &r->super);
+	assert_true(r->t.write_errors == ARRAY_SIZE(errors) + 12);
+	room_free(r);
+}
+
+/* A write that took less is a failure, whatever errno was left behind; nothing goes twice. */
+static void test_short_write(void **state)
+{
+	struct room *r = room_new(true);
+
+	(void)state;
+	kernel.cut = 1;
+	write_run(r, false, 10);
+	assert_int_equal(kernel.writes, 1);
+	assert_true(r->t.write_errors == 1 && r->t.refused_runs == 0 && r->t.written == 0);
+	room_free(r);
+}
+
+static void test_interrupted(void **state)
+{
+	struct room *r = room_new(true);
+
+	(void)state;
+	kernel.interrupt = 3;
+	write_run(r, false, 10);
+	assert_int_equal(kernel.written, 1);
+	assert_true(r->t.write_errors == 0);
 	room_free(r);
 }
 
@@ -591,7 +689,12 @@ int main(void)
 		cmocka_unit_test(test_read_bad),
 		cmocka_unit_test(test_read_longest),
 		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_refused_run),
+		cmocka_unit_test(test_refused_for_ever),
+		cmocka_unit_test(test_offered_only),
 		cmocka_unit_test(test_write_errors),
+		cmocka_unit_test(test_short_write),
+		cmocka_unit_test(test_interrupted),
 	};
 
 	lab_seed();
