@@ -133,6 +133,20 @@ int tun_set_mtu(struct tun *t, uint32_t mtu)
 	return link_change(t->name, mtu, false) < 0 ? -EIO : 0;
 }
 
+/* What a failed read means; see tun_read. */
+static int read_error(struct tun *t)
+{
+	switch (errno) {
+	case EAGAIN:
+	case EINTR: return 0;
+	/* A packet that the kernel could not describe, or had no memory for: dropped. */
+	case EINVAL:
+	case ENOMEM:
+	case ENOBUFS: t->bad_headers++; return -EBADMSG;
+	default: return -EIO; /* EBADFD: the device has gone */
+	}
+}
+
 int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out)
 {
 	unsigned head = t->vnet ? VNET_HEADER_LEN : 0;
@@ -140,7 +154,7 @@ int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out)
 	ssize_t n = read(t->fd, at, head + TUN_PACKET_MAX);
 
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -EIO;
+		return read_error(t);
 	t->read++;
 	if (n <= head)
 		goto bad;

@@ -530,6 +530,29 @@ static void test_read_longest(void **state)
 	room_free(r);
 }
 
+/*
+ * EINVAL is one packet that the kernel could not describe, and has dropped (tun_put_user); the
+ * device is as well as before. EBADFD: it has gone.
+ */
+static void test_read_errors(void **state)
+{
+	static const int nothing[] = {EAGAIN, EINTR}, one[] = {EINVAL, ENOMEM, ENOBUFS},
+			 gone[] = {EBADFD, EIO, EBADF, ENODEV, EFAULT};
+	struct room *r = room_new(true);
+	struct esp_out out;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(nothing); i++)
+		assert_int_equal(read_bytes(r, NULL, -nothing[i], &out), 0);
+	assert_true(r->t.read == 0 && r->t.bad_headers == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(one); i++)
+		assert_int_equal(read_bytes(r, NULL, -one[i], &out), -EBADMSG);
+	assert_true(r->t.bad_headers == ARRAY_SIZE(one));
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
+		assert_int_equal(read_bytes(r, NULL, -gone[i], &out), -EIO);
+	room_free(r);
+}
+
 /* ---- writing ---- */
 
 static void test_write(void **state)
@@ -688,6 +711,7 @@ int main(void)
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_read_bad),
 		cmocka_unit_test(test_read_longest),
+		cmocka_unit_test(test_read_errors),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_refused_run),
 		cmocka_unit_test(test_refused_for_ever),
