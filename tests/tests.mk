@@ -8,6 +8,7 @@ if HAVE_CMOCKA
 include tests/unit/esp.mk
 include tests/unit/crypto.mk
 include tests/unit/daemon.mk
+include tests/unit/data.mk
 include tests/unit/loop.mk
 include tests/exchange/exchange.mk
 include tests/fuzz/fuzz.mk

@@ -1,0 +1,479 @@
+/* t_data_out.c - the loop from TUN to UDP, with a pretended kernel. SPDX-License-Identifier: ISC */
+#include "data_lab.h"
+#include "xalloc.h"
+
+#define TO(...) (&(struct shape){__VA_ARGS__})
+
+static bool reads_tun(void)
+{
+	return event_pending(dl->d.out.tun_readable, EV_READ, NULL) && !dl->d.out.parked;
+}
+
+/* Everything that was put into TUN comes out at the peers, in this order. */
+static void assert_delivered(const struct records *want)
+{
+	struct records got = {0};
+
+	dl_open_wire(&got);
+	assert_records(&got, want);
+	records_clear(&got);
+	dl_assert_numbers();
+}
+
+/* Into TUN, and to be expected at the peer. */
+static void put(struct records *want, const struct shape *s)
+{
+	dl_tun(s);
+	dl_expect(want, s, 0);
+}
+
+static void put_super(struct records *want, const struct shape *s, uint16_t mss)
+{
+	dl_tun_super(s, mss);
+	dl_expect(want, s, mss);
+}
+
+static void script(const struct answer *a, unsigned n)
+{
+	dl->script = a;
+	dl->script_len = n;
+}
+#define SCRIPT(...)                                  \
+	script((const struct answer[]){__VA_ARGS__}, \
+	       sizeof((const struct answer[]){__VA_ARGS__}) / sizeof(struct answer))
+
+/* ---- which packets go together ---- */
+
+static void test_single(void **state)
+{
+	struct records want = {0};
+
+	(void)state;
+	put(&want, TO(.flow = 1, .payload = 100));
+	dl_loop();
+	assert_int_equal(dl->sends, 1);
+	assert_int_equal(dl->wire.n, 1);
+	assert_int_equal(dl->wire.v[0].len, dl->wire.v[0].seg); /* nothing to segment */
+	assert_int_equal(dl->d.io.tx_sends, 1);
+	assert_int_equal(dl->d.io.tx_datagrams, 1);
+	assert_int_equal(dl->d.io.tx_bytes, dl->wire.v[0].len);
+	assert_delivered(&want);
+	records_clear(&want);
+}
+
+/* Eight trains fill side by side, however their packets alternate. */
+static void test_eight_destinations(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3 * TRAINS; i++)
+		dl_tun(TO(.peer = i % TRAINS, .flow = 1, .at = i, .payload = 200));
+	dl_loop();
+	assert_int_equal(dl->sends, TRAINS);
+	for (unsigned i = 0; i < TRAINS; i++) {
+		assert_int_equal(dl_sent_by(i), 3);
+		assert_true(endpoint_eq(&dl->wire.v[3 * i].remote, &dl->there[i]));
+	}
+	dl_assert_numbers();
+}
+
+static void test_ninth_destination(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < TRAINS; i++)
+		dl_tun(TO(.peer = i, .flow = 1, .payload = 200));
+	dl_tun(TO(.peer = 0, .flow = 1, .at = 1, .payload = 200));
+	dl_tun(TO(.peer = TRAINS, .flow = 1, .payload = 200));
+	dl_tun(TO(.peer = 0, .flow = 1, .at = 2, .payload = 200));
+	dl_loop();
+	/* The first goes for the ninth, the second for the first that comes again. */
+	assert_int_equal(dl->sends, TRAINS + 2);
+	assert_int_equal(dl_sent_by(0), 2);
+	for (unsigned i = 0; i < TRAINS; i++)
+		assert_true(endpoint_eq(&dl->wire.v[i + 1].remote, &dl->there[i]));
+	assert_true(endpoint_eq(&dl->wire.v[TRAINS + 1].remote, &dl->there[TRAINS]));
+	assert_true(endpoint_eq(&dl->wire.v[TRAINS + 2].remote, &dl->there[0]));
+	dl_assert_numbers();
+}
+
+/* Classes of service of one destination have trains of their own; ECN does not make a class. */
+static void test_classes(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 6; i++)
+		dl_tun(TO(.flow = i % 2, .tos = i % 2 ? 0xb8 : 0, .at = i, .payload = 200));
+	dl_loop();
+	assert_int_equal(dl->sends, 2);
+	assert_int_equal(dl_sent_by(0), 3);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(dl->wire.v[i].tos, i < 3 ? 0 : 0xb8);
+	dl_assert_numbers();
+}
+
+/* One flow, whatever changes in it: another train, but behind the one before. */
+static void test_one_flow_in_order(void **state)
+{
+	static const struct {
+		uint8_t tos;
+		bool df;
+		uint16_t payload;
+		unsigned send; /* that it is part of */
+	} steps[] = {
+		{0x02, false, 500, 0}, {0x02, false, 500, 0}, {0x03, false, 500, 1}, /* marked */
+		{0x02, false, 500, 2}, {0x02, true, 500, 3},			     /* DF */
+		{0x02, true, 300, 3},  {0x02, true, 300, 4}, /* behind the shorter */
+		{0x02, true, 600, 5},  {0x02, true, 400, 5},  {0x02, false, 600, 6},
+	};
+	struct records want = {0};
+
+	(void)state;
+	/* Two SAs with one peer, the second one with DF. */
+	dl_sa(1)->out.dest = dl_sa(0)->out.dest;
+	dl_sa(1)->out.dest.df = true;
+	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++)
+		put(&want, TO(.peer = steps[i].df, .flow = 9, .at = 7000 * i, .tos = steps[i].tos,
+			      .df = steps[i].df, .payload = steps[i].payload));
+	dl_loop();
+	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+		assert_int_equal(dl->wire.v[i].send, steps[i].send);
+		assert_int_equal(dl->wire.v[i].tos, steps[i].tos);
+		assert_int_equal(dl->wire.v[i].df, steps[i].df);
+	}
+	assert_delivered(&want);
+	records_clear(&want);
+}
+
+/* 64 packets, or 65,507 bytes; what is left is a train of its own. */
+static void test_size_of_trains(void **state)
+{
+	struct records want = {0};
+
+	(void)state;
+	put_super(&want, TO(.tcp = true, .flow = 1, .payload = 130 * 100), 100);
+	dl_loop();
+	assert_int_equal(dl->sends, 3);
+	assert_int_equal(dl_sent_by(0), 64);
+	assert_int_equal(dl_sent_by(1), 64);
+	assert_int_equal(dl_sent_by(2), 2);
+	put_super(&want, TO(.tcp = true, .flow = 1, .payload = 65495, .push = true), 1360);
+	dl_loop();
+	/* 1,400 bytes and ESP: 45 of them */
+	assert_int_equal(dl->sends, 5);
+	assert_int_equal(dl_sent_by(3), 65507 / (1400 + 2 + 2 + GCM_ADDS));
+	assert_int_equal(dl_sent_by(4), (65495 + 1359) / 1360 - dl_sent_by(3));
+	assert_delivered(&want);
+	records_clear(&want);
+}
+
+/* A datagram alone may be as long as a train. */
+static void test_longest(void **state)
+{
+	struct records want = {0};
+	uint32_t most = 65507 - GCM_ADDS - 2 - 28;
+
+	(void)state;
+	most -= (most + 28 + 2) % 4;
+	put(&want, TO(.flow = 1, .payload = most));
+	dl_tun(TO(.flow = 1, .payload = most + 1));
+	put(&want, TO(.flow = 1, .payload = 10));
+	dl_loop();
+	assert_delivered(&want);
+	assert_true(dl->tunnel.path->drops[ESP_DROP_TOO_BIG] == 1);
+	records_clear(&want);
+}
+
+/* ---- a full socket ---- */
+
+/* What does not fit stays as it is, and nothing more is read until it has gone. */
+static void test_parked(void **state)
+{
+	struct records want = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++)
+		put(&want, TO(.flow = 1, .at = i, .payload = 200));
+	SCRIPT(FULL, FULL, {.take = 3, .error = -EAGAIN}, FULL, {.take = 6, .error = -EAGAIN});
+	dl_turn();
+	put(&want, TO(.flow = 1, .at = 10, .payload = 200));
+	for (unsigned i = 1; i <= 5; i++, dl_turn()) {
+		assert_int_equal(dl->sends, i);
+		assert_int_equal(dl->tun_reads, 10);
+		assert_false(reads_tun());
+	}
+	assert_true(reads_tun());
+	dl_turn();
+	assert_int_equal(dl->tun_reads, 11);
+	assert_int_equal(dl->d.io.tx_parked, 1);
+	assert_int_equal(dl->d.io.tx_datagrams, 11);
+	assert_int_equal(dl_sent_by(2), 3);
+	assert_int_equal(dl_sent_by(4), 6);
+	assert_int_equal(dl_sent_by(5), 1);
+	assert_delivered(&want);
+	records_clear(&want);
+}
+
+/* What is in trains that wait is sealed already: their SAs may go. */
+static void test_parked_is_sealed(void **state)
+{
+	struct records got = {0}, want = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * TRAINS; i++)
+		dl_tun(TO(.peer = i % TRAINS, .flow = 1, .at = i, .payload = 200));
+	for (unsigned i = 0; i < 3 * TRAINS; i++)
+		dl_expect(
+			&want,
+			TO(.peer = i / 3, .flow = 1, .at = i / 3 + i % 3 * TRAINS, .payload = 200),
+			0);
+	SCRIPT(FULL);
+	dl_turn();
+	assert_true(dl->d.out.parked);
+	for (unsigned i = 0; i < TRAINS; i++) {
+		assert_int_equal(dl->d.out.slot[i].train.nop, 0);
+		sad_release(&dl->tunnel.path->sad, dl->spi[i]);
+	}
+	dl_loop();
+	dl_open_wire(&got);
+	assert_records(&got, &want);
+	records_clear(&got);
+	records_clear(&want);
+}
+
+/* The rest of a super-packet goes on from the segment where it stopped. */
+static void test_half_sealed(void **state)
+{
+	struct records want = {0};
+
+	(void)state;
+	put_super(&want, TO(.tcp = true, .flow = 1, .payload = 200 * 100), 100);
+	put(&want, TO(.tcp = true, .flow = 1, .at = 20000, .payload = 50));
+	SCRIPT(ALL_GO, {.take = 10, .error = -EAGAIN}, FULL, ALL_GO, FULL);
+	dl_turn();
+	assert_true(dl->d.out.pending);
+	assert_int_equal(dl_sa(0)->out.number, 128); /* no number is taken before it is wanted */
+	dl_turn();
+	assert_int_equal(dl_sa(0)->out.number, 128);
+	dl_turn();
+	assert_true(dl->d.out.pending);
+	assert_int_equal(dl_sa(0)->out.number, 192);
+	assert_int_equal(dl->tun_reads, 1);
+	dl_loop();
+	assert_true(reads_tun());
+	assert_false(dl->d.out.pending);
+	assert_delivered(&want);
+	records_clear(&want);
+}
+
+/* A packet that would have to wait for another train is not lost, and not sealed either. */
+static void test_parked_before_its_train(void **state)
+{
+	struct records want = {0};
+
+	(void)state;
+	put(&want, TO(.flow = 1, .tos = 1, .payload = 200));
+	put(&want, TO(.flow = 1, .tos = 2, .payload = 200));
+	put(&want, TO(.flow = 1, .tos = 3, .payload = 200));
+	SCRIPT(FULL);
+	dl_turn();
+	assert_int_equal(dl->tun_reads, 2);
+	assert_int_equal(dl_sa(0)->out.number, 1);
+	dl_loop();
+	assert_delivered(&want);
+	records_clear(&want);
+}
+
+static void half_sealed(struct records *want, struct shape *rest)
+{
+	struct shape s = {.tcp = true, .flow = 1, .payload = 100 * 100};
+
+	dl_tun_super(&s, 100);
+	s.payload = 64 * 100;
+	dl_expect(want, &s, 100);
+	*rest = s;
+	rest->at = s.payload;
+	rest->id = 64;
+	rest->payload = 36 * 100;
+	SCRIPT(FULL);
+	dl_turn();
+	assert_true(dl->d.out.pending);
+}
+
+/* Its SA is deleted while it waits: what is sealed goes, the rest has nowhere to go. */
+static void test_deleted_while_parked(void **state)
+{
+	struct records want = {0}, got = {0};
+	struct shape rest;
+
+	(void)state;
+	half_sealed(&want, &rest);
+	sad_release(&dl->tunnel.path->sad, dl->spi[0]);
+	dl_loop();
+	assert_true(reads_tun());
+	assert_false(dl->d.out.pending);
+	assert_true(dl->tunnel.path->drops[ESP_DROP_NO_SA_YET] == 1);
+	dl_open_wire(&got);
+	assert_records(&got, &want);
+	records_clear(&got);
+	records_clear(&want);
+}
+
+/* ---- sends that fail ---- */
+
+static void test_errors(void **state)
+{
+	struct records got = {0}, want = {0};
+	struct shape s = {.flow = 1, .payload = 200};
+
+	(void)state;
+	for (; s.at < 20; s.at++) {
+		dl_tun(&s);
+		if (s.at < 5 || s.at >= 8)
+			dl_expect(&want, &s, 0);
+	}
+	/* Three are lost in the middle, on both sides of a wait. */
+	SCRIPT({.take = 5, .error = -EAGAIN}, {.take = 2, .lost = 2, .error = -EAGAIN},
+	       {.take = 99, .lost = 1});
+	dl_loop();
+	dl_loop();
+	dl_loop();
+	assert_true(reads_tun());
+	assert_true(dl->d.io.tx_errors == 3);
+	assert_int_equal(dl->looks, 0);
+	dl_open_wire(&got);
+	assert_records(&got, &want);
+	dl_assert_numbers();
+	records_clear(&got);
+	records_clear(&want);
+}
+
+static void test_too_long_for_the_path(void **state)
+{
+	struct records got = {0}, want = {0};
+
+	(void)state;
+	put(&want, TO(.peer = 3, .flow = 1, .payload = 1300));
+	SCRIPT({.take = 1, .lost = 1, .error = -EMSGSIZE});
+	dl_loop();
+	assert_int_equal(dl->looks, 1);
+	assert_true(endpoint_eq(&dl->looked_at, &dl->there[3]));
+	assert_true(dl->d.io.tx_errors == 1);
+	assert_false(dl->d.out.parked);
+	put(&want, TO(.peer = 3, .flow = 1, .payload = 100));
+	dl_loop();
+	dl_open_wire(&got);
+	assert_int_equal(got.n, 1);
+	assert_record(&got.v[0], want.v[1].b, want.v[1].len);
+	assert_int_equal(dl->looks, 1);
+	records_clear(&got);
+	records_clear(&want);
+}
+
+/* ---- packets that go nowhere ---- */
+
+static void test_too_big(void **state)
+{
+	struct record *r;
+
+	(void)state;
+	dl_sa(0)->out.mtu = 1000;
+	dl_tun(TO(.flow = 1, .df = true, .payload = 1000));
+	dl_tun(TO(.flow = 1, .payload = 1000)); /* may be fragmented outside */
+	dl_loop();
+	assert_int_equal(dl->wire.n, 1);
+	assert_int_equal(dl->tun_out.n, 1);
+	r = &dl->tun_out.v[0];
+	assert_int_equal(r->b[9], PROTO_ICMP);
+	assert_int_equal(r->b[20], 3);
+	assert_int_equal(r->b[21], 4);
+	assert_int_equal(get_be16(r->b + 26), 1000);
+	assert_memory_equal(r->b + 28, dl->tun_in.v[0].b, 28);
+	assert_int_equal(r->off.gso, PKT_GSO_NONE);
+	assert_false(r->off.needs_csum);
+}
+
+static void test_trap(void **state)
+{
+	(void)state;
+	sad_release(&dl->tunnel.path->sad, dl->spi[4]);
+	dl_tun(TO(.peer = 4, .flow = 1, .payload = 100));
+	dl_tun(TO(.peer = 5, .flow = 1, .payload = 100));
+	dl_loop();
+	assert_int_equal(dl->acquired, 1);
+	assert_ptr_equal(dl->sprung, &dl->policy[4]);
+	assert_int_equal(dl->wire.n, 1);
+}
+
+/* ---- turns ---- */
+
+static void one_turn(void)
+{
+	dl_turn();
+	assert_int_equal(dl->turns, 1);
+	dl->turns = 0;
+}
+
+static void test_budget_of_packets(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 200; i++)
+		dl_tun(TO(.flow = 1, .at = i, .payload = 200));
+	one_turn();
+	assert_int_equal(dl->tun_reads, TURN_BUDGET);
+	assert_int_equal(dl->wire.n, TURN_BUDGET); /* nothing stays behind */
+	dl_loop();
+	assert_int_equal(dl->wire.n, 200);
+}
+
+static void test_budget_of_bytes(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 40; i++)
+		dl_tun_super(TO(.tcp = true, .flow = 1, .payload = 65000), 1360);
+	one_turn();
+	assert_int_equal(dl->tun_reads, 16);
+}
+
+static void test_bad_reads(void **state)
+{
+	struct records want = {0};
+
+	(void)state;
+	put(&want, TO(.flow = 1, .payload = 200));
+	dl->tun_in.v[0].result = -EBADMSG;
+	put(&want, TO(.flow = 1, .payload = 200));
+	dl_loop();
+	assert_int_equal(dl->wire.n, 1);
+	assert_int_equal(dl->failures, 0);
+	put(&want, TO(.flow = 1, .payload = 200));
+	dl->tun_in.v[2].result = -EIO;
+	dl_loop();
+	assert_int_equal(dl->failures, 1);
+	records_clear(&want);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, dl_begin, dl_end)
+	const struct CMUnitTest tests[] = {
+		CASE(test_single),
+		CASE(test_eight_destinations),
+		CASE(test_ninth_destination),
+		CASE(test_classes),
+		CASE(test_one_flow_in_order),
+		CASE(test_size_of_trains),
+		CASE(test_longest),
+		CASE(test_parked),
+		CASE(test_parked_is_sealed),
+		CASE(test_half_sealed),
+		CASE(test_parked_before_its_train),
+		CASE(test_deleted_while_parked),
+		CASE(test_errors),
+		CASE(test_too_long_for_the_path),
+		CASE(test_too_big),
+		CASE(test_trap),
+		CASE(test_budget_of_packets),
+		CASE(test_budget_of_bytes),
+		CASE(test_bad_reads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
