@@ -152,10 +152,17 @@ static void too_big(struct daemon *d, const struct esp_out *out, nsec_t now)
 	tun_write(&d->tun, &s);
 }
 
+/* From out->at on; what is before that has gone already. */
 static void route(struct daemon *d, struct esp_out *out, nsec_t now)
 {
+	uint32_t at = out->at;
+
+	d->out.pending = false;
 	switch (esp_route(d->tunnel->path, out, now)) {
-	case ESP_ROUTE_SEAL: d->out.pending = !seal(d, out, now); break;
+	case ESP_ROUTE_SEAL:
+		out->at = at;
+		d->out.pending = !seal(d, out, now);
+		break;
 	case ESP_ROUTE_NO_SA: tunnel_acquire(d->tunnel, out->policy, out->inner, now); break;
 	case ESP_ROUTE_TOO_BIG: too_big(d, out, now); break;
 	case ESP_ROUTE_DISCARD: break;
@@ -201,11 +208,11 @@ static void on_udp_writable(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	if (!send_all(d))
 		return;
-	if (d->out.pending) {
-		d->out.pending = !seal(d, &d->out.out, daemon_now());
-		if (d->out.pending || !send_all(d))
-			return;
-	}
+	/* Routed again: its SA may have been replaced meanwhile, and a rekey loses nothing. */
+	if (d->out.pending)
+		route(d, &d->out.out, daemon_now());
+	if (d->out.pending || !send_all(d))
+		return;
 	d->out.parked = false;
 	event_del(d->out.udp_writable);
 	event_add(d->out.tun_readable, NULL);

@@ -316,6 +316,26 @@ static void test_deleted_while_parked(void **state)
 	records_clear(&want);
 }
 
+/* Its SA is replaced while it waits: a rekey loses nothing. */
+static void test_rekeyed_while_parked(void **state)
+{
+	struct records want = {0}, got = {0};
+	struct shape rest;
+
+	(void)state;
+	half_sealed(&want, &rest);
+	dl_expect(&want, &rest, 100);
+	dl_retire(0);
+	dl_install(0, NULL);
+	dl_loop();
+	assert_true(reads_tun());
+	dl_open_wire(&got);
+	assert_records(&got, &want);
+	assert_int_equal(dl_sa(0)->out.number, 36);
+	records_clear(&got);
+	records_clear(&want);
+}
+
 /* ---- sends that fail ---- */
 
 static void test_errors(void **state)
@@ -466,6 +486,7 @@ int main(void)
 		CASE(test_half_sealed),
 		CASE(test_parked_before_its_train),
 		CASE(test_deleted_while_parked),
+		CASE(test_rekeyed_while_parked),
 		CASE(test_errors),
 		CASE(test_too_long_for_the_path),
 		CASE(test_too_big),

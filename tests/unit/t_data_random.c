@@ -3,7 +3,8 @@
  * what it likes. SPDX-License-Identifier: ISC
  *
  * The model is a list a flow: what a device without offloads would have got, in this order. The
- * peers must deliver just that, whatever was refused, taken in part or parked on the way.
+ * peers must deliver just that, whatever was refused, taken in part or parked on the way, and
+ * whichever SAs were replaced meanwhile.
  */
 #include "data_lab.h"
 
@@ -124,6 +125,12 @@ static void compare(void)
 	dl_assert_numbers();
 }
 
+static void rekey(unsigned peer)
+{
+	dl_retire(peer);
+	dl_install(peer, NULL);
+}
+
 static void sequence(void)
 {
 	uint64_t errors = dl->d.io.tx_errors, lost = 0;
@@ -140,6 +147,8 @@ static void sequence(void)
 		dl->now += below(NSEC_PER_MSEC);
 		if (below(3) == 0)
 			dl_turn();
+		if (below(30) == 0)
+			rekey((unsigned)below(PEERS));
 	}
 	for (unsigned turns = 0;
 	     turns < 10000 && (dl->d.out.parked || dl->tun_in.next < dl->tun_in.n); turns++)
