@@ -200,12 +200,9 @@ static void on_tun(evutil_socket_t fd, short what, void *ctx)
 	daemon_turn(ctx);
 }
 
-static void on_udp_writable(evutil_socket_t fd, short what, void *ctx)
+/* What was parked goes, as far as there is room; TUN is read again when all of it has gone. */
+static void unpark(struct daemon *d)
 {
-	struct daemon *d = ctx;
-
-	(void)fd;
-	(void)what;
 	if (!send_all(d))
 		return;
 	/* Routed again: its SA may have been replaced meanwhile, and a rekey loses nothing. */
@@ -216,6 +213,14 @@ static void on_udp_writable(evutil_socket_t fd, short what, void *ctx)
 	d->out.parked = false;
 	event_del(d->out.udp_writable);
 	event_add(d->out.tun_readable, NULL);
+}
+
+static void on_udp_writable(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	unpark(ctx);
+	daemon_turn(ctx);
 }
 
 void data_send_dummy(struct daemon *d, struct esp_sa *sa)

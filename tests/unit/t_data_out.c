@@ -336,6 +336,24 @@ static void test_rekeyed_while_parked(void **state)
 	records_clear(&want);
 }
 
+/* What an SA reports while a train waits is taken up then, not when the next packet comes. */
+static void test_events_after_parking(void **state)
+{
+	const struct esp_lifetime life = {.soft_packets = 130};
+	unsigned turns;
+
+	(void)state;
+	dl_install(0, &life);
+	dl_tun_super(TO(.tcp = true, .flow = 1, .payload = 150 * 100), 100);
+	SCRIPT(ALL_GO, FULL);
+	dl_turn();
+	assert_int_equal(dl_sa(0)->events, 0);
+	turns = dl->turns;
+	dl_loop();
+	assert_int_equal(dl_sa(0)->events, ESP_EVENT_SOFT_LIFETIME);
+	assert_true(dl->turns > turns);
+}
+
 /* ---- sends that fail ---- */
 
 static void test_errors(void **state)
@@ -487,6 +505,7 @@ int main(void)
 		CASE(test_parked_before_its_train),
 		CASE(test_deleted_while_parked),
 		CASE(test_rekeyed_while_parked),
+		CASE(test_events_after_parking),
 		CASE(test_errors),
 		CASE(test_too_long_for_the_path),
 		CASE(test_too_big),
