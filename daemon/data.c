@@ -1,4 +1,4 @@
-/* data.c - the sockets of both data loops, and IKE on its way out. SPDX-License-Identifier: ISC */
+/* data.c - the sockets of both data loops, and what goes out alone. SPDX-License-Identifier: ISC */
 #include "daemon.h"
 #include "fault.h"
 
@@ -32,6 +32,29 @@ void data_send_delayed(struct daemon *d, const struct endpoint *local,
 	send_now(d, local, remote, p, len);
 }
 #endif
+
+/*
+ * By IKE's socket: the peer may wait for this packet to move over to the SA (RECOVERY 4), so that
+ * it neither stands behind data nor is lost where that finds its socket full. It overtakes nothing:
+ * it is the first one on its SA.
+ */
+void data_send_dummy(struct daemon *d, struct esp_sa *sa)
+{
+	uint8_t packet[ESP_OVERHEAD_MAX];
+	struct esp_train t;
+	int r;
+
+	if (!sa)
+		return;
+	esp_train_init(&t, packet, sizeof(packet));
+	(void)esp_seal_dummy(d->tunnel->path, sa, &t, daemon_now());
+	if (t.count == 0)
+		return;
+	esp_train_finish(d->tunnel->path, &t);
+	r = udp_send(&d->udp[UDP_IKE_NATT], &t.dest.local, &t.dest.remote, t.dest.tos, NULL, 0,
+		     t.base, t.len);
+	d->io.tx_errors += r < 0;
+}
 
 static int open_sockets(struct daemon *d)
 {

@@ -56,6 +56,7 @@ int data_init(struct daemon *d) MUST_CHECK;
 void data_fini(struct daemon *d);
 void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		   const uint8_t *p, size_t len);
+/* A packet with nothing in it (RFC 4303 2.6), at once; sa NULL: none. */
 void data_send_dummy(struct daemon *d, struct esp_sa *sa);
 
 /* ---- within data_*.c ---- */

@@ -223,26 +223,6 @@ static void on_udp_writable(evutil_socket_t fd, short what, void *ctx)
 	daemon_turn(ctx);
 }
 
-void data_send_dummy(struct daemon *d, struct esp_sa *sa)
-{
-	struct esp_dest dest;
-	struct train_slot *s;
-
-	if (!sa || d->out.parked)
-		return;
-	dest = sa->out.dest;
-	dest.tos = 0;
-	s = slot_for(d, &dest);
-	if (!s)
-		return;
-	if (s->train.count == 0)
-		s->order = ++d->out.order;
-	if (esp_seal_dummy(d->tunnel->path, sa, &s->train, daemon_now()) == ESP_FULL &&
-	    slot_send(d, s))
-		(void)esp_seal_dummy(d->tunnel->path, sa, &s->train, daemon_now());
-	send_all(d);
-}
-
 /* ---- beginning and end ---- */
 
 int data_out_init(struct daemon *d)

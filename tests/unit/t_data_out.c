@@ -488,6 +488,66 @@ static void test_bad_reads(void **state)
 	records_clear(&want);
 }
 
+/* ---- the dummy packet that makes the peer move over ---- */
+
+static void assert_dummy(unsigned peer)
+{
+	uint64_t before = dl->peer->drops[ESP_DROP_DUMMY];
+	struct pkt_super s = {0};
+	struct esp_in in = {.from = dl->here};
+	struct record *r;
+
+	assert_true(dl->alone.n > 0);
+	r = &dl->alone.v[dl->alone.n - 1];
+	assert_int_equal(r->socket, UDP_IKE_NATT);
+	assert_int_equal(r->tos, 0);
+	assert_true(endpoint_eq(&r->remote, &dl->there[peer]));
+	assert_true(endpoint_eq(&r->local, &dl->here));
+	in.base = r->b;
+	in.len = r->len;
+	assert_int_equal(esp_open(dl->peer, &in, &s, dl->now), ESP_DONE);
+	assert_true(dl->peer->drops[ESP_DROP_DUMMY] == before + 1);
+}
+
+static void test_dummy(void **state)
+{
+	(void)state;
+	data_send_dummy(&dl->d, NULL);
+	assert_int_equal(dl->alone.n, 0);
+
+	data_send_dummy(&dl->d, dl_sa(2));
+	assert_dummy(2);
+	assert_int_equal(dl_sa(2)->out.number, 1);
+	dl_retire(2);
+	data_send_dummy(&dl->d, dl_sa(2));
+	assert_int_equal(dl->alone.n, 1);
+	dl->send_alone_result = -EAGAIN;
+	data_send_dummy(&dl->d, dl_sa(3));
+	assert_true(dl->d.io.tx_errors == 1);
+	assert_false(dl->d.out.parked);
+}
+
+/* It waits for no data, and does not disturb what waits. */
+static void test_dummy_while_parked(void **state)
+{
+	struct records want = {0}, got = {0};
+	struct shape rest;
+
+	(void)state;
+	half_sealed(&want, &rest);
+	dl_expect(&want, &rest, 100);
+	dl_retire(0);
+	dl_install(0, NULL);
+	data_send_dummy(&dl->d, dl_sa(0));
+	assert_dummy(0);
+	assert_true(dl->d.out.parked);
+	dl_loop();
+	dl_open_wire(&got);
+	assert_records(&got, &want);
+	records_clear(&got);
+	records_clear(&want);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, dl_begin, dl_end)
@@ -513,6 +573,8 @@ int main(void)
 		CASE(test_budget_of_packets),
 		CASE(test_budget_of_bytes),
 		CASE(test_bad_reads),
+		CASE(test_dummy),
+		CASE(test_dummy_while_parked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
