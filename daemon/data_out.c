@@ -143,13 +143,13 @@ static void too_big(struct daemon *d, const struct esp_out *out, nsec_t now)
 {
 	struct pkt_super s;
 
-	if (!bucket_take(&d->icmp_bucket, now))
-		return;
 	pkt_super_init(&s, d->in.super_buffer + TUN_HEADROOM, TUN_PACKET_MAX, 0);
 	/* The receiving side's run is written by now: it holds nothing past its turn. */
 	s.len = icmp_too_big(s.base, ICMP_MAX, out->pkt, out->inner, out->mtu);
 	s.count = 1;
-	tun_write(&d->tun, &s);
+	/* What nobody is told of costs nothing of it. */
+	if (s.len && bucket_take(&d->icmp_bucket, now))
+		tun_write(&d->tun, &s);
 }
 
 /* From out->at on; what is before that has gone already. */

@@ -428,6 +428,35 @@ static void test_too_big(void **state)
 	assert_false(r->off.needs_csum);
 }
 
+static void many_too_big(unsigned n, bool answerable)
+{
+	for (; n > 0; n--) {
+		struct record *r;
+
+		dl_tun(TO(.flow = 1, .df = true, .payload = 1000));
+		r = &dl->tun_in.v[dl->tun_in.n - 1];
+		/* An ICMP error: nobody is told of it (RFC 1122 3.2.2). */
+		r->b[9] = answerable ? PROTO_UDP : PROTO_ICMP;
+		r->b[20] = 3;
+	}
+	dl_loop();
+}
+
+/* A hundred a second; packets that nobody is told of do not use them up. */
+static void test_too_big_is_bounded(void **state)
+{
+	(void)state;
+	dl_sa(0)->out.mtu = 1000;
+	many_too_big(300, false);
+	assert_int_equal(dl->tun_out.n, 0);
+	many_too_big(300, true);
+	assert_int_equal(dl->tun_out.n, 100);
+	dl->now += NSEC_PER_SEC / 10;
+	many_too_big(300, true);
+	assert_int_equal(dl->tun_out.n, 110);
+	assert_int_equal(dl->wire.n, 0);
+}
+
 static void test_trap(void **state)
 {
 	(void)state;
@@ -569,6 +598,7 @@ int main(void)
 		CASE(test_errors),
 		CASE(test_too_long_for_the_path),
 		CASE(test_too_big),
+		CASE(test_too_big_is_bounded),
 		CASE(test_trap),
 		CASE(test_budget_of_packets),
 		CASE(test_budget_of_bytes),
