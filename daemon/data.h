@@ -25,13 +25,13 @@ struct train_slot {
 	struct esp_train train;
 	bool sealed;
 	uint32_t sent;	/* bytes of it */
-	uint64_t order; /* of the first packet in it */
+	uint64_t order; /* data_out.sealed when it was begun */
 };
 
 /* TUN to UDP. */
 struct data_out {
 	struct train_slot slot[TRAINS];
-	uint64_t order;
+	uint64_t sealed;    /* packets, over all trains */
 	bool parked;	    /* the socket is full: TUN is not read until it has room */
 	bool pending;	    /* `out` is half sealed */
 	struct esp_out out; /* refers to buffer */

@@ -4,6 +4,9 @@
 #include "xalloc.h"
 
 #define TRAIN_MAX 65507 /* bytes of UDP payload */
+/* With the train that is being filled then, fewer packets than the smallest usual window has
+ * numbers (128, strongSwan's) lie between the first and the last of a train. */
+#define WAIT_MAX 64
 
 /* ---- trains ---- */
 
@@ -76,6 +79,35 @@ static struct train_slot *oldest(struct daemon *d)
 	return best;
 }
 
+/*
+ * The train, and before it those that were begun earlier: packets of one SA are not to fall out of
+ * the receiver's window because they are of different classes. False when one is parked.
+ */
+static bool send_through(struct daemon *d, const struct train_slot *last)
+{
+	const struct train_slot *s = NULL;
+
+	while (s != last) {
+		struct train_slot *next = oldest(d);
+
+		if (!next)
+			break;
+		if (!slot_send(d, next))
+			return false;
+		s = next;
+	}
+	return true;
+}
+
+/* Those that have waited while WAIT_MAX packets were sealed. */
+static void send_waiting(struct daemon *d)
+{
+	const struct train_slot *s = oldest(d);
+
+	while (s && d->out.sealed - s->order >= WAIT_MAX && send_through(d, s))
+		s = oldest(d);
+}
+
 /* All trains, in the order in which they were begun; false when one is parked. */
 static bool send_all(struct daemon *d)
 {
@@ -110,7 +142,7 @@ static struct train_slot *slot_for(struct daemon *d, const struct esp_dest *dest
 			/* Another ECN field or DF needs another send, behind this one. */
 			if (has->tos == dest->tos && has->df == dest->df)
 				return s;
-			return slot_send(d, s) ? s : NULL;
+			return send_through(d, s) ? s : NULL;
 		}
 	}
 	if (empty)
@@ -124,16 +156,23 @@ static bool seal(struct daemon *d, struct esp_out *out, nsec_t now)
 {
 	for (;;) {
 		struct train_slot *s = slot_for(d, &out->dest);
+		enum esp_step step;
+		unsigned had;
 
 		if (!s)
 			return false;
-		if (s->train.count == 0)
-			s->order = ++d->out.order;
-		if (esp_seal(d->tunnel->path, out, &s->train, now) == ESP_DONE)
-			return true;
-		if (!slot_send(d, s))
+		had = s->train.count;
+		if (had == 0)
+			s->order = d->out.sealed;
+		step = esp_seal(d->tunnel->path, out, &s->train, now);
+		d->out.sealed += s->train.count - had;
+		if (step == ESP_DONE)
+			break;
+		if (!send_through(d, s))
 			return false;
 	}
+	send_waiting(d);
+	return true;
 }
 
 /* ---- packets ---- */
