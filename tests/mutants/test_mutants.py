@@ -9,15 +9,17 @@ a failure here. The unchanged code passes every test, which is checked first.
 import concurrent.futures
 import glob
 import os
+import re
 import subprocess
 import sys
 import tempfile
 
 SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CC = os.environ.get("CC", "gcc")
-INCLUDES = ["common", "esp", "ike", "tunnel", "tests/unit", "tests/exchange"]
+INCLUDES = ["common", "esp", "ike", "tunnel", "daemon", "tests/unit", "tests/exchange"]
 FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-DMENDIP_FAULTS", "-O1", "-w"] + [f"-I{SOURCE}/{d}" for d in INCLUDES]
 LIBS = ["-lcrypto", "-lcmocka"]
+PACKAGES = ["libnl-route-3.0", "libevent_core"]  # of the daemon's files
 TESTS = {"unit": ["t_window", "t_history", "t_detector", "t_esp", "t_esp_sa", "t_adversary", "t_fault", "t_train",
                   "t_packet", "t_gate", "t_flow", "t_spd"],
          "exchange": ["t_recovery", "t_ike", "t_lives", "t_seeds"]}
@@ -103,6 +105,40 @@ MUTANTS = [
     # ---- checksums
     ("sum-forgets-the-rest", "the last bytes of a packet are not summed up", "common/packet/checksum.c",
      "return s + sum_rest(dst, p, len);", "sum_rest(dst, p, len); return s;", ["t_packet"]),
+    # ---- segments, runs and trains
+    ("outer-df-where-narrow", "packets vanish on paths below the kernel's floor", "esp/esp_out.c",
+     "out->inner->df && whole && !sa->out.narrow", "out->inner->df && whole", ["t_train"]),
+    ("outer-df-though-too-long", "IPv6 of 1,280 bytes stands still on a narrow path", "esp/esp_out.c",
+     "out->inner->df && whole && !sa->out.narrow", "out->inner->df && !sa->out.narrow", ["t_train"]),
+    ("ipv6-below-its-least", "an error names less than any IPv6 link has", "esp/esp_out.c",
+     "#define IPV6_MTU_MIN 1280", "#define IPV6_MTU_MIN 68", ["t_train"]),
+    ("train-of-two-df", "DF of one packet is another's", "esp/esp_out.c",
+     "a->tos == b->tos && a->df == b->df", "a->tos == b->tos", ["t_train"]),
+    ("mtu-that-does-not-fit", "packets vanish on paths below 580", "daemon/mtu.c",
+     "max_u64(fits, 1)", "max_u64(fits, 552)", ["t_mtu"]),
+    ("df-not-told", "the path's MTU is never learned", "daemon/udp.c",
+     "df ? IP_PMTUDISC_DO :", "df ? IP_PMTUDISC_WANT :", ["t_udp"]),
+    ("one-narrow-path-for-all", "one peer's path switches trains off for others", "daemon/udp.c",
+     "memcmp(r->addr, t->remote->addr.b, 4) != 0 || ", "", ["t_udp"]),
+    ("spins-without-memory", "a kernel without memory keeps us at full speed", "daemon/udp.c",
+     "errno == ENOBUFS && s->starved < PATIENCE", "errno == ENOBUFS", ["t_udp"]),
+    ("refused-bytes-twice", "a refused train is sent again from its beginning", "daemon/udp.c",
+     "fill(m, iov, common, t->p + done,", "fill(m, iov, common, t->p,", ["t_udp"]),
+    ("cut-control-is-read", "a length that is not there is believed", "daemon/udp.c",
+     "if (!d[i].truncated)", "if (1)", ["t_udp_in"]),
+    ("cut-control-is-taken", "a datagram without its size is taken for one", "daemon/udp.c",
+     "(MSG_TRUNC | MSG_CTRUNC)", "MSG_TRUNC", ["t_udp_in"]),
+    ("offloads-of-the-last-owner", "with offload off super-packets come all the same", "daemon/tun.c",
+     "t->vnet ? 0 : ARRAY_SIZE(offload_sets) - 1", "0", ["t_tun"]),
+    ("refused-run-is-tried-for-ever", "each run is written twice", "daemon/tun.c",
+     "\tt->rest = REST;\n", "", ["t_tun"]),
+    ("trains-wait", "a packet of another class falls out of the window", "daemon/data_out.c",
+     "d->out.sealed - s->order >= WAIT_MAX", "d->out.sealed - s->order >= 100000", ["t_data_out"]),
+    ("trains-overtake", "a later train goes before an earlier one", "daemon/data_out.c",
+     "\t\tif (!send_through(d, s))\n\t\t\treturn false;\n\t}\n\tsend_waiting",
+     "\t\tif (!slot_send(d, s))\n\t\t\treturn false;\n\t}\n\tsend_waiting", ["t_data_random"]),
+    ("parked-in-clear", "what waits for room is sealed with a key that may go", "daemon/data_out.c",
+     "if (s->train.count && !s->sealed)", "if (0)", ["t_data_out", "t_data_random"]),
     # ---- the way out
     ("numbers-wrap", "the sender uses its numbers twice", "esp/esp_out.c",
      "if (o->number == last_number(o) ||", "if (", ["t_esp", "t_esp_sa"]),
@@ -191,6 +227,30 @@ def core_sources():
     return sorted(out)
 
 
+def pkg_config(what):
+    return subprocess.run(["pkg-config", what, *PACKAGES], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+
+
+def daemon_tests():
+    """{test: (sources, linker's flags)} of the unit tests that have files of the daemon in them, from their makefiles."""
+    variables = {}
+    for path in glob.glob(f"{SOURCE}/tests/unit/*.mk"):
+        with open(path, encoding="utf-8") as f:
+            for name, value in re.findall(r"^(\w+) = (.*)$", f.read().replace("\\\n", " "), re.M):
+                variables[name] = value
+
+    def words(name):
+        value = re.sub(r"\$\((\w+)\)", lambda m: " ".join(words(m.group(1))), variables.get(name, ""))
+        return value.split()
+    tests = {}
+    for name in variables:
+        m = re.fullmatch(r"tests_unit_(t_\w+)_SOURCES", name)
+        sources = [w for w in words(name) if w.endswith(".c")]
+        if m and any(s.startswith("daemon/") for s in sources):
+            tests[m.group(1)] = (sources, words(f"tests_unit_{m.group(1)}_LDFLAGS"))
+    return tests
+
+
 class Tree:
     """Objects of the unchanged code, and tests linked from them with one object replaced."""
 
@@ -209,6 +269,7 @@ class Tree:
                     self.helpers[room].append(obj)
                 else:
                     self.tests[n] = (room, obj)
+        jobs += self._daemon(top)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda j: compile_one(*j), jobs))
         for room, objs in self.helpers.items():
@@ -216,16 +277,41 @@ class Tree:
             run(["ar", "rc", lib, *objs])
             self.helpers[room] = lib
 
+    def _daemon(self, top):
+        """Remembers the tests of the daemon's files; what is to be compiled for them."""
+        self.daemon = {}
+        objects = {}
+        for test, (sources, flags) in daemon_tests().items():
+            wanted = [s for s in sources if s not in ("tests/unit/esp_lab.c", "tests/unit/ref_model.c")]
+            for s in wanted:
+                objects[s] = os.path.join(top, s.replace("/", "_") + ".o")
+            self.daemon[test] = ({s: objects[s] for s in wanted}, flags)
+        return [(os.path.join(SOURCE, s), o, *pkg_config("--cflags")) for s, o in objects.items()]
+
+    def inputs(self, test, replaced, obj):
+        """What the test is linked from."""
+        core = [replaced.get(s, o) for s, o in self.core.items()]
+        if test in self.daemon:
+            objects, flags = self.daemon[test]
+            own = [obj if s == f"tests/unit/{test}.c" and obj else replaced.get(s, o) for s, o in objects.items()]
+            below = [o for s, o in zip(self.core, core) if s.startswith(("common/", "esp/"))]
+            return [*own, self.helpers["unit"], *below, self.helpers["unit"], *flags, *pkg_config("--libs")]
+        room, plain = self.tests[test]
+        return [obj or plain, self.helpers[room], *core, self.helpers[room]]
+
+    def names(self):
+        return [*self.tests, *self.daemon]
+
     def outcome(self, test, replaced, tag, header=None):
         """True when the test passes with these objects in place of others ({source: object}), itself compiled with the
         header in front of all else if there is one."""
-        room, obj = self.tests[test]
-        if header:
-            obj = os.path.join(self.top, f"{tag}-{test}.o")
-            compile_one(f"{SOURCE}/tests/{room}/{test}.c", obj, "-include", header)
+        room = self.tests[test][0] if test in self.tests else "unit"
         binary = os.path.join(self.top, f"{tag}-{test}")
-        core = [replaced.get(s, o) for s, o in self.core.items()]
-        r = run([CC, "-o", binary, obj, self.helpers[room], *core, self.helpers[room], *LIBS])
+        obj = None
+        if header:
+            obj = binary + ".o"
+            compile_one(f"{SOURCE}/tests/{room}/{test}.c", obj, "-include", header, *pkg_config("--cflags"))
+        r = run([CC, "-o", binary, *self.inputs(test, replaced, obj), *LIBS])
         if r.returncode:
             raise RuntimeError(f"{test} does not link:\n{r.stdout}")
         try:
@@ -260,6 +346,7 @@ def compile_mutant(tree, name, path, src):
     for s in (users_of(tree, path) if header else [path]):
         obj = replaced[s] = os.path.join(tree.top, f"{name}-{os.path.basename(s)}.o")
         more = ["-include", src] if header else [f"-I{SOURCE}/{os.path.dirname(path)}"]
+        more += pkg_config("--cflags") if s.startswith("daemon/") else []
         compile_one(f"{SOURCE}/{s}" if header else src, obj, *more)
     return replaced
 
@@ -281,7 +368,7 @@ def try_mutant(tree, mutant):
     with open(src, "w", encoding="utf-8") as f:
         f.write(mutate(name, path, old, new))
     replaced = compile_mutant(tree, name, path, src)
-    for t in tests + [t for room in TESTS.values() for t in room if t not in tests]:
+    for t in tests + [t for t in tree.names() if t not in tests]:
         if not tree.outcome(t, replaced, name, src if path.endswith(".h") else None):
             return t
     return None
@@ -307,7 +394,7 @@ def main(argv):
         tree = Tree(top)
         failed = 0
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            needed = [t for room in TESTS.values() for t in room]
+            needed = tree.names()
             for t, passes in zip(needed, pool.map(lambda t: tree.outcome(t, {}, "whole"), needed)):
                 print(f"{'ok' if passes else 'not ok'} unchanged code passes {t}", flush=True)
                 failed += not passes

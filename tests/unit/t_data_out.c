@@ -109,6 +109,28 @@ static void test_classes(void **state)
 	dl_assert_numbers();
 }
 
+/*
+ * Trains of several classes that fill side by side stay within a window of 128: the first one,
+ * which has a packet before and one behind all the others, does not wait for that.
+ */
+static void test_classes_and_the_window(void **state)
+{
+	struct records got = {0};
+
+	(void)state;
+	dl_tun(TO(.flow = 1, .payload = 100));
+	for (uint8_t n = 1; n < TRAINS - 1; n++)
+		dl_tun_super(
+			TO(.flow = n, .tcp = true, .tos = (uint8_t)(n << 2), .payload = 60 * 48),
+			48);
+	dl_tun(TO(.flow = 1, .at = 100, .payload = 100));
+	dl_turn();
+	dl_open_wire(&got); /* each is FRESH */
+	assert_int_equal(got.n, 2 + (TRAINS - 2) * 60);
+	dl_assert_numbers();
+	records_clear(&got);
+}
+
 /* One flow, whatever changes in it: another train, but behind the one before. */
 static void test_one_flow_in_order(void **state)
 {
@@ -584,6 +606,7 @@ int main(void)
 		CASE(test_single),
 		CASE(test_eight_destinations),
 		CASE(test_ninth_destination),
+		CASE(test_classes_and_the_window),
 		CASE(test_classes),
 		CASE(test_one_flow_in_order),
 		CASE(test_size_of_trains),
