@@ -3,11 +3,8 @@
 SPDX-License-Identifier: ISC
 """
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(HERE), room) for room in ("netns", "interop")]
@@ -27,12 +24,20 @@ class Contender:
         self.left, self.right = lab.pair(f"{short}-l", f"{short}-r")
         self.pids = self.start()
         self.right.popen("iperf3", "-s", log=lab.path(f"{short}-iperf.log"))
-        netlab.wait_until(lambda: self.left.run("ping", "-c1", "-W1", "-I", "10.1.0.1", "10.2.0.1",
-                                                check=False).returncode == 0, 15)
+        if not netlab.wait_until(self.answers, 20):
+            raise netlab.LabError(f"{title}: nothing passes")
+
+    def answers(self):
+        return self.left.run("ping", "-c1", "-W1", "-I", "10.1.0.1", "10.2.0.1", check=False).returncode == 0
 
     def start(self):
         """Starts both daemons and returns their pids."""
         raise NotImplementedError
+
+    @staticmethod
+    def wait_device(ns, device):
+        if not netlab.wait_until(lambda: ns.ip("link", "show", device, check=False).returncode == 0, 5):
+            raise netlab.LabError(f"{device} does not come up in {ns.name}")
 
     def cpu_seconds(self):
         """[user + system of each daemon], all threads."""
@@ -45,25 +50,25 @@ class Contender:
 
 
 class MendipPair(Contender):
-    """Two mendipd; options of the daemon and of the branch's detection."""
+    """Two mendipd of the build folder; options of the daemon, of the branch's detection, and more of its connection."""
 
-    def __init__(self, lab, name, short, title, backend="auto", offload="auto", detect="proof", build=None, more="",
-                 kids=1, lifetime="1h"):
+    def __init__(self, lab, name, short, title, build, backend="auto", offload="auto", detect="proof", more=""):
         self.daemon = f'crypto_backend = "{backend}"; offload = "{offload}";'
-        self.detect, self.build, self.more, self.kids, self.lifetime = detect, build, more, kids, lifetime
+        self.detect, self.build, self.more = detect, build, more
         self.branch = self.gateway = None
         super().__init__(lab, name, short, title)
 
     def start(self):
         switchover = f'{{ detect = "{self.detect}"; jitter = "0"; max_rekeys = 16; }}'
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals=ESP,
-                             rekey_time=self.lifetime, switchover=switchover)}
+                             rekey_time="1h", switchover=switchover)}
         kids_gw = {"net": child("10.2.0.0/16", "10.1.0.0/16", esp_proposals=ESP)}
         self.gateway = Mendip(self.lab, self.right, lambda s: quiet(config(
-            s, kids_gw, "%any", "gw.example.net", "*.example", "branch", proposals=IKE, daemon=self.daemon)),
-            build=self.build)
+            s, kids_gw, "%any", "gw.example.net", "*.example", "branch", dpd="30s", proposals=IKE,
+            daemon=self.daemon)), build=self.build)
         self.branch = Mendip(self.lab, self.left, lambda s: quiet(config(
-            s, kids, self.right.outer, proposals=IKE, daemon=self.daemon, more=self.more)), build=self.build)
+            s, kids, self.right.outer, dpd="30s", proposals=IKE, daemon=self.daemon, more=self.more)),
+            build=self.build)
         self.branch.wait_up()
         return [self.branch.process.pid, self.gateway.process.pid]
 
@@ -87,18 +92,18 @@ class Strongswan(Contender):
 
 
 class NullTunnel(Contender):
-    """The same offloads and sizes, no cryptography."""
+    """The same offloads and sizes, no ESP; cipher: "openssl", "ipsec-mb", or none at all."""
 
-    def __init__(self, lab, name, short, title, build):
-        self.build = build
+    def __init__(self, lab, name, short, title, build, cipher=None):
+        self.build, self.cipher = build, cipher
         super().__init__(lab, name, short, title)
 
     def start(self):
         pids = []
         for ns, other in ((self.left, self.right), (self.right, self.left)):
             process = ns.popen(f"{self.build}/tests/bench/null_tunnel", "null0", "1438", other.outer,
-                               log=self.lab.path(f"{ns.short}.log"))
-            netlab.wait_until(lambda: ns.ip("link", "show", "null0", check=False).returncode == 0, 5)
+                               *([self.cipher] if self.cipher else []), log=self.lab.path(f"{ns.short}.log"))
+            self.wait_device(ns, "null0")
             ns.route("10.2.0.0/16" if ns is self.left else "10.1.0.0/16", "dev", "null0", "src", ns.inner)
             pids.append(process.pid)
         return pids
@@ -120,7 +125,8 @@ class WireguardGo(Contender):
         for i, ns in enumerate(sides):
             device = f"mdpwg{i}"
             process = ns.popen(self.binary, "-f", device, log=self.lab.path(f"{device}.log"))
-            netlab.wait_until(lambda: os.path.exists(f"/var/run/wireguard/{device}.sock"), 5)
+            self.wait_device(ns, device)
+            netlab.wait_until(lambda name=device: os.path.exists(f"/var/run/wireguard/{name}.sock"), 5)
             secret = self.lab.path(f"{device}.key")
             with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as f:
                 f.write(keys[i])
@@ -131,32 +137,3 @@ class WireguardGo(Contender):
             ns.route("10.2.0.0/16" if i == 0 else "10.1.0.0/16", "dev", device, "src", ns.inner)
             pids.append(process.pid)
         return pids
-
-
-BACKPORTS = "deb http://deb.debian.org/debian bookworm-backports main"
-
-
-def fetch_wireguard_go(folder):
-    """The binary out of Debian's backports, nothing installed; None, with why, when that fails.
-
-    backports offer 0.0.20231211, the first with offloads; Debian 12 itself has an older one.
-    """
-    binary = os.path.join(folder, "usr/bin/wireguard-go")
-    if os.path.exists(binary):
-        return binary, None
-    lists = os.path.join(folder, "apt")
-    os.makedirs(os.path.join(lists, "lists/partial"), exist_ok=True)
-    source = os.path.join(lists, "sources.list")
-    with open(source, "w", encoding="ascii") as f:
-        f.write(BACKPORTS + "\n")
-    options = ["-q", "-o", f"Dir::Etc::sourcelist={source}", "-o", "Dir::Etc::sourceparts=/dev/null",
-               "-o", f"Dir::State::lists={lists}/lists", "-o", f"Dir::Cache={lists}"]
-    for command in (["update"], ["download", "wireguard-go"]):
-        done = subprocess.run(["apt-get", *options, *command], cwd=folder, capture_output=True, text=True)
-        if done.returncode:
-            return None, f"apt-get {command[0]}: {(done.stderr or done.stdout).strip().splitlines()[-1:]}"
-    for name in os.listdir(folder):
-        if name.startswith("wireguard-go") and name.endswith(".deb"):
-            subprocess.run(["dpkg", "-x", name, "."], cwd=folder, check=True)
-    shutil.rmtree(lists, ignore_errors=True)
-    return (binary, None) if os.path.exists(binary) else (None, "the package holds no wireguard-go")

@@ -1,10 +1,13 @@
 /*
  * esp_bench.c - what esp/ costs in memory, without any device. SPDX-License-Identifier: ISC
  *
- * usage: esp_bench cost [ROUNDS]      nanoseconds a packet, with and without what is around the
- * AEAD esp_bench lookup [ROUNDS]    route and open with more and more SAs esp_bench suites [ROUNDS]
- * each suite in each back end, by packets together esp_bench open MODE COUNT    opens COUNT packets
- * with detect = MODE: for callgrind
+ * usage:
+ *   esp_bench cost [ROUNDS [SAS BATCH SIZE]]  a packet sealed and opened, and over the AEAD alone
+ *   esp_bench lookup [ROUNDS]                 policy and SA look-ups with more and more SAs
+ *   esp_bench suites [ROUNDS]                 each suite in each back end, by packets together
+ * and for callgrind, which counts instructions:
+ *   esp_bench open MODE COUNT                 opens COUNT packets with detect = MODE
+ *   esp_bench find SAS COUNT                  looks up COUNT times of each kind
  *
  * Prints one JSON object a line. Each figure is the median of the rounds.
  */
@@ -278,6 +281,29 @@ static void cost(unsigned rounds, uint32_t sas, uint32_t n, uint32_t len)
 	bench_free(b);
 }
 
+/* Not inlined: callgrind counts within these two. */
+__attribute__((noinline)) static void route_many(struct bench *b, uint32_t count, uint32_t *at)
+{
+	for (uint32_t k = 0; k < count; k++) {
+		uint32_t i = (*at)++ * 7919 % b->count;
+		struct esp_out o;
+
+		esp_out_init(&o, b->inner, 64);
+		put_be32(b->inner + 12, 0x0a020000u + i);
+		put_be32(b->inner + 16, 0x0a010000u + i);
+		if (esp_route(b->path[GW], &o, 1) != ESP_ROUTE_SEAL)
+			abort();
+	}
+}
+
+__attribute__((noinline)) static void find_many(struct bench *b, uint32_t count, uint32_t *at)
+{
+	for (uint32_t k = 0; k < count; k++) {
+		if (!sad_find(&b->path[ME]->sad, b->spi[ME][(*at)++ * 7919 % b->count]))
+			abort();
+	}
+}
+
 static void lookup(unsigned rounds, uint32_t sas)
 {
 	struct bench *b = bench_new(sas, DETECT_PROOF);
@@ -288,27 +314,28 @@ static void lookup(unsigned rounds, uint32_t sas)
 	for (unsigned r = 0; r < rounds; r++) {
 		uint64_t t = clock_ns();
 
-		for (uint32_t k = 0; k < BATCHES * BATCH; k++) {
-			uint32_t i = at++ * 7919 % sas;
-			struct esp_out o;
-
-			esp_out_init(&o, b->inner, 64);
-			put_be32(b->inner + 12, 0x0a020000u + i);
-			put_be32(b->inner + 16, 0x0a010000u + i);
-			if (esp_route(b->path[GW], &o, 1) != ESP_ROUTE_SEAL)
-				abort();
-		}
+		route_many(b, BATCHES * BATCH, &at);
 		route[r] = (double)(clock_ns() - t) / (BATCHES * BATCH);
 		t = clock_ns();
-		for (uint32_t k = 0; k < BATCHES * BATCH; k++) {
-			if (!sad_find(&b->path[ME]->sad, b->spi[ME][at++ * 7919 % sas]))
-				abort();
-		}
+		find_many(b, BATCHES * BATCH, &at);
 		find[r] = (double)(clock_ns() - t) / (BATCHES * BATCH);
 	}
 	printf("{\"measure\": \"lookup\", \"sas\": %u, \"route_ns\": %.1f, \"sad_find_ns\": "
 	       "%.1f}\n",
 	       sas, median(route, rounds), median(find, rounds));
+	bench_free(b);
+}
+
+static void find_count(uint32_t sas, uint32_t count)
+{
+	struct bench *b = bench_new(sas, DETECT_PROOF);
+	uint32_t at = 0;
+
+	make_inner(b, 0, 64);
+	route_many(b, count, &at);
+	at = 0;
+	find_many(b, count, &at);
+	printf("{\"measure\": \"find\", \"sas\": %u, \"lookups\": %u}\n", sas, at);
 	bench_free(b);
 }
 
@@ -439,8 +466,12 @@ int main(int argc, char **argv)
 	} else if (strcmp(what, "open") == 0 && argc == 4) {
 		aead_fini(); /* callgrind does not know the newest instructions */
 		open_count(argv[2], (unsigned)atoi(argv[3]));
+	} else if (strcmp(what, "find") == 0 && argc == 4) {
+		aead_fini();
+		find_count((uint32_t)atoi(argv[2]), (uint32_t)atoi(argv[3]));
 	} else {
-		fprintf(stderr, "usage: esp_bench cost|lookup|suites [ROUNDS] | open MODE COUNT\n");
+		fprintf(stderr, "usage: esp_bench cost|lookup|suites [ROUNDS] | open MODE COUNT | "
+				"find SAS COUNT\n");
 		return 2;
 	}
 	aead_fini();

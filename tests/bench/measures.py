@@ -4,14 +4,16 @@ import os
 import re
 import socket
 import statistics
-import struct
 import subprocess
 import threading
 import time
 
-from contenders import ESP, IKE, Mendip, child, config, netlab, quiet
+from contenders import ESP, IKE, Mendip, child, netlab
+from report import outage, summary
+from sniffer import IkeSniffer, exchanges
 
 GIB = 1 << 30
+SMALL = 36  # bytes of UDP payload in an IP packet of 64
 
 
 # -- throughput and CPU -----------------------------------------------------------
@@ -26,192 +28,157 @@ def iperf(contender, seconds, *options):
 
 
 def throughput(contender, seconds, streams=1, both=False):
-    """{"gbit": received both ways together, "cpu_gib": [CPU seconds a GiB, each daemon]}."""
+    """{"gbit": received, both ways together, "cpu_gib": [CPU seconds a GiB, of each daemon]}."""
     end, used = iperf(contender, seconds, "-P", streams, *(["--bidir"] if both else []))
     sums = [end["sum_received"]] + ([end["sum_received_bidir_reverse"]] if both else [])
     total = sum(s["bytes"] for s in sums)
+    if total == 0:
+        raise RuntimeError("no byte arrived")
     return {"gbit": sum(s["bits_per_second"] for s in sums) / 1e9, "cpu_gib": [u / (total / GIB) for u in used]}
 
 
 def small_packets(contender, seconds, rate=40000):
-    """64-byte UDP packets; CPU microseconds of both daemons a packet, and what was lost."""
-    end, used = iperf(contender, seconds, "-u", "-l", 36, "-b", rate * 36 * 8)
-    got = end["sum"]
-    return {"us": sum(used) * 1e6 / max(got["packets"], 1), "rate": got["packets"] / seconds,
-            "lost": got["lost_percent"]}
+    """64-byte UDP packets offered at this rate: CPU microseconds of both daemons for each that arrived."""
+    end, used = iperf(contender, seconds, "-u", "-l", SMALL, "-b", rate * SMALL * 8)
+    sent, lost = end["sum"]["packets"], end["sum"]["lost_packets"]
+    if sent <= lost:
+        raise RuntimeError("no packet arrived")
+    return {"us": sum(used) * 1e6 / (sent - lost), "offered": sent / end["sum"]["seconds"],
+            "lost_percent": 100 * lost / sent}
 
 
 class Load:
-    """TCP at full rate, both ways, until it is stopped."""
+    """TCP at full rate both ways through a contender, from when it flows until it is stopped."""
 
-    def __init__(self, contender, seconds):
-        self.process = contender.left.popen("iperf3", "-c", "10.2.0.1", "-t", seconds, "--bidir",
-                                            log=contender.lab.path("load.log"))
-        time.sleep(1)
+    def __init__(self, contender):
+        self.contender = contender
+        self.process = self._start()
+        deadline, before = time.monotonic() + 20, contender.cpu_seconds()
+        while min(b - a for a, b in zip(before, contender.cpu_seconds())) < 0.3:
+            if time.monotonic() > deadline:
+                raise RuntimeError("no load")
+            if self.process.poll() is not None:  # the server was still busy with the one before
+                self.process = self._start()
+            time.sleep(0.05)
 
-    def stop(self):
+    def _start(self):
+        return self.contender.left.popen("iperf3", "-c", "10.2.0.1", "-t", 3600, "--bidir",
+                                         log=self.contender.lab.path("load.log"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        ended = self.process.poll()
         self.process.stop()
+        if ended is not None and kind is None:
+            raise RuntimeError("the load ended early")
 
 
 # -- control and IKE under load ----------------------------------------------------
 
 
-def percentile(values, p):
-    values = sorted(values)
-    return values[min(len(values) - 1, int(len(values) * p / 100))]
-
-
-def summary(values_ms):
-    return {"n": len(values_ms), "median": statistics.median(values_ms), "p99": percentile(values_ms, 99),
-            "max": max(values_ms)}
-
-
 def control_under_load(pair, count):
     """Milliseconds of `mendipctl status`, the process included, while TCP runs at full rate."""
-    load, times = Load(pair, 3600), []
-    for _ in range(count):
-        began = time.monotonic()
-        pair.branch.ctl("status")
-        times.append((time.monotonic() - began) * 1e3)
-    load.stop()
+    times = []
+    with Load(pair):
+        for _ in range(count):
+            began = time.monotonic()
+            if pair.branch.run("status").returncode:
+                raise RuntimeError("status was refused")
+            times.append((time.monotonic() - began) * 1e3)
     return summary(times)
 
 
-# udp port 4500 and the non-ESP marker: ldh [20+2] and so on, for a packet that begins with its IP header
-IKE_FILTER = [(0x30, 0, 0, 9), (0x15, 0, 5, 17), (0xb1, 0, 0, 0), (0x48, 0, 0, 2), (0x15, 0, 2, 4500),
-              (0x40, 0, 0, 8), (0x15, 1, 0, 0), (0x06, 0, 0, 0), (0x06, 0, 0, 0xffff)]
-
-
-class IkeSniffer:
-    """When each IKE message passed the branch's outer device; the kernel throws all else away."""
-
-    def __init__(self, ns):
-        self.seen = []  # (time, SPIi, exchange type, flags, message ID)
-        self._socket = ns.call(self._open)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    @staticmethod
-    def _open():
-        s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-        code = b"".join(struct.pack("HBBI", *step) for step in IKE_FILTER)
-        buf = (b"" + code)
-        import ctypes
-        store = ctypes.create_string_buffer(buf)
-        s.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxQ", len(IKE_FILTER), ctypes.addressof(store)))
-        s.setsockopt(socket.SOL_SOCKET, 35, 1)  # SO_TIMESTAMPNS
-        s.bind(("eth0", 3))
-        s.settimeout(0.2)
-        return s
-
-    def _run(self):
-        while self._socket.fileno() >= 0:
-            try:
-                data, ancillary, _, _ = self._socket.recvmsg(4096, 64)
-            except (TimeoutError, socket.timeout):
-                continue
-            except OSError:
-                return
-            at = (data[0] & 15) * 4 + 8 + 4
-            seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
-            self.seen.append((seconds + nanoseconds / 1e9, data[at:at + 8], data[at + 18], data[at + 19],
-                              data[at + 20:at + 24]))
-
-    def stop(self):
-        self._socket.close()
-        self._thread.join()
-        return self.seen
-
-
-def exchanges(seen, kind=36):
-    """[ms from request to response of each CREATE_CHILD_SA], and how many messages were sent again."""
-    asked, times, again = {}, [], 0
-    for when, spi, exchange, flags, number in seen:
-        if exchange != kind:
-            continue
-        key = (spi, number, flags & 0x08)
-        if not flags & 0x20:
-            again += key in asked
-            asked.setdefault(key, when)
-        else:
-            begun = asked.get((spi, number, 0x08 - (flags & 0x08)))
-            if begun is not None:
-                times.append((when - begun) * 1e3)
-    return times, again
-
-
 def rekeys_under_load(pair, seconds):
-    """CREATE_CHILD_SA exchanges, of the IKE SA by its time and of the child by command, on the wire."""
-    load, sniffer = Load(pair, 3600), IkeSniffer(pair.left)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pair.branch.ctl("rekey", "net")
-        time.sleep(0.1)
-    times, again = exchanges(sniffer.stop())
-    load.stop()
-    return {**summary(times), "sent_again": again}
+    """CREATE_CHILD_SA exchanges on the wire: of the child by command, of the IKE SA when its time has come."""
+    with Load(pair):
+        sniffer = IkeSniffer(pair.left, "eth0")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pair.branch.ctl("rekey", "net")
+            time.sleep(0.1)
+        # what was asked for last is answered before nobody listens any more
+        netlab.wait_until(lambda: exchanges(sniffer.seen)["open"] == 0, 5)
+        seen = exchanges(sniffer.stop())
+    if not seen["ms"]:
+        raise RuntimeError("no exchange was seen")
+    return {**summary(seen["ms"]), "sent_again": seen["sent_again"], "unanswered": seen["open"]}
 
 
 # -- switchover under load ------------------------------------------------------------
 
 
-def rewind_under_load(pair, back, seconds=3.0):
-    """The gateway's numbers go back under a full-rate TCP stream from it; what the branch's receiver saw."""
-    counts = []
-    server = pair.left.call(lambda: socket.create_server(("10.1.0.1", 7000)))
-    sender = pair.right.call(socket.socket)
-    sender.bind((pair.right.inner, 0))
-    stop = threading.Event()
+class Stream:
+    """One TCP stream at full rate from the gateway to the branch; arrivals: [(time, bytes)]."""
 
-    def send():
-        sender.connect(("10.1.0.1", 7000))
-        block = bytes(1 << 20)
+    PORT = 7000
+
+    def __init__(self, pair):
+        self.arrivals, self._end = [], threading.Event()
+        server = pair.left.call(lambda: socket.create_server((pair.left.inner, self.PORT)))
+        self._sender = pair.right.call(socket.socket)
+        self._sender.bind((pair.right.inner, 0))
+        self._sender.settimeout(10)
+        self._sender.connect((pair.left.inner, self.PORT))
+        self._receiver, _ = server.accept()
+        self._receiver.settimeout(10)
+        server.close()
+        self._threads = [threading.Thread(target=f, daemon=True) for f in (self._receive, self._send)]
+        for t in self._threads:
+            t.start()
+
+    def _send(self):
+        block = bytes(1 << 18)
         try:
-            while not stop.is_set():
-                sender.send(block)
+            while not self._end.is_set():
+                self._sender.sendall(block)
+        except OSError:
+            pass  # the arrivals tell
+
+    def _receive(self):
+        block = bytearray(1 << 20)
+        try:
+            while (n := self._receiver.recv_into(block)) > 0:
+                self.arrivals.append((time.monotonic(), n))
         except OSError:
             pass
 
-    def receive():
-        peer, _ = server.accept()
-        block = bytearray(1 << 20)
-        while not stop.is_set():
-            n = peer.recv_into(block)
-            if n == 0:
-                return
-            counts.append((time.monotonic(), n))
-        peer.close()
-
-    threads = [threading.Thread(target=f, daemon=True) for f in (receive, send)]
-    for t in threads:
-        t.start()
-    time.sleep(seconds)
-    recoveries = len(pair.branch.switchover()["records"])
-    lost = pair.branch.sa()["verdicts"]["rewound"]
-    at = time.monotonic()
-    pair.gateway.ctl("fault", "rewind", str(back))
-    time.sleep(seconds)
-    stop.set()
-    state = pair.branch.switchover()
-    for t in threads:
-        t.join(2)
-    sender.close()
-    server.close()
-    records = state["records"]
-    if len(records) == recoveries:
-        raise RuntimeError("no recovery")
-    return {**outage(counts, at), "record": {k: records[0][k] for k in (
-        "criterion", "rung", "lost", "first_fresh_ms", "response_ms")}, "rewound_before": lost}
+    def stop(self):
+        self._end.set()
+        self._sender.shutdown(socket.SHUT_RDWR)
+        for t in self._threads:
+            t.join(5)
+        self._sender.close()
+        self._receiver.close()
 
 
-def outage(counts, at):
-    """The longest time without a byte after `at`, and the rate before and after it."""
-    after = [t for t, _ in counts if t >= at - 0.01]
-    gap, end = max((b - a, b) for a, b in zip(after, after[1:]))
+def lost_packets(daemon):
+    """Authentic packets whose numbers the windows refused, over all SAs so far."""
+    verdicts = daemon.ctl("status")["verdicts"]
+    return sum(verdicts[v] for v in ("rewound", "stale", "unverified"))
 
-    def gbit(since, until):
-        return sum(n for t, n in counts if since <= t < until) * 8 / (until - since) / 1e9
-    return {"gap_ms": gap * 1e3, "before_gbit": gbit(at - 1, at), "after_gbit": gbit(end + 0.1, end + 1.1)}
+
+def rewind_under_load(pair, back, seconds=1.5):
+    """The gateway's numbers go back under a full-rate TCP stream from it: what the branch and its receiver saw."""
+    known = {r["id"] for r in pair.branch.switchover()["records"]}
+
+    def recovered():
+        new = [r for r in pair.branch.switchover()["records"] if r["id"] not in known]
+        return new[0] if new and new[0]["first_fresh_ms"] is not None else None
+    stream = Stream(pair)
+    try:
+        time.sleep(seconds)  # the rate before
+        lost, at = lost_packets(pair.branch), time.monotonic()
+        pair.gateway.ctl("fault", "rewind", str(back))
+        record = netlab.wait_until(recovered, 10)
+        time.sleep(seconds)  # the rate after
+    finally:
+        stream.stop()
+    if not record:
+        raise RuntimeError(f"no recovery: {pair.branch.switchover()['records'][:1]}")
+    return {**outage(stream.arrivals, at, seconds / 2), "lost": lost_packets(pair.branch) - lost,
+            **{k: record[k] for k in ("criterion", "rung", "response_ms", "first_fresh_ms")}}
 
 
 # -- memory -------------------------------------------------------------------------------
@@ -222,51 +189,112 @@ def rss_kib(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
 
 
+def settled_rss(daemons):
+    """KiB of each once nothing has changed for a second."""
+    deadline, last = time.monotonic() + 240, None
+    while time.monotonic() < deadline:
+        now = [rss_kib(d.process.pid) for d in daemons]
+        if now == last:
+            return now
+        last = now
+        time.sleep(1)
+    raise RuntimeError("memory does not settle")
+
+
+CHILDREN = 64  # of one connection, at the most
+
+
+def many_children(control, count, side, remote, start):
+    """A configuration with so many children, spread over as many connections as that takes."""
+    def net(which, i):
+        return f"10.{which}.{i >> 8}.{i & 255}/32"
+    more, conns = ({"start_action": "start"} if start else {}), []
+    for k in range(0, count, CHILDREN):
+        kids = "".join(f" c{i}: {child(net(side, i), net(3 - side, i), esp_proposals=ESP, **more)};"
+                       for i in range(k, min(k + CHILDREN, count)))
+        ids = [f"branch{k}.example", f"gw{k}.example"]
+        if side == 2:
+            ids.reverse()
+        conns.append(f'''p{k}: {{ local: {{ id = "{ids[0]}"; auth = "psk"; }}; remote_addrs = [ "{remote}" ];
+  remote: {{ id = "{ids[1]}"; auth = "psk"; }}; proposals = [ "{IKE}" ]; children: {{{kids} }}; }};''')
+    return (f'daemon: {{ control = "{control}"; log = "info"; }};\nconnections: {{\n' + "\n".join(conns)
+            + '\n};\nsecrets: { ike_peer: { secret = "a secret for figures"; }; };\n')
+
+
+def ups(daemon):
+    """How many CHILD SAs its log has seen come up."""
+    with open(daemon.log, encoding="utf-8") as f:
+        return f.read().count(": CHILD SA up: ")
+
+
 def children_rss(lab, count, build):
     """KiB of RSS of each daemon with `count` CHILD SA pairs up, before traffic, and how long it took."""
     left, right = lab.pair(f"m{count}-l", f"m{count}-r")
-    names = [f"c{i}" for i in range(count)]
-
-    def net(side, i):
-        return f"10.{side}.{i >> 8}.{i & 255}/32"
-    kids = {n: child(net(1, i), net(2, i), start_action="start", esp_proposals=ESP) for i, n in enumerate(names)}
-    kids_gw = {n: child(net(2, i), net(1, i), esp_proposals=ESP) for i, n in enumerate(names)}
-    gateway = Mendip(lab, right, lambda s: quiet(config(s, kids_gw, "%any", "gw.example.net", "*.example", "branch",
-                                                        proposals=IKE)), build=build)
+    gateway = Mendip(lab, right, lambda s: many_children(s, count, 2, "%any", False), build=build)
     began = time.monotonic()
-    branch = Mendip(lab, left, lambda s: quiet(config(s, kids, right.outer, proposals=IKE)), build=build)
-    netlab.wait_until(lambda: branch.up(*names) and gateway.up(*names), 240, step=1)
-    if not (branch.up(*names) and gateway.up(*names)):
-        raise RuntimeError(f"{count} children do not come up")
-    took = time.monotonic() - began
-    result = [rss_kib(d.process.pid) for d in (branch, gateway)]
-    for daemon in (branch, gateway):
+    branch = Mendip(lab, left, lambda s: many_children(s, count, 1, right.outer, True), build=build)
+    daemons = (branch, gateway)
+    # by the logs and not by status, whose answer would take memory itself
+    if not netlab.wait_until(lambda: min(ups(d) for d in daemons) >= count, 240, step=0.5):
+        raise RuntimeError(f"only {[ups(d) for d in daemons]} of {count} children come up")
+    took, result = time.monotonic() - began, settled_rss(daemons)
+    if not all(d.up(*(f"c{i}" for i in range(count))) for d in daemons):
+        raise RuntimeError(f"not all of {count} children are up")
+    for daemon in daemons:
         daemon.process.stop()
     return {"rss_kib": result, "seconds": took}
+
+
+def memory(lab, build, few=1000, many=10000):
+    """KiB a CHILD SA pair, the greater of the two daemons."""
+    at = {n: children_rss(lab, n, build) for n in (few, many)}
+    pair = [(b - a) / (many - few) for a, b in zip(at[few]["rss_kib"], at[many]["rss_kib"])]
+    return {"kib_pair": max(pair), "kib_pair_each": pair, "at": {str(n): v for n, v in at.items()}}
 
 
 # -- in memory -----------------------------------------------------------------------------
 
 
 def esp_bench(build, *args):
+    """The JSON objects that tests/bench/esp_bench prints."""
     done = subprocess.run([f"{build}/tests/bench/esp_bench", *map(str, args)], capture_output=True, text=True,
                           check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def instructions(build, detect, packets):
-    """Instructions within esp_open, by callgrind, for so many packets."""
+def instructions(build, function, *args):
+    """Instructions within a function of esp_bench and all that it calls, by callgrind."""
     out = f"{build}/callgrind.{os.getpid()}"
-    subprocess.run(["valgrind", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=esp_open",
-                    f"--callgrind-out-file={out}", f"{build}/tests/bench/esp_bench", "open", detect, str(packets)],
-                   capture_output=True, check=True)
-    with open(out, encoding="utf-8") as f:
-        text = f.read()
-    os.unlink(out)
-    return int(re.search(r"^(?:summary|totals): (\d+)", text, re.M)[1])
+    try:
+        subprocess.run(["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={function}",
+                        f"--callgrind-out-file={out}", f"{build}/tests/bench/esp_bench", *map(str, args)],
+                       capture_output=True, check=True)
+        with open(out, encoding="utf-8") as f:
+            return int(re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M)[1])
+    finally:
+        if os.path.exists(out):
+            os.unlink(out)
 
 
-def detection_instructions(build, packets=32768):
-    """Instructions a packet with each kind of detection, less those with none."""
-    off = instructions(build, "off", packets)
-    return {d: (instructions(build, d, packets) - off) / packets for d in ("proof", "pattern", "both")}
+def slope(build, function, what, few, many):
+    """Instructions a packet, from two lengths of run: what happens once cancels out."""
+    return (instructions(build, function, *what, many) - instructions(build, function, *what, few)) / (many - few)
+
+
+def detection(build, few=8192, many=24576):
+    """Instructions of an opened packet with each kind of detection."""
+    return {d: slope(build, "esp_open", ("open", d), few, many) for d in ("off", "proof", "pattern", "both")}
+
+
+def lookup(build, rounds, count=20000):
+    """[{"sas", "route_ns", "sad_find_ns", "route_instructions", "sad_find_instructions"}], from 10 SAs to 10,000."""
+    rows = esp_bench(build, "lookup", rounds)
+    for row in rows:
+        for name, function in (("route", "route_many"), ("sad_find", "find_many")):
+            row[f"{name}_instructions"] = instructions(build, function, "find", row["sas"], count) / count
+    return rows
+
+
+def medians(dicts, *fields):
+    """{field: median over the dicts}"""
+    return {f: statistics.median(d[f] for d in dicts) for f in fields}

@@ -1,11 +1,12 @@
 /*
- * null_tunnel.c - TUN to UDP and back without any cryptography, through the same files as mendipd:
- * what the machine would allow if ESP cost nothing. SPDX-License-Identifier: ISC
+ * null_tunnel.c - TUN to UDP and back through the same files as mendipd, without ESP: what the
+ * machine would allow if ESP cost nothing. SPDX-License-Identifier: ISC
  *
- * usage: null_tunnel DEVICE MTU REMOTE
+ * usage: null_tunnel DEVICE MTU REMOTE [openssl|ipsec-mb]
  *
  * A packet travels with as many bytes around it as ESP with AES-GCM has, so that trains have the
- * same sizes.
+ * same sizes. With a back end named, it is sealed and opened too, with AES-128-GCM and a key that
+ * everyone knows: what the cipher alone costs. There is no SA, number, window or selector.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -14,9 +15,12 @@
 #include "tun.h"
 #include "udp.h"
 #include "xalloc.h"
+#include "crypto/aead.h"
 
-#define BEFORE	  16 /* SPI, number, IV */
-#define AFTER	  18 /* trailer and ICV */
+#define AAD	  8  /* SPI and number */
+#define BEFORE	  16 /* and the IV */
+#define ICV	  16
+#define AFTER	  (2 + ICV) /* the trailer too */
 #define RECEIVES  16
 #define TRAIN_MAX 65507
 
@@ -29,12 +33,27 @@ struct null_tunnel {
 	uint32_t len, count;
 	uint16_t seg;
 	struct pkt_super super;
-	uint64_t failed;
+	uint64_t failed, number;
+	struct aead_key *key; /* NULL: no cryptography */
+	struct aead_op op[ESP_BATCH];
 };
 
 static uint32_t frame_len(uint32_t len)
 {
 	return (BEFORE + len + AFTER + 3) / 4 * 4;
+}
+
+/* The i-th packet of a train at base. */
+static void prepare(struct null_tunnel *n, uint32_t i, uint8_t *p, uint32_t size)
+{
+	n->op[i] = (struct aead_op){.key = n->key,
+				    .aad = p,
+				    .aad_len = AAD,
+				    .iv = p + AAD,
+				    .src = p + BEFORE,
+				    .dst = p + BEFORE,
+				    .icv = p + size - ICV,
+				    .len = size - BEFORE - ICV};
 }
 
 static void send_train(struct null_tunnel *n)
@@ -46,6 +65,8 @@ static void send_train(struct null_tunnel *n)
 			      .seg = n->seg};
 	int error = -EAGAIN;
 
+	if (n->key)
+		aead_seal_many(n->op, n->count);
 	while (t.len > 0) {
 		uint32_t sent = udp_send_train(&n->udp, &t, 0, &error, &n->failed);
 		struct pollfd room = {.fd = n->udp.fd, .events = POLLOUT};
@@ -61,14 +82,19 @@ static void send_train(struct null_tunnel *n)
 static void add(struct null_tunnel *n, const struct seg_plan *plan, uint32_t i)
 {
 	uint32_t size = frame_len(seg_len(plan, i));
+	uint8_t *p;
 
 	if (n->count && (n->count == ESP_BATCH || size > n->seg || n->len + size > TRAIN_MAX ||
 			 n->len % n->seg))
 		send_train(n);
 	if (n->count == 0)
 		n->seg = (uint16_t)size;
-	memset(n->train + n->len, 1, BEFORE);
-	seg_write(plan, i, n->train + n->len + BEFORE);
+	p = n->train + n->len;
+	memset(p, 1, AAD);
+	put_be64(p + AAD, n->number++);
+	seg_write(plan, i, p + BEFORE);
+	if (n->key)
+		prepare(n, n->count, p, size);
 	n->len += size;
 	n->count++;
 }
@@ -94,11 +120,33 @@ static void deliver(struct null_tunnel *n, const uint8_t *p, uint32_t len)
 {
 	struct inner in;
 
-	if (len < BEFORE + AFTER || inner_parse(p + BEFORE, len - BEFORE, &in) < 0)
+	if (inner_parse(p + BEFORE, len - BEFORE, &in) < 0)
 		return;
 	if (!pkt_super_add(&n->super, p + BEFORE, &in)) {
 		tun_write(&n->tun, &n->super);
 		(void)pkt_super_add(&n->super, p + BEFORE, &in);
+	}
+}
+
+/* Up to ESP_BATCH datagrams of g from *at on, in order. */
+static void open_batch(struct null_tunnel *n, const struct udp_datagram *g, uint32_t *at)
+{
+	uint8_t *from[ESP_BATCH];
+	uint32_t len[ESP_BATCH], count = 0;
+
+	for (; *at < g->len && count < ESP_BATCH; *at += g->seg) {
+		from[count] = g->p + *at;
+		len[count] = (uint32_t)min_u64(g->seg, g->len - *at);
+		if (len[count] < BEFORE + AFTER)
+			continue;
+		prepare(n, count, from[count], len[count]);
+		count++;
+	}
+	if (n->key)
+		aead_open_many(n->op, count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (!n->key || n->op[i].ok)
+			deliver(n, from[i], len[i]);
 	}
 }
 
@@ -113,8 +161,8 @@ static void serve_udp(struct null_tunnel *n)
 	}
 	got = udp_receive(&n->udp, g, RECEIVES);
 	for (int i = 0; i < got; i++) {
-		for (uint32_t at = 0; at < g[i].len; at += g[i].seg)
-			deliver(n, g[i].p + at, (uint32_t)min_u64(g[i].seg, g[i].len - at));
+		for (uint32_t at = 0; at < g[i].len;)
+			open_batch(n, &g[i], &at);
 	}
 	tun_write(&n->tun, &n->super);
 }
@@ -126,14 +174,33 @@ static void to_stderr(void *ctx, enum log_level level, const char *text)
 	fprintf(stderr, "null_tunnel: %s\n", text);
 }
 
+/* Both ends have the same key; each counts its IVs from another start. */
+static int choose_cipher(struct null_tunnel *n, const char *backend)
+{
+	const struct suite *suite = suite_find(ENCR_AES_GCM_16, 128, INTEG_NONE);
+	const uint8_t secret[SUITE_MAX_KEY] = {1, 2, 3};
+	enum aead_choice choice = strcmp(backend, "openssl") ? AEAD_IPSEC_MB : AEAD_OPENSSL;
+	char err[256];
+
+	if (aead_init(choice, err, sizeof(err)) < 0) {
+		fprintf(stderr, "null_tunnel: %s\n", err);
+		return -1;
+	}
+	n->key = aead_key_new(suite, secret, secret);
+	rng_system.fill(&rng_system, &n->number, sizeof(n->number));
+	return n->key && strcmp(aead_backend_name(n->key), backend) == 0 ? 0 : -1;
+}
+
 int main(int argc, char **argv)
 {
-	struct null_tunnel n = {.log = {.level = LOG_LEVEL_INFO, .sink = to_stderr}};
+	static struct null_tunnel n = {.log = {.level = LOG_LEVEL_INFO, .sink = to_stderr}};
 
-	if (argc != 4 || addr_parse(argv[3], &n.remote.addr) < 0) {
-		fprintf(stderr, "usage: null_tunnel DEVICE MTU REMOTE\n");
+	if (argc < 4 || argc > 5 || addr_parse(argv[3], &n.remote.addr) < 0) {
+		fprintf(stderr, "usage: null_tunnel DEVICE MTU REMOTE [openssl|ipsec-mb]\n");
 		return 2;
 	}
+	if (argc == 5 && choose_cipher(&n, argv[4]) < 0)
+		return 1;
 	n.remote.port = 4500;
 	n.buffer = xzalloc(TUN_BUFFER);
 	n.train = xzalloc(ESP_BUFFER_MAX);
