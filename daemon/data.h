@@ -31,7 +31,7 @@ struct train_slot {
 /* TUN to UDP. */
 struct data_out {
 	struct train_slot slot[TRAINS];
-	uint64_t sealed;    /* packets, over all trains */
+	uint64_t sealed;    /* packets put into trains so far */
 	bool parked;	    /* the socket is full: TUN is not read until it has room */
 	bool pending;	    /* `out` is half sealed */
 	struct esp_out out; /* refers to buffer */

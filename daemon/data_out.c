@@ -4,9 +4,8 @@
 #include "xalloc.h"
 
 #define TRAIN_MAX 65507 /* bytes of UDP payload */
-/* With the train that is being filled then, fewer packets than the smallest usual window has
- * numbers (128, strongSwan's) lie between the first and the last of a train. */
-#define WAIT_MAX 64
+/* Windows of 32 packets, the least that RFC 4303 3.4.3 allows, are in use. */
+#define OVERTAKEN_MAX 16
 
 /* ---- trains ---- */
 
@@ -79,35 +78,6 @@ static struct train_slot *oldest(struct daemon *d)
 	return best;
 }
 
-/*
- * The train, and before it those that were begun earlier: packets of one SA are not to fall out of
- * the receiver's window because they are of different classes. False when one is parked.
- */
-static bool send_through(struct daemon *d, const struct train_slot *last)
-{
-	const struct train_slot *s = NULL;
-
-	while (s != last) {
-		struct train_slot *next = oldest(d);
-
-		if (!next)
-			break;
-		if (!slot_send(d, next))
-			return false;
-		s = next;
-	}
-	return true;
-}
-
-/* Those that have waited while WAIT_MAX packets were sealed. */
-static void send_waiting(struct daemon *d)
-{
-	const struct train_slot *s = oldest(d);
-
-	while (s && d->out.sealed - s->order >= WAIT_MAX && send_through(d, s))
-		s = oldest(d);
-}
-
 /* All trains, in the order in which they were begun; false when one is parked. */
 static bool send_all(struct daemon *d)
 {
@@ -120,59 +90,62 @@ static bool send_all(struct daemon *d)
 	return true;
 }
 
-/* The same place and the same class of service: packets of one flow stay in one train. */
-static bool same_class(const struct esp_dest *a, const struct esp_dest *b)
+static bool same_place(const struct esp_dest *a, const struct esp_dest *b)
 {
-	return a->tos >> 2 == b->tos >> 2 && endpoint_eq(&a->remote, &b->remote) &&
-	       endpoint_eq(&a->local, &b->local);
+	return endpoint_eq(&a->remote, &b->remote) && endpoint_eq(&a->local, &b->local);
 }
 
-/* A train that packets to dest may join; NULL when it would have to be sent first and cannot be. */
-static struct train_slot *slot_for(struct daemon *d, const struct esp_dest *dest)
+/*
+ * A train that the rest of `out` may join; NULL when one would have to be sent first and cannot be.
+ * Packets of one flow stay in one train: that of their class of service. The numbers of an SA are
+ * spread over several trains then: none may wait while many are sealed for the others.
+ */
+static struct train_slot *slot_for(struct daemon *d, const struct esp_out *out)
 {
-	struct train_slot *empty = NULL;
+	uint64_t sealed = d->out.sealed + out->plan.count - out->at;
+	struct train_slot *empty = NULL, *mine = NULL;
 
 	for (unsigned i = 0; i < TRAINS; i++) {
 		struct train_slot *s = &d->out.slot[i];
 		const struct esp_dest *has = &s->train.dest;
 
-		if (s->train.count == 0) {
-			empty = s;
-		} else if (same_class(has, dest)) {
-			/* Another ECN field or DF needs another send, behind this one. */
-			if (has->tos == dest->tos && has->df == dest->df)
-				return s;
-			return send_through(d, s) ? s : NULL;
+		if (s->train.count && same_place(has, &out->dest)) {
+			if (has->tos >> 2 == out->dest.tos >> 2)
+				mine = s;
+			else if (sealed - s->order > OVERTAKEN_MAX && !slot_send(d, s))
+				return NULL;
 		}
+		if (s->train.count == 0)
+			empty = s;
 	}
-	if (empty)
-		return empty;
-	empty = oldest(d);
-	return slot_send(d, empty) ? empty : NULL;
+	if (mine && mine->train.dest.tos == out->dest.tos && mine->train.dest.df == out->dest.df)
+		return mine;
+	/* Another ECN field or DF needs another send, behind the one that is there. */
+	if (!mine)
+		mine = empty ? empty : oldest(d);
+	return slot_send(d, mine) ? mine : NULL;
 }
 
 /* False when the socket is full; `out` goes on from where it is later. */
 static bool seal(struct daemon *d, struct esp_out *out, nsec_t now)
 {
 	for (;;) {
-		struct train_slot *s = slot_for(d, &out->dest);
+		struct train_slot *s = slot_for(d, out);
 		enum esp_step step;
-		unsigned had;
+		unsigned before;
 
 		if (!s)
 			return false;
-		had = s->train.count;
-		if (had == 0)
+		before = s->train.count;
+		if (before == 0)
 			s->order = d->out.sealed;
 		step = esp_seal(d->tunnel->path, out, &s->train, now);
-		d->out.sealed += s->train.count - had;
+		d->out.sealed += s->train.count - before;
 		if (step == ESP_DONE)
-			break;
-		if (!send_through(d, s))
+			return true;
+		if (!slot_send(d, s))
 			return false;
 	}
-	send_waiting(d);
-	return true;
 }
 
 /* ---- packets ---- */

@@ -13,7 +13,7 @@
 
 #define PEERS	    12
 #define PACKET_MAX  65536
-#define PEER_WINDOW 128 /* the smallest that peers of other makes have */
+#define PEER_WINDOW 32 /* packets, the least that RFC 4303 3.4.3 allows */
 #define GCM_ADDS    (8 + 8 + 16) /* to a text that is padded already: header, IV, ICV */
 
 /* Anything that went through, came out, or is to come in. */

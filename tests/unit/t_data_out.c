@@ -110,7 +110,7 @@ static void test_classes(void **state)
 }
 
 /*
- * Trains of several classes that fill side by side stay within a window of 128: the first one,
+ * Trains of several classes that fill side by side stay within the window: the first one,
  * which has a packet before and one behind all the others, does not wait for that.
  */
 static void test_classes_and_the_window(void **state)
@@ -128,6 +128,48 @@ static void test_classes_and_the_window(void **state)
 	dl_open_wire(&got); /* each is FRESH */
 	assert_int_equal(got.n, 2 + (TRAINS - 2) * 60);
 	dl_assert_numbers();
+	records_clear(&got);
+}
+
+/*
+ * A class with a packet now and then beside one with many: one sequence of numbers is spread over
+ * both trains, and what waits must not fall out of the peer's window.
+ */
+static void test_classes_and_windows(void **state)
+{
+	struct shape bulk = {.tcp = true, .flow = 1, .payload = 40 * 100};
+	struct records got = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++, bulk.at += bulk.payload) {
+		dl_tun_super(&bulk, 100);
+		dl_tun(TO(.flow = 2, .tos = 0xb8, .at = i, .payload = 100));
+	}
+	for (unsigned i = 0; i < 50; i++)
+		dl_tun(TO(.flow = 3 + i % 2, .tos = i % 2 ? 0x48 : 0x28, .at = i, .payload = 300));
+	dl_loop();
+	/* dl_open_wire asks that each is FRESH. */
+	dl_open_wire(&got);
+	assert_int_equal(got.n, 4 * 41 + 50);
+	/* Still not a send for each packet. */
+	assert_in_range(dl->sends, 8, 8 + 50 / 6);
+	dl_assert_numbers();
+	records_clear(&got);
+}
+
+/* Each slot has a class of one destination, and all of them must go for what comes next. */
+static void test_nine_classes(void **state)
+{
+	struct records got = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < TRAINS; i++)
+		dl_tun(TO(.flow = 1, .tos = (uint8_t)(i << 2), .at = i, .payload = 100));
+	dl_tun_super(TO(.tcp = true, .flow = 2, .tos = TRAINS << 2, .payload = 40 * 100), 100);
+	dl_loop();
+	assert_int_equal(dl->sends, TRAINS + 1);
+	dl_open_wire(&got);
+	assert_int_equal(got.n, TRAINS + 40);
 	records_clear(&got);
 }
 
@@ -608,6 +650,8 @@ int main(void)
 		CASE(test_ninth_destination),
 		CASE(test_classes_and_the_window),
 		CASE(test_classes),
+		CASE(test_classes_and_windows),
+		CASE(test_nine_classes),
 		CASE(test_one_flow_in_order),
 		CASE(test_size_of_trains),
 		CASE(test_longest),

@@ -3,13 +3,13 @@
  * what it likes. SPDX-License-Identifier: ISC
  *
  * The model is a list a flow: what a device without offloads would have got, in this order. The
- * peers must deliver just that, whatever was refused, taken in part or parked on the way, and
- * whichever SAs were replaced meanwhile.
+ * peers, whose windows are as small as may be, must deliver just that, whatever was refused, taken
+ * in part or parked on the way, and whichever SAs were replaced meanwhile.
  */
 #include "data_lab.h"
 
 #define SEQUENCES 1000
-#define FLOW_MAX  8
+#define FLOW_MAX  16
 
 struct flow {
 	struct shape next;
@@ -48,13 +48,13 @@ static struct answer kernel(void)
 
 static void new_flow(unsigned i)
 {
-	static const uint8_t classes[] = {0, 0, 0xb8, 0x48};
+	static const uint8_t classes[] = {0, 0xb8, 0x48, 0x20};
 	struct flow *f = &flows[i];
 
-	*f = (struct flow){.next = {.peer = (unsigned)below(below(2) ? 2 : PEERS),
+	*f = (struct flow){.next = {.peer = (unsigned)below(1 + below(PEERS)),
 				    .tcp = below(2),
 				    .df = below(2),
-				    .tos = classes[below(4)],
+				    .tos = below(4) ? classes[below(4)] : (uint8_t)(below(64) << 2),
 				    .flow = (uint16_t)(1000 + i),
 				    .id = (uint16_t)lab_u64(&dl->rng),
 				    .at = (uint32_t)lab_u64(&dl->rng)}};
