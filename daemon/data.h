@@ -8,11 +8,12 @@
 #include "tun.h"
 #include "udp.h"
 
-#define MARKER_LEN  4  /* non-ESP marker (RFC 3948 2.2) */
-#define TRAINS	    8  /* open at a time */
-#define RX_BATCH    16 /* receives of one turn */
-#define RX_BUFFER   65536
-#define TURN_BUDGET 64 /* of one turn of TUN: a read costs 1, and 1 for each 16 KiB */
+#define MARKER_LEN 4  /* non-ESP marker (RFC 3948 2.2) */
+#define TRAINS	   8  /* open at a time */
+#define RX_BATCH   16 /* receives of one turn */
+#define RX_BUFFER  65536
+/* Of one turn of TUN: a read costs 1, and 1 for each 16 KiB or 16 packets of it. */
+#define TURN_BUDGET 64
 
 /* Sockets by what they are for; UDP_ESP and UDP_IKE_NATT share port 4500. */
 enum { UDP_IKE, UDP_ESP, UDP_IKE_NATT, UDP_SOCKETS };

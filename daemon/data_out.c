@@ -184,6 +184,7 @@ static void route(struct daemon *d, struct esp_out *out, nsec_t now)
 void data_serve_tun(struct daemon *d)
 {
 	nsec_t now = daemon_now();
+	uint64_t before;
 	int r;
 
 	for (uint32_t spent = 0; spent < TURN_BUDGET && !d->out.parked;) {
@@ -197,8 +198,9 @@ void data_serve_tun(struct daemon *d)
 		spent++;
 		if (r < 0)
 			continue;
-		spent += d->out.out.len >> 14;
+		before = d->out.sealed;
 		route(d, &d->out.out, now);
+		spent += (uint32_t)max_u64(d->out.out.len >> 14, (d->out.sealed - before) / 16);
 	}
 	if (!d->out.parked)
 		send_all(d);

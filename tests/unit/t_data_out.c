@@ -563,6 +563,16 @@ static void test_budget_of_bytes(void **state)
 	assert_int_equal(dl->tun_reads, 16);
 }
 
+/* Small segments are more packets for the same bytes. */
+static void test_budget_of_segments(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 40; i++)
+		dl_tun_super(TO(.tcp = true, .flow = 1, .payload = 65000), 48);
+	one_turn();
+	assert_in_range(dl->wire.n, 1, 16 * TURN_BUDGET + (65000 + 47) / 48);
+}
+
 static void test_bad_reads(void **state)
 {
 	struct records want = {0};
@@ -669,6 +679,7 @@ int main(void)
 		CASE(test_trap),
 		CASE(test_budget_of_packets),
 		CASE(test_budget_of_bytes),
+		CASE(test_budget_of_segments),
 		CASE(test_bad_reads),
 		CASE(test_dummy),
 		CASE(test_dummy_while_parked),
