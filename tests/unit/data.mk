@@ -6,6 +6,11 @@ tests_unit_t_data_out_SOURCES = tests/unit/t_data_out.c $(DATA_LAB)
 tests_unit_t_data_out_CPPFLAGS = $(TEST_CPPFLAGS) $(EVENT_CFLAGS)
 tests_unit_t_data_out_LDADD = $(ESP_TEST_LIBS) $(EVENT_LIBS)
 
+check_PROGRAMS += tests/unit/t_data_in
+tests_unit_t_data_in_SOURCES = tests/unit/t_data_in.c $(DATA_LAB)
+tests_unit_t_data_in_CPPFLAGS = $(TEST_CPPFLAGS) $(EVENT_CFLAGS)
+tests_unit_t_data_in_LDADD = $(ESP_TEST_LIBS) $(EVENT_LIBS)
+
 check_PROGRAMS += tests/unit/t_data_random
 tests_unit_t_data_random_SOURCES = tests/unit/t_data_random.c $(DATA_LAB)
 tests_unit_t_data_random_CPPFLAGS = $(TEST_CPPFLAGS) $(EVENT_CFLAGS)

@@ -116,8 +116,6 @@ int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n)
 	struct record *r;
 
 	dl->receives[which]++;
-	if (dl->on_receive)
-		dl->on_receive(which);
 	for (; got < n && (r = queue_take(&dl->udp_in[which], s->fd)); got++) {
 		if (r->result < 0)
 			return r->result;
@@ -130,6 +128,8 @@ int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n)
 		d[got].tos = r->tos;
 		d[got].truncated = r->truncated;
 	}
+	if (dl->on_receive)
+		dl->on_receive(which);
 	return (int)got;
 }
 

@@ -13,7 +13,7 @@
 
 #define PEERS	    12
 #define PACKET_MAX  65536
-#define PEER_WINDOW 32 /* packets, the least that RFC 4303 3.4.3 allows */
+#define PEER_WINDOW 32		 /* packets, the least that RFC 4303 3.4.3 allows */
 #define GCM_ADDS    (8 + 8 + 16) /* to a text that is padded already: header, IV, ICV */
 
 /* Anything that went through, came out, or is to come in. */
@@ -65,7 +65,7 @@ struct data_lab {
 	unsigned script_len;
 	struct answer (*say)(void);	    /* instead of the script */
 	int send_alone_result;		    /* of udp_send */
-	void (*on_receive)(unsigned which); /* before each udp_receive */
+	void (*on_receive)(unsigned which); /* after each udp_receive */
 	void (*on_ike)(void);		    /* within tunnel_receive_ike */
 	/* what happened */
 	unsigned sends, tun_reads, turns, failures, looks, acquired;

@@ -1,0 +1,568 @@
+/* t_data_in.c - the loop from UDP to TUN, with a pretended kernel. SPDX-License-Identifier: ISC */
+#include "data_lab.h"
+
+#define TO_US(...)   (&(struct shape){.from_peer = true, __VA_ARGS__})
+#define BAD_CHECKSUM 0x5a /* put over a byte of the payload by wrong_packet */
+#define PAYLOAD	     200
+#define DATAGRAM_MAX 2048
+
+/* ---- one receive, datagram by datagram ---- */
+
+/* Datagrams back to back, all as long as the first but the last. */
+struct receive {
+	uint8_t b[RX_BUFFER];
+	uint32_t len, seg;
+};
+
+static void add(struct receive *r, const uint8_t *p, uint32_t len)
+{
+	if (r->seg == 0)
+		r->seg = len;
+	assert_true(r->len % r->seg == 0 && len <= r->seg && r->len + len <= sizeof(r->b));
+	memcpy(r->b + r->len, p, len);
+	r->len += len;
+}
+
+static void add_esp(struct receive *r, const struct shape *s)
+{
+	uint8_t esp[PACKET_MAX];
+
+	add(r, esp, dl_seal(s, esp));
+}
+
+/* An IKE message behind its marker, as long as the ESP packets beside it. */
+static void add_ike(struct receive *r, uint8_t mark, uint32_t len)
+{
+	uint8_t ike[DATAGRAM_MAX];
+
+	memset(ike, 0, MARKER_LEN);
+	memset(ike + MARKER_LEN, mark, len - MARKER_LEN);
+	add(r, ike, len);
+}
+
+static void arrive(unsigned which, unsigned peer, const struct receive *r)
+{
+	dl_arrive(which, peer, r->b, r->len, (uint16_t)r->seg);
+}
+
+/* All that was written to TUN, cut into the packets that a device without offloads would show. */
+static void written(struct records *ret)
+{
+	for (size_t i = 0; i < dl->tun_out.n; i++) {
+		const struct record *r = &dl->tun_out.v[i];
+		uint8_t p[PACKET_MAX];
+		struct seg_plan plan;
+		struct inner in;
+
+		assert_int_equal(inner_parse(r->b, r->len, &in), 0);
+		assert_int_equal(in.len, r->len);
+		assert_int_equal(seg_plan(r->b, &in, &r->off, &plan), 0);
+		for (uint32_t k = 0; k < plan.count; k++) {
+			seg_write(&plan, k, p);
+			records_add(ret, p, seg_len(&plan, k));
+		}
+	}
+}
+
+static void assert_written(const struct records *want)
+{
+	struct records got = {0};
+
+	written(&got);
+	assert_records(&got, want);
+	records_clear(&got);
+}
+
+/* ---- telling the kinds apart (RFC 3948 2) ---- */
+
+static void test_one_of_each(void **state)
+{
+	struct records want = {0};
+	struct receive r = {0};
+	uint8_t keepalive = 0xff;
+
+	(void)state;
+	dl_expect(&want, TO_US(.flow = 1, .payload = PAYLOAD), 0);
+	add_esp(&r, TO_US(.flow = 1, .payload = PAYLOAD));
+	arrive(UDP_ESP, 0, &r);
+	r = (struct receive){0};
+	add_ike(&r, 0x77, 100);
+	arrive(UDP_IKE_NATT, 3, &r);
+	dl_arrive(UDP_ESP, 0, &keepalive, 1, 1);
+	dl_loop();
+	assert_written(&want);
+	assert_int_equal(dl->ike_in.n, 1);
+	assert_record(&dl->ike_in.v[0], r.b + MARKER_LEN, 100 - MARKER_LEN);
+	assert_true(endpoint_eq(&dl->ike_in.v[0].remote, &dl->there[3]));
+	assert_true(endpoint_eq(&dl->ike_in.v[0].local, &dl->here));
+	assert_true(dl->d.io.rx_keepalives == 1);
+	assert_true(dl->d.io.rx_datagrams == 3);
+	assert_true(dl->d.io.rx_receives == 3);
+	assert_true(dl->d.io.rx_short == 0);
+	records_clear(&want);
+}
+
+/*
+ * Every order of ESP and IKE in one receive of up to six datagrams, followed by each kind that can
+ * be shorter than them, on each socket.
+ */
+static void mix(unsigned which, unsigned count, unsigned kinds, unsigned tail)
+{
+	static uint16_t id;
+	struct records want = {0};
+	struct receive r = {0};
+	uint32_t ike = 0, seg = PAYLOAD + 28 + 2 + 2 + GCM_ADDS;
+	uint8_t last[] = {0xff, 0, 0};
+
+	seg -= seg % 4; /* of the cipher's padding */
+	for (unsigned i = 0; i < count; i++, id++) {
+		struct shape s = {.from_peer = true, .flow = 1, .id = id, .payload = PAYLOAD};
+
+		if (kinds >> i & 1) {
+			add_ike(&r, (uint8_t)(i + 1), seg);
+			ike++;
+		} else {
+			add_esp(&r, &s);
+			dl_expect(&want, &s, 0);
+		}
+		assert_int_equal(r.seg, seg);
+	}
+	if (tail == 1) /* keepalive */
+		add(&r, last, 1);
+	else if (tail == 2) /* nothing that there is */
+		add(&r, last, 3);
+	else if (tail == 3)
+		add_ike(&r, 99, 60), ike++;
+	arrive(which, 0, &r);
+	dl_loop();
+	assert_written(&want);
+	assert_int_equal(dl->ike_in.n, ike);
+	for (unsigned i = 0, n = 0; i < count; i++) {
+		if (kinds >> i & 1)
+			assert_int_equal(dl->ike_in.v[n++].b[0], i + 1);
+	}
+	assert_true(dl->d.io.rx_keepalives == (tail == 1));
+	assert_true(dl->d.io.rx_short == (tail == 2));
+	assert_true(dl->d.io.rx_datagrams == count + (tail > 0));
+	memset(&dl->d.io, 0, sizeof(dl->d.io));
+	records_clear(&want);
+	records_clear(&dl->ike_in);
+	dl_forget();
+}
+
+static void test_every_mixture(void **state)
+{
+	(void)state;
+	for (unsigned count = 1; count <= 6; count++) {
+		for (unsigned kinds = 0; kinds < 1u << count; kinds++) {
+			for (unsigned tail = 0; tail < 4; tail++) {
+				mix(UDP_ESP, count, kinds, tail);
+				mix(UDP_IKE_NATT, count, kinds, tail);
+			}
+		}
+	}
+}
+
+/* An ESP packet that is shorter than the others, and bytes that are no packet at all. */
+static void test_short_last_one(void **state)
+{
+	struct records want = {0};
+	struct receive r = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct shape s = {.from_peer = true, .flow = 1, .payload = i < 2 ? PAYLOAD : 20};
+
+		add_esp(&r, &s);
+		dl_expect(&want, &s, 0);
+	}
+	arrive(UDP_ESP, 0, &r);
+	dl_loop();
+	assert_written(&want);
+	assert_true(dl->tunnel.path->verdicts[VERDICT_FRESH] == 3);
+	/* cut off */
+	r = (struct receive){0};
+	add_esp(&r, TO_US(.flow = 1, .payload = PAYLOAD));
+	add_esp(&r, TO_US(.flow = 1, .payload = PAYLOAD));
+	r.len -= 30;
+	arrive(UDP_ESP, 0, &r);
+	dl_loop();
+	assert_true(dl->tunnel.path->verdicts[VERDICT_FRESH] == 4);
+	records_clear(&want);
+}
+
+static void test_less_than_a_marker(void **state)
+{
+	static const uint8_t zeros[8], ones[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+	(void)state;
+	for (uint32_t len = 0; len < 4; len++) {
+		dl_arrive(UDP_ESP, 0, zeros, len, (uint16_t)len);
+		dl_arrive(UDP_ESP, 0, ones, len, (uint16_t)len);
+	}
+	dl_loop();
+	assert_true(dl->d.io.rx_keepalives == 1);
+	assert_true(dl->d.io.rx_short == 7);
+	assert_int_equal(dl->ike_in.n, 0);
+	assert_true(dl->tunnel.path->verdicts[VERDICT_MALFORMED] == 0);
+	/* Four bytes are a marker with nothing behind it, or the SPI of no SA. */
+	dl_arrive(UDP_ESP, 0, zeros, 4, 4);
+	dl_arrive(UDP_ESP, 0, ones, 4, 4);
+	dl_loop();
+	assert_int_equal(dl->ike_in.n, 1);
+	assert_int_equal(dl->ike_in.v[0].len, 0);
+	assert_true(dl->tunnel.path->verdicts[VERDICT_MALFORMED] == 1);
+	assert_int_equal(dl->tun_out.n, 0);
+}
+
+/* Port 500 knows no marker and no ESP. */
+static void test_port_500(void **state)
+{
+	struct receive r = {0};
+	uint8_t esp[PACKET_MAX], byte = 0xff;
+	uint32_t len = dl_seal(TO_US(.flow = 1, .payload = PAYLOAD), esp);
+
+	(void)state;
+	dl_arrive(UDP_IKE, 0, esp, len, (uint16_t)len);
+	add_ike(&r, 5, 80);
+	arrive(UDP_IKE, 0, &r);
+	dl_arrive(UDP_IKE, 0, &byte, 1, 1);
+	dl_loop();
+	assert_int_equal(dl->ike_in.n, 3);
+	assert_record(&dl->ike_in.v[0], esp, len);
+	assert_record(&dl->ike_in.v[1], r.b, 80);
+	assert_record(&dl->ike_in.v[2], &byte, 1);
+	assert_int_equal(dl->tun_out.n, 0);
+	assert_true(dl->d.io.rx_keepalives == 0);
+}
+
+/* What the kernel cut off is nothing that can be believed, not even its first datagrams. */
+static void test_truncated(void **state)
+{
+	struct receive r = {0};
+	struct records want = {0};
+
+	(void)state;
+	add_esp(&r, TO_US(.flow = 1, .payload = PAYLOAD));
+	add_esp(&r, TO_US(.flow = 1, .id = 1, .payload = PAYLOAD));
+	dl_arrive(UDP_ESP, 0, r.b, r.len, (uint16_t)r.seg)->truncated = true;
+	dl_arrive(UDP_IKE, 0, r.b, r.len, (uint16_t)r.len)->truncated = true;
+	dl_loop();
+	assert_true(dl->d.io.rx_truncated == 2);
+	assert_true(dl->d.io.rx_datagrams == 0);
+	assert_int_equal(dl->tun_out.n, 0);
+	assert_int_equal(dl->ike_in.n, 0);
+	/* They are as new as ever when they come again. */
+	arrive(UDP_ESP, 0, &r);
+	dl_loop();
+	dl_expect(&want, TO_US(.flow = 1, .payload = PAYLOAD), 0);
+	dl_expect(&want, TO_US(.flow = 1, .id = 1, .payload = PAYLOAD), 0);
+	assert_written(&want);
+	records_clear(&want);
+}
+
+static void test_receive_fails(void **state)
+{
+	(void)state;
+	dl_arrive(UDP_ESP, 0, (const uint8_t *)"", 0, 0)->result = -ENOMEM;
+	dl_loop();
+	assert_true(dl->d.io.rx_errors == 1);
+	assert_true(dl->d.io.rx_receives == 0);
+}
+
+/* ---- into TUN ---- */
+
+/* Every number of a receive again within it, and in the next one. */
+static void test_twice(void **state)
+{
+	struct records want = {0};
+	struct receive r = {0};
+	uint8_t esp[2][PACKET_MAX];
+	uint32_t len = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct shape s = {.from_peer = true, .flow = 1, .id = (uint16_t)i, .payload = 300};
+
+		len = dl_seal(&s, esp[i]);
+		dl_expect(&want, &s, 0);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		add(&r, esp[i % 3 == 1], len);
+	arrive(UDP_ESP, 0, &r);
+	arrive(UDP_IKE_NATT, 0, &r);
+	dl_loop();
+	assert_written(&want);
+	assert_true(dl->tunnel.path->verdicts[VERDICT_FRESH] == 2);
+	assert_true(dl->tunnel.path->verdicts[VERDICT_REPLAYED] == 14);
+	records_clear(&want);
+}
+
+/* A stream of a peer: one write a receive, and none of it waits for the next turn. */
+static void test_runs(void **state)
+{
+	struct shape s = {.from_peer = true, .tcp = true, .flow = 1, .payload = 500};
+	struct records want = {0};
+
+	(void)state;
+	for (unsigned turn = 1; turn <= 3; turn++) {
+		struct receive r = {0};
+
+		for (unsigned i = 0; i < 20; i++, s.id++, s.at += s.payload) {
+			add_esp(&r, &s);
+			dl_expect(&want, &s, 0);
+		}
+		arrive(UDP_ESP, 0, &r);
+		dl_turn();
+		assert_int_equal(dl->tun_out.n, turn);
+		assert_int_equal(dl->tun_out.v[turn - 1].off.gso, PKT_GSO_TCP4);
+		assert_int_equal(dl->tun_out.v[turn - 1].len, 40 + 20 * 500);
+		assert_int_equal(dl->d.in.super.len, 0);
+	}
+	assert_written(&want);
+	records_clear(&want);
+}
+
+/* Receives of one turn go on with the same run; what is longer than a super-packet does not. */
+static void test_runs_of_a_turn(void **state)
+{
+	struct shape s = {.from_peer = true, .tcp = true, .flow = 1, .payload = 1300};
+	struct records want = {0};
+
+	(void)state;
+	for (unsigned turn = 0; turn < 4; turn++) {
+		struct receive r = {0};
+
+		for (unsigned i = 0; i < 40; i++, s.id++, s.at += s.payload) {
+			add_esp(&r, &s);
+			dl_expect(&want, &s, 0);
+		}
+		arrive(UDP_ESP, 0, &r);
+	}
+	dl_turn();
+	assert_written(&want);
+	assert_int_equal(dl->tun_out.n, (160 + 49) / 50); /* of 1,300 bytes 50 are in 65,535 */
+	records_clear(&want);
+}
+
+/* Two peers in turns, within a turn of the loop and within a receive that IKE parts. */
+static void test_two_peers(void **state)
+{
+	struct shape s[2] = {
+		{.from_peer = true, .tcp = true, .flow = 1, .payload = 400},
+		{.from_peer = true, .tcp = true, .flow = 1, .payload = 400, .peer = 1}};
+	struct records want = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		struct shape *p = &s[i % 2];
+		struct receive r = {0};
+
+		for (unsigned k = 0; k < 3; k++, p->id++, p->at += p->payload) {
+			if (k == 1)
+				add_ike(&r, 1, r.seg);
+			add_esp(&r, p);
+			dl_expect(&want, p, 0);
+		}
+		arrive(UDP_ESP, i % 2, &r);
+	}
+	dl_turn();
+	assert_written(&want);
+	assert_int_equal(dl->tun_out.n, 10);
+	assert_int_equal(dl->ike_in.n, 10);
+	assert_true(dl->tunnel.path->verdicts[VERDICT_FRESH] == 30);
+	records_clear(&want);
+}
+
+/* Seals a packet whose checksum does not hold. */
+static void add_wrong(struct receive *r, struct records *want, const struct shape *s)
+{
+	static struct esp_train t;
+	uint8_t inner[PACKET_MAX], esp[PACKET_MAX];
+	struct esp_out o;
+
+	esp_out_init(&o, inner, dl_packet(s, inner));
+	inner[o.len - 1] ^= BAD_CHECKSUM;
+	esp_train_init(&t, esp, sizeof(esp));
+	assert_int_equal(esp_route(dl->peer, &o, dl->now), ESP_ROUTE_SEAL);
+	assert_int_equal(esp_seal(dl->peer, &o, &t, dl->now), ESP_DONE);
+	esp_train_finish(dl->peer, &t);
+	add(r, esp, t.len);
+	records_add(want, inner, o.len);
+}
+
+/* It is the receiver's to find: as wrong as it came, alone, and not said to be right. */
+static void test_wrong_checksum(void **state)
+{
+	struct shape s = {.from_peer = true, .tcp = true, .flow = 1, .payload = 400};
+	struct records want = {0};
+	struct receive r = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 9; i++, s.id++, s.at += s.payload) {
+		if (i == 4) {
+			add_wrong(&r, &want, &s);
+		} else {
+			add_esp(&r, &s);
+			dl_expect(&want, &s, 0);
+		}
+	}
+	arrive(UDP_ESP, 0, &r);
+	dl_loop();
+	assert_int_equal(dl->tun_out.n, 3);
+	assert_int_equal(dl->tun_out.v[1].off.gso, PKT_GSO_NONE);
+	assert_false(dl->tun_out.v[1].off.valid_csum);
+	assert_false(dl->tun_out.v[1].off.needs_csum);
+	assert_int_equal(dl->tun_out.v[0].off.gso, PKT_GSO_TCP4);
+	assert_int_equal(dl->tun_out.v[2].off.gso, PKT_GSO_TCP4);
+	assert_written(&want);
+	records_clear(&want);
+}
+
+/* ---- who is served, and when ---- */
+
+static unsigned turns_left, flood_socket, flood_size;
+
+/* After each receive of IKE another flood_size messages have come in. */
+static void flood(unsigned which)
+{
+	static const uint8_t message[64] = {0, 0, 0, 0, 1};
+
+	if (which != flood_socket)
+		return;
+	for (unsigned i = 0; i < flood_size; i++)
+		dl_arrive(which, 0, message, sizeof(message), sizeof(message));
+	if (--turns_left == 0)
+		event_base_loopbreak(dl->d.base);
+}
+
+/* The loop never comes to an end with IKE; data goes in and out all the same. */
+static void served_in_a_flood(unsigned which, unsigned size)
+{
+	struct receive r = {0};
+
+	dl->on_receive = flood;
+	flood_socket = which;
+	flood_size = size;
+	turns_left = 100;
+	add_esp(&r, TO_US(.flow = 1, .payload = PAYLOAD));
+	arrive(UDP_ESP, 0, &r);
+	dl_tun(&(struct shape){.flow = 1, .payload = PAYLOAD});
+	flood(which);
+	event_base_dispatch(dl->d.base);
+	assert_int_equal(turns_left, 0);
+	assert_int_equal(dl->tun_out.n, 1);
+	assert_int_equal(dl->wire.n, 1);
+}
+
+static void test_flood_of_full_batches(void **state)
+{
+	(void)state;
+	served_in_a_flood(UDP_IKE, RX_BATCH);
+}
+
+static void test_flood_on_4500(void **state)
+{
+	(void)state;
+	served_in_a_flood(UDP_IKE_NATT, 2 * RX_BATCH);
+}
+
+/* Data without end, and one IKE message: it does not stand behind the data. */
+static void more_data(unsigned which)
+{
+	uint8_t junk[100] = {1};
+
+	if (which != UDP_ESP)
+		return;
+	for (unsigned i = 0; i < 2 * RX_BATCH; i++)
+		dl_arrive(UDP_ESP, 0, junk, sizeof(junk), sizeof(junk));
+	dl_tun(&(struct shape){.flow = 1, .payload = PAYLOAD});
+	if (--turns_left == 10) {
+		uint8_t message[64] = {0};
+
+		dl_arrive(UDP_IKE_NATT, 0, message, sizeof(message), sizeof(message));
+	}
+	if (turns_left == 0)
+		event_base_loopbreak(dl->d.base);
+	assert_true(turns_left >= 8 || dl->ike_in.n == 1);
+}
+
+static void test_ike_first(void **state)
+{
+	(void)state;
+	dl->on_receive = more_data;
+	turns_left = 50;
+	more_data(UDP_ESP);
+	event_base_dispatch(dl->d.base);
+	assert_int_equal(turns_left, 0);
+	assert_int_equal(dl->ike_in.n, 1);
+	assert_true(dl->wire.n >= 20);
+}
+
+static void test_a_turn_after_each(void **state)
+{
+	struct receive r = {0};
+
+	(void)state;
+	add_ike(&r, 1, 100);
+	arrive(UDP_IKE_NATT, 0, &r);
+	dl_turn();
+	assert_int_equal(dl->turns, 1);
+	dl_tun(&(struct shape){.flow = 1, .payload = PAYLOAD});
+	dl_turn();
+	assert_int_equal(dl->turns, 2);
+}
+
+/* ---- IKE on its way out ---- */
+
+/* Behind the marker from port 4500, but not the keepalive; as it is from port 500. */
+static void test_send_ike(void **state)
+{
+	static const uint8_t message[] = {1, 2, 3, 4, 5}, keepalive = 0xff;
+	static const uint8_t marked[] = {0, 0, 0, 0, 1, 2, 3, 4, 5};
+	struct endpoint from_500 = dl->here;
+
+	(void)state;
+	from_500.port = IKE_PORT;
+	data_send_ike(&dl->d, &dl->here, &dl->there[2], message, sizeof(message));
+	data_send_ike(&dl->d, &dl->here, &dl->there[2], &keepalive, 1);
+	data_send_ike(&dl->d, &from_500, &dl->there[2], message, sizeof(message));
+	assert_int_equal(dl->alone.n, 3);
+	assert_record(&dl->alone.v[0], marked, sizeof(marked));
+	assert_record(&dl->alone.v[1], &keepalive, 1);
+	assert_record(&dl->alone.v[2], message, sizeof(message));
+	assert_int_equal(dl->alone.v[0].socket, UDP_IKE_NATT);
+	assert_int_equal(dl->alone.v[1].socket, UDP_IKE_NATT);
+	assert_int_equal(dl->alone.v[2].socket, UDP_IKE);
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(endpoint_eq(&dl->alone.v[i].remote, &dl->there[2]));
+	dl->send_alone_result = -ENETUNREACH;
+	data_send_ike(&dl->d, &dl->here, &dl->there[2], message, sizeof(message));
+	assert_true(dl->d.io.tx_errors == 1);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, dl_begin, dl_end)
+	const struct CMUnitTest tests[] = {
+		CASE(test_one_of_each),
+		CASE(test_every_mixture),
+		CASE(test_short_last_one),
+		CASE(test_less_than_a_marker),
+		CASE(test_port_500),
+		CASE(test_truncated),
+		CASE(test_receive_fails),
+		CASE(test_twice),
+		CASE(test_runs),
+		CASE(test_runs_of_a_turn),
+		CASE(test_two_peers),
+		CASE(test_wrong_checksum),
+		CASE(test_flood_of_full_batches),
+		CASE(test_flood_on_4500),
+		CASE(test_ike_first),
+		CASE(test_a_turn_after_each),
+		CASE(test_send_ike),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
