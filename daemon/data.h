@@ -67,7 +67,7 @@ void data_out_fini(struct daemon *d);
 int data_in_init(struct daemon *d) MUST_CHECK;
 void data_in_fini(struct daemon *d);
 void data_on_udp(evutil_socket_t fd, short what, void *ctx);
-/* What TUN has, up to the budget of a turn. */
+/* What waits for room, and then what TUN has, up to the budget of a turn. */
 void data_serve_tun(struct daemon *d);
 
 #endif

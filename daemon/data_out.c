@@ -181,12 +181,29 @@ static void route(struct daemon *d, struct esp_out *out, nsec_t now)
 	}
 }
 
+/* What was parked goes, as far as there is room; TUN is read again when all of it has gone. */
+static void unpark(struct daemon *d)
+{
+	if (!send_all(d))
+		return;
+	/* Routed again: its SA may have been replaced meanwhile, and a rekey loses nothing. */
+	if (d->out.pending)
+		route(d, &d->out.out, daemon_now());
+	if (d->out.pending || !send_all(d))
+		return;
+	d->out.parked = false;
+	event_del(d->out.udp_writable);
+	event_add(d->out.tun_readable, NULL);
+}
+
 void data_serve_tun(struct daemon *d)
 {
 	nsec_t now = daemon_now();
 	uint64_t before;
 	int r;
 
+	if (d->out.parked)
+		unpark(d);
 	for (uint32_t spent = 0; spent < TURN_BUDGET && !d->out.parked;) {
 		r = tun_read(&d->tun, d->out.buffer, &d->out.out);
 		if (r == -EIO) {
@@ -212,21 +229,6 @@ static void on_tun(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	data_serve_tun(ctx);
 	daemon_turn(ctx);
-}
-
-/* What was parked goes, as far as there is room; TUN is read again when all of it has gone. */
-static void unpark(struct daemon *d)
-{
-	if (!send_all(d))
-		return;
-	/* Routed again: its SA may have been replaced meanwhile, and a rekey loses nothing. */
-	if (d->out.pending)
-		route(d, &d->out.out, daemon_now());
-	if (d->out.pending || !send_all(d))
-		return;
-	d->out.parked = false;
-	event_del(d->out.udp_writable);
-	event_add(d->out.tun_readable, NULL);
 }
 
 static void on_udp_writable(evutil_socket_t fd, short what, void *ctx)

@@ -467,6 +467,27 @@ static void test_flood_on_4500(void **state)
 	served_in_a_flood(UDP_IKE_NATT, 2 * RX_BATCH);
 }
 
+/* What had no room before the flood has some now. */
+static void test_parked_in_a_flood(void **state)
+{
+	static const struct answer full = FULL;
+
+	(void)state;
+	dl->script = &full;
+	dl->script_len = 1;
+	dl_tun(&(struct shape){.flow = 2, .payload = PAYLOAD});
+	dl_turn();
+	assert_true(dl->d.out.parked);
+	dl->on_receive = flood;
+	flood_socket = UDP_IKE;
+	flood_size = RX_BATCH;
+	turns_left = 100;
+	flood(UDP_IKE);
+	event_base_dispatch(dl->d.base);
+	assert_false(dl->d.out.parked);
+	assert_int_equal(dl->wire.n, 1);
+}
+
 /* Data without end, and one IKE message: it does not stand behind the data. */
 static void more_data(unsigned which)
 {
@@ -559,6 +580,7 @@ int main(void)
 		CASE(test_wrong_checksum),
 		CASE(test_flood_of_full_batches),
 		CASE(test_flood_on_4500),
+		CASE(test_parked_in_a_flood),
 		CASE(test_ike_first),
 		CASE(test_a_turn_after_each),
 		CASE(test_send_ike),
