@@ -45,6 +45,7 @@ struct data_in {
 	uint8_t *buffer;
 	uint8_t *super_buffer;
 	struct pkt_super super;
+	unsigned ike_served; /* receives of IKE since the last round of data after them */
 };
 
 struct io_counters {

@@ -85,8 +85,8 @@ static void receive(struct daemon *d, struct udp_datagram *g, bool natt, nsec_t 
 		receive_ike(d, g, now);
 }
 
-/* One batch; true when there may be more. */
-static bool serve(struct daemon *d, unsigned which)
+/* One batch; the receives that it took, one at least. */
+static unsigned serve(struct daemon *d, unsigned which)
 {
 	struct udp_datagram g[RX_BATCH];
 	nsec_t now;
@@ -104,22 +104,24 @@ static bool serve(struct daemon *d, unsigned which)
 		receive(d, &g[i], which != UDP_IKE, now);
 	/* Nothing is held past the turn. */
 	tun_write(&d->tun, &d->in.super);
-	return n == RX_BATCH;
+	return n > 0 ? (unsigned)n : 1;
 }
 
 void data_on_udp(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *d = ctx;
-	unsigned which = 0;
+	unsigned which = 0, served;
 
 	(void)what;
 	while (which + 1 < UDP_SOCKETS && d->udp[which].fd != fd)
 		which++;
+	served = serve(d, which);
 	/*
 	 * IKE goes first. Where it never ends, as in a flood, the loop would not come to the data:
-	 * each full batch of it is followed by a round of that.
+	 * RX_BATCH receives of it, all at once or one a turn, are followed by a round of that.
 	 */
-	if (serve(d, which) && which != UDP_ESP) {
+	if (which != UDP_ESP && (d->in.ike_served += served) >= RX_BATCH) {
+		d->in.ike_served = 0;
 		serve(d, UDP_ESP);
 		data_serve_tun(d);
 	}

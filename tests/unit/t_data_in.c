@@ -467,6 +467,13 @@ static void test_flood_on_4500(void **state)
 	served_in_a_flood(UDP_IKE_NATT, 2 * RX_BATCH);
 }
 
+/* A flood that is as fast as we are: one message each time. */
+static void test_steady_flood(void **state)
+{
+	(void)state;
+	served_in_a_flood(UDP_IKE, 1);
+}
+
 /* What had no room before the flood has some now. */
 static void test_parked_in_a_flood(void **state)
 {
@@ -580,6 +587,7 @@ int main(void)
 		CASE(test_wrong_checksum),
 		CASE(test_flood_of_full_batches),
 		CASE(test_flood_on_4500),
+		CASE(test_steady_flood),
 		CASE(test_parked_in_a_flood),
 		CASE(test_ike_first),
 		CASE(test_a_turn_after_each),
