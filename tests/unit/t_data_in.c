@@ -141,6 +141,8 @@ static void mix(unsigned which, unsigned count, unsigned kinds, unsigned tail)
 		if (kinds >> i & 1)
 			assert_int_equal(dl->ike_in.v[n++].b[0], i + 1);
 	}
+	/* Nothing else was taken for ESP. */
+	assert_true(dl->tunnel.path->verdicts[VERDICT_NO_SA] == 0);
 	assert_true(dl->d.io.rx_keepalives == (tail == 1));
 	assert_true(dl->d.io.rx_short == (tail == 2));
 	assert_true(dl->d.io.rx_datagrams == count + (tail > 0));
