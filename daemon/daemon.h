@@ -38,6 +38,8 @@ struct daemon {
 	struct data_in in;
 	struct data_out out;
 	struct bucket icmp_bucket; /* errors that we send into TUN */
+	struct bucket mtu_bucket; /* looks at paths because of what was too long; each goes over all
+				     SAs */
 	struct io_counters io;
 	nsec_t started, closing_since;
 	uint64_t reloads, reload_failures;

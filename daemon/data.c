@@ -87,6 +87,8 @@ int data_init(struct daemon *d)
 	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
 		d->udp_event[i] =
 			event_new(d->base, d->udp[i].fd, EV_READ | EV_PERSIST, data_on_udp, d);
+		if (!d->udp_event[i])
+			return -ENOMEM;
 		event_priority_set(d->udp_event[i],
 				   i == UDP_ESP ? PRIORITY_DATA : PRIORITY_CONTROL);
 		event_add(d->udp_event[i], NULL);

@@ -37,6 +37,7 @@ static bool slot_send(struct daemon *d, struct train_slot *s)
 			      .tos = t->dest.tos,
 			      .df = t->dest.df,
 			      .seg = t->seg};
+	nsec_t now;
 	uint32_t sent;
 	int error;
 
@@ -47,12 +48,13 @@ static bool slot_send(struct daemon *d, struct train_slot *s)
 	s->sealed = true;
 	u.p = t->base + s->sent;
 	u.len = t->len - s->sent;
-	sent = udp_send_train(&d->udp[UDP_ESP], &u, daemon_now(), &error, &d->io.tx_errors);
+	now = daemon_now();
+	sent = udp_send_train(&d->udp[UDP_ESP], &u, now, &error, &d->io.tx_errors);
 	s->sent += sent;
 	d->io.tx_sends++;
 	d->io.tx_bytes += sent;
 	d->io.tx_datagrams += (sent + t->seg - 1) / t->seg;
-	if (error == -EMSGSIZE)
+	if (error == -EMSGSIZE && bucket_take(&d->mtu_bucket, now))
 		mtu_look(d, &t->dest.local, &t->dest.remote);
 	if (error == -EAGAIN) {
 		if (!d->out.parked)
@@ -251,6 +253,7 @@ int data_out_init(struct daemon *d)
 		esp_train_init(&o->slot[i].train, o->trains + (size_t)i * ESP_BUFFER_MAX,
 			       TRAIN_MAX);
 	bucket_init(&d->icmp_bucket, 100, 100);
+	bucket_init(&d->mtu_bucket, 50, 50);
 	o->udp_writable =
 		event_new(d->base, d->udp[UDP_ESP].fd, EV_WRITE | EV_PERSIST, on_udp_writable, d);
 	o->tun_readable = event_new(d->base, d->tun.fd, EV_READ | EV_PERSIST, on_tun, d);

@@ -469,6 +469,25 @@ static void test_too_long_for_the_path(void **state)
 	records_clear(&want);
 }
 
+static struct answer always_too_long(void)
+{
+	return (struct answer){.take = 1, .lost = 1, .error = -EMSGSIZE};
+}
+
+/* A kernel that refuses each packet, whatever it says of the path, is not asked for each of them.
+ */
+static void test_looks_are_bounded(void **state)
+{
+	(void)state;
+	dl->say = always_too_long;
+	for (unsigned i = 0; i < 500; i++) {
+		dl_tun(TO(.peer = i % 2, .flow = 1, .at = i, .payload = 1300));
+		dl_loop();
+	}
+	assert_int_equal(dl->d.io.tx_errors, 500);
+	assert_in_range(dl->looks, 10, 100);
+}
+
 /* ---- packets that go nowhere ---- */
 
 static void test_too_big(void **state)
@@ -674,6 +693,7 @@ int main(void)
 		CASE(test_events_after_parking),
 		CASE(test_errors),
 		CASE(test_too_long_for_the_path),
+		CASE(test_looks_are_bounded),
 		CASE(test_too_big),
 		CASE(test_too_big_is_bounded),
 		CASE(test_trap),
