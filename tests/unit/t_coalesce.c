@@ -1,0 +1,869 @@
+/*
+ * t_coalesce.c - packets put together for TUN are cut into the same packets again, and are put
+ * together exactly where the rules of ref_coalesce.h let them. SPDX-License-Identifier: ISC
+ *
+ * Each sequence goes through pkt_super_* and, as its writes would, through a virtio-net header and
+ * segment.h; what comes out is compared with it byte for byte.
+ */
+#include "esp_lab.h"
+#include "packet/segment.h"
+#include "ref_coalesce.h"
+#include "xalloc.h"
+
+#define SEQUENCE_MAX 200
+#define ARENA	     (512u << 10)
+#define WRITE_MAX    65600
+
+#define PSH	     0x08
+#define ACK	     0x10
+#define ECE	     0x40
+
+struct sequence {
+	uint32_t count, used;
+	struct ref_packet pkt[SEQUENCE_MAX];
+	uint32_t pad[SEQUENCE_MAX]; /* TFC padding behind each */
+	uint32_t runs[SEQUENCE_MAX], run_count;
+	uint8_t arena[ARENA];
+};
+
+/* What the next packet of a flow looks like. */
+struct flow {
+	bool v6, udp;
+	uint8_t tos, ttl, flags3, options; /* options: bytes of TCP's */
+	uint16_t sport, dport, id, window;
+	uint32_t host, label, seq, ack;
+};
+
+static const struct ref_device everything = {
+	.csum = true, .tso4 = true, .tso6 = true, .uso = true, .cap = 2 * 65535};
+
+/* ---- making packets ---- */
+
+static uint32_t header_len(const struct flow *f)
+{
+	return (f->v6 ? 40u : 20u) + (f->udp ? 8u : 20u + f->options);
+}
+
+static void put_ip(const struct flow *f, uint8_t *p, uint32_t len)
+{
+	if (f->v6) {
+		put_be32(p, 6u << 28 | (uint32_t)f->tos << 20 | f->label);
+		put_be16(p + 4, (uint16_t)(len - 40));
+		p[6] = f->udp ? 17 : 6;
+		p[7] = f->ttl;
+		put_be32(p + 8, 0xfd010000);
+		put_be32(p + 20, f->host);
+		put_be32(p + 24, 0xfd020000);
+		put_be32(p + 36, f->host + 9);
+		return;
+	}
+	p[0] = 0x45;
+	p[1] = f->tos;
+	put_be16(p + 2, (uint16_t)len);
+	put_be16(p + 4, f->id);
+	p[6] = (uint8_t)(f->flags3 << 5);
+	p[8] = f->ttl;
+	p[9] = f->udp ? 17 : 6;
+	put_be32(p + 12, 0x0a010000 + f->host);
+	put_be32(p + 16, 0x0a020000 + f->host);
+}
+
+static void put_l4(const struct flow *f, uint8_t *q, uint32_t len, uint8_t flags)
+{
+	put_be16(q, f->sport);
+	put_be16(q + 2, f->dport);
+	if (f->udp) {
+		put_be16(q + 4, (uint16_t)len);
+		return;
+	}
+	put_be32(q + 4, f->seq);
+	put_be32(q + 8, f->ack);
+	q[12] = (uint8_t)((20 + f->options) / 4 << 4);
+	q[13] = flags;
+	put_be16(q + 14, f->window);
+	for (uint32_t i = 0; i < f->options; i++)
+		q[20 + i] = (uint8_t)(1 + i * 7);
+}
+
+/* Takes the lengths in the packet's header to be right. */
+static void decode_last(struct sequence *s)
+{
+	struct ref_packet *r = &s->pkt[s->count - 1];
+	const uint8_t *p = r->p;
+
+	ref_decode(p, p[0] >> 4 == 6 ? 40u + get_be16(p + 4) : get_be16(p + 2), r);
+}
+
+/* The last packet, which may be changed until the next one is made. */
+static uint8_t *last(struct sequence *s)
+{
+	return s->arena + (s->pkt[s->count - 1].p - s->arena);
+}
+
+static void mend_last(struct sequence *s)
+{
+	decode_last(s);
+	ref_mend(last(s), s->pkt[s->count - 1].len);
+	decode_last(s);
+}
+
+static bool room(const struct sequence *s, uint32_t len)
+{
+	return s->count < SEQUENCE_MAX && s->used + len <= ARENA;
+}
+
+/* The next packet of the flow. */
+static uint8_t *emit(struct sequence *s, struct flow *f, uint32_t payload, uint8_t flags)
+{
+	uint32_t hdr = header_len(f), len = hdr + payload;
+	uint8_t *p = s->arena + s->used;
+
+	assert_true(room(s, len));
+	memset(p, 0, hdr);
+	put_ip(f, p, len);
+	put_l4(f, p + (f->v6 ? 40 : 20), len - (f->v6 ? 40 : 20), flags);
+	for (uint32_t i = 0; i < payload; i++)
+		p[hdr + i] = (uint8_t)(i * 131 + s->count * 29 + 3);
+	s->used += len;
+	s->pad[s->count] = 0;
+	s->pkt[s->count++].p = p;
+	mend_last(s);
+	f->seq += payload;
+	f->id++;
+	return p;
+}
+
+/* Puts n bytes into the last packet at `at`, as part of its IP header. */
+static void insert(struct sequence *s, uint32_t at, const uint8_t *bytes, uint32_t n)
+{
+	uint8_t *p = last(s);
+	uint32_t len = s->pkt[s->count - 1].len;
+
+	memmove(p + at + n, p + at, len - at);
+	memcpy(p + at, bytes, n);
+	if (p[0] >> 4 == 6) {
+		put_be16(p + 4, (uint16_t)(get_be16(p + 4) + n));
+	} else {
+		put_be16(p + 2, (uint16_t)(len + n));
+		p[0] = (uint8_t)(p[0] + n / 4);
+	}
+	s->used += n;
+}
+
+/* IPv4 options or an IPv6 extension header of 8 bytes; type: of the latter. */
+static void insert_extra(struct sequence *s, uint8_t type)
+{
+	uint8_t *p = last(s), extra[8] = {p[6], 0, 1, 4};
+
+	if (p[0] >> 4 == 4) {
+		insert(s, 20, (const uint8_t[]){1, 1, 1, 1, 1, 1, 1, 0}, 8);
+	} else {
+		if (type == 44) /* the only fragment */
+			extra[2] = extra[3] = 0;
+		insert(s, 40, extra, 8);
+		p[6] = type;
+	}
+	mend_last(s);
+}
+
+/* ---- what the reference says, and what is done ---- */
+
+static void reference_runs(struct sequence *s, const struct ref_device *d, uint64_t *broken)
+{
+	uint32_t first = 0;
+
+	s->run_count = 0;
+	for (uint32_t i = 0; i < s->count; i++) {
+		broken[i] = ref_broken(d, s->pkt + first, i - first, s->pkt + i);
+		if (i > first && broken[i] == 0) {
+			s->runs[s->run_count - 1]++;
+			continue;
+		}
+		first = i;
+		s->runs[s->run_count++] = 1;
+	}
+}
+
+struct feed {
+	const struct sequence *s;
+	const struct ref_device *d;
+	const uint64_t *broken;
+	struct pkt_super super;
+	uint32_t done, run; /* packets and runs that were written */
+};
+
+static const char *rules_of(uint64_t broken)
+{
+	static char text[512];
+	size_t n = 0;
+
+	text[0] = 0;
+	for (unsigned i = 0; i < REF_COUNT; i++) {
+		if (broken >> i & 1 && n < sizeof(text))
+			n += (size_t)snprintf(text + n, sizeof(text) - n, " [%s]",
+					      ref_rule_name(i));
+	}
+	return text;
+}
+
+/* What the header in front of a write has to say. */
+static void check_header(const struct feed *f, const uint8_t *h, uint32_t count)
+{
+	const struct ref_packet *r = f->s->pkt + f->done;
+	uint8_t want[VNET_HEADER_LEN] = {0};
+	uint16_t fields[4] = {0};
+
+	if (count == 1) {
+		want[0] = f->d->csum && ref_verified(r) ? 2 : 0; /* DATA_VALID */
+	} else {
+		want[0] = 1; /* NEEDS_CSUM */
+		want[1] = r->proto == 17 ? 5 : r->v6 ? 4 : 1;
+		fields[0] = (uint16_t)r->header;
+		fields[1] = (uint16_t)r->payload;
+		fields[2] = (uint16_t)r->l4;
+		fields[3] = r->proto == 17 ? 6 : 16;
+	}
+	memcpy(want + 2, fields, 8);
+	if (r->options)
+		return;
+	if (memcmp(want, h, sizeof(want)) != 0)
+		fail_msg("packet %u, a run of %u: flags %u, type %u; expected %u, %u", f->done,
+			 count, h[0], h[1], want[0], want[1]);
+}
+
+/* The kernel's side of a write: the packets that were put into it come out of it. */
+static void check_write(struct feed *f, const uint8_t *h, const uint8_t *p, uint32_t len)
+{
+	static uint8_t seg[WRITE_MAX];
+	struct pkt_offload off;
+	struct seg_plan plan;
+	struct inner in;
+
+	assert_int_equal(vnet_read(h, len, &off), 0);
+	assert_int_equal(inner_parse(p, len, &in), 0);
+	assert_int_equal(in.len, len);
+	assert_int_equal(seg_plan(p, &in, &off, &plan), 0);
+	assert_true(f->run < f->s->run_count);
+	if (plan.count != f->s->runs[f->run]) {
+		uint32_t end = f->done + (uint32_t)min_u64(plan.count, f->s->runs[f->run]);
+
+		fail_msg("a run of %u instead of %u packets; the one after packet %u breaks:%s",
+			 plan.count, f->s->runs[f->run], end - 1,
+			 end < f->s->count ? rules_of(f->broken[end]) : "");
+	}
+	check_header(f, h, plan.count);
+	for (uint32_t i = 0; i < plan.count; i++) {
+		const struct ref_packet *r = &f->s->pkt[f->done++];
+
+		assert_int_equal(seg_len(&plan, i), r->len);
+		seg_write(&plan, i, seg);
+		if (memcmp(seg, r->p, r->len) != 0)
+			fail_msg("packet %u came out another one", f->done - 1);
+	}
+	f->run++;
+}
+
+static void take(struct feed *f)
+{
+	uint8_t header[VNET_HEADER_LEN];
+
+	if (f->super.len == 0)
+		return;
+	assert_true(f->super.len <= f->d->cap);
+	pkt_super_finish(&f->super);
+	vnet_write(header, &f->super.off, f->super.hdr_len);
+	check_write(f, header, f->super.base, f->super.len);
+	pkt_super_reset(&f->super);
+}
+
+static void feed_one(struct feed *f, uint32_t i)
+{
+	const struct ref_packet *r = &f->s->pkt[i];
+	struct inner in;
+	bool closed = pkt_super_closed(&f->super);
+
+	assert_int_equal(inner_parse(r->p, r->len + f->s->pad[i], &in), 0);
+	assert_int_equal(in.len, r->len);
+	if (pkt_super_add(&f->super, r->p, &in)) {
+		assert_false(closed);
+		return;
+	}
+	take(f);
+	assert_true(pkt_super_add(&f->super, r->p, &in));
+}
+
+static uint8_t accepted(const struct ref_device *d)
+{
+	return (uint8_t)((d->csum ? PKT_ACCEPT_CSUM : 0) | (d->tso4 ? PKT_ACCEPT_TSO4 : 0) |
+			 (d->tso6 ? PKT_ACCEPT_TSO6 : 0) | (d->uso ? PKT_ACCEPT_USO : 0));
+}
+
+/* The whole sequence; counts the rules that alone ended a run. */
+static void check(struct sequence *s, const struct ref_device *d, uint64_t *alone)
+{
+	uint64_t broken[SEQUENCE_MAX];
+	struct feed f = {.s = s, .d = d, .broken = broken};
+	uint8_t *base = xzalloc(d->cap); /* exactly: what is written behind it is seen */
+
+	reference_runs(s, d, broken);
+	pkt_super_init(&f.super, base, d->cap, accepted(d));
+	for (uint32_t i = 0; i < s->count; i++)
+		feed_one(&f, i);
+	take(&f);
+	assert_int_equal(f.done, s->count);
+	assert_int_equal(f.run, s->run_count);
+	free(base);
+	for (uint32_t i = 0; alone && i < s->count; i++) {
+		if (broken[i] && (broken[i] & (broken[i] - 1)) == 0)
+			alone[__builtin_ctzll(broken[i])]++;
+	}
+}
+
+/* ---- rule by rule: the third of four packets is changed ---- */
+
+enum kind { TCP4, TCP6, UDP4, UDP6 };
+
+static struct flow flow_of(enum kind kind)
+{
+	return (struct flow){.v6 = kind == TCP6 || kind == UDP6,
+			     .udp = kind == UDP4 || kind == UDP6,
+			     .tos = 0x28,
+			     .ttl = 64,
+			     .flags3 = 2,
+			     .options = 12,
+			     .sport = 4000,
+			     .dport = 5000,
+			     .id = 0xfffe,
+			     .window = 1000,
+			     .host = 1,
+			     .label = 0xabcde,
+			     .seq = UINT32_MAX - 150,
+			     .ack = 77};
+}
+
+static struct sequence *sequence_new(void)
+{
+	return xzalloc(sizeof(struct sequence));
+}
+
+/* The runs of a sequence, as "2 1 1"; and, where one rule is named, that it alone ended the run. */
+static void check_runs(const char *name, struct sequence *s, const struct ref_device *d,
+		       enum ref_rule rule, const char *want)
+{
+	uint64_t alone[REF_COUNT] = {0};
+	char got[1024] = "";
+	size_t n = 0;
+
+	print_message("# %s\n", name);
+	check(s, d, alone);
+	for (uint32_t i = 0; i < s->run_count; i++)
+		n += (size_t)snprintf(got + n, sizeof(got) - n, "%s%u", i ? " " : "", s->runs[i]);
+	if (strcmp(got, want) != 0)
+		fail_msg("%s: runs of %s, not %s", name, got, want);
+	if (rule != REF_COUNT && alone[rule] == 0)
+		fail_msg("%s: it is not \"%s\" that ended a run", name, ref_rule_name(rule));
+	free(s);
+}
+
+static const struct change {
+	const char *name;
+	enum kind kind;
+	uint16_t at;
+	uint8_t x;
+	bool unmended;
+	enum ref_rule rule;
+	const char *runs;
+} changes[] = {
+	{"nothing", TCP4, 0, 0, false, REF_COUNT, "4"},
+	{"nothing", TCP6, 0, 0, false, REF_COUNT, "4"},
+	{"nothing", UDP4, 0, 0, false, REF_COUNT, "4"},
+	{"nothing", UDP6, 0, 0, false, REF_COUNT, "4"},
+	{"the payload", TCP4, 60, 1, false, REF_COUNT, "4"},
+	{"DSCP", TCP4, 1, 4, false, REF_TOS, "2 1 1"},
+	{"ECN, CE set on the way", TCP4, 1, 3, false, REF_TOS, "2 1 1"},
+	{"traffic class, high half", TCP6, 0, 1, false, REF_TOS, "2 1 1"},
+	{"traffic class, ECN", TCP6, 1, 0x30, false, REF_TOS, "2 1 1"},
+	{"TOS", UDP4, 1, 4, false, REF_TOS, "2 1 1"},
+	{"ID", TCP4, 5, 2, false, REF_ID, "2 1 1"},
+	{"ID, high half", UDP4, 4, 1, false, REF_ID, "2 1 1"},
+	{"DF", TCP4, 6, 0x40, false, REF_DF, "2 1 1"},
+	{"the reserved flag", TCP4, 6, 0x80, false, REF_DF, "2 1 1"},
+	{"DF", UDP4, 6, 0x40, false, REF_DF, "2 1 1"},
+	{"more fragments", TCP4, 6, 0x20, false, REF_FRAGMENT, "2 1 1"},
+	{"a later fragment", TCP4, 7, 1, false, REF_FRAGMENT, "2 1 1"},
+	{"the last fragment, far behind", UDP4, 6, 0x10, false, REF_FRAGMENT, "2 1 1"},
+	{"TTL", TCP4, 8, 1, false, REF_TTL, "2 1 1"},
+	{"TTL", UDP4, 8, 1, false, REF_TTL, "2 1 1"},
+	{"hop limit", TCP6, 7, 1, false, REF_TTL, "2 1 1"},
+	{"hop limit", UDP6, 7, 1, false, REF_TTL, "2 1 1"},
+	{"flow label", TCP6, 3, 1, false, REF_LABEL, "2 1 1"},
+	{"flow label, high bits", UDP6, 1, 1, false, REF_LABEL, "2 1 1"},
+	{"protocol", TCP4, 9, 6 ^ 132, false, REF_PROTOCOL, "2 1 1"},
+	{"next header", TCP6, 6, 6 ^ 59, false, REF_PROTOCOL, "2 1 1"},
+	{"source", TCP4, 15, 1, false, REF_ADDRESSES, "2 1 1"},
+	{"source", TCP4, 12, 1, false, REF_ADDRESSES, "2 1 1"},
+	{"destination", TCP4, 19, 1, false, REF_ADDRESSES, "2 1 1"},
+	{"source", TCP6, 8, 1, false, REF_ADDRESSES, "2 1 1"},
+	{"destination", UDP6, 39, 1, false, REF_ADDRESSES, "2 1 1"},
+	{"source port", TCP4, 20, 1, false, REF_PORTS, "2 1 1"},
+	{"destination port", TCP4, 23, 1, false, REF_PORTS, "2 1 1"},
+	{"source port", UDP6, 41, 1, false, REF_PORTS, "2 1 1"},
+	{"destination port", UDP4, 23, 1, false, REF_PORTS, "2 1 1"},
+	{"number", TCP4, 27, 1, false, REF_SEQUENCE, "2 1 1"},
+	{"number, high half", TCP6, 44, 0x80, false, REF_SEQUENCE, "2 1 1"},
+	{"acknowledgement", TCP4, 31, 1, false, REF_ACK_NUMBER, "2 1 1"},
+	{"acknowledgement, high half", TCP6, 48, 1, false, REF_ACK_NUMBER, "2 1 1"},
+	{"a longer TCP header", TCP4, 32, 0x10, false, REF_HEADER_LEN, "2 1 1"},
+	{"a TCP header of 16 bytes", TCP4, 32, 0xc0, false, REF_SHORT_HEADER, "2 1 1"},
+	{"a reserved bit", TCP4, 32, 8, false, REF_FLAGS, "2 1 1"},
+	{"AE, RFC 9768", TCP4, 32, 1, false, REF_FLAGS, "2 1 1"},
+	{"FIN", TCP4, 33, 0x01, false, REF_FLAGS, "2 1 1"},
+	{"SYN", TCP4, 33, 0x02, false, REF_FLAGS, "2 1 1"},
+	{"RST", TCP6, 53, 0x04, false, REF_FLAGS, "2 1 1"},
+	{"PSH", TCP4, 33, 0x08, false, REF_AFTER_PSH, "3 1"},
+	{"PSH", TCP6, 53, 0x08, false, REF_AFTER_PSH, "3 1"},
+	{"no ACK", TCP4, 33, 0x10, false, REF_FLAGS, "2 1 1"},
+	{"URG", TCP6, 53, 0x20, false, REF_FLAGS, "2 1 1"},
+	{"ECE", TCP4, 33, 0x40, false, REF_ECE, "2 1 1"},
+	{"CWR", TCP4, 33, 0x80, false, REF_FLAGS, "2 1 1"},
+	{"window", TCP4, 34, 1, false, REF_WINDOW, "2 1 1"},
+	{"window, low half", TCP6, 55, 1, false, REF_WINDOW, "2 1 1"},
+	{"urgent pointer", TCP4, 39, 1, false, REF_URGENT, "2 1 1"},
+	{"first byte of TCP options", TCP4, 40, 1, false, REF_TCP_OPTIONS, "2 1 1"},
+	{"last byte of TCP options", TCP6, 71, 1, false, REF_TCP_OPTIONS, "2 1 1"},
+	{"IPv4 checksum", TCP4, 10, 1, true, REF_IP_SUM, "2 1 1"},
+	{"IPv4 checksum", UDP4, 11, 1, true, REF_IP_SUM, "2 1 1"},
+	{"TCP checksum", TCP4, 36, 1, true, REF_L4_SUM, "2 1 1"},
+	{"TCP checksum", TCP6, 57, 1, true, REF_L4_SUM, "2 1 1"},
+	{"UDP checksum", UDP4, 26, 1, true, REF_L4_SUM, "2 1 1"},
+	{"UDP checksum", UDP6, 47, 1, true, REF_L4_SUM, "2 1 1"},
+	{"a damaged payload", TCP4, 151, 0x80, true, REF_L4_SUM, "2 1 1"},
+	{"a damaged payload", UDP6, 60, 0x80, true, REF_L4_SUM, "2 1 1"},
+	{"UDP length", UDP4, 25, 1, false, REF_SHORT_HEADER, "2 1 1"},
+	{"UDP length", UDP6, 44, 1, false, REF_SHORT_HEADER, "2 1 1"},
+};
+
+/* Four packets of 100 bytes. */
+static struct sequence *four(enum kind kind, const struct change *c)
+{
+	struct sequence *s = sequence_new();
+	struct flow f = flow_of(kind);
+
+	for (unsigned i = 0; i < 4; i++) {
+		uint8_t *p = emit(s, &f, 100, ACK);
+
+		if (i != 2 || !c)
+			continue;
+		p[c->at] ^= c->x;
+		if (c->unmended)
+			decode_last(s);
+		else
+			mend_last(s);
+	}
+	return s;
+}
+
+static void test_changes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		const struct change *c = &changes[i];
+
+		check_runs(c->name, four(c->kind, c), &everything, c->rule, c->runs);
+	}
+}
+
+/* Lengths of the payload, one for each packet. */
+static struct sequence *of_lengths(enum kind kind, const uint32_t *payload, unsigned n)
+{
+	struct sequence *s = sequence_new();
+	struct flow f = flow_of(kind);
+
+	for (unsigned i = 0; i < n; i++)
+		emit(s, &f, payload[i], ACK);
+	return s;
+}
+
+static void test_lengths(void **state)
+{
+	static const uint32_t shorter[] = {100, 100, 99, 99, 99}, one[] = {100, 1, 100, 100},
+			      longer[] = {100, 100, 101, 101}, empty[] = {100, 0, 100, 100};
+
+	(void)state;
+	for (enum kind k = TCP4; k <= UDP6; k++) {
+		check_runs("a short one ends a run", of_lengths(k, shorter, 5), &everything,
+			   REF_AFTER_SHORT, "3 2");
+		check_runs("one byte", of_lengths(k, one, 4), &everything, REF_COUNT, "2 2");
+		check_runs("none is longer", of_lengths(k, longer, 4), &everything, REF_LONGER,
+			   "2 2");
+		check_runs("no payload", of_lengths(k, empty, 4), &everything, REF_EMPTY, "1 1 2");
+	}
+}
+
+static void test_extra_headers(void **state)
+{
+	static const uint8_t types[] = {0, 43, 44, 51, 60, 135};
+	char name[40];
+
+	(void)state;
+	for (enum kind k = TCP4; k <= UDP6; k++) {
+		for (size_t t = 0; t < (k == TCP6 || k == UDP6 ? ARRAY_SIZE(types) : 1); t++) {
+			struct sequence *s = sequence_new();
+			struct flow f = flow_of(k);
+
+			for (unsigned i = 0; i < 6; i++) {
+				emit(s, &f, 100, ACK);
+				if (i == 2 || i == 3)
+					insert_extra(s, types[t]);
+			}
+			snprintf(name, sizeof(name), "options or extension header %u", types[t]);
+			check_runs(name, s, &everything,
+				   f.v6 && types[t] == 44 ? REF_FRAGMENT : REF_OPTIONS, "2 1 1 2");
+		}
+	}
+}
+
+static void test_what_the_device_takes(void **state)
+{
+	struct ref_device no_tso4 = everything, no_tso6 = everything, no_uso = everything;
+
+	(void)state;
+	no_tso4.tso4 = no_tso6.tso6 = no_uso.uso = false;
+	check_runs("no TSO4", four(TCP4, NULL), &no_tso4, REF_COUNT, "1 1 1 1");
+	check_runs("no TSO4", four(TCP6, NULL), &no_tso4, REF_COUNT, "4");
+	check_runs("no TSO4", four(UDP4, NULL), &no_tso4, REF_COUNT, "4");
+	check_runs("no TSO6", four(TCP6, NULL), &no_tso6, REF_COUNT, "1 1 1 1");
+	check_runs("no TSO6", four(TCP4, NULL), &no_tso6, REF_COUNT, "4");
+	check_runs("no TSO6", four(UDP6, NULL), &no_tso6, REF_COUNT, "4");
+	check_runs("no USO", four(UDP4, NULL), &no_uso, REF_COUNT, "1 1 1 1");
+	check_runs("no USO", four(UDP6, NULL), &no_uso, REF_COUNT, "1 1 1 1");
+	check_runs("no USO", four(TCP4, NULL), &no_uso, REF_COUNT, "4");
+	check_runs("nothing", four(TCP4, NULL), &(struct ref_device){.cap = 65535}, REF_COUNT,
+		   "1 1 1 1");
+}
+
+static void test_udp_without_checksum(void **state)
+{
+	(void)state;
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct sequence *s = sequence_new();
+		struct flow f = flow_of(v6 ? UDP6 : UDP4);
+
+		for (unsigned i = 0; i < 6; i++) {
+			emit(s, &f, 100, 0);
+			if (i == 2 || i == 3)
+				put_be16(last(s) + (v6 ? 46 : 26), 0);
+			decode_last(s);
+		}
+		check_runs("UDP without checksum", s, &everything, REF_NO_SUM, "2 1 1 2");
+	}
+}
+
+/* Of n packets with payload bytes each. */
+static struct sequence *many(enum kind kind, unsigned n, uint32_t payload)
+{
+	struct sequence *s = sequence_new();
+	struct flow f = flow_of(kind);
+
+	for (unsigned i = 0; i < n; i++)
+		emit(s, &f, payload, ACK);
+	return s;
+}
+
+static void test_limits(void **state)
+{
+	struct ref_device small = everything;
+
+	(void)state;
+	check_runs("64 datagrams", many(UDP4, 130, 20), &everything, REF_FULL_64, "64 64 2");
+	check_runs("64 datagrams", many(UDP6, 65, 20), &everything, REF_FULL_64, "64 1");
+	check_runs("no such limit for TCP", many(TCP4, 130, 20), &everything, REF_COUNT, "130");
+	/* Headers of 52 and 72 bytes; 65535 - 52 = 7 * 9354 + 5 and 65535 - 72 = 21 * 3117 + 6. */
+	check_runs("65535 bytes", many(TCP4, 9, 9354), &everything, REF_FULL_65535, "7 2");
+	check_runs("65535 bytes", many(TCP6, 24, 3117), &everything, REF_FULL_65535, "21 3");
+	check_runs("exactly 65535", of_lengths(TCP4, (uint32_t[]){40000, 25483, 1}, 3), &everything,
+		   REF_COUNT, "2 1");
+	check_runs("65536", of_lengths(TCP4, (uint32_t[]){40000, 25484, 1}, 3), &everything,
+		   REF_FULL_65535, "1 2");
+	check_runs("65536", of_lengths(UDP6, (uint32_t[]){40000, 25488, 1}, 3), &everything,
+		   REF_FULL_65535, "1 2");
+	small.cap = 52 + 300;
+	check_runs("the buffer", many(TCP4, 8, 100), &small, REF_FULL_CAP, "3 3 2");
+	small.cap--;
+	check_runs("the buffer", many(TCP4, 5, 100), &small, REF_FULL_CAP, "2 2 1");
+}
+
+static void swap(struct sequence *s, uint32_t i, uint32_t k)
+{
+	struct ref_packet r = s->pkt[i];
+	uint32_t pad = s->pad[i];
+
+	s->pkt[i] = s->pkt[k];
+	s->pkt[k] = r;
+	s->pad[i] = s->pad[k];
+	s->pad[k] = pad;
+}
+
+/* Two flows packet by packet, an exchanged pair, a repetition, a gap: in order as they came. */
+static void test_order(void **state)
+{
+	struct flow a = flow_of(TCP4), b = flow_of(TCP4);
+	struct sequence *s = sequence_new();
+
+	(void)state;
+	b.sport = 9;
+	for (unsigned i = 0; i < 3; i++) {
+		emit(s, &a, 100, ACK);
+		emit(s, &b, 100, ACK);
+	}
+	check_runs("flows are not put in order", s, &everything, REF_COUNT, "1 1 1 1 1 1");
+	s = four(TCP4, NULL);
+	swap(s, 1, 2);
+	check_runs("nor numbers", s, &everything, REF_COUNT, "1 1 1 1");
+	s = four(TCP4, NULL);
+	s->pkt[2] = s->pkt[1];
+	check_runs("twice the same", s, &everything, REF_COUNT, "2 1 1");
+	s = four(TCP6, NULL);
+	s->pkt[2] = s->pkt[3];
+	s->count = 3;
+	check_runs("a gap", s, &everything, REF_SEQUENCE, "2 1");
+	s = sequence_new();
+	a = flow_of(UDP4);
+	for (unsigned i = 0; i < 4; i++, a.v6 = !a.v6)
+		emit(s, &a, 100, 0);
+	check_runs("families", s, &everything, REF_FAMILY, "1 1 1 1");
+	s = sequence_new();
+	a = flow_of(TCP6);
+	for (unsigned i = 0; i < 4; i++, a.udp = !a.udp)
+		emit(s, &a, 100, ACK);
+	check_runs("protocols", s, &everything, REF_OTHER_PROTOCOL, "1 1 1 1");
+}
+
+/* A run that ended does not go on with what would have continued it but for its end. */
+static void test_after_an_end(void **state)
+{
+	struct sequence *s = sequence_new();
+	struct flow f = flow_of(TCP4);
+
+	(void)state;
+	emit(s, &f, 100, ACK | PSH);
+	emit(s, &f, 100, ACK);
+	emit(s, &f, 100, ACK | PSH);
+	emit(s, &f, 40, ACK | PSH);
+	emit(s, &f, 40, ACK | ECE);
+	emit(s, &f, 40, ACK | ECE);
+	check_runs("PSH on the first one", s, &everything, REF_AFTER_PSH, "1 2 1 2");
+	s = sequence_new();
+	f = flow_of(TCP6);
+	emit(s, &f, 100, ACK);
+	last(s)[90] ^= 1;
+	decode_last(s);
+	for (unsigned i = 0; i < 3; i++)
+		emit(s, &f, 100, ACK);
+	check_runs("nothing is added to a damaged one", s, &everything, REF_AFTER_ALONE, "1 3");
+}
+
+/* ---- at random ---- */
+
+static struct flow random_flow(struct lab_rng *r)
+{
+	struct flow f = flow_of((enum kind)lab_below(r, 4));
+
+	f.tos = (uint8_t)lab_u64(r);
+	f.ttl = (uint8_t)lab_u64(r);
+	f.flags3 = lab_chance(r, 70) ? 2 : 0;
+	f.options = (uint8_t)(4 * lab_below(r, 11));
+	f.sport = (uint16_t)lab_u64(r);
+	f.id = (uint16_t)lab_u64(r);
+	f.host = (uint32_t)lab_below(r, 200);
+	f.label = (uint32_t)lab_below(r, 1 << 20);
+	f.seq = (uint32_t)lab_u64(r);
+	f.ack = (uint32_t)lab_u64(r);
+	return f;
+}
+
+/* From now on the flow is a little different. */
+static void change_flow(struct lab_rng *r, struct flow *f)
+{
+	switch (lab_below(r, 9)) {
+	case 0: f->tos ^= (uint8_t)(1 << lab_below(r, 8)); break;
+	case 1: f->ttl--; break;
+	case 2: f->flags3 ^= 2; break;
+	case 3: f->id = (uint16_t)lab_u64(r); break;
+	case 4: f->window++; break;
+	case 5: f->ack += 100; break;
+	case 6: f->label ^= 1u << lab_below(r, 20); break;
+	case 7: f->seq += 100; break; /* lost on the way */
+	default: f->sport ^= 1; break;
+	}
+}
+
+/* The last packet is what its header says it is now; false: it is none that would get this far. */
+static bool settle_last(struct sequence *s, bool mended)
+{
+	struct ref_packet *r = &s->pkt[s->count - 1];
+	uint32_t room_of = (uint32_t)(s->arena + s->used - r->p);
+	struct inner in;
+
+	if (inner_parse(r->p, room_of, &in) < 0)
+		return false;
+	if (mended)
+		mend_last(s);
+	else
+		decode_last(s);
+	return true;
+}
+
+/* Changes the header of the last packet in a way that TCP and UDP headers have names for. */
+static void mutate_header(struct lab_rng *r, struct sequence *s)
+{
+	uint8_t *p = last(s), *l4 = p + (p[0] >> 4 == 6 ? 40 : 20);
+	bool v6 = p[0] >> 4 == 6, udp = (v6 ? p[6] : p[9]) == 17;
+
+	switch (lab_below(r, 7)) {
+	case 0: l4[udp ? 5 : 13] ^= (uint8_t)(1 << lab_below(r, 8)); break; /* length, flags */
+	case 1: l4[12] ^= (uint8_t)(1 << lab_below(r, 8)); break;
+	case 2: p[v6 ? 6 : 9] = (uint8_t)lab_below(r, 140); break;
+	case 3: p[6] ^= (uint8_t)(v6 ? 0 : 1 << lab_below(r, 8)); break; /* fragments */
+	case 4: p[v6 ? 5 : 3] ^= (uint8_t)(1 << lab_below(r, 8)); break; /* the length */
+	case 5: put_be16(l4 + 4, (uint16_t)lab_below(r, 300)); break;
+	default: p[lab_below(r, s->pkt[s->count - 1].len)] ^= (uint8_t)lab_u64(r); break;
+	}
+}
+
+/* Something happens to the last packet; false: it is not delivered. */
+static bool mutate(struct lab_rng *r, struct sequence *s)
+{
+	static const uint8_t types[] = {0, 43, 44, 51, 60, 135};
+	uint8_t *p = last(s);
+	uint32_t len = s->pkt[s->count - 1].len;
+
+	switch (lab_below(r, 10)) {
+	case 0: /* a bit of a header */
+	case 1:
+		p[lab_below(r, min_u64(len, 80))] ^= (uint8_t)(1 << lab_below(r, 8));
+		return settle_last(s, true);
+	case 2: mutate_header(r, s); return settle_last(s, true);
+	case 3: mutate_header(r, s); return settle_last(s, false);
+	case 4: /* damaged behind the IP header */
+		p[lab_below(r, len - 20) + 20] ^= (uint8_t)(1 << lab_below(r, 8));
+		return settle_last(s, false);
+	case 5: /* UDP without checksum; for TCP, a wrong one */
+		put_be16(p + (p[0] >> 4 == 6 ? 46 : 26), 0);
+		return settle_last(s, false);
+	case 6:
+		if (!room(s, 8))
+			return true;
+		insert_extra(s, types[lab_below(r, ARRAY_SIZE(types))]);
+		return settle_last(s, true);
+	case 7: /* the IPv4 checksum */
+		p[p[0] >> 4 == 4 ? 10 + lab_below(r, 2) : 6] ^= (uint8_t)(1 << lab_below(r, 8));
+		return settle_last(s, false);
+	case 8:
+		if (s->count > 1)
+			swap(s, s->count - 1, s->count - 2);
+		return true;
+	default: return false; /* lost */
+	}
+}
+
+/* The payload of the next packet; what segments are like, mostly. */
+static uint32_t random_payload(struct lab_rng *r, uint32_t mss)
+{
+	switch (lab_below(r, 20)) {
+	case 0: return 0;
+	case 1: return (uint32_t)lab_below(r, mss);
+	case 2: return mss + (uint32_t)lab_below(r, 20);
+	default: return mss;
+	}
+}
+
+static void random_sequence(struct lab_rng *r, struct sequence *s)
+{
+	struct flow flow[3] = {random_flow(r), random_flow(r), random_flow(r)};
+	uint32_t n = 1 + (uint32_t)lab_below(r, lab_chance(r, 10) ? SEQUENCE_MAX : 40), current = 0;
+	uint32_t mss = 1 + (uint32_t)lab_below(r, lab_chance(r, 10) ? 9000 : 200);
+	unsigned trouble = (unsigned)lab_below(r, 3) * 10;
+
+	s->count = s->used = 0;
+	while (n-- && room(s, mss + 200)) {
+		uint8_t flags = ACK;
+
+		if (lab_chance(r, 5))
+			current = (uint32_t)lab_below(r, ARRAY_SIZE(flow));
+		if (lab_chance(r, trouble / 2))
+			change_flow(r, &flow[current]);
+		if (lab_chance(r, trouble / 4))
+			flags |= lab_chance(r, 50) ? PSH : ECE;
+		emit(s, &flow[current], trouble ? random_payload(r, mss) : mss, flags);
+		if (lab_chance(r, trouble) && !mutate(r, s)) {
+			s->count--;
+			continue;
+		}
+		if (lab_chance(r, 10) && room(s, 100)) { /* TFC padding */
+			s->used += s->pad[s->count - 1] = (uint32_t)lab_below(r, 100);
+			memset(s->arena + s->used - s->pad[s->count - 1], 0x5a,
+			       s->pad[s->count - 1]);
+		}
+	}
+}
+
+static struct ref_device random_device(struct lab_rng *r)
+{
+	struct ref_device d = everything;
+
+	if (lab_chance(r, 20))
+		d.csum = d.tso4 = d.tso6 = d.uso = false;
+	else if (lab_chance(r, 20))
+		d.tso4 = lab_chance(r, 50), d.tso6 = lab_chance(r, 50), d.uso = lab_chance(r, 50);
+	/* Every packet fits, so it can go alone. */
+	if (lab_chance(r, 30))
+		d.cap = 9500 + (uint32_t)lab_below(r, 30000);
+	return d;
+}
+
+static void test_random(void **state)
+{
+	uint64_t alone[REF_COUNT] = {0}, packets = 0, runs = 0;
+	struct sequence *s = sequence_new();
+	struct lab_rng r;
+
+	(void)state;
+	lab_rng_init(&r, 700);
+	for (unsigned i = 0; i < 20000; i++) {
+		struct ref_device d = random_device(&r);
+
+		random_sequence(&r, s);
+		check(s, &d, alone);
+		packets += s->count;
+		runs += s->run_count;
+	}
+	print_message("# %llu packets in %llu runs\n", (unsigned long long)packets,
+		      (unsigned long long)runs);
+	assert_true(packets > 300000 && runs < packets * 2 / 3);
+	/* No rule went untried: each was the only one against some packets. */
+	for (unsigned i = 0; i < REF_COUNT; i++) {
+		print_message("# %s: %llu\n", ref_rule_name(i), (unsigned long long)alone[i]);
+		if (alone[i] < 10)
+			fail_msg("untried: %s", ref_rule_name(i));
+	}
+	free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_extra_headers),
+		cmocka_unit_test(test_what_the_device_takes),
+		cmocka_unit_test(test_udp_without_checksum),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_after_an_end),
+		cmocka_unit_test(test_random),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
