@@ -60,7 +60,11 @@ static uint32_t mergeable(const struct pkt_super *s, const uint8_t *p, const str
 	return in->l4 + hdr;
 }
 
-/* Copies the packet; true when it has a checksum, which is right. */
+/*
+ * Copies the packet; true when it has a checksum, which is right. Of what has options or extension
+ * headers this is not said: with a routing header (RFC 8200 8.1) or a home address (RFC 6275) the
+ * addresses of the pseudo header are not those of the IP header.
+ */
 static bool copy_verified(uint8_t *dst, const uint8_t *p, const struct inner *in)
 {
 	uint32_t l4_len = in->len - in->l4;
@@ -68,7 +72,7 @@ static bool copy_verified(uint8_t *dst, const uint8_t *p, const struct inner *in
 	bool udp = in->proto == PROTO_UDP && l4_len >= 8 &&
 		   get_be16(p + in->l4 + UDP_LEN) == l4_len && get_be16(p + in->l4 + UDP_SUM);
 
-	if (in->l4 == 0 || in->fragment || !(tcp || udp)) {
+	if (!in->bare || in->fragment || !(tcp || udp)) {
 		memcpy(dst, p, in->len);
 		return false;
 	}
