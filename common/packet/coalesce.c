@@ -3,6 +3,7 @@
 #include "packet/checksum.h"
 #include "wire.h"
 
+#define IPV4_SUM  10
 #define TCP_SEQ	  4
 #define TCP_FLAGS 13
 #define TCP_SUM	  16
@@ -36,13 +37,22 @@ static inline uint64_t pseudo_sum(const uint8_t *p, uint8_t proto, uint32_t l4_l
 	       (is_v4(p) ? csum_words(p + 12, 8) : csum_words(p + 8, 32));
 }
 
+/*
+ * An IPv4 checksum that is right, and the one that segmentation would write. 0xffff is as good as 0
+ * to a receiver, and some routers make it (RFC 1624 3), but it would not come out again.
+ */
+static inline bool ipv4_sum_reproducible(const uint8_t *p)
+{
+	return csum_end(csum_words(p, 20)) == 0xffff && get_be16(p + IPV4_SUM) != 0xffff;
+}
+
 /* Bytes before the payload when the packet is one that may be part of a run; 0: it goes alone. */
 static uint32_t mergeable(const struct pkt_super *s, const uint8_t *p, const struct inner *in)
 {
 	const uint8_t *l4 = p + in->l4;
 	uint32_t left = in->len - in->l4, hdr;
 
-	if (!in->bare || in->fragment || (is_v4(p) && csum_end(csum_words(p, 20)) != 0xffff))
+	if (!in->bare || in->fragment || (is_v4(p) && !ipv4_sum_reproducible(p)))
 		return 0;
 	if (in->proto == PROTO_UDP)
 		return (s->accept & PKT_ACCEPT_USO) && left > 8 && get_be16(l4 + UDP_LEN) == left &&
@@ -55,7 +65,8 @@ static uint32_t mergeable(const struct pkt_super *s, const uint8_t *p, const str
 	hdr = (l4[12] >> 4) * 4u;
 	/* Only ACK, PSH and ECE; SYN, FIN, RST, URG, CWR and what is reserved go alone. */
 	if (hdr < 20 || left <= hdr || (l4[12] & 0x0f) ||
-	    (l4[TCP_FLAGS] & ~(TCP_PSH | TCP_ECE)) != TCP_ACK)
+	    (l4[TCP_FLAGS] & ~(TCP_PSH | TCP_ECE)) != TCP_ACK ||
+	    get_be16(l4 + TCP_SUM) == 0xffff) /* 0 would come out */
 		return 0;
 	return in->l4 + hdr;
 }
@@ -181,8 +192,8 @@ static void set_l3(struct pkt_super *s)
 		return;
 	}
 	put_be16(p + 2, (uint16_t)s->len);
-	put_be16(p + 10, 0);
-	put_be16(p + 10, (uint16_t)~csum(p, 20, 0));
+	put_be16(p + IPV4_SUM, 0);
+	put_be16(p + IPV4_SUM, (uint16_t)~csum(p, 20, 0));
 }
 
 void pkt_super_finish(struct pkt_super *s)

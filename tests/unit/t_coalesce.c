@@ -6,6 +6,7 @@
  * segment.h; what comes out is compared with it byte for byte.
  */
 #include "esp_lab.h"
+#include "packet/checksum.h"
 #include "packet/segment.h"
 #include "ref_coalesce.h"
 #include "xalloc.h"
@@ -521,6 +522,57 @@ static void test_extra_headers(void **state)
 	}
 }
 
+/* A checksum of 0 is the same number as 0xffff, but segmentation writes one of them: RFC 1624 3. */
+static void test_the_other_zero(void **state)
+{
+	(void)state;
+	for (enum kind k = TCP4; k <= TCP6; k++) {
+		struct sequence *s = sequence_new();
+		struct flow f = flow_of(k);
+
+		for (unsigned i = 0; i < 8; i++) {
+			uint8_t *p = emit(s, &f, 100, ACK), *data = p + header_len(&f);
+			uint8_t *sum = p + header_len(&f) - f.options - 4;
+
+			if (i != 2 && i != 5)
+				continue;
+			/* What the sum is for goes into the payload. */
+			put_be16(data, csum_fold((uint32_t)get_be16(data) + get_be16(sum)));
+			mend_last(s);
+			assert_int_equal(get_be16(sum), 0);
+			if (i == 5)
+				put_be16(sum, 0xffff);
+			decode_last(s);
+		}
+		check_runs("TCP checksum 0 and 0xffff", s, &everything, REF_L4_SUM, "5 1 2");
+	}
+}
+
+static void test_the_other_zero_of_ip(void **state)
+{
+	(void)state;
+	for (unsigned other = 0; other < 2; other++) {
+		struct sequence *s = sequence_new();
+		struct flow f = flow_of(other ? UDP4 : TCP4);
+
+		/* The ID of the third is such that its checksum is 0. */
+		f.id = 0;
+		emit(s, &f, 100, ACK);
+		f.id = (uint16_t)(s->pkt[0].ip_sum - 2);
+		s->count = 0;
+		for (unsigned i = 0; i < 5; i++) {
+			emit(s, &f, 100, ACK);
+			if (i == 2)
+				assert_int_equal(get_be16(last(s) + 10), 0);
+			if (i == 2 && other)
+				put_be16(last(s) + 10, 0xffff);
+			decode_last(s);
+		}
+		check_runs("IPv4 checksum 0 and 0xffff", s, &everything,
+			   other ? REF_IP_SUM : REF_COUNT, other ? "2 1 2" : "5");
+	}
+}
+
 static void test_what_the_device_takes(void **state)
 {
 	struct ref_device no_tso4 = everything, no_tso6 = everything, no_uso = everything;
@@ -854,6 +906,8 @@ int main(void)
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_extra_headers),
+		cmocka_unit_test(test_the_other_zero),
+		cmocka_unit_test(test_the_other_zero_of_ip),
 		cmocka_unit_test(test_what_the_device_takes),
 		cmocka_unit_test(test_udp_without_checksum),
 		cmocka_unit_test(test_limits),
