@@ -80,3 +80,8 @@ check_PROGRAMS += tests/unit/t_coalesce
 tests_unit_t_coalesce_SOURCES = tests/unit/t_coalesce.c tests/unit/ref_coalesce.c tests/unit/ref_coalesce.h $(ESP_LAB)
 tests_unit_t_coalesce_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_coalesce_LDADD = $(ESP_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/t_segment
+tests_unit_t_segment_SOURCES = tests/unit/t_segment.c $(ESP_LAB)
+tests_unit_t_segment_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_segment_LDADD = $(ESP_TEST_LIBS)
