@@ -24,16 +24,26 @@ static uint32_t pseudo_sum(const uint8_t *pkt, uint8_t proto)
 	return pkt[0] >> 4 == 4 ? csum(pkt + 12, 8, proto) : csum(pkt + 8, 32, proto);
 }
 
+/* Where the checksum of an upper layer is; 0: not known here. */
+static uint32_t sum_field(uint8_t proto)
+{
+	return proto == PROTO_TCP ? TCP_SUM : proto == PROTO_UDP ? UDP_SUM : 0;
+}
+
 /* A packet that stays whole; its checksum may have been left to us. */
 static int plan_whole(const uint8_t *pkt, const struct inner *in, const struct pkt_offload *off,
 		      struct seg_plan *ret)
 {
-	uint32_t from = 0, at = 0;
+	uint32_t from = 0, at = 0, field;
 
 	if (off->needs_csum) {
 		from = off->csum_start;
 		at = from + off->csum_offset;
 		if (at + 2 > in->len || from < 20 || in->l4 == 0 || from < in->l4)
+			return -EINVAL;
+		/* Behind the upper layer's header may be another packet, that of a tunnel. */
+		field = sum_field(in->proto);
+		if (from == in->l4 && field && off->csum_offset != field)
 			return -EINVAL;
 	}
 	*ret = (struct seg_plan){.pkt = pkt,
@@ -76,7 +86,10 @@ int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offloa
 		if (hdr < in->l4 + 20u)
 			return -EINVAL;
 	}
-	if (hdr > in->len || (off->needs_csum && off->csum_start != in->l4))
+	if (hdr > in->len)
+		return -EINVAL;
+	if (off->needs_csum &&
+	    (off->csum_start != in->l4 || off->csum_offset != sum_field(in->proto)))
 		return -EINVAL;
 	payload = in->len - hdr;
 	p.hdr_len = (uint16_t)hdr;

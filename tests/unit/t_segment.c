@@ -117,6 +117,14 @@ static int plan(const struct made *m, uint32_t trailing, struct seg_plan *ret)
 	return seg_plan(m->b, &in, &m->off, ret);
 }
 
+static void assert_refused(const char *what, const struct made *m)
+{
+	struct seg_plan p;
+
+	if (plan(m, 0, &p) != -EINVAL)
+		fail_msg("taken: %s", what);
+}
+
 /* The packet is cut, or left whole, and all that comes of it has a right checksum. */
 static void assert_right(const struct made *m, uint32_t trailing)
 {
@@ -151,6 +159,34 @@ static void test_gso_without_needs_csum(void **state)
 		m.off.csum_start = m.off.csum_offset = 0;
 		put_be16(m.b + m.l4 + (kind & 2 ? 6 : 16), 0x1234);
 		assert_right(&m, 0);
+	}
+}
+
+static void test_checksum_elsewhere(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < 4; kind++) {
+		uint32_t proto = kind & 2 ? UDP : TCP, right = kind & 2 ? 6 : 16;
+
+		for (uint32_t offset = 0; offset < 40; offset++) {
+			struct made m = make_plain(kind & 1, proto);
+
+			if (offset == right)
+				continue;
+			m.off.csum_offset = (uint16_t)offset;
+			assert_refused("GSO with another checksum field", &m);
+			m.off.gso = PKT_GSO_NONE;
+			assert_refused("another checksum field", &m);
+		}
+		for (int by = -4; by <= 4; by += 2) {
+			struct made m = make_plain(kind & 1, proto);
+
+			if (by == 0)
+				continue;
+			m.off.csum_start = (uint16_t)((int)m.l4 + by);
+			m.off.csum_offset = (uint16_t)((int)right - by);
+			assert_refused("GSO with a sum that begins elsewhere", &m);
+		}
 	}
 }
 
@@ -211,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gso_without_needs_csum),
+		cmocka_unit_test(test_checksum_elsewhere),
 		cmocka_unit_test(test_checksum_of_a_tunneled_packet),
 		cmocka_unit_test(test_trailing_bytes),
 		cmocka_unit_test(test_bad_ip_checksum),
