@@ -18,10 +18,21 @@ static bool is_v4(const struct seg_plan *p)
 	return p->pkt[0] >> 4 == 4;
 }
 
-/* The part of the pseudo header that all segments share (RFC 9293 3.1, RFC 8200 8.1). */
-static uint32_t pseudo_sum(const uint8_t *pkt, uint8_t proto)
+/*
+ * The part of the pseudo header that all segments share (RFC 9293 3.1, RFC 8200 8.1). Behind
+ * extension headers the addresses may be others, as the final destination's of a routing header;
+ * the kernel, which has left the sum for the whole in the field, knows them.
+ */
+static uint32_t pseudo_sum(const uint8_t *pkt, const struct inner *in,
+			   const struct pkt_offload *off)
 {
-	return pkt[0] >> 4 == 4 ? csum(pkt + 12, 8, proto) : csum(pkt + 8, 32, proto);
+	uint32_t l4_len = in->len - in->l4;
+
+	if (!in->bare)
+		return csum_fold(get_be16(pkt + off->csum_start + off->csum_offset) +
+				 (uint32_t)(uint16_t)~l4_len);
+	return in->src.family == FAMILY_IPV4 ? csum(pkt + 12, 8, in->proto)
+					     : csum(pkt + 8, 32, in->proto);
 }
 
 /* Where the checksum of an upper layer is; 0: not known here. */
@@ -78,6 +89,8 @@ int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offloa
 		return plan_whole(pkt, in, off, ret);
 	if (!gso_fits(in, off->gso) || in->l4 == 0 || in->fragment || off->gso_size == 0)
 		return -EINVAL;
+	if (!in->bare && !off->needs_csum) /* whose addresses are in the pseudo header? */
+		return -EINVAL;
 	hdr = in->l4 + 8u;
 	if (in->proto == PROTO_TCP) {
 		if (in->l4 + 20u > in->len)
@@ -97,7 +110,7 @@ int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offloa
 	p.size = off->gso_size;
 	p.seg_len = hdr + off->gso_size;
 	p.count = payload ? (payload + off->gso_size - 1) / off->gso_size : 1;
-	p.pseudo = pseudo_sum(pkt, in->proto);
+	p.pseudo = pseudo_sum(pkt, in, off);
 	if (p.count > UINT16_MAX)
 		return -EINVAL;
 	*ret = p;

@@ -148,6 +148,57 @@ static void assert_right(const struct made *m, uint32_t trailing)
 	assert_int_equal(payload, PAYLOAD);
 }
 
+static void assert_right_cut_and_whole(struct made m)
+{
+	assert_right(&m, 0);
+	m.off.gso = PKT_GSO_NONE;
+	assert_right(&m, 0);
+}
+
+/* RFC 8200 8.1: the pseudo header has the final destination, which only the kernel need know. */
+static void test_routing_header(void **state)
+{
+	static const uint8_t types[] = {0, 2, 3, 4};
+	uint8_t header[24] = {0};
+
+	(void)state;
+	header[1] = 2;
+	header[3] = 1; /* one more to visit */
+	header[8] = 0xfc;
+	header[23] = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		for (unsigned udp = 0; udp < 2; udp++) {
+			struct made m;
+
+			header[2] = types[i];
+			m = make(true, udp ? UDP : TCP, header, sizeof(header), 43);
+			memcpy(m.to, header + 8, 16);
+			put_pseudo(&m);
+			assert_right_cut_and_whole(m);
+		}
+	}
+}
+
+static void test_options(void **state)
+{
+	static const uint8_t nops[8] = {1, 1, 1, 1, 1, 1, 1, 1}, pad[8] = {0, 0, 1, 4};
+
+	(void)state;
+	for (unsigned udp = 0; udp < 2; udp++) {
+		struct made four = make(false, udp ? UDP : TCP, nops, 8, 0);
+		struct made six = make(true, udp ? UDP : TCP, pad, 8, 60);
+
+		put_pseudo(&four);
+		put_pseudo(&six);
+		assert_right_cut_and_whole(four);
+		assert_right_cut_and_whole(six);
+		/* Nobody says whose address the pseudo header has. */
+		four.off.needs_csum = six.off.needs_csum = false;
+		assert_refused("IPv4 options without NEEDS_CSUM", &four);
+		assert_refused("an extension header without NEEDS_CSUM", &six);
+	}
+}
+
 /* A kernel that says nothing of the checksum has it made anew for each segment. */
 static void test_gso_without_needs_csum(void **state)
 {
@@ -246,6 +297,8 @@ static void test_bad_ip_checksum(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_routing_header),
+		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_gso_without_needs_csum),
 		cmocka_unit_test(test_checksum_elsewhere),
 		cmocka_unit_test(test_checksum_of_a_tunneled_packet),
