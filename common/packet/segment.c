@@ -52,6 +52,8 @@ static int plan_whole(const uint8_t *pkt, const struct inner *in, const struct p
 		at = from + off->csum_offset;
 		if (at + 2 > in->len || from < 20 || in->l4 == 0 || from < in->l4)
 			return -EINVAL;
+		if (in->fragment) /* the sum is over the whole, which is not here */
+			return -EINVAL;
 		/* Behind the upper layer's header may be another packet, that of a tunnel. */
 		field = sum_field(in->proto);
 		if (from == in->l4 && field && off->csum_offset != field)

@@ -148,6 +148,19 @@ static void assert_right(const struct made *m, uint32_t trailing)
 	assert_int_equal(payload, PAYLOAD);
 }
 
+/* Nothing is asked for, so nothing is changed. */
+static void assert_untouched(const struct made *m)
+{
+	uint8_t out[sizeof(m->b)];
+	struct seg_plan p;
+
+	assert_int_equal(plan(m, 0, &p), 0);
+	assert_int_equal(p.count, 1);
+	assert_int_equal(seg_len(&p, 0), m->len);
+	seg_write(&p, 0, out);
+	assert_memory_equal(out, m->b, m->len);
+}
+
 static void assert_right_cut_and_whole(struct made m)
 {
 	assert_right(&m, 0);
@@ -260,6 +273,25 @@ static void test_checksum_of_a_tunneled_packet(void **state)
 	assert_int_equal(get_be16(out + at), 65535 - slow_sum(m.b + from, m.len - from, 0));
 }
 
+/* The sum of a fragment is none of a packet. */
+static void test_checksum_of_a_fragment(void **state)
+{
+	static const uint8_t first[8] = {0, 0, 0, 1};
+	struct made four = make_plain(false, UDP), six = make(true, UDP, first, 8, 44);
+
+	(void)state;
+	four.b[6] = 0x20;
+	put_pseudo(&six);
+	assert_refused("GSO with the first fragment", &four);
+	assert_refused("GSO with the first fragment", &six);
+	four.off.gso = six.off.gso = PKT_GSO_NONE;
+	assert_refused("NEEDS_CSUM with the first fragment", &four);
+	assert_refused("NEEDS_CSUM with the first fragment", &six);
+	four.off.needs_csum = six.off.needs_csum = false;
+	assert_untouched(&four);
+	assert_untouched(&six);
+}
+
 /* What was read behind the IP packet's end is not sent, nor summed up. */
 static void test_trailing_bytes(void **state)
 {
@@ -302,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_gso_without_needs_csum),
 		cmocka_unit_test(test_checksum_elsewhere),
 		cmocka_unit_test(test_checksum_of_a_tunneled_packet),
+		cmocka_unit_test(test_checksum_of_a_fragment),
 		cmocka_unit_test(test_trailing_bytes),
 		cmocka_unit_test(test_bad_ip_checksum),
 	};
