@@ -106,6 +106,9 @@ int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offloa
 	if (off->needs_csum &&
 	    (off->csum_start != in->l4 || off->csum_offset != sum_field(in->proto)))
 		return -EINVAL;
+	/* What is behind a shorter datagram would become its payload. */
+	if (in->proto == PROTO_UDP && get_be16(pkt + in->l4 + UDP_LEN) != in->len - in->l4)
+		return -EINVAL;
 	payload = in->len - hdr;
 	p.hdr_len = (uint16_t)hdr;
 	p.l3_len = in->l4;

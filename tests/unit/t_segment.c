@@ -292,6 +292,23 @@ static void test_checksum_of_a_fragment(void **state)
 	assert_untouched(&six);
 }
 
+/* Bytes behind the UDP datagram are no payload of its segments. */
+static void test_udp_length(void **state)
+{
+	static const int off_by[] = {-(8 + PAYLOAD), -PAYLOAD, -1, 1, 1000};
+
+	(void)state;
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		for (size_t i = 0; i < ARRAY_SIZE(off_by); i++) {
+			struct made m = make_plain(v6, UDP);
+			int len = 8 + PAYLOAD + off_by[i];
+
+			put_be16(m.b + m.l4 + 4, (uint16_t)len);
+			assert_refused("GSO with another UDP length", &m);
+		}
+	}
+}
+
 /* What was read behind the IP packet's end is not sent, nor summed up. */
 static void test_trailing_bytes(void **state)
 {
@@ -335,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_checksum_elsewhere),
 		cmocka_unit_test(test_checksum_of_a_tunneled_packet),
 		cmocka_unit_test(test_checksum_of_a_fragment),
+		cmocka_unit_test(test_udp_length),
 		cmocka_unit_test(test_trailing_bytes),
 		cmocka_unit_test(test_bad_ip_checksum),
 	};
