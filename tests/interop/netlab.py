@@ -21,6 +21,7 @@ start them from the main thread.  Standard library only, Python 3.11.
 
 import atexit
 import ctypes
+import fcntl
 import os
 import re
 import select
@@ -48,6 +49,8 @@ _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35
 _ETH_P_ALL = 3
 _PACKET_OUTGOING = 4
+_SIOCETHTOOL = 0x8946
+_ETHTOOL_SET = {"tx-checksum": 0x17, "tso": 0x1f, "gso": 0x24, "gro": 0x2c}    # linux/ethtool.h
 
 
 class LabError(Exception):
@@ -188,6 +191,21 @@ class Namespace:
             self.ip("addr", "add", address, "dev", device, *extra)
         self.ip("link", "set", device, "up")
 
+    def offload(self, device, **switches):
+        """Switch a device's offloads, as ethtool -K: offload("eth0", gso=False, tx_checksum=False).
+
+        tx_checksum, tso, gso, gro.  Without gso and tx_checksum a device is given what will be
+        on the wire: packets cut to size, with their checksums.
+        """
+        def switch():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+                for name, on in switches.items():
+                    value = ctypes.create_string_buffer(
+                        struct.pack("II", _ETHTOOL_SET[name.replace("_", "-")], on))
+                    request = struct.pack("16sP", device.encode(), ctypes.addressof(value))
+                    fcntl.ioctl(any_socket, _SIOCETHTOOL, request)
+        self.call(switch)
+
     def inner_net(self, *addresses, device="inner0"):
         """An interface that stands for the protected net: local addresses, no peers.
 
@@ -318,6 +336,23 @@ class Lab:
         r.sysctl("net.ipv4.ip_forward", 1)
         r.nft('table ip nat { chain post { type nat hook postrouting priority srcnat; '
               'oifname "outside" masquerade; }; }')
+        self._inner(a, b)
+        return a, r, b
+
+    def routed(self, left="left", right="right", router="router", mtu=1500, narrow=1500):
+        """left -- router -- right, without NAT; returns (left, router, right).
+
+        left: 192.0.2.10     right: 198.51.100.20     The router's devices are "inside" with
+        `mtu` and "outside" with `narrow`: right sees at its own device what fits, left learns it
+        by ICMP.
+        """
+        a, r, b = self.namespace(left), self.namespace(router), self.namespace(right)
+        a.outer, b.outer = "192.0.2.10", "198.51.100.20"
+        self.link(a, "eth0", "192.0.2.10/24", r, "inside", "192.0.2.1/24", mtu)
+        self.link(r, "outside", "198.51.100.1/24", b, "eth0", "198.51.100.20/24", narrow)
+        a.route("default", "via", "192.0.2.1")
+        b.route("default", "via", "198.51.100.1")
+        r.sysctl("net.ipv4.ip_forward", 1)
         self._inner(a, b)
         return a, r, b
 

@@ -18,6 +18,8 @@ import netlab  # noqa: E402
 
 BUILD = os.environ.get("MENDIP_BUILD", ".")
 PSK = "a secret for tests"
+OFFLOADS = ("auto", "off")
+offload = "auto"  # of configurations that do not say; main() runs cases with each
 
 
 def child(local, remote, **options):
@@ -32,6 +34,8 @@ def config(control, children, remote, local_id="branch.example", remote_id="gw.e
            psk=PSK, dpd="2s", daemon="", more="", proposals="aes128gcm16-prfsha256-x25519"):
     """A whole configuration with one connection; children: {name: child(...)}; remote: address or %any."""
     kids = " ".join(f"{n}: {c};" for n, c in children.items())
+    if offload != "auto" and "offload =" not in daemon:
+        daemon += f' offload = "{offload}";'
     return f"""daemon: {{ control = "{control}"; log = "debug"; {daemon} }};
 connections: {{ {name}: {{
   local: {{ id = "{local_id}"; auth = "psk"; }};
@@ -47,11 +51,11 @@ class CtlError(Exception):
 
 
 class Mendip:
-    """A mendipd in a namespace; ends with the lab. conf: text, or a function of the control path."""
+    """A mendipd in a namespace; ends with the lab. conf: text, or a function of the control path; env: NAME=VALUE."""
 
-    def __init__(self, lab, ns, conf, name=None, build=BUILD):
+    def __init__(self, lab, ns, conf, name=None, build=BUILD, env=()):
         name = name or ns.short
-        self.build = build
+        self.build, self.env = build, env
         self.ns, self.control = ns, lab.path(f"{name}.sock")
         self.conf, self.log = lab.path(f"{name}.conf"), lab.path(f"{name}.log")
         self.write(conf(self.control) if callable(conf) else conf)
@@ -63,8 +67,9 @@ class Mendip:
             f.write(text)
 
     def start(self):
-        self.process = self.ns.popen(f"{self.build}/mendipd", "-c", self.conf, log=self.log)
-        netlab.wait_until(self.answers, 10)
+        self.process = self.ns.popen("env", *self.env, f"{self.build}/mendipd", "-c", self.conf, log=self.log)
+        wait_for(lambda: self.process.poll() is not None or self.answers(), lambda: f"no answer: {self.tail()}")
+        expect(self.process.poll() is None, f"mendipd ended: {self.tail()}")
 
     def answers(self):
         return os.path.exists(self.control) and self.run("version").returncode == 0
@@ -94,7 +99,7 @@ class Mendip:
         return all(kids.get(n, {}).get("state") == "up" for n in names or ("net",))
 
     def wait_up(self, *names, timeout=15):
-        netlab.wait_until(lambda: self.up(*names), timeout)
+        wait_for(lambda: self.up(*names), lambda: f"{names or 'net'} not up: {self.tail()}", timeout)
 
     def sa(self, name="net"):
         """The newest CHILD SA of the child."""
@@ -108,9 +113,21 @@ class Mendip:
     def switchover(self, name="net"):
         return [c for c in self.ctl("switchover")["children"] if c["name"] == name][0]
 
+    def recovered(self, name="net"):
+        records = self.switchover(name)["records"]
+        return bool(records) and records[0]["outcome"] == "recovered"
+
+    def wait_recovered(self, timeout=20):
+        wait_for(self.recovered, lambda: f"no recovery: {self.switchover()['records'][:1]}", timeout)
+
     def logged(self, text):
         with open(self.log, encoding="utf-8", errors="replace") as f:
             return text in f.read()
+
+    def tail(self, lines=20):
+        """The end of its log."""
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return "".join(f.readlines()[-lines:])
 
 
 def ping(ns, target, count=3, source=None):
@@ -128,22 +145,40 @@ def expect(condition, why):
         raise AssertionError(why)
 
 
-def main(cases):
-    """Runs the functions; each is a case named by itself. Exits 0, or 1 when one failed."""
+def run_case(case, name):
+    """Prints the case's line; True when it passed."""
     if os.geteuid() != 0:
-        for case in cases:
-            print(f"ok {case.__name__} # SKIP needs root")
-        sys.exit(77)
-    failed = 0
-    for case in [c for c in cases if not sys.argv[1:] or c.__name__ in sys.argv[1:]]:
-        try:
-            case()
-            print(f"ok {case.__name__}", flush=True)
-        except Exception as e:  # each case stands for itself
-            failed += 1
-            print(f"not ok {case.__name__}: {type(e).__name__}: {e}", flush=True)
-            traceback.print_exc(file=sys.stdout)
-    sys.exit(1 if failed else 0)
+        print(f"ok {name} # SKIP needs root")
+        return True
+    try:
+        case()
+    except Exception as e:  # each case stands for itself
+        print(f"not ok {name}: {type(e).__name__}: {e}", flush=True)
+        traceback.print_exc(file=sys.stdout)
+        return False
+    print(f"ok {name}", flush=True)
+    return True
+
+
+def wait_for(condition, why, timeout=10.0):
+    """Waits until condition() is true and returns its value; AssertionError when it does not become so."""
+    value = netlab.wait_until(condition, timeout)
+    expect(value, f"{why() if callable(why) else why}, after {timeout} s")
+    return value
+
+
+def main(cases, offloads=None):
+    """
+    Runs the functions; each is a case named by itself. With `offloads` all of them once for each, with that in the
+    configurations of the daemons. Exits 0, or 1 when one failed.
+    """
+    global offload
+    passed = True
+    for offload in offloads or ("auto",):
+        for case in [c for c in cases if not sys.argv[1:] or c.__name__ in sys.argv[1:]]:
+            name = f"{case.__name__}, offload {offload}" if offloads else case.__name__
+            passed &= run_case(case, name)
+    sys.exit(77 if os.geteuid() else 0 if passed else 1)
 
 
 def pair(lab, left_children, right_children, dpd="2s", **left_options):
@@ -157,6 +192,12 @@ def pair(lab, left_children, right_children, dpd="2s", **left_options):
 
 NET = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", switchover='{ jitter = "10ms"; }')}
 NET_GW = {"net": child("10.2.0.0/16", "10.1.0.0/16")}
+
+
+def more_traffic(flow, packets):
+    """Waits until a flow has sent so many more packets: on a busy machine that takes longer than its rate says."""
+    enough = flow.sent + packets
+    wait_for(lambda: flow.sent >= enough, lambda: f"{flow.sent} sent instead of {enough}", 30)
 
 
 def settle(seconds=0.2):

@@ -1,0 +1,69 @@
+/*
+ * refuse.c - a kernel that takes super-packets for a while, and then no more: to be preloaded into
+ * mendipd. SPDX-License-Identifier: ISC
+ *
+ * REFUSE_TRAINS=N   sends with UDP_SEGMENT fail with EIO from the Nth on, as on a device that has
+ *                   lost its checksum offload
+ * REFUSE_RUNS=N     writes of GSO packets to TUN fail with EINVAL from the Nth on
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define TUN_MAJOR 10
+#define TUN_MINOR 200
+
+/* True from the Nth call on, if the variable says N. */
+static int refuses(const char *variable, unsigned *calls)
+{
+	const char *n = getenv(variable);
+
+	return n && ++*calls >= (unsigned)atoi(n);
+}
+
+static int has_segments(const struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR((struct msghdr *)m, c)) {
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_SEGMENT)
+			return 1;
+	}
+	return 0;
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	static ssize_t (*real)(int, const struct msghdr *, int);
+	static unsigned calls;
+
+	if (!real)
+		real = dlsym(RTLD_NEXT, "sendmsg");
+	if (has_segments(m) && refuses("REFUSE_TRAINS", &calls)) {
+		errno = EIO;
+		return -1;
+	}
+	return real(fd, m, flags);
+}
+
+ssize_t write(int fd, const void *p, size_t len)
+{
+	static ssize_t (*real)(int, const void *, size_t);
+	static unsigned calls;
+	struct stat st;
+
+	if (!real)
+		real = dlsym(RTLD_NEXT, "write");
+	/* The second byte of a virtio-net header is the type of GSO. */
+	if (len > 10 && ((const unsigned char *)p)[1] && fstat(fd, &st) == 0 &&
+	    st.st_rdev == makedev(TUN_MAJOR, TUN_MINOR) && refuses("REFUSE_RUNS", &calls)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return real(fd, p, len);
+}
