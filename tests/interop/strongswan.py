@@ -24,6 +24,7 @@ dropped without an answer.  After a rekey the old child stays as DELETED for 5 s
 """
 
 import os
+import re
 import shutil
 import socket
 import struct
@@ -274,11 +275,12 @@ class Charon:
                  raised to be above cookie_threshold_ip; 0 means 1, for "never" take a big one)
     settings     more lines for the charon-systemd section of strongswan.conf
     log_level    1, or 2 and up for libipsec's drops
+    log_keys     also log the keys of CHILD SAs, for esp_keys()
     """
 
     def __init__(self, lab, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
                  cookie_threshold=None, cookie_threshold_ip=None, block_threshold=None,
-                 settings="", log_level=1):
+                 settings="", log_level=1, log_keys=False):
         self.lab, self.ns, self.name, self.psk = lab, ns, name, psk
         self.connections = {"gw": connections} if "children" in connections else connections
         self.directory = lab.path(f"{name}-{ns.short}")
@@ -290,6 +292,7 @@ class Charon:
                         "cookie_threshold_ip": cookie_threshold_ip,
                         "block_threshold": block_threshold}
         self._retransmit, self._settings, self._log_level = retransmit, settings, log_level
+        self._log_keys = log_keys
 
     @property
     def pid(self):
@@ -409,6 +412,20 @@ class Charon:
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return file.read().count(text)
 
+    def esp_keys(self):
+        """{"encryption initiator key": bytes, "integrity responder key": ...} of the newest CHILD SA (log_keys)."""
+        keys, name = {}, None
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if begin := re.search(r"\[CHD\] (\w+ \w+ key) => (\d+) bytes", line):
+                    name = begin[1]
+                    keys[name] = b""
+                elif name and (row := re.search(r"\[CHD\] +\d+: ((?:[0-9A-F]{2} )+)", line)):
+                    keys[name] += bytes.fromhex(row[1])
+                else:
+                    name = None
+        return keys
+
     # -- inside ----------------------------------------------------------------
 
     def _wait(self, condition, timeout, complaint):
@@ -459,6 +476,7 @@ class Charon:
         limits = "".join(f"    {key} = {value}\n" for key, value in self._limits.items()
                          if value is not None)
         level = self._log_level
+        keys = "            chd = 4\n" if self._log_keys else ""
         return f"""charon-systemd {{
     load = {PLUGINS}
     install_virtual_ip = no
@@ -482,7 +500,7 @@ class Charon:
             time_add_ms = yes
             flush_line = yes
             default = {level}
-        }}
+{keys}        }}
     }}
 {self._settings}
 }}

@@ -1,0 +1,133 @@
+"""What is on the wire, as tshark sees it who knows the keys.
+
+The keys come from strongSwan, which logs them on demand (chd = 4): no build of Mendip gives any out.
+SPDX-License-Identifier: ISC
+"""
+import signal
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
+
+import netlab
+
+# (encryption, authentication) as tshark names them, by the proposal
+ALGORITHMS = {
+    "aes128gcm16": ("AES-GCM with 16 octet ICV [RFC4106]", "NULL"),
+    "aes256gcm16": ("AES-GCM with 16 octet ICV [RFC4106]", "NULL"),
+    "aes128-sha256": ("AES-CBC [RFC3602]", "HMAC-SHA-256-128 [RFC4868]"),
+    "aes256-sha256": ("AES-CBC [RFC3602]", "HMAC-SHA-256-128 [RFC4868]"),
+}
+PLAIN_PORTS = "7000-7999"  # of tests: no guesses about what is in the payloads, which are random
+LAYERS = ("ip", "udp", "tcp", "icmp", "icmpv6")
+FILE_HEADER, FRAME_HEADER = 24, 16  # of a pcap file, in bytes
+NATT = (4500).to_bytes(2, "big")
+BAD, GOOD = "0", "1"  # of *.checksum.status
+
+
+class Capture:
+    """tcpdump of what a device receives, from now until stop(). No frame that it could not keep goes unnoticed."""
+
+    def __init__(self, lab, ns, device="eth0"):
+        self.path, self._log = lab.path(f"{ns.short}-{device}.pcap"), lab.path(f"{ns.short}-{device}.tcpdump")
+        self._process = ns.popen("tcpdump", "-i", device, "-Q", "in", "-Z", "root", "-B", "32768", "-s", "0", "-U",
+                                 "-w", self.path, log=self._log)
+        if not netlab.wait_until(lambda: "listening on" in self._said()):
+            raise netlab.LabError(f"tcpdump: {self._said()}")
+
+    def _said(self):
+        with open(self._log, encoding="utf-8") as f:
+            return f.read()
+
+    def stop(self, esp, timeout=5):
+        """Ends it when `esp` ESP packets are in the file, or the time is over; returns the name of the file."""
+        netlab.wait_until(lambda: sum(map(is_esp, frames(self.path))) >= esp, timeout)
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(10)
+        if "\n0 packets dropped by kernel" not in self._said():
+            raise netlab.LabError(f"tcpdump: {self._said()}")
+        return self.path
+
+
+@dataclass
+class Seen:
+    """What tshark found in a capture: frame numbers, and how often something was good."""
+
+    numbers: Counter = field(default_factory=Counter)   # (SPI, sequence number)
+    bad_icv: list = field(default_factory=list)
+    unchecked: list = field(default_factory=list)       # ESP of a known SPI whose ICV was not looked at
+    bad_checksum: list = field(default_factory=list)    # (frame, layer)
+    good: Counter = field(default_factory=Counter)      # "icv", and the layers
+    longest: int = 0
+
+    def duplicates(self):
+        return [n for n, count in self.numbers.items() if count > 1]
+
+
+def sa_option(esp, spi, encryption, integrity=b""):
+    """A row of tshark's table of SAs."""
+    cipher, auth = ALGORITHMS[esp]
+    keys = ["0x" + key.hex() if key else "" for key in (encryption, integrity)]
+    row = ("IPv4", "*", "*", f"0x{spi:08x}", cipher, keys[0], auth, keys[1])
+    return "uat:esp_sa:" + ",".join(f'"{value}"' for value in row)
+
+
+def _tshark(path, sas):
+    """Rows of fields, a frame each."""
+    fields = ["frame.number", "frame.len", "esp.spi", "esp.sequence", "esp.icv_good", "esp.icv_bad",
+              *(f"{layer}.checksum.status" for layer in LAYERS)]
+    options = ["esp.enable_encryption_decode:TRUE", "esp.enable_authentication_check:TRUE", "ip.check_checksum:TRUE",
+               "udp.check_checksum:TRUE", "tcp.check_checksum:TRUE", "tcp.desegment_tcp_streams:FALSE",
+               "tcp.analyze_sequence_numbers:FALSE", *sas]  # what it says of a stream would hide the rest of ESP
+    done = netlab.run("tshark", "-n", "-r", path, "-d", f"udp.port=={PLAIN_PORTS},data", "-d",
+                      f"tcp.port=={PLAIN_PORTS},data", *(a for option in options for a in ("-o", option)),
+                      "-T", "fields", *(a for name in fields for a in ("-e", name)), timeout=120)
+    return [dict(zip(fields, line.split("\t"))) for line in done.stdout.splitlines()]
+
+
+def look(path, *sas):
+    """Decrypts and checks a capture with SAs made by sa_option(); returns Seen."""
+    seen = Seen()
+    for row in _tshark(path, sas):
+        number = int(row["frame.number"])
+        seen.longest = max(seen.longest, int(row["frame.len"]))
+        if row["esp.spi"]:
+            seen.numbers[row["esp.spi"], int(row["esp.sequence"])] += 1
+            if row["esp.icv_bad"] == "1":
+                seen.bad_icv.append(number)
+            elif row["esp.icv_good"] == "1":
+                seen.good["icv"] += 1
+            else:
+                seen.unchecked.append(number)
+        for layer in LAYERS:
+            statuses = row[f"{layer}.checksum.status"].split(",")
+            seen.good[layer] += statuses.count(GOOD)
+            if BAD in statuses:
+                seen.bad_checksum.append((number, layer))
+    return seen
+
+
+def frames(path):
+    """The frames in a capture, one after another; also while it is being written."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at = FILE_HEADER
+    while at + FRAME_HEADER <= len(data):
+        length = struct.unpack_from("I", data, at + 8)[0]
+        at += FRAME_HEADER + length
+        if at <= len(data):
+            yield data[at - length:at]
+
+
+def is_esp(frame):
+    """ESP within UDP: on port 4500, and neither IKE nor a keepalive (RFC 3948 2)."""
+    return (len(frame) > 60 and frame[12:14] == b"\x08\0" and frame[23] == 17 and frame[36:38] == NATT
+            and frame[42:46] != bytes(4))
+
+
+def flip(path, number, offset):
+    """Flips a bit of frame `number` (from 1, as tshark counts) in a capture; offset 1 is its last byte."""
+    every = list(frames(path))
+    end = FILE_HEADER + sum(FRAME_HEADER + len(frame) for frame in every[:number])
+    with open(path, "r+b") as file:
+        file.seek(end - offset)
+        file.write(bytes([every[number - 1][-offset] ^ 0x10]))
