@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
-from daemons import PSK, Mendip, child, config, expect, main, netlab, ping, settle  # noqa: E402
+from daemons import PSK, Mendip, child, config, expect, main, netlab, ping, settle, wait_for  # noqa: E402
 import strongswan  # noqa: E402
 
 IKE = ("aes128-sha256-x25519", "aes256-sha384-ecp384", "aes256-sha512-ecp521", "aes128gcm16-prfsha256-ecp256",
@@ -26,6 +26,14 @@ class Both:
                              switchover='{ jitter = "0"; }')}
         self.branch = Mendip(lab, self.left, lambda s: config(s, kids, self.right.outer, proposals=ike, daemon=daemon,
                                                               dpd=dpd, more=more))
+
+    def wait_other(self, spi, why, timeout=10):
+        """Waits until there is a child with another SPI than that."""
+        wait_for(lambda: self.branch.up() and self.branch.spi() not in (None, spi), why, timeout)
+
+    def ike_spi(self):
+        sas = self.branch.ctl("status")["connections"][0]["ike_sas"]
+        return sas[0]["spi_i"] if sas else None
 
     def check(self, what=""):
         self.branch.wait_up()
@@ -65,11 +73,11 @@ def rekeys_from_both_sides():
                 both.branch.ctl("rekey", "net")
             else:
                 both.charon.rekey(child_id=both.charon.children("net")[-1].id)
-            netlab.wait_until(lambda: both.branch.spi() not in (None, old), 5)
-            settle(0.5)
-        ike = both.branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"]
+            both.wait_other(old, f"no rekey by {side}", 5)
+            settle(0.5)  # of traffic on the new SA
+        ike = both.ike_spi()
         both.charon.rekey(ike="gw")
-        netlab.wait_until(lambda: both.branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"] != ike, 5)
+        wait_for(lambda: both.ike_spi() not in (None, ike), "no rekey of the IKE SA by strongSwan", 5)
         settle(0.5)
         result = flow.stop()
         expect(result.lost == 0, f"{result.lost} packets lost over rekeys")
@@ -80,10 +88,9 @@ def ike_rekey_by_time():
     with netlab.Lab("ike-rekey") as lab:
         both = Both(lab, more='rekey_time = "2s"; over_time = "10s";')
         both.check()
-        ike = both.branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"]
-        netlab.wait_until(lambda: both.branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"] != ike, 6)
-        settle(0.3)
-        expect(both.branch.up(), "the child did not move to the new IKE SA")
+        ike = both.ike_spi()
+        wait_for(lambda: both.ike_spi() not in (None, ike), "no rekey of the IKE SA by Mendip", 6)
+        wait_for(both.branch.up, "the child did not move to the new IKE SA", 2)
         expect(ping(both.left, "10.2.0.1") == 3, "no ping after our rekey of the IKE SA")
 
 
@@ -92,14 +99,16 @@ def deletes_from_both_sides():
         both = Both(lab)
         both.check()
         both.branch.ctl("down", "net")
-        netlab.wait_until(lambda: not both.charon.children("net"), 5)
+        wait_for(lambda: not both.charon.children("net"), "strongSwan keeps the child", 5)
         both.branch.ctl("up", "net")
         both.check("after down and up")
+        old = both.branch.spi()
         both.charon.terminate(child="net")
-        settle(0.3)
+        both.wait_other(old, "the child that strongSwan deleted does not come back")
         both.check("after strongSwan deleted the child")
+        old = both.branch.spi()
         both.charon.terminate(ike="gw")
-        settle(0.3)
+        both.wait_other(old, "the IKE SA that strongSwan deleted does not come back")
         both.check("after strongSwan deleted the IKE SA")
 
 
@@ -109,7 +118,7 @@ def strongswan_restarts():
         both.check()
         both.charon.kill()
         both.charon.start()
-        netlab.wait_until(lambda: both.branch.up() and ping(both.left, "10.2.0.1", 1) == 1, 40)
+        wait_for(lambda: both.branch.up() and ping(both.left, "10.2.0.1", 1) == 1, "no way back after the restart", 40)
 
 
 def cookies_and_invalid_ke():
@@ -126,8 +135,8 @@ def pfs_mismatch_climbs_to_rung_three():
         both.check()
         old = both.branch.spi()
         both.branch.ctl("rekey", "net")
-        netlab.wait_until(lambda: both.branch.spi() not in (None, old), 15)
-        netlab.wait_until(lambda: both.branch.switchover()["records"], 5)
+        both.wait_other(old, "the mismatch leaves no child", 15)
+        wait_for(lambda: both.branch.switchover()["records"], "no record", 5)
         expect(both.branch.switchover()["records"][0]["rung"] == 3, f"{both.branch.switchover()['records'][0]}")
         both.check("after the mismatch")
 
@@ -141,7 +150,7 @@ def no_selectors_in_common():
                 "net": child("10.1.0.0/16", "10.2.0.0/24", start_action="start", esp_proposals="aes128gcm16")}
         branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
         branch.wait_up("net")
-        expect(branch.logged("TS_UNACCEPTABLE"), "TS_UNACCEPTABLE is not told")
+        wait_for(lambda: branch.logged("TS_UNACCEPTABLE"), "TS_UNACCEPTABLE is not told", 5)
         expect(branch.sa("net")["remote_ts"] == ["10.2.0.0/24"], "not narrowed")
         expect(ping(left, "10.2.0.1") == 3, "no ping")
 
@@ -153,7 +162,7 @@ def wrong_secret_is_told():
                                                             "10.2.0.0/16", "10.1.0.0/16"), "another").start()
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals="aes128gcm16")}
         branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
-        netlab.wait_until(lambda: branch.logged("AUTHENTICATION_FAILED"), 5)
+        wait_for(lambda: branch.logged("AUTHENTICATION_FAILED"), "AUTHENTICATION_FAILED is not told", 5)
         expect(not branch.up(), "up with the wrong secret")
 
 
@@ -167,7 +176,7 @@ def behind_nat():
         branch.wait_up()
         expect(ping(left, "10.2.0.1") == 3, "no ping through the NAT")
         lab.rebind(router)
-        netlab.wait_until(lambda: ping(left, "10.2.0.1", 1) == 1, 20)
+        wait_for(lambda: ping(left, "10.2.0.1", 1) == 1, "no ping after the rebinding", 20)
 
 
 if strongswan.missing():

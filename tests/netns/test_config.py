@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 
-from daemons import BUILD, NET, NET_GW, child, config, expect, main, netlab, pair, settle
+from daemons import BUILD, NET, NET_GW, child, config, expect, main, netlab, pair, settle, wait_for
 
 GOOD = config("/tmp/x.sock", NET, "192.0.2.2")
 
@@ -132,7 +132,7 @@ def reload_keeps_what_has_not_changed():
         flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=500)
         branch.ctl("reload")
         os.kill(branch.process.pid, signal.SIGHUP)
-        netlab.wait_until(lambda: branch.ctl("status")["reloads"] == 2, 5)
+        wait_for(lambda: branch.ctl("status")["reloads"] == 2, "SIGHUP reloads nothing", 5)
         good = open(branch.conf, encoding="utf-8").read()
         for bad in ('@include "/etc"', "connections: {", good.replace('"2s"', "99999999999"), "\0\0"):
             branch.write(bad)
@@ -151,7 +151,7 @@ def reload_keeps_what_has_not_changed():
         branch.write(good.split("connections")[0])
         branch.ctl("reload")
         expect(branch.children() == {}, "a removed connection stays")
-        netlab.wait_until(lambda: not gw.up(), 5)
+        wait_for(lambda: not gw.up(), "the peer's child stays", 5)
 
 
 main([good_ones_pass, bad_ones_name_file_line_and_option, includes_modes_and_duplicates, garbage_never_crashes,

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import time
 
-from daemons import BUILD, NET, NET_GW, Mendip, config, expect, main, netlab, pair, settle
+from daemons import BUILD, NET, NET_GW, Mendip, config, expect, main, netlab, pair, settle, wait_for
 
 
 def with_tunnel(f, ends=False):
@@ -120,7 +120,7 @@ def hostile_clients():
         settle(0.5)
         for s in many:
             s.close()
-        netlab.wait_until(lambda: branch.run("version").returncode == 0, 5)
+        wait_for(lambda: branch.run("version").returncode == 0, "no answer after a hundred clients", 5)
         deaf = connect(branch)  # asks for events and never reads them
         deaf.sendall(b'{"command": "events"}\n')
         for _ in range(20):
@@ -182,7 +182,7 @@ def a_second_one_changes_nothing():
 def ends_when_the_device_goes():
     def check(branch, _gw, _lab):
         branch.ns.run("ip", "link", "del", "mendip0")
-        netlab.wait_until(lambda: branch.process.poll() is not None, 5)
+        wait_for(lambda: branch.process.poll() is not None, "the daemon goes on", 5)
         expect(branch.process.poll() == 1, f"exit status {branch.process.poll()}")
 
     with_tunnel(check, ends=True)

@@ -2,13 +2,16 @@
 # The gateway's faults under traffic, between two daemons. SPDX-License-Identifier: ISC
 import subprocess
 
-from daemons import (BUILD, NET_GW, child, expect, main, netlab, pair, settle)
+from daemons import (BUILD, NET_GW, child, expect, main, more_traffic, netlab, pair, settle, wait_for)
 
 RATE = 1000
 
 
-def under_fault(name, fault, detect="proof", wait=3.0, before=2.0, esp="aes128gcm16-esn-noesn", **options):
-    """Traffic from the gateway, a fault in the middle; returns (FlowResult, record or None, branch)."""
+def under_fault(name, fault, detect="proof", wait=3.0, before=2.0, esp="aes128gcm16-esn-noesn", healed=True, **options):
+    """
+    Traffic from the gateway for `before` seconds, a fault, and traffic for `wait` seconds more, or with `healed` until
+    a recovery has ended; returns (FlowResult, record or None, detector and gate of the branch).
+    """
     more = "".join(f' {k} = "{v}";' for k, v in options.items())
     kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals=esp,
                          switchover=f'{{ detect = "{detect}"; jitter = "0";{more} }}')}
@@ -17,10 +20,14 @@ def under_fault(name, fault, detect="proof", wait=3.0, before=2.0, esp="aes128gc
         branch, gw = pair(lab, kids, kids_gw)
         branch.wait_up()
         flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
-        settle(before)
+        more_traffic(flow, before * RATE)
         for f in fault if isinstance(fault, list) else [fault]:
             gw.ctl("fault", *f.split())
-        settle(wait)
+        if healed:
+            branch.wait_recovered()
+            more_traffic(flow, 0.5 * RATE)
+        else:
+            more_traffic(flow, wait * RATE)
         result = flow.stop()
         state = branch.switchover()
         state["events"] = "SECURITY" in open(branch.log, encoding="utf-8").read()
@@ -40,7 +47,7 @@ def recovered(result, record, lost_max, criterion="proof", rung=1):
 
 
 def rewind_without_detection():
-    result, record, _ = under_fault("rewind 1500", "rewind 1500", detect="off")
+    result, record, _ = under_fault("rewind 1500", "rewind 1500", detect="off", healed=False)
     expect(1490 <= result.lost <= 1510, f"{result.lost} lost instead of 1500")
     expect(record is None, "a record with detection off")
 
@@ -85,7 +92,7 @@ def message_ids_back():
 
 
 def two_senders_run_into_quiet():
-    _, _, state = under_fault("two senders, 500 apart", "two-senders 500", wait=5.0, max_rekeys=1)
+    _, _, state = under_fault("two senders, 500 apart", "two-senders 500", wait=5.0, healed=False, max_rekeys=1)
     expect(state["gate"]["admitted"] >= 1, "nothing was admitted")
     expect(state["recoveries"] <= 2, f"{state['recoveries']} rekeys")
 
@@ -98,7 +105,7 @@ def forgotten_child_comes_back():
         gw.ctl("fault", "forget-child")
         old = branch.sa()["spi_in"]
         branch.ctl("rekey", "net")
-        netlab.wait_until(lambda: branch.up() and branch.sa()["spi_in"] != old, 5)
+        wait_for(lambda: branch.up() and branch.sa()["spi_in"] != old, "the child does not come back", 5)
         expect(branch.logged("does not know it"), "CHILD_SA_NOT_FOUND was not met")
         expect(gw.up(), "the gateway has no child")
 
@@ -110,11 +117,11 @@ def events_tell():
         branch.wait_up()
         watcher = subprocess.Popen([f"{BUILD}/mendipctl", "-s", branch.control, "events"], stdout=subprocess.PIPE,
                                    text=True)
-        settle()
-        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=200)
-        settle(1)
+        settle()  # until it is subscribed
+        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
+        more_traffic(flow, 200)
         gw.ctl("fault", "rewind", "100")
-        settle(1)
+        wait_for(lambda: branch.switchover()["recoveries"], "no recovery")
         flow.stop()
         watcher.terminate()
         text = watcher.communicate(timeout=5)[0]

@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 # Two daemons in namespaces: real TUN, real traffic. SPDX-License-Identifier: ISC
 import json
+import socket
+import threading
 
-from daemons import (NET, NET_GW, Mendip, child, config, expect, main, netlab, pair, ping, settle)
+from daemons import (NET, NET_GW, Mendip, child, config, expect, main, netlab, pair, ping, settle, wait_for)
+from traffic import Beside, family_of
 
 
 def ping_both_ways():
@@ -12,10 +15,9 @@ def ping_both_ways():
         sniffer = lab.sniff(gw.ns, "eth0")
         expect(ping(branch.ns, "10.2.0.1", 5) == 5, "branch to gateway")
         expect(ping(gw.ns, "10.1.0.1", 5) == 5, "gateway to branch")
-        settle()
+        wait_for(lambda: len(sniffer.esp) >= 20, lambda: f"only {len(sniffer.esp)} ESP packets on the wire")
         seen = sniffer.stop()
         expect("clear" not in seen.kinds(), f"a clear packet on the wire: {seen.kinds()}")
-        expect(len(seen.esp) >= 20, f"only {len(seen.esp)} ESP packets on the wire")
 
 
 def ipv6_inside():
@@ -37,7 +39,7 @@ def iperf_both_ways():
         branch, gw = pair(lab, NET, NET_GW)
         branch.wait_up()
         gw.ns.popen("iperf3", "-s", log=lab.path("iperf.log"))
-        settle(0.5)
+        wait_for(lambda: gw.ns.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
         for flag in ([], ["-R"]):
             done = branch.ns.run("iperf3", "-c", "10.2.0.1", "-t", "2", "-J", *flag)
             bits = json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]
@@ -71,7 +73,7 @@ def killed_gateway_comes_back():
         branch.wait_up()
         gw.kill()
         gw.start()
-        netlab.wait_until(lambda: branch.up() and ping(branch.ns, "10.2.0.1", 1) == 1, 40)
+        wait_for(lambda: branch.up() and ping(branch.ns, "10.2.0.1", 1) == 1, "the gateway's return helps nothing", 40)
 
 
 def killed_branch_comes_back():
@@ -82,7 +84,7 @@ def killed_branch_comes_back():
         branch.start()
         branch.wait_up()
         expect(ping(branch.ns, "10.2.0.1") == 3, "no ping")
-        netlab.wait_until(lambda: len(gw.ctl("status")["connections"][0]["ike_sas"]) == 1, 5)
+        wait_for(lambda: len(gw.ctl("status")["connections"][0]["ike_sas"]) == 1, "the old IKE SA stays", 5)
         expect(gw.logged("INITIAL_CONTACT"), "INITIAL_CONTACT was not honoured")
 
 
@@ -95,19 +97,20 @@ def up_down_rekey():
         for daemon in (branch, gw, branch, gw):
             spis.add(branch.sa()["spi_in"])
             daemon.ctl("rekey", "net")
-            netlab.wait_until(lambda: branch.sa()["spi_in"] not in spis and branch.sa()["state"] == "installed", 5)
-            settle(0.5)
+            wait_for(lambda: branch.sa()["spi_in"] not in spis and branch.sa()["state"] == "installed",
+                     f"no rekey from {daemon.ns.short}", 5)
+            settle(0.5)  # of traffic on the new SA
         result = flow.stop()
         expect(result.lost == 0, f"{result.lost} packets lost over four rekeys")
         branch.ctl("down", "net")
-        netlab.wait_until(lambda: not branch.up() and not gw.up(), 5)
+        wait_for(lambda: not branch.up() and not gw.up(), "down leaves something up", 5)
         branch.ctl("up", "net")
         branch.wait_up()
         expect(ping(branch.ns, "10.2.0.1") == 3, "no ping after up")
+        old = branch.spi()
         gw.ctl("down", "net")
-        settle(0.5)
-        branch.wait_up(timeout=10)
-        expect(ping(branch.ns, "10.2.0.1") == 3, "what the peer ended does not come back")
+        wait_for(lambda: branch.up() and branch.spi() != old, "what the peer ended does not come back")
+        expect(ping(branch.ns, "10.2.0.1") == 3, "no ping after it came back")
 
 
 def nat_and_rebinding():
@@ -141,22 +144,54 @@ def three_children_lose_the_ike_sa():
         gw.ctl("fault", "forget-ike")
         for n in names:
             branch.ctl("rekey", n)
-        netlab.wait_until(lambda: branch.up(*names) and all(branch.spi(n) not in (None, old[n]) for n in names), 60)
+        wait_for(lambda: branch.up(*names) and all(branch.spi(n) not in (None, old[n]) for n in names),
+                 "the children do not come back", 60)
         for i in range(3):
             expect(ping(branch.ns, f"10.2.{i}.2", 3, source=f"10.1.{i}.2") == 3, f"no ping on child {i}")
+
+
+class NoSuchName:
+    """The name server of /etc/resolv.conf, as a namespace sees it: it knows no name (RFC 1035 4.1.1, RCODE 3)."""
+
+    def __init__(self, lab, ns):
+        with open("/etc/resolv.conf", encoding="utf-8") as f:
+            servers = [line.split()[1] for line in f if line.startswith("nameserver")]
+        address = servers[0] if servers else "127.0.0.1"
+        if not address.startswith("127."):
+            ns.address("lo", address)
+        self.socket = ns.call(socket.socket, family_of(address), socket.SOCK_DGRAM)
+        self.socket.bind((address, 53))
+        self.socket.settimeout(0.1)
+        self.ends = threading.Event()
+        self.thread = Beside(self.answer)
+        lab.at_exit(self.stop)
+
+    def answer(self):
+        while not self.ends.is_set():
+            try:
+                query, peer = self.socket.recvfrom(512)
+            except TimeoutError:
+                continue
+            self.socket.sendto(query[:2] + b"\x81\x83" + query[4:6] + bytes(6) + query[12:], peer)
+
+    def stop(self):
+        self.ends.set()
+        self.thread.join()
+        self.socket.close()
 
 
 def name_is_resolved():
     with netlab.Lab("name") as lab:
         left, right = lab.pair("branch", "gw")
+        NoSuchName(lab, left)
         Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
         branch = Mendip(lab, left, lambda s: config(s, NET, "localhost"))
         # localhost resolves, and nobody answers there: the daemon keeps trying, and lives
-        netlab.wait_until(lambda: branch.logged("gw: connecting"), 10)
+        wait_for(lambda: branch.logged("gw: connecting"), "it does not connect")
         expect(branch.run("version").returncode == 0, "the daemon does not answer")
         branch.write(config(branch.control, NET, "no-such-host.invalid"))
         branch.ctl("reload")
-        netlab.wait_until(lambda: branch.logged("cannot be resolved"), 10)
+        wait_for(lambda: branch.logged("cannot be resolved"), "it is not told that the name does not resolve")
 
 
 main([ping_both_ways, ipv6_inside, iperf_both_ways, trap_brings_it_up, remote_ts_contains_the_peer,
