@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
-from daemons import PSK, Mendip, child, config, expect, main, netlab, ping, settle, wait_for  # noqa: E402
+from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, netlab, ping, settle, wait_for  # noqa: E402
 import strongswan  # noqa: E402
 
 IKE = ("aes128-sha256-x25519", "aes256-sha384-ecp384", "aes256-sha512-ecp521", "aes128gcm16-prfsha256-ecp256",
@@ -184,4 +184,4 @@ if strongswan.missing():
     sys.exit(77)
 main([ike_algorithms, esp_algorithms, strongswan_initiates, rekeys_from_both_sides, ike_rekey_by_time,
       deletes_from_both_sides, strongswan_restarts, cookies_and_invalid_ke, pfs_mismatch_climbs_to_rung_three,
-      no_selectors_in_common, wrong_secret_is_told, behind_nat])
+      no_selectors_in_common, wrong_secret_is_told, behind_nat], OFFLOADS)

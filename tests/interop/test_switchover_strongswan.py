@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
-from daemons import PSK, Mendip, child, config, expect, main, more_traffic, netlab, wait_for  # noqa: E402
+from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, more_traffic, netlab, wait_for  # noqa: E402
 import rewind  # noqa: E402
 import strongswan  # noqa: E402
 
@@ -119,4 +119,4 @@ def rung_three():
 if strongswan.missing():
     print(f"ok strongswan # SKIP {strongswan.missing()}")
     sys.exit(77)
-main([number_alone, nonces_repeat, aes_cbc, rung_two, rung_three])
+main([number_alone, nonces_repeat, aes_cbc, rung_two, rung_three], OFFLOADS)

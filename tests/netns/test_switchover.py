@@ -2,7 +2,7 @@
 # The gateway's faults under traffic, between two daemons. SPDX-License-Identifier: ISC
 import subprocess
 
-from daemons import (BUILD, NET_GW, child, expect, main, more_traffic, netlab, pair, settle, wait_for)
+from daemons import (BUILD, NET_GW, OFFLOADS, child, expect, main, more_traffic, netlab, pair, settle, wait_for)
 
 RATE = 1000
 
@@ -131,4 +131,4 @@ def events_tell():
 
 main([rewind_without_detection, rewind_with_proof, rewind_with_pattern, rewind_cbc, nonces_repeat,
       answers_are_dropped, answers_are_late, message_ids_back, two_senders_run_into_quiet,
-      forgotten_child_comes_back, events_tell])
+      forgotten_child_comes_back, events_tell], OFFLOADS)

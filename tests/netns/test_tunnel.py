@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 
-from daemons import (NET, NET_GW, Mendip, child, config, expect, main, netlab, pair, ping, settle, wait_for)
+from daemons import (NET, NET_GW, OFFLOADS, Mendip, child, config, expect, main, netlab, pair, ping, settle, wait_for)
 from traffic import Beside, family_of
 
 
@@ -196,4 +196,4 @@ def name_is_resolved():
 
 main([ping_both_ways, ipv6_inside, iperf_both_ways, trap_brings_it_up, remote_ts_contains_the_peer,
       killed_gateway_comes_back, killed_branch_comes_back, up_down_rekey, nat_and_rebinding,
-      three_children_lose_the_ike_sa, name_is_resolved])
+      three_children_lose_the_ike_sa, name_is_resolved], OFFLOADS)
