@@ -85,3 +85,8 @@ check_PROGRAMS += tests/unit/t_segment
 tests_unit_t_segment_SOURCES = tests/unit/t_segment.c $(ESP_LAB)
 tests_unit_t_segment_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_segment_LDADD = $(ESP_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/t_inner
+tests_unit_t_inner_SOURCES = tests/unit/t_inner.c $(ESP_LAB)
+tests_unit_t_inner_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_inner_LDADD = $(ESP_TEST_LIBS)
