@@ -22,6 +22,9 @@ static void read_ports(const uint8_t *p, uint32_t left, struct inner *in)
 	} else if ((in->proto == PROTO_ICMP || in->proto == PROTO_ICMPV6) && left >= 2) {
 		in->sport = in->dport = get_be16(p);
 		in->ports_known = true;
+	} else if (in->proto == PROTO_MOBILITY && left >= 3) {
+		in->sport = in->dport = (uint16_t)(p[2] << 8);
+		in->ports_known = true;
 	}
 }
 
@@ -66,11 +69,10 @@ static bool skip_extension(const uint8_t *p, uint32_t len, uint32_t *at, uint8_t
 	uint32_t size;
 
 	switch (*next) {
-	case 0:	  /* hop-by-hop options */
-	case 43:  /* routing */
-	case 60:  /* destination options */
-	case 135: /* mobility */
-	case 44:  /* fragment */
+	case 0:	 /* hop-by-hop options */
+	case 43: /* routing */
+	case 60: /* destination options */
+	case 44: /* fragment */
 	case 51: /* AH */ break;
 	default: return false;
 	}

@@ -7,23 +7,25 @@
 #include "addr.h"
 #include "wire.h"
 
-#define PROTO_ICMP    1
-#define PROTO_IPV4    4
-#define PROTO_TCP     6
-#define PROTO_UDP     17
-#define PROTO_DCCP    33
-#define PROTO_IPV6    41
-#define PROTO_ICMPV6  58
-#define PROTO_SCTP    132
-#define PROTO_UDPLITE 136
-#define PROTO_NONE    59 /* no next header: a dummy packet (RFC 4303 2.6) */
+#define PROTO_ICMP     1
+#define PROTO_IPV4     4
+#define PROTO_TCP      6
+#define PROTO_UDP      17
+#define PROTO_DCCP     33
+#define PROTO_IPV6     41
+#define PROTO_ICMPV6   58
+#define PROTO_SCTP     132
+#define PROTO_MOBILITY 135
+#define PROTO_UDPLITE  136
+#define PROTO_NONE     59 /* no next header: a dummy packet (RFC 4303 2.6) */
 
 struct inner {
 	struct addr src, dst;
 	uint64_t upper; /* proto, ports_known and the ports in one word, to compare by */
 	uint32_t len;	/* total length as its header says; what follows is TFC padding */
 	uint16_t l4;	/* where the upper layer begins; 0: not in this packet (later fragments) */
-	uint16_t sport; /* of TCP, UDP, SCTP, DCCP, UDP-Lite; type and code of ICMP in both */
+	uint16_t sport; /* of TCP, UDP, SCTP, DCCP, UDP-Lite; type and code of ICMP, and type of a
+			 * Mobility Header, in both (RFC 4301 4.4.1.1) */
 	uint16_t dport;
 	uint8_t proto;	  /* upper-layer protocol, behind IPv6 extension headers */
 	uint8_t tos;	  /* TOS or traffic class */

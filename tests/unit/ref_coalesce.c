@@ -86,8 +86,7 @@ static void decode_ip(struct ref_packet *r)
 		r->ttl = p[7];
 		r->l4 = 40;
 		r->fragment = r->proto == 44;
-		r->options = r->proto == 0 || r->proto == 43 || r->proto == 51 || r->proto == 60 ||
-			     r->proto == 135;
+		r->options = r->proto == 0 || r->proto == 43 || r->proto == 51 || r->proto == 60;
 		return;
 	}
 	r->tos = p[1];

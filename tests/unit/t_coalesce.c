@@ -501,7 +501,7 @@ static void test_lengths(void **state)
 
 static void test_extra_headers(void **state)
 {
-	static const uint8_t types[] = {0, 43, 44, 51, 60, 135};
+	static const uint8_t types[] = {0, 43, 44, 51, 60};
 	char name[40];
 
 	(void)state;
@@ -784,7 +784,7 @@ static void mutate_header(struct lab_rng *r, struct sequence *s)
 /* Something happens to the last packet; false: it is not delivered. */
 static bool mutate(struct lab_rng *r, struct sequence *s)
 {
-	static const uint8_t types[] = {0, 43, 44, 51, 60, 135};
+	static const uint8_t types[] = {0, 43, 44, 51, 60};
 	uint8_t *p = last(s);
 	uint32_t len = s->pkt[s->count - 1].len;
 
