@@ -27,12 +27,14 @@ static bool may_answer_v4(const uint8_t *p, const struct inner *in)
 
 static bool may_answer_v6(const uint8_t *p, const struct inner *in)
 {
-	static const uint8_t unspecified[16];
+	static const uint8_t unspecified[16], redirect = 137;
 
 	if (p[8] == 0xff || memcmp(p + 8, unspecified, 16) == 0 || in->l4 == 0)
 		return false;
+	if (in->proto != PROTO_ICMPV6)
+		return true;
 	/* Types below 128 are errors; too big may be told for multicast destinations. */
-	return in->proto != PROTO_ICMPV6 || (in->len > in->l4 && p[in->l4] >= 128);
+	return in->len > in->l4 && p[in->l4] >= 128 && p[in->l4] != redirect;
 }
 
 static uint32_t too_big_v4(uint8_t *dst, uint32_t cap, const uint8_t *pkt, const struct inner *in,

@@ -797,6 +797,14 @@ static void test_too_big(void **state)
 	assert_int_equal(get_be32(e + 44), 1280); /* RFC 8200 5: never less */
 	p[8] = 0xff;
 	assert_int_equal(icmp_too_big(e, sizeof(e), p, &in, 1300), 0);
+	p[8] = 0xfd;
+	p[6] = PROTO_ICMPV6;
+	for (unsigned type = 0; type < 256; type++) { /* RFC 4443 2.4 (e.1), (e.2) */
+		p[40] = (uint8_t)type;
+		in = parsed(p, len);
+		assert_int_equal(icmp_too_big(e, sizeof(e), p, &in, 1300),
+				 type >= 128 && type != 137 ? 1280 : 0);
+	}
 }
 
 int main(void)
