@@ -472,6 +472,27 @@ static void test_changes(void **state)
 	}
 }
 
+/* The twelve flags, the four reserved ones among them, on all of the packets. */
+static void test_flags_of_all(void **state)
+{
+	(void)state;
+	for (unsigned bit = 0; bit < 12; bit++) {
+		uint32_t flags = ACK ^ 1u << bit;
+		struct sequence *s = sequence_new();
+		struct flow f = flow_of(bit & 1 ? TCP6 : TCP4);
+		char name[32];
+
+		for (unsigned i = 0; i < 4; i++) {
+			uint8_t *p = emit(s, &f, 100, (uint8_t)flags);
+
+			p[f.v6 ? 52 : 32] |= (uint8_t)(flags >> 8);
+			mend_last(s);
+		}
+		snprintf(name, sizeof(name), "flags 0x%03x on all", flags);
+		check_runs(name, s, &everything, REF_COUNT, flags == (ACK | ECE) ? "4" : "1 1 1 1");
+	}
+}
+
 /* Lengths of the payload, one for each packet. */
 static struct sequence *of_lengths(enum kind kind, const uint32_t *payload, unsigned n)
 {
@@ -545,6 +566,30 @@ static void test_the_other_zero(void **state)
 			decode_last(s);
 		}
 		check_runs("TCP checksum 0 and 0xffff", s, &everything, REF_L4_SUM, "5 1 2");
+	}
+}
+
+/* RFC 768: a sum that comes out as 0 is sent as 0xffff, and 0 is none, though it adds up. */
+static void test_the_other_zero_of_udp(void **state)
+{
+	(void)state;
+	for (enum kind k = UDP4; k <= UDP6; k++) {
+		struct sequence *s = sequence_new();
+		struct flow f = flow_of(k);
+
+		for (unsigned i = 0; i < 8; i++) {
+			uint8_t *p = emit(s, &f, 100, 0), *data = p + header_len(&f);
+
+			if (i != 2 && i != 5)
+				continue;
+			put_be16(data, csum_fold((uint32_t)get_be16(data) + get_be16(data - 2)));
+			mend_last(s);
+			assert_int_equal(get_be16(data - 2), 0xffff);
+			if (i == 5)
+				put_be16(data - 2, 0);
+			decode_last(s);
+		}
+		check_runs("UDP checksum 0xffff and 0", s, &everything, REF_NO_SUM, "5 1 2");
 	}
 }
 
@@ -904,9 +949,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_flags_of_all),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_extra_headers),
 		cmocka_unit_test(test_the_other_zero),
+		cmocka_unit_test(test_the_other_zero_of_udp),
 		cmocka_unit_test(test_the_other_zero_of_ip),
 		cmocka_unit_test(test_what_the_device_takes),
 		cmocka_unit_test(test_udp_without_checksum),
