@@ -75,9 +75,10 @@ tests_unit_t_flow_SOURCES = tests/unit/t_flow.c $(ESP_LAB)
 tests_unit_t_flow_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_flow_LDADD = $(ESP_TEST_LIBS)
 
-# Packets put together and taken apart; see ref_coalesce.h.
+# Packets put together and taken apart; see coalesce_lab.h and ref_coalesce.h.
 check_PROGRAMS += tests/unit/t_coalesce
-tests_unit_t_coalesce_SOURCES = tests/unit/t_coalesce.c tests/unit/ref_coalesce.c tests/unit/ref_coalesce.h $(ESP_LAB)
+tests_unit_t_coalesce_SOURCES = tests/unit/t_coalesce.c tests/unit/coalesce_lab.c tests/unit/coalesce_lab.h \
+	tests/unit/ref_coalesce.c tests/unit/ref_coalesce.h $(ESP_LAB)
 tests_unit_t_coalesce_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_coalesce_LDADD = $(ESP_TEST_LIBS)
 

@@ -1,349 +1,11 @@
 /*
  * t_coalesce.c - packets put together for TUN are cut into the same packets again, and are put
  * together exactly where the rules of ref_coalesce.h let them. SPDX-License-Identifier: ISC
- *
- * Each sequence goes through pkt_super_* and, as its writes would, through a virtio-net header and
- * segment.h; what comes out is compared with it byte for byte.
  */
-#include "esp_lab.h"
+#include "coalesce_lab.h"
 #include "packet/checksum.h"
-#include "packet/segment.h"
-#include "ref_coalesce.h"
-#include "xalloc.h"
-
-#define SEQUENCE_MAX 200
-#define ARENA	     (512u << 10)
-#define WRITE_MAX    65600
-
-#define PSH	     0x08
-#define ACK	     0x10
-#define ECE	     0x40
-
-struct sequence {
-	uint32_t count, used;
-	struct ref_packet pkt[SEQUENCE_MAX];
-	uint32_t pad[SEQUENCE_MAX]; /* TFC padding behind each */
-	uint32_t runs[SEQUENCE_MAX], run_count;
-	uint8_t arena[ARENA];
-};
-
-/* What the next packet of a flow looks like. */
-struct flow {
-	bool v6, udp;
-	uint8_t tos, ttl, flags3, options; /* options: bytes of TCP's */
-	uint16_t sport, dport, id, window;
-	uint32_t host, label, seq, ack;
-};
-
-static const struct ref_device everything = {
-	.csum = true, .tso4 = true, .tso6 = true, .uso = true, .cap = 2 * 65535};
-
-/* ---- making packets ---- */
-
-static uint32_t header_len(const struct flow *f)
-{
-	return (f->v6 ? 40u : 20u) + (f->udp ? 8u : 20u + f->options);
-}
-
-static void put_ip(const struct flow *f, uint8_t *p, uint32_t len)
-{
-	if (f->v6) {
-		put_be32(p, 6u << 28 | (uint32_t)f->tos << 20 | f->label);
-		put_be16(p + 4, (uint16_t)(len - 40));
-		p[6] = f->udp ? 17 : 6;
-		p[7] = f->ttl;
-		put_be32(p + 8, 0xfd010000);
-		put_be32(p + 20, f->host);
-		put_be32(p + 24, 0xfd020000);
-		put_be32(p + 36, f->host + 9);
-		return;
-	}
-	p[0] = 0x45;
-	p[1] = f->tos;
-	put_be16(p + 2, (uint16_t)len);
-	put_be16(p + 4, f->id);
-	p[6] = (uint8_t)(f->flags3 << 5);
-	p[8] = f->ttl;
-	p[9] = f->udp ? 17 : 6;
-	put_be32(p + 12, 0x0a010000 + f->host);
-	put_be32(p + 16, 0x0a020000 + f->host);
-}
-
-static void put_l4(const struct flow *f, uint8_t *q, uint32_t len, uint8_t flags)
-{
-	put_be16(q, f->sport);
-	put_be16(q + 2, f->dport);
-	if (f->udp) {
-		put_be16(q + 4, (uint16_t)len);
-		return;
-	}
-	put_be32(q + 4, f->seq);
-	put_be32(q + 8, f->ack);
-	q[12] = (uint8_t)((20 + f->options) / 4 << 4);
-	q[13] = flags;
-	put_be16(q + 14, f->window);
-	for (uint32_t i = 0; i < f->options; i++)
-		q[20 + i] = (uint8_t)(1 + i * 7);
-}
-
-/* Takes the lengths in the packet's header to be right. */
-static void decode_last(struct sequence *s)
-{
-	struct ref_packet *r = &s->pkt[s->count - 1];
-	const uint8_t *p = r->p;
-
-	ref_decode(p, p[0] >> 4 == 6 ? 40u + get_be16(p + 4) : get_be16(p + 2), r);
-}
-
-/* The last packet, which may be changed until the next one is made. */
-static uint8_t *last(struct sequence *s)
-{
-	return s->arena + (s->pkt[s->count - 1].p - s->arena);
-}
-
-static void mend_last(struct sequence *s)
-{
-	decode_last(s);
-	ref_mend(last(s), s->pkt[s->count - 1].len);
-	decode_last(s);
-}
-
-static bool room(const struct sequence *s, uint32_t len)
-{
-	return s->count < SEQUENCE_MAX && s->used + len <= ARENA;
-}
-
-/* The next packet of the flow. */
-static uint8_t *emit(struct sequence *s, struct flow *f, uint32_t payload, uint8_t flags)
-{
-	uint32_t hdr = header_len(f), len = hdr + payload;
-	uint8_t *p = s->arena + s->used;
-
-	assert_true(room(s, len));
-	memset(p, 0, hdr);
-	put_ip(f, p, len);
-	put_l4(f, p + (f->v6 ? 40 : 20), len - (f->v6 ? 40 : 20), flags);
-	for (uint32_t i = 0; i < payload; i++)
-		p[hdr + i] = (uint8_t)(i * 131 + s->count * 29 + 3);
-	s->used += len;
-	s->pad[s->count] = 0;
-	s->pkt[s->count++].p = p;
-	mend_last(s);
-	f->seq += payload;
-	f->id++;
-	return p;
-}
-
-/* Puts n bytes into the last packet at `at`, as part of its IP header. */
-static void insert(struct sequence *s, uint32_t at, const uint8_t *bytes, uint32_t n)
-{
-	uint8_t *p = last(s);
-	uint32_t len = s->pkt[s->count - 1].len;
-
-	memmove(p + at + n, p + at, len - at);
-	memcpy(p + at, bytes, n);
-	if (p[0] >> 4 == 6) {
-		put_be16(p + 4, (uint16_t)(get_be16(p + 4) + n));
-	} else {
-		put_be16(p + 2, (uint16_t)(len + n));
-		p[0] = (uint8_t)(p[0] + n / 4);
-	}
-	s->used += n;
-}
-
-/* IPv4 options or an IPv6 extension header of 8 bytes; type: of the latter. */
-static void insert_extra(struct sequence *s, uint8_t type)
-{
-	uint8_t *p = last(s), extra[8] = {p[6], 0, 1, 4};
-
-	if (p[0] >> 4 == 4) {
-		insert(s, 20, (const uint8_t[]){1, 1, 1, 1, 1, 1, 1, 0}, 8);
-	} else {
-		if (type == 44) /* the only fragment */
-			extra[2] = extra[3] = 0;
-		insert(s, 40, extra, 8);
-		p[6] = type;
-	}
-	mend_last(s);
-}
-
-/* ---- what the reference says, and what is done ---- */
-
-static void reference_runs(struct sequence *s, const struct ref_device *d, uint64_t *broken)
-{
-	uint32_t first = 0;
-
-	s->run_count = 0;
-	for (uint32_t i = 0; i < s->count; i++) {
-		broken[i] = ref_broken(d, s->pkt + first, i - first, s->pkt + i);
-		if (i > first && broken[i] == 0) {
-			s->runs[s->run_count - 1]++;
-			continue;
-		}
-		first = i;
-		s->runs[s->run_count++] = 1;
-	}
-}
-
-struct feed {
-	const struct sequence *s;
-	const struct ref_device *d;
-	const uint64_t *broken;
-	struct pkt_super super;
-	uint32_t done, run; /* packets and runs that were written */
-};
-
-static const char *rules_of(uint64_t broken)
-{
-	static char text[512];
-	size_t n = 0;
-
-	text[0] = 0;
-	for (unsigned i = 0; i < REF_COUNT; i++) {
-		if (broken >> i & 1 && n < sizeof(text))
-			n += (size_t)snprintf(text + n, sizeof(text) - n, " [%s]",
-					      ref_rule_name(i));
-	}
-	return text;
-}
-
-/* What the header in front of a write has to say. */
-static void check_header(const struct feed *f, const uint8_t *h, uint32_t count)
-{
-	const struct ref_packet *r = f->s->pkt + f->done;
-	uint8_t want[VNET_HEADER_LEN] = {0};
-	uint16_t fields[4] = {0};
-
-	if (count == 1) {
-		want[0] = f->d->csum && ref_verified(r) ? 2 : 0; /* DATA_VALID */
-	} else {
-		want[0] = 1; /* NEEDS_CSUM */
-		want[1] = r->proto == 17 ? 5 : r->v6 ? 4 : 1;
-		fields[0] = (uint16_t)r->header;
-		fields[1] = (uint16_t)r->payload;
-		fields[2] = (uint16_t)r->l4;
-		fields[3] = r->proto == 17 ? 6 : 16;
-	}
-	memcpy(want + 2, fields, 8);
-	if (memcmp(want, h, sizeof(want)) != 0)
-		fail_msg("packet %u, a run of %u: flags %u, type %u; expected %u, %u", f->done,
-			 count, h[0], h[1], want[0], want[1]);
-}
-
-/* The kernel's side of a write: the packets that were put into it come out of it. */
-static void check_write(struct feed *f, const uint8_t *h, const uint8_t *p, uint32_t len)
-{
-	static uint8_t seg[WRITE_MAX];
-	struct pkt_offload off;
-	struct seg_plan plan;
-	struct inner in;
-
-	assert_int_equal(vnet_read(h, len, &off), 0);
-	assert_int_equal(inner_parse(p, len, &in), 0);
-	assert_int_equal(in.len, len);
-	assert_int_equal(seg_plan(p, &in, &off, &plan), 0);
-	assert_true(f->run < f->s->run_count);
-	if (plan.count != f->s->runs[f->run]) {
-		uint32_t end = f->done + (uint32_t)min_u64(plan.count, f->s->runs[f->run]);
-
-		fail_msg("a run of %u instead of %u packets; the one after packet %u breaks:%s",
-			 plan.count, f->s->runs[f->run], end - 1,
-			 end < f->s->count ? rules_of(f->broken[end]) : "");
-	}
-	check_header(f, h, plan.count);
-	for (uint32_t i = 0; i < plan.count; i++) {
-		const struct ref_packet *r = &f->s->pkt[f->done++];
-
-		assert_int_equal(seg_len(&plan, i), r->len);
-		seg_write(&plan, i, seg);
-		if (memcmp(seg, r->p, r->len) != 0)
-			fail_msg("packet %u came out another one", f->done - 1);
-	}
-	f->run++;
-}
-
-static void take(struct feed *f)
-{
-	uint8_t header[VNET_HEADER_LEN];
-
-	if (f->super.len == 0)
-		return;
-	assert_true(f->super.len <= f->d->cap);
-	pkt_super_finish(&f->super);
-	vnet_write(header, &f->super.off, f->super.hdr_len);
-	check_write(f, header, f->super.base, f->super.len);
-	pkt_super_reset(&f->super);
-}
-
-static void feed_one(struct feed *f, uint32_t i)
-{
-	const struct ref_packet *r = &f->s->pkt[i];
-	struct inner in;
-	bool closed = pkt_super_closed(&f->super);
-
-	assert_int_equal(inner_parse(r->p, r->len + f->s->pad[i], &in), 0);
-	assert_int_equal(in.len, r->len);
-	if (pkt_super_add(&f->super, r->p, &in)) {
-		assert_false(closed);
-		return;
-	}
-	take(f);
-	assert_true(pkt_super_add(&f->super, r->p, &in));
-}
-
-static uint8_t accepted(const struct ref_device *d)
-{
-	return (uint8_t)((d->csum ? PKT_ACCEPT_CSUM : 0) | (d->tso4 ? PKT_ACCEPT_TSO4 : 0) |
-			 (d->tso6 ? PKT_ACCEPT_TSO6 : 0) | (d->uso ? PKT_ACCEPT_USO : 0));
-}
-
-/* The whole sequence; counts the rules that alone ended a run. */
-static void check(struct sequence *s, const struct ref_device *d, uint64_t *alone)
-{
-	uint64_t broken[SEQUENCE_MAX];
-	struct feed f = {.s = s, .d = d, .broken = broken};
-	uint8_t *base = xzalloc(d->cap); /* exactly: what is written behind it is seen */
-
-	reference_runs(s, d, broken);
-	pkt_super_init(&f.super, base, d->cap, accepted(d));
-	for (uint32_t i = 0; i < s->count; i++)
-		feed_one(&f, i);
-	take(&f);
-	assert_int_equal(f.done, s->count);
-	assert_int_equal(f.run, s->run_count);
-	free(base);
-	for (uint32_t i = 0; alone && i < s->count; i++) {
-		if (broken[i] && (broken[i] & (broken[i] - 1)) == 0)
-			alone[__builtin_ctzll(broken[i])]++;
-	}
-}
 
 /* ---- rule by rule: the third of four packets is changed ---- */
-
-enum kind { TCP4, TCP6, UDP4, UDP6 };
-
-static struct flow flow_of(enum kind kind)
-{
-	return (struct flow){.v6 = kind == TCP6 || kind == UDP6,
-			     .udp = kind == UDP4 || kind == UDP6,
-			     .tos = 0x28,
-			     .ttl = 64,
-			     .flags3 = 2,
-			     .options = 12,
-			     .sport = 4000,
-			     .dport = 5000,
-			     .id = 0xfffe,
-			     .window = 1000,
-			     .host = 1,
-			     .label = 0xabcde,
-			     .seq = UINT32_MAX - 150,
-			     .ack = 77};
-}
-
-static struct sequence *sequence_new(void)
-{
-	return xzalloc(sizeof(struct sequence));
-}
 
 /* The runs of a sequence, as "2 1 1"; and, where one rule is named, that it alone ended the run. */
 static void check_runs(const char *name, struct sequence *s, const struct ref_device *d,
@@ -354,7 +16,7 @@ static void check_runs(const char *name, struct sequence *s, const struct ref_de
 	size_t n = 0;
 
 	print_message("# %s\n", name);
-	check(s, d, alone);
+	seq_check(s, d, alone);
 	for (uint32_t i = 0; i < s->run_count; i++)
 		n += (size_t)snprintf(got + n, sizeof(got) - n, "%s%u", i ? " " : "", s->runs[i]);
 	if (strcmp(got, want) != 0)
@@ -445,19 +107,19 @@ static const struct change {
 /* Four packets of 100 bytes. */
 static struct sequence *four(enum kind kind, const struct change *c)
 {
-	struct sequence *s = sequence_new();
+	struct sequence *s = seq_new();
 	struct flow f = flow_of(kind);
 
 	for (unsigned i = 0; i < 4; i++) {
-		uint8_t *p = emit(s, &f, 100, ACK);
+		uint8_t *p = seq_emit(s, &f, 100, ACK);
 
 		if (i != 2 || !c)
 			continue;
 		p[c->at] ^= c->x;
 		if (c->unmended)
-			decode_last(s);
+			seq_decode_last(s);
 		else
-			mend_last(s);
+			seq_mend_last(s);
 	}
 	return s;
 }
@@ -478,15 +140,15 @@ static void test_flags_of_all(void **state)
 	(void)state;
 	for (unsigned bit = 0; bit < 12; bit++) {
 		uint32_t flags = ACK ^ 1u << bit;
-		struct sequence *s = sequence_new();
+		struct sequence *s = seq_new();
 		struct flow f = flow_of(bit & 1 ? TCP6 : TCP4);
 		char name[32];
 
 		for (unsigned i = 0; i < 4; i++) {
-			uint8_t *p = emit(s, &f, 100, (uint8_t)flags);
+			uint8_t *p = seq_emit(s, &f, 100, (uint8_t)flags);
 
 			p[f.v6 ? 52 : 32] |= (uint8_t)(flags >> 8);
-			mend_last(s);
+			seq_mend_last(s);
 		}
 		snprintf(name, sizeof(name), "flags 0x%03x on all", flags);
 		check_runs(name, s, &everything, REF_COUNT, flags == (ACK | ECE) ? "4" : "1 1 1 1");
@@ -496,11 +158,11 @@ static void test_flags_of_all(void **state)
 /* Lengths of the payload, one for each packet. */
 static struct sequence *of_lengths(enum kind kind, const uint32_t *payload, unsigned n)
 {
-	struct sequence *s = sequence_new();
+	struct sequence *s = seq_new();
 	struct flow f = flow_of(kind);
 
 	for (unsigned i = 0; i < n; i++)
-		emit(s, &f, payload[i], ACK);
+		seq_emit(s, &f, payload[i], ACK);
 	return s;
 }
 
@@ -528,13 +190,13 @@ static void test_extra_headers(void **state)
 	(void)state;
 	for (enum kind k = TCP4; k <= UDP6; k++) {
 		for (size_t t = 0; t < (k == TCP6 || k == UDP6 ? ARRAY_SIZE(types) : 1); t++) {
-			struct sequence *s = sequence_new();
+			struct sequence *s = seq_new();
 			struct flow f = flow_of(k);
 
 			for (unsigned i = 0; i < 6; i++) {
-				emit(s, &f, 100, ACK);
+				seq_emit(s, &f, 100, ACK);
 				if (i == 2 || i == 3)
-					insert_extra(s, types[t]);
+					seq_insert_extra(s, types[t]);
 			}
 			snprintf(name, sizeof(name), "options or extension header %u", types[t]);
 			check_runs(name, s, &everything,
@@ -548,22 +210,22 @@ static void test_the_other_zero(void **state)
 {
 	(void)state;
 	for (enum kind k = TCP4; k <= TCP6; k++) {
-		struct sequence *s = sequence_new();
+		struct sequence *s = seq_new();
 		struct flow f = flow_of(k);
 
 		for (unsigned i = 0; i < 8; i++) {
-			uint8_t *p = emit(s, &f, 100, ACK), *data = p + header_len(&f);
-			uint8_t *sum = p + header_len(&f) - f.options - 4;
+			uint8_t *p = seq_emit(s, &f, 100, ACK), *data = p + flow_header_len(&f);
+			uint8_t *sum = p + flow_header_len(&f) - f.options - 4;
 
 			if (i != 2 && i != 5)
 				continue;
 			/* What the sum is for goes into the payload. */
 			put_be16(data, csum_fold((uint32_t)get_be16(data) + get_be16(sum)));
-			mend_last(s);
+			seq_mend_last(s);
 			assert_int_equal(get_be16(sum), 0);
 			if (i == 5)
 				put_be16(sum, 0xffff);
-			decode_last(s);
+			seq_decode_last(s);
 		}
 		check_runs("TCP checksum 0 and 0xffff", s, &everything, REF_L4_SUM, "5 1 2");
 	}
@@ -574,20 +236,20 @@ static void test_the_other_zero_of_udp(void **state)
 {
 	(void)state;
 	for (enum kind k = UDP4; k <= UDP6; k++) {
-		struct sequence *s = sequence_new();
+		struct sequence *s = seq_new();
 		struct flow f = flow_of(k);
 
 		for (unsigned i = 0; i < 8; i++) {
-			uint8_t *p = emit(s, &f, 100, 0), *data = p + header_len(&f);
+			uint8_t *p = seq_emit(s, &f, 100, 0), *data = p + flow_header_len(&f);
 
 			if (i != 2 && i != 5)
 				continue;
 			put_be16(data, csum_fold((uint32_t)get_be16(data) + get_be16(data - 2)));
-			mend_last(s);
+			seq_mend_last(s);
 			assert_int_equal(get_be16(data - 2), 0xffff);
 			if (i == 5)
 				put_be16(data - 2, 0);
-			decode_last(s);
+			seq_decode_last(s);
 		}
 		check_runs("UDP checksum 0xffff and 0", s, &everything, REF_NO_SUM, "5 1 2");
 	}
@@ -597,21 +259,21 @@ static void test_the_other_zero_of_ip(void **state)
 {
 	(void)state;
 	for (unsigned other = 0; other < 2; other++) {
-		struct sequence *s = sequence_new();
+		struct sequence *s = seq_new();
 		struct flow f = flow_of(other ? UDP4 : TCP4);
 
 		/* The ID of the third is such that its checksum is 0. */
 		f.id = 0;
-		emit(s, &f, 100, ACK);
+		seq_emit(s, &f, 100, ACK);
 		f.id = (uint16_t)(s->pkt[0].ip_sum - 2);
 		s->count = 0;
 		for (unsigned i = 0; i < 5; i++) {
-			emit(s, &f, 100, ACK);
+			seq_emit(s, &f, 100, ACK);
 			if (i == 2)
-				assert_int_equal(get_be16(last(s) + 10), 0);
+				assert_int_equal(get_be16(seq_last(s) + 10), 0);
 			if (i == 2 && other)
-				put_be16(last(s) + 10, 0xffff);
-			decode_last(s);
+				put_be16(seq_last(s) + 10, 0xffff);
+			seq_decode_last(s);
 		}
 		check_runs("IPv4 checksum 0 and 0xffff", s, &everything,
 			   other ? REF_IP_SUM : REF_COUNT, other ? "2 1 2" : "5");
@@ -641,14 +303,14 @@ static void test_udp_without_checksum(void **state)
 {
 	(void)state;
 	for (unsigned v6 = 0; v6 < 2; v6++) {
-		struct sequence *s = sequence_new();
+		struct sequence *s = seq_new();
 		struct flow f = flow_of(v6 ? UDP6 : UDP4);
 
 		for (unsigned i = 0; i < 6; i++) {
-			emit(s, &f, 100, 0);
+			seq_emit(s, &f, 100, 0);
 			if (i == 2 || i == 3)
-				put_be16(last(s) + (v6 ? 46 : 26), 0);
-			decode_last(s);
+				put_be16(seq_last(s) + (v6 ? 46 : 26), 0);
+			seq_decode_last(s);
 		}
 		check_runs("UDP without checksum", s, &everything, REF_NO_SUM, "2 1 1 2");
 	}
@@ -657,11 +319,11 @@ static void test_udp_without_checksum(void **state)
 /* Of n packets with payload bytes each. */
 static struct sequence *many(enum kind kind, unsigned n, uint32_t payload)
 {
-	struct sequence *s = sequence_new();
+	struct sequence *s = seq_new();
 	struct flow f = flow_of(kind);
 
 	for (unsigned i = 0; i < n; i++)
-		emit(s, &f, payload, ACK);
+		seq_emit(s, &f, payload, ACK);
 	return s;
 }
 
@@ -688,32 +350,21 @@ static void test_limits(void **state)
 	check_runs("the buffer", many(TCP4, 5, 100), &small, REF_FULL_CAP, "2 2 1");
 }
 
-static void swap(struct sequence *s, uint32_t i, uint32_t k)
-{
-	struct ref_packet r = s->pkt[i];
-	uint32_t pad = s->pad[i];
-
-	s->pkt[i] = s->pkt[k];
-	s->pkt[k] = r;
-	s->pad[i] = s->pad[k];
-	s->pad[k] = pad;
-}
-
 /* Two flows packet by packet, an exchanged pair, a repetition, a gap: in order as they came. */
 static void test_order(void **state)
 {
 	struct flow a = flow_of(TCP4), b = flow_of(TCP4);
-	struct sequence *s = sequence_new();
+	struct sequence *s = seq_new();
 
 	(void)state;
 	b.sport = 9;
 	for (unsigned i = 0; i < 3; i++) {
-		emit(s, &a, 100, ACK);
-		emit(s, &b, 100, ACK);
+		seq_emit(s, &a, 100, ACK);
+		seq_emit(s, &b, 100, ACK);
 	}
 	check_runs("flows are not put in order", s, &everything, REF_COUNT, "1 1 1 1 1 1");
 	s = four(TCP4, NULL);
-	swap(s, 1, 2);
+	seq_swap(s, 1, 2);
 	check_runs("nor numbers", s, &everything, REF_COUNT, "1 1 1 1");
 	s = four(TCP4, NULL);
 	s->pkt[2] = s->pkt[1];
@@ -722,39 +373,39 @@ static void test_order(void **state)
 	s->pkt[2] = s->pkt[3];
 	s->count = 3;
 	check_runs("a gap", s, &everything, REF_SEQUENCE, "2 1");
-	s = sequence_new();
+	s = seq_new();
 	a = flow_of(UDP4);
 	for (unsigned i = 0; i < 4; i++, a.v6 = !a.v6)
-		emit(s, &a, 100, 0);
+		seq_emit(s, &a, 100, 0);
 	check_runs("families", s, &everything, REF_FAMILY, "1 1 1 1");
-	s = sequence_new();
+	s = seq_new();
 	a = flow_of(TCP6);
 	for (unsigned i = 0; i < 4; i++, a.udp = !a.udp)
-		emit(s, &a, 100, ACK);
+		seq_emit(s, &a, 100, ACK);
 	check_runs("protocols", s, &everything, REF_OTHER_PROTOCOL, "1 1 1 1");
 }
 
 /* A run that ended does not go on with what would have continued it but for its end. */
 static void test_after_an_end(void **state)
 {
-	struct sequence *s = sequence_new();
+	struct sequence *s = seq_new();
 	struct flow f = flow_of(TCP4);
 
 	(void)state;
-	emit(s, &f, 100, ACK | PSH);
-	emit(s, &f, 100, ACK);
-	emit(s, &f, 100, ACK | PSH);
-	emit(s, &f, 40, ACK | PSH);
-	emit(s, &f, 40, ACK | ECE);
-	emit(s, &f, 40, ACK | ECE);
+	seq_emit(s, &f, 100, ACK | PSH);
+	seq_emit(s, &f, 100, ACK);
+	seq_emit(s, &f, 100, ACK | PSH);
+	seq_emit(s, &f, 40, ACK | PSH);
+	seq_emit(s, &f, 40, ACK | ECE);
+	seq_emit(s, &f, 40, ACK | ECE);
 	check_runs("PSH on the first one", s, &everything, REF_AFTER_PSH, "1 2 1 2");
-	s = sequence_new();
+	s = seq_new();
 	f = flow_of(TCP6);
-	emit(s, &f, 100, ACK);
-	last(s)[90] ^= 1;
-	decode_last(s);
+	seq_emit(s, &f, 100, ACK);
+	seq_last(s)[90] ^= 1;
+	seq_decode_last(s);
 	for (unsigned i = 0; i < 3; i++)
-		emit(s, &f, 100, ACK);
+		seq_emit(s, &f, 100, ACK);
 	check_runs("nothing is added to a damaged one", s, &everything, REF_AFTER_ALONE, "1 3");
 }
 
@@ -803,16 +454,16 @@ static bool settle_last(struct sequence *s, bool mended)
 	if (inner_parse(r->p, room_of, &in) < 0)
 		return false;
 	if (mended)
-		mend_last(s);
+		seq_mend_last(s);
 	else
-		decode_last(s);
+		seq_decode_last(s);
 	return true;
 }
 
 /* Changes the header of the last packet in a way that TCP and UDP headers have names for. */
 static void mutate_header(struct lab_rng *r, struct sequence *s)
 {
-	uint8_t *p = last(s), *l4 = p + (p[0] >> 4 == 6 ? 40 : 20);
+	uint8_t *p = seq_last(s), *l4 = p + (p[0] >> 4 == 6 ? 40 : 20);
 	bool v6 = p[0] >> 4 == 6, udp = (v6 ? p[6] : p[9]) == 17;
 
 	switch (lab_below(r, 7)) {
@@ -830,7 +481,7 @@ static void mutate_header(struct lab_rng *r, struct sequence *s)
 static bool mutate(struct lab_rng *r, struct sequence *s)
 {
 	static const uint8_t types[] = {0, 43, 44, 51, 60};
-	uint8_t *p = last(s);
+	uint8_t *p = seq_last(s);
 	uint32_t len = s->pkt[s->count - 1].len;
 
 	switch (lab_below(r, 10)) {
@@ -847,16 +498,16 @@ static bool mutate(struct lab_rng *r, struct sequence *s)
 		put_be16(p + (p[0] >> 4 == 6 ? 46 : 26), 0);
 		return settle_last(s, false);
 	case 6:
-		if (!room(s, 8))
+		if (!seq_room(s, 8))
 			return true;
-		insert_extra(s, types[lab_below(r, ARRAY_SIZE(types))]);
+		seq_insert_extra(s, types[lab_below(r, ARRAY_SIZE(types))]);
 		return settle_last(s, true);
 	case 7: /* the IPv4 checksum */
 		p[p[0] >> 4 == 4 ? 10 + lab_below(r, 2) : 6] ^= (uint8_t)(1 << lab_below(r, 8));
 		return settle_last(s, false);
 	case 8:
 		if (s->count > 1)
-			swap(s, s->count - 1, s->count - 2);
+			seq_swap(s, s->count - 1, s->count - 2);
 		return true;
 	default: return false; /* lost */
 	}
@@ -881,7 +532,7 @@ static void random_sequence(struct lab_rng *r, struct sequence *s)
 	unsigned trouble = (unsigned)lab_below(r, 3) * 10;
 
 	s->count = s->used = 0;
-	while (n-- && room(s, mss + 200)) {
+	while (n-- && seq_room(s, mss + 200)) {
 		uint8_t flags = ACK;
 
 		if (lab_chance(r, 5))
@@ -890,12 +541,12 @@ static void random_sequence(struct lab_rng *r, struct sequence *s)
 			change_flow(r, &flow[current]);
 		if (lab_chance(r, trouble / 4))
 			flags |= lab_chance(r, 50) ? PSH : ECE;
-		emit(s, &flow[current], trouble ? random_payload(r, mss) : mss, flags);
+		seq_emit(s, &flow[current], trouble ? random_payload(r, mss) : mss, flags);
 		if (lab_chance(r, trouble) && !mutate(r, s)) {
 			s->count--;
 			continue;
 		}
-		if (lab_chance(r, 10) && room(s, 100)) { /* TFC padding */
+		if (lab_chance(r, 10) && seq_room(s, 100)) { /* TFC padding */
 			s->used += s->pad[s->count - 1] = (uint32_t)lab_below(r, 100);
 			memset(s->arena + s->used - s->pad[s->count - 1], 0x5a,
 			       s->pad[s->count - 1]);
@@ -920,7 +571,7 @@ static struct ref_device random_device(struct lab_rng *r)
 static void test_random(void **state)
 {
 	uint64_t alone[REF_COUNT] = {0}, packets = 0, runs = 0;
-	struct sequence *s = sequence_new();
+	struct sequence *s = seq_new();
 	struct lab_rng r;
 
 	(void)state;
@@ -928,8 +579,9 @@ static void test_random(void **state)
 	for (unsigned i = 0; i < 20000; i++) {
 		struct ref_device d = random_device(&r);
 
+		s->nr = i;
 		random_sequence(&r, s);
-		check(s, &d, alone);
+		seq_check(s, &d, alone);
 		packets += s->count;
 		runs += s->run_count;
 	}
