@@ -19,9 +19,9 @@ static bool is_v4(const struct seg_plan *p)
 }
 
 /*
- * The part of the pseudo header that all segments share (RFC 9293 3.1, RFC 8200 8.1). Behind
- * extension headers the addresses may be others, as the final destination's of a routing header;
- * the kernel, which has left the sum for the whole in the field, knows them.
+ * The part of the pseudo header that all segments share (RFC 9293 3.1, RFC 8200 8.1). Behind a
+ * routing header its destination is the final one, which the kernel knows: it has left the sum for
+ * the whole in the field.
  */
 static uint32_t pseudo_sum(const uint8_t *pkt, const struct inner *in,
 			   const struct pkt_offload *off)
@@ -81,6 +81,19 @@ static bool gso_fits(const struct inner *in, enum pkt_gso gso)
 	return false;
 }
 
+/* Bytes before the payload; 0: the header is cut short, or its length is not what is there. */
+static uint32_t header_len(const uint8_t *pkt, const struct inner *in)
+{
+	const uint8_t *l4 = pkt + in->l4;
+	uint32_t left = in->len - in->l4, hdr = 8;
+
+	/* What is behind a shorter datagram would become its payload. */
+	if (in->proto == PROTO_UDP)
+		return left >= hdr && get_be16(l4 + UDP_LEN) == left ? in->l4 + hdr : 0;
+	hdr = left >= 20 ? (l4[12] >> 4) * 4u : 0;
+	return hdr >= 20 && hdr <= left ? in->l4 + hdr : 0;
+}
+
 int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offload *off,
 	     struct seg_plan *ret)
 {
@@ -93,21 +106,11 @@ int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offloa
 		return -EINVAL;
 	if (!in->bare && !off->needs_csum) /* whose addresses are in the pseudo header? */
 		return -EINVAL;
-	hdr = in->l4 + 8u;
-	if (in->proto == PROTO_TCP) {
-		if (in->l4 + 20u > in->len)
-			return -EINVAL;
-		hdr = in->l4 + (pkt[in->l4 + 12] >> 4) * 4u;
-		if (hdr < in->l4 + 20u)
-			return -EINVAL;
-	}
-	if (hdr > in->len)
+	hdr = header_len(pkt, in);
+	if (hdr == 0)
 		return -EINVAL;
 	if (off->needs_csum &&
 	    (off->csum_start != in->l4 || off->csum_offset != sum_field(in->proto)))
-		return -EINVAL;
-	/* What is behind a shorter datagram would become its payload. */
-	if (in->proto == PROTO_UDP && get_be16(pkt + in->l4 + UDP_LEN) != in->len - in->l4)
 		return -EINVAL;
 	payload = in->len - hdr;
 	p.hdr_len = (uint16_t)hdr;

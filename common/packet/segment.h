@@ -28,7 +28,8 @@ struct seg_plan {
 /*
  * How the packet `in` at pkt is to be cut. Refers to pkt afterwards. -EINVAL: what off says does
  * not fit the packet: another protocol, headers that are cut short, a fragment, a checksum in the
- * wrong place, or more than 65,535 segments.
+ * wrong place, a UDP length that is not the datagram's, options or extension headers in front of a
+ * checksum that is not left to us, or more than 65,535 segments.
  */
 int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offload *off,
 	     struct seg_plan *ret) MUST_CHECK;
