@@ -154,22 +154,53 @@ static json_t *conn_json(const struct tun_conn *c, const char *name, nsec_t now)
 	return o;
 }
 
+/* Each is an uint64_t of struct daemon. */
+#define IO_COUNTER(name, member)                      \
+	{                                             \
+		name, offsetof(struct daemon, member) \
+	}
+
+static const struct {
+	const char *name;
+	size_t at;
+} io_counters[] = {
+	IO_COUNTER("rx_receives", io.rx_receives),
+	IO_COUNTER("rx_datagrams", io.rx_datagrams),
+	IO_COUNTER("rx_bytes", io.rx_bytes),
+	IO_COUNTER("rx_errors", io.rx_errors),
+	IO_COUNTER("rx_truncated", io.rx_truncated),
+	IO_COUNTER("rx_short", io.rx_short),
+	IO_COUNTER("rx_keepalives", io.rx_keepalives),
+	IO_COUNTER("tx_sends", io.tx_sends),
+	IO_COUNTER("tx_datagrams", io.tx_datagrams),
+	IO_COUNTER("tx_bytes", io.tx_bytes),
+	IO_COUNTER("tx_errors", io.tx_errors),
+	IO_COUNTER("tx_parked", io.tx_parked),
+	IO_COUNTER("tx_refused", udp[UDP_ESP].refused),
+	IO_COUNTER("tun_read", tun.read),
+	IO_COUNTER("tun_bad", tun.bad_headers),
+	IO_COUNTER("tun_written", tun.written),
+	IO_COUNTER("tun_write_errors", tun.write_errors),
+	IO_COUNTER("tun_refused", tun.refused_runs),
+};
+
+const char *status_io(const struct daemon *d, unsigned i, uint64_t *ret)
+{
+	if (i >= ARRAY_SIZE(io_counters))
+		return NULL;
+	memcpy(ret, (const char *)d + io_counters[i].at, sizeof(*ret));
+	return io_counters[i].name;
+}
+
 static json_t *io_json(const struct daemon *d)
 {
-	const struct io_counters *io = &d->io;
+	json_t *o = json_object();
+	const char *name;
+	uint64_t value;
 
-	return json_pack(
-		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rx_receives",
-		(json_int_t)io->rx_receives, "tx_sends", (json_int_t)io->tx_sends, "tx_refused",
-		(json_int_t)(d->udp[UDP_ESP].refused), "tun_refused",
-		(json_int_t)d->tun.refused_runs, "rx_datagrams", (json_int_t)io->rx_datagrams,
-		"rx_bytes", (json_int_t)io->rx_bytes, "rx_errors",
-		(json_int_t)(io->rx_errors + io->rx_truncated + io->rx_short), "rx_keepalives",
-		(json_int_t)io->rx_keepalives, "tx_datagrams", (json_int_t)io->tx_datagrams,
-		"tx_bytes", (json_int_t)io->tx_bytes, "tx_errors", (json_int_t)io->tx_errors,
-		"tx_parked", (json_int_t)io->tx_parked, "tun_read", (json_int_t)d->tun.read,
-		"tun_written", (json_int_t)d->tun.written, "tun_write_errors",
-		(json_int_t)d->tun.write_errors);
+	for (unsigned i = 0; (name = status_io(d, i, &value)); i++)
+		json_object_set_new(o, name, json_integer((json_int_t)value));
+	return o;
 }
 
 static json_t *drops_json(const struct daemon *d)
@@ -367,110 +398,4 @@ json_t *switchover_json(struct daemon *d, const char *name)
 		return NULL;
 	}
 	return json_pack("{s:o}", "children", a);
-}
-
-/* ---- metrics ---- */
-
-static void metric(FILE *f, const char *name, const char *help)
-{
-	fprintf(f, "# TYPE mendip_%s counter\n# HELP mendip_%s %s\n", name, name, help);
-}
-
-/* A label value: what an outsider could have named is escaped (OpenMetrics 5.1). */
-static void label(FILE *f, const char *name, const char *value)
-{
-	fprintf(f, "%s=\"", name);
-	for (; *value; value++) {
-		if (*value == '"' || *value == '\\')
-			fputc('\\', f);
-		fputc(*value == '\n' ? ' ' : *value, f);
-	}
-	fputc('"', f);
-}
-
-static void child_labels(FILE *f, const struct tun_conn *c, const struct tun_child *k)
-{
-	fputc('{', f);
-	label(f, "connection", c->conf->name);
-	fputc(',', f);
-	label(f, "child", k->conf->name);
-}
-
-static void child_metrics(struct daemon *d, FILE *f, const char *name, const char *help,
-			  void (*each)(FILE *f, const char *name, const struct tun_conn *c,
-				       const struct tun_child *k))
-{
-	struct tun_conn *c;
-	struct tun_child *k;
-
-	metric(f, name, help);
-	LIST_FOREACH (c, &d->tunnel->conns, link) {
-		LIST_FOREACH (k, &c->children, link)
-			each(f, name, c, k);
-	}
-}
-
-static void each_gate(FILE *f, const char *name, const struct tun_conn *c,
-		      const struct tun_child *k)
-{
-	for (int i = 0; i < GATE_ANSWERS; i++) {
-		fprintf(f, "mendip_%s_total", name);
-		child_labels(f, c, k);
-		fprintf(f, ",answer=\"%s\"} %llu\n", gate_answer_name((enum gate_answer)i),
-			(unsigned long long)k->gate.answers[i]);
-	}
-}
-
-static void each_recovery(FILE *f, const char *name, const struct tun_conn *c,
-			  const struct tun_child *k)
-{
-	fprintf(f, "mendip_%s_total", name);
-	child_labels(f, c, k);
-	fprintf(f, "} %llu\n", (unsigned long long)k->recoveries);
-}
-
-static void each_nonce(FILE *f, const char *name, const struct tun_conn *c,
-		       const struct tun_child *k)
-{
-	const struct tun_sa *s;
-	uint64_t n = 0;
-
-	LIST_FOREACH (s, &k->sas, link)
-		n += tun_sa_esp(s) ? tun_sa_esp(s)->in.nonce_reuses : 0;
-	fprintf(f, "mendip_%s_total", name);
-	child_labels(f, c, k);
-	fprintf(f, "} %llu\n", (unsigned long long)n);
-}
-
-char *metrics_text(struct daemon *d)
-{
-	const struct esp_path *path = d->tunnel->path;
-	const uint64_t *ike = ike_counters(d->tunnel->ike);
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		abort();
-	metric(f, "esp_verdicts", "inbound ESP packets by verdict");
-	for (int i = 0; i < VERDICT_COUNT; i++)
-		fprintf(f, "mendip_esp_verdicts_total{verdict=\"%s\"} %llu\n",
-			verdict_name((enum verdict)i), (unsigned long long)path->verdicts[i]);
-	metric(f, "drops", "packets dropped by reason");
-	for (int i = 0; i < ESP_DROP_COUNT; i++)
-		fprintf(f, "mendip_drops_total{reason=\"%s\"} %llu\n",
-			esp_drop_name((enum esp_drop)i), (unsigned long long)path->drops[i]);
-	metric(f, "ike_messages", "IKE messages by what was remarkable about them");
-	for (int i = 0; i < IKE_COUNTERS; i++)
-		fprintf(f, "mendip_ike_messages_total{kind=\"%s\"} %llu\n",
-			ike_counter_name((enum ike_counter)i), (unsigned long long)ike[i]);
-	child_metrics(d, f, "gate_answers", "answers of the gate to evidence of a switchover",
-		      each_gate);
-	child_metrics(d, f, "recoveries", "rekeys induced by evidence of a switchover",
-		      each_recovery);
-	child_metrics(d, f, "nonce_reuses",
-		      "packets that repeated a nonce, on SAs that still exist", each_nonce);
-	fputs("# EOF\n", f);
-	fclose(f);
-	return text;
 }

@@ -75,6 +75,9 @@ def metrics_are_openmetrics():
                 continue
             m = re.fullmatch(r'(mendip_\w+)_total(\{\w+="[^"]*"(,\w+="[^"]*")*\})? \d+', line)
             expect(m and m[1] in families, f"not a sample of a known family: {line}")
+        for name, value in branch.ctl("status")["io"].items():
+            sample = [line for line in lines if line.startswith(f'mendip_io_total{{what="{name}"}} ')]
+            expect(len(sample) == 1 and int(sample[0].split()[1]) <= value, f"io of status and metrics: {name} {sample}")
 
     with_tunnel(check)
 

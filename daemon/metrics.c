@@ -1,0 +1,113 @@
+/* metrics.c - the counters as OpenMetrics text. SPDX-License-Identifier: ISC */
+#include "status.h"
+
+#include <stdio.h>
+
+static void metric(FILE *f, const char *name, const char *help)
+{
+	fprintf(f, "# TYPE mendip_%s counter\n# HELP mendip_%s %s\n", name, name, help);
+}
+
+/* A label value: what an outsider could have named is escaped (OpenMetrics 5.1). */
+static void label(FILE *f, const char *name, const char *value)
+{
+	fprintf(f, "%s=\"", name);
+	for (; *value; value++) {
+		if (*value == '"' || *value == '\\')
+			fputc('\\', f);
+		fputc(*value == '\n' ? ' ' : *value, f);
+	}
+	fputc('"', f);
+}
+
+static void child_labels(FILE *f, const struct tun_conn *c, const struct tun_child *k)
+{
+	fputc('{', f);
+	label(f, "connection", c->conf->name);
+	fputc(',', f);
+	label(f, "child", k->conf->name);
+}
+
+static void child_metrics(struct daemon *d, FILE *f, const char *name, const char *help,
+			  void (*each)(FILE *f, const char *name, const struct tun_conn *c,
+				       const struct tun_child *k))
+{
+	struct tun_conn *c;
+	struct tun_child *k;
+
+	metric(f, name, help);
+	LIST_FOREACH (c, &d->tunnel->conns, link) {
+		LIST_FOREACH (k, &c->children, link)
+			each(f, name, c, k);
+	}
+}
+
+static void each_gate(FILE *f, const char *name, const struct tun_conn *c,
+		      const struct tun_child *k)
+{
+	for (int i = 0; i < GATE_ANSWERS; i++) {
+		fprintf(f, "mendip_%s_total", name);
+		child_labels(f, c, k);
+		fprintf(f, ",answer=\"%s\"} %llu\n", gate_answer_name((enum gate_answer)i),
+			(unsigned long long)k->gate.answers[i]);
+	}
+}
+
+static void each_recovery(FILE *f, const char *name, const struct tun_conn *c,
+			  const struct tun_child *k)
+{
+	fprintf(f, "mendip_%s_total", name);
+	child_labels(f, c, k);
+	fprintf(f, "} %llu\n", (unsigned long long)k->recoveries);
+}
+
+static void each_nonce(FILE *f, const char *name, const struct tun_conn *c,
+		       const struct tun_child *k)
+{
+	const struct tun_sa *s;
+	uint64_t n = 0;
+
+	LIST_FOREACH (s, &k->sas, link)
+		n += tun_sa_esp(s) ? tun_sa_esp(s)->in.nonce_reuses : 0;
+	fprintf(f, "mendip_%s_total", name);
+	child_labels(f, c, k);
+	fprintf(f, "} %llu\n", (unsigned long long)n);
+}
+
+char *metrics_text(struct daemon *d)
+{
+	const struct esp_path *path = d->tunnel->path;
+	const uint64_t *ike = ike_counters(d->tunnel->ike);
+	const char *name;
+	uint64_t value;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		abort();
+	metric(f, "esp_verdicts", "inbound ESP packets by verdict");
+	for (int i = 0; i < VERDICT_COUNT; i++)
+		fprintf(f, "mendip_esp_verdicts_total{verdict=\"%s\"} %llu\n",
+			verdict_name((enum verdict)i), (unsigned long long)path->verdicts[i]);
+	metric(f, "drops", "packets dropped by reason");
+	for (int i = 0; i < ESP_DROP_COUNT; i++)
+		fprintf(f, "mendip_drops_total{reason=\"%s\"} %llu\n",
+			esp_drop_name((enum esp_drop)i), (unsigned long long)path->drops[i]);
+	metric(f, "io", "calls, packets and bytes between the daemon and the kernel");
+	for (unsigned i = 0; (name = status_io(d, i, &value)); i++)
+		fprintf(f, "mendip_io_total{what=\"%s\"} %llu\n", name, (unsigned long long)value);
+	metric(f, "ike_messages", "IKE messages by what was remarkable about them");
+	for (int i = 0; i < IKE_COUNTERS; i++)
+		fprintf(f, "mendip_ike_messages_total{kind=\"%s\"} %llu\n",
+			ike_counter_name((enum ike_counter)i), (unsigned long long)ike[i]);
+	child_metrics(d, f, "gate_answers", "answers of the gate to evidence of a switchover",
+		      each_gate);
+	child_metrics(d, f, "recoveries", "rekeys induced by evidence of a switchover",
+		      each_recovery);
+	child_metrics(d, f, "nonce_reuses",
+		      "packets that repeated a nonce, on SAs that still exist", each_nonce);
+	fputs("# EOF\n", f);
+	fclose(f);
+	return text;
+}
