@@ -24,8 +24,10 @@ int alarm_init(struct alarm *a, struct event_base *base, int priority, void (*ri
 
 	*a = (struct alarm){.set = NSEC_NEVER, .ring = ring, .ctx = ctx};
 	a->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (a->fd < 0)
+	if (a->fd < 0) {
+		*a = (struct alarm){0};
 		return -errno;
+	}
 	a->event = event_new(base, a->fd, EV_READ | EV_PERSIST, on_readable, a);
 	if (!a->event || event_priority_set(a->event, priority) < 0 ||
 	    event_add(a->event, NULL) < 0) {

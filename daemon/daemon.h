@@ -27,6 +27,7 @@ struct daemon {
 	struct log log;
 	bool log_journal; /* lines carry <N> priorities for journald */
 	struct tun tun;
+	uint32_t path_floor;	    /* the least that the kernel believes of a path's MTU */
 	uint32_t tun_mtu, mtu_next; /* mtu_next: slot of the SAD to look at next */
 	struct net *net;
 	/* IKE on port 500; on port 4500 one socket for ESP and one for IKE */

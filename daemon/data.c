@@ -64,7 +64,7 @@ static int open_sockets(struct daemon *d)
 	if (r == 0)
 		r = udp_open(&d->udp[UDP_ESP], IKE_PORT_NATT, true, offload, &d->log);
 	if (r == 0)
-		r = udp_open(&d->udp[UDP_IKE_NATT], IKE_PORT_NATT, true, offload, &d->log);
+		r = udp_open(&d->udp[UDP_IKE_NATT], IKE_PORT_NATT, true, false, &d->log);
 	if (r == 0 && udp_steer(&d->udp[UDP_ESP]) < 0)
 		log_warn(&d->log, "no steering on port %u: IKE shares a queue with ESP",
 			 IKE_PORT_NATT);

@@ -206,6 +206,7 @@ static int start_loop(struct daemon *d)
 	static const int sigs[] = {SIGTERM, SIGINT, SIGHUP};
 	struct event_config *cfg = event_config_new();
 	uint64_t watchdog;
+	int r;
 
 	signal(SIGPIPE, SIG_IGN);
 	event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
@@ -213,8 +214,9 @@ static int start_loop(struct daemon *d)
 	event_config_free(cfg);
 	if (!d->base || event_base_priority_init(d->base, PRIORITIES) < 0)
 		return -ENOMEM;
-	if (alarm_init(&d->alarm, d->base, PRIORITY_CONTROL, on_alarm, d) < 0)
-		return -ENOMEM;
+	r = alarm_init(&d->alarm, d->base, PRIORITY_CONTROL, on_alarm, d);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++) {
 		d->signals[i] = evsignal_new(d->base, sigs[i], on_signal, d);
 		event_priority_set(d->signals[i], PRIORITY_CONTROL);
@@ -237,7 +239,7 @@ static int start(struct daemon *d)
 		.ctx = d, .send = op_send, .dummy = op_dummy, .route = op_route, .event = op_event};
 	const struct config *c = d->config;
 	struct ike_settings set;
-	char err[256];
+	char err[256], offloads[64];
 	int r = start_loop(d);
 
 	if (r < 0)
@@ -256,6 +258,10 @@ static int start(struct daemon *d)
 		r = mtu_init(d);
 	if (r < 0)
 		return r;
+	log_info(&d->log, "offloads of %s: %s; of UDP:%s%s; cryptography: %s", d->tun.name,
+		 tun_offloads(&d->tun, offloads, sizeof(offloads)),
+		 d->udp[UDP_ESP].segment ? " segment" : "",
+		 d->udp[UDP_ESP].group_receive ? " gro" : "", aead_in_use());
 	d->net = net_new(c->tun, &d->log, &r);
 	if (!d->net)
 		return r;

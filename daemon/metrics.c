@@ -3,9 +3,31 @@
 
 #include <stdio.h>
 
+static void family(FILE *f, const char *name, const char *type, const char *help)
+{
+	fprintf(f, "# TYPE mendip_%s %s\n# HELP mendip_%s %s\n", name, type, name, help);
+}
+
 static void metric(FILE *f, const char *name, const char *help)
 {
-	fprintf(f, "# TYPE mendip_%s counter\n# HELP mendip_%s %s\n", name, name, help);
+	family(f, name, "counter", help);
+}
+
+/* What has no total: memory, and what is in use. */
+static void gauges(struct daemon *d, FILE *f)
+{
+	const struct history_budget *h = &d->tunnel->path->sad.history;
+	char tun[64];
+
+	family(f, "history_bytes", "gauge", "memory of the histories of all SAs");
+	fprintf(f, "mendip_history_bytes %llu\n", (unsigned long long)h->used);
+	family(f, "data_path", "info",
+	       "what is in use between the daemon, the kernel and the cipher");
+	fprintf(f,
+		"mendip_data_path_info{tun=\"%s\",udp_segment=\"%d\",udp_gro=\"%d\",crypto=\"%s\"} "
+		"1\n",
+		tun_offloads(&d->tun, tun, sizeof(tun)), d->udp[UDP_ESP].segment,
+		d->udp[UDP_ESP].group_receive, aead_in_use());
 }
 
 /* A label value: what an outsider could have named is escaped (OpenMetrics 5.1). */
@@ -97,6 +119,9 @@ char *metrics_text(struct daemon *d)
 	metric(f, "io", "calls, packets and bytes between the daemon and the kernel");
 	for (unsigned i = 0; (name = status_io(d, i, &value)); i++)
 		fprintf(f, "mendip_io_total{what=\"%s\"} %llu\n", name, (unsigned long long)value);
+	metric(f, "reloads", "configurations read again");
+	fprintf(f, "mendip_reloads_total %llu\n", (unsigned long long)d->reloads);
+	gauges(d, f);
 	metric(f, "ike_messages", "IKE messages by what was remarkable about them");
 	for (int i = 0; i < IKE_COUNTERS; i++)
 		fprintf(f, "mendip_ike_messages_total{kind=\"%s\"} %llu\n",

@@ -7,23 +7,26 @@
  */
 #include "daemon.h"
 
+#include <stdio.h>
+
 #define LOOK_AT_ONCE 64	      /* SAs a second */
 #define OUTER	     (20 + 8) /* IPv4 and UDP */
 #define IP_MAX	     65535    /* an IP packet */
-/* Linux believes no ICMP that names less (net.ipv4.route.min_pmtu), and says this instead. */
-#define PATH_FLOOR 552
+/* Linux believes no ICMP that names less, and says this instead. */
+#define MIN_PMTU   "/proc/sys/net/ipv4/route/min_pmtu"
+#define PATH_FLOOR 552 /* by default */
 
 /*
  * What the path's MTU, 0 for unknown, is to the SA. At the floor the path may be narrower still,
  * and what had DF would vanish there: nothing has it then.
  */
-static void set_sa(struct esp_out_sa *out, uint32_t path)
+static void set_sa(const struct daemon *d, struct esp_out_sa *out, uint32_t path)
 {
 	uint32_t fits = path > OUTER ? esp_payload_max(out->suite, path - OUTER) : 0;
 
 	/* 0 would be "any". */
 	out->mtu = path ? (uint32_t)max_u64(fits, 1) : 0;
-	out->narrow = path && path <= PATH_FLOOR;
+	out->narrow = path && path <= d->path_floor;
 }
 
 /* The loopback device has more than an IP packet can. */
@@ -63,7 +66,7 @@ void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpo
 		struct esp_sa *sa = sad->slots[i];
 
 		if (sa && sa->out.key && endpoint_eq(&sa->out.dest.remote, remote))
-			set_sa(&sa->out, path);
+			set_sa(d, &sa->out, path);
 	}
 	set_device(d);
 }
@@ -82,15 +85,28 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 		d->mtu_next = (d->mtu_next + 1) % sad->slot_count;
 		sa = sad->slots[d->mtu_next];
 		if (sa && sa->out.key)
-			set_sa(&sa->out, path_mtu(&sa->out.dest.local, &sa->out.dest.remote));
+			set_sa(d, &sa->out, path_mtu(&sa->out.dest.local, &sa->out.dest.remote));
 	}
 	set_device(d);
+}
+
+static uint32_t read_floor(void)
+{
+	FILE *f = fopen(MIN_PMTU, "re");
+	unsigned floor = 0;
+
+	if (!f || fscanf(f, "%u", &floor) != 1 || floor > IP_MAX)
+		floor = PATH_FLOOR;
+	if (f)
+		fclose(f);
+	return (uint32_t)floor;
 }
 
 int mtu_init(struct daemon *d)
 {
 	struct timeval every = {.tv_sec = 1};
 
+	d->path_floor = read_floor();
 	d->tun_mtu = d->config->mtu ? d->config->mtu : MTU_DEFAULT;
 	d->mtu_timer = event_new(d->base, -1, EV_PERSIST, on_timer, d);
 	if (!d->mtu_timer)

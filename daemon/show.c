@@ -102,6 +102,18 @@ static void show_connection(FILE *f, const json_t *c)
 	}
 }
 
+static void show_offload(FILE *f, const json_t *o, const char *crypto)
+{
+	fprintf(f, "offloads: TUN %s; UDP%s%s%s; MTU %lld; cryptography: %s\n", str(o, "tun"),
+		json_is_true(json_object_get(o, "udp_segment")) ? " segment" : "",
+		json_is_true(json_object_get(o, "udp_gro")) ? " gro" : "",
+		json_is_true(json_object_get(o, "udp_segment")) ||
+				json_is_true(json_object_get(o, "udp_gro"))
+			? ""
+			: " none",
+		num(o, "mtu"), crypto);
+}
+
 void show_status(FILE *f, const json_t *o)
 {
 	const json_t *v;
@@ -113,6 +125,8 @@ void show_status(FILE *f, const json_t *o)
 			str(o, "version"), ago(json_object_get(o, "uptime"), age, sizeof(age)),
 			str(o, "tun"), num(o, "history_memory") / 1024,
 			num(o, "history_memory_max") / 1024);
+	if (json_object_get(o, "offload"))
+		show_offload(f, json_object_get(o, "offload"), str(o, "crypto"));
 	if (json_is_string(json_object_get(o, "reload_error")))
 		fprintf(f, "last reload failed: %s\n", str(o, "reload_error"));
 	json_array_foreach(json_object_get(o, "connections"), i, v) show_connection(f, v);

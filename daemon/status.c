@@ -224,7 +224,7 @@ static json_t *ike_counters_json(const struct daemon *d)
 	return o;
 }
 
-/* What the kernel does for us at this moment. */
+/* What the kernel has, and for TUN what it takes at this moment. */
 static json_t *offload_json(const struct daemon *d)
 {
 	const struct udp_socket *u = &d->udp[UDP_ESP];
@@ -246,6 +246,7 @@ static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
 	json_object_set_new(o, "history_memory", json_integer((json_int_t)h->used));
 	json_object_set_new(o, "history_memory_max", json_integer((json_int_t)h->cap));
 	json_object_set_new(o, "offload", offload_json(d));
+	json_object_set_new(o, "crypto", json_string(aead_in_use()));
 	json_object_set_new(o, "io", io_json(d));
 	json_object_set_new(o, "verdicts", verdicts(d->tunnel->path->verdicts));
 	json_object_set_new(o, "drops", drops_json(d));

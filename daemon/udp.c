@@ -309,8 +309,9 @@ static bool is_refusal(int error)
 
 /*
  * A device that cannot (EIO) cannot in any size. A path that is too narrow (EMSGSIZE, EINVAL in
- * older kernels) is it for all that is as long, with DF or without. What is remembered of the
- * address was for longer ones, else this train would not have been tried.
+ * older kernels) is it for all that is as long, with DF or without; a kernel without memory for so
+ * much (ENOBUFS) is left in peace for as long. What is remembered of the address was for longer
+ * ones, else this train would not have been tried.
  */
 static void remember(struct udp_socket *s, const struct udp_train *t, int error, nsec_t now)
 {

@@ -59,8 +59,8 @@ static inline void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t s
 
 	put_be32(p, spi);
 	put_be32(p + 4, low);
-	/* As much as there may be, in one go: what is too much is overwritten by the trailer and
-	 * the ICV, which never is shorter than that. */
+	/* As much as there may be, in one go; what is too much lies in the trailer and the ICV,
+	 * which are written later: there are 16 bytes where the ICV has 14. */
 	memcpy(at, "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17", 16);
 	at[pad] = (uint8_t)pad;
 	at[pad + 1] = next;

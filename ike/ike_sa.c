@@ -308,11 +308,15 @@ static void task_forget(struct ike_task *t, const struct child_sa *c)
 
 void child_free(struct child_sa *c)
 {
-	LIST_REMOVE(c, link);
-	c->ike_sa->child_count--;
 	free(c->local);
 	free(c->remote);
 	free(c);
+}
+
+void child_unlink(struct child_sa *c)
+{
+	LIST_REMOVE(c, link);
+	c->ike_sa->child_count--;
 }
 
 void child_kill(struct child_sa *c, const char *why, nsec_t now)
@@ -325,6 +329,7 @@ void child_kill(struct child_sa *c, const char *why, nsec_t now)
 		task_forget(t, c);
 	if (sa->outstanding)
 		task_forget(sa->outstanding, c);
+	child_unlink(c);
 	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_DOWN, why, now);
 	deadline_clear(&ike->deadlines, &c->rekey);
 	deadline_clear(&ike->deadlines, &c->expire);

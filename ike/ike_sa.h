@@ -231,7 +231,8 @@ void child_arm(struct child_sa *c, nsec_t now);
 struct child_sa *child_by_spi_out(const struct ike_sa *sa, uint32_t spi);
 /* Removes the child and tells DOWN. */
 void child_kill(struct child_sa *c, const char *why, nsec_t now);
-/* Takes it off its IKE SA and frees it: one whose installation failed. */
+/* Off the list of its IKE SA, and freed: what child_kill does before and after it tells. */
+void child_unlink(struct child_sa *c);
 void child_free(struct child_sa *c);
 /* The lower of two nonces (2.8.1), octet by octet. */
 int nonce_cmp(const struct nonce *a, const struct nonce *b);

@@ -129,6 +129,7 @@ struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, u
 		r = ike->ops.child_install(ike->ops.ctx, c, &keys, replaces, now);
 	secret_wipe(&keys, sizeof(keys));
 	if (r < 0) {
+		child_unlink(c);
 		child_free(c);
 		ike->ops.spi_release(ike->ops.ctx, spi_in);
 		return NULL;

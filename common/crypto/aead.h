@@ -54,7 +54,9 @@ struct aead_op {
 
 void aead_seal_many(struct aead_op *op, unsigned n);
 void aead_open_many(struct aead_op *op, unsigned n);
-/* "openssl" or "ipsec-mb" */
+/* What keys made from now on use where it wins: "openssl" or "ipsec-mb". */
+const char *aead_in_use(void);
+/* What this key uses; the same names. */
 const char *aead_backend_name(const struct aead_key *key);
 
 #endif

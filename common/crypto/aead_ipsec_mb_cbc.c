@@ -172,8 +172,13 @@ static void seal_jobs(struct aead_op *op, unsigned n)
 	struct tag tag[AT_ONCE];
 
 	run_jobs(op, n, true, tag);
-	for (unsigned i = 0; i < n; i++)
-		memcpy(op[i].icv, tag[i].computed, op[i].key->suite->icv_len);
+	for (unsigned i = 0; i < n; i++) {
+		/* What the library refused has computed nothing. */
+		if (op[i].ok)
+			memcpy(op[i].icv, tag[i].computed, op[i].key->suite->icv_len);
+		else
+			memset(op[i].icv, 0, op[i].key->suite->icv_len);
+	}
 }
 
 static void open_jobs(struct aead_op *op, unsigned n)

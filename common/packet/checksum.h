@@ -28,7 +28,7 @@ static inline uint16_t csum_fold(uint32_t sum)
 /*
  * The same in parts. A part is a sum that is not folded yet, in the byte order of memory; parts
  * that begin at an even place are added up in any order, and csum_end makes of them what csum
- * gives.
+ * gives. Here len is a multiple of 4, as that of headers.
  */
 static inline uint64_t csum_words(const uint8_t *p, size_t len)
 {

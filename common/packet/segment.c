@@ -116,8 +116,8 @@ int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offloa
 	p.hdr_len = (uint16_t)hdr;
 	p.l3_len = in->l4;
 	p.size = off->gso_size;
-	p.seg_len = hdr + off->gso_size;
 	p.count = payload ? (payload + off->gso_size - 1) / off->gso_size : 1;
+	p.seg_len = p.count > 1 ? hdr + off->gso_size : in->len;
 	p.pseudo = pseudo_sum(pkt, in, off);
 	if (p.count > UINT16_MAX)
 		return -EINVAL;

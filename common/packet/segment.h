@@ -15,7 +15,7 @@ struct seg_plan {
 	const uint8_t *pkt;
 	uint32_t len;	    /* of the whole, without what follows the IP packet */
 	uint32_t count;	    /* packets that come of it, at least 1 */
-	uint32_t seg_len;   /* of each but the last */
+	uint32_t seg_len;   /* of the first, and of each but the last */
 	uint32_t pseudo;    /* sum of addresses and protocol */
 	uint16_t size;	    /* payload of each but the last; 0: not cut */
 	uint16_t hdr_len;   /* bytes before the payload */

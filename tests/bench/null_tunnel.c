@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "tun.h"
 #include "udp.h"
@@ -56,6 +57,14 @@ static void prepare(struct null_tunnel *n, uint32_t i, uint8_t *p, uint32_t size
 				    .len = size - BEFORE - ICV};
 }
 
+static nsec_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
+}
+
 static void send_train(struct null_tunnel *n)
 {
 	struct udp_train t = {.local = &n->any,
@@ -68,7 +77,7 @@ static void send_train(struct null_tunnel *n)
 	if (n->key)
 		aead_seal_many(n->op, n->count);
 	while (t.len > 0) {
-		uint32_t sent = udp_send_train(&n->udp, &t, 0, &error, &n->failed);
+		uint32_t sent = udp_send_train(&n->udp, &t, now(), &error, &n->failed);
 		struct pollfd room = {.fd = n->udp.fd, .events = POLLOUT};
 
 		t.p += sent;

@@ -141,6 +141,8 @@ MUTANTS = [
     ("gso-sum-anywhere", "a header that makes no sense is taken", "common/packet/segment.c",
      "(off->csum_start != in->l4 || off->csum_offset != sum_field(in->proto))", "(off->csum_start != in->l4)",
      ["t_segment"]),
+    ("alone-is-as-long-as-many", "a short packet with a segment size is called too big", "common/packet/segment.c",
+     "p.seg_len = p.count > 1 ? hdr + off->gso_size : in->len;", "p.seg_len = hdr + off->gso_size;", ["t_packet"]),
     ("sum-of-a-fragment", "a fragment's sum goes for the packet's", "common/packet/segment.c",
      "if (in->fragment) /*", "if (false) /*", ["t_segment"]),
     ("udp-length-unseen", "what is behind a datagram becomes its payload", "common/packet/segment.c",

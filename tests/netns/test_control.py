@@ -73,9 +73,15 @@ def metrics_are_openmetrics():
         for line in lines[:-1]:
             if line.startswith("#"):
                 continue
-            m = re.fullmatch(r'(mendip_\w+)_total(\{\w+="[^"]*"(,\w+="[^"]*")*\})? \d+', line)
+            m = re.fullmatch(r'(mendip_\w+?)(_total|_info)?(\{\w+="[^"]*"(,\w+="[^"]*")*\})? \d+', line)
             expect(m and m[1] in families, f"not a sample of a known family: {line}")
-        for name, value in branch.ctl("status")["io"].items():
+        text = branch.run("status", as_json=False).stdout
+        status = branch.ctl("status")
+        wanted = f"offloads: TUN {status['offload']['tun']}; UDP segment gro; MTU {status['offload']['mtu']}; " \
+                 f"cryptography: {status['crypto']}"
+        expect(wanted in text.splitlines(), f"the text does not say {wanted!r}: {text}")
+        expect(any(f'crypto="{status["crypto"]}"' in line for line in lines), "metrics do not name the back end")
+        for name, value in status["io"].items():
             sample = [line for line in lines if line.startswith(f'mendip_io_total{{what="{name}"}} ')]
             expect(len(sample) == 1 and int(sample[0].split()[1]) <= value, f"io of status and metrics: {name} {sample}")
 

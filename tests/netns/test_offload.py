@@ -12,7 +12,7 @@ import subprocess
 
 from daemons import Mendip, child, config, expect, main, netlab, wait_for
 from traffic import (PMTUDISC_DO, PMTUDISC_DONT, PMTUDISC_PROBE, PMTUDISC_WANT, Beside, Bursts, RawSender, Tap, UdpFlow,
-                     spoilt, tcp, tcp_packet, udp_packet)
+                     echoes, spoilt, tcp, tcp_packet, udp_packet)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MIB = 1 << 20
@@ -52,6 +52,7 @@ def mtu_of(daemon):
 
 
 def send_tcp(way, size, **options):
+    """A stream one way; options are those of traffic.tcp()."""
     sender, source, receiver, target = way
     return tcp(sender.ns, source, receiver.ns, target, size, **options)
 
@@ -90,11 +91,8 @@ def datagrams(t, _lab):
 
 
 def pings(way):
-    sender, source, _, target = way
-    for size in (0, 56, 1000, 3000):
-        done = sender.ns.run("ping", "-n", "-q", "-i", "0.01", "-c", "20", "-W", "2", "-s", str(size), "-I", source,
-                             target, check=False)
-        expect("20 received" in done.stdout, f"pings of {size} bytes: {done.stdout.splitlines()[-2:]}")
+    for size in (0, 56, 1001, 3000):
+        echoes(way[0].ns, way[1], way[3], size, 20)
 
 
 def mixed_traffic(t, _lab):
@@ -106,7 +104,7 @@ def mixed_traffic(t, _lab):
             flow.set_tos(dice.choice((0, 0, 0x01, 0x02, 0x28, 0xb8, 0xb9, 0xba, 0xbb)))
             flow.set_discover(dice.choice((PMTUDISC_WANT, PMTUDISC_DONT)))
 
-        beside = [Beside(send_tcp, way, 8 * MIB), Beside(pings, way)]
+        beside = [Beside(lambda w=way: send_tcp(w, 8 * MIB, window=MIB // 8)), Beside(pings, way)]
         try:
             send_udp(way, 500, 100 + i, change)
         finally:

@@ -18,6 +18,9 @@ SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 IP_MTU, IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU, IPV6_MTU_DISCOVER = 14, 10, 11, 24, 23
 PMTUDISC_DONT, PMTUDISC_WANT, PMTUDISC_DO, PMTUDISC_PROBE = range(4)
 WAIT = 5.0  # s until something that does not come is lost
+# Of datagrams that are under way at once: no queue is too short for them, as TUN's is for more than 500 packets, even
+# when the daemon does not get to run.
+BURST, PACKET_COST = 60000, 300
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 
@@ -75,10 +78,15 @@ def _drink(listener):
     return digest.hexdigest(), length
 
 
-def tcp(source_ns, source, target_ns, target, size, port=7000, chunk=1 << 18):
-    """One stream through the tunnel; raises when other bytes arrive. Returns Mbit/s."""
+def tcp(source_ns, source, target_ns, target, size, port=7000, chunk=1 << 18, window=None):
+    """
+    One stream through the tunnel; raises when other bytes arrive. Returns Mbit/s. window: the receive buffer, so that
+    the stream fills no queue of the tunnel and what goes beside it is not lost there.
+    """
     with target_ns.call(socket.socket, family_of(target)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if window:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         listener.settimeout(WAIT)
         listener.bind((target, port))
         listener.listen(1)
@@ -204,7 +212,7 @@ def difference(sent, got):
 
 
 class Bursts:
-    """Seeded datagrams of every size over some flows, in bursts that no queue on the way is too short for."""
+    """Seeded datagrams of every size over some flows, in bursts that fit all queues on the way."""
 
     def __init__(self, flows, seed):
         self.flows, self.random = flows, random.Random(seed)
@@ -229,7 +237,7 @@ class Bursts:
         last = self.random.choice((0, 1, size // 2, size - 1))  # 0: an exact multiple
         data = b"".join(self._bytes(size) for _ in range(count - (last > 0))) + self._bytes(last)
         flow.send_segments(data, size)
-        return len(data)
+        return len(data) + PACKET_COST * count
 
     def _run(self, flow):
         """Datagrams of one size from one flow: what a train and a run are made of."""
@@ -237,16 +245,15 @@ class Bursts:
         count = self.random.randint(1, max(1, min(40, 20000 // (size + 1))))
         for _ in range(count):
             flow.send(self._bytes(size))
-        return size * count
+        return (size + PACKET_COST) * count
 
     def send(self, before=lambda flow: None):
-        """About 60 KB over all flows. before: called for a flow ahead of its sends."""
+        """Some ten kilobytes in a few hundred packets over all flows. before: called for a flow ahead of its sends."""
         sent = 0
-        while sent < 60000:
+        while sent < BURST:
             flow = self.random.choice(self.flows)
             before(flow)
             sent += self._segments(flow) if self.random.random() < 0.3 else self._run(flow)
-            sent += 2000
 
     def burst(self, before=lambda flow: None):
         """One send() that is compared with what comes; returns the number of datagrams."""
@@ -255,6 +262,43 @@ class Bursts:
         for flow in self.flows:
             flow.settle()
         return number
+
+
+# -- ICMP ---------------------------------------------------------------------
+
+
+def echoes(ns, source, target, size, count, pause=0.01):
+    """
+    Sends echo requests of `size` bytes, and raises unless each is answered with its own bytes. ping(8) would not do: it
+    gives an answer two round trips after the last request, which on a busy machine is no time.
+    """
+    family = family_of(target)
+    six = family == socket.AF_INET6
+    protocol, request, reply = (socket.IPPROTO_ICMPV6, 128, 129) if six else (socket.IPPROTO_ICMP, 8, 0)
+    expected = {i: os.urandom(size) for i in range(count)}
+    with ns.call(socket.socket, family, socket.SOCK_RAW, protocol) as s:
+        s.bind((source, 0))
+        for number, payload in list(expected.items()):
+            echo = struct.pack("!BBHHH", request, 0, 0, size, number) + payload
+            if not six:  # the kernel fills in ICMPv6's
+                echo = echo[:2] + struct.pack("!H", checksum(echo)) + echo[4:]
+            s.sendto(echo, (target, 0))
+            _take_echoes(s, six, reply, expected, time.monotonic() + pause)
+        _take_echoes(s, six, reply, expected, time.monotonic() + WAIT)
+    if expected:
+        raise AssertionError(f"ICMP {source} to {target}: {len(expected)} of {count} echoes of {size} bytes missing")
+
+
+def _take_echoes(s, six, reply, expected, until):
+    """Strikes from `expected` what is answered; until that time, or until nothing is left."""
+    while expected and (left := until - time.monotonic()) > 0:
+        if not select.select([s], [], [], left)[0]:
+            return
+        data = s.recv(1 << 16)
+        echo = data if six else data[(data[0] & 15) * 4:]
+        kind, _, _, size, number = struct.unpack_from("!BBHHH", echo)
+        if kind == reply and size == len(echo) - 8 and expected.get(number) == echo[8:]:
+            del expected[number]
 
 
 # -- raw packets and captures ---------------------------------------------------

@@ -51,6 +51,8 @@ static void house_init(struct house *h, const struct lab_opt *o)
 	memset(path_of, 0, sizeof(path_of));
 	asked = device_set = device_mtu = 0;
 	assert_int_equal(mtu_init(&h->d), 0);
+	assert_true(h->d.path_floor > 0); /* this kernel's */
+	h->d.path_floor = 552;
 }
 
 static void house_fini(struct house *h)
@@ -215,6 +217,12 @@ static void test_narrow_paths(void **state)
 	look(&h, out, 0); /* no route at this moment */
 	assert_int_equal(out->mtu, 0);
 	assert_false(out->narrow);
+	/* Where the floor was raised, it is that which may be too much. */
+	h.d.path_floor = 1280;
+	look(&h, out, 1281);
+	assert_false(out->narrow);
+	look(&h, out, 1280);
+	assert_true(out->narrow);
 	house_fini(&h);
 }
 

@@ -260,6 +260,18 @@ static void cut(const uint8_t *pkt, uint32_t len, const struct pkt_offload *off,
 	}
 }
 
+/* What the route is asked for is the length of the first segment, also where it is the only one. */
+static void assert_first_len(const uint8_t *super, uint32_t len, const struct pkt_offload *off,
+			     uint32_t want)
+{
+	struct seg_plan plan;
+	struct inner in;
+
+	assert_int_equal(inner_parse(super, len, &in), 0);
+	assert_int_equal(seg_plan(super, &in, off, &plan), 0);
+	assert_int_equal(plan.seg_len, want);
+}
+
 static void check_cut(const struct shape *s)
 {
 	struct packets *want = packets_new(), *got = packets_new();
@@ -270,6 +282,7 @@ static void check_cut(const struct shape *s)
 	slow_packets(s, want);
 	cut(super, len, &off, got);
 	assert_same(want, got);
+	assert_first_len(super, len, &off, want->at[1] - want->at[0]);
 	packets_free(want);
 	packets_free(got);
 }

@@ -372,6 +372,27 @@ static void test_ivs_never_repeat(void **state)
 	}
 }
 
+/* Padding is written 16 bytes at a time: what is too much must lie within the packet. */
+static void test_room_for_padding(void **state)
+{
+	size_t count;
+	const struct suite *s = suite_table(&count);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		for (uint32_t len = 0; len < 64; len++) {
+			uint8_t p[256];
+			uint32_t size = esp_frame_len(&s[i], len);
+			struct esp_layout lay;
+
+			memset(p, 0xee, sizeof(p));
+			esp_frame_write(&s[i], p, 1, 1, len, PROTO_IPV4, &lay);
+			assert_int_equal(lay.icv + s[i].icv_len, size);
+			assert_int_equal(p[size], 0xee);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_lifetime_packets),
 		cmocka_unit_test(test_lifetime_bytes),
 		cmocka_unit_test(test_ivs_never_repeat),
+		cmocka_unit_test(test_room_for_padding),
 	};
 
 	lab_seed();
