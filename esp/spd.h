@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: ISC
  *
  * Selectors fall into prefixes; packets are looked up once for each pair of prefix lengths in use
- * (tuple space search), so the cost does not grow with the number of policies.
+ * (tuple space search), so the cost does not grow with the number of policies, unless their
+ * prefixes are equal: those, which differ in protocol and ports only, are gone through one by one.
  */
 #ifndef MENDIP_SPD_H
 #define MENDIP_SPD_H

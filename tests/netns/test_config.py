@@ -154,5 +154,26 @@ def reload_keeps_what_has_not_changed():
         wait_for(lambda: not gw.up(), "the peer's child stays", 5)
 
 
+def reload_leaves_what_is_made_at_the_start():
+    with netlab.Lab("reload-fixed") as lab:
+        branch, _gw = pair(lab, NET, NET_GW)
+        branch.wait_up()
+        before = branch.ctl("status")
+        good = open(branch.conf, encoding="utf-8").read()
+        for option in ('offload = "off"', 'crypto_backend = "openssl"', "mtu = 1300", 'tun = "other0"'):
+            branch.write(good.replace("daemon: {", f"daemon: {{ {option};"))
+            lines = len(branch.tail(10000).splitlines())
+            branch.ctl("reload")
+            said = "\n".join(branch.tail(10000).splitlines()[lines:])
+            expect("change only with a restart" in said, f"{option}: the log does not tell: {said}")
+            after = branch.ctl("status")
+            expect(all(before[k] == after[k] for k in ("tun", "offload", "crypto")), f"{option}: {after}")
+            expect(branch.up(), f"{option}: the tunnel went down")
+        lines = len(branch.tail(10000).splitlines())
+        branch.write(good)
+        branch.ctl("reload")
+        expect("change only" not in "\n".join(branch.tail(10000).splitlines()[lines:]), "told without reason")
+
+
 main([good_ones_pass, bad_ones_name_file_line_and_option, includes_modes_and_duplicates, garbage_never_crashes,
-      reload_keeps_what_has_not_changed])
+      reload_keeps_what_has_not_changed, reload_leaves_what_is_made_at_the_start])
