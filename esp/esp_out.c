@@ -1,12 +1,9 @@
 /* esp_out.c - the way out: route, number, frame, seal. SPDX-License-Identifier: ISC */
 #include "esp_path.h"
+#include "packet/headers.h"
 
 /* Numbers left when a rekey is asked for: 2^28 packets are some minutes at the fastest. */
 #define SEQ_RESERVE (1ULL << 28)
-
-/* What any link takes (RFC 791 3.2, RFC 8200 5). */
-#define IPV4_MTU_MIN 68
-#define IPV6_MTU_MIN 1280
 
 static enum esp_route discard(struct esp_path *path, enum esp_drop why)
 {

@@ -1,17 +1,9 @@
 /* coalesce.c - see coalesce.h. SPDX-License-Identifier: ISC */
 #include "packet/coalesce.h"
 #include "packet/checksum.h"
+#include "packet/headers.h"
 #include "wire.h"
 
-#define IPV4_SUM  10
-#define TCP_SEQ	  4
-#define TCP_FLAGS 13
-#define TCP_SUM	  16
-#define UDP_LEN	  4
-#define UDP_SUM	  6
-#define TCP_PSH	  0x08
-#define TCP_ACK	  0x10
-#define TCP_ECE	  0x40
 #define SUPER_MAX 65535
 #define UDP_COUNT 64 /* the kernel refuses more (UDP_MAX_SEGMENTS) */
 

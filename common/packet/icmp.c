@@ -1,14 +1,14 @@
 /* icmp.c - see icmp.h. SPDX-License-Identifier: ISC */
 #include "packet/icmp.h"
 #include "packet/checksum.h"
+#include "packet/headers.h"
 #include "wire.h"
 
-#define IPV4_LEN     20
-#define IPV6_LEN     40
-#define ICMP_LEN     8
-#define IPV4_QUOTE   (576 - IPV4_LEN - ICMP_LEN)
-#define IPV6_QUOTE   (1280 - IPV6_LEN - ICMP_LEN)
-#define IPV6_MTU_MIN 1280
+#define IPV4_LEN   20
+#define IPV6_LEN   40
+#define ICMP_LEN   8
+#define IPV4_QUOTE (576 - IPV4_LEN - ICMP_LEN)
+#define IPV6_QUOTE (1280 - IPV6_LEN - ICMP_LEN)
 
 static bool may_answer_v4(const uint8_t *p, const struct inner *in)
 {

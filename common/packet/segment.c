@@ -1,17 +1,8 @@
 /* segment.c - see segment.h. SPDX-License-Identifier: ISC */
 #include "packet/segment.h"
 #include "packet/checksum.h"
+#include "packet/headers.h"
 #include "wire.h"
-
-#define IPV4_SUM  10
-#define TCP_SEQ	  4
-#define TCP_FLAGS 13
-#define TCP_SUM	  16
-#define UDP_LEN	  4
-#define UDP_SUM	  6
-#define TCP_FIN	  0x01
-#define TCP_PSH	  0x08
-#define TCP_CWR	  0x80
 
 static bool is_v4(const struct seg_plan *p)
 {

@@ -165,7 +165,7 @@ MUTANTS = [
      "out->inner->df && whole && !sa->out.narrow", "out->inner->df && whole", ["t_train"]),
     ("outer-df-though-too-long", "IPv6 of 1,280 bytes stands still on a narrow path", "esp/esp_out.c",
      "out->inner->df && whole && !sa->out.narrow", "out->inner->df && !sa->out.narrow", ["t_train"]),
-    ("ipv6-below-its-least", "an error names less than any IPv6 link has", "esp/esp_out.c",
+    ("ipv6-below-its-least", "an error names less than any IPv6 link has", "common/packet/headers.h",
      "#define IPV6_MTU_MIN 1280", "#define IPV6_MTU_MIN 68", ["t_train"]),
     ("train-of-two-df", "DF of one packet is another's", "esp/esp_out.c",
      "a->tos == b->tos && a->df == b->df", "a->tos == b->tos", ["t_train"]),
