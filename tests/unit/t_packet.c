@@ -820,15 +820,50 @@ static void test_too_big(void **state)
 	}
 }
 
+/* A payload shorter than the segment size that comes with it is one packet, as long as it is. */
+static void test_shorter_than_its_segments(void **state)
+{
+	static const struct shape shapes[] = {
+		{.ttl = 64, .flags = ACK, .mss = 1448, .payload = 100, .df = true},
+		{.ttl = 64, .flags = ACK, .mss = 1448, .payload = 1448, .v6 = true},
+		{.ttl = 64, .udp = true, .mss = 1472, .payload = 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
+		const struct shape *s = &shapes[i];
+		struct packets *want = packets_new(), *got = packets_new();
+		struct pkt_offload off;
+		uint8_t super[2000];
+		uint32_t len = super_packet(s, super, &off);
+
+		off.gso = s->udp ? PKT_GSO_UDP : s->v6 ? PKT_GSO_TCP6 : PKT_GSO_TCP4;
+		off.gso_size = s->mss;
+		slow_packets(s, want);
+		cut(super, len, &off, got);
+		assert_same(want, got);
+		assert_first_len(super, len, &off, len);
+		packets_free(want);
+		packets_free(got);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_checksum),	cmocka_unit_test(test_vnet_header),
-		cmocka_unit_test(test_every_mss),	cmocka_unit_test(test_random_shapes),
-		cmocka_unit_test(test_udp_sum_of_zero), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_the_whole_way),	cmocka_unit_test(test_runs_are_long),
-		cmocka_unit_test(test_what_ends_a_run), cmocka_unit_test(test_what_begins_no_run),
-		cmocka_unit_test(test_random_order),	cmocka_unit_test(test_too_big),
+		cmocka_unit_test(test_checksum),
+		cmocka_unit_test(test_vnet_header),
+		cmocka_unit_test(test_shorter_than_its_segments),
+		cmocka_unit_test(test_every_mss),
+		cmocka_unit_test(test_random_shapes),
+		cmocka_unit_test(test_udp_sum_of_zero),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_the_whole_way),
+		cmocka_unit_test(test_runs_are_long),
+		cmocka_unit_test(test_what_ends_a_run),
+		cmocka_unit_test(test_what_begins_no_run),
+		cmocka_unit_test(test_random_order),
+		cmocka_unit_test(test_too_big),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
