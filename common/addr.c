@@ -221,6 +221,19 @@ bool ts_eq(const struct ts *a, const struct ts *b)
 	       addr_cmp(&a->hi, &b->hi) == 0;
 }
 
+bool ts_list_within(const struct ts_list *inner, const struct ts_list *outer)
+{
+	for (unsigned i = 0; i < inner->count; i++) {
+		bool ok = false;
+
+		for (unsigned j = 0; j < outer->count && !ok; j++)
+			ok = ts_contains(&outer->ts[j], &inner->ts[i]);
+		if (!ok)
+			return false;
+	}
+	return inner->count > 0;
+}
+
 bool ts_list_eq(const struct ts_list *a, const struct ts_list *b)
 {
 	if (a->count != b->count)

@@ -143,6 +143,8 @@ const char *ts_format(const struct ts *t, char *s);
 const char *ts_list_format(const struct ts_list *l, char *s, size_t size);
 bool ts_eq(const struct ts *a, const struct ts *b);
 bool ts_list_eq(const struct ts_list *a, const struct ts_list *b);
+/* Each selector of `inner`, which has one at least, is contained in one of `outer`. */
+bool ts_list_within(const struct ts_list *inner, const struct ts_list *outer);
 /*
  * A copy as long as its count asks, for free(): what is kept for each SA is seldom more than one
  * selector. It is never to be copied as a whole.

@@ -2,9 +2,8 @@
 #include "advise.h"
 #include "history.h"
 
-#define HISTORY_MIN    65536ULL
-#define HISTORY_MAX    (1ULL << 32)
-#define ENTRIES_WANTED 65536ULL /* 1 MiB for each tunnel */
+#define HISTORY_MIN 65536ULL
+#define HISTORY_MAX (1ULL << 32)
 #define INTERVALS_OF_DATA \
 	100 /* packets that `interval` should span, so that silence is not a sign */
 
@@ -37,10 +36,8 @@ int advise(const struct advice_in *in, struct advice *ret)
 	/* Half as much again: a sync may be late by some of its interval. */
 	a.history_packets =
 		between(power_of_two(a.lost_each + a.lost_each / 2), HISTORY_MIN, HISTORY_MAX);
-	a.history_sample = (uint32_t)between(a.history_packets / ENTRIES_WANTED, 1, 65536);
-	a.memory_each = a.history_packets / a.history_sample * sizeof(struct history_entry);
-	a.proof_after = a.history_sample;
-	a.proof_time = a.proof_after * NSEC_PER_SEC / in->rate;
+	a.memory_each = a.history_packets * sizeof(struct near_entry) +
+			HISTORY_LIFETIME_MAX * sizeof(struct life_entry);
 	a.packets = 64;
 	a.interval = between(INTERVALS_OF_DATA * NSEC_PER_SEC / in->rate, NSEC_PER_SEC,
 			     3600 * NSEC_PER_SEC);

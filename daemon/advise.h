@@ -16,10 +16,7 @@ struct advice {
 	uint64_t lost_all;
 	nsec_t outage;		  /* until the numbers have caught up, at this rate */
 	uint64_t history_packets; /* that reach a rewind of that size, a power of two */
-	uint32_t history_sample;
-	uint64_t proof_after; /* packets until proof, at the most */
-	nsec_t proof_time;    /* the same as time */
-	uint32_t packets;     /* for `pattern`: well above what reordering makes */
+	uint32_t packets;	  /* for `pattern`: well above what reordering makes */
 	nsec_t interval;
 	uint64_t memory_each; /* bytes of history for each tunnel */
 };

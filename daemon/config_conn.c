@@ -1,5 +1,6 @@
 /* config_conn.c - connections and their children. SPDX-License-Identifier: ISC */
 #include "config_read.h"
+#include "window.h"
 #include "xalloc.h"
 
 #include <stdio.h>
@@ -117,13 +118,24 @@ static int add_proposal(struct conf_reader *r, config_setting_t *s, const char *
 	return 0;
 }
 
+static const char *const standard_ike[] = {"aes256gcm16-prfsha384-x25519", NULL};
+/* IKE_AUTH cannot tell whether the peer wants a key exchange of each child's own (PFS): both. */
+static const char *const standard_esp[] = {"aes128gcm16-x25519-esn-noesn", "aes128gcm16-esn-noesn",
+					   NULL};
+
 static int read_proposals(struct conf_reader *r, config_setting_t *group, const char *name,
-			  uint8_t protocol, const char *standard, struct proposal_list *list)
+			  uint8_t protocol, const char *const *standard, struct proposal_list *list)
 {
 	config_setting_t *s = config_setting_get_member(group, name);
 	struct proposals_ctx p = {.list = list, .protocol = protocol};
 
-	return s ? each_string(r, s, add_proposal, &p) : add_proposal(r, group, standard, &p);
+	if (s)
+		return each_string(r, s, add_proposal, &p);
+	for (; *standard; standard++) {
+		if (add_proposal(r, group, *standard, &p) < 0)
+			return -EINVAL;
+	}
+	return 0;
 }
 
 static int read_id(struct conf_reader *r, config_setting_t *conn, const char *side, bool patterns,
@@ -173,6 +185,16 @@ static int read_optional_size(struct conf_reader *r, config_setting_t *g, const 
 	return s ? conf_get_size(r, s, min, max, v) : 0;
 }
 
+static int read_yes_no(struct conf_reader *r, config_setting_t *s, bool *ret)
+{
+	const char *v = "";
+
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	*ret = strcmp(v, "yes") == 0;
+	return *ret || strcmp(v, "no") == 0 ? 0 : conf_fail(r, s, "must be \"yes\" or \"no\"");
+}
+
 static int read_start_action(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
 {
 	config_setting_t *s = config_setting_get_member(g, "start_action");
@@ -191,10 +213,27 @@ static int read_start_action(struct conf_reader *r, config_setting_t *g, struct 
 	return 0;
 }
 
+/* 0: no protection against replays, and so no extended numbers, which the window tells. */
+static int read_replay_window(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
+{
+	config_setting_t *s = config_setting_get_member(g, "replay_window");
+	uint64_t window = WINDOW_DEFAULT;
+
+	if (s && conf_get_size(r, s, 0, WINDOW_MAX, &window) < 0)
+		return -EINVAL;
+	if (window && window < WINDOW_MIN)
+		return conf_fail(r, s, "must be from %d to %d, or 0 for no protection", WINDOW_MIN,
+				 WINDOW_MAX);
+	c->replay_window = (uint32_t)window;
+	if (window == 0 && !proposals_drop_esn(&c->proposals))
+		return conf_fail(r, s,
+				 "0 needs esp_proposals with noesn: extended sequence numbers are "
+				 "told by the window");
+	return 0;
+}
+
 static int read_child_limits(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
 {
-	uint64_t window = 1024;
-
 	c->rekey_time = 3600 * NSEC_PER_SEC;
 	if (read_optional_time(r, g, "rekey_time", &c->rekey_time) < 0)
 		return -EINVAL;
@@ -204,7 +243,7 @@ static int read_child_limits(struct conf_reader *r, config_setting_t *g, struct 
 	    read_optional_size(r, g, "life_bytes", 0, UINT64_MAX / 2, &c->life_bytes) < 0 ||
 	    read_optional_size(r, g, "rekey_packets", 0, UINT64_MAX / 2, &c->rekey_packets) < 0 ||
 	    read_optional_size(r, g, "life_packets", 0, UINT64_MAX / 2, &c->life_packets) < 0 ||
-	    read_optional_size(r, g, "replay_window", WINDOW_MIN, WINDOW_MAX, &window) < 0)
+	    read_replay_window(r, g, c) < 0)
 		return -EINVAL;
 	if (c->life_time && c->rekey_time && c->life_time <= c->rekey_time)
 		return conf_fail(r, g, "life_time must be above rekey_time");
@@ -213,7 +252,6 @@ static int read_child_limits(struct conf_reader *r, config_setting_t *g, struct 
 		return conf_fail(
 			r, g,
 			"rekey_bytes and rekey_packets must be below life_bytes and life_packets");
-	c->replay_window = (uint32_t)window;
 	return 0;
 }
 
@@ -245,8 +283,7 @@ static int read_child(struct conf_reader *r, config_setting_t *g, struct child_c
 	s = config_setting_get_member(g, "remote_ts");
 	if (!s || each_string(r, s, add_ts, &c->remote_ts) < 0)
 		return s ? -EINVAL : conf_fail(r, g, "needs remote_ts");
-	if (read_proposals(r, g, "esp_proposals", PROTOCOL_ESP, "aes128gcm16-x25519-esn-noesn",
-			   &c->proposals) < 0 ||
+	if (read_proposals(r, g, "esp_proposals", PROTOCOL_ESP, standard_esp, &c->proposals) < 0 ||
 	    read_child_limits(r, g, c) < 0 || read_start_action(r, g, c) < 0)
 		return -EINVAL;
 	s = config_setting_get_member(g, "switchover");
@@ -278,9 +315,9 @@ static int read_children(struct conf_reader *r, config_setting_t *conn, struct c
 
 static int read_conn(struct conf_reader *r, config_setting_t *g, struct conn_conf *c)
 {
-	static const char *const names[] = {
-		"local_addrs", "remote_addrs", "local",	    "remote",	"proposals",
-		"rekey_time",  "over_time",    "dpd_delay", "children", NULL};
+	static const char *const names[] = {"local_addrs", "remote_addrs", "local",	"remote",
+					    "proposals",   "rekey_time",   "over_time", "dpd_delay",
+					    "children",	   "ha_peer",	   NULL};
 	config_setting_t *s;
 	nsec_t over = 0;
 
@@ -298,10 +335,12 @@ static int read_conn(struct conf_reader *r, config_setting_t *g, struct conn_con
 	c->dpd_delay = 30 * NSEC_PER_SEC;
 	if (read_id(r, g, "local", false, &c->local_id) < 0 ||
 	    read_id(r, g, "remote", true, &c->remote_id) < 0 ||
-	    read_proposals(r, g, "proposals", PROTOCOL_IKE, "aes256gcm16-prfsha384-x25519",
-			   &c->proposals) < 0 ||
+	    read_proposals(r, g, "proposals", PROTOCOL_IKE, standard_ike, &c->proposals) < 0 ||
 	    read_optional_time(r, g, "rekey_time", &c->rekey_time) < 0 ||
 	    read_optional_time(r, g, "dpd_delay", &c->dpd_delay) < 0)
+		return -EINVAL;
+	s = config_setting_get_member(g, "ha_peer");
+	if (s && read_yes_no(r, s, &c->ha_peer) < 0)
 		return -EINVAL;
 	over = c->rekey_time / 10;
 	if (read_optional_time(r, g, "over_time", &over) < 0)
@@ -405,7 +444,7 @@ bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
 		ident_eq(&a->local_id, &b->local_id) && ident_eq(&a->remote_id, &b->remote_id) &&
 		proposals_equal(&a->proposals, &b->proposals) && a->rekey_time == b->rekey_time &&
 		a->life_time == b->life_time && a->dpd_delay == b->dpd_delay &&
-		a->child_count == b->child_count && same_secret(a, b);
+		a->ha_peer == b->ha_peer && a->child_count == b->child_count && same_secret(a, b);
 
 	for (unsigned i = 0; same && i < a->child_count; i++)
 		same = same_child(&a->children[i], &b->children[i]);

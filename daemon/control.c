@@ -189,7 +189,18 @@ static json_t *set_options(struct daemon *d, const json_t *args)
 		}
 		return failure(err);
 	}
-	return tunnel_child_apply(c, &o, err) < 0 ? failure(err) : success(NULL);
+	return tunnel_child_apply(c, &o, err, daemon_now()) < 0 ? failure(err) : success(NULL);
+}
+
+/* switchover reset CHILD */
+static json_t *reset_gate(struct daemon *d, const json_t *args)
+{
+	struct tun_child *c = arg(args, 1) ? tunnel_find_child(d->tunnel, arg(args, 1)) : NULL;
+
+	if (!c)
+		return no_child();
+	tunnel_child_reset(c, daemon_now());
+	return success(NULL);
 }
 
 static json_t *do_switchover(struct daemon *d, const json_t *args)
@@ -198,6 +209,8 @@ static json_t *do_switchover(struct daemon *d, const json_t *args)
 
 	if (arg(args, 0) && strcmp(arg(args, 0), "set") == 0)
 		return set_options(d, args);
+	if (arg(args, 0) && strcmp(arg(args, 0), "reset") == 0)
+		return reset_gate(d, args);
 	o = switchover_json(d, arg(args, 0));
 	return o ? success(o) : no_child();
 }

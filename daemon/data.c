@@ -34,9 +34,9 @@ void data_send_delayed(struct daemon *d, const struct endpoint *local,
 #endif
 
 /*
- * By IKE's socket: the peer may wait for this packet to move over to the SA (RECOVERY 4), so that
- * it neither stands behind data nor is lost where that finds its socket full. It overtakes nothing:
- * it is the first one on its SA.
+ * By IKE's socket: the peer may wait for this packet to move over to the SA (doc/recovery.md 4), so
+ * that it neither stands behind data nor is lost where that finds its socket full. It overtakes
+ * nothing: it is the first one on its SA.
  */
 void data_send_dummy(struct daemon *d, struct esp_sa *sa)
 {

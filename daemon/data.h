@@ -1,4 +1,5 @@
-/* data.h - the two data loops: TUN to UDP and UDP to TUN (DESIGN 2). SPDX-License-Identifier: ISC
+/* data.h - the two data loops: TUN to UDP and UDP to TUN (doc/architecture.md).
+ * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_DATA_H
 #define MENDIP_DATA_H

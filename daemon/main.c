@@ -152,6 +152,22 @@ static void keep_fixed(struct daemon *d, struct config *new)
 	new->crypto = old->crypto;
 }
 
+/* A choice that nobody should have made without noticing. */
+static void warn_unprotected(struct daemon *d, const struct config *c)
+{
+	for (unsigned i = 0; i < c->conn_count; i++) {
+		const struct conn_conf *conn = c->conns[i];
+
+		for (unsigned k = 0; k < conn->child_count; k++) {
+			if (conn->children[k].replay_window == 0)
+				log_warn(&d->log,
+					 "%s/%s: replay_window = 0: whoever records packets can "
+					 "have them delivered again; remove the option",
+					 conn->name, conn->children[k].name);
+		}
+	}
+}
+
 static void apply_limits(const struct config *c, struct ike_settings *set)
 {
 	set->half_open_max = c->half_open_max;
@@ -178,6 +194,7 @@ bool daemon_reload(struct daemon *d)
 	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
 	d->tunnel->path->sad.history.cap = new->history_memory;
 	apply_limits(new, &d->tunnel->ike->set);
+	warn_unprotected(d, new);
 	d->log.level = new->log;
 	conf_free(d->config);
 	d->config = new;
@@ -278,6 +295,7 @@ static int start(struct daemon *d)
 	d->tunnel = tunnel_new(&ops, &set, c->history_memory, &rng_system, &d->log);
 	d->resolver = resolver_new(d);
 	d->started = daemon_now();
+	warn_unprotected(d, c);
 	tunnel_configure(d->tunnel, c->conns, c->conn_count, NULL, d->started);
 	resolver_refresh(d->resolver);
 	return 0;

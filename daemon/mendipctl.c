@@ -26,6 +26,7 @@ static const char usage_text[] =
 	"  up CHILD | down CHILD | rekey CHILD\n"
 	"  switchover [CHILD]          detector, gate, options and last recoveries\n"
 	"  switchover set CHILD OPTION=VALUE ...\n"
+	"  switchover reset CHILD      end back-off and quiet; ask again for what is confirmed\n"
 	"  watch                       a live view, once a second, until interrupted\n"
 	"  events                      what happens, as it happens, until interrupted\n"
 	"  metrics                     OpenMetrics text\n"
@@ -195,32 +196,29 @@ static void print_advice(const struct advice_in *in, const struct advice *a)
 	       "  outage            %s while traffic keeps its rate; on a tunnel that goes quiet, "
 	       "until the next rekey\n"
 	       "With detect = \"proof\":\n"
-	       "  proof             after at most %llu packets (%.1f ms), usually with the first\n"
-	       "  packets lost      that, and what arrives in one round trip and jitter\n"
+	       "  proof             the first packet with a number that was received before\n"
+	       "  packets lost      none: the bridge delivers until the rekey\n"
 	       "Options that fit:\n"
-	       "  switchover: { detect = \"proof\"; history_packets = \"%llu\"; history_sample = "
-	       "%u; };\n"
+	       "  switchover: { detect = \"proof\"; history_packets = \"%llu\"; };\n"
 	       "  (for peers whose rewinds the history may not reach: detect = \"both\"; packets = "
 	       "%u; interval = \"%s\";)\n"
 	       "  daemon: { history_memory = \"%lluM\"; };\n",
 	       format_time(in->sync_interval, sync), (unsigned long long)in->rate,
 	       (unsigned long long)in->tunnels, (unsigned long long)a->lost_each,
 	       (unsigned long long)a->lost_all, format_time(a->outage, outage),
-	       (unsigned long long)a->proof_after, (double)a->proof_time / NSEC_PER_MSEC,
-	       (unsigned long long)a->history_packets, a->history_sample, a->packets,
+	       (unsigned long long)a->history_packets, a->packets,
 	       format_time(a->interval, interval),
 	       (unsigned long long)((a->memory_each * in->tunnels * 5 / 4 >> 20) + 1));
 }
 
 static json_t *advice_json(const struct advice *a)
 {
-	return json_pack(
-		"{s:I,s:I,s:f,s:I,s:i,s:I,s:f,s:i,s:f,s:I}", "lost_each", (json_int_t)a->lost_each,
-		"lost_all", (json_int_t)a->lost_all, "outage", (double)a->outage / NSEC_PER_SEC,
-		"history_packets", (json_int_t)a->history_packets, "history_sample",
-		(int)a->history_sample, "proof_after", (json_int_t)a->proof_after, "proof_ms",
-		(double)a->proof_time / NSEC_PER_MSEC, "packets", (int)a->packets, "interval",
-		(double)a->interval / NSEC_PER_SEC, "memory_each", (json_int_t)a->memory_each);
+	return json_pack("{s:I,s:I,s:f,s:I,s:i,s:f,s:I}", "lost_each", (json_int_t)a->lost_each,
+			 "lost_all", (json_int_t)a->lost_all, "outage",
+			 (double)a->outage / NSEC_PER_SEC, "history_packets",
+			 (json_int_t)a->history_packets, "packets", (int)a->packets, "interval",
+			 (double)a->interval / NSEC_PER_SEC, "memory_each",
+			 (json_int_t)a->memory_each);
 }
 
 static int run_advise(const struct ctl *c, int argc, char **argv)

@@ -50,14 +50,15 @@ static void child_labels(FILE *f, const struct tun_conn *c, const struct tun_chi
 	label(f, "child", k->conf->name);
 }
 
-static void child_metrics(struct daemon *d, FILE *f, const char *name, const char *help,
+static void child_metrics(struct daemon *d, FILE *f, const char *name, const char *type,
+			  const char *help,
 			  void (*each)(FILE *f, const char *name, const struct tun_conn *c,
 				       const struct tun_child *k))
 {
 	struct tun_conn *c;
 	struct tun_child *k;
 
-	metric(f, name, help);
+	family(f, name, type, help);
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		LIST_FOREACH (k, &c->children, link)
 			each(f, name, c, k);
@@ -81,6 +82,22 @@ static void each_recovery(FILE *f, const char *name, const struct tun_conn *c,
 	fprintf(f, "mendip_%s_total", name);
 	child_labels(f, c, k);
 	fprintf(f, "} %llu\n", (unsigned long long)k->recoveries);
+}
+
+static void each_bridge(FILE *f, const char *name, const struct tun_conn *c,
+			const struct tun_child *k)
+{
+	const struct tun_sa *s;
+	unsigned open = 0;
+
+	LIST_FOREACH (s, &k->sas, link) {
+		const struct esp_sa *sa = tun_sa_esp(s);
+
+		open += sa && !s->retired && sa->in.bridge.open && !sa->in.bridge.closed;
+	}
+	fprintf(f, "mendip_%s", name);
+	child_labels(f, c, k);
+	fprintf(f, "} %u\n", open);
 }
 
 static void each_nonce(FILE *f, const char *name, const struct tun_conn *c,
@@ -126,11 +143,13 @@ char *metrics_text(struct daemon *d)
 	for (int i = 0; i < IKE_COUNTERS; i++)
 		fprintf(f, "mendip_ike_messages_total{kind=\"%s\"} %llu\n",
 			ike_counter_name((enum ike_counter)i), (unsigned long long)ike[i]);
-	child_metrics(d, f, "gate_answers", "answers of the gate to evidence of a switchover",
-		      each_gate);
-	child_metrics(d, f, "recoveries", "rekeys induced by evidence of a switchover",
+	child_metrics(d, f, "bridges_open", "gauge",
+		      "inbound SAs that deliver numbers used again until their rekey", each_bridge);
+	child_metrics(d, f, "gate_answers", "counter",
+		      "answers of the gate to evidence of a switchover", each_gate);
+	child_metrics(d, f, "recoveries", "counter", "rekeys induced by evidence of a switchover",
 		      each_recovery);
-	child_metrics(d, f, "nonce_reuses",
+	child_metrics(d, f, "nonce_reuses", "counter",
 		      "packets that repeated a nonce, on SAs that still exist", each_nonce);
 	fputs("# EOF\n", f);
 	fclose(f);

@@ -76,6 +76,8 @@ static void show_sa(FILE *f, const json_t *sa)
 		num(sa, "packets_in"), num(sa, "bytes_in"),
 		ago(json_object_get(sa, "last_fresh"), age, sizeof(age)), num(sa, "packets_out"),
 		num(sa, "bytes_out"));
+	if (json_is_false(json_object_get(sa, "replay_protection")))
+		fputs("        WARNING: no protection against replays (replay_window = 0)\n", f);
 	show_counters(f, "        verdicts: ", json_object_get(sa, "verdicts"));
 }
 
@@ -136,7 +138,7 @@ void show_status(FILE *f, const json_t *o)
 	show_counters(f, "IKE: ", json_object_get(o, "ike"));
 }
 
-/* A number of milliseconds, or "-". */
+/* ", title 1.5 ms" if there is such a time. */
 static void ms(FILE *f, const char *title, const json_t *o, const char *key)
 {
 	const json_t *v = json_object_get(o, key);
@@ -145,54 +147,108 @@ static void ms(FILE *f, const char *title, const json_t *o, const char *key)
 		fprintf(f, ", %s %.1f ms", title, json_number_value(v));
 }
 
+/* What happened on one line, what it cost on the next, and when on the last: 100 columns each. */
 static void show_record(FILE *f, const json_t *r)
 {
 	char age[32];
 
-	fprintf(f, "    #%lld %s ago: %s by %s, rung %lld, %lld packets lost", num(r, "id"),
+	fprintf(f, "    #%lld %s ago: %s by %s", num(r, "id"),
 		ago(json_object_get(r, "age"), age, sizeof(age)), str(r, "outcome"),
-		str(r, "criterion"), num(r, "rung"), num(r, "lost"));
-	ms(f, "request at", r, "request_ms");
-	ms(f, "answer at", r, "response_ms");
-	ms(f, "first packet at", r, "first_fresh_ms");
+		str(r, "criterion"));
+	if (num(r, "rung"))
+		fprintf(f, ", rung %lld", num(r, "rung"));
+	if (num(r, "count") > 1)
+		fprintf(f, ", %lld times", num(r, "count"));
+	fprintf(f, ", SPI %s", str(r, "old_spi"));
+	if (json_is_string(json_object_get(r, "new_spi")))
+		fprintf(f, " to %s", str(r, "new_spi"));
+	fprintf(f, "\n      %lld lost, %lld bridged", num(r, "lost"), num(r, "bridged"));
+	if (num(r, "unverified"))
+		fprintf(f, ", up to %lld more not verified", num(r, "unverified"));
+	ms(f, "outage", r, "outage_ms");
+	fputc('\n', f);
+	if (json_is_number(json_object_get(r, "request_ms"))) {
+		fprintf(f, "      after the first evidence: request %.1f ms",
+			json_number_value(json_object_get(r, "request_ms")));
+		ms(f, "answer", r, "response_ms");
+		ms(f, "first new packet", r, "first_fresh_ms");
+		fputc('\n', f);
+	}
+}
+
+/* One inbound SA: live ones, and retired ones that have something to tell. */
+static void show_detector(FILE *f, const json_t *d)
+{
+	bool retired = json_is_true(json_object_get(d, "retired"));
+
+	if (!json_is_object(d) ||
+	    (retired && strcmp(str(d, "recovery"), "idle") == 0 && num(d, "bridged") == 0))
+		return;
+	fprintf(f, "  SPI %s%s: %s", str(d, "spi_in"), retired ? " (retired)" : "",
+		str(d, "state"));
+	if (strcmp(str(d, "criterion"), "none") != 0)
+		fprintf(f, " by %s", str(d, "criterion"));
+	fprintf(f, ", %lld proofs, %lld hints, recovery %s, bridge %s", num(d, "proofs"),
+		num(d, "pattern"), str(d, "recovery"), str(d, "bridge"));
+	if (num(d, "bridged"))
+		fprintf(f, " (%lld)", num(d, "bridged"));
+	fprintf(f, ", history %lld KiB\n", num(d, "history_bytes") / 1024);
+	if (json_is_true(json_object_get(d, "key_exposed")))
+		fputs("    SECURITY: a nonce was used twice; the SA's authentication key is "
+		      "exposed\n",
+		      f);
+}
+
+static void show_gate(FILE *f, const json_t *g)
+{
+	char age[32];
+
+	fprintf(f,
+		"  gate: admitted %lld, disabled %lld, superseded %lld, in-progress %lld, quiet "
+		"%lld\n",
+		num(g, "admitted"), num(g, "disabled"), num(g, "superseded"), num(g, "in-progress"),
+		num(g, "quiet"));
+	if (json_is_number(json_object_get(g, "proof_quiet")))
+		fprintf(f, "    proofs are ignored for %s more\n",
+			ago(json_object_get(g, "proof_quiet"), age, sizeof(age)));
+	if (json_is_number(json_object_get(g, "pattern_quiet")))
+		fprintf(f, "    hints are ignored for %s more\n",
+			ago(json_object_get(g, "pattern_quiet"), age, sizeof(age)));
+}
+
+#define COLUMNS 100
+
+static void show_options(FILE *f, const json_t *options)
+{
+	int at = fprintf(f, "  options:");
+	const char *key;
+	const json_t *v;
+
+	json_object_foreach((json_t *)options, key, v)
+	{
+		int need = (int)(strlen(key) + strlen(json_string_value(v)) + 2);
+
+		if (at + need > COLUMNS)
+			at = fprintf(f, "\n          ") - 1;
+		at += fprintf(f, " %s=%s", key, json_string_value(v));
+	}
 	fputc('\n', f);
 }
 
 static void show_switchover_child(FILE *f, const json_t *c)
 {
-	const json_t *d = json_object_get(c, "detector"), *g = json_object_get(c, "gate"), *v;
-	const char *key;
+	const json_t *v;
 	size_t i;
-	char age[32];
 
 	fprintf(f, "%s/%s: ", str(c, "connection"), str(c, "name"));
-	if (json_is_object(d))
-		fprintf(f,
-			"detector %s, proofs %lld, pattern %lld, recovery %s, %lld rekeys "
-			"induced\n",
-			str(d, "state"), num(d, "proofs"), num(d, "pattern"), str(c, "recovery"),
-			num(c, "recoveries"));
+	if (json_is_object(json_object_get(c, "detector")))
+		fprintf(f, "%s, %lld rekeys induced\n",
+			str(json_object_get(c, "detector"), "state"), num(c, "recoveries"));
 	else
 		fprintf(f, "down\n");
-	if (json_is_object(d) && json_is_true(json_object_get(d, "key_exposed")))
-		fputs("  SECURITY: a nonce was used twice; the SA's authentication key is "
-		      "exposed\n",
-		      f);
-	fprintf(f,
-		"  gate: admitted %lld, disabled %lld, superseded %lld, in-progress %lld, quiet "
-		"%lld",
-		num(g, "admitted"), num(g, "disabled"), num(g, "superseded"), num(g, "in-progress"),
-		num(g, "quiet"));
-	if (json_is_number(json_object_get(g, "proof_quiet")))
-		fprintf(f, "; proof is quiet for %s",
-			ago(json_object_get(g, "proof_quiet"), age, sizeof(age)));
-	if (json_is_number(json_object_get(g, "pattern_quiet")))
-		fprintf(f, "; pattern is quiet for %s",
-			ago(json_object_get(g, "pattern_quiet"), age, sizeof(age)));
-	fputs("\n  options:", f);
-	json_object_foreach(json_object_get(c, "options"), key, v)
-		fprintf(f, " %s=%s", key, json_string_value(v));
-	fputc('\n', f);
+	json_array_foreach(json_object_get(c, "sas"), i, v) show_detector(f, v);
+	show_gate(f, json_object_get(c, "gate"));
+	show_options(f, json_object_get(c, "options"));
 	json_array_foreach(json_object_get(c, "records"), i, v) show_record(f, v);
 }
 

@@ -65,6 +65,7 @@ static json_t *sa_json(const struct tun_sa *s, nsec_t now)
 	json_object_set_new(o, "bytes_in", json_integer((json_int_t)sa->in.bytes));
 	json_object_set_new(o, "packets_out", json_integer((json_int_t)sa->out.packets));
 	json_object_set_new(o, "bytes_out", json_integer((json_int_t)sa->out.bytes));
+	json_object_set_new(o, "replay_protection", json_boolean(!sa->in.unprotected));
 	json_object_set_new(o, "number_in", json_integer((json_int_t)sa->in.window.top));
 	json_object_set_new(o, "number_out", json_integer((json_int_t)sa->out.number));
 	json_object_set_new(o, "last_fresh", age(now, sa->in.last_fresh));
@@ -293,35 +294,48 @@ static json_t *between(nsec_t from, nsec_t to)
 	return from && to >= from ? json_real((double)(to - from) / NSEC_PER_MSEC) : json_null();
 }
 
+static json_t *count(uint64_t v)
+{
+	return json_integer((json_int_t)v);
+}
+
 static json_t *record_json(const struct recovery_record *r, nsec_t now)
 {
 	json_t *o = json_object();
 
-	json_object_set_new(o, "id", json_integer((json_int_t)r->id));
+	json_object_set_new(o, "id", count(r->id));
 	json_object_set_new(o, "outcome", json_string(r->outcome));
+	json_object_set_new(o, "count", count(r->count));
 	json_object_set_new(o, "criterion", json_string(criterion_name(r->criterion)));
 	json_object_set_new(o, "rung", json_integer(r->rung));
 	json_object_set_new(o, "age", age(now, r->first_evidence));
-	json_object_set_new(o, "first_number", json_integer((json_int_t)r->first_number));
-	json_object_set_new(o, "window_top", json_integer((json_int_t)r->top));
+	json_object_set_new(o, "first_number", count(r->first_number));
+	json_object_set_new(o, "window_top", count(r->top));
 	json_object_set_new(o, "old_spi", hex(r->old_spi, 8));
 	json_object_set_new(o, "new_spi", r->new_spi ? hex(r->new_spi, 8) : json_null());
-	json_object_set_new(o, "lost", json_integer((json_int_t)r->lost));
+	json_object_set_new(o, "lost", count(r->lost));
+	json_object_set_new(o, "unverified", count(r->unverified));
+	json_object_set_new(o, "bridged", count(r->bridged));
+	json_object_set_new(o, "outage_ms", between(r->outage_from, r->outage_to));
 	/* Milliseconds since the first evidence. */
 	json_object_set_new(o, "confirmed_ms", between(r->first_evidence, r->confirmed));
 	json_object_set_new(o, "delay_ms", json_real((double)r->delay / NSEC_PER_MSEC));
 	json_object_set_new(o, "request_ms", between(r->first_evidence, r->request));
 	json_object_set_new(o, "response_ms", between(r->first_evidence, r->response));
 	json_object_set_new(o, "first_fresh_ms", between(r->first_evidence, r->first_fresh));
+	json_object_set_new(o, "sync_ms", between(r->first_evidence, r->sync));
 	return o;
 }
 
 static json_t *records_json(const struct tun_child *k, nsec_t now)
 {
 	json_t *a = json_array();
+	const struct tun_sa *s;
 
-	if (k->recovery.state != RECOVERY_IDLE)
-		json_array_append_new(a, record_json(&k->recovery.now, now));
+	LIST_FOREACH (s, &k->sas, link) {
+		if (s->recovery.now.id)
+			json_array_append_new(a, record_json(&s->recovery.now, now));
+	}
 	for (unsigned i = 1; k->records && i <= RECORDS_KEPT; i++) {
 		const struct recovery_record *r =
 			&k->records[(k->record_next + RECORDS_KEPT - i) % RECORDS_KEPT];
@@ -335,7 +349,7 @@ static json_t *records_json(const struct tun_child *k, nsec_t now)
 static json_t *gate_json(const struct tun_child *k, nsec_t now)
 {
 	nsec_t proof = gate_quiet_until(&k->gate, CRITERION_PROOF, now);
-	nsec_t pattern = gate_quiet_until(&k->gate, CRITERION_COUNT, now);
+	nsec_t hint = gate_quiet_until(&k->gate, CRITERION_COUNT, now);
 	json_t *o = json_object();
 
 	for (int i = 0; i < GATE_ANSWERS; i++)
@@ -344,35 +358,81 @@ static json_t *gate_json(const struct tun_child *k, nsec_t now)
 	json_object_set_new(o, "proof_quiet",
 			    proof ? json_real(seconds(proof - now)) : json_null());
 	json_object_set_new(o, "pattern_quiet",
-			    pattern ? json_real(seconds(pattern - now)) : json_null());
+			    hint ? json_real(seconds(hint - now)) : json_null());
 	return o;
 }
 
-static json_t *detector_json(const struct tun_child *k, nsec_t now)
+static const char *bridge_state(const struct esp_in_sa *in)
 {
-	const struct esp_sa *sa = k->current ? tun_sa_esp(k->current) : NULL;
+	return !in->bridge_on	   ? "off"
+	       : in->bridge.closed ? "closed"
+	       : in->bridge.open   ? "open"
+				   : "ready";
+}
+
+static json_t *detector_json(const struct tun_sa *s, nsec_t now)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
 	const struct detector *t;
 
 	if (!sa)
 		return json_null();
 	t = &sa->in.detector;
-	return json_pack("{s:s,s:s,s:i,s:i,s:o,s:I,s:I,s:I,s:b}", "state",
+	return json_pack("{s:s,s:s,s:i,s:i,s:o,s:I,s:I,s:b,s:o,s:b,s:s,s:s,s:I,s:I}", "state",
 			 detector_state_name(t->state), "criterion", criterion_name(t->criterion),
 			 "proofs", (int)t->proofs, "pattern", (int)t->pattern, "first_evidence",
 			 age(now, t->first_evidence), "history_bytes",
-			 (json_int_t)history_memory(&sa->in.history), "history_sample",
-			 (json_int_t)sa->in.history.sample, "nonce_reuses",
-			 (json_int_t)sa->in.nonce_reuses, "key_exposed", sa->in.exposed);
+			 (json_int_t)history_memory(&sa->in.history), "nonce_reuses",
+			 (json_int_t)sa->in.nonce_reuses, "key_exposed", sa->in.exposed, "spi_in",
+			 hex(s->spi, 8), "retired", s->retired, "recovery",
+			 recovery_state_name(s->recovery.state), "bridge", bridge_state(&sa->in),
+			 "bridged", (json_int_t)sa->in.verdicts[VERDICT_BRIDGED], "missed",
+			 (json_int_t)sa->in.missed);
+}
+
+/* The one to look at first: what is being recovered, then what is live and furthest from calm. */
+static const struct tun_sa *worst_sa(const struct tun_child *k)
+{
+	const struct tun_sa *s, *worst = k->current;
+	int most = -1;
+
+	LIST_FOREACH (s, &k->sas, link) {
+		const struct esp_sa *sa = tun_sa_esp(s);
+		int much = sa ? (s->recovery.state != RECOVERY_IDLE) * 8 +
+					   (s->retired ? 0 : 1 + (int)sa->in.detector.state)
+			      : -1;
+
+		if (much > most) {
+			most = much;
+			worst = s;
+		}
+	}
+	return worst;
+}
+
+static json_t *detectors_json(const struct tun_child *k, nsec_t now)
+{
+	json_t *a = json_array();
+	const struct tun_sa *s;
+
+	LIST_FOREACH (s, &k->sas, link)
+		json_array_append_new(a, detector_json(s, now));
+	return a;
 }
 
 static json_t *switchover_child(const struct tun_conn *c, const struct tun_child *k, nsec_t now)
 {
 	json_t *o = json_object(), *options = json_object();
+	const struct tun_sa *worst = worst_sa(k);
 
 	json_object_set_new(o, "connection", json_string(c->conf->name));
 	json_object_set_new(o, "name", json_string(k->conf->name));
-	json_object_set_new(o, "detector", detector_json(k, now));
-	json_object_set_new(o, "recovery", json_string(recovery_state_name(k->recovery.state)));
+	json_object_set_new(o, "detector",
+			    worst && k->current ? detector_json(worst, now) : json_null());
+	json_object_set_new(o, "sas", detectors_json(k, now));
+	json_object_set_new(
+		o, "recovery",
+		json_string(recovery_state_name(worst ? worst->recovery.state : RECOVERY_IDLE)));
 	json_object_set_new(o, "gate", gate_json(k, now));
 	json_object_set_new(o, "recoveries", json_integer((json_int_t)k->recoveries));
 	tun_options_each(&k->options, add_option, options);

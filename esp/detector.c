@@ -2,9 +2,25 @@
 #include "detector.h"
 #include "xalloc.h"
 
+/*
+ * Distinct packets of a pattern under way: a hash table that is exact for as many packets as a
+ * pattern may ask for. Forgetting all is a new round; places of older rounds are empty.
+ */
+struct detector_set {
+	struct {
+		uint64_t number;
+		uint32_t tag, round;
+	} * v;
+	uint32_t size, count, round;
+};
+
+#define SET_START 256
+#define SET_KEPT  4096 /* a larger table is given back when it is emptied */
+#define SET_PROBE 64   /* only a peer that makes collisions needs more; it counts less then */
+
 struct detector_memory {
 	struct detector_pairs rewound, stale; /* apart: hints never push out proofs */
-	struct window distinct;		      /* of STALE numbers */
+	struct detector_set distinct;	      /* of the pattern since the last FRESH packet */
 	/*
 	 * By the number's low bits, the newest stays: a rewound sender's consecutive numbers all
 	 * find a place, and a recorder has more of them than the ring holds.
@@ -60,18 +76,71 @@ void detector_init(struct detector *d)
 void detector_fini(struct detector *d)
 {
 	if (d->memory)
-		window_fini(&d->memory->distinct);
+		free(d->memory->distinct.v);
 	free(d->memory);
 	d->memory = NULL;
 }
 
 static struct detector_memory *memory_of(struct detector *d)
 {
-	if (!d->memory) {
+	if (!d->memory)
 		d->memory = xzalloc(sizeof(*d->memory));
-		window_init(&d->memory->distinct, DETECTOR_STALE_WINDOW);
-	}
 	return d->memory;
+}
+
+/* Takes the pair's place. False: it has one, or none is near. */
+static bool set_place(struct detector_set *s, uint64_t number, uint32_t tag)
+{
+	uint64_t hash = (number ^ (uint64_t)tag << 32) * 0x9e3779b97f4a7c15ULL;
+
+	for (uint32_t i = 0; i < SET_PROBE; i++) {
+		uint32_t at = ((uint32_t)(hash >> 32) + i) & (s->size - 1);
+
+		if (s->v[at].round != s->round) {
+			s->v[at].number = number;
+			s->v[at].tag = tag;
+			s->v[at].round = s->round;
+			return true;
+		}
+		if (s->v[at].number == number && s->v[at].tag == tag)
+			return false;
+	}
+	return false;
+}
+
+static void set_grow(struct detector_set *s)
+{
+	struct detector_set n = {.size = s->size ? s->size * 2 : SET_START, .round = 1};
+
+	n.v = xzalloc(n.size * sizeof(*n.v));
+	for (uint32_t i = 0; i < s->size; i++) {
+		if (s->v[i].round == s->round)
+			n.count += set_place(&n, s->v[i].number, s->v[i].tag);
+	}
+	free(s->v);
+	*s = n;
+}
+
+/* True when the pair was not in the set. */
+static bool set_add(struct detector_set *s, uint64_t number, uint32_t tag)
+{
+	if (s->count * 2 >= s->size)
+		set_grow(s);
+	if (!set_place(s, number, tag))
+		return false;
+	s->count++;
+	return true;
+}
+
+static void set_empty(struct detector_set *s)
+{
+	s->count = 0;
+	s->round++;
+	/* Rounds must not come again while old entries are there. */
+	if (s->size <= SET_KEPT && s->round != 0)
+		return;
+	free(s->v);
+	*s = (struct detector_set){0};
 }
 
 static bool is_pair(const struct detector_pair *p, uint64_t number, uint32_t tag)
@@ -127,85 +196,73 @@ static void note_evidence(struct detector *d, nsec_t now, uint64_t number)
 	}
 }
 
-static bool is_proof(enum criterion c)
-{
-	return c == CRITERION_PROOF || c == CRITERION_NONCE_REUSE;
-}
-
 /* Confirms, or lets a proof take over from a pattern. */
 static bool confirm(struct detector *d, enum criterion c)
 {
-	if (d->state == DETECTOR_CONFIRMED && (is_proof(d->criterion) || !is_proof(c)))
+	if (d->state == DETECTOR_CONFIRMED &&
+	    (criterion_is_proof(d->criterion) || !criterion_is_proof(c)))
 		return false;
 	d->state = DETECTOR_CONFIRMED;
 	d->criterion = c;
 	return true;
 }
 
-/* One more distinct packet without a FRESH one in between: the rule as published. */
-static bool pattern_step(struct detector *d, const struct detector_config *cfg, nsec_t now)
+static enum evidence evidence(bool confirms)
 {
+	return confirms ? EVIDENCE_CONFIRMS : EVIDENCE_NEW;
+}
+
+/* One more distinct packet without a FRESH one in between: the rule as published. */
+static enum evidence pattern_step(struct detector *d, const struct detector_config *cfg, nsec_t now,
+				  uint64_t number, uint32_t tag)
+{
+	if (!set_add(&d->memory->distinct, number, tag))
+		return EVIDENCE_NONE;
+	note_evidence(d, now, number);
 	if (d->pattern++ == 0)
 		d->pattern_since = now;
 	if (d->pattern >= cfg->packets)
-		return confirm(d, CRITERION_COUNT);
+		return evidence(confirm(d, CRITERION_COUNT));
 	if (d->pattern >= DETECTOR_TIME_MIN && now - d->pattern_since >= cfg->interval)
-		return confirm(d, CRITERION_TIME);
-	return false;
+		return evidence(confirm(d, CRITERION_TIME));
+	return EVIDENCE_NEW;
 }
 
-bool detector_rewound(struct detector *d, const struct detector_config *cfg, nsec_t now,
-		      uint64_t number, uint32_t tag, bool nonce_reused)
+enum evidence detector_rewound(struct detector *d, const struct detector_config *cfg, nsec_t now,
+			       uint64_t number, uint32_t tag, bool nonce_reused)
 {
 	pair_add(&memory_of(d)->rewound, number, tag);
 	*seen_place(d->memory, number) =
 		(struct detector_pair){.number = number, .tag = tag, .used = true};
 	if (cfg->mode == DETECT_OFF)
-		return false;
+		return EVIDENCE_NEW;
 	note_evidence(d, now, number);
 	d->proofs++;
 	if (nonce_reused)
-		return confirm(d, CRITERION_NONCE_REUSE);
+		return evidence(confirm(d, CRITERION_NONCE_REUSE));
 	if (cfg->mode == DETECT_PATTERN)
-		return pattern_step(d, cfg, now);
-	return d->proofs >= cfg->proof_packets && confirm(d, CRITERION_PROOF);
+		return pattern_step(d, cfg, now, number, tag);
+	return evidence(d->proofs >= cfg->proof_packets && confirm(d, CRITERION_PROOF));
 }
 
-/*
- * Numbers left of the small window count once and restart it there: one packet that an attacker
- * withheld and released must not blind us to the lower numbers that follow.
- */
-static bool stale_is_distinct(struct window *w, uint64_t number)
+enum evidence detector_stale(struct detector *d, const struct detector_config *cfg, nsec_t now,
+			     uint64_t number, uint32_t tag)
 {
-	switch (window_place(w, number)) {
-	case WINDOW_TAKEN: return false;
-	case WINDOW_LEFT:
-		window_fini(w);
-		window_init(w, DETECTOR_STALE_WINDOW);
-		break;
-	case WINDOW_RIGHT:
-	case WINDOW_FREE: break;
-	}
-	window_commit(w, number);
-	return true;
+	pair_add(&memory_of(d)->stale, number, tag);
+	return pattern_step(d, cfg, now, number, tag);
 }
 
-bool detector_stale(struct detector *d, const struct detector_config *cfg, nsec_t now,
-		    uint64_t number, uint32_t tag)
+static void forget_pattern(struct detector *d)
 {
-	struct detector_memory *m = memory_of(d);
-
-	if (!stale_is_distinct(&m->distinct, number))
-		return false;
-	pair_add(&m->stale, number, tag);
-	note_evidence(d, now, number);
-	return pattern_step(d, cfg, now);
-}
-
-void detector_fresh(struct detector *d)
-{
+	if (d->pattern)
+		set_empty(&d->memory->distinct);
 	d->pattern = 0;
-	if (d->state == DETECTOR_CALM || is_proof(d->criterion))
+}
+
+void detector_fresh_slow(struct detector *d)
+{
+	forget_pattern(d);
+	if (d->state == DETECTOR_CALM || criterion_is_proof(d->criterion))
 		return;
 	if (d->proofs == 0) {
 		detector_reset(d);
@@ -217,9 +274,10 @@ void detector_fresh(struct detector *d)
 
 void detector_reset(struct detector *d)
 {
+	forget_pattern(d);
 	d->state = DETECTOR_CALM;
 	d->criterion = CRITERION_NONE;
-	d->proofs = d->pattern = 0;
+	d->proofs = 0;
 	d->first_evidence = d->pattern_since = 0;
 	d->first_number = 0;
 }

@@ -2,18 +2,16 @@
  * detector.h - tells a switchover from a replay, by what the sender signed.
  * SPDX-License-Identifier: ISC
  *
- * RECOVERY 3. One for each inbound SA. Fed only with packets whose ICV held.
+ * doc/recovery.md 3. One for each inbound SA. Fed only with packets whose ICV held.
  */
 #ifndef MENDIP_DETECTOR_H
 #define MENDIP_DETECTOR_H
 
 #include "base.h"
-#include "window.h"
 
-#define DETECTOR_PAIRS	      64   /* the last (number, tag) of packets that were evidence */
-#define DETECTOR_SEEN	      2048 /* places for REWOUND ones beyond those */
-#define DETECTOR_STALE_WINDOW 1024
-#define DETECTOR_TIME_MIN     8 /* distinct packets below which `time` proves nothing */
+#define DETECTOR_PAIRS	  64   /* the last (number, tag) of packets that were evidence */
+#define DETECTOR_SEEN	  2048 /* places for REWOUND ones beyond those */
+#define DETECTOR_TIME_MIN 8    /* distinct packets below which `time` proves nothing */
 
 #define FOREACH_DETECT_MODE(X) \
 	X(OFF, "off")          \
@@ -33,7 +31,12 @@ enum detect_mode {
 	X(NONCE_REUSE, "nonce-reuse") \
 	X(COUNT, "count")             \
 	X(TIME, "time")               \
-	X(OLDER_SA, "older-sa")
+	X(OLDER_SA, "older-sa")       \
+	X(INVALID_SPI, "invalid-spi") \
+	X(SILENT, "silent")           \
+	X(IKE_BACK, "ike-went-back")  \
+	X(REFUSED, "rekey-refused")   \
+	X(SYNC, "sync")
 
 enum criterion {
 #define X(id, text) CRITERION_##id,
@@ -42,6 +45,20 @@ enum criterion {
 };
 
 enum detector_state { DETECTOR_CALM, DETECTOR_SUSPECT, DETECTOR_CONFIRMED };
+
+/* Whether the criterion is one that nobody without the key can meet; the others are hints. */
+static inline bool criterion_is_proof(enum criterion c)
+{
+	return c == CRITERION_PROOF || c == CRITERION_NONCE_REUSE;
+}
+
+/* What one packet was to the detector. */
+enum evidence {
+	EVIDENCE_NONE,	   /* counted before, or not asked for */
+	EVIDENCE_NEW,	   /* counted */
+	EVIDENCE_CONFIRMS, /* made it CONFIRMED, or turned a pattern's confirmation into a proof's
+			    */
+};
 
 struct detector_config {
 	enum detect_mode mode;
@@ -83,17 +100,20 @@ void detector_fini(struct detector *d);
 bool detector_knows(const struct detector *d, uint64_t number, uint32_t tag);
 /* A STALE packet would count, so it is worth opening. reaches: see history_reaches. */
 bool detector_asks(const struct detector_config *cfg, bool reaches);
-/*
- * A REWOUND packet that detector_knows did not know. True when it is what made the detector
- * CONFIRMED, or turned a pattern's confirmation into a proof's.
- */
-bool detector_rewound(struct detector *d, const struct detector_config *cfg, nsec_t now,
-		      uint64_t number, uint32_t tag, bool nonce_reused);
-/* A STALE packet that detector_asks asked for and detector_knows did not know. True as above. */
-bool detector_stale(struct detector *d, const struct detector_config *cfg, nsec_t now,
-		    uint64_t number, uint32_t tag);
+/* A REWOUND packet that detector_knows did not know, or a BRIDGED one of a known number. */
+enum evidence detector_rewound(struct detector *d, const struct detector_config *cfg, nsec_t now,
+			       uint64_t number, uint32_t tag, bool nonce_reused);
+/* A STALE packet that detector_asks asked for and detector_knows did not know. */
+enum evidence detector_stale(struct detector *d, const struct detector_config *cfg, nsec_t now,
+			     uint64_t number, uint32_t tag);
+/* detector_fresh for a detector that has something to forget. */
+void detector_fresh_slow(struct detector *d);
 /* A FRESH packet: ends a pattern, touches no proof. */
-void detector_fresh(struct detector *d);
+static inline void detector_fresh(struct detector *d)
+{
+	if (d->pattern || d->state != DETECTOR_CALM)
+		detector_fresh_slow(d);
+}
 /* All starts from zero; what was seen stays known as seen. */
 void detector_reset(struct detector *d);
 

@@ -1,9 +1,9 @@
 /*
  * esp_in.c - the way in: what could it be, open, judge and commit. SPDX-License-Identifier: ISC
  *
- * RECOVERY 1, evaluated in three passes over a batch: (1) SA, number candidates and history say
- * what is worth opening; (2) AEAD over all, then over second candidates; (3) in order of arrival:
- * the window is asked again, the one verdict is given, and only then does anything move.
+ * doc/recovery.md 1, evaluated in three passes over a batch: (1) SA, number candidates and history
+ * say what is worth opening; (2) AEAD over all, then over second candidates; (3) in order of
+ * arrival: the window is asked again, the one verdict is given, and only then does anything move.
  */
 #include "esp_path.h"
 
@@ -18,7 +18,9 @@ static void settle_early(struct esp_path *path, struct esp_slot *s, struct esp_s
 			 enum verdict v)
 {
 	s->settled = true;
-	count(path, sa, v);
+	/* What is looked at again has its verdict, unless the bridge takes it now. */
+	if (!path->is_late)
+		count(path, sa, v);
 }
 
 static uint32_t iv_digest(const uint8_t *iv)
@@ -39,14 +41,25 @@ static bool is_drained(const struct esp_in_sa *in, nsec_t now)
 	return in->phase == ESP_IN_RETIRED && now >= in->drain_until;
 }
 
-/* Whether a not-new number that the history does not know is worth opening (RECOVERY 3, 4). */
+static bool is_new(const struct esp_in_sa *in, uint64_t number)
+{
+	return in->unprotected || window_is_new(window_place(&in->window, number));
+}
+
+/* Whether a not-new number that was not received is worth opening (doc/recovery.md 3, 4). */
 static bool asks(const struct esp_in_sa *in, uint64_t number)
 {
 	if (in->exposed || in->phase == ESP_IN_RETIRED)
 		return false;
-	return detector_asks(&in->detect,
-			     in->detect.mode == DETECT_BOTH &&
-				     history_reaches(&in->history, number, in->window.top));
+	return detector_asks(&in->detect, history_reaches(&in->history, number));
+}
+
+/* Whether the SA may deliver by its bridge (doc/recovery.md 7): what proves a rewind is asked for.
+ */
+static bool may_bridge(const struct esp_in_sa *in, nsec_t now)
+{
+	return in->bridge_on && !in->exposed && !is_drained(in, now) &&
+	       (in->detect.mode == DETECT_PROOF || in->detect.mode == DETECT_BOTH);
 }
 
 /* The history and the detector's memory together. */
@@ -76,36 +89,98 @@ static void plan_open(struct esp_path *path, struct esp_in *in, struct esp_slot 
 	(*nop)++;
 }
 
-/* An old number: look up first, open second. */
-static bool worth_opening(struct esp_path *path, struct esp_slot *s, struct esp_sa *sa, nsec_t now)
+/* The number was received with another tag: if it opens, the bridge opens, and asks for more. */
+static bool may_open_bridge(const struct esp_in_sa *in, nsec_t now)
 {
+	return !in->bridge.open && !in->bridge.closed && may_bridge(in, now);
+}
+
+/* Packets of this batch with known numbers go before: the bridge will have moved so far. */
+static void note_ahead(struct esp_path *path, const struct esp_sa *sa, uint64_t number)
+{
+	struct sa_ref ref = sad_ref(sa);
+
+	if (path->ahead_sa.gen != ref.gen || path->ahead_sa.index != ref.index)
+		path->ahead = 0;
+	path->ahead_sa = ref;
+	path->ahead = max_u64(path->ahead, number + sa->in.bridge.size);
+}
+
+/* What the open bridge asks for is bounded by its window, and costs no budget. */
+static bool bridge_asks(const struct esp_path *path, const struct esp_sa *sa, uint64_t number,
+			nsec_t now)
+{
+	const struct esp_in_sa *in = &sa->in;
+	struct sa_ref ref = sad_ref(sa);
+
+	if (!in->bridge.open || !may_bridge(in, now))
+		return false;
+	if (number > in->bridge.window.top)
+		return path->ahead_sa.gen == ref.gen && path->ahead_sa.index == ref.index &&
+		       number <= path->ahead;
+	return bridge_admits(&in->bridge, number, false);
+}
+
+/* A number that was never received, and a bridge that may yet open: the packet waits for that. */
+static void park(struct esp_path *path, const struct esp_in *in, const struct esp_slot *s,
+		 const struct esp_sa *sa, nsec_t now)
+{
+	if (may_open_bridge(&sa->in, now))
+		parked_add(&path->parked, s->sa, &in->from, in->tos, in->base + s->at, s->len);
+}
+
+/* An old number: look up first, open second. */
+static bool worth_opening(struct esp_path *path, const struct esp_in *from, struct esp_slot *s,
+			  struct esp_sa *sa, nsec_t now)
+{
+	struct esp_in_sa *in = &sa->in;
+	enum history_answer known;
 	uint32_t iv;
 
-	switch (remembered(&sa->in, s->number, s->tag, &iv)) {
+	known = remembered(in, s->number, s->tag, &iv);
+	switch (known) {
 	case HISTORY_SAME: settle_early(path, s, sa, VERDICT_REPLAYED); return false;
-	case HISTORY_OTHER: return true;
+	case HISTORY_OTHER:
+		path->ends_batch = may_open_bridge(in, now);
+		note_ahead(path, sa, s->number);
+		return true;
+	case HISTORY_ABSENT:
+		if (bridge_asks(path, sa, s->number, now))
+			return true;
+		break;
 	case HISTORY_UNKNOWN: break;
 	}
-	if (asks(&sa->in, s->number) && bucket_take(&sa->in.verify, now))
+	if (asks(in, s->number) && bucket_take(&in->verify, now))
 		return true;
+	if (known == HISTORY_ABSENT)
+		park(path, from, s, sa, now);
+	in->unverified += !path->is_late;
 	settle_early(path, s, sa, VERDICT_UNVERIFIED);
 	return false;
 }
 
 /* A new number may hide an old one of a rewound sender: is it known to be a replay of that? */
-static bool second_is_replay(struct esp_path *path, struct esp_slot *s, struct esp_sa *sa)
+static bool second_is_replay(struct esp_path *path, struct esp_slot *s, struct esp_sa *sa,
+			     nsec_t now)
 {
-	enum history_answer a;
 	uint32_t iv;
 
 	if (s->second == 0)
 		return false;
-	a = remembered(&sa->in, s->second, s->tag, &iv);
-	s->second_known = a == HISTORY_OTHER;
-	if (a != HISTORY_SAME)
+	switch (remembered(&sa->in, s->second, s->tag, &iv)) {
+	case HISTORY_SAME: settle_early(path, s, sa, VERDICT_REPLAYED); return true;
+	case HISTORY_OTHER:
+		s->second_asked = true;
+		note_ahead(path, sa, s->second);
+		path->ends_batch = may_open_bridge(&sa->in, now);
 		return false;
-	settle_early(path, s, sa, VERDICT_REPLAYED);
-	return true;
+	case HISTORY_ABSENT:
+		s->second_asked = bridge_asks(path, sa, s->second, now);
+		s->second_absent = true;
+		return false;
+	case HISTORY_UNKNOWN: return false;
+	}
+	return false;
 }
 
 /* Pass 1 for one datagram. */
@@ -142,15 +217,16 @@ static void prepare(struct esp_path *path, struct esp_in *in, struct esp_slot *s
 	s->tag = get_be32(p + s->lay.icv);
 	s->iv = iv_digest(p + s->lay.iv);
 	history_warm(&sa->in.history, s->number);
-	if (window_is_new(window_place(&sa->in.window, s->number))) {
-		if (!second_is_replay(path, s, sa))
+	if (is_new(&sa->in, s->number)) {
+		if (!second_is_replay(path, s, sa, now))
 			plan_open(path, in, s, sa, s->second != 0, nop);
-	} else if (worth_opening(path, s, sa, now)) {
+	} else if (worth_opening(path, in, s, sa, now)) {
 		plan_open(path, in, s, sa, true, nop);
 	}
 }
 
-/* Pass 2 for those that did not open: a rewound sender meant the other candidate (RECOVERY 1). */
+/* Pass 2 for those that did not open: a rewound sender meant the other candidate (doc/recovery.md
+ * 1). */
 static void open_seconds(struct esp_path *path, struct esp_in *in, nsec_t now)
 {
 	struct esp_slot *tried[ESP_BATCH];
@@ -163,9 +239,12 @@ static void open_seconds(struct esp_path *path, struct esp_in *in, nsec_t now)
 		if (s->settled || s->opened || s->second == 0)
 			continue;
 		sa = sad_get(&path->sad, s->sa);
-		if (!s->second_known &&
-		    !(asks(&sa->in, s->second) && bucket_take(&sa->in.second, now)))
+		if (!s->second_asked &&
+		    !(asks(&sa->in, s->second) && bucket_take(&sa->in.second, now))) {
+			if (s->second_absent)
+				park(path, in, s, sa, now);
 			continue;
+		}
 		s->number = s->second;
 		s->tried_second = true;
 		tried[nop] = s;
@@ -199,8 +278,11 @@ static void fill_batch(struct esp_path *path, struct esp_in *in, nsec_t now)
 	unsigned nop = 0;
 
 	path->slot_count = path->slot_next = 0;
+	path->ends_batch = false;
+	path->ahead_sa = (struct sa_ref){0};
 	warm(path, in);
-	while (in->at < in->len && path->slot_count < ESP_BATCH) {
+	/* What opens a bridge is dealt with before those behind it are looked at. */
+	while (in->at < in->len && path->slot_count < ESP_BATCH && !path->ends_batch) {
 		struct esp_slot *s = &path->slot[path->slot_count++];
 		uint32_t left = in->len - in->at;
 
@@ -218,20 +300,30 @@ static void fill_batch(struct esp_path *path, struct esp_in *in, nsec_t now)
 	open_seconds(path, in, now);
 }
 
-/* Pass 3: the verdict on an authentic packet. *ret_iv: the remembered IV digest with REWOUND. */
-static enum verdict judge(const struct esp_sa *sa, const struct esp_slot *s, uint32_t *ret_iv)
+/* What an authentic packet that is not new is, by what the history says of its number. */
+static enum verdict judge_old(const struct esp_in_sa *in, const struct esp_slot *s,
+			      enum history_answer known, uint32_t iv, nsec_t now)
 {
-	if (!s->tried_second && window_is_new(window_place(&sa->in.window, s->number)))
-		return VERDICT_FRESH;
-	switch (remembered(&sa->in, s->number, s->tag, ret_iv)) {
-	case HISTORY_SAME: return VERDICT_REPLAYED;
-	case HISTORY_OTHER: return VERDICT_REWOUND;
-	case HISTORY_UNKNOWN: break;
-	}
-	return VERDICT_STALE;
+	bool other = known == HISTORY_OTHER, reused = other && in->suite->combined && iv == s->iv;
+
+	if (known == HISTORY_SAME)
+		return VERDICT_REPLAYED;
+	if (history_reaches(&in->history, s->number) && !reused && may_bridge(in, now) &&
+	    bridge_admits(&in->bridge, s->number, other))
+		return VERDICT_BRIDGED;
+	return other ? VERDICT_REWOUND : VERDICT_STALE;
 }
 
-/* Counts one FRESH packet against the SA's lifetime. */
+/* Pass 3: the verdict on an authentic packet, and what the history knows of its number. */
+static enum verdict judge(const struct esp_sa *sa, struct esp_slot *s, nsec_t now)
+{
+	if (!s->tried_second && is_new(&sa->in, s->number))
+		return VERDICT_FRESH;
+	s->known = remembered(&sa->in, s->number, s->tag, &s->known_iv);
+	return judge_old(&sa->in, s, s->known, s->known_iv, now);
+}
+
+/* Counts one delivered packet against the SA's lifetime. */
 static void age(struct esp_path *path, struct esp_sa *sa, uint32_t len)
 {
 	const struct esp_lifetime *l = &sa->life;
@@ -247,15 +339,27 @@ static void age(struct esp_path *path, struct esp_sa *sa, uint32_t len)
 	sa->in.bytes = bytes;
 }
 
+/* A packet is delivered: figures of loss begin anew, unless there is evidence to be dealt with. */
+static void note_delivery(struct esp_in_sa *in, nsec_t now)
+{
+	if (in->detector.first_evidence == 0)
+		in->missed = in->unverified = 0;
+	else if (in->after_evidence == 0)
+		in->after_evidence = now;
+	in->last_heard = now;
+}
+
 static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
 			 const struct endpoint *from, nsec_t now)
 {
 	struct esp_in_sa *in = &sa->in;
 
-	window_commit(&in->window, s->number);
-	history_record(&in->history, s->number, s->tag, s->iv);
+	if (window_is_new(window_place(&in->window, s->number))) {
+		window_commit(&in->window, s->number);
+		history_record(&in->history, s->number, s->tag, s->iv);
+	}
 	detector_fresh(&in->detector);
-	in->last_heard = now;
+	note_delivery(in, now);
 	age(path, sa, s->lay.text_len);
 	if (in->phase == ESP_IN_RETIRED) {
 		if (is_drained(in, now) && !in->exposed)
@@ -275,32 +379,65 @@ static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct 
 	}
 }
 
-/* A repeated nonce (RECOVERY 2): under GCM the authentication key can be worked out from it. */
-static bool nonce_reused(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
-			 uint32_t remembered_iv)
+/* A repeated nonce (doc/recovery.md 2): under GCM the authentication key can be worked out from it.
+ */
+static bool nonce_reused(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s)
 {
-	if (!sa->in.suite->combined || s->iv != remembered_iv)
+	struct esp_in_sa *in = &sa->in;
+
+	if (!in->suite->combined || s->iv != s->known_iv)
 		return false;
-	if (sa->in.nonce_reuses++ == 0)
+	if (in->nonce_reuses++ == 0)
 		sad_raise(&path->sad, sa, ESP_EVENT_NONCE_REUSE);
+	bridge_close(&in->bridge);
+	if (in->suite->encr == ENCR_AES_GCM_16)
+		in->exposed = true;
 	return true;
 }
 
-static void commit_rewound(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
-			   uint32_t remembered_iv, nsec_t now)
+/* A number used twice, shown by an authentic packet: tells the detector. */
+static void weigh_rewound(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
+			  bool reused, bool live, nsec_t now)
 {
 	static const struct detector_config remember_only = {.mode = DETECT_OFF};
 	struct esp_in_sa *in = &sa->in;
-	bool was_exposed = in->exposed;
-	bool reused = nonce_reused(path, sa, s, remembered_iv);
-	bool live = in->phase == ESP_IN_LIVE && !was_exposed;
+	bool first = in->detector.first_evidence == 0;
+	enum evidence e = detector_rewound(&in->detector, live ? &in->detect : &remember_only, now,
+					   s->number, s->tag, reused);
 
-	if (reused && in->suite->encr == ENCR_AES_GCM_16)
-		in->exposed = true;
-	in->last_heard = now;
-	if (detector_rewound(&in->detector, live ? &in->detect : &remember_only, now, s->number,
-			     s->tag, reused))
+	if (first && in->detector.first_evidence)
+		in->before_evidence = in->last_fresh;
+	if (e == EVIDENCE_CONFIRMS)
 		sad_raise(&path->sad, sa, ESP_EVENT_SWITCHOVER);
+}
+
+/*
+ * What an open bridge does not admit although its number is known: a packet that it has delivered,
+ * once more, or a third lap. The two look alike: it is no proof and no figure, but may be a loss.
+ */
+static bool is_behind_bridge(const struct esp_in_sa *in, uint64_t number)
+{
+	return in->bridge.open && !bridge_admits(&in->bridge, number, true);
+}
+
+static void commit_rewound(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
+			   nsec_t now)
+{
+	struct esp_in_sa *in = &sa->in;
+	bool was_exposed = in->exposed;
+	bool reused = nonce_reused(path, sa, s);
+
+	bool live = in->phase == ESP_IN_LIVE && !was_exposed;
+	bool behind = !reused && is_behind_bridge(in, s->number);
+
+	in->last_heard = now;
+	if (behind)
+		in->unverified++;
+	else
+		in->missed++;
+	if (behind && live)
+		sad_raise(&path->sad, sa, ESP_EVENT_THIRD_LAP);
+	weigh_rewound(path, sa, s, reused, live && !behind, now);
 	/* A sender that goes on counts up; what a recorder has of it does not go beyond what we
 	 * saw. */
 	if (is_drained(in, now) && !was_exposed && s->number > in->rewound_top)
@@ -308,14 +445,46 @@ static void commit_rewound(struct esp_path *path, struct esp_sa *sa, const struc
 	in->rewound_top = max_u64(in->rewound_top, s->number);
 }
 
+/* Moves nothing but the bridge: no window, no address. It is a sign of life (doc/recovery.md 1). */
+static void commit_bridged(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
+			   nsec_t now)
+{
+	struct esp_in_sa *in = &sa->in;
+	bool known = s->known == HISTORY_OTHER;
+
+	if (!in->bridge.open)
+		path->opened = s->sa;
+	/* It was counted as not verified when it came. */
+	if (path->is_late) {
+		in->unverified -= in->unverified > 0;
+		path->waited++;
+	}
+	bridge_commit(&in->bridge, s->number, known);
+	if (known) {
+		weigh_rewound(path, sa, s, false, in->phase == ESP_IN_LIVE, now);
+		in->rewound_top = max_u64(in->rewound_top, s->number);
+	}
+	in->bridged++;
+	note_delivery(in, now);
+	in->last_fresh = now;
+	age(path, sa, s->lay.text_len);
+}
+
 static void commit_stale(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
 			 nsec_t now)
 {
 	struct esp_in_sa *in = &sa->in;
+	bool first = in->detector.first_evidence == 0;
+	enum evidence e;
 
 	in->last_heard = now;
-	if (in->phase == ESP_IN_LIVE && asks(in, s->number) &&
-	    detector_stale(&in->detector, &in->detect, now, s->number, s->tag))
+	if (in->phase != ESP_IN_LIVE || !asks(in, s->number))
+		return;
+	e = detector_stale(&in->detector, &in->detect, now, s->number, s->tag);
+	in->missed += e != EVIDENCE_NONE;
+	if (first && in->detector.first_evidence)
+		in->before_evidence = in->last_fresh;
+	if (e == EVIDENCE_CONFIRMS)
 		sad_raise(&path->sad, sa, ESP_EVENT_SWITCHOVER);
 }
 
@@ -367,7 +536,7 @@ static enum esp_drop refuse(struct esp_sa *sa, uint8_t *text, uint32_t len, uint
 		return ESP_DROP_BAD_TRAILER;
 	if (is_drained(&sa->in, now))
 		return ESP_DROP_RETIRED;
-	if (sa->in.exposed && sa->in.succeeded)
+	if (sa->in.exposed && sa->in.phase == ESP_IN_RETIRED)
 		return ESP_DROP_EXPOSED;
 	why = admit(sa, text, payload, next == PROTO_IPV4 ? FAMILY_IPV4 : FAMILY_IPV6);
 	if (why != ESP_DROP_COUNT)
@@ -391,27 +560,36 @@ static bool deliver(struct esp_path *path, struct esp_in *in, struct esp_sa *sa,
 	return true;
 }
 
+static bool delivers(enum verdict v)
+{
+	return v == VERDICT_FRESH || v == VERDICT_BRIDGED;
+}
+
 /* Pass 3 for one datagram. False: nothing has happened yet, super has to be written first. */
-static bool settle(struct esp_path *path, struct esp_in *in, const struct esp_slot *s,
+static bool settle(struct esp_path *path, struct esp_in *in, struct esp_slot *s,
 		   struct pkt_super *super, nsec_t now)
 {
 	struct esp_sa *sa = sad_get(&path->sad, s->sa);
 	enum verdict v = VERDICT_AUTH_FAILED;
-	uint32_t iv = 0;
 
 	if (s->settled || !sa)
 		return true;
 	if (s->opened)
-		v = judge(sa, s, &iv);
-	if (v == VERDICT_FRESH &&
-	    (pkt_super_closed(super) || !deliver(path, in, sa, s, super, now)))
+		v = judge(sa, s, now);
+	if (path->is_late && v != VERDICT_BRIDGED)
+		return true;
+	if (delivers(v) && (pkt_super_closed(super) || !deliver(path, in, sa, s, super, now)))
 		return false;
 	count(path, sa, v);
 	switch (v) {
 	case VERDICT_FRESH: commit_fresh(path, sa, s, &in->from, now); break;
-	case VERDICT_REWOUND: commit_rewound(path, sa, s, iv, now); break;
+	case VERDICT_BRIDGED: commit_bridged(path, sa, s, now); break;
+	case VERDICT_REWOUND: commit_rewound(path, sa, s, now); break;
 	case VERDICT_STALE: commit_stale(path, sa, s, now); break;
 	case VERDICT_AUTH_FAILED:
+		/* Under ESN an old number that is not opened looks like this. */
+		sa->in.unverified += s->second != 0;
+		break;
 	case VERDICT_REPLAYED:
 	case VERDICT_MALFORMED:
 	case VERDICT_NO_SA:
@@ -421,17 +599,38 @@ static bool settle(struct esp_path *path, struct esp_in *in, const struct esp_sl
 	return true;
 }
 
+/* The next packet that was parked for the SA whose bridge has just opened. */
+static bool next_late(struct esp_path *path)
+{
+	struct parked_packet *k = parked_take(&path->parked, path->opened);
+
+	path->is_late = k != NULL;
+	if (!k) {
+		path->opened = (struct sa_ref){0};
+		return false;
+	}
+	path->late =
+		(struct esp_in){.base = k->bytes, .len = k->len, .from = k->from, .tos = k->tos};
+	return true;
+}
+
 enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct pkt_super *super,
 		       nsec_t now)
 {
 	for (;;) {
+		struct esp_in *from = path->is_late ? &path->late : in;
+
 		while (path->slot_next < path->slot_count) {
-			if (!settle(path, in, &path->slot[path->slot_next], super, now))
+			if (!settle(path, from, &path->slot[path->slot_next], super, now))
 				return ESP_FULL;
 			path->slot_next++;
 		}
-		if (in->at >= in->len)
+		/* A batch ends with the packet that opens a bridge: those that waited come next. */
+		if (path->opened.gen && next_late(path))
+			fill_batch(path, &path->late, now);
+		else if (in->at < in->len)
+			fill_batch(path, in, now);
+		else
 			return ESP_DONE;
-		fill_batch(path, in, now);
 	}
 }

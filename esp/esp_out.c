@@ -115,6 +115,17 @@ static uint64_t take_number(struct esp_path *path, struct esp_sa *sa, uint32_t l
 	return o->number;
 }
 
+uint64_t esp_leap(struct esp_sa *sa, uint64_t by)
+{
+	struct esp_out_sa *o = &sa->out;
+	uint64_t end = o->key ? last_number(o) - SEQ_RESERVE - 1 : 0;
+	uint64_t room = o->number < end ? end - o->number : 0;
+
+	by = min_u64(min_u64(by, ESP_LEAP_MAX), room);
+	o->number += by;
+	return by;
+}
+
 /*
  * The IV of a counter-based mode is a counter of its own (RFC 4106 3.1 asks only that it never
  * repeats), so that no path on which a sequence number is set back can repeat a nonce. The IV for

@@ -22,6 +22,7 @@ void esp_path_free(struct esp_path *path)
 		return;
 	sad_fini(&path->sad);
 	spd_fini(&path->spd);
+	parked_fini(&path->parked);
 	secret_free(path->scratch, ESP_BUFFER_MAX);
 	secret_free(path, sizeof(*path));
 }

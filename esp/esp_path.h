@@ -10,6 +10,7 @@
 
 #include "esp_sa.h"
 #include "frame.h"
+#include "parked.h"
 #include "spd.h"
 #include "packet/coalesce.h"
 #include "packet/segment.h"
@@ -73,13 +74,16 @@ struct esp_slot {
 	uint64_t number, second; /* second: the other ESN candidate, 0: none */
 	uint32_t at, len;
 	struct esp_layout lay;
-	int8_t op;	   /* index of its aead_op, -1: not opened */
-	bool scratch;	   /* the plaintext is in scratch */
-	bool opened;	   /* the ICV held */
-	bool tried_second; /* opened as `second` */
-	bool second_known; /* the history remembers `second` with another tag */
-	bool settled;	   /* the verdict is given already */
+	int8_t op;	    /* index of its aead_op, -1: not opened */
+	bool scratch;	    /* the plaintext is in scratch */
+	bool opened;	    /* the ICV held */
+	bool tried_second;  /* opened as `second` */
+	bool second_asked;  /* `second` was received with another tag, or the bridge asks for it */
+	bool second_absent; /* `second` was not received, which the near ring knows for sure */
+	bool settled;	    /* the verdict is given already */
 	uint32_t tag, iv;
+	enum history_answer known; /* of an old number that opened */
+	uint32_t known_iv;	   /* with HISTORY_OTHER: the IV digest that came with it */
 };
 
 struct esp_path {
@@ -99,6 +103,18 @@ struct esp_path {
 	struct aead_op op[ESP_BATCH];
 	uint8_t aad[ESP_BATCH][ESP_AAD_MAX];
 	uint32_t slot_count, slot_next;
+	/*
+	 * Where the bridge of `ahead_sa` will be when the batch is judged, as far as can be told
+	 * before anything is opened: its packets with known numbers move it.
+	 */
+	struct sa_ref ahead_sa;
+	uint64_t ahead;
+	bool ends_batch; /* the packet just looked at may open its SA's bridge */
+	struct parked parked;
+	struct sa_ref opened; /* its bridge has just opened: what is parked for it is due */
+	struct esp_in late;   /* the parked packet that is being looked at again */
+	bool is_late;	      /* `late` is under way, not what the caller passed */
+	uint64_t waited;      /* packets that were parked and then BRIDGED: they had two verdicts */
 };
 
 /* history_cap: bytes for all histories. Some 100 KiB, allocated here. */
@@ -114,6 +130,12 @@ enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
  */
 enum esp_step esp_seal(struct esp_path *path, struct esp_out *out, struct esp_train *train,
 		       nsec_t now);
+/*
+ * The SA's next number is so much further on (RFC 6311 5.2): at most ESP_LEAP_MAX, and never past
+ * the numbers that an SA keeps for its rekey. Gives how far it leapt.
+ */
+#define ESP_LEAP_MAX (1u << 24)
+uint64_t esp_leap(struct esp_sa *sa, uint64_t by);
 /* Adds a dummy packet (RFC 4303 2.6) for the SA. */
 enum esp_step esp_seal_dummy(struct esp_path *path, struct esp_sa *sa, struct esp_train *train,
 			     nsec_t now);

@@ -6,7 +6,8 @@
 
 void sad_init(struct sad *s, uint64_t history_cap, struct rng *rng)
 {
-	*s = (struct sad){.rng = rng, .history = {.cap = history_cap}};
+	*s = (struct sad){.rng = rng};
+	history_budget_init(&s->history, history_cap);
 	s->gen = 1 + (uint32_t)rng_below(rng, GEN_MAX);
 }
 
@@ -17,6 +18,7 @@ static void in_fini(struct esp_in_sa *in)
 	aead_key_free(in->key);
 	window_fini(&in->window);
 	history_fini(&in->history);
+	bridge_fini(&in->bridge);
 	detector_fini(&in->detector);
 	in->key = NULL;
 }
@@ -110,9 +112,7 @@ void sad_release(struct sad *s, uint32_t spi)
 
 static int in_init(struct sad *s, struct esp_sa *sa, const struct esp_sa_params *p)
 {
-	struct history_config h = {.window = p->replay_window,
-				   .packets = p->history_packets,
-				   .sample = p->history_sample};
+	struct history_config h = {.window = p->replay_window, .packets = p->history_packets};
 	struct esp_in_sa *in = &sa->in;
 
 	in->key = aead_key_new(p->suite, p->enc_in, p->integ_in);
@@ -122,10 +122,12 @@ static int in_init(struct sad *s, struct esp_sa *sa, const struct esp_sa_params 
 	in->esn = p->esn;
 	in->detect = p->detect;
 	in->peer = p->remote_ep;
-	window_init(&in->window, p->replay_window);
+	in->unprotected = p->replay_window == 0;
+	window_init(&in->window, (uint32_t)max_u64(p->replay_window, WINDOW_MIN));
+	bridge_init(&in->bridge, p->replay_window);
 	history_init(&in->history, &h, &s->history, s->rng);
 	detector_init(&in->detector);
-	esp_sa_set_detect(sa, &p->detect, p->verify_rate);
+	esp_sa_set_detect(sa, &p->detect, p->verify_rate, p->bridge);
 	return 0;
 }
 
@@ -153,6 +155,9 @@ int sad_install(struct sad *s, uint32_t spi, const struct esp_sa_params *p, nsec
 	(void)now;
 	if (!sa || sa->in.key)
 		return -ENOENT;
+	/* Extended numbers are inferred from the window (RFC 4303 A2). */
+	if (p->esn && p->replay_window == 0)
+		return -EINVAL;
 	if (in_init(s, sa, p) < 0 || out_init(s, sa, p) < 0) {
 		in_fini(&sa->in);
 		return -EINVAL;
@@ -170,6 +175,7 @@ void sad_retire(struct sad *s, struct esp_sa *sa, nsec_t drain_until)
 	out_fini(&sa->out);
 	sa->in.phase = ESP_IN_RETIRED;
 	sa->in.drain_until = drain_until;
+	history_retire(&sa->in.history);
 }
 
 void sad_raise(struct sad *s, struct esp_sa *sa, uint32_t event)
@@ -195,9 +201,20 @@ struct esp_sa *sad_take_dirty(struct sad *s, uint32_t *ret_events)
 	return sa;
 }
 
-void esp_sa_set_detect(struct esp_sa *sa, const struct detector_config *cfg, uint32_t verify_rate)
+void esp_sa_set_detect(struct esp_sa *sa, const struct detector_config *cfg, uint32_t verify_rate,
+		       bool bridge)
 {
 	sa->in.detect = *cfg;
+	sa->in.bridge_on = bridge;
 	bucket_init(&sa->in.verify, verify_rate, verify_rate);
 	bucket_init(&sa->in.second, verify_rate, verify_rate);
+}
+
+void esp_sa_forget_evidence(struct esp_sa *sa)
+{
+	struct esp_in_sa *in = &sa->in;
+
+	detector_reset(&in->detector);
+	in->missed = in->unverified = in->bridged = 0;
+	in->before_evidence = in->after_evidence = 0;
 }

@@ -8,6 +8,7 @@
 #ifndef MENDIP_ESP_SA_H
 #define MENDIP_ESP_SA_H
 
+#include "bridge.h"
 #include "bucket.h"
 #include "detector.h"
 #include "history.h"
@@ -29,6 +30,7 @@ enum esp_event {
 	ESP_EVENT_MOVED = 1 << 5,	  /* a FRESH packet came from in.moved_to */
 	ESP_EVENT_FIRST_FRESH = 1 << 6,	  /* the first FRESH packet on this SA */
 	ESP_EVENT_RETIRED_HEARD = 1 << 7, /* authentic, not REPLAYED, on an SA beyond its drain */
+	ESP_EVENT_THIRD_LAP = 1 << 8, /* numbers went back again, which the bridge does not carry */
 };
 
 /* A counter of bytes and one of packets, with limits; 0: no limit. */
@@ -47,18 +49,27 @@ struct esp_in_sa {
 	const struct suite *suite;
 	struct window window;
 	bool esn;
-	bool exposed;	/* a nonce repeated under AES-GCM: ICVs prove nothing any more */
-	bool succeeded; /* its successor is up */
+	bool exposed;	  /* a nonce repeated under AES-GCM: ICVs prove nothing any more */
+	bool unprotected; /* replay_window = 0: every authentic packet is FRESH */
 	enum esp_in_phase phase;
-	uint64_t packets, bytes; /* FRESH and delivered */
-	nsec_t last_fresh;	 /* 0: never */
+	uint64_t packets, bytes; /* FRESH and BRIDGED */
+	nsec_t last_fresh;	 /* FRESH or BRIDGED; 0: never */
 	nsec_t last_heard;	 /* authentic and not REPLAYED */
 	struct endpoint peer;
 	struct inner admitted; /* the last packet that the selectors admitted */
 	uint64_t verdicts[VERDICT_COUNT];
+	/* since the last delivery before the first evidence */
+	uint64_t missed;     /* authentic and not delivered, each packet once */
+	uint64_t unverified; /* old ones that were not opened: an upper bound of what else was lost
+			      */
 	struct detector detector;
 	struct history history;
 	/* seldom */
+	struct bridge bridge;
+	bool bridge_on;
+	uint64_t bridged; /* since the first evidence */
+	nsec_t before_evidence,
+		after_evidence; /* last delivery before it, first one since; 0: none */
 	nsec_t drain_until;
 	struct detector_config detect;
 	struct bucket verify, second; /* budgets: unremembered numbers; second ESN candidates */
@@ -109,11 +120,11 @@ struct esp_sa_params {
 	const uint8_t *enc_in, *integ_in, *enc_out, *integ_out;
 	const struct ts_list *local, *remote;
 	struct endpoint local_ep, remote_ep;
-	uint32_t replay_window;
+	uint32_t replay_window; /* 0: no protection; not with esn */
 	uint64_t history_packets;
-	uint32_t history_sample;
 	uint32_t verify_rate;
 	struct detector_config detect;
+	bool bridge;
 	struct esp_lifetime life;
 	uint32_t mtu;
 	void *owner;
@@ -160,7 +171,7 @@ static inline struct esp_sa *sad_get(const struct sad *s, struct sa_ref ref)
 /* Fetches what each packet of the SA is going to touch. */
 static inline void esp_sa_warm_in(const struct esp_sa *sa)
 {
-	for (const char *p = (const char *)&sa->in; p < (const char *)&sa->in.drain_until;
+	for (const char *p = (const char *)&sa->in; p < (const char *)&sa->in.bridge;
 	     p += CACHE_LINE)
 		__builtin_prefetch(p, 1);
 }
@@ -176,13 +187,16 @@ static inline struct sa_ref sad_ref(const struct esp_sa *sa)
 	return (struct sa_ref){.index = sa->index, .gen = sa->gen};
 }
 
-/* RECOVERY 4: cleanses the outbound half; the inbound one delivers until drain_until. */
+/* doc/recovery.md 4: cleanses the outbound half; the inbound one delivers until drain_until. */
 void sad_retire(struct sad *s, struct esp_sa *sa, nsec_t drain_until);
 /* Adds an event and puts the SA on the dirty list. */
 void sad_raise(struct sad *s, struct esp_sa *sa, uint32_t event);
 /* Takes an SA off the dirty list with its events; NULL when there is none. */
 struct esp_sa *sad_take_dirty(struct sad *s, uint32_t *ret_events);
-/* Detection options for an SA that runs. */
-void esp_sa_set_detect(struct esp_sa *sa, const struct detector_config *cfg, uint32_t verify_rate);
+/* Detection options for an SA that runs. A bridge that is switched off and on is the same one. */
+void esp_sa_set_detect(struct esp_sa *sa, const struct detector_config *cfg, uint32_t verify_rate,
+		       bool bridge);
+/* The evidence so far has been dealt with: detector and figures start from zero. */
+void esp_sa_forget_evidence(struct esp_sa *sa);
 
 #endif

@@ -2,169 +2,360 @@
 #include "history.h"
 #include "xalloc.h"
 
-#define RING_START 64
+#define BLOCK_BYTES	     (HISTORY_BLOCK * sizeof(struct near_entry))
+#define DIR_START	     4
+#define LIFE_START	     64
+#define LIFE_CONDENSED	     256 /* entries: one unit of memory */
+#define LIFE_CONDENSED_UNITS 1
 
-static void ring_free(struct history *h, struct history_ring *r)
+void history_budget_init(struct history_budget *b, uint64_t cap)
 {
-	h->budget->used -= (uint64_t)r->size * sizeof(struct history_entry);
-	free(r->v);
-	*r = (struct history_ring){0};
-}
-
-void history_fini(struct history *h)
-{
-	ring_free(h, &h->dense);
-	ring_free(h, &h->recent);
-	ring_free(h, &h->life);
-	h->life_count = 0;
-}
-
-uint64_t history_memory(const struct history *h)
-{
-	return ((uint64_t)h->dense.size + h->recent.size + h->life.size) *
-	       sizeof(struct history_entry);
-}
-
-/* The first entries of a ring are given beyond the cap too: no SA is ever blind. */
-static bool budget_take(struct history *h, uint64_t entries, bool first)
-{
-	uint64_t bytes = entries * sizeof(struct history_entry);
-
-	if (!first && h->budget->used + bytes > h->budget->cap) {
-		h->starved = true;
-		return false;
+	*b = (struct history_budget){.cap = cap};
+	for (unsigned i = 0; i < HISTORY_CLASSES; i++) {
+		LIST_INIT(&b->live[i]);
+		LIST_INIT(&b->retired[i]);
 	}
-	h->budget->used += bytes;
-	return true;
-}
-
-/* Rings are powers of two, so that places are found by masking. */
-static uint64_t power_of_two(uint64_t n)
-{
-	return n <= 1 ? 1 : 1ULL << (64 - __builtin_clzll(n - 1));
-}
-
-/* Entries that reach history_packets back. */
-static uint32_t recent_limit(const struct history *h)
-{
-	return (uint32_t)power_of_two((h->cfg.packets + h->sample - 1) / h->sample);
 }
 
 void history_init(struct history *h, const struct history_config *cfg,
 		  struct history_budget *budget, struct rng *rng)
 {
-	*h = (struct history){.cfg = *cfg, .budget = budget, .rng = rng};
-	h->sample = cfg->sample;
-	h->phase = rng_below(rng, h->sample);
-	h->life_step = 1;
-	h->dense.limit = (uint32_t)power_of_two(cfg->window);
-	h->recent.limit = recent_limit(h);
-	h->life.limit = HISTORY_LIFETIME_MAX;
+	*h = (struct history){.budget = budget, .rng = rng, .floor = 1, .life_step = 1};
+	/* One block more than its numbers fill, as the newest block is only partly used. */
+	h->blocks_max = max_u64(cfg->packets, cfg->window) / HISTORY_BLOCK + 2;
 }
 
-static uint32_t smaller(uint64_t a, uint64_t b)
+uint64_t history_memory(const struct history *h)
 {
-	return (uint32_t)min_u64(a, b);
+	return h->blocks * BLOCK_BYTES + h->dir_size * sizeof(*h->dir) +
+	       h->life_size * sizeof(*h->life);
+}
+
+/* ---- the budget's lists: by memory, so that the largest is found at once ---- */
+
+#define UNIT BLOCK_BYTES
+
+static uint32_t life_units(const struct history *h)
+{
+	return (uint32_t)((h->life_size * sizeof(*h->life) + UNIT - 1) / UNIT);
+}
+
+/* Memory of a history in units, without its directory. */
+static uint32_t units(const struct history *h)
+{
+	return h->blocks + life_units(h);
+}
+
+static unsigned class_of(uint32_t n)
+{
+	return 31 - (unsigned)__builtin_clz(n);
+}
+
+static void list_in(struct history *h)
+{
+	struct history_list *lists = h->retired ? h->budget->retired : h->budget->live;
+
+	if (units(h) == 0)
+		return;
+	LIST_INSERT_HEAD(&lists[class_of(units(h))], h, link);
+	h->budget->members += !h->retired;
+}
+
+static void list_out(struct history *h)
+{
+	if (units(h) == 0)
+		return;
+	LIST_REMOVE(h, link);
+	h->budget->members -= !h->retired;
+}
+
+/* The one place where a history's memory changes, apart from its directory. */
+static void set_memory(struct history *h, uint32_t blocks, uint32_t life_size)
+{
+	uint64_t before = h->blocks * BLOCK_BYTES + h->life_size * sizeof(*h->life);
+
+	list_out(h);
+	h->blocks = blocks;
+	h->life_size = life_size;
+	h->budget->used += blocks * BLOCK_BYTES + life_size * sizeof(*h->life) - before;
+	list_in(h);
+}
+
+/* ---- blocks ---- */
+
+static struct near_block *place(const struct history *h, uint64_t index)
+{
+	return h->dir_size ? &h->dir[index & (h->dir_size - 1)] : NULL;
+}
+
+static struct near_entry *block_of(const struct history *h, uint64_t index)
+{
+	const struct near_block *b = place(h, index);
+
+	return b && b->v && b->index == index ? b->v : NULL;
 }
 
 /*
- * The dense ring. It doubles until it has a place for each one of the window; a smaller ring is
- * right as long as it has not been filled, as an entry only ever gives way to one that is a lap
- * ahead.
+ * Nothing below the block `index` is known any more. Takes each block below it out of the
+ * directory; returns one of them when `keep` asks for it, and frees the others.
  */
-static struct history_entry *dense_place(const struct history *h, uint64_t number)
+static struct near_entry *raise_floor(struct history *h, uint64_t index, bool keep)
 {
-	return h->dense.size ? &h->dense.v[number & (h->dense.size - 1)] : NULL;
-}
+	uint64_t first = h->floor / HISTORY_BLOCK;
+	struct near_entry *kept = NULL;
+	uint32_t gone = 0;
 
-static void ring_resize(struct history_ring *r, uint32_t size, uint64_t divisor)
-{
-	struct history_ring n = {
-		.v = xzalloc(size * sizeof(struct history_entry)), .size = size, .limit = r->limit};
+	if (index <= first)
+		return NULL;
+	/* However far the floor goes, no place is looked at twice. */
+	for (uint64_t i = 0; i < min_u64(index - first, h->dir_size); i++) {
+		struct near_block *b = &h->dir[(first + i) & (h->dir_size - 1)];
 
-	for (uint32_t i = 0; i < r->size; i++) {
-		const struct history_entry *e = &r->v[i];
-		struct history_entry *to = &n.v[e->number / divisor % size];
-
-		if (e->number > to->number)
-			*to = *e;
+		if (!b->v || b->index >= index)
+			continue;
+		if (b->v == h->here)
+			h->here = NULL;
+		if (keep && !kept)
+			kept = b->v;
+		else
+			free(b->v);
+		b->v = NULL;
+		gone++;
 	}
-	free(r->v);
-	*r = n;
+	h->floor = index * HISTORY_BLOCK;
+	set_memory(h, h->blocks - gone, h->life_size);
+	return kept;
 }
 
-static inline bool may_grow(const struct history *h, const struct history_ring *r)
+/* The index of the oldest block. Only with blocks > 0. */
+static uint64_t oldest(const struct history *h)
 {
-	return r->size < r->limit && !(h->starved && r->size);
+	uint64_t best = UINT64_MAX;
+
+	for (uint64_t i = h->floor / HISTORY_BLOCK; i <= h->top / HISTORY_BLOCK; i++) {
+		if (i - h->floor / HISTORY_BLOCK >= h->dir_size)
+			break;
+		if (block_of(h, i))
+			return i;
+	}
+	for (uint32_t i = 0; i < h->dir_size; i++) {
+		if (h->dir[i].v)
+			best = min_u64(best, h->dir[i].index);
+	}
+	return best;
 }
 
-/* For one that may grow. True when it was made larger: its places have moved. */
-static bool ring_grow(struct history *h, struct history_ring *r, uint64_t divisor)
-{
-	uint32_t size = smaller(r->size ? r->size * 2ULL : RING_START, r->limit);
+/* ---- fair memory ---- */
 
-	if (!budget_take(h, size - r->size, r->size == 0))
-		return false;
-	ring_resize(r, size, divisor);
+static bool is_free(const struct history_budget *b, uint64_t bytes)
+{
+	return b->used + bytes <= b->cap;
+}
+
+/*
+ * Doubles the step until there are fewer than `below` entries; which half stays is drawn, so that
+ * nobody knows it before.
+ */
+static void life_thin(struct history *h, uint32_t below)
+{
+	while (h->life_count >= below) {
+		uint32_t kept = 0;
+
+		h->life_phase += rng_below(h->rng, 2) * h->life_step;
+		h->life_step *= 2;
+		for (uint32_t i = 0; i < h->life_count; i++) {
+			if ((h->life[i].number & (h->life_step - 1)) == h->life_phase)
+				h->life[kept++] = h->life[i];
+		}
+		h->life_count = kept;
+	}
+}
+
+/* size > 0. */
+static void life_shrink(struct history *h, uint32_t size)
+{
+	if (h->life_size <= size)
+		return;
+	life_thin(h, size);
+	h->life = xreallocarray(h->life, size, sizeof(*h->life));
+	set_memory(h, h->blocks, size);
+}
+
+static void life_free(struct history *h)
+{
+	free(h->life);
+	h->life = NULL;
+	h->life_count = 0;
+	set_memory(h, h->blocks, 0);
+}
+
+/* Frees half of the lifetime entries, or where those are few the older half of the blocks. */
+static void halve(struct history *h)
+{
+	uint32_t want = h->blocks / 2;
+
+	if (h->life_size > LIFE_START && life_units(h) * 2 > h->blocks) {
+		life_shrink(h, h->life_size / 2);
+		return;
+	}
+	/* There may be gaps between blocks: no step goes over more than half of those that are to
+	 * go. */
+	while (h->blocks > want && h->blocks > 1)
+		raise_floor(h, oldest(h) + max_u64(1, (h->blocks - want) / 2), false);
+}
+
+/* The largest of the lists that has more than `than` units, or NULL. */
+static struct history *largest(struct history_list *lists, uint64_t than,
+			       const struct history * not )
+{
+	struct history *h;
+
+	for (unsigned i = HISTORY_CLASSES; i-- > 0 && (2ULL << i) > than;) {
+		LIST_FOREACH (h, &lists[i], link) {
+			if (h != not &&units(h) > than)
+				return h;
+		}
+	}
+	return NULL;
+}
+
+/* Frees the oldest block. */
+static void shave(struct history *h)
+{
+	if (h->blocks > 1)
+		raise_floor(h, oldest(h) + 1, false);
+	else
+		halve(h);
+}
+
+/*
+ * Takes memory from another one; false when nobody has too much. RETIRED SAs give all but what
+ * history_condense leaves. Live ones give half when they have more than twice as much as h, so that
+ * two do not take from each other for ever, and a block when h has less than its share.
+ */
+static bool take_from_others(struct history *h)
+{
+	struct history_budget *b = h->budget;
+	uint64_t share = b->cap / UNIT / max_u64(1, b->members), mine = units(h);
+	struct history *victim = largest(b->retired, LIFE_CONDENSED_UNITS, h);
+
+	if (victim) {
+		history_condense(victim);
+		return true;
+	}
+	victim = largest(b->live, mine * 2 + 1, h);
+	if (victim) {
+		halve(victim);
+		return true;
+	}
+	victim = mine < share ? largest(b->live, mine + 2, h) : NULL;
+	if (victim)
+		shave(victim);
+	return victim != NULL;
+}
+
+/* Memory for one more block of h, taken from others when none is free. */
+static bool may_take(struct history *h)
+{
+	while (!is_free(h->budget, BLOCK_BYTES)) {
+		if (!take_from_others(h))
+			return false;
+	}
 	return true;
 }
 
-/* Entries are handed over in registers: what was just stored in parts is slow to load whole. */
-static void dense_record(struct history *h, struct history_entry e, bool newest)
-{
-	struct history_entry *to = dense_place(h, e.number);
+/* ---- the near ring ---- */
 
-	while (may_grow(h, &h->dense) && (!to || to->number) && ring_grow(h, &h->dense, 1))
-		to = dense_place(h, e.number);
-	/*
-	 * A late packet does not push out the newer one that has its place in a ring held small.
-	 * The newest of all need not look, which would wait for memory.
-	 */
-	if (to && (newest || e.number > to->number))
-		*to = e;
+static bool dir_fits(const struct history *h, uint64_t index)
+{
+	const struct near_block *b = place(h, index);
+
+	return b && (!b->v || b->index == index);
 }
 
-static struct history_entry *recent_place(const struct history *h, uint64_t number)
+/* The directory doubles until the blocks that are kept do not meet in it. */
+static void dir_grow(struct history *h, uint64_t index)
 {
-	return h->recent.size ? &h->recent.v[number / h->sample % h->recent.size] : NULL;
-}
+	while (!dir_fits(h, index)) {
+		uint32_t size = h->dir_size ? h->dir_size * 2 : DIR_START;
+		struct near_block *dir = xzalloc(size * sizeof(*dir));
 
-/* With no memory for more entries, half as many of them reach as far: double the step. */
-static void recent_thin(struct history *h)
-{
-	struct history_ring *r = &h->recent;
-
-	if (r->size == 0 || r->size >= r->limit)
-		return;
-	h->phase += rng_below(h->rng, 2) * h->sample;
-	h->sample *= 2;
-	r->limit = recent_limit(h);
-	for (uint32_t i = 0; i < r->size; i++) {
-		if (r->v[i].number % h->sample != h->phase)
-			r->v[i].number = 0;
+		for (uint32_t i = 0; i < h->dir_size; i++) {
+			if (h->dir[i].v)
+				dir[h->dir[i].index & (size - 1)] = h->dir[i];
+		}
+		free(h->dir);
+		h->budget->used += (size - h->dir_size) * sizeof(*dir);
+		h->dir = dir;
+		h->dir_size = size;
 	}
-	ring_resize(r, r->size, h->sample);
 }
 
-static void recent_record(struct history *h, struct history_entry e)
+/* A zeroed block for `index`, from the budget or, when there is nothing to be had, from our own. */
+static struct near_entry *block_make(struct history *h, uint64_t index)
 {
-	struct history_entry *to;
+	struct near_entry *v = NULL;
 
-	if ((e.number & (h->sample - 1)) != h->phase)
-		return;
-	to = recent_place(h, e.number);
-	while ((!to || to->number) && may_grow(h, &h->recent) &&
-	       ring_grow(h, &h->recent, h->sample))
-		to = recent_place(h, e.number);
-	if (to && to->number && h->starved) {
-		recent_thin(h);
-		if ((e.number & (h->sample - 1)) != h->phase)
-			return;
-		to = recent_place(h, e.number);
+	/* The directory holds as many indexes in a row as history_packets asks for. */
+	if (index >= h->blocks_max)
+		v = raise_floor(h, index - h->blocks_max + 1, true);
+	if (!v && h->blocks > 0 && !may_take(h)) {
+		uint64_t from = oldest(h);
+
+		/* A late packet is not worth a newer block. */
+		if (index < from)
+			return NULL;
+		v = raise_floor(h, from + 1, true);
 	}
-	if (to && e.number > to->number)
-		*to = e;
+	if (v)
+		memset(v, 0, BLOCK_BYTES);
+	else
+		v = xzalloc(BLOCK_BYTES);
+	dir_grow(h, index);
+	*place(h, index) = (struct near_block){.index = index, .v = v};
+	set_memory(h, h->blocks + 1, h->life_size);
+	return v;
 }
+
+static void near_record(struct history *h, uint64_t number, uint32_t tag, uint32_t iv)
+{
+	uint64_t index = number / HISTORY_BLOCK;
+	struct near_entry *v;
+
+	if (number < h->floor)
+		return;
+	v = block_of(h, index);
+	if (!v)
+		v = block_make(h, index);
+	if (!v) {
+		/* What is not recorded must not read as "not received". */
+		raise_floor(h, index + 1, false);
+		return;
+	}
+	v[number % HISTORY_BLOCK] = (struct near_entry){tag, iv | (tag == 0 && iv == 0)};
+	h->here = v;
+	h->here_index = index;
+}
+
+static void near_free(struct history *h)
+{
+	raise_floor(h, h->top / HISTORY_BLOCK + 1, false);
+	h->budget->used -= h->dir_size * sizeof(*h->dir);
+	free(h->dir);
+	h->dir = NULL;
+	h->dir_size = 0;
+}
+
+void history_retire(struct history *h)
+{
+	if (h->retired)
+		return;
+	list_out(h);
+	h->retired = true;
+	list_in(h);
+}
+
+/* ---- the lifetime entries ---- */
 
 /* The first place in life whose number is not below n. */
 static uint32_t life_search(const struct history *h, uint64_t n)
@@ -172,12 +363,12 @@ static uint32_t life_search(const struct history *h, uint64_t n)
 	uint32_t lo = 0, hi = h->life_count;
 
 	/* Numbers mostly come in order. */
-	if (hi > 0 && h->life.v[hi - 1].number < n)
+	if (hi > 0 && h->life[hi - 1].number < n)
 		return hi;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
-		if (h->life.v[mid].number < n)
+		if (h->life[mid].number < n)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -185,106 +376,87 @@ static uint32_t life_search(const struct history *h, uint64_t n)
 	return lo;
 }
 
-/* Doubles the step until there is room; which half stays is drawn, so nobody knows it beforehand.
- */
-static void life_thin(struct history *h)
-{
-	while (h->life_count == h->life.size) {
-		uint32_t kept = 0;
-
-		h->life_phase += rng_below(h->rng, 2) * h->life_step;
-		h->life_step *= 2;
-		for (uint32_t i = 0; i < h->life_count; i++) {
-			if ((h->life.v[i].number & (h->life_step - 1)) == h->life_phase)
-				h->life.v[kept++] = h->life.v[i];
-		}
-		h->life_count = kept;
-	}
-}
-
+/* The first entries are given beyond the cap too. */
 static bool life_grow(struct history *h)
 {
-	uint32_t size = h->life.size ? h->life.size * 2 : RING_START;
+	uint32_t size = h->life_size ? h->life_size * 2 : LIFE_START;
+	uint64_t bytes = (size - h->life_size) * sizeof(*h->life);
 
-	if (!may_grow(h, &h->life) || !budget_take(h, size - h->life.size, h->life.size == 0))
+	if (size > HISTORY_LIFETIME_MAX || (h->life_size && !is_free(h->budget, bytes)))
 		return false;
-	h->life.v = xreallocarray(h->life.v, size, sizeof(struct history_entry));
-	h->life.size = size;
+	h->life = xreallocarray(h->life, size, sizeof(*h->life));
+	set_memory(h, h->blocks, size);
 	return true;
 }
 
-static void life_record(struct history *h, struct history_entry e)
+static void life_record(struct history *h, uint64_t number, uint32_t tag, uint32_t iv)
 {
 	uint32_t at;
 
-	if ((e.number & (h->life_step - 1)) != h->life_phase)
+	if ((number & (h->life_step - 1)) != h->life_phase)
 		return;
-	if (h->life_count == h->life.size && !life_grow(h)) {
-		life_thin(h);
-		if ((e.number & (h->life_step - 1)) != h->life_phase)
+	if (h->life_count == h->life_size && !life_grow(h)) {
+		life_thin(h, h->life_size);
+		if ((number & (h->life_step - 1)) != h->life_phase)
 			return;
 	}
-	at = life_search(h, e.number);
-	memmove(&h->life.v[at + 1], &h->life.v[at], (h->life_count - at) * sizeof(e));
-	h->life.v[at] = e;
+	at = life_search(h, number);
+	memmove(&h->life[at + 1], &h->life[at], (h->life_count - at) * sizeof(*h->life));
+	h->life[at] = (struct life_entry){.number = number, .tag = tag, .iv = iv};
 	h->life_count++;
 }
 
-void history_record(struct history *h, uint64_t number, uint32_t tag, uint32_t iv)
-{
-	struct history_entry e = {.number = number, .tag = tag, .iv = iv};
+/* ---- both ---- */
 
-	dense_record(h, e, number > h->top);
-	h->top = max_u64(h->top, number);
-	recent_record(h, e);
-	life_record(h, e);
+void history_fini(struct history *h)
+{
+	near_free(h);
+	life_free(h);
 }
 
-static enum history_answer answer(const struct history_entry *e, uint64_t number, uint32_t tag,
-				  uint32_t *ret_iv)
+void history_condense(struct history *h)
 {
-	if (!e || e->number != number)
-		return HISTORY_UNKNOWN;
-	if (e->tag == tag)
+	near_free(h);
+	life_shrink(h, LIFE_CONDENSED);
+}
+
+void history_record_slow(struct history *h, uint64_t number, uint32_t tag, uint32_t iv)
+{
+	h->top = max_u64(h->top, number);
+	near_record(h, number, tag, iv);
+	life_record(h, number, tag, iv);
+}
+
+static enum history_answer compare(uint32_t known, uint32_t tag, uint32_t iv, uint32_t *ret_iv)
+{
+	if (known == tag)
 		return HISTORY_SAME;
-	*ret_iv = e->iv;
+	*ret_iv = iv;
 	return HISTORY_OTHER;
+}
+
+static enum history_answer near_lookup(const struct history *h, uint64_t number, uint32_t tag,
+				       uint32_t *ret_iv)
+{
+	const struct near_entry *v = block_of(h, number / HISTORY_BLOCK), *e;
+
+	e = v ? &v[number % HISTORY_BLOCK] : NULL;
+	if (!e || (e->tag == 0 && e->iv == 0))
+		return HISTORY_ABSENT;
+	return compare(e->tag, tag, e->iv, ret_iv);
 }
 
 enum history_answer history_lookup(const struct history *h, uint64_t number, uint32_t tag,
 				   uint32_t *ret_iv)
 {
-	enum history_answer a = answer(dense_place(h, number), number, tag, ret_iv);
 	uint32_t at;
 
-	if (a == HISTORY_UNKNOWN)
-		a = answer(recent_place(h, number), number, tag, ret_iv);
-	if (a != HISTORY_UNKNOWN || (number & (h->life_step - 1)) != h->life_phase)
-		return a;
+	if (history_reaches(h, number))
+		return near_lookup(h, number, tag, ret_iv);
+	if ((number & (h->life_step - 1)) != h->life_phase)
+		return HISTORY_UNKNOWN;
 	at = life_search(h, number);
-	return at < h->life_count ? answer(&h->life.v[at], number, tag, ret_iv) : HISTORY_UNKNOWN;
-}
-
-/* The first number from `number` on that the recent ring keeps. */
-static uint64_t next_sampled(const struct history *h, uint64_t number)
-{
-	uint64_t n = (number & ~(h->sample - 1)) | h->phase;
-
-	return n < number ? n + h->sample : n;
-}
-
-bool history_reaches(const struct history *h, uint64_t number, uint64_t top)
-{
-	uint64_t next = next_sampled(h, number);
-	const struct history_entry *e = recent_place(h, next);
-	uint32_t at = life_search(h, number);
-
-	/* Numbers that nobody used, as over a forward jump, are remembered nowhere: look, do not
-	 * reckon. */
-	if (number > top || (e && e->number == next))
-		return true;
-	e = dense_place(h, number);
-	if (e && e->number == number)
-		return true;
-	return at < h->life_count && h->life.v[at].number - number <= h->sample;
+	if (at == h->life_count || h->life[at].number != number)
+		return HISTORY_UNKNOWN;
+	return compare(h->life[at].tag, tag, h->life[at].iv, ret_iv);
 }

@@ -1,92 +1,133 @@
 /*
- * history.h - what was received on an inbound SA, by number, tag and IV. SPDX-License-Identifier:
- * ISC
+ * history.h - what was received on an inbound SA, by number, tag and IV (doc/recovery.md 2).
+ * SPDX-License-Identifier: ISC
  *
  * The window knows that a number was received; the history knows which packet it was, so that the
  * same packet again (a replay) can be told from another packet with the same number (a counter that
- * went back). Three rings with different reach; each look-up compares the whole number.
+ * went back).
  *
- *   dense    one entry for each place of the replay window
- *   recent   every k-th number, reaching history_packets back
+ *   near     every one of the last history_packets numbers: 8 bytes each, in blocks of 512
  *   lifetime at most 4,096 entries over the SA's whole life, at a step that doubles when full
  *
- * All of them start empty and grow with the traffic, by doubling, out of a budget that all SAs of a
- * path share.
+ * A block is made when the first packet of its 512 numbers arrives, and names the numbers that it
+ * answers for. So an SA without traffic has none, a forward jump clears nothing, and an entry never
+ * answers for another lap.
+ *
+ * All histories of a data path share a budget. The first block of each is given beyond it, so that
+ * no SA is blind. Each SA has a fair share by right; the rest goes to whoever uses it. When nothing
+ * is free, memory is taken from RETIRED SAs first, then from the largest, by halving its reach.
  */
 #ifndef MENDIP_HISTORY_H
 #define MENDIP_HISTORY_H
+
+#include <sys/queue.h>
 
 #include "base.h"
 #include "crypto/random.h"
 
 #define HISTORY_LIFETIME_MAX 4096
+#define HISTORY_BLOCK	     512 /* numbers in a block; a power of two */
+#define HISTORY_CLASSES	     32	 /* of sizes: 2^i to 2^(i+1) - 1 units of a block's bytes */
 
-/* Bytes that all histories of a path may take. */
+LIST_HEAD(history_list, history);
+
+/* Bytes that all histories of a path may take, and who has how many of them. */
 struct history_budget {
 	uint64_t cap, used;
+	uint32_t members;			   /* histories that have memory and are in use */
+	struct history_list live[HISTORY_CLASSES]; /* by memory */
+	struct history_list retired[HISTORY_CLASSES]; /* of RETIRED SAs */
 };
 
-struct history_entry {
-	uint64_t number; /* 0: empty, as no packet has number 0 */
-	uint32_t tag;	 /* first 32 bits of the ICV */
-	uint32_t iv;	 /* digest: high word xor low word of the explicit IV */
+/* All zero: not received. */
+struct near_entry {
+	uint32_t tag; /* first 32 bits of the ICV */
+	uint32_t iv;  /* digest: high word xor low word of the explicit IV */
 };
 
-struct history_ring {
-	struct history_entry *v;
-	uint32_t size;	/* entries allocated */
-	uint32_t limit; /* entries it may grow to */
+struct near_block {
+	uint64_t index; /* number / HISTORY_BLOCK of what it answers for */
+	struct near_entry *v;
+};
+
+struct life_entry {
+	uint64_t number;
+	uint32_t tag, iv;
 };
 
 struct history_config {
-	uint32_t window;  /* numbers in the replay window */
-	uint64_t packets; /* history_packets: reach of the recent ring, at least sample */
-	uint32_t sample;  /* history_sample: k, a power of two */
+	uint32_t window;  /* numbers in the replay window; the near ring never reaches less far */
+	uint64_t packets; /* history_packets: how far the near ring reaches */
 };
 
 struct history {
-	struct history_config cfg;
+	/* what each packet touches */
+	struct near_entry *here; /* entries of the block that was written last; NULL: none */
+	uint64_t here_index;	 /* its index */
+	uint64_t top;		 /* highest number recorded */
+	uint64_t life_step, life_phase;
+	/* once in 512 packets, or in a life_step */
+	uint64_t floor;		/* lowest number for which "no entry" means "not received" */
+	struct near_block *dir; /* by index modulo dir_size */
+	uint32_t dir_size, blocks;
+	uint64_t blocks_max; /* that history_packets asks for */
+	uint32_t life_size, life_count;
+	struct life_entry *life; /* sorted by number */
 	struct history_budget *budget;
 	struct rng *rng;
-	struct history_ring dense, recent, life;
-	uint64_t top;	     /* highest number recorded */
-	uint64_t sample;     /* k in force: more than configured when the budget is spent */
-	uint64_t phase;	     /* number % sample that is kept: secret */
-	uint32_t life_count; /* entries in life, sorted by number */
-	uint64_t life_step, life_phase;
-	bool starved; /* the budget refused; stops us from asking again at each packet */
+	LIST_ENTRY(history) link; /* in the budget's list of its class, when it has any memory */
+	bool retired;
 };
 
 enum history_answer {
-	HISTORY_UNKNOWN, /* the number is not remembered */
-	HISTORY_SAME,	 /* remembered with this tag */
-	HISTORY_OTHER,	 /* remembered with another tag */
+	HISTORY_UNKNOWN, /* the number is beyond reach */
+	HISTORY_ABSENT,	 /* within the near ring's reach, and surely not received */
+	HISTORY_SAME,	 /* received with this tag */
+	HISTORY_OTHER,	 /* received with another tag */
 };
 
-/* budget and rng must outlive h. Nothing is allocated yet. */
+void history_budget_init(struct history_budget *b, uint64_t cap);
+/* budget and rng must outlive h, and h must not move. Nothing is allocated yet. */
 void history_init(struct history *h, const struct history_config *cfg,
 		  struct history_budget *budget, struct rng *rng);
-/* Gives its memory back to the budget. */
+/* Gives all memory back to the budget. */
 void history_fini(struct history *h);
+/* Its SA is RETIRED: from now on its memory is the first to be taken. */
+void history_retire(struct history *h);
+/* Gives the near ring back, and all but some 256 lifetime entries. */
+void history_condense(struct history *h);
+
 /* Fetches the places that history_record is going to write for this number. */
 static inline void history_warm(const struct history *h, uint64_t number)
 {
-	if (h->dense.size)
-		__builtin_prefetch(&h->dense.v[number & (h->dense.size - 1)], 1);
-	if ((number & (h->life_step - 1)) == h->life_phase && h->life.size)
-		__builtin_prefetch(&h->life.v[h->life_count], 1);
+	if (number / HISTORY_BLOCK == h->here_index && h->here)
+		__builtin_prefetch(&h->here[number % HISTORY_BLOCK], 1);
 }
 
-/* Remembers a packet that was FRESH. */
-void history_record(struct history *h, uint64_t number, uint32_t tag, uint32_t iv);
+/* history_record for what is not in the block written last, or is sampled for the lifetime. */
+void history_record_slow(struct history *h, uint64_t number, uint32_t tag, uint32_t iv);
+
+/* Remembers a packet that was FRESH, number >= 1. Allocates once in 512 numbers at most. */
+static inline void history_record(struct history *h, uint64_t number, uint32_t tag, uint32_t iv)
+{
+	if (number / HISTORY_BLOCK != h->here_index || !h->here ||
+	    (number & (h->life_step - 1)) == h->life_phase) {
+		history_record_slow(h, number, tag, iv);
+		return;
+	}
+	/* All zero means "not received": a packet that would read so gets another digest. */
+	h->here[number % HISTORY_BLOCK] = (struct near_entry){tag, iv | (tag == 0 && iv == 0)};
+	h->top = max_u64(h->top, number);
+}
+
 /* What is known of the number; with HISTORY_OTHER, *ret_iv is the remembered IV digest. */
 enum history_answer history_lookup(const struct history *h, uint64_t number, uint32_t tag,
 				   uint32_t *ret_iv);
-/*
- * Whether a sender that went back to `number` and counts on meets a remembered number within
- * `sample` packets (RECOVERY 3, "both"); no where that is not sure. top: the window's.
- */
-bool history_reaches(const struct history *h, uint64_t number, uint64_t top);
+/* Whether the near ring answers for the number: a number that it does not hold was not received. */
+static inline bool history_reaches(const struct history *h, uint64_t number)
+{
+	return number >= h->floor;
+}
 /* Bytes in use. */
 uint64_t history_memory(const struct history *h);
 

@@ -2,19 +2,20 @@
  * verdict.h - the one verdict on each inbound packet, and why packets are dropped.
  * SPDX-License-Identifier: ISC
  *
- * RECOVERY 1. One list gives enum, name, and the counter of the same index.
+ * doc/recovery.md 1. One list gives enum, name, and the counter of the same index.
  */
 #ifndef MENDIP_VERDICT_H
 #define MENDIP_VERDICT_H
 
-#define FOREACH_VERDICT(X)                                                 \
-	X(MALFORMED, "malformed", "too short, misaligned, or number 0")    \
-	X(NO_SA, "no_sa", "unknown SPI")                                   \
-	X(FRESH, "fresh", "new and authentic")                             \
-	X(AUTH_FAILED, "auth_failed", "the ICV does not hold")             \
-	X(REPLAYED, "replayed", "the same packet again")                   \
-	X(REWOUND, "rewound", "a used number on another authentic packet") \
-	X(STALE, "stale", "old and authentic, the number not remembered")  \
+#define FOREACH_VERDICT(X)                                                    \
+	X(MALFORMED, "malformed", "too short, misaligned, or number 0")       \
+	X(NO_SA, "no_sa", "unknown SPI")                                      \
+	X(FRESH, "fresh", "new and authentic")                                \
+	X(AUTH_FAILED, "auth_failed", "the ICV does not hold")                \
+	X(REPLAYED, "replayed", "the same packet again")                      \
+	X(BRIDGED, "bridged", "a number used again, delivered by the bridge") \
+	X(REWOUND, "rewound", "a used number on another authentic packet")    \
+	X(STALE, "stale", "old and authentic, the number not remembered")     \
 	X(UNVERIFIED, "unverified", "old, the number not remembered, not opened")
 
 enum verdict {

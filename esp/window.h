@@ -9,9 +9,10 @@
 
 #include "base.h"
 
-#define WINDOW_MIN  32
-#define WINDOW_MAX  65536
-#define WINDOW_WORD 64 /* bits of a word of the ring */
+#define WINDOW_MIN     32
+#define WINDOW_MAX     65536
+#define WINDOW_DEFAULT 1024
+#define WINDOW_WORD    64 /* bits of a word of the ring */
 
 struct window {
 	uint64_t top;	/* highest number committed; 0: none */
@@ -27,7 +28,7 @@ enum window_place {
 	WINDOW_LEFT,  /* left of the window */
 };
 
-/* size in [WINDOW_MIN, WINDOW_MAX]. */
+/* size in [WINDOW_MIN, 2 * WINDOW_MAX]. */
 void window_init(struct window *w, uint32_t size);
 void window_fini(struct window *w);
 
@@ -50,23 +51,28 @@ static inline bool window_is_new(enum window_place p)
 {
 	return p == WINDOW_RIGHT || p == WINDOW_FREE;
 }
+/* Moves the right edge to n > top; the new places are empty. */
+static inline void window_advance(struct window *w, uint64_t n)
+{
+	uint64_t steps = n / WINDOW_WORD - w->top / WINDOW_WORD;
+
+	if (steps > w->words)
+		steps = w->words;
+	for (uint64_t i = 0; i < steps; i++)
+		*window_word(w, n - i * WINDOW_WORD) = 0;
+	w->top = n;
+}
+
 /* Takes the place of n, which is new, moving the window when n is right of it. */
 static inline void window_commit(struct window *w, uint64_t n)
 {
-	if (n > w->top) {
-		uint64_t steps = n / WINDOW_WORD - w->top / WINDOW_WORD;
-
-		if (steps > w->words)
-			steps = w->words;
-		for (uint64_t i = 0; i < steps; i++)
-			*window_word(w, n - i * WINDOW_WORD) = 0;
-		w->top = n;
-	}
+	if (n > w->top)
+		window_advance(w, n);
 	*window_word(w, n) |= 1ULL << (n % WINDOW_WORD);
 }
 
 /*
- * What a low half of an extended sequence number can mean (RFC 4303 A2.2 and RECOVERY 1).
+ * What a low half of an extended sequence number can mean (RFC 4303 A2.2 and doc/recovery.md 1).
  * `number` is the inferred one; `second` what a rewound sender would have meant, 0 where there is
  * no second candidate. A second candidate is never new.
  */

@@ -37,6 +37,12 @@ static bool auth_data(const struct ike_sa *sa, bool initiators, struct chunk id,
 	return true;
 }
 
+/* Who the peer must be: with an IKE SA of ours perhaps closer than the connection says. */
+static const struct ident *expected(const struct ike_sa *sa)
+{
+	return sa->wanted_id.type != ID_NONE ? &sa->wanted_id : &sa->conn->remote_id;
+}
+
 static void write_auth(struct ike_builder *b, const uint8_t *data, size_t len)
 {
 	ib_open(b, PAYLOAD_AUTH);
@@ -79,7 +85,7 @@ void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	size_t id_len = id_body(&sa->conn->local_id, id);
 	struct ike_builder b;
 
-	if (!auth_data(sa, true, (struct chunk){id, id_len}, &sa->conn->remote_id, auth)) {
+	if (!auth_data(sa, true, (struct chunk){id, id_len}, expected(sa), auth)) {
 		sa_kill(sa, "no secret for this peer: give one in secrets", now);
 		return;
 	}
@@ -89,16 +95,20 @@ void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	if (!sa->beside && !has_sibling(sa))
 		ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_INITIAL_CONTACT,
 			  (struct chunk){0});
-	if (!ident_is_pattern(&sa->conn->remote_id))
-		ib_id(&b, PAYLOAD_IDR, sa->conn->remote_id.type,
-		      (struct chunk){sa->conn->remote_id.data, sa->conn->remote_id.len});
+	if (!ident_is_pattern(expected(sa)))
+		ib_id(&b, PAYLOAD_IDR, expected(sa)->type,
+		      (struct chunk){expected(sa)->data, expected(sa)->len});
 	write_auth(&b, auth, hash_len(sa->prf));
+	sync_write_supported(&b, sa);
 	if (child) {
 		/* The first child rides along; its task becomes this one's. */
 		TAILQ_REMOVE(&sa->tasks, child, link);
 		t->conf = child->conf;
 		t->has_first = child->has_first;
 		memcpy(t->first_ts, child->first_ts, sizeof(t->first_ts));
+		t->local = child->local;
+		t->remote = child->remote;
+		child->local = child->remote = NULL;
 		task_free(child);
 		t->spi = ike->ops.spi_reserve(ike->ops.ctx);
 		child_write_offer(&b, t, t->spi, false, (struct chunk){0}, NULL);
@@ -115,12 +125,13 @@ static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p)
 	uint8_t want[HASH_MAX_LEN];
 	struct ident id;
 
-	if (ident_from_wire(type, data, &id) < 0 || !ident_match(&sa->conn->remote_id, &id) ||
+	if (ident_from_wire(type, data, &id) < 0 || !ident_match(expected(sa), &id) ||
 	    p->auth.method != AUTH_METHOD_PSK || p->auth.data.len != hash_len(sa->prf) ||
 	    !auth_data(sa, !sa->initiator, body, &id, want) ||
 	    !crypto_equal(want, p->auth.data.p, p->auth.data.len))
 		return false;
 	sa->peer_id = id;
+	sync_read_supported(sa, p);
 	return true;
 }
 
@@ -280,6 +291,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 	ib_id(&b, PAYLOAD_IDR, sa->conn->local_id.type,
 	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
 	write_auth(&b, auth, hash_len(sa->prf));
+	sync_write_supported(&b, sa);
 	if (c) {
 		put_be32(spi, c->spi_in);
 		choice_write(&b, &c->choice, (struct chunk){spi, 4});

@@ -68,7 +68,7 @@ static void prepare_kex(struct ike_task *t)
 {
 	uint16_t group = t->group ? t->group : proposals_first_group(&t->conf->proposals);
 
-	t->kex = group ? kex_new(group) : NULL;
+	t->kex = group && !t->no_kex ? kex_new(group) : NULL;
 }
 
 void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
@@ -303,10 +303,9 @@ static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa 
 	tell(sa, t, made, IKE_RESULT_OK, 0, now);
 }
 
-/* The peer has made an SA that we have not: it would send into nothing. */
-static void unwanted(struct ike_sa *sa, uint32_t spi, struct child_conf *conf)
+void child_unwanted(struct ike_sa *sa, uint32_t spi, struct child_conf *conf)
 {
-	struct ike_task *t = task_add(sa, TASK_CHILD_DELETE, true);
+	struct ike_task *t = task_add(sa, TASK_CHILD_DELETE, false);
 
 	t->delete_spi = spi;
 	t->conf = conf;
@@ -327,7 +326,7 @@ static void complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in 
 	if (error) {
 		log_warn(sa->ike->log, "%s: child %s: the answer does not fit what we offered: %s",
 			 sa_label(sa), t->conf->name, ike_notify_name(error));
-		unwanted(sa, t->spi, t->conf);
+		child_unwanted(sa, t->spi, t->conf);
 		keep_old(t, in->now);
 		tell(sa, t, t->child, IKE_RESULT_REFUSED, error, in->now);
 		return;
@@ -337,7 +336,7 @@ static void complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in 
 			     t->child, in->now);
 	secret_wipe(secret, sizeof(secret));
 	if (!made) {
-		unwanted(sa, t->spi, t->conf);
+		child_unwanted(sa, t->spi, t->conf);
 		t->spi = 0;
 		keep_old(t, in->now);
 		tell(sa, t, t->child, IKE_RESULT_REFUSED, NOTIFY_NO_ADDITIONAL_SAS, in->now);
@@ -363,41 +362,84 @@ static bool retry_group(struct ike_sa *sa, struct ike_task *t, const struct ike_
 	return true;
 }
 
+/*
+ * NO_PROPOSAL_CHOSEN to a key exchange: once more with our proposals that have none, if there are
+ * any. IKE_AUTH cannot tell whether the peer wants one. True: under way.
+ */
+static bool retry_without_kex(struct ike_task *t, nsec_t now)
+{
+	if (!t->kex || !proposals_without_group(&t->conf->proposals))
+		return false;
+	t->no_kex = true;
+	task_retry(t, now);
+	return true;
+}
+
+/* Another CHILD SA of the IKE SA that admits all that this one does, and is there to stay. */
+static bool has_stand_in(const struct child_sa *c)
+{
+	const struct child_sa *o;
+
+	LIST_FOREACH (o, &c->ike_sa->children, link) {
+		if (o != c && o->conf == c->conf && !o->successor && o->confirmed &&
+		    o->state == CHILD_STATE_INSTALLED && ts_list_within(c->local, o->local) &&
+		    ts_list_within(c->remote, o->remote))
+			return true;
+	}
+	return false;
+}
+
 /* CHILD_SA_NOT_FOUND (2.25): what we have is not there any more; make another, without REKEY_SA. */
 static void not_found(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	struct child_sa *old = t->child;
-	struct ike_task *again;
 
 	if (t->collided || !old || old->successor) {
 		tell(sa, t, old, IKE_RESULT_SUPERSEDED, NOTIFY_CHILD_SA_NOT_FOUND, now);
 		return;
 	}
+	if (has_stand_in(old)) {
+		child_kill(old, "the peer does not know it, and there is another one", now);
+		tell(sa, t, NULL, IKE_RESULT_SUPERSEDED, NOTIFY_CHILD_SA_NOT_FOUND, now);
+		return;
+	}
 	tell(sa, t, old, IKE_RESULT_NOT_FOUND, NOTIFY_CHILD_SA_NOT_FOUND, now);
-	again = task_add(sa, TASK_CHILD_CREATE, true);
-	again->conf = t->conf;
-	again->hurry = t->hurry;
-	child_kill(old, "the peer does not know it", now);
+	ike_child_replace(old, t->late, now);
+}
+
+/* What the peer may answer otherwise another time. True: the task was put back. */
+static bool retried(struct ike_sa *sa, struct ike_task *t, const struct ike_notify_view *n,
+		    nsec_t now)
+{
+	if (n->type == NOTIFY_INVALID_KE_PAYLOAD)
+		return retry_group(sa, t, n, now);
+	if (n->type == NOTIFY_NO_PROPOSAL_CHOSEN)
+		return retry_without_kex(t, now);
+	if (n->type != NOTIFY_TEMPORARY_FAILURE || t->tries >= TEMPORARY_TRIES)
+		return false;
+	task_retry(t, now + (NSEC_PER_SEC << t->tries++));
+	return true;
 }
 
 /* True when the task was put back and is not to be freed. */
 static bool failed(struct ike_sa *sa, struct ike_task *t, const struct ike_notify_view *n,
 		   nsec_t now)
 {
+	bool rekey = t->kind == TASK_CHILD_REKEY;
+	bool not_there = rekey && n->type == NOTIFY_CHILD_SA_NOT_FOUND;
+	bool superseded = t->collided || (rekey && (!t->child || t->child->successor));
+
+	/* While it waits to be tried again the old one is still being rekeyed. */
+	if (!not_there && !superseded && retried(sa, t, n, now))
+		return true;
 	keep_old(t, now);
-	if (n->type == NOTIFY_CHILD_SA_NOT_FOUND && t->kind == TASK_CHILD_REKEY) {
+	if (not_there) {
 		not_found(sa, t, now);
 		return false;
 	}
-	if (t->collided || (t->kind == TASK_CHILD_REKEY && (!t->child || t->child->successor))) {
+	if (superseded) {
 		tell(sa, t, t->child, IKE_RESULT_SUPERSEDED, n->type, now);
 		return false;
-	}
-	if (n->type == NOTIFY_INVALID_KE_PAYLOAD && retry_group(sa, t, n, now))
-		return true;
-	if (n->type == NOTIFY_TEMPORARY_FAILURE && t->tries < TEMPORARY_TRIES) {
-		task_retry(t, now + (NSEC_PER_SEC << t->tries++));
-		return true;
 	}
 	log_warn(sa->ike->log, "%s: child %s: the peer refused CREATE_CHILD_SA: %s", sa_label(sa),
 		 t->conf->name, ike_notify_name(n->type));

@@ -5,7 +5,9 @@
 #include "ike_sa.h"
 #include "xalloc.h"
 
-/* RECOVERY 5: sent at 0, 0.5, 1.5 and 3.5 s; late at 5.5 s; then at leisure. */
+#include <stdio.h>
+
+/* doc/recovery.md 5: sent at 0, 0.5, 1.5 and 3.5 s, then at leisure. */
 static const uint32_t hurried_ms[] = {500, 1000, 2000, 2000};
 #define HURRIED_AFTER_MS 4000
 #define HURRIED_TRIES	 (ARRAY_SIZE(hurried_ms) + 3)
@@ -32,6 +34,8 @@ void task_free(struct ike_task *t)
 	if (t->spi)
 		ike->ops.spi_release(ike->ops.ctx, t->spi);
 	kex_free(t->kex);
+	free(t->local);
+	free(t->remote);
 	secret_free(t, sizeof(*t));
 }
 
@@ -105,6 +109,7 @@ struct ike_task *exchange_done(struct ike_sa *sa)
 	sa->request = NULL;
 	sa->hurried = false;
 	deadline_clear(&sa->ike->deadlines, &sa->retransmit);
+	deadline_clear(&sa->ike->deadlines, &sa->late);
 	return t;
 }
 
@@ -149,10 +154,14 @@ static void send_outstanding(struct ike_sa *sa, nsec_t now)
 	sa->sends++;
 	send_message(sa, &sa->local, &sa->remote, sa->request, sa->request_len, now);
 	wait = next_wait(sa);
-	deadline_set(&sa->ike->deadlines, &sa->retransmit,
-		     now + (sa->hurried && sa->sends >= ARRAY_SIZE(hurried_ms)
-				    ? wait
-				    : vary(sa->ike, wait)));
+	deadline_set(&sa->ike->deadlines, &sa->retransmit, now + vary(sa->ike, wait));
+}
+
+/* An earlier time that has been set stays. */
+static void set_late(struct ike_sa *sa, nsec_t late, nsec_t now)
+{
+	if (!deadline_is_set(&sa->late) || sa->late.at > now + late)
+		deadline_set(&sa->ike->deadlines, &sa->late, now + late);
 }
 
 static void keep_request(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now)
@@ -161,9 +170,10 @@ static void keep_request(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t
 	sa->request = xmemdup(p, len);
 	sa->request_len = len;
 	sa->sends = 0;
-	sa->late_told = false;
 	sa->request_since = now;
-	sa->hurried = sa->outstanding->hurry;
+	sa->hurried = sa->outstanding->late != 0;
+	if (sa->hurried)
+		set_late(sa, sa->outstanding->late, now);
 }
 
 void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now)
@@ -204,13 +214,6 @@ void exchange_timeout(struct ike_sa *sa, nsec_t now)
 
 	if (!sa->outstanding || !sa->request)
 		return;
-	if (sa->hurried && sa->sends >= ARRAY_SIZE(hurried_ms) && !sa->late_told) {
-		sa->late_told = true;
-		ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_LATE, NULL, "no answer within 5.5 s",
-				   now);
-		if (sa->state == IKE_STATE_DEAD)
-			return;
-	}
 	if (given_up(sa) || (sa->state == IKE_STATE_INIT_SENT && sa->init_error && sa->sends > 1)) {
 		if (sa->state == IKE_STATE_INIT_SENT)
 			init_timeout(sa, now);
@@ -222,16 +225,30 @@ void exchange_timeout(struct ike_sa *sa, nsec_t now)
 	send_outstanding(sa, now);
 }
 
-bool ike_hurry(struct ike_sa *sa, nsec_t now)
+void exchange_late(struct ike_sa *sa, nsec_t now)
+{
+	struct ike *ike = sa->ike;
+	char why[64];
+
+	if (!sa->outstanding)
+		return;
+	snprintf(why, sizeof(why), "no answer within %.1f s",
+		 (double)sa->outstanding->late / NSEC_PER_SEC);
+	ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_LATE, NULL, why, now);
+}
+
+bool ike_hurry(struct ike_sa *sa, nsec_t late, nsec_t now)
 {
 	if (!sa->outstanding || !sa->request)
 		return false;
 	sa->watch_answer = true;
-	sa->outstanding->hurry = true;
+	if (!sa->outstanding->late || late < sa->outstanding->late) {
+		sa->outstanding->late = late;
+		set_late(sa, late, now);
+	}
 	if (sa->hurried)
 		return true;
 	sa->hurried = true;
-	sa->late_told = false;
 	sa->sends = 0;
 	send_outstanding(sa, now);
 	return true;

@@ -122,7 +122,7 @@ static void due_dpd(struct ike_sa *sa, nsec_t now)
 		return;
 	}
 	deadline_set(&sa->ike->deadlines, &sa->dpd, now + sa->conn->dpd_delay);
-	ike_liveness(sa, false, now);
+	ike_liveness(sa, 0, now);
 }
 
 static void due_expire(struct ike_sa *sa, nsec_t now)
@@ -154,7 +154,7 @@ static void due_child(struct deadline *d, nsec_t now)
 
 	switch (d->kind) {
 	case DL_CHILD_REKEY:
-		ike_child_rekey(container_of(d, struct child_sa, rekey), false, now);
+		ike_child_rekey(container_of(d, struct child_sa, rekey), 0, now);
 		break;
 	case DL_CHILD_EXPIRE:
 		c = container_of(d, struct child_sa, expire);
@@ -176,6 +176,7 @@ static void due(struct deadline *d, nsec_t now)
 	case DL_RETRANSMIT:
 		exchange_timeout(container_of(d, struct ike_sa, retransmit), now);
 		break;
+	case DL_LATE: exchange_late(container_of(d, struct ike_sa, late), now); break;
 	case DL_DPD: due_dpd(container_of(d, struct ike_sa, dpd), now); break;
 	case DL_REKEY: ike_sa_rekey(container_of(d, struct ike_sa, rekey), now); break;
 	case DL_EXPIRE: due_expire(container_of(d, struct ike_sa, expire), now); break;

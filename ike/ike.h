@@ -42,16 +42,17 @@ enum ike_sa_event {
 	IKE_EVENT_UP,	     /* authenticated, or the successor of an IKE SA that was rekeyed */
 	IKE_EVENT_REKEYED,   /* children have moved to *other */
 	IKE_EVENT_DOWN,	     /* gone with all children; ends with it */
-	IKE_EVENT_LATE,	     /* a request hurried by ike_hurry has no answer by its time */
+	IKE_EVENT_LATE,	     /* a request with a time for its answer has none by then */
 	IKE_EVENT_ANSWERED,  /* after ike_hurry or ike_liveness: a fresh answer came */
 	IKE_EVENT_MOVED,     /* the peer speaks from another address or port (2.23) */
-	IKE_EVENT_WENT_BACK, /* the peer's message IDs went back (RECOVERY 5) */
+	IKE_EVENT_WENT_BACK, /* the peer's message IDs went back (doc/recovery.md 5) */
 };
 
 enum child_event {
 	CHILD_EVENT_UP,	       /* installed; `replaces` is what it is to replace, or NULL */
 	CHILD_EVENT_CONFIRMED, /* the peer has it surely: outbound may move */
-	CHILD_EVENT_DOWN,      /* removed; ends with it */
+	CHILD_EVENT_LOST, /* the peer says, protected, that it does not know the SPI we send to */
+	CHILD_EVENT_DOWN, /* removed; ends with it */
 };
 
 struct ike_ops {
@@ -75,9 +76,20 @@ struct ike_ops {
 			     nsec_t now);
 	void (*ike_event)(void *ctx, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,
 			  const char *why, nsec_t now);
-	/* When the last FRESH ESP packet of the SA's children came; 0: never. */
+	/* A member of the peer's cluster took over; our ESP numbers are to leap by delta (RFC
+	 * 6311).
+	 */
+	void (*synced)(void *ctx, struct ike_sa *sa, uint64_t delta, nsec_t now);
+	/* When the last FRESH or BRIDGED packet of the SA's children came; 0: never. */
 	nsec_t (*last_inbound)(void *ctx, const struct ike_sa *sa);
 };
+
+/*
+ * Requests that a recovery waits for are sent at 0, 0.5, 1.5 and 3.5 s, and after this time without
+ * an answer IKE_EVENT_LATE comes (doc/recovery.md 5).
+ */
+#define IKE_LATE_PROOF (1500 * NSEC_PER_MSEC)
+#define IKE_LATE_HINT  (5500 * NSEC_PER_MSEC)
 
 struct ike_settings {
 	unsigned half_open_max;		/* IKE_SA_INITs answered and not authenticated: 1,000 */
@@ -132,12 +144,14 @@ nsec_t ike_next_deadline(const struct ike *ike);
 void ike_tick(struct ike *ike, nsec_t now);
 
 /*
- * Starts an IKE SA to `remote`; it sends nothing before the next ike_tick. With `beside` another
- * IKE SA to the same peer stays, and INITIAL_CONTACT is not sent. NULL: no proposal has a key
- * exchange or too many SAs.
+ * Starts an IKE SA to `remote`; it sends nothing before the next ike_tick. peer: the identity that
+ * it must have, or NULL for any that the connection admits. With `beside` another IKE SA to the
+ * same peer stays, and INITIAL_CONTACT is not sent. NULL: no proposal has a key exchange or too
+ * many SAs.
  */
 struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struct endpoint *local,
-			    const struct endpoint *remote, bool beside, nsec_t now);
+			    const struct endpoint *remote, const struct ident *peer, bool beside,
+			    nsec_t now);
 /*
  * A new CHILD SA, asked for from `at` on. On an IKE SA that is not up yet the first one rides along
  * in IKE_AUTH. first: the two selectors of the packet that asked for it, or NULL. False: the IKE SA
@@ -145,11 +159,30 @@ struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struc
  */
 bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first,
 		      nsec_t at) MUST_CHECK;
+/*
+ * The same with selectors of its own, within those of conf, as of an SA that is to be replaced.
+ * What is asked for already is not asked for twice.
+ */
+bool ike_child_create_like(struct ike_sa *sa, struct child_conf *conf, const struct ts_list *local,
+			   const struct ts_list *remote, nsec_t at) MUST_CHECK;
+/* A request that makes a CHILD SA of this configuration is waiting or outstanding. */
+bool ike_child_is_asked(const struct ike_sa *sa, const struct child_conf *conf);
 /* Nobody wants the CHILD SAs that were asked for by ike_child_create or a rekey any more. */
 void ike_child_cancel(struct ike_sa *sa, const struct child_conf *conf);
-/* Rekeys the child. hurry: with the short timers of RECOVERY 5; the outcome comes by child_result.
+/*
+ * Rekeys the child; the outcome comes by child_result. late: with short timers, and the time for an
+ * answer; 0: a routine rekey.
  */
-void ike_child_rekey(struct child_sa *c, bool hurry, nsec_t now);
+void ike_child_rekey(struct child_sa *c, nsec_t late, nsec_t now);
+/* The peer does not know the child (CHILD_SA_NOT_FOUND): forgets it and makes another one like it.
+ */
+void ike_child_replace(struct child_sa *c, nsec_t late, nsec_t now);
+/*
+ * The peer's rekey of `old`, which made `made`, is void: `old` is what it was before, and may be
+ * rekeyed (doc/recovery.md 4). `made` is kept for a while, should the peer use it after all: then
+ * it is CONFIRMED; otherwise it is deleted.
+ */
+void ike_child_void(struct child_sa *old, struct child_sa *made, nsec_t now);
 void ike_child_delete(struct child_sa *c, nsec_t now);
 /* Forgets the child without a message. */
 void ike_child_drop(struct child_sa *c, const char *why, nsec_t now);
@@ -157,10 +190,10 @@ void ike_sa_rekey(struct ike_sa *sa, nsec_t now);
 /* Deletes the SA with a message, or forgets it without one. */
 void ike_sa_delete(struct ike_sa *sa, nsec_t now);
 void ike_sa_drop(struct ike_sa *sa, const char *why, nsec_t now);
-/* A liveness check unless one is under way (RFC 7296 2.4). hurry: IKE_EVENT_LATE after 5.5 s. */
-void ike_liveness(struct ike_sa *sa, bool hurry, nsec_t now);
-/* Gives the outstanding request the short timers; false when there is none. */
-bool ike_hurry(struct ike_sa *sa, nsec_t now);
+/* A liveness check unless one is under way (RFC 7296 2.4). late: as for ike_child_rekey. */
+void ike_liveness(struct ike_sa *sa, nsec_t late, nsec_t now);
+/* Gives the outstanding request the short timers and the time; false when there is none. */
+bool ike_hurry(struct ike_sa *sa, nsec_t late, nsec_t now);
 /* The peer's address changed, shown by a FRESH ESP packet; kept only when it may (RFC 7296 2.23).
  */
 bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now);

@@ -21,7 +21,7 @@ struct child_conf {
 	nsec_t rekey_time, life_time; /* 0: never */
 	uint64_t rekey_bytes, life_bytes, rekey_packets, life_packets;
 	enum start_action start_action;
-	uint32_t replay_window;
+	uint32_t replay_window;	     /* 0: no protection against replays */
 	struct tun_options *options; /* of the tunnel room; owned */
 };
 
@@ -33,6 +33,7 @@ struct conn_conf {
 	uint8_t local_count, remote_count;
 	uint8_t fixed_count; /* of remote: those from the file; resolved ones follow */
 	bool remote_any;     /* %any: answer anyone */
+	bool ha_peer;	     /* the peer is a cluster that speaks RFC 6311 */
 	char **remote_names; /* host names that the daemon resolves into remote; NULL-terminated or
 				NULL */
 	struct ident local_id, remote_id; /* remote_id may be a pattern */

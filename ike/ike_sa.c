@@ -88,6 +88,7 @@ struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
 	TAILQ_INIT(&sa->tasks);
 	LIST_INIT(&sa->children);
 	sa->retransmit.kind = DL_RETRANSMIT;
+	sa->late.kind = DL_LATE;
 	sa->dpd.kind = DL_DPD;
 	sa->rekey.kind = DL_REKEY;
 	sa->expire.kind = DL_EXPIRE;
@@ -153,6 +154,7 @@ static void clear_deadlines(struct ike_sa *sa)
 	struct deadline_heap *h = &sa->ike->deadlines;
 
 	deadline_clear(h, &sa->retransmit);
+	deadline_clear(h, &sa->late);
 	deadline_clear(h, &sa->dpd);
 	deadline_clear(h, &sa->rekey);
 	deadline_clear(h, &sa->expire);
@@ -259,6 +261,9 @@ void sa_hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 	deadline_clear(&from->ike->deadlines, &from->rekey);
 	deadline_clear(&from->ike->deadlines, &from->dpd);
 	from->ike->ops.ike_event(from->ike->ops.ctx, from, IKE_EVENT_REKEYED, to, "rekeyed", now);
+	/* It was to end when the answer to its rekey came: so is what came of it. */
+	if (from->state == IKE_STATE_DELETING)
+		ike_sa_delete(to, now);
 	exchange_run(to, now);
 }
 

@@ -57,6 +57,7 @@ struct child_sa {
 	bool initiator;			/* we sent the request that made it: keys i go out */
 	bool successor;			/* another CHILD SA replaces it */
 	bool confirmed;			/* the peer surely has it */
+	bool voided;			/* made by a rekey of the peer's that it never used */
 	nsec_t created;
 	struct deadline rekey, expire, cleanup;
 	void *owner; /* the tunnel's */
@@ -84,9 +85,11 @@ struct ike_task {
 	enum task_kind kind;
 	struct child_conf *conf;
 	struct child_sa *child; /* to be rekeyed or deleted; NULL when it is gone meanwhile */
-	bool hurry;		/* short timers, and the outcome is reported */
-	uint8_t tries;		/* of TEMPORARY_FAILURE or INVALID_KE_PAYLOAD */
-	struct ts first_ts[2];	/* of the packet that asked: local, remote */
+	nsec_t late;		/* short timers, and the time for an answer; 0: routine */
+	struct ts_list *local, *remote; /* selectors of its own, owned; NULL: those of conf */
+	bool no_kex;			/* NO_PROPOSAL_CHOSEN: once more without a key exchange */
+	uint8_t tries;			/* of TEMPORARY_FAILURE or INVALID_KE_PAYLOAD */
+	struct ts first_ts[2];		/* of the packet that asked: local, remote */
 	bool has_first;
 	struct deadline wait; /* not to be sent before */
 	/* of a CREATE_CHILD_SA under way */
@@ -120,6 +123,7 @@ struct ike_sa {
 	struct conn_conf *conn;
 	struct endpoint local, remote;
 	struct ident peer_id;
+	struct ident wanted_id; /* ours to initiate: who must answer; ID_NONE: see conn */
 	bool we_natted, peer_natted, nat_known;
 	struct ike_sa *rival_of; /* the SA whose outstanding rekey of ours collided with the one
 				    that made this */
@@ -143,6 +147,12 @@ struct ike_sa {
 	uint8_t init_rounds;
 	uint16_t init_error; /* an unprotected refusal that we saw */
 
+	/* RFC 6311 */
+	bool ha_peer;	       /* both sides announced it */
+	bool synced;	       /* a member of the peer's cluster has taken over once */
+	uint32_t sync_m1;      /* the ID that it began with, which must rise */
+	uint8_t sync_nonce[4]; /* of its request */
+
 	/* our requests: a window of 1 */
 	struct task_list tasks;
 	struct ike_task *outstanding;
@@ -151,8 +161,9 @@ struct ike_sa {
 	size_t request_len;
 	unsigned sends;
 	nsec_t request_since;
-	bool hurried, late_told;
+	bool hurried;
 	struct deadline retransmit;
+	struct deadline late; /* of the outstanding request's answer */
 
 	/* the peer's requests: a window of 1 */
 	uint32_t expected_id;
@@ -200,6 +211,7 @@ struct ike {
 /* Kinds of deadlines, so that ike_tick knows what to do. */
 enum ike_deadline {
 	DL_RETRANSMIT,
+	DL_LATE,
 	DL_DPD,
 	DL_REKEY,
 	DL_EXPIRE,
@@ -264,6 +276,8 @@ void exchange_run(struct ike_sa *sa, nsec_t now);
 /* Ends the outstanding exchange and returns its task, which the caller frees. */
 struct ike_task *exchange_done(struct ike_sa *sa);
 void exchange_timeout(struct ike_sa *sa, nsec_t now);
+/* The outstanding request has no answer by its time. */
+void exchange_late(struct ike_sa *sa, nsec_t now);
 /* Waits before the task is tried again. */
 void task_retry(struct ike_task *t, nsec_t at);
 /* Protects the inside and sends it as request of the outstanding task. */
@@ -306,6 +320,8 @@ void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in);
 void auth_on_response(struct ike_sa *sa, const struct ike_in *in);
 void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
+/* The peer has made an SA that we have not, with this SPI of ours: it would send into nothing. */
+void child_unwanted(struct ike_sa *sa, uint32_t spi, struct child_conf *conf);
 void child_on_request(struct ike_sa *sa, const struct ike_in *in);
 void child_on_response(struct ike_sa *sa, const struct ike_in *in);
 void rekey_ike_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
@@ -338,6 +354,14 @@ void child_write_ts(struct ike_builder *b, const struct ts_list *tsi, const stru
 /* Proposals and selectors of a request for conf. */
 void child_write_offer(struct ike_builder *b, const struct ike_task *t, uint32_t spi, bool with_ke,
 		       struct chunk nonce, const struct child_sa *old);
+
+/* ---- sync.c: RFC 6311 ---- */
+/* What IKE_AUTH says of it, on either side. */
+void sync_write_supported(struct ike_builder *b, const struct ike_sa *sa);
+void sync_read_supported(struct ike_sa *sa, const struct ike_payloads *p);
+/* A genuine request with ID 0 from the member that took over. */
+bool sync_is_request(const struct ike_sa *sa, const struct ike_in *in);
+void sync_on_request(struct ike_sa *sa, const struct ike_in *in);
 
 /* ---- nat.c ---- */
 void nat_write(struct ike_builder *b, struct ike_sa *sa, const struct endpoint *local,

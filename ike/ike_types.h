@@ -76,32 +76,36 @@ enum id_type {
 
 #define AUTH_METHOD_PSK 2
 
-#define FOREACH_NOTIFY(X)                      \
-	X(UNSUPPORTED_CRITICAL_PAYLOAD, 1)     \
-	X(INVALID_IKE_SPI, 4)                  \
-	X(INVALID_MAJOR_VERSION, 5)            \
-	X(INVALID_SYNTAX, 7)                   \
-	X(INVALID_MESSAGE_ID, 9)               \
-	X(INVALID_SPI, 11)                     \
-	X(NO_PROPOSAL_CHOSEN, 14)              \
-	X(INVALID_KE_PAYLOAD, 17)              \
-	X(AUTHENTICATION_FAILED, 24)           \
-	X(SINGLE_PAIR_REQUIRED, 34)            \
-	X(NO_ADDITIONAL_SAS, 35)               \
-	X(INTERNAL_ADDRESS_FAILURE, 36)        \
-	X(FAILED_CP_REQUIRED, 37)              \
-	X(TS_UNACCEPTABLE, 38)                 \
-	X(INVALID_SELECTORS, 39)               \
-	X(TEMPORARY_FAILURE, 43)               \
-	X(CHILD_SA_NOT_FOUND, 44)              \
-	X(INITIAL_CONTACT, 16384)              \
-	X(SET_WINDOW_SIZE, 16385)              \
-	X(ADDITIONAL_TS_POSSIBLE, 16386)       \
-	X(NAT_DETECTION_SOURCE_IP, 16388)      \
-	X(NAT_DETECTION_DESTINATION_IP, 16389) \
-	X(COOKIE, 16390)                       \
-	X(USE_TRANSPORT_MODE, 16391)           \
-	X(REKEY_SA, 16393)
+#define FOREACH_NOTIFY(X)                             \
+	X(UNSUPPORTED_CRITICAL_PAYLOAD, 1)            \
+	X(INVALID_IKE_SPI, 4)                         \
+	X(INVALID_MAJOR_VERSION, 5)                   \
+	X(INVALID_SYNTAX, 7)                          \
+	X(INVALID_MESSAGE_ID, 9)                      \
+	X(INVALID_SPI, 11)                            \
+	X(NO_PROPOSAL_CHOSEN, 14)                     \
+	X(INVALID_KE_PAYLOAD, 17)                     \
+	X(AUTHENTICATION_FAILED, 24)                  \
+	X(SINGLE_PAIR_REQUIRED, 34)                   \
+	X(NO_ADDITIONAL_SAS, 35)                      \
+	X(INTERNAL_ADDRESS_FAILURE, 36)               \
+	X(FAILED_CP_REQUIRED, 37)                     \
+	X(TS_UNACCEPTABLE, 38)                        \
+	X(INVALID_SELECTORS, 39)                      \
+	X(TEMPORARY_FAILURE, 43)                      \
+	X(CHILD_SA_NOT_FOUND, 44)                     \
+	X(INITIAL_CONTACT, 16384)                     \
+	X(SET_WINDOW_SIZE, 16385)                     \
+	X(ADDITIONAL_TS_POSSIBLE, 16386)              \
+	X(NAT_DETECTION_SOURCE_IP, 16388)             \
+	X(NAT_DETECTION_DESTINATION_IP, 16389)        \
+	X(COOKIE, 16390)                              \
+	X(USE_TRANSPORT_MODE, 16391)                  \
+	X(REKEY_SA, 16393)                            \
+	X(IKEV2_MESSAGE_ID_SYNC_SUPPORTED, 16420)     \
+	X(IPSEC_REPLAY_COUNTER_SYNC_SUPPORTED, 16421) \
+	X(IKEV2_MESSAGE_ID_SYNC, 16422)               \
+	X(IPSEC_REPLAY_COUNTER_SYNC, 16423)
 
 enum ike_notify {
 	NOTIFY_NONE = 0,

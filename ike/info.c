@@ -40,6 +40,19 @@ static void delete_child(struct ike_sa *sa, uint32_t spi, struct ike_builder *b,
 	child_kill(c, c->successor ? "replaced" : "deleted by the peer", now);
 }
 
+/*
+ * INVALID_SPI inside the IKE SA: the peer lost a CHILD SA that we send on (doc/recovery.md 4, RFC
+ * 7296 3.10.1). What has a successor, or is going, needs nothing.
+ */
+static void lost_child(struct ike_sa *sa, const struct ike_notify_view *n, nsec_t now)
+{
+	struct chunk spi = n->data.len == 4 ? n->data : n->spi;
+	struct child_sa *c = spi.len == 4 ? child_by_spi_out(sa, get_be32(spi.p)) : NULL;
+
+	if (c && !c->successor && c->state == CHILD_STATE_INSTALLED)
+		sa->ike->ops.child_event(sa->ike->ops.ctx, c, CHILD_EVENT_LOST, "INVALID_SPI", now);
+}
+
 static bool deletes_ike(const struct ike_payloads *p)
 {
 	for (unsigned i = 0; i < p->delete_count; i++) {
@@ -63,6 +76,10 @@ void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 			delete_child(sa, get_be32(d->spis.p + 4 * k), &b, in->now);
 	}
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+	for (unsigned i = 0; !ends && i < in->p->notify_count; i++) {
+		if (in->p->notify[i].type == NOTIFY_INVALID_SPI)
+			lost_child(sa, &in->p->notify[i], in->now);
+	}
 	if (ends)
 		sa_kill(sa, sa->state == IKE_STATE_REKEYED ? "replaced" : "deleted by the peer",
 			in->now);

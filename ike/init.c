@@ -40,7 +40,7 @@ void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	if (sa->cookie_len)
 		ib_notify(&b, PROTOCOL_NONE, none(), NOTIFY_COOKIE,
 			  (struct chunk){sa->cookie, sa->cookie_len});
-	proposals_write(&b, &sa->conn->proposals, none(), true);
+	proposals_write(&b, &sa->conn->proposals, none(), PROPOSAL_KEX);
 	ib_ke(&b, group, kex_public(sa->kex));
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&sa->ni));
 	nat_write(&b, sa, &sa->local, &sa->remote);
@@ -126,7 +126,7 @@ static void float_port(struct ike_sa *sa)
 void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_payloads *p = in->p;
-	struct proposal_list answer;
+	struct proposal_offer answer;
 	const struct ike_notify_view *error;
 
 	if (ask_again(sa, in))
@@ -182,6 +182,8 @@ static bool address_fits(const struct endpoint *list, unsigned count, const stru
 	return false;
 }
 
+#define FIT_PROPOSALS 8 /* more than any fit of addresses */
+
 /* How well a connection fits the addresses; 0: not. */
 static unsigned conn_fits(const struct conn_conf *c, const struct ike_in *in)
 {
@@ -197,14 +199,23 @@ static unsigned conn_fits(const struct conn_conf *c, const struct ike_in *in)
 	return c->remote_any ? fit : 0;
 }
 
-static struct conn_conf *conn_for(struct ike *ike, const struct ike_in *in)
+/*
+ * The connection to answer with: of those for these addresses one that has a proposal in common,
+ * and of these the closest. Who the peer is shows in IKE_AUTH, which may choose another one.
+ */
+static struct conn_conf *conn_for(struct ike *ike, const struct ike_in *in,
+				  const struct proposal_offer *offer)
 {
 	struct conn_conf *best = NULL;
+	struct proposal_choice c;
 	unsigned best_fit = 0;
 
 	for (unsigned i = 0; i < ike->conn_count; i++) {
 		unsigned fit = conn_fits(ike->conns[i], in);
 
+		if (fit &&
+		    proposals_choose(&ike->conns[i]->proposals, offer, true, in->p->ke.group, &c))
+			fit += FIT_PROPOSALS;
 		if (fit > best_fit) {
 			best_fit = fit;
 			best = ike->conns[i];
@@ -291,10 +302,11 @@ static void become_responder(struct ike *ike, const struct ike_in *in, struct co
 void init_on_request(struct ike *ike, const struct ike_in *in)
 {
 	struct ike_sa *half = half_find(ike, in->h->spi_i, in->remote);
-	struct proposal_list offer;
+	struct proposal_offer offer;
 	struct proposal_choice choice;
 	struct conn_conf *conn;
 	uint8_t group[2];
+	bool malformed;
 
 	if (half) {
 		/* The same request again gets the same bytes (2.1); another one under its SPI
@@ -307,8 +319,9 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 		}
 		return;
 	}
-	conn = conn_for(ike, in);
-	if (!conn) {
+	malformed = proposals_parse(in->p->sa, &offer) < 0;
+	conn = malformed ? NULL : conn_for(ike, in, &offer);
+	if (!conn && !malformed) {
 		ike->counters[IKE_COUNT_NO_CONFIG]++;
 		log_outsider(ike->log, in->now, LOG_LEVEL_INFO,
 			     "IKE_SA_INIT from an address that no connection has in remote_addrs");
@@ -316,7 +329,7 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 	}
 	if (!admit(ike, in))
 		return;
-	if (proposals_parse(in->p->sa, &offer) < 0) {
+	if (malformed) {
 		answer_stateless(ike, in, NOTIFY_INVALID_SYNTAX, none());
 		return;
 	}

@@ -38,7 +38,7 @@ static bool narrow(const struct child_conf *conf, const struct ts_list *local,
 	return true;
 }
 
-static uint16_t choose(struct child_conf *conf, const struct proposal_list *offer, bool with_ke,
+static uint16_t choose(struct child_conf *conf, const struct proposal_offer *offer, bool with_ke,
 		       uint16_t group, struct child_offer *o)
 {
 	if (!proposals_choose(&conf->proposals, offer, with_ke, group, &o->choice) ||
@@ -54,7 +54,7 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 			 struct child_conf *only, struct child_offer *ret)
 {
 	struct ts_list local, remote;
-	struct proposal_list offer;
+	struct proposal_offer offer;
 	uint16_t error = NOTIFY_TS_UNACCEPTABLE;
 
 	if (!read_ts(p, false, &local, &remote) || proposals_parse(p->sa, &offer) < 0)
@@ -75,23 +75,10 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 	return error;
 }
 
-static bool within(const struct ts_list *inner, const struct ts_list *outer)
-{
-	for (unsigned i = 0; i < inner->count; i++) {
-		bool ok = false;
-
-		for (unsigned j = 0; j < outer->count && !ok; j++)
-			ok = ts_contains(&outer->ts[j], &inner->ts[i]);
-		if (!ok)
-			return false;
-	}
-	return inner->count > 0;
-}
-
 uint16_t child_check_answer(struct child_conf *conf, const struct ike_payloads *p, bool with_ke,
 			    const struct ike_task *t, struct child_offer *ret)
 {
-	struct proposal_list answer;
+	struct proposal_offer answer;
 	uint16_t group = with_ke && t->kex ? kex_group(t->kex) : GROUP_NONE;
 
 	ret->conf = conf;
@@ -101,9 +88,13 @@ uint16_t child_check_answer(struct child_conf *conf, const struct ike_payloads *
 	    !proposals_choose(&conf->proposals, &answer, with_ke, group, &ret->choice) ||
 	    ret->choice.spi < 256)
 		return NOTIFY_NO_PROPOSAL_CHOSEN;
-	if (with_ke && (ret->choice.group != group || p->ke.group != group))
+	/* Of what we offered with and without a key exchange the peer has taken one. */
+	if (with_ke && ret->choice.group != GROUP_NONE && ret->choice.group != group)
 		return NOTIFY_NO_PROPOSAL_CHOSEN;
-	if (!within(&ret->local, &conf->local_ts) || !within(&ret->remote, &conf->remote_ts))
+	if (with_ke && p->ke.group != ret->choice.group)
+		return NOTIFY_INVALID_SYNTAX;
+	if (!ts_list_within(&ret->local, &conf->local_ts) ||
+	    !ts_list_within(&ret->remote, &conf->remote_ts))
 		return NOTIFY_TS_UNACCEPTABLE;
 	return 0;
 }
@@ -163,7 +154,10 @@ void child_write_offer(struct ike_builder *b, const struct ike_task *t, uint32_t
 	uint8_t spi_bytes[4];
 
 	put_be32(spi_bytes, spi);
-	proposals_write(b, &t->conf->proposals, (struct chunk){spi_bytes, 4}, with_ke);
+	proposals_write(b, &t->conf->proposals, (struct chunk){spi_bytes, 4},
+			!with_ke    ? PROPOSAL_KEX_CUT
+			: t->no_kex ? PROPOSAL_KEX_NONE
+				    : PROPOSAL_KEX);
 	if (nonce.len)
 		ib_payload(b, PAYLOAD_NONCE, nonce);
 	if (with_ke && t->kex)
@@ -171,6 +165,10 @@ void child_write_offer(struct ike_builder *b, const struct ike_task *t, uint32_t
 	if (old) {
 		/* A rekey asks for what the old one has (2.9.2). */
 		child_write_ts(b, old->local, old->remote);
+		return;
+	}
+	if (t->local) {
+		child_write_ts(b, t->local, t->remote);
 		return;
 	}
 	with_first(&t->conf->local_ts, &t->first_ts[0], t->has_first, &local);

@@ -194,7 +194,42 @@ static void parse_attributes(struct reader *r, struct transform *t, bool *unknow
 	}
 }
 
-static int parse_transform(struct reader *r, struct proposal *p, bool last)
+/* One of the algorithms that we have, or the explicit NONE of a type. */
+static bool is_known(const struct transform *t)
+{
+	if (t->id == 0 && t->key_bits == 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		const struct transform *w = &words[i].t;
+
+		if (w->type == t->type && w->id == t->id && w->key_bits == t->key_bits)
+			return true;
+	}
+	return false;
+}
+
+static bool has_transform(const struct proposal *p, const struct transform *t)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		if (p->t[i].type == t->type && p->t[i].id == t->id &&
+		    p->t[i].key_bits == t->key_bits)
+			return true;
+	}
+	return false;
+}
+
+/* A proposal as it is read: types of transforms that we do not know, and those that may be NONE. */
+struct proposal_read {
+	struct proposal *p;
+	uint32_t foreign[8], optional[8]; /* sets of types */
+};
+
+static void set_type(uint32_t set[8], uint8_t type)
+{
+	set[type / 32] |= 1u << (type % 32);
+}
+
+static int parse_transform(struct reader *r, struct proposal_read *read, bool last)
 {
 	struct transform t = {0};
 	struct reader part;
@@ -212,17 +247,20 @@ static int parse_transform(struct reader *r, struct proposal *p, bool last)
 	if (r->bad || part.bad || more != (last ? 0 : 3))
 		return -EBADMSG;
 	if (t.type < TRANSFORM_ENCR || t.type > TRANSFORM_ESN) {
-		p->unknown = true;
+		set_type(read->foreign, t.type);
+		if (t.id == 0)
+			set_type(read->optional, t.type);
 		return 0;
 	}
-	/* A transform with an attribute that we do not know is only not chosen (RFC 7296 3.3.6). */
-	if (!unknown)
-		add(p, t);
+	/* What we do not know is only not chosen (RFC 7296 3.3.6). */
+	if (!unknown && is_known(&t) && !has_transform(read->p, &t))
+		add(read->p, t);
 	return 0;
 }
 
 static int parse_proposal(struct reader *r, struct proposal *p, bool *last)
 {
+	struct proposal_read read = {.p = p};
 	struct reader part;
 	uint16_t length;
 	uint8_t transforms, more = rd_u8(r);
@@ -244,29 +282,44 @@ static int parse_proposal(struct reader *r, struct proposal *p, bool *last)
 		p->unknown = true;
 	*last = more == 0;
 	for (unsigned i = 0; i < transforms; i++) {
-		if (parse_transform(&part, p, i + 1u == transforms) < 0)
+		if (parse_transform(&part, &read, i + 1u == transforms) < 0)
 			return -EBADMSG;
 	}
+	for (unsigned i = 0; i < ARRAY_SIZE(read.foreign); i++)
+		p->unknown |= (read.foreign[i] & ~read.optional[i]) != 0;
 	return rd_done(&part) ? 0 : -EBADMSG;
 }
 
-int proposals_parse(struct chunk body, struct proposal_list *ret)
+int proposals_parse(struct chunk body, struct proposal_offer *ret)
 {
 	struct reader r;
 	bool last = false;
 
-	ret->count = 0;
+	*ret = (struct proposal_offer){.body = body};
 	rd_init(&r, body.p, body.len);
 	while (!last) {
 		struct proposal p = {0};
 
 		if (parse_proposal(&r, &p, &last) < 0)
 			return -EBADMSG;
-		/* More than any sane peer offers are read, but not kept. */
-		if (ret->count < PROPOSAL_MAX)
-			ret->p[ret->count++] = p;
+		ret->count++;
 	}
 	return rd_done(&r) ? 0 : -EBADMSG;
+}
+
+bool proposals_next(const struct proposal_offer *o, size_t *at, struct proposal *ret)
+{
+	struct reader r;
+	bool last;
+
+	if (*at >= o->body.len)
+		return false;
+	rd_init(&r, o->body.p + *at, o->body.len - *at);
+	*ret = (struct proposal){0};
+	if (parse_proposal(&r, ret, &last) < 0)
+		return false;
+	*at = o->body.len - r.left;
+	return true;
 }
 
 static void write_transform(struct writer *w, const struct transform *t, bool last)
@@ -304,12 +357,44 @@ static void write_proposal(struct writer *w, const struct proposal *p, uint8_t n
 	wr_patch_len16(w, start + 2, start);
 }
 
-void proposals_write(struct ike_builder *b, const struct proposal_list *l, struct chunk spi,
-		     bool with_ke)
+/* The same algorithms, apart from key exchanges. */
+static bool same_without_kex(const struct proposal *a, const struct proposal *b)
 {
+	for (unsigned i = 0; i < a->count; i++) {
+		if (a->t[i].type != TRANSFORM_KE && !has_transform(b, &a->t[i]))
+			return false;
+	}
+	return a->count - count_type(a, TRANSFORM_KE) == b->count - count_type(b, TRANSFORM_KE);
+}
+
+/* Whether the i-th proposal belongs into the offer; what an earlier one says is not said again. */
+static bool is_offered(const struct proposal_list *l, unsigned i, enum proposal_kex kex)
+{
+	if (kex == PROPOSAL_KEX_NONE)
+		return count_type(&l->p[i], TRANSFORM_KE) == 0;
+	for (unsigned k = 0; kex == PROPOSAL_KEX_CUT && k < i; k++) {
+		if (same_without_kex(&l->p[k], &l->p[i]))
+			return false;
+	}
+	return true;
+}
+
+void proposals_write(struct ike_builder *b, const struct proposal_list *l, struct chunk spi,
+		     enum proposal_kex kex)
+{
+	unsigned last = 0;
+	uint8_t number = 0;
+
+	for (unsigned i = 0; i < l->count; i++) {
+		if (is_offered(l, i, kex))
+			last = i;
+	}
 	ib_open(b, PAYLOAD_SA);
-	for (unsigned i = 0; i < l->count; i++)
-		write_proposal(&b->w, &l->p[i], (uint8_t)(i + 1), spi, with_ke, i + 1u == l->count);
+	for (unsigned i = 0; i < l->count; i++) {
+		if (is_offered(l, i, kex))
+			write_proposal(&b->w, &l->p[i], ++number, spi, kex == PROPOSAL_KEX,
+				       i == last);
+	}
 	ib_close(b);
 }
 
@@ -397,19 +482,24 @@ static bool match(const struct proposal *ours, const struct proposal *theirs, bo
 	return c.suite != NULL;
 }
 
-static bool choose(const struct proposal_list *ours, const struct proposal_list *theirs,
+/* Our order decides: the first of ours that any of theirs fits, and the first of theirs for it. */
+static bool choose(const struct proposal_list *ours, const struct proposal_offer *theirs,
 		   bool with_ke, uint16_t want, struct proposal_choice *ret)
 {
-	for (unsigned i = 0; i < ours->count; i++) {
-		for (unsigned j = 0; j < theirs->count; j++) {
-			if (match(&ours->p[i], &theirs->p[j], with_ke, want, ret))
-				return true;
+	unsigned best = ours->count;
+	struct proposal p;
+	size_t at = 0;
+
+	while (best > 0 && proposals_next(theirs, &at, &p)) {
+		for (unsigned i = 0; i < best; i++) {
+			if (match(&ours->p[i], &p, with_ke, want, ret))
+				best = i;
 		}
 	}
-	return false;
+	return best < ours->count;
 }
 
-bool proposals_choose(const struct proposal_list *ours, const struct proposal_list *theirs,
+bool proposals_choose(const struct proposal_list *ours, const struct proposal_offer *theirs,
 		      bool with_ke, uint16_t ke_group, struct proposal_choice *ret)
 {
 	if (with_ke && ke_group && choose(ours, theirs, true, ke_group, ret))
@@ -425,16 +515,18 @@ static void add_transform(struct proposal *p, uint8_t type, uint16_t id, uint16_
 
 bool proposals_admit(const struct proposal_list *ours, const struct proposal_choice *c)
 {
-	struct proposal_list one = {.count = 1};
-	struct proposal *p = &one.p[0];
+	struct proposal p = {.protocol = c->protocol};
 	struct proposal_choice again;
 
-	p->protocol = c->protocol;
-	add_transform(p, TRANSFORM_ENCR, c->suite->encr, c->suite->key_bits);
-	add_transform(p, TRANSFORM_INTEG, c->suite->integ, 0);
-	add_transform(p, TRANSFORM_PRF, c->prf, 0);
-	add_transform(p, TRANSFORM_KE, c->group, 0);
-	return choose(ours, &one, true, 0, &again);
+	add_transform(&p, TRANSFORM_ENCR, c->suite->encr, c->suite->key_bits);
+	add_transform(&p, TRANSFORM_INTEG, c->suite->integ, 0);
+	add_transform(&p, TRANSFORM_PRF, c->prf, 0);
+	add_transform(&p, TRANSFORM_KE, c->group, 0);
+	for (unsigned i = 0; i < ours->count; i++) {
+		if (match(&ours->p[i], &p, true, 0, &again))
+			return true;
+	}
+	return false;
 }
 
 uint16_t proposals_first_group(const struct proposal_list *l)
@@ -457,6 +549,32 @@ bool proposals_have_group(const struct proposal_list *l, uint16_t group)
 		}
 	}
 	return false;
+}
+
+bool proposals_without_group(const struct proposal_list *l)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		if (count_type(&l->p[i], TRANSFORM_KE) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool proposals_drop_esn(struct proposal_list *l)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		struct proposal *p = &l->p[i];
+		uint8_t kept = 0;
+
+		for (unsigned k = 0; k < p->count; k++) {
+			if (p->t[k].type != TRANSFORM_ESN || p->t[k].id != ESN_YES)
+				p->t[kept++] = p->t[k];
+		}
+		p->count = kept;
+		if (count_type(p, TRANSFORM_ESN) == 0)
+			return false;
+	}
+	return true;
 }
 
 static bool proposal_equal(const struct proposal *a, const struct proposal *b)

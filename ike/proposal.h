@@ -7,8 +7,8 @@
 #include "ike_wire.h"
 #include "crypto/suite.h"
 
-#define PROPOSAL_TRANSFORMS 32
-#define PROPOSAL_MAX	    16
+#define PROPOSAL_TRANSFORMS 32 /* more than there are different ones that we know */
+#define PROPOSAL_MAX	    16 /* of our own, in a list */
 
 struct transform {
 	uint8_t type; /* enum transform_type */
@@ -19,7 +19,7 @@ struct transform {
 struct proposal {
 	uint8_t number, protocol, spi_len;
 	uint8_t count;
-	bool unknown; /* holds a transform type or attribute that we do not know: unacceptable */
+	bool unknown; /* demands a type of transform that we do not know: unacceptable */
 	uint8_t spi[8];
 	struct transform t[PROPOSAL_TRANSFORMS];
 };
@@ -27,6 +27,15 @@ struct proposal {
 struct proposal_list {
 	uint8_t count;
 	struct proposal p[PROPOSAL_MAX];
+};
+
+/*
+ * The proposals of a message, as long as its bytes are there. However many there are, each is read
+ * when it is needed: a peer may offer more than any list of ours has room for.
+ */
+struct proposal_offer {
+	struct chunk body; /* of an SA payload, checked */
+	unsigned count;
 };
 
 /* What both sides do. */
@@ -48,11 +57,23 @@ int proposal_parse_text(const char *s, uint8_t protocol, struct proposal *ret,
 /* The same form back, into s of size bytes. */
 const char *proposal_format(const struct proposal *p, char *s, size_t size);
 const char *choice_format(const struct proposal_choice *c, char *s, size_t size);
-/* Body of an SA payload. -EBADMSG when malformed; unknown things only mark their proposal. */
-int proposals_parse(struct chunk body, struct proposal_list *ret) MUST_CHECK;
-/* Writes the SA payload with this SPI in every proposal; without key exchange when !with_ke. */
+/* Checks the body of an SA payload to its end. -EBADMSG when malformed. */
+int proposals_parse(struct chunk body, struct proposal_offer *ret) MUST_CHECK;
+/*
+ * The offer's next proposal, from *at = 0 on, which is moved; false at the end. Transforms that we
+ * do not know are left out.
+ */
+bool proposals_next(const struct proposal_offer *o, size_t *at, struct proposal *ret);
+
+/* What of our proposals goes into an offer. */
+enum proposal_kex {
+	PROPOSAL_KEX,	   /* all, as they are */
+	PROPOSAL_KEX_CUT,  /* all, without their key exchanges (IKE_AUTH) */
+	PROPOSAL_KEX_NONE, /* those that have no key exchange */
+};
+/* Writes the SA payload with this SPI in every proposal; none twice. */
 void proposals_write(struct ike_builder *b, const struct proposal_list *l, struct chunk spi,
-		     bool with_ke);
+		     enum proposal_kex kex);
 /* Writes the SA payload of an answer: exactly the choice. */
 void choice_write(struct ike_builder *b, const struct proposal_choice *c, struct chunk spi);
 /*
@@ -60,7 +81,7 @@ void choice_write(struct ike_builder *b, const struct proposal_choice *c, struct
  * preferred to one that would cost a round trip. with_ke false: groups are ignored on both sides
  * (IKE_AUTH).
  */
-bool proposals_choose(const struct proposal_list *ours, const struct proposal_list *theirs,
+bool proposals_choose(const struct proposal_list *ours, const struct proposal_offer *theirs,
 		      bool with_ke, uint16_t ke_group, struct proposal_choice *ret);
 /* One of our proposals has all of what was chosen. */
 bool proposals_admit(const struct proposal_list *ours, const struct proposal_choice *c);
@@ -69,5 +90,9 @@ bool proposals_equal(const struct proposal_list *a, const struct proposal_list *
 /* The first group in the list, or GROUP_NONE. */
 uint16_t proposals_first_group(const struct proposal_list *l);
 bool proposals_have_group(const struct proposal_list *l, uint16_t group);
+/* Takes ESN out of each; false when one is left without any answer to that question. */
+bool proposals_drop_esn(struct proposal_list *l);
+/* One of them has no key exchange at all. */
+bool proposals_without_group(const struct proposal_list *l);
 
 #endif

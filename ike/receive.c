@@ -97,7 +97,8 @@ static void digest(const uint8_t *p, size_t len, uint8_t out[16])
 
 /*
  * A genuine request whose ID we have answered (2.3): the last one again gets the same bytes; one
- * that says something else under an old ID shows that the peer's state went back (RECOVERY 5).
+ * that says something else under an old ID shows that the peer's state went back (doc/recovery.md
+ * 5).
  */
 static void receive_old(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text, size_t len)
 {
@@ -165,7 +166,8 @@ static void heard(struct ike_sa *sa, const struct ike_in *in)
 
 /*
  * With windows of 1, a new request shows that the peer has our last response, and so what we made
- * by it. What collides with a rekey of ours is not decided yet.
+ * by it. What collides with a rekey of ours is not decided yet, and who asks now may not be whom
+ * the response to a rekey that is void was for.
  */
 static void confirm_children(struct ike_sa *sa, nsec_t now)
 {
@@ -174,7 +176,7 @@ static void confirm_children(struct ike_sa *sa, nsec_t now)
 
 	for (c = LIST_FIRST(&sa->children); c; c = next) {
 		next = LIST_NEXT(c, link);
-		if (!(t && t->rival == c))
+		if (!(t && t->rival == c) && !c->voided)
 			ike_child_heard(c, now);
 	}
 }
@@ -184,6 +186,10 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 {
 	unsigned slot = in->h->message_id % REMEMBERED_REQUESTS;
 
+	if (well_formed && sync_is_request(sa, in)) {
+		sync_on_request(sa, in);
+		return;
+	}
 	/* Before the state is asked: the answer to IKE_AUTH, too, may have to be sent again (2.1).
 	 */
 	if (in->h->message_id < sa->expected_id) {

@@ -23,7 +23,7 @@ void rekey_ike_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	rng_fill(sa->ike->rng, t->nonce.b, IKE_NONCE_LEN);
 	put_be64(spi, t->ike_spi);
 	ib_inside(&b, buf, sizeof(buf));
-	proposals_write(&b, &sa->conn->proposals, (struct chunk){spi, 8}, true);
+	proposals_write(&b, &sa->conn->proposals, (struct chunk){spi, 8}, PROPOSAL_KEX);
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&t->nonce));
 	ib_ke(&b, group, kex_public(t->kex));
 	exchange_send_request(sa, IKE_CREATE_CHILD_SA, &b, now);
@@ -49,6 +49,7 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 	sa->peer_id = old->peer_id;
 	sa->we_natted = old->we_natted;
 	sa->peer_natted = old->peer_natted;
+	sa->ha_peer = old->ha_peer;
 	sa->owner = old->owner;
 	keymat_rekey_skeyseed(old->prf, old->keys.sk_d, secret, nonce_chunk(ni), nonce_chunk(nr),
 			      skeyseed);
@@ -118,7 +119,7 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, const struct prop
 
 void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
-	struct proposal_list offer;
+	struct proposal_offer offer;
 	struct proposal_choice choice;
 	uint8_t group[2];
 	uint16_t error = 0;
@@ -186,7 +187,7 @@ void rekey_ike_lost(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 static bool complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in *in)
 {
 	uint8_t secret[KEX_MAX_SECRET];
-	struct proposal_list answer;
+	struct proposal_offer answer;
 	struct proposal_choice choice;
 	struct ike_sa *made = NULL;
 	struct nonce nr;

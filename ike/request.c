@@ -5,6 +5,7 @@
 
 #define TASKS_MAX 512 /* waiting on one IKE SA */
 #define RECENTLY  (2 * NSEC_PER_SEC)
+#define VOID_KEPT (20 * NSEC_PER_SEC)
 
 static struct ike_task *queue(struct ike_sa *sa, enum task_kind kind, bool front, nsec_t now)
 {
@@ -25,7 +26,8 @@ static unsigned tasks_waiting(const struct ike_sa *sa)
 }
 
 struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struct endpoint *local,
-			    const struct endpoint *remote, bool beside, nsec_t now)
+			    const struct endpoint *remote, const struct ident *peer, bool beside,
+			    nsec_t now)
 {
 	struct ike_sa *sa;
 
@@ -35,6 +37,8 @@ struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struc
 	sa = sa_new(ike, conn, true, local, remote);
 	sa->state = IKE_STATE_INIT_SENT;
 	sa->beside = beside;
+	if (peer)
+		sa->wanted_id = *peer;
 	queue(sa, TASK_INIT, false, now);
 	task_add(sa, TASK_AUTH, false);
 	log_info(ike->log, "%s: connecting%s", sa_label(sa),
@@ -57,10 +61,47 @@ bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct t
 	return true;
 }
 
+static bool asks_for(const struct ike_task *t, const struct child_conf *conf,
+		     const struct ts_list *local, const struct ts_list *remote)
+{
+	return t && t->conf == conf && (t->kind == TASK_CHILD_CREATE || t->kind == TASK_AUTH) &&
+	       t->local && ts_list_eq(t->local, local) && ts_list_eq(t->remote, remote);
+}
+
+bool ike_child_create_like(struct ike_sa *sa, struct child_conf *conf, const struct ts_list *local,
+			   const struct ts_list *remote, nsec_t at)
+{
+	struct ike_task *t;
+
+	if (asks_for(sa->outstanding, conf, local, remote))
+		return true;
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (asks_for(t, conf, local, remote))
+			return true;
+	}
+	if (!ike_child_create(sa, conf, NULL, at))
+		return false;
+	t = TAILQ_LAST(&sa->tasks, task_list);
+	t->local = ts_list_dup(local);
+	t->remote = ts_list_dup(remote);
+	return true;
+}
+
 static bool makes_child(const struct ike_task *t, const struct child_conf *conf)
 {
 	return t->conf == conf && (t->kind == TASK_CHILD_CREATE || t->kind == TASK_CHILD_REKEY ||
 				   t->kind == TASK_AUTH);
+}
+
+bool ike_child_is_asked(const struct ike_sa *sa, const struct child_conf *conf)
+{
+	const struct ike_task *t;
+
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (makes_child(t, conf))
+			return true;
+	}
+	return sa->outstanding && makes_child(sa->outstanding, conf);
 }
 
 void ike_child_cancel(struct ike_sa *sa, const struct child_conf *conf)
@@ -78,17 +119,38 @@ void ike_child_cancel(struct ike_sa *sa, const struct child_conf *conf)
 		sa->outstanding->cancelled = true;
 }
 
-void ike_child_rekey(struct child_sa *c, bool hurry, nsec_t now)
+void ike_child_rekey(struct child_sa *c, nsec_t late, nsec_t now)
 {
 	struct ike_task *t;
 
 	if (c->successor || c->state != CHILD_STATE_INSTALLED)
 		return;
 	c->state = CHILD_STATE_REKEYING;
-	t = queue(c->ike_sa, TASK_CHILD_REKEY, hurry, now);
+	t = queue(c->ike_sa, TASK_CHILD_REKEY, late != 0, now);
 	t->child = c;
 	t->conf = c->conf;
-	t->hurry = hurry;
+	t->late = late;
+}
+
+void ike_child_replace(struct child_sa *c, nsec_t late, nsec_t now)
+{
+	struct ike_task *t = queue(c->ike_sa, TASK_CHILD_CREATE, true, now);
+
+	t->conf = c->conf;
+	t->late = late;
+	t->local = ts_list_dup(c->local);
+	t->remote = ts_list_dup(c->remote);
+	child_kill(c, "the peer does not know it", now);
+}
+
+void ike_child_void(struct child_sa *old, struct child_sa *made, nsec_t now)
+{
+	old->successor = false;
+	if (old->state == CHILD_STATE_REKEYED)
+		old->state = CHILD_STATE_INSTALLED;
+	deadline_clear(&old->ike_sa->ike->deadlines, &old->cleanup);
+	made->voided = true;
+	deadline_set(&made->ike_sa->ike->deadlines, &made->cleanup, now + VOID_KEPT);
 }
 
 void ike_child_delete(struct child_sa *c, nsec_t now)
@@ -139,25 +201,27 @@ void ike_sa_drop(struct ike_sa *sa, const char *why, nsec_t now)
 	sa_kill(sa, why, now);
 }
 
-void ike_liveness(struct ike_sa *sa, bool hurry, nsec_t now)
+void ike_liveness(struct ike_sa *sa, nsec_t late, nsec_t now)
 {
 	struct ike_task *t;
 
 	if (sa->state != IKE_STATE_ESTABLISHED)
 		return;
-	if (hurry)
+	if (late)
 		sa->watch_answer = true;
 	/* Any outstanding request asks the same question. */
 	if (sa->outstanding) {
-		if (hurry)
-			ike_hurry(sa, now);
+		if (late)
+			ike_hurry(sa, late, now);
 		return;
 	}
 	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->kind == TASK_LIVENESS)
+		if (t->kind == TASK_LIVENESS) {
+			t->late = late;
 			return;
+		}
 	}
-	queue(sa, TASK_LIVENESS, true, now)->hurry = hurry;
+	queue(sa, TASK_LIVENESS, true, now)->late = late;
 }
 
 bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now)
@@ -183,7 +247,7 @@ void ike_outsider_hint(struct ike *ike, const struct endpoint *remote, nsec_t no
 		if (sa->state != IKE_STATE_ESTABLISHED || now - sa->last_heard < RECENTLY)
 			continue;
 		if (bucket_take(&ike->hint_bucket, now))
-			ike_liveness(sa, false, now);
+			ike_liveness(sa, 0, now);
 		return;
 	}
 }
@@ -195,6 +259,7 @@ void ike_child_heard(struct child_sa *c, nsec_t now)
 	if (c->confirmed)
 		return;
 	c->confirmed = true;
+	deadline_clear(&ike->deadlines, &c->cleanup);
 	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_CONFIRMED, "heard", now);
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # The demonstration behind ./quickstart. SPDX-License-Identifier: ISC
 """A branch (Mendip) and a gateway in two namespaces; the gateway's ESP numbers go back as after a
-stateful switchover, first with detection off, then with it on."""
+stateful switchover, first with detection off, then with it on. With strongswan-ha there are two gateways, and
+the switchover is a real one."""
 import os
 import sys
 import time
@@ -23,64 +24,128 @@ def start_branch(lab, ns, remote):
     return Mendip(lab, ns, lambda control: config(control, net, remote, psk=PSK, proposals="aes128-sha256-x25519"))
 
 
-def start_gateway(kind, lab, ns, branch):
-    """Starts it; returns a function that sets its outbound numbers back."""
-    if kind == "mendip":
+class Pretended:
+    """One gateway whose outbound numbers are set back, as if a standby had taken over."""
+
+    def __init__(self, kind, lab):
+        self.branch, self.source = lab.pair("branch", "gateway")
+        self.address = self.source.outer
+        self.set_back = self._mendip(lab) if kind == "mendip" else self._strongswan(lab)
+        print(f"branch (Mendip) {self.branch.outer}, 10.1.0.0/16  <==IKEv2/ESP==>  "
+              f"gateway ({kind}) {self.address}, 10.2.0.0/16")
+
+    def _mendip(self, lab):
         net = {"net": child("10.2.0.0/16", "10.1.0.0/16", esp_proposals=f'[ "{ESP}" ]')}
-        gateway = Mendip(lab, ns, lambda control: config(control, net, "%any", "gw.example.net", "*.example", "branch",
-                                                         psk=PSK, proposals="aes128-sha256-x25519"))
+        gateway = Mendip(lab, self.source, lambda control: config(
+            control, net, "%any", "gw.example.net", "*.example", "branch", psk=PSK, proposals="aes128-sha256-x25519"))
         return lambda: gateway.ctl("fault", "rewind", str(BACK))
-    import rewind
-    import strongswan
-    why = strongswan.missing()
-    if why:
-        raise netlab.LabError(why)
-    charon = strongswan.Charon(lab, ns, strongswan.connection(
-        ns.outer, branch.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16"), PSK).start()
-    return lambda: rewind.rewind(charon.pid, by=BACK)
+
+    def _strongswan(self, lab):
+        import rewind
+        import strongswan
+        why = strongswan.missing()
+        if why:
+            raise netlab.LabError(why)
+        charon = strongswan.Charon(lab, self.source, strongswan.connection(
+            self.address, self.branch.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16"),
+            PSK).start()
+        return lambda: rewind.rewind(charon.pid, by=BACK)
+
+    def ready(self):
+        pass
+
+    def switchover(self):
+        """Returns when it happened and a note for the live view."""
+        when = time.time()
+        self.set_back()
+        return when, f"<- switchover: the gateway's numbers are {BACK} older now"
+
+
+class Redundant:
+    """Two of strongSwan with its ha plugin behind one address, of which the active one is killed."""
+
+    def __init__(self, lab):
+        import ha
+        import strongswan
+        why = ha.missing()
+        if why:
+            raise netlab.LabError(why)
+        self.pair = ha.Pair(lab, {"net": strongswan.child("10.2.0.0/16", "10.1.0.0/16")}, PSK)
+        self.branch, self.source, self.address = self.pair.branch, self.pair.host, self.pair.ADDRESS
+        print(f"""                                                        +-- gateway one (strongSwan, active) ---+
+branch (Mendip) {self.branch.outer}  <==IKEv2/ESP==>  {self.address} --+                                       +-- host
+10.1.0.0/16                                             +-- gateway two (strongSwan, standby) --+   10.2.0.0/16
+The gateways tell each other their keys, by strongSwan's own ha plugin, but not how far their ESP numbers are.""")
+        self.pair.start()
+
+    def ready(self):
+        if not self.pair.standby.alive():
+            print(f"\nGateway {self.pair.standby.ns.short} is started again, as the standby.")
+            self.pair.reintegrate()
+        self.pair.wait_in_sync()
+
+    def switchover(self):
+        old, new = self.pair.active.ns.short, self.pair.standby.ns.short
+        takeover = self.pair.failover()
+        took = (takeover.done - takeover.killed) * 1000
+        return takeover.done, f"<- {old} killed; after {took:.0f} ms {new} took over, and numbers from 1"
 
 
 def line(branch, flow, before, note=""):
-    """One line of the live view; returns the count of packets for the next one."""
-    sa, received = branch.sa(), flow.received
+    """One line of the live view; `before` and the result are (time, packets received until then)."""
+    sa, now = branch.sa(), (time.monotonic(), flow.received)
     v = sa["verdicts"]
-    print(f"  {flow.sent:6d} sent {received:6d} received  {(received - before) * 2:5d}/s   SPI {sa['spi_in']}  "
-          f"rewound {v['rewound']:5d}  unverified {v['unverified']:5d}  {note}", flush=True)
-    return received
+    rate = (now[1] - before[1]) / (now[0] - before[0])
+    print(f"  {flow.sent:6d} sent {now[1]:6d} received  {rate:5.0f}/s   SPI {sa['spi_in']}  "
+          f"rewound {v['rewound']:5d}  unverified {v['unverified']:5d}  {note}".rstrip(), flush=True)
+    return now
 
 
-def take_through(branch, set_back, lab, left, right, mode):
+def take_through(branch, gateway, lab, mode):
     """One switchover under traffic; returns a row of the table."""
+    gateway.ready()
     branch.ctl("switchover", "set", "net", f"detect={mode}")
     print(f"\nGateway sends {RATE} packets/s; detect = \"{mode}\"")
-    before = 0
-    flow = lab.flow(right, right.inner, left, left.inner, rate=RATE)
+    last = time.monotonic(), 0
+    flow = lab.flow(gateway.source, gateway.source.inner, gateway.branch, gateway.branch.inner, rate=RATE)
     for step in range(11 if mode == "off" else 9):
         time.sleep(0.5)
         note = ""
         if step == 4:
-            set_back()
-            note = f"<- switchover: the gateway's numbers are {BACK} older now"
-        before = line(branch, flow, before, note)
+            when, note = gateway.switchover()
+        last = line(branch, flow, last, note)
     result = flow.stop()
+    lost = result.lost_between(when, float("inf"))
     record = branch.switchover()["records"][:1] if mode != "off" else []
-    return (mode, result.lost, result.longest_gap_ms,
-            record[0]["criterion"] if record else "-", str(record[0]["rung"]) if record else "-")
+    return (mode, lost, outage(result, when), record[0]["criterion"] if record else "-",
+            str(record[0]["rung"]) if record else "-", result.lost - lost)
+
+
+def outage(result, when):
+    """The longest time without a packet since `when`, in ms."""
+    marks = [when, *(at for at, _ in result.arrivals if at > when), result.sent_at[-1]]
+    return max(b - a for a, b in zip(marks, marks[1:])) * 1000
+
+
+def table(rows, redundant):
+    print(f"\n{'detection':<12}{'packets lost':>14}{'outage':>12}{'criterion':>14}{'rung':>6}")
+    for mode, lost, gap, criterion, rung, _ in rows:
+        print(f"{mode:<12}{lost:>14}{gap:>9.0f} ms{criterion:>14}{rung:>6}")
+    if redundant:
+        before = " and ".join(str(row[-1]) for row in rows)
+        print(f"Counted from when the standby had taken over. Until it did, {before} packets were lost with the\n"
+              "gateway that died: no peer can save those.")
 
 
 def main(kind):
     with netlab.Lab("quickstart") as lab:
-        left, right = lab.pair("branch", "gateway")
-        print(f"branch (Mendip) {left.outer}, 10.1.0.0/16  <==IKEv2/ESP==>  "
-              f"gateway ({kind}) {right.outer}, 10.2.0.0/16")
-        set_back = start_gateway(kind, lab, right, left)
-        branch = start_branch(lab, left, right.outer)
+        redundant = kind == "strongswan-ha"
+        gateway = Redundant(lab) if redundant else Pretended(kind, lab)
+        branch = start_branch(lab, gateway.branch, gateway.address)
         branch.wait_up()
         print("tunnel is up:", branch.sa()["proposal"])
-        rows = [take_through(branch, set_back, lab, left, right, mode) for mode in ("off", "proof")]
-    print(f"\n{'detection':<12}{'packets lost':>14}{'outage':>12}{'criterion':>14}{'rung':>6}")
-    for mode, lost, gap, criterion, rung in rows:
-        print(f"{mode:<12}{lost:>14}{gap:>9.0f} ms{criterion:>14}{rung:>6}")
+        rows = [take_through(branch, gateway, lab, mode) for mode in ("off", "proof")]
+    table(rows, redundant)
     print("""
 Everything is cleaned up. How to go on:
   sudo make -C build/demo install    (or configure without --enable-faults: README.md, "A real tunnel")

@@ -4,10 +4,11 @@
 #include "tunnel.h"
 #include "xalloc.h"
 
-#define BACKOFF_MIN (1 * NSEC_PER_SEC)
-#define BACKOFF_MAX (60 * NSEC_PER_SEC)
-#define MEND_DELAY  (2 * NSEC_PER_SEC)
-#define RUNG3_DELAY (2 * NSEC_PER_SEC) /* thousands of tunnels do not come at once */
+#define BACKOFF_MIN   (1 * NSEC_PER_SEC)
+#define BACKOFF_MAX   (60 * NSEC_PER_SEC)
+#define MEND_DELAY    (2 * NSEC_PER_SEC)
+#define TAKEOVER_LOOK (2 * NSEC_PER_SEC)
+#define RUNG3_DELAY   (2 * NSEC_PER_SEC) /* thousands of tunnels do not come at once */
 
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf)
 {
@@ -65,21 +66,47 @@ bool conn_wanted(const struct tun_conn *c)
 	return false;
 }
 
+/*
+ * A NAT in front of the peer lets nobody in who was not called. Whoever forces UDP encapsulation
+ * looks as if it were behind one: a port that was translated tells the two apart.
+ */
+static bool behind_nat(const struct ike_sa *sa)
+{
+	return sa->peer_natted && sa->remote.port != IKE_PORT && sa->remote.port != IKE_PORT_NATT;
+}
+
+bool conn_can_call(const struct tun_conn *c)
+{
+	return c->conf->remote_count > 0 || (c->sa && c->sa->established && !behind_nat(c->sa));
+}
+
 static struct ike_sa *initiate(struct tun_conn *c, bool beside, nsec_t now)
 {
-	struct endpoint local = {.port = IKE_PORT};
-	const struct endpoint *remote;
+	struct endpoint local = {.port = IKE_PORT}, remote;
 	struct ike_sa *sa;
 
-	if (c->conf->remote_count == 0 || c->tunnel->closing)
+	if (!conn_can_call(c) || c->tunnel->closing)
 		return NULL;
-	remote = &c->conf->remote[c->next_remote % c->conf->remote_count];
 	if (c->conf->local_count)
 		local = c->conf->local[0];
-	sa = ike_initiate(c->tunnel->ike, c->conf, &local, remote, beside, now);
+	if (c->conf->remote_count) {
+		remote = c->conf->remote[c->next_remote % c->conf->remote_count];
+	} else {
+		/* Who only answers calls back to where the peer was last heard. */
+		local = c->sa->local;
+		remote = c->sa->remote;
+	}
+	sa = ike_initiate(c->tunnel->ike, c->conf, &local, &remote, c->dynamic ? &c->peer_id : NULL,
+			  beside, now);
 	if (sa)
 		sa->owner = c;
 	return sa;
+}
+
+/* The SA carries packets, or did when its recovery began. */
+static bool needs_successor(const struct tun_sa *s)
+{
+	return s->retired ? s->recovery.state == RECOVERY_RUNNING : s->active && s->ike;
 }
 
 static void ask_on(struct tun_child *k, struct ike_sa *sa, const struct ts *first, nsec_t at)
@@ -149,7 +176,7 @@ void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now)
 	nsec_t wait;
 
 	if (c->conf->remote_count == 0 || c->tunnel->closing)
-		return;
+		return; /* only the peer can begin anew */
 	wait = backoff(c, c->failures);
 	/* The first packet after an orderly end starts it at once; after a failure it waits. */
 	c->not_before = c->failures ? now + wait : 0;
@@ -167,8 +194,7 @@ void conn_beside_later(struct tun_conn *c, const char *why, nsec_t now)
 	nsec_t wait;
 
 	(void)why;
-	/* Who only answers cannot call; the peer's own liveness check must find out. */
-	if (c->beside || deadline_is_set(&c->rung3) || c->conf->remote_count == 0)
+	if (c->beside || deadline_is_set(&c->rung3) || !conn_can_call(c))
 		return;
 	wait = c->beside_failures ? backoff(c, c->beside_failures)
 				  : rng_below(c->tunnel->rng, RUNG3_DELAY + 1);
@@ -178,12 +204,52 @@ void conn_beside_later(struct tun_conn *c, const char *why, nsec_t now)
 static bool still_needed(const struct tun_conn *c)
 {
 	const struct tun_child *k;
+	const struct tun_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
-		if (k->recovery.state == RECOVERY_RUNNING && k->recovery.now.rung >= 3)
+		if (k->only_auth)
+			return true;
+		LIST_FOREACH (s, &k->sas, link) {
+			if (s->recovery.state == RECOVERY_RUNNING && s->recovery.now.rung >= 3)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Whether an SA of the child on this IKE SA admits all that s admits; without s: there is any. */
+static bool has_child(const struct tun_child *k, const struct ike_sa *sa, const struct tun_sa *s)
+{
+	const struct tun_sa *o;
+
+	LIST_FOREACH (o, &k->sas, link) {
+		if (o->ike && o->ike->ike_sa == sa && !o->retired && (!s || tun_sa_covers(o, s)))
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Asks on the new IKE SA for what it has not yet of the child: what is wanted, and each SA that it
+ * is to replace. Whoever took over may know none of them.
+ */
+static void ask_missing(struct tun_child *k, struct ike_sa *sa, nsec_t at)
+{
+	struct tun_sa *s;
+
+	LIST_FOREACH (s, &k->sas, link) {
+		if (needs_successor(s) && !has_child(k, sa, s) &&
+		    ike_child_create_like(sa, k->conf, s->local, s->remote, at))
+			k->asked_on = sa;
+	}
+	if ((k->wanted || k->asked_on) && k->asked_on != sa && !has_child(k, sa, NULL))
+		ask_on(k, sa, NULL, at);
+}
+
+void conn_ask_missing(struct tun_child *k, nsec_t at)
+{
+	if (k->conn->beside)
+		ask_missing(k, k->conn->beside, at);
 }
 
 void conn_beside(struct tun_conn *c, nsec_t now)
@@ -202,11 +268,16 @@ void conn_beside(struct tun_conn *c, nsec_t now)
 		conn_beside_later(c, "no IKE SA can be made now", now);
 		return;
 	}
-	/* All its children: whoever took over may know none of them. */
-	LIST_FOREACH (k, &c->children, link) {
-		if (k->wanted || k->asked_on || k->current || k->recovery.state == RECOVERY_RUNNING)
-			ask_on(k, c->beside, NULL, now);
-	}
+	LIST_FOREACH (k, &c->children, link)
+		ask_missing(k, c->beside, now);
+}
+
+/* When both sides began anew at once, one IKE SA too many is left: it goes with its last child. */
+void conn_drop_spare(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
+{
+	if (sa != c->sa && sa != c->beside && sa->owner == c && LIST_EMPTY(&sa->children) &&
+	    sa->state == IKE_STATE_ESTABLISHED && !sa->unresolved)
+		ike_sa_delete(sa, now);
 }
 
 /* A rung 3 that is not needed any more, as rung 1 was faster. */
@@ -215,7 +286,9 @@ static void cancel_beside(struct tun_conn *c, nsec_t now)
 	struct ike_sa *sa = c->beside;
 
 	deadline_clear(&c->tunnel->deadlines, &c->rung3);
-	if (!sa || sa->state == IKE_STATE_ESTABLISHED)
+	/* Once IKE_AUTH is out the peer may have it, with a child that it sends on: that goes on.
+	 */
+	if (!sa || sa->state != IKE_STATE_INIT_SENT)
 		return;
 	c->beside = NULL;
 	sa->owner = NULL;
@@ -226,15 +299,15 @@ static void cancel_beside(struct tun_conn *c, nsec_t now)
 static bool has_all_children(const struct tun_conn *c, const struct ike_sa *sa)
 {
 	const struct tun_child *k;
+	const struct tun_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
-		const struct tun_sa *s;
-		bool here = false;
-
-		LIST_FOREACH (s, &k->sas, link)
-			here |= s->ike && s->ike->ike_sa == sa && !s->retired;
-		if (!here && (k->asked_on || k->current))
+		if ((k->asked_on || (k->wanted && k->current)) && !has_child(k, sa, NULL))
 			return false;
+		LIST_FOREACH (s, &k->sas, link) {
+			if (!s->retired && s->ike && s->ike->ike_sa != sa && !has_child(k, sa, s))
+				return false;
+		}
 	}
 	return true;
 }
@@ -245,28 +318,42 @@ void conn_maybe_take_over(struct tun_conn *c, nsec_t now)
 		deadline_set(&c->tunnel->deadlines, &c->takeover, now);
 }
 
+/* Where the message window is stuck, the DELETE goes out when the peer answers, if it ever does. */
+static void end_other(struct tun_conn *c, const struct ike_sa *keep, struct ike_sa *sa, nsec_t now)
+{
+	if (!sa || sa == keep || sa->owner != c || sa->state != IKE_STATE_ESTABLISHED)
+		return;
+	sa->owner = NULL;
+	conn_unask(c, sa);
+	ike_sa_delete(sa, now);
+}
+
 void conn_take_over(struct tun_conn *c, nsec_t now)
 {
-	struct ike_sa *old = c->sa, *sa = c->beside;
+	struct ike_sa *old = c->sa, *sa = c->beside, *o;
+	struct tun_child *k;
 
 	if (!still_needed(c) && (!sa || sa->state != IKE_STATE_ESTABLISHED)) {
 		cancel_beside(c, now);
 		return;
 	}
-	if (!sa || sa->state != IKE_STATE_ESTABLISHED || !has_all_children(c, sa))
+	if (!sa || sa->state != IKE_STATE_ESTABLISHED)
 		return;
+	if (!has_all_children(c, sa)) {
+		/* Two IKE SAs are not to stay for ever: what is missing is asked for again. */
+		LIST_FOREACH (k, &c->children, link)
+			ask_missing(k, sa, max_u64(now, k->not_before));
+		deadline_set(&c->tunnel->deadlines, &c->takeover, now + TAKEOVER_LOOK);
+		return;
+	}
 	c->sa = sa;
 	c->beside = NULL;
 	c->beside_failures = 0;
-	if (!old || old == sa)
-		return;
-	old->owner = NULL;
-	conn_unask(c, old);
-	/* A stuck window cannot carry a DELETE. */
-	if (old->outstanding)
-		ike_sa_drop(old, "replaced; its message window is stuck", now);
-	else
-		ike_sa_delete(old, now);
+	end_other(c, sa, old, now);
+	/* And what the peer has made meanwhile, as we did. */
+	for (o = addr_index_first(c->tunnel->ike, &sa->remote.addr); o;
+	     o = LIST_NEXT(o, address_link))
+		end_other(c, sa, o, now);
 }
 
 /* The connection that an IKE SA of a peer belongs to; made for a new peer of a %any connection. */
@@ -381,6 +468,7 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 	}
 	c->tunnel->ops.event(c->tunnel->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, why);
 	LIST_FOREACH (k, &c->children, link) {
+		k->check = CRITERION_NONE;
 		if (was_beside || !c->sa)
 			recovery_failed(k, why, now);
 	}
@@ -441,14 +529,12 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 			recovery_late(k, why, now);
 		break;
 	case IKE_EVENT_WENT_BACK:
-		LIST_FOREACH (k, &c->children, link) {
-			k->recovery.escape = true;
-			recovery_late(k, "the peer's IKE state went back", now);
-		}
+		LIST_FOREACH (k, &c->children, link)
+			recovery_ike_back(k, now);
 		break;
 	case IKE_EVENT_ANSWERED:
 		LIST_FOREACH (k, &c->children, link)
-			recovery_ask_again(k, now);
+			recovery_answered(k, now);
 		break;
 	case IKE_EVENT_MOVED: conn_moved(c, sa); break;
 	case IKE_EVENT_UP: break;

@@ -1,6 +1,8 @@
 /* gate.c - see gate.h. SPDX-License-Identifier: ISC */
 #include "gate.h"
 
+#define BACKOFF_MAX (30 * NSEC_PER_SEC)
+
 const char *gate_answer_name(enum gate_answer a)
 {
 	static const char *const names[] = {
@@ -14,97 +16,121 @@ const char *gate_answer_name(enum gate_answer a)
 /* Hints have an allowance of their own, so that they cannot spend what proofs need. */
 static struct gate_allowance *allowance_of(struct gate *g, enum criterion c)
 {
-	switch (c) {
-	case CRITERION_PROOF:
-	case CRITERION_NONCE_REUSE: return &g->proof;
-	case CRITERION_NONE:
-	case CRITERION_COUNT:
-	case CRITERION_TIME:
-	case CRITERION_OLDER_SA: return &g->pattern;
-	}
-	return &g->pattern;
+	return criterion_is_proof(c) ? &g->proof : &g->hint;
+}
+
+/* The i-th newest admission, from 0. Only for i < min(count, GATE_REMEMBERED). */
+static const struct gate_admission *newest(const struct gate_allowance *a, uint64_t i)
+{
+	return &a->ring[(a->count - 1 - i) % GATE_REMEMBERED];
 }
 
 static uint32_t admitted_within(const struct gate_allowance *a, nsec_t per, nsec_t now)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < a->count; i++) {
-		uint32_t at = (a->next + GATE_MAX_REKEYS - 1 - i) % GATE_MAX_REKEYS;
-
-		n += now - a->admitted[at] < per;
-	}
+	while (n < min_u64(a->count, GATE_REMEMBERED) && now - newest(a, n)->at < per)
+		n++;
 	return n;
 }
 
-static void spend(struct gate_allowance *a, nsec_t now)
+/* None of the last n admissions led to an SA that carried anything. */
+static bool none_helped(const struct gate_allowance *a, uint32_t n)
 {
-	a->admitted[a->next] = now;
-	a->next = (a->next + 1) % GATE_MAX_REKEYS;
-	if (a->count < GATE_MAX_REKEYS)
-		a->count++;
-}
-
-static bool is_quiet(struct gate_allowance *a, const struct tun_options *o, nsec_t now,
-		     bool *ret_began)
-{
-	*ret_began = false;
-	if (a->quiet_until && now < a->quiet_until)
-		return true;
-	if (a->quiet_until) /* over: all starts from zero */
-		*a = (struct gate_allowance){0};
-	if (admitted_within(a, o->per, now) < o->max_rekeys)
-		return false;
-	a->quiet_until = nsec_after(now, o->quiet ? o->quiet : 1);
-	*ret_began = true;
+	for (uint32_t i = 0; i < n; i++) {
+		if (newest(a, i)->helped)
+			return false;
+	}
 	return true;
 }
 
-static enum gate_answer decide(struct gate *g, const struct tun_options *o, enum criterion c,
-			       const struct gate_facts *f, nsec_t now, nsec_t *ret_until,
-			       bool *ret_began)
+static uint64_t spend(struct gate_allowance *a, nsec_t now)
+{
+	a->ring[a->count++ % GATE_REMEMBERED] = (struct gate_admission){.at = now};
+	return a->count;
+}
+
+/* 1, 2, 4, ... s for those beyond the allowance. */
+static nsec_t backoff(uint32_t beyond)
+{
+	nsec_t wait = NSEC_PER_SEC;
+
+	for (uint32_t i = 0; i < beyond && wait < BACKOFF_MAX; i++)
+		wait *= 2;
+	return min_u64(wait, BACKOFF_MAX);
+}
+
+static void admit(struct gate_allowance *a, const struct tun_options *o, enum criterion c,
+		  const struct gate_facts *f, nsec_t now, struct gate_reply *r)
+{
+	uint32_t n;
+
+	if (a->quiet_until && now < a->quiet_until) {
+		r->answer = GATE_QUIET;
+		r->until = a->quiet_until;
+		return;
+	}
+	if (a->quiet_until) /* over: all starts from zero */
+		*a = (struct gate_allowance){0};
+	r->answer = GATE_ADMITTED;
+	/* One switchover hits all SAs of a child: those older than its first admission are free. */
+	if (criterion_is_proof(c) && !f->again && a->count && f->installed < newest(a, 0)->at)
+		return;
+	n = admitted_within(a, o->per, now);
+	if (n >= o->max_rekeys && (!criterion_is_proof(c) || none_helped(a, o->max_rekeys))) {
+		a->quiet_until = nsec_after(now, o->quiet ? o->quiet : 1);
+		r->answer = GATE_QUIET;
+		r->until = a->quiet_until;
+		r->began = true;
+		return;
+	}
+	if (n >= o->max_rekeys)
+		r->backoff = backoff(n - o->max_rekeys);
+	r->ticket = spend(a, now);
+}
+
+struct gate_reply gate_ask(struct gate *g, const struct tun_options *o, enum criterion c,
+			   const struct gate_facts *f, nsec_t now)
+{
+	struct gate_reply r = {0};
+
+	if (o->detect.mode == DETECT_OFF)
+		r.answer = GATE_DISABLED;
+	else if (f->superseded)
+		r.answer = GATE_SUPERSEDED;
+	else if (f->in_progress)
+		r.answer = GATE_IN_PROGRESS;
+	else
+		admit(allowance_of(g, c), o, c, f, now, &r);
+	g->answers[r.answer]++;
+	return r;
+}
+
+void gate_helped(struct gate *g, enum criterion c, uint64_t ticket)
 {
 	struct gate_allowance *a = allowance_of(g, c);
 
-	*ret_until = 0;
-	*ret_began = false;
-	if (o->detect.mode == DETECT_OFF)
-		return GATE_DISABLED;
-	if (f->superseded)
-		return GATE_SUPERSEDED;
-	if (f->in_progress)
-		return GATE_IN_PROGRESS;
-	if (is_quiet(a, o, now, ret_began)) {
-		*ret_until = a->quiet_until;
-		return GATE_QUIET;
-	}
-	spend(a, now);
-	return GATE_ADMITTED;
+	if (ticket && ticket <= a->count && a->count - ticket < GATE_REMEMBERED)
+		a->ring[(ticket - 1) % GATE_REMEMBERED].helped = true;
 }
 
-enum gate_answer gate_ask(struct gate *g, const struct tun_options *o, enum criterion c,
-			  const struct gate_facts *f, nsec_t now, nsec_t *ret_until,
-			  bool *ret_began)
+void gate_give_back(struct gate *g, enum criterion c, uint64_t ticket)
 {
-	enum gate_answer a = decide(g, o, c, f, now, ret_until, ret_began);
+	struct gate_allowance *a = allowance_of(g, c);
 
-	g->answers[a]++;
-	return a;
+	/* Another one may have been admitted since: it stays in its place. */
+	if (ticket && ticket == a->count)
+		a->count--;
 }
 
 nsec_t gate_quiet_until(const struct gate *g, enum criterion c, nsec_t now)
 {
-	const struct gate_allowance *a = allowance_of((struct gate *)g, c);
+	const struct gate_allowance *a = criterion_is_proof(c) ? &g->proof : &g->hint;
 
 	return a->quiet_until > now ? a->quiet_until : 0;
 }
 
-void gate_give_back(struct gate *g, enum criterion c)
+void gate_reset(struct gate *g)
 {
-	struct gate_allowance *a = allowance_of(g, c);
-
-	if (a->count == 0)
-		return;
-	a->count--;
-	a->next = (a->next + GATE_MAX_REKEYS - 1) % GATE_MAX_REKEYS;
+	g->proof = g->hint = (struct gate_allowance){0};
 }

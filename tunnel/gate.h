@@ -1,14 +1,16 @@
 /*
- * gate.h - keeps detection from ever rekeying too often (RECOVERY 4). SPDX-License-Identifier: ISC
+ * gate.h - decides whether evidence of a switchover may lead to a rekey, and when (doc/recovery.md
+ * 4). SPDX-License-Identifier: ISC
  *
- * One for each child, over all its SAs. Pure: asked with what the caller knows, it answers.
+ * Asked for one inbound SA; its allowances belong to the child, over all its SAs. Pure: asked with
+ * what the caller knows, it answers.
  */
 #ifndef MENDIP_GATE_H
 #define MENDIP_GATE_H
 
 #include "options.h"
 
-#define GATE_MAX_REKEYS 16
+#define GATE_REMEMBERED 32 /* admissions; more than max_rekeys and the steps of the back-off */
 
 #define FOREACH_GATE_ANSWER(X)        \
 	X(ADMITTED, "admitted")       \
@@ -25,32 +27,49 @@ enum gate_answer {
 };
 const char *gate_answer_name(enum gate_answer a);
 
+struct gate_admission {
+	nsec_t at;
+	bool helped; /* the successor carried a FRESH packet */
+};
+
 struct gate_allowance {
-	nsec_t admitted[GATE_MAX_REKEYS]; /* when; a ring */
-	uint32_t next, count;
+	struct gate_admission ring[GATE_REMEMBERED];
+	uint64_t count;	    /* admissions since all started from zero; the ring's next place */
 	nsec_t quiet_until; /* 0: not quiet */
 };
 
 struct gate {
-	struct gate_allowance proof, pattern;
+	struct gate_allowance proof, hint;
 	uint64_t answers[GATE_ANSWERS];
 };
 
 struct gate_facts {
-	bool superseded;  /* the SA was replaced through REKEY_SA and its successor won */
+	bool superseded;  /* the SA was replaced and its successor won */
 	bool in_progress; /* a request of ours or the peer's rekey is under way */
+	bool again;	  /* the SA was admitted before, which did not replace it */
+	nsec_t installed; /* when the SA was made */
 };
 
-/*
- * Asks for a rekey by this criterion. With GATE_ADMITTED the allowance is spent. With GATE_QUIET
- * *ret_until says when it ends, and *ret_began whether this very question began it.
- */
-enum gate_answer gate_ask(struct gate *g, const struct tun_options *o, enum criterion c,
-			  const struct gate_facts *f, nsec_t now, nsec_t *ret_until,
-			  bool *ret_began);
+struct gate_reply {
+	enum gate_answer answer;
+	/* GATE_ADMITTED */
+	nsec_t backoff;	 /* to be waited before the rekey: earlier ones were many, but helped */
+	uint64_t ticket; /* for gate_helped and gate_give_back; 0: nothing was spent */
+	/* GATE_QUIET */
+	nsec_t until;
+	bool began; /* this very question began it */
+};
+
+/* Asks for a rekey by this criterion. With GATE_ADMITTED the allowance is spent. */
+struct gate_reply gate_ask(struct gate *g, const struct tun_options *o, enum criterion c,
+			   const struct gate_facts *f, nsec_t now);
+/* The rekey of this admission helped: its successor carried a FRESH packet. */
+void gate_helped(struct gate *g, enum criterion c, uint64_t ticket);
+/* The newest admission came to nothing, as another rekey was faster: it is not counted. */
+void gate_give_back(struct gate *g, enum criterion c, uint64_t ticket);
 /* When the allowance for the criterion is quiet until; 0: it is not. */
 nsec_t gate_quiet_until(const struct gate *g, enum criterion c, nsec_t now);
-/* An admission that came to nothing because the peer's own rekey was faster is given back. */
-void gate_give_back(struct gate *g, enum criterion c);
+/* Ends back-off and quiet; all starts from zero. The counters stay. */
+void gate_reset(struct gate *g);
 
 #endif

@@ -88,14 +88,14 @@ void tun_options_default(struct tun_options *o)
 		.quiet = 300 * NSEC_PER_SEC,
 		.jitter = 100 * NSEC_PER_MSEC,
 		.history_packets = 2097152,
-		.history_sample = 32,
 		.verify_rate = 20000,
 		.older_sa_grace = 5 * NSEC_PER_SEC,
 		.retired_time = 60 * NSEC_PER_SEC,
+		.bridge = true,
 	};
 }
 
-enum option_kind { KIND_DETECT, KIND_COUNT, KIND_COUNT64, KIND_SAMPLE, KIND_TIME };
+enum option_kind { KIND_DETECT, KIND_COUNT, KIND_COUNT64, KIND_SWITCH, KIND_TIME };
 
 static const struct option {
 	const char *name;
@@ -113,10 +113,11 @@ static const struct option {
 	{"quiet", KIND_TIME, AT(quiet), 0, 86400 * NSEC_PER_SEC},
 	{"jitter", KIND_TIME, AT(jitter), 0, 60 * NSEC_PER_SEC},
 	{"history_packets", KIND_COUNT64, AT(history_packets), 1024, 1ULL << 32},
-	{"history_sample", KIND_SAMPLE, AT(history_sample), 1, 65536},
 	{"verify_rate", KIND_COUNT, AT(verify_rate), 0, 10000000},
 	{"older_sa_grace", KIND_TIME, AT(older_sa_grace), NSEC_PER_SEC, 3600 * NSEC_PER_SEC},
 	{"retired_time", KIND_TIME, AT(retired_time), 10 * NSEC_PER_SEC, 3600 * NSEC_PER_SEC},
+	{"bridge", KIND_SWITCH, AT(bridge), 0, 1},
+	{"silent_rekey", KIND_TIME, AT(silent_rekey), 0, 86400 * NSEC_PER_SEC},
 #undef AT
 };
 
@@ -134,10 +135,8 @@ static int wrong(char *err, const struct option *opt, const char *value)
 			 "%s: \"%.40s\" is not a time from %s to %s, such as \"1s\"", opt->name,
 			 value, format_time(opt->min, lo), format_time(opt->max, hi));
 		break;
-	case KIND_SAMPLE:
-		snprintf(err, OPTION_ERR, "%s: \"%.40s\" is not a power of two from %llu to %llu",
-			 opt->name, value, (unsigned long long)opt->min,
-			 (unsigned long long)opt->max);
+	case KIND_SWITCH:
+		snprintf(err, OPTION_ERR, "%s: \"%.40s\" is neither on nor off", opt->name, value);
 		break;
 	case KIND_COUNT:
 	case KIND_COUNT64:
@@ -168,9 +167,11 @@ static bool read_value(const struct option *opt, const char *value, uint64_t *re
 		*ret = mode;
 		return true;
 	}
+	if (opt->kind == KIND_SWITCH) {
+		*ret = strcmp(value, "on") == 0;
+		return *ret || strcmp(value, "off") == 0;
+	}
 	if (opt->kind == KIND_TIME ? parse_time(value, ret) < 0 : parse_size(value, false, ret) < 0)
-		return false;
-	if (opt->kind == KIND_SAMPLE && (*ret & (*ret - 1)))
 		return false;
 	return *ret >= opt->min && *ret <= opt->max;
 }
@@ -183,7 +184,10 @@ int tun_options_set(struct tun_options *o, const char *name, const char *value, 
 	enum detect_mode mode;
 
 	if (!opt) {
-		snprintf(err, OPTION_ERR, "\"%.40s\" is no option of switchover", name);
+		if (tun_options_gone(name))
+			snprintf(err, OPTION_ERR, "%s: %s", name, tun_options_gone(name));
+		else
+			snprintf(err, OPTION_ERR, "\"%.40s\" is no option of switchover", name);
 		return -EINVAL;
 	}
 	if (!read_value(opt, value, &v))
@@ -193,8 +197,8 @@ int tun_options_set(struct tun_options *o, const char *name, const char *value, 
 		mode = (enum detect_mode)v;
 		memcpy((char *)o + opt->at, &mode, sizeof(mode));
 		break;
+	case KIND_SWITCH: memcpy((char *)o + opt->at, &(bool){v != 0}, sizeof(bool)); break;
 	case KIND_COUNT:
-	case KIND_SAMPLE:
 		v32 = (uint32_t)v;
 		memcpy((char *)o + opt->at, &v32, sizeof(v32));
 		break;
@@ -208,8 +212,8 @@ static size_t size_of(enum option_kind kind)
 {
 	switch (kind) {
 	case KIND_DETECT: return sizeof(enum detect_mode);
-	case KIND_COUNT:
-	case KIND_SAMPLE: return sizeof(uint32_t);
+	case KIND_SWITCH: return sizeof(bool);
+	case KIND_COUNT: return sizeof(uint32_t);
 	case KIND_COUNT64:
 	case KIND_TIME: return sizeof(uint64_t);
 	}
@@ -237,38 +241,45 @@ int tun_options_check(const struct tun_options *o, nsec_t rekey_time, char *err)
 			 "criterion \"time\" could never be met");
 		return -EINVAL;
 	}
-	if (o->history_packets < o->history_sample) {
-		snprintf(err, OPTION_ERR, "history_packets must not be below history_sample");
-		return -EINVAL;
-	}
 	return 0;
+}
+
+const char *tun_options_gone(const char *name)
+{
+	if (strcmp(name, "history_sample") == 0)
+		return "gone: every number of history_packets is remembered now; remove the option";
+	return NULL;
+}
+
+/* The option's value as the configuration would have it, into text of 32 bytes. */
+static const char *value_text(const struct option *opt, const struct tun_options *o, char *text)
+{
+	const char *at = (const char *)o + opt->at;
+	enum detect_mode mode;
+	uint64_t v = 0;
+	uint32_t v32;
+	bool on;
+
+	switch (opt->kind) {
+	case KIND_DETECT: memcpy(&mode, at, sizeof(mode)); return detect_mode_name(mode);
+	case KIND_SWITCH: memcpy(&on, at, sizeof(on)); return on ? "on" : "off";
+	case KIND_COUNT:
+		memcpy(&v32, at, sizeof(v32));
+		v = v32;
+		break;
+	case KIND_COUNT64: memcpy(&v, at, sizeof(v)); break;
+	case KIND_TIME: memcpy(&v, at, sizeof(v)); return format_time(v, text);
+	}
+	snprintf(text, 32, "%llu", (unsigned long long)v);
+	return text;
 }
 
 void tun_options_each(const struct tun_options *o,
 		      void (*each)(void *ctx, const char *name, const char *value), void *ctx)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		const struct option *opt = &options[i];
-		enum detect_mode mode;
 		char text[32];
-		uint64_t v = 0;
-		uint32_t v32;
 
-		if (opt->kind == KIND_DETECT) {
-			memcpy(&mode, (const char *)o + opt->at, sizeof(mode));
-			each(ctx, opt->name, detect_mode_name(mode));
-			continue;
-		}
-		if (opt->kind == KIND_COUNT || opt->kind == KIND_SAMPLE) {
-			memcpy(&v32, (const char *)o + opt->at, sizeof(v32));
-			v = v32;
-		} else {
-			memcpy(&v, (const char *)o + opt->at, sizeof(v));
-		}
-		if (opt->kind == KIND_TIME)
-			format_time(v, text);
-		else
-			snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
-		each(ctx, opt->name, text);
+		each(ctx, options[i].name, value_text(&options[i], o, text));
 	}
 }

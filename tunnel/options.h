@@ -13,9 +13,10 @@ struct tun_options {
 	nsec_t per, quiet;   /* within; then nothing for */
 	nsec_t jitter;
 	uint64_t history_packets;
-	uint32_t history_sample;
 	uint32_t verify_rate;
 	nsec_t older_sa_grace, retired_time;
+	bool bridge; /* deliver what a rewound sender seals until the rekey (doc/recovery.md 7) */
+	nsec_t silent_rekey; /* only we send, for so long: rekey; 0: never */
 };
 
 #define OPTION_ERR 160
@@ -28,6 +29,8 @@ void tun_options_default(struct tun_options *o);
 int tun_options_set(struct tun_options *o, const char *name, const char *value,
 		    char *err) MUST_CHECK;
 bool tun_options_equal(const struct tun_options *a, const struct tun_options *b);
+/* Why there is no option of that name any more and what to do; NULL: there never was one. */
+const char *tun_options_gone(const char *name);
 /* What holds between options. rekey_time: the child's, 0 for never. */
 int tun_options_check(const struct tun_options *o, nsec_t rekey_time, char *err) MUST_CHECK;
 /* Calls each(ctx, name, value) for all options in the order of the manual. */

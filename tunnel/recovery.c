@@ -1,9 +1,12 @@
 /*
- * recovery.c - from evidence to a fresh SA: gate, delay, ladder, record (RECOVERY 4 and 5).
- * SPDX-License-Identifier: ISC
+ * recovery.c - one inbound SA from evidence to its successor: gate, delay, ladder (doc/recovery.md
+ * 4, 5). SPDX-License-Identifier: ISC
+ *
+ * Each inbound SA has a state of its own. In every state but IDLE its timer is set, and each state
+ * that the timer ends in looks at the SA again: so no path leaves a CONFIRMED SA without a request
+ * under way or a deadline that asks again.
  */
 #include "tunnel.h"
-#include "xalloc.h"
 
 #include <stdio.h>
 
@@ -14,138 +17,91 @@
 /* How long the first FRESH packet on the new SA is awaited before the record is closed without it.
  */
 #define AWAIT_FRESH (60 * NSEC_PER_SEC)
+/* A ladder is looked at this often: is anything still under way? */
+#define LADDER_LOOK (10 * NSEC_PER_SEC)
 
 const char *recovery_state_name(enum recovery_state s)
 {
-	static const char *const names[] = {"idle", "pending", "delayed", "running", "awaiting"};
+	static const char *const names[] = {"idle",    "pending", "refused",
+					    "delayed", "running", "awaiting"};
 
 	return names[s];
 }
 
-static void arm(struct tun_child *c, nsec_t at)
+/* The one writer of a recovery's state. */
+static void enter(struct tun_sa *s, enum recovery_state state, nsec_t until)
 {
-	deadline_set(&c->conn->tunnel->deadlines, &c->recovery.timer, at);
+	struct deadline_heap *h = &s->child->conn->tunnel->deadlines;
+
+	s->recovery.state = state;
+	if (state == RECOVERY_IDLE)
+		deadline_clear(h, &s->recovery.timer);
+	else
+		deadline_set(h, &s->recovery.timer, until);
 }
 
-void recovery_init(struct tun_child *c)
+/* The recovery ends without having replaced the SA. */
+static void drop(struct tun_sa *s, const char *outcome)
 {
-	c->recovery = (struct recovery){.timer = {.kind = TDL_RECOVERY}};
+	if (s->recovery.state == RECOVERY_IDLE)
+		return;
+	if (s->recovery.state != RECOVERY_REFUSED)
+		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
+			  "SPI %08x: recovery ended: %s", s->spi, outcome);
+	if (s->recovery.state == RECOVERY_DELAYED)
+		gate_give_back(&s->child->gate, s->recovery.now.criterion, s->recovery.ticket);
+	record_figures(s);
+	record_close(s, outcome);
+	enter(s, RECOVERY_IDLE, 0);
 }
 
-static void enter(struct tun_child *c, enum recovery_state s)
+static nsec_t late_after(enum criterion c)
 {
-	deadline_clear(&c->conn->tunnel->deadlines, &c->recovery.timer);
-	c->recovery.state = s;
+	return criterion_is_proof(c) ? IKE_LATE_PROOF : IKE_LATE_HINT;
 }
 
-static struct tun_sa *sa_in_recovery(const struct tun_child *c)
+static void rung(struct tun_sa *s, uint8_t n)
 {
-	struct tun_sa *s;
+	if (s->recovery.now.rung < n)
+		s->recovery.now.rung = n;
+}
 
-	LIST_FOREACH (s, &c->sas, link) {
-		if (s->spi == c->recovery.spi)
-			return s;
+/* Rung 1; for a CHILD SA that the peer is known not to have, rung 2 at once. */
+static void start(struct tun_sa *s, nsec_t now)
+{
+	struct recovery *r = &s->recovery;
+	enum criterion c = r->now.criterion;
+
+	if (s->retired || !s->ike) {
+		drop(s, "superseded");
+		return;
+	}
+	enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
+	r->now.request = now;
+	s->child->recoveries++;
+	tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+		  "SPI %08x: switchover of the peer shown by %s: rekeying", s->spi,
+		  criterion_name(c));
+	if (c == CRITERION_INVALID_SPI) {
+		rung(s, 2);
+		s->child->asked_on = s->ike->ike_sa;
+		ike_child_replace(s->ike, late_after(c), now);
+	} else {
+		rung(s, 1);
+		ike_child_rekey(s->ike, late_after(c), now);
+	}
+}
+
+/* The peer's rekey of the SA that waits for a sign that the peer has our response. */
+static struct tun_sa *peer_rekey(const struct tun_sa *s)
+{
+	struct tun_sa *n;
+
+	LIST_FOREACH (n, &s->child->sas, link) {
+		if (n->replaces == s && n->ike && !n->ike->confirmed)
+			return n;
 	}
 	return NULL;
-}
-
-static uint64_t not_delivered(const struct esp_sa *sa)
-{
-	const uint64_t *v = sa->in.verdicts;
-
-	/* Under ESN an old number that is not remembered looks like a new one whose ICV does not
-	 * hold. */
-	return v[VERDICT_REWOUND] + v[VERDICT_STALE] + v[VERDICT_UNVERIFIED] +
-	       (sa->in.esn ? v[VERDICT_AUTH_FAILED] : 0);
-}
-
-/* Packets that did not get through since the evidence began, on the SA that is being replaced. */
-static uint64_t lost_so_far(const struct tun_child *c)
-{
-	const struct tun_sa *s = sa_in_recovery(c);
-	const struct esp_sa *sa = s ? tun_sa_esp(s) : NULL;
-
-	return sa ? not_delivered(sa) - c->recovery.lost_base : c->recovery.now.lost;
-}
-
-/* The record goes into the ring; state returns to IDLE. */
-static void close_record(struct tun_child *c, const char *outcome)
-{
-	struct recovery *r = &c->recovery;
-
-	r->now.lost = lost_so_far(c);
-	r->now.outcome = outcome;
-	if (!c->records)
-		c->records = xzalloc(RECORDS_KEPT * sizeof(*c->records));
-	c->records[c->record_next] = r->now;
-	c->record_next = (c->record_next + 1) % RECORDS_KEPT;
-	r->now = (struct recovery_record){0};
-	r->spi = 0;
-	enter(c, RECOVERY_IDLE);
-}
-
-static void drop(struct tun_child *c, const char *outcome)
-{
-	if (c->recovery.state == RECOVERY_IDLE)
-		return;
-	tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO, "recovery ended: %s", outcome);
-	close_record(c, outcome);
-}
-
-static void open_record(struct tun_sa *s, enum criterion criterion, nsec_t now)
-{
-	struct tun_child *c = s->child;
-	struct recovery *r = &c->recovery;
-	const struct esp_sa *sa = tun_sa_esp(s);
-
-	r->criterion = criterion;
-	r->spi = s->spi;
-	/* What made the evidence is lost already. */
-	r->lost_base = not_delivered(sa) -
-		       min_u64(not_delivered(sa),
-			       max_u64(sa->in.detector.proofs, sa->in.detector.pattern));
-	r->now = (struct recovery_record){
-		.id = ++c->conn->tunnel->record_id,
-		.first_evidence =
-			sa->in.detector.first_evidence ? sa->in.detector.first_evidence : now,
-		.confirmed = now,
-		.criterion = criterion,
-		.first_number = sa->in.detector.first_number,
-		.top = sa->in.window.top,
-		.old_spi = s->spi,
-		.outcome = "running",
-	};
-}
-
-/* Rung 1. */
-static void start(struct tun_child *c, nsec_t now)
-{
-	struct tun_sa *s = sa_in_recovery(c);
-
-	if (!s || s->retired || !s->ike) {
-		drop(c, "superseded");
-		return;
-	}
-	enter(c, RECOVERY_RUNNING);
-	c->recovery.now.rung = 1;
-	c->recovery.now.request = now;
-	c->recoveries++;
-	tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-		  "SPI %08x: switchover of the peer shown by %s: rekeying", s->spi,
-		  criterion_name(c->recovery.criterion));
-	ike_child_rekey(s->ike, true, now);
-}
-
-static bool peer_rekeys(const struct tun_child *c, const struct tun_sa *s, nsec_t now)
-{
-	const struct tun_sa *n;
-
-	LIST_FOREACH (n, &c->sas, link) {
-		if (n->replaces == s && n->ike && !n->ike->confirmed &&
-		    now - n->installed < PEER_REKEY_LIMIT)
-			return true;
-	}
-	return false;
 }
 
 static bool ours_under_way(const struct tun_sa *s)
@@ -156,316 +112,465 @@ static bool ours_under_way(const struct tun_sa *s)
 	       sa->state != IKE_STATE_ESTABLISHED;
 }
 
-/* All SAs of the child forget their evidence. */
-static void reset_detectors(struct tun_child *c)
+/*
+ * The peer asked for a rekey, has our response, and sends nothing by it, while the old SA shows a
+ * rewind: whoever took over does not know of it. What it made is void.
+ */
+static bool peer_is_rekeying(struct tun_sa *s, nsec_t now)
 {
-	struct tun_sa *s;
+	struct tun_sa *made = peer_rekey(s);
 
-	LIST_FOREACH (s, &c->sas, link) {
-		struct esp_sa *sa = tun_sa_esp(s);
-
-		if (sa)
-			detector_reset(&sa->in.detector);
-	}
+	if (!made)
+		return false;
+	if (now - made->installed < PEER_REKEY_LIMIT)
+		return true;
+	tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+		  "the peer's rekey of SPI %08x was never used: it is void", s->spi);
+	made->replaces = NULL;
+	ike_child_void(s->ike, made->ike, now);
+	return false;
 }
 
-static void tell_quiet(struct tun_child *c, enum criterion criterion, nsec_t until, bool began,
+static void tell_quiet(struct tun_child *c, enum criterion criterion, const struct gate_reply *g,
 		       nsec_t now)
 {
 	char t[32];
 
-	if (!began)
+	if (!g->began)
 		return;
 	tun_event(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
-		  criterion == CRITERION_PROOF || criterion == CRITERION_NONCE_REUSE
-			  ? "proof again after %u rekeys: rekeying does not help; do two senders "
-			    "share the "
-			    "peer's SA? Quiet for %s"
+		  criterion_is_proof(criterion)
+			  ? "proof again after %u rekeys, and none of them helped; do two senders "
+			    "share the peer's SA? Quiet for %s"
 			  : "%u rekeys within the allowance: hints are ignored. Quiet for %s",
 		  c->options.max_rekeys,
-		  format_time((until - now) / NSEC_PER_SEC * NSEC_PER_SEC, t));
+		  format_time((g->until - now) / NSEC_PER_SEC * NSEC_PER_SEC, t));
 }
 
-static void admitted(struct tun_child *c, nsec_t now)
+static void admitted(struct tun_sa *s, const struct gate_reply *g, nsec_t now)
 {
-	struct recovery *r = &c->recovery;
+	struct recovery *r = &s->recovery;
+	bool at_once = r->now.criterion == CRITERION_NONCE_REUSE;
+	nsec_t jitter = rng_below(s->child->conn->tunnel->rng, s->child->options.jitter + 1);
 
-	r->now.delay = r->criterion == CRITERION_NONCE_REUSE
-			       ? 0
-			       : rng_below(c->conn->tunnel->rng, c->options.jitter + 1);
-	enter(c, RECOVERY_DELAYED);
+	r->admitted = true;
+	r->ticket = g->ticket;
+	r->now.delay = g->backoff + (at_once ? 0 : jitter);
+	if (g->backoff)
+		tun_event(s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
+			  "%u switchovers within %.0f s, each mended: this one waits %.1f s; does "
+			  "the pair flap?",
+			  s->child->options.max_rekeys,
+			  (double)s->child->options.per / NSEC_PER_SEC,
+			  (double)g->backoff / NSEC_PER_SEC);
+	enter(s, RECOVERY_DELAYED, now + r->now.delay);
 	if (r->now.delay == 0)
-		start(c, now);
-	else
-		arm(c, now + r->now.delay);
+		start(s, now);
 }
 
-/*
- * The gate, asked for the SA in recovery. A request of ours that is outstanding takes over the
- * short timers, and when it is this child's rekey its outcome is the ladder's.
- */
-static void ask(struct tun_child *c, nsec_t now)
+/* Refusals of one quiet are one record, so that they do not push out those of real recoveries. */
+static void refused(struct tun_sa *s, const struct gate_reply *g, nsec_t now)
 {
-	struct recovery *r = &c->recovery;
-	struct tun_sa *s = sa_in_recovery(c);
-	struct gate_facts f = {.superseded = !s || s->retired || !s->ike};
-	nsec_t until;
-	bool began;
-	enum gate_answer a;
+	static const char quiet[] = "quiet";
+	nsec_t since = g->until - min_u64(g->until, s->child->options.quiet);
+
+	tell_quiet(s->child, s->recovery.now.criterion, g, now);
+	if (record_refused_again(s->child, quiet, since))
+		s->recovery.now = (struct recovery_record){0};
+	else
+		record_close(s, quiet);
+	enter(s, RECOVERY_REFUSED, g->until);
+}
+
+/* The gate, asked for the SA. What is under way takes over the short timers of the ladder. */
+static void ask(struct tun_sa *s, nsec_t now)
+{
+	struct recovery *r = &s->recovery;
+	struct tun_child *c = s->child;
+	struct gate_facts f = {.superseded = s->retired || !s->ike,
+			       .again = r->admitted,
+			       .installed = s->installed};
+	struct gate_reply g;
 
 	if (!f.superseded)
-		f.in_progress = peer_rekeys(c, s, now) || ours_under_way(s);
-	a = gate_ask(&c->gate, &c->options, r->criterion, &f, now, &until, &began);
-	if (r->state == RECOVERY_IDLE || a != GATE_IN_PROGRESS)
-		log_info(c->conn->tunnel->log, "%s/%s: evidence by %s, gate: %s",
-			 c->conn->conf->name, c->conf->name, criterion_name(r->criterion),
-			 gate_answer_name(a));
-	switch (a) {
-	case GATE_ADMITTED: admitted(c, now); break;
+		f.in_progress = peer_is_rekeying(s, now) || ours_under_way(s);
+	g = gate_ask(&c->gate, &c->options, r->now.criterion, &f, now);
+	if (r->state != RECOVERY_PENDING || g.answer != GATE_IN_PROGRESS)
+		log_info(c->conn->tunnel->log, "%s/%s: SPI %08x: evidence by %s, gate: %s",
+			 c->conn->conf->name, c->conf->name, s->spi,
+			 criterion_name(r->now.criterion), gate_answer_name(g.answer));
+	switch (g.answer) {
+	case GATE_ADMITTED: admitted(s, &g, now); break;
 	case GATE_IN_PROGRESS:
-		if (r->state != RECOVERY_PENDING && ike_hurry(s->ike->ike_sa, now))
+		ike_hurry(s->ike->ike_sa, late_after(r->now.criterion), now);
+		if (!r->now.request && s->ike->state == CHILD_STATE_REKEYING)
 			r->now.request = now;
-		enter(c, RECOVERY_PENDING);
-		arm(c, now + LOOK_AGAIN);
+		enter(s, RECOVERY_PENDING, now + LOOK_AGAIN);
 		break;
-	case GATE_QUIET:
-		tell_quiet(c, r->criterion, until, began, now);
-		close_record(c, "quiet");
-		arm(c, until);
-		break;
+	case GATE_QUIET: refused(s, &g, now); break;
 	case GATE_DISABLED:
-	case GATE_SUPERSEDED: close_record(c, gate_answer_name(a)); break;
+	case GATE_SUPERSEDED:
+		record_close(s, gate_answer_name(g.answer));
+		enter(s, RECOVERY_IDLE, 0);
+		break;
 	case GATE_ANSWERS: break;
 	}
 }
 
+/* A proof takes over from a hint that waits or was refused; a repeated nonce does not wait. */
+static bool takes_over(const struct recovery *r, enum criterion c)
+{
+	switch (r->state) {
+	case RECOVERY_IDLE: return true;
+	case RECOVERY_PENDING:
+	case RECOVERY_DELAYED:
+		return c != r->now.criterion &&
+		       (c == CRITERION_NONCE_REUSE ||
+			(criterion_is_proof(c) && !criterion_is_proof(r->now.criterion)));
+	case RECOVERY_REFUSED: return true;
+	case RECOVERY_RUNNING:
+	case RECOVERY_AWAITING: return false;
+	}
+	return false;
+}
+
 void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now)
 {
-	struct tun_child *c = s->child;
-	struct recovery *r = &c->recovery;
+	struct recovery *r = &s->recovery;
 
-	if (r->state == RECOVERY_RUNNING || r->state == RECOVERY_AWAITING) {
-		/* Evidence on the SA that replaced it counts for itself; on the old one it is
-		 * known. */
-		if (r->state != RECOVERY_AWAITING || s->spi == r->now.old_spi)
-			return;
-		close_record(c, "recovered");
-	}
-	if (r->state == RECOVERY_DELAYED && criterion != CRITERION_NONCE_REUSE)
+	if (s->retired || !tun_sa_esp(s) || !takes_over(r, criterion))
 		return;
-	if (r->state == RECOVERY_DELAYED) { /* a repeated nonce does not wait */
-		r->criterion = r->now.criterion = criterion;
-		start(c, now);
-		return;
-	}
+	if (r->state == RECOVERY_DELAYED)
+		gate_give_back(&s->child->gate, r->now.criterion, r->ticket);
 	if (r->state == RECOVERY_IDLE)
-		tun_event(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
-			  "SPI %08x: the peer's numbers went back (%s), window at %llu", s->spi,
-			  criterion_name(criterion),
+		tun_event(s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
+			  criterion_is_proof(criterion)
+				  ? "SPI %08x: the peer's numbers went back (%s), window at %llu"
+				  : "SPI %08x: the peer seems to have lost state (%s), window at "
+				    "%llu",
+			  s->spi, criterion_name(criterion),
 			  (unsigned long long)tun_sa_esp(s)->in.window.top);
-	open_record(s, criterion, now);
-	ask(c, now);
+	if (r->now.id)
+		r->now.criterion = criterion;
+	else
+		record_open(s, criterion, now);
+	ask(s, now);
 }
 
-void recovery_ask_again(struct tun_child *c, nsec_t now)
+void recovery_third_lap(struct tun_sa *s, nsec_t now)
 {
-	if (c->recovery.escape && c->recovery.state == RECOVERY_IDLE && c->current) {
-		/* The peer lives, and sends on an SA that was replaced: give it a new one. */
-		c->recovery.escape = false;
-		recovery_confirmed(c->current, CRITERION_OLDER_SA, now);
+	if (s->recovery.state == RECOVERY_DELAYED)
+		start(s, now);
+}
+
+/* Whether anything is under way that ends in another SA or in a result. */
+static bool under_way(const struct tun_sa *s)
+{
+	const struct tun_conn *c = s->child->conn;
+
+	return (s->ike && s->ike->state != CHILD_STATE_INSTALLED) || s->child->asked_on ||
+	       c->beside || deadline_is_set(&c->rung3) || deadline_is_set(&c->retry) ||
+	       (c->sa && c->sa->state < IKE_STATE_ESTABLISHED);
+}
+
+/* The ladder has been climbed for a while: goes on, or begins again. */
+static void look_at_ladder(struct tun_sa *s, nsec_t now)
+{
+	if (under_way(s)) {
+		enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
+	} else if (s->retired) {
+		drop(s, "ended without a successor");
+		conn_mend(s->child->conn, now);
+	} else {
+		ask(s, now);
+	}
+}
+
+/* A pattern that a FRESH packet refuted while it waited is dropped; a proof stands. */
+static bool is_withdrawn(const struct tun_sa *s)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
+	enum criterion c = s->recovery.now.criterion;
+
+	return (c == CRITERION_COUNT || c == CRITERION_TIME) && sa &&
+	       sa->in.detector.state != DETECTOR_CONFIRMED;
+}
+
+void recovery_timer(struct tun_sa *s, nsec_t now)
+{
+	struct esp_sa *sa = tun_sa_esp(s);
+
+	switch (s->recovery.state) {
+	case RECOVERY_IDLE: break;
+	case RECOVERY_REFUSED:
+		if (sa)
+			esp_sa_forget_evidence(sa);
+		enter(s, RECOVERY_IDLE, 0);
+		break;
+	case RECOVERY_PENDING:
+		if (is_withdrawn(s))
+			drop(s, "withdrawn");
+		else
+			ask(s, now);
+		break;
+	case RECOVERY_DELAYED:
+		if (is_withdrawn(s))
+			drop(s, "withdrawn");
+		else
+			start(s, now);
+		break;
+	case RECOVERY_RUNNING: look_at_ladder(s, now); break;
+	case RECOVERY_AWAITING:
+		record_figures(s);
+		record_close(s, "recovered, no traffic seen");
+		enter(s, RECOVERY_IDLE, 0);
+		break;
+	}
+}
+
+void recovery_look_again(struct tun_child *c, nsec_t now)
+{
+	struct tun_sa *s;
+
+	LIST_FOREACH (s, &c->sas, link) {
+		const struct esp_sa *sa = tun_sa_esp(s);
+		const struct detector *d = sa ? &sa->in.detector : NULL;
+
+		if (s->retired || !d)
+			continue;
+		if (c->options.detect.mode == DETECT_OFF && s->recovery.state != RECOVERY_RUNNING)
+			drop(s, "disabled");
+		else if (d->state == DETECTOR_CONFIRMED && (s->recovery.state == RECOVERY_IDLE ||
+							    s->recovery.state == RECOVERY_REFUSED))
+			recovery_confirmed(s, d->criterion, now);
+		else if (s->recovery.state == RECOVERY_REFUSED)
+			enter(s, RECOVERY_IDLE, 0);
+		else if (s->recovery.state == RECOVERY_DELAYED)
+			ask(s, now); /* by today's options, without the back-off of before */
+	}
+}
+
+void recovery_climb(struct tun_sa *s, enum criterion criterion, const char *why, nsec_t now)
+{
+	struct tun_conn *conn = s->child->conn;
+
+	if (s->recovery.state == RECOVERY_AWAITING || !tun_sa_esp(s))
+		return;
+	if (s->recovery.state == RECOVERY_DELAYED)
+		gate_give_back(&s->child->gate, s->recovery.now.criterion, s->recovery.ticket);
+	if (!s->recovery.now.id)
+		record_open(s, criterion, now);
+	if (s->recovery.state != RECOVERY_RUNNING) {
+		s->child->recoveries += criterion != CRITERION_REFUSED;
+		if (!s->recovery.now.request)
+			s->recovery.now.request = now;
+	}
+	enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
+	if (!conn_can_call(conn)) {
+		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+			  "%s: the peer is behind a NAT, and only it can make a new IKE SA", why);
 		return;
 	}
-	if (c->recovery.state == RECOVERY_PENDING)
-		ask(c, now);
+	if (s->recovery.now.rung < 3)
+		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+			  "%s: a new IKE SA is made beside the old one", why);
+	rung(s, 3);
+	conn_beside_later(conn, why, now);
 }
 
-void recovery_timer(struct tun_child *c, nsec_t now)
+void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result res, uint16_t notify,
+		     nsec_t now)
 {
-	const struct tun_sa *s = sa_in_recovery(c);
-	const struct esp_sa *sa = s ? tun_sa_esp(s) : NULL;
+	char why[96];
+	struct tun_sa *o, *next;
 
-	switch (c->recovery.state) {
-	case RECOVERY_IDLE: reset_detectors(c); break;
-	case RECOVERY_PENDING: ask(c, now); break;
-	case RECOVERY_DELAYED:
-		/* A pattern that a FRESH packet refuted meanwhile is dropped; a proof stands. */
-		if (c->recovery.criterion != CRITERION_OLDER_SA && sa && !s->retired &&
-		    sa->in.detector.state != DETECTOR_CONFIRMED)
-			drop(c, "withdrawn");
-		else
-			start(c, now);
-		break;
-	case RECOVERY_RUNNING: break;
-	case RECOVERY_AWAITING: close_record(c, "recovered, no traffic seen"); break;
+	if (res == IKE_RESULT_OK || res == IKE_RESULT_GONE)
+		return; /* recovery_replaced has seen it */
+	if (res == IKE_RESULT_NOT_FOUND) {
+		if (s && s->recovery.state == RECOVERY_RUNNING)
+			rung(s, 2);
+		tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+			  "the peer does not know the CHILD SA: making another one");
+		return;
+	}
+	snprintf(why, sizeof(why), "the rekey was refused (%s)",
+		 notify ? ike_notify_name(notify) : ike_result_name(res));
+	/* Without an SA it was rung 2 of those that the engine has forgotten. */
+	for (o = LIST_FIRST(&c->sas); o; o = next) {
+		next = LIST_NEXT(o, link);
+		if (s ? o != s : o->ike != NULL)
+			continue;
+		if (o->recovery.state == RECOVERY_PENDING)
+			ask(o, now);
+		else if (o->recovery.state == RECOVERY_RUNNING && res == IKE_RESULT_SUPERSEDED)
+			ask(o, now);
+		else if (o->recovery.state == RECOVERY_RUNNING)
+			recovery_climb(o, o->recovery.now.criterion, why, now);
 	}
 }
 
-static void rung(struct tun_child *c, uint8_t n)
+void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 {
-	if (c->recovery.now.rung < n)
-		c->recovery.now.rung = n;
+	struct recovery *r = &s->recovery;
+
+	switch (r->state) {
+	case RECOVERY_IDLE:
+	case RECOVERY_AWAITING: return;
+	case RECOVERY_REFUSED: enter(s, RECOVERY_IDLE, 0); return;
+	case RECOVERY_DELAYED:
+		gate_give_back(&s->child->gate, r->now.criterion, r->ticket);
+		r->ticket = 0;
+		break;
+	case RECOVERY_PENDING:
+	case RECOVERY_RUNNING: break;
+	}
+	if (!by) {
+		/* Rung 2 or 3 may still bring one. */
+		if (r->state != RECOVERY_RUNNING)
+			drop(s, "superseded");
+		return;
+	}
+	rung(s, 1);
+	/* A rekey that was answered after all, while a new IKE SA was on its way. */
+	if (s->ike && by->ike && s->ike->ike_sa == by->ike->ike_sa)
+		r->now.rung = 1;
+	r->now.response = now;
+	r->now.new_spi = by->spi;
+	enter(s, RECOVERY_AWAITING, now + AWAIT_FRESH);
+	if (r->now.request)
+		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
+			  "new SPI %08x is up, rung %u, %.1f ms after the request", by->spi,
+			  r->now.rung, (double)(now - r->now.request) / NSEC_PER_MSEC);
+	else
+		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
+			  "new SPI %08x is up by another rekey that was faster", by->spi);
+}
+
+void recovery_forget(struct tun_sa *s)
+{
+	drop(s, "the CHILD SA is gone");
+}
+
+static void recovered(struct tun_sa *s, nsec_t now)
+{
+	struct recovery_record *r = &s->recovery.now;
+
+	record_figures(s);
+	r->first_fresh = now;
+	if (!r->outage_to)
+		r->outage_to = now;
+	gate_helped(&s->child->gate, r->criterion, s->recovery.ticket);
+	tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
+		  "recovered by %s, rung %u: %llu packets lost, %llu bridged, %.1f ms from first "
+		  "evidence to first packet on the new SA",
+		  criterion_name(r->criterion), r->rung, (unsigned long long)r->lost,
+		  (unsigned long long)r->bridged,
+		  (double)(now - r->first_evidence) / NSEC_PER_MSEC);
+	record_close(s, "recovered");
+	enter(s, RECOVERY_IDLE, 0);
+}
+
+void recovery_sa_fresh(struct tun_sa *s, nsec_t now)
+{
+	struct tun_sa *o;
+
+	LIST_FOREACH (o, &s->child->sas, link) {
+		if (o->recovery.state == RECOVERY_AWAITING && o->recovery.now.new_spi == s->spi)
+			recovered(o, now);
+	}
+}
+
+/* ---- all SAs of a child ---- */
+
+void recovery_answered(struct tun_child *c, nsec_t now)
+{
+	enum criterion why = c->check;
+	struct tun_sa *s, *next;
+
+	c->check = CRITERION_NONE;
+	/* The peer lives, and yet nothing comes on the newest SA: give it a new one. */
+	if (why != CRITERION_NONE && c->current)
+		recovery_confirmed(c->current, why, now);
+	for (s = LIST_FIRST(&c->sas); s; s = next) {
+		next = LIST_NEXT(s, link);
+		if (s->recovery.state == RECOVERY_PENDING)
+			ask(s, now);
+	}
 }
 
 void recovery_late(struct tun_child *c, const char *why, nsec_t now)
 {
-	struct recovery *r = &c->recovery;
+	enum criterion check = c->check;
+	struct tun_sa *s;
 
-	if (r->state != RECOVERY_RUNNING && r->state != RECOVERY_PENDING && !r->escape)
-		return;
-	r->escape = false;
-	if (r->state == RECOVERY_IDLE) {
-		if (!c->current)
-			return;
-		open_record(c->current, CRITERION_OLDER_SA, now);
-		r->now.request = now;
-		c->recoveries++;
+	c->check = CRITERION_NONE;
+	if (check != CRITERION_NONE && c->current)
+		recovery_climb(c->current, check, why, now);
+	LIST_FOREACH (s, &c->sas, link) {
+		if (s->recovery.state == RECOVERY_RUNNING || s->recovery.state == RECOVERY_PENDING)
+			recovery_climb(s, s->recovery.now.criterion, why, now);
 	}
-	/* Who only answers cannot call: the peer finds out by its own liveness check. */
-	if (c->conn->conf->remote_count == 0) {
-		if (r->state != RECOVERY_RUNNING)
-			close_record(c, "left to the peer");
-		return;
+}
+
+void recovery_ike_back(struct tun_child *c, nsec_t now)
+{
+	struct tun_sa *s;
+
+	LIST_FOREACH (s, &c->sas, link) {
+		if (!s->retired && s->ike)
+			recovery_climb(s, CRITERION_IKE_BACK, "the peer's IKE state went back",
+				       now);
 	}
-	if (r->state != RECOVERY_RUNNING)
-		enter(c, RECOVERY_RUNNING);
-	rung(c, 3);
-	tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-		  "%s: a new IKE SA is made beside the old one", why);
-	conn_beside_later(c->conn, why, now);
 }
 
 void recovery_failed(struct tun_child *c, const char *why, nsec_t now)
 {
-	(void)now;
-	if (c->recovery.state != RECOVERY_RUNNING)
-		return;
-	rung(c, 4);
-	c->failures++;
-	tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-		  "%s: the connection starts again, for as long as it takes", why);
-}
+	struct tun_sa *s;
 
-/* How a CREATE_CHILD_SA of ours for this child ended. */
-void recovery_result(struct tun_child *c, struct child_sa *made, enum ike_result res,
-		     uint16_t notify, nsec_t now)
-{
-	char why[96];
-
-	(void)made;
-	if (c->recovery.state == RECOVERY_PENDING) {
-		ask(c, now);
-		return;
-	}
-	if (c->recovery.state != RECOVERY_RUNNING)
-		return;
-	switch (res) {
-	case IKE_RESULT_OK: break; /* recovery_sa_up has seen it */
-	case IKE_RESULT_SUPERSEDED: drop(c, "superseded"); break;
-	case IKE_RESULT_NOT_FOUND:
-		rung(c, 2);
+	LIST_FOREACH (s, &c->sas, link) {
+		if (s->recovery.state != RECOVERY_RUNNING)
+			continue;
+		rung(s, 4);
+		enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
+		c->failures++;
 		tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-			  "the peer does not know the CHILD SA: making another one");
-		break;
-	case IKE_RESULT_GONE:
-		/* The peer deleted it while we waited to ask: what replaces it comes by itself. */
-		drop(c, "superseded");
-		break;
-	case IKE_RESULT_TEMPORARY:
-	case IKE_RESULT_REFUSED:
-	case IKE_RESULT_TIMEOUT:
-	case IKE_RESULT_LATE:
-		snprintf(why, sizeof(why), "the rekey was refused (%s)",
-			 notify ? ike_notify_name(notify) : ike_result_name(res));
-		recovery_late(c, why, now);
-		/* Who only answers has nothing out any more: it begins anew with the next evidence.
-		 */
-		if (c->conn->conf->remote_count == 0 && c->recovery.state == RECOVERY_RUNNING) {
-			drop(c, "left to the peer");
-			arm(c, now + c->options.per);
-		}
-		break;
+			  "%s: the connection starts again, for as long as it takes", why);
 	}
 }
 
-/* A new CHILD SA is in use. */
-void recovery_sa_up(struct tun_child *c, struct tun_sa *s, nsec_t now)
-{
-	struct recovery *r = &c->recovery;
+/* ---- the invariant ---- */
 
-	r->escape = false;
-	switch (r->state) {
-	case RECOVERY_IDLE:
-	case RECOVERY_AWAITING: return;
-	case RECOVERY_PENDING:
-	case RECOVERY_DELAYED:
-		/* The peer's rekey, or a routine one of ours, was faster. */
-		if (s->spi == r->spi)
-			return;
-		if (r->state == RECOVERY_DELAYED)
-			gate_give_back(&c->gate, r->criterion);
-		rung(c, 1);
-		if (!r->now.request)
-			r->now.request = now;
-		break;
-	case RECOVERY_RUNNING: break;
-	}
-	r->now.response = now;
-	r->now.new_spi = s->spi;
-	enter(c, RECOVERY_AWAITING);
-	arm(c, now + AWAIT_FRESH);
-	tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
-		  "new SPI %08x is up, rung %u, %.1f ms after the request", s->spi, r->now.rung,
-		  (double)(now - r->now.request) / NSEC_PER_MSEC);
+static const char *check_sa(const struct tun_sa *s)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
+	bool live = !s->retired && s->ike && sa;
+
+	if (s->recovery.state != RECOVERY_IDLE && !deadline_is_set(&s->recovery.timer))
+		return "a recovery without a deadline";
+	if (s->recovery.state == RECOVERY_RUNNING && !s->recovery.now.id)
+		return "a recovery without a record";
+	if (!live || sa->in.detector.state != DETECTOR_CONFIRMED ||
+	    s->child->options.detect.mode == DETECT_OFF)
+		return NULL;
+	return s->recovery.state == RECOVERY_IDLE ? "CONFIRMED, and nothing leads on" : NULL;
 }
 
-void recovery_sa_fresh(struct tun_child *c, struct tun_sa *s, nsec_t now)
+const char *recovery_check(const struct tunnel *t, nsec_t now)
 {
-	struct recovery *r = &c->recovery;
-
-	if (r->state != RECOVERY_AWAITING || s->spi != r->now.new_spi)
-		return;
-	r->now.first_fresh = now;
-	r->now.lost = lost_so_far(c);
-	tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
-		  "recovered by %s, rung %u: %llu packets lost, %.1f ms from first evidence to "
-		  "first packet",
-		  criterion_name(r->now.criterion), r->now.rung, (unsigned long long)r->now.lost,
-		  (double)(now - r->now.first_evidence) / NSEC_PER_MSEC);
-	close_record(c, "recovered");
-}
-
-void recovery_sa_down(struct tun_child *c, struct tun_sa *s, nsec_t now)
-{
-	struct recovery *r = &c->recovery;
+	const struct tun_conn *c;
+	const struct tun_child *k;
+	const struct tun_sa *s;
 
 	(void)now;
-	if (s->spi == r->spi)
-		r->now.lost = lost_so_far(c);
-	if (s->spi == r->spi && (r->state == RECOVERY_PENDING || r->state == RECOVERY_DELAYED))
-		drop(c, "superseded");
-}
+	LIST_FOREACH (c, &t->conns, link) {
+		LIST_FOREACH (k, &c->children, link) {
+			LIST_FOREACH (s, &k->sas, link) {
+				const char *wrong = check_sa(s);
 
-/*
- * RECOVERY 4, escape: the peer keeps sending on an SA that was replaced and drained, and nothing on
- * the newest. It may never have learnt of the newest: ask whether it lives.
- */
-void recovery_retired_heard(struct tun_sa *s, nsec_t now)
-{
-	struct tun_child *c = s->child;
-	struct tun_sa *newest = c->current;
-	const struct esp_sa *sa = newest ? tun_sa_esp(newest) : NULL;
-
-	if (!sa || newest == s || !newest->ike || c->recovery.escape ||
-	    c->recovery.state == RECOVERY_RUNNING || c->options.detect.mode == DETECT_OFF)
-		return;
-	if (now - max_u64(sa->in.last_fresh, newest->installed) < c->options.older_sa_grace)
-		return;
-	if (gate_quiet_until(&c->gate, CRITERION_OLDER_SA, now) ||
-	    newest->ike->ike_sa->state != IKE_STATE_ESTABLISHED)
-		return;
-	c->recovery.escape = true;
-	tun_event(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
-		  "the peer sends on the replaced SPI %08x and nothing on %08x: is it alive?",
-		  s->spi, newest->spi);
-	ike_liveness(newest->ike->ike_sa, true, now);
+				if (wrong)
+					return wrong;
+			}
+		}
+	}
+	return NULL;
 }

@@ -63,7 +63,6 @@ struct tun_child *tun_child_of(struct tun_conn *c, struct child_conf *conf)
 	k->conf = conf;
 	k->options = *conf->options;
 	LIST_INIT(&k->sas);
-	recovery_init(k);
 	/* In the order of the file: the first one rides along with IKE_AUTH. */
 	LIST_FOREACH (last, &c->children, link) {
 		if (!LIST_NEXT(last, link))
@@ -121,7 +120,7 @@ static void forget_oldest_retired(struct tun_child *c)
 	tun_sa_forget(oldest);
 }
 
-void tun_sa_retire(struct tun_sa *s, nsec_t now)
+void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 {
 	struct tun_child *c = s->child;
 	struct tunnel *t = c->conn->tunnel;
@@ -130,14 +129,53 @@ void tun_sa_retire(struct tun_sa *s, nsec_t now)
 	if (s->retired || !sa)
 		return;
 	s->retired = true;
-	s->replaced_at = now;
 	policy_remove(s);
-	sa->in.succeeded = true;
 	sad_retire(&t->path->sad, sa, now + DRAIN);
 	deadline_set(&t->deadlines, &s->end, now + c->options.retired_time);
+	deadline_clear(&t->deadlines, &s->silent);
 	if (c->current == s)
 		c->current = newest_live(c);
+	recovery_replaced(s, by, now);
 	forget_oldest_retired(c);
+}
+
+/*
+ * First its history goes. Its keys and window stay until its hard lifetime ends: a standby may be
+ * minutes older than the last rekey, and what it sends then still tells of it.
+ */
+void tun_sa_end(struct tun_sa *s, nsec_t now)
+{
+	struct tun_conn *c = s->child->conn;
+	struct esp_sa *sa = tun_sa_esp(s);
+
+	if (!s->condensed && sa && c->sa && s->expires > now) {
+		s->condensed = true;
+		history_condense(&sa->in.history);
+		if (s->expires != NSEC_NEVER)
+			deadline_set(&c->tunnel->deadlines, &s->end, s->expires);
+		return;
+	}
+	if (s->ike) /* its DELETE is not answered yet */
+		s->ike->owner = NULL;
+	tun_sa_forget(s);
+	conn_free_if_dynamic(c);
+}
+
+bool tun_sa_covers(const struct tun_sa *by, const struct tun_sa *s)
+{
+	return ts_list_within(s->local, by->local) && ts_list_within(s->remote, by->remote);
+}
+
+/* Rung 2: the engine has forgotten the older ones that this one stands in for. */
+static void replace_forgotten(const struct tun_sa *s, nsec_t now)
+{
+	struct tun_sa *o;
+
+	LIST_FOREACH (o, &s->child->sas, link) {
+		if (o != s && !o->ike && o->recovery.state == RECOVERY_RUNNING &&
+		    tun_sa_covers(s, o))
+			recovery_replaced(o, s, now);
+	}
 }
 
 void tun_sa_activate(struct tun_sa *s, nsec_t now)
@@ -161,11 +199,12 @@ void tun_sa_activate(struct tun_sa *s, nsec_t now)
 	t->ops.route(t->ops.ctx, s->policy.local, s->policy.remote, true);
 	s->replaces = NULL;
 	c->current = s;
+	hint_silent_arm(s, now);
 	if (old) {
 		c->rekeys++;
-		tun_sa_retire(old, now);
+		tun_sa_retire(old, s, now);
 	}
-	recovery_sa_up(c, s, now);
+	replace_forgotten(s, now);
 }
 
 /* Rung 3: the same selectors came up on another IKE SA, which replaces the older ones of this
@@ -179,10 +218,8 @@ static void replace_on_takeover(struct tun_sa *s, nsec_t now)
 		return;
 	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
 		next = LIST_NEXT(o, link);
-		if (o != s && o->ike && o->ike->ike_sa == conn->sa &&
-		    ts_list_eq(o->policy.local, s->policy.local) &&
-		    ts_list_eq(o->policy.remote, s->policy.remote))
-			tun_sa_retire(o, now);
+		if (o != s && o->ike && o->ike->ike_sa != conn->beside && tun_sa_covers(s, o))
+			tun_sa_retire(o, s, now);
 	}
 }
 
@@ -193,7 +230,10 @@ void tun_sa_forget(struct tun_sa *s)
 	struct tun_sa *o;
 
 	policy_remove(s);
+	recovery_forget(s);
 	deadline_clear(&t->deadlines, &s->end);
+	deadline_clear(&t->deadlines, &s->silent);
+	deadline_clear(&t->deadlines, &s->recovery.timer);
 	LIST_REMOVE(s, link);
 	LIST_FOREACH (o, &c->sas, link) {
 		if (o->replaces == s)
@@ -243,9 +283,9 @@ int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *ke
 		return -ENOENT;
 	k = tun_child_of(conn, c->conf);
 	p.history_packets = k->options.history_packets;
-	p.history_sample = k->options.history_sample;
 	p.verify_rate = k->options.verify_rate;
 	p.detect = k->options.detect;
+	p.bridge = k->options.bridge;
 	set_lifetime(c->conf, t->rng, &p.life);
 	s = xzalloc(sizeof(*s));
 	p.owner = s;
@@ -261,7 +301,10 @@ int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *ke
 	s->policy.local = s->local = ts_list_dup(c->local);
 	s->policy.remote = s->remote = ts_list_dup(c->remote);
 	s->installed = now;
+	s->expires = c->conf->life_time ? now + c->conf->life_time : NSEC_NEVER;
 	s->end.kind = TDL_SA_END;
+	s->silent.kind = TDL_SA_SILENT;
+	s->recovery.timer.kind = TDL_RECOVERY;
 	s->replaces = replaces ? replaces->owner : NULL;
 	LIST_INSERT_HEAD(&k->sas, s, link);
 	c->owner = s;
@@ -274,6 +317,7 @@ static void child_up(struct tun_sa *s, nsec_t now)
 	char l[256], r[256], suite[96];
 
 	k->asked_on = NULL;
+	k->only_auth = false;
 	tun_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,
 		  "CHILD SA up: SPI in %08x out %08x, %s, %s === %s%s", s->spi, s->spi_out,
 		  choice_format(&s->ike->choice, suite, sizeof(suite)),
@@ -288,51 +332,79 @@ static void child_up(struct tun_sa *s, nsec_t now)
 	conn_maybe_take_over(k->conn, now);
 }
 
+/* The peer uses after all what its void rekey made: what was made in its stead goes. */
+static void replace_others(struct tun_sa *s, nsec_t now)
+{
+	struct tun_sa *o, *next;
+
+	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
+		next = LIST_NEXT(o, link);
+		if (o == s || o->retired || !o->ike || !tun_sa_covers(s, o))
+			continue;
+		ike_child_delete(o->ike, now);
+		tun_sa_retire(o, s, now);
+	}
+}
+
 /* Outbound moves; a dummy packet tells the peer to move its own. */
 static void child_confirmed(struct tun_sa *s, nsec_t now)
 {
 	struct tunnel *t = s->child->conn->tunnel;
 	bool ours = s->ike->initiator;
 
+	if (s->ike->voided)
+		replace_others(s, now);
 	tun_sa_activate(s, now);
 	if (ours && s->active)
 		t->ops.dummy(t->ops.ctx, tun_sa_esp(s));
 }
 
-/* One whose replacement we had not moved to yet: there is nothing else to send on now. */
-static void activate_heir(struct tun_child *k, const struct tun_sa *gone, nsec_t now)
+/*
+ * The newest SA that carries packets in place of the one that is gone. If there is none, the one
+ * whose place it was to take, which we had not moved to yet: there is nothing else to send on now.
+ */
+static struct tun_sa *stand_in(struct tun_child *k, const struct tun_sa *gone, nsec_t now)
 {
 	struct tun_sa *s;
 
 	LIST_FOREACH (s, &k->sas, link) {
+		if (s != gone && !s->retired && s->ike && s->active && tun_sa_covers(s, gone))
+			return s;
+	}
+	LIST_FOREACH (s, &k->sas, link) {
 		if (s->replaces == gone && s->ike) {
 			tun_sa_activate(s, now);
-			return;
+			return s->active ? s : NULL;
 		}
 	}
+	return NULL;
 }
 
 static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 {
 	struct tun_child *k = s->child;
+	struct ike_sa *sa = s->ike->ike_sa;
+	struct tun_sa *by = stand_in(k, s, now);
 
-	activate_heir(k, s, now);
-	recovery_sa_down(k, s, now);
 	s->ike = NULL;
+	/* The answer to a rekey of ours that is out still brings its successor. */
+	if (!k->asked_on && sa->state != IKE_STATE_DEAD && ike_child_is_asked(sa, k->conf))
+		k->asked_on = sa;
 	if (k->current == s)
 		k->current = newest_live(k);
 	tun_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "CHILD SA down: SPI in %08x out %08x: %s",
 		  s->spi, s->spi_out, why);
 	if (s->retired)
 		return; /* its time runs on */
-	if (k->current && k->current != s && !k->conn->tunnel->closing) {
-		tun_sa_retire(s, now);
-		return;
-	}
-	tun_sa_forget(s);
+	/* What is being recovered from is kept: its successor is on its way. */
+	if ((by || s->recovery.state == RECOVERY_RUNNING) && !k->conn->tunnel->closing)
+		tun_sa_retire(s, by, now);
+	else
+		tun_sa_forget(s);
 	/* What is to be kept up and was ended by the peer comes up again. */
-	if (k->wanted && k->recovery.state != RECOVERY_RUNNING && conn_established(k->conn))
+	if (k->wanted && !k->current && conn_established(k->conn))
 		conn_ask(k, NULL, now + NSEC_PER_SEC, now);
+	conn_drop_spare(k->conn, sa, now);
 }
 
 void tun_child_event(void *ctx, struct child_sa *c, enum child_event e, const char *why, nsec_t now)
@@ -346,6 +418,7 @@ void tun_child_event(void *ctx, struct child_sa *c, enum child_event e, const ch
 	switch (e) {
 	case CHILD_EVENT_UP: child_up(s, now ? now : t->now); break;
 	case CHILD_EVENT_CONFIRMED: child_confirmed(s, now); break;
+	case CHILD_EVENT_LOST: hint_invalid_spi(s, now); break;
 	case CHILD_EVENT_DOWN: child_down(s, why, now ? now : t->now); break;
 	}
 }
@@ -354,6 +427,7 @@ void tun_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *con
 		      struct child_sa *child, enum ike_result r, uint16_t notify, nsec_t now)
 {
 	struct tun_conn *conn = sa->owner;
+	struct tun_sa *s = child ? child->owner : NULL;
 	struct tun_child *k;
 
 	(void)ctx;
@@ -364,23 +438,28 @@ void tun_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *con
 	 * has not been what was asked for. */
 	if (r == IKE_RESULT_NOT_FOUND)
 		k->asked_on = sa;
-	else if (r != IKE_RESULT_GONE && r != IKE_RESULT_SUPERSEDED && !child)
+	else if (k->asked_on == sa && !ike_child_is_asked(sa, conf))
 		k->asked_on = NULL;
 	if (r != IKE_RESULT_OK && r != IKE_RESULT_NOT_FOUND && r != IKE_RESULT_SUPERSEDED)
 		k->failures++;
-	recovery_result(k, child, r, notify, now);
+	recovery_result(k, s, r, notify, now);
 	conn_maybe_take_over(conn, now);
 	/* A routine rekey that the peer refuses is made by a new IKE SA before life_time ends it.
 	 */
-	if (r == IKE_RESULT_REFUSED && child && k->current && k->current->ike == child &&
-	    k->recovery.state == RECOVERY_IDLE) {
-		k->recovery.escape = true;
-		recovery_late(k, "the peer refuses to rekey the CHILD SA", now);
+	if (r == IKE_RESULT_REFUSED && s && !s->retired && s->recovery.state == RECOVERY_IDLE) {
+		recovery_climb(s, CRITERION_REFUSED, "the peer refuses to rekey the CHILD SA", now);
 	} else if (r == IKE_RESULT_REFUSED || r == IKE_RESULT_TEMPORARY) {
 		k->not_before = now + REFUSED_WAIT;
-		if ((sa == conn->beside || (!k->current && k->wanted)) &&
-		    ike_child_create(sa, k->conf, NULL, k->not_before))
+		if (sa == conn->beside)
+			conn_ask_missing(k, k->not_before);
+		else if (!k->current && k->wanted &&
+			 ike_child_create(sa, k->conf, NULL, k->not_before))
 			k->asked_on = sa;
+		/* Perhaps only IKE_AUTH can make it: it says nothing of a key exchange. */
+		if (notify == NOTIFY_NO_PROPOSAL_CHOSEN && !k->current && k->wanted) {
+			k->only_auth = true;
+			conn_beside_later(conn, "CREATE_CHILD_SA is refused", now);
+		}
 	}
 	/* However it ended: what is to be kept up and is not there is asked for again. */
 	if (k->wanted && !k->current && !k->asked_on)
@@ -413,7 +492,6 @@ void tun_child_remove(struct tun_child *k)
 			s->ike->owner = NULL;
 		tun_sa_forget(s);
 	}
-	deadline_clear(&k->conn->tunnel->deadlines, &k->recovery.timer);
 	LIST_REMOVE(k, link);
 	trap_lists(k, NULL, NULL);
 	free(k->records);
@@ -450,12 +528,27 @@ bool tunnel_child_rekey(struct tun_child *c, nsec_t now)
 {
 	if (!c->current || !c->current->ike)
 		return false;
-	ike_child_rekey(c->current->ike, false, now);
+	ike_child_rekey(c->current->ike, 0, now);
 	return true;
 }
 
-int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *err)
+void tunnel_child_reset(struct tun_child *c, nsec_t now)
 {
+	c->conn->tunnel->now = now;
+	gate_reset(&c->gate);
+	recovery_look_again(c, now);
+}
+
+/* Whether an option that the gate counts by has another value. */
+static bool gate_differs(const struct tun_options *a, const struct tun_options *b)
+{
+	return a->max_rekeys != b->max_rekeys || a->per != b->per || a->quiet != b->quiet ||
+	       a->jitter != b->jitter || a->detect.mode != b->detect.mode;
+}
+
+int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *err, nsec_t now)
+{
+	struct tun_options old = c->options;
 	struct tun_sa *s;
 
 	if (tun_options_check(o, c->conf->rekey_time, err) < 0)
@@ -465,16 +558,21 @@ int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *e
 		struct esp_sa *sa = tun_sa_esp(s);
 
 		if (sa)
-			esp_sa_set_detect(sa, &o->detect, o->verify_rate);
+			esp_sa_set_detect(sa, &o->detect, o->verify_rate, o->bridge);
+		if (o->silent_rekey != old.silent_rekey)
+			hint_silent_arm(s, now);
 	}
+	if (gate_differs(&old, o))
+		tunnel_child_reset(c, now);
 	return 0;
 }
 
-int tunnel_child_set(struct tun_child *c, const char *name, const char *value, char *err)
+int tunnel_child_set(struct tun_child *c, const char *name, const char *value, char *err,
+		     nsec_t now)
 {
 	struct tun_options o = c->options;
 
 	if (tun_options_set(&o, name, value, err) < 0)
 		return -EINVAL;
-	return tunnel_child_apply(c, &o, err);
+	return tunnel_child_apply(c, &o, err, now);
 }

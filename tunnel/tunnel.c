@@ -43,6 +43,18 @@ static void op_send(void *ctx, const struct endpoint *local, const struct endpoi
 	t->ops.send(t->ops.ctx, local, remote, p, len);
 }
 
+static void op_synced(void *ctx, struct ike_sa *sa, uint64_t delta, nsec_t now)
+{
+	struct tun_conn *c = sa->owner;
+	struct tun_child *k;
+
+	(void)ctx;
+	if (!c)
+		return;
+	LIST_FOREACH (k, &c->children, link)
+		hint_synced(k, sa, delta, now);
+}
+
 static uint32_t op_spi_reserve(void *ctx)
 {
 	return sad_reserve(&((struct tunnel *)ctx)->path->sad);
@@ -68,6 +80,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 		.child_event = tun_child_event,
 		.child_result = tun_child_result,
 		.ike_event = op_ike_event,
+		.synced = op_synced,
 		.last_inbound = tun_last_inbound,
 	};
 
@@ -215,16 +228,18 @@ static void handle_events(struct tun_sa *s, struct esp_sa *sa, uint32_t events, 
 	if (events & ESP_EVENT_FIRST_FRESH) {
 		if (s->ike)
 			ike_child_heard(s->ike, now);
-		recovery_sa_fresh(s->child, s, now);
+		recovery_sa_fresh(s, now);
 	}
 	if (events & ESP_EVENT_RETIRED_HEARD)
-		recovery_retired_heard(s, now);
+		hint_retired_heard(s, now);
 	if (!s->ike)
 		return;
 	if (events & ESP_EVENT_SWITCHOVER && sa->in.detector.state == DETECTOR_CONFIRMED)
 		recovery_confirmed(s, sa->in.detector.criterion, now);
+	if (events & ESP_EVENT_THIRD_LAP)
+		recovery_third_lap(s, now);
 	if (events & (ESP_EVENT_SOFT_LIFETIME | ESP_EVENT_SEQ_HIGH))
-		ike_child_rekey(s->ike, false, now);
+		ike_child_rekey(s->ike, 0, now);
 	if (events & ESP_EVENT_HARD_LIFETIME)
 		ike_child_delete(s->ike, now);
 }
@@ -241,24 +256,15 @@ static void conn_retry_due(struct tun_conn *c, nsec_t now)
 static void due(struct deadline *d, nsec_t now)
 {
 	switch ((enum tunnel_deadline)d->kind) {
-	case TDL_SA_END: {
-		struct tun_sa *s = container_of(d, struct tun_sa, end);
-
-		struct tun_conn *c = s->child->conn;
-
-		if (s->ike) /* its DELETE is not answered yet */
-			s->ike->owner = NULL;
-		tun_sa_forget(s);
-		conn_free_if_dynamic(c);
-		break;
-	}
+	case TDL_SA_END: tun_sa_end(container_of(d, struct tun_sa, end), now); break;
+	case TDL_SA_SILENT: hint_silent_due(container_of(d, struct tun_sa, silent), now); break;
 	case TDL_CONN_RETRY: conn_retry_due(container_of(d, struct tun_conn, retry), now); break;
 	case TDL_CONN_RUNG3: conn_beside(container_of(d, struct tun_conn, rung3), now); break;
 	case TDL_CONN_TAKEOVER:
 		conn_take_over(container_of(d, struct tun_conn, takeover), now);
 		break;
 	case TDL_RECOVERY:
-		recovery_timer(container_of(d, struct tun_child, recovery.timer), now);
+		recovery_timer(container_of(d, struct tun_sa, recovery.timer), now);
 		break;
 	}
 }

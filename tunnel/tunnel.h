@@ -19,7 +19,7 @@
 struct tunnel;
 struct tun_child;
 
-/* ---- recovery records (RECOVERY 5) ---- */
+/* ---- recovery records (doc/recovery.md 5) ---- */
 
 #define RECORDS_KEPT 16
 
@@ -27,35 +27,42 @@ struct recovery_record {
 	uint64_t id;	       /* counts up over the daemon's life; 0: empty */
 	nsec_t first_evidence; /* first packet that was evidence */
 	nsec_t confirmed;      /* the criterion was met */
-	nsec_t delay;	       /* the gate's random delay */
-	nsec_t request;	       /* our first request went out */
-	nsec_t response;       /* its answer, or the new IKE SA's child */
+	nsec_t delay;	       /* the gate's delay, back-off included */
+	nsec_t request;	       /* our first request went out; 0: none did */
+	nsec_t response;       /* its answer, or the new IKE SA's child; 0: none */
 	nsec_t first_fresh;    /* first FRESH packet on the new SA; 0: none yet */
+	nsec_t outage_from;    /* last delivery before the first evidence; 0: none */
+	nsec_t outage_to;      /* first delivery after it, on whatever SA; 0: none yet */
 	enum criterion criterion;
 	uint64_t first_number; /* ESP number of the first evidence */
 	uint64_t top;	       /* right edge of the window then */
-	uint64_t lost;	       /* packets not delivered from first evidence to first FRESH */
+	uint64_t lost;	       /* authentic packets not delivered since outage_from */
+	uint64_t unverified;   /* what else may be lost: old numbers that were not opened */
+	uint64_t bridged;      /* delivered by the bridge */
+	uint32_t count;	       /* refusals of one quiet are one record */
 	uint8_t rung;	       /* 1 to 4; 0: not begun */
 	uint32_t old_spi, new_spi;
+	nsec_t sync;	     /* a member of the peer's cluster took over by RFC 6311; 0: none did */
 	const char *outcome; /* static text; "running" until it has ended */
 };
 
 enum recovery_state {
 	RECOVERY_IDLE,
 	RECOVERY_PENDING,  /* the gate said in-progress: asked again when that ends */
-	RECOVERY_DELAYED,  /* admitted, within the random delay */
+	RECOVERY_REFUSED,  /* the gate said quiet: all starts from zero when that ends */
+	RECOVERY_DELAYED,  /* admitted, within its delay */
 	RECOVERY_RUNNING,  /* on a rung of the ladder */
-	RECOVERY_AWAITING, /* the new SA is up; its first FRESH packet is awaited */
+	RECOVERY_AWAITING, /* the SA is replaced; the first FRESH packet on its successor is awaited
+			    */
 };
 const char *recovery_state_name(enum recovery_state s);
 
+/* Of one inbound SA, from its evidence until its successor carries traffic. */
 struct recovery {
 	enum recovery_state state;
-	enum criterion criterion;
-	uint32_t spi;	       /* inbound SPI of the SA that is to be replaced */
-	uint64_t lost_base;    /* not-FRESH verdicts of that SA before the first evidence */
-	struct deadline timer; /* delay, or end of quiet, or a look at PENDING */
-	bool escape;	       /* a liveness check because of traffic on an older SA is out */
+	struct deadline timer; /* set in every state but IDLE: something always leads on */
+	bool admitted;	       /* by the gate, once at least */
+	uint64_t ticket;       /* of that admission */
 	struct recovery_record now;
 };
 
@@ -71,10 +78,15 @@ struct tun_sa {
 	struct spd_policy policy;	/* in the SPD while `active` */
 	bool active;			/* outbound packets may take it */
 	bool retired;
+	bool condensed; /* retired for so long that its history has gone */
 	bool routed;
 	struct tun_sa *replaces; /* until confirmed */
-	nsec_t installed, replaced_at;
-	struct deadline end; /* of retirement */
+	nsec_t installed;
+	nsec_t expires;		/* end of its hard lifetime; NSEC_NEVER: it has none */
+	struct deadline end;	/* of its history, then of its retirement */
+	struct deadline silent; /* next look whether only we send */
+	uint64_t silent_out;	/* packets out at the last look */
+	struct recovery recovery;
 };
 LIST_HEAD(tun_sa_list, tun_sa);
 
@@ -92,9 +104,10 @@ struct tun_child {
 	bool trapped, routed;
 	bool wanted;		 /* to be kept up */
 	struct ike_sa *asked_on; /* a CHILD SA has been asked for on this one; NULL: none has */
+	bool only_auth;		 /* CREATE_CHILD_SA is refused: a new IKE SA may have it */
 	nsec_t not_before;	 /* the peer refused it: packets do not ask again earlier */
 	struct gate gate;
-	struct recovery recovery;
+	enum criterion check;		 /* why a liveness check is out; NONE: none is */
 	struct recovery_record *records; /* the last RECORDS_KEPT; NULL before the first */
 	unsigned record_next;
 	uint64_t rekeys, recoveries, failures;
@@ -191,10 +204,19 @@ void tunnel_child_down(struct tun_child *c, nsec_t now);
 /* False when there is nothing to rekey. */
 bool tunnel_child_rekey(struct tun_child *c, nsec_t now);
 /* Sets options of the running child; applies them to its SAs. -EINVAL with err. */
-int tunnel_child_set(struct tun_child *c, const char *name, const char *value,
-		     char *err) MUST_CHECK;
+int tunnel_child_set(struct tun_child *c, const char *name, const char *value, char *err,
+		     nsec_t now) MUST_CHECK;
+/* Ends back-off and quiet of its gate; what is still CONFIRMED is asked for again. */
+void tunnel_child_reset(struct tun_child *c, nsec_t now);
+/*
+ * doc/recovery.md 5: each live inbound SA whose detector is CONFIRMED has a request under way, a
+ * deadline that asks again, or detection is off. NULL when that holds; otherwise what is wrong. For
+ * tests, after every turn.
+ */
+const char *recovery_check(const struct tunnel *t, nsec_t now);
 /* The same with a whole set of options. */
-int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *err) MUST_CHECK;
+int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *err,
+		       nsec_t now) MUST_CHECK;
 /* Ends all SAs with a message to their peers. True when none is left to wait for. */
 bool tunnel_close(struct tunnel *t, nsec_t now);
 /* What the connection's remote_names were resolved to, beside the addresses that its file has. */
@@ -222,6 +244,12 @@ void conn_unask(struct tun_conn *c, const struct ike_sa *sa);
 void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now);
 void conn_beside_later(struct tun_conn *c, const char *why, nsec_t now);
 void conn_beside(struct tun_conn *c, nsec_t now);
+/* Ends the IKE SA if the connection does not use it and it has no children. */
+void conn_drop_spare(struct tun_conn *c, struct ike_sa *sa, nsec_t now);
+/* Asks on the IKE SA of rung 3, from `at` on, for what it has not yet of the child. */
+void conn_ask_missing(struct tun_child *k, nsec_t at);
+/* Whether we may start an IKE SA: to a configured address, or to where the peer was last heard. */
+bool conn_can_call(const struct tun_conn *c);
 /* The SA that children are asked of, if it is established. */
 struct ike_sa *conn_established(const struct tun_conn *c);
 bool conn_wanted(const struct tun_conn *c);
@@ -238,20 +266,54 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf);
 void conn_free(struct tun_conn *c);
 
-/* recovery.c: from evidence to a fresh SA. */
-void recovery_init(struct tun_child *c);
+/* recovery.c: one inbound SA from evidence to its successor. */
+/* The detector of the SA, or a hint about it, met a criterion. */
 void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now);
-void recovery_retired_heard(struct tun_sa *s, nsec_t now);
-void recovery_result(struct tun_child *c, struct child_sa *made, enum ike_result r, uint16_t notify,
+/* The numbers went back once more, and packets are lost now: a back-off ends. */
+void recovery_third_lap(struct tun_sa *s, nsec_t now);
+/* `by` has taken the SA's place; NULL: it ends without a successor. */
+void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now);
+/* The SA ends, whatever its recovery was about. */
+void recovery_forget(struct tun_sa *s);
+/* The first FRESH packet came on the SA. */
+void recovery_sa_fresh(struct tun_sa *s, nsec_t now);
+/* A CREATE_CHILD_SA of ours for this child ended; s: the SA that it was to rekey, or NULL. */
+void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result r, uint16_t notify,
 		     nsec_t now);
-void recovery_sa_up(struct tun_child *c, struct tun_sa *s, nsec_t now);
-void recovery_sa_fresh(struct tun_child *c, struct tun_sa *s, nsec_t now);
-void recovery_sa_down(struct tun_child *c, struct tun_sa *s, nsec_t now);
-/* The IKE SA answered, or its request ended: what was pending is asked again. */
-void recovery_ask_again(struct tun_child *c, nsec_t now);
+void recovery_timer(struct tun_sa *s, nsec_t now);
+/* Options or allowances have changed: whatever is still CONFIRMED is asked for again. */
+void recovery_look_again(struct tun_child *c, nsec_t now);
+/* Rung 3 for this SA. */
+void recovery_climb(struct tun_sa *s, enum criterion criterion, const char *why, nsec_t now);
+
+/* The same for all SAs of a child, when their IKE SA has news. */
+/* It answered, or its request ended. */
+void recovery_answered(struct tun_child *c, nsec_t now);
+/* It did not answer in time. */
 void recovery_late(struct tun_child *c, const char *why, nsec_t now);
-void recovery_timer(struct tun_child *c, nsec_t now);
+/* The peer's IKE state went back. */
+void recovery_ike_back(struct tun_child *c, nsec_t now);
+/* The new IKE SA of rung 3 failed, or the last IKE SA is gone. */
 void recovery_failed(struct tun_child *c, const char *why, nsec_t now);
+
+/* hints.c: what tells of a switchover beside the detector. */
+void hint_retired_heard(struct tun_sa *s, nsec_t now);
+/* The peer said INVALID_SPI, protected, of the SA that we send on. */
+void hint_invalid_spi(struct tun_sa *s, nsec_t now);
+/* Begins or ends to look whether only we send, as the options say. */
+void hint_silent_arm(struct tun_sa *s, nsec_t now);
+void hint_silent_due(struct tun_sa *s, nsec_t now);
+/* RFC 6311: a member took over on this IKE SA, and our numbers leap by delta. */
+void hint_synced(struct tun_child *c, const struct ike_sa *sa, uint64_t delta, nsec_t now);
+
+/* record.c: what a recovery leaves. */
+void record_open(struct tun_sa *s, enum criterion criterion, nsec_t now);
+/* Packets lost and bridged until now. */
+void record_figures(struct tun_sa *s);
+/* The record goes into the child's ring. */
+void record_close(struct tun_sa *s, const char *outcome);
+/* One more refusal within the quiet that the child's newest record tells of. */
+bool record_refused_again(struct tun_child *c, const char *outcome, nsec_t since);
 
 /* tun_child.c: what the engine says of CHILD SAs, as struct ike_ops has it. */
 int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *keys,
@@ -268,8 +330,13 @@ void tun_child_remove(struct tun_child *k);
 void tun_child_trap(struct tun_child *k, bool on);
 /* Outbound packets take this SA, and what it replaces is retired. */
 void tun_sa_activate(struct tun_sa *s, nsec_t now);
-/* Inbound only from now on, and not for long (RECOVERY 4). */
-void tun_sa_retire(struct tun_sa *s, nsec_t now);
+/* Inbound only from now on, and delivering not for long (doc/recovery.md 4). by: its successor or
+ * NULL. */
+void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now);
+/* The part of its retirement that has come to its end. */
+void tun_sa_end(struct tun_sa *s, nsec_t now);
+/* Whether `by` admits all that s admits. */
+bool tun_sa_covers(const struct tun_sa *by, const struct tun_sa *s);
 void tun_sa_forget(struct tun_sa *s);
 
 /* tunnel.c: one line in the log and to our owner. */
@@ -281,7 +348,8 @@ enum tunnel_deadline {
 	TDL_CONN_RETRY,
 	TDL_CONN_RUNG3,
 	TDL_CONN_TAKEOVER,
-	TDL_RECOVERY
+	TDL_RECOVERY,
+	TDL_SA_SILENT,
 };
 
 #endif

@@ -9,3 +9,14 @@ tests_bench_esp_bench_LDADD = libesp.a libcommon.a $(CRYPTO_LIBS)
 tests_bench_null_tunnel_SOURCES = tests/bench/null_tunnel.c daemon/tun.c daemon/udp.c
 tests_bench_null_tunnel_CPPFLAGS = $(ROOM_DAEMON) $(NL_CFLAGS) $(CRYPTO_CFLAGS)
 tests_bench_null_tunnel_LDADD = libesp.a libcommon.a $(NL_LIBS) $(CRYPTO_LIBS)
+
+# Cures of a switchover side by side: tests/bench/cures builds and runs it. Its short form is part of a test.
+SCRIPT_TESTS += tests/bench/test_cures.py
+EXTRA_DIST += tests/bench/cures tests/bench/cures_report.py tests/bench/cures_strongswan.py tests/bench/test_cures.py
+EXTRA_PROGRAMS += tests/bench/cures_sim
+tests_bench_cures_sim_SOURCES = tests/bench/cures_sim.c tests/bench/cures_cell.c tests/bench/cures_cell.h \
+	tests/bench/cures_world.c tests/bench/cures_world.h tests/bench/cures_branch.c tests/bench/cures_conf.c \
+	tests/bench/cures_gateway.c tests/bench/cures_recorder.c tests/bench/cures_wire.c
+tests_bench_cures_sim_CPPFLAGS = $(ROOM_TUNNEL) $(CRYPTO_CFLAGS)
+tests_bench_cures_sim_LDADD = libtunnel.a libike.a libesp.a libcommon.a $(CRYPTO_LIBS) -lm
+check-all: tests/bench/cures_sim

@@ -91,8 +91,8 @@ static void install(struct bench *b, unsigned side, uint32_t i, enum detect_mode
 		.remote_ep = b->ep[!side],
 		.replay_window = 1024,
 		.history_packets = 2 << 20,
-		.history_sample = 32,
 		.verify_rate = 20000,
+		.bridge = true,
 		.detect = {
 			.mode = mode, .proof_packets = 1, .packets = 64, .interval = NSEC_PER_SEC}};
 

@@ -1,6 +1,12 @@
-PEERS = tests/exchange/peers.c tests/exchange/peers.h
+PEERS = tests/exchange/peers.c tests/exchange/peers.h tests/exchange/wire_queue.h
+SCENARIO = tests/exchange/scenario.c tests/exchange/scenario.h tests/exchange/scenario_run.h \
+	tests/exchange/scenario_setup.c tests/exchange/scenario_act.c tests/exchange/scenario_attack.c \
+	tests/exchange/scenario_expect.c $(PEERS)
 
-check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives
+check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives tests/exchange/t_cluster
+tests_exchange_t_cluster_SOURCES = tests/exchange/t_cluster.c $(PEERS)
+tests_exchange_t_cluster_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_cluster_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_lives_SOURCES = tests/exchange/t_lives.c $(PEERS)
 tests_exchange_t_lives_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_lives_LDADD = $(TUNNEL_TEST_LIBS)
@@ -8,7 +14,7 @@ tests_exchange_t_ike_SOURCES = tests/exchange/t_ike.c $(PEERS)
 tests_exchange_t_ike_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_ike_LDADD = $(TUNNEL_TEST_LIBS)
 if FAULTS
-check_PROGRAMS += tests/exchange/t_recovery
+check_PROGRAMS += tests/exchange/t_recovery tests/exchange/t_scenarios tests/exchange/t_runs
 endif
 tests_exchange_t_seeds_SOURCES = tests/exchange/t_seeds.c $(PEERS)
 tests_exchange_t_seeds_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -16,3 +22,20 @@ tests_exchange_t_seeds_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_recovery_SOURCES = tests/exchange/t_recovery.c $(PEERS)
 tests_exchange_t_recovery_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_recovery_LDADD = $(TUNNEL_TEST_LIBS)
+tests_exchange_t_scenarios_SOURCES = tests/exchange/t_scenarios.c $(SCENARIO)
+tests_exchange_t_scenarios_CPPFLAGS = $(TEST_CPPFLAGS) -DSCENARIO_DIR='"$(srcdir)/tests/exchange/scenarios"'
+tests_exchange_t_scenarios_LDADD = $(TUNNEL_TEST_LIBS)
+EXTRA_DIST += tests/exchange/scenarios
+tests_exchange_t_runs_SOURCES = tests/exchange/t_runs.c tests/exchange/draw.c tests/exchange/draw.h $(SCENARIO)
+tests_exchange_t_runs_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_runs_LDADD = $(TUNNEL_TEST_LIBS)
+
+# A million drawn runs over two cores, or SOAK_RUNS of them, from seed SOAK_FROM on; failing ones are kept in
+# soak-failures/.
+SOAK_RUNS = 1000000
+SOAK_FROM = 1
+soak: tests/exchange/t_runs
+	@mkdir -p soak-failures; half=$$(($(SOAK_RUNS) / 2)); export MENDIP_KEEP=soak-failures; \
+	MENDIP_FROM=$(SOAK_FROM) MENDIP_RUNS=$$half tests/exchange/t_runs & first=$$!; \
+	MENDIP_FROM=$$(($(SOAK_FROM) + half)) MENDIP_RUNS=$$(($(SOAK_RUNS) - half)) tests/exchange/t_runs; \
+	second=$$?; wait $$first && test $$second -eq 0

@@ -2,8 +2,12 @@
 #include "peers.h"
 #include "xalloc.h"
 
+#include <stdlib.h>
+
 #define HISTORY_CAP (64u << 20)
 #define INNER_LEN   60
+#define INNER_COUNT 28	   /* where its count is */
+#define TURNS_MAX   200000 /* without the clock moving */
 
 static uint64_t mix(uint64_t *state)
 {
@@ -80,22 +84,52 @@ void net_print_log(const struct net *n)
 		print_error("  %s\n", n->log[i % LOG_LINES]);
 }
 
+void net_fail(struct net *n, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	n->has_failed = true;
+	if (n->failed)
+		n->failed(n, text);
+	net_print_log(n);
+	fail_msg("seed %llu at %.6f s: %s", (unsigned long long)n->o.seed,
+		 (double)(n->now - SEC) / SEC, text);
+	abort();
+}
+
+/* ---- the invariant ---- */
+
+static void turn(struct peer *p)
+{
+	const char *broken;
+
+	tunnel_turn(p->tunnel, p->net->now);
+	broken = recovery_check(p->tunnel, p->net->now);
+	if (broken)
+		net_fail(p->net, "invariant of doc/recovery.md 5, %s: %s",
+			 p->index == BRANCH ? "branch" : "gw", broken);
+}
+
 /* ---- the wire ---- */
 
-static void enqueue(struct net *n, unsigned from, const struct datagram *d, nsec_t at)
+static void enqueue(struct net *n, unsigned from, struct datagram *d, nsec_t at)
 {
-	struct datagram *to;
+	d->at = at;
+	d->order = n->order++;
+	d->to = (uint8_t)!from;
+	if (d->counted)
+		n->peer[from].flow[d->child].in_flight++;
+	wire_push(&n->queue, d);
+	d->counted = false; /* what follows is the same packet again */
+}
 
-	if (n->queued == n->room) {
-		n->room = n->room ? n->room * 2 : 64;
-		n->queue = xreallocarray(n->queue, n->room, sizeof(*n->queue));
-	}
-	to = &n->queue[n->queued++];
-	*to = *d;
-	to->at = at;
-	to->order = n->order++;
-	to->to = (uint8_t)!from;
-	to->p = xmemdup(d->p, d->len);
+static bool is_cut(const struct net *n, unsigned from, const struct datagram *d)
+{
+	return n->cut[from] || n->now < (d->esp ? n->cut_esp : n->cut_ike)[from];
 }
 
 static void transmit(struct net *n, unsigned from, struct datagram *d)
@@ -105,8 +139,12 @@ static void transmit(struct net *n, unsigned from, struct datagram *d)
 
 	if (p->seen_as.port)
 		d->from = p->seen_as;
-	if (n->cut[from] || (n->hook && !n->hook(n, from, d)) || chance(n, n->loss))
+	d->to = (uint8_t)!from;
+	if (is_cut(n, from, d) || (n->hook && !n->hook(n, from, d)) || chance(n, n->loss)) {
+		p->path_lost += d->counted;
+		p->flow[d->child].path_lost += d->counted;
 		return;
+	}
 	if (chance(n, n->reorder))
 		at += 3 * n->o.delay;
 	enqueue(n, from, d, at);
@@ -126,14 +164,17 @@ static void op_send(void *ctx, const struct endpoint *local, const struct endpoi
 	transmit(me->net, me->index, &d);
 }
 
-static void send_train(struct peer *me, struct esp_train *t)
+/* child: whose inner packets are in it; CHILDREN: nobody's. */
+static void send_train(struct peer *me, struct esp_train *t, unsigned child)
 {
 	esp_train_finish(me->tunnel->path, t);
 	for (uint32_t at = 0; at < t->len; at += t->seg) {
 		struct datagram d = {.from = me->address,
 				     .dest = t->dest.remote,
 				     .p = t->base + at,
-				     .esp = true};
+				     .esp = true,
+				     .counted = child < CHILDREN,
+				     .child = (uint8_t)(child % CHILDREN)};
 
 		d.from.port = IKE_PORT_NATT;
 		d.len = t->len - at < t->seg ? t->len - at : t->seg;
@@ -150,7 +191,7 @@ static void op_dummy(void *ctx, struct esp_sa *sa)
 	me->dummies++;
 	esp_train_init(&t, buf, sizeof(buf));
 	esp_seal_dummy(me->tunnel->path, sa, &t, me->net->now);
-	send_train(me, &t);
+	send_train(me, &t, CHILDREN);
 }
 
 static void op_route(void *ctx, const struct ts_list *local, const struct ts_list *remote, bool add)
@@ -169,7 +210,7 @@ static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tun_co
 
 /* ---- inner packets ---- */
 
-static void inner_build(uint8_t *p, unsigned from, unsigned child)
+static void inner_build(uint8_t *p, unsigned from, unsigned child, uint64_t count)
 {
 	memset(p, 0, INNER_LEN);
 	p[0] = 0x45;
@@ -180,23 +221,25 @@ static void inner_build(uint8_t *p, unsigned from, unsigned child)
 	memcpy(p + 16, (const uint8_t[]){10, from == BRANCH ? 2 : 1, (uint8_t)child, 1}, 4);
 	put_be16(p + 20, 1000);
 	put_be16(p + 22, 2000);
+	/* Tells them apart, also where repeated nonces would otherwise make identical ones. */
+	put_be64(p + INNER_COUNT, count);
 }
 
 void net_packet(struct net *n, unsigned i, unsigned c)
 {
 	struct peer *me = &n->peer[i];
 	uint8_t inner[INNER_LEN], buf[512];
-	struct esp_out out = {.pkt = inner, .len = INNER_LEN};
+	struct esp_out out;
 	struct esp_train t;
 
-	inner_build(inner, i, c);
-	/* No two packets are alike: repeated nonces would otherwise make identical ones. */
-	put_be64(inner + 28, ++me->sent);
+	me->flow[c].sent++;
+	inner_build(inner, i, c, ++me->sent);
+	esp_out_init(&out, inner, INNER_LEN);
 	switch (esp_route(me->tunnel->path, &out, n->now)) {
 	case ESP_ROUTE_SEAL:
 		esp_train_init(&t, buf, sizeof(buf));
 		esp_seal(me->tunnel->path, &out, &t, n->now);
-		send_train(me, &t);
+		send_train(me, &t, c);
 		break;
 	case ESP_ROUTE_NO_SA: tunnel_acquire(me->tunnel, out.policy, out.inner, n->now); break;
 	case ESP_ROUTE_TOO_BIG:
@@ -204,22 +247,51 @@ void net_packet(struct net *n, unsigned i, unsigned c)
 	}
 }
 
+/* True when the other peer's packet of that count had been delivered before. */
+static bool got_before(struct peer *me, uint64_t count)
+{
+	uint64_t word = count / 64, bit = 1ULL << count % 64;
+
+	if (word >= me->got_words) {
+		uint64_t words = max_u64(1024, 2 * word);
+
+		me->got = xreallocarray(me->got, words, sizeof(*me->got));
+		memset(me->got + me->got_words, 0, (words - me->got_words) * sizeof(*me->got));
+		me->got_words = words;
+	}
+	if (me->got[word] & bit)
+		return true;
+	me->got[word] |= bit;
+	return false;
+}
+
+static void take(struct peer *me, const uint8_t *inner, uint32_t len)
+{
+	struct net *n = me->net;
+	struct flow *f = &n->peer[!me->index].flow[inner[14] % CHILDREN];
+
+	assert_int_equal(len, INNER_LEN);
+	me->delivered++;
+	if (got_before(me, get_be64(inner + INNER_COUNT)))
+		me->delivered_twice++;
+	else
+		f->delivered++;
+	if (me->last_delivery && n->now - me->last_delivery > me->longest_gap)
+		me->longest_gap = n->now - me->last_delivery;
+	me->last_delivery = n->now;
+}
+
 static void receive_esp(struct peer *me, const struct datagram *d)
 {
-	uint8_t buf[2048], out[2048];
-	struct esp_in in = {.base = buf, .len = d->len, .seg = (uint16_t)d->len, .from = d->from};
+	uint8_t out[2048];
+	struct esp_in in = {.base = d->p, .len = d->len, .seg = (uint16_t)d->len, .from = d->from};
 	struct pkt_super super = {.base = out, .cap = sizeof(out)};
 	enum esp_step step;
 
-	memcpy(buf, d->p, d->len);
 	do {
 		step = esp_open(me->tunnel->path, &in, &super, me->net->now);
-		if (super.len) {
-			me->delivered++;
-			if (me->last_delivery && me->net->now - me->last_delivery > me->longest_gap)
-				me->longest_gap = me->net->now - me->last_delivery;
-			me->last_delivery = me->net->now;
-		}
+		if (super.len)
+			take(me, out, super.len);
 		pkt_super_reset(&super);
 	} while (step == ESP_FULL);
 }
@@ -230,11 +302,13 @@ static void deliver(struct net *n, struct datagram *d)
 	struct endpoint local = me->address;
 
 	local.port = d->dest.port;
+	if (d->counted)
+		n->peer[!d->to].flow[d->child].in_flight--;
 	if (d->esp)
 		receive_esp(me, d);
 	else if (!(d->len == 1 && d->p[0] == 0xff))
 		tunnel_receive_ike(me->tunnel, &local, &d->from, d->p, d->len, n->now);
-	tunnel_turn(me->tunnel, n->now);
+	turn(me);
 }
 
 void net_inject(struct net *n, unsigned to, bool esp, const uint8_t *p, uint32_t len)
@@ -248,33 +322,39 @@ void net_inject(struct net *n, unsigned to, bool esp, const uint8_t *p, uint32_t
 	free(d.p);
 }
 
+void net_release(struct net *n, struct datagram *d)
+{
+	unsigned from = !d->to;
+
+	if (d->counted) {
+		n->peer[from].path_lost--;
+		n->peer[from].flow[d->child].path_lost--;
+	}
+	enqueue(n, from, d, n->now);
+}
+
 void net_drop_queued(struct net *n)
 {
-	while (n->queued)
-		free(n->queue[--n->queued].p);
+	uint8_t bytes[WIRE_SLOT];
+	struct datagram d;
+
+	while (n->queue.count) {
+		wire_pop(&n->queue, &d, bytes);
+		if (d.counted) {
+			n->peer[!d.to].path_lost++;
+			n->peer[!d.to].flow[d.child].path_lost++;
+			n->peer[!d.to].flow[d.child].in_flight--;
+		}
+		wire_done(&d);
+	}
 }
 
 /* ---- time ---- */
 
-static unsigned first_datagram(const struct net *n)
-{
-	unsigned best = 0;
-
-	for (unsigned i = 1; i < n->queued; i++) {
-		if (n->queue[i].at < n->queue[best].at ||
-		    (n->queue[i].at == n->queue[best].at &&
-		     n->queue[i].order < n->queue[best].order))
-			best = i;
-	}
-	return best;
-}
-
 static nsec_t next_event(const struct net *n)
 {
-	nsec_t t = NSEC_NEVER;
+	nsec_t t = wire_next(&n->queue);
 
-	if (n->queued)
-		t = n->queue[first_datagram(n)].at;
 	for (unsigned i = 0; i < 2; i++) {
 		t = min_u64(t, tunnel_next_deadline(n->peer[i].tunnel));
 		if (n->rate[i])
@@ -285,6 +365,9 @@ static nsec_t next_event(const struct net *n)
 
 static void step(struct net *n)
 {
+	uint8_t bytes[WIRE_SLOT];
+	struct datagram d;
+
 	for (unsigned i = 0; i < 2; i++) {
 		if (n->rate[i] && n->next_packet[i] <= n->now) {
 			struct peer *p = &n->peer[i];
@@ -293,18 +376,21 @@ static void step(struct net *n)
 			net_packet(n, i, p->next_inner++ % n->o.children);
 		}
 	}
-	while (n->queued) {
-		unsigned first = first_datagram(n);
-		struct datagram d = n->queue[first];
-
-		if (d.at > n->now)
-			break;
-		n->queue[first] = n->queue[--n->queued];
+	while (wire_next(&n->queue) <= n->now) {
+		wire_pop(&n->queue, &d, bytes);
 		deliver(n, &d);
-		free(d.p);
+		wire_done(&d);
 	}
 	for (unsigned i = 0; i < 2; i++)
-		tunnel_turn(n->peer[i].tunnel, n->now);
+		turn(&n->peer[i]);
+}
+
+static void move_clock(struct net *n, nsec_t to)
+{
+	n->turns_at_now = n->now == to ? n->turns_at_now + 1 : 0;
+	n->now = to;
+	if (n->turns_at_now > TURNS_MAX)
+		net_fail(n, "the same instant for ever: a deadline is due and does not go");
 }
 
 void net_run(struct net *n, nsec_t time)
@@ -316,7 +402,7 @@ void net_run(struct net *n, nsec_t time)
 
 		if (next > end)
 			break;
-		n->now = next;
+		move_clock(n, next);
 		step(n);
 	}
 	n->now = end;
@@ -328,14 +414,11 @@ void net_until(struct net *n, bool (*cond)(struct net *n), nsec_t limit, const c
 	nsec_t end = n->now + limit;
 
 	while (!cond(n) && n->now < end) {
-		n->now = min_u64(next_event(n), end);
+		move_clock(n, min_u64(next_event(n), end));
 		step(n);
 	}
-	if (!cond(n)) {
-		net_print_log(n);
-		fail_msg("seed %llu: not within %.1f s: %s", (unsigned long long)n->o.seed,
-			 (double)limit / SEC, what);
-	}
+	if (!cond(n))
+		net_fail(n, "not within %.1f s: %s", (double)limit / SEC, what);
 }
 
 /* ---- configuration ---- */
@@ -351,15 +434,23 @@ static void proposals(struct proposal_list *l, uint8_t protocol, const char *tex
 	}
 }
 
+static bool gw_starts(const struct options *o)
+{
+	return o->branch_answers || o->wide;
+}
+
 static void child_build(const struct options *o, struct child_conf *c, unsigned side, unsigned i)
 {
+	bool wide = o->wide && side == BRANCH;
 	char ts[64], name[16];
 
 	snprintf(name, sizeof(name), "net%u", i);
 	c->name = xstrdup(name);
-	snprintf(ts, sizeof(ts), "10.%u.%u.0/24", side == BRANCH ? 1 : 2, i);
+	snprintf(ts, sizeof(ts), wide ? "10.%u.0.0/16" : "10.%u.%u.0/24", side == BRANCH ? 1 : 2,
+		 i);
 	assert_int_equal(ts_parse(ts, &c->local_ts.ts[0]), 0);
-	snprintf(ts, sizeof(ts), "10.%u.%u.0/24", side == BRANCH ? 2 : 1, i);
+	snprintf(ts, sizeof(ts), wide ? "10.%u.0.0/16" : "10.%u.%u.0/24", side == BRANCH ? 2 : 1,
+		 i);
 	assert_int_equal(ts_parse(ts, &c->remote_ts.ts[0]), 0);
 	c->local_ts.count = c->remote_ts.count = 1;
 	proposals(&c->proposals, PROTOCOL_ESP,
@@ -368,7 +459,10 @@ static void child_build(const struct options *o, struct child_conf *c, unsigned 
 					  : "aes128gcm16-x25519-esn-noesn");
 	c->rekey_time = o->rekey;
 	c->life_time = o->rekey + o->rekey / 10;
-	c->start_action = side == BRANCH ? o->start : START_NONE;
+	if (gw_starts(o))
+		c->start_action = side == GW ? o->start : START_NONE;
+	else
+		c->start_action = side == BRANCH ? o->start : START_NONE;
 	c->replay_window = o->window;
 	c->options = xmemdup(&o->sw, sizeof(o->sw));
 }
@@ -378,6 +472,7 @@ static struct conn_conf *conf_build(const struct options *o, struct peer *p)
 	struct conn_conf *c = xzalloc(sizeof(*c));
 	const char *psk = p->index == BRANCH ? o->psk_branch : o->psk_gw;
 	struct psk *k;
+	bool calls;
 
 	c->refs = 1;
 	c->name = xstrdup(p->index == BRANCH ? "gw" : "branch");
@@ -389,8 +484,9 @@ static struct conn_conf *conf_build(const struct options *o, struct peer *p)
 							: "branch.example",
 				     &c->remote_id),
 			 0);
-	c->remote_any = p->index == GW && (o->gw_any || !o->gw_calls);
-	if (p->index == BRANCH || o->gw_calls)
+	calls = p->index == BRANCH ? !o->branch_answers : o->gw_calls || gw_starts(o);
+	c->remote_any = !calls || (p->index == GW && o->gw_any);
+	if (calls)
 		c->remote[c->remote_count++] = p->net->peer[!p->index].address;
 	proposals(&c->proposals, PROTOCOL_IKE,
 		  p->index == GW && o->ike_gw ? o->ike_gw
@@ -398,10 +494,12 @@ static struct conn_conf *conf_build(const struct options *o, struct peer *p)
 					      : "aes256gcm16-prfsha384-x25519");
 	c->rekey_time = o->ike_rekey;
 	c->life_time = o->ike_rekey + o->ike_rekey / 10;
-	c->dpd_delay = o->dpd;
-	c->child_count = o->children;
-	c->children = xzalloc(o->children * sizeof(*c->children));
-	for (unsigned i = 0; i < o->children; i++)
+	c->dpd_delay = p->index == GW && o->gw_dpd ? o->gw_dpd : o->dpd;
+	if (c->dpd_delay == NSEC_NEVER)
+		c->dpd_delay = 0;
+	c->child_count = o->wide && p->index == BRANCH ? 1 : o->children;
+	c->children = xzalloc(c->child_count * sizeof(*c->children));
+	for (unsigned i = 0; i < c->child_count; i++)
 		child_build(o, &c->children[i], p->index, i);
 	c->secrets = psk_store_new();
 	c->secrets->v = xzalloc(sizeof(*c->secrets->v));
@@ -432,6 +530,7 @@ struct net *net_new(const struct options *o)
 {
 	struct net *n = xzalloc(sizeof(*n));
 
+	assert_in_range(o->children, 1, CHILDREN);
 	n->o = *o;
 	n->now = SEC;
 	seeded_init(&n->rng, o->seed);
@@ -446,14 +545,26 @@ struct net *net_new(const struct options *o)
 	return n;
 }
 
+static void peer_fini(struct peer *p)
+{
+	tunnel_free(p->tunnel);
+	conn_unref(p->conf);
+	free(p->got);
+}
+
 void net_free(struct net *n)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		tunnel_free(n->peer[i].tunnel);
-		conn_unref(n->peer[i].conf);
+	uint64_t twice = n->peer[BRANCH].delivered_twice + n->peer[GW].delivered_twice;
+
+	if (twice && !n->o.twice_allowed && !n->has_failed)
+		net_fail(n, "%llu packets were delivered twice", (unsigned long long)twice);
+	for (unsigned i = 0; i < 2; i++)
+		peer_fini(&n->peer[i]);
+	for (unsigned c = 0; c < CHILDREN; c++) {
+		free(n->kept[c].local);
+		free(n->kept[c].remote);
 	}
-	net_drop_queued(n);
-	free(n->queue);
+	wire_fini(&n->queue);
 	free(n);
 }
 
@@ -476,7 +587,7 @@ struct tun_child *peer_child(struct net *n, unsigned i, unsigned c)
 	struct tun_child *k;
 	char name[16];
 
-	snprintf(name, sizeof(name), "net%u", c);
+	snprintf(name, sizeof(name), "net%u", n->o.wide && i == BRANCH ? 0 : c);
 	if (!conn)
 		return NULL;
 	LIST_FOREACH (k, &conn->children, link) {
@@ -486,11 +597,24 @@ struct tun_child *peer_child(struct net *n, unsigned i, unsigned c)
 	return NULL;
 }
 
+/* Under one wide child the SA is told by its selectors. */
+static bool serves(const struct net *n, const struct tun_sa *s, unsigned c)
+{
+	return s->ike && s->active && !s->retired && (!n->o.wide || s->local->ts[0].lo.b[2] == c);
+}
+
 struct esp_sa *peer_sa(struct net *n, unsigned i, unsigned c)
 {
 	struct tun_child *k = peer_child(n, i, c);
+	struct tun_sa *s;
 
-	return k && k->current ? tun_sa_esp(k->current) : NULL;
+	if (!k || !n->o.wide || i != BRANCH)
+		return k && k->current ? tun_sa_esp(k->current) : NULL;
+	LIST_FOREACH (s, &k->sas, link) {
+		if (serves(n, s, c))
+			return tun_sa_esp(s);
+	}
+	return NULL;
 }
 
 bool net_is_up(struct net *n)
@@ -522,7 +646,8 @@ void gw_rewind(struct net *n, unsigned c, uint64_t by, bool nonces)
 	struct esp_sa *sa = peer_sa(n, GW, c);
 
 	assert_non_null(sa);
-	sa->out.number -= min_u64(by, sa->out.number);
+	by = min_u64(by, sa->out.number);
+	sa->out.number -= by;
 	if (nonces)
 		sa->out.iv_counter -= min_u64(by, sa->out.iv_counter);
 }
@@ -535,4 +660,154 @@ const struct recovery_record *last_record(struct net *n, unsigned c)
 
 	return !k->records ? &none
 			   : &k->records[(k->record_next + RECORDS_KEPT - 1) % RECORDS_KEPT];
+}
+
+bool net_agrees(struct net *n)
+{
+	if (!net_is_up(n) || peer_ike_sas(n, BRANCH) != 1 || peer_ike_sas(n, GW) != 1 ||
+	    peer_child_sas(n, BRANCH) != n->o.children || peer_child_sas(n, GW) != n->o.children)
+		return false;
+	for (unsigned c = 0; c < n->o.children; c++) {
+		const struct esp_sa *b = peer_sa(n, BRANCH, c), *g = peer_sa(n, GW, c);
+
+		if (b->spi != g->out.spi || g->spi != b->out.spi)
+			return false;
+	}
+	return peer_conn(n, BRANCH)->sa->spi_i == peer_conn(n, GW)->sa->spi_i;
+}
+
+uint64_t net_lost(const struct net *n, unsigned i, unsigned c)
+{
+	int64_t lost = 0;
+
+	for (unsigned k = 0; k < CHILDREN; k++) {
+		const struct flow *f = &n->peer[i].flow[k];
+
+		if (c == CHILDREN || c == k)
+			lost += (int64_t)(f->sent - f->delivered - f->path_lost) - f->in_flight;
+	}
+	return lost > 0 ? (uint64_t)lost : 0;
+}
+
+#define ALL_CHILDREN (8 * CHILDREN) /* also of connections that are going */
+
+static unsigned all_children(const struct net *n, unsigned i, struct tun_child **ret)
+{
+	struct tun_conn *conn;
+	struct tun_child *k;
+	unsigned count = 0;
+
+	LIST_FOREACH (conn, &n->peer[i].tunnel->conns, link) {
+		LIST_FOREACH (k, &conn->children, link) {
+			if (count < ALL_CHILDREN)
+				ret[count++] = k;
+		}
+	}
+	return count;
+}
+
+unsigned peer_confirmed(struct net *n, unsigned i)
+{
+	struct tun_child *all[ALL_CHILDREN];
+	unsigned count = all_children(n, i, all), confirmed = 0;
+	struct tun_sa *s;
+
+	for (unsigned c = 0; c < count; c++) {
+		LIST_FOREACH (s, &all[c]->sas, link) {
+			const struct esp_sa *sa = tun_sa_esp(s);
+
+			confirmed += sa && s->ike && !s->retired &&
+				     sa->in.detector.state == DETECTOR_CONFIRMED;
+		}
+	}
+	return confirmed;
+}
+
+bool peer_is_busy(struct net *n, unsigned i)
+{
+	struct ike_sa *sa, *tmp;
+
+	HASH_ITER (hh, n->peer[i].tunnel->ike->sas, sa, tmp) {
+		if (sa->outstanding || !TAILQ_EMPTY(&sa->tasks))
+			return true;
+	}
+	return false;
+}
+
+uint64_t peer_recoveries(struct net *n, unsigned i)
+{
+	struct tun_child *all[ALL_CHILDREN];
+	unsigned count = all_children(n, i, all);
+	uint64_t sum = 0;
+
+	for (unsigned c = 0; c < count; c++)
+		sum += all[c]->recoveries;
+	return sum;
+}
+
+uint64_t peer_rekeys(struct net *n, unsigned i)
+{
+	struct tun_child *all[ALL_CHILDREN];
+	unsigned count = all_children(n, i, all);
+	uint64_t sum = 0;
+
+	for (unsigned c = 0; c < count; c++)
+		sum += all[c]->rekeys;
+	return sum;
+}
+
+unsigned peer_records(struct net *n, unsigned i, const char *outcome)
+{
+	struct tun_child *all[ALL_CHILDREN];
+	unsigned count = all_children(n, i, all), found = 0;
+
+	for (unsigned c = 0; c < count; c++) {
+		for (unsigned r = 0; all[c]->records && r < RECORDS_KEPT; r++)
+			found += all[c]->records[r].id &&
+				 strcmp(all[c]->records[r].outcome, outcome) == 0;
+	}
+	return found;
+}
+
+uint64_t peer_gate_answers(struct net *n, unsigned i, enum gate_answer a)
+{
+	struct tun_child *all[ALL_CHILDREN];
+	unsigned count = all_children(n, i, all);
+	uint64_t sum = 0;
+
+	for (unsigned c = 0; c < count; c++)
+		sum += all[c]->gate.answers[a];
+	return sum;
+}
+
+/* ---- an older copy of an SA ---- */
+
+void gw_keep(struct net *n, unsigned c)
+{
+	struct sad *sad = &n->peer[GW].tunnel->path->sad;
+	struct esp_sa *now = peer_sa(n, GW, c), *copy;
+	struct tun_child *k = peer_child(n, GW, c);
+	struct kept *kept = &n->kept[c];
+
+	assert_non_null(now);
+	copy = sad_find(sad, sad_reserve(sad));
+	assert_non_null(copy);
+	copy->out = now->out;
+	now->out.key = NULL;
+	free(kept->local);
+	free(kept->remote);
+	kept->local = ts_list_dup(k->current->local);
+	kept->remote = ts_list_dup(k->current->remote);
+	kept->policy = (struct spd_policy){
+		.sa = sad_ref(copy), .owner = k, .local = kept->local, .remote = kept->remote};
+}
+
+void gw_take_over(struct net *n, unsigned c)
+{
+	struct tunnel *t = n->peer[GW].tunnel;
+	struct kept *kept = &n->kept[c];
+
+	assert_true(kept->policy.sa.gen);
+	kept->policy.order = ++t->policy_order;
+	assert_int_equal(spd_add(&t->path->spd, &kept->policy), 0);
 }

@@ -349,7 +349,7 @@ static void answers_go_to_the_asker(void **state)
 	t = (struct tape){.take = true};
 	n->hook = tape_hook;
 	n->hook_ctx = &t;
-	ike_liveness(peer_conn(n, BRANCH)->sa, false, n->now);
+	ike_liveness(peer_conn(n, BRANCH)->sa, 0, n->now);
 	tunnel_turn(n->peer[BRANCH].tunnel, n->now);
 	net_drop_queued(n); /* the gateway has not seen it */
 	n->hook = answer_hook;
@@ -468,7 +468,7 @@ static void init_from(struct net *n, const struct endpoint *from, uint64_t spi, 
 	ib_message(&b, msg, sizeof(msg), &h);
 	if (cookie.len)
 		ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_COOKIE, cookie);
-	proposals_write(&b, &n->peer[BRANCH].conf->proposals, (struct chunk){0}, true);
+	proposals_write(&b, &n->peer[BRANCH].conf->proposals, (struct chunk){0}, PROPOSAL_KEX);
 	ib_ke(&b, GROUP_X25519, public);
 	ib_payload(&b, PAYLOAD_NONCE, (struct chunk){nonce, 32});
 	tunnel_receive_ike(n->peer[GW].tunnel, &local, from, msg, ib_finish(&b), n->now);
@@ -577,7 +577,7 @@ static void replays_are_no_life(void **state)
 	t = (struct tape){.take = true};
 	n->hook = tape_hook;
 	n->hook_ctx = &t;
-	ike_liveness(peer_conn(n, BRANCH)->sa, false, n->now);
+	ike_liveness(peer_conn(n, BRANCH)->sa, 0, n->now);
 	net_run(n, SEC);
 	t.take = false;
 	n->hook = NULL;

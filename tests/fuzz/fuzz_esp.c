@@ -34,8 +34,8 @@ static struct esp_sa *install(struct esp_path *path, bool esn)
 		.remote = &any,
 		.replay_window = 64,
 		.history_packets = 1024,
-		.history_sample = 4,
 		.verify_rate = 100,
+		.bridge = true,
 		.detect = {.mode = DETECT_BOTH, .proof_packets = 1, .packets = 8, .interval = 1}};
 
 	hold(sad_install(&path->sad, spi, &p, 1) == 0);
@@ -57,9 +57,9 @@ static void open_all(struct esp_path *path, uint8_t *p, uint32_t len, uint16_t s
 	} while (step == ESP_FULL);
 }
 
-/* The input as text of a packet that the peer sealed. */
+/* The input as text of a packet that the peer sealed, under a nonce of its own if iv is new. */
 static void sealed(struct esp_path *path, struct esp_sa *sa, const uint8_t *text, uint32_t len,
-		   uint64_t number)
+		   uint64_t number, uint64_t iv)
 {
 	uint8_t buf[2048], aad[ESP_AAD_MAX];
 	struct aead_op op = {.key = sa->out.key, .iv = buf + 8, .src = buf + 16, .dst = buf + 16};
@@ -69,7 +69,7 @@ static void sealed(struct esp_path *path, struct esp_sa *sa, const uint8_t *text
 		return;
 	put_be32(buf, sa->spi);
 	put_be32(buf + 4, (uint32_t)number);
-	memset(buf + 8, 0, 8);
+	put_be64(buf + 8, iv);
 	memcpy(buf + 16, text, len);
 	op.len = len;
 	op.icv = buf + 16 + len;
@@ -87,8 +87,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 4 && size < ESP_BUFFER_MAX) {
 		uint8_t *copy = xmemdup(data, size);
 
-		sealed(path, sa, data + 4, (uint32_t)size - 4, 1 + get_be16(data));
+		sealed(path, sa, data + 4, (uint32_t)size - 4, 1 + get_be16(data), 1);
 		before = sa->in.window.top;
+		/* The number again: the bridge delivers it, and moves no window but its own. */
+		sealed(path, sa, data + 4, (uint32_t)size - 4, 1 + get_be16(data), 2);
+		hold(sa->in.window.top == before && sa->in.bridged <= 1);
+		sealed(path, sa, data + 4, (uint32_t)size - 4, 1 + get_be16(data), 3);
+		hold(sa->in.window.top == before && sa->in.bridged <= 1);
 		put_be32(copy, sa->spi);
 		open_all(path, copy, (uint32_t)size, get_be16(data + 2), 2000);
 		hold(sa->in.window.top == before); /* no key, no move */

@@ -14,10 +14,24 @@ static void inside(struct chunk c)
 	hold(c.len == 0 || (c.p >= low && c.p + c.len <= high));
 }
 
+/* What was checked once can be read, to its end and no further. */
+static void walk(const struct proposal_offer *offer)
+{
+	struct proposal p;
+	unsigned count = 0;
+	size_t at = 0;
+
+	while (proposals_next(offer, &at, &p)) {
+		hold(p.count <= PROPOSAL_TRANSFORMS);
+		count++;
+	}
+	hold(count == offer->count && at == offer->body.len);
+}
+
 static void payloads(uint8_t first, const uint8_t *p, size_t len)
 {
 	struct ike_payloads out;
-	struct proposal_list proposals;
+	struct proposal_offer offer;
 	struct ts_list ts;
 	struct ident id;
 
@@ -34,8 +48,8 @@ static void payloads(uint8_t first, const uint8_t *p, size_t len)
 	}
 	for (unsigned i = 0; i < out.delete_count; i++)
 		inside(out.del[i].spis);
-	if (proposals_parse(out.sa, &proposals) == 0)
-		hold(proposals.count <= PROPOSAL_MAX);
+	if (proposals_parse(out.sa, &offer) == 0)
+		walk(&offer);
 	if (ike_ts_parse(out.tsi, &ts) == 0)
 		hold(ts.count <= TS_MAX);
 	(void)!ident_from_wire(out.idi.type, out.idi.data, &id);

@@ -274,13 +274,14 @@ class Charon:
                  half-open IKE SAs per address from which on it ignores requests (its own: 5;
                  raised to be above cookie_threshold_ip; 0 means 1, for "never" take a big one)
     settings     more lines for the charon-systemd section of strongswan.conf
+    plugins      names of plugins beyond PLUGINS, such as "ha"
     log_level    1, or 2 and up for libipsec's drops
     log_keys     also log the keys of CHILD SAs, for esp_keys()
     """
 
     def __init__(self, lab, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
                  cookie_threshold=None, cookie_threshold_ip=None, block_threshold=None,
-                 settings="", log_level=1, log_keys=False):
+                 settings="", plugins="", log_level=1, log_keys=False):
         self.lab, self.ns, self.name, self.psk = lab, ns, name, psk
         self.connections = {"gw": connections} if "children" in connections else connections
         self.directory = lab.path(f"{name}-{ns.short}")
@@ -292,7 +293,7 @@ class Charon:
                         "cookie_threshold_ip": cookie_threshold_ip,
                         "block_threshold": block_threshold}
         self._retransmit, self._settings, self._log_level = retransmit, settings, log_level
-        self._log_keys = log_keys
+        self._log_keys, self._plugins = log_keys, f"{PLUGINS} {plugins}".strip()
 
     @property
     def pid(self):
@@ -478,7 +479,7 @@ class Charon:
         level = self._log_level
         keys = "            chd = 4\n" if self._log_keys else ""
         return f"""charon-systemd {{
-    load = {PLUGINS}
+    load = {self._plugins}
     install_virtual_ip = no
     retransmit_tries = {tries}
     retransmit_timeout = {timeout}

@@ -284,9 +284,9 @@ static void install_side(unsigned peer, bool ours, const struct esp_lifetime *li
 		.remote_ep = ours ? dl->there[peer] : dl->here,
 		.replay_window = PEER_WINDOW,
 		.history_packets = 1 << 16,
-		.history_sample = 32,
 		.verify_rate = 20000,
 		.detect = detect,
+		.bridge = true,
 		.owner = dl,
 	};
 

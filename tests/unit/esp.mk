@@ -29,6 +29,11 @@ tests_unit_t_esp_sa_SOURCES = tests/unit/t_esp_sa.c $(ESP_LAB)
 tests_unit_t_esp_sa_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_esp_sa_LDADD = $(ESP_TEST_LIBS)
 
+check_PROGRAMS += tests/unit/t_bridge
+tests_unit_t_bridge_SOURCES = tests/unit/t_bridge.c $(ESP_RUN)
+tests_unit_t_bridge_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_bridge_LDADD = $(ESP_TEST_LIBS)
+
 check_PROGRAMS += tests/unit/t_adversary
 tests_unit_t_adversary_SOURCES = tests/unit/t_adversary.c $(ESP_RUN)
 tests_unit_t_adversary_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -37,7 +37,9 @@ bool lab_chance(struct lab_rng *r, unsigned percent);
 struct lab_opt {
 	const char *suite; /* name in suite_table; NULL: aes128gcm16 */
 	bool esn;
-	uint32_t window, sample, verify_rate, mtu;
+	uint32_t window, verify_rate, mtu;
+	bool unprotected; /* replay_window = 0 */
+	bool no_bridge;
 	uint64_t history_packets, cap, salt;
 	struct detector_config detect;
 	struct esp_lifetime life;
@@ -60,6 +62,9 @@ struct lab {
 	struct esp_train train;
 	uint8_t out[ESP_BUFFER_MAX], in[ESP_BUFFER_MAX], super[ESP_BUFFER_MAX];
 	uint8_t keys[4][SUITE_MAX_KEY];
+	/* Called with each inner packet that is delivered; NULL: nobody asks. */
+	void (*sink)(void *ctx, const uint8_t *inner, uint32_t len);
+	void *sink_ctx;
 };
 
 struct lab_pkt {

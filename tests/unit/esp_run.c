@@ -25,9 +25,42 @@ uint8_t *tape_at(const struct tape *t, size_t i)
 	return t->b + i * t->seg;
 }
 
+/* The packet's place in the order of sealing, in its last bytes. */
+static void note_delivery(void *ctx, const uint8_t *inner, uint32_t len)
+{
+	struct run *run = ctx;
+	uint32_t i = get_be32(inner + len - 4);
+
+	if (run->bit_identical)
+		return;
+	if (i >= run->sealed)
+		fail_msg("delivered what nobody sealed");
+	if (run->came[i]++ == 0)
+		run->delivered++;
+	else
+		run->twice++;
+}
+
+/* The next packet's place, written into its plaintext. */
+static void number_plaintext(struct run *run, uint8_t *inner, uint32_t len)
+{
+	if (run->bit_identical)
+		return;
+	if (run->sealed == run->came_size) {
+		uint64_t size = run->came_size ? run->came_size * 2 : 4096;
+
+		run->came = xreallocarray(run->came, size, 1);
+		memset(run->came + run->came_size, 0, size - run->came_size);
+		run->came_size = size;
+	}
+	put_be32(inner + len - 4, (uint32_t)run->sealed++);
+}
+
 void run_init(struct run *run, const char *name, const struct lab_opt *opt)
 {
 	*run = (struct run){.name = name, .l = lab_new(opt), .esn = opt->esn};
+	run->l->sink = note_delivery;
+	run->l->sink_ctx = run;
 	refwindow_init(&run->window, opt->window);
 	run->published.packets = opt->detect.packets;
 	run->published.interval = opt->detect.interval;
@@ -35,8 +68,9 @@ void run_init(struct run *run, const char *name, const struct lab_opt *opt)
 
 void run_print_header(void)
 {
-	printf("# %-56s %8s %8s %7s %7s %7s %7s  %s\n", "run", "fresh", "replayed", "rewound",
-	       "stale", "unverif", "forged", "outcome; the rule as published");
+	printf("# %-56s %8s %8s %7s %7s %7s %7s %7s %5s  %s\n", "run", "fresh", "replayed",
+	       "bridged", "rewound", "stale", "unverif", "forged", "twice",
+	       "outcome; the rule as published");
 }
 
 void run_fini(struct run *run)
@@ -48,16 +82,20 @@ void run_fini(struct run *run)
 		snprintf(outcome, sizeof(outcome), "%u x confirmed, last by %s", run->switchovers,
 			 criterion_name(run->why));
 	if (run->name)
-		printf("# %-56s %8llu %8llu %7llu %7llu %7llu %7llu  %s; published %llu x\n",
+		printf("# %-56s %8llu %8llu %7llu %7llu %7llu %7llu %7llu %5llu  %s; "
+		       "published %llu x\n",
 		       run->name, (unsigned long long)v[VERDICT_FRESH],
 		       (unsigned long long)v[VERDICT_REPLAYED],
+		       (unsigned long long)v[VERDICT_BRIDGED],
 		       (unsigned long long)v[VERDICT_REWOUND], (unsigned long long)v[VERDICT_STALE],
 		       (unsigned long long)v[VERDICT_UNVERIFIED],
-		       (unsigned long long)v[VERDICT_AUTH_FAILED], outcome,
-		       (unsigned long long)run->published.confirmed);
+		       (unsigned long long)v[VERDICT_AUTH_FAILED], (unsigned long long)run->twice,
+		       outcome, (unsigned long long)run->published.confirmed);
+	assert_int_equal(run->twice, 0);
 	refwindow_fini(&run->window);
 	tape_fini(&run->tape);
 	tape_fini(&run->held);
+	free(run->came);
 	lab_free(run->l);
 }
 
@@ -91,7 +129,7 @@ static void deliver_all(struct run *run, const uint8_t *b, uint32_t seg, size_t 
 			bool authentic)
 {
 	while (count) {
-		uint32_t n = (uint32_t)min_u64(count, ESP_BATCH);
+		uint32_t n = (uint32_t)min_u64(count, run->batch ? run->batch : ESP_BATCH);
 
 		for (uint32_t i = 0; i < n; i++)
 			tell_published(run, b + i * seg, authentic);
@@ -120,12 +158,29 @@ static void fill_train(struct run *run, unsigned n)
 	struct esp_out o = {.pkt = inner, .len = sizeof(inner)};
 
 	lab_inner(l, GW, inner, sizeof(inner), 0);
-	inner[sizeof(inner) - 1] = run->generation;
 	esp_train_init(&l->train, l->out, sizeof(l->out));
 	assert_int_equal(esp_route(l->path[GW], &o, l->now), ESP_ROUTE_SEAL);
-	for (; n > 0; n--, o.at = 0)
+	for (; n > 0; n--, o.at = 0) {
+		number_plaintext(run, inner, sizeof(inner));
 		assert_int_equal(esp_seal(l->path[GW], &o, &l->train, l->now), ESP_DONE);
+	}
 	esp_train_finish(l->path[GW], &l->train);
+}
+
+/* n packets of seg bytes change places, each within a group of run->reorder. */
+static void shuffle(struct run *run, uint8_t *b, uint32_t seg, unsigned n)
+{
+	uint8_t swap[LAB_PKT_MAX];
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned group = i - i % run->reorder;
+		unsigned k =
+			i + (unsigned)lab_below(&run->l->rng, min_u64(n, group + run->reorder) - i);
+
+		memcpy(swap, b + i * seg, seg);
+		memmove(b + i * seg, b + k * seg, seg);
+		memcpy(b + k * seg, swap, seg);
+	}
 }
 
 void run_send(struct run *run, uint64_t count)
@@ -149,6 +204,8 @@ void run_send(struct run *run, uint64_t count)
 				memmove(l->out + kept++ * seg, p, seg);
 		}
 		l->now += n * RUN_PACKET_TIME;
+		if (run->reorder)
+			shuffle(run, l->out, seg, kept);
 		deliver_all(run, l->out, seg, kept, true);
 		count -= n;
 	}
@@ -184,7 +241,6 @@ uint64_t run_rewind(struct run *run, uint64_t number, uint64_t limit)
 	unsigned before = run->switchovers;
 	uint64_t n = 0;
 
-	run->generation++;
 	run_set_number(run, number);
 	while (n < limit && run->switchovers == before) {
 		if (run->noise)
@@ -206,7 +262,37 @@ uint64_t run_rewind(struct run *run, uint64_t number, uint64_t limit)
 	return n;
 }
 
+void run_assert_came(const struct run *run, uint64_t from, uint64_t to, uint64_t lost)
+{
+	uint64_t missing = 0, first = 0;
+
+	for (uint64_t i = from; i < to; i++) {
+		if (run->came[i])
+			continue;
+		if (missing++ == 0)
+			first = i - from;
+	}
+	if (missing != lost)
+		fail_msg("%s: %llu of %llu packets are lost, not %llu; the first is packet %llu",
+			 run->name, (unsigned long long)missing, (unsigned long long)(to - from),
+			 (unsigned long long)lost, (unsigned long long)first);
+}
+
+void run_bridged_rewind(struct run *run, uint64_t number, uint64_t count, uint64_t lost)
+{
+	uint64_t from = run->sealed, at_once = run->noise ? 8 : count;
+
+	run_set_number(run, number);
+	for (uint64_t sent = 0; sent < count; sent += at_once) {
+		if (run->noise)
+			run->noise(run);
+		run_send(run, min_u64(at_once, count - sent));
+	}
+	run_assert_came(run, from, from + count, lost);
+	assert_int_equal(run->twice, 0);
+}
+
 void run_reset(struct run *run)
 {
-	detector_reset(&lab_sa(run->l, ME)->in.detector);
+	esp_sa_forget_evidence(lab_sa(run->l, ME));
 }

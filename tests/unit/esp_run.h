@@ -2,7 +2,7 @@
  * esp_run.h - one run of traffic, an adversary, and at last a true rewind. SPDX-License-Identifier:
  * ISC
  *
- * RECOVERY 6, as far as one path and its detector are concerned. The gateway sends, Mendip
+ * doc/recovery.md 6, as far as one path and its detector are concerned. The gateway sends, Mendip
  * receives; a run counts what came of it and prints one row of a table.
  */
 #ifndef MENDIP_ESP_RUN_H
@@ -36,7 +36,14 @@ struct run {
 	void (*noise)(struct run *run);
 	struct tape held;   /* withheld by pass */
 	uint64_t seen;	    /* packets of the sender, for pass */
-	uint8_t generation; /* makes the plaintexts of a rewound sender others */
+	uint32_t batch;	    /* packets of one receive; 0: as many as there can be */
+	uint32_t reorder;   /* packets are out of order within so many; 0: in order */
+	bool bit_identical; /* the same plaintext in every packet; nothing is told apart then */
+	/* Each packet of the sender carries its place in the order of sealing. */
+	uint8_t *came; /* how often each was delivered */
+	uint64_t came_size;
+	uint64_t sealed, delivered; /* different ones */
+	uint64_t twice;		    /* delivered more than once */
 	/* outcome */
 	unsigned switchovers;
 	enum criterion why;
@@ -46,7 +53,7 @@ struct run {
 };
 
 void run_init(struct run *run, const char *name, const struct lab_opt *opt);
-/* Prints the row, unless name is NULL, and frees all. */
+/* Prints the row, unless name is NULL, and frees all. Fails if anything was delivered twice. */
 void run_fini(struct run *run);
 /* count packets from the sender, through `pass`. */
 void run_send(struct run *run, uint64_t count);
@@ -59,6 +66,13 @@ void run_forge(struct run *run, uint64_t number_below, size_t count);
 void run_set_number(struct run *run, uint64_t number);
 /* Nothing was confirmed so far. */
 void run_assert_calm(const struct run *run);
+/* Fails unless the packets sealed from..to-1 (see run->sealed) came, but for `lost` of them. */
+void run_assert_came(const struct run *run, uint64_t from, uint64_t to, uint64_t lost);
+/*
+ * The sender goes back (or elsewhere) to `number` and sends count packets, under noise, all of
+ * which are delivered but for `lost`: doc/recovery.md 7.
+ */
+void run_bridged_rewind(struct run *run, uint64_t number, uint64_t count, uint64_t lost);
 /*
  * The sender goes back (or elsewhere) to `number` and counts on, under noise, until the detector is
  * CONFIRMED. Fails the test unless that is so after at most limit packets. Returns their number.

@@ -39,8 +39,8 @@ void refwindow_commit(struct refwindow *w, uint64_t n);
 
 /*
  * RFC 4303 A2.2 in one sentence: the number meant is the only one with these low bits among the
- * 2^32 that begin at the window's bottom. RECOVERY 1: when that is right of the window, a sender
- * that went back may have meant the one 2^32 below.
+ * 2^32 that begin at the window's bottom. doc/recovery.md 1: when that is right of the window, a
+ * sender that went back may have meant the one 2^32 below.
  */
 struct esn_guess ref_guess(uint64_t top, uint32_t size, uint32_t low);
 

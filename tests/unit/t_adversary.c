@@ -1,5 +1,5 @@
 /*
- * t_adversary.c - keyless adversaries (RECOVERY 6) against one path and its detector.
+ * t_adversary.c - keyless adversaries (doc/recovery.md 6) against one path and its detector.
  * SPDX-License-Identifier: ISC
  *
  * Each induces nothing under `proof`, and while it is active a true rewind is confirmed in time.
@@ -16,7 +16,32 @@ static struct lab_opt mode(enum detect_mode m)
 	return o;
 }
 
-static const enum detect_mode modes[] = {DETECT_PROOF, DETECT_PATTERN, DETECT_BOTH};
+/*
+ * The true rewind under the adversary's eyes: confirmed by proof, and delivered in full but for
+ * `lost`.
+ */
+static void rewind_in_full(struct run *run, uint64_t number, uint64_t count, uint64_t lost)
+{
+	assert_int_equal(run->switchovers, 0);
+	run_bridged_rewind(run, number, count, lost);
+	assert_int_equal(run->switchovers, 1);
+	assert_string_equal(criterion_name(run->why), "proof");
+	if (!run->name)
+		return;
+	printf("#     back to %llu: %llu packets, all delivered but %llu\n",
+	       (unsigned long long)number, (unsigned long long)count, (unsigned long long)lost);
+}
+
+/* A rewind by 100 long before: the bridge is open, and the evidence dealt with. */
+static void open_bridge(struct run *run)
+{
+	run_set_number(run, lab_sa(run->l, GW)->out.number - 99);
+	run_send(run, 200);
+	assert_true(lab_sa(run->l, ME)->in.bridge.open);
+	assert_int_equal(run->switchovers, 1);
+	run_reset(run);
+	run->switchovers = 0;
+}
 
 /* The first recorded packet 64 times. */
 static void noise_one(struct run *run)
@@ -25,7 +50,7 @@ static void noise_one(struct run *run)
 		run_play(run, &run->tape, run->tape.count - 1, 1);
 }
 
-static void one_packet(enum detect_mode m, uint64_t later, const char *name)
+static void one_packet(enum detect_mode m, uint64_t later, bool open, const char *name)
 {
 	struct lab_opt o = mode(m);
 	struct run run;
@@ -33,9 +58,12 @@ static void one_packet(enum detect_mode m, uint64_t later, const char *name)
 	uint32_t seg;
 
 	run_init(&run, name, &o);
-	run_send(&run, 1000);
+	run_send(&run, 900);
+	if (open)
+		open_bridge(&run);
+	run_send(&run, open ? 0 : 100);
 	run.record = true;
-	run_send(&run, 1);
+	run_send(&run, 1); /* number 1,001 */
 	run.record = false;
 	run_send(&run, later);
 	seg = run.tape.seg;
@@ -47,18 +75,23 @@ static void one_packet(enum detect_mode m, uint64_t later, const char *name)
 	}
 	run_assert_calm(&run);
 	run.noise = noise_one;
-	run_rewind(&run, 1001 + later - 500, m == DETECT_PATTERN ? 64 : 1);
+	if (m == DETECT_PATTERN)
+		run_rewind(&run, 1001 + later - 500, 64);
+	else
+		rewind_in_full(&run, 1001 + later - (open ? later - 10 : 500), later + 300, 0);
 	run_fini(&run);
 }
 
 static void test_one_packet_a_million_times(void **state)
 {
 	(void)state;
-	one_packet(DETECT_PROOF, 10, "one packet a million times, in the window");
-	one_packet(DETECT_PROOF, 100000, "one packet a million times, long past");
-	one_packet(DETECT_PATTERN, 10, "the same in the window, pattern");
-	one_packet(DETECT_PATTERN, 100000, "the same long past, pattern");
-	one_packet(DETECT_BOTH, 100000, "the same long past, both");
+	one_packet(DETECT_PROOF, 10, false, "one packet a million times, in the window");
+	one_packet(DETECT_PROOF, 20000, false, "one packet a million times, long past");
+	one_packet(DETECT_PROOF, 20000, true, "the same, the bridge open before");
+	one_packet(DETECT_PATTERN, 10, false, "the same in the window, pattern");
+	one_packet(DETECT_PATTERN, 20000, false, "the same long past, pattern");
+	one_packet(DETECT_BOTH, 20000, false, "the same long past, both");
+	one_packet(DETECT_BOTH, 20000, true, "the same long past, both, the bridge open before");
 }
 
 static size_t played;
@@ -70,30 +103,37 @@ static void noise_recording(struct run *run)
 	played = (played + 64) % (run->tape.count - 64);
 }
 
+static void recording(enum detect_mode m, bool open, const char *name)
+{
+	struct lab_opt o = mode(m);
+	struct run run;
+
+	run_init(&run, name, &o);
+	run.record = true;
+	if (open) {
+		run_send(&run, 2000);
+		open_bridge(&run);
+	}
+	run_send(&run, 60000 - lab_sa(run.l, GW)->out.number);
+	run.record = false;
+	for (unsigned k = 0; k < 3; k++) {
+		run_play(&run, &run.tape, 0, run.tape.count);
+		run.l->now += 10 * NSEC_PER_SEC;
+	}
+	run_assert_calm(&run);
+	played = 0;
+	run.noise = noise_recording;
+	rewind_in_full(&run, 30001, 35000, 0);
+	run_fini(&run);
+}
+
 static void test_recording_while_silent(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 3; i += 2) {
-		struct lab_opt o = mode(modes[i]);
-		struct run run;
-
-		run_init(&run,
-			 i ? "a minute's recording, silence, both"
-			   : "a minute's recording, silence",
-			 &o);
-		run.record = true;
-		run_send(&run, 60000);
-		run.record = false;
-		for (unsigned k = 0; k < 3; k++) {
-			run_play(&run, &run.tape, 0, run.tape.count);
-			run.l->now += 10 * NSEC_PER_SEC;
-		}
-		run_assert_calm(&run);
-		played = 0;
-		run.noise = noise_recording;
-		run_rewind(&run, 30000, 32);
-		run_fini(&run);
-	}
+	recording(DETECT_PROOF, false, "a minute's recording, silence");
+	recording(DETECT_PROOF, true, "the same, the bridge open before");
+	recording(DETECT_BOTH, false, "a minute's recording, silence, both");
+	recording(DETECT_BOTH, true, "the same, both, the bridge open before");
 }
 
 /* Every tenth packet is kept back. */
@@ -120,7 +160,6 @@ static void withhold(uint64_t later, bool small, const char *name)
 	if (small) {
 		o.window = 64;
 		o.history_packets = 4096;
-		o.sample = 8;
 	}
 	run_init(&run, name, &o);
 	run.pass = pass_nine_of_ten;
@@ -131,8 +170,9 @@ static void withhold(uint64_t later, bool small, const char *name)
 	run_assert_calm(&run);
 	played = 1000;
 	run.noise = noise_release;
-	/* the nine of ten that came are remembered as ever; a tenth of the samples is missing */
-	run_rewind(&run, 20000 + later - 3000, 4 * o.sample);
+	/* what is released then is far behind the sender: number 2 mod 10 came on the first lap */
+	rewind_in_full(&run, 20002 + later - 3000, 3200, 0);
+	run_play(&run, &run.held, 0, run.held.count); /* and after the rewind, all of it */
 	run_fini(&run);
 }
 
@@ -143,6 +183,105 @@ static void test_withhold_and_release(void **state)
 	withhold(5000, false, "withheld, released after the window");
 	withhold(100, true, "withheld, released after a window of 64");
 	withhold(100000, true, "withheld, released many laps of all rings later");
+}
+
+static uint64_t released;
+
+/* Withheld packets whose numbers the rewound sender uses next, or has just used. */
+static void release_around(struct run *run, int64_t ahead)
+{
+	uint64_t next = lab_sa(run->l, GW)->out.number + 1;
+
+	for (size_t i = 0; i < run->held.count; i++) {
+		uint64_t n = get_be32(tape_at(&run->held, i) + 4);
+		uint64_t before = run->delivered;
+
+		if (n < next + (uint64_t)ahead || n >= next + (uint64_t)ahead + 8)
+			continue;
+		run_play(run, &run->held, i, 1);
+		released += run->delivered - before;
+	}
+}
+
+static void noise_ahead(struct run *run)
+{
+	release_around(run, 0);
+}
+
+static void noise_behind(struct run *run)
+{
+	release_around(run, -8);
+}
+
+static void noise_far_ahead(struct run *run)
+{
+	release_around(run, 500);
+}
+
+/*
+ * Into an open bridge: of two packets under a number that the first lap did not receive the first
+ * one to come takes the place. Nothing is delivered twice, and no place stays empty.
+ */
+static void release_into_bridge(void (*noise)(struct run *), bool takes, const char *name)
+{
+	struct lab_opt o = mode(DETECT_PROOF);
+	struct run run;
+
+	run_init(&run, name, &o);
+	run.pass = pass_nine_of_ten;
+	run_send(&run, 20000);
+	run.pass = NULL;
+	run_send(&run, 5000);
+	run_set_number(&run, 10000);
+	run_send(&run, 2); /* open */
+	run_reset(&run);
+	run.switchovers = 0;
+	run.noise = noise;
+	released = 0;
+	run_set_number(&run, 10002);
+	for (unsigned i = 0; i < 1000; i++) {
+		noise(&run);
+		run_send(&run, 8);
+	}
+	printf("#     %llu withheld packets took a place in the bridge\n",
+	       (unsigned long long)released);
+	assert_int_equal(released > 0, takes);
+	run_send(&run, 600); /* over all that was released ahead */
+	run_assert_came(&run, run.sealed - 8600, run.sealed, released);
+	run_fini(&run);
+}
+
+static void test_release_into_an_open_bridge(void **state)
+{
+	(void)state;
+	release_into_bridge(noise_behind, false, "withheld, released behind a rewound sender");
+	release_into_bridge(noise_ahead, true, "withheld, released before a rewound sender");
+	release_into_bridge(noise_far_ahead, true, "the same, 500 ahead");
+}
+
+/* The adversary keeps back what the rewound sender sends, and gives it later, twice. */
+static void test_withhold_the_second_lap(void **state)
+{
+	struct lab_opt o = mode(DETECT_PROOF);
+	struct run run;
+	uint64_t lost;
+
+	(void)state;
+	run_init(&run, "packets of the second lap withheld, released twice", &o);
+	run_send(&run, 20000);
+	run.pass = pass_nine_of_ten;
+	run_set_number(&run, 10001);
+	run_send(&run, 5000);
+	run.pass = NULL;
+	/* 500 back there still is a place in the bridge; further back there is none */
+	run_play(&run, &run.held, 0, run.held.count);
+	run_play(&run, &run.held, 0, run.held.count);
+	lost = (5000 - 1024) / 10;
+	assert_in_range(run.sealed - run.delivered, lost - 1, lost + 1);
+	run_send(&run, 6000);
+	run_play(&run, &run.held, 0, run.held.count);
+	assert_in_range(run.sealed - run.delivered, lost - 1, lost + 1);
+	run_fini(&run);
 }
 
 /* A FRESH packet now and then: withheld before, so that it is right of the window. */
@@ -160,7 +299,7 @@ static void noise_fresh_now_and_then(struct run *run)
 }
 
 /* Numbers that nobody uses until they are let through: the sender is 1,000 ahead and then back. */
-static void fresh_let_through(enum detect_mode m, uint64_t back, uint64_t limit, const char *name)
+static void fresh_let_through(enum detect_mode m, uint64_t back, const char *name)
 {
 	struct lab_opt o = mode(m);
 	struct run run;
@@ -180,49 +319,69 @@ static void fresh_let_through(enum detect_mode m, uint64_t back, uint64_t limit,
 	}
 	run_assert_calm(&run);
 	run.noise = noise_fresh_now_and_then;
-	run_rewind(&run, 50000 - back, limit);
+	rewind_in_full(&run, 50000 - back, back + 600, 0);
 	run_fini(&run);
 }
 
 static void test_fresh_let_through(void **state)
 {
 	(void)state;
-	fresh_let_through(DETECT_PROOF, 500, 1, "a FRESH one let through now and then");
-	fresh_let_through(DETECT_PROOF, 20000, 32, "the same, rewind beyond the window");
-	fresh_let_through(DETECT_BOTH, 20000, 32, "the same, both");
+	fresh_let_through(DETECT_PROOF, 500, "a FRESH one let through now and then");
+	fresh_let_through(DETECT_PROOF, 20000, "the same, rewind beyond the window");
+	fresh_let_through(DETECT_BOTH, 20000, "the same, both");
+}
+
+/* Forged packets, at any number, move nothing at all: no missed, no bridged, no place. */
+static void forge_in_vain(struct run *run, uint64_t number_below, size_t count)
+{
+	const struct esp_sa *sa = lab_sa(run->l, ME);
+	uint64_t before = lab_fingerprint(sa, true), missed = sa->in.missed;
+	uint64_t bridged = sa->in.bridged;
+
+	run_forge(run, number_below, count);
+	assert_true(lab_fingerprint(sa, true) == before);
+	assert_true(sa->in.missed == missed && sa->in.bridged == bridged);
 }
 
 static void noise_forged(struct run *run)
 {
-	run_forge(run, UINT32_MAX - 1, 20);
-	run_forge(run, 100000, 20);
+	forge_in_vain(run, UINT32_MAX - 1, 20);
+	forge_in_vain(run, 60000, 20);
+}
+
+static void forged_anywhere(enum detect_mode m, bool open, const char *name)
+{
+	struct lab_opt o = mode(m);
+	struct run run;
+
+	run_init(&run, name, &o);
+	run_send(&run, 10000);
+	if (open)
+		open_bridge(&run);
+	run_send(&run, 60000 - lab_sa(run.l, GW)->out.number);
+	forge_in_vain(&run, UINT32_MAX - 1, 50000);
+	forge_in_vain(&run, 60000, 50000);
+	forge_in_vain(&run, 2000000, 20000);
+	run_assert_calm(&run);
+	run.noise = noise_forged;
+	if (m == DETECT_PATTERN)
+		run_rewind(&run, 50000, 64);
+	else
+		rewind_in_full(&run, 50000, 10500, 0);
+	run_fini(&run);
 }
 
 static void test_forged_anywhere(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
-		static const char *const names[] = {"forged at any number", "the same, pattern",
-						    "the same, both"};
-		struct lab_opt o = mode(modes[i]);
-		uint64_t before;
-		struct run run;
-
-		run_init(&run, names[i], &o);
-		run_send(&run, 100000);
-		before = lab_fingerprint(lab_sa(run.l, ME), true);
-		run_forge(&run, UINT32_MAX - 1, 50000);
-		run_forge(&run, 100000, 50000);
-		run_forge(&run, 2000000, 20000);
-		run_assert_calm(&run);
-		assert_true(lab_fingerprint(lab_sa(run.l, ME), true) == before);
-		run.noise = noise_forged;
-		run_rewind(&run, 70000, modes[i] == DETECT_PATTERN ? 64 : 32);
-		run_fini(&run);
-	}
+	forged_anywhere(DETECT_PROOF, false, "forged at any number");
+	forged_anywhere(DETECT_PROOF, true, "the same, the bridge open before");
+	forged_anywhere(DETECT_PATTERN, false, "the same, pattern");
+	forged_anywhere(DETECT_BOTH, false, "the same, both");
+	forged_anywhere(DETECT_BOTH, true, "the same, both, the bridge open before");
 }
 
-/* 1,000 packets at one instant for each of the sender's: any budget is spent. */
+/* 1,000 packets at one instant for each few of the sender's: any budget is spent. */
 static void noise_flood_forged(struct run *run)
 {
 	run_forge(run, 99000, 1000);
@@ -233,12 +392,17 @@ static void noise_flood_replays(struct run *run)
 	run_play(run, &run->tape, lab_below(&run->l->rng, run->tape.count - 1000), 1000);
 }
 
-static void flood(void (*noise)(struct run *), uint64_t back, uint64_t limit, const char *name)
+/* The last 50,000: what a recorder has of older ones are hints under `both`. */
+static void noise_flood_late_replays(struct run *run)
 {
-	struct lab_opt o = mode(DETECT_PROOF);
+	run_play(run, &run->tape, 50000 + lab_below(&run->l->rng, 49000), 1000);
+}
+
+static void flood(void (*noise)(struct run *), enum detect_mode m, uint64_t back, const char *name)
+{
+	struct lab_opt o = mode(m);
 	struct run run;
 
-	o.detect.mode = DETECT_BOTH;
 	o.history_packets = 1 << 16;
 	o.verify_rate = 100;
 	run_init(&run, name, &o);
@@ -249,18 +413,23 @@ static void flood(void (*noise)(struct run *), uint64_t back, uint64_t limit, co
 		noise(&run);
 	run_assert_calm(&run);
 	run.noise = noise;
-	run_rewind(&run, 100001 - back, limit);
+	if (back > o.history_packets)
+		run_rewind(&run, 100001 - back, 48);
+	else
+		rewind_in_full(&run, 100001 - back, min_u64(back, 2000) + 100, 0);
 	run_fini(&run);
 }
 
 static void test_floods_during_a_rewind(void **state)
 {
 	(void)state;
-	flood(noise_flood_forged, 1000, 1, "flood of forged old numbers, rewind in the window");
-	flood(noise_flood_forged, 50000, 32, "flood of forged old numbers, rewind beyond");
-	flood(noise_flood_forged, 99000, 48, "flood of forged old numbers, rewind far beyond");
-	flood(noise_flood_replays, 1000, 1, "flood of replays, rewind in the window");
-	flood(noise_flood_replays, 50000, 32, "flood of replays, rewind beyond");
+	flood(noise_flood_forged, DETECT_BOTH, 1000, "forged old numbers, rewind in the window");
+	flood(noise_flood_forged, DETECT_BOTH, 50000, "flood of forged old numbers, beyond it");
+	flood(noise_flood_forged, DETECT_BOTH, 99000, "flood of forged old numbers, far beyond");
+	flood(noise_flood_replays, DETECT_PROOF, 1000, "flood of replays, rewind in the window");
+	flood(noise_flood_replays, DETECT_PROOF, 50000, "flood of replays, rewind beyond");
+	flood(noise_flood_late_replays, DETECT_BOTH, 1000, "the same, both, in the window");
+	flood(noise_flood_late_replays, DETECT_BOTH, 50000, "the same, both, beyond");
 }
 
 static bool pass_all_but_kth(struct run *run, uint64_t number, const uint8_t *pkt, uint32_t len)
@@ -271,13 +440,29 @@ static bool pass_all_but_kth(struct run *run, uint64_t number, const uint8_t *pk
 	return number % 8 != 5;
 }
 
-/*
- * The dropper knows k but not the phase: it blinds the recent ring with a chance of one in k (8
- * here, so that it shows). All SAs are to be told in the end, most within k packets.
- */
+/* Within reach every number that came is remembered, so that dropping blinds nothing. */
 static void test_every_kth_dropped(void **state)
 {
-	enum { SAS = 64 };
+	struct lab_opt o = mode(DETECT_PROOF);
+	struct run run;
+
+	(void)state;
+	run_init(&run, "every k-th number dropped", &o);
+	run.pass = pass_all_but_kth;
+	run_send(&run, 40000);
+	run.pass = NULL;
+	run_assert_calm(&run);
+	rewind_in_full(&run, 10005, 30000, 0); /* the first one did not come, and waits */
+	run_fini(&run);
+}
+
+/*
+ * Beyond reach the dropper knows k but not the phase: it blinds the lifetime entries with a chance
+ * of one in k (8 here, so that it shows). All SAs are to be told in the end, most within a step.
+ */
+static void test_every_kth_dropped_beyond_reach(void **state)
+{
+	enum { SAS = 64, STEP = 16 };
 	unsigned within = 0;
 
 	(void)state;
@@ -286,16 +471,15 @@ static void test_every_kth_dropped(void **state)
 		struct run run;
 
 		o.salt = 1000 + i;
-		o.sample = 8;
-		run_init(&run, i ? NULL : "every k-th number dropped, 64 SAs (this is the first)",
-			 &o);
+		o.history_packets = 1024;
+		run_init(&run, i ? NULL : "the same beyond reach, 64 SAs (this is the first)", &o);
 		run.pass = pass_all_but_kth;
-		run_send(&run, 40000); /* the lifetime ring's step is 16 then */
+		run_send(&run, 40000); /* the lifetime entries' step is 16 then */
 		run_assert_calm(&run);
-		within += run_rewind(&run, 10000, 30000) <= 8;
+		within += run_rewind(&run, 10000, 30000) <= STEP;
 		run_fini(&run);
 	}
-	printf("# every k-th number dropped: %u of %u SAs told within k packets\n", within, SAS);
+	printf("# every k-th number dropped: %u of %u SAs told within a step\n", within, SAS);
 	assert_in_range(within, SAS / 8 * 5, SAS);
 }
 
@@ -327,34 +511,92 @@ static void test_distinctness_poisoned(void **state)
 	run_fini(&run);
 }
 
-/* A recording of `count` packets of a rewound sender, all of them REWOUND. */
-static void record_rewound(struct run *run, uint64_t count)
+/* A recording of `count` packets of a rewound sender, which the bridge has delivered. */
+static void record_bridged(struct run *run, uint64_t count)
 {
-	run_send(run, 5000);
+	run_send(run, 4500 + count);
 	run->record = true;
-	run->generation++;
-	run_set_number(run, 5000 - count + 1);
+	run_set_number(run, 4001);
 	run_send(run, count);
 	run->record = false;
-	assert_int_equal(run->r.v[VERDICT_REWOUND], count);
+	assert_int_equal(run->r.v[VERDICT_BRIDGED], count);
+	assert_int_equal(run->delivered, run->sealed);
 	assert_int_equal(run->switchovers, 1);
-	run_reset(run);
-	run->switchovers = 0;
 }
 
-static void rewound_replayed(uint64_t count, const char *name)
+/* They are known to be delivered: no loss, no proof, and the sender who goes on is one. */
+static void bridged_replayed(uint64_t count, const char *name)
 {
 	struct lab_opt o = mode(DETECT_PROOF);
 	struct run run;
 
 	run_init(&run, name, &o);
-	record_rewound(&run, count);
+	record_bridged(&run, count);
+	run_reset(&run);
+	run.switchovers = 0;
 	for (unsigned i = 0; i < 50; i++) {
 		run_play(&run, &run.tape, 0, run.tape.count);
-		run_reset(&run);
 		run.l->now += NSEC_PER_SEC;
 	}
 	run_assert_calm(&run);
+	rewind_in_full(&run, 4001 + count, 700, 0);
+	run_fini(&run);
+}
+
+static void test_bridged_replayed(void **state)
+{
+	(void)state;
+	bridged_replayed(1, "one BRIDGED packet replayed");
+	bridged_replayed(64, "64 BRIDGED packets replayed");
+	/* a round trip at 10,000 packets a second leaves a recorder with hundreds of them */
+	bridged_replayed(1000, "1,000 BRIDGED packets replayed");
+}
+
+/* More of them than the detector remembers: their places in the bridge are taken or left of it. */
+static void test_very_many_bridged_replayed(void **state)
+{
+	(void)state;
+	bridged_replayed(5000, "5,000 BRIDGED packets replayed");
+}
+
+/* `missed` is what was not delivered: a replay of what was changes it no more than a forgery. */
+static void test_replays_are_no_loss(void **state)
+{
+	struct lab_opt o = mode(DETECT_PROOF);
+	struct run run;
+
+	(void)state;
+	run_init(&run, "BRIDGED packets replayed while CONFIRMED", &o);
+	record_bridged(&run, 5000);
+	run_play(&run, &run.tape, 0, run.tape.count);
+	assert_int_equal(run.switchovers, 1);
+	assert_int_equal(lab_sa(run.l, ME)->in.bridged, 5000);
+	assert_int_equal(lab_sa(run.l, ME)->in.missed, 0);
+	run_fini(&run);
+}
+
+/* The same without a bridge: the REWOUND packets of a recorder. */
+static void rewound_replayed(uint64_t count, const char *name)
+{
+	struct lab_opt o = mode(DETECT_PROOF);
+	struct run run;
+
+	o.no_bridge = true;
+	run_init(&run, name, &o);
+	run_send(&run, 5000);
+	run.record = true;
+	run_set_number(&run, 5000 - count + 1);
+	run_send(&run, count);
+	run.record = false;
+	assert_int_equal(run.r.v[VERDICT_REWOUND], count);
+	assert_int_equal(run.switchovers, 1);
+	for (unsigned i = 0; i < 50; i++) {
+		run_reset(&run);
+		run.switchovers = 0;
+		run_play(&run, &run.tape, 0, run.tape.count);
+		run_assert_calm(&run);
+		run.l->now += NSEC_PER_SEC;
+	}
 	run_rewind(&run, 4990, 1);
 	run_fini(&run);
 }
@@ -362,37 +604,37 @@ static void rewound_replayed(uint64_t count, const char *name)
 static void test_rewound_replayed(void **state)
 {
 	(void)state;
-	rewound_replayed(1, "one REWOUND packet replayed");
-	rewound_replayed(64, "64 REWOUND packets replayed");
-}
-
-/* A round trip at 10,000 packets a second leaves a recorder with hundreds of them. */
-static void test_many_rewound_replayed(void **state)
-{
-	(void)state;
-	rewound_replayed(1000, "1,000 REWOUND packets replayed");
+	rewound_replayed(1, "one REWOUND packet replayed, no bridge");
+	rewound_replayed(64, "64 REWOUND packets replayed, no bridge");
+	rewound_replayed(1000, "1,000 REWOUND packets replayed, no bridge");
 }
 
 /* The SA was replaced and has drained; nothing that a recorder plays shows a gateway that still
  * uses it. */
-static void retired_replayed(uint64_t count, const char *name)
+static void retired_replayed(uint64_t count, bool no_bridge, const char *name)
 {
 	struct lab_opt o = mode(DETECT_PROOF);
 	struct run run;
 	unsigned heard = 0;
 
+	o.no_bridge = no_bridge;
 	o.window = 8192; /* each REWOUND packet is one that the recorder can use */
 	run_init(&run, name, &o);
-	record_rewound(&run, count);
+	run_send(&run, 4500 + count);
+	run.record = true;
+	run_set_number(&run, 4001);
+	run_send(&run, count);
 	sad_retire(&run.l->path[ME]->sad, lab_sa(run.l, ME), run.l->now + 5 * NSEC_PER_SEC);
+	if (!no_bridge)
+		run_send(&run, 100); /* within the drain it goes on */
+	assert_int_equal(run.r.v[VERDICT_BRIDGED], no_bridge ? 0 : run.tape.count);
 	run.l->now += 5 * NSEC_PER_SEC;
+	lab_events(run.l, ME);
 	for (unsigned k = 0; k < 20; k++) {
-		struct lab_result r = {0};
-
 		for (size_t i = 0; i < run.tape.count; i++)
-			lab_open(run.l, ME, tape_at(&run.tape, i), run.tape.seg, 0, NULL, 0, &r);
+			lab_open(run.l, ME, tape_at(&run.tape, i), run.tape.seg, 0, NULL, 0,
+				 &run.r);
 		heard += !!(lab_events(run.l, ME) & ESP_EVENT_RETIRED_HEARD);
-		run.r.v[VERDICT_REWOUND] += r.v[VERDICT_REWOUND];
 		run.l->now += NSEC_PER_SEC;
 	}
 	run_fini(&run);
@@ -402,14 +644,17 @@ static void retired_replayed(uint64_t count, const char *name)
 static void test_rewound_replayed_on_retired(void **state)
 {
 	(void)state;
-	retired_replayed(64, "64 REWOUND packets replayed on a RETIRED SA");
+	retired_replayed(64, true, "64 REWOUND packets replayed on a RETIRED SA");
+	retired_replayed(1000, true, "1,000 REWOUND packets replayed on a RETIRED SA");
+	retired_replayed(5000, true, "more of them than are remembered");
 }
 
-static void test_many_rewound_replayed_on_retired(void **state)
+static void test_bridged_replayed_on_retired(void **state)
 {
 	(void)state;
-	retired_replayed(1000, "1,000 REWOUND packets replayed on a RETIRED SA");
-	retired_replayed(5000, "more of them than are remembered");
+	retired_replayed(64, false, "64 BRIDGED packets replayed on a RETIRED SA");
+	retired_replayed(1000, false, "1,000 BRIDGED packets replayed on a RETIRED SA");
+	retired_replayed(5000, false, "more of them than are remembered");
 }
 
 /*
@@ -451,11 +696,11 @@ static void test_previous_epoch(void **state)
 {
 	static const struct {
 		const char *name;
-		uint64_t to, limit;
+		uint64_t to;
 	} t[] = {
-		{"packets of the previous ESN epoch, rewind by 1", (1ULL << 32) + 99, 1},
-		{"the same, rewind in the window over 2^32", (1ULL << 32) - 700, 1},
-		{"the same, rewind beyond it over 2^32", (1ULL << 32) - 5000, 32},
+		{"packets of the previous ESN epoch, rewind by 1", (1ULL << 32) + 99},
+		{"the same, rewind in the window over 2^32", (1ULL << 32) - 700},
+		{"the same, rewind beyond it over 2^32", (1ULL << 32) - 5000},
 	};
 
 	(void)state;
@@ -478,7 +723,7 @@ static void test_previous_epoch(void **state)
 		assert_int_equal(run.r.v[VERDICT_REWOUND], 0);
 		run_assert_calm(&run);
 		run.noise = noise_epoch;
-		run_rewind(&run, t[i].to, t[i].limit);
+		rewind_in_full(&run, t[i].to, 6000, 0);
 		run_fini(&run);
 	}
 }
@@ -489,15 +734,20 @@ int main(void)
 		cmocka_unit_test(test_one_packet_a_million_times),
 		cmocka_unit_test(test_recording_while_silent),
 		cmocka_unit_test(test_withhold_and_release),
+		cmocka_unit_test(test_release_into_an_open_bridge),
+		cmocka_unit_test(test_withhold_the_second_lap),
 		cmocka_unit_test(test_fresh_let_through),
 		cmocka_unit_test(test_forged_anywhere),
 		cmocka_unit_test(test_floods_during_a_rewind),
 		cmocka_unit_test(test_every_kth_dropped),
+		cmocka_unit_test(test_every_kth_dropped_beyond_reach),
 		cmocka_unit_test(test_distinctness_poisoned),
 		cmocka_unit_test(test_rewound_replayed),
-		cmocka_unit_test(test_many_rewound_replayed),
+		cmocka_unit_test(test_bridged_replayed),
+		cmocka_unit_test(test_very_many_bridged_replayed),
+		cmocka_unit_test(test_replays_are_no_loss),
 		cmocka_unit_test(test_rewound_replayed_on_retired),
-		cmocka_unit_test(test_many_rewound_replayed_on_retired),
+		cmocka_unit_test(test_bridged_replayed_on_retired),
 		cmocka_unit_test(test_recording_on_retired),
 		cmocka_unit_test(test_previous_epoch),
 	};

@@ -1,8 +1,7 @@
-/* t_detector.c - the criteria of RECOVERY 3, against a list that forgets nothing.
+/* t_detector.c - the criteria of doc/recovery.md 3, against a list that forgets nothing.
  * SPDX-License-Identifier: ISC */
 #include "detector.h"
 #include "esp_lab.h"
-#include "ref_model.h"
 
 static const struct detector_config proof = {
 	.mode = DETECT_PROOF, .proof_packets = 1, .packets = 64, .interval = NSEC_PER_SEC};
@@ -15,13 +14,14 @@ static const struct detector_config both = {
 static bool rewound(struct detector *d, const struct detector_config *c, nsec_t now, uint64_t n,
 		    uint32_t tag)
 {
-	return !detector_knows(d, n, tag) && detector_rewound(d, c, now, n, tag, false);
+	return !detector_knows(d, n, tag) &&
+	       detector_rewound(d, c, now, n, tag, false) == EVIDENCE_CONFIRMS;
 }
 
 static bool stale(struct detector *d, const struct detector_config *c, nsec_t now, uint64_t n,
 		  uint32_t tag)
 {
-	return !detector_knows(d, n, tag) && detector_stale(d, c, now, n, tag);
+	return !detector_knows(d, n, tag) && detector_stale(d, c, now, n, tag) == EVIDENCE_CONFIRMS;
 }
 
 static void test_names(void **state)
@@ -112,8 +112,9 @@ static void test_off(void **state)
 	c.mode = DETECT_OFF;
 	detector_init(&d);
 	for (unsigned i = 0; i < 100; i++)
-		assert_false(detector_rewound(&d, &c, 5, 100 + i, 7, i == 50));
+		assert_int_equal(detector_rewound(&d, &c, 5, 100 + i, 7, i == 50), EVIDENCE_NEW);
 	assert_int_equal(d.state, DETECTOR_CALM);
+	assert_true(d.first_evidence == 0 && d.proofs == 0);
 	assert_true(detector_knows(&d, 199, 7)); /* remembered nevertheless */
 	assert_false(detector_asks(&c, false));
 	assert_false(detector_asks(&c, true));
@@ -143,7 +144,7 @@ static void test_nonce_reuse(void **state)
 		c = *all[i];
 		c.proof_packets = 50;
 		detector_init(&d);
-		assert_true(detector_rewound(&d, &c, 5, 100, 7, true));
+		assert_int_equal(detector_rewound(&d, &c, 5, 100, 7, true), EVIDENCE_CONFIRMS);
 		assert_int_equal(d.criterion, CRITERION_NONCE_REUSE);
 		detector_fresh(&d);
 		assert_int_equal(d.state, DETECTOR_CONFIRMED);
@@ -310,6 +311,157 @@ static void test_stale_replays_count_once(void **state)
 	detector_fini(&d);
 }
 
+/* The largest `packets` that may be configured: every distinct one counts, and once. */
+static void count_exact(uint64_t salt, uint64_t first, uint64_t step)
+{
+	enum { LARGEST = 1000000 };
+	struct detector_config c = pattern;
+	uint32_t *tag = malloc(LARGEST * sizeof(*tag));
+	struct detector d;
+	struct lab_rng r;
+
+	assert_non_null(tag);
+	c.packets = LARGEST;
+	c.interval = NSEC_NEVER;
+	lab_rng_init(&r, salt);
+	detector_init(&d);
+	for (uint32_t i = 0; i < LARGEST; i++) {
+		uint64_t again = lab_below(&r, i);
+
+		tag[i] = (uint32_t)lab_u64(&r);
+		assert_int_equal(detector_stale(&d, &c, 5, first + i * step, tag[i]),
+				 i + 1 == LARGEST ? EVIDENCE_CONFIRMS : EVIDENCE_NEW);
+		if (d.pattern != i + 1)
+			fail_msg("%u distinct ones count as %u", i + 1, d.pattern);
+		if (i > 0 && i + 1 < LARGEST)
+			assert_int_equal(
+				detector_stale(&d, &c, 5, first + again * step, tag[again]),
+				EVIDENCE_NONE);
+	}
+	assert_string_equal(criterion_name(d.criterion), "count");
+	detector_fini(&d);
+	free(tag);
+}
+
+static void test_count_is_exact(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 4; i++)
+		count_exact(20 + i, 1 + (i << 31), i == 3 ? 1000 : 1);
+}
+
+/* More of them than any memory of pairs holds, again and again: 65 packets are 65. */
+static void test_withheld_replayed(void **state)
+{
+	struct detector_config c = pattern;
+	struct detector d;
+
+	(void)state;
+	c.packets = 1000;
+	c.interval = NSEC_NEVER;
+	detector_init(&d);
+	for (unsigned k = 0; k < 40; k++) {
+		for (unsigned i = 0; i < 65; i++)
+			assert_false(stale(&d, &c, 5 + k, 5000 + i, i));
+	}
+	assert_int_equal(d.pattern, 65);
+	assert_int_equal(d.state, DETECTOR_SUSPECT);
+	detector_fini(&d);
+}
+
+/* A FRESH packet ends a pattern of any size, and its table: the next one starts from zero. */
+static void test_fresh_ends_a_large_pattern(void **state)
+{
+	struct detector_config c = pattern;
+	struct detector d;
+
+	(void)state;
+	c.packets = 20000;
+	c.interval = NSEC_NEVER;
+	detector_init(&d);
+	for (unsigned k = 0; k < 6; k++) {
+		unsigned count = k % 2 ? 19999 : 100;
+
+		for (unsigned i = 0; i < count; i++)
+			assert_false(stale(&d, &c, 5, 1000 + i, k));
+		assert_int_equal(d.pattern, count);
+		detector_fresh(&d);
+		assert_int_equal(d.state, DETECTOR_CALM);
+		assert_int_equal(d.pattern, 0);
+		assert_true(d.first_evidence == 0);
+	}
+	for (unsigned i = 0; i < 20000; i++)
+		assert_int_equal(stale(&d, &c, 5, 50000 + i, 1), i == 19999);
+	detector_fini(&d);
+}
+
+/* 65 withheld packets replayed 40 times, as they come in at an SA. */
+static void test_withheld_replayed_at_an_sa(void **state)
+{
+	struct lab_opt o = LAB_OPT(.no_bridge = true);
+	struct lab_pkt held[65];
+	struct lab *l;
+
+	(void)state;
+	o.detect.mode = DETECT_PATTERN;
+	o.detect.packets = 1000;
+	o.detect.interval = NSEC_NEVER;
+	l = lab_new(&o);
+	for (unsigned i = 0; i < 3000; i++) {
+		struct lab_pkt p = lab_next(l, GW);
+
+		if (i >= 500 && i < 565)
+			held[i - 500] = p;
+		else
+			assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+	}
+	for (unsigned k = 0; k < 40; k++) {
+		for (unsigned i = 0; i < 65; i++)
+			lab_verdict(l, ME, &held[i]);
+		l->now += NSEC_PER_SEC;
+	}
+	assert_int_equal(lab_sa(l, ME)->in.detector.pattern, 65);
+	assert_false(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
+	assert_int_equal(lab_sa(l, ME)->in.missed, 65); /* each once */
+	lab_free(l);
+}
+
+/* `both`: a number within reach that never came is a late packet and no hint, beyond reach it is.
+ */
+static void withheld_under_both(uint64_t later, bool confirms)
+{
+	struct lab_opt o = LAB_OPT(.history_packets = 4096);
+	struct lab_pkt held[96];
+	struct lab *l;
+
+	o.detect.mode = DETECT_BOTH;
+	l = lab_new(&o);
+	for (unsigned i = 0; i < 8000 + later; i++) {
+		struct lab_pkt p = lab_next(l, GW);
+
+		if (i >= 8000 - 96 && i < 8000)
+			held[i - 8000 + 96] = p;
+		else
+			assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+	}
+	lab_events(l, ME);
+	for (unsigned i = 0; i < 96; i++)
+		assert_verdict(lab_verdict(l, ME, &held[i]),
+			       confirms ? VERDICT_STALE : VERDICT_UNVERIFIED);
+	assert_int_equal(!!(lab_events(l, ME) & ESP_EVENT_SWITCHOVER), confirms);
+	assert_string_equal(detector_state_name(lab_sa(l, ME)->in.detector.state),
+			    confirms ? "confirmed" : "calm");
+	lab_free(l);
+}
+
+static void test_both_only_beyond_reach(void **state)
+{
+	(void)state;
+	withheld_under_both(1400, false);
+	withheld_under_both(4000, false);
+	withheld_under_both(4096 + 2 * HISTORY_BLOCK + 96, true);
+}
+
 /* Proof never passes through the distinctness of STALE, nor do hints push out proofs. */
 static void test_proof_apart_from_hints(void **state)
 {
@@ -335,7 +487,7 @@ static void test_proof_apart_from_hints(void **state)
 	detector_fini(&d);
 }
 
-/* The model: all pairs ever, the numbers of the small window, and counts. */
+/* The model: all pairs ever, those since the last FRESH packet, and counts. */
 struct model {
 	struct {
 		uint64_t n;
@@ -344,7 +496,10 @@ struct model {
 	} seen[20000];
 	unsigned count, proofs, pattern;
 	nsec_t since;
-	struct refwindow distinct;
+	struct {
+		uint64_t n;
+		uint32_t tag;
+	} distinct[20000]; /* since the last FRESH packet: as many as `pattern` */
 	enum criterion why;
 	bool suspect;
 };
@@ -374,50 +529,53 @@ static void model_see(struct model *m, uint64_t n, uint32_t tag, bool is_proof)
 	m->seen[m->count].n = n;
 	m->seen[m->count].tag = tag;
 	m->seen[m->count++].proof = is_proof;
-	m->suspect = true;
 }
 
-static bool model_pattern(struct model *m, const struct detector_config *c, nsec_t now)
+static enum evidence model_confirms(bool confirms)
 {
+	return confirms ? EVIDENCE_CONFIRMS : EVIDENCE_NEW;
+}
+
+static enum evidence model_pattern(struct model *m, const struct detector_config *c, nsec_t now,
+				   uint64_t n, uint32_t tag)
+{
+	for (unsigned i = 0; i < m->pattern; i++) {
+		if (m->distinct[i].n == n && m->distinct[i].tag == tag)
+			return EVIDENCE_NONE;
+	}
+	m->distinct[m->pattern].n = n;
+	m->distinct[m->pattern].tag = tag;
+	m->suspect = true;
 	if (m->pattern++ == 0)
 		m->since = now;
 	if (m->why != CRITERION_NONE)
-		return false;
+		return EVIDENCE_NEW;
 	if (m->pattern >= c->packets)
 		m->why = CRITERION_COUNT;
 	else if (m->pattern >= 8 && now >= m->since + c->interval)
 		m->why = CRITERION_TIME;
-	return m->why != CRITERION_NONE;
+	return model_confirms(m->why != CRITERION_NONE);
 }
 
-static bool model_rewound(struct model *m, const struct detector_config *c, nsec_t now, uint64_t n,
-			  uint32_t tag)
+static enum evidence model_rewound(struct model *m, const struct detector_config *c, nsec_t now,
+				   uint64_t n, uint32_t tag)
 {
 	model_see(m, n, tag, true);
+	m->suspect = true;
 	m->proofs++;
 	if (c->mode == DETECT_PATTERN)
-		return model_pattern(m, c, now);
+		return model_pattern(m, c, now, n, tag);
 	if (m->proofs < c->proof_packets || m->why == CRITERION_PROOF)
-		return false;
+		return EVIDENCE_NEW;
 	m->why = CRITERION_PROOF;
-	return true;
+	return EVIDENCE_CONFIRMS;
 }
 
-static bool model_stale(struct model *m, const struct detector_config *c, nsec_t now, uint64_t n,
-			uint32_t tag)
+static enum evidence model_stale(struct model *m, const struct detector_config *c, nsec_t now,
+				 uint64_t n, uint32_t tag)
 {
-	switch (refwindow_place(&m->distinct, n)) {
-	case WINDOW_TAKEN: return false;
-	case WINDOW_LEFT:
-		refwindow_fini(&m->distinct);
-		refwindow_init(&m->distinct, 1024);
-		break;
-	case WINDOW_RIGHT:
-	case WINDOW_FREE: break;
-	}
-	refwindow_commit(&m->distinct, n);
 	model_see(m, n, tag, false);
-	return model_pattern(m, c, now);
+	return model_pattern(m, c, now, n, tag);
 }
 
 static void model_fresh(struct model *m)
@@ -451,7 +609,6 @@ static void random_run(struct lab_rng *r, const struct detector_config *c)
 
 	assert_non_null(m);
 	detector_init(&d);
-	refwindow_init(&m->distinct, 1024);
 	for (unsigned k = 0; k < 19000; k++) {
 		uint64_t n = base + lab_below(r, 300);
 		uint32_t tag = (uint32_t)lab_below(r, 3);
@@ -471,15 +628,15 @@ static void random_run(struct lab_rng *r, const struct detector_config *c)
 		} else if (model_knows(m, n, tag)) {
 			continue;
 		} else if (what < 100) {
-			assert_int_equal(rewound(&d, c, now, n, tag),
+			assert_int_equal(detector_rewound(&d, c, now, n, tag, false),
 					 model_rewound(m, c, now, n, tag));
 		} else {
-			assert_int_equal(stale(&d, c, now, n, tag), model_stale(m, c, now, n, tag));
+			assert_int_equal(detector_stale(&d, c, now, n, tag),
+					 model_stale(m, c, now, n, tag));
 		}
 		compare(&d, m);
 	}
 	detector_fini(&d);
-	refwindow_fini(&m->distinct);
 	free(m);
 }
 
@@ -517,6 +674,11 @@ int main(void)
 		cmocka_unit_test(test_both_counts_no_proofs),
 		cmocka_unit_test(test_poisoned_distinctness),
 		cmocka_unit_test(test_stale_replays_count_once),
+		cmocka_unit_test(test_count_is_exact),
+		cmocka_unit_test(test_withheld_replayed),
+		cmocka_unit_test(test_fresh_ends_a_large_pattern),
+		cmocka_unit_test(test_withheld_replayed_at_an_sa),
+		cmocka_unit_test(test_both_only_beyond_reach),
 		cmocka_unit_test(test_proof_apart_from_hints),
 		cmocka_unit_test(test_random_against_model),
 	};

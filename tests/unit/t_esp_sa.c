@@ -10,30 +10,30 @@ static struct lab_result open_pkt(struct lab *l, unsigned side, const struct lab
 	return r;
 }
 
-/* Address, liveness, window: only a FRESH packet moves them. */
-static void test_moved_only_by_fresh(void **state)
+/* Address and window: only a FRESH packet moves them. Liveness: a BRIDGED one does too. */
+static void moved_only_by_fresh(bool bridge)
 {
-	struct lab_opt o = LAB_OPT();
+	struct lab_opt o = LAB_OPT(.no_bridge = !bridge);
 	struct lab *l = lab_new(&o);
 	struct endpoint other = {.port = 4501};
 	struct lab_pkt p = lab_next(l, GW), q;
 	struct lab_result r = {0};
 
-	(void)state;
 	assert_int_equal(addr_parse("203.0.113.5", &other.addr), 0);
 	lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
 	assert_int_equal(lab_events(l, ME), ESP_EVENT_FIRST_FRESH);
 	l->now += NSEC_PER_SEC;
 	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r); /* REPLAYED */
 	lab_seal_number(l, GW, 1, NULL, &q);
-	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* REWOUND */
+	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* REWOUND, BRIDGED */
 	q = lab_next(l, GW);
 	q.b[q.len - 1] ^= 1;
 	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* AUTH_FAILED */
 	assert_false(lab_events(l, ME) & ESP_EVENT_MOVED);
-	assert_true(lab_sa(l, ME)->in.last_fresh == NSEC_PER_SEC);
-	assert_int_equal(r.v[VERDICT_REWOUND] + r.v[VERDICT_REPLAYED] + r.v[VERDICT_AUTH_FAILED],
-			 3);
+	assert_true(lab_sa(l, ME)->in.last_fresh == NSEC_PER_SEC * (bridge ? 2 : 1));
+	assert_true(lab_sa(l, ME)->in.window.top == 1);
+	assert_int_equal(r.v[bridge ? VERDICT_BRIDGED : VERDICT_REWOUND], 1);
+	assert_int_equal(r.v[VERDICT_REPLAYED] + r.v[VERDICT_AUTH_FAILED], 2);
 	q.b[q.len - 1] ^= 1;
 	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* FRESH */
 	assert_true(lab_events(l, ME) & ESP_EVENT_MOVED);
@@ -41,6 +41,13 @@ static void test_moved_only_by_fresh(void **state)
 	assert_true(endpoint_eq(&lab_sa(l, ME)->in.peer, &l->ep[GW])); /* the owner's to change */
 	assert_true(lab_sa(l, ME)->in.last_fresh == l->now);
 	lab_free(l);
+}
+
+static void test_moved_only_by_fresh(void **state)
+{
+	(void)state;
+	moved_only_by_fresh(false);
+	moved_only_by_fresh(true);
 }
 
 /* Nothing that fails its ICV moves anything: at any number, for each suite, with ESN and without.
@@ -93,7 +100,8 @@ static void test_not_new_moves_only_evidence(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
-		struct lab_opt o = LAB_OPT(.window = 64, .history_packets = 512, .salt = i);
+		struct lab_opt o =
+			LAB_OPT(.window = 64, .history_packets = 512, .no_bridge = true, .salt = i);
 		struct endpoint from = {.port = 9};
 		struct lab *l;
 		uint64_t before;
@@ -124,7 +132,7 @@ static void test_not_new_moves_only_evidence(void **state)
 	}
 }
 
-/* Each line of the table of RECOVERY 1, from top to bottom, on one SA. */
+/* Each line of the table of doc/recovery.md 1, from top to bottom, on one SA. */
 static void test_every_verdict(void **state)
 {
 	struct lab_opt o = LAB_OPT(.window = 64, .history_packets = 64);
@@ -158,9 +166,15 @@ static void test_every_verdict(void **state)
 	assert_verdict(lab_verdict(l, ME, &q), VERDICT_STALE);
 	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REPLAYED);
 	o.detect.mode = DETECT_PROOF;
-	esp_sa_set_detect(lab_sa(l, ME), &o.detect, 20000);
+	esp_sa_set_detect(lab_sa(l, ME), &o.detect, 20000, true);
 	lab_seal_number(l, GW, n, NULL, &q);
 	assert_verdict(lab_verdict(l, ME, &q), VERDICT_UNVERIFIED);
+	lab_seal_number(l, GW, 9990, NULL, &q);
+	q.b[40] ^= 1;
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_AUTH_FAILED);
+	q.b[40] ^= 1;
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_BRIDGED);
+	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REPLAYED);
 	lab_seal_number(l, GW, 10000, NULL, &q);
 	q.b[q.len - 1] ^= 1;
 	assert_verdict(lab_verdict(l, ME, &q), VERDICT_AUTH_FAILED);
@@ -201,13 +215,13 @@ static void test_verify_rate(void **state)
 	}
 	assert_int_equal(r.v[VERDICT_STALE], 50);
 	o.detect.mode = DETECT_PATTERN;
-	esp_sa_set_detect(lab_sa(l, ME), &o.detect, 0);
+	esp_sa_set_detect(lab_sa(l, ME), &o.detect, 0, true);
 	lab_seal_number(l, GW, 3000, NULL, &p);
 	assert_verdict(lab_verdict(l, ME, &p), VERDICT_UNVERIFIED);
 	lab_free(l);
 }
 
-/* RECOVERY 4: delivers while it drains, then gives verdicts only, and never shows life. */
+/* doc/recovery.md 4: delivers while it drains, then gives verdicts only, and never shows life. */
 static void test_retired(void **state)
 {
 	struct lab_opt o = LAB_OPT();
@@ -269,7 +283,8 @@ static enum verdict reuse_nonce(struct lab *l, const struct lab_pkt *first)
 	return lab_verdict(l, ME, &p);
 }
 
-/* RECOVERY 2: under GCM the authentication key is exposed, and all that comes later proves nothing.
+/* doc/recovery.md 2: under GCM the authentication key is exposed, and all that comes later proves
+ * nothing.
  */
 static void test_nonce_reuse_gcm(void **state)
 {
@@ -295,7 +310,7 @@ static void test_nonce_reuse_gcm(void **state)
 	assert_int_equal(r.delivered, 1);
 	assert_int_equal(lab_events(l, ME), 0);
 	assert_true(in->last_fresh < l->now);
-	in->succeeded = true;
+	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
 	p = lab_next(l, GW);
 	r = open_pkt(l, ME, &p);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);

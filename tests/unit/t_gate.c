@@ -1,5 +1,7 @@
-/* t_gate.c - every answer of the gate, allowances and quiet (RECOVERY 4). SPDX-License-Identifier:
- * ISC */
+/*
+ * t_gate.c - every answer of the gate: allowances, back-off and quiet (doc/recovery.md 4).
+ * SPDX-License-Identifier: ISC
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,19 +17,28 @@ struct lab {
 	struct gate gate;
 	struct tun_options options;
 	struct gate_facts facts;
-	nsec_t until;
-	bool began;
+	struct gate_reply reply; /* the last one */
 };
 
+/* Each SA that asks was made after the last admission, as the successor of that one is. */
 static void lab_init(struct lab *l)
 {
-	*l = (struct lab){0};
+	*l = (struct lab){.facts.installed = NSEC_NEVER};
 	tun_options_default(&l->options);
 }
 
 static enum gate_answer ask(struct lab *l, enum criterion c, nsec_t now)
 {
-	return gate_ask(&l->gate, &l->options, c, &l->facts, now, &l->until, &l->began);
+	l->reply = gate_ask(&l->gate, &l->options, c, &l->facts, now);
+	return l->reply.answer;
+}
+
+/* A proof that is admitted and whose rekey helps; returns the wait before it. */
+static nsec_t ask_and_help(struct lab *l, nsec_t now)
+{
+	assert_int_equal(ask(l, CRITERION_PROOF, now), GATE_ADMITTED);
+	gate_helped(&l->gate, CRITERION_PROOF, l->reply.ticket);
+	return l->reply.backoff;
 }
 
 static void order_of_questions(void **state)
@@ -36,7 +47,7 @@ static void order_of_questions(void **state)
 
 	(void)state;
 	lab_init(&l);
-	l.facts = (struct gate_facts){.superseded = true, .in_progress = true};
+	l.facts.superseded = l.facts.in_progress = true;
 	l.options.detect.mode = DETECT_OFF;
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_DISABLED);
 	l.options.detect.mode = DETECT_PROOF;
@@ -56,14 +67,17 @@ static void refusals_spend_nothing(void **state)
 	(void)state;
 	lab_init(&l);
 	l.facts.in_progress = true;
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
 		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_IN_PROGRESS);
+		assert_int_equal(l.reply.ticket, 0);
+	}
 	l.facts.in_progress = false;
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
 }
 
+/* None of the last max_rekeys helped: the rule as published. */
 static void quiet_begins_once_and_ends_from_zero(void **state)
 {
 	struct lab l;
@@ -74,16 +88,18 @@ static void quiet_begins_once_and_ends_from_zero(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(&l, CRITERION_PROOF, t + (nsec_t)i * SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_PROOF, t + 3 * SEC), GATE_QUIET);
-	assert_true(l.began);
-	assert_int_equal(l.until, t + 303 * SEC);
+	assert_true(l.reply.began);
+	assert_int_equal(l.reply.until, t + 303 * SEC);
 	assert_int_equal(ask(&l, CRITERION_PROOF, t + 302 * SEC), GATE_QUIET);
-	assert_false(l.began);
+	assert_false(l.reply.began);
+	assert_int_equal(l.reply.until, t + 303 * SEC);
 	assert_int_equal(gate_quiet_until(&l.gate, CRITERION_PROOF, t + 302 * SEC), t + 303 * SEC);
+	assert_int_equal(gate_quiet_until(&l.gate, CRITERION_PROOF, t + 303 * SEC), 0);
 	/* All starts from zero: the whole allowance is there again. */
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(&l, CRITERION_PROOF, t + 303 * SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_PROOF, t + 303 * SEC), GATE_QUIET);
-	assert_true(l.began);
+	assert_true(l.reply.began);
 }
 
 /* Also where the allowance is counted over a longer time than the quiet lasts. */
@@ -103,6 +119,26 @@ static void quiet_shorter_than_per(void **state)
 	assert_int_equal(ask(&l, CRITERION_PROOF, 61 * SEC), GATE_QUIET);
 }
 
+/* quiet = 0 refuses, and at once all starts from zero: nothing waits longer than an instant. */
+static void no_quiet(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	lab_init(&l);
+	l.options.quiet = 0;
+	for (int k = 0; k < 5; k++) {
+		nsec_t t = (nsec_t)(k + 1) * SEC;
+
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(ask(&l, CRITERION_PROOF, t), GATE_ADMITTED);
+		assert_int_equal(ask(&l, CRITERION_PROOF, t), GATE_QUIET);
+		assert_true(l.reply.until > t && l.reply.until <= t + NSEC_PER_MSEC);
+		/* the deadline that it names is one at which the answer is another */
+		assert_int_equal(gate_quiet_until(&l.gate, CRITERION_PROOF, l.reply.until), 0);
+	}
+}
+
 static void window_slides(void **state)
 {
 	struct lab l;
@@ -110,8 +146,118 @@ static void window_slides(void **state)
 	(void)state;
 	lab_init(&l);
 	/* One every 20 s never has more than three within 60 s. */
-	for (nsec_t i = 1; i < 100; i++)
+	for (nsec_t i = 1; i < 100; i++) {
 		assert_int_equal(ask(&l, CRITERION_PROOF, i * 20 * SEC), GATE_ADMITTED);
+		assert_int_equal(l.reply.backoff, 0);
+	}
+}
+
+/* A pair that flaps: each rekey helped, so none is refused; beyond the allowance it waits. */
+static void backoff_of_helped(void **state)
+{
+	static const nsec_t want[] = {0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30};
+	struct lab l;
+	nsec_t now = 10 * SEC;
+
+	(void)state;
+	lab_init(&l);
+	l.options.per = 600 * SEC;
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		nsec_t wait = ask_and_help(&l, now);
+
+		assert_int_equal(wait, want[i] * SEC);
+		now += wait + SEC / 10; /* mended then, and broken again */
+	}
+	assert_int_equal(l.gate.answers[GATE_QUIET], 0);
+	/* and when it was calm for `per`, there is no wait any more */
+	assert_int_equal(ask_and_help(&l, now + 600 * SEC), 0);
+}
+
+/* The case: failovers every few seconds, for ever, on the defaults. */
+static void flapping_is_never_refused(void **state)
+{
+	struct lab l;
+	nsec_t now = 10 * SEC, longest = 0;
+
+	(void)state;
+	lab_init(&l);
+	for (unsigned i = 0; i < 10000; i++) {
+		nsec_t wait = ask_and_help(&l, now);
+
+		longest = max_u64(longest, wait);
+		now += wait + 4 * SEC;
+	}
+	assert_int_equal(l.gate.answers[GATE_QUIET], 0);
+	assert_true(longest <= 30 * SEC);
+}
+
+/* With the largest allowance within the longest time the steps still are 1, 2, 4 ... 30 s. */
+static void backoff_of_the_largest_allowance(void **state)
+{
+	static const nsec_t want[] = {1, 2, 4, 8, 16, 30, 30};
+	struct lab l;
+	nsec_t now = 10 * SEC;
+
+	(void)state;
+	lab_init(&l);
+	l.options.max_rekeys = 16;
+	l.options.per = 86400 * SEC;
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(ask_and_help(&l, now), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++, now += 40 * SEC)
+		assert_int_equal(ask_and_help(&l, now), want[i] * SEC);
+	for (unsigned i = 0; i < 200; i++, now += 40 * SEC)
+		assert_int_equal(ask_and_help(&l, now), 30 * SEC);
+}
+
+/* One that helped among the last max_rekeys is enough; none of them is not. */
+static void one_that_helped(void **state)
+{
+	struct lab l;
+	uint64_t second;
+
+	(void)state;
+	lab_init(&l);
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+	second = l.reply.ticket;
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+	gate_helped(&l.gate, CRITERION_PROOF, second);
+	/* the last three were 1 to 3, then 2 to 4, then 3 to 5 */
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+	assert_int_equal(l.reply.backoff, SEC);
+	assert_int_equal(ask(&l, CRITERION_PROOF, 4 * SEC), GATE_ADMITTED);
+	assert_int_equal(l.reply.backoff, 2 * SEC);
+	assert_int_equal(ask(&l, CRITERION_PROOF, 8 * SEC), GATE_QUIET);
+}
+
+/* Only the last max_rekeys count. */
+static void helped_long_ago(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	lab_init(&l);
+	ask_and_help(&l, SEC);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
+	assert_true(l.reply.began);
+}
+
+/* A ticket that is none, or of long ago, helps nobody. */
+static void helped_by_a_wrong_ticket(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	lab_init(&l);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+	gate_helped(&l.gate, CRITERION_PROOF, 0);
+	gate_helped(&l.gate, CRITERION_PROOF, 99);
+	gate_helped(&l.gate, CRITERION_COUNT, l.reply.ticket);
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
 }
 
 static void hints_cannot_spend_what_proofs_need(void **state)
@@ -131,17 +277,142 @@ static void hints_cannot_spend_what_proofs_need(void **state)
 	assert_int_equal(ask(&l, CRITERION_NONCE_REUSE, SEC), GATE_QUIET);
 }
 
-static void given_back(void **state)
+/* Every hint is under the published rule, helped or not. */
+static void hints_are_quiet_though_they_helped(void **state)
+{
+	static const enum criterion hints[] = {CRITERION_COUNT, CRITERION_TIME, CRITERION_OLDER_SA};
+	struct lab l;
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(hints); k++) {
+		lab_init(&l);
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(ask(&l, hints[k], SEC), GATE_ADMITTED);
+			assert_int_equal(l.reply.backoff, 0);
+			gate_helped(&l.gate, hints[k], l.reply.ticket);
+		}
+		assert_int_equal(ask(&l, hints[k], SEC), GATE_QUIET);
+		assert_int_equal(l.reply.until, 301 * SEC);
+	}
+}
+
+/* One switchover hits all SAs of a child: only the first of them spends. */
+static void siblings_are_free(void **state)
 {
 	struct lab l;
 
 	(void)state;
 	lab_init(&l);
 	l.options.max_rekeys = 1;
+	l.facts.installed = SEC;
+	assert_int_equal(ask(&l, CRITERION_PROOF, 10 * SEC), GATE_ADMITTED);
+	assert_true(l.reply.ticket != 0);
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(ask(&l, CRITERION_PROOF, 10 * SEC + (nsec_t)i), GATE_ADMITTED);
+		assert_int_equal(l.reply.ticket, 0);
+		assert_int_equal(l.reply.backoff, 0);
+	}
+	/* an SA made since then is not of that switchover */
+	l.facts.installed = 11 * SEC;
+	assert_int_equal(ask(&l, CRITERION_PROOF, 12 * SEC), GATE_QUIET);
+}
+
+/* Free once: an SA whose rekey did not replace it pays when it asks again. */
+static void siblings_are_free_once(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	lab_init(&l);
+	l.facts.installed = SEC;
+	assert_int_equal(ask(&l, CRITERION_PROOF, 10 * SEC), GATE_ADMITTED);
+	assert_int_equal(ask(&l, CRITERION_PROOF, 10 * SEC), GATE_ADMITTED);
+	assert_int_equal(l.reply.ticket, 0);
+	l.facts.again = true;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ask(&l, CRITERION_PROOF, 11 * SEC), GATE_ADMITTED);
+		assert_true(l.reply.ticket != 0);
+	}
+	assert_int_equal(ask(&l, CRITERION_PROOF, 11 * SEC), GATE_QUIET);
+}
+
+/* Hints of siblings are not free: a withholder has them for all SAs at once. */
+static void hints_of_siblings_spend(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	lab_init(&l);
+	l.facts.installed = SEC;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask(&l, CRITERION_COUNT, 10 * SEC), GATE_ADMITTED);
+	assert_int_equal(ask(&l, CRITERION_COUNT, 10 * SEC), GATE_QUIET);
+}
+
+static void given_back(void **state)
+{
+	struct lab l;
+	uint64_t first;
+
+	(void)state;
+	lab_init(&l);
+	l.options.max_rekeys = 1;
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
-	gate_give_back(&l.gate, CRITERION_PROOF);
+	gate_give_back(&l.gate, CRITERION_PROOF, l.reply.ticket);
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
+
+	/* not another's, and nothing for nothing */
+	lab_init(&l);
+	l.options.max_rekeys = 2;
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+	first = l.reply.ticket;
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+	gate_give_back(&l.gate, CRITERION_PROOF, first);
+	gate_give_back(&l.gate, CRITERION_PROOF, 0);
+	gate_give_back(&l.gate, CRITERION_COUNT, l.reply.ticket);
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
+}
+
+/* What was given back is not waited for either. */
+static void given_back_ends_its_backoff(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	lab_init(&l);
+	for (int i = 0; i < 3; i++)
+		ask_and_help(&l, SEC);
+	assert_int_equal(ask(&l, CRITERION_PROOF, 2 * SEC), GATE_ADMITTED);
+	assert_int_equal(l.reply.backoff, SEC);
+	gate_give_back(&l.gate, CRITERION_PROOF, l.reply.ticket);
+	assert_int_equal(ask(&l, CRITERION_PROOF, 2 * SEC), GATE_ADMITTED);
+	assert_int_equal(l.reply.backoff, SEC);
+}
+
+/* A changed option or an operator's word ends back-off and quiet at once. */
+static void reset(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	lab_init(&l);
+	for (int i = 0; i < 4; i++) {
+		ask(&l, CRITERION_PROOF, SEC);
+		ask(&l, CRITERION_COUNT, SEC);
+	}
+	assert_int_equal(gate_quiet_until(&l.gate, CRITERION_PROOF, SEC), 301 * SEC);
+	assert_int_equal(gate_quiet_until(&l.gate, CRITERION_COUNT, SEC), 301 * SEC);
+	gate_reset(&l.gate);
+	assert_int_equal(gate_quiet_until(&l.gate, CRITERION_PROOF, SEC), 0);
+	assert_int_equal(gate_quiet_until(&l.gate, CRITERION_COUNT, SEC), 0);
+	assert_int_equal(l.gate.answers[GATE_QUIET], 2);
+	assert_int_equal(l.gate.answers[GATE_ADMITTED], 6);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask_and_help(&l, SEC), 0);
+	assert_int_equal(ask_and_help(&l, SEC), SEC);
+	gate_reset(&l.gate);
+	assert_int_equal(ask_and_help(&l, SEC), 0);
 }
 
 static void largest_allowance(void **state)
@@ -150,8 +421,8 @@ static void largest_allowance(void **state)
 
 	(void)state;
 	lab_init(&l);
-	l.options.max_rekeys = GATE_MAX_REKEYS;
-	for (int i = 0; i < GATE_MAX_REKEYS; i++)
+	l.options.max_rekeys = 16;
+	for (int i = 0; i < 16; i++)
 		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
 }
@@ -163,9 +434,22 @@ int main(void)
 		cmocka_unit_test(refusals_spend_nothing),
 		cmocka_unit_test(quiet_begins_once_and_ends_from_zero),
 		cmocka_unit_test(quiet_shorter_than_per),
+		cmocka_unit_test(no_quiet),
 		cmocka_unit_test(window_slides),
+		cmocka_unit_test(backoff_of_helped),
+		cmocka_unit_test(flapping_is_never_refused),
+		cmocka_unit_test(backoff_of_the_largest_allowance),
+		cmocka_unit_test(one_that_helped),
+		cmocka_unit_test(helped_long_ago),
+		cmocka_unit_test(helped_by_a_wrong_ticket),
 		cmocka_unit_test(hints_cannot_spend_what_proofs_need),
+		cmocka_unit_test(hints_are_quiet_though_they_helped),
+		cmocka_unit_test(siblings_are_free),
+		cmocka_unit_test(siblings_are_free_once),
+		cmocka_unit_test(hints_of_siblings_spend),
 		cmocka_unit_test(given_back),
+		cmocka_unit_test(given_back_ends_its_backoff),
+		cmocka_unit_test(reset),
 		cmocka_unit_test(largest_allowance),
 	};
 

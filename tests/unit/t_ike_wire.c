@@ -249,7 +249,7 @@ static size_t offer(const struct proposal_list *l, uint8_t *m, size_t cap)
 	uint8_t buf[2048];
 
 	ib_inside(&b, buf, sizeof(buf));
-	proposals_write(&b, l, (struct chunk){(const uint8_t *)"spi!", 4}, true);
+	proposals_write(&b, l, (struct chunk){(const uint8_t *)"spi!", 4}, PROPOSAL_KEX);
 	assert_false(b.w.bad);
 	assert_true(b.w.len - 4 <= cap);
 	memcpy(m, buf + 4, b.w.len - 4);
@@ -259,7 +259,7 @@ static size_t offer(const struct proposal_list *l, uint8_t *m, size_t cap)
 static bool choose(const struct proposal_list *ours, const uint8_t *m, size_t len,
 		   struct proposal_choice *c)
 {
-	struct proposal_list theirs;
+	struct proposal_offer theirs;
 
 	assert_int_equal(proposals_parse((struct chunk){m, len}, &theirs), 0);
 	return proposals_choose(ours, &theirs, true, 0, c);
@@ -267,7 +267,8 @@ static bool choose(const struct proposal_list *ours, const uint8_t *m, size_t le
 
 static void proposal_lengths(void **state)
 {
-	struct proposal_list l = text("aes128gcm16-x25519-esn-noesn", PROTOCOL_ESP), got;
+	struct proposal_list l = text("aes128gcm16-x25519-esn-noesn", PROTOCOL_ESP);
+	struct proposal_offer got;
 	uint8_t m[512], c[512];
 	size_t len = offer(&l, m, sizeof(m));
 
@@ -312,6 +313,272 @@ static void unknown_transforms(void **state)
 	assert_int_equal(c.number, 2);
 	put_be16(m + first + 8 + 4 + 6, 0x7777); /* and an unknown cipher in the second */
 	assert_false(choose(&ours, m, len, &c));
+}
+
+/* An SA payload's body, put together by hand. */
+struct sa_body {
+	uint8_t b[16384];
+	size_t len, proposal;
+	uint8_t number;
+};
+
+/* Begins the next proposal for ESP. */
+static void next_proposal(struct sa_body *s)
+{
+	if (s->number)
+		s->b[s->proposal] = 2;
+	s->proposal = s->len;
+	memset(s->b + s->len, 0, 12);
+	s->b[s->len + 4] = ++s->number;
+	s->b[s->len + 5] = PROTOCOL_ESP;
+	s->b[s->len + 6] = 4;
+	memcpy(s->b + s->len + 8, "spi!", 4);
+	s->len += 12;
+	put_be16(s->b + s->proposal + 2, 12);
+}
+
+/* One more transform; key_bits 0: without the attribute. */
+static void next_transform(struct sa_body *s, uint8_t type, uint16_t id, uint16_t key_bits)
+{
+	uint8_t *t = s->b + s->len, *p = s->b + s->proposal;
+	uint16_t len = key_bits ? 12 : 8;
+
+	for (size_t at = s->proposal + 12; at < s->len; at += get_be16(s->b + at + 2))
+		s->b[at] = 3;
+	memset(t, 0, len);
+	put_be16(t + 2, len);
+	t[4] = type;
+	put_be16(t + 6, id);
+	if (key_bits) {
+		put_be16(t + 8, 0x800e);
+		put_be16(t + 10, key_bits);
+	}
+	p[7]++;
+	s->len += len;
+	put_be16(p + 2, (uint16_t)(s->len - s->proposal));
+}
+
+static void gcm_proposal(struct sa_body *s, uint16_t key_bits)
+{
+	next_proposal(s);
+	next_transform(s, TRANSFORM_ENCR, ENCR_AES_GCM_16, key_bits);
+	next_transform(s, TRANSFORM_KE, GROUP_X25519, 0);
+	next_transform(s, TRANSFORM_ESN, ESN_NO, 0);
+}
+
+/* However many proposals a message holds, each is read: here only the last one fits. */
+static void many_proposals(void **state)
+{
+	static const uint8_t counts[] = {1, 16, 17, 40, 255};
+	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		struct sa_body s = {0};
+		struct proposal_choice c;
+		struct proposal_offer o;
+
+		while (s.number + 1 < counts[i])
+			gcm_proposal(&s, 128);
+		assert_false(s.number && choose(&ours, s.b, s.len, &c));
+		gcm_proposal(&s, 256);
+		assert_int_equal(proposals_parse((struct chunk){s.b, s.len}, &o), 0);
+		assert_int_equal(o.count, counts[i]);
+		assert_true(choose(&ours, s.b, s.len, &c));
+		assert_int_equal(c.number, counts[i]);
+		assert_int_equal(c.suite->key_bits, 256);
+		assert_int_equal(c.group, GROUP_X25519);
+		assert_int_equal(c.spi, 0x73706921);
+	}
+}
+
+/* The same for transforms: those that we do not know leave space for those that we do. */
+static void many_transforms(void **state)
+{
+	static const unsigned counts[] = {30, 33, 60, 200};
+	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		struct sa_body s = {0};
+		struct proposal_choice c;
+
+		next_proposal(&s);
+		for (unsigned k = 0; k + 3 < counts[i]; k++) {
+			if (k % 3 == 0)
+				next_transform(&s, TRANSFORM_ENCR, ENCR_AES_GCM_16,
+					       (uint16_t)(8 + k));
+			else if (k % 3 == 1)
+				next_transform(&s, TRANSFORM_KE, (uint16_t)(2000 + k), 0);
+			else
+				next_transform(&s, TRANSFORM_INTEG, (uint16_t)(3000 + k), 0);
+		}
+		next_transform(&s, TRANSFORM_INTEG, INTEG_NONE, 0);
+		assert_false(choose(&ours, s.b, s.len, &c));
+		next_transform(&s, TRANSFORM_KE, GROUP_X25519, 0);
+		next_transform(&s, TRANSFORM_ESN, ESN_NO, 0);
+		next_transform(&s, TRANSFORM_ENCR, ENCR_AES_GCM_16, 256);
+		assert_int_equal(s.b[7], counts[i] + 1);
+		assert_true(choose(&ours, s.b, s.len, &c));
+		assert_int_equal(c.suite->key_bits, 256);
+		assert_int_equal(c.group, GROUP_X25519);
+	}
+}
+
+/* What we have, said again and again, leaves space for what comes last as well. */
+static void repeated_transforms(void **state)
+{
+	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
+	struct sa_body s = {0};
+	struct proposal_choice c;
+
+	(void)state;
+	next_proposal(&s);
+	for (unsigned k = 0; k < 50; k++)
+		next_transform(&s, TRANSFORM_ENCR, ENCR_AES_GCM_16, 128);
+	for (unsigned k = 0; k < 50; k++)
+		next_transform(&s, TRANSFORM_KE, GROUP_MODP_2048, 0);
+	next_transform(&s, TRANSFORM_ENCR, ENCR_AES_GCM_16, 256);
+	next_transform(&s, TRANSFORM_KE, GROUP_X25519, 0);
+	next_transform(&s, TRANSFORM_ESN, ESN_NO, 0);
+	assert_true(choose(&ours, s.b, s.len, &c));
+	assert_int_equal(c.suite->key_bits, 256);
+	assert_int_equal(c.group, GROUP_X25519);
+}
+
+/* Further key exchanges (RFC 9370) and other types that we do not know: NONE is what we do. */
+static void types_that_may_be_none(void **state)
+{
+	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
+
+	(void)state;
+	for (unsigned type = 6; type <= 13; type++) {
+		for (unsigned how = 0; how < 4; how++) {
+			static const struct {
+				bool none, other, fits;
+			} t[] = {{true, false, true},
+				 {true, true, true},
+				 {false, true, false},
+				 {false, false, true}};
+			struct sa_body s = {0};
+			struct proposal_choice c;
+
+			gcm_proposal(&s, 256);
+			if (t[how].other)
+				next_transform(&s, (uint8_t)type, 35, 0);
+			if (t[how].none)
+				next_transform(&s, (uint8_t)type, 0, 0);
+			assert_int_equal(choose(&ours, s.b, s.len, &c), t[how].fits);
+			gcm_proposal(&s, 256);
+			assert_true(choose(&ours, s.b, s.len, &c));
+			assert_int_equal(c.number, t[how].fits ? 1 : 2);
+		}
+	}
+}
+
+/* One type that may be NONE does not answer for another that may not. */
+static void none_of_another_type(void **state)
+{
+	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
+	struct sa_body s = {0};
+	struct proposal_choice c;
+
+	(void)state;
+	gcm_proposal(&s, 256);
+	for (unsigned type = 6; type <= 12; type++)
+		next_transform(&s, (uint8_t)type, 0, 0);
+	assert_true(choose(&ours, s.b, s.len, &c));
+	next_transform(&s, 9, 36, 0);
+	assert_true(choose(&ours, s.b, s.len, &c));
+	next_transform(&s, 241, 36, 0);
+	assert_false(choose(&ours, s.b, s.len, &c));
+}
+
+/* ---- what of a list goes into an offer ---- */
+
+static struct proposal_list three(void)
+{
+	static const char *const texts[] = {"aes128gcm16-x25519", "aes256gcm16",
+					    "aes128gcm16-ecp256-modp2048", "aes128gcm16"};
+	struct proposal_list l = {.count = ARRAY_SIZE(texts)};
+	char err[128];
+
+	for (unsigned i = 0; i < l.count; i++)
+		assert_int_equal(proposal_parse_text(texts[i], PROTOCOL_ESP, &l.p[i], err), 0);
+	return l;
+}
+
+/* Writes the offer, reads it again, and compares it with the texts, in order. */
+static void assert_offered(const struct proposal_list *l, enum proposal_kex kex,
+			   const char *const *want, unsigned count)
+{
+	struct ike_builder b;
+	struct proposal_offer o;
+	struct proposal p;
+	uint8_t m[2048];
+	char s[128];
+	size_t at = 0;
+
+	ib_inside(&b, m, sizeof(m));
+	proposals_write(&b, l, (struct chunk){(const uint8_t *)"spi!", 4}, kex);
+	assert_false(b.w.bad);
+	assert_int_equal(proposals_parse((struct chunk){m + 4, b.w.len - 4}, &o), 0);
+	assert_int_equal(o.count, count);
+	for (unsigned i = 0; i < count; i++) {
+		assert_true(proposals_next(&o, &at, &p));
+		assert_string_equal(proposal_format(&p, s, sizeof(s)), want[i]);
+		assert_int_equal(p.number, i + 1); /* in order, from 1 (RFC 7296 3.3.1) */
+		assert_int_equal(p.spi_len, 4);
+		assert_memory_equal(p.spi, "spi!", 4);
+	}
+	assert_false(proposals_next(&o, &at, &p));
+}
+
+static void what_is_offered(void **state)
+{
+	static const char *const all[] = {"aes128gcm16-x25519-noesn", "aes256gcm16-noesn",
+					  "aes128gcm16-ecp256-modp2048-noesn", "aes128gcm16-noesn"};
+	/* IKE_AUTH: without key exchanges three of them are the same */
+	static const char *const cut[] = {"aes128gcm16-noesn", "aes256gcm16-noesn"};
+	/* once more, for a peer that has no PFS */
+	static const char *const none[] = {"aes256gcm16-noesn", "aes128gcm16-noesn"};
+	struct proposal_list l = three();
+
+	(void)state;
+	assert_offered(&l, PROPOSAL_KEX, all, 4);
+	assert_offered(&l, PROPOSAL_KEX_CUT, cut, 2);
+	assert_offered(&l, PROPOSAL_KEX_NONE, none, 2);
+	assert_true(proposals_without_group(&l));
+	l.count = 1;
+	assert_offered(&l, PROPOSAL_KEX_CUT, cut, 1);
+	assert_false(proposals_without_group(&l));
+}
+
+/* With and without PFS in one list: whichever of them the other side has is agreed on. */
+static void with_and_without_pfs(void **state)
+{
+	struct proposal_list l = three(), other = text("aes128gcm16-noesn", PROTOCOL_ESP);
+	struct proposal_choice c;
+	uint8_t m[512];
+	size_t len = offer(&other, m, sizeof(m));
+
+	(void)state;
+	assert_true(choose(&l, m, len, &c));
+	assert_int_equal(c.group, GROUP_NONE);
+	assert_true(proposals_admit(&l, &c));
+	other = text("aes128gcm16-ecp256-noesn", PROTOCOL_ESP);
+	len = offer(&other, m, sizeof(m));
+	assert_true(choose(&l, m, len, &c));
+	assert_int_equal(c.group, GROUP_ECP_256);
+	/* the other way round: they offer both, we have one */
+	len = offer(&l, m, sizeof(m));
+	other = text("aes128gcm16-noesn", PROTOCOL_ESP);
+	assert_true(choose(&other, m, len, &c));
+	assert_int_equal(c.number, 4);
+	assert_int_equal(c.group, GROUP_NONE);
+	other = text("aes128gcm16-modp2048-noesn", PROTOCOL_ESP);
+	assert_true(choose(&other, m, len, &c));
+	assert_int_equal(c.number, 3);
 }
 
 /* Of alternatives the unknown one is passed over; a key length is part of the algorithm. */
@@ -367,6 +634,13 @@ int main(void)
 		cmocka_unit_test(selectors),
 		cmocka_unit_test(proposal_lengths),
 		cmocka_unit_test(unknown_transforms),
+		cmocka_unit_test(many_proposals),
+		cmocka_unit_test(many_transforms),
+		cmocka_unit_test(repeated_transforms),
+		cmocka_unit_test(types_that_may_be_none),
+		cmocka_unit_test(none_of_another_type),
+		cmocka_unit_test(what_is_offered),
+		cmocka_unit_test(with_and_without_pfs),
 		cmocka_unit_test(alternatives),
 		cmocka_unit_test(mixed_text),
 	};

@@ -33,16 +33,16 @@ int tun_set_mtu(struct tun *t, uint32_t mtu)
 
 /* ---- a daemon with nothing but SAs ---- */
 
-struct house {
+struct mtu_lab {
 	struct lab *l;
 	struct daemon d;
 	struct tunnel tunnel;
 	struct config config;
 };
 
-static void house_init(struct house *h, const struct lab_opt *o)
+static void mtu_lab_init(struct mtu_lab *h, const struct lab_opt *o)
 {
-	*h = (struct house){.l = lab_new(o)};
+	*h = (struct mtu_lab){.l = lab_new(o)};
 	h->tunnel.path = h->l->path[GW];
 	h->d.tunnel = &h->tunnel;
 	h->d.config = &h->config;
@@ -55,20 +55,20 @@ static void house_init(struct house *h, const struct lab_opt *o)
 	h->d.path_floor = 552;
 }
 
-static void house_fini(struct house *h)
+static void mtu_lab_fini(struct mtu_lab *h)
 {
 	mtu_fini(&h->d);
 	event_base_free(h->d.base);
 	lab_free(h->l);
 }
 
-static struct esp_out_sa *first_sa(struct house *h)
+static struct esp_out_sa *first_sa(struct mtu_lab *h)
 {
 	return &lab_sa(h->l, GW)->out;
 }
 
 /* One more SA, to 192.0.2.last. */
-static struct esp_out_sa *add_sa(struct house *h, uint8_t last)
+static struct esp_out_sa *add_sa(struct mtu_lab *h, uint8_t last)
 {
 	struct sad *sad = &h->l->path[GW]->sad;
 	const struct lab *l = h->l;
@@ -82,8 +82,7 @@ static struct esp_out_sa *add_sa(struct house *h, uint8_t last)
 				  .remote = l->policy[GW].remote,
 				  .local_ep = l->ep[GW],
 				  .remote_ep = l->ep[ME],
-				  .replay_window = 64,
-				  .history_sample = 32};
+				  .replay_window = 64};
 	uint32_t spi = sad_reserve(sad);
 
 	p.remote_ep.addr.b[3] = last;
@@ -91,13 +90,13 @@ static struct esp_out_sa *add_sa(struct house *h, uint8_t last)
 	return &sad_find(sad, spi)->out;
 }
 
-static void look(struct house *h, const struct esp_out_sa *out, uint32_t path)
+static void look(struct mtu_lab *h, const struct esp_out_sa *out, uint32_t path)
 {
 	path_of[out->dest.remote.addr.b[3]] = path;
 	mtu_look(&h->d, &out->dest.local, &out->dest.remote);
 }
 
-static void tick(struct house *h)
+static void tick(struct mtu_lab *h)
 {
 	event_active(h->d.mtu_timer, EV_TIMEOUT, 1);
 	event_base_loop(h->d.base, EVLOOP_NONBLOCK);
@@ -119,9 +118,9 @@ static void test_exact(void **state)
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
 		struct lab_opt o = LAB_OPT(.suite = s[i].name);
-		struct house h;
+		struct mtu_lab h;
 
-		house_init(&h, &o);
+		mtu_lab_init(&h, &o);
 		for (uint32_t path = 68; path <= 65535; path += path < 1600 ? 1 : 997) {
 			const struct esp_out_sa *out = first_sa(&h);
 
@@ -130,12 +129,12 @@ static void test_exact(void **state)
 				assert_in_range(on_the_wire(out, out->mtu), OUTER, path);
 			assert_true(on_the_wire(out, out->mtu + 1) > path);
 		}
-		house_fini(&h);
+		mtu_lab_fini(&h);
 	}
 }
 
 /* What route does with a packet with DF; the largest that is sent when it is too big. */
-static uint32_t route(struct house *h, const uint8_t *inner, uint32_t len, bool *ret_df)
+static uint32_t route(struct mtu_lab *h, const uint8_t *inner, uint32_t len, bool *ret_df)
 {
 	struct esp_out out = {.pkt = inner, .len = len};
 	enum esp_route r = esp_route(h->l->path[GW], &out, h->l->now);
@@ -149,7 +148,7 @@ static uint32_t route(struct house *h, const uint8_t *inner, uint32_t len, bool 
  * No black hole on any path: what goes with DF fits, and who gets an ICMP error and does what it
  * says gets through.
  */
-static void no_black_hole(struct house *h, bool v6, uint32_t path, uint32_t len)
+static void no_black_hole(struct mtu_lab *h, bool v6, uint32_t path, uint32_t len)
 {
 	uint32_t named;
 	uint8_t inner[2000];
@@ -179,15 +178,15 @@ static void test_no_black_hole(void **state)
 	for (unsigned v6 = 0; v6 < 2; v6++) {
 		struct lab_opt o =
 			v6 ? LAB_OPT(.ts_gw = "fd01::/16", .ts_me = "fd02::/16") : LAB_OPT();
-		struct house h;
+		struct mtu_lab h;
 
-		house_init(&h, &o);
+		mtu_lab_init(&h, &o);
 		for (uint32_t path = 68; path <= 1600; path++) {
 			look(&h, first_sa(&h), path);
 			for (uint32_t len = v6 ? 48 : 28; len <= 1600; len += 13)
 				no_black_hole(&h, v6, path, len);
 		}
-		house_fini(&h);
+		mtu_lab_fini(&h);
 	}
 }
 
@@ -195,11 +194,11 @@ static void test_no_black_hole(void **state)
 static void test_narrow_paths(void **state)
 {
 	struct lab_opt o = LAB_OPT();
-	struct house h;
+	struct mtu_lab h;
 	const struct esp_out_sa *out;
 
 	(void)state;
-	house_init(&h, &o);
+	mtu_lab_init(&h, &o);
 	out = first_sa(&h);
 	look(&h, out, 580);
 	assert_int_equal(out->mtu, 518);
@@ -223,31 +222,31 @@ static void test_narrow_paths(void **state)
 	assert_false(out->narrow);
 	look(&h, out, 1280);
 	assert_true(out->narrow);
-	house_fini(&h);
+	mtu_lab_fini(&h);
 }
 
 /* The loopback device has an MTU of 65,536: no datagram is that long. */
 static void test_wide_path(void **state)
 {
 	struct lab_opt o = LAB_OPT();
-	struct house h;
+	struct mtu_lab h;
 
 	(void)state;
-	house_init(&h, &o);
+	mtu_lab_init(&h, &o);
 	look(&h, first_sa(&h), 65536);
 	assert_in_range(esp_frame_len(first_sa(&h)->suite, first_sa(&h)->mtu), 65500, 65507);
-	house_fini(&h);
+	mtu_lab_fini(&h);
 }
 
 /* All SAs to the place that was asked for, and no other. */
 static void test_by_remote(void **state)
 {
 	struct lab_opt o = LAB_OPT();
-	struct house h;
+	struct mtu_lab h;
 	const struct esp_out_sa *a, *b, *c;
 
 	(void)state;
-	house_init(&h, &o);
+	mtu_lab_init(&h, &o);
 	a = add_sa(&h, 10);
 	b = add_sa(&h, 10);
 	c = add_sa(&h, 20);
@@ -260,18 +259,18 @@ static void test_by_remote(void **state)
 	look(&h, c, 1000);
 	assert_int_equal(a->mtu, 1338);
 	assert_int_equal(c->mtu, 938);
-	house_fini(&h);
+	mtu_lab_fini(&h);
 }
 
 /* The device's MTU is what fits all SAs, but IPv6 needs 1280 (RFC 8200 5). */
 static void test_device(void **state)
 {
 	struct lab_opt o = LAB_OPT();
-	struct house h;
+	struct mtu_lab h;
 	const struct esp_out_sa *a;
 
 	(void)state;
-	house_init(&h, &o);
+	mtu_lab_init(&h, &o);
 	a = add_sa(&h, 10);
 	look(&h, first_sa(&h), 1500);
 	assert_int_equal(device_mtu, 1438);
@@ -285,33 +284,33 @@ static void test_device(void **state)
 	assert_int_equal(device_set, 4);
 	look(&h, a, 700); /* nothing new for the device */
 	assert_int_equal(device_set, 4);
-	house_fini(&h);
+	mtu_lab_fini(&h);
 }
 
 static void test_device_configured(void **state)
 {
 	struct lab_opt o = LAB_OPT();
-	struct house h;
+	struct mtu_lab h;
 
 	(void)state;
-	house_init(&h, &o);
+	mtu_lab_init(&h, &o);
 	h.config.mtu = 1400;
 	look(&h, first_sa(&h), 1000);
 	assert_int_equal(device_set, 0);
 	assert_int_equal(first_sa(&h)->mtu, 938);
-	house_fini(&h);
+	mtu_lab_fini(&h);
 }
 
 /* Paths that change without a word are found, some SAs a second; one that has gone is no matter. */
 static void test_goes_round(void **state)
 {
 	struct lab_opt o = LAB_OPT();
-	struct house h;
+	struct mtu_lab h;
 	const struct esp_out_sa *sa[150];
 	unsigned found = 0;
 
 	(void)state;
-	house_init(&h, &o);
+	mtu_lab_init(&h, &o);
 	for (unsigned i = 0; i < ARRAY_SIZE(sa); i++) {
 		sa[i] = add_sa(&h, (uint8_t)(100 + i));
 		path_of[100 + i] = 1000 + i;
@@ -326,7 +325,7 @@ static void test_goes_round(void **state)
 	assert_int_equal(device_mtu, 1280);
 	sad_release(&h.l->path[GW]->sad, h.l->spi[GW]);
 	tick(&h);
-	house_fini(&h);
+	mtu_lab_fini(&h);
 }
 
 int main(void)

@@ -61,10 +61,13 @@ static void option_errors_change_nothing(void **state)
 		const char *name, *value, *tells;
 	} bad[] = {{"detect", "maybe", "off, proof, pattern, both"},
 		   {"proof_packets", "0", "from 1"},
-		   {"history_sample", "33", "power of two"},
+		   {"history_sample", "32", "remove the option"},
 		   {"interval", "1", NULL},
 		   {"max_rekeys", "17", "from 1 to 16"},
 		   {"jitter", "1h", "time"},
+		   {"bridge", "yes", "neither on nor off"},
+		   {"packets", "1000001", "to 1000000"},
+		   {"silent_rekey", "2d", "time"},
 		   {"nonsense", "1", "no option"}};
 	struct tun_options o, before;
 	char err[OPTION_ERR];
@@ -98,8 +101,13 @@ static void shown_options_can_be_set(void **state)
 	tun_options_default(&o);
 	assert_int_equal(tun_options_set(&o, "detect", "both", err), 0);
 	assert_int_equal(tun_options_set(&o, "jitter", "0", err), 0);
+	assert_int_equal(tun_options_set(&o, "bridge", "off", err), 0);
+	assert_int_equal(tun_options_set(&o, "silent_rekey", "90s", err), 0);
+	assert_false(o.bridge);
+	assert_true(o.silent_rekey == 90 * NSEC_PER_SEC);
 	assert_int_equal(tun_options_set(&o, "history_packets", "4G", err), 0);
 	tun_options_default(&copy);
+	assert_true(copy.bridge && copy.silent_rekey == 0 && copy.history_packets == 2 << 20);
 	assert_false(tun_options_equal(&o, &copy));
 	tun_options_each(&o, set_each, &copy);
 	assert_true(tun_options_equal(&o, &copy));
@@ -130,8 +138,9 @@ static void advice(void **state)
 	assert_int_equal(a.lost_each, 1400000);
 	assert_int_equal(a.lost_all, 1400000000);
 	assert_true(a.history_packets >= a.lost_each);
-	assert_int_equal(a.history_sample & (a.history_sample - 1), 0);
-	assert_true(a.proof_after <= a.lost_each);
+	assert_int_equal(a.history_packets & (a.history_packets - 1), 0);
+	/* 8 bytes a number, and the lifetime entries of 16 bytes */
+	assert_true(a.memory_each == a.history_packets * 8 + 4096 * 16);
 	bad.rate = 0;
 	assert_int_equal(advise(&bad, &a), -EINVAL);
 	bad.rate = UINT64_MAX;

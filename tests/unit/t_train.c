@@ -224,25 +224,31 @@ static void test_long_receive(void **state)
 }
 
 /* Two packets with one number in one batch, both new when asked first: the second is a proof. */
-static void test_rewound_within_a_batch(void **state)
+static void rewound_within_a_batch(bool bridge)
 {
-	struct lab_opt o = LAB_OPT();
+	struct lab_opt o = LAB_OPT(.no_bridge = !bridge);
 	struct lab *l = lab_new(&o);
 	struct lab_result r = {0};
 	struct lab_pkt a, b;
 	uint8_t batch[300];
 
-	(void)state;
 	lab_seal_number(l, GW, 5, NULL, &a);
 	lab_seal_number(l, GW, 5, NULL, &b);
 	memcpy(batch, a.b, a.len);
 	memcpy(batch + a.len, b.b, b.len);
 	lab_open(l, ME, batch, a.len + b.len, (uint16_t)a.len, NULL, 0, &r);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
-	assert_int_equal(r.v[VERDICT_REWOUND], 1);
-	assert_int_equal(r.delivered, 1);
+	assert_int_equal(r.v[bridge ? VERDICT_BRIDGED : VERDICT_REWOUND], 1);
+	assert_int_equal(r.delivered, bridge ? 2 : 1);
 	assert_true(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
 	lab_free(l);
+}
+
+static void test_rewound_within_a_batch(void **state)
+{
+	(void)state;
+	rewound_within_a_batch(false);
+	rewound_within_a_batch(true);
 }
 
 static void exhaust(bool esn)

@@ -117,6 +117,38 @@ static void test_jumps(void **state)
 	}
 }
 
+/* The right edge moved without a packet, as the bridge does: every new place is empty. */
+static void test_advance(void **state)
+{
+	static const uint32_t widths[] = {64, 66, 2048, 2 * WINDOW_MAX};
+	struct lab_rng r;
+
+	(void)state;
+	lab_rng_init(&r, 3);
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		struct refwindow m;
+		struct window w;
+
+		window_init(&w, widths[i]);
+		refwindow_init(&m, widths[i]);
+		for (unsigned k = 0; k < 300; k++) {
+			uint64_t by = 1 + lab_below(&r, lab_chance(&r, 10) ? 3ULL * m.size : 70);
+
+			window_advance(&w, m.top + by);
+			m.top += by;
+			for (unsigned j = 0; j < 20; j++) {
+				uint64_t n = m.top - lab_below(&r, min_u64(m.top, m.size + 5));
+
+				step(&w, &m, n);
+			}
+			if (k % 60 == 0)
+				compare_all(&w, &m);
+		}
+		window_fini(&w);
+		refwindow_fini(&m);
+	}
+}
+
 static void test_exact_size(void **state)
 {
 	(void)state;
@@ -244,7 +276,7 @@ static void test_guess_over_boundary(void **state)
 	}
 }
 
-/* RECOVERY 1: a second candidate is never new, whatever the window. */
+/* doc/recovery.md 1: a second candidate is never new, whatever the window. */
 static void test_second_is_never_new(void **state)
 {
 	struct lab_rng r;
@@ -268,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_exact_size),
 		cmocka_unit_test(test_random_walk),
 		cmocka_unit_test(test_jumps),
+		cmocka_unit_test(test_advance),
 		cmocka_unit_test(test_guess_at_boundaries),
 		cmocka_unit_test(test_guess_against_rfc_text),
 		cmocka_unit_test(test_guess_over_boundary),

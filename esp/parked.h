@@ -1,0 +1,39 @@
+/*
+ * parked.h - packets that wait for a proof (doc/recovery.md 7). SPDX-License-Identifier: ISC
+ *
+ * The first packets of a rewound sender may carry numbers that the first lap never received. They
+ * prove nothing, and before the bridge is open nobody asks for them. They wait here, as they came,
+ * and are looked at once more when the bridge opens. The oldest gives way.
+ */
+#ifndef MENDIP_PARKED_H
+#define MENDIP_PARKED_H
+
+#include "spd.h"
+
+#define PARKED_MAX   64
+#define PARKED_BYTES 2048 /* longer ones do not wait */
+
+struct parked_packet {
+	struct sa_ref sa; /* gen 0: empty */
+	struct endpoint from;
+	uint16_t len;
+	uint8_t tos;
+	uint8_t bytes[PARKED_BYTES]; /* the whole ESP packet */
+};
+
+struct parked {
+	struct parked_packet *v; /* made with the first one */
+	uint32_t next;
+};
+
+void parked_fini(struct parked *p);
+/* Keeps a copy. Longer packets are not kept. */
+void parked_add(struct parked *p, struct sa_ref sa, const struct endpoint *from, uint8_t tos,
+		const uint8_t *bytes, uint32_t len);
+/*
+ * Takes out the oldest one of the SA, or returns NULL. It stays valid until the next parked_add;
+ * the caller may change its bytes.
+ */
+struct parked_packet *parked_take(struct parked *p, struct sa_ref sa);
+
+#endif

@@ -1,0 +1,325 @@
+/* draw.c - see draw.h. SPDX-License-Identifier: ISC */
+#include "draw.h"
+#include "tunnel.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static uint64_t mix(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static unsigned below(struct draw *d, unsigned n)
+{
+	return (unsigned)(mix(&d->state) % n);
+}
+
+static unsigned between(struct draw *d, unsigned lo, unsigned hi)
+{
+	return lo + below(d, hi - lo + 1);
+}
+
+static bool one_in(struct draw *d, unsigned n)
+{
+	return below(d, n) == 0;
+}
+
+static void say(struct draw *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void say(struct draw *d, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(d->text + d->len, DRAW_TEXT - d->len, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n + 1 >= DRAW_TEXT - d->len)
+		abort();
+	d->len += (size_t)n;
+	d->text[d->len++] = '\n';
+	d->text[d->len] = '\0';
+}
+
+#define ONE_OF(d, a) ((a)[below(d, ARRAY_SIZE(a))])
+
+/* ---- the peers ---- */
+
+static void draw_roles(struct draw *d)
+{
+	d->children = one_in(d, 2) ? 1 : between(d, 2, 4);
+	d->wide = d->children > 1 && one_in(d, 3);
+	d->answers = one_in(d, 3);
+	say(d, "children %u", d->children);
+	if (d->wide)
+		say(d, "wide");
+	if (d->answers)
+		say(d, "role branch answers");
+	else if (one_in(d, 6))
+		say(d, "role both call");
+}
+
+static void draw_algorithms(struct draw *d)
+{
+	static const char *const suites[] = {"aes128gcm16",   "aes256gcm16",   "aes128gcm16",
+					     "aes128-sha256", "aes256-sha384", "chacha20poly1305"};
+	static const unsigned windows[] = {32, 64, 128, 1024, 1024, 1024, 4096, 65536};
+
+	say(d, "suite %s", ONE_OF(d, suites));
+	say(d, "esn %s", one_in(d, 3) ? "no" : "yes");
+	if (one_in(d, 8)) {
+		say(d, "pfs none");
+	} else if (d->children == 1 && one_in(d, 6)) {
+		/* Further children could not come up, and no routine rekey succeeds. */
+		d->mismatch = true;
+		say(d, "pfs %s none", one_in(d, 2) ? "gw" : "branch");
+	}
+	d->window = ONE_OF(d, windows);
+	say(d, "window %u", d->window);
+}
+
+static void draw_options(struct draw *d)
+{
+	static const char *const dpd[] = {"30s", "30s", "5s", "2s", "0s"};
+	static const char *const jitter[] = {"0s", "100ms", "100ms", "2s"};
+	const char *t = ONE_OF(d, dpd);
+
+	d->dpd = strcmp(t, "0s") != 0;
+	say(d, "dpd branch %s", t);
+	say(d, "dpd gw %s", one_in(d, 2) ? "5s" : "30s");
+	if (one_in(d, 6)) {
+		say(d, one_in(d, 3) ? "lifetime ike 15s" : "lifetime child 12s");
+		d->short_lived = true;
+	}
+	say(d, "option jitter %s", ONE_OF(d, jitter));
+	if (one_in(d, 10)) {
+		say(d, "option history_packets 1024");
+		d->beyond_reach = true;
+	}
+	d->proof = !one_in(d, 8);
+	if (!d->proof)
+		say(d, "option detect %s", one_in(d, 2) ? "pattern" : "both");
+}
+
+/* ---- the wire ---- */
+
+static void draw_wire(struct draw *d)
+{
+	unsigned jitter;
+
+	if (one_in(d, 2))
+		return;
+	if (one_in(d, 2)) {
+		say(d, "loss %u %%", between(d, 1, 20));
+		d->loses = true;
+	}
+	if (one_in(d, 2))
+		say(d, "duplicate %u %%", between(d, 1, 15));
+	if (one_in(d, 2)) {
+		jitter = between(d, 1, 60);
+		say(d, "reorder %u %%", between(d, 1, 15));
+		say(d, "jitter %ums", jitter);
+		d->loses |= d->window < 1024;
+		d->overtakes = true;
+	}
+}
+
+static void draw_traffic(struct draw *d)
+{
+	d->rate = between(d, 50, 500);
+	say(d, "traffic gw %u", d->rate * d->children);
+	if (one_in(d, 2))
+		say(d, "traffic branch %u", between(d, 5, 100));
+	say(d, "run %ums", between(d, 300, 4000));
+}
+
+/* ---- what happens ---- */
+
+static void draw_under_way(struct draw *d)
+{
+	const char *peer = one_in(d, 2) ? "branch" : "gw";
+
+	switch (below(d, 6)) {
+	case 0: say(d, "liveness %s", peer); break;
+	case 1: say(d, "rekey %s net%u", peer, below(d, d->children)); break;
+	case 2: say(d, "rekey %s ike", peer); break;
+	case 3:
+		say(d, "rekey branch net%u", below(d, d->children));
+		say(d, "rekey gw net%u", below(d, d->children));
+		break;
+	case 4: say(d, "rekey %s all", peer); break;
+	case 5: return;
+	}
+	if (one_in(d, 2))
+		say(d, "run %ums", between(d, 1, 30));
+}
+
+/* IKE that is silent, comes back later, or has an older state. */
+static void draw_ike_fault(struct draw *d)
+{
+	d->ike_fault = true;
+	switch (below(d, 8)) {
+	case 0: say(d, "cut ike gw %ums", between(d, 50, 9000)); break;
+	case 1: say(d, "cut ike branch %ums", between(d, 50, 9000)); break;
+	case 2:
+		say(d, "cut ike gw %ums", between(d, 50, 9000));
+		say(d, "cut ike branch %ums", between(d, 50, 9000));
+		break;
+	case 3: say(d, "cut all gw %ums", between(d, 20, 500)); break;
+	case 4:
+		/* Only a liveness check or evidence can find out. */
+		if (d->dpd)
+			say(d, "try ids back %u", between(d, 1, 3));
+		d->ids_back = true;
+		break;
+	case 5:
+		if (d->dpd && one_in(d, 3)) {
+			say(d, "try forget ike");
+			d->gone = true;
+			say(d, "run 40s");
+		}
+		break;
+	default: break;
+	}
+}
+
+static void draw_rewind(struct draw *d)
+{
+	static const unsigned shares[] = {1, 2, 4, 8, 100};
+	unsigned c = below(d, d->children + 1), n;
+	const char *nonces = "";
+	char name[16] = "all";
+
+	if (c < d->children)
+		snprintf(name, sizeof(name), "net%u", c);
+	for (unsigned k = 0; k < d->children; k++) {
+		if (c == k || c == d->children)
+			d->third_lap |= d->laps[k]++ > 0;
+	}
+	if (one_in(d, 8)) {
+		nonces = " nonces";
+		d->nonces = true;
+	}
+	n = 1 + below(d, d->rate * 4 / ONE_OF(d, shares) + 1);
+	if (one_in(d, 5))
+		say(d, "try rewind %s 1%s", name, nonces);
+	else if (one_in(d, 4))
+		say(d, "try rewind %s to 0%s", name, nonces);
+	else
+		say(d, "try rewind %s %u%s", name, n, nonces);
+}
+
+static void draw_senders(struct draw *d)
+{
+	say(d, "try senders net%u %u", below(d, d->children), between(d, 1, 300));
+	d->third_lap = d->senders = true;
+}
+
+static void draw_change(struct draw *d)
+{
+	static const char *const changes[] = {"quiet 0s",     "max_rekeys 16", "max_rekeys 1",
+					      "jitter 0s",    "jitter 1s",     "per 5s",
+					      "verify_rate 0"};
+
+	if (one_in(d, 3)) {
+		say(d, "set all detect off");
+		say(d, "run %ums", between(d, 1, 1500));
+		say(d, "set all detect proof");
+		d->proof = false;
+		return;
+	}
+	say(d, "set all %s", ONE_OF(d, changes));
+}
+
+static void draw_switchover(struct draw *d)
+{
+	draw_under_way(d);
+	if (one_in(d, 2))
+		draw_ike_fault(d);
+	if (one_in(d, 10))
+		draw_senders(d);
+	else
+		draw_rewind(d);
+	if (one_in(d, 4)) {
+		say(d, "run %ums", between(d, 1, 100));
+		draw_under_way(d);
+	}
+	if (one_in(d, 6))
+		draw_change(d);
+	if (one_in(d, 2)) {
+		say(d, "run %ums", between(d, 5, 5000));
+		return;
+	}
+	/* Long enough for every fault to be over, and mended. */
+	say(d, "run 15s");
+	memset(d->laps, 0, sizeof(d->laps));
+}
+
+static void draw_benign(struct draw *d)
+{
+	for (unsigned i = between(d, 1, 4); i > 0; i--) {
+		draw_under_way(d);
+		say(d, "run %ums", between(d, 5, 3000));
+	}
+}
+
+/* ---- what is expected ---- */
+
+bool draw_expects_no_loss(const struct draw *d)
+{
+	/* Where no rekey succeeds, a new IKE SA brings SAs on which the peer sends at once. */
+	bool fresh_ike = d->mismatch || d->ike_fault;
+
+	return d->proof && !d->loses && !d->beyond_reach && !d->nonces && !d->third_lap &&
+	       !d->gone && !(fresh_ike && (d->overtakes || d->short_lived || d->ids_back));
+}
+
+static void draw_end(struct draw *d)
+{
+	say(d, "calm wire");
+	say(d, "traffic gw %u", 10 * d->children);
+	say(d, "run 10s");
+	say(d, "traffic branch %u", 10 * d->children);
+	if (draw_expects_no_loss(d))
+		say(d, "expect lost 0");
+	if (d->benign && d->proof && !d->mismatch)
+		say(d, "expect calm");
+	/* Each rekey helped, so none is refused. */
+	if (d->proof && !d->third_lap)
+		say(d, "expect gate quiet 0");
+	/* A refusal may last as long as `quiet` says; then what goes on is found again. */
+	say(d, "expect mended 400s");
+	say(d, "run 5s");
+	say(d, "expect mended");
+	say(d, "expect up 400s");
+	/* The published rule is blind to two senders: FRESH packets come in between. */
+	if (d->proof || !d->senders)
+		say(d, "expect flows");
+	say(d, "expect twice 0");
+}
+
+void draw_scenario(struct draw *d, uint64_t seed)
+{
+	*d = (struct draw){.state = seed ^ 0x6d656e646970ULL};
+	say(d, "# drawn by tests/exchange/t_runs, MENDIP_SEED=%llu", (unsigned long long)seed);
+	say(d, "seed %llu", (unsigned long long)seed);
+	draw_roles(d);
+	draw_algorithms(d);
+	draw_options(d);
+	say(d, "delay %ums", (unsigned[]){1, 1, 5, 20, 100}[below(d, 5)]);
+	say(d, "up");
+	draw_wire(d);
+	draw_traffic(d);
+	say(d, "mark");
+	d->benign = one_in(d, 10);
+	if (d->benign)
+		draw_benign(d);
+	else
+		for (unsigned i = one_in(d, 2) ? 1 : between(d, 2, 4); i > 0; i--)
+			draw_switchover(d);
+	draw_end(d);
+}

@@ -1,0 +1,62 @@
+/* scenario_run.h - one scenario while it runs; within scenario*.c. SPDX-License-Identifier: ISC */
+#ifndef MENDIP_SCENARIO_RUN_H
+#define MENDIP_SCENARIO_RUN_H
+
+#include "scenario.h"
+
+#define SCENARIO_WORDS 16
+#define SCENARIO_DEPTH 4
+
+struct tape {
+	struct datagram *v;
+	unsigned count, room;
+	unsigned want; /* so many more are to be copied, */
+	unsigned from; /* of what this peer sends, */
+	bool ike;      /* IKE messages, not ESP packets */
+};
+
+struct words {
+	unsigned count;
+	char *w[SCENARIO_WORDS];
+};
+
+struct scenario {
+	const char *name;
+	unsigned line;
+	struct options o;
+	struct net *n; /* NULL before `up` */
+	/* proposals: of both, and of the gateway */
+	char suite[64], pfs[2][32], esp[2][256];
+	bool esn;
+	bool trying;			 /* a fault that finds nothing to befall is no failure */
+	uint64_t lost_base[2][CHILDREN]; /* at the mark */
+	struct tape recorded, held;
+	jmp_buf out;
+	char *why;
+};
+
+/* Ends the scenario: the line cannot be done, or what it expects is not so. */
+void scenario_fail(struct scenario *s, const char *fmt, ...) PRINTF_LIKE(2, 3)
+	__attribute__((noreturn));
+/* What a net calls when it fails. */
+void scenario_net_failed(struct net *n, const char *text) __attribute__((noreturn));
+void words_need(struct scenario *s, const struct words *w, unsigned least, unsigned most);
+uint64_t word_number(struct scenario *s, const char *w);
+nsec_t word_time(struct scenario *s, const char *w);
+unsigned word_peer(struct scenario *s, const char *w);
+/* The number of the child; CHILDREN for "all". */
+unsigned word_child(struct scenario *s, const char *w);
+bool is_peer(const char *w);
+bool is_child(const char *w);
+bool word_is(const struct words *w, unsigned i, const char *text);
+bool word_on(struct scenario *s, const char *w, const char *yes, const char *no);
+
+/* True when the command was known to the file. */
+bool scenario_setup(struct scenario *s, const struct words *w);	 /* scenario_setup.c */
+bool scenario_act(struct scenario *s, const struct words *w);	 /* scenario_act.c */
+bool scenario_attack(struct scenario *s, const struct words *w); /* scenario_attack.c */
+void scenario_expect(struct scenario *s, const struct words *w); /* scenario_expect.c */
+void scenario_mark(struct scenario *s);
+void tape_clear(struct tape *t);
+
+#endif

@@ -1,0 +1,172 @@
+/* scenario_setup.c - commands before the peers exist; see scenario.h. SPDX-License-Identifier: ISC
+ */
+#include "scenario_run.h"
+
+static void set_seed(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 2);
+	s->o.seed = word_number(s, w->w[1]);
+}
+
+static void set_children(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 2);
+	s->o.children = (unsigned)word_number(s, w->w[1]);
+	if (s->o.children < 1 || s->o.children > CHILDREN)
+		scenario_fail(s, "1 to %u children", CHILDREN);
+}
+
+static void set_wide(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 1, 1);
+	s->o.wide = true;
+}
+
+static void set_role(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 3, 3);
+	if (word_is(w, 1, "both") && word_is(w, 2, "call"))
+		s->o.gw_calls = true;
+	else if (word_is(w, 1, "branch"))
+		s->o.branch_answers = word_on(s, w->w[2], "answers", "calls");
+	else
+		scenario_fail(s, "role branch calls|answers, or role both call");
+}
+
+static void set_suite(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 2);
+	snprintf(s->suite, sizeof(s->suite), "%s", w->w[1]);
+}
+
+static void set_esn(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 2);
+	s->esn = word_on(s, w->w[1], "yes", "no");
+}
+
+static void set_pfs(struct scenario *s, const struct words *w)
+{
+	const char *group = w->w[w->count - 1];
+
+	words_need(s, w, 2, 3);
+	if (strcmp(group, "none") == 0)
+		group = "";
+	for (unsigned i = 0; i < 2; i++) {
+		if (w->count == 2 || word_peer(s, w->w[1]) == i)
+			snprintf(s->pfs[i], sizeof(s->pfs[i]), "%s", group);
+	}
+}
+
+static void set_esp(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 3);
+	for (unsigned i = 0; i < 2; i++) {
+		if (w->count == 2 || word_peer(s, w->w[1]) == i)
+			snprintf(s->esp[i], sizeof(s->esp[i]), "%s", w->w[w->count - 1]);
+	}
+}
+
+static void set_window(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 2);
+	s->o.window = (uint32_t)word_number(s, w->w[1]);
+}
+
+static void set_delay(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 2);
+	s->o.delay = word_time(s, w->w[1]);
+}
+
+static void set_dpd(struct scenario *s, const struct words *w)
+{
+	nsec_t t;
+
+	words_need(s, w, 2, 3);
+	t = word_time(s, w->w[w->count - 1]);
+	if (w->count == 2 || word_peer(s, w->w[1]) == BRANCH)
+		s->o.dpd = t;
+	if (w->count == 3 && word_peer(s, w->w[1]) == GW)
+		s->o.gw_dpd = t ? t : NSEC_NEVER;
+}
+
+static void set_lifetime(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 3, 3);
+	*(word_on(s, w->w[1], "child", "ike") ? &s->o.rekey : &s->o.ike_rekey) =
+		word_time(s, w->w[2]);
+}
+
+static void set_option(struct scenario *s, const struct words *w)
+{
+	char err[OPTION_ERR];
+
+	words_need(s, w, 3, 3);
+	if (tun_options_set(&s->o.sw, w->w[1], w->w[2], err) < 0)
+		scenario_fail(s, "%s", err);
+}
+
+static void set_twice(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 2);
+	s->o.twice_allowed = word_is(w, 1, "allowed");
+}
+
+static void check_proposals(struct scenario *s, const char *text)
+{
+	char copy[256], err[128], *save = NULL;
+	struct proposal p;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *t = strtok_r(copy, ",", &save); t; t = strtok_r(NULL, ",", &save)) {
+		if (proposal_parse_text(t, PROTOCOL_ESP, &p, err) < 0)
+			scenario_fail(s, "%s: %s", t, err);
+	}
+}
+
+static void bring_up(struct scenario *s, const struct words *w)
+{
+	nsec_t limit = w->count > 1 ? word_time(s, w->w[1]) : 30 * SEC;
+
+	words_need(s, w, 1, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		if (!s->esp[i][0])
+			snprintf(s->esp[i], sizeof(s->esp[i]), "%s%s%s-%s", s->suite,
+				 s->pfs[i][0] ? "-" : "", s->pfs[i], s->esn ? "esn" : "noesn");
+		check_proposals(s, s->esp[i]);
+	}
+	s->o.esp = s->esp[BRANCH];
+	s->o.esp_gw = s->esp[GW];
+	s->n = net_new(&s->o);
+	s->n->failed = scenario_net_failed;
+	for (nsec_t end = s->n->now + limit; !net_is_up(s->n) && s->n->now < end;)
+		net_run(s->n, 10 * MSEC);
+	if (!net_is_up(s->n))
+		scenario_fail(s, "the tunnel does not come up");
+	scenario_mark(s);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct scenario *s, const struct words *w);
+} commands[] = {
+	{"seed", set_seed},	{"children", set_children}, {"wide", set_wide},
+	{"role", set_role},	{"suite", set_suite},	    {"esn", set_esn},
+	{"pfs", set_pfs},	{"esp", set_esp},	    {"window", set_window},
+	{"delay", set_delay},	{"dpd", set_dpd},	    {"lifetime", set_lifetime},
+	{"option", set_option}, {"twice", set_twice},	    {"up", bring_up},
+};
+
+bool scenario_setup(struct scenario *s, const struct words *w)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!word_is(w, 0, commands[i].name))
+			continue;
+		if (s->n)
+			scenario_fail(s, "\"%s\" comes after \"up\"", w->w[0]);
+		commands[i].run(s, w);
+		return true;
+	}
+	return false;
+}

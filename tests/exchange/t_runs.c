@@ -1,0 +1,139 @@
+/*
+ * t_runs.c - thousands of drawn runs of two peers. SPDX-License-Identifier: ISC
+ *
+ * Each seed draws a scenario (draw.h) and runs it. MENDIP_RUNS sets the number, MENDIP_FROM the
+ * first seed, MENDIP_SEED runs a single one with its log, MENDIP_KEEP names a folder for the text
+ * of each that fails: a file that can be kept as it is in tests/exchange/scenarios.
+ */
+#include "draw.h"
+#include "scenario.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#define RUNS 1000
+#else
+#define RUNS 5000
+#endif
+#define TEXTS	 2  /* printed in full, */
+#define FAILURES 30 /* named */
+#define PROGRESS 10000
+
+static volatile uint64_t running;
+
+/* A crash says which seed it was; write() alone may be called here. */
+static void on_crash(int sig)
+{
+	char digits[24];
+	size_t at = sizeof(digits);
+	uint64_t v = running;
+	ssize_t ignored;
+
+	digits[--at] = '\n';
+	do
+		digits[--at] = (char)('0' + v % 10);
+	while ((v /= 10) > 0);
+	ignored = write(STDERR_FILENO, "# the run crashed; again with MENDIP_SEED=", 42);
+	ignored = write(STDERR_FILENO, digits + at, sizeof(digits) - at);
+	(void)ignored;
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static uint64_t from_env(const char *name, uint64_t otherwise)
+{
+	const char *s = getenv(name);
+
+	return s ? strtoull(s, NULL, 0) : otherwise;
+}
+
+static void keep(const struct draw *d, uint64_t seed, const char *why)
+{
+	const char *folder = getenv("MENDIP_KEEP");
+	char path[512];
+	FILE *f;
+
+	if (!folder)
+		return;
+	snprintf(path, sizeof(path), "%s/run-%llu.txt", folder, (unsigned long long)seed);
+	f = fopen(path, "w");
+	if (!f) {
+		print_error("# %s cannot be written\n", path);
+		return;
+	}
+	fprintf(f, "# %s\n%s", why, d->text);
+	fclose(f);
+}
+
+static void tell(const struct draw *d, uint64_t seed, const char *why, bool whole)
+{
+	print_error("# %s; again with MENDIP_SEED=%llu\n", why, (unsigned long long)seed);
+	if (whole)
+		print_error("---- the scenario, which can be kept as a file ----\n%s----\n",
+			    d->text);
+}
+
+static bool one_run(uint64_t seed, bool loud, struct draw *d, char *why)
+{
+	char name[32];
+
+	running = seed;
+	draw_scenario(d, seed);
+	snprintf(name, sizeof(name), "run %llu", (unsigned long long)seed);
+	return scenario_run(name, d->text, loud, why);
+}
+
+static void single(uint64_t seed)
+{
+	static struct draw d;
+	char why[SCENARIO_WHY];
+
+	if (one_run(seed, true, &d, why))
+		return;
+	keep(&d, seed, why);
+	tell(&d, seed, why, true);
+	fail_msg("%s", why);
+}
+
+static void drawn_runs(void **state)
+{
+	uint64_t runs = from_env("MENDIP_RUNS", RUNS), from = from_env("MENDIP_FROM", 1),
+		 failed = 0;
+	static struct draw d;
+	char why[SCENARIO_WHY];
+
+	(void)state;
+	signal(SIGSEGV, on_crash);
+	signal(SIGABRT, on_crash);
+	if (getenv("MENDIP_SEED")) {
+		single(from_env("MENDIP_SEED", 1));
+		return;
+	}
+	for (uint64_t i = 0; i < runs; i++) {
+		if (!one_run(from + i, false, &d, why)) {
+			keep(&d, from + i, why);
+			if (failed++ < FAILURES)
+				tell(&d, from + i, why, failed <= TEXTS);
+		}
+		if ((i + 1) % PROGRESS == 0)
+			print_message("# seeds %llu to %llu: %llu failed\n",
+				      (unsigned long long)from, (unsigned long long)(from + i),
+				      (unsigned long long)failed);
+	}
+	print_message("# %llu runs in %.1f s of CPU: %llu failed\n", (unsigned long long)runs,
+		      (double)clock() / CLOCKS_PER_SEC, (unsigned long long)failed);
+	if (failed)
+		fail_msg("%llu of %llu runs failed", (unsigned long long)failed,
+			 (unsigned long long)runs);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(drawn_runs)};
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

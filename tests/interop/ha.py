@@ -1,0 +1,247 @@
+"""A redundant pair of gateways: two of Debian's strongSwan with its `ha` plugin, unpatched, behind one address.
+
+    with netlab.Lab("ha") as lab:
+        pair = ha.Pair(lab, {"net": strongswan.child("10.2.0.0/16", "10.1.0.0/16")}, psk="secret").start()
+        # start a peer in pair.branch for pair.ADDRESS, and when it is up:
+        pair.wait_in_sync()
+        flow = lab.flow(pair.host, pair.host.inner, pair.branch, pair.branch.inner)
+        first = pair.failover()         # the active one is killed, the standby takes over
+        pair.reintegrate()              # the killed one is back, as the standby, and knows all SAs
+        second = pair.failover()        # and takes over in its turn
+        before, after = ha.losses(flow.stop(), [first, second])
+
+                  switch: bridges "outer" and "inner"
+    branch ------ outer ---- one ---- inner ------ host
+    192.0.2.1     outer ---- two ---- inner        10.2.0.1
+    10.1.0.1               192.0.2.2, 10.2.0.254
+
+Both members have the same addresses and MAC addresses, and only the ports of the active one are in the bridges, so
+traffic comes from a host that does not know which member forwards it. The members tell each other their keys and
+message IDs over a link of their own, but not how far their ESP numbers are: the standby has SAs that have sent
+nothing, and begins at 1. All that it says of its own is that there is no CLUSTERIP in this kernel, which it would use
+to filter by segments: here the ports do that.
+
+The plugin's `secret`, a tunnel for the sync link, stays unset: it asks for transport mode, which kernel-libipsec does
+not have, and the link leaves neither member's side. SPDX-License-Identifier: ISC
+"""
+
+import os
+import time
+from dataclasses import dataclass
+
+import netlab
+import strongswan
+
+PLUGIN = "/usr/lib/ipsec/plugins/libstrongswan-ha.so"
+HEARTBEAT_MS = 300              # sent so often
+HEARTBEAT_TIMEOUT_MS = 1500     # missed so long: a busy machine must not look like a dead one
+TUN_QUEUE = 5000                # packets that wait for a charon that has no CPU just now; the kernel's own is 500
+TAKEOVER_TIMEOUT = 15
+SYNC_TIMEOUT = 20
+IN_FLIGHT = 0.2                 # s before a kill: what was sent then may still have been in the member that died
+MAC_OUTER, MAC_INNER = "02:00:00:00:02:02", "02:00:00:00:02:fe"
+
+
+def missing():
+    """Why a pair cannot run here, or None."""
+    if why := strongswan.missing():
+        return why
+    if not os.path.exists(PLUGIN):
+        return "strongSwan's ha plugin is not installed: apt-get install libcharon-extra-plugins"
+    return None
+
+
+class Stalled(netlab.LabError):
+    """A member missed heartbeats of one that lived: this machine had no time for them, and the roles are not ours."""
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """One failover; times of time.time()."""
+
+    killed: float       # the active member was killed
+    owned: float        # the standby was seen to own the segment
+    done: float         # the ports were turned over: from here on the standby has the traffic
+
+
+class Member:
+    """One of the two gateways: a namespace, and a charon in it that may be killed and started again."""
+
+    def __init__(self, lab, ns, sync, peer_sync, connection, psk):
+        self.lab, self.ns = lab, ns
+        self.charon = strongswan.Charon(lab, ns, connection, psk, plugins="ha", settings=f"""    plugins {{
+        ha {{
+            local = {sync}
+            remote = {peer_sync}
+            segment_count = 1
+            fifo_interface = no
+            heartbeat_delay = {HEARTBEAT_MS}
+            heartbeat_timeout = {HEARTBEAT_TIMEOUT_MS}
+            monitor = yes
+            resync = yes
+        }}
+    }}
+""")
+        self._log_start = 0
+
+    def start(self):
+        if os.path.exists(self.charon.log):
+            self._log_start = os.path.getsize(self.charon.log)      # what a killed predecessor said is past
+        self.charon.start()
+        self.lab.at_exit(self.kill)     # nobody needs its farewells, which it would repeat to a peer that has gone
+        self.ns.ip("link", "set", "ipsec0", "txqueuelen", TUN_QUEUE)
+
+    def kill(self):
+        """SIGKILL; harmless when it is dead."""
+        if self.alive():
+            self.charon.kill()
+
+    def alive(self):
+        return self.charon.process is not None and self.charon.process.poll() is None
+
+    def log(self):
+        """What it has logged since it was started."""
+        with open(self.charon.log, encoding="utf-8", errors="replace") as file:
+            file.seek(self._log_start)
+            return file.read()
+
+    def owns_segment(self):
+        """Whether the segment is its own, by the last that it said about it."""
+        said = [line for line in self.log().splitlines() if "HA segment 1 " in line and "activated" in line]
+        return bool(said) and "deactivated" not in said[-1]
+
+    def spis(self):
+        """The SPIs of its CHILD SAs, as pairs; of an active member, or of what a standby has been told."""
+        return {(c.spi_in, c.spi_out) for c in self.charon.children()}
+
+
+class Pair:
+    """The pair, the branch's namespace before it and a host behind it; .active and .standby are Members.
+
+    children: {name: strongswan.child()}, each of which is expected to be up.
+    """
+
+    ADDRESS = "192.0.2.2"
+    BRANCH = "192.0.2.1"
+    NETS = (("10.2.0.1/16", "10.2.0.254/16"), ("10.3.0.1/16", "10.3.0.254/16"))     # host, members
+
+    def __init__(self, lab, children, psk, local_id="gw.example.net", remote_id="branch.example"):
+        self.lab, self._children = lab, len(children)
+        self.switch, self.branch, self.host = (lab.namespace(n) for n in ("switch", "branch", "host"))
+        self._wire()
+        conn = strongswan.connection(self.ADDRESS, self.BRANCH, local_id, remote_id, children=children)
+        self.active, self.standby = (self._member(name, here, there, conn, psk) for name, here, there in
+                                     (("one", "198.51.100.1", "198.51.100.2"), ("two", "198.51.100.2", "198.51.100.1")))
+        self._sync_link()
+
+    def start(self):
+        """Start both; the first owns the segment and has the ports.  Returns the pair."""
+        self.active.start()
+        self._wait(self.active.owns_segment, TAKEOVER_TIMEOUT, "it does not take the segment", self.active)
+        self._turn_to(self.active)
+        self.standby.start()
+        # its resync of nothing must be over before there is something, or it would be told twice
+        self._wait(lambda: "requesting HA resync" in self.standby.log(), TAKEOVER_TIMEOUT, "no resync", self.standby)
+        return self
+
+    def failover(self):
+        """Kill the active member; when the standby owns the segment, turn the ports over.  Returns a Takeover."""
+        dying, heir = self.active, self.standby
+        self.check_roles()
+        killed = time.time()
+        dying.kill()
+        self._wait(heir.owns_segment, TAKEOVER_TIMEOUT, "the standby does not take over", heir)
+        owned = time.time()
+        self._turn_to(heir)
+        self.active, self.standby = heir, dying
+        return Takeover(killed, owned, time.time())
+
+    def reintegrate(self):
+        """Start the killed member again, and wait until it is a standby that knows the SAs of the active one."""
+        self.standby.start()
+        self.wait_in_sync()
+
+    def wait_in_sync(self):
+        """Wait until the standby knows the CHILD SAs of the active one; also to be called when the peer is up."""
+        self._wait(self.in_sync, SYNC_TIMEOUT, "has not been told of the SAs", self.standby)
+
+    def check_roles(self):
+        """Stalled when the members have changed roles without being made to."""
+        standby_owns = self.standby.alive() and self.standby.owns_segment()
+        if standby_owns or not self.active.owns_segment():
+            raise Stalled(f"{self.standby.ns.short} took over while {self.active.ns.short} lived")
+
+    def in_sync(self):
+        """Whether the standby knows the CHILD SAs of the active one: one each child, and none half rekeyed."""
+        asked = "requesting HA resync" in self.standby.log()
+        return asked and len(self.active.spis()) == self._children and self.standby.spis() == self.active.spis()
+
+    # -- inside ----------------------------------------------------------------
+
+    def _wire(self):
+        """The bridges, the branch and the host."""
+        for bridge in ("outer", "inner"):
+            self.switch.ip("link", "add", bridge, "type", "bridge")
+            self.switch.ip("link", "set", bridge, "up")
+        self.lab.link(self.branch, "eth0", f"{self.BRANCH}/24", self.switch, "branch", [])
+        self.lab.link(self.host, "eth0", [host for host, _ in self.NETS], self.switch, "host", [])
+        self.switch.ip("link", "set", "branch", "master", "outer")
+        self.switch.ip("link", "set", "host", "master", "inner")
+        self.branch.outer, self.branch.inner, self.host.inner = self.BRANCH, "10.1.0.1", "10.2.0.1"
+        self.branch.inner_net("10.1.0.1/16")
+        # None of this is about ARP: who is not in the bridge could not ask, and would begin with a wait.
+        self._know(self.branch, self.ADDRESS, MAC_OUTER)
+        for _, gateway in self.NETS:
+            self._know(self.host, gateway.split("/")[0], MAC_INNER)
+        self.host.route("10.1.0.0/16", "via", "10.2.0.254")
+
+    def _member(self, name, sync, peer_sync, connection, psk):
+        ns = self.lab.namespace(name)
+        for device, mac, addresses in (("eth0", MAC_OUTER, [f"{self.ADDRESS}/24"]),
+                                       ("eth1", MAC_INNER, [member for _, member in self.NETS])):
+            self.lab.link(ns, device, [], self.switch, f"{name}-{device}", [])
+            ns.ip("link", "set", device, "address", mac)
+            ns.address(device, *addresses)
+        self._know(ns, self.BRANCH, self._mac(self.branch))
+        for host, _ in self.NETS:
+            self._know(ns, host.split("/")[0], self._mac(self.host), "eth1")
+        ns.sysctl("net.ipv4.ip_forward", 1)
+        return Member(self.lab, ns, sync, peer_sync, connection, psk)
+
+    def _sync_link(self):
+        self.lab.link(self.active.ns, "sync", "198.51.100.1/30", self.standby.ns, "sync", "198.51.100.2/30")
+
+    @staticmethod
+    def _mac(ns, device="eth0"):
+        return ns.run("cat", f"/sys/class/net/{device}/address").stdout.strip()
+
+    @staticmethod
+    def _know(ns, address, mac, device="eth0"):
+        ns.ip("neigh", "replace", address, "lladdr", mac, "dev", device, "nud", "permanent")
+
+    def _turn_to(self, member):
+        """The member's ports are in the bridges, and the other's are not."""
+        other = self.standby if member is self.active else self.active
+        lines = [f"link set {other.ns.short}-eth{i} nomaster" for i in (0, 1)]
+        lines += [f"link set {member.ns.short}-eth{i} master {bridge}" for i, bridge in enumerate(("outer", "inner"))]
+        self.switch.ip("-batch", "-", stdin="\n".join(lines) + "\n")
+
+    def _wait(self, condition, timeout, complaint, member):
+        if not netlab.wait_until(condition, timeout, 0.01):
+            raise netlab.LabError(f"{member.ns.short}: {complaint}, after {timeout} s:\n{member.charon.tail()}")
+
+
+def losses(result, takeovers):
+    """What a flow over these takeovers lost: (numbers lost in outages, [lost after each takeover]).
+
+    An outage lasts from the kill until the ports were turned over: nothing at the peer could save what was sent
+    then. After a takeover is from there until the next kill, or the end.
+    """
+    ends = [t.killed - IN_FLIGHT for t in takeovers[1:]] + [float("inf")]
+    outages = sum(result.lost_between(t.killed - IN_FLIGHT, t.done) for t in takeovers)
+    return outages, [result.lost_between(t.done, end) for t, end in zip(takeovers, ends)]
+
+
+def sent_after(result, takeover):
+    """How many packets of a flow were sent since the takeover."""
+    return sum(when >= takeover.done for when in result.sent_at)

@@ -1,0 +1,201 @@
+#!/usr/bin/python3
+# Failovers of a real redundant pair: strongSwan with its ha plugin, unpatched. SPDX-License-Identifier: ISC
+import functools
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
+from daemons import PSK, Mendip, child, config, expect, main, more_traffic, netlab, wait_for  # noqa: E402
+import ha  # noqa: E402
+import strongswan  # noqa: E402
+
+RATE = 1000  # packets/s
+FILL = 5000  # packets before a failover, at FILL_RATE
+FILL_RATE = 2500
+MENDED_TIMEOUT = 8  # s
+GCM, CBC = "aes128gcm16", "aes128-sha256"
+NETS = {"net": "10.2", "net2": "10.3"}  # name of the child: its net behind the gateway
+
+
+def again_if_stalled(case):
+    """A machine that had no time for heartbeats says nothing about Mendip: the case is run once more, and once more."""
+    @functools.wraps(case)
+    def run():
+        for _ in range(2):
+            try:
+                return case()
+            except ha.Stalled as stalled:
+                print(f"# {stalled}: this machine was too busy, once more")
+        return case()
+    return run
+
+
+def start(lab, esp=GCM, names=("net",)):
+    """The pair and a branch, up, with a child for each name; returns (pair, branch)."""
+    nets = {name: f"{NETS[name]}.0.0/16" for name in names}
+    pair = ha.Pair(lab, {name: strongswan.child(net, "10.1.0.0/16", esp) for name, net in nets.items()}, PSK).start()
+    kids = {name: child("10.1.0.0/16", net, start_action="start", esp_proposals=esp) for name, net in nets.items()}
+    branch = Mendip(lab, pair.branch, lambda s: config(s, kids, pair.ADDRESS, proposals="aes128-sha256-x25519"))
+    branch.wait_up(*names)
+    pair.wait_in_sync()
+    return pair, branch
+
+
+def flow_of(lab, pair, name="net", rate=RATE, **options):
+    """Packets from the host behind the gateways, numbered, to the branch through the child of that name."""
+    port = 9000 + list(NETS).index(name)
+    return lab.flow(pair.host, f"{NETS[name]}.0.1", pair.branch, pair.branch.inner, rate=rate, port=port, **options)
+
+
+def fill(lab, pair, name="net"):
+    """Numbers for the standby to fall behind of."""
+    result = flow_of(lab, pair, name, FILL_RATE, count=FILL).wait(30)
+    expect(result.lost == 0, f"{result.lost} lost before anything happened")
+
+
+def wait_mended(branch, count, name="net"):
+    """Waits for the recovery of that takeover, which a gate may put off; check() says if there was none."""
+    def mended():
+        records = branch.switchover(name)["records"]
+        return len(records) >= count and records[0]["outcome"] == "recovered"
+    netlab.wait_until(mended, MENDED_TIMEOUT)
+
+
+def check_records(branch, name, count):
+    """Each takeover was proved, and mended by a rekey; nothing was refused."""
+    state = branch.switchover(name)
+    records, gate = state["records"], state["gate"]
+    expect(len(records) == state["recoveries"] == count, f"{state['recoveries']} recoveries instead of {count}: "
+                                                         f"{records}, gate {gate}")
+    for r in records:
+        expect((r["outcome"], r["criterion"], r["rung"]) == ("recovered", "proof", 1), f"{r}")
+        expect(r["first_number"] < r["window_top"], f"no number went back: {r}")
+    expect(gate["admitted"] == count and gate["quiet"] == 0 and gate["proof_quiet"] is None, f"gate: {gate}")
+    expect(state["detector"]["nonce_reuses"] == 0, "nonces were reused")
+
+
+def report(what, result, takeovers, branch, name="net"):
+    """Prints what was lost when, and what the branch made of it."""
+    outages, after = ha.losses(result, takeovers)
+    records = branch.switchover(name)["records"]
+    for number, t in enumerate(takeovers):
+        r = records[-1 - number] if number < len(records) else {}   # the newest is first
+        print(f"# {what:<16} takeover {number + 1}: {(t.owned - t.killed) * 1000:5.0f} ms after the kill, ports turned "
+              f"{(t.done - t.owned) * 1000:.0f} ms later; {after[number]:4d} lost since then; "
+              f"{r.get('outcome', 'no record')} by {r.get('criterion')}, rung {r.get('rung')}, "
+              f"number {r.get('first_number')} at window {r.get('window_top')}")
+    print(f"# {what:<16} {result.sent} sent, {outages} lost before the standby had the traffic, {sum(after)} of "
+          f"{ha.sent_after(result, takeovers[0])} after, {result.duplicates} twice")
+
+
+def check(what, result, takeovers, pair, branch, name="net"):
+    """Expects that nothing was lost once the standby had the traffic, and true records."""
+    pair.check_roles()
+    report(what, result, takeovers, branch, name)
+    outages, after = ha.losses(result, takeovers)
+    expect(sum(after) == 0, f"{after} lost after the takeover")
+    expect(result.lost == outages + sum(after), f"{result.lost - outages - sum(after)} lost before the failover")
+    expect(result.duplicates == 0, f"{result.duplicates} delivered twice")
+    check_records(branch, name, len(takeovers))
+
+
+def under_traffic(what, esp):
+    """6,000 packets after the takeover."""
+    with netlab.Lab("ha") as lab:
+        pair, branch = start(lab, esp)
+        fill(lab, pair)
+        flow = flow_of(lab, pair)
+        more_traffic(flow, RATE // 2)
+        takeover = pair.failover()
+        more_traffic(flow, 6000)
+        check(what, flow.stop(), [takeover], pair, branch)
+        expect(branch.switchover()["records"][0]["window_top"] >= FILL, "the window was not where it should be")
+
+
+def failover_gcm():
+    under_traffic("AES-GCM", GCM)
+
+
+def failover_cbc():
+    under_traffic("AES-CBC", CBC)
+
+
+def quiet_tunnel():
+    """Two packets a second: each of them counts, and no burst makes the proof for them."""
+    with netlab.Lab("ha") as lab:
+        pair, branch = start(lab)
+        fill(lab, pair)
+        flow = flow_of(lab, pair, rate=2)
+        more_traffic(flow, 3)
+        takeover = pair.failover()
+        more_traffic(flow, 10)
+        check("2 packets/s", flow.stop(), [takeover], pair, branch)
+
+
+def failback():
+    """The killed member comes back, is told all, has the SAs rekeyed, and takes over when the other one is killed."""
+    with netlab.Lab("ha") as lab:
+        pair, branch = start(lab)
+        flow = flow_of(lab, pair)
+        first = pair.active
+        takeovers = []
+        for _ in range(2):
+            more_traffic(flow, 2 * RATE)
+            takeovers.append(pair.failover())
+            more_traffic(flow, 2 * RATE)
+            if len(takeovers) == 1:
+                before = branch.spi()
+                pair.reintegrate()
+                wait_for(lambda: branch.spi() != before, "the SA was not rekeyed for the member that came back")
+        check("failback", flow.stop(), takeovers, pair, branch)
+        expect(pair.active is first, "the first member is not active again")
+
+
+def six_in_a_minute():
+    """A pair that flaps is mended each time, and the gate never takes it for two senders."""
+    with netlab.Lab("ha") as lab:
+        pair, branch = start(lab)
+        flow = flow_of(lab, pair)
+        more_traffic(flow, RATE)
+        takeovers = []
+        for number in range(6):
+            if number:
+                pair.reintegrate()
+            more_traffic(flow, RATE)
+            takeovers.append(pair.failover())
+            more_traffic(flow, RATE)
+            wait_mended(branch, len(takeovers))
+        check("six switchovers", flow.stop(), takeovers, pair, branch)
+        took = takeovers[-1].done - takeovers[0].killed
+        print(f"# {'six switchovers':<16} in {took:.0f} s")
+        expect(took <= 60, f"it took {took:.0f} s: a pause, in which allowances come back")
+        expect(not branch.logged("two senders"), "the log takes the pair for two senders")
+
+
+def two_children():
+    """Both SAs of the gateway went back, and each is mended by a recovery of its own."""
+    with netlab.Lab("ha") as lab:
+        pair, branch = start(lab, names=tuple(NETS))
+        for name in NETS:
+            fill(lab, pair, name)
+        flows = {name: flow_of(lab, pair, name) for name in NETS}
+        for flow in flows.values():
+            more_traffic(flow, RATE // 2)
+        takeover = pair.failover()
+        for flow in flows.values():
+            more_traffic(flow, 3 * RATE)
+        results = {name: flow.stop() for name, flow in flows.items()}
+        failed = []
+        for name, result in results.items():    # figures of both, whatever the first one says
+            try:
+                check(f"child {name}", result, [takeover], pair, branch, name)
+            except AssertionError as why:
+                failed.append(f"{name}: {why}")
+        expect(not failed, "; ".join(failed))
+
+
+if ha.missing():
+    print(f"ok ha # SKIP {ha.missing()}")
+    sys.exit(77)
+main([again_if_stalled(case) for case in
+      (failover_gcm, failover_cbc, quiet_tunnel, failback, six_in_a_minute, two_children)])

@@ -1,0 +1,970 @@
+/*
+ * t_bridge.c - the second window, for numbers that are used again (doc/recovery.md 7): alone
+ * against a slow model, and through whole data paths. SPDX-License-Identifier: ISC
+ */
+#include "bridge.h"
+#include "esp_run.h"
+
+#define TWO32 (1ULL << 32)
+
+/* ---- the bridge alone ---- */
+
+/* doc/recovery.md 7 word by word: an edge, and a set that forgets nothing. */
+struct refbridge {
+	bool open;
+	uint64_t edge;
+	uint32_t size;
+	struct refset taken;
+};
+
+static bool ref_admits(const struct refbridge *m, uint64_t n, bool known)
+{
+	if (!m->open)
+		return known;
+	if (n > m->edge)
+		return (known || n - m->edge <= m->size) && !refset_has(&m->taken, n);
+	return m->edge - n < m->size && !refset_has(&m->taken, n);
+}
+
+static void ref_commit(struct refbridge *m, uint64_t n, bool known)
+{
+	refset_add(&m->taken, n);
+	m->open = true;
+	if (known)
+		m->edge = max_u64(m->edge, n);
+}
+
+static uint64_t draw(struct lab_rng *r, const struct refbridge *m)
+{
+	uint64_t around = m->edge > 2ULL * m->size ? m->edge - 2ULL * m->size : 1;
+
+	switch (lab_below(r, 8)) {
+	case 0: return m->edge + 1 + lab_below(r, m->size + 2);
+	case 1: return around + lab_below(r, 4ULL * m->size);
+	case 2: return m->edge + m->size + lab_below(r, 3);
+	case 3: return m->edge >= m->size ? m->edge - m->size + 1 + lab_below(r, 2) : 1;
+	case 4:
+		if (lab_below(r, 200) == 0)
+			return m->edge + (1ULL << lab_below(r, 34));
+		return m->edge + 1;
+	default: return m->edge + 1 + lab_below(r, 3);
+	}
+}
+
+static void alone(uint32_t size, uint64_t start, unsigned unknown_percent, uint64_t salt)
+{
+	struct refbridge m = {.size = size};
+	struct bridge b;
+	struct lab_rng r;
+
+	lab_rng_init(&r, salt);
+	bridge_init(&b, size);
+	assert_false(bridge_admits(&b, start, false)); /* only a proof opens it */
+	for (unsigned i = 0; i < 60000; i++) {
+		uint64_t n = m.open ? draw(&r, &m) : start;
+		/* whether the first lap received it is the number's own matter */
+		bool known = n * 0x9e3779b97f4a7c15ULL % 100 >= unknown_percent || !m.open;
+		bool admits = ref_admits(&m, n, known);
+
+		if (bridge_admits(&b, n, known) != admits)
+			fail_msg("size %u, edge %llu: %llu (%s) is %sadmitted", size,
+				 (unsigned long long)m.edge, (unsigned long long)n,
+				 known ? "known" : "unknown", admits ? "not " : "");
+		if (!admits)
+			continue;
+		bridge_commit(&b, n, known);
+		ref_commit(&m, n, known);
+		assert_false(bridge_admits(&b, n, known));
+	}
+	bridge_close(&b);
+	assert_false(bridge_admits(&b, m.edge + 1, true));
+	bridge_fini(&b);
+	refset_fini(&m.taken);
+}
+
+static void test_alone(void **state)
+{
+	static const uint32_t sizes[] = {32, 33, 64, 1000, 1024, 65536};
+	static const unsigned unknown[] = {0, 10, 60, 95};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(unknown); k++) {
+			alone(sizes[i], 1, unknown[k], 100 * i + k);
+			alone(sizes[i], 1 + sizes[i] / 2, unknown[k], 100 * i + 10 + k);
+			alone(sizes[i], TWO32 - 3, unknown[k], 100 * i + 20 + k);
+		}
+	}
+}
+
+/* Without a window there is nothing beside it. */
+static void test_no_size(void **state)
+{
+	struct bridge b;
+
+	(void)state;
+	bridge_init(&b, 0);
+	assert_false(bridge_admits(&b, 5, true));
+	assert_false(bridge_admits(&b, 5, false));
+	bridge_fini(&b);
+}
+
+/* ---- one SA, number by number ---- */
+
+/* An SA that received 1 to top, but for those that `lost` holds (ended by 0). */
+static struct lab *lab_after(const struct lab_opt *o, uint64_t top, const uint64_t *lost)
+{
+	struct lab *l = lab_new(o);
+
+	for (uint64_t n = 1; n <= top; n++) {
+		struct lab_pkt p;
+
+		lab_seal_number(l, GW, n, NULL, &p);
+		if (lost && *lost == n)
+			lost++;
+		else
+			assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+	}
+	lab_events(l, ME);
+	return l;
+}
+
+/* The verdict on a packet that the rewound sender seals now under the number. */
+static enum verdict again(struct lab *l, uint64_t n)
+{
+	struct lab_pkt p;
+
+	lab_seal_number(l, GW, n, NULL, &p);
+	return lab_verdict(l, ME, &p);
+}
+
+#define assert_bridged(l, n) assert_verdict(again(l, n), VERDICT_BRIDGED)
+
+static const struct bridge *bridge_of(struct lab *l)
+{
+	return &lab_sa(l, ME)->in.bridge;
+}
+
+/* (a): known with another tag, right of the bridge's window or an empty place in it; once each. */
+static void test_known_numbers(void **state)
+{
+	struct lab_opt o = LAB_OPT(.window = 64);
+	struct lab *l = lab_after(&o, 5000, NULL);
+
+	(void)state;
+	assert_false(bridge_of(l)->open);
+	assert_bridged(l, 2000); /* the proof itself */
+	assert_true(bridge_of(l)->open);
+	assert_verdict(again(l, 2000), VERDICT_REWOUND); /* taken: a third lap */
+	assert_bridged(l, 1937);			 /* the last place of the window */
+	assert_verdict(again(l, 1936), VERDICT_REWOUND); /* left of it */
+	assert_bridged(l, 4000);			 /* a leap of the sender */
+	assert_verdict(again(l, 3936), VERDICT_REWOUND);
+	assert_bridged(l, 3937);
+	assert_bridged(l, 5000);
+	assert_verdict(again(l, 5001), VERDICT_FRESH); /* new to the first window */
+	assert_bridged(l, 5001);		       /* used again once more */
+	assert_true(lab_sa(l, ME)->in.window.top == 5001);
+	lab_free(l);
+}
+
+/* (b): not received at all, an empty place or at most the window's size right of the edge. */
+static void test_numbers_not_received(void **state)
+{
+	static const uint64_t lost[] = {1990, 2010, 2064, 2065, 2066, 2129, 2130, 0};
+	struct lab_opt o = LAB_OPT(.window = 64);
+	struct lab *l = lab_after(&o, 5000, lost);
+	uint64_t edge;
+
+	(void)state;
+	assert_verdict(again(l, 1990), VERDICT_UNVERIFIED); /* no proof yet: it waits */
+	assert_int_equal(l->path[ME]->waited, 0);
+	assert_verdict(again(l, 2001), VERDICT_BRIDGED);
+	assert_int_equal(l->path[ME]->waited, 1);
+	edge = bridge_of(l)->window.top;
+	assert_bridged(l, 2010);
+	assert_verdict(again(l, 2010), VERDICT_UNVERIFIED); /* taken */
+	assert_verdict(again(l, 1990), VERDICT_UNVERIFIED); /* by the one that waited */
+	assert_bridged(l, 2064);
+	assert_bridged(l, 2065);
+	assert_verdict(again(l, 2066), VERDICT_UNVERIFIED); /* too far ahead */
+	assert_true(bridge_of(l)->window.top == edge);	    /* none of them moved it */
+	assert_bridged(l, 2067);
+	assert_bridged(l, 2066);
+	assert_verdict(again(l, 2065), VERDICT_UNVERIFIED);
+	assert_bridged(l, 2068);
+	assert_bridged(l, 2129);
+	assert_bridged(l, 2130);
+	assert_bridged(l, 2200);
+	assert_verdict(again(l, 2130), VERDICT_UNVERIFIED); /* left, and taken */
+	lab_free(l);
+}
+
+/* The numbers that an open bridge asks for are opened whatever the budget is. */
+static void test_no_budget_for_the_bridge(void **state)
+{
+	struct lab_opt o = LAB_OPT(.window = 1024);
+	uint64_t lost[501];
+	struct detector_config c;
+	struct lab *l;
+
+	(void)state;
+	for (unsigned i = 0; i < 500; i++)
+		lost[i] = 2001 + i;
+	lost[500] = 0;
+	l = lab_after(&o, 5000, lost);
+	c = o.detect;
+	esp_sa_set_detect(lab_sa(l, ME), &c, 0, true); /* verify_rate = 0 */
+	assert_bridged(l, 2000);
+	for (uint64_t n = 2001; n <= 2600; n++)
+		assert_bridged(l, n);
+	lab_free(l);
+}
+
+/* What a BRIDGED packet is: life, lifetime, evidence; no window but the bridge's, no address. */
+static void test_what_bridged_moves(void **state)
+{
+	struct lab_opt o = LAB_OPT(.life = {.soft_packets = 5001, .hard_packets = 5003});
+	struct lab *l = lab_after(&o, 5000, NULL);
+	struct endpoint other = {.addr = l->ep[GW].addr, .port = 9};
+	struct esp_in_sa *in = &lab_sa(l, ME)->in;
+	struct lab_result r = {0};
+	uint64_t bytes = in->bytes;
+	struct lab_pkt p;
+
+	(void)state;
+	l->now += NSEC_PER_SEC;
+	lab_seal_number(l, GW, 3000, NULL, &p);
+	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r);
+	assert_int_equal(r.v[VERDICT_BRIDGED], 1);
+	assert_int_equal(r.delivered, 1);
+	assert_int_equal(lab_events(l, ME), ESP_EVENT_SWITCHOVER | ESP_EVENT_SOFT_LIFETIME);
+	assert_string_equal(criterion_name(in->detector.criterion), "proof");
+	assert_true(in->detector.first_evidence == l->now && in->detector.first_number == 3000);
+	assert_true(in->packets == 5001 && in->bytes > bytes);
+	assert_true(in->last_fresh == l->now && in->last_heard == l->now);
+	assert_true(in->before_evidence == l->now - NSEC_PER_SEC);
+	assert_true(in->window.top == 5000 && in->missed == 0 && in->bridged == 1);
+	assert_true(endpoint_eq(&in->peer, &l->ep[GW]));
+	for (uint64_t n = 3001; n < 3003; n++)
+		assert_bridged(l, n);
+	assert_int_equal(lab_events(l, ME), ESP_EVENT_HARD_LIFETIME);
+	assert_int_equal(in->detector.proofs, 3);
+	lab_free(l);
+}
+
+/* It opens with the first REWOUND packet of a proof, also where a proof takes more of them. */
+static void test_opens_before_the_proof_is_whole(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l;
+
+	(void)state;
+	o.detect.proof_packets = 3;
+	l = lab_after(&o, 3000, NULL);
+	assert_bridged(l, 1500);
+	assert_bridged(l, 1501);
+	assert_int_equal(lab_events(l, ME), 0);
+	assert_bridged(l, 1502);
+	assert_int_equal(lab_events(l, ME), ESP_EVENT_SWITCHOVER);
+	lab_free(l);
+}
+
+static void none_under(enum detect_mode mode, bool no_bridge)
+{
+	struct lab_opt o = LAB_OPT(.no_bridge = no_bridge);
+	struct lab_result r = {0};
+	struct lab *l;
+
+	o.detect.mode = mode;
+	l = lab_after(&o, 3000, NULL);
+	for (uint64_t n = 1500; n < 1600; n++) {
+		struct lab_pkt p;
+
+		lab_seal_number(l, GW, n, NULL, &p);
+		lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
+	}
+	assert_int_equal(r.v[VERDICT_REWOUND], 100);
+	assert_int_equal(r.delivered, 0);
+	assert_false(bridge_of(l)->open);
+	assert_int_equal(lab_sa(l, ME)->in.missed, 100);
+	lab_free(l);
+}
+
+/* bridge = "off", and the modes that ask for no proof: the published rule is compared with ours. */
+static void test_none(void **state)
+{
+	(void)state;
+	none_under(DETECT_PROOF, true);
+	none_under(DETECT_BOTH, true);
+	none_under(DETECT_PATTERN, false);
+	none_under(DETECT_OFF, false);
+}
+
+/* replay_window = 0: there is nothing that the bridge would be beside. */
+static void test_none_without_a_window(void **state)
+{
+	struct lab_opt o = LAB_OPT(.unprotected = true);
+	struct lab *l = lab_after(&o, 3000, NULL);
+
+	(void)state;
+	for (uint64_t n = 1500; n < 1600; n++)
+		assert_verdict(again(l, n), VERDICT_FRESH);
+	assert_false(bridge_of(l)->open);
+	lab_free(l);
+}
+
+/* Off and on again: what was delivered before stays delivered. */
+static void test_off_and_on(void **state)
+{
+	struct lab_opt o = LAB_OPT(.window = 64);
+	struct lab *l = lab_after(&o, 5000, NULL);
+	struct esp_sa *sa = lab_sa(l, ME);
+	struct lab_pkt first[40];
+
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		lab_seal_number(l, GW, 2000 + i, NULL, &first[i]);
+		assert_verdict(lab_verdict(l, ME, &first[i]), VERDICT_BRIDGED);
+	}
+	esp_sa_set_detect(sa, &o.detect, o.verify_rate, false);
+	assert_verdict(again(l, 2040), VERDICT_REWOUND);
+	esp_sa_set_detect(sa, &o.detect, o.verify_rate, true);
+	for (unsigned i = 0; i < 40; i++)
+		assert_verdict(lab_verdict(l, ME, &first[i]), VERDICT_REPLAYED);
+	for (uint64_t n = 2000; n < 2040; n++)
+		assert_verdict(again(l, n), VERDICT_REWOUND); /* each place is taken still */
+	assert_bridged(l, 2041);
+	assert_bridged(l, 2040); /* what it was off for was not delivered */
+	assert_verdict(again(l, 1977), VERDICT_REWOUND);
+	lab_free(l);
+}
+
+/* A packet under number n with the IV of `first` and a plaintext of its own. */
+static enum verdict reuse_nonce(struct lab *l, const struct lab_pkt *first)
+{
+	struct lab_pkt p;
+	uint8_t text[LAB_INNER_LEN + 4] = {0};
+
+	lab_inner(l, GW, text, LAB_INNER_LEN, 0);
+	text[LAB_INNER_LEN - 1] ^= 0xff;
+	memcpy(text + LAB_INNER_LEN, (uint8_t[]){1, 2, 2, PROTO_IPV4}, 4);
+	lab_seal_text(l, GW, get_be32(first->b + 4), first->b + 8, text, sizeof(text), &p);
+	return lab_verdict(l, ME, &p);
+}
+
+/* A nonce used twice never opens it, and under GCM closes it for good: the key is exposed. */
+static void nonce_reuse(const char *suite, bool open_before)
+{
+	struct lab_opt o = LAB_OPT(.suite = suite);
+	struct lab *l = lab_after(&o, 2000, NULL);
+	const struct esp_in_sa *in = &lab_sa(l, ME)->in;
+	struct lab_pkt first;
+
+	lab_seal_number(l, GW, 2001, NULL, &first);
+	lab_verdict(l, ME, &first);
+	if (open_before)
+		assert_bridged(l, 1000);
+	assert_verdict(reuse_nonce(l, &first), VERDICT_REWOUND);
+	assert_int_equal(in->nonce_reuses, 1);
+	assert_int_equal(in->bridge.open, open_before);
+	if (in->exposed) {
+		assert_verdict(again(l, 1001), VERDICT_REWOUND);
+		esp_sa_forget_evidence(lab_sa(l, ME));
+		esp_sa_set_detect(lab_sa(l, ME), &o.detect, o.verify_rate, true);
+		for (uint64_t n = 1002; n < 1100; n++)
+			assert_verdict(again(l, n), VERDICT_REWOUND);
+	}
+	lab_free(l);
+}
+
+static void test_nonce_reuse(void **state)
+{
+	(void)state;
+	nonce_reuse("aes128gcm16", false);
+	nonce_reuse("aes128gcm16", true);
+	nonce_reuse("chacha20poly1305", false);
+	nonce_reuse("chacha20poly1305", true);
+}
+
+/* Under CBC an IV that comes again exposes nothing. */
+static void test_equal_ivs_under_cbc(void **state)
+{
+	struct lab_opt o = LAB_OPT(.suite = "aes128-sha256");
+	struct lab *l = lab_after(&o, 2000, NULL);
+	struct lab_pkt first;
+
+	(void)state;
+	lab_seal_number(l, GW, 2001, NULL, &first);
+	lab_verdict(l, ME, &first);
+	lab_seal_number(l, GW, 1000, first.b + 8, &first);
+	assert_verdict(lab_verdict(l, ME, &first), VERDICT_BRIDGED);
+	lab_free(l);
+}
+
+/* Replaced: it delivers until the SA has drained, and not an instant longer. */
+static void test_ends_with_the_drain(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_after(&o, 2000, NULL);
+
+	(void)state;
+	assert_bridged(l, 1000);
+	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
+	l->now += 5 * NSEC_PER_SEC - 1;
+	assert_bridged(l, 1001);
+	l->now += 1;
+	assert_verdict(again(l, 1002), VERDICT_REWOUND);
+	lab_free(l);
+}
+
+/* It may open within the drain as well: a switchover may come while we rekey. */
+static void test_opens_within_the_drain(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct lab *l = lab_after(&o, 2000, NULL);
+
+	(void)state;
+	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
+	for (uint64_t n = 1000; n < 1100; n++)
+		assert_bridged(l, n);
+	l->now += 5 * NSEC_PER_SEC;
+	assert_verdict(again(l, 1100), VERDICT_REWOUND);
+	lab_free(l);
+}
+
+/* A number beyond the near ring's reach is never admitted, remembered for its life or not. */
+static void test_never_beyond_reach(void **state)
+{
+	struct lab_opt o = LAB_OPT(.history_packets = 1024);
+	struct lab *l = lab_after(&o, 20000, NULL);
+	struct esp_in_sa *in = &lab_sa(l, ME)->in;
+	struct lab_result r = {0};
+	uint64_t n = 5000;
+
+	(void)state;
+	for (; !history_reaches(&in->history, n); n++) {
+		struct lab_pkt p;
+
+		lab_seal_number(l, GW, n, NULL, &p);
+		lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
+	}
+	assert_true(r.v[VERDICT_REWOUND] > 0); /* the lifetime entries proved it */
+	assert_int_equal(r.v[VERDICT_BRIDGED], 0);
+	assert_int_equal(r.delivered, 0);
+	for (; n <= 20000; n++)
+		assert_bridged(l, n);
+	lab_free(l);
+}
+
+/* ---- the whole receiver against a model ---- */
+
+enum { PACKETS = 12000 };
+
+struct world {
+	struct lab *single,
+		*many;	  /* the same keys: one packet a receive, and as many as there are */
+	uint64_t *number; /* of packet i */
+	struct tape tape;
+	/* the model */
+	struct refwindow w;
+	struct refbridge b;
+	uint32_t *first; /* first[number]: 1 + the packet that was FRESH under it */
+	uint32_t waiting[PARKED_MAX], waiting_count; /* for the proof; a ring */
+	uint32_t due[PARKED_MAX + 1], due_count;     /* to be delivered now */
+	/* what the two have delivered, in order */
+	uint32_t *got[2], got_count[2];
+};
+
+static void sink_single(void *ctx, const uint8_t *inner, uint32_t len)
+{
+	struct world *w = ctx;
+
+	w->got[0][w->got_count[0]++] = get_be32(inner + len - 4);
+}
+
+static void sink_many(void *ctx, const uint8_t *inner, uint32_t len)
+{
+	struct world *w = ctx;
+
+	w->got[1][w->got_count[1]++] = get_be32(inner + len - 4);
+}
+
+static void world_init(struct world *w, const struct lab_opt *o)
+{
+	*w = (struct world){.single = lab_new(o), .many = lab_new(o), .b.size = o->window};
+	w->single->sink = sink_single;
+	w->many->sink = sink_many;
+	w->single->sink_ctx = w->many->sink_ctx = w;
+	refwindow_init(&w->w, o->window);
+	w->number = calloc(PACKETS, sizeof(*w->number));
+	w->first = calloc(PACKETS * 2, sizeof(*w->first));
+	for (unsigned i = 0; i < 2; i++) {
+		w->got[i] = calloc(PACKETS * 4, sizeof(*w->got[i]));
+		assert_non_null(w->got[i]);
+	}
+	assert_true(w->number && w->first && w->single->spi[ME] == w->many->spi[ME]);
+}
+
+static void world_fini(struct world *w)
+{
+	lab_free(w->single);
+	lab_free(w->many);
+	tape_fini(&w->tape);
+	refwindow_fini(&w->w);
+	refset_fini(&w->b.taken);
+	free(w->number);
+	free(w->first);
+	free(w->got[0]);
+	free(w->got[1]);
+}
+
+/* Seals the next packet under the number; returns its place on the tape. */
+static uint32_t seal(struct world *w, uint64_t number)
+{
+	uint8_t text[LAB_INNER_LEN + 4];
+	struct lab_pkt p;
+
+	lab_inner(w->single, GW, text, LAB_INNER_LEN, 0);
+	put_be32(text + LAB_INNER_LEN - 4, (uint32_t)w->tape.count);
+	memcpy(text + LAB_INNER_LEN, (uint8_t[]){1, 2, 2, PROTO_IPV4}, 4);
+	lab_seal_text(w->single, GW, number, NULL, text, sizeof(text), &p);
+	w->number[w->tape.count] = number;
+	tape_add(&w->tape, p.b, p.len);
+	return (uint32_t)w->tape.count - 1;
+}
+
+static void expect_delivered(struct world *w, uint32_t i)
+{
+	w->due[w->due_count++] = i;
+}
+
+/* The proof is there: what waited for it is looked at once more, the oldest first. */
+static void model_opens(struct world *w)
+{
+	uint32_t from = w->waiting_count > PARKED_MAX ? w->waiting_count - PARKED_MAX : 0;
+
+	for (uint32_t k = from; k < w->waiting_count; k++) {
+		uint32_t i = w->waiting[k % PARKED_MAX];
+
+		if (!ref_admits(&w->b, w->number[i], false))
+			continue;
+		ref_commit(&w->b, w->number[i], false);
+		expect_delivered(w, i);
+	}
+}
+
+/* doc/recovery.md 1 and 7 for one packet that the peer sealed: fills `due`. */
+static enum verdict model_arrives(struct world *w, uint32_t i)
+{
+	uint64_t n = w->number[i];
+	bool known, was_open = w->b.open;
+
+	w->due_count = 0;
+	if (window_is_new(refwindow_place(&w->w, n))) {
+		refwindow_commit(&w->w, n);
+		w->first[n] = i + 1;
+		expect_delivered(w, i);
+		return VERDICT_FRESH;
+	}
+	known = w->first[n] != 0;
+	if (!known && !was_open)
+		w->waiting[w->waiting_count++ % PARKED_MAX] = i;
+	if (w->first[n] == i + 1 || !ref_admits(&w->b, n, known))
+		return VERDICT_REPLAYED; /* or any other that delivers nothing */
+	ref_commit(&w->b, n, known);
+	expect_delivered(w, i);
+	if (!was_open)
+		model_opens(w);
+	return VERDICT_BRIDGED;
+}
+
+/* The packet arrives at the one that takes them singly: as the model says, and once in its life. */
+static void arrive(struct world *w, uint32_t i)
+{
+	uint32_t before = w->got_count[0];
+	struct lab_result r = {0};
+	enum verdict v = model_arrives(w, i);
+
+	lab_open(w->single, ME, tape_at(&w->tape, i), w->tape.seg, 0, NULL, 0, &r);
+	if (w->got_count[0] - before != w->due_count)
+		fail_msg("packet %u under %llu: %u are delivered, not %u", i,
+			 (unsigned long long)w->number[i], w->got_count[0] - before, w->due_count);
+	for (uint32_t k = 0; k < w->due_count; k++)
+		assert_int_equal(w->got[0][before + k], w->due[k]);
+	if (w->due_count)
+		assert_true(r.v[v] >= 1);
+	assert_int_equal(r.v[VERDICT_FRESH] + r.v[VERDICT_BRIDGED], w->due_count);
+}
+
+static int by_packet(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void differs(const struct world *w, uint32_t i, const char *how)
+{
+	if (w->first[w->number[i]] != 0)
+		fail_msg("packet %u under %llu is delivered only %s", i,
+			 (unsigned long long)w->number[i], how);
+}
+
+/*
+ * Both have delivered the same packets, in whatever order. Only who waits for the proof may differ:
+ * a late packet that is looked at before those of its receive have moved the window does not wait,
+ * and then a place is left for another.
+ */
+static void same_delivered(struct world *w)
+{
+	uint32_t one = 0, many = 0;
+
+	for (unsigned i = 0; i < 2; i++)
+		qsort(w->got[i], w->got_count[i], sizeof(w->got[i][0]), by_packet);
+	while (one < w->got_count[0] || many < w->got_count[1]) {
+		uint32_t x = one < w->got_count[0] ? w->got[0][one] : UINT32_MAX;
+		uint32_t y = many < w->got_count[1] ? w->got[1][many] : UINT32_MAX;
+
+		if (x < y)
+			differs(w, x, "singly");
+		else if (y < x)
+			differs(w, y, "in a receive of many");
+		one += x <= y;
+		many += y <= x;
+	}
+}
+
+/* What has arrived singly arrives in receives of up to 64, and makes no difference. */
+static void arrive_many(struct world *w, const uint32_t *list, size_t count, struct lab_rng *r)
+{
+	uint8_t *b = calloc(ESP_BATCH, w->tape.seg);
+	size_t at = 0;
+
+	assert_non_null(b);
+	while (at < count) {
+		uint32_t n = (uint32_t)min_u64(count - at, 1 + lab_below(r, ESP_BATCH));
+		struct lab_result res = {0};
+
+		for (uint32_t i = 0; i < n; i++)
+			memcpy(b + i * w->tape.seg, tape_at(&w->tape, list[at + i]), w->tape.seg);
+		lab_open(w->many, ME, b, n * w->tape.seg, (uint16_t)w->tape.seg, NULL, 0, &res);
+		at += n;
+	}
+	free(b);
+	same_delivered(w);
+}
+
+struct traffic {
+	unsigned loss, replays, rewinds; /* percent; percent; per 10,000 */
+	bool reorder;
+};
+
+/* The next packet that arrives: from the sender, kept back for later, or out of a recording. */
+static uint32_t next_arrival(struct world *w, struct lab_rng *r, const struct traffic *t,
+			     uint64_t *number, uint32_t *held, size_t *held_count)
+{
+	for (;;) {
+		uint32_t i;
+
+		if (w->tape.count && lab_chance(r, t->replays))
+			return (uint32_t)lab_below(r, w->tape.count);
+		if (*held_count && (w->tape.count == PACKETS || lab_chance(r, 8))) {
+			size_t k = lab_below(r, *held_count);
+
+			i = held[k];
+			held[k] = held[--*held_count];
+			return i;
+		}
+		if (w->tape.count == PACKETS)
+			return (uint32_t)lab_below(r, w->tape.count);
+		if (*number > 500 && lab_below(r, 10000) < t->rewinds)
+			*number = 1 + lab_below(r, *number);
+		i = seal(w, (*number)++);
+		if (lab_chance(r, t->loss))
+			continue;
+		if (!t->reorder || !lab_chance(r, 8) || *held_count == 32)
+			return i;
+		held[(*held_count)++] = i;
+	}
+}
+
+static void random_world(uint32_t window, const struct traffic *t, bool many, uint64_t salt)
+{
+	struct lab_opt o = LAB_OPT(.window = window, .salt = salt);
+	uint32_t *list = calloc(PACKETS + 6000, sizeof(*list)), held[32];
+	size_t count = 0, held_count = 0;
+	uint64_t number = 1;
+	struct world w;
+	struct lab_rng r;
+
+	assert_non_null(list);
+	lab_rng_init(&r, salt);
+	world_init(&w, &o);
+	while (count < PACKETS + 6000) {
+		list[count] = next_arrival(&w, &r, t, &number, held, &held_count);
+		arrive(&w, list[count++]);
+	}
+	if (many)
+		arrive_many(&w, list, count, &r);
+	world_fini(&w);
+	free(list);
+}
+
+static void random_worlds(bool many)
+{
+	static const uint32_t windows[] = {32, 64, 1024};
+	static const struct traffic t[] = {
+		{.loss = 0, .rewinds = 5},
+		{.loss = 10, .rewinds = 5},
+		{.loss = 10, .rewinds = 5, .replays = 20, .reorder = true},
+		{.loss = 50, .rewinds = 30, .replays = 40, .reorder = true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(windows); i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(t); k++)
+			random_world(windows[i], &t[k], many, 500 + 10 * i + k);
+	}
+}
+
+static void test_receiver_against_model(void **state)
+{
+	(void)state;
+	random_worlds(false);
+}
+
+/* How many packets one receive brings makes no difference to any of them. */
+static void test_receives_of_many(void **state)
+{
+	(void)state;
+	random_worlds(true);
+}
+
+/* ---- whole rewinds: no packet is lost ---- */
+
+struct rewind {
+	const char *suite;
+	bool esn;
+	uint32_t window, batch, reorder;
+	uint64_t from;	  /* the number that the sender starts at; 0: 1 */
+	uint64_t top, to; /* it goes on to top, and then back to this */
+	unsigned loss;	  /* percent of the first lap */
+};
+
+static struct lab_rng loss_rng;
+static unsigned loss_percent;
+static bool pass_first_lap(struct run *run, uint64_t number, const uint8_t *pkt, uint32_t len)
+{
+	(void)run;
+	(void)pkt;
+	(void)len;
+	(void)number;
+	return !lab_chance(&loss_rng, loss_percent);
+}
+
+/* Back from top to `to`, and on beyond the place where it was: all that is sealed then comes. */
+static void whole_rewind(const struct rewind *f, uint64_t salt)
+{
+	struct lab_opt o =
+		LAB_OPT(.suite = f->suite, .esn = f->esn, .window = f->window, .salt = salt);
+	struct run run;
+	char name[128];
+
+	snprintf(name, sizeof(name), "%s, esn %d, window %u, batch %u, %llu to %llu, loss %u",
+		 f->suite, f->esn, f->window, f->batch, (unsigned long long)f->top,
+		 (unsigned long long)f->to, f->loss);
+	run_init(&run, name, &o);
+	run.name = NULL;
+	lab_rng_init(&loss_rng, salt);
+	loss_percent = f->loss;
+	run.batch = f->batch;
+	run.reorder = f->reorder;
+	run.pass = pass_first_lap;
+	run_set_number(&run, f->from ? f->from : 1);
+	run_send(&run, f->top - (f->from ? f->from : 1) + 1);
+	run.pass = NULL;
+	run.name = name;
+	run_assert_calm(&run);
+	/* With loss, too: what comes before the proof waits for it. */
+	run_bridged_rewind(&run, f->to, f->top - f->to + 1 + 500, 0);
+	assert_int_equal(run.switchovers, 1);
+	run.name = NULL;
+	run_fini(&run);
+}
+
+static const uint32_t windows[] = {32, 64, 1024, 65536};
+
+/* By 1, within the window, beyond it, to number 1: for each suite, with ESN and without. */
+static void test_whole_rewinds(void **state)
+{
+	const struct suite *s;
+	size_t n;
+
+	(void)state;
+	s = suite_table(&n);
+	for (size_t i = 0; i < 2 * n; i++) {
+		for (size_t w = 0; w < ARRAY_SIZE(windows); w++) {
+			uint64_t top = windows[w] > 4000 ? 68000 : 4000;
+			const uint64_t to[] = {top, top - windows[w] / 2,
+					       top > windows[w] ? top - windows[w] - 300 : 1, 1};
+
+			/* the largest for two suites only: they are many packets */
+			if (windows[w] > 4000 && i / 2 != 0 && i / 2 != n - 1)
+				continue;
+			for (size_t k = 0; k < ARRAY_SIZE(to); k++) {
+				struct rewind f = {.suite = s[i / 2].name,
+						   .esn = i & 1,
+						   .window = windows[w],
+						   .batch = k % 2 ? 1 : 64,
+						   .top = top,
+						   .to = to[k]};
+
+				whole_rewind(&f, 100 * i + 10 * w + k);
+			}
+		}
+	}
+}
+
+/* Across 2^32: the window within one subspace, and across the boundary itself. */
+static void test_whole_rewinds_across(void **state)
+{
+	static const uint64_t tops[] = {TWO32 + 99, TWO32 + 5000, TWO32 + 70000};
+	static const uint64_t back[] = {TWO32 - 20, TWO32 - 5000, TWO32, TWO32 + 1};
+
+	(void)state;
+	for (size_t w = 0; w < ARRAY_SIZE(windows); w++) {
+		for (size_t t = 0; t < ARRAY_SIZE(tops); t++) {
+			for (size_t k = 0; k < ARRAY_SIZE(back); k++) {
+				struct rewind f = {.suite = k % 2 ? "aes256-sha256" : "aes128gcm16",
+						   .esn = true,
+						   .window = windows[w],
+						   .batch = k % 2 ? 64 : 1,
+						   .from = TWO32 - 10000,
+						   .top = tops[t],
+						   .to = back[k]};
+
+				whole_rewind(&f, 9000 + 100 * w + 10 * t + k);
+			}
+		}
+	}
+}
+
+/* 10 % of the first lap were lost: of the second nothing is but what comes before the proof. */
+static void rewinds_with_loss(uint32_t batch)
+{
+	for (size_t w = 0; w < ARRAY_SIZE(windows); w++) {
+		for (unsigned k = 0; k < 6; k++) {
+			struct rewind f = {.suite = "aes128gcm16",
+					   .esn = k & 1,
+					   .window = windows[w],
+					   .batch = batch,
+					   .top = 80000,
+					   .to = k < 2 ? 1 : 80000 - 7000 * k,
+					   .loss = 10};
+
+			whole_rewind(&f, 20000 + 100 * w + batch + k);
+		}
+	}
+}
+
+static void test_whole_rewinds_with_loss(void **state)
+{
+	(void)state;
+	rewinds_with_loss(1);
+	rewinds_with_loss(7);
+}
+
+static void test_whole_rewinds_with_loss_in_trains(void **state)
+{
+	(void)state;
+	rewinds_with_loss(64);
+}
+
+/* Out of order within the window, on both laps. */
+static void test_whole_rewinds_out_of_order(void **state)
+{
+	static const uint32_t batches[] = {1, 64};
+
+	(void)state;
+	for (size_t w = 0; w < ARRAY_SIZE(windows); w++) {
+		for (unsigned k = 0; k < 4; k++) {
+			struct rewind f = {.suite = "aes128gcm16",
+					   .esn = k & 1,
+					   .window = windows[w],
+					   .batch = batches[k / 2],
+					   .reorder = windows[w] < 64 ? 32 : 64,
+					   .top = 8000,
+					   .to = 3201};
+
+			whole_rewind(&f, 30000 + 10 * w + k);
+		}
+	}
+}
+
+/* 10 s of 140,000 packets a second: the whole rewind is within reach on the defaults. */
+static void test_ten_seconds(void **state)
+{
+	struct rewind f = {.suite = "aes128gcm16",
+			   .window = WINDOW_DEFAULT,
+			   .batch = 64,
+			   .top = 1500000,
+			   .to = 100001};
+
+	(void)state;
+	whole_rewind(&f, 40000);
+	f.loss = 10;
+	whole_rewind(&f, 40001);
+}
+
+/* Traffic of the old sender that is late within the second lap: each packet once, whichever. */
+static void test_replay_of_all(void **state)
+{
+	struct lab_opt o = LAB_OPT(.window = 64);
+	struct run run;
+
+	(void)state;
+	run_init(&run, NULL, &o);
+	run.record = true;
+	run_send(&run, 6000);
+	run_bridged_rewind(&run, 2001, 4500, 0);
+	assert_int_equal(run.delivered, run.sealed);
+	for (unsigned k = 0; k < 3; k++) {
+		run.batch = k % 2;
+		run_play(&run, &run.tape, 0, run.tape.count);
+	}
+	assert_int_equal(run.twice, 0);
+	run_fini(&run);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_alone),
+		cmocka_unit_test(test_no_size),
+		cmocka_unit_test(test_known_numbers),
+		cmocka_unit_test(test_numbers_not_received),
+		cmocka_unit_test(test_no_budget_for_the_bridge),
+		cmocka_unit_test(test_what_bridged_moves),
+		cmocka_unit_test(test_opens_before_the_proof_is_whole),
+		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_none_without_a_window),
+		cmocka_unit_test(test_off_and_on),
+		cmocka_unit_test(test_nonce_reuse),
+		cmocka_unit_test(test_equal_ivs_under_cbc),
+		cmocka_unit_test(test_ends_with_the_drain),
+		cmocka_unit_test(test_opens_within_the_drain),
+		cmocka_unit_test(test_never_beyond_reach),
+		cmocka_unit_test(test_receiver_against_model),
+		cmocka_unit_test(test_receives_of_many),
+		cmocka_unit_test(test_whole_rewinds),
+		cmocka_unit_test(test_whole_rewinds_across),
+		cmocka_unit_test(test_whole_rewinds_with_loss),
+		cmocka_unit_test(test_whole_rewinds_with_loss_in_trains),
+		cmocka_unit_test(test_whole_rewinds_out_of_order),
+		cmocka_unit_test(test_ten_seconds),
+		cmocka_unit_test(test_replay_of_all),
+	};
+
+	lab_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

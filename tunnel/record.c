@@ -1,0 +1,68 @@
+/* record.c - what a recovery leaves for people to read (doc/recovery.md 5).
+ * SPDX-License-Identifier: ISC
+ */
+#include "tunnel.h"
+#include "xalloc.h"
+
+static struct recovery_record *newest(const struct tun_child *c)
+{
+	return c->records ? &c->records[(c->record_next + RECORDS_KEPT - 1) % RECORDS_KEPT] : NULL;
+}
+
+void record_open(struct tun_sa *s, enum criterion criterion, nsec_t now)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct detector *d = &sa->in.detector;
+
+	s->recovery.now = (struct recovery_record){
+		.id = ++s->child->conn->tunnel->record_id,
+		.first_evidence = d->first_evidence ? d->first_evidence : now,
+		.confirmed = now,
+		.criterion = criterion,
+		.first_number = d->first_number,
+		.top = sa->in.window.top,
+		.count = 1,
+		.old_spi = s->spi,
+		.outcome = "running",
+	};
+	record_figures(s);
+}
+
+void record_figures(struct tun_sa *s)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
+	struct recovery_record *r = &s->recovery.now;
+
+	if (!sa || !r->id)
+		return;
+	r->lost = sa->in.missed;
+	r->unverified = sa->in.unverified;
+	r->bridged = sa->in.bridged;
+	r->outage_from = sa->in.before_evidence ? sa->in.before_evidence : sa->in.last_fresh;
+	r->outage_to = sa->in.after_evidence;
+}
+
+void record_close(struct tun_sa *s, const char *outcome)
+{
+	struct tun_child *c = s->child;
+	struct recovery_record *r = &s->recovery.now;
+
+	if (!r->id)
+		return;
+	r->outcome = outcome;
+	if (!c->records)
+		c->records = xzalloc(RECORDS_KEPT * sizeof(*c->records));
+	c->records[c->record_next] = *r;
+	c->record_next = (c->record_next + 1) % RECORDS_KEPT;
+	*r = (struct recovery_record){0};
+}
+
+bool record_refused_again(struct tun_child *c, const char *outcome, nsec_t since)
+{
+	struct recovery_record *r = newest(c);
+
+	if (!r || r->outcome != outcome || r->confirmed < since)
+		return false;
+	r->count++;
+	return true;
+}
