@@ -354,7 +354,8 @@ static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct 
 {
 	struct esp_in_sa *in = &sa->in;
 
-	if (window_is_new(window_place(&in->window, s->number))) {
+	/* Without protection the number may be a used one, which has its place. */
+	if (!in->unprotected || window_is_new(window_place(&in->window, s->number))) {
 		window_commit(&in->window, s->number);
 		history_record(&in->history, s->number, s->tag, s->iv);
 	}

@@ -17,6 +17,7 @@ endif
 include tests/netns/netns.mk
 include tests/interop/interop.mk
 include tests/bench/bench.mk
+include tests/docs/docs.mk
 
 # Within distcheck the tests of the tarball are those that CI has run: see distcheck-quick.
 check-local:

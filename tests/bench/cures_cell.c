@@ -4,14 +4,6 @@
 
 #include <math.h>
 
-/*
- * 1: child_conf.replay_window = 0 means that each authentic packet is FRESH. Until it does, the
- * cure is left out, and the report says so.
- */
-#ifndef CURES_REPLAY_OFF
-#define CURES_REPLAY_OFF 0
-#endif
-
 #define LOOK	 (50 * MSEC)
 #define IKE_CALM (700 * MSEC) /* longer than the first retransmission takes */
 #define DRAIN	 (20 * MSEC)
@@ -41,8 +33,6 @@ static bool has_bridge(void)
 
 bool cure_available(const struct cure *c)
 {
-	if (c->window == 0)
-		return CURES_REPLAY_OFF;
 	return strcmp(c->bridge, "on") != 0 || has_bridge();
 }
 
@@ -66,7 +56,7 @@ void cure_apply(const struct world *w, const struct cure *c)
 	if (has_bridge())
 		set(&o, "bridge", c->bridge);
 	for (uint32_t i = 0; i < w->count; i++) {
-		if (tunnel_child_apply(branch_child(&w->branches[i]), &o, err) < 0)
+		if (tunnel_child_apply(branch_child(&w->branches[i]), &o, err, w->now) < 0)
 			die("%s: %s", c->name, err);
 	}
 }

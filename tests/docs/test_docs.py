@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+# What the code and the documents say of each other. SPDX-License-Identifier: ISC
+"""Prints a line for each case: citations resolve, options and criteria are in the manual pages, links lead somewhere."""
+import glob
+import os
+import re
+import sys
+
+SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CODE = ("common/**/*.[ch]", "esp/*.[ch]", "ike/*.[ch]", "tunnel/*.[ch]", "daemon/*.[ch]", "tests/**/*.[ch]",
+        "tests/**/*.py")
+
+
+def read(path):
+    with open(os.path.join(SOURCE, path), encoding="utf-8") as f:
+        return f.read()
+
+
+def code():
+    for pattern in CODE:
+        for path in glob.glob(os.path.join(SOURCE, pattern), recursive=True):
+            if path != os.path.abspath(__file__):
+                yield os.path.relpath(path, SOURCE)
+
+
+def citations_resolve():
+    """doc/NAME.md N in a comment is a section of that document; older names of it are gone."""
+    cited = 0
+    for path in code():
+        text = re.sub(r"\n\s*(\*|#|//)?\s*", " ", read(path))
+        for name, sections in re.findall(r"doc/(\w+)\.md((?:,? (?:and |to )?[0-9]+)*)", text):
+            document = read(f"doc/{name}.md")
+            for number in re.findall(r"[0-9]+", sections):
+                if not re.search(rf"^## {number}\. ", document, re.MULTILINE):
+                    return f"{path} cites doc/{name}.md {number}, which is not there"
+                cited += 1
+        if re.search(r"\b(RECOVERY|DESIGN) [0-9]", text):
+            return f"{path} cites a document that is not in the repository"
+    return None if cited > 20 else f"only {cited} citations were found: the search is wrong"
+
+
+def options_are_in_the_manual():
+    names = re.findall(r'^\t\{"(\w+)", KIND_', read("tunnel/options.c"), re.MULTILINE)
+    page = read("man/mendip.conf.5")
+    missing = [n for n in names if not re.search(rf"^\.It Cm .*\b{n}\b", page, re.MULTILINE)]
+    if len(names) < 10:
+        return f"only {names} were found: the search is wrong"
+    return f"not in mendip.conf(5): {missing}" if missing else None
+
+
+def verdicts_are_in_the_manual():
+    names = re.findall(r'X\([A-Z_]+, "(\w+)"', read("esp/verdict.h").split("enum verdict")[0])
+    page = read("man/mendipctl.8")
+    missing = [n for n in names if n not in page]
+    if len(names) < 8:
+        return f"only {names} were found: the search is wrong"
+    return f"not in mendipctl(8): {missing}" if missing else None
+
+
+def links_lead_somewhere():
+    for path in ["README.md"] + [f"doc/{os.path.basename(p)}" for p in glob.glob(os.path.join(SOURCE, "doc/*.md"))]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", read(path)):
+            if not os.path.exists(os.path.join(SOURCE, os.path.dirname(path), target)):
+                return f"{path} links to {target}, which is not there"
+    return None
+
+
+failed = False
+for case in (citations_resolve, options_are_in_the_manual, verdicts_are_in_the_manual, links_lead_somewhere):
+    why = case()
+    print(f"not ok {case.__name__}: {why}" if why else f"ok {case.__name__}")
+    failed |= bool(why)
+sys.exit(failed)

@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+# Neither side names a proposal: Mendip and unmodified strongSwan come up, rekey and are mended on their defaults.
+# SPDX-License-Identifier: ISC
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
+from daemons import PSK, Mendip, child, config, expect, main, more_traffic, netlab, ping, wait_for  # noqa: E402
+import rewind  # noqa: E402
+import strongswan  # noqa: E402
+
+RATE = 1000
+BACK = 3000
+
+
+def without_proposals(text):
+    """The configuration less the line of the IKE proposals, so that Mendip's own defaults hold."""
+    kept = text.replace('proposals = [ "standard" ]; ', "")
+    expect("proposals" not in kept, f"a proposal is named: {kept}")
+    return kept
+
+
+class Defaults:
+    def __init__(self, lab, calls):
+        """calls: Mendip initiates; otherwise strongSwan does, and Mendip answers anyone."""
+        self.lab, self.left, self.right = lab, *lab.pair("branch", "gw")
+        self.charon = strongswan.Charon(lab, self.right, strongswan.connection(
+            self.right.outer, self.left.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16",
+            proposals=["default"], esp_proposals=["default"]), PSK).start()
+        kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start" if calls else "none")}
+        remote = self.right.outer if calls else "%any"
+        self.branch = Mendip(lab, self.left, lambda s: without_proposals(config(s, kids, remote, proposals="standard")))
+        if not calls:
+            self.charon.initiate("net")
+        self.branch.wait_up()
+
+    def rekeyed(self, start, who):
+        """After `start`, the child has another SA by CREATE_CHILD_SA: the IKE SA is the same."""
+        spi, ike = self.branch.spi(), self.ike()
+        start()
+        wait_for(lambda: self.branch.up() and self.branch.spi() not in (None, spi), f"{who}: no rekey")
+        expect(self.ike() == ike, f"{who}: the rekey took a new IKE SA")
+        expect(ping(self.left, "10.2.0.1", 3) == 3, f"{who}: no ping after the rekey")
+
+    def ike(self):
+        return self.branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"]
+
+    def mended(self):
+        flow = self.lab.flow(self.right, self.right.inner, self.left, self.left.inner, rate=RATE)
+        more_traffic(flow, BACK + 1000)
+        rewind.rewind(self.charon.pid, by=BACK, which="number")
+        self.branch.wait_recovered()
+        more_traffic(flow, 2 * RATE)
+        result, record = flow.stop(), self.branch.switchover()["records"][0]
+        print(f"# rewound by {BACK} on the defaults: {result.lost} lost of {result.sent}, {record['bridged']} bridged, "
+              f"rung {record['rung']}")
+        expect(result.lost == 0, f"{result.lost} lost")
+        expect((record["criterion"], record["rung"]) == ("proof", 1), f"{record}")
+
+
+def run(calls):
+    with netlab.Lab("defaults") as lab:
+        both = Defaults(lab, calls)
+        both.rekeyed(lambda: both.branch.ctl("rekey", "net"), "Mendip")
+        both.rekeyed(lambda: both.charon.rekey(child="net"), "strongSwan")
+        both.mended()
+
+
+def mendip_calls():
+    run(True)
+
+
+def strongswan_calls():
+    run(False)
+
+
+main([mendip_calls, strongswan_calls])
