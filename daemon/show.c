@@ -188,7 +188,7 @@ static void show_detector(FILE *f, const json_t *d)
 		str(d, "state"));
 	if (strcmp(str(d, "criterion"), "none") != 0)
 		fprintf(f, " by %s", str(d, "criterion"));
-	fprintf(f, ", %lld proofs, %lld hints, recovery %s, bridge %s", num(d, "proofs"),
+	fprintf(f, ", %lld proofs, %lld hints, recovery %s\n    bridge %s", num(d, "proofs"),
 		num(d, "pattern"), str(d, "recovery"), str(d, "bridge"));
 	if (num(d, "bridged"))
 		fprintf(f, " (%lld)", num(d, "bridged"));

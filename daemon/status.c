@@ -362,12 +362,15 @@ static json_t *gate_json(const struct tun_child *k, nsec_t now)
 	return o;
 }
 
-static const char *bridge_state(const struct esp_in_sa *in)
+static const char *bridge_state(const struct esp_in_sa *in, nsec_t now)
 {
-	return !in->bridge_on	   ? "off"
-	       : in->bridge.closed ? "closed"
-	       : in->bridge.open   ? "open"
-				   : "ready";
+	if (!in->bridge_on)
+		return "off";
+	if (in->bridge.closed)
+		return "closed";
+	if (in->phase == ESP_IN_RETIRED && now >= in->drain_until)
+		return "ended";
+	return in->bridge.open ? "open" : "ready";
 }
 
 static json_t *detector_json(const struct tun_sa *s, nsec_t now)
@@ -385,8 +388,9 @@ static json_t *detector_json(const struct tun_sa *s, nsec_t now)
 			 (json_int_t)history_memory(&sa->in.history), "nonce_reuses",
 			 (json_int_t)sa->in.nonce_reuses, "key_exposed", sa->in.exposed, "spi_in",
 			 hex(s->spi, 8), "retired", s->retired, "recovery",
-			 recovery_state_name(s->recovery.state), "bridge", bridge_state(&sa->in),
-			 "bridged", (json_int_t)sa->in.verdicts[VERDICT_BRIDGED], "missed",
+			 recovery_state_name(s->recovery.state), "bridge",
+			 bridge_state(&sa->in, now), "bridged",
+			 (json_int_t)sa->in.verdicts[VERDICT_BRIDGED], "missed",
 			 (json_int_t)sa->in.missed);
 }
 

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import time
 
-from daemons import BUILD, NET, NET_GW, Mendip, config, expect, main, netlab, pair, settle, wait_for
+from daemons import BUILD, NET, NET_GW, Mendip, config, expect, main, more_traffic, netlab, pair, settle, wait_for
 
 
 def with_tunnel(f, ends=False):
@@ -28,7 +28,7 @@ def commands_text_and_json():
             expect(text.returncode == 0 and text.stdout.strip() and not text.stderr, f"{args}: {text.stderr}")
             expect(isinstance(json.loads(as_json.stdout), dict), f"{args}: no JSON object")
         for args in (["rekey", "net"], ["log", "debug"], ["reload"], ["down", "net"], ["up", "net"],
-                     ["switchover", "set", "net", "packets=100", "detect=both"]):
+                     ["switchover", "reset", "net"], ["switchover", "set", "net", "packets=100", "detect=both"]):
             done = branch.run(*args, as_json=False)
             expect(done.returncode == 0 and not done.stderr, f"{args}: {done.stderr}")
         options = branch.switchover()["options"]
@@ -44,6 +44,7 @@ def refusals_say_why():
                 (["log", "loud"], 1, "error, warning, info or debug"), (["up"], 2, "usage"),
                 (["nonsense"], 2, "unknown command"), (["switchover", "set", "net"], 1, "OPTION=VALUE"),
                 (["switchover", "set", "net", "packets"], 1, "OPTION=VALUE"),
+                (["switchover", "reset"], 1, "no such child"), (["switchover", "reset", "nothing"], 1, "no such child"),
                 (["switchover", "set", "net", "packets=0"], 1, "packets"),
                 (["switchover", "set", "net", "interval=2h"], 1, "rekey_time")):
             done = branch.run(*args, as_json=False)
@@ -61,6 +62,24 @@ def set_is_all_or_none():
         done = branch.run("switchover", "set", "net", "packets=100", "detect=both", "jitter=never")
         expect(done.returncode == 1, "a bad value was taken")
         expect(branch.switchover()["options"] == before, "half of it was set")
+
+    with_tunnel(check)
+
+
+def switchover_fits_a_terminal():
+    """After a recovery each line of the text fits 100 columns, and says what the record says."""
+    def check(branch, gw, lab):
+        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=1000)
+        more_traffic(flow, 2000)
+        gw.ctl("fault", "rewind", "1000")
+        branch.wait_recovered()
+        flow.stop()
+        text = branch.run("switchover", as_json=False).stdout
+        wide = [line for line in text.splitlines() if len(line) > 100]
+        expect(not wide, f"wider than 100 columns: {wide}")
+        expect(re.search(r"recovered by proof, rung 1, SPI \w+ to \w+", text), text)
+        expect(re.search(r"0 lost, \d+ bridged, outage \d+\.\d ms", text), text)
+        expect(re.search(r"bridge (open|ended) \(\d+\)", text), text)
 
     with_tunnel(check)
 
@@ -209,6 +228,6 @@ def socket_is_private_and_single():
         expect(branch.run("version").returncode == 0, "the first one lost its socket")
 
 
-main([commands_text_and_json, refusals_say_why, set_is_all_or_none, metrics_are_openmetrics, advise_needs_no_daemon,
+main([commands_text_and_json, switchover_fits_a_terminal, refusals_say_why, set_is_all_or_none, metrics_are_openmetrics, advise_needs_no_daemon,
       hostile_clients, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing,
       ends_when_the_device_goes])

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # The gateway's faults under traffic, between two daemons. SPDX-License-Identifier: ISC
+import json
 import subprocess
 
 from daemons import (BUILD, NET_GW, OFFLOADS, child, expect, main, more_traffic, netlab, pair, settle, wait_for)
@@ -99,6 +100,36 @@ def two_senders_are_served():
     expect(state["gate"]["quiet"] == 0, "the gate was quiet though each rekey helped")
 
 
+def tcp_through_a_rewind(bridge, back=50000):
+    """One TCP stream at full rate from the gateway, set back by `back`; (segments sent again after it, before it)."""
+    kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", switchover=f'{{ bridge = "{bridge}"; }}')}
+    with netlab.Lab("tcp") as lab:
+        branch, gw = pair(lab, kids, {"net": child("10.2.0.0/16", "10.1.0.0/16")})
+        branch.wait_up()
+        gw.ns.popen("iperf3", "-s", log=lab.path("iperf.log"))
+        wait_for(lambda: gw.ns.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
+        client = branch.ns.popen("iperf3", "-c", "10.2.0.1", "-R", "-t", "5", "-i", "0.5", "-J", log=lab.path("client.json"))
+        wait_for(lambda: branch.sa()["number_in"] > 2 * back, "too little traffic to set back")
+        gw.ctl("fault", "rewind", str(back))
+        branch.wait_recovered()
+        wait_for(lambda: client.poll() is not None, "iperf3 does not end", 20)
+        with open(lab.path("client.json"), encoding="utf-8") as f:
+            end = json.load(f)["end"]
+        record = branch.switchover()["records"][0]
+        print(f"# TCP at full rate, back by {back}, bridge {bridge:<3}  {end['sum_sent']['retransmits']:6d} segments sent "
+              f"again, {record['lost']} packets lost, {record['bridged']} bridged, outage {record['outage_ms']:.1f} ms, "
+              f"{end['sum_received']['bits_per_second'] / 1e9:.2f} Gbit/s")
+        return record
+
+
+def tcp_loses_nothing():
+    record = tcp_through_a_rewind("on")
+    expect(record["outcome"] == "recovered" and record["criterion"] == "proof", f"{record}")
+    expect(record["lost"] == 0 and record["unverified"] == 0, f"{record}")
+    expect(record["bridged"] > 0, "nothing was bridged")
+    expect(tcp_through_a_rewind("off")["lost"] > 0, "without the bridge nothing was lost either: no rewind?")
+
+
 def forgotten_child_comes_back():
     with netlab.Lab("forget") as lab:
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start")}
@@ -133,4 +164,4 @@ def events_tell():
 
 main([rewind_without_detection, rewind_with_proof, rewind_with_pattern, rewind_cbc, nonces_repeat,
       answers_are_dropped, answers_are_late, message_ids_back, two_senders_are_served,
-      forgotten_child_comes_back, events_tell], OFFLOADS)
+      tcp_loses_nothing, forgotten_child_comes_back, events_tell], OFFLOADS)
