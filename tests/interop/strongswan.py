@@ -33,6 +33,8 @@ from dataclasses import dataclass
 import netlab
 
 CHARON = "/usr/sbin/charon-systemd"
+# What scripts/strongswan-6 made: Debian 13, whose strongSwan is 6.0. MENDIP_STRONGSWAN_ROOT names it.
+ROOT = os.environ.get("MENDIP_STRONGSWAN_ROOT", "")
 PACKAGES = ("charon-systemd", "libcharon-extra-plugins", "libstrongswan-extra-plugins",
             "libstrongswan-standard-plugins")
 PLUGINS = ("openssl random nonce kdf pem pkcs1 x509 pubkey curve25519 chapoly "
@@ -43,6 +45,8 @@ READY_TIMEOUT = 15
 
 def missing():
     """Why strongSwan cannot run here, or None."""
+    if ROOT and not os.path.exists(os.path.join(ROOT, "complete")):
+        return f"no strongSwan in {ROOT}: run scripts/strongswan-6 as root"
     if not os.path.exists(CHARON):
         return "charon-systemd is not installed: apt-get install " + " ".join(PACKAGES)
     if not os.path.exists("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so"):
@@ -307,7 +311,7 @@ class Charon:
         conf = os.path.join(self.directory, "strongswan.conf")
         with open(conf, "w", encoding="ascii") as file:
             file.write(self._strongswan_conf())
-        self.process = self.ns.popen(self._binary(), log=os.path.join(self.directory, "output"),
+        self.process = self.ns.popen(*self._command(), log=os.path.join(self.directory, "output"),
                                      env={**os.environ, "STRONGSWAN_CONF": conf})
         self._vici = netlab.wait_until(self._connect, READY_TIMEOUT)
         if not self._vici:
@@ -460,6 +464,19 @@ class Charon:
         if self._vici:
             self._vici.close()
             self._vici = None
+
+    def _command(self):
+        """What runs charon: Debian's, or the one in ROOT, which sees the folder of the lab at the same path.
+
+        unshare and chroot become charon by exec, so that its PID is the process's. The namespace of mounts is its own:
+        it leaves nothing mounted.
+        """
+        if not ROOT:
+            return [self._binary()]
+        inside = ROOT + self.directory
+        mount = (f"mkdir -p {inside} && mount --bind {self.directory} {inside} && mount --rbind /dev {ROOT}/dev && "
+                 f"mount -t proc proc {ROOT}/proc && exec chroot {ROOT} {CHARON}")
+        return ["unshare", "--mount", "sh", "-c", mount]
 
     def _binary(self):
         """Debian's binary; where AppArmor is on, a copy, to which no profile clings."""
