@@ -14,6 +14,7 @@
 #ifndef MENDIP_CURES_WORLD_H
 #define MENDIP_CURES_WORLD_H
 
+#include "seeded.h"
 #include "tunnel.h"
 
 #define MSEC	     NSEC_PER_MSEC
@@ -23,11 +24,6 @@
 #define ESP_LEN_MAX  160
 #define REQUEST_BINS 100 /* a second */
 #define SERIAL_AT    32	 /* in the inner packet, behind the UDP header: its number */
-
-struct seeded {
-	struct rng rng;
-	uint64_t state;
-};
 
 struct datagram {
 	nsec_t at;
@@ -120,7 +116,6 @@ void world_reseed(struct world *w, uint64_t seed);
 
 void world_no_route(void *ctx, const struct ts_list *local, const struct ts_list *remote, bool add);
 struct endpoint host_endpoint(uint32_t host);
-void seeded_init(struct seeded *s, uint64_t seed);
 void die(const char *fmt, ...) PRINTF_LIKE(1, 2) __attribute__((noreturn));
 
 /* cures_wire.c */

@@ -1,22 +1,14 @@
 /* draw.c - see draw.h. SPDX-License-Identifier: ISC */
 #include "draw.h"
+#include "seeded.h"
 #include "tunnel.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-static uint64_t mix(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
 static unsigned below(struct draw *d, unsigned n)
 {
-	return (unsigned)(mix(&d->state) % n);
+	return (unsigned)(seeded_next(&d->state) % n);
 }
 
 static unsigned between(struct draw *d, unsigned lo, unsigned hi)

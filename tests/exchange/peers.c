@@ -9,36 +9,6 @@
 #define INNER_COUNT 28	   /* where its count is */
 #define TURNS_MAX   200000 /* without the clock moving */
 
-static uint64_t mix(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
-static void seeded_fill(struct rng *r, void *p, size_t len)
-{
-	struct seeded *s = container_of(r, struct seeded, rng);
-	uint8_t *b = p;
-
-	while (len > 0) {
-		uint64_t v = mix(&s->state);
-		size_t n = len < 8 ? len : 8;
-
-		memcpy(b, &v, n);
-		b += n;
-		len -= n;
-	}
-}
-
-static void seeded_init(struct seeded *s, uint64_t seed)
-{
-	s->rng.fill = seeded_fill;
-	s->state = seed;
-}
-
 static bool chance(struct net *n, unsigned per_mille)
 {
 	return per_mille && rng_below(&n->rng.rng, 1000) < per_mille;

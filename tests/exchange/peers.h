@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "seeded.h"
 #include "tunnel.h"
 #include "wire_queue.h"
 
@@ -24,11 +25,6 @@
 #define SEC	  NSEC_PER_SEC
 #define LOG_LINES 400
 #define CHILDREN  4
-
-struct seeded {
-	struct rng rng;
-	uint64_t state;
-};
 
 struct options {
 	uint64_t seed;

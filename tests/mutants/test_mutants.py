@@ -16,7 +16,7 @@ import tempfile
 
 SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CC = os.environ.get("CC", "gcc")
-INCLUDES = ["common", "esp", "ike", "tunnel", "daemon", "tests/unit", "tests/exchange"]
+INCLUDES = ["common", "esp", "ike", "tunnel", "daemon", "tests", "tests/unit", "tests/exchange"]
 FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-DMENDIP_FAULTS", "-O1", "-w",
          f'-DSCENARIO_DIR="{SOURCE}/tests/exchange/scenarios"'] + [f"-I{SOURCE}/{d}" for d in INCLUDES]
 LIBS = ["-lcrypto", "-lcmocka"]
