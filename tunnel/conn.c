@@ -189,11 +189,10 @@ void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now)
 	deadline_set(&c->tunnel->deadlines, &c->retry, now + wait);
 }
 
-void conn_beside_later(struct tun_conn *c, const char *why, nsec_t now)
+void conn_beside_later(struct tun_conn *c, nsec_t now)
 {
 	nsec_t wait;
 
-	(void)why;
 	if (c->beside || deadline_is_set(&c->rung3) || !conn_can_call(c))
 		return;
 	wait = c->beside_failures ? backoff(c, c->beside_failures)
@@ -265,7 +264,7 @@ void conn_beside(struct tun_conn *c, nsec_t now)
 	c->beside = initiate(c, true, now);
 	if (!c->beside) {
 		c->beside_failures++;
-		conn_beside_later(c, "no IKE SA can be made now", now);
+		conn_beside_later(c, now);
 		return;
 	}
 	LIST_FOREACH (k, &c->children, link)
@@ -474,7 +473,7 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 	}
 	if (was_beside && c->sa && still_needed(c)) {
 		c->beside_failures++;
-		conn_beside_later(c, why, now);
+		conn_beside_later(c, now);
 	}
 	if (!c->sa)
 		conn_retry_later(c, why, now);

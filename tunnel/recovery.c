@@ -375,7 +375,7 @@ void recovery_climb(struct tun_sa *s, enum criterion criterion, const char *why,
 		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
 			  "%s: a new IKE SA is made beside the old one", why);
 	rung(s, 3);
-	conn_beside_later(conn, why, now);
+	conn_beside_later(conn, now);
 }
 
 void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result res, uint16_t notify,
@@ -555,13 +555,12 @@ static const char *check_sa(const struct tun_sa *s)
 	return s->recovery.state == RECOVERY_IDLE ? "CONFIRMED, and nothing leads on" : NULL;
 }
 
-const char *recovery_check(const struct tunnel *t, nsec_t now)
+const char *recovery_check(const struct tunnel *t)
 {
 	const struct tun_conn *c;
 	const struct tun_child *k;
 	const struct tun_sa *s;
 
-	(void)now;
 	LIST_FOREACH (c, &t->conns, link) {
 		LIST_FOREACH (k, &c->children, link) {
 			LIST_FOREACH (s, &k->sas, link) {

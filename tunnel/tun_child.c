@@ -458,7 +458,7 @@ void tun_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *con
 		/* Perhaps only IKE_AUTH can make it: it says nothing of a key exchange. */
 		if (notify == NOTIFY_NO_PROPOSAL_CHOSEN && !k->current && k->wanted) {
 			k->only_auth = true;
-			conn_beside_later(conn, "CREATE_CHILD_SA is refused", now);
+			conn_beside_later(conn, now);
 		}
 	}
 	/* However it ended: what is to be kept up and is not there is asked for again. */

@@ -213,7 +213,7 @@ void tunnel_child_reset(struct tun_child *c, nsec_t now);
  * deadline that asks again, or detection is off. NULL when that holds; otherwise what is wrong. For
  * tests, after every turn.
  */
-const char *recovery_check(const struct tunnel *t, nsec_t now);
+const char *recovery_check(const struct tunnel *t);
 /* The same with a whole set of options. */
 int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *err,
 		       nsec_t now) MUST_CHECK;
@@ -242,7 +242,7 @@ void conn_disown(struct tun_conn *c, bool end, nsec_t now);
 /* Nothing is to come of what was asked for on this IKE SA. */
 void conn_unask(struct tun_conn *c, const struct ike_sa *sa);
 void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now);
-void conn_beside_later(struct tun_conn *c, const char *why, nsec_t now);
+void conn_beside_later(struct tun_conn *c, nsec_t now);
 void conn_beside(struct tun_conn *c, nsec_t now);
 /* Ends the IKE SA if the connection does not use it and it has no children. */
 void conn_drop_spare(struct tun_conn *c, struct ike_sa *sa, nsec_t now);
