@@ -93,7 +93,8 @@ static void each_bridge(FILE *f, const char *name, const struct tun_conn *c,
 	LIST_FOREACH (s, &k->sas, link) {
 		const struct esp_sa *sa = tun_sa_esp(s);
 
-		open += sa && !s->retired && sa->in.bridge.open && !sa->in.bridge.closed;
+		open += sa && !s->retired && sa->in.bridge_on && sa->in.bridge.open &&
+			!sa->in.bridge.closed;
 	}
 	fprintf(f, "mendip_%s", name);
 	child_labels(f, c, k);

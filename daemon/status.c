@@ -364,7 +364,8 @@ static json_t *gate_json(const struct tun_child *k, nsec_t now)
 
 static const char *bridge_state(const struct esp_in_sa *in, nsec_t now)
 {
-	if (!in->bridge_on)
+	if (!in->bridge_on || in->bridge.size == 0 || in->detect.mode == DETECT_OFF ||
+	    in->detect.mode == DETECT_PATTERN)
 		return "off";
 	if (in->bridge.closed)
 		return "closed";

@@ -13,6 +13,13 @@ void bridge_close(struct bridge *b)
 	b->closed = true;
 }
 
+bool bridge_is_behind(const struct bridge *b, uint64_t number)
+{
+	enum window_place place = window_place(&b->window, number);
+
+	return place == WINDOW_TAKEN || place == WINDOW_LEFT;
+}
+
 bool bridge_admits(const struct bridge *b, uint64_t number, bool known)
 {
 	if (b->closed || b->size == 0)

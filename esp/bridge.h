@@ -42,6 +42,9 @@ void bridge_close(struct bridge *b);
  * at all. Moves nothing. Before the bridge is open it admits known numbers only.
  */
 bool bridge_admits(const struct bridge *b, uint64_t number, bool known);
+
+/* Of a bridge that was opened: whether it has passed this number already, or has left it behind. */
+bool bridge_is_behind(const struct bridge *b, uint64_t number);
 /* Takes the place of an admitted number; opens the bridge if it was not. known as above. */
 void bridge_commit(struct bridge *b, uint64_t number, bool known);
 

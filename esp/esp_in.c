@@ -418,7 +418,7 @@ static void weigh_rewound(struct esp_path *path, struct esp_sa *sa, const struct
  */
 static bool is_behind_bridge(const struct esp_in_sa *in, uint64_t number)
 {
-	return in->bridge.open && !bridge_admits(&in->bridge, number, true);
+	return in->bridge.open && bridge_is_behind(&in->bridge, number);
 }
 
 static void commit_rewound(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,

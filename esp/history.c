@@ -243,6 +243,8 @@ static bool take_from_others(struct history *h)
 		history_condense(victim);
 		return true;
 	}
+	if (h->retired)
+		return false;
 	victim = largest(b->live, mine * 2 + 1, h);
 	if (victim) {
 		halve(victim);

@@ -584,6 +584,32 @@ static void pfs_mismatch(void **state)
 	recovered(&r, CRITERION_PROOF, 3, 0);
 }
 
+/* A peer that refuses a key exchange altogether: once more without, and nothing else changes. */
+static void pfs_refused(void **state)
+{
+	struct options o = calm();
+	const struct ike_sa *before;
+	struct child_conf *conf;
+	uint8_t count;
+	struct run r;
+
+	(void)state;
+	o.esp = "aes128gcm16-x25519-noesn,aes128gcm16-noesn";
+	r = begin("a key exchange is refused", &o);
+	net_run(r.n, 3 * SEC);
+	before = peer_conn(r.n, BRANCH)->sa;
+	conf = r.n->peer[GW].conf->children;
+	count = conf->proposals.count;
+	mark(&r);
+	conf->proposals.count = 0;
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 4 * MSEC + MSEC / 2);
+	conf->proposals.count = count;
+	net_run(r.n, 2 * SEC);
+	check(&r, peer_conn(r.n, BRANCH)->sa == before, "a new IKE SA");
+	recovered(&r, CRITERION_PROOF, 1, 0);
+}
+
 /* ---- retired SAs, healthy and benign networks ---- */
 
 static void healthy_rekeys(void **state)
@@ -699,6 +725,81 @@ static void recorder(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 1);
 }
 
+/* ---- packets to the first proof ---- */
+
+#define PROOF_RUNS 300
+
+struct lossy {
+	struct seeded rng;
+	unsigned percent, sent;
+};
+
+/* Loses ESP of the gateway's, and counts it. */
+static bool lose_esp(struct net *n, unsigned from, struct datagram *d)
+{
+	struct lossy *l = n->hook_ctx;
+
+	if (from != GW || !d->esp)
+		return true;
+	l->sent++;
+	return rng_below(&l->rng.rng, 100) >= l->percent;
+}
+
+static unsigned sent_until_proof(unsigned percent, uint64_t seed)
+{
+	struct options o = calm();
+	struct lossy l = {.percent = percent};
+	const struct esp_sa *sa;
+	struct run r;
+
+	o.seed = seed;
+	o.delay = MSEC / 10; /* a packet has arrived before the next one is sent */
+	r = begin("packets to the first proof", &o);
+	seeded_init(&l.rng, seed * 2654435761U + percent);
+	r.n->hook = lose_esp;
+	r.n->hook_ctx = &l;
+	net_run(r.n, 300 * MSEC);
+	gw_rewind(r.n, 0, 200, false);
+	l.sent = 0;
+	sa = tun_sa_esp(peer_child(r.n, BRANCH, 0)->current);
+	for (unsigned i = 0; sa->in.detector.state != DETECTOR_CONFIRMED; i++) {
+		check(&r, i < 400, "no proof within the rewound range");
+		net_run(r.n, MSEC / 2);
+	}
+	net_free(r.n);
+	return l.sent;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const unsigned *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/*
+ * A proof is a packet that arrives, with a number that had arrived before: each one is it with
+ * (1 - p)^2. So what is needed is geometric: the median and the 99th percentile are as reckoned.
+ */
+static void packets_to_proof(void **state)
+{
+	static const struct {
+		unsigned percent, median, p99;
+	} cases[] = {{0, 1, 1}, {1, 1, 2}, {10, 1, 4}, {30, 2, 8}};
+	unsigned count[PROOF_RUNS];
+
+	(void)state;
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+		for (unsigned i = 0; i < PROOF_RUNS; i++)
+			count[i] = sent_until_proof(cases[c].percent, i + 1);
+		qsort(count, PROOF_RUNS, sizeof(count[0]), by_size);
+		printf("# %2u %% loss: %u packets sent to the first proof, median; %u p99\n",
+		       cases[c].percent, count[PROOF_RUNS / 2], count[PROOF_RUNS * 99 / 100]);
+		assert_int_equal(count[PROOF_RUNS / 2], cases[c].median);
+		assert_in_range(count[PROOF_RUNS * 99 / 100], 1, cases[c].p99);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -715,11 +816,13 @@ int main(void)
 		cmocka_unit_test(older_sa),
 		cmocka_unit_test(dies_before_delete),
 		cmocka_unit_test(rung_three),
+		cmocka_unit_test(packets_to_proof),
 		cmocka_unit_test(message_ids_back),
 		cmocka_unit_test(message_ids_back_shown),
 		cmocka_unit_test(no_additional_sas),
 		cmocka_unit_test(temporary_failure),
 		cmocka_unit_test(pfs_mismatch),
+		cmocka_unit_test(pfs_refused),
 		cmocka_unit_test(healthy_rekeys),
 		cmocka_unit_test(benign),
 		cmocka_unit_test(rebinding),

@@ -379,10 +379,6 @@ MUTANTS = [
      "\tif (may_open_bridge(&sa->in, now))\n\t\tparked_add",
      "\tif (0)\n\t\tparked_add",
      ["t_bridge"]),
-    ("waits-for-another", "a packet is looked at under another SA", "esp/parked.c",
-     "if (k->sa.gen == sa.gen && k->sa.index == sa.index && sa.gen) {",
-     "if (k->sa.gen && sa.gen) {",
-     ["t_bridge", "t_scenarios"]),
     ("replays-are-a-loss", "a recorder changes the figure of loss", "esp/esp_in.c",
      "\tif (behind)\n\t\tin->unverified++;\n\telse\n\t\tin->missed++;",
      "\tin->missed++;",
@@ -430,7 +426,7 @@ MUTANTS = [
     ("pfs-or-nothing", "no child of a peer without PFS is ever rekeyed", "ike/child.c",
      "\tif (!t->kex || !proposals_without_group(&t->conf->proposals))\n\t\treturn false;",
      "\treturn false;",
-     ["t_cluster"]),
+     ["t_recovery"]),
     ("own-offer-is-refused", "the peer picks our proposal without a key exchange, and we refuse it", "ike/negotiate.c",
      "ret->choice.group != GROUP_NONE && ret->choice.group != group)",
      "ret->choice.group != group)",
@@ -459,10 +455,6 @@ MUTANTS = [
      "by = min_u64(min_u64(by, ESP_LEAP_MAX), room);",
      "by = min_u64(by, room);",
      ["t_cluster"]),
-    ("one-child-of-many", "rung 3 brings back one CHILD SA of several", "tunnel/conn.c",
-     "if (needs_successor(s) && !has_child(k, sa, s) &&",
-     "if (s == LIST_FIRST(&k->sas) && needs_successor(s) && !has_child(k, sa, s) &&",
-     ["t_scenarios"]),
 ]
 
 # What `heard` needs where a mutant calls it before its definition.
