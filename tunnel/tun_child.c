@@ -101,23 +101,21 @@ static struct tun_sa *newest_live(struct tun_child *c)
 	return NULL;
 }
 
-/* A peer that rekeys as fast as it can has no more of these than this. */
-static void forget_oldest_retired(struct tun_child *c)
+/*
+ * A peer that rekeys as fast as it can has no more of these than this. They go by their deadline,
+ * not here: who retires an SA may be walking the list.
+ */
+static void end_surplus_retired(struct tun_child *c, nsec_t now)
 {
-	struct tun_sa *s, *oldest = NULL;
+	struct tun_sa *s;
 	unsigned n = 0;
 
 	LIST_FOREACH (s, &c->sas, link) {
-		if (s->retired) {
-			n++;
-			oldest = s;
-		}
+		if (!s->retired || ++n <= RETIRED_MAX)
+			continue;
+		s->condensed = true; /* nothing is to be kept of it */
+		deadline_set(&c->conn->tunnel->deadlines, &s->end, now);
 	}
-	if (n <= RETIRED_MAX)
-		return;
-	if (oldest->ike)
-		oldest->ike->owner = NULL;
-	tun_sa_forget(oldest);
 }
 
 void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
@@ -136,7 +134,7 @@ void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 	if (c->current == s)
 		c->current = newest_live(c);
 	recovery_replaced(s, by, now);
-	forget_oldest_retired(c);
+	end_surplus_retired(c, now);
 }
 
 /*
