@@ -607,6 +607,8 @@ static void pfs_refused(void **state)
 	conf->proposals.count = count;
 	net_run(r.n, 2 * SEC);
 	check(&r, peer_conn(r.n, BRANCH)->sa == before, "a new IKE SA");
+	check(&r, peer_child(r.n, BRANCH, 0)->current->ike->choice.group == GROUP_NONE,
+	      "the key exchange was offered again");
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
 
