@@ -25,16 +25,24 @@ static void tell(struct ike_sa *sa, const struct ike_task *t, struct child_sa *c
 	sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, r, notify, now);
 }
 
-/* A rekey came to nothing: the old one is what it was, and a routine rekey is tried again later. */
+void child_not_replaced(struct child_sa *c, nsec_t now)
+{
+	c->state = CHILD_STATE_INSTALLED;
+	if (c->conf->rekey_time)
+		deadline_set(&c->ike_sa->ike->deadlines, &c->rekey, now + REKEY_AGAIN);
+}
+
+/* A rekey of ours came to nothing: the old one is what it was, or what the peer's made of it. */
 static void keep_old(struct ike_task *t, nsec_t now)
 {
 	struct child_sa *c = t->child;
 
 	if (!c || c->state != CHILD_STATE_REKEYING)
 		return;
-	c->state = c->successor ? CHILD_STATE_REKEYED : CHILD_STATE_INSTALLED;
-	if (!c->successor && c->conf->rekey_time)
-		deadline_set(&c->ike_sa->ike->deadlines, &c->rekey, now + REKEY_AGAIN);
+	if (c->successor)
+		c->state = CHILD_STATE_REKEYED;
+	else
+		child_not_replaced(c, now);
 }
 
 /* A rekey whose old SA went or was replaced before we asked has nothing to do. */
@@ -45,6 +53,7 @@ static bool pointless(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	if (t->child && !t->child->successor && t->child->state != CHILD_STATE_DELETING)
 		return false;
 	t = exchange_done(sa);
+	keep_old(t, now);
 	tell(sa, t, t->child, t->child ? IKE_RESULT_SUPERSEDED : IKE_RESULT_GONE, 0, now);
 	task_free(t);
 	return true;
@@ -216,6 +225,17 @@ static struct child_sa *rekey_target(struct ike_sa *sa, const struct ike_notify_
 	return old;
 }
 
+/* The IKE SA is going, or being rekeyed (2.25.2). */
+static bool is_busy(const struct ike_sa *sa)
+{
+#ifdef MENDIP_FAULTS
+	if (sa->fault_temporary)
+		return true;
+#endif
+	return sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
+	       (sa->outstanding && sa->outstanding->kind == TASK_IKE_REKEY);
+}
+
 void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *n = ike_find_notify(in->p, NOTIFY_REKEY_SA);
@@ -223,8 +243,7 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 	struct child_offer o;
 	uint16_t error = 0;
 
-	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
-	    (sa->outstanding && sa->outstanding->kind == TASK_IKE_REKEY)) {
+	if (is_busy(sa)) {
 		refuse(sa, in, NOTIFY_TEMPORARY_FAILURE);
 		return;
 	}

@@ -50,6 +50,8 @@ void task_retry(struct ike_task *t, nsec_t at)
 	t->spi = 0;
 	t->collided = false;
 	t->rival = NULL;
+	if (t->rival_ike)
+		t->rival_ike->rival_of = NULL;
 	t->rival_ike = NULL;
 	TAILQ_INSERT_HEAD(&sa->tasks, t, link);
 	deadline_set(&sa->ike->deadlines, &t->wait, at);

@@ -201,7 +201,11 @@ bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now
 void ike_outsider_hint(struct ike *ike, const struct endpoint *remote, nsec_t now);
 /* A first FRESH ESP packet came on the child: the peer has it. */
 void ike_child_heard(struct child_sa *c, nsec_t now);
-/* A FRESH packet or message on anything of the SA; moves the liveness timer. */
+/*
+ * What must hold between two calls: whatever an SA waits for is under way. NULL when it does;
+ * otherwise what is wrong. For tests.
+ */
+const char *ike_check(const struct ike *ike);
 
 /* Faults for tests (builds with --enable-faults). */
 #ifdef MENDIP_FAULTS

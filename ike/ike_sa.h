@@ -129,6 +129,9 @@ struct ike_sa {
 				    that made this */
 	bool unresolved; /* made by the peer's IKE rekey while ours is outstanding: has no children
 			    yet */
+#ifdef MENDIP_FAULTS
+	bool fault_temporary; /* answers CREATE_CHILD_SA by TEMPORARY_FAILURE */
+#endif
 
 	struct proposal_choice choice;
 	enum hash_alg prf;
@@ -322,6 +325,8 @@ void auth_on_response(struct ike_sa *sa, const struct ike_in *in);
 void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 /* The peer has made an SA that we have not, with this SPI of ours: it would send into nothing. */
 void child_unwanted(struct ike_sa *sa, uint32_t spi, struct child_conf *conf);
+/* No rekey of it is under way any more, and it has no successor: the next one comes in a minute. */
+void child_not_replaced(struct child_sa *c, nsec_t now);
 void child_on_request(struct ike_sa *sa, const struct ike_in *in);
 void child_on_response(struct ike_sa *sa, const struct ike_in *in);
 void rekey_ike_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);

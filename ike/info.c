@@ -77,7 +77,8 @@ void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 	}
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
 	for (unsigned i = 0; !ends && i < in->p->notify_count; i++) {
-		if (in->p->notify[i].type == NOTIFY_INVALID_SPI)
+		if (in->p->notify[i].type == NOTIFY_INVALID_SPI &&
+		    sa->state == IKE_STATE_ESTABLISHED)
 			lost_child(sa, &in->p->notify[i], in->now);
 	}
 	if (ends)

@@ -145,10 +145,17 @@ void ike_child_replace(struct child_sa *c, nsec_t late, nsec_t now)
 
 void ike_child_void(struct child_sa *old, struct child_sa *made, nsec_t now)
 {
+	struct ike_task *t = old->ike_sa->outstanding;
+
 	old->successor = false;
-	if (old->state == CHILD_STATE_REKEYED)
-		old->state = CHILD_STATE_INSTALLED;
 	deadline_clear(&old->ike_sa->ike->deadlines, &old->cleanup);
+	if (old->state == CHILD_STATE_REKEYED)
+		child_not_replaced(old, now);
+	/* Ours has nobody to lose against any more. */
+	if (t && t->rival == made) {
+		t->collided = false;
+		t->rival = NULL;
+	}
 	made->voided = true;
 	deadline_set(&made->ike_sa->ike->deadlines, &made->cleanup, now + VOID_KEPT);
 }
@@ -217,7 +224,8 @@ void ike_liveness(struct ike_sa *sa, nsec_t late, nsec_t now)
 	}
 	TAILQ_FOREACH (t, &sa->tasks, link) {
 		if (t->kind == TASK_LIVENESS) {
-			t->late = late;
+			if (late && (!t->late || late < t->late))
+				t->late = late;
 			return;
 		}
 	}
@@ -259,7 +267,11 @@ void ike_child_heard(struct child_sa *c, nsec_t now)
 	if (c->confirmed)
 		return;
 	c->confirmed = true;
-	deadline_clear(&ike->deadlines, &c->cleanup);
+	/* What is going, or lost against another one, is not what either side moves to. */
+	if (c->successor || c->state == CHILD_STATE_DELETING)
+		return;
+	if (c->voided)
+		deadline_clear(&ike->deadlines, &c->cleanup);
 	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_CONFIRMED, "heard", now);
 }
 

@@ -69,14 +69,20 @@ static uint64_t replay_delta(const struct ike_payloads *p)
 	return n->data.len == 4 ? get_be32(n->data.p) : n->data.len == 8 ? get_be64(n->data.p) : 0;
 }
 
-/* What is outstanding goes out again, made anew under the new ID. */
+/*
+ * What is outstanding goes out again, made anew under the new ID. Of an IKE rekey of the peer's
+ * that collided with ours the new member does not know: it speaks on this IKE SA.
+ */
 static void send_again(struct ike_sa *sa, uint32_t next_id, nsec_t now)
 {
 	struct ike_task *t = sa->outstanding ? exchange_done(sa) : NULL;
 
 	sa->next_id = next_id;
-	if (t)
-		task_retry(t, now);
+	if (!t)
+		return;
+	if (t->rival_ike)
+		sa_kill(t->rival_ike, "whoever asked for it is gone", now);
+	task_retry(t, now);
 }
 
 void sync_on_request(struct ike_sa *sa, const struct ike_in *in)

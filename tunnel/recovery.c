@@ -560,12 +560,14 @@ const char *recovery_check(const struct tunnel *t)
 	const struct tun_conn *c;
 	const struct tun_child *k;
 	const struct tun_sa *s;
+	const char *wrong = ike_check(t->ike);
 
+	if (wrong)
+		return wrong;
 	LIST_FOREACH (c, &t->conns, link) {
 		LIST_FOREACH (k, &c->children, link) {
 			LIST_FOREACH (s, &k->sas, link) {
-				const char *wrong = check_sa(s);
-
+				wrong = check_sa(s);
 				if (wrong)
 					return wrong;
 			}

@@ -130,6 +130,54 @@ static void sync_moves_and_rises(void **state)
 	net_free(c.n);
 }
 
+/* Requests of before the takeover are not accepted once more. */
+static void sync_below_what_was_seen(void **state)
+{
+	struct cluster c;
+	uint32_t expected;
+
+	(void)state;
+	begin(&c, true);
+	for (unsigned i = 0; i < 3; i++) {
+		ike_liveness(c.gw, 0, c.n->now);
+		net_run(c.n, 10 * MSEC);
+	}
+	expected = c.branch->expected_id;
+	assert_true(expected >= 3);
+	sync_request(&c, 7, expected - 1, c.branch->next_id, 1000);
+	assert_int_equal(c.answer.count, 0);
+	assert_int_equal(c.branch->expected_id, expected);
+	net_free(c.n);
+}
+
+/*
+ * Both sides rekey the IKE SA at once, our request is lost, and the member that takes over knows of
+ * neither: our rekey goes on, and what the dead member's made is forgotten.
+ */
+static void sync_in_a_collision(void **state)
+{
+	struct cluster c;
+
+	(void)state;
+	begin(&c, true);
+	c.n->cut_ike[BRANCH] = c.n->now + 100 * MSEC;
+	ike_sa_rekey(c.branch, c.n->now);
+	net_run(c.n, 10 * MSEC);
+	ike_sa_rekey(c.gw, c.n->now);
+	net_run(c.n, 100 * MSEC);
+	assert_true(c.branch->outstanding->collided);
+	assert_int_equal(peer_ike_sas(c.n, BRANCH), 2);
+	task_free(exchange_done(c.gw));
+	sync_request(&c, 7, c.branch->expected_id, c.branch->next_id - 1, 0);
+	assert_int_equal(c.answer.count, 1);
+	net_run(c.n, 60 * SEC);
+	assert_true(peer_conn(c.n, BRANCH)->sa->spi_i == peer_conn(c.n, GW)->sa->spi_i);
+	assert_int_equal(peer_ike_sas(c.n, BRANCH), 1);
+	assert_int_equal(peer_ike_sas(c.n, GW), 1);
+	assert_true(net_is_up(c.n));
+	net_free(c.n);
+}
+
 /* No member is so far ahead, and no leap so wide. */
 static void sync_is_bounded(void **state)
 {
@@ -333,6 +381,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sync_moves_and_rises),
 		cmocka_unit_test(sync_is_bounded),
+		cmocka_unit_test(sync_below_what_was_seen),
+		cmocka_unit_test(sync_in_a_collision),
 		cmocka_unit_test(sync_needs_announcement),
 		cmocka_unit_test(pending_rekey_goes_again),
 		cmocka_unit_test(sync_leaves_a_record),

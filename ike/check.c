@@ -1,0 +1,87 @@
+/*
+ * check.c - what must hold between two calls of the engine, for tests: no state waits for something
+ * that is not under way. SPDX-License-Identifier: ISC
+ */
+#include "ike_sa.h"
+
+static bool is_about(const struct ike_task *t, enum task_kind kind, const struct child_sa *c)
+{
+	return t && t->kind == kind && t->child == c;
+}
+
+/* A request of this kind for the CHILD SA is outstanding, or waits to be sent. */
+static bool has_task(const struct child_sa *c, enum task_kind kind)
+{
+	const struct ike_task *t;
+
+	TAILQ_FOREACH (t, &c->ike_sa->tasks, link) {
+		if (is_about(t, kind, c))
+			return true;
+	}
+	return is_about(c->ike_sa->outstanding, kind, c);
+}
+
+static const char *check_child(const struct child_sa *c)
+{
+	switch (c->state) {
+	case CHILD_STATE_INSTALLED: return NULL;
+	case CHILD_STATE_REKEYING:
+		return has_task(c, TASK_CHILD_REKEY) ? NULL : "REKEYING, and no rekey is under way";
+	case CHILD_STATE_REKEYED:
+		if (!c->successor)
+			return "REKEYED without a successor";
+		return deadline_is_set(&c->cleanup) || has_task(c, TASK_CHILD_DELETE)
+			       ? NULL
+			       : "REKEYED, and nothing ends it";
+	case CHILD_STATE_DELETING:
+		return has_task(c, TASK_CHILD_DELETE) ? NULL
+						      : "DELETING, and no DELETE is under way";
+	}
+	return "a CHILD SA in no state";
+}
+
+/* Who was made by a rekey that collided with ours, and is not decided on yet, is known to ours. */
+static bool is_decided(const struct ike_sa *sa)
+{
+	const struct ike_sa *of = sa->rival_of;
+
+	if (sa->state != IKE_STATE_ESTABLISHED || !sa->unresolved)
+		return true;
+	return of && of->outstanding && of->outstanding->rival_ike == sa;
+}
+
+static const char *check_ike_sa(const struct ike_sa *sa)
+{
+	const struct child_sa *c;
+	const struct ike_task *t;
+
+	if (!is_decided(sa))
+		return "an IKE SA that waits for the end of a collision that nobody knows of";
+	if (sa->outstanding && sa->request && !deadline_is_set(&sa->retransmit))
+		return "a request that is outstanding and not sent again";
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (sa->state == IKE_STATE_ESTABLISHED && !sa->outstanding &&
+		    !deadline_is_set(&t->wait))
+			return "a request that waits for nothing and is not sent";
+	}
+	LIST_FOREACH (c, &sa->children, link) {
+		const char *wrong = check_child(c);
+
+		if (wrong)
+			return wrong;
+	}
+	return NULL;
+}
+
+const char *ike_check(const struct ike *ike)
+{
+	const struct ike_sa *sa;
+
+	for (sa = ike->sas; sa; sa = sa->hh.next) {
+		const char *wrong = check_ike_sa(sa);
+
+		if (wrong)
+			return wrong;
+	}
+	return NULL;
+}
