@@ -225,14 +225,10 @@ static struct child_sa *rekey_target(struct ike_sa *sa, const struct ike_notify_
 	return old;
 }
 
-/* The IKE SA is going, or being rekeyed (2.25.2). */
+/* The IKE SA is going, or being rekeyed (2.25.2), or its owner says so. */
 static bool is_busy(const struct ike_sa *sa)
 {
-#ifdef MENDIP_FAULTS
-	if (sa->fault_temporary)
-		return true;
-#endif
-	return sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
+	return sa->busy || sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
 	       (sa->outstanding && sa->outstanding->kind == TASK_IKE_REKEY);
 }
 

@@ -129,9 +129,8 @@ struct ike_sa {
 				    that made this */
 	bool unresolved; /* made by the peer's IKE rekey while ours is outstanding: has no children
 			    yet */
-#ifdef MENDIP_FAULTS
-	bool fault_temporary; /* answers CREATE_CHILD_SA by TEMPORARY_FAILURE */
-#endif
+	bool busy; /* answers CREATE_CHILD_SA by TEMPORARY_FAILURE (2.25): the tests' peers are, at
+		      times */
 
 	struct proposal_choice choice;
 	enum hash_alg prf;

@@ -311,7 +311,7 @@ static void gw(struct scenario *s, const struct words *w)
 	if (word_is(w, 1, "temporary")) {
 		ike = gw_ike(s);
 		if (ike)
-			ike->fault_temporary = on;
+			ike->busy = on;
 	} else if (word_is(w, 1, "full")) {
 		s->n->peer[GW].tunnel->ike->set.children_max = on ? 0 : s->o.set.children_max;
 	} else {

@@ -209,12 +209,12 @@ static void busy_for_long(void **state)
 	n = net_new(&o);
 	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
 	net_run(n, SEC);
-	peer_conn(n, GW)->sa->fault_temporary = true;
+	peer_conn(n, GW)->sa->busy = true;
 	tunnel_child_up(peer_child(n, BRANCH, 1), n->now);
 	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
 	net_run(n, 20 * SEC);
 	assert_null(peer_child(n, BRANCH, 1)->current);
-	peer_conn(n, GW)->sa->fault_temporary = false;
+	peer_conn(n, GW)->sa->busy = false;
 	net_run(n, 100 * SEC);
 	assert_non_null(peer_child(n, BRANCH, 1)->current);
 	assert_int_equal(peer_child(n, BRANCH, 0)->rekeys, 1);

@@ -547,17 +547,17 @@ static void temporary_failure(void **state)
 	r = begin("TEMPORARY_FAILURE twice", &o);
 	net_run(r.n, 12 * SEC);
 	mark(&r);
-	peer_conn(r.n, GW)->sa->fault_temporary = true;
+	peer_conn(r.n, GW)->sa->busy = true;
 	gw_rewind(r.n, 0, 11000, false);
 	net_run(r.n, 2 * SEC);
-	peer_conn(r.n, GW)->sa->fault_temporary = false;
+	peer_conn(r.n, GW)->sa->busy = false;
 	net_run(r.n, 2 * SEC);
 	recovered(&r, CRITERION_PROOF, 1, 0);
 
 	r = begin("TEMPORARY_FAILURE for ever", &o);
 	net_run(r.n, 20 * SEC);
 	mark(&r);
-	peer_conn(r.n, GW)->sa->fault_temporary = true;
+	peer_conn(r.n, GW)->sa->busy = true;
 	gw_rewind(r.n, 0, 19000, false);
 	net_run(r.n, 6900 * MSEC);
 	check(&r, last_record(r.n, 0)->id == 0 && peer_ike_sas(r.n, BRANCH) == 1,
