@@ -346,7 +346,6 @@ static void note_delivery(struct esp_in_sa *in, nsec_t now)
 		in->missed = in->unverified = 0;
 	else if (in->after_evidence == 0)
 		in->after_evidence = now;
-	in->last_heard = now;
 }
 
 static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
@@ -354,11 +353,11 @@ static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct 
 {
 	struct esp_in_sa *in = &sa->in;
 
-	/* Without protection the number may be a used one, which has its place. */
-	if (!in->unprotected || window_is_new(window_place(&in->window, s->number))) {
-		window_commit(&in->window, s->number);
-		history_record(&in->history, s->number, s->tag, s->iv);
-	}
+	/* Without protection it may be a replay: that is delivered, and means nothing beside. */
+	if (in->unprotected && !window_is_new(window_place(&in->window, s->number)))
+		return;
+	window_commit(&in->window, s->number);
+	history_record(&in->history, s->number, s->tag, s->iv);
 	detector_fresh(&in->detector);
 	note_delivery(in, now);
 	age(path, sa, s->lay.text_len);
@@ -371,8 +370,9 @@ static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct 
 	 */
 	if (in->exposed)
 		return;
-	if (in->last_fresh == 0)
+	if (in->awaited)
 		sad_raise(&path->sad, sa, ESP_EVENT_FIRST_FRESH);
+	in->awaited = false;
 	in->last_fresh = now;
 	if (!endpoint_eq(from, &in->peer)) {
 		in->moved_to = *from;
@@ -431,7 +431,6 @@ static void commit_rewound(struct esp_path *path, struct esp_sa *sa, const struc
 	bool live = in->phase == ESP_IN_LIVE && !was_exposed;
 	bool behind = !reused && is_behind_bridge(in, s->number);
 
-	in->last_heard = now;
 	if (behind)
 		in->unverified++;
 	else
@@ -478,7 +477,6 @@ static void commit_stale(struct esp_path *path, struct esp_sa *sa, const struct 
 	bool first = in->detector.first_evidence == 0;
 	enum evidence e;
 
-	in->last_heard = now;
 	if (in->phase != ESP_IN_LIVE || !asks(in, s->number))
 		return;
 	e = detector_stale(&in->detector, &in->detect, now, s->number, s->tag);

@@ -122,6 +122,7 @@ static int in_init(struct sad *s, struct esp_sa *sa, const struct esp_sa_params 
 	in->esn = p->esn;
 	in->detect = p->detect;
 	in->peer = p->remote_ep;
+	in->awaited = true;
 	in->unprotected = p->replay_window == 0;
 	window_init(&in->window, (uint32_t)max_u64(p->replay_window, WINDOW_MIN));
 	bridge_init(&in->bridge, p->replay_window);
@@ -208,6 +209,11 @@ void esp_sa_set_detect(struct esp_sa *sa, const struct detector_config *cfg, uin
 	sa->in.bridge_on = bridge;
 	bucket_init(&sa->in.verify, verify_rate, verify_rate);
 	bucket_init(&sa->in.second, verify_rate, verify_rate);
+}
+
+void esp_sa_await_fresh(struct esp_sa *sa)
+{
+	sa->in.awaited = true;
 }
 
 void esp_sa_forget_evidence(struct esp_sa *sa)

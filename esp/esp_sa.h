@@ -28,7 +28,7 @@ enum esp_event {
 	ESP_EVENT_SWITCHOVER = 1 << 3,	  /* the detector is CONFIRMED */
 	ESP_EVENT_NONCE_REUSE = 1 << 4,	  /* the first repeated nonce on this SA */
 	ESP_EVENT_MOVED = 1 << 5,	  /* a FRESH packet came from in.moved_to */
-	ESP_EVENT_FIRST_FRESH = 1 << 6,	  /* the first FRESH packet on this SA */
+	ESP_EVENT_FIRST_FRESH = 1 << 6,	  /* the first FRESH packet, or the one that was awaited */
 	ESP_EVENT_RETIRED_HEARD = 1 << 7, /* authentic, not REPLAYED, on an SA beyond its drain */
 	ESP_EVENT_THIRD_LAP = 1 << 8, /* numbers went back again, which the bridge does not carry */
 };
@@ -51,10 +51,10 @@ struct esp_in_sa {
 	bool esn;
 	bool exposed;	  /* a nonce repeated under AES-GCM: ICVs prove nothing any more */
 	bool unprotected; /* replay_window = 0: every authentic packet is FRESH */
+	bool awaited;	  /* the next FRESH packet raises FIRST_FRESH */
 	enum esp_in_phase phase;
 	uint64_t packets, bytes; /* FRESH and BRIDGED */
 	nsec_t last_fresh;	 /* FRESH or BRIDGED; 0: never */
-	nsec_t last_heard;	 /* authentic and not REPLAYED */
 	struct endpoint peer;
 	struct inner admitted; /* the last packet that the selectors admitted */
 	uint64_t verdicts[VERDICT_COUNT];
@@ -196,6 +196,8 @@ struct esp_sa *sad_take_dirty(struct sad *s, uint32_t *ret_events);
 /* Detection options for an SA that runs. A bridge that is switched off and on is the same one. */
 void esp_sa_set_detect(struct esp_sa *sa, const struct detector_config *cfg, uint32_t verify_rate,
 		       bool bridge);
+/* The next FRESH packet is reported as FIRST_FRESH, though others came before. */
+void esp_sa_await_fresh(struct esp_sa *sa);
 /* The evidence so far has been dealt with: detector and figures start from zero. */
 void esp_sa_forget_evidence(struct esp_sa *sa);
 

@@ -384,7 +384,7 @@ static void mix_evidence(uint64_t *h, const struct esp_sa *sa)
 	MIX(h, in->detector.memory);
 	MIX(h, in->exposed);
 	MIX(h, in->nonce_reuses);
-	MIX(h, in->last_heard);
+	MIX(h, in->awaited);
 	MIX(h, in->missed);
 	MIX(h, in->before_evidence);
 	MIX(h, in->rewound_top);
