@@ -32,6 +32,30 @@ void child_not_replaced(struct child_sa *c, nsec_t now)
 		deadline_set(&c->ike_sa->ike->deadlines, &c->rekey, now + REKEY_AGAIN);
 }
 
+struct child_sa *child_replacing(const struct child_sa *c)
+{
+	struct child_sa *made, *newest = NULL;
+
+	LIST_FOREACH (made, &c->ike_sa->children, link) {
+		if (made->replaces == c && (!newest || made->created > newest->created))
+			newest = made;
+	}
+	return newest;
+}
+
+void child_cleanup(struct child_sa *c, nsec_t now)
+{
+	struct child_sa *made = c->successor ? child_replacing(c) : NULL;
+
+	if (!made || made->confirmed) {
+		ike_child_delete(c, now);
+		return;
+	}
+	log_warn(c->ike_sa->ike->log, "%s: child %s: the peer never used its rekey: it is void",
+		 sa_label(c->ike_sa), c->conf->name);
+	ike_child_void(c, made, now);
+}
+
 /* A rekey of ours came to nothing: the old one is what it was, or what the peer's made of it. */
 static void keep_old(struct ike_task *t, nsec_t now)
 {
@@ -45,6 +69,22 @@ static void keep_old(struct ike_task *t, nsec_t now)
 		child_not_replaced(c, now);
 }
 
+/* Whether the IKE SA has a CHILD SA but that one which admits all of this and is there to stay. */
+static bool child_covering(const struct ike_sa *sa, const struct child_conf *conf,
+			   const struct child_sa *other_than, const struct ts_list *local,
+			   const struct ts_list *remote)
+{
+	const struct child_sa *o;
+
+	LIST_FOREACH (o, &sa->children, link) {
+		if (o != other_than && o->conf == conf && !o->successor && o->confirmed &&
+		    o->state == CHILD_STATE_INSTALLED && ts_list_within(local, o->local) &&
+		    ts_list_within(remote, o->remote))
+			return true;
+	}
+	return false;
+}
+
 /* A rekey whose old SA went or was replaced before we asked has nothing to do. */
 static bool pointless(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
@@ -55,6 +95,20 @@ static bool pointless(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	t = exchange_done(sa);
 	keep_old(t, now);
 	tell(sa, t, t->child, t->child ? IKE_RESULT_SUPERSEDED : IKE_RESULT_GONE, 0, now);
+	task_free(t);
+	return true;
+}
+
+/* The peer has brought up what we were about to ask for. */
+static bool already_there(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	const struct ts_list *local = t->local ? t->local : &t->conf->local_ts,
+			     *remote = t->remote ? t->remote : &t->conf->remote_ts;
+
+	if (t->kind != TASK_CHILD_CREATE || !child_covering(sa, t->conf, NULL, local, remote))
+		return false;
+	t = exchange_done(sa);
+	tell(sa, t, NULL, IKE_RESULT_SUPERSEDED, 0, now);
 	task_free(t);
 	return true;
 }
@@ -86,7 +140,7 @@ void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	uint8_t buf[IKE_MAX_MESSAGE], spi[4];
 	struct ike_builder b;
 
-	if (pointless(sa, t, now) || too_early(sa, t, now))
+	if (pointless(sa, t, now) || already_there(sa, t, now) || too_early(sa, t, now))
 		return;
 	t->spi = ike->ops.spi_reserve(ike->ops.ctx);
 	if (!t->spi) {
@@ -168,6 +222,7 @@ static void replaced_by_peer(struct child_sa *old, nsec_t now)
 static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *old,
 		   const struct child_offer *o)
 {
+	struct child_sa *earlier = old ? child_replacing(old) : NULL;
 	struct ike *ike = sa->ike;
 	uint8_t buf[IKE_MAX_MESSAGE], secret[KEX_MAX_SECRET], spi[4];
 	struct nonce ni, nr = {.len = IKE_NONCE_LEN};
@@ -202,6 +257,9 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *
 		ib_ke(&b, o->choice.group, kex_public(kex));
 	child_write_ts(&b, c->remote, c->local);
 	kex_free(kex);
+	/* It asks once more: of what it asked for first it does not know. */
+	if (earlier && !earlier->confirmed)
+		ike_child_void(old, earlier, in->now);
 	if (old) {
 		note_collision(sa, old, c, &ni, &nr);
 		replaced_by_peer(old, in->now);
@@ -390,20 +448,6 @@ static bool retry_without_kex(struct ike_task *t, nsec_t now)
 	return true;
 }
 
-/* Another CHILD SA of the IKE SA that admits all that this one does, and is there to stay. */
-static bool has_stand_in(const struct child_sa *c)
-{
-	const struct child_sa *o;
-
-	LIST_FOREACH (o, &c->ike_sa->children, link) {
-		if (o != c && o->conf == c->conf && !o->successor && o->confirmed &&
-		    o->state == CHILD_STATE_INSTALLED && ts_list_within(c->local, o->local) &&
-		    ts_list_within(c->remote, o->remote))
-			return true;
-	}
-	return false;
-}
-
 /* CHILD_SA_NOT_FOUND (2.25): what we have is not there any more; make another, without REKEY_SA. */
 static void not_found(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
@@ -413,7 +457,7 @@ static void not_found(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 		tell(sa, t, old, IKE_RESULT_SUPERSEDED, NOTIFY_CHILD_SA_NOT_FOUND, now);
 		return;
 	}
-	if (has_stand_in(old)) {
+	if (child_covering(sa, old->conf, old, old->local, old->remote)) {
 		child_kill(old, "the peer does not know it, and there is another one", now);
 		tell(sa, t, NULL, IKE_RESULT_SUPERSEDED, NOTIFY_CHILD_SA_NOT_FOUND, now);
 		return;

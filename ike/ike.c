@@ -162,10 +162,7 @@ static void due_child(struct deadline *d, nsec_t now)
 			 sa_label(c->ike_sa), c->conf->name);
 		ike_child_delete(c, now);
 		break;
-	case DL_CHILD_CLEANUP:
-		/* The peer replaced it and never deleted it. */
-		ike_child_delete(container_of(d, struct child_sa, cleanup), now);
-		break;
+	case DL_CHILD_CLEANUP: child_cleanup(container_of(d, struct child_sa, cleanup), now); break;
 	default: break;
 	}
 }

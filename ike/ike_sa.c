@@ -328,6 +328,7 @@ void child_kill(struct child_sa *c, const char *why, nsec_t now)
 {
 	struct ike_sa *sa = c->ike_sa;
 	struct ike *ike = sa->ike;
+	struct child_sa *o;
 	struct ike_task *t;
 
 	TAILQ_FOREACH (t, &sa->tasks, link)
@@ -335,6 +336,10 @@ void child_kill(struct child_sa *c, const char *why, nsec_t now)
 	if (sa->outstanding)
 		task_forget(sa->outstanding, c);
 	child_unlink(c);
+	LIST_FOREACH (o, &sa->children, link) {
+		if (o->replaces == c)
+			o->replaces = NULL;
+	}
 	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_DOWN, why, now);
 	deadline_clear(&ike->deadlines, &c->rekey);
 	deadline_clear(&ike->deadlines, &c->expire);

@@ -56,6 +56,7 @@ struct child_sa {
 	struct ts_list *local, *remote; /* owned */
 	bool initiator;			/* we sent the request that made it: keys i go out */
 	bool successor;			/* another CHILD SA replaces it */
+	struct child_sa *replaces;	/* by a rekey; NULL: none, or that one is gone */
 	bool confirmed;			/* the peer surely has it */
 	bool voided;			/* made by a rekey of the peer's that it never used */
 	nsec_t created;
@@ -324,6 +325,13 @@ void auth_on_response(struct ike_sa *sa, const struct ike_in *in);
 void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 /* The peer has made an SA that we have not, with this SPI of ours: it would send into nothing. */
 void child_unwanted(struct ike_sa *sa, uint32_t spi, struct child_conf *conf);
+/* The newest SA that a rekey made of it, or NULL. */
+struct child_sa *child_replacing(const struct child_sa *c);
+/*
+ * The peer replaced it and has not deleted it in time. Nor has it ever used what it asked for: then
+ * that is void, as whoever sends now may not know of it; else the old one goes.
+ */
+void child_cleanup(struct child_sa *c, nsec_t now);
 /* No rekey of it is under way any more, and it has no successor: the next one comes in a minute. */
 void child_not_replaced(struct child_sa *c, nsec_t now);
 void child_on_request(struct ike_sa *sa, const struct ike_in *in);

@@ -114,6 +114,7 @@ struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, u
 	c->local = ts_list_dup(&o->local);
 	c->remote = ts_list_dup(&o->remote);
 	c->initiator = c->confirmed = initiator;
+	c->replaces = replaces;
 	r = keymat_child(sa->prf, o->choice.suite, sa->keys.sk_d, secret, nonce_chunk(ni),
 			 nonce_chunk(nr), &keys);
 	if (r == 0)
