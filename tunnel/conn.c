@@ -34,6 +34,7 @@ void conn_disown(struct tun_conn *c, bool end, nsec_t now)
 		if (sa->owner != c)
 			continue;
 		sa->owner = NULL;
+		conn_unask(c, sa);
 		if (end)
 			ike_sa_delete(sa, now);
 	}
@@ -106,6 +107,8 @@ static struct ike_sa *initiate(struct tun_conn *c, bool beside, nsec_t now)
 /* The SA carries packets, or did when its recovery began. */
 static bool needs_successor(const struct tun_sa *s)
 {
+	if (s->ending)
+		return false;
 	return s->retired ? s->recovery.state == RECOVERY_RUNNING : s->active && s->ike;
 }
 
@@ -153,10 +156,15 @@ void conn_mend(struct tun_conn *c, nsec_t now)
 void conn_unask(struct tun_conn *c, const struct ike_sa *sa)
 {
 	struct tun_child *k;
+	struct tun_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
 		if (k->asked_on == sa)
 			k->asked_on = NULL;
+		LIST_FOREACH (s, &k->sas, link) {
+			if (s->check_on == sa)
+				s->check = CRITERION_NONE;
+		}
 	}
 }
 
@@ -271,11 +279,26 @@ void conn_beside(struct tun_conn *c, nsec_t now)
 		ask_missing(k, c->beside, now);
 }
 
-/* When both sides began anew at once, one IKE SA too many is left: it goes with its last child. */
+/* A CHILD SA is asked for on this IKE SA. */
+static bool is_asked(const struct tun_conn *c, const struct ike_sa *sa)
+{
+	const struct tun_child *k;
+
+	LIST_FOREACH (k, &c->children, link) {
+		if (k->asked_on == sa)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * When both sides began anew at once, one IKE SA too many is left: it goes with its last child, if
+ * no other is on its way there.
+ */
 void conn_drop_spare(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 {
 	if (sa != c->sa && sa != c->beside && sa->owner == c && LIST_EMPTY(&sa->children) &&
-	    sa->state == IKE_STATE_ESTABLISHED && !sa->unresolved)
+	    sa->state == IKE_STATE_ESTABLISHED && !sa->unresolved && !is_asked(c, sa))
 		ike_sa_delete(sa, now);
 }
 
@@ -467,7 +490,6 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 	}
 	c->tunnel->ops.event(c->tunnel->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, why);
 	LIST_FOREACH (k, &c->children, link) {
-		k->check = CRITERION_NONE;
 		if (was_beside || !c->sa)
 			recovery_failed(k, why, now);
 	}
@@ -498,6 +520,19 @@ static void conn_moved(struct tun_conn *c, const struct ike_sa *sa)
 	}
 }
 
+/* What waits for an answer on the old IKE SA waits on the new one, if that is to tell of it. */
+static void follow_rekey(struct tun_child *k, const struct ike_sa *from, struct ike_sa *to)
+{
+	struct tun_sa *s;
+
+	if (k->asked_on == from)
+		k->asked_on = to;
+	LIST_FOREACH (s, &k->sas, link) {
+		if (s->check_on == from && to->watch_answer)
+			s->check_on = to;
+	}
+}
+
 void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		       struct ike_sa *other, const char *why, nsec_t now)
 {
@@ -517,23 +552,21 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 			c->sa = other;
 		if (c->beside == sa)
 			c->beside = other;
-		LIST_FOREACH (k, &c->children, link) {
-			if (k->asked_on == sa)
-				k->asked_on = other;
-		}
+		LIST_FOREACH (k, &c->children, link)
+			follow_rekey(k, sa, other);
 		break;
 	case IKE_EVENT_DOWN: on_down(c, sa, why, now); break;
 	case IKE_EVENT_LATE:
 		LIST_FOREACH (k, &c->children, link)
-			recovery_late(k, why, now);
+			recovery_late(k, sa, why, now);
 		break;
 	case IKE_EVENT_WENT_BACK:
 		LIST_FOREACH (k, &c->children, link)
-			recovery_ike_back(k, now);
+			recovery_ike_back(k, sa, now);
 		break;
 	case IKE_EVENT_ANSWERED:
 		LIST_FOREACH (k, &c->children, link)
-			recovery_answered(k, now);
+			recovery_answered(k, sa, now);
 		break;
 	case IKE_EVENT_MOVED: conn_moved(c, sa); break;
 	case IKE_EVENT_UP: break;

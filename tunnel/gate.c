@@ -19,7 +19,13 @@ static struct gate_allowance *allowance_of(struct gate *g, enum criterion c)
 	return criterion_is_proof(c) ? &g->proof : &g->hint;
 }
 
-/* The i-th newest admission, from 0. Only for i < min(count, GATE_REMEMBERED). */
+/* How many admissions count and are remembered. */
+static uint64_t counted(const struct gate_allowance *a)
+{
+	return min_u64(a->count - a->from, GATE_REMEMBERED);
+}
+
+/* The i-th newest admission, from 0. Only for i < counted(a). */
 static const struct gate_admission *newest(const struct gate_allowance *a, uint64_t i)
 {
 	return &a->ring[(a->count - 1 - i) % GATE_REMEMBERED];
@@ -29,7 +35,7 @@ static uint32_t admitted_within(const struct gate_allowance *a, nsec_t per, nsec
 {
 	uint32_t n = 0;
 
-	while (n < min_u64(a->count, GATE_REMEMBERED) && now - newest(a, n)->at < per)
+	while (n < counted(a) && now - newest(a, n)->at < per)
 		n++;
 	return n;
 }
@@ -48,6 +54,13 @@ static uint64_t spend(struct gate_allowance *a, nsec_t now)
 {
 	a->ring[a->count++ % GATE_REMEMBERED] = (struct gate_admission){.at = now};
 	return a->count;
+}
+
+/* No admission counts any more; tickets go on, so that an old one is not taken for a new one. */
+static void start_from_zero(struct gate_allowance *a)
+{
+	a->from = a->count;
+	a->quiet_until = 0;
 }
 
 /* 1, 2, 4, ... s for those beyond the allowance. */
@@ -71,10 +84,10 @@ static void admit(struct gate_allowance *a, const struct tun_options *o, enum cr
 		return;
 	}
 	if (a->quiet_until) /* over: all starts from zero */
-		*a = (struct gate_allowance){0};
+		start_from_zero(a);
 	r->answer = GATE_ADMITTED;
 	/* One switchover hits all SAs of a child: those older than its first admission are free. */
-	if (criterion_is_proof(c) && !f->again && a->count && f->installed < newest(a, 0)->at)
+	if (criterion_is_proof(c) && !f->again && counted(a) && f->installed < newest(a, 0)->at)
 		return;
 	n = admitted_within(a, o->per, now);
 	if (n >= o->max_rekeys && (!criterion_is_proof(c) || none_helped(a, o->max_rekeys))) {
@@ -110,7 +123,7 @@ void gate_helped(struct gate *g, enum criterion c, uint64_t ticket)
 {
 	struct gate_allowance *a = allowance_of(g, c);
 
-	if (ticket && ticket <= a->count && a->count - ticket < GATE_REMEMBERED)
+	if (ticket > a->from && ticket <= a->count && a->count - ticket < GATE_REMEMBERED)
 		a->ring[(ticket - 1) % GATE_REMEMBERED].helped = true;
 }
 
@@ -119,7 +132,7 @@ void gate_give_back(struct gate *g, enum criterion c, uint64_t ticket)
 	struct gate_allowance *a = allowance_of(g, c);
 
 	/* Another one may have been admitted since: it stays in its place. */
-	if (ticket && ticket == a->count)
+	if (ticket > a->from && ticket == a->count)
 		a->count--;
 }
 
@@ -132,5 +145,6 @@ nsec_t gate_quiet_until(const struct gate *g, enum criterion c, nsec_t now)
 
 void gate_reset(struct gate *g)
 {
-	g->proof = g->hint = (struct gate_allowance){0};
+	start_from_zero(&g->proof);
+	start_from_zero(&g->hint);
 }

@@ -34,7 +34,8 @@ struct gate_admission {
 
 struct gate_allowance {
 	struct gate_admission ring[GATE_REMEMBERED];
-	uint64_t count;	    /* admissions since all started from zero; the ring's next place */
+	uint64_t count;	    /* admissions so far, which number the tickets; the ring's next place */
+	uint64_t from;	    /* those up to this one count no more */
 	nsec_t quiet_until; /* 0: not quiet */
 };
 
@@ -69,7 +70,7 @@ void gate_helped(struct gate *g, enum criterion c, uint64_t ticket);
 void gate_give_back(struct gate *g, enum criterion c, uint64_t ticket);
 /* When the allowance for the criterion is quiet until; 0: it is not. */
 nsec_t gate_quiet_until(const struct gate *g, enum criterion c, nsec_t now);
-/* Ends back-off and quiet; all starts from zero. The counters stay. */
+/* Ends back-off and quiet; all starts from zero. Counters stay, and older tickets are void. */
 void gate_reset(struct gate *g);
 
 #endif

@@ -8,24 +8,31 @@
  */
 #include "tunnel.h"
 
-/* Asks whether the peer lives; what follows comes by recovery_answered or recovery_late. */
-static bool check_liveness(struct tun_sa *newest, enum criterion why, nsec_t now)
+/* Whether a hint about the SA would be heard now. What is not is not told of either. */
+static bool would_be_heard(const struct tun_sa *s, enum criterion why, nsec_t now)
 {
-	struct tun_child *c = newest->child;
+	const struct tun_child *c = s->child;
 
-	if (!newest->ike || c->check != CRITERION_NONE || newest->recovery.state != RECOVERY_IDLE ||
-	    c->options.detect.mode == DETECT_OFF || gate_quiet_until(&c->gate, why, now) ||
-	    newest->ike->ike_sa->state != IKE_STATE_ESTABLISHED)
+	return !s->retired && !s->ending && s->ike && s->recovery.state == RECOVERY_IDLE &&
+	       c->options.detect.mode != DETECT_OFF && !gate_quiet_until(&c->gate, why, now);
+}
+
+/* Asks whether the peer lives; what follows comes by recovery_answered or recovery_late. */
+static bool check_liveness(struct tun_sa *s, enum criterion why, nsec_t now)
+{
+	if (s->check != CRITERION_NONE || !would_be_heard(s, why, now) ||
+	    s->ike->ike_sa->state != IKE_STATE_ESTABLISHED)
 		return false;
-	c->check = why;
-	ike_liveness(newest->ike->ike_sa, IKE_LATE_HINT, now);
+	s->check = why;
+	s->check_on = s->ike->ike_sa;
+	ike_liveness(s->check_on, IKE_LATE_HINT, now);
 	return true;
 }
 
 void hint_retired_heard(struct tun_sa *s, nsec_t now)
 {
 	struct tun_child *c = s->child;
-	struct tun_sa *newest = c->current;
+	struct tun_sa *newest = tun_sa_heir(s);
 	const struct esp_sa *sa = newest ? tun_sa_esp(newest) : NULL;
 
 	if (!sa || newest == s ||
@@ -40,7 +47,7 @@ void hint_retired_heard(struct tun_sa *s, nsec_t now)
 
 void hint_invalid_spi(struct tun_sa *s, nsec_t now)
 {
-	if (s->retired || !s->ike)
+	if (!would_be_heard(s, CRITERION_INVALID_SPI, now))
 		return;
 	tun_event(s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
 		  "the peer says INVALID_SPI of %08x: it has lost the CHILD SA", s->spi_out);
@@ -75,13 +82,33 @@ void hint_silent_due(struct tun_sa *s, nsec_t now)
 	hint_silent_arm(s, now);
 }
 
+/* Into the record of what is being recovered from; else syncs have one of their own. */
+static void note_sync(struct tun_sa *s, nsec_t now)
+{
+	static const char outcome[] = "message IDs agreed on anew";
+	nsec_t since = now - min_u64(now, s->child->options.quiet);
+	struct recovery_record *r;
+
+	if (s->recovery.now.id) {
+		s->recovery.now.sync = now;
+		return;
+	}
+	r = record_again(s->child, CRITERION_SYNC, outcome, since);
+	if (r) {
+		r->sync = now;
+		return;
+	}
+	record_open(s, CRITERION_SYNC, now);
+	s->recovery.now.sync = now;
+	record_close(s, outcome);
+}
+
 void hint_synced(struct tun_child *c, const struct ike_sa *sa, uint64_t delta, nsec_t now)
 {
 	struct tun_sa *s;
 
 	LIST_FOREACH (s, &c->sas, link) {
 		struct esp_sa *esp = tun_sa_esp(s);
-		bool recovering = s->recovery.state != RECOVERY_IDLE;
 
 		if (!s->ike || s->ike->ike_sa != sa || s->retired || !esp)
 			continue;
@@ -89,10 +116,6 @@ void hint_synced(struct tun_child *c, const struct ike_sa *sa, uint64_t delta, n
 			  "a member of the peer's cluster took over (RFC 6311): SPI out %08x leaps "
 			  "by %llu",
 			  s->spi_out, (unsigned long long)esp_leap(esp, delta));
-		if (!recovering)
-			record_open(s, CRITERION_SYNC, now);
-		s->recovery.now.sync = now;
-		if (!recovering)
-			record_close(s, "message IDs agreed on anew");
+		note_sync(s, now);
 	}
 }

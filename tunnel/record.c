@@ -4,11 +4,6 @@
 #include "tunnel.h"
 #include "xalloc.h"
 
-static struct recovery_record *newest(const struct tun_child *c)
-{
-	return c->records ? &c->records[(c->record_next + RECORDS_KEPT - 1) % RECORDS_KEPT] : NULL;
-}
-
 void record_open(struct tun_sa *s, enum criterion criterion, nsec_t now)
 {
 	const struct esp_sa *sa = tun_sa_esp(s);
@@ -57,12 +52,17 @@ void record_close(struct tun_sa *s, const char *outcome)
 	*r = (struct recovery_record){0};
 }
 
-bool record_refused_again(struct tun_child *c, const char *outcome, nsec_t since)
+struct recovery_record *record_again(struct tun_child *c, enum criterion criterion,
+				     const char *outcome, nsec_t since)
 {
-	struct recovery_record *r = newest(c);
+	for (unsigned i = 0; c->records && i < RECORDS_KEPT; i++) {
+		struct recovery_record *r = &c->records[i];
 
-	if (!r || r->outcome != outcome || r->confirmed < since)
-		return false;
-	r->count++;
-	return true;
+		if (r->id && r->outcome == outcome && r->confirmed >= since &&
+		    criterion_is_proof(r->criterion) == criterion_is_proof(criterion)) {
+			r->count++;
+			return r;
+		}
+	}
+	return NULL;
 }

@@ -19,6 +19,9 @@
 #define AWAIT_FRESH (60 * NSEC_PER_SEC)
 /* A ladder is looked at this often: is anything still under way? */
 #define LADDER_LOOK (10 * NSEC_PER_SEC)
+/* What looks like a third lap, which a recorder can bring about too, leaves so much of a back-off.
+ */
+#define THIRD_LAP_WAIT (1 * NSEC_PER_SEC)
 
 const char *recovery_state_name(enum recovery_state s)
 {
@@ -40,6 +43,13 @@ static void enter(struct tun_sa *s, enum recovery_state state, nsec_t until)
 		deadline_set(h, &s->recovery.timer, until);
 }
 
+/* What was admitted is not begun after all. */
+static void give_back(struct tun_sa *s)
+{
+	gate_give_back(&s->child->gate, s->recovery.now.criterion, s->recovery.ticket);
+	s->recovery.ticket = 0;
+}
+
 /* The recovery ends without having replaced the SA. */
 static void drop(struct tun_sa *s, const char *outcome)
 {
@@ -49,7 +59,7 @@ static void drop(struct tun_sa *s, const char *outcome)
 		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
 			  "SPI %08x: recovery ended: %s", s->spi, outcome);
 	if (s->recovery.state == RECOVERY_DELAYED)
-		gate_give_back(&s->child->gate, s->recovery.now.criterion, s->recovery.ticket);
+		give_back(s);
 	record_figures(s);
 	record_close(s, outcome);
 	enter(s, RECOVERY_IDLE, 0);
@@ -66,50 +76,28 @@ static void rung(struct tun_sa *s, uint8_t n)
 		s->recovery.now.rung = n;
 }
 
-/* Rung 1; for a CHILD SA that the peer is known not to have, rung 2 at once. */
-static void start(struct tun_sa *s, nsec_t now)
-{
-	struct recovery *r = &s->recovery;
-	enum criterion c = r->now.criterion;
-
-	if (s->retired || !s->ike) {
-		drop(s, "superseded");
-		return;
-	}
-	enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
-	r->now.request = now;
-	s->child->recoveries++;
-	tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-		  "SPI %08x: switchover of the peer shown by %s: rekeying", s->spi,
-		  criterion_name(c));
-	if (c == CRITERION_INVALID_SPI) {
-		rung(s, 2);
-		s->child->asked_on = s->ike->ike_sa;
-		ike_child_replace(s->ike, late_after(c), now);
-	} else {
-		rung(s, 1);
-		ike_child_rekey(s->ike, late_after(c), now);
-	}
-}
-
 /* The peer's rekey of the SA that waits for a sign that the peer has our response. */
 static struct tun_sa *peer_rekey(const struct tun_sa *s)
 {
 	struct tun_sa *n;
 
 	LIST_FOREACH (n, &s->child->sas, link) {
-		if (n->replaces == s && n->ike && !n->ike->confirmed)
+		if (n->replaces == s && n->ike && !n->ike->confirmed && !n->ike->voided)
 			return n;
 	}
 	return NULL;
 }
 
+/* The SA is being rekeyed or deleted, or its IKE SA is. */
+static bool is_going(const struct tun_sa *s)
+{
+	return s->ike->state != CHILD_STATE_INSTALLED ||
+	       s->ike->ike_sa->state != IKE_STATE_ESTABLISHED;
+}
+
 static bool ours_under_way(const struct tun_sa *s)
 {
-	const struct ike_sa *sa = s->ike->ike_sa;
-
-	return s->ike->state != CHILD_STATE_INSTALLED || sa->outstanding ||
-	       sa->state != IKE_STATE_ESTABLISHED;
+	return is_going(s) || s->ike->ike_sa->outstanding;
 }
 
 /*
@@ -126,9 +114,46 @@ static bool peer_is_rekeying(struct tun_sa *s, nsec_t now)
 		return true;
 	tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
 		  "the peer's rekey of SPI %08x was never used: it is void", s->spi);
-	made->replaces = NULL;
 	ike_child_void(s->ike, made->ike, now);
 	return false;
+}
+
+static void ask(struct tun_sa *s, nsec_t now);
+
+/*
+ * Rung 1; for a CHILD SA that the peer is known not to have, rung 2 at once. What came up during
+ * the delay is not passed over: a rekey of this SA, whichever side asked for it.
+ */
+static void start(struct tun_sa *s, nsec_t now)
+{
+	struct recovery *r = &s->recovery;
+	enum criterion c = r->now.criterion;
+
+	if (s->retired || !s->ike) {
+		drop(s, "superseded");
+		return;
+	}
+	if (peer_is_rekeying(s, now) || is_going(s)) {
+		give_back(s);
+		ask(s, now);
+		return;
+	}
+	enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
+	r->now.request = now;
+	s->child->recoveries++;
+	tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+		  "SPI %08x: switchover of the peer shown by %s: rekeying", s->spi,
+		  criterion_name(c));
+	/* What is outstanding goes before ours. */
+	ike_hurry(s->ike->ike_sa, late_after(c), now);
+	if (c == CRITERION_INVALID_SPI) {
+		rung(s, 2);
+		s->child->asked_on = s->ike->ike_sa;
+		ike_child_replace(s->ike, late_after(c), now);
+	} else {
+		rung(s, 1);
+		ike_child_rekey(s->ike, late_after(c), now);
+	}
 }
 
 static void tell_quiet(struct tun_child *c, enum criterion criterion, const struct gate_reply *g,
@@ -155,6 +180,7 @@ static void admitted(struct tun_sa *s, const struct gate_reply *g, nsec_t now)
 
 	r->admitted = true;
 	r->ticket = g->ticket;
+	r->backoff = g->backoff;
 	r->now.delay = g->backoff + (at_once ? 0 : jitter);
 	if (g->backoff)
 		tun_event(s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
@@ -175,7 +201,7 @@ static void refused(struct tun_sa *s, const struct gate_reply *g, nsec_t now)
 	nsec_t since = g->until - min_u64(g->until, s->child->options.quiet);
 
 	tell_quiet(s->child, s->recovery.now.criterion, g, now);
-	if (record_refused_again(s->child, quiet, since))
+	if (record_again(s->child, s->recovery.now.criterion, quiet, since))
 		s->recovery.now = (struct recovery_record){0};
 	else
 		record_close(s, quiet);
@@ -229,19 +255,36 @@ static bool takes_over(const struct recovery *r, enum criterion c)
 			(criterion_is_proof(c) && !criterion_is_proof(r->now.criterion)));
 	case RECOVERY_REFUSED: return true;
 	case RECOVERY_RUNNING:
+		return r->now.rung < 3 && criterion_is_proof(c) &&
+		       !criterion_is_proof(r->now.criterion);
 	case RECOVERY_AWAITING: return false;
 	}
 	return false;
+}
+
+/* A proof makes haste with what a hint has begun. */
+static void outranked(struct tun_sa *s, enum criterion proof, nsec_t now)
+{
+	struct recovery_record *r = &s->recovery.now;
+
+	r->criterion = proof;
+	s->recovery.ticket = 0; /* the hint's allowance stays spent */
+	if (s->ike)
+		ike_hurry(s->ike->ike_sa, late_after(proof), now);
 }
 
 void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now)
 {
 	struct recovery *r = &s->recovery;
 
-	if (s->retired || !tun_sa_esp(s) || !takes_over(r, criterion))
+	if (s->retired || s->ending || !tun_sa_esp(s) || !takes_over(r, criterion))
 		return;
+	if (r->state == RECOVERY_RUNNING) {
+		outranked(s, criterion, now);
+		return;
+	}
 	if (r->state == RECOVERY_DELAYED)
-		gate_give_back(&s->child->gate, r->now.criterion, r->ticket);
+		give_back(s);
 	if (r->state == RECOVERY_IDLE)
 		tun_event(s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
 			  criterion_is_proof(criterion)
@@ -259,8 +302,17 @@ void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now)
 
 void recovery_third_lap(struct tun_sa *s, nsec_t now)
 {
-	if (s->recovery.state == RECOVERY_DELAYED)
+	struct recovery *r = &s->recovery;
+	nsec_t left = min_u64(r->backoff, THIRD_LAP_WAIT), at;
+
+	if (r->state != RECOVERY_DELAYED)
+		return;
+	at = r->timer.at - (r->backoff - left);
+	r->backoff = left;
+	if (at <= now)
 		start(s, now);
+	else
+		enter(s, RECOVERY_DELAYED, at);
 }
 
 /* Whether anything is under way that ends in another SA or in a result. */
@@ -276,6 +328,8 @@ static bool under_way(const struct tun_sa *s)
 /* The ladder has been climbed for a while: goes on, or begins again. */
 static void look_at_ladder(struct tun_sa *s, nsec_t now)
 {
+	if (s->ike && !s->retired)
+		(void)peer_is_rekeying(s, now); /* what is void is not under way */
 	if (under_way(s)) {
 		enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
 	} else if (s->retired) {
@@ -296,17 +350,26 @@ static bool is_withdrawn(const struct tun_sa *s)
 	       sa->in.detector.state != DETECTOR_CONFIRMED;
 }
 
-void recovery_timer(struct tun_sa *s, nsec_t now)
+/*
+ * The quiet is over, and all starts from zero. Not so where a bridge is open: behind it no new
+ * evidence comes, and what it was opened for is still to be mended.
+ */
+static void quiet_is_over(struct tun_sa *s, nsec_t now)
 {
 	struct esp_sa *sa = tun_sa_esp(s);
 
+	enter(s, RECOVERY_IDLE, 0);
+	if (sa && sa->in.bridge.open && sa->in.detector.state == DETECTOR_CONFIRMED)
+		recovery_confirmed(s, sa->in.detector.criterion, now);
+	else if (sa)
+		esp_sa_forget_evidence(sa);
+}
+
+void recovery_timer(struct tun_sa *s, nsec_t now)
+{
 	switch (s->recovery.state) {
 	case RECOVERY_IDLE: break;
-	case RECOVERY_REFUSED:
-		if (sa)
-			esp_sa_forget_evidence(sa);
-		enter(s, RECOVERY_IDLE, 0);
-		break;
+	case RECOVERY_REFUSED: quiet_is_over(s, now); break;
 	case RECOVERY_PENDING:
 		if (is_withdrawn(s))
 			drop(s, "withdrawn");
@@ -336,7 +399,7 @@ void recovery_look_again(struct tun_child *c, nsec_t now)
 		const struct esp_sa *sa = tun_sa_esp(s);
 		const struct detector *d = sa ? &sa->in.detector : NULL;
 
-		if (s->retired || !d)
+		if (s->retired || s->ending || !d)
 			continue;
 		if (c->options.detect.mode == DETECT_OFF && s->recovery.state != RECOVERY_RUNNING)
 			drop(s, "disabled");
@@ -354,10 +417,10 @@ void recovery_climb(struct tun_sa *s, enum criterion criterion, const char *why,
 {
 	struct tun_conn *conn = s->child->conn;
 
-	if (s->recovery.state == RECOVERY_AWAITING || !tun_sa_esp(s))
+	if (s->recovery.state == RECOVERY_AWAITING || s->ending || !tun_sa_esp(s))
 		return;
 	if (s->recovery.state == RECOVERY_DELAYED)
-		gate_give_back(&s->child->gate, s->recovery.now.criterion, s->recovery.ticket);
+		give_back(s);
 	if (!s->recovery.now.id)
 		record_open(s, criterion, now);
 	if (s->recovery.state != RECOVERY_RUNNING) {
@@ -417,10 +480,7 @@ void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 	case RECOVERY_IDLE:
 	case RECOVERY_AWAITING: return;
 	case RECOVERY_REFUSED: enter(s, RECOVERY_IDLE, 0); return;
-	case RECOVERY_DELAYED:
-		gate_give_back(&s->child->gate, r->now.criterion, r->ticket);
-		r->ticket = 0;
-		break;
+	case RECOVERY_DELAYED: give_back(s); break;
 	case RECOVERY_PENDING:
 	case RECOVERY_RUNNING: break;
 	}
@@ -436,6 +496,8 @@ void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 		r->now.rung = 1;
 	r->now.response = now;
 	r->now.new_spi = by->spi;
+	if (tun_sa_esp(by)) /* it may have carried packets before */
+		esp_sa_await_fresh(tun_sa_esp(by));
 	enter(s, RECOVERY_AWAITING, now + AWAIT_FRESH);
 	if (r->now.request)
 		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
@@ -482,42 +544,59 @@ void recovery_sa_fresh(struct tun_sa *s, nsec_t now)
 
 /* ---- all SAs of a child ---- */
 
-void recovery_answered(struct tun_child *c, nsec_t now)
+/* Whether news of the IKE SA is news for this SA, or for what was asked for in its place. */
+static bool depends_on(const struct tun_sa *s, const struct ike_sa *sa)
 {
-	enum criterion why = c->check;
+	return (s->ike ? s->ike->ike_sa : s->child->asked_on) == sa;
+}
+
+static enum criterion take_check(struct tun_sa *s, const struct ike_sa *sa)
+{
+	enum criterion why = s->check_on == sa ? s->check : CRITERION_NONE;
+
+	if (why != CRITERION_NONE)
+		s->check = CRITERION_NONE;
+	return why;
+}
+
+void recovery_answered(struct tun_child *c, const struct ike_sa *sa, nsec_t now)
+{
 	struct tun_sa *s, *next;
 
-	c->check = CRITERION_NONE;
-	/* The peer lives, and yet nothing comes on the newest SA: give it a new one. */
-	if (why != CRITERION_NONE && c->current)
-		recovery_confirmed(c->current, why, now);
 	for (s = LIST_FIRST(&c->sas); s; s = next) {
+		enum criterion why = take_check(s, sa);
+
 		next = LIST_NEXT(s, link);
-		if (s->recovery.state == RECOVERY_PENDING)
+		/* The peer lives, and yet nothing comes on this SA: it gets a new one. */
+		if (why != CRITERION_NONE)
+			recovery_confirmed(s, why, now);
+		else if (s->recovery.state == RECOVERY_PENDING)
 			ask(s, now);
 	}
 }
 
-void recovery_late(struct tun_child *c, const char *why, nsec_t now)
+void recovery_late(struct tun_child *c, const struct ike_sa *sa, const char *why, nsec_t now)
 {
-	enum criterion check = c->check;
 	struct tun_sa *s;
 
-	c->check = CRITERION_NONE;
-	if (check != CRITERION_NONE && c->current)
-		recovery_climb(c->current, check, why, now);
 	LIST_FOREACH (s, &c->sas, link) {
-		if (s->recovery.state == RECOVERY_RUNNING || s->recovery.state == RECOVERY_PENDING)
+		enum criterion check = take_check(s, sa);
+		bool waits = s->recovery.state == RECOVERY_RUNNING ||
+			     s->recovery.state == RECOVERY_PENDING;
+
+		if (waits && depends_on(s, sa))
 			recovery_climb(s, s->recovery.now.criterion, why, now);
+		else if (check != CRITERION_NONE)
+			recovery_climb(s, check, why, now);
 	}
 }
 
-void recovery_ike_back(struct tun_child *c, nsec_t now)
+void recovery_ike_back(struct tun_child *c, const struct ike_sa *sa, nsec_t now)
 {
 	struct tun_sa *s;
 
 	LIST_FOREACH (s, &c->sas, link) {
-		if (!s->retired && s->ike)
+		if (!s->retired && s->ike && s->ike->ike_sa == sa)
 			recovery_climb(s, CRITERION_IKE_BACK, "the peer's IKE state went back",
 				       now);
 	}
@@ -536,42 +615,4 @@ void recovery_failed(struct tun_child *c, const char *why, nsec_t now)
 		tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
 			  "%s: the connection starts again, for as long as it takes", why);
 	}
-}
-
-/* ---- the invariant ---- */
-
-static const char *check_sa(const struct tun_sa *s)
-{
-	const struct esp_sa *sa = tun_sa_esp(s);
-	bool live = !s->retired && s->ike && sa;
-
-	if (s->recovery.state != RECOVERY_IDLE && !deadline_is_set(&s->recovery.timer))
-		return "a recovery without a deadline";
-	if (s->recovery.state == RECOVERY_RUNNING && !s->recovery.now.id)
-		return "a recovery without a record";
-	if (!live || sa->in.detector.state != DETECTOR_CONFIRMED ||
-	    s->child->options.detect.mode == DETECT_OFF)
-		return NULL;
-	return s->recovery.state == RECOVERY_IDLE ? "CONFIRMED, and nothing leads on" : NULL;
-}
-
-const char *recovery_check(const struct tunnel *t)
-{
-	const struct tun_conn *c;
-	const struct tun_child *k;
-	const struct tun_sa *s;
-	const char *wrong = ike_check(t->ike);
-
-	if (wrong)
-		return wrong;
-	LIST_FOREACH (c, &t->conns, link) {
-		LIST_FOREACH (k, &c->children, link) {
-			LIST_FOREACH (s, &k->sas, link) {
-				wrong = check_sa(s);
-				if (wrong)
-					return wrong;
-			}
-		}
-	}
-	return NULL;
 }

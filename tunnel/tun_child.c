@@ -101,21 +101,43 @@ static struct tun_sa *newest_live(struct tun_child *c)
 	return NULL;
 }
 
-/*
- * A peer that rekeys as fast as it can has no more of these than this. They go by their deadline,
- * not here: who retires an SA may be walking the list.
- */
-static void end_surplus_retired(struct tun_child *c, nsec_t now)
+/* A peer that rekeys as fast as it can has RETIRED_MAX, and one more for each further live SA. */
+static bool has_too_many(const struct tun_child *c)
 {
-	struct tun_sa *s;
-	unsigned n = 0;
+	const struct tun_sa *s;
+	unsigned live = 0, retired = 0;
 
 	LIST_FOREACH (s, &c->sas, link) {
-		if (!s->retired || ++n <= RETIRED_MAX)
-			continue;
-		s->condensed = true; /* nothing is to be kept of it */
-		deadline_set(&c->conn->tunnel->deadlines, &s->end, now);
+		live += !s->retired;
+		retired += s->retired && !s->surplus;
 	}
+	return retired > RETIRED_MAX + (live ? live - 1 : 0);
+}
+
+/* What is still used comes last: 2: by a recovery, 1: it delivers. */
+static unsigned use_of(const struct tun_sa *s, nsec_t now)
+{
+	if (s->recovery.state != RECOVERY_IDLE)
+		return 2;
+	return now < s->retired_at + DRAIN;
+}
+
+/* It ends by its deadline, not here: who retires an SA may be walking the list. */
+static void end_surplus_retired(struct tun_child *c, nsec_t now)
+{
+	struct tun_sa *s, *first = NULL;
+
+	if (!has_too_many(c))
+		return;
+	LIST_FOREACH (s, &c->sas, link) {
+		if (!s->retired || s->surplus)
+			continue;
+		if (!first || use_of(s, now) < use_of(first, now) ||
+		    (use_of(s, now) == use_of(first, now) && s->retired_at < first->retired_at))
+			first = s;
+	}
+	first->surplus = true;
+	deadline_set(&c->conn->tunnel->deadlines, &first->end, now);
 }
 
 void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
@@ -127,10 +149,12 @@ void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 	if (s->retired || !sa)
 		return;
 	s->retired = true;
+	s->retired_at = now;
 	policy_remove(s);
 	sad_retire(&t->path->sad, sa, now + DRAIN);
 	deadline_set(&t->deadlines, &s->end, now + c->options.retired_time);
 	deadline_clear(&t->deadlines, &s->silent);
+	s->check = CRITERION_NONE;
 	if (c->current == s)
 		c->current = newest_live(c);
 	recovery_replaced(s, by, now);
@@ -146,7 +170,7 @@ void tun_sa_end(struct tun_sa *s, nsec_t now)
 	struct tun_conn *c = s->child->conn;
 	struct esp_sa *sa = tun_sa_esp(s);
 
-	if (!s->condensed && sa && c->sa && s->expires > now) {
+	if (!s->condensed && !s->surplus && sa && c->sa && s->expires > now) {
 		s->condensed = true;
 		history_condense(&sa->in.history);
 		if (s->expires != NSEC_NEVER)
@@ -162,6 +186,17 @@ void tun_sa_end(struct tun_sa *s, nsec_t now)
 bool tun_sa_covers(const struct tun_sa *by, const struct tun_sa *s)
 {
 	return ts_list_within(s->local, by->local) && ts_list_within(s->remote, by->remote);
+}
+
+struct tun_sa *tun_sa_heir(const struct tun_sa *s)
+{
+	struct tun_sa *o;
+
+	LIST_FOREACH (o, &s->child->sas, link) {
+		if (o != s && !o->retired && o->ike && o->active && tun_sa_covers(o, s))
+			return o;
+	}
+	return NULL;
 }
 
 /* Rung 2: the engine has forgotten the older ones that this one stands in for. */
@@ -363,12 +398,10 @@ static void child_confirmed(struct tun_sa *s, nsec_t now)
  */
 static struct tun_sa *stand_in(struct tun_child *k, const struct tun_sa *gone, nsec_t now)
 {
-	struct tun_sa *s;
+	struct tun_sa *s = tun_sa_heir(gone);
 
-	LIST_FOREACH (s, &k->sas, link) {
-		if (s != gone && !s->retired && s->ike && s->active && tun_sa_covers(s, gone))
-			return s;
-	}
+	if (s)
+		return s;
 	LIST_FOREACH (s, &k->sas, link) {
 		if (s->replaces == gone && s->ike) {
 			tun_sa_activate(s, now);
@@ -376,6 +409,20 @@ static struct tun_sa *stand_in(struct tun_child *k, const struct tun_sa *gone, n
 		}
 	}
 	return NULL;
+}
+
+/*
+ * SAs that rung 3 has replaced, and whose successor is gone while they are not: the peer may send
+ * on them for ever, and we do not listen. It is told that they are no more.
+ */
+static void end_orphans(struct tun_child *k, nsec_t now)
+{
+	struct tun_sa *s;
+
+	LIST_FOREACH (s, &k->sas, link) {
+		if (s->retired && s->ike && !s->ike->successor && !tun_sa_heir(s))
+			ike_child_delete(s->ike, now);
+	}
 }
 
 static void child_down(struct tun_sa *s, const char *why, nsec_t now)
@@ -386,7 +433,8 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 
 	s->ike = NULL;
 	/* The answer to a rekey of ours that is out still brings its successor. */
-	if (!k->asked_on && sa->state != IKE_STATE_DEAD && ike_child_is_asked(sa, k->conf))
+	if (!k->asked_on && sa->owner == k->conn && sa->state == IKE_STATE_ESTABLISHED &&
+	    ike_child_is_asked(sa, k->conf))
 		k->asked_on = sa;
 	if (k->current == s)
 		k->current = newest_live(k);
@@ -399,6 +447,7 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 		tun_sa_retire(s, by, now);
 	else
 		tun_sa_forget(s);
+	end_orphans(k, now);
 	/* What is to be kept up and was ended by the peer comes up again. */
 	if (k->wanted && !k->current && conn_established(k->conn))
 		conn_ask(k, NULL, now + NSEC_PER_SEC, now);
@@ -515,6 +564,9 @@ void tunnel_child_down(struct tun_child *c, nsec_t now)
 		ike_child_cancel(c->current->ike->ike_sa, c->conf);
 	c->asked_on = NULL;
 	LIST_FOREACH (s, &c->sas, link) {
+		s->ending = true;
+		s->check = CRITERION_NONE;
+		recovery_forget(s);
 		if (s->ike)
 			ike_child_delete(s->ike, now);
 	}

@@ -232,12 +232,13 @@ static void handle_events(struct tun_sa *s, struct esp_sa *sa, uint32_t events, 
 	}
 	if (events & ESP_EVENT_RETIRED_HEARD)
 		hint_retired_heard(s, now);
-	if (!s->ike)
-		return;
-	if (events & ESP_EVENT_SWITCHOVER && sa->in.detector.state == DETECTOR_CONFIRMED)
+	if (events & ESP_EVENT_SWITCHOVER && s->ike && sa->in.detector.state == DETECTOR_CONFIRMED)
 		recovery_confirmed(s, sa->in.detector.criterion, now);
 	if (events & ESP_EVENT_THIRD_LAP)
 		recovery_third_lap(s, now);
+	/* A recovery may have given up the peer's half. */
+	if (!s->ike)
+		return;
 	if (events & (ESP_EVENT_SOFT_LIFETIME | ESP_EVENT_SEQ_HIGH))
 		ike_child_rekey(s->ike, 0, now);
 	if (events & ESP_EVENT_HARD_LIFETIME)

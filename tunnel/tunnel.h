@@ -62,7 +62,8 @@ struct recovery {
 	enum recovery_state state;
 	struct deadline timer; /* set in every state but IDLE: something always leads on */
 	bool admitted;	       /* by the gate, once at least */
-	uint64_t ticket;       /* of that admission */
+	uint64_t ticket;       /* of that admission; 0: it spent nothing, or was given back */
+	nsec_t backoff;	       /* of the delay that runs */
 	struct recovery_record now;
 };
 
@@ -78,14 +79,18 @@ struct tun_sa {
 	struct spd_policy policy;	/* in the SPD while `active` */
 	bool active;			/* outbound packets may take it */
 	bool retired;
+	bool ending;	/* the operator has ended it: nothing is to be made in its place */
 	bool condensed; /* retired for so long that its history has gone */
+	bool surplus;	/* there are too many: it is about to go */
 	bool routed;
 	struct tun_sa *replaces; /* until confirmed */
-	nsec_t installed;
-	nsec_t expires;		/* end of its hard lifetime; NSEC_NEVER: it has none */
-	struct deadline end;	/* of its history, then of its retirement */
-	struct deadline silent; /* next look whether only we send */
-	uint64_t silent_out;	/* packets out at the last look */
+	nsec_t installed, retired_at;
+	nsec_t expires;		 /* end of its hard lifetime; NSEC_NEVER: it has none */
+	struct deadline end;	 /* of its history, then of its retirement */
+	struct deadline silent;	 /* next look whether only we send */
+	uint64_t silent_out;	 /* packets out at the last look */
+	enum criterion check;	 /* why a liveness check is out for it; NONE: none is */
+	struct ike_sa *check_on; /* that IKE SA's */
 	struct recovery recovery;
 };
 LIST_HEAD(tun_sa_list, tun_sa);
@@ -107,7 +112,6 @@ struct tun_child {
 	bool only_auth;		 /* CREATE_CHILD_SA is refused: a new IKE SA may have it */
 	nsec_t not_before;	 /* the peer refused it: packets do not ask again earlier */
 	struct gate gate;
-	enum criterion check;		 /* why a liveness check is out; NONE: none is */
 	struct recovery_record *records; /* the last RECORDS_KEPT; NULL before the first */
 	unsigned record_next;
 	uint64_t rekeys, recoveries, failures;
@@ -208,12 +212,6 @@ int tunnel_child_set(struct tun_child *c, const char *name, const char *value, c
 		     nsec_t now) MUST_CHECK;
 /* Ends back-off and quiet of its gate; what is still CONFIRMED is asked for again. */
 void tunnel_child_reset(struct tun_child *c, nsec_t now);
-/*
- * doc/recovery.md 5: each live inbound SA whose detector is CONFIRMED has a request under way, a
- * deadline that asks again, or detection is off. NULL when that holds; otherwise what is wrong. For
- * tests, after every turn.
- */
-const char *recovery_check(const struct tunnel *t);
 /* The same with a whole set of options. */
 int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *err,
 		       nsec_t now) MUST_CHECK;
@@ -224,6 +222,13 @@ void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endp
 		     unsigned count, nsec_t now);
 
 struct esp_sa *tun_sa_esp(const struct tun_sa *s);
+
+/*
+ * doc/recovery.md 5: each live inbound SA whose detector is CONFIRMED has a request under way, a
+ * deadline that asks again, or detection is off; and whatever is waited for is under way. NULL when
+ * that holds; otherwise what is wrong. For tests, after every turn.
+ */
+const char *tunnel_check(const struct tunnel *t);
 
 /* ---- within the room ---- */
 
@@ -239,7 +244,7 @@ void conn_mend(struct tun_conn *c, nsec_t now);
 /* No IKE SA belongs to the connection any more; with `end` they are deleted, and the peer is told.
  */
 void conn_disown(struct tun_conn *c, bool end, nsec_t now);
-/* Nothing is to come of what was asked for on this IKE SA. */
+/* Nothing is to come of what was asked for, or checked, on this IKE SA. */
 void conn_unask(struct tun_conn *c, const struct ike_sa *sa);
 void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now);
 void conn_beside_later(struct tun_conn *c, nsec_t now);
@@ -269,7 +274,7 @@ void conn_free(struct tun_conn *c);
 /* recovery.c: one inbound SA from evidence to its successor. */
 /* The detector of the SA, or a hint about it, met a criterion. */
 void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now);
-/* The numbers went back once more, and packets are lost now: a back-off ends. */
+/* The numbers may have gone back once more, and packets be lost now: a back-off is cut short. */
 void recovery_third_lap(struct tun_sa *s, nsec_t now);
 /* `by` has taken the SA's place; NULL: it ends without a successor. */
 void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now);
@@ -286,13 +291,13 @@ void recovery_look_again(struct tun_child *c, nsec_t now);
 /* Rung 3 for this SA. */
 void recovery_climb(struct tun_sa *s, enum criterion criterion, const char *why, nsec_t now);
 
-/* The same for all SAs of a child, when their IKE SA has news. */
+/* For those SAs of a child that depend on an IKE SA which has news. */
 /* It answered, or its request ended. */
-void recovery_answered(struct tun_child *c, nsec_t now);
+void recovery_answered(struct tun_child *c, const struct ike_sa *sa, nsec_t now);
 /* It did not answer in time. */
-void recovery_late(struct tun_child *c, const char *why, nsec_t now);
+void recovery_late(struct tun_child *c, const struct ike_sa *sa, const char *why, nsec_t now);
 /* The peer's IKE state went back. */
-void recovery_ike_back(struct tun_child *c, nsec_t now);
+void recovery_ike_back(struct tun_child *c, const struct ike_sa *sa, nsec_t now);
 /* The new IKE SA of rung 3 failed, or the last IKE SA is gone. */
 void recovery_failed(struct tun_child *c, const char *why, nsec_t now);
 
@@ -312,8 +317,12 @@ void record_open(struct tun_sa *s, enum criterion criterion, nsec_t now);
 void record_figures(struct tun_sa *s);
 /* The record goes into the child's ring. */
 void record_close(struct tun_sa *s, const char *outcome);
-/* One more refusal within the quiet that the child's newest record tells of. */
-bool record_refused_again(struct tun_child *c, const char *outcome, nsec_t since);
+/*
+ * The record that has this outcome (the same text) by the same kind of criterion, not older than
+ * `since`: one more is counted in it. NULL: there is none.
+ */
+struct recovery_record *record_again(struct tun_child *c, enum criterion criterion,
+				     const char *outcome, nsec_t since);
 
 /* tun_child.c: what the engine says of CHILD SAs, as struct ike_ops has it. */
 int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *keys,
@@ -335,6 +344,8 @@ void tun_sa_activate(struct tun_sa *s, nsec_t now);
 void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now);
 /* The part of its retirement that has come to its end. */
 void tun_sa_end(struct tun_sa *s, nsec_t now);
+/* The newest SA of the child that carries packets and admits all that s admits; NULL: none. */
+struct tun_sa *tun_sa_heir(const struct tun_sa *s);
 /* Whether `by` admits all that s admits. */
 bool tun_sa_covers(const struct tun_sa *by, const struct tun_sa *s);
 void tun_sa_forget(struct tun_sa *s);

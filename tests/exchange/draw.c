@@ -92,6 +92,9 @@ static void draw_options(struct draw *d)
 		say(d, "option history_packets 1024");
 		d->beyond_reach = true;
 	}
+	d->silent_rekey = one_in(d, 4);
+	if (d->silent_rekey)
+		say(d, "option silent_rekey 5s");
 	d->proof = !one_in(d, 8);
 	if (!d->proof)
 		say(d, "option detect %s", one_in(d, 2) ? "pattern" : "both");
@@ -154,7 +157,7 @@ static void draw_under_way(struct draw *d)
 static void draw_ike_fault(struct draw *d)
 {
 	d->ike_fault = true;
-	switch (below(d, 8)) {
+	switch (below(d, 9)) {
 	case 0: say(d, "cut ike gw %ums", between(d, 50, 9000)); break;
 	case 1: say(d, "cut ike branch %ums", between(d, 50, 9000)); break;
 	case 2:
@@ -174,6 +177,19 @@ static void draw_ike_fault(struct draw *d)
 			d->gone = true;
 			say(d, "run 40s");
 		}
+		break;
+	case 6:
+		/*
+		 * Our response is lost, and whoever takes over does not know of the request. Its
+		 * next one seems to say that it does: then we send into nothing.
+		 */
+		if (!d->silent_rekey)
+			return;
+		say(d, "cut ike branch 300ms");
+		say(d, "rekey gw net%u", below(d, d->children));
+		say(d, "run %ums", between(d, 5, 200));
+		say(d, "try forget request");
+		d->forgetful = true;
 		break;
 	default: break;
 	}
@@ -267,7 +283,8 @@ bool draw_expects_no_loss(const struct draw *d)
 	bool fresh_ike = d->mismatch || d->ike_fault;
 
 	return d->proof && !d->loses && !d->beyond_reach && !d->nonces && !d->third_lap &&
-	       !d->gone && !(fresh_ike && (d->overtakes || d->short_lived || d->ids_back));
+	       !d->gone && !d->forgetful &&
+	       !(fresh_ike && (d->overtakes || d->short_lived || d->ids_back));
 }
 
 static void draw_end(struct draw *d)
@@ -287,7 +304,11 @@ static void draw_end(struct draw *d)
 	say(d, "expect mended 400s");
 	say(d, "run 5s");
 	say(d, "expect mended");
-	say(d, "expect up 400s");
+	/* What it does not know of stays beside, idle, until its routine rekey. */
+	/* Only a liveness check finds older message IDs where nothing else shows them. */
+	if (d->ids_back)
+		say(d, "run 100s");
+	say(d, d->forgetful ? "run 400s" : "expect up 400s");
 	/* The published rule is blind to two senders: FRESH packets come in between. */
 	if (d->proof || !d->senders)
 		say(d, "expect flows");

@@ -28,6 +28,8 @@ struct draw {
 	bool nonces;	   /* IVs were repeated */
 	bool third_lap;	   /* numbers may have come a third time on one SA */
 	bool gone;	   /* the gateway lost an SA, and with it packets */
+	bool silent_rekey; /* the branch finds out when only it sends */
+	bool forgetful;	   /* it may not know of its own rekey, though its requests look so */
 	unsigned laps[4];  /* rewinds of the child's SA since it surely was replaced */
 };
 
@@ -36,7 +38,7 @@ void draw_scenario(struct draw *d, uint64_t seed);
 /*
  * doc/recovery.md, promise: a counter that goes back costs no packet. What it does not promise for:
  * packets that the wire lost, numbers out of the history's reach, repeated nonces, third laps, SAs
- * that are gone, and detection by other rules than proof.
+ * that are gone or that the peer does not know, and detection by other rules than proof.
  */
 bool draw_expects_no_loss(const struct draw *d);
 

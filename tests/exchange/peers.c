@@ -78,7 +78,7 @@ static void turn(struct peer *p)
 	const char *broken;
 
 	tunnel_turn(p->tunnel, p->net->now);
-	broken = recovery_check(p->tunnel);
+	broken = tunnel_check(p->tunnel);
 	if (broken)
 		net_fail(p->net, "invariant of doc/recovery.md 5, %s: %s",
 			 p->index == BRANCH ? "branch" : "gw", broken);

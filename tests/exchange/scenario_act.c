@@ -237,12 +237,20 @@ static void forget_request(struct scenario *s)
 	struct ike_sa *sa = gw_ike(s);
 	struct ike_task *t;
 
-	if (!sa || !sa->outstanding)
-		scenario_fail(s, "the gateway has no request outstanding");
+	if (!sa || !sa->outstanding || sa->outstanding->kind != TASK_CHILD_REKEY) {
+		if (!s->trying)
+			scenario_fail(s, "the gateway has no rekey outstanding");
+		return;
+	}
 	t = exchange_done(sa);
-	if (t->child)
-		t->child->state = CHILD_STATE_INSTALLED;
+	if (t->child && !t->child->successor)
+		child_not_replaced(t->child, s->n->now);
+	else if (t->child)
+		t->child->state = CHILD_STATE_REKEYED;
+	sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, t->child, IKE_RESULT_GONE, 0,
+				  s->n->now);
 	task_free(t);
+	exchange_run(sa, s->n->now);
 }
 
 static void forget(struct scenario *s, const struct words *w)

@@ -168,6 +168,48 @@ static void rekeys_without_end(void **state)
 	net_free(n);
 }
 
+/*
+ * Twenty SAs of one child are replaced in the same second: each delivers for its whole drain, and
+ * none is forgotten for the others.
+ */
+static void many_sas_replaced_at_once(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+	struct tun_child *k;
+	struct tun_sa *s;
+	struct ts_list local = {.count = 1}, remote = {.count = 1};
+	char text[32];
+	unsigned draining = 0;
+
+	(void)state;
+	o.wide = true;
+	o.children = 1;
+	n = up(&o);
+	k = peer_child(n, BRANCH, 0);
+	/* The first one covers all of them, and goes. */
+	peer_child(n, GW, 0)->wanted = false;
+	ike_child_delete(k->current->ike, n->now);
+	net_run(n, 100 * MSEC);
+	for (unsigned i = 1; i <= 20; i++) {
+		snprintf(text, sizeof(text), "10.1.0.%u/32", i);
+		assert_int_equal(ts_parse(text, &local.ts[0]), 0);
+		snprintf(text, sizeof(text), "10.2.0.%u/32", i);
+		assert_int_equal(ts_parse(text, &remote.ts[0]), 0);
+		assert_true(ike_child_create_like(peer_conn(n, BRANCH)->sa, k->conf, &local,
+						  &remote, n->now));
+		net_run(n, 20 * MSEC);
+	}
+	LIST_FOREACH (s, &k->sas, link)
+		ike_child_rekey(s->ike, 0, n->now);
+	net_run(n, SEC);
+	LIST_FOREACH (s, &k->sas, link)
+		draining += s->retired;
+	assert_int_equal(draining, 20);
+	assert_int_equal(peer_child_sas(n, BRANCH), 20);
+	net_free(n);
+}
+
 /* The peer deletes the child while our rekey of it is to be asked: it comes back all the same. */
 static void deleted_during_a_rekey(void **state)
 {
@@ -320,6 +362,7 @@ int main(void)
 		cmocka_unit_test(dynamic_connection_goes),
 		cmocka_unit_test(old_ike_sa_outlives_its_connection),
 		cmocka_unit_test(rekeys_without_end),
+		cmocka_unit_test(many_sas_replaced_at_once),
 		cmocka_unit_test(deleted_during_a_rekey),
 		cmocka_unit_test(busy_for_long),
 		cmocka_unit_test(down_while_it_comes_up),

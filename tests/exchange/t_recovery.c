@@ -612,6 +612,126 @@ static void pfs_refused(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
 
+/* A proof makes haste with what a hint has begun, and the record says so. */
+static void proof_over_a_hint(void **state)
+{
+	struct options o = calm();
+	struct recovery_record *rec;
+	struct run r;
+
+	(void)state;
+	r = begin("a proof while a hint's rekey is out", &o);
+	net_run(r.n, 3 * SEC);
+	rec = &peer_child(r.n, BRANCH, 0)->current->recovery.now;
+	mark(&r);
+	r.n->cut_ike[GW] = r.n->now + 4 * SEC;
+	recovery_confirmed(peer_child(r.n, BRANCH, 0)->current, CRITERION_SILENT, r.n->now);
+	net_run(r.n, 100 * MSEC);
+	check(&r, rec->criterion == CRITERION_SILENT && rec->rung == 1, "the hint led to nothing");
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 1600 * MSEC);
+	check(&r, rec->criterion == CRITERION_PROOF && rec->rung == 3, "the proof did not count");
+	net_run(r.n, 20 * SEC);
+	recovered(&r, CRITERION_PROOF, 3, 0);
+}
+
+/* What the operator ends stays ended, also when its recovery waits for a peer that is silent. */
+static void down_during_a_recovery(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	r = begin("down during a recovery", &o);
+	net_run(r.n, 3 * SEC);
+	r.n->cut_ike[GW] = r.n->now + 8 * SEC;
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 1700 * MSEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->current->recovery.now.rung == 3, "not on rung 3");
+	tunnel_child_down(peer_child(r.n, BRANCH, 0), r.n->now);
+	r.n->rate[GW] = 0;
+	net_run(r.n, 100 * SEC);
+	check(&r, !peer_child(r.n, BRANCH, 0)->current, "it came up again");
+	check(&r, peer_child_sas(r.n, BRANCH) == 0, "an SA is left");
+	tunnel_child_up(peer_child(r.n, BRANCH, 0), r.n->now);
+	net_until(r.n, net_is_up, 10 * SEC, "up again");
+	net_free(r.n);
+}
+
+/* The SA that is being recovered from is deleted while another one, in use before, carries all. */
+static void older_sa_stands_in(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	o.sw.jitter = 10 * SEC;
+	r = begin("an older SA stands in", &o);
+	net_run(r.n, SEC);
+	/* Under its own selectors: an SA of the same ones that is there is not made again. */
+	peer_child(r.n, GW, 0)->current->ike->confirmed = false;
+	assert_true(ike_child_create(peer_conn(r.n, GW)->sa, peer_child(r.n, GW, 0)->conf, NULL,
+				     r.n->now));
+	net_run(r.n, 100 * MSEC);
+	check(&r, peer_child_sas(r.n, BRANCH) == 2, "not two SAs");
+	net_run(r.n, 2 * SEC);
+	mark(&r);
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 10 * MSEC);
+	ike_child_delete(peer_child(r.n, GW, 0)->current->ike, r.n->now);
+	net_run(r.n, 2 * SEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->recoveries == 0, "a rekey was induced");
+	check(&r, strcmp(last_record(r.n, 0)->outcome, "recovered") == 0,
+	      "not seen to have helped");
+	net_free(r.n);
+}
+
+/* The quiet ends while the bridge is open, and the numbers have gone back beyond it meanwhile. */
+static void quiet_with_an_open_bridge(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	r = begin("quiet ends with an open bridge", &o);
+	net_run(r.n, 20 * SEC);
+	peer_child(r.n, BRANCH, 0)->gate.proof.quiet_until = r.n->now + 10 * SEC;
+	gw_rewind(r.n, 0, 4000, false);
+	net_run(r.n, SEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->recoveries == 0, "the gate is not quiet");
+	gw_rewind(r.n, 0, 15000, false);
+	net_run(r.n, 8 * SEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->recoveries == 0, "the gate is not quiet any more");
+	net_run(r.n, 2 * SEC);
+	mark(&r);
+	recovered(&r, CRITERION_PROOF, 1, 0);
+}
+
+/* A third lap and the end of a lifetime in one turn, and the peer does not know the SA. */
+static void third_lap_and_lifetime(void **state)
+{
+	struct options o = calm();
+	struct tun_sa *s;
+	struct sad *sad;
+	struct run r;
+
+	(void)state;
+	o.sw.jitter = SEC;
+	r = begin("a third lap and a lifetime in one turn", &o);
+	net_run(r.n, 3 * SEC);
+	s = peer_child(r.n, BRANCH, 0)->current;
+	sad = &r.n->peer[BRANCH].tunnel->path->sad;
+	mark(&r);
+	recovery_confirmed(s, CRITERION_INVALID_SPI, r.n->now);
+	s->recovery.backoff = s->recovery.timer.at - r.n->now + 2 * SEC;
+	s->recovery.timer.at = r.n->now + s->recovery.backoff - SEC;
+	sad_raise(sad, tun_sa_esp(s),
+		  ESP_EVENT_THIRD_LAP | ESP_EVENT_SOFT_LIFETIME | ESP_EVENT_HARD_LIFETIME);
+	net_run(r.n, 3 * SEC);
+	check(&r, peer_child_sas(r.n, BRANCH) == 1, "not one SA");
+	net_free(r.n);
+}
+
 /* ---- retired SAs, healthy and benign networks ---- */
 
 static void healthy_rekeys(void **state)
@@ -825,6 +945,11 @@ int main(void)
 		cmocka_unit_test(temporary_failure),
 		cmocka_unit_test(pfs_mismatch),
 		cmocka_unit_test(pfs_refused),
+		cmocka_unit_test(proof_over_a_hint),
+		cmocka_unit_test(down_during_a_recovery),
+		cmocka_unit_test(older_sa_stands_in),
+		cmocka_unit_test(quiet_with_an_open_bridge),
+		cmocka_unit_test(third_lap_and_lifetime),
 		cmocka_unit_test(healthy_rekeys),
 		cmocka_unit_test(benign),
 		cmocka_unit_test(rebinding),

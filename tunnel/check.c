@@ -1,0 +1,70 @@
+/*
+ * check.c - the invariant of doc/recovery.md 5, for tests: what is to be mended has something that
+ * leads on, and what that waits for is under way. SPDX-License-Identifier: ISC
+ */
+#include "tunnel.h"
+
+/* Nothing is in progress for so long. */
+#define PENDING_MAX (5 * 60 * NSEC_PER_SEC)
+
+/* The IKE SA is there, and tells the connection of what becomes of it. */
+static bool is_ours(const struct tun_conn *c, const struct ike_sa *wanted)
+{
+	const struct ike_sa *sa;
+
+	for (sa = c->tunnel->ike->sas; sa; sa = sa->hh.next) {
+		if (sa == wanted)
+			return sa->owner == c;
+	}
+	return false;
+}
+
+static const char *check_sa(const struct tun_sa *s, nsec_t now)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
+	bool live = !s->retired && !s->ending && s->ike && sa;
+
+	if (s->recovery.state != RECOVERY_IDLE && !deadline_is_set(&s->recovery.timer))
+		return "a recovery without a deadline";
+	if (s->recovery.state == RECOVERY_RUNNING && !s->recovery.now.id)
+		return "a recovery without a record";
+	if (s->recovery.state == RECOVERY_PENDING && now - s->recovery.now.confirmed > PENDING_MAX)
+		return "in-progress for minutes";
+	if (s->check != CRITERION_NONE &&
+	    !(is_ours(s->child->conn, s->check_on) && s->check_on->watch_answer))
+		return "a liveness check that nobody will answer";
+	if (s->retired && s->ike && s->ike->state == CHILD_STATE_INSTALLED && !tun_sa_heir(s) &&
+	    s->ike->ike_sa->owner)
+		return "RETIRED, and nothing has taken its place";
+	if (!live || sa->in.detector.state != DETECTOR_CONFIRMED ||
+	    s->child->options.detect.mode == DETECT_OFF)
+		return NULL;
+	return s->recovery.state == RECOVERY_IDLE ? "CONFIRMED, and nothing leads on" : NULL;
+}
+
+static const char *check_child(const struct tun_child *k)
+{
+	const struct tun_sa *s;
+	const char *wrong = NULL;
+
+	if (k->asked_on && !is_ours(k->conn, k->asked_on))
+		return "a child is asked for on an IKE SA that is gone";
+	if (k->asked_on && !ike_child_is_asked(k->asked_on, k->conf))
+		return "nobody asks for the child";
+	LIST_FOREACH (s, &k->sas, link)
+		wrong = wrong ? wrong : check_sa(s, k->conn->tunnel->now);
+	return wrong;
+}
+
+const char *tunnel_check(const struct tunnel *t)
+{
+	const struct tun_conn *c;
+	const struct tun_child *k;
+	const char *wrong = ike_check(t->ike);
+
+	LIST_FOREACH (c, &t->conns, link) {
+		LIST_FOREACH (k, &c->children, link)
+			wrong = wrong ? wrong : check_child(k);
+	}
+	return wrong;
+}
