@@ -192,7 +192,7 @@ bool daemon_reload(struct daemon *d)
 	}
 	keep_fixed(d, new);
 	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
-	d->tunnel->path->sad.history.cap = new->history_memory;
+	history_budget_set(&d->tunnel->path->sad.history, new->history_memory);
 	apply_limits(new, &d->tunnel->ike->set);
 	warn_unprotected(d, new);
 	d->log.level = new->log;

@@ -3,7 +3,7 @@
 #include "xalloc.h"
 
 #define BLOCK_BYTES	     (HISTORY_BLOCK * sizeof(struct near_entry))
-#define DIR_START	     4
+#define RING_START	     4
 #define LIFE_START	     64
 #define LIFE_CONDENSED	     256 /* entries: one unit of memory */
 #define LIFE_CONDENSED_UNITS 1
@@ -27,7 +27,7 @@ void history_init(struct history *h, const struct history_config *cfg,
 
 uint64_t history_memory(const struct history *h)
 {
-	return h->blocks * BLOCK_BYTES + h->dir_size * sizeof(*h->dir) +
+	return h->blocks * BLOCK_BYTES + h->room * sizeof(*h->ring) +
 	       h->life_size * sizeof(*h->life);
 }
 
@@ -40,15 +40,18 @@ static uint32_t life_units(const struct history *h)
 	return (uint32_t)((h->life_size * sizeof(*h->life) + UNIT - 1) / UNIT);
 }
 
-/* Memory of a history in units, without its directory. */
+/* Memory of a history in units. The ring's places are a two-hundredth of it, and not counted. */
 static uint32_t units(const struct history *h)
 {
 	return h->blocks + life_units(h);
 }
 
+/* Steps of a quarter at most: what is in a higher class has surely more. n > 0. */
 static unsigned class_of(uint32_t n)
 {
-	return 31 - (unsigned)__builtin_clz(n);
+	unsigned e = 31 - (unsigned)__builtin_clz(n);
+
+	return e < 2 ? n : (e - 1) * 4 + (n >> (e - 2) & 3);
 }
 
 static void list_in(struct history *h)
@@ -69,7 +72,7 @@ static void list_out(struct history *h)
 	h->budget->members -= !h->retired;
 }
 
-/* The one place where a history's memory changes, apart from its directory. */
+/* The one place where a history's memory changes, apart from the ring's places. */
 static void set_memory(struct history *h, uint32_t blocks, uint32_t life_size)
 {
 	uint64_t before = h->blocks * BLOCK_BYTES + h->life_size * sizeof(*h->life);
@@ -81,68 +84,95 @@ static void set_memory(struct history *h, uint32_t blocks, uint32_t life_size)
 	list_in(h);
 }
 
-/* ---- blocks ---- */
+/* ---- blocks: ring[first] has the lowest index, ring[first + blocks - 1] the highest ---- */
 
-static struct near_block *place(const struct history *h, uint64_t index)
+/* How many blocks are below this index. Mostly there are no gaps, and the first guess is right. */
+static uint32_t search(const struct history *h, uint64_t index)
 {
-	return h->dir_size ? &h->dir[index & (h->dir_size - 1)] : NULL;
+	const struct near_block *b = h->ring + h->first;
+	uint32_t lo = 0, hi = h->blocks;
+	uint64_t guess;
+
+	if (hi == 0 || index <= b[0].index)
+		return 0;
+	guess = index - b[0].index;
+	if (guess < hi && b[guess].index == index)
+		return (uint32_t)guess;
+	hi = (uint32_t)min_u64(hi, guess);
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (b[mid].index < index)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
 static struct near_entry *block_of(const struct history *h, uint64_t index)
 {
-	const struct near_block *b = place(h, index);
+	uint32_t at = search(h, index);
+	const struct near_block *b = h->ring + h->first + at;
 
-	return b && b->v && b->index == index ? b->v : NULL;
+	return at < h->blocks && b->index == index ? b->v : NULL;
+}
+
+/* There is a place behind the last block, and not four times as many places as blocks. */
+static void ring_fit(struct history *h)
+{
+	uint32_t room = h->room;
+
+	while (room > RING_START && h->blocks < room / 4)
+		room /= 2;
+	/* So that the blocks are not moved down too often. */
+	while (room < h->blocks + h->blocks / 8 + 1)
+		room = room ? room * 2 : RING_START;
+	if (room == h->room && h->first + h->blocks < room)
+		return;
+	if (h->blocks)
+		memmove(h->ring, h->ring + h->first, h->blocks * sizeof(*h->ring));
+	h->first = 0;
+	if (room == h->room)
+		return;
+	h->ring = xreallocarray(h->ring, room, sizeof(*h->ring));
+	h->budget->used += room * sizeof(*h->ring);
+	h->budget->used -= h->room * sizeof(*h->ring);
+	h->room = room;
 }
 
 /*
- * Nothing below the block `index` is known any more. Takes each block below it out of the
- * directory; returns one of them when `keep` asks for it, and frees the others.
+ * Nothing below the block `index` is known any more. Takes each block below it out of the ring;
+ * returns one of them when `keep` asks for it, and frees the others.
  */
 static struct near_entry *raise_floor(struct history *h, uint64_t index, bool keep)
 {
-	uint64_t first = h->floor / HISTORY_BLOCK;
 	struct near_entry *kept = NULL;
 	uint32_t gone = 0;
 
-	if (index <= first)
+	if (index <= h->floor / HISTORY_BLOCK)
 		return NULL;
-	/* However far the floor goes, no place is looked at twice. */
-	for (uint64_t i = 0; i < min_u64(index - first, h->dir_size); i++) {
-		struct near_block *b = &h->dir[(first + i) & (h->dir_size - 1)];
+	h->floor = index * HISTORY_BLOCK;
+	for (; gone < h->blocks && h->ring[h->first].index < index; gone++) {
+		struct near_entry *v = h->ring[h->first++].v;
 
-		if (!b->v || b->index >= index)
-			continue;
-		if (b->v == h->here)
+		if (v == h->here)
 			h->here = NULL;
 		if (keep && !kept)
-			kept = b->v;
+			kept = v;
 		else
-			free(b->v);
-		b->v = NULL;
-		gone++;
+			free(v);
 	}
-	h->floor = index * HISTORY_BLOCK;
 	set_memory(h, h->blocks - gone, h->life_size);
+	if (gone)
+		ring_fit(h);
 	return kept;
 }
 
 /* The index of the oldest block. Only with blocks > 0. */
 static uint64_t oldest(const struct history *h)
 {
-	uint64_t best = UINT64_MAX;
-
-	for (uint64_t i = h->floor / HISTORY_BLOCK; i <= h->top / HISTORY_BLOCK; i++) {
-		if (i - h->floor / HISTORY_BLOCK >= h->dir_size)
-			break;
-		if (block_of(h, i))
-			return i;
-	}
-	for (uint32_t i = 0; i < h->dir_size; i++) {
-		if (h->dir[i].v)
-			best = min_u64(best, h->dir[i].index);
-	}
-	return best;
+	return h->ring[h->first].index;
 }
 
 /* ---- fair memory ---- */
@@ -198,21 +228,22 @@ static void halve(struct history *h)
 		life_shrink(h, h->life_size / 2);
 		return;
 	}
-	/* There may be gaps between blocks: no step goes over more than half of those that are to
-	 * go. */
-	while (h->blocks > want && h->blocks > 1)
-		raise_floor(h, oldest(h) + max_u64(1, (h->blocks - want) / 2), false);
+	if (h->blocks > 1)
+		raise_floor(h, h->ring[h->first + h->blocks - want - 1].index + 1, false);
 }
 
-/* The largest of the lists that has more than `than` units, or NULL. */
+/*
+ * One of the largest of the lists, with more than `than` units (by a quarter, where the classes
+ * are as wide), or NULL. The cost is the number of classes, however many histories there are.
+ */
 static struct history *largest(struct history_list *lists, uint64_t than,
 			       const struct history * not )
 {
 	struct history *h;
 
-	for (unsigned i = HISTORY_CLASSES; i-- > 0 && (2ULL << i) > than;) {
+	for (unsigned i = HISTORY_CLASSES; i-- > 0 && i > class_of((uint32_t)than);) {
 		LIST_FOREACH (h, &lists[i], link) {
-			if (h != not &&units(h) > than)
+			if (h != not )
 				return h;
 		}
 	}
@@ -256,6 +287,25 @@ static bool take_from_others(struct history *h)
 	return victim != NULL;
 }
 
+void history_budget_set(struct history_budget *b, uint64_t cap)
+{
+	struct history *h;
+
+	b->cap = cap;
+	while (!is_free(b, 0)) {
+		h = largest(b->retired, LIFE_CONDENSED_UNITS, NULL);
+		if (h) {
+			history_condense(h);
+			continue;
+		}
+		/* The first block and the first entries of each are beyond the cap. */
+		h = largest(b->live, 2, NULL);
+		if (!h)
+			return;
+		halve(h);
+	}
+}
+
 /* Memory for one more block of h, taken from others when none is free. */
 static bool may_take(struct history *h)
 {
@@ -268,29 +318,16 @@ static bool may_take(struct history *h)
 
 /* ---- the near ring ---- */
 
-static bool dir_fits(const struct history *h, uint64_t index)
+static void ring_insert(struct history *h, struct near_block b)
 {
-	const struct near_block *b = place(h, index);
+	uint32_t at = search(h, b.index);
+	struct near_block *p;
 
-	return b && (!b->v || b->index == index);
-}
-
-/* The directory doubles until the blocks that are kept do not meet in it. */
-static void dir_grow(struct history *h, uint64_t index)
-{
-	while (!dir_fits(h, index)) {
-		uint32_t size = h->dir_size ? h->dir_size * 2 : DIR_START;
-		struct near_block *dir = xzalloc(size * sizeof(*dir));
-
-		for (uint32_t i = 0; i < h->dir_size; i++) {
-			if (h->dir[i].v)
-				dir[h->dir[i].index & (size - 1)] = h->dir[i];
-		}
-		free(h->dir);
-		h->budget->used += (size - h->dir_size) * sizeof(*dir);
-		h->dir = dir;
-		h->dir_size = size;
-	}
+	ring_fit(h);
+	p = h->ring + h->first + at;
+	memmove(p + 1, p, (h->blocks - at) * sizeof(*p));
+	*p = b;
+	set_memory(h, h->blocks + 1, h->life_size);
 }
 
 /* A zeroed block for `index`, from the budget or, when there is nothing to be had, from our own. */
@@ -298,7 +335,7 @@ static struct near_entry *block_make(struct history *h, uint64_t index)
 {
 	struct near_entry *v = NULL;
 
-	/* The directory holds as many indexes in a row as history_packets asks for. */
+	/* The ring reaches over as many indexes in a row as history_packets asks for. */
 	if (index >= h->blocks_max)
 		v = raise_floor(h, index - h->blocks_max + 1, true);
 	if (!v && h->blocks > 0 && !may_take(h)) {
@@ -313,9 +350,7 @@ static struct near_entry *block_make(struct history *h, uint64_t index)
 		memset(v, 0, BLOCK_BYTES);
 	else
 		v = xzalloc(BLOCK_BYTES);
-	dir_grow(h, index);
-	*place(h, index) = (struct near_block){.index = index, .v = v};
-	set_memory(h, h->blocks + 1, h->life_size);
+	ring_insert(h, (struct near_block){.index = index, .v = v});
 	return v;
 }
 
@@ -342,10 +377,10 @@ static void near_record(struct history *h, uint64_t number, uint32_t tag, uint32
 static void near_free(struct history *h)
 {
 	raise_floor(h, h->top / HISTORY_BLOCK + 1, false);
-	h->budget->used -= h->dir_size * sizeof(*h->dir);
-	free(h->dir);
-	h->dir = NULL;
-	h->dir_size = 0;
+	h->budget->used -= h->room * sizeof(*h->ring);
+	free(h->ring);
+	h->ring = NULL;
+	h->room = h->first = 0;
 }
 
 void history_retire(struct history *h)

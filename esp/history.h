@@ -27,7 +27,7 @@
 
 #define HISTORY_LIFETIME_MAX 4096
 #define HISTORY_BLOCK	     512 /* numbers in a block; a power of two */
-#define HISTORY_CLASSES	     32	 /* of sizes: 2^i to 2^(i+1) - 1 units of a block's bytes */
+#define HISTORY_CLASSES	     128 /* of sizes in units of a block's bytes: four in each octave */
 
 LIST_HEAD(history_list, history);
 
@@ -67,9 +67,9 @@ struct history {
 	uint64_t top;		 /* highest number recorded */
 	uint64_t life_step, life_phase;
 	/* once in 512 packets, or in a life_step */
-	uint64_t floor;		/* lowest number for which "no entry" means "not received" */
-	struct near_block *dir; /* by index modulo dir_size */
-	uint32_t dir_size, blocks;
+	uint64_t floor;		 /* lowest number for which "no entry" means "not received" */
+	struct near_block *ring; /* the blocks, sorted by index, from place `first` on */
+	uint32_t room, first, blocks;
 	uint64_t blocks_max; /* that history_packets asks for */
 	uint32_t life_size, life_count;
 	struct life_entry *life; /* sorted by number */
@@ -87,6 +87,8 @@ enum history_answer {
 };
 
 void history_budget_init(struct history_budget *b, uint64_t cap);
+/* Another cap, in bytes. A lower one is met at once, at the cost of those that have most. */
+void history_budget_set(struct history_budget *b, uint64_t cap);
 /* budget and rng must outlive h, and h must not move. Nothing is allocated yet. */
 void history_init(struct history *h, const struct history_config *cfg,
 		  struct history_budget *budget, struct rng *rng);

@@ -344,13 +344,10 @@ static void mix_history(uint64_t *h, const struct history *y)
 {
 	MIX(h, y->top);
 	MIX(h, y->floor);
-	MIX(h, y->dir_size);
 	MIX(h, y->blocks);
-	for (uint32_t i = 0; i < y->dir_size; i++) {
-		if (!y->dir[i].v)
-			continue;
-		MIX(h, y->dir[i].index);
-		mix(h, y->dir[i].v, HISTORY_BLOCK * sizeof(*y->dir[i].v));
+	for (uint32_t i = y->first; i < y->first + y->blocks; i++) {
+		MIX(h, y->ring[i].index);
+		mix(h, y->ring[i].v, HISTORY_BLOCK * sizeof(*y->ring[i].v));
 	}
 	MIX(h, y->life_step);
 	MIX(h, y->life_phase);

@@ -5,8 +5,8 @@
 
 #define BLOCK_BYTES (HISTORY_BLOCK * sizeof(struct near_entry))
 #define LIFE_START  (64 * sizeof(struct life_entry)) /* of each SA, beyond the cap too */
-#define DIR_START   (4 * sizeof(struct near_block))
-#define FIRST_GRANT (BLOCK_BYTES + LIFE_START + DIR_START)
+#define RING_START  (4 * sizeof(struct near_block))
+#define FIRST_GRANT (BLOCK_BYTES + LIFE_START + RING_START)
 #define MIB	    (1024 * 1024)
 
 /* Tag and IV digest are functions of the number, so the model only has to keep the numbers. */
@@ -277,7 +277,7 @@ static void test_forward_jumps(void **state)
 
 /*
  * A jump costs neither memory nor time for what lies between: whatever was there goes, one block
- * comes, and the directory is no larger than history_packets asks for.
+ * comes, and the ring has no more places than history_packets asks for.
  */
 static void test_jumps_are_cheap(void **state)
 {
@@ -680,6 +680,56 @@ static void test_the_busy_one_has_the_rest(void **state)
 	worlds_fini(w, 100);
 }
 
+/* A lower cap is met at once: RETIRED SAs give all, then those that have most, and none is blind.
+ */
+static void test_lower_cap(void **state)
+{
+	static const struct history_config cfg = {.window = 64, .packets = 1 << 20};
+	static const uint64_t caps[] = {3 * MIB, 2 * MIB, MIB, 300 * 1024, 0};
+	struct history_budget b;
+	struct world w[40];
+
+	(void)state;
+	history_budget_init(&b, 8 * MIB);
+	worlds_init(w, 40, &cfg, &b, 8400);
+	for (unsigned i = 0; i < 40; i++)
+		receive_up_to(&w[i], i < 30 ? 100 + i : 40000);
+	history_retire(&w[39].h);
+	for (unsigned i = 0; i < ARRAY_SIZE(caps); i++) {
+		history_budget_set(&b, caps[i]);
+		assert_true(b.used == memory_of_all(w, 40));
+		assert_true(b.used <= max_u64(caps[i], 40 * (FIRST_GRANT + BLOCK_BYTES)));
+		assert_true(i > 0 || reach_of(&w[30]) >= 39000);
+		assert_true(reach_of(&w[39]) == 0);
+		for (unsigned k = 0; k < 39; k++)
+			assert_true(knows(&w[k], w[k].w.top));
+	}
+	worlds_fini(w, 40);
+}
+
+/*
+ * However far apart they are, blocks cost their own memory: a ring of 2^40 numbers takes no more
+ * for its places than its blocks ask for, and gives back what it does not need.
+ */
+static void test_places_cost_nothing(void **state)
+{
+	static const struct history_config cfg = {.window = 64, .packets = 1ULL << 40};
+	struct world w;
+
+	(void)state;
+	world_init(&w, &cfg, NULL, 81);
+	for (unsigned i = 0; i < 5000; i++) {
+		receive(&w, w.w.top + 1 + lab_below(&w.rng, 1 << 20));
+		assert_true(w.h.room <= max_u64(4, 3 * w.h.blocks));
+	}
+	check_all(&w);
+	assert_true(w.h.blocks > 4000);
+	history_budget_set(w.budget, BLOCK_BYTES * 10);
+	assert_in_range(w.h.blocks, 1, 10);
+	assert_in_range(w.h.room, w.h.blocks, 40);
+	world_fini(&w);
+}
+
 /* Condensed: the ring is given back, some 256 lifetime entries stay, and recording goes on. */
 static void test_condense(void **state)
 {
@@ -779,6 +829,8 @@ int main(void)
 		cmocka_unit_test(test_retired_gives_first),
 		cmocka_unit_test(test_first_block_beyond_the_cap),
 		cmocka_unit_test(test_the_busy_one_has_the_rest),
+		cmocka_unit_test(test_lower_cap),
+		cmocka_unit_test(test_places_cost_nothing),
 		cmocka_unit_test(test_condense),
 		cmocka_unit_test(test_random_budget),
 	};
