@@ -267,18 +267,28 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
 }
 
-/* The SA that REKEY_SA names; *ret_error: the answer when it cannot be rekeyed now (2.25). */
+struct child_sa *child_named(const struct ike_sa *sa, const struct ike_notify_view *rekey_sa)
+{
+	if (!rekey_sa || rekey_sa->protocol != PROTOCOL_ESP || rekey_sa->spi.len != 4)
+		return NULL;
+	return child_by_spi_out(sa, get_be32(rekey_sa->spi.p));
+}
+
+/*
+ * The SA that REKEY_SA names; *ret_error: the answer when it cannot be rekeyed now (2.25). A peer
+ * that has not used what it made of it, and asks once more, gets another one.
+ */
 static struct child_sa *rekey_target(struct ike_sa *sa, const struct ike_notify_view *n,
 				     uint16_t *ret_error)
 {
-	struct child_sa *old = NULL;
+	struct child_sa *old = child_named(sa, n);
+	const struct child_sa *made = old ? child_replacing(old) : NULL;
 
-	if (n->protocol == PROTOCOL_ESP && n->spi.len == 4)
-		old = child_by_spi_out(sa, get_be32(n->spi.p));
 	*ret_error = 0;
 	if (!old)
 		*ret_error = NOTIFY_CHILD_SA_NOT_FOUND;
-	else if (old->state == CHILD_STATE_DELETING || old->state == CHILD_STATE_REKEYED)
+	else if (old->state == CHILD_STATE_DELETING ||
+		 (old->state == CHILD_STATE_REKEYED && (!made || made->confirmed)))
 		*ret_error = NOTIFY_TEMPORARY_FAILURE;
 	return old;
 }

@@ -325,6 +325,8 @@ void auth_on_response(struct ike_sa *sa, const struct ike_in *in);
 void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 /* The peer has made an SA that we have not, with this SPI of ours: it would send into nothing. */
 void child_unwanted(struct ike_sa *sa, uint32_t spi, struct child_conf *conf);
+/* The SA that a REKEY_SA notification of the peer's names, or NULL. */
+struct child_sa *child_named(const struct ike_sa *sa, const struct ike_notify_view *rekey_sa);
 /* The newest SA that a rekey made of it, or NULL. */
 struct child_sa *child_replacing(const struct child_sa *c);
 /*

@@ -199,29 +199,43 @@ static unsigned conn_fits(const struct conn_conf *c, const struct ike_in *in)
 	return c->remote_any ? fit : 0;
 }
 
+/* Whether any connection is for these addresses: what the cheapest question costs. */
+static bool is_expected(const struct ike *ike, const struct ike_in *in)
+{
+	for (unsigned i = 0; i < ike->conn_count; i++) {
+		if (conn_fits(ike->conns[i], in))
+			return true;
+	}
+	return false;
+}
+
 /*
  * The connection to answer with: of those for these addresses one that has a proposal in common,
- * and of these the closest. Who the peer is shows in IKE_AUTH, which may choose another one.
+ * and of these the closest. Who the peer is shows in IKE_AUTH, which may choose another one. False:
+ * none has one in common; *ret_conn is then the closest.
  */
-static struct conn_conf *conn_for(struct ike *ike, const struct ike_in *in,
-				  const struct proposal_offer *offer)
+static bool conn_for(const struct ike *ike, const struct ike_in *in,
+		     const struct proposal_offer *offer, struct conn_conf **ret_conn,
+		     struct proposal_choice *ret_choice)
 {
-	struct conn_conf *best = NULL;
 	struct proposal_choice c;
 	unsigned best_fit = 0;
 
+	*ret_conn = NULL;
 	for (unsigned i = 0; i < ike->conn_count; i++) {
 		unsigned fit = conn_fits(ike->conns[i], in);
+		bool common = fit && proposals_choose(&ike->conns[i]->proposals, offer, true,
+						      in->p->ke.group, &c);
 
-		if (fit &&
-		    proposals_choose(&ike->conns[i]->proposals, offer, true, in->p->ke.group, &c))
-			fit += FIT_PROPOSALS;
-		if (fit > best_fit) {
-			best_fit = fit;
-			best = ike->conns[i];
-		}
+		fit += common ? FIT_PROPOSALS : 0;
+		if (fit <= best_fit)
+			continue;
+		best_fit = fit;
+		*ret_conn = ike->conns[i];
+		if (common)
+			*ret_choice = c;
 	}
-	return best;
+	return best_fit > FIT_PROPOSALS;
 }
 
 /* The limits that keep outsiders from filling us; false: dropped or answered with a cookie. */
@@ -299,6 +313,18 @@ static void become_responder(struct ike *ike, const struct ike_in *in, struct co
 	respond(sa, in);
 }
 
+/* The same request again gets the same bytes (2.1); another one under its SPI nothing. */
+static void answer_again(struct ike_sa *half, const struct ike_in *in)
+{
+	if (!half->init_response || half->init_request_len != in->raw_len ||
+	    memcmp(half->init_request, in->raw, in->raw_len) != 0)
+		return;
+	half->ike->counters[IKE_COUNT_RETRANSMITTED]++;
+	send_message(half, in->local, in->remote, half->init_response, half->init_response_len,
+		     in->now);
+}
+
+/* Anyone can send this under any address: what costs more is asked later. */
 void init_on_request(struct ike *ike, const struct ike_in *in)
 {
 	struct ike_sa *half = half_find(ike, in->h->spi_i, in->remote);
@@ -306,34 +332,29 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 	struct proposal_choice choice;
 	struct conn_conf *conn;
 	uint8_t group[2];
-	bool malformed;
 
 	if (half) {
-		/* The same request again gets the same bytes (2.1); another one under its SPI
-		 * nothing. */
-		if (half->init_response && half->init_request_len == in->raw_len &&
-		    memcmp(half->init_request, in->raw, in->raw_len) == 0) {
-			ike->counters[IKE_COUNT_RETRANSMITTED]++;
-			send_message(half, in->local, in->remote, half->init_response,
-				     half->init_response_len, in->now);
-		}
+		answer_again(half, in);
 		return;
 	}
-	malformed = proposals_parse(in->p->sa, &offer) < 0;
-	conn = malformed ? NULL : conn_for(ike, in, &offer);
-	if (!conn && !malformed) {
+	if (!is_expected(ike, in)) {
 		ike->counters[IKE_COUNT_NO_CONFIG]++;
 		log_outsider(ike->log, in->now, LOG_LEVEL_INFO,
 			     "IKE_SA_INIT from an address that no connection has in remote_addrs");
 		return;
 	}
+	/* It is kept until IKE_AUTH, of which it is a part. */
+	if (in->raw_len > IKE_MAX_MESSAGE) {
+		ike->counters[IKE_COUNT_UNEXPECTED]++;
+		return;
+	}
 	if (!admit(ike, in))
 		return;
-	if (malformed) {
+	if (proposals_parse(in->p->sa, &offer) < 0) {
 		answer_stateless(ike, in, NOTIFY_INVALID_SYNTAX, none());
 		return;
 	}
-	if (!proposals_choose(&conn->proposals, &offer, true, in->p->ke.group, &choice)) {
+	if (!conn_for(ike, in, &offer, &conn, &choice)) {
 		log_outsider(ike->log, in->now, LOG_LEVEL_WARNING,
 			     "%s: IKE_SA_INIT refused: no proposal in common", conn->name);
 		answer_stateless(ike, in, NOTIFY_NO_PROPOSAL_CHOSEN, none());

@@ -167,17 +167,19 @@ static void heard(struct ike_sa *sa, const struct ike_in *in)
 /*
  * With windows of 1, a new request shows that the peer has our last response, and so what we made
  * by it. What collides with a rekey of ours is not decided yet, and who asks now may not be whom
- * the response to a rekey that is void was for.
+ * the response to a rekey that is void was for. Whoever asks for a rekey of what that response
+ * replaced surely is not.
  */
-static void confirm_children(struct ike_sa *sa, nsec_t now)
+static void confirm_children(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_task *t = sa->outstanding;
+	const struct child_sa *asked = child_named(sa, ike_find_notify(in->p, NOTIFY_REKEY_SA));
 	struct child_sa *c, *next;
 
 	for (c = LIST_FIRST(&sa->children); c; c = next) {
 		next = LIST_NEXT(c, link);
-		if (!(t && t->rival == c) && !c->voided)
-			ike_child_heard(c, now);
+		if (!(t && t->rival == c) && !c->voided && !(asked && c->replaces == asked))
+			ike_child_heard(c, in->now);
 	}
 }
 
@@ -209,7 +211,7 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 	sa->remembered[slot].used = true;
 	digest(text, len, sa->remembered[slot].digest);
 	heard(sa, in);
-	confirm_children(sa, in->now);
+	confirm_children(sa, in);
 	if (well_formed && in->p->unknown_critical) {
 		respond_notify(sa, in->h, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
 			       (struct chunk){&in->p->unknown_critical, 1}, in->local, in->remote,

@@ -511,6 +511,43 @@ static void flood_of_inits(void **state)
 	net_free(n);
 }
 
+/* What cannot come to anything costs one look at its address or its length, and gets no answer. */
+static void inits_without_answer(void **state)
+{
+	static uint8_t msg[IKE_MAX_MESSAGE + 512];
+	struct ike_header h = {.exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR};
+	struct options o = options_default();
+	struct net *n = up(&o);
+	struct peer *gw = &n->peer[GW];
+	uint64_t sent = gw->ike_sent;
+	uint8_t nonce[32] = {1}, ke[32] = {9};
+	struct endpoint from = n->peer[BRANCH].address;
+	struct ike_builder b;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		h.spi_i = 7000 + i;
+		ib_message(&b, msg, sizeof(msg), &h);
+		if (i == 0) /* proposals that cannot be read, from an address of nobody */
+			ib_payload(&b, PAYLOAD_SA, (struct chunk){nonce, 32});
+		else
+			proposals_write(&b, &n->peer[BRANCH].conf->proposals, (struct chunk){0},
+					PROPOSAL_KEX);
+		ib_ke(&b, GROUP_X25519, (struct chunk){ke, 32});
+		ib_payload(&b, PAYLOAD_NONCE, (struct chunk){nonce, 32});
+		if (i == 1) /* longer than what we keep of it until IKE_AUTH */
+			ib_payload(&b, PAYLOAD_VENDOR, (struct chunk){msg, IKE_MAX_MESSAGE});
+		gw->conf->remote_any = i == 1;
+		from.addr.b[3] ^= i == 0 ? 0x80 : 0;
+		tunnel_receive_ike(gw->tunnel, &gw->address, &from, msg, ib_finish(&b), n->now);
+	}
+	assert_int_equal(gw->ike_sent, sent);
+	assert_int_equal(gw->tunnel->ike->half_open, 0);
+	assert_int_equal(gw->tunnel->ike->counters[IKE_COUNT_NO_CONFIG], 1);
+	assert_int_equal(gw->tunnel->ike->counters[IKE_COUNT_UNEXPECTED], 1);
+	net_free(n);
+}
+
 /* A cookie is demanded from the first one on, and the group is wrong too (2.6.1). */
 static void cookie_and_invalid_ke(void **state)
 {
@@ -693,6 +730,32 @@ static void collisions(void **state)
 }
 
 /*
+ * The peer asked for a rekey, and our response is lost: of what it made the peer does not know yet.
+ * Our own rekey of that waits until it does, instead of being answered CHILD_SA_NOT_FOUND.
+ */
+static void rekey_of_what_the_peer_lacks(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	struct tun_sa *made;
+
+	(void)state;
+	n->cut_ike[BRANCH] = n->now + 10 * MSEC;
+	tunnel_child_rekey(peer_child(n, GW, 0), n->now);
+	net_run(n, 11 * MSEC);
+	assert_int_equal(peer_child_sas(n, BRANCH), 2);
+	assert_int_equal(peer_child_sas(n, GW), 1);
+	made = LIST_FIRST(&peer_child(n, BRANCH, 0)->sas);
+	assert_false(made->ike->confirmed);
+	ike_child_rekey(made->ike, 0, n->now);
+	net_run(n, 5 * SEC);
+	assert_int_equal(peer_child(n, BRANCH, 0)->rekeys, 2);
+	assert_true(net_agrees(n));
+	traffic(n);
+	net_free(n);
+}
+
+/*
  * Of two SAs made by a simultaneous rekey the one goes whose exchange has the lowest of the four
  * nonces (2.8.1); a peer of another make decides by the same rule.
  */
@@ -749,6 +812,7 @@ int main(void)
 		cmocka_unit_test(outsiders_hints),
 		cmocka_unit_test(inside_protection),
 		cmocka_unit_test(flood_of_inits),
+		cmocka_unit_test(inits_without_answer),
 		cmocka_unit_test(cookie_and_invalid_ke),
 		cmocka_unit_test(children_are_limited),
 		cmocka_unit_test(dead_peer),
@@ -756,6 +820,7 @@ int main(void)
 		cmocka_unit_test(lifetimes),
 		cmocka_unit_test(deletes),
 		cmocka_unit_test(lowest_nonce_loses),
+		cmocka_unit_test(rekey_of_what_the_peer_lacks),
 		cmocka_unit_test(collisions),
 	};
 
