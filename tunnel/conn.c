@@ -469,6 +469,25 @@ void conn_free_if_dynamic(struct tun_conn *c)
 	deadline_set(&c->tunnel->deadlines, &c->retry, c->tunnel->now);
 }
 
+/*
+ * A connection of %any has nobody to call once its last IKE SA is gone: what would tell of a
+ * switchover leads nowhere, and the connection is not to wait for it.
+ */
+static void end_retired_of_dynamic(struct tun_conn *c, nsec_t now)
+{
+	struct tun_child *k;
+	struct tun_sa *s;
+
+	if (!c->dynamic || c->sa || c->beside)
+		return;
+	LIST_FOREACH (k, &c->children, link) {
+		LIST_FOREACH (s, &k->sas, link) {
+			if (s->retired && s->condensed)
+				deadline_set(&c->tunnel->deadlines, &s->end, now);
+		}
+	}
+}
+
 static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec_t now)
 {
 	struct tun_child *k;
@@ -501,6 +520,7 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 		conn_retry_later(c, why, now);
 	else if (conn_wanted(c))
 		deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
+	end_retired_of_dynamic(c, now);
 	conn_free_if_dynamic(c);
 }
 

@@ -123,7 +123,7 @@ void gate_helped(struct gate *g, enum criterion c, uint64_t ticket)
 {
 	struct gate_allowance *a = allowance_of(g, c);
 
-	if (ticket > a->from && ticket <= a->count && a->count - ticket < GATE_REMEMBERED)
+	if (ticket && ticket <= a->count && a->count - ticket < GATE_REMEMBERED)
 		a->ring[(ticket - 1) % GATE_REMEMBERED].helped = true;
 }
 

@@ -257,6 +257,31 @@ static void sync_leaves_a_record(void **state)
 	net_free(c.n);
 }
 
+/* A cluster that changes over all the time: its records are one, and the recovery is still told. */
+static void syncs_do_not_push_records_out(void **state)
+{
+	static const char anew[] = "message IDs agreed on anew";
+	struct cluster c;
+
+	(void)state;
+	begin(&c, true);
+	c.n->rate[GW] = 1000;
+	net_run(c.n, 3 * SEC);
+	gw_rewind(c.n, 0, 1500, false);
+	net_run(c.n, SEC);
+	assert_int_equal(peer_records(c.n, BRANCH, "recovered"), 1);
+	for (uint32_t i = 1; i <= 20; i++) {
+		sync_request(&c, i, c.branch->expected_id + 1, c.branch->next_id, 0);
+		assert_int_equal(c.answer.count, i);
+	}
+	assert_int_equal(peer_records(c.n, BRANCH, "recovered"), 1);
+	assert_int_equal(peer_records(c.n, BRANCH, anew), 1);
+	assert_string_equal(last_record(c.n, 0)->outcome, anew);
+	assert_int_equal(last_record(c.n, 0)->count, 20);
+	assert_true(c.n->now - last_record(c.n, 0)->sync <= 10 * MSEC); /* the newest of them */
+	net_free(c.n);
+}
+
 /* ---- what the peer's defaults are ---- */
 
 static const char both[] = "aes128gcm16-x25519,aes128gcm16";
@@ -386,6 +411,7 @@ int main(void)
 		cmocka_unit_test(sync_needs_announcement),
 		cmocka_unit_test(pending_rekey_goes_again),
 		cmocka_unit_test(sync_leaves_a_record),
+		cmocka_unit_test(syncs_do_not_push_records_out),
 		cmocka_unit_test(pfs_on_one_side),
 		cmocka_unit_test(second_connection_is_reached),
 		cmocka_unit_test(without_protection),

@@ -90,6 +90,32 @@ static void reload_ends_all(void **state)
 	net_free(n);
 }
 
+/* One of the two is too many, and goes with its last child. */
+static void spare_ike_sa_goes(void **state)
+{
+	struct options o = options_default();
+	struct ike_sa *sa;
+	struct net *n;
+
+	(void)state;
+	o.gw_calls = true;
+	o.delay = 10 * MSEC;
+	n = net_new(&o);
+	tunnel_child_up(peer_child(n, GW, 0), n->now);
+	net_until(n, two_ike_sas, 5 * SEC, "two IKE SAs");
+	net_run(n, SEC);
+	sa = n->peer[BRANCH].tunnel->ike->sas;
+	if (sa == peer_conn(n, BRANCH)->sa)
+		sa = sa->hh.next;
+	assert_int_equal(sa->child_count, 1);
+	ike_child_delete(LIST_FIRST(&sa->children), n->now);
+	net_run(n, SEC);
+	assert_int_equal(peer_ike_sas(n, BRANCH), 1);
+	assert_int_equal(peer_ike_sas(n, GW), 1);
+	assert_true(net_is_up(n));
+	net_free(n);
+}
+
 static unsigned conns(struct net *n, unsigned i)
 {
 	const struct tun_conn *c;
@@ -100,25 +126,32 @@ static unsigned conns(struct net *n, unsigned i)
 	return count;
 }
 
-/* A peer of a %any connection that went, with an SA still RETIRED, leaves nothing behind. */
+/* A peer of a %any connection that went leaves nothing behind, however its SAs are RETIRED. */
 static void dynamic_connection_goes(void **state)
 {
-	struct options o = options_default();
-	struct net *n;
+	/* It delivers still; its history has gone, and the lifetime has no end. */
+	static const nsec_t waits[] = {SEC, 100 * SEC};
 
 	(void)state;
-	o.gw_any = true;
-	n = up(&o);
-	assert_int_equal(conns(n, GW), 1);
-	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
-	net_run(n, SEC);
-	tunnel_close(n->peer[BRANCH].tunnel, n->now);
-	net_run(n, SEC);
-	assert_int_equal(peer_ike_sas(n, GW), 0);
-	net_run(n, 120 * SEC);
-	assert_int_equal(conns(n, GW), 0);
-	assert_int_equal(n->peer[GW].tunnel->path->sad.used, 0);
-	net_free(n);
+	for (unsigned i = 0; i < ARRAY_SIZE(waits); i++) {
+		struct options o = options_default();
+		struct net *n;
+
+		o.gw_any = true;
+		o.rekey = i ? 0 : o.rekey;
+		n = up(&o);
+		assert_int_equal(conns(n, GW), 1);
+		tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+		net_run(n, waits[i]);
+		assert_int_equal(n->peer[GW].tunnel->path->sad.used, 2);
+		tunnel_close(n->peer[BRANCH].tunnel, n->now);
+		net_run(n, SEC);
+		assert_int_equal(peer_ike_sas(n, GW), 0);
+		net_run(n, 120 * SEC);
+		assert_int_equal(conns(n, GW), 0);
+		assert_int_equal(n->peer[GW].tunnel->path->sad.used, 0);
+		net_free(n);
+	}
 }
 
 /* It rekeys the IKE SA, never deletes the old one, and deletes the new one. */
@@ -359,6 +392,7 @@ int main(void)
 		cmocka_unit_test(lost_auth_response),
 		cmocka_unit_test(last_sending_is_waited_for),
 		cmocka_unit_test(reload_ends_all),
+		cmocka_unit_test(spare_ike_sa_goes),
 		cmocka_unit_test(dynamic_connection_goes),
 		cmocka_unit_test(old_ike_sa_outlives_its_connection),
 		cmocka_unit_test(rekeys_without_end),

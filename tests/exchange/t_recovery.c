@@ -39,6 +39,11 @@ static uint64_t lost(const struct run *r)
 	return sent > got ? sent - got : 0;
 }
 
+static uint64_t bridged(const struct run *r)
+{
+	return r->n->peer[BRANCH].tunnel->path->verdicts[VERDICT_BRIDGED];
+}
+
 static void row(const struct run *r)
 {
 	const struct recovery_record *rec = last_record(r->n, 0);
@@ -129,6 +134,8 @@ static void rewinds(void **state)
 		mark(&r);
 		gw_rewind(r.n, 0, c->by, false);
 		net_run(r.n, 2 * SEC);
+		check(&r, last_record(r.n, 0)->bridged == bridged(&r) && bridged(&r) > 0,
+		      "the record hides what the bridge delivered");
 		recovered(&r, c->criterion, 1, c->lost_max);
 	}
 }
@@ -635,6 +642,128 @@ static void proof_over_a_hint(void **state)
 	recovered(&r, CRITERION_PROOF, 3, 0);
 }
 
+/* A peer that rekeys while our delay runs is waited for: nothing of ours goes on top of it. */
+static void their_rekey_during_our_delay(void **state)
+{
+	struct options o = options_default();
+	struct run r;
+
+	(void)state;
+	o.sw.jitter = 300 * MSEC;
+	r = begin("the peer rekeys during our delay", &o);
+	net_run(r.n, 3 * SEC);
+	mark(&r);
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 20 * MSEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->current->recovery.state == RECOVERY_DELAYED,
+	      "not delayed");
+	r.n->cut_ike[BRANCH] = r.n->now + SEC;
+	ike_child_rekey(peer_child(r.n, GW, 0)->current->ike, 0, r.n->now);
+	net_run(r.n, 800 * MSEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->recoveries == 0, "ours went on top of it");
+	check(&r, peer_child(r.n, BRANCH, 0)->gate.proof.count == 0, "it cost an allowance");
+	net_run(r.n, 10 * SEC);
+	check(&r, peer_rekeys(r.n, GW) == 1, "more than one rekey");
+	recovered(&r, CRITERION_PROOF, 1, 0);
+}
+
+/* What another IKE SA does or leaves undone moves nothing here. */
+static void news_of_another_ike_sa(void **state)
+{
+	static const struct ike_sa other;
+	struct options o = calm();
+	struct tun_child *k;
+	struct run r;
+
+	(void)state;
+	r = begin("news of another IKE SA", &o);
+	k = peer_child(r.n, BRANCH, 0);
+	net_run(r.n, 3 * SEC);
+	mark(&r);
+	r.n->cut_ike[GW] = r.n->now + SEC;
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, 100 * MSEC);
+	recovery_late(k, &other, "of another one", r.n->now);
+	recovery_ike_back(k, &other, r.n->now);
+	net_run(r.n, 100 * MSEC);
+	check(&r, k->current->recovery.now.rung == 1, "it climbed");
+	net_run(r.n, 10 * SEC);
+	recovered(&r, CRITERION_PROOF, 1, 0);
+}
+
+/* Nor does it wait out the quiet that a hint was refused with: hints spend nothing of proofs'. */
+static void proof_over_a_refused_hint(void **state)
+{
+	struct options o = calm();
+	struct tun_child *k;
+	struct run r;
+
+	(void)state;
+	r = begin("a proof while a hint is refused", &o);
+	net_run(r.n, 3 * SEC);
+	k = peer_child(r.n, BRANCH, 0);
+	k->gate.hint.quiet_until = r.n->now + 100 * SEC;
+	recovery_confirmed(k->current, CRITERION_INVALID_SPI, r.n->now);
+	check(&r, k->current->recovery.state == RECOVERY_REFUSED, "the hint is not refused");
+	mark(&r);
+	gw_rewind(r.n, 0, 1500, false);
+	net_run(r.n, SEC);
+	recovered(&r, CRITERION_PROOF, 1, 0);
+}
+
+/* A pattern of a few old packets is refuted by the first new one while it waits: no rekey. */
+static void refuted_while_it_waits(void **state)
+{
+	struct options o = calm();
+	const struct tun_sa *s;
+	struct run r;
+
+	(void)state;
+	o.sw.detect.mode = DETECT_PATTERN;
+	o.sw.detect.packets = 8;
+	o.sw.jitter = 20 * SEC;
+	r = begin("a pattern refuted within its delay", &o);
+	net_run(r.n, 3 * SEC);
+	s = peer_child(r.n, BRANCH, 0)->current;
+	gw_rewind(r.n, 0, 100, false);
+	net_run(r.n, 50 * MSEC);
+	check(&r, s->recovery.state == RECOVERY_DELAYED, "the pattern was not acted upon");
+	net_run(r.n, 20 * SEC);
+	check(&r, strcmp(last_record(r.n, 0)->outcome, "withdrawn") == 0, "it was not withdrawn");
+	induced_nothing(&r);
+}
+
+/*
+ * The gateway refuses to rekey, and is behind a NAT that lets no call in: nothing is under way any
+ * more. The ladder begins again, until the gateway has come to itself.
+ */
+static void nobody_to_call(void **state)
+{
+	struct options o = calm();
+	const struct tun_sa *s;
+	struct run r;
+
+	(void)state;
+	o.branch_answers = true;
+	r = begin("nobody to call: the ladder begins again", &o);
+	r.n->peer[GW].seen_as = r.n->peer[GW].address;
+	r.n->peer[GW].seen_as.port = 31337;
+	net_run(r.n, 12 * SEC);
+	check(&r, !conn_can_call(peer_conn(r.n, BRANCH)), "the gateway can be called");
+	s = peer_child(r.n, BRANCH, 0)->current;
+	mark(&r);
+	peer_conn(r.n, GW)->sa->busy = true;
+	gw_rewind(r.n, 0, 11000, false);
+	net_run(r.n, 7100 * MSEC);
+	peer_conn(r.n, GW)->sa->busy = false;
+	check(&r,
+	      s->recovery.state == RECOVERY_RUNNING && s->ike->state == CHILD_STATE_INSTALLED &&
+		      !s->ike->ike_sa->outstanding,
+	      "something is under way");
+	net_run(r.n, 11 * SEC);
+	recovered(&r, CRITERION_PROOF, 1, 0);
+}
+
 /* What the operator ends stays ended, also when its recovery waits for a peer that is silent. */
 static void down_during_a_recovery(void **state)
 {
@@ -656,6 +785,77 @@ static void down_during_a_recovery(void **state)
 	tunnel_child_up(peer_child(r.n, BRANCH, 0), r.n->now);
 	net_until(r.n, net_is_up, 10 * SEC, "up again");
 	net_free(r.n);
+}
+
+static bool is_about_to_call(struct net *n)
+{
+	return deadline_is_set(&peer_conn(n, BRANCH)->rung3);
+}
+
+/* Also when a new IKE SA is about to be made for it: nobody needs that any more. */
+static void down_before_the_call(void **state)
+{
+	struct options o = calm();
+	struct run r;
+
+	(void)state;
+	r = begin("down before the call of rung 3", &o);
+	net_run(r.n, 3 * SEC);
+	r.n->cut_ike[GW] = r.n->now + 8 * SEC;
+	gw_rewind(r.n, 0, 1500, false);
+	net_until(r.n, is_about_to_call, 2 * SEC, "rung 3");
+	tunnel_child_down(peer_child(r.n, BRANCH, 0), r.n->now);
+	net_run(r.n, 3 * SEC);
+	check(&r, peer_ike_sas(r.n, BRANCH) == 1, "a new IKE SA all the same");
+	net_free(r.n);
+}
+
+/* Answers to the branch's liveness checks do not arrive; all else does. */
+static bool lose_answers(struct net *n, unsigned from, struct datagram *d)
+{
+	struct ike_header h;
+
+	(void)n;
+	return from == BRANCH || d->esp || ike_header_parse(d->p, d->len, &h) < 0 ||
+	       h.exchange != IKE_INFORMATIONAL || !(h.flags & IKE_FLAG_RESPONSE);
+}
+
+/*
+ * The gateway replaces the IKE SA that a liveness check of ours is out on, so that its answer never
+ * comes: the check is made again on the new one, and its answer acted upon.
+ */
+static void check_on_an_ike_sa_that_goes(void **state)
+{
+	struct options o = calm();
+	static const struct ike_sa other;
+	const struct tun_sa *s;
+	struct ike_sa *ike;
+	struct run r;
+
+	(void)state;
+	o.sw.silent_rekey = 5 * SEC;
+	r = begin("a check on an IKE SA that goes", &o);
+	r.n->rate[GW] = 0;
+	r.n->rate[BRANCH] = 100;
+	r.n->hook = lose_answers;
+	net_run(r.n, 6 * SEC);
+	s = peer_child(r.n, BRANCH, 0)->current;
+	ike = peer_conn(r.n, BRANCH)->sa;
+	check(&r, s->check == CRITERION_SILENT && s->check_on == ike, "no check is out");
+	recovery_late(peer_child(r.n, BRANCH, 0), &other, "of another one", r.n->now);
+	recovery_answered(peer_child(r.n, BRANCH, 0), &other, r.n->now);
+	check(&r, s->check == CRITERION_SILENT, "another IKE SA's answer was taken for it");
+	ike_sa_rekey(peer_conn(r.n, GW)->sa, r.n->now);
+	net_run(r.n, 100 * MSEC);
+	check(&r, peer_conn(r.n, BRANCH)->sa != ike && s->ike, "the IKE SA was not replaced");
+	check(&r, s->check == CRITERION_NONE, "the check is still waited for");
+	r.n->hook = NULL;
+	net_run(r.n, 5 * SEC);
+	r.n->rate[GW] = RATE;
+	mark(&r);
+	net_run(r.n, SEC);
+	check(&r, peer_child(r.n, BRANCH, 0)->recoveries == 1, "no rekey was induced");
+	recovered(&r, CRITERION_SILENT, 1, 1);
 }
 
 /* The SA that is being recovered from is deleted while another one, in use before, carries all. */
@@ -946,7 +1146,14 @@ int main(void)
 		cmocka_unit_test(pfs_mismatch),
 		cmocka_unit_test(pfs_refused),
 		cmocka_unit_test(proof_over_a_hint),
+		cmocka_unit_test(their_rekey_during_our_delay),
+		cmocka_unit_test(news_of_another_ike_sa),
+		cmocka_unit_test(proof_over_a_refused_hint),
+		cmocka_unit_test(refuted_while_it_waits),
+		cmocka_unit_test(nobody_to_call),
 		cmocka_unit_test(down_during_a_recovery),
+		cmocka_unit_test(down_before_the_call),
+		cmocka_unit_test(check_on_an_ike_sa_that_goes),
 		cmocka_unit_test(older_sa_stands_in),
 		cmocka_unit_test(quiet_with_an_open_bridge),
 		cmocka_unit_test(third_lap_and_lifetime),

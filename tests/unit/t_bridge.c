@@ -4,6 +4,7 @@
  */
 #include "bridge.h"
 #include "esp_run.h"
+#include "parked.h"
 
 #define TWO32 (1ULL << 32)
 
@@ -109,6 +110,31 @@ static void test_no_size(void **state)
 	bridge_fini(&b);
 }
 
+/* ---- those that wait ---- */
+
+/* Each waits for its own SA's bridge, the oldest first; that of another SA leaves it there. */
+static void test_waits_for_its_own_sa(void **state)
+{
+	static const struct sa_ref a = {.index = 1, .gen = 7}, b = {.index = 2, .gen = 7},
+				   later = {.index = 1, .gen = 8}, none = {0};
+	const struct endpoint from = {.port = 4500};
+	struct parked p = {0};
+
+	(void)state;
+	assert_null(parked_take(&p, a));
+	parked_add(&p, a, &from, 0, (const uint8_t *)"1", 1);
+	parked_add(&p, b, &from, 0, (const uint8_t *)"2", 1);
+	parked_add(&p, a, &from, 0, (const uint8_t *)"3", 1);
+	assert_null(parked_take(&p, later)); /* in the place of an SA that is gone */
+	assert_null(parked_take(&p, none));
+	assert_int_equal(parked_take(&p, b)->bytes[0], '2');
+	assert_null(parked_take(&p, b));
+	assert_int_equal(parked_take(&p, a)->bytes[0], '1');
+	assert_int_equal(parked_take(&p, a)->bytes[0], '3');
+	assert_null(parked_take(&p, a));
+	parked_fini(&p);
+}
+
 /* ---- one SA, number by number ---- */
 
 /* An SA that received 1 to top, but for those that `lost` holds (ended by 0). */
@@ -179,8 +205,10 @@ static void test_numbers_not_received(void **state)
 	(void)state;
 	assert_verdict(again(l, 1990), VERDICT_UNVERIFIED); /* no proof yet: it waits */
 	assert_int_equal(l->path[ME]->waited, 0);
+	assert_int_equal(lab_sa(l, ME)->in.unverified, 1);
 	assert_verdict(again(l, 2001), VERDICT_BRIDGED);
 	assert_int_equal(l->path[ME]->waited, 1);
+	assert_int_equal(lab_sa(l, ME)->in.unverified, 0); /* it was delivered after all */
 	edge = bridge_of(l)->window.top;
 	assert_bridged(l, 2010);
 	assert_verdict(again(l, 2010), VERDICT_UNVERIFIED); /* taken */
@@ -943,6 +971,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alone),
 		cmocka_unit_test(test_no_size),
+		cmocka_unit_test(test_waits_for_its_own_sa),
 		cmocka_unit_test(test_known_numbers),
 		cmocka_unit_test(test_numbers_not_received),
 		cmocka_unit_test(test_no_budget_for_the_bridge),

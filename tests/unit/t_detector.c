@@ -350,6 +350,29 @@ static void test_count_is_exact(void **state)
 		count_exact(20 + i, 1 + (i << 31), i == 3 ? 1000 : 1);
 }
 
+/* A sender that goes back again and again uses one number for many packets: each of them counts. */
+static void test_one_number_many_packets(void **state)
+{
+	struct detector_config c = pattern;
+	struct detector d;
+	struct lab_rng r;
+
+	(void)state;
+	c.packets = 1000;
+	c.interval = NSEC_NEVER;
+	lab_rng_init(&r, 24);
+	detector_init(&d);
+	for (uint32_t i = 0; i < c.packets; i++) {
+		/* no two tags are equal, and each is as random as a packet's beside */
+		uint32_t tag = i << 22 | (uint32_t)lab_below(&r, 1 << 22);
+
+		assert_int_equal(detector_stale(&d, &c, 5, 1000, tag),
+				 i + 1 == c.packets ? EVIDENCE_CONFIRMS : EVIDENCE_NEW);
+	}
+	assert_int_equal(d.pattern, c.packets);
+	detector_fini(&d);
+}
+
 /* More of them than any memory of pairs holds, again and again: 65 packets are 65. */
 static void test_withheld_replayed(void **state)
 {
@@ -675,6 +698,7 @@ int main(void)
 		cmocka_unit_test(test_poisoned_distinctness),
 		cmocka_unit_test(test_stale_replays_count_once),
 		cmocka_unit_test(test_count_is_exact),
+		cmocka_unit_test(test_one_number_many_packets),
 		cmocka_unit_test(test_withheld_replayed),
 		cmocka_unit_test(test_fresh_ends_a_large_pattern),
 		cmocka_unit_test(test_withheld_replayed_at_an_sa),

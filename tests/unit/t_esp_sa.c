@@ -50,6 +50,46 @@ static void test_moved_only_by_fresh(void **state)
 	moved_only_by_fresh(true);
 }
 
+/* replay_window = 0: a replay from elsewhere is delivered, and is no sign of life, place or age. */
+static void test_unprotected_replays_move_nothing(void **state)
+{
+	static const size_t replayed[] = {9, 0, 5, 9};
+	struct lab_opt o =
+		LAB_OPT(.unprotected = true, .life = {.soft_packets = 11, .hard_packets = 12});
+	struct lab *l = lab_new(&o);
+	struct esp_in_sa *in = &lab_sa(l, ME)->in;
+	struct endpoint other = {.addr = l->ep[GW].addr, .port = 4501};
+	struct lab_result r = {0};
+	struct lab_pkt p[10], q;
+	uint64_t bytes;
+	nsec_t heard;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(p); i++) {
+		p[i] = lab_next(l, GW);
+		assert_verdict(lab_verdict(l, ME, &p[i]), VERDICT_FRESH);
+	}
+	lab_events(l, ME);
+	bytes = in->bytes;
+	heard = in->last_fresh;
+	l->now += NSEC_PER_SEC;
+	for (size_t i = 0; i < ARRAY_SIZE(replayed); i++) {
+		const struct lab_pkt *again = &p[replayed[i]];
+
+		lab_open(l, ME, again->b, again->len, 0, &other, 0, &r);
+	}
+	assert_int_equal(r.delivered, ARRAY_SIZE(replayed));
+	assert_int_equal(lab_events(l, ME), 0);
+	assert_true(in->last_fresh == heard && in->packets == 10 && in->bytes == bytes);
+	assert_true(endpoint_eq(&in->peer, &l->ep[GW]) && in->window.top == 10);
+	/* What is new does all that: the peer may have moved. */
+	q = lab_next(l, GW);
+	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r);
+	assert_int_equal(lab_events(l, ME), ESP_EVENT_MOVED | ESP_EVENT_SOFT_LIFETIME);
+	assert_true(in->last_fresh == l->now && in->packets == 11 && in->bytes > bytes);
+	lab_free(l);
+}
+
 /* Nothing that fails its ICV moves anything: at any number, for each suite, with ESN and without.
  */
 static void test_failed_icv_moves_nothing(void **state)
@@ -521,6 +561,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_moved_only_by_fresh),
+		cmocka_unit_test(test_unprotected_replays_move_nothing),
 		cmocka_unit_test(test_failed_icv_moves_nothing),
 		cmocka_unit_test(test_not_new_moves_only_evidence),
 		cmocka_unit_test(test_every_verdict),

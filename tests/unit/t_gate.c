@@ -415,6 +415,33 @@ static void reset(void **state)
 	assert_int_equal(ask_and_help(&l, SEC), 0);
 }
 
+/* A ticket of before the reset is void: it neither helps nor gives back what was admitted since. */
+static void tickets_of_before_a_reset(void **state)
+{
+	uint64_t old[3];
+	struct lab l;
+
+	(void)state;
+	lab_init(&l);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+		old[i] = l.reply.ticket;
+	}
+	gate_reset(&l.gate);
+	/* With nothing admitted since, there is nothing to give back either. */
+	gate_give_back(&l.gate, CRITERION_PROOF, old[2]);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
+		assert_int_equal(l.reply.backoff, 0);
+		for (int k = 0; k < 3; k++) {
+			gate_helped(&l.gate, CRITERION_PROOF, old[k]);
+			gate_give_back(&l.gate, CRITERION_PROOF, old[k]);
+		}
+	}
+	/* Had one of them helped this would be a wait, had one been given back a fourth. */
+	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
+}
+
 static void largest_allowance(void **state)
 {
 	struct lab l;
@@ -450,6 +477,7 @@ int main(void)
 		cmocka_unit_test(given_back),
 		cmocka_unit_test(given_back_ends_its_backoff),
 		cmocka_unit_test(reset),
+		cmocka_unit_test(tickets_of_before_a_reset),
 		cmocka_unit_test(largest_allowance),
 	};
 

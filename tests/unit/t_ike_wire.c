@@ -358,12 +358,58 @@ static void next_transform(struct sa_body *s, uint8_t type, uint16_t id, uint16_
 	put_be16(p + 2, (uint16_t)(s->len - s->proposal));
 }
 
+/* One more attribute, of two bytes, for the last transform. */
+static void next_attribute(struct sa_body *s, uint16_t type, uint16_t value)
+{
+	size_t at = s->proposal + 12, next = at;
+
+	while (next < s->len) {
+		at = next;
+		next += get_be16(s->b + at + 2);
+	}
+	put_be16(s->b + s->len, type);
+	put_be16(s->b + s->len + 2, value);
+	s->len += 4;
+	put_be16(s->b + at + 2, (uint16_t)(s->len - at));
+	put_be16(s->b + s->proposal + 2, (uint16_t)(s->len - s->proposal));
+}
+
 static void gcm_proposal(struct sa_body *s, uint16_t key_bits)
 {
 	next_proposal(s);
 	next_transform(s, TRANSFORM_ENCR, ENCR_AES_GCM_16, key_bits);
 	next_transform(s, TRANSFORM_KE, GROUP_X25519, 0);
 	next_transform(s, TRANSFORM_ESN, ESN_NO, 0);
+}
+
+/* What an attribute that we do not know makes of a transform we cannot tell: it is not chosen. */
+static void unknown_attributes(void **state)
+{
+	/* the second one says its length, which is 0 */
+	static const uint16_t attributes[][2] = {{0x8000 | 99, 5}, {99, 0}};
+	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++) {
+		for (unsigned with = 0; with < 3; with++) {
+			struct sa_body s = {0};
+			struct proposal_choice c;
+
+			next_proposal(&s);
+			next_transform(&s, TRANSFORM_KE, GROUP_X25519, 0);
+			if (with == 1)
+				next_attribute(&s, attributes[i][0], attributes[i][1]);
+			next_transform(&s, TRANSFORM_ESN, ESN_NO, 0);
+			next_transform(&s, TRANSFORM_ENCR, ENCR_AES_GCM_16, 256);
+			if (with == 2)
+				next_attribute(&s, attributes[i][0], attributes[i][1]);
+			assert_int_equal(choose(&ours, s.b, s.len, &c), with == 0);
+			/* the same without it, beside it, is */
+			next_transform(&s, TRANSFORM_ENCR, ENCR_AES_GCM_16, 256);
+			next_transform(&s, TRANSFORM_KE, GROUP_X25519, 0);
+			assert_true(choose(&ours, s.b, s.len, &c));
+		}
+	}
 }
 
 /* However many proposals a message holds, each is read: here only the last one fits. */
@@ -634,6 +680,7 @@ int main(void)
 		cmocka_unit_test(selectors),
 		cmocka_unit_test(proposal_lengths),
 		cmocka_unit_test(unknown_transforms),
+		cmocka_unit_test(unknown_attributes),
 		cmocka_unit_test(many_proposals),
 		cmocka_unit_test(many_transforms),
 		cmocka_unit_test(repeated_transforms),
