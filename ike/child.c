@@ -99,13 +99,21 @@ static bool pointless(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	return true;
 }
 
+static const struct ts_list *asked_local(const struct ike_task *t)
+{
+	return t->local ? t->local : &t->conf->local_ts;
+}
+
+static const struct ts_list *asked_remote(const struct ike_task *t)
+{
+	return t->remote ? t->remote : &t->conf->remote_ts;
+}
+
 /* The peer has brought up what we were about to ask for. */
 static bool already_there(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
-	const struct ts_list *local = t->local ? t->local : &t->conf->local_ts,
-			     *remote = t->remote ? t->remote : &t->conf->remote_ts;
-
-	if (t->kind != TASK_CHILD_CREATE || !child_covering(sa, t->conf, NULL, local, remote))
+	if (t->kind != TASK_CHILD_CREATE ||
+	    !child_covering(sa, t->conf, NULL, asked_local(t), asked_remote(t)))
 		return false;
 	t = exchange_done(sa);
 	tell(sa, t, NULL, IKE_RESULT_SUPERSEDED, 0, now);
@@ -196,12 +204,25 @@ static void refuse_group(struct ike_sa *sa, const struct ike_in *in, uint16_t gr
 }
 
 /* Our own rekey of the same SA is outstanding: note what decides between the two (2.8.1). */
+/* What we have asked for and not got yet is the same: a rekey of that SA, or all that it admits. */
+static bool collides(const struct ike_task *t, const struct child_sa *old,
+		     const struct child_sa *made)
+{
+	if (!t || t->child != old)
+		return false;
+	if (old)
+		return t->kind == TASK_CHILD_REKEY;
+	return t->kind == TASK_CHILD_CREATE && t->conf == made->conf &&
+	       ts_list_within(asked_local(t), made->local) &&
+	       ts_list_within(asked_remote(t), made->remote);
+}
+
 static void note_collision(struct ike_sa *sa, const struct child_sa *old, struct child_sa *made,
 			   const struct nonce *ni, const struct nonce *nr)
 {
 	struct ike_task *t = sa->outstanding;
 
-	if (!t || t->kind != TASK_CHILD_REKEY || t->child != old)
+	if (!collides(t, old, made))
 		return;
 	t->collided = true;
 	t->rival = made;
@@ -260,10 +281,9 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *
 	/* It asks once more: of what it asked for first it does not know. */
 	if (earlier && !earlier->confirmed)
 		ike_child_void(old, earlier, in->now);
-	if (old) {
-		note_collision(sa, old, c, &ni, &nr);
+	note_collision(sa, old, c, &ni, &nr);
+	if (old)
 		replaced_by_peer(old, in->now);
-	}
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
 }
 
@@ -342,12 +362,17 @@ static void delete_later(struct child_sa *c)
 		c->state = CHILD_STATE_DELETING;
 }
 
-/* Two new SAs: decide which one lives (2.8.1). True when ours does. */
-static bool we_win(const struct ike_task *t, const struct nonce *nr)
+/*
+ * Two new SAs where one is to be: decide which one lives (2.8.1). True when theirs does. Two
+ * requests for the same CHILD SA at once are decided on like two rekeys.
+ */
+static bool we_lose(const struct ike_task *t, const struct nonce *nr)
 {
 	const struct nonce *ours = nonce_cmp(&t->nonce, nr) < 0 ? &t->nonce : nr;
 
-	return nonce_cmp(ours, &t->rival_nonce) > 0;
+	if (!t->collided || (t->kind == TASK_CHILD_CREATE && !t->rival))
+		return false;
+	return nonce_cmp(ours, &t->rival_nonce) < 0;
 }
 
 /* Marks the old one replaced and has it deleted. */
@@ -366,7 +391,7 @@ static void retire_old(struct ike_sa *sa, struct child_sa *old)
 static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa *made,
 			 const struct nonce *nr, nsec_t now)
 {
-	if (t->collided && !we_win(t, nr)) {
+	if (we_lose(t, nr)) {
 		/* Theirs stays; ours, the redundant one, is ours to delete. The peer deletes the
 		 * old. */
 		struct child_sa *winner = t->rival;
@@ -380,6 +405,7 @@ static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa 
 	}
 	if (t->child)
 		retire_old(sa, t->child);
+	/* Where only we saw that they collide, the peer does not delete it: then we do, later. */
 	if (t->collided && t->rival)
 		replaced_by_peer(t->rival, now);
 	sa->ike->ops.child_event(sa->ike->ops.ctx, made, CHILD_EVENT_CONFIRMED, "rekeyed", now);

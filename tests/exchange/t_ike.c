@@ -729,6 +729,41 @@ static void collisions(void **state)
 	}
 }
 
+/* Both sides ask for the same CHILD SA at once: one is left, and the other was deleted by who made
+ * it. */
+static void both_ask_for_the_same(void **state)
+{
+	static const nsec_t delays[] = {0, 3 * MSEC, 50 * MSEC, 700 * MSEC};
+
+	(void)state;
+	for (unsigned i = 0; i < 4 * 4 * 2; i++) {
+		struct options o = options_default();
+		struct net *n;
+
+		o.seed = i + 1;
+		o.children = 2;
+		o.start = START_NONE;
+		o.gw_calls = true;
+		n = net_new(&o);
+		tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+		net_run(n, SEC);
+		hold_back[BRANCH] = delays[i % 4];
+		hold_back[GW] = delays[i / 4 % 4];
+		n->hook = hold_hook;
+		for (unsigned k = 0; k < 2; k++)
+			tunnel_child_up(peer_child(n, (i / 16 + k) % 2, 1), n->now);
+		net_run(n, 40 * SEC);
+		n->hook = NULL;
+		n->o.delay = MSEC;
+		if (peer_child_sas(n, BRANCH) != 2 || !net_agrees(n)) {
+			net_print_log(n);
+			fail_msg("case %u: not exactly one pair a child", i);
+		}
+		traffic(n);
+		net_free(n);
+	}
+}
+
 /*
  * The peer asked for a rekey, and our response is lost: of what it made the peer does not know yet.
  * Our own rekey of that waits until it does, instead of being answered CHILD_SA_NOT_FOUND.
@@ -822,6 +857,7 @@ int main(void)
 		cmocka_unit_test(lowest_nonce_loses),
 		cmocka_unit_test(rekey_of_what_the_peer_lacks),
 		cmocka_unit_test(collisions),
+		cmocka_unit_test(both_ask_for_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
