@@ -421,6 +421,15 @@ static bool is_behind_bridge(const struct esp_in_sa *in, uint64_t number)
 	return in->bridge.open && bridge_is_behind(&in->bridge, number);
 }
 
+/*
+ * A proof of several packets is not whole yet: each that was bridged is still known and would read
+ * as REPLAYED, so what reads as REWOUND is new, also behind the bridge.
+ */
+static bool proof_is_begun(const struct esp_in_sa *in)
+{
+	return in->detector.state == DETECTOR_SUSPECT && in->detector.proofs > 0;
+}
+
 static void commit_rewound(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
 			   nsec_t now)
 {
@@ -437,7 +446,7 @@ static void commit_rewound(struct esp_path *path, struct esp_sa *sa, const struc
 		in->missed++;
 	if (behind && live)
 		sad_raise(&path->sad, sa, ESP_EVENT_THIRD_LAP);
-	weigh_rewound(path, sa, s, reused, live && !behind, now);
+	weigh_rewound(path, sa, s, reused, live && (!behind || proof_is_begun(in)), now);
 	/* A sender that goes on counts up; what a recorder has of it does not go beyond what we
 	 * saw. */
 	if (is_drained(in, now) && !was_exposed && s->number > in->rewound_top)

@@ -298,6 +298,33 @@ static void test_opens_before_the_proof_is_whole(void **state)
 	lab_free(l);
 }
 
+/* Back once more before the proof is whole: what is behind the bridge makes it whole, once each. */
+static void test_proof_goes_on_behind_it(void **state)
+{
+	struct lab_opt o = LAB_OPT(.window = 64);
+	struct lab_pkt p;
+	struct lab *l;
+
+	(void)state;
+	o.detect.proof_packets = 3;
+	l = lab_after(&o, 3000, NULL);
+	assert_bridged(l, 1500);
+	lab_seal_number(l, GW, 500, NULL, &p);
+	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REWOUND);
+	for (unsigned i = 0; i < 5; i++)
+		assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
+	assert_false(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
+	assert_verdict(again(l, 501), VERDICT_REWOUND);
+	assert_true(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
+	/* Dealt with: from now on what is behind may be a replay again, and begins no proof. */
+	esp_sa_forget_evidence(lab_sa(l, ME));
+	for (uint64_t n = 502; n < 600; n++)
+		assert_verdict(again(l, n), VERDICT_REWOUND);
+	assert_false(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
+	assert_int_equal(lab_sa(l, ME)->in.detector.proofs, 0);
+	lab_free(l);
+}
+
 static void none_under(enum detect_mode mode, bool no_bridge)
 {
 	struct lab_opt o = LAB_OPT(.no_bridge = no_bridge);
@@ -977,6 +1004,7 @@ int main(void)
 		cmocka_unit_test(test_no_budget_for_the_bridge),
 		cmocka_unit_test(test_what_bridged_moves),
 		cmocka_unit_test(test_opens_before_the_proof_is_whole),
+		cmocka_unit_test(test_proof_goes_on_behind_it),
 		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_none_without_a_window),
 		cmocka_unit_test(test_off_and_on),
