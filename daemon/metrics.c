@@ -130,6 +130,8 @@ char *metrics_text(struct daemon *d)
 	for (int i = 0; i < VERDICT_COUNT; i++)
 		fprintf(f, "mendip_esp_verdicts_total{verdict=\"%s\"} %llu\n",
 			verdict_name((enum verdict)i), (unsigned long long)path->verdicts[i]);
+	metric(f, "esp_waited", "packets counted as unverified that the bridge delivered later");
+	fprintf(f, "mendip_esp_waited_total %llu\n", (unsigned long long)path->waited);
 	metric(f, "drops", "packets dropped by reason");
 	for (int i = 0; i < ESP_DROP_COUNT; i++)
 		fprintf(f, "mendip_drops_total{reason=\"%s\"} %llu\n",

@@ -29,6 +29,11 @@ static json_t *selectors(const struct ts_list *l)
 	return a;
 }
 
+static json_t *count(uint64_t v)
+{
+	return json_integer((json_int_t)v);
+}
+
 static json_t *verdicts(const uint64_t *v)
 {
 	json_t *o = json_object();
@@ -250,6 +255,7 @@ static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
 	json_object_set_new(o, "crypto", json_string(aead_in_use()));
 	json_object_set_new(o, "io", io_json(d));
 	json_object_set_new(o, "verdicts", verdicts(d->tunnel->path->verdicts));
+	json_object_set_new(o, "waited", count(d->tunnel->path->waited));
 	json_object_set_new(o, "drops", drops_json(d));
 	json_object_set_new(o, "ike", ike_counters_json(d));
 	json_object_set_new(o, "reloads", json_integer((json_int_t)d->reloads));
@@ -294,11 +300,6 @@ static json_t *between(nsec_t from, nsec_t to)
 	return from && to >= from ? json_real((double)(to - from) / NSEC_PER_MSEC) : json_null();
 }
 
-static json_t *count(uint64_t v)
-{
-	return json_integer((json_int_t)v);
-}
-
 static json_t *record_json(const struct recovery_record *r, nsec_t now)
 {
 	json_t *o = json_object();
@@ -330,11 +331,13 @@ static json_t *record_json(const struct recovery_record *r, nsec_t now)
 static json_t *records_json(const struct tun_child *k, nsec_t now)
 {
 	json_t *a = json_array();
-	const struct tun_sa *s;
+	struct tun_sa *s;
 
 	LIST_FOREACH (s, &k->sas, link) {
-		if (s->recovery.now.id)
-			json_array_append_new(a, record_json(&s->recovery.now, now));
+		if (!s->recovery.now.id)
+			continue;
+		record_figures(s);
+		json_array_append_new(a, record_json(&s->recovery.now, now));
 	}
 	for (unsigned i = 1; k->records && i <= RECORDS_KEPT; i++) {
 		const struct recovery_record *r =

@@ -57,6 +57,15 @@ def verdicts_are_in_the_manual():
     return f"not in mendipctl(8): {missing}" if missing else None
 
 
+def metrics_are_in_the_manual():
+    names = re.findall(r'(?:metric\(f|family\(f|child_metrics\(d, f), "(\w+)"', read("daemon/metrics.c"))
+    page = read("man/mendipctl.8")
+    missing = [n for n in names if f"mendip_{n}" not in page]
+    if len(names) < 11:
+        return f"only {names} were found: the search is wrong"
+    return f"not in mendipctl(8): {missing}" if missing else None
+
+
 def links_lead_somewhere():
     for path in ["README.md"] + [f"doc/{os.path.basename(p)}" for p in glob.glob(os.path.join(SOURCE, "doc/*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)\)", read(path)):
@@ -66,7 +75,8 @@ def links_lead_somewhere():
 
 
 failed = False
-for case in (citations_resolve, options_are_in_the_manual, verdicts_are_in_the_manual, links_lead_somewhere):
+for case in (citations_resolve, options_are_in_the_manual, verdicts_are_in_the_manual,
+             metrics_are_in_the_manual, links_lead_somewhere):
     why = case()
     print(f"not ok {case.__name__}: {why}" if why else f"ok {case.__name__}")
     failed |= bool(why)

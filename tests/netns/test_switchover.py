@@ -80,6 +80,26 @@ def answers_are_dropped():
     recovered(result, record, 0)
 
 
+def figures_of_a_recovery_that_runs():
+    """While the request is not answered, the record shows what has been bridged until now."""
+    kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", switchover='{ jitter = "0"; }')}
+    with netlab.Lab("running") as lab:
+        branch, gw = pair(lab, kids, NET_GW)
+        branch.wait_up()
+        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
+        more_traffic(flow, 3000)
+        gw.ctl("fault", "drop", "2")
+        gw.ctl("fault", "rewind", "2500")
+        wait_for(lambda: branch.switchover()["records"], "no record")
+        first = branch.switchover()["records"][0]
+        more_traffic(flow, 300)
+        then = branch.switchover()["records"][0]
+        expect(first["outcome"] == then["outcome"] == "running", f"{first['outcome']}, {then['outcome']}")
+        expect(then["bridged"] >= first["bridged"] + 200, f"{first['bridged']} bridged, then {then['bridged']}")
+        branch.wait_recovered()
+        flow.stop()
+
+
 def answers_are_late():
     result, record, _ = under_fault("rewind 2500, answers 300 ms late", ["delay 3 300", "rewind 2500"], before=4.0,
                                     wait=4.0)
@@ -163,5 +183,5 @@ def events_tell():
 
 
 main([rewind_without_detection, rewind_with_proof, rewind_with_pattern, rewind_cbc, nonces_repeat,
-      answers_are_dropped, answers_are_late, message_ids_back, two_senders_are_served,
+      answers_are_dropped, figures_of_a_recovery_that_runs, answers_are_late, message_ids_back, two_senders_are_served,
       tcp_loses_nothing, forgotten_child_comes_back, events_tell], OFFLOADS)
