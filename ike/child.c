@@ -69,20 +69,24 @@ static void keep_old(struct ike_task *t, nsec_t now)
 		child_not_replaced(c, now);
 }
 
-/* Whether the IKE SA has a CHILD SA but that one which admits all of this and is there to stay. */
-static bool child_covering(const struct ike_sa *sa, const struct child_conf *conf,
-			   const struct child_sa *other_than, const struct ts_list *local,
-			   const struct ts_list *remote)
+/*
+ * A CHILD SA of the IKE SA, but not that one, which admits all of this and is there to stay; a
+ * confirmed one, where there is any. NULL: none.
+ */
+static const struct child_sa *child_covering(const struct ike_sa *sa, const struct child_conf *conf,
+					     const struct child_sa *other_than,
+					     const struct ts_list *local,
+					     const struct ts_list *remote)
 {
-	const struct child_sa *o;
+	const struct child_sa *o, *found = NULL;
 
 	LIST_FOREACH (o, &sa->children, link) {
-		if (o != other_than && o->conf == conf && !o->successor && o->confirmed &&
+		if (o != other_than && o->conf == conf && !o->successor && !o->voided &&
 		    o->state == CHILD_STATE_INSTALLED && ts_list_within(local, o->local) &&
-		    ts_list_within(remote, o->remote))
-			return true;
+		    ts_list_within(remote, o->remote) && (!found || o->confirmed))
+			found = o;
 	}
-	return false;
+	return found;
 }
 
 /* A rekey whose old SA went or was replaced before we asked has nothing to do. */
@@ -109,11 +113,19 @@ static const struct ts_list *asked_remote(const struct ike_task *t)
 	return t->remote ? t->remote : &t->conf->remote_ts;
 }
 
-/* The peer has brought up what we were about to ask for. */
+/* What the peer has brought up of what we are about to ask for, or NULL. */
+static const struct child_sa *asked_covered(const struct ike_sa *sa, const struct ike_task *t)
+{
+	return t->kind == TASK_CHILD_CREATE
+		       ? child_covering(sa, t->conf, NULL, asked_local(t), asked_remote(t))
+		       : NULL;
+}
+
 static bool already_there(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
-	if (t->kind != TASK_CHILD_CREATE ||
-	    !child_covering(sa, t->conf, NULL, asked_local(t), asked_remote(t)))
+	const struct child_sa *c = asked_covered(sa, t);
+
+	if (!c || !c->confirmed)
 		return false;
 	t = exchange_done(sa);
 	tell(sa, t, NULL, IKE_RESULT_SUPERSEDED, 0, now);
@@ -123,11 +135,13 @@ static bool already_there(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 
 /*
  * One that we made as responder, whose initiator may not have our response yet: a rekey now would
- * get CHILD_SA_NOT_FOUND, and leave two where one should be.
+ * get CHILD_SA_NOT_FOUND, and another one beside it would leave two where one should be.
  */
 static bool too_early(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
-	if (!t->child || t->child->confirmed || now - t->child->created >= UNCONFIRMED_LIMIT)
+	const struct child_sa *c = t->child ? t->child : asked_covered(sa, t);
+
+	if (!c || c->confirmed || now - c->created >= UNCONFIRMED_LIMIT)
 		return false;
 	task_retry(exchange_done(sa), now + UNCONFIRMED_LOOK);
 	return true;
@@ -488,12 +502,14 @@ static bool retry_without_kex(struct ike_task *t, nsec_t now)
 static void not_found(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	struct child_sa *old = t->child;
+	const struct child_sa *other;
 
 	if (t->collided || !old || old->successor) {
 		tell(sa, t, old, IKE_RESULT_SUPERSEDED, NOTIFY_CHILD_SA_NOT_FOUND, now);
 		return;
 	}
-	if (child_covering(sa, old->conf, old, old->local, old->remote)) {
+	other = child_covering(sa, old->conf, old, old->local, old->remote);
+	if (other && other->confirmed) {
 		child_kill(old, "the peer does not know it, and there is another one", now);
 		tell(sa, t, NULL, IKE_RESULT_SUPERSEDED, NOTIFY_CHILD_SA_NOT_FOUND, now);
 		return;

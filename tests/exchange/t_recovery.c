@@ -862,17 +862,20 @@ static void check_on_an_ike_sa_that_goes(void **state)
 static void older_sa_stands_in(void **state)
 {
 	struct options o = calm();
+	struct child_sa *first;
 	struct run r;
 
 	(void)state;
 	o.sw.jitter = 10 * SEC;
 	r = begin("an older SA stands in", &o);
 	net_run(r.n, SEC);
-	/* Under its own selectors: an SA of the same ones that is there is not made again. */
-	peer_child(r.n, GW, 0)->current->ike->confirmed = false;
+	/* What is there is not made again, unless it is void. */
+	first = peer_child(r.n, GW, 0)->current->ike;
+	first->voided = true;
 	assert_true(ike_child_create(peer_conn(r.n, GW)->sa, peer_child(r.n, GW, 0)->conf, NULL,
 				     r.n->now));
 	net_run(r.n, 100 * MSEC);
+	first->voided = false;
 	check(&r, peer_child_sas(r.n, BRANCH) == 2, "not two SAs");
 	net_run(r.n, 2 * SEC);
 	mark(&r);
