@@ -269,6 +269,7 @@ void conn_beside(struct tun_conn *c, nsec_t now)
 		conn_connect(c, now);
 		return;
 	}
+	c->beside_since = now;
 	c->beside = initiate(c, true, now);
 	if (!c->beside) {
 		c->beside_failures++;
@@ -350,6 +351,16 @@ static void end_other(struct tun_conn *c, const struct ike_sa *keep, struct ike_
 	ike_sa_delete(sa, now);
 }
 
+struct ike_sa *conn_which_call(const struct tun_conn *c)
+{
+	struct ike_sa *theirs = c->sa, *ours = c->beside;
+	bool crossed = theirs && theirs != ours && !theirs->initiator &&
+		       theirs->state == IKE_STATE_ESTABLISHED &&
+		       theirs->established >= c->beside_since;
+
+	return crossed && theirs->spi_i > ours->spi_i ? theirs : ours;
+}
+
 void conn_take_over(struct tun_conn *c, nsec_t now)
 {
 	struct ike_sa *old = c->sa, *sa = c->beside, *o;
@@ -361,6 +372,7 @@ void conn_take_over(struct tun_conn *c, nsec_t now)
 	}
 	if (!sa || sa->state != IKE_STATE_ESTABLISHED)
 		return;
+	sa = conn_which_call(c);
 	if (!has_all_children(c, sa)) {
 		/* Two IKE SAs are not to stay for ever: what is missing is asked for again. */
 		LIST_FOREACH (k, &c->children, link)
@@ -368,10 +380,12 @@ void conn_take_over(struct tun_conn *c, nsec_t now)
 		deadline_set(&c->tunnel->deadlines, &c->takeover, now + TAKEOVER_LOOK);
 		return;
 	}
+	o = c->beside;
 	c->sa = sa;
 	c->beside = NULL;
 	c->beside_failures = 0;
 	end_other(c, sa, old, now);
+	end_other(c, sa, o, now);
 	/* And what the peer has made meanwhile, as we did. */
 	for (o = addr_index_first(c->tunnel->ike, &sa->remote.addr); o;
 	     o = LIST_NEXT(o, address_link))

@@ -508,6 +508,19 @@ void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 			  "new SPI %08x is up by another rekey that was faster", by->spi);
 }
 
+void recovery_heir(const struct tun_sa *gone, struct tun_sa *by)
+{
+	struct tun_sa *o;
+
+	LIST_FOREACH (o, &gone->child->sas, link) {
+		if (o->recovery.state != RECOVERY_AWAITING ||
+		    o->recovery.now.new_spi != gone->spi || !tun_sa_esp(by))
+			continue;
+		o->recovery.now.new_spi = by->spi;
+		esp_sa_await_fresh(tun_sa_esp(by));
+	}
+}
+
 void recovery_forget(struct tun_sa *s)
 {
 	drop(s, "the CHILD SA is gone");

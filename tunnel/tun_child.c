@@ -240,18 +240,23 @@ void tun_sa_activate(struct tun_sa *s, nsec_t now)
 	replace_forgotten(s, now);
 }
 
-/* Rung 3: the same selectors came up on another IKE SA, which replaces the older ones of this
- * child. */
+/*
+ * Rung 3: the same selectors came up on another IKE SA, which replaces the older ones of this
+ * child. Not so those on a call of the peer's that is to stay instead.
+ */
 static void replace_on_takeover(struct tun_sa *s, nsec_t now)
 {
 	struct tun_conn *conn = s->child->conn;
+	const struct ike_sa *stays;
 	struct tun_sa *o, *next;
 
 	if (s->ike->ike_sa != conn->beside)
 		return;
+	stays = conn_which_call(conn);
 	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
 		next = LIST_NEXT(o, link);
-		if (o != s && o->ike && o->ike->ike_sa != conn->beside && tun_sa_covers(s, o))
+		if (o != s && o->ike && o->ike->ike_sa != conn->beside && o->ike->ike_sa != stays &&
+		    tun_sa_covers(s, o))
 			tun_sa_retire(o, s, now);
 	}
 }
@@ -442,6 +447,8 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 		  s->spi, s->spi_out, why);
 	if (s->retired)
 		return; /* its time runs on */
+	if (by)
+		recovery_heir(s, by);
 	/* What is being recovered from is kept: its successor is on its way. */
 	if ((by || s->recovery.state == RECOVERY_RUNNING) && !k->conn->tunnel->closing)
 		tun_sa_retire(s, by, now);

@@ -129,6 +129,7 @@ struct tun_conn {
 	struct tun_child_list children;
 	struct ike_sa *sa;     /* the one in use; NULL: none */
 	struct ike_sa *beside; /* of rung 3, until it has taken over */
+	nsec_t beside_since;   /* when that was begun */
 	unsigned failures;     /* in a row; sets the back-off */
 	unsigned next_remote;  /* index into conf->remote to try next */
 	nsec_t not_before;     /* it failed: packets do not start it again earlier */
@@ -249,6 +250,12 @@ void conn_unask(struct tun_conn *c, const struct ike_sa *sa);
 void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now);
 void conn_beside_later(struct tun_conn *c, nsec_t now);
 void conn_beside(struct tun_conn *c, nsec_t now);
+/*
+ * The new IKE SA that is to take over: ours; or where the peer made one while we did, that of the
+ * two with the higher initiator's SPI. Both sides see it so, and neither ends what the other keeps.
+ * Only with c->beside.
+ */
+struct ike_sa *conn_which_call(const struct tun_conn *c);
 /* Ends the IKE SA if the connection does not use it and it has no children. */
 void conn_drop_spare(struct tun_conn *c, struct ike_sa *sa, nsec_t now);
 /* Asks on the IKE SA of rung 3, from `at` on, for what it has not yet of the child. */
@@ -276,6 +283,8 @@ void conn_free(struct tun_conn *c);
 void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now);
 /* The numbers may have gone back once more, and packets be lost now: a back-off is cut short. */
 void recovery_third_lap(struct tun_sa *s, nsec_t now);
+/* A new SA is gone before its first FRESH packet, and `by` is there instead. */
+void recovery_heir(const struct tun_sa *gone, struct tun_sa *by);
 /* `by` has taken the SA's place; NULL: it ends without a successor. */
 void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now);
 /* The SA ends, whatever its recovery was about. */
