@@ -217,8 +217,15 @@ static void refuse_group(struct ike_sa *sa, const struct ike_in *in, uint16_t gr
 		       in->remote, in->now);
 }
 
-/* Our own rekey of the same SA is outstanding: note what decides between the two (2.8.1). */
-/* What we have asked for and not got yet is the same: a rekey of that SA, or all that it admits. */
+/* Whether both admit the same. */
+static bool same_selectors(const struct child_sa *a, const struct ts_list *local,
+			   const struct ts_list *remote)
+{
+	return ts_list_within(a->local, local) && ts_list_within(local, a->local) &&
+	       ts_list_within(a->remote, remote) && ts_list_within(remote, a->remote);
+}
+
+/* What we have asked for and not got yet is the same: a rekey of that SA, or what it admits. */
 static bool collides(const struct ike_task *t, const struct child_sa *old,
 		     const struct child_sa *made)
 {
@@ -227,10 +234,10 @@ static bool collides(const struct ike_task *t, const struct child_sa *old,
 	if (old)
 		return t->kind == TASK_CHILD_REKEY;
 	return t->kind == TASK_CHILD_CREATE && t->conf == made->conf &&
-	       ts_list_within(asked_local(t), made->local) &&
-	       ts_list_within(asked_remote(t), made->remote);
+	       same_selectors(made, asked_local(t), asked_remote(t));
 }
 
+/* Notes what decides between our request, which is outstanding, and the peer's (2.8.1). */
 static void note_collision(struct ike_sa *sa, const struct child_sa *old, struct child_sa *made,
 			   const struct nonce *ni, const struct nonce *nr)
 {
@@ -377,15 +384,26 @@ static void delete_later(struct child_sa *c)
 }
 
 /*
- * Two new SAs where one is to be: decide which one lives (2.8.1). True when theirs does. Two
- * requests for the same CHILD SA at once are decided on like two rekeys.
+ * Two rekeys of one SA, or two requests for one SA. Of the second kind the peer may have ended its
+ * own since, and with it the collision: there is no old one that either side would have replaced.
  */
+static bool has_collided(const struct ike_task *t)
+{
+	return t->collided && (t->kind == TASK_CHILD_REKEY || t->rival);
+}
+
+/* One of the two goes. The answers to two requests for one SA may differ: then both stay. */
+static bool one_goes(const struct ike_task *t, const struct child_sa *made)
+{
+	return has_collided(t) &&
+	       (t->kind == TASK_CHILD_REKEY || same_selectors(t->rival, made->local, made->remote));
+}
+
+/* Two new SAs where one is to be: decides which one lives (2.8.1). True when theirs does. */
 static bool we_lose(const struct ike_task *t, const struct nonce *nr)
 {
 	const struct nonce *ours = nonce_cmp(&t->nonce, nr) < 0 ? &t->nonce : nr;
 
-	if (!t->collided || (t->kind == TASK_CHILD_CREATE && !t->rival))
-		return false;
 	return nonce_cmp(ours, &t->rival_nonce) < 0;
 }
 
@@ -405,7 +423,7 @@ static void retire_old(struct ike_sa *sa, struct child_sa *old)
 static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa *made,
 			 const struct nonce *nr, nsec_t now)
 {
-	if (we_lose(t, nr)) {
+	if (one_goes(t, made) && we_lose(t, nr)) {
 		/* Theirs stays; ours, the redundant one, is ours to delete. The peer deletes the
 		 * old. */
 		struct child_sa *winner = t->rival;
@@ -420,7 +438,7 @@ static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa 
 	if (t->child)
 		retire_old(sa, t->child);
 	/* Where only we saw that they collide, the peer does not delete it: then we do, later. */
-	if (t->collided && t->rival)
+	if (one_goes(t, made) && t->rival)
 		replaced_by_peer(t->rival, now);
 	sa->ike->ops.child_event(sa->ike->ops.ctx, made, CHILD_EVENT_CONFIRMED, "rekeyed", now);
 	tell(sa, t, made, IKE_RESULT_OK, 0, now);
@@ -538,7 +556,7 @@ static bool failed(struct ike_sa *sa, struct ike_task *t, const struct ike_notif
 {
 	bool rekey = t->kind == TASK_CHILD_REKEY;
 	bool not_there = rekey && n->type == NOTIFY_CHILD_SA_NOT_FOUND;
-	bool superseded = t->collided || (rekey && (!t->child || t->child->successor));
+	bool superseded = has_collided(t) || (rekey && (!t->child || t->child->successor));
 
 	/* While it waits to be tried again the old one is still being rekeyed. */
 	if (!not_there && !superseded && retried(sa, t, n, now))

@@ -36,10 +36,13 @@ static const char *check_sa(const struct tun_sa *s, nsec_t now)
 	if (s->retired && s->ike && s->ike->state == CHILD_STATE_INSTALLED && !tun_sa_heir(s) &&
 	    s->ike->ike_sa->owner)
 		return "RETIRED, and nothing has taken its place";
-	if (!live || sa->in.detector.state != DETECTOR_CONFIRMED ||
+	if (!live || s->recovery.state != RECOVERY_IDLE ||
 	    s->child->options.detect.mode == DETECT_OFF)
 		return NULL;
-	return s->recovery.state == RECOVERY_IDLE ? "CONFIRMED, and nothing leads on" : NULL;
+	if (sa->in.exposed)
+		return "its key is exposed, and nothing leads on";
+	return sa->in.detector.state == DETECTOR_CONFIRMED ? "CONFIRMED, and nothing leads on"
+							   : NULL;
 }
 
 static const char *check_child(const struct tun_child *k)

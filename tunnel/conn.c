@@ -269,7 +269,7 @@ void conn_beside(struct tun_conn *c, nsec_t now)
 		conn_connect(c, now);
 		return;
 	}
-	c->beside_since = now;
+	c->crossing = NULL;
 	c->beside = initiate(c, true, now);
 	if (!c->beside) {
 		c->beside_failures++;
@@ -353,18 +353,29 @@ static void end_other(struct tun_conn *c, const struct ike_sa *keep, struct ike_
 
 struct ike_sa *conn_which_call(const struct tun_conn *c)
 {
-	struct ike_sa *theirs = c->sa, *ours = c->beside;
-	bool crossed = theirs && theirs != ours && !theirs->initiator &&
-		       theirs->state == IKE_STATE_ESTABLISHED &&
-		       theirs->established >= c->beside_since;
+	struct ike_sa *theirs = c->crossing, *ours = c->beside;
 
-	return crossed && theirs->spi_i > ours->spi_i ? theirs : ours;
+	return theirs && theirs->state == IKE_STATE_ESTABLISHED && theirs->spi_i > ours->spi_i
+		       ? theirs
+		       : ours;
+}
+
+/* Two IKE SAs are not to stay for ever: what is missing is asked for again, now and then. */
+static void take_over_later(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
+{
+	struct tun_child *k;
+
+	if (now - c->missing_asked >= TAKEOVER_LOOK) {
+		c->missing_asked = now;
+		LIST_FOREACH (k, &c->children, link)
+			ask_missing(k, sa, max_u64(now, k->not_before));
+	}
+	deadline_set(&c->tunnel->deadlines, &c->takeover, c->missing_asked + TAKEOVER_LOOK);
 }
 
 void conn_take_over(struct tun_conn *c, nsec_t now)
 {
 	struct ike_sa *old = c->sa, *sa = c->beside, *o;
-	struct tun_child *k;
 
 	if (!still_needed(c) && (!sa || sa->state != IKE_STATE_ESTABLISHED)) {
 		cancel_beside(c, now);
@@ -374,15 +385,12 @@ void conn_take_over(struct tun_conn *c, nsec_t now)
 		return;
 	sa = conn_which_call(c);
 	if (!has_all_children(c, sa)) {
-		/* Two IKE SAs are not to stay for ever: what is missing is asked for again. */
-		LIST_FOREACH (k, &c->children, link)
-			ask_missing(k, sa, max_u64(now, k->not_before));
-		deadline_set(&c->tunnel->deadlines, &c->takeover, now + TAKEOVER_LOOK);
+		take_over_later(c, sa, now);
 		return;
 	}
 	o = c->beside;
 	c->sa = sa;
-	c->beside = NULL;
+	c->beside = c->crossing = NULL;
 	c->beside_failures = 0;
 	end_other(c, sa, old, now);
 	end_other(c, sa, o, now);
@@ -423,6 +431,35 @@ static void give_up_calling(struct tun_conn *c, nsec_t now)
 	ike_sa_drop(ours, "the peer's call came first", now);
 }
 
+/*
+ * Of two calls that crossed ours is the one that goes: what is asked for on it and not out yet
+ * would have the peer send on SAs that we are about to end.
+ */
+static void ask_no_more(struct tun_conn *c, struct ike_sa *ours)
+{
+	struct tun_child *k;
+
+	LIST_FOREACH (k, &c->children, link)
+		ike_child_cancel(ours, k->conf);
+	conn_unask(c, ours);
+}
+
+/*
+ * The peer's new IKE SA beside an older one becomes the one that we ask on. Where rung 3 is waiting
+ * to make one, it is that.
+ */
+static void on_call(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
+{
+	give_up_calling(c, now);
+	if (c->sa && still_needed(c) && !(c->beside && c->beside->initiator)) {
+		deadline_clear(&c->tunnel->deadlines, &c->rung3);
+		c->beside = sa;
+		return;
+	}
+	c->sa = sa;
+	c->crossing = c->beside ? sa : NULL;
+}
+
 static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 {
 	struct tun_conn *c = sa->owner;
@@ -437,11 +474,10 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 	c->failures = 0;
 	deadline_clear(&t->deadlines, &c->retry);
 	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
-	/* The peer's new IKE SA beside an older one becomes the one that we ask on. */
-	if (called && c->sa != sa) {
-		give_up_calling(c, now);
-		c->sa = sa;
-	}
+	if (called && c->sa != sa)
+		on_call(c, sa, now);
+	if (sa == c->beside && conn_which_call(c) != sa)
+		ask_no_more(c, sa);
 	conn_maybe_take_over(c, now);
 	/* What is wanted and does not come with it, from either side, is asked for later. */
 	if (conn_wanted(c))
@@ -510,6 +546,8 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 	conn_unask(c, sa);
 	if (was_beside)
 		c->beside = NULL;
+	if (was_beside || c->crossing == sa)
+		c->crossing = NULL;
 	if (was_main) {
 		c->sa = c->beside;
 		c->beside = NULL;
@@ -584,6 +622,8 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		other->owner = c;
 		if (c->sa == sa)
 			c->sa = other;
+		if (c->beside == sa || c->crossing == sa)
+			c->crossing = NULL; /* their SPIs do not tell any more */
 		if (c->beside == sa)
 			c->beside = other;
 		LIST_FOREACH (k, &c->children, link)

@@ -70,7 +70,7 @@ void gate_helped(struct gate *g, enum criterion c, uint64_t ticket);
 void gate_give_back(struct gate *g, enum criterion c, uint64_t ticket);
 /* When the allowance for the criterion is quiet until; 0: it is not. */
 nsec_t gate_quiet_until(const struct gate *g, enum criterion c, nsec_t now);
-/* Ends back-off and quiet; all starts from zero. Counters stay, and older tickets are void. */
+/* Ends back-off and quiet; all starts from zero. Counters stay; older tickets give nothing back. */
 void gate_reset(struct gate *g);
 
 #endif

@@ -34,7 +34,8 @@ void record_figures(struct tun_sa *s)
 	r->unverified = sa->in.unverified;
 	r->bridged = sa->in.bridged;
 	r->outage_from = sa->in.before_evidence ? sa->in.before_evidence : sa->in.last_fresh;
-	r->outage_to = sa->in.after_evidence;
+	if (sa->in.after_evidence)
+		r->outage_to = sa->in.after_evidence;
 }
 
 void record_close(struct tun_sa *s, const char *outcome)
@@ -44,6 +45,7 @@ void record_close(struct tun_sa *s, const char *outcome)
 
 	if (!r->id)
 		return;
+	record_figures(s);
 	r->outcome = outcome;
 	if (!c->records)
 		c->records = xzalloc(RECORDS_KEPT * sizeof(*c->records));

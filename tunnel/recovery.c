@@ -60,7 +60,6 @@ static void drop(struct tun_sa *s, const char *outcome)
 			  "SPI %08x: recovery ended: %s", s->spi, outcome);
 	if (s->recovery.state == RECOVERY_DELAYED)
 		give_back(s);
-	record_figures(s);
 	record_close(s, outcome);
 	enter(s, RECOVERY_IDLE, 0);
 }
@@ -351,16 +350,25 @@ static bool is_withdrawn(const struct tun_sa *s)
 }
 
 /*
- * The quiet is over, and all starts from zero. Not so where a bridge is open: behind it no new
- * evidence comes, and what it was opened for is still to be mended.
+ * What is known of the SA and of which no new evidence may come: behind an open bridge there is
+ * none, and under an exposed key nothing proves anything. NONE: all may start from zero.
  */
+static enum criterion standing(const struct esp_sa *sa)
+{
+	if (sa->in.exposed)
+		return CRITERION_NONCE_REUSE;
+	return sa->in.bridge.open && sa->in.detector.state == DETECTOR_CONFIRMED
+		       ? sa->in.detector.criterion
+		       : CRITERION_NONE;
+}
+
 static void quiet_is_over(struct tun_sa *s, nsec_t now)
 {
 	struct esp_sa *sa = tun_sa_esp(s);
 
 	enter(s, RECOVERY_IDLE, 0);
-	if (sa && sa->in.bridge.open && sa->in.detector.state == DETECTOR_CONFIRMED)
-		recovery_confirmed(s, sa->in.detector.criterion, now);
+	if (sa && standing(sa) != CRITERION_NONE)
+		recovery_confirmed(s, standing(sa), now);
 	else if (sa)
 		esp_sa_forget_evidence(sa);
 }
@@ -384,7 +392,6 @@ void recovery_timer(struct tun_sa *s, nsec_t now)
 		break;
 	case RECOVERY_RUNNING: look_at_ladder(s, now); break;
 	case RECOVERY_AWAITING:
-		record_figures(s);
 		record_close(s, "recovered, no traffic seen");
 		enter(s, RECOVERY_IDLE, 0);
 		break;
@@ -397,15 +404,17 @@ void recovery_look_again(struct tun_child *c, nsec_t now)
 
 	LIST_FOREACH (s, &c->sas, link) {
 		const struct esp_sa *sa = tun_sa_esp(s);
-		const struct detector *d = sa ? &sa->in.detector : NULL;
+		enum criterion why;
 
-		if (s->retired || s->ending || !d)
+		if (s->retired || s->ending || !sa)
 			continue;
+		why = sa->in.detector.state == DETECTOR_CONFIRMED ? sa->in.detector.criterion
+								  : standing(sa);
 		if (c->options.detect.mode == DETECT_OFF && s->recovery.state != RECOVERY_RUNNING)
 			drop(s, "disabled");
-		else if (d->state == DETECTOR_CONFIRMED && (s->recovery.state == RECOVERY_IDLE ||
-							    s->recovery.state == RECOVERY_REFUSED))
-			recovery_confirmed(s, d->criterion, now);
+		else if (why != CRITERION_NONE && (s->recovery.state == RECOVERY_IDLE ||
+						   s->recovery.state == RECOVERY_REFUSED))
+			recovery_confirmed(s, why, now);
 		else if (s->recovery.state == RECOVERY_REFUSED)
 			enter(s, RECOVERY_IDLE, 0);
 		else if (s->recovery.state == RECOVERY_DELAYED)
@@ -508,7 +517,7 @@ void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 			  "new SPI %08x is up by another rekey that was faster", by->spi);
 }
 
-void recovery_heir(const struct tun_sa *gone, struct tun_sa *by)
+void recovery_heir(const struct tun_sa *gone, const struct tun_sa *by)
 {
 	struct tun_sa *o;
 

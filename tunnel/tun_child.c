@@ -157,6 +157,8 @@ void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 	s->check = CRITERION_NONE;
 	if (c->current == s)
 		c->current = newest_live(c);
+	if (by)
+		recovery_heir(s, by);
 	recovery_replaced(s, by, now);
 	end_surplus_retired(c, now);
 }
@@ -193,7 +195,8 @@ struct tun_sa *tun_sa_heir(const struct tun_sa *s)
 	struct tun_sa *o;
 
 	LIST_FOREACH (o, &s->child->sas, link) {
-		if (o != s && !o->retired && o->ike && o->active && tun_sa_covers(o, s))
+		if (o != s && !o->retired && o->ike && o->ike->state != CHILD_STATE_DELETING &&
+		    o->active && tun_sa_covers(o, s))
 			return o;
 	}
 	return NULL;
@@ -354,7 +357,9 @@ static void child_up(struct tun_sa *s, nsec_t now)
 	struct tun_child *k = s->child;
 	char l[256], r[256], suite[96];
 
-	k->asked_on = NULL;
+	/* Another SA of the child may still be asked for. */
+	if (k->asked_on && !ike_child_is_asked(k->asked_on, k->conf))
+		k->asked_on = NULL;
 	k->only_auth = false;
 	tun_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,
 		  "CHILD SA up: SPI in %08x out %08x, %s, %s === %s%s", s->spi, s->spi_out,
@@ -447,8 +452,6 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 		  s->spi, s->spi_out, why);
 	if (s->retired)
 		return; /* its time runs on */
-	if (by)
-		recovery_heir(s, by);
 	/* What is being recovered from is kept: its successor is on its way. */
 	if ((by || s->recovery.state == RECOVERY_RUNNING) && !k->conn->tunnel->closing)
 		tun_sa_retire(s, by, now);
@@ -518,6 +521,7 @@ void tun_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *con
 	/* However it ended: what is to be kept up and is not there is asked for again. */
 	if (k->wanted && !k->current && !k->asked_on)
 		conn_ask(k, NULL, now + NSEC_PER_SEC, now);
+	conn_drop_spare(conn, sa, now);
 }
 
 nsec_t tun_last_inbound(void *ctx, const struct ike_sa *sa)

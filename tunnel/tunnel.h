@@ -127,14 +127,15 @@ struct tun_conn {
 	struct ident peer_id; /* of connections that answer anyone */
 	bool dynamic;	      /* made for a peer of a %any connection; goes with its last SA */
 	struct tun_child_list children;
-	struct ike_sa *sa;     /* the one in use; NULL: none */
-	struct ike_sa *beside; /* of rung 3, until it has taken over */
-	nsec_t beside_since;   /* when that was begun */
-	unsigned failures;     /* in a row; sets the back-off */
-	unsigned next_remote;  /* index into conf->remote to try next */
-	nsec_t not_before;     /* it failed: packets do not start it again earlier */
-	struct deadline retry; /* start again, or ask for children that are missing */
-	struct deadline rung3; /* start beside */
+	struct ike_sa *sa;	 /* the one in use; NULL: none */
+	struct ike_sa *beside;	 /* of rung 3, until it has taken over */
+	struct ike_sa *crossing; /* one that the peer made while `beside` was being made; or NULL */
+	nsec_t missing_asked;	 /* when CHILD SAs were last asked for that `beside` lacks */
+	unsigned failures;	 /* in a row; sets the back-off */
+	unsigned next_remote;	 /* index into conf->remote to try next */
+	nsec_t not_before;	 /* it failed: packets do not start it again earlier */
+	struct deadline retry;	 /* start again, or ask for children that are missing */
+	struct deadline rung3;	 /* start beside */
 	struct deadline takeover;
 	unsigned beside_failures; /* in a row; sets the back-off of rung 3 */
 };
@@ -283,8 +284,8 @@ void conn_free(struct tun_conn *c);
 void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now);
 /* The numbers may have gone back once more, and packets be lost now: a back-off is cut short. */
 void recovery_third_lap(struct tun_sa *s, nsec_t now);
-/* A new SA is gone before its first FRESH packet, and `by` is there instead. */
-void recovery_heir(const struct tun_sa *gone, struct tun_sa *by);
+/* A new SA was replaced before its first FRESH packet: what awaits that awaits it on `by`. */
+void recovery_heir(const struct tun_sa *gone, const struct tun_sa *by);
 /* `by` has taken the SA's place; NULL: it ends without a successor. */
 void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now);
 /* The SA ends, whatever its recovery was about. */
@@ -324,7 +325,7 @@ void hint_synced(struct tun_child *c, const struct ike_sa *sa, uint64_t delta, n
 void record_open(struct tun_sa *s, enum criterion criterion, nsec_t now);
 /* Packets lost and bridged until now. */
 void record_figures(struct tun_sa *s);
-/* The record goes into the child's ring. */
+/* The record goes into the child's ring, with the figures of now. */
 void record_close(struct tun_sa *s, const char *outcome);
 /*
  * The record that has this outcome (the same text) by the same kind of criterion, not older than

@@ -828,6 +828,43 @@ static void lowest_nonce_loses(void **state)
 	assert_true(lost[BRANCH] > 0 && lost[GW] > 0);
 }
 
+/* We ask for a host, the peer for the net around it at once: that is no collision, and the net's stays. */
+static void narrow_against_wide(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 8; seed++) {
+		struct options o = options_default();
+		struct ts_list local = {.count = 1}, remote = {.count = 1};
+		struct net *n;
+		struct tun_child *k, *g;
+		struct tun_sa *s;
+		bool wide = false;
+
+		o.seed = seed;
+		o.wide = true;
+		o.children = 2;
+		n = up(&o);
+		k = peer_child(n, BRANCH, 0);
+		g = peer_child(n, GW, 1);
+		g->wanted = false;
+		ike_child_delete(g->current->ike, n->now);
+		net_run(n, SEC);
+		assert_int_equal(ts_parse("10.1.1.7/32", &local.ts[0]), 0);
+		assert_int_equal(ts_parse("10.2.1.7/32", &remote.ts[0]), 0);
+		assert_true(ike_child_create_like(peer_conn(n, BRANCH)->sa, k->conf, &local,
+						  &remote, n->now));
+		tunnel_child_up(g, n->now);
+		net_run(n, 100 * SEC);
+		LIST_FOREACH (s, &g->sas, link)
+			wide |= s->ike && !s->retired && ts_list_within(&g->conf->local_ts, s->local);
+		if (!wide) {
+			net_print_log(n);
+			fail_msg("seed %u: the net's CHILD SA is gone, and nothing brings it back", seed);
+		}
+		net_free(n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -858,6 +895,7 @@ int main(void)
 		cmocka_unit_test(rekey_of_what_the_peer_lacks),
 		cmocka_unit_test(collisions),
 		cmocka_unit_test(both_ask_for_the_same),
+		cmocka_unit_test(narrow_against_wide),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
