@@ -217,6 +217,7 @@ void exchange_timeout(struct ike_sa *sa, nsec_t now)
 	if (!sa->outstanding || !sa->request)
 		return;
 	if (given_up(sa) || (sa->state == IKE_STATE_INIT_SENT && sa->init_error && sa->sends > 1)) {
+		sa->unanswered = true;
 		if (sa->state == IKE_STATE_INIT_SENT)
 			init_timeout(sa, now);
 		else

@@ -130,6 +130,7 @@ struct ike_sa {
 				    that made this */
 	bool unresolved; /* made by the peer's IKE rekey while ours is outstanding: has no children
 			    yet */
+	bool unanswered; /* it went because the peer was silent, not because anybody ended it */
 	bool busy; /* answers CREATE_CHILD_SA by TEMPORARY_FAILURE (2.25): the tests' peers are, at
 		      times */
 

@@ -78,7 +78,8 @@ static bool behind_nat(const struct ike_sa *sa)
 
 bool conn_can_call(const struct tun_conn *c)
 {
-	return c->conf->remote_count > 0 || (c->sa && c->sa->established && !behind_nat(c->sa));
+	return c->conf->remote_count > 0 || (!c->sa && c->calls_back) ||
+	       (c->sa && c->sa->established && !behind_nat(c->sa));
 }
 
 static struct ike_sa *initiate(struct tun_conn *c, bool beside, nsec_t now)
@@ -94,8 +95,8 @@ static struct ike_sa *initiate(struct tun_conn *c, bool beside, nsec_t now)
 		remote = c->conf->remote[c->next_remote % c->conf->remote_count];
 	} else {
 		/* Who only answers calls back to where the peer was last heard. */
-		local = c->sa->local;
-		remote = c->sa->remote;
+		local = c->sa ? c->sa->local : c->last_local;
+		remote = c->sa ? c->sa->remote : c->last_remote;
 	}
 	sa = ike_initiate(c->tunnel->ike, c->conf, &local, &remote, c->dynamic ? &c->peer_id : NULL,
 			  beside, now);
@@ -109,103 +110,13 @@ static bool needs_successor(const struct tun_sa *s)
 {
 	if (s->ending)
 		return false;
-	return s->retired ? s->recovery.state == RECOVERY_RUNNING : s->active && s->ike;
+	return s->retired || s->kept ? s->recovery.state == RECOVERY_RUNNING : s->active && s->ike;
 }
 
 static void ask_on(struct tun_child *k, struct ike_sa *sa, const struct ts *first, nsec_t at)
 {
 	if (ike_child_create(sa, k->conf, first, at))
 		k->asked_on = sa;
-}
-
-void conn_connect(struct tun_conn *c, nsec_t now)
-{
-	struct tun_child *k;
-
-	deadline_clear(&c->tunnel->deadlines, &c->retry);
-	if (!c->sa)
-		c->sa = initiate(c, false, now);
-	if (!c->sa) {
-		conn_retry_later(c, "no IKE SA can be made now", now);
-		return;
-	}
-	LIST_FOREACH (k, &c->children, link) {
-		if (k->wanted && !k->asked_on && !k->current)
-			ask_on(k, c->sa, NULL, now);
-	}
-}
-
-void conn_ask(struct tun_child *k, const struct ts *first, nsec_t at, nsec_t now)
-{
-	struct tun_conn *c = k->conn;
-
-	if (k->asked_on || k->current || c->tunnel->closing)
-		return;
-	if (!c->sa)
-		c->sa = initiate(c, false, now);
-	if (c->sa)
-		ask_on(k, c->sa, first, at);
-}
-
-void conn_mend(struct tun_conn *c, nsec_t now)
-{
-	if (conn_wanted(c))
-		conn_connect(c, now);
-}
-
-void conn_unask(struct tun_conn *c, const struct ike_sa *sa)
-{
-	struct tun_child *k;
-	struct tun_sa *s;
-
-	LIST_FOREACH (k, &c->children, link) {
-		if (k->asked_on == sa)
-			k->asked_on = NULL;
-		LIST_FOREACH (s, &k->sas, link) {
-			if (s->check_on == sa)
-				s->check = CRITERION_NONE;
-		}
-	}
-}
-
-/* 1, 2, 4, ... s after so many failures in a row, up to a minute; half of it is random. */
-static nsec_t backoff(const struct tun_conn *c, unsigned failures)
-{
-	nsec_t wait = BACKOFF_MIN;
-
-	for (unsigned i = 1; i < failures && wait < BACKOFF_MAX; i++)
-		wait *= 2;
-	wait = min_u64(wait, BACKOFF_MAX);
-	return wait / 2 + rng_below(c->tunnel->rng, wait / 2 + 1);
-}
-
-void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now)
-{
-	nsec_t wait;
-
-	if (c->conf->remote_count == 0 || c->tunnel->closing)
-		return; /* only the peer can begin anew */
-	wait = backoff(c, c->failures);
-	/* The first packet after an orderly end starts it at once; after a failure it waits. */
-	c->not_before = c->failures ? now + wait : 0;
-	c->failures++;
-	c->next_remote++;
-	if (!conn_wanted(c))
-		return;
-	log_info(c->tunnel->log, "%s: %s; next try in %.1f s", c->conf->name, why,
-		 (double)wait / NSEC_PER_SEC);
-	deadline_set(&c->tunnel->deadlines, &c->retry, now + wait);
-}
-
-void conn_beside_later(struct tun_conn *c, nsec_t now)
-{
-	nsec_t wait;
-
-	if (c->beside || deadline_is_set(&c->rung3) || !conn_can_call(c))
-		return;
-	wait = c->beside_failures ? backoff(c, c->beside_failures)
-				  : rng_below(c->tunnel->rng, RUNG3_DELAY + 1);
-	deadline_set(&c->tunnel->deadlines, &c->rung3, now + wait);
 }
 
 static bool still_needed(const struct tun_conn *c)
@@ -251,6 +162,98 @@ static void ask_missing(struct tun_child *k, struct ike_sa *sa, nsec_t at)
 	}
 	if ((k->wanted || k->asked_on) && k->asked_on != sa && !has_child(k, sa, NULL))
 		ask_on(k, sa, NULL, at);
+}
+
+void conn_connect(struct tun_conn *c, nsec_t now)
+{
+	struct tun_child *k;
+
+	deadline_clear(&c->tunnel->deadlines, &c->retry);
+	if (!c->sa)
+		c->sa = initiate(c, false, now);
+	if (!c->sa) {
+		conn_retry_later(c, "no IKE SA can be made now", now);
+		return;
+	}
+	LIST_FOREACH (k, &c->children, link) {
+		if (!k->asked_on && !k->current)
+			ask_missing(k, c->sa, now);
+	}
+}
+
+void conn_ask(struct tun_child *k, const struct ts *first, nsec_t at, nsec_t now)
+{
+	struct tun_conn *c = k->conn;
+
+	if (k->asked_on || k->current || c->tunnel->closing)
+		return;
+	if (!c->sa)
+		c->sa = initiate(c, false, now);
+	if (c->sa)
+		ask_on(k, c->sa, first, at);
+}
+
+void conn_mend(struct tun_conn *c, nsec_t now)
+{
+	if (conn_wanted(c) || still_needed(c))
+		conn_connect(c, now);
+}
+
+void conn_unask(struct tun_conn *c, const struct ike_sa *sa)
+{
+	struct tun_child *k;
+	struct tun_sa *s;
+
+	LIST_FOREACH (k, &c->children, link) {
+		if (k->asked_on == sa)
+			k->asked_on = NULL;
+		LIST_FOREACH (s, &k->sas, link) {
+			if (s->check_on == sa)
+				s->check = CRITERION_NONE;
+		}
+	}
+}
+
+/* 1, 2, 4, ... s after so many failures in a row, up to a minute; half of it is random. */
+static nsec_t backoff(const struct tun_conn *c, unsigned failures)
+{
+	nsec_t wait = BACKOFF_MIN;
+
+	for (unsigned i = 1; i < failures && wait < BACKOFF_MAX; i++)
+		wait *= 2;
+	wait = min_u64(wait, BACKOFF_MAX);
+	return wait / 2 + rng_below(c->tunnel->rng, wait / 2 + 1);
+}
+
+void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now)
+{
+	nsec_t wait;
+
+	/* Who only answers begins anew only to mend something. */
+	if (c->tunnel->closing || !conn_can_call(c) ||
+	    (c->conf->remote_count == 0 && !still_needed(c)))
+		return;
+	wait = backoff(c, c->failures);
+	/* The first packet after an orderly end starts it at once; after a failure it waits. */
+	c->not_before = c->failures ? now + wait : 0;
+	c->failures++;
+	c->next_remote++;
+	if (!conn_wanted(c) && !still_needed(c))
+		return;
+	log_info(c->tunnel->log, "%s: %s; next try in %.1f s", c->conf->name, why,
+		 (double)wait / NSEC_PER_SEC);
+	deadline_set(&c->tunnel->deadlines, &c->retry, now + wait);
+}
+
+void conn_beside_later(struct tun_conn *c, nsec_t now)
+{
+	nsec_t wait;
+
+	if (c->beside || deadline_is_set(&c->rung3) || !conn_can_call(c))
+		return;
+	wait = c->beside_failures ? backoff(c, c->beside_failures)
+				  : rng_below(c->tunnel->rng, RUNG3_DELAY + 1);
+	deadline_set(&c->tunnel->deadlines, &c->rung3, now + wait);
 }
 
 void conn_ask_missing(struct tun_child *k, nsec_t at)
@@ -505,18 +508,24 @@ static struct ike_sa *another_sa(const struct tun_conn *c, const struct ike_sa *
 	return NULL;
 }
 
-void conn_free_if_dynamic(struct tun_conn *c)
+bool conn_is_over(const struct tun_conn *c)
 {
 	const struct tun_child *k;
 
 	if (!c->dynamic || c->sa || c->beside)
-		return;
+		return false;
 	LIST_FOREACH (k, &c->children, link) {
 		if (!LIST_EMPTY(&k->sas))
-			return;
+			return false;
 	}
+	return true;
+}
+
+void conn_free_if_dynamic(struct tun_conn *c)
+{
 	/* The sweep of the next turn takes it; children may still be in use up the stack. */
-	deadline_set(&c->tunnel->deadlines, &c->retry, c->tunnel->now);
+	if (conn_is_over(c))
+		deadline_set(&c->tunnel->deadlines, &c->retry, c->tunnel->now);
 }
 
 /*
@@ -544,6 +553,11 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 	bool was_beside = c->beside == sa, was_main = c->sa == sa;
 
 	conn_unask(c, sa);
+	if (was_main && sa->established) {
+		c->calls_back = !behind_nat(sa);
+		c->last_local = sa->local;
+		c->last_remote = sa->remote;
+	}
 	if (was_beside)
 		c->beside = NULL;
 	if (was_beside || c->crossing == sa)

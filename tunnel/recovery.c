@@ -329,8 +329,10 @@ static void look_at_ladder(struct tun_sa *s, nsec_t now)
 {
 	if (s->ike && !s->retired)
 		(void)peer_is_rekeying(s, now); /* what is void is not under way */
-	if (under_way(s)) {
+	if (under_way(s) || s->kept) {
 		enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
+		if (!under_way(s))
+			conn_mend(s->child->conn, now);
 	} else if (s->retired) {
 		drop(s, "ended without a successor");
 		conn_mend(s->child->conn, now);

@@ -6,7 +6,9 @@
 #include "xalloc.h"
 
 /* A replaced inbound SA still delivers for this long (RFC 7296 2.8.1: packets in flight). */
-#define DRAIN	    (5 * NSEC_PER_SEC)
+#define DRAIN (5 * NSEC_PER_SEC)
+/* How long an SA without an IKE SA is kept after the last packet on it. */
+#define KEPT_LOOK   (60 * NSEC_PER_SEC)
 #define RETIRED_MAX 16 /* of one child at a time */
 /* A child that the peer refused is asked for again after this. */
 #define REFUSED_WAIT (10 * NSEC_PER_SEC)
@@ -149,6 +151,7 @@ void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 	if (s->retired || !sa)
 		return;
 	s->retired = true;
+	s->kept = false;
 	s->retired_at = now;
 	policy_remove(s);
 	sad_retire(&t->path->sad, sa, now + DRAIN);
@@ -164,6 +167,22 @@ void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 }
 
 /*
+ * It stays while packets come on it: the peer's ESP lives, and its IKE may come back. Nothing but
+ * these packets shows that, so that without them it goes.
+ */
+static void look_at_kept(struct tun_sa *s, nsec_t now)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
+
+	if (sa && !s->ending && !sa->in.exposed && now < s->expires &&
+	    now - sa->in.last_fresh < KEPT_LOOK)
+		deadline_set(&s->child->conn->tunnel->deadlines, &s->end,
+			     min_u64(s->expires, now + KEPT_LOOK));
+	else
+		tun_sa_forget(s);
+}
+
+/*
  * First its history goes. Its keys and window stay until its hard lifetime ends: a standby may be
  * minutes older than the last rekey, and what it sends then still tells of it.
  */
@@ -172,6 +191,11 @@ void tun_sa_end(struct tun_sa *s, nsec_t now)
 	struct tun_conn *c = s->child->conn;
 	struct esp_sa *sa = tun_sa_esp(s);
 
+	if (s->kept) {
+		look_at_kept(s, now);
+		conn_free_if_dynamic(c);
+		return;
+	}
 	if (!s->condensed && !s->surplus && sa && c->sa && s->expires > now) {
 		s->condensed = true;
 		history_condense(&sa->in.history);
@@ -202,14 +226,17 @@ struct tun_sa *tun_sa_heir(const struct tun_sa *s)
 	return NULL;
 }
 
-/* Rung 2: the engine has forgotten the older ones that this one stands in for. */
+/* Rung 2 and 4: the engine has forgotten the older ones that this one stands in for. */
 static void replace_forgotten(const struct tun_sa *s, nsec_t now)
 {
 	struct tun_sa *o;
 
 	LIST_FOREACH (o, &s->child->sas, link) {
-		if (o != s && !o->ike && o->recovery.state == RECOVERY_RUNNING &&
-		    tun_sa_covers(s, o))
+		if (o == s || o->ike || !tun_sa_covers(s, o))
+			continue;
+		if (o->kept)
+			tun_sa_retire(o, s, now);
+		else if (o->recovery.state == RECOVERY_RUNNING)
 			recovery_replaced(o, s, now);
 	}
 }
@@ -452,7 +479,15 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 		  s->spi, s->spi_out, why);
 	if (s->retired)
 		return; /* its time runs on */
-	/* What is being recovered from is kept: its successor is on its way. */
+	/* ESP came back and IKE did not: the bridge delivers on, until there is a successor. */
+	if (!by && sa->unanswered && s->recovery.state == RECOVERY_RUNNING && !s->ending &&
+	    s->expires > now && !k->conn->tunnel->closing) {
+		s->kept = true;
+		deadline_set(&k->conn->tunnel->deadlines, &s->end,
+			     min_u64(s->expires, now + KEPT_LOOK));
+		return;
+	}
+	/* What is being recovered from is known: its successor is on its way. */
 	if ((by || s->recovery.state == RECOVERY_RUNNING) && !k->conn->tunnel->closing)
 		tun_sa_retire(s, by, now);
 	else
@@ -580,6 +615,8 @@ void tunnel_child_down(struct tun_child *c, nsec_t now)
 		recovery_forget(s);
 		if (s->ike)
 			ike_child_delete(s->ike, now);
+		else if (s->kept)
+			deadline_set(&c->conn->tunnel->deadlines, &s->end, now);
 	}
 	if (!conn_wanted(c->conn))
 		deadline_clear(&c->conn->tunnel->deadlines, &c->conn->retry);

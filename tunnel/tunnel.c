@@ -236,6 +236,10 @@ static void handle_events(struct tun_sa *s, struct esp_sa *sa, uint32_t events, 
 		recovery_confirmed(s, sa->in.detector.criterion, now);
 	if (events & ESP_EVENT_THIRD_LAP)
 		recovery_third_lap(s, now);
+	if (events & ESP_EVENT_HARD_LIFETIME && s->kept) {
+		s->expires = now;
+		deadline_set(&s->child->conn->tunnel->deadlines, &s->end, now);
+	}
 	/* A recovery may have given up the peer's half. */
 	if (!s->ike)
 		return;
@@ -247,11 +251,10 @@ static void handle_events(struct tun_sa *s, struct esp_sa *sa, uint32_t events, 
 
 static void conn_retry_due(struct tun_conn *c, nsec_t now)
 {
-	if (c->dynamic && !c->sa && !c->beside) {
+	if (conn_is_over(c))
 		conn_remove(c);
-		return;
-	}
-	conn_mend(c, now);
+	else
+		conn_mend(c, now);
 }
 
 static void due(struct deadline *d, nsec_t now)

@@ -80,6 +80,7 @@ struct tun_sa {
 	bool active;			/* outbound packets may take it */
 	bool retired;
 	bool ending;	/* the operator has ended it: nothing is to be made in its place */
+	bool kept;	/* its IKE SA went, as the peer was silent there, and it is being mended */
 	bool condensed; /* retired for so long that its history has gone */
 	bool surplus;	/* there are too many: it is about to go */
 	bool routed;
@@ -127,7 +128,10 @@ struct tun_conn {
 	struct ident peer_id; /* of connections that answer anyone */
 	bool dynamic;	      /* made for a peer of a %any connection; goes with its last SA */
 	struct tun_child_list children;
-	struct ike_sa *sa;	 /* the one in use; NULL: none */
+	struct ike_sa *sa; /* the one in use; NULL: none */
+	/* Where the peer of the last one was heard: who only answers calls back there. */
+	struct endpoint last_local, last_remote;
+	bool calls_back; /* that is known, and it was not behind a NAT that translates ports */
 	struct ike_sa *beside;	 /* of rung 3, until it has taken over */
 	struct ike_sa *crossing; /* one that the peer made while `beside` was being made; or NULL */
 	nsec_t missing_asked;	 /* when CHILD SAs were last asked for that `beside` lacks */
@@ -272,6 +276,8 @@ bool conn_wanted(const struct tun_conn *c);
  */
 void conn_maybe_take_over(struct tun_conn *c, nsec_t now);
 void conn_take_over(struct tun_conn *c, nsec_t now);
+/* It was made for a peer of %any, and nothing is left of that peer. */
+bool conn_is_over(const struct tun_conn *c);
 /* A dynamic connection that has nothing left goes, in a moment. */
 void conn_free_if_dynamic(struct tun_conn *c);
 void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
