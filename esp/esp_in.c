@@ -596,7 +596,7 @@ static bool settle(struct esp_path *path, struct esp_in *in, struct esp_slot *s,
 	case VERDICT_STALE: commit_stale(path, sa, s, now); break;
 	case VERDICT_AUTH_FAILED:
 		/* Under ESN an old number that is not opened looks like this. */
-		sa->in.unverified += s->second != 0;
+		sa->in.unverified += s->second != 0 && !s->tried_second;
 		break;
 	case VERDICT_REPLAYED:
 	case VERDICT_MALFORMED:

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # What the code and the documents say of each other. SPDX-License-Identifier: ISC
-"""Prints a line for each case: citations resolve, options and criteria are in the manual pages, links lead somewhere."""
+"""Prints a line for each case: citations and links lead somewhere, what users meet is in the manual, mutants meet code."""
 import glob
+import importlib.util
 import os
 import re
 import sys
 
+sys.dont_write_bytecode = True
 SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CODE = ("common/**/*.[ch]", "esp/*.[ch]", "ike/*.[ch]", "tunnel/*.[ch]", "daemon/*.[ch]", "tests/**/*.[ch]",
         "tests/**/*.py")
@@ -57,6 +59,28 @@ def verdicts_are_in_the_manual():
     return f"not in mendipctl(8): {missing}" if missing else None
 
 
+def criteria_and_outcomes_are_in_the_manual():
+    table = read("esp/detector.h").split("define FOREACH_CRITERION")[1].split("enum criterion")[0]
+    names = re.findall(r'X\([A-Z_]+, "([\w-]+)"', table)
+    gate = re.findall(r'X\([A-Z_]+, "([\w-]+)"', read("tunnel/gate.h"))
+    recovery = "".join(read(f"tunnel/{f}.c") for f in ("recovery", "record", "hints"))
+    outcomes = re.findall(r'(?:drop\(s, |record_close\(s, |outcome = |outcome\[\] = |quiet\[\] = )"([^"]+)"', recovery)
+    page = " ".join(read("man/mendipctl.8").split())
+    missing = [n for n in names[1:] + gate + outcomes if n not in page]
+    if len(names) < 11 or len(gate) < 5 or len(set(outcomes)) < 8:
+        return f"only {names}, {gate} and {outcomes} were found: the search is wrong"
+    return f"not in mendipctl(8): {missing}" if missing else None
+
+
+def mutants_meet_the_code():
+    """Each mutant's code is there once; the mutants themselves are run by tests/mutants."""
+    spec = importlib.util.spec_from_file_location("mutants", os.path.join(SOURCE, "tests/mutants/test_mutants.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    wrong = [m[0] for m in module.MUTANTS if read(m[2]).count(m[3]) != 1]
+    return f"their code is not there once: {wrong}" if wrong or len(module.MUTANTS) < 200 else None
+
+
 def metrics_are_in_the_manual():
     names = re.findall(r'(?:metric\(f|family\(f|child_metrics\(d, f), "(\w+)"', read("daemon/metrics.c"))
     page = read("man/mendipctl.8")
@@ -76,7 +100,8 @@ def links_lead_somewhere():
 
 failed = False
 for case in (citations_resolve, options_are_in_the_manual, verdicts_are_in_the_manual,
-             metrics_are_in_the_manual, links_lead_somewhere):
+             criteria_and_outcomes_are_in_the_manual, metrics_are_in_the_manual, mutants_meet_the_code,
+             links_lead_somewhere):
     why = case()
     print(f"not ok {case.__name__}: {why}" if why else f"ok {case.__name__}")
     failed |= bool(why)

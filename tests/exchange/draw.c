@@ -305,11 +305,12 @@ static void draw_end(struct draw *d)
 	say(d, "expect mended 400s");
 	say(d, "run 5s");
 	say(d, "expect mended");
-	/* What it does not know of stays beside, idle, until its routine rekey. */
 	/* Only a liveness check finds older message IDs where nothing else shows them. */
 	if (d->ids_back)
 		say(d, "run 100s");
-	say(d, d->forgetful ? "run 400s" : "expect up 400s");
+	/* What the gateway does not know of stays beside, idle, until its routine rekey; and what
+	 * it has given up, as its DELETE was lost too, where we never ask whether it lives. */
+	say(d, d->forgetful || (d->loses && !d->dpd) ? "run 400s" : "expect up 400s");
 	/* The published rule is blind where FRESH packets come in between: of two senders, or
 	 * under numbers that the first lap lost. */
 	if (d->proof || !(d->senders || d->loses))

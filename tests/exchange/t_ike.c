@@ -828,7 +828,8 @@ static void lowest_nonce_loses(void **state)
 	assert_true(lost[BRANCH] > 0 && lost[GW] > 0);
 }
 
-/* We ask for a host, the peer for the net around it at once: that is no collision, and the net's stays. */
+/* We ask for a host, the peer for the net around it at once: that is no collision, and the net's
+ * stays. */
 static void narrow_against_wide(void **state)
 {
 	(void)state;
@@ -856,10 +857,12 @@ static void narrow_against_wide(void **state)
 		tunnel_child_up(g, n->now);
 		net_run(n, 100 * SEC);
 		LIST_FOREACH (s, &g->sas, link)
-			wide |= s->ike && !s->retired && ts_list_within(&g->conf->local_ts, s->local);
+			wide |= s->ike && !s->retired &&
+				ts_list_within(&g->conf->local_ts, s->local);
 		if (!wide) {
 			net_print_log(n);
-			fail_msg("seed %u: the net's CHILD SA is gone, and nothing brings it back", seed);
+			fail_msg("seed %u: the net's CHILD SA is gone, and nothing brings it back",
+				 seed);
 		}
 		net_free(n);
 	}

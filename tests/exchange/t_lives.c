@@ -203,6 +203,33 @@ static void rekeys_without_end(void **state)
 	net_free(n);
 }
 
+/* What is being recovered from is the last to go when a peer rekeys without end. */
+static void used_ones_go_last(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	struct tun_child *k = peer_child(n, BRANCH, 0);
+	struct tun_sa *first = k->current, *s;
+	bool there = false;
+
+	(void)state;
+	tunnel_child_rekey(k, n->now);
+	net_run(n, 50 * MSEC);
+	assert_true(first->retired);
+	/* Its recovery waits for the first packet on the new SA. */
+	first->recovery.state = RECOVERY_AWAITING;
+	deadline_set(&n->peer[BRANCH].tunnel->deadlines, &first->recovery.timer,
+		     n->now + 1000 * SEC);
+	for (unsigned i = 0; i < 40; i++) {
+		tunnel_child_rekey(k, n->now);
+		net_run(n, 50 * MSEC);
+	}
+	LIST_FOREACH (s, &k->sas, link)
+		there |= s == first;
+	assert_true(there);
+	net_free(n);
+}
+
 /*
  * Twenty SAs of one child are replaced in the same second: each delivers for its whole drain, and
  * none is forgotten for the others.
@@ -398,6 +425,7 @@ int main(void)
 		cmocka_unit_test(dynamic_connection_goes),
 		cmocka_unit_test(old_ike_sa_outlives_its_connection),
 		cmocka_unit_test(rekeys_without_end),
+		cmocka_unit_test(used_ones_go_last),
 		cmocka_unit_test(many_sas_replaced_at_once),
 		cmocka_unit_test(deleted_during_a_rekey),
 		cmocka_unit_test(busy_for_long),

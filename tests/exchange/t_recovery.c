@@ -79,6 +79,9 @@ static void recovered(struct run *r, enum criterion c, unsigned rung, uint64_t l
 	check(r, rec->criterion == c, "another criterion");
 	check(r, rec->rung == rung, "another rung");
 	check(r, lost(r) <= lost_max, "more packets lost than stated");
+	/* The last packet before the evidence is where the outage begins. */
+	check(r, rec->outage_from == 0 || rec->outage_from != rec->first_evidence,
+	      "the outage begins with the evidence");
 	net_run(r->n, SEC);
 	check(r, r->n->peer[BRANCH].delivered - before >= RATE * 9 / 10,
 	      "traffic does not flow again");
@@ -646,6 +649,53 @@ static void proof_over_a_hint(void **state)
 	recovered(&r, CRITERION_PROOF, last_record(r.n, 0)->rung, 0);
 }
 
+/* A hint waits for 5.5 s for its answer: a peer that is slow has lost nothing. */
+static void hint_is_patient(void **state)
+{
+	struct options o = calm();
+	const struct recovery_record *rec;
+	struct run r;
+
+	(void)state;
+	r = begin("a hint whose request is not answered", &o);
+	net_run(r.n, 3 * SEC);
+	rec = &peer_child(r.n, BRANCH, 0)->current->recovery.now;
+	mark(&r);
+	r.n->cut_ike[GW] = r.n->now + 20 * SEC;
+	recovery_confirmed(peer_child(r.n, BRANCH, 0)->current, CRITERION_SILENT, r.n->now);
+	net_run(r.n, 5400 * MSEC);
+	check(&r, rec->rung == 1, "it did not wait");
+	net_run(r.n, 200 * MSEC);
+	check(&r, rec->rung == 3, "it waits for too long");
+	net_free(r.n);
+}
+
+/* An SA whose IKE SA went is kept while packets come on it, and no longer. */
+static void kept_while_packets_come(void **state)
+{
+	struct options o = calm();
+	struct tun_child *k;
+	struct run r;
+
+	(void)state;
+	o.dpd = NSEC_NEVER;
+	r = begin("an SA without an IKE SA", &o);
+	k = peer_child(r.n, BRANCH, 0);
+	net_run(r.n, 20 * SEC);
+	mark(&r);
+	r.n->cut_ike[GW] = r.n->now + 1000 * SEC;
+	gw_rewind(r.n, 0, 19000, false);
+	net_run(r.n, 60 * SEC);
+	check(&r, !peer_conn(r.n, BRANCH)->sa || !peer_conn(r.n, BRANCH)->sa->established,
+	      "the IKE SA is still there");
+	check(&r, !LIST_EMPTY(&k->sas) && LIST_FIRST(&k->sas)->kept, "its SA is not kept");
+	check(&r, lost(&r) == 0, "packets were lost");
+	r.n->rate[GW] = 0;
+	net_run(r.n, 130 * SEC);
+	check(&r, LIST_EMPTY(&k->sas), "it is still there");
+	net_free(r.n);
+}
+
 /* A peer that rekeys while our delay runs is waited for: nothing of ours goes on top of it. */
 static void their_rekey_during_our_delay(void **state)
 {
@@ -1157,6 +1207,8 @@ int main(void)
 		cmocka_unit_test(pfs_mismatch),
 		cmocka_unit_test(pfs_refused),
 		cmocka_unit_test(proof_over_a_hint),
+		cmocka_unit_test(hint_is_patient),
+		cmocka_unit_test(kept_while_packets_come),
 		cmocka_unit_test(their_rekey_during_our_delay),
 		cmocka_unit_test(news_of_another_ike_sa),
 		cmocka_unit_test(proof_over_a_refused_hint),

@@ -55,7 +55,7 @@ def rewind_without_detection():
 
 def rewind_with_proof():
     result, record, _ = under_fault("rewind 1500", "rewind 1500")
-    recovered(result, record, 100)
+    recovered(result, record, 0)
 
 
 def rewind_with_pattern():
@@ -65,7 +65,7 @@ def rewind_with_pattern():
 
 def rewind_cbc():
     result, record, _ = under_fault("rewind 1500, AES-CBC", "rewind 1500", esp="aes128-sha256-noesn")
-    recovered(result, record, 100)
+    recovered(result, record, 0)
 
 
 def nonces_repeat():
@@ -121,14 +121,14 @@ def two_senders_are_served():
 
 
 def tcp_through_a_rewind(bridge, back=50000):
-    """One TCP stream at full rate from the gateway, set back by `back`; (segments sent again after it, before it)."""
+    """One TCP stream at full rate from the gateway, set back by `back`; (its record, segments sent again in all)."""
     kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", switchover=f'{{ bridge = "{bridge}"; }}')}
     with netlab.Lab("tcp") as lab:
         branch, gw = pair(lab, kids, {"net": child("10.2.0.0/16", "10.1.0.0/16")})
         branch.wait_up()
         gw.ns.popen("iperf3", "-s", log=lab.path("iperf.log"))
         wait_for(lambda: gw.ns.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
-        client = branch.ns.popen("iperf3", "-c", "10.2.0.1", "-R", "-t", "5", "-i", "0.5", "-J", log=lab.path("client.json"))
+        client = branch.ns.popen("iperf3", "-c", "10.2.0.1", "-R", "-t", "5", "-J", log=lab.path("client.json"))
         wait_for(lambda: branch.sa()["number_in"] > 2 * back, "too little traffic to set back")
         gw.ctl("fault", "rewind", str(back))
         branch.wait_recovered()
@@ -139,15 +139,18 @@ def tcp_through_a_rewind(bridge, back=50000):
         print(f"# TCP at full rate, back by {back}, bridge {bridge:<3}  {end['sum_sent']['retransmits']:6d} segments sent "
               f"again, {record['lost']} packets lost, {record['bridged']} bridged, outage {record['outage_ms']:.1f} ms, "
               f"{end['sum_received']['bits_per_second'] / 1e9:.2f} Gbit/s")
-        return record
+        return record, end["sum_sent"]["retransmits"]
 
 
 def tcp_loses_nothing():
-    record = tcp_through_a_rewind("on")
+    record, sent_again = tcp_through_a_rewind("on")
     expect(record["outcome"] == "recovered" and record["criterion"] == "proof", f"{record}")
     expect(record["lost"] == 0 and record["unverified"] == 0, f"{record}")
     expect(record["bridged"] > 0, "nothing was bridged")
-    expect(tcp_through_a_rewind("off")["lost"] > 0, "without the bridge nothing was lost either: no rewind?")
+    without, sent_again_without = tcp_through_a_rewind("off")
+    expect(without["lost"] > 0, "without the bridge nothing was lost either: no rewind?")
+    # A busy machine may drop some on the veth; what the rewind costs is more by orders of magnitude.
+    expect(sent_again * 20 <= sent_again_without, f"{sent_again} sent again, {sent_again_without} without the bridge")
 
 
 def forgotten_child_comes_back():
