@@ -7,15 +7,6 @@
 #define INTERVALS_OF_DATA \
 	100 /* packets that `interval` should span, so that silence is not a sign */
 
-static uint64_t power_of_two(uint64_t n)
-{
-	uint64_t p = 1;
-
-	while (p < n)
-		p *= 2;
-	return p;
-}
-
 static uint64_t between(uint64_t v, uint64_t lo, uint64_t hi)
 {
 	return v < lo ? lo : v > hi ? hi : v;
@@ -33,9 +24,9 @@ int advise(const struct advice_in *in, struct advice *ret)
 		return -EINVAL;
 	a.lost_all = a.lost_each * in->tunnels;
 	a.outage = in->sync_interval;
-	/* Half as much again: a sync may be late by some of its interval. */
-	a.history_packets =
-		between(power_of_two(a.lost_each + a.lost_each / 2), HISTORY_MIN, HISTORY_MAX);
+	/* A quarter more: a sync may be late by some of its interval. In whole blocks. */
+	a.history_packets = between(a.lost_each + a.lost_each / 4, HISTORY_MIN, HISTORY_MAX);
+	a.history_packets += -a.history_packets % HISTORY_BLOCK;
 	a.memory_each = a.history_packets * sizeof(struct near_entry) +
 			HISTORY_LIFETIME_MAX * sizeof(struct life_entry);
 	a.packets = 64;

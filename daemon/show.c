@@ -138,21 +138,34 @@ void show_status(FILE *f, const json_t *o)
 	show_counters(f, "IKE: ", json_object_get(o, "ike"));
 }
 
+#define MS_STRLEN 32
+
+/* "1.5 ms", and from 10 s on "152.6 s". Returns text. */
+static const char *milliseconds(double v, char text[MS_STRLEN])
+{
+	if (v < 10000)
+		snprintf(text, MS_STRLEN, "%.1f ms", v);
+	else
+		snprintf(text, MS_STRLEN, "%.1f s", v / 1000);
+	return text;
+}
+
 /* ", title 1.5 ms" if there is such a time. */
 static void ms(FILE *f, const char *title, const json_t *o, const char *key)
 {
 	const json_t *v = json_object_get(o, key);
+	char text[MS_STRLEN];
 
 	if (json_is_number(v))
-		fprintf(f, ", %s %.1f ms", title, json_number_value(v));
+		fprintf(f, ", %s %s", title, milliseconds(json_number_value(v), text));
 }
 
 /* What happened on one line, what it cost on the next, and when on the last: 100 columns each. */
 static void show_record(FILE *f, const json_t *r)
 {
-	char age[32];
+	char age[32], text[MS_STRLEN];
 
-	fprintf(f, "    #%lld %s ago: %s by %s", num(r, "id"),
+	fprintf(f, "    #%lld %s ago: %s; shown by %s", num(r, "id"),
 		ago(json_object_get(r, "age"), age, sizeof(age)), str(r, "outcome"),
 		str(r, "criterion"));
 	if (num(r, "rung"))
@@ -166,10 +179,13 @@ static void show_record(FILE *f, const json_t *r)
 	if (num(r, "unverified"))
 		fprintf(f, ", up to %lld more not verified", num(r, "unverified"));
 	ms(f, "outage", r, "outage_ms");
+	/* The gate's back-off; its jitter is not worth a word. */
+	if (json_number_value(json_object_get(r, "delay_ms")) >= 1000)
+		ms(f, "waited", r, "delay_ms");
 	fputc('\n', f);
 	if (json_is_number(json_object_get(r, "request_ms"))) {
-		fprintf(f, "      after the first evidence: request %.1f ms",
-			json_number_value(json_object_get(r, "request_ms")));
+		fprintf(f, "      after the first evidence: request %s",
+			milliseconds(json_number_value(json_object_get(r, "request_ms")), text));
 		ms(f, "answer", r, "response_ms");
 		ms(f, "first new packet", r, "first_fresh_ms");
 		fputc('\n', f);
@@ -188,8 +204,9 @@ static void show_detector(FILE *f, const json_t *d)
 		str(d, "state"));
 	if (strcmp(str(d, "criterion"), "none") != 0)
 		fprintf(f, " by %s", str(d, "criterion"));
-	fprintf(f, ", %lld proofs, %lld hints, recovery %s\n    bridge %s", num(d, "proofs"),
-		num(d, "pattern"), str(d, "recovery"), str(d, "bridge"));
+	fprintf(f, ", %lld proof%s, %lld hint%s, recovery %s\n    bridge %s", num(d, "proofs"),
+		num(d, "proofs") == 1 ? "" : "s", num(d, "pattern"),
+		num(d, "pattern") == 1 ? "" : "s", str(d, "recovery"), str(d, "bridge"));
 	if (num(d, "bridged"))
 		fprintf(f, " (%lld)", num(d, "bridged"));
 	fprintf(f, ", history %lld KiB\n", num(d, "history_bytes") / 1024);

@@ -77,7 +77,7 @@ def switchover_fits_a_terminal():
         text = branch.run("switchover", as_json=False).stdout
         wide = [line for line in text.splitlines() if len(line) > 100]
         expect(not wide, f"wider than 100 columns: {wide}")
-        expect(re.search(r"recovered by proof, rung 1, SPI \w+ to \w+", text), text)
+        expect(re.search(r"recovered; shown by proof, rung 1, SPI \w+ to \w+", text), text)
         expect(re.search(r"0 lost, \d+ bridged, outage \d+\.\d ms", text), text)
         expect(re.search(r"bridge (open|ended) \(\d+\)", text), text)
 
