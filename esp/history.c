@@ -89,11 +89,14 @@ static void set_memory(struct history *h, uint32_t blocks, uint32_t life_size)
 /* How many blocks are below this index. Mostly there are no gaps, and the first guess is right. */
 static uint32_t search(const struct history *h, uint64_t index)
 {
-	const struct near_block *b = h->ring + h->first;
+	const struct near_block *b;
 	uint32_t lo = 0, hi = h->blocks;
 	uint64_t guess;
 
-	if (hi == 0 || index <= b[0].index)
+	if (hi == 0)
+		return 0;
+	b = &h->ring[h->first];
+	if (index <= b[0].index)
 		return 0;
 	guess = index - b[0].index;
 	if (guess < hi && b[guess].index == index)
@@ -113,9 +116,9 @@ static uint32_t search(const struct history *h, uint64_t index)
 static struct near_entry *block_of(const struct history *h, uint64_t index)
 {
 	uint32_t at = search(h, index);
-	const struct near_block *b = h->ring + h->first + at;
+	const struct near_block *b = at < h->blocks ? &h->ring[h->first + at] : NULL;
 
-	return at < h->blocks && b->index == index ? b->v : NULL;
+	return b && b->index == index ? b->v : NULL;
 }
 
 /* There is a place behind the last block, and not four times as many places as blocks. */

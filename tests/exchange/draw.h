@@ -28,6 +28,7 @@ struct draw {
 	bool nonces;	   /* IVs were repeated */
 	bool third_lap;	   /* numbers may have come a third time on one SA */
 	bool gone;	   /* the gateway lost an SA, and with it packets */
+	bool no_bridge;	   /* what a rewound counter sends is lost until the rekey */
 	bool silent_rekey; /* the branch finds out when only it sends */
 	bool forgetful;	   /* it may not know of its own rekey, though its requests look so */
 	unsigned laps[4];  /* rewinds of the child's SA since it surely was replaced */

@@ -514,7 +514,7 @@ static void flood_of_inits(void **state)
 /* What cannot come to anything costs one look at its address or its length, and gets no answer. */
 static void inits_without_answer(void **state)
 {
-	static uint8_t msg[IKE_MAX_MESSAGE + 512];
+	static uint8_t msg[IKE_MAX_MESSAGE + 512], vendor[IKE_MAX_MESSAGE];
 	struct ike_header h = {.exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR};
 	struct options o = options_default();
 	struct net *n = up(&o);
@@ -536,7 +536,7 @@ static void inits_without_answer(void **state)
 		ib_ke(&b, GROUP_X25519, (struct chunk){ke, 32});
 		ib_payload(&b, PAYLOAD_NONCE, (struct chunk){nonce, 32});
 		if (i == 1) /* longer than what we keep of it until IKE_AUTH */
-			ib_payload(&b, PAYLOAD_VENDOR, (struct chunk){msg, IKE_MAX_MESSAGE});
+			ib_payload(&b, PAYLOAD_VENDOR, (struct chunk){vendor, sizeof(vendor)});
 		gw->conf->remote_any = i == 1;
 		from.addr.b[3] ^= i == 0 ? 0x80 : 0;
 		tunnel_receive_ike(gw->tunnel, &gw->address, &from, msg, ib_finish(&b), n->now);

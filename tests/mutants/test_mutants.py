@@ -298,8 +298,8 @@ MUTANTS = [
      "if (!sa->beside && !has_sibling(sa))", "if (1)", ["t_recovery"]),
     # ---- the near ring, the bridge, and recovery for each SA
     ("lap-not-told", "an entry of another lap answers for this number", "esp/history.c",
-     "return at < h->blocks && b->index == index ? b->v : NULL;",
-     "return at < h->blocks ? b->v : NULL;",
+     "return b && b->index == index ? b->v : NULL;",
+     "return b ? b->v : NULL;",
      ["t_history"]),
     ("all-zero-is-not-received", "a packet whose tag and IV are zero can be delivered twice", "esp/history.h",
      "(struct near_entry){tag, iv | (tag == 0 && iv == 0)};",
