@@ -279,6 +279,8 @@ static void test_retired(void **state)
 	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
 	lab_inner(l, ME, inner, 48, 0);
 	assert_false(lab_seal(l, ME, inner, 48, &q)); /* our half is gone at once */
+	/* Its memory is the first to be taken. */
+	assert_int_equal(l->path[ME]->sad.history.members, 0);
 	l->now += 5 * NSEC_PER_SEC - 1;
 	p = lab_next(l, GW);
 	memset(&r, 0, sizeof(r));

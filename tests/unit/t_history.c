@@ -640,6 +640,28 @@ static void test_retired_gives_first(void **state)
 	worlds_fini(w, 4);
 }
 
+/* What a RETIRED SA still records costs live ones nothing, however much more they have. */
+static void test_retired_takes_nothing(void **state)
+{
+	static const struct history_config cfg = {.window = 64, .packets = 1 << 20};
+	struct history_budget b;
+	struct world w[2];
+	uint64_t live;
+
+	(void)state;
+	history_budget_init(&b, MIB);
+	worlds_init(w, 2, &cfg, &b, 8150);
+	receive_up_to(&w[0], 200000); /* takes all */
+	receive_up_to(&w[1], 10);
+	live = reach_of(&w[0]);
+	history_retire(&w[1].h);
+	receive_up_to(&w[1], 20000);
+	assert_true(reach_of(&w[0]) == live);
+	assert_int_equal(w[1].h.blocks, 1);
+	assert_true(knows(&w[1], 20000));
+	worlds_fini(w, 2);
+}
+
 /* No SA is blind: each has its first block, whatever the others have and however small the cap. */
 static void test_first_block_beyond_the_cap(void **state)
 {
@@ -827,6 +849,7 @@ int main(void)
 		cmocka_unit_test(test_all_at_once),
 		cmocka_unit_test(test_given_back_is_available),
 		cmocka_unit_test(test_retired_gives_first),
+		cmocka_unit_test(test_retired_takes_nothing),
 		cmocka_unit_test(test_first_block_beyond_the_cap),
 		cmocka_unit_test(test_the_busy_one_has_the_rest),
 		cmocka_unit_test(test_lower_cap),
