@@ -61,6 +61,17 @@ static const char *check_child(const struct tun_child *k)
 	return wrong;
 }
 
+/* The IKE SAs that the connection names are there, and know it. */
+static const char *check_conn(const struct tun_conn *c)
+{
+	if (c->crossing && !c->beside)
+		return "a call that crosses none";
+	if ((c->sa && !is_ours(c, c->sa)) || (c->beside && !is_ours(c, c->beside)) ||
+	    (c->crossing && !is_ours(c, c->crossing)))
+		return "a connection names an IKE SA that is not its own";
+	return NULL;
+}
+
 const char *tunnel_check(const struct tunnel *t)
 {
 	const struct tun_conn *c;
@@ -68,6 +79,7 @@ const char *tunnel_check(const struct tunnel *t)
 	const char *wrong = ike_check(t->ike);
 
 	LIST_FOREACH (c, &t->conns, link) {
+		wrong = wrong ? wrong : check_conn(c);
 		LIST_FOREACH (k, &c->children, link)
 			wrong = wrong ? wrong : check_child(k);
 	}

@@ -38,7 +38,7 @@ void conn_disown(struct tun_conn *c, bool end, nsec_t now)
 		if (end)
 			ike_sa_delete(sa, now);
 	}
-	c->sa = c->beside = NULL;
+	c->sa = c->beside = c->crossing = NULL;
 }
 
 void conn_free(struct tun_conn *c)
@@ -164,6 +164,17 @@ static void ask_missing(struct tun_child *k, struct ike_sa *sa, nsec_t at)
 		ask_on(k, sa, NULL, at);
 }
 
+static bool has_kept(const struct tun_child *k)
+{
+	const struct tun_sa *s;
+
+	LIST_FOREACH (s, &k->sas, link) {
+		if (s->kept)
+			return true;
+	}
+	return false;
+}
+
 void conn_connect(struct tun_conn *c, nsec_t now)
 {
 	struct tun_child *k;
@@ -176,7 +187,7 @@ void conn_connect(struct tun_conn *c, nsec_t now)
 		return;
 	}
 	LIST_FOREACH (k, &c->children, link) {
-		if (!k->asked_on && !k->current)
+		if (!k->asked_on && (!k->current || has_kept(k)))
 			ask_missing(k, c->sa, now);
 	}
 }
@@ -316,7 +327,7 @@ static void cancel_beside(struct tun_conn *c, nsec_t now)
 	 */
 	if (!sa || sa->state != IKE_STATE_INIT_SENT)
 		return;
-	c->beside = NULL;
+	c->beside = c->crossing = NULL;
 	sa->owner = NULL;
 	conn_unask(c, sa);
 	ike_sa_drop(sa, "the first request was answered after all", now);
@@ -429,6 +440,7 @@ static void give_up_calling(struct tun_conn *c, nsec_t now)
 
 	if (!ours || ours->state != IKE_STATE_INIT_SENT)
 		return;
+	c->sa = NULL;
 	ours->owner = NULL;
 	conn_unask(c, ours);
 	ike_sa_drop(ours, "the peer's call came first", now);
@@ -457,6 +469,7 @@ static void on_call(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 	if (c->sa && still_needed(c) && !(c->beside && c->beside->initiator)) {
 		deadline_clear(&c->tunnel->deadlines, &c->rung3);
 		c->beside = sa;
+		c->crossing = NULL;
 		return;
 	}
 	c->sa = sa;

@@ -474,6 +474,9 @@ void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result res,
 		next = LIST_NEXT(o, link);
 		if (s ? o != s : o->ike != NULL)
 			continue;
+		/* What the other one that came up covers has been retired by it already. */
+		if (o->kept && res == IKE_RESULT_SUPERSEDED)
+			continue;
 		if (o->recovery.state == RECOVERY_PENDING)
 			ask(o, now);
 		else if (o->recovery.state == RECOVERY_RUNNING && res == IKE_RESULT_SUPERSEDED)

@@ -167,17 +167,22 @@ void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 }
 
 /*
- * It stays while packets come on it: the peer's ESP lives, and its IKE may come back. Nothing but
- * these packets shows that, so that without them it goes.
+ * An SA without an IKE SA stays while packets come on it: the peer's ESP lives, and its IKE may
+ * come back. Nothing but these packets shows that.
  */
-static void look_at_kept(struct tun_sa *s, nsec_t now)
+static nsec_t kept_until(const struct tun_sa *s)
 {
 	const struct esp_sa *sa = tun_sa_esp(s);
 
-	if (sa && !s->ending && !sa->in.exposed && now < s->expires &&
-	    now - sa->in.last_fresh < KEPT_LOOK)
-		deadline_set(&s->child->conn->tunnel->deadlines, &s->end,
-			     min_u64(s->expires, now + KEPT_LOOK));
+	if (!sa || sa->in.exposed || s->ending)
+		return 0;
+	return min_u64(s->expires, sa->in.last_fresh + KEPT_LOOK);
+}
+
+static void look_at_kept(struct tun_sa *s, nsec_t now)
+{
+	if (now < kept_until(s))
+		deadline_set(&s->child->conn->tunnel->deadlines, &s->end, kept_until(s));
 	else
 		tun_sa_forget(s);
 }
@@ -440,7 +445,7 @@ static struct tun_sa *stand_in(struct tun_child *k, const struct tun_sa *gone, n
 	if (s)
 		return s;
 	LIST_FOREACH (s, &k->sas, link) {
-		if (s->replaces == gone && s->ike) {
+		if (s->replaces == gone && s->ike && !s->ike->voided) {
 			tun_sa_activate(s, now);
 			return s->active ? s : NULL;
 		}
@@ -462,11 +467,20 @@ static void end_orphans(struct tun_child *k, nsec_t now)
 	}
 }
 
+/* Its IKE SA is about to be gone, as the peer is silent there. */
+static bool may_be_kept(const struct tun_sa *s, nsec_t now)
+{
+	return s->ike->ike_sa->unanswered && s->ike->state != CHILD_STATE_DELETING &&
+	       s->recovery.state == RECOVERY_RUNNING && now < kept_until(s) &&
+	       !s->child->conn->tunnel->closing;
+}
+
 static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 {
 	struct tun_child *k = s->child;
 	struct ike_sa *sa = s->ike->ike_sa;
 	struct tun_sa *by = stand_in(k, s, now);
+	bool keep = !by && may_be_kept(s, now);
 
 	s->ike = NULL;
 	/* The answer to a rekey of ours that is out still brings its successor. */
@@ -480,11 +494,9 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 	if (s->retired)
 		return; /* its time runs on */
 	/* ESP came back and IKE did not: the bridge delivers on, until there is a successor. */
-	if (!by && sa->unanswered && s->recovery.state == RECOVERY_RUNNING && !s->ending &&
-	    s->expires > now && !k->conn->tunnel->closing) {
+	if (keep) {
 		s->kept = true;
-		deadline_set(&k->conn->tunnel->deadlines, &s->end,
-			     min_u64(s->expires, now + KEPT_LOOK));
+		deadline_set(&k->conn->tunnel->deadlines, &s->end, kept_until(s));
 		return;
 	}
 	/* What is being recovered from is known: its successor is on its way. */

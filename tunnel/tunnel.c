@@ -236,10 +236,11 @@ static void handle_events(struct tun_sa *s, struct esp_sa *sa, uint32_t events, 
 		recovery_confirmed(s, sa->in.detector.criterion, now);
 	if (events & ESP_EVENT_THIRD_LAP)
 		recovery_third_lap(s, now);
-	if (events & ESP_EVENT_HARD_LIFETIME && s->kept) {
+	if (events & ESP_EVENT_HARD_LIFETIME)
 		s->expires = now;
+	/* It is looked at now. */
+	if (s->kept && events & (ESP_EVENT_HARD_LIFETIME | ESP_EVENT_NONCE_REUSE))
 		deadline_set(&s->child->conn->tunnel->deadlines, &s->end, now);
-	}
 	/* A recovery may have given up the peer's half. */
 	if (!s->ike)
 		return;
