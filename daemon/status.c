@@ -54,6 +54,7 @@ static json_t *sa_json(const struct tun_sa *s, nsec_t now)
 	json_object_set_new(o, "spi_out", hex(s->spi_out, 8));
 	json_object_set_new(o, "state",
 			    json_string(s->retired ? "retired"
+					: s->kept  ? "kept"
 					: s->ike   ? child_state_name(s->ike->state)
 						   : "down"));
 	json_object_set_new(o, "age", age(now, s->installed));
@@ -85,10 +86,11 @@ static json_t *child_json(const struct tun_child *k, nsec_t now)
 
 	json_object_set_new(o, "name", json_string(k->conf->name));
 	json_object_set_new(o, "state",
-			    json_string(k->current    ? "up"
-					: k->asked_on ? "starting"
-					: k->trapped  ? "trapped"
-						      : "down"));
+			    json_string(k->current		  ? "up"
+					: tunnel_child_is_kept(k) ? "kept"
+					: k->asked_on		  ? "starting"
+					: k->trapped		  ? "trapped"
+								  : "down"));
 	json_object_set_new(o, "rekeys", json_integer((json_int_t)k->rekeys));
 	json_object_set_new(o, "failures", json_integer((json_int_t)k->failures));
 	LIST_FOREACH (s, &k->sas, link)
@@ -436,7 +438,8 @@ static json_t *switchover_child(const struct tun_conn *c, const struct tun_child
 	json_object_set_new(o, "connection", json_string(c->conf->name));
 	json_object_set_new(o, "name", json_string(k->conf->name));
 	json_object_set_new(o, "detector",
-			    worst && k->current ? detector_json(worst, now) : json_null());
+			    worst && (k->current || worst->kept) ? detector_json(worst, now)
+								 : json_null());
 	json_object_set_new(o, "sas", detectors_json(k, now));
 	json_object_set_new(
 		o, "recovery",

@@ -164,17 +164,6 @@ static void ask_missing(struct tun_child *k, struct ike_sa *sa, nsec_t at)
 		ask_on(k, sa, NULL, at);
 }
 
-static bool has_kept(const struct tun_child *k)
-{
-	const struct tun_sa *s;
-
-	LIST_FOREACH (s, &k->sas, link) {
-		if (s->kept)
-			return true;
-	}
-	return false;
-}
-
 void conn_connect(struct tun_conn *c, nsec_t now)
 {
 	struct tun_child *k;
@@ -187,7 +176,7 @@ void conn_connect(struct tun_conn *c, nsec_t now)
 		return;
 	}
 	LIST_FOREACH (k, &c->children, link) {
-		if (!k->asked_on && (!k->current || has_kept(k)))
+		if (!k->asked_on && (!k->current || tunnel_child_is_kept(k)))
 			ask_missing(k, c->sa, now);
 	}
 }

@@ -611,6 +611,17 @@ void tunnel_child_up(struct tun_child *c, nsec_t now)
 	conn_mend(c->conn, now);
 }
 
+bool tunnel_child_is_kept(const struct tun_child *c)
+{
+	const struct tun_sa *s;
+
+	LIST_FOREACH (s, &c->sas, link) {
+		if (s->kept)
+			return true;
+	}
+	return false;
+}
+
 void tunnel_child_down(struct tun_child *c, nsec_t now)
 {
 	struct tun_sa *s;

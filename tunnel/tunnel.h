@@ -227,6 +227,9 @@ bool tunnel_close(struct tunnel *t, nsec_t now);
 void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
 		     unsigned count, nsec_t now);
 
+/* Packets go on SAs of the child whose IKE SA is gone: doc/recovery.md 5. */
+bool tunnel_child_is_kept(const struct tun_child *c);
+
 struct esp_sa *tun_sa_esp(const struct tun_sa *s);
 
 /*

@@ -84,6 +84,26 @@ def switchover_fits_a_terminal():
     with_tunnel(check)
 
 
+def a_kept_sa_is_shown():
+    """The gateway's IKE is silent until ours is given up, and its ESP goes on: the tunnel is "kept", and mended later."""
+    def check(branch, gw, lab):
+        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=200)
+        more_traffic(flow, 600)
+        gw.ns.drop(netlab.DROP_IKE)
+        gw.ctl("fault", "rewind", "500")
+        wait_for(lambda: branch.children()["net"]["state"] == "kept", "it is not kept", 60)
+        more_traffic(flow, 200)
+        expect(branch.sa()["state"] == "kept", f"{branch.sa()['state']}")
+        expect(branch.switchover()["detector"]["recovery"] == "running", f"{branch.switchover()['detector']}")
+        gw.ns.drop_nothing()
+        branch.wait_recovered(90)
+        branch.wait_up()
+        result = flow.stop()
+        expect(result.lost == 0, f"{result.lost} lost")
+
+    with_tunnel(check)
+
+
 def metrics_are_openmetrics():
     def check(branch, _gw, _lab):
         lines = branch.run("metrics", as_json=False).stdout.splitlines()
@@ -228,6 +248,7 @@ def socket_is_private_and_single():
         expect(branch.run("version").returncode == 0, "the first one lost its socket")
 
 
-main([commands_text_and_json, switchover_fits_a_terminal, refusals_say_why, set_is_all_or_none, metrics_are_openmetrics, advise_needs_no_daemon,
+main([commands_text_and_json, switchover_fits_a_terminal, a_kept_sa_is_shown, refusals_say_why, set_is_all_or_none,
+      metrics_are_openmetrics, advise_needs_no_daemon,
       hostile_clients, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing,
       ends_when_the_device_goes])
