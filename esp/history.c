@@ -240,13 +240,13 @@ static void halve(struct history *h)
  * are as wide), or NULL. The cost is the number of classes, however many histories there are.
  */
 static struct history *largest(struct history_list *lists, uint64_t than,
-			       const struct history * not )
+			       const struct history *except)
 {
 	struct history *h;
 
 	for (unsigned i = HISTORY_CLASSES; i-- > 0 && i > class_of((uint32_t)than);) {
 		LIST_FOREACH (h, &lists[i], link) {
-			if (h != not )
+			if (h != except)
 				return h;
 		}
 	}
@@ -262,21 +262,29 @@ static void shave(struct history *h)
 		halve(h);
 }
 
+/* RETIRED SAs give all but what history_condense leaves; false: none has more. */
+static bool take_from_retired(struct history_budget *b, const struct history *except)
+{
+	struct history *victim = largest(b->retired, LIFE_CONDENSED_UNITS, except);
+
+	if (victim)
+		history_condense(victim);
+	return victim != NULL;
+}
+
 /*
- * Takes memory from another one; false when nobody has too much. RETIRED SAs give all but what
- * history_condense leaves. Live ones give half when they have more than twice as much as h, so that
- * two do not take from each other for ever, and a block when h has less than its share.
+ * Takes memory from another one; false when nobody has too much. RETIRED SAs come first. Live ones
+ * give half when they have more than twice as much as h, so that two do not take from each other
+ * for ever, and a block when h has less than its share.
  */
 static bool take_from_others(struct history *h)
 {
 	struct history_budget *b = h->budget;
 	uint64_t share = b->cap / UNIT / max_u64(1, b->members), mine = units(h);
-	struct history *victim = largest(b->retired, LIFE_CONDENSED_UNITS, h);
+	struct history *victim;
 
-	if (victim) {
-		history_condense(victim);
+	if (take_from_retired(b, h))
 		return true;
-	}
 	if (h->retired)
 		return false;
 	victim = largest(b->live, mine * 2 + 1, h);
@@ -296,11 +304,8 @@ void history_budget_set(struct history_budget *b, uint64_t cap)
 
 	b->cap = cap;
 	while (!is_free(b, 0)) {
-		h = largest(b->retired, LIFE_CONDENSED_UNITS, NULL);
-		if (h) {
-			history_condense(h);
+		if (take_from_retired(b, NULL))
 			continue;
-		}
 		/* The first block and the first entries of each are beyond the cap. */
 		h = largest(b->live, 2, NULL);
 		if (!h)

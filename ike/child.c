@@ -15,9 +15,8 @@
 #define UNCONFIRMED_LIMIT (10 * NSEC_PER_SEC)
 #define UNCONFIRMED_LOOK  (500 * NSEC_PER_MSEC)
 #define REKEY_AGAIN	  (60 * NSEC_PER_SEC) /* after one that failed */
-#define CLEANUP_REPLACED                                                        \
-	(30 * NSEC_PER_SEC) /* the peer should have deleted the old one by then \
-			     */
+/* The peer should have deleted the old one by then. */
+#define CLEANUP_REPLACED (30 * NSEC_PER_SEC)
 
 static void tell(struct ike_sa *sa, const struct ike_task *t, struct child_sa *c, enum ike_result r,
 		 uint16_t notify, nsec_t now)

@@ -35,7 +35,10 @@ static void delete_child(struct ike_sa *sa, uint32_t spi, struct ike_builder *b,
 
 	if (!c)
 		return;
-	/* Whoever deletes the old one has the newest by which it replaced it, also a void one. */
+	/*
+	 * Whoever deletes the old one has what it replaced it by: the newest, even if that was
+	 * declared void before.
+	 */
 	made = c->successor ? child_replacing(c) : NULL;
 	if (made)
 		ike_child_heard(made, now);

@@ -30,8 +30,12 @@ static const char *check_sa(const struct tun_sa *s, nsec_t now)
 		return "a recovery without a record";
 	if (s->recovery.state == RECOVERY_PENDING && now - s->recovery.now.confirmed > PENDING_MAX)
 		return "in-progress for minutes";
+	if (recovery_is_stuck(s, now))
+		return "a ladder on which nothing is under way";
 	if (s->kept && (s->ike || s->recovery.state != RECOVERY_RUNNING))
 		return "kept without an IKE SA, and nothing leads on";
+	if (s->kept && sa && s->end.at > now && (sa->in.exposed || s->expires <= now))
+		return "kept beyond its lifetime, or with an exposed key";
 	if (s->check != CRITERION_NONE &&
 	    !(is_ours(s->child->conn, s->check_on) && s->check_on->watch_answer))
 		return "a liveness check that nobody will answer";

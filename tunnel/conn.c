@@ -229,16 +229,15 @@ void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now)
 {
 	nsec_t wait;
 
-	/* Who only answers begins anew only to mend something. */
-	if (c->tunnel->closing || !conn_can_call(c) ||
-	    (c->conf->remote_count == 0 && !still_needed(c)))
+	/* Who only answers calls back when a recovery asks for it, by conn_mend. */
+	if (c->conf->remote_count == 0 || c->tunnel->closing)
 		return;
 	wait = backoff(c, c->failures);
 	/* The first packet after an orderly end starts it at once; after a failure it waits. */
 	c->not_before = c->failures ? now + wait : 0;
 	c->failures++;
 	c->next_remote++;
-	if (!conn_wanted(c) && !still_needed(c))
+	if (!conn_wanted(c))
 		return;
 	log_info(c->tunnel->log, "%s: %s; next try in %.1f s", c->conf->name, why,
 		 (double)wait / NSEC_PER_SEC);
@@ -272,7 +271,6 @@ void conn_beside(struct tun_conn *c, nsec_t now)
 		conn_connect(c, now);
 		return;
 	}
-	c->crossing = NULL;
 	c->beside = initiate(c, true, now);
 	if (!c->beside) {
 		c->beside_failures++;
@@ -363,7 +361,10 @@ struct ike_sa *conn_which_call(const struct tun_conn *c)
 		       : ours;
 }
 
-/* Two IKE SAs are not to stay for ever: what is missing is asked for again, now and then. */
+/*
+ * Not all CHILD SAs are on the new IKE SA yet. What is missing is asked for again every
+ * TAKEOVER_LOOK, however often this is called.
+ */
 static void take_over_later(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 {
 	struct tun_child *k;
@@ -458,11 +459,10 @@ static void on_call(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 	if (c->sa && still_needed(c) && !(c->beside && c->beside->initiator)) {
 		deadline_clear(&c->tunnel->deadlines, &c->rung3);
 		c->beside = sa;
-		c->crossing = NULL;
 		return;
 	}
 	c->sa = sa;
-	c->crossing = c->beside ? sa : NULL;
+	c->crossing = c->beside && c->beside->initiator ? sa : NULL;
 }
 
 static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)

@@ -341,6 +341,14 @@ static void look_at_ladder(struct tun_sa *s, nsec_t now)
 	}
 }
 
+bool recovery_is_stuck(const struct tun_sa *s, nsec_t now)
+{
+	const struct tun_conn *c = s->child->conn;
+
+	return s->recovery.state == RECOVERY_RUNNING && s->recovery.timer.at == now + LADDER_LOOK &&
+	       !under_way(s) && !s->ending && conn_established(c) && conn_can_call(c);
+}
+
 /* A pattern that a FRESH packet refuted while it waited is dropped; a proof stands. */
 static bool is_withdrawn(const struct tun_sa *s)
 {
@@ -467,15 +475,15 @@ void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result res,
 			  "the peer does not know the CHILD SA: making another one");
 		return;
 	}
+	/* Another SA came up instead, and has replaced all that it covers when it did. */
+	if (!s && res == IKE_RESULT_SUPERSEDED)
+		return;
 	snprintf(why, sizeof(why), "the rekey was refused (%s)",
 		 notify ? ike_notify_name(notify) : ike_result_name(res));
 	/* Without an SA it was rung 2 of those that the engine has forgotten. */
 	for (o = LIST_FIRST(&c->sas); o; o = next) {
 		next = LIST_NEXT(o, link);
 		if (s ? o != s : o->ike != NULL)
-			continue;
-		/* What the other one that came up covers has been retired by it already. */
-		if (o->kept && res == IKE_RESULT_SUPERSEDED)
 			continue;
 		if (o->recovery.state == RECOVERY_PENDING)
 			ask(o, now);
@@ -544,7 +552,7 @@ static void recovered(struct tun_sa *s, nsec_t now)
 {
 	struct recovery_record *r = &s->recovery.now;
 
-	record_figures(s);
+	record_figures(s); /* for the log, before the record is closed */
 	r->first_fresh = now;
 	if (!r->outage_to)
 		r->outage_to = now;

@@ -470,9 +470,8 @@ static void end_orphans(struct tun_child *k, nsec_t now)
 /* Its IKE SA is about to be gone, as the peer is silent there. */
 static bool may_be_kept(const struct tun_sa *s, nsec_t now)
 {
-	return s->ike->ike_sa->unanswered && s->ike->state != CHILD_STATE_DELETING &&
-	       s->recovery.state == RECOVERY_RUNNING && now < kept_until(s) &&
-	       !s->child->conn->tunnel->closing;
+	return s->ike->ike_sa->unanswered && s->recovery.state == RECOVERY_RUNNING &&
+	       now < kept_until(s) && !s->child->conn->tunnel->closing;
 }
 
 static void child_down(struct tun_sa *s, const char *why, nsec_t now)

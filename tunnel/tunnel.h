@@ -133,7 +133,7 @@ struct tun_conn {
 	struct endpoint last_local, last_remote;
 	bool calls_back; /* that is known, and it was not behind a NAT that translates ports */
 	struct ike_sa *beside;	 /* of rung 3, until it has taken over */
-	struct ike_sa *crossing; /* one that the peer made while `beside` was being made; or NULL */
+	struct ike_sa *crossing; /* one that the peer made while ours, `beside`, was being made */
 	nsec_t missing_asked;	 /* when CHILD SAs were last asked for that `beside` lacks */
 	unsigned failures;	 /* in a row; sets the back-off */
 	unsigned next_remote;	 /* index into conf->remote to try next */
@@ -227,6 +227,8 @@ bool tunnel_close(struct tunnel *t, nsec_t now);
 void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
 		     unsigned count, nsec_t now);
 
+/* Brings the figures of the record of a recovery that runs up to now: lost, bridged, outage. */
+void record_figures(struct tun_sa *s);
 /* Packets go on SAs of the child whose IKE SA is gone: doc/recovery.md 5. */
 bool tunnel_child_is_kept(const struct tun_child *c);
 
@@ -307,6 +309,8 @@ void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result r, u
 void recovery_timer(struct tun_sa *s, nsec_t now);
 /* Options or allowances have changed: whatever is still CONFIRMED is asked for again. */
 void recovery_look_again(struct tun_child *c, nsec_t now);
+/* For tunnel_check: its ladder was looked at now, the peer can be asked, and nobody asks. */
+bool recovery_is_stuck(const struct tun_sa *s, nsec_t now);
 /* Rung 3 for this SA. */
 void recovery_climb(struct tun_sa *s, enum criterion criterion, const char *why, nsec_t now);
 
@@ -332,8 +336,6 @@ void hint_synced(struct tun_child *c, const struct ike_sa *sa, uint64_t delta, n
 
 /* record.c: what a recovery leaves. */
 void record_open(struct tun_sa *s, enum criterion criterion, nsec_t now);
-/* Packets lost and bridged until now. */
-void record_figures(struct tun_sa *s);
 /* The record goes into the child's ring, with the figures of now. */
 void record_close(struct tun_sa *s, const char *outcome);
 /*

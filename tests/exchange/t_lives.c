@@ -72,19 +72,27 @@ static bool two_ike_sas(struct net *n)
 	return peer_ike_sas(n, BRANCH) == 2 && peer_ike_sas(n, GW) == 2;
 }
 
-/* Both call at once, and are left with two IKE SAs; a reload without the connection ends both. */
-static void reload_ends_all(void **state)
+/* Both call at once, and are left with two IKE SAs. */
+static struct net *both_called(void)
 {
 	struct options o = options_default();
 	struct net *n;
 
-	(void)state;
 	o.gw_calls = true;
 	o.delay = 10 * MSEC;
 	n = net_new(&o);
 	tunnel_child_up(peer_child(n, GW, 0), n->now);
 	net_until(n, two_ike_sas, 5 * SEC, "two IKE SAs");
 	net_run(n, SEC);
+	return n;
+}
+
+/* A reload without the connection ends both. */
+static void reload_ends_all(void **state)
+{
+	struct net *n = both_called();
+
+	(void)state;
 	tunnel_configure(n->peer[BRANCH].tunnel, NULL, 0, NULL, n->now);
 	n->rate[GW] = 10;
 	net_run(n, SEC);
@@ -97,17 +105,10 @@ static void reload_ends_all(void **state)
 /* One of the two is too many, and goes with its last child. */
 static void spare_ike_sa_goes(void **state)
 {
-	struct options o = options_default();
+	struct net *n = both_called();
 	struct ike_sa *sa;
-	struct net *n;
 
 	(void)state;
-	o.gw_calls = true;
-	o.delay = 10 * MSEC;
-	n = net_new(&o);
-	tunnel_child_up(peer_child(n, GW, 0), n->now);
-	net_until(n, two_ike_sas, 5 * SEC, "two IKE SAs");
-	net_run(n, SEC);
 	sa = n->peer[BRANCH].tunnel->ike->sas;
 	if (sa == peer_conn(n, BRANCH)->sa)
 		sa = sa->hh.next;

@@ -696,6 +696,29 @@ static void kept_while_packets_come(void **state)
 	net_free(r.n);
 }
 
+/* Nor is it kept when its hard lifetime in packets was over before its IKE SA went. */
+static void not_kept_beyond_its_lifetime(void **state)
+{
+	struct options o = calm();
+	struct tun_child *k;
+	struct run r;
+
+	(void)state;
+	o.dpd = NSEC_NEVER;
+	r = begin("a hard lifetime before the IKE SA goes", &o);
+	k = peer_child(r.n, BRANCH, 0);
+	net_run(r.n, 5 * SEC);
+	/* 10 s of what comes now. */
+	tun_sa_esp(k->current)->life.hard_packets = tun_sa_esp(k->current)->in.packets + 10 * RATE;
+	r.n->cut_ike[GW] = r.n->now + 1000 * SEC;
+	gw_rewind(r.n, 0, 4000, false);
+	net_run(r.n, 60 * SEC);
+	check(&r, !peer_conn(r.n, BRANCH)->sa || !peer_conn(r.n, BRANCH)->sa->established,
+	      "the IKE SA is still there");
+	check(&r, !tunnel_child_is_kept(k), "it is kept");
+	net_free(r.n);
+}
+
 /* A peer that rekeys while our delay runs is waited for: nothing of ours goes on top of it. */
 static void their_rekey_during_our_delay(void **state)
 {
@@ -1209,6 +1232,7 @@ int main(void)
 		cmocka_unit_test(proof_over_a_hint),
 		cmocka_unit_test(hint_is_patient),
 		cmocka_unit_test(kept_while_packets_come),
+		cmocka_unit_test(not_kept_beyond_its_lifetime),
 		cmocka_unit_test(their_rekey_during_our_delay),
 		cmocka_unit_test(news_of_another_ike_sa),
 		cmocka_unit_test(proof_over_a_refused_hint),

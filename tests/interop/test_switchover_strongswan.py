@@ -76,6 +76,15 @@ def ladder(lab, **more):
     return left, right, charon, branch
 
 
+def nothing_lost(result, branch):
+    """
+    Nothing but what came on an SA that we could not have yet: strongSwan, whose threads for IKE and ESP are two, may
+    use the one that it has just made before its answer is out. Each of those has its verdict.
+    """
+    early = branch.ctl("status")["verdicts"]["no_sa"]
+    expect(result.lost <= early <= 5, f"{result.lost} lost, {early} under an SPI that was not known yet")
+
+
 def rung_two():
     """A rekey for an SPI that strongSwan does not know: CHILD_SA_NOT_FOUND, and a new child without REKEY_SA."""
     with netlab.Lab("rung2") as lab:
@@ -93,8 +102,7 @@ def rung_two():
         print(f"# CHILD_SA_NOT_FOUND: {result.lost} lost, outage {result.longest_gap_ms:.0f} ms, {record['criterion']}, "
               f"rung {record['rung']}")
         expect(branch.logged("does not know"), "CHILD_SA_NOT_FOUND was not met")
-        # What is under way between the peer's "not found" and the new SA has nowhere to go.
-        expect(result.lost <= 5, f"{result.lost} lost")
+        nothing_lost(result, branch)
         expect(record["rung"] == 2 and record["outcome"] == "recovered", f"{record}")
 
 
@@ -115,7 +123,7 @@ def rung_three():
               f"{record['criterion']}, rung {record['rung']}, request at {record['request_ms']:.0f} ms, "
               f"answer at {record['response_ms']:.0f} ms")
         expect(record["rung"] in (1, 3), f"{record}")
-        expect(result.lost <= 5, f"{result.lost} lost")
+        nothing_lost(result, branch)
         wait_for(lambda: len(branch.ctl("status")["connections"][0]["ike_sas"]) == 1, "two IKE SAs stay")
 
 
