@@ -585,12 +585,14 @@ static bool depends_on(const struct tun_sa *s, const struct ike_sa *sa)
 	return (s->ike ? s->ike->ike_sa : s->child->asked_on) == sa;
 }
 
+/* Why a liveness check of this IKE SA was out, which is over; NONE: none was. */
 static enum criterion take_check(struct tun_sa *s, const struct ike_sa *sa)
 {
-	enum criterion why = s->check_on == sa ? s->check : CRITERION_NONE;
+	enum criterion why = s->check;
 
-	if (why != CRITERION_NONE)
-		s->check = CRITERION_NONE;
+	if (s->check_on != sa)
+		return CRITERION_NONE;
+	s->check = CRITERION_NONE;
 	return why;
 }
 

@@ -168,7 +168,10 @@ static void draw_ike_fault(struct draw *d)
 		say(d, "cut ike branch %ums", between(d, 50, 9000));
 		break;
 	case 3:
-		/* Of a new SA it may cost the first numbers, which then prove nothing. */
+		/*
+		 * What it takes of the first lap proves nothing when its numbers come again, and
+		 * before the proof only 64 packets can wait.
+		 */
 		say(d, "cut all gw %ums", between(d, 20, 500));
 		d->loses = true;
 		break;

@@ -335,7 +335,7 @@ MUTANTS = [
      "if (!is_expected(ike, in)) {", "if (0) {",
      ["t_ike"]),
     ("others-checks", "what was to be done on one IKE SA is done on another", "tunnel/recovery.c",
-     "s->check_on == sa ? s->check : CRITERION_NONE;", "s->check;",
+     "\tif (s->check_on != sa)\n\t\treturn CRITERION_NONE;\n", "",
      ["t_recovery", "t_scenarios", "t_runs"]),
     ("lifetime-starves-the-rings", "early SAs keep what late ones need", "esp/history.c",
      "if (h->life_size > LIFE_START && life_units(h) * 2 > h->blocks) {",
