@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 
+import daemons
 from daemons import (BUILD, NET_GW, OFFLOADS, child, expect, main, more_traffic, netlab, pair, settle, wait_for)
 
 RATE = 1000
@@ -121,11 +122,15 @@ def two_senders_are_served():
     expect(state["gate"]["quiet"] == 0, "the gate was quiet though each rekey helped")
 
 
-def tcp_through_a_rewind(bridge, back=50000):
-    """One TCP stream at full rate from the gateway, set back by `back`; its record, and what of TCP was sent again.
+def tcp_through_a_rewind(bridge):
+    """One TCP stream from the gateway, set back while it runs; its record, and what of TCP was sent again.
 
-    That is (the most in half a second before it, all in the second and a half after it).
+    That is (the most in half a second before it, all in the second and a half after it). The stream has full rate and
+    goes back by 50,000 packets. Without offloads the machine itself drops packets of a stream at full rate, in bursts
+    that hide what the rewind costs: it is held to a fifth of that, and goes back by less.
     """
+    full = daemons.offload != "off"
+    back, pace = (50000, "0") if full else (20000, "200M")
     kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", switchover=f'{{ bridge = "{bridge}"; }}')}
     with netlab.Lab("tcp") as lab:
         branch, gw = pair(lab, kids, {"net": child("10.2.0.0/16", "10.1.0.0/16")})
@@ -133,7 +138,7 @@ def tcp_through_a_rewind(bridge, back=50000):
         gw.ns.popen("iperf3", "-s", "-J", "-i", "0.5", log=lab.path("iperf.log"))
         wait_for(lambda: gw.ns.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
         began = time.monotonic()
-        client = branch.ns.popen("iperf3", "-c", "10.2.0.1", "-R", "-t", "5", "-J", "--get-server-output",
+        client = branch.ns.popen("iperf3", "-c", "10.2.0.1", "-R", "-t", "6", "-b", pace, "-J", "--get-server-output",
                                  log=lab.path("client.json"))
         wait_for(lambda: branch.sa()["number_in"] > 2 * back, "too little traffic to set back")
         at = int((time.monotonic() - began) / 0.5)
@@ -146,8 +151,9 @@ def tcp_through_a_rewind(bridge, back=50000):
         again = [i["sum"]["retransmits"] for i in report["server_output_json"]["intervals"]]
         expect(len(again) >= 9, f"the sender's figures are missing: {again}")
         record = branch.switchover()["records"][0]
-        print(f"# TCP at full rate, back by {back}, bridge {bridge:<3}  {end['sum_sent']['retransmits']:6d} segments sent "
-              f"again, {record['lost']} packets lost, {record['bridged']} bridged, outage {record['outage_ms']:.1f} ms, "
+        print(f"# TCP at {'full rate' if full else pace + 'bit/s'}, back by {back}, bridge {bridge:<3}  "
+              f"{end['sum_sent']['retransmits']:6d} segments sent again, {record['lost']} packets lost, "
+              f"{record['bridged']} bridged, outage {record['outage_ms']:.1f} ms, "
               f"{end['sum_received']['bits_per_second'] / 1e9:.2f} Gbit/s")
         return record, max(again[:at], default=0), sum(again[at:at + 3])
 
@@ -157,7 +163,7 @@ def tcp_loses_nothing():
     expect(record["outcome"] == "recovered" and record["criterion"] == "proof", f"{record}")
     expect(record["lost"] == 0 and record["unverified"] == 0, f"{record}")
     expect(record["bridged"] > 0, "nothing was bridged")
-    # Without offloads the machine itself drops some, before the rewind as after it.
+    # The machine itself may drop some, before the rewind as after it.
     expect(after <= 3 * before + 10, f"{after} sent again after the rewind, at most {before} in half a second before it")
     without, _, _ = tcp_through_a_rewind("off")
     expect(without["lost"] > 0, "without the bridge nothing was lost either: no rewind?")
