@@ -31,20 +31,19 @@ void info_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
  */
 static void delete_child(struct ike_sa *sa, uint32_t spi, struct ike_builder *b, nsec_t now)
 {
-	struct child_sa *c = child_by_spi_out(sa, spi), *made;
+	struct child_sa *c = child_by_spi_out(sa, spi), *made = c ? child_replacing(c) : NULL;
 
 	if (!c)
 		return;
 	/*
 	 * Whoever deletes the old one has what it replaced it by: the newest, even if that was
-	 * declared void before.
+	 * declared void before, as our response was late.
 	 */
-	made = c->successor ? child_replacing(c) : NULL;
 	if (made)
 		ike_child_heard(made, now);
 	if (!(c->state == CHILD_STATE_DELETING && sa->outstanding && sa->outstanding->child == c))
 		ib_delete_esp(b, &c->spi_in, 1);
-	child_kill(c, c->successor ? "replaced" : "deleted by the peer", now);
+	child_kill(c, made ? "replaced" : "deleted by the peer", now);
 }
 
 /*
