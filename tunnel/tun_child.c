@@ -654,8 +654,13 @@ bool tunnel_child_rekey(struct tun_child *c, nsec_t now)
 
 void tunnel_child_reset(struct tun_child *c, nsec_t now)
 {
+	struct tun_sa *s;
+
 	c->conn->tunnel->now = now;
 	gate_reset(&c->gate);
+	/* Or the second of several SAs would count as one that an admission did not help. */
+	LIST_FOREACH (s, &c->sas, link)
+		s->recovery.admitted = false;
 	recovery_look_again(c, now);
 }
 
