@@ -496,6 +496,7 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 	if (keep) {
 		s->kept = true;
 		deadline_set(&k->conn->tunnel->deadlines, &s->end, kept_until(s));
+		end_orphans(k, now);
 		return;
 	}
 	/* What is being recovered from is known: its successor is on its way. */
