@@ -42,6 +42,8 @@ static const char *check_sa(const struct tun_sa *s, nsec_t now)
 	if (s->retired && s->ike && s->ike->state == CHILD_STATE_INSTALLED && !tun_sa_heir(s) &&
 	    s->ike->ike_sa->owner)
 		return "RETIRED, and nothing has taken its place";
+	if (tun_sa_twin(s) && !deadline_is_set(&s->child->conn->tidy))
+		return "an SA is there twice, and nothing ends one";
 	if (!live || s->recovery.state != RECOVERY_IDLE ||
 	    s->child->options.detect.mode == DETECT_OFF)
 		return NULL;

@@ -19,6 +19,7 @@ struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf)
 	c->retry.kind = TDL_CONN_RETRY;
 	c->rung3.kind = TDL_CONN_RUNG3;
 	c->takeover.kind = TDL_CONN_TAKEOVER;
+	c->tidy.kind = TDL_CONN_TIDY;
 	LIST_INIT(&c->children);
 	LIST_INSERT_HEAD(&t->conns, c, link);
 	return c;
@@ -46,6 +47,7 @@ void conn_free(struct tun_conn *c)
 	deadline_clear(&c->tunnel->deadlines, &c->retry);
 	deadline_clear(&c->tunnel->deadlines, &c->rung3);
 	deadline_clear(&c->tunnel->deadlines, &c->takeover);
+	deadline_clear(&c->tunnel->deadlines, &c->tidy);
 	LIST_REMOVE(c, link);
 	conn_unref(c->conf);
 	free(c);
@@ -119,7 +121,7 @@ static void ask_on(struct tun_child *k, struct ike_sa *sa, const struct ts *firs
 		k->asked_on = sa;
 }
 
-static bool still_needed(const struct tun_conn *c)
+bool conn_is_mending(const struct tun_conn *c)
 {
 	const struct tun_child *k;
 	const struct tun_sa *s;
@@ -193,9 +195,14 @@ void conn_ask(struct tun_child *k, const struct ts *first, nsec_t at, nsec_t now
 		ask_on(k, c->sa, first, at);
 }
 
+static bool lacks(const struct tun_conn *c)
+{
+	return conn_wanted(c) || conn_is_mending(c);
+}
+
 void conn_mend(struct tun_conn *c, nsec_t now)
 {
-	if (conn_wanted(c) || still_needed(c))
+	if (lacks(c))
 		conn_connect(c, now);
 }
 
@@ -265,7 +272,7 @@ void conn_beside(struct tun_conn *c, nsec_t now)
 {
 	struct tun_child *k;
 
-	if (c->beside || !still_needed(c))
+	if (c->beside || !conn_is_mending(c))
 		return;
 	if (!c->sa) {
 		conn_connect(c, now);
@@ -381,7 +388,7 @@ void conn_take_over(struct tun_conn *c, nsec_t now)
 {
 	struct ike_sa *old = c->sa, *sa = c->beside, *o;
 
-	if (!still_needed(c) && (!sa || sa->state != IKE_STATE_ESTABLISHED)) {
+	if (!conn_is_mending(c) && (!sa || sa->state != IKE_STATE_ESTABLISHED)) {
 		cancel_beside(c, now);
 		return;
 	}
@@ -456,37 +463,13 @@ static void ask_no_more(struct tun_conn *c, struct ike_sa *ours)
 static void on_call(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 {
 	give_up_calling(c, now);
-	if (c->sa && still_needed(c) && !(c->beside && c->beside->initiator)) {
+	if (c->sa && conn_is_mending(c) && !(c->beside && c->beside->initiator)) {
 		deadline_clear(&c->tunnel->deadlines, &c->rung3);
 		c->beside = sa;
 		return;
 	}
 	c->sa = sa;
 	c->crossing = c->beside && c->beside->initiator ? sa : NULL;
-}
-
-static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
-{
-	struct tun_conn *c = sa->owner;
-	bool called = !c; /* neither one of ours nor the successor of one: REKEYED tells of that */
-
-	if (!c) {
-		c = conn_of_peer(t, sa);
-		if (!c)
-			return;
-		sa->owner = c;
-	}
-	c->failures = 0;
-	deadline_clear(&t->deadlines, &c->retry);
-	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
-	if (called && c->sa != sa)
-		on_call(c, sa, now);
-	if (sa == c->beside && conn_which_call(c) != sa)
-		ask_no_more(c, sa);
-	conn_maybe_take_over(c, now);
-	/* What is wanted and does not come with it, from either side, is asked for later. */
-	if (conn_wanted(c))
-		deadline_set(&t->deadlines, &c->retry, now + MEND_DELAY);
 }
 
 static struct ike_sa *another_sa(const struct tun_conn *c, const struct ike_sa *gone)
@@ -508,6 +491,32 @@ static struct ike_sa *another_sa(const struct tun_conn *c, const struct ike_sa *
 			return sa;
 	}
 	return NULL;
+}
+
+static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
+{
+	struct tun_conn *c = sa->owner;
+	bool called = !c; /* neither one of ours nor the successor of one: REKEYED tells of that */
+
+	if (!c) {
+		c = conn_of_peer(t, sa);
+		if (!c)
+			return;
+		sa->owner = c;
+	}
+	c->failures = 0;
+	deadline_clear(&t->deadlines, &c->retry);
+	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
+	if (called && c->sa != sa)
+		on_call(c, sa, now);
+	if (sa == c->beside && conn_which_call(c) != sa)
+		ask_no_more(c, sa);
+	if (another_sa(c, sa))
+		conn_tidy_later(c, now);
+	conn_maybe_take_over(c, now);
+	/* What is wanted and does not come with it, from either side, is asked for later. */
+	if (lacks(c))
+		deadline_set(&t->deadlines, &c->retry, now + MEND_DELAY);
 }
 
 bool conn_is_over(const struct tun_conn *c)
@@ -571,7 +580,7 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 			c->sa = another_sa(c, sa);
 	}
 	if (!was_beside && !was_main) {
-		if (conn_wanted(c) && !deadline_is_set(&c->retry))
+		if (lacks(c) && !deadline_is_set(&c->retry))
 			deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
 		return;
 	}
@@ -580,13 +589,13 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 		if (was_beside || !c->sa)
 			recovery_failed(k, why, now);
 	}
-	if (was_beside && c->sa && still_needed(c)) {
+	if (was_beside && c->sa && conn_is_mending(c)) {
 		c->beside_failures++;
 		conn_beside_later(c, now);
 	}
 	if (!c->sa)
 		conn_retry_later(c, why, now);
-	else if (conn_wanted(c))
+	else if (lacks(c))
 		deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
 	end_retired_of_dynamic(c, now);
 	conn_free_if_dynamic(c);

@@ -273,6 +273,8 @@ void tun_sa_activate(struct tun_sa *s, nsec_t now)
 		tun_sa_retire(old, s, now);
 	}
 	replace_forgotten(s, now);
+	if (tun_sa_twin(s))
+		conn_tidy_later(c->conn, now);
 }
 
 /*

@@ -265,6 +265,7 @@ static void due(struct deadline *d, nsec_t now)
 	case TDL_SA_SILENT: hint_silent_due(container_of(d, struct tun_sa, silent), now); break;
 	case TDL_CONN_RETRY: conn_retry_due(container_of(d, struct tun_conn, retry), now); break;
 	case TDL_CONN_RUNG3: conn_beside(container_of(d, struct tun_conn, rung3), now); break;
+	case TDL_CONN_TIDY: conn_tidy(container_of(d, struct tun_conn, tidy), now); break;
 	case TDL_CONN_TAKEOVER:
 		conn_take_over(container_of(d, struct tun_conn, takeover), now);
 		break;

@@ -141,6 +141,8 @@ struct tun_conn {
 	struct deadline retry;	 /* start again, or ask for children that are missing */
 	struct deadline rung3;	 /* start beside */
 	struct deadline takeover;
+	struct deadline tidy;	  /* of what came up twice, one goes */
+	nsec_t untidy_since;	  /* with `tidy` armed */
 	unsigned beside_failures; /* in a row; sets the back-off of rung 3 */
 };
 LIST_HEAD(tun_conn_list, tun_conn);
@@ -290,6 +292,16 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf);
 void conn_free(struct tun_conn *c);
 
+/* Rung 3 is to bring something. */
+bool conn_is_mending(const struct tun_conn *c);
+
+/* tidy.c: of what came up twice, one goes. */
+/* Another live SA of the child with the same selectors; NULL: there is none. */
+struct tun_sa *tun_sa_twin(const struct tun_sa *s);
+/* Something came up twice: in a while it is looked which one goes. */
+void conn_tidy_later(struct tun_conn *c, nsec_t now);
+void conn_tidy(struct tun_conn *c, nsec_t now);
+
 /* recovery.c: one inbound SA from evidence to its successor. */
 /* The detector of the SA, or a hint about it, met a criterion. */
 void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now);
@@ -380,6 +392,7 @@ enum tunnel_deadline {
 	TDL_CONN_RETRY,
 	TDL_CONN_RUNG3,
 	TDL_CONN_TAKEOVER,
+	TDL_CONN_TIDY,
 	TDL_RECOVERY,
 	TDL_SA_SILENT,
 };
