@@ -62,7 +62,8 @@ static void draw_algorithms(struct draw *d)
 	static const unsigned windows[] = {32, 64, 128, 1024, 1024, 1024, 4096, 65536};
 
 	say(d, "suite %s", ONE_OF(d, suites));
-	say(d, "esn %s", one_in(d, 3) ? "no" : "yes");
+	d->esn = !one_in(d, 3);
+	say(d, "esn %s", d->esn ? "yes" : "no");
 	if (one_in(d, 8)) {
 		say(d, "pfs none");
 	} else if (d->children == 1 && one_in(d, 6)) {
@@ -133,6 +134,23 @@ static void draw_traffic(struct draw *d)
 	if (one_in(d, 2))
 		say(d, "traffic branch %u", between(d, 5, 100));
 	say(d, "run %ums", between(d, 300, 4000));
+}
+
+/*
+ * One run in eight is about a multiple of 2^32. What was sent before the jump is out of reach, so
+ * that much is sent behind it first. Without ESN an SA has to be replaced there.
+ */
+static void draw_numbers(struct draw *d)
+{
+	struct draw own = {.state = ~d->state}; /* a draw more would change all that follow */
+
+	if (!one_in(&own, 8))
+		return;
+	d->far_numbers = true;
+	say(d, "try number all %u",
+	    (unsigned)(UINT32_MAX - (d->esn ? between(&own, 1, d->rate * 8)
+					    : between(&own, d->rate * 8, d->rate * 100))));
+	say(d, "run 5s");
 }
 
 /* ---- what happens ---- */
@@ -225,9 +243,10 @@ static void draw_rewind(struct draw *d)
 	n = 1 + below(d, d->rate * 4 / ONE_OF(d, shares) + 1);
 	if (one_in(d, 5))
 		say(d, "try rewind %s 1%s", name, nonces);
-	else if (one_in(d, 4))
+	else if (one_in(d, 4)) {
 		say(d, "try rewind %s to 0%s", name, nonces);
-	else
+		d->beyond_reach |= d->far_numbers;
+	} else
 		say(d, "try rewind %s %u%s", name, n, nonces);
 }
 
@@ -321,6 +340,12 @@ static void draw_end(struct draw *d)
 	/* What the gateway does not know of stays beside, idle, until its routine rekey; and what
 	 * it has given up, as its DELETE was lost too, where we never ask whether it lives. */
 	say(d, d->forgetful || (d->loses && !d->dpd) ? "run 400s" : "expect up 400s");
+	/* Numbers that the first lap lost prove nothing: the second has to get beyond them. */
+	if (d->loses && d->proof) {
+		say(d, "traffic gw %u", 200 * d->children);
+		say(d, "run 5s");
+		say(d, "expect mended");
+	}
 	/* The published rule is blind where FRESH packets come in between: of two senders, or
 	 * under numbers that the first lap lost. */
 	if (d->proof || !(d->senders || d->loses))
@@ -340,6 +365,7 @@ void draw_scenario(struct draw *d, uint64_t seed)
 	say(d, "up");
 	draw_wire(d);
 	draw_traffic(d);
+	draw_numbers(d);
 	say(d, "mark");
 	d->benign = one_in(d, 10);
 	if (d->benign)

@@ -15,13 +15,14 @@ struct draw {
 	size_t len;
 	/* what was drawn, as far as later draws and the expectations need it */
 	unsigned children, rate, window;
-	bool wide, answers, dpd, benign;
+	bool wide, answers, dpd, benign, esn;
 	bool mismatch;	  /* one side only has PFS */
 	bool senders;	  /* two shared an SA */
 	bool proof;	  /* detect = proof, all the time */
 	bool loses;	  /* the wire loses packets, or brings them later than the window reaches */
 	bool overtakes;	  /* the wire lets a packet overtake the message that makes its SA */
 	bool short_lived; /* SAs end soon if they cannot be rekeyed */
+	bool far_numbers; /* an SA's numbers jumped to nearly 2^32 */
 	bool ids_back;	  /* its message IDs went back: a request again passes for a new one */
 	bool ike_fault;	  /* IKE was cut, or its state went back */
 	bool beyond_reach; /* a rewind may go further than the history */

@@ -1,7 +1,7 @@
 PEERS = tests/exchange/peers.c tests/exchange/peers.h tests/exchange/wire_queue.h tests/seeded.h
 SCENARIO = tests/exchange/scenario.c tests/exchange/scenario.h tests/exchange/scenario_run.h \
 	tests/exchange/scenario_setup.c tests/exchange/scenario_act.c tests/exchange/scenario_attack.c \
-	tests/exchange/scenario_expect.c $(PEERS)
+	tests/exchange/scenario_expect.c tests/exchange/scenario_report.c $(PEERS)
 
 check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives tests/exchange/t_cluster
 tests_exchange_t_cluster_SOURCES = tests/exchange/t_cluster.c $(PEERS)

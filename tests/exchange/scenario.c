@@ -250,6 +250,8 @@ bool scenario_run(const char *name, const char *text, bool loud, char why[SCENAR
 	if (s->n) {
 		if (!ok && loud)
 			net_print_log(s->n);
+		if (loud)
+			scenario_report(s, !ok);
 		s->n->has_failed |= !ok;
 		net_free(s->n);
 	}

@@ -92,7 +92,8 @@
 
 /*
  * Runs the text. False when an expectation fails, an invariant breaks or a line is not understood;
- * why then names `name` and the line. With `loud` the peers' log is printed.
+ * why then names `name` and the line. With `loud` it is printed what happened: the verdicts, what
+ * was lost, the last recovery of each child; of a run that failed the peers' log too.
  */
 bool scenario_run(const char *name, const char *text, bool loud, char why[SCENARIO_WHY]);
 /* The text of a file, to be freed; NULL: it cannot be read. */

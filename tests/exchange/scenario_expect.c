@@ -35,7 +35,7 @@ static void compare(struct scenario *s, const struct words *w, unsigned at, uint
 			      op ? " " : "", w->w[at], (unsigned long long)is);
 }
 
-static uint64_t lost_since_mark(struct scenario *s, unsigned from, unsigned child)
+uint64_t lost_since_mark(struct scenario *s, unsigned from, unsigned child)
 {
 	uint64_t sum = 0;
 

@@ -57,6 +57,10 @@ bool scenario_act(struct scenario *s, const struct words *w);	 /* scenario_act.c
 bool scenario_attack(struct scenario *s, const struct words *w); /* scenario_attack.c */
 void scenario_expect(struct scenario *s, const struct words *w); /* scenario_expect.c */
 void scenario_mark(struct scenario *s);
+/* Of what `from` sent; child CHILDREN: of all. */
+uint64_t lost_since_mark(struct scenario *s, unsigned from, unsigned child);
+/* Prints what happened (doc/recovery.md 6: what each run states); of a failed run all SAs too. */
+void scenario_report(struct scenario *s, bool failed); /* scenario_report.c */
 void tape_clear(struct tape *t);
 
 #endif
