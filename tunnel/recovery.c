@@ -485,12 +485,15 @@ void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result res,
 		next = LIST_NEXT(o, link);
 		if (s ? o != s : o->ike != NULL)
 			continue;
-		if (o->recovery.state == RECOVERY_PENDING)
-			ask(o, now);
-		else if (o->recovery.state == RECOVERY_RUNNING && res == IKE_RESULT_SUPERSEDED)
-			ask(o, now);
-		else if (o->recovery.state == RECOVERY_RUNNING)
+		if (o->recovery.state == RECOVERY_RUNNING && res != IKE_RESULT_SUPERSEDED) {
 			recovery_climb(o, o->recovery.now.criterion, why, now);
+			continue;
+		}
+		/* The peer's own rekey was faster: ours was not one that did not help. */
+		if (o->recovery.state == RECOVERY_RUNNING)
+			give_back(o);
+		if (o->recovery.state == RECOVERY_RUNNING || o->recovery.state == RECOVERY_PENDING)
+			ask(o, now);
 	}
 }
 
