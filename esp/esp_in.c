@@ -129,6 +129,12 @@ static void park(struct esp_path *path, const struct esp_in *in, const struct es
 		parked_add(&path->parked, s->sa, &in->from, in->tos, in->base + s->at, s->len);
 }
 
+/* Whether another number, which the packet may have too, was received with another tag. */
+static bool has_older_asked(const struct esp_slot *s)
+{
+	return s->older[0].asked || s->older[1].asked;
+}
+
 /* An old number: look up first, open second. */
 static bool worth_opening(struct esp_path *path, const struct esp_in *from, struct esp_slot *s,
 			  struct esp_sa *sa, nsec_t now)
@@ -152,35 +158,47 @@ static bool worth_opening(struct esp_path *path, const struct esp_in *from, stru
 	}
 	if (asks(in, s->number) && bucket_take(&in->verify, now))
 		return true;
-	if (known == HISTORY_ABSENT)
+	if (has_older_asked(s))
+		return false;
+	if (known == HISTORY_ABSENT || s->older[1].absent)
 		park(path, from, s, sa, now);
 	in->unverified += !path->is_late;
 	settle_early(path, s, sa, VERDICT_UNVERIFIED);
 	return false;
 }
 
-/* A new number may hide an old one of a rewound sender: is it known to be a replay of that? */
-static bool second_is_replay(struct esp_path *path, struct esp_slot *s, struct esp_sa *sa,
-			     nsec_t now)
+/* A number may hide an older one of a rewound sender: is it known to be a replay of that? */
+static bool is_older_replay(struct esp_path *path, struct esp_slot *s, struct esp_older *o,
+			    struct esp_sa *sa, nsec_t now)
 {
 	uint32_t iv;
 
-	if (s->second == 0)
+	if (o->number == 0)
 		return false;
-	switch (remembered(&sa->in, s->second, s->tag, &iv)) {
+	switch (remembered(&sa->in, o->number, s->tag, &iv)) {
 	case HISTORY_SAME: settle_early(path, s, sa, VERDICT_REPLAYED); return true;
 	case HISTORY_OTHER:
-		s->second_asked = true;
-		note_ahead(path, sa, s->second);
-		path->ends_batch = may_open_bridge(&sa->in, now);
+		o->asked = true;
+		note_ahead(path, sa, o->number);
+		path->ends_batch |= may_open_bridge(&sa->in, now);
 		return false;
 	case HISTORY_ABSENT:
-		s->second_asked = bridge_asks(path, sa, s->second, now);
-		s->second_absent = true;
+		o->asked = bridge_asks(path, sa, o->number, now);
+		o->absent = true;
 		return false;
 	case HISTORY_UNKNOWN: return false;
 	}
 	return false;
+}
+
+/* The numbers that a packet may have under ESN; those of a new beginning where they are known. */
+static void guess(struct esp_slot *s, const struct esp_in_sa *in, uint32_t low)
+{
+	struct esn_guess g = window_guess(&in->window, low);
+
+	s->number = g.number;
+	s->older[0].number = g.second;
+	s->older[1].number = g.first < in->history.head_end ? g.first : 0;
 }
 
 /* Pass 1 for one datagram. */
@@ -204,12 +222,8 @@ static void prepare(struct esp_path *path, struct esp_in *in, struct esp_slot *s
 	low = get_be32(p + 4);
 	s->sa = sad_ref(sa);
 	s->number = low;
-	if (sa->in.esn) {
-		struct esn_guess g = window_guess(&sa->in.window, low);
-
-		s->number = g.number;
-		s->second = g.second;
-	}
+	if (sa->in.esn)
+		guess(s, &sa->in, low);
 	if (!esp_frame_split(sa->in.suite, s->len, &s->lay) || s->number == 0) {
 		settle_early(path, s, sa, VERDICT_MALFORMED);
 		return;
@@ -217,36 +231,37 @@ static void prepare(struct esp_path *path, struct esp_in *in, struct esp_slot *s
 	s->tag = get_be32(p + s->lay.icv);
 	s->iv = iv_digest(p + s->lay.iv);
 	history_warm(&sa->in.history, s->number);
-	if (is_new(&sa->in, s->number)) {
-		if (!second_is_replay(path, s, sa, now))
-			plan_open(path, in, s, sa, s->second != 0, nop);
-	} else if (worth_opening(path, in, s, sa, now)) {
+	if (is_older_replay(path, s, &s->older[0], sa, now) ||
+	    is_older_replay(path, s, &s->older[1], sa, now))
+		return;
+	if (is_new(&sa->in, s->number))
+		plan_open(path, in, s, sa, s->older[0].number || s->older[1].number, nop);
+	else if (worth_opening(path, in, s, sa, now))
 		plan_open(path, in, s, sa, true, nop);
-	}
 }
 
-/* Pass 2 for those that did not open: a rewound sender meant the other candidate (doc/recovery.md
- * 1). */
-static void open_seconds(struct esp_path *path, struct esp_in *in, nsec_t now)
+/* Pass 2 for those that did not open: a rewound sender meant another candidate (doc/recovery.md
+ * 1), the k-th. */
+static void open_older(struct esp_path *path, struct esp_in *in, unsigned k, nsec_t now)
 {
 	struct esp_slot *tried[ESP_BATCH];
 	unsigned nop = 0;
 
 	for (uint32_t i = 0; i < path->slot_count; i++) {
 		struct esp_slot *s = &path->slot[i];
+		const struct esp_older *o = &s->older[k];
 		struct esp_sa *sa;
 
-		if (s->settled || s->opened || s->second == 0)
+		if (s->settled || s->opened || o->number == 0)
 			continue;
 		sa = sad_get(&path->sad, s->sa);
-		if (!s->second_asked &&
-		    !(asks(&sa->in, s->second) && bucket_take(&sa->in.second, now))) {
-			if (s->second_absent)
+		if (!o->asked && !(asks(&sa->in, o->number) && bucket_take(&sa->in.second, now))) {
+			if (o->absent)
 				park(path, in, s, sa, now);
 			continue;
 		}
-		s->number = s->second;
-		s->tried_second = true;
+		s->number = o->number;
+		s->tried_older = true;
 		tried[nop] = s;
 		plan_open(path, in, s, sa, true, &nop);
 	}
@@ -297,7 +312,8 @@ static void fill_batch(struct esp_path *path, struct esp_in *in, nsec_t now)
 
 		s->opened = s->op >= 0 && path->op[s->op].ok;
 	}
-	open_seconds(path, in, now);
+	for (unsigned k = 0; k < ESP_OLDER; k++)
+		open_older(path, in, k, now);
 }
 
 /* What an authentic packet that is not new is, by what the history says of its number. */
@@ -317,7 +333,7 @@ static enum verdict judge_old(const struct esp_in_sa *in, const struct esp_slot 
 /* Pass 3: the verdict on an authentic packet, and what the history knows of its number. */
 static enum verdict judge(const struct esp_sa *sa, struct esp_slot *s, nsec_t now)
 {
-	if (!s->tried_second && is_new(&sa->in, s->number))
+	if (!s->tried_older && is_new(&sa->in, s->number))
 		return VERDICT_FRESH;
 	s->known = remembered(&sa->in, s->number, s->tag, &s->known_iv);
 	return judge_old(&sa->in, s, s->known, s->known_iv, now);
@@ -596,7 +612,7 @@ static bool settle(struct esp_path *path, struct esp_in *in, struct esp_slot *s,
 	case VERDICT_STALE: commit_stale(path, sa, s, now); break;
 	case VERDICT_AUTH_FAILED:
 		/* Under ESN an old number that is not opened looks like this. */
-		sa->in.unverified += s->second != 0 && !s->tried_second;
+		sa->in.unverified += s->older[0].number != 0 && !s->tried_older;
 		break;
 	case VERDICT_REPLAYED:
 	case VERDICT_MALFORMED:

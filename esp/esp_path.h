@@ -68,19 +68,27 @@ struct esp_in {
 	uint8_t tos;
 };
 
+#define ESP_OLDER 2 /* older ESN candidates of a number, in the order in which they are tried */
+
+/* An older number that a packet may have: 0 for none. */
+struct esp_older {
+	uint64_t number;
+	bool asked;  /* it was received with another tag, or the bridge asks for it */
+	bool absent; /* it was not received, which near ring or head know for sure */
+};
+
 /* One datagram between the three passes. */
 struct esp_slot {
 	struct sa_ref sa;
-	uint64_t number, second; /* second: the other ESN candidate, 0: none */
+	uint64_t number;
+	struct esp_older older[ESP_OLDER];
 	uint32_t at, len;
 	struct esp_layout lay;
-	int8_t op;	    /* index of its aead_op, -1: not opened */
-	bool scratch;	    /* the plaintext is in scratch */
-	bool opened;	    /* the ICV held */
-	bool tried_second;  /* opened as `second` */
-	bool second_asked;  /* `second` was received with another tag, or the bridge asks for it */
-	bool second_absent; /* `second` was not received, which the near ring knows for sure */
-	bool settled;	    /* the verdict is given already */
+	int8_t op;	  /* index of its aead_op, -1: not opened */
+	bool scratch;	  /* the plaintext is in scratch */
+	bool opened;	  /* the ICV held */
+	bool tried_older; /* `number` is one of `older` now */
+	bool settled;	  /* the verdict is given already */
 	uint32_t tag, iv;
 	enum history_answer known; /* of an old number that opened */
 	uint32_t known_iv;	   /* with HISTORY_OTHER: the IV digest that came with it */

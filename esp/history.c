@@ -3,6 +3,7 @@
 #include "xalloc.h"
 
 #define BLOCK_BYTES	     (HISTORY_BLOCK * sizeof(struct near_entry))
+#define HEAD_BLOCKS	     (HISTORY_HEAD / HISTORY_BLOCK)
 #define RING_START	     4
 #define LIFE_START	     64
 #define LIFE_CONDENSED	     256 /* entries: one unit of memory */
@@ -27,7 +28,7 @@ void history_init(struct history *h, const struct history_config *cfg,
 
 uint64_t history_memory(const struct history *h)
 {
-	return h->blocks * BLOCK_BYTES + h->room * sizeof(*h->ring) +
+	return (h->blocks + h->heads) * BLOCK_BYTES + h->room * sizeof(*h->ring) +
 	       h->life_size * sizeof(*h->life);
 }
 
@@ -43,7 +44,7 @@ static uint32_t life_units(const struct history *h)
 /* Memory of a history in units. The ring's places are a two-hundredth of it, and not counted. */
 static uint32_t units(const struct history *h)
 {
-	return h->blocks + life_units(h);
+	return h->blocks + h->heads + life_units(h);
 }
 
 /* Steps of a quarter at most: what is in a higher class has surely more. n > 0. */
@@ -73,14 +74,15 @@ static void list_out(struct history *h)
 }
 
 /* The one place where a history's memory changes, apart from the ring's places. */
-static void set_memory(struct history *h, uint32_t blocks, uint32_t life_size)
+static void set_memory(struct history *h, uint32_t blocks, uint32_t heads, uint32_t life_size)
 {
-	uint64_t before = h->blocks * BLOCK_BYTES + h->life_size * sizeof(*h->life);
+	uint64_t before = (h->blocks + h->heads) * BLOCK_BYTES + h->life_size * sizeof(*h->life);
 
 	list_out(h);
 	h->blocks = blocks;
+	h->heads = heads;
 	h->life_size = life_size;
-	h->budget->used += blocks * BLOCK_BYTES + life_size * sizeof(*h->life) - before;
+	h->budget->used += (blocks + heads) * BLOCK_BYTES + life_size * sizeof(*h->life) - before;
 	list_in(h);
 }
 
@@ -115,9 +117,13 @@ static uint32_t search(const struct history *h, uint64_t index)
 
 static struct near_entry *block_of(const struct history *h, uint64_t index)
 {
-	uint32_t at = search(h, index);
-	const struct near_block *b = at < h->blocks ? &h->ring[h->first + at] : NULL;
+	const struct near_block *b;
+	uint32_t at;
 
+	if (index < h->floor / HISTORY_BLOCK)
+		return index < h->head_end / HISTORY_BLOCK && h->head ? h->head[index] : NULL;
+	at = search(h, index);
+	b = at < h->blocks ? &h->ring[h->first + at] : NULL;
 	return b && b->index == index ? b->v : NULL;
 }
 
@@ -144,29 +150,79 @@ static void ring_fit(struct history *h)
 	h->room = room;
 }
 
+/* The head ends a block earlier; true when that had been made. */
+static bool head_pop(struct history *h)
+{
+	uint64_t last = (h->head_end -= HISTORY_BLOCK) / HISTORY_BLOCK;
+	struct near_entry *v = h->head ? h->head[last] : NULL;
+
+	if (v)
+		h->head[last] = NULL;
+	free(v);
+	return v != NULL;
+}
+
+/* The head ends before the block `end`. */
+static void head_cut(struct history *h, uint64_t end)
+{
+	uint32_t gone = 0;
+
+	while (h->head_end / HISTORY_BLOCK > end)
+		gone += head_pop(h);
+	set_memory(h, h->blocks, h->heads - gone, h->life_size);
+}
+
+/* The head has at most so many blocks. */
+static void head_shrink(struct history *h, uint32_t heads)
+{
+	uint32_t gone = 0;
+
+	while (h->heads - gone > heads)
+		gone += head_pop(h);
+	set_memory(h, h->blocks, h->heads - gone, h->life_size);
+}
+
+/* Where the head ends, in blocks, when the floor is raised to `index` and it may have `most`. */
+static uint64_t head_grown(const struct history *h, uint64_t index, uint64_t most)
+{
+	uint64_t end = h->head_end / HISTORY_BLOCK;
+
+	if (end < h->floor / HISTORY_BLOCK) /* numbers are missing between */
+		return end;
+	return max_u64(end, min_u64(index, min_u64(HEAD_BLOCKS, most)));
+}
+
 /*
- * Nothing below the block `index` is known any more. Takes each block below it out of the ring;
- * returns one of them when `keep` asks for it, and frees the others.
+ * The near ring answers for no number below the block `index` any more. Takes each block below it
+ * out of the ring. The first ones become the head, which may have so many; one of the others is
+ * returned when `keep` asks for it, and the rest is freed.
  */
-static struct near_entry *raise_floor(struct history *h, uint64_t index, bool keep)
+static struct near_entry *raise_floor(struct history *h, uint64_t index, uint64_t head, bool keep)
 {
 	struct near_entry *kept = NULL;
-	uint32_t gone = 0;
+	uint32_t gone = 0, heads = 0;
 
 	if (index <= h->floor / HISTORY_BLOCK)
 		return NULL;
+	h->head_end = head_grown(h, index, head) * HISTORY_BLOCK;
 	h->floor = index * HISTORY_BLOCK;
 	for (; gone < h->blocks && h->ring[h->first].index < index; gone++) {
-		struct near_entry *v = h->ring[h->first++].v;
+		struct near_block *b = &h->ring[h->first++];
 
-		if (v == h->here)
+		if (b->v == h->here)
 			h->here = NULL;
-		if (keep && !kept)
-			kept = v;
-		else
-			free(v);
+		if (b->index < h->head_end / HISTORY_BLOCK) {
+			if (!h->head)
+				h->head = xzalloc(HEAD_BLOCKS * sizeof(*h->head));
+			h->head[b->index] = b->v;
+			heads++;
+		} else if (keep && !kept) {
+			kept = b->v;
+		} else {
+			free(b->v);
+		}
 	}
-	set_memory(h, h->blocks - gone, h->life_size);
+	set_memory(h, h->blocks - gone, h->heads + heads, h->life_size);
 	if (gone)
 		ring_fit(h);
 	return kept;
@@ -211,7 +267,7 @@ static void life_shrink(struct history *h, uint32_t size)
 		return;
 	life_thin(h, size);
 	h->life = xreallocarray(h->life, size, sizeof(*h->life));
-	set_memory(h, h->blocks, size);
+	set_memory(h, h->blocks, h->heads, size);
 }
 
 static void life_free(struct history *h)
@@ -219,20 +275,32 @@ static void life_free(struct history *h)
 	free(h->life);
 	h->life = NULL;
 	h->life_count = 0;
-	set_memory(h, h->blocks, 0);
+	set_memory(h, h->blocks, h->heads, 0);
 }
 
-/* Frees half of the lifetime entries, or where those are few the older half of the blocks. */
+/* raise_floor under pressure: what is left of the ring is `left` blocks, and the head fits that. */
+static struct near_entry *give_way(struct history *h, uint64_t index, uint32_t left, bool keep)
+{
+	struct near_entry *v = raise_floor(h, index, left / 8, keep);
+
+	head_shrink(h, left / 8);
+	return v;
+}
+
+/*
+ * Frees half of what there is most of: of the lifetime entries, of the head, or the older half of
+ * the ring's blocks.
+ */
 static void halve(struct history *h)
 {
 	uint32_t want = h->blocks / 2;
 
-	if (h->life_size > LIFE_START && life_units(h) * 2 > h->blocks) {
+	if (h->life_size > LIFE_START && life_units(h) * 2 > h->blocks)
 		life_shrink(h, h->life_size / 2);
-		return;
-	}
-	if (h->blocks > 1)
-		raise_floor(h, h->ring[h->first + h->blocks - want - 1].index + 1, false);
+	else if (h->blocks <= 1 || h->heads > h->blocks)
+		head_shrink(h, h->heads / 2);
+	else
+		give_way(h, h->ring[h->first + h->blocks - want - 1].index + 1, want, false);
 }
 
 /*
@@ -253,11 +321,11 @@ static struct history *largest(struct history_list *lists, uint64_t than,
 	return NULL;
 }
 
-/* Frees the oldest block. */
+/* Frees the oldest block, if the ring is not the smaller part already. */
 static void shave(struct history *h)
 {
-	if (h->blocks > 1)
-		raise_floor(h, oldest(h) + 1, false);
+	if (h->blocks > 1 && h->blocks >= life_units(h))
+		give_way(h, oldest(h) + 1, h->blocks - 1, false);
 	else
 		halve(h);
 }
@@ -335,7 +403,7 @@ static void ring_insert(struct history *h, struct near_block b)
 	p = h->ring + h->first + at;
 	memmove(p + 1, p, (h->blocks - at) * sizeof(*p));
 	*p = b;
-	set_memory(h, h->blocks + 1, h->life_size);
+	set_memory(h, h->blocks + 1, h->heads, h->life_size);
 }
 
 /* A zeroed block for `index`, from the budget or, when there is nothing to be had, from our own. */
@@ -345,14 +413,12 @@ static struct near_entry *block_make(struct history *h, uint64_t index)
 
 	/* The ring reaches over as many indexes in a row as history_packets asks for. */
 	if (index >= h->blocks_max)
-		v = raise_floor(h, index - h->blocks_max + 1, true);
-	if (!v && h->blocks > 0 && !may_take(h)) {
-		uint64_t from = oldest(h);
-
+		v = raise_floor(h, index - h->blocks_max + 1, h->blocks_max / 8 + 1, true);
+	while (!v && h->blocks > 0 && !may_take(h)) {
 		/* A late packet is not worth a newer block. */
-		if (index < from)
+		if (index < oldest(h))
 			return NULL;
-		v = raise_floor(h, from + 1, true);
+		v = give_way(h, oldest(h) + 1, h->blocks - 1, true);
 	}
 	if (v)
 		memset(v, 0, BLOCK_BYTES);
@@ -362,29 +428,46 @@ static struct near_entry *block_make(struct history *h, uint64_t index)
 	return v;
 }
 
+/* A late packet that the ring has left behind: the head must not say that it was not received. */
+static void head_record(struct history *h, uint64_t number, struct near_entry e)
+{
+	struct near_entry *v = block_of(h, number / HISTORY_BLOCK);
+
+	if (v)
+		v[number % HISTORY_BLOCK] = e;
+	else
+		head_cut(h, number / HISTORY_BLOCK);
+}
+
 static void near_record(struct history *h, uint64_t number, uint32_t tag, uint32_t iv)
 {
+	struct near_entry *v, e = {tag, iv | (tag == 0 && iv == 0)};
 	uint64_t index = number / HISTORY_BLOCK;
-	struct near_entry *v;
 
-	if (number < h->floor)
+	if (number < h->floor) {
+		if (number < h->head_end)
+			head_record(h, number, e);
 		return;
+	}
 	v = block_of(h, index);
 	if (!v)
 		v = block_make(h, index);
 	if (!v) {
 		/* What is not recorded must not read as "not received". */
-		raise_floor(h, index + 1, false);
+		raise_floor(h, index + 1, 0, false);
 		return;
 	}
-	v[number % HISTORY_BLOCK] = (struct near_entry){tag, iv | (tag == 0 && iv == 0)};
+	v[number % HISTORY_BLOCK] = e;
 	h->here = v;
 	h->here_index = index;
 }
 
 static void near_free(struct history *h)
 {
-	raise_floor(h, h->top / HISTORY_BLOCK + 1, false);
+	raise_floor(h, h->top / HISTORY_BLOCK + 1, 0, false);
+	head_cut(h, 0);
+	free(h->head);
+	h->head = NULL;
 	h->budget->used -= h->room * sizeof(*h->ring);
 	free(h->ring);
 	h->ring = NULL;
@@ -430,7 +513,7 @@ static bool life_grow(struct history *h)
 	if (size > HISTORY_LIFETIME_MAX || (h->life_size && !is_free(h->budget, bytes)))
 		return false;
 	h->life = xreallocarray(h->life, size, sizeof(*h->life));
-	set_memory(h, h->blocks, size);
+	set_memory(h, h->blocks, h->heads, size);
 	return true;
 }
 

@@ -7,7 +7,9 @@
  * went back).
  *
  *   near     every one of the last history_packets numbers: 8 bytes each, in blocks of 512
- *   lifetime at most 4,096 entries over the SA's whole life, at a step that doubles when full
+ *   head     the first 16,384 numbers, kept when the near ring goes on: a standby that was told of
+ * no number begins with 1, however many the SA has carried lifetime at most 4,096 entries over the
+ * SA's whole life, at a step that doubles when full
  *
  * A block is made when the first packet of its 512 numbers arrives, and names the numbers that it
  * answers for. So an SA without traffic has none, a forward jump clears nothing, and an entry never
@@ -26,7 +28,8 @@
 #include "crypto/random.h"
 
 #define HISTORY_LIFETIME_MAX 4096
-#define HISTORY_BLOCK	     512 /* numbers in a block; a power of two */
+#define HISTORY_BLOCK	     512		  /* numbers in a block; a power of two */
+#define HISTORY_HEAD	     (32 * HISTORY_BLOCK) /* numbers 1 to one less are the head */
 #define HISTORY_CLASSES	     128 /* of sizes in units of a block's bytes: four in each octave */
 
 LIST_HEAD(history_list, history);
@@ -67,10 +70,13 @@ struct history {
 	uint64_t top;		 /* highest number recorded */
 	uint64_t life_step, life_phase;
 	/* once in 512 packets, or in a life_step */
-	uint64_t floor;		 /* lowest number for which "no entry" means "not received" */
+	uint64_t floor;		 /* from here on "no entry" means "not received", */
+	uint64_t head_end;	 /* and below this; the numbers between are beyond reach */
 	struct near_block *ring; /* the blocks, sorted by index, from place `first` on */
 	uint32_t room, first, blocks;
-	uint64_t blocks_max; /* that history_packets asks for */
+	uint64_t blocks_max;	  /* that history_packets asks for */
+	struct near_entry **head; /* blocks below floor by index; NULL: none was made */
+	uint32_t heads;		  /* so many blocks there */
 	uint32_t life_size, life_count;
 	struct life_entry *life; /* sorted by number */
 	struct history_budget *budget;
@@ -81,7 +87,7 @@ struct history {
 
 enum history_answer {
 	HISTORY_UNKNOWN, /* the number is beyond reach */
-	HISTORY_ABSENT,	 /* within the near ring's reach, and surely not received */
+	HISTORY_ABSENT,	 /* within the reach of near ring or head, and surely not received */
 	HISTORY_SAME,	 /* received with this tag */
 	HISTORY_OTHER,	 /* received with another tag */
 };
@@ -96,7 +102,7 @@ void history_init(struct history *h, const struct history_config *cfg,
 void history_fini(struct history *h);
 /* Its SA is RETIRED: from now on its memory is the first to be taken. */
 void history_retire(struct history *h);
-/* Gives the near ring back, and all but some 256 lifetime entries. */
+/* Gives near ring and head back, and all but some 256 lifetime entries. */
 void history_condense(struct history *h);
 
 /* Fetches the places that history_record is going to write for this number. */
@@ -125,10 +131,10 @@ static inline void history_record(struct history *h, uint64_t number, uint32_t t
 /* What is known of the number; with HISTORY_OTHER, *ret_iv is the remembered IV digest. */
 enum history_answer history_lookup(const struct history *h, uint64_t number, uint32_t tag,
 				   uint32_t *ret_iv);
-/* Whether the near ring answers for the number: a number that it does not hold was not received. */
+/* Whether near ring or head answers for the number: what they do not hold was not received. */
 static inline bool history_reaches(const struct history *h, uint64_t number)
 {
-	return number >= h->floor;
+	return number >= h->floor || number < h->head_end;
 }
 /* Bytes in use. */
 uint64_t history_memory(const struct history *h);

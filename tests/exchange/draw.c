@@ -114,7 +114,7 @@ static void draw_wire(struct draw *d)
 		return;
 	if (one_in(d, 2)) {
 		say(d, "loss %u %%", between(d, 1, 20));
-		d->loses = true;
+		d->loses = d->drops = true;
 	}
 	if (one_in(d, 2))
 		say(d, "duplicate %u %%", between(d, 1, 15));
@@ -325,14 +325,16 @@ static void draw_end(struct draw *d)
 	say(d, "traffic branch %u", 10 * d->children);
 	if (draw_expects_no_loss(d))
 		say(d, "expect lost 0");
-	if (d->benign && d->proof && !d->mismatch)
+	/* Where our DELETE of an SA and its repetitions are lost, the peer sends on that for long.
+	 */
+	if (d->benign && d->proof && !d->mismatch && !d->drops)
 		say(d, "expect calm");
 	/* Each rekey helped, so none is refused. */
 	if (d->proof && !d->third_lap)
 		say(d, "expect gate quiet 0");
 	/*
-	 * A refusal may last as long as `quiet` says; then what goes on is found again. The published
-	 * rule then begins from zero, for all SAs of a child one after another.
+	 * A refusal may last as long as `quiet` says; then what goes on is found again. The
+	 * published rule then begins from zero, for all SAs of a child one after another.
 	 */
 	say(d, "expect mended 400s");
 	say(d, "run 5s");
@@ -344,11 +346,16 @@ static void draw_end(struct draw *d)
 	/* What the gateway does not know of stays beside, idle, until its routine rekey; and what
 	 * it has given up, as its DELETE was lost too, where we never ask whether it lives. */
 	say(d, d->forgetful || (d->loses && !d->dpd) ? "run 400s" : "expect up 400s");
-	/* Numbers that the first lap lost prove nothing: the second has to get beyond them. */
+	/*
+	 * Numbers that the first lap lost prove nothing: the second has to get beyond them. They
+	 * are many where the answer that makes an SA was late. And an IKE SA may have been given up
+	 * when all sendings of a request were lost.
+	 */
 	if (d->loses && d->proof) {
-		say(d, "traffic gw %u", 200 * d->children);
+		say(d, "traffic gw %u", (d->ike_fault || d->mismatch ? 1000 : 200) * d->children);
 		say(d, "run 5s");
 		say(d, "expect mended");
+		say(d, d->dpd ? "expect up 400s" : "run 5s");
 	}
 	/* The published rule is blind where FRESH packets come in between: of two senders, or
 	 * under numbers that the first lap lost. */

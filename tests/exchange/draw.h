@@ -20,6 +20,7 @@ struct draw {
 	bool senders;	  /* two shared an SA */
 	bool proof;	  /* detect = proof, all the time */
 	bool loses;	  /* the wire loses packets, or brings them later than the window reaches */
+	bool drops;	  /* it loses them, as drawn */
 	bool overtakes;	  /* the wire lets a packet overtake the message that makes its SA */
 	bool short_lived; /* SAs end soon if they cannot be rekeyed */
 	bool far_numbers; /* an SA's numbers jumped to nearly 2^32 */

@@ -94,10 +94,19 @@ static bool knows(const struct world *w, uint64_t n)
 	return false;
 }
 
-/* Within history_packets, and the window, every number is answered for. */
+/* The first number that the head does not answer for, where memory is not short. */
+static uint64_t head_end(const struct world *w)
+{
+	uint64_t blocks = max_u64(w->cfg.packets, w->cfg.window) / HISTORY_BLOCK + 2;
+
+	return min_u64(HISTORY_HEAD, (blocks / 8 + 1) * HISTORY_BLOCK);
+}
+
+/* The first numbers, and within history_packets and the window every number is answered for. */
 static bool must_answer(const struct world *w, uint64_t n)
 {
-	return w->w.top - n < max_u64(w->cfg.packets, w->cfg.window) || n > w->w.top;
+	return n < head_end(w) || w->w.top - n < max_u64(w->cfg.packets, w->cfg.window) ||
+	       n > w->w.top;
 }
 
 static void check(const struct world *w, uint64_t n)
@@ -155,7 +164,8 @@ static uint64_t probe(struct world *w)
 	uint64_t top = w->w.top, reach = max_u64(w->cfg.packets, w->cfg.window);
 	uint64_t spread = lab_below(&w->rng, 600);
 
-	switch (lab_below(&w->rng, 5)) {
+	switch (lab_below(&w->rng, 6)) {
+	case 5: return 1 + lab_below(&w->rng, head_end(w) + 600);
 	case 0: return top > spread ? top - spread : 1;
 	case 1: return top + 300 > reach + spread ? top + 300 - reach - spread : 1;
 	case 2: return top + (1ULL << lab_below(&w->rng, 41)) - lab_below(&w->rng, 2);
@@ -286,7 +296,8 @@ static void test_jumps_are_cheap(void **state)
 	struct world w;
 
 	(void)state;
-	most = 2 * blocks * sizeof(struct near_block) + LIFE_START * 64;
+	most = 2 * blocks * sizeof(struct near_block) + LIFE_START * 64 +
+	       HISTORY_HEAD * sizeof(struct near_entry);
 	world_init(&w, &cfg, NULL, 79);
 	receive_up_to(&w, 3000000);
 	assert_int_equal(w.h.blocks, blocks);
@@ -809,6 +820,69 @@ static void random_step(struct world *w, size_t n, struct history_budget *b, str
 		assert_true(reach_of(one) + HISTORY_BLOCK >= min_u64(run, cfg->packets));
 }
 
+/* The first numbers stay, however far the SA gets: what came, and what did not. */
+static void test_head(void **state)
+{
+	static const struct history_config cfg = {.window = 64, .packets = 30000};
+	struct world w;
+
+	(void)state;
+	world_init(&w, &cfg, NULL, 8600);
+	for (uint64_t n = 1; n < 200000; n++) {
+		if (n % 7)
+			receive(&w, n);
+	}
+	assert_int_equal(head_end(&w), 8 * HISTORY_BLOCK);
+	for (uint64_t n = 1; n < 200000; n++)
+		check(&w, n);
+	assert_false(history_reaches(&w.h, head_end(&w)));
+	assert_true(w.h.heads == 8 && w.h.blocks <= cfg.packets / HISTORY_BLOCK + 2);
+	world_fini(&w);
+
+	/* a jump soon after the beginning: most of the first numbers never came */
+	world_init(&w, &cfg, NULL, 8601);
+	receive_up_to(&w, 700);
+	receive(&w, 1ULL << 40);
+	for (uint64_t n = 1; n < head_end(&w) + 600; n++)
+		check(&w, n);
+	assert_int_equal(w.h.heads, 2);
+	history_condense(&w.h);
+	assert_false(history_reaches(&w.h, 1));
+	assert_int_equal(w.h.heads, 0);
+	world_fini(&w);
+}
+
+/* Where memory is short the head gives way with the ring, and says nothing that is not so. */
+static void test_head_when_memory_is_short(void **state)
+{
+	static const struct history_config cfg = {.window = 65536, .packets = 65536};
+	struct history_budget b;
+	struct world w[2];
+
+	(void)state;
+	history_budget_init(&b, 40 * BLOCK_BYTES);
+	worlds_init(w, 2, &cfg, &b, 8700);
+	for (unsigned round = 0; round < 40; round++) {
+		struct world *one = &w[round % 2];
+
+		for (unsigned i = 0; i < 2000; i++) {
+			uint64_t n = one->w.top + 1;
+
+			/* a fifth comes late, far behind the ring but within the window */
+			if (i % 5 == 0 && n > 4000)
+				n = 1 + lab_below(&one->rng, 8 * HISTORY_BLOCK);
+			receive(one, n + (i % 3 == 0));
+			assert_true(b.used <= b.cap + 2 * FIRST_GRANT);
+		}
+		for (unsigned k = 0; k < 2; k++) {
+			assert_true(w[k].h.heads <= w[k].h.blocks / 8 + 1);
+			for (uint64_t n = 1; n < 9 * HISTORY_BLOCK; n++)
+				knows(&w[k], n);
+		}
+	}
+	worlds_fini(w, 2);
+}
+
 static void test_random_budget(void **state)
 {
 	static const struct history_config cfg = {.window = 1024, .packets = 20000};
@@ -855,6 +929,8 @@ int main(void)
 		cmocka_unit_test(test_lower_cap),
 		cmocka_unit_test(test_places_cost_nothing),
 		cmocka_unit_test(test_condense),
+		cmocka_unit_test(test_head),
+		cmocka_unit_test(test_head_when_memory_is_short),
 		cmocka_unit_test(test_random_budget),
 	};
 

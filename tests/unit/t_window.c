@@ -171,11 +171,12 @@ static void check_guess(uint64_t top, uint32_t size, uint32_t low)
 	struct window w = {.top = top, .size = size};
 	struct esn_guess want = ref_guess(top, size, low), got = window_guess(&w, low);
 
-	if (got.number != want.number || got.second != want.second)
-		fail_msg("top %llu size %u low %u: %llx/%llx, not %llx/%llx",
+	if (got.number != want.number || got.second != want.second || got.first != want.first)
+		fail_msg("top %llu size %u low %u: %llx/%llx/%llx, not %llx/%llx/%llx",
 			 (unsigned long long)top, size, low, (unsigned long long)got.number,
-			 (unsigned long long)got.second, (unsigned long long)want.number,
-			 (unsigned long long)want.second);
+			 (unsigned long long)got.second, (unsigned long long)got.first,
+			 (unsigned long long)want.number, (unsigned long long)want.second,
+			 (unsigned long long)want.first);
 }
 
 /* Lows at and around all edges, and anywhere. */
