@@ -167,14 +167,17 @@ static bool worth_opening(struct esp_path *path, const struct esp_in *from, stru
 	return false;
 }
 
+static bool has_older(const struct esp_slot *s)
+{
+	return s->older[0].number || s->older[1].number;
+}
+
 /* A number may hide an older one of a rewound sender: is it known to be a replay of that? */
 static bool is_older_replay(struct esp_path *path, struct esp_slot *s, struct esp_older *o,
 			    struct esp_sa *sa, nsec_t now)
 {
 	uint32_t iv;
 
-	if (o->number == 0)
-		return false;
 	switch (remembered(&sa->in, o->number, s->tag, &iv)) {
 	case HISTORY_SAME: settle_early(path, s, sa, VERDICT_REPLAYED); return true;
 	case HISTORY_OTHER:
@@ -231,11 +234,11 @@ static void prepare(struct esp_path *path, struct esp_in *in, struct esp_slot *s
 	s->tag = get_be32(p + s->lay.icv);
 	s->iv = iv_digest(p + s->lay.iv);
 	history_warm(&sa->in.history, s->number);
-	if (is_older_replay(path, s, &s->older[0], sa, now) ||
-	    is_older_replay(path, s, &s->older[1], sa, now))
+	if (has_older(s) && (is_older_replay(path, s, &s->older[0], sa, now) ||
+			     is_older_replay(path, s, &s->older[1], sa, now)))
 		return;
 	if (is_new(&sa->in, s->number))
-		plan_open(path, in, s, sa, s->older[0].number || s->older[1].number, nop);
+		plan_open(path, in, s, sa, has_older(s), nop);
 	else if (worth_opening(path, in, s, sa, now))
 		plan_open(path, in, s, sa, true, nop);
 }

@@ -3,6 +3,8 @@
 EXTRA_DIST += tests/run
 PRIVILEGED_TESTS =
 SCRIPT_TESTS =
+# They run beside all others, at the lowest priority.
+LONG_TESTS =
 
 if HAVE_CMOCKA
 include tests/unit/esp.mk
@@ -30,12 +32,12 @@ UNPRIVILEGED_TESTS = `for t in $(check_PROGRAMS); do \
 
 check-all: $(check_PROGRAMS) mendipd mendipctl
 	@$(WITHOUT_VECTORS)
-	@$(srcdir)/tests/run --build . $(UNPRIVILEGED_TESTS) $(SCRIPT_TESTS:%=$(srcdir)/%) \
-		$(PRIVILEGED_TESTS:%=$(srcdir)/%)
+	@$(srcdir)/tests/run --build . $(LONG_TESTS:%=--background $(srcdir)/%) --jobs `nproc` \
+		$(UNPRIVILEGED_TESTS) $(SCRIPT_TESTS:%=$(srcdir)/%) --jobs 1 $(PRIVILEGED_TESTS:%=$(srcdir)/%)
 
 # The rooms that anyone can run; what the sanitizers run on.
 check-unprivileged: $(check_PROGRAMS)
 	@$(WITHOUT_VECTORS)
-	@$(srcdir)/tests/run --build . $(UNPRIVILEGED_TESTS)
+	@$(srcdir)/tests/run --build . --jobs `nproc` $(UNPRIVILEGED_TESTS)
 
 .PHONY: check-all check-unprivileged

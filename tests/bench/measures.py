@@ -262,6 +262,12 @@ def esp_bench(build, *args):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def medians_of_rows(runs):
+    """Rows of several runs of esp_bench as one: the median of each figure."""
+    return [{k: statistics.median(r[k] for r in rows) if isinstance(v, float) else v for k, v in rows[0].items()}
+            for rows in zip(*runs)]
+
+
 def instructions(build, function, *args):
     """Instructions within a function of esp_bench and all that it calls, by callgrind."""
     out = f"{build}/callgrind.{os.getpid()}"

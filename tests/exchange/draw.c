@@ -138,7 +138,7 @@ static void draw_traffic(struct draw *d)
 
 /*
  * One run in eight is about a multiple of 2^32. What was sent before the jump is out of reach, so
- * that much is sent behind it first. Without ESN an SA has to be replaced there.
+ * that much is sent behind it first. Without ESN a sender rekeys when 2^28 numbers are left.
  */
 static void draw_numbers(struct draw *d)
 {
@@ -148,8 +148,7 @@ static void draw_numbers(struct draw *d)
 		return;
 	d->far_numbers = true;
 	say(d, "try number all %u",
-	    (unsigned)(UINT32_MAX - (d->esn ? between(&own, 1, d->rate * 8)
-					    : between(&own, d->rate * 8, d->rate * 100))));
+	    UINT32_MAX - (d->esn ? 0 : 1U << 28) - between(&own, 1, d->rate * 8));
 	say(d, "run 5s");
 }
 

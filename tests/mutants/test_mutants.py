@@ -27,7 +27,8 @@ TESTS = {"unit": ["t_window", "t_esp", "t_esp_sa", "t_train", "t_packet", "t_coa
 HELPERS = {"unit": ["esp_lab", "esp_run", "ref_model", "coalesce_lab", "ref_coalesce"],
            "exchange": ["peers", "scenario", "scenario_setup", "scenario_act", "scenario_attack", "scenario_expect",
                         "scenario_report", "draw"]}
-LIMIT = 300  # seconds for one test; a mutant that hangs a test is caught by it
+# A mutant that hangs a test is caught by it: seconds of the processor, and of a test that waits.
+CPU_LIMIT, LIMIT = 300, 900
 # A test ends with its first failure; a few of the drawn runs are enough here.
 ENVIRONMENT = {**os.environ, "CMOCKA_TEST_ABORT": "1", "MENDIP_RUNS": "300"}
 
@@ -949,7 +950,8 @@ class Tree:
         if r.returncode:
             raise RuntimeError(f"{test} does not link:\n{r.stdout}")
         try:
-            return run([binary], timeout=LIMIT, stdin=subprocess.DEVNULL, env=ENVIRONMENT).returncode == 0
+            return run(["prlimit", f"--cpu={CPU_LIMIT}", binary], timeout=LIMIT, stdin=subprocess.DEVNULL,
+                       env=ENVIRONMENT).returncode == 0
         except subprocess.TimeoutExpired:
             return False
         finally:
