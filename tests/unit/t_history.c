@@ -891,6 +891,27 @@ static void test_head_when_memory_is_short(void **state)
 	worlds_fini(w, 2);
 }
 
+/* A late packet under a first number of which the head has no block: never "not received". */
+static void test_late_in_the_head(void **state)
+{
+	static const struct history_config cfg = {.window = 65536, .packets = 65536};
+	struct history_budget b;
+	struct world w;
+
+	(void)state;
+	history_budget_init(&b, 80 * BLOCK_BYTES);
+	world_init(&w, &cfg, &b, 8800);
+	receive_up_to(&w, 2 * HISTORY_BLOCK - 1);
+	receive(&w, 3 * HISTORY_BLOCK);
+	receive_up_to(&w, 60000);
+	assert_true(w.h.floor > 3 * HISTORY_BLOCK && history_reaches(&w.h, 2 * HISTORY_BLOCK));
+	assert_true(receive(&w, 2 * HISTORY_BLOCK + 7));
+	for (uint64_t n = 1; n < 4 * HISTORY_BLOCK; n++)
+		knows(&w, n);
+	assert_true(knows(&w, 7));
+	world_fini(&w);
+}
+
 static void test_random_budget(void **state)
 {
 	static const struct history_config cfg = {.window = 1024, .packets = 20000};
@@ -939,6 +960,7 @@ int main(void)
 		cmocka_unit_test(test_condense),
 		cmocka_unit_test(test_head),
 		cmocka_unit_test(test_head_when_memory_is_short),
+		cmocka_unit_test(test_late_in_the_head),
 		cmocka_unit_test(test_random_budget),
 	};
 
