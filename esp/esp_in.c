@@ -132,7 +132,7 @@ static void park(struct esp_path *path, const struct esp_in *in, const struct es
 /* Whether another number, which the packet may have too, was received with another tag. */
 static bool has_older_asked(const struct esp_slot *s)
 {
-	return s->older[0].asked || s->older[1].asked;
+	return s->has_older && (s->older[0].asked || s->older[1].asked);
 }
 
 /* An old number: look up first, open second. */
@@ -160,16 +160,11 @@ static bool worth_opening(struct esp_path *path, const struct esp_in *from, stru
 		return true;
 	if (has_older_asked(s))
 		return false;
-	if (known == HISTORY_ABSENT || s->older[1].absent)
+	if (known == HISTORY_ABSENT || (s->has_older && s->older[1].absent))
 		park(path, from, s, sa, now);
 	in->unverified += !path->is_late;
 	settle_early(path, s, sa, VERDICT_UNVERIFIED);
 	return false;
-}
-
-static bool has_older(const struct esp_slot *s)
-{
-	return s->older[0].number || s->older[1].number;
 }
 
 /* A number may hide an older one of a rewound sender: is it known to be a replay of that? */
@@ -178,6 +173,8 @@ static bool is_older_replay(struct esp_path *path, struct esp_slot *s, struct es
 {
 	uint32_t iv;
 
+	if (o->number == 0)
+		return false;
 	switch (remembered(&sa->in, o->number, s->tag, &iv)) {
 	case HISTORY_SAME: settle_early(path, s, sa, VERDICT_REPLAYED); return true;
 	case HISTORY_OTHER:
@@ -198,10 +195,16 @@ static bool is_older_replay(struct esp_path *path, struct esp_slot *s, struct es
 static void guess(struct esp_slot *s, const struct esp_in_sa *in, uint32_t low)
 {
 	struct esn_guess g = window_guess(&in->window, low);
+	uint64_t anew = window_anew(&in->window, low, g);
 
+	if (anew >= in->history.head_end)
+		anew = 0;
 	s->number = g.number;
-	s->older[0].number = g.second;
-	s->older[1].number = g.first < in->history.head_end ? g.first : 0;
+	s->has_older = g.second || anew;
+	if (!s->has_older)
+		return;
+	s->older[0] = (struct esp_older){.number = g.second};
+	s->older[1] = (struct esp_older){.number = anew};
 }
 
 /* Pass 1 for one datagram. */
@@ -234,11 +237,14 @@ static void prepare(struct esp_path *path, struct esp_in *in, struct esp_slot *s
 	s->tag = get_be32(p + s->lay.icv);
 	s->iv = iv_digest(p + s->lay.iv);
 	history_warm(&sa->in.history, s->number);
-	if (has_older(s) && (is_older_replay(path, s, &s->older[0], sa, now) ||
-			     is_older_replay(path, s, &s->older[1], sa, now)))
-		return;
+	if (s->has_older) {
+		path->has_older = true;
+		if (is_older_replay(path, s, &s->older[0], sa, now) ||
+		    is_older_replay(path, s, &s->older[1], sa, now))
+			return;
+	}
 	if (is_new(&sa->in, s->number))
-		plan_open(path, in, s, sa, has_older(s), nop);
+		plan_open(path, in, s, sa, s->has_older, nop);
 	else if (worth_opening(path, in, s, sa, now))
 		plan_open(path, in, s, sa, true, nop);
 }
@@ -255,7 +261,7 @@ static void open_older(struct esp_path *path, struct esp_in *in, unsigned k, nse
 		const struct esp_older *o = &s->older[k];
 		struct esp_sa *sa;
 
-		if (s->settled || s->opened || o->number == 0)
+		if (s->settled || s->opened || !s->has_older || o->number == 0)
 			continue;
 		sa = sad_get(&path->sad, s->sa);
 		if (!o->asked && !(asks(&sa->in, o->number) && bucket_take(&sa->in.second, now))) {
@@ -296,7 +302,7 @@ static void fill_batch(struct esp_path *path, struct esp_in *in, nsec_t now)
 	unsigned nop = 0;
 
 	path->slot_count = path->slot_next = 0;
-	path->ends_batch = false;
+	path->ends_batch = path->has_older = false;
 	path->ahead_sa = (struct sa_ref){0};
 	warm(path, in);
 	/* What opens a bridge is dealt with before those behind it are looked at. */
@@ -304,7 +310,9 @@ static void fill_batch(struct esp_path *path, struct esp_in *in, nsec_t now)
 		struct esp_slot *s = &path->slot[path->slot_count++];
 		uint32_t left = in->len - in->at;
 
-		*s = (struct esp_slot){.at = in->at, .op = -1};
+		memset(s, 0, offsetof(struct esp_slot, older));
+		s->at = in->at;
+		s->op = -1;
 		s->len = in->seg && in->seg < left ? in->seg : left;
 		in->at += s->len;
 		prepare(path, in, s, now, &nop);
@@ -315,7 +323,7 @@ static void fill_batch(struct esp_path *path, struct esp_in *in, nsec_t now)
 
 		s->opened = s->op >= 0 && path->op[s->op].ok;
 	}
-	for (unsigned k = 0; k < ESP_OLDER; k++)
+	for (unsigned k = 0; path->has_older && k < ESP_OLDER; k++)
 		open_older(path, in, k, now);
 }
 
@@ -615,7 +623,7 @@ static bool settle(struct esp_path *path, struct esp_in *in, struct esp_slot *s,
 	case VERDICT_STALE: commit_stale(path, sa, s, now); break;
 	case VERDICT_AUTH_FAILED:
 		/* Under ESN an old number that is not opened looks like this. */
-		sa->in.unverified += s->older[0].number != 0 && !s->tried_older;
+		sa->in.unverified += s->has_older && !s->tried_older;
 		break;
 	case VERDICT_REPLAYED:
 	case VERDICT_MALFORMED:

@@ -81,17 +81,18 @@ struct esp_older {
 struct esp_slot {
 	struct sa_ref sa;
 	uint64_t number;
-	struct esp_older older[ESP_OLDER];
 	uint32_t at, len;
 	struct esp_layout lay;
 	int8_t op;	  /* index of its aead_op, -1: not opened */
 	bool scratch;	  /* the plaintext is in scratch */
 	bool opened;	  /* the ICV held */
-	bool tried_older; /* `number` is one of `older` now */
+	bool has_older;	  /* there is another number in `older` */
+	bool tried_older; /* `number` is one of those now */
 	bool settled;	  /* the verdict is given already */
 	uint32_t tag, iv;
-	enum history_answer known; /* of an old number that opened */
-	uint32_t known_iv;	   /* with HISTORY_OTHER: the IV digest that came with it */
+	enum history_answer known;	   /* of an old number that opened */
+	uint32_t known_iv;		   /* with HISTORY_OTHER: the IV digest that came with it */
+	struct esp_older older[ESP_OLDER]; /* with has_older; not set without */
 };
 
 struct esp_path {
@@ -117,6 +118,7 @@ struct esp_path {
 	 */
 	struct sa_ref ahead_sa;
 	uint64_t ahead;
+	bool has_older;	 /* a packet of the batch has another number that it may mean */
 	bool ends_batch; /* the packet just looked at may open its SA's bridge */
 	struct parked parked;
 	struct sa_ref opened; /* its bridge has just opened: what is parked for it is due */

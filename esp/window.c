@@ -25,7 +25,7 @@ static uint64_t join(uint64_t high, uint32_t low)
 	return high << 32 | low;
 }
 
-static struct esn_guess guess_nearest(const struct window *w, uint32_t low)
+struct esn_guess window_guess(const struct window *w, uint32_t low)
 {
 	uint64_t high = w->top >> 32;
 	uint32_t right = (uint32_t)w->top;
@@ -34,21 +34,12 @@ static struct esn_guess guess_nearest(const struct window *w, uint32_t low)
 
 	if (right >= w->size - 1) { /* the window lies within one subspace */
 		if (low < left)
-			return (struct esn_guess){join(high + 1, low), join(high, low), 0};
-		return (struct esn_guess){join(high, low), low > right ? before : 0, 0};
+			return (struct esn_guess){join(high + 1, low), join(high, low)};
+		return (struct esn_guess){join(high, low), low > right ? before : 0};
 	}
 	if (high == 0) /* nothing lies before number 0 */
-		return (struct esn_guess){low, 0, 0};
+		return (struct esn_guess){low, 0};
 	if (low >= left)
-		return (struct esn_guess){before, 0, 0};
-	return (struct esn_guess){join(high, low), low > right ? before : 0, 0};
-}
-
-struct esn_guess window_guess(const struct window *w, uint32_t low)
-{
-	struct esn_guess g = guess_nearest(w, low);
-
-	if (w->top >> 32 && g.number != low && g.second != low)
-		g.first = low;
-	return g;
+		return (struct esn_guess){before, 0};
+	return (struct esn_guess){join(high, low), low > right ? before : 0};
 }

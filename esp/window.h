@@ -73,13 +73,18 @@ static inline void window_commit(struct window *w, uint64_t n)
 
 /*
  * What a low half of an extended sequence number can mean (RFC 4303 A2.2 and doc/recovery.md 1).
- * `number` is the inferred one. `second` is what a rewound sender would have meant, and `first`
- * what one that has begun anew would have; 0 where that is no candidate, or one of the others.
- * Neither is ever new.
+ * `number` is the inferred one; `second` what a rewound sender would have meant, 0 where there is
+ * no second candidate. A second candidate is never new.
  */
 struct esn_guess {
-	uint64_t number, second, first;
+	uint64_t number, second;
 };
 struct esn_guess window_guess(const struct window *w, uint32_t low);
+
+/* What a sender would have meant that has begun anew; 0: nothing else than the two, or the same. */
+static inline uint64_t window_anew(const struct window *w, uint32_t low, struct esn_guess g)
+{
+	return w->top >> 32 && g.number != low && g.second != low ? low : 0;
+}
 
 #endif

@@ -106,16 +106,17 @@ def scaled(results):
                    for r in sorted(rates))
 
 
-def strongswan_table(results):
-    rows = [[r["title"], *(number(r.get(f), d) for f, d in (("lost", 0), ("last_ms", 0), ("rekeys", 0), ("cpu_s", 2),
-                                                             ("peak", 0))),
+def strongswan_table(results, tunnels):
+    some = [r for r in results["strongswan"] if r.get("tunnels", 1) == tunnels]
+    rows = [[r["title"], *(number(r.get(f), d) for f, d in (("lost", 0), ("worst", 0), ("last_ms", 0), ("rekeys", 0),
+                                                             ("cpu_s", 2), ("peak", 0))),
              f"{r['twice']:,} of {r['resent']:,}" if r.get("resent") else r.get("why", "")]
-            for r in results["strongswan"]]
-    first = results["strongswan"][0]
-    title = (f"unmodified strongSwan, 1 tunnel, {first['rewound']:,} numbers rewound, traffic scaled down "
-             f"{RATE / first['rate']:g} times, to {first['rate']:,} packets/s")
-    return title + "\n" + table(["", "lost", "flows after, ms", "rekeys", "charon's CPU s, ESP too", "requests/s",
-                                 "replays accepted"], rows)
+            for r in some]
+    rate = some[0]["rate"]
+    title = (f"unmodified strongSwan, {tunnels} tunnel{'s' * (tunnels > 1)}, all active, {some[0]['rewound']:,} numbers "
+             f"rewound in each, traffic scaled down {RATE / rate:g} times, to {rate:,} packets/s in all")
+    return title + "\n" + table(["", "lost", "worst tunnel", "all flow after, ms", "rekeys", "charon's CPU s, ESP too",
+                                 "requests/s", "replays accepted"], rows)
 
 
 def text(results, short=False):
@@ -125,7 +126,7 @@ def text(results, short=False):
     chosen = [s for s in every if not short or (s[:2] in SHORT and s[2] in ages)]
     parts = [scene_table(results, s) for s in chosen]
     if results.get("strongswan"):
-        parts.append(strongswan_table(results))
+        parts += [strongswan_table(results, n) for n in sorted({r.get("tunnels", 1) for r in results["strongswan"]})]
     about = ", ".join(f"{k} {v}" for k, v in results["about"].items() if v)
     return "\n\n".join([*parts, scaled(results) + about]) + "\n"
 

@@ -1,5 +1,5 @@
-"""One tunnel whose gateway is an unmodified strongSwan, set back in its memory while it runs, with each cure that can
-be had there. Needs root. SPDX-License-Identifier: ISC"""
+"""Tunnels whose gateway is an unmodified strongSwan, set back in its memory while it runs, with each cure that can be
+had there. Needs root. SPDX-License-Identifier: ISC"""
 import os
 import socket
 import subprocess
@@ -15,8 +15,8 @@ import wire  # noqa: E402
 from cures_report import TITLES  # noqa: E402
 
 BACK = 14000  # what 140,000 packets/s send in 0.1 s
-RATE = 1000
-FILL = 5000  # packets/s until there is something to set back
+RATES = {1: 1000, 10: 5000}  # packets/s of so many tunnels together
+FILL = 10000  # the same, until there is something to set back
 KEPT = 64  # frames that the recorder keeps before, and after
 LIMIT = 20  # seconds
 ON_ITS_WAY = 0.1  # what was sent so long before the switchover may have been numbered after it
@@ -70,12 +70,30 @@ class Recorder:
         self._socket.close()
 
 
-def conf_of(cure, bridge):
+class Tunnels:
+    """So many CHILD SAs between branch and gateway, each with a /24 of its own behind either."""
+
+    def __init__(self, count):
+        self.names = [f"net{k}" for k in range(count)]
+
+    def nets(self, side):
+        return [f"10.{side}.{100 + k}.0/24" for k in range(len(self.names))]
+
+    def addresses(self, side):
+        return [net.replace(".0/24", ".1") for net in self.nets(side)]
+
+    def flows(self, lab, left, right, rate, **options):
+        """One from the gateway through each; rate: of all together."""
+        return [lab.flow(right, source, left, target, rate=rate / len(self.names), port=9000 + k, **options)
+                for k, (source, target) in enumerate(zip(self.addresses(2), self.addresses(1)))]
+
+
+def conf_of(cure, bridge, local="10.1.0.0/16", remote="10.2.0.0/16"):
     """(options of the child) for the cure; bridge: this build has the option."""
     options = dict(CURES[cure])
     more = f' bridge = "{"on" if cure == "bridge" else "off"}";' if bridge else ""
     options["switchover"] = f"{{ {options['switchover']}{more} }}"
-    return child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals="aes128gcm16", **options)
+    return child(local, remote, start_action="start", esp_proposals="aes128gcm16", **options)
 
 
 def accepted(lab, kid):
@@ -92,14 +110,14 @@ def cpu_s(pid):
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def wait_flowing(flow):
-    """Until nearly all of what is sent arrives, at least 2.5 s; False when that does not come in time."""
-    end = time.monotonic() + LIMIT
+def wait_flowing(flows):
+    """Until nearly all of what each sends arrives, at least 2.5 s; False when that does not come in time."""
+    end = time.monotonic() + LIMIT * len(flows)
     time.sleep(2)
     while time.monotonic() < end:
-        sent, received = flow.sent, flow.received
+        before = [(f.sent, f.received) for f in flows]
         time.sleep(0.5)
-        if flow.received - received >= 0.95 * (flow.sent - sent) > 0:
+        if all(f.received - received >= 0.95 * (f.sent - sent) > 0 for f, (sent, received) in zip(flows, before)):
             return True
     return False
 
@@ -119,56 +137,67 @@ def flows_after_ms(result, at):
     return max(result.sent_at[after] - at, 0) * 1000
 
 
-def through(lab, left, right, charon, branch, cure):
-    """The switchover under traffic; a row."""
-    lab.flow(right, right.inner, left, left.inner, rate=FILL, count=2 * BACK + 1000, port=9001).wait(60)
-    flow = lab.flow(right, right.inner, left, left.inner, rate=RATE)
-    more_traffic(flow, RATE)
+def rekeys_of(branch):
+    return sum(c["rekeys"] for c in branch.children().values())
+
+
+def through(lab, left, right, charon, branch, cure, tunnels):
+    """The switchover under traffic, of all tunnels at once; a row."""
+    for flow in tunnels.flows(lab, left, right, FILL, count=BACK + 1000):
+        flow.wait(60)
+    rate = RATES[len(tunnels.names)]
+    flows = tunnels.flows(lab, left, right, rate)
+    more_traffic(flows[-1], rate // len(flows))
     recorder, sniffer = Recorder(right), lab.sniff(right)
     recorder.keep(KEPT)
-    rekeys, cpu = branch.children()["net"]["rekeys"], cpu_s(charon.pid)
+    rekeys, cpu = rekeys_of(branch), cpu_s(charon.pid)
     at = rewind.rewind(charon.pid, by=BACK, which="number")[0].at
-    if cure == "gateway":
-        charon.rekey(child="net")
+    for name in tunnels.names if cure == "gateway" else ():
+        charon.rekey(child=name)
     recorder.keep(KEPT)
-    ended = wait_flowing(flow)
+    ended = wait_flowing(flows)
     cpu = cpu_s(charon.pid) - cpu
     recorder.replay()
-    more_traffic(flow, RATE // 2)
-    result, others = flow.stop(), sniffer.stop().others
-    rekeys = branch.children()["net"]["rekeys"] - rekeys
-    row = {"lost": result.lost_between(at - ON_ITS_WAY, float("inf")), "last_ms": flows_after_ms(result, at),
-           "ended": ended, "rekeys": rekeys, "cpu_s": cpu, "peak": peak(others, at), "resent": len(recorder.kept),
-           "twice": result.duplicates}
+    more_traffic(flows[-1], rate // 2 // len(flows))
+    results, others = [f.stop() for f in flows], sniffer.stop().others
+    lost = [r.lost_between(at - ON_ITS_WAY, float("inf")) for r in results]
+    row = {"lost": sum(lost), "worst": max(lost), "last_ms": max(flows_after_ms(r, at) for r in results),
+           "ended": ended, "rekeys": rekeys_of(branch) - rekeys, "cpu_s": cpu, "peak": peak(others, at),
+           "resent": len(recorder.kept), "twice": sum(r.duplicates for r in results)}
     recorder.close()
     return row
 
 
-def row_of(cure):
-    row = {"cure": cure, "title": TITLES[cure], "rewound": BACK, "rate": RATE}
+def row_of(cure, count):
+    row = {"cure": cure, "title": TITLES[cure], "tunnels": count, "rewound": BACK, "rate": RATES[count]}
+    tunnels = Tunnels(count)
     with netlab.Lab("cures") as lab:
         bridge = accepted(lab, child("10.1.0.0/16", "10.2.0.0/16", switchover='{ bridge = "on"; }'))
-        kid = conf_of(cure, bridge)
-        if not accepted(lab, kid) or (cure == "bridge" and not bridge):
+        if not accepted(lab, conf_of(cure, bridge)) or (cure == "bridge" and not bridge):
             return {**row, "why": "not in this build"}
         left, right = lab.pair("branch", "gw")
+        for side, ns in ((1, left), (2, right)):
+            ns.inner_net(*(f"{a}/24" for a in tunnels.addresses(side)), device="inner1")
+        pairs = list(zip(tunnels.names, tunnels.nets(1), tunnels.nets(2)))
         charon = strongswan.Charon(lab, right, strongswan.connection(
-            right.outer, left.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16",
-            esp_proposals="aes128gcm16"), PSK).start()
-        branch = Mendip(lab, left, lambda s: config(s, {"net": kid}, right.outer, proposals="aes128-sha256-x25519",
+            right.outer, left.outer, "gw.example.net", "branch.example",
+            children={n: strongswan.child(there, here, "aes128gcm16") for n, here, there in pairs}), PSK).start()
+        kids = {n: conf_of(cure, bridge, here, there) for n, here, there in pairs}
+        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519",
                                                     dpd="0").replace('log = "debug"', 'log = "info"'))
-        branch.wait_up()
-        return {**row, **through(lab, left, right, charon, branch, cure)}
+        branch.wait_up(*tunnels.names)
+        return {**row, **through(lab, left, right, charon, branch, cure, tunnels)}
 
 
 def rows(say):
-    """A row for each cure; one that broke says so, and the rest go on."""
+    """A row for each cure and number of tunnels; one that broke says so, and the rest go on."""
     made = []
-    for cure in CURES:
-        say(f"strongSwan: {TITLES[cure]}")
-        try:
-            made.append(row_of(cure))
-        except Exception as e:  # each cure stands for itself
-            made.append({"cure": cure, "title": TITLES[cure], "rewound": BACK, "rate": RATE,
-                         "why": f"broken: {type(e).__name__}: {e}"})
+    for count in RATES:
+        for cure in CURES:
+            say(f"strongSwan, {count} tunnel{'s' * (count > 1)}: {TITLES[cure]}")
+            try:
+                made.append(row_of(cure, count))
+            except Exception as e:  # each cure stands for itself
+                made.append({"cure": cure, "title": TITLES[cure], "tunnels": count, "rewound": BACK,
+                             "rate": RATES[count], "why": f"broken: {type(e).__name__}: {e}"})
     return made

@@ -67,11 +67,14 @@ def the_report_has_every_scene():
     expect(cures_report.text(r, short=True).count("a sync 1 s old"), 1)
     r["runs"][0]["rate"] = 14000
     expect("scaled down 10 times, to 14,000 packets/s" in cures_report.text(r), True)
-    r["strongswan"] = [{"title": "no cure", "rewound": 14000, "rate": 1000, "lost": 14000, "last_ms": 14093.0,
-                        "rekeys": 0, "cpu_s": 1.17, "peak": 0, "resent": 128, "twice": 0},
-                       {"title": "by proof", "rewound": 14000, "rate": 1000, "why": "not in this build"}]
-    expect(cures_report.text(r).splitlines()[-5].split(), ["no", "cure", "14,000", "14,093", "0", "1.17", "0", "0", "of",
-                                                           "128"])
+    row = {"title": "no cure", "tunnels": 1, "rewound": 14000, "rate": 1000, "lost": 14000, "worst": 14000,
+           "last_ms": 14093.0, "rekeys": 0, "cpu_s": 1.17, "peak": 0, "resent": 128, "twice": 0}
+    r["strongswan"] = [row, {**row, "lost": None, "why": "not in this build", "resent": 0},
+                       {**row, "tunnels": 10, "lost": 140000}]
+    lines = cures_report.text(r).splitlines()
+    expect([line.split()[2:] for line in lines if line.startswith("no cure") and "1.17" in line and "128" in line],
+           [[lost, "14,000", "14,093", "0", "1.17", "0", "0", "of", "128"] for lost in ("14,000", "140,000")])
+    expect(sum("unmodified strongSwan, 10 tunnels" in line for line in lines), 1)
 
 
 def the_picture_is_logarithmic():

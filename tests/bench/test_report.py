@@ -238,4 +238,5 @@ def main(cases):
 
 main([percentiles, ratios_are_of_the_same_round, failed_rounds_are_left_out, outages_are_those_of_the_event,
       goals_are_judged, every_goal_from_results, another_commit_stands_beside, the_report_says_what_is_missing,
-      tables_are_aligned, the_picture_is_xml, exchanges_are_paired, the_filter_takes_ike_alone, backports_from_the_release])
+      tables_are_aligned, the_picture_is_xml, exchanges_are_paired, the_filter_takes_ike_alone,
+      backports_from_the_release])

@@ -89,15 +89,13 @@ void refwindow_commit(struct refwindow *w, uint64_t n)
 struct esn_guess ref_guess(uint64_t top, uint32_t size, uint32_t low)
 {
 	uint64_t bottom = top + 1 >= size ? top + 1 - size : 0;
-	uint64_t number = (bottom & ~0xffffffffULL) | low, second;
+	uint64_t number = (bottom & ~0xffffffffULL) | low;
 
 	if (number < bottom)
 		number += 1ULL << 32;
-	second = number > top && number >= 1ULL << 32 ? number - (1ULL << 32) : 0;
-	return (struct esn_guess){.number = number,
-				  .second = second,
-				  .first = top >= 1ULL << 32 && low != number && low != second ? low
-											       : 0};
+	return (struct esn_guess){
+		.number = number,
+		.second = number > top && number >= 1ULL << 32 ? number - (1ULL << 32) : 0};
 }
 
 void published_drop(struct published *p, nsec_t now)
