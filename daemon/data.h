@@ -69,6 +69,8 @@ void data_out_fini(struct daemon *d);
 int data_in_init(struct daemon *d) MUST_CHECK;
 void data_in_fini(struct daemon *d);
 void data_on_udp(evutil_socket_t fd, short what, void *ctx);
+/* What came for an SA before that was installed goes to TUN. */
+void data_late(struct daemon *d, nsec_t now);
 /* What waits for room, and then what TUN has, up to the budget of a turn. */
 void data_serve_tun(struct daemon *d);
 

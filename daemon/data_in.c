@@ -85,6 +85,17 @@ static void receive(struct daemon *d, struct udp_datagram *g, bool natt, nsec_t 
 		receive_ike(d, g, now);
 }
 
+void data_late(struct daemon *d, nsec_t now)
+{
+	struct esp_in none = {0};
+
+	if (!d->tunnel->path->late_due)
+		return;
+	while (esp_open(d->tunnel->path, &none, &d->in.super, now) == ESP_FULL)
+		tun_write(&d->tun, &d->in.super);
+	tun_write(&d->tun, &d->in.super);
+}
+
 /* One batch; the receives that it took, one at least. */
 static unsigned serve(struct daemon *d, unsigned which)
 {

@@ -84,6 +84,7 @@ void daemon_turn(struct daemon *d)
 {
 	nsec_t now = daemon_now(), next;
 
+	data_late(d, now);
 	tunnel_turn(d->tunnel, now);
 	if (d->closing_since &&
 	    (tunnel_close(d->tunnel, now) || now - d->closing_since >= CLOSE_LIMIT))

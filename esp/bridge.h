@@ -5,7 +5,7 @@
  * It stands beside the first window from the proof of a rewind until the SA ends, and delivers what
  * the sender seals with numbers that it has used before, each packet once, until the rekey.
  *
- * Why that is safe. The history's near ring keeps what the first lap received. So a packet of the
+ * Why that is safe. The history keeps what the first lap received. So a packet of the
  * first lap is known by its tag and never gets here; a packet of the second lap takes its place in
  * the bridge, and once its number is left of the bridge it is not admitted; and what was never
  * received is not a replay.
@@ -38,7 +38,7 @@ void bridge_close(struct bridge *b);
 
 /*
  * Whether a packet may pass that opened, whose number is not new to the first window and within the
- * near ring's reach. known: the number was received with another tag; otherwise it was not received
+ * history's reach. known: the number was received with another tag; otherwise it was not received
  * at all. Moves nothing. Before the bridge is open it admits known numbers only.
  */
 bool bridge_admits(const struct bridge *b, uint64_t number, bool known);

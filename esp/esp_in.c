@@ -2,7 +2,7 @@
  * esp_in.c - the way in: what could it be, open, judge and commit. SPDX-License-Identifier: ISC
  *
  * doc/recovery.md 1, evaluated in three passes over a batch: (1) SA, number candidates and history
- * say what is worth opening; (2) AEAD over all, then over second candidates; (3) in order of
+ * say what is worth opening; (2) AEAD over all, then over older candidates; (3) in order of
  * arrival: the window is asked again, the one verdict is given, and only then does anything move.
  */
 #include "esp_path.h"
@@ -126,7 +126,8 @@ static void park(struct esp_path *path, const struct esp_in *in, const struct es
 		 const struct esp_sa *sa, nsec_t now)
 {
 	if (may_open_bridge(&sa->in, now))
-		parked_add(&path->parked, s->sa, &in->from, in->tos, in->base + s->at, s->len);
+		parked_add(&path->parked, s->sa, false, &in->from, in->tos, in->base + s->at,
+			   s->len);
 }
 
 /* Whether another number, which the packet may have too, was received with another tag. */
@@ -207,6 +208,21 @@ static void guess(struct esp_slot *s, const struct esp_in_sa *in, uint32_t low)
 	s->older[1] = (struct esp_older){.number = anew};
 }
 
+/*
+ * An SPI without an SA. Where it is reserved it is one of ours, which nobody but the peer knows,
+ * and the peer's answer will come with what installs it: the packet waits for that.
+ */
+static void no_sa(struct esp_path *path, const struct esp_in *in, struct esp_slot *s,
+		  const struct esp_sa *reserved, nsec_t now)
+{
+	if (!reserved)
+		hint_no_sa(path, &in->from, now);
+	else if (!path->is_late)
+		parked_add(&path->parked, sad_ref(reserved), true, &in->from, in->tos,
+			   in->base + s->at, s->len);
+	settle_early(path, s, NULL, VERDICT_NO_SA);
+}
+
 /* Pass 1 for one datagram. */
 static void prepare(struct esp_path *path, struct esp_in *in, struct esp_slot *s, nsec_t now,
 		    unsigned *nop)
@@ -221,8 +237,7 @@ static void prepare(struct esp_path *path, struct esp_in *in, struct esp_slot *s
 	}
 	sa = sad_find(&path->sad, get_be32(p));
 	if (!sa || !sa->in.key) {
-		hint_no_sa(path, &in->from, now);
-		settle_early(path, s, NULL, VERDICT_NO_SA);
+		no_sa(path, in, s, sa, now);
 		return;
 	}
 	low = get_be32(p + 4);
@@ -264,11 +279,8 @@ static void open_older(struct esp_path *path, struct esp_in *in, unsigned k, nse
 		if (s->settled || s->opened || !s->has_older || o->number == 0)
 			continue;
 		sa = sad_get(&path->sad, s->sa);
-		if (!o->asked && !(asks(&sa->in, o->number) && bucket_take(&sa->in.second, now))) {
-			if (o->absent)
-				park(path, in, s, sa, now);
+		if (!o->asked && !(asks(&sa->in, o->number) && bucket_take(&sa->in.second, now)))
 			continue;
-		}
 		s->number = o->number;
 		s->tried_older = true;
 		tried[nop] = s;
@@ -277,6 +289,20 @@ static void open_older(struct esp_path *path, struct esp_in *in, unsigned k, nse
 	aead_open_many(path->op, nop);
 	for (unsigned i = 0; i < nop; i++)
 		tried[i]->opened = path->op[i].ok;
+}
+
+/* What may have an older number that was never received waits for a bridge that asks for it. */
+static void park_older(struct esp_path *path, const struct esp_in *in, nsec_t now)
+{
+	for (uint32_t i = 0; i < path->slot_count; i++) {
+		const struct esp_slot *s = &path->slot[i];
+
+		if (s->settled || s->opened || !s->has_older)
+			continue;
+		if ((s->older[0].absent && !s->older[0].asked) ||
+		    (s->older[1].absent && !s->older[1].asked))
+			park(path, in, s, sad_get(&path->sad, s->sa), now);
+	}
 }
 
 /* Many SAs do not fit the cache: what is going to be touched is asked for all together. */
@@ -323,8 +349,11 @@ static void fill_batch(struct esp_path *path, struct esp_in *in, nsec_t now)
 
 		s->opened = s->op >= 0 && path->op[s->op].ok;
 	}
-	for (unsigned k = 0; path->has_older && k < ESP_OLDER; k++)
+	if (!path->has_older)
+		return;
+	for (unsigned k = 0; k < ESP_OLDER; k++)
 		open_older(path, in, k, now);
+	park_older(path, in, now);
 }
 
 /* What an authentic packet that is not new is, by what the history says of its number. */
@@ -489,12 +518,10 @@ static void commit_bridged(struct esp_path *path, struct esp_sa *sa, const struc
 	bool known = s->known == HISTORY_OTHER;
 
 	if (!in->bridge.open)
-		path->opened = s->sa;
+		path->late_due |= parked_due(&path->parked, s->sa);
 	/* It was counted as not verified when it came. */
-	if (path->is_late) {
+	if (path->is_late)
 		in->unverified -= in->unverified > 0;
-		path->waited++;
-	}
 	bridge_commit(&in->bridge, s->number, known);
 	if (known) {
 		weigh_rewound(path, sa, s, false, in->phase == ESP_IN_LIVE, now);
@@ -611,11 +638,12 @@ static bool settle(struct esp_path *path, struct esp_in *in, struct esp_slot *s,
 		return true;
 	if (s->opened)
 		v = judge(sa, s, now);
-	if (path->is_late && v != VERDICT_BRIDGED)
+	if (path->is_late && v != VERDICT_BRIDGED && !(path->is_early && v == VERDICT_FRESH))
 		return true;
 	if (delivers(v) && (pkt_super_closed(super) || !deliver(path, in, sa, s, super, now)))
 		return false;
 	count(path, sa, v);
+	path->waited += path->is_late;
 	switch (v) {
 	case VERDICT_FRESH: commit_fresh(path, sa, s, &in->from, now); break;
 	case VERDICT_BRIDGED: commit_bridged(path, sa, s, now); break;
@@ -634,19 +662,23 @@ static bool settle(struct esp_path *path, struct esp_in *in, struct esp_slot *s,
 	return true;
 }
 
-/* The next packet that was parked for the SA whose bridge has just opened. */
+/* The next parked packet that is due. */
 static bool next_late(struct esp_path *path)
 {
-	struct parked_packet *k = parked_take(&path->parked, path->opened);
+	struct parked_packet *k = parked_take(&path->parked);
 
-	path->is_late = k != NULL;
-	if (!k) {
-		path->opened = (struct sa_ref){0};
+	path->is_late = path->late_due = k != NULL;
+	if (!k)
 		return false;
-	}
+	path->is_early = k->early;
 	path->late =
 		(struct esp_in){.base = k->bytes, .len = k->len, .from = k->from, .tos = k->tos};
 	return true;
+}
+
+void esp_installed(struct esp_path *path, struct sa_ref sa)
+{
+	path->late_due |= parked_due(&path->parked, sa);
 }
 
 enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct pkt_super *super,
@@ -661,7 +693,7 @@ enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct pkt_supe
 			path->slot_next++;
 		}
 		/* A batch ends with the packet that opens a bridge: those that waited come next. */
-		if (path->opened.gen && next_late(path))
+		if (path->late_due && next_late(path))
 			fill_batch(path, &path->late, now);
 		else if (in->at < in->len)
 			fill_batch(path, in, now);

@@ -121,10 +121,11 @@ struct esp_path {
 	bool has_older;	 /* a packet of the batch has another number that it may mean */
 	bool ends_batch; /* the packet just looked at may open its SA's bridge */
 	struct parked parked;
-	struct sa_ref opened; /* its bridge has just opened: what is parked for it is due */
-	struct esp_in late;   /* the parked packet that is being looked at again */
-	bool is_late;	      /* `late` is under way, not what the caller passed */
-	uint64_t waited;      /* packets that were parked and then BRIDGED: they had two verdicts */
+	bool late_due;	    /* some of what is parked is due: the next esp_open looks at it */
+	struct esp_in late; /* the parked packet that is being looked at again */
+	bool is_late;	    /* `late` is under way, not what the caller passed */
+	bool is_early;	    /* and it came before its SA */
+	uint64_t waited;    /* packets that were parked and then delivered: they had two verdicts */
 };
 
 /* history_cap: bytes for all histories. Some 100 KiB, allocated here. */
@@ -157,8 +158,12 @@ void esp_train_reset(struct esp_train *train);
  * Opens datagrams from in->at on; gives verdicts, commits, and adds what is to be delivered to
  * `super`. ESP_FULL: finish, write and reset super, call again with the same in. After ESP_DONE
  * super may hold a packet or a run, to which the next receive may add.
+ *
+ * With path->late_due, what was parked goes first. in->len may be 0 for that.
  */
 enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct pkt_super *super,
 		       nsec_t now);
+/* The SA, reserved until now, has its keys: what came for it before is due. */
+void esp_installed(struct esp_path *path, struct sa_ref sa);
 
 #endif

@@ -72,7 +72,7 @@ struct esp_in_sa {
 		after_evidence; /* last delivery before it, first one since; 0: none */
 	nsec_t drain_until;
 	struct detector_config detect;
-	struct bucket verify, second; /* budgets: unremembered numbers; second ESN candidates */
+	struct bucket verify, second; /* budgets: unremembered numbers; older ESN candidates */
 	struct endpoint moved_to;
 	uint64_t nonce_reuses;
 	uint64_t rewound_top; /* highest number of a REWOUND packet */

@@ -1,9 +1,11 @@
 /*
- * parked.h - packets that wait for a proof (doc/recovery.md 7). SPDX-License-Identifier: ISC
+ * parked.h - packets that came too early (doc/recovery.md 7). SPDX-License-Identifier: ISC
  *
  * The first packets of a rewound sender may carry numbers that the first lap never received. They
- * prove nothing, and before the bridge is open nobody asks for them. They wait here, as they came,
- * and are looked at once more when the bridge opens. The oldest gives way.
+ * prove nothing, and before the bridge is open nobody asks for them. And a peer may send on a new
+ * SA before its answer, which makes the SA, is here: the SPI is known then, the keys are not. Both
+ * wait here, as they came, and are looked at once more when the bridge opens, or the SA is
+ * installed. The oldest gives way.
  */
 #ifndef MENDIP_PARKED_H
 #define MENDIP_PARKED_H
@@ -15,6 +17,8 @@
 
 struct parked_packet {
 	struct sa_ref sa; /* gen 0: empty */
+	bool early;	  /* it waits for the SA, not for its bridge */
+	bool due;	  /* what it waits for has come */
 	struct endpoint from;
 	uint16_t len;
 	uint8_t tos;
@@ -28,12 +32,14 @@ struct parked {
 
 void parked_fini(struct parked *p);
 /* Keeps a copy. Longer packets are not kept. */
-void parked_add(struct parked *p, struct sa_ref sa, const struct endpoint *from, uint8_t tos,
-		const uint8_t *bytes, uint32_t len);
+void parked_add(struct parked *p, struct sa_ref sa, bool early, const struct endpoint *from,
+		uint8_t tos, const uint8_t *bytes, uint32_t len);
+/* What waits for the SA, or its bridge, is due. True when there is any. */
+bool parked_due(struct parked *p, struct sa_ref sa);
 /*
- * Takes out the oldest one of the SA, or returns NULL. It stays valid until the next parked_add;
+ * Takes out the oldest one that is due, or returns NULL. It stays valid until the next parked_add;
  * the caller may change its bytes.
  */
-struct parked_packet *parked_take(struct parked *p, struct sa_ref sa);
+struct parked_packet *parked_take(struct parked *p);
 
 #endif

@@ -81,7 +81,7 @@ struct esn_guess {
 };
 struct esn_guess window_guess(const struct window *w, uint32_t low);
 
-/* What a sender would have meant that has begun anew; 0: nothing else than the two, or the same. */
+/* What a sender that has begun anew would have meant; 0: one of the two in g, or it cannot be. */
 static inline uint64_t window_anew(const struct window *w, uint32_t low, struct esn_guess g)
 {
 	return w->top >> 32 && g.number != low && g.second != low ? low : 0;

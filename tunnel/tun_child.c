@@ -383,6 +383,7 @@ int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *ke
 	s->replaces = replaces ? replaces->owner : NULL;
 	LIST_INSERT_HEAD(&k->sas, s, link);
 	c->owner = s;
+	esp_installed(t->path, sad_ref(tun_sa_esp(s)));
 	return 0;
 }
 

@@ -73,10 +73,13 @@ void net_fail(struct net *n, const char *fmt, ...)
 
 /* ---- the invariant ---- */
 
+static void receive_late(struct peer *me);
+
 static void turn(struct peer *p)
 {
 	const char *broken;
 
+	receive_late(p);
 	tunnel_turn(p->tunnel, p->net->now);
 	broken = tunnel_check(p->tunnel);
 	if (broken)
@@ -251,19 +254,34 @@ static void take(struct peer *me, const uint8_t *inner, uint32_t len)
 	me->last_delivery = n->now;
 }
 
-static void receive_esp(struct peer *me, const struct datagram *d)
+static void open_esp(struct peer *me, struct esp_in *in)
 {
 	uint8_t out[2048];
-	struct esp_in in = {.base = d->p, .len = d->len, .seg = (uint16_t)d->len, .from = d->from};
 	struct pkt_super super = {.base = out, .cap = sizeof(out)};
 	enum esp_step step;
 
 	do {
-		step = esp_open(me->tunnel->path, &in, &super, me->net->now);
+		step = esp_open(me->tunnel->path, in, &super, me->net->now);
 		if (super.len)
 			take(me, out, super.len);
 		pkt_super_reset(&super);
 	} while (step == ESP_FULL);
+}
+
+static void receive_esp(struct peer *me, const struct datagram *d)
+{
+	struct esp_in in = {.base = d->p, .len = d->len, .seg = (uint16_t)d->len, .from = d->from};
+
+	open_esp(me, &in);
+}
+
+/* What came before its SA did. */
+static void receive_late(struct peer *me)
+{
+	struct esp_in none = {0};
+
+	if (me->tunnel->path->late_due)
+		open_esp(me, &none);
 }
 
 static void deliver(struct net *n, struct datagram *d)

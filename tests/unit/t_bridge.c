@@ -112,26 +112,33 @@ static void test_no_size(void **state)
 
 /* ---- those that wait ---- */
 
-/* Each waits for its own SA's bridge, the oldest first; that of another SA leaves it there. */
+/* Each waits for its own SA, and then the oldest goes first; what another SA waits for stays. */
 static void test_waits_for_its_own_sa(void **state)
 {
 	static const struct sa_ref a = {.index = 1, .gen = 7}, b = {.index = 2, .gen = 7},
 				   later = {.index = 1, .gen = 8}, none = {0};
 	const struct endpoint from = {.port = 4500};
+	struct parked_packet *k;
 	struct parked p = {0};
 
 	(void)state;
-	assert_null(parked_take(&p, a));
-	parked_add(&p, a, &from, 0, (const uint8_t *)"1", 1);
-	parked_add(&p, b, &from, 0, (const uint8_t *)"2", 1);
-	parked_add(&p, a, &from, 0, (const uint8_t *)"3", 1);
-	assert_null(parked_take(&p, later)); /* in the place of an SA that is gone */
-	assert_null(parked_take(&p, none));
-	assert_int_equal(parked_take(&p, b)->bytes[0], '2');
-	assert_null(parked_take(&p, b));
-	assert_int_equal(parked_take(&p, a)->bytes[0], '1');
-	assert_int_equal(parked_take(&p, a)->bytes[0], '3');
-	assert_null(parked_take(&p, a));
+	assert_false(parked_due(&p, a));
+	parked_add(&p, a, false, &from, 0, (const uint8_t *)"1", 1);
+	parked_add(&p, b, true, &from, 0, (const uint8_t *)"2", 1);
+	parked_add(&p, a, false, &from, 0, (const uint8_t *)"3", 1);
+	assert_null(parked_take(&p));
+	assert_false(parked_due(&p, later)); /* in the place of an SA that is gone */
+	assert_false(parked_due(&p, none));
+	assert_true(parked_due(&p, b));
+	k = parked_take(&p);
+	assert_true(k->bytes[0] == '2' && k->early);
+	assert_null(parked_take(&p));
+	assert_true(parked_due(&p, a));
+	k = parked_take(&p);
+	assert_true(k->bytes[0] == '1' && !k->early);
+	assert_int_equal(parked_take(&p)->bytes[0], '3');
+	assert_null(parked_take(&p));
+	assert_false(parked_due(&p, a));
 	parked_fini(&p);
 }
 
