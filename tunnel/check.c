@@ -70,6 +70,8 @@ static const char *check_child(const struct tun_child *k)
 /* The IKE SAs that the connection names are there, and know it. */
 static const char *check_conn(const struct tun_conn *c)
 {
+	if (conn_has_spare(c) && !deadline_is_set(&c->tidy))
+		return "an IKE SA too many, and nothing ends one";
 	if (c->crossing && !c->beside)
 		return "a call that crosses none";
 	if ((c->sa && !is_ours(c, c->sa)) || (c->beside && !is_ours(c, c->beside)) ||

@@ -195,14 +195,15 @@ void conn_ask(struct tun_child *k, const struct ts *first, nsec_t at, nsec_t now
 		ask_on(k, c->sa, first, at);
 }
 
-static bool lacks(const struct tun_conn *c)
+/* Somebody wants it up, or rung 3 is to bring something. */
+static bool is_needed(const struct tun_conn *c)
 {
 	return conn_wanted(c) || conn_is_mending(c);
 }
 
 void conn_mend(struct tun_conn *c, nsec_t now)
 {
-	if (lacks(c))
+	if (is_needed(c))
 		conn_connect(c, now);
 }
 
@@ -515,7 +516,7 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 		conn_tidy_later(c, now);
 	conn_maybe_take_over(c, now);
 	/* What is wanted and does not come with it, from either side, is asked for later. */
-	if (lacks(c))
+	if (is_needed(c))
 		deadline_set(&t->deadlines, &c->retry, now + MEND_DELAY);
 }
 
@@ -580,7 +581,7 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 			c->sa = another_sa(c, sa);
 	}
 	if (!was_beside && !was_main) {
-		if (lacks(c) && !deadline_is_set(&c->retry))
+		if (is_needed(c) && !deadline_is_set(&c->retry))
 			deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
 		return;
 	}
@@ -595,8 +596,10 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 	}
 	if (!c->sa)
 		conn_retry_later(c, why, now);
-	else if (lacks(c))
+	else if (is_needed(c))
 		deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
+	if (conn_has_spare(c))
+		conn_tidy_later(c, now);
 	end_retired_of_dynamic(c, now);
 	conn_free_if_dynamic(c);
 }

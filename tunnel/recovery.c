@@ -492,8 +492,9 @@ void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result res,
 		/* The peer's own rekey was faster: ours was not one that did not help. */
 		if (o->recovery.state == RECOVERY_RUNNING)
 			give_back(o);
-		if (o->recovery.state == RECOVERY_RUNNING || o->recovery.state == RECOVERY_PENDING)
-			ask(o, now);
+		else if (o->recovery.state != RECOVERY_PENDING)
+			continue;
+		ask(o, now);
 	}
 }
 

@@ -2,16 +2,18 @@
  * tidy.c - of what came up twice, one goes (doc/recovery.md 5). SPDX-License-Identifier: ISC
  *
  * Calls or requests of both sides that cross, or an answer that was lost for long, can leave two
- * IKE SAs of a connection, or two CHILD SAs with the same selectors, or one at the peer that we do
- * not have. They serve, but both are rekeyed for ever, and nobody expects them. When nothing is
- * being mended, one side deletes one of two: the side that made the IKE SA; the other, if that has
- * not happened by then, later. So they do not take one each, which would leave none.
+ * IKE SAs, or two CHILD SAs with the same selectors. They serve, but both are rekeyed for ever, and
+ * nobody expects them. When nothing has been mended for a while, one of the two is deleted. Both
+ * sides choose the same one, and one side waits longer: so they do not end one each, which would
+ * leave none.
  */
 #include "tunnel.h"
 
-#define OURS   (10 * NSEC_PER_SEC)
-#define THEIRS (30 * NSEC_PER_SEC)
-#define LOOK   NSEC_PER_SEC
+#define OURS	 (10 * NSEC_PER_SEC)
+#define THEIRS	 (30 * NSEC_PER_SEC)
+#define LOOK	 NSEC_PER_SEC
+#define CROSSED	 (10 * NSEC_PER_SEC)   /* within that the sides may not agree which is newer */
+#define WAIT_MAX (3600 * NSEC_PER_SEC) /* with a peer that makes another one each time */
 
 static bool is_live(const struct tun_sa *s)
 {
@@ -43,60 +45,116 @@ static bool is_settled(const struct tun_sa *s)
 	       s->recovery.state == RECOVERY_IDLE && s->check == CRITERION_NONE;
 }
 
-/* Whether we are the side that is to act first: both see the same two IKE SAs. */
-static bool is_our_turn(const struct tun_sa *a, const struct tun_sa *b)
+/* Of two IKE SAs the newer stays, as on both sides; of two that crossed as conn_which_call says. */
+static bool is_better_ike(const struct ike_sa *a, const struct ike_sa *b)
 {
-	const struct ike_sa *x = a->ike->ike_sa, *y = b->ike->ike_sa;
-
-	return (x->spi_i > y->spi_i ? x : y)->initiator;
+	if (a->established > b->established + CROSSED)
+		return true;
+	if (b->established > a->established + CROSSED)
+		return false;
+	return a->spi_i > b->spi_i;
 }
 
-/* Those go together that are not on the IKE SA in use, so that one IKE SA is left. */
+static uint64_t both_spis(const struct tun_sa *s)
+{
+	return (uint64_t)max_u64(s->spi, s->spi_out) << 32 | min_u64(s->spi, s->spi_out);
+}
+
 static bool is_better(const struct tun_sa *a, const struct tun_sa *b)
 {
-	const struct ike_sa *main = a->child->conn->sa;
-
 	if (a->ike->ike_sa != b->ike->ike_sa)
-		return a->ike->ike_sa == main || b->ike->ike_sa != main;
-	return a->installed > b->installed;
+		return is_better_ike(a->ike->ike_sa, b->ike->ike_sa);
+	return both_spis(a) > both_spis(b);
 }
 
-/* Ends one of each two; true when there are some left of which neither may go yet. */
-static bool tidy_child(struct tun_child *k, nsec_t since, nsec_t now)
+/* We go first where we began the IKE SA that stays. Each time again we wait for twice as long. */
+static bool is_our_turn(const struct tun_conn *c, const struct ike_sa *stays, nsec_t now)
 {
-	struct tun_sa *s, *twin, *gone;
-	bool left = false;
+	nsec_t wait = stays->initiator ? OURS : THEIRS;
 
-	LIST_FOREACH (s, &k->sas, link) {
-		twin = tun_sa_twin(s);
-		if (!twin)
-			continue;
-		if (!is_settled(s) || !is_settled(twin) ||
-		    (!is_our_turn(s, twin) && now - since < THEIRS)) {
-			left = true;
-			continue;
-		}
-		gone = is_better(s, twin) ? twin : s;
-		log_info(k->conn->tunnel->log, "%s/%s: SPI %08x is there twice: it goes",
-			 k->conn->conf->name, k->conf->name, gone->spi);
-		ike_child_delete(gone->ike, now);
-		tun_sa_retire(gone, gone == s ? twin : s, now);
-	}
-	return left;
+	return now - c->untidy_since >= min_u64(wait << min_u64(c->tidied, 16), WAIT_MAX);
 }
 
-/* The IKE SAs of the connection without children go; the one in use is one with children. */
-static void tidy_ike(struct tun_conn *c, nsec_t now)
+static void count_tidied(struct tun_conn *c, nsec_t now)
+{
+	c->tidied = now - c->tidied_at < 2 * WAIT_MAX ? c->tidied + 1 : 1;
+	c->tidied_at = now;
+}
+
+enum state { DONE, WAITING, UNSETTLED };
+
+/* One of two that are the same, if it may go yet. */
+static enum state tidy_pair(struct tun_sa *a, struct tun_sa *b, nsec_t now)
+{
+	struct tun_sa *stays = is_better(a, b) ? a : b, *goes = stays == a ? b : a;
+	struct tun_child *k = a->child;
+
+	if (!is_settled(a) || !is_settled(b))
+		return UNSETTLED;
+	if (!is_our_turn(k->conn, stays->ike->ike_sa, now))
+		return WAITING;
+	log_info(k->conn->tunnel->log, "%s/%s: there are two CHILD SAs: SPI %08x goes",
+		 k->conn->conf->name, k->conf->name, goes->spi);
+	ike_child_delete(goes->ike, now);
+	tun_sa_retire(goes, stays, now);
+	return DONE;
+}
+
+/* The worst state of all pairs; *ret_ended: an SA was ended. */
+static enum state tidy_children(struct tun_conn *c, nsec_t now, bool *ret_ended)
+{
+	enum state worst = DONE, one;
+	struct tun_child *k;
+	struct tun_sa *s;
+
+	LIST_FOREACH (k, &c->children, link) {
+		LIST_FOREACH (s, &k->sas, link) {
+			struct tun_sa *twin = tun_sa_twin(s);
+
+			if (!twin)
+				continue;
+			one = tidy_pair(s, twin, now);
+			*ret_ended |= one == DONE;
+			worst = one > worst ? one : worst;
+		}
+	}
+	return worst;
+}
+
+bool conn_has_spare(const struct tun_conn *c)
+{
+	const struct ike_sa *sa;
+
+	for (sa = c->tunnel->ike->sas; sa; sa = sa->hh.next) {
+		if (c->sa && sa->owner == c && sa != c->sa && sa != c->beside &&
+		    sa->state == IKE_STATE_ESTABLISHED &&
+		    (LIST_EMPTY(&sa->children) || LIST_EMPTY(&c->sa->children)))
+			return true;
+	}
+	return false;
+}
+
+/* Of two IKE SAs one of which has no children, that one goes. */
+static enum state tidy_ike(struct tun_conn *c, nsec_t now)
 {
 	struct ike_sa *sa, *tmp;
 
 	HASH_ITER (hh, c->tunnel->ike->sas, sa, tmp) {
-		if (sa->owner == c && c->sa && LIST_EMPTY(&c->sa->children) &&
-		    !LIST_EMPTY(&sa->children) && sa->state == IKE_STATE_ESTABLISHED)
+		if (sa->owner == c && c->sa && sa != c->sa && sa->state == IKE_STATE_ESTABLISHED &&
+		    LIST_EMPTY(&c->sa->children) &&
+		    (!LIST_EMPTY(&sa->children) || is_better_ike(sa, c->sa)))
 			c->sa = sa;
 	}
-	HASH_ITER (hh, c->tunnel->ike->sas, sa, tmp)
-		conn_drop_spare(c, sa, now);
+	HASH_ITER (hh, c->tunnel->ike->sas, sa, tmp) {
+		if (sa->owner == c && c->sa && is_our_turn(c, c->sa, now))
+			conn_drop_spare(c, sa, now);
+	}
+	return conn_has_spare(c) ? WAITING : DONE;
+}
+
+static void look_again(struct tun_conn *c, nsec_t now)
+{
+	deadline_set(&c->tunnel->deadlines, &c->tidy, now + LOOK);
 }
 
 void conn_tidy_later(struct tun_conn *c, nsec_t now)
@@ -104,19 +162,22 @@ void conn_tidy_later(struct tun_conn *c, nsec_t now)
 	if (deadline_is_set(&c->tidy))
 		return;
 	c->untidy_since = now;
-	deadline_set(&c->tunnel->deadlines, &c->tidy, now + OURS);
+	look_again(c, now);
 }
 
 void conn_tidy(struct tun_conn *c, nsec_t now)
 {
-	struct tun_child *k;
-	bool left = c->beside || conn_is_mending(c);
+	enum state children = UNSETTLED, ike = DONE;
+	bool ended = false;
 
-	if (!left) {
-		LIST_FOREACH (k, &c->children, link)
-			left |= tidy_child(k, c->untidy_since, now);
-		tidy_ike(c, now);
+	if (!c->beside && !conn_is_mending(c)) {
+		children = tidy_children(c, now, &ended);
+		ike = tidy_ike(c, now);
 	}
-	if (left)
-		deadline_set(&c->tunnel->deadlines, &c->tidy, now + LOOK);
+	if (ended)
+		count_tidied(c, now);
+	if (children == UNSETTLED)
+		c->untidy_since = now;
+	if (children != DONE || ike != DONE)
+		look_again(c, now);
 }

@@ -526,7 +526,14 @@ void tun_child_event(void *ctx, struct child_sa *c, enum child_event e, const ch
 	case CHILD_EVENT_UP: child_up(s, now ? now : t->now); break;
 	case CHILD_EVENT_CONFIRMED: child_confirmed(s, now); break;
 	case CHILD_EVENT_LOST: hint_invalid_spi(s, now); break;
-	case CHILD_EVENT_DOWN: child_down(s, why, now ? now : t->now); break;
+	case CHILD_EVENT_DOWN: {
+		struct tun_conn *conn = s->child->conn;
+
+		child_down(s, why, now ? now : t->now);
+		if (conn_has_spare(conn))
+			conn_tidy_later(conn, now ? now : t->now);
+		break;
+	}
 	}
 }
 

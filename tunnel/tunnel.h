@@ -141,8 +141,10 @@ struct tun_conn {
 	struct deadline retry;	 /* start again, or ask for children that are missing */
 	struct deadline rung3;	 /* start beside */
 	struct deadline takeover;
-	struct deadline tidy;	  /* of what came up twice, one goes */
-	nsec_t untidy_since;	  /* with `tidy` armed */
+	struct deadline tidy; /* of what came up twice, one goes */
+	nsec_t untidy_since;  /* with `tidy` armed: nothing has been mended since */
+	nsec_t tidied_at;
+	unsigned tidied;	  /* so often in a row */
 	unsigned beside_failures; /* in a row; sets the back-off of rung 3 */
 };
 LIST_HEAD(tun_conn_list, tun_conn);
@@ -301,6 +303,8 @@ struct tun_sa *tun_sa_twin(const struct tun_sa *s);
 /* Something came up twice: in a while it is looked which one goes. */
 void conn_tidy_later(struct tun_conn *c, nsec_t now);
 void conn_tidy(struct tun_conn *c, nsec_t now);
+/* There are two IKE SAs of the connection, one of them without children. */
+bool conn_has_spare(const struct tun_conn *c);
 
 /* recovery.c: one inbound SA from evidence to its successor. */
 /* The detector of the SA, or a hint about it, met a criterion. */
