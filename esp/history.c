@@ -415,6 +415,10 @@ static struct near_entry *block_make(struct history *h, uint64_t index)
 	if (index >= h->blocks_max)
 		v = raise_floor(h, index - h->blocks_max + 1, h->blocks_max / 8 + 1, true);
 	while (!v && h->blocks > 0 && !may_take(h)) {
+		if (h->heads > h->blocks / 8) {
+			head_shrink(h, h->heads - 1);
+			continue;
+		}
 		/* A late packet is not worth a newer block. */
 		if (index < oldest(h))
 			return NULL;

@@ -6,10 +6,12 @@
  * same packet again (a replay) can be told from another packet with the same number (a counter that
  * went back).
  *
- *   near     every one of the last history_packets numbers: 8 bytes each, in blocks of 512
- *   head     the first 16,384 numbers, kept when the near ring goes on: a standby that was told of
- * no number begins with 1, however many the SA has carried lifetime at most 4,096 entries over the
- * SA's whole life, at a step that doubles when full
+ * near: every one of the last history_packets numbers, 8 bytes each, in blocks of 512.
+ *
+ * head: the first 16,383 numbers, kept when the near ring goes on. A standby that was told of no
+ * number begins with 1, however many the SA has carried.
+ *
+ * lifetime: at most 4,096 entries over the SA's whole life, at a step that doubles when full.
  *
  * A block is made when the first packet of its 512 numbers arrives, and names the numbers that it
  * answers for. So an SA without traffic has none, a forward jump clears nothing, and an entry never

@@ -113,8 +113,8 @@ def strongswan_table(results, tunnels):
              f"{r['twice']:,} of {r['resent']:,}" if r.get("resent") else r.get("why", "")]
             for r in some]
     rate = some[0]["rate"]
-    title = (f"unmodified strongSwan, {tunnels} tunnel{'s' * (tunnels > 1)}, all active, {some[0]['rewound']:,} numbers "
-             f"rewound in each, traffic scaled down {RATE / rate:g} times, to {rate:,} packets/s in all")
+    title = (f"unmodified strongSwan, {tunnels} tunnel{'s' * (tunnels > 1)}, all active, {some[0]['rewound']:,} "
+             f"numbers rewound in each, traffic scaled down {RATE / rate:g} times, to {rate:,} packets/s in all")
     return title + "\n" + table(["", "lost", "worst tunnel", "all flow after, ms", "rekeys", "charon's CPU s, ESP too",
                                  "requests/s", "replays accepted"], rows)
 

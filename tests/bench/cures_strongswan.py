@@ -16,9 +16,9 @@ from cures_report import TITLES  # noqa: E402
 
 BACK = 14000  # what 140,000 packets/s send in 0.1 s
 RATES = {1: 1000, 10: 5000}  # packets/s of so many tunnels together
-FILL = 10000  # the same, until there is something to set back
+FILL = 10000  # packets/s of all tunnels together, until there is something to set back
 KEPT = 64  # frames that the recorder keeps before, and after
-LIMIT = 20  # seconds
+LIMIT = 20  # seconds, for each tunnel
 ON_ITS_WAY = 0.1  # what was sent so long before the switchover may have been numbered after it
 RESPONSE = 0x20  # flag in byte 19 of an IKE message
 CURES = {
@@ -151,7 +151,10 @@ def through(lab, left, right, charon, branch, cure, tunnels):
     recorder, sniffer = Recorder(right), lab.sniff(right)
     recorder.keep(KEPT)
     rekeys, cpu = rekeys_of(branch), cpu_s(charon.pid)
-    at = rewind.rewind(charon.pid, by=BACK, which="number")[0].at
+    rewound = rewind.rewind(charon.pid, by=BACK, which="number")
+    if len(rewound) != len(flows):
+        raise RuntimeError(f"{len(rewound)} SAs were set back instead of {len(flows)}")
+    at = rewound[0].at
     for name in tunnels.names if cure == "gateway" else ():
         charon.rekey(child=name)
     recorder.keep(KEPT)
