@@ -130,12 +130,6 @@ static void park(struct esp_path *path, const struct esp_in *in, const struct es
 			   s->len);
 }
 
-/* Whether another number, which the packet may have too, was received with another tag. */
-static bool has_older_asked(const struct esp_slot *s)
-{
-	return s->has_older && (s->older[0].asked || s->older[1].asked);
-}
-
 /* An old number: look up first, open second. */
 static bool worth_opening(struct esp_path *path, const struct esp_in *from, struct esp_slot *s,
 			  struct esp_sa *sa, nsec_t now)
@@ -159,9 +153,7 @@ static bool worth_opening(struct esp_path *path, const struct esp_in *from, stru
 	}
 	if (asks(in, s->number) && bucket_take(&in->verify, now))
 		return true;
-	if (has_older_asked(s))
-		return false;
-	if (known == HISTORY_ABSENT || (s->has_older && s->older[1].absent))
+	if (known == HISTORY_ABSENT)
 		park(path, from, s, sa, now);
 	in->unverified += !path->is_late;
 	settle_early(path, s, sa, VERDICT_UNVERIFIED);
@@ -596,7 +588,7 @@ static enum esp_drop refuse(struct esp_sa *sa, uint8_t *text, uint32_t len, uint
 		return ESP_DROP_DUMMY;
 	if (next != PROTO_IPV4 && next != PROTO_IPV6)
 		return ESP_DROP_BAD_TRAILER;
-	if (is_drained(&sa->in, now))
+	if (sa->in.phase == ESP_IN_RETIRED && now >= sa->in.deliver_until)
 		return ESP_DROP_RETIRED;
 	if (sa->in.exposed && sa->in.phase == ESP_IN_RETIRED)
 		return ESP_DROP_EXPOSED;

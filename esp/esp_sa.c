@@ -175,7 +175,7 @@ void sad_retire(struct sad *s, struct esp_sa *sa, nsec_t drain_until)
 	(void)s;
 	out_fini(&sa->out);
 	sa->in.phase = ESP_IN_RETIRED;
-	sa->in.drain_until = drain_until;
+	sa->in.drain_until = sa->in.deliver_until = drain_until;
 	history_retire(&sa->in.history);
 }
 

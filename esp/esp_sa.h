@@ -70,7 +70,8 @@ struct esp_in_sa {
 	uint64_t bridged; /* since the first evidence */
 	nsec_t before_evidence,
 		after_evidence; /* last delivery before it, first one since; 0: none */
-	nsec_t drain_until;
+	nsec_t drain_until;	/* RETIRED: what comes later tells of trouble, */
+	nsec_t deliver_until;	/* and until here FRESH packets are delivered all the same */
 	struct detector_config detect;
 	struct bucket verify, second; /* budgets: unremembered numbers; older ESN candidates */
 	struct endpoint moved_to;

@@ -6,7 +6,8 @@
 #include "xalloc.h"
 
 /* A replaced inbound SA still delivers for this long (RFC 7296 2.8.1: packets in flight). */
-#define DRAIN (5 * NSEC_PER_SEC)
+#define DRAIN	    (5 * NSEC_PER_SEC)
+#define DELIVER_MAX (60 * NSEC_PER_SEC) /* until its DELETE is answered */
 /* How long an SA without an IKE SA is kept after the last packet on it. */
 #define KEPT_LOOK   (60 * NSEC_PER_SEC)
 #define RETIRED_MAX 16 /* of one child at a time */
@@ -155,6 +156,9 @@ void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 	s->retired_at = now;
 	policy_remove(s);
 	sad_retire(&t->path->sad, sa, now + DRAIN);
+	/* While the peer has not confirmed that it is gone, it may be what the peer sends on. */
+	if (s->ike && !sa->in.exposed)
+		sa->in.deliver_until = now + DELIVER_MAX;
 	deadline_set(&t->deadlines, &s->end, now + c->options.retired_time);
 	deadline_clear(&t->deadlines, &s->silent);
 	s->check = CRITERION_NONE;
@@ -430,6 +434,8 @@ static void child_confirmed(struct tun_sa *s, nsec_t now)
 	struct tunnel *t = s->child->conn->tunnel;
 	bool ours = s->ike->initiator;
 
+	if (s->retired) /* what was made in its stead stays */
+		return;
 	if (s->ike->voided)
 		replace_others(s, now);
 	tun_sa_activate(s, now);
@@ -493,8 +499,13 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 		k->current = newest_live(k);
 	tun_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "CHILD SA down: SPI in %08x out %08x: %s",
 		  s->spi, s->spi_out, why);
-	if (s->retired)
+	if (s->retired) {
+		struct esp_sa *gone = tun_sa_esp(s);
+
+		if (gone)
+			gone->in.deliver_until = min_u64(gone->in.deliver_until, now + DRAIN);
 		return; /* its time runs on */
+	}
 	/* ESP came back and IKE did not: the bridge delivers on, until there is a successor. */
 	if (keep) {
 		s->kept = true;
