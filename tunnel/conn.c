@@ -473,6 +473,31 @@ static void on_call(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 	c->crossing = c->beside && c->beside->initiator ? sa : NULL;
 }
 
+static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
+{
+	struct tun_conn *c = sa->owner;
+	bool called = !c; /* neither one of ours nor the successor of one: REKEYED tells of that */
+
+	if (!c) {
+		c = conn_of_peer(t, sa);
+		if (!c)
+			return;
+		sa->owner = c;
+	}
+	c->failures = 0;
+	deadline_clear(&t->deadlines, &c->retry);
+	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
+	if (called && c->sa != sa)
+		on_call(c, sa, now);
+	if (sa == c->beside && conn_which_call(c) != sa)
+		ask_no_more(c, sa);
+	conn_tidy_spare(c, now);
+	conn_maybe_take_over(c, now);
+	/* What is wanted and does not come with it, from either side, is asked for later. */
+	if (is_needed(c))
+		deadline_set(&t->deadlines, &c->retry, now + MEND_DELAY);
+}
+
 static struct ike_sa *another_sa(const struct tun_conn *c, const struct ike_sa *gone)
 {
 	const struct tun_child *k;
@@ -492,32 +517,6 @@ static struct ike_sa *another_sa(const struct tun_conn *c, const struct ike_sa *
 			return sa;
 	}
 	return NULL;
-}
-
-static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
-{
-	struct tun_conn *c = sa->owner;
-	bool called = !c; /* neither one of ours nor the successor of one: REKEYED tells of that */
-
-	if (!c) {
-		c = conn_of_peer(t, sa);
-		if (!c)
-			return;
-		sa->owner = c;
-	}
-	c->failures = 0;
-	deadline_clear(&t->deadlines, &c->retry);
-	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
-	if (called && c->sa != sa)
-		on_call(c, sa, now);
-	if (sa == c->beside && conn_which_call(c) != sa)
-		ask_no_more(c, sa);
-	if (another_sa(c, sa))
-		conn_tidy_later(c, now);
-	conn_maybe_take_over(c, now);
-	/* What is wanted and does not come with it, from either side, is asked for later. */
-	if (is_needed(c))
-		deadline_set(&t->deadlines, &c->retry, now + MEND_DELAY);
 }
 
 bool conn_is_over(const struct tun_conn *c)
@@ -598,8 +597,7 @@ static void on_down(struct tun_conn *c, struct ike_sa *sa, const char *why, nsec
 		conn_retry_later(c, why, now);
 	else if (is_needed(c))
 		deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
-	if (conn_has_spare(c))
-		conn_tidy_later(c, now);
+	conn_tidy_spare(c, now);
 	end_retired_of_dynamic(c, now);
 	conn_free_if_dynamic(c);
 }

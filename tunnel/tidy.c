@@ -165,6 +165,12 @@ void conn_tidy_later(struct tun_conn *c, nsec_t now)
 	look_again(c, now);
 }
 
+void conn_tidy_spare(struct tun_conn *c, nsec_t now)
+{
+	if (conn_has_spare(c))
+		conn_tidy_later(c, now);
+}
+
 void conn_tidy(struct tun_conn *c, nsec_t now)
 {
 	enum state children = UNSETTLED, ike = DONE;

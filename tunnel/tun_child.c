@@ -120,9 +120,11 @@ static bool has_too_many(const struct tun_child *c)
 /* What is still used comes last: 2: by a recovery, 1: it delivers. */
 static unsigned use_of(const struct tun_sa *s, nsec_t now)
 {
+	const struct esp_sa *sa = tun_sa_esp(s);
+
 	if (s->recovery.state != RECOVERY_IDLE)
 		return 2;
-	return now < s->retired_at + DRAIN;
+	return sa && now < sa->in.deliver_until;
 }
 
 /* It ends by its deadline, not here: who retires an SA may be walking the list. */
@@ -529,22 +531,20 @@ void tun_child_event(void *ctx, struct child_sa *c, enum child_event e, const ch
 {
 	struct tunnel *t = ctx;
 	struct tun_sa *s = c->owner;
+	struct tun_conn *conn;
 
-	(void)t;
 	if (!s)
 		return;
+	conn = s->child->conn;
+	now = now ? now : t->now;
 	switch (e) {
-	case CHILD_EVENT_UP: child_up(s, now ? now : t->now); break;
+	case CHILD_EVENT_UP: child_up(s, now); break;
 	case CHILD_EVENT_CONFIRMED: child_confirmed(s, now); break;
 	case CHILD_EVENT_LOST: hint_invalid_spi(s, now); break;
-	case CHILD_EVENT_DOWN: {
-		struct tun_conn *conn = s->child->conn;
-
-		child_down(s, why, now ? now : t->now);
-		if (conn_has_spare(conn))
-			conn_tidy_later(conn, now ? now : t->now);
+	case CHILD_EVENT_DOWN:
+		child_down(s, why, now);
+		conn_tidy_spare(conn, now);
 		break;
-	}
 	}
 }
 

@@ -302,9 +302,12 @@ bool conn_is_mending(const struct tun_conn *c);
 struct tun_sa *tun_sa_twin(const struct tun_sa *s);
 /* Something came up twice: in a while it is looked which one goes. */
 void conn_tidy_later(struct tun_conn *c, nsec_t now);
-void conn_tidy(struct tun_conn *c, nsec_t now);
 /* There are two IKE SAs of the connection, one of them without children. */
 bool conn_has_spare(const struct tun_conn *c);
+/* conn_tidy_later, if there are; after whatever may have left them so. */
+void conn_tidy_spare(struct tun_conn *c, nsec_t now);
+/* Its deadline: ends one of two, if it may go yet, or looks again. */
+void conn_tidy(struct tun_conn *c, nsec_t now);
 
 /* recovery.c: one inbound SA from evidence to its successor. */
 /* The detector of the SA, or a hint about it, met a criterion. */

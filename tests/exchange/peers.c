@@ -744,6 +744,16 @@ uint64_t peer_rekeys(struct net *n, unsigned i)
 	return sum;
 }
 
+unsigned peer_tidied(struct net *n, unsigned i)
+{
+	struct tun_conn *conn;
+	unsigned sum = 0;
+
+	LIST_FOREACH (conn, &n->peer[i].tunnel->conns, link)
+		sum += conn->tidied;
+	return sum;
+}
+
 unsigned peer_records(struct net *n, unsigned i, const char *outcome)
 {
 	struct tun_child *all[ALL_CHILDREN];

@@ -157,6 +157,8 @@ bool peer_is_busy(struct net *n, unsigned i);
 /* Over all children of the peer. */
 uint64_t peer_recoveries(struct net *n, unsigned i);
 uint64_t peer_rekeys(struct net *n, unsigned i);
+/* How often in a row it has ended one of what came up twice. */
+unsigned peer_tidied(struct net *n, unsigned i);
 unsigned peer_records(struct net *n, unsigned i, const char *outcome);
 uint64_t peer_gate_answers(struct net *n, unsigned i, enum gate_answer a);
 /* Takes the gateway's outbound numbers back, as a switchover would. */

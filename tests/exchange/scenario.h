@@ -70,9 +70,10 @@
  *   expect up [TIME]            within the time (60 s): one IKE SA, one SA pair a child, agreed on
  *   expect mended [TIME]        within the time (60 s): no live SA of the branch is CONFIRMED
  *   expect flows                all of 20 packets each way in each child arrive; calms the wire
- *   expect twice|recoveries|rekeys|confirmed|security|ikes|recovered-records N
- *                               twice: of both sides; else the branch's; confirmed: live SAs whose
- *                               detector is CONFIRMED; recovered-records: those kept that say so
+ *   expect twice|tidied|recoveries|rekeys|confirmed|security|ikes|recovered-records N
+ *                               twice, tidied: of both sides; else the branch's; tidied: of what
+ *                               came up twice one was ended; confirmed: live SAs whose detector is
+ *                               CONFIRMED; recovered-records: those kept that say so
  *   expect calm                 no recovery was begun
  *   expect gate ANSWER N        as mendipctl calls it: quiet, in-progress ...
  *   expect verdict NAME N       the branch's, over all SAs

@@ -269,6 +269,8 @@ static const uint64_t *count_of(struct scenario *s, const struct words *w, uint6
 		*ret = n->peer[BRANCH].security_events;
 	else if (word_is(w, 1, "recovered-records"))
 		*ret = peer_records(n, BRANCH, "recovered");
+	else if (word_is(w, 1, "tidied"))
+		*ret = peer_tidied(n, BRANCH) + peer_tidied(n, GW);
 	else if (word_is(w, 1, "ikes"))
 		*ret = peer_ike_sas(n, BRANCH);
 	else

@@ -670,24 +670,34 @@ static void hint_is_patient(void **state)
 	net_free(r.n);
 }
 
+/* A rewound gateway whose IKE is silent, for so long that its IKE SA is given up; from the mark. */
+static void lose_ike_sa(struct run *r, uint64_t back)
+{
+	mark(r);
+	r->n->cut_ike[GW] = r->n->now + 1000 * SEC;
+	gw_rewind(r->n, 0, back, false);
+	net_run(r->n, 60 * SEC);
+	check(r, !peer_conn(r->n, BRANCH)->sa || !peer_conn(r->n, BRANCH)->sa->established,
+	      "the IKE SA is still there");
+}
+
+static struct run begin_unchecked(const char *name)
+{
+	struct options o = calm();
+
+	o.dpd = NSEC_NEVER;
+	return begin(name, &o);
+}
+
 /* An SA whose IKE SA went is kept while packets come on it, and no longer. */
 static void kept_while_packets_come(void **state)
 {
-	struct options o = calm();
-	struct tun_child *k;
-	struct run r;
+	struct run r = begin_unchecked("an SA without an IKE SA");
+	struct tun_child *k = peer_child(r.n, BRANCH, 0);
 
 	(void)state;
-	o.dpd = NSEC_NEVER;
-	r = begin("an SA without an IKE SA", &o);
-	k = peer_child(r.n, BRANCH, 0);
 	net_run(r.n, 20 * SEC);
-	mark(&r);
-	r.n->cut_ike[GW] = r.n->now + 1000 * SEC;
-	gw_rewind(r.n, 0, 19000, false);
-	net_run(r.n, 60 * SEC);
-	check(&r, !peer_conn(r.n, BRANCH)->sa || !peer_conn(r.n, BRANCH)->sa->established,
-	      "the IKE SA is still there");
+	lose_ike_sa(&r, 19000);
 	check(&r, !LIST_EMPTY(&k->sas) && LIST_FIRST(&k->sas)->kept, "its SA is not kept");
 	check(&r, lost(&r) == 0, "packets were lost");
 	r.n->rate[GW] = 0;
@@ -699,22 +709,14 @@ static void kept_while_packets_come(void **state)
 /* Nor is it kept when its hard lifetime in packets was over before its IKE SA went. */
 static void not_kept_beyond_its_lifetime(void **state)
 {
-	struct options o = calm();
-	struct tun_child *k;
-	struct run r;
+	struct run r = begin_unchecked("a hard lifetime before the IKE SA goes");
+	struct tun_child *k = peer_child(r.n, BRANCH, 0);
 
 	(void)state;
-	o.dpd = NSEC_NEVER;
-	r = begin("a hard lifetime before the IKE SA goes", &o);
-	k = peer_child(r.n, BRANCH, 0);
 	net_run(r.n, 5 * SEC);
 	/* 10 s of what comes now. */
 	tun_sa_esp(k->current)->life.hard_packets = tun_sa_esp(k->current)->in.packets + 10 * RATE;
-	r.n->cut_ike[GW] = r.n->now + 1000 * SEC;
-	gw_rewind(r.n, 0, 4000, false);
-	net_run(r.n, 60 * SEC);
-	check(&r, !peer_conn(r.n, BRANCH)->sa || !peer_conn(r.n, BRANCH)->sa->established,
-	      "the IKE SA is still there");
+	lose_ike_sa(&r, 4000);
 	check(&r, !tunnel_child_is_kept(k), "it is kept");
 	net_free(r.n);
 }

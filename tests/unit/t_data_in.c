@@ -571,6 +571,33 @@ static void test_send_ike(void **state)
 	assert_true(dl->d.io.tx_errors == 1);
 }
 
+/* What came before its SA goes to TUN when that is there, without a packet behind it. */
+static void test_before_its_sa(void **state)
+{
+	struct esp_path *path = dl->tunnel.path;
+	struct sa_ref sa = sad_ref(dl_sa(0));
+	struct records want = {0};
+
+	(void)state;
+	for (uint16_t flow = 1; flow <= 2; flow++) {
+		const struct shape *s = TO_US(.flow = flow, .payload = PAYLOAD);
+		uint8_t esp[PACKET_MAX];
+		uint32_t len = dl_seal(s, esp);
+
+		dl_expect(&want, s, 0);
+		parked_add(&path->parked, sa, true, &dl->there[0], 0, esp, len);
+	}
+	data_late(&dl->d, dl->now);
+	assert_int_equal(dl->tun_out.n, 0);
+	esp_installed(path, sa);
+	data_late(&dl->d, dl->now);
+	assert_written(&want);
+	assert_true(path->verdicts[VERDICT_FRESH] == 2 && path->waited == 2);
+	data_late(&dl->d, dl->now);
+	assert_int_equal(path->verdicts[VERDICT_FRESH], 2);
+	records_clear(&want);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, dl_begin, dl_end)
@@ -594,6 +621,7 @@ int main(void)
 		CASE(test_ike_first),
 		CASE(test_a_turn_after_each),
 		CASE(test_send_ike),
+		CASE(test_before_its_sa),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,11 +165,11 @@ static uint64_t probe(struct world *w)
 	uint64_t spread = lab_below(&w->rng, 600);
 
 	switch (lab_below(&w->rng, 6)) {
-	case 5: return 1 + lab_below(&w->rng, head_end(w) + 600);
 	case 0: return top > spread ? top - spread : 1;
 	case 1: return top + 300 > reach + spread ? top + 300 - reach - spread : 1;
 	case 2: return top + (1ULL << lab_below(&w->rng, 41)) - lab_below(&w->rng, 2);
 	case 3: return top > w->cfg.window + spread ? top - w->cfg.window - spread : 1;
+	case 4: return 1 + lab_below(&w->rng, head_end(w) + 600);
 	default: return 1 + lab_below(&w->rng, top);
 	}
 }
