@@ -685,6 +685,13 @@ static void deletes(void **state)
 
 static nsec_t hold_back[2];
 
+/* The exchanges themselves left what they should: what tidying would end 10 s later was not there.
+ */
+static bool nothing_to_tidy(struct net *n)
+{
+	return peer_tidied(n, BRANCH) + peer_tidied(n, GW) == 0;
+}
+
 /* Delays what a peer sends, so that messages cross in every order. */
 static bool hold_hook(struct net *n, unsigned from, struct datagram *d)
 {
@@ -720,7 +727,8 @@ static void collisions(void **state)
 		n->hook = NULL;
 		n->o.delay = MSEC;
 		if (peer_child_sas(n, BRANCH) != 1 || peer_child_sas(n, GW) != 1 ||
-		    peer_ike_sas(n, BRANCH) != 1 || peer_ike_sas(n, GW) != 1) {
+		    peer_ike_sas(n, BRANCH) != 1 || peer_ike_sas(n, GW) != 1 ||
+		    !nothing_to_tidy(n)) {
 			net_print_log(n);
 			fail_msg("collision %u: not exactly one pair", i);
 		}
@@ -755,7 +763,10 @@ static void both_ask_for_the_same(void **state)
 		net_run(n, 40 * SEC);
 		n->hook = NULL;
 		n->o.delay = MSEC;
-		if (peer_child_sas(n, BRANCH) != 2 || !net_agrees(n)) {
+		/* With unequal delays one side may have its answer before it hears of the other's
+		 * request: it knows of no collision, and only tidying ends one of the two. */
+		if (peer_child_sas(n, BRANCH) != 2 || !net_agrees(n) ||
+		    (hold_back[BRANCH] == hold_back[GW] && !nothing_to_tidy(n))) {
 			net_print_log(n);
 			fail_msg("case %u: not exactly one pair a child", i);
 		}
