@@ -19,38 +19,59 @@ static bool is_ours(const struct tun_conn *c, const struct ike_sa *wanted)
 	return false;
 }
 
-static const char *check_sa(const struct tun_sa *s, nsec_t now)
+/* What the detector knows of an SA that nothing is mending. */
+static const char *check_idle(const struct tun_sa *s)
+{
+	const struct esp_sa *sa;
+
+	if (s->retired || s->ending || !s->ike || s->child->options.detect.mode == DETECT_OFF)
+		return NULL;
+	sa = tun_sa_esp(s);
+	if (!sa)
+		return NULL;
+	if (sa->in.exposed)
+		return "its key is exposed, and nothing leads on";
+	return sa->in.detector.state == DETECTOR_CONFIRMED ? "CONFIRMED, and nothing leads on"
+							   : NULL;
+}
+
+static const char *check_kept(const struct tun_sa *s, nsec_t now)
 {
 	const struct esp_sa *sa = tun_sa_esp(s);
-	bool live = !s->retired && !s->ending && s->ike && sa;
 
-	if (s->recovery.state != RECOVERY_IDLE && !deadline_is_set(&s->recovery.timer))
+	if (s->ike || s->recovery.state != RECOVERY_RUNNING)
+		return "kept without an IKE SA, and nothing leads on";
+	if (sa && s->end.at > now && (sa->in.exposed || s->expires <= now))
+		return "kept beyond its lifetime, or with an exposed key";
+	return NULL;
+}
+
+static const char *check_recovery(const struct tun_sa *s, nsec_t now)
+{
+	if (!deadline_is_set(&s->recovery.timer))
 		return "a recovery without a deadline";
 	if (s->recovery.state == RECOVERY_RUNNING && !s->recovery.now.id)
 		return "a recovery without a record";
 	if (s->recovery.state == RECOVERY_PENDING && now - s->recovery.now.confirmed > PENDING_MAX)
 		return "in-progress for minutes";
-	if (recovery_is_stuck(s, now))
-		return "a ladder on which nothing is under way";
-	if (s->kept && (s->ike || s->recovery.state != RECOVERY_RUNNING))
-		return "kept without an IKE SA, and nothing leads on";
-	if (s->kept && sa && s->end.at > now && (sa->in.exposed || s->expires <= now))
-		return "kept beyond its lifetime, or with an exposed key";
+	return recovery_is_stuck(s, now) ? "a ladder on which nothing is under way" : NULL;
+}
+
+static const char *check_sa(const struct tun_sa *s, nsec_t now)
+{
+	const char *wrong = s->kept ? check_kept(s, now) : NULL;
+
+	if (wrong)
+		return wrong;
 	if (s->check != CRITERION_NONE &&
 	    !(is_ours(s->child->conn, s->check_on) && s->check_on->watch_answer))
 		return "a liveness check that nobody will answer";
 	if (s->retired && s->ike && s->ike->state == CHILD_STATE_INSTALLED && !tun_sa_heir(s) &&
 	    s->ike->ike_sa->owner)
 		return "RETIRED, and nothing has taken its place";
-	if (tun_sa_twin(s) && !deadline_is_set(&s->child->conn->tidy))
+	if (!deadline_is_set(&s->child->conn->tidy) && tun_sa_twin(s))
 		return "an SA is there twice, and nothing ends one";
-	if (!live || s->recovery.state != RECOVERY_IDLE ||
-	    s->child->options.detect.mode == DETECT_OFF)
-		return NULL;
-	if (sa->in.exposed)
-		return "its key is exposed, and nothing leads on";
-	return sa->in.detector.state == DETECTOR_CONFIRMED ? "CONFIRMED, and nothing leads on"
-							   : NULL;
+	return s->recovery.state == RECOVERY_IDLE ? check_idle(s) : check_recovery(s, now);
 }
 
 static const char *check_child(const struct tun_child *k)
@@ -70,7 +91,7 @@ static const char *check_child(const struct tun_child *k)
 /* The IKE SAs that the connection names are there, and know it. */
 static const char *check_conn(const struct tun_conn *c)
 {
-	if (conn_has_spare(c) && !deadline_is_set(&c->tidy))
+	if (!deadline_is_set(&c->tidy) && conn_has_spare(c))
 		return "an IKE SA too many, and nothing ends one";
 	if (c->crossing && !c->beside)
 		return "a call that crosses none";

@@ -21,15 +21,18 @@ static bool is_live(const struct tun_sa *s)
 	       s->ike->state != CHILD_STATE_DELETING;
 }
 
+/* A live one, and another one. */
 static bool are_twins(const struct tun_sa *a, const struct tun_sa *b)
 {
-	return a != b && is_live(a) && is_live(b) && tun_sa_covers(a, b) && tun_sa_covers(b, a);
+	return a != b && is_live(b) && tun_sa_covers(a, b) && tun_sa_covers(b, a);
 }
 
 struct tun_sa *tun_sa_twin(const struct tun_sa *s)
 {
 	struct tun_sa *o;
 
+	if (!is_live(s))
+		return NULL;
 	LIST_FOREACH (o, &s->child->sas, link) {
 		if (are_twins(s, o))
 			return o;

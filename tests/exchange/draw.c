@@ -291,8 +291,12 @@ static void draw_switchover(struct draw *d)
 		return;
 	}
 	/* Long enough for every fault to be over, and mended: where IKE was cut for 9 s, the next
-	 * sending of rung 3's request may be 7 s after that. */
-	say(d, d->ike_fault ? "run 30s" : "run 15s");
+	 * sending of rung 3's request may be 7 s after that. Most are sooner, and packets are dear.
+	 */
+	say(d, d->ike_fault ? "run 12s" : "run 5s");
+	say(d, "traffic gw %u", 10 * d->children);
+	say(d, d->ike_fault ? "run 18s" : "run 10s");
+	say(d, "traffic gw %u", d->rate * d->children);
 	memset(d->laps, 0, sizeof(d->laps));
 }
 

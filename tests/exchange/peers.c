@@ -355,9 +355,11 @@ static void step(struct net *n)
 {
 	uint8_t bytes[WIRE_SLOT];
 	struct datagram d;
+	bool sends[2];
 
 	for (unsigned i = 0; i < 2; i++) {
-		if (n->rate[i] && n->next_packet[i] <= n->now) {
+		sends[i] = n->rate[i] && n->next_packet[i] <= n->now;
+		if (sends[i]) {
 			struct peer *p = &n->peer[i];
 
 			n->next_packet[i] = n->now + SEC / n->rate[i];
@@ -369,8 +371,11 @@ static void step(struct net *n)
 		deliver(n, &d);
 		wire_done(&d);
 	}
-	for (unsigned i = 0; i < 2; i++)
-		turn(&n->peer[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		/* After what was delivered there was a turn. */
+		if (sends[i] || tunnel_next_deadline(n->peer[i].tunnel) <= n->now)
+			turn(&n->peer[i]);
+	}
 }
 
 static void move_clock(struct net *n, nsec_t to)
@@ -395,6 +400,8 @@ void net_run(struct net *n, nsec_t time)
 	}
 	n->now = end;
 	step(n);
+	for (unsigned i = 0; i < 2; i++)
+		turn(&n->peer[i]);
 }
 
 void net_until(struct net *n, bool (*cond)(struct net *n), nsec_t limit, const char *what)
