@@ -8,7 +8,8 @@ import stat
 import subprocess
 import time
 
-from daemons import BUILD, NET, NET_GW, Mendip, config, expect, main, more_traffic, netlab, pair, settle, wait_for
+from daemons import (BUILD, NET, NET_GW, Mendip, child, config, expect, main, more_traffic, netlab, pair, settle,
+                     wait_for)
 
 
 def with_tunnel(f, ends=False):
@@ -82,6 +83,19 @@ def switchover_fits_a_terminal():
         expect(re.search(r"bridge (open|ended) \(\d+\)", text), text)
 
     with_tunnel(check)
+
+
+def each_sa_is_shown():
+    """The peer brings up two CHILD SAs under one child: the text shows both."""
+    kids = {f"net{i}": child(f"10.1.{i}.0/24", "10.2.0.0/16", start_action="start") for i in range(2)}
+    with netlab.Lab("control") as lab:
+        branch, gw = pair(lab, kids, NET_GW)
+        branch.wait_up(*kids)
+        text = gw.run("switchover", as_json=False).stdout
+        sas = gw.switchover()["sas"]
+        expect(len(sas) == 2, f"{len(sas)} SAs")
+        for sa in sas:
+            expect(len(re.findall(rf"^  SPI {sa['spi_in']}: calm", text, re.M)) == 1, f"{sa['spi_in']}: {text}")
 
 
 def a_kept_sa_is_shown():
@@ -248,7 +262,8 @@ def socket_is_private_and_single():
         expect(branch.run("version").returncode == 0, "the first one lost its socket")
 
 
-main([commands_text_and_json, switchover_fits_a_terminal, a_kept_sa_is_shown, refusals_say_why, set_is_all_or_none,
+main([commands_text_and_json, switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
+      set_is_all_or_none,
       metrics_are_openmetrics, advise_needs_no_daemon,
       hostile_clients, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing,
       ends_when_the_device_goes])
