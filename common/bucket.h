@@ -14,5 +14,7 @@ struct bucket {
 void bucket_init(struct bucket *b, uint64_t rate, uint64_t burst);
 /* Takes one token; false when there is none. now never runs back. */
 bool bucket_take(struct bucket *b, nsec_t now);
+/* Whether there is one; takes none. */
+bool bucket_has(struct bucket *b, nsec_t now);
 
 #endif

@@ -28,7 +28,7 @@ void log_init(struct log *l, enum log_level level,
 	      void (*sink)(void *ctx, enum log_level level, const char *line), void *ctx)
 {
 	*l = (struct log){.level = level, .sink = sink, .ctx = ctx};
-	bucket_init(&l->outsider, 5, 20);
+	bucket_init(&l->outsider.bucket, 5, 20);
 }
 
 static void emit(struct log *l, enum log_level level, const char *fmt, va_list ap)
@@ -54,20 +54,21 @@ void log_line(struct log *l, enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
-void log_outsider(struct log *l, nsec_t now, enum log_level level, const char *fmt, ...)
+void log_limited(struct log *l, struct log_limit *limit, nsec_t now, enum log_level level,
+		 const char *fmt, ...)
 {
 	va_list ap;
 
 	if (!l || !l->sink || level > l->level)
 		return;
-	if (!bucket_take(&l->outsider, now)) {
-		l->suppressed++;
+	if (!bucket_take(&limit->bucket, now)) {
+		limit->suppressed++;
 		return;
 	}
-	if (l->suppressed)
+	if (limit->suppressed)
 		log_line(l, level, "%llu similar lines suppressed",
-			 (unsigned long long)l->suppressed);
-	l->suppressed = 0;
+			 (unsigned long long)limit->suppressed);
+	limit->suppressed = 0;
 	va_start(ap, fmt);
 	emit(l, level, fmt, ap);
 	va_end(ap);

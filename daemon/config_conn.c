@@ -376,6 +376,14 @@ int conf_finish(struct config *c, char *err)
 	for (unsigned i = 0; i < c->conn_count; i++) {
 		const struct conn_conf *conn = c->conns[i];
 
+		if (ident_eq(&conn->local_id, &conn->remote_id)) {
+			snprintf(err, CONFIG_ERR,
+				 "%.100s: connections.%.60s: remote.id is our own, local.id: no "
+				 "peer "
+				 "with our name is let in",
+				 c->where[i], conn->name);
+			return -EINVAL;
+		}
 		if (!psk_find(c->secrets, &conn->local_id, &conn->remote_id) &&
 		    !ident_is_pattern(&conn->remote_id)) {
 			char id[IDENT_STRLEN];

@@ -125,8 +125,10 @@ static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p)
 	uint8_t want[HASH_MAX_LEN];
 	struct ident id;
 
+	/* Who has our own name holds up a mirror: with one secret for all it would be believed. */
 	if (ident_from_wire(type, data, &id) < 0 || !ident_match(expected(sa), &id) ||
-	    p->auth.method != AUTH_METHOD_PSK || p->auth.data.len != hash_len(sa->prf) ||
+	    ident_eq(&id, &sa->conn->local_id) || p->auth.method != AUTH_METHOD_PSK ||
+	    p->auth.data.len != hash_len(sa->prf) ||
 	    !auth_data(sa, !sa->initiator, body, &id, want) ||
 	    !crypto_equal(want, p->auth.data.p, p->auth.data.len))
 		return false;

@@ -7,6 +7,11 @@
 #include <stdio.h>
 #include <strings.h>
 
+static bool is_name(const struct ident *id)
+{
+	return id->type == ID_FQDN || id->type == ID_RFC822;
+}
+
 static int set(struct ident *id, uint8_t type, const void *p, size_t len)
 {
 	if (len == 0 || len > IDENT_MAX)
@@ -59,9 +64,21 @@ int ident_parse(const char *s, struct ident *ret)
 		r = set(&id, ID_FQDN, s + 1, strlen(s + 1));
 	else
 		r = set(&id, strchr(s, '@') ? ID_RFC822 : ID_FQDN, s, strlen(s));
-	if (r == 0)
-		*ret = id;
-	return r;
+	if (r < 0)
+		return r;
+	id.pattern = is_name(&id) && id.data[0] == '*';
+	*ret = id;
+	return 0;
+}
+
+/* "MUST NOT contain any terminators" (RFC 7296 3.5); what follows a NUL would not be seen. */
+static bool has_controls(const struct ident *id)
+{
+	for (unsigned i = 0; i < id->len; i++) {
+		if (id->data[i] <= ' ' || id->data[i] == 0x7f)
+			return true;
+	}
+	return false;
 }
 
 int ident_from_wire(uint8_t type, struct chunk data, struct ident *ret)
@@ -82,7 +99,7 @@ int ident_from_wire(uint8_t type, struct chunk data, struct ident *ret)
 	case ID_KEY_ID: break;
 	default: return -EINVAL;
 	}
-	if (set(&id, type, data.p, data.len) < 0)
+	if (set(&id, type, data.p, data.len) < 0 || (is_name(&id) && has_controls(&id)))
 		return -EINVAL;
 	*ret = id;
 	return 0;
@@ -112,18 +129,22 @@ const char *ident_format(const struct ident *id, char *s)
 	}
 }
 
+/* Names hold no NUL: see ident_from_wire. */
+static bool same_name(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	return strncasecmp((const char *)a, (const char *)b, len) == 0;
+}
+
 bool ident_eq(const struct ident *a, const struct ident *b)
 {
-	return a->type == b->type && a->len == b->len &&
-	       (a->type == ID_FQDN || a->type == ID_RFC822
-			? strncasecmp((const char *)a->data, (const char *)b->data, a->len) == 0
-			: memcmp(a->data, b->data, a->len) == 0);
+	return a->type == b->type && a->len == b->len && a->pattern == b->pattern &&
+	       (is_name(a) ? same_name(a->data, b->data, a->len)
+			   : memcmp(a->data, b->data, a->len) == 0);
 }
 
 bool ident_is_pattern(const struct ident *id)
 {
-	return id->type == ID_NONE ||
-	       ((id->type == ID_FQDN || id->type == ID_RFC822) && id->data[0] == '*');
+	return id->type == ID_NONE || id->pattern;
 }
 
 unsigned ident_match(const struct ident *pattern, const struct ident *id)
@@ -134,11 +155,10 @@ unsigned ident_match(const struct ident *pattern, const struct ident *id)
 		return 1;
 	if (ident_eq(pattern, id))
 		return 1000;
-	if (!ident_is_pattern(pattern) || pattern->type != id->type)
+	if (!pattern->pattern || pattern->type != id->type)
 		return 0;
 	tail = pattern->len - 1u;
-	if (id->len < tail || strncasecmp((const char *)pattern->data + 1,
-					  (const char *)id->data + id->len - tail, tail) != 0)
+	if (id->len < tail || !same_name(pattern->data + 1, id->data + id->len - tail, tail))
 		return 0;
 	return 2 + (unsigned)tail;
 }

@@ -114,6 +114,7 @@ void ike_settings_default(struct ike_settings *s);
 	X(UNEXPECTED, "unexpected", "against the rules of its exchange")                     \
 	X(COOKIE_DEMANDED, "cookie_demanded", "IKE_SA_INIT answered with a cookie")          \
 	X(HALF_OPEN_LIMIT, "half_open_limit", "IKE_SA_INIT dropped: too many half-open SAs") \
+	X(REFLECTED, "reflected", "our own IKE_SA_INIT came back to us")                     \
 	X(NO_CONFIG, "no_config", "IKE_SA_INIT from an address that no connection names")    \
 	X(UNPROTECTED, "unprotected", "INVALID_SPI or the like without protection")          \
 	X(RETRANSMITS, "retransmits", "our requests sent again")

@@ -114,6 +114,11 @@ static bool ask_again(struct ike_sa *sa, const struct ike_in *in)
 	return true;
 }
 
+static bool is_nonce(const struct nonce *n, struct chunk c)
+{
+	return n->len == c.len && memcmp(n->b, c.p, c.len) == 0;
+}
+
 static void float_port(struct ike_sa *sa)
 {
 	/* UDP encapsulation lives on port 4500 (2.23, RFC 3948 4); a configured port stays. */
@@ -140,7 +145,7 @@ void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	if (proposals_parse(p->sa, &answer) < 0 || answer.count != 1 ||
 	    !proposals_choose(&sa->conn->proposals, &answer, true, p->ke.group, &sa->choice) ||
 	    sa->choice.group != p->ke.group || kex_group(sa->kex) != p->ke.group ||
-	    !prf_hash(sa->choice.prf, &sa->prf) || in->h->spi_r == 0)
+	    is_nonce(&sa->ni, p->nonce) || !prf_hash(sa->choice.prf, &sa->prf) || in->h->spi_r == 0)
 		return;
 	sa->spi_r = in->h->spi_r;
 	nonce_set(&sa->nr, p->nonce);
@@ -324,6 +329,22 @@ static void answer_again(struct ike_sa *half, const struct ike_in *in)
 		     in->now);
 }
 
+/*
+ * Somebody on the path sends our own call back to us: with its SPI, or with another one and our
+ * nonce. Answered, it would lead to an IKE SA with ourselves.
+ */
+static bool is_reflected(struct ike *ike, const struct ike_in *in)
+{
+	const struct ike_sa *sa = addr_index_first(ike, &in->remote->addr);
+
+	for (; sa; sa = LIST_NEXT(sa, address_link)) {
+		if (sa->initiator && is_nonce(&sa->ni, in->p->nonce))
+			return true;
+	}
+	sa = sa_find(ike, in->h->spi_i);
+	return sa && sa->initiator;
+}
+
 /* Anyone can send this under any address: what costs more is asked later. */
 void init_on_request(struct ike *ike, const struct ike_in *in)
 {
@@ -335,6 +356,10 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 
 	if (half) {
 		answer_again(half, in);
+		return;
+	}
+	if (is_reflected(ike, in)) {
+		ike->counters[IKE_COUNT_REFLECTED]++;
 		return;
 	}
 	if (!is_expected(ike, in)) {

@@ -3,7 +3,11 @@ SCENARIO = tests/exchange/scenario.c tests/exchange/scenario.h tests/exchange/sc
 	tests/exchange/scenario_setup.c tests/exchange/scenario_act.c tests/exchange/scenario_attack.c \
 	tests/exchange/scenario_expect.c tests/exchange/scenario_report.c $(PEERS)
 
-check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives tests/exchange/t_cluster
+check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives tests/exchange/t_cluster \
+	tests/exchange/t_hostile
+tests_exchange_t_hostile_SOURCES = tests/exchange/t_hostile.c $(PEERS)
+tests_exchange_t_hostile_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_hostile_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_cluster_SOURCES = tests/exchange/t_cluster.c $(PEERS)
 tests_exchange_t_cluster_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_cluster_LDADD = $(TUNNEL_TEST_LIBS)

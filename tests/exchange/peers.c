@@ -462,8 +462,10 @@ static void child_build(const struct options *o, struct child_conf *c, unsigned 
 	c->options = xmemdup(&o->sw, sizeof(o->sw));
 }
 
-static struct conn_conf *conf_build(const struct options *o, struct peer *p)
+struct conn_conf *peer_conf(struct net *n, unsigned i)
 {
+	const struct options *o = &n->o;
+	struct peer *p = &n->peer[i];
 	struct conn_conf *c = xzalloc(sizeof(*c));
 	const char *psk = p->index == BRANCH ? o->psk_branch : o->psk_gw;
 	struct psk *k;
@@ -494,8 +496,8 @@ static struct conn_conf *conf_build(const struct options *o, struct peer *p)
 		c->dpd_delay = 0;
 	c->child_count = o->wide && p->index == BRANCH ? 1 : o->children;
 	c->children = xzalloc(c->child_count * sizeof(*c->children));
-	for (unsigned i = 0; i < c->child_count; i++)
-		child_build(o, &c->children[i], p->index, i);
+	for (unsigned m = 0; m < c->child_count; m++)
+		child_build(o, &c->children[m], p->index, m);
 	c->secrets = psk_store_new();
 	c->secrets->v = xzalloc(sizeof(*c->secrets->v));
 	c->secrets->count = 1;
@@ -517,7 +519,7 @@ static void peer_init(struct net *n, unsigned i)
 	seeded_init(&p->rng, n->o.seed * 2 + i + 77);
 	log_init(&p->log, LOG_LEVEL_DEBUG, log_sink, p);
 	p->tunnel = tunnel_new(&ops, &n->o.set, HISTORY_CAP, &p->rng.rng, &p->log);
-	p->conf = conf_build(&n->o, p);
+	p->conf = peer_conf(n, i);
 	tunnel_configure(p->tunnel, &p->conf, 1, NULL, n->now);
 }
 

@@ -23,7 +23,7 @@ LIBS = ["-lcrypto", "-lcmocka"]
 PACKAGES = ["libnl-route-3.0", "libevent_core"]  # of the daemon's files
 TESTS = {"unit": ["t_window", "t_esp", "t_esp_sa", "t_train", "t_packet", "t_coalesce", "t_segment", "t_inner", "t_gate",
                   "t_flow", "t_spd", "t_ike_wire", "t_detector", "t_history", "t_fault", "t_bridge", "t_adversary"],
-         "exchange": ["t_recovery", "t_ike", "t_lives", "t_seeds", "t_cluster", "t_scenarios", "t_runs"]}
+         "exchange": ["t_recovery", "t_ike", "t_hostile", "t_lives", "t_seeds", "t_cluster", "t_scenarios", "t_runs"]}
 HELPERS = {"unit": ["esp_lab", "esp_run", "ref_model", "coalesce_lab", "ref_coalesce"],
            "exchange": ["peers", "scenario", "scenario_setup", "scenario_act", "scenario_attack", "scenario_expect",
                         "scenario_report", "draw"]}
@@ -34,6 +34,20 @@ ENVIRONMENT = {**os.environ, "CMOCKA_TEST_ABORT": "1", "MENDIP_RUNS": "300"}
 
 # (name, what would go wrong, file, the code, the mutant, tests that are likely to catch it)
 MUTANTS = [
+    # ---- who gets in
+    ("patterns-from-the-wire", "a peer finds another's secret by a name that is a pattern", "ike/ident.c",
+     "return id->type == ID_NONE || id->pattern;", "return id->type == ID_NONE || (is_name(id) && id->data[0] == '*');",
+     ["t_hostile"]),
+    ("pattern-equals-name", "a name like the pattern fits it as if it were configured", "ike/ident.c",
+     "a->len == b->len && a->pattern == b->pattern &&", "a->len == b->len &&", ["t_hostile"]),
+    ("names-with-terminators", "two peers have one name", "ike/ident.c",
+     "(is_name(&id) && has_controls(&id))", "0", ["t_hostile"]),
+    ("mirror-of-the-call", "whoever sends our own call back becomes a half-open peer", "ike/init.c",
+     "	return sa && sa->initiator;\n", "	(void)sa; return false;\n", ["t_hostile"]),
+    ("mirror-with-another-spi", "the same with an SPI of the mirror's", "ike/init.c",
+     "if (sa->initiator && is_nonce(&sa->ni, in->p->nonce))", "if (0)", ["t_hostile"]),
+    ("our-own-name", "a peer with our name is let in", "ike/auth.c",
+     "ident_eq(&id, &sa->conn->local_id) ||", "", ["t_hostile"]),
     # ---- window and history
     ("lifetime-forgets", "a standby that begins at number 1 meets nobody", "esp/history.c",
      "\tlife_record(h, number, tag, iv);\n",

@@ -303,14 +303,14 @@ static void test_log_outsider(void **state)
 	for (unsigned i = 0; i < 1000; i++)
 		log_outsider(&log, now, LOG_LEVEL_WARNING, "bad packet");
 	assert_int_equal(l.count, 20);
-	assert_true(log.suppressed == 980);
+	assert_true(log.outsider.suppressed == 980);
 	log_info(&log, "our own line"); /* is never held up by them */
 	assert_string_equal(l.last, "our own line");
 	now += NSEC_PER_SEC / 5;
 	log_outsider(&log, now, LOG_LEVEL_WARNING, "bad packet");
 	assert_int_equal(l.count, 23); /* how many were suppressed, and the line */
 	assert_string_equal(l.last, "bad packet");
-	assert_true(log.suppressed == 0);
+	assert_true(log.outsider.suppressed == 0);
 }
 
 int main(void)

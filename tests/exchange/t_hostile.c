@@ -1,0 +1,316 @@
+/*
+ * t_hostile.c - peers that have a key, or stand on the path, and want what is another's.
+ * SPDX-License-Identifier: ISC
+ *
+ * The branch stands for several peers at one address: each of its connections is one of them, with
+ * an identity and a secret of its own.
+ */
+#include "peers.h"
+#include "xalloc.h"
+
+#define CONNS 4
+
+/* A connection of either side; the child is net0 with one net on each side. */
+struct party {
+	const char *name;	    /* of the connection */
+	const char *local, *remote; /* identities; local on the wire as it stands */
+	const char *net;	    /* the branch's side of the child */
+};
+
+/* A secret of the gateway's; ids: one or NULL. */
+struct secret {
+	const char *id, *secret;
+};
+
+static struct psk_store *secrets_of(const struct secret *v, unsigned count)
+{
+	struct psk_store *s = psk_store_new();
+
+	s->v = xzalloc(count * sizeof(*s->v));
+	s->count = count;
+	for (unsigned i = 0; i < count; i++) {
+		s->v[i].secret = xmemdup(v[i].secret, strlen(v[i].secret));
+		s->v[i].len = strlen(v[i].secret);
+		if (v[i].id)
+			assert_int_equal(ident_parse(v[i].id, &s->v[i].ids[s->v[i].id_count++]), 0);
+	}
+	return s;
+}
+
+/* What a peer may send as its name, patterns and all. */
+static void wire_name(struct ident *id, const char *name)
+{
+	assert_int_equal(
+		ident_from_wire(ID_FQDN, (struct chunk){(const uint8_t *)name, strlen(name)}, id),
+		0);
+}
+
+static struct conn_conf *party_conf(struct net *n, unsigned side, const struct party *p,
+				    struct psk_store *secrets)
+{
+	struct conn_conf *c = peer_conf(n, side);
+	struct child_conf *k = &c->children[0];
+
+	free(c->name);
+	c->name = xstrdup(p->name);
+	wire_name(&c->local_id, p->local);
+	assert_int_equal(ident_parse(p->remote, &c->remote_id), 0);
+	assert_int_equal(
+		ts_parse(p->net, side == BRANCH ? &k->local_ts.ts[0] : &k->remote_ts.ts[0]), 0);
+	psk_store_unref(c->secrets);
+	c->secrets = secrets;
+	return c;
+}
+
+static bool always_same(const struct conn_conf *a, const struct conn_conf *b)
+{
+	(void)a, (void)b;
+	return true;
+}
+
+/* The gateway answers these, with these secrets. */
+static void gateway(struct net *n, const struct party *v, unsigned count,
+		    const struct secret *secrets, unsigned secret_count)
+{
+	struct conn_conf *confs[CONNS];
+
+	assert_in_range(count, 0, CONNS);
+	for (unsigned i = 0; i < count; i++) {
+		confs[i] = party_conf(n, GW, &v[i], secrets_of(secrets, secret_count));
+		confs[i]->remote_any = true;
+	}
+	tunnel_configure(n->peer[GW].tunnel, confs, count, always_same, n->now);
+	for (unsigned i = 0; i < count; i++)
+		conn_unref(confs[i]);
+}
+
+/* These peers call, each with a secret. */
+static void callers(struct net *n, const struct party *v, const char *const *secrets,
+		    unsigned count)
+{
+	struct conn_conf *confs[CONNS];
+
+	assert_in_range(count, 1, CONNS);
+	for (unsigned i = 0; i < count; i++) {
+		const struct secret s = {NULL, secrets[i]};
+
+		confs[i] = party_conf(n, BRANCH, &v[i], secrets_of(&s, 1));
+	}
+	tunnel_configure(n->peer[BRANCH].tunnel, confs, count, always_same, n->now);
+	for (unsigned i = 0; i < count; i++)
+		conn_unref(confs[i]);
+}
+
+static struct net *quiet_net(void)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	o.start = START_NONE;
+	o.dpd = 5 * SEC;
+	n = net_new(&o);
+	return n;
+}
+
+static struct tun_child *child_of(struct net *n, unsigned side, const char *conn)
+{
+	struct tun_conn *c = tunnel_find_conn(n->peer[side].tunnel, conn);
+
+	return c ? LIST_FIRST(&c->children) : NULL;
+}
+
+static bool is_up(struct net *n, const char *conn)
+{
+	struct tun_child *k = child_of(n, BRANCH, conn);
+
+	return k && k->current;
+}
+
+static void bring_up(struct net *n, const char *conn)
+{
+	tunnel_child_up(child_of(n, BRANCH, conn), n->now);
+	net_run(n, 5 * SEC);
+}
+
+static uint64_t counter(struct net *n, unsigned i, enum ike_counter c)
+{
+	return ike_counters(n->peer[i].tunnel->ike)[c];
+}
+
+/* ---- identities ---- */
+
+static const struct secret two_secrets[] = {{"guest.example", "the guest's"}, {"b.example", "b's"}};
+
+/*
+ * A peer sends as its name what is a pattern in a configuration: it fits a connection that is for
+ * others, and no secret but the one of its own name is to be found for it.
+ */
+static void a_pattern_is_no_name(void **state)
+{
+	static const char *const names[] = {"*.example", "*t.example", "*", "*guest.example",
+					    "guest.example"};
+	const struct party gw[] = {{"guest", "gw.example.net", "guest.example", "10.1.1.0/24"},
+				   {"fleet", "gw.example.net", "*.example", "10.1.0.0/24"}};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		bool honest = strcmp(names[i], "guest.example") == 0;
+		const struct party p[] = {{"evil", names[i], "gw.example.net", "10.1.0.0/16"},
+					  {"b", "b.example", "gw.example.net", "10.1.0.0/16"}};
+		const char *const secrets[] = {"the guest's", "b's"};
+		struct net *n = quiet_net();
+
+		gateway(n, gw, 2, two_secrets, 2);
+		callers(n, p, secrets, 2);
+		bring_up(n, "evil");
+		assert_int_equal(is_up(n, "evil"), honest);
+		/* b is let in, and only b has what the fleet's is. */
+		bring_up(n, "b");
+		assert_true(is_up(n, "b"));
+		for (unsigned k = 0; k < 5; k++)
+			net_packet(n, GW, 0);
+		net_run(n, SEC);
+		assert_int_equal(child_of(n, BRANCH, "b")->current->ike->conf->name[0], 'n');
+		assert_int_equal(n->peer[BRANCH].delivered, 5);
+		assert_int_equal(tun_sa_esp(child_of(n, BRANCH, "b")->current)->in.packets, 5);
+		net_free(n);
+	}
+}
+
+/* Names with a NUL or a control character inside are none: what is compared is all of a name. */
+static void names_have_no_terminators(void **state)
+{
+	static const char bad[][8] = {"a\0b.ex", "a\nb.ex", "a b.exa", "a\177b.ex"};
+	struct ident id;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		const struct chunk c = {(const uint8_t *)bad[i], 6};
+
+		assert_int_equal(ident_from_wire(ID_FQDN, c, &id), -EINVAL);
+		assert_int_equal(ident_from_wire(ID_RFC822, c, &id), -EINVAL);
+		assert_int_equal(ident_from_wire(ID_KEY_ID, c, &id), 0);
+	}
+}
+
+/* Each way to compare two identities, for a name and the pattern that looks like it. */
+static void patterns_match_one_way(void **state)
+{
+	struct ident pattern, wire, name;
+	char text[IDENT_STRLEN];
+
+	(void)state;
+	assert_int_equal(ident_parse("*.example", &pattern), 0);
+	assert_int_equal(ident_parse("a.example", &name), 0);
+	wire_name(&wire, "*.example");
+	assert_true(ident_is_pattern(&pattern));
+	assert_false(ident_is_pattern(&wire));
+	assert_false(ident_eq(&pattern, &wire));
+	assert_false(ident_eq(&wire, &pattern));
+	assert_int_equal(ident_match(&wire, &name), 0);
+	assert_int_equal(ident_match(&name, &wire), 0);
+	/* As any name that ends so; not as the pattern itself. */
+	assert_int_equal(ident_match(&pattern, &wire), ident_match(&pattern, &name));
+	assert_string_equal(ident_format(&wire, text), "*.example");
+}
+
+/* ---- reflection ---- */
+
+/* Somebody on the path without a key: whatever a peer sends comes back to it, and only that. */
+struct mirror {
+	bool other_spi; /* with another SPI it does not show by that whose call it is */
+	unsigned count;
+	struct {
+		bool esp;
+		uint32_t len;
+		uint8_t b[1500];
+	} d[64];
+};
+
+static bool into_mirror(struct net *n, unsigned from, struct datagram *d)
+{
+	struct mirror *m = n->hook_ctx;
+
+	(void)from;
+	if (m->count == ARRAY_SIZE(m->d) || d->len > sizeof(m->d[0].b))
+		return false;
+	m->d[m->count].esp = d->esp;
+	m->d[m->count].len = d->len;
+	memcpy(m->d[m->count].b, d->p, d->len);
+	if (m->other_spi && !d->esp && d->p[18] == IKE_SA_INIT)
+		m->d[m->count].b[0] ^= 0x55;
+	m->count++;
+	return false;
+}
+
+static void run_mirrored(struct net *n, struct mirror *m, nsec_t time)
+{
+	n->hook = into_mirror;
+	n->hook_ctx = m;
+	for (nsec_t end = n->now + time; n->now < end; net_run(n, 10 * MSEC)) {
+		unsigned count = m->count;
+
+		for (unsigned i = 0; i < count; i++)
+			net_inject(n, BRANCH, m->d[i].esp, m->d[i].b, m->d[i].len);
+		memmove(m->d, m->d + count, (m->count - count) * sizeof(m->d[0]));
+		m->count -= count;
+	}
+}
+
+static void a_mirror_is_no_peer(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < 4; kind++) {
+		static struct mirror m;
+		const struct party p = {"loop", "a.example", kind & 2 ? "%any" : "*.example",
+					"10.1.0.0/16"};
+		const struct secret s = {NULL, "one for all"};
+		struct net *n = quiet_net();
+		struct conn_conf *c = party_conf(n, BRANCH, &p, secrets_of(&s, 1));
+
+		c->remote_any = true;
+		c->children[0].start_action = START_START;
+		tunnel_configure(n->peer[BRANCH].tunnel, &c, 1, always_same, n->now);
+		conn_unref(c);
+		m = (struct mirror){.other_spi = kind & 1};
+		/* It may send from anywhere. */
+		if (kind == 2)
+			assert_int_equal(addr_parse("192.0.2.77", &n->peer[GW].address.addr), 0);
+		run_mirrored(n, &m, 20 * SEC);
+		assert_true(counter(n, BRANCH, IKE_COUNT_REFLECTED) > 0);
+		assert_int_equal(n->peer[BRANCH].tunnel->ike->half_open, 0);
+		assert_false(is_up(n, "loop"));
+		net_free(n);
+	}
+}
+
+/* A peer that knows the secret of all and says it is we: with a pattern it would fit. */
+static void our_own_name_is_not_the_peers(void **state)
+{
+	const struct party gw = {"fleet", "gw.example", "*.example", "10.1.0.0/16"};
+	const struct party p = {"evil", "gw.example", "%any", "10.1.0.0/16"};
+	const struct secret s = {NULL, "one for all"};
+	const char *const secret = "one for all";
+	struct net *n = quiet_net();
+
+	(void)state;
+	gateway(n, &gw, 1, &s, 1);
+	callers(n, &p, &secret, 1);
+	bring_up(n, "evil");
+	assert_false(is_up(n, "evil"));
+	assert_int_equal(HASH_COUNT(n->peer[GW].tunnel->ike->sas), 0);
+	net_free(n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pattern_is_no_name),
+		cmocka_unit_test(names_have_no_terminators),
+		cmocka_unit_test(patterns_match_one_way),
+		cmocka_unit_test(a_mirror_is_no_peer),
+		cmocka_unit_test(our_own_name_is_not_the_peers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
