@@ -23,14 +23,19 @@ static void refill(struct bucket *b, nsec_t now)
 		b->level += passed * b->rate;
 }
 
-bool bucket_take(struct bucket *b, nsec_t now)
+bool bucket_has(struct bucket *b, nsec_t now)
 {
 	if (b->rate == 0)
 		return false;
 	if (b->last == 0)
 		b->last = now;
 	refill(b, now);
-	if (b->level < NSEC_PER_SEC)
+	return b->level >= NSEC_PER_SEC;
+}
+
+bool bucket_take(struct bucket *b, nsec_t now)
+{
+	if (!bucket_has(b, now))
 		return false;
 	b->level -= NSEC_PER_SEC;
 	return true;

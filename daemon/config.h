@@ -5,6 +5,7 @@
 #ifndef MENDIP_DAEMON_CONFIG_H
 #define MENDIP_DAEMON_CONFIG_H
 
+#include "ike.h"
 #include "ike_config.h"
 #include "log.h"
 #include "crypto/aead.h"
@@ -22,8 +23,7 @@ struct config {
 	bool offload; /* of TUN and UDP, where the kernel has it */
 	enum aead_choice crypto;
 	uint64_t history_memory;
-	unsigned half_open_max, cookie_threshold;
-	nsec_t retransmit_timeout;
+	struct ike_settings ike;     /* limits and times of the engine */
 	struct tun_options defaults; /* of the group `switchover` */
 	struct conn_conf **conns;
 	char **where; /* FILE:LINE of each */

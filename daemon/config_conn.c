@@ -439,8 +439,7 @@ static bool same_secret(const struct conn_conf *a, const struct conn_conf *b)
 
 	if (ident_is_pattern(&a->remote_id))
 		return true;
-	return ka && kb ? ka->len == kb->len && memcmp(ka->secret, kb->secret, ka->len) == 0
-			: ka == kb;
+	return psk_same(ka, kb);
 }
 
 bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)

@@ -20,10 +20,8 @@ void conf_defaults(struct config *c)
 		.offload = true,
 		.crypto = AEAD_AUTO,
 		.history_memory = 256ULL << 20,
-		.half_open_max = 1000,
-		.cookie_threshold = 30,
-		.retransmit_timeout = 2 * NSEC_PER_SEC,
 	};
+	ike_settings_default(&c->ike);
 	tun_options_default(&c->defaults);
 }
 
@@ -78,6 +76,32 @@ static int read_backend(struct conf_reader *r, config_setting_t *s)
 	return conf_fail(r, s, "must be \"auto\", \"openssl\" or \"ipsec-mb\"");
 }
 
+/* Options of mendip.conf(5) and what they are in struct ike_settings. */
+#define FOREACH_LIMIT(X)                      \
+	X(half_open_max, half_open_max)       \
+	X(cookie_threshold, cookie_threshold) \
+	X(peer_ike_sas, peer_sas)             \
+	X(peer_children, peer_children)       \
+	X(peer_routes, peer_routes)           \
+	X(peer_log_rate, peer_log_rate)       \
+	X(guess_rate, guess_rate)
+
+static int read_limit(struct conf_reader *r, config_setting_t *s, const char *name)
+{
+	struct ike_settings *set = &r->config->ike;
+	uint64_t v;
+	int e = conf_get_size(r, s, 1, 65535, &v);
+
+#define X(option, member)               \
+	if (strcmp(name, #option) == 0) \
+		set->member = (unsigned)v;
+	if (e == 0) {
+		FOREACH_LIMIT(X)
+	}
+#undef X
+	return e;
+}
+
 static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 {
 	const char *name = config_setting_name(s);
@@ -109,7 +133,7 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 	if (strcmp(name, "crypto_backend") == 0)
 		return read_backend(r, s);
 	if (strcmp(name, "retransmit_timeout") == 0)
-		return conf_get_time(r, s, 100 * NSEC_PER_MSEC, false, &c->retransmit_timeout);
+		return conf_get_time(r, s, 100 * NSEC_PER_MSEC, false, &c->ike.retransmit_timeout);
 	if (strcmp(name, "mtu") == 0) {
 		e = conf_get_size(r, s, 0, 9000, &v);
 		if (e == 0 && v != 0 && v < 1280)
@@ -117,12 +141,7 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 		c->mtu = (uint32_t)v;
 		return e;
 	}
-	e = conf_get_size(r, s, 1, 65535, &v);
-	if (strcmp(name, "half_open_max") == 0)
-		c->half_open_max = (unsigned)v;
-	else
-		c->cookie_threshold = (unsigned)v;
-	return e;
+	return read_limit(r, s, name);
 }
 
 static int read_daemon(struct conf_reader *r, config_setting_t *g)
@@ -133,9 +152,10 @@ static int read_daemon(struct conf_reader *r, config_setting_t *g)
 					    "control",
 					    "user",
 					    "history_memory",
-					    "half_open_max",
-					    "cookie_threshold",
-					    "retransmit_timeout",
+#define X(option, member) #option,
+					    FOREACH_LIMIT(X)
+#undef X
+						    "retransmit_timeout",
 					    "offload",
 					    "crypto_backend",
 					    NULL};

@@ -169,13 +169,6 @@ static void warn_unprotected(struct daemon *d, const struct config *c)
 	}
 }
 
-static void apply_limits(const struct config *c, struct ike_settings *set)
-{
-	set->half_open_max = c->half_open_max;
-	set->cookie_threshold = c->cookie_threshold;
-	set->retransmit_timeout = c->retransmit_timeout;
-}
-
 bool daemon_reload(struct daemon *d)
 {
 	nsec_t now = daemon_now();
@@ -194,7 +187,7 @@ bool daemon_reload(struct daemon *d)
 	keep_fixed(d, new);
 	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
 	history_budget_set(&d->tunnel->path->sad.history, new->history_memory);
-	apply_limits(new, &d->tunnel->ike->set);
+	d->tunnel->ike->set = new->ike;
 	warn_unprotected(d, new);
 	d->log.level = new->log;
 	conf_free(d->config);
@@ -256,7 +249,6 @@ static int start(struct daemon *d)
 	const struct tunnel_ops ops = {
 		.ctx = d, .send = op_send, .dummy = op_dummy, .route = op_route, .event = op_event};
 	const struct config *c = d->config;
-	struct ike_settings set;
 	char err[256], offloads[64];
 	int r = start_loop(d);
 
@@ -291,9 +283,7 @@ static int start(struct daemon *d)
 	d->control = control_new(d);
 	if (!d->control)
 		return -EIO;
-	ike_settings_default(&set);
-	apply_limits(c, &set);
-	d->tunnel = tunnel_new(&ops, &set, c->history_memory, &rng_system, &d->log);
+	d->tunnel = tunnel_new(&ops, &c->ike, c->history_memory, &rng_system, &d->log);
 	d->resolver = resolver_new(d);
 	d->started = daemon_now();
 	warn_unprotected(d, c);

@@ -262,7 +262,7 @@ static struct child_sa *accept_child(struct ike_sa *sa, const struct ike_in *in,
 	struct child_sa *c;
 	uint32_t spi;
 
-	*error = child_negotiate(sa, in->p, false, NULL, o);
+	*error = child_negotiate(sa, in->p, false, NULL, o, in->now);
 	if (*error)
 		return NULL;
 	spi = ike->ops.spi_reserve(ike->ops.ctx);
@@ -299,11 +299,24 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 		choice_write(&b, &c->choice, (struct chunk){spi, 4});
 		child_write_ts(&b, c->remote, c->local);
 	} else if (error) {
-		log_warn(sa->ike->log, "%s: no child from IKE_AUTH: %s", sa_label(sa),
-			 ike_notify_name(error));
+		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: no child from IKE_AUTH: %s",
+			 sa_label(sa), ike_notify_name(error));
 		ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, error, (struct chunk){0});
 	}
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+}
+
+/* Several may have been let in to IKE_SA_INIT before the first of them failed. */
+static bool is_authentic(struct ike_sa *sa, const struct ike_in *in)
+{
+	if (!limit_may_guess(sa->ike, &sa->remote.addr, in->now)) {
+		sa->ike->counters[IKE_COUNT_GUESS_LIMIT]++;
+		return false;
+	}
+	if ((in->p->present & PL(AUTH)) && verify_peer(sa, in->p))
+		return true;
+	limit_guessed(sa->ike, &sa->remote.addr, in->now);
+	return false;
 }
 
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
@@ -311,7 +324,7 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	char why[160], id[IDENT_STRLEN];
 
 	choose_conn(sa, in->p);
-	if (!(in->p->present & PL(AUTH)) || !verify_peer(sa, in->p)) {
+	if (!is_authentic(sa, in)) {
 		struct ident who;
 
 		if (ident_from_wire(in->p->idi.type, in->p->idi.data, &who) == 0)
@@ -330,6 +343,7 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	sa->local = *in->local;
 	if (ike_find_notify(in->p, NOTIFY_INITIAL_CONTACT))
 		forget_others(sa, in->now);
+	limit_sas(sa, in->now);
 	/* Before the answer, whose child needs the connection to be up for its owner. */
 	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
 	{

@@ -192,8 +192,8 @@ void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 
 static void refuse(struct ike_sa *sa, const struct ike_in *in, uint16_t error)
 {
-	log_info(sa->ike->log, "%s: CREATE_CHILD_SA of the peer refused: %s", sa_label(sa),
-		 ike_notify_name(error));
+	log_peer(sa, in->now, LOG_LEVEL_INFO, "%s: CREATE_CHILD_SA of the peer refused: %s",
+		 sa_label(sa), ike_notify_name(error));
 	respond_notify(sa, in->h, error, (struct chunk){0}, in->local, in->remote, in->now);
 }
 
@@ -361,7 +361,7 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 	if (!error && sa->child_count >= sa->ike->set.children_max * (old ? 2 : 1))
 		error = NOTIFY_NO_ADDITIONAL_SAS;
 	if (!error)
-		error = child_negotiate(sa, in->p, true, old ? old->conf : NULL, &o);
+		error = child_negotiate(sa, in->p, true, old ? old->conf : NULL, &o, in->now);
 	if (error == NOTIFY_INVALID_KE_PAYLOAD)
 		refuse_group(sa, in, o.choice.group);
 	else if (error)

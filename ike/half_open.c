@@ -16,7 +16,7 @@ struct half_key {
 struct ike_half {
 	struct half_key key;
 	struct ike_sa *sa;
-	UT_hash_handle hh;
+	UT_hash_handle hh; /* in the order in which they came */
 };
 
 struct ike_addr {
@@ -116,6 +116,25 @@ void half_remove(struct ike_sa *sa)
 	sa->ike->half_open--;
 	if (e)
 		e->half_open--;
+}
+
+/* Each place is taken: who has had so long, and is not through, makes room for somebody else. */
+#define PLACE_MIN (2 * NSEC_PER_SEC)
+#define BUSY_TIME (5 * NSEC_PER_SEC)
+
+nsec_t half_open_time(const struct ike *ike)
+{
+	return ike->half_open < ike->set.half_open_max / 2
+		       ? ike->set.half_open_timeout
+		       : min_u64(BUSY_TIME, ike->set.half_open_timeout);
+}
+
+void half_make_room(struct ike *ike, nsec_t now)
+{
+	struct ike_sa *oldest = ike->half ? ike->half->sa : NULL;
+
+	if (oldest && ike->half_open >= ike->set.half_open_max && now - oldest->since >= PLACE_MIN)
+		sa_kill(oldest, "half-open, and its place is needed", now);
 }
 
 /* The form that RFC 7296 2.6 proposes: version | hash(Ni | IPi | SPIi | secret). */

@@ -2,6 +2,7 @@
 #include "ident.h"
 #include "addr.h"
 #include "xalloc.h"
+#include "crypto/hash.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -198,6 +199,11 @@ const struct psk *psk_find(const struct psk_store *s, const struct ident *local,
 		}
 	}
 	return best;
+}
+
+bool psk_same(const struct psk *a, const struct psk *b)
+{
+	return a && b ? a->len == b->len && crypto_equal(a->secret, b->secret, a->len) : a == b;
 }
 
 struct psk_store *psk_store_new(void)

@@ -54,6 +54,8 @@ struct psk_store {
 /* The key that fits the two identities best, or NULL. */
 const struct psk *psk_find(const struct psk_store *s, const struct ident *local,
 			   const struct ident *remote);
+/* The same secret, whatever it is for; two that are not there are the same. */
+bool psk_same(const struct psk *a, const struct psk *b);
 /* With one reference. */
 struct psk_store *psk_store_new(void);
 struct psk_store *psk_store_ref(struct psk_store *s);

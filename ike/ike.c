@@ -47,6 +47,11 @@ void ike_settings_default(struct ike_settings *s)
 		.cookie_threshold = 30,
 		.sa_max = 100000,
 		.children_max = 256,
+		.peer_sas = 8,
+		.peer_children = 256,
+		.peer_routes = 1024,
+		.peer_log_rate = 10,
+		.guess_rate = 1,
 		.half_open_timeout = 30 * NSEC_PER_SEC,
 		.retransmit_timeout = 2 * NSEC_PER_SEC,
 		.retransmit_tries = 5,
@@ -79,12 +84,51 @@ void ike_free(struct ike *ike)
 	HASH_ITER (hh, ike->sas, sa, tmp)
 		sa_kill(sa, "shutting down", 0);
 	sa_reap(ike);
-	ike_set_conns(ike, NULL, 0);
+	ike_set_conns(ike, NULL, 0, NULL, 0);
 	deadlines_fini(&ike->deadlines);
 	secret_free(ike, sizeof(*ike));
 }
 
-void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count)
+/* Its connection as it is from now on; NULL: it is none any more. */
+static struct conn_conf *conn_now(const struct ike *ike, const struct conn_conf *was,
+				  bool (*same)(const struct conn_conf *a,
+					       const struct conn_conf *b))
+{
+	for (unsigned i = 0; i < ike->conn_count; i++) {
+		struct conn_conf *c = ike->conns[i];
+
+		if (c == was || (same && strcmp(c->name, was->name) == 0 && same(was, c)))
+			return c;
+	}
+	return NULL;
+}
+
+/* Whoever has yet to show its secret shows one of today's. */
+static void update_half_open(struct ike *ike,
+			     bool (*same)(const struct conn_conf *a, const struct conn_conf *b),
+			     nsec_t now)
+{
+	struct ike_sa *sa, *tmp;
+
+	HASH_ITER (hh, ike->sas, sa, tmp) {
+		struct conn_conf *c;
+
+		if (sa->state != IKE_STATE_HALF_OPEN)
+			continue;
+		c = conn_now(ike, sa->conn, same);
+		if (!c) {
+			sa_kill(sa, "its connection is not configured any more", now);
+			continue;
+		}
+		conn_ref(c);
+		conn_unref(sa->conn);
+		sa->conn = c;
+	}
+	sa_reap(ike);
+}
+
+void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count,
+		   bool (*same)(const struct conn_conf *a, const struct conn_conf *b), nsec_t now)
 {
 	struct conn_conf **mine = count ? xreallocarray(NULL, count, sizeof(*mine)) : NULL;
 
@@ -95,6 +139,7 @@ void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count)
 	free(ike->conns);
 	ike->conns = mine;
 	ike->conn_count = count;
+	update_half_open(ike, same, now);
 }
 
 const uint64_t *ike_counters(const struct ike *ike)

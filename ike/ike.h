@@ -69,6 +69,12 @@ struct ike_ops {
 			     struct child_sa *replaces, nsec_t now);
 	void (*child_event)(void *ctx, struct child_sa *c, enum child_event e, const char *why,
 			    nsec_t now);
+	/*
+	 * 0, or the error to answer with: whether the peer may have a CHILD SA with these
+	 * selectors; rekeys: in the place of one that it has.
+	 */
+	uint16_t (*child_admit)(void *ctx, struct ike_sa *sa, const struct ts_list *local,
+				const struct ts_list *remote, bool rekeys, nsec_t now);
 	/* A rekey or creation of ours has ended (LATE: goes on). child: the new one with OK,
 	 * otherwise the old one if it is still there. */
 	void (*child_result)(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
@@ -97,10 +103,15 @@ struct ike_settings {
 	unsigned cookie_threshold;	/* from here on cookies are demanded: 30 */
 	unsigned sa_max;		/* IKE SAs altogether: 100,000 */
 	unsigned children_max;		/* of one IKE SA: 256 */
-	nsec_t half_open_timeout;	/* 30 s */
-	nsec_t retransmit_timeout;	/* first one of a routine request: 2 s, then times 1.8 */
-	unsigned retransmit_tries;	/* 5 */
-	nsec_t keepalive;		/* behind a NAT: 20 s */
+	unsigned peer_sas;		/* IKE SAs of one identity: 8 */
+	unsigned peer_children;		/* CHILD SAs of one identity that live: 256 */
+	unsigned peer_routes;		/* selectors of its side in them: 1,024 */
+	unsigned peer_log_rate;		/* lines a second that one identity may cause: 10 */
+	unsigned guess_rate; /* failed IKE_AUTHs a second of one address, after a burst of 10: 1 */
+	nsec_t half_open_timeout;  /* 30 s; 5 s when half of the places are taken */
+	nsec_t retransmit_timeout; /* first one of a routine request: 2 s, then times 1.8 */
+	unsigned retransmit_tries; /* 5 */
+	nsec_t keepalive;	   /* behind a NAT: 20 s */
 };
 void ike_settings_default(struct ike_settings *s);
 
@@ -115,6 +126,9 @@ void ike_settings_default(struct ike_settings *s);
 	X(COOKIE_DEMANDED, "cookie_demanded", "IKE_SA_INIT answered with a cookie")          \
 	X(HALF_OPEN_LIMIT, "half_open_limit", "IKE_SA_INIT dropped: too many half-open SAs") \
 	X(REFLECTED, "reflected", "our own IKE_SA_INIT came back to us")                     \
+	X(GUESS, "guess", "IKE_AUTH without the right secret")                               \
+	X(GUESS_LIMIT, "guess_limit", "refused: too many of these from one address")         \
+	X(PEER_LIMIT, "peer_limit", "an authenticated peer asked for too much")              \
 	X(NO_CONFIG, "no_config", "IKE_SA_INIT from an address that no connection names")    \
 	X(UNPROTECTED, "unprotected", "INVALID_SPI or the like without protection")          \
 	X(RETRANSMITS, "retransmits", "our requests sent again")
@@ -133,8 +147,13 @@ struct ike *ike_new(const struct ike_ops *ops, const struct ike_settings *settin
 		    struct log *log);
 /* Forgets all SAs without a word to their peers. */
 void ike_free(struct ike *ike);
-/* The connections that may be answered; the engine takes references. */
-void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count);
+/*
+ * The connections that may be answered; the engine takes references. Who is not authenticated yet
+ * goes on under the one of the same name, where `same` says that nothing but secrets differs;
+ * others are out. same may be NULL: all are.
+ */
+void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count,
+		   bool (*same)(const struct conn_conf *a, const struct conn_conf *b), nsec_t now);
 const uint64_t *ike_counters(const struct ike *ike);
 
 /* One IKE message from the network. Never fails; the bytes may be anything. */

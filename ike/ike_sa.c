@@ -85,6 +85,8 @@ struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
 	sa->our_spi = sa_new_spi(ike);
 	*(initiator ? &sa->spi_i : &sa->spi_r) = sa->our_spi;
 	sa->iv_mask = rng_u64(ike->rng);
+	if (!ike->limit_key)
+		ike->limit_key = sa->iv_mask; /* that is secret */
 	TAILQ_INIT(&sa->tasks);
 	LIST_INIT(&sa->children);
 	sa->retransmit.kind = DL_RETRANSMIT;
@@ -133,8 +135,8 @@ void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
 		deadline_set(h, &sa->dpd, now + conn->dpd_delay);
 	if (sa->we_natted)
 		deadline_set(h, &sa->keepalive, now + sa->ike->set.keepalive);
-	log_info(sa->ike->log, "%s: IKE SA %016llx_i %016llx_r established, %s", sa_label(sa),
-		 (unsigned long long)sa->spi_i, (unsigned long long)sa->spi_r, how);
+	log_peer(sa, now, LOG_LEVEL_INFO, "%s: IKE SA %016llx_i %016llx_r established, %s",
+		 sa_label(sa), (unsigned long long)sa->spi_i, (unsigned long long)sa->spi_r, how);
 	sa->ike->ops.ike_event(sa->ike->ops.ctx, sa, IKE_EVENT_UP, NULL, how, now);
 }
 
@@ -189,7 +191,7 @@ void sa_kill(struct ike_sa *sa, const char *why, nsec_t now)
 	if (sa->state == IKE_STATE_HALF_OPEN)
 		half_remove(sa);
 	sa->state = IKE_STATE_DEAD;
-	log_line(ike->log, sa->established ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+	log_peer(sa, now, sa->established ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
 		 "%s: IKE SA %016llx gone: %s", sa_label(sa), (unsigned long long)sa->our_spi, why);
 	while (!LIST_EMPTY(&sa->children))
 		child_kill(LIST_FIRST(&sa->children), why, now);

@@ -182,6 +182,7 @@ struct ike_sa {
 	struct child_list children;
 	unsigned child_count;
 	struct deadline dpd, rekey, expire, keepalive;
+	nsec_t since; /* half-open */
 	nsec_t established, last_heard;
 	nsec_t last_sent;
 	bool watch_answer; /* tell IKE_EVENT_ANSWERED */
@@ -191,6 +192,8 @@ struct ike_sa {
 };
 
 LIST_HEAD(ike_sa_list, ike_sa);
+
+#define LIMIT_SLOTS 256
 
 struct ike {
 	struct ike_ops ops;
@@ -210,6 +213,10 @@ struct ike {
 	nsec_t cookie_since;
 	struct bucket version_bucket, hint_bucket;
 	uint64_t counters[IKE_COUNTERS];
+	/* limits.c: by a keyed hash, as who fills a table of all would have no limit. */
+	uint64_t limit_key;
+	struct log_limit peer_lines[LIMIT_SLOTS]; /* of an identity */
+	struct bucket guesses[LIMIT_SLOTS];	  /* of an address */
 };
 
 /* Kinds of deadlines, so that ike_tick knows what to do. */
@@ -260,6 +267,10 @@ const char *sa_label(const struct ike_sa *sa);
 /* ---- half_open.c: what outsiders can make grow, and cookies ---- */
 struct ike_sa *half_find(struct ike *ike, uint64_t spi_i, const struct endpoint *remote);
 void half_add(struct ike_sa *sa);
+/* Where all places are taken, the oldest one goes, if it has had its time. */
+void half_make_room(struct ike *ike, nsec_t now);
+/* How long it may be half-open: less when many are (RFC 8019 4.1). */
+nsec_t half_open_time(const struct ike *ike);
 void half_remove(struct ike_sa *sa);
 unsigned half_open_from(const struct ike *ike, const struct addr *a);
 /* A list of SAs with the peer's address. */
@@ -271,6 +282,18 @@ void cookie_make(struct ike *ike, struct chunk ni, const struct endpoint *remote
 bool cookie_valid(struct ike *ike, struct chunk cookie, struct chunk ni,
 		  const struct endpoint *remote, uint64_t spi_i, nsec_t now);
 #define COOKIE_LEN 33
+
+/* ---- limits.c: what one peer, or one who guesses, may take ---- */
+/* The lines that a peer may still cause; what it does not cause alone has log_line. */
+struct log_limit *limit_lines(struct ike *ike, const struct ident *id);
+#define log_peer(sa, now, level, ...) \
+	log_limited((sa)->ike->log, limit_lines((sa)->ike, &(sa)->peer_id), now, level, __VA_ARGS__)
+/* Whether this address may try a secret. */
+bool limit_may_guess(struct ike *ike, const struct addr *a, nsec_t now);
+/* It had a wrong one. */
+void limit_guessed(struct ike *ike, const struct addr *a, nsec_t now);
+/* The peer has a new IKE SA: its oldest ones beyond what it may have end. */
+void limit_sas(struct ike_sa *newest, nsec_t now);
 
 /* ---- exchange.c: message IDs, windows, retransmission, the SK payload ---- */
 struct ike_task *task_add(struct ike_sa *sa, enum task_kind kind, bool front);
@@ -357,7 +380,7 @@ struct child_offer {
 };
 /* As responder: choice and narrowing, or the error notify to send. */
 uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
-			 struct child_conf *only, struct child_offer *ret);
+			 struct child_conf *only, struct child_offer *ret, nsec_t now);
 /* As initiator: the answer must be within what we offered. */
 uint16_t child_check_answer(struct child_conf *conf, const struct ike_payloads *p, bool with_ke,
 			    const struct ike_task *t, struct child_offer *ret);

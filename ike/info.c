@@ -25,11 +25,17 @@ void info_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
 }
 
+/* What the answer names: at the most what the request did, which was one message too. */
+struct spi_list {
+	uint32_t v[IKE_MAX_MESSAGE / 4];
+	unsigned count;
+};
+
 /*
  * The peer deletes what it receives on. If we are deleting the same, both halves go and the answer
  * does not name it (1.4.1, 2.25.1).
  */
-static void delete_child(struct ike_sa *sa, uint32_t spi, struct ike_builder *b, nsec_t now)
+static void delete_child(struct ike_sa *sa, uint32_t spi, struct spi_list *gone, nsec_t now)
 {
 	struct child_sa *c = child_by_spi_out(sa, spi), *made = c ? child_replacing(c) : NULL;
 
@@ -42,7 +48,7 @@ static void delete_child(struct ike_sa *sa, uint32_t spi, struct ike_builder *b,
 	if (made)
 		ike_child_heard(made, now);
 	if (!(c->state == CHILD_STATE_DELETING && sa->outstanding && sa->outstanding->child == c))
-		ib_delete_esp(b, &c->spi_in, 1);
+		gone->v[gone->count++] = c->spi_in;
 	child_kill(c, made ? "replaced" : "deleted by the peer", now);
 }
 
@@ -71,16 +77,19 @@ static bool deletes_ike(const struct ike_payloads *p)
 void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	uint8_t buf[IKE_MAX_MESSAGE];
+	struct spi_list gone = {.count = 0};
 	struct ike_builder b;
 	bool ends = deletes_ike(in->p);
 
-	ib_inside(&b, buf, sizeof(buf));
 	for (unsigned i = 0; !ends && i < in->p->delete_count; i++) {
 		const struct ike_delete_view *d = &in->p->del[i];
 
 		for (unsigned k = 0; d->protocol == PROTOCOL_ESP && k < d->count; k++)
-			delete_child(sa, get_be32(d->spis.p + 4 * k), &b, in->now);
+			delete_child(sa, get_be32(d->spis.p + 4 * k), &gone, in->now);
 	}
+	ib_inside(&b, buf, sizeof(buf));
+	if (gone.count)
+		ib_delete_esp(&b, gone.v, gone.count);
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
 	for (unsigned i = 0; !ends && i < in->p->notify_count; i++) {
 		if (in->p->notify[i].type == NOTIFY_INVALID_SPI &&

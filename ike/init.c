@@ -263,6 +263,7 @@ static bool admit(struct ike *ike, const struct ike_in *in)
 		ike->counters[IKE_COUNT_COOKIE_DEMANDED]++;
 		return false;
 	}
+	half_make_room(ike, in->now);
 	if (ike->half_open >= ike->set.half_open_max || HASH_COUNT(ike->sas) >= ike->set.sa_max ||
 	    here >= ike->set.half_open_per_address) {
 		ike->counters[IKE_COUNT_HALF_OPEN_LIMIT]++;
@@ -314,7 +315,8 @@ static void become_responder(struct ike *ike, const struct ike_in *in, struct co
 	sa->init_request = xmemdup(in->raw, in->raw_len);
 	sa->init_request_len = in->raw_len;
 	sa->expected_id = 1;
-	deadline_set(&ike->deadlines, &sa->expire, in->now + ike->set.half_open_timeout);
+	sa->since = in->now;
+	deadline_set(&ike->deadlines, &sa->expire, in->now + half_open_time(ike));
 	respond(sa, in);
 }
 
@@ -371,6 +373,10 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 	/* It is kept until IKE_AUTH, of which it is a part. */
 	if (in->raw_len > IKE_MAX_MESSAGE) {
 		ike->counters[IKE_COUNT_UNEXPECTED]++;
+		return;
+	}
+	if (!limit_may_guess(ike, &in->remote->addr, in->now)) {
+		ike->counters[IKE_COUNT_GUESS_LIMIT]++;
 		return;
 	}
 	if (!admit(ike, in))

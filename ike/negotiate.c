@@ -51,8 +51,9 @@ static uint16_t choose(struct child_conf *conf, const struct proposal_offer *off
 }
 
 uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
-			 struct child_conf *only, struct child_offer *ret)
+			 struct child_conf *only, struct child_offer *ret, nsec_t now)
 {
+	struct ike *ike = sa->ike;
 	struct ts_list local, remote;
 	struct proposal_offer offer;
 	uint16_t error = NOTIFY_TS_UNACCEPTABLE;
@@ -65,6 +66,9 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 		if (narrow(conf, &local, &remote, ret)) {
 			uint16_t e = choose(conf, &offer, with_ke, p->ke.group, ret);
 
+			if (e == 0)
+				e = ike->ops.child_admit(ike->ops.ctx, sa, &ret->local,
+							 &ret->remote, only, now);
 			if (e == 0)
 				return 0;
 			error = e;

@@ -113,7 +113,8 @@ static void receive_old(struct ike_sa *sa, const struct ike_in *in, const uint8_
 	}
 	if (!crypto_equal(d, sa->remembered[slot].digest, sizeof(d))) {
 		count(ike, IKE_COUNT_OLD_MESSAGE);
-		log_warn(ike->log, "%s: the peer used message ID %u again: its IKE state went back",
+		log_peer(sa, in->now, LOG_LEVEL_WARNING,
+			 "%s: the peer used message ID %u again: its IKE state went back",
 			 sa_label(sa), in->h->message_id);
 		ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_WENT_BACK, NULL,
 				   "message ID used again", in->now);

@@ -239,7 +239,7 @@ bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now
 	/* 2.23: who is behind a NAT does not follow, who is not does. */
 	if (!sa->peer_natted || sa->we_natted || remote->addr.family != sa->remote.addr.family)
 		return false;
-	log_info(sa->ike->log, "%s: the peer moved from %s to %s", sa_label(sa),
+	log_peer(sa, now, LOG_LEVEL_INFO, "%s: the peer moved from %s to %s", sa_label(sa),
 		 endpoint_format(&sa->remote, a), endpoint_format(remote, b));
 	sa_set_remote(sa, remote);
 	sa->ike->ops.ike_event(sa->ike->ops.ctx, sa, IKE_EVENT_MOVED, NULL, "moved", now);

@@ -58,6 +58,13 @@ struct ike_sa *conn_established(const struct tun_conn *c)
 	return c->sa && c->sa->state == IKE_STATE_ESTABLISHED ? c->sa : NULL;
 }
 
+const struct ident *conn_peer(const struct tun_conn *c)
+{
+	if (c->dynamic)
+		return &c->peer_id;
+	return c->sa && c->sa->established ? &c->sa->peer_id : &c->conf->remote_id;
+}
+
 bool conn_wanted(const struct tun_conn *c)
 {
 	const struct tun_child *k;

@@ -16,7 +16,12 @@ void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_line(t->log, level, "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
+	/* Whatever else happens, a peer that makes SAs and ends them does not hide it. */
+	if (kind == TUNNEL_EVENT_CHILD)
+		log_limited(t->log, limit_lines(t->ike, conn_peer(c->conn)), t->now, level,
+			    "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
+	else
+		log_line(t->log, level, "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
 	t->ops.event(t->ops.ctx, kind, c->conn, c, text);
 }
 
@@ -77,6 +82,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 		.spi_reserve = op_spi_reserve,
 		.spi_release = op_spi_release,
 		.child_install = tun_child_install,
+		.child_admit = tun_child_admit,
 		.child_event = tun_child_event,
 		.child_result = tun_child_result,
 		.ike_event = op_ike_event,
@@ -153,6 +159,26 @@ static struct conn_conf *find_conf(struct conn_conf **conns, unsigned count, con
 	return NULL;
 }
 
+/* The secret by which the peer got in is none any more, or another one is. */
+static bool is_revoked(const struct tun_conn *c, const struct conn_conf *new)
+{
+	const struct ident *id = conn_peer(c);
+
+	return !psk_same(psk_find(c->conf->secrets, &c->conf->local_id, id),
+			 psk_find(new->secrets, &new->local_id, id));
+}
+
+static bool has_static(const struct tunnel *t, const struct conn_conf *conf)
+{
+	const struct tun_conn *c;
+
+	LIST_FOREACH (c, &t->conns, link) {
+		if (c->conf == conf && !c->dynamic)
+			return true;
+	}
+	return false;
+}
+
 /* Ends what the connection has; its peer is told. */
 static void conn_end(struct tun_conn *c, nsec_t now)
 {
@@ -175,22 +201,26 @@ void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count
 		struct conn_conf *new = find_conf(conns, count, c->conf->name);
 
 		next = LIST_NEXT(c, link);
-		if (!new || !same || !same(c->conf, new)) {
+		if (!new || !same || !same(c->conf, new) || is_revoked(c, new)) {
 			conn_end(c, now);
 			continue;
 		}
-		/* Whoever connects from now on is asked for today's secrets. */
-		psk_store_unref(c->conf->secrets);
-		c->conf->secrets = psk_store_ref(new->secrets);
 		for (unsigned i = 0; i < count; i++) {
 			if (conns[i] == new)
 				kept[i] = c->conf;
 		}
 	}
-	ike_set_conns(t->ike, kept, count);
+	/* Whoever connects from now on is asked for today's secrets. */
 	for (unsigned i = 0; i < count; i++) {
-		if (kept[i] == conns[i])
-			conn_begin(t, conns[i], now);
+		struct psk_store *today = psk_store_ref(conns[i]->secrets);
+
+		psk_store_unref(kept[i]->secrets);
+		kept[i]->secrets = today;
+	}
+	ike_set_conns(t->ike, kept, count, same, now);
+	for (unsigned i = 0; i < count; i++) {
+		if (!has_static(t, kept[i]))
+			conn_begin(t, kept[i], now);
 	}
 	free(kept);
 }

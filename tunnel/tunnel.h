@@ -279,6 +279,8 @@ bool conn_can_call(const struct tun_conn *c);
 /* The SA that children are asked of, if it is established. */
 struct ike_sa *conn_established(const struct tun_conn *c);
 bool conn_wanted(const struct tun_conn *c);
+/* Who the peer is, or is to be. */
+const struct ident *conn_peer(const struct tun_conn *c);
 /*
  * After whatever may end rung 3: has its SA all children? Then the old one goes. Not at once, as
  * the engine may be in the middle of a message for it.
@@ -296,6 +298,10 @@ void conn_free(struct tun_conn *c);
 
 /* Rung 3 is to bring something. */
 bool conn_is_mending(const struct tun_conn *c);
+
+/* admit.c: what a peer may have; see struct ike_ops. */
+uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct ts_list *local,
+			 const struct ts_list *remote, bool rekeys, nsec_t now);
 
 /* tidy.c: of what came up twice, one goes. */
 /* Another live SA of the child with the same selectors; NULL: there is none. */

@@ -302,6 +302,322 @@ static void our_own_name_is_not_the_peers(void **state)
 	net_free(n);
 }
 
+/* ---- what is revoked is out ---- */
+
+static bool no_auth(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)n;
+	return from != BRANCH || d->esp || d->p[18] != IKE_AUTH;
+}
+
+static const struct party fleet = {"fleet", "gw.example.net", "*.example", "10.1.0.0/16"};
+static const struct party guest = {"guest", "guest.example", "gw.example.net", "10.1.1.0/24"};
+static const struct party b_peer = {"b", "b.example", "gw.example.net", "10.1.0.0/24"};
+
+/*
+ * IKE_SA_INIT is answered, then the gateway reads another configuration, then IKE_AUTH comes: what
+ * counts is the configuration of that moment.
+ */
+static void half_open_is_not_let_in(void **state)
+{
+	static const struct secret other[] = {{"guest.example", "another one"}};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		const char *const secret = "the guest's";
+		struct net *n = quiet_net();
+
+		gateway(n, &fleet, 1, two_secrets, 2);
+		callers(n, &guest, &secret, 1);
+		n->hook = no_auth;
+		tunnel_child_up(child_of(n, BRANCH, "guest"), n->now);
+		net_run(n, 500 * MSEC);
+		assert_int_equal(n->peer[GW].tunnel->ike->half_open, 1);
+		switch (i) {
+		case 0: gateway(n, &fleet, 0, two_secrets, 0); break;
+		case 1: gateway(n, &fleet, 1, other, 1); break;
+		case 2: gateway(n, &fleet, 1, two_secrets, 2); break;
+		}
+		assert_int_equal(n->peer[GW].tunnel->ike->half_open, i != 0);
+		n->hook = NULL;
+		net_run(n, 10 * SEC);
+		assert_int_equal(is_up(n, "guest"), i == 2);
+		net_free(n);
+	}
+}
+
+/* Of two peers of a pattern the secret of one is removed: that one is out, the other stays. */
+static void established_is_out(void **state)
+{
+	const struct party p[] = {guest, b_peer};
+	const char *const secrets[] = {"the guest's", "b's"};
+	struct net *n = quiet_net();
+
+	(void)state;
+	gateway(n, &fleet, 1, two_secrets, 2);
+	callers(n, p, secrets, 2);
+	bring_up(n, "guest");
+	bring_up(n, "b");
+	assert_true(is_up(n, "guest") && is_up(n, "b"));
+	gateway(n, &fleet, 1, two_secrets, 2); /* the same again */
+	net_run(n, SEC);
+	assert_int_equal(HASH_COUNT(n->peer[GW].tunnel->ike->sas), 2);
+	gateway(n, &fleet, 1, two_secrets + 1, 1);
+	net_run(n, 5 * SEC);
+	assert_false(is_up(n, "guest"));
+	assert_true(is_up(n, "b"));
+	assert_int_equal(HASH_COUNT(n->peer[GW].tunnel->ike->sas), 1);
+	bring_up(n, "guest");
+	assert_false(is_up(n, "guest"));
+	net_free(n);
+}
+
+/* ---- another's addresses ---- */
+
+static const struct secret for_all = {NULL, "one for all"};
+static const char *const all_secrets[] = {"one for all", "one for all", "one for all"};
+
+/* The first peer has 10.1.1.0/24. What the second one asks for, and whether it is let. */
+static const struct {
+	const char *net;
+	const char *gw_remote; /* of its connection */
+	bool let;
+} claims[] = {
+	{"10.1.1.0/24", "*.example", false},
+	{"10.1.1.7/32", "*.example", false},
+	{"10.1.0.0/16", "*.example", false},
+	{"10.1.2.0/24", "*.example", true},
+	{"10.1.1.7/32", "*.b.example", false},
+	{"10.1.2.0/24", "*.b.example", true},
+	/* The operator said so: it has a connection of its own. */
+	{"10.1.1.7/32", "x.b.example", true},
+};
+
+static void another_keeps_what_it_has(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(claims); i++) {
+		const struct party gw[] = {
+			{"fleet", "gw.example.net", "*.example", "10.1.0.0/16"},
+			{"more", "gw.example.net", claims[i].gw_remote, "10.1.0.0/16"}};
+		const struct party p[] = {
+			{"first", "a.example", "gw.example.net", "10.1.1.0/24"},
+			{"second", "x.b.example", "gw.example.net", claims[i].net}};
+		struct net *n = quiet_net();
+
+		gateway(n, gw, strcmp(gw[1].remote, "*.example") == 0 ? 1 : 2, &for_all, 1);
+		callers(n, p, all_secrets, 2);
+		bring_up(n, "first");
+		assert_true(is_up(n, "first"));
+		bring_up(n, "second");
+		if (is_up(n, "second") != claims[i].let)
+			fail_msg("claim %u: %s", i, claims[i].let ? "refused" : "let");
+		assert_true(is_up(n, "first"));
+		/* Once it is gone, what it had is anybody's. */
+		tunnel_child_down(child_of(n, BRANCH, "first"), n->now);
+		net_run(n, 20 * SEC);
+		bring_up(n, "second");
+		assert_true(is_up(n, "second"));
+		net_free(n);
+	}
+}
+
+/* The same identity may come again, rekey, and be mended, also from elsewhere. */
+static void its_own_is_not_refused(void **state)
+{
+	const struct party p = {"first", "a.example", "gw.example.net", "10.1.1.0/24"};
+	struct net *n = quiet_net();
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &p, all_secrets, 1);
+	bring_up(n, "first");
+	assert_true(tunnel_child_rekey(child_of(n, BRANCH, "first"), n->now));
+	net_run(n, SEC);
+	assert_int_equal(child_of(n, BRANCH, "first")->rekeys, 1);
+	n->cut[BRANCH] = true;
+	ike_sa_drop(tunnel_find_conn(n->peer[BRANCH].tunnel, "first")->sa, "restart", n->now);
+	net_run(n, SEC);
+	n->cut[BRANCH] = false;
+	bring_up(n, "first");
+	assert_true(is_up(n, "first"));
+	net_free(n);
+}
+
+/* ---- what one peer may take ---- */
+
+static unsigned lines;
+
+static void count_line(void *ctx, enum log_level level, const char *line)
+{
+	(void)ctx, (void)line;
+	lines += level <= LOG_LEVEL_INFO;
+}
+
+static void call_again(struct net *n, const char *conn)
+{
+	struct tun_conn *c = tunnel_find_conn(n->peer[BRANCH].tunnel, conn);
+
+	assert_non_null(ike_initiate(n->peer[BRANCH].tunnel->ike, c->conf, &n->peer[BRANCH].address,
+				     &c->conf->remote[0], NULL, true, n->now));
+}
+
+static void ike_sas_are_limited(void **state)
+{
+	struct net *n = quiet_net();
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	for (unsigned i = 0; i < 60; i++) {
+		call_again(n, "b");
+		net_run(n, 50 * MSEC);
+		assert_in_range(HASH_COUNT(n->peer[GW].tunnel->ike->sas), 1,
+				n->peer[GW].tunnel->ike->set.peer_sas + 1);
+	}
+	assert_true(counter(n, GW, IKE_COUNT_PEER_LIMIT) >= 60 - 8);
+	net_free(n);
+}
+
+/* A peer that makes CHILD SAs as fast as it can: so many, and so many lines. */
+static void children_and_lines_are_limited(void **state)
+{
+	struct net *n = quiet_net();
+	struct tun_child *k;
+	struct ike_settings *set = &n->peer[GW].tunnel->ike->set;
+
+	(void)state;
+	set->peer_children = 20;
+	n->peer[GW].log.sink = count_line;
+	lines = 0;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	k = child_of(n, BRANCH, "b");
+	tunnel_child_down(k, n->now); /* it has all; the IKE SA stays */
+	net_run(n, SEC);
+	for (unsigned i = 1; i < 1000; i++) {
+		struct ts_list local = {.count = 1}, remote = k->conf->remote_ts;
+		char ts[32];
+
+		snprintf(ts, sizeof(ts), "10.1.0.%u/32", i % 256);
+		assert_int_equal(ts_parse(ts, &local.ts[0]), 0);
+		assert_true(ike_child_create_like(k->conn->sa, k->conf, &local, &remote, n->now));
+		net_run(n, 5 * MSEC);
+	}
+	assert_int_equal(peer_child_sas(n, GW), 20);
+	assert_true(counter(n, GW, IKE_COUNT_PEER_LIMIT) > 900);
+	assert_in_range(lines, 20, 420);
+	/* The other limit: 20 selectors there are, and each of these has two. */
+	set->peer_children = 100;
+	set->peer_routes = 30;
+	for (unsigned i = 0; i < 20; i++) {
+		struct ts_list local = {.count = 2}, remote = k->conf->remote_ts;
+
+		for (unsigned m = 0; m < 2; m++) {
+			char ts[32];
+
+			snprintf(ts, sizeof(ts), "10.1.0.%u/32", 200 + 2 * i + m);
+			assert_int_equal(ts_parse(ts, &local.ts[m]), 0);
+		}
+		assert_true(ike_child_create_like(k->conn->sa, k->conf, &local, &remote, n->now));
+		net_run(n, 5 * MSEC);
+	}
+	assert_int_equal(peer_child_sas(n, GW), 25);
+	net_free(n);
+}
+
+/* A guess costs its address a second, from the eleventh on; the right secret is let in after. */
+static void guesses_are_limited(void **state)
+{
+	const char *const wrong = "a guess";
+	struct net *n = quiet_net();
+	uint64_t guesses;
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, &wrong, 1);
+	n->o.delay = MSEC;
+	for (unsigned i = 0; i < 2000; i++) {
+		call_again(n, "b");
+		net_run(n, 10 * MSEC);
+	}
+	guesses = counter(n, GW, IKE_COUNT_GUESS);
+	assert_in_range(guesses, 20, 32);
+	assert_true(counter(n, GW, IKE_COUNT_GUESS_LIMIT) > 1000);
+	callers(n, &b_peer, all_secrets, 1);
+	net_run(n, 120 * SEC); /* until the last of its calls is given up */
+	bring_up(n, "b");
+	assert_true(is_up(n, "b"));
+	net_free(n);
+}
+
+/* ---- half-open places ---- */
+
+static bool is_honest;
+
+static bool only_honest_auth(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)n;
+	return from != BRANCH || d->esp || d->p[18] != IKE_AUTH || is_honest;
+}
+
+/*
+ * Addresses that answer cookies, and go no further, take all places again and again: who goes on is
+ * let in all the same.
+ */
+static void places_are_made_free(void **state)
+{
+	struct net *n = quiet_net();
+	struct ike *gw = n->peer[GW].tunnel->ike;
+	struct addr honest = n->peer[BRANCH].address.addr, evil = honest;
+
+	(void)state;
+	gw->set.half_open_max = 40;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	n->hook = only_honest_auth;
+	for (unsigned i = 0; i < 200; i++) {
+		evil.b[3] = (uint8_t)(20 + i / 4 % 50);
+		n->peer[BRANCH].address.addr = evil;
+		call_again(n, "b");
+		net_run(n, 10 * MSEC);
+	}
+	assert_int_equal(gw->half_open, 40);
+	n->peer[BRANCH].address.addr = honest;
+	is_honest = true;
+	bring_up(n, "b");
+	assert_true(is_up(n, "b"));
+	is_honest = false;
+	net_free(n);
+}
+
+/* From when half of the places are taken, one is had for 5 s instead of 30. */
+static void places_are_had_for_shorter(void **state)
+{
+	struct net *n = quiet_net();
+	struct ike *gw = n->peer[GW].tunnel->ike;
+
+	(void)state;
+	gw->set.half_open_max = 40;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	n->hook = only_honest_auth;
+	for (unsigned i = 0; i < 30; i++) {
+		n->peer[BRANCH].address.addr.b[3] = (uint8_t)(20 + i / 5);
+		call_again(n, "b");
+		net_run(n, 10 * MSEC);
+	}
+	assert_int_equal(gw->half_open, 30);
+	n->cut[BRANCH] = true;
+	net_run(n, 6 * SEC);
+	assert_int_equal(gw->half_open, 19);
+	net_run(n, 25 * SEC);
+	assert_int_equal(gw->half_open, 0);
+	net_free(n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +626,15 @@ int main(void)
 		cmocka_unit_test(patterns_match_one_way),
 		cmocka_unit_test(a_mirror_is_no_peer),
 		cmocka_unit_test(our_own_name_is_not_the_peers),
+		cmocka_unit_test(half_open_is_not_let_in),
+		cmocka_unit_test(established_is_out),
+		cmocka_unit_test(another_keeps_what_it_has),
+		cmocka_unit_test(its_own_is_not_refused),
+		cmocka_unit_test(ike_sas_are_limited),
+		cmocka_unit_test(children_and_lines_are_limited),
+		cmocka_unit_test(guesses_are_limited),
+		cmocka_unit_test(places_are_made_free),
+		cmocka_unit_test(places_are_had_for_shorter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

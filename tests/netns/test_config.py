@@ -79,6 +79,7 @@ BAD = (
     ('dpd_delay = "2s"', 'dpd_delay = "1ms"', r"dpd_delay: must be at least 1000 ms, or 0"),
     ('dpd_delay = "2s"', 'dpd_delay = "2s"; rekey_time = 04294967396', r":5: a number above 2147483647"),
     ('start_action = "start"', "rekey_packets = 09999999999", r":6: a number above 2147483647"),
+    ('log = "debug"', 'peer_children = 0', r"peer_children: must be"),
     ('log = "debug"', 'retransmit_timeout = 0', r"retransmit_timeout: must be at least 100 ms"),
     ('log = "debug"', 'offload = "maybe"', r"daemon\.offload: must be \"auto\" or \"off\""),
     ('log = "debug"', 'crypto_backend = "rot13"', r"daemon\.crypto_backend: must be"),
