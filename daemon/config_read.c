@@ -18,6 +18,9 @@ void conf_defaults(struct config *c)
 		.control = xstrdup(CONTROL_PATH),
 		.log = LOG_LEVEL_INFO,
 		.offload = true,
+		.install_routes = true,
+		.leak_block = true,
+		.local_routes_first = true,
 		.crypto = AEAD_AUTO,
 		.history_memory = 256ULL << 20,
 	};
@@ -47,15 +50,17 @@ static int read_log(struct conf_reader *r, config_setting_t *s)
 	return 0;
 }
 
-static int read_offload(struct conf_reader *r, config_setting_t *s)
+/* One of two words; *ret: it is the first. */
+static int read_either(struct conf_reader *r, config_setting_t *s, const char *first,
+		       const char *second, bool *ret)
 {
 	const char *v;
 
 	if (conf_get_string(r, s, &v) < 0)
 		return -EINVAL;
-	r->config->offload = strcmp(v, "auto") == 0;
-	if (!r->config->offload && strcmp(v, "off") != 0)
-		return conf_fail(r, s, "must be \"auto\" or \"off\"");
+	*ret = strcmp(v, first) == 0;
+	if (!*ret && strcmp(v, second) != 0)
+		return conf_fail(r, s, "must be \"%s\" or \"%s\"", first, second);
 	return 0;
 }
 
@@ -129,7 +134,15 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 	if (strcmp(name, "history_memory") == 0)
 		return conf_get_size(r, s, 1 << 20, 1ULL << 40, &c->history_memory);
 	if (strcmp(name, "offload") == 0)
-		return read_offload(r, s);
+		return read_either(r, s, "auto", "off", &c->offload);
+	if (strcmp(name, "install_routes") == 0)
+		return read_either(r, s, "yes", "no", &c->install_routes);
+	if (strcmp(name, "leak") == 0)
+		return read_either(r, s, "block", "allow", &c->leak_block);
+	if (strcmp(name, "local_routes") == 0)
+		return read_either(r, s, "first", "last", &c->local_routes_first);
+	if (strcmp(name, "nat_keepalive") == 0)
+		return conf_get_time(r, s, NSEC_PER_SEC, false, &c->ike.keepalive);
 	if (strcmp(name, "crypto_backend") == 0)
 		return read_backend(r, s);
 	if (strcmp(name, "retransmit_timeout") == 0)
@@ -157,6 +170,10 @@ static int read_daemon(struct conf_reader *r, config_setting_t *g)
 #undef X
 						    "retransmit_timeout",
 					    "offload",
+					    "install_routes",
+					    "leak",
+					    "local_routes",
+					    "nat_keepalive",
 					    "crypto_backend",
 					    NULL};
 

@@ -25,11 +25,13 @@ struct daemon {
 	struct event_base *base;
 	struct tunnel *tunnel;
 	struct log log;
-	bool log_journal; /* lines carry <N> priorities for journald */
+	struct log_limit send_lines; /* about messages that our own kernel refuses */
+	bool log_journal;	     /* lines carry <N> priorities for journald */
 	struct tun tun;
 	uint32_t path_floor;	    /* the least that the kernel believes of a path's MTU */
 	uint32_t tun_mtu, mtu_next; /* mtu_next: slot of the SAD to look at next */
 	struct net *net;
+	struct event *net_readable;
 	/* IKE on port 500; on port 4500 one socket for ESP and one for IKE */
 	struct udp_socket udp[UDP_SOCKETS];
 	struct event *udp_event[UDP_SOCKETS], *mtu_timer, *watchdog, *signals[5];
@@ -68,11 +70,18 @@ void mtu_fini(struct daemon *d);
 /* Asks for the path to remote, and sets all SAs that go there. */
 void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpoint *remote);
 
+/* host.c: what changes around us: routes, rules, devices, addresses. */
+int host_init(struct daemon *d) MUST_CHECK;
+void host_fini(struct daemon *d);
+
 /* resolve.c: host names in remote_addrs, without blocking. */
 struct resolver *resolver_new(struct daemon *d);
 void resolver_free(struct resolver *r);
-/* Asks for the names of all connections, now and every 5 minutes. */
+/* Asks for the names of all connections, now and every 5 minutes; while one is not up, every 10 s.
+ */
 void resolver_refresh(struct resolver *r);
+/* The same from the loop, but at most every 2 s: an attempt failed, or the host has changed. */
+void resolver_soon(struct resolver *r);
 
 /* privileges.c: keeps CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, changes to `user` if given. */
 int privileges_drop(const char *user, char *err, size_t size) MUST_CHECK;

@@ -7,6 +7,7 @@ static void send_now(struct daemon *d, const struct endpoint *local, const struc
 {
 	static const uint8_t marker[MARKER_LEN];
 	/* From port 4500 on everything but the keepalive carries the marker. */
+	char to[ENDPOINT_STRLEN];
 	bool natt = local->port != IKE_PORT;
 	bool bare = !natt || (len == 1 && p[0] == 0xff);
 	int r = udp_send(&d->udp[natt ? UDP_IKE_NATT : UDP_IKE], local, remote, 0, marker,
@@ -14,7 +15,9 @@ static void send_now(struct daemon *d, const struct endpoint *local, const struc
 
 	if (r < 0) {
 		d->io.tx_errors++;
-		log_debug(&d->log, "IKE message cannot be sent: %s", strerror(-r));
+		log_limited(&d->log, &d->send_lines, daemon_now(), LOG_LEVEL_WARNING,
+			    "IKE message to %s cannot be sent: %s", endpoint_format(remote, to),
+			    strerror(-r));
 	}
 }
 

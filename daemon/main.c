@@ -75,6 +75,9 @@ static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tun_co
 		if (sa && sa->out.key && sa->out.mtu == 0)
 			mtu_look(d, &sa->out.dest.local, &sa->out.dest.remote);
 	}
+	/* It could not be reached, or went: its name may lead elsewhere now. */
+	if (kind == TUNNEL_EVENT_CONN && conn->conf->remote_names && !conn->sa)
+		resolver_soon(d->resolver);
 	control_event(d->control, kind, conn->conf->name, child ? child->conf->name : NULL, text);
 }
 
@@ -86,6 +89,7 @@ void daemon_turn(struct daemon *d)
 
 	data_late(d, now);
 	tunnel_turn(d->tunnel, now);
+	net_settle(d->net);
 	if (d->closing_since &&
 	    (tunnel_close(d->tunnel, now) || now - d->closing_since >= CLOSE_LIMIT))
 		event_base_loopbreak(d->base);
@@ -138,10 +142,13 @@ static void keep_fixed(struct daemon *d, struct config *new)
 
 	if (!same_text(new->tun, old->tun) || !same_text(new->control, old->control) ||
 	    !same_text(new->user, old->user) || new->mtu != old->mtu ||
-	    new->offload != old->offload || new->crypto != old->crypto)
-		log_warn(&d->log,
-			 "reload: tun, mtu, offload, crypto_backend, control and user change "
-			 "only with a restart");
+	    new->offload != old->offload || new->crypto != old->crypto ||
+	    new->install_routes != old->install_routes || new->leak_block != old->leak_block ||
+	    new->local_routes_first != old->local_routes_first)
+		log_warn(
+			&d->log,
+			"reload: tun, mtu, offload, crypto_backend, control, user, install_routes, "
+			"leak and local_routes change only with a restart");
 	free(new->tun);
 	free(new->control);
 	free(new->user);
@@ -150,6 +157,9 @@ static void keep_fixed(struct daemon *d, struct config *new)
 	new->user = old->user ? xstrdup(old->user) : NULL;
 	new->mtu = old->mtu;
 	new->offload = old->offload;
+	new->install_routes = old->install_routes;
+	new->leak_block = old->leak_block;
+	new->local_routes_first = old->local_routes_first;
 	new->crypto = old->crypto;
 }
 
@@ -272,8 +282,8 @@ static int start(struct daemon *d)
 		 tun_offloads(&d->tun, offloads, sizeof(offloads)),
 		 d->udp[UDP_ESP].segment ? " segment" : "",
 		 d->udp[UDP_ESP].group_receive ? " gro" : "", aead_in_use());
-	d->net = net_new(c->tun, &d->log, &r);
-	if (!d->net)
+	r = host_init(d);
+	if (r < 0)
 		return r;
 	r = privileges_drop(c->user, err, sizeof(err));
 	if (r < 0) {
@@ -288,6 +298,7 @@ static int start(struct daemon *d)
 	d->started = daemon_now();
 	warn_unprotected(d, c);
 	tunnel_configure(d->tunnel, c->conns, c->conn_count, NULL, d->started);
+	net_sweep(d->net);
 	resolver_refresh(d->resolver);
 	return 0;
 }
@@ -295,11 +306,13 @@ static int start(struct daemon *d)
 static void stop(struct daemon *d)
 {
 	resolver_free(d->resolver);
+	if (d->net && d->exit_status)
+		net_leave(d->net);
 	tunnel_free(d->tunnel);
 	aead_fini();
 	control_free(d->control);
 	data_fini(d);
-	net_free(d->net);
+	host_fini(d);
 	tun_close(&d->tun);
 	mtu_fini(d);
 	for (size_t i = 0; i < ARRAY_SIZE(d->signals); i++) {
@@ -357,6 +370,7 @@ static int run(const char *path)
 		return 1;
 	}
 	log_init(&d->log, d->config->log, log_sink, d);
+	bucket_init(&d->send_lines.bucket, 1, 5);
 #ifdef MENDIP_FAULTS
 	fault_init(d);
 #endif

@@ -1,88 +1,402 @@
 /* net.c - see net.h. SPDX-License-Identifier: ISC */
 #include "net.h"
+#include "netlink.h"
 #include "xalloc.h"
 
-#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/netlink.h>
-#include <netlink/route/addr.h>
-#include <netlink/route/route.h>
-#include <netlink/route/rule.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#define TABLE_MAIN 254
+#define THROWS_MAX 4096 /* closer routes of the main table that we look at */
 
+/* A prefix that SAs or traps route to. */
 struct route_use {
 	LIST_ENTRY(route_use) link;
 	struct prefix to;
 	unsigned uses;
+	struct ts_list *local; /* of the first user; owned: what the source has to fit */
+	struct addr source;
 };
 
 struct net {
-	struct nl_sock *sock;
+	struct netlink *netlink;
 	struct log *log;
+	struct net_options o;
 	int ifindex;
-	LIST_HEAD(, route_use) routes;
+	LIST_HEAD(, route_use) uses;
+	struct prefix *throws;
+	unsigned throw_count;
+	bool left;	   /* nothing is changed any more */
+	bool throws_stale; /* the prefixes have changed */
 };
 
-static int rule_change(struct net *n, int family, uint32_t prio, uint32_t mark, uint32_t table,
-		       bool add)
+/* ---- rules ---- */
+
+static const struct netlink_rule rules[] = {
+	{.priority = 5149, .table = NETLINK_TABLE_MAIN, .mark = NET_MARK},
+	{.priority = 5150, .table = NET_TABLE},
+	{.priority = 5151, .table = NET_TABLE_BLOCK},
+	{.priority = 5152, .table = NETLINK_TABLE_MAIN, .suppress_defaults = true},
+	{.priority = 5153, .table = NET_TABLE_ALL},
+	{.priority = 5154, .table = NET_TABLE_NOTHING},
+};
+
+/* Returns how many were missing, or an error. */
+static int rules_add(struct net *n)
 {
-	struct rtnl_rule *rule = rtnl_rule_alloc();
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+	int missing = 0;
+
+	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+		for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+			struct netlink_rule rule = rules[i];
+			int r;
+
+			rule.family = families[f];
+			r = netlink_rule_add(n->netlink, &rule);
+			if (r >= 0)
+				missing += r;
+			else if (rule.family == AF_INET) /* a kernel without IPv6 is no error */
+				return r;
+		}
+	}
+	return missing;
+}
+
+static void rules_remove(struct net *n)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+
+	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+		for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+			struct netlink_rule rule = rules[i];
+
+			rule.family = families[f];
+			netlink_rule_delete(n->netlink, &rule);
+		}
+	}
+}
+
+/* ---- routes ---- */
+
+static bool is_default(const struct net *n, const struct prefix *p)
+{
+	return p->len == 0 && n->o.local_first;
+}
+
+static struct netlink_route device_route(const struct net *n, const struct route_use *u)
+{
+	return (struct netlink_route){.to = u->to,
+				      .table = is_default(n, &u->to) ? NET_TABLE_ALL : NET_TABLE,
+				      .type = RTN_UNICAST,
+				      .ifindex = n->ifindex,
+				      .source = u->source};
+}
+
+static struct netlink_route block_route(const struct net *n, const struct prefix *to)
+{
+	return (struct netlink_route){.to = *to,
+				      .table = is_default(n, to) ? NET_TABLE_NOTHING
+								 : NET_TABLE_BLOCK,
+				      .type = RTN_UNREACHABLE};
+}
+
+static void tell_failure(struct net *n, const struct prefix *to, int r)
+{
+	char text[ADDR_STRLEN];
+
+	log_warn(n->log, "route to %s/%u cannot be made: %s", addr_format(&to->addr, text), to->len,
+		 netlink_error(r));
+}
+
+/* What blocks comes first, and goes last. Returns how many of the two were missing. */
+static unsigned routes_make(struct net *n, const struct route_use *u)
+{
+	const struct netlink_route block = block_route(n, &u->to), device = device_route(n, u);
+	unsigned missing = 0;
 	int r;
 
-	rtnl_rule_set_family(rule, family);
-	rtnl_rule_set_prio(rule, prio);
-	rtnl_rule_set_table(rule, table);
-	rtnl_rule_set_action(rule, FR_ACT_TO_TBL);
-	if (mark) {
-		rtnl_rule_set_mark(rule, mark);
-		rtnl_rule_set_mask(rule, UINT32_MAX);
+	if (n->o.block) {
+		r = netlink_route_add(n->netlink, &block);
+		missing += r > 0;
 	}
-	r = add ? rtnl_rule_add(n->sock, rule, NLM_F_CREATE | NLM_F_EXCL)
-		: rtnl_rule_delete(n->sock, rule, 0);
-	rtnl_rule_put(rule);
-	return r == -NLE_EXIST ? 0 : r;
+	r = netlink_route_add(n->netlink, &device);
+	if (r < 0)
+		tell_failure(n, &u->to, r);
+	return missing + (r > 0);
 }
 
-static int rules_change(struct net *n, bool add)
+static void routes_unmake(struct net *n, const struct route_use *u)
 {
-	static const int families[] = {AF_INET, AF_INET6};
-	int r = 0;
+	const struct netlink_route block = block_route(n, &u->to), device = device_route(n, u);
 
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		int a = rule_change(n, families[i], NET_RULE_MARKED, NET_MARK, TABLE_MAIN, add);
-		int b = rule_change(n, families[i], NET_RULE_TABLE, 0, NET_TABLE, add);
-
-		/* A kernel without IPv6 is no error. */
-		if (families[i] == AF_INET && (a < 0 || b < 0))
-			r = a < 0 ? a : b;
-	}
-	return r;
+	netlink_route_delete(n->netlink, &device);
+	netlink_route_delete(n->netlink, &block);
 }
 
-struct net *net_new(const char *tun, struct log *log, int *ret_error)
+/* ---- the source of our own packets ---- */
+
+struct source_search {
+	const struct ts_list *local;
+	uint8_t family;
+	struct addr found;
+};
+
+static void look_at_address(void *ctx, const struct addr *a)
+{
+	struct source_search *s = ctx;
+
+	if (s->found.family || a->family != s->family)
+		return;
+	for (unsigned i = 0; i < s->local->count; i++) {
+		const struct ts *t = &s->local->ts[i];
+
+		if (t->family == a->family && addr_cmp(&t->lo, a) <= 0 && addr_cmp(&t->hi, a) >= 0)
+			s->found = *a;
+	}
+}
+
+/* An address of this host within local_ts, so that its own packets are selected; family 0: none. */
+static struct addr find_source(struct net *n, const struct ts_list *local, uint8_t family)
+{
+	struct source_search s = {.local = local, .family = family};
+
+	netlink_each_address(n->netlink, look_at_address, &s);
+	return s.found;
+}
+
+/* An address within local_ts came, or the one in use went. */
+static void update_sources(struct net *n)
+{
+	struct route_use *u;
+	char text[ADDR_STRLEN], from[ADDR_STRLEN];
+
+	LIST_FOREACH (u, &n->uses, link) {
+		struct addr source = find_source(n, u->local, u->to.addr.family);
+		struct netlink_route device;
+		int r;
+
+		if (addr_eq(&source, &u->source))
+			continue;
+		u->source = source;
+		device = device_route(n, u);
+		r = netlink_route_replace(n->netlink, &device);
+		if (r < 0)
+			tell_failure(n, &u->to, r);
+		else
+			log_info(n->log, "route to %s/%u: the source of our own packets is %s now",
+				 addr_format(&u->to.addr, text), u->to.len,
+				 source.family ? addr_format(&source, from)
+					       : "the kernel's choice");
+	}
+}
+
+/* ---- what the main table has closer ---- */
+
+static bool contains(const struct prefix *outer, const struct prefix *inner)
+{
+	struct addr masked;
+
+	if (outer->addr.family != inner->addr.family || outer->len > inner->len)
+		return false;
+	masked = addr_masked(&inner->addr, outer->len);
+	return addr_eq(&masked, &outer->addr);
+}
+
+static bool same_prefix(const struct prefix *a, const struct prefix *b)
+{
+	return a->len == b->len && addr_eq(&a->addr, &b->addr);
+}
+
+/* Within a tunnel's prefix, and no tunnel's prefix itself. */
+static bool is_closer(const struct net *n, const struct prefix *p)
+{
+	const struct route_use *u;
+	bool within = false;
+
+	LIST_FOREACH (u, &n->uses, link) {
+		if (same_prefix(&u->to, p))
+			return false;
+		within |= !is_default(n, &u->to) && contains(&u->to, p);
+	}
+	return within;
+}
+
+struct throw_search {
+	struct net *net;
+	struct prefix *found;
+	unsigned count, left_out;
+};
+
+static void look_at_route(void *ctx, const struct netlink_route *r)
+{
+	struct throw_search *s = ctx;
+
+	if (r->table != NETLINK_TABLE_MAIN || r->ifindex == s->net->ifindex ||
+	    r->type == RTN_THROW || !is_closer(s->net, &r->to))
+		return;
+	if (s->count == THROWS_MAX)
+		s->left_out++;
+	else
+		s->found[s->count++] = r->to;
+}
+
+static bool has_prefix(const struct prefix *v, unsigned count, const struct prefix *p)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (same_prefix(&v[i], p))
+			return true;
+	}
+	return false;
+}
+
+/* To both tables: what is thrown out of the first must not be unreachable in the second. */
+static void throw_change(struct net *n, const struct prefix *to, bool add)
+{
+	static const uint32_t tables[] = {NET_TABLE, NET_TABLE_BLOCK};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		const struct netlink_route route = {
+			.to = *to, .table = tables[i], .type = RTN_THROW};
+		int r = 0;
+
+		if (!add)
+			netlink_route_delete(n->netlink, &route);
+		else
+			r = netlink_route_replace(n->netlink, &route);
+		if (r < 0)
+			tell_failure(n, to, r);
+	}
+}
+
+static void update_throws(struct net *n)
+{
+	struct throw_search s = {.net = n};
+
+	n->throws_stale = false;
+	if (!n->o.local_first || !n->o.routes)
+		return;
+	s.found = xreallocarray(NULL, THROWS_MAX, sizeof(*s.found));
+	netlink_each_route(n->netlink, FAMILY_IPV4, look_at_route, &s);
+	netlink_each_route(n->netlink, FAMILY_IPV6, look_at_route, &s);
+	if (s.left_out)
+		log_warn(n->log,
+			 "%u routes of the main table lie within those of tunnels: %u of "
+			 "them are not followed",
+			 s.count + s.left_out, s.left_out);
+	for (unsigned i = 0; i < n->throw_count; i++) {
+		if (!has_prefix(s.found, s.count, &n->throws[i]))
+			throw_change(n, &n->throws[i], false);
+	}
+	for (unsigned i = 0; i < s.count; i++) {
+		if (!has_prefix(n->throws, n->throw_count, &s.found[i]))
+			throw_change(n, &s.found[i], true);
+	}
+	free(n->throws);
+	n->throws = xreallocarray(s.found, s.count ? s.count : 1, sizeof(*s.found));
+	n->throw_count = s.count;
+}
+
+/* ---- users ---- */
+
+static struct route_use *find_use(const struct net *n, const struct prefix *to)
+{
+	struct route_use *u;
+
+	LIST_FOREACH (u, &n->uses, link) {
+		if (same_prefix(&u->to, to))
+			return u;
+	}
+	return NULL;
+}
+
+static void use_add(struct net *n, const struct prefix *to, const struct ts_list *local)
+{
+	struct route_use *u = find_use(n, to);
+
+	if (u) {
+		u->uses++;
+		return;
+	}
+	u = xzalloc(sizeof(*u));
+	u->to = *to;
+	u->uses = 1;
+	u->local = ts_list_dup(local);
+	u->source = find_source(n, local, to->addr.family);
+	LIST_INSERT_HEAD(&n->uses, u, link);
+	routes_make(n, u);
+}
+
+static void use_free(struct route_use *u)
+{
+	LIST_REMOVE(u, link);
+	free(u->local);
+	free(u);
+}
+
+static void use_drop(struct net *n, const struct prefix *to)
+{
+	struct route_use *u = find_use(n, to);
+
+	if (!u || --u->uses > 0)
+		return;
+	routes_unmake(n, u);
+	use_free(u);
+}
+
+void net_route(struct net *n, const struct ts_list *local, const struct ts_list *remote, bool add)
+{
+	struct prefix p[PREFIX_MAX];
+
+	if (!n->o.routes || n->left)
+		return;
+	for (unsigned i = 0; i < remote->count; i++) {
+		unsigned count =
+			range_prefixes(&remote->ts[i].lo, &remote->ts[i].hi, p, PREFIX_MAX);
+
+		for (unsigned k = 0; k < count; k++) {
+			if (add)
+				use_add(n, &p[k], local);
+			else
+				use_drop(n, &p[k]);
+		}
+	}
+	n->throws_stale = true;
+}
+
+void net_settle(struct net *n)
+{
+	if (n->throws_stale)
+		update_throws(n);
+}
+
+/* ---- as a whole ---- */
+
+struct net *net_new(const struct net_options *o, struct log *log, int *ret_error)
 {
 	struct net *n = xzalloc(sizeof(*n));
-	int r;
+	int r = 0;
 
 	n->log = log;
-	LIST_INIT(&n->routes);
-	n->sock = nl_socket_alloc();
-	n->ifindex = (int)if_nametoindex(tun);
-	r = nl_connect(n->sock, NETLINK_ROUTE);
-	if (r == 0)
-		r = rules_change(n, true);
-	if (r < 0) {
-		log_error(log, "routing rules cannot be made: %s", nl_geterror(r));
-		*ret_error = -EIO;
-		nl_socket_free(n->sock);
-		free(n);
-		return NULL;
-	}
-	return n;
+	n->o = *o;
+	n->ifindex = (int)if_nametoindex(o->tun);
+	LIST_INIT(&n->uses);
+	n->netlink = netlink_new(&r);
+	if (n->netlink && o->routes)
+		r = rules_add(n);
+	if (n->netlink && r >= 0)
+		return n;
+	log_error(log, "routing rules cannot be made: %s", netlink_error(r));
+	*ret_error = -EIO;
+	netlink_free(n->netlink);
+	free(n);
+	return NULL;
+}
+
+void net_leave(struct net *n)
+{
+	n->left = true;
 }
 
 void net_free(struct net *n)
@@ -91,130 +405,98 @@ void net_free(struct net *n)
 
 	if (!n)
 		return;
-	/* The routes go with the device. */
-	while ((u = LIST_FIRST(&n->routes))) {
-		LIST_REMOVE(u, link);
-		free(u);
+	while ((u = LIST_FIRST(&n->uses)))
+		use_free(u);
+	n->throw_count = 0;
+	if (n->o.routes && !n->left) {
+		net_sweep(n);
+		rules_remove(n);
 	}
-	rules_change(n, false);
-	nl_socket_free(n->sock);
+	netlink_free(n->netlink);
+	free(n->throws);
 	free(n);
 }
 
-static struct nl_addr *to_nl(const struct addr *a, unsigned len)
+static void sweep_route(void *ctx, const struct netlink_route *r)
 {
-	struct nl_addr *n = nl_addr_build(a->family == FAMILY_IPV4 ? AF_INET : AF_INET6, a->b,
-					  addr_len(a->family));
+	struct net *n = ctx;
 
-	nl_addr_set_prefixlen(n, (int)len);
-	return n;
-}
-
-struct source_search {
-	const struct ts_list *local;
-	uint8_t family;
-	struct addr found;
-};
-
-static void look_at_address(struct nl_object *o, void *ctx)
-{
-	struct source_search *s = ctx;
-	struct nl_addr *a = rtnl_addr_get_local((struct rtnl_addr *)o);
-	struct addr addr;
-
-	if (!a || s->found.family)
+	if (r->table != NET_TABLE && r->table != NET_TABLE_BLOCK && r->table != NET_TABLE_ALL &&
+	    r->table != NET_TABLE_NOTHING)
 		return;
-	if (nl_addr_get_family(a) != (s->family == FAMILY_IPV4 ? AF_INET : AF_INET6) ||
-	    rtnl_addr_get_scope((struct rtnl_addr *)o) >= RT_SCOPE_LINK)
+	if (r->type == RTN_THROW ? has_prefix(n->throws, n->throw_count, &r->to)
+				 : find_use(n, &r->to) != NULL)
 		return;
-	addr = addr_from_bytes(s->family, nl_addr_get_binary_addr(a));
-	for (unsigned i = 0; i < s->local->count; i++) {
-		const struct ts *t = &s->local->ts[i];
-
-		if (t->family == addr.family && addr_cmp(&t->lo, &addr) <= 0 &&
-		    addr_cmp(&t->hi, &addr) >= 0)
-			s->found = addr;
-	}
+	netlink_route_delete(n->netlink, r);
 }
 
-/* An address of this host within local_ts, so that its own packets are selected; family 0: none. */
-static struct addr find_source(struct net *n, const struct ts_list *local, uint8_t family)
+void net_sweep(struct net *n)
 {
-	struct source_search s = {.local = local, .family = family};
-	struct nl_cache *cache;
-
-	if (rtnl_addr_alloc_cache(n->sock, &cache) < 0)
-		return s.found;
-	nl_cache_foreach(cache, look_at_address, &s);
-	nl_cache_free(cache);
-	return s.found;
+	if (!n->o.routes)
+		return;
+	netlink_each_route(n->netlink, FAMILY_IPV4, sweep_route, n);
+	netlink_each_route(n->netlink, FAMILY_IPV6, sweep_route, n);
 }
 
-static void route_change(struct net *n, const struct prefix *to, const struct addr *src, bool add)
+int net_fd(const struct net *n)
 {
-	struct rtnl_route *route = rtnl_route_alloc();
-	struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
-	struct nl_addr *dst = to_nl(&to->addr, to->len), *from = NULL;
-	char text[ADDR_STRLEN];
-	int r;
-
-	rtnl_route_set_family(route, (uint8_t)nl_addr_get_family(dst));
-	rtnl_route_set_dst(route, dst);
-	rtnl_route_set_table(route, NET_TABLE);
-	rtnl_route_set_scope(route,
-			     to->addr.family == FAMILY_IPV4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
-	rtnl_route_set_protocol(route, RTPROT_STATIC);
-	rtnl_route_nh_set_ifindex(hop, n->ifindex);
-	rtnl_route_add_nexthop(route, hop);
-	if (src && src->family == to->addr.family) {
-		from = to_nl(src, (unsigned)addr_len(src->family) * 8);
-		rtnl_route_set_pref_src(route, from);
-	}
-	r = add ? rtnl_route_add(n->sock, route, NLM_F_CREATE | NLM_F_REPLACE)
-		: rtnl_route_delete(n->sock, route, 0);
-	if (r < 0 && r != -NLE_OBJ_NOTFOUND && r != -NLE_NODEV)
-		log_warn(n->log, "route to %s/%u cannot be %s: %s", addr_format(&to->addr, text),
-			 to->len, add ? "added" : "removed", nl_geterror(r));
-	nl_addr_put(dst);
-	nl_addr_put(from);
-	rtnl_route_put(route);
+	return netlink_fd(n->netlink);
 }
 
-static void use_prefix(struct net *n, const struct prefix *to, const struct ts_list *local,
-		       bool add)
+void net_repair(struct net *n)
 {
 	struct route_use *u;
-	struct addr src;
+	unsigned routes = 0;
+	int missing;
 
-	LIST_FOREACH (u, &n->routes, link) {
-		if (u->to.len == to->len && addr_cmp(&u->to.addr, &to->addr) == 0)
-			break;
-	}
-	if (add && u) {
-		u->uses++;
-	} else if (add) {
-		u = xzalloc(sizeof(*u));
-		u->to = *to;
-		u->uses = 1;
-		LIST_INSERT_HEAD(&n->routes, u, link);
-		src = find_source(n, local, to->addr.family);
-		route_change(n, to, src.family ? &src : NULL, true);
-	} else if (u && --u->uses == 0) {
-		route_change(n, to, NULL, false);
-		LIST_REMOVE(u, link);
-		free(u);
-	}
+	if (!n->o.routes)
+		return;
+	missing = rules_add(n);
+	if (missing > 0)
+		log_warn(n->log,
+			 "%d of our routing rules were gone: made again; does another "
+			 "program remove rules that it does not know?",
+			 missing);
+	n->ifindex = (int)if_nametoindex(n->o.tun);
+	LIST_FOREACH (u, &n->uses, link)
+		routes += routes_make(n, u);
+	if (routes)
+		log_warn(n->log, "%u of our routes were gone: made again", routes);
 }
 
-void net_route(struct net *n, const struct ts_list *local, const struct ts_list *remote, bool add)
+unsigned net_changed(struct net *n)
 {
-	struct prefix p[PREFIX_MAX];
+	unsigned c = netlink_read(n->netlink), changed = 0;
 
-	for (unsigned i = 0; i < remote->count; i++) {
-		unsigned count =
-			range_prefixes(&remote->ts[i].lo, &remote->ts[i].hi, p, PREFIX_MAX);
+	if (c & (NETLINK_RULES | NETLINK_GONE | NETLINK_LINKS))
+		net_repair(n);
+	if (c & (NETLINK_ROUTES | NETLINK_LINKS))
+		update_throws(n);
+	if (c & NETLINK_ADDRESSES && n->o.routes)
+		update_sources(n);
+	if (c & NETLINK_LINKS)
+		changed |= NET_CHANGED_DEVICE;
+	if (c & (NETLINK_ROUTES | NETLINK_LINKS | NETLINK_ADDRESSES))
+		changed |= NET_CHANGED_ADDRESSES;
+	return changed;
+}
 
-		for (unsigned k = 0; k < count; k++)
-			use_prefix(n, &p[k], local, add);
-	}
+struct address_search {
+	const struct addr *wanted;
+	bool found;
+};
+
+static void compare_address(void *ctx, const struct addr *a)
+{
+	struct address_search *s = ctx;
+
+	s->found |= addr_eq(a, s->wanted);
+}
+
+bool net_has_address(struct net *n, const struct addr *a)
+{
+	struct address_search s = {.wanted = a};
+
+	netlink_each_address(n->netlink, compare_address, &s);
+	return s.found;
 }

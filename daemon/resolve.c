@@ -6,15 +6,38 @@
 #include <event2/dns.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define REFRESH_SECONDS 300
 #define RETRY_SECONDS	10
+#define SOON		(2 * NSEC_PER_SEC) /* what fails again and again asks no more often */
 
 struct resolver {
 	struct daemon *daemon;
 	struct evdns_base *dns;
 	struct event *timer;
+	nsec_t asked;
+	struct timespec files[2]; /* when those below were written, as they were read */
 };
+
+/* What libevent's resolver reads once, when it is made. */
+static const char *const file_names[] = {"/etc/resolv.conf", "/etc/hosts"};
+
+/* DHCP may have written them since. */
+static bool files_have_changed(struct resolver *r)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(file_names); i++) {
+		struct stat st = {0};
+
+		(void)stat(file_names[i], &st);
+		changed |= st.st_mtim.tv_sec != r->files[i].tv_sec ||
+			   st.st_mtim.tv_nsec != r->files[i].tv_nsec;
+		r->files[i] = st.st_mtim;
+	}
+	return changed;
+}
 
 /* One connection's names being looked up; the answers are collected until the last has come. */
 struct lookup {
@@ -87,12 +110,22 @@ void resolver_refresh(struct resolver *r)
 {
 	const struct timeval next = {.tv_sec = REFRESH_SECONDS}, retry = {.tv_sec = RETRY_SECONDS};
 	struct tun_conn *c, *following;
-	bool any = false;
+	bool any = false, all_up = true;
 
-	LIST_FOREACH (c, &r->daemon->tunnel->conns, link)
-		any |= c->conf->remote_names != NULL && !c->dynamic;
+	LIST_FOREACH (c, &r->daemon->tunnel->conns, link) {
+		if (!c->conf->remote_names || c->dynamic)
+			continue;
+		any = true;
+		all_up &= conn_established(c) != NULL;
+	}
 	if (!any)
 		return;
+	r->asked = daemon_now();
+	if (files_have_changed(r) && r->dns) {
+		evdns_base_free(r->dns,
+				1); /* what was asked of the old one fails, and is asked again */
+		r->dns = NULL;
+	}
 	if (!r->dns)
 		r->dns = evdns_base_new(r->daemon->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
 								 EVDNS_BASE_DISABLE_WHEN_INACTIVE);
@@ -101,7 +134,7 @@ void resolver_refresh(struct resolver *r)
 		evtimer_add(r->timer, &retry);
 		return;
 	}
-	evtimer_add(r->timer, &next);
+	evtimer_add(r->timer, all_up ? &next : &retry);
 	/* An answer that comes at once may end a connection, but not the one behind it. */
 	for (c = LIST_FIRST(&r->daemon->tunnel->conns); c; c = following) {
 		following = LIST_NEXT(c, link);
@@ -115,6 +148,19 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	resolver_refresh(ctx);
+}
+
+void resolver_soon(struct resolver *r)
+{
+	nsec_t now = daemon_now(), due;
+	struct timeval wait;
+
+	if (!r)
+		return;
+	due = max_u64(now, r->asked + SOON) - now;
+	wait = (struct timeval){.tv_sec = (time_t)(due / NSEC_PER_SEC),
+				.tv_usec = (suseconds_t)(due % NSEC_PER_SEC / NSEC_PER_USEC)};
+	evtimer_add(r->timer, &wait);
 }
 
 struct resolver *resolver_new(struct daemon *d)

@@ -128,6 +128,32 @@ void tun_close(struct tun *t)
 	t->single = NULL;
 }
 
+static int flags_of(const char *name, unsigned *ret)
+{
+	struct nl_sock *s = nl_socket_alloc();
+	struct rtnl_link *l = NULL;
+	int r = nl_connect(s, NETLINK_ROUTE);
+
+	if (r == 0)
+		r = rtnl_link_get_kernel(s, 0, name, &l);
+	if (r == 0)
+		*ret = rtnl_link_get_flags(l);
+	rtnl_link_put(l);
+	nl_socket_free(s);
+	return r;
+}
+
+int tun_raise(struct tun *t, uint32_t mtu)
+{
+	unsigned flags = 0;
+
+	if (flags_of(t->name, &flags) < 0)
+		return -EIO;
+	if (flags & IFF_UP)
+		return 0;
+	return link_change(t->name, mtu, true) < 0 ? -EIO : 1;
+}
+
 int tun_set_mtu(struct tun *t, uint32_t mtu)
 {
 	return link_change(t->name, mtu, false) < 0 ? -EIO : 0;

@@ -187,8 +187,12 @@ static void due_keepalive(struct ike_sa *sa, nsec_t now)
 {
 	static const uint8_t keepalive = 0xff;
 
-	/* RFC 3948 2.3; the daemon knows a single byte for what it is and adds no marker. */
-	if (now - sa->last_sent >= sa->ike->set.keepalive)
+	/*
+	 * The NAT may have made another mapping: a peer follows only what is authenticated. Without
+	 * a CHILD SA it is RFC 3948 2.3's byte; the daemon knows it and adds no marker.
+	 */
+	if (now - sa->last_sent >= sa->ike->set.keepalive &&
+	    !sa->ike->ops.keep_mapping(sa->ike->ops.ctx, sa))
 		send_message(sa, &sa->local, &sa->remote, &keepalive, 1, now);
 	deadline_set(&sa->ike->deadlines, &sa->keepalive, now + sa->ike->set.keepalive);
 }

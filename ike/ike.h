@@ -86,6 +86,11 @@ struct ike_ops {
 	 * 6311).
 	 */
 	void (*synced)(void *ctx, struct ike_sa *sa, uint64_t delta, nsec_t now);
+	/*
+	 * Behind a NAT: something authenticated goes out on a CHILD SA, unless something has since
+	 * the last call. False: it has none that could.
+	 */
+	bool (*keep_mapping)(void *ctx, const struct ike_sa *sa);
 	/* When the last FRESH or BRIDGED packet of the SA's children came; 0: never. */
 	nsec_t (*last_inbound)(void *ctx, const struct ike_sa *sa);
 };
@@ -111,7 +116,7 @@ struct ike_settings {
 	nsec_t half_open_timeout;  /* 30 s; 5 s when half of the places are taken */
 	nsec_t retransmit_timeout; /* first one of a routine request: 2 s, then times 1.8 */
 	unsigned retransmit_tries; /* 5 */
-	nsec_t keepalive;	   /* behind a NAT: 20 s */
+	nsec_t keepalive;	   /* behind a NAT, without a packet of ours: 20 s */
 };
 void ike_settings_default(struct ike_settings *s);
 

@@ -608,6 +608,29 @@ nsec_t tun_last_inbound(void *ctx, const struct ike_sa *sa)
 	return last;
 }
 
+bool tun_keep_mapping(void *ctx, const struct ike_sa *sa)
+{
+	struct tunnel *t = ctx;
+	const struct child_sa *c;
+
+	LIST_FOREACH (c, &sa->children, link) {
+		struct tun_sa *s = c->owner;
+		struct esp_sa *e = s && s->active ? tun_sa_esp(s) : NULL;
+		uint64_t before = e ? e->out.packets : 0;
+
+		if (!e)
+			continue;
+		if (before == s->mapping_out)
+			t->ops.dummy(t->ops.ctx, e);
+		/* That we have nothing to say is no silence of the peer's. */
+		if (s->silent_out == before)
+			s->silent_out = e->out.packets;
+		s->mapping_out = e->out.packets;
+		return true;
+	}
+	return false;
+}
+
 void tun_child_remove(struct tun_child *k)
 {
 	struct tun_sa *s;

@@ -88,6 +88,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 		.ike_event = op_ike_event,
 		.synced = op_synced,
 		.last_inbound = tun_last_inbound,
+		.keep_mapping = tun_keep_mapping,
 	};
 
 	t->ops = *ops;
@@ -390,6 +391,15 @@ bool tunnel_close(struct tunnel *t, nsec_t now)
 	return HASH_COUNT(t->ike->sas) == 0;
 }
 
+static bool is_remote(const struct conn_conf *conf, const struct endpoint *e)
+{
+	for (unsigned i = 0; i < conf->remote_count; i++) {
+		if (addr_eq(&conf->remote[i].addr, &e->addr))
+			return true;
+	}
+	return false;
+}
+
 void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
 		     unsigned count, nsec_t now)
 {
@@ -401,7 +411,12 @@ void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endp
 	memcpy(conf->remote + conf->fixed_count, remote, count * sizeof(*remote));
 	conf->remote_count = (uint8_t)(conf->fixed_count + count);
 	LIST_FOREACH (c, &t->conns, link) {
-		if (c->conf == conf && !c->dynamic && !c->sa)
+		if (c->conf != conf || c->dynamic)
+			continue;
+		if (c->sa && c->sa->state == IKE_STATE_INIT_SENT &&
+		    !is_remote(conf, &c->sa->remote))
+			ike_sa_drop(c->sa, "its name has another address", now);
+		if (!c->sa)
 			conn_mend(c, now);
 	}
 }

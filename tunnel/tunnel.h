@@ -90,6 +90,7 @@ struct tun_sa {
 	struct deadline end;	 /* of its history, then of its retirement */
 	struct deadline silent;	 /* next look whether only we send */
 	uint64_t silent_out;	 /* packets out at the last look */
+	uint64_t mapping_out;	 /* and when the NAT's mapping was last looked after */
 	enum criterion check;	 /* why a liveness check is out for it; NONE: none is */
 	struct ike_sa *check_on; /* that IKE SA's */
 	struct recovery recovery;
@@ -227,6 +228,12 @@ int tunnel_child_apply(struct tun_child *c, const struct tun_options *o, char *e
 		       nsec_t now) MUST_CHECK;
 /* Ends all SAs with a message to their peers. True when none is left to wait for. */
 bool tunnel_close(struct tunnel *t, nsec_t now);
+/*
+ * Addresses, devices or routes of this host have changed: who could not be reached is tried again
+ * at once, and an IKE SA from an address that is_ours says is none any more is made anew.
+ */
+void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(void *ctx, const struct addr *a),
+			 void *ctx, nsec_t now);
 /* What the connection's remote_names were resolved to, beside the addresses that its file has. */
 void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
 		     unsigned count, nsec_t now);
@@ -298,6 +305,9 @@ void conn_free(struct tun_conn *c);
 
 /* Rung 3 is to bring something. */
 bool conn_is_mending(const struct tun_conn *c);
+
+/* tun_child.c; see struct ike_ops. */
+bool tun_keep_mapping(void *ctx, const struct ike_sa *sa);
 
 /* admit.c: what a peer may have; see struct ike_ops. */
 uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct ts_list *local,

@@ -1,0 +1,66 @@
+/*
+ * host.c - what other programs change on this host: repaired where it is ours, followed where it is
+ * not. SPDX-License-Identifier: ISC
+ */
+#include "daemon.h"
+
+static bool is_ours(void *ctx, const struct addr *a)
+{
+	struct daemon *d = ctx;
+
+	return net_has_address(d->net, a);
+}
+
+/* Its routes went when the device went down, and come back with it. */
+static void raise_device(struct daemon *d)
+{
+	int r = tun_raise(&d->tun, d->tun_mtu);
+
+	if (r <= 0)
+		return;
+	log_warn(&d->log, "the TUN device %s was down: up again", d->tun.name);
+	net_repair(d->net);
+}
+
+static void on_net(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+	unsigned changed = net_changed(d->net);
+
+	(void)fd;
+	(void)what;
+	if (changed & NET_CHANGED_DEVICE)
+		raise_device(d);
+	if (changed & NET_CHANGED_ADDRESSES) {
+		tunnel_host_changed(d->tunnel, is_ours, d, daemon_now());
+		resolver_soon(d->resolver);
+	}
+	daemon_turn(d);
+}
+
+int host_init(struct daemon *d)
+{
+	const struct config *c = d->config;
+	const struct net_options o = {.tun = c->tun,
+				      .routes = c->install_routes,
+				      .block = c->leak_block,
+				      .local_first = c->local_routes_first};
+	int r = 0;
+
+	d->net = net_new(&o, &d->log, &r);
+	if (!d->net)
+		return r;
+	d->net_readable = event_new(d->base, net_fd(d->net), EV_READ | EV_PERSIST, on_net, d);
+	if (!d->net_readable)
+		return -ENOMEM;
+	event_priority_set(d->net_readable, PRIORITY_FIRST);
+	event_add(d->net_readable, NULL);
+	return 0;
+}
+
+void host_fini(struct daemon *d)
+{
+	if (d->net_readable)
+		event_free(d->net_readable);
+	net_free(d->net);
+}

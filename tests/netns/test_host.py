@@ -1,0 +1,242 @@
+#!/usr/bin/python3
+# Other programs change routes, rules, devices, addresses and names around the daemon. SPDX-License-Identifier: ISC
+"""
+The branch is behind a router, so that what misses the tunnel goes out by the default route: a sniffer on its outer
+device sees it in clear.
+"""
+import os
+import time
+
+from daemons import NET_GW, Mendip, child, config, expect, main, more_traffic, netlab, ping, settle, wait_for
+
+RATE = 500
+OURS = range(5149, 5155)
+NET = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start")}
+ALL = {"net": child("10.1.0.0/16", "0.0.0.0/0", start_action="start")}
+ALL_GW = {"net": child("0.0.0.0/0", "10.1.0.0/16")}
+
+
+def routed(lab, kids=None, kids_gw=None, remote=None, **options):
+    """Branch, router and gateway, up; (branch, gateway, router)."""
+    left, router, right = lab.routed("branch", "gw", "router")
+    gw = Mendip(lab, right, lambda s: config(s, kids_gw or NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+    branch = Mendip(lab, left, lambda s: config(s, kids or NET, remote or right.outer, **options))
+    return branch, gw, router
+
+
+def rules(branch):
+    text = branch.ns.run("ip", "rule").stdout
+    return [p for p in OURS if f"{p}:" in text]
+
+
+def clear(sniffer):
+    return [p for p in sniffer.others if p.kind == "clear" and p.destination.startswith("10.")]
+
+
+def undisturbed(what, lost_max, change, between=0.0):
+    """Traffic from the branch while change(branch) is done: nothing in clear, and at most so many are lost."""
+    with netlab.Lab("host") as lab:
+        branch, gw, _ = routed(lab)
+        branch.wait_up()
+        sniffer = lab.sniff(branch.ns, "eth0")
+        flow = lab.flow(branch.ns, branch.ns.inner, gw.ns, gw.ns.inner, rate=RATE)
+        more_traffic(flow, RATE // 2)
+        change(branch)
+        settle(between)
+        before = flow.received
+        wait_for(lambda: flow.received > before + RATE // 2, "no packet comes through any more", 5)
+        result = flow.stop()
+        seen = sniffer.stop()
+        print(f"# {what:<28} {result.lost:4d} of {result.sent} lost, longest gap {result.longest_gap_ms:.0f} ms, "
+              f"{len(clear(seen))} in clear")
+        expect(not clear(seen), f"{len(clear(seen))} packets in clear: {clear(seen)[:3]}")
+        expect(result.lost <= lost_max, f"{result.lost} lost, at most {lost_max} expected")
+        expect(rules(branch) == list(OURS), f"rules: {rules(branch)}")
+
+
+def each_rule_comes_back():
+    for priority in OURS:
+        undisturbed(f"ip rule del pref {priority}", 5,
+                    lambda b, p=priority: b.ns.run("ip", "rule", "del", "pref", str(p)), 0.2)
+
+
+def routes_come_back():
+    for table in (5150, 5151):
+        undisturbed(f"ip route flush table {table}", 5,
+                    lambda b, t=table: b.ns.run("ip", "route", "flush", "table", str(t)), 0.2)
+
+
+def the_device_goes_down():
+    undisturbed("ip link set down", RATE // 2, lambda b: b.ns.run("ip", "link", "set", "mendip0", "down"))
+
+
+def what_dies_blocks():
+    """The device is deleted, or the daemon killed: nothing in clear until it is started again; a stop leaves nothing."""
+    for name, how in (("device deleted", lambda b: b.ns.run("ip", "link", "del", "mendip0")),
+                      ("kill -9", lambda b: b.kill())):
+        with netlab.Lab("host") as lab:
+            branch, gw, _ = routed(lab)
+            branch.wait_up()
+            sniffer = lab.sniff(branch.ns, "eth0")
+            flow = lab.flow(branch.ns, branch.ns.inner, gw.ns, gw.ns.inner, rate=RATE)
+            more_traffic(flow, RATE // 2)
+            how(branch)
+            wait_for(lambda b=branch: b.process.poll() is not None, "it goes on", 5)
+            settle(0.5)
+            if os.path.exists(branch.control):
+                os.unlink(branch.control)
+            branch.start()
+            branch.wait_up()
+            before = flow.received
+            wait_for(lambda f=flow, n=before: f.received > n + RATE // 2, "no packet comes through any more", 5)
+            flow.stop()
+            seen = sniffer.stop()
+            print(f"# {name:<28} {len(clear(seen))} in clear")
+            expect(not clear(seen), f"{len(clear(seen))} packets in clear")
+            branch.process.stop()
+            expect(not rules(branch), f"rules after a stop: {rules(branch)}")
+            for table in (5150, 5151, 5153, 5154):
+                left = branch.ns.run("ip", "route", "show", "table", str(table), check=False).stdout
+                expect(not left, f"table {table} after a stop: {left}")
+
+
+def leak_allow_lets_it_out():
+    """With leak = "allow" what is for a tunnel goes out in clear when the daemon has died; the sniffer sees that."""
+    with netlab.Lab("host") as lab:
+        branch, gw, _ = routed(lab, daemon='leak = "allow";')
+        branch.wait_up()
+        sniffer = lab.sniff(branch.ns, "eth0")
+        branch.kill()
+        ping(branch.ns, gw.ns.inner, 3, branch.ns.inner)
+        settle()
+        expect(clear(sniffer.stop()), "nothing in clear: the other cases may see nothing either")
+
+
+def a_default_route_leaves_the_lan():
+    """remote_ts = 0.0.0.0/0 on a router: LAN and management net answer as before, and LAN hosts reach the tunnel."""
+    with netlab.Lab("host") as lab:
+        branch, gw, _ = routed(lab, ALL, ALL_GW)
+        for ns, net in (("lan", "10.1.7"), ("mgmt", "172.16.0")):
+            host = lab.namespace(ns)
+            lab.link(branch.ns, ns, f"{net}.1/24", host, "eth0", f"{net}.2/24")
+            host.route("default", "via", f"{net}.1")
+        lan, mgmt = (n for n in lab.namespaces if n.short in ("lan", "mgmt"))
+        branch.ns.sysctl("net.ipv4.ip_forward", 1)
+        gw.ns.sysctl("net.ipv4.ip_forward", 1)
+        branch.wait_up()
+        expect(ping(branch.ns, "10.1.7.2") == 3, "the router does not reach its LAN")
+        expect(ping(mgmt, "172.16.0.1") == 3, "the management net does not reach the router")
+        expect(ping(mgmt, "10.1.7.2") == 3, "the management net does not reach the LAN")
+        expect(ping(lan, gw.ns.inner) == 3, "the LAN does not reach the tunnel")
+        expect(ping(branch.ns, gw.ns.inner) == 3, "the router does not reach the tunnel")
+
+
+def closer_routes_win():
+    """A net within remote_ts that the main table has closer is not the tunnel's, also when it comes later."""
+    with netlab.Lab("host") as lab:
+        branch, gw, _ = routed(lab)
+        branch.wait_up()
+        near = lab.namespace("near")
+        lab.link(branch.ns, "near", "10.2.9.1/24", near, "eth0", "10.2.9.2/24")
+        wait_for(lambda: ping(branch.ns, "10.2.9.2", 1) == 1, "a connected net is cut off", 5)
+        expect(ping(branch.ns, gw.ns.inner) == 3, "the tunnel is cut off")
+        branch.ns.run("ip", "link", "del", "near")
+        wait_for(lambda: "10.2.9.0/24" not in branch.ns.run("ip", "route", "show", "table", "5150").stdout,
+                 "its exception stays", 5)
+
+
+def the_inside_address_comes_later():
+    with netlab.Lab("host") as lab:
+        left, _, right = lab.routed("branch", "gw", "router")
+        left.run("ip", "addr", "del", "10.1.0.1/16", "dev", "inner0")
+        Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(lab, left, lambda s: config(s, NET, right.outer))
+        branch.wait_up()
+        expect(ping(left, right.inner, 1) == 0, "a source from nowhere")
+        for address in ("10.1.0.7", "10.1.0.8"):
+            left.run("ip", "addr", "add", f"{address}/16", "dev", "inner0")
+            wait_for(lambda a=address: f"src {a}" in left.run("ip", "route", "show", "table", "5150").stdout,
+                     "the route does not get its source", 2)
+            expect(ping(left, right.inner) == 3, "our own packets are not tunnelled")
+            left.run("ip", "addr", "del", f"{address}/16", "dev", "inner0")
+
+
+def our_address_changes():
+    with netlab.Lab("host") as lab:
+        branch, gw, _ = routed(lab, dpd="30s")
+        branch.wait_up()
+        branch.ns.run("ip", "addr", "del", "192.0.2.10/24", "dev", "eth0")
+        branch.ns.run("ip", "addr", "add", "192.0.2.11/24", "dev", "eth0")
+        branch.ns.run("ip", "route", "replace", "default", "via", "192.0.2.1")
+        began = time.monotonic()
+        wait_for(lambda: ping(branch.ns, gw.ns.inner, 1, branch.ns.inner) == 1, "no packet comes through any more", 10)
+        took = time.monotonic() - began
+        print(f"# our address changed: {took:.2f} s until packets came through again")
+        expect(took < 3, f"{took:.1f} s")
+        expect(branch.logged("our address 192.0.2.10 has gone"), "it is not told")
+
+
+def a_way_comes_back():
+    """The link is down for longer than the first repetitions take: it is tried at once when it is up."""
+    with netlab.Lab("host") as lab:
+        left, router, right = lab.routed("branch", "gw", "router")
+        Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        router.run("ip", "link", "set", "inside", "down")
+        branch = Mendip(lab, left, lambda s: config(s, NET, right.outer))
+        settle(4)
+        router.run("ip", "link", "set", "inside", "up")
+        began = time.monotonic()
+        branch.wait_up(timeout=10)
+        took = time.monotonic() - began
+        print(f"# link up: {took:.2f} s until the tunnel was")
+        expect(took < 3, f"{took:.1f} s")
+
+
+def a_name_moves():
+    """The peer's name is unknown, then leads nowhere, then to the peer; the files are read again each time."""
+    with netlab.Lab("host") as lab:
+        left, _, right = lab.routed("branch", "gw", "router")
+        folder = f"/etc/netns/{left.name}"
+        os.makedirs(folder)
+        lab.at_exit(lambda: [os.unlink(f"{folder}/hosts"), os.unlink(f"{folder}/resolv.conf"), os.rmdir(folder)])
+
+        def write(name, text):
+            with open(f"{folder}/{name}", "w", encoding="ascii") as f:
+                f.write(text)
+
+        write("hosts", "127.0.0.1 localhost\n")
+        write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+        Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(lab, left, lambda s: config(s, NET, "gw.test"))
+        wait_for(lambda: branch.logged("cannot be resolved"), "it is not told that the name does not resolve", 15)
+        write("hosts", "127.0.0.1 localhost\n198.51.100.99 gw.test\n")
+        wait_for(lambda: branch.logged("gw: connecting"), "the file is not read again", 15)
+        write("hosts", f"127.0.0.1 localhost\n{right.outer} gw.test\n")
+        began = time.monotonic()
+        branch.wait_up(timeout=30)
+        took = time.monotonic() - began
+        print(f"# the name got another address: {took:.1f} s until the tunnel was up")
+        expect(took < 13, f"{took:.1f} s")
+
+
+def a_mapping_is_kept():
+    """Behind a NAT only the gateway sends, and the NAT makes another mapping: the gateway learns of it soon."""
+    with netlab.Lab("host") as lab:
+        left, router, right = lab.behind_nat("branch", "gw", "router")
+        gw = Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(lab, left, lambda s: config(s, NET, right.outer, dpd="30s", daemon='nat_keepalive = "1s";'))
+        branch.wait_up()
+        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
+        more_traffic(flow, RATE // 2)
+        lab.rebind(router)
+        began, before = time.monotonic(), flow.received
+        wait_for(lambda: flow.received > before + RATE // 2, "no packet comes through any more", 10)
+        took = time.monotonic() - began
+        flow.stop()
+        print(f"# another mapping: {took:.1f} s, half a second of it packets")
+        expect(took < 4, f"{took:.1f} s")
+
+
+main([each_rule_comes_back, routes_come_back, the_device_goes_down, what_dies_blocks, leak_allow_lets_it_out,
+      a_default_route_leaves_the_lan, closer_routes_win, the_inside_address_comes_later, our_address_changes,
+      a_way_comes_back, a_name_moves, a_mapping_is_kept])

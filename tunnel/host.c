@@ -1,0 +1,59 @@
+/*
+ * host.c - what a connection does when this host has other addresses or ways than before.
+ * SPDX-License-Identifier: ISC
+ */
+#include "tunnel.h"
+
+/* Several things change together: addresses come before the routes that make them useful. */
+#define SETTLE (100 * NSEC_PER_MSEC)
+
+/* Nothing that was tried before tells anything about now. */
+static void call_soon(struct tun_conn *c, nsec_t now)
+{
+	c->failures = c->beside_failures = 0;
+	c->not_before = 0;
+	if (conn_wanted(c) && conn_can_call(c))
+		deadline_set(&c->tunnel->deadlines, &c->retry, now + SETTLE);
+}
+
+static bool has_left(const struct ike_sa *sa, bool (*is_ours)(void *ctx, const struct addr *a),
+		     void *ctx)
+{
+	return sa && !addr_is_any(&sa->local.addr) && sa->local.addr.family &&
+	       !is_ours(ctx, &sa->local.addr);
+}
+
+static void leave(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
+{
+	char a[ADDR_STRLEN];
+
+	log_warn(c->tunnel->log, "%s: our address %s has gone: a new IKE SA", c->conf->name,
+		 addr_format(&sa->local.addr, a));
+	ike_sa_drop(sa, "our address has gone", now);
+}
+
+void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(void *ctx, const struct addr *a),
+			 void *ctx, nsec_t now)
+{
+	struct tun_conn *c, *next;
+
+	t->now = now;
+	for (c = LIST_FIRST(&t->conns); c; c = next) {
+		next = LIST_NEXT(c, link);
+		/* Whom we cannot call is to find us: where the address comes back, it goes on. */
+		if (c->dynamic || !conn_can_call(c))
+			continue;
+		if (has_left(c->beside, is_ours, ctx))
+			leave(c, c->beside, now);
+		if (has_left(c->sa, is_ours, ctx)) {
+			leave(c, c->sa, now);
+			call_soon(c, now);
+		} else if (c->sa && c->sa->state == IKE_STATE_INIT_SENT) {
+			/* Its next repetition may be far away. */
+			ike_sa_drop(c->sa, "tried anew, as this host has changed", now);
+			call_soon(c, now);
+		} else if (!c->sa) {
+			call_soon(c, now);
+		}
+	}
+}
