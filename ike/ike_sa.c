@@ -127,6 +127,8 @@ void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
 
 	sa->state = IKE_STATE_ESTABLISHED;
 	sa->established = sa->last_heard = now;
+	if (!sa->called)
+		sa->called = now;
 	wipe_init(sa);
 	if (conn->rekey_time)
 		deadline_set(h, &sa->rekey, now + jittered(sa->ike, conn->rekey_time));

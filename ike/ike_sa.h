@@ -184,6 +184,7 @@ struct ike_sa {
 	struct deadline dpd, rekey, expire, keepalive;
 	nsec_t since; /* half-open */
 	nsec_t established, last_heard;
+	nsec_t called; /* when the first of the IKE SAs that it has replaced was established */
 	nsec_t last_sent;
 	bool watch_answer; /* tell IKE_EVENT_ANSWERED */
 	bool delete_told;  /* IKE_EVENT_DOWN given */

@@ -18,7 +18,7 @@
 static bool is_live(const struct tun_sa *s)
 {
 	return s->active && !s->retired && !s->ending && s->ike &&
-	       s->ike->state != CHILD_STATE_DELETING;
+	       s->ike->state != CHILD_STATE_DELETING && !s->ike->successor;
 }
 
 /* A live one, and another one. */
@@ -48,12 +48,16 @@ static bool is_settled(const struct tun_sa *s)
 	       s->recovery.state == RECOVERY_IDLE && s->check == CRITERION_NONE;
 }
 
-/* Of two IKE SAs the newer stays, as on both sides; of two that crossed as conn_which_call says. */
+/*
+ * Of two IKE SAs the one by the newer call stays: one side may have made it in the stead of the
+ * other. When each was rekeyed says nothing, as the answer to that may be late. Of two calls that
+ * crossed: as conn_which_call says.
+ */
 static bool is_better_ike(const struct ike_sa *a, const struct ike_sa *b)
 {
-	if (a->established > b->established + CROSSED)
+	if (a->called > b->called + CROSSED)
 		return true;
-	if (b->established > a->established + CROSSED)
+	if (b->called > a->called + CROSSED)
 		return false;
 	return a->spi_i > b->spi_i;
 }
