@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX  32
+#define BREAK_USEC   200000 /* without descriptors for more clients */
 #define LINE_MAX_LEN 65536
 #define BACKLOG_MAX  (4u << 20) /* bytes that a client may leave unread */
 #define IDLE_SECONDS 60
@@ -23,7 +24,10 @@ struct client {
 	LIST_ENTRY(client) link;
 	struct control *control;
 	struct bufferevent *bev;
+	uid_t uid;
+	uint64_t served; /* when it last had a command, on control->served */
 	bool events;
+	bool ended;  /* it sends no more; what it has asked is answered */
 	bool doomed; /* freed from the loop, as it may be in use up the stack */
 };
 
@@ -33,7 +37,10 @@ struct control {
 	char *path;
 	LIST_HEAD(, client) clients;
 	unsigned count;
+	uint64_t served; /* commands so far */
 	struct event *reaper;
+	struct event *pump;  /* the next command, after data had its turn */
+	struct event *again; /* the end of a break */
 };
 
 static void client_free(struct client *c)
@@ -278,36 +285,164 @@ static void handle_line(struct client *c, const char *line, size_t len)
 	daemon_turn(c->control->daemon);
 }
 
-static void on_read(struct bufferevent *bev, void *ctx)
+/* Who does not read its answers is served no further; on_write goes on. */
+static bool has_line(struct client *c)
 {
-	struct client *c = ctx;
-	struct evbuffer *in = bufferevent_get_input(bev);
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+
+	if (c->doomed || is_behind(c))
+		return false;
+	if (evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_LF).pos >= 0)
+		return true;
+	if (evbuffer_get_length(in) > LINE_MAX_LEN)
+		doom(c);
+	return false;
+}
+
+/*
+ * As much as one line may be is read ahead. By a watermark the loop would be told of a full buffer
+ * again and again, as a pump of its own takes from it.
+ */
+static void read_on(struct client *c)
+{
+	if (c->ended)
+		return;
+	if (evbuffer_get_length(bufferevent_get_input(c->bev)) > LINE_MAX_LEN)
+		bufferevent_disable(c->bev, EV_READ);
+	else
+		bufferevent_enable(c->bev, EV_READ);
+}
+
+/* Of those with a command the one that has waited longest. */
+static struct client *next_client(struct control *control)
+{
+	struct client *c, *next = NULL;
+
+	LIST_FOREACH (c, &control->clients, link) {
+		if (has_line(c) && (!next || c->served < next->served))
+			next = c;
+	}
+	return next;
+}
+
+static void end_if_done(struct client *c)
+{
+	if (c->ended && !has_line(c) && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
+		doom(c);
+}
+
+/* event_active() would have it run again in the same turn. */
+static void serve_later(struct control *control)
+{
+	static const struct timeval now;
+
+	event_add(control->pump, &now);
+}
+
+/*
+ * One command a turn of the loop: whoever sends many of them in one go, and dear ones, does not
+ * keep packets waiting for all of them.
+ */
+static void on_pump(evutil_socket_t fd, short what, void *ctx)
+{
+	struct control *control = ctx;
+	struct client *c = next_client(control);
 	size_t len;
 	char *line;
 
-	/* Who does not read its answers is served no further; on_write goes on. */
-	while (!c->doomed && !is_behind(c)) {
-		line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
-		if (!line) {
-			if (evbuffer_get_length(in) > LINE_MAX_LEN)
-				doom(c);
-			return;
-		}
-		handle_line(c, line, len);
-		free(line);
-	}
+	(void)fd;
+	(void)what;
+	if (!c)
+		return;
+	c->served = ++control->served;
+	line = evbuffer_readln(bufferevent_get_input(c->bev), &len, EVBUFFER_EOL_LF);
+	handle_line(c, line, len);
+	free(line);
+	read_on(c);
+	end_if_done(c);
+	if (next_client(control))
+		serve_later(control);
+}
+
+static void on_read(struct bufferevent *bev, void *ctx)
+{
+	struct client *c = ctx;
+
+	(void)bev;
+	read_on(c);
+	if (has_line(c))
+		serve_later(c->control);
 }
 
 static void on_write(struct bufferevent *bev, void *ctx)
 {
 	on_read(bev, ctx);
+	end_if_done(ctx);
 }
 
 static void on_client_event(struct bufferevent *bev, short what, void *ctx)
 {
+	struct client *c = ctx;
+
 	(void)bev;
-	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-		doom(ctx);
+	if (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
+		doom(c);
+	if (what & BEV_EVENT_EOF) {
+		c->ended = true;
+		end_if_done(c);
+	}
+}
+
+static uid_t uid_of(evutil_socket_t fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ? (uid_t)-1 : who.uid;
+}
+
+/*
+ * All places are taken: the client that has had no command for longest makes room. Nobody but root
+ * sends root away, and so nobody keeps root out.
+ */
+static bool make_room(struct control *control, uid_t uid)
+{
+	struct client *c, *oldest = NULL;
+
+	LIST_FOREACH (c, &control->clients, link) {
+		if (c->doomed || (c->uid == 0 && uid != 0))
+			continue;
+		/* Root's are the last to go. */
+		if (!oldest || (oldest->uid == 0 && c->uid != 0) ||
+		    ((oldest->uid == 0) == (c->uid == 0) && c->served <= oldest->served))
+			oldest = c;
+	}
+	if (!oldest)
+		return false;
+	client_free(oldest);
+	return true;
+}
+
+static void on_again(evutil_socket_t fd, short what, void *ctx)
+{
+	struct control *control = ctx;
+
+	(void)fd;
+	(void)what;
+	evconnlistener_enable(control->listener);
+}
+
+/* Mostly no descriptor is left: whoever waits would wake the loop at once again and again. */
+static void on_accept_error(struct evconnlistener *l, void *ctx)
+{
+	const struct timeval wait = {.tv_usec = BREAK_USEC};
+	struct control *control = ctx;
+	struct daemon *d = control->daemon;
+
+	log_limited(&d->log, &d->send_lines, daemon_now(), LOG_LEVEL_WARNING,
+		    "control socket: a client is not let in: %s", strerror(errno));
+	evconnlistener_disable(l);
+	evtimer_add(control->again, &wait);
 }
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
@@ -320,16 +455,17 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	(void)l;
 	(void)sa;
 	(void)len;
-	if (control->count >= CLIENTS_MAX) {
+	if (control->count >= CLIENTS_MAX && !make_room(control, uid_of(fd))) {
 		close(fd);
 		return;
 	}
 	c = xzalloc(sizeof(*c));
 	c->control = control;
+	c->uid = uid_of(fd);
+	c->served = control->served;
 	c->bev = bufferevent_socket_new(control->daemon->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	bufferevent_priority_set(c->bev, PRIORITY_CONTROL);
 	bufferevent_setcb(c->bev, on_read, on_write, on_client_event, c);
-	bufferevent_setwatermark(c->bev, EV_READ, 0, LINE_MAX_LEN + 1);
 	bufferevent_set_timeouts(c->bev, &idle, &idle);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 	LIST_INSERT_HEAD(&control->clients, c, link);
@@ -409,8 +545,15 @@ struct control *control_new(struct daemon *d)
 		return NULL;
 	}
 	c->path = xstrdup(sun.sun_path);
+	evconnlistener_set_error_cb(c->listener, on_accept_error);
 	c->reaper = event_new(d->base, -1, 0, on_reap, c);
+	c->pump = evtimer_new(d->base, on_pump, c);
+	c->again = evtimer_new(d->base, on_again, c);
+	if (!c->reaper || !c->pump || !c->again)
+		abort(); /* no memory */
 	event_priority_set(c->reaper, PRIORITY_CONTROL);
+	event_priority_set(c->pump, PRIORITY_DATA);
+	event_priority_set(c->again, PRIORITY_CONTROL);
 	return c;
 }
 
@@ -423,6 +566,8 @@ void control_free(struct control *c)
 	while ((cl = LIST_FIRST(&c->clients)))
 		client_free(cl);
 	event_free(c->reaper);
+	event_free(c->pump);
+	event_free(c->again);
 	evconnlistener_free(c->listener);
 	unlink(c->path);
 	free(c->path);

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "data.h"
 #include "net.h"
+#include "sink.h"
 #include "tunnel.h"
 
 #define MTU_DEFAULT 1400 /* of the device, until an SA says what fits */
@@ -26,7 +27,7 @@ struct daemon {
 	struct tunnel *tunnel;
 	struct log log;
 	struct log_limit send_lines; /* about messages that our own kernel refuses */
-	bool log_journal;	     /* lines carry <N> priorities for journald */
+	struct sink sink;	     /* where log writes to */
 	struct tun tun;
 	uint32_t path_floor;	    /* the least that the kernel believes of a path's MTU */
 	uint32_t tun_mtu, mtu_next; /* mtu_next: slot of the SAD to look at next */

@@ -27,21 +27,9 @@ nsec_t daemon_now(void)
 
 static void log_sink(void *ctx, enum log_level level, const char *line)
 {
-	static const char *const priorities[] = {SD_ERR, SD_WARNING, SD_INFO, SD_DEBUG};
-	const struct daemon *d = ctx;
-	struct timespec ts;
-	struct tm tm;
-	char stamp[32];
+	struct daemon *d = ctx;
 
-	if (d->log_journal) {
-		fprintf(stderr, "%s%s\n", priorities[level], line);
-		return;
-	}
-	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	fprintf(stderr, "%s.%03ldZ %s: %s\n", stamp, ts.tv_nsec / 1000000, log_level_name(level),
-		line);
+	sink_line(&d->sink, level, line);
 }
 
 /* ---- what the tunnel asks of the world ---- */
@@ -362,7 +350,7 @@ static int run(const char *path)
 	d->tun.fd = -1;
 	for (unsigned i = 0; i < ARRAY_SIZE(d->udp); i++)
 		d->udp[i].fd = -1;
-	d->log_journal = getenv("JOURNAL_STREAM") != NULL;
+	sink_init(&d->sink, STDERR_FILENO);
 	d->config = conf_load(path, err);
 	if (!d->config) {
 		fprintf(stderr, "mendipd: %s\n", err);

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 # mendipctl and its socket, friendly and hostile. SPDX-License-Identifier: ISC
+import fcntl
 import json
 import os
 import re
 import socket
 import stat
+import struct
 import subprocess
+import termios
 import time
 
 from daemons import (BUILD, NET, NET_GW, Mendip, child, config, expect, main, more_traffic, netlab, pair, settle,
@@ -250,6 +253,129 @@ def ends_when_the_device_goes():
     with_tunnel(check, ends=True)
 
 
+def busy(pid):
+    """Processor time of the process so far, in seconds."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def no_descriptor_is_left():
+    """More clients than the daemon may have descriptors: it neither spins nor fills its log, and goes on after that."""
+    def check(branch, _gw, _lab):
+        pid = branch.process.pid
+        used = len(os.listdir(f"/proc/{pid}/fd"))
+        subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={used + 2}:{used + 2}"], check=True)
+        many = [connect(branch) for _ in range(15)]
+        settle(0.5)
+        before, size = busy(pid), os.path.getsize(branch.log)
+        settle(2)
+        expect(busy(pid) - before < 0.2, f"{busy(pid) - before:.2f} s of 2 s busy")
+        expect(os.path.getsize(branch.log) - size < 2000, f"{os.path.getsize(branch.log) - size} bytes in the log")
+        expect(branch.logged("a client is not let in"), "it is not told")
+        for s in many:
+            s.close()
+        wait_for(lambda: branch.run("version").returncode == 0, "no answer after that", 5)
+        expect(branch.up(), "the tunnel went")
+
+    with_tunnel(check)
+
+
+def commands_do_not_stop_the_data():
+    """3,000 reloads in one go: packets get through between them, and others are answered."""
+    def check(branch, gw, lab):
+        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=500)
+        more_traffic(flow, 250)
+        with connect(branch) as s:
+            s.setblocking(False)
+            wanted = b'{"command": "reload"}\n' * 3000
+            until = time.monotonic() + 2
+            while wanted and time.monotonic() < until:
+                try:
+                    wanted = wanted[s.send(wanted):]
+                except BlockingIOError:
+                    time.sleep(0.01)
+            began = time.monotonic()
+            expect(branch.run("version").returncode == 0, "others are not served")
+            took = time.monotonic() - began
+            expect(took < 2, f"others wait for {took:.1f} s")
+        result = flow.stop()
+        print(f"# beside 3,000 reloads: an answer after {took:.3f} s, {result.lost} lost, "
+              f"longest gap {result.longest_gap_ms:.0f} ms")
+        expect(result.lost == 0 and result.longest_gap_ms < 300, f"{result.lost} lost, {result.longest_gap_ms} ms")
+
+    with_tunnel(check)
+
+
+def root_is_let_in():
+    """Whoever may open the socket holds all places, idle or waiting for events: root's command is served."""
+    def check(branch, _gw, _lab):
+        os.chmod(branch.control, 0o666)
+        os.chmod(os.path.dirname(branch.control), 0o755)
+        for uid, first in ((65534, b""), (65534, b'{"command": "events"}\n'), (0, b'{"command": "events"}\n')):
+            os.seteuid(uid)
+            try:
+                many = [connect(branch) for _ in range(32)]
+                for s in many:
+                    s.sendall(first)
+            finally:
+                os.seteuid(0)
+            settle()
+            expect(branch.run("version").returncode == 0, f"root is kept out by uid {uid}, {first}")
+            expect(branch.run("reload").returncode == 0, f"root cannot reload beside uid {uid}, {first}")
+            for s in many:
+                s.close()
+
+    with_tunnel(check)
+
+
+def half_closed_clients_are_answered():
+    def check(branch, _gw, _lab):
+        with connect(branch) as s:
+            s.sendall(b'{"command": "version"}\n' * 10)
+            s.shutdown(socket.SHUT_WR)
+            answers = b""
+            while part := s.recv(65536):
+                answers += part
+            count = answers.count(b"\n")
+            expect(count == 10, f"{count} of 10 answers")
+
+    with_tunnel(check)
+
+
+def unread(pipe):
+    """Bytes that wait in it."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+
+
+def a_log_that_nobody_reads():
+    """stderr is a full pipe: the daemon goes on, says later what is missing, and ends when it is told."""
+    with netlab.Lab("log") as lab:
+        left, _ = lab.pair("branch", "gw")
+        branch = Mendip(lab, left, lambda s: config(s, NET, "192.0.2.2"))
+        branch.process.stop()
+        reader, writer = os.pipe()
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 8192)
+        process = left.popen(f"{BUILD}/mendipd", "-c", branch.conf, stderr=writer)
+        os.close(writer)
+        wait_for(branch.answers, "no answer")
+        for _ in range(100):
+            branch.ctl("reload")
+        expect(unread(reader) > 3000, f"{unread(reader)} bytes wait: the pipe is not full, and the case shows nothing")
+        os.set_blocking(reader, False)
+        while unread(reader):
+            os.read(reader, 65536)
+        branch.ctl("reload")
+        settle()
+        text = os.read(reader, 65536).decode()
+        expect("lines of this log are missing" in text, f"it is not told what is missing: {text}")
+        for _ in range(100):
+            branch.ctl("reload")
+        process.terminate()
+        expect(process.wait(5) == 0, "it does not end")
+        os.close(reader)
+
+
 def socket_is_private_and_single():
     with netlab.Lab("single") as lab:
         left, _ = lab.pair("branch", "gw")
@@ -265,5 +391,6 @@ def socket_is_private_and_single():
 main([commands_text_and_json, switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
       set_is_all_or_none,
       metrics_are_openmetrics, advise_needs_no_daemon,
-      hostile_clients, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing,
+      hostile_clients, no_descriptor_is_left, commands_do_not_stop_the_data, root_is_let_in,
+      half_closed_clients_are_answered, a_log_that_nobody_reads, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing,
       ends_when_the_device_goes])
