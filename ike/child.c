@@ -429,7 +429,9 @@ static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa 
 
 		made->successor = true;
 		delete_later(made);
-		if (t->child)
+		/* Unless its lifetime has ended meanwhile: then our DELETE goes out all the same.
+		 */
+		if (t->child && t->child->state != CHILD_STATE_DELETING)
 			t->child->state = CHILD_STATE_REKEYED;
 		tell(sa, t, winner ? winner : made, IKE_RESULT_OK, 0, now);
 		return;

@@ -18,7 +18,7 @@
 static bool is_live(const struct tun_sa *s)
 {
 	return s->active && !s->retired && !s->ending && s->ike &&
-	       s->ike->state != CHILD_STATE_DELETING && !s->ike->successor;
+	       s->ike->state != CHILD_STATE_DELETING;
 }
 
 /* A live one, and another one. */
