@@ -19,6 +19,7 @@
 static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const char *why;
 	char *text;
 	ssize_t n;
 
@@ -30,6 +31,11 @@ static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err
 	}
 	if (!S_ISREG(st->st_mode) || st->st_size > FILE_MAX) {
 		snprintf(err, CONFIG_ERR, "%s: is no file, or larger than 4 MiB", path);
+		close(fd);
+		return NULL;
+	}
+	if (!conf_is_safe(fd, path, &why)) {
+		snprintf(err, CONFIG_ERR, "%s: %s", path, why);
 		close(fd);
 		return NULL;
 	}
@@ -45,28 +51,14 @@ static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err
 	return text;
 }
 
-/* libconfig keeps copies of all strings, secrets too: overwrite them before it frees them. */
-static void wipe_strings(config_setting_t *s)
+static int parse_text(struct config *c, const char *path, char *text, size_t len,
+		      const struct stat *st, bool main_file, char *err)
 {
-	if (config_setting_type(s) == CONFIG_TYPE_STRING) {
-		char *v = (char *)config_setting_get_string(s);
-
-		if (v)
-			secret_wipe(v, strlen(v));
-		return;
-	}
-	if (!config_setting_is_aggregate(s))
-		return;
-	for (int i = 0; i < config_setting_length(s); i++)
-		wipe_strings(config_setting_get_elem(s, (unsigned)i));
-}
-
-static int parse_text(struct config *c, const char *path, const char *text, const struct stat *st,
-		      bool main_file, char *err)
-{
+	struct conf_secrets secrets;
 	config_t lib;
 	int r = -EINVAL;
 
+	conf_take_secrets(text, len, &secrets);
 	config_init(&lib);
 	if (config_read_string(&lib, text) != CONFIG_TRUE) {
 		snprintf(err, CONFIG_ERR, "%s:%d: %s", path, config_error_line(&lib),
@@ -76,11 +68,12 @@ static int parse_text(struct config *c, const char *path, const char *text, cons
 					    .path = path,
 					    .err = err,
 					    .mode = st->st_mode,
-					    .main_file = main_file};
+					    .main_file = main_file,
+					    .secrets = secrets};
 
 		r = conf_read_tree(&r_ctx, config_root_setting(&lib));
 	}
-	wipe_strings(config_root_setting(&lib));
+	conf_secrets_free(&secrets);
 	config_destroy(&lib);
 	return r;
 }
@@ -99,7 +92,7 @@ static int read_file(struct config *c, const char *path, bool main_file, char *e
 	if (!conf_scan(text, len, &line, &why))
 		snprintf(err, CONFIG_ERR, "%s:%u: %s", path, line, why);
 	else
-		r = parse_text(c, path, text, &st, main_file, err);
+		r = parse_text(c, path, text, len, &st, main_file, err);
 	secret_free(text, len);
 	return r;
 }

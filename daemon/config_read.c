@@ -238,10 +238,30 @@ static int decode_secret(const char *s, struct psk *k)
 	return 0;
 }
 
+static bool is_safe(const struct stat *st)
+{
+	return (st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+bool conf_is_safe(int fd, const char *path, const char **ret_why)
+{
+	char *copy = xstrdup(path);
+	struct stat file, folder;
+	bool known = fstat(fd, &file) == 0 && stat(dirname(copy), &folder) == 0;
+
+	free(copy);
+	*ret_why = "must belong to root, or to who runs mendipd, and nobody else may write it: "
+		   "chown root, chmod go-w";
+	if (!known || !is_safe(&file))
+		return false;
+	*ret_why = "is in a folder that others may write: chown root, chmod go-w the folder";
+	return is_safe(&folder);
+}
+
 static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct psk *k)
 {
 	char text[4096] = "", *copy, *path;
-	const char *name;
+	const char *name, *why;
 	struct stat st;
 	ssize_t n = -1;
 	int fd, e;
@@ -258,6 +278,8 @@ static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct p
 		e = conf_fail(r, s, "%.100s is no file", path);
 	} else if (st.st_mode & S_IROTH) {
 		e = conf_fail(r, s, "others can read this file: chmod o-r");
+	} else if (!conf_is_safe(fd, path, &why)) {
+		e = conf_fail(r, s, "%.100s %s", path, why);
 	} else {
 		n = read(fd, text, sizeof(text) - 1);
 		text[strcspn(text, "\r\n")] = '\0';
@@ -272,9 +294,20 @@ static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct p
 	return e;
 }
 
+/* What was taken out of the text where the library has v; see conf_take_secrets. */
+static const char *next_secret(struct conf_reader *r, const char *v)
+{
+	const struct conf_secret *s;
+
+	if (r->next_secret >= r->secrets.count)
+		return NULL;
+	s = &r->secrets.v[r->next_secret++];
+	return s->shown == strlen(v) ? s->text : NULL;
+}
+
 static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct psk *k)
 {
-	const char *name = config_setting_name(s), *v;
+	const char *name = config_setting_name(s), *v, *secret;
 
 	if (strncmp(name, "id", 2) == 0 && name[2 + strspn(name + 2, "0123456789")] == '\0') {
 		if (conf_get_string(r, s, &v) < 0)
@@ -294,7 +327,12 @@ static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct ps
 		return -EINVAL;
 	if (k->secret)
 		return conf_fail(r, s, "secret and file exclude each other");
-	if (decode_secret(v, k) < 0)
+	secret = next_secret(r, v);
+	if (!secret)
+		return conf_fail(r, s,
+				 "is not where it was looked for: write it as secret = "
+				 "\"...\" in a group of its own");
+	if (decode_secret(secret, k) < 0)
 		return conf_fail(r, s,
 				 "must not be empty; 0x needs hexadecimal, 0s base64 behind it");
 	return 0;

@@ -4,6 +4,7 @@
 #define MENDIP_CONFIG_READ_H
 
 #include "config.h"
+#include "scan.h"
 
 #include <libconfig.h>
 #include <sys/types.h>
@@ -13,7 +14,9 @@ struct conf_reader {
 	const char *path;
 	char *err;
 	mode_t mode;
-	bool main_file; /* only it may hold `daemon` and `switchover` */
+	bool main_file;		     /* only it may hold `daemon` and `switchover` */
+	struct conf_secrets secrets; /* in the order of the file */
+	unsigned next_secret;
 };
 
 void conf_defaults(struct config *c);
@@ -21,6 +24,12 @@ void conf_defaults(struct config *c);
 int conf_read_tree(struct conf_reader *r, config_setting_t *root);
 /* What can be checked only when all files are read. */
 int conf_finish(struct config *c, char *err);
+
+/*
+ * Nobody but root, or who we are, may write what is at fd, nor change what its folder holds:
+ * whoever may decides who gets in. False with a static text in *ret_why.
+ */
+bool conf_is_safe(int fd, const char *path, const char **ret_why);
 
 /* An error at a setting: "FILE:LINE: OPTION: text"; always -EINVAL. */
 int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...) PRINTF_LIKE(3, 4);

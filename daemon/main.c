@@ -285,6 +285,8 @@ static int start(struct daemon *d)
 	d->resolver = resolver_new(d);
 	d->started = daemon_now();
 	warn_unprotected(d, c);
+	if (geteuid() == 0)
+		log_warn(&d->log, "running as root: daemon.user names who is to run this instead");
 	tunnel_configure(d->tunnel, c->conns, c->conn_count, NULL, d->started);
 	net_sweep(d->net);
 	resolver_refresh(d->resolver);

@@ -1,5 +1,6 @@
 /* scan.c - see scan.h. SPDX-License-Identifier: ISC */
 #include "scan.h"
+#include "xalloc.h"
 
 #include <ctype.h>
 
@@ -121,4 +122,114 @@ bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **re
 		}
 	}
 	return true;
+}
+
+/* ---- secrets ---- */
+
+static void skip_space(struct scan *s)
+{
+	for (;;) {
+		if (peek(s, 0) == '#' || (peek(s, 0) == '/' && peek(s, 1) == '/'))
+			skip_line(s);
+		else if (peek(s, 0) == '/' && peek(s, 1) == '*')
+			skip_comment(s);
+		else if (s->at < s->end && isspace((unsigned char)*s->at))
+			step(s);
+		else
+			return;
+	}
+}
+
+static int hex_value(char c)
+{
+	if (isdigit((unsigned char)c))
+		return c - '0';
+	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+}
+
+/* The character that an escape stands for, and its length in the text. */
+static char unescape(const char *p, const char *end, size_t *ret_len)
+{
+	static const char names[] = "nrtf\\\"", values[] = "\n\r\t\f\\\"";
+	const char *name = end - p > 1 ? strchr(names, p[1]) : NULL;
+
+	*ret_len = 2;
+	if (name && *name)
+		return values[name - names];
+	*ret_len = 4;
+	if (end - p > 3 && p[1] == 'x' && hex_value(p[2]) >= 0 && hex_value(p[3]) >= 0)
+		return (char)(hex_value(p[2]) << 4 | hex_value(p[3]));
+	*ret_len = 1; /* a backslash like any other character */
+	return '\\';
+}
+
+/* One string literal; what it held is added to *to. */
+static void take_literal(const char *start, const char *end, struct conf_secret *to)
+{
+	char *hide = (char *)start;
+	size_t len;
+
+	for (const char *p = start; p < end; p += len) {
+		len = 1;
+		to->text[to->len++] = *p == '\\' ? unescape(p, end, &len) : *p;
+	}
+	to->shown += (size_t)(end - start);
+	/* Lines stay lines, for messages about what is behind. */
+	for (; hide < end; hide++)
+		*hide = *hide == '\n' ? '\n' : 'x';
+}
+
+/* Behind the word: = or :, and one string or several that are one to the library. */
+static void take_value(struct scan *s, struct conf_secrets *ret)
+{
+	struct conf_secret *one;
+	const char *start;
+
+	skip_space(s);
+	if (peek(s, 0) != '=' && peek(s, 0) != ':')
+		return;
+	step(s);
+	skip_space(s);
+	if (peek(s, 0) != '"')
+		return;
+	ret->v = xreallocarray(ret->v, ret->count + 1, sizeof(*ret->v));
+	one = &ret->v[ret->count++];
+	/* It is not longer than all that follows. */
+	*one = (struct conf_secret){.text = xzalloc((size_t)(s->end - s->at) + 1)};
+	while (peek(s, 0) == '"') {
+		start = s->at + 1;
+		(void)skip_string(s);
+		take_literal(start, s->at[-1] == '"' && s->at - 1 >= start ? s->at - 1 : s->at,
+			     one);
+		skip_space(s);
+	}
+}
+
+void conf_take_secrets(char *text, size_t len, struct conf_secrets *ret)
+{
+	static const char name[] = "secret";
+	struct scan s = {.at = text, .end = text + len, .line = 1};
+	const char *word;
+
+	*ret = (struct conf_secrets){0};
+	while (s.at < s.end) {
+		skip_space(&s);
+		word = s.at;
+		if (peek(&s, 0) == '"')
+			(void)skip_string(&s);
+		else if (isalnum((unsigned char)peek(&s, 0)) || peek(&s, 0) == '*')
+			skip_word(&s);
+		else if (s.at < s.end)
+			step(&s);
+		if ((size_t)(s.at - word) == strlen(name) && memcmp(word, name, strlen(name)) == 0)
+			take_value(&s, ret);
+	}
+}
+
+void conf_secrets_free(struct conf_secrets *s)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		secret_free(s->v[i].text, s->v[i].len + 1);
+	free(s->v);
+	*s = (struct conf_secrets){0};
 }

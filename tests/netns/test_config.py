@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 
-from daemons import BUILD, NET, NET_GW, child, config, expect, main, netlab, pair, settle, wait_for
+from daemons import BUILD, NET, NET_GW, Mendip, child, config, expect, main, netlab, pair, settle, wait_for
 
 GOOD = config("/tmp/x.sock", NET, "192.0.2.2")
 
@@ -120,6 +120,74 @@ def includes_modes_and_duplicates():
     expect(status == 1 and "interval must be below" in err, err)
 
 
+def files_that_others_may_write():
+    """Whoever may write the configuration, a secret or their folder decides who gets in."""
+    def modes(path, name, mode, owner, folder):
+        os.chmod(os.path.join(path, name), mode)
+        os.chown(os.path.join(path, name), owner, 0)
+        os.chmod(path, folder)
+
+    by_file = GOOD.replace(f'secret = "{"a secret for tests"}"', 'file = "secrets/gw"')
+    for mode, owner, folder, pattern in ((0o600, 0, 0o700, None), (0o640, 0, 0o750, None),
+                                         (0o620, 0, 0o700, "nobody else may write it"),
+                                         (0o602, 0, 0o700, "nobody else may write it"),
+                                         (0o600, 65534, 0o700, "must belong to root"),
+                                         (0o600, 0, 0o770, "folder that others may write"),
+                                         (0o600, 0, 0o1777, "folder that others may write")):
+        for what in ("main", "conf.d", "secret"):
+            with tempfile.TemporaryDirectory() as d:
+                for folder_name in ("conf.d", "secrets"):
+                    os.mkdir(os.path.join(d, folder_name), 0o700)
+                for name, text in (("mendip.conf", "daemon: { };" if what == "conf.d" else by_file),
+                                   ("conf.d/a.conf", by_file.split("\n", 1)[1] if what == "conf.d" else " "),
+                                   ("conf.d/secrets/gw" if what == "conf.d" else "secrets/gw", "a secret for tests\n")):
+                    os.makedirs(os.path.dirname(os.path.join(d, name)), 0o700, exist_ok=True)
+                    with open(os.open(os.path.join(d, name), os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+                        f.write(text)
+                where, name = {"main": (d, "mendip.conf"), "conf.d": (os.path.join(d, "conf.d"), "a.conf"),
+                               "secret": (os.path.join(d, "secrets"), "gw")}[what]
+                modes(where, name, mode, owner, folder)
+                done = subprocess.run([f"{BUILD}/mendipd", "--check", "-c", f"{d}/mendip.conf"], capture_output=True,
+                                      text=True, timeout=30)
+                label = f"{what} {mode:o} of {owner} in {folder:o}: {done.stderr}"
+                if pattern is None:
+                    expect(done.returncode == 0, label)
+                else:
+                    expect(done.returncode == 1 and pattern in done.stderr and name in done.stderr, label)
+
+
+def in_memory(pid, what):
+    """How often the bytes are in the memory of the process."""
+    count = 0
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            first, last = (int(x, 16) for x in line.split()[0].split("-"))
+            if line.split()[1].startswith("rw"):
+                try:
+                    mem.seek(first)
+                    count += mem.read(last - first).count(what)
+                except OSError:
+                    pass  # a device's memory
+    return count
+
+
+def secrets_leave_nothing_behind():
+    """A secret is in memory once, whatever is loaded again, and is not when it is in no configuration any more."""
+    with netlab.Lab("heap") as lab:
+        left, _ = lab.pair("branch", "gw")
+        first, second = "Correct-Horse-Battery-Staple-1", "Correct-Horse-Battery-Staple-2"
+        branch = Mendip(lab, left, lambda s: config(s, NET, "192.0.2.2", psk=first))
+        for _ in range(5):
+            branch.ctl("reload")
+        pid = branch.process.pid
+        expect(in_memory(pid, first.encode()) == 1, f"{in_memory(pid, first.encode())} copies after five reloads")
+        branch.write(config(branch.control, NET, "192.0.2.2", psk=second))
+        branch.ctl("reload")
+        expect(in_memory(pid, second.encode()) == 1, f"{in_memory(pid, second.encode())} copies of the new one")
+        left_over = in_memory(pid, first[5:].encode())
+        expect(left_over == 0, f"{left_over} copies of what was revoked")
+
+
 def garbage_never_crashes():
     rng = random.Random(7)
     for i in range(200):
@@ -183,4 +251,5 @@ def reload_leaves_what_is_made_at_the_start():
 
 
 main([good_ones_pass, bad_ones_name_file_line_and_option, includes_modes_and_duplicates, garbage_never_crashes,
+      files_that_others_may_write, secrets_leave_nothing_behind,
       reload_keeps_what_has_not_changed, reload_leaves_what_is_made_at_the_start])

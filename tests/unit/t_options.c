@@ -10,6 +10,9 @@
 #include "advise.h"
 #include "options.h"
 #include "scan.h"
+#include "xalloc.h"
+
+#include <stdio.h>
 
 static void times(void **state)
 {
@@ -173,6 +176,47 @@ static void scan_refuses(void **state)
 	assert_false(scan("a = 99999999999999999999999999999999999999999999999999;", &line));
 }
 
+/* A text, what stands in its place, and the secrets, separated by "|". */
+static const struct {
+	const char *text, *left, *secrets;
+} takings[] = {
+	{"secret = \"abc\";", "secret = \"xxx\";", "abc"},
+	{"a { secret : \"abc\" }; b { secret=\"d\\\"e\\x41\\n\\q\" }",
+	 "a { secret : \"xxx\" }; b { secret=\"xxxxxxxxxxxx\" }", "abc|d\"eA\n\\q"},
+	{"secret = # secret = \"no\"\n \"ab\" /* \"no\" */ \"c\nd\" ;",
+	 "secret = # secret = \"no\"\n \"xx\" /* \"no\" */ \"x\nx\" ;", "abc\nd"},
+	/* none: in a string, in a comment, part of a word, no string behind it */
+	{"a = \"secret = \\\"no\\\"\"; // secret = \"no\"\nsecrets = \"no\"; a-secret = \"no\"; "
+	 "secret = 5;",
+	 "a = \"secret = \\\"no\\\"\"; // secret = \"no\"\nsecrets = \"no\"; a-secret = \"no\"; "
+	 "secret = 5;",
+	 ""},
+	{"secret = \"\"; secret = \"open", "secret = \"\"; secret = \"xxxx", "|open"},
+	{"secret", "secret", ""},
+	{"secret = ", "secret = ", ""},
+	{"secret = \"a\\", "secret = \"xx", "a\\"},
+};
+
+static void secrets_are_taken_out(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(takings); i++) {
+		char *text = xstrdup(takings[i].text), got[100] = "";
+		struct conf_secrets s;
+
+		conf_take_secrets(text, strlen(text), &s);
+		assert_string_equal(text, takings[i].left);
+		for (unsigned k = 0; k < s.count; k++) {
+			assert_int_equal(strlen(s.v[k].text), s.v[k].len);
+			snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", k ? "|" : "",
+				 s.v[k].text);
+		}
+		assert_string_equal(got, takings[i].secrets);
+		conf_secrets_free(&s);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +227,7 @@ int main(void)
 		cmocka_unit_test(interval_below_rekey_time),
 		cmocka_unit_test(advice),
 		cmocka_unit_test(scan_refuses),
+		cmocka_unit_test(secrets_are_taken_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
