@@ -9,6 +9,7 @@
 #include "ike_config.h"
 #include "log.h"
 #include "crypto/aead.h"
+#include "udp_offload.h"
 #include "options.h"
 
 #define CONFIG_ERR   512
@@ -20,10 +21,10 @@ struct config {
 	char *user;    /* to run as when started as root; NULL: stay */
 	uint32_t mtu;  /* of the TUN device; 0: worked out */
 	enum log_level log;
-	bool offload;		 /* of TUN and UDP, where the kernel has it */
-	bool install_routes;	 /* false: others make routes to the device */
-	bool leak_block;	 /* what is for a tunnel is unreachable without it */
-	bool local_routes_first; /* closer routes of the main table go before a tunnel's */
+	struct offload_config offload; /* of TUN and UDP, where the kernel has it */
+	bool install_routes;	       /* false: others make routes to the device */
+	bool leak_block;	       /* what is for a tunnel is unreachable without it */
+	bool local_routes_first;       /* closer routes of the main table go before a tunnel's */
 	enum aead_choice crypto;
 	uint64_t history_memory;
 	struct ike_settings ike;     /* limits and times of the engine */

@@ -17,7 +17,6 @@ void conf_defaults(struct config *c)
 		.secrets = psk_store_new(),
 		.control = xstrdup(CONTROL_PATH),
 		.log = LOG_LEVEL_INFO,
-		.offload = true,
 		.install_routes = true,
 		.leak_block = true,
 		.local_routes_first = true,
@@ -61,6 +60,46 @@ static int read_either(struct conf_reader *r, config_setting_t *s, const char *f
 	*ret = strcmp(v, first) == 0;
 	if (!*ret && strcmp(v, second) != 0)
 		return conf_fail(r, s, "must be \"%s\" or \"%s\"", first, second);
+	return 0;
+}
+
+static int read_mode(struct conf_reader *r, config_setting_t *s, enum offload_mode *ret)
+{
+	static const char *const names[] = {
+		[OFFLOAD_AUTO] = "auto", [OFFLOAD_ON] = "on", [OFFLOAD_OFF] = "off"};
+	const char *v;
+
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(v, names[i]) == 0) {
+			*ret = (enum offload_mode)i;
+			return 0;
+		}
+	}
+	return conf_fail(r, s, "must be \"auto\", \"on\" or \"off\"");
+}
+
+/* One word for all, or a group with a word for each. */
+static int read_offload(struct conf_reader *r, config_setting_t *s, struct offload_config *o)
+{
+	static const char *const names[] = {"tun", "udp_segment", "udp_gro", NULL};
+	enum offload_mode *const modes[] = {&o->tun, &o->udp_segment, &o->udp_gro};
+	config_setting_t *one;
+
+	if (!config_setting_is_group(s)) {
+		if (read_mode(r, s, &o->tun) < 0)
+			return -EINVAL;
+		o->udp_segment = o->udp_gro = o->tun;
+		return 0;
+	}
+	if (conf_known(r, s, names) < 0)
+		return -EINVAL;
+	for (size_t i = 0; names[i]; i++) {
+		one = config_setting_get_member(s, names[i]);
+		if (one && read_mode(r, one, modes[i]) < 0)
+			return -EINVAL;
+	}
 	return 0;
 }
 
@@ -134,7 +173,7 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 	if (strcmp(name, "history_memory") == 0)
 		return conf_get_size(r, s, 1 << 20, 1ULL << 40, &c->history_memory);
 	if (strcmp(name, "offload") == 0)
-		return read_either(r, s, "auto", "off", &c->offload);
+		return read_offload(r, s, &c->offload);
 	if (strcmp(name, "install_routes") == 0)
 		return read_either(r, s, "yes", "no", &c->install_routes);
 	if (strcmp(name, "leak") == 0)

@@ -39,6 +39,8 @@ struct daemon {
 	struct alarm alarm; /* the next deadline of the tunnel */
 	struct control *control;
 	struct resolver *resolver;
+	struct udp_offloads udp_offloads; /* of ESP's socket */
+	const char *segment_why;	  /* why it has not UDP_SEGMENT; NULL: see offload_decide */
 	struct data_in in;
 	struct data_out out;
 	struct bucket icmp_bucket; /* errors that we send into TUN */

@@ -61,13 +61,13 @@ void data_send_dummy(struct daemon *d, struct esp_sa *sa)
 
 static int open_sockets(struct daemon *d)
 {
-	bool offload = d->config->offload;
-	int r = udp_open(&d->udp[UDP_IKE], IKE_PORT, false, false, &d->log);
+	const struct udp_offloads none = {false, false};
+	int r = udp_open(&d->udp[UDP_IKE], IKE_PORT, false, none, &d->log);
 
 	if (r == 0)
-		r = udp_open(&d->udp[UDP_ESP], IKE_PORT_NATT, true, offload, &d->log);
+		r = udp_open(&d->udp[UDP_ESP], IKE_PORT_NATT, true, d->udp_offloads, &d->log);
 	if (r == 0)
-		r = udp_open(&d->udp[UDP_IKE_NATT], IKE_PORT_NATT, true, false, &d->log);
+		r = udp_open(&d->udp[UDP_IKE_NATT], IKE_PORT_NATT, true, none, &d->log);
 	if (r == 0 && udp_steer(&d->udp[UDP_ESP]) < 0)
 		log_warn(&d->log, "no steering on port %u: IKE shares a queue with ESP",
 			 IKE_PORT_NATT);

@@ -130,8 +130,9 @@ static void keep_fixed(struct daemon *d, struct config *new)
 
 	if (!same_text(new->tun, old->tun) || !same_text(new->control, old->control) ||
 	    !same_text(new->user, old->user) || new->mtu != old->mtu ||
-	    new->offload != old->offload || new->crypto != old->crypto ||
-	    new->install_routes != old->install_routes || new->leak_block != old->leak_block ||
+	    memcmp(&new->offload, &old->offload, sizeof(new->offload)) != 0 ||
+	    new->crypto != old->crypto || new->install_routes != old->install_routes ||
+	    new->leak_block != old->leak_block ||
 	    new->local_routes_first != old->local_routes_first)
 		log_warn(
 			&d->log,
@@ -257,9 +258,13 @@ static int start(struct daemon *d)
 		log_error(&d->log, "crypto_backend: %s", err);
 	if (r < 0)
 		return r;
-	r = tun_open(&d->tun, c->tun, c->mtu ? c->mtu : MTU_DEFAULT, c->offload, &d->log);
+	r = tun_open(&d->tun, c->tun, c->mtu ? c->mtu : MTU_DEFAULT, c->offload.tun != OFFLOAD_OFF,
+		     &d->log);
 	if (r < 0)
 		return r;
+	d->udp_offloads = offload_decide(&c->offload, &d->segment_why);
+	if (d->segment_why)
+		log_warn(&d->log, "UDP_SEGMENT is not used: %s", d->segment_why);
 	/* The ports first: who does not get them leaves the routes of who has them alone. */
 	r = data_init(d);
 	if (r == 0)

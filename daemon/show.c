@@ -106,6 +106,8 @@ static void show_connection(FILE *f, const json_t *c)
 
 static void show_offload(FILE *f, const json_t *o, const char *crypto)
 {
+	const json_t *why = json_object_get(o, "udp_segment_why");
+
 	fprintf(f, "offloads: TUN %s; UDP%s%s%s; MTU %lld; cryptography: %s\n", str(o, "tun"),
 		json_is_true(json_object_get(o, "udp_segment")) ? " segment" : "",
 		json_is_true(json_object_get(o, "udp_gro")) ? " gro" : "",
@@ -114,6 +116,8 @@ static void show_offload(FILE *f, const json_t *o, const char *crypto)
 			? ""
 			: " none",
 		num(o, "mtu"), crypto);
+	if (json_is_string(why))
+		fprintf(f, "UDP segment is not used: %s\n", json_string_value(why));
 }
 
 void show_status(FILE *f, const json_t *o)

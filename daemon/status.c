@@ -238,9 +238,9 @@ static json_t *offload_json(const struct daemon *d)
 	const struct udp_socket *u = &d->udp[UDP_ESP];
 	char tun[64];
 
-	return json_pack("{s:s,s:b,s:b,s:i}", "tun", tun_offloads(&d->tun, tun, sizeof(tun)),
-			 "udp_segment", u->segment, "udp_gro", u->group_receive, "mtu",
-			 (int)d->tun_mtu);
+	return json_pack("{s:s,s:b,s:s?,s:b,s:i}", "tun", tun_offloads(&d->tun, tun, sizeof(tun)),
+			 "udp_segment", u->segment, "udp_segment_why", d->segment_why, "udp_gro",
+			 u->group_receive, "mtu", (int)d->tun_mtu);
 }
 
 static void add_daemon(struct daemon *d, json_t *o, nsec_t now)

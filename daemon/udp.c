@@ -31,13 +31,14 @@ static void set_buffers(int fd)
 }
 
 /* Asks for what later kernels have; without it datagrams come and go one by one. */
-static void set_offloads(struct udp_socket *s)
+static void set_offloads(struct udp_socket *s, struct udp_offloads o)
 {
-	s->segment = set_option(s->fd, SOL_UDP, UDP_SEGMENT, 0) == 0;
-	s->group_receive = set_option(s->fd, SOL_UDP, UDP_GRO, 1) == 0;
+	s->segment = o.segment && set_option(s->fd, SOL_UDP, UDP_SEGMENT, 0) == 0;
+	s->group_receive = o.gro && set_option(s->fd, SOL_UDP, UDP_GRO, 1) == 0;
 }
 
-int udp_open(struct udp_socket *s, uint16_t port, bool group, bool offload, struct log *log)
+int udp_open(struct udp_socket *s, uint16_t port, bool group, struct udp_offloads offloads,
+	     struct log *log)
 {
 	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port)};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r;
@@ -61,8 +62,7 @@ int udp_open(struct udp_socket *s, uint16_t port, bool group, bool offload, stru
 	}
 	set_buffers(fd);
 	*s = (struct udp_socket){.fd = fd, .port = port};
-	if (offload)
-		set_offloads(s);
+	set_offloads(s, offloads);
 	return 0;
 }
 

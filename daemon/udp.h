@@ -15,6 +15,11 @@ struct udp_refusal {
 	nsec_t until; /* 0: never used */
 };
 
+/* What may be asked of the kernel. */
+struct udp_offloads {
+	bool segment, gro;
+};
+
 struct udp_socket {
 	int fd;
 	uint16_t port;
@@ -50,10 +55,9 @@ struct udp_train {
 
 /*
  * A non-blocking IPv4 socket on the port, with our mark. With `group` it shares the port with
- * others (SO_REUSEPORT); with `offload` trains go through the kernel whole where it can do that.
- * -errno.
+ * others (SO_REUSEPORT). Of the offloads it has those that the kernel can do. -errno.
  */
-int udp_open(struct udp_socket *s, uint16_t port, bool group, bool offload,
+int udp_open(struct udp_socket *s, uint16_t port, bool group, struct udp_offloads offloads,
 	     struct log *log) MUST_CHECK;
 /*
  * Steers what arrives for the group that s is in: datagrams whose first word is 0 (the non-ESP

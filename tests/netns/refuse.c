@@ -4,6 +4,8 @@
  *
  * REFUSE_TRAINS=N   sends with UDP_SEGMENT fail with EIO from the Nth on, as on a device that has
  *                   lost its checksum offload
+ * MANGLE_TRAINS=1   what is sent with UDP_SEGMENT holds its first segment again in place of the
+ * second, without an error, as from kernels 7.0.0 to 7.1.4 KERNEL=RELEASE    what uname() says
  * REFUSE_RUNS=N     writes of GSO packets to TUN fail with EINVAL from the Nth on
  */
 #define _GNU_SOURCE
@@ -11,10 +13,13 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define TUN_MAJOR 10
@@ -37,6 +42,28 @@ static int has_segments(const struct msghdr *m)
 	return 0;
 }
 
+/* A copy of the message of at least two segments in one buffer; others are left as they are. */
+static const struct msghdr *mangled(const struct msghdr *m)
+{
+	static unsigned char copy[65536];
+	static struct iovec iov;
+	static struct msghdr changed;
+	unsigned short size;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR((struct msghdr *)m, c)) {
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_SEGMENT)
+			memcpy(&size, CMSG_DATA(c), sizeof(size));
+	}
+	if (m->msg_iovlen != 1 || m->msg_iov->iov_len < 2u * size)
+		return m;
+	memcpy(copy, m->msg_iov->iov_base, m->msg_iov->iov_len);
+	memcpy(copy + size, copy, size);
+	iov = (struct iovec){copy, m->msg_iov->iov_len};
+	changed = *m;
+	changed.msg_iov = &iov;
+	return &changed;
+}
+
 ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
 	static ssize_t (*real)(int, const struct msghdr *, int);
@@ -48,7 +75,23 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 		errno = EIO;
 		return -1;
 	}
+	if (has_segments(m) && getenv("MANGLE_TRAINS"))
+		return real(fd, mangled(m), flags);
 	return real(fd, m, flags);
+}
+
+int uname(struct utsname *u)
+{
+	static int (*real)(struct utsname *);
+	const char *release = getenv("KERNEL");
+	int r;
+
+	if (!real)
+		real = dlsym(RTLD_NEXT, "uname");
+	r = real(u);
+	if (r == 0 && release)
+		snprintf(u->release, sizeof(u->release), "%s", release);
+	return r;
 }
 
 ssize_t write(int fd, const void *p, size_t len)

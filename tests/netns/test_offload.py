@@ -28,14 +28,18 @@ class Tunnel:
 
     def __init__(self, lab, branch="auto", gw="auto", ends=None, env=(), daemon=""):
         left, right = ends or lab.pair("branch", "gw")
+
+        def option(mode):
+            return "" if "offload =" in daemon else f'offload = "{mode}";'
+
         for ns, (_, six) in zip((left, right), ADDRESSES):
             ns.address("lo", f"{six}/128")
         self.gw = Mendip(lab, right, lambda s: config(
             s, {"net": child(NETS[1], NETS[0])}, "%any", "gw.example.net", "*.example", "branch",
-            daemon=f'offload = "{gw}";{daemon}'), env=env)
+            daemon=option(gw) + daemon), env=env)
         self.branch = Mendip(lab, left, lambda s: config(
             s, {"net": child(NETS[0], NETS[1], start_action="start")}, right.outer,
-            daemon=f'offload = "{branch}";{daemon}'), env=env)
+            daemon=option(branch) + daemon), env=env)
         self.branch.wait_up()
         self.gw.wait_up()
         self.option = {self.branch: branch, self.gw: gw}
@@ -434,6 +438,42 @@ def runs_refused():
             expect(rx["tun_refused"] <= 2, f"runs are tried again and again: {rx.moved}")
 
 
+def kernel_that_mangles_trains():
+    """Trains are found mangled at the start, or the kernel's version is known for it: they are not used."""
+    for variables, why in (({"MANGLE_TRAINS": 1}, "loopback"), ({"KERNEL": "7.0.0-arch1"}, "7.0.0 to 7.1.4"),
+                           ({"KERNEL": "7.1.4"}, "7.0.0 to 7.1.4"), ({"KERNEL": "7.1.5"}, None),
+                           ({"KERNEL": "6.19.12-amd64"}, None)):
+        with netlab.Lab("mangled") as lab:
+            t = Tunnel(lab, env=refusing(lab, **variables))
+            offload = t.branch.ctl("status")["offload"]
+            expect(offload["udp_segment"] == (why is None), f"{variables}: {offload}")
+            expect((why or "None") in str(offload["udp_segment_why"]), f"{variables}: {offload}")
+            text = t.branch.run("status", as_json=False).stdout
+            expect(("UDP segment is not used" in text) == (why is not None), f"{variables}: {text}")
+            nothing_is_lost(t)
+
+
+def trains_on_all_the_same():
+    """What the operator wants is not tried: the tunnel suffers from it, so the trial of the other case shows something."""
+    with netlab.Lab("mangled") as lab:
+        t = Tunnel(lab, env=refusing(lab, MANGLE_TRAINS=1), branch="on", gw="on")
+        expect(t.branch.ctl("status")["offload"]["udp_segment"], "it is off")
+        send_tcp(next(t.ways()), MIB)
+        expect(t.gw.sa()["verdicts"]["replayed"] + t.gw.sa()["verdicts"]["stale"] > 0, "nothing was mangled")
+
+
+def switches_in_all_combinations():
+    for bits in range(8):
+        words = {n: "on" if bits >> i & 1 else "off" for i, n in enumerate(("tun", "udp_segment", "udp_gro"))}
+        with netlab.Lab("switches") as lab:
+            t = Tunnel(lab, daemon="offload = { " + " ".join(f'{k} = "{v}";' for k, v in words.items()) + " };")
+            offload = t.branch.ctl("status")["offload"]
+            expect((offload["tun"] != "none") == (words["tun"] == "on"), f"{words}: {offload}")
+            expect(offload["udp_segment"] == (words["udp_segment"] == "on"), f"{words}: {offload}")
+            expect(offload["udp_gro"] == (words["udp_gro"] == "on"), f"{words}: {offload}")
+            nothing_is_lost(t)
+
+
 def link_without_checksum_offload():
     """Kernels before 6.11 refuse UDP_SEGMENT there; later ones do it in software."""
     with netlab.Lab("no-csum") as lab:
@@ -468,4 +508,4 @@ def of_pairs(check):
 main([*of_pairs(tcp_streams), *of_pairs(datagrams), *of_pairs(mixed_traffic), *of_pairs(status_tells),
       *of_pairs(segmented_sends_stay_whole), *of_pairs(wrong_checksums_stay_wrong), path_of_1300, path_of_576,
       narrow_peer_leaves_others_alone, link_shrinks_under_load, device_with_offloads_left_on, trains_refused,
-      runs_refused, link_without_checksum_offload, each_back_end])
+      runs_refused, kernel_that_mangles_trains, trains_on_all_the_same, switches_in_all_combinations, link_without_checksum_offload, each_back_end])

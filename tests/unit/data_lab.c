@@ -92,10 +92,12 @@ void tun_write(struct tun *t, struct pkt_super *super)
 
 /* ---- UDP ---- */
 
-int udp_open(struct udp_socket *s, uint16_t port, bool group, bool offload, struct log *log)
+int udp_open(struct udp_socket *s, uint16_t port, bool group, struct udp_offloads offload,
+	     struct log *log)
 {
 	(void)group, (void)log;
-	*s = (struct udp_socket){.fd = eventfd(0, EFD_NONBLOCK), .port = port, .segment = offload};
+	*s = (struct udp_socket){
+		.fd = eventfd(0, EFD_NONBLOCK), .port = port, .segment = offload.segment};
 	return 0;
 }
 
@@ -360,7 +362,7 @@ int dl_begin(void **state)
 	d = &dl->d;
 	d->tunnel = &dl->tunnel;
 	d->config = &dl->config;
-	dl->config.offload = true;
+	d->udp_offloads = (struct udp_offloads){.segment = true};
 	log_init(&d->log, LOG_LEVEL_ERROR, no_line, NULL);
 	d->tun.fd = eventfd(0, EFD_NONBLOCK);
 	d->tun.accept = PKT_ACCEPT_CSUM | PKT_ACCEPT_TSO4 | PKT_ACCEPT_TSO6 | PKT_ACCEPT_USO;

@@ -137,7 +137,7 @@ static int open_socket(struct udp_socket *s, uint16_t port, bool group, bool off
 
 	*logged = 0;
 	log_init(&log, LOG_LEVEL_DEBUG, keep, NULL);
-	return udp_open(s, port, group, offload, &log);
+	return udp_open(s, port, group, (struct udp_offloads){offload, offload}, &log);
 }
 
 /* The port of a socket that was opened with port 0. */
