@@ -156,7 +156,7 @@ static void answer_child(struct ike_sa *sa, struct ike_task *t, const struct ike
 	if (!t->conf)
 		return;
 	if (!e)
-		e = child_check_answer(t->conf, in->p, false, t, &o);
+		e = child_check_answer(sa, in->p, false, t, &o, in->now);
 	if (!e) {
 		c = child_install(sa, &o, t->spi, true, (struct chunk){0}, &sa->ni, &sa->nr, NULL,
 				  in->now);
@@ -306,31 +306,23 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
 }
 
-/* Several may have been let in to IKE_SA_INIT before the first of them failed. */
-static bool is_authentic(struct ike_sa *sa, const struct ike_in *in)
-{
-	if (!limit_may_guess(sa->ike, &sa->remote.addr, in->now)) {
-		sa->ike->counters[IKE_COUNT_GUESS_LIMIT]++;
-		return false;
-	}
-	if ((in->p->present & PL(AUTH)) && verify_peer(sa, in->p))
-		return true;
-	limit_guessed(sa->ike, &sa->remote.addr, in->now);
-	return false;
-}
-
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	char why[160], id[IDENT_STRLEN];
 
 	choose_conn(sa, in->p);
-	if (!is_authentic(sa, in)) {
+	if (!(in->p->present & PL(AUTH)) || !verify_peer(sa, in->p)) {
 		struct ident who;
 
+		limit_guessed(sa->ike, &sa->remote.addr, in->now);
 		if (ident_from_wire(in->p->idi.type, in->p->idi.data, &who) == 0)
 			log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
 				     "%s: authentication of \"%.100s\" failed", sa_label(sa),
 				     ident_format(&who, id));
+		else
+			log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
+				     "%s: authentication of a peer failed whose id is none",
+				     sa_label(sa));
 		respond_notify(sa, in->h, NOTIFY_AUTHENTICATION_FAILED, (struct chunk){0},
 			       in->local, in->remote, in->now);
 		sa_kill(sa, "the peer's authentication failed", in->now);

@@ -361,7 +361,7 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 	if (!error && sa->child_count >= sa->ike->set.children_max * (old ? 2 : 1))
 		error = NOTIFY_NO_ADDITIONAL_SAS;
 	if (!error)
-		error = child_negotiate(sa, in->p, true, old ? old->conf : NULL, &o, in->now);
+		error = child_negotiate(sa, in->p, true, old, &o, in->now);
 	if (error == NOTIFY_INVALID_KE_PAYLOAD)
 		refuse_group(sa, in, o.choice.group);
 	else if (error)
@@ -460,7 +460,7 @@ static void complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in 
 	struct child_sa *made;
 	struct nonce nr;
 	size_t len = 0;
-	uint16_t error = child_check_answer(t->conf, in->p, true, t, &o);
+	uint16_t error = child_check_answer(sa, in->p, true, t, &o, in->now);
 
 	if (!error && t->kex && o.choice.group &&
 	    kex_derive(t->kex, in->p->ke.data, secret, &len) < 0)

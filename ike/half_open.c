@@ -118,8 +118,6 @@ void half_remove(struct ike_sa *sa)
 		e->half_open--;
 }
 
-/* Each place is taken: who has had so long, and is not through, makes room for somebody else. */
-#define PLACE_MIN (2 * NSEC_PER_SEC)
 #define BUSY_TIME (5 * NSEC_PER_SEC)
 
 nsec_t half_open_time(const struct ike *ike)
@@ -129,12 +127,14 @@ nsec_t half_open_time(const struct ike *ike)
 		       : min_u64(BUSY_TIME, ike->set.half_open_timeout);
 }
 
+/*
+ * First come, first gone: whoever goes on at once has as long as it takes to fill all places, and
+ * nobody is kept out by those who do not.
+ */
 void half_make_room(struct ike *ike, nsec_t now)
 {
-	struct ike_sa *oldest = ike->half ? ike->half->sa : NULL;
-
-	if (oldest && ike->half_open >= ike->set.half_open_max && now - oldest->since >= PLACE_MIN)
-		sa_kill(oldest, "half-open, and its place is needed", now);
+	if (ike->half && ike->half_open >= ike->set.half_open_max)
+		sa_kill(ike->half->sa, "half-open, and its place is needed", now);
 }
 
 /* The form that RFC 7296 2.6 proposes: version | hash(Ni | IPi | SPIi | secret). */

@@ -23,6 +23,16 @@ static int set(struct ident *id, uint8_t type, const void *p, size_t len)
 	return 0;
 }
 
+/* "MUST NOT contain any terminators" (RFC 7296 3.5); what follows a NUL would not be seen. */
+static bool has_controls(const struct ident *id)
+{
+	for (unsigned i = 0; i < id->len; i++) {
+		if (id->data[i] <= ' ' || id->data[i] == 0x7f)
+			return true;
+	}
+	return false;
+}
+
 static int nibble(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -65,21 +75,11 @@ int ident_parse(const char *s, struct ident *ret)
 		r = set(&id, ID_FQDN, s + 1, strlen(s + 1));
 	else
 		r = set(&id, strchr(s, '@') ? ID_RFC822 : ID_FQDN, s, strlen(s));
-	if (r < 0)
-		return r;
+	if (r < 0 || (is_name(&id) && has_controls(&id)))
+		return -EINVAL;
 	id.pattern = is_name(&id) && id.data[0] == '*';
 	*ret = id;
 	return 0;
-}
-
-/* "MUST NOT contain any terminators" (RFC 7296 3.5); what follows a NUL would not be seen. */
-static bool has_controls(const struct ident *id)
-{
-	for (unsigned i = 0; i < id->len; i++) {
-		if (id->data[i] <= ' ' || id->data[i] == 0x7f)
-			return true;
-	}
-	return false;
 }
 
 int ident_from_wire(uint8_t type, struct chunk data, struct ident *ret)

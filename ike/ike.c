@@ -70,6 +70,7 @@ struct ike *ike_new(const struct ike_ops *ops, const struct ike_settings *settin
 	ike->log = log;
 	deadlines_init(&ike->deadlines);
 	rng_fill(rng, ike->cookie_secret, sizeof(ike->cookie_secret));
+	limits_init(ike);
 	bucket_init(&ike->version_bucket, VERSION_RATE, VERSION_RATE);
 	bucket_init(&ike->hint_bucket, HINT_RATE, HINT_RATE);
 	return ike;
@@ -188,13 +189,14 @@ static void due_keepalive(struct ike_sa *sa, nsec_t now)
 	static const uint8_t keepalive = 0xff;
 
 	/*
-	 * The NAT may have made another mapping: a peer follows only what is authenticated. Without
-	 * a CHILD SA it is RFC 3948 2.3's byte; the daemon knows it and adds no marker.
+	 * Looked at twice in that time, so that no pause is longer. The NAT may have made another
+	 * mapping: a peer follows only what is authenticated. Without a CHILD SA it is RFC
+	 * 3948 2.3's byte; the daemon knows it and adds no marker.
 	 */
-	if (now - sa->last_sent >= sa->ike->set.keepalive &&
+	if (now - sa->last_sent >= sa->ike->set.keepalive / 2 &&
 	    !sa->ike->ops.keep_mapping(sa->ike->ops.ctx, sa))
 		send_message(sa, &sa->local, &sa->remote, &keepalive, 1, now);
-	deadline_set(&sa->ike->deadlines, &sa->keepalive, now + sa->ike->set.keepalive);
+	deadline_set(&sa->ike->deadlines, &sa->keepalive, now + sa->ike->set.keepalive / 2);
 }
 
 static void due_child(struct deadline *d, nsec_t now)

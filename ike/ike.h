@@ -70,11 +70,12 @@ struct ike_ops {
 	void (*child_event)(void *ctx, struct child_sa *c, enum child_event e, const char *why,
 			    nsec_t now);
 	/*
-	 * 0, or the error to answer with: whether the peer may have a CHILD SA with these
-	 * selectors; rekeys: in the place of one that it has.
+	 * 0, or the error to answer with: whether the peer may have a CHILD SA of this
+	 * configuration with these selectors; old: in the place of this one, or NULL.
 	 */
-	uint16_t (*child_admit)(void *ctx, struct ike_sa *sa, const struct ts_list *local,
-				const struct ts_list *remote, bool rekeys, nsec_t now);
+	uint16_t (*child_admit)(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
+				const struct ts_list *local, const struct ts_list *remote,
+				const struct child_sa *old, nsec_t now);
 	/* A rekey or creation of ours has ended (LATE: goes on). child: the new one with OK,
 	 * otherwise the old one if it is still there. */
 	void (*child_result)(void *ctx, struct ike_sa *sa, const struct child_conf *conf,

@@ -85,8 +85,6 @@ struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
 	sa->our_spi = sa_new_spi(ike);
 	*(initiator ? &sa->spi_i : &sa->spi_r) = sa->our_spi;
 	sa->iv_mask = rng_u64(ike->rng);
-	if (!ike->limit_key)
-		ike->limit_key = sa->iv_mask; /* that is secret */
 	TAILQ_INIT(&sa->tasks);
 	LIST_INIT(&sa->children);
 	sa->retransmit.kind = DL_RETRANSMIT;
@@ -136,7 +134,7 @@ void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
 	if (conn->dpd_delay)
 		deadline_set(h, &sa->dpd, now + conn->dpd_delay);
 	if (sa->we_natted)
-		deadline_set(h, &sa->keepalive, now + sa->ike->set.keepalive);
+		deadline_set(h, &sa->keepalive, now + sa->ike->set.keepalive / 2);
 	log_peer(sa, now, LOG_LEVEL_INFO, "%s: IKE SA %016llx_i %016llx_r established, %s",
 		 sa_label(sa), (unsigned long long)sa->spi_i, (unsigned long long)sa->spi_r, how);
 	sa->ike->ops.ike_event(sa->ike->ops.ctx, sa, IKE_EVENT_UP, NULL, how, now);

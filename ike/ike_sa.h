@@ -182,7 +182,6 @@ struct ike_sa {
 	struct child_list children;
 	unsigned child_count;
 	struct deadline dpd, rekey, expire, keepalive;
-	nsec_t since; /* half-open */
 	nsec_t established, last_heard;
 	nsec_t called; /* when the first of the IKE SAs that it has replaced was established */
 	nsec_t last_sent;
@@ -194,7 +193,9 @@ struct ike_sa {
 
 LIST_HEAD(ike_sa_list, ike_sa);
 
-#define LIMIT_SLOTS 256
+#define LIMIT_SLOTS   256
+#define LIMIT_ROWS    4
+#define LIMIT_COLUMNS 1024
 
 struct ike {
 	struct ike_ops ops;
@@ -217,7 +218,8 @@ struct ike {
 	/* limits.c: by a keyed hash, as who fills a table of all would have no limit. */
 	uint64_t limit_key;
 	struct log_limit peer_lines[LIMIT_SLOTS]; /* of an identity */
-	struct bucket guesses[LIMIT_SLOTS];	  /* of an address */
+	/* Of an address: it has a place in each row. */
+	struct bucket guesses[LIMIT_ROWS][LIMIT_COLUMNS];
 };
 
 /* Kinds of deadlines, so that ike_tick knows what to do. */
@@ -268,7 +270,7 @@ const char *sa_label(const struct ike_sa *sa);
 /* ---- half_open.c: what outsiders can make grow, and cookies ---- */
 struct ike_sa *half_find(struct ike *ike, uint64_t spi_i, const struct endpoint *remote);
 void half_add(struct ike_sa *sa);
-/* Where all places are taken, the oldest one goes, if it has had its time. */
+/* Where all places are taken, the oldest one goes. */
 void half_make_room(struct ike *ike, nsec_t now);
 /* How long it may be half-open: less when many are (RFC 8019 4.1). */
 nsec_t half_open_time(const struct ike *ike);
@@ -285,6 +287,8 @@ bool cookie_valid(struct ike *ike, struct chunk cookie, struct chunk ni,
 #define COOKIE_LEN 33
 
 /* ---- limits.c: what one peer, or one who guesses, may take ---- */
+/* Once the engine has its first cookie secrets. */
+void limits_init(struct ike *ike);
 /* The lines that a peer may still cause; what it does not cause alone has log_line. */
 struct log_limit *limit_lines(struct ike *ike, const struct ident *id);
 #define log_peer(sa, now, level, ...) \
@@ -293,6 +297,8 @@ struct log_limit *limit_lines(struct ike *ike, const struct ident *id);
 bool limit_may_guess(struct ike *ike, const struct addr *a, nsec_t now);
 /* It had a wrong one. */
 void limit_guessed(struct ike *ike, const struct addr *a, nsec_t now);
+/* False: the peer has so many that it may not even rekey one. */
+bool limit_may_rekey(const struct ike_sa *sa);
 /* The peer has a new IKE SA: its oldest ones beyond what it may have end. */
 void limit_sas(struct ike_sa *newest, nsec_t now);
 
@@ -381,10 +387,10 @@ struct child_offer {
 };
 /* As responder: choice and narrowing, or the error notify to send. */
 uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
-			 struct child_conf *only, struct child_offer *ret, nsec_t now);
+			 const struct child_sa *old, struct child_offer *ret, nsec_t now);
 /* As initiator: the answer must be within what we offered. */
-uint16_t child_check_answer(struct child_conf *conf, const struct ike_payloads *p, bool with_ke,
-			    const struct ike_task *t, struct child_offer *ret);
+uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
+			    const struct ike_task *t, struct child_offer *ret, nsec_t now);
 /* Derives keys and installs; NULL when refused. The SPI is the child's from here on. */
 struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, uint32_t spi_in,
 			       bool initiator, struct chunk secret, const struct nonce *ni,

@@ -263,7 +263,8 @@ static bool admit(struct ike *ike, const struct ike_in *in)
 		ike->counters[IKE_COUNT_COOKIE_DEMANDED]++;
 		return false;
 	}
-	half_make_room(ike, in->now);
+	if (HASH_COUNT(ike->sas) < ike->set.sa_max && here < ike->set.half_open_per_address)
+		half_make_room(ike, in->now);
 	if (ike->half_open >= ike->set.half_open_max || HASH_COUNT(ike->sas) >= ike->set.sa_max ||
 	    here >= ike->set.half_open_per_address) {
 		ike->counters[IKE_COUNT_HALF_OPEN_LIMIT]++;
@@ -315,7 +316,6 @@ static void become_responder(struct ike *ike, const struct ike_in *in, struct co
 	sa->init_request = xmemdup(in->raw, in->raw_len);
 	sa->init_request_len = in->raw_len;
 	sa->expected_id = 1;
-	sa->since = in->now;
 	deadline_set(&ike->deadlines, &sa->expire, in->now + half_open_time(ike));
 	respond(sa, in);
 }

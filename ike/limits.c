@@ -2,7 +2,7 @@
  * limits.c - what one authenticated peer may take, and how fast somebody may guess secrets
  * (RFC 8019). SPDX-License-Identifier: ISC
  *
- * Two peers, or addresses, may share a slot: then they share what it allows.
+ * Two peers may share a slot for log lines: then they share what it allows.
  */
 #include "ike_sa.h"
 #include "crypto/hash.h"
@@ -10,45 +10,72 @@
 #define GUESS_BURST 10
 #define LINES_BURST 300
 
-static unsigned slot_of(const struct ike *ike, const void *p, size_t len)
+void limits_init(struct ike *ike)
+{
+	const struct chunk secrets = {ike->cookie_secret[0], sizeof(ike->cookie_secret)};
+	uint8_t d[HASH_MAX_LEN];
+
+	hash_compute(HASH_SHA256, &secrets, 1, d);
+	memcpy(&ike->limit_key, d, sizeof(ike->limit_key));
+}
+
+/* 16 bits for each row. */
+static void hash_of(const struct ike *ike, const void *p, size_t len, uint8_t *d)
 {
 	const struct chunk parts[] = {{(const uint8_t *)&ike->limit_key, sizeof(ike->limit_key)},
 				      {p, len}};
-	uint8_t d[HASH_MAX_LEN];
 
 	hash_compute(HASH_SHA256, parts, ARRAY_SIZE(parts), d);
-	return get_be16(d) % LIMIT_SLOTS;
 }
 
 struct log_limit *limit_lines(struct ike *ike, const struct ident *id)
 {
-	struct log_limit *l = &ike->peer_lines[slot_of(ike, id->data, id->len)];
+	uint8_t d[HASH_MAX_LEN];
+	struct log_limit *l;
 
+	hash_of(ike, id->data, id->len, d);
+	l = &ike->peer_lines[get_be16(d) % LIMIT_SLOTS];
 	if (!l->bucket.burst)
 		bucket_init(&l->bucket, ike->set.peer_log_rate, LINES_BURST);
 	return l;
 }
 
 /* Of IPv6 the part that a site has: whoever has one address of it has all. */
-static struct bucket *guesses_of(struct ike *ike, const struct addr *a)
+static void guesses_of(struct ike *ike, const struct addr *a, struct bucket *ret[LIMIT_ROWS])
 {
 	size_t len = a->family == FAMILY_IPV4 ? 4 : 8;
-	struct bucket *b = &ike->guesses[slot_of(ike, a->b, len)];
+	uint8_t d[HASH_MAX_LEN];
 
-	if (!b->burst)
-		bucket_init(b, ike->set.guess_rate, GUESS_BURST);
-	return b;
+	hash_of(ike, a->b, len, d);
+	for (unsigned i = 0; i < LIMIT_ROWS; i++) {
+		struct bucket *b = &ike->guesses[i][get_be16(d + 2 * i) % LIMIT_COLUMNS];
+
+		if (!b->burst)
+			bucket_init(b, ike->set.guess_rate, GUESS_BURST);
+		ret[i] = b;
+	}
 }
 
+/* Others may share a place in one row, hardly in all: one that has some left is enough. */
 bool limit_may_guess(struct ike *ike, const struct addr *a, nsec_t now)
 {
-	return bucket_has(guesses_of(ike, a), now);
+	struct bucket *b[LIMIT_ROWS];
+	bool may = false;
+
+	guesses_of(ike, a, b);
+	for (unsigned i = 0; i < LIMIT_ROWS; i++)
+		may |= bucket_has(b[i], now);
+	return may;
 }
 
 void limit_guessed(struct ike *ike, const struct addr *a, nsec_t now)
 {
+	struct bucket *b[LIMIT_ROWS];
+
 	ike->counters[IKE_COUNT_GUESS]++;
-	(void)bucket_take(guesses_of(ike, a), now);
+	guesses_of(ike, a, b);
+	for (unsigned i = 0; i < LIMIT_ROWS; i++)
+		(void)bucket_take(b[i], now);
 }
 
 static bool same_peer(const struct ike_sa *a, const struct ike_sa *b)
@@ -56,6 +83,17 @@ static bool same_peer(const struct ike_sa *a, const struct ike_sa *b)
 	return a->state != IKE_STATE_DEAD && a->established &&
 	       strcmp(a->conn->name, b->conn->name) == 0 && ident_eq(&a->peer_id, &b->peer_id) &&
 	       ident_eq(&a->conn->local_id, &b->conn->local_id);
+}
+
+/* A rekeyed IKE SA stays until the peer deletes it: as many again may be on their way out. */
+bool limit_may_rekey(const struct ike_sa *sa)
+{
+	const struct ike_sa *o;
+	unsigned count = 0;
+
+	for (o = sa->ike->sas; o; o = o->hh.next)
+		count += same_peer(o, sa);
+	return count <= 2 * sa->ike->set.peer_sas;
 }
 
 void limit_sas(struct ike_sa *newest, nsec_t now)

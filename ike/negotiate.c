@@ -50,10 +50,17 @@ static uint16_t choose(struct child_conf *conf, const struct proposal_offer *off
 	return 0;
 }
 
-uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
-			 struct child_conf *only, struct child_offer *ret, nsec_t now)
+static uint16_t admit(struct ike_sa *sa, const struct child_offer *o, const struct child_sa *old,
+		      nsec_t now)
 {
 	struct ike *ike = sa->ike;
+
+	return ike->ops.child_admit(ike->ops.ctx, sa, o->conf, &o->local, &o->remote, old, now);
+}
+
+uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
+			 const struct child_sa *old, struct child_offer *ret, nsec_t now)
+{
 	struct ts_list local, remote;
 	struct proposal_offer offer;
 	uint16_t error = NOTIFY_TS_UNACCEPTABLE;
@@ -61,27 +68,43 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 	if (!read_ts(p, false, &local, &remote) || proposals_parse(p->sa, &offer) < 0)
 		return NOTIFY_INVALID_SYNTAX;
 	for (unsigned i = 0; i < sa->conn->child_count; i++) {
-		struct child_conf *conf = only ? only : &sa->conn->children[i];
+		struct child_conf *conf = old ? old->conf : &sa->conn->children[i];
 
 		if (narrow(conf, &local, &remote, ret)) {
 			uint16_t e = choose(conf, &offer, with_ke, p->ke.group, ret);
 
 			if (e == 0)
-				e = ike->ops.child_admit(ike->ops.ctx, sa, &ret->local,
-							 &ret->remote, only, now);
+				e = admit(sa, ret, old, now);
 			if (e == 0)
 				return 0;
 			error = e;
 		}
-		if (only)
+		if (old)
 			break;
 	}
 	return error;
 }
 
-uint16_t child_check_answer(struct child_conf *conf, const struct ike_payloads *p, bool with_ke,
-			    const struct ike_task *t, struct child_offer *ret)
+/*
+ * An answer may narrow what we have offered, not move it: the peer would have what we never meant
+ * it to have, or what is another's.
+ */
+static bool is_within_offer(const struct ike_task *t, const struct child_offer *o)
 {
+	const struct ts_list *local = t->local ? t->local : &o->conf->local_ts;
+	const struct ts_list *remote = t->remote ? t->remote : &o->conf->remote_ts;
+
+	if (t->child) {
+		local = t->child->local;
+		remote = t->child->remote;
+	}
+	return ts_list_within(&o->local, local) && ts_list_within(&o->remote, remote);
+}
+
+uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
+			    const struct ike_task *t, struct child_offer *ret, nsec_t now)
+{
+	struct child_conf *conf = t->conf;
 	struct proposal_offer answer;
 	uint16_t group = with_ke && t->kex ? kex_group(t->kex) : GROUP_NONE;
 
@@ -97,10 +120,9 @@ uint16_t child_check_answer(struct child_conf *conf, const struct ike_payloads *
 		return NOTIFY_NO_PROPOSAL_CHOSEN;
 	if (with_ke && p->ke.group != ret->choice.group)
 		return NOTIFY_INVALID_SYNTAX;
-	if (!ts_list_within(&ret->local, &conf->local_ts) ||
-	    !ts_list_within(&ret->remote, &conf->remote_ts))
+	if (!is_within_offer(t, ret))
 		return NOTIFY_TS_UNACCEPTABLE;
-	return 0;
+	return admit(sa, ret, t->child, now);
 }
 
 struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, uint32_t spi_in,

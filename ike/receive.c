@@ -199,6 +199,15 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 		receive_old(sa, in, text, len);
 		return;
 	}
+	/*
+	 * Several may have been let in to IKE_SA_INIT before the first of them failed. Whoever is
+	 * behind the same address is not refused: its request comes again.
+	 */
+	if (sa->state == IKE_STATE_HALF_OPEN &&
+	    !limit_may_guess(sa->ike, &sa->remote.addr, in->now)) {
+		count(sa->ike, IKE_COUNT_GUESS_LIMIT);
+		return;
+	}
 	if (!may_request(sa, in->h->exchange)) {
 		count(sa->ike, IKE_COUNT_UNEXPECTED);
 		return;

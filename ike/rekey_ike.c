@@ -127,7 +127,7 @@ void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 
 	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved || busy_with_children(sa) ||
 	    (sa->outstanding && sa->outstanding->collided) ||
-	    HASH_COUNT(sa->ike->sas) >= sa->ike->set.sa_max)
+	    HASH_COUNT(sa->ike->sas) >= sa->ike->set.sa_max || !limit_may_rekey(sa))
 		error = NOTIFY_TEMPORARY_FAILURE;
 	else if (proposals_parse(in->p->sa, &offer) < 0)
 		error = NOTIFY_INVALID_SYNTAX;

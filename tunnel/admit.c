@@ -19,9 +19,22 @@ static bool lives(const struct tun_sa *s)
 	return !s->retired && !s->ending;
 }
 
+/*
+ * The operator has given away a part of a wider tunnel of somebody with a connection of its own:
+ * the addresses of the peers of this one lie within it, as within a default route. More specific
+ * selectors go first.
+ */
+static bool is_carved_out(const struct tun_sa *s, const struct child_conf *conf)
+{
+	return !ident_is_pattern(&s->child->conn->conf->remote_id) &&
+	       ts_list_within(&conf->remote_ts, s->remote) &&
+	       !ts_list_within(s->remote, &conf->remote_ts);
+}
+
 /* A live SA of somebody else that has any of it; NULL: there is none. */
 static const struct tun_sa *holder(const struct tunnel *t, const struct ident *peer,
-				   const struct ts_list *local, const struct ts_list *remote)
+				   const struct child_conf *conf, const struct ts_list *local,
+				   const struct ts_list *remote)
 {
 	const struct tun_conn *c;
 	const struct tun_child *k;
@@ -33,7 +46,7 @@ static const struct tun_sa *holder(const struct tunnel *t, const struct ident *p
 		LIST_FOREACH (k, &c->children, link) {
 			LIST_FOREACH (s, &k->sas, link) {
 				if (lives(s) && overlap(s->remote, remote) &&
-				    overlap(s->local, local))
+				    overlap(s->local, local) && !is_carved_out(s, conf))
 					return s;
 			}
 		}
@@ -41,32 +54,49 @@ static const struct tun_sa *holder(const struct tunnel *t, const struct ident *p
 	return NULL;
 }
 
-/* With one more it would have more than a peer may. */
-static bool has_enough(const struct tun_conn *c, const struct ts_list *more)
+/*
+ * With this one it would have more than a peer may: on this IKE SA, or twice that on all, as a
+ * recovery makes each anew on another one.
+ */
+static bool has_enough(const struct tun_conn *c, const struct ike_sa *sa,
+		       const struct ts_list *more, const struct child_sa *old)
 {
 	const struct ike_settings *set = &c->tunnel->ike->set;
-	unsigned children = 0, routes = more->count;
+	unsigned children[2] = {0}, routes[2] = {0};
 	const struct tun_child *k;
 	const struct tun_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
 		LIST_FOREACH (s, &k->sas, link) {
-			children += lives(s);
-			routes += lives(s) ? s->remote->count : 0;
+			bool here = s->ike && s->ike->ike_sa == sa;
+
+			if (!lives(s) || (old && s->ike == old))
+				continue;
+			for (unsigned i = 0; i < 1u + here; i++) {
+				children[i]++;
+				routes[i] += s->remote->count;
+			}
 		}
 	}
-	return children >= set->peer_children || routes > set->peer_routes;
+	return children[1] >= set->peer_children || children[0] >= 2 * set->peer_children ||
+	       routes[1] + more->count > set->peer_routes ||
+	       routes[0] + more->count > 2 * set->peer_routes;
 }
 
-uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct ts_list *local,
-			 const struct ts_list *remote, bool rekeys, nsec_t now)
+uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
+			 const struct ts_list *local, const struct ts_list *remote,
+			 const struct child_sa *old, nsec_t now)
 {
 	struct tunnel *t = ctx;
 	const struct tun_conn *c = sa->owner;
 	const struct tun_sa *other;
 	char peer[IDENT_STRLEN], who[IDENT_STRLEN];
 
-	if (c && !rekeys && has_enough(c, remote)) {
+	/* It has them. */
+	if (old && ts_list_within(local, old->local) && ts_list_within(remote, old->remote) &&
+	    remote->count <= old->remote->count)
+		return 0;
+	if (c && has_enough(c, sa, remote, old)) {
 		t->ike->counters[IKE_COUNT_PEER_LIMIT]++;
 		log_peer(sa, now, LOG_LEVEL_WARNING, "%s: %.100s has as many CHILD SAs as it may",
 			 c->conf->name, ident_format(&sa->peer_id, peer));
@@ -75,7 +105,7 @@ uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct ts_list *loc
 	/* What a peer with a connection of its own gets is the operator's to say. */
 	if (!ident_is_pattern(&sa->conn->remote_id))
 		return 0;
-	other = holder(t, &sa->peer_id, local, remote);
+	other = holder(t, &sa->peer_id, conf, local, remote);
 	if (!other)
 		return 0;
 	t->ike->counters[IKE_COUNT_PEER_LIMIT]++;

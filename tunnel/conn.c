@@ -60,9 +60,7 @@ struct ike_sa *conn_established(const struct tun_conn *c)
 
 const struct ident *conn_peer(const struct tun_conn *c)
 {
-	if (c->dynamic)
-		return &c->peer_id;
-	return c->sa && c->sa->established ? &c->sa->peer_id : &c->conf->remote_id;
+	return c->peer_id.type != ID_NONE ? &c->peer_id : &c->conf->remote_id;
 }
 
 bool conn_wanted(const struct tun_conn *c)
@@ -492,6 +490,7 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 		sa->owner = c;
 	}
 	c->failures = 0;
+	c->peer_id = sa->peer_id;
 	deadline_clear(&t->deadlines, &c->retry);
 	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
 	if (called && c->sa != sa)

@@ -46,7 +46,9 @@ void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(void *ctx, const stru
 		if (has_left(c->beside, is_ours, ctx))
 			leave(c, c->beside, now);
 		if (has_left(c->sa, is_ours, ctx)) {
-			leave(c, c->sa, now);
+			/* Another one of the connection may take its place. */
+			while (has_left(c->sa, is_ours, ctx))
+				leave(c, c->sa, now);
 			call_soon(c, now);
 		} else if (c->sa && c->sa->state == IKE_STATE_INIT_SENT) {
 			/* Its next repetition may be far away. */

@@ -126,7 +126,7 @@ struct tun_conn {
 	LIST_ENTRY(tun_conn) link;
 	struct tunnel *tunnel;
 	struct conn_conf *conf;
-	struct ident peer_id; /* of connections that answer anyone */
+	struct ident peer_id; /* who it was last; ID_NONE: nobody yet */
 	bool dynamic;	      /* made for a peer of a %any connection; goes with its last SA */
 	struct tun_child_list children;
 	struct ike_sa *sa; /* the one in use; NULL: none */
@@ -310,8 +310,9 @@ bool conn_is_mending(const struct tun_conn *c);
 bool tun_keep_mapping(void *ctx, const struct ike_sa *sa);
 
 /* admit.c: what a peer may have; see struct ike_ops. */
-uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct ts_list *local,
-			 const struct ts_list *remote, bool rekeys, nsec_t now);
+uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
+			 const struct ts_list *local, const struct ts_list *remote,
+			 const struct child_sa *old, nsec_t now);
 
 /* tidy.c: of what came up twice, one goes. */
 /* Another live SA of the child with the same selectors; NULL: there is none. */

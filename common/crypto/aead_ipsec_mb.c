@@ -37,7 +37,7 @@ bool aead_ipsec_mb_init(void)
 		return false;
 	init_mb_mgr_auto(mgr, &arch);
 	/* Older machines gain nothing by it. */
-	if (imb_get_errno(mgr) != 0 || arch == IMB_ARCH_NOAESNI || arch == IMB_ARCH_NONE) {
+	if (imb_get_errno(mgr) != 0 || arch < IMB_ARCH_SSE) {
 		aead_ipsec_mb_fini();
 		return false;
 	}

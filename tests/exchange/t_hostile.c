@@ -422,6 +422,51 @@ static void another_keeps_what_it_has(void **state)
 	}
 }
 
+/*
+ * We ask, and the peer answers with more than was asked for, or with another's: within what its
+ * connection might have, but not what is offered.
+ */
+static void answers_stay_within_the_offer(void **state)
+{
+	static const struct {
+		const char *net;
+		uint16_t error;
+	} answers[] = {{"10.1.2.0/24", 0},
+		       {"10.1.2.9/32", 0},
+		       {"10.1.1.7/32", NOTIFY_TS_UNACCEPTABLE},
+		       {"10.1.0.0/16", NOTIFY_TS_UNACCEPTABLE}};
+	const struct party p[] = {{"first", "a.example", "gw.example.net", "10.1.1.0/24"},
+				  {"second", "x.b.example", "gw.example.net", "10.1.2.0/24"}};
+	struct net *n = quiet_net();
+	struct child_sa *old;
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, p, all_secrets, 2);
+	bring_up(n, "first");
+	bring_up(n, "second");
+	old = LIST_FIRST(&n->peer[GW].tunnel->conns)->children.lh_first->current->ike;
+	assert_int_equal(old->remote->ts[0].lo.b[2], 2);
+	for (unsigned i = 0; i < ARRAY_SIZE(answers); i++) {
+		const struct ike_task t = {
+			.kind = TASK_CHILD_REKEY, .conf = old->conf, .child = old};
+		uint8_t buf[1000], spi[4] = {9, 9, 9, 9};
+		struct ts_list theirs = {.count = 1};
+		struct ike_payloads in;
+		struct child_offer o;
+		struct ike_builder b;
+
+		assert_int_equal(ts_parse(answers[i].net, &theirs.ts[0]), 0);
+		ib_inside(&b, buf, sizeof(buf));
+		choice_write(&b, &old->choice, (struct chunk){spi, 4});
+		child_write_ts(&b, old->local, &theirs);
+		assert_int_equal(ike_payloads_parse(b.first, buf, b.w.len, &in), 0);
+		assert_int_equal(child_check_answer(old->ike_sa, &in, false, &t, &o, n->now),
+				 answers[i].error);
+	}
+	net_free(n);
+}
+
 /* The same identity may come again, rekey, and be mended, also from elsewhere. */
 static void its_own_is_not_refused(void **state)
 {
@@ -555,41 +600,47 @@ static void guesses_are_limited(void **state)
 
 /* ---- half-open places ---- */
 
-static bool is_honest;
-
+/* Of the IKE_AUTHs of the branch only that of b's own call gets through. */
 static bool only_honest_auth(struct net *n, unsigned from, struct datagram *d)
 {
-	(void)n;
-	return from != BRANCH || d->esp || d->p[18] != IKE_AUTH || is_honest;
+	const struct tun_conn *c = tunnel_find_conn(n->peer[BRANCH].tunnel, "b");
+
+	return from != BRANCH || d->esp || d->p[18] != IKE_AUTH ||
+	       (c->sa && get_be64(d->p) == c->sa->spi_i);
 }
 
 /*
  * Addresses that answer cookies, and go no further, take all places again and again: who goes on is
  * let in all the same.
  */
+static void call_from(struct net *n, uint8_t host)
+{
+	uint8_t honest = n->peer[BRANCH].address.addr.b[3];
+
+	n->peer[BRANCH].address.addr.b[3] = host;
+	call_again(n, "b");
+	net_run(n, 10 * MSEC);
+	n->peer[BRANCH].address.addr.b[3] = honest;
+}
+
 static void places_are_made_free(void **state)
 {
 	struct net *n = quiet_net();
 	struct ike *gw = n->peer[GW].tunnel->ike;
-	struct addr honest = n->peer[BRANCH].address.addr, evil = honest;
 
 	(void)state;
 	gw->set.half_open_max = 40;
 	gateway(n, &fleet, 1, &for_all, 1);
 	callers(n, &b_peer, all_secrets, 1);
 	n->hook = only_honest_auth;
-	for (unsigned i = 0; i < 200; i++) {
-		evil.b[3] = (uint8_t)(20 + i / 4 % 50);
-		n->peer[BRANCH].address.addr = evil;
-		call_again(n, "b");
-		net_run(n, 10 * MSEC);
-	}
+	for (unsigned i = 0; i < 250; i++)
+		call_from(n, (uint8_t)(20 + i / 4 % 50));
 	assert_int_equal(gw->half_open, 40);
-	n->peer[BRANCH].address.addr = honest;
-	is_honest = true;
-	bring_up(n, "b");
+	tunnel_child_up(child_of(n, BRANCH, "b"), n->now);
+	for (unsigned i = 0; i < 250 && !is_up(n, "b"); i++)
+		call_from(n, (uint8_t)(20 + i / 4 % 50));
 	assert_true(is_up(n, "b"));
-	is_honest = false;
+	assert_in_range(gw->half_open, 38, 40);
 	net_free(n);
 }
 
@@ -629,6 +680,7 @@ int main(void)
 		cmocka_unit_test(half_open_is_not_let_in),
 		cmocka_unit_test(established_is_out),
 		cmocka_unit_test(another_keeps_what_it_has),
+		cmocka_unit_test(answers_stay_within_the_offer),
 		cmocka_unit_test(its_own_is_not_refused),
 		cmocka_unit_test(ike_sas_are_limited),
 		cmocka_unit_test(children_and_lines_are_limited),

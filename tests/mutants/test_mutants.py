@@ -54,6 +54,8 @@ MUTANTS = [
      "|| is_revoked(c, new)", "", ["t_hostile"]),
     ("takes-what-another-has", "a peer of a pattern takes another's traffic", "tunnel/admit.c",
      "if (lives(s) && overlap", "if (0 && overlap", ["t_hostile"]),
+    ("answers-beyond-the-offer", "a peer answers our rekey with another's addresses", "ike/negotiate.c",
+     "if (!is_within_offer(t, ret))", "if (0)", ["t_hostile"]),
     ("its-own-is-refused", "a peer of a pattern cannot come again", "tunnel/admit.c",
      "if (ident_eq(conn_peer(c), peer))", "if (0)", ["t_hostile"]),
     ("a-guest-keeps-out-the-owner", "who has a connection of its own does not get what is in it", "tunnel/admit.c",
@@ -69,7 +71,7 @@ MUTANTS = [
     ("guesses-without-limit", "secrets are guessed as fast as one can ask", "ike/limits.c",
      "return bucket_has(guesses_of(ike, a), now);", "return true;", ["t_hostile"]),
     ("places-are-held", "addresses that answer cookies keep everybody out", "ike/half_open.c",
-     "if (oldest && ike->half_open >=", "if (0 && ike->half_open >=", ["t_hostile"]),
+     "if (ike->half && ike->half_open >=", "if (0 && ike->half_open >=", ["t_hostile"]),
     ("places-are-had-for-long", "the same, for 30 s each", "ike/half_open.c",
      "return ike->half_open < ike->set.half_open_max / 2", "return 1", ["t_hostile"]),
     # ---- window and history

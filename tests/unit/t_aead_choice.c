@@ -58,7 +58,7 @@ void __wrap_init_mb_mgr_auto(IMB_MGR *mgr, IMB_ARCH *arch)
 	sound_open = mgr->gcm256_dec;
 	switch (spoil) {
 	case NARROW: *arch = IMB_ARCH_SSE; break;
-	case TOO_OLD: *arch = IMB_ARCH_NOAESNI; break;
+	case TOO_OLD: *arch = (IMB_ARCH)(IMB_ARCH_SSE - 1); break;
 	case BAD_SEAL: mgr->gcm256_enc = bad_seal; break;
 	case BAD_OPEN: mgr->gcm256_dec = bad_open; break;
 	case BAD_TAG: mgr->gcm256_enc = bad_tag; break;
