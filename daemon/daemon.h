@@ -32,7 +32,7 @@ struct daemon {
 	uint32_t path_floor;	    /* the least that the kernel believes of a path's MTU */
 	uint32_t tun_mtu, mtu_next; /* mtu_next: slot of the SAD to look at next */
 	struct net *net;
-	struct event *net_readable;
+	struct event *net_readable, *net_settled;
 	/* IKE on port 500; on port 4500 one socket for ESP and one for IKE */
 	struct udp_socket udp[UDP_SOCKETS];
 	struct event *udp_event[UDP_SOCKETS], *mtu_timer, *watchdog, *signals[5];

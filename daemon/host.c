@@ -4,11 +4,12 @@
  */
 #include "daemon.h"
 
+#define SETTLE_USEC 200000
+
 static bool is_ours(void *ctx, const struct addr *a)
 {
-	struct daemon *d = ctx;
-
-	return net_has_address(d->net, a);
+	(void)ctx;
+	return a->family != FAMILY_IPV4 || net_has_address(a);
 }
 
 /* Its routes went when the device went down, and come back with it. */
@@ -24,6 +25,7 @@ static void raise_device(struct daemon *d)
 
 static void on_net(evutil_socket_t fd, short what, void *ctx)
 {
+	static const struct timeval settle = {.tv_usec = SETTLE_USEC};
 	struct daemon *d = ctx;
 	unsigned changed = net_changed(d->net);
 
@@ -31,17 +33,28 @@ static void on_net(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	if (changed & NET_CHANGED_DEVICE)
 		raise_device(d);
-	if (changed & NET_CHANGED_ADDRESSES) {
-		tunnel_host_changed(d->tunnel, is_ours, d, daemon_now());
-		resolver_soon(d->resolver);
-	}
+	/* Changes come in numbers, and some hosts have them all the time. */
+	if (changed & NET_CHANGED_ADDRESSES && !evtimer_pending(d->net_settled, NULL))
+		evtimer_add(d->net_settled, &settle);
+	daemon_turn(d);
+}
+
+static void on_settled(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+
+	(void)fd;
+	(void)what;
+	net_follow(d->net);
+	tunnel_host_changed(d->tunnel, is_ours, NULL, daemon_now());
+	resolver_soon(d->resolver);
 	daemon_turn(d);
 }
 
 int host_init(struct daemon *d)
 {
 	const struct config *c = d->config;
-	const struct net_options o = {.tun = c->tun,
+	const struct net_options o = {.tun = d->tun.name,
 				      .routes = c->install_routes,
 				      .block = c->leak_block,
 				      .local_first = c->local_routes_first};
@@ -51,9 +64,11 @@ int host_init(struct daemon *d)
 	if (!d->net)
 		return r;
 	d->net_readable = event_new(d->base, net_fd(d->net), EV_READ | EV_PERSIST, on_net, d);
-	if (!d->net_readable)
+	d->net_settled = evtimer_new(d->base, on_settled, d);
+	if (!d->net_readable || !d->net_settled)
 		return -ENOMEM;
-	event_priority_set(d->net_readable, PRIORITY_FIRST);
+	event_priority_set(d->net_readable, PRIORITY_CONTROL);
+	event_priority_set(d->net_settled, PRIORITY_DATA);
 	event_add(d->net_readable, NULL);
 	return 0;
 }
@@ -62,5 +77,7 @@ void host_fini(struct daemon *d)
 {
 	if (d->net_readable)
 		event_free(d->net_readable);
+	if (d->net_settled)
+		event_free(d->net_settled);
 	net_free(d->net);
 }

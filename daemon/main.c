@@ -301,6 +301,7 @@ static int start(struct daemon *d)
 static void stop(struct daemon *d)
 {
 	resolver_free(d->resolver);
+	d->resolver = NULL; /* connections that end would ask it */
 	if (d->net && d->exit_status)
 		net_leave(d->net);
 	tunnel_free(d->tunnel);
@@ -382,8 +383,9 @@ static int run(const char *path)
 #ifdef MENDIP_FAULTS
 	fault_fini(d);
 #endif
-	if (r == 0)
-		r = d->exit_status;
+	if (r < 0)
+		d->exit_status = 1;
+	r = d->exit_status;
 	stop(d);
 	free(d);
 	return r ? 1 : 0;

@@ -5,8 +5,10 @@
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define THROWS_MAX 4096 /* closer routes of the main table that we look at */
 
@@ -175,15 +177,17 @@ static void update_sources(struct net *n)
 	LIST_FOREACH (u, &n->uses, link) {
 		struct addr source = find_source(n, u->local, u->to.addr.family);
 		struct netlink_route device;
+		struct addr was;
 		int r;
 
 		if (addr_eq(&source, &u->source))
 			continue;
+		was = u->source;
 		u->source = source;
 		device = device_route(n, u);
 		r = netlink_route_replace(n->netlink, &device);
 		if (r < 0)
-			tell_failure(n, &u->to, r);
+			u->source = was; /* it may be tentative: its end is news again */
 		else
 			log_info(n->log, "route to %s/%u: the source of our own packets is %s now",
 				 addr_format(&u->to.addr, text), u->to.len,
@@ -270,6 +274,18 @@ static void throw_change(struct net *n, const struct prefix *to, bool add)
 	}
 }
 
+/* An exception that another tunnel, or who died before us, has made of it stands in its way. */
+static void unthrow(struct net *n, const struct prefix *to)
+{
+	throw_change(n, to, false);
+	for (unsigned i = 0; i < n->throw_count; i++) {
+		if (same_prefix(&n->throws[i], to)) {
+			n->throws[i] = n->throws[--n->throw_count];
+			return;
+		}
+	}
+}
+
 static void update_throws(struct net *n)
 {
 	struct throw_search s = {.net = n};
@@ -278,8 +294,12 @@ static void update_throws(struct net *n)
 	if (!n->o.local_first || !n->o.routes)
 		return;
 	s.found = xreallocarray(NULL, THROWS_MAX, sizeof(*s.found));
-	netlink_each_route(n->netlink, FAMILY_IPV4, look_at_route, &s);
-	netlink_each_route(n->netlink, FAMILY_IPV6, look_at_route, &s);
+	if (!netlink_each_route(n->netlink, FAMILY_IPV4, look_at_route, &s) ||
+	    !netlink_each_route(n->netlink, FAMILY_IPV6, look_at_route, &s)) {
+		n->throws_stale = true;
+		free(s.found);
+		return;
+	}
 	if (s.left_out)
 		log_warn(n->log,
 			 "%u routes of the main table lie within those of tunnels: %u of "
@@ -325,7 +345,9 @@ static void use_add(struct net *n, const struct prefix *to, const struct ts_list
 	u->local = ts_list_dup(local);
 	u->source = find_source(n, local, to->addr.family);
 	LIST_INSERT_HEAD(&n->uses, u, link);
+	unthrow(n, to);
 	routes_make(n, u);
+	n->throws_stale = true;
 }
 
 static void use_free(struct route_use *u)
@@ -343,6 +365,7 @@ static void use_drop(struct net *n, const struct prefix *to)
 		return;
 	routes_unmake(n, u);
 	use_free(u);
+	n->throws_stale = true;
 }
 
 void net_route(struct net *n, const struct ts_list *local, const struct ts_list *remote, bool add)
@@ -362,7 +385,6 @@ void net_route(struct net *n, const struct ts_list *local, const struct ts_list 
 				use_drop(n, &p[k]);
 		}
 	}
-	n->throws_stale = true;
 }
 
 void net_settle(struct net *n)
@@ -434,8 +456,8 @@ void net_sweep(struct net *n)
 {
 	if (!n->o.routes)
 		return;
-	netlink_each_route(n->netlink, FAMILY_IPV4, sweep_route, n);
-	netlink_each_route(n->netlink, FAMILY_IPV6, sweep_route, n);
+	(void)netlink_each_route(n->netlink, FAMILY_IPV4, sweep_route, n);
+	(void)netlink_each_route(n->netlink, FAMILY_IPV6, sweep_route, n);
 }
 
 int net_fd(const struct net *n)
@@ -458,6 +480,8 @@ void net_repair(struct net *n)
 			 "program remove rules that it does not know?",
 			 missing);
 	n->ifindex = (int)if_nametoindex(n->o.tun);
+	for (unsigned i = 0; i < n->throw_count; i++)
+		throw_change(n, &n->throws[i], true);
 	LIST_FOREACH (u, &n->uses, link)
 		routes += routes_make(n, u);
 	if (routes)
@@ -470,10 +494,6 @@ unsigned net_changed(struct net *n)
 
 	if (c & (NETLINK_RULES | NETLINK_GONE | NETLINK_LINKS))
 		net_repair(n);
-	if (c & (NETLINK_ROUTES | NETLINK_LINKS))
-		update_throws(n);
-	if (c & NETLINK_ADDRESSES && n->o.routes)
-		update_sources(n);
 	if (c & NETLINK_LINKS)
 		changed |= NET_CHANGED_DEVICE;
 	if (c & (NETLINK_ROUTES | NETLINK_LINKS | NETLINK_ADDRESSES))
@@ -481,22 +501,27 @@ unsigned net_changed(struct net *n)
 	return changed;
 }
 
-struct address_search {
-	const struct addr *wanted;
-	bool found;
-};
-
-static void compare_address(void *ctx, const struct addr *a)
+void net_follow(struct net *n)
 {
-	struct address_search *s = ctx;
-
-	s->found |= addr_eq(a, s->wanted);
+	if (!n->o.routes)
+		return;
+	/* The kernel may have taken routes away with an address that their source was. */
+	update_sources(n);
+	net_repair(n);
+	update_throws(n);
 }
 
-bool net_has_address(struct net *n, const struct addr *a)
+/* What may be bound to is ours, whatever its scope, and also by a route of type local. */
+bool net_has_address(const struct addr *a)
 {
-	struct address_search s = {.wanted = a};
+	struct sockaddr_in sin = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool gone;
 
-	netlink_each_address(n->netlink, compare_address, &s);
-	return s.found;
+	if (fd < 0)
+		return true;
+	memcpy(&sin.sin_addr, a->b, 4);
+	gone = bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0 && errno == EADDRNOTAVAIL;
+	close(fd);
+	return !gone;
 }

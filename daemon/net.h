@@ -55,11 +55,13 @@ void net_settle(struct net *n);
 void net_sweep(struct net *n);
 /* For the loop: readable when somebody has changed something. */
 int net_fd(const struct net *n);
-/* Repairs what it can; returns bits of NET_CHANGED_. */
+/* Repairs what others have removed; returns bits of NET_CHANGED_. */
 unsigned net_changed(struct net *n);
+/* Some time after NET_CHANGED_ADDRESSES: exceptions and sources, which look at all there is. */
+void net_follow(struct net *n);
 /* All of it again: after the device came up. */
 void net_repair(struct net *n);
-/* Whether the address is one of this host's. */
-bool net_has_address(struct net *n, const struct addr *a);
+/* Whether the IPv4 address is one of this host's; true where that cannot be told. */
+bool net_has_address(const struct addr *a);
 
 #endif

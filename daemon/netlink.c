@@ -10,6 +10,8 @@
 #include <netlink/route/addr.h>
 #include <netlink/route/route.h>
 
+#define READS_MAX 64
+
 struct netlink {
 	struct nl_sock *ask, *hear;
 	unsigned changes;
@@ -49,13 +51,14 @@ static int on_message(struct nl_msg *msg, void *ctx)
 
 unsigned netlink_read(struct netlink *n)
 {
-	int r;
+	int r = 0;
 
 	n->changes = 0;
-	do {
+	/* Not for ever, where others change something all the time: the rest wakes the loop again.
+	 */
+	for (unsigned i = 0; i < READS_MAX && r >= 0; i++)
 		r = nl_recvmsgs_default(n->hear);
-	} while (r >= 0);
-	if (r != -NLE_AGAIN)
+	if (r < 0 && r != -NLE_AGAIN)
 		n->changes = NETLINK_RULES | NETLINK_ROUTES | NETLINK_GONE | NETLINK_LINKS |
 			     NETLINK_ADDRESSES;
 	return n->changes;
@@ -234,14 +237,15 @@ static void on_route(struct nl_object *o, void *ctx)
 				  .type = rtnl_route_get_type(route),
 				  .ifindex = hop ? rtnl_route_nh_get_ifindex(hop) : 0};
 
-	if (!dst)
+	/* A kernel without IPv6 answers with what it has. */
+	if (!dst || nl_addr_get_family(dst) != (e->family == FAMILY_IPV4 ? AF_INET : AF_INET6))
 		return;
 	r.to.addr = from_nl(dst, e->family);
 	r.to.len = nl_addr_get_prefixlen(dst);
 	e->fn(e->ctx, &r);
 }
 
-void netlink_each_route(struct netlink *n, uint8_t family,
+bool netlink_each_route(struct netlink *n, uint8_t family,
 			void (*fn)(void *ctx, const struct netlink_route *r), void *ctx)
 {
 	struct each_route e = {fn, ctx, family};
@@ -249,9 +253,10 @@ void netlink_each_route(struct netlink *n, uint8_t family,
 
 	if (rtnl_route_alloc_cache(n->ask, family == FAMILY_IPV4 ? AF_INET : AF_INET6, 0, &cache) <
 	    0)
-		return;
+		return false;
 	nl_cache_foreach(cache, on_route, &e);
 	nl_cache_free(cache);
+	return true;
 }
 
 struct each_address {
@@ -266,7 +271,8 @@ static void on_address(struct nl_object *o, void *ctx)
 	struct nl_addr *a = rtnl_addr_get_local(entry);
 	struct addr found;
 
-	if (!a || rtnl_addr_get_scope(entry) >= RT_SCOPE_LINK)
+	if (!a || rtnl_addr_get_scope(entry) >= RT_SCOPE_LINK ||
+	    (nl_addr_get_family(a) != AF_INET && nl_addr_get_family(a) != AF_INET6))
 		return;
 	found = from_nl(a, nl_addr_get_family(a) == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6);
 	e->fn(e->ctx, &found);

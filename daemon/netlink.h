@@ -53,8 +53,9 @@ int netlink_route_replace(struct netlink *n, const struct netlink_route *r) MUST
 void netlink_route_delete(struct netlink *n, const struct netlink_route *r);
 const char *netlink_error(int r);
 
-/* Calls fn for each route of the family's tables, or each address of this host. */
-void netlink_each_route(struct netlink *n, uint8_t family,
+/* Calls fn for each route of the family's tables, or each address of this host. False: the kernel
+ * did not tell. */
+bool netlink_each_route(struct netlink *n, uint8_t family,
 			void (*fn)(void *ctx, const struct netlink_route *r), void *ctx);
 void netlink_each_address(struct netlink *n, void (*fn)(void *ctx, const struct addr *a),
 			  void *ctx);

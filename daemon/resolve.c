@@ -17,6 +17,7 @@ struct resolver {
 	struct evdns_base *dns;
 	struct event *timer;
 	nsec_t asked;
+	unsigned open;		  /* lookups that have no answer yet */
 	struct timespec files[2]; /* when those below were written, as they were read */
 };
 
@@ -59,6 +60,7 @@ static void finish(struct lookup *l)
 		evtimer_add(l->resolver->timer, &retry);
 	daemon_turn(d);
 	conn_unref(l->conn);
+	l->resolver->open--;
 	free(l);
 }
 
@@ -95,6 +97,7 @@ static void look_up(struct resolver *r, struct conn_conf *conn)
 	struct lookup *l = xzalloc(sizeof(*l));
 
 	l->resolver = r;
+	r->open++;
 	l->conn = conn_ref(conn);
 	l->open = 1; /* ours, so that answers from /etc/hosts, which come at once, do not end it
 			early */
@@ -121,9 +124,9 @@ void resolver_refresh(struct resolver *r)
 	if (!any)
 		return;
 	r->asked = daemon_now();
-	if (files_have_changed(r) && r->dns) {
-		evdns_base_free(r->dns,
-				1); /* what was asked of the old one fails, and is asked again */
+	/* With answers on their way it cannot go: the files stay changed until they have come. */
+	if (r->open == 0 && files_have_changed(r) && r->dns) {
+		evdns_base_free(r->dns, 0);
 		r->dns = NULL;
 	}
 	if (!r->dns)

@@ -179,6 +179,18 @@ static void take_literal(const char *start, const char *end, struct conf_secret 
 		*hide = *hide == '\n' ? '\n' : 'x';
 }
 
+/* How much room the string literals from here on take at the most. */
+static size_t literals_len(struct scan s)
+{
+	const char *start = s.at;
+
+	while (peek(&s, 0) == '"') {
+		(void)skip_string(&s);
+		skip_space(&s);
+	}
+	return (size_t)(s.at - start);
+}
+
 /* Behind the word: = or :, and one string or several that are one to the library. */
 static void take_value(struct scan *s, struct conf_secrets *ret)
 {
@@ -194,8 +206,7 @@ static void take_value(struct scan *s, struct conf_secrets *ret)
 		return;
 	ret->v = xreallocarray(ret->v, ret->count + 1, sizeof(*ret->v));
 	one = &ret->v[ret->count++];
-	/* It is not longer than all that follows. */
-	*one = (struct conf_secret){.text = xzalloc((size_t)(s->end - s->at) + 1)};
+	*one = (struct conf_secret){.text = xzalloc(literals_len(*s) + 1)};
 	while (peek(s, 0) == '"') {
 		start = s->at + 1;
 		(void)skip_string(s);

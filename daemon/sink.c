@@ -1,6 +1,7 @@
 /* sink.c - see sink.h. SPDX-License-Identifier: ISC */
 #include "sink.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,14 +17,21 @@
 void sink_init(struct sink *s, int fd)
 {
 	struct stat st = {0};
+	char path[32];
+	int own = -1;
 
 	(void)fstat(fd, &st);
-	*s = (struct sink){.fd = fd,
+	/* A description of our own: that it does not wait surprises nobody else. */
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		own = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	}
+	*s = (struct sink){.fd = own >= 0 ? own : fd,
 			   .journal = getenv("JOURNAL_STREAM") != NULL,
 			   .is_socket = S_ISSOCK(st.st_mode)};
 }
 
-/* The descriptor is somebody's whom O_NONBLOCK would surprise: a shell's terminal. */
+/* Where there is no description of our own, at least what is full is seen before. */
 static bool put(struct sink *s, const char *text, size_t len)
 {
 	struct pollfd p = {.fd = s->fd, .events = POLLOUT};

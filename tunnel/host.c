@@ -50,7 +50,8 @@ void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(void *ctx, const stru
 			while (has_left(c->sa, is_ours, ctx))
 				leave(c, c->sa, now);
 			call_soon(c, now);
-		} else if (c->sa && c->sa->state == IKE_STATE_INIT_SENT) {
+		} else if (c->sa && c->sa->state == IKE_STATE_INIT_SENT &&
+			   now - c->sa->request_since >= SETTLE * 3) {
 			/* Its next repetition may be far away. */
 			ike_sa_drop(c->sa, "tried anew, as this host has changed", now);
 			call_soon(c, now);
