@@ -18,6 +18,7 @@ struct draw {
 	bool wide, answers, dpd, benign, esn;
 	bool mismatch;	  /* one side only has PFS */
 	bool senders;	  /* two shared an SA */
+	bool few_rekeys;  /* max_rekeys was set to 1 */
 	bool proof;	  /* detect = proof, all the time */
 	bool loses;	  /* the wire loses packets, or brings them later than the window reaches */
 	bool drops;	  /* it loses them, as drawn */
