@@ -145,7 +145,8 @@ bool net_agrees(struct net *n);
 /* The children have that many CONFIRMED inbound SAs of peer i that were not replaced. */
 unsigned peer_confirmed(struct net *n, unsigned i);
 
-/* Another configuration like that of peer i, with one reference, which may be changed before use. */
+/* Another configuration like that of peer i, with one reference, which may be changed before use.
+ */
 struct conn_conf *peer_conf(struct net *n, unsigned i);
 struct tun_conn *peer_conn(struct net *n, unsigned i);
 struct tun_child *peer_child(struct net *n, unsigned i, unsigned c);
