@@ -21,10 +21,13 @@ void sink_init(struct sink *s, int fd)
 	int own = -1;
 
 	(void)fstat(fd, &st);
-	/* A description of our own: that it does not wait surprises nobody else. */
-	if (!S_ISSOCK(st.st_mode)) {
+	/*
+	 * A description of our own: that it does not wait surprises nobody else. Files take all at
+	 * once, and have one place to write at, which others may share.
+	 */
+	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		own = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	}
 	*s = (struct sink){.fd = own >= 0 ? own : fd,
 			   .journal = getenv("JOURNAL_STREAM") != NULL,
