@@ -434,6 +434,7 @@ static void answers_stay_within_the_offer(void **state)
 	} answers[] = {{"10.1.2.0/24", 0},
 		       {"10.1.2.9/32", 0},
 		       {"10.1.1.7/32", NOTIFY_TS_UNACCEPTABLE},
+		       {"10.1.3.0/24", NOTIFY_TS_UNACCEPTABLE}, /* nobody's */
 		       {"10.1.0.0/16", NOTIFY_TS_UNACCEPTABLE}};
 	const struct party p[] = {{"first", "a.example", "gw.example.net", "10.1.1.0/24"},
 				  {"second", "x.b.example", "gw.example.net", "10.1.2.0/24"}};

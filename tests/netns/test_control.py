@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # mendipctl and its socket, friendly and hostile. SPDX-License-Identifier: ISC
+import contextlib
 import fcntl
 import json
 import os
@@ -317,7 +318,8 @@ def root_is_let_in():
             try:
                 many = [connect(branch) for _ in range(32)]
                 for s in many:
-                    s.sendall(first)
+                    with contextlib.suppress(BrokenPipeError):  # one of the last round may still be counted
+                        s.sendall(first)
             finally:
                 os.seteuid(0)
             settle()
