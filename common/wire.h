@@ -92,4 +92,14 @@ uint8_t *wr_space(struct writer *w, size_t len);
 /* Writes a 16-bit length over the one at offset `at`, counting from `from` to the end. */
 void wr_patch_len16(struct writer *w, size_t at, size_t from);
 
+/* The value of a hexadecimal digit; -1: it is none. */
+static inline int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 #endif

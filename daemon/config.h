@@ -43,7 +43,8 @@ struct config {
 struct config *conf_load(const char *path, char *err);
 /* Cleanses secrets; takes NULL. Connections in use live on by their own references. */
 void conf_free(struct config *c);
-/* Whether a running connection can stay as it is under the new configuration. */
+/* Whether a running connection can stay as it is under the new configuration, but for its secrets:
+ * see tunnel_configure. */
 bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b);
 
 #endif

@@ -378,9 +378,8 @@ int conf_finish(struct config *c, char *err)
 
 		if (ident_eq(&conn->local_id, &conn->remote_id)) {
 			snprintf(err, CONFIG_ERR,
-				 "%.100s: connections.%.60s: remote.id is our own, local.id: no "
-				 "peer "
-				 "with our name is let in",
+				 "%.100s: connections.%.60s: remote.id is local.id, and no peer "
+				 "has our name: give it another one",
 				 c->where[i], conn->name);
 			return -EINVAL;
 		}
@@ -431,17 +430,6 @@ static bool same_addrs(const struct endpoint *a, const struct endpoint *b, unsig
 	return na == nb;
 }
 
-/* Those of a pattern's peers change under the connection: see tunnel_configure. */
-static bool same_secret(const struct conn_conf *a, const struct conn_conf *b)
-{
-	const struct psk *ka = psk_find(a->secrets, &a->local_id, &a->remote_id);
-	const struct psk *kb = psk_find(b->secrets, &b->local_id, &b->remote_id);
-
-	if (ident_is_pattern(&a->remote_id))
-		return true;
-	return psk_same(ka, kb);
-}
-
 bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
 {
 	bool same =
@@ -451,7 +439,7 @@ bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
 		ident_eq(&a->local_id, &b->local_id) && ident_eq(&a->remote_id, &b->remote_id) &&
 		proposals_equal(&a->proposals, &b->proposals) && a->rekey_time == b->rekey_time &&
 		a->life_time == b->life_time && a->dpd_delay == b->dpd_delay &&
-		a->ha_peer == b->ha_peer && a->child_count == b->child_count && same_secret(a, b);
+		a->ha_peer == b->ha_peer && a->child_count == b->child_count;
 
 	for (unsigned i = 0; same && i < a->child_count; i++)
 		same = same_child(&a->children[i], &b->children[i]);

@@ -49,35 +49,53 @@ static int read_log(struct conf_reader *r, config_setting_t *s)
 	return 0;
 }
 
-/* One of two words; *ret: it is the first. */
-static int read_either(struct conf_reader *r, config_setting_t *s, const char *first,
-		       const char *second, bool *ret)
+/* One of the words (NULL-terminated); *ret: which. */
+static int read_word(struct conf_reader *r, config_setting_t *s, const char *const *words,
+		     unsigned *ret)
 {
+	char all[100] = "";
+	size_t at = 0;
 	const char *v;
 
 	if (conf_get_string(r, s, &v) < 0)
 		return -EINVAL;
-	*ret = strcmp(v, first) == 0;
-	if (!*ret && strcmp(v, second) != 0)
-		return conf_fail(r, s, "must be \"%s\" or \"%s\"", first, second);
+	for (unsigned i = 0; words[i]; i++) {
+		if (strcmp(v, words[i]) == 0) {
+			*ret = i;
+			return 0;
+		}
+		at += (size_t)snprintf(all + at, sizeof(all) - at, "%s\"%s\"",
+				       i == 0	      ? ""
+				       : words[i + 1] ? ", "
+						      : " or ",
+				       words[i]);
+	}
+	return conf_fail(r, s, "must be %s", all);
+}
+
+/* *ret: it is the first of the two words. */
+static int read_either(struct conf_reader *r, config_setting_t *s, const char *first,
+		       const char *second, bool *ret)
+{
+	const char *const words[] = {first, second, NULL};
+	unsigned which;
+
+	if (read_word(r, s, words, &which) < 0)
+		return -EINVAL;
+	*ret = which == 0;
 	return 0;
 }
 
 static int read_mode(struct conf_reader *r, config_setting_t *s, enum offload_mode *ret)
 {
-	static const char *const names[] = {
-		[OFFLOAD_AUTO] = "auto", [OFFLOAD_ON] = "on", [OFFLOAD_OFF] = "off"};
-	const char *v;
+	static const char *const words[] = {
+		[OFFLOAD_AUTO] = "auto", [OFFLOAD_ON] = "on", [OFFLOAD_OFF] = "off", NULL};
+	unsigned which;
 
-	if (conf_get_string(r, s, &v) < 0)
+	if (read_word(r, s, words, &which) < 0)
 		return -EINVAL;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(v, names[i]) == 0) {
-			*ret = (enum offload_mode)i;
-			return 0;
-		}
-	}
-	return conf_fail(r, s, "must be \"auto\", \"on\" or \"off\"");
+	*ret = (enum offload_mode)which;
+	return 0;
 }
 
 /* One word for all, or a group with a word for each. */
@@ -105,19 +123,16 @@ static int read_offload(struct conf_reader *r, config_setting_t *s, struct offlo
 
 static int read_backend(struct conf_reader *r, config_setting_t *s)
 {
-	static const char *const names[] = {
-		[AEAD_AUTO] = "auto", [AEAD_OPENSSL] = "openssl", [AEAD_IPSEC_MB] = "ipsec-mb"};
-	const char *v;
+	static const char *const words[] = {[AEAD_AUTO] = "auto",
+					    [AEAD_OPENSSL] = "openssl",
+					    [AEAD_IPSEC_MB] = "ipsec-mb",
+					    NULL};
+	unsigned which;
 
-	if (conf_get_string(r, s, &v) < 0)
+	if (read_word(r, s, words, &which) < 0)
 		return -EINVAL;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(v, names[i]) == 0) {
-			r->config->crypto = (enum aead_choice)i;
-			return 0;
-		}
-	}
-	return conf_fail(r, s, "must be \"auto\", \"openssl\" or \"ipsec-mb\"");
+	r->config->crypto = (enum aead_choice)which;
+	return 0;
 }
 
 /* Options of mendip.conf(5) and what they are in struct ike_settings. */
@@ -236,13 +251,11 @@ static int decode_hex(const char *s, struct psk *k)
 	k->secret = xzalloc(len / 2);
 	k->len = len / 2;
 	for (size_t i = 0; i < len; i += 2) {
-		unsigned v;
-		char two[3] = {s[i], s[i + 1], '\0'}, *end;
+		int hi = hex_digit(s[i]), lo = hex_digit(s[i + 1]);
 
-		v = (unsigned)strtoul(two, &end, 16);
-		if (*end || two[0] == '+' || two[0] == '-' || two[0] == ' ')
+		if (hi < 0 || lo < 0)
 			return -EINVAL;
-		k->secret[i / 2] = (uint8_t)v;
+		k->secret[i / 2] = (uint8_t)(hi << 4 | lo);
 	}
 	return 0;
 }

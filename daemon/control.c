@@ -37,7 +37,8 @@ struct control {
 	char *path;
 	LIST_HEAD(, client) clients;
 	unsigned count;
-	uint64_t served; /* commands so far */
+	uint64_t served;	/* commands so far */
+	struct log_limit lines; /* about clients that are not let in */
 	struct event *reaper;
 	struct event *pump;  /* the next command, after data had its turn */
 	struct event *again; /* the end of a break */
@@ -439,7 +440,7 @@ static void on_accept_error(struct evconnlistener *l, void *ctx)
 	struct control *control = ctx;
 	struct daemon *d = control->daemon;
 
-	log_limited(&d->log, &d->send_lines, daemon_now(), LOG_LEVEL_WARNING,
+	log_limited(&d->log, &control->lines, daemon_now(), LOG_LEVEL_WARNING,
 		    "control socket: a client is not let in: %s", strerror(errno));
 	evconnlistener_disable(l);
 	evtimer_add(control->again, &wait);
@@ -533,6 +534,7 @@ struct control *control_new(struct daemon *d)
 	}
 	c = xzalloc(sizeof(*c));
 	c->daemon = d;
+	bucket_init(&c->lines.bucket, 1, 5);
 	LIST_INIT(&c->clients);
 	mask = umask(0117);
 	c->listener = evconnlistener_new_bind(d->base, on_accept, c,

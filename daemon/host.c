@@ -6,16 +6,10 @@
 
 #define SETTLE_USEC 200000
 
-static bool is_ours(void *ctx, const struct addr *a)
-{
-	(void)ctx;
-	return a->family != FAMILY_IPV4 || net_has_address(a);
-}
-
 /* Its routes went when the device went down, and come back with it. */
 static void raise_device(struct daemon *d)
 {
-	int r = tun_raise(&d->tun, d->tun_mtu);
+	int r = tun_raise(&d->tun);
 
 	if (r <= 0)
 		return;
@@ -46,7 +40,7 @@ static void on_settled(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	net_follow(d->net);
-	tunnel_host_changed(d->tunnel, is_ours, NULL, daemon_now());
+	tunnel_host_changed(d->tunnel, net_has_address, daemon_now());
 	resolver_soon(d->resolver);
 	daemon_turn(d);
 }

@@ -44,40 +44,26 @@ static const struct netlink_rule rules[] = {
 	{.priority = 5154, .table = NET_TABLE_NOTHING},
 };
 
-/* Returns how many were missing, or an error. */
-static int rules_add(struct net *n)
+/* Returns how many were made, or an error. */
+static int rules_change(struct net *n, bool add)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
-	int missing = 0;
+	int made = 0;
 
-	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
-		for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-			struct netlink_rule rule = rules[i];
-			int r;
+	for (size_t i = 0; i < ARRAY_SIZE(families) * ARRAY_SIZE(rules); i++) {
+		struct netlink_rule rule = rules[i % ARRAY_SIZE(rules)];
+		int r = 0;
 
-			rule.family = families[f];
+		rule.family = families[i / ARRAY_SIZE(rules)];
+		if (add)
 			r = netlink_rule_add(n->netlink, &rule);
-			if (r >= 0)
-				missing += r;
-			else if (rule.family == AF_INET) /* a kernel without IPv6 is no error */
-				return r;
-		}
-	}
-	return missing;
-}
-
-static void rules_remove(struct net *n)
-{
-	static const uint8_t families[] = {AF_INET, AF_INET6};
-
-	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
-		for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-			struct netlink_rule rule = rules[i];
-
-			rule.family = families[f];
+		else
 			netlink_rule_delete(n->netlink, &rule);
-		}
+		if (r < 0 && rule.family == AF_INET) /* a kernel without IPv6 is no error */
+			return r;
+		made += r > 0;
 	}
+	return made;
 }
 
 /* ---- routes ---- */
@@ -123,6 +109,8 @@ static unsigned routes_make(struct net *n, const struct route_use *u)
 		r = netlink_route_add(n->netlink, &block);
 		missing += r > 0;
 	}
+	if (!n->ifindex) /* the device has gone: what blocks is all there is */
+		return missing;
 	r = netlink_route_add(n->netlink, &device);
 	if (r < 0)
 		tell_failure(n, &u->to, r);
@@ -286,6 +274,22 @@ static void unthrow(struct net *n, const struct prefix *to)
 	}
 }
 
+/* Only what differs is changed: packets are on their way. Takes the prefixes. */
+static void replace_throws(struct net *n, struct prefix *to, unsigned count)
+{
+	for (unsigned i = 0; i < n->throw_count; i++) {
+		if (!has_prefix(to, count, &n->throws[i]))
+			throw_change(n, &n->throws[i], false);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (!has_prefix(n->throws, n->throw_count, &to[i]))
+			throw_change(n, &to[i], true);
+	}
+	free(n->throws);
+	n->throws = xreallocarray(to, count ? count : 1, sizeof(*to));
+	n->throw_count = count;
+}
+
 static void update_throws(struct net *n)
 {
 	struct throw_search s = {.net = n};
@@ -296,7 +300,9 @@ static void update_throws(struct net *n)
 	s.found = xreallocarray(NULL, THROWS_MAX, sizeof(*s.found));
 	if (!netlink_each_route(n->netlink, FAMILY_IPV4, look_at_route, &s) ||
 	    !netlink_each_route(n->netlink, FAMILY_IPV6, look_at_route, &s)) {
-		n->throws_stale = true;
+		/* What there is stays; the next change is looked at again. */
+		log_warn(n->log,
+			 "the kernel does not tell its routes: exceptions stay as they are");
 		free(s.found);
 		return;
 	}
@@ -305,17 +311,7 @@ static void update_throws(struct net *n)
 			 "%u routes of the main table lie within those of tunnels: %u of "
 			 "them are not followed",
 			 s.count + s.left_out, s.left_out);
-	for (unsigned i = 0; i < n->throw_count; i++) {
-		if (!has_prefix(s.found, s.count, &n->throws[i]))
-			throw_change(n, &n->throws[i], false);
-	}
-	for (unsigned i = 0; i < s.count; i++) {
-		if (!has_prefix(n->throws, n->throw_count, &s.found[i]))
-			throw_change(n, &s.found[i], true);
-	}
-	free(n->throws);
-	n->throws = xreallocarray(s.found, s.count ? s.count : 1, sizeof(*s.found));
-	n->throw_count = s.count;
+	replace_throws(n, s.found, s.count);
 }
 
 /* ---- users ---- */
@@ -406,7 +402,7 @@ struct net *net_new(const struct net_options *o, struct log *log, int *ret_error
 	LIST_INIT(&n->uses);
 	n->netlink = netlink_new(&r);
 	if (n->netlink && o->routes)
-		r = rules_add(n);
+		r = rules_change(n, true);
 	if (n->netlink && r >= 0)
 		return n;
 	log_error(log, "routing rules cannot be made: %s", netlink_error(r));
@@ -432,7 +428,7 @@ void net_free(struct net *n)
 	n->throw_count = 0;
 	if (n->o.routes && !n->left) {
 		net_sweep(n);
-		rules_remove(n);
+		(void)rules_change(n, false);
 	}
 	netlink_free(n->netlink);
 	free(n->throws);
@@ -473,7 +469,7 @@ void net_repair(struct net *n)
 
 	if (!n->o.routes)
 		return;
-	missing = rules_add(n);
+	missing = rules_change(n, true);
 	if (missing > 0)
 		log_warn(n->log,
 			 "%d of our routing rules were gone: made again; does another "
@@ -515,9 +511,12 @@ void net_follow(struct net *n)
 bool net_has_address(const struct addr *a)
 {
 	struct sockaddr_in sin = {.sin_family = AF_INET};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool gone;
+	int fd;
 
+	if (a->family != FAMILY_IPV4)
+		return true;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return true;
 	memcpy(&sin.sin_addr, a->b, 4);

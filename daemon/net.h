@@ -2,7 +2,7 @@
  * net.h - routes and rules (RFC 4301's "protected side"), and what others do to them.
  * SPDX-License-Identifier: ISC
  *
- * Rules lead to tables of our own, in this order (mendip.conf(5), "ROUTING"):
+ * Rules lead to tables of our own, in this order (mendipd(8), ROUTING):
  *
  *   5149  our own datagrams, which carry a mark: the main table, so that remote_ts may contain the
  *         peer's address

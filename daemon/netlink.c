@@ -17,6 +17,11 @@ struct netlink {
 	unsigned changes;
 };
 
+static int af_of(uint8_t family)
+{
+	return family == FAMILY_IPV4 ? AF_INET : AF_INET6;
+}
+
 /* ---- what the kernel tells ---- */
 
 static unsigned route_change(const struct nlmsghdr *h)
@@ -178,7 +183,7 @@ void netlink_rule_delete(struct netlink *n, const struct netlink_rule *r)
 static struct nl_msg *route_message(const struct netlink_route *r, int type, int flags)
 {
 	bool v4 = r->to.addr.family == FAMILY_IPV4;
-	struct rtmsg h = {.rtm_family = v4 ? AF_INET : AF_INET6,
+	struct rtmsg h = {.rtm_family = (uint8_t)af_of(r->to.addr.family),
 			  .rtm_dst_len = (uint8_t)r->to.len,
 			  .rtm_protocol = RTPROT_STATIC,
 			  .rtm_scope = v4 && r->ifindex ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
@@ -238,7 +243,7 @@ static void on_route(struct nl_object *o, void *ctx)
 				  .ifindex = hop ? rtnl_route_nh_get_ifindex(hop) : 0};
 
 	/* A kernel without IPv6 answers with what it has. */
-	if (!dst || nl_addr_get_family(dst) != (e->family == FAMILY_IPV4 ? AF_INET : AF_INET6))
+	if (!dst || nl_addr_get_family(dst) != af_of(e->family))
 		return;
 	r.to.addr = from_nl(dst, e->family);
 	r.to.len = nl_addr_get_prefixlen(dst);
@@ -251,8 +256,7 @@ bool netlink_each_route(struct netlink *n, uint8_t family,
 	struct each_route e = {fn, ctx, family};
 	struct nl_cache *cache;
 
-	if (rtnl_route_alloc_cache(n->ask, family == FAMILY_IPV4 ? AF_INET : AF_INET6, 0, &cache) <
-	    0)
+	if (rtnl_route_alloc_cache(n->ask, af_of(family), 0, &cache) < 0)
 		return false;
 	nl_cache_foreach(cache, on_route, &e);
 	nl_cache_free(cache);

@@ -109,14 +109,39 @@ static void look_up(struct resolver *r, struct conn_conf *conn)
 		finish(l);
 }
 
+static bool has_names(const struct tun_conn *c)
+{
+	return c->conf->remote_names && !c->dynamic;
+}
+
+/* An answer that comes at once may end connections: what is asked for is known before. */
+static void ask_all(struct resolver *r)
+{
+	struct conn_conf **confs = NULL;
+	struct tun_conn *c;
+	unsigned count = 0;
+
+	LIST_FOREACH (c, &r->daemon->tunnel->conns, link) {
+		if (!has_names(c))
+			continue;
+		confs = xreallocarray(confs, count + 1, sizeof(*confs));
+		confs[count++] = conn_ref(c->conf);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		look_up(r, confs[i]);
+		conn_unref(confs[i]);
+	}
+	free(confs);
+}
+
 void resolver_refresh(struct resolver *r)
 {
 	const struct timeval next = {.tv_sec = REFRESH_SECONDS}, retry = {.tv_sec = RETRY_SECONDS};
-	struct tun_conn *c, *following;
+	struct tun_conn *c;
 	bool any = false, all_up = true;
 
 	LIST_FOREACH (c, &r->daemon->tunnel->conns, link) {
-		if (!c->conf->remote_names || c->dynamic)
+		if (!has_names(c))
 			continue;
 		any = true;
 		all_up &= conn_established(c) != NULL;
@@ -138,12 +163,7 @@ void resolver_refresh(struct resolver *r)
 		return;
 	}
 	evtimer_add(r->timer, all_up ? &next : &retry);
-	/* An answer that comes at once may end a connection, but not the one behind it. */
-	for (c = LIST_FIRST(&r->daemon->tunnel->conns); c; c = following) {
-		following = LIST_NEXT(c, link);
-		if (c->conf->remote_names && !c->dynamic)
-			look_up(r, c->conf);
-	}
+	ask_all(r);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)

@@ -1,5 +1,6 @@
 /* scan.c - see scan.h. SPDX-License-Identifier: ISC */
 #include "scan.h"
+#include "wire.h"
 #include "xalloc.h"
 
 #include <ctype.h>
@@ -140,13 +141,6 @@ static void skip_space(struct scan *s)
 	}
 }
 
-static int hex_value(char c)
-{
-	if (isdigit((unsigned char)c))
-		return c - '0';
-	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
-
 /* The character that an escape stands for, and its length in the text. */
 static char unescape(const char *p, const char *end, size_t *ret_len)
 {
@@ -157,8 +151,8 @@ static char unescape(const char *p, const char *end, size_t *ret_len)
 	if (name && *name)
 		return values[name - names];
 	*ret_len = 4;
-	if (end - p > 3 && p[1] == 'x' && hex_value(p[2]) >= 0 && hex_value(p[3]) >= 0)
-		return (char)(hex_value(p[2]) << 4 | hex_value(p[3]));
+	if (end - p > 3 && p[1] == 'x' && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0)
+		return (char)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
 	*ret_len = 1; /* a backslash like any other character */
 	return '\\';
 }

@@ -33,6 +33,7 @@ static const struct {
 	{0, 0},
 };
 
+/* mtu 0: as it is. up: if it is not. 1: it was brought up; negative: libnl's errors. */
 static int link_change(const char *name, uint32_t mtu, bool up)
 {
 	struct nl_sock *s = nl_socket_alloc();
@@ -41,16 +42,17 @@ static int link_change(const char *name, uint32_t mtu, bool up)
 
 	if (r == 0)
 		r = rtnl_link_get_kernel(s, 0, name, &old);
-	if (r == 0) {
+	up = up && r == 0 && !(rtnl_link_get_flags(old) & IFF_UP);
+	if (mtu)
 		rtnl_link_set_mtu(new, mtu);
-		if (up)
-			rtnl_link_set_flags(new, IFF_UP);
+	if (up)
+		rtnl_link_set_flags(new, IFF_UP);
+	if (r == 0 && (mtu || up))
 		r = rtnl_link_change(s, old, new, 0);
-	}
 	rtnl_link_put(new);
 	rtnl_link_put(old);
 	nl_socket_free(s);
-	return r;
+	return r < 0 ? r : up;
 }
 
 /*
@@ -128,30 +130,11 @@ void tun_close(struct tun *t)
 	t->single = NULL;
 }
 
-static int flags_of(const char *name, unsigned *ret)
+int tun_raise(struct tun *t)
 {
-	struct nl_sock *s = nl_socket_alloc();
-	struct rtnl_link *l = NULL;
-	int r = nl_connect(s, NETLINK_ROUTE);
+	int r = link_change(t->name, 0, true);
 
-	if (r == 0)
-		r = rtnl_link_get_kernel(s, 0, name, &l);
-	if (r == 0)
-		*ret = rtnl_link_get_flags(l);
-	rtnl_link_put(l);
-	nl_socket_free(s);
-	return r;
-}
-
-int tun_raise(struct tun *t, uint32_t mtu)
-{
-	unsigned flags = 0;
-
-	if (flags_of(t->name, &flags) < 0)
-		return -EIO;
-	if (flags & IFF_UP)
-		return 0;
-	return link_change(t->name, mtu, true) < 0 ? -EIO : 1;
+	return r < 0 ? -EIO : r;
 }
 
 int tun_set_mtu(struct tun *t, uint32_t mtu)

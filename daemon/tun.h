@@ -28,7 +28,7 @@ int tun_open(struct tun *t, const char *name, uint32_t mtu, bool offload,
 	     struct log *log) MUST_CHECK;
 void tun_close(struct tun *t);
 /* Up again, if it is not. 1: it was down; -EIO: it cannot be, or has gone. */
-int tun_raise(struct tun *t, uint32_t mtu);
+int tun_raise(struct tun *t);
 int tun_set_mtu(struct tun *t, uint32_t mtu) MUST_CHECK;
 /*
  * One read into buf of TUN_BUFFER bytes. 1: *out has pkt, len and off of what came; 0: nothing is

@@ -198,11 +198,8 @@ void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 /* What was agreed on before the peer was known, is what this connection would have agreed on. */
 static bool conn_admits(const struct conn_conf *c, const struct ike_sa *sa)
 {
-	bool here = c->local_count == 0;
-
-	for (unsigned k = 0; k < c->local_count; k++)
-		here |= addr_cmp(&c->local[k].addr, &sa->local.addr) == 0;
-	return here && proposals_admit(&c->proposals, &sa->choice);
+	return (c->local_count == 0 || endpoints_have(c->local, c->local_count, &sa->local.addr)) &&
+	       proposals_admit(&c->proposals, &sa->choice);
 }
 
 /* Among the connections for these addresses the one that knows the peer by its identity. */
@@ -220,14 +217,8 @@ static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 		struct conn_conf *c = sa->ike->conns[i];
 		unsigned fit = ident_match(&c->remote_id, &id) * 2;
 
-		if (!c->remote_any) {
-			bool here = false;
-
-			for (unsigned k = 0; k < c->remote_count; k++)
-				here |= addr_cmp(&c->remote[k].addr, &sa->remote.addr) == 0;
-			if (!here)
-				continue;
-		}
+		if (!c->remote_any && !endpoints_have(c->remote, c->remote_count, &sa->remote.addr))
+			continue;
 		if (fit && !conn_admits(c, sa))
 			continue;
 		if (fit && named)
@@ -320,9 +311,10 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 				     "%s: authentication of \"%.100s\" failed", sa_label(sa),
 				     ident_format(&who, id));
 		else
-			log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
-				     "%s: authentication of a peer failed whose id is none",
-				     sa_label(sa));
+			log_outsider(
+				sa->ike->log, in->now, LOG_LEVEL_WARNING,
+				"%s: authentication failed: what the peer sent as its id is none",
+				sa_label(sa));
 		respond_notify(sa, in->h, NOTIFY_AUTHENTICATION_FAILED, (struct chunk){0},
 			       in->local, in->remote, in->now);
 		sa_kill(sa, "the peer's authentication failed", in->now);

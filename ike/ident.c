@@ -33,14 +33,6 @@ static bool has_controls(const struct ident *id)
 	return false;
 }
 
-static int nibble(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int parse_hex(const char *s, struct ident *id)
 {
 	size_t len = strlen(s);
@@ -48,7 +40,7 @@ static int parse_hex(const char *s, struct ident *id)
 	if (len == 0 || len % 2 || len / 2 > IDENT_MAX)
 		return -EINVAL;
 	for (size_t i = 0; i < len; i += 2) {
-		int hi = nibble(s[i]), lo = nibble(s[i + 1]);
+		int hi = hex_digit(s[i]), lo = hex_digit(s[i + 1]);
 
 		if (hi < 0 || lo < 0)
 			return -EINVAL;

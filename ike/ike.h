@@ -71,11 +71,12 @@ struct ike_ops {
 			    nsec_t now);
 	/*
 	 * 0, or the error to answer with: whether the peer may have a CHILD SA of this
-	 * configuration with these selectors; old: in the place of this one, or NULL.
+	 * configuration with these selectors; ours: we have asked for it; old: in the place of
+	 * this one, or NULL.
 	 */
 	uint16_t (*child_admit)(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
 				const struct ts_list *local, const struct ts_list *remote,
-				const struct child_sa *old, nsec_t now);
+				bool ours, const struct child_sa *old, nsec_t now);
 	/* A rekey or creation of ours has ended (LATE: goes on). child: the new one with OK,
 	 * otherwise the old one if it is still there. */
 	void (*child_result)(void *ctx, struct ike_sa *sa, const struct child_conf *conf,

@@ -18,6 +18,15 @@ void conn_unref(struct conn_conf *c)
 	free(c);
 }
 
+bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr *a)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (addr_eq(&v[i].addr, a))
+			return true;
+	}
+	return false;
+}
+
 struct child_conf *conn_child(const struct conn_conf *c, const char *name)
 {
 	for (unsigned i = 0; i < c->child_count; i++) {

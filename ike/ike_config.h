@@ -51,6 +51,8 @@ static inline struct conn_conf *conn_ref(struct conn_conf *c)
 }
 /* Frees with the last reference; takes NULL. */
 void conn_unref(struct conn_conf *c);
+/* Whether one of the endpoints has the address, on whatever port. */
+bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr *a);
 /* The child of the name, or NULL. */
 struct child_conf *conn_child(const struct conn_conf *c, const char *name);
 

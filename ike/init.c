@@ -178,15 +178,6 @@ static void answer_stateless(struct ike *ike, const struct ike_in *in, uint16_t 
 	ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
 }
 
-static bool address_fits(const struct endpoint *list, unsigned count, const struct addr *a)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (addr_cmp(&list[i].addr, a) == 0)
-			return true;
-	}
-	return false;
-}
-
 #define FIT_PROPOSALS 8 /* more than any fit of addresses */
 
 /* How well a connection fits the addresses; 0: not. */
@@ -195,11 +186,11 @@ static unsigned conn_fits(const struct conn_conf *c, const struct ike_in *in)
 	unsigned fit = 1;
 
 	if (c->local_count) {
-		if (!address_fits(c->local, c->local_count, &in->local->addr))
+		if (!endpoints_have(c->local, c->local_count, &in->local->addr))
 			return 0;
 		fit += 1;
 	}
-	if (address_fits(c->remote, c->remote_count, &in->remote->addr))
+	if (endpoints_have(c->remote, c->remote_count, &in->remote->addr))
 		return fit + 2;
 	return c->remote_any ? fit : 0;
 }

@@ -37,6 +37,7 @@ struct log_limit *limit_lines(struct ike *ike, const struct ident *id)
 	l = &ike->peer_lines[get_be16(d) % LIMIT_SLOTS];
 	if (!l->bucket.burst)
 		bucket_init(&l->bucket, ike->set.peer_log_rate, LINES_BURST);
+	l->bucket.rate = ike->set.peer_log_rate; /* a reload may have changed it */
 	return l;
 }
 
@@ -52,6 +53,7 @@ static void guesses_of(struct ike *ike, const struct addr *a, struct bucket *ret
 
 		if (!b->burst)
 			bucket_init(b, ike->set.guess_rate, GUESS_BURST);
+		b->rate = ike->set.guess_rate;
 		ret[i] = b;
 	}
 }
@@ -85,39 +87,42 @@ static bool same_peer(const struct ike_sa *a, const struct ike_sa *b)
 	       ident_eq(&a->conn->local_id, &b->conn->local_id);
 }
 
+/* How many the peer has beside this one; *ret_oldest: the one that was established first. */
+static unsigned count_others(const struct ike_sa *sa, struct ike_sa **ret_oldest)
+{
+	struct ike_sa *o;
+	unsigned count = 0;
+
+	*ret_oldest = NULL;
+	for (o = sa->ike->sas; o; o = o->hh.next) {
+		if (o == sa || !same_peer(o, sa))
+			continue;
+		count++;
+		if (!*ret_oldest || o->established < (*ret_oldest)->established)
+			*ret_oldest = o;
+	}
+	return count;
+}
+
 /* A rekeyed IKE SA stays until the peer deletes it: as many again may be on their way out. */
 bool limit_may_rekey(const struct ike_sa *sa)
 {
-	const struct ike_sa *o;
-	unsigned count = 0;
+	struct ike_sa *oldest;
 
-	for (o = sa->ike->sas; o; o = o->hh.next)
-		count += same_peer(o, sa);
-	return count <= 2 * sa->ike->set.peer_sas;
+	return count_others(sa, &oldest) < 2 * sa->ike->set.peer_sas;
 }
 
 void limit_sas(struct ike_sa *newest, nsec_t now)
 {
 	struct ike *ike = newest->ike;
-	struct ike_sa *sa, *oldest;
+	struct ike_sa *oldest;
 	unsigned count;
 
-	do {
-		oldest = NULL;
-		count = 0;
-		for (sa = ike->sas; sa; sa = sa->hh.next) {
-			if (sa == newest || !same_peer(sa, newest))
-				continue;
-			count++;
-			if (!oldest || sa->established < oldest->established)
-				oldest = sa;
-		}
-		if (count < ike->set.peer_sas)
-			return;
+	while ((count = count_others(newest, &oldest)) >= ike->set.peer_sas) {
 		ike->counters[IKE_COUNT_PEER_LIMIT]++;
 		log_peer(newest, now, LOG_LEVEL_WARNING,
 			 "%s: the peer has %u IKE SAs already: the oldest one ends",
 			 sa_label(newest), count);
 		sa_kill(oldest, "too many IKE SAs of this peer", now);
-	} while (count > ike->set.peer_sas);
+	}
 }

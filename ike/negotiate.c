@@ -50,12 +50,13 @@ static uint16_t choose(struct child_conf *conf, const struct proposal_offer *off
 	return 0;
 }
 
-static uint16_t admit(struct ike_sa *sa, const struct child_offer *o, const struct child_sa *old,
-		      nsec_t now)
+static uint16_t admit(struct ike_sa *sa, const struct child_offer *o, bool ours,
+		      const struct child_sa *old, nsec_t now)
 {
 	struct ike *ike = sa->ike;
 
-	return ike->ops.child_admit(ike->ops.ctx, sa, o->conf, &o->local, &o->remote, old, now);
+	return ike->ops.child_admit(ike->ops.ctx, sa, o->conf, &o->local, &o->remote, ours, old,
+				    now);
 }
 
 uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
@@ -74,7 +75,7 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 			uint16_t e = choose(conf, &offer, with_ke, p->ke.group, ret);
 
 			if (e == 0)
-				e = admit(sa, ret, old, now);
+				e = admit(sa, ret, false, old, now);
 			if (e == 0)
 				return 0;
 			error = e;
@@ -122,7 +123,7 @@ uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, boo
 		return NOTIFY_INVALID_SYNTAX;
 	if (!is_within_offer(t, ret))
 		return NOTIFY_TS_UNACCEPTABLE;
-	return admit(sa, ret, t->child, now);
+	return admit(sa, ret, true, t->child, now);
 }
 
 struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, uint32_t spi_in,

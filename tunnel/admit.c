@@ -54,37 +54,44 @@ static const struct tun_sa *holder(const struct tunnel *t, const struct ident *p
 	return NULL;
 }
 
+struct taken {
+	unsigned children, routes;
+};
+
+static void take(struct taken *t, const struct tun_sa *s)
+{
+	t->children++;
+	t->routes += s->remote->count;
+}
+
 /*
- * With this one it would have more than a peer may: on this IKE SA, or twice that on all, as a
- * recovery makes each anew on another one.
+ * With one more in the place of `old` it would have more than a peer may: on this IKE SA, or twice
+ * that on all, as a recovery makes each anew on another one.
  */
 static bool has_enough(const struct tun_conn *c, const struct ike_sa *sa,
 		       const struct ts_list *more, const struct child_sa *old)
 {
 	const struct ike_settings *set = &c->tunnel->ike->set;
-	unsigned children[2] = {0}, routes[2] = {0};
+	struct taken here = {0}, in_all = {0};
 	const struct tun_child *k;
 	const struct tun_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
 		LIST_FOREACH (s, &k->sas, link) {
-			bool here = s->ike && s->ike->ike_sa == sa;
-
 			if (!lives(s) || (old && s->ike == old))
 				continue;
-			for (unsigned i = 0; i < 1u + here; i++) {
-				children[i]++;
-				routes[i] += s->remote->count;
-			}
+			take(&in_all, s);
+			if (s->ike && s->ike->ike_sa == sa)
+				take(&here, s);
 		}
 	}
-	return children[1] >= set->peer_children || children[0] >= 2 * set->peer_children ||
-	       routes[1] + more->count > set->peer_routes ||
-	       routes[0] + more->count > 2 * set->peer_routes;
+	return here.children >= set->peer_children || in_all.children >= 2 * set->peer_children ||
+	       here.routes + more->count > set->peer_routes ||
+	       in_all.routes + more->count > 2 * set->peer_routes;
 }
 
 uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
-			 const struct ts_list *local, const struct ts_list *remote,
+			 const struct ts_list *local, const struct ts_list *remote, bool ours,
 			 const struct child_sa *old, nsec_t now)
 {
 	struct tunnel *t = ctx;
@@ -96,7 +103,7 @@ uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *
 	if (old && ts_list_within(local, old->local) && ts_list_within(remote, old->remote) &&
 	    remote->count <= old->remote->count)
 		return 0;
-	if (c && has_enough(c, sa, remote, old)) {
+	if (c && !ours && has_enough(c, sa, remote, old)) {
 		t->ike->counters[IKE_COUNT_PEER_LIMIT]++;
 		log_peer(sa, now, LOG_LEVEL_WARNING, "%s: %.100s has as many CHILD SAs as it may",
 			 c->conf->name, ident_format(&sa->peer_id, peer));

@@ -16,11 +16,10 @@ static void call_soon(struct tun_conn *c, nsec_t now)
 		deadline_set(&c->tunnel->deadlines, &c->retry, now + SETTLE);
 }
 
-static bool has_left(const struct ike_sa *sa, bool (*is_ours)(void *ctx, const struct addr *a),
-		     void *ctx)
+static bool has_left(const struct ike_sa *sa, bool (*is_ours)(const struct addr *a))
 {
 	return sa && !addr_is_any(&sa->local.addr) && sa->local.addr.family &&
-	       !is_ours(ctx, &sa->local.addr);
+	       !is_ours(&sa->local.addr);
 }
 
 static void leave(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
@@ -32,8 +31,7 @@ static void leave(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 	ike_sa_drop(sa, "our address has gone", now);
 }
 
-void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(void *ctx, const struct addr *a),
-			 void *ctx, nsec_t now)
+void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a), nsec_t now)
 {
 	struct tun_conn *c, *next;
 
@@ -43,11 +41,11 @@ void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(void *ctx, const stru
 		/* Whom we cannot call is to find us: where the address comes back, it goes on. */
 		if (c->dynamic || !conn_can_call(c))
 			continue;
-		if (has_left(c->beside, is_ours, ctx))
+		if (has_left(c->beside, is_ours))
 			leave(c, c->beside, now);
-		if (has_left(c->sa, is_ours, ctx)) {
-			/* Another one of the connection may take its place. */
-			while (has_left(c->sa, is_ours, ctx))
+		if (has_left(c->sa, is_ours)) {
+			/* The connection may have another one, which takes its place. */
+			while (has_left(c->sa, is_ours))
 				leave(c, c->sa, now);
 			call_soon(c, now);
 		} else if (c->sa && c->sa->state == IKE_STATE_INIT_SENT &&

@@ -21,7 +21,7 @@ static bool is_live(const struct tun_sa *s)
 	       s->ike->state != CHILD_STATE_DELETING;
 }
 
-/* A live one, and another one. */
+/* a is live. */
 static bool are_twins(const struct tun_sa *a, const struct tun_sa *b)
 {
 	return a != b && is_live(b) && tun_sa_covers(a, b) && tun_sa_covers(b, a);

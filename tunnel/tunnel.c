@@ -16,7 +16,7 @@ void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	/* Whatever else happens, a peer that makes SAs and ends them does not hide it. */
+	/* The peer may make and end SAs at will: that must not hide the other lines. */
 	if (kind == TUNNEL_EVENT_CHILD)
 		log_limited(t->log, limit_lines(t->ike, conn_peer(c->conn)), t->now, level,
 			    "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
@@ -391,15 +391,6 @@ bool tunnel_close(struct tunnel *t, nsec_t now)
 	return HASH_COUNT(t->ike->sas) == 0;
 }
 
-static bool is_remote(const struct conn_conf *conf, const struct endpoint *e)
-{
-	for (unsigned i = 0; i < conf->remote_count; i++) {
-		if (addr_eq(&conf->remote[i].addr, &e->addr))
-			return true;
-	}
-	return false;
-}
-
 void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
 		     unsigned count, nsec_t now)
 {
@@ -414,7 +405,7 @@ void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endp
 		if (c->conf != conf || c->dynamic)
 			continue;
 		if (c->sa && c->sa->state == IKE_STATE_INIT_SENT &&
-		    !is_remote(conf, &c->sa->remote))
+		    !endpoints_have(conf->remote, conf->remote_count, &c->sa->remote.addr))
 			ike_sa_drop(c->sa, "its name has another address", now);
 		if (!c->sa)
 			conn_mend(c, now);

@@ -195,8 +195,8 @@ void tunnel_free(struct tunnel *t);
 
 /*
  * The configuration is this from now on; takes references. Connections whose conf is equal in
- * `same` (by name) stay up; others are ended and started afresh. same may be NULL at the first
- * call.
+ * `same` (by name) stay up, and so do their peers whose secret is the same; others are ended and
+ * started afresh. same may be NULL at the first call.
  */
 void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count,
 		      bool (*same)(const struct conn_conf *a, const struct conn_conf *b),
@@ -232,8 +232,7 @@ bool tunnel_close(struct tunnel *t, nsec_t now);
  * Addresses, devices or routes of this host have changed: who could not be reached is tried again
  * at once, and an IKE SA from an address that is_ours says is none any more is made anew.
  */
-void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(void *ctx, const struct addr *a),
-			 void *ctx, nsec_t now);
+void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a), nsec_t now);
 /* What the connection's remote_names were resolved to, beside the addresses that its file has. */
 void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
 		     unsigned count, nsec_t now);
@@ -311,7 +310,7 @@ bool tun_keep_mapping(void *ctx, const struct ike_sa *sa);
 
 /* admit.c: what a peer may have; see struct ike_ops. */
 uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
-			 const struct ts_list *local, const struct ts_list *remote,
+			 const struct ts_list *local, const struct ts_list *remote, bool ours,
 			 const struct child_sa *old, nsec_t now);
 
 /* tidy.c: of what came up twice, one goes. */

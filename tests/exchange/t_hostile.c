@@ -170,7 +170,6 @@ static void a_pattern_is_no_name(void **state)
 		for (unsigned k = 0; k < 5; k++)
 			net_packet(n, GW, 0);
 		net_run(n, SEC);
-		assert_int_equal(child_of(n, BRANCH, "b")->current->ike->conf->name[0], 'n');
 		assert_int_equal(n->peer[BRANCH].delivered, 5);
 		assert_int_equal(tun_sa_esp(child_of(n, BRANCH, "b")->current)->in.packets, 5);
 		net_free(n);
@@ -372,6 +371,28 @@ static void established_is_out(void **state)
 	net_free(n);
 }
 
+/* The same for a peer with a connection of its own, whose secret is another one from now on. */
+static void another_secret_is_asked_for(void **state)
+{
+	const struct party own = {"own", "gw.example.net", "guest.example", "10.1.0.0/16"};
+	const struct secret other = {"guest.example", "another one"};
+	const char *const secret = "the guest's", *const now = other.secret;
+	struct net *n = quiet_net();
+
+	(void)state;
+	gateway(n, &own, 1, two_secrets, 2);
+	callers(n, &guest, &secret, 1);
+	bring_up(n, "guest");
+	assert_true(is_up(n, "guest"));
+	gateway(n, &own, 1, &other, 1);
+	net_run(n, 5 * SEC);
+	assert_false(is_up(n, "guest"));
+	callers(n, &guest, &now, 1);
+	bring_up(n, "guest");
+	assert_true(is_up(n, "guest"));
+	net_free(n);
+}
+
 /* ---- another's addresses ---- */
 
 static const struct secret for_all = {NULL, "one for all"};
@@ -418,6 +439,44 @@ static void another_keeps_what_it_has(void **state)
 		net_run(n, 20 * SEC);
 		bring_up(n, "second");
 		assert_true(is_up(n, "second"));
+		net_free(n);
+	}
+}
+
+/*
+ * A peer with a connection of its own has `has`; one of a pattern with 10.1.0.0/16 asks for `asks`.
+ * Where all of that lies within the wider selectors, as within a default route, the operator has
+ * given it away; a part of what is narrower is not to be had.
+ */
+static void a_wider_tunnel_keeps_nobody_out(void **state)
+{
+	static const struct {
+		const char *has, *asks;
+		bool let;
+	} cases[] = {{"0.0.0.0/0", "10.1.2.0/24", true},
+		     {"10.0.0.0/8", "10.1.2.0/24", true},
+		     {"10.1.0.0/16", "10.1.2.0/24", false},
+		     {"10.1.1.0/24", "10.1.1.7/32", false},
+		     {"10.1.128.0-10.2.255.255", "10.1.200.0/24", false}};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct party gw[] = {
+			{"own", "gw.example.net", "a.example", cases[i].has},
+			{"fleet", "gw.example.net", "*.b.example", "10.1.0.0/16"}};
+		const struct party p[] = {
+			{"first", "a.example", "gw.example.net", cases[i].has},
+			{"second", "x.b.example", "gw.example.net", cases[i].asks}};
+		struct net *n = quiet_net();
+
+		gateway(n, gw, 2, &for_all, 1);
+		callers(n, p, all_secrets, 2);
+		bring_up(n, "first");
+		assert_true(is_up(n, "first"));
+		bring_up(n, "second");
+		if (is_up(n, "second") != cases[i].let)
+			fail_msg("%s beside %s: %s", cases[i].asks, cases[i].has,
+				 cases[i].let ? "refused" : "let");
 		net_free(n);
 	}
 }
@@ -526,6 +585,69 @@ static void ike_sas_are_limited(void **state)
 	net_free(n);
 }
 
+/* By rekeys of one IKE SA a peer gets no more of them either: as many again, on their way out. */
+static void rekeys_of_ike_sas_are_limited(void **state)
+{
+	struct net *n = quiet_net();
+	struct tun_conn *c;
+	uint64_t spi;
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	for (unsigned i = 0; i < 2; i++) {
+		call_again(n, "b");
+		net_run(n, SEC);
+	}
+	c = tunnel_find_conn(n->peer[BRANCH].tunnel, "b");
+	for (unsigned most = 2; most > 0; most--) {
+		n->peer[GW].tunnel->ike->set.peer_sas = most;
+		spi = c->sa->our_spi;
+		ike_sa_rekey(c->sa, n->now);
+		net_run(n, 2 * SEC);
+		/* There are two beside it. */
+		assert_int_equal(c->sa->our_spi != spi, most == 2);
+	}
+	net_free(n);
+}
+
+/* The gateway's answer to one more CHILD SA of the branch's child on its newest IKE SA. */
+static uint16_t on_another_ike_sa(struct net *n, const struct tun_child *k)
+{
+	struct tunnel *gw = n->peer[GW].tunnel;
+	struct ike_sa *sa, *newest = gw->ike->sas;
+
+	for (sa = gw->ike->sas; sa; sa = sa->hh.next)
+		newest = sa->established > newest->established ? sa : newest;
+	return tun_child_admit(gw, newest, newest->conn->children, &k->conf->remote_ts,
+			       &k->conf->local_ts, false, NULL, n->now);
+}
+
+/* A recovery makes each CHILD SA anew on another IKE SA. */
+static void a_recovery_has_room(void **state)
+{
+	struct net *n = quiet_net();
+	struct tunnel *gw = n->peer[GW].tunnel;
+	const struct tun_sa *made;
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	made = LIST_FIRST(&LIST_FIRST(&gw->conns)->children)->current;
+	gw->ike->set.peer_children = 1;
+	/* On its own IKE SA it is one too many; in its own place it is not. */
+	assert_int_equal(on_another_ike_sa(n, child_of(n, BRANCH, "b")), NOTIFY_NO_ADDITIONAL_SAS);
+	assert_int_equal(tun_child_admit(gw, made->ike->ike_sa, made->child->conf, made->local,
+					 made->remote, false, made->ike, n->now),
+			 0);
+	call_again(n, "b");
+	net_run(n, SEC);
+	assert_int_equal(on_another_ike_sa(n, child_of(n, BRANCH, "b")), 0);
+	net_free(n);
+}
+
 /* A peer that makes CHILD SAs as fast as it can: so many, and so many lines. */
 static void children_and_lines_are_limited(void **state)
 {
@@ -571,6 +693,11 @@ static void children_and_lines_are_limited(void **state)
 		net_run(n, 5 * MSEC);
 	}
 	assert_int_equal(peer_child_sas(n, GW), 25);
+	/* Nor on another IKE SA, where twice as many may be in all. */
+	set->peer_children = 10;
+	call_again(n, "b");
+	net_run(n, SEC);
+	assert_int_equal(on_another_ike_sa(n, k), NOTIFY_NO_ADDITIONAL_SAS);
 	net_free(n);
 }
 
@@ -599,6 +726,97 @@ static void guesses_are_limited(void **state)
 	net_free(n);
 }
 
+/* ---- messages that are long ---- */
+
+#define MANY 1500
+
+static size_t answered; /* length of what the gateway sent last */
+
+static bool note_answer(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)n;
+	if (from == GW)
+		answered = d->len;
+	return true;
+}
+
+/* A peer deletes so many CHILD SAs in one message: the answer, which names as many, fits too. */
+static void a_long_delete_is_answered(void **state)
+{
+	static uint8_t text[IKE_MAX_MESSAGE];
+	static uint32_t spis[MANY];
+	struct net *n = quiet_net();
+	struct ike_payloads p;
+	struct ike_builder b;
+	struct ike_sa *sa;
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	sa = n->peer[GW].tunnel->ike->sas;
+	for (unsigned i = 0; i < MANY; i++) {
+		struct child_sa *c = child_new(sa, sa->conn->children);
+
+		c->spi_in = c->spi_out = spis[i] = 1000000 + i;
+	}
+	ib_inside(&b, text, sizeof(text));
+	ib_delete_esp(&b, spis, MANY);
+	assert_int_equal(ike_payloads_parse(b.first, text, b.w.len, &p), 0);
+	n->hook = note_answer;
+	answered = 0;
+	info_on_request(sa,
+			&(struct ike_in){.h = &(struct ike_header){.exchange = IKE_INFORMATIONAL},
+					 .p = &p,
+					 .local = &sa->local,
+					 .remote = &sa->remote,
+					 .now = n->now});
+	assert_in_range(answered, 4 * MANY, 4 * MANY + 200);
+	assert_int_equal(sa->child_count, 1);
+	n->hook = NULL;
+	net_free(n);
+}
+
+/* ---- behind a NAT ---- */
+
+static nsec_t sent_at, longest_pause;
+
+static bool note_pause(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)d;
+	if (from != BRANCH)
+		return true;
+	if (n->now - sent_at > longest_pause)
+		longest_pause = n->now - sent_at;
+	sent_at = n->now;
+	return true;
+}
+
+/* Whenever the last packet of its own went out, the next thing goes out in time. */
+static void a_mapping_is_not_left_alone(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.dpd = NSEC_NEVER;
+	n = net_new(&o);
+	n->peer[BRANCH].seen_as.port = 2000;
+	assert_int_equal(addr_parse("198.51.100.1", &n->peer[BRANCH].seen_as.addr), 0);
+	net_until(n, net_is_up, 20 * SEC, "up behind a NAT");
+	assert_true(peer_conn(n, BRANCH)->sa->we_natted);
+	sent_at = n->now;
+	longest_pause = 0;
+	n->hook = note_pause;
+	for (unsigned i = 1; i < 40; i++) {
+		net_run(n, i * SEC + 100 * MSEC);
+		net_packet(n, BRANCH, 0);
+	}
+	assert_in_range(longest_pause, 5 * SEC, 20 * SEC + MSEC);
+	assert_true(n->peer[BRANCH].dummies > 10);
+	net_free(n);
+}
+
 /* ---- half-open places ---- */
 
 /* Of the IKE_AUTHs of the branch only that of b's own call gets through. */
@@ -624,18 +842,26 @@ static void call_from(struct net *n, uint8_t host)
 	n->peer[BRANCH].address.addr.b[3] = honest;
 }
 
-static void places_are_made_free(void **state)
+/* A gateway with 40 places, of which so many calls that go no further want one each. */
+static struct net *flooded(unsigned calls)
 {
 	struct net *n = quiet_net();
-	struct ike *gw = n->peer[GW].tunnel->ike;
 
-	(void)state;
-	gw->set.half_open_max = 40;
+	n->peer[GW].tunnel->ike->set.half_open_max = 40;
 	gateway(n, &fleet, 1, &for_all, 1);
 	callers(n, &b_peer, all_secrets, 1);
 	n->hook = only_honest_auth;
-	for (unsigned i = 0; i < 250; i++)
+	for (unsigned i = 0; i < calls; i++)
 		call_from(n, (uint8_t)(20 + i / 4 % 50));
+	return n;
+}
+
+static void places_are_made_free(void **state)
+{
+	struct net *n = flooded(250);
+	struct ike *gw = n->peer[GW].tunnel->ike;
+
+	(void)state;
 	assert_int_equal(gw->half_open, 40);
 	tunnel_child_up(child_of(n, BRANCH, "b"), n->now);
 	for (unsigned i = 0; i < 250 && !is_up(n, "b"); i++)
@@ -648,19 +874,10 @@ static void places_are_made_free(void **state)
 /* From when half of the places are taken, one is had for 5 s instead of 30. */
 static void places_are_had_for_shorter(void **state)
 {
-	struct net *n = quiet_net();
+	struct net *n = flooded(30);
 	struct ike *gw = n->peer[GW].tunnel->ike;
 
 	(void)state;
-	gw->set.half_open_max = 40;
-	gateway(n, &fleet, 1, &for_all, 1);
-	callers(n, &b_peer, all_secrets, 1);
-	n->hook = only_honest_auth;
-	for (unsigned i = 0; i < 30; i++) {
-		n->peer[BRANCH].address.addr.b[3] = (uint8_t)(20 + i / 5);
-		call_again(n, "b");
-		net_run(n, 10 * MSEC);
-	}
 	assert_int_equal(gw->half_open, 30);
 	n->cut[BRANCH] = true;
 	net_run(n, 6 * SEC);
@@ -680,12 +897,18 @@ int main(void)
 		cmocka_unit_test(our_own_name_is_not_the_peers),
 		cmocka_unit_test(half_open_is_not_let_in),
 		cmocka_unit_test(established_is_out),
+		cmocka_unit_test(another_secret_is_asked_for),
 		cmocka_unit_test(another_keeps_what_it_has),
+		cmocka_unit_test(a_wider_tunnel_keeps_nobody_out),
 		cmocka_unit_test(answers_stay_within_the_offer),
 		cmocka_unit_test(its_own_is_not_refused),
 		cmocka_unit_test(ike_sas_are_limited),
+		cmocka_unit_test(rekeys_of_ike_sas_are_limited),
+		cmocka_unit_test(a_recovery_has_room),
 		cmocka_unit_test(children_and_lines_are_limited),
 		cmocka_unit_test(guesses_are_limited),
+		cmocka_unit_test(a_long_delete_is_answered),
+		cmocka_unit_test(a_mapping_is_not_left_alone),
 		cmocka_unit_test(places_are_made_free),
 		cmocka_unit_test(places_are_had_for_shorter),
 	};

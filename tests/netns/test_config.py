@@ -72,7 +72,7 @@ BAD = (
     ('remote_addrs = [ "192.0.2.2" ];', "", r"needs remote_addrs"),
     ('"192.0.2.2"', '"not a host!"', r"neither an IPv4 address nor a host name"),
     ('id = "branch.example"', 'id = "*.example"', r"no identity here"),
-    ('id = "branch.example"', 'id = "GW.example.net"', r"connections\.gw: remote\.id is our own"),
+    ('id = "branch.example"', 'id = "GW.example.net"', r"connections\.gw: remote\.id is local\.id"),
     ('local_ts = [ "10.1.0.0/16" ]', "local_ts = []", r":6: connections\.gw\.children\.net\.local_ts: must not be empty"),
     ('remote_addrs = [ "192.0.2.2" ]', "remote_addrs = ()", r"remote_addrs: must not be empty"),
     ('proposals = [ "aes128gcm16-prfsha256-x25519" ]', "proposals = []", r"proposals: must not be empty"),

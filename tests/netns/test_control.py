@@ -391,8 +391,6 @@ def socket_is_private_and_single():
 
 
 main([commands_text_and_json, switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
-      set_is_all_or_none,
-      metrics_are_openmetrics, advise_needs_no_daemon,
-      hostile_clients, no_descriptor_is_left, commands_do_not_stop_the_data, root_is_let_in,
-      half_closed_clients_are_answered, a_log_that_nobody_reads, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing,
-      ends_when_the_device_goes])
+      set_is_all_or_none, metrics_are_openmetrics, advise_needs_no_daemon, hostile_clients, no_descriptor_is_left,
+      commands_do_not_stop_the_data, root_is_let_in, half_closed_clients_are_answered, a_log_that_nobody_reads,
+      socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing, ends_when_the_device_goes])

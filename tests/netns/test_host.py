@@ -16,11 +16,17 @@ ALL = {"net": child("10.1.0.0/16", "0.0.0.0/0", start_action="start")}
 ALL_GW = {"net": child("0.0.0.0/0", "10.1.0.0/16")}
 
 
-def routed(lab, kids=None, kids_gw=None, remote=None, **options):
-    """Branch, router and gateway, up; (branch, gateway, router)."""
-    left, router, right = lab.routed("branch", "gw", "router")
-    gw = Mendip(lab, right, lambda s: config(s, kids_gw or NET_GW, "%any", "gw.example.net", "*.example", "branch"))
-    branch = Mendip(lab, left, lambda s: config(s, kids or NET, remote or right.outer, **options))
+def gateway(lab, ends, kids=None):
+    """A gateway at the right end, and the ends: (gateway, left, router, right)."""
+    left, router, right = ends
+    gw = Mendip(lab, right, lambda s: config(s, kids or NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+    return gw, left, router, right
+
+
+def routed(lab, kids=None, kids_gw=None, **options):
+    """Branch and gateway with a router between them: (branch, gateway, router)."""
+    gw, left, router, right = gateway(lab, lab.routed("branch", "gw", "router"), kids_gw)
+    branch = Mendip(lab, left, lambda s: config(s, kids or NET, right.outer, **options))
     return branch, gw, router
 
 
@@ -154,9 +160,8 @@ def closer_routes_win():
 
 def the_inside_address_comes_later():
     with netlab.Lab("host") as lab:
-        left, _, right = lab.routed("branch", "gw", "router")
+        _, left, _, right = gateway(lab, lab.routed("branch", "gw", "router"))
         left.run("ip", "addr", "del", "10.1.0.1/16", "dev", "inner0")
-        Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
         branch = Mendip(lab, left, lambda s: config(s, NET, right.outer))
         branch.wait_up()
         expect(ping(left, right.inner, 1) == 0, "a source from nowhere")
@@ -186,8 +191,7 @@ def our_address_changes():
 def a_way_comes_back():
     """The link is down for longer than the first repetitions take: it is tried at once when it is up."""
     with netlab.Lab("host") as lab:
-        left, router, right = lab.routed("branch", "gw", "router")
-        Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        _, left, router, right = gateway(lab, lab.routed("branch", "gw", "router"))
         router.run("ip", "link", "set", "inside", "down")
         branch = Mendip(lab, left, lambda s: config(s, NET, right.outer))
         settle(4)
@@ -202,7 +206,7 @@ def a_way_comes_back():
 def a_name_moves():
     """The peer's name is unknown, then leads nowhere, then to the peer; the files are read again each time."""
     with netlab.Lab("host") as lab:
-        left, _, right = lab.routed("branch", "gw", "router")
+        _, left, _, right = gateway(lab, lab.routed("branch", "gw", "router"))
         folder = f"/etc/netns/{left.name}"
         os.makedirs(folder)
         lab.at_exit(lambda: [os.unlink(f"{folder}/hosts"), os.unlink(f"{folder}/resolv.conf"), os.rmdir(folder)])
@@ -213,7 +217,6 @@ def a_name_moves():
 
         write("hosts", "127.0.0.1 localhost\n")
         write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-        Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
         branch = Mendip(lab, left, lambda s: config(s, NET, "gw.test"))
         wait_for(lambda: branch.logged("cannot be resolved"), "it is not told that the name does not resolve", 15)
         write("hosts", "127.0.0.1 localhost\n198.51.100.99 gw.test\n")
@@ -229,8 +232,7 @@ def a_name_moves():
 def a_mapping_is_kept():
     """Behind a NAT only the gateway sends, and the NAT makes another mapping: the gateway learns of it soon."""
     with netlab.Lab("host") as lab:
-        left, router, right = lab.behind_nat("branch", "gw", "router")
-        gw = Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        gw, left, router, right = gateway(lab, lab.behind_nat("branch", "gw", "router"))
         branch = Mendip(lab, left, lambda s: config(s, NET, right.outer, dpd="30s", daemon='nat_keepalive = "1s";'))
         branch.wait_up()
         flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)

@@ -508,4 +508,5 @@ def of_pairs(check):
 main([*of_pairs(tcp_streams), *of_pairs(datagrams), *of_pairs(mixed_traffic), *of_pairs(status_tells),
       *of_pairs(segmented_sends_stay_whole), *of_pairs(wrong_checksums_stay_wrong), path_of_1300, path_of_576,
       narrow_peer_leaves_others_alone, link_shrinks_under_load, device_with_offloads_left_on, trains_refused,
-      runs_refused, kernel_that_mangles_trains, trains_on_all_the_same, switches_in_all_combinations, link_without_checksum_offload, each_back_end])
+      runs_refused, kernel_that_mangles_trains, trains_on_all_the_same, switches_in_all_combinations,
+      link_without_checksum_offload, each_back_end])
