@@ -4,8 +4,12 @@ SCENARIO = tests/exchange/scenario.c tests/exchange/scenario.h tests/exchange/sc
 	tests/exchange/scenario_expect.c tests/exchange/scenario_report.c $(PEERS)
 
 check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives tests/exchange/t_cluster \
-	tests/exchange/t_hostile
-tests_exchange_t_hostile_SOURCES = tests/exchange/t_hostile.c $(PEERS)
+	tests/exchange/t_hostile tests/exchange/t_limits
+PARTIES = tests/exchange/parties.c tests/exchange/parties.h $(PEERS)
+tests_exchange_t_limits_SOURCES = tests/exchange/t_limits.c $(PARTIES)
+tests_exchange_t_limits_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_limits_LDADD = $(TUNNEL_TEST_LIBS)
+tests_exchange_t_hostile_SOURCES = tests/exchange/t_hostile.c $(PARTIES)
 tests_exchange_t_hostile_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_hostile_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_cluster_SOURCES = tests/exchange/t_cluster.c $(PEERS)

@@ -408,6 +408,44 @@ static void moves_by_ike(void **state)
 	net_free(n);
 }
 
+static nsec_t sent_at, longest_pause;
+
+static bool note_pause(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)d;
+	if (from != BRANCH)
+		return true;
+	if (n->now - sent_at > longest_pause)
+		longest_pause = n->now - sent_at;
+	sent_at = n->now;
+	return true;
+}
+
+/* Whenever the last packet of its own went out, the next thing goes out in time. */
+static void a_mapping_is_not_left_alone(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.dpd = NSEC_NEVER;
+	n = net_new(&o);
+	n->peer[BRANCH].seen_as.port = 2000;
+	assert_int_equal(addr_parse("198.51.100.1", &n->peer[BRANCH].seen_as.addr), 0);
+	net_until(n, net_is_up, 20 * SEC, "up behind a NAT");
+	assert_true(peer_conn(n, BRANCH)->sa->we_natted);
+	sent_at = n->now;
+	longest_pause = 0;
+	n->hook = note_pause;
+	for (unsigned i = 1; i < 40; i++) {
+		net_run(n, i * SEC + 100 * MSEC);
+		net_packet(n, BRANCH, 0);
+	}
+	assert_in_range(longest_pause, 5 * SEC, 20 * SEC + MSEC);
+	assert_true(n->peer[BRANCH].dummies > 10);
+	net_free(n);
+}
+
 /* A peer whose answers make no sense keeps neither a half-made child nor our detector. */
 static void foreign_answers(void **state)
 {
@@ -468,6 +506,7 @@ int main(void)
 		cmocka_unit_test(busy_for_long),
 		cmocka_unit_test(down_while_it_comes_up),
 		cmocka_unit_test(moves_by_ike),
+		cmocka_unit_test(a_mapping_is_not_left_alone),
 		cmocka_unit_test(foreign_answers),
 		cmocka_unit_test(keys_are_for_whom_they_name),
 	};

@@ -1,0 +1,318 @@
+/*
+ * t_limits.c - how much one peer, or one who is none, may take. SPDX-License-Identifier: ISC
+ */
+#include "parties.h"
+
+/* ---- what one peer may take ---- */
+
+static unsigned lines;
+
+static void count_line(void *ctx, enum log_level level, const char *line)
+{
+	(void)ctx, (void)line;
+	lines += level <= LOG_LEVEL_INFO;
+}
+
+static void call_again(struct net *n, const char *conn)
+{
+	struct tun_conn *c = tunnel_find_conn(n->peer[BRANCH].tunnel, conn);
+
+	assert_non_null(ike_initiate(n->peer[BRANCH].tunnel->ike, c->conf, &n->peer[BRANCH].address,
+				     &c->conf->remote[0], NULL, true, n->now));
+}
+
+static void ike_sas_are_limited(void **state)
+{
+	struct net *n = quiet_net();
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	for (unsigned i = 0; i < 60; i++) {
+		call_again(n, "b");
+		net_run(n, 50 * MSEC);
+		assert_in_range(HASH_COUNT(n->peer[GW].tunnel->ike->sas), 1,
+				n->peer[GW].tunnel->ike->set.peer_sas + 1);
+	}
+	assert_true(counter(n, GW, IKE_COUNT_PEER_LIMIT) >= 60 - 8);
+	net_free(n);
+}
+
+/* By rekeys of one IKE SA a peer gets no more of them either: as many again, on their way out. */
+static void rekeys_of_ike_sas_are_limited(void **state)
+{
+	struct net *n = quiet_net();
+	struct tun_conn *c;
+	uint64_t spi;
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	for (unsigned i = 0; i < 2; i++) {
+		call_again(n, "b");
+		net_run(n, SEC);
+	}
+	c = tunnel_find_conn(n->peer[BRANCH].tunnel, "b");
+	for (unsigned most = 2; most > 0; most--) {
+		n->peer[GW].tunnel->ike->set.peer_sas = most;
+		spi = c->sa->our_spi;
+		ike_sa_rekey(c->sa, n->now);
+		net_run(n, 2 * SEC);
+		/* There are two beside it. */
+		assert_int_equal(c->sa->our_spi != spi, most == 2);
+	}
+	net_free(n);
+}
+
+/* The gateway's answer to one more CHILD SA of the branch's child on its newest IKE SA. */
+static uint16_t on_another_ike_sa(struct net *n, const struct tun_child *k)
+{
+	struct tunnel *gw = n->peer[GW].tunnel;
+	struct ike_sa *sa, *newest = gw->ike->sas;
+
+	for (sa = gw->ike->sas; sa; sa = sa->hh.next)
+		newest = sa->established > newest->established ? sa : newest;
+	return tun_child_admit(gw, newest, newest->conn->children, &k->conf->remote_ts,
+			       &k->conf->local_ts, false, NULL, n->now);
+}
+
+/* A recovery makes each CHILD SA anew on another IKE SA. */
+static void a_recovery_has_room(void **state)
+{
+	struct net *n = quiet_net();
+	struct tunnel *gw = n->peer[GW].tunnel;
+	const struct tun_sa *made;
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	made = LIST_FIRST(&LIST_FIRST(&gw->conns)->children)->current;
+	gw->ike->set.peer_children = 1;
+	/* On its own IKE SA it is one too many; in its own place it is not. */
+	assert_int_equal(on_another_ike_sa(n, child_of(n, BRANCH, "b")), NOTIFY_NO_ADDITIONAL_SAS);
+	assert_int_equal(tun_child_admit(gw, made->ike->ike_sa, made->child->conf, made->local,
+					 made->remote, false, made->ike, n->now),
+			 0);
+	call_again(n, "b");
+	net_run(n, SEC);
+	assert_int_equal(on_another_ike_sa(n, child_of(n, BRANCH, "b")), 0);
+	net_free(n);
+}
+
+/* A peer that makes CHILD SAs as fast as it can: so many, and so many lines. */
+static void children_and_lines_are_limited(void **state)
+{
+	struct net *n = quiet_net();
+	struct tun_child *k;
+	struct ike_settings *set = &n->peer[GW].tunnel->ike->set;
+
+	(void)state;
+	set->peer_children = 20;
+	n->peer[GW].log.sink = count_line;
+	lines = 0;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	k = child_of(n, BRANCH, "b");
+	tunnel_child_down(k, n->now); /* it has all; the IKE SA stays */
+	net_run(n, SEC);
+	for (unsigned i = 1; i < 1000; i++) {
+		struct ts_list local = {.count = 1}, remote = k->conf->remote_ts;
+		char ts[32];
+
+		snprintf(ts, sizeof(ts), "10.1.0.%u/32", i % 256);
+		assert_int_equal(ts_parse(ts, &local.ts[0]), 0);
+		assert_true(ike_child_create_like(k->conn->sa, k->conf, &local, &remote, n->now));
+		net_run(n, 5 * MSEC);
+	}
+	assert_int_equal(peer_child_sas(n, GW), 20);
+	assert_true(counter(n, GW, IKE_COUNT_PEER_LIMIT) > 900);
+	assert_in_range(lines, 20, 420);
+	/* The other limit: 20 selectors there are, and each of these has two. */
+	set->peer_children = 100;
+	set->peer_routes = 30;
+	for (unsigned i = 0; i < 20; i++) {
+		struct ts_list local = {.count = 2}, remote = k->conf->remote_ts;
+
+		for (unsigned m = 0; m < 2; m++) {
+			char ts[32];
+
+			snprintf(ts, sizeof(ts), "10.1.0.%u/32", 200 + 2 * i + m);
+			assert_int_equal(ts_parse(ts, &local.ts[m]), 0);
+		}
+		assert_true(ike_child_create_like(k->conn->sa, k->conf, &local, &remote, n->now));
+		net_run(n, 5 * MSEC);
+	}
+	assert_int_equal(peer_child_sas(n, GW), 25);
+	/* Nor on another IKE SA, where twice as many may be in all. */
+	set->peer_children = 10;
+	call_again(n, "b");
+	net_run(n, SEC);
+	assert_int_equal(on_another_ike_sa(n, k), NOTIFY_NO_ADDITIONAL_SAS);
+	net_free(n);
+}
+
+/* A guess costs its address a second, from the eleventh on; the right secret is let in after. */
+static void guesses_are_limited(void **state)
+{
+	const char *const wrong = "a guess";
+	struct net *n = quiet_net();
+	uint64_t guesses;
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, &wrong, 1);
+	n->o.delay = MSEC;
+	for (unsigned i = 0; i < 2000; i++) {
+		call_again(n, "b");
+		net_run(n, 10 * MSEC);
+	}
+	guesses = counter(n, GW, IKE_COUNT_GUESS);
+	assert_in_range(guesses, 20, 32);
+	assert_true(counter(n, GW, IKE_COUNT_GUESS_LIMIT) > 1000);
+	callers(n, &b_peer, all_secrets, 1);
+	net_run(n, 120 * SEC); /* until the last of its calls is given up */
+	bring_up(n, "b");
+	assert_true(is_up(n, "b"));
+	net_free(n);
+}
+
+/* ---- messages that are long ---- */
+
+#define MANY 1500
+
+static size_t answered; /* length of what the gateway sent last */
+
+static bool note_answer(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)n;
+	if (from == GW)
+		answered = d->len;
+	return true;
+}
+
+/* A peer deletes so many CHILD SAs in one message: the answer, which names as many, fits too. */
+static void a_long_delete_is_answered(void **state)
+{
+	static uint8_t text[IKE_MAX_MESSAGE];
+	static uint32_t spis[MANY];
+	struct net *n = quiet_net();
+	struct ike_payloads p;
+	struct ike_builder b;
+	struct ike_sa *sa;
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	sa = n->peer[GW].tunnel->ike->sas;
+	for (unsigned i = 0; i < MANY; i++) {
+		struct child_sa *c = child_new(sa, sa->conn->children);
+
+		c->spi_in = c->spi_out = spis[i] = 1000000 + i;
+	}
+	ib_inside(&b, text, sizeof(text));
+	ib_delete_esp(&b, spis, MANY);
+	assert_int_equal(ike_payloads_parse(b.first, text, b.w.len, &p), 0);
+	n->hook = note_answer;
+	answered = 0;
+	info_on_request(sa,
+			&(struct ike_in){.h = &(struct ike_header){.exchange = IKE_INFORMATIONAL},
+					 .p = &p,
+					 .local = &sa->local,
+					 .remote = &sa->remote,
+					 .now = n->now});
+	assert_in_range(answered, 4 * MANY, 4 * MANY + 200);
+	assert_int_equal(sa->child_count, 1);
+	n->hook = NULL;
+	net_free(n);
+}
+
+/* ---- half-open places ---- */
+
+/* Of the IKE_AUTHs of the branch only that of b's own call gets through. */
+static bool only_honest_auth(struct net *n, unsigned from, struct datagram *d)
+{
+	const struct tun_conn *c = tunnel_find_conn(n->peer[BRANCH].tunnel, "b");
+
+	return from != BRANCH || d->esp || d->p[18] != IKE_AUTH ||
+	       (c->sa && get_be64(d->p) == c->sa->spi_i);
+}
+
+/*
+ * Addresses that answer cookies, and go no further, take all places again and again: who goes on is
+ * let in all the same.
+ */
+static void call_from(struct net *n, uint8_t host)
+{
+	uint8_t honest = n->peer[BRANCH].address.addr.b[3];
+
+	n->peer[BRANCH].address.addr.b[3] = host;
+	call_again(n, "b");
+	net_run(n, 10 * MSEC);
+	n->peer[BRANCH].address.addr.b[3] = honest;
+}
+
+/* A gateway with 40 places, of which so many calls that go no further want one each. */
+static struct net *flooded(unsigned calls)
+{
+	struct net *n = quiet_net();
+
+	n->peer[GW].tunnel->ike->set.half_open_max = 40;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	n->hook = only_honest_auth;
+	for (unsigned i = 0; i < calls; i++)
+		call_from(n, (uint8_t)(20 + i / 4 % 50));
+	return n;
+}
+
+static void places_are_made_free(void **state)
+{
+	struct net *n = flooded(250);
+	struct ike *gw = n->peer[GW].tunnel->ike;
+
+	(void)state;
+	assert_int_equal(gw->half_open, 40);
+	tunnel_child_up(child_of(n, BRANCH, "b"), n->now);
+	for (unsigned i = 0; i < 250 && !is_up(n, "b"); i++)
+		call_from(n, (uint8_t)(20 + i / 4 % 50));
+	assert_true(is_up(n, "b"));
+	assert_in_range(gw->half_open, 38, 40);
+	net_free(n);
+}
+
+/* From when half of the places are taken, one is had for 5 s instead of 30. */
+static void places_are_had_for_shorter(void **state)
+{
+	struct net *n = flooded(30);
+	struct ike *gw = n->peer[GW].tunnel->ike;
+
+	(void)state;
+	assert_int_equal(gw->half_open, 30);
+	n->cut[BRANCH] = true;
+	net_run(n, 6 * SEC);
+	assert_int_equal(gw->half_open, 19);
+	net_run(n, 25 * SEC);
+	assert_int_equal(gw->half_open, 0);
+	net_free(n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ike_sas_are_limited),
+		cmocka_unit_test(rekeys_of_ike_sas_are_limited),
+		cmocka_unit_test(a_recovery_has_room),
+		cmocka_unit_test(children_and_lines_are_limited),
+		cmocka_unit_test(guesses_are_limited),
+		cmocka_unit_test(a_long_delete_is_answered),
+		cmocka_unit_test(places_are_made_free),
+		cmocka_unit_test(places_are_had_for_shorter),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
