@@ -88,11 +88,25 @@ static const char *check_child(const struct tun_child *k)
 	return wrong;
 }
 
+/* One of the connection's IKE SAs is there to ask on. */
+static bool has_established(const struct tun_conn *c)
+{
+	const struct ike_sa *sa;
+
+	for (sa = c->tunnel->ike->sas; sa; sa = sa->hh.next) {
+		if (sa->owner == c && sa->state == IKE_STATE_ESTABLISHED)
+			return true;
+	}
+	return false;
+}
+
 /* The IKE SAs that the connection names are there, and know it. */
 static const char *check_conn(const struct tun_conn *c)
 {
 	if (!deadline_is_set(&c->tidy) && conn_has_spare(c))
 		return "an IKE SA too many, and nothing ends one";
+	if (!c->sa && has_established(c))
+		return "an IKE SA is there, and nobody asks on it";
 	if (c->crossing && !c->beside)
 		return "a call that crosses none";
 	if ((c->sa && !is_ours(c, c->sa)) || (c->beside && !is_ours(c, c->beside)) ||

@@ -495,6 +495,9 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
 	if (called && c->sa != sa)
 		on_call(c, sa, now);
+	/* Our own call went on while the peer's came up, took its place, and went again. */
+	if (!c->sa)
+		c->sa = sa;
 	if (sa == c->beside && conn_which_call(c) != sa)
 		ask_no_more(c, sa);
 	conn_tidy_spare(c, now);
