@@ -13,6 +13,7 @@
 #include "options.h"
 
 #define CONFIG_ERR   512
+#define DEVICE_MAX   1000		   /* devices that children have to themselves */
 #define CONTROL_PATH "/run/mendip/control" /* what mendipctl asks by default */
 
 struct config {
@@ -34,6 +35,12 @@ struct config {
 	unsigned conn_count;
 	struct psk_store *secrets; /* shared with conns */
 };
+
+/* Either may be NULL, which is the same as NULL only. */
+static inline bool conf_text_same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
 
 /*
  * Reads the file and conf.d/ *.conf beside it. NULL on any error, with err (CONFIG_ERR bytes)

@@ -255,21 +255,16 @@ static int read_child_limits(struct conf_reader *r, config_setting_t *g, struct 
 	return 0;
 }
 
-static int read_child(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
+static int read_child(struct conf_reader *r, config_setting_t *conn, config_setting_t *g,
+		      struct child_conf *c)
 {
-	static const char *const names[] = {"local_ts",
-					    "remote_ts",
-					    "esp_proposals",
-					    "rekey_time",
-					    "life_time",
-					    "rekey_bytes",
-					    "life_bytes",
-					    "rekey_packets",
-					    "life_packets",
-					    "start_action",
-					    "replay_window",
-					    "switchover",
-					    NULL};
+	static const char *const names[] = {"local_ts",	     "remote_ts",
+					    "esp_proposals", "rekey_time",
+					    "life_time",     "rekey_bytes",
+					    "life_bytes",    "rekey_packets",
+					    "life_packets",  "start_action",
+					    "replay_window", "switchover",
+					    "device",	     NULL};
 	config_setting_t *s;
 	char err[OPTION_ERR];
 
@@ -285,6 +280,11 @@ static int read_child(struct conf_reader *r, config_setting_t *g, struct child_c
 		return s ? -EINVAL : conf_fail(r, g, "needs remote_ts");
 	if (read_proposals(r, g, "esp_proposals", PROTOCOL_ESP, standard_esp, &c->proposals) < 0 ||
 	    read_child_limits(r, g, c) < 0 || read_start_action(r, g, c) < 0)
+		return -EINVAL;
+	s = config_setting_get_member(g, "device");
+	if (!s)
+		s = config_setting_get_member(conn, "device");
+	if (s && conf_get_device(r, s, &c->device) < 0)
 		return -EINVAL;
 	s = config_setting_get_member(g, "switchover");
 	if (s && conf_get_switchover(r, s, c->options) < 0)
@@ -307,7 +307,8 @@ static int read_children(struct conf_reader *r, config_setting_t *conn, struct c
 	c->children = xzalloc((size_t)n * sizeof(*c->children));
 	for (int i = 0; i < n; i++) {
 		c->child_count++;
-		if (read_child(r, config_setting_get_elem(g, (unsigned)i), &c->children[i]) < 0)
+		if (read_child(r, conn, config_setting_get_elem(g, (unsigned)i), &c->children[i]) <
+		    0)
 			return -EINVAL;
 	}
 	return 0;
@@ -317,7 +318,7 @@ static int read_conn(struct conf_reader *r, config_setting_t *g, struct conn_con
 {
 	static const char *const names[] = {"local_addrs", "remote_addrs", "local",	"remote",
 					    "proposals",   "rekey_time",   "over_time", "dpd_delay",
-					    "children",	   "ha_peer",	   NULL};
+					    "children",	   "ha_peer",	   "device",	NULL};
 	config_setting_t *s;
 	nsec_t over = 0;
 
@@ -371,8 +372,65 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 	return read_conn(r, g, conn);
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* How many different devices the children have. */
+static unsigned count_devices(const struct config *c)
+{
+	const char **names = NULL;
+	unsigned count = 0, different = 0;
+
+	for (unsigned i = 0; i < c->conn_count; i++) {
+		const struct conn_conf *conn = c->conns[i];
+
+		names = xreallocarray(names, (size_t)count + conn->child_count + 1, sizeof(*names));
+		for (unsigned k = 0; k < conn->child_count; k++) {
+			if (conn->children[k].device)
+				names[count++] = conn->children[k].device;
+		}
+	}
+	if (count)
+		qsort(names, count, sizeof(*names), compare_names);
+	for (unsigned i = 0; i < count; i++)
+		different += i == 0 || strcmp(names[i], names[i - 1]) != 0;
+	free(names);
+	return different;
+}
+
+static int check_devices(const struct config *c, char *err)
+{
+	unsigned different = count_devices(c);
+
+	if (different > DEVICE_MAX) {
+		snprintf(err, CONFIG_ERR, "%u TUN devices (device = ...) are more than %d",
+			 different, DEVICE_MAX);
+		return -EINVAL;
+	}
+	for (unsigned i = 0; i < c->conn_count; i++) {
+		const struct conn_conf *conn = c->conns[i];
+
+		for (unsigned k = 0; k < conn->child_count; k++) {
+			const char *name = conn->children[k].device;
+
+			if (!name || strcmp(name, c->tun) != 0)
+				continue;
+			snprintf(err, CONFIG_ERR,
+				 "%.100s: connections.%.60s: device = \"%s\" is the device of all "
+				 "(daemon.tun): leave it out, or take another name",
+				 c->where[i], conn->name, name);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 int conf_finish(struct config *c, char *err)
 {
+	if (check_devices(c, err) < 0)
+		return -EINVAL;
 	for (unsigned i = 0; i < c->conn_count; i++) {
 		const struct conn_conf *conn = c->conns[i];
 
@@ -405,7 +463,8 @@ static bool same_child(const struct child_conf *a, const struct child_conf *b)
 	       a->life_time == b->life_time && a->rekey_bytes == b->rekey_bytes &&
 	       a->life_bytes == b->life_bytes && a->rekey_packets == b->rekey_packets &&
 	       a->life_packets == b->life_packets && a->start_action == b->start_action &&
-	       a->replay_window == b->replay_window && tun_options_equal(a->options, b->options);
+	       a->replay_window == b->replay_window && conf_text_same(a->device, b->device) &&
+	       tun_options_equal(a->options, b->options);
 }
 
 static bool same_names(char **a, char **b)

@@ -38,6 +38,29 @@ static int set_string(struct conf_reader *r, config_setting_t *s, char **to)
 	return 0;
 }
 
+/* As the kernel has it, which takes % for a pattern and makes a name of its own. */
+static bool is_device_name(const char *v)
+{
+	size_t len = strlen(v);
+
+	for (const char *p = v; *p; p++) {
+		if (*p <= ' ' || *p > '~' || strchr("/:%", *p))
+			return false;
+	}
+	return len > 0 && len < 16 && strcmp(v, ".") != 0 && strcmp(v, "..") != 0;
+}
+
+int conf_get_device(struct conf_reader *r, config_setting_t *s, char **to)
+{
+	if (set_string(r, s, to) < 0)
+		return -EINVAL;
+	if (!is_device_name(*to))
+		return conf_fail(r, s,
+				 "must be a device name: 1 to 15 characters, without spaces, /, : "
+				 "and %%");
+	return 0;
+}
+
 static int read_log(struct conf_reader *r, config_setting_t *s)
 {
 	const char *v;
@@ -168,12 +191,8 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 	uint64_t v = 0;
 	int e;
 
-	if (strcmp(name, "tun") == 0) {
-		e = set_string(r, s, &c->tun);
-		if (e == 0 && (strlen(c->tun) == 0 || strlen(c->tun) > 15 || strchr(c->tun, '/')))
-			return conf_fail(r, s, "must be a device name of 1 to 15 characters");
-		return e;
-	}
+	if (strcmp(name, "tun") == 0)
+		return conf_get_device(r, s, &c->tun);
 	if (strcmp(name, "control") == 0) {
 		e = set_string(r, s, &c->control);
 		if (e == 0 && (c->control[0] != '/' || strlen(c->control) > 100))

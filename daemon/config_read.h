@@ -38,6 +38,8 @@ int conf_known(struct conf_reader *r, config_setting_t *group, const char *const
 int conf_get_string(struct conf_reader *r, config_setting_t *s, const char **ret);
 /* A time that is not below `least`, or 0 where `zero` allows that. */
 int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t least, bool zero, nsec_t *ret);
+/* The name of a network device; *to is replaced. */
+int conf_get_device(struct conf_reader *r, config_setting_t *s, char **to);
 int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint64_t max,
 		  uint64_t *ret);
 /* The options of a switchover group over those in *o. */

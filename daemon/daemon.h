@@ -28,9 +28,9 @@ struct daemon {
 	struct log log;
 	struct log_limit send_lines; /* about messages that our own kernel refuses */
 	struct sink sink;	     /* where log writes to */
-	struct tun tun;
-	uint32_t path_floor;	    /* the least that the kernel believes of a path's MTU */
-	uint32_t tun_mtu, mtu_next; /* mtu_next: slot of the SAD to look at next */
+	struct devices devices;
+	uint32_t path_floor; /* the least that the kernel believes of a path's MTU */
+	uint32_t mtu_next;   /* slot of the SAD to look at next */
 	struct net *net;
 	struct event *net_readable, *net_settled;
 	/* IKE on port 500; on port 4500 one socket for ESP and one for IKE */
@@ -62,8 +62,6 @@ nsec_t daemon_now(void);
 void daemon_turn(struct daemon *d);
 /* Reads the configuration again. False with d->reload_error; then nothing has changed. */
 bool daemon_reload(struct daemon *d);
-/* Ends at once with exit status 1, for a supervisor to start it again. */
-void daemon_fail(struct daemon *d, const char *why);
 /* Begins to end: peers are told, the loop ends when they answered or after 2 s. */
 void daemon_close(struct daemon *d);
 

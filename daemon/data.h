@@ -6,7 +6,7 @@
 
 #include <event2/event.h>
 
-#include "tun.h"
+#include "device.h"
 #include "udp.h"
 
 #define MARKER_LEN 4  /* non-ESP marker (RFC 3948 2.2) */
@@ -38,7 +38,7 @@ struct data_out {
 	bool pending;	    /* `out` is half sealed */
 	struct esp_out out; /* refers to buffer */
 	uint8_t *buffer, *trains;
-	struct event *tun_readable, *udp_writable;
+	struct event *udp_writable;
 };
 
 /* UDP to TUN. */
@@ -59,6 +59,8 @@ int data_init(struct daemon *d) MUST_CHECK;
 void data_fini(struct daemon *d);
 void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		   const uint8_t *p, size_t len);
+/* After a device was made, or written to: what it takes. */
+void data_accepts(struct daemon *d, const struct device *v);
 /* A packet with nothing in it (RFC 4303 2.6), at once; sa NULL: none. */
 void data_send_dummy(struct daemon *d, struct esp_sa *sa);
 
@@ -68,6 +70,8 @@ int data_out_init(struct daemon *d) MUST_CHECK;
 void data_out_fini(struct daemon *d);
 int data_in_init(struct daemon *d) MUST_CHECK;
 void data_in_fini(struct daemon *d);
+/* ctx: the struct device. */
+void data_on_tun(evutil_socket_t fd, short what, void *ctx);
 void data_on_udp(evutil_socket_t fd, short what, void *ctx);
 /* What came for an SA before that was installed goes to TUN. */
 void data_late(struct daemon *d, nsec_t now);

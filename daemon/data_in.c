@@ -16,6 +16,26 @@ static enum kind kind_of(const uint8_t *p, uint32_t len)
 	return memcmp(p, marker, MARKER_LEN) == 0 ? KIND_IKE : KIND_ESP;
 }
 
+/* Writes and empties what was put together, to the device that it is for. */
+static void deliver(struct daemon *d)
+{
+	struct pkt_super *super = &d->in.super;
+	struct device *v = d->devices.all[super->device];
+
+	if (super->len == 0)
+		return;
+	tun_write(&v->tun, super);
+	data_accepts(d, v);
+}
+
+void data_accepts(struct daemon *d, const struct device *v)
+{
+	if (d->tunnel)
+		d->tunnel->path->devices[v->tun.device].accept = v->tun.accept;
+	if (d->in.super.device == v->tun.device)
+		d->in.super.accept = v->tun.accept;
+}
+
 static void receive_esp(struct daemon *d, const struct udp_datagram *g, uint32_t at, uint32_t len,
 			nsec_t now)
 {
@@ -23,7 +43,7 @@ static void receive_esp(struct daemon *d, const struct udp_datagram *g, uint32_t
 		.base = g->p + at, .len = len, .seg = g->seg, .from = g->remote, .tos = g->tos};
 
 	while (esp_open(d->tunnel->path, &in, &d->in.super, now) == ESP_FULL)
-		tun_write(&d->tun, &d->in.super);
+		deliver(d);
 }
 
 static void receive_other(struct daemon *d, struct udp_datagram *g, enum kind kind, uint32_t at,
@@ -92,8 +112,8 @@ void data_late(struct daemon *d, nsec_t now)
 	if (!d->tunnel->path->late_due)
 		return;
 	while (esp_open(d->tunnel->path, &none, &d->in.super, now) == ESP_FULL)
-		tun_write(&d->tun, &d->in.super);
-	tun_write(&d->tun, &d->in.super);
+		deliver(d);
+	deliver(d);
 }
 
 /* One batch; the receives that it took, one at least. */
@@ -114,7 +134,7 @@ static unsigned serve(struct daemon *d, unsigned which)
 	for (int i = 0; i < n; i++)
 		receive(d, &g[i], which != UDP_IKE, now);
 	/* Nothing is held past the turn. */
-	tun_write(&d->tun, &d->in.super);
+	deliver(d);
 	return n > 0 ? (unsigned)n : 1;
 }
 
@@ -145,7 +165,8 @@ int data_in_init(struct daemon *d)
 
 	in->buffer = xzalloc((size_t)RX_BATCH * RX_BUFFER);
 	in->super_buffer = xzalloc(TUN_BUFFER);
-	pkt_super_init(&in->super, in->super_buffer + TUN_HEADROOM, TUN_PACKET_MAX, d->tun.accept);
+	pkt_super_init(&in->super, in->super_buffer + TUN_HEADROOM, TUN_PACKET_MAX,
+		       d->devices.all[0]->tun.accept);
 	return 0;
 }
 

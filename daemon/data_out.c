@@ -24,7 +24,7 @@ static void park(struct daemon *d)
 	}
 	d->io.tx_parked++;
 	d->out.parked = true;
-	event_del(d->out.tun_readable);
+	devices_read(d, false);
 	event_add(d->out.udp_writable, NULL);
 }
 
@@ -161,9 +161,10 @@ static void too_big(struct daemon *d, const struct esp_out *out, nsec_t now)
 	/* The receiving side's run is written by now: it holds nothing past its turn. */
 	s.len = icmp_too_big(s.base, ICMP_MAX, out->pkt, out->inner, out->mtu);
 	s.count = 1;
+	s.device = out->device;
 	/* What nobody is told of costs nothing of it. */
 	if (s.len && bucket_take(&d->icmp_bucket, now))
-		tun_write(&d->tun, &s);
+		tun_write(&d->devices.all[out->device]->tun, &s);
 }
 
 /* From out->at on; what is before that has gone already. */
@@ -195,11 +196,12 @@ static void unpark(struct daemon *d)
 		return;
 	d->out.parked = false;
 	event_del(d->out.udp_writable);
-	event_add(d->out.tun_readable, NULL);
+	devices_read(d, true);
 }
 
-void data_serve_tun(struct daemon *d)
+static void serve(struct device *v)
 {
+	struct daemon *d = v->daemon;
 	nsec_t now = daemon_now();
 	uint64_t before;
 	int r;
@@ -207,12 +209,10 @@ void data_serve_tun(struct daemon *d)
 	if (d->out.parked)
 		unpark(d);
 	for (uint32_t spent = 0; spent < TURN_BUDGET && !d->out.parked;) {
-		r = tun_read(&d->tun, d->out.buffer, &d->out.out);
-		if (r == -EIO) {
-			daemon_fail(d, "the TUN device has gone");
-			return;
-		}
-		if (r == 0)
+		r = tun_read(&v->tun, d->out.buffer, &d->out.out);
+		if (r == -EIO)
+			device_lost(v);
+		if (r == 0 || r == -EIO)
 			break;
 		spent++;
 		if (r < 0)
@@ -225,12 +225,22 @@ void data_serve_tun(struct daemon *d)
 		send_all(d);
 }
 
-static void on_tun(evutil_socket_t fd, short what, void *ctx)
+void data_serve_tun(struct daemon *d)
 {
+	for (uint16_t i = 0; i < d->devices.count; i++) {
+		if (d->devices.all[i]->readable)
+			serve(d->devices.all[i]);
+	}
+}
+
+void data_on_tun(evutil_socket_t fd, short what, void *ctx)
+{
+	struct device *v = ctx;
+
 	(void)fd;
 	(void)what;
-	data_serve_tun(ctx);
-	daemon_turn(ctx);
+	serve(v);
+	daemon_turn(v->daemon);
 }
 
 static void on_udp_writable(evutil_socket_t fd, short what, void *ctx)
@@ -256,12 +266,9 @@ int data_out_init(struct daemon *d)
 	bucket_init(&d->mtu_bucket, 50, 50);
 	o->udp_writable =
 		event_new(d->base, d->udp[UDP_ESP].fd, EV_WRITE | EV_PERSIST, on_udp_writable, d);
-	o->tun_readable = event_new(d->base, d->tun.fd, EV_READ | EV_PERSIST, on_tun, d);
-	if (!o->udp_writable || !o->tun_readable)
+	if (!o->udp_writable)
 		return -ENOMEM;
 	event_priority_set(o->udp_writable, PRIORITY_DATA);
-	event_priority_set(o->tun_readable, PRIORITY_DATA);
-	event_add(o->tun_readable, NULL);
 	return 0;
 }
 
@@ -271,8 +278,6 @@ void data_out_fini(struct daemon *d)
 
 	if (o->udp_writable)
 		event_free(o->udp_writable);
-	if (o->tun_readable)
-		event_free(o->tun_readable);
 	/* Inner packets were here. */
 	secret_free(o->buffer, o->buffer ? TUN_BUFFER : 0);
 	secret_free(o->trains, o->trains ? (size_t)TRAINS * ESP_BUFFER_MAX : 0);

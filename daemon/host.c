@@ -9,11 +9,12 @@
 /* Its routes went when the device went down, and come back with it. */
 static void raise_device(struct daemon *d)
 {
-	int r = tun_raise(&d->tun);
+	struct tun *t = &d->devices.all[0]->tun;
+	int r = tun_raise(t);
 
 	if (r <= 0)
 		return;
-	log_warn(&d->log, "the TUN device %s was down: up again", d->tun.name);
+	log_warn(&d->log, "the TUN device %s was down: up again", t->name);
 	net_repair(d->net);
 }
 
@@ -48,7 +49,7 @@ static void on_settled(evutil_socket_t fd, short what, void *ctx)
 int host_init(struct daemon *d)
 {
 	const struct config *c = d->config;
-	const struct net_options o = {.tun = d->tun.name,
+	const struct net_options o = {.tun = d->devices.all[0]->tun.name,
 				      .routes = c->install_routes,
 				      .block = c->leak_block,
 				      .local_first = c->local_routes_first};

@@ -45,11 +45,14 @@ static void op_dummy(void *ctx, struct esp_sa *sa)
 	data_send_dummy(ctx, sa);
 }
 
-static void op_route(void *ctx, const struct ts_list *local, const struct ts_list *remote, bool add)
+static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
+		     const struct ts_list *remote, bool add)
 {
 	struct daemon *d = ctx;
 
-	net_route(d->net, local, remote, add);
+	device_use(d, device, add);
+	if (device == 0) /* to others whoever wants it makes routes */
+		net_route(d->net, local, remote, add);
 }
 
 static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
@@ -78,6 +81,7 @@ void daemon_turn(struct daemon *d)
 	data_late(d, now);
 	tunnel_turn(d->tunnel, now);
 	net_settle(d->net);
+	devices_settle(d);
 	if (d->closing_since &&
 	    (tunnel_close(d->tunnel, now) || now - d->closing_since >= CLOSE_LIMIT))
 		event_base_loopbreak(d->base);
@@ -100,13 +104,6 @@ static void on_watchdog(evutil_socket_t fd, short what, void *ctx)
 	sd_notify(0, "WATCHDOG=1");
 }
 
-void daemon_fail(struct daemon *d, const char *why)
-{
-	log_error(&d->log, "%s: ending", why);
-	d->exit_status = 1;
-	event_base_loopbreak(d->base);
-}
-
 void daemon_close(struct daemon *d)
 {
 	if (d->closing_since)
@@ -118,18 +115,13 @@ void daemon_close(struct daemon *d)
 	daemon_turn(d);
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* What was made at the start stays as it is, and is said to. */
 static void keep_fixed(struct daemon *d, struct config *new)
 {
 	struct config *old = d->config;
 
-	if (!same_text(new->tun, old->tun) || !same_text(new->control, old->control) ||
-	    !same_text(new->user, old->user) || new->mtu != old->mtu ||
+	if (!conf_text_same(new->tun, old->tun) || !conf_text_same(new->control, old->control) ||
+	    !conf_text_same(new->user, old->user) || new->mtu != old->mtu ||
 	    memcmp(&new->offload, &old->offload, sizeof(new->offload)) != 0 ||
 	    new->crypto != old->crypto || new->install_routes != old->install_routes ||
 	    new->leak_block != old->leak_block ||
@@ -184,7 +176,9 @@ bool daemon_reload(struct daemon *d)
 		return false;
 	}
 	keep_fixed(d, new);
+	devices_assign(d, new);
 	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
+	devices_prune(d);
 	history_budget_set(&d->tunnel->path->sad.history, new->history_memory);
 	d->tunnel->ike->set = new->ike;
 	warn_unprotected(d, new);
@@ -258,8 +252,7 @@ static int start(struct daemon *d)
 		log_error(&d->log, "crypto_backend: %s", err);
 	if (r < 0)
 		return r;
-	r = tun_open(&d->tun, c->tun, c->mtu ? c->mtu : MTU_DEFAULT, c->offload.tun != OFFLOAD_OFF,
-		     &d->log);
+	r = devices_init(d);
 	if (r < 0)
 		return r;
 	d->udp_offloads = offload_decide(&c->offload, &d->segment_why);
@@ -271,8 +264,8 @@ static int start(struct daemon *d)
 		r = mtu_init(d);
 	if (r < 0)
 		return r;
-	log_info(&d->log, "offloads of %s: %s; of UDP:%s%s; cryptography: %s", d->tun.name,
-		 tun_offloads(&d->tun, offloads, sizeof(offloads)),
+	log_info(&d->log, "offloads of %s: %s; of UDP:%s%s; cryptography: %s", c->tun,
+		 tun_offloads(&d->devices.all[0]->tun, offloads, sizeof(offloads)),
 		 d->udp[UDP_ESP].segment ? " segment" : "",
 		 d->udp[UDP_ESP].group_receive ? " gro" : "", aead_in_use());
 	r = host_init(d);
@@ -292,6 +285,8 @@ static int start(struct daemon *d)
 	warn_unprotected(d, c);
 	if (geteuid() == 0)
 		log_warn(&d->log, "running as root: daemon.user names who is to run this instead");
+	data_accepts(d, d->devices.all[0]);
+	devices_assign(d, d->config);
 	tunnel_configure(d->tunnel, c->conns, c->conn_count, NULL, d->started);
 	net_sweep(d->net);
 	resolver_refresh(d->resolver);
@@ -309,7 +304,7 @@ static void stop(struct daemon *d)
 	control_free(d->control);
 	data_fini(d);
 	host_fini(d);
-	tun_close(&d->tun);
+	devices_fini(d);
 	mtu_fini(d);
 	for (size_t i = 0; i < ARRAY_SIZE(d->signals); i++) {
 		if (d->signals[i])
@@ -355,7 +350,6 @@ static int run(const char *path)
 	int r;
 
 	d->config_path = path;
-	d->tun.fd = -1;
 	for (unsigned i = 0; i < ARRAY_SIZE(d->udp); i++)
 		d->udp[i].fd = -1;
 	sink_init(&d->sink, STDERR_FILENO);

@@ -13,23 +13,6 @@ static void metric(FILE *f, const char *name, const char *help)
 	family(f, name, "counter", help);
 }
 
-/* What has no total: memory, and what is in use. */
-static void gauges(struct daemon *d, FILE *f)
-{
-	const struct history_budget *h = &d->tunnel->path->sad.history;
-	char tun[64];
-
-	family(f, "history_bytes", "gauge", "memory of the histories of all SAs");
-	fprintf(f, "mendip_history_bytes %llu\n", (unsigned long long)h->used);
-	family(f, "data_path", "info",
-	       "what is in use between the daemon, the kernel and the cipher");
-	fprintf(f,
-		"mendip_data_path_info{tun=\"%s\",udp_segment=\"%d\",udp_gro=\"%d\",crypto=\"%s\"} "
-		"1\n",
-		tun_offloads(&d->tun, tun, sizeof(tun)), d->udp[UDP_ESP].segment,
-		d->udp[UDP_ESP].group_receive, aead_in_use());
-}
-
 /* A label value: what an outsider could have named is escaped (OpenMetrics 5.1). */
 static void label(FILE *f, const char *name, const char *value)
 {
@@ -40,6 +23,34 @@ static void label(FILE *f, const char *name, const char *value)
 		fputc(*value == '\n' ? ' ' : *value, f);
 	}
 	fputc('"', f);
+}
+
+/* What has no total: memory, and what is in use. */
+static void gauges(struct daemon *d, FILE *f)
+{
+	const struct history_budget *h = &d->tunnel->path->sad.history;
+	char tun[64];
+
+	family(f, "history_bytes", "gauge", "memory of the histories of all SAs");
+	fprintf(f, "mendip_history_bytes %llu\n", (unsigned long long)h->used);
+	if (d->devices.count > 1)
+		family(f, "device_link", "gauge", "1: a child is up on this device of its own");
+	for (uint16_t i = 1; i < d->devices.count; i++) {
+		const struct device *v = d->devices.all[i];
+
+		if (!v->wanted)
+			continue;
+		fputs("mendip_device_link{", f);
+		label(f, "device", v->tun.name);
+		fprintf(f, "} %d\n", v->readable && v->link);
+	}
+	family(f, "data_path", "info",
+	       "what is in use between the daemon, the kernel and the cipher");
+	fprintf(f,
+		"mendip_data_path_info{tun=\"%s\",udp_segment=\"%d\",udp_gro=\"%d\",crypto=\"%s\"} "
+		"1\n",
+		tun_offloads(&d->devices.all[0]->tun, tun, sizeof(tun)), d->udp[UDP_ESP].segment,
+		d->udp[UDP_ESP].group_receive, aead_in_use());
 }
 
 static void child_labels(FILE *f, const struct tun_conn *c, const struct tun_child *k)

@@ -6,6 +6,7 @@
  * It is asked when a CHILD SA comes up, when a datagram was too long, and now and then.
  */
 #include "daemon.h"
+#include "xalloc.h"
 
 #include <stdio.h>
 
@@ -35,26 +36,41 @@ static uint32_t path_mtu(const struct endpoint *local, const struct endpoint *re
 	return (uint32_t)min_u64(udp_path_mtu(local, remote), IP_MAX);
 }
 
-/* The MTU of the device: what is configured, or what fits all SAs. */
-static void set_device(struct daemon *d)
+static void set_device(struct device *v, uint32_t least)
+{
+	struct log *log = &v->daemon->log;
+	uint32_t mtu = (uint32_t)max_u64(least, MTU_MIN);
+
+	if (least == 0 || mtu == v->mtu || !v->readable)
+		return;
+	v->mtu = mtu;
+	if (tun_set_mtu(&v->tun, mtu) < 0)
+		log_warn(log, "the MTU of %s cannot be set to %u", v->tun.name, mtu);
+	else
+		log_info(log, "MTU of %s: %u", v->tun.name, mtu);
+}
+
+/* The MTU of each device: what is configured, or what fits all SAs whose packets come from it. */
+static void set_devices(struct daemon *d)
 {
 	const struct sad *sad = &d->tunnel->path->sad;
-	uint32_t least = 0, mtu;
+	uint32_t *least;
 
+	if (d->config->mtu)
+		return;
+	least = xzalloc(d->devices.count * sizeof(*least));
 	for (uint32_t i = 0; i < sad->slot_count; i++) {
 		const struct esp_sa *sa = sad->slots[i];
 
-		if (sa && sa->out.key && sa->out.mtu && (least == 0 || sa->out.mtu < least))
-			least = sa->out.mtu;
+		if (sa && sa->out.key && sa->out.mtu) {
+			uint32_t *l = &least[sa->in.device];
+
+			*l = *l ? (uint32_t)min_u64(*l, sa->out.mtu) : sa->out.mtu;
+		}
 	}
-	mtu = (uint32_t)max_u64(least, MTU_MIN);
-	if (d->config->mtu || least == 0 || mtu == d->tun_mtu)
-		return;
-	d->tun_mtu = mtu;
-	if (tun_set_mtu(&d->tun, mtu) < 0)
-		log_warn(&d->log, "the MTU of %s cannot be set to %u", d->tun.name, mtu);
-	else
-		log_info(&d->log, "MTU of %s: %u", d->tun.name, mtu);
+	for (uint16_t i = 0; i < d->devices.count; i++)
+		set_device(d->devices.all[i], least[i]);
+	free(least);
 }
 
 void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpoint *remote)
@@ -68,7 +84,7 @@ void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpo
 		if (sa && sa->out.key && endpoint_eq(&sa->out.dest.remote, remote))
 			set_sa(d, &sa->out, path);
 	}
-	set_device(d);
+	set_devices(d);
 }
 
 /* Paths change without a word: goes round all SAs, some at a time. */
@@ -87,7 +103,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 		if (sa && sa->out.key)
 			set_sa(d, &sa->out, path_mtu(&sa->out.dest.local, &sa->out.dest.remote));
 	}
-	set_device(d);
+	set_devices(d);
 }
 
 static uint32_t read_floor(void)
@@ -107,7 +123,6 @@ int mtu_init(struct daemon *d)
 	struct timeval every = {.tv_sec = 1};
 
 	d->path_floor = read_floor();
-	d->tun_mtu = d->config->mtu ? d->config->mtu : MTU_DEFAULT;
 	d->mtu_timer = event_new(d->base, -1, EV_PERSIST, on_timer, d);
 	if (!d->mtu_timer)
 		return -ENOMEM;

@@ -98,8 +98,10 @@ static void show_connection(FILE *f, const json_t *c)
 			ago(json_object_get(c, "next_try"), age, sizeof(age)));
 	json_array_foreach(json_object_get(c, "children"), i, v)
 	{
-		fprintf(f, "    child %s: %s, rekeyed %lld times\n", str(v, "name"),
-			str(v, "state"), num(v, "rekeys"));
+		fprintf(f, "    child %s%s%s: %s, rekeyed %lld times\n", str(v, "name"),
+			json_object_get(v, "device") ? " on " : "",
+			json_object_get(v, "device") ? str(v, "device") : "", str(v, "state"),
+			num(v, "rekeys"));
 		json_array_foreach(json_object_get(v, "sas"), k, s) show_sa(f, s);
 	}
 }
@@ -133,6 +135,9 @@ void show_status(FILE *f, const json_t *o)
 			num(o, "history_memory_max") / 1024);
 	if (json_object_get(o, "offload"))
 		show_offload(f, json_object_get(o, "offload"), str(o, "crypto"));
+	json_array_foreach(json_object_get(o, "devices"), i, v)
+		fprintf(f, "TUN device %s: link %s, MTU %lld\n", str(v, "name"), str(v, "link"),
+			num(v, "mtu"));
 	if (json_is_string(json_object_get(o, "reload_error")))
 		fprintf(f, "last reload failed: %s\n", str(o, "reload_error"));
 	json_array_foreach(json_object_get(o, "connections"), i, v) show_connection(f, v);

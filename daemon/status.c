@@ -85,6 +85,8 @@ static json_t *child_json(const struct tun_child *k, nsec_t now)
 	json_t *o = json_object(), *sas = json_array();
 
 	json_object_set_new(o, "name", json_string(k->conf->name));
+	if (k->conf->device)
+		json_object_set_new(o, "device", json_string(k->conf->device));
 	json_object_set_new(o, "state",
 			    json_string(k->current		  ? "up"
 					: tunnel_child_is_kept(k) ? "kept"
@@ -185,11 +187,11 @@ static const struct {
 	IO_COUNTER("tx_errors", io.tx_errors),
 	IO_COUNTER("tx_parked", io.tx_parked),
 	IO_COUNTER("tx_refused", udp[UDP_ESP].refused),
-	IO_COUNTER("tun_read", tun.read),
-	IO_COUNTER("tun_bad", tun.bad_headers),
-	IO_COUNTER("tun_written", tun.written),
-	IO_COUNTER("tun_write_errors", tun.write_errors),
-	IO_COUNTER("tun_refused", tun.refused_runs),
+	IO_COUNTER("tun_read", devices.counters.read),
+	IO_COUNTER("tun_bad", devices.counters.bad_headers),
+	IO_COUNTER("tun_written", devices.counters.written),
+	IO_COUNTER("tun_write_errors", devices.counters.write_errors),
+	IO_COUNTER("tun_refused", devices.counters.refused_runs),
 };
 
 const char *status_io(const struct daemon *d, unsigned i, uint64_t *ret)
@@ -236,11 +238,32 @@ static json_t *ike_counters_json(const struct daemon *d)
 static json_t *offload_json(const struct daemon *d)
 {
 	const struct udp_socket *u = &d->udp[UDP_ESP];
+	const struct device *of_all = d->devices.all[0];
 	char tun[64];
 
-	return json_pack("{s:s,s:b,s:s?,s:b,s:i}", "tun", tun_offloads(&d->tun, tun, sizeof(tun)),
-			 "udp_segment", u->segment, "udp_segment_why", d->segment_why, "udp_gro",
-			 u->group_receive, "mtu", (int)d->tun_mtu);
+	return json_pack("{s:s,s:b,s:s?,s:b,s:i}", "tun",
+			 tun_offloads(&of_all->tun, tun, sizeof(tun)), "udp_segment", u->segment,
+			 "udp_segment_why", d->segment_why, "udp_gro", u->group_receive, "mtu",
+			 (int)of_all->mtu);
+}
+
+/* Those that children have to themselves. */
+static json_t *devices_json(const struct daemon *d)
+{
+	json_t *a = json_array();
+
+	for (uint16_t i = 1; i < d->devices.count; i++) {
+		const struct device *v = d->devices.all[i];
+
+		if (v->wanted)
+			json_array_append_new(a, json_pack("{s:s,s:s,s:i}", "name", v->tun.name,
+							   "link",
+							   !v->readable ? "missing"
+							   : v->link	? "up"
+									: "down",
+							   "mtu", (int)v->mtu));
+	}
+	return a;
 }
 
 static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
@@ -250,6 +273,7 @@ static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
 	json_object_set_new(o, "version", json_string(PACKAGE_VERSION));
 	json_object_set_new(o, "uptime", json_real(seconds(now - d->started)));
 	json_object_set_new(o, "tun", json_string(d->config->tun));
+	json_object_set_new(o, "devices", devices_json(d));
 	json_object_set_new(o, "half_open", json_integer(d->tunnel->ike->half_open));
 	json_object_set_new(o, "history_memory", json_integer((json_int_t)h->used));
 	json_object_set_new(o, "history_memory_max", json_integer((json_int_t)h->cap));

@@ -88,22 +88,23 @@ static int attach(struct tun *t, bool vnet)
 	return 0;
 }
 
-int tun_open(struct tun *t, const char *name, uint32_t mtu, bool offload, struct log *log)
+int tun_open(struct tun *t, uint32_t mtu, bool offload, struct log *log)
 {
 	int r;
 
-	*t = (struct tun){.fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+	t->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	t->accept = t->offered = 0;
+	t->rest = 0;
 	if (t->fd < 0) {
 		r = -errno;
 		log_error(log, "/dev/net/tun: %s: is the tun module loaded?", strerror(errno));
 		return r;
 	}
-	snprintf(t->name, sizeof(t->name), "%s", name);
 	r = attach(t, offload);
 	if (r == -EINVAL && offload)
 		r = attach(t, false);
 	if (r < 0) {
-		log_error(log, "TUN device %s: %s%s", name, strerror(-r),
+		log_error(log, "TUN device %s: %s%s", t->name, strerror(-r),
 			  r == -EBUSY	? ": another process has it"
 			  : r == -EPERM ? ": needs CAP_NET_ADMIN"
 					: "");
@@ -111,9 +112,9 @@ int tun_open(struct tun *t, const char *name, uint32_t mtu, bool offload, struct
 		return r;
 	}
 	set_offloads(t, log);
-	r = link_change(name, mtu, true);
+	r = link_change(t->name, mtu, true);
 	if (r < 0) {
-		log_error(log, "TUN device %s cannot be brought up: %s", name, nl_geterror(r));
+		log_error(log, "TUN device %s cannot be brought up: %s", t->name, nl_geterror(r));
 		tun_close(t);
 		return -EIO;
 	}
@@ -142,6 +143,13 @@ int tun_set_mtu(struct tun *t, uint32_t mtu)
 	return link_change(t->name, mtu, false) < 0 ? -EIO : 0;
 }
 
+void tun_set_link(struct tun *t, bool up)
+{
+	int carrier = up;
+
+	(void)ioctl(t->fd, TUNSETCARRIER, &carrier);
+}
+
 /* What a failed read means; see tun_read. */
 static int read_error(struct tun *t)
 {
@@ -151,7 +159,7 @@ static int read_error(struct tun *t)
 	/* A packet that the kernel could not describe, or had no memory for: dropped. */
 	case EINVAL:
 	case ENOMEM:
-	case ENOBUFS: t->bad_headers++; return -EBADMSG;
+	case ENOBUFS: t->counters->bad_headers++; return -EBADMSG;
 	default: return -EIO; /* EBADFD: the device has gone */
 	}
 }
@@ -164,15 +172,15 @@ int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out)
 
 	if (n < 0)
 		return read_error(t);
-	t->read++;
+	t->counters->read++;
 	if (n <= head)
 		goto bad;
-	esp_out_init(out, buf + TUN_HEADROOM, (uint32_t)n - head);
+	esp_out_init(out, buf + TUN_HEADROOM, (uint32_t)n - head, t->device);
 	if (head && vnet_read(at, out->len, &out->off) < 0)
 		goto bad;
 	return 1;
 bad:
-	t->bad_headers++;
+	t->counters->bad_headers++;
 	return -EBADMSG;
 }
 
@@ -189,7 +197,7 @@ static int write_packet(struct tun *t, uint8_t *p, uint32_t len, const struct pk
 		return -errno;
 	if (n != (ssize_t)(head + len))
 		return -EIO;
-	t->written++;
+	t->counters->written++;
 	return 0;
 }
 
@@ -206,12 +214,12 @@ static void write_singly(struct tun *t, const struct pkt_super *super)
 	struct seg_plan plan;
 	struct inner in;
 
-	t->refused_runs++;
+	t->counters->refused_runs++;
 	t->accept &= (uint8_t)~bits[super->off.gso];
 	t->rest = REST;
 	if (inner_parse(super->base, super->len, &in) < 0 ||
 	    seg_plan(super->base, &in, &super->off, &plan) < 0) {
-		t->write_errors++;
+		t->counters->write_errors++;
 		return;
 	}
 	for (uint32_t i = 0; i < plan.count; i++) {
@@ -219,7 +227,7 @@ static void write_singly(struct tun *t, const struct pkt_super *super)
 
 		seg_write(&plan, i, p);
 		if (write_packet(t, p, seg_len(&plan, i), &none, 0) < 0)
-			t->write_errors++;
+			t->counters->write_errors++;
 	}
 }
 
@@ -236,7 +244,7 @@ void tun_write(struct tun *t, struct pkt_super *super)
 	if (r == -EINVAL && super->off.gso != PKT_GSO_NONE)
 		write_singly(t, super);
 	else if (r < 0)
-		t->write_errors++;
+		t->counters->write_errors++;
 	pkt_super_reset(super);
 	super->accept = t->accept;
 }

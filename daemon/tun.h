@@ -9,27 +9,36 @@
 #define TUN_PACKET_MAX 65536
 #define TUN_BUFFER     (TUN_HEADROOM + TUN_PACKET_MAX)
 
+/* Of all devices together. */
+struct tun_counters {
+	uint64_t read, written, write_errors, bad_headers, refused_runs;
+};
+
 struct tun {
-	int fd;
+	/* the caller's, before tun_open; what is read has the index */
+	char name[16]; /* IFNAMSIZ */
+	uint16_t device;
+	struct tun_counters *counters;
+
+	int fd;		 /* -1: closed */
 	bool vnet;	 /* each packet has a virtio-net header (IFF_VNET_HDR) */
 	uint8_t offered; /* what the device said it takes: set of enum pkt_accept */
 	uint8_t accept;	 /* what we write: less what it refused a short while ago */
 	uint32_t rest;	 /* writes until that is tried again; 0: nothing was refused */
-	char name[16];	 /* IFNAMSIZ */
 	uint8_t *single; /* a packet of a run that the device refused */
-	uint64_t read, written, write_errors, bad_headers, refused_runs;
 };
 
 /*
  * Makes the device, up, non-blocking, with as many offloads as the kernel has, or none with
  * `offload` false. -errno, told in the log.
  */
-int tun_open(struct tun *t, const char *name, uint32_t mtu, bool offload,
-	     struct log *log) MUST_CHECK;
+int tun_open(struct tun *t, uint32_t mtu, bool offload, struct log *log) MUST_CHECK;
 void tun_close(struct tun *t);
 /* Up again, if it is not. 1: it was down; -EIO: it cannot be, or has gone. */
 int tun_raise(struct tun *t);
 int tun_set_mtu(struct tun *t, uint32_t mtu) MUST_CHECK;
+/* Its carrier: what programs that route look at. A kernel before 5.0 has it always. */
+void tun_set_link(struct tun *t, bool up);
 /*
  * One read into buf of TUN_BUFFER bytes. 1: *out has pkt, len and off of what came; 0: nothing is
  * there; -EBADMSG: something that was dropped and counted; -EIO: the device has gone.

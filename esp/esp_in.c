@@ -598,6 +598,19 @@ static enum esp_drop refuse(struct esp_sa *sa, uint8_t *text, uint32_t len, uint
 	return inner_ecn_decap(text, tos) ? ESP_DROP_COUNT : ESP_DROP_ECN;
 }
 
+/* Adds to what goes to the device; what goes to another one is written first. */
+static bool add(const struct esp_path *path, uint16_t device, struct pkt_super *super,
+		const uint8_t *text, const struct inner *inner)
+{
+	if (super->device != device) {
+		if (super->len)
+			return false;
+		super->device = device;
+		super->accept = path->devices[device].accept;
+	}
+	return pkt_super_add(super, text, inner);
+}
+
 /* False: super holds what this does not continue, and has to be written first. */
 static bool deliver(struct esp_path *path, struct esp_in *in, struct esp_sa *sa,
 		    const struct esp_slot *s, struct pkt_super *super, nsec_t now)
@@ -609,7 +622,7 @@ static bool deliver(struct esp_path *path, struct esp_in *in, struct esp_sa *sa,
 	if (why == ESP_DROP_COUNT && inner->len > super->cap)
 		why = ESP_DROP_TOO_BIG;
 	if (why == ESP_DROP_COUNT)
-		return pkt_super_add(super, text, inner);
+		return add(path, sa->in.device, super, text, inner);
 	path->drops[why]++;
 	return true;
 }

@@ -15,19 +15,22 @@ static enum esp_route discard(struct esp_path *path, enum esp_drop why)
  * Headers and policy of the packet, or NULL. One flow after another is what trains are made of: its
  * next packet is known by a few words of its header.
  */
-static struct spd_policy *find_policy(struct esp_path *path, const uint8_t *pkt, uint32_t len)
+static struct spd_policy *find_policy(struct esp_path *path, const struct esp_out *out)
 {
+	const struct spd *spd = &path->devices[out->device].spd;
 	struct spd_flow *f = &path->flow;
 
-	if (f->policy && f->generation == path->spd.generation && inner_next(pkt, len, &f->inner))
+	if (f->policy && path->flow_device == out->device && f->generation == spd->generation &&
+	    inner_next(out->pkt, out->len, &f->inner))
 		return f->policy;
 	f->policy = NULL;
-	if (inner_parse(pkt, len, &f->inner) < 0) {
+	path->flow_device = out->device;
+	if (inner_parse(out->pkt, out->len, &f->inner) < 0) {
 		path->drops[ESP_DROP_BAD_INNER]++;
 		return NULL;
 	}
-	f->policy = spd_lookup(&path->spd, &f->inner);
-	f->generation = path->spd.generation;
+	f->policy = spd_lookup(spd, &f->inner);
+	f->generation = spd->generation;
 	if (!f->policy)
 		path->drops[ESP_DROP_NO_POLICY]++;
 	return f->policy;
@@ -48,7 +51,7 @@ enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
 	bool whole;
 
 	(void)now;
-	p = find_policy(path, out->pkt, out->len);
+	p = find_policy(path, out);
 	if (!p)
 		return ESP_ROUTE_DISCARD;
 	out->inner = &path->flow.inner;

@@ -30,11 +30,18 @@ struct esp_train {
 	uint8_t aad[ESP_BATCH][ESP_AAD_MAX];
 };
 
+/* A TUN device: packets read from it are looked up in its policies and no others. */
+struct esp_device {
+	struct spd spd;
+	uint8_t accept; /* what it takes: set of enum pkt_accept */
+};
+
 /* One read from TUN, a packet or a super-packet, on its way out. */
 struct esp_out {
 	const uint8_t *pkt;
 	uint32_t len;
-	uint32_t at; /* the next segment to be sealed */
+	uint16_t device; /* where it was read: index into the path's devices */
+	uint32_t at;	 /* the next segment to be sealed */
 	struct pkt_offload off;
 	/* set by esp_route */
 	struct sa_ref sa;
@@ -47,11 +54,14 @@ struct esp_out {
 	uint32_t mtu; /* with ESP_ROUTE_TOO_BIG: what is sent, for the ICMP error to name */
 };
 
-/* For the packet or super-packet in pkt[0..len); what else is in *out is esp_route's to set. */
-static inline void esp_out_init(struct esp_out *out, const uint8_t *pkt, uint32_t len)
+/* For the packet or super-packet in pkt[0..len), read from the device; what else is in *out is
+ * esp_route's to set. */
+static inline void esp_out_init(struct esp_out *out, const uint8_t *pkt, uint32_t len,
+				uint16_t device)
 {
 	out->pkt = pkt;
 	out->len = len;
+	out->device = device;
 	out->at = 0;
 	out->off = (struct pkt_offload){0};
 }
@@ -97,8 +107,10 @@ struct esp_slot {
 
 struct esp_path {
 	struct sad sad;
-	struct spd spd;
-	struct spd_flow flow; /* of the last packet that esp_route was asked for */
+	struct esp_device *devices; /* the first one is always there */
+	uint16_t device_count;
+	uint16_t flow_device;
+	struct spd_flow flow; /* of the last packet that esp_route was asked for, and its device */
 	struct rng *rng;
 	uint64_t verdicts[VERDICT_COUNT]; /* over all SAs, those that are gone too */
 	uint64_t drops[ESP_DROP_COUNT];
@@ -128,9 +140,11 @@ struct esp_path {
 	uint64_t waited;    /* packets that were parked and then delivered: they had two verdicts */
 };
 
-/* history_cap: bytes for all histories. Some 100 KiB, allocated here. */
+/* history_cap: bytes for all histories. Some 100 KiB, allocated here; one device. */
 struct esp_path *esp_path_new(uint64_t history_cap, struct rng *rng);
 void esp_path_free(struct esp_path *path);
+/* There are at least so many devices from now on; new ones have no policy. */
+void esp_path_devices(struct esp_path *path, uint16_t count);
 
 /* Finds policy and SA of the packet in out->pkt and sets the rest of *out. Counts drops. */
 enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now);
@@ -156,8 +170,9 @@ void esp_train_init(struct esp_train *train, uint8_t *base, uint32_t cap);
 void esp_train_reset(struct esp_train *train);
 /*
  * Opens datagrams from in->at on; gives verdicts, commits, and adds what is to be delivered to
- * `super`. ESP_FULL: finish, write and reset super, call again with the same in. After ESP_DONE
- * super may hold a packet or a run, to which the next receive may add.
+ * `super`, for the device that super->device then says. ESP_FULL: finish, write and reset super,
+ * call again with the same in. After ESP_DONE super may hold a packet or a run, to which the next
+ * receive may add.
  *
  * With path->late_due, what was parked goes first. in->len may be 0 for that.
  */

@@ -164,6 +164,7 @@ int sad_install(struct sad *s, uint32_t spi, const struct esp_sa_params *p, nsec
 		return -EINVAL;
 	}
 	sa->owner = p->owner;
+	sa->in.device = p->device;
 	sa->life = p->life;
 	sa->local = ts_list_dup(p->local);
 	sa->remote = ts_list_dup(p->remote);

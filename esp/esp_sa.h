@@ -52,6 +52,7 @@ struct esp_in_sa {
 	bool exposed;	  /* a nonce repeated under AES-GCM: ICVs prove nothing any more */
 	bool unprotected; /* replay_window = 0: every authentic packet is FRESH */
 	bool awaited;	  /* the next FRESH packet raises FIRST_FRESH */
+	uint16_t device;  /* where its packets go: index into the path's devices */
 	enum esp_in_phase phase;
 	uint64_t packets, bytes; /* FRESH and BRIDGED */
 	nsec_t last_fresh;	 /* FRESH or BRIDGED; 0: never */
@@ -128,6 +129,7 @@ struct esp_sa_params {
 	bool bridge;
 	struct esp_lifetime life;
 	uint32_t mtu;
+	uint16_t device; /* of the path */
 	void *owner;
 };
 

@@ -7,6 +7,7 @@ void conn_unref(struct conn_conf *c)
 		return;
 	for (unsigned i = 0; i < c->child_count; i++) {
 		free(c->children[i].name);
+		free(c->children[i].device);
 		free(c->children[i].options);
 	}
 	free(c->children);

@@ -44,6 +44,9 @@ static const struct tun_sa *holder(const struct tunnel *t, const struct ident *p
 		if (ident_eq(conn_peer(c), peer))
 			continue;
 		LIST_FOREACH (k, &c->children, link) {
+			/* On another device nothing is taken from it. */
+			if (k->conf->device_index != conf->device_index)
+				continue;
 			LIST_FOREACH (s, &k->sas, link) {
 				if (lives(s) && overlap(s->remote, remote) &&
 				    overlap(s->local, local) && !is_carved_out(s, conf))

@@ -27,6 +27,12 @@ static struct tun_child *find_child(struct tun_conn *c, const struct child_conf 
 	return NULL;
 }
 
+/* The policies of its device. */
+static struct spd *spd_of(const struct tun_child *k)
+{
+	return &k->conn->tunnel->path->devices[k->conf->device_index].spd;
+}
+
 /* The database has its own lists: a reload may change those of the configuration. */
 static void trap_lists(struct tun_child *k, struct ts_list *local, struct ts_list *remote)
 {
@@ -46,13 +52,14 @@ void tun_child_trap(struct tun_child *k, bool on)
 		trap_lists(k, ts_list_dup(&k->conf->local_ts), ts_list_dup(&k->conf->remote_ts));
 		k->trap.owner = k;
 		k->trap.trap = true;
-		if (spd_add(&t->path->spd, &k->trap) < 0)
+		if (spd_add(spd_of(k), &k->trap) < 0)
 			return;
 	} else {
-		spd_remove(&t->path->spd, &k->trap);
+		spd_remove(spd_of(k), &k->trap);
 	}
 	k->trapped = on;
-	t->ops.route(t->ops.ctx, &k->conf->local_ts, &k->conf->remote_ts, on);
+	t->ops.route(t->ops.ctx, k->conf->device_index, &k->conf->local_ts, &k->conf->remote_ts,
+		     on);
 }
 
 struct tun_child *tun_child_of(struct tun_conn *c, struct child_conf *conf)
@@ -85,10 +92,11 @@ static void policy_remove(struct tun_sa *s)
 	struct tunnel *t = s->child->conn->tunnel;
 
 	if (s->active)
-		spd_remove(&t->path->spd, &s->policy);
+		spd_remove(spd_of(s->child), &s->policy);
 	s->active = false;
 	if (s->routed)
-		t->ops.route(t->ops.ctx, s->policy.local, s->policy.remote, false);
+		t->ops.route(t->ops.ctx, s->child->conf->device_index, s->policy.local,
+			     s->policy.remote, false);
 	s->routed = false;
 }
 
@@ -264,13 +272,13 @@ void tun_sa_activate(struct tun_sa *s, nsec_t now)
 	s->policy.sa = sad_ref(sa);
 	s->policy.order = ++t->policy_order;
 	s->policy.owner = c;
-	if (spd_add(&t->path->spd, &s->policy) < 0) {
+	if (spd_add(spd_of(c), &s->policy) < 0) {
 		log_error(t->log, "%s/%s: the selectors are too many for the policy database",
 			  c->conn->conf->name, c->conf->name);
 		return;
 	}
 	s->active = s->routed = true;
-	t->ops.route(t->ops.ctx, s->policy.local, s->policy.remote, true);
+	t->ops.route(t->ops.ctx, c->conf->device_index, s->policy.local, s->policy.remote, true);
 	s->replaces = NULL;
 	c->current = s;
 	hint_silent_arm(s, now);
@@ -357,6 +365,7 @@ int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *ke
 		.local_ep = c->ike_sa->local,
 		.remote_ep = c->ike_sa->remote,
 		.replay_window = c->conf->replay_window,
+		.device = c->conf->device_index,
 	};
 	int r;
 

@@ -166,10 +166,10 @@ struct tunnel_ops {
 		     const uint8_t *p, size_t len);
 	/* A dummy packet (next header 59) for the SA. */
 	void (*dummy)(void *ctx, struct esp_sa *sa);
-	/* Inner packets from local to remote shall reach TUN, or no longer; counted by the callee.
-	 */
-	void (*route)(void *ctx, const struct ts_list *local, const struct ts_list *remote,
-		      bool add);
+	/* Inner packets from local to remote shall reach this TUN device, or no longer; counted by
+	 * the callee. */
+	void (*route)(void *ctx, uint16_t device, const struct ts_list *local,
+		      const struct ts_list *remote, bool add);
 	/* One line that tells what happened, beside the log; child may be NULL. */
 	void (*event)(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
 		      const struct tun_child *child, const char *text);

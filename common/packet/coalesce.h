@@ -26,6 +26,7 @@ struct pkt_super {
 	uint8_t *base;		/* the caller's, cap bytes */
 	uint32_t cap, len;	/* len 0: empty */
 	uint8_t accept;		/* set of enum pkt_accept */
+	uint16_t device;	/* the caller's: where it goes to */
 	struct pkt_offload off; /* set by pkt_super_finish */
 	/* the run */
 	bool open; /* more may follow */

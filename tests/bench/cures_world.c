@@ -29,9 +29,10 @@ struct endpoint host_endpoint(uint32_t host)
 	return (struct endpoint){.addr = addr_from_bytes(FAMILY_IPV4, a), .port = IKE_PORT};
 }
 
-void world_no_route(void *ctx, const struct ts_list *local, const struct ts_list *remote, bool add)
+void world_no_route(void *ctx, uint16_t device, const struct ts_list *local,
+		    const struct ts_list *remote, bool add)
 {
-	(void)ctx, (void)local, (void)remote, (void)add;
+	(void)ctx, (void)device, (void)local, (void)remote, (void)add;
 }
 
 /* ---- traffic ---- */
@@ -67,7 +68,7 @@ static void traffic_turn(struct world *w)
 	struct esp_out out;
 
 	inner_build(inner, b->index, ++b->sent);
-	esp_out_init(&out, inner, INNER_LEN);
+	esp_out_init(&out, inner, INNER_LEN, 0);
 	if (esp_route(g->tunnel->path, &out, w->now) != ESP_ROUTE_SEAL)
 		return;
 	esp_train_reset(&w->train);

@@ -114,7 +114,8 @@ void world_run_ticks(struct world *w, uint64_t ticks);
 /* Draws of the branches from now on; the same for each cure. */
 void world_reseed(struct world *w, uint64_t seed);
 
-void world_no_route(void *ctx, const struct ts_list *local, const struct ts_list *remote, bool add);
+void world_no_route(void *ctx, uint16_t device, const struct ts_list *local,
+		    const struct ts_list *remote, bool add);
 struct endpoint host_endpoint(uint32_t host);
 void die(const char *fmt, ...) PRINTF_LIKE(1, 2) __attribute__((noreturn));
 

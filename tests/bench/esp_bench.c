@@ -105,7 +105,7 @@ static void install(struct bench *b, unsigned side, uint32_t i, enum detect_mode
 	p->p.local = &p->local;
 	p->p.remote = &p->remote;
 	p->p.sa = sad_ref(sad_find(&b->path[side]->sad, b->spi[side][i]));
-	if (spd_add(&b->path[side]->spd, &p->p) < 0)
+	if (spd_add(&b->path[side]->devices[0].spd, &p->p) < 0)
 		abort();
 }
 
@@ -169,7 +169,7 @@ static void seal_one(struct bench *b, struct esp_train *t, uint32_t i, uint32_t 
 {
 	struct esp_out o;
 
-	esp_out_init(&o, b->inner, len);
+	esp_out_init(&o, b->inner, len, 0);
 	put_be32(b->inner + 12, 0x0a020000u + i);
 	put_be32(b->inner + 16, 0x0a010000u + i);
 	if (esp_route(b->path[GW], &o, 1) != ESP_ROUTE_SEAL ||
@@ -288,7 +288,7 @@ __attribute__((noinline)) static void route_many(struct bench *b, uint32_t count
 		uint32_t i = (*at)++ * 7919 % b->count;
 		struct esp_out o;
 
-		esp_out_init(&o, b->inner, 64);
+		esp_out_init(&o, b->inner, 64, 0);
 		put_be32(b->inner + 12, 0x0a020000u + i);
 		put_be32(b->inner + 16, 0x0a010000u + i);
 		if (esp_route(b->path[GW], &o, 1) != ESP_ROUTE_SEAL)

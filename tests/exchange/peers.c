@@ -167,9 +167,10 @@ static void op_dummy(void *ctx, struct esp_sa *sa)
 	send_train(me, &t, CHILDREN);
 }
 
-static void op_route(void *ctx, const struct ts_list *local, const struct ts_list *remote, bool add)
+static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
+		     const struct ts_list *remote, bool add)
 {
-	(void)ctx, (void)local, (void)remote, (void)add;
+	(void)ctx, (void)device, (void)local, (void)remote, (void)add;
 }
 
 static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
@@ -207,7 +208,7 @@ void net_packet(struct net *n, unsigned i, unsigned c)
 
 	me->flow[c].sent++;
 	inner_build(inner, i, c, ++me->sent);
-	esp_out_init(&out, inner, INNER_LEN);
+	esp_out_init(&out, inner, INNER_LEN, 0);
 	switch (esp_route(me->tunnel->path, &out, n->now)) {
 	case ESP_ROUTE_SEAL:
 		esp_train_init(&t, buf, sizeof(buf));
@@ -816,5 +817,5 @@ void gw_take_over(struct net *n, unsigned c)
 
 	assert_true(kept->policy.sa.gen);
 	kept->policy.order = ++t->policy_order;
-	assert_int_equal(spd_add(&t->path->spd, &kept->policy), 0);
+	assert_int_equal(spd_add(&t->path->devices[0].spd, &kept->policy), 0);
 }

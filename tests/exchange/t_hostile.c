@@ -273,6 +273,27 @@ static const struct {
 	{"10.1.1.7/32", "x.b.example", true},
 };
 
+/* What comes from another device is looked up there: what is asked for there takes nothing away. */
+static void on_another_device_is_no_claim(void **state)
+{
+	const struct party gw[] = {{"fleet", "gw.example.net", "*.example", "10.1.0.0/16"},
+				   {"more", "gw.example.net", "*.b.example", "10.1.0.0/16"}};
+	const struct party p[] = {{"first", "a.example", "gw.example.net", "10.1.1.0/24"},
+				  {"second", "x.b.example", "gw.example.net", "10.1.1.7/32"}};
+	struct net *n = quiet_net();
+	struct tunnel *t = n->peer[GW].tunnel;
+
+	(void)state;
+	gateway(n, gw, 2, &for_all, 1);
+	esp_path_devices(t->path, 2);
+	t->ike->conns[1]->children[0].device_index = 1;
+	callers(n, p, all_secrets, 2);
+	bring_up(n, "first");
+	bring_up(n, "second");
+	assert_true(is_up(n, "first") && is_up(n, "second"));
+	net_free(n);
+}
+
 static void another_keeps_what_it_has(void **state)
 {
 	(void)state;
@@ -420,6 +441,7 @@ int main(void)
 		cmocka_unit_test(established_is_out),
 		cmocka_unit_test(another_secret_is_asked_for),
 		cmocka_unit_test(another_keeps_what_it_has),
+		cmocka_unit_test(on_another_device_is_no_claim),
 		cmocka_unit_test(a_wider_tunnel_keeps_nobody_out),
 		cmocka_unit_test(answers_stay_within_the_offer),
 		cmocka_unit_test(its_own_is_not_refused),

@@ -89,34 +89,42 @@ def the_device_goes_down():
     undisturbed("ip link set down", RATE // 2, down)
 
 
+def the_device_is_deleted():
+    """It is made again at once, though not more than once a second."""
+    undisturbed("ip link del", RATE // 2, lambda b: b.ns.run("ip", "link", "del", "mendip0"))
+
+    def thrice(branch):
+        for _ in range(3):
+            wait_for(lambda: branch.ns.run("ip", "link", "del", "mendip0", check=False).returncode == 0, "no device", 3)
+
+    undisturbed("ip link del, three times", 4 * RATE, thrice)
+
+
 def what_dies_blocks():
-    """The device is deleted, or the daemon killed: nothing in clear until it is started again; a stop leaves nothing."""
-    for name, how in (("device deleted", lambda b: b.ns.run("ip", "link", "del", "mendip0")),
-                      ("kill -9", lambda b: b.kill())):
-        with netlab.Lab("host") as lab:
-            branch, gw, _ = routed(lab)
-            branch.wait_up()
-            sniffer = lab.sniff(branch.ns, "eth0")
-            flow = lab.flow(branch.ns, branch.ns.inner, gw.ns, gw.ns.inner, rate=RATE)
-            more_traffic(flow, RATE // 2)
-            how(branch)
-            wait_for(lambda b=branch: b.process.poll() is not None, "it goes on", 5)
-            settle(0.5)
-            if os.path.exists(branch.control):
-                os.unlink(branch.control)
-            branch.start()
-            branch.wait_up()
-            before = flow.received
-            wait_for(lambda f=flow, n=before: f.received > n + RATE // 2, "no packet comes through any more", 5)
-            flow.stop()
-            seen = sniffer.stop()
-            print(f"# {name:<28} {len(clear(seen))} in clear")
-            expect(not clear(seen), f"{len(clear(seen))} packets in clear")
-            branch.process.stop()
-            expect(not rules(branch), f"rules after a stop: {rules(branch)}")
-            for table in (5150, 5151, 5153, 5154):
-                left = branch.ns.run("ip", "route", "show", "table", str(table), check=False).stdout
-                expect(not left, f"table {table} after a stop: {left}")
+    """The daemon is killed: nothing in clear until it is started again; a stop leaves nothing."""
+    with netlab.Lab("host") as lab:
+        branch, gw, _ = routed(lab)
+        branch.wait_up()
+        sniffer = lab.sniff(branch.ns, "eth0")
+        flow = lab.flow(branch.ns, branch.ns.inner, gw.ns, gw.ns.inner, rate=RATE)
+        more_traffic(flow, RATE // 2)
+        branch.kill()
+        settle(0.5)
+        if os.path.exists(branch.control):
+            os.unlink(branch.control)
+        branch.start()
+        branch.wait_up()
+        before = flow.received
+        wait_for(lambda: flow.received > before + RATE // 2, "no packet comes through any more", 5)
+        flow.stop()
+        seen = sniffer.stop()
+        print(f"# {'kill -9':<28} {len(clear(seen))} in clear")
+        expect(not clear(seen), f"{len(clear(seen))} packets in clear")
+        branch.process.stop()
+        expect(not rules(branch), f"rules after a stop: {rules(branch)}")
+        for table in (5150, 5151, 5153, 5154):
+            left = branch.ns.run("ip", "route", "show", "table", str(table), check=False).stdout
+            expect(not left, f"table {table} after a stop: {left}")
 
 
 def leak_allow_lets_it_out():
@@ -242,6 +250,6 @@ def a_mapping_is_kept():
         flow.stop()
 
 
-main([each_rule_comes_back, routes_come_back, the_device_goes_down, what_dies_blocks, leak_allow_lets_it_out,
+main([each_rule_comes_back, routes_come_back, the_device_goes_down, the_device_is_deleted, what_dies_blocks, leak_allow_lets_it_out,
       a_default_route_leaves_the_lan, closer_routes_win, the_inside_address_comes_later, our_address_changes,
       a_way_comes_back, a_name_moves, a_mapping_is_kept])

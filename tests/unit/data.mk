@@ -1,5 +1,6 @@
 # The two data loops, linked with a kernel of the tests' own: see data_lab.h.
-DATA_LAB = tests/unit/data_lab.c tests/unit/data_lab.h daemon/data.c daemon/data_in.c daemon/data_out.c $(ESP_LAB)
+DATA_LAB = tests/unit/data_lab.c tests/unit/data_lab.h daemon/data.c daemon/data_in.c daemon/data_out.c daemon/device.c \
+	$(ESP_LAB)
 
 check_PROGRAMS += tests/unit/t_data_out
 tests_unit_t_data_out_SOURCES = tests/unit/t_data_out.c $(DATA_LAB)
@@ -10,6 +11,11 @@ check_PROGRAMS += tests/unit/t_data_in
 tests_unit_t_data_in_SOURCES = tests/unit/t_data_in.c $(DATA_LAB)
 tests_unit_t_data_in_CPPFLAGS = $(TEST_CPPFLAGS) $(EVENT_CFLAGS)
 tests_unit_t_data_in_LDADD = $(ESP_TEST_LIBS) $(EVENT_LIBS)
+
+check_PROGRAMS += tests/unit/t_device
+tests_unit_t_device_SOURCES = tests/unit/t_device.c $(DATA_LAB)
+tests_unit_t_device_CPPFLAGS = $(TEST_CPPFLAGS) $(EVENT_CFLAGS)
+tests_unit_t_device_LDADD = $(ESP_TEST_LIBS) $(EVENT_LIBS)
 
 check_PROGRAMS += tests/unit/t_data_random
 tests_unit_t_data_random_SOURCES = tests/unit/t_data_random.c $(DATA_LAB)

@@ -65,9 +65,40 @@ static struct record *queue_take(struct records *q, int fd)
 
 /* ---- TUN ---- */
 
+int tun_open(struct tun *t, uint32_t mtu, bool offload, struct log *log)
+{
+	(void)mtu, (void)offload, (void)log;
+	dl->opens++;
+	if (dl->open_result < 0)
+		return dl->open_result;
+	t->fd = eventfd(0, EFD_NONBLOCK);
+	t->accept = PKT_ACCEPT_CSUM | PKT_ACCEPT_TSO4 | PKT_ACCEPT_TSO6 | PKT_ACCEPT_USO;
+	return 0;
+}
+
+void tun_close(struct tun *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+}
+
+void tun_set_link(struct tun *t, bool up)
+{
+	assert_true(t->fd >= 0);
+	dl->links++;
+	dl->link = up;
+}
+
+void net_repair(struct net *n)
+{
+	(void)n;
+	dl->repairs++;
+}
+
 int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out)
 {
-	const struct record *r = queue_take(&dl->tun_in, t->fd);
+	const struct record *r = queue_take(t->device == 0 ? &dl->tun_in : &dl->own_in, t->fd);
 
 	if (!r)
 		return 0;
@@ -75,7 +106,7 @@ int tun_read(struct tun *t, uint8_t *buf, struct esp_out *out)
 	if (r->result != 1)
 		return r->result;
 	memcpy(buf + TUN_HEADROOM, r->b, r->len);
-	esp_out_init(out, buf + TUN_HEADROOM, r->len);
+	esp_out_init(out, buf + TUN_HEADROOM, r->len, t->device);
 	out->off = r->off;
 	return 1;
 }
@@ -85,7 +116,9 @@ void tun_write(struct tun *t, struct pkt_super *super)
 	if (super->len == 0)
 		return;
 	pkt_super_finish(super);
-	records_add(&dl->tun_out, super->base, super->len)->off = super->off;
+	assert_int_equal(super->device, t->device);
+	records_add(t->device == 0 ? &dl->tun_out : &dl->own_out, super->base, super->len)->off =
+		super->off;
 	pkt_super_reset(super);
 	super->accept = t->accept;
 }
@@ -211,13 +244,6 @@ void daemon_turn(struct daemon *d)
 	dl->turns++;
 }
 
-void daemon_fail(struct daemon *d, const char *why)
-{
-	(void)why;
-	dl->failures++;
-	event_base_loopbreak(d->base);
-}
-
 void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpoint *remote)
 {
 	(void)d, (void)local;
@@ -289,6 +315,7 @@ static void install_side(unsigned peer, bool ours, const struct esp_lifetime *li
 		.verify_rate = 20000,
 		.detect = detect,
 		.bridge = true,
+		.device = ours ? dl->device_of[peer] : 0,
 		.owner = dl,
 	};
 
@@ -298,7 +325,7 @@ static void install_side(unsigned peer, bool ours, const struct esp_lifetime *li
 	p->local = sp.local;
 	p->remote = sp.remote;
 	p->sa = sad_ref(sad_find(&path->sad, spi));
-	assert_int_equal(spd_add(&path->spd, p), 0);
+	assert_int_equal(spd_add(&path->devices[sp.device].spd, p), 0);
 }
 
 void dl_install(unsigned peer, const struct esp_lifetime *life)
@@ -306,8 +333,8 @@ void dl_install(unsigned peer, const struct esp_lifetime *life)
 	uint8_t keys[2][SUITE_MAX_KEY];
 
 	if (dl->spi[peer]) {
-		spd_remove(&dl->tunnel.path->spd, &dl->policy[peer]);
-		spd_remove(&dl->peer->spd, &dl->policy_peer[peer]);
+		spd_remove(&dl->tunnel.path->devices[dl->device_of[peer]].spd, &dl->policy[peer]);
+		spd_remove(&dl->peer->devices[0].spd, &dl->policy_peer[peer]);
 	}
 	rng_fill(&dl->rng.rng, keys, sizeof(keys));
 	dl->base[peer] = 0;
@@ -350,8 +377,22 @@ static void make_peers(void)
 	}
 }
 
+void dl_own_device(unsigned peer)
+{
+	static char own_name[] = "own0";
+	struct child_conf child = {.device = own_name};
+	struct conn_conf conn = {.children = &child, .child_count = 1}, *conns = &conn;
+	struct config c = {.conns = &conns, .conn_count = 1};
+
+	devices_assign(&dl->d, &c);
+	spd_remove(&dl->tunnel.path->devices[0].spd, &dl->policy[peer]);
+	dl->device_of[peer] = child.device_index;
+	dl_install(peer, NULL);
+}
+
 int dl_begin(void **state)
 {
+	static char all_name[] = "all0";
 	struct daemon *d;
 
 	(void)state;
@@ -364,22 +405,24 @@ int dl_begin(void **state)
 	d->config = &dl->config;
 	d->udp_offloads = (struct udp_offloads){.segment = true};
 	log_init(&d->log, LOG_LEVEL_ERROR, no_line, NULL);
-	d->tun.fd = eventfd(0, EFD_NONBLOCK);
-	d->tun.accept = PKT_ACCEPT_CSUM | PKT_ACCEPT_TSO4 | PKT_ACCEPT_TSO6 | PKT_ACCEPT_USO;
+	dl->config.tun = all_name;
 	d->base = event_base_new();
-	return !d->base || event_base_priority_init(d->base, PRIORITIES) < 0 || data_init(d) < 0;
+	return !d->base || event_base_priority_init(d->base, PRIORITIES) < 0 ||
+	       devices_init(d) < 0 || data_init(d) < 0;
 }
 
 int dl_end(void **state)
 {
 	(void)state;
 	data_fini(&dl->d);
+	devices_fini(&dl->d);
 	event_base_free(dl->d.base);
-	close(dl->d.tun.fd);
 	esp_path_free(dl->tunnel.path);
 	esp_path_free(dl->peer);
 	records_clear(&dl->tun_in);
 	records_clear(&dl->tun_out);
+	records_clear(&dl->own_in);
+	records_clear(&dl->own_out);
 	for (unsigned i = 0; i < UDP_SOCKETS; i++)
 		records_clear(&dl->udp_in[i]);
 	records_clear(&dl->wire);
@@ -464,11 +507,12 @@ uint32_t dl_packet(const struct shape *s, uint8_t *p)
 
 static struct record *tun_add(const struct shape *s)
 {
+	uint16_t device = dl->device_of[s->peer];
 	uint8_t p[PACKET_MAX];
-	struct record *r = records_add(&dl->tun_in, p, dl_packet(s, p));
+	struct record *r = records_add(device ? &dl->own_in : &dl->tun_in, p, dl_packet(s, p));
 
 	r->result = 1;
-	queue_ready(dl->d.tun.fd);
+	queue_ready(dl->d.devices.all[device]->tun.fd);
 	return r;
 }
 
@@ -549,6 +593,8 @@ void dl_forget(void)
 {
 	records_clear(&dl->tun_in);
 	records_clear(&dl->tun_out);
+	records_clear(&dl->own_in);
+	records_clear(&dl->own_out);
 	records_clear(&dl->wire);
 	for (unsigned i = 0; i < PEERS; i++)
 		dl->base[i] = dl_sa(i)->out.number;
@@ -595,7 +641,7 @@ uint32_t dl_seal(const struct shape *s, uint8_t *esp)
 	static struct esp_train t;
 	struct esp_out o;
 
-	esp_out_init(&o, inner, dl_packet(s, inner));
+	esp_out_init(&o, inner, dl_packet(s, inner), 0);
 	esp_train_init(&t, esp, PACKET_MAX);
 	assert_int_equal(esp_route(dl->peer, &o, dl->now), ESP_ROUTE_SEAL);
 	assert_int_equal(esp_seal(dl->peer, &o, &t, dl->now), ESP_DONE);

@@ -52,23 +52,28 @@ struct data_lab {
 	nsec_t now;
 	struct esp_path *peer;		      /* all the peers */
 	uint32_t spi[PEERS], spi_peer[PEERS]; /* inbound: ours, the peer's */
+	uint16_t device_of[PEERS];	      /* where the peer's packets come from and go to */
 	struct endpoint here, there[PEERS];
 	struct spd_policy policy[PEERS], policy_peer[PEERS];
 	struct ts_list ours, theirs[PEERS];
 	uint64_t base[PEERS]; /* our last number when all was forgotten */
 	/* the kernel */
 	struct records tun_in, tun_out, udp_in[UDP_SOCKETS];
-	struct records wire;	     /* ESP, datagram by datagram, lost ones too */
-	struct records ike_in;	     /* what the engine got */
-	struct records alone;	     /* sent by udp_send */
-	const struct answer *script; /* one for each send; then ALL_GO */
+	struct records own_in, own_out; /* of the second device, see dl_own_device */
+	int open_result;		/* of tun_open */
+	struct records wire;		/* ESP, datagram by datagram, lost ones too */
+	struct records ike_in;		/* what the engine got */
+	struct records alone;		/* sent by udp_send */
+	const struct answer *script;	/* one for each send; then ALL_GO */
 	unsigned script_len;
 	struct answer (*say)(void);	    /* instead of the script */
 	int send_alone_result;		    /* of udp_send */
 	void (*on_receive)(unsigned which); /* after each udp_receive */
 	void (*on_ike)(void);		    /* within tunnel_receive_ike */
 	/* what happened */
-	unsigned sends, tun_reads, turns, failures, looks, acquired;
+	unsigned sends, tun_reads, turns, looks, acquired;
+	unsigned opens, links, repairs; /* of devices; how often one was told of its link */
+	bool link;			/* what it was told last */
 	unsigned receives[UDP_SOCKETS];
 	struct endpoint looked_at;
 	const struct spd_policy *sprung;
@@ -81,6 +86,8 @@ int dl_end(void **state);
 /* Fresh SAs of the peer, in both directions, in place of those that it has. */
 void dl_install(unsigned peer, const struct esp_lifetime *life);
 struct esp_sa *dl_sa(unsigned peer);
+/* The peer's child, with new SAs, has a device to itself: own0. */
+void dl_own_device(unsigned peer);
 /* Our outbound half goes, as at the end of a rekey. */
 void dl_retire(unsigned peer);
 /* What is ready now. */

@@ -122,7 +122,7 @@ static void install(struct lab *l, unsigned side)
 	p->remote = sp.remote;
 	assert_int_equal(sad_install(&l->path[side]->sad, l->spi[side], &sp, l->now), 0);
 	p->sa = sad_ref(lab_sa(l, side));
-	assert_int_equal(spd_add(&l->path[side]->spd, p), 0);
+	assert_int_equal(spd_add(&l->path[side]->devices[0].spd, p), 0);
 }
 
 struct lab *lab_new(const struct lab_opt *opt)

@@ -78,7 +78,7 @@ static void test_next_is_parse(void **state)
 
 static enum esp_route route(struct lab *l, const uint8_t *p, uint32_t len, struct esp_out *o)
 {
-	esp_out_init(o, p, len);
+	esp_out_init(o, p, len, 0);
 	return esp_route(l->path[GW], o, l->now);
 }
 
@@ -89,7 +89,7 @@ static void test_policies_change(void **state)
 	struct lab *l = lab_new(&o);
 	struct ts_list local = {.count = 1}, remote = {.count = 1};
 	struct spd_policy trap = {.trap = true, .local = &local, .remote = &remote, .order = 1};
-	struct spd *spd = &l->path[GW]->spd;
+	struct spd *spd = &l->path[GW]->devices[0].spd;
 	struct esp_out out;
 	uint8_t p[100];
 

@@ -13,7 +13,8 @@
 
 static uint32_t path_of[256]; /* by the last byte of the remote address */
 static unsigned asked;
-static uint32_t device_mtu;
+static uint32_t device_mtu; /* that was set last, */
+static uint16_t device;	    /* of this one */
 static unsigned device_set;
 
 uint32_t udp_path_mtu(const struct endpoint *local, const struct endpoint *remote)
@@ -25,7 +26,7 @@ uint32_t udp_path_mtu(const struct endpoint *local, const struct endpoint *remot
 
 int tun_set_mtu(struct tun *t, uint32_t mtu)
 {
-	(void)t;
+	device = t->device;
 	device_mtu = mtu;
 	device_set++;
 	return 0;
@@ -35,6 +36,7 @@ int tun_set_mtu(struct tun *t, uint32_t mtu)
 
 struct mtu_lab {
 	struct lab *l;
+	struct device device[2], *devices[2];
 	struct daemon d;
 	struct tunnel tunnel;
 	struct config config;
@@ -46,6 +48,13 @@ static void mtu_lab_init(struct mtu_lab *h, const struct lab_opt *o)
 	h->tunnel.path = h->l->path[GW];
 	h->d.tunnel = &h->tunnel;
 	h->d.config = &h->config;
+	for (uint16_t i = 0; i < 2; i++) {
+		h->device[i].daemon = &h->d;
+		h->device[i].tun.device = i;
+		h->device[i].readable = (struct event *)1; /* it is there */
+		h->devices[i] = &h->device[i];
+	}
+	h->d.devices = (struct devices){.all = h->devices, .count = 2};
 	h->d.base = event_base_new();
 	assert_int_equal(event_base_priority_init(h->d.base, PRIORITIES), 0);
 	memset(path_of, 0, sizeof(path_of));
@@ -274,7 +283,7 @@ static void test_device(void **state)
 	a = add_sa(&h, 10);
 	look(&h, first_sa(&h), 1500);
 	assert_int_equal(device_mtu, 1438);
-	assert_int_equal(h.d.tun_mtu, 1438);
+	assert_int_equal(h.device[0].mtu, 1438);
 	look(&h, a, 1480);
 	assert_int_equal(device_mtu, 1418);
 	look(&h, a, 1500); /* wide again */
@@ -284,6 +293,31 @@ static void test_device(void **state)
 	assert_int_equal(device_set, 4);
 	look(&h, a, 700); /* nothing new for the device */
 	assert_int_equal(device_set, 4);
+	mtu_lab_fini(&h);
+}
+
+/* Each device has what fits the SAs whose packets come from it. */
+static void test_devices(void **state)
+{
+	struct lab_opt o = LAB_OPT();
+	struct mtu_lab h;
+	const struct esp_out_sa *a;
+
+	(void)state;
+	mtu_lab_init(&h, &o);
+	a = add_sa(&h, 10);
+	h.l->path[GW]->sad.slots[1]->in.device = 1;
+	assert_ptr_equal(&h.l->path[GW]->sad.slots[1]->out, a);
+	look(&h, first_sa(&h), 1500);
+	assert_int_equal(device_mtu, 1438);
+	assert_int_equal(device, 0);
+	look(&h, a, 1400);
+	assert_int_equal(device_mtu, 1338);
+	assert_int_equal(device, 1);
+	assert_int_equal(device_set, 2);
+	h.device[1].readable = NULL; /* it has gone */
+	look(&h, a, 1300);
+	assert_int_equal(device_set, 2);
 	mtu_lab_fini(&h);
 }
 
@@ -331,13 +365,10 @@ static void test_goes_round(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exact),
-		cmocka_unit_test(test_no_black_hole),
-		cmocka_unit_test(test_narrow_paths),
-		cmocka_unit_test(test_wide_path),
-		cmocka_unit_test(test_by_remote),
-		cmocka_unit_test(test_device),
-		cmocka_unit_test(test_device_configured),
+		cmocka_unit_test(test_exact),	     cmocka_unit_test(test_no_black_hole),
+		cmocka_unit_test(test_narrow_paths), cmocka_unit_test(test_wide_path),
+		cmocka_unit_test(test_by_remote),    cmocka_unit_test(test_device),
+		cmocka_unit_test(test_devices),	     cmocka_unit_test(test_device_configured),
 		cmocka_unit_test(test_goes_round),
 	};
 

@@ -1,0 +1,276 @@
+/* device.c - see device.h. SPDX-License-Identifier: ISC */
+#include "daemon.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+
+/* data_out.c reads it. */
+static int listen_to(struct device *v)
+{
+	struct daemon *d = v->daemon;
+
+	v->readable = event_new(d->base, v->tun.fd, EV_READ | EV_PERSIST, data_on_tun, v);
+	if (!v->readable)
+		return -ENOMEM;
+	event_priority_set(v->readable, PRIORITY_DATA);
+	if (!d->out.parked)
+		event_add(v->readable, NULL);
+	return 0;
+}
+
+static void device_close(struct device *v)
+{
+	if (v->readable)
+		event_free(v->readable);
+	v->readable = NULL;
+	tun_close(&v->tun);
+}
+
+/* The link of the device of all is always up. */
+static bool has_link(const struct device *v)
+{
+	return v->tun.device == 0 || v->users > 0;
+}
+
+static int device_open(struct device *v)
+{
+	struct daemon *d = v->daemon;
+	int r = tun_open(&v->tun, v->mtu, d->config->offload.tun != OFFLOAD_OFF, &d->log);
+
+	if (r == 0)
+		r = listen_to(v);
+	if (r < 0) {
+		device_close(v);
+		return r;
+	}
+	v->link = has_link(v);
+	tun_set_link(&v->tun, v->link);
+	data_accepts(d, v);
+	return 0;
+}
+
+/* Nobody wants it, and nothing is left of who did. */
+static bool is_free(const struct daemon *d, const struct device *v)
+{
+	const struct sad *sad = &d->tunnel->path->sad;
+
+	if (v->wanted || v->users > 0)
+		return false;
+	for (uint32_t i = 0; i < sad->slot_count; i++) {
+		const struct esp_sa *sa = sad->slots[i];
+
+		if (sa && sa->in.key && sa->in.device == v->tun.device)
+			return false;
+	}
+	return true;
+}
+
+static struct device *device_add(struct daemon *d)
+{
+	struct devices *all = &d->devices;
+	struct device *v = xzalloc(sizeof(*v));
+
+	v->daemon = d;
+	v->tun.fd = -1;
+	v->tun.device = all->count;
+	v->tun.counters = &all->counters;
+	all->all = xreallocarray(all->all, all->count + 1u, sizeof(struct device *));
+	all->all[all->count++] = v;
+	return v;
+}
+
+static struct device *device_new(struct daemon *d, const char *name)
+{
+	struct device *v = NULL;
+
+	for (uint16_t i = 1; i < d->devices.count && !v; i++) {
+		if (is_free(d, d->devices.all[i]))
+			v = d->devices.all[i];
+	}
+	if (v)
+		device_close(v);
+	else
+		v = device_add(d);
+	v->mtu = d->config->mtu ? d->config->mtu : MTU_DEFAULT;
+	v->wanted = true;
+	snprintf(v->tun.name, sizeof(v->tun.name), "%s", name);
+	return v;
+}
+
+/* ---- made again ---- */
+
+static void again_soon(struct daemon *d)
+{
+	static const struct timeval second = {.tv_sec = 1};
+
+	if (!evtimer_pending(d->devices.again, NULL))
+		evtimer_add(d->devices.again, &second);
+}
+
+static bool make_again(struct device *v)
+{
+	struct daemon *d = v->daemon;
+
+	if (device_open(v) < 0)
+		return false;
+	log_warn(&d->log, "the TUN device %s is there again", v->tun.name);
+	if (v->tun.device == 0)
+		net_repair(d->net);
+	return true;
+}
+
+static void on_again(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+	bool missing = false;
+
+	(void)fd;
+	(void)what;
+	for (uint16_t i = 0; i < d->devices.count; i++) {
+		struct device *v = d->devices.all[i];
+
+		missing |= v->wanted && !v->readable && !make_again(v);
+	}
+	if (missing)
+		again_soon(d);
+	daemon_turn(d);
+}
+
+void device_lost(struct device *v)
+{
+	struct daemon *d = v->daemon;
+	/* Whoever removes it each time it comes gets no more than one a second. */
+	bool wait = evtimer_pending(d->devices.again, NULL);
+
+	log_warn(&d->log, "the TUN device %s has gone: making it again; who removed it?",
+		 v->tun.name);
+	device_close(v);
+	if (!wait)
+		(void)make_again(v);
+	again_soon(d);
+}
+
+/* ---- the configuration ---- */
+
+static struct device *find(const struct devices *all, const char *name)
+{
+	for (uint16_t i = 0; i < all->count; i++) {
+		if (strcmp(all->all[i]->tun.name, name) == 0)
+			return all->all[i];
+	}
+	return NULL;
+}
+
+/* The index of the child's device, which is there if it can be made. */
+static uint16_t assign(struct daemon *d, const char *name)
+{
+	struct device *v = find(&d->devices, name);
+
+	if (!v)
+		v = device_new(d, name);
+	esp_path_devices(d->tunnel->path, d->devices.count);
+	if (!v->readable && device_open(v) < 0)
+		again_soon(d);
+	return v->tun.device;
+}
+
+/* What stays is marked before anything new takes a place. */
+static void keep(struct devices *all, const struct config *c)
+{
+	for (uint16_t i = 1; i < all->count; i++)
+		all->all[i]->wanted = false;
+	for (unsigned i = 0; i < c->conn_count; i++) {
+		const struct conn_conf *conn = c->conns[i];
+
+		for (unsigned k = 0; k < conn->child_count; k++) {
+			const char *name = conn->children[k].device;
+			struct device *v = name ? find(all, name) : NULL;
+
+			if (v)
+				v->wanted = true;
+		}
+	}
+}
+
+void devices_assign(struct daemon *d, struct config *c)
+{
+	keep(&d->devices, c);
+	for (unsigned i = 0; i < c->conn_count; i++) {
+		struct conn_conf *conn = c->conns[i];
+
+		for (unsigned k = 0; k < conn->child_count; k++) {
+			struct child_conf *child = &conn->children[k];
+
+			child->device_index = child->device ? assign(d, child->device) : 0;
+		}
+	}
+}
+
+void devices_prune(struct daemon *d)
+{
+	for (uint16_t i = 1; i < d->devices.count; i++) {
+		if (!d->devices.all[i]->wanted)
+			device_close(d->devices.all[i]);
+	}
+}
+
+/* ---- links ---- */
+
+void device_use(struct daemon *d, uint16_t index, bool add)
+{
+	d->devices.all[index]->users += add ? 1u : -1u;
+	d->devices.stale = true;
+}
+
+void devices_settle(struct daemon *d)
+{
+	if (!d->devices.stale)
+		return;
+	d->devices.stale = false;
+	for (uint16_t i = 0; i < d->devices.count; i++) {
+		struct device *v = d->devices.all[i];
+
+		if (!v->readable || v->link == has_link(v))
+			continue;
+		v->link = has_link(v);
+		tun_set_link(&v->tun, v->link);
+		log_info(&d->log, "link of %s: %s", v->tun.name, v->link ? "up" : "down");
+	}
+}
+
+void devices_read(struct daemon *d, bool on)
+{
+	for (uint16_t i = 0; i < d->devices.count; i++) {
+		struct event *e = d->devices.all[i]->readable;
+
+		if (e && on)
+			event_add(e, NULL);
+		else if (e)
+			event_del(e);
+	}
+}
+
+/* ---- beginning and end ---- */
+
+int devices_init(struct daemon *d)
+{
+	d->devices.again = evtimer_new(d->base, on_again, d);
+	if (!d->devices.again)
+		return -ENOMEM;
+	event_priority_set(d->devices.again, PRIORITY_CONTROL);
+	return device_open(device_new(d, d->config->tun)); /* the first one: 0 */
+}
+
+void devices_fini(struct daemon *d)
+{
+	struct devices *all = &d->devices;
+
+	for (uint16_t i = 0; i < all->count; i++) {
+		device_close(all->all[i]);
+		free(all->all[i]);
+	}
+	free(all->all);
+	if (all->again)
+		event_free(all->again);
+	*all = (struct devices){0};
+}
