@@ -32,8 +32,6 @@ void data_accepts(struct daemon *d, const struct device *v)
 {
 	if (d->tunnel)
 		d->tunnel->path->devices[v->tun.device].accept = v->tun.accept;
-	if (d->in.super.device == v->tun.device)
-		d->in.super.accept = v->tun.accept;
 }
 
 static void receive_esp(struct daemon *d, const struct udp_datagram *g, uint32_t at, uint32_t len,
@@ -165,8 +163,7 @@ int data_in_init(struct daemon *d)
 
 	in->buffer = xzalloc((size_t)RX_BATCH * RX_BUFFER);
 	in->super_buffer = xzalloc(TUN_BUFFER);
-	pkt_super_init(&in->super, in->super_buffer + TUN_HEADROOM, TUN_PACKET_MAX,
-		       d->devices.all[0]->tun.accept);
+	pkt_super_init(&in->super, in->super_buffer + TUN_HEADROOM, TUN_PACKET_MAX, 0);
 	return 0;
 }
 

@@ -602,13 +602,11 @@ static enum esp_drop refuse(struct esp_sa *sa, uint8_t *text, uint32_t len, uint
 static bool add(const struct esp_path *path, uint16_t device, struct pkt_super *super,
 		const uint8_t *text, const struct inner *inner)
 {
-	if (super->device != device) {
-		if (super->len)
-			return false;
+	if (super->len == 0) {
 		super->device = device;
 		super->accept = path->devices[device].accept;
 	}
-	return pkt_super_add(super, text, inner);
+	return super->device == device && pkt_super_add(super, text, inner);
 }
 
 /* False: super holds what this does not continue, and has to be written first. */

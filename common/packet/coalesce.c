@@ -14,10 +14,7 @@ void pkt_super_init(struct pkt_super *s, uint8_t *base, uint32_t cap, uint8_t ac
 
 void pkt_super_reset(struct pkt_super *s)
 {
-	uint16_t device = s->device;
-
 	pkt_super_init(s, s->base, s->cap, s->accept);
-	s->device = device;
 }
 
 static bool is_v4(const uint8_t *p)

@@ -27,6 +27,7 @@
 
 struct null_tunnel {
 	struct tun tun;
+	struct tun_counters counters;
 	struct udp_socket udp;
 	struct endpoint remote, any;
 	struct log log;
@@ -215,8 +216,10 @@ int main(int argc, char **argv)
 	n.train = xzalloc(ESP_BUFFER_MAX);
 	n.received = xzalloc((size_t)RECEIVES * TUN_PACKET_MAX);
 	n.super_buffer = xzalloc(TUN_BUFFER);
-	if (tun_open(&n.tun, argv[1], (uint32_t)atoi(argv[2]), true, &n.log) < 0 ||
-	    udp_open(&n.udp, 4500, false, true, &n.log) < 0)
+	snprintf(n.tun.name, sizeof(n.tun.name), "%s", argv[1]);
+	n.tun.counters = &n.counters;
+	if (tun_open(&n.tun, (uint32_t)atoi(argv[2]), true, &n.log) < 0 ||
+	    udp_open(&n.udp, 4500, false, (struct udp_offloads){true, true}, &n.log) < 0)
 		return 1;
 	pkt_super_init(&n.super, n.super_buffer + TUN_HEADROOM, TUN_PACKET_MAX, n.tun.accept);
 	for (;;) {

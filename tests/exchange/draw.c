@@ -327,22 +327,26 @@ bool draw_expects_no_loss(const struct draw *d)
  * What the gateway does not know of stays beside, idle, until its routine rekey; what it has given
  * up, as its DELETE was lost too, where we never ask whether it lives; and what a standby with
  * other message IDs does not know (doc/recovery.md 4), as the loss of a message hid that, until
- * silent_rekey tells.
+ * silent_rekey tells. And where rekeys are lost until a lifetime of seconds ends, two IKE SAs that
+ * had all of the SAs each share them between them.
  */
 static bool may_disagree(const struct draw *d)
 {
-	return d->forgetful || (d->loses && (!d->dpd || (d->ids_back && !d->silent_rekey)));
+	return d->forgetful || (d->loses && (!d->dpd || (d->ids_back && !d->silent_rekey))) ||
+	       (d->drops && d->short_lived && d->ike_fault);
 }
 
 /*
  * The published rule is blind where FRESH packets come in between: of two senders, or under numbers
  * that the first lap lost or never had; and with one rekey within a quiet it mends one SA after
  * another, each minutes after the last. And where no rekey succeeds, an SA of seconds may end while
- * rung 3 waits for its random time.
+ * rung 3 waits for its random time. Behind a jump to far numbers, those that a second lap from 0
+ * begins with prove all; if they are lost, none that follows was ever seen.
  */
 static bool flows_at_the_end(const struct draw *d)
 {
-	if ((d->loses && d->ids_back && !d->silent_rekey) || (d->mismatch && d->short_lived))
+	if ((d->loses && d->ids_back && !d->silent_rekey) || (d->mismatch && d->short_lived) ||
+	    (d->loses && d->far_numbers && d->beyond_reach && !d->silent_rekey))
 		return false;
 	return d->proof || !(d->senders || d->loses || d->beyond_reach || d->few_rekeys);
 }

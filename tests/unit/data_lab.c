@@ -315,7 +315,8 @@ static void install_side(unsigned peer, bool ours, const struct esp_lifetime *li
 		.verify_rate = 20000,
 		.detect = detect,
 		.bridge = true,
-		.device = ours ? dl->device_of[peer] : 0,
+		/* Each of the peers has policies of its own, as they are several machines. */
+		.device = ours ? dl->device_of[peer] : (uint16_t)peer,
 		.owner = dl,
 	};
 
@@ -334,7 +335,7 @@ void dl_install(unsigned peer, const struct esp_lifetime *life)
 
 	if (dl->spi[peer]) {
 		spd_remove(&dl->tunnel.path->devices[dl->device_of[peer]].spd, &dl->policy[peer]);
-		spd_remove(&dl->peer->devices[0].spd, &dl->policy_peer[peer]);
+		spd_remove(&dl->peer->devices[peer].spd, &dl->policy_peer[peer]);
 	}
 	rng_fill(&dl->rng.rng, keys, sizeof(keys));
 	dl->base[peer] = 0;
@@ -365,6 +366,7 @@ static void make_peers(void)
 
 	dl->tunnel.path = esp_path_new(64 << 20, &dl->rng.rng);
 	dl->peer = esp_path_new(64 << 20, &dl->rng.rng);
+	esp_path_devices(dl->peer, PEERS);
 	assert_int_equal(addr_parse("192.0.2.1", &dl->here.addr), 0);
 	dl->here.port = IKE_PORT_NATT;
 	selector(&dl->ours, "10.2.0.0/16", 0);
@@ -377,7 +379,7 @@ static void make_peers(void)
 	}
 }
 
-void dl_own_device(unsigned peer)
+void dl_own_device(unsigned peer, unsigned net)
 {
 	static char own_name[] = "own0";
 	struct child_conf child = {.device = own_name};
@@ -387,6 +389,7 @@ void dl_own_device(unsigned peer)
 	devices_assign(&dl->d, &c);
 	spd_remove(&dl->tunnel.path->devices[0].spd, &dl->policy[peer]);
 	dl->device_of[peer] = child.device_index;
+	dl->theirs[peer] = dl->theirs[net];
 	dl_install(peer, NULL);
 }
 
@@ -467,7 +470,8 @@ static uint32_t slow_sum(const uint8_t *p, uint32_t len, uint32_t sum)
 
 static void put_l3(const struct shape *s, uint8_t *p, uint32_t len)
 {
-	const uint8_t us[] = {10, 2, 0, 1}, them[] = {10, (uint8_t)(100 + s->peer), 0, 1};
+	const uint8_t us[] = {10, 2, 0, 1},
+		      them[] = {10, (uint8_t)(100 + (s->net ? s->net : s->peer)), 0, 1};
 
 	p[0] = 0x45;
 	p[1] = s->tos;
@@ -641,7 +645,7 @@ uint32_t dl_seal(const struct shape *s, uint8_t *esp)
 	static struct esp_train t;
 	struct esp_out o;
 
-	esp_out_init(&o, inner, dl_packet(s, inner), 0);
+	esp_out_init(&o, inner, dl_packet(s, inner), (uint16_t)s->peer);
 	esp_train_init(&t, esp, PACKET_MAX);
 	assert_int_equal(esp_route(dl->peer, &o, dl->now), ESP_ROUTE_SEAL);
 	assert_int_equal(esp_seal(dl->peer, &o, &t, dl->now), ESP_DONE);

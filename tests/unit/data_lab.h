@@ -86,8 +86,8 @@ int dl_end(void **state);
 /* Fresh SAs of the peer, in both directions, in place of those that it has. */
 void dl_install(unsigned peer, const struct esp_lifetime *life);
 struct esp_sa *dl_sa(unsigned peer);
-/* The peer's child, with new SAs, has a device to itself: own0. */
-void dl_own_device(unsigned peer);
+/* The peer's child, with new SAs and the selectors of `net`, has a device to itself: own0. */
+void dl_own_device(unsigned peer, unsigned net);
 /* Our outbound half goes, as at the end of a rekey. */
 void dl_retire(unsigned peer);
 /* What is ready now. */
@@ -99,6 +99,7 @@ void dl_loop(void);
 
 struct shape {
 	unsigned peer;
+	unsigned net;	/* the peer's addresses are those of this one; 0: its own */
 	bool from_peer; /* else to it */
 	bool tcp, df;
 	uint8_t tos;

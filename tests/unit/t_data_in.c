@@ -383,7 +383,7 @@ static void add_wrong(struct receive *r, struct records *want, const struct shap
 	uint8_t inner[PACKET_MAX], esp[PACKET_MAX];
 	struct esp_out o;
 
-	esp_out_init(&o, inner, dl_packet(s, inner), 0);
+	esp_out_init(&o, inner, dl_packet(s, inner), (uint16_t)s->peer);
 	inner[o.len - 1] ^= BAD_CHECKSUM;
 	esp_train_init(&t, esp, sizeof(esp));
 	assert_int_equal(esp_route(dl->peer, &o, dl->now), ESP_ROUTE_SEAL);

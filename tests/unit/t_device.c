@@ -29,12 +29,12 @@ static void test_inbound(void **state)
 	struct records own_want = {0}, want = {0};
 
 	(void)state;
-	dl_own_device(OWN);
+	dl_own_device(OWN, OWN + 1); /* packets of one flow, by their headers */
 	for (uint32_t i = 0; i < 40; i++) {
-		bool to_own = i % 3 == 0;
+		bool to_own = i % 2 == 0;
 
-		arrive(FROM(.peer = to_own ? OWN : OWN + 1, .tcp = true, .flow = 7, .at = i * 100,
-			    .payload = 100),
+		arrive(FROM(.peer = to_own ? OWN : OWN + 1, .net = OWN + 1, .tcp = true, .flow = 7,
+			    .id = (uint16_t)i, .at = i * 100, .payload = 100),
 		       to_own ? &own_want : &want);
 	}
 	dl_loop();
@@ -44,19 +44,41 @@ static void test_inbound(void **state)
 	records_clear(&want);
 }
 
+/* One device takes runs, the other none. */
+static void test_accept(void **state)
+{
+	struct records want = {0};
+
+	(void)state;
+	dl_own_device(OWN, OWN);
+	own()->tun.accept = 0;
+	data_accepts(&dl->d, own());
+	for (uint32_t peer = OWN; peer <= OWN + 1; peer++) {
+		for (uint32_t i = 0; i < 10; i++)
+			arrive(FROM(.peer = peer, .tcp = true, .flow = 7, .id = (uint16_t)i,
+				    .at = i * 100, .payload = 100),
+			       &want);
+	}
+	dl_loop();
+	assert_int_equal(dl->own_out.n, 10);
+	assert_in_range(dl->tun_out.n, 1, 2); /* two turns, and nothing is held past one */
+	records_clear(&want);
+}
+
 /* A packet takes the policies of the device that it came from, and no others. */
 static void test_outbound(void **state)
 {
 	struct records plain = {0};
 
 	(void)state;
-	dl_own_device(OWN);
+	dl_own_device(OWN, OWN);
 	dl_tun(TO(.peer = OWN, .flow = 1, .payload = 100));
 	dl_loop();
 	dl_open_wire(&plain);
 	assert_int_equal(plain.n, 1);
 	records_clear(&plain);
 	/* The same packet from the device of all is nobody's, and one of another peer from ours. */
+	dl->tunnel.path->devices[0].spd.generation = dl->tunnel.path->devices[1].spd.generation;
 	dl->device_of[OWN] = 0;
 	dl_tun(TO(.peer = OWN, .flow = 1, .payload = 100));
 	dl->device_of[OWN] = 1;
@@ -74,7 +96,7 @@ static void test_outbound(void **state)
 static void test_too_big(void **state)
 {
 	(void)state;
-	dl_own_device(OWN);
+	dl_own_device(OWN, OWN);
 	dl_sa(OWN)->out.mtu = 1000;
 	dl_tun(TO(.peer = OWN, .flow = 1, .payload = 1100, .df = true));
 	dl_loop();
@@ -86,7 +108,7 @@ static void test_too_big(void **state)
 static void test_link(void **state)
 {
 	(void)state;
-	dl_own_device(OWN);
+	dl_own_device(OWN, OWN);
 	assert_int_equal(dl->links, 2);
 	assert_false(dl->link);
 	device_use(&dl->d, 1, true);
@@ -118,7 +140,7 @@ static void lose(unsigned peer)
 static void test_gone(void **state)
 {
 	(void)state;
-	dl_own_device(OWN);
+	dl_own_device(OWN, OWN);
 	device_use(&dl->d, 1, true);
 	devices_settle(&dl->d);
 	lose(OWN);
@@ -143,7 +165,7 @@ static void test_cannot_be_made(void **state)
 	struct records want = {0};
 
 	(void)state;
-	dl_own_device(OWN);
+	dl_own_device(OWN, OWN);
 	dl->open_result = -EBUSY;
 	lose(OWN);
 	assert_null(own()->readable);
@@ -175,7 +197,7 @@ static void test_reload(void **state)
 	struct config none = {0}, c = {.conns = &conns, .conn_count = 1};
 
 	(void)state;
-	dl_own_device(OWN);
+	dl_own_device(OWN, OWN);
 	devices_assign(&dl->d, &none);
 	devices_prune(&dl->d);
 	assert_null(own()->readable);
@@ -204,7 +226,7 @@ static void test_full_socket(void **state)
 	dl_tun(TO(.flow = 1, .payload = 100));
 	dl_turn();
 	assert_true(dl->d.out.parked);
-	dl_own_device(OWN);
+	dl_own_device(OWN, OWN);
 	dl_tun(TO(.peer = OWN, .flow = 1, .payload = 100));
 	dl_turn();
 	assert_int_equal(dl->tun_reads, 1);
@@ -216,6 +238,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_inbound, dl_begin, dl_end),
+		cmocka_unit_test_setup_teardown(test_accept, dl_begin, dl_end),
 		cmocka_unit_test_setup_teardown(test_outbound, dl_begin, dl_end),
 		cmocka_unit_test_setup_teardown(test_too_big, dl_begin, dl_end),
 		cmocka_unit_test_setup_teardown(test_link, dl_begin, dl_end),
