@@ -78,7 +78,8 @@ void host_fini(struct daemon *d);
 /* resolve.c: host names in remote_addrs, without blocking. */
 struct resolver *resolver_new(struct daemon *d);
 void resolver_free(struct resolver *r);
-/* Asks for the names of all connections, now and every 5 minutes; while one is not up, every 10 s.
+/* Asks for the names of all connections, now and every 5 minutes; for those of one that is not up
+ * every 2 s, and after 2 minutes every 10 s.
  */
 void resolver_refresh(struct resolver *r);
 /* The same from the loop, but at most every 2 s: an attempt failed, or the host has changed. */

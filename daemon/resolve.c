@@ -6,20 +6,43 @@
 #include <event2/dns.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 
-#define REFRESH_SECONDS 300
-#define RETRY_SECONDS	10
-#define SOON		(2 * NSEC_PER_SEC) /* what fails again and again asks no more often */
+#define REFRESH (300 * NSEC_PER_SEC)
+#define SOON	(2 * NSEC_PER_SEC)   /* what fails again and again asks no more often */
+#define RETRY	(10 * NSEC_PER_SEC)  /* and after LONG no more often than this */
+#define LONG	(120 * NSEC_PER_SEC) /* without a connection */
+#define EACH	(NSEC_PER_SEC / 25)  /* so much longer for each connection that is not up */
+#define SLOWER	10		     /* lines are for those who read: one in so many seconds */
 
 struct resolver {
 	struct daemon *daemon;
 	struct evdns_base *dns;
 	struct event *timer;
-	nsec_t asked;
-	unsigned open;		  /* lookups that have no answer yet */
+	nsec_t due; /* of the timer */
+	nsec_t asked, asked_all;
+	nsec_t down_since;	     /* a connection is not up; 0: all are */
+	LIST_HEAD(, lookup) lookups; /* that have no answer yet */
+	struct log_limit lines;
 	struct timespec files[2]; /* when those below were written, as they were read */
 };
+
+static void set_timer(struct resolver *r, nsec_t due, nsec_t now)
+{
+	nsec_t wait = due > now ? due - now : 0;
+	const struct timeval tv = {.tv_sec = (time_t)(wait / NSEC_PER_SEC),
+				   .tv_usec = (suseconds_t)(wait % NSEC_PER_SEC / NSEC_PER_USEC)};
+
+	r->due = due;
+	evtimer_add(r->timer, &tv);
+}
+
+static void no_later(struct resolver *r, nsec_t due, nsec_t now)
+{
+	if (!evtimer_pending(r->timer, NULL) || due < r->due)
+		set_timer(r, due, now);
+}
 
 /* What libevent's resolver reads once, when it is made. */
 static const char *const file_names[] = {"/etc/resolv.conf", "/etc/hosts"};
@@ -42,6 +65,7 @@ static bool files_have_changed(struct resolver *r)
 
 /* One connection's names being looked up; the answers are collected until the last has come. */
 struct lookup {
+	LIST_ENTRY(lookup) link;
 	struct resolver *resolver;
 	struct conn_conf *conn; /* a reference: a reload may replace it meanwhile */
 	struct endpoint found[CONN_MAX_ADDRS];
@@ -52,15 +76,15 @@ struct lookup {
 static void finish(struct lookup *l)
 {
 	struct daemon *d = l->resolver->daemon;
-	const struct timeval retry = {.tv_sec = RETRY_SECONDS};
+	nsec_t now = daemon_now();
 
+	LIST_REMOVE(l, link);
 	if (l->count)
-		tunnel_resolved(d->tunnel, l->conn, l->found, l->count, daemon_now());
+		tunnel_resolved(d->tunnel, l->conn, l->found, l->count, now);
 	else if (l->failed)
-		evtimer_add(l->resolver->timer, &retry);
+		no_later(l->resolver, now + RETRY, now);
 	daemon_turn(d);
 	conn_unref(l->conn);
-	l->resolver->open--;
 	free(l);
 }
 
@@ -72,8 +96,10 @@ static void on_answer(int error, struct evutil_addrinfo *list, void *ctx)
 	if (error) {
 		l->failed = true;
 		if (error != EVUTIL_EAI_CANCEL)
-			log_warn(&d->log, "%s: a name in remote_addrs cannot be resolved: %s",
-				 l->conn->name, evutil_gai_strerror(error));
+			log_limited(&d->log, &l->resolver->lines, daemon_now() / SLOWER,
+				    LOG_LEVEL_WARNING,
+				    "%s: a name in remote_addrs cannot be resolved: %s",
+				    l->conn->name, evutil_gai_strerror(error));
 	}
 	for (struct evutil_addrinfo *a = error ? NULL : list; a && l->count < CONN_MAX_ADDRS;
 	     a = a->ai_next) {
@@ -97,7 +123,7 @@ static void look_up(struct resolver *r, struct conn_conf *conn)
 	struct lookup *l = xzalloc(sizeof(*l));
 
 	l->resolver = r;
-	r->open++;
+	LIST_INSERT_HEAD(&r->lookups, l, link);
 	l->conn = conn_ref(conn);
 	l->open = 1; /* ours, so that answers from /etc/hosts, which come at once, do not end it
 			early */
@@ -114,15 +140,29 @@ static bool has_names(const struct tun_conn *c)
 	return c->conf->remote_names && !c->dynamic;
 }
 
-/* An answer that comes at once may end connections: what is asked for is known before. */
-static void ask_all(struct resolver *r)
+static bool is_open(const struct resolver *r, const struct conn_conf *conn)
+{
+	const struct lookup *l;
+
+	LIST_FOREACH (l, &r->lookups, link) {
+		if (l->conn == conn)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * For the connections that are not up, or for all. An answer that comes at once may end
+ * connections: what is asked for is known before.
+ */
+static void ask(struct resolver *r, bool all)
 {
 	struct conn_conf **confs = NULL;
 	struct tun_conn *c;
 	unsigned count = 0;
 
 	LIST_FOREACH (c, &r->daemon->tunnel->conns, link) {
-		if (!has_names(c))
+		if (!has_names(c) || is_open(r, c->conf) || (!all && conn_established(c)))
 			continue;
 		confs = xreallocarray(confs, count + 1, sizeof(*confs));
 		confs[count++] = conn_ref(c->conf);
@@ -134,56 +174,85 @@ static void ask_all(struct resolver *r)
 	free(confs);
 }
 
-void resolver_refresh(struct resolver *r)
+/* Asks libevent's resolver anew for what it has read once. False: there is none. */
+static bool open_files(struct resolver *r)
 {
-	const struct timeval next = {.tv_sec = REFRESH_SECONDS}, retry = {.tv_sec = RETRY_SECONDS};
-	struct tun_conn *c;
-	bool any = false, all_up = true;
-
-	LIST_FOREACH (c, &r->daemon->tunnel->conns, link) {
-		if (!has_names(c))
-			continue;
-		any = true;
-		all_up &= conn_established(c) != NULL;
-	}
-	if (!any)
-		return;
-	r->asked = daemon_now();
 	/* With answers on their way it cannot go: the files stay changed until they have come. */
-	if (r->open == 0 && files_have_changed(r) && r->dns) {
+	if (LIST_EMPTY(&r->lookups) && files_have_changed(r) && r->dns) {
 		evdns_base_free(r->dns, 0);
 		r->dns = NULL;
 	}
 	if (!r->dns)
 		r->dns = evdns_base_new(r->daemon->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
 								 EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-	if (!r->dns) {
-		log_error(&r->daemon->log, "no resolver: is /etc/resolv.conf readable?");
-		evtimer_add(r->timer, &retry);
-		return;
+	if (!r->dns)
+		log_limited(&r->daemon->log, &r->lines, daemon_now() / SLOWER, LOG_LEVEL_ERROR,
+			    "no resolver: is /etc/resolv.conf readable?");
+	return r->dns != NULL;
+}
+
+/* How many connections have names, and how many of them are not up. */
+static unsigned count_names(const struct resolver *r, unsigned *ret_down)
+{
+	const struct tun_conn *c;
+	unsigned count = 0;
+
+	*ret_down = 0;
+	LIST_FOREACH (c, &r->daemon->tunnel->conns, link) {
+		if (!has_names(c))
+			continue;
+		count++;
+		*ret_down += !conn_established(c);
 	}
-	evtimer_add(r->timer, all_up ? &next : &retry);
-	ask_all(r);
+	return count;
+}
+
+static nsec_t pause_of(const struct resolver *r, unsigned down, nsec_t now)
+{
+	if (down == 0)
+		return REFRESH;
+	return max_u64(now - r->down_since < LONG ? SOON : RETRY, down * EACH);
+}
+
+static void refresh(struct resolver *r, bool all)
+{
+	nsec_t now = daemon_now();
+	unsigned down, count = count_names(r, &down);
+
+	if (count == 0)
+		return;
+	if (down == 0)
+		r->down_since = 0;
+	else if (r->down_since == 0)
+		r->down_since = now;
+	r->asked = now;
+	set_timer(r, now + pause_of(r, down, now), now);
+	if (!open_files(r))
+		return;
+	all |= now - r->asked_all >= REFRESH;
+	if (all)
+		r->asked_all = now;
+	ask(r, all);
+}
+
+void resolver_refresh(struct resolver *r)
+{
+	refresh(r, true);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
-	resolver_refresh(ctx);
+	refresh(ctx, false);
 }
 
 void resolver_soon(struct resolver *r)
 {
-	nsec_t now = daemon_now(), due;
-	struct timeval wait;
+	nsec_t now = daemon_now();
 
-	if (!r)
-		return;
-	due = max_u64(now, r->asked + SOON) - now;
-	wait = (struct timeval){.tv_sec = (time_t)(due / NSEC_PER_SEC),
-				.tv_usec = (suseconds_t)(due % NSEC_PER_SEC / NSEC_PER_USEC)};
-	evtimer_add(r->timer, &wait);
+	if (r)
+		no_later(r, max_u64(now, r->asked + SOON), now);
 }
 
 struct resolver *resolver_new(struct daemon *d)
@@ -192,6 +261,8 @@ struct resolver *resolver_new(struct daemon *d)
 
 	r->daemon = d;
 	r->timer = evtimer_new(d->base, on_timer, r);
+	LIST_INIT(&r->lookups);
+	bucket_init(&r->lines.bucket, 1, 5);
 	return r;
 }
 

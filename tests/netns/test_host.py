@@ -232,7 +232,7 @@ def a_name_moves():
         write("hosts", "127.0.0.1 localhost\n198.51.100.99 gw.test\n")
         wait_for(lambda: branch.logged("gw: connecting"), "the file is not read again", 15)
         write("hosts", f"127.0.0.1 localhost\n{right.outer} gw.test\n")
-        within(13, "the name has another address, then the tunnel is up", lambda: branch.wait_up(timeout=30))
+        within(3, "the name has another address, then the tunnel is up", lambda: branch.wait_up(timeout=30))
 
 
 def a_mapping_is_kept():
