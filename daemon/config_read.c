@@ -314,19 +314,37 @@ static bool is_safe(const struct stat *st)
 	return (st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & (S_IWGRP | S_IWOTH));
 }
 
+/* The folder that the file is in, and all above it; higher up a sticky one, as /tmp, does no harm.
+ */
+static bool folders_are_safe(const char *path)
+{
+	char *real = realpath(path, NULL), *folder = real;
+	bool safe = real != NULL;
+	unsigned above = 0;
+	struct stat st;
+
+	while (safe && strcmp(folder, "/") != 0) {
+		folder = dirname(folder);
+		safe = stat(folder, &st) == 0;
+		if (safe && above++ > 0 && st.st_mode & S_ISVTX)
+			st.st_mode &= ~(mode_t)(S_IWGRP | S_IWOTH);
+		safe = safe && is_safe(&st);
+	}
+	free(real);
+	return safe;
+}
+
 bool conf_is_safe(int fd, const char *path, const char **ret_why)
 {
-	char *copy = xstrdup(path);
-	struct stat file, folder;
-	bool known = fstat(fd, &file) == 0 && stat(dirname(copy), &folder) == 0;
+	struct stat file;
 
-	free(copy);
 	*ret_why = "must belong to root, or to who runs mendipd, and nobody else may write it: "
 		   "chown root, chmod go-w";
-	if (!known || !is_safe(&file))
+	if (fstat(fd, &file) < 0 || !is_safe(&file))
 		return false;
-	*ret_why = "is in a folder that others may write: chown root, chmod go-w the folder";
-	return is_safe(&folder);
+	*ret_why = "is in a folder that others may write, or one above it is: chown root, chmod "
+		   "go-w the folder";
+	return folders_are_safe(path);
 }
 
 static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct psk *k)

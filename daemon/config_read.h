@@ -26,8 +26,8 @@ int conf_read_tree(struct conf_reader *r, config_setting_t *root);
 int conf_finish(struct config *c, char *err);
 
 /*
- * Nobody but root, or who we are, may write what is at fd, nor change what its folder holds:
- * whoever may decides who gets in. False with a static text in *ret_why.
+ * Nobody but root, or who we are, may write what is at fd, nor change what the folders above it
+ * hold: whoever may decides who gets in. False with a static text in *ret_why.
  */
 bool conf_is_safe(int fd, const char *path, const char **ret_why);
 

@@ -163,6 +163,23 @@ def files_that_others_may_write():
                     expect(done.returncode == 1 and pattern in done.stderr and name in done.stderr, label)
 
 
+def folders_above_that_others_may_write():
+    """Whoever may rename a folder has another one read in its place; in a sticky one, as /tmp, nobody may."""
+    for mode, good in ((0o755, True), (0o775, False), (0o777, False), (0o1777, True)):
+        with tempfile.TemporaryDirectory() as d:
+            for name in ("a", "a/b", "a/b/mendip"):
+                os.mkdir(os.path.join(d, name), 0o700)
+            path = os.path.join(d, "a/b/mendip/mendip.conf")
+            with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+                f.write(GOOD)
+            os.symlink(f"{d}/a/b", f"{d}/link")
+            os.chmod(os.path.join(d, "a"), mode)
+            for way in (path, f"{d}/link/mendip/mendip.conf"):
+                done = subprocess.run([f"{BUILD}/mendipd", "--check", "-c", way], capture_output=True, text=True,
+                                      timeout=30)
+                expect((done.returncode == 0) == good, f"{way} below {mode:o}: {done.returncode}, {done.stderr}")
+
+
 def in_memory(pid, what):
     """How often the bytes are in the memory of the process."""
     count = 0
@@ -258,5 +275,5 @@ def reload_leaves_what_is_made_at_the_start():
 
 
 main([good_ones_pass, bad_ones_name_file_line_and_option, includes_modes_and_duplicates, garbage_never_crashes,
-      files_that_others_may_write, secrets_leave_nothing_behind,
+      files_that_others_may_write, folders_above_that_others_may_write, secrets_leave_nothing_behind,
       reload_keeps_what_has_not_changed, reload_leaves_what_is_made_at_the_start])
