@@ -214,6 +214,8 @@ static int read_daemon_option(struct conf_reader *r, config_setting_t *s)
 		return read_either(r, s, "block", "allow", &c->leak_block);
 	if (strcmp(name, "local_routes") == 0)
 		return read_either(r, s, "first", "last", &c->local_routes_first);
+	if (strcmp(name, "secret_changed") == 0)
+		return read_either(r, s, "stay", "end", &c->ike.old_secrets_stay);
 	if (strcmp(name, "nat_keepalive") == 0)
 		return conf_get_time(r, s, NSEC_PER_SEC, false, &c->ike.keepalive);
 	if (strcmp(name, "crypto_backend") == 0)

@@ -176,11 +176,11 @@ bool daemon_reload(struct daemon *d)
 		return false;
 	}
 	keep_fixed(d, new);
+	d->tunnel->ike->set = new->ike;
 	devices_assign(d, new);
 	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
 	devices_prune(d);
 	history_budget_set(&d->tunnel->path->sad.history, new->history_memory);
-	d->tunnel->ike->set = new->ike;
 	warn_unprotected(d, new);
 	d->log.level = new->log;
 	conf_free(d->config);

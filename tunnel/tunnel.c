@@ -165,7 +165,8 @@ static bool is_revoked(const struct tun_conn *c, const struct conn_conf *new)
 {
 	const struct ident *id = conn_peer(c);
 
-	return !psk_same(psk_find(c->conf->secrets, &c->conf->local_id, id),
+	return !c->tunnel->ike->set.old_secrets_stay &&
+	       !psk_same(psk_find(c->conf->secrets, &c->conf->local_id, id),
 			 psk_find(new->secrets, &new->local_id, id));
 }
 

@@ -255,6 +255,34 @@ static void another_secret_is_asked_for(void **state)
 	net_free(n);
 }
 
+/* Where the operator wants it, who is in stays, and rekeys; who comes anew needs today's secret. */
+static void old_secrets_may_stay(void **state)
+{
+	const struct party own = {"own", "gw.example.net", "guest.example", "10.1.0.0/16"};
+	const struct secret other = {"guest.example", "another one"};
+	const char *const secret = "the guest's";
+	struct net *n = quiet_net();
+
+	(void)state;
+	n->peer[GW].tunnel->ike->set.old_secrets_stay = true;
+	gateway(n, &own, 1, two_secrets, 2);
+	callers(n, &guest, &secret, 1);
+	bring_up(n, "guest");
+	gateway(n, &own, 1, &other, 1);
+	net_run(n, 5 * SEC);
+	assert_true(is_up(n, "guest"));
+	assert_true(tunnel_child_rekey(child_of(n, BRANCH, "guest"), n->now));
+	net_run(n, 5 * SEC);
+	assert_true(is_up(n, "guest"));
+	gateway(n, NULL, 0, NULL, 0); /* the connection is gone */
+	net_run(n, 5 * SEC);
+	assert_false(is_up(n, "guest"));
+	gateway(n, &own, 1, &other, 1);
+	bring_up(n, "guest");
+	assert_false(is_up(n, "guest"));
+	net_free(n);
+}
+
 /* ---- another's addresses ---- */
 
 /* The first peer has 10.1.1.0/24. What the second one asks for, and whether it is let. */
@@ -440,6 +468,7 @@ int main(void)
 		cmocka_unit_test(half_open_is_not_let_in),
 		cmocka_unit_test(established_is_out),
 		cmocka_unit_test(another_secret_is_asked_for),
+		cmocka_unit_test(old_secrets_may_stay),
 		cmocka_unit_test(another_keeps_what_it_has),
 		cmocka_unit_test(on_another_device_is_no_claim),
 		cmocka_unit_test(a_wider_tunnel_keeps_nobody_out),

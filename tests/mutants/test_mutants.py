@@ -307,6 +307,8 @@ MUTANTS = [
      "(!criterion_is_proof(c) || none_helped(a, o->max_rekeys))",
      "0",
      ["t_gate", "t_scenarios"]),
+    ("old-secrets-never-stay", "a secret cannot be changed without an outage", "tunnel/tunnel.c",
+     "return !c->tunnel->ike->set.old_secrets_stay &&", "return", ["t_hostile"]),
     # ---- devices
     ("policies-of-all-devices", "a packet takes the tunnel of another device", "esp/esp_out.c",
      "const struct spd *spd = &path->devices[out->device].spd;", "const struct spd *spd = &path->devices[0].spd;",
