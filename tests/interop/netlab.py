@@ -478,6 +478,10 @@ class Flow:
         """Packets received so far, duplicates included."""
         return len(self._arrivals)
 
+    def arrivals(self, first=0):
+        """[(time, when it was sent)] of the arrivals so far, from the first-th on."""
+        return [(at, self._sent_at[number]) for at, number in self._arrivals[first:]]
+
     def wait(self, timeout=None):
         """Wait until `count` packets are sent; returns stop()'s result."""
         self._threads[1].join(timeout)

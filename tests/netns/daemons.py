@@ -66,8 +66,12 @@ class Mendip:
         with open(os.open(self.conf, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as f:
             f.write(text)
 
+    def launch(self):
+        """Starts the program and waits for nothing."""
+        return self.ns.popen("env", *self.env, f"{self.build}/mendipd", "-c", self.conf, log=self.log)
+
     def start(self):
-        self.process = self.ns.popen("env", *self.env, f"{self.build}/mendipd", "-c", self.conf, log=self.log)
+        self.process = self.launch()
         wait_for(lambda: self.process.poll() is not None or self.answers(), lambda: f"no answer: {self.tail()}")
         expect(self.process.poll() is None, f"mendipd ended: {self.tail()}")
 

@@ -1,0 +1,174 @@
+#!/usr/bin/python3
+# kill -9 at random moments: the daemon comes back each time, and nothing leaves in clear. SPDX-License-Identifier: ISC
+"""
+MENDIP_KILLS kills (5) of one of two sites or of both, at moments drawn from MENDIP_SEED (1), also while a daemon
+starts. Who was killed is started again as systemd does it by etc/mendipd.service: RuntimeDirectory= goes, RestartSec=
+passes. Both sites have a router before them, so that what misses the tunnel goes out by the default route, in clear.
+"""
+import os
+import random
+import re
+import statistics
+import time
+
+from daemons import BUILD, Mendip, child, config, expect, main, netlab, wait_for
+
+KILLS = int(os.environ.get("MENDIP_KILLS", "5"))
+SEED = int(os.environ.get("MENDIP_SEED", "1"))
+RATE = 200  # packets a second in each direction
+BACK_WITHIN = 60  # seconds: more than the back-off of a peer that was there a moment ago
+NET = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start")}
+NET_GW = {"net": child("10.2.0.0/16", "10.1.0.0/16", start_action="start")}
+
+
+def restart_seconds():
+    with open(os.path.join(BUILD, "etc/mendipd.service"), encoding="utf-8") as f:
+        return float(re.search(r"^RestartSec=(\d+)$", f.read(), re.M)[1])
+
+
+class Unit:
+    """A mendipd that is started again whenever it was killed, by whoever calls look()."""
+
+    def __init__(self, daemon):
+        self.daemon, self.died = daemon, None
+        self.started, self.starts = time.monotonic(), 1
+        self.wait = restart_seconds()
+
+    def kill(self):
+        if self.died is None:
+            self.daemon.kill()
+            self.died = time.monotonic()
+
+    def look(self):
+        """One look at it, as often as the caller likes."""
+        now = time.monotonic()
+        if self.died is None:
+            expect(self.daemon.process.poll() is None, f"it ended by itself: {self.daemon.tail()}")
+        elif now - self.died >= self.wait:
+            if os.path.exists(self.daemon.control):
+                os.unlink(self.daemon.control)
+            self.daemon.process = self.daemon.launch()
+            self.died, self.started = None, now
+            self.starts += 1
+
+
+def run_for(units, seconds):
+    """Time passes under systemd's eyes."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for u in units:
+            u.look()
+        time.sleep(0.02)
+
+
+def is_back(units, flows, since):
+    """Packets that were sent after `since` have come through in both directions."""
+    for u in units:
+        u.look()
+    return all(f.received_after(since) for f in flows)
+
+
+def clear(sniffers):
+    found = []
+    for s in sniffers:
+        expect(s.others_seen == len(s.others), f"the sniffer kept {len(s.others)} of {s.others_seen}")
+        found += [p for p in s.others if p.kind == "clear" and p.destination.startswith("10.")]
+    return found
+
+
+class Watched:
+    """A flow, and when the newest packet that has arrived was sent."""
+
+    def __init__(self, flow):
+        self.flow, self.seen = flow, 0
+        self.arrived = []  # (arrival, sent)
+
+    def received_after(self, since):
+        new = self.flow.arrivals(self.seen)
+        self.seen += len(new)
+        self.arrived += new
+        return next((at for at, sent in self.arrived if sent > since), None)
+
+
+def stuck(units, flows):
+    """What is to be known of it."""
+    flow = "; ".join(f"{f.flow.sent} sent, {f.flow.received} arrived" for f in flows)
+    return f"nothing passes: {flow}\n" + "\n".join(f"{u.daemon.ns.short}: {u.daemon.tail(12)}" for u in units)
+
+
+def kill_and_wait(units, flows, rng):
+    """One draw: who, when, and once more on its way up, perhaps; seconds until packets pass again."""
+    who = rng.choice((units[:1], units[1:], units))
+    run_for(units, rng.uniform(0, 1.5))
+    for u in who:
+        u.kill()
+    if rng.random() < 0.3:  # again as soon as it is there, or a little later
+        wait_for(lambda: [u.look() for u in units] and who[0].died is None, "it is not started again", 10)
+        run_for(units, rng.choice((0, 0.01, 0.05, 0.2, 0.5)))
+        who[0].kill()
+    killed = time.time()
+    for f in flows:
+        f.arrived.clear()
+    wait_for(lambda: is_back(units, flows, killed), lambda: stuck(units, flows), BACK_WITHIN)
+    return max(f.received_after(killed) for f in flows) - killed, "both" if len(who) > 1 else who[0].daemon.ns.short
+
+
+class Sites:
+    """Two sites, up, with traffic both ways and a sniffer before each."""
+
+    def __init__(self, lab, gw, branch):
+        self.branch, self.gw = branch, gw
+        branch.wait_up()
+        left, right = branch.ns, gw.ns
+        self.sniffers = [lab.sniff(ns, "eth0", keep=1 << 20) for ns in (left, right)]
+        self.flows = [Watched(lab.flow(left, left.inner, right, right.inner, rate=RATE)),
+                      Watched(lab.flow(right, right.inner, left, left.inner, rate=RATE, port=9001))]
+        self.units = [Unit(branch), Unit(gw)]
+
+    def end(self):
+        """(packets that arrived, those in clear at each site)"""
+        arrived = sum(f.flow.stop().received for f in self.flows)
+        return arrived, [clear([s.stop()]) for s in self.sniffers]
+
+
+def killed_at_random_moments():
+    rng, took = random.Random(SEED), []
+    with netlab.Lab("kills") as lab:
+        left, _, right = lab.routed("branch", "gw", "router")
+        sites = Sites(lab, Mendip(lab, right, lambda s: config(s, NET_GW, left.outer, "gw.example.net",
+                                                               "branch.example", "branch")),
+                      Mendip(lab, left, lambda s: config(s, NET, right.outer)))
+        for i in range(KILLS):
+            seconds, who = kill_and_wait(sites.units, sites.flows, rng)
+            took.append(seconds)
+            print(f"# kill {i + 1} ({who}): packets pass again after {seconds:.2f} s", flush=True)
+        arrived, leaked = sites.end()
+        print(f"# {KILLS} kills, {sum(u.starts for u in sites.units)} starts: packets pass again after "
+              f"{statistics.median(took):.2f} s (median), {max(took):.2f} s (longest); {arrived} arrived, "
+              f"{sum(map(len, leaked))} in clear")
+        expect(not any(leaked), f"{[len(x) for x in leaked]} packets in clear: {[x[:1] for x in leaked]}")
+
+
+def a_gateway_that_only_answers():
+    """
+    It does not know the branch any more, and cannot call it. The branch learns that by a liveness check that nobody
+    answers: after dpd_delay and all repetitions, which with the default retransmit_timeout of 2 s are 45 s. Here it is
+    a tenth of that.
+    """
+    with netlab.Lab("kills") as lab:
+        left, _, right = lab.routed("branch", "gw", "router")
+        gw = Mendip(lab, right, lambda s: config(s, {"net": child("10.2.0.0/16", "10.1.0.0/16")}, "%any",
+                                                 "gw.example.net", "*.example", "branch"))
+        sites = Sites(lab, gw, Mendip(lab, left, lambda s: config(s, NET, right.outer, dpd="1s",
+                                                                  daemon='retransmit_timeout = "200ms";')))
+        sites.units[1].kill()
+        killed = time.time()
+        wait_for(lambda: is_back(sites.units, sites.flows, killed), lambda: stuck(sites.units, sites.flows), BACK_WITHIN)
+        took = max(f.received_after(killed) for f in sites.flows) - killed
+        _, leaked = sites.end()
+        print(f"# a gateway that only answers: packets pass again after {took:.2f} s, {len(leaked[0])} of the branch's "
+              "in clear")
+        expect(not leaked[0], f"{len(leaked[0])} of the branch's packets in clear: {leaked[0][:1]}")
+
+
+main([killed_at_random_moments, a_gateway_that_only_answers])
