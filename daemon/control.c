@@ -340,19 +340,12 @@ static void serve_later(struct control *control)
 	event_add(control->pump, &now);
 }
 
-/*
- * One command a turn of the loop: whoever sends many of them in one go, and dear ones, does not
- * keep packets waiting for all of them.
- */
-static void on_pump(evutil_socket_t fd, short what, void *ctx)
+void control_serve(struct control *control)
 {
-	struct control *control = ctx;
-	struct client *c = next_client(control);
+	struct client *c = control ? next_client(control) : NULL;
 	size_t len;
 	char *line;
 
-	(void)fd;
-	(void)what;
 	if (!c)
 		return;
 	c->served = ++control->served;
@@ -363,6 +356,17 @@ static void on_pump(evutil_socket_t fd, short what, void *ctx)
 	end_if_done(c);
 	if (next_client(control))
 		serve_later(control);
+}
+
+/*
+ * One command a turn of the loop: whoever sends many of them in one go, and dear ones, does not
+ * keep packets waiting for all of them.
+ */
+static void on_pump(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	control_serve(ctx);
 }
 
 static void on_read(struct bufferevent *bev, void *ctx)

@@ -13,6 +13,8 @@
 /* Makes the socket (mode 0660) and listens. NULL with a logged reason. */
 struct control *control_new(struct daemon *d);
 void control_free(struct control *c);
+/* The next command that waits, if there is one. Takes NULL. */
+void control_serve(struct control *c);
 /* One line to all clients that asked for events. */
 void control_event(struct control *c, enum tunnel_event_kind kind, const char *conn,
 		   const char *child, const char *text);

@@ -1,5 +1,5 @@
 /* data_in.c - UDP to TUN. SPDX-License-Identifier: ISC */
-#include "daemon.h"
+#include "control.h"
 #include "xalloc.h"
 
 static const uint8_t marker[MARKER_LEN];
@@ -146,13 +146,15 @@ void data_on_udp(evutil_socket_t fd, short what, void *ctx)
 		which++;
 	served = serve(d, which);
 	/*
-	 * IKE goes first. Where it never ends, as in a flood, the loop would not come to the data:
-	 * RX_BATCH receives of it, all at once or one a turn, are followed by a round of that.
+	 * IKE goes first. Where it never ends, as in a flood, the loop would not come to data and
+	 * commands: RX_BATCH receives of it, all at once or one a turn, are followed by a round of
+	 * both.
 	 */
 	if (which != UDP_ESP && (d->in.ike_served += served) >= RX_BATCH) {
 		d->in.ike_served = 0;
 		serve(d, UDP_ESP);
 		data_serve_tun(d);
+		control_serve(d->control);
 	}
 	daemon_turn(d);
 }

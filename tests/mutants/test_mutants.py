@@ -278,6 +278,8 @@ MUTANTS = [
      "receive(d, &g[i], which != UDP_IKE, now);", "receive(d, &g[i], which == UDP_ESP, now);", ["t_data_in"]),
     ("ike-flood-stops-data", "whoever sends IKE keeps ESP waiting", "daemon/data_in.c",
      "(d->in.ike_served += served) >= RX_BATCH", "(d->in.ike_served = served) >= RX_BATCH", ["t_data_in"]),
+    ("ike-flood-stops-commands", "whoever sends IKE keeps mendipctl waiting", "daemon/data_in.c",
+     "\t\tcontrol_serve(d->control);\n", "", ["t_data_in"]),
     # ---- the way out
     ("numbers-wrap", "the sender uses its numbers twice", "esp/esp_out.c",
      "if (o->number == last_number(o) ||", "if (", ["t_esp", "t_esp_sa"]),

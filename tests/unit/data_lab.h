@@ -71,7 +71,7 @@ struct data_lab {
 	void (*on_receive)(unsigned which); /* after each udp_receive */
 	void (*on_ike)(void);		    /* within tunnel_receive_ike */
 	/* what happened */
-	unsigned sends, tun_reads, turns, looks, acquired;
+	unsigned sends, tun_reads, turns, commands, looks, acquired;
 	unsigned opens, links, repairs; /* of devices; how often one was told of its link */
 	bool link;			/* what it was told last */
 	unsigned receives[UDP_SOCKETS];

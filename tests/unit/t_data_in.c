@@ -438,7 +438,7 @@ static void flood(unsigned which)
 		event_base_loopbreak(dl->d.base);
 }
 
-/* The loop never comes to an end with IKE; data goes in and out all the same. */
+/* The loop never comes to an end with IKE; data goes in and out, and commands are served. */
 static void served_in_a_flood(unsigned which, unsigned size)
 {
 	struct receive r = {0};
@@ -455,6 +455,7 @@ static void served_in_a_flood(unsigned which, unsigned size)
 	assert_int_equal(turns_left, 0);
 	assert_int_equal(dl->tun_out.n, 1);
 	assert_int_equal(dl->wire.n, 1);
+	assert_in_range(dl->commands, 100 / RX_BATCH, 100);
 }
 
 static void test_flood_of_full_batches(void **state)
