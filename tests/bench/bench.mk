@@ -20,3 +20,6 @@ tests_bench_cures_sim_SOURCES = tests/bench/cures_sim.c tests/bench/cures_cell.c
 tests_bench_cures_sim_CPPFLAGS = $(ROOM_TUNNEL) -I$(srcdir)/tests $(CRYPTO_CFLAGS)
 tests_bench_cures_sim_LDADD = libtunnel.a libike.a libesp.a libcommon.a $(CRYPTO_LIBS) -lm
 check-all: tests/bench/cures_sim
+
+# Floods beside a tunnel under load; their short form is tests/netns/test_floods.py.
+EXTRA_DIST += tests/bench/floods

@@ -1,0 +1,199 @@
+"""A tunnel under floods: who sends what, and what of the tunnel is left. SPDX-License-Identifier: ISC
+
+Of tests/netns/test_floods.py and tests/bench/floods. Branch and gateway have a tunnel; an attacker has a link of its
+own to the gateway, which is also its default route, so that what is answered to addresses that nobody has goes out;
+a guest, with a link of its own too, calls the gateway. Each flood is sent to the gateway, and for comparison the same
+packets to another port of the same host, where a program reads and drops them.
+"""
+import json
+import select
+import socket
+import statistics
+import struct
+import subprocess
+import time
+
+from daemons import BUILD, PSK, Mendip, child, config, expect, netlab, wait_for
+
+NULL_PORT = 4501
+SO_RCVBUFFORCE = 33
+MARKER = bytes(4)  # of IKE on port 4500 (RFC 3948 2.2)
+FLOODS = {
+    "init-spoofed": "IKE_SA_INIT, each from another address",
+    "init-one": "IKE_SA_INIT, all from one address",
+    "forged": "ESP of the live SA, ICV wrong",
+    "replayed": "ESP of the live SA, recorded",
+    "garbage": "SK of the live IKE SA, garbage",
+    "notifies": "INVALID_SPI and INVALID_IKE_SPI, unprotected",
+    "fragments": "halves of datagrams to port 4500",
+}
+
+
+def udp_payloads(ns, device, during, enough, port):
+    """Payloads of UDP datagrams to this port that come in at the device while during() goes on."""
+    def listen():
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
+        s.bind((device, 0x0800))
+        return s
+    found = []
+    with ns.call(listen) as s:
+        during()
+        end = time.monotonic() + 5
+        while len(found) < enough and time.monotonic() < end:
+            if not select.select([s], [], [], 0.2)[0]:
+                continue
+            data, where = s.recvfrom(65535)
+            at = (data[0] & 15) * 4
+            if where[2] != 4 and data[9] == 17 and struct.unpack_from("!H", data, at + 2)[0] == port:
+                found.append(data[at + 8:])
+    expect(len(found) >= enough, f"only {len(found)} of {enough} datagrams to port {port} were seen")
+    return found
+
+
+class Scene:
+    """Branch, gateway, guest and attacker; the tunnel is up."""
+
+    def __init__(self, lab, build=BUILD):
+        self.lab, self.build = lab, build
+        left, right = lab.pair("branch", "gw")
+        self.attacker, self.guest = lab.namespace("attacker"), lab.namespace("guest")
+        lab.link(self.attacker, "eth0", "198.51.100.1/24", right, "eth1", "198.51.100.2/24")
+        lab.link(self.guest, "eth0", "203.0.113.1/24", right, "eth2", "203.0.113.2/24")
+        right.route("default", "via", "198.51.100.1")
+        for device in ("all", "eth1"):  # under the branch's address, too
+            right.sysctl(f"net.ipv4.conf.{device}.rp_filter", 0)
+        kids = {"net": child("10.1.0.0/17", "10.2.0.0/16", start_action="start")}
+        self.gw = Mendip(lab, right, lambda s: self.quiet(config(
+            s, {"net": child("10.2.0.0/16", "10.1.0.0/16")}, "%any", "gw.example.net", "*.example", "branch",
+            dpd="30s")), build=build)
+        self.branch = Mendip(lab, left, lambda s: self.quiet(config(s, kids, right.outer, dpd="30s")), build=build)
+        self.branch.wait_up()
+        right.popen("iperf3", "-s", log=lab.path("iperf.log"))
+        right.popen(f"{build}/tests/netns/flood", "sink", NULL_PORT, log=lab.path("sink.log"))
+        wait_for(lambda: right.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
+        self._record()
+
+    @staticmethod
+    def quiet(text):
+        return text.replace('log = "debug"', 'log = "info"')
+
+    # -- what is sent
+
+    def _record(self):
+        """What a recorder has: a call, and packets of the live SA."""
+        gw, branch = self.gw.ns, self.branch.ns
+        init = udp_payloads(gw, "eth2", lambda: self.calls(1), 1, 500)[0]
+        branch.offload("eth0", gso=False)  # as they are on the wire
+
+        def traffic():
+            self.lab.flow(branch, branch.inner, gw, gw.inner, rate=2000, count=600, size=1350).wait()
+        esp = [p for p in udp_payloads(gw, "eth0", traffic, 500, 4500) if p[:4] != MARKER and 1000 < len(p) < 1500]
+        branch.offload("eth0", gso=True)
+        self.init, self.esp = init, esp
+
+    def calls(self, count, pause_ms=50):
+        """Milliseconds that the guest's calls take, one after the other; None: not up within 10 s."""
+        done = self.guest.run(f"{self.build}/tests/netns/caller", "203.0.113.2", "guest.example", "gw.example.net",
+                              PSK, "10.1.128.0/17", "10.2.0.0/16", count, pause_ms, timeout=30 + 12 * count)
+        return [None if t == "none" else float(t) for t in done.stdout.split()]
+
+    def _live_ike(self):
+        """(header of the next request of the branch's IKE SA, its SPIs)"""
+        sa = self.branch.ctl("status")["connections"][0]["ike_sas"][0]
+        spis = bytes.fromhex(sa["spi_i"]) + bytes.fromhex(sa["spi_r"])
+        return spis, sa["message_id"]
+
+    def _packets(self, kind):
+        """(from, port, payloads, what flood(1) changes in each)"""
+        branch = f"{self.branch.ns.outer}:4500"
+        if kind == "init-spoofed":
+            return "any:500", 500, [self.init], ["random", 0, 8]
+        if kind == "init-one":
+            return "198.51.100.1:500", 500, [self.init], ["random", 0, 8]
+        if kind == "forged":
+            ahead = self.gw.sa()["number_in"] + (1 << 28)
+            return branch, 4500, self.esp[:1], ["count", 4, ahead & 0xffffffff, "random", 8, 8]
+        if kind == "replayed":
+            return branch, 4500, self.esp, []
+        if kind == "fragments":
+            return branch, 4500, self.esp[:1], ["random", 4, 16, "fragments", 512]
+        spis, number = self._live_ike()
+        if kind == "garbage":
+            sk = struct.pack("!BBH", 41, 0, 4 + 400)
+            header = spis + struct.pack("!BBBBII", 46, 0x20, 37, 0x08, number, 28 + 4 + 400)
+            return branch, 4500, [MARKER + header + sk + bytes(400)], ["random", 4 + 32, 400]
+        notifies = []
+        for code, flags in ((11, 0x00), (4, 0x20)):
+            body = struct.pack("!BBHBBHI", 0, 0, 12, 3, 0, code, 0x01020304)
+            header = spis + struct.pack("!BBBBII", 41, 0x20, 37, flags, 0, 28 + len(body))
+            notifies.append(MARKER + header + body)
+        return branch, 4500, notifies, []
+
+    def flood(self, kind, rate, seconds, null=False):
+        """Starts it, to the gateway or to who reads and drops; a Process whose output tells what was sent."""
+        source, port, payloads, changes = self._packets(kind)
+        path = self.lab.path("flood.bin")
+        with open(path, "wb") as f:
+            for p in payloads:
+                f.write(struct.pack("!H", len(p)) + p)
+        return self.attacker.popen(f"{self.build}/tests/netns/flood", "send", source, "198.51.100.2",
+                                   NULL_PORT if null else port, rate, seconds, path, *changes,
+                                   stdout=subprocess.PIPE, text=True)
+
+    # -- what is left of the tunnel
+
+    def throughput(self, kind, rate, seconds, null=False, while_it_goes=None):
+        """
+        One TCP stream without a cap from the branch through the tunnel, beside the flood: {"gbit": what arrived,
+        "sent": datagrams of the flood a second}. kind None: without any. while_it_goes() is called meanwhile.
+        """
+        flood = self.flood(kind, rate, seconds + 1, null) if kind else None
+        time.sleep(0.2)
+        client = self.branch.ns.popen("iperf3", "-c", self.gw.ns.inner, "-t", seconds, "-J", stdout=subprocess.PIPE,
+                                      text=True)
+        if while_it_goes:
+            time.sleep(0.2)
+            while_it_goes()
+        end = json.loads(client.communicate(timeout=seconds + 30)[0])
+        expect("end" in end and "sum_received" in end["end"], f"no stream: {end.get('error')}")
+        result = {"gbit": end["end"]["sum_received"]["bits_per_second"] / 1e9}
+        if flood:
+            told = json.loads(flood.communicate(timeout=seconds + 30)[0])
+            result["sent"] = told["datagrams"] / (seconds + 1)
+            result["failed"] = told["failed"]
+        return result
+
+    def status_ms(self, count):
+        """Milliseconds of `mendipctl status` at the gateway, the process included."""
+        times = []
+        for _ in range(count):
+            began = time.monotonic()
+            expect(self.gw.run("status").returncode == 0, "status was refused")
+            times.append((time.monotonic() - began) * 1e3)
+        return times
+
+    def counters(self):
+        """What the gateway has counted, flat."""
+        status = self.gw.ctl("status")
+        return {**{f"ike.{k}": v for k, v in status["ike"].items()}, **status["verdicts"],
+                **{f"drop.{k}": v for k, v in status["drops"].items()}}
+
+    def counted(self, function):
+        """(function's result, what the gateway has counted meanwhile)"""
+        before = self.counters()
+        result = function()
+        return result, {k: v - before[k] for k, v in self.counters().items() if v != before[k]}
+
+    def rss_mib(self):
+        with open(f"/proc/{self.gw.process.pid}/status", encoding="ascii") as f:
+            return next(int(line.split()[1]) / 1024 for line in f if line.startswith("VmRSS"))
+
+
+def percentile(values, p):
+    values = sorted(values)
+    return values[min(len(values) - 1, round(p / 100 * (len(values) - 1)))]
+
+
+def median(values):
+    return statistics.median(values)
