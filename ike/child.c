@@ -50,8 +50,9 @@ void child_cleanup(struct child_sa *c, nsec_t now)
 		ike_child_delete(c, now);
 		return;
 	}
-	log_warn(c->ike_sa->ike->log, "%s: child %s: the peer never used its rekey: it is void",
-		 sa_label(c->ike_sa), c->conf->name);
+	log_peer(c->ike_sa, now, LOG_LEVEL_WARNING,
+		 "%s: child %s: the peer never used its rekey: it is void", sa_label(c->ike_sa),
+		 c->conf->name);
 	ike_child_void(c, made, now);
 }
 
@@ -466,8 +467,9 @@ static void complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in 
 	    kex_derive(t->kex, in->p->ke.data, secret, &len) < 0)
 		error = NOTIFY_INVALID_SYNTAX;
 	if (error) {
-		log_warn(sa->ike->log, "%s: child %s: the answer does not fit what we offered: %s",
-			 sa_label(sa), t->conf->name, ike_notify_name(error));
+		log_peer(sa, in->now, LOG_LEVEL_WARNING,
+			 "%s: child %s: the answer does not fit what we offered: %s", sa_label(sa),
+			 t->conf->name, ike_notify_name(error));
 		child_unwanted(sa, t->spi, t->conf);
 		keep_old(t, in->now);
 		tell(sa, t, t->child, IKE_RESULT_REFUSED, error, in->now);
@@ -571,8 +573,8 @@ static bool failed(struct ike_sa *sa, struct ike_task *t, const struct ike_notif
 		tell(sa, t, t->child, IKE_RESULT_SUPERSEDED, n->type, now);
 		return false;
 	}
-	log_warn(sa->ike->log, "%s: child %s: the peer refused CREATE_CHILD_SA: %s", sa_label(sa),
-		 t->conf->name, ike_notify_name(n->type));
+	log_peer(sa, now, LOG_LEVEL_WARNING, "%s: child %s: the peer refused CREATE_CHILD_SA: %s",
+		 sa_label(sa), t->conf->name, ike_notify_name(n->type));
 	tell(sa, t, t->child,
 	     n->type == NOTIFY_TEMPORARY_FAILURE ? IKE_RESULT_TEMPORARY : IKE_RESULT_REFUSED,
 	     n->type, now);

@@ -218,6 +218,7 @@ struct ike {
 	/* limits.c: by a keyed hash, as who fills a table of all would have no limit. */
 	uint64_t limit_key;
 	struct log_limit peer_lines[LIMIT_SLOTS]; /* of an identity */
+	struct log_limit recovery_lines[LIMIT_SLOTS];
 	/* Of an address: it has a place in each row. */
 	struct bucket guesses[LIMIT_ROWS][LIMIT_COLUMNS];
 };
@@ -291,6 +292,8 @@ bool cookie_valid(struct ike *ike, struct chunk cookie, struct chunk ni,
 void limits_init(struct ike *ike);
 /* The lines that a peer may still cause; what it does not cause alone has log_line. */
 struct log_limit *limit_lines(struct ike *ike, const struct ident *id);
+/* Those about recoveries, which what else it does shall not push out. */
+struct log_limit *limit_recovery_lines(struct ike *ike, const struct ident *id);
 #define log_peer(sa, now, level, ...) \
 	log_limited((sa)->ike->log, limit_lines((sa)->ike, &(sa)->peer_id), now, level, __VA_ARGS__)
 /* Whether this address may try a secret. */

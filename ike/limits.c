@@ -9,6 +9,8 @@
 
 #define GUESS_BURST 10
 #define LINES_BURST 300
+/* A gateway that a peer of 256 CHILD SAs moves away from tells some ten lines of each. */
+#define RECOVERY_LINES_BURST 3000
 
 void limits_init(struct ike *ike)
 {
@@ -28,17 +30,28 @@ static void hash_of(const struct ike *ike, const void *p, size_t len, uint8_t *d
 	hash_compute(HASH_SHA256, parts, ARRAY_SIZE(parts), d);
 }
 
-struct log_limit *limit_lines(struct ike *ike, const struct ident *id)
+static struct log_limit *lines_of(struct ike *ike, struct log_limit *table, uint64_t burst,
+				  const struct ident *id)
 {
 	uint8_t d[HASH_MAX_LEN];
 	struct log_limit *l;
 
 	hash_of(ike, id->data, id->len, d);
-	l = &ike->peer_lines[get_be16(d) % LIMIT_SLOTS];
+	l = &table[get_be16(d) % LIMIT_SLOTS];
 	if (!l->bucket.burst)
-		bucket_init(&l->bucket, ike->set.peer_log_rate, LINES_BURST);
+		bucket_init(&l->bucket, ike->set.peer_log_rate, burst);
 	l->bucket.rate = ike->set.peer_log_rate; /* a reload may have changed it */
 	return l;
+}
+
+struct log_limit *limit_lines(struct ike *ike, const struct ident *id)
+{
+	return lines_of(ike, ike->peer_lines, LINES_BURST, id);
+}
+
+struct log_limit *limit_recovery_lines(struct ike *ike, const struct ident *id)
+{
+	return lines_of(ike, ike->recovery_lines, RECOVERY_LINES_BURST, id);
 }
 
 /* Of IPv6 the part that a site has: whoever has one address of it has all. */

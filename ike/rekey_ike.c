@@ -241,7 +241,8 @@ void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 		task_retry(t, in->now + jittered(sa->ike, RETRY_AFTER));
 		return;
 	} else {
-		log_warn(sa->ike->log, "%s: rekey of the IKE SA failed: %s", sa_label(sa),
+		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: rekey of the IKE SA failed: %s",
+			 sa_label(sa),
 			 e ? ike_notify_name(e->type) : "the answer does not fit what we offered");
 		deadline_set(&sa->ike->deadlines, &sa->rekey, in->now + 60 * NSEC_PER_SEC);
 	}

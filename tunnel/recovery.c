@@ -221,9 +221,9 @@ static void ask(struct tun_sa *s, nsec_t now)
 		f.in_progress = peer_is_rekeying(s, now) || ours_under_way(s);
 	g = gate_ask(&c->gate, &c->options, r->now.criterion, &f, now);
 	if (r->state != RECOVERY_PENDING || g.answer != GATE_IN_PROGRESS)
-		log_info(c->conn->tunnel->log, "%s/%s: SPI %08x: evidence by %s, gate: %s",
-			 c->conn->conf->name, c->conf->name, s->spi,
-			 criterion_name(r->now.criterion), gate_answer_name(g.answer));
+		tun_log(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_INFO,
+			"SPI %08x: evidence by %s, gate: %s", s->spi,
+			criterion_name(r->now.criterion), gate_answer_name(g.answer));
 	switch (g.answer) {
 	case GATE_ADMITTED: admitted(s, &g, now); break;
 	case GATE_IN_PROGRESS:

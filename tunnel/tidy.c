@@ -100,8 +100,8 @@ static enum state tidy_pair(struct tun_sa *a, struct tun_sa *b, nsec_t now)
 		return UNSETTLED;
 	if (!is_our_turn(k->conn, stays->ike->ike_sa, now))
 		return WAITING;
-	log_info(k->conn->tunnel->log, "%s/%s: there are two CHILD SAs: SPI %08x goes",
-		 k->conn->conf->name, k->conf->name, goes->spi);
+	tun_log(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "there are two CHILD SAs: SPI %08x goes",
+		goes->spi);
 	ike_child_delete(goes->ike, now);
 	tun_sa_retire(goes, stays, now);
 	return DONE;

@@ -6,6 +6,28 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* The peer may make and end SAs at will: that must not hide the other lines. */
+void tun_log(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
+	     const char *fmt, ...)
+{
+	struct tunnel *t = c->conn->tunnel;
+	const struct ident *peer = conn_peer(c->conn);
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	/* When the tunnel ends there is no engine any more. */
+	if (!t->ike)
+		log_line(t->log, level, "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
+	else
+		log_limited(t->log,
+			    kind == TUNNEL_EVENT_CHILD ? limit_lines(t->ike, peer)
+						       : limit_recovery_lines(t->ike, peer),
+			    t->now, level, "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
+}
+
 void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
 	       const char *fmt, ...)
 {
@@ -16,12 +38,7 @@ void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	/* The peer may make and end SAs at will: that must not hide the other lines. */
-	if (kind == TUNNEL_EVENT_CHILD)
-		log_limited(t->log, limit_lines(t->ike, conn_peer(c->conn)), t->now, level,
-			    "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
-	else
-		log_line(t->log, level, "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
+	tun_log(c, kind, level, "%s", text);
 	t->ops.event(t->ops.ctx, kind, c->conn, c, text);
 }
 

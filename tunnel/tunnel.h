@@ -406,7 +406,10 @@ struct tun_sa *tun_sa_heir(const struct tun_sa *s);
 bool tun_sa_covers(const struct tun_sa *by, const struct tun_sa *s);
 void tun_sa_forget(struct tun_sa *s);
 
-/* tunnel.c: one line in the log and to our owner. */
+/* tunnel.c: one line in the log, as many as the peer may cause of this kind. */
+void tun_log(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
+	     const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* The same, and to our owner in any case. */
 void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
 	       const char *fmt, ...) PRINTF_LIKE(4, 5);
 

@@ -155,6 +155,36 @@ static void children_and_lines_are_limited(void **state)
 	net_free(n);
 }
 
+/*
+ * A peer whose state "goes back" without end: 3,000 lines, then 10 a second, and those about its
+ * CHILD SAs are not pushed out.
+ */
+static void lines_of_recoveries_are_limited(void **state)
+{
+	struct net *n = quiet_net();
+	struct tun_child *k;
+
+	(void)state;
+	gateway(n, &fleet, 1, &for_all, 1);
+	callers(n, &b_peer, all_secrets, 1);
+	bring_up(n, "b");
+	k = LIST_FIRST(&LIST_FIRST(&n->peer[GW].tunnel->conns)->children);
+	n->peer[GW].log.sink = count_line;
+	lines = 0;
+	for (unsigned i = 0; i < 100000; i++)
+		tun_event(k, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING, "it went back");
+	assert_int_equal(lines, 3000);
+	tun_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "CHILD SA up");
+	assert_int_equal(lines, 3001);
+	for (unsigned i = 0; i < 1000; i++) {
+		net_run(n, 10 * MSEC);
+		tun_event(k, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING, "it went back");
+	}
+	/* Each of the hundred has one before it that says how many are missing. */
+	assert_in_range(lines, 3001 + 100, 3001 + 220);
+	net_free(n);
+}
+
 /* A guess costs its address a second, from the eleventh on; the right secret is let in after. */
 static void guesses_are_limited(void **state)
 {
@@ -308,6 +338,7 @@ int main(void)
 		cmocka_unit_test(rekeys_of_ike_sas_are_limited),
 		cmocka_unit_test(a_recovery_has_room),
 		cmocka_unit_test(children_and_lines_are_limited),
+		cmocka_unit_test(lines_of_recoveries_are_limited),
 		cmocka_unit_test(guesses_are_limited),
 		cmocka_unit_test(a_long_delete_is_answered),
 		cmocka_unit_test(places_are_made_free),
