@@ -2,11 +2,11 @@ PRIVILEGED_TESTS += tests/netns/test_devices.py
 EXTRA_DIST += tests/netns/test_devices.py
 PRIVILEGED_TESTS += tests/netns/test_tunnel.py tests/netns/test_offload.py tests/netns/test_switchover.py \
 	tests/netns/test_control.py tests/netns/test_config.py tests/netns/test_service.py tests/netns/test_quickstart.py \
-	tests/netns/test_host.py tests/netns/test_kills.py tests/netns/test_floods.py
+	tests/netns/test_host.py tests/netns/test_kills.py tests/netns/test_floods.py tests/netns/test_hostile.py
 EXTRA_DIST += tests/netns/daemons.py tests/netns/traffic.py tests/netns/refuse.c tests/netns/test_tunnel.py \
 	tests/netns/test_offload.py tests/netns/test_switchover.py tests/netns/test_control.py tests/netns/test_config.py \
 	tests/netns/test_service.py tests/netns/test_quickstart.py tests/netns/test_host.py tests/netns/test_kills.py \
-	tests/netns/floods.py tests/netns/test_floods.py
+	tests/netns/floods.py tests/netns/test_floods.py tests/netns/test_hostile.py
 
 # Programs of these scripts: peers that are an IKE engine and no daemon.
 LIVE_PEER = tests/netns/live_peer.c tests/netns/live_peer.h daemon/udp.c tests/seeded.h
@@ -18,3 +18,21 @@ check-all: tests/netns/caller
 EXTRA_PROGRAMS += tests/netns/flood
 tests_netns_flood_SOURCES = tests/netns/flood.c
 check-all: tests/netns/flood
+EXTRA_PROGRAMS += tests/netns/hostile
+tests_netns_hostile_SOURCES = tests/netns/hostile.c tests/netns/hostile.h tests/netns/hostile_text.c \
+	tests/netns/hostile_esp.c $(LIVE_PEER)
+tests_netns_hostile_CPPFLAGS = -I$(srcdir)/esp $(tests_netns_caller_CPPFLAGS)
+tests_netns_hostile_LDADD = $(tests_netns_caller_LDADD)
+check-all: tests/netns/hostile
+
+# The hostile peer for half an hour, or SOAK_SECONDS, against whatever build this is: one with --enable-sanitizers shows
+# most. check-hostile: as long as in the other tests, and nothing else.
+SOAK_SECONDS = 1800
+SOAK_SEED = 1
+soak-hostile: mendipd mendipctl tests/netns/hostile
+	MENDIP_BUILD=. MENDIP_SECONDS=$(SOAK_SECONDS) MENDIP_SEED=$(SOAK_SEED) $(srcdir)/tests/netns/test_hostile.py
+
+check-hostile: mendipd mendipctl tests/netns/hostile
+	@$(srcdir)/tests/run --build . $(srcdir)/tests/netns/test_hostile.py
+
+.PHONY: soak-hostile check-hostile
