@@ -23,7 +23,10 @@ NET_GW = {"net": child("10.2.0.0/16", "10.1.0.0/16", start_action="start")}
 
 def restart_seconds():
     with open(os.path.join(BUILD, "etc/mendipd.service"), encoding="utf-8") as f:
-        return float(re.search(r"^RestartSec=(\d+)$", f.read(), re.M)[1])
+        unit = f.read()
+    # the kills come faster than five in ten seconds, after which systemd would give up
+    expect(re.search(r"^StartLimitIntervalSec=0$", unit, re.M), "the unit has a limit of starts")
+    return float(re.search(r"^RestartSec=(\d+)$", unit, re.M)[1])
 
 
 class Unit:
