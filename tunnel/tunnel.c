@@ -112,6 +112,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 	t->rng = rng;
 	t->log = log;
 	LIST_INIT(&t->conns);
+	LIST_INIT(&t->held);
 	deadlines_init(&t->deadlines);
 	t->path = esp_path_new(history_cap, rng);
 	t->ike = ike_new(&ike_ops, settings, rng, log);
@@ -140,6 +141,7 @@ void tunnel_free(struct tunnel *t)
 	t->ike = NULL;
 	while ((c = LIST_FIRST(&t->conns)))
 		conn_remove(c);
+	held_release(t, &t->held);
 	esp_path_free(t->path);
 	deadlines_fini(&t->deadlines);
 	free(t);
@@ -151,10 +153,8 @@ static void conn_begin(struct tunnel *t, struct conn_conf *conf, nsec_t now)
 	bool start = false;
 
 	/* What answers anyone has no peer yet; conn_of_peer makes its instances. */
-	if (conf->remote_any || ident_is_pattern(&conf->remote_id)) {
-		if (conf->remote_count == 0 && !conf->remote_names)
-			return;
-	}
+	if (conn_only_answers(conf))
+		return;
 	c = conn_new(t, conf);
 	for (unsigned i = 0; i < conf->child_count; i++) {
 		struct tun_child *k = tun_child_of(c, &conf->children[i]);
@@ -241,6 +241,7 @@ void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count
 		if (!has_static(t, kept[i]))
 			conn_begin(t, kept[i], now);
 	}
+	held_configure(t, conns, count);
 	free(kept);
 }
 

@@ -175,6 +175,8 @@ struct tunnel_ops {
 		      const struct tun_child *child, const char *text);
 };
 
+LIST_HEAD(held_list, held_route);
+
 struct tunnel {
 	struct tunnel_ops ops;
 	struct ike *ike;
@@ -182,6 +184,7 @@ struct tunnel {
 	struct rng *rng;
 	struct log *log;
 	struct tun_conn_list conns;
+	struct held_list held; /* held.c */
 	struct deadline_heap deadlines;
 	uint64_t policy_order, record_id;
 	nsec_t now; /* of the call under way, for ops of the engine that need none */
@@ -307,6 +310,13 @@ bool conn_is_mending(const struct tun_conn *c);
 
 /* tun_child.c; see struct ike_ops. */
 bool tun_keep_mapping(void *ctx, const struct ike_sa *sa);
+
+/* held.c: routes for the peers of connections that only answer, before they come. */
+/* Anyone may call, or who fits a pattern, and there is nobody that we could call. */
+bool conn_only_answers(const struct conn_conf *conf);
+/* Routes of these connections in place of those that are held now. */
+void held_configure(struct tunnel *t, struct conn_conf **conns, unsigned count);
+void held_release(struct tunnel *t, struct held_list *list);
 
 /* admit.c: what a peer may have; see struct ike_ops. */
 uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *conf,

@@ -160,18 +160,28 @@ def a_gateway_that_only_answers():
     """
     with netlab.Lab("kills") as lab:
         left, _, right = lab.routed("branch", "gw", "router")
-        gw = Mendip(lab, right, lambda s: config(s, {"net": child("10.2.0.0/16", "10.1.0.0/16")}, "%any",
-                                                 "gw.example.net", "*.example", "branch"))
+        kids = {"net": child("10.2.0.0/16", "10.1.0.0/16", start_action="trap")}
+        gw = Mendip(lab, right, lambda s: config(s, kids, "%any", "gw.example.net", "*.example", "branch"))
         sites = Sites(lab, gw, Mendip(lab, left, lambda s: config(s, NET, right.outer, dpd="1s",
                                                                   daemon='retransmit_timeout = "200ms";')))
         sites.units[1].kill()
         killed = time.time()
         wait_for(lambda: is_back(sites.units, sites.flows, killed), lambda: stuck(sites.units, sites.flows), BACK_WITHIN)
         took = max(f.received_after(killed) for f in sites.flows) - killed
+        # Held for whoever comes: through a reload, and gone with the child.
+        gw.ctl("reload")
+        expect("10.1.0.0/16" in gw.ns.run("ip", "route", "show", "table", "5150").stdout, "no route after a reload")
+        gw.write(config(gw.control, {"net": child("10.2.0.0/16", "10.9.0.0/16")}, "%any", "gw.example.net", "*.example",
+                        "branch"))
         _, leaked = sites.end()
-        print(f"# a gateway that only answers: packets pass again after {took:.2f} s, {len(leaked[0])} of the branch's "
+        gw.ctl("reload")
+        for table in ("5150", "5151"):
+            left_over = gw.ns.run("ip", "route", "show", "table", table, check=False).stdout
+            expect(not left_over, f"table {table} after the child went: {left_over}")
+        print(f"# a gateway that only answers: packets pass again after {took:.2f} s, {len(leaked[0]) + len(leaked[1])} "
               "in clear")
-        expect(not leaked[0], f"{len(leaked[0])} of the branch's packets in clear: {leaked[0][:1]}")
+        for who, packets in zip(("branch", "gateway"), leaked):
+            expect(not packets, f"{len(packets)} of the {who}'s packets in clear: {packets[:1]}")
 
 
 main([killed_at_random_moments, a_gateway_that_only_answers])
