@@ -32,10 +32,21 @@ tests_fuzz_fuzz_offload_SOURCES = tests/fuzz/fuzz_offload.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_offload_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"offload"' \
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/offload"'
 tests_fuzz_fuzz_offload_LDADD = $(FUZZ_LIBS)
+ESP_MODEL = tests/fuzz/esp_model.c tests/fuzz/esp_model.h $(ESP_LAB) $(REF_MODEL)
+check_PROGRAMS += tests/fuzz/fuzz_esp_run
+tests_fuzz_fuzz_esp_run_SOURCES = tests/fuzz/fuzz_esp_run.c $(ESP_MODEL) $(FUZZ_DRIVER)
+tests_fuzz_fuzz_esp_run_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"esp_run"' \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/esp_run"'
+tests_fuzz_fuzz_esp_run_LDADD = $(ESP_TEST_LIBS)
 
 if FUZZERS
 noinst_PROGRAMS = tests/fuzz/lf_ike_message tests/fuzz/lf_ike_engine tests/fuzz/lf_esp tests/fuzz/lf_text \
-	tests/fuzz/lf_inner tests/fuzz/lf_offload
+	tests/fuzz/lf_inner tests/fuzz/lf_offload tests/fuzz/lf_esp_run
+tests_fuzz_lf_esp_run_SOURCES = tests/fuzz/fuzz_esp_run.c tests/fuzz/fuzz.h $(ESP_MODEL)
+tests_fuzz_lf_esp_run_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_esp_run_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_esp_run_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_esp_run_LDADD = $(ESP_TEST_LIBS)
 tests_fuzz_lf_offload_SOURCES = tests/fuzz/fuzz_offload.c tests/fuzz/fuzz.h
 tests_fuzz_lf_offload_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_offload_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer

@@ -88,11 +88,11 @@ static void one_selector(struct ts_list *l, const char *s)
 	assert_int_equal(ts_parse(s, &l->ts[0]), 0);
 }
 
-static void install(struct lab *l, unsigned side)
+/* Makes the side's reserved SPI an SA, which its policy takes from now on. */
+static void install_sa(struct lab *l, unsigned side)
 {
 	const struct lab_opt *o = &l->opt;
 	unsigned other = !side;
-	struct spd_policy *p = &l->policy[side];
 	struct ts_list *gw = &l->selectors[side][GW], *me = &l->selectors[side][ME];
 	struct esp_sa_params sp = {
 		.spi_out = l->spi[other],
@@ -118,11 +118,16 @@ static void install(struct lab *l, unsigned side)
 
 	one_selector(gw, o->ts_gw ? o->ts_gw : "10.1.0.0/16");
 	one_selector(me, o->ts_me ? o->ts_me : "10.2.0.0/16");
-	p->local = sp.local;
-	p->remote = sp.remote;
+	l->policy[side].local = sp.local;
+	l->policy[side].remote = sp.remote;
 	assert_int_equal(sad_install(&l->path[side]->sad, l->spi[side], &sp, l->now), 0);
-	p->sa = sad_ref(lab_sa(l, side));
-	assert_int_equal(spd_add(&l->path[side]->devices[0].spd, p), 0);
+	l->policy[side].sa = sad_ref(lab_sa(l, side));
+}
+
+static void install(struct lab *l, unsigned side)
+{
+	install_sa(l, side);
+	assert_int_equal(spd_add(&l->path[side]->devices[0].spd, &l->policy[side]), 0);
 }
 
 struct lab *lab_new(const struct lab_opt *opt)
@@ -150,6 +155,27 @@ void lab_free(struct lab *l)
 	esp_path_free(l->path[GW]);
 	esp_path_free(l->path[ME]);
 	free(l);
+}
+
+void lab_rekey_gw(struct lab *l)
+{
+	uint32_t old = l->spi[GW];
+
+	l->old_spi = l->spi[ME];
+	rng_fill(&l->rng.rng, l->keys, sizeof(l->keys));
+	for (unsigned side = 0; side < 2; side++)
+		l->spi[side] = sad_reserve(&l->path[side]->sad);
+	install_sa(l, GW);
+	sad_release(&l->path[GW]->sad, old);
+}
+
+void lab_rekey_me(struct lab *l, nsec_t drain)
+{
+	struct sad *sad = &l->path[ME]->sad;
+
+	install_sa(l, ME);
+	esp_installed(l->path[ME], sad_ref(lab_sa(l, ME)));
+	sad_retire(sad, sad_find(sad, l->old_spi), l->now + drain);
 }
 
 struct esp_sa *lab_sa(struct lab *l, unsigned side)
@@ -297,7 +323,7 @@ void lab_open(struct lab *l, unsigned side, const uint8_t *b, uint32_t len, uint
 	struct esp_path *path = l->path[side];
 	struct esp_in in = {.base = l->in, .len = len, .seg = seg, .tos = tos};
 	struct pkt_super s = {.base = l->super, .cap = sizeof(l->super)};
-	uint64_t datagrams = seg ? (len + seg - 1u) / seg : 1, verdicts = 0;
+	uint64_t datagrams = seg ? (len + seg - 1u) / seg : len > 0, verdicts = 0;
 	uint64_t waited = path->waited;
 	struct lab_result was = {0};
 

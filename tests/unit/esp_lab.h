@@ -54,7 +54,8 @@ struct lab {
 	struct lab_opt opt;
 	struct lab_rng rng;
 	struct esp_path *path[2];
-	uint32_t spi[2]; /* inbound SPI of each side */
+	uint32_t spi[2];  /* inbound SPI of each side */
+	uint32_t old_spi; /* of ME, before the rekey */
 	struct spd_policy policy[2];
 	struct ts_list selectors[2][2]; /* of each policy: the gateway's side, mine */
 	struct endpoint ep[2];
@@ -83,6 +84,12 @@ struct lab_result {
 struct lab *lab_new(const struct lab_opt *opt);
 void lab_free(struct lab *l);
 struct esp_sa *lab_sa(struct lab *l, unsigned side);
+/*
+ * A rekey: first the gateway sends on a new SA, while ME has only reserved its SPI; then ME has its
+ * keys too, and the old inbound SA delivers for `drain` more.
+ */
+void lab_rekey_gw(struct lab *l);
+void lab_rekey_me(struct lab *l, nsec_t drain);
 /* Takes all events of a side's SAs. */
 uint32_t lab_events(struct lab *l, unsigned side);
 
@@ -102,7 +109,9 @@ void lab_seal_number(struct lab *l, unsigned side, uint64_t number, const uint8_
 /* One more packet of LAB_INNER_LEN from side, through route and all. */
 struct lab_pkt lab_next(struct lab *l, unsigned side);
 
-/* One receive by `side`; adds to *r. Fails the test unless each datagram gets exactly one verdict.
+/*
+ * One receive by `side`; adds to *r. Fails the test unless each datagram gets exactly one verdict.
+ * With len 0 only what waited and is due is looked at.
  */
 void lab_open(struct lab *l, unsigned side, const uint8_t *b, uint32_t len, uint16_t seg,
 	      const struct endpoint *from, uint8_t tos, struct lab_result *r);
