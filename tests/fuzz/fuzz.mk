@@ -38,15 +38,28 @@ tests_fuzz_fuzz_esp_run_SOURCES = tests/fuzz/fuzz_esp_run.c $(ESP_MODEL) $(FUZZ_
 tests_fuzz_fuzz_esp_run_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"esp_run"' \
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/esp_run"'
 tests_fuzz_fuzz_esp_run_LDADD = $(ESP_TEST_LIBS)
+# Opens nothing outside of its own folder, and looks at what the library is given.
+CONFIG_WRAPS = -Wl,--wrap=open,--wrap=config_read_string
+check_PROGRAMS += tests/fuzz/fuzz_config
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS) -DFUZZ_NAME='"config"' \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/config"'
+tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(CONFIG_WRAPS)
+tests_fuzz_fuzz_config_LDADD = $(FUZZ_LIBS) $(CONFIG_LIBS)
 
 if FUZZERS
 noinst_PROGRAMS = tests/fuzz/lf_ike_message tests/fuzz/lf_ike_engine tests/fuzz/lf_esp tests/fuzz/lf_text \
-	tests/fuzz/lf_inner tests/fuzz/lf_offload tests/fuzz/lf_esp_run
+	tests/fuzz/lf_inner tests/fuzz/lf_offload tests/fuzz/lf_esp_run tests/fuzz/lf_config
 tests_fuzz_lf_esp_run_SOURCES = tests/fuzz/fuzz_esp_run.c tests/fuzz/fuzz.h $(ESP_MODEL)
 tests_fuzz_lf_esp_run_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_esp_run_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_esp_run_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_esp_run_LDADD = $(ESP_TEST_LIBS)
+tests_fuzz_lf_config_SOURCES = tests/fuzz/fuzz_config.c tests/fuzz/fuzz.h
+tests_fuzz_lf_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS)
+tests_fuzz_lf_config_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer $(CONFIG_WRAPS)
+tests_fuzz_lf_config_LDADD = $(FUZZ_LIBS) $(CONFIG_LIBS)
 tests_fuzz_lf_offload_SOURCES = tests/fuzz/fuzz_offload.c tests/fuzz/fuzz.h
 tests_fuzz_lf_offload_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_offload_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer

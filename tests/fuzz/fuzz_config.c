@@ -1,0 +1,306 @@
+/*
+ * fuzz_config.c - configuration as it is loaded: files, scanning, secrets, the library, and what
+ * is made of it. SPDX-License-Identifier: ISC
+ *
+ * Input: mendip.conf; behind a line "---", if there is one, the file conf.d/more.conf. They stand
+ * in a folder of their own, with a key file `key`; nothing outside of it is opened.
+ */
+#include "fuzz.h"
+#include "../../daemon/config.c" /* conf_load hides in a process of its own what may happen */
+
+#include <dirent.h>
+
+#define MARK	 "7q7q" /* a secret that has it is not to be seen anywhere */
+#define SPLIT	 "\n---\n"
+#define INCLUDED "what_a_file_beside_it_has"
+
+/* Wrapped by the linker: see fuzz.mk. */
+int __wrap_open(const char *path, int flags, ...);
+int __real_open(const char *path, int flags, ...);
+int __wrap_config_read_string(config_t *lib, const char *text);
+int __real_config_read_string(config_t *lib, const char *text);
+
+static char folder[] = "/tmp/fuzz-config-XXXXXX";
+static char main_path[64];  /* of mendip.conf in it */
+static int here = -1, from; /* the folder; where libFuzzer works */
+static int main_fd, more_fd;
+
+/* libconfig 1.5 forgets the buffer of a string before a syntax error; the daemon reads such a file
+ * only in a process of its own. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:strbuf_append\nleak:libconfig_yylex\n";
+}
+
+/* ---- a folder of our own ---- */
+
+/* What the code opens by its whole path, as libFuzzer needs its own working folder. */
+int __wrap_open(const char *path, int flags, ...)
+{
+	size_t len = strlen(folder);
+	const char *name = strncmp(path, folder, len) == 0 ? path + len : "";
+
+	name += strncmp(name, "/conf.d/", 8) == 0 ? 8 : *name == '/';
+	if (*name == '\0' || strchr(name, '/') || strncmp(name, "..", 2) == 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	return __real_open(path, flags);
+}
+
+/* Makes a file; the descriptor. */
+static int make(const char *name, const char *text, size_t len)
+{
+	int fd = openat(here, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	hold(fd >= 0 && write(fd, text, len) == (ssize_t)len);
+	return fd;
+}
+
+static void put(int fd, const char *text, size_t len)
+{
+	hold(pwrite(fd, text, len, 0) == (ssize_t)len && ftruncate(fd, (off_t)len) == 0);
+}
+
+static void remove_folder(void)
+{
+	static const char *const names[] = {"conf.d/more.conf", "conf.d", "mendip.conf", "key",
+					    "beside"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		unlinkat(here, names[i], i == 1 ? AT_REMOVEDIR : 0);
+	rmdir(folder);
+}
+
+static void make_folder(void)
+{
+	static const char beside[] = INCLUDED " = 1;\n";
+
+	from = __real_open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	hold(from >= 0 && mkdtemp(folder) != NULL);
+	here = __real_open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	hold(here >= 0 && mkdirat(here, "conf.d", 0700) == 0);
+	snprintf(main_path, sizeof(main_path), "%s/mendip.conf", folder);
+	close(make("key", "a secret in a file\n", 19));
+	close(make("beside", beside, sizeof(beside) - 1));
+	/* Kept open: files that are made anew again and again are written to the disk each time. */
+	main_fd = make("mendip.conf", "", 0);
+	more_fd = make("conf.d/more.conf", "", 0);
+	atexit(remove_folder);
+}
+
+/* ---- what the library may see ---- */
+
+/* Calls f for each `secret` that is a string, in the order of the text. */
+static void each_secret(config_setting_t *s, void (*f)(void *ctx, const char *value), void *ctx)
+{
+	const char *name = config_setting_name(s);
+
+	if (name && strcmp(name, "secret") == 0 && config_setting_type(s) == CONFIG_TYPE_STRING)
+		f(ctx, config_setting_get_string(s));
+	if (config_setting_is_aggregate(s)) {
+		for (int i = 0; i < config_setting_length(s); i++)
+			each_secret(config_setting_get_elem(s, (unsigned)i), f, ctx);
+	}
+}
+
+static void is_hidden(void *ctx, const char *value)
+{
+	(void)ctx;
+	hold(value[strspn(value, "x\n")] == '\0');
+}
+
+/* The library opens what it includes from where it runs. */
+static int read_string(config_t *lib, const char *text)
+{
+	int r;
+
+	hold(fchdir(here) == 0);
+	r = __real_config_read_string(lib, text);
+	hold(fchdir(from) == 0);
+	return r;
+}
+
+int __wrap_config_read_string(config_t *lib, const char *text)
+{
+	int r = read_string(lib, text);
+
+	/* No file was included. */
+	hold(strstr(text, INCLUDED) || !config_lookup(lib, INCLUDED));
+	if (r == CONFIG_TRUE)
+		each_secret(config_root_setting(lib), is_hidden, NULL);
+	return r;
+}
+
+/* What was taken is what the library would have read, all of it and in its order. */
+static void compare_secret(void *ctx, const char *value)
+{
+	struct conf_reader *r = ctx;
+
+	hold(r->next_secret < r->secrets.count);
+	hold(strcmp(r->secrets.v[r->next_secret++].text, value) == 0);
+}
+
+static void check_secrets(const char *text, size_t len)
+{
+	struct conf_reader r = {0};
+	const char *why;
+	unsigned line;
+	char *copy;
+	config_t lib;
+
+	if (!conf_scan(text, len, &line, &why))
+		return;
+	copy = xzalloc(len + 1);
+	memcpy(copy, text, len);
+	conf_take_secrets(copy, len, &r.secrets);
+	hold(strlen(copy) == len);
+	config_init(&lib);
+	memcpy(copy, text, len);
+	if (read_string(&lib, copy) == CONFIG_TRUE) {
+		each_secret(config_root_setting(&lib), compare_secret, &r);
+		hold(r.next_secret == r.secrets.count);
+	}
+	config_destroy(&lib);
+	conf_secrets_free(&r.secrets);
+	free(copy);
+}
+
+/* ---- what is refused ---- */
+
+static unsigned lines_of(const char *text, size_t len)
+{
+	unsigned lines = 1;
+
+	for (size_t i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
+/* The marked secrets of a file are nowhere else in it. */
+static bool is_only_in_secrets(const char *text, size_t len)
+{
+	struct conf_secrets taken;
+	char *copy = xzalloc(len + 1);
+	bool only;
+
+	memcpy(copy, text, len);
+	conf_take_secrets(copy, len, &taken);
+	only = !memmem(copy, len, MARK, strlen(MARK));
+	conf_secrets_free(&taken);
+	free(copy);
+	return only;
+}
+
+/* "FILE:LINE: ...", one line that prints, of a line that is there. */
+static void check_error(const char *err, const char *text, size_t len, const char *more,
+			size_t more_len)
+{
+	bool of_main = strncmp(err, main_path, strlen(main_path)) == 0;
+	const char *number = err + strlen(folder),
+		   *end_of = of_main ? "/mendip.conf:" : "/conf.d/more.conf:";
+	char *end;
+	unsigned long line;
+
+	hold(strncmp(err, folder, strlen(folder)) == 0);
+	hold(strncmp(number, end_of, strlen(end_of)) == 0);
+	number += strlen(end_of);
+	line = strtoul(number, &end, 10);
+	hold(end > number && strncmp(end, ": ", 2) == 0 && end[2]);
+	hold(line >= 1 && line <= (of_main ? lines_of(text, len) : lines_of(more, more_len)));
+	for (const char *p = err; *p; p++)
+		hold((unsigned char)*p >= 0x20 && (unsigned char)*p < 0x7f);
+	if (is_only_in_secrets(text, len) && is_only_in_secrets(more, more_len))
+		hold(!strstr(err, MARK));
+}
+
+/* ---- what is accepted ---- */
+
+static bool same_psk(const struct psk *a, const struct psk *b)
+{
+	bool same = psk_same(a, b) && a->id_count == b->id_count;
+
+	for (unsigned i = 0; same && i < a->id_count; i++)
+		same = ident_eq(&a->ids[i], &b->ids[i]);
+	return same;
+}
+
+static void compare_daemon(const struct config *a, const struct config *b)
+{
+	hold(strcmp(a->tun, b->tun) == 0 && strcmp(a->control, b->control) == 0);
+	hold(a->user && b->user ? strcmp(a->user, b->user) == 0 : a->user == b->user);
+	hold(a->mtu == b->mtu && a->log == b->log && a->crypto == b->crypto);
+	hold(memcmp(&a->offload, &b->offload, sizeof(a->offload)) == 0);
+	hold(a->install_routes == b->install_routes && a->leak_block == b->leak_block);
+	hold(a->local_routes_first == b->local_routes_first);
+	hold(a->history_memory == b->history_memory);
+	hold(memcmp(&a->ike, &b->ike, offsetof(struct ike_settings, half_open_timeout)) == 0);
+	hold(a->ike.keepalive == b->ike.keepalive);
+	hold(a->ike.retransmit_timeout == b->ike.retransmit_timeout);
+	hold(tun_options_equal(&a->defaults, &b->defaults));
+}
+
+static void compare(const struct config *a, const struct config *b)
+{
+	compare_daemon(a, b);
+	hold(a->conn_count == b->conn_count && a->secrets->count == b->secrets->count);
+	for (unsigned i = 0; i < a->conn_count; i++) {
+		const struct conn_conf *c = a->conns[i], *d = b->conns[i];
+
+		hold(strcmp(c->name, d->name) == 0 && conf_conn_same(c, d));
+		hold(c->child_count >= 1);
+		/* Whoever is named has a secret. */
+		hold(ident_is_pattern(&c->remote_id) ||
+		     psk_find(a->secrets, &c->local_id, &c->remote_id));
+	}
+	for (unsigned i = 0; i < a->secrets->count; i++) {
+		hold(a->secrets->v[i].len >= 1);
+		hold(same_psk(&a->secrets->v[i], &b->secrets->v[i]));
+	}
+}
+
+/* conf_load as the daemon calls it, with the process of its own: seldom, as it costs that. */
+static void load_whole(const struct config *expected, const char *expected_err)
+{
+	char err[CONFIG_ERR] = "";
+	struct config *c = conf_load(main_path, err);
+
+	hold(!c == !expected);
+	if (c)
+		compare(c, expected);
+	else
+		hold(strcmp(err, expected_err) == 0);
+	conf_free(c);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *text = (const char *)data;
+	const char *split = memmem(text, size, SPLIT, strlen(SPLIT));
+	size_t len = split ? (size_t)(split - text) : size;
+	const char *more = split ? split + strlen(SPLIT) : text;
+	size_t more_len = split ? size - len - strlen(SPLIT) : 0;
+	char err[CONFIG_ERR] = "";
+	struct config *c, *again;
+
+	if (here < 0)
+		make_folder();
+	put(main_fd, text, len);
+	put(more_fd, more, more_len);
+	check_secrets(text, len);
+	c = read_all(main_path, err);
+	if (c) {
+		again = read_all(main_path, err);
+		hold(again != NULL);
+		compare(c, again);
+		conf_free(again);
+	} else {
+		make_printable(err);
+		check_error(err, text, len, more, more_len);
+	}
+	if (size % 64 == 63)
+		load_whole(c, err);
+	conf_free(c);
+	return 0;
+}
