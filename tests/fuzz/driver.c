@@ -10,7 +10,9 @@
 
 #define INPUT_MAX 65536
 #define INPUTS	  4096
+#ifndef MUTATIONS
 #define MUTATIONS 20000
+#endif
 
 struct input {
 	uint8_t *p;

@@ -46,10 +46,17 @@ tests_fuzz_fuzz_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS) -DFUZZ_NAME=
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/config"'
 tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(CONFIG_WRAPS)
 tests_fuzz_fuzz_config_LDADD = $(FUZZ_LIBS) $(CONFIG_LIBS)
+# Each input is two engines and minutes of their time: fewer mutations. Captures are for fuzz_ike_engine.
+check_PROGRAMS += tests/fuzz/fuzz_ike_inside
+INSIDE = tests/fuzz/fuzz_ike_inside.c tests/exchange/peers.c tests/exchange/peers.h tests/fuzz/fuzz.h
+tests_fuzz_fuzz_ike_inside_SOURCES = $(INSIDE) tests/fuzz/driver.c
+tests_fuzz_fuzz_ike_inside_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"inside"' -DMUTATIONS=2000 \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/ike_inside"'
+tests_fuzz_fuzz_ike_inside_LDADD = $(TUNNEL_TEST_LIBS)
 
 if FUZZERS
 noinst_PROGRAMS = tests/fuzz/lf_ike_message tests/fuzz/lf_ike_engine tests/fuzz/lf_esp tests/fuzz/lf_text \
-	tests/fuzz/lf_inner tests/fuzz/lf_offload tests/fuzz/lf_esp_run tests/fuzz/lf_config
+	tests/fuzz/lf_inner tests/fuzz/lf_offload tests/fuzz/lf_esp_run tests/fuzz/lf_config tests/fuzz/lf_ike_inside
 tests_fuzz_lf_esp_run_SOURCES = tests/fuzz/fuzz_esp_run.c tests/fuzz/fuzz.h $(ESP_MODEL)
 tests_fuzz_lf_esp_run_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_esp_run_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
@@ -60,6 +67,11 @@ tests_fuzz_lf_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS)
 tests_fuzz_lf_config_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer $(CONFIG_WRAPS)
 tests_fuzz_lf_config_LDADD = $(FUZZ_LIBS) $(CONFIG_LIBS)
+tests_fuzz_lf_ike_inside_SOURCES = $(INSIDE)
+tests_fuzz_lf_ike_inside_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_ike_inside_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_ike_inside_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_ike_inside_LDADD = $(TUNNEL_TEST_LIBS)
 tests_fuzz_lf_offload_SOURCES = tests/fuzz/fuzz_offload.c tests/fuzz/fuzz.h
 tests_fuzz_lf_offload_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_offload_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
