@@ -37,13 +37,19 @@ static void skip_comment(struct scan *s)
 		s->at += 2;
 }
 
+/* Of an escape by number: libconfig takes either case. */
+static bool is_hex_escape(char c)
+{
+	return c == 'x' || c == 'X';
+}
+
 /* False for an escaped NUL, behind which libconfig's strings end. */
 static bool skip_string(struct scan *s)
 {
 	s->at++;
 	while (s->at < s->end && *s->at != '"') {
 		if (*s->at == '\\' && s->at + 1 < s->end) {
-			if (peek(s, 1) == 'x' && peek(s, 2) == '0' && peek(s, 3) == '0')
+			if (is_hex_escape(peek(s, 1)) && peek(s, 2) == '0' && peek(s, 3) == '0')
 				return false;
 			step(s);
 		}
@@ -151,7 +157,7 @@ static char unescape(const char *p, const char *end, size_t *ret_len)
 	if (name && *name)
 		return values[name - names];
 	*ret_len = 4;
-	if (end - p > 3 && p[1] == 'x' && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0)
+	if (end - p > 3 && is_hex_escape(p[1]) && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0)
 		return (char)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
 	*ret_len = 1; /* a backslash like any other character */
 	return '\\';

@@ -174,6 +174,8 @@ static void scan_refuses(void **state)
 	assert_false(scan("\n\n@include \"x\"", &line));
 	assert_int_equal(line, 3);
 	assert_false(scan("a = 99999999999999999999999999999999999999999999999999;", &line));
+	assert_false(scan("a = \"b\\x00c\";", &line));
+	assert_false(scan("a = \"b\\X00c\";", &line));
 }
 
 /* A text, what stands in its place, and the secrets, separated by "|". */
@@ -192,6 +194,7 @@ static const struct {
 	 "secret = 5;",
 	 ""},
 	{"secret = \"\"; secret = \"open", "secret = \"\"; secret = \"xxxx", "|open"},
+	{"secret = \"\\X41\\X4\\x4\";", "secret = \"xxxxxxxxxx\";", "A\\X4\\x4"},
 	{"secret", "secret", ""},
 	{"secret = ", "secret = ", ""},
 	{"secret = \"a\\", "secret = \"xx", "a\\"},
