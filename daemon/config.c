@@ -183,8 +183,7 @@ static bool try_in_child(const char *path, char *err)
 	return false;
 }
 
-/* What the file holds comes back in the message: nothing in it steers a terminal or breaks JSON. */
-static void make_printable(char *s)
+void conf_make_printable(char *s)
 {
 	for (; *s; s++) {
 		if ((unsigned char)*s < 0x20 || (unsigned char)*s >= 0x7f)
@@ -197,7 +196,7 @@ struct config *conf_load(const char *path, char *err)
 	struct config *c = try_in_child(path, err) ? read_all(path, err) : NULL;
 
 	if (!c)
-		make_printable(err);
+		conf_make_printable(err);
 	return c;
 }
 

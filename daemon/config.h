@@ -48,6 +48,11 @@ static inline bool conf_text_same(const char *a, const char *b)
  * holds: a child process tries it first.
  */
 struct config *conf_load(const char *path, char *err);
+/*
+ * For a message that names what somebody has written, perhaps cut within a letter: nothing in it
+ * steers a terminal or breaks JSON.
+ */
+void conf_make_printable(char *s);
 /* Cleanses secrets; takes NULL. Connections in use live on by their own references. */
 void conf_free(struct config *c);
 /* Whether a running connection can stay as it is under the new configuration, but for its secrets:

@@ -87,9 +87,14 @@ static void send_json(struct client *c, json_t *o)
 	free(text);
 }
 
+/* One line, whatever of the request stands in it. */
 static json_t *failure(const char *why)
 {
-	return json_pack("{s:b,s:s}", "ok", 0, "error", why);
+	char text[CONFIG_ERR];
+
+	snprintf(text, sizeof(text), "%s", why);
+	conf_make_printable(text);
+	return json_pack("{s:b,s:s}", "ok", 0, "error", text);
 }
 
 static json_t *success(json_t *result)

@@ -303,7 +303,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		compare(c, again);
 		conf_free(again);
 	} else {
-		make_printable(err);
+		conf_make_printable(err);
 		check_error(err, text, len, more, more_len);
 	}
 	if (size % 64 == 63)

@@ -49,6 +49,8 @@ def refusals_say_why():
                 (["log", "loud"], 1, "error, warning, info or debug"), (["up"], 2, "usage"),
                 (["nonsense"], 2, "unknown command"), (["switchover", "set", "net"], 1, "OPTION=VALUE"),
                 (["switchover", "set", "net", "packets"], 1, "OPTION=VALUE"),
+                (["switchover", "set", "net", "a" + 60 * "\u00e4"], 1, "OPTION=VALUE"),
+                (["switchover", "set", "net", "a\nb\x1b[2J"], 1, "OPTION=VALUE"),
                 (["switchover", "reset"], 1, "no such child"), (["switchover", "reset", "nothing"], 1, "no such child"),
                 (["switchover", "set", "net", "packets=0"], 1, "packets"),
                 (["switchover", "set", "net", "interval=2h"], 1, "rekey_time")):
