@@ -53,10 +53,24 @@ tests_fuzz_fuzz_ike_inside_SOURCES = $(INSIDE) tests/fuzz/driver.c
 tests_fuzz_fuzz_ike_inside_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"inside"' -DMUTATIONS=2000 \
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/ike_inside"'
 tests_fuzz_fuzz_ike_inside_LDADD = $(TUNNEL_TEST_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_control
+# control.c is included.
+CONTROL = tests/fuzz/fuzz_control.c tests/fuzz/control_peers.c tests/fuzz/control_peers.h daemon/status.c \
+	daemon/metrics.c tests/exchange/peers.c tests/exchange/peers.h tests/fuzz/fuzz.h
+if FAULTS
+CONTROL += daemon/fault.c
+endif
+CONTROL_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS) $(EVENT_CFLAGS)
+CONTROL_LIBS = libdaemon.a $(TUNNEL_TEST_LIBS) $(CONFIG_LIBS) $(EVENT_LIBS) $(JANSSON_LIBS)
+tests_fuzz_fuzz_control_SOURCES = $(CONTROL) tests/fuzz/driver.c
+tests_fuzz_fuzz_control_CPPFLAGS = $(CONTROL_CPPFLAGS) -DFUZZ_NAME='"control"' -DMUTATIONS=2000 \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/control"'
+tests_fuzz_fuzz_control_LDADD = $(CONTROL_LIBS)
 
 if FUZZERS
 noinst_PROGRAMS = tests/fuzz/lf_ike_message tests/fuzz/lf_ike_engine tests/fuzz/lf_esp tests/fuzz/lf_text \
-	tests/fuzz/lf_inner tests/fuzz/lf_offload tests/fuzz/lf_esp_run tests/fuzz/lf_config tests/fuzz/lf_ike_inside
+	tests/fuzz/lf_inner tests/fuzz/lf_offload tests/fuzz/lf_esp_run tests/fuzz/lf_config tests/fuzz/lf_ike_inside \
+	tests/fuzz/lf_control
 tests_fuzz_lf_esp_run_SOURCES = tests/fuzz/fuzz_esp_run.c tests/fuzz/fuzz.h $(ESP_MODEL)
 tests_fuzz_lf_esp_run_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_esp_run_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
@@ -72,6 +86,11 @@ tests_fuzz_lf_ike_inside_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_ike_inside_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_ike_inside_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_ike_inside_LDADD = $(TUNNEL_TEST_LIBS)
+tests_fuzz_lf_control_SOURCES = $(CONTROL)
+tests_fuzz_lf_control_CPPFLAGS = $(CONTROL_CPPFLAGS)
+tests_fuzz_lf_control_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_control_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_control_LDADD = $(CONTROL_LIBS)
 tests_fuzz_lf_offload_SOURCES = tests/fuzz/fuzz_offload.c tests/fuzz/fuzz.h
 tests_fuzz_lf_offload_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_offload_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
