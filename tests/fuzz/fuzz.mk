@@ -43,6 +43,7 @@ CONFIG_WRAPS = -Wl,--wrap=open,--wrap=config_read_string
 check_PROGRAMS += tests/fuzz/fuzz_config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS) -DFUZZ_NAME='"config"' \
+	-DMUTATIONS=5000 \
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/config"'
 tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(CONFIG_WRAPS)
 tests_fuzz_fuzz_config_LDADD = $(FUZZ_LIBS) $(CONFIG_LIBS)

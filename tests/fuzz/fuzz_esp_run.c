@@ -104,11 +104,23 @@ static void on_inner(void *ctx, const uint8_t *inner, uint32_t len)
 	hold(memcmp(inner, want, len) == 0);
 }
 
+/* Trains with whatever is the fastest here: packets that are opened together in one go. */
+static void choose_backend(void)
+{
+	static bool chosen;
+	char err[256];
+
+	if (!chosen)
+		hold(aead_init(AEAD_AUTO, err, sizeof(err)) == 0 && *err == '\0');
+	chosen = true;
+}
+
 static struct program *program_new(const uint8_t *b)
 {
 	struct program *p = xzalloc(sizeof(*p));
 	struct lab_opt o = options(b);
 
+	choose_backend();
 	p->l = lab_new(&o);
 	p->l->sink = on_inner;
 	p->l->sink_ctx = p;
