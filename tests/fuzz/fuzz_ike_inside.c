@@ -104,7 +104,7 @@ static void fill_spis(const struct ike_sa *sa, uint8_t *p, size_t len)
 /* cmd: 4 to the gateway, 8 response, 0x30 exchange, 0xc0 ID; p: first payload, SA, text. */
 static void forge(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 {
-	static const uint32_t ids[] = {0, UINT32_MAX, 1, UINT32_MAX - 6};
+	static const uint32_t ids[] = {0, UINT32_MAX, 1, 0};
 	unsigned victim = cmd & 4 ? GW : BRANCH;
 	struct ike_sa *sa = len >= 2 ? keyed_sa(w->n, victim, p[1]) : NULL;
 	struct ike_header h;
@@ -118,6 +118,8 @@ static void forge(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 				.flags = (sa->initiator ? 0 : IKE_FLAG_INITIATOR) |
 					 (cmd & 8 ? IKE_FLAG_RESPONSE : 0)};
 	h.message_id = (cmd & 8 ? sa->next_id - 1 : sa->expected_id) + ids[cmd >> 6 & 3];
+	if (cmd >> 6 == 3) /* as who has taken over from another (RFC 6311) */
+		h.message_id = 0;
 	text = xzalloc(len);
 	memcpy(text, p + 2, len - 2);
 	fill_spis(sa, text, len - 2);
@@ -383,6 +385,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	set_up(&o, data[0]);
 	w.n = net_new(&o);
+	/* Each takes the other for a cluster. */
+	w.n->peer[BRANCH].conf->ha_peer = w.n->peer[GW].conf->ha_peer = data[1] & 128;
 	w.n->hook = on_wire;
 	w.n->hook_ctx = &w;
 	begin(&w, data[1] & 15);
