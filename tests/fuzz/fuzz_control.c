@@ -24,6 +24,7 @@ struct seat {
 struct room {
 	struct control_peers *peers;
 	struct daemon d;
+	struct device device[2], *devices[2]; /* that of all, and one that is missing */
 	struct seat seat[CLIENTS];
 	unsigned at; /* the seat that writes */
 };
@@ -138,6 +139,11 @@ static struct room *room_new(uint8_t b)
 	r->d.tunnel = control_peers_tunnel(r->peers);
 	r->d.config = xzalloc(sizeof(*r->d.config));
 	conf_defaults(r->d.config);
+	for (unsigned i = 0; i < 2; i++) {
+		r->device[i] = (struct device){.wanted = true, .tun = {.name = "any \"name\""}};
+		r->devices[i] = &r->device[i];
+	}
+	r->d.devices = (struct devices){.all = r->devices, .count = 2};
 	log_init(&r->d.log, LOG_LEVEL_DEBUG, on_log, r);
 	r->d.started = control_peers_now(r->peers);
 	r->d.base = event_base_new();
