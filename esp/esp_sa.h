@@ -53,9 +53,9 @@ struct esp_in_sa {
 	bool unprotected; /* replay_window = 0: every authentic packet is FRESH */
 	bool awaited;	  /* the next FRESH packet raises FIRST_FRESH */
 	uint16_t device;  /* where its packets go: index into the path's devices */
-	enum esp_in_phase phase;
-	uint64_t packets, bytes; /* FRESH and BRIDGED */
-	nsec_t last_fresh;	 /* FRESH or BRIDGED; 0: never */
+	enum esp_in_phase phase : 16; /* with `device` in the place of one enum */
+	uint64_t packets, bytes;      /* FRESH and BRIDGED */
+	nsec_t last_fresh;	      /* FRESH or BRIDGED; 0: never */
 	struct endpoint peer;
 	struct inner admitted; /* the last packet that the selectors admitted */
 	uint64_t verdicts[VERDICT_COUNT];

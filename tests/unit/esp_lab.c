@@ -417,6 +417,7 @@ static void mix_evidence(uint64_t *h, const struct esp_sa *sa)
 uint64_t lab_fingerprint(const struct esp_sa *sa, bool with_evidence)
 {
 	const struct esp_in_sa *in = &sa->in;
+	enum esp_in_phase phase = in->phase;
 	uint64_t h = 0xcbf29ce484222325ULL;
 
 	MIX(&h, in->window.top);
@@ -431,7 +432,7 @@ uint64_t lab_fingerprint(const struct esp_sa *sa, bool with_evidence)
 	MIX(&h, in->packets);
 	MIX(&h, in->bytes);
 	MIX(&h, in->last_fresh);
-	MIX(&h, in->phase);
+	MIX(&h, phase);
 	MIX(&h, in->drain_until);
 	MIX(&h, sa->out.number);
 	MIX(&h, sa->out.iv_counter);
