@@ -22,6 +22,7 @@ LAYERS = ("ip", "udp", "tcp", "icmp", "icmpv6")
 FILE_HEADER, FRAME_HEADER = 24, 16  # of a pcap file, in bytes
 NATT = (4500).to_bytes(2, "big")
 BAD, GOOD = "0", "1"  # of *.checksum.status
+YES = ("1", "True")  # of a boolean, as tshark writes it: 4.0 (Debian 12) and 4.4 (Debian 13)
 
 
 class Capture:
@@ -92,9 +93,9 @@ def look(path, *sas):
         seen.longest = max(seen.longest, int(row["frame.len"]))
         if row["esp.spi"]:
             seen.numbers[row["esp.spi"], int(row["esp.sequence"])] += 1
-            if row["esp.icv_bad"] == "1":
+            if row["esp.icv_bad"] in YES:
                 seen.bad_icv.append(number)
-            elif row["esp.icv_good"] == "1":
+            elif row["esp.icv_good"] in YES:
                 seen.good["icv"] += 1
             else:
                 seen.unchecked.append(number)
