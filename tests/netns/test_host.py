@@ -250,6 +250,6 @@ def a_mapping_is_kept():
         flow.stop()
 
 
-main([each_rule_comes_back, routes_come_back, the_device_goes_down, the_device_is_deleted, what_dies_blocks, leak_allow_lets_it_out,
-      a_default_route_leaves_the_lan, closer_routes_win, the_inside_address_comes_later, our_address_changes,
-      a_way_comes_back, a_name_moves, a_mapping_is_kept])
+main([each_rule_comes_back, routes_come_back, the_device_goes_down, the_device_is_deleted, what_dies_blocks,
+      leak_allow_lets_it_out, a_default_route_leaves_the_lan, closer_routes_win, the_inside_address_comes_later,
+      our_address_changes, a_way_comes_back, a_name_moves, a_mapping_is_kept])
