@@ -13,7 +13,7 @@
 #include "options.h"
 
 #define CONFIG_ERR   512
-#define DEVICE_MAX   1000		   /* devices that children have to themselves */
+#define DEVICE_MAX   200		   /* devices that children have to themselves */
 #define CONTROL_PATH "/run/mendip/control" /* what mendipctl asks by default */
 
 struct config {
@@ -53,6 +53,11 @@ struct config *conf_load(const char *path, char *err);
  * steers a terminal or breaks JSON.
  */
 void conf_make_printable(char *s);
+/*
+ * The devices that children have to themselves: not too many, and none is that of all. -EINVAL with
+ * err (CONFIG_ERR bytes).
+ */
+int conf_check_devices(const struct config *c, char *err) MUST_CHECK;
 /* Cleanses secrets; takes NULL. Connections in use live on by their own references. */
 void conf_free(struct config *c);
 /* Whether a running connection can stay as it is under the new configuration, but for its secrets:

@@ -400,7 +400,7 @@ static unsigned count_devices(const struct config *c)
 	return different;
 }
 
-static int check_devices(const struct config *c, char *err)
+int conf_check_devices(const struct config *c, char *err)
 {
 	unsigned different = count_devices(c);
 
@@ -429,7 +429,7 @@ static int check_devices(const struct config *c, char *err)
 
 int conf_finish(struct config *c, char *err)
 {
-	if (check_devices(c, err) < 0)
+	if (conf_check_devices(c, err) < 0)
 		return -EINVAL;
 	for (unsigned i = 0; i < c->conn_count; i++) {
 		const struct conn_conf *conn = c->conns[i];

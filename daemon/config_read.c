@@ -318,20 +318,33 @@ static bool is_safe(const struct stat *st)
 
 /* The folder that the file is in, and all above it; higher up a sticky one, as /tmp, does no harm.
  */
-static bool folders_are_safe(const char *path)
+static bool folders_from(const char *first)
 {
-	char *real = realpath(path, NULL), *folder = real;
+	char *real = realpath(first, NULL), *folder = real;
 	bool safe = real != NULL;
 	unsigned above = 0;
 	struct stat st;
 
-	while (safe && strcmp(folder, "/") != 0) {
-		folder = dirname(folder);
+	while (safe) {
 		safe = stat(folder, &st) == 0;
 		if (safe && above++ > 0 && st.st_mode & S_ISVTX)
 			st.st_mode &= ~(mode_t)(S_IWGRP | S_IWOTH);
 		safe = safe && is_safe(&st);
+		if (strcmp(folder, "/") == 0)
+			break;
+		folder = dirname(folder);
 	}
+	free(real);
+	return safe;
+}
+
+/* The name may be a link: where that is counts as much as where the file is. */
+static bool folders_are_safe(const char *path)
+{
+	char *named = xstrdup(path), *real = realpath(path, NULL);
+	bool safe = real && folders_from(dirname(named)) && folders_from(dirname(real));
+
+	free(named);
 	free(real);
 	return safe;
 }

@@ -206,8 +206,6 @@ static void serve(struct device *v)
 	uint64_t before;
 	int r;
 
-	if (d->out.parked)
-		unpark(d);
 	for (uint32_t spent = 0; spent < TURN_BUDGET && !d->out.parked;) {
 		r = tun_read(&v->tun, d->out.buffer, &d->out.out);
 		if (r == -EIO)
@@ -227,7 +225,9 @@ static void serve(struct device *v)
 
 void data_serve_tun(struct daemon *d)
 {
-	for (uint16_t i = 0; i < d->devices.count; i++) {
+	if (d->out.parked)
+		unpark(d);
+	for (uint16_t i = 0; i < d->devices.count && !d->out.parked; i++) {
 		if (d->devices.all[i]->readable)
 			serve(d->devices.all[i]);
 	}

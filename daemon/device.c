@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#define RETRY_SECONDS 10 /* each attempt that fails is told in the log */
+
 /* data_out.c reads it. */
 static int listen_to(struct device *v)
 {
@@ -91,6 +93,9 @@ static struct device *device_new(struct daemon *d, const char *name)
 		device_close(v);
 	else
 		v = device_add(d);
+	/* What was read under the old name, and waits for the socket, is not for the new one. */
+	if (d->out.pending && d->out.out.device == v->tun.device)
+		d->out.pending = false;
 	v->mtu = d->config->mtu ? d->config->mtu : MTU_DEFAULT;
 	v->wanted = true;
 	snprintf(v->tun.name, sizeof(v->tun.name), "%s", name);
@@ -99,12 +104,12 @@ static struct device *device_new(struct daemon *d, const char *name)
 
 /* ---- made again ---- */
 
-static void again_soon(struct daemon *d)
+static void again_in(struct daemon *d, time_t seconds)
 {
-	static const struct timeval second = {.tv_sec = 1};
+	const struct timeval wait = {.tv_sec = seconds};
 
 	if (!evtimer_pending(d->devices.again, NULL))
-		evtimer_add(d->devices.again, &second);
+		evtimer_add(d->devices.again, &wait);
 }
 
 static bool make_again(struct device *v)
@@ -132,7 +137,7 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 		missing |= v->wanted && !v->readable && !make_again(v);
 	}
 	if (missing)
-		again_soon(d);
+		again_in(d, RETRY_SECONDS);
 	daemon_turn(d);
 }
 
@@ -147,14 +152,15 @@ void device_lost(struct device *v)
 	device_close(v);
 	if (!wait)
 		(void)make_again(v);
-	again_soon(d);
+	again_in(d, 1);
 }
 
 /* ---- the configuration ---- */
 
 static struct device *find(const struct devices *all, const char *name)
 {
-	for (uint16_t i = 0; i < all->count; i++) {
+	/* That of all is nobody's own. */
+	for (uint16_t i = 1; i < all->count; i++) {
 		if (strcmp(all->all[i]->tun.name, name) == 0)
 			return all->all[i];
 	}
@@ -170,7 +176,7 @@ static uint16_t assign(struct daemon *d, const char *name)
 		v = device_new(d, name);
 	esp_path_devices(d->tunnel->path, d->devices.count);
 	if (!v->readable && device_open(v) < 0)
-		again_soon(d);
+		again_in(d, RETRY_SECONDS);
 	return v->tun.device;
 }
 

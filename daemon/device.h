@@ -40,7 +40,7 @@ int devices_init(struct daemon *d) MUST_CHECK;
 void devices_fini(struct daemon *d);
 /*
  * Gives each child of the configuration, which is not in use yet, its index, and makes the devices
- * that are missing. One that cannot be made is told in the log and tried again every second.
+ * that are missing. One that cannot be made is told in the log and tried again every 10 seconds.
  */
 void devices_assign(struct daemon *d, struct config *c);
 /* What the configuration in use has no more goes. */

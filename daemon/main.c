@@ -169,13 +169,19 @@ bool daemon_reload(struct daemon *d)
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
 		   (unsigned long long)(now / NSEC_PER_USEC));
 	new = conf_load(d->config_path, d->reload_error);
+	if (new)
+		keep_fixed(d, new);
+	/* Once more, as the device of all keeps its name. */
+	if (new &&conf_check_devices(new, d->reload_error) < 0) {
+		conf_free(new);
+		new = NULL;
+	}
 	if (!new) {
 		d->reload_failures++;
 		log_error(&d->log, "reload: nothing changed: %s", d->reload_error);
 		sd_notify(0, "READY=1");
 		return false;
 	}
-	keep_fixed(d, new);
 	d->tunnel->ike->set = new->ike;
 	devices_assign(d, new);
 	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);

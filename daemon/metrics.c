@@ -34,7 +34,7 @@ static void gauges(struct daemon *d, FILE *f)
 	family(f, "history_bytes", "gauge", "memory of the histories of all SAs");
 	fprintf(f, "mendip_history_bytes %llu\n", (unsigned long long)h->used);
 	if (d->devices.count > 1)
-		family(f, "device_link", "gauge", "1: a child is up on this device of its own");
+		family(f, "device_link", "gauge", "whether the link of the device is up");
 	for (uint16_t i = 1; i < d->devices.count; i++) {
 		const struct device *v = d->devices.all[i];
 

@@ -43,11 +43,12 @@ static void set_device(struct device *v, uint32_t least)
 
 	if (least == 0 || mtu == v->mtu || !v->readable)
 		return;
-	v->mtu = mtu;
-	if (tun_set_mtu(&v->tun, mtu) < 0)
+	if (tun_set_mtu(&v->tun, mtu) < 0) {
 		log_warn(log, "the MTU of %s cannot be set to %u", v->tun.name, mtu);
-	else
-		log_info(log, "MTU of %s: %u", v->tun.name, mtu);
+		return;
+	}
+	v->mtu = mtu;
+	log_info(log, "MTU of %s: %u", v->tun.name, mtu);
 }
 
 /* The MTU of each device: what is configured, or what fits all SAs whose packets come from it. */

@@ -48,7 +48,7 @@ static void no_later(struct resolver *r, nsec_t due, nsec_t now)
 static const char *const file_names[] = {"/etc/resolv.conf", "/etc/hosts"};
 
 /* DHCP may have written them since. */
-static bool files_have_changed(struct resolver *r)
+static bool files_have_changed(struct resolver *r, bool keep)
 {
 	bool changed = false;
 
@@ -58,7 +58,8 @@ static bool files_have_changed(struct resolver *r)
 		(void)stat(file_names[i], &st);
 		changed |= st.st_mtim.tv_sec != r->files[i].tv_sec ||
 			   st.st_mtim.tv_nsec != r->files[i].tv_nsec;
-		r->files[i] = st.st_mtim;
+		if (keep)
+			r->files[i] = st.st_mtim;
 	}
 	return changed;
 }
@@ -174,11 +175,13 @@ static void ask(struct resolver *r, bool all)
 	free(confs);
 }
 
-/* Asks libevent's resolver anew for what it has read once. False: there is none. */
+/* Makes libevent's resolver anew when what it has read once has changed. False: ask nothing now. */
 static bool open_files(struct resolver *r)
 {
-	/* With answers on their way it cannot go: the files stay changed until they have come. */
-	if (LIST_EMPTY(&r->lookups) && files_have_changed(r) && r->dns) {
+	/* With answers on their way it cannot go: they end, as nothing more is asked until then. */
+	if (!LIST_EMPTY(&r->lookups))
+		return !files_have_changed(r, false);
+	if (files_have_changed(r, true) && r->dns) {
 		evdns_base_free(r->dns, 0);
 		r->dns = NULL;
 	}

@@ -58,8 +58,11 @@ void tun_child_trap(struct tun_child *k, bool on)
 		spd_remove(spd_of(k), &k->trap);
 	}
 	k->trapped = on;
-	t->ops.route(t->ops.ctx, k->conf->device_index, &k->conf->local_ts, &k->conf->remote_ts,
-		     on);
+	/* The link of a device of its own is up for what waits for packets, not for what is on its
+	 * way by itself. */
+	if (k->conf->device_index == 0 || k->conf->start_action == START_TRAP)
+		t->ops.route(t->ops.ctx, k->conf->device_index, &k->conf->local_ts,
+			     &k->conf->remote_ts, on);
 }
 
 struct tun_child *tun_child_of(struct tun_conn *c, struct child_conf *conf)

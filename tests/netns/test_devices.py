@@ -149,6 +149,18 @@ def reloads_make_and_remove_them():
         expect(ping(ns, "10.255.2.2", 5) == 5, "the device that came back")
 
 
+def the_device_of_all_is_nobodys():
+    """Also where a new file gives it another name, which needs a restart, and its old name to a child."""
+    with netlab.Lab("devices") as lab:
+        ns = lab.namespace("branch")
+        branch = Mendip(lab, ns, conf(to_gateway(1)))
+        expect(not has_link(ns, "ipsec1"), "a link while nobody answers")
+        branch.write(conf(to_gateway(1).replace("ipsec1", "mendip0"), daemon='tun = "m1";')(branch.control))
+        done = branch.run("reload", as_json=False)
+        expect(done.returncode != 0 and "is the device of all" in done.stderr, f"{done.returncode}: {done.stderr}")
+        expect(has_link(ns, "mendip0") and "gw1 on ipsec1" in branch.run("status", as_json=False).stdout, "it changed")
+
+
 def a_device_that_was_there():
     """Made before by somebody else and kept: its addresses outlive the daemon, and its link says that it has ended."""
     with netlab.Lab("devices") as lab:
@@ -259,5 +271,6 @@ def longest_gap(times):
 
 
 if __name__ == "__main__":
-    main([each_gateway_has_a_device, the_link_is_the_tunnels, reloads_make_and_remove_them, a_device_that_was_there,
+    main([each_gateway_has_a_device, the_link_is_the_tunnels, reloads_make_and_remove_them,
+          the_device_of_all_is_nobodys, a_device_that_was_there,
           bgp_moves_the_traffic])

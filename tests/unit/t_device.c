@@ -215,6 +215,30 @@ static void test_reload(void **state)
 	assert_non_null(own()->readable);
 }
 
+/* What waits for the socket when its device goes is not sent by the one that takes its place. */
+static void test_pending(void **state)
+{
+	static const struct answer full[] = {FULL};
+	char other[] = "other0";
+	struct child_conf child = {.device = other};
+	struct conn_conf conn = {.children = &child, .child_count = 1}, *conns = &conn;
+	struct config c = {.conns = &conns, .conn_count = 1};
+
+	(void)state;
+	dl_own_device(OWN, OWN);
+	dl->script = full;
+	dl->script_len = ARRAY_SIZE(full);
+	dl_tun_super(TO(.peer = OWN, .tcp = true, .flow = 1, .payload = 65000), 500);
+	dl_turn();
+	assert_true(dl->d.out.pending);
+	spd_remove(&dl->tunnel.path->devices[1].spd, &dl->policy[OWN]);
+	sad_release(&dl->tunnel.path->sad, dl->spi[OWN]);
+	dl->spi[OWN] = 0;
+	devices_assign(&dl->d, &c);
+	assert_int_equal(child.device_index, 1);
+	assert_false(dl->d.out.pending);
+}
+
 /* All devices rest while the socket is full, those that are made meanwhile too. */
 static void test_full_socket(void **state)
 {
@@ -245,6 +269,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_gone, dl_begin, dl_end),
 		cmocka_unit_test_setup_teardown(test_cannot_be_made, dl_begin, dl_end),
 		cmocka_unit_test_setup_teardown(test_reload, dl_begin, dl_end),
+		cmocka_unit_test_setup_teardown(test_pending, dl_begin, dl_end),
 		cmocka_unit_test_setup_teardown(test_full_socket, dl_begin, dl_end),
 	};
 
