@@ -386,7 +386,7 @@ static unsigned count_devices(const struct config *c)
 	for (unsigned i = 0; i < c->conn_count; i++) {
 		const struct conn_conf *conn = c->conns[i];
 
-		names = xreallocarray(names, (size_t)count + conn->child_count + 1, sizeof(*names));
+		names = xreallocarray(names, (size_t)count + conn->child_count, sizeof(*names));
 		for (unsigned k = 0; k < conn->child_count; k++) {
 			if (conn->children[k].device)
 				names[count++] = conn->children[k].device;

@@ -50,7 +50,6 @@ struct daemon {
 	nsec_t started, closing_since;
 	uint64_t reloads, reload_failures;
 	char reload_error[CONFIG_ERR];
-	int exit_status;
 #ifdef MENDIP_FAULTS
 	struct fault_state *faults;
 #endif
@@ -82,7 +81,7 @@ void resolver_free(struct resolver *r);
  * every 2 s, and after 2 minutes every 10 s.
  */
 void resolver_refresh(struct resolver *r);
-/* The same from the loop, but at most every 2 s: an attempt failed, or the host has changed. */
+/* For those that are not up, but at most every 2 s: an attempt failed, or the host has changed. */
 void resolver_soon(struct resolver *r);
 
 /* privileges.c: keeps CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, changes to `user` if given. */

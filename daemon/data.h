@@ -59,8 +59,6 @@ int data_init(struct daemon *d) MUST_CHECK;
 void data_fini(struct daemon *d);
 void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		   const uint8_t *p, size_t len);
-/* After a device was made, or written to: what it takes. */
-void data_accepts(struct daemon *d, const struct device *v);
 /* A packet with nothing in it (RFC 4303 2.6), at once; sa NULL: none. */
 void data_send_dummy(struct daemon *d, struct esp_sa *sa);
 
@@ -70,12 +68,12 @@ int data_out_init(struct daemon *d) MUST_CHECK;
 void data_out_fini(struct daemon *d);
 int data_in_init(struct daemon *d) MUST_CHECK;
 void data_in_fini(struct daemon *d);
-/* ctx: the struct device. */
+/* ctx of this one: the struct device that is readable. */
 void data_on_tun(evutil_socket_t fd, short what, void *ctx);
 void data_on_udp(evutil_socket_t fd, short what, void *ctx);
 /* What came for an SA before that was installed goes to TUN. */
 void data_late(struct daemon *d, nsec_t now);
-/* What waits for room, and then what TUN has, up to the budget of a turn. */
+/* What waits for room, and then what each TUN device has, up to the budget of a turn. */
 void data_serve_tun(struct daemon *d);
 
 #endif

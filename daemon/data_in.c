@@ -19,19 +19,7 @@ static enum kind kind_of(const uint8_t *p, uint32_t len)
 /* Writes and empties what was put together, to the device that it is for. */
 static void deliver(struct daemon *d)
 {
-	struct pkt_super *super = &d->in.super;
-	struct device *v = d->devices.all[super->device];
-
-	if (super->len == 0)
-		return;
-	tun_write(&v->tun, super);
-	data_accepts(d, v);
-}
-
-void data_accepts(struct daemon *d, const struct device *v)
-{
-	if (d->tunnel)
-		d->tunnel->path->devices[v->tun.device].accept = v->tun.accept;
+	device_write(d->devices.all[d->in.super.device], &d->in.super);
 }
 
 static void receive_esp(struct daemon *d, const struct udp_datagram *g, uint32_t at, uint32_t len,

@@ -161,10 +161,9 @@ static void too_big(struct daemon *d, const struct esp_out *out, nsec_t now)
 	/* The receiving side's run is written by now: it holds nothing past its turn. */
 	s.len = icmp_too_big(s.base, ICMP_MAX, out->pkt, out->inner, out->mtu);
 	s.count = 1;
-	s.device = out->device;
 	/* What nobody is told of costs nothing of it. */
 	if (s.len && bucket_take(&d->icmp_bucket, now))
-		tun_write(&d->devices.all[out->device]->tun, &s);
+		device_write(d->devices.all[out->device], &s);
 }
 
 /* From out->at on; what is before that has gone already. */

@@ -34,6 +34,17 @@ static bool has_link(const struct device *v)
 	return v->tun.device == 0 || v->users > 0;
 }
 
+static void tell_accept(const struct device *v)
+{
+	v->daemon->tunnel->path->devices[v->tun.device].accept = v->tun.accept;
+}
+
+void device_write(struct device *v, struct pkt_super *super)
+{
+	tun_write(&v->tun, super);
+	tell_accept(v);
+}
+
 static int device_open(struct device *v)
 {
 	struct daemon *d = v->daemon;
@@ -47,7 +58,7 @@ static int device_open(struct device *v)
 	}
 	v->link = has_link(v);
 	tun_set_link(&v->tun, v->link);
-	data_accepts(d, v);
+	tell_accept(v);
 	return 0;
 }
 
@@ -112,13 +123,14 @@ static void again_in(struct daemon *d, time_t seconds)
 		evtimer_add(d->devices.again, &wait);
 }
 
-static bool make_again(struct device *v)
+/* False: it cannot be made now. */
+static bool make_missing(struct device *v)
 {
 	struct daemon *d = v->daemon;
 
 	if (device_open(v) < 0)
 		return false;
-	log_warn(&d->log, "the TUN device %s is there again", v->tun.name);
+	log_warn(&d->log, "the TUN device %s is there now", v->tun.name);
 	if (v->tun.device == 0)
 		net_repair(d->net);
 	return true;
@@ -134,7 +146,7 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 	for (uint16_t i = 0; i < d->devices.count; i++) {
 		struct device *v = d->devices.all[i];
 
-		missing |= v->wanted && !v->readable && !make_again(v);
+		missing |= v->wanted && !v->readable && !make_missing(v);
 	}
 	if (missing)
 		again_in(d, RETRY_SECONDS);
@@ -151,7 +163,7 @@ void device_lost(struct device *v)
 		 v->tun.name);
 	device_close(v);
 	if (!wait)
-		(void)make_again(v);
+		(void)make_missing(v);
 	again_in(d, 1);
 }
 

@@ -4,8 +4,9 @@
  *
  * A child's device is known by an index, here as in the data path (struct esp_device). It gets
  * another name only when no SA is left that has it: what comes late never reaches the device of
- * another child. Index 0 is that of all; routes lead to it that we make (net.h). To the others
- * routes are made by whoever uses them, and the link of such a device is up while a child on it is.
+ * another child. Index 0 is the device that all other children share; net.c makes routes to it. To
+ * devices of children's own others make routes, and the link of such a device is up while one of
+ * its children is.
  */
 #ifndef MENDIP_DEVICE_H
 #define MENDIP_DEVICE_H
@@ -21,10 +22,10 @@ struct device {
 	struct daemon *daemon;
 	struct tun tun;
 	struct event *readable; /* NULL while there is no device */
-	uint32_t mtu;
-	unsigned users; /* SAs that carry packets, and traps */
-	bool link;	/* as the kernel was told last */
-	bool wanted;	/* by the configuration */
+	uint32_t mtu, refused;	/* refused: the MTU that could not be set last */
+	unsigned users;		/* SAs that carry packets, and traps */
+	bool link;		/* as the kernel was told last */
+	bool wanted;		/* by the configuration */
 };
 
 struct devices {
@@ -48,9 +49,11 @@ void devices_prune(struct daemon *d);
 /* One more or one less uses the device; devices_settle, once a turn, tells the kernel. */
 void device_use(struct daemon *d, uint16_t index, bool add);
 void devices_settle(struct daemon *d);
+/* Writes and empties what was put together, and tells the data path what the device takes next. */
+void device_write(struct device *v, struct pkt_super *super);
 /* Whether what the devices have is read. */
 void devices_read(struct daemon *d, bool on);
-/* It has gone, by whoever removed it: made again, at once or when that is possible. */
+/* Somebody has removed it: it is made again, at once or when that is possible. */
 void device_lost(struct device *v);
 
 #endif

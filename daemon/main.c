@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #define CLOSE_LIMIT (2 * NSEC_PER_SEC)
+/* Exit statuses (mendipd(8)); the unit does not start a bad configuration again. */
+#define EXIT_FAILED 1
+#define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h */
 
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
@@ -160,6 +163,21 @@ static void warn_unprotected(struct daemon *d, const struct config *c)
 	}
 }
 
+/* The configuration as it can be in use now; NULL with d->reload_error. */
+static struct config *load_again(struct daemon *d)
+{
+	struct config *c = conf_load(d->config_path, d->reload_error);
+
+	if (!c)
+		return NULL;
+	keep_fixed(d, c);
+	/* The device of all keeps its name, so that may be one of these now. */
+	if (conf_check_devices(c, d->reload_error) == 0)
+		return c;
+	conf_free(c);
+	return NULL;
+}
+
 bool daemon_reload(struct daemon *d)
 {
 	nsec_t now = daemon_now();
@@ -168,14 +186,7 @@ bool daemon_reload(struct daemon *d)
 	/* systemd's protocol for Type=notify-reload; harmless where nobody listens. */
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
 		   (unsigned long long)(now / NSEC_PER_USEC));
-	new = conf_load(d->config_path, d->reload_error);
-	if (new)
-		keep_fixed(d, new);
-	/* Once more, as the device of all keeps its name. */
-	if (new &&conf_check_devices(new, d->reload_error) < 0) {
-		conf_free(new);
-		new = NULL;
-	}
+	new = load_again(d);
 	if (!new) {
 		d->reload_failures++;
 		log_error(&d->log, "reload: nothing changed: %s", d->reload_error);
@@ -243,22 +254,13 @@ static int start_loop(struct daemon *d)
 	return 0;
 }
 
-static int start(struct daemon *d)
+/* What packets go through, from the devices to the sockets. */
+static int start_data(struct daemon *d)
 {
-	const struct tunnel_ops ops = {
-		.ctx = d, .send = op_send, .dummy = op_dummy, .route = op_route, .event = op_event};
 	const struct config *c = d->config;
-	char err[256], offloads[64];
-	int r = start_loop(d);
+	char offloads[64];
+	int r = devices_init(d);
 
-	if (r < 0)
-		return r;
-	r = aead_init(c->crypto, err, sizeof(err));
-	if (*err)
-		log_error(&d->log, "crypto_backend: %s", err);
-	if (r < 0)
-		return r;
-	r = devices_init(d);
 	if (r < 0)
 		return r;
 	d->udp_offloads = offload_decide(&c->offload, &d->segment_why);
@@ -274,7 +276,28 @@ static int start(struct daemon *d)
 		 tun_offloads(&d->devices.all[0]->tun, offloads, sizeof(offloads)),
 		 d->udp[UDP_ESP].segment ? " segment" : "",
 		 d->udp[UDP_ESP].group_receive ? " gro" : "", aead_in_use());
-	r = host_init(d);
+	return 0;
+}
+
+static int start(struct daemon *d)
+{
+	const struct tunnel_ops ops = {
+		.ctx = d, .send = op_send, .dummy = op_dummy, .route = op_route, .event = op_event};
+	const struct config *c = d->config;
+	char err[256];
+	int r = start_loop(d);
+
+	if (r < 0)
+		return r;
+	r = aead_init(c->crypto, err, sizeof(err));
+	if (*err)
+		log_error(&d->log, "crypto_backend: %s", err);
+	if (r < 0)
+		return r;
+	d->tunnel = tunnel_new(&ops, &c->ike, c->history_memory, &rng_system, &d->log);
+	r = start_data(d);
+	if (r == 0)
+		r = host_init(d);
 	if (r < 0)
 		return r;
 	r = privileges_drop(c->user, err, sizeof(err));
@@ -285,13 +308,11 @@ static int start(struct daemon *d)
 	d->control = control_new(d);
 	if (!d->control)
 		return -EIO;
-	d->tunnel = tunnel_new(&ops, &c->ike, c->history_memory, &rng_system, &d->log);
 	d->resolver = resolver_new(d);
 	d->started = daemon_now();
 	warn_unprotected(d, c);
 	if (geteuid() == 0)
 		log_warn(&d->log, "running as root: daemon.user names who is to run this instead");
-	data_accepts(d, d->devices.all[0]);
 	devices_assign(d, d->config);
 	tunnel_configure(d->tunnel, c->conns, c->conn_count, NULL, d->started);
 	net_sweep(d->net);
@@ -299,11 +320,12 @@ static int start(struct daemon *d)
 	return 0;
 }
 
-static void stop(struct daemon *d)
+/* failed: it could not be started, and what blocks stays for whoever starts it again. */
+static void stop(struct daemon *d, bool failed)
 {
 	resolver_free(d->resolver);
 	d->resolver = NULL; /* connections that end would ask it */
-	if (d->net && d->exit_status)
+	if (d->net && failed)
 		net_leave(d->net);
 	tunnel_free(d->tunnel);
 	aead_fini();
@@ -363,7 +385,7 @@ static int run(const char *path)
 	if (!d->config) {
 		fprintf(stderr, "mendipd: %s\n", err);
 		free(d);
-		return 1;
+		return EXIT_CONFIG;
 	}
 	log_init(&d->log, d->config->log, log_sink, d);
 	bucket_init(&d->send_lines.bucket, 1, 5);
@@ -383,12 +405,9 @@ static int run(const char *path)
 #ifdef MENDIP_FAULTS
 	fault_fini(d);
 #endif
-	if (r < 0)
-		d->exit_status = 1;
-	r = d->exit_status;
-	stop(d);
+	stop(d, r < 0);
 	free(d);
-	return r ? 1 : 0;
+	return r < 0 ? EXIT_FAILED : 0;
 }
 
 int main(int argc, char **argv)

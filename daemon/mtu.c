@@ -44,10 +44,14 @@ static void set_device(struct device *v, uint32_t least)
 	if (least == 0 || mtu == v->mtu || !v->readable)
 		return;
 	if (tun_set_mtu(&v->tun, mtu) < 0) {
-		log_warn(log, "the MTU of %s cannot be set to %u", v->tun.name, mtu);
+		/* Tried again every second, and told once. */
+		if (v->refused != mtu)
+			log_warn(log, "the MTU of %s cannot be set to %u", v->tun.name, mtu);
+		v->refused = mtu;
 		return;
 	}
 	v->mtu = mtu;
+	v->refused = 0;
 	log_info(log, "MTU of %s: %u", v->tun.name, mtu);
 }
 

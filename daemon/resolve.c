@@ -14,7 +14,8 @@
 #define RETRY	(10 * NSEC_PER_SEC)  /* and after LONG no more often than this */
 #define LONG	(120 * NSEC_PER_SEC) /* without a connection */
 #define EACH	(NSEC_PER_SEC / 25)  /* so much longer for each connection that is not up */
-#define SLOWER	10		     /* lines are for those who read: one in so many seconds */
+/* log_limited allows at least one line a second: on a clock that is so much slower, one in 10 s. */
+#define SLOWER 10
 
 struct resolver {
 	struct daemon *daemon;
@@ -38,17 +39,11 @@ static void set_timer(struct resolver *r, nsec_t due, nsec_t now)
 	evtimer_add(r->timer, &tv);
 }
 
-static void no_later(struct resolver *r, nsec_t due, nsec_t now)
-{
-	if (!evtimer_pending(r->timer, NULL) || due < r->due)
-		set_timer(r, due, now);
-}
-
 /* What libevent's resolver reads once, when it is made. */
 static const char *const file_names[] = {"/etc/resolv.conf", "/etc/hosts"};
 
 /* DHCP may have written them since. */
-static bool files_have_changed(struct resolver *r, bool keep)
+static bool files_have_changed(struct resolver *r, bool remember)
 {
 	bool changed = false;
 
@@ -58,7 +53,7 @@ static bool files_have_changed(struct resolver *r, bool keep)
 		(void)stat(file_names[i], &st);
 		changed |= st.st_mtim.tv_sec != r->files[i].tv_sec ||
 			   st.st_mtim.tv_nsec != r->files[i].tv_nsec;
-		if (keep)
+		if (remember)
 			r->files[i] = st.st_mtim;
 	}
 	return changed;
@@ -71,19 +66,15 @@ struct lookup {
 	struct conn_conf *conn; /* a reference: a reload may replace it meanwhile */
 	struct endpoint found[CONN_MAX_ADDRS];
 	unsigned count, open;
-	bool failed;
 };
 
 static void finish(struct lookup *l)
 {
 	struct daemon *d = l->resolver->daemon;
-	nsec_t now = daemon_now();
 
 	LIST_REMOVE(l, link);
 	if (l->count)
-		tunnel_resolved(d->tunnel, l->conn, l->found, l->count, now);
-	else if (l->failed)
-		no_later(l->resolver, now + RETRY, now);
+		tunnel_resolved(d->tunnel, l->conn, l->found, l->count, daemon_now());
 	daemon_turn(d);
 	conn_unref(l->conn);
 	free(l);
@@ -94,14 +85,10 @@ static void on_answer(int error, struct evutil_addrinfo *list, void *ctx)
 	struct lookup *l = ctx;
 	struct daemon *d = l->resolver->daemon;
 
-	if (error) {
-		l->failed = true;
-		if (error != EVUTIL_EAI_CANCEL)
-			log_limited(&d->log, &l->resolver->lines, daemon_now() / SLOWER,
-				    LOG_LEVEL_WARNING,
-				    "%s: a name in remote_addrs cannot be resolved: %s",
-				    l->conn->name, evutil_gai_strerror(error));
-	}
+	if (error && error != EVUTIL_EAI_CANCEL)
+		log_limited(&d->log, &l->resolver->lines, daemon_now() / SLOWER, LOG_LEVEL_WARNING,
+			    "%s: a name in remote_addrs cannot be resolved: %s", l->conn->name,
+			    evutil_gai_strerror(error));
 	for (struct evutil_addrinfo *a = error ? NULL : list; a && l->count < CONN_MAX_ADDRS;
 	     a = a->ai_next) {
 		const struct sockaddr_in *sin = (const void *)a->ai_addr;
@@ -175,10 +162,15 @@ static void ask(struct resolver *r, bool all)
 	free(confs);
 }
 
-/* Makes libevent's resolver anew when what it has read once has changed. False: ask nothing now. */
-static bool open_files(struct resolver *r)
+/*
+ * libevent's resolver is there, and has read the files as they are now. False: nothing can be asked
+ * for the moment.
+ */
+static bool is_ready(struct resolver *r)
 {
-	/* With answers on their way it cannot go: they end, as nothing more is asked until then. */
+	/* It cannot be made anew with answers on their way; they end, as nothing is asked
+	 * meanwhile.
+	 */
 	if (!LIST_EMPTY(&r->lookups))
 		return !files_have_changed(r, false);
 	if (files_have_changed(r, true) && r->dns) {
@@ -230,7 +222,7 @@ static void refresh(struct resolver *r, bool all)
 		r->down_since = now;
 	r->asked = now;
 	set_timer(r, now + pause_of(r, down, now), now);
-	if (!open_files(r))
+	if (!is_ready(r))
 		return;
 	all |= now - r->asked_all >= REFRESH;
 	if (all)
@@ -252,10 +244,13 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
 void resolver_soon(struct resolver *r)
 {
-	nsec_t now = daemon_now();
+	nsec_t now = daemon_now(), due;
 
-	if (r)
-		no_later(r, max_u64(now, r->asked + SOON), now);
+	if (!r)
+		return;
+	due = max_u64(now, r->asked + SOON);
+	if (!evtimer_pending(r->timer, NULL) || due < r->due)
+		set_timer(r, due, now);
 }
 
 struct resolver *resolver_new(struct daemon *d)

@@ -53,7 +53,7 @@ struct esp_in_sa {
 	bool unprotected; /* replay_window = 0: every authentic packet is FRESH */
 	bool awaited;	  /* the next FRESH packet raises FIRST_FRESH */
 	uint16_t device;  /* where its packets go: index into the path's devices */
-	enum esp_in_phase phase : 16; /* with `device` in the place of one enum */
+	enum esp_in_phase phase : 16; /* so small that what follows stays in its cache lines */
 	uint64_t packets, bytes;      /* FRESH and BRIDGED */
 	nsec_t last_fresh;	      /* FRESH or BRIDGED; 0: never */
 	struct endpoint peer;

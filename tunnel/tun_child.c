@@ -42,6 +42,16 @@ static void trap_lists(struct tun_child *k, struct ts_list *local, struct ts_lis
 	k->trap.remote = k->trap_remote = remote;
 }
 
+/*
+ * Packets are to reach the device while the child has no SA. To a device of its own nobody else has
+ * to be kept from leaving in clear; its link is up for a child that waits for a packet, and not for
+ * one that comes up by itself.
+ */
+static bool trap_is_routed(const struct tun_child *k)
+{
+	return k->conf->device_index == 0 || k->conf->start_action == START_TRAP;
+}
+
 void tun_child_trap(struct tun_child *k, bool on)
 {
 	struct tunnel *t = k->conn->tunnel;
@@ -58,9 +68,7 @@ void tun_child_trap(struct tun_child *k, bool on)
 		spd_remove(spd_of(k), &k->trap);
 	}
 	k->trapped = on;
-	/* The link of a device of its own is up for what waits for packets, not for what is on its
-	 * way by itself. */
-	if (k->conf->device_index == 0 || k->conf->start_action == START_TRAP)
+	if (trap_is_routed(k))
 		t->ops.route(t->ops.ctx, k->conf->device_index, &k->conf->local_ts,
 			     &k->conf->remote_ts, on);
 }
@@ -315,6 +323,13 @@ static void replace_on_takeover(struct tun_sa *s, nsec_t now)
 	}
 }
 
+static void tun_sa_free(struct tun_sa *s)
+{
+	free(s->local);
+	free(s->remote);
+	free(s);
+}
+
 void tun_sa_forget(struct tun_sa *s)
 {
 	struct tun_child *c = s->child;
@@ -334,9 +349,7 @@ void tun_sa_forget(struct tun_sa *s)
 	if (c->current == s)
 		c->current = newest_live(c);
 	sad_release(&t->path->sad, s->spi);
-	free(s->local);
-	free(s->remote);
-	free(s);
+	tun_sa_free(s);
 }
 
 static void set_lifetime(const struct child_conf *conf, struct rng *rng, struct esp_lifetime *l)
@@ -346,6 +359,27 @@ static void set_lifetime(const struct child_conf *conf, struct rng *rng, struct 
 	l->soft_packets = conf->rekey_packets - rng_below(rng, conf->rekey_packets / 10 + 1);
 	l->hard_bytes = conf->life_bytes;
 	l->hard_packets = conf->life_packets;
+}
+
+/* Of the child k, as the engine has made it; not in the SAD yet. */
+static struct tun_sa *tun_sa_new(struct tun_child *k, struct child_sa *c, struct child_sa *replaces,
+				 nsec_t now)
+{
+	struct tun_sa *s = xzalloc(sizeof(*s));
+
+	s->child = k;
+	s->ike = c;
+	s->spi = c->spi_in;
+	s->spi_out = c->spi_out;
+	s->policy.local = s->local = ts_list_dup(c->local);
+	s->policy.remote = s->remote = ts_list_dup(c->remote);
+	s->installed = now;
+	s->expires = c->conf->life_time ? now + c->conf->life_time : NSEC_NEVER;
+	s->end.kind = TDL_SA_END;
+	s->silent.kind = TDL_SA_SILENT;
+	s->recovery.timer.kind = TDL_RECOVERY;
+	s->replaces = replaces ? replaces->owner : NULL;
+	return s;
 }
 
 int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *keys,
@@ -380,25 +414,13 @@ int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *ke
 	p.detect = k->options.detect;
 	p.bridge = k->options.bridge;
 	set_lifetime(c->conf, t->rng, &p.life);
-	s = xzalloc(sizeof(*s));
+	s = tun_sa_new(k, c, replaces, now);
 	p.owner = s;
 	r = sad_install(&t->path->sad, c->spi_in, &p, now);
 	if (r < 0) {
-		free(s);
+		tun_sa_free(s);
 		return r;
 	}
-	s->child = k;
-	s->ike = c;
-	s->spi = c->spi_in;
-	s->spi_out = c->spi_out;
-	s->policy.local = s->local = ts_list_dup(c->local);
-	s->policy.remote = s->remote = ts_list_dup(c->remote);
-	s->installed = now;
-	s->expires = c->conf->life_time ? now + c->conf->life_time : NSEC_NEVER;
-	s->end.kind = TDL_SA_END;
-	s->silent.kind = TDL_SA_SILENT;
-	s->recovery.timer.kind = TDL_RECOVERY;
-	s->replaces = replaces ? replaces->owner : NULL;
 	LIST_INSERT_HEAD(&k->sas, s, link);
 	c->owner = s;
 	esp_installed(t->path, sad_ref(tun_sa_esp(s)));

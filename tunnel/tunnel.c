@@ -112,7 +112,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 	t->rng = rng;
 	t->log = log;
 	LIST_INIT(&t->conns);
-	LIST_INIT(&t->held);
+	SLIST_INIT(&t->held);
 	deadlines_init(&t->deadlines);
 	t->path = esp_path_new(history_cap, rng);
 	t->ike = ike_new(&ike_ops, settings, rng, log);

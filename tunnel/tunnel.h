@@ -175,7 +175,7 @@ struct tunnel_ops {
 		      const struct tun_child *child, const char *text);
 };
 
-LIST_HEAD(held_list, held_route);
+SLIST_HEAD(held_list, held_route);
 
 struct tunnel {
 	struct tunnel_ops ops;
@@ -314,8 +314,9 @@ bool tun_keep_mapping(void *ctx, const struct ike_sa *sa);
 /* held.c: routes for the peers of connections that only answer, before they come. */
 /* Anyone may call, or who fits a pattern, and there is nobody that we could call. */
 bool conn_only_answers(const struct conn_conf *conf);
-/* Routes of these connections in place of those that are held now. */
+/* The routes of those of these connections that only answer are held, in place of what was. */
 void held_configure(struct tunnel *t, struct conn_conf **conns, unsigned count);
+/* Drops all routes of the list. */
 void held_release(struct tunnel *t, struct held_list *list);
 
 /* admit.c: what a peer may have; see struct ike_ops. */

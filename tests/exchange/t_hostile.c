@@ -233,21 +233,31 @@ static void established_is_out(void **state)
 	net_free(n);
 }
 
-/* The same for a peer with a connection of its own, whose secret is another one from now on. */
-static void another_secret_is_asked_for(void **state)
+/* The guest is up by a connection of its own, and then the gateway has another secret for it. */
+static const struct party own = {"own", "gw.example.net", "guest.example", "10.1.0.0/16"};
+static const struct secret other = {"guest.example", "another one"};
+
+static struct net *with_another_secret(bool old_secrets_stay)
 {
-	const struct party own = {"own", "gw.example.net", "guest.example", "10.1.0.0/16"};
-	const struct secret other = {"guest.example", "another one"};
-	const char *const secret = "the guest's", *const now = other.secret;
+	const char *const secret = "the guest's";
 	struct net *n = quiet_net();
 
-	(void)state;
+	n->peer[GW].tunnel->ike->set.old_secrets_stay = old_secrets_stay;
 	gateway(n, &own, 1, two_secrets, 2);
 	callers(n, &guest, &secret, 1);
 	bring_up(n, "guest");
 	assert_true(is_up(n, "guest"));
 	gateway(n, &own, 1, &other, 1);
 	net_run(n, 5 * SEC);
+	return n;
+}
+
+static void another_secret_is_asked_for(void **state)
+{
+	const char *const now = other.secret;
+	struct net *n = with_another_secret(false);
+
+	(void)state;
 	assert_false(is_up(n, "guest"));
 	callers(n, &guest, &now, 1);
 	bring_up(n, "guest");
@@ -258,18 +268,9 @@ static void another_secret_is_asked_for(void **state)
 /* Where the operator wants it, who is in stays, and rekeys; who comes anew needs today's secret. */
 static void old_secrets_may_stay(void **state)
 {
-	const struct party own = {"own", "gw.example.net", "guest.example", "10.1.0.0/16"};
-	const struct secret other = {"guest.example", "another one"};
-	const char *const secret = "the guest's";
-	struct net *n = quiet_net();
+	struct net *n = with_another_secret(true);
 
 	(void)state;
-	n->peer[GW].tunnel->ike->set.old_secrets_stay = true;
-	gateway(n, &own, 1, two_secrets, 2);
-	callers(n, &guest, &secret, 1);
-	bring_up(n, "guest");
-	gateway(n, &own, 1, &other, 1);
-	net_run(n, 5 * SEC);
 	assert_true(is_up(n, "guest"));
 	assert_true(tunnel_child_rekey(child_of(n, BRANCH, "guest"), n->now));
 	net_run(n, 5 * SEC);

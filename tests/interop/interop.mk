@@ -6,7 +6,7 @@ EXTRA_DIST += tests/interop/netlab.py tests/interop/strongswan.py tests/interop/
 
 # The same on the defaults of strongSwan 6, which Debian 12 does not have: as root; installs it once.
 check-strongswan-6: all
-	$(srcdir)/scripts/strongswan-6
-	MENDIP_STRONGSWAN_ROOT=/var/cache/mendip-tests/debian-13 MENDIP_REQUIRE_ALL=1 \
+	$(srcdir)/scripts/other-debian trixie make
+	MENDIP_STRONGSWAN_ROOT=`$(srcdir)/scripts/other-debian trixie make` MENDIP_REQUIRE_ALL=1 \
 		$(srcdir)/tests/run --build . $(srcdir)/tests/interop/test_defaults.py
 .PHONY: check-strongswan-6

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 import netlab
 
 CHARON = "/usr/sbin/charon-systemd"
-# What scripts/strongswan-6 made: Debian 13, whose strongSwan is 6.0. MENDIP_STRONGSWAN_ROOT names it.
+# The folder that "scripts/other-debian trixie make" names: Debian 13, whose strongSwan is 6.0.
 ROOT = os.environ.get("MENDIP_STRONGSWAN_ROOT", "")
 PACKAGES = ("charon-systemd", "libcharon-extra-plugins", "libstrongswan-extra-plugins",
             "libstrongswan-standard-plugins")
@@ -45,8 +45,8 @@ READY_TIMEOUT = 15
 
 def missing():
     """Why strongSwan cannot run here, or None."""
-    if ROOT and not os.path.exists(os.path.join(ROOT, "complete")):
-        return f"no strongSwan in {ROOT}: run scripts/strongswan-6 as root"
+    if ROOT and not os.path.exists(ROOT + CHARON):
+        return f"no strongSwan in {ROOT}: run \"scripts/other-debian trixie make\" as root"
     if not os.path.exists(CHARON):
         return "charon-systemd is not installed: apt-get install " + " ".join(PACKAGES)
     if not os.path.exists("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so"):

@@ -333,6 +333,10 @@ MUTANTS = [
      "if (sa && sa->in.key && sa->in.device == v->tun.device)", "if (0)", ["t_device"]),
     ("device-made-in-a-circle", "a device that is removed each time it comes takes all the time", "daemon/device.c",
      "if (!wait)", "if (1)", ["t_device"]),
+    ("pending-for-another-device", "half of a super-packet goes to the peer of another child", "daemon/device.c",
+     "\t\td->out.pending = false;\n", "\t\t;\n", ["t_device"]),
+    ("refused-mtu-is-believed", "an MTU that could not be set is never set", "daemon/mtu.c",
+     "\t\tv->refused = mtu;\n", "\t\tv->refused = v->mtu = mtu;\n", ["t_mtu"]),
     ("device-read-while-full", "a device made while the socket is full is read all the same", "daemon/device.c",
      "if (!d->out.parked)", "if (1)", ["t_device"]),
     # ---- recovery

@@ -180,6 +180,25 @@ def folders_above_that_others_may_write():
                 expect((done.returncode == 0) == good, f"{way} below {mode:o}: {done.returncode}, {done.stderr}")
 
 
+def links_in_folders_that_others_may_write():
+    """A link to a good file, where others may put another one in its place."""
+    for mode, good in ((0o755, True), (0o777, False), (0o1777, False)):
+        with tempfile.TemporaryDirectory() as d:
+            for name in ("safe", "open", "safe/conf.d"):
+                os.mkdir(os.path.join(d, name), 0o755)
+            for name, text in (("safe/mendip.conf", GOOD), ("safe/part.conf", " ")):
+                with open(os.open(os.path.join(d, name), os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+                    f.write(text)
+            os.symlink(f"{d}/safe/mendip.conf", f"{d}/open/mendip.conf")
+            os.symlink(f"{d}/safe/part.conf", f"{d}/safe/conf.d/part.conf")
+            for folder, path in (("open", "open/mendip.conf"), ("safe/conf.d", "safe/mendip.conf")):
+                os.chmod(f"{d}/{folder}", mode)
+                done = subprocess.run([f"{BUILD}/mendipd", "--check", "-c", f"{d}/{path}"], capture_output=True, text=True,
+                                      timeout=30)
+                os.chmod(f"{d}/{folder}", 0o755)
+                expect((done.returncode == 0) == good, f"{path}, {folder} {mode:o}: {done.returncode}, {done.stderr}")
+
+
 def in_memory(pid, what):
     """How often the bytes are in the memory of the process."""
     count = 0
@@ -275,5 +294,6 @@ def reload_leaves_what_is_made_at_the_start():
 
 
 main([good_ones_pass, bad_ones_name_file_line_and_option, includes_modes_and_duplicates, garbage_never_crashes,
-      files_that_others_may_write, folders_above_that_others_may_write, secrets_leave_nothing_behind,
+      files_that_others_may_write, folders_above_that_others_may_write,
+      links_in_folders_that_others_may_write, secrets_leave_nothing_behind,
       reload_keeps_what_has_not_changed, reload_leaves_what_is_made_at_the_start])

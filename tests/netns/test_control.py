@@ -251,7 +251,7 @@ def goes_on_when_the_device_goes():
     def check(branch, _gw, _lab):
         before = branch.spi()
         branch.ns.run("ip", "link", "del", "mendip0")
-        wait_for(lambda: branch.logged("the TUN device mendip0 is there again"), "the device is not made again", 5)
+        wait_for(lambda: branch.logged("the TUN device mendip0 is there now"), "the device is not made again", 5)
         expect(ping(branch.ns, "10.2.0.1", 5) == 5, "no ping through the device that was made again")
         expect(branch.spi() == before, "the tunnel was made anew")
 

@@ -7,7 +7,7 @@ device sees it in clear.
 import os
 import time
 
-from daemons import NET_GW, Mendip, child, config, expect, main, more_traffic, netlab, ping, settle, wait_for
+from daemons import NET_GW, PSK, Mendip, child, config, expect, main, more_traffic, netlab, ping, settle, wait_for
 
 RATE = 500
 OURS = range(5149, 5155)
@@ -48,37 +48,48 @@ def within(seconds, what, wait):
     expect(took < seconds, f"{what}: {took:.1f} s")
 
 
-def undisturbed(what, lost_max, change, between=0.0):
-    """Traffic from the branch while change(branch) is done: nothing in clear, and at most so many are lost."""
+def beside_traffic(lab, what, change):
+    """Traffic from the branch while change(branch) is done: (branch, what became of it). Nothing leaves in clear."""
+    branch, gw, _ = routed(lab)
+    branch.wait_up()
+    sniffer = lab.sniff(branch.ns, "eth0")
+    flow = lab.flow(branch.ns, branch.ns.inner, gw.ns, gw.ns.inner, rate=RATE)
+    more_traffic(flow, RATE // 2)
+    change(branch)
+    before = flow.received
+    wait_for(lambda: flow.received > before + RATE // 2, "no packet comes through any more", 5)
+    result = flow.stop()
+    seen = sniffer.stop()
+    print(f"# {what:<28} {result.lost:4d} of {result.sent} lost, longest gap {result.longest_gap_ms:.0f} ms, "
+          f"{len(clear(seen))} in clear")
+    expect(not clear(seen), f"{len(clear(seen))} packets in clear: {clear(seen)[:3]}")
+    return branch, result
+
+
+def undisturbed(what, lost_max, change):
+    """At most so many packets are lost by the change, and all rules are there after it."""
     with netlab.Lab("host") as lab:
-        branch, gw, _ = routed(lab)
-        branch.wait_up()
-        sniffer = lab.sniff(branch.ns, "eth0")
-        flow = lab.flow(branch.ns, branch.ns.inner, gw.ns, gw.ns.inner, rate=RATE)
-        more_traffic(flow, RATE // 2)
-        change(branch)
-        settle(between)
-        before = flow.received
-        wait_for(lambda: flow.received > before + RATE // 2, "no packet comes through any more", 5)
-        result = flow.stop()
-        seen = sniffer.stop()
-        print(f"# {what:<28} {result.lost:4d} of {result.sent} lost, longest gap {result.longest_gap_ms:.0f} ms, "
-              f"{len(clear(seen))} in clear")
-        expect(not clear(seen), f"{len(clear(seen))} packets in clear: {clear(seen)[:3]}")
+        branch, result = beside_traffic(lab, what, change)
         expect(result.lost <= lost_max, f"{result.lost} lost, at most {lost_max} expected")
         expect(rules(branch) == list(OURS), f"rules: {rules(branch)}")
 
 
+def by_ip(*args):
+    """A change that another program makes with ip(8), and a little time for it to be seen."""
+    def change(branch):
+        branch.ns.run("ip", *args)
+        settle(0.2)
+    return change
+
+
 def each_rule_comes_back():
     for priority in OURS:
-        undisturbed(f"ip rule del pref {priority}", 5,
-                    lambda b, p=priority: b.ns.run("ip", "rule", "del", "pref", str(p)), 0.2)
+        undisturbed(f"ip rule del pref {priority}", 5, by_ip("rule", "del", "pref", str(priority)))
 
 
 def routes_come_back():
     for table in (5150, 5151):
-        undisturbed(f"ip route flush table {table}", 5,
-                    lambda b, t=table: b.ns.run("ip", "route", "flush", "table", str(t)), 0.2)
+        undisturbed(f"ip route flush table {table}", 5, by_ip("route", "flush", "table", str(table)))
 
 
 def the_device_goes_down():
@@ -91,7 +102,7 @@ def the_device_goes_down():
 
 def the_device_is_deleted():
     """It is made again at once, though not more than once a second."""
-    undisturbed("ip link del", RATE // 2, lambda b: b.ns.run("ip", "link", "del", "mendip0"))
+    undisturbed("ip link del", RATE // 2, by_ip("link", "del", "mendip0"))
 
     def thrice(branch):
         for _ in range(3):
@@ -102,24 +113,16 @@ def the_device_is_deleted():
 
 def what_dies_blocks():
     """The daemon is killed: nothing in clear until it is started again; a stop leaves nothing."""
-    with netlab.Lab("host") as lab:
-        branch, gw, _ = routed(lab)
-        branch.wait_up()
-        sniffer = lab.sniff(branch.ns, "eth0")
-        flow = lab.flow(branch.ns, branch.ns.inner, gw.ns, gw.ns.inner, rate=RATE)
-        more_traffic(flow, RATE // 2)
+    def kill_and_start(branch):
         branch.kill()
         settle(0.5)
         if os.path.exists(branch.control):
             os.unlink(branch.control)
         branch.start()
         branch.wait_up()
-        before = flow.received
-        wait_for(lambda: flow.received > before + RATE // 2, "no packet comes through any more", 5)
-        flow.stop()
-        seen = sniffer.stop()
-        print(f"# {'kill -9':<28} {len(clear(seen))} in clear")
-        expect(not clear(seen), f"{len(clear(seen))} packets in clear")
+
+    with netlab.Lab("host") as lab:
+        branch, _ = beside_traffic(lab, "kill -9", kill_and_start)
         branch.process.stop()
         expect(not rules(branch), f"rules after a stop: {rules(branch)}")
         for table in (5150, 5151, 5153, 5154):
@@ -213,18 +216,23 @@ def a_way_comes_back():
         within(3, "the link is up again, then the tunnel", lambda: branch.wait_up(timeout=10))
 
 
+def files_of(lab, ns):
+    """A function that writes a file of /etc as the namespace sees it."""
+    folder = f"/etc/netns/{ns.name}"
+    os.makedirs(folder)
+    lab.at_exit(lambda: [os.unlink(f"{folder}/hosts"), os.unlink(f"{folder}/resolv.conf"), os.rmdir(folder)])
+
+    def write(name, text):
+        with open(f"{folder}/{name}", "w", encoding="ascii") as f:
+            f.write(text)
+    return write
+
+
 def a_name_moves():
     """The peer's name is unknown, then leads nowhere, then to the peer; the files are read again each time."""
     with netlab.Lab("host") as lab:
         _, left, _, right = gateway(lab, lab.routed("branch", "gw", "router"))
-        folder = f"/etc/netns/{left.name}"
-        os.makedirs(folder)
-        lab.at_exit(lambda: [os.unlink(f"{folder}/hosts"), os.unlink(f"{folder}/resolv.conf"), os.rmdir(folder)])
-
-        def write(name, text):
-            with open(f"{folder}/{name}", "w", encoding="ascii") as f:
-                f.write(text)
-
+        write = files_of(lab, left)
         write("hosts", "127.0.0.1 localhost\n")
         write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
         branch = Mendip(lab, left, lambda s: config(s, NET, "gw.test"))
@@ -233,6 +241,33 @@ def a_name_moves():
         wait_for(lambda: branch.logged("gw: connecting"), "the file is not read again", 15)
         write("hosts", f"127.0.0.1 localhost\n{right.outer} gw.test\n")
         within(3, "the name has another address, then the tunnel is up", lambda: branch.wait_up(timeout=30))
+
+
+def files_change_while_names_are_asked_for():
+    """Look-ups of several connections are open at all times, as the name server is dead: the files are read all the same."""
+    with netlab.Lab("host") as lab:
+        left, right = lab.pair("branch", "gw")
+        write = files_of(lab, left)
+        write("hosts", "127.0.0.1 localhost\n")
+        write("resolv.conf", "nameserver 192.0.2.99\noptions timeout:3 attempts:1\n")
+        left.drop("ip daddr 192.0.2.99")
+
+        def conf(control, *names):
+            connections = " ".join(
+                f'{n}: {{ local: {{ id = "branch.example"; }}; remote_addrs = "{n}.test"; remote: {{ id = "gw.example.net"; }}; '
+                f'children: {{ net: {child("10.1.0.0/16", f"10.{2 + i}.0.0/16", start_action="start")}; }}; }};'
+                for i, n in enumerate(names))
+            return (f'daemon: {{ control = "{control}"; }}; connections: {{ {connections} }};'
+                    f'secrets: {{ ike_all: {{ secret = "{PSK}"; }}; }};')
+
+        branch = Mendip(lab, left, lambda s: conf(s, "a"))
+        settle(1.5)  # so that their look-ups do not begin together
+        branch.write(conf(branch.control, "a", "b", "c"))
+        branch.ctl("reload")
+        settle(2)
+        write("hosts", "".join(f"{right.outer} {n}.test\n" for n in ("a", "b", "c")))
+        within(10, "three names in a file that was written meanwhile", lambda: wait_for(
+            lambda: all(branch.logged(f"info: {n}: connecting") for n in ("a", "b", "c")), "they are not read", 30))
 
 
 def a_mapping_is_kept():
@@ -252,4 +287,5 @@ def a_mapping_is_kept():
 
 main([each_rule_comes_back, routes_come_back, the_device_goes_down, the_device_is_deleted, what_dies_blocks,
       leak_allow_lets_it_out, a_default_route_leaves_the_lan, closer_routes_win, the_inside_address_comes_later,
-      our_address_changes, a_way_comes_back, a_name_moves, a_mapping_is_kept])
+      our_address_changes, a_way_comes_back, a_name_moves, files_change_while_names_are_asked_for,
+      a_mapping_is_kept])

@@ -71,6 +71,19 @@ def notify_protocol():
         expect(process.wait(timeout=5) == 0, "exit status")
 
 
+def a_bad_configuration_is_not_started_again():
+    """Its exit status is one of its own, after which the unit does not try again; other failures it does."""
+    with netlab.Lab("bad") as lab:
+        left, _ = lab.pair("branch", "gw")
+        bad = start_with(lab, left, [], "daemon: { nonsense = 1; };").wait(timeout=5)
+        no_device = start_with(lab, left, [], config(lab.path("n.sock"), NET, "192.0.2.2", daemon='tun = "eth0";'))
+        failed = no_device.wait(timeout=5)
+    with open(f"{BUILD}/etc/mendipd.service", encoding="utf-8") as f:
+        unit = f.read()
+    expect(bad == 78 and failed == 1, f"exit statuses {bad} and {failed}")
+    expect("\nRestartPreventExitStatus=78\n" in unit and "\nRestart=on-failure\n" in unit, unit)
+
+
 def capabilities(pid):
     with open(f"/proc/{pid}/status", encoding="utf-8") as f:
         fields = dict(line.split(":", 1) for line in f)
@@ -111,4 +124,5 @@ def manual_pages_are_clean():
         expect(done.returncode == 0, done.stdout)
 
 
-main([unit_verifies, notify_protocol, privileges_are_dropped, runs_as_a_user, manual_pages_are_clean])
+main([unit_verifies, notify_protocol, a_bad_configuration_is_not_started_again,
+      privileges_are_dropped, runs_as_a_user, manual_pages_are_clean])

@@ -51,8 +51,7 @@ static void test_accept(void **state)
 
 	(void)state;
 	dl_own_device(OWN, OWN);
-	own()->tun.accept = 0;
-	data_accepts(&dl->d, own());
+	own()->tun.accept = dl->tunnel.path->devices[1].accept = 0;
 	for (uint32_t peer = OWN; peer <= OWN + 1; peer++) {
 		for (uint32_t i = 0; i < 10; i++)
 			arrive(FROM(.peer = peer, .tcp = true, .flow = 7, .id = (uint16_t)i,

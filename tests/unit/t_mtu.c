@@ -13,6 +13,7 @@
 
 static uint32_t path_of[256]; /* by the last byte of the remote address */
 static unsigned asked;
+static int set_result;	    /* of tun_set_mtu */
 static uint32_t device_mtu; /* that was set last, */
 static uint16_t device;	    /* of this one */
 static unsigned device_set;
@@ -29,7 +30,7 @@ int tun_set_mtu(struct tun *t, uint32_t mtu)
 	device = t->device;
 	device_mtu = mtu;
 	device_set++;
-	return 0;
+	return set_result;
 }
 
 /* ---- a daemon with nothing but SAs ---- */
@@ -315,9 +316,17 @@ static void test_devices(void **state)
 	assert_int_equal(device_mtu, 1338);
 	assert_int_equal(device, 1);
 	assert_int_equal(device_set, 2);
-	h.device[1].readable = NULL; /* it has gone */
+	/* What cannot be set is tried again. */
+	set_result = -EIO;
 	look(&h, a, 1300);
-	assert_int_equal(device_set, 2);
+	assert_int_equal(h.device[1].mtu, 1338);
+	set_result = 0;
+	tick(&h);
+	assert_int_equal(device_set, 4);
+	assert_int_equal(h.device[1].mtu, 1280);
+	h.device[1].readable = NULL; /* it has gone */
+	look(&h, a, 1400);
+	assert_int_equal(device_set, 4);
 	mtu_lab_fini(&h);
 }
 
