@@ -183,7 +183,8 @@ struct ike_sa {
 	unsigned child_count;
 	struct deadline dpd, rekey, expire, keepalive;
 	nsec_t established, last_heard;
-	nsec_t called; /* when the first of the IKE SAs that it has replaced was established */
+	/* Of the first of the IKE SAs that it has replaced: its IKE_SA_INIT began, it was up. */
+	nsec_t began, called;
 	nsec_t last_sent;
 	bool watch_answer; /* tell IKE_EVENT_ANSWERED */
 	bool delete_told;  /* IKE_EVENT_DOWN given */

@@ -290,6 +290,7 @@ static void become_responder(struct ike *ike, const struct ike_in *in, struct co
 {
 	struct ike_sa *sa = sa_new(ike, conn, false, in->local, in->remote);
 
+	sa->began = in->now;
 	sa->state = IKE_STATE_HALF_OPEN;
 	sa->spi_i = in->h->spi_i;
 	sa->choice = *choice;

@@ -35,6 +35,7 @@ struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struc
 	    HASH_COUNT(ike->sas) >= ike->set.sa_max)
 		return NULL;
 	sa = sa_new(ike, conn, true, local, remote);
+	sa->began = now;
 	sa->state = IKE_STATE_INIT_SENT;
 	sa->beside = beside;
 	if (peer)

@@ -12,7 +12,7 @@
 #define OURS	 (10 * NSEC_PER_SEC)
 #define THEIRS	 (30 * NSEC_PER_SEC)
 #define LOOK	 NSEC_PER_SEC
-#define CROSSED	 (10 * NSEC_PER_SEC)   /* within that the sides may not agree which is newer */
+#define CROSSED	 (5 * NSEC_PER_SEC)    /* a first message may take as long, sent again */
 #define WAIT_MAX (3600 * NSEC_PER_SEC) /* with a peer that makes another one each time */
 
 static bool is_live(const struct tun_sa *s)
@@ -48,18 +48,22 @@ static bool is_settled(const struct tun_sa *s)
 	       s->recovery.state == RECOVERY_IDLE && s->check == CRITERION_NONE;
 }
 
+/* Its call began when the other one was up, as both sides saw it. */
+static bool is_later_call(const struct ike_sa *a, const struct ike_sa *b)
+{
+	return a->began > b->called + CROSSED;
+}
+
 /*
- * Of two IKE SAs the one by the newer call stays: one side may have made it in the stead of the
+ * Of two IKE SAs the one by the later call stays: one side may have made it in the stead of the
  * other. When each was rekeyed says nothing, as the answer to that may be late. Of two calls that
- * crossed: as conn_which_call says.
+ * may have crossed: as conn_which_call says.
  */
 static bool is_better_ike(const struct ike_sa *a, const struct ike_sa *b)
 {
-	if (a->called > b->called + CROSSED)
+	if (is_later_call(a, b))
 		return true;
-	if (b->called > a->called + CROSSED)
-		return false;
-	return a->spi_i > b->spi_i;
+	return !is_later_call(b, a) && a->spi_i > b->spi_i;
 }
 
 static uint64_t both_spis(const struct tun_sa *s)

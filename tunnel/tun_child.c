@@ -450,14 +450,18 @@ static void child_up(struct tun_sa *s, nsec_t now)
 	conn_maybe_take_over(k->conn, now);
 }
 
-/* The peer uses after all what its void rekey made: what was made in its stead goes. */
+/*
+ * The peer uses after all what its void rekey made: what was made in its stead goes. Not what is on
+ * another IKE SA, which is there to replace this one.
+ */
 static void replace_others(struct tun_sa *s, nsec_t now)
 {
 	struct tun_sa *o, *next;
 
 	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
 		next = LIST_NEXT(o, link);
-		if (o == s || o->retired || !o->ike || !tun_sa_covers(s, o))
+		if (o == s || o->retired || !o->ike || o->ike->ike_sa != s->ike->ike_sa ||
+		    !tun_sa_covers(s, o))
 			continue;
 		ike_child_delete(o->ike, now);
 		tun_sa_retire(o, s, now);
