@@ -62,40 +62,68 @@ void sad_fini(struct sad *s)
 	*s = (struct sad){0};
 }
 
+/* The new ones are free, the lowest the last of the list. */
+static void slots_grow(struct sad *s)
+{
+	uint32_t old = s->slot_count, count = old ? old * 2 : 16;
+
+	s->slots = xreallocarray(s->slots, count, sizeof(*s->slots));
+	memset(s->slots + old, 0, (count - old) * sizeof(*s->slots));
+	s->free_list = xreallocarray(s->free_list, count, sizeof(uint32_t));
+	for (uint32_t i = count; i > old; i--)
+		s->free_list[s->free_count++] = i - 1;
+	s->slot_count = count;
+}
+
 static bool free_index(struct sad *s, uint32_t *ret)
 {
-	if (s->free_count == 0) {
-		uint32_t old = s->slot_count, count = old ? old * 2 : 16;
-
-		if (old > SAD_INDEX_MASK)
-			return false;
-		s->slots = xreallocarray(s->slots, count, sizeof(*s->slots));
-		memset(s->slots + old, 0, (count - old) * sizeof(*s->slots));
-		s->free_list = xreallocarray(s->free_list, count, sizeof(uint32_t));
-		for (uint32_t i = count; i > old; i--)
-			s->free_list[s->free_count++] = i - 1;
-		s->slot_count = count;
-	}
+	if (s->free_count == 0 && s->slot_count > SAD_INDEX_MASK)
+		return false;
+	if (s->free_count == 0)
+		slots_grow(s);
 	*ret = s->free_list[--s->free_count];
 	return true;
 }
 
+static void slot_make(struct sad *s, uint32_t index, uint32_t gen)
+{
+	struct esp_sa *sa = xzalloc(sizeof(*sa));
+
+	sa->index = index;
+	sa->gen = gen;
+	sa->spi = gen << SAD_INDEX_BITS | index;
+	s->slots[index] = sa;
+	s->used++;
+}
+
 uint32_t sad_reserve(struct sad *s)
 {
-	struct esp_sa *sa;
 	uint32_t index;
 
 	if (!free_index(s, &index))
 		return 0;
-	sa = xzalloc(sizeof(*sa));
-	sa->index = index;
-	sa->gen = s->gen;
-	sa->spi = sa->gen << SAD_INDEX_BITS | index;
+	slot_make(s, index, s->gen);
 	/* Generations start at 1, which keeps SPIs out of the reserved range 0 to 255. */
 	s->gen = s->gen == GEN_MAX ? 1 : s->gen + 1;
-	s->slots[index] = sa;
-	s->used++;
-	return sa->spi;
+	return s->slots[index]->spi;
+}
+
+int sad_reserve_spi(struct sad *s, uint32_t spi)
+{
+	uint32_t index = spi & SAD_INDEX_MASK, at;
+
+	while (index >= s->slot_count)
+		slots_grow(s);
+	if (s->slots[index] || spi >> SAD_INDEX_BITS == 0)
+		return -EEXIST;
+	/* Whoever saves them begins with the lowest: the index is near the end. */
+	for (at = s->free_count; s->free_list[at - 1] != index;)
+		at--;
+	memmove(&s->free_list[at - 1], &s->free_list[at],
+		(s->free_count - at) * sizeof(*s->free_list));
+	s->free_count--;
+	slot_make(s, index, spi >> SAD_INDEX_BITS);
+	return 0;
 }
 
 void sad_release(struct sad *s, uint32_t spi)

@@ -190,6 +190,22 @@ static inline struct sa_ref sad_ref(const struct esp_sa *sa)
 	return (struct sa_ref){.index = sa->index, .gen = sa->gen};
 }
 
+/* ---- esp_state.c: for the process that goes on with the SA ---- */
+
+#define ESP_SAVED_LEAP 64 /* numbers and IVs that are left out */
+/* Its detector is calm and its bridge was never needed: esp_sa_save writes all there is. */
+bool esp_sa_is_calm(const struct esp_sa *sa);
+/* All but what esp_sa_params have: keys, selectors, options. */
+void esp_sa_save(const struct esp_sa *sa, struct writer *w);
+/*
+ * Into an SA that sad_install has just made from the same parameters. Its next numbers are
+ * ESP_SAVED_LEAP further on. -EBADMSG: that is no SA, or one with another window; it must not be
+ * used.
+ */
+int esp_sa_load(struct sad *s, struct esp_sa *sa, struct reader *r) MUST_CHECK;
+/* Reserves this SPI, which sad_reserve gave in another process; -EEXIST: its slot is taken. */
+int sad_reserve_spi(struct sad *s, uint32_t spi) MUST_CHECK;
+
 /* doc/recovery.md 4: cleanses the outbound half; the inbound one delivers until drain_until. */
 void sad_retire(struct sad *s, struct esp_sa *sa, nsec_t drain_until);
 /* Adds an event and puts the SA on the dirty list. */

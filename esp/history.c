@@ -592,3 +592,125 @@ enum history_answer history_lookup(const struct history *h, uint64_t number, uin
 		return HISTORY_UNKNOWN;
 	return compare(h->life[at].tag, tag, h->life[at].iv, ret_iv);
 }
+
+/* ---- for the process that goes on ---- */
+
+static void block_save(uint64_t index, const struct near_entry *v, struct writer *w)
+{
+	wr_be64(w, index);
+	wr_bytes(w, v, BLOCK_BYTES);
+}
+
+void history_save(const struct history *h, struct writer *w)
+{
+	wr_be64(w, h->top);
+	wr_be64(w, h->floor);
+	wr_be64(w, h->head_end);
+	wr_be64(w, h->life_step);
+	wr_be64(w, h->life_phase);
+	wr_be32(w, h->heads);
+	for (uint64_t i = 0; h->head && i < HEAD_BLOCKS; i++) {
+		if (h->head[i])
+			block_save(i, h->head[i], w);
+	}
+	wr_be32(w, h->blocks);
+	for (uint32_t i = 0; i < h->blocks; i++)
+		block_save(h->ring[h->first + i].index, h->ring[h->first + i].v, w);
+	wr_be32(w, h->life_count);
+	wr_bytes(w, h->life, h->life_count * sizeof(*h->life));
+}
+
+/* A copy of the next block's entries; NULL: there is none, or its index is not in [lo, hi). */
+static struct near_entry *block_load(struct reader *r, uint64_t lo, uint64_t hi,
+				     uint64_t *ret_index)
+{
+	uint64_t index = rd_be64(r);
+	const uint8_t *p = rd_bytes(r, BLOCK_BYTES);
+
+	if (!p || index < lo || index >= hi)
+		return NULL;
+	*ret_index = index;
+	return xmemdup(p, BLOCK_BYTES);
+}
+
+static int head_load(struct history *h, struct reader *r)
+{
+	uint32_t count = rd_be32(r);
+	uint64_t index = 0, from = 0;
+
+	for (uint32_t i = 0; i < count; i++, from = index + 1) {
+		struct near_entry *v = block_load(r, from, h->head_end / HISTORY_BLOCK, &index);
+
+		if (!v)
+			return -EBADMSG;
+		if (!h->head)
+			h->head = xzalloc(HEAD_BLOCKS * sizeof(*h->head));
+		h->head[index] = v;
+		set_memory(h, h->blocks, h->heads + 1, h->life_size);
+	}
+	return 0;
+}
+
+static int ring_load(struct history *h, struct reader *r)
+{
+	uint32_t count = rd_be32(r);
+	uint64_t index = 0, from = h->floor / HISTORY_BLOCK;
+
+	for (uint32_t i = 0; i < count; i++, from = index + 1) {
+		struct near_entry *v = block_load(r, from, h->top / HISTORY_BLOCK + 1, &index);
+
+		if (!v)
+			return -EBADMSG;
+		ring_insert(h, (struct near_block){.index = index, .v = v});
+	}
+	return 0;
+}
+
+static int life_load(struct history *h, struct reader *r)
+{
+	uint32_t count = rd_be32(r), size = LIFE_START;
+	const uint8_t *p =
+		count <= HISTORY_LIFETIME_MAX ? rd_bytes(r, count * sizeof(*h->life)) : NULL;
+
+	if (!p)
+		return -EBADMSG;
+	if (count == 0)
+		return 0;
+	while (size < count)
+		size *= 2;
+	h->life = xreallocarray(NULL, size, sizeof(*h->life));
+	set_memory(h, h->blocks, h->heads, size);
+	memcpy(h->life, p, count * sizeof(*h->life));
+	h->life_count = count;
+	for (uint32_t i = 1; i < count; i++) {
+		if (h->life[i - 1].number >= h->life[i].number)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+/* The floor begins as 1, and is the start of a block from then on. */
+static bool is_sound(const struct history *h)
+{
+	return h->head_end <= HISTORY_HEAD && h->head_end <= h->floor &&
+	       h->head_end % HISTORY_BLOCK == 0 && h->floor > 0 &&
+	       (h->floor == 1 || h->floor % HISTORY_BLOCK == 0) && h->life_step > 0 &&
+	       (h->life_step & (h->life_step - 1)) == 0 && h->life_phase < h->life_step;
+}
+
+int history_load(struct history *h, struct reader *r)
+{
+	struct history saved = *h;
+
+	saved.top = rd_be64(r);
+	saved.floor = rd_be64(r);
+	saved.head_end = rd_be64(r);
+	saved.life_step = rd_be64(r);
+	saved.life_phase = rd_be64(r);
+	if (r->bad || !is_sound(&saved))
+		return -EBADMSG;
+	*h = saved;
+	if (head_load(h, r) < 0 || ring_load(h, r) < 0)
+		return -EBADMSG;
+	return life_load(h, r);
+}

@@ -27,6 +27,7 @@
 #include <sys/queue.h>
 
 #include "base.h"
+#include "wire.h"
 #include "crypto/random.h"
 
 #define HISTORY_LIFETIME_MAX 4096
@@ -138,6 +139,13 @@ static inline bool history_reaches(const struct history *h, uint64_t number)
 {
 	return number >= h->floor || number < h->head_end;
 }
+/* Writes all of it, in the form of this machine. */
+void history_save(const struct history *h, struct writer *w);
+/*
+ * Into one that history_init has just made. It may take more than the budget has: see
+ * history_budget_set. -EBADMSG: that is no history; history_fini is all that may follow.
+ */
+int history_load(struct history *h, struct reader *r) MUST_CHECK;
 /* Bytes in use. */
 uint64_t history_memory(const struct history *h);
 

@@ -72,6 +72,15 @@ uint64_t sa_new_spi(struct ike *ike)
 	return spi;
 }
 
+void sa_set_spi(struct ike_sa *sa, uint64_t our_spi)
+{
+	struct ike *ike = sa->ike;
+
+	HASH_DELETE(hh, ike->sas, sa);
+	sa->our_spi = our_spi;
+	HASH_ADD(hh, ike->sas, our_spi, sizeof(sa->our_spi), sa);
+}
+
 struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
 		      const struct endpoint *local, const struct endpoint *remote)
 {
@@ -315,6 +324,11 @@ static void task_forget(struct ike_task *t, const struct child_sa *c)
 
 void child_free(struct child_sa *c)
 {
+	struct deadline_heap *h = &c->ike_sa->ike->deadlines;
+
+	deadline_clear(h, &c->rekey);
+	deadline_clear(h, &c->expire);
+	deadline_clear(h, &c->cleanup);
 	free(c->local);
 	free(c->remote);
 	free(c);
@@ -343,8 +357,5 @@ void child_kill(struct child_sa *c, const char *why, nsec_t now)
 			o->replaces = NULL;
 	}
 	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_DOWN, why, now);
-	deadline_clear(&ike->deadlines, &c->rekey);
-	deadline_clear(&ike->deadlines, &c->expire);
-	deadline_clear(&ike->deadlines, &c->cleanup);
 	child_free(c);
 }

@@ -242,6 +242,8 @@ enum ike_deadline {
 struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
 		      const struct endpoint *local, const struct endpoint *remote);
 uint64_t sa_new_spi(struct ike *ike);
+/* In place of the one that sa_new gave it; nobody else has it. */
+void sa_set_spi(struct ike_sa *sa, uint64_t our_spi);
 struct ike_sa *sa_find(struct ike *ike, uint64_t our_spi);
 /* Sets SK_* objects from keys; the SA's choice is set. */
 int sa_set_keys(struct ike_sa *sa) MUST_CHECK;
@@ -259,8 +261,9 @@ void child_arm(struct child_sa *c, nsec_t now);
 struct child_sa *child_by_spi_out(const struct ike_sa *sa, uint32_t spi);
 /* Removes the child and tells DOWN. */
 void child_kill(struct child_sa *c, const char *why, nsec_t now);
-/* Off the list of its IKE SA, and freed: what child_kill does before and after it tells. */
+/* Off the list of its IKE SA: what child_kill does before it tells, */
 void child_unlink(struct child_sa *c);
+/* and what it does after that: its deadlines, then itself. */
 void child_free(struct child_sa *c);
 /* The lower of two nonces (2.8.1), octet by octet. */
 int nonce_cmp(const struct nonce *a, const struct nonce *b);
@@ -268,6 +271,20 @@ void nonce_set(struct nonce *n, struct chunk c);
 struct chunk nonce_chunk(const struct nonce *n);
 nsec_t jittered(struct ike *ike, nsec_t t);
 const char *sa_label(const struct ike_sa *sa);
+
+/* ---- ike_saved.c: for the process that goes on with it ---- */
+/* Nothing is under way on it, from either side: ike_sa_save writes all there is. */
+bool ike_sa_is_settled(const struct ike_sa *sa);
+/* The IKE SA, and a CHILD SA of it; keys are among the bytes. */
+void ike_sa_save(const struct ike_sa *sa, struct writer *w);
+void child_sa_save(const struct child_sa *c, struct writer *w);
+/*
+ * An established IKE SA without owner and children; nothing is told of it. NULL: that is none. Its
+ * next IVs are some further on, should any have been used after it was written.
+ */
+struct ike_sa *ike_sa_load(struct ike *ike, struct conn_conf *conn, struct reader *r, nsec_t now);
+/* A CHILD SA of it without owner; it is not installed. NULL: that is none. */
+struct child_sa *child_sa_load(struct ike_sa *sa, struct child_conf *conf, struct reader *r);
 
 /* ---- half_open.c: what outsiders can make grow, and cookies ---- */
 struct ike_sa *half_find(struct ike *ike, uint64_t spi_i, const struct endpoint *remote);

@@ -38,11 +38,8 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 	struct ike_sa *sa = sa_new(old->ike, old->conn, initiator, &old->local, &old->remote);
 	uint8_t skeyseed[HASH_MAX_LEN];
 
-	if (our_spi) {
-		HASH_DELETE(hh, old->ike->sas, sa);
-		sa->our_spi = our_spi;
-		HASH_ADD(hh, old->ike->sas, our_spi, sizeof(sa->our_spi), sa);
-	}
+	if (our_spi)
+		sa_set_spi(sa, our_spi);
 	sa->spi_i = initiator ? sa->our_spi : peer_spi;
 	sa->spi_r = initiator ? peer_spi : sa->our_spi;
 	sa->choice = *choice;

@@ -417,8 +417,7 @@ void conn_take_over(struct tun_conn *c, nsec_t now)
 		end_other(c, sa, o, now);
 }
 
-/* The connection that an IKE SA of a peer belongs to; made for a new peer of a %any connection. */
-static struct tun_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)
+struct tun_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)
 {
 	bool anyone = sa->conn->remote_any || ident_is_pattern(&sa->conn->remote_id);
 	struct tun_conn *c, *found = NULL;

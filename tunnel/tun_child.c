@@ -177,6 +177,8 @@ void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 	s->retired_at = now;
 	policy_remove(s);
 	sad_retire(&t->path->sad, sa, now + DRAIN);
+	secret_wipe(s->keys.enc_out, sizeof(s->keys.enc_out));
+	secret_wipe(s->keys.integ_out, sizeof(s->keys.integ_out));
 	/* While the peer has not confirmed that it is gone, it may be what the peer sends on. */
 	if (s->ike && !sa->in.exposed)
 		sa->in.deliver_until = now + DELIVER_MAX;
@@ -323,11 +325,11 @@ static void replace_on_takeover(struct tun_sa *s, nsec_t now)
 	}
 }
 
-static void tun_sa_free(struct tun_sa *s)
+void tun_sa_free(struct tun_sa *s)
 {
 	free(s->local);
 	free(s->remote);
-	free(s);
+	secret_free(s, sizeof(*s));
 }
 
 void tun_sa_forget(struct tun_sa *s)
@@ -361,25 +363,62 @@ static void set_lifetime(const struct child_conf *conf, struct rng *rng, struct 
 	l->hard_packets = conf->life_packets;
 }
 
-/* Of the child k, as the engine has made it; not in the SAD yet. */
-static struct tun_sa *tun_sa_new(struct tun_child *k, struct child_sa *c, struct child_sa *replaces,
-				 nsec_t now)
+struct tun_sa *tun_sa_new(struct tun_child *k, const struct ts_list *local,
+			  const struct ts_list *remote)
 {
 	struct tun_sa *s = xzalloc(sizeof(*s));
 
 	s->child = k;
-	s->ike = c;
-	s->spi = c->spi_in;
-	s->spi_out = c->spi_out;
-	s->policy.local = s->local = ts_list_dup(c->local);
-	s->policy.remote = s->remote = ts_list_dup(c->remote);
-	s->installed = now;
-	s->expires = c->conf->life_time ? now + c->conf->life_time : NSEC_NEVER;
+	s->policy.local = s->local = ts_list_dup(local);
+	s->policy.remote = s->remote = ts_list_dup(remote);
 	s->end.kind = TDL_SA_END;
 	s->silent.kind = TDL_SA_SILENT;
 	s->recovery.timer.kind = TDL_RECOVERY;
-	s->replaces = replaces ? replaces->owner : NULL;
 	return s;
+}
+
+int tun_sa_install(struct tun_sa *s, const struct suite *suite, bool esn,
+		   const struct endpoint *local, const struct endpoint *remote, nsec_t now)
+{
+	struct tun_child *k = s->child;
+	struct tunnel *t = k->conn->tunnel;
+	struct esp_sa_params p = {
+		.spi_out = s->spi_out,
+		.suite = suite,
+		.esn = esn,
+		.enc_in = s->keys.enc_in,
+		.integ_in = s->keys.integ_in,
+		.enc_out = s->keys.enc_out,
+		.integ_out = s->keys.integ_out,
+		.local = s->local,
+		.remote = s->remote,
+		.local_ep = *local,
+		.remote_ep = *remote,
+		.replay_window = k->conf->replay_window,
+		.history_packets = k->options.history_packets,
+		.verify_rate = k->options.verify_rate,
+		.detect = k->options.detect,
+		.bridge = k->options.bridge,
+		.device = k->conf->device_index,
+		.owner = s,
+	};
+	int r;
+
+	set_lifetime(k->conf, t->rng, &p.life);
+	r = sad_install(&t->path->sad, s->spi, &p, now);
+	if (r < 0)
+		tun_sa_free(s);
+	else
+		LIST_INSERT_HEAD(&k->sas, s, link);
+	return r;
+}
+
+static void set_keys(struct tun_keys *to, const struct child_keys *keys, bool initiator)
+{
+	memcpy(to->enc_in, initiator ? keys->enc_r : keys->enc_i, SUITE_MAX_KEY);
+	memcpy(to->integ_in, initiator ? keys->integ_r : keys->integ_i, SUITE_MAX_KEY);
+	memcpy(to->enc_out, initiator ? keys->enc_i : keys->enc_r, SUITE_MAX_KEY);
+	memcpy(to->integ_out, initiator ? keys->integ_i : keys->integ_r, SUITE_MAX_KEY);
 }
 
 int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *keys,
@@ -387,41 +426,23 @@ int tun_child_install(void *ctx, struct child_sa *c, const struct child_keys *ke
 {
 	struct tunnel *t = ctx;
 	struct tun_conn *conn = c->ike_sa->owner;
-	struct tun_child *k;
 	struct tun_sa *s;
-	struct esp_sa_params p = {
-		.spi_out = c->spi_out,
-		.suite = c->choice.suite,
-		.esn = c->choice.esn,
-		.enc_in = c->initiator ? keys->enc_r : keys->enc_i,
-		.integ_in = c->initiator ? keys->integ_r : keys->integ_i,
-		.enc_out = c->initiator ? keys->enc_i : keys->enc_r,
-		.integ_out = c->initiator ? keys->integ_i : keys->integ_r,
-		.local = c->local,
-		.remote = c->remote,
-		.local_ep = c->ike_sa->local,
-		.remote_ep = c->ike_sa->remote,
-		.replay_window = c->conf->replay_window,
-		.device = c->conf->device_index,
-	};
 	int r;
 
 	if (!conn)
 		return -ENOENT;
-	k = tun_child_of(conn, c->conf);
-	p.history_packets = k->options.history_packets;
-	p.verify_rate = k->options.verify_rate;
-	p.detect = k->options.detect;
-	p.bridge = k->options.bridge;
-	set_lifetime(c->conf, t->rng, &p.life);
-	s = tun_sa_new(k, c, replaces, now);
-	p.owner = s;
-	r = sad_install(&t->path->sad, c->spi_in, &p, now);
-	if (r < 0) {
-		tun_sa_free(s);
+	s = tun_sa_new(tun_child_of(conn, c->conf), c->local, c->remote);
+	s->ike = c;
+	s->spi = c->spi_in;
+	s->spi_out = c->spi_out;
+	s->installed = now;
+	s->expires = c->conf->life_time ? now + c->conf->life_time : NSEC_NEVER;
+	s->replaces = replaces ? replaces->owner : NULL;
+	set_keys(&s->keys, keys, c->initiator);
+	r = tun_sa_install(s, c->choice.suite, c->choice.esn, &c->ike_sa->local, &c->ike_sa->remote,
+			   now);
+	if (r < 0)
 		return r;
-	}
-	LIST_INSERT_HEAD(&k->sas, s, link);
 	c->owner = s;
 	esp_installed(t->path, sad_ref(tun_sa_esp(s)));
 	return 0;

@@ -147,25 +147,25 @@ void tunnel_free(struct tunnel *t)
 	free(t);
 }
 
-static void conn_begin(struct tunnel *t, struct conn_conf *conf, nsec_t now)
+struct tun_conn *conn_configured(struct tunnel *t, struct conn_conf *conf)
 {
-	struct tun_conn *c;
-	bool start = false;
+	struct tun_conn *c = conn_new(t, conf);
 
-	/* What answers anyone has no peer yet; conn_of_peer makes its instances. */
-	if (conn_only_answers(conf))
-		return;
-	c = conn_new(t, conf);
 	for (unsigned i = 0; i < conf->child_count; i++) {
 		struct tun_child *k = tun_child_of(c, &conf->children[i]);
 
 		if (conf->children[i].start_action != START_NONE)
 			tun_child_trap(k, true);
-		if (conf->children[i].start_action == START_START)
-			start = k->wanted = true;
+		k->wanted = conf->children[i].start_action == START_START;
 	}
-	if (start)
-		conn_connect(c, now);
+	return c;
+}
+
+static void conn_begin(struct tunnel *t, struct conn_conf *conf, nsec_t now)
+{
+	/* What answers anyone has no peer yet; conn_of_peer makes its instances. */
+	if (!conn_only_answers(conf))
+		conn_mend(conn_configured(t, conf), now);
 }
 
 static struct conn_conf *find_conf(struct conn_conf **conns, unsigned count, const char *name)
@@ -198,8 +198,7 @@ static bool has_static(const struct tunnel *t, const struct conn_conf *conf)
 	return false;
 }
 
-/* Ends what the connection has; its peer is told. */
-static void conn_end(struct tun_conn *c, nsec_t now)
+void conn_end(struct tun_conn *c, nsec_t now)
 {
 	conn_disown(c, true, now);
 	conn_remove(c);

@@ -67,6 +67,12 @@ struct recovery {
 	struct recovery_record now;
 };
 
+/* Of both directions; those of the outbound one are wiped when that ends. */
+struct tun_keys {
+	uint8_t enc_in[SUITE_MAX_KEY], integ_in[SUITE_MAX_KEY];
+	uint8_t enc_out[SUITE_MAX_KEY], integ_out[SUITE_MAX_KEY];
+};
+
 /* ---- one CHILD SA as the tunnel sees it: from installation to the end of its retirement ---- */
 
 struct tun_sa {
@@ -76,6 +82,7 @@ struct tun_sa {
 	uint32_t spi;	      /* inbound */
 	uint32_t spi_out;
 	struct ts_list *local, *remote; /* owned: the engine may forget its SA first */
+	struct tun_keys keys;		/* for the process that goes on with it (saved.c) */
 	struct spd_policy policy;	/* in the SPD while `active` */
 	bool active;			/* outbound packets may take it */
 	bool retired;
@@ -240,6 +247,27 @@ void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a)
 void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
 		     unsigned count, nsec_t now);
 
+/* ---- saved.c: the tunnels in bytes, for the process that goes on with them ---- */
+
+/* SHA-256 of all of a connection's configuration, and of the secret that its peer has. */
+typedef void tunnel_digest(const struct conn_conf *conf, const struct ident *peer, uint8_t *out);
+/* Nothing is under way: tunnel_save leaves nothing out that is up. */
+bool tunnel_is_settled(const struct tunnel *t);
+/* What is up and not settled gets its DELETE, where its message window has room for one. */
+void tunnel_end_unsettled(struct tunnel *t, nsec_t now);
+/*
+ * Writes what is settled and goes on without a word to the peers, keys included; returns how many
+ * connections. From then on nothing may be sent on these. Too little room: the writer is bad.
+ */
+unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct writer *w);
+/*
+ * Goes on with them; before tunnel_configure. What is configured otherwise by now is ended, and its
+ * peer told. Connections that go on, or -EBADMSG: not written by this version, or not whole; what
+ * was read until then goes on all the same.
+ */
+int tunnel_load(struct tunnel *t, struct conn_conf **conns, unsigned count, tunnel_digest *digest,
+		struct reader *r, nsec_t now) MUST_CHECK;
+
 /* Brings the figures of the record of a recovery that runs up to now: lost, bridged, outage. */
 void record_figures(struct tun_sa *s);
 /* Packets go on SAs of the child whose IKE SA is gone: doc/recovery.md 5. */
@@ -303,6 +331,12 @@ void conn_free_if_dynamic(struct tun_conn *c);
 void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		       struct ike_sa *other, const char *why, nsec_t now);
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf);
+/* tunnel.c: with its configured children and their traps; those to be started are wanted. */
+struct tun_conn *conn_configured(struct tunnel *t, struct conn_conf *conf);
+/* tunnel.c: ends what it has, whose peer is told, and itself. */
+void conn_end(struct tun_conn *c, nsec_t now);
+/* The connection that an IKE SA of a peer belongs to; made for a new peer of a %any connection. */
+struct tun_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa);
 void conn_free(struct tun_conn *c);
 
 /* Rung 3 is to bring something. */
@@ -404,6 +438,15 @@ struct tun_child *tun_child_of(struct tun_conn *c, struct child_conf *conf);
 void tun_child_remove(struct tun_child *k);
 /* Packets for the child bring it up, or no longer. */
 void tun_child_trap(struct tun_child *k, bool on);
+/*
+ * Makes the SA of the child k; the caller puts ike, SPIs, keys and times into it, then installs it.
+ */
+struct tun_sa *tun_sa_new(struct tun_child *k, const struct ts_list *local,
+			  const struct ts_list *remote);
+void tun_sa_free(struct tun_sa *s);
+/* Into the SAD, where its SPI is reserved, and into the child's list. Frees it on error. */
+int tun_sa_install(struct tun_sa *s, const struct suite *suite, bool esn,
+		   const struct endpoint *local, const struct endpoint *remote, nsec_t now);
 /* Outbound packets take this SA, and what it replaces is retired. */
 void tun_sa_activate(struct tun_sa *s, nsec_t now);
 /* Inbound only from now on, and delivering not for long (doc/recovery.md 4). by: its successor or

@@ -509,19 +509,84 @@ struct conn_conf *peer_conf(struct net *n, unsigned i)
 	return c;
 }
 
+static struct tunnel *peer_tunnel(struct peer *p)
+{
+	const struct tunnel_ops ops = {
+		.ctx = p, .send = op_send, .dummy = op_dummy, .route = op_route, .event = op_event};
+
+	return tunnel_new(&ops, &p->net->o.set, HISTORY_CAP, &p->rng.rng, &p->log);
+}
+
 static void peer_init(struct net *n, unsigned i)
 {
 	struct peer *p = &n->peer[i];
-	const struct tunnel_ops ops = {
-		.ctx = p, .send = op_send, .dummy = op_dummy, .route = op_route, .event = op_event};
 
 	p->net = n;
 	p->index = i;
 	seeded_init(&p->rng, n->o.seed * 2 + i + 77);
 	log_init(&p->log, LOG_LEVEL_DEBUG, log_sink, p);
-	p->tunnel = tunnel_new(&ops, &n->o.set, HISTORY_CAP, &p->rng.rng, &p->log);
+	p->tunnel = peer_tunnel(p);
 	p->conf = peer_conf(n, i);
 	tunnel_configure(p->tunnel, &p->conf, 1, NULL, n->now);
+}
+
+/* ---- a new process ---- */
+
+static bool is_same(const struct conn_conf *a, const struct conn_conf *b)
+{
+	(void)a, (void)b;
+	return true;
+}
+
+static void digest(const struct conn_conf *conf, const struct ident *peer, uint8_t *out)
+{
+	(void)peer;
+	memset(out, 0, 32);
+	put_be64(out, conf->rekey_time);
+}
+
+struct chunk peer_save(struct net *n, unsigned i, uint8_t *room, size_t size, unsigned *ret_conns)
+{
+	struct peer *p = &n->peer[i];
+	nsec_t since = n->now;
+	struct writer w;
+
+	while (!tunnel_is_settled(p->tunnel) && n->now - since < 2 * SEC)
+		net_run(n, MSEC);
+	tunnel_end_unsettled(p->tunnel, n->now);
+	wr_init(&w, room, size);
+	*ret_conns = tunnel_save(p->tunnel, digest, &w);
+	assert_false(w.bad);
+	return (struct chunk){room, w.len};
+}
+
+int peer_load(struct net *n, unsigned i, struct chunk saved)
+{
+	struct peer *p = &n->peer[i];
+	struct conn_conf *conf = peer_conf(n, i);
+	struct reader r;
+	int loaded;
+
+	tunnel_free(p->tunnel);
+	conn_unref(p->conf);
+	p->conf = conf;
+	p->tunnel = peer_tunnel(p);
+	rd_init(&r, saved.p, saved.len);
+	loaded = tunnel_load(p->tunnel, &p->conf, 1, digest, &r, n->now);
+	tunnel_configure(p->tunnel, &p->conf, 1, is_same, n->now);
+	return loaded;
+}
+
+int peer_restart(struct net *n, unsigned i)
+{
+	uint8_t *room = xreallocarray(NULL, 1, SAVED_ROOM);
+	unsigned conns;
+	struct chunk saved = peer_save(n, i, room, SAVED_ROOM, &conns);
+	int loaded = peer_load(n, i, saved);
+
+	free(room);
+	assert_int_equal(loaded, conns);
+	return loaded;
 }
 
 struct net *net_new(const struct options *o)

@@ -148,6 +148,16 @@ unsigned peer_confirmed(struct net *n, unsigned i);
 /* Another configuration like that of peer i, with one reference, which may be changed before use.
  */
 struct conn_conf *peer_conf(struct net *n, unsigned i);
+#define SAVED_ROOM (64u << 20)
+/*
+ * What a new process of peer i needs, in room of size bytes: after the time that the old one waits
+ * for requests under way. The old one goes on until peer_load.
+ */
+struct chunk peer_save(struct net *n, unsigned i, uint8_t *room, size_t size, unsigned *ret_conns);
+/* A new process in place of the old one, with the same configuration: as tunnel_load. */
+int peer_load(struct net *n, unsigned i, struct chunk saved);
+/* Both; the connections that went on. */
+int peer_restart(struct net *n, unsigned i);
 struct tun_conn *peer_conn(struct net *n, unsigned i);
 struct tun_child *peer_child(struct net *n, unsigned i, unsigned c);
 /* The newest SA of child c of peer i, or NULL. */

@@ -48,6 +48,7 @@
  *   rekey PEER CHILD|ike        a routine rekey
  *   delete PEER CHILD           the SA, with a message
  *   liveness PEER               an IKE liveness check
+ *   restart PEER                a new process goes on with what the old one has written
  *   invalid-spi CHILD           the gateway tells that it does not know what the branch sends on
  *   set CHILD NAME VALUE        option of the branch while it runs
  *

@@ -358,6 +358,12 @@ static void rekey(struct scenario *s, const struct words *w)
 		ike_sa_rekey(c->sa, s->n->now);
 }
 
+static void restart(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 2);
+	(void)peer_restart(s->n, word_peer(s, w->w[1]));
+}
+
 static void delete_child(struct scenario *s, const struct words *w, unsigned c)
 {
 	struct tun_sa *t = sa_of(s, w, c);
@@ -443,6 +449,7 @@ static const struct {
 	{"gw", gw},
 	{"rekey", rekey},
 	{"delete", delete},
+	{"restart", restart},
 	{"liveness", liveness},
 	{"set", set},
 	{"number", number},

@@ -1,0 +1,290 @@
+/*
+ * t_saved.c - a restart of the daemon is none to its peers: what one process writes and the next
+ * one reads. SPDX-License-Identifier: ISC
+ */
+#include "peers.h"
+#include "xalloc.h"
+
+static struct net *up(const struct options *o)
+{
+	struct net *n = net_new(o);
+
+	net_until(n, net_is_up, 20 * SEC, "the tunnel comes up");
+	return n;
+}
+
+static void expect_none_lost(struct net *n)
+{
+	assert_int_equal(net_lost(n, GW, CHILDREN), 0);
+	assert_int_equal(net_lost(n, BRANCH, CHILDREN), 0);
+	assert_int_equal(n->peer[BRANCH].delivered_twice + n->peer[GW].delivered_twice, 0);
+}
+
+static bool is_quiet(struct net *n)
+{
+	return n->queue.count == 0;
+}
+
+static void stop_traffic(struct net *n)
+{
+	n->rate[BRANCH] = n->rate[GW] = 0;
+	net_until(n, is_quiet, SEC, "the wire is empty");
+}
+
+/* ---- nonces: each (SPI, IV) at most once, ESP and IKE ---- */
+
+#define SEEN_MAX 65536 /* a power of two */
+
+struct seen {
+	uint64_t v[SEEN_MAX];
+	unsigned count, twice;
+};
+
+static bool nonce_hook(struct net *n, unsigned from, struct datagram *d)
+{
+	struct seen *s = n->hook_ctx;
+	uint64_t key, at;
+
+	(void)from;
+	if (!d->esp || d->len < 16)
+		return true;
+	key = (get_be64(d->p + 8) ^ (uint64_t)get_be32(d->p) << 17) * 0x9e3779b97f4a7c15u | 1;
+	for (at = key >> 40; s->v[at % SEEN_MAX]; at++) {
+		if (s->v[at % SEEN_MAX] == key)
+			s->twice++;
+	}
+	s->v[at % SEEN_MAX] = key;
+	s->count++;
+	assert_true(s->count < SEEN_MAX / 2);
+	return true;
+}
+
+/* ---- nothing is lost ---- */
+
+static void one_round(const struct options *o)
+{
+	struct seen *seen = xzalloc(sizeof(*seen));
+	struct net *n = up(o);
+	uint64_t ike = peer_conn(n, BRANCH)->sa->our_spi;
+
+	n->hook = nonce_hook;
+	n->hook_ctx = seen;
+	n->rate[BRANCH] = n->rate[GW] = 1000;
+	net_run(n, 700 * MSEC);
+	for (unsigned i = 0; i < 6; i++) {
+		struct esp_sa *sa = peer_sa(n, i % 2, 0);
+		uint32_t spi = sa->spi;
+		uint64_t number = sa->out.number, top = sa->in.window.top;
+
+		assert_int_equal(peer_restart(n, i % 2), 1);
+		sa = peer_sa(n, i % 2, 0);
+		assert_int_equal(sa->spi, spi);
+		assert_int_equal(sa->out.number, number + ESP_SAVED_LEAP);
+		assert_int_equal(sa->in.window.top, top);
+		net_run(n, 700 * MSEC);
+		assert_true(net_is_up(n));
+	}
+	stop_traffic(n);
+	expect_none_lost(n);
+	assert_int_equal(peer_conn(n, BRANCH)->sa->our_spi, ike);
+	assert_in_range(seen->count, 7000, SEEN_MAX);
+	assert_int_equal(seen->twice, 0);
+	net_free(n);
+	free(seen);
+}
+
+static void nothing_is_lost(void **state)
+{
+	static const char *const esp[] = {"aes128gcm16-esn", "aes256-sha256-noesn",
+					  "chacha20poly1305-x25519-noesn"};
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		struct options o = options_default();
+
+		o.seed = 60 + i;
+		o.esp = esp[i % 3];
+		o.children = 1 + i % 3;
+		o.branch_answers = i >= 3;
+		o.gw_any = i < 3 && i % 2;
+		one_round(&o);
+	}
+}
+
+/* Times go on: rekeys of both kinds come when they would have come. */
+static void rekeys_go_on(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.rekey = 60 * SEC;
+	o.ike_rekey = 100 * SEC;
+	n = up(&o);
+	n->rate[BRANCH] = n->rate[GW] = 50;
+	for (unsigned i = 0; i < 30; i++) {
+		net_run(n, 20 * SEC + 300 * MSEC);
+		assert_int_equal(peer_restart(n, i % 2), 1);
+	}
+	net_run(n, SEC);
+	assert_true(net_is_up(n));
+	stop_traffic(n);
+	expect_none_lost(n);
+	/* 600 s: one in 54 to 60 s each side at most, and each has its own jitter. */
+	assert_in_range(tun_sa_esp(peer_child(n, BRANCH, 0)->current)->in.packets, 1, 61 * 50);
+	net_free(n);
+}
+
+/* What was recorded before is known after it. */
+static void nothing_is_delivered_twice(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	uint64_t before;
+
+	(void)state;
+	n->rate[GW] = 1000;
+	net_run(n, 5 * SEC);
+	assert_int_equal(peer_restart(n, BRANCH), 1);
+	stop_traffic(n);
+	before = peer_sa(n, BRANCH, 0)->in.packets;
+	assert_int_equal(
+		history_lookup(&peer_sa(n, BRANCH, 0)->in.history, 2000, 1, &(uint32_t){0}),
+		HISTORY_OTHER);
+	gw_rewind(n, 0, 4000, false);
+	n->rate[GW] = 1000;
+	net_run(n, 5 * SEC);
+	stop_traffic(n);
+	/* A rewind into what the old process had received is proven, and costs nothing. */
+	assert_int_equal(peer_recoveries(n, BRANCH), 1);
+	assert_int_equal(last_record(n, 0)->criterion, CRITERION_PROOF);
+	expect_none_lost(n);
+	assert_true(before > 4900);
+	net_free(n);
+}
+
+/* A standby minutes behind is heard on an SA that was replaced before the restart. */
+static void replaced_sas_are_remembered(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+
+	(void)state;
+	n->rate[GW] = 200;
+	net_run(n, 2 * SEC);
+	stop_traffic(n);
+	gw_keep(n, 0);
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, 30 * SEC);
+	assert_int_equal(peer_restart(n, BRANCH), 1);
+	net_run(n, 60 * SEC);
+	ike_child_drop(peer_child(n, GW, 0)->current->ike, "a standby never had it", n->now);
+	gw_take_over(n, 0);
+	n->rate[GW] = 200;
+	net_run(n, 20 * SEC);
+	assert_non_null(last_record(n, 0));
+	assert_int_equal(last_record(n, 0)->criterion, CRITERION_OLDER_SA);
+	net_free(n);
+}
+
+/* ---- what cannot go on ---- */
+
+/* A rekey whose answer does not come: the old process waits for 2 s, and the new one calls anew. */
+static void what_is_under_way_is_made_anew(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	uint64_t ike = peer_conn(n, BRANCH)->sa->our_spi;
+	nsec_t since;
+
+	(void)state;
+	n->cut_ike[GW] = n->now + 8 * SEC;
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, 10 * MSEC);
+	since = n->now;
+	assert_int_equal(peer_restart(n, BRANCH), 0);
+	assert_in_range(n->now - since, 2 * SEC, 2 * SEC + 10 * MSEC);
+	net_run(n, 15 * SEC);
+	assert_true(net_is_up(n));
+	assert_true(peer_conn(n, BRANCH)->sa->our_spi != ike);
+	assert_int_equal(peer_ike_sas(n, GW), 1);
+	net_free(n);
+}
+
+/* The peer of a connection that is configured otherwise by now is told, and the tunnel made anew.
+ */
+static void what_has_changed_ends(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	uint64_t ike = peer_conn(n, BRANCH)->sa->our_spi;
+	uint8_t *room = xreallocarray(NULL, 1, SAVED_ROOM);
+	unsigned conns;
+	struct chunk saved = peer_save(n, BRANCH, room, SAVED_ROOM, &conns);
+
+	(void)state;
+	n->o.ike_rekey = 3 * 3600 * SEC;
+	assert_int_equal(peer_load(n, BRANCH, saved), 0);
+	net_run(n, 10 * MSEC);
+	assert_int_equal(peer_ike_sas(n, GW), 1);
+	assert_true(net_is_up(n));
+	assert_true(peer_conn(n, BRANCH)->sa->our_spi != ike);
+	free(room);
+	net_free(n);
+}
+
+/* Whatever the bytes are, the worst is that the tunnel is made anew. */
+static void any_bytes_are_survived(void **state)
+{
+	struct options o = options_default();
+	uint8_t *room = xreallocarray(NULL, 1, SAVED_ROOM), *copy;
+	struct seeded rng;
+	struct chunk saved;
+	struct net *n;
+	unsigned conns;
+
+	(void)state;
+	seeded_init(&rng, 99);
+	o.children = 2;
+	n = up(&o);
+	n->rate[GW] = 500;
+	net_run(n, 2 * SEC);
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, SEC);
+	stop_traffic(n);
+	saved = peer_save(n, BRANCH, room, SAVED_ROOM, &conns);
+	copy = xmemdup(saved.p, saved.len);
+	for (unsigned i = 0; i < 1500; i++) {
+		size_t len = i % 3 ? saved.len : rng_below(&rng.rng, saved.len);
+		/* Mostly where counts and lengths are, not in the entries of a history. */
+		size_t at = rng_below(&rng.rng, i % 2 ? 1200 : saved.len);
+
+		memcpy(room, copy, saved.len);
+		if (i % 3)
+			room[at] ^= (uint8_t)(1 + rng_below(&rng.rng, 255));
+		(void)peer_load(n, BRANCH, (struct chunk){room, len});
+		tunnel_turn(n->peer[BRANCH].tunnel, n->now);
+		assert_null(tunnel_check(n->peer[BRANCH].tunnel));
+	}
+	net_drop_queued(n);
+	assert_int_equal(peer_load(n, BRANCH, (struct chunk){copy, 3}), -EBADMSG);
+	net_until(n, net_is_up, 200 * SEC, "the tunnel is made anew");
+	free(copy);
+	free(room);
+	net_free(n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_lost),
+		cmocka_unit_test(rekeys_go_on),
+		cmocka_unit_test(nothing_is_delivered_twice),
+		cmocka_unit_test(replaced_sas_are_remembered),
+		cmocka_unit_test(what_is_under_way_is_made_anew),
+		cmocka_unit_test(what_has_changed_ends),
+		cmocka_unit_test(any_bytes_are_survived),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

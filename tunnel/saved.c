@@ -1,0 +1,421 @@
+/*
+ * saved.c - tunnels in bytes, for the process that goes on with them (doc/architecture.md).
+ * SPDX-License-Identifier: ISC
+ *
+ * Written by a daemon that is restarted and read by the one that follows. A connection is written
+ * when nothing is under way on it; any other is made anew. The peers notice nothing: our numbers go
+ * on, and so do message IDs.
+ */
+#include "tunnel.h"
+#include "saved.h"
+#include "xalloc.h"
+
+/* Another one with each change of what is written, here and in esp_state.c or ike_saved.c. */
+#define FORMAT "mendip tunnels 1"
+#define DIGEST 32
+
+/* ---- what can be written ---- */
+
+static bool sa_is_settled(const struct tun_sa *s)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
+
+	return s->active && !s->retired && !s->ending && !s->kept && sa && sa->out.key &&
+	       s->recovery.state == RECOVERY_IDLE && s->check == CRITERION_NONE &&
+	       esp_sa_is_calm(sa);
+}
+
+/* Nothing leads on from a replaced SA, and the peer has confirmed that it is gone. */
+static bool tombstone_is_settled(const struct tun_sa *s)
+{
+	return s->retired && !s->ike && s->recovery.state == RECOVERY_IDLE;
+}
+
+static bool child_is_settled(const struct tun_child *k)
+{
+	const struct tun_sa *s;
+
+	LIST_FOREACH (s, &k->sas, link) {
+		if (s->ike ? !sa_is_settled(s) : !tombstone_is_settled(s))
+			return false;
+	}
+	return !k->only_auth;
+}
+
+static unsigned count_ike_sas(const struct tun_conn *c)
+{
+	const struct ike_sa *sa;
+	unsigned count = 0;
+
+	for (sa = c->tunnel->ike->sas; sa; sa = sa->hh.next)
+		count += sa->owner == c;
+	return count;
+}
+
+/* Only with an established c->sa. */
+static bool conn_is_settled(const struct tun_conn *c)
+{
+	const struct tun_child *k;
+
+	if (c->beside || c->crossing || count_ike_sas(c) != 1 || !ike_sa_is_settled(c->sa))
+		return false;
+	LIST_FOREACH (k, &c->children, link) {
+		if (!child_is_settled(k))
+			return false;
+	}
+	return true;
+}
+
+bool tunnel_is_settled(const struct tunnel *t)
+{
+	const struct tun_conn *c;
+
+	LIST_FOREACH (c, &t->conns, link) {
+		if (conn_established(c) && !conn_is_settled(c))
+			return false;
+	}
+	return true;
+}
+
+/* ---- writing ---- */
+
+/* Room for the length of what follows; length_done writes it. */
+static size_t length_begin(struct writer *w)
+{
+	wr_be64(w, 0);
+	return w->len;
+}
+
+static void length_done(struct writer *w, size_t from)
+{
+	if (!w->bad)
+		put_be64(w->base + from - sizeof(uint64_t), w->len - from);
+}
+
+static void live_save(const struct tun_sa *s, struct writer *w)
+{
+	text_save(s->child->conf->name, w);
+	child_sa_save(s->ike, w);
+	wr_bytes(w, &s->keys, sizeof(s->keys));
+	wr_be64(w, s->installed);
+	wr_be64(w, s->expires);
+	esp_sa_save(tun_sa_esp(s), w);
+}
+
+static void tombstone_save(const struct tun_sa *s, struct writer *w)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct suite *suite = sa->in.suite;
+
+	text_save(s->child->conf->name, w);
+	wr_be32(w, s->spi);
+	wr_be32(w, s->spi_out);
+	wr_be16(w, suite->encr);
+	wr_be16(w, suite->key_bits);
+	wr_be16(w, suite->integ);
+	wr_u8(w, sa->in.esn);
+	ts_list_save(s->local, w);
+	ts_list_save(s->remote, w);
+	wr_bytes(w, &s->keys, sizeof(s->keys));
+	wr_be64(w, s->installed);
+	wr_be64(w, s->expires);
+	wr_be64(w, s->retired_at);
+	wr_u8(w, s->condensed);
+	wr_be64(w, deadline_is_set(&s->end) ? s->end.at : NSEC_NEVER);
+	esp_sa_save(sa, w);
+}
+
+/* What an SA's history tells of a replaced one is worth nothing where its bridge was needed. */
+static bool is_tombstone(const struct tun_sa *s)
+{
+	const struct esp_sa *sa = tun_sa_esp(s);
+
+	return s->retired && !s->surplus && sa && esp_sa_is_calm(sa);
+}
+
+static const struct tun_sa *oldest(const struct tun_child *k)
+{
+	const struct tun_sa *s, *last = NULL;
+
+	LIST_FOREACH (s, &k->sas, link)
+		last = s;
+	return last;
+}
+
+/* The next newer one; NULL: that is the newest. */
+static const struct tun_sa *newer(const struct tun_child *k, const struct tun_sa *than)
+{
+	const struct tun_sa *s;
+
+	LIST_FOREACH (s, &k->sas, link) {
+		if (LIST_NEXT(s, link) == than)
+			return s;
+	}
+	return NULL;
+}
+
+/* Oldest first, as they were made: the newest is what packets take. */
+static void sas_save(const struct tun_child *k, struct writer *w)
+{
+	for (const struct tun_sa *s = oldest(k); s; s = newer(k, s)) {
+		if (s->ike) {
+			wr_u8(w, 'L');
+			live_save(s, w);
+		} else if (is_tombstone(s)) {
+			wr_u8(w, 'T');
+			tombstone_save(s, w);
+		}
+	}
+}
+
+static void children_save(const struct tun_conn *c, struct writer *w)
+{
+	const struct tun_child *k;
+
+	LIST_FOREACH (k, &c->children, link) {
+		wr_u8(w, k->wanted ? 'W' : 'C');
+		text_save(k->conf->name, w);
+		sas_save(k, w);
+	}
+	wr_u8(w, '.');
+}
+
+static void conn_save(const struct tun_conn *c, tunnel_digest *digest, struct writer *w)
+{
+	uint8_t d[DIGEST];
+	size_t at;
+
+	wr_u8(w, 'c');
+	at = length_begin(w);
+	text_save(c->conf->name, w);
+	digest(c->conf, &c->peer_id, d);
+	wr_bytes(w, d, sizeof(d));
+	ike_sa_save(c->sa, w);
+	wr_u8(w, c->calls_back);
+	endpoint_save(&c->last_local, w);
+	endpoint_save(&c->last_remote, w);
+	children_save(c, w);
+	length_done(w, at);
+}
+
+void tunnel_end_unsettled(struct tunnel *t, nsec_t now)
+{
+	struct tun_conn *c;
+
+	t->now = now;
+	LIST_FOREACH (c, &t->conns, link) {
+		if (c->sa && !(conn_established(c) && conn_is_settled(c)))
+			ike_sa_delete(c->sa, now);
+	}
+	tunnel_turn(t, now);
+}
+
+unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct writer *w)
+{
+	const struct tun_conn *c;
+	unsigned count = 0;
+
+	wr_bytes(w, FORMAT, sizeof(FORMAT));
+	LIST_FOREACH (c, &t->conns, link) {
+		if (conn_established(c) && conn_is_settled(c)) {
+			conn_save(c, digest, w);
+			count++;
+		}
+	}
+	wr_u8(w, '.');
+	return count;
+}
+
+/* ---- reading ---- */
+
+static struct tun_child *child_of_name(struct tun_conn *c, struct reader *r)
+{
+	char name[SAVED_TEXT];
+	struct child_conf *conf;
+
+	if (text_load(r, name) < 0)
+		return NULL;
+	conf = conn_child(c->conf, name);
+	return conf ? tun_child_of(c, conf) : NULL;
+}
+
+static void keys_load(struct tun_sa *s, struct reader *r)
+{
+	const uint8_t *p = rd_bytes(r, sizeof(s->keys));
+
+	if (p)
+		memcpy(&s->keys, p, sizeof(s->keys));
+}
+
+/* Into the SAD; frees s on error. */
+static int put(struct tun_sa *s, const struct suite *suite, bool esn, const struct ike_sa *sa,
+	       struct reader *r, nsec_t now)
+{
+	struct sad *sad = &s->child->conn->tunnel->path->sad;
+
+	if (r->bad || !suite || sad_reserve_spi(sad, s->spi) < 0) {
+		tun_sa_free(s);
+		return -EBADMSG;
+	}
+	return tun_sa_install(s, suite, esn, &sa->local, &sa->remote, now) < 0 ? -EBADMSG : 0;
+}
+
+static int live_load(struct tun_conn *c, struct reader *r, nsec_t now)
+{
+	struct tun_child *k = child_of_name(c, r);
+	struct child_sa *ike = k ? child_sa_load(c->sa, k->conf, r) : NULL;
+	struct tun_sa *s;
+
+	if (!ike)
+		return -EBADMSG;
+	s = tun_sa_new(k, ike->local, ike->remote);
+	s->spi = ike->spi_in;
+	s->spi_out = ike->spi_out;
+	keys_load(s, r);
+	s->installed = rd_be64(r);
+	s->expires = rd_be64(r);
+	if (put(s, ike->choice.suite, ike->choice.esn, c->sa, r, now) < 0)
+		return -EBADMSG;
+	s->ike = ike;
+	ike->owner = s;
+	if (esp_sa_load(&c->tunnel->path->sad, tun_sa_esp(s), r) < 0)
+		return -EBADMSG;
+	tun_sa_activate(s, now);
+	return 0;
+}
+
+static int tombstone_load(struct tun_conn *c, struct reader *r, nsec_t now)
+{
+	struct tun_child *k = child_of_name(c, r);
+	uint32_t spi = rd_be32(r), spi_out = rd_be32(r);
+	uint16_t encr = rd_be16(r), key_bits = rd_be16(r), integ = rd_be16(r);
+	bool esn = rd_u8(r);
+	struct ts_list local, remote;
+	struct tun_sa *s;
+
+	if (!k || ts_list_load(r, &local) < 0 || ts_list_load(r, &remote) < 0)
+		return -EBADMSG;
+	s = tun_sa_new(k, &local, &remote);
+	s->spi = spi;
+	s->spi_out = spi_out;
+	s->retired = true;
+	keys_load(s, r);
+	s->installed = rd_be64(r);
+	s->expires = rd_be64(r);
+	s->retired_at = rd_be64(r);
+	s->condensed = rd_u8(r);
+	s->end.at = rd_be64(r);
+	if (put(s, suite_find(encr, key_bits, integ), esn, c->sa, r, now) < 0)
+		return -EBADMSG;
+	deadline_set(&c->tunnel->deadlines, &s->end, s->end.at);
+	return esp_sa_load(&c->tunnel->path->sad, tun_sa_esp(s), r);
+}
+
+static int children_load(struct tun_conn *c, struct reader *r, nsec_t now)
+{
+	struct tun_child *k = NULL;
+	int e = 0;
+
+	while (e == 0) {
+		uint8_t what = rd_u8(r);
+
+		switch (what) {
+		case '.': return r->bad ? -EBADMSG : 0;
+		case 'W':
+		case 'C':
+			k = child_of_name(c, r);
+			if (k)
+				k->wanted = what == 'W';
+			e = k ? 0 : -EBADMSG;
+			break;
+		case 'L': e = live_load(c, r, now); break;
+		case 'T': e = tombstone_load(c, r, now); break;
+		default: e = -EBADMSG;
+		}
+	}
+	return e;
+}
+
+static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t now)
+{
+	bool any = conn_only_answers(sa->conn);
+	struct tun_conn *c = any ? conn_of_peer(t, sa) : conn_configured(t, sa->conn);
+
+	sa->owner = c;
+	c->sa = sa;
+	c->peer_id = sa->peer_id;
+	c->calls_back = rd_u8(r);
+	if (endpoint_load(r, &c->last_local) < 0 || endpoint_load(r, &c->last_remote) < 0 ||
+	    children_load(c, r, now) < 0) {
+		conn_end(c, now);
+		return -EBADMSG;
+	}
+	conn_mend(c, now);
+	return 0;
+}
+
+/* In place of a connection that is configured no more, for as long as its IKE SA takes to end. */
+static struct conn_conf *stand_in(const char *name)
+{
+	struct conn_conf *conf = xzalloc(sizeof(*conf));
+
+	conf->name = xstrdup(name);
+	conf->refs = 1;
+	return conf;
+}
+
+static struct conn_conf *named(struct conn_conf **conns, unsigned count, const char *name)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (strcmp(conns[i]->name, name) == 0)
+			return conn_ref(conns[i]);
+	}
+	return stand_in(name);
+}
+
+/* 1: it goes on; 0: it has ended. */
+static int conn_load(struct tunnel *t, struct conn_conf **conns, unsigned count,
+		     tunnel_digest *digest, struct reader *r, nsec_t now)
+{
+	const uint8_t *then;
+	char name[SAVED_TEXT];
+	struct conn_conf *conf;
+	uint8_t d[DIGEST];
+	struct ike_sa *sa;
+
+	if (text_load(r, name) < 0)
+		return -EBADMSG;
+	then = rd_bytes(r, DIGEST);
+	conf = named(conns, count, name);
+	sa = then ? ike_sa_load(t->ike, conf, r, now) : NULL;
+	conn_unref(conf);
+	if (!sa)
+		return -EBADMSG;
+	digest(sa->conn, &sa->peer_id, d);
+	if (memcmp(d, then, DIGEST) == 0)
+		return goes_on(t, sa, r, now) < 0 ? -EBADMSG : 1;
+	log_info(t->log, "%s: its configuration has changed: the IKE SA ends", name);
+	ike_sa_delete(sa, now);
+	return 0;
+}
+
+int tunnel_load(struct tunnel *t, struct conn_conf **conns, unsigned count, tunnel_digest *digest,
+		struct reader *r, nsec_t now)
+{
+	const uint8_t *format = rd_bytes(r, sizeof(FORMAT));
+	int total = 0;
+
+	t->now = now;
+	if (!format || memcmp(format, FORMAT, sizeof(FORMAT)) != 0)
+		return -EBADMSG;
+	while (rd_u8(r) == 'c') {
+		uint64_t len = rd_be64(r);
+		struct reader part = rd_part(r, len);
+		int one = part.bad ? -EBADMSG : conn_load(t, conns, count, digest, &part, now);
+
+		if (one < 0)
+			return one;
+		total += one;
+	}
+	return rd_done(r) ? total : -EBADMSG;
+}
