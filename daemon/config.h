@@ -63,5 +63,7 @@ void conf_free(struct config *c);
 /* Whether a running connection can stay as it is under the new configuration, but for its secrets:
  * see tunnel_configure. */
 bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b);
+/* A tunnel_digest: of all that conf_conn_same compares, and of the secret for that peer. */
+void conf_conn_digest(const struct conn_conf *c, const struct ident *peer, uint8_t *out);
 
 #endif

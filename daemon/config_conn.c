@@ -1,5 +1,6 @@
 /* config_conn.c - connections and their children. SPDX-License-Identifier: ISC */
 #include "config_read.h"
+#include "crypto/hash.h"
 #include "window.h"
 #include "xalloc.h"
 
@@ -503,4 +504,116 @@ bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
 	for (unsigned i = 0; same && i < a->child_count; i++)
 		same = same_child(&a->children[i], &b->children[i]);
 	return same;
+}
+
+/* ---- the same for another process: see conf_conn_digest ---- */
+
+#define DIGEST_TEXT 512
+
+struct digest {
+	uint8_t d[HASH_MAX_LEN];
+};
+
+/* Each part changes what the parts before it have made. */
+static void add_bytes(struct digest *d, const void *p, size_t len)
+{
+	const struct chunk parts[] = {{d->d, 32}, {p, len}};
+
+	hash_compute(HASH_SHA256, parts, ARRAY_SIZE(parts), d->d);
+}
+
+static void add_text(struct digest *d, const char *s)
+{
+	add_bytes(d, s ? s : "", s ? strlen(s) + 1 : 0);
+}
+
+static void add_number(struct digest *d, uint64_t v)
+{
+	add_bytes(d, &v, sizeof(v));
+}
+
+static void add_option(void *ctx, const char *name, const char *value)
+{
+	add_text(ctx, name);
+	add_text(ctx, value);
+}
+
+static void add_proposals(struct digest *d, const struct proposal_list *l)
+{
+	char text[DIGEST_TEXT];
+
+	add_number(d, l->count);
+	for (unsigned i = 0; i < l->count; i++)
+		add_text(d, proposal_format(&l->p[i], text, sizeof(text)));
+}
+
+static void add_selectors(struct digest *d, const struct ts_list *l)
+{
+	char text[TS_STRLEN];
+
+	add_number(d, l->count);
+	for (unsigned i = 0; i < l->count; i++)
+		add_text(d, ts_format(&l->ts[i], text));
+}
+
+static void add_endpoints(struct digest *d, const struct endpoint *e, unsigned count)
+{
+	char text[ENDPOINT_STRLEN];
+
+	add_number(d, count);
+	for (unsigned i = 0; i < count; i++)
+		add_text(d, endpoint_format(&e[i], text));
+}
+
+static void add_identity(struct digest *d, const struct ident *id)
+{
+	char text[IDENT_STRLEN];
+
+	add_number(d, id->type);
+	add_text(d, ident_format(id, text));
+}
+
+static void add_child(struct digest *d, const struct child_conf *c)
+{
+	add_text(d, c->name);
+	add_text(d, c->device);
+	add_selectors(d, &c->local_ts);
+	add_selectors(d, &c->remote_ts);
+	add_proposals(d, &c->proposals);
+	add_number(d, c->rekey_time);
+	add_number(d, c->life_time);
+	add_number(d, c->rekey_bytes);
+	add_number(d, c->life_bytes);
+	add_number(d, c->rekey_packets);
+	add_number(d, c->life_packets);
+	add_number(d, c->start_action);
+	add_number(d, c->replay_window);
+	tun_options_each(c->options, add_option, d);
+}
+
+void conf_conn_digest(const struct conn_conf *c, const struct ident *peer, uint8_t *out)
+{
+	const struct psk *psk = c->secrets ? psk_find(c->secrets, &c->local_id, peer) : NULL;
+	struct digest d = {{0}};
+
+	add_text(&d, c->name);
+	add_endpoints(&d, c->local, c->local_count);
+	add_endpoints(&d, c->remote, c->fixed_count);
+	add_number(&d, c->remote_any);
+	for (char **n = c->remote_names; n && *n; n++)
+		add_text(&d, *n);
+	add_identity(&d, &c->local_id);
+	add_identity(&d, &c->remote_id);
+	add_proposals(&d, &c->proposals);
+	add_number(&d, c->rekey_time);
+	add_number(&d, c->life_time);
+	add_number(&d, c->dpd_delay);
+	add_number(&d, c->ha_peer);
+	add_number(&d, c->child_count);
+	for (unsigned i = 0; i < c->child_count; i++)
+		add_child(&d, &c->children[i]);
+	if (psk)
+		add_bytes(&d, psk->secret, psk->len);
+	memcpy(out, d.d, 32);
+	secret_wipe(&d, sizeof(d));
 }

@@ -7,6 +7,8 @@
 #include "alarm.h"
 #include "config.h"
 #include "data.h"
+#include "handover.h"
+#include "kept.h"
 #include "net.h"
 #include "sink.h"
 #include "tunnel.h"
@@ -47,7 +49,10 @@ struct daemon {
 	struct bucket mtu_bucket; /* looks at paths because of what was too long; each goes over all
 				     SAs */
 	struct io_counters io;
+	struct kept_fds *kept; /* of the process before us; NULL: nothing */
 	nsec_t started, closing_since;
+	nsec_t handing_since; /* a restart: the tunnels are to go on */
+	bool handed;	      /* nothing may be sent any more */
 	uint64_t reloads, reload_failures;
 	char reload_error[CONFIG_ERR];
 #ifdef MENDIP_FAULTS

@@ -6,7 +6,7 @@ libdaemon_a_CPPFLAGS = $(ROOM_DAEMON) $(CONFIG_CFLAGS) $(CRYPTO_CFLAGS)
 
 mendipd_SOURCES = \
 	daemon/main.c daemon/alarm.c daemon/alarm.h daemon/daemon.h daemon/control.c daemon/control.h daemon/data.c \
-	daemon/data.h daemon/data_in.c daemon/data_out.c daemon/device.c daemon/device.h daemon/fault.h daemon/mtu.c \
+	daemon/data.h daemon/data_in.c daemon/data_out.c daemon/device.c daemon/device.h daemon/fault.h daemon/handover.c daemon/handover.h daemon/kept.c daemon/kept.h daemon/mtu.c \
 	daemon/metrics.c daemon/host.c daemon/udp_offload.c daemon/udp_offload.h daemon/net.c daemon/net.h daemon/netlink.c daemon/netlink.h daemon/privileges.c daemon/resolve.c daemon/sink.c daemon/sink.h daemon/status.c \
 	daemon/status.h daemon/tun.c daemon/tun.h daemon/udp.c daemon/udp.h
 if FAULTS

@@ -2,6 +2,8 @@
 #include "daemon.h"
 #include "fault.h"
 
+#include <unistd.h>
+
 static void send_now(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		     const uint8_t *p, size_t len)
 {
@@ -59,6 +61,32 @@ void data_send_dummy(struct daemon *d, struct esp_sa *sa)
 	d->io.tx_errors += r < 0;
 }
 
+static void close_sockets(struct daemon *d)
+{
+	for (unsigned i = 0; i < UDP_SOCKETS; i++)
+		udp_close(&d->udp[i]);
+}
+
+/* Those of the process before us, in which packets may be waiting; false: not all are there. */
+static bool adopt_sockets(struct daemon *d)
+{
+	const struct udp_offloads none = {false, false};
+
+	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
+		int fd = kept_fd(d->kept, kept_udp_name(i));
+		uint16_t port = i == UDP_IKE ? IKE_PORT : IKE_PORT_NATT;
+
+		if (fd >= 0 &&
+		    udp_adopt(&d->udp[i], fd, port, i == UDP_ESP ? d->udp_offloads : none) == 0)
+			continue;
+		if (fd >= 0)
+			close(fd);
+		close_sockets(d);
+		return false;
+	}
+	return true;
+}
+
 static int open_sockets(struct daemon *d)
 {
 	const struct udp_offloads none = {false, false};
@@ -80,7 +108,7 @@ int data_init(struct daemon *d)
 
 	for (unsigned i = 0; i < UDP_SOCKETS; i++)
 		d->udp[i].fd = -1;
-	r = open_sockets(d);
+	r = adopt_sockets(d) ? 0 : open_sockets(d);
 	if (r == 0)
 		r = data_in_init(d);
 	if (r == 0)
@@ -104,8 +132,8 @@ void data_fini(struct daemon *d)
 	for (unsigned i = 0; i < UDP_SOCKETS; i++) {
 		if (d->udp_event[i])
 			event_free(d->udp_event[i]);
-		udp_close(&d->udp[i]);
 	}
+	close_sockets(d);
 	data_out_fini(d);
 	data_in_fini(d);
 }

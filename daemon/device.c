@@ -3,6 +3,7 @@
 #include "xalloc.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #define RETRY_SECONDS 10 /* each attempt that fails is told in the log */
 
@@ -45,10 +46,32 @@ void device_write(struct device *v, struct pkt_super *super)
 	tell_accept(v);
 }
 
+/* The device that the process before us had, if it is still there; false: there is none. */
+static bool adopt(struct device *v, bool offload)
+{
+	struct daemon *d = v->daemon;
+	char name[32];
+	int fd = kept_fd(d->kept, kept_tun_name(v->tun.name, name));
+
+	if (fd < 0)
+		return false;
+	if (tun_adopt(&v->tun, fd, offload, &d->log) < 0) {
+		close(fd);
+		return false;
+	}
+	/* Its MTU stays what the SAs that go on have made it. */
+	if (tun_raise(&v->tun) >= 0 &&
+	    (d->config->mtu ? tun_set_mtu(&v->tun, v->mtu) : tun_get_mtu(&v->tun, &v->mtu)) == 0)
+		return true;
+	tun_close(&v->tun);
+	return false;
+}
+
 static int device_open(struct device *v)
 {
 	struct daemon *d = v->daemon;
-	int r = tun_open(&v->tun, v->mtu, d->config->offload.tun != OFFLOAD_OFF, &d->log);
+	bool offload = d->config->offload.tun != OFFLOAD_OFF;
+	int r = adopt(v, offload) ? 0 : tun_open(&v->tun, v->mtu, offload, &d->log);
 
 	if (r == 0)
 		r = listen_to(v);

@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CLOSE_LIMIT (2 * NSEC_PER_SEC)
+#define CLOSE_LIMIT  (2 * NSEC_PER_SEC)
+#define HANDING_LOOK (5 * NSEC_PER_MSEC)
 /* Exit statuses (mendipd(8)); the unit does not start a bad configuration again. */
 #define EXIT_FAILED 1
 #define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h */
@@ -81,16 +82,25 @@ void daemon_turn(struct daemon *d)
 {
 	nsec_t now = daemon_now(), next;
 
+	if (d->handed)
+		return;
 	data_late(d, now);
 	tunnel_turn(d->tunnel, now);
 	net_settle(d->net);
 	devices_settle(d);
+	if (d->handing_since && !d->closing_since && handover_try(d, now)) {
+		d->handed = true;
+		event_base_loopbreak(d->base);
+		return;
+	}
 	if (d->closing_since &&
 	    (tunnel_close(d->tunnel, now) || now - d->closing_since >= CLOSE_LIMIT))
 		event_base_loopbreak(d->base);
 	next = tunnel_next_deadline(d->tunnel);
 	if (d->closing_since)
 		next = min_u64(next, d->closing_since + CLOSE_LIMIT);
+	else if (d->handing_since)
+		next = min_u64(next, now + HANDING_LOOK);
 	alarm_set(&d->alarm, next);
 }
 
@@ -105,6 +115,16 @@ static void on_watchdog(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	(void)ctx;
 	sd_notify(0, "WATCHDOG=1");
+}
+
+static void hand_over(struct daemon *d)
+{
+	if (d->closing_since || d->handing_since)
+		return;
+	sd_notify(0, "STOPPING=1");
+	log_info(&d->log, "ending for a restart: the tunnels go on");
+	d->handing_since = daemon_now();
+	daemon_turn(d);
 }
 
 void daemon_close(struct daemon *d)
@@ -211,20 +231,25 @@ bool daemon_reload(struct daemon *d)
 	return true;
 }
 
+/* A second signal does not wait for what the first one began. */
 static void on_signal(evutil_socket_t sig, short what, void *ctx)
 {
+	struct daemon *d = ctx;
+
 	(void)what;
 	if (sig == SIGHUP)
-		daemon_reload(ctx);
+		daemon_reload(d);
+	else if (sig == SIGUSR2 || (sig == SIGTERM && !d->handing_since && handover_is_restart()))
+		hand_over(d);
 	else
-		daemon_close(ctx);
+		daemon_close(d);
 }
 
 /* ---- start and end, in order ---- */
 
 static int start_loop(struct daemon *d)
 {
-	static const int sigs[] = {SIGTERM, SIGINT, SIGHUP};
+	static const int sigs[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
 	struct event_config *cfg = event_config_new();
 	uint64_t watchdog;
 	int r;
@@ -314,7 +339,10 @@ static int start(struct daemon *d)
 	if (geteuid() == 0)
 		log_warn(&d->log, "running as root: daemon.user names who is to run this instead");
 	devices_assign(d, d->config);
-	tunnel_configure(d->tunnel, c->conns, c->conn_count, NULL, d->started);
+	handover_load(d);
+	kept_free(d->kept);
+	d->kept = NULL;
+	tunnel_configure(d->tunnel, c->conns, c->conn_count, conf_conn_same, d->started);
 	net_sweep(d->net);
 	resolver_refresh(d->resolver);
 	return 0;
@@ -325,6 +353,7 @@ static void stop(struct daemon *d, bool failed)
 {
 	resolver_free(d->resolver);
 	d->resolver = NULL; /* connections that end would ask it */
+	kept_free(d->kept);
 	if (d->net && failed)
 		net_leave(d->net);
 	tunnel_free(d->tunnel);
@@ -381,9 +410,11 @@ static int run(const char *path)
 	for (unsigned i = 0; i < ARRAY_SIZE(d->udp); i++)
 		d->udp[i].fd = -1;
 	sink_init(&d->sink, STDERR_FILENO);
+	d->kept = kept_take();
 	d->config = conf_load(path, err);
 	if (!d->config) {
 		fprintf(stderr, "mendipd: %s\n", err);
+		kept_free(d->kept);
 		free(d);
 		return EXIT_CONFIG;
 	}
@@ -401,6 +432,9 @@ static int run(const char *path)
 		daemon_turn(d);
 		event_base_dispatch(d->base);
 		log_info(&d->log, "ended");
+		/* What it forgets now has not ended. */
+		if (d->handed)
+			d->log.level = LOG_LEVEL_ERROR;
 	}
 #ifdef MENDIP_FAULTS
 	fault_fini(d);

@@ -122,6 +122,26 @@ int tun_open(struct tun *t, uint32_t mtu, bool offload, struct log *log)
 	return 0;
 }
 
+int tun_adopt(struct tun *t, int fd, bool offload, struct log *log)
+{
+	struct ifreq ifr = {0};
+	bool vnet;
+
+	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+		return -EINVAL;
+	vnet = ifr.ifr_flags & IFF_VNET_HDR;
+	if (strncmp(ifr.ifr_name, t->name, IFNAMSIZ) != 0 || !(ifr.ifr_flags & IFF_TUN) ||
+	    vnet != offload)
+		return -EINVAL;
+	t->fd = fd;
+	t->accept = t->offered = 0;
+	t->rest = 0;
+	t->vnet = vnet;
+	set_offloads(t, log);
+	t->single = xzalloc(TUN_BUFFER);
+	return 0;
+}
+
 void tun_close(struct tun *t)
 {
 	if (t->fd >= 0)
@@ -141,6 +161,21 @@ int tun_raise(struct tun *t)
 int tun_set_mtu(struct tun *t, uint32_t mtu)
 {
 	return link_change(t->name, mtu, false) < 0 ? -EIO : 0;
+}
+
+int tun_get_mtu(const struct tun *t, uint32_t *ret)
+{
+	struct nl_sock *s = nl_socket_alloc();
+	struct rtnl_link *link = NULL;
+	int r = nl_connect(s, NETLINK_ROUTE);
+
+	if (r == 0)
+		r = rtnl_link_get_kernel(s, 0, t->name, &link);
+	if (r == 0)
+		*ret = rtnl_link_get_mtu(link);
+	rtnl_link_put(link);
+	nl_socket_free(s);
+	return r < 0 ? -EIO : 0;
 }
 
 void tun_set_link(struct tun *t, bool up)

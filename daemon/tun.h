@@ -33,10 +33,16 @@ struct tun {
  * `offload` false. -errno, told in the log.
  */
 int tun_open(struct tun *t, uint32_t mtu, bool offload, struct log *log) MUST_CHECK;
+/*
+ * The same device, with the descriptor that tun_open made in another process. -EINVAL: it is not
+ * that device, or has been opened for other offloads; it is not closed then.
+ */
+int tun_adopt(struct tun *t, int fd, bool offload, struct log *log) MUST_CHECK;
 void tun_close(struct tun *t);
 /* Up again, if it is not. 1: it was down; -EIO: it cannot be, or has gone. */
 int tun_raise(struct tun *t);
 int tun_set_mtu(struct tun *t, uint32_t mtu) MUST_CHECK;
+int tun_get_mtu(const struct tun *t, uint32_t *ret) MUST_CHECK;
 /* Its carrier: what programs that route look at. A kernel before 5.0 has it always. */
 void tun_set_link(struct tun *t, bool up);
 /*

@@ -66,6 +66,24 @@ int udp_open(struct udp_socket *s, uint16_t port, bool group, struct udp_offload
 	return 0;
 }
 
+int udp_adopt(struct udp_socket *s, int fd, uint16_t port, struct udp_offloads offloads)
+{
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin), type_len = sizeof(int);
+	int type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 || type != SOCK_DGRAM ||
+	    getsockname(fd, (struct sockaddr *)&sin, &len) < 0 || sin.sin_family != AF_INET ||
+	    sin.sin_port != htons(port))
+		return -EINVAL;
+	*s = (struct udp_socket){.fd = fd, .port = port};
+	/* As udp_open sets it: s->df says so. */
+	(void)set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	(void)set_option(fd, SOL_UDP, UDP_GRO, 0);
+	set_offloads(s, offloads);
+	return 0;
+}
+
 int udp_steer(struct udp_socket *s)
 {
 	/* The answer is the index of the socket, in the order in which they were bound. */

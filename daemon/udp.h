@@ -60,6 +60,11 @@ struct udp_train {
 int udp_open(struct udp_socket *s, uint16_t port, bool group, struct udp_offloads offloads,
 	     struct log *log) MUST_CHECK;
 /*
+ * The same with a socket that udp_open made in another process. -EINVAL: it is no such socket; it
+ * is not closed then.
+ */
+int udp_adopt(struct udp_socket *s, int fd, uint16_t port, struct udp_offloads offloads) MUST_CHECK;
+/*
  * Steers what arrives for the group that s is in: datagrams whose first word is 0 (the non-ESP
  * marker) to the second socket, all else to the first.
  */

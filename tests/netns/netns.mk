@@ -2,11 +2,12 @@ PRIVILEGED_TESTS += tests/netns/test_devices.py
 EXTRA_DIST += tests/netns/test_devices.py
 PRIVILEGED_TESTS += tests/netns/test_tunnel.py tests/netns/test_offload.py tests/netns/test_switchover.py \
 	tests/netns/test_control.py tests/netns/test_config.py tests/netns/test_service.py tests/netns/test_quickstart.py \
-	tests/netns/test_host.py tests/netns/test_kills.py tests/netns/test_floods.py tests/netns/test_hostile.py
+	tests/netns/test_host.py tests/netns/test_kills.py tests/netns/test_floods.py tests/netns/test_hostile.py \
+	tests/netns/test_restart.py
 EXTRA_DIST += tests/netns/daemons.py tests/netns/traffic.py tests/netns/refuse.c tests/netns/test_tunnel.py \
 	tests/netns/test_offload.py tests/netns/test_switchover.py tests/netns/test_control.py tests/netns/test_config.py \
 	tests/netns/test_service.py tests/netns/test_quickstart.py tests/netns/test_host.py tests/netns/test_kills.py \
-	tests/netns/floods.py tests/netns/test_floods.py tests/netns/test_hostile.py
+	tests/netns/floods.py tests/netns/test_floods.py tests/netns/test_hostile.py tests/netns/test_restart.py
 
 # Programs of these scripts: peers that are an IKE engine and no daemon.
 LIVE_PEER = tests/netns/live_peer.c tests/netns/live_peer.h daemon/udp.c tests/seeded.h

@@ -64,6 +64,56 @@ static struct record *queue_take(struct records *q, int fd)
 	return &q->v[q->next++];
 }
 
+/* ---- what another process has left: nothing, see tests/netns/test_restart.py ---- */
+
+int kept_fd(struct kept_fds *k, const char *name)
+{
+	(void)k, (void)name;
+	return -1;
+}
+
+const char *kept_udp_name(unsigned index)
+{
+	(void)index;
+	return "udp";
+}
+
+const char *kept_tun_name(const char *device, char *name)
+{
+	(void)device;
+	return strcpy(name, "tun");
+}
+
+int tun_adopt(struct tun *t, int fd, bool offload, struct log *log)
+{
+	(void)t, (void)fd, (void)offload, (void)log;
+	return -EINVAL;
+}
+
+int udp_adopt(struct udp_socket *s, int fd, uint16_t port, struct udp_offloads offloads)
+{
+	(void)s, (void)fd, (void)port, (void)offloads;
+	return -EINVAL;
+}
+
+int tun_raise(struct tun *t)
+{
+	(void)t;
+	return -EIO;
+}
+
+int tun_set_mtu(struct tun *t, uint32_t mtu)
+{
+	(void)t, (void)mtu;
+	return -EIO;
+}
+
+int tun_get_mtu(const struct tun *t, uint32_t *ret)
+{
+	(void)t, (void)ret;
+	return -EIO;
+}
+
 /* ---- TUN ---- */
 
 int tun_open(struct tun *t, uint32_t mtu, bool offload, struct log *log)

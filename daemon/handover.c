@@ -1,0 +1,195 @@
+/* handover.c - see handover.h. SPDX-License-Identifier: ISC */
+#include "handover.h"
+#include "daemon.h"
+#include "xalloc.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define WAIT	  (2 * NSEC_PER_SEC) /* for what is under way */
+#define BUS_USEC  200000
+#define STATE	  "state"
+#define STATE_MAX (4ULL << 30)
+/* Beside histories: more than an SA, an IKE SA, and what comes first can need. */
+#define ROOM_SA	   (64u << 10)
+#define ROOM_FIRST (1u << 20)
+
+/* ---- descriptors ---- */
+
+static int leave(const char *name, int fd)
+{
+	char text[64];
+
+	/* Without FDPOLL an error on a socket would have systemd forget it. */
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+	return sd_pid_notify_with_fds(0, 0, text, &fd, 1) > 0 ? 0 : -EIO;
+}
+
+static int leave_all(struct daemon *d, int state)
+{
+	char name[32];
+	int r = leave(STATE, state);
+
+	for (unsigned i = 0; r == 0 && i < UDP_SOCKETS; i++)
+		r = leave(kept_udp_name(i), d->udp[i].fd);
+	for (uint16_t i = 0; r == 0 && i < d->devices.count; i++) {
+		const struct tun *t = &d->devices.all[i]->tun;
+
+		if (t->fd >= 0)
+			r = leave(kept_tun_name(t->name, name), t->fd);
+	}
+	/* Not before systemd has them may we be gone. */
+	return r == 0 && sd_notify_barrier(0, BUS_USEC) >= 0 ? 0 : -EIO;
+}
+
+/* ---- what systemd is about to do ---- */
+
+#define MANAGER "org.freedesktop.systemd1"
+
+/* The path of our unit; *ret_reply has it, and is the caller's. NULL: we are none. */
+static const char *own_unit(sd_bus *bus, sd_bus_message **ret_reply)
+{
+	const char *path = NULL;
+
+	/* 0: who asks */
+	if (sd_bus_call_method(bus, MANAGER, "/org/freedesktop/systemd1", MANAGER ".Manager",
+			       "GetUnitByPID", NULL, ret_reply, "u", 0) < 0 ||
+	    sd_bus_message_read(*ret_reply, "o", &path) < 0)
+		return NULL;
+	return path;
+}
+
+/* The type of the unit's job, for free(); NULL: it has none. */
+static char *job_type(sd_bus *bus, const char *unit)
+{
+	sd_bus_message *reply = NULL;
+	const char *job = NULL;
+	char *type = NULL;
+	uint32_t id = 0;
+
+	if (sd_bus_get_property(bus, MANAGER, unit, MANAGER ".Unit", "Job", NULL, &reply, "(uo)") >=
+		    0 &&
+	    sd_bus_message_read(reply, "(uo)", &id, &job) >= 0 && id)
+		(void)sd_bus_get_property_string(bus, MANAGER, job, MANAGER ".Job", "JobType", NULL,
+						 &type);
+	sd_bus_message_unref(reply);
+	return type;
+}
+
+bool handover_is_restart(void)
+{
+	sd_bus_message *reply = NULL;
+	sd_bus *bus = NULL;
+	const char *unit;
+	char *type = NULL;
+	bool restart;
+
+	if (getenv("NOTIFY_SOCKET") && sd_bus_open_system(&bus) >= 0 &&
+	    sd_bus_set_method_call_timeout(bus, BUS_USEC) >= 0) {
+		unit = own_unit(bus, &reply);
+		type = unit ? job_type(bus, unit) : NULL;
+	}
+	restart = type && strcmp(type, "restart") == 0;
+	free(type);
+	sd_bus_message_unref(reply);
+	sd_bus_flush_close_unref(bus);
+	return restart;
+}
+
+/* ---- the state ---- */
+
+static size_t room_for(const struct daemon *d)
+{
+	const struct sad *sad = &d->tunnel->path->sad;
+	uint64_t sas = sad->used + HASH_COUNT(d->tunnel->ike->sas);
+
+	return (size_t)min_u64(sad->history.used + sas * ROOM_SA + ROOM_FIRST, STATE_MAX);
+}
+
+/* Its size cannot be changed, so that nobody who maps it can be hit by that; its content can. */
+static int state_write(struct daemon *d, unsigned *ret_conns)
+{
+	int fd = memfd_create("mendip-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t room = room_for(d);
+	struct writer w;
+	uint8_t *map;
+
+	if (fd < 0 || ftruncate(fd, (off_t)room) < 0)
+		goto bad;
+	map = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		goto bad;
+	wr_init(&w, map, room);
+	*ret_conns = tunnel_save(d->tunnel, conf_conn_digest, &w);
+	munmap(map, room);
+	if (!w.bad && ftruncate(fd, (off_t)w.len) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
+		return fd;
+bad:
+	if (fd >= 0)
+		close(fd);
+	return -EIO;
+}
+
+bool handover_try(struct daemon *d, nsec_t now)
+{
+	unsigned conns = 0;
+	int state;
+
+	if (!(tunnel_is_settled(d->tunnel) && !d->out.parked) && now - d->handing_since < WAIT)
+		return false;
+	tunnel_end_unsettled(d->tunnel, now);
+	state = state_write(d, &conns);
+	if (state < 0 || leave_all(d, state) < 0) {
+		log_warn(&d->log, "the tunnels cannot be handed over: they end");
+		if (state >= 0)
+			close(state);
+		daemon_close(d);
+		return false;
+	}
+	close(state);
+	net_leave(d->net);
+	log_info(&d->log, "handed over: %u connections", conns);
+	return true;
+}
+
+static int state_read(struct daemon *d, const uint8_t *p, size_t len)
+{
+	const struct config *c = d->config;
+	struct reader r;
+	int conns;
+
+	rd_init(&r, p, len);
+	conns = tunnel_load(d->tunnel, c->conns, c->conn_count, conf_conn_digest, &r, daemon_now());
+	history_budget_set(&d->tunnel->path->sad.history, c->history_memory);
+	return conns;
+}
+
+void handover_load(struct daemon *d)
+{
+	int fd = kept_fd(d->kept, STATE), conns = -EBADMSG;
+	struct stat st;
+	uint8_t *map;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && st.st_size > 0) {
+		map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (map != MAP_FAILED) {
+			conns = state_read(d, map, (size_t)st.st_size);
+			secret_wipe(map, (size_t)st.st_size);
+			munmap(map, (size_t)st.st_size);
+		}
+	}
+	close(fd);
+	if (conns < 0)
+		log_warn(&d->log, "the state that was handed over cannot be read, perhaps as "
+				  "another version wrote it: tunnels are made anew");
+	else
+		log_info(&d->log, "taken over: %d connections", conns);
+}

@@ -1,0 +1,71 @@
+/* kept.c - see kept.h. SPDX-License-Identifier: ISC */
+#include "kept.h"
+#include "data.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+struct kept_fds {
+	int count;
+	char **names;
+	bool *taken;
+};
+
+const char *kept_udp_name(unsigned index)
+{
+	static const char *const names[UDP_SOCKETS] = {
+		[UDP_IKE] = "ike", [UDP_ESP] = "esp", [UDP_IKE_NATT] = "ike-natt"};
+
+	return names[index];
+}
+
+const char *kept_tun_name(const char *device, char *name)
+{
+	snprintf(name, 32, "tun-%s", device);
+	return name;
+}
+
+struct kept_fds *kept_take(void)
+{
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(1, &names);
+	struct kept_fds *k;
+
+	if (n <= 0)
+		return NULL;
+	k = xzalloc(sizeof(*k));
+	k->count = n;
+	k->names = names;
+	k->taken = xzalloc((size_t)n * sizeof(bool));
+	/* What is left there would come again with each start after a crash. */
+	for (int i = 0; i < n; i++)
+		sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", names[i]);
+	return k;
+}
+
+int kept_fd(struct kept_fds *k, const char *name)
+{
+	for (int i = 0; k && i < k->count; i++) {
+		if (k->taken[i] || strcmp(k->names[i], name) != 0)
+			continue;
+		k->taken[i] = true;
+		return SD_LISTEN_FDS_START + i;
+	}
+	return -1;
+}
+
+void kept_free(struct kept_fds *k)
+{
+	if (!k)
+		return;
+	for (int i = 0; i < k->count; i++) {
+		if (!k->taken[i])
+			close(SD_LISTEN_FDS_START + i);
+		free(k->names[i]);
+	}
+	free(k->names);
+	free(k->taken);
+	free(k);
+}

@@ -1,0 +1,226 @@
+#!/usr/bin/python3
+# A restart by the service manager: the tunnels go on, and nothing is lost. SPDX-License-Identifier: ISC
+"""
+The test is the service manager here: it keeps the descriptors that the daemon leaves with it, and gives them to the
+next process, as systemd does (FDSTORE, LISTEN_FDS). scripts/other-debian has a real one.
+"""
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+from daemons import NET, NET_GW, Mendip, config, expect, main, netlab, wait_for
+
+FIRST_FD = 3  # SD_LISTEN_FDS_START
+RESTART_WITHIN = 10
+
+
+class Store:
+    """A notify socket that keeps descriptors under their names."""
+
+    def __init__(self, path):
+        self.path, self.kept, self.seen = path, [], ""
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        os.chmod(path, 0o777)
+        self.thread = threading.Thread(target=self.receive, daemon=True)
+        self.thread.start()
+
+    def receive(self):
+        while True:
+            try:
+                data, fds, _, _ = socket.recv_fds(self.socket, 4096, 8)
+            except OSError:
+                return
+            self.take(data.decode(), fds)
+
+    def take(self, text, fds):
+        fields = dict(line.split("=", 1) for line in text.split("\n") if "=" in line)
+        self.seen += text + "\n"
+        name = fields.get("FDNAME")
+        if fields.get("FDSTORE") == "1" and len(fds) == 1:
+            self.kept.append((name, fds[0]))
+            return
+        if fields.get("FDSTOREREMOVE") == "1":
+            for fd in [fd for n, fd in self.kept if n == name]:
+                os.close(fd)
+            self.kept = [(n, fd) for n, fd in self.kept if n != name]
+        for fd in fds:  # of BARRIER=1, whose end is waited for
+            os.close(fd)
+
+    def names(self):
+        return sorted(n for n, _ in self.kept)
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.socket.close()
+        for _, fd in self.kept:
+            os.close(fd)
+
+
+class Unit(Mendip):
+    """A mendipd that is started with what its store has."""
+
+    def __init__(self, lab, ns, conf, **more):
+        self.store = Store(lab.path(f"{ns.short}.notify"))
+        super().__init__(lab, ns, conf, env=[f"NOTIFY_SOCKET={self.store.path}"], **more)
+
+    def launch(self):
+        kept = list(self.store.kept)
+        if not kept:
+            return super().launch()
+        # LISTEN_PID is the daemon's, which exec keeps; the descriptors are to be 3, 4, 5 ...
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for _, fd in kept]
+
+        def place():
+            netlab._die_with_parent()
+            for i, fd in enumerate(high):
+                os.dup2(fd, FIRST_FD + i)
+
+        script = 'export LISTEN_PID=$$; exec "$@"'
+        with open(self.log, "ab") as log:
+            process = netlab.Process(
+                ["ip", "netns", "exec", self.ns.name, "env", *self.env, f"LISTEN_FDS={len(kept)}",
+                 "LISTEN_FDNAMES=" + ":".join(n for n, _ in kept), "sh", "-c", script, "sh",
+                 f"{self.build}/mendipd", "-c", self.conf],
+                preexec_fn=place, close_fds=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.ns.lab.at_exit(process.stop)
+        for fd in high:
+            os.close(fd)
+        return process
+
+    def restart(self):
+        """Until the next process answers; how long nobody was there, in s."""
+        os.kill(self.process.pid, signal.SIGUSR2)
+        expect(self.process.wait(timeout=RESTART_WITHIN) == 0, f"exit status: {self.tail()}")
+        gone = time.monotonic()
+        self.start()
+        return time.monotonic() - gone
+
+    def count(self, text):
+        with open(self.log, encoding="utf-8") as f:
+            return f.read().count(text)
+
+
+def scene(lab, **more):
+    left, right = lab.pair("branch", "gw")
+    gw = Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+    branch = Unit(lab, left, lambda s: config(s, NET, right.outer, **more))
+    branch.wait_up()
+    return left, right, branch, gw
+
+
+def spis(daemon):
+    return [(sa["spi_in"], sa["spi_out"]) for sa in daemon.children()["net"]["sas"]]
+
+
+def nothing_is_lost():
+    """5,000 packets/s each way through ten restarts."""
+    with netlab.Lab("restart") as lab:
+        left, right, branch, gw = scene(lab)
+        before = spis(branch)
+        down = netlab.Flow(right, right.inner, left, left.inner, rate=5000)
+        up = netlab.Flow(left, left.inner, right, right.inner, rate=5000, port=9001)
+        gone = []
+        for _ in range(10):
+            time.sleep(0.5)
+            gone.append(branch.restart() * 1000)
+        time.sleep(0.5)
+        results = {"down": down.stop(), "up": up.stop()}
+        for name, r in results.items():
+            print(f"# {name}: {r.sent} sent, {r.lost} lost, {r.duplicates} twice, longest gap {r.longest_gap_ms:.0f} ms")
+        print("# the next process answers after " + " ".join(f"{g:.0f}" for g in sorted(gone)) + " ms")
+        expect(branch.count("taken over: 1 connections") == 10, branch.tail())
+        expect(spis(branch) == before, f"{before} became {spis(branch)}")
+        with open(gw.log, encoding="utf-8") as f:
+            expect("gone" not in f.read(), gw.tail())
+        for name, r in results.items():
+            expect(r.lost == 0 and r.duplicates == 0, f"{name}: {r.lost_ranges}")
+        expect(branch.store.names() == [], f"left in the store: {branch.store.names()}")
+
+
+def a_stream_at_full_rate():
+    """One TCP stream, and what a restart costs it."""
+    with netlab.Lab("stream") as lab:
+        left, right, branch, _ = scene(lab)
+        server = right.popen("iperf3", "-s", "-1", log=lab.path("server.log"))
+        wait_for(lambda: right.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
+        client = left.popen("iperf3", "-c", right.inner, "-B", left.inner, "-t", "6", "-i", "0.1", "-J",
+                            stdout=open(lab.path("client.json"), "wb"))
+        time.sleep(2)
+        branch.restart()
+        time.sleep(2)
+        branch.restart()
+        client.wait(timeout=20)
+        server.wait(timeout=20)
+        with open(lab.path("client.json"), encoding="utf-8") as f:
+            done = json.load(f)
+        expect("error" not in done, done.get("error"))
+        rates = [i["sum"]["bits_per_second"] / 1e9 for i in done["intervals"]]
+        sent = done["end"]["sum_sent"]
+        idle = sum(r < 0.01 for r in rates)
+        print(f"# {sent['bits_per_second'] / 1e9:.2f} Gbit/s, {sent['retransmits']} retransmitted, "
+              f"lowest tenth of a second {min(rates):.2f} Gbit/s")
+        expect(branch.count("taken over: 1 connections") == 2, branch.tail())
+        expect(idle <= 2, f"{idle} tenths of a second without a byte")
+
+
+def a_crash_later_gets_nothing_old():
+    """What was handed over serves once: after kill -9 the next process begins anew."""
+    with netlab.Lab("crash") as lab:
+        _, _, branch, _ = scene(lab)
+        before = spis(branch)
+        branch.restart()
+        expect(spis(branch) == before, "handed over")
+        branch.kill()
+        branch.start()
+        branch.wait_up()
+        expect(spis(branch) != before, "the same SAs after a crash")
+        expect(branch.count("taken over") == 1, branch.tail())
+
+
+def a_changed_configuration():
+    """A connection that is configured otherwise by now is made anew, and its peer was told; the other one goes on."""
+    with netlab.Lab("changed") as lab:
+        _, right, branch, gw = scene(lab)
+        before = spis(branch)
+        branch.write(config(branch.control, NET, right.outer, dpd="7s"))
+        branch.restart()
+        branch.wait_up()
+        expect(spis(branch) != before, "the old SAs under another configuration")
+        expect(branch.count("its configuration has changed") == 1, branch.tail())
+        with open(gw.log, encoding="utf-8") as f:
+            expect("deleted by the peer" in f.read(), gw.tail())
+
+
+def a_stop_is_a_stop():
+    """Without a restart the peers are told, and nothing is left with the service manager."""
+    with netlab.Lab("stop") as lab:
+        _, _, branch, gw = scene(lab)
+        os.kill(branch.process.pid, signal.SIGTERM)
+        expect(branch.process.wait(timeout=5) == 0, "exit status")
+        wait_for(lambda: not gw.ctl("status")["connections"][0:] or not gw.up(), lambda: gw.tail())
+        expect(branch.store.names() == [], branch.store.names())
+
+
+def nobody_keeps_it():
+    """Where nobody takes descriptors the tunnels end as with a stop, and that is said."""
+    with netlab.Lab("nobody") as lab:
+        left, right = lab.pair("branch", "gw")
+        gw = Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(lab, left, lambda s: config(s, NET, right.outer))
+        branch.wait_up()
+        os.kill(branch.process.pid, signal.SIGUSR2)
+        expect(branch.process.wait(timeout=5) == 0, "exit status")
+        expect("cannot be handed over" in branch.tail(), branch.tail())
+        wait_for(lambda: not gw.up(), lambda: gw.tail())
+
+
+if __name__ == "__main__":
+    main([nothing_is_lost, a_stream_at_full_rate, a_crash_later_gets_nothing_old, a_changed_configuration,
+          a_stop_is_a_stop, nobody_keeps_it])
