@@ -52,6 +52,7 @@ enum child_event {
 	CHILD_EVENT_UP,	       /* installed; `replaces` is what it is to replace, or NULL */
 	CHILD_EVENT_CONFIRMED, /* the peer has it surely: outbound may move */
 	CHILD_EVENT_LOST, /* the peer says, protected, that it does not know the SPI we send to */
+	CHILD_EVENT_KEPT, /* what was to replace it is void */
 	CHILD_EVENT_DOWN, /* removed; ends with it */
 };
 

@@ -159,6 +159,8 @@ void ike_child_void(struct child_sa *old, struct child_sa *made, nsec_t now)
 	}
 	made->voided = true;
 	deadline_set(&made->ike_sa->ike->deadlines, &made->cleanup, now + VOID_KEPT);
+	old->ike_sa->ike->ops.child_event(old->ike_sa->ike->ops.ctx, old, CHILD_EVENT_KEPT,
+					  "its rekey is void", now);
 }
 
 void ike_child_delete(struct child_sa *c, nsec_t now)

@@ -524,8 +524,8 @@ static struct tun_sa *stand_in(struct tun_child *k, const struct tun_sa *gone, n
 }
 
 /*
- * SAs that rung 3 has replaced, and whose successor is gone while they are not: the peer may send
- * on them for ever, and we do not listen. It is told that they are no more.
+ * SAs that rung 3 has replaced, and whose successor is gone or void while they are not: the peer
+ * may send on them for ever, and we do not listen. It is told that they are no more.
  */
 static void end_orphans(struct tun_child *k, nsec_t now)
 {
@@ -600,6 +600,7 @@ void tun_child_event(void *ctx, struct child_sa *c, enum child_event e, const ch
 	case CHILD_EVENT_UP: child_up(s, now); break;
 	case CHILD_EVENT_CONFIRMED: child_confirmed(s, now); break;
 	case CHILD_EVENT_LOST: hint_invalid_spi(s, now); break;
+	case CHILD_EVENT_KEPT: end_orphans(s->child, now); break;
 	case CHILD_EVENT_DOWN:
 		child_down(s, why, now);
 		conn_tidy_spare(conn, now);
