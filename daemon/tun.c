@@ -33,8 +33,13 @@ static const struct {
 	{0, 0},
 };
 
-/* mtu 0: as it is. up: if it is not. 1: it was brought up; negative: libnl's errors. */
-static int link_change(const char *name, uint32_t mtu, bool up)
+/* Packets that wait while we do something else: 20 ms of 500,000 a second. */
+#define QUEUE 10000
+
+/*
+ * mtu 0, queue 0: as they are. up: if it is not. 1: it was brought up; negative: libnl's errors.
+ */
+static int link_change(const char *name, uint32_t mtu, uint32_t queue, bool up)
 {
 	struct nl_sock *s = nl_socket_alloc();
 	struct rtnl_link *old = NULL, *new = rtnl_link_alloc();
@@ -45,9 +50,11 @@ static int link_change(const char *name, uint32_t mtu, bool up)
 	up = up && r == 0 && !(rtnl_link_get_flags(old) & IFF_UP);
 	if (mtu)
 		rtnl_link_set_mtu(new, mtu);
+	if (queue)
+		rtnl_link_set_txqlen(new, queue);
 	if (up)
 		rtnl_link_set_flags(new, IFF_UP);
-	if (r == 0 && (mtu || up))
+	if (r == 0 && (mtu || queue || up))
 		r = rtnl_link_change(s, old, new, 0);
 	rtnl_link_put(new);
 	rtnl_link_put(old);
@@ -112,7 +119,7 @@ int tun_open(struct tun *t, uint32_t mtu, bool offload, struct log *log)
 		return r;
 	}
 	set_offloads(t, log);
-	r = link_change(t->name, mtu, true);
+	r = link_change(t->name, mtu, QUEUE, true);
 	if (r < 0) {
 		log_error(log, "TUN device %s cannot be brought up: %s", t->name, nl_geterror(r));
 		tun_close(t);
@@ -153,14 +160,14 @@ void tun_close(struct tun *t)
 
 int tun_raise(struct tun *t)
 {
-	int r = link_change(t->name, 0, true);
+	int r = link_change(t->name, 0, 0, true);
 
 	return r < 0 ? -EIO : r;
 }
 
 int tun_set_mtu(struct tun *t, uint32_t mtu)
 {
-	return link_change(t->name, mtu, false) < 0 ? -EIO : 0;
+	return link_change(t->name, mtu, 0, false) < 0 ? -EIO : 0;
 }
 
 int tun_get_mtu(const struct tun *t, uint32_t *ret)

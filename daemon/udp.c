@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define BATCH	    64
-#define BUFFER	    (4 << 20)
 #define CONTROL_LEN 128
 #define TRY_AGAIN   (10 * NSEC_PER_SEC)
 #define PATIENCE    16 /* ENOBUFS in a row */
@@ -20,14 +19,20 @@ static int set_option(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-/* The buffers are large because a burst is as long as a turn of the loop; less than asked is no
- * error. */
+/*
+ * What is received waits while we do something else: 20 ms of 6 Gbit/s. What is sent waits for the
+ * device, and the longer the slower that is: no more than a turn of the loop can make. Less than
+ * asked is no error.
+ */
+#define RECEIVE_BUFFER (16 << 20)
+#define SEND_BUFFER    (4 << 20)
+
 static void set_buffers(int fd)
 {
-	if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER) < 0)
-		(void)set_option(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
-	if (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER) < 0)
-		(void)set_option(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
+	if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER) < 0)
+		(void)set_option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+	if (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) < 0)
+		(void)set_option(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
 }
 
 /* Asks for what later kernels have; without it datagrams come and go one by one. */

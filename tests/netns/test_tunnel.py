@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # Two daemons in namespaces: real TUN, real traffic. SPDX-License-Identifier: ISC
 import json
+import os
+import signal
 import socket
 import threading
 
 from daemons import (NET, NET_GW, OFFLOADS, Mendip, child, config, expect, main, netlab, pair, ping, settle, wait_for)
-from traffic import Beside, family_of
+from traffic import Beside, UdpFlow, family_of
 
 
 def ping_both_ways():
@@ -157,6 +159,22 @@ def three_children_lose_the_ike_sa():
             expect(ping(branch.ns, f"10.2.{i}.2", 3, source=f"10.1.{i}.2") == 3, f"no ping on child {i}")
 
 
+def a_pause_loses_nothing():
+    """What comes while the daemon does something else waits: 9,000 packets from each side, 18 ms of 500,000 a second."""
+    with netlab.Lab("pause") as lab:
+        branch, gw = pair(lab, NET, NET_GW)
+        branch.wait_up()
+        ends = (branch.ns, branch.ns.inner, gw.ns, gw.ns.inner)
+        with UdpFlow(*ends, 7001) as up, UdpFlow(*ends[2:], *ends[:2], 7002) as down:
+            for flow in (up, down):
+                os.kill(branch.process.pid, signal.SIGSTOP)
+                for i in range(9000):
+                    flow.send(i.to_bytes(200, "big"))
+                settle()
+                os.kill(branch.process.pid, signal.SIGCONT)
+                flow.settle()
+
+
 class NoSuchName:
     """The name server of /etc/resolv.conf, as a namespace sees it: it knows no name (RFC 1035 4.1.1, RCODE 3)."""
 
@@ -203,4 +221,4 @@ def name_is_resolved():
 
 main([ping_both_ways, ipv6_inside, iperf_both_ways, trap_brings_it_up, remote_ts_contains_the_peer,
       killed_gateway_comes_back, killed_branch_comes_back, up_down_rekey, nat_and_rebinding,
-      three_children_lose_the_ike_sa, name_is_resolved], OFFLOADS)
+      three_children_lose_the_ike_sa, name_is_resolved, a_pause_loses_nothing], OFFLOADS)
