@@ -127,14 +127,43 @@ nsec_t half_open_time(const struct ike *ike)
 		       : min_u64(BUSY_TIME, ike->set.half_open_timeout);
 }
 
+/* RFC 8019 4.2: who has one address of such a network may well have them all. */
+#define PREFIX_IPV4  24
+#define PREFIX_IPV6  64
+#define PREFIX_SHARE 8 /* of all places it has an eighth for itself, when all are taken */
+
+static bool same_prefix(const struct addr *a, const struct addr *b)
+{
+	uint8_t len = a->family == FAMILY_IPV4 ? PREFIX_IPV4 : PREFIX_IPV6;
+	struct addr x = addr_masked(a, len), y = addr_masked(b, len);
+
+	return addr_eq(&x, &y);
+}
+
+/* Whose place a call from this address takes; ike->half has one at least. */
+static struct ike_sa *who_goes(const struct ike *ike, const struct addr *from)
+{
+	struct ike_half *h, *tmp, *first = NULL;
+	unsigned count = 0;
+
+	HASH_ITER (hh, ike->half, h, tmp) {
+		if (!same_prefix(&h->key.addr, from))
+			continue;
+		first = first ? first : h;
+		count++;
+	}
+	return count >= max_u64(1, ike->set.half_open_max / PREFIX_SHARE) ? first->sa
+									  : ike->half->sa;
+}
+
 /*
  * First come, first gone: whoever goes on at once has as long as it takes to fill all places, and
- * nobody is kept out by those who do not.
+ * nobody is kept out by those who do not. A network that has more than its share takes from itself.
  */
-void half_make_room(struct ike *ike, nsec_t now)
+void half_make_room(struct ike *ike, const struct addr *from, nsec_t now)
 {
 	if (ike->half && ike->half_open >= ike->set.half_open_max)
-		sa_kill(ike->half->sa, "half-open, and its place is needed", now);
+		sa_kill(who_goes(ike, from), "half-open, and its place is needed", now);
 }
 
 /* The form that RFC 7296 2.6 proposes: version | hash(Ni | IPi | SPIi | secret). */

@@ -289,8 +289,11 @@ struct child_sa *child_sa_load(struct ike_sa *sa, struct child_conf *conf, struc
 /* ---- half_open.c: what outsiders can make grow, and cookies ---- */
 struct ike_sa *half_find(struct ike *ike, uint64_t spi_i, const struct endpoint *remote);
 void half_add(struct ike_sa *sa);
-/* Where all places are taken, the oldest one goes. */
-void half_make_room(struct ike *ike, nsec_t now);
+/*
+ * Where all places are taken, the oldest one goes: of the /24 or /64 that the call comes from, if
+ * that has an eighth of them, else of all.
+ */
+void half_make_room(struct ike *ike, const struct addr *from, nsec_t now);
 /* How long it may be half-open: less when many are (RFC 8019 4.1). */
 nsec_t half_open_time(const struct ike *ike);
 void half_remove(struct ike_sa *sa);

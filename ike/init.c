@@ -255,7 +255,7 @@ static bool admit(struct ike *ike, const struct ike_in *in)
 		return false;
 	}
 	if (HASH_COUNT(ike->sas) < ike->set.sa_max && here < ike->set.half_open_per_address)
-		half_make_room(ike, in->now);
+		half_make_room(ike, &in->remote->addr, in->now);
 	if (ike->half_open >= ike->set.half_open_max || HASH_COUNT(ike->sas) >= ike->set.sa_max ||
 	    here >= ike->set.half_open_per_address) {
 		ike->counters[IKE_COUNT_HALF_OPEN_LIMIT]++;

@@ -316,6 +316,31 @@ static void places_are_made_free(void **state)
 }
 
 /* From when half of the places are taken, one is had for 5 s instead of 30. */
+/*
+ * One network takes all places again and again, while an honest peer of another one needs a second
+ * for its next message: its place stays.
+ */
+static void one_network_takes_from_itself(void **state)
+{
+	struct net *n = flooded(0);
+	uint8_t *octet = &n->peer[BRANCH].address.addr.b[2], honest = *octet;
+
+	(void)state;
+	tunnel_child_up(child_of(n, BRANCH, "b"), n->now);
+	net_run(n, 2 * MSEC); /* its IKE_SA_INIT is answered, and nothing more */
+	net_drop_queued(n);
+	assert_int_equal(n->peer[GW].tunnel->ike->half_open, 1);
+	for (unsigned i = 0; i < 150; i++) {
+		*octet = honest + 1;
+		call_from(n, (uint8_t)(20 + i / 4 % 50));
+		*octet = honest;
+	}
+	assert_int_equal(n->peer[GW].tunnel->ike->half_open, 40);
+	net_run(n, 2 * SEC);
+	assert_true(is_up(n, "b"));
+	net_free(n);
+}
+
 static void places_are_had_for_shorter(void **state)
 {
 	struct net *n = flooded(30);
@@ -342,6 +367,7 @@ int main(void)
 		cmocka_unit_test(guesses_are_limited),
 		cmocka_unit_test(a_long_delete_is_answered),
 		cmocka_unit_test(places_are_made_free),
+		cmocka_unit_test(one_network_takes_from_itself),
 		cmocka_unit_test(places_are_had_for_shorter),
 	};
 

@@ -932,6 +932,8 @@ MUTANTS = [
     ("void-leaves-an-orphan", "an SA that nobody listens on stays when its rekey is void", "tunnel/tun_child.c",
      "\tcase CHILD_EVENT_KEPT: end_orphans(s->child, now); break;\n", "\tcase CHILD_EVENT_KEPT: break;\n",
      ["t_scenarios"]),
+    ("one-network-takes-all", "half-open SAs of one network push out those of others", "ike/half_open.c",
+     "return count >= max_u64(1, ", "return count >= max_u64(1000, ", ["t_limits"]),
     ("reset-for-one", "after a change of options one SA is mended and its siblings are refused", "tunnel/tun_child.c",
      "\t\ts->recovery.admitted = false;\n", "\t\t;\n",
      ["t_scenarios"]),
