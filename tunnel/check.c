@@ -57,6 +57,19 @@ static const char *check_recovery(const struct tun_sa *s, nsec_t now)
 	return recovery_is_stuck(s, now) ? "a ladder on which nothing is under way" : NULL;
 }
 
+/* What has taken its place is about to go; when it does, all that it stood in for is ended. */
+static bool heir_is_going(const struct tun_sa *s)
+{
+	const struct tun_sa *o;
+
+	LIST_FOREACH (o, &s->child->sas, link) {
+		if (o != s && !o->retired && o->ike && o->ike->state == CHILD_STATE_DELETING &&
+		    o->active && tun_sa_covers(o, s))
+			return true;
+	}
+	return false;
+}
+
 static const char *check_sa(const struct tun_sa *s, nsec_t now)
 {
 	const char *wrong = s->kept ? check_kept(s, now) : NULL;
@@ -67,7 +80,7 @@ static const char *check_sa(const struct tun_sa *s, nsec_t now)
 	    !(is_ours(s->child->conn, s->check_on) && s->check_on->watch_answer))
 		return "a liveness check that nobody will answer";
 	if (s->retired && s->ike && s->ike->state == CHILD_STATE_INSTALLED && !tun_sa_heir(s) &&
-	    s->ike->ike_sa->owner)
+	    !heir_is_going(s) && s->ike->ike_sa->owner)
 		return "RETIRED, and nothing has taken its place";
 	if (!deadline_is_set(&s->child->conn->tidy) && tun_sa_twin(s))
 		return "an SA is there twice, and nothing ends one";
