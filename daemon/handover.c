@@ -136,6 +136,20 @@ bad:
 	return -EIO;
 }
 
+/* Nobody goes on with it: whoever has a descriptor of it reads nothing. */
+static void state_wipe(int fd)
+{
+	struct stat st;
+	uint8_t *map = MAP_FAILED;
+
+	if (fstat(fd, &st) == 0 && st.st_size > 0)
+		map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return;
+	secret_wipe(map, (size_t)st.st_size);
+	munmap(map, (size_t)st.st_size);
+}
+
 bool handover_try(struct daemon *d, nsec_t now)
 {
 	unsigned conns = 0;
@@ -147,8 +161,11 @@ bool handover_try(struct daemon *d, nsec_t now)
 	state = state_write(d, &conns);
 	if (state < 0 || leave_all(d, state) < 0) {
 		log_warn(&d->log, "the tunnels cannot be handed over: they end");
-		if (state >= 0)
+		/* They send on until then: what was written must not be gone on with. */
+		if (state >= 0) {
+			state_wipe(state);
 			close(state);
+		}
 		daemon_close(d);
 		return false;
 	}

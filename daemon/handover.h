@@ -13,7 +13,10 @@
 
 struct daemon;
 
-/* Whether systemd ends us to start us again, and keeps descriptors. May take 0.2 s. */
+/*
+ * Whether systemd ends us to start us again, and keeps descriptors. Takes some milliseconds, and
+ * 0.2 s for each of three questions that D-Bus does not answer.
+ */
 bool handover_is_restart(void);
 /*
  * Hands over when nothing is under way on any tunnel, or 2 s after d->handing_since; false: not

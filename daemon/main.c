@@ -117,10 +117,27 @@ static void on_watchdog(evutil_socket_t fd, short what, void *ctx)
 	sd_notify(0, "WATCHDOG=1");
 }
 
+/* A process that cannot start would leave the peers without a word. */
+static bool next_can_start(struct daemon *d)
+{
+	char err[CONFIG_ERR] = "";
+	struct config *next = conf_load(d->config_path, err);
+
+	if (!next)
+		log_error(&d->log, "the configuration cannot be loaded, so the tunnels end: %s",
+			  err);
+	conf_free(next);
+	return next != NULL;
+}
+
 static void hand_over(struct daemon *d)
 {
 	if (d->closing_since || d->handing_since)
 		return;
+	if (!next_can_start(d)) {
+		daemon_close(d);
+		return;
+	}
 	sd_notify(0, "STOPPING=1");
 	log_info(&d->log, "ending for a restart: the tunnels go on");
 	d->handing_since = daemon_now();

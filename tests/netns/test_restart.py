@@ -24,6 +24,7 @@ class Store:
 
     def __init__(self, path):
         self.path, self.kept, self.seen = path, [], ""
+        self.ends_with_first = False
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
         os.chmod(path, 0o777)
@@ -44,6 +45,8 @@ class Store:
         name = fields.get("FDNAME")
         if fields.get("FDSTORE") == "1" and len(fds) == 1:
             self.kept.append((name, fds[0]))
+            if self.ends_with_first:
+                self.socket.close()
             return
         if fields.get("FDSTOREREMOVE") == "1":
             for fd in [fd for n, fd in self.kept if n == name]:
@@ -54,13 +57,6 @@ class Store:
 
     def names(self):
         return sorted(n for n, _ in self.kept)
-
-    def close(self):
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.socket.close()
-        for _, fd in self.kept:
-            os.close(fd)
 
 
 class Unit(Mendip):
@@ -221,6 +217,31 @@ def nobody_keeps_it():
         wait_for(lambda: not gw.up(), lambda: gw.tail())
 
 
+def half_a_handover():
+    """The service manager goes in the middle of it: the tunnels end, and what it had of their state is wiped."""
+    with netlab.Lab("half") as lab:
+        _, _, branch, gw = scene(lab)
+        branch.store.ends_with_first = True
+        os.kill(branch.process.pid, signal.SIGUSR2)
+        expect(branch.process.wait(timeout=5) == 0, "exit status")
+        expect("cannot be handed over" in branch.tail(), branch.tail())
+        (name, fd), = branch.store.kept
+        size = os.fstat(fd).st_size
+        expect(name == "state" and size > 500 and os.pread(fd, size, 0) == bytes(size), f"{name}: {size} bytes")
+        wait_for(lambda: not gw.up(), lambda: gw.tail())
+
+
+def a_bad_configuration():
+    """It would not start: the peers are told, as with a stop."""
+    with netlab.Lab("bad") as lab:
+        _, _, branch, gw = scene(lab)
+        branch.write("daemon: { nonsense = 1; };")
+        os.kill(branch.process.pid, signal.SIGUSR2)
+        expect(branch.process.wait(timeout=5) == 0, "exit status")
+        expect("nonsense" in branch.tail() and branch.store.names() == [], branch.tail())
+        wait_for(lambda: not gw.up(), lambda: gw.tail())
+
+
 if __name__ == "__main__":
     main([nothing_is_lost, a_stream_at_full_rate, a_crash_later_gets_nothing_old, a_changed_configuration,
-          a_stop_is_a_stop, nobody_keeps_it])
+          a_stop_is_a_stop, nobody_keeps_it, half_a_handover, a_bad_configuration])
