@@ -70,8 +70,8 @@ static bool adopt(struct device *v, bool offload)
 static int device_open(struct device *v)
 {
 	struct daemon *d = v->daemon;
-	bool offload = d->config->offload.tun != OFFLOAD_OFF;
-	int r = adopt(v, offload) ? 0 : tun_open(&v->tun, v->mtu, offload, &d->log);
+	bool offload = d->config->offload.tun != OFFLOAD_OFF, adopted = adopt(v, offload);
+	int r = adopted ? 0 : tun_open(&v->tun, v->mtu, offload, &d->log);
 
 	if (r == 0)
 		r = listen_to(v);
@@ -80,7 +80,11 @@ static int device_open(struct device *v)
 		return r;
 	}
 	v->link = has_link(v);
-	tun_set_link(&v->tun, v->link);
+	/* Nobody shall see it go down before its tunnels are there again. */
+	v->link_unknown = adopted;
+	d->devices.stale |= adopted;
+	if (!adopted)
+		tun_set_link(&v->tun, v->link);
 	tell_accept(v);
 	return 0;
 }
@@ -271,10 +275,14 @@ void devices_settle(struct daemon *d)
 	for (uint16_t i = 0; i < d->devices.count; i++) {
 		struct device *v = d->devices.all[i];
 
-		if (!v->readable || v->link == has_link(v))
+		if (!v->readable || (v->link == has_link(v) && !v->link_unknown))
 			continue;
 		v->link = has_link(v);
 		tun_set_link(&v->tun, v->link);
+		if (v->link_unknown) {
+			v->link_unknown = false;
+			continue;
+		}
 		log_info(&d->log, "link of %s: %s", v->tun.name, v->link ? "up" : "down");
 	}
 }

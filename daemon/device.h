@@ -25,6 +25,7 @@ struct device {
 	uint32_t mtu, refused;	/* refused: the MTU that could not be set last */
 	unsigned users;		/* SAs that carry packets, and traps */
 	bool link;		/* as the kernel was told last */
+	bool link_unknown;	/* by another process */
 	bool wanted;		/* by the configuration */
 };
 

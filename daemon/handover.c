@@ -11,10 +11,12 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define WAIT	  (2 * NSEC_PER_SEC) /* for what is under way */
-#define BUS_USEC  200000
-#define STATE	  "state"
-#define STATE_MAX (4ULL << 30)
+#define WAIT	     (2 * NSEC_PER_SEC) /* for what is under way */
+#define READY_USEC   200000		/* for D-Bus to let us in, */
+#define CALL_USEC    100000		/* and for each answer */
+#define BARRIER_USEC 1000000
+#define STATE	     "state"
+#define STATE_MAX    (4ULL << 30)
 /* Beside histories: more than an SA, an IKE SA, and what comes first can need. */
 #define ROOM_SA	   (64u << 10)
 #define ROOM_FIRST (1u << 20)
@@ -33,7 +35,7 @@ static int leave(const char *name, int fd)
 static int leave_all(struct daemon *d, int state)
 {
 	char name[32];
-	int r = leave(STATE, state);
+	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < UDP_SOCKETS; i++)
 		r = leave(kept_udp_name(i), d->udp[i].fd);
@@ -43,8 +45,10 @@ static int leave_all(struct daemon *d, int state)
 		if (t->fd >= 0)
 			r = leave(kept_tun_name(t->name, name), t->fd);
 	}
+	if (r == 0)
+		r = leave(STATE, state);
 	/* Not before systemd has them may we be gone. */
-	return r == 0 && sd_notify_barrier(0, BUS_USEC) >= 0 ? 0 : -EIO;
+	return r == 0 && sd_notify_barrier(0, BARRIER_USEC) >= 0 ? 0 : -EIO;
 }
 
 /* ---- what systemd is about to do ---- */
@@ -81,23 +85,56 @@ static char *job_type(sd_bus *bus, const char *unit)
 	return type;
 }
 
-bool handover_is_restart(void)
+/* How many descriptors systemd keeps of the unit. */
+static uint32_t store_size(sd_bus *bus, const char *unit)
 {
-	sd_bus_message *reply = NULL;
-	sd_bus *bus = NULL;
-	const char *unit;
-	char *type = NULL;
-	bool restart;
+	uint32_t max = 0;
 
-	if (getenv("NOTIFY_SOCKET") && sd_bus_open_system(&bus) >= 0 &&
-	    sd_bus_set_method_call_timeout(bus, BUS_USEC) >= 0) {
-		unit = own_unit(bus, &reply);
-		type = unit ? job_type(bus, unit) : NULL;
+	(void)sd_bus_get_property_trivial(bus, MANAGER, unit, MANAGER ".Service",
+					  "FileDescriptorStoreMax", NULL, 'u', &max);
+	return max;
+}
+
+/* A bus that takes us, within a time: a call would wait for that for as long as it takes. */
+static sd_bus *open_bus(void)
+{
+	nsec_t until = daemon_now() + READY_USEC * NSEC_PER_USEC, now;
+	sd_bus *bus = NULL;
+	int r = sd_bus_open_system(&bus);
+
+	while (r >= 0 && sd_bus_is_ready(bus) == 0 && (now = daemon_now()) < until) {
+		r = sd_bus_process(bus, NULL);
+		if (r == 0)
+			r = sd_bus_wait(bus, (until - now) / NSEC_PER_USEC);
 	}
-	restart = type && strcmp(type, "restart") == 0;
+	if (r >= 0 && sd_bus_is_ready(bus) > 0 &&
+	    sd_bus_set_method_call_timeout(bus, CALL_USEC) >= 0)
+		return bus;
+	sd_bus_close_unref(bus);
+	return NULL;
+}
+
+bool handover_is_restart(struct daemon *d)
+{
+	uint32_t needed = 1u + UDP_SOCKETS + d->devices.count, max;
+	sd_bus *bus = getenv("NOTIFY_SOCKET") ? open_bus() : NULL;
+	sd_bus_message *reply = NULL;
+	const char *unit = bus ? own_unit(bus, &reply) : NULL;
+	char *type = unit ? job_type(bus, unit) : NULL;
+	bool restart = type && strcmp(type, "restart") == 0;
+
+	max = restart ? store_size(bus, unit) : 0;
+	if (restart && max < needed) {
+		log_warn(&d->log,
+			 "the tunnels end, as systemd does not keep them: %u descriptors are "
+			 "needed, "
+			 "FileDescriptorStoreMax is %u",
+			 needed, max);
+		restart = false;
+	}
 	free(type);
 	sd_bus_message_unref(reply);
-	sd_bus_flush_close_unref(bus);
+	sd_bus_close_unref(bus);
 	return restart;
 }
 
@@ -166,6 +203,7 @@ bool handover_try(struct daemon *d, nsec_t now)
 			state_wipe(state);
 			close(state);
 		}
+		sd_notify(0, "FDSTOREREMOVE=1\nFDNAME=" STATE);
 		daemon_close(d);
 		return false;
 	}

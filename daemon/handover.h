@@ -14,10 +14,10 @@
 struct daemon;
 
 /*
- * Whether systemd ends us to start us again, and keeps descriptors. Takes some milliseconds, and
- * 0.2 s for each of three questions that D-Bus does not answer.
+ * Whether systemd ends us to start us again, and keeps as many descriptors as we have. Takes some
+ * milliseconds, and 0.6 s at most where D-Bus does not answer.
  */
-bool handover_is_restart(void);
+bool handover_is_restart(struct daemon *d);
 /*
  * Hands over when nothing is under way on any tunnel, or 2 s after d->handing_since; false: not
  * yet. True: the loop is to end, and nothing may be sent any more. Where systemd takes nothing the

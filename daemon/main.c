@@ -88,10 +88,13 @@ void daemon_turn(struct daemon *d)
 	tunnel_turn(d->tunnel, now);
 	net_settle(d->net);
 	devices_settle(d);
-	if (d->handing_since && !d->closing_since && handover_try(d, now)) {
-		d->handed = true;
-		event_base_loopbreak(d->base);
-		return;
+	if (d->handing_since && !d->closing_since) {
+		d->handed = handover_try(d, now);
+		if (d->handed)
+			event_base_loopbreak(d->base);
+		/* Where it failed, daemon_close has had a turn of its own. */
+		if (d->handed || d->closing_since)
+			return;
 	}
 	if (d->closing_since &&
 	    (tunnel_close(d->tunnel, now) || now - d->closing_since >= CLOSE_LIMIT))
@@ -256,7 +259,8 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 	(void)what;
 	if (sig == SIGHUP)
 		daemon_reload(d);
-	else if (sig == SIGUSR2 || (sig == SIGTERM && !d->handing_since && handover_is_restart()))
+	else if (sig == SIGUSR2 || (sig == SIGTERM && !d->handing_since && !d->closing_since &&
+				    handover_is_restart(d)))
 		hand_over(d);
 	else
 		daemon_close(d);
@@ -360,6 +364,7 @@ static int start(struct daemon *d)
 	kept_free(d->kept);
 	d->kept = NULL;
 	tunnel_configure(d->tunnel, c->conns, c->conn_count, conf_conn_same, d->started);
+	net_settle(d->net); /* what is to stay is known then */
 	net_sweep(d->net);
 	resolver_refresh(d->resolver);
 	return 0;

@@ -193,7 +193,10 @@ static inline struct sa_ref sad_ref(const struct esp_sa *sa)
 /* ---- esp_state.c: for the process that goes on with the SA ---- */
 
 #define ESP_SAVED_LEAP 64 /* numbers and IVs that are left out */
-/* Its detector is calm and its bridge was never needed: esp_sa_save writes all there is. */
+/*
+ * Its detector is calm and its bridge was never needed. esp_sa_save writes all there is then, but
+ * for what the detector remembers as counted already.
+ */
 bool esp_sa_is_calm(const struct esp_sa *sa);
 /* All but what esp_sa_params have: keys, selectors, options. */
 void esp_sa_save(const struct esp_sa *sa, struct writer *w);

@@ -25,6 +25,7 @@ static void in_save(const struct esp_in_sa *in, struct writer *w)
 	wr_be64(w, in->packets);
 	wr_be64(w, in->bytes);
 	wr_be64(w, in->last_fresh);
+	wr_be64(w, in->rewound_top);
 	wr_be64(w, in->drain_until);
 	wr_be64(w, in->deliver_until);
 	endpoint_save(&in->peer, w);
@@ -54,6 +55,7 @@ static int in_load(struct reader *r, struct esp_in_sa *in)
 	in->packets = rd_be64(r);
 	in->bytes = rd_be64(r);
 	in->last_fresh = rd_be64(r);
+	in->rewound_top = rd_be64(r);
 	in->drain_until = rd_be64(r);
 	in->deliver_until = rd_be64(r);
 	if (phase > ESP_IN_RETIRED || endpoint_load(r, &in->peer) < 0)

@@ -191,6 +191,7 @@ static void conn_save(const struct tun_conn *c, tunnel_digest *digest, struct wr
 	digest(c->conf, &c->peer_id, d);
 	wr_bytes(w, d, sizeof(d));
 	ike_sa_save(c->sa, w);
+	wr_u8(w, c->dynamic);
 	wr_u8(w, c->calls_back);
 	endpoint_save(&c->last_local, w);
 	endpoint_save(&c->last_remote, w);
@@ -200,12 +201,14 @@ static void conn_save(const struct tun_conn *c, tunnel_digest *digest, struct wr
 
 void tunnel_end_unsettled(struct tunnel *t, nsec_t now)
 {
-	struct tun_conn *c;
+	struct ike_sa *sa, *tmp;
 
 	t->now = now;
-	LIST_FOREACH (c, &t->conns, link) {
-		if (c->sa && !(conn_established(c) && conn_is_settled(c)))
-			ike_sa_delete(c->sa, now);
+	HASH_ITER (hh, t->ike->sas, sa, tmp) {
+		const struct tun_conn *c = sa->owner;
+
+		if (!c || c->sa != sa || !conn_established(c) || !conn_is_settled(c))
+			ike_sa_delete(sa, now);
 	}
 	tunnel_turn(t, now);
 }
@@ -338,9 +341,18 @@ static int children_load(struct tun_conn *c, struct reader *r, nsec_t now)
 
 static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t now)
 {
-	bool any = conn_only_answers(sa->conn);
-	struct tun_conn *c = any ? conn_of_peer(t, sa) : conn_configured(t, sa->conn);
+	bool dynamic = rd_u8(r);
+	struct tun_conn *c;
 
+	/* One of a peer, or the one that is configured: there is one of each. */
+	if (!dynamic && !conn_has_static(t, sa->conn))
+		c = conn_configured(t, sa->conn);
+	else
+		c = conn_of_peer(t, sa);
+	if (!c || c->sa || c->dynamic != dynamic) {
+		ike_sa_delete(sa, now);
+		return -EBADMSG;
+	}
 	sa->owner = c;
 	c->sa = sa;
 	c->peer_id = sa->peer_id;

@@ -187,7 +187,7 @@ static bool is_revoked(const struct tun_conn *c, const struct conn_conf *new)
 			 psk_find(new->secrets, &new->local_id, id));
 }
 
-static bool has_static(const struct tunnel *t, const struct conn_conf *conf)
+bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf)
 {
 	const struct tun_conn *c;
 
@@ -237,7 +237,7 @@ void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count
 	}
 	ike_set_conns(t->ike, kept, count, same, now);
 	for (unsigned i = 0; i < count; i++) {
-		if (!has_static(t, kept[i]))
+		if (!conn_has_static(t, kept[i]))
 			conn_begin(t, kept[i], now);
 	}
 	held_configure(t, conns, count);

@@ -333,6 +333,8 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf);
 /* tunnel.c: with its configured children and their traps; those to be started are wanted. */
 struct tun_conn *conn_configured(struct tunnel *t, struct conn_conf *conf);
+/* tunnel.c: there is one of this configuration that is no peer's of a pattern. */
+bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf);
 /* tunnel.c: ends what it has, whose peer is told, and itself. */
 void conn_end(struct tun_conn *c, nsec_t now);
 /* The connection that an IKE SA of a peer belongs to; made for a new peer of a %any connection. */

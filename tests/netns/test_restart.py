@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from daemons import NET, NET_GW, Mendip, config, expect, main, netlab, wait_for
+from daemons import NET, NET_GW, Mendip, child, config, expect, main, netlab, wait_for
 
 FIRST_FD = 3  # SD_LISTEN_FDS_START
 RESTART_WITHIN = 10
@@ -24,7 +24,7 @@ class Store:
 
     def __init__(self, path):
         self.path, self.kept, self.seen = path, [], ""
-        self.ends_with_first = False
+        self.is_busy = False  # it answers no barrier
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
         os.chmod(path, 0o777)
@@ -45,14 +45,12 @@ class Store:
         name = fields.get("FDNAME")
         if fields.get("FDSTORE") == "1" and len(fds) == 1:
             self.kept.append((name, fds[0]))
-            if self.ends_with_first:
-                self.socket.close()
             return
         if fields.get("FDSTOREREMOVE") == "1":
             for fd in [fd for n, fd in self.kept if n == name]:
                 os.close(fd)
             self.kept = [(n, fd) for n, fd in self.kept if n != name]
-        for fd in fds:  # of BARRIER=1, whose end is waited for
+        for fd in fds if not self.is_busy else ():  # of BARRIER=1, whose end is waited for
             os.close(fd)
 
     def names(self):
@@ -218,16 +216,31 @@ def nobody_keeps_it():
 
 
 def half_a_handover():
-    """The service manager goes in the middle of it: the tunnels end, and what it had of their state is wiped."""
+    """The service manager does not say that it has all: the tunnels end, and what it has of their state is wiped."""
     with netlab.Lab("half") as lab:
         _, _, branch, gw = scene(lab)
-        branch.store.ends_with_first = True
+        branch.store.is_busy = True
+        state = []
+        take = branch.store.take
+
+        def look(text, fds):
+            if "FDNAME=state" in text and fds:
+                state.append(os.dup(fds[0]))
+            take(text, fds)
+
+        branch.store.take = look
+        os.kill(gw.process.pid, signal.SIGSTOP)
+        began = time.monotonic()
         os.kill(branch.process.pid, signal.SIGUSR2)
-        expect(branch.process.wait(timeout=5) == 0, "exit status")
+        expect(branch.process.wait(timeout=8) == 0, "exit status")
+        took = time.monotonic() - began
+        os.kill(gw.process.pid, signal.SIGCONT)
         expect("cannot be handed over" in branch.tail(), branch.tail())
-        (name, fd), = branch.store.kept
-        size = os.fstat(fd).st_size
-        expect(name == "state" and size > 500 and os.pread(fd, size, 0) == bytes(size), f"{name}: {size} bytes")
+        expect("state" not in branch.store.names(), branch.store.names())
+        size = os.fstat(state[0]).st_size
+        expect(size > 500 and os.pread(state[0], size, 0) == bytes(size), f"{size} bytes of state, and not wiped")
+        os.close(state[0])
+        expect(took > 2.5, f"the peer is silent, and was waited for {took:.1f} s: the barrier 1 s, a DELETE 2 s")
         wait_for(lambda: not gw.up(), lambda: gw.tail())
 
 
@@ -242,6 +255,27 @@ def a_bad_configuration():
         wait_for(lambda: not gw.up(), lambda: gw.tail())
 
 
+def the_link_of_a_device_stays_up():
+    """A device of a child's own: whoever follows its carrier sees nothing of a restart."""
+    with netlab.Lab("link") as lab:
+        left, right = lab.pair("branch", "gw")
+        Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        own = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", device="own0")}
+        branch = Unit(lab, left, lambda s: config(s, own, right.outer))
+        branch.wait_up()
+        monitor = left.popen("ip", "monitor", "link", log=lab.path("monitor.log"))
+        time.sleep(0.3)
+        for _ in range(3):
+            branch.restart()
+        time.sleep(0.3)
+        monitor.stop()
+        with open(lab.path("monitor.log"), encoding="utf-8") as f:
+            seen = f.read()
+        expect("NO-CARRIER" not in seen and "own0" not in "".join(x for x in seen.splitlines() if "DOWN" in x), seen)
+        expect(branch.count("taken over: 1 connections") == 3, branch.tail())
+
+
 if __name__ == "__main__":
     main([nothing_is_lost, a_stream_at_full_rate, a_crash_later_gets_nothing_old, a_changed_configuration,
-          a_stop_is_a_stop, nobody_keeps_it, half_a_handover, a_bad_configuration])
+          a_stop_is_a_stop, nobody_keeps_it, half_a_handover, a_bad_configuration,
+          the_link_of_a_device_stays_up])
