@@ -73,13 +73,17 @@ def criteria_and_outcomes_are_in_the_manual():
 
 
 def mutants_meet_the_code():
-    """Each mutant's code is there once; the mutants themselves are run by tests/mutants."""
+    """Each mutant's code is there once, and its tests are known; the mutants themselves are run by tests/mutants."""
     spec = importlib.util.spec_from_file_location("mutants", os.path.join(SOURCE, "tests/mutants/test_mutants.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     wrong = [m[0] for m in module.MUTANTS if read(m[2]).count(m[3]) != 1]
     if len(module.MUTANTS) < 200:
         return f"only {len(module.MUTANTS)} were found: the search is wrong"
+    known = {t for names in module.TESTS.values() for t in names} | set(module.daemon_tests())
+    unknown = sorted({t for m in module.MUTANTS for t in m[5]} - known)
+    if unknown:
+        return f"tests that it does not build: {unknown}"
     return f"their code is not there once: {wrong}" if wrong else None
 
 
