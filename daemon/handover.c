@@ -173,18 +173,24 @@ bad:
 	return -EIO;
 }
 
-/* Nobody goes on with it: whoever has a descriptor of it reads nothing. */
-static void state_wipe(int fd)
+/* All of it in memory, *ret_len bytes; MAP_FAILED: it cannot be, or is empty. */
+static uint8_t *state_map(int fd, size_t *ret_len)
 {
 	struct stat st;
-	uint8_t *map = MAP_FAILED;
 
-	if (fstat(fd, &st) == 0 && st.st_size > 0)
-		map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (fstat(fd, &st) < 0 || st.st_size <= 0)
+		return MAP_FAILED;
+	*ret_len = (size_t)st.st_size;
+	return mmap(NULL, *ret_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+/* Nobody goes on with it from now on: whoever else has a descriptor of it reads nothing. */
+static void state_unmap_wiped(uint8_t *map, size_t len)
+{
 	if (map == MAP_FAILED)
 		return;
-	secret_wipe(map, (size_t)st.st_size);
-	munmap(map, (size_t)st.st_size);
+	secret_wipe(map, len);
+	munmap(map, len);
 }
 
 bool handover_try(struct daemon *d, nsec_t now)
@@ -200,7 +206,10 @@ bool handover_try(struct daemon *d, nsec_t now)
 		log_warn(&d->log, "the tunnels cannot be handed over: they end");
 		/* They send on until then: what was written must not be gone on with. */
 		if (state >= 0) {
-			state_wipe(state);
+			size_t len = 0;
+			uint8_t *map = state_map(state, &len);
+
+			state_unmap_wiped(map, len);
 			close(state);
 		}
 		sd_notify(0, "FDSTOREREMOVE=1\nFDNAME=" STATE);
@@ -228,19 +237,15 @@ static int state_read(struct daemon *d, const uint8_t *p, size_t len)
 void handover_load(struct daemon *d)
 {
 	int fd = kept_fd(d->kept, STATE), conns = -EBADMSG;
-	struct stat st;
+	size_t len = 0;
 	uint8_t *map;
 
 	if (fd < 0)
 		return;
-	if (fstat(fd, &st) == 0 && st.st_size > 0) {
-		map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (map != MAP_FAILED) {
-			conns = state_read(d, map, (size_t)st.st_size);
-			secret_wipe(map, (size_t)st.st_size);
-			munmap(map, (size_t)st.st_size);
-		}
-	}
+	map = state_map(fd, &len);
+	if (map != MAP_FAILED)
+		conns = state_read(d, map, len);
+	state_unmap_wiped(map, len);
 	close(fd);
 	if (conns < 0)
 		log_warn(&d->log, "the state that was handed over cannot be read, perhaps as "

@@ -116,7 +116,7 @@ int sad_reserve_spi(struct sad *s, uint32_t spi)
 		slots_grow(s);
 	if (s->slots[index] || spi >> SAD_INDEX_BITS == 0)
 		return -EEXIST;
-	/* Whoever saves them begins with the lowest: the index is near the end. */
+	/* The lowest are at the end, and SAs are mostly few. */
 	for (at = s->free_count; s->free_list[at - 1] != index;)
 		at--;
 	memmove(&s->free_list[at - 1], &s->free_list[at],

@@ -376,15 +376,6 @@ static struct conn_conf *stand_in(const char *name)
 	return conf;
 }
 
-static struct conn_conf *named(struct conn_conf **conns, unsigned count, const char *name)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (strcmp(conns[i]->name, name) == 0)
-			return conn_ref(conns[i]);
-	}
-	return stand_in(name);
-}
-
 /* 1: it goes on; 0: it has ended. */
 static int conn_load(struct tunnel *t, struct conn_conf **conns, unsigned count,
 		     tunnel_digest *digest, struct reader *r, nsec_t now)
@@ -398,7 +389,8 @@ static int conn_load(struct tunnel *t, struct conn_conf **conns, unsigned count,
 	if (text_load(r, name) < 0)
 		return -EBADMSG;
 	then = rd_bytes(r, DIGEST);
-	conf = named(conns, count, name);
+	conf = conn_conf_named(conns, count, name);
+	conf = conf ? conn_ref(conf) : stand_in(name);
 	sa = then ? ike_sa_load(t->ike, conf, r, now) : NULL;
 	conn_unref(conf);
 	if (!sa)

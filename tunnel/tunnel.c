@@ -168,7 +168,7 @@ static void conn_begin(struct tunnel *t, struct conn_conf *conf, nsec_t now)
 		conn_mend(conn_configured(t, conf), now);
 }
 
-static struct conn_conf *find_conf(struct conn_conf **conns, unsigned count, const char *name)
+struct conn_conf *conn_conf_named(struct conn_conf **conns, unsigned count, const char *name)
 {
 	for (unsigned i = 0; i < count; i++) {
 		if (strcmp(conns[i]->name, name) == 0)
@@ -216,7 +216,7 @@ void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count
 	for (unsigned i = 0; i < count; i++)
 		kept[i] = conns[i];
 	for (c = LIST_FIRST(&t->conns); c; c = next) {
-		struct conn_conf *new = find_conf(conns, count, c->conf->name);
+		struct conn_conf *new = conn_conf_named(conns, count, c->conf->name);
 
 		next = LIST_NEXT(c, link);
 		if (!new || !same || !same(c->conf, new) || is_revoked(c, new)) {

@@ -333,6 +333,8 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf);
 /* tunnel.c: with its configured children and their traps; those to be started are wanted. */
 struct tun_conn *conn_configured(struct tunnel *t, struct conn_conf *conf);
+/* tunnel.c: the one of that name, or NULL. */
+struct conn_conf *conn_conf_named(struct conn_conf **conns, unsigned count, const char *name);
 /* tunnel.c: there is one of this configuration that is no peer's of a pattern. */
 bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf);
 /* tunnel.c: ends what it has, whose peer is told, and itself. */

@@ -315,7 +315,6 @@ static void places_are_made_free(void **state)
 	net_free(n);
 }
 
-/* From when half of the places are taken, one is had for 5 s instead of 30. */
 /*
  * One network takes all places again and again, while an honest peer of another one needs a second
  * for its next message: its place stays.
@@ -341,6 +340,7 @@ static void one_network_takes_from_itself(void **state)
 	net_free(n);
 }
 
+/* From when half of the places are taken, one is had for 5 s instead of 30. */
 static void places_are_had_for_shorter(void **state)
 {
 	struct net *n = flooded(30);

@@ -179,7 +179,7 @@ def a_crash_later_gets_nothing_old():
 
 
 def a_changed_configuration():
-    """A connection that is configured otherwise by now is made anew, and its peer was told; the other one goes on."""
+    """A connection that is configured otherwise by now is made anew, and its peer was told."""
     with netlab.Lab("changed") as lab:
         _, right, branch, gw = scene(lab)
         before = spis(branch)
@@ -198,7 +198,7 @@ def a_stop_is_a_stop():
         _, _, branch, gw = scene(lab)
         os.kill(branch.process.pid, signal.SIGTERM)
         expect(branch.process.wait(timeout=5) == 0, "exit status")
-        wait_for(lambda: not gw.ctl("status")["connections"][0:] or not gw.up(), lambda: gw.tail())
+        wait_for(lambda: not gw.up(), lambda: gw.tail())
         expect(branch.store.names() == [], branch.store.names())
 
 
