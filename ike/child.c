@@ -31,6 +31,21 @@ void child_not_replaced(struct child_sa *c, nsec_t now)
 		deadline_set(&c->ike_sa->ike->deadlines, &c->rekey, now + REKEY_AGAIN);
 }
 
+void child_kept(struct child_sa *old, const struct child_sa *gone, nsec_t now)
+{
+	struct ike_task *t = old->ike_sa->outstanding;
+
+	old->successor = false;
+	deadline_clear(&old->ike_sa->ike->deadlines, &old->cleanup);
+	if (old->state == CHILD_STATE_REKEYED)
+		child_not_replaced(old, now);
+	/* Ours has nobody to lose against any more. */
+	if (t && t->rival == gone) {
+		t->collided = false;
+		t->rival = NULL;
+	}
+}
+
 struct child_sa *child_replacing(const struct child_sa *c)
 {
 	struct child_sa *made, *newest = NULL;
@@ -440,8 +455,10 @@ static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa 
 	if (t->child)
 		retire_old(sa, t->child);
 	/* Where only we saw that they collide, the peer does not delete it: then we do, later. */
-	if (one_goes(t, made) && t->rival)
+	if (one_goes(t, made) && t->rival) {
 		replaced_by_peer(t->rival, now);
+		made->replaces = t->rival;
+	}
 	sa->ike->ops.child_event(sa->ike->ops.ctx, made, CHILD_EVENT_CONFIRMED, "rekeyed", now);
 	tell(sa, t, made, IKE_RESULT_OK, 0, now);
 }

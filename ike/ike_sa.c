@@ -340,6 +340,20 @@ void child_unlink(struct child_sa *c)
 	c->ike_sa->child_count--;
 }
 
+/* It was to replace one that is still there, and which nothing else replaces. */
+static bool leaves_nothing_instead(const struct child_sa *c)
+{
+	const struct child_sa *old = c->replaces, *o;
+
+	if (!old || !old->successor || old->state == CHILD_STATE_DELETING)
+		return false;
+	LIST_FOREACH (o, &c->ike_sa->children, link) {
+		if (o != c && o->replaces == old && !o->voided)
+			return false;
+	}
+	return true;
+}
+
 void child_kill(struct child_sa *c, const char *why, nsec_t now)
 {
 	struct ike_sa *sa = c->ike_sa;
@@ -347,6 +361,8 @@ void child_kill(struct child_sa *c, const char *why, nsec_t now)
 	struct child_sa *o;
 	struct ike_task *t;
 
+	if (leaves_nothing_instead(c))
+		child_kept(c->replaces, c, now);
 	TAILQ_FOREACH (t, &sa->tasks, link)
 		task_forget(t, c);
 	if (sa->outstanding)

@@ -389,6 +389,8 @@ struct child_sa *child_replacing(const struct child_sa *c);
  * that is void, as whoever sends now may not know of it; else the old one goes.
  */
 void child_cleanup(struct child_sa *c, nsec_t now);
+/* What was to replace it is void or gone: it is what it was, and a rekey of ours has no rival. */
+void child_kept(struct child_sa *old, const struct child_sa *gone, nsec_t now);
 /* No rekey of it is under way any more, and it has no successor: the next one comes in a minute. */
 void child_not_replaced(struct child_sa *c, nsec_t now);
 void child_on_request(struct ike_sa *sa, const struct ike_in *in);

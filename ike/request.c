@@ -146,17 +146,7 @@ void ike_child_replace(struct child_sa *c, nsec_t late, nsec_t now)
 
 void ike_child_void(struct child_sa *old, struct child_sa *made, nsec_t now)
 {
-	struct ike_task *t = old->ike_sa->outstanding;
-
-	old->successor = false;
-	deadline_clear(&old->ike_sa->ike->deadlines, &old->cleanup);
-	if (old->state == CHILD_STATE_REKEYED)
-		child_not_replaced(old, now);
-	/* Ours has nobody to lose against any more. */
-	if (t && t->rival == made) {
-		t->collided = false;
-		t->rival = NULL;
-	}
+	child_kept(old, made, now);
 	made->voided = true;
 	deadline_set(&made->ike_sa->ike->deadlines, &made->cleanup, now + VOID_KEPT);
 	old->ike_sa->ike->ops.child_event(old->ike_sa->ike->ops.ctx, old, CHILD_EVENT_KEPT,

@@ -375,7 +375,17 @@ struct ike_sa *conn_which_call(const struct tun_conn *c)
 }
 
 /*
- * Not all CHILD SAs are on the new IKE SA yet. What is missing is asked for again every
+ * Where the peer called, our answer to its IKE_AUTH may be lost for long: until it is heard on the
+ * IKE SA, by IKE or by ESP, it sends on the older one.
+ */
+static bool peer_has(const struct ike_sa *sa)
+{
+	return sa->initiator || sa->last_heard > sa->established ||
+	       tun_last_inbound(NULL, sa) > sa->established;
+}
+
+/*
+ * The new IKE SA is not all that the older one is yet. What is missing is asked for again every
  * TAKEOVER_LOOK, however often this is called.
  */
 static void take_over_later(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
@@ -401,7 +411,9 @@ void conn_take_over(struct tun_conn *c, nsec_t now)
 	if (!sa || sa->state != IKE_STATE_ESTABLISHED)
 		return;
 	sa = conn_which_call(c);
-	if (!has_all_children(c, sa)) {
+	if (!peer_has(sa))
+		ike_liveness(sa, 0, now);
+	if (!has_all_children(c, sa) || !peer_has(sa)) {
 		take_over_later(c, sa, now);
 		return;
 	}

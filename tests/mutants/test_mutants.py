@@ -979,6 +979,15 @@ MUTANTS = [
      "r->outage_from = sa->in.before_evidence ? sa->in.before_evidence : sa->in.last_fresh;",
      "r->outage_from = r->first_evidence;",
      ["t_scenarios", "t_recovery"]),
+    ("takeover-unheard", "the older IKE SA ends before the peer has the new one", "tunnel/conn.c",
+     "return sa->initiator || sa->last_heard", "return true || sa->last_heard",
+     ["t_scenarios"]),
+    ("successor-of-the-rival-goes-unseen", "an SA is deleted as replaced, and nothing has replaced it", "ike/child.c",
+     "\t\tmade->replaces = t->rival;\n", "",
+     ["t_scenarios"]),
+    ("replaced-by-what-is-gone", "an SA is deleted as replaced when what replaced it has gone", "ike/ike_sa.c",
+     "if (leaves_nothing_instead(c))", "if (false && leaves_nothing_instead(c))",
+     ["t_scenarios"]),
 ]
 
 # What `heard` needs where a mutant calls it before its definition.
