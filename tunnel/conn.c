@@ -427,6 +427,9 @@ void conn_take_over(struct tun_conn *c, nsec_t now)
 	for (o = addr_index_first(c->tunnel->ike, &sa->remote.addr); o;
 	     o = LIST_NEXT(o, address_link))
 		end_other(c, sa, o, now);
+	/* What stays may need another one by now. */
+	if (conn_is_mending(c))
+		conn_beside_later(c, now);
 }
 
 struct tun_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)

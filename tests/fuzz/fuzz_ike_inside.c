@@ -337,14 +337,24 @@ static uint64_t delivered(const struct net *n)
 	return min_u64(n->peer[BRANCH].delivered, n->peer[GW].delivered);
 }
 
-/* A peer may narrow what was asked for, and a rekey leaves it so: packets may have no SA. */
+/*
+ * A peer may narrow what was asked for, and a rekey leaves it so: packets may have no SA. Or it
+ * asks for narrower ones beside, forgets them, and what they admit goes there.
+ */
 static bool is_narrowed(struct net *n, unsigned side)
 {
 	const struct tun_child *k = peer_child(n, side, 0);
+	const struct tun_sa *s;
 
-	return k && k->current &&
-	       !(ts_list_eq(k->current->local, &k->conf->local_ts) &&
-		 ts_list_eq(k->current->remote, &k->conf->remote_ts));
+	if (!k)
+		return false;
+	LIST_FOREACH (s, &k->sas, link) {
+		if (s->ike && !s->retired &&
+		    !(ts_list_eq(s->local, &k->conf->local_ts) &&
+		      ts_list_eq(s->remote, &k->conf->remote_ts)))
+			return true;
+	}
+	return false;
 }
 
 /*
