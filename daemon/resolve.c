@@ -9,20 +9,23 @@
 #include <sys/queue.h>
 #include <sys/stat.h>
 
-#define REFRESH (300 * NSEC_PER_SEC)
+#define REFRESH (300 * NSEC_PER_SEC) /* at the latest, also where the TTL is longer or unknown */
 #define SOON	(2 * NSEC_PER_SEC)   /* what fails again and again asks no more often */
 #define RETRY	(10 * NSEC_PER_SEC)  /* and after LONG no more often than this */
 #define LONG	(120 * NSEC_PER_SEC) /* without a connection */
-#define EACH	(NSEC_PER_SEC / 25)  /* so much longer for each connection that is not up */
+#define EACH	(NSEC_PER_SEC / 25)  /* so much longer for each connection */
 /* log_limited allows at least one line a second: on a clock that is so much slower, one in 10 s. */
 #define SLOWER 10
 
 struct resolver {
 	struct daemon *daemon;
 	struct evdns_base *dns;
+	struct evdns_base *hosts; /* asks nobody, and knows /etc/hosts */
 	struct event *timer;
 	nsec_t due; /* of the timer */
-	nsec_t asked, asked_all;
+	nsec_t asked;
+	nsec_t all_due;		     /* when all names are asked for again: the first TTL ends */
+	nsec_t pace;		     /* or after this, if that is later */
 	nsec_t down_since;	     /* a connection is not up; 0: all are */
 	LIST_HEAD(, lookup) lookups; /* that have no answer yet */
 	struct log_limit lines;
@@ -70,9 +73,12 @@ struct lookup {
 
 static void finish(struct lookup *l)
 {
-	struct daemon *d = l->resolver->daemon;
+	struct resolver *r = l->resolver;
+	struct daemon *d = r->daemon;
 
 	LIST_REMOVE(l, link);
+	if (r->all_due < r->due)
+		set_timer(r, r->all_due, daemon_now());
 	if (l->count)
 		tunnel_resolved(d->tunnel, l->conn, l->found, l->count, daemon_now());
 	daemon_turn(d);
@@ -80,47 +86,78 @@ static void finish(struct lookup *l)
 	free(l);
 }
 
-static void on_answer(int error, struct evutil_addrinfo *list, void *ctx)
+static void found(struct lookup *l, const void *ipv4)
 {
-	struct lookup *l = ctx;
-	struct daemon *d = l->resolver->daemon;
+	if (l->count == CONN_MAX_ADDRS)
+		return;
+	l->found[l->count].addr = addr_from_bytes(FAMILY_IPV4, ipv4);
+	l->found[l->count++].port = IKE_PORT;
+}
 
-	if (error && error != EVUTIL_EAI_CANCEL)
-		log_limited(&d->log, &l->resolver->lines, daemon_now() / SLOWER, LOG_LEVEL_WARNING,
-			    "%s: a name in remote_addrs cannot be resolved: %s", l->conn->name,
-			    evutil_gai_strerror(error));
-	for (struct evutil_addrinfo *a = error ? NULL : list; a && l->count < CONN_MAX_ADDRS;
-	     a = a->ai_next) {
-		const struct sockaddr_in *sin = (const void *)a->ai_addr;
-
-		if (a->ai_family != AF_INET)
-			continue;
-		l->found[l->count].addr =
-			addr_from_bytes(FAMILY_IPV4, (const uint8_t *)&sin->sin_addr);
-		l->found[l->count++].port = IKE_PORT;
-	}
-	if (list)
-		evutil_freeaddrinfo(list);
+static void answered(struct lookup *l)
+{
 	if (--l->open == 0)
 		finish(l);
 }
 
-static void look_up(struct resolver *r, struct conn_conf *conn)
+/* Of /etc/hosts, at once; a look-up that was cancelled as it is not there comes here, too. */
+static void on_hosts(int error, struct evutil_addrinfo *list, void *ctx)
+{
+	for (struct evutil_addrinfo *a = error ? NULL : list; a; a = a->ai_next) {
+		if (a->ai_family == AF_INET)
+			found(ctx,
+			      &((const struct sockaddr_in *)(const void *)a->ai_addr)->sin_addr);
+	}
+	if (list)
+		evutil_freeaddrinfo(list);
+}
+
+/* True: it has an answer. */
+static bool ask_hosts(struct lookup *l, const char *name)
 {
 	const struct evutil_addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_DGRAM};
+	struct evdns_getaddrinfo_request *open =
+		evdns_getaddrinfo(l->resolver->hosts, name, NULL, &hints, on_hosts, l);
+
+	if (open)
+		evdns_getaddrinfo_cancel(open);
+	return !open;
+}
+
+static void on_dns(int error, char type, int count, int ttl, void *addresses, void *ctx)
+{
+	struct lookup *l = ctx;
+	struct resolver *r = l->resolver;
+	nsec_t now = daemon_now();
+
+	if (error && error != DNS_ERR_CANCEL && error != DNS_ERR_SHUTDOWN)
+		log_limited(&r->daemon->log, &r->lines, now / SLOWER, LOG_LEVEL_WARNING,
+			    "%s: a name in remote_addrs cannot be resolved: %s", l->conn->name,
+			    evdns_err_to_string(error));
+	for (int i = 0; !error && type == DNS_IPv4_A && i < count; i++)
+		found(l, (const uint8_t *)addresses + 4 * i);
+	if (!error && ttl >= 0)
+		r->all_due =
+			min_u64(r->all_due, now + max_u64((nsec_t)ttl * NSEC_PER_SEC, r->pace));
+	answered(l);
+}
+
+static void look_up(struct resolver *r, struct conn_conf *conn)
+{
 	struct lookup *l = xzalloc(sizeof(*l));
 
 	l->resolver = r;
 	LIST_INSERT_HEAD(&r->lookups, l, link);
 	l->conn = conn_ref(conn);
-	l->open = 1; /* ours, so that answers from /etc/hosts, which come at once, do not end it
-			early */
+	l->open = 1; /* ours, so that answers that come at once do not end it early */
 	for (char **n = conn->remote_names; *n; n++) {
+		if (ask_hosts(l, *n))
+			continue;
 		l->open++;
-		evdns_getaddrinfo(r->dns, *n, NULL, &hints, on_answer, l);
+		if (!evdns_base_resolve_ipv4(r->dns, *n, 0, on_dns, l))
+			on_dns(DNS_ERR_UNKNOWN, 0, 0, 0, NULL, l);
 	}
-	if (--l->open == 0)
-		finish(l);
+	answered(l);
 }
 
 static bool has_names(const struct tun_conn *c)
@@ -162,6 +199,15 @@ static void ask(struct resolver *r, bool all)
 	free(confs);
 }
 
+static void forget_files(struct resolver *r)
+{
+	if (r->dns)
+		evdns_base_free(r->dns, 0);
+	if (r->hosts)
+		evdns_base_free(r->hosts, 0);
+	r->dns = r->hosts = NULL;
+}
+
 /*
  * libevent's resolver is there, and has read the files as they are now. False: nothing can be asked
  * for the moment.
@@ -173,16 +219,20 @@ static bool is_ready(struct resolver *r)
 	 */
 	if (!LIST_EMPTY(&r->lookups))
 		return !files_have_changed(r, false);
-	if (files_have_changed(r, true) && r->dns) {
-		evdns_base_free(r->dns, 0);
-		r->dns = NULL;
-	}
-	if (!r->dns)
+	if (files_have_changed(r, true))
+		forget_files(r);
+	if (!r->dns) {
 		r->dns = evdns_base_new(r->daemon->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
 								 EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-	if (!r->dns)
+		r->hosts = evdns_base_new(r->daemon->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+		if (r->hosts)
+			(void)evdns_base_load_hosts(r->hosts, file_names[1]);
+	}
+	if (!r->dns || !r->hosts) {
+		forget_files(r);
 		log_limited(&r->daemon->log, &r->lines, daemon_now() / SLOWER, LOG_LEVEL_ERROR,
 			    "no resolver: is /etc/resolv.conf readable?");
+	}
 	return r->dns != NULL;
 }
 
@@ -211,7 +261,7 @@ static nsec_t pause_of(const struct resolver *r, unsigned down, nsec_t now)
 
 static void refresh(struct resolver *r, bool all)
 {
-	nsec_t now = daemon_now();
+	nsec_t now = daemon_now(), due;
 	unsigned down, count = count_names(r, &down);
 
 	if (count == 0)
@@ -221,12 +271,14 @@ static void refresh(struct resolver *r, bool all)
 	else if (r->down_since == 0)
 		r->down_since = now;
 	r->asked = now;
-	set_timer(r, now + pause_of(r, down, now), now);
+	r->pace = max_u64(SOON, count * EACH);
+	all |= now >= r->all_due;
+	due = now + pause_of(r, down, now);
+	set_timer(r, all ? due : min_u64(due, r->all_due), now);
 	if (!is_ready(r))
 		return;
-	all |= now - r->asked_all >= REFRESH;
 	if (all)
-		r->asked_all = now;
+		r->all_due = now + REFRESH;
 	ask(r, all);
 }
 
@@ -268,8 +320,7 @@ void resolver_free(struct resolver *r)
 {
 	if (!r)
 		return;
-	if (r->dns)
-		evdns_base_free(r->dns, 0);
+	forget_files(r);
 	event_free(r->timer);
 	free(r);
 }

@@ -5,6 +5,9 @@ The branch is behind a router, so that what misses the tunnel goes out by the de
 device sees it in clear.
 """
 import os
+import socket
+import struct
+import threading
 import time
 
 from daemons import NET_GW, PSK, Mendip, child, config, expect, main, more_traffic, netlab, ping, settle, wait_for
@@ -243,6 +246,54 @@ def a_name_moves():
         within(3, "the name has another address, then the tunnel is up", lambda: branch.wait_up(timeout=30))
 
 
+class NameServer:
+    """Answers whatever is asked for by one address, and notes when it was asked."""
+
+    def __init__(self, lab, ns, address, ttl):
+        self.address, self.ttl, self.asked = address, ttl, []
+        self.socket = ns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        ns.call(self.socket.bind, ("127.0.0.1", 53))
+        lab.at_exit(self.socket.close)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                query, whence = self.socket.recvfrom(512)
+            except OSError:
+                return
+            self.asked.append(time.monotonic())
+            self.socket.sendto(self._answer(query), whence)
+
+    def _answer(self, query):
+        end = query.index(b"\0", 12) + 5  # RFC 1035 4.1.2: the name, type and class
+        record = struct.pack("!HHHIH", 0xc00c, 1, 1, self.ttl, 4) + socket.inet_aton(self.address)
+        return query[:2] + struct.pack("!HHHHH", 0x8180, 1, 1, 0, 0) + query[12:end] + record
+
+
+def a_name_is_asked_for_when_its_ttl_ends():
+    """While the tunnel is up; so the next call goes to where the peer is by then, at once."""
+    with netlab.Lab("host") as lab:
+        gw, left, _, right = gateway(lab, lab.routed("branch", "gw", "router"))
+        write = files_of(lab, left)
+        write("hosts", "127.0.0.1 localhost\n")
+        write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+        left.run("ip", "link", "set", "lo", "up")
+        server = NameServer(lab, left, right.outer, 3)
+        branch = Mendip(lab, left, lambda s: config(s, NET, "gw.test"))
+        branch.wait_up()
+        wait_for(lambda: len(server.asked) >= 4, "it is not asked again when its TTL ends", 15)
+        gaps = [b - a for a, b in zip(server.asked[1:], server.asked[2:])]
+        print(f"# asked again after {', '.join(f'{g:.2f}' for g in gaps)} s, TTL 3 s")
+        expect(all(2.9 < g < 4 for g in gaps), f"asked again after {gaps}, with a TTL of 3 s")
+        server.ttl = 3600
+        settle(3.5)  # the last short TTL has ended
+        asked = len(server.asked)
+        settle(5)
+        expect(len(server.asked) == asked, "asked again long before its TTL ends")
+        expect(gw.ctl("status") and branch.ctl("status")["connections"][0]["ike_sas"], "the tunnel went down")
+
+
 def files_change_while_names_are_asked_for():
     """Look-ups of several connections are open at all times, as the name server is dead: the files are read all the same."""
     with netlab.Lab("host") as lab:
@@ -287,5 +338,6 @@ def a_mapping_is_kept():
 
 main([each_rule_comes_back, routes_come_back, the_device_goes_down, the_device_is_deleted, what_dies_blocks,
       leak_allow_lets_it_out, a_default_route_leaves_the_lan, closer_routes_win, the_inside_address_comes_later,
-      our_address_changes, a_way_comes_back, a_name_moves, files_change_while_names_are_asked_for,
+      our_address_changes, a_way_comes_back, a_name_moves,
+      a_name_is_asked_for_when_its_ttl_ends, files_change_while_names_are_asked_for,
       a_mapping_is_kept])
