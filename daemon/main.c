@@ -144,6 +144,7 @@ static void hand_over(struct daemon *d)
 	sd_notify(0, "STOPPING=1");
 	log_info(&d->log, "ending for a restart: the tunnels go on");
 	d->handing_since = daemon_now();
+	ike_hold(d->tunnel->ike);
 	daemon_turn(d);
 }
 

@@ -61,7 +61,7 @@ static const char *check_ike_sa(const struct ike_sa *sa)
 		return "a request that is outstanding and not sent again";
 	TAILQ_FOREACH (t, &sa->tasks, link) {
 		if (sa->state == IKE_STATE_ESTABLISHED && !sa->outstanding &&
-		    !deadline_is_set(&t->wait))
+		    !deadline_is_set(&t->wait) && !task_is_held(t))
 			return "a request that waits for nothing and is not sent";
 	}
 	LIST_FOREACH (c, &sa->children, link) {

@@ -92,7 +92,7 @@ void exchange_run(struct ike_sa *sa, nsec_t now)
 
 	for (t = TAILQ_FIRST(&sa->tasks); t && !sa->outstanding; t = next) {
 		next = TAILQ_NEXT(t, link);
-		if (deadline_is_set(&t->wait) || !may_send(sa, t))
+		if (deadline_is_set(&t->wait) || task_is_held(t) || !may_send(sa, t))
 			continue;
 		TAILQ_REMOVE(&sa->tasks, t, link);
 		sa->outstanding = t;

@@ -221,6 +221,11 @@ void ike_sa_delete(struct ike_sa *sa, nsec_t now);
 void ike_sa_drop(struct ike_sa *sa, const char *why, nsec_t now);
 /* A liveness check unless one is under way (RFC 7296 2.4). late: as for ike_child_rekey. */
 void ike_liveness(struct ike_sa *sa, nsec_t late, nsec_t now);
+/*
+ * For a process that is about to save its SAs: no rekey, new CHILD SA or check is begun any more,
+ * so that what is under way ends. What a recovery asks for goes on.
+ */
+void ike_hold(struct ike *ike);
 /* Gives the outstanding request the short timers and the time; false when there is none. */
 bool ike_hurry(struct ike_sa *sa, nsec_t late, nsec_t now);
 /* The peer's address changed, shown by a FRESH ESP packet; kept only when it may (RFC 7296 2.23).

@@ -211,6 +211,7 @@ struct ike {
 	unsigned half_open;
 	struct deadline_heap deadlines;
 	struct ike_sa *dead;
+	bool held; /* ike_hold */
 	uint8_t cookie_secret[2][32];
 	uint8_t cookie_version;
 	nsec_t cookie_since;
@@ -273,6 +274,8 @@ nsec_t jittered(struct ike *ike, nsec_t t);
 const char *sa_label(const struct ike_sa *sa);
 
 /* ---- ike_saved.c: for the process that goes on with it ---- */
+/* ike_hold keeps it back. */
+bool task_is_held(const struct ike_task *t);
 /* Nothing is under way on it, from either side: ike_sa_save writes all there is. */
 bool ike_sa_is_settled(const struct ike_sa *sa);
 /* The IKE SA, and a CHILD SA of it; keys are among the bytes. */

@@ -11,12 +11,27 @@
 
 #define SAVED_LEAP 64 /* IVs of SK payloads that are left out */
 
-/* It waits for its time: the deadline that it came from is set to that when it is loaded. */
+/*
+ * It has not begun, and need not now. The deadline that it came from is set to its time when it is
+ * loaded; a liveness check comes again by itself.
+ */
 static bool can_wait(const struct ike_task *t)
 {
-	return deadline_is_set(&t->wait) &&
-	       (t->kind == TASK_CHILD_CREATE || t->kind == TASK_CHILD_REKEY ||
-		t->kind == TASK_IKE_REKEY);
+	if (t->kind == TASK_LIVENESS)
+		return !t->late;
+	return (t->kind == TASK_CHILD_CREATE || t->kind == TASK_CHILD_REKEY ||
+		t->kind == TASK_IKE_REKEY) &&
+	       (!t->late || deadline_is_set(&t->wait));
+}
+
+void ike_hold(struct ike *ike)
+{
+	ike->held = true;
+}
+
+bool task_is_held(const struct ike_task *t)
+{
+	return t->ike_sa->ike->held && can_wait(t);
 }
 
 static bool child_is_settled(const struct child_sa *c)
@@ -49,14 +64,14 @@ static nsec_t when(const struct deadline *d)
 	return deadline_is_set(d) ? d->at : NSEC_NEVER;
 }
 
-/* When the SA is to be rekeyed: a rekey that waits to be tried again has taken the deadline. */
+/* When the SA is to be rekeyed: a rekey that waits has taken the deadline, or it is due. */
 static nsec_t rekey_at(const struct ike_sa *sa, const struct child_sa *c)
 {
 	const struct ike_task *t;
 
 	TAILQ_FOREACH (t, &sa->tasks, link) {
 		if (c ? t->kind == TASK_CHILD_REKEY && t->child == c : t->kind == TASK_IKE_REKEY)
-			return t->wait.at;
+			return deadline_is_set(&t->wait) ? t->wait.at : 0;
 	}
 	return when(c ? &c->rekey : &sa->rekey);
 }

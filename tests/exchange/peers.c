@@ -551,6 +551,7 @@ struct chunk peer_save(struct net *n, unsigned i, uint8_t *room, size_t size, un
 	nsec_t since = n->now;
 	struct writer w;
 
+	ike_hold(p->tunnel->ike);
 	while (!tunnel_is_settled(p->tunnel) && n->now - since < 2 * SEC)
 		net_run(n, MSEC);
 	tunnel_end_unsettled(p->tunnel, n->now);

@@ -232,6 +232,43 @@ static void what_is_under_way_is_made_anew(void **state)
 	net_free(n);
 }
 
+/*
+ * Three requests, each of which takes 0.8 s: only the first, and the DELETE that is part of it, is
+ * waited for. The other two are begun by the next process.
+ */
+static void what_has_not_begun_is_held(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+	uint64_t ike;
+	uint32_t spi;
+	nsec_t since;
+
+	(void)state;
+	o.delay = 400 * MSEC;
+	o.children = 2;
+	n = up(&o);
+	net_run(n, 5 * SEC);
+	n->rate[BRANCH] = n->rate[GW] = 500;
+	ike = peer_conn(n, BRANCH)->sa->our_spi;
+	spi = peer_sa(n, BRANCH, 1)->spi;
+	since = n->now;
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, MSEC);
+	tunnel_child_rekey(peer_child(n, BRANCH, 1), n->now);
+	ike_sa_rekey(peer_conn(n, BRANCH)->sa, n->now);
+	assert_int_equal(peer_restart(n, BRANCH), 1);
+	assert_in_range(n->now - since, 1600 * MSEC, 1700 * MSEC);
+	assert_int_equal(peer_conn(n, BRANCH)->sa->our_spi, ike);
+	assert_int_equal(peer_sa(n, BRANCH, 1)->spi, spi);
+	net_run(n, 10 * SEC);
+	assert_true(peer_conn(n, BRANCH)->sa->our_spi != ike);
+	assert_true(peer_sa(n, BRANCH, 1)->spi != spi);
+	stop_traffic(n);
+	expect_none_lost(n);
+	net_free(n);
+}
+
 /* The peer of a connection that is configured otherwise by now is told, and the tunnel made anew.
  */
 static void what_has_changed_ends(void **state)
@@ -303,6 +340,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_delivered_twice),
 		cmocka_unit_test(replaced_sas_are_remembered),
 		cmocka_unit_test(what_is_under_way_is_made_anew),
+		cmocka_unit_test(what_has_not_begun_is_held),
 		cmocka_unit_test(what_has_changed_ends),
 		cmocka_unit_test(any_bytes_are_survived),
 	};
