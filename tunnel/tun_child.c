@@ -565,6 +565,7 @@ static void child_down(struct tun_sa *s, const char *why, nsec_t now)
 
 		if (gone)
 			gone->in.deliver_until = min_u64(gone->in.deliver_until, now + DRAIN);
+		end_orphans(k, now);
 		return; /* its time runs on */
 	}
 	/* ESP came back and IKE did not: the bridge delivers on, until there is a successor. */
