@@ -60,8 +60,20 @@ static bool skip_string(struct scan *s)
 	return true;
 }
 
-/* A number literal; false when libconfig would wrap it. Floating point is not ours to judge. */
-static bool check_number(struct scan *s)
+/* Behind the digits: nothing, or what says that it is a long one. */
+static bool is_end_of_number(const char *p)
+{
+	return strcmp(p, "") == 0 || strcmp(p, "L") == 0 || strcmp(p, "LL") == 0;
+}
+
+enum number { NUMBER_GOOD, NUMBER_WRAPPED, NUMBER_GLUED };
+
+/*
+ * A number literal. libconfig would wrap one that is too large; and to it a word may follow without
+ * a space, which nobody means, and which would hide a secret from conf_take_secrets. The value of
+ * floating point is not ours to judge.
+ */
+static enum number check_number(struct scan *s)
 {
 	const char *start = s->at;
 	bool hex = peek(s, 0) == '0' && (peek(s, 1) == 'x' || peek(s, 1) == 'X');
@@ -70,18 +82,20 @@ static bool check_number(struct scan *s)
 	char buf[40] = "";
 	size_t len;
 
-	while (s->at < s->end && (isalnum((unsigned char)*s->at) || *s->at == '.'))
+	while (s->at < s->end && (isalnum((unsigned char)*s->at) || strchr("._*", *s->at)))
 		s->at++;
 	len = (size_t)(s->at - start);
 	if (len >= sizeof(buf))
-		return false;
+		return NUMBER_WRAPPED;
 	memcpy(buf, start, len);
-	if (!hex && strpbrk(buf, ".eE"))
-		return true;
+	if (!hex && strpbrk(buf, ".eE") && strspn(buf, "0123456789.eE") == len)
+		return NUMBER_GOOD;
 	errno = 0;
 	/* A leading zero means nothing to libconfig. */
 	v = strtoull(buf, &end, hex ? 16 : 10);
-	return errno == 0 && v <= INT32_MAX;
+	if (!is_end_of_number(end))
+		return NUMBER_GLUED;
+	return errno == 0 && v <= INT32_MAX ? NUMBER_GOOD : NUMBER_WRAPPED;
 }
 
 static void skip_word(struct scan *s)
@@ -117,10 +131,14 @@ bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **re
 				   "mendip.conf";
 			return false;
 		} else if (isdigit((unsigned char)c)) {
-			*ret_why =
-				"a number above 2147483647 would be wrapped: write it as a string "
-				"with a unit, such as \"4G\"";
-			if (!check_number(&s))
+			enum number n = check_number(&s);
+
+			*ret_why = n == NUMBER_GLUED
+					   ? "a number with letters behind it: write a value with "
+					     "a unit as a string, such as \"10s\""
+					   : "a number above 2147483647 would be wrapped: write it "
+					     "as a string with a unit, such as \"4G\"";
+			if (n != NUMBER_GOOD)
 				return false;
 		} else if (isalpha((unsigned char)c) || c == '*') {
 			skip_word(&s);

@@ -142,9 +142,10 @@ int __wrap_config_read_string(config_t *lib, const char *text)
 static void compare_secret(void *ctx, config_setting_t *s)
 {
 	struct conf_reader *r = ctx;
-	const struct conf_secret *taken = &r->secrets.v[r->next_secret];
+	const struct conf_secret *taken;
 
-	hold(r->next_secret++ < r->secrets.count);
+	hold(r->next_secret < r->secrets.count);
+	taken = &r->secrets.v[r->next_secret++];
 	hold(config_setting_is_root(config_setting_parent(s)) ||
 	     strcmp(taken->text, config_setting_get_string(s)) == 0);
 }

@@ -361,8 +361,8 @@ MUTANTS = [
      "\tif (!c->sa)\n\t\tc->sa = sa;\n", "",
      ["t_scenarios"]),
     ("takeover-before-all-children", "the old IKE SA goes while children are only on it", "tunnel/conn.c",
-     "if (!has_all_children(c, sa)) {",
-     "if (0) {",
+     "if (!has_all_children(c, sa) || !peer_has(sa)) {",
+     "if (!peer_has(sa)) {",
      ["t_recovery", "t_scenarios"]),
     # ---- IKE
     ("late-is-not-told", "a gateway that lost the IKE SA costs minutes", "ike/exchange.c",

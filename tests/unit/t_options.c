@@ -174,6 +174,12 @@ static void scan_refuses(void **state)
 	assert_false(scan("\n\n@include \"x\"", &line));
 	assert_int_equal(line, 3);
 	assert_false(scan("a = 99999999999999999999999999999999999999999999999999;", &line));
+	assert_true(scan("a = 12L; b = 0x1fLL; c = 1e-5; d = 2.5E+3; e = 0007", &line));
+	/* To the library a word may begin in the middle of what looks like one. */
+	assert_false(scan("a = 0secret = \"b\";", &line));
+	assert_false(scan("a = 0x1gsecret = \"b\";", &line));
+	assert_false(scan("a = 1.5e10secret = \"b\";", &line));
+	assert_false(scan("a = 10s;", &line));
 	assert_false(scan("a = \"b\\x00c\";", &line));
 	assert_false(scan("a = \"b\\X00c\";", &line));
 }
