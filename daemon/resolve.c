@@ -13,7 +13,7 @@
 #define SOON	(2 * NSEC_PER_SEC)   /* what fails again and again asks no more often */
 #define RETRY	(10 * NSEC_PER_SEC)  /* and after LONG no more often than this */
 #define LONG	(120 * NSEC_PER_SEC) /* without a connection */
-#define EACH	(NSEC_PER_SEC / 25)  /* so much longer for each connection */
+#define EACH	(NSEC_PER_SEC / 25)  /* so much longer for each connection that is asked for */
 /* log_limited allows at least one line a second: on a clock that is so much slower, one in 10 s. */
 #define SLOWER 10
 
@@ -25,7 +25,7 @@ struct resolver {
 	nsec_t due; /* of the timer */
 	nsec_t asked;
 	nsec_t all_due;		     /* when all names are asked for again: the first TTL ends */
-	nsec_t pace;		     /* or after this, if that is later */
+	nsec_t pace;		     /* and this is how soon after an answer at the earliest */
 	nsec_t down_since;	     /* a connection is not up; 0: all are */
 	LIST_HEAD(, lookup) lookups; /* that have no answer yet */
 	struct log_limit lines;
