@@ -82,6 +82,8 @@ static const char *check_sa(const struct tun_sa *s, nsec_t now)
 	if (s->retired && s->ike && s->ike->state == CHILD_STATE_INSTALLED && !tun_sa_heir(s) &&
 	    !heir_is_going(s) && s->ike->ike_sa->owner)
 		return "RETIRED, and nothing has taken its place";
+	if (tun_sa_waits(s) && !s->replaces && !deadline_is_set(&s->move) && !tun_sa_heir(s))
+		return "up, and nothing is sent on it";
 	if (!deadline_is_set(&s->child->conn->tidy) && tun_sa_twin(s))
 		return "an SA is there twice, and nothing ends one";
 	return s->recovery.state == RECOVERY_IDLE ? check_idle(s) : check_recovery(s, now);

@@ -142,16 +142,34 @@ bool conn_is_mending(const struct tun_conn *c)
 	return false;
 }
 
-/* Whether an SA of the child on this IKE SA admits all that s admits; without s: there is any. */
-static bool has_child(const struct tun_child *k, const struct ike_sa *sa, const struct tun_sa *s)
+/*
+ * An SA of the child on this IKE SA that admits all that s admits; without s: any. Rather one that
+ * we send on. NULL: there is none.
+ */
+static const struct tun_sa *find_sa(const struct tun_child *k, const struct ike_sa *sa,
+				    const struct tun_sa *s)
 {
-	const struct tun_sa *o;
+	const struct tun_sa *o, *found = NULL;
 
 	LIST_FOREACH (o, &k->sas, link) {
-		if (o->ike && o->ike->ike_sa == sa && !o->retired && (!s || tun_sa_covers(o, s)))
-			return true;
+		if (o->ike && o->ike->ike_sa == sa && !o->retired && (!s || tun_sa_covers(o, s)) &&
+		    (!found || o->active))
+			found = o;
 	}
-	return false;
+	return found;
+}
+
+static bool has_child(const struct tun_child *k, const struct ike_sa *sa, const struct tun_sa *s)
+{
+	return find_sa(k, sa, s) != NULL;
+}
+
+/* And packets go out on it: the peer has it. */
+static bool uses_child(const struct tun_child *k, const struct ike_sa *sa, const struct tun_sa *s)
+{
+	const struct tun_sa *o = find_sa(k, sa, s);
+
+	return o && o->active;
 }
 
 /*
@@ -339,10 +357,10 @@ static bool has_all_children(const struct tun_conn *c, const struct ike_sa *sa)
 	const struct tun_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
-		if ((k->asked_on || (k->wanted && k->current)) && !has_child(k, sa, NULL))
+		if ((k->asked_on || (k->wanted && k->current)) && !uses_child(k, sa, NULL))
 			return false;
 		LIST_FOREACH (s, &k->sas, link) {
-			if (!s->retired && s->ike && s->ike->ike_sa != sa && !has_child(k, sa, s))
+			if (!s->retired && s->ike && s->ike->ike_sa != sa && !uses_child(k, sa, s))
 				return false;
 		}
 	}
@@ -374,11 +392,7 @@ struct ike_sa *conn_which_call(const struct tun_conn *c)
 		       : ours;
 }
 
-/*
- * Where the peer called, our answer to its IKE_AUTH may be lost for long: until it is heard on the
- * IKE SA, by IKE or by ESP, it sends on the older one.
- */
-static bool peer_has(const struct ike_sa *sa)
+bool conn_peer_has(const struct ike_sa *sa)
 {
 	return sa->initiator || sa->last_heard > sa->established ||
 	       tun_last_inbound(NULL, sa) > sa->established;
@@ -411,9 +425,9 @@ void conn_take_over(struct tun_conn *c, nsec_t now)
 	if (!sa || sa->state != IKE_STATE_ESTABLISHED)
 		return;
 	sa = conn_which_call(c);
-	if (!peer_has(sa))
+	if (!conn_peer_has(sa))
 		ike_liveness(sa, 0, now);
-	if (!has_all_children(c, sa) || !peer_has(sa)) {
+	if (!has_all_children(c, sa) || !conn_peer_has(sa)) {
 		take_over_later(c, sa, now);
 		return;
 	}

@@ -27,8 +27,7 @@ static struct tun_child *find_child(struct tun_conn *c, const struct child_conf 
 	return NULL;
 }
 
-/* The policies of its device. */
-static struct spd *spd_of(const struct tun_child *k)
+struct spd *tun_child_spd(const struct tun_child *k)
 {
 	return &k->conn->tunnel->path->devices[k->conf->device_index].spd;
 }
@@ -62,10 +61,10 @@ void tun_child_trap(struct tun_child *k, bool on)
 		trap_lists(k, ts_list_dup(&k->conf->local_ts), ts_list_dup(&k->conf->remote_ts));
 		k->trap.owner = k;
 		k->trap.trap = true;
-		if (spd_add(spd_of(k), &k->trap) < 0)
+		if (spd_add(tun_child_spd(k), &k->trap) < 0)
 			return;
 	} else {
-		spd_remove(spd_of(k), &k->trap);
+		spd_remove(tun_child_spd(k), &k->trap);
 	}
 	k->trapped = on;
 	if (trap_is_routed(k))
@@ -103,7 +102,7 @@ static void policy_remove(struct tun_sa *s)
 	struct tunnel *t = s->child->conn->tunnel;
 
 	if (s->active)
-		spd_remove(spd_of(s->child), &s->policy);
+		spd_remove(tun_child_spd(s->child), &s->policy);
 	s->active = false;
 	if (s->routed)
 		t->ops.route(t->ops.ctx, s->child->conf->device_index, s->policy.local,
@@ -258,73 +257,6 @@ struct tun_sa *tun_sa_heir(const struct tun_sa *s)
 	return NULL;
 }
 
-/* Rung 2 and 4: the engine has forgotten the older ones that this one stands in for. */
-static void replace_forgotten(const struct tun_sa *s, nsec_t now)
-{
-	struct tun_sa *o;
-
-	LIST_FOREACH (o, &s->child->sas, link) {
-		if (o == s || o->ike || !tun_sa_covers(s, o))
-			continue;
-		if (o->kept)
-			tun_sa_retire(o, s, now);
-		else if (o->recovery.state == RECOVERY_RUNNING)
-			recovery_replaced(o, s, now);
-	}
-}
-
-void tun_sa_activate(struct tun_sa *s, nsec_t now)
-{
-	struct tun_child *c = s->child;
-	struct tunnel *t = c->conn->tunnel;
-	struct esp_sa *sa = tun_sa_esp(s);
-	struct tun_sa *old = s->replaces;
-
-	if (s->active || s->retired || !sa)
-		return;
-	s->policy.sa = sad_ref(sa);
-	s->policy.order = ++t->policy_order;
-	s->policy.owner = c;
-	if (spd_add(spd_of(c), &s->policy) < 0) {
-		log_error(t->log, "%s/%s: the selectors are too many for the policy database",
-			  c->conn->conf->name, c->conf->name);
-		return;
-	}
-	s->active = s->routed = true;
-	t->ops.route(t->ops.ctx, c->conf->device_index, s->policy.local, s->policy.remote, true);
-	s->replaces = NULL;
-	c->current = s;
-	hint_silent_arm(s, now);
-	if (old) {
-		c->rekeys++;
-		tun_sa_retire(old, s, now);
-	}
-	replace_forgotten(s, now);
-	if (tun_sa_twin(s))
-		conn_tidy_later(c->conn, now);
-}
-
-/*
- * Rung 3: the same selectors came up on another IKE SA, which replaces the older ones of this
- * child. Not so those on a call of the peer's that is to stay instead.
- */
-static void replace_on_takeover(struct tun_sa *s, nsec_t now)
-{
-	struct tun_conn *conn = s->child->conn;
-	const struct ike_sa *stays;
-	struct tun_sa *o, *next;
-
-	if (s->ike->ike_sa != conn->beside)
-		return;
-	stays = conn_which_call(conn);
-	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
-		next = LIST_NEXT(o, link);
-		if (o != s && o->ike && o->ike->ike_sa != conn->beside && o->ike->ike_sa != stays &&
-		    tun_sa_covers(s, o))
-			tun_sa_retire(o, s, now);
-	}
-}
-
 void tun_sa_free(struct tun_sa *s)
 {
 	free(s->local);
@@ -341,6 +273,7 @@ void tun_sa_forget(struct tun_sa *s)
 	policy_remove(s);
 	recovery_forget(s);
 	deadline_clear(&t->deadlines, &s->end);
+	deadline_clear(&t->deadlines, &s->move);
 	deadline_clear(&t->deadlines, &s->silent);
 	deadline_clear(&t->deadlines, &s->recovery.timer);
 	LIST_REMOVE(s, link);
@@ -372,6 +305,7 @@ struct tun_sa *tun_sa_new(struct tun_child *k, const struct ts_list *local,
 	s->policy.local = s->local = ts_list_dup(local);
 	s->policy.remote = s->remote = ts_list_dup(remote);
 	s->end.kind = TDL_SA_END;
+	s->move.kind = TDL_SA_MOVE;
 	s->silent.kind = TDL_SA_SILENT;
 	s->recovery.timer.kind = TDL_RECOVERY;
 	return s;
@@ -463,12 +397,7 @@ static void child_up(struct tun_sa *s, nsec_t now)
 		  ts_list_format(s->policy.local, l, sizeof(l)),
 		  ts_list_format(s->policy.remote, r, sizeof(r)),
 		  s->replaces ? ", replaces another" : "");
-	/* What replaces another waits for a sign that the peer has it, unless we asked for it. */
-	if (s->replaces)
-		return;
-	tun_sa_activate(s, now);
-	replace_on_takeover(s, now);
-	conn_maybe_take_over(k->conn, now);
+	tun_sa_begin_to_use(s, now);
 }
 
 /*
@@ -499,14 +428,14 @@ static void child_confirmed(struct tun_sa *s, nsec_t now)
 		return;
 	if (s->ike->voided)
 		replace_others(s, now);
-	tun_sa_activate(s, now);
+	tun_sa_use(s, now);
 	if (ours && s->active)
 		t->ops.dummy(t->ops.ctx, tun_sa_esp(s));
 }
 
 /*
- * The newest SA that carries packets in place of the one that is gone. If there is none, the one
- * whose place it was to take, which we had not moved to yet: there is nothing else to send on now.
+ * The newest SA that carries packets in place of the one that is gone. If there is none, one that
+ * was to take its place, which we had not moved to yet: there is nothing else to send on now.
  */
 static struct tun_sa *stand_in(struct tun_child *k, const struct tun_sa *gone, nsec_t now)
 {
@@ -515,7 +444,7 @@ static struct tun_sa *stand_in(struct tun_child *k, const struct tun_sa *gone, n
 	if (s)
 		return s;
 	LIST_FOREACH (s, &k->sas, link) {
-		if (s->replaces == gone && s->ike && !s->ike->voided) {
+		if (tun_sa_waits(s) && (s->replaces == gone || tun_sa_covers(s, gone))) {
 			tun_sa_activate(s, now);
 			return s->active ? s : NULL;
 		}

@@ -275,8 +275,7 @@ static void handle_events(struct tun_sa *s, struct esp_sa *sa, uint32_t events, 
 	if (events & ESP_EVENT_NONCE_REUSE)
 		nonce_reuse(s, sa);
 	if (events & ESP_EVENT_FIRST_FRESH) {
-		if (s->ike)
-			ike_child_heard(s->ike, now);
+		tun_sa_heard(s, now);
 		recovery_sa_fresh(s, now);
 	}
 	if (events & ESP_EVENT_RETIRED_HEARD)
@@ -311,6 +310,7 @@ static void due(struct deadline *d, nsec_t now)
 {
 	switch ((enum tunnel_deadline)d->kind) {
 	case TDL_SA_END: tun_sa_end(container_of(d, struct tun_sa, end), now); break;
+	case TDL_SA_MOVE: tun_sa_move_due(container_of(d, struct tun_sa, move), now); break;
 	case TDL_SA_SILENT: hint_silent_due(container_of(d, struct tun_sa, silent), now); break;
 	case TDL_CONN_RETRY: conn_retry_due(container_of(d, struct tun_conn, retry), now); break;
 	case TDL_CONN_RUNG3: conn_beside(container_of(d, struct tun_conn, rung3), now); break;

@@ -95,6 +95,7 @@ struct tun_sa {
 	nsec_t installed, retired_at;
 	nsec_t expires;		 /* end of its hard lifetime; NSEC_NEVER: it has none */
 	struct deadline end;	 /* of its history, then of its retirement */
+	struct deadline move;	 /* next look whether the peer has it, and we may send on it */
 	struct deadline silent;	 /* next look whether only we send */
 	uint64_t silent_out;	 /* packets out at the last look */
 	uint64_t mapping_out;	 /* and when the NAT's mapping was last looked after */
@@ -307,6 +308,11 @@ void conn_beside(struct tun_conn *c, nsec_t now);
  * Only with c->beside.
  */
 struct ike_sa *conn_which_call(const struct tun_conn *c);
+/*
+ * Where the peer called, our answer to its IKE_AUTH may be lost for long: until it is heard on the
+ * IKE SA, by IKE or by ESP, it sends on the older one.
+ */
+bool conn_peer_has(const struct ike_sa *sa);
 /* Ends the IKE SA if the connection does not use it and it has no children. */
 void conn_drop_spare(struct tun_conn *c, struct ike_sa *sa, nsec_t now);
 /* Asks on the IKE SA of rung 3, from `at` on, for what it has not yet of the child. */
@@ -440,6 +446,8 @@ nsec_t tun_last_inbound(void *ctx, const struct ike_sa *sa);
 /* The connection's child of this configuration; made if it is not there yet. */
 struct tun_child *tun_child_of(struct tun_conn *c, struct child_conf *conf);
 void tun_child_remove(struct tun_child *k);
+/* The policies of its device. */
+struct spd *tun_child_spd(const struct tun_child *k);
 /* Packets for the child bring it up, or no longer. */
 void tun_child_trap(struct tun_child *k, bool on);
 /*
@@ -451,8 +459,6 @@ void tun_sa_free(struct tun_sa *s);
 /* Into the SAD, where its SPI is reserved, and into the child's list. Frees it on error. */
 int tun_sa_install(struct tun_sa *s, const struct suite *suite, bool esn,
 		   const struct endpoint *local, const struct endpoint *remote, nsec_t now);
-/* Outbound packets take this SA, and what it replaces is retired. */
-void tun_sa_activate(struct tun_sa *s, nsec_t now);
 /* Inbound only from now on, and delivering not for long (doc/recovery.md 4). by: its successor or
  * NULL. */
 void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now);
@@ -464,6 +470,20 @@ struct tun_sa *tun_sa_heir(const struct tun_sa *s);
 bool tun_sa_covers(const struct tun_sa *by, const struct tun_sa *s);
 void tun_sa_forget(struct tun_sa *s);
 
+/* outbound.c: when what is sent moves to a new CHILD SA, and what that replaces. */
+/* Outbound packets take this SA, and what it replaces is retired. */
+void tun_sa_activate(struct tun_sa *s, nsec_t now);
+/* The same, and the IKE SA of rung 3 may have all that it needs now. */
+void tun_sa_use(struct tun_sa *s, nsec_t now);
+/* It is up: outbound packets take it at once, or when the peer is known to have it. */
+void tun_sa_begin_to_use(struct tun_sa *s, nsec_t now);
+/* It is up, and outbound packets do not take it yet. */
+bool tun_sa_waits(const struct tun_sa *s);
+/* Its deadline: whether the peer has it by now. */
+void tun_sa_move_due(struct tun_sa *s, nsec_t now);
+/* The first FRESH packet came on it. */
+void tun_sa_heard(struct tun_sa *s, nsec_t now);
+
 /* tunnel.c: one line in the log, as many as the peer may cause of this kind. */
 void tun_log(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
 	     const char *fmt, ...) PRINTF_LIKE(4, 5);
@@ -473,6 +493,7 @@ void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level 
 
 enum tunnel_deadline {
 	TDL_SA_END,
+	TDL_SA_MOVE,
 	TDL_CONN_RETRY,
 	TDL_CONN_RUNG3,
 	TDL_CONN_TAKEOVER,

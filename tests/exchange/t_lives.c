@@ -67,6 +67,31 @@ static void last_sending_is_waited_for(void **state)
 	net_free(n);
 }
 
+/*
+ * The peer has lost a CHILD SA and made another, on which nothing of it arrives: it may not have
+ * our answer, so packets stay on the older one for 10 s, and then they do not.
+ */
+static void answer_that_is_never_used(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	const struct tun_child *k = peer_child(n, BRANCH, 0);
+	uint32_t older = k->current->spi;
+	nsec_t began = n->now;
+
+	(void)state;
+	n->cut_esp[GW] = n->now + 60 * SEC;
+	ike_child_drop(peer_child(n, GW, 0)->current->ike, "a test", n->now);
+	tunnel_child_up(peer_child(n, GW, 0), n->now);
+	net_run(n, 5 * SEC);
+	assert_int_equal(peer_child_sas(n, BRANCH), 2);
+	assert_int_equal(k->current->spi, older);
+	while (k->current->spi == older && n->now - began < 60 * SEC)
+		net_run(n, 100 * MSEC);
+	assert_in_range((n->now - began) / MSEC, 10000, 11000);
+	net_free(n);
+}
+
 static bool two_ike_sas(struct net *n)
 {
 	return peer_ike_sas(n, BRANCH) == 2 && peer_ike_sas(n, GW) == 2;
@@ -496,6 +521,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lost_auth_response),
 		cmocka_unit_test(last_sending_is_waited_for),
+		cmocka_unit_test(answer_that_is_never_used),
 		cmocka_unit_test(reload_ends_all),
 		cmocka_unit_test(spare_ike_sa_goes),
 		cmocka_unit_test(dynamic_connection_goes),

@@ -1,0 +1,135 @@
+/*
+ * outbound.c - when what is sent moves to a new CHILD SA, and what that replaces.
+ * SPDX-License-Identifier: ISC
+ *
+ * Who asked for it moves at once: the answer shows that the peer has it. Who answered does not know
+ * whether the answer came through; while an older SA admits the same, packets stay on that one
+ * until the peer is heard on the new one.
+ */
+#include "tunnel.h"
+
+#define MOVE_LOOK (500 * NSEC_PER_MSEC)
+/* A peer that is heard, and never on the new SA, may have lost the older one. */
+#define MOVE_MAX (10 * NSEC_PER_SEC)
+
+/* Rung 2 and 4: the engine has forgotten the older ones that this one stands in for. */
+static void replace_forgotten(const struct tun_sa *s, nsec_t now)
+{
+	struct tun_sa *o;
+
+	LIST_FOREACH (o, &s->child->sas, link) {
+		if (o == s || o->ike || !tun_sa_covers(s, o))
+			continue;
+		if (o->kept)
+			tun_sa_retire(o, s, now);
+		else if (o->recovery.state == RECOVERY_RUNNING)
+			recovery_replaced(o, s, now);
+	}
+}
+
+void tun_sa_activate(struct tun_sa *s, nsec_t now)
+{
+	struct tun_child *c = s->child;
+	struct tunnel *t = c->conn->tunnel;
+	struct esp_sa *sa = tun_sa_esp(s);
+	struct tun_sa *old = s->replaces;
+
+	if (s->active || s->retired || !sa)
+		return;
+	s->policy.sa = sad_ref(sa);
+	s->policy.order = ++t->policy_order;
+	s->policy.owner = c;
+	if (spd_add(tun_child_spd(c), &s->policy) < 0) {
+		log_error(t->log, "%s/%s: the selectors are too many for the policy database",
+			  c->conn->conf->name, c->conf->name);
+		return;
+	}
+	s->active = s->routed = true;
+	t->ops.route(t->ops.ctx, c->conf->device_index, s->policy.local, s->policy.remote, true);
+	s->replaces = NULL;
+	c->current = s;
+	hint_silent_arm(s, now);
+	if (old) {
+		c->rekeys++;
+		tun_sa_retire(old, s, now);
+	}
+	replace_forgotten(s, now);
+	if (tun_sa_twin(s))
+		conn_tidy_later(c->conn, now);
+}
+
+/*
+ * Rung 3: the same selectors came up on another IKE SA, which replaces the older ones of this
+ * child. Not so those on a call of the peer's that is to stay instead.
+ */
+static void replace_on_takeover(struct tun_sa *s, nsec_t now)
+{
+	struct tun_conn *conn = s->child->conn;
+	const struct ike_sa *stays;
+	struct tun_sa *o, *next;
+
+	if (s->ike->ike_sa != conn->beside)
+		return;
+	stays = conn_which_call(conn);
+	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
+		next = LIST_NEXT(o, link);
+		if (o != s && o->ike && o->ike->ike_sa != conn->beside && o->ike->ike_sa != stays &&
+		    tun_sa_covers(s, o))
+			tun_sa_retire(o, s, now);
+	}
+}
+
+bool tun_sa_waits(const struct tun_sa *s)
+{
+	return !s->active && !s->retired && s->ike && !s->ike->voided &&
+	       s->ike->state != CHILD_STATE_DELETING;
+}
+
+void tun_sa_use(struct tun_sa *s, nsec_t now)
+{
+	deadline_clear(&s->child->conn->tunnel->deadlines, &s->move);
+	tun_sa_activate(s, now);
+	replace_on_takeover(s, now);
+	conn_maybe_take_over(s->child->conn, now);
+}
+
+/* What IKE_AUTH made, the peer has if it has the IKE SA; other answers are confirmed one by one. */
+static bool peer_has_sa(const struct tun_sa *s)
+{
+	return s->ike->initiator || (s->ike->confirmed && conn_peer_has(s->ike->ike_sa));
+}
+
+void tun_sa_begin_to_use(struct tun_sa *s, nsec_t now)
+{
+	struct tunnel *t = s->child->conn->tunnel;
+
+	/* What replaces another waits for CONFIRMED, unless we asked for it. */
+	if (s->replaces)
+		return;
+	if (!peer_has_sa(s) && tun_sa_heir(s)) {
+		ike_liveness(s->ike->ike_sa, 0, now);
+		deadline_set(&t->deadlines, &s->move, now + MOVE_LOOK);
+		return;
+	}
+	tun_sa_use(s, now);
+}
+
+void tun_sa_move_due(struct tun_sa *s, nsec_t now)
+{
+	if (!tun_sa_waits(s))
+		return;
+	if (peer_has_sa(s) || !tun_sa_heir(s) ||
+	    (now - s->installed >= MOVE_MAX && s->ike->ike_sa->last_heard > s->installed))
+		tun_sa_use(s, now);
+	else
+		deadline_set(&s->child->conn->tunnel->deadlines, &s->move, now + MOVE_LOOK);
+}
+
+void tun_sa_heard(struct tun_sa *s, nsec_t now)
+{
+	if (!s->ike)
+		return;
+	ike_child_heard(s->ike, now);
+	if (s->ike && deadline_is_set(&s->move) && tun_sa_waits(s))
+		tun_sa_use(s, now);
+}
