@@ -335,20 +335,21 @@ void conn_drop_spare(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 		ike_sa_delete(sa, now);
 }
 
-/* A rung 3 that is not needed any more, as rung 1 was faster. */
-static void cancel_beside(struct tun_conn *c, nsec_t now)
+/*
+ * A call of ours that the peer has not answered is not needed. Once IKE_AUTH is out the peer may
+ * have it, with a child that it sends on: then it goes on.
+ */
+static void give_up_call(struct tun_conn *c, struct ike_sa *ours, const char *why, nsec_t now)
 {
-	struct ike_sa *sa = c->beside;
-
-	deadline_clear(&c->tunnel->deadlines, &c->rung3);
-	/* Once IKE_AUTH is out the peer may have it, with a child that it sends on: that goes on.
-	 */
-	if (!sa || sa->state != IKE_STATE_INIT_SENT)
+	if (!ours || ours->state != IKE_STATE_INIT_SENT)
 		return;
-	c->beside = c->crossing = NULL;
-	sa->owner = NULL;
-	conn_unask(c, sa);
-	ike_sa_drop(sa, "the first request was answered after all", now);
+	if (c->sa == ours)
+		c->sa = NULL;
+	else
+		c->beside = c->crossing = NULL;
+	ours->owner = NULL;
+	conn_unask(c, ours);
+	ike_sa_drop(ours, why, now);
 }
 
 static bool has_all_children(const struct tun_conn *c, const struct ike_sa *sa)
@@ -419,7 +420,8 @@ void conn_take_over(struct tun_conn *c, nsec_t now)
 	struct ike_sa *old = c->sa, *sa = c->beside, *o;
 
 	if (!conn_is_mending(c) && (!sa || sa->state != IKE_STATE_ESTABLISHED)) {
-		cancel_beside(c, now);
+		deadline_clear(&c->tunnel->deadlines, &c->rung3);
+		give_up_call(c, sa, "the first request was answered after all", now);
 		return;
 	}
 	if (!sa || sa->state != IKE_STATE_ESTABLISHED)
@@ -464,19 +466,6 @@ struct tun_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)
 	return c;
 }
 
-/* Our own call that has not been answered is not needed when the peer's came through. */
-static void give_up_calling(struct tun_conn *c, nsec_t now)
-{
-	struct ike_sa *ours = c->sa;
-
-	if (!ours || ours->state != IKE_STATE_INIT_SENT)
-		return;
-	c->sa = NULL;
-	ours->owner = NULL;
-	conn_unask(c, ours);
-	ike_sa_drop(ours, "the peer's call came first", now);
-}
-
 /*
  * Of two calls that crossed ours is the one that goes: what is asked for on it and not out yet
  * would have the peer send on SAs that we are about to end.
@@ -496,7 +485,8 @@ static void ask_no_more(struct tun_conn *c, struct ike_sa *ours)
  */
 static void on_call(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 {
-	give_up_calling(c, now);
+	give_up_call(c, c->sa, "the peer's call came first", now);
+	give_up_call(c, c->beside, "the peer's call came first", now);
 	if (c->sa && conn_is_mending(c) && !(c->beside && c->beside->initiator)) {
 		deadline_clear(&c->tunnel->deadlines, &c->rung3);
 		c->beside = sa;
