@@ -1,11 +1,11 @@
 /* config_read.c - the groups daemon, switchover and secrets; connections are in config_conn.c.
  * SPDX-License-Identifier: ISC */
 #include "config_read.h"
+#include "crypto/base64.h"
 #include "xalloc.h"
 
 #include <fcntl.h>
 #include <libgen.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -286,15 +286,13 @@ static int decode_base64(const char *s, struct psk *k)
 	size_t len = strlen(s);
 	int n;
 
-	if (len == 0 || len % 4)
+	k->secret = xzalloc(BASE64_ROOM(len));
+	k->len = BASE64_ROOM(len); /* all of it is cleansed, whatever comes */
+	n = base64_decode(k->secret, s, len);
+	if (n <= 0)
 		return -EINVAL;
-	k->secret = xzalloc(len / 4 * 3 + 1);
-	k->len = len / 4 * 3; /* all of it is cleansed, whatever comes */
-	n = EVP_DecodeBlock(k->secret, (const unsigned char *)s, (int)len);
-	if (n < 0)
-		return -EINVAL;
-	k->len = (size_t)n - (s[len - 1] == '=') - (s[len - 2] == '=');
-	return k->len ? 0 : -EINVAL;
+	k->len = (size_t)n;
+	return 0;
 }
 
 /* As in swanctl: 0x hexadecimal, 0s base64, otherwise the characters themselves. */

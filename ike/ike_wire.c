@@ -3,16 +3,14 @@
 
 #include <stdio.h>
 
-const char *ike_notify_name(uint16_t type)
+const char *ike_notify_format(uint16_t type, char *buf)
 {
-	static _Thread_local char other[24];
-
 	switch (type) {
 #define X(id, nr) \
 	case nr: return #id;
 		FOREACH_NOTIFY(X)
 #undef X
-	default: snprintf(other, sizeof(other), "notify %u", type); return other;
+	default: snprintf(buf, NOTIFY_NAME_LEN, "notify %u", type); return buf;
 	}
 }
 

@@ -1,2 +1,2 @@
-SCRIPT_TESTS += tests/docs/test_docs.py
-EXTRA_DIST += tests/docs/test_docs.py
+SCRIPT_TESTS += tests/docs/test_docs.py tests/docs/test_includes.py
+EXTRA_DIST += tests/docs/test_docs.py tests/docs/test_includes.py

@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 
 #include "crypto/aead.h"
+#include "crypto/base64.h"
 #include "crypto/hash.h"
 #include "crypto/kex.h"
 #include "crypto/random.h"
@@ -319,6 +321,30 @@ static void suites_are_found(void **state)
 	assert_null(suite_find(3, 0, 0));
 }
 
+/* The vectors of RFC 4648 10, and text that is none. */
+static void base64_rfc4648(void **state)
+{
+	static const struct {
+		const char *text, *bytes; /* NULL: refused */
+	} cases[] = {
+		{"Zg==", "f"},	      {"Zm8=", "fo"},	     {"Zm9v", "foo"},
+		{"Zm9vYg==", "foob"}, {"Zm9vYmE=", "fooba"}, {"Zm9vYmFy", "foobar"},
+		{"", NULL},	      {"Zg", NULL},	     {"Zm9vY", NULL},
+		{"Zm9*", NULL},
+	};
+	uint8_t out[BASE64_ROOM(8)];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *want = cases[i].bytes;
+		int n = base64_decode(out, cases[i].text, strlen(cases[i].text));
+
+		assert_int_equal(n, want ? (int)strlen(want) : -EINVAL);
+		if (want)
+			assert_memory_equal(out, want, strlen(want));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +353,7 @@ int main(void)
 		cmocka_unit_test(ecp256_rfc5903),    cmocka_unit_test(groups_agree),
 		cmocka_unit_test(bad_public_values), cmocka_unit_test(every_suite_refuses),
 		cmocka_unit_test(batches),	     cmocka_unit_test(suites_are_found),
+		cmocka_unit_test(base64_rfc4648),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
