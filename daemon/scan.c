@@ -130,7 +130,7 @@ bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **re
 			*ret_why = "@include is not supported: put files into conf.d/ beside "
 				   "mendip.conf";
 			return false;
-		} else if (isdigit((unsigned char)c)) {
+		} else if (isdigit((unsigned char)c) || c == '.') { /* .e5 is one to libconfig */
 			enum number n = check_number(&s);
 
 			*ret_why = n == NUMBER_GLUED

@@ -179,6 +179,8 @@ static void scan_refuses(void **state)
 	assert_false(scan("a = 0secret = \"b\";", &line));
 	assert_false(scan("a = 0x1gsecret = \"b\";", &line));
 	assert_false(scan("a = 1.5e10secret = \"b\";", &line));
+	assert_false(scan("a = .e5secret = \"b\";", &line));
+	assert_true(scan("a = .5;", &line));
 	assert_false(scan("a = 10s;", &line));
 	assert_false(scan("a = \"b\\x00c\";", &line));
 	assert_false(scan("a = \"b\\X00c\";", &line));
