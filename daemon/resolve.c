@@ -69,6 +69,7 @@ struct lookup {
 	struct conn_conf *conn; /* a reference: a reload may replace it meanwhile */
 	struct endpoint found[CONN_MAX_ADDRS];
 	unsigned count, open;
+	bool in_hosts; /* the name that was asked for last */
 };
 
 static void finish(struct lookup *l)
@@ -103,6 +104,8 @@ static void answered(struct lookup *l)
 /* Of /etc/hosts, at once; a look-up that was cancelled as it is not there comes here, too. */
 static void on_hosts(int error, struct evutil_addrinfo *list, void *ctx)
 {
+	if (!error)
+		((struct lookup *)ctx)->in_hosts = true;
 	for (struct evutil_addrinfo *a = error ? NULL : list; a; a = a->ai_next) {
 		if (a->ai_family == AF_INET)
 			found(ctx,
@@ -116,12 +119,13 @@ static void on_hosts(int error, struct evutil_addrinfo *list, void *ctx)
 static bool ask_hosts(struct lookup *l, const char *name)
 {
 	const struct evutil_addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_DGRAM};
-	struct evdns_getaddrinfo_request *open =
-		evdns_getaddrinfo(l->resolver->hosts, name, NULL, &hints, on_hosts, l);
+	struct evdns_getaddrinfo_request *open;
 
+	l->in_hosts = false;
+	open = evdns_getaddrinfo(l->resolver->hosts, name, NULL, &hints, on_hosts, l);
 	if (open)
 		evdns_getaddrinfo_cancel(open);
-	return !open;
+	return l->in_hosts;
 }
 
 static void on_dns(int error, char type, int count, int ttl, void *addresses, void *ctx)
