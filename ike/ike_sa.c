@@ -340,7 +340,7 @@ void child_unlink(struct child_sa *c)
 	c->ike_sa->child_count--;
 }
 
-/* It was to replace one that is still there, and which nothing else replaces. */
+/* It was to replace one that is still there, and which nothing else replaces, nor itself. */
 static bool leaves_nothing_instead(const struct child_sa *c)
 {
 	const struct child_sa *old = c->replaces, *o;
@@ -348,7 +348,7 @@ static bool leaves_nothing_instead(const struct child_sa *c)
 	if (!old || !old->successor || old->state == CHILD_STATE_DELETING)
 		return false;
 	LIST_FOREACH (o, &c->ike_sa->children, link) {
-		if (o != c && o->replaces == old && !o->voided)
+		if (o != c && (o->replaces == old || o->replaces == c) && !o->voided)
 			return false;
 	}
 	return true;
@@ -370,7 +370,7 @@ void child_kill(struct child_sa *c, const char *why, nsec_t now)
 	child_unlink(c);
 	LIST_FOREACH (o, &sa->children, link) {
 		if (o->replaces == c)
-			o->replaces = NULL;
+			o->replaces = o->voided ? NULL : c->replaces;
 	}
 	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_DOWN, why, now);
 	child_free(c);

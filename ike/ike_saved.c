@@ -13,12 +13,13 @@
 
 /*
  * It has not begun, and need not now. The deadline that it came from is set to its time when it is
- * loaded; a liveness check comes again by itself.
+ * loaded; a liveness check comes again by itself. Not one that asks whether the peer has the IKE
+ * SA: its CHILD SAs wait for that.
  */
 static bool can_wait(const struct ike_task *t)
 {
 	if (t->kind == TASK_LIVENESS)
-		return !t->late;
+		return !t->late && t->ike_sa->last_heard > t->ike_sa->established;
 	return (t->kind == TASK_CHILD_CREATE || t->kind == TASK_CHILD_REKEY ||
 		t->kind == TASK_IKE_REKEY) &&
 	       (!t->late || deadline_is_set(&t->wait));

@@ -8,6 +8,7 @@
 #define BACKOFF_MAX   (60 * NSEC_PER_SEC)
 #define MEND_DELAY    (2 * NSEC_PER_SEC)
 #define TAKEOVER_LOOK (2 * NSEC_PER_SEC)
+#define HEARD_LATELY  (5 * NSEC_PER_SEC)
 #define RUNG3_DELAY   (2 * NSEC_PER_SEC) /* thousands of tunnels do not come at once */
 
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf)
@@ -126,6 +127,11 @@ static void ask_on(struct tun_child *k, struct ike_sa *sa, const struct ts *firs
 		k->asked_on = sa;
 }
 
+static bool is_on_rung3(const struct tun_sa *s)
+{
+	return s->recovery.state == RECOVERY_RUNNING && s->recovery.now.rung >= 3;
+}
+
 bool conn_is_mending(const struct tun_conn *c)
 {
 	const struct tun_child *k;
@@ -135,7 +141,7 @@ bool conn_is_mending(const struct tun_conn *c)
 		if (k->only_auth)
 			return true;
 		LIST_FOREACH (s, &k->sas, link) {
-			if (s->recovery.state == RECOVERY_RUNNING && s->recovery.now.rung >= 3)
+			if (is_on_rung3(s))
 				return true;
 		}
 	}
@@ -164,12 +170,12 @@ static bool has_child(const struct tun_child *k, const struct ike_sa *sa, const 
 	return find_sa(k, sa, s) != NULL;
 }
 
-/* And packets go out on it: the peer has it. */
+/* And it does not wait until the peer is known to have it. */
 static bool uses_child(const struct tun_child *k, const struct ike_sa *sa, const struct tun_sa *s)
 {
 	const struct tun_sa *o = find_sa(k, sa, s);
 
-	return o && o->active;
+	return o && (o->active || !deadline_is_set(&o->move));
 }
 
 /*
@@ -292,6 +298,39 @@ void conn_ask_missing(struct tun_child *k, nsec_t at)
 		ask_missing(k, k->conn->beside, at);
 }
 
+/* The IKE SA of one that is on rung 3, if the connection still has it, or NULL. */
+static struct ike_sa *mended_on(const struct tun_conn *c)
+{
+	const struct tun_child *k;
+	const struct tun_sa *s;
+
+	LIST_FOREACH (k, &c->children, link) {
+		LIST_FOREACH (s, &k->sas, link) {
+			if (is_on_rung3(s) && s->ike && s->ike->ike_sa->owner == c)
+				return s->ike->ike_sa;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * The peer called while we still waited for an answer on the older IKE SA, and its new one is
+ * there: that is what rung 3 makes. A call of ours would be another one, and each side might end
+ * one.
+ */
+static bool has_come_beside(struct tun_conn *c, nsec_t now)
+{
+	struct ike_sa *old = mended_on(c), *sa = c->sa;
+
+	if (!old || old == sa || sa->state != IKE_STATE_ESTABLISHED ||
+	    sa->established < old->established || now - sa->last_heard > HEARD_LATELY)
+		return false;
+	c->beside = sa;
+	c->sa = old;
+	conn_maybe_take_over(c, now);
+	return true;
+}
+
 void conn_beside(struct tun_conn *c, nsec_t now)
 {
 	struct tun_child *k;
@@ -302,7 +341,8 @@ void conn_beside(struct tun_conn *c, nsec_t now)
 		conn_connect(c, now);
 		return;
 	}
-	c->beside = initiate(c, true, now);
+	if (!has_come_beside(c, now))
+		c->beside = initiate(c, true, now);
 	if (!c->beside) {
 		c->beside_failures++;
 		conn_beside_later(c, now);
@@ -346,7 +386,7 @@ static void give_up_call(struct tun_conn *c, struct ike_sa *ours, const char *wh
 	if (c->sa == ours)
 		c->sa = NULL;
 	else
-		c->beside = c->crossing = NULL;
+		c->beside = NULL; /* and none has crossed it: that gives it up */
 	ours->owner = NULL;
 	conn_unask(c, ours);
 	ike_sa_drop(ours, why, now);

@@ -81,7 +81,7 @@ static void replace_on_takeover(struct tun_sa *s, nsec_t now)
 
 bool tun_sa_waits(const struct tun_sa *s)
 {
-	return !s->active && !s->retired && s->ike && !s->ike->voided &&
+	return !s->active && !s->retired && s->ike && !s->ike->voided && !s->ike->successor &&
 	       s->ike->state != CHILD_STATE_DELETING;
 }
 
@@ -89,7 +89,8 @@ void tun_sa_use(struct tun_sa *s, nsec_t now)
 {
 	deadline_clear(&s->child->conn->tunnel->deadlines, &s->move);
 	tun_sa_activate(s, now);
-	replace_on_takeover(s, now);
+	if (s->active)
+		replace_on_takeover(s, now);
 	conn_maybe_take_over(s->child->conn, now);
 }
 
@@ -116,10 +117,11 @@ void tun_sa_begin_to_use(struct tun_sa *s, nsec_t now)
 
 void tun_sa_move_due(struct tun_sa *s, nsec_t now)
 {
-	if (!tun_sa_waits(s))
+	if (s->active || s->retired || !s->ike)
 		return;
-	if (peer_has_sa(s) || !tun_sa_heir(s) ||
-	    (now - s->installed >= MOVE_MAX && s->ike->ike_sa->last_heard > s->installed))
+	if (tun_sa_waits(s) &&
+	    (peer_has_sa(s) || !tun_sa_heir(s) ||
+	     (now - s->installed >= MOVE_MAX && s->ike->ike_sa->last_heard > s->installed)))
 		tun_sa_use(s, now);
 	else
 		deadline_set(&s->child->conn->tunnel->deadlines, &s->move, now + MOVE_LOOK);

@@ -444,7 +444,8 @@ static struct tun_sa *stand_in(struct tun_child *k, const struct tun_sa *gone, n
 	if (s)
 		return s;
 	LIST_FOREACH (s, &k->sas, link) {
-		if (tun_sa_waits(s) && (s->replaces == gone || tun_sa_covers(s, gone))) {
+		if (s != gone && tun_sa_waits(s) &&
+		    (s->replaces == gone || tun_sa_covers(s, gone))) {
 			tun_sa_activate(s, now);
 			return s->active ? s : NULL;
 		}
@@ -660,7 +661,7 @@ void tunnel_child_down(struct tun_child *c, nsec_t now)
 {
 	struct tun_sa *s;
 
-	c->wanted = false;
+	c->wanted = c->only_auth = false;
 	if (c->asked_on)
 		ike_child_cancel(c->asked_on, c->conf);
 	if (c->current && c->current->ike)

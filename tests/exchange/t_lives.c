@@ -92,6 +92,88 @@ static void answer_that_is_never_used(void **state)
 	net_free(n);
 }
 
+/* The older one goes first: packets move at once. */
+static void older_goes_while_the_new_one_waits(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	const struct tun_child *k = peer_child(n, BRANCH, 0);
+	uint32_t older = k->current->spi;
+
+	(void)state;
+	n->cut_esp[GW] = n->now + 60 * SEC;
+	ike_child_drop(peer_child(n, GW, 0)->current->ike, "a test", n->now);
+	tunnel_child_up(peer_child(n, GW, 0), n->now);
+	net_run(n, SEC);
+	assert_int_equal(k->current->spi, older);
+	ike_child_drop(k->current->ike, "a test", n->now);
+	assert_non_null(k->current);
+	assert_int_not_equal(k->current->spi, older);
+	net_free(n);
+}
+
+/* The IKE SA goes with an SA that is being deleted and the peer's rekey of it: nothing is replaced.
+ */
+static void all_go_at_once(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	struct tun_child *k = peer_child(n, BRANCH, 0);
+	struct ike_sa *sa = peer_conn(n, BRANCH)->sa;
+
+	(void)state;
+	n->cut_esp[GW] = n->now + 60 * SEC;
+	ike_child_rekey(peer_child(n, GW, 0)->current->ike, 0, n->now);
+	net_run(n, MSEC + MSEC / 2);
+	n->cut_ike[GW] = n->cut_ike[BRANCH] = n->now + 60 * SEC;
+	assert_int_equal(sa->child_count, 2);
+	ike_child_delete(k->current->ike, n->now);
+	ike_sa_drop(sa, "a test", n->now);
+	assert_int_equal(k->rekeys, 0);
+	assert_null(k->current);
+	net_free(n);
+}
+
+/* IKE SAs that the connection asked on, one after another, in the time. */
+static unsigned count_ike_sas(struct net *n, nsec_t time)
+{
+	const struct tun_conn *c = peer_conn(n, BRANCH);
+	unsigned count = 0;
+	uint64_t last = 0;
+
+	for (nsec_t until = n->now + time; n->now < until; net_run(n, 100 * MSEC)) {
+		if (c->sa && c->sa->our_spi != last) {
+			last = c->sa->our_spi;
+			count++;
+		}
+	}
+	return count;
+}
+
+/*
+ * The peer refuses the second child for its key exchange. It might come with an IKE_AUTH, so a new
+ * IKE SA is made for it now and then, as long as it is wanted; what is up is not made anew for
+ * ever.
+ */
+static void refused_child_does_not_renew_all(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+	unsigned count;
+
+	(void)state;
+	o.children = 2;
+	o.esp = "aes128gcm16-x25519";
+	o.esp_gw = "aes128gcm16";
+	n = net_new(&o);
+	count = count_ike_sas(n, 300 * SEC);
+	assert_in_range(count, 1, 6);
+	tunnel_child_down(peer_child(n, BRANCH, 1), n->now);
+	net_run(n, 60 * SEC);
+	assert_int_equal(count_ike_sas(n, 300 * SEC), 1);
+	net_free(n);
+}
+
 static bool two_ike_sas(struct net *n)
 {
 	return peer_ike_sas(n, BRANCH) == 2 && peer_ike_sas(n, GW) == 2;
@@ -110,6 +192,174 @@ static struct net *both_called(void)
 	net_until(n, two_ike_sas, 5 * SEC, "two IKE SAs");
 	net_run(n, SEC);
 	return n;
+}
+
+static bool gateway_called(struct net *n)
+{
+	const struct tun_conn *c = peer_conn(n, BRANCH);
+
+	return c->beside && !c->beside->initiator;
+}
+
+/*
+ * The gateway makes the IKE SA that both need, and the answer to its request for net1 is lost. The
+ * older IKE SA, where net1 still is, does not end before the gateway is heard on the new net1.
+ */
+static void takeover_waits_for_each_child(void **state)
+{
+	struct loss l = {.from = BRANCH, .left = 3, .exchange = IKE_CREATE_CHILD_SA};
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.gw_calls = true;
+	o.children = 2;
+	o.seed = 3; /* the gateway's random wait is shorter */
+	n = up(&o);
+	net_run(n, SEC);
+	n->rate[BRANCH] = 1000;
+	n->hook = loss_hook;
+	n->hook_ctx = &l;
+	recovery_climb(peer_child(n, BRANCH, 1)->current, CRITERION_SILENT, "a test", n->now);
+	recovery_climb(peer_child(n, GW, 1)->current, CRITERION_SILENT, "a test", n->now);
+	net_until(n, gateway_called, 5 * SEC, "the gateway calls");
+	net_run(n, 10 * SEC);
+	assert_int_equal(l.left, 0);
+	assert_int_equal(net_lost(n, BRANCH, CHILDREN), 0);
+	net_free(n);
+}
+
+/* The gateway's DELETEs and checks are lost, its answers are not. */
+static bool no_requests(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)n;
+	return d->esp || from != GW || d->len < 28 || d->p[18] != IKE_INFORMATIONAL ||
+	       (d->p[19] & 0x20);
+}
+
+/* Before a restart no checks are begun, but for the one that asks whether the peer has an IKE SA.
+ */
+static void held_all_but_what_packets_wait_for(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+	uint32_t older;
+
+	(void)state;
+	o.gw_calls = true;
+	n = up(&o);
+	older = peer_child(n, BRANCH, 0)->current->spi;
+	n->cut_esp[GW] = n->now + 60 * SEC;
+	n->hook = no_requests;
+	ike_hold(n->peer[BRANCH].tunnel->ike);
+	recovery_climb(peer_child(n, GW, 0)->current, CRITERION_SILENT, "a test", n->now);
+	net_run(n, 3 * SEC);
+	assert_int_equal(peer_ike_sas(n, BRANCH), 2);
+	assert_int_not_equal(peer_child(n, BRANCH, 0)->current->spi, older);
+	net_free(n);
+}
+
+static struct ike_sa *without_child(struct net *n, unsigned i, const struct child_conf *conf)
+{
+	struct ike_sa *sa, *tmp;
+	const struct child_sa *c;
+
+	HASH_ITER (hh, n->peer[i].tunnel->ike->sas, sa, tmp) {
+		LIST_FOREACH (c, &sa->children, link) {
+			if (c->conf == conf)
+				break;
+		}
+		if (!c)
+			return sa;
+	}
+	fail_msg("each IKE SA has the child");
+	return NULL;
+}
+
+/*
+ * Both ask for net1 on the IKE SA that has none yet, beside one that the other IKE SA has. Both get
+ * their answers; the DELETE of the one that goes is lost for so long.
+ */
+static struct net *asked_for_at_once(nsec_t cut)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	o.gw_calls = true;
+	o.children = 2;
+	o.delay = 10 * MSEC;
+	n = net_new(&o);
+	tunnel_child_up(peer_child(n, GW, 0), n->now);
+	net_until(n, two_ike_sas, 5 * SEC, "two IKE SAs");
+	net_run(n, SEC);
+	n->cut_esp[GW] = n->cut_esp[BRANCH] = n->now + 60 * SEC;
+	for (unsigned i = 0; i < 2; i++) {
+		struct tun_child *k = peer_child(n, i, 1);
+
+		assert_true(ike_child_create(without_child(n, i, k->conf), k->conf, NULL, n->now));
+	}
+	net_run(n, 15 * MSEC);
+	n->cut_ike[GW] = n->cut_ike[BRANCH] = n->now + cut;
+	return n;
+}
+
+/* Who answered the request for the one that goes does not move to it. */
+static void packets_do_not_move_to_the_loser(void **state)
+{
+	struct net *n = asked_for_at_once(15 * SEC);
+
+	(void)state;
+	for (unsigned i = 0; i < 120; i++) {
+		net_run(n, 100 * MSEC);
+		for (unsigned p = 0; p < 2; p++) {
+			const struct child_sa *c = peer_child(n, p, 1)->current->ike;
+
+			assert_false(c->successor && !c->initiator);
+		}
+	}
+	net_free(n);
+}
+
+/* The one that another has replaced, or NULL. */
+static struct child_sa *loser(struct net *n, unsigned i)
+{
+	struct tun_sa *s;
+
+	LIST_FOREACH (s, &peer_child(n, i, 1)->sas, link) {
+		if (s->ike && s->ike->successor && !s->ike->initiator)
+			return s->ike;
+	}
+	return NULL;
+}
+
+/*
+ * What has replaced it is rekeyed: the successor's successor replaces it, too. When that goes as
+ * well, nothing does.
+ */
+static void loser_stays_replaced_when_the_winner_is_rekeyed(void **state)
+{
+	struct net *n = asked_for_at_once(2 * SEC);
+	unsigned seen = 0;
+
+	(void)state;
+	net_run(n, 2100 * MSEC);
+	for (unsigned i = 0; i < 2; i++) {
+		struct child_sa *c = loser(n, i);
+
+		if (!c)
+			continue;
+		seen++;
+		ike_child_rekey(peer_child(n, i, 1)->current->ike, 0, n->now);
+		net_run(n, 100 * MSEC);
+		assert_ptr_equal(loser(n, i), c);
+		assert_int_equal(c->state, CHILD_STATE_REKEYED);
+		ike_child_drop(peer_child(n, i, 1)->current->ike, "a test", n->now);
+		assert_false(c->successor);
+		assert_int_equal(c->state, CHILD_STATE_INSTALLED);
+	}
+	assert_int_equal(seen, 1);
+	net_run(n, 60 * SEC);
+	net_free(n);
 }
 
 /* A reload without the connection ends both. */
@@ -522,6 +772,13 @@ int main(void)
 		cmocka_unit_test(lost_auth_response),
 		cmocka_unit_test(last_sending_is_waited_for),
 		cmocka_unit_test(answer_that_is_never_used),
+		cmocka_unit_test(older_goes_while_the_new_one_waits),
+		cmocka_unit_test(all_go_at_once),
+		cmocka_unit_test(held_all_but_what_packets_wait_for),
+		cmocka_unit_test(refused_child_does_not_renew_all),
+		cmocka_unit_test(packets_do_not_move_to_the_loser),
+		cmocka_unit_test(takeover_waits_for_each_child),
+		cmocka_unit_test(loser_stays_replaced_when_the_winner_is_rekeyed),
 		cmocka_unit_test(reload_ends_all),
 		cmocka_unit_test(spare_ike_sa_goes),
 		cmocka_unit_test(dynamic_connection_goes),
