@@ -7,6 +7,9 @@ SCRIPT_TESTS =
 LONG_TESTS =
 
 if HAVE_CMOCKA
+check_LIBRARIES = libtests.a
+libtests_a_SOURCES = tests/only.c
+libtests_a_CPPFLAGS = $(CMOCKA_CFLAGS)
 include tests/unit/esp.mk
 include tests/unit/crypto.mk
 include tests/unit/daemon.mk

@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 	char **paths = argv + 1;
 	int r;
 
-	if (count == 0) {
+	if (count == 0 || !strpbrk(argv[1], "/.")) { /* a name: only.c */
 		if (glob(SCENARIO_DIR "/*.txt", 0, NULL, &g) != 0) {
 			fprintf(stderr, "no scenario in %s\n", SCENARIO_DIR);
 			return 1;
