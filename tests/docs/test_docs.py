@@ -97,7 +97,7 @@ def metrics_are_in_the_manual():
 
 
 def links_lead_somewhere():
-    for path in ["README.md"] + [f"doc/{os.path.basename(p)}" for p in glob.glob(os.path.join(SOURCE, "doc/*.md"))]:
+    for path in ["README.md", "CONTRIBUTING.md", "NEWS.md", "SECURITY.md"] + [f"doc/{os.path.basename(p)}" for p in glob.glob(os.path.join(SOURCE, "doc/*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)\)", read(path)):
             if not os.path.exists(os.path.join(SOURCE, os.path.dirname(path), target)):
                 return f"{path} links to {target}, which is not there"
