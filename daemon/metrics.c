@@ -13,6 +13,28 @@ static void metric(FILE *f, const char *name, const char *help)
 	family(f, name, "counter", help);
 }
 
+/* A family with a value for each entry of a list: what each of them counts is in the help. */
+struct entry {
+	const char *name, *text;
+};
+
+static void counters(FILE *f, const char *name, const char *help, const char *key,
+		     const struct entry *entries, const uint64_t *values, unsigned count)
+{
+	fprintf(f, "# TYPE mendip_%s counter\n# HELP mendip_%s %s", name, name, help);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(f, "%s %s: %s", i ? ";" : ":", entries[i].name, entries[i].text);
+	fputc('\n', f);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(f, "mendip_%s_total{%s=\"%s\"} %llu\n", name, key, entries[i].name,
+			(unsigned long long)values[i]);
+}
+
+#define ENTRY(id, name, text) {name, text},
+static const struct entry verdicts[] = {FOREACH_VERDICT(ENTRY)};
+static const struct entry drops[] = {FOREACH_ESP_DROP(ENTRY)};
+static const struct entry ike_counts[] = {FOREACH_IKE_COUNTER(ENTRY)};
+
 /* A label value: what an outsider could have named is escaped (OpenMetrics 5.1). */
 static void label(FILE *f, const char *name, const char *value)
 {
@@ -128,7 +150,6 @@ static void each_nonce(FILE *f, const char *name, const struct tun_conn *c,
 char *metrics_text(struct daemon *d)
 {
 	const struct esp_path *path = d->tunnel->path;
-	const uint64_t *ike = ike_counters(d->tunnel->ike);
 	const char *name;
 	uint64_t value;
 	char *text = NULL;
@@ -137,26 +158,20 @@ char *metrics_text(struct daemon *d)
 
 	if (!f)
 		abort();
-	metric(f, "esp_verdicts", "inbound ESP packets by verdict");
-	for (int i = 0; i < VERDICT_COUNT; i++)
-		fprintf(f, "mendip_esp_verdicts_total{verdict=\"%s\"} %llu\n",
-			verdict_name((enum verdict)i), (unsigned long long)path->verdicts[i]);
+	counters(f, "esp_verdicts", "inbound ESP packets by verdict", "verdict", verdicts,
+		 path->verdicts, VERDICT_COUNT);
 	metric(f, "esp_waited", "packets counted as unverified that the bridge delivered later");
 	fprintf(f, "mendip_esp_waited_total %llu\n", (unsigned long long)path->waited);
-	metric(f, "drops", "packets dropped by reason");
-	for (int i = 0; i < ESP_DROP_COUNT; i++)
-		fprintf(f, "mendip_drops_total{reason=\"%s\"} %llu\n",
-			esp_drop_name((enum esp_drop)i), (unsigned long long)path->drops[i]);
+	counters(f, "drops", "packets dropped by reason", "reason", drops, path->drops,
+		 ESP_DROP_COUNT);
 	metric(f, "io", "calls, packets and bytes between the daemon and the kernel");
 	for (unsigned i = 0; (name = status_io(d, i, &value)); i++)
 		fprintf(f, "mendip_io_total{what=\"%s\"} %llu\n", name, (unsigned long long)value);
 	metric(f, "reloads", "configurations read again");
 	fprintf(f, "mendip_reloads_total %llu\n", (unsigned long long)d->reloads);
 	gauges(d, f);
-	metric(f, "ike_messages", "IKE messages by what was remarkable about them");
-	for (int i = 0; i < IKE_COUNTERS; i++)
-		fprintf(f, "mendip_ike_messages_total{kind=\"%s\"} %llu\n",
-			ike_counter_name((enum ike_counter)i), (unsigned long long)ike[i]);
+	counters(f, "ike_messages", "IKE messages by what was remarkable about them", "kind",
+		 ike_counts, ike_counters(d->tunnel->ike), IKE_COUNTERS);
 	child_metrics(d, f, "bridges_open", "gauge",
 		      "inbound SAs that deliver numbers used again until their rekey", each_bridge);
 	child_metrics(d, f, "gate_answers", "counter",

@@ -136,7 +136,7 @@ struct esp_sa_params {
 struct sad {
 	struct esp_sa **slots;
 	uint32_t slot_count, used;
-	uint32_t *free_list, free_count, free_cap;
+	uint32_t *free_list, free_count;
 	uint32_t gen; /* of the next reservation */
 	struct esp_sa *dirty;
 	struct history_budget history;

@@ -2,7 +2,6 @@
 #include "verdict.h"
 
 #define NAME(id, name, text) name,
-#define TEXT(id, name, text) text,
 
 const char *verdict_name(enum verdict v)
 {
@@ -11,23 +10,9 @@ const char *verdict_name(enum verdict v)
 	return names[v];
 }
 
-const char *verdict_text(enum verdict v)
-{
-	static const char *const texts[] = {FOREACH_VERDICT(TEXT)};
-
-	return texts[v];
-}
-
 const char *esp_drop_name(enum esp_drop d)
 {
 	static const char *const names[] = {FOREACH_ESP_DROP(NAME)};
 
 	return names[d];
-}
-
-const char *esp_drop_text(enum esp_drop d)
-{
-	static const char *const texts[] = {FOREACH_ESP_DROP(TEXT)};
-
-	return texts[d];
 }

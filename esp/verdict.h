@@ -49,8 +49,6 @@ enum esp_drop {
 };
 
 const char *verdict_name(enum verdict v);
-const char *verdict_text(enum verdict v);
 const char *esp_drop_name(enum esp_drop d);
-const char *esp_drop_text(enum esp_drop d);
 
 #endif

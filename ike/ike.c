@@ -29,16 +29,6 @@ const char *ike_counter_name(enum ike_counter c)
 	return names[c];
 }
 
-const char *ike_counter_text(enum ike_counter c)
-{
-	static const char *const texts[] = {
-#define X(id, name, text) text,
-		FOREACH_IKE_COUNTER(X)
-#undef X
-	};
-	return texts[c];
-}
-
 void ike_settings_default(struct ike_settings *s)
 {
 	*s = (struct ike_settings){

@@ -149,7 +149,6 @@ enum ike_counter {
 		IKE_COUNTERS
 };
 const char *ike_counter_name(enum ike_counter c);
-const char *ike_counter_text(enum ike_counter c);
 
 /* ops, rng and log must outlive the engine. */
 struct ike *ike_new(const struct ike_ops *ops, const struct ike_settings *settings, struct rng *rng,

@@ -125,7 +125,7 @@ struct ike_sa {
 	struct endpoint local, remote;
 	struct ident peer_id;
 	struct ident wanted_id; /* ours to initiate: who must answer; ID_NONE: see conn */
-	bool we_natted, peer_natted, nat_known;
+	bool we_natted, peer_natted;
 	struct ike_sa *rival_of; /* the SA whose outstanding rekey of ours collided with the one
 				    that made this */
 	bool unresolved; /* made by the peer's IKE rekey while ours is outstanding: has no children
@@ -187,7 +187,6 @@ struct ike_sa {
 	nsec_t began, called;
 	nsec_t last_sent;
 	bool watch_answer; /* tell IKE_EVENT_ANSWERED */
-	bool delete_told;  /* IKE_EVENT_DOWN given */
 	void *owner;	   /* the tunnel's */
 	struct ike_sa *next_dead;
 };

@@ -120,6 +120,5 @@ enum ike_notify {
 const char *ike_notify_format(uint16_t type, char *buf);
 /* The same in a buffer that lasts until the end of the block. */
 #define ike_notify_name(type) ike_notify_format(type, (char[NOTIFY_NAME_LEN]){0})
-const char *ike_exchange_name(uint8_t exchange);
 
 #endif

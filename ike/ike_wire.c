@@ -14,17 +14,6 @@ const char *ike_notify_format(uint16_t type, char *buf)
 	}
 }
 
-const char *ike_exchange_name(uint8_t exchange)
-{
-	switch (exchange) {
-	case IKE_SA_INIT: return "IKE_SA_INIT";
-	case IKE_AUTH: return "IKE_AUTH";
-	case IKE_CREATE_CHILD_SA: return "CREATE_CHILD_SA";
-	case IKE_INFORMATIONAL: return "INFORMATIONAL";
-	default: return "unknown exchange";
-	}
-}
-
 int ike_header_parse(const uint8_t *p, size_t len, struct ike_header *ret)
 {
 	struct ike_header h;

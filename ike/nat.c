@@ -56,7 +56,6 @@ void nat_read(struct ike_sa *sa, const struct ike_payloads *p, uint64_t spi_i, u
 			dst_ok |= holds(n, dst);
 		}
 	}
-	sa->nat_known = have_src && have_dst;
 	sa->peer_natted = have_src && !src_ok;
 	sa->we_natted = have_dst && !dst_ok;
 }

@@ -44,7 +44,7 @@ void tun_sa_activate(struct tun_sa *s, nsec_t now)
 			  c->conn->conf->name, c->conf->name);
 		return;
 	}
-	s->active = s->routed = true;
+	s->active = true;
 	t->ops.route(t->ops.ctx, c->conf->device_index, s->policy.local, s->policy.remote, true);
 	s->replaces = NULL;
 	c->current = s;

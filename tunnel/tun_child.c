@@ -101,13 +101,12 @@ static void policy_remove(struct tun_sa *s)
 {
 	struct tunnel *t = s->child->conn->tunnel;
 
-	if (s->active)
-		spd_remove(tun_child_spd(s->child), &s->policy);
+	if (!s->active)
+		return;
 	s->active = false;
-	if (s->routed)
-		t->ops.route(t->ops.ctx, s->child->conf->device_index, s->policy.local,
-			     s->policy.remote, false);
-	s->routed = false;
+	spd_remove(tun_child_spd(s->child), &s->policy);
+	t->ops.route(t->ops.ctx, s->child->conf->device_index, s->policy.local, s->policy.remote,
+		     false);
 }
 
 /* The newest of the child's SAs that can carry packets. */

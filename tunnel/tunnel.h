@@ -90,7 +90,6 @@ struct tun_sa {
 	bool kept;	/* its IKE SA went, as the peer was silent there, and it is being mended */
 	bool condensed; /* retired for so long that its history has gone */
 	bool surplus;	/* there are too many: it is about to go */
-	bool routed;
 	struct tun_sa *replaces; /* until confirmed */
 	nsec_t installed, retired_at;
 	nsec_t expires;		 /* end of its hard lifetime; NSEC_NEVER: it has none */
@@ -116,7 +115,7 @@ struct tun_child {
 	struct tun_sa *current;	    /* the newest that is not retired; NULL: down */
 	struct spd_policy trap;
 	struct ts_list *trap_local, *trap_remote; /* of `trap`; owned */
-	bool trapped, routed;
+	bool trapped;
 	bool wanted;		 /* to be kept up */
 	struct ike_sa *asked_on; /* a CHILD SA has been asked for on this one; NULL: none has */
 	bool only_auth;		 /* CREATE_CHILD_SA is refused: a new IKE SA may have it */

@@ -42,11 +42,6 @@ static const struct group *find(uint16_t id)
 	return NULL;
 }
 
-bool kex_supported(uint16_t group)
-{
-	return find(group) != NULL;
-}
-
 const char *kex_name(uint16_t group)
 {
 	const struct group *g = find(group);

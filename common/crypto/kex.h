@@ -16,7 +16,6 @@
 
 struct kex;
 
-bool kex_supported(uint16_t group);
 /* "x25519", "modp2048", "ecp256" as in swanctl.conf; NULL for an unknown group. */
 const char *kex_name(uint16_t group);
 /* Bytes of a public value; 0 for an unknown group. */

@@ -12,14 +12,6 @@ static void system_fill(struct rng *r, void *p, size_t len)
 
 struct rng rng_system = {.fill = system_fill};
 
-uint32_t rng_u32(struct rng *r)
-{
-	uint32_t v;
-
-	rng_fill(r, &v, sizeof(v));
-	return v;
-}
-
 uint64_t rng_u64(struct rng *r)
 {
 	uint64_t v;

@@ -21,7 +21,6 @@ static inline void rng_fill(struct rng *r, void *p, size_t len)
 	r->fill(r, p, len);
 }
 
-uint32_t rng_u32(struct rng *r);
 uint64_t rng_u64(struct rng *r);
 /* Uniform in [0, bound); 0 for bound 0. */
 uint64_t rng_below(struct rng *r, uint64_t bound);

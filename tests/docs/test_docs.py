@@ -88,7 +88,7 @@ def mutants_meet_the_code():
 
 
 def metrics_are_in_the_manual():
-    names = re.findall(r'(?:metric\(f|family\(f|child_metrics\(d, f), "(\w+)"', read("daemon/metrics.c"))
+    names = re.findall(r'(?:metric\(f|family\(f|counters\(f|child_metrics\(d, f), "(\w+)"', read("daemon/metrics.c"))
     page = read("man/mendipctl.8")
     missing = [n for n in names if f"mendip_{n}" not in page]
     if len(names) < 11:
