@@ -11,9 +11,13 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define WAIT	     (2 * NSEC_PER_SEC) /* for what is under way */
-#define READY_USEC   200000		/* for D-Bus to let us in, */
-#define CALL_USEC    100000		/* and for each answer */
+#define WAIT (2 * NSEC_PER_SEC) /* for what is under way */
+/*
+ * For D-Bus to let us in, and for each answer. On a busy machine it may only be started by our
+ * question; packets wait in the kernel meanwhile, and a restart taken for a stop loses more.
+ */
+#define READY_USEC   2000000
+#define CALL_USEC    1000000
 #define BARRIER_USEC 1000000
 #define STATE	     "state"
 #define STATE_MAX    (4ULL << 30)
@@ -132,6 +136,9 @@ bool handover_is_restart(struct daemon *d)
 			 needed, max);
 		restart = false;
 	}
+	if (getenv("NOTIFY_SOCKET") && !unit)
+		log_info(&d->log,
+			 "D-Bus does not say whether this is a restart: it is taken for a stop");
 	free(type);
 	sd_bus_message_unref(reply);
 	sd_bus_close_unref(bus);
