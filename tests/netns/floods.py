@@ -14,7 +14,7 @@ import struct
 import subprocess
 import time
 
-from daemons import BUILD, PSK, Mendip, child, config, expect, netlab, wait_for
+from daemons import BUILD, PSK, Mendip, child, config, expect, wait_for
 
 NULL_PORT = 4501
 SO_RCVBUFFORCE = 33
