@@ -9,33 +9,35 @@ static bool is_about(const struct ike_task *t, enum task_kind kind, const struct
 	return t && t->kind == kind && t->child == c;
 }
 
-/* A request of this kind for the CHILD SA is outstanding, or waits to be sent. */
-static bool has_task(const struct child_sa *c, enum task_kind kind)
+/* Requests of this kind for the CHILD SA that are outstanding, or wait to be sent. */
+static unsigned count_tasks(const struct child_sa *c, enum task_kind kind)
 {
+	unsigned count = is_about(c->ike_sa->outstanding, kind, c);
 	const struct ike_task *t;
 
-	TAILQ_FOREACH (t, &c->ike_sa->tasks, link) {
-		if (is_about(t, kind, c))
-			return true;
-	}
-	return is_about(c->ike_sa->outstanding, kind, c);
+	TAILQ_FOREACH (t, &c->ike_sa->tasks, link)
+		count += is_about(t, kind, c);
+	return count;
 }
 
 static const char *check_child(const struct child_sa *c)
 {
+	if (count_tasks(c, TASK_CHILD_REKEY) > 1 || count_tasks(c, TASK_CHILD_DELETE) > 1)
+		return "the same is asked for twice for one CHILD SA";
 	switch (c->state) {
 	case CHILD_STATE_INSTALLED: return NULL;
 	case CHILD_STATE_REKEYING:
-		return has_task(c, TASK_CHILD_REKEY) ? NULL : "REKEYING, and no rekey is under way";
+		return count_tasks(c, TASK_CHILD_REKEY) ? NULL
+							: "REKEYING, and no rekey is under way";
 	case CHILD_STATE_REKEYED:
 		if (!c->successor)
 			return "REKEYED without a successor";
-		return deadline_is_set(&c->cleanup) || has_task(c, TASK_CHILD_DELETE)
+		return deadline_is_set(&c->cleanup) || count_tasks(c, TASK_CHILD_DELETE)
 			       ? NULL
 			       : "REKEYED, and nothing ends it";
 	case CHILD_STATE_DELETING:
-		return has_task(c, TASK_CHILD_DELETE) ? NULL
-						      : "DELETING, and no DELETE is under way";
+		return count_tasks(c, TASK_CHILD_DELETE) ? NULL
+							 : "DELETING, and no DELETE is under way";
 	}
 	return "a CHILD SA in no state";
 }
@@ -77,6 +79,8 @@ const char *ike_check(const struct ike *ike)
 {
 	const struct ike_sa *sa;
 
+	if (ike->wrong_state)
+		return "an SA went from one state to another that does not follow it";
 	for (sa = ike->sas; sa; sa = sa->hh.next) {
 		const char *wrong = check_ike_sa(sa);
 

@@ -26,7 +26,7 @@ static void tell(struct ike_sa *sa, const struct ike_task *t, struct child_sa *c
 
 void child_not_replaced(struct child_sa *c, nsec_t now)
 {
-	c->state = CHILD_STATE_INSTALLED;
+	child_set_state(c, CHILD_STATE_INSTALLED);
 	if (c->conf->rekey_time)
 		deadline_set(&c->ike_sa->ike->deadlines, &c->rekey, now + REKEY_AGAIN);
 }
@@ -79,7 +79,7 @@ static void keep_old(struct ike_task *t, nsec_t now)
 	if (!c || c->state != CHILD_STATE_REKEYING)
 		return;
 	if (c->successor)
-		c->state = CHILD_STATE_REKEYED;
+		child_set_state(c, CHILD_STATE_REKEYED);
 	else
 		child_not_replaced(c, now);
 }
@@ -192,7 +192,7 @@ void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	rng_fill(ike->rng, t->nonce.b, IKE_NONCE_LEN);
 	ib_inside(&b, buf, sizeof(buf));
 	if (t->child) {
-		t->child->state = CHILD_STATE_REKEYING;
+		child_set_state(t->child, CHILD_STATE_REKEYING);
 		put_be32(spi, t->child->spi_in);
 #ifdef MENDIP_FAULTS
 		put_be32(spi, t->child->spi_in ^ t->child->fault_spi);
@@ -271,7 +271,7 @@ static void replaced_by_peer(struct child_sa *old, nsec_t now)
 
 	old->successor = true;
 	if (old->state == CHILD_STATE_INSTALLED)
-		old->state = CHILD_STATE_REKEYED;
+		child_set_state(old, CHILD_STATE_REKEYED);
 	deadline_clear(h, &old->rekey);
 	deadline_set(h, &old->cleanup, now + CLEANUP_REPLACED);
 }
@@ -395,7 +395,7 @@ static void delete_later(struct child_sa *c)
 	t->child = c;
 	t->conf = c->conf;
 	if (c->state != CHILD_STATE_REKEYED)
-		c->state = CHILD_STATE_DELETING;
+		child_set_state(c, CHILD_STATE_DELETING);
 }
 
 /*
@@ -428,11 +428,12 @@ static void retire_old(struct ike_sa *sa, struct child_sa *old)
 	struct deadline_heap *h = &sa->ike->deadlines;
 
 	old->successor = true;
-	old->state = CHILD_STATE_REKEYED;
 	deadline_clear(h, &old->rekey);
 	deadline_clear(h, &old->cleanup);
+	if (old->state == CHILD_STATE_DELETING) /* its lifetime ended, or its user ended it */
+		return;
 	delete_later(old);
-	old->state = CHILD_STATE_DELETING;
+	child_set_state(old, CHILD_STATE_DELETING);
 }
 
 static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa *made,
@@ -448,7 +449,7 @@ static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa 
 		/* Unless its lifetime has ended meanwhile: then our DELETE goes out all the same.
 		 */
 		if (t->child && t->child->state != CHILD_STATE_DELETING)
-			t->child->state = CHILD_STATE_REKEYED;
+			child_set_state(t->child, CHILD_STATE_REKEYED);
 		tell(sa, t, winner ? winner : made, IKE_RESULT_OK, 0, now);
 		return;
 	}

@@ -132,7 +132,7 @@ void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
 	const struct conn_conf *conn = sa->conn;
 	struct deadline_heap *h = &sa->ike->deadlines;
 
-	sa->state = IKE_STATE_ESTABLISHED;
+	sa_set_state(sa, IKE_STATE_ESTABLISHED);
 	sa->established = sa->last_heard = now;
 	if (!sa->called)
 		sa->called = now;
@@ -199,7 +199,7 @@ void sa_kill(struct ike_sa *sa, const char *why, nsec_t now)
 	end_collision(sa, now);
 	if (sa->state == IKE_STATE_HALF_OPEN)
 		half_remove(sa);
-	sa->state = IKE_STATE_DEAD;
+	sa_set_state(sa, IKE_STATE_DEAD);
 	log_peer(sa, now, sa->established ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
 		 "%s: IKE SA %016llx gone: %s", sa_label(sa), (unsigned long long)sa->our_spi, why);
 	while (!LIST_EMPTY(&sa->children))
@@ -261,7 +261,8 @@ void sa_hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 		t->ike_sa = to;
 		TAILQ_INSERT_TAIL(&to->tasks, t, link);
 	}
-	from->state = from->state == IKE_STATE_DELETING ? IKE_STATE_DELETING : IKE_STATE_REKEYED;
+	if (from->state != IKE_STATE_DELETING)
+		sa_set_state(from, IKE_STATE_REKEYED);
 	to->unresolved = false;
 	to->rival_of = NULL;
 	/* Somebody waits for an answer, which the new one has to get then. */

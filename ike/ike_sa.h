@@ -210,7 +210,8 @@ struct ike {
 	unsigned half_open;
 	struct deadline_heap deadlines;
 	struct ike_sa *dead;
-	bool held; /* ike_hold */
+	bool held;	  /* ike_hold */
+	bool wrong_state; /* state.c: a change of state that no exchange brings about */
 	uint8_t cookie_secret[2][32];
 	uint8_t cookie_version;
 	nsec_t cookie_since;
@@ -237,6 +238,10 @@ enum ike_deadline {
 	DL_CHILD_EXPIRE,
 	DL_CHILD_CLEANUP,
 };
+
+/* ---- state.c: the only writer of states, and what may follow what ---- */
+void sa_set_state(struct ike_sa *sa, enum ike_state to);
+void child_set_state(struct child_sa *c, enum child_state to);
 
 /* ---- ike_sa.c: making, finding and ending SAs ---- */
 struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,

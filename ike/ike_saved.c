@@ -252,7 +252,7 @@ struct ike_sa *ike_sa_load(struct ike *ike, struct conn_conf *conn, struct reade
 		sa_kill(sa, "it cannot be read", now);
 		return NULL;
 	}
-	sa->state = IKE_STATE_ESTABLISHED;
+	sa_set_state(sa, IKE_STATE_ESTABLISHED);
 	return sa;
 }
 
@@ -289,7 +289,7 @@ struct child_sa *child_sa_load(struct ike_sa *sa, struct child_conf *conf, struc
 	c->created = rd_be64(r);
 	deadline_set(h, &c->rekey, rd_be64(r));
 	deadline_set(h, &c->expire, rd_be64(r));
-	c->state = CHILD_STATE_INSTALLED;
+	child_set_state(c, CHILD_STATE_INSTALLED);
 	c->confirmed = true;
 	if (!r->bad)
 		return c;

@@ -17,7 +17,7 @@ void info_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 			return;
 		}
 		if (t->child) {
-			t->child->state = CHILD_STATE_DELETING;
+			child_set_state(t->child, CHILD_STATE_DELETING);
 			t->delete_spi = t->child->spi_in;
 		}
 		ib_delete_esp(&b, &t->delete_spi, 1);

@@ -160,7 +160,7 @@ void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	sa->local.addr = in->local->addr;
 	float_port(sa);
 	task_free(exchange_done(sa));
-	sa->state = IKE_STATE_AUTH_SENT;
+	sa_set_state(sa, IKE_STATE_AUTH_SENT);
 	exchange_run(sa, in->now);
 }
 
@@ -291,7 +291,7 @@ static void become_responder(struct ike *ike, const struct ike_in *in, struct co
 	struct ike_sa *sa = sa_new(ike, conn, false, in->local, in->remote);
 
 	sa->began = in->now;
-	sa->state = IKE_STATE_HALF_OPEN;
+	sa_set_state(sa, IKE_STATE_HALF_OPEN);
 	sa->spi_i = in->h->spi_i;
 	sa->choice = *choice;
 	prf_hash(choice->prf, &sa->prf);

@@ -147,7 +147,7 @@ void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 
 static void delete_sa(struct ike_sa *sa, nsec_t now)
 {
-	sa->state = IKE_STATE_DELETING;
+	sa_set_state(sa, IKE_STATE_DELETING);
 	task_add(sa, TASK_IKE_DELETE, true);
 	exchange_run(sa, now);
 }
@@ -169,7 +169,7 @@ static void settle(struct ike_sa *sa, struct ike_task *t, struct ike_sa *made,
 	sa_hand_over(sa, made, now);
 	/* Theirs is the peer's to delete, if it ever learnt that it was made. */
 	if (t->rival_ike) {
-		t->rival_ike->state = IKE_STATE_REKEYED;
+		sa_set_state(t->rival_ike, IKE_STATE_REKEYED);
 		deadline_set(&sa->ike->deadlines, &t->rival_ike->expire, now + REPLACED_LIMIT);
 	}
 	delete_sa(sa, now);

@@ -36,7 +36,7 @@ struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struc
 		return NULL;
 	sa = sa_new(ike, conn, true, local, remote);
 	sa->began = now;
-	sa->state = IKE_STATE_INIT_SENT;
+	sa_set_state(sa, IKE_STATE_INIT_SENT);
 	sa->beside = beside;
 	if (peer)
 		sa->wanted_id = *peer;
@@ -126,7 +126,7 @@ void ike_child_rekey(struct child_sa *c, nsec_t late, nsec_t now)
 
 	if (c->successor || c->state != CHILD_STATE_INSTALLED)
 		return;
-	c->state = CHILD_STATE_REKEYING;
+	child_set_state(c, CHILD_STATE_REKEYING);
 	t = queue(c->ike_sa, TASK_CHILD_REKEY, late != 0, now);
 	t->child = c;
 	t->conf = c->conf;
@@ -159,7 +159,7 @@ void ike_child_delete(struct child_sa *c, nsec_t now)
 
 	if (c->state == CHILD_STATE_DELETING)
 		return;
-	c->state = CHILD_STATE_DELETING;
+	child_set_state(c, CHILD_STATE_DELETING);
 	t = queue(c->ike_sa, TASK_CHILD_DELETE, false, now);
 	t->child = c;
 	t->conf = c->conf;
@@ -192,7 +192,7 @@ void ike_sa_delete(struct ike_sa *sa, nsec_t now)
 		sa_kill(sa, "ended before it was up", now);
 		return;
 	}
-	sa->state = IKE_STATE_DELETING;
+	sa_set_state(sa, IKE_STATE_DELETING);
 	queue(sa, TASK_IKE_DELETE, true, now);
 }
 

@@ -246,7 +246,7 @@ static void forget_request(struct scenario *s)
 	if (t->child && !t->child->successor)
 		child_not_replaced(t->child, s->n->now);
 	else if (t->child)
-		t->child->state = CHILD_STATE_REKEYED;
+		child_set_state(t->child, CHILD_STATE_REKEYED);
 	sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, t->child, IKE_RESULT_GONE, 0,
 				  s->n->now);
 	task_free(t);
