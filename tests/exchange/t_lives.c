@@ -202,30 +202,56 @@ static bool gateway_called(struct net *n)
 }
 
 /*
- * The gateway makes the IKE SA that both need, and the answer to its request for net1 is lost. The
- * older IKE SA, where net1 still is, does not end before the gateway is heard on the new net1.
+ * The gateway makes the IKE SA that both need, and the answers to its request for net1 are lost
+ * three times.
  */
-static void takeover_waits_for_each_child(void **state)
+static struct net *gateway_makes_a_new_one(struct loss *l)
 {
-	struct loss l = {.from = BRANCH, .left = 3, .exchange = IKE_CREATE_CHILD_SA};
 	struct options o = options_default();
 	struct net *n;
 
-	(void)state;
+	*l = (struct loss){.from = BRANCH, .left = 3, .exchange = IKE_CREATE_CHILD_SA};
 	o.gw_calls = true;
 	o.children = 2;
 	o.seed = 3; /* the gateway's random wait is shorter */
 	n = up(&o);
 	net_run(n, SEC);
-	n->rate[BRANCH] = 1000;
 	n->hook = loss_hook;
-	n->hook_ctx = &l;
+	n->hook_ctx = l;
 	recovery_climb(peer_child(n, BRANCH, 1)->current, CRITERION_SILENT, "a test", n->now);
 	recovery_climb(peer_child(n, GW, 1)->current, CRITERION_SILENT, "a test", n->now);
 	net_until(n, gateway_called, 5 * SEC, "the gateway calls");
+	return n;
+}
+
+/* The older IKE SA, where net1 still is, does not end before the gateway is heard on the new net1.
+ */
+static void takeover_waits_for_each_child(void **state)
+{
+	struct loss l;
+	struct net *n = gateway_makes_a_new_one(&l);
+
+	(void)state;
+	n->rate[BRANCH] = 1000;
 	net_run(n, 10 * SEC);
 	assert_int_equal(l.left, 0);
 	assert_int_equal(net_lost(n, BRANCH, CHILDREN), 0);
+	net_free(n);
+}
+
+/* What the new IKE SA has brought needs another one before the older one has gone. */
+static void needs_another_one_during_the_takeover(void **state)
+{
+	struct loss l;
+	struct net *n = gateway_makes_a_new_one(&l);
+	struct ike_sa *made = peer_conn(n, BRANCH)->beside;
+
+	(void)state;
+	net_run(n, SEC);
+	recovery_climb(LIST_FIRST(&peer_child(n, BRANCH, 0)->sas), CRITERION_SILENT, "a test",
+		       n->now);
+	net_run(n, 60 * SEC);
+	assert_ptr_not_equal(peer_conn(n, BRANCH)->sa, made);
 	net_free(n);
 }
 
@@ -778,6 +804,7 @@ int main(void)
 		cmocka_unit_test(refused_child_does_not_renew_all),
 		cmocka_unit_test(packets_do_not_move_to_the_loser),
 		cmocka_unit_test(takeover_waits_for_each_child),
+		cmocka_unit_test(needs_another_one_during_the_takeover),
 		cmocka_unit_test(loser_stays_replaced_when_the_winner_is_rekeyed),
 		cmocka_unit_test(reload_ends_all),
 		cmocka_unit_test(spare_ike_sa_goes),
