@@ -13,11 +13,12 @@ static void metric(FILE *f, const char *name, const char *help)
 	family(f, name, "counter", help);
 }
 
-/* A family with a value for each entry of a list: what each of them counts is in the help. */
+/* Of a list: its name, and what it counts. */
 struct entry {
 	const char *name, *text;
 };
 
+/* A family with a value for each entry; what they count is in its help. */
 static void counters(FILE *f, const char *name, const char *help, const char *key,
 		     const struct entry *entries, const uint64_t *values, unsigned count)
 {

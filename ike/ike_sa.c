@@ -261,8 +261,7 @@ void sa_hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 		t->ike_sa = to;
 		TAILQ_INSERT_TAIL(&to->tasks, t, link);
 	}
-	if (from->state != IKE_STATE_DELETING)
-		sa_set_state(from, IKE_STATE_REKEYED);
+	sa_set_rekeyed(from);
 	to->unresolved = false;
 	to->rival_of = NULL;
 	/* Somebody waits for an answer, which the new one has to get then. */
@@ -369,6 +368,7 @@ void child_kill(struct child_sa *c, const char *why, nsec_t now)
 	if (sa->outstanding)
 		task_forget(sa->outstanding, c);
 	child_unlink(c);
+	/* What it was to replace is its successor's to replace now. */
 	LIST_FOREACH (o, &sa->children, link) {
 		if (o->replaces == c)
 			o->replaces = o->voided ? NULL : c->replaces;

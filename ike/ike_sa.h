@@ -241,6 +241,8 @@ enum ike_deadline {
 
 /* ---- state.c: the only writer of states, and what may follow what ---- */
 void sa_set_state(struct ike_sa *sa, enum ike_state to);
+/* A successor has its children; what is being deleted stays so. */
+void sa_set_rekeyed(struct ike_sa *sa);
 void child_set_state(struct child_sa *c, enum child_state to);
 
 /* ---- ike_sa.c: making, finding and ending SAs ---- */

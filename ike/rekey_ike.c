@@ -169,8 +169,7 @@ static void settle(struct ike_sa *sa, struct ike_task *t, struct ike_sa *made,
 	sa_hand_over(sa, made, now);
 	/* Theirs is the peer's to delete, if it ever learnt that it was made. */
 	if (t->rival_ike) {
-		if (t->rival_ike->state != IKE_STATE_DELETING) /* as of no more use to us */
-			sa_set_state(t->rival_ike, IKE_STATE_REKEYED);
+		sa_set_rekeyed(t->rival_ike);
 		deadline_set(&sa->ike->deadlines, &t->rival_ike->expire, now + REPLACED_LIMIT);
 	}
 	delete_sa(sa, now);

@@ -51,6 +51,12 @@ void sa_set_state(struct ike_sa *sa, enum ike_state to)
 	sa->state = to;
 }
 
+void sa_set_rekeyed(struct ike_sa *sa)
+{
+	if (sa->state != IKE_STATE_DELETING)
+		sa_set_state(sa, IKE_STATE_REKEYED);
+}
+
 void child_set_state(struct child_sa *c, enum child_state to)
 {
 	if (!(child_from[to] & 1u << c->state) && is_first(c->ike_sa->ike))

@@ -8,7 +8,7 @@
 #define BACKOFF_MAX   (60 * NSEC_PER_SEC)
 #define MEND_DELAY    (2 * NSEC_PER_SEC)
 #define TAKEOVER_LOOK (2 * NSEC_PER_SEC)
-#define HEARD_LATELY  (5 * NSEC_PER_SEC)
+#define HEARD_LATELY  (5 * NSEC_PER_SEC) /* an IKE SA on which it was lives */
 #define RUNG3_DELAY   (2 * NSEC_PER_SEC) /* thousands of tunnels do not come at once */
 
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf)

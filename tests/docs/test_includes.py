@@ -10,10 +10,11 @@ SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.p
 # Plain C, lists and hashes: no sockets, no clock, no events, nothing of systemd, nothing of OpenSSL.
 PURE = {"ctype.h", "endian.h", "errno.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
         "string.h", "strings.h", "sys/queue.h", "uthash.h"}
-# inet_pton and inet_ntop are in arpa/inet.h.
+# inet_pton and inet_ntop are in arpa/inet.h; linux/virtio_net.h has the format of what TUN puts before a packet.
 FOLDERS = {
     "common": (["common"], PURE | {"arpa/inet.h"}),
     "common/crypto": (["common", "common/crypto"], None),
+    "common/packet": (["common", "common/packet"], PURE | {"linux/virtio_net.h"}),
     "esp": (["common", "esp"], PURE),
     "ike": (["common", "ike"], PURE),
     "tunnel": (["common", "esp", "ike", "tunnel"], PURE),

@@ -67,22 +67,27 @@ static void last_sending_is_waited_for(void **state)
 	net_free(n);
 }
 
-/*
- * The peer has lost a CHILD SA and made another, on which nothing of it arrives: it may not have
- * our answer, so packets stay on the older one for 10 s, and then they do not.
- */
-static void answer_that_is_never_used(void **state)
+/* The gateway has lost its CHILD SA and asks for another, on which nothing of it arrives. */
+static struct net *gateway_made_another(void)
 {
 	struct options o = options_default();
 	struct net *n = up(&o);
+
+	n->cut_esp[GW] = n->now + 60 * SEC;
+	ike_child_drop(peer_child(n, GW, 0)->current->ike, "a test", n->now);
+	tunnel_child_up(peer_child(n, GW, 0), n->now);
+	return n;
+}
+
+/* It may not have our answer: packets stay on the older one for 10 s, and then they do not. */
+static void answer_that_is_never_used(void **state)
+{
+	struct net *n = gateway_made_another();
 	const struct tun_child *k = peer_child(n, BRANCH, 0);
 	uint32_t older = k->current->spi;
 	nsec_t began = n->now;
 
 	(void)state;
-	n->cut_esp[GW] = n->now + 60 * SEC;
-	ike_child_drop(peer_child(n, GW, 0)->current->ike, "a test", n->now);
-	tunnel_child_up(peer_child(n, GW, 0), n->now);
 	net_run(n, 5 * SEC);
 	assert_int_equal(peer_child_sas(n, BRANCH), 2);
 	assert_int_equal(k->current->spi, older);
@@ -95,15 +100,11 @@ static void answer_that_is_never_used(void **state)
 /* The older one goes first: packets move at once. */
 static void older_goes_while_the_new_one_waits(void **state)
 {
-	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = gateway_made_another();
 	const struct tun_child *k = peer_child(n, BRANCH, 0);
 	uint32_t older = k->current->spi;
 
 	(void)state;
-	n->cut_esp[GW] = n->now + 60 * SEC;
-	ike_child_drop(peer_child(n, GW, 0)->current->ike, "a test", n->now);
-	tunnel_child_up(peer_child(n, GW, 0), n->now);
 	net_run(n, SEC);
 	assert_int_equal(k->current->spi, older);
 	ike_child_drop(k->current->ike, "a test", n->now);
