@@ -210,6 +210,12 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 	send_outstanding(sa, now);
 }
 
+void exchange_unanswered(struct ike_sa *sa, nsec_t now)
+{
+	sa->unanswered = true;
+	sa_kill(sa, "no response to our request", now);
+}
+
 void exchange_timeout(struct ike_sa *sa, nsec_t now)
 {
 	struct ike *ike = sa->ike;
@@ -217,11 +223,10 @@ void exchange_timeout(struct ike_sa *sa, nsec_t now)
 	if (!sa->outstanding || !sa->request)
 		return;
 	if (given_up(sa) || (sa->state == IKE_STATE_INIT_SENT && sa->init_error && sa->sends > 1)) {
-		sa->unanswered = true;
 		if (sa->state == IKE_STATE_INIT_SENT)
 			init_timeout(sa, now);
 		else
-			sa_kill(sa, "no response to our request", now);
+			exchange_unanswered(sa, now);
 		return;
 	}
 	ike->counters[IKE_COUNT_RETRANSMITS]++;

@@ -167,8 +167,8 @@ static void due_expire(struct ike_sa *sa, nsec_t now)
 	case IKE_STATE_HALF_OPEN: sa_kill(sa, "half-open for too long", now); break;
 	case IKE_STATE_REKEYED: sa_kill(sa, "replaced", now); break;
 	case IKE_STATE_ESTABLISHED: ike_sa_delete(sa, now); break;
+	case IKE_STATE_AUTH_SENT: exchange_unanswered(sa, now); break;
 	case IKE_STATE_INIT_SENT:
-	case IKE_STATE_AUTH_SENT:
 	case IKE_STATE_DELETING:
 	case IKE_STATE_DEAD: break;
 	}

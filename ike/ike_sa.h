@@ -343,6 +343,8 @@ void exchange_run(struct ike_sa *sa, nsec_t now);
 /* Ends the outstanding exchange and returns its task, which the caller frees. */
 struct ike_task *exchange_done(struct ike_sa *sa);
 void exchange_timeout(struct ike_sa *sa, nsec_t now);
+/* The peer is silent: the IKE SA goes. */
+void exchange_unanswered(struct ike_sa *sa, nsec_t now);
 /* The outstanding request has no answer by its time. */
 void exchange_late(struct ike_sa *sa, nsec_t now);
 /* Waits before the task is tried again. */

@@ -161,6 +161,8 @@ void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	float_port(sa);
 	task_free(exchange_done(sa));
 	sa_set_state(sa, IKE_STATE_AUTH_SENT);
+	/* Who answered keeps its half-open SA for a time, and nothing after that finds it. */
+	deadline_set(&sa->ike->deadlines, &sa->expire, in->now + sa->ike->set.half_open_timeout);
 	exchange_run(sa, in->now);
 }
 

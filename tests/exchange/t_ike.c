@@ -601,6 +601,35 @@ static void dead_peer(void **state)
 	net_free(n);
 }
 
+static bool auth_requests_hook(struct net *n, unsigned from, struct datagram *d)
+{
+	bool is_lost = from == BRANCH && !d->esp && d->len > 18 && d->p[18] == IKE_AUTH;
+
+	*(unsigned *)n->hook_ctx += is_lost;
+	return !is_lost;
+}
+
+/*
+ * IKE_AUTH is lost for as long as the gateway keeps its half-open SA. After that it can come to
+ * nothing, however often it is sent: the branch begins anew.
+ */
+static void half_open_at_the_peer(void **state)
+{
+	struct options o = options_default();
+	struct net *n = net_new(&o);
+	unsigned lost = 0;
+
+	(void)state;
+	n->hook = auth_requests_hook;
+	n->hook_ctx = &lost;
+	net_run(n, 29 * SEC);
+	assert_true(lost >= 5);
+	n->hook = NULL;
+	net_until(n, net_is_up, 4 * SEC, "a new call soon after that");
+	traffic(n);
+	net_free(n);
+}
+
 /* Old genuine messages and ESP do not pass for life: only fresh ones do (2.4). */
 static void replays_are_no_life(void **state)
 {
@@ -902,6 +931,7 @@ int main(void)
 		cmocka_unit_test(cookie_and_invalid_ke),
 		cmocka_unit_test(children_are_limited),
 		cmocka_unit_test(dead_peer),
+		cmocka_unit_test(half_open_at_the_peer),
 		cmocka_unit_test(replays_are_no_life),
 		cmocka_unit_test(lifetimes),
 		cmocka_unit_test(deletes),

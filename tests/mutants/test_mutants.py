@@ -419,6 +419,8 @@ MUTANTS = [
     ("retired-does-not-end", "a %any connection without an end of its lifetimes is kept for ever", "tunnel/conn.c",
      "\tend_retired_of_dynamic(c, now);\n\tconn_free", "\tconn_free",
      ["t_lives"]),
+    ("half-open-for-ever", "IKE_AUTH is repeated to a peer that has forgotten the call", "ike/init.c",
+     "\tdeadline_set(&sa->ike->deadlines, &sa->expire, in->now + sa->ike->set.half_open_timeout);\n", "", ["t_ike"]),
     ("init-of-any-length", "an outsider makes us keep 64 KiB for each half-open SA", "ike/init.c",
      "if (in->raw_len > IKE_MAX_MESSAGE) {", "if (0) {",
      ["t_ike"]),

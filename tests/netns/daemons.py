@@ -185,11 +185,11 @@ def main(cases, offloads=None):
     sys.exit(77 if os.geteuid() else 0 if passed else 1)
 
 
-def pair(lab, left_children, right_children, dpd="2s", **left_options):
+def pair(lab, left_children, right_children, dpd="2s", gw_dpd=None, **left_options):
     """Branch and gateway side by side, up; returns (branch, gateway)."""
     left, right = lab.pair("branch", "gw")
     gw = Mendip(lab, right, lambda s: config(s, right_children, "%any", "gw.example.net", "*.example", "branch",
-                                             dpd=dpd))
+                                             dpd=gw_dpd or dpd))
     branch = Mendip(lab, left, lambda s: config(s, left_children, right.outer, dpd=dpd, **left_options))
     return branch, gw
 
