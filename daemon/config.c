@@ -1,6 +1,6 @@
 /* config.c - files into one configuration; see config.h. SPDX-License-Identifier: ISC */
 #include "config.h"
-#include "config_read.h"
+#include "config_option.h"
 #include "scan.h"
 #include "xalloc.h"
 
@@ -72,6 +72,7 @@ static int parse_text(struct config *c, const char *path, char *text, size_t len
 					    .secrets = secrets};
 
 		r = conf_read_tree(&r_ctx, config_root_setting(&lib));
+		conf_options_fini(&r_ctx);
 	}
 	conf_secrets_free(&secrets);
 	config_destroy(&lib);
@@ -210,9 +211,9 @@ void conf_free(struct config *c)
 		free(c->where[i]);
 	free(c->where);
 	free(c->conns);
-	free(c->tun);
-	free(c->control);
-	free(c->user);
+	free(c->fixed.tun);
+	free(c->fixed.control);
+	free(c->fixed.user);
 	psk_store_unref(c->secrets);
 	free(c);
 }

@@ -16,17 +16,22 @@
 #define DEVICE_MAX   200		   /* devices that children have to themselves */
 #define CONTROL_PATH "/run/mendip/control" /* what mendipctl asks by default */
 
-struct config {
-	char *tun;     /* name of the TUN device */
-	char *control; /* path of the control socket */
-	char *user;    /* to run as when started as root; NULL: stay */
-	uint32_t mtu;  /* of the TUN device; 0: worked out */
-	enum log_level log;
+/* What a start makes and a reload leaves as it is. */
+struct config_fixed {
+	char *tun;		       /* name of the TUN device */
+	char *control;		       /* path of the control socket */
+	char *user;		       /* to run as when started as root; NULL: stay */
+	uint32_t mtu;		       /* of the TUN device; 0: worked out */
 	struct offload_config offload; /* of TUN and UDP, where the kernel has it */
 	bool install_routes;	       /* false: others make routes to the device */
 	bool leak_block;	       /* what is for a tunnel is unreachable without it */
 	bool local_routes_first;       /* closer routes of the main table go before a tunnel's */
 	enum aead_choice crypto;
+};
+
+struct config {
+	struct config_fixed fixed; /* the first member: by that an option is known to be one */
+	enum log_level log;
 	uint64_t history_memory;
 	struct ike_settings ike;     /* limits and times of the engine */
 	struct tun_options defaults; /* of the group `switchover` */
@@ -35,12 +40,6 @@ struct config {
 	unsigned conn_count;
 	struct psk_store *secrets; /* shared with conns */
 };
-
-/* Either may be NULL, which is the same as NULL only. */
-static inline bool conf_text_same(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
 
 /*
  * Reads the file and conf.d/ *.conf beside it. NULL on any error, with err (CONFIG_ERR bytes)
@@ -65,5 +64,15 @@ void conf_free(struct config *c);
 bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b);
 /* A tunnel_digest: of all that conf_conn_same compares, and of the secret for that peer. */
 void conf_conn_digest(const struct conn_conf *c, const struct ident *peer, uint8_t *out);
+/*
+ * Takes what was fixed at the start over into the configuration that follows. The names of the
+ * options that are others there, with ", " between them, in names (size bytes); "": none.
+ */
+void conf_keep_fixed(const struct config *old, struct config *new, char *names, size_t size);
+/*
+ * All options with the values that they have, also those that the file does not say, in a form that
+ * is read back as the same; secrets are not shown. The caller frees it.
+ */
+char *conf_dump(const struct config *c);
 
 #endif

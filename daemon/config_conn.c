@@ -1,168 +1,33 @@
 /* config_conn.c - connections and their children. SPDX-License-Identifier: ISC */
-#include "config_read.h"
-#include "crypto/hash.h"
+#include "config_option.h"
 #include "window.h"
 #include "xalloc.h"
 
 #include <stdio.h>
 
-#define HOST_NAMES_MAX CONN_MAX_ADDRS
-#define CONNS_MAX      100000
+#define CONNS_MAX    100000
+#define CHILDREN_MAX 64
 
-/* Calls f for a string, or for each string of an array or list. */
-static int each_string(struct conf_reader *r, config_setting_t *s,
-		       int (*f)(struct conf_reader *r, config_setting_t *s, const char *v,
-				void *ctx),
-		       void *ctx)
+/* ---- kinds of a connection ---- */
+
+static int read_id(struct conf_reader *r, config_setting_t *g, bool ours, struct ident *id)
 {
+	static const char *const names[] = {"id", "auth", NULL}, *const methods[] = {"psk", NULL};
+	config_setting_t *s;
+	unsigned method;
 	const char *v;
 
-	if (!config_setting_is_array(s) && !config_setting_is_list(s)) {
-		if (conf_get_string(r, s, &v) < 0)
-			return -EINVAL;
-		return f(r, s, v, ctx);
-	}
-	if (config_setting_length(s) == 0)
-		return conf_fail(r, s, "must not be empty");
-	for (int i = 0; i < config_setting_length(s); i++) {
-		config_setting_t *e = config_setting_get_elem(s, (unsigned)i);
-
-		if (conf_get_string(r, e, &v) < 0 || f(r, e, v, ctx) < 0)
-			return -EINVAL;
-	}
-	return 0;
-}
-
-static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
-{
-	struct conn_conf *c = ctx;
-	struct endpoint e = {.port = IKE_PORT};
-
-	if (strcmp(v, "%any") == 0)
-		return 0;
-	if (addr_parse(v, &e.addr) < 0 || e.addr.family != FAMILY_IPV4)
-		return conf_fail(r, s, "\"%.60s\" is not an IPv4 address", v);
-	if (c->local_count == CONN_MAX_ADDRS)
-		return conf_fail(r, s, "more than %d addresses", CONN_MAX_ADDRS);
-	c->local[c->local_count++] = e;
-	return 0;
-}
-
-static int add_name(struct conf_reader *r, config_setting_t *s, const char *v, struct conn_conf *c)
-{
-	unsigned n = 0;
-
-	if (*v == '\0' || strlen(v) > 253 ||
-	    strspn(v, "abcdefghijklmnopqrstuvwxyz"
-		      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != strlen(v))
-		return conf_fail(r, s, "\"%.60s\" is neither an IPv4 address nor a host name", v);
-	while (c->remote_names && c->remote_names[n])
-		n++;
-	if (n == HOST_NAMES_MAX)
-		return conf_fail(r, s, "more than %d host names", HOST_NAMES_MAX);
-	c->remote_names = xreallocarray(c->remote_names, n + 2, sizeof(char *));
-	c->remote_names[n] = xstrdup(v);
-	c->remote_names[n + 1] = NULL;
-	return 0;
-}
-
-static int add_remote(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
-{
-	struct conn_conf *c = ctx;
-	struct endpoint e = {.port = IKE_PORT};
-
-	if (strcmp(v, "%any") == 0) {
-		c->remote_any = true;
-		return 0;
-	}
-	if (addr_parse(v, &e.addr) < 0)
-		return add_name(r, s, v, c);
-	if (e.addr.family != FAMILY_IPV4)
-		return conf_fail(r, s, "\"%.60s\": outer IPv6 is not supported yet", v);
-	if (c->remote_count == CONN_MAX_ADDRS)
-		return conf_fail(r, s, "more than %d addresses", CONN_MAX_ADDRS);
-	c->remote[c->remote_count++] = e;
-	c->fixed_count = c->remote_count;
-	return 0;
-}
-
-static int add_ts(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
-{
-	struct ts_list *l = ctx;
-
-	if (l->count == TS_MAX)
-		return conf_fail(r, s, "more than %d selectors", TS_MAX);
-	if (ts_parse(v, &l->ts[l->count]) < 0)
-		return conf_fail(
-			r, s,
-			"\"%.60s\" is no selector, such as \"10.1.0.0/16\" or \"10.1.0.1[tcp/80]\"",
-			v);
-	l->count++;
-	return 0;
-}
-
-struct proposals_ctx {
-	struct proposal_list *list;
-	uint8_t protocol;
-};
-
-static int add_proposal(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
-{
-	struct proposals_ctx *p = ctx;
-	char err[128];
-
-	if (p->list->count == PROPOSAL_MAX)
-		return conf_fail(r, s, "more than %d proposals", PROPOSAL_MAX);
-	if (proposal_parse_text(v, p->protocol, &p->list->p[p->list->count], err) < 0)
-		return conf_fail(r, s, "%s", err);
-	p->list->count++;
-	return 0;
-}
-
-static const char *const standard_ike[] = {"aes256gcm16-prfsha384-x25519", NULL};
-/* IKE_AUTH cannot tell whether the peer wants a key exchange of each child's own (PFS): both. */
-static const char *const standard_esp[] = {"aes128gcm16-x25519-esn-noesn", "aes128gcm16-esn-noesn",
-					   NULL};
-
-static int read_proposals(struct conf_reader *r, config_setting_t *group, const char *name,
-			  uint8_t protocol, const char *const *standard, struct proposal_list *list)
-{
-	config_setting_t *s = config_setting_get_member(group, name);
-	struct proposals_ctx p = {.list = list, .protocol = protocol};
-
-	if (s)
-		return each_string(r, s, add_proposal, &p);
-	for (; *standard; standard++) {
-		if (add_proposal(r, group, *standard, &p) < 0)
-			return -EINVAL;
-	}
-	return 0;
-}
-
-static int read_id(struct conf_reader *r, config_setting_t *conn, const char *side, bool patterns,
-		   struct ident *id)
-{
-	static const char *const names[] = {"id", "auth", NULL};
-	config_setting_t *g = config_setting_get_member(conn, side), *s;
-	const char *v;
-
-	if (!g) {
-		if (!patterns)
-			return conf_fail(r, conn, "needs %s: { id = \"...\"; auth = \"psk\"; }",
-					 side);
-		return 0;
-	}
 	if (conf_known(r, g, names) < 0)
 		return -EINVAL;
 	s = config_setting_get_member(g, "auth");
-	if (s && (conf_get_string(r, s, &v) < 0 || strcmp(v, "psk") != 0))
+	if (s && conf_get_word(r, s, methods, &method) < 0)
 		return conf_fail(r, s, "must be \"psk\": certificates are not supported yet");
 	s = config_setting_get_member(g, "id");
 	if (!s)
-		return patterns ? 0 : conf_fail(r, g, "needs id");
+		return ours ? conf_fail(r, g, "needs id") : 0;
 	if (conf_get_string(r, s, &v) < 0)
 		return -EINVAL;
-	if (ident_parse(v, id) < 0 || (!patterns && ident_is_pattern(id)))
+	if (ident_parse(v, id) < 0 || (ours && ident_is_pattern(id)))
 		return conf_fail(r, s,
 				 "\"%.60s\" is no identity here: an address, a domain name, "
 				 "user@domain, or @#hex",
@@ -170,82 +35,226 @@ static int read_id(struct conf_reader *r, config_setting_t *conn, const char *si
 	return 0;
 }
 
-static int read_optional_time(struct conf_reader *r, config_setting_t *g, const char *name,
-			      nsec_t *t)
+/* Ours is needed, and is no pattern. */
+static int read_identity(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+			 void *base)
 {
-	config_setting_t *s = config_setting_get_member(g, name);
-
-	return s ? conf_get_time(r, s, NSEC_PER_SEC, true, t) : 0;
+	return read_id(r, s, o->needed != NULL, (void *)((char *)base + o->at));
 }
 
-static int read_optional_size(struct conf_reader *r, config_setting_t *g, const char *name,
-			      uint64_t min, uint64_t max, uint64_t *v)
+/* A domain name that looks like an address was written with @ before it. */
+static void print_identity(struct conf_out *out, const struct conf_option *o, const void *base)
 {
-	config_setting_t *s = config_setting_get_member(g, name);
+	const struct ident *id = (const void *)((const char *)base + o->at);
+	char text[IDENT_STRLEN + 1] = "@";
+	struct ident again;
+	bool plain;
 
-	return s ? conf_get_size(r, s, min, max, v) : 0;
+	ident_format(id, text + 1);
+	plain = ident_parse(text + 1, &again) == 0 && again.type == id->type;
+	fputs("{ id = ", out->f);
+	conf_print_text(out, plain ? text + 1 : text);
+	fputs("; auth = \"psk\"; }", out->f);
 }
 
-static int read_yes_no(struct conf_reader *r, config_setting_t *s, bool *ret)
-{
-	const char *v = "";
+static const struct conf_kind identity = {read_identity, print_identity};
 
+static void set_over(struct conn_conf *c, nsec_t over)
+{
+	c->life_time = c->rekey_time ? c->rekey_time + over : 0;
+}
+
+static int read_over(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		     void *base)
+{
+	nsec_t over;
+
+	if (conf_get_time(r, s, o->least, o->zero != NULL, &over) < 0)
+		return -EINVAL;
+	set_over(base, over);
+	return 0;
+}
+
+static int derive_over(struct conf_reader *r, config_setting_t *g, void *base)
+{
+	struct conn_conf *c = base;
+
+	(void)r, (void)g;
+	set_over(c, c->rekey_time / 10);
+	return 0;
+}
+
+static void print_over(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	const struct conn_conf *c = base;
+	char text[32];
+
+	(void)o;
+	conf_print_text(out, format_time(c->life_time - c->rekey_time, text));
+}
+
+static const struct conf_kind over_time = {read_over, print_over};
+
+/* Each child has it: see derive_device. */
+static int read_conn_device(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+			    void *base)
+{
+	const char *v;
+
+	(void)base;
 	if (conf_get_string(r, s, &v) < 0)
 		return -EINVAL;
-	*ret = strcmp(v, "yes") == 0;
-	return *ret || strcmp(v, "no") == 0 ? 0 : conf_fail(r, s, "must be \"yes\" or \"no\"");
+	return o->good(v) ? 0 : conf_fail(r, s, "%s", o->rule);
 }
 
-static int read_start_action(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
-{
-	config_setting_t *s = config_setting_get_member(g, "start_action");
-	const char *v = "none";
+static const struct conf_kind conn_device = {read_conn_device, NULL};
 
-	if (s && conf_get_string(r, s, &v) < 0)
-		return -EINVAL;
-	if (strcmp(v, "none") == 0)
-		c->start_action = START_NONE;
-	else if (strcmp(v, "trap") == 0)
-		c->start_action = START_TRAP;
-	else if (strcmp(v, "start") == 0)
-		c->start_action = START_START;
-	else
-		return conf_fail(r, s, "must be \"none\", \"trap\" or \"start\"");
+static int read_children(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+			 void *base);
+
+static const struct conf_kind children = {read_children, NULL};
+
+/* ---- kinds of a child ---- */
+
+static int derive_life(struct conf_reader *r, config_setting_t *g, void *base)
+{
+	struct child_conf *c = base;
+
+	(void)r, (void)g;
+	c->life_time = c->rekey_time + c->rekey_time / 10;
 	return 0;
 }
 
 /* 0: no protection against replays, and so no extended numbers, which the window tells. */
-static int read_replay_window(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
+static int read_window(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		       void *base)
 {
-	config_setting_t *s = config_setting_get_member(g, "replay_window");
-	uint64_t window = WINDOW_DEFAULT;
+	struct child_conf *c = base;
 
-	if (s && conf_get_size(r, s, 0, WINDOW_MAX, &window) < 0)
+	if (conf_number.read(r, s, o, base) < 0)
 		return -EINVAL;
-	if (window && window < WINDOW_MIN)
-		return conf_fail(r, s, "must be from %d to %d, or 0 for no protection", WINDOW_MIN,
-				 WINDOW_MAX);
-	c->replay_window = (uint32_t)window;
-	if (window == 0 && !proposals_drop_esn(&c->proposals))
+	if (c->replay_window == 0 && !proposals_drop_esn(&c->proposals))
 		return conf_fail(r, s,
 				 "0 needs esp_proposals with noesn: extended sequence numbers are "
 				 "told by the window");
 	return 0;
 }
 
-static int read_child_limits(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
+static void print_window(struct conf_out *out, const struct conf_option *o, const void *base)
 {
-	c->rekey_time = 3600 * NSEC_PER_SEC;
-	if (read_optional_time(r, g, "rekey_time", &c->rekey_time) < 0)
+	conf_number.print(out, o, base);
+}
+
+static const struct conf_kind replay_window = {read_window, print_window};
+
+/* That of the connection, if it names one. */
+static int derive_device(struct conf_reader *r, config_setting_t *g, void *base)
+{
+	config_setting_t *conn = config_setting_parent(config_setting_parent(g));
+	config_setting_t *s = config_setting_get_member(conn, "device");
+	const char *v;
+
+	if (!s)
+		return 0;
+	if (conf_get_string(r, s, &v) < 0)
 		return -EINVAL;
-	c->life_time = c->rekey_time + c->rekey_time / 10;
-	if (read_optional_time(r, g, "life_time", &c->life_time) < 0 ||
-	    read_optional_size(r, g, "rekey_bytes", 0, UINT64_MAX / 2, &c->rekey_bytes) < 0 ||
-	    read_optional_size(r, g, "life_bytes", 0, UINT64_MAX / 2, &c->life_bytes) < 0 ||
-	    read_optional_size(r, g, "rekey_packets", 0, UINT64_MAX / 2, &c->rekey_packets) < 0 ||
-	    read_optional_size(r, g, "life_packets", 0, UINT64_MAX / 2, &c->life_packets) < 0 ||
-	    read_replay_window(r, g, c) < 0)
-		return -EINVAL;
+	((struct child_conf *)base)->device = xstrdup(v);
+	return 0;
+}
+
+static int read_switchover(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+			   void *base)
+{
+	(void)o;
+	return conf_get_switchover(r, s, ((struct child_conf *)base)->options);
+}
+
+static void print_switchover(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	(void)o;
+	conf_print_switchover(out, ((const struct child_conf *)base)->options);
+}
+
+static const struct conf_kind switchover = {read_switchover, print_switchover};
+
+/* ---- the tables ---- */
+
+static const char *const yes_no[] = {"yes", "no", NULL};
+static const char *const actions[] = {
+	[START_NONE] = "none", [START_TRAP] = "trap", [START_START] = "start", NULL};
+
+#define VOLUME_MAX (UINT64_MAX / 2)
+
+/* clang-format off */
+#define AT(field) offsetof(struct conn_conf, field)
+static const struct conf_option conn_options[] = {
+	{.name = "local_addrs", .kind = &conf_local_addresses, .help = "our addresses"},
+	{.name = "remote_addrs", .kind = &conf_remote_addresses,
+	 .needed = "remote_addrs; [ \"%any\" ] to answer anyone", .help = "the peer's addresses and names"},
+	{.name = "local", .kind = &identity, .at = AT(local_id), .needed = "local: { id = \"...\"; auth = \"psk\"; }",
+	 .help = "who we are"},
+	{.name = "remote", .kind = &identity, .at = AT(remote_id), .help = "who the peer is"},
+	{.name = "proposals", .kind = &conf_ike_proposals, .standard = "\"aes256gcm16-prfsha384-x25519\"",
+	 .help = "IKE proposals"},
+	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC,
+	 .zero = "never", .standard = "\"4h\"", .help = "rekey of the IKE SA"},
+	{.name = "over_time", .kind = &over_time, .least = NSEC_PER_SEC, .zero = "never",
+	 .derive = derive_over, .help = "end of the IKE SA, so long after rekey_time"},
+	{.name = "dpd_delay", .kind = &conf_time, .at = AT(dpd_delay), .least = NSEC_PER_SEC,
+	 .zero = "never", .standard = "\"30s\"", .help = "after so long without a packet: does the peer live?"},
+	{.name = "ha_peer", .kind = &conf_either, .at = AT(ha_peer), .words = yes_no, .standard = "\"no\"",
+	 .help = "the peer is a cluster that speaks RFC 6311"},
+	{.name = "device", .kind = &conn_device, .good = conf_is_device, .rule = CONF_DEVICE_RULE,
+	 .help = "TUN device of the children"},
+	{.name = "children", .kind = &children,
+	 .needed = "children: { NAME: { local_ts = ...; remote_ts = ...; }; }", .help = "a group for each"},
+};
+#undef AT
+
+#define AT(field) offsetof(struct child_conf, field)
+static const struct conf_option child_options[] = {
+	{.name = "local_ts", .kind = &conf_selectors, .at = AT(local_ts), .needed = "local_ts",
+	 .help = "our side of the traffic"},
+	{.name = "remote_ts", .kind = &conf_selectors, .at = AT(remote_ts), .needed = "remote_ts",
+	 .help = "the peer's side of the traffic"},
+	/* IKE_AUTH cannot tell whether the peer wants a key exchange of each child's own (PFS): both. */
+	{.name = "esp_proposals", .kind = &conf_esp_proposals,
+	 .standard = "[ \"aes128gcm16-x25519-esn-noesn\", \"aes128gcm16-esn-noesn\" ]", .help = "ESP proposals"},
+	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC,
+	 .zero = "never", .standard = "\"1h\"", .help = "rekey of the CHILD SA"},
+	{.name = "life_time", .kind = &conf_time, .at = AT(life_time), .least = NSEC_PER_SEC,
+	 .zero = "never", .derive = derive_life, .help = "end of the CHILD SA"},
+	{.name = "rekey_bytes", .kind = &conf_size, .at = AT(rekey_bytes), .most = VOLUME_MAX, .standard = "0",
+	 .help = "rekey after so many bytes; 0: never"},
+	{.name = "life_bytes", .kind = &conf_size, .at = AT(life_bytes), .most = VOLUME_MAX, .standard = "0",
+	 .help = "end after so many bytes; 0: never"},
+	{.name = "rekey_packets", .kind = &conf_size, .at = AT(rekey_packets), .most = VOLUME_MAX,
+	 .standard = "0", .help = "rekey after so many packets; 0: never"},
+	{.name = "life_packets", .kind = &conf_size, .at = AT(life_packets), .most = VOLUME_MAX, .standard = "0",
+	 .help = "end after so many packets; 0: never"},
+	{.name = "start_action", .kind = &conf_word, .at = AT(start_action), .words = actions,
+	 .standard = "\"none\"", .help = "what brings it up"},
+	{.name = "device", .kind = &conf_text, .at = AT(device), .good = conf_is_device,
+	 .rule = CONF_DEVICE_RULE, .derive = derive_device, .help = "TUN device of its own"},
+	{.name = "replay_window", .kind = &replay_window, .at = AT(replay_window), .least = WINDOW_MIN,
+	 .most = WINDOW_MAX, .zero = "no protection", .standard = "1024",
+	 .help = "packets of the anti-replay window"},
+	{.name = "switchover", .kind = &switchover, .help = "how a switchover of the peer is found and cured"},
+};
+#undef AT
+/* clang-format on */
+
+const struct conf_table conf_conn_table = {conn_options, ARRAY_SIZE(conn_options)};
+const struct conf_table conf_child_table = {child_options, ARRAY_SIZE(child_options)};
+
+/* ---- groups ---- */
+
+/* What holds between options. */
+static int check_child(struct conf_reader *r, config_setting_t *g, const struct child_conf *c)
+{
+	config_setting_t *s = config_setting_get_member(g, "switchover");
+	char err[OPTION_ERR];
+
 	if (c->life_time && c->rekey_time && c->life_time <= c->rekey_time)
 		return conf_fail(r, g, "life_time must be above rekey_time");
 	if ((c->life_bytes && c->rekey_bytes >= c->life_bytes) ||
@@ -253,102 +262,37 @@ static int read_child_limits(struct conf_reader *r, config_setting_t *g, struct 
 		return conf_fail(
 			r, g,
 			"rekey_bytes and rekey_packets must be below life_bytes and life_packets");
-	return 0;
-}
-
-static int read_child(struct conf_reader *r, config_setting_t *conn, config_setting_t *g,
-		      struct child_conf *c)
-{
-	static const char *const names[] = {"local_ts",	     "remote_ts",
-					    "esp_proposals", "rekey_time",
-					    "life_time",     "rekey_bytes",
-					    "life_bytes",    "rekey_packets",
-					    "life_packets",  "start_action",
-					    "replay_window", "switchover",
-					    "device",	     NULL};
-	config_setting_t *s;
-	char err[OPTION_ERR];
-
-	c->name = xstrdup(config_setting_name(g));
-	c->options = xmemdup(&r->config->defaults, sizeof(r->config->defaults));
-	if (conf_known(r, g, names) < 0)
-		return -EINVAL;
-	s = config_setting_get_member(g, "local_ts");
-	if (!s || each_string(r, s, add_ts, &c->local_ts) < 0)
-		return s ? -EINVAL : conf_fail(r, g, "needs local_ts");
-	s = config_setting_get_member(g, "remote_ts");
-	if (!s || each_string(r, s, add_ts, &c->remote_ts) < 0)
-		return s ? -EINVAL : conf_fail(r, g, "needs remote_ts");
-	if (read_proposals(r, g, "esp_proposals", PROTOCOL_ESP, standard_esp, &c->proposals) < 0 ||
-	    read_child_limits(r, g, c) < 0 || read_start_action(r, g, c) < 0)
-		return -EINVAL;
-	s = config_setting_get_member(g, "device");
-	if (!s)
-		s = config_setting_get_member(conn, "device");
-	if (s && conf_get_device(r, s, &c->device) < 0)
-		return -EINVAL;
-	s = config_setting_get_member(g, "switchover");
-	if (s && conf_get_switchover(r, s, c->options) < 0)
-		return -EINVAL;
 	if (tun_options_check(c->options, c->rekey_time, err) < 0)
 		return conf_fail(r, s ? s : g, "%s", err);
 	return 0;
 }
 
-static int read_children(struct conf_reader *r, config_setting_t *conn, struct conn_conf *c)
+static int read_child(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
 {
-	config_setting_t *g = config_setting_get_member(conn, "children");
-	int n = g && config_setting_is_group(g) ? config_setting_length(g) : 0;
+	c->name = xstrdup(config_setting_name(g));
+	c->options = xmemdup(&r->config->defaults, sizeof(r->config->defaults));
+	if (conf_read_options(r, g, &conf_child_table, c) < 0)
+		return -EINVAL;
+	return check_child(r, g, c);
+}
+
+static int read_children(struct conf_reader *r, config_setting_t *g, const struct conf_option *o,
+			 void *base)
+{
+	struct conn_conf *c = base;
+	int n = config_setting_is_group(g) ? config_setting_length(g) : 0;
 
 	if (n == 0)
-		return conf_fail(r, g ? g : conn,
-				 "needs children: { NAME: { local_ts = ...; remote_ts = ...; }; }");
-	if (n > 64)
-		return conf_fail(r, g, "more than 64 children");
+		return conf_fail(r, g, "needs %s", o->needed);
+	if (n > CHILDREN_MAX)
+		return conf_fail(r, g, "more than %d children", CHILDREN_MAX);
 	c->children = xzalloc((size_t)n * sizeof(*c->children));
 	for (int i = 0; i < n; i++) {
 		c->child_count++;
-		if (read_child(r, conn, config_setting_get_elem(g, (unsigned)i), &c->children[i]) <
-		    0)
+		if (read_child(r, config_setting_get_elem(g, (unsigned)i), &c->children[i]) < 0)
 			return -EINVAL;
 	}
 	return 0;
-}
-
-static int read_conn(struct conf_reader *r, config_setting_t *g, struct conn_conf *c)
-{
-	static const char *const names[] = {"local_addrs", "remote_addrs", "local",	"remote",
-					    "proposals",   "rekey_time",   "over_time", "dpd_delay",
-					    "children",	   "ha_peer",	   "device",	NULL};
-	config_setting_t *s;
-	nsec_t over = 0;
-
-	if (conf_known(r, g, names) < 0)
-		return -EINVAL;
-	s = config_setting_get_member(g, "local_addrs");
-	if (s && each_string(r, s, add_local, c) < 0)
-		return -EINVAL;
-	s = config_setting_get_member(g, "remote_addrs");
-	if (!s)
-		return conf_fail(r, g, "needs remote_addrs; [ \"%%any\" ] to answer anyone");
-	if (each_string(r, s, add_remote, c) < 0)
-		return -EINVAL;
-	c->rekey_time = 4 * 3600 * NSEC_PER_SEC;
-	c->dpd_delay = 30 * NSEC_PER_SEC;
-	if (read_id(r, g, "local", false, &c->local_id) < 0 ||
-	    read_id(r, g, "remote", true, &c->remote_id) < 0 ||
-	    read_proposals(r, g, "proposals", PROTOCOL_IKE, standard_ike, &c->proposals) < 0 ||
-	    read_optional_time(r, g, "rekey_time", &c->rekey_time) < 0 ||
-	    read_optional_time(r, g, "dpd_delay", &c->dpd_delay) < 0)
-		return -EINVAL;
-	s = config_setting_get_member(g, "ha_peer");
-	if (s && read_yes_no(r, s, &c->ha_peer) < 0)
-		return -EINVAL;
-	over = c->rekey_time / 10;
-	if (read_optional_time(r, g, "over_time", &over) < 0)
-		return -EINVAL;
-	c->life_time = c->rekey_time ? c->rekey_time + over : 0;
-	return read_children(r, g, c);
 }
 
 int conf_get_conn(struct conf_reader *r, config_setting_t *g)
@@ -370,7 +314,7 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 			return conf_fail(r, g,
 					 "a connection of this name is in another file already");
 	}
-	return read_conn(r, g, conn);
+	return conf_read_options(r, g, &conf_conn_table, conn);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -416,7 +360,7 @@ int conf_check_devices(const struct config *c, char *err)
 		for (unsigned k = 0; k < conn->child_count; k++) {
 			const char *name = conn->children[k].device;
 
-			if (!name || strcmp(name, c->tun) != 0)
+			if (!name || strcmp(name, c->fixed.tun) != 0)
 				continue;
 			snprintf(err, CONFIG_ERR,
 				 "%.100s: connections.%.60s: device = \"%s\" is the device of all "
@@ -454,166 +398,4 @@ int conf_finish(struct config *c, char *err)
 		}
 	}
 	return 0;
-}
-
-static bool same_child(const struct child_conf *a, const struct child_conf *b)
-{
-	return strcmp(a->name, b->name) == 0 && ts_list_eq(&a->local_ts, &b->local_ts) &&
-	       ts_list_eq(&a->remote_ts, &b->remote_ts) &&
-	       proposals_equal(&a->proposals, &b->proposals) && a->rekey_time == b->rekey_time &&
-	       a->life_time == b->life_time && a->rekey_bytes == b->rekey_bytes &&
-	       a->life_bytes == b->life_bytes && a->rekey_packets == b->rekey_packets &&
-	       a->life_packets == b->life_packets && a->start_action == b->start_action &&
-	       a->replay_window == b->replay_window && conf_text_same(a->device, b->device) &&
-	       tun_options_equal(a->options, b->options);
-}
-
-static bool same_names(char **a, char **b)
-{
-	unsigned i = 0;
-
-	if (!a || !b)
-		return a == b;
-	for (; a[i] && b[i]; i++) {
-		if (strcmp(a[i], b[i]) != 0)
-			return false;
-	}
-	return a[i] == b[i];
-}
-
-static bool same_addrs(const struct endpoint *a, const struct endpoint *b, unsigned na, unsigned nb)
-{
-	for (unsigned i = 0; na == nb && i < na; i++) {
-		if (!endpoint_eq(&a[i], &b[i]))
-			return false;
-	}
-	return na == nb;
-}
-
-bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
-{
-	bool same =
-		same_addrs(a->local, b->local, a->local_count, b->local_count) &&
-		a->remote_any == b->remote_any && same_names(a->remote_names, b->remote_names) &&
-		same_addrs(a->remote, b->remote, a->fixed_count, b->fixed_count) &&
-		ident_eq(&a->local_id, &b->local_id) && ident_eq(&a->remote_id, &b->remote_id) &&
-		proposals_equal(&a->proposals, &b->proposals) && a->rekey_time == b->rekey_time &&
-		a->life_time == b->life_time && a->dpd_delay == b->dpd_delay &&
-		a->ha_peer == b->ha_peer && a->child_count == b->child_count;
-
-	for (unsigned i = 0; same && i < a->child_count; i++)
-		same = same_child(&a->children[i], &b->children[i]);
-	return same;
-}
-
-/* ---- the same for another process: see conf_conn_digest ---- */
-
-#define DIGEST_TEXT 512
-
-struct digest {
-	uint8_t d[HASH_MAX_LEN];
-};
-
-/* Each part changes what the parts before it have made. */
-static void add_bytes(struct digest *d, const void *p, size_t len)
-{
-	const struct chunk parts[] = {{d->d, 32}, {p, len}};
-
-	hash_compute(HASH_SHA256, parts, ARRAY_SIZE(parts), d->d);
-}
-
-static void add_text(struct digest *d, const char *s)
-{
-	add_bytes(d, s ? s : "", s ? strlen(s) + 1 : 0);
-}
-
-static void add_number(struct digest *d, uint64_t v)
-{
-	add_bytes(d, &v, sizeof(v));
-}
-
-static void add_option(void *ctx, const char *name, const char *value)
-{
-	add_text(ctx, name);
-	add_text(ctx, value);
-}
-
-static void add_proposals(struct digest *d, const struct proposal_list *l)
-{
-	char text[DIGEST_TEXT];
-
-	add_number(d, l->count);
-	for (unsigned i = 0; i < l->count; i++)
-		add_text(d, proposal_format(&l->p[i], text, sizeof(text)));
-}
-
-static void add_selectors(struct digest *d, const struct ts_list *l)
-{
-	char text[TS_STRLEN];
-
-	add_number(d, l->count);
-	for (unsigned i = 0; i < l->count; i++)
-		add_text(d, ts_format(&l->ts[i], text));
-}
-
-static void add_endpoints(struct digest *d, const struct endpoint *e, unsigned count)
-{
-	char text[ENDPOINT_STRLEN];
-
-	add_number(d, count);
-	for (unsigned i = 0; i < count; i++)
-		add_text(d, endpoint_format(&e[i], text));
-}
-
-static void add_identity(struct digest *d, const struct ident *id)
-{
-	char text[IDENT_STRLEN];
-
-	add_number(d, id->type);
-	add_text(d, ident_format(id, text));
-}
-
-static void add_child(struct digest *d, const struct child_conf *c)
-{
-	add_text(d, c->name);
-	add_text(d, c->device);
-	add_selectors(d, &c->local_ts);
-	add_selectors(d, &c->remote_ts);
-	add_proposals(d, &c->proposals);
-	add_number(d, c->rekey_time);
-	add_number(d, c->life_time);
-	add_number(d, c->rekey_bytes);
-	add_number(d, c->life_bytes);
-	add_number(d, c->rekey_packets);
-	add_number(d, c->life_packets);
-	add_number(d, c->start_action);
-	add_number(d, c->replay_window);
-	tun_options_each(c->options, add_option, d);
-}
-
-void conf_conn_digest(const struct conn_conf *c, const struct ident *peer, uint8_t *out)
-{
-	const struct psk *psk = c->secrets ? psk_find(c->secrets, &c->local_id, peer) : NULL;
-	struct digest d = {{0}};
-
-	add_text(&d, c->name);
-	add_endpoints(&d, c->local, c->local_count);
-	add_endpoints(&d, c->remote, c->fixed_count);
-	add_number(&d, c->remote_any);
-	for (char **n = c->remote_names; n && *n; n++)
-		add_text(&d, *n);
-	add_identity(&d, &c->local_id);
-	add_identity(&d, &c->remote_id);
-	add_proposals(&d, &c->proposals);
-	add_number(&d, c->rekey_time);
-	add_number(&d, c->life_time);
-	add_number(&d, c->dpd_delay);
-	add_number(&d, c->ha_peer);
-	add_number(&d, c->child_count);
-	for (unsigned i = 0; i < c->child_count; i++)
-		add_child(&d, &c->children[i]);
-	if (psk)
-		add_bytes(&d, psk->secret, psk->len);
-	memcpy(out, d.d, 32);
-	secret_wipe(&d, sizeof(d));
 }

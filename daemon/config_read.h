@@ -9,6 +9,15 @@
 #include <libconfig.h>
 #include <sys/types.h>
 
+struct conf_table;
+
+/* What holds without the options of a table; see conf_read_options. */
+struct conf_standards {
+	const struct conf_table *table;
+	config_t lib;
+	struct conf_standards *next;
+};
+
 struct conf_reader {
 	struct config *config;
 	const char *path;
@@ -17,8 +26,10 @@ struct conf_reader {
 	bool main_file;		     /* only it may hold `daemon` and `switchover` */
 	struct conf_secrets secrets; /* in the order of the file */
 	unsigned next_secret;
+	struct conf_standards *standards; /* see conf_options_fini */
 };
 
+/* As it is without a file. */
 void conf_defaults(struct config *c);
 /* Adds what the tree holds. -EINVAL with err. */
 int conf_read_tree(struct conf_reader *r, config_setting_t *root);
@@ -38,8 +49,9 @@ int conf_known(struct conf_reader *r, config_setting_t *group, const char *const
 int conf_get_string(struct conf_reader *r, config_setting_t *s, const char **ret);
 /* A time that is not below `least`, or 0 where `zero` allows that. */
 int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t least, bool zero, nsec_t *ret);
-/* The name of a network device; *to is replaced. */
-int conf_get_device(struct conf_reader *r, config_setting_t *s, char **to);
+/* One of the words (NULL-terminated); *ret: which. */
+int conf_get_word(struct conf_reader *r, config_setting_t *s, const char *const *words,
+		  unsigned *ret);
 int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint64_t max,
 		  uint64_t *ret);
 /* The options of a switchover group over those in *o. */

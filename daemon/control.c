@@ -536,7 +536,7 @@ struct control *control_new(struct daemon *d)
 	const char *why;
 	mode_t mask;
 
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", d->config->control);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", d->config->fixed.control);
 	if (!path_is_free(&sun, &why)) {
 		log_error(&d->log, "%s: %s", sun.sun_path, why);
 		return NULL;

@@ -60,8 +60,8 @@ static bool adopt(struct device *v, bool offload)
 		return false;
 	}
 	/* Its MTU stays what the SAs that go on have made it. */
-	if (tun_raise(&v->tun) >= 0 &&
-	    (d->config->mtu ? tun_set_mtu(&v->tun, v->mtu) : tun_get_mtu(&v->tun, &v->mtu)) == 0)
+	if (tun_raise(&v->tun) >= 0 && (d->config->fixed.mtu ? tun_set_mtu(&v->tun, v->mtu)
+							     : tun_get_mtu(&v->tun, &v->mtu)) == 0)
 		return true;
 	tun_close(&v->tun);
 	return false;
@@ -70,7 +70,7 @@ static bool adopt(struct device *v, bool offload)
 static int device_open(struct device *v)
 {
 	struct daemon *d = v->daemon;
-	bool offload = d->config->offload.tun != OFFLOAD_OFF, adopted = adopt(v, offload);
+	bool offload = d->config->fixed.offload.tun != OFFLOAD_OFF, adopted = adopt(v, offload);
 	int r = adopted ? 0 : tun_open(&v->tun, v->mtu, offload, &d->log);
 
 	if (r == 0)
@@ -134,7 +134,7 @@ static struct device *device_new(struct daemon *d, const char *name)
 	/* What was read under the old name, and waits for the socket, is not for the new one. */
 	if (d->out.pending && d->out.out.device == v->tun.device)
 		d->out.pending = false;
-	v->mtu = d->config->mtu ? d->config->mtu : MTU_DEFAULT;
+	v->mtu = d->config->fixed.mtu ? d->config->fixed.mtu : MTU_DEFAULT;
 	v->wanted = true;
 	snprintf(v->tun.name, sizeof(v->tun.name), "%s", name);
 	return v;
@@ -307,7 +307,7 @@ int devices_init(struct daemon *d)
 	if (!d->devices.again)
 		return -ENOMEM;
 	event_priority_set(d->devices.again, PRIORITY_CONTROL);
-	return device_open(device_new(d, d->config->tun)); /* the first one: 0 */
+	return device_open(device_new(d, d->config->fixed.tun)); /* the first one: 0 */
 }
 
 void devices_fini(struct daemon *d)

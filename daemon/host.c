@@ -50,9 +50,9 @@ int host_init(struct daemon *d)
 {
 	const struct config *c = d->config;
 	const struct net_options o = {.tun = d->devices.all[0]->tun.name,
-				      .routes = c->install_routes,
-				      .block = c->leak_block,
-				      .local_first = c->local_routes_first};
+				      .routes = c->fixed.install_routes,
+				      .block = c->fixed.leak_block,
+				      .local_first = c->fixed.local_routes_first};
 	int r = 0;
 
 	d->net = net_new(&o, &d->log, &r);

@@ -162,30 +162,11 @@ void daemon_close(struct daemon *d)
 /* What was made at the start stays as it is, and is said to. */
 static void keep_fixed(struct daemon *d, struct config *new)
 {
-	struct config *old = d->config;
+	char names[256];
 
-	if (!conf_text_same(new->tun, old->tun) || !conf_text_same(new->control, old->control) ||
-	    !conf_text_same(new->user, old->user) || new->mtu != old->mtu ||
-	    memcmp(&new->offload, &old->offload, sizeof(new->offload)) != 0 ||
-	    new->crypto != old->crypto || new->install_routes != old->install_routes ||
-	    new->leak_block != old->leak_block ||
-	    new->local_routes_first != old->local_routes_first)
-		log_warn(
-			&d->log,
-			"reload: tun, mtu, offload, crypto_backend, control, user, install_routes, "
-			"leak and local_routes change only with a restart");
-	free(new->tun);
-	free(new->control);
-	free(new->user);
-	new->tun = xstrdup(old->tun);
-	new->control = xstrdup(old->control);
-	new->user = old->user ? xstrdup(old->user) : NULL;
-	new->mtu = old->mtu;
-	new->offload = old->offload;
-	new->install_routes = old->install_routes;
-	new->leak_block = old->leak_block;
-	new->local_routes_first = old->local_routes_first;
-	new->crypto = old->crypto;
+	conf_keep_fixed(d->config, new, names, sizeof(names));
+	if (*names)
+		log_warn(&d->log, "reload: changes only with a restart: %s", names);
 }
 
 /* A choice that nobody should have made without noticing. */
@@ -310,7 +291,7 @@ static int start_data(struct daemon *d)
 
 	if (r < 0)
 		return r;
-	d->udp_offloads = offload_decide(&c->offload, &d->segment_why);
+	d->udp_offloads = offload_decide(&c->fixed.offload, &d->segment_why);
 	if (d->segment_why)
 		log_warn(&d->log, "UDP_SEGMENT is not used: %s", d->segment_why);
 	/* The ports first: who does not get them leaves the routes of who has them alone. */
@@ -319,7 +300,7 @@ static int start_data(struct daemon *d)
 		r = mtu_init(d);
 	if (r < 0)
 		return r;
-	log_info(&d->log, "offloads of %s: %s; of UDP:%s%s; cryptography: %s", c->tun,
+	log_info(&d->log, "offloads of %s: %s; of UDP:%s%s; cryptography: %s", c->fixed.tun,
 		 tun_offloads(&d->devices.all[0]->tun, offloads, sizeof(offloads)),
 		 d->udp[UDP_ESP].segment ? " segment" : "",
 		 d->udp[UDP_ESP].group_receive ? " gro" : "", aead_in_use());
@@ -336,7 +317,7 @@ static int start(struct daemon *d)
 
 	if (r < 0)
 		return r;
-	r = aead_init(c->crypto, err, sizeof(err));
+	r = aead_init(c->fixed.crypto, err, sizeof(err));
 	if (*err)
 		log_error(&d->log, "crypto_backend: %s", err);
 	if (r < 0)
@@ -347,7 +328,7 @@ static int start(struct daemon *d)
 		r = host_init(d);
 	if (r < 0)
 		return r;
-	r = privileges_drop(c->user, err, sizeof(err));
+	r = privileges_drop(c->fixed.user, err, sizeof(err));
 	if (r < 0) {
 		log_error(&d->log, "%s", err);
 		return r;
@@ -398,26 +379,34 @@ static void stop(struct daemon *d, bool failed)
 	conf_free(d->config);
 }
 
-static int check(const char *path)
+/* dump: what holds is printed as well. */
+static int check(const char *path, bool dump)
 {
-	char err[CONFIG_ERR] = "";
+	char err[CONFIG_ERR] = "", *text;
 	struct config *c = conf_load(path, err);
 
 	if (!c) {
 		fprintf(stderr, "mendipd: %s\n", err);
 		return 1;
 	}
-	printf("%s: %u connections, no errors\n", path, c->conn_count);
+	if (dump) {
+		text = conf_dump(c);
+		fputs(text, stdout);
+		free(text);
+	} else {
+		printf("%s: %u connections, no errors\n", path, c->conn_count);
+	}
 	conf_free(c);
-	return 0;
+	return fflush(stdout) == 0 ? 0 : 1;
 }
 
 static void usage(FILE *f)
 {
-	fputs("usage: mendipd [-c FILE] [-f] [--check]\n"
+	fputs("usage: mendipd [-c FILE] [-f] [--check | --dump-config]\n"
 	      "  -c, --config FILE  configuration (" SYSCONFDIR "/mendip/mendip.conf)\n"
 	      "  -f, --foreground   stay in the foreground; always so, kept for scripts\n"
 	      "      --check        check the configuration and end: 0 good, 1 bad\n"
+	      "      --dump-config  print all options with their values, but no secrets, and end\n"
 	      "  -V, --version\n"
 	      "  -h, --help         see mendipd(8) and mendip.conf(5)\n",
 	      f);
@@ -450,7 +439,7 @@ static int run(const char *path)
 	if (r == 0) {
 		log_info(&d->log,
 			 "mendipd " PACKAGE_VERSION " ready: %u connections, TUN device %s",
-			 d->config->conn_count, d->config->tun);
+			 d->config->conn_count, d->config->fixed.tun);
 		sd_notify(0, "READY=1");
 		daemon_turn(d);
 		event_base_dispatch(d->base);
@@ -469,12 +458,15 @@ static int run(const char *path)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
-		{"check", no_argument, NULL, 'C'},	  {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+						{"foreground", no_argument, NULL, 'f'},
+						{"check", no_argument, NULL, 'C'},
+						{"dump-config", no_argument, NULL, 'D'},
+						{"version", no_argument, NULL, 'V'},
+						{"help", no_argument, NULL, 'h'},
+						{NULL, 0, NULL, 0}};
 	const char *path = SYSCONFDIR "/mendip/mendip.conf";
-	bool only_check = false;
+	bool only_check = false, dump = false;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "c:fVh", options, NULL)) != -1) {
@@ -482,6 +474,7 @@ int main(int argc, char **argv)
 		case 'c': path = optarg; break;
 		case 'f': break;
 		case 'C': only_check = true; break;
+		case 'D': dump = true; break;
 		case 'V': puts("mendipd " PACKAGE_VERSION); return 0;
 		case 'h': usage(stdout); return 0;
 		default: usage(stderr); return 2;
@@ -491,5 +484,5 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	return only_check ? check(path) : run(path);
+	return only_check || dump ? check(path, dump) : run(path);
 }

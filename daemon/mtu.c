@@ -61,7 +61,7 @@ static void set_devices(struct daemon *d)
 	const struct sad *sad = &d->tunnel->path->sad;
 	uint32_t *least;
 
-	if (d->config->mtu)
+	if (d->config->fixed.mtu)
 		return;
 	least = xzalloc(d->devices.count * sizeof(*least));
 	for (uint32_t i = 0; i < sad->slot_count; i++) {

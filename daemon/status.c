@@ -272,7 +272,7 @@ static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
 
 	json_object_set_new(o, "version", json_string(PACKAGE_VERSION));
 	json_object_set_new(o, "uptime", json_real(seconds(now - d->started)));
-	json_object_set_new(o, "tun", json_string(d->config->tun));
+	json_object_set_new(o, "tun", json_string(d->config->fixed.tun));
 	json_object_set_new(o, "devices", devices_json(d));
 	json_object_set_new(o, "half_open", json_integer(d->tunnel->ike->half_open));
 	json_object_set_new(o, "history_memory", json_integer((json_int_t)h->used));

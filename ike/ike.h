@@ -116,7 +116,7 @@ struct ike_settings {
 	unsigned peer_routes;		/* selectors of its side in them: 1,024 */
 	unsigned peer_log_rate;		/* lines a second that one identity may cause: 10 */
 	unsigned guess_rate; /* failed IKE_AUTHs a second of one address, after a burst of 10: 1 */
-	bool old_secrets_stay;	   /* who got in by a secret that has changed since stays: false */
+	bool old_secrets_stay; /* who got in by a secret that has changed since stays: false */
 	/* Of theirs, 5 s when half of the places are taken, and of ours from IKE_AUTH on: 30 s */
 	nsec_t half_open_timeout;
 	nsec_t retransmit_timeout; /* first one of a routine request: 2 s, then times 1.8 */

@@ -464,7 +464,7 @@ int dl_begin(void **state)
 	d->config = &dl->config;
 	d->udp_offloads = (struct udp_offloads){.segment = true};
 	log_init(&d->log, LOG_LEVEL_ERROR, no_line, NULL);
-	dl->config.tun = all_name;
+	dl->config.fixed.tun = all_name;
 	d->base = event_base_new();
 	return !d->base || event_base_priority_init(d->base, PRIORITIES) < 0 ||
 	       devices_init(d) < 0 || data_init(d) < 0;

@@ -337,7 +337,7 @@ static void test_device_configured(void **state)
 
 	(void)state;
 	mtu_lab_init(&h, &o);
-	h.config.mtu = 1400;
+	h.config.fixed.mtu = 1400;
 	look(&h, first_sa(&h), 1000);
 	assert_int_equal(device_set, 0);
 	assert_int_equal(first_sa(&h)->mtu, 938);

@@ -1,0 +1,248 @@
+/* config_list.c - options that are lists of texts. SPDX-License-Identifier: ISC */
+#include "config_option.h"
+#include "xalloc.h"
+
+#define HOST_NAMES_MAX CONN_MAX_ADDRS
+#define PROPOSAL_TEXT  512
+
+/* Calls f for a string, or for each string of an array or list. */
+static int each_string(struct conf_reader *r, config_setting_t *s,
+		       int (*f)(struct conf_reader *r, config_setting_t *s, const char *v,
+				void *ctx),
+		       void *ctx)
+{
+	const char *v;
+
+	if (!config_setting_is_array(s) && !config_setting_is_list(s)) {
+		if (conf_get_string(r, s, &v) < 0)
+			return -EINVAL;
+		return f(r, s, v, ctx);
+	}
+	if (config_setting_length(s) == 0)
+		return conf_fail(r, s, "must not be empty");
+	for (int i = 0; i < config_setting_length(s); i++) {
+		config_setting_t *e = config_setting_get_elem(s, (unsigned)i);
+
+		if (conf_get_string(r, e, &v) < 0 || f(r, e, v, ctx) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
+{
+	struct conn_conf *c = ctx;
+	struct endpoint e = {.port = IKE_PORT};
+
+	if (strcmp(v, "%any") == 0)
+		return 0;
+	if (addr_parse(v, &e.addr) < 0 || e.addr.family != FAMILY_IPV4)
+		return conf_fail(r, s, "\"%.60s\" is not an IPv4 address", v);
+	if (c->local_count == CONN_MAX_ADDRS)
+		return conf_fail(r, s, "more than %d addresses", CONN_MAX_ADDRS);
+	c->local[c->local_count++] = e;
+	return 0;
+}
+
+static int add_name(struct conf_reader *r, config_setting_t *s, const char *v, struct conn_conf *c)
+{
+	unsigned n = 0;
+
+	if (*v == '\0' || strlen(v) > 253 ||
+	    strspn(v, "abcdefghijklmnopqrstuvwxyz"
+		      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != strlen(v))
+		return conf_fail(r, s, "\"%.60s\" is neither an IPv4 address nor a host name", v);
+	while (c->remote_names && c->remote_names[n])
+		n++;
+	if (n == HOST_NAMES_MAX)
+		return conf_fail(r, s, "more than %d host names", HOST_NAMES_MAX);
+	c->remote_names = xreallocarray(c->remote_names, n + 2, sizeof(char *));
+	c->remote_names[n] = xstrdup(v);
+	c->remote_names[n + 1] = NULL;
+	return 0;
+}
+
+static int add_remote(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
+{
+	struct conn_conf *c = ctx;
+	struct endpoint e = {.port = IKE_PORT};
+
+	if (strcmp(v, "%any") == 0) {
+		c->remote_any = true;
+		return 0;
+	}
+	if (addr_parse(v, &e.addr) < 0)
+		return add_name(r, s, v, c);
+	if (e.addr.family != FAMILY_IPV4)
+		return conf_fail(r, s, "\"%.60s\": outer IPv6 is not supported yet", v);
+	if (c->remote_count == CONN_MAX_ADDRS)
+		return conf_fail(r, s, "more than %d addresses", CONN_MAX_ADDRS);
+	c->remote[c->remote_count++] = e;
+	c->fixed_count = c->remote_count;
+	return 0;
+}
+
+static int add_ts(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
+{
+	struct ts_list *l = ctx;
+
+	if (l->count == TS_MAX)
+		return conf_fail(r, s, "more than %d selectors", TS_MAX);
+	if (ts_parse(v, &l->ts[l->count]) < 0)
+		return conf_fail(
+			r, s,
+			"\"%.60s\" is no selector, such as \"10.1.0.0/16\" or \"10.1.0.1[tcp/80]\"",
+			v);
+	l->count++;
+	return 0;
+}
+
+struct proposals_ctx {
+	struct proposal_list *list;
+	uint8_t protocol;
+};
+
+static int add_proposal(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
+{
+	struct proposals_ctx *p = ctx;
+	char err[128];
+
+	if (p->list->count == PROPOSAL_MAX)
+		return conf_fail(r, s, "more than %d proposals", PROPOSAL_MAX);
+	if (proposal_parse_text(v, p->protocol, &p->list->p[p->list->count], err) < 0)
+		return conf_fail(r, s, "%s", err);
+	p->list->count++;
+	return 0;
+}
+
+static int read_proposals(struct conf_reader *r, config_setting_t *s, uint8_t protocol,
+			  struct proposal_list *list)
+{
+	struct proposals_ctx p = {.list = list, .protocol = protocol};
+
+	return each_string(r, s, add_proposal, &p);
+}
+
+/* One text of an array; *items counts them. */
+static void print_item(struct conf_out *out, unsigned *items, const char *text)
+{
+	fputs((*items)++ ? ", " : "[ ", out->f);
+	conf_print_text(out, text);
+}
+
+static void print_proposals(struct conf_out *out, const struct proposal_list *l)
+{
+	char text[PROPOSAL_TEXT];
+
+	for (unsigned i = 0, items = 0; i < l->count; i++)
+		print_item(out, &items, proposal_format(&l->p[i], text, sizeof(text)));
+	fputs(" ]", out->f);
+}
+
+static void print_addresses(struct conf_out *out, unsigned *items, const struct endpoint *e,
+			    unsigned count)
+{
+	char text[ADDR_STRLEN];
+
+	for (unsigned i = 0; i < count; i++)
+		print_item(out, items, addr_format(&e[i].addr, text));
+}
+
+static int read_local(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		      void *base)
+{
+	(void)o;
+	return each_string(r, s, add_local, base);
+}
+
+static void print_local(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	const struct conn_conf *c = base;
+	unsigned items = 0;
+
+	(void)o;
+	print_addresses(out, &items, c->local, c->local_count);
+	if (c->local_count == 0)
+		print_item(out, &items, "%any");
+	fputs(" ]", out->f);
+}
+
+const struct conf_kind conf_local_addresses = {read_local, print_local};
+
+static int read_remote(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		       void *base)
+{
+	(void)o;
+	return each_string(r, s, add_remote, base);
+}
+
+/* Those of the file: what its names mean today is not part of it. */
+static void print_remote(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	const struct conn_conf *c = base;
+	unsigned items = 0;
+
+	(void)o;
+	print_addresses(out, &items, c->remote, c->fixed_count);
+	for (char **n = c->remote_names; n && *n; n++)
+		print_item(out, &items, *n);
+	if (c->remote_any)
+		print_item(out, &items, "%any");
+	fputs(" ]", out->f);
+}
+
+const struct conf_kind conf_remote_addresses = {read_remote, print_remote};
+
+static int read_ike(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		    void *base)
+{
+	(void)o;
+	return read_proposals(r, s, PROTOCOL_IKE, &((struct conn_conf *)base)->proposals);
+}
+
+static void print_ike(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	(void)o;
+	print_proposals(out, &((const struct conn_conf *)base)->proposals);
+}
+
+const struct conf_kind conf_ike_proposals = {read_ike, print_ike};
+
+static struct ts_list *selectors_at(const struct conf_option *o, void *base)
+{
+	return (struct ts_list *)(void *)((char *)base + o->at);
+}
+
+static int read_selectors(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+			  void *base)
+{
+	return each_string(r, s, add_ts, selectors_at(o, base));
+}
+
+static void print_selectors(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	const struct ts_list *l =
+		(const struct ts_list *)(const void *)((const char *)base + o->at);
+	char text[TS_STRLEN];
+
+	for (unsigned i = 0, items = 0; i < l->count; i++)
+		print_item(out, &items, ts_format(&l->ts[i], text));
+	fputs(" ]", out->f);
+}
+
+const struct conf_kind conf_selectors = {read_selectors, print_selectors};
+
+static int read_esp(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		    void *base)
+{
+	(void)o;
+	return read_proposals(r, s, PROTOCOL_ESP, &((struct child_conf *)base)->proposals);
+}
+
+static void print_esp(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	(void)o;
+	print_proposals(out, &((const struct child_conf *)base)->proposals);
+}
+
+const struct conf_kind conf_esp_proposals = {read_esp, print_esp};

@@ -1,0 +1,132 @@
+/*
+ * config_same.c - configurations as text: shown, compared, digested. SPDX-License-Identifier: ISC
+ *
+ * What is the same reads the same, so that no option that has a row can be forgotten here.
+ */
+#include "config_option.h"
+#include "crypto/hash.h"
+#include "xalloc.h"
+
+static void print_child(struct conf_out *out, const struct child_conf *c, bool help)
+{
+	conf_print_line(out, "%s: {", c->name);
+	out->depth++;
+	conf_print_options(out, &conf_child_table, c, help);
+	out->depth--;
+	conf_print_line(out, "};");
+}
+
+static void print_conn(struct conf_out *out, const struct conn_conf *c, bool help)
+{
+	conf_print_line(out, "%s: {", c->name);
+	out->depth++;
+	conf_print_options(out, &conf_conn_table, c, help);
+	conf_print_line(out, "children: {");
+	out->depth++;
+	for (unsigned i = 0; i < c->child_count; i++)
+		print_child(out, &c->children[i], help);
+	out->depth--;
+	conf_print_line(out, "};");
+	out->depth--;
+	conf_print_line(out, "};");
+}
+
+char *conf_dump(const struct config *c)
+{
+	char *text = NULL;
+	size_t size = 0;
+	struct conf_out out = {.f = conf_open_text(&text, &size)};
+
+	conf_print_line(&out, "daemon: {");
+	out.depth++;
+	conf_print_options(&out, &conf_daemon_table, c, true);
+	out.depth--;
+	conf_print_line(&out, "};");
+	fputs("switchover: ", out.f);
+	conf_print_switchover(&out, &c->defaults);
+	fputs(";\nconnections: {\n", out.f);
+	out.depth++;
+	for (unsigned i = 0; i < c->conn_count; i++)
+		print_conn(&out, c->conns[i], i == 0);
+	out.depth--;
+	conf_print_line(&out, "};");
+	conf_print_line(&out, "# secrets: %u, not shown", c->secrets->count);
+	fclose(out.f);
+	return text;
+}
+
+/* The caller frees it. */
+static char *conn_text(const struct conn_conf *c)
+{
+	char *text = NULL;
+	size_t size = 0;
+	struct conf_out out = {.f = conf_open_text(&text, &size)};
+
+	print_conn(&out, c, false);
+	fclose(out.f);
+	return text;
+}
+
+bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
+{
+	char *x = conn_text(a), *y = conn_text(b);
+	bool same = strcmp(x, y) == 0;
+
+	free(x);
+	free(y);
+	return same;
+}
+
+void conf_conn_digest(const struct conn_conf *c, const struct ident *peer, uint8_t *out)
+{
+	const struct psk *psk = c->secrets ? psk_find(c->secrets, &c->local_id, peer) : NULL;
+	char *text = conn_text(c);
+	uint8_t d[HASH_MAX_LEN];
+	const struct chunk parts[] = {{(const uint8_t *)text, strlen(text) + 1},
+				      {psk ? psk->secret : NULL, psk ? psk->len : 0}};
+
+	hash_compute(HASH_SHA256, parts, ARRAY_SIZE(parts), d);
+	memcpy(out, d, 32);
+	secret_wipe(d, sizeof(d));
+	free(text);
+}
+
+static bool is_fixed(const struct conf_option *o)
+{
+	return o->at < sizeof(struct config_fixed);
+}
+
+static bool same_value(const struct conf_option *o, const void *a, const void *b)
+{
+	char *x = conf_value(o, a), *y = conf_value(o, b);
+	bool same = strcmp(x, y) == 0;
+
+	free(x);
+	free(y);
+	return same;
+}
+
+static char **text_of(const struct conf_option *o, struct config *c)
+{
+	return (char **)(void *)((char *)c + o->at);
+}
+
+void conf_keep_fixed(const struct config *old, struct config *new, char *names, size_t size)
+{
+	const struct conf_option *v = conf_daemon_table.v;
+	size_t at = 0;
+
+	*names = '\0';
+	for (unsigned i = 0; i < conf_daemon_table.count; i++) {
+		if (is_fixed(&v[i]) && !same_value(&v[i], old, new) && at < size)
+			at += (size_t)snprintf(names + at, size - at, "%s%s", at ? ", " : "",
+					       v[i].name);
+		if (is_fixed(&v[i]) && v[i].kind == &conf_text)
+			free(*text_of(&v[i], new));
+	}
+	new->fixed = old->fixed;
+	for (unsigned i = 0; i < conf_daemon_table.count; i++) {
+		if (is_fixed(&v[i]) && v[i].kind == &conf_text && *text_of(&v[i], new))
+			*text_of(&v[i], new) = xstrdup(*text_of(&v[i], new));
+	}
+}

@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+# The manual page names each option of mendip.conf, and its default. SPDX-License-Identifier: ISC
+"""Compares mendip.conf(5) with what `mendipd --dump-config` prints of a configuration that says as little as it may."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("MENDIP_BUILD", os.path.join(SOURCE, "build/test"))
+LEAST = """connections: { c: { remote_addrs = [ "%any" ]; local: { id = "a.example"; };
+    children: { k: { local_ts = "10.1.0.0/16"; remote_ts = "10.2.0.0/16"; }; }; }; };
+secrets: { ike: { secret = "one for all"; }; };
+"""
+# Options that the file must have, or that have no value to show.
+GIVEN = {"local_addrs", "remote_addrs", "local", "remote", "local_ts", "remote_ts", "children", "device", "user",
+         "switchover"}
+# What follows from another option: the manual says how.
+FOLLOWS = {"over_time": "a tenth of it", "life_time": "a tenth later"}
+SECTIONS = {"daemon": "daemon", "connections": "connections", "children": "children",
+            "switchover": "switchover of a child"}
+
+
+def dumped():
+    """{section: {option: value}}; the value as the file would have it, without quotes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "mendip.conf")
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as f:
+            f.write(LEAST)
+        text = subprocess.run([f"{BUILD}/mendipd", "--dump-config", "-c", path], capture_output=True, text=True,
+                              check=True).stdout
+    found = {"daemon": {"user": ""}, "connections": {"device": "", "children": ""},
+             "children": {"device": "", "switchover": ""}, "switchover": {}}
+    path = []
+    for line in text.splitlines():
+        line = line.strip()
+        group = re.match(r"(\w+)(:| =) \{$", line)
+        option = re.match(r"(\w+) = (.*);$", line)
+        if group:
+            path.append(group[1])
+        elif line == "};":
+            path.pop()
+        elif option and "{ " in option[2] and option[1] == "offload":
+            found["daemon"]["offload"] = '"auto"'
+        elif option:
+            section = {("daemon",): "daemon", ("switchover",): "switchover", ("connections", "c"): "connections",
+                       ("connections", "c", "children", "k"): "children"}.get(tuple(path))
+            if section:
+                found[section][option[1]] = option[2]
+    return found
+
+
+def manual():
+    """{section: {option: the text of its item}}"""
+    with open(os.path.join(SOURCE, "man/mendip.conf.5"), encoding="utf-8") as f:
+        parts = re.split(r"^\.Ss (.*)\n", f.read(), flags=re.M)
+    found = {}
+    for title, body in zip(parts[1::2], parts[2::2]):
+        items = re.split(r"^\.It Cm (.*)\n", body, flags=re.M)
+        texts = {}
+        for names, text in zip(items[1::2], items[2::2]):
+            for name in names.split(" , "):
+                texts[name] = text
+        found[title] = texts
+    return found
+
+
+def spellings(value):
+    """The same number or time, as a person may write it."""
+    yield value
+    if value.isdigit():
+        for unit, factor in (("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)):
+            if int(value) and int(value) % factor == 0:
+                yield f"{int(value) // factor}{unit}"
+    time = re.fullmatch(r"(\d+)(ms|s|m|h|d)", value)
+    if time:
+        if time[2] == "s":
+            yield time[1]
+        seconds = int(time[1]) * {"ms": 0, "s": 1, "m": 60, "h": 3600, "d": 86400}[time[2]]
+        for unit, factor in (("s", 1), ("m", 60), ("h", 3600)):
+            if seconds and seconds % factor == 0:
+                yield f"{seconds // factor}{unit}"
+
+
+def plain(item):
+    """An item's text as it reads: quotes and parentheses for the macros."""
+    lines = []
+    for line in item.splitlines():
+        macro = re.match(r"\.(Pq |)(Qq|Pa|Cm|Em|Li|Nm|Xr) (.*)$", line)
+        if macro:
+            words = re.sub(r" ([,.;:])", r"\1", re.sub(r"\bQq ", "", macro[3]))
+            end = re.search(r"[,.;:]*$", words)[0]
+            words = words[:len(words) - len(end)]
+            words = ", ".join(f'"{w}"' for w in words.split(", ")) if macro[2] == "Qq" else words
+            line = (f"({words})" if macro[1] else words) + end
+        elif line.startswith(".Pq "):
+            words = re.sub(r" ([,.;:])", r"\1", line[4:])
+            line = re.sub(r"^(.*?)([.,;:]*)$", r"(\1)\2", words)
+        lines.append(line)
+    return " ".join(lines)
+
+
+def tells(item, value):
+    """The item says that this is the default: (VALUE), or "VALUE" (the default)."""
+    text = plain(item)
+    for word in re.findall(r'"([^"]*)"', value) or [value]:
+        if not any(re.search(pattern.format(re.escape(s)), text) for s in spellings(word)
+                   for pattern in (r'[(,] ?"?{}"?[,):;]', r'"?\b{}"? \(the default\)')):
+            return False
+    return True
+
+
+def compare():
+    """What is wrong, a line each."""
+    wrong, options, texts = [], dumped(), manual()
+    for section, title in SECTIONS.items():
+        for name, value in options[section].items():
+            text = texts[title].get(name)
+            if text is None:
+                wrong.append(f"{title}: {name} is not in the manual")
+            elif name in FOLLOWS:
+                if FOLLOWS[name] not in text:
+                    wrong.append(f"{title}: {name}: the manual does not say \"{FOLLOWS[name]}\"")
+            elif name not in GIVEN and not tells(text, value):
+                wrong.append(f"{title}: {name}: the manual does not say that it is {value}")
+        for name in texts[title]:
+            if name not in options[section]:
+                wrong.append(f"{title}: {name} is in the manual and is no option")
+    return wrong
+
+
+WRONG = compare()
+for each in WRONG:
+    print(f"not ok {each}")
+if not WRONG:
+    print("ok the manual page names each option and its default")
+sys.exit(1 if WRONG else 0)

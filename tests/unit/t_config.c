@@ -1,0 +1,285 @@
+/* t_config.c - each option of mendip.conf(5) is read, shown, and noticed at a reload.
+ * SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "config_option.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Marks of BASE where the options of a group may stand. */
+#define IN_DAEMON     "/*daemon*/"
+#define IN_CONN	      "/*conn*/"
+#define IN_CHILD      "/*child*/"
+#define IN_SWITCHOVER "/*switchover*/"
+
+#define BASE                                                                        \
+	"daemon: { " IN_DAEMON " };\n"                                              \
+	"connections: { gw: { " IN_CONN " local_addrs = [ \"192.0.2.1\" ];"         \
+	" remote_addrs = [ \"192.0.2.2\" ]; local: { id = \"a.example\"; };"        \
+	" remote: { id = \"b.example\"; };"                                         \
+	" children: { net: { " IN_CHILD " local_ts = \"10.1.0.0/16\"; remote_ts = " \
+	"\"10.2.0.0/16\"; switchover: { " IN_SWITCHOVER " }; }; }; }; };\n"         \
+	"secrets: { ike: { secret = \"one for all\"; }; };\n"
+
+/* Another value for each option; where BASE has the option, what is replaced, else a mark. */
+static const struct change {
+	const struct conf_table *table; /* NULL: of the group switchover */
+	const char *name, *old, *new;
+} changes[] = {
+	{&conf_daemon_table, "tun", IN_DAEMON, "tun = \"other0\";"},
+	{&conf_daemon_table, "mtu", IN_DAEMON, "mtu = 1300;"},
+	{&conf_daemon_table, "offload", IN_DAEMON, "offload = { udp_gro = \"off\"; };"},
+	{&conf_daemon_table, "crypto_backend", IN_DAEMON, "crypto_backend = \"openssl\";"},
+	{&conf_daemon_table, "log", IN_DAEMON, "log = \"debug\";"},
+	{&conf_daemon_table, "control", IN_DAEMON, "control = \"/run/other\";"},
+	{&conf_daemon_table, "user", IN_DAEMON, "user = \"nobody\";"},
+	{&conf_daemon_table, "history_memory", IN_DAEMON, "history_memory = \"8G\";"},
+	{&conf_daemon_table, "half_open_max", IN_DAEMON, "half_open_max = 9;"},
+	{&conf_daemon_table, "cookie_threshold", IN_DAEMON, "cookie_threshold = 9;"},
+	{&conf_daemon_table, "leak", IN_DAEMON, "leak = \"allow\";"},
+	{&conf_daemon_table, "local_routes", IN_DAEMON, "local_routes = \"last\";"},
+	{&conf_daemon_table, "install_routes", IN_DAEMON, "install_routes = \"no\";"},
+	{&conf_daemon_table, "secret_changed", IN_DAEMON, "secret_changed = \"stay\";"},
+	{&conf_daemon_table, "nat_keepalive", IN_DAEMON, "nat_keepalive = 9;"},
+	{&conf_daemon_table, "peer_ike_sas", IN_DAEMON, "peer_ike_sas = 9;"},
+	{&conf_daemon_table, "peer_children", IN_DAEMON, "peer_children = 9;"},
+	{&conf_daemon_table, "peer_routes", IN_DAEMON, "peer_routes = 9;"},
+	{&conf_daemon_table, "peer_log_rate", IN_DAEMON, "peer_log_rate = 9;"},
+	{&conf_daemon_table, "guess_rate", IN_DAEMON, "guess_rate = 9;"},
+	{&conf_daemon_table, "retransmit_timeout", IN_DAEMON, "retransmit_timeout = \"500ms\";"},
+	{&conf_conn_table, "local_addrs", "192.0.2.1", "192.0.2.11"},
+	{&conf_conn_table, "remote_addrs", "192.0.2.2", "gw.example"},
+	{&conf_conn_table, "local", "a.example", "@192.0.2.1"},
+	{&conf_conn_table, "remote", "b.example", "*.example"},
+	{&conf_conn_table, "proposals", IN_CONN, "proposals = \"aes128gcm16-prfsha256-x25519\";"},
+	{&conf_conn_table, "rekey_time", IN_CONN, "rekey_time = \"1h\";"},
+	{&conf_conn_table, "over_time", IN_CONN, "over_time = \"1h\";"},
+	{&conf_conn_table, "dpd_delay", IN_CONN, "dpd_delay = 0;"},
+	{&conf_conn_table, "ha_peer", IN_CONN, "ha_peer = \"yes\";"},
+	{&conf_conn_table, "device", IN_CONN, "device = \"ipsec1\";"},
+	{&conf_conn_table, "children", "net: {", "lan: {"},
+	{&conf_child_table, "local_ts", "10.1.0.0/16", "10.1.0.0/17"},
+	{&conf_child_table, "remote_ts", "10.2.0.0/16", "10.2.0.0/16[udp]"},
+	{&conf_child_table, "esp_proposals", IN_CHILD,
+	 "esp_proposals = [ \"aes128gcm16-noesn\" ];"},
+	{&conf_child_table, "rekey_time", IN_CHILD, "rekey_time = \"50m\"; life_time = \"66m\";"},
+	{&conf_child_table, "life_time", IN_CHILD, "life_time = \"2h\";"},
+	{&conf_child_table, "rekey_bytes", IN_CHILD, "rekey_bytes = \"1G\";"},
+	{&conf_child_table, "life_bytes", IN_CHILD, "life_bytes = \"1G\";"},
+	{&conf_child_table, "rekey_packets", IN_CHILD, "rekey_packets = \"1G\";"},
+	{&conf_child_table, "life_packets", IN_CHILD, "life_packets = \"1G\";"},
+	{&conf_child_table, "start_action", IN_CHILD, "start_action = \"trap\";"},
+	{&conf_child_table, "device", IN_CHILD, "device = \"ipsec1\";"},
+	{&conf_child_table, "replay_window", IN_CHILD, "replay_window = 64;"},
+	{&conf_child_table, "switchover", IN_SWITCHOVER, "bridge = \"off\";"},
+	{NULL, "detect", IN_SWITCHOVER, "detect = \"both\";"},
+	{NULL, "proof_packets", IN_SWITCHOVER, "proof_packets = 2;"},
+	{NULL, "packets", IN_SWITCHOVER, "packets = 9;"},
+	{NULL, "interval", IN_SWITCHOVER, "interval = \"2s\";"},
+	{NULL, "max_rekeys", IN_SWITCHOVER, "max_rekeys = 9;"},
+	{NULL, "per", IN_SWITCHOVER, "per = \"9s\";"},
+	{NULL, "quiet", IN_SWITCHOVER, "quiet = 0;"},
+	{NULL, "jitter", IN_SWITCHOVER, "jitter = 0;"},
+	{NULL, "history_packets", IN_SWITCHOVER, "history_packets = \"4G\";"},
+	{NULL, "verify_rate", IN_SWITCHOVER, "verify_rate = 9;"},
+	{NULL, "older_sa_grace", IN_SWITCHOVER, "older_sa_grace = 9;"},
+	{NULL, "retired_time", IN_SWITCHOVER, "retired_time = \"1h\";"},
+	{NULL, "bridge", IN_SWITCHOVER, "bridge = \"off\";"},
+	{NULL, "silent_rekey", IN_SWITCHOVER, "silent_rekey = \"1h\";"},
+};
+
+/* What conf_load makes of the text. */
+static struct config *load(const char *text)
+{
+	char folder[] = "/tmp/t_config.XXXXXX", path[sizeof(folder) + 16], err[CONFIG_ERR] = "";
+	struct config *c;
+	FILE *f;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/mendip.conf", folder);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	assert_int_equal(chmod(path, 0600), 0);
+	c = conf_load(path, err);
+	unlink(path);
+	rmdir(folder);
+	if (!c)
+		fail_msg("%s", err);
+	return c;
+}
+
+/* BASE with one option changed. */
+static struct config *load_changed(const struct change *change)
+{
+	const char *at = strstr(BASE, change->old);
+	char *text;
+	struct config *c;
+
+	assert_non_null(at);
+	text = xasprintf("%.*s%s%s", (int)(at - BASE), BASE, change->new, at + strlen(change->old));
+	c = load(text);
+	free(text);
+	return c;
+}
+
+static bool has_change(const struct conf_table *table, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		if (changes[i].table == table && strcmp(changes[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void switchover_has_change(void *ctx, const char *name, const char *value)
+{
+	(void)ctx, (void)value;
+	if (!has_change(NULL, name))
+		fail_msg("switchover.%s is not tried", name);
+}
+
+static void each_option_is_tried(void **state)
+{
+	static const struct conf_table *const tables[] = {&conf_daemon_table, &conf_conn_table,
+							  &conf_child_table};
+	struct tun_options o;
+
+	(void)state;
+	for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
+		for (unsigned i = 0; i < tables[t]->count; i++) {
+			const struct conf_option *row = &tables[t]->v[i];
+
+			assert_non_null(row->help);
+			if (!has_change(tables[t], row->name))
+				fail_msg("%s is not tried", row->name);
+		}
+	}
+	tun_options_default(&o);
+	tun_options_each(&o, switchover_has_change, NULL);
+}
+
+/* A reload acts on it, and a restart does not go on with what was handed over. */
+static void conn_is_another(const struct change *change, const struct config *old,
+			    const struct config *new)
+{
+	uint8_t a[32], b[32];
+
+	if (conf_conn_same(old->conns[0], new->conns[0]))
+		fail_msg("%s: the connection is the same", change->new);
+	conf_conn_digest(old->conns[0], &old->conns[0]->remote_id, a);
+	conf_conn_digest(new->conns[0], &old->conns[0]->remote_id, b);
+	assert_memory_not_equal(a, b, sizeof(a));
+}
+
+/* Used from now on, or told to be for the next start, and left as it was. */
+static void daemon_is_another(const struct change *change, const struct config *old,
+			      struct config *new)
+{
+	char *before = conf_dump(old), *with = conf_dump(new), *kept, names[256];
+
+	assert_string_not_equal(before, with);
+	conf_keep_fixed(old, new, names, sizeof(names));
+	kept = conf_dump(new);
+	assert_string_equal(kept, *names ? before : with);
+	assert_string_equal(names, *names ? change->name : "");
+	free(before);
+	free(with);
+	free(kept);
+}
+
+static void each_change_is_noticed(void **state)
+{
+	struct config *old = load(BASE), *again = load(BASE);
+
+	(void)state;
+	assert_true(conf_conn_same(old->conns[0], again->conns[0]));
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		struct config *new = load_changed(&changes[i]);
+
+		if (changes[i].table == &conf_daemon_table) {
+			assert_true(conf_conn_same(old->conns[0], new->conns[0]));
+			daemon_is_another(&changes[i], old, new);
+		} else {
+			conn_is_another(&changes[i], old, new);
+		}
+		conf_free(new);
+	}
+	conf_free(again);
+	conf_free(old);
+}
+
+/* What is shown is read back as the same, with each option in turn. */
+static void shown_reads_back(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		struct config *c = load_changed(&changes[i]), *again;
+		char *shown = conf_dump(c), *text, *shown_again;
+
+		text = xasprintf("%ssecrets: { ike: { secret = \"one for all\"; }; };\n", shown);
+		again = load(text);
+		shown_again = conf_dump(again);
+		assert_string_equal(shown, shown_again);
+		assert_true(conf_conn_same(c->conns[0], again->conns[0]));
+		free(shown);
+		free(text);
+		free(shown_again);
+		conf_free(again);
+		conf_free(c);
+	}
+}
+
+static void same_values(const struct config *a, const struct config *b, size_t from, size_t to)
+{
+	for (unsigned i = 0; i < conf_daemon_table.count; i++) {
+		const struct conf_option *o = &conf_daemon_table.v[i];
+		char *x, *y;
+
+		if (o->at < from || o->at >= to)
+			continue;
+		x = conf_value(o, a);
+		y = conf_value(o, b);
+		assert_string_equal(x, y);
+		free(x);
+		free(y);
+	}
+}
+
+/* What the table says of the engine's settings is what the engine takes them to be. */
+static void defaults_are_the_engines(void **state)
+{
+	struct config none = {0}, engine = {0}, *c = load(BASE);
+
+	(void)state;
+	ike_settings_default(&engine.ike);
+	conf_defaults(&none);
+	same_values(&none, &engine, offsetof(struct config, ike),
+		    offsetof(struct config, ike) + sizeof(engine.ike));
+	same_values(&none, c, 0, sizeof(none));
+	psk_store_unref(none.secrets);
+	free(none.fixed.tun);
+	free(none.fixed.control);
+	conf_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_option_is_tried),
+		cmocka_unit_test(each_change_is_noticed),
+		cmocka_unit_test(shown_reads_back),
+		cmocka_unit_test(defaults_are_the_engines),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
