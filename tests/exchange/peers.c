@@ -89,6 +89,19 @@ static void turn(struct peer *p)
 
 /* ---- the wire ---- */
 
+uint64_t net_wire_sum;
+
+/* Headers, lengths and times; what is behind them follows from keys, which are others each time. */
+static void note(const struct datagram *d)
+{
+	uint8_t header[IKE_HEADER_LEN] = {0};
+
+	memcpy(header, d->p, min_u64(d->len, d->esp ? 8 : sizeof(header)));
+	net_wire_sum = (net_wire_sum ^ d->at ^ (uint64_t)d->len << 48) * 0x100000001b3ULL;
+	for (size_t i = 0; i < sizeof(header); i++)
+		net_wire_sum = (net_wire_sum ^ header[i]) * 0x100000001b3ULL; /* FNV-1a */
+}
+
 static void enqueue(struct net *n, unsigned from, struct datagram *d, nsec_t at)
 {
 	d->at = at;
@@ -96,6 +109,7 @@ static void enqueue(struct net *n, unsigned from, struct datagram *d, nsec_t at)
 	d->to = (uint8_t)!from;
 	if (d->counted)
 		n->peer[from].flow[d->child].in_flight++;
+	note(d);
 	wire_push(&n->queue, d);
 	d->counted = false; /* what follows is the same packet again */
 }

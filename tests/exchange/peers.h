@@ -116,6 +116,10 @@ struct net {
 	unsigned turns_at_now; /* a clock that stands still is a failure too */
 };
 
+/* A sum of the headers of all datagrams that any peer of this process has sent, with their times:
+ * what leaves it as it is changes nothing on the wire. */
+extern uint64_t net_wire_sum;
+
 struct options options_default(void);
 struct net *net_new(const struct options *o);
 void net_free(struct net *n);

@@ -127,6 +127,7 @@ static void drawn_runs(void **state)
 	}
 	print_message("# %llu runs in %.1f s of CPU: %llu failed\n", (unsigned long long)runs,
 		      (double)clock() / CLOCKS_PER_SEC, (unsigned long long)failed);
+	print_message("# what was on the wire: %016llx\n", (unsigned long long)net_wire_sum);
 	if (failed)
 		fail_msg("%llu of %llu runs failed", (unsigned long long)failed,
 			 (unsigned long long)runs);
