@@ -71,13 +71,13 @@ static struct ike_task *first_child(struct ike_sa *sa)
 	struct ike_task *t;
 
 	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->kind == TASK_CHILD_CREATE)
+		if (t->kind == &task_child_create)
 			return t;
 	}
 	return NULL;
 }
 
-void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+static void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	struct ike *ike = sa->ike;
 	struct ike_task *child = first_child(sa);
@@ -171,7 +171,7 @@ static void answer_child(struct ike_sa *sa, struct ike_task *t, const struct ike
 		fail_child(sa, t, e ? e : NOTIFY_NO_PROPOSAL_CHOSEN, in->now);
 }
 
-void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
+static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *error = ike_find_error(in->p);
 	struct ike_task *t;
@@ -344,3 +344,11 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	free(sa->init_response);
 	sa->init_request = sa->init_response = NULL;
 }
+
+const struct task_kind task_auth = {
+	.name = "AUTH",
+	.exchange = IKE_AUTH,
+	.states = 1 << IKE_STATE_AUTH_SENT | 1 << IKE_STATE_ESTABLISHED,
+	.send = auth_send,
+	.on_response = auth_on_response,
+};

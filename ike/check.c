@@ -4,13 +4,14 @@
  */
 #include "ike_sa.h"
 
-static bool is_about(const struct ike_task *t, enum task_kind kind, const struct child_sa *c)
+static bool is_about(const struct ike_task *t, const struct task_kind *kind,
+		     const struct child_sa *c)
 {
 	return t && t->kind == kind && t->child == c;
 }
 
 /* Requests of this kind for the CHILD SA that are outstanding, or wait to be sent. */
-static unsigned count_tasks(const struct child_sa *c, enum task_kind kind)
+static unsigned count_tasks(const struct child_sa *c, const struct task_kind *kind)
 {
 	unsigned count = is_about(c->ike_sa->outstanding, kind, c);
 	const struct ike_task *t;
@@ -22,22 +23,22 @@ static unsigned count_tasks(const struct child_sa *c, enum task_kind kind)
 
 static const char *check_child(const struct child_sa *c)
 {
-	if (count_tasks(c, TASK_CHILD_REKEY) > 1 || count_tasks(c, TASK_CHILD_DELETE) > 1)
+	if (count_tasks(c, &task_child_rekey) > 1 || count_tasks(c, &task_child_delete) > 1)
 		return "the same is asked for twice for one CHILD SA";
 	switch (c->state) {
 	case CHILD_STATE_INSTALLED: return NULL;
 	case CHILD_STATE_REKEYING:
-		return count_tasks(c, TASK_CHILD_REKEY) ? NULL
-							: "REKEYING, and no rekey is under way";
+		return count_tasks(c, &task_child_rekey) ? NULL
+							 : "REKEYING, and no rekey is under way";
 	case CHILD_STATE_REKEYED:
 		if (!c->successor)
 			return "REKEYED without a successor";
-		return deadline_is_set(&c->cleanup) || count_tasks(c, TASK_CHILD_DELETE)
+		return deadline_is_set(&c->cleanup) || count_tasks(c, &task_child_delete)
 			       ? NULL
 			       : "REKEYED, and nothing ends it";
 	case CHILD_STATE_DELETING:
-		return count_tasks(c, TASK_CHILD_DELETE) ? NULL
-							 : "DELETING, and no DELETE is under way";
+		return count_tasks(c, &task_child_delete) ? NULL
+							  : "DELETING, and no DELETE is under way";
 	}
 	return "a CHILD SA in no state";
 }

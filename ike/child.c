@@ -107,7 +107,7 @@ static const struct child_sa *child_covering(const struct ike_sa *sa, const stru
 /* A rekey whose old SA went or was replaced before we asked has nothing to do. */
 static bool pointless(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
-	if (t->kind != TASK_CHILD_REKEY)
+	if (t->kind != &task_child_rekey)
 		return false;
 	if (t->child && !t->child->successor && t->child->state != CHILD_STATE_DELETING)
 		return false;
@@ -131,7 +131,7 @@ static const struct ts_list *asked_remote(const struct ike_task *t)
 /* What the peer has brought up of what we are about to ask for, or NULL. */
 static const struct child_sa *asked_covered(const struct ike_sa *sa, const struct ike_task *t)
 {
-	return t->kind == TASK_CHILD_CREATE
+	return t->kind == &task_child_create
 		       ? child_covering(sa, t->conf, NULL, asked_local(t), asked_remote(t))
 		       : NULL;
 }
@@ -171,7 +171,7 @@ static void prepare_kex(struct ike_task *t)
 	t->kex = group && !t->no_kex ? kex_new(group) : NULL;
 }
 
-void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+static void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	struct ike *ike = sa->ike;
 	uint8_t buf[IKE_MAX_MESSAGE], spi[4];
@@ -247,8 +247,8 @@ static bool collides(const struct ike_task *t, const struct child_sa *old,
 	if (!t || t->child != old)
 		return false;
 	if (old)
-		return t->kind == TASK_CHILD_REKEY;
-	return t->kind == TASK_CHILD_CREATE && t->conf == made->conf &&
+		return t->kind == &task_child_rekey;
+	return t->kind == &task_child_create && t->conf == made->conf &&
 	       same_selectors(made, asked_local(t), asked_remote(t));
 }
 
@@ -353,7 +353,7 @@ static struct child_sa *rekey_target(struct ike_sa *sa, const struct ike_notify_
 static bool is_busy(const struct ike_sa *sa)
 {
 	return sa->busy || sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
-	       (sa->outstanding && sa->outstanding->kind == TASK_IKE_REKEY);
+	       (sa->outstanding && sa->outstanding->kind == &task_ike_rekey);
 }
 
 void child_on_request(struct ike_sa *sa, const struct ike_in *in)
@@ -390,7 +390,7 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 
 static void delete_later(struct child_sa *c)
 {
-	struct ike_task *t = task_add(c->ike_sa, TASK_CHILD_DELETE, true);
+	struct ike_task *t = task_add(c->ike_sa, &task_child_delete, true);
 
 	t->child = c;
 	t->conf = c->conf;
@@ -404,14 +404,14 @@ static void delete_later(struct child_sa *c)
  */
 static bool has_collided(const struct ike_task *t)
 {
-	return t->collided && (t->kind == TASK_CHILD_REKEY || t->rival);
+	return t->collided && (t->kind == &task_child_rekey || t->rival);
 }
 
 /* One of the two goes. The answers to two requests for one SA may differ: then both stay. */
 static bool one_goes(const struct ike_task *t, const struct child_sa *made)
 {
-	return has_collided(t) &&
-	       (t->kind == TASK_CHILD_REKEY || same_selectors(t->rival, made->local, made->remote));
+	return has_collided(t) && (t->kind == &task_child_rekey ||
+				   same_selectors(t->rival, made->local, made->remote));
 }
 
 /* Two new SAs where one is to be: decides which one lives (2.8.1). True when theirs does. */
@@ -466,7 +466,7 @@ static void settle_rekey(struct ike_sa *sa, struct ike_task *t, struct child_sa 
 
 void child_unwanted(struct ike_sa *sa, uint32_t spi, struct child_conf *conf)
 {
-	struct ike_task *t = task_add(sa, TASK_CHILD_DELETE, false);
+	struct ike_task *t = task_add(sa, &task_child_delete, false);
 
 	t->delete_spi = spi;
 	t->conf = conf;
@@ -575,7 +575,7 @@ static bool retried(struct ike_sa *sa, struct ike_task *t, const struct ike_noti
 static bool failed(struct ike_sa *sa, struct ike_task *t, const struct ike_notify_view *n,
 		   nsec_t now)
 {
-	bool rekey = t->kind == TASK_CHILD_REKEY;
+	bool rekey = t->kind == &task_child_rekey;
 	bool not_there = rekey && n->type == NOTIFY_CHILD_SA_NOT_FOUND;
 	bool superseded = has_collided(t) || (rekey && (!t->child || t->child->successor));
 
@@ -599,7 +599,7 @@ static bool failed(struct ike_sa *sa, struct ike_task *t, const struct ike_notif
 	return false;
 }
 
-void child_on_response(struct ike_sa *sa, const struct ike_in *in)
+static void child_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *error = ike_find_error(in->p);
 	struct ike_task *t = exchange_done(sa);
@@ -610,3 +610,20 @@ void child_on_response(struct ike_sa *sa, const struct ike_in *in)
 		complete(sa, t, in);
 	task_free(t);
 }
+
+const struct task_kind task_child_create = {
+	.name = "CHILD_CREATE",
+	.exchange = IKE_CREATE_CHILD_SA,
+	.states = 1 << IKE_STATE_ESTABLISHED,
+	.can_wait = task_has_not_begun,
+	.send = child_send,
+	.on_response = child_on_response,
+};
+const struct task_kind task_child_rekey = {
+	.name = "CHILD_REKEY",
+	.exchange = IKE_CREATE_CHILD_SA,
+	.states = 1 << IKE_STATE_ESTABLISHED,
+	.can_wait = task_has_not_begun,
+	.send = child_send,
+	.on_response = child_on_response,
+};

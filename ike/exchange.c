@@ -12,7 +12,7 @@ static const uint32_t hurried_ms[] = {500, 1000, 2000, 2000};
 #define HURRIED_AFTER_MS 4000
 #define HURRIED_TRIES	 (ARRAY_SIZE(hurried_ms) + 3)
 
-struct ike_task *task_add(struct ike_sa *sa, enum task_kind kind, bool front)
+struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool front)
 {
 	struct ike_task *t = xzalloc(sizeof(*t));
 
@@ -57,33 +57,10 @@ void task_retry(struct ike_task *t, nsec_t at)
 	deadline_set(&sa->ike->deadlines, &t->wait, at);
 }
 
-static void dispatch(struct ike_sa *sa, struct ike_task *t, nsec_t now)
-{
-	switch (t->kind) {
-	case TASK_INIT: init_send(sa, t, now); break;
-	case TASK_AUTH: auth_send(sa, t, now); break;
-	case TASK_CHILD_CREATE:
-	case TASK_CHILD_REKEY: child_send(sa, t, now); break;
-	case TASK_IKE_REKEY: rekey_ike_send(sa, t, now); break;
-	case TASK_CHILD_DELETE:
-	case TASK_IKE_DELETE:
-	case TASK_LIVENESS: info_send(sa, t, now); break;
-	}
-}
-
 /* What may still be asked of an IKE SA in this state. */
 static bool may_send(const struct ike_sa *sa, const struct ike_task *t)
 {
-	switch (sa->state) {
-	case IKE_STATE_INIT_SENT: return t->kind == TASK_INIT || t->kind == TASK_IKE_DELETE;
-	case IKE_STATE_AUTH_SENT: return t->kind == TASK_AUTH;
-	case IKE_STATE_ESTABLISHED: return true;
-	case IKE_STATE_REKEYED:
-	case IKE_STATE_DELETING: return t->kind == TASK_IKE_DELETE;
-	case IKE_STATE_HALF_OPEN:
-	case IKE_STATE_DEAD: return false;
-	}
-	return false;
+	return t->kind->states & 1u << sa->state;
 }
 
 void exchange_run(struct ike_sa *sa, nsec_t now)
@@ -96,7 +73,7 @@ void exchange_run(struct ike_sa *sa, nsec_t now)
 			continue;
 		TAILQ_REMOVE(&sa->tasks, t, link);
 		sa->outstanding = t;
-		dispatch(sa, t, now);
+		t->kind->send(sa, t, now);
 		/* A task that found nothing to do has ended itself; the list may have changed. */
 		next = TAILQ_FIRST(&sa->tasks);
 	}

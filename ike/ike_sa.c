@@ -255,7 +255,7 @@ void sa_hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 	}
 	for (t = TAILQ_FIRST(&from->tasks); t; t = next) {
 		next = TAILQ_NEXT(t, link);
-		if (t->kind == TASK_IKE_DELETE || t->kind == TASK_IKE_REKEY)
+		if (t->kind->stays)
 			continue;
 		TAILQ_REMOVE(&from->tasks, t, link);
 		t->ike_sa = to;

@@ -68,22 +68,30 @@ struct child_sa {
 #endif
 };
 
-enum task_kind {
-	TASK_INIT,
-	TASK_AUTH,
-	TASK_CHILD_CREATE,
-	TASK_CHILD_REKEY,
-	TASK_CHILD_DELETE,
-	TASK_IKE_REKEY,
-	TASK_IKE_DELETE,
-	TASK_LIVENESS,
+struct ike_in;
+struct ike_task;
+
+/* A kind of request of ours: what is made and answered in the file of its exchange. */
+struct task_kind {
+	const char *name;
+	uint8_t exchange; /* enum ike_exchange */
+	uint8_t states;	  /* of the IKE SA, in which it may be sent: a bit for each, 1 << state */
+	bool stays;	  /* with its IKE SA, when a successor takes over what is waiting */
+	/* It has not begun, and a restart need not wait for it; NULL: it must. */
+	bool (*can_wait)(const struct ike_task *t);
+	/* It is outstanding now: its request goes out, or it ends itself (exchange_done). */
+	void (*send)(struct ike_sa *sa, struct ike_task *t, nsec_t now);
+	/* Of the outstanding one; the message keeps the rules of its exchange. */
+	void (*on_response)(struct ike_sa *sa, const struct ike_in *in);
 };
+extern const struct task_kind task_init, task_auth, task_child_create, task_child_rekey,
+	task_child_delete, task_ike_rekey, task_ike_delete, task_liveness;
 
 /* One request of ours, from when it is wanted to when its answer is dealt with. */
 struct ike_task {
 	TAILQ_ENTRY(ike_task) link;
 	struct ike_sa *ike_sa;
-	enum task_kind kind;
+	const struct task_kind *kind;
 	struct child_conf *conf;
 	struct child_sa *child; /* to be rekeyed or deleted; NULL when it is gone meanwhile */
 	nsec_t late;		/* short timers, and the time for an answer; 0: routine */
@@ -280,6 +288,8 @@ nsec_t jittered(struct ike *ike, nsec_t t);
 const char *sa_label(const struct ike_sa *sa);
 
 /* ---- ike_saved.c: for the process that goes on with it ---- */
+/* A task_kind's can_wait: the deadline that it came from comes again. */
+bool task_has_not_begun(const struct ike_task *t);
 /* ike_hold keeps it back. */
 bool task_is_held(const struct ike_task *t);
 /* Nothing is under way on it, from either side: ike_sa_save writes all there is. */
@@ -336,7 +346,7 @@ bool limit_may_rekey(const struct ike_sa *sa);
 void limit_sas(struct ike_sa *newest, nsec_t now);
 
 /* ---- exchange.c: message IDs, windows, retransmission, the SK payload ---- */
-struct ike_task *task_add(struct ike_sa *sa, enum task_kind kind, bool front);
+struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool front);
 void task_free(struct ike_task *t);
 /* Sends the next waiting task when nothing is outstanding. */
 void exchange_run(struct ike_sa *sa, nsec_t now);
@@ -380,15 +390,10 @@ struct ike_in {
 	nsec_t now;
 };
 
-/* ---- one file an exchange: request builders, request and response handlers ---- */
-void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
+/* ---- one file for each exchange: the peer's requests, and what else asks for it ---- */
 void init_on_request(struct ike *ike, const struct ike_in *in);
-void init_on_response(struct ike_sa *sa, const struct ike_in *in);
 void init_timeout(struct ike_sa *sa, nsec_t now);
-void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in);
-void auth_on_response(struct ike_sa *sa, const struct ike_in *in);
-void child_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 /* The peer has made an SA that we have not, with this SPI of ours: it would send into nothing. */
 void child_unwanted(struct ike_sa *sa, uint32_t spi, struct child_conf *conf);
 /* The SA that a REKEY_SA notification of the peer's names, or NULL. */
@@ -405,15 +410,10 @@ void child_kept(struct child_sa *old, const struct child_sa *gone, nsec_t now);
 /* No rekey of it is under way any more, and it has no successor: the next one comes in a minute. */
 void child_not_replaced(struct child_sa *c, nsec_t now);
 void child_on_request(struct ike_sa *sa, const struct ike_in *in);
-void child_on_response(struct ike_sa *sa, const struct ike_in *in);
-void rekey_ike_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in);
-void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in);
 /* Our IKE rekey ended without a new SA: the peer's, if it collided, wins. */
 void rekey_ike_lost(struct ike_sa *sa, struct ike_task *t, nsec_t now);
-void info_send(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 void info_on_request(struct ike_sa *sa, const struct ike_in *in);
-void info_on_response(struct ike_sa *sa, const struct ike_in *in);
 
 /* ---- negotiate.c: what IKE_AUTH and CREATE_CHILD_SA share about CHILD SAs ---- */
 /* One side's part of a CHILD SA being made. */

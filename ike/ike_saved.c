@@ -11,18 +11,15 @@
 
 #define SAVED_LEAP 64 /* IVs of SK payloads that are left out */
 
-/*
- * It has not begun, and need not now. The deadline that it came from is set to its time when it is
- * loaded; a liveness check comes again by itself. Not one that asks whether the peer has the IKE
- * SA: its CHILD SAs wait for that.
- */
 static bool can_wait(const struct ike_task *t)
 {
-	if (t->kind == TASK_LIVENESS)
-		return !t->late && t->ike_sa->last_heard > t->ike_sa->established;
-	return (t->kind == TASK_CHILD_CREATE || t->kind == TASK_CHILD_REKEY ||
-		t->kind == TASK_IKE_REKEY) &&
-	       (!t->late || deadline_is_set(&t->wait));
+	return t->kind->can_wait && t->kind->can_wait(t);
+}
+
+/* The deadline that it came from is set to its time when it is loaded. */
+bool task_has_not_begun(const struct ike_task *t)
+{
+	return !t->late || deadline_is_set(&t->wait);
 }
 
 void ike_hold(struct ike *ike)
@@ -71,7 +68,7 @@ static nsec_t rekey_at(const struct ike_sa *sa, const struct child_sa *c)
 	const struct ike_task *t;
 
 	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (c ? t->kind == TASK_CHILD_REKEY && t->child == c : t->kind == TASK_IKE_REKEY)
+		if (c ? t->kind == &task_child_rekey && t->child == c : t->kind == &task_ike_rekey)
 			return deadline_is_set(&t->wait) ? t->wait.at : 0;
 	}
 	return when(c ? &c->rekey : &sa->rekey);

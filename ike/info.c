@@ -3,25 +3,42 @@
  */
 #include "ike_sa.h"
 
-void info_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+static void send_ike_delete(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	uint8_t buf[128];
 	struct ike_builder b;
 
+	(void)t;
 	ib_inside(&b, buf, sizeof(buf));
-	if (t->kind == TASK_IKE_DELETE) {
-		ib_delete_ike(&b);
-	} else if (t->kind == TASK_CHILD_DELETE) {
-		if (!t->child && !t->delete_spi) {
-			task_free(exchange_done(sa));
-			return;
-		}
-		if (t->child) {
-			child_set_state(t->child, CHILD_STATE_DELETING);
-			t->delete_spi = t->child->spi_in;
-		}
-		ib_delete_esp(&b, &t->delete_spi, 1);
+	ib_delete_ike(&b);
+	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
+}
+
+static void send_child_delete(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	uint8_t buf[128];
+	struct ike_builder b;
+
+	if (!t->child && !t->delete_spi) {
+		task_free(exchange_done(sa));
+		return;
 	}
+	if (t->child) {
+		child_set_state(t->child, CHILD_STATE_DELETING);
+		t->delete_spi = t->child->spi_in;
+	}
+	ib_inside(&b, buf, sizeof(buf));
+	ib_delete_esp(&b, &t->delete_spi, 1);
+	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
+}
+
+static void send_nothing(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	uint8_t buf[128];
+	struct ike_builder b;
+
+	(void)t;
+	ib_inside(&b, buf, sizeof(buf));
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
 }
 
@@ -101,16 +118,60 @@ void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 			in->now);
 }
 
-void info_on_response(struct ike_sa *sa, const struct ike_in *in)
+static void on_ike_deleted(struct ike_sa *sa, const struct ike_in *in)
 {
 	struct ike_task *t = exchange_done(sa);
 
-	if (t->kind == TASK_IKE_DELETE)
-		sa_kill(sa,
-			t->ike_sa->established && sa->child_count == 0 ? "replaced or deleted by us"
-								       : "deleted by us",
-			in->now);
-	else if (t->kind == TASK_CHILD_DELETE && t->child)
+	sa_kill(sa,
+		sa->established && sa->child_count == 0 ? "replaced or deleted by us"
+							: "deleted by us",
+		in->now);
+	task_free(t);
+}
+
+static void on_child_deleted(struct ike_sa *sa, const struct ike_in *in)
+{
+	struct ike_task *t = exchange_done(sa);
+
+	if (t->child)
 		child_kill(t->child, t->child->successor ? "replaced" : "deleted by us", in->now);
 	task_free(t);
 }
+
+static void on_alive(struct ike_sa *sa, const struct ike_in *in)
+{
+	(void)in;
+	task_free(exchange_done(sa));
+}
+
+/* It comes again by itself; but CHILD SAs wait for one that asks whether the peer has the IKE SA.
+ */
+static bool liveness_can_wait(const struct ike_task *t)
+{
+	return !t->late && t->ike_sa->last_heard > t->ike_sa->established;
+}
+
+const struct task_kind task_ike_delete = {
+	.name = "IKE_DELETE",
+	.exchange = IKE_INFORMATIONAL,
+	.states = 1 << IKE_STATE_INIT_SENT | 1 << IKE_STATE_ESTABLISHED | 1 << IKE_STATE_REKEYED |
+		  1 << IKE_STATE_DELETING,
+	.stays = true,
+	.send = send_ike_delete,
+	.on_response = on_ike_deleted,
+};
+const struct task_kind task_child_delete = {
+	.name = "CHILD_DELETE",
+	.exchange = IKE_INFORMATIONAL,
+	.states = 1 << IKE_STATE_ESTABLISHED,
+	.send = send_child_delete,
+	.on_response = on_child_deleted,
+};
+const struct task_kind task_liveness = {
+	.name = "LIVENESS",
+	.exchange = IKE_INFORMATIONAL,
+	.states = 1 << IKE_STATE_ESTABLISHED,
+	.can_wait = liveness_can_wait,
+	.send = send_nothing,
+	.on_response = on_alive,
+};

@@ -18,7 +18,7 @@ static struct chunk none(void)
 	return (struct chunk){0};
 }
 
-void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	struct ike_header h = {
 		.spi_i = sa->spi_i, .exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR};
@@ -128,7 +128,7 @@ static void float_port(struct ike_sa *sa)
 		sa->local.port = IKE_PORT_NATT;
 }
 
-void init_on_response(struct ike_sa *sa, const struct ike_in *in)
+static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_payloads *p = in->p;
 	struct proposal_offer answer;
@@ -392,3 +392,11 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 	}
 	become_responder(ike, in, conn, &choice);
 }
+
+const struct task_kind task_init = {
+	.name = "INIT",
+	.exchange = IKE_SA_INIT,
+	.states = 1 << IKE_STATE_INIT_SENT | 1 << IKE_STATE_ESTABLISHED,
+	.send = init_send,
+	.on_response = init_on_response,
+};

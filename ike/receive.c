@@ -71,7 +71,7 @@ static void receive_init(struct ike *ike, const struct ike_in *in)
 		count(ike, IKE_COUNT_UNKNOWN_SPI);
 		return;
 	}
-	init_on_response(sa, in);
+	task_init.on_response(sa, in);
 }
 
 /* The SA that a protected message belongs to. */
@@ -236,42 +236,12 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 	}
 }
 
-static uint8_t exchange_of(enum task_kind k)
-{
-	switch (k) {
-	case TASK_INIT: return IKE_SA_INIT;
-	case TASK_AUTH: return IKE_AUTH;
-	case TASK_CHILD_CREATE:
-	case TASK_CHILD_REKEY:
-	case TASK_IKE_REKEY: return IKE_CREATE_CHILD_SA;
-	case TASK_CHILD_DELETE:
-	case TASK_IKE_DELETE:
-	case TASK_LIVENESS: return IKE_INFORMATIONAL;
-	}
-	return 0;
-}
-
-static void handle_response(struct ike_sa *sa, const struct ike_in *in)
-{
-	switch (in->h->exchange) {
-	case IKE_AUTH: auth_on_response(sa, in); break;
-	case IKE_CREATE_CHILD_SA:
-		if (sa->outstanding->kind == TASK_IKE_REKEY)
-			rekey_ike_on_response(sa, in);
-		else
-			child_on_response(sa, in);
-		break;
-	case IKE_INFORMATIONAL: info_on_response(sa, in); break;
-	default: break;
-	}
-}
-
 static bool response_complete(const struct ike_sa *sa, const struct ike_payloads *p)
 {
-	return p->unknown_critical == 0 &&
-	       rules_allow(exchange_of(sa->outstanding->kind), true, p) &&
-	       (ike_find_error(p) || exchange_of(sa->outstanding->kind) != IKE_CREATE_CHILD_SA ||
-		create_child_complete(p));
+	uint8_t exchange = sa->outstanding->kind->exchange;
+
+	return p->unknown_critical == 0 && rules_allow(exchange, true, p) &&
+	       (ike_find_error(p) || exchange != IKE_CREATE_CHILD_SA || create_child_complete(p));
 }
 
 static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool well_formed)
@@ -280,7 +250,7 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 	bool tell;
 
 	if (!sa->outstanding || !sa->request || in->h->message_id + 1 != sa->next_id ||
-	    in->h->exchange != exchange_of(sa->outstanding->kind)) {
+	    in->h->exchange != sa->outstanding->kind->exchange) {
 		count(ike, IKE_COUNT_OLD_MESSAGE);
 		return;
 	}
@@ -294,7 +264,7 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 	}
 	tell = sa->watch_answer;
 	sa->watch_answer = false;
-	handle_response(sa, in);
+	sa->outstanding->kind->on_response(sa, in);
 	if (tell && sa->state != IKE_STATE_DEAD)
 		ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_ANSWERED, NULL, "answered", in->now);
 }

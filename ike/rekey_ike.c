@@ -11,7 +11,7 @@
 #define RETRY_AFTER    (5 * NSEC_PER_SEC)
 #define REPLACED_LIMIT (30 * NSEC_PER_SEC) /* for the peer's DELETE of the SA that it replaced */
 
-void rekey_ike_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+static void rekey_ike_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	uint16_t group = t->group ? t->group : sa->choice.group;
 	uint8_t buf[IKE_MAX_MESSAGE], spi[8];
@@ -69,8 +69,8 @@ static bool busy_with_children(const struct ike_sa *sa)
 {
 	const struct ike_task *t = sa->outstanding;
 
-	return t && (t->kind == TASK_CHILD_CREATE || t->kind == TASK_CHILD_REKEY ||
-		     t->kind == TASK_CHILD_DELETE);
+	return t && (t->kind == &task_child_create || t->kind == &task_child_rekey ||
+		     t->kind == &task_child_delete);
 }
 
 /* Answers with the new SA; the children follow unless our own rekey collides with this one. */
@@ -103,7 +103,7 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, const struct prop
 	ib_ke(&b, choice->group, kex_public(kex));
 	kex_free(kex);
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
-	made->unresolved = t && t->kind == TASK_IKE_REKEY;
+	made->unresolved = t && t->kind == &task_ike_rekey;
 	sa_establish(made, "rekeyed by the peer", in->now);
 	if (made->unresolved) {
 		t->collided = true;
@@ -148,7 +148,7 @@ void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 static void delete_sa(struct ike_sa *sa, nsec_t now)
 {
 	sa_set_state(sa, IKE_STATE_DELETING);
-	task_add(sa, TASK_IKE_DELETE, true);
+	task_add(sa, &task_ike_delete, true);
 	exchange_run(sa, now);
 }
 
@@ -218,7 +218,7 @@ static bool asks_for_group(struct ike_sa *sa, struct ike_task *t, const struct i
 	return true;
 }
 
-void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
+static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *e = ike_find_error(in->p);
 	struct ike_task *t = exchange_done(sa);
@@ -246,3 +246,13 @@ void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 	}
 	task_free(t);
 }
+
+const struct task_kind task_ike_rekey = {
+	.name = "IKE_REKEY",
+	.exchange = IKE_CREATE_CHILD_SA,
+	.states = 1 << IKE_STATE_ESTABLISHED,
+	.stays = true,
+	.can_wait = task_has_not_begun,
+	.send = rekey_ike_send,
+	.on_response = rekey_ike_on_response,
+};

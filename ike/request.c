@@ -7,7 +7,8 @@
 #define RECENTLY  (2 * NSEC_PER_SEC)
 #define VOID_KEPT (20 * NSEC_PER_SEC)
 
-static struct ike_task *queue(struct ike_sa *sa, enum task_kind kind, bool front, nsec_t now)
+static struct ike_task *queue(struct ike_sa *sa, const struct task_kind *kind, bool front,
+			      nsec_t now)
 {
 	struct ike_task *t = task_add(sa, kind, front);
 
@@ -40,8 +41,8 @@ struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struc
 	sa->beside = beside;
 	if (peer)
 		sa->wanted_id = *peer;
-	queue(sa, TASK_INIT, false, now);
-	task_add(sa, TASK_AUTH, false);
+	queue(sa, &task_init, false, now);
+	task_add(sa, &task_auth, false);
 	log_info(ike->log, "%s: connecting%s", sa_label(sa),
 		 beside ? " beside the old IKE SA" : "");
 	return sa;
@@ -54,7 +55,7 @@ bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct t
 	if (sa->state == IKE_STATE_DEAD || sa->state == IKE_STATE_DELETING ||
 	    tasks_waiting(sa) >= TASKS_MAX)
 		return false;
-	t = queue(sa, TASK_CHILD_CREATE, false, at);
+	t = queue(sa, &task_child_create, false, at);
 	t->conf = conf;
 	t->has_first = first != NULL;
 	if (first)
@@ -65,7 +66,7 @@ bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct t
 static bool asks_for(const struct ike_task *t, const struct child_conf *conf,
 		     const struct ts_list *local, const struct ts_list *remote)
 {
-	return t && t->conf == conf && (t->kind == TASK_CHILD_CREATE || t->kind == TASK_AUTH) &&
+	return t && t->conf == conf && (t->kind == &task_child_create || t->kind == &task_auth) &&
 	       t->local && ts_list_eq(t->local, local) && ts_list_eq(t->remote, remote);
 }
 
@@ -90,8 +91,8 @@ bool ike_child_create_like(struct ike_sa *sa, struct child_conf *conf, const str
 
 static bool makes_child(const struct ike_task *t, const struct child_conf *conf)
 {
-	return t->conf == conf && (t->kind == TASK_CHILD_CREATE || t->kind == TASK_CHILD_REKEY ||
-				   t->kind == TASK_AUTH);
+	return t->conf == conf && (t->kind == &task_child_create || t->kind == &task_child_rekey ||
+				   t->kind == &task_auth);
 }
 
 bool ike_child_is_asked(const struct ike_sa *sa, const struct child_conf *conf)
@@ -111,7 +112,7 @@ void ike_child_cancel(struct ike_sa *sa, const struct child_conf *conf)
 
 	for (t = TAILQ_FIRST(&sa->tasks); t; t = next) {
 		next = TAILQ_NEXT(t, link);
-		if (!makes_child(t, conf) || t->kind == TASK_AUTH)
+		if (!makes_child(t, conf) || t->kind == &task_auth)
 			continue;
 		TAILQ_REMOVE(&sa->tasks, t, link);
 		task_free(t);
@@ -127,7 +128,7 @@ void ike_child_rekey(struct child_sa *c, nsec_t late, nsec_t now)
 	if (c->successor || c->state != CHILD_STATE_INSTALLED)
 		return;
 	child_set_state(c, CHILD_STATE_REKEYING);
-	t = queue(c->ike_sa, TASK_CHILD_REKEY, late != 0, now);
+	t = queue(c->ike_sa, &task_child_rekey, late != 0, now);
 	t->child = c;
 	t->conf = c->conf;
 	t->late = late;
@@ -135,7 +136,7 @@ void ike_child_rekey(struct child_sa *c, nsec_t late, nsec_t now)
 
 void ike_child_replace(struct child_sa *c, nsec_t late, nsec_t now)
 {
-	struct ike_task *t = queue(c->ike_sa, TASK_CHILD_CREATE, true, now);
+	struct ike_task *t = queue(c->ike_sa, &task_child_create, true, now);
 
 	t->conf = c->conf;
 	t->late = late;
@@ -160,7 +161,7 @@ void ike_child_delete(struct child_sa *c, nsec_t now)
 	if (c->state == CHILD_STATE_DELETING)
 		return;
 	child_set_state(c, CHILD_STATE_DELETING);
-	t = queue(c->ike_sa, TASK_CHILD_DELETE, false, now);
+	t = queue(c->ike_sa, &task_child_delete, false, now);
 	t->child = c;
 	t->conf = c->conf;
 }
@@ -175,13 +176,13 @@ void ike_sa_rekey(struct ike_sa *sa, nsec_t now)
 	struct ike_task *t;
 
 	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
-	    (sa->outstanding && sa->outstanding->kind == TASK_IKE_REKEY))
+	    (sa->outstanding && sa->outstanding->kind == &task_ike_rekey))
 		return;
 	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->kind == TASK_IKE_REKEY)
+		if (t->kind == &task_ike_rekey)
 			return;
 	}
-	queue(sa, TASK_IKE_REKEY, false, now);
+	queue(sa, &task_ike_rekey, false, now);
 }
 
 void ike_sa_delete(struct ike_sa *sa, nsec_t now)
@@ -193,7 +194,7 @@ void ike_sa_delete(struct ike_sa *sa, nsec_t now)
 		return;
 	}
 	sa_set_state(sa, IKE_STATE_DELETING);
-	queue(sa, TASK_IKE_DELETE, true, now);
+	queue(sa, &task_ike_delete, true, now);
 }
 
 void ike_sa_drop(struct ike_sa *sa, const char *why, nsec_t now)
@@ -216,13 +217,13 @@ void ike_liveness(struct ike_sa *sa, nsec_t late, nsec_t now)
 		return;
 	}
 	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->kind == TASK_LIVENESS) {
+		if (t->kind == &task_liveness) {
 			if (late && (!t->late || late < t->late))
 				t->late = late;
 			return;
 		}
 	}
-	queue(sa, TASK_LIVENESS, true, now)->late = late;
+	queue(sa, &task_liveness, true, now)->late = late;
 }
 
 bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now)

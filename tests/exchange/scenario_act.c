@@ -237,7 +237,7 @@ static void forget_request(struct scenario *s)
 	struct ike_sa *sa = gw_ike(s);
 	struct ike_task *t;
 
-	if (!sa || !sa->outstanding || sa->outstanding->kind != TASK_CHILD_REKEY) {
+	if (!sa || !sa->outstanding || sa->outstanding->kind != &task_child_rekey) {
 		if (!s->trying)
 			scenario_fail(s, "the gateway has no rekey outstanding");
 		return;
@@ -399,7 +399,7 @@ static void tell_invalid_spi(struct scenario *s, const struct words *w, unsigned
 	if (!sa || sa->outstanding || !branch)
 		scenario_fail(s, "the gateway has a request outstanding, or the branch no SA");
 	put_be32(spi, branch->out.spi);
-	sa->outstanding = task_add(sa, TASK_LIVENESS, true);
+	sa->outstanding = task_add(sa, &task_liveness, true);
 	TAILQ_REMOVE(&sa->tasks, sa->outstanding, link);
 	ib_inside(&b, buf, sizeof(buf));
 	ib_notify(&b, 0, (struct chunk){0}, NOTIFY_INVALID_SPI, (struct chunk){spi, 4});
