@@ -243,10 +243,13 @@ static void forget_request(struct scenario *s)
 		return;
 	}
 	t = exchange_done(sa);
-	if (t->child && !t->child->successor)
-		child_not_replaced(t->child, s->n->now);
-	else if (t->child)
-		child_set_state(t->child, CHILD_STATE_REKEYED);
+	/* Perhaps its lifetime has ended meanwhile. */
+	if (t->child && t->child->state == CHILD_STATE_REKEYING) {
+		if (t->child->successor)
+			child_set_state(t->child, CHILD_STATE_REKEYED);
+		else
+			child_not_replaced(t->child, s->n->now);
+	}
 	sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, t->child, IKE_RESULT_GONE, 0,
 				  s->n->now);
 	task_free(t);
