@@ -6,7 +6,7 @@
 #define MENDIP_DAEMON_CONFIG_H
 
 #include "ike.h"
-#include "ike_config.h"
+#include "sa/ike_config.h"
 #include "log.h"
 #include "crypto/aead.h"
 #include "udp_offload.h"

@@ -2,7 +2,9 @@
  * ike.c - the engine as a whole, and what its timers do; see ike.h.
  * SPDX-License-Identifier: ISC
  */
-#include "ike_sa.h"
+#include "sa/half_open.h"
+#include "sa/limits.h"
+#include "task/exchanges.h"
 #include "xalloc.h"
 
 #define HINT_RATE    1 /* liveness checks a second that outsiders can cause, on all SAs */

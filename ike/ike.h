@@ -11,8 +11,8 @@
 #define MENDIP_IKE_H
 
 #include "deadline.h"
-#include "ike_config.h"
-#include "keymat.h"
+#include "sa/ike_config.h"
+#include "sa/keymat.h"
 #include "log.h"
 #include "crypto/random.h"
 

@@ -2,8 +2,9 @@
  * receive.c - a message from the network: whose it is, whether it may be believed, and the exchange
  * that it goes to (RFC 7296 2.1 to 2.5, 2.21). SPDX-License-Identifier: ISC
  */
-#include "ike_sa.h"
-#include "rules.h"
+#include "sa/limits.h"
+#include "task/exchanges.h"
+#include "wire/rules.h"
 #include "xalloc.h"
 
 static void count(struct ike *ike, enum ike_counter c)

@@ -6,6 +6,7 @@
  * each asks for the part that is its own. Only what is in use by another one shows that it is not.
  */
 #include "tunnel.h"
+#include "sa/limits.h"
 
 static bool overlap(const struct ts_list *a, const struct ts_list *b)
 {

@@ -2,6 +2,7 @@
  * conn.c - connections: up, beside (rung 3), and up again (rung 4). SPDX-License-Identifier: ISC
  */
 #include "tunnel.h"
+#include "sa/half_open.h"
 #include "xalloc.h"
 
 #define BACKOFF_MIN   (1 * NSEC_PER_SEC)

@@ -7,6 +7,7 @@
  * on, and so do message IDs.
  */
 #include "tunnel.h"
+#include "sa/ike_saved.h"
 #include "saved.h"
 #include "xalloc.h"
 

@@ -1,6 +1,7 @@
 /* tunnel.c - configuration, events of the data path into rekeys, timers; see tunnel.h.
  * SPDX-License-Identifier: ISC */
 #include "tunnel.h"
+#include "sa/limits.h"
 #include "xalloc.h"
 
 #include <stdarg.h>

@@ -13,7 +13,7 @@
 #include "esp_path.h"
 #include "gate.h"
 #include "ike.h"
-#include "ike_sa.h"
+#include "sa/ike_sa.h"
 #include "options.h"
 
 struct tunnel;

@@ -1,2 +1,2 @@
-SCRIPT_TESTS += tests/docs/test_docs.py tests/docs/test_includes.py tests/docs/test_options.py
-EXTRA_DIST += tests/docs/test_docs.py tests/docs/test_includes.py tests/docs/test_options.py
+SCRIPT_TESTS += tests/docs/test_docs.py tests/docs/test_includes.py tests/docs/test_options.py tests/docs/test_calls.py
+EXTRA_DIST += tests/docs/test_docs.py tests/docs/test_includes.py tests/docs/test_options.py tests/docs/test_calls.py

@@ -9,7 +9,7 @@ import sys
 
 sys.dont_write_bytecode = True
 SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CODE = ("common/**/*.[ch]", "esp/*.[ch]", "ike/*.[ch]", "tunnel/*.[ch]", "daemon/*.[ch]", "tests/**/*.[ch]",
+CODE = ("common/**/*.[ch]", "esp/*.[ch]", "ike/**/*.[ch]", "tunnel/*.[ch]", "daemon/*.[ch]", "tests/**/*.[ch]",
         "tests/**/*.py")
 
 

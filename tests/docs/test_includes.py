@@ -11,15 +11,20 @@ SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.p
 PURE = {"ctype.h", "endian.h", "errno.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
         "string.h", "strings.h", "sys/queue.h", "uthash.h"}
 # inet_pton and inet_ntop are in arpa/inet.h; linux/virtio_net.h has the format of what TUN puts before a packet.
+ALL_COMMON = ["common", "common/crypto", "common/packet"]
+IKE = ["ike/wire", "ike/auth", "ike/sa", "ike/task", "ike"]  # each includes those before it
 FOLDERS = {
     "common": (["common"], PURE | {"arpa/inet.h"}),
     "common/crypto": (["common", "common/crypto"], None),
     "common/packet": (["common", "common/packet"], PURE | {"linux/virtio_net.h"}),
-    "esp": (["common", "esp"], PURE),
-    "ike": (["common", "ike"], PURE),
-    "tunnel": (["common", "esp", "ike", "tunnel"], PURE),
-    "daemon": (["common", "esp", "ike", "tunnel", "daemon"], None),
+    "esp": ([*ALL_COMMON, "esp"], PURE),
+    **{folder: ([*ALL_COMMON, *IKE[:i + 1]], PURE) for i, folder in enumerate(IKE)},
+    # What requests of ours are is nobody's business above the engine.
+    "tunnel": ([*ALL_COMMON, "esp", "ike/wire", "ike/auth", "ike/sa", "ike", "tunnel"], PURE),
+    "daemon": ([*ALL_COMMON, "esp", "ike/wire", "ike/auth", "ike/sa", "ike", "tunnel", "daemon"], None),
 }
+# What the engine's callers give it and see of it: types, which its own folders know too.
+INTERFACE = ("ike.h",)
 # No variable outlives a call but what callers pass in: none of a thread, a function or a file.
 HIDDEN_STATE = re.compile(r"_Thread_local|^[ \t]+static (?!const\b|inline\b)|^static (?!.*\bconst\b)[^()\n]*[;=].*",
                           re.MULTILINE)
@@ -29,9 +34,10 @@ def files(folder):
     return sorted(glob.glob(os.path.join(SOURCE, folder, "*.[ch]")))
 
 
-def folder_of(header, folders):
-    """The folder that a header in quotes is taken from, or None."""
-    return next((f for f in folders if os.path.exists(os.path.join(SOURCE, f, header))), None)
+def is_from(header, folders):
+    """Whether a header in quotes is one of these folders, said with its folder where that is one within another."""
+    return any(os.path.exists(os.path.join(SOURCE, f, os.path.basename(header)))
+               and header == os.path.join(*f.split("/")[1:], os.path.basename(header)) for f in folders)
 
 
 def wrong_in(path, folder):
@@ -39,7 +45,8 @@ def wrong_in(path, folder):
     with open(path, encoding="utf-8") as f:
         text = f.read()
     for header in re.findall(r'^#\s*include "([^"]+)"', text, re.MULTILINE):
-        if header != "config.h" and not folder_of(header, below):
+        if header != "config.h" and not is_from(header, below) and not (
+                folder.startswith("ike/") and header in INTERFACE):
             return f'includes "{header}", which is not in {", ".join(below)}'
     for header in re.findall(r"^#\s*include <([^>]+)>", text, re.MULTILINE):
         if header.startswith("openssl/") and folder != "common/crypto":
@@ -55,7 +62,7 @@ failed = False
 for name in FOLDERS:
     found = [(os.path.relpath(path, SOURCE), wrong_in(path, name)) for path in files(name)]
     wrong = [f"{path} {what}" for path, what in found if what]
-    if len(found) < 5:
+    if len(found) < 2:
         wrong.append(f"only {len(found)} files were found: the search is wrong")
     case = f"{name.replace('/', '_')}_includes_what_is_below"
     print(f"not ok {case}: {'; '.join(wrong)}" if wrong else f"ok {case}")

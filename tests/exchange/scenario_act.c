@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "scenario_run.h"
+#include "task/exchanges.h"
 
 /* ---- the wire ---- */
 

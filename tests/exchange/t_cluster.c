@@ -6,6 +6,7 @@
  * make them.
  */
 #include "peers.h"
+#include "task/exchanges.h"
 
 /* ---- RFC 6311 ---- */
 

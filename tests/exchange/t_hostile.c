@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "parties.h"
+#include "task/exchanges.h"
 #include "xalloc.h"
 
 /* ---- identities ---- */

@@ -3,6 +3,8 @@
  * collisions. SPDX-License-Identifier: ISC
  */
 #include "peers.h"
+#include "sa/half_open.h"
+#include "task/exchanges.h"
 #include "crypto/kex.h"
 
 static struct net *up(const struct options *o)

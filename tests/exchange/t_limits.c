@@ -2,6 +2,7 @@
  * t_limits.c - how much one peer, or one who is none, may take. SPDX-License-Identifier: ISC
  */
 #include "parties.h"
+#include "task/exchanges.h"
 
 /* ---- what one peer may take ---- */
 

@@ -3,6 +3,7 @@
  * correctly protected, messages with any content. SPDX-License-Identifier: ISC
  */
 #include "fuzz.h"
+#include "task/exchanges.h"
 #include "../exchange/peers.h"
 
 /* One byte of command, two of length, then a message. */

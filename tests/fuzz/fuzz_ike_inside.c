@@ -9,6 +9,7 @@
  * sides must find together.
  */
 #include "fuzz.h"
+#include "task/exchanges.h"
 #include "../exchange/peers.h"
 #include "xalloc.h"
 

@@ -1,10 +1,10 @@
 /* fuzz_ike_message.c - header, payload chains, proposals, selectors. SPDX-License-Identifier: ISC
  */
 #include "fuzz.h"
-#include "ident.h"
-#include "ike_wire.h"
-#include "proposal.h"
-#include "rules.h"
+#include "auth/ident.h"
+#include "wire/ike_wire.h"
+#include "wire/proposal.h"
+#include "wire/rules.h"
 
 static const uint8_t *low, *high;
 

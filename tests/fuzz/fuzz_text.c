@@ -2,9 +2,9 @@
  * configuration text. SPDX-License-Identifier: ISC */
 #include "fuzz.h"
 #include "addr.h"
-#include "ident.h"
+#include "auth/ident.h"
 #include "options.h"
-#include "proposal.h"
+#include "wire/proposal.h"
 #include "scan.h"
 
 static void selectors(const char *s)

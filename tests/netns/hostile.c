@@ -13,6 +13,7 @@
  * time are not the same.
  */
 #include "hostile.h"
+#include "task/exchanges.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* live_peer.c - see live_peer.h. SPDX-License-Identifier: ISC */
 #include "live_peer.h"
+#include "task/exchanges.h"
 #include "xalloc.h"
 
 #include <poll.h>

@@ -8,7 +8,7 @@
 #ifndef MENDIP_LIVE_PEER_H
 #define MENDIP_LIVE_PEER_H
 
-#include "ike_sa.h"
+#include "sa/ike_sa.h"
 #include "seeded.h"
 #include "udp.h"
 

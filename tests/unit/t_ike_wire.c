@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "proposal.h"
+#include "wire/proposal.h"
 
 static const struct chunk nothing;
 

@@ -11,8 +11,8 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/kex.h"
-#include "ike_wire.h"
-#include "keymat.h"
+#include "wire/ike_wire.h"
+#include "sa/keymat.h"
 
 static const uint8_t zeros[SUITE_MAX_KEY];
 

@@ -1,0 +1,279 @@
+/*
+ * exchange.c - our requests one at a time, their retransmission, and cached responses
+ * (RFC 7296 2.1 to 2.4). SPDX-License-Identifier: ISC
+ */
+#include "sa/exchange.h"
+#include "sa/ike_saved.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+
+/* doc/recovery.md 5: sent at 0, 0.5, 1.5 and 3.5 s, then at leisure. */
+static const uint32_t hurried_ms[] = {500, 1000, 2000, 2000};
+#define HURRIED_AFTER_MS 4000
+#define HURRIED_TRIES	 (ARRAY_SIZE(hurried_ms) + 3)
+
+struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool front)
+{
+	struct ike_task *t = xzalloc(sizeof(*t));
+
+	t->ike_sa = sa;
+	t->kind = kind;
+	t->wait.kind = DL_TASK;
+	if (front)
+		TAILQ_INSERT_HEAD(&sa->tasks, t, link);
+	else
+		TAILQ_INSERT_TAIL(&sa->tasks, t, link);
+	return t;
+}
+
+void task_free(struct ike_task *t)
+{
+	struct ike *ike = t->ike_sa->ike;
+
+	deadline_clear(&ike->deadlines, &t->wait);
+	if (t->spi)
+		ike->ops.spi_release(ike->ops.ctx, t->spi);
+	kex_free(t->kex);
+	free(t->local);
+	free(t->remote);
+	secret_free(t, sizeof(*t));
+}
+
+void task_retry(struct ike_task *t, nsec_t at)
+{
+	struct ike_sa *sa = t->ike_sa;
+
+	kex_free(t->kex);
+	t->kex = NULL;
+	if (t->spi)
+		sa->ike->ops.spi_release(sa->ike->ops.ctx, t->spi);
+	t->spi = 0;
+	t->collided = false;
+	t->rival = NULL;
+	if (t->rival_ike)
+		t->rival_ike->rival_of = NULL;
+	t->rival_ike = NULL;
+	TAILQ_INSERT_HEAD(&sa->tasks, t, link);
+	deadline_set(&sa->ike->deadlines, &t->wait, at);
+}
+
+/* What may still be asked of an IKE SA in this state. */
+static bool may_send(const struct ike_sa *sa, const struct ike_task *t)
+{
+	return t->kind->states & 1u << sa->state;
+}
+
+void exchange_run(struct ike_sa *sa, nsec_t now)
+{
+	struct ike_task *t, *next;
+
+	for (t = TAILQ_FIRST(&sa->tasks); t && !sa->outstanding; t = next) {
+		next = TAILQ_NEXT(t, link);
+		if (deadline_is_set(&t->wait) || task_is_held(t) || !may_send(sa, t))
+			continue;
+		TAILQ_REMOVE(&sa->tasks, t, link);
+		sa->outstanding = t;
+		t->kind->send(sa, t, now);
+		/* A task that found nothing to do has ended itself; the list may have changed. */
+		next = TAILQ_FIRST(&sa->tasks);
+	}
+}
+
+struct ike_task *exchange_done(struct ike_sa *sa)
+{
+	struct ike_task *t = sa->outstanding;
+
+	sa->outstanding = NULL;
+	free(sa->request);
+	sa->request = NULL;
+	sa->hurried = false;
+	deadline_clear(&sa->ike->deadlines, &sa->retransmit);
+	deadline_clear(&sa->ike->deadlines, &sa->late);
+	return t;
+}
+
+void send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
+		  const uint8_t *p, size_t len, nsec_t now)
+{
+	sa->last_sent = now;
+	sa->ike->ops.send(sa->ike->ops.ctx, local, remote, p, len);
+}
+
+static nsec_t vary(struct ike *ike, nsec_t t)
+{
+	return t * 4 / 5 + rng_below(ike->rng, t * 2 / 5 + 1);
+}
+
+/* How long to wait after the sends-th sending. */
+static nsec_t next_wait(const struct ike_sa *sa)
+{
+	nsec_t t;
+
+	if (sa->hurried) {
+		if (sa->sends <= ARRAY_SIZE(hurried_ms))
+			return hurried_ms[sa->sends - 1] * NSEC_PER_MSEC;
+		return HURRIED_AFTER_MS * NSEC_PER_MSEC * (sa->sends - ARRAY_SIZE(hurried_ms));
+	}
+	t = sa->ike->set.retransmit_timeout;
+	for (unsigned i = 1; i < sa->sends; i++)
+		t = t * 9 / 5;
+	return t;
+}
+
+/* All sendings have had their time. */
+static bool given_up(const struct ike_sa *sa)
+{
+	return sa->sends > (sa->hurried ? HURRIED_TRIES - 1 : sa->ike->set.retransmit_tries);
+}
+
+static void send_outstanding(struct ike_sa *sa, nsec_t now)
+{
+	nsec_t wait;
+
+	sa->sends++;
+	send_message(sa, &sa->local, &sa->remote, sa->request, sa->request_len, now);
+	wait = next_wait(sa);
+	deadline_set(&sa->ike->deadlines, &sa->retransmit, now + vary(sa->ike, wait));
+}
+
+/* An earlier time that has been set stays. */
+static void set_late(struct ike_sa *sa, nsec_t late, nsec_t now)
+{
+	if (!deadline_is_set(&sa->late) || sa->late.at > now + late)
+		deadline_set(&sa->ike->deadlines, &sa->late, now + late);
+}
+
+static void keep_request(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now)
+{
+	free(sa->request);
+	sa->request = xmemdup(p, len);
+	sa->request_len = len;
+	sa->sends = 0;
+	sa->request_since = now;
+	sa->hurried = sa->outstanding->late != 0;
+	if (sa->hurried)
+		set_late(sa, sa->outstanding->late, now);
+}
+
+void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now)
+{
+	keep_request(sa, p, len, now);
+	send_outstanding(sa, now);
+}
+
+void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inside,
+			   nsec_t now)
+{
+	struct ike_header h = {.spi_i = sa->spi_i,
+			       .spi_r = sa->spi_r,
+			       .exchange = exchange,
+			       .flags = sa->initiator ? IKE_FLAG_INITIATOR : 0,
+			       .message_id = sa->next_id};
+	uint8_t msg[IKE_MAX_MESSAGE];
+	size_t len;
+
+	/* RFC 7296 2.2: an IKE SA ends before its message IDs do. */
+	if (sa->next_id == UINT32_MAX) {
+		sa_kill(sa, "message IDs used up", now);
+		return;
+	}
+	len = sk_seal(sa, &h, inside, msg, sizeof(msg));
+	if (len == 0) {
+		sa_kill(sa, "a request that does not fit into a message", now);
+		return;
+	}
+	sa->next_id++;
+	keep_request(sa, msg, len, now);
+	send_outstanding(sa, now);
+}
+
+void exchange_unanswered(struct ike_sa *sa, nsec_t now)
+{
+	sa->unanswered = true;
+	sa_kill(sa, "no response to our request", now);
+}
+
+void exchange_timeout(struct ike_sa *sa, nsec_t now)
+{
+	struct ike *ike = sa->ike;
+
+	if (!sa->outstanding || !sa->request)
+		return;
+	if (given_up(sa) || (sa->state == IKE_STATE_INIT_SENT && sa->init_error && sa->sends > 1)) {
+		sa->outstanding->kind->on_silence(sa, now);
+		return;
+	}
+	ike->counters[IKE_COUNT_RETRANSMITS]++;
+	send_outstanding(sa, now);
+}
+
+void exchange_late(struct ike_sa *sa, nsec_t now)
+{
+	struct ike *ike = sa->ike;
+	char why[64];
+
+	if (!sa->outstanding)
+		return;
+	snprintf(why, sizeof(why), "no answer within %.1f s",
+		 (double)sa->outstanding->late / NSEC_PER_SEC);
+	ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_LATE, NULL, why, now);
+}
+
+bool ike_hurry(struct ike_sa *sa, nsec_t late, nsec_t now)
+{
+	if (!sa->outstanding || !sa->request)
+		return false;
+	sa->watch_answer = true;
+	if (!sa->outstanding->late || late < sa->outstanding->late) {
+		sa->outstanding->late = late;
+		set_late(sa, late, now);
+	}
+	if (sa->hurried)
+		return true;
+	sa->hurried = true;
+	sa->sends = 0;
+	send_outstanding(sa, now);
+	return true;
+}
+
+static void remember(struct ike_sa *sa, const struct ike_header *h, const uint8_t *msg, size_t len)
+{
+	free(sa->response);
+	sa->response = xmemdup(msg, len);
+	sa->response_len = len;
+	(void)h;
+}
+
+void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ike_builder *inside,
+		      const struct endpoint *local, const struct endpoint *remote, nsec_t now)
+{
+	struct ike_header h = {.spi_i = sa->spi_i,
+			       .spi_r = sa->spi_r,
+			       .exchange = req->exchange,
+			       .flags =
+				       IKE_FLAG_RESPONSE | (sa->initiator ? IKE_FLAG_INITIATOR : 0),
+			       .message_id = req->message_id};
+	uint8_t msg[IKE_MAX_MESSAGE];
+	size_t len = sk_seal(sa, &h, inside, msg, sizeof(msg));
+
+	if (len == 0) {
+		log_error(sa->ike->log, "%s: a response that does not fit into a message",
+			  sa_label(sa));
+		return;
+	}
+	remember(sa, &h, msg, len);
+	send_message(sa, local, remote, msg, len, now);
+}
+
+void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type,
+		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,
+		    nsec_t now)
+{
+	uint8_t buf[256];
+	struct ike_builder b;
+
+	ib_inside(&b, buf, sizeof(buf));
+	ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, type, data);
+	exchange_respond(sa, req, &b, local, remote, now);
+}

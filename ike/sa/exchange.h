@@ -1,0 +1,102 @@
+/* exchange.h - requests of ours, one at a time, and responses (RFC 7296 2.1 to 2.4).
+ * SPDX-License-Identifier: ISC */
+#ifndef MENDIP_IKE_EXCHANGE_H
+#define MENDIP_IKE_EXCHANGE_H
+
+#include "sa/ike_sa.h"
+
+/* A message that passed parser and integrity, with where it came from. */
+struct ike_in {
+	const struct ike_header *h;
+	const struct ike_payloads *p;
+	const uint8_t *raw;
+	size_t raw_len;
+	const struct endpoint *local, *remote;
+	nsec_t now;
+};
+
+struct ike_task;
+
+/* A kind of request of ours: what is made and answered in the file of its exchange. */
+struct task_kind {
+	const char *name;
+	uint8_t exchange; /* enum ike_exchange */
+	uint8_t states;	  /* of the IKE SA, in which it may be sent: a bit for each, 1 << state */
+	bool stays;	  /* with its IKE SA, when a successor takes over what is waiting */
+	enum { REKEYS_NOTHING, REKEYS_CHILD_SA, REKEYS_IKE_SA } rekeys;
+	/* It has not begun, and a restart need not wait for it; NULL: it must. */
+	bool (*can_wait)(const struct ike_task *t);
+	/* It is outstanding now: its request goes out, or it ends itself (exchange_done). */
+	void (*send)(struct ike_sa *sa, struct ike_task *t, nsec_t now);
+	/* Of the outstanding one; the message keeps the rules of its exchange. */
+	void (*on_response)(struct ike_sa *sa, const struct ike_in *in);
+	/* All sendings of it had their time. */
+	void (*on_silence)(struct ike_sa *sa, nsec_t now);
+	/* Its IKE SA goes while it is outstanding and has collided; NULL: nothing follows. */
+	void (*sa_gone)(struct ike_sa *sa, struct ike_task *t, nsec_t now);
+};
+
+/* One request of ours, from when it is wanted to when its answer is dealt with. */
+struct ike_task {
+	TAILQ_ENTRY(ike_task) link;
+	struct ike_sa *ike_sa;
+	const struct task_kind *kind;
+	struct child_conf *conf;
+	struct child_sa *child; /* to be rekeyed or deleted; NULL when it is gone meanwhile */
+	nsec_t late;		/* short timers, and the time for an answer; 0: routine */
+	struct ts_list *local, *remote; /* selectors of its own, owned; NULL: those of conf */
+	bool no_kex;			/* NO_PROPOSAL_CHOSEN: once more without a key exchange */
+	uint8_t tries;			/* of TEMPORARY_FAILURE or INVALID_KE_PAYLOAD */
+	struct ts first_ts[2];		/* of the packet that asked: local, remote */
+	bool has_first;
+	struct deadline wait; /* not to be sent before */
+	/* of a CREATE_CHILD_SA under way */
+	struct kex *kex;
+	uint16_t group; /* asked for by INVALID_KE_PAYLOAD; 0: our first */
+	struct nonce nonce;
+	uint32_t spi;	     /* child: reserved inbound SPI */
+	uint64_t ike_spi;    /* IKE rekey: our new SPI */
+	bool cancelled;	     /* what comes of it is deleted at once */
+	uint32_t delete_spi; /* of a child that only the peer has */
+	/* the peer's exchange for the same thing, answered while ours was outstanding
+	 * (2.8.1, 2.8.2) */
+	bool collided;
+	struct nonce rival_nonce; /* the lower one of theirs */
+	struct child_sa *rival;
+	struct ike_sa *rival_ike;
+};
+struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool front);
+void task_free(struct ike_task *t);
+/* Sends the next waiting task when nothing is outstanding. */
+void exchange_run(struct ike_sa *sa, nsec_t now);
+/* Ends the outstanding exchange and returns its task, which the caller frees. */
+struct ike_task *exchange_done(struct ike_sa *sa);
+void exchange_timeout(struct ike_sa *sa, nsec_t now);
+/* The peer is silent: the IKE SA goes. */
+void exchange_unanswered(struct ike_sa *sa, nsec_t now);
+/* The outstanding request has no answer by its time. */
+void exchange_late(struct ike_sa *sa, nsec_t now);
+/* Waits before the task is tried again. */
+void task_retry(struct ike_task *t, nsec_t at);
+/* Protects the inside and sends it as request of the outstanding task. */
+void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inside,
+			   nsec_t now);
+/* Keeps unprotected bytes as outstanding request and sends them (IKE_SA_INIT). */
+void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now);
+/* Protects the inside as the response to the request just taken, caches and sends it. */
+void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ike_builder *inside,
+		      const struct endpoint *local, const struct endpoint *remote, nsec_t now);
+/* Opens SK of a message; plaintext in out (len bytes). -EBADMSG when the ICV does not hold. */
+int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_payloads *outer,
+	    uint8_t *out, size_t *ret_len) MUST_CHECK;
+/* The whole message; 0 when it does not fit. */
+size_t sk_seal(struct ike_sa *sa, const struct ike_header *h, const struct ike_builder *inside,
+	       uint8_t *out, size_t cap);
+void send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
+		  const uint8_t *p, size_t len, nsec_t now);
+/* A response with one notify. */
+void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type,
+		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,
+		    nsec_t now);
+
+#endif

@@ -1,0 +1,245 @@
+/* ike_sa.c - making, finding and ending IKE SAs and CHILD SAs. SPDX-License-Identifier: ISC */
+#include "sa/exchange.h"
+#include "sa/half_open.h"
+#include "sa/limits.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+
+const char *ike_state_name(enum ike_state s)
+{
+	static const char *const names[] = {
+#define X(id, text) text,
+		FOREACH_IKE_STATE(X)
+#undef X
+	};
+	return names[s];
+}
+
+const char *child_state_name(enum child_state s)
+{
+	static const char *const names[] = {
+#define X(id, text) text,
+		FOREACH_CHILD_STATE(X)
+#undef X
+	};
+	return names[s];
+}
+
+const char *sa_label(const struct ike_sa *sa)
+{
+	return sa->conn ? sa->conn->name : "?";
+}
+
+int nonce_cmp(const struct nonce *a, const struct nonce *b)
+{
+	size_t len = a->len < b->len ? a->len : b->len;
+	int r = memcmp(a->b, b->b, len);
+
+	return r ? r : (int)a->len - (int)b->len;
+}
+
+void nonce_set(struct nonce *n, struct chunk c)
+{
+	n->len = (uint16_t)c.len;
+	memcpy(n->b, c.p, c.len);
+}
+
+struct chunk nonce_chunk(const struct nonce *n)
+{
+	return (struct chunk){n->b, n->len};
+}
+
+/* t less up to a tenth, so that many SAs do not rekey at once and both sides rarely together. */
+nsec_t jittered(struct ike *ike, nsec_t t)
+{
+	return t - rng_below(ike->rng, t / 10 + 1);
+}
+
+struct ike_sa *sa_find(struct ike *ike, uint64_t our_spi)
+{
+	struct ike_sa *sa;
+
+	HASH_FIND(hh, ike->sas, &our_spi, sizeof(our_spi), sa);
+	return sa;
+}
+
+uint64_t sa_new_spi(struct ike *ike)
+{
+	uint64_t spi;
+
+	do {
+		spi = rng_u64(ike->rng);
+	} while (spi == 0 || sa_find(ike, spi));
+	return spi;
+}
+
+void sa_set_spi(struct ike_sa *sa, uint64_t our_spi)
+{
+	struct ike *ike = sa->ike;
+
+	HASH_DELETE(hh, ike->sas, sa);
+	sa->our_spi = our_spi;
+	HASH_ADD(hh, ike->sas, our_spi, sizeof(sa->our_spi), sa);
+}
+
+struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
+		      const struct endpoint *local, const struct endpoint *remote)
+{
+	struct ike_sa *sa = xzalloc(sizeof(*sa));
+
+	sa->ike = ike;
+	sa->initiator = initiator;
+	sa->conn = conn_ref(conn);
+	sa->local = *local;
+	sa->remote = *remote;
+	sa->our_spi = sa_new_spi(ike);
+	*(initiator ? &sa->spi_i : &sa->spi_r) = sa->our_spi;
+	sa->iv_mask = rng_u64(ike->rng);
+	TAILQ_INIT(&sa->tasks);
+	LIST_INIT(&sa->children);
+	sa->retransmit.kind = DL_RETRANSMIT;
+	sa->late.kind = DL_LATE;
+	sa->dpd.kind = DL_DPD;
+	sa->rekey.kind = DL_REKEY;
+	sa->expire.kind = DL_EXPIRE;
+	sa->keepalive.kind = DL_KEEPALIVE;
+	HASH_ADD(hh, ike->sas, our_spi, sizeof(sa->our_spi), sa);
+	addr_index_add(sa);
+	return sa;
+}
+
+int sa_set_keys(struct ike_sa *sa)
+{
+	const struct ike_keys *k = &sa->keys;
+	struct aead_key *i = aead_key_new(sa->choice.suite, k->sk_ei, k->sk_ai);
+	struct aead_key *r = aead_key_new(sa->choice.suite, k->sk_er, k->sk_ar);
+
+	sa->seal = sa->initiator ? i : r;
+	sa->open = sa->initiator ? r : i;
+	return i && r ? 0 : -EINVAL;
+}
+
+static void wipe_init(struct ike_sa *sa)
+{
+	free(sa->init_request);
+	free(sa->init_response);
+	sa->init_request = sa->init_response = NULL;
+	kex_free(sa->kex);
+	sa->kex = NULL;
+}
+
+void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
+{
+	const struct conn_conf *conn = sa->conn;
+	struct deadline_heap *h = &sa->ike->deadlines;
+
+	sa_set_state(sa, IKE_STATE_ESTABLISHED);
+	sa->established = sa->last_heard = now;
+	if (!sa->called)
+		sa->called = now;
+	wipe_init(sa);
+	if (conn->rekey_time)
+		deadline_set(h, &sa->rekey, now + jittered(sa->ike, conn->rekey_time));
+	deadline_set(h, &sa->expire, conn->life_time ? now + conn->life_time : NSEC_NEVER);
+	if (conn->dpd_delay)
+		deadline_set(h, &sa->dpd, now + conn->dpd_delay);
+	if (sa->we_natted)
+		deadline_set(h, &sa->keepalive, now + sa->ike->set.keepalive / 2);
+	log_peer(sa, now, LOG_LEVEL_INFO, "%s: IKE SA %016llx_i %016llx_r established, %s",
+		 sa_label(sa), (unsigned long long)sa->spi_i, (unsigned long long)sa->spi_r, how);
+	sa->ike->ops.ike_event(sa->ike->ops.ctx, sa, IKE_EVENT_UP, NULL, how, now);
+}
+
+void sa_set_remote(struct ike_sa *sa, const struct endpoint *remote)
+{
+	bool indexed = addr_cmp(&sa->remote.addr, &remote->addr) != 0;
+
+	if (indexed)
+		addr_index_remove(sa);
+	sa->remote = *remote;
+	if (indexed)
+		addr_index_add(sa);
+}
+
+static void clear_deadlines(struct ike_sa *sa)
+{
+	struct deadline_heap *h = &sa->ike->deadlines;
+
+	deadline_clear(h, &sa->retransmit);
+	deadline_clear(h, &sa->late);
+	deadline_clear(h, &sa->dpd);
+	deadline_clear(h, &sa->rekey);
+	deadline_clear(h, &sa->expire);
+	deadline_clear(h, &sa->keepalive);
+}
+
+/*
+ * Both sides were rekeying the IKE SA. When the one that made ours goes, nothing may point at it;
+ * when the old one goes before our answer came, what the peer made is what stays (RFC 7296 2.25.2).
+ */
+static void end_collision(struct ike_sa *sa, nsec_t now)
+{
+	struct ike_task *theirs = sa->rival_of ? sa->rival_of->outstanding : NULL,
+			*t = sa->outstanding;
+
+	if (theirs && theirs->rival_ike == sa)
+		theirs->rival_ike = NULL;
+	sa->rival_of = NULL;
+	if (!t || !t->rival_ike)
+		return;
+	if (t->kind->sa_gone)
+		t->kind->sa_gone(sa, t, now);
+	t->rival_ike = NULL;
+}
+
+void sa_kill(struct ike_sa *sa, const char *why, nsec_t now)
+{
+	struct ike *ike = sa->ike;
+
+	if (sa->state == IKE_STATE_DEAD)
+		return;
+	end_collision(sa, now);
+	if (sa->state == IKE_STATE_HALF_OPEN)
+		half_remove(sa);
+	sa_set_state(sa, IKE_STATE_DEAD);
+	log_peer(sa, now, sa->established ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+		 "%s: IKE SA %016llx gone: %s", sa_label(sa), (unsigned long long)sa->our_spi, why);
+	while (!LIST_EMPTY(&sa->children))
+		child_kill(LIST_FIRST(&sa->children), why, now);
+	ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_DOWN, NULL, why, now);
+	clear_deadlines(sa);
+	HASH_DELETE(hh, ike->sas, sa);
+	addr_index_remove(sa);
+	sa->next_dead = ike->dead;
+	ike->dead = sa;
+}
+
+static void sa_free(struct ike_sa *sa)
+{
+	struct ike_task *t;
+
+	if (sa->outstanding)
+		task_free(exchange_done(sa));
+	while ((t = TAILQ_FIRST(&sa->tasks))) {
+		TAILQ_REMOVE(&sa->tasks, t, link);
+		task_free(t);
+	}
+	wipe_init(sa);
+	aead_key_free(sa->seal);
+	aead_key_free(sa->open);
+	free(sa->request);
+	free(sa->response);
+	conn_unref(sa->conn);
+	secret_free(sa, sizeof(*sa));
+}
+
+void sa_reap(struct ike *ike)
+{
+	while (ike->dead) {
+		struct ike_sa *sa = ike->dead;
+
+		ike->dead = sa->next_dead;
+		sa_free(sa);
+	}
+}

@@ -1,0 +1,299 @@
+/*
+ * ike_saved.c - IKE SAs and CHILD SAs in bytes, for the process that goes on with them.
+ * SPDX-License-Identifier: ISC
+ *
+ * Only of what is settled, so that no request, no collision and no answer is half done. Times are
+ * those of CLOCK_MONOTONIC, which both processes share.
+ */
+#include "sa/exchange.h"
+#include "sa/ike_saved.h"
+#include "saved.h"
+#include "xalloc.h"
+
+#define SAVED_LEAP 64 /* IVs of SK payloads that are left out */
+
+static bool can_wait(const struct ike_task *t)
+{
+	return t->kind->can_wait && t->kind->can_wait(t);
+}
+
+/* The deadline that it came from is set to its time when it is loaded. */
+bool task_has_not_begun(const struct ike_task *t)
+{
+	return !t->late || deadline_is_set(&t->wait);
+}
+
+void ike_hold(struct ike *ike)
+{
+	ike->held = true;
+}
+
+bool task_is_held(const struct ike_task *t)
+{
+	return t->ike_sa->ike->held && can_wait(t);
+}
+
+static bool child_is_settled(const struct child_sa *c)
+{
+	return (c->state == CHILD_STATE_INSTALLED || c->state == CHILD_STATE_REKEYING) &&
+	       !c->successor && !c->replaces && !c->voided && c->confirmed;
+}
+
+bool ike_sa_is_settled(const struct ike_sa *sa)
+{
+	const struct ike_task *t;
+	const struct child_sa *c;
+
+	if (sa->state != IKE_STATE_ESTABLISHED || sa->outstanding || sa->unresolved || sa->rival_of)
+		return false;
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (!can_wait(t))
+			return false;
+	}
+	LIST_FOREACH (c, &sa->children, link) {
+		if (!child_is_settled(c))
+			return false;
+	}
+	return true;
+}
+
+/* NSEC_NEVER: it is not set. */
+static nsec_t when(const struct deadline *d)
+{
+	return deadline_is_set(d) ? d->at : NSEC_NEVER;
+}
+
+/* When the SA is to be rekeyed: a rekey that waits has taken the deadline, or it is due. */
+static nsec_t rekey_at(const struct ike_sa *sa, const struct child_sa *c)
+{
+	const struct ike_task *t;
+
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (c ? t->kind->rekeys == REKEYS_CHILD_SA && t->child == c
+		      : t->kind->rekeys == REKEYS_IKE_SA)
+			return deadline_is_set(&t->wait) ? t->wait.at : 0;
+	}
+	return when(c ? &c->rekey : &sa->rekey);
+}
+
+/* ---- parts ---- */
+
+static void choice_save(const struct proposal_choice *c, struct writer *w)
+{
+	wr_u8(w, c->protocol);
+	wr_be16(w, c->suite->encr);
+	wr_be16(w, c->suite->key_bits);
+	wr_be16(w, c->suite->integ);
+	wr_be16(w, c->prf);
+	wr_be16(w, c->group);
+	wr_u8(w, c->esn);
+}
+
+static int choice_load(struct reader *r, struct proposal_choice *ret)
+{
+	uint16_t encr, key_bits, integ;
+
+	*ret = (struct proposal_choice){.protocol = rd_u8(r)};
+	encr = rd_be16(r);
+	key_bits = rd_be16(r);
+	integ = rd_be16(r);
+	ret->prf = rd_be16(r);
+	ret->group = rd_be16(r);
+	ret->esn = rd_u8(r);
+	ret->suite = suite_find(encr, key_bits, integ);
+	return r->bad || !ret->suite ? -EBADMSG : 0;
+}
+
+static void ident_save(const struct ident *id, struct writer *w)
+{
+	wr_u8(w, id->type);
+	wr_be16(w, id->len);
+	wr_bytes(w, id->data, id->len);
+}
+
+/* It came from a peer once, and is looked at as if it did now. */
+static int ident_load(struct reader *r, struct ident *ret)
+{
+	uint8_t type = rd_u8(r);
+	uint16_t len = rd_be16(r);
+	const uint8_t *p = rd_bytes(r, len);
+
+	return p ? ident_from_wire(type, (struct chunk){p, len}, ret) : -EBADMSG;
+}
+
+static void window_save(const struct ike_sa *sa, struct writer *w)
+{
+	wr_be32(w, sa->next_id);
+	wr_be32(w, sa->expected_id);
+	wr_be16(w, (uint16_t)sa->response_len);
+	wr_bytes(w, sa->response, sa->response_len);
+	for (unsigned i = 0; i < REMEMBERED_REQUESTS; i++) {
+		wr_be32(w, sa->remembered[i].id);
+		wr_u8(w, sa->remembered[i].used);
+		wr_bytes(w, sa->remembered[i].digest, sizeof(sa->remembered[i].digest));
+	}
+}
+
+static int window_load(struct reader *r, struct ike_sa *sa)
+{
+	const uint8_t *p;
+
+	sa->next_id = rd_be32(r);
+	sa->expected_id = rd_be32(r);
+	sa->response_len = rd_be16(r);
+	p = rd_bytes(r, sa->response_len);
+	if (p && sa->response_len)
+		sa->response = xmemdup(p, sa->response_len);
+	for (unsigned i = 0; i < REMEMBERED_REQUESTS; i++) {
+		const uint8_t *d;
+
+		sa->remembered[i].id = rd_be32(r);
+		sa->remembered[i].used = rd_u8(r);
+		d = rd_bytes(r, sizeof(sa->remembered[i].digest));
+		if (d)
+			memcpy(sa->remembered[i].digest, d, sizeof(sa->remembered[i].digest));
+	}
+	return r->bad ? -EBADMSG : 0;
+}
+
+static void times_save(const struct ike_sa *sa, struct writer *w)
+{
+	const nsec_t t[] = {sa->established,   sa->last_heard, sa->last_sent,
+			    sa->began,	       sa->called,     rekey_at(sa, NULL),
+			    when(&sa->expire), when(&sa->dpd), when(&sa->keepalive)};
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
+		wr_be64(w, t[i]);
+}
+
+static void times_load(struct reader *r, struct ike_sa *sa)
+{
+	struct deadline_heap *h = &sa->ike->deadlines;
+
+	sa->established = rd_be64(r);
+	sa->last_heard = rd_be64(r);
+	sa->last_sent = rd_be64(r);
+	sa->began = rd_be64(r);
+	sa->called = rd_be64(r);
+	deadline_set(h, &sa->rekey, rd_be64(r));
+	deadline_set(h, &sa->expire, rd_be64(r));
+	deadline_set(h, &sa->dpd, rd_be64(r));
+	deadline_set(h, &sa->keepalive, rd_be64(r));
+}
+
+/* ---- an IKE SA ---- */
+
+enum { WE_NATTED = 1, PEER_NATTED = 2, HA_PEER = 4, SYNCED = 8, INITIATOR = 16 };
+
+void ike_sa_save(const struct ike_sa *sa, struct writer *w)
+{
+	wr_u8(w, (uint8_t)((sa->initiator ? INITIATOR : 0) | (sa->we_natted ? WE_NATTED : 0) |
+			   (sa->peer_natted ? PEER_NATTED : 0) | (sa->ha_peer ? HA_PEER : 0) |
+			   (sa->synced ? SYNCED : 0)));
+	wr_be64(w, sa->spi_i);
+	wr_be64(w, sa->spi_r);
+	endpoint_save(&sa->local, w);
+	endpoint_save(&sa->remote, w);
+	ident_save(&sa->peer_id, w);
+	wr_be32(w, sa->sync_m1);
+	wr_bytes(w, sa->sync_nonce, sizeof(sa->sync_nonce));
+	choice_save(&sa->choice, w);
+	wr_bytes(w, &sa->keys, sizeof(sa->keys));
+	wr_be64(w, sa->iv_counter);
+	wr_be64(w, sa->iv_mask);
+	window_save(sa, w);
+	times_save(sa, w);
+}
+
+/* Everything of the SA that sa_new has not set; its flags and SPIs are. */
+static int fill(struct ike_sa *sa, struct reader *r)
+{
+	const uint8_t *p;
+
+	if (ident_load(r, &sa->peer_id) < 0)
+		return -EBADMSG;
+	sa->sync_m1 = rd_be32(r);
+	p = rd_bytes(r, sizeof(sa->sync_nonce));
+	if (p)
+		memcpy(sa->sync_nonce, p, sizeof(sa->sync_nonce));
+	if (choice_load(r, &sa->choice) < 0 || !prf_hash(sa->choice.prf, &sa->prf))
+		return -EBADMSG;
+	p = rd_bytes(r, sizeof(sa->keys));
+	if (p)
+		memcpy(&sa->keys, p, sizeof(sa->keys));
+	sa->iv_counter = rd_be64(r) + SAVED_LEAP;
+	sa->iv_mask = rd_be64(r);
+	if (window_load(r, sa) < 0)
+		return -EBADMSG;
+	times_load(r, sa);
+	return r->bad || sa_set_keys(sa) < 0 ? -EBADMSG : 0;
+}
+
+struct ike_sa *ike_sa_load(struct ike *ike, struct conn_conf *conn, struct reader *r, nsec_t now)
+{
+	uint8_t flags = rd_u8(r);
+	uint64_t spi_i = rd_be64(r), spi_r = rd_be64(r), ours = flags & INITIATOR ? spi_i : spi_r;
+	struct endpoint local, remote;
+	struct ike_sa *sa;
+
+	if (endpoint_load(r, &local) < 0 || endpoint_load(r, &remote) < 0 || ours == 0 ||
+	    sa_find(ike, ours))
+		return NULL;
+	sa = sa_new(ike, conn, flags & INITIATOR, &local, &remote);
+	sa_set_spi(sa, ours);
+	sa->spi_i = spi_i;
+	sa->spi_r = spi_r;
+	sa->we_natted = flags & WE_NATTED;
+	sa->peer_natted = flags & PEER_NATTED;
+	sa->ha_peer = flags & HA_PEER;
+	sa->synced = flags & SYNCED;
+	if (fill(sa, r) < 0) {
+		sa_kill(sa, "it cannot be read", now);
+		return NULL;
+	}
+	sa_set_state(sa, IKE_STATE_ESTABLISHED);
+	return sa;
+}
+
+/* ---- a CHILD SA ---- */
+
+void child_sa_save(const struct child_sa *c, struct writer *w)
+{
+	wr_be32(w, c->spi_in);
+	wr_be32(w, c->spi_out);
+	choice_save(&c->choice, w);
+	wr_u8(w, c->initiator);
+	ts_list_save(c->local, w);
+	ts_list_save(c->remote, w);
+	wr_be64(w, c->created);
+	wr_be64(w, rekey_at(c->ike_sa, c));
+	wr_be64(w, when(&c->expire));
+}
+
+struct child_sa *child_sa_load(struct ike_sa *sa, struct child_conf *conf, struct reader *r)
+{
+	struct deadline_heap *h = &sa->ike->deadlines;
+	struct child_sa *c = child_new(sa, conf);
+	struct ts_list local, remote;
+
+	c->spi_in = rd_be32(r);
+	c->spi_out = rd_be32(r);
+	if (choice_load(r, &c->choice) < 0)
+		goto bad;
+	c->initiator = rd_u8(r);
+	if (ts_list_load(r, &local) < 0 || ts_list_load(r, &remote) < 0)
+		goto bad;
+	c->local = ts_list_dup(&local);
+	c->remote = ts_list_dup(&remote);
+	c->created = rd_be64(r);
+	deadline_set(h, &c->rekey, rd_be64(r));
+	deadline_set(h, &c->expire, rd_be64(r));
+	child_set_state(c, CHILD_STATE_INSTALLED);
+	c->confirmed = true;
+	if (!r->bad)
+		return c;
+bad:
+	child_unlink(c);
+	child_free(c);
+	return NULL;
+}

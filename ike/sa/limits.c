@@ -1,0 +1,143 @@
+/*
+ * limits.c - what one authenticated peer may take, and how fast somebody may guess secrets
+ * (RFC 8019). SPDX-License-Identifier: ISC
+ *
+ * Two peers may share a slot for log lines: then they share what it allows.
+ */
+#include "sa/exchange.h"
+#include "sa/half_open.h"
+#include "sa/limits.h"
+#include "crypto/hash.h"
+
+#define GUESS_BURST 10
+#define LINES_BURST 300
+/* A gateway that a peer of 256 CHILD SAs moves away from tells some ten lines of each. */
+#define RECOVERY_LINES_BURST 3000
+
+void limits_init(struct ike *ike)
+{
+	const struct chunk secrets = {ike->cookie_secret[0], sizeof(ike->cookie_secret)};
+	uint8_t d[HASH_MAX_LEN];
+
+	hash_compute(HASH_SHA256, &secrets, 1, d);
+	memcpy(&ike->limit_key, d, sizeof(ike->limit_key));
+}
+
+/* 16 bits for each row. */
+static void hash_of(const struct ike *ike, const void *p, size_t len, uint8_t *d)
+{
+	const struct chunk parts[] = {{(const uint8_t *)&ike->limit_key, sizeof(ike->limit_key)},
+				      {p, len}};
+
+	hash_compute(HASH_SHA256, parts, ARRAY_SIZE(parts), d);
+}
+
+static struct log_limit *lines_of(struct ike *ike, struct log_limit *table, uint64_t burst,
+				  const struct ident *id)
+{
+	uint8_t d[HASH_MAX_LEN];
+	struct log_limit *l;
+
+	hash_of(ike, id->data, id->len, d);
+	l = &table[get_be16(d) % LIMIT_SLOTS];
+	if (!l->bucket.burst)
+		bucket_init(&l->bucket, ike->set.peer_log_rate, burst);
+	l->bucket.rate = ike->set.peer_log_rate; /* a reload may have changed it */
+	return l;
+}
+
+struct log_limit *limit_lines(struct ike *ike, const struct ident *id)
+{
+	return lines_of(ike, ike->peer_lines, LINES_BURST, id);
+}
+
+struct log_limit *limit_recovery_lines(struct ike *ike, const struct ident *id)
+{
+	return lines_of(ike, ike->recovery_lines, RECOVERY_LINES_BURST, id);
+}
+
+/* Of IPv6 the part that a site has: whoever has one address of it has all. */
+static void guesses_of(struct ike *ike, const struct addr *a, struct bucket *ret[LIMIT_ROWS])
+{
+	size_t len = a->family == FAMILY_IPV4 ? 4 : 8;
+	uint8_t d[HASH_MAX_LEN];
+
+	hash_of(ike, a->b, len, d);
+	for (unsigned i = 0; i < LIMIT_ROWS; i++) {
+		struct bucket *b = &ike->guesses[i][get_be16(d + 2 * i) % LIMIT_COLUMNS];
+
+		if (!b->burst)
+			bucket_init(b, ike->set.guess_rate, GUESS_BURST);
+		b->rate = ike->set.guess_rate;
+		ret[i] = b;
+	}
+}
+
+/* Others may share a place in one row, hardly in all: one that has some left is enough. */
+bool limit_may_guess(struct ike *ike, const struct addr *a, nsec_t now)
+{
+	struct bucket *b[LIMIT_ROWS];
+	bool may = false;
+
+	guesses_of(ike, a, b);
+	for (unsigned i = 0; i < LIMIT_ROWS; i++)
+		may |= bucket_has(b[i], now);
+	return may;
+}
+
+void limit_guessed(struct ike *ike, const struct addr *a, nsec_t now)
+{
+	struct bucket *b[LIMIT_ROWS];
+
+	ike->counters[IKE_COUNT_GUESS]++;
+	guesses_of(ike, a, b);
+	for (unsigned i = 0; i < LIMIT_ROWS; i++)
+		(void)bucket_take(b[i], now);
+}
+
+static bool same_peer(const struct ike_sa *a, const struct ike_sa *b)
+{
+	return a->state != IKE_STATE_DEAD && a->established &&
+	       strcmp(a->conn->name, b->conn->name) == 0 && ident_eq(&a->peer_id, &b->peer_id) &&
+	       ident_eq(&a->conn->local_id, &b->conn->local_id);
+}
+
+/* How many the peer has beside this one; *ret_oldest: the one that was established first. */
+static unsigned count_others(const struct ike_sa *sa, struct ike_sa **ret_oldest)
+{
+	struct ike_sa *o;
+	unsigned count = 0;
+
+	*ret_oldest = NULL;
+	for (o = sa->ike->sas; o; o = o->hh.next) {
+		if (o == sa || !same_peer(o, sa))
+			continue;
+		count++;
+		if (!*ret_oldest || o->established < (*ret_oldest)->established)
+			*ret_oldest = o;
+	}
+	return count;
+}
+
+/* A rekeyed IKE SA stays until the peer deletes it: as many again may be on their way out. */
+bool limit_may_rekey(const struct ike_sa *sa)
+{
+	struct ike_sa *oldest;
+
+	return count_others(sa, &oldest) < 2 * sa->ike->set.peer_sas;
+}
+
+void limit_sas(struct ike_sa *newest, nsec_t now)
+{
+	struct ike *ike = newest->ike;
+	struct ike_sa *oldest;
+	unsigned count;
+
+	while ((count = count_others(newest, &oldest)) >= ike->set.peer_sas) {
+		ike->counters[IKE_COUNT_PEER_LIMIT]++;
+		log_peer(newest, now, LOG_LEVEL_WARNING,
+			 "%s: the peer has %u IKE SAs already: the oldest one ends",
+			 sa_label(newest), count);
+		sa_kill(oldest, "too many IKE SAs of this peer", now);
+	}
+}

@@ -1,0 +1,357 @@
+/*
+ * auth.c - IKE_AUTH by shared key (RFC 7296 1.2, 2.15). SPDX-License-Identifier: ISC
+ *
+ *   HDR, SK {IDi, [N(INITIAL_CONTACT)], [IDr,] AUTH, SAi2, TSi, TSr}  -->
+ *                               <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
+ *                               <--  HDR, SK {IDr, AUTH, N(error)}     (the IKE SA is up, the child
+ * is not)
+ */
+#include "sa/half_open.h"
+#include "sa/limits.h"
+#include "task/exchanges.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+
+/* The body of an ID payload, which AUTH covers. */
+static size_t id_body(const struct ident *id, uint8_t *out)
+{
+	out[0] = id->type;
+	out[1] = out[2] = out[3] = 0;
+	memcpy(out + 4, id->data, id->len);
+	return 4u + id->len;
+}
+
+/* The AUTH data of one side. */
+static bool auth_data(const struct ike_sa *sa, bool initiators, struct chunk id,
+		      const struct ident *remote, uint8_t *out)
+{
+	const struct psk *psk = psk_find(sa->conn->secrets, &sa->conn->local_id, remote);
+	struct chunk message = initiators
+				       ? (struct chunk){sa->init_request, sa->init_request_len}
+				       : (struct chunk){sa->init_response, sa->init_response_len};
+
+	if (!psk)
+		return false;
+	keymat_auth_psk(sa->prf, (struct chunk){psk->secret, psk->len}, message,
+			nonce_chunk(initiators ? &sa->nr : &sa->ni),
+			initiators ? sa->keys.sk_pi : sa->keys.sk_pr, id, out);
+	return true;
+}
+
+/* Who the peer must be: with an IKE SA of ours perhaps closer than the connection says. */
+static const struct ident *expected(const struct ike_sa *sa)
+{
+	return sa->wanted_id.type != ID_NONE ? &sa->wanted_id : &sa->conn->remote_id;
+}
+
+static void write_auth(struct ike_builder *b, const uint8_t *data, size_t len)
+{
+	ib_open(b, PAYLOAD_AUTH);
+	wr_u8(&b->w, AUTH_METHOD_PSK);
+	wr_u8(&b->w, 0);
+	wr_be16(&b->w, 0);
+	wr_bytes(&b->w, data, len);
+	ib_close(b);
+}
+
+/* Whether another IKE SA of ours is with the same peer: then this is no initial contact. */
+static bool has_sibling(const struct ike_sa *sa)
+{
+	const struct ike_sa *other = addr_index_first(sa->ike, &sa->remote.addr);
+
+	for (; other; other = LIST_NEXT(other, address_link)) {
+		if (other != sa && other->established && other->conn == sa->conn &&
+		    other->state == IKE_STATE_ESTABLISHED)
+			return true;
+	}
+	return false;
+}
+
+static struct ike_task *first_child(struct ike_sa *sa)
+{
+	struct ike_task *t;
+
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (t->kind == &task_child_create)
+			return t;
+	}
+	return NULL;
+}
+
+static void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	struct ike *ike = sa->ike;
+	struct ike_task *child = first_child(sa);
+	uint8_t buf[IKE_MAX_MESSAGE], auth[HASH_MAX_LEN], id[IDENT_MAX + 4];
+	size_t id_len = id_body(&sa->conn->local_id, id);
+	struct ike_builder b;
+
+	if (!auth_data(sa, true, (struct chunk){id, id_len}, expected(sa), auth)) {
+		sa_kill(sa, "no secret for this peer: give one in secrets", now);
+		return;
+	}
+	ib_inside(&b, buf, sizeof(buf));
+	ib_id(&b, PAYLOAD_IDI, sa->conn->local_id.type,
+	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
+	if (!sa->beside && !has_sibling(sa))
+		ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_INITIAL_CONTACT,
+			  (struct chunk){0});
+	if (!ident_is_pattern(expected(sa)))
+		ib_id(&b, PAYLOAD_IDR, expected(sa)->type,
+		      (struct chunk){expected(sa)->data, expected(sa)->len});
+	write_auth(&b, auth, hash_len(sa->prf));
+	sync_write_supported(&b, sa);
+	if (child) {
+		/* The first child rides along; its task becomes this one's. */
+		TAILQ_REMOVE(&sa->tasks, child, link);
+		t->conf = child->conf;
+		t->has_first = child->has_first;
+		memcpy(t->first_ts, child->first_ts, sizeof(t->first_ts));
+		t->local = child->local;
+		t->remote = child->remote;
+		child->local = child->remote = NULL;
+		task_free(child);
+		t->spi = ike->ops.spi_reserve(ike->ops.ctx);
+		child_write_offer(&b, t, t->spi, false, (struct chunk){0}, NULL);
+	}
+	exchange_send_request(sa, IKE_AUTH, &b, now);
+}
+
+/* The peer's identity and AUTH are right. */
+static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p)
+{
+	struct chunk body = sa->initiator ? p->idr.body : p->idi.body;
+	struct chunk data = sa->initiator ? p->idr.data : p->idi.data;
+	uint8_t type = sa->initiator ? p->idr.type : p->idi.type;
+	uint8_t want[HASH_MAX_LEN];
+	struct ident id;
+
+	/* Who has our own name holds up a mirror: with one secret for all it would be believed. */
+	if (ident_from_wire(type, data, &id) < 0 || !ident_match(expected(sa), &id) ||
+	    ident_eq(&id, &sa->conn->local_id) || p->auth.method != AUTH_METHOD_PSK ||
+	    p->auth.data.len != hash_len(sa->prf) ||
+	    !auth_data(sa, !sa->initiator, body, &id, want) ||
+	    !crypto_equal(want, p->auth.data.p, p->auth.data.len))
+		return false;
+	sa->peer_id = id;
+	sync_read_supported(sa, p);
+	return true;
+}
+
+static void fail_child(struct ike_sa *sa, struct ike_task *t, uint16_t error, nsec_t now)
+{
+	struct ike *ike = sa->ike;
+
+	log_warn(ike->log, "%s: child %s failed: %s", sa_label(sa), t->conf->name,
+		 ike_notify_name(error));
+	ike->ops.child_result(ike->ops.ctx, sa, t->conf, NULL, IKE_RESULT_REFUSED, error, now);
+}
+
+static void answer_child(struct ike_sa *sa, struct ike_task *t, const struct ike_in *in)
+{
+	struct child_offer o;
+	const struct ike_notify_view *error = ike_find_error(in->p);
+	uint16_t e = error ? error->type : 0;
+	struct child_sa *c = NULL;
+
+	if (!t->conf)
+		return;
+	if (!e)
+		e = child_check_answer(sa, in->p, false, t, &o, in->now);
+	if (!e) {
+		c = child_install(sa, &o, t->spi, true, (struct chunk){0}, &sa->ni, &sa->nr, NULL,
+				  in->now);
+		t->spi = 0;
+	}
+	if (c && t->cancelled)
+		ike_child_delete(c, in->now);
+	else if (c)
+		sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, IKE_RESULT_OK, 0,
+					  in->now);
+	else
+		fail_child(sa, t, e ? e : NOTIFY_NO_PROPOSAL_CHOSEN, in->now);
+}
+
+static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
+{
+	const struct ike_notify_view *error = ike_find_error(in->p);
+	struct ike_task *t;
+	char why[160], id[IDENT_STRLEN];
+
+	if (!(in->p->present & PL(AUTH))) {
+		snprintf(why, sizeof(why), "the peer refused IKE_AUTH: %s",
+			 error ? ike_notify_name(error->type) : "no AUTH payload");
+		sa_kill(sa, why, in->now);
+		return;
+	}
+	if (!verify_peer(sa, in->p)) {
+		sa_kill(sa, "the peer's authentication failed: check id and secret on both sides",
+			in->now);
+		return;
+	}
+	t = exchange_done(sa);
+	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
+	sa_establish(sa, why, in->now);
+	answer_child(sa, t, in);
+	task_free(t);
+}
+
+/* What was agreed on before the peer was known, is what this connection would have agreed on. */
+static bool conn_admits(const struct conn_conf *c, const struct ike_sa *sa)
+{
+	return (c->local_count == 0 || endpoints_have(c->local, c->local_count, &sa->local.addr)) &&
+	       proposals_admit(&c->proposals, &sa->choice);
+}
+
+/* Among the connections for these addresses the one that knows the peer by its identity. */
+static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
+{
+	struct conn_conf *best = NULL;
+	unsigned best_fit = 0;
+	struct ident id, ours;
+	bool named =
+		(p->present & PL(IDR)) && ident_from_wire(p->idr.type, p->idr.data, &ours) == 0;
+
+	if (ident_from_wire(p->idi.type, p->idi.data, &id) < 0)
+		return;
+	for (unsigned i = 0; i < sa->ike->conn_count; i++) {
+		struct conn_conf *c = sa->ike->conns[i];
+		unsigned fit = ident_match(&c->remote_id, &id) * 2;
+
+		if (!c->remote_any && !endpoints_have(c->remote, c->remote_count, &sa->remote.addr))
+			continue;
+		if (fit && !conn_admits(c, sa))
+			continue;
+		if (fit && named)
+			fit += ident_eq(&c->local_id, &ours);
+		if (fit > best_fit) {
+			best_fit = fit;
+			best = c;
+		}
+	}
+	if (best && best != sa->conn) {
+		conn_unref(sa->conn);
+		sa->conn = conn_ref(best);
+	}
+}
+
+/* INITIAL_CONTACT: whatever else this peer had with us is gone (2.4). */
+static void forget_others(struct ike_sa *sa, nsec_t now)
+{
+	struct ike_sa *other, *tmp;
+
+	HASH_ITER (hh, sa->ike->sas, other, tmp) {
+		if (other != sa && other->established && ident_eq(&other->peer_id, &sa->peer_id) &&
+		    ident_eq(&other->conn->local_id, &sa->conn->local_id))
+			sa_kill(other, "the peer said INITIAL_CONTACT", now);
+	}
+}
+
+static struct child_sa *accept_child(struct ike_sa *sa, const struct ike_in *in, uint16_t *error,
+				     struct child_offer *o)
+{
+	struct ike *ike = sa->ike;
+	struct child_sa *c;
+	uint32_t spi;
+
+	*error = child_negotiate(sa, in->p, false, NULL, o, in->now);
+	if (*error)
+		return NULL;
+	spi = ike->ops.spi_reserve(ike->ops.ctx);
+	c = spi ? child_install(sa, o, spi, false, (struct chunk){0}, &sa->ni, &sa->nr, NULL,
+				in->now)
+		: NULL;
+	if (!c)
+		*error = NOTIFY_NO_ADDITIONAL_SAS;
+	else
+		c->confirmed = true; /* a peer without our answer has no IKE SA to rekey it on */
+	return c;
+}
+
+static void respond(struct ike_sa *sa, const struct ike_in *in)
+{
+	uint8_t buf[IKE_MAX_MESSAGE], auth[HASH_MAX_LEN], id[IDENT_MAX + 4], spi[4];
+	size_t id_len = id_body(&sa->conn->local_id, id);
+	const uint32_t wanted = PL(SA) | PL(TSI) | PL(TSR);
+	struct child_sa *c = NULL;
+	struct child_offer o;
+	struct ike_builder b;
+	uint16_t error = 0;
+
+	auth_data(sa, false, (struct chunk){id, id_len}, &sa->peer_id, auth);
+	if ((in->p->present & wanted) == wanted)
+		c = accept_child(sa, in, &error, &o);
+	ib_inside(&b, buf, sizeof(buf));
+	ib_id(&b, PAYLOAD_IDR, sa->conn->local_id.type,
+	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
+	write_auth(&b, auth, hash_len(sa->prf));
+	sync_write_supported(&b, sa);
+	if (c) {
+		put_be32(spi, c->spi_in);
+		choice_write(&b, &c->choice, (struct chunk){spi, 4});
+		child_write_ts(&b, c->remote, c->local);
+	} else if (error) {
+		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: no child from IKE_AUTH: %s",
+			 sa_label(sa), ike_notify_name(error));
+		ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, error, (struct chunk){0});
+	}
+	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+}
+
+void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
+{
+	char why[160], id[IDENT_STRLEN];
+
+	choose_conn(sa, in->p);
+	if (!(in->p->present & PL(AUTH)) || !verify_peer(sa, in->p)) {
+		struct ident who;
+
+		limit_guessed(sa->ike, &sa->remote.addr, in->now);
+		if (ident_from_wire(in->p->idi.type, in->p->idi.data, &who) == 0)
+			log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
+				     "%s: authentication of \"%.100s\" failed", sa_label(sa),
+				     ident_format(&who, id));
+		else
+			log_outsider(
+				sa->ike->log, in->now, LOG_LEVEL_WARNING,
+				"%s: authentication failed: what the peer sent as its id is none",
+				sa_label(sa));
+		respond_notify(sa, in->h, NOTIFY_AUTHENTICATION_FAILED, (struct chunk){0},
+			       in->local, in->remote, in->now);
+		sa_kill(sa, "the peer's authentication failed", in->now);
+		return;
+	}
+	half_remove(sa);
+	deadline_clear(&sa->ike->deadlines, &sa->expire);
+	/* The keys' owner speaks from here now: on port 4500 if it floated (2.23). */
+	sa_set_remote(sa, in->remote);
+	sa->local = *in->local;
+	if (ike_find_notify(in->p, NOTIFY_INITIAL_CONTACT))
+		forget_others(sa, in->now);
+	limit_sas(sa, in->now);
+	/* Before the answer, whose child needs the connection to be up for its owner. */
+	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
+	{
+		/* AUTH covers what wiping takes away: keep it until the answer is made. */
+		uint8_t *req = sa->init_request, *rsp = sa->init_response;
+
+		sa->init_request = sa->init_response = NULL;
+		sa_establish(sa, why, in->now);
+		sa->init_request = req;
+		sa->init_response = rsp;
+	}
+	respond(sa, in);
+	free(sa->init_request);
+	free(sa->init_response);
+	sa->init_request = sa->init_response = NULL;
+}
+
+const struct task_kind task_auth = {
+	.name = "AUTH",
+	.exchange = IKE_AUTH,
+	.states = 1 << IKE_STATE_AUTH_SENT | 1 << IKE_STATE_ESTABLISHED,
+	.send = auth_send,
+	.on_response = auth_on_response,
+	.on_silence = exchange_unanswered,
+};

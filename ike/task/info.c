@@ -1,0 +1,180 @@
+/*
+ * info.c - INFORMATIONAL: deletion and liveness (RFC 7296 1.4, 2.4). SPDX-License-Identifier: ISC
+ */
+#include "task/exchanges.h"
+
+static void send_ike_delete(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	uint8_t buf[128];
+	struct ike_builder b;
+
+	(void)t;
+	ib_inside(&b, buf, sizeof(buf));
+	ib_delete_ike(&b);
+	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
+}
+
+static void send_child_delete(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	uint8_t buf[128];
+	struct ike_builder b;
+
+	if (!t->child && !t->delete_spi) {
+		task_free(exchange_done(sa));
+		return;
+	}
+	if (t->child) {
+		child_set_state(t->child, CHILD_STATE_DELETING);
+		t->delete_spi = t->child->spi_in;
+	}
+	ib_inside(&b, buf, sizeof(buf));
+	ib_delete_esp(&b, &t->delete_spi, 1);
+	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
+}
+
+static void send_nothing(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	uint8_t buf[128];
+	struct ike_builder b;
+
+	(void)t;
+	ib_inside(&b, buf, sizeof(buf));
+	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
+}
+
+/* What the answer names: at the most what the request did, which was one message too. */
+struct spi_list {
+	uint32_t v[IKE_MAX_MESSAGE / 4];
+	unsigned count;
+};
+
+/*
+ * The peer deletes what it receives on. If we are deleting the same, both halves go and the answer
+ * does not name it (1.4.1, 2.25.1).
+ */
+static void delete_child(struct ike_sa *sa, uint32_t spi, struct spi_list *gone, nsec_t now)
+{
+	struct child_sa *c = child_by_spi_out(sa, spi), *made = c ? child_replacing(c) : NULL;
+
+	if (!c)
+		return;
+	/*
+	 * Whoever deletes the old one has what it replaced it by: the newest, even if that was
+	 * declared void before, as our response was late.
+	 */
+	if (made)
+		ike_child_heard(made, now);
+	if (!(c->state == CHILD_STATE_DELETING && sa->outstanding && sa->outstanding->child == c))
+		gone->v[gone->count++] = c->spi_in;
+	child_kill(c, made ? "replaced" : "deleted by the peer", now);
+}
+
+/*
+ * INVALID_SPI inside the IKE SA: the peer lost a CHILD SA that we send on (doc/recovery.md 4, RFC
+ * 7296 3.10.1). What has a successor, or is going, needs nothing.
+ */
+static void lost_child(struct ike_sa *sa, const struct ike_notify_view *n, nsec_t now)
+{
+	struct chunk spi = n->data.len == 4 ? n->data : n->spi;
+	struct child_sa *c = spi.len == 4 ? child_by_spi_out(sa, get_be32(spi.p)) : NULL;
+
+	if (c && !c->successor && c->state == CHILD_STATE_INSTALLED)
+		sa->ike->ops.child_event(sa->ike->ops.ctx, c, CHILD_EVENT_LOST, "INVALID_SPI", now);
+}
+
+static bool deletes_ike(const struct ike_payloads *p)
+{
+	for (unsigned i = 0; i < p->delete_count; i++) {
+		if (p->del[i].protocol == PROTOCOL_IKE)
+			return true;
+	}
+	return false;
+}
+
+void info_on_request(struct ike_sa *sa, const struct ike_in *in)
+{
+	uint8_t buf[IKE_MAX_MESSAGE];
+	struct spi_list gone = {.count = 0};
+	struct ike_builder b;
+	bool ends = deletes_ike(in->p);
+
+	for (unsigned i = 0; !ends && i < in->p->delete_count; i++) {
+		const struct ike_delete_view *d = &in->p->del[i];
+
+		for (unsigned k = 0; d->protocol == PROTOCOL_ESP && k < d->count; k++)
+			delete_child(sa, get_be32(d->spis.p + 4 * k), &gone, in->now);
+	}
+	ib_inside(&b, buf, sizeof(buf));
+	if (gone.count)
+		ib_delete_esp(&b, gone.v, gone.count);
+	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+	for (unsigned i = 0; !ends && i < in->p->notify_count; i++) {
+		if (in->p->notify[i].type == NOTIFY_INVALID_SPI &&
+		    sa->state == IKE_STATE_ESTABLISHED)
+			lost_child(sa, &in->p->notify[i], in->now);
+	}
+	if (ends)
+		sa_kill(sa, sa->state == IKE_STATE_REKEYED ? "replaced" : "deleted by the peer",
+			in->now);
+}
+
+static void on_ike_deleted(struct ike_sa *sa, const struct ike_in *in)
+{
+	struct ike_task *t = exchange_done(sa);
+
+	sa_kill(sa,
+		sa->established && sa->child_count == 0 ? "replaced or deleted by us"
+							: "deleted by us",
+		in->now);
+	task_free(t);
+}
+
+static void on_child_deleted(struct ike_sa *sa, const struct ike_in *in)
+{
+	struct ike_task *t = exchange_done(sa);
+
+	if (t->child)
+		child_kill(t->child, t->child->successor ? "replaced" : "deleted by us", in->now);
+	task_free(t);
+}
+
+static void on_alive(struct ike_sa *sa, const struct ike_in *in)
+{
+	(void)in;
+	task_free(exchange_done(sa));
+}
+
+/* It comes again by itself; but CHILD SAs wait for one that asks whether the peer has the IKE SA.
+ */
+static bool liveness_can_wait(const struct ike_task *t)
+{
+	return !t->late && t->ike_sa->last_heard > t->ike_sa->established;
+}
+
+const struct task_kind task_ike_delete = {
+	.name = "IKE_DELETE",
+	.exchange = IKE_INFORMATIONAL,
+	.states = 1 << IKE_STATE_INIT_SENT | 1 << IKE_STATE_ESTABLISHED | 1 << IKE_STATE_REKEYED |
+		  1 << IKE_STATE_DELETING,
+	.stays = true,
+	.send = send_ike_delete,
+	.on_response = on_ike_deleted,
+	.on_silence = exchange_unanswered,
+};
+const struct task_kind task_child_delete = {
+	.name = "CHILD_DELETE",
+	.exchange = IKE_INFORMATIONAL,
+	.states = 1 << IKE_STATE_ESTABLISHED,
+	.send = send_child_delete,
+	.on_response = on_child_deleted,
+	.on_silence = exchange_unanswered,
+};
+const struct task_kind task_liveness = {
+	.name = "LIVENESS",
+	.exchange = IKE_INFORMATIONAL,
+	.states = 1 << IKE_STATE_ESTABLISHED,
+	.can_wait = liveness_can_wait,
+	.send = send_nothing,
+	.on_response = on_alive,
+	.on_silence = exchange_unanswered,
+};

@@ -1,0 +1,405 @@
+/*
+ * init.c - IKE_SA_INIT (RFC 7296 1.2, 2.6, 2.7). SPDX-License-Identifier: ISC
+ *
+ *   HDR(A,0), [N(COOKIE)], SAi1, KEi, Ni, N(NATD_S), N(NATD_D)  -->
+ *        <--  HDR(A,0), N(COOKIE)                     (ask again with it)
+ *        <--  HDR(A,0), N(INVALID_KE_PAYLOAD)         (ask again with that group)
+ *        <--  HDR(A,B), SAr1, KEr, Nr, N(NATD_S), N(NATD_D)
+ */
+#include "sa/half_open.h"
+#include "sa/limits.h"
+#include "task/exchanges.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+
+#define INIT_ROUNDS_MAX 5 /* cookies and groups that we follow before we give up */
+
+static struct chunk none(void)
+{
+	return (struct chunk){0};
+}
+
+static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	struct ike_header h = {
+		.spi_i = sa->spi_i, .exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR};
+	uint16_t group = sa->ke_group ? sa->ke_group : proposals_first_group(&sa->conn->proposals);
+	uint8_t msg[IKE_MAX_MESSAGE];
+	struct ike_builder b;
+	size_t len;
+
+	(void)t;
+	if (!sa->kex || kex_group(sa->kex) != group) {
+		kex_free(sa->kex);
+		sa->kex = kex_new(group);
+	}
+	if (!sa->ni.len) {
+		sa->ni.len = IKE_NONCE_LEN;
+		rng_fill(sa->ike->rng, sa->ni.b, IKE_NONCE_LEN);
+	}
+	ib_message(&b, msg, sizeof(msg), &h);
+	if (sa->cookie_len)
+		ib_notify(&b, PROTOCOL_NONE, none(), NOTIFY_COOKIE,
+			  (struct chunk){sa->cookie, sa->cookie_len});
+	proposals_write(&b, &sa->conn->proposals, none(), PROPOSAL_KEX);
+	ib_ke(&b, group, kex_public(sa->kex));
+	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&sa->ni));
+	nat_write(&b, sa, &sa->local, &sa->remote);
+	len = ib_finish(&b);
+	free(sa->init_request);
+	sa->init_request = xmemdup(msg, len);
+	sa->init_request_len = len;
+	sa->next_id = 1;
+	exchange_send_plain(sa, msg, len, now);
+}
+
+static void init_timeout(struct ike_sa *sa, nsec_t now)
+{
+	char why[96];
+
+	if (!sa->init_error) {
+		sa_kill(sa, "no response to IKE_SA_INIT", now);
+		return;
+	}
+	snprintf(why, sizeof(why), "the peer refused IKE_SA_INIT: %s",
+		 ike_notify_name(sa->init_error));
+	sa_kill(sa, why, now);
+}
+
+/* Both sides: SKEYSEED and all SK_*. */
+static int derive(struct ike_sa *sa, struct chunk ke)
+{
+	uint8_t secret[KEX_MAX_SECRET], skeyseed[HASH_MAX_LEN];
+	struct chunk ni = nonce_chunk(&sa->ni), nr = nonce_chunk(&sa->nr);
+	size_t len;
+	int r = kex_derive(sa->kex, ke, secret, &len);
+
+	if (r == 0) {
+		keymat_skeyseed(sa->prf, ni, nr, (struct chunk){secret, len}, skeyseed);
+		r = keymat_ike(sa->prf, sa->choice.suite,
+			       (struct chunk){skeyseed, hash_len(sa->prf)}, ni, nr, sa->spi_i,
+			       sa->spi_r, &sa->keys);
+	}
+	if (r == 0)
+		r = sa_set_keys(sa);
+	secret_wipe(secret, sizeof(secret));
+	secret_wipe(skeyseed, sizeof(skeyseed));
+	return r;
+}
+
+/* COOKIE or INVALID_KE_PAYLOAD: once more with what was asked for. Both may come in turn (2.6.1).
+ */
+static bool ask_again(struct ike_sa *sa, const struct ike_in *in)
+{
+	const struct ike_notify_view *cookie = ike_find_notify(in->p, NOTIFY_COOKIE);
+	const struct ike_notify_view *ke = ike_find_notify(in->p, NOTIFY_INVALID_KE_PAYLOAD);
+	uint16_t group;
+
+	if (!cookie && !ke)
+		return false;
+	if (sa->init_rounds >= INIT_ROUNDS_MAX)
+		return true; /* an outsider may have sent all of them: wait for the real answer */
+	if (cookie) {
+		if (cookie->data.len == 0 || cookie->data.len > IKE_COOKIE_MAX)
+			return true;
+		memcpy(sa->cookie, cookie->data.p, cookie->data.len);
+		sa->cookie_len = (uint8_t)cookie->data.len;
+	} else {
+		group = ke->data.len == 2 ? get_be16(ke->data.p) : 0;
+		if (!proposals_have_group(&sa->conn->proposals, group))
+			return true;
+		sa->ke_group = group;
+	}
+	sa->init_rounds++;
+	init_send(sa, sa->outstanding, in->now);
+	return true;
+}
+
+static bool is_nonce(const struct nonce *n, struct chunk c)
+{
+	return n->len == c.len && memcmp(n->b, c.p, c.len) == 0;
+}
+
+static void float_port(struct ike_sa *sa)
+{
+	/* UDP encapsulation lives on port 4500 (2.23, RFC 3948 4); a configured port stays. */
+	if (sa->remote.port == IKE_PORT)
+		sa->remote.port = IKE_PORT_NATT;
+	if (sa->local.port == IKE_PORT)
+		sa->local.port = IKE_PORT_NATT;
+}
+
+static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
+{
+	const struct ike_payloads *p = in->p;
+	struct proposal_offer answer;
+	const struct ike_notify_view *error;
+
+	if (ask_again(sa, in))
+		return;
+	error = ike_find_error(p);
+	if (error) {
+		/* Anyone can send this; it only shortens the wait for somebody's better answer. */
+		sa->init_error = error->type;
+		return;
+	}
+	if (proposals_parse(p->sa, &answer) < 0 || answer.count != 1 ||
+	    !proposals_choose(&sa->conn->proposals, &answer, true, p->ke.group, &sa->choice) ||
+	    sa->choice.group != p->ke.group || kex_group(sa->kex) != p->ke.group ||
+	    is_nonce(&sa->ni, p->nonce) || !prf_hash(sa->choice.prf, &sa->prf) || in->h->spi_r == 0)
+		return;
+	sa->spi_r = in->h->spi_r;
+	nonce_set(&sa->nr, p->nonce);
+	nat_read(sa, p, sa->spi_i, sa->spi_r, in->local, in->remote);
+	if (derive(sa, p->ke.data) < 0) {
+		sa->spi_r = 0;
+		return;
+	}
+	free(sa->init_response);
+	sa->init_response = xmemdup(in->raw, in->raw_len);
+	sa->init_response_len = in->raw_len;
+	sa->local.addr = in->local->addr;
+	float_port(sa);
+	task_free(exchange_done(sa));
+	sa_set_state(sa, IKE_STATE_AUTH_SENT);
+	/* Who answered keeps its half-open SA for a time, and nothing after that finds it. */
+	deadline_set(&sa->ike->deadlines, &sa->expire, in->now + sa->ike->set.half_open_timeout);
+	exchange_run(sa, in->now);
+}
+
+/* An answer to someone whom we keep no state for. */
+static void answer_stateless(struct ike *ike, const struct ike_in *in, uint16_t type,
+			     struct chunk data)
+{
+	struct ike_header h = {
+		.spi_i = in->h->spi_i, .exchange = IKE_SA_INIT, .flags = IKE_FLAG_RESPONSE};
+	uint8_t msg[256];
+	struct ike_builder b;
+
+	ib_message(&b, msg, sizeof(msg), &h);
+	ib_notify(&b, PROTOCOL_NONE, none(), type, data);
+	ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
+}
+
+#define FIT_PROPOSALS 8 /* more than any fit of addresses */
+
+/* How well a connection fits the addresses; 0: not. */
+static unsigned conn_fits(const struct conn_conf *c, const struct ike_in *in)
+{
+	unsigned fit = 1;
+
+	if (c->local_count) {
+		if (!endpoints_have(c->local, c->local_count, &in->local->addr))
+			return 0;
+		fit += 1;
+	}
+	if (endpoints_have(c->remote, c->remote_count, &in->remote->addr))
+		return fit + 2;
+	return c->remote_any ? fit : 0;
+}
+
+/* Whether any connection is for these addresses: what the cheapest question costs. */
+static bool is_expected(const struct ike *ike, const struct ike_in *in)
+{
+	for (unsigned i = 0; i < ike->conn_count; i++) {
+		if (conn_fits(ike->conns[i], in))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The connection to answer with: of those for these addresses one that has a proposal in common,
+ * and of these the closest. Who the peer is shows in IKE_AUTH, which may choose another one. False:
+ * none has one in common; *ret_conn is then the closest.
+ */
+static bool conn_for(const struct ike *ike, const struct ike_in *in,
+		     const struct proposal_offer *offer, struct conn_conf **ret_conn,
+		     struct proposal_choice *ret_choice)
+{
+	struct proposal_choice c;
+	unsigned best_fit = 0;
+
+	*ret_conn = NULL;
+	for (unsigned i = 0; i < ike->conn_count; i++) {
+		unsigned fit = conn_fits(ike->conns[i], in);
+		bool common = fit && proposals_choose(&ike->conns[i]->proposals, offer, true,
+						      in->p->ke.group, &c);
+
+		fit += common ? FIT_PROPOSALS : 0;
+		if (fit <= best_fit)
+			continue;
+		best_fit = fit;
+		*ret_conn = ike->conns[i];
+		if (common)
+			*ret_choice = c;
+	}
+	return best_fit > FIT_PROPOSALS;
+}
+
+/* The limits that keep outsiders from filling us; false: dropped or answered with a cookie. */
+static bool admit(struct ike *ike, const struct ike_in *in)
+{
+	const struct ike_notify_view *cookie = ike_find_notify(in->p, NOTIFY_COOKIE);
+	unsigned here = half_open_from(ike, &in->remote->addr);
+	uint8_t out[COOKIE_LEN];
+	bool valid = cookie_valid(ike, cookie ? cookie->data : none(), in->p->nonce, in->remote,
+				  in->h->spi_i, in->now);
+
+	/*
+	 * Who has not shown that it is at its address gets half of what that address may have: so
+	 * nobody keeps another out by lending its address.
+	 */
+	if (!valid && (ike->half_open >= ike->set.cookie_threshold ||
+		       here >= ike->set.half_open_per_address / 2)) {
+		cookie_make(ike, in->p->nonce, in->remote, in->h->spi_i, ike->cookie_version, out);
+		answer_stateless(ike, in, NOTIFY_COOKIE, (struct chunk){out, sizeof(out)});
+		ike->counters[IKE_COUNT_COOKIE_DEMANDED]++;
+		return false;
+	}
+	if (HASH_COUNT(ike->sas) < ike->set.sa_max && here < ike->set.half_open_per_address)
+		half_make_room(ike, &in->remote->addr, in->now);
+	if (ike->half_open >= ike->set.half_open_max || HASH_COUNT(ike->sas) >= ike->set.sa_max ||
+	    here >= ike->set.half_open_per_address) {
+		ike->counters[IKE_COUNT_HALF_OPEN_LIMIT]++;
+		return false;
+	}
+	return true;
+}
+
+static void respond(struct ike_sa *sa, const struct ike_in *in)
+{
+	struct ike_header h = {.spi_i = sa->spi_i,
+			       .spi_r = sa->spi_r,
+			       .exchange = IKE_SA_INIT,
+			       .flags = IKE_FLAG_RESPONSE};
+	uint8_t msg[IKE_MAX_MESSAGE];
+	struct ike_builder b;
+	size_t len;
+
+	ib_message(&b, msg, sizeof(msg), &h);
+	choice_write(&b, &sa->choice, none());
+	ib_ke(&b, sa->choice.group, kex_public(sa->kex));
+	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&sa->nr));
+	nat_write(&b, sa, in->local, in->remote);
+	len = ib_finish(&b);
+	sa->init_response = xmemdup(msg, len);
+	sa->init_response_len = len;
+	send_message(sa, in->local, in->remote, msg, len, in->now);
+}
+
+static void become_responder(struct ike *ike, const struct ike_in *in, struct conn_conf *conn,
+			     const struct proposal_choice *choice)
+{
+	struct ike_sa *sa = sa_new(ike, conn, false, in->local, in->remote);
+
+	sa->began = in->now;
+	sa_set_state(sa, IKE_STATE_HALF_OPEN);
+	sa->spi_i = in->h->spi_i;
+	sa->choice = *choice;
+	prf_hash(choice->prf, &sa->prf);
+	sa->kex = kex_new(choice->group);
+	nonce_set(&sa->ni, in->p->nonce);
+	sa->nr.len = IKE_NONCE_LEN;
+	rng_fill(ike->rng, sa->nr.b, IKE_NONCE_LEN);
+	half_add(sa);
+	if (!sa->kex || derive(sa, in->p->ke.data) < 0) {
+		sa_kill(sa, "a key exchange value that is not valid", in->now);
+		return;
+	}
+	nat_read(sa, in->p, sa->spi_i, 0, in->local, in->remote);
+	sa->init_request = xmemdup(in->raw, in->raw_len);
+	sa->init_request_len = in->raw_len;
+	sa->expected_id = 1;
+	deadline_set(&ike->deadlines, &sa->expire, in->now + half_open_time(ike));
+	respond(sa, in);
+}
+
+/* The same request again gets the same bytes (2.1); another one under its SPI nothing. */
+static void answer_again(struct ike_sa *half, const struct ike_in *in)
+{
+	if (!half->init_response || half->init_request_len != in->raw_len ||
+	    memcmp(half->init_request, in->raw, in->raw_len) != 0)
+		return;
+	half->ike->counters[IKE_COUNT_RETRANSMITTED]++;
+	send_message(half, in->local, in->remote, half->init_response, half->init_response_len,
+		     in->now);
+}
+
+/*
+ * Somebody on the path sends our own call back to us: with its SPI, or with another one and our
+ * nonce. Answered, it would lead to an IKE SA with ourselves.
+ */
+static bool is_reflected(struct ike *ike, const struct ike_in *in)
+{
+	const struct ike_sa *sa = addr_index_first(ike, &in->remote->addr);
+
+	for (; sa; sa = LIST_NEXT(sa, address_link)) {
+		if (sa->initiator && is_nonce(&sa->ni, in->p->nonce))
+			return true;
+	}
+	sa = sa_find(ike, in->h->spi_i);
+	return sa && sa->initiator;
+}
+
+/* Anyone can send this under any address: what costs more is asked later. */
+void init_on_request(struct ike *ike, const struct ike_in *in)
+{
+	struct ike_sa *half = half_find(ike, in->h->spi_i, in->remote);
+	struct proposal_offer offer;
+	struct proposal_choice choice;
+	struct conn_conf *conn;
+	uint8_t group[2];
+
+	if (half) {
+		answer_again(half, in);
+		return;
+	}
+	if (is_reflected(ike, in)) {
+		ike->counters[IKE_COUNT_REFLECTED]++;
+		return;
+	}
+	if (!is_expected(ike, in)) {
+		ike->counters[IKE_COUNT_NO_CONFIG]++;
+		log_outsider(ike->log, in->now, LOG_LEVEL_INFO,
+			     "IKE_SA_INIT from an address that no connection has in remote_addrs");
+		return;
+	}
+	/* It is kept until IKE_AUTH, of which it is a part. */
+	if (in->raw_len > IKE_MAX_MESSAGE) {
+		ike->counters[IKE_COUNT_UNEXPECTED]++;
+		return;
+	}
+	if (!limit_may_guess(ike, &in->remote->addr, in->now)) {
+		ike->counters[IKE_COUNT_GUESS_LIMIT]++;
+		return;
+	}
+	if (!admit(ike, in))
+		return;
+	if (proposals_parse(in->p->sa, &offer) < 0) {
+		answer_stateless(ike, in, NOTIFY_INVALID_SYNTAX, none());
+		return;
+	}
+	if (!conn_for(ike, in, &offer, &conn, &choice)) {
+		log_outsider(ike->log, in->now, LOG_LEVEL_WARNING,
+			     "%s: IKE_SA_INIT refused: no proposal in common", conn->name);
+		answer_stateless(ike, in, NOTIFY_NO_PROPOSAL_CHOSEN, none());
+		return;
+	}
+	if (choice.group != in->p->ke.group) {
+		put_be16(group, choice.group);
+		answer_stateless(ike, in, NOTIFY_INVALID_KE_PAYLOAD, (struct chunk){group, 2});
+		return;
+	}
+	become_responder(ike, in, conn, &choice);
+}
+
+const struct task_kind task_init = {
+	.name = "INIT",
+	.exchange = IKE_SA_INIT,
+	.states = 1 << IKE_STATE_INIT_SENT | 1 << IKE_STATE_ESTABLISHED,
+	.send = init_send,
+	.on_response = init_on_response,
+	.on_silence = init_timeout,
+};

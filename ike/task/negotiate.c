@@ -1,0 +1,205 @@
+/*
+ * negotiate.c - what IKE_AUTH and CREATE_CHILD_SA share: proposals, selectors, keys of CHILD SAs
+ * (RFC 7296 2.7, 2.9, 2.17). SPDX-License-Identifier: ISC
+ */
+#include "task/exchanges.h"
+#include "xalloc.h"
+
+/* Our side and the peer's of the TS payloads, as the sender of the request sees them. */
+static bool read_ts(const struct ike_payloads *p, bool we_asked, struct ts_list *local,
+		    struct ts_list *remote)
+{
+	return ike_ts_parse(we_asked ? p->tsi : p->tsr, local) == 0 &&
+	       ike_ts_parse(we_asked ? p->tsr : p->tsi, remote) == 0;
+}
+
+/* Puts the selector that admits the packet first, as 2.9 lets the first one be the packet's. */
+static void prefer_first(struct ts_list *narrowed, const struct ts_list *offer)
+{
+	for (unsigned i = 1; offer->count > 1 && i < narrowed->count; i++) {
+		if (ts_contains(&narrowed->ts[i], &offer->ts[0])) {
+			struct ts t = narrowed->ts[i];
+
+			narrowed->ts[i] = narrowed->ts[0];
+			narrowed->ts[0] = t;
+			return;
+		}
+	}
+}
+
+static bool narrow(const struct child_conf *conf, const struct ts_list *local,
+		   const struct ts_list *remote, struct child_offer *o)
+{
+	if (!ts_narrow(local, &conf->local_ts, &o->local) ||
+	    !ts_narrow(remote, &conf->remote_ts, &o->remote))
+		return false;
+	prefer_first(&o->local, local);
+	prefer_first(&o->remote, remote);
+	return true;
+}
+
+static uint16_t choose(struct child_conf *conf, const struct proposal_offer *offer, bool with_ke,
+		       uint16_t group, struct child_offer *o)
+{
+	if (!proposals_choose(&conf->proposals, offer, with_ke, group, &o->choice) ||
+	    o->choice.spi < 256)
+		return NOTIFY_NO_PROPOSAL_CHOSEN;
+	if (with_ke && o->choice.group != GROUP_NONE && o->choice.group != group)
+		return NOTIFY_INVALID_KE_PAYLOAD;
+	o->conf = conf;
+	return 0;
+}
+
+static uint16_t admit(struct ike_sa *sa, const struct child_offer *o, bool ours,
+		      const struct child_sa *old, nsec_t now)
+{
+	struct ike *ike = sa->ike;
+
+	return ike->ops.child_admit(ike->ops.ctx, sa, o->conf, &o->local, &o->remote, ours, old,
+				    now);
+}
+
+uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
+			 const struct child_sa *old, struct child_offer *ret, nsec_t now)
+{
+	struct ts_list local, remote;
+	struct proposal_offer offer;
+	uint16_t error = NOTIFY_TS_UNACCEPTABLE;
+
+	if (!read_ts(p, false, &local, &remote) || proposals_parse(p->sa, &offer) < 0)
+		return NOTIFY_INVALID_SYNTAX;
+	for (unsigned i = 0; i < sa->conn->child_count; i++) {
+		struct child_conf *conf = old ? old->conf : &sa->conn->children[i];
+
+		if (narrow(conf, &local, &remote, ret)) {
+			uint16_t e = choose(conf, &offer, with_ke, p->ke.group, ret);
+
+			if (e == 0)
+				e = admit(sa, ret, false, old, now);
+			if (e == 0)
+				return 0;
+			error = e;
+		}
+		if (old)
+			break;
+	}
+	return error;
+}
+
+/*
+ * An answer may narrow what we have offered, not move it: the peer would have what we never meant
+ * it to have, or what is another's.
+ */
+static bool is_within_offer(const struct ike_task *t, const struct child_offer *o)
+{
+	const struct ts_list *local = t->local ? t->local : &o->conf->local_ts;
+	const struct ts_list *remote = t->remote ? t->remote : &o->conf->remote_ts;
+
+	if (t->child) {
+		local = t->child->local;
+		remote = t->child->remote;
+	}
+	return ts_list_within(&o->local, local) && ts_list_within(&o->remote, remote);
+}
+
+uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
+			    const struct ike_task *t, struct child_offer *ret, nsec_t now)
+{
+	struct child_conf *conf = t->conf;
+	struct proposal_offer answer;
+	uint16_t group = with_ke && t->kex ? kex_group(t->kex) : GROUP_NONE;
+
+	ret->conf = conf;
+	if (!read_ts(p, true, &ret->local, &ret->remote) || proposals_parse(p->sa, &answer) < 0)
+		return NOTIFY_INVALID_SYNTAX;
+	if (answer.count != 1 ||
+	    !proposals_choose(&conf->proposals, &answer, with_ke, group, &ret->choice) ||
+	    ret->choice.spi < 256)
+		return NOTIFY_NO_PROPOSAL_CHOSEN;
+	/* Of what we offered with and without a key exchange the peer has taken one. */
+	if (with_ke && ret->choice.group != GROUP_NONE && ret->choice.group != group)
+		return NOTIFY_NO_PROPOSAL_CHOSEN;
+	if (with_ke && p->ke.group != ret->choice.group)
+		return NOTIFY_INVALID_SYNTAX;
+	if (!is_within_offer(t, ret))
+		return NOTIFY_TS_UNACCEPTABLE;
+	return admit(sa, ret, true, t->child, now);
+}
+
+struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, uint32_t spi_in,
+			       bool initiator, struct chunk secret, const struct nonce *ni,
+			       const struct nonce *nr, struct child_sa *replaces, nsec_t now)
+{
+	struct ike *ike = sa->ike;
+	struct child_keys keys;
+	struct child_sa *c = child_new(sa, o->conf);
+	int r;
+
+	c->spi_in = spi_in;
+	c->spi_out = (uint32_t)o->choice.spi;
+	c->choice = o->choice;
+	c->local = ts_list_dup(&o->local);
+	c->remote = ts_list_dup(&o->remote);
+	c->initiator = c->confirmed = initiator;
+	c->replaces = replaces;
+	r = keymat_child(sa->prf, o->choice.suite, sa->keys.sk_d, secret, nonce_chunk(ni),
+			 nonce_chunk(nr), &keys);
+	if (r == 0)
+		r = ike->ops.child_install(ike->ops.ctx, c, &keys, replaces, now);
+	secret_wipe(&keys, sizeof(keys));
+	if (r < 0) {
+		child_unlink(c);
+		child_free(c);
+		ike->ops.spi_release(ike->ops.ctx, spi_in);
+		return NULL;
+	}
+	child_arm(c, now);
+	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_UP, NULL, now);
+	return c;
+}
+
+void child_write_ts(struct ike_builder *b, const struct ts_list *tsi, const struct ts_list *tsr)
+{
+	ib_ts(b, PAYLOAD_TSI, tsi);
+	ib_ts(b, PAYLOAD_TSR, tsr);
+}
+
+/* The packet's own selector first, then the configured ones (2.9). */
+static void with_first(const struct ts_list *conf, const struct ts *first, bool has,
+		       struct ts_list *ret)
+{
+	ret->count = 0;
+	if (has)
+		ret->ts[ret->count++] = *first;
+	for (unsigned i = 0; i < conf->count && ret->count < TS_MAX; i++)
+		ret->ts[ret->count++] = conf->ts[i];
+}
+
+void child_write_offer(struct ike_builder *b, const struct ike_task *t, uint32_t spi, bool with_ke,
+		       struct chunk nonce, const struct child_sa *old)
+{
+	struct ts_list local, remote;
+	uint8_t spi_bytes[4];
+
+	put_be32(spi_bytes, spi);
+	proposals_write(b, &t->conf->proposals, (struct chunk){spi_bytes, 4},
+			!with_ke    ? PROPOSAL_KEX_CUT
+			: t->no_kex ? PROPOSAL_KEX_NONE
+				    : PROPOSAL_KEX);
+	if (nonce.len)
+		ib_payload(b, PAYLOAD_NONCE, nonce);
+	if (with_ke && t->kex)
+		ib_ke(b, kex_group(t->kex), kex_public(t->kex));
+	if (old) {
+		/* A rekey asks for what the old one has (2.9.2). */
+		child_write_ts(b, old->local, old->remote);
+		return;
+	}
+	if (t->local) {
+		child_write_ts(b, t->local, t->remote);
+		return;
+	}
+	with_first(&t->conf->local_ts, &t->first_ts[0], t->has_first, &local);
+	with_first(&t->conf->remote_ts, &t->first_ts[1], t->has_first, &remote);
+	child_write_ts(b, &local, &remote);
+}

@@ -1,0 +1,301 @@
+/*
+ * rekey_ike.c - CREATE_CHILD_SA that rekeys the IKE SA (RFC 7296 1.3.2, 2.8.2, 2.18, 2.25).
+ * SPDX-License-Identifier: ISC
+ *
+ *   HDR, SK {SA, Ni, KEi}  -->
+ *               <--  HDR, SK {SA, Nr, KEr}
+ */
+#include "sa/ike_saved.h"
+#include "sa/limits.h"
+#include "task/exchanges.h"
+#include "xalloc.h"
+
+#define RETRY_AFTER    (5 * NSEC_PER_SEC)
+#define REPLACED_LIMIT (30 * NSEC_PER_SEC) /* for the peer's DELETE of the SA that it replaced */
+
+static void rekey_ike_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	uint16_t group = t->group ? t->group : sa->choice.group;
+	uint8_t buf[IKE_MAX_MESSAGE], spi[8];
+	struct ike_builder b;
+
+	t->ike_spi = sa_new_spi(sa->ike);
+	t->kex = kex_new(group);
+	t->nonce.len = IKE_NONCE_LEN;
+	rng_fill(sa->ike->rng, t->nonce.b, IKE_NONCE_LEN);
+	put_be64(spi, t->ike_spi);
+	ib_inside(&b, buf, sizeof(buf));
+	proposals_write(&b, &sa->conn->proposals, (struct chunk){spi, 8}, PROPOSAL_KEX);
+	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&t->nonce));
+	ib_ke(&b, group, kex_public(t->kex));
+	exchange_send_request(sa, IKE_CREATE_CHILD_SA, &b, now);
+}
+
+/* The new IKE SA beside the old one, with keys; NULL when they cannot be made. */
+static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our_spi,
+				uint64_t peer_spi, const struct proposal_choice *choice,
+				struct chunk secret, const struct nonce *ni, const struct nonce *nr,
+				nsec_t now)
+{
+	struct ike_sa *sa = sa_new(old->ike, old->conn, initiator, &old->local, &old->remote);
+	uint8_t skeyseed[HASH_MAX_LEN];
+
+	if (our_spi)
+		sa_set_spi(sa, our_spi);
+	sa->spi_i = initiator ? sa->our_spi : peer_spi;
+	sa->spi_r = initiator ? peer_spi : sa->our_spi;
+	sa->choice = *choice;
+	sa->peer_id = old->peer_id;
+	sa->began = old->began;
+	sa->called = old->called;
+	sa->we_natted = old->we_natted;
+	sa->peer_natted = old->peer_natted;
+	sa->ha_peer = old->ha_peer;
+	sa->owner = old->owner;
+	keymat_rekey_skeyseed(old->prf, old->keys.sk_d, secret, nonce_chunk(ni), nonce_chunk(nr),
+			      skeyseed);
+	if (!prf_hash(choice->prf, &sa->prf) ||
+	    keymat_ike(sa->prf, choice->suite, (struct chunk){skeyseed, hash_len(old->prf)},
+		       nonce_chunk(ni), nonce_chunk(nr), sa->spi_i, sa->spi_r, &sa->keys) < 0 ||
+	    sa_set_keys(sa) < 0) {
+		sa_kill(sa, "no keys", now);
+		sa = NULL;
+	}
+	secret_wipe(skeyseed, sizeof(skeyseed));
+	return sa;
+}
+
+/* All children and waiting tasks go to the successor. */
+static void hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
+{
+	struct child_sa *c;
+	struct ike_task *t, *next;
+
+	while ((c = LIST_FIRST(&from->children))) {
+		LIST_REMOVE(c, link);
+		from->child_count--;
+		c->ike_sa = to;
+		LIST_INSERT_HEAD(&to->children, c, link);
+		to->child_count++;
+	}
+	for (t = TAILQ_FIRST(&from->tasks); t; t = next) {
+		next = TAILQ_NEXT(t, link);
+		if (t->kind->stays)
+			continue;
+		TAILQ_REMOVE(&from->tasks, t, link);
+		t->ike_sa = to;
+		TAILQ_INSERT_TAIL(&to->tasks, t, link);
+	}
+	sa_set_rekeyed(from);
+	to->unresolved = false;
+	to->rival_of = NULL;
+	/* Somebody waits for an answer, which the new one has to get then. */
+	if (from->watch_answer && !from->outstanding) {
+		from->watch_answer = false;
+		to->watch_answer = true;
+	}
+	deadline_clear(&from->ike->deadlines, &from->rekey);
+	deadline_clear(&from->ike->deadlines, &from->dpd);
+	from->ike->ops.ike_event(from->ike->ops.ctx, from, IKE_EVENT_REKEYED, to, "rekeyed", now);
+	/* It was to end when the answer to its rekey came: so is what came of it. */
+	if (from->state == IKE_STATE_DELETING)
+		ike_sa_delete(to, now);
+	exchange_run(to, now);
+}
+
+/* ---- responder ---- */
+
+static bool busy_with_children(const struct ike_sa *sa)
+{
+	const struct ike_task *t = sa->outstanding;
+
+	return t && (t->kind == &task_child_create || t->kind == &task_child_rekey ||
+		     t->kind == &task_child_delete);
+}
+
+/* Answers with the new SA; the children follow unless our own rekey collides with this one. */
+static void accept(struct ike_sa *sa, const struct ike_in *in, const struct proposal_choice *choice)
+{
+	uint8_t buf[IKE_MAX_MESSAGE], secret[KEX_MAX_SECRET], spi[8];
+	struct nonce ni, nr = {.len = IKE_NONCE_LEN};
+	struct kex *kex = kex_new(choice->group);
+	struct ike_task *t = sa->outstanding;
+	struct ike_sa *made = NULL;
+	struct ike_builder b;
+	size_t len;
+
+	nonce_set(&ni, in->p->nonce);
+	rng_fill(sa->ike->rng, nr.b, nr.len);
+	if (kex && kex_derive(kex, in->p->ke.data, secret, &len) == 0)
+		made = successor(sa, false, 0, choice->spi, choice, (struct chunk){secret, len},
+				 &ni, &nr, in->now);
+	secret_wipe(secret, sizeof(secret));
+	if (!made) {
+		kex_free(kex);
+		respond_notify(sa, in->h, NOTIFY_INVALID_SYNTAX, (struct chunk){0}, in->local,
+			       in->remote, in->now);
+		return;
+	}
+	put_be64(spi, made->our_spi);
+	ib_inside(&b, buf, sizeof(buf));
+	choice_write(&b, choice, (struct chunk){spi, 8});
+	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&nr));
+	ib_ke(&b, choice->group, kex_public(kex));
+	kex_free(kex);
+	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+	made->unresolved = t && t->kind == &task_ike_rekey;
+	sa_establish(made, "rekeyed by the peer", in->now);
+	if (made->unresolved) {
+		t->collided = true;
+		t->rival_ike = made;
+		made->rival_of = sa;
+		t->rival_nonce = nonce_cmp(&ni, &nr) < 0 ? ni : nr;
+		return;
+	}
+	hand_over(sa, made, in->now);
+	deadline_set(&sa->ike->deadlines, &sa->expire, in->now + REPLACED_LIMIT);
+}
+
+void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
+{
+	struct proposal_offer offer;
+	struct proposal_choice choice;
+	uint8_t group[2];
+	uint16_t error = 0;
+
+	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved || busy_with_children(sa) ||
+	    (sa->outstanding && sa->outstanding->collided) ||
+	    HASH_COUNT(sa->ike->sas) >= sa->ike->set.sa_max || !limit_may_rekey(sa))
+		error = NOTIFY_TEMPORARY_FAILURE;
+	else if (proposals_parse(in->p->sa, &offer) < 0)
+		error = NOTIFY_INVALID_SYNTAX;
+	else if (!proposals_choose(&sa->conn->proposals, &offer, true, in->p->ke.group, &choice) ||
+		 choice.spi == 0)
+		error = NOTIFY_NO_PROPOSAL_CHOSEN;
+	if (error) {
+		respond_notify(sa, in->h, error, (struct chunk){0}, in->local, in->remote, in->now);
+	} else if (choice.group != in->p->ke.group) {
+		put_be16(group, choice.group);
+		respond_notify(sa, in->h, NOTIFY_INVALID_KE_PAYLOAD, (struct chunk){group, 2},
+			       in->local, in->remote, in->now);
+	} else {
+		accept(sa, in, &choice);
+	}
+}
+
+/* ---- initiator ---- */
+
+static void delete_sa(struct ike_sa *sa, nsec_t now)
+{
+	sa_set_state(sa, IKE_STATE_DELETING);
+	task_add(sa, &task_ike_delete, true);
+	exchange_run(sa, now);
+}
+
+/* Ours and perhaps theirs exist: the one with the lowest nonce goes, by who asked for it (2.8.2).
+ */
+static void settle(struct ike_sa *sa, struct ike_task *t, struct ike_sa *made,
+		   const struct nonce *nr, nsec_t now)
+{
+	const struct nonce *ours = nonce_cmp(&t->nonce, nr) < 0 ? &t->nonce : nr;
+
+	sa_establish(made, "rekeyed", now);
+	if (t->collided && nonce_cmp(ours, &t->rival_nonce) < 0 && t->rival_ike) {
+		hand_over(sa, t->rival_ike, now);
+		deadline_set(&sa->ike->deadlines, &sa->expire, now + REPLACED_LIMIT);
+		delete_sa(made, now);
+		return;
+	}
+	hand_over(sa, made, now);
+	/* Theirs is the peer's to delete, if it ever learnt that it was made. */
+	if (t->rival_ike) {
+		sa_set_rekeyed(t->rival_ike);
+		deadline_set(&sa->ike->deadlines, &t->rival_ike->expire, now + REPLACED_LIMIT);
+	}
+	delete_sa(sa, now);
+}
+
+static void lost(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+{
+	if (!t->rival_ike)
+		return;
+	hand_over(sa, t->rival_ike, now);
+	deadline_set(&sa->ike->deadlines, &sa->expire, now + REPLACED_LIMIT);
+}
+
+static bool complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in *in)
+{
+	uint8_t secret[KEX_MAX_SECRET];
+	struct proposal_offer answer;
+	struct proposal_choice choice;
+	struct ike_sa *made = NULL;
+	struct nonce nr;
+	size_t len;
+
+	if (proposals_parse(in->p->sa, &answer) < 0 || answer.count != 1 ||
+	    !proposals_choose(&sa->conn->proposals, &answer, true, in->p->ke.group, &choice) ||
+	    choice.group != kex_group(t->kex) || in->p->ke.group != choice.group || choice.spi == 0)
+		return false;
+	nonce_set(&nr, in->p->nonce);
+	if (kex_derive(t->kex, in->p->ke.data, secret, &len) == 0)
+		made = successor(sa, true, t->ike_spi, choice.spi, &choice,
+				 (struct chunk){secret, len}, &t->nonce, &nr, in->now);
+	secret_wipe(secret, sizeof(secret));
+	if (!made)
+		return false;
+	settle(sa, t, made, &nr, in->now);
+	return true;
+}
+
+static bool asks_for_group(struct ike_sa *sa, struct ike_task *t, const struct ike_notify_view *e)
+{
+	uint16_t group = e->data.len == 2 ? get_be16(e->data.p) : 0;
+
+	if (e->type != NOTIFY_INVALID_KE_PAYLOAD || t->group ||
+	    !proposals_have_group(&sa->conn->proposals, group))
+		return false;
+	t->group = group;
+	return true;
+}
+
+static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
+{
+	const struct ike_notify_view *e = ike_find_error(in->p);
+	struct ike_task *t = exchange_done(sa);
+
+	if (t->rival_ike) /* what collided is decided now */
+		t->rival_ike->rival_of = NULL;
+	if (!e && complete(sa, t, in)) {
+		task_free(t);
+		return;
+	}
+	if (t->collided) {
+		lost(sa, t, in->now);
+	} else if (e && asks_for_group(sa, t, e)) {
+		task_retry(t, in->now);
+		return;
+	} else if (e && e->type == NOTIFY_TEMPORARY_FAILURE) {
+		/* The peer is busy with the same or with a child; it will have ended soon. */
+		task_retry(t, in->now + jittered(sa->ike, RETRY_AFTER));
+		return;
+	} else {
+		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: rekey of the IKE SA failed: %s",
+			 sa_label(sa),
+			 e ? ike_notify_name(e->type) : "the answer does not fit what we offered");
+		deadline_set(&sa->ike->deadlines, &sa->rekey, in->now + 60 * NSEC_PER_SEC);
+	}
+	task_free(t);
+}
+
+const struct task_kind task_ike_rekey = {
+	.name = "IKE_REKEY",
+	.exchange = IKE_CREATE_CHILD_SA,
+	.states = 1 << IKE_STATE_ESTABLISHED,
+	.stays = true,
+	.rekeys = REKEYS_IKE_SA,
+	.can_wait = task_has_not_begun,
+	.send = rekey_ike_send,
+	.on_response = rekey_ike_on_response,
+	.on_silence = exchange_unanswered,
+	.sa_gone = lost,
+};

@@ -1,0 +1,290 @@
+/* request.c - what the owner of the engine asks for; it only queues. SPDX-License-Identifier: ISC
+ */
+#include "sa/half_open.h"
+#include "sa/limits.h"
+#include "task/exchanges.h"
+#include "xalloc.h"
+
+#define TASKS_MAX 512 /* waiting on one IKE SA */
+#define RECENTLY  (2 * NSEC_PER_SEC)
+#define VOID_KEPT (20 * NSEC_PER_SEC)
+
+static struct ike_task *queue(struct ike_sa *sa, const struct task_kind *kind, bool front,
+			      nsec_t now)
+{
+	struct ike_task *t = task_add(sa, kind, front);
+
+	deadline_set(&sa->ike->deadlines, &t->wait, now);
+	return t;
+}
+
+static unsigned tasks_waiting(const struct ike_sa *sa)
+{
+	const struct ike_task *t;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (t, &sa->tasks, link)
+		n++;
+	return n;
+}
+
+struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struct endpoint *local,
+			    const struct endpoint *remote, const struct ident *peer, bool beside,
+			    nsec_t now)
+{
+	struct ike_sa *sa;
+
+	if (proposals_first_group(&conn->proposals) == GROUP_NONE ||
+	    HASH_COUNT(ike->sas) >= ike->set.sa_max)
+		return NULL;
+	sa = sa_new(ike, conn, true, local, remote);
+	sa->began = now;
+	sa_set_state(sa, IKE_STATE_INIT_SENT);
+	sa->beside = beside;
+	if (peer)
+		sa->wanted_id = *peer;
+	queue(sa, &task_init, false, now);
+	task_add(sa, &task_auth, false);
+	log_info(ike->log, "%s: connecting%s", sa_label(sa),
+		 beside ? " beside the old IKE SA" : "");
+	return sa;
+}
+
+bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first, nsec_t at)
+{
+	struct ike_task *t;
+
+	if (sa->state == IKE_STATE_DEAD || sa->state == IKE_STATE_DELETING ||
+	    tasks_waiting(sa) >= TASKS_MAX)
+		return false;
+	t = queue(sa, &task_child_create, false, at);
+	t->conf = conf;
+	t->has_first = first != NULL;
+	if (first)
+		memcpy(t->first_ts, first, sizeof(t->first_ts));
+	return true;
+}
+
+static bool asks_for(const struct ike_task *t, const struct child_conf *conf,
+		     const struct ts_list *local, const struct ts_list *remote)
+{
+	return t && t->conf == conf && (t->kind == &task_child_create || t->kind == &task_auth) &&
+	       t->local && ts_list_eq(t->local, local) && ts_list_eq(t->remote, remote);
+}
+
+bool ike_child_create_like(struct ike_sa *sa, struct child_conf *conf, const struct ts_list *local,
+			   const struct ts_list *remote, nsec_t at)
+{
+	struct ike_task *t;
+
+	if (asks_for(sa->outstanding, conf, local, remote))
+		return true;
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (asks_for(t, conf, local, remote))
+			return true;
+	}
+	if (!ike_child_create(sa, conf, NULL, at))
+		return false;
+	t = TAILQ_LAST(&sa->tasks, task_list);
+	t->local = ts_list_dup(local);
+	t->remote = ts_list_dup(remote);
+	return true;
+}
+
+static bool makes_child(const struct ike_task *t, const struct child_conf *conf)
+{
+	return t->conf == conf && (t->kind == &task_child_create || t->kind == &task_child_rekey ||
+				   t->kind == &task_auth);
+}
+
+bool ike_child_is_asked(const struct ike_sa *sa, const struct child_conf *conf)
+{
+	const struct ike_task *t;
+
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (makes_child(t, conf))
+			return true;
+	}
+	return sa->outstanding && makes_child(sa->outstanding, conf);
+}
+
+void ike_child_cancel(struct ike_sa *sa, const struct child_conf *conf)
+{
+	struct ike_task *t, *next;
+
+	for (t = TAILQ_FIRST(&sa->tasks); t; t = next) {
+		next = TAILQ_NEXT(t, link);
+		if (!makes_child(t, conf) || t->kind == &task_auth)
+			continue;
+		TAILQ_REMOVE(&sa->tasks, t, link);
+		task_free(t);
+	}
+	if (sa->outstanding && makes_child(sa->outstanding, conf))
+		sa->outstanding->cancelled = true;
+}
+
+void ike_child_rekey(struct child_sa *c, nsec_t late, nsec_t now)
+{
+	struct ike_task *t;
+
+	if (c->successor || c->state != CHILD_STATE_INSTALLED)
+		return;
+	child_set_state(c, CHILD_STATE_REKEYING);
+	t = queue(c->ike_sa, &task_child_rekey, late != 0, now);
+	t->child = c;
+	t->conf = c->conf;
+	t->late = late;
+}
+
+void ike_child_replace(struct child_sa *c, nsec_t late, nsec_t now)
+{
+	struct ike_task *t = queue(c->ike_sa, &task_child_create, true, now);
+
+	t->conf = c->conf;
+	t->late = late;
+	t->local = ts_list_dup(c->local);
+	t->remote = ts_list_dup(c->remote);
+	child_kill(c, "the peer does not know it", now);
+}
+
+void ike_child_void(struct child_sa *old, struct child_sa *made, nsec_t now)
+{
+	child_kept(old, made, now);
+	made->voided = true;
+	deadline_set(&made->ike_sa->ike->deadlines, &made->cleanup, now + VOID_KEPT);
+	old->ike_sa->ike->ops.child_event(old->ike_sa->ike->ops.ctx, old, CHILD_EVENT_KEPT,
+					  "its rekey is void", now);
+}
+
+void ike_child_delete(struct child_sa *c, nsec_t now)
+{
+	struct ike_task *t;
+
+	if (c->state == CHILD_STATE_DELETING)
+		return;
+	child_set_state(c, CHILD_STATE_DELETING);
+	t = queue(c->ike_sa, &task_child_delete, false, now);
+	t->child = c;
+	t->conf = c->conf;
+}
+
+void ike_child_drop(struct child_sa *c, const char *why, nsec_t now)
+{
+	child_kill(c, why, now);
+}
+
+void ike_sa_rekey(struct ike_sa *sa, nsec_t now)
+{
+	struct ike_task *t;
+
+	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
+	    (sa->outstanding && sa->outstanding->kind == &task_ike_rekey))
+		return;
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (t->kind == &task_ike_rekey)
+			return;
+	}
+	queue(sa, &task_ike_rekey, false, now);
+}
+
+void ike_sa_delete(struct ike_sa *sa, nsec_t now)
+{
+	if (sa->state == IKE_STATE_DELETING || sa->state == IKE_STATE_DEAD)
+		return;
+	if (!sa->established) {
+		sa_kill(sa, "ended before it was up", now);
+		return;
+	}
+	sa_set_state(sa, IKE_STATE_DELETING);
+	queue(sa, &task_ike_delete, true, now);
+}
+
+void ike_sa_drop(struct ike_sa *sa, const char *why, nsec_t now)
+{
+	sa_kill(sa, why, now);
+}
+
+void ike_liveness(struct ike_sa *sa, nsec_t late, nsec_t now)
+{
+	struct ike_task *t;
+
+	if (sa->state != IKE_STATE_ESTABLISHED)
+		return;
+	if (late)
+		sa->watch_answer = true;
+	/* Any outstanding request asks the same question. */
+	if (sa->outstanding) {
+		if (late)
+			ike_hurry(sa, late, now);
+		return;
+	}
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (t->kind == &task_liveness) {
+			if (late && (!t->late || late < t->late))
+				t->late = late;
+			return;
+		}
+	}
+	queue(sa, &task_liveness, true, now)->late = late;
+}
+
+bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now)
+{
+	char a[ENDPOINT_STRLEN], b[ENDPOINT_STRLEN];
+
+	/* 2.23: who is behind a NAT does not follow, who is not does. */
+	if (!sa->peer_natted || sa->we_natted || remote->addr.family != sa->remote.addr.family)
+		return false;
+	log_peer(sa, now, LOG_LEVEL_INFO, "%s: the peer moved from %s to %s", sa_label(sa),
+		 endpoint_format(&sa->remote, a), endpoint_format(remote, b));
+	sa_set_remote(sa, remote);
+	sa->ike->ops.ike_event(sa->ike->ops.ctx, sa, IKE_EVENT_MOVED, NULL, "moved", now);
+	return true;
+}
+
+void ike_outsider_hint(struct ike *ike, const struct endpoint *remote, nsec_t now)
+{
+	struct ike_sa *sa = addr_index_first(ike, &remote->addr);
+
+	for (; sa; sa = LIST_NEXT(sa, address_link)) {
+		/* Somebody who was heard just now has not lost its state. */
+		if (sa->state != IKE_STATE_ESTABLISHED || now - sa->last_heard < RECENTLY)
+			continue;
+		if (bucket_take(&ike->hint_bucket, now))
+			ike_liveness(sa, 0, now);
+		return;
+	}
+}
+
+void ike_child_heard(struct child_sa *c, nsec_t now)
+{
+	struct ike *ike = c->ike_sa->ike;
+
+	if (c->confirmed)
+		return;
+	c->confirmed = true;
+	/* What is going, or lost against another one, is not what either side moves to. */
+	if (c->successor || c->state == CHILD_STATE_DELETING)
+		return;
+	if (c->voided)
+		deadline_clear(&ike->deadlines, &c->cleanup);
+	ike->ops.child_event(ike->ops.ctx, c, CHILD_EVENT_CONFIRMED, "heard", now);
+}
+
+#ifdef MENDIP_FAULTS
+void ike_fault_message_ids(struct ike_sa *sa, uint32_t back)
+{
+	sa->next_id -= back < sa->next_id ? back : sa->next_id;
+	sa->expected_id -= back < sa->expected_id ? back : sa->expected_id;
+}
+
+void ike_fault_forget_child(struct child_sa *c)
+{
+	child_kill(c, "forgotten by a fault", 0);
+}
+
+void ike_fault_forget_sa(struct ike_sa *sa)
+{
+	sa_kill(sa, "forgotten by a fault", 0);
+}
+#endif
