@@ -61,6 +61,10 @@ static const char *check_ike_sa(const struct ike_sa *sa)
 
 	if (!is_decided(sa))
 		return "an IKE SA that waits for the end of a collision that nobody knows of";
+	if ((sa->state == IKE_STATE_HALF_OPEN || sa->state == IKE_STATE_AUTH_SENT ||
+	     sa->state == IKE_STATE_REKEYED) &&
+	    !deadline_is_set(&sa->expire))
+		return "an IKE SA that waits for the peer, and nothing ends it";
 	if (sa->outstanding && sa->request && !deadline_is_set(&sa->retransmit))
 		return "a request that is outstanding and not sent again";
 	TAILQ_FOREACH (t, &sa->tasks, link) {

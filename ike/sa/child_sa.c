@@ -4,6 +4,16 @@
 
 #define REKEY_AGAIN (60 * NSEC_PER_SEC) /* after one that failed */
 
+const char *child_state_name(enum child_state s)
+{
+	static const char *const names[] = {
+#define X(id, text) text,
+		FOREACH_CHILD_STATE(X)
+#undef X
+	};
+	return names[s];
+}
+
 struct child_sa *child_new(struct ike_sa *sa, struct child_conf *conf)
 {
 	struct child_sa *c = xzalloc(sizeof(*c));

@@ -194,6 +194,14 @@ void exchange_unanswered(struct ike_sa *sa, nsec_t now)
 	sa_kill(sa, "no response to our request", now);
 }
 
+static void on_silence(struct ike_sa *sa, nsec_t now)
+{
+	if (sa->outstanding->kind->on_silence)
+		sa->outstanding->kind->on_silence(sa, now);
+	else
+		exchange_unanswered(sa, now);
+}
+
 void exchange_timeout(struct ike_sa *sa, nsec_t now)
 {
 	struct ike *ike = sa->ike;
@@ -201,7 +209,7 @@ void exchange_timeout(struct ike_sa *sa, nsec_t now)
 	if (!sa->outstanding || !sa->request)
 		return;
 	if (given_up(sa) || (sa->state == IKE_STATE_INIT_SENT && sa->init_error && sa->sends > 1)) {
-		sa->outstanding->kind->on_silence(sa, now);
+		on_silence(sa, now);
 		return;
 	}
 	ike->counters[IKE_COUNT_RETRANSMITS]++;

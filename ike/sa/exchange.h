@@ -19,10 +19,10 @@ struct ike_task;
 
 /* A kind of request of ours: what is made and answered in the file of its exchange. */
 struct task_kind {
-	const char *name;
 	uint8_t exchange; /* enum ike_exchange */
 	uint8_t states;	  /* of the IKE SA, in which it may be sent: a bit for each, 1 << state */
 	bool stays;	  /* with its IKE SA, when a successor takes over what is waiting */
+	/* What it asks for: the deadline of that SA's rekey has become this task. */
 	enum { REKEYS_NOTHING, REKEYS_CHILD_SA, REKEYS_IKE_SA } rekeys;
 	/* It has not begun, and a restart need not wait for it; NULL: it must. */
 	bool (*can_wait)(const struct ike_task *t);
@@ -30,9 +30,11 @@ struct task_kind {
 	void (*send)(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 	/* Of the outstanding one; the message keeps the rules of its exchange. */
 	void (*on_response)(struct ike_sa *sa, const struct ike_in *in);
-	/* All sendings of it had their time. */
+	/* All sendings of it had their time, or somebody has refused it meanwhile; NULL: the IKE SA
+	 * goes. */
 	void (*on_silence)(struct ike_sa *sa, nsec_t now);
-	/* Its IKE SA goes while it is outstanding and has collided; NULL: nothing follows. */
+	/* Its IKE SA goes while the peer has made one by the same exchange (rival_ike); NULL:
+	 * nothing. */
 	void (*sa_gone)(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 };
 

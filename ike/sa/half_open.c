@@ -2,7 +2,6 @@
  * half_open.c - what outsiders can make grow: half-open SAs, by number and by address; cookies.
  * SPDX-License-Identifier: ISC
  */
-#include "sa/exchange.h"
 #include "sa/half_open.h"
 #include "xalloc.h"
 #include "crypto/hash.h"

@@ -1,4 +1,4 @@
-/* ike_sa.c - making, finding and ending IKE SAs and CHILD SAs. SPDX-License-Identifier: ISC */
+/* ike_sa.c - making, finding and ending IKE SAs. SPDX-License-Identifier: ISC */
 #include "sa/exchange.h"
 #include "sa/half_open.h"
 #include "sa/limits.h"
@@ -11,16 +11,6 @@ const char *ike_state_name(enum ike_state s)
 	static const char *const names[] = {
 #define X(id, text) text,
 		FOREACH_IKE_STATE(X)
-#undef X
-	};
-	return names[s];
-}
-
-const char *child_state_name(enum child_state s)
-{
-	static const char *const names[] = {
-#define X(id, text) text,
-		FOREACH_CHILD_STATE(X)
 #undef X
 	};
 	return names[s];

@@ -3,8 +3,10 @@
 #ifndef MENDIP_IKE_SAVED_H
 #define MENDIP_IKE_SAVED_H
 
-#include "sa/exchange.h"
+#include "sa/ike_sa.h"
 #include "saved.h"
+
+struct ike_task;
 
 /* A task_kind's can_wait: the deadline that it came from comes again. */
 bool task_has_not_begun(const struct ike_task *t);

@@ -4,7 +4,6 @@
  *
  * Two peers may share a slot for log lines: then they share what it allows.
  */
-#include "sa/exchange.h"
 #include "sa/half_open.h"
 #include "sa/limits.h"
 #include "crypto/hash.h"

@@ -5,7 +5,7 @@
  * A change that no exchange can bring about is made all the same, as the engine acts by what the
  * state is to be; ike_check tells of it, and every test asks that after each turn.
  */
-#include "sa/exchange.h"
+#include "sa/ike_sa.h"
 
 #define S(state)  (1u << IKE_STATE_##state)
 #define CS(state) (1u << CHILD_STATE_##state)

@@ -348,10 +348,8 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 }
 
 const struct task_kind task_auth = {
-	.name = "AUTH",
 	.exchange = IKE_AUTH,
-	.states = 1 << IKE_STATE_AUTH_SENT | 1 << IKE_STATE_ESTABLISHED,
+	.states = 1 << IKE_STATE_AUTH_SENT,
 	.send = auth_send,
 	.on_response = auth_on_response,
-	.on_silence = exchange_unanswered,
 };

@@ -591,21 +591,17 @@ static void child_on_response(struct ike_sa *sa, const struct ike_in *in)
 }
 
 const struct task_kind task_child_create = {
-	.name = "CHILD_CREATE",
 	.exchange = IKE_CREATE_CHILD_SA,
 	.states = 1 << IKE_STATE_ESTABLISHED,
 	.can_wait = task_has_not_begun,
 	.send = child_send,
 	.on_response = child_on_response,
-	.on_silence = exchange_unanswered,
 };
 const struct task_kind task_child_rekey = {
-	.name = "CHILD_REKEY",
 	.exchange = IKE_CREATE_CHILD_SA,
 	.rekeys = REKEYS_CHILD_SA,
 	.states = 1 << IKE_STATE_ESTABLISHED,
 	.can_wait = task_has_not_begun,
 	.send = child_send,
 	.on_response = child_on_response,
-	.on_silence = exchange_unanswered,
 };

@@ -152,29 +152,22 @@ static bool liveness_can_wait(const struct ike_task *t)
 }
 
 const struct task_kind task_ike_delete = {
-	.name = "IKE_DELETE",
 	.exchange = IKE_INFORMATIONAL,
-	.states = 1 << IKE_STATE_INIT_SENT | 1 << IKE_STATE_ESTABLISHED | 1 << IKE_STATE_REKEYED |
-		  1 << IKE_STATE_DELETING,
+	.states = 1 << IKE_STATE_DELETING,
 	.stays = true,
 	.send = send_ike_delete,
 	.on_response = on_ike_deleted,
-	.on_silence = exchange_unanswered,
 };
 const struct task_kind task_child_delete = {
-	.name = "CHILD_DELETE",
 	.exchange = IKE_INFORMATIONAL,
 	.states = 1 << IKE_STATE_ESTABLISHED,
 	.send = send_child_delete,
 	.on_response = on_child_deleted,
-	.on_silence = exchange_unanswered,
 };
 const struct task_kind task_liveness = {
-	.name = "LIVENESS",
 	.exchange = IKE_INFORMATIONAL,
 	.states = 1 << IKE_STATE_ESTABLISHED,
 	.can_wait = liveness_can_wait,
 	.send = send_nothing,
 	.on_response = on_alive,
-	.on_silence = exchange_unanswered,
 };

@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#define AUTH_LEAST	(10 * NSEC_PER_SEC) /* for some sendings of IKE_AUTH */
 #define INIT_ROUNDS_MAX 5 /* cookies and groups that we follow before we give up */
 
 static struct chunk none(void)
@@ -130,6 +131,16 @@ static void float_port(struct ike_sa *sa)
 		sa->local.port = IKE_PORT_NATT;
 }
 
+/*
+ * When a call is given up whose IKE_AUTH has no answer. Whoever answered IKE_SA_INIT keeps its
+ * half-open SA for a time from when that first came, and nothing finds it later. Or it has the IKE
+ * SA, and its answers are lost: then the next call takes the place of this one.
+ */
+static nsec_t auth_until(const struct ike_sa *sa, nsec_t now)
+{
+	return max_u64(sa->request_since + sa->ike->set.half_open_timeout, now + AUTH_LEAST);
+}
+
 static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_payloads *p = in->p;
@@ -163,8 +174,7 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	float_port(sa);
 	task_free(exchange_done(sa));
 	sa_set_state(sa, IKE_STATE_AUTH_SENT);
-	/* Who answered keeps its half-open SA for a time, and nothing after that finds it. */
-	deadline_set(&sa->ike->deadlines, &sa->expire, in->now + sa->ike->set.half_open_timeout);
+	deadline_set(&sa->ike->deadlines, &sa->expire, auth_until(sa, in->now));
 	exchange_run(sa, in->now);
 }
 
@@ -396,9 +406,8 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 }
 
 const struct task_kind task_init = {
-	.name = "INIT",
 	.exchange = IKE_SA_INIT,
-	.states = 1 << IKE_STATE_INIT_SENT | 1 << IKE_STATE_ESTABLISHED,
+	.states = 1 << IKE_STATE_INIT_SENT,
 	.send = init_send,
 	.on_response = init_on_response,
 	.on_silence = init_timeout,

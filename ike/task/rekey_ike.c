@@ -288,7 +288,6 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 }
 
 const struct task_kind task_ike_rekey = {
-	.name = "IKE_REKEY",
 	.exchange = IKE_CREATE_CHILD_SA,
 	.states = 1 << IKE_STATE_ESTABLISHED,
 	.stays = true,
@@ -296,6 +295,5 @@ const struct task_kind task_ike_rekey = {
 	.can_wait = task_has_not_begun,
 	.send = rekey_ike_send,
 	.on_response = rekey_ike_on_response,
-	.on_silence = exchange_unanswered,
 	.sa_gone = lost,
 };

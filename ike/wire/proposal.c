@@ -576,24 +576,3 @@ bool proposals_drop_esn(struct proposal_list *l)
 	}
 	return true;
 }
-
-static bool proposal_equal(const struct proposal *a, const struct proposal *b)
-{
-	if (a->protocol != b->protocol || a->count != b->count)
-		return false;
-	for (unsigned i = 0; i < a->count; i++) {
-		if (a->t[i].type != b->t[i].type || a->t[i].id != b->t[i].id ||
-		    a->t[i].key_bits != b->t[i].key_bits)
-			return false;
-	}
-	return true;
-}
-
-bool proposals_equal(const struct proposal_list *a, const struct proposal_list *b)
-{
-	for (unsigned i = 0; a->count == b->count && i < a->count; i++) {
-		if (!proposal_equal(&a->p[i], &b->p[i]))
-			return false;
-	}
-	return a->count == b->count;
-}

@@ -85,8 +85,6 @@ bool proposals_choose(const struct proposal_list *ours, const struct proposal_of
 		      bool with_ke, uint16_t ke_group, struct proposal_choice *ret);
 /* One of our proposals has all of what was chosen. */
 bool proposals_admit(const struct proposal_list *ours, const struct proposal_choice *c);
-/* The same algorithms in the same order. */
-bool proposals_equal(const struct proposal_list *a, const struct proposal_list *b);
 /* The first group in the list, or GROUP_NONE. */
 uint16_t proposals_first_group(const struct proposal_list *l);
 bool proposals_have_group(const struct proposal_list *l, uint16_t group);

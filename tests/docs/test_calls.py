@@ -4,46 +4,57 @@
 called. Reads the object files of the libraries."""
 import glob
 import os
+import re
 import subprocess
 import sys
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("MENDIP_BUILD", ".")
-# From below; the folders of a line know nothing of each other.
-ORDER = [["common"], ["esp", "ike/wire"], ["ike/auth"], ["ike/sa"], ["ike/task"], ["ike"], ["tunnel"]]
-RANK = {folder: i for i, line in enumerate(ORDER) for folder in line}
+# Of each folder, what is below it.
+IKE = ["ike/wire", "ike/auth", "ike/sa", "ike/task", "ike"]
+BELOW = {"common": set(), "common/crypto": {"common"}, "common/packet": {"common"},
+         "esp": {"common", "common/crypto", "common/packet"}}
+for k, name in enumerate(IKE):
+    BELOW[name] = {"common", "common/crypto", *IKE[:k]}
+BELOW["tunnel"] = {*BELOW, *IKE}
+BELOW["daemon"] = {*BELOW}
+PURE = set(BELOW) - {"daemon", "common/crypto"}
 
 
-def folder_of(path):
-    name = os.path.dirname(os.path.relpath(path, BUILD))
-    return "common" if name.startswith("common") else name
+def source_of(path):
+    """The source of an object of a library or of mendipd, or None: of another program, or of a file that has moved since."""
+    name = re.sub(r"/(lib\w+_a|mendipd|mendipctl)-(\w+)\.o$", r"/\2.c", "/" + os.path.relpath(path, BUILD))[1:]
+    return name if name.endswith(".c") and os.path.exists(os.path.join(SOURCE, name)) else None
 
 
-def symbols():
-    """({name: (folder, object)} of what is defined, [(folder, object, name)] of what is needed)"""
-    defined, needed = {}, []
-    for path in glob.glob(f"{BUILD}/**/lib*_a-*.o", recursive=True):
-        folder = folder_of(path)
-        if folder not in RANK:
-            continue
-        where = os.path.relpath(path, BUILD).replace("/" + os.path.basename(path).split("_a-")[0] + "_a-", "/")[:-2] + ".c"
-        if not os.path.exists(os.path.join(SOURCE, where)):  # of a file that has moved since
-            continue
+def symbols(sources):
+    """({name: (folder, source)} of what is defined, [(folder, source, name)] of what is needed, variables of pure folders)"""
+    defined, needed, variables = {}, [], []
+    for path, source in sources.items():
+        folder = os.path.dirname(source)
         for line in subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout.splitlines():
             *_, kind, name = line.split()
             if kind in "TDRBC":
-                defined[name] = folder, where
+                defined[name] = folder, source
             elif kind == "U":
-                needed.append((folder, where, name))
-    return defined, needed
+                needed.append((folder, source, name))
+            if kind in "BbCG" and folder in PURE and not name.startswith("__"):
+                variables.append(f"{source} has the variable {name}")
+    return defined, needed, variables
 
 
 def main():
-    defined, needed = symbols()
-    wrong = [f"{where} needs {name} of {defined[name][1]}" for folder, where, name in needed
-             if name in defined and defined[name][0] != folder and RANK[defined[name][0]] >= RANK[folder]]
-    if len(needed) < 500 or {f for f, _ in defined.values()} != set(RANK):
-        wrong.append("objects are missing: build first")
+    objects = glob.glob(f"{BUILD}/**/lib*_a-*.o", recursive=True) + glob.glob(f"{BUILD}/daemon/mendip*-*.o")
+    sources = {path: source_of(path) for path in objects if source_of(path) and not source_of(path).startswith("tests/")}
+    defined, needed, wrong = symbols(sources)
+    for folder, source, name in needed:
+        where = defined.get(name, (folder, source))
+        if where[0] != folder and where[0] not in BELOW[folder]:
+            wrong.append(f"{source} needs {name} of {where[1]}")
+    for folder in BELOW:  # what is not built is not looked at
+        there = {os.path.relpath(p, SOURCE) for p in glob.glob(f"{SOURCE}/{folder}/*.c")}
+        wrong += [f"{s} is not built" for s in sorted(there - set(sources.values())) if "ipsec_mb" not in s]
+    wrong += [f"{f} is in no folder that this test knows" for f in {os.path.dirname(s) for s in sources.values()} - set(BELOW)]
     print(f"not ok calls_go_down: {'; '.join(sorted(wrong))}" if wrong else "ok calls_go_down")
     sys.exit(1 if wrong else 0)
 

@@ -388,8 +388,7 @@ static void draw_end(struct draw *d)
 		say(d, "expect mended");
 		say(d, may_disagree(d) ? "run 5s" : "expect up 400s");
 	}
-	/* Once in 100,000 runs every sending is lost, or every answer: see given_up in
-	 * scenario_expect.c. */
+	/* Once in 100,000 runs every sending of a request is lost, or every answer. */
 	if (flows_at_the_end(d))
 		say(d, d->loses && !d->dpd ? "expect flows unless given up" : "expect flows");
 	say(d, "expect twice 0");

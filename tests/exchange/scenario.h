@@ -70,7 +70,9 @@
  *                                   delivered, nor under way, nor lost by the wire
  *   expect up [TIME]            within the time (60 s): one IKE SA, one SA pair a child, agreed on
  *   expect mended [TIME]        within the time (60 s): no live SA of the branch is CONFIRMED
- *   expect flows                all of 20 packets each way in each child arrive; calms the wire
+ *   expect flows [unless given up]
+ *                               all of 20 packets each way in each child arrive; calms the wire;
+ *                               unless given up: or the gateway has no IKE SA any more
  *   expect twice|tidied|recoveries|rekeys|confirmed|security|ikes|recovered-records N
  *                               twice, tidied: of both sides; else the branch's; tidied: of what
  *                               came up twice one was ended; confirmed: live SAs whose detector is

@@ -632,6 +632,55 @@ static void half_open_at_the_peer(void **state)
 	net_free(n);
 }
 
+/* Answers to this exchange are lost. */
+static bool answers_hook(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)n;
+	return d->esp || from != GW || d->len < IKE_HEADER_LEN ||
+	       d->p[18] != *(uint8_t *)n->hook_ctx;
+}
+
+/* The gateway has the IKE SA, its answers are lost for long: the next call takes its place. */
+static void answers_to_ike_auth_are_lost(void **state)
+{
+	struct options o = options_default();
+	struct net *n = net_new(&o);
+	uint8_t exchange = IKE_AUTH;
+
+	(void)state;
+	n->hook = answers_hook;
+	n->hook_ctx = &exchange;
+	net_run(n, 50 * SEC);
+	assert_int_equal(peer_ike_sas(n, BRANCH), 1);
+	n->hook = NULL;
+	net_until(n, net_is_up, 25 * SEC, "up when answers come");
+	net_run(n, 5 * SEC);
+	assert_true(net_agrees(n));
+	traffic(n);
+	net_free(n);
+}
+
+/* What the gateway remembers is as old as the first IKE_SA_INIT, not as its answer. */
+static void late_answer_to_init(void **state)
+{
+	struct options o = options_default();
+	struct net *n = net_new(&o);
+	uint8_t exchange = IKE_SA_INIT;
+	unsigned lost = 0;
+
+	(void)state;
+	n->hook = answers_hook;
+	n->hook_ctx = &exchange;
+	net_run(n, 15 * SEC);
+	n->hook = auth_requests_hook;
+	n->hook_ctx = &lost;
+	net_run(n, 22 * SEC);
+	n->hook = NULL;
+	net_until(n, net_is_up, 6 * SEC, "a new call soon after that");
+	traffic(n);
+	net_free(n);
+}
+
 /* Old genuine messages and ESP do not pass for life: only fresh ones do (2.4). */
 static void replays_are_no_life(void **state)
 {
@@ -934,6 +983,8 @@ int main(void)
 		cmocka_unit_test(children_are_limited),
 		cmocka_unit_test(dead_peer),
 		cmocka_unit_test(half_open_at_the_peer),
+		cmocka_unit_test(answers_to_ike_auth_are_lost),
+		cmocka_unit_test(late_answer_to_init),
 		cmocka_unit_test(replays_are_no_life),
 		cmocka_unit_test(lifetimes),
 		cmocka_unit_test(deletes),
