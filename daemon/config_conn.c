@@ -42,7 +42,8 @@ static int read_identity(struct conf_reader *r, config_setting_t *s, const struc
 	return read_id(r, s, o->needed != NULL, (void *)((char *)base + o->at));
 }
 
-/* A domain name that looks like an address was written with @ before it. */
+/* As it was written: names octet for octet, and with @ where they would be taken for something
+ * else. */
 static void print_identity(struct conf_out *out, const struct conf_option *o, const void *base)
 {
 	const struct ident *id = (const void *)((const char *)base + o->at);
@@ -50,14 +51,23 @@ static void print_identity(struct conf_out *out, const struct conf_option *o, co
 	struct ident again;
 	bool plain;
 
-	ident_format(id, text + 1);
-	plain = ident_parse(text + 1, &again) == 0 && again.type == id->type;
+	if (id->type == ID_FQDN || id->type == ID_RFC822)
+		memcpy(text + 1, id->data, id->len); /* without NUL, as it came from text */
+	else
+		ident_format(id, text + 1);
+	plain = ident_parse(text + 1, &again) == 0 && ident_eq(&again, id);
 	fputs("{ id = ", out->f);
 	conf_print_text(out, plain ? text + 1 : text);
 	fputs("; auth = \"psk\"; }", out->f);
 }
 
 static const struct conf_kind identity = {read_identity, print_identity};
+
+/* In whole milliseconds, which a file can say. */
+static nsec_t a_tenth(nsec_t t)
+{
+	return t / 10 / NSEC_PER_MSEC * NSEC_PER_MSEC;
+}
 
 static void set_over(struct conn_conf *c, nsec_t over)
 {
@@ -80,7 +90,7 @@ static int derive_over(struct conf_reader *r, config_setting_t *g, void *base)
 	struct conn_conf *c = base;
 
 	(void)r, (void)g;
-	set_over(c, c->rekey_time / 10);
+	set_over(c, a_tenth(c->rekey_time));
 	return 0;
 }
 
@@ -121,7 +131,7 @@ static int derive_life(struct conf_reader *r, config_setting_t *g, void *base)
 	struct child_conf *c = base;
 
 	(void)r, (void)g;
-	c->life_time = c->rekey_time + c->rekey_time / 10;
+	c->life_time = c->rekey_time + a_tenth(c->rekey_time);
 	return 0;
 }
 
@@ -184,6 +194,7 @@ static const char *const actions[] = {
 	[START_NONE] = "none", [START_TRAP] = "trap", [START_START] = "start", NULL};
 
 #define VOLUME_MAX (UINT64_MAX / 2)
+#define REKEY_MAX  (9ULL * 365 * 86400 * NSEC_PER_SEC) /* with a tenth more it can still be said */
 
 /* clang-format off */
 #define AT(field) offsetof(struct conn_conf, field)
@@ -196,9 +207,9 @@ static const struct conf_option conn_options[] = {
 	{.name = "remote", .kind = &identity, .at = AT(remote_id), .help = "who the peer is"},
 	{.name = "proposals", .kind = &conf_ike_proposals, .standard = "\"aes256gcm16-prfsha384-x25519\"",
 	 .help = "IKE proposals"},
-	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC,
+	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC, .most = REKEY_MAX,
 	 .zero = "never", .standard = "\"4h\"", .help = "rekey of the IKE SA"},
-	{.name = "over_time", .kind = &over_time, .least = NSEC_PER_SEC, .zero = "never",
+	{.name = "over_time", .kind = &over_time, .least = NSEC_PER_MSEC, .zero = "never",
 	 .derive = derive_over, .help = "end of the IKE SA, so long after rekey_time"},
 	{.name = "dpd_delay", .kind = &conf_time, .at = AT(dpd_delay), .least = NSEC_PER_SEC,
 	 .zero = "never", .standard = "\"30s\"", .help = "after so long without a packet: does the peer live?"},
@@ -220,7 +231,7 @@ static const struct conf_option child_options[] = {
 	/* IKE_AUTH cannot tell whether the peer wants a key exchange of each child's own (PFS): both. */
 	{.name = "esp_proposals", .kind = &conf_esp_proposals,
 	 .standard = "[ \"aes128gcm16-x25519-esn-noesn\", \"aes128gcm16-esn-noesn\" ]", .help = "ESP proposals"},
-	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC,
+	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC, .most = REKEY_MAX,
 	 .zero = "never", .standard = "\"1h\"", .help = "rekey of the CHILD SA"},
 	{.name = "life_time", .kind = &conf_time, .at = AT(life_time), .least = NSEC_PER_SEC,
 	 .zero = "never", .derive = derive_life, .help = "end of the CHILD SA"},

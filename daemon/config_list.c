@@ -3,7 +3,7 @@
 #include "xalloc.h"
 
 #define HOST_NAMES_MAX CONN_MAX_ADDRS
-#define PROPOSAL_TEXT  512
+#define PROPOSAL_TEXT  (PROPOSAL_TRANSFORMS * 20) /* no word is longer, with its dash */
 
 /* Calls f for a string, or for each string of an array or list. */
 static int each_string(struct conf_reader *r, config_setting_t *s,

@@ -13,6 +13,13 @@ FILE *conf_open_text(char **ret_text, size_t *ret_size)
 	return f;
 }
 
+void conf_close_text(FILE *f)
+{
+	/* Text that was cut could be the same as another. */
+	if (ferror(f) || fclose(f) != 0)
+		abort();
+}
+
 /* ---- reading ---- */
 
 static int check_names(struct conf_reader *r, config_setting_t *group, const struct conf_table *t)
@@ -27,7 +34,8 @@ static int check_names(struct conf_reader *r, config_setting_t *group, const str
 	return e;
 }
 
-/* The table's own text of what holds without its options, as the library reads it; made once. */
+/* The table's own text of what holds without its options, as the library reads it; made once for a
+ * file. */
 static config_setting_t *standards(struct conf_reader *r, const struct conf_table *t)
 {
 	struct conf_standards *have = r->standards;
@@ -44,13 +52,14 @@ static config_setting_t *standards(struct conf_reader *r, const struct conf_tabl
 		if (t->v[i].standard)
 			fprintf(f, "%s = %s;\n", t->v[i].name, t->v[i].standard);
 	}
-	fclose(f);
+	conf_close_text(f);
 	have = xzalloc(sizeof(*have));
 	have->table = t;
 	have->next = r->standards;
 	r->standards = have;
 	config_init(&have->lib);
-	(void)config_read_string(&have->lib, text);
+	if (config_read_string(&have->lib, text) != CONFIG_TRUE)
+		abort(); /* a row of ours */
 	free(text);
 	return config_root_setting(&have->lib);
 }
@@ -122,7 +131,7 @@ void conf_print_text(struct conf_out *out, const char *s)
 
 		if (c == '"' || c == '\\')
 			fprintf(out->f, "\\%c", c);
-		else if (c < 0x20)
+		else if (c < 0x20 || c >= 0x7f)
 			fprintf(out->f, "\\x%02x", c);
 		else
 			putc(c, out->f);
@@ -143,7 +152,7 @@ static char *value_within(const struct conf_option *o, const void *base, unsigne
 	struct conf_out out = {.f = conf_open_text(&text, &size), .depth = depth};
 
 	o->kind->print(&out, o, base);
-	fclose(out.f);
+	conf_close_text(out.f);
 	return text;
 }
 
@@ -161,6 +170,12 @@ void conf_print_options(struct conf_out *out, const struct conf_table *table, co
 
 		if (!o->kind->print)
 			continue;
+		if (out->bare) {
+			fprintf(out->f, "%s = ", o->name);
+			o->kind->print(out, o, base);
+			fputs(";\n", out->f);
+			continue;
+		}
 		value = value_within(o, base, out->depth);
 		if (help)
 			conf_print_line(out, "# %s", o->help);
@@ -363,10 +378,13 @@ const struct conf_kind conf_size = {read_size, print_size};
 static int read_time(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 		     void *base)
 {
+	char text[32];
 	nsec_t t;
 
 	if (conf_get_time(r, s, o->least, o->zero != NULL, &t) < 0)
 		return -EINVAL;
+	if (o->most && t > o->most)
+		return conf_fail(r, s, "must be at most %s", format_time(o->most, text));
 	memcpy((char *)base + o->at, &t, sizeof(t));
 	return 0;
 }

@@ -19,6 +19,7 @@ struct conf_option;
 struct conf_out {
 	FILE *f;
 	unsigned depth;
+	bool bare; /* to be compared, not to be read */
 };
 
 /* Values of one form. base is the struct that the table is of; the value is at o->at in it. */
@@ -34,7 +35,8 @@ struct conf_option {
 	const char *name;
 	const struct conf_kind *kind;
 	size_t at;
-	/* Of a number or a time; `zero` is what 0 means where 0 is allowed beside them, or NULL. */
+	/* Of a number, or a time (most 0: any); `zero`: what 0 means where it is allowed too, or
+	 * NULL. */
 	uint64_t least, most;
 	const char *zero;
 	const char *const
@@ -88,8 +90,9 @@ void conf_print_options(struct conf_out *out, const struct conf_table *table, co
 			bool help);
 /* The value alone; the caller frees it. */
 char *conf_value(const struct conf_option *o, const void *base);
-/* A stream into memory: with fclose() the text is whole, and the caller's to free. */
+/* A stream into memory: closed, the text is whole, and the caller's to free. */
 FILE *conf_open_text(char **ret_text, size_t *ret_size);
+void conf_close_text(FILE *f);
 /* A line of its own, moved in. */
 void conf_print_line(struct conf_out *out, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* In double quotes, which the library reads back as it was. */

@@ -1,7 +1,7 @@
 /*
  * config_same.c - configurations as text: shown, compared, digested. SPDX-License-Identifier: ISC
  *
- * What is the same reads the same, so that no option that has a row can be forgotten here.
+ * What reads the same is the same, so that no option that has a row can be forgotten here.
  */
 #include "config_option.h"
 #include "crypto/hash.h"
@@ -51,7 +51,7 @@ char *conf_dump(const struct config *c)
 	out.depth--;
 	conf_print_line(&out, "};");
 	conf_print_line(&out, "# secrets: %u, not shown", c->secrets->count);
-	fclose(out.f);
+	conf_close_text(out.f);
 	return text;
 }
 
@@ -60,10 +60,10 @@ static char *conn_text(const struct conn_conf *c)
 {
 	char *text = NULL;
 	size_t size = 0;
-	struct conf_out out = {.f = conf_open_text(&text, &size)};
+	struct conf_out out = {.f = conf_open_text(&text, &size), .bare = true};
 
 	print_conn(&out, c, false);
-	fclose(out.f);
+	conf_close_text(out.f);
 	return text;
 }
 

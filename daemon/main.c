@@ -383,6 +383,7 @@ static void stop(struct daemon *d, bool failed)
 static int check(const char *path, bool dump)
 {
 	char err[CONFIG_ERR] = "", *text;
+	bool failed = false;
 	struct config *c = conf_load(path, err);
 
 	if (!c) {
@@ -393,11 +394,14 @@ static int check(const char *path, bool dump)
 		text = conf_dump(c);
 		fputs(text, stdout);
 		free(text);
+		failed = fflush(stdout) != 0 || ferror(stdout);
 	} else {
 		printf("%s: %u connections, no errors\n", path, c->conn_count);
 	}
 	conf_free(c);
-	return fflush(stdout) == 0 ? 0 : 1;
+	if (failed)
+		fprintf(stderr, "mendipd: standard output: %s\n", strerror(errno));
+	return failed;
 }
 
 static void usage(FILE *f)

@@ -12,7 +12,7 @@
 #include "xalloc.h"
 
 /* Another one with each change of what is written, here and in esp_state.c or ike_saved.c. */
-#define FORMAT "mendip tunnels 1"
+#define FORMAT "mendip tunnels 2"
 #define DIGEST 32
 
 /* ---- what can be written ---- */

@@ -41,8 +41,9 @@ def dumped():
             path.append(group[1])
         elif line == "};":
             path.pop()
-        elif option and "{ " in option[2] and option[1] == "offload":
-            found["daemon"]["offload"] = '"auto"'
+        elif option and option[1] == "offload":  # a word where it is the same for all three
+            words = set(re.findall(r'"(\w+)"', option[2]))
+            found["daemon"]["offload"] = f'"{words.pop()}"' if len(words) == 1 else option[2]
         elif option:
             section = {("daemon",): "daemon", ("switchover",): "switchover", ("connections", "c"): "connections",
                        ("connections", "c", "children", "k"): "children"}.get(tuple(path))
@@ -101,19 +102,21 @@ def plain(item):
     return " ".join(lines)
 
 
-def tells(item, value):
-    """The item says that this is the default: (VALUE), or "VALUE" (the default)."""
-    text = plain(item)
+def told_at(item, value, start):
+    """Where the item, from `start` on, has said that this is the default: (VALUE), or "VALUE" (the default); None: nowhere."""
+    text, end = plain(item), start
     for word in re.findall(r'"([^"]*)"', value) or [value]:
-        if not any(re.search(pattern.format(re.escape(s)), text) for s in spellings(word)
-                   for pattern in (r'[(,] ?"?{}"?[,):;]', r'"?\b{}"? \(the default\)')):
-            return False
-    return True
+        found = [m.end() for s in spellings(word) for pattern in (r'[(,] ?"?{}"?[,):;]', r'"?\b{}"? \(the default\)')
+                 for m in [re.compile(pattern.format(re.escape(s))).search(text, end)] if m]
+        if not found:
+            return None
+        end = min(found) - 1  # what ends one may begin the next
+    return end
 
 
 def compare():
     """What is wrong, a line each."""
-    wrong, options, texts = [], dumped(), manual()
+    wrong, options, texts, told = [], dumped(), manual(), {}
     for section, title in SECTIONS.items():
         for name, value in options[section].items():
             text = texts[title].get(name)
@@ -122,8 +125,13 @@ def compare():
             elif name in FOLLOWS:
                 if FOLLOWS[name] not in text:
                     wrong.append(f"{title}: {name}: the manual does not say \"{FOLLOWS[name]}\"")
-            elif name not in GIVEN and not tells(text, value):
-                wrong.append(f"{title}: {name}: the manual does not say that it is {value}")
+            elif name not in GIVEN:
+                # Options that share an item: in the order of their names, or once for all.
+                start, before = told.get(text, (0, None))
+                at = start if value == before else told_at(text, value, start)
+                told[text] = at or 0, value
+                if at is None:
+                    wrong.append(f"{title}: {name}: the manual does not say that it is {value}")
         for name in texts[title]:
             if name not in options[section]:
                 wrong.append(f"{title}: {name} is in the manual and is no option")

@@ -257,6 +257,41 @@ static void compare(const struct config *a, const struct config *b)
 	}
 }
 
+/* What is shown is read back as the same. */
+static void read_back(const struct config *c)
+{
+	char err[CONFIG_ERR] = "", *shown = conf_dump(c), *text, *again_shown;
+	struct config *again;
+
+	text = xasprintf("%ssecrets: { ike: { secret = \"x\"; }; };\n", shown);
+	put(main_fd, text, strlen(text));
+	put(more_fd, " ", 1);
+	again = read_all(main_path, err);
+	hold(again && again->conn_count == c->conn_count);
+	again_shown = conf_dump(again);
+	/* Up to the number of secrets. */
+	*strrchr(shown, '#') = *strrchr(again_shown, '#') = '\0';
+	hold(strcmp(again_shown, shown) == 0);
+	for (unsigned i = 0; i < c->conn_count; i++) {
+		const struct conn_conf *a = c->conns[i], *b = again->conns[i];
+
+		hold(conf_conn_same(a, b));
+		hold(ident_eq(&a->local_id, &b->local_id) &&
+		     ident_eq(&a->remote_id, &b->remote_id));
+		for (unsigned k = 0; k < a->child_count; k++) {
+			const struct child_conf *x = &a->children[k], *y = &b->children[k];
+
+			hold(ts_list_eq(&x->local_ts, &y->local_ts) &&
+			     ts_list_eq(&x->remote_ts, &y->remote_ts));
+			hold(tun_options_equal(x->options, y->options));
+		}
+	}
+	free(again_shown);
+	free(text);
+	free(shown);
+	conf_free(again);
+}
+
 /* libFuzzer's timer interrupts system calls, which no signal of the daemon does. */
 static void restart_calls(void)
 {
@@ -304,6 +339,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		hold(again != NULL);
 		compare(c, again);
 		conf_free(again);
+		read_back(c);
+		put(main_fd, text, len);
+		put(more_fd, more, more_len);
 	} else {
 		conf_make_printable(err);
 		check_error(err, text, len, more, more_len);

@@ -118,15 +118,15 @@ static struct config *load(const char *text)
 	return c;
 }
 
-/* BASE with one option changed. */
-static struct config *load_changed(const struct change *change)
+/* BASE with this in place of that. */
+static struct config *load_with(const char *old, const char *new)
 {
-	const char *at = strstr(BASE, change->old);
+	const char *at = strstr(BASE, old);
 	char *text;
 	struct config *c;
 
 	assert_non_null(at);
-	text = xasprintf("%.*s%s%s", (int)(at - BASE), BASE, change->new, at + strlen(change->old));
+	text = xasprintf("%.*s%s%s", (int)(at - BASE), BASE, new, at + strlen(old));
 	c = load(text);
 	free(text);
 	return c;
@@ -204,7 +204,7 @@ static void each_change_is_noticed(void **state)
 	(void)state;
 	assert_true(conf_conn_same(old->conns[0], again->conns[0]));
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
-		struct config *new = load_changed(&changes[i]);
+		struct config *new = load_with(changes[i].old, changes[i].new);
 
 		if (changes[i].table == &conf_daemon_table) {
 			assert_true(conf_conn_same(old->conns[0], new->conns[0]));
@@ -218,25 +218,106 @@ static void each_change_is_noticed(void **state)
 	conf_free(old);
 }
 
-/* What is shown is read back as the same, with each option in turn. */
+/* What is shown is read back as the same. */
+static void check_shown(const struct config *c)
+{
+	char *shown = conf_dump(c), *text, *shown_again;
+	struct config *again;
+
+	text = xasprintf("%ssecrets: { ike: { secret = \"one for all\"; }; };\n", shown);
+	again = load(text);
+	shown_again = conf_dump(again);
+	assert_string_equal(shown, shown_again);
+	for (unsigned i = 0; i < c->conn_count; i++) {
+		assert_true(conf_conn_same(c->conns[i], again->conns[i]));
+		assert_true(ident_eq(&c->conns[i]->remote_id, &again->conns[i]->remote_id));
+	}
+	free(shown);
+	free(text);
+	free(shown_again);
+	conf_free(again);
+}
+
 static void shown_reads_back(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
-		struct config *c = load_changed(&changes[i]), *again;
-		char *shown = conf_dump(c), *text, *shown_again;
+		struct config *c = load_with(changes[i].old, changes[i].new);
 
-		text = xasprintf("%ssecrets: { ike: { secret = \"one for all\"; }; };\n", shown);
-		again = load(text);
-		shown_again = conf_dump(again);
-		assert_string_equal(shown, shown_again);
-		assert_true(conf_conn_same(c->conns[0], again->conns[0]));
-		free(shown);
-		free(text);
-		free(shown_again);
-		conf_free(again);
+		check_shown(c);
 		conf_free(c);
 	}
+}
+
+#define TEN(x)	   x x x x x x x x x x
+#define MANY_WORDS TEN("chacha20poly1305-") TEN("chacha20poly1305-") TEN("chacha20poly1305-")
+
+/* Values that are easily taken for each other, or that are hard to write. */
+static void odd_values(void **state)
+{
+	static const struct {
+		const char *old, *a, *b;
+	} pairs[] = {
+		{"b.example", "gw-\xc3\xb6.example", "gw-\xc3\xbc.example"},
+		{"b.example", "@192.0.2.9", "@@192.0.2.9"},
+		{"b.example", "192.0.2.9", "@192.0.2.9"},
+		{"b.example", "%any", "@%any"},
+		{"b.example", "a@b.example", "@@a@b.example"},
+		{"b.example", "@#0102ff", "@#0102fe"},
+		{"b.example", "*.example", "*.example.net"},
+		{IN_CONN, "rekey_time = 5;", "rekey_time = \"5001ms\";"},
+		{IN_CONN, "rekey_time = \"12345ms\";", "over_time = 0;"},
+		{IN_CHILD, "rekey_time = \"12345ms\";", "rekey_time = \"3285d\";"},
+		{IN_CHILD, "esp_proposals = \"aes128gcm16-noesn\"; replay_window = 0;",
+		 "replay_window = 32;"},
+		{IN_CHILD, "esp_proposals = \"" MANY_WORDS "modp2048-noesn\";",
+		 "esp_proposals = \"" MANY_WORDS "modp3072-noesn\";"},
+		{"\"10.2.0.0/16\"", "[ \"10.2.0.1-10.2.0.9\" ]", "[ \"10.2.0.0/16[tcp/1-9]\" ]"},
+		{"\"192.0.2.2\"", "\"a.example\", \"192.0.2.3\"", "\"%any\", \"192.0.2.3\""},
+		{IN_DAEMON, "user = \"a\\\"b\\\\c\";", "user = \"\";"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		struct config *a = load_with(pairs[i].old, pairs[i].a),
+			      *b = load_with(pairs[i].old, pairs[i].b);
+		char *x = conf_dump(a), *y = conf_dump(b);
+
+		assert_string_not_equal(x, y);
+		if (strcmp(pairs[i].old, IN_DAEMON) != 0)
+			assert_false(conf_conn_same(a->conns[0], b->conns[0]));
+		check_shown(a);
+		check_shown(b);
+		free(x);
+		free(y);
+		conf_free(a);
+		conf_free(b);
+	}
+}
+
+/* Those that a start makes, all changed at once, are named and stay. */
+static void fixed_ones_stay(void **state)
+{
+	struct config *old = load(BASE),
+		      *new = load_with(IN_DAEMON,
+				       "tun = \"other0\"; mtu = 1300; offload = \"off\"; "
+				       "crypto_backend = \"openssl\"; control = \"/x\"; "
+				       "user = \"nobody\"; leak = \"allow\"; "
+				       "local_routes = \"last\"; install_routes = \"no\";");
+	char names[256], few[8], *before = conf_dump(old), *kept;
+
+	(void)state;
+	conf_keep_fixed(old, new, names, sizeof(names));
+	assert_string_equal(names, "tun, mtu, offload, crypto_backend, control, user, leak, "
+				   "local_routes, install_routes");
+	kept = conf_dump(new);
+	assert_string_equal(before, kept);
+	conf_keep_fixed(old, new, few, sizeof(few)); /* the same again, into too little room */
+	assert_string_equal(few, "");
+	free(before);
+	free(kept);
+	conf_free(old);
+	conf_free(new);
 }
 
 static void same_values(const struct config *a, const struct config *b, size_t from, size_t to)
@@ -275,10 +356,9 @@ static void defaults_are_the_engines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_option_is_tried),
-		cmocka_unit_test(each_change_is_noticed),
-		cmocka_unit_test(shown_reads_back),
-		cmocka_unit_test(defaults_are_the_engines),
+		cmocka_unit_test(each_option_is_tried), cmocka_unit_test(each_change_is_noticed),
+		cmocka_unit_test(shown_reads_back),	cmocka_unit_test(odd_values),
+		cmocka_unit_test(fixed_ones_stay),	cmocka_unit_test(defaults_are_the_engines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
