@@ -43,4 +43,8 @@ check-unprivileged: $(check_PROGRAMS)
 	@$(WITHOUT_VECTORS)
 	@$(srcdir)/tests/run --build . --jobs `nproc` $(UNPRIVILEGED_TESTS)
 
-.PHONY: check-all check-unprivileged
+# Which lines and branches the tests reach that need no root; a build of its own, some minutes.
+coverage:
+	@$(srcdir)/scripts/coverage coverage
+
+.PHONY: check-all check-unprivileged coverage
