@@ -386,6 +386,10 @@ static void draw_end(struct draw *d)
 		say(d, "traffic gw %u", (d->ike_fault || d->mismatch ? 1000 : 200) * d->children);
 		say(d, "run 5s");
 		say(d, "expect mended");
+		/* A request whose sendings were all lost before the wire was calm is given up by
+		 * then. */
+		say(d, "traffic gw %u", d->children);
+		say(d, "run 90s");
 		say(d, may_disagree(d) ? "run 5s" : "expect up 400s");
 	}
 	/* Once in 100,000 runs every sending of a request is lost, or every answer. */
