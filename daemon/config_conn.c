@@ -205,7 +205,7 @@ static const struct conf_option conn_options[] = {
 	{.name = "local", .kind = &identity, .at = AT(local_id), .needed = "local: { id = \"...\"; auth = \"psk\"; }",
 	 .help = "who we are"},
 	{.name = "remote", .kind = &identity, .at = AT(remote_id), .help = "who the peer is"},
-	{.name = "proposals", .kind = &conf_ike_proposals, .standard = "\"aes256gcm16-prfsha384-x25519\"",
+	{.name = "proposals", .kind = &conf_ike_proposals, .at = AT(proposals), .standard = "\"aes256gcm16-prfsha384-x25519\"",
 	 .help = "IKE proposals"},
 	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC, .most = REKEY_MAX,
 	 .zero = "never", .standard = "\"4h\"", .help = "rekey of the IKE SA"},
@@ -229,7 +229,7 @@ static const struct conf_option child_options[] = {
 	{.name = "remote_ts", .kind = &conf_selectors, .at = AT(remote_ts), .needed = "remote_ts",
 	 .help = "the peer's side of the traffic"},
 	/* IKE_AUTH cannot tell whether the peer wants a key exchange of each child's own (PFS): both. */
-	{.name = "esp_proposals", .kind = &conf_esp_proposals,
+	{.name = "esp_proposals", .kind = &conf_esp_proposals, .at = AT(proposals),
 	 .standard = "[ \"aes128gcm16-x25519-esn-noesn\", \"aes128gcm16-esn-noesn\" ]", .help = "ESP proposals"},
 	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC, .most = REKEY_MAX,
 	 .zero = "never", .standard = "\"1h\"", .help = "rekey of the CHILD SA"},

@@ -115,12 +115,24 @@ static int add_proposal(struct conf_reader *r, config_setting_t *s, const char *
 	return 0;
 }
 
-static int read_proposals(struct conf_reader *r, config_setting_t *s, uint8_t protocol,
-			  struct proposal_list *list)
+static int read_proposals(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+			  void *base, uint8_t protocol)
 {
-	struct proposals_ctx p = {.list = list, .protocol = protocol};
+	struct proposals_ctx p = {.list = (void *)((char *)base + o->at), .protocol = protocol};
 
 	return each_string(r, s, add_proposal, &p);
+}
+
+static int read_ike(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		    void *base)
+{
+	return read_proposals(r, s, o, base, PROTOCOL_IKE);
+}
+
+static int read_esp(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		    void *base)
+{
+	return read_proposals(r, s, o, base, PROTOCOL_ESP);
 }
 
 /* One text of an array; *items counts them. */
@@ -130,14 +142,18 @@ static void print_item(struct conf_out *out, unsigned *items, const char *text)
 	conf_print_text(out, text);
 }
 
-static void print_proposals(struct conf_out *out, const struct proposal_list *l)
+static void print_proposals(struct conf_out *out, const struct conf_option *o, const void *base)
 {
+	const struct proposal_list *l = (const void *)((const char *)base + o->at);
 	char text[PROPOSAL_TEXT];
 
 	for (unsigned i = 0, items = 0; i < l->count; i++)
 		print_item(out, &items, proposal_format(&l->p[i], text, sizeof(text)));
 	fputs(" ]", out->f);
 }
+
+const struct conf_kind conf_ike_proposals = {read_ike, print_proposals};
+const struct conf_kind conf_esp_proposals = {read_esp, print_proposals};
 
 static void print_addresses(struct conf_out *out, unsigned *items, const struct endpoint *e,
 			    unsigned count)
@@ -193,36 +209,15 @@ static void print_remote(struct conf_out *out, const struct conf_option *o, cons
 
 const struct conf_kind conf_remote_addresses = {read_remote, print_remote};
 
-static int read_ike(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
-		    void *base)
-{
-	(void)o;
-	return read_proposals(r, s, PROTOCOL_IKE, &((struct conn_conf *)base)->proposals);
-}
-
-static void print_ike(struct conf_out *out, const struct conf_option *o, const void *base)
-{
-	(void)o;
-	print_proposals(out, &((const struct conn_conf *)base)->proposals);
-}
-
-const struct conf_kind conf_ike_proposals = {read_ike, print_ike};
-
-static struct ts_list *selectors_at(const struct conf_option *o, void *base)
-{
-	return (struct ts_list *)(void *)((char *)base + o->at);
-}
-
 static int read_selectors(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 			  void *base)
 {
-	return each_string(r, s, add_ts, selectors_at(o, base));
+	return each_string(r, s, add_ts, (char *)base + o->at);
 }
 
 static void print_selectors(struct conf_out *out, const struct conf_option *o, const void *base)
 {
-	const struct ts_list *l =
-		(const struct ts_list *)(const void *)((const char *)base + o->at);
+	const struct ts_list *l = (const void *)((const char *)base + o->at);
 	char text[TS_STRLEN];
 
 	for (unsigned i = 0, items = 0; i < l->count; i++)
@@ -231,18 +226,3 @@ static void print_selectors(struct conf_out *out, const struct conf_option *o, c
 }
 
 const struct conf_kind conf_selectors = {read_selectors, print_selectors};
-
-static int read_esp(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
-		    void *base)
-{
-	(void)o;
-	return read_proposals(r, s, PROTOCOL_ESP, &((struct child_conf *)base)->proposals);
-}
-
-static void print_esp(struct conf_out *out, const struct conf_option *o, const void *base)
-{
-	(void)o;
-	print_proposals(out, &((const struct child_conf *)base)->proposals);
-}
-
-const struct conf_kind conf_esp_proposals = {read_esp, print_esp};

@@ -219,7 +219,7 @@ bool conf_is_device(const char *name)
 	return len > 0 && len < 16 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-static char **text_at(const struct conf_option *o, void *base)
+char **conf_text_at(const struct conf_option *o, void *base)
 {
 	return (char **)(void *)((char *)base + o->at);
 }
@@ -227,7 +227,7 @@ static char **text_at(const struct conf_option *o, void *base)
 static int read_text(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 		     void *base)
 {
-	char **to = text_at(o, base);
+	char **to = conf_text_at(o, base);
 	const char *v;
 
 	if (conf_get_string(r, s, &v) < 0)

@@ -66,10 +66,12 @@ extern const struct conf_kind conf_either; /* bool: two words */
 extern const struct conf_kind conf_number; /* unsigned */
 extern const struct conf_kind conf_size;   /* uint64_t */
 extern const struct conf_kind conf_time;   /* nsec_t */
-/* Lists: of struct conn_conf, of struct child_conf, and at any place a struct ts_list. */
-extern const struct conf_kind conf_local_addresses, conf_remote_addresses, conf_ike_proposals;
-extern const struct conf_kind conf_esp_proposals;
-extern const struct conf_kind conf_selectors;
+extern const struct conf_kind conf_ike_proposals, conf_esp_proposals; /* struct proposal_list */
+extern const struct conf_kind conf_selectors;			      /* struct ts_list */
+extern const struct conf_kind conf_local_addresses, conf_remote_addresses; /* of struct conn_conf */
+
+/* Where an option of the kind conf_text is kept. */
+char **conf_text_at(const struct conf_option *o, void *base);
 
 /* The name of a network device, and what is said where it is none. */
 bool conf_is_device(const char *name);

@@ -106,11 +106,6 @@ static bool same_value(const struct conf_option *o, const void *a, const void *b
 	return same;
 }
 
-static char **text_of(const struct conf_option *o, struct config *c)
-{
-	return (char **)(void *)((char *)c + o->at);
-}
-
 void conf_keep_fixed(const struct config *old, struct config *new, char *names, size_t size)
 {
 	const struct conf_option *v = conf_daemon_table.v;
@@ -122,11 +117,11 @@ void conf_keep_fixed(const struct config *old, struct config *new, char *names, 
 			at += (size_t)snprintf(names + at, size - at, "%s%s", at ? ", " : "",
 					       v[i].name);
 		if (is_fixed(&v[i]) && v[i].kind == &conf_text)
-			free(*text_of(&v[i], new));
+			free(*conf_text_at(&v[i], new));
 	}
 	new->fixed = old->fixed;
 	for (unsigned i = 0; i < conf_daemon_table.count; i++) {
-		if (is_fixed(&v[i]) && v[i].kind == &conf_text && *text_of(&v[i], new))
-			*text_of(&v[i], new) = xstrdup(*text_of(&v[i], new));
+		if (is_fixed(&v[i]) && v[i].kind == &conf_text && *conf_text_at(&v[i], new))
+			*conf_text_at(&v[i], new) = xstrdup(*conf_text_at(&v[i], new));
 	}
 }

@@ -1,4 +1,4 @@
-/* exchange.h - requests of ours, one at a time, and responses (RFC 7296 2.1 to 2.4).
+/* exchange.h - requests of ours, one at a time, responses, and SK (RFC 7296 2.1 to 2.4, 3.14).
  * SPDX-License-Identifier: ISC */
 #ifndef MENDIP_IKE_EXCHANGE_H
 #define MENDIP_IKE_EXCHANGE_H
@@ -67,12 +67,18 @@ struct ike_task {
 	struct child_sa *rival;
 	struct ike_sa *rival_ike;
 };
+
+/* ---- exchange.c ---- */
+/* A new one, waiting before those that wait already, or behind them; the IKE SA owns it. */
 struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool front);
+/* It is on no list any more; its SPI and key exchange go with it. */
 void task_free(struct ike_task *t);
 /* Sends the next waiting task when nothing is outstanding. */
 void exchange_run(struct ike_sa *sa, nsec_t now);
 /* Ends the outstanding exchange and returns its task, which the caller frees. */
 struct ike_task *exchange_done(struct ike_sa *sa);
+/* The outstanding request has had no answer for as long as it waits: it is sent again, or given up.
+ */
 void exchange_timeout(struct ike_sa *sa, nsec_t now);
 /* The peer is silent: the IKE SA goes. */
 void exchange_unanswered(struct ike_sa *sa, nsec_t now);
@@ -88,17 +94,20 @@ void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t
 /* Protects the inside as the response to the request just taken, caches and sends it. */
 void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ike_builder *inside,
 		      const struct endpoint *local, const struct endpoint *remote, nsec_t now);
-/* Opens SK of a message; plaintext in out (len bytes). -EBADMSG when the ICV does not hold. */
-int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_payloads *outer,
-	    uint8_t *out, size_t *ret_len) MUST_CHECK;
-/* The whole message; 0 when it does not fit. */
-size_t sk_seal(struct ike_sa *sa, const struct ike_header *h, const struct ike_builder *inside,
-	       uint8_t *out, size_t cap);
+/* The bytes as they are. */
 void send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 		  const uint8_t *p, size_t len, nsec_t now);
 /* A response with one notify. */
 void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type,
 		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,
 		    nsec_t now);
+
+/* ---- sk.c: the SK payload ---- */
+/* Opens SK of a message; plaintext in out (len bytes). -EBADMSG when the ICV does not hold. */
+int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_payloads *outer,
+	    uint8_t *out, size_t *ret_len) MUST_CHECK;
+/* The whole message; 0 when it does not fit. */
+size_t sk_seal(struct ike_sa *sa, const struct ike_header *h, const struct ike_builder *inside,
+	       uint8_t *out, size_t cap);
 
 #endif
