@@ -83,13 +83,12 @@ nsec_t deadline_next(const struct deadline_heap *h)
 	return h->count ? h->v[0]->at : NSEC_NEVER;
 }
 
-struct deadline *deadline_pop(struct deadline_heap *h, nsec_t now)
+void deadlines_run(struct deadline_heap *h, nsec_t now)
 {
-	struct deadline *d;
+	while (h->count > 0 && h->v[0]->at <= now) {
+		struct deadline *d = h->v[0];
 
-	if (h->count == 0 || h->v[0]->at > now)
-		return NULL;
-	d = h->v[0];
-	deadline_clear(h, d);
-	return d;
+		deadline_clear(h, d);
+		d->due(d, now);
+	}
 }

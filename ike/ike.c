@@ -31,6 +31,87 @@ const char *ike_counter_name(enum ike_counter c)
 	return names[c];
 }
 
+/* ---- what is done at the deadlines of SAs ---- */
+
+/* Nothing heard for dpd_delay, by IKE or ESP: ask (2.4). */
+static void due_dpd(struct deadline *d, nsec_t now)
+{
+	struct ike_sa *sa = container_of(d, struct ike_sa, dpd);
+	nsec_t heard_at = max_u64(sa->last_heard, sa->ike->ops.last_inbound(sa->ike->ops.ctx, sa));
+	nsec_t due = heard_at + sa->conn->dpd_delay;
+
+	if (sa->state != IKE_STATE_ESTABLISHED)
+		return;
+	if (due > now) {
+		deadline_set(&sa->ike->deadlines, &sa->dpd, due);
+		return;
+	}
+	deadline_set(&sa->ike->deadlines, &sa->dpd, now + sa->conn->dpd_delay);
+	ike_liveness(sa, 0, now);
+}
+
+static void due_rekey(struct deadline *d, nsec_t now)
+{
+	ike_sa_rekey(container_of(d, struct ike_sa, rekey), now);
+}
+
+static void due_expire(struct deadline *d, nsec_t now)
+{
+	struct ike_sa *sa = container_of(d, struct ike_sa, expire);
+
+	switch (sa->state) {
+	case IKE_STATE_HALF_OPEN: sa_kill(sa, "half-open for too long", now); break;
+	case IKE_STATE_REKEYED: sa_kill(sa, "replaced", now); break;
+	case IKE_STATE_ESTABLISHED: ike_sa_delete(sa, now); break;
+	case IKE_STATE_AUTH_SENT: exchange_unanswered(sa, now); break;
+	case IKE_STATE_INIT_SENT:
+	case IKE_STATE_DELETING:
+	case IKE_STATE_DEAD: break;
+	}
+}
+
+static void due_keepalive(struct deadline *d, nsec_t now)
+{
+	static const uint8_t keepalive = 0xff;
+	struct ike_sa *sa = container_of(d, struct ike_sa, keepalive);
+
+	/*
+	 * Looked at twice in that time, so that no pause is longer. The NAT may have made another
+	 * mapping: a peer follows only what is authenticated. Without a CHILD SA it is RFC
+	 * 3948 2.3's byte; the daemon knows it and adds no marker.
+	 */
+	if (now - sa->last_sent >= sa->ike->set.keepalive / 2 &&
+	    !sa->ike->ops.keep_mapping(sa->ike->ops.ctx, sa))
+		send_message(sa, &sa->local, &sa->remote, &keepalive, 1, now);
+	deadline_set(&sa->ike->deadlines, &sa->keepalive, now + sa->ike->set.keepalive / 2);
+}
+
+static void due_child_rekey(struct deadline *d, nsec_t now)
+{
+	ike_child_rekey(container_of(d, struct child_sa, rekey), 0, now);
+}
+
+static void due_child_expire(struct deadline *d, nsec_t now)
+{
+	struct child_sa *c = container_of(d, struct child_sa, expire);
+
+	log_warn(c->ike_sa->ike->log, "%s: child %s reached its life_time", sa_label(c->ike_sa),
+		 c->conf->name);
+	ike_child_delete(c, now);
+}
+
+static const struct sa_timers timers = {
+	.dpd = due_dpd,
+	.rekey = due_rekey,
+	.expire = due_expire,
+	.keepalive = due_keepalive,
+	.child_rekey = due_child_rekey,
+	.child_expire = due_child_expire,
+	.child_cleanup = child_cleanup,
+};
+
+/* ---- the engine ---- */
+
 void ike_settings_default(struct ike_settings *s)
 {
 	*s = (struct ike_settings){
@@ -61,6 +142,7 @@ struct ike *ike_new(const struct ike_ops *ops, const struct ike_settings *settin
 	ike->rng = rng;
 	ike->log = log;
 	deadlines_init(&ike->deadlines);
+	ike->timers = &timers;
 	rng_fill(rng, ike->cookie_secret, sizeof(ike->cookie_secret));
 	limits_init(ike);
 	bucket_init(&ike->version_bucket, VERSION_RATE, VERSION_RATE);
@@ -147,92 +229,8 @@ nsec_t ike_next_deadline(const struct ike *ike)
 	return deadline_next(&ike->deadlines);
 }
 
-/* Nothing heard for dpd_delay, by IKE or ESP: ask (2.4). */
-static void due_dpd(struct ike_sa *sa, nsec_t now)
-{
-	nsec_t heard_at = max_u64(sa->last_heard, sa->ike->ops.last_inbound(sa->ike->ops.ctx, sa));
-	nsec_t due = heard_at + sa->conn->dpd_delay;
-
-	if (sa->state != IKE_STATE_ESTABLISHED)
-		return;
-	if (due > now) {
-		deadline_set(&sa->ike->deadlines, &sa->dpd, due);
-		return;
-	}
-	deadline_set(&sa->ike->deadlines, &sa->dpd, now + sa->conn->dpd_delay);
-	ike_liveness(sa, 0, now);
-}
-
-static void due_expire(struct ike_sa *sa, nsec_t now)
-{
-	switch (sa->state) {
-	case IKE_STATE_HALF_OPEN: sa_kill(sa, "half-open for too long", now); break;
-	case IKE_STATE_REKEYED: sa_kill(sa, "replaced", now); break;
-	case IKE_STATE_ESTABLISHED: ike_sa_delete(sa, now); break;
-	case IKE_STATE_AUTH_SENT: exchange_unanswered(sa, now); break;
-	case IKE_STATE_INIT_SENT:
-	case IKE_STATE_DELETING:
-	case IKE_STATE_DEAD: break;
-	}
-}
-
-static void due_keepalive(struct ike_sa *sa, nsec_t now)
-{
-	static const uint8_t keepalive = 0xff;
-
-	/*
-	 * Looked at twice in that time, so that no pause is longer. The NAT may have made another
-	 * mapping: a peer follows only what is authenticated. Without a CHILD SA it is RFC
-	 * 3948 2.3's byte; the daemon knows it and adds no marker.
-	 */
-	if (now - sa->last_sent >= sa->ike->set.keepalive / 2 &&
-	    !sa->ike->ops.keep_mapping(sa->ike->ops.ctx, sa))
-		send_message(sa, &sa->local, &sa->remote, &keepalive, 1, now);
-	deadline_set(&sa->ike->deadlines, &sa->keepalive, now + sa->ike->set.keepalive / 2);
-}
-
-static void due_child(struct deadline *d, nsec_t now)
-{
-	struct child_sa *c;
-
-	switch (d->kind) {
-	case DL_CHILD_REKEY:
-		ike_child_rekey(container_of(d, struct child_sa, rekey), 0, now);
-		break;
-	case DL_CHILD_EXPIRE:
-		c = container_of(d, struct child_sa, expire);
-		log_warn(c->ike_sa->ike->log, "%s: child %s reached its life_time",
-			 sa_label(c->ike_sa), c->conf->name);
-		ike_child_delete(c, now);
-		break;
-	case DL_CHILD_CLEANUP: child_cleanup(container_of(d, struct child_sa, cleanup), now); break;
-	default: break;
-	}
-}
-
-static void due(struct deadline *d, nsec_t now)
-{
-	switch ((enum ike_deadline)d->kind) {
-	case DL_RETRANSMIT:
-		exchange_timeout(container_of(d, struct ike_sa, retransmit), now);
-		break;
-	case DL_LATE: exchange_late(container_of(d, struct ike_sa, late), now); break;
-	case DL_DPD: due_dpd(container_of(d, struct ike_sa, dpd), now); break;
-	case DL_REKEY: ike_sa_rekey(container_of(d, struct ike_sa, rekey), now); break;
-	case DL_EXPIRE: due_expire(container_of(d, struct ike_sa, expire), now); break;
-	case DL_KEEPALIVE: due_keepalive(container_of(d, struct ike_sa, keepalive), now); break;
-	case DL_TASK: exchange_run(container_of(d, struct ike_task, wait)->ike_sa, now); break;
-	case DL_CHILD_REKEY:
-	case DL_CHILD_EXPIRE:
-	case DL_CHILD_CLEANUP: due_child(d, now); break;
-	}
-}
-
 void ike_tick(struct ike *ike, nsec_t now)
 {
-	struct deadline *d;
-
-	while ((d = deadline_pop(&ike->deadlines, now)))
-		due(d, now);
+	deadlines_run(&ike->deadlines, now);
 	sa_reap(ike);
 }

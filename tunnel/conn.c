@@ -12,16 +12,26 @@
 #define HEARD_LATELY  (5 * NSEC_PER_SEC) /* an IKE SA on which it was lives */
 #define RUNG3_DELAY   (2 * NSEC_PER_SEC) /* thousands of tunnels do not come at once */
 
+static void retry_due(struct deadline *d, nsec_t now)
+{
+	struct tun_conn *c = container_of(d, struct tun_conn, retry);
+
+	if (conn_is_over(c))
+		conn_remove(c);
+	else
+		conn_mend(c, now);
+}
+
 struct tun_conn *conn_new(struct tunnel *t, struct conn_conf *conf)
 {
 	struct tun_conn *c = xzalloc(sizeof(*c));
 
 	c->tunnel = t;
 	c->conf = conn_ref(conf);
-	c->retry.kind = TDL_CONN_RETRY;
-	c->rung3.kind = TDL_CONN_RUNG3;
-	c->takeover.kind = TDL_CONN_TAKEOVER;
-	c->tidy.kind = TDL_CONN_TIDY;
+	c->retry.due = retry_due;
+	c->rung3.due = conn_beside;
+	c->takeover.due = conn_take_over;
+	c->tidy.due = conn_tidy;
 	LIST_INIT(&c->children);
 	LIST_INSERT_HEAD(&t->conns, c, link);
 	return c;
@@ -53,6 +63,17 @@ void conn_free(struct tun_conn *c)
 	LIST_REMOVE(c, link);
 	conn_unref(c->conf);
 	free(c);
+}
+
+void conn_remove(struct tun_conn *c)
+{
+	struct tun_child *k;
+
+	if (c->tunnel->ike)
+		conn_disown(c, false, c->tunnel->now);
+	while ((k = LIST_FIRST(&c->children)))
+		tun_child_remove(k);
+	conn_free(c);
 }
 
 struct ike_sa *conn_established(const struct tun_conn *c)
@@ -332,8 +353,9 @@ static bool has_come_beside(struct tun_conn *c, nsec_t now)
 	return true;
 }
 
-void conn_beside(struct tun_conn *c, nsec_t now)
+void conn_beside(struct deadline *d, nsec_t now)
 {
+	struct tun_conn *c = container_of(d, struct tun_conn, rung3);
 	struct tun_child *k;
 
 	if (c->beside || !conn_is_mending(c))
@@ -456,8 +478,9 @@ static void take_over_later(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 	deadline_set(&c->tunnel->deadlines, &c->takeover, c->missing_asked + TAKEOVER_LOOK);
 }
 
-void conn_take_over(struct tun_conn *c, nsec_t now)
+void conn_take_over(struct deadline *d, nsec_t now)
 {
+	struct tun_conn *c = container_of(d, struct tun_conn, takeover);
 	struct ike_sa *old = c->sa, *sa = c->beside, *o;
 
 	if (!conn_is_mending(c) && (!sa || sa->state != IKE_STATE_ESTABLISHED)) {

@@ -67,8 +67,9 @@ void hint_silent_arm(struct tun_sa *s, nsec_t now)
 	deadline_set(h, &s->silent, now + s->child->options.silent_rekey);
 }
 
-void hint_silent_due(struct tun_sa *s, nsec_t now)
+void hint_silent_due(struct deadline *d, nsec_t now)
 {
+	struct tun_sa *s = container_of(d, struct tun_sa, silent);
 	const struct esp_sa *sa = tun_sa_esp(s);
 	bool sent = sa && sa->out.packets != s->silent_out;
 	nsec_t heard = sa ? max_u64(sa->in.last_fresh, s->installed) : now;

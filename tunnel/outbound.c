@@ -115,8 +115,10 @@ void tun_sa_begin_to_use(struct tun_sa *s, nsec_t now)
 	tun_sa_use(s, now);
 }
 
-void tun_sa_move_due(struct tun_sa *s, nsec_t now)
+void tun_sa_move_due(struct deadline *d, nsec_t now)
 {
+	struct tun_sa *s = container_of(d, struct tun_sa, move);
+
 	if (s->active || s->retired || !s->ike)
 		return;
 	if (tun_sa_waits(s) &&

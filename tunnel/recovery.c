@@ -383,8 +383,10 @@ static void quiet_is_over(struct tun_sa *s, nsec_t now)
 		esp_sa_forget_evidence(sa);
 }
 
-void recovery_timer(struct tun_sa *s, nsec_t now)
+void recovery_timer(struct deadline *d, nsec_t now)
 {
+	struct tun_sa *s = container_of(d, struct tun_sa, recovery.timer);
+
 	switch (s->recovery.state) {
 	case RECOVERY_IDLE: break;
 	case RECOVERY_REFUSED: quiet_is_over(s, now); break;

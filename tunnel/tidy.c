@@ -182,8 +182,9 @@ void conn_tidy_spare(struct tun_conn *c, nsec_t now)
 		conn_tidy_later(c, now);
 }
 
-void conn_tidy(struct tun_conn *c, nsec_t now)
+void conn_tidy(struct deadline *d, nsec_t now)
 {
+	struct tun_conn *c = container_of(d, struct tun_conn, tidy);
 	enum state children = UNSETTLED, ike = DONE;
 	bool ended = false;
 

@@ -216,8 +216,9 @@ static void look_at_kept(struct tun_sa *s, nsec_t now)
  * First its history goes. Its keys and window stay until its hard lifetime ends: a standby may be
  * minutes older than the last rekey, and what it sends then still tells of it.
  */
-void tun_sa_end(struct tun_sa *s, nsec_t now)
+void tun_sa_end(struct deadline *d, nsec_t now)
 {
+	struct tun_sa *s = container_of(d, struct tun_sa, end);
 	struct tun_conn *c = s->child->conn;
 	struct esp_sa *sa = tun_sa_esp(s);
 
@@ -303,10 +304,10 @@ struct tun_sa *tun_sa_new(struct tun_child *k, const struct ts_list *local,
 	s->child = k;
 	s->policy.local = s->local = ts_list_dup(local);
 	s->policy.remote = s->remote = ts_list_dup(remote);
-	s->end.kind = TDL_SA_END;
-	s->move.kind = TDL_SA_MOVE;
-	s->silent.kind = TDL_SA_SILENT;
-	s->recovery.timer.kind = TDL_RECOVERY;
+	s->end.due = tun_sa_end;
+	s->move.due = tun_sa_move_due;
+	s->silent.due = hint_silent_due;
+	s->recovery.timer.due = recovery_timer;
 	return s;
 }
 

@@ -120,17 +120,6 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 	return t;
 }
 
-static void conn_remove(struct tun_conn *c)
-{
-	struct tun_child *k;
-
-	if (c->tunnel->ike)
-		conn_disown(c, false, c->tunnel->now);
-	while ((k = LIST_FIRST(&c->children)))
-		tun_child_remove(k);
-	conn_free(c);
-}
-
 void tunnel_free(struct tunnel *t)
 {
 	struct tun_conn *c;
@@ -299,36 +288,9 @@ static void handle_events(struct tun_sa *s, struct esp_sa *sa, uint32_t events, 
 		ike_child_delete(s->ike, now);
 }
 
-static void conn_retry_due(struct tun_conn *c, nsec_t now)
-{
-	if (conn_is_over(c))
-		conn_remove(c);
-	else
-		conn_mend(c, now);
-}
-
-static void due(struct deadline *d, nsec_t now)
-{
-	switch ((enum tunnel_deadline)d->kind) {
-	case TDL_SA_END: tun_sa_end(container_of(d, struct tun_sa, end), now); break;
-	case TDL_SA_MOVE: tun_sa_move_due(container_of(d, struct tun_sa, move), now); break;
-	case TDL_SA_SILENT: hint_silent_due(container_of(d, struct tun_sa, silent), now); break;
-	case TDL_CONN_RETRY: conn_retry_due(container_of(d, struct tun_conn, retry), now); break;
-	case TDL_CONN_RUNG3: conn_beside(container_of(d, struct tun_conn, rung3), now); break;
-	case TDL_CONN_TIDY: conn_tidy(container_of(d, struct tun_conn, tidy), now); break;
-	case TDL_CONN_TAKEOVER:
-		conn_take_over(container_of(d, struct tun_conn, takeover), now);
-		break;
-	case TDL_RECOVERY:
-		recovery_timer(container_of(d, struct tun_sa, recovery.timer), now);
-		break;
-	}
-}
-
 void tunnel_turn(struct tunnel *t, nsec_t now)
 {
 	struct esp_sa *sa;
-	struct deadline *d;
 	uint32_t events;
 
 	t->now = now;
@@ -338,8 +300,7 @@ void tunnel_turn(struct tunnel *t, nsec_t now)
 		t->path->no_sa_hint = false;
 		ike_outsider_hint(t->ike, &t->path->no_sa_from, now);
 	}
-	while ((d = deadline_pop(&t->deadlines, now)))
-		due(d, now);
+	deadlines_run(&t->deadlines, now);
 	ike_tick(t->ike, now);
 }
 

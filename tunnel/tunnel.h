@@ -300,7 +300,7 @@ void conn_disown(struct tun_conn *c, bool end, nsec_t now);
 void conn_unask(struct tun_conn *c, const struct ike_sa *sa);
 void conn_retry_later(struct tun_conn *c, const char *why, nsec_t now);
 void conn_beside_later(struct tun_conn *c, nsec_t now);
-void conn_beside(struct tun_conn *c, nsec_t now);
+deadline_due conn_beside;
 /*
  * The new IKE SA that is to take over: ours; or where the peer made one while we did, that of the
  * two with the higher initiator's SPI. Both sides see it so, and neither ends what the other keeps.
@@ -328,7 +328,7 @@ const struct ident *conn_peer(const struct tun_conn *c);
  * the engine may be in the middle of a message for it.
  */
 void conn_maybe_take_over(struct tun_conn *c, nsec_t now);
-void conn_take_over(struct tun_conn *c, nsec_t now);
+deadline_due conn_take_over;
 /* It was made for a peer of %any, and nothing is left of that peer. */
 bool conn_is_over(const struct tun_conn *c);
 /* A dynamic connection that has nothing left goes, in a moment. */
@@ -347,6 +347,8 @@ void conn_end(struct tun_conn *c, nsec_t now);
 /* The connection that an IKE SA of a peer belongs to; made for a new peer of a %any connection. */
 struct tun_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa);
 void conn_free(struct tun_conn *c);
+/* With all its children, and without a word to the peer. */
+void conn_remove(struct tun_conn *c);
 
 /* Rung 3 is to bring something. */
 bool conn_is_mending(const struct tun_conn *c);
@@ -377,7 +379,7 @@ bool conn_has_spare(const struct tun_conn *c);
 /* conn_tidy_later, if there are; after whatever may have left them so. */
 void conn_tidy_spare(struct tun_conn *c, nsec_t now);
 /* Its deadline: ends one of two, if it may go yet, or looks again. */
-void conn_tidy(struct tun_conn *c, nsec_t now);
+deadline_due conn_tidy;
 
 /* recovery.c: one inbound SA from evidence to its successor. */
 /* The detector of the SA, or a hint about it, met a criterion. */
@@ -395,7 +397,7 @@ void recovery_sa_fresh(struct tun_sa *s, nsec_t now);
 /* A CREATE_CHILD_SA of ours for this child ended; s: the SA that it was to rekey, or NULL. */
 void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result r, uint16_t notify,
 		     nsec_t now);
-void recovery_timer(struct tun_sa *s, nsec_t now);
+deadline_due recovery_timer;
 /* Options or allowances have changed: whatever is still CONFIRMED is asked for again. */
 void recovery_look_again(struct tun_child *c, nsec_t now);
 /* For tunnel_check: its ladder was looked at now, the peer can be asked, and nobody asks. */
@@ -419,7 +421,7 @@ void hint_retired_heard(struct tun_sa *s, nsec_t now);
 void hint_invalid_spi(struct tun_sa *s, nsec_t now);
 /* Begins or ends to look whether only we send, as the options say. */
 void hint_silent_arm(struct tun_sa *s, nsec_t now);
-void hint_silent_due(struct tun_sa *s, nsec_t now);
+deadline_due hint_silent_due;
 /* RFC 6311: a member took over on this IKE SA, and our numbers leap by delta. */
 void hint_synced(struct tun_child *c, const struct ike_sa *sa, uint64_t delta, nsec_t now);
 
@@ -462,7 +464,7 @@ int tun_sa_install(struct tun_sa *s, const struct suite *suite, bool esn,
  * NULL. */
 void tun_sa_retire(struct tun_sa *s, const struct tun_sa *by, nsec_t now);
 /* The part of its retirement that has come to its end. */
-void tun_sa_end(struct tun_sa *s, nsec_t now);
+deadline_due tun_sa_end;
 /* The newest SA of the child that carries packets and admits all that s admits; NULL: none. */
 struct tun_sa *tun_sa_heir(const struct tun_sa *s);
 /* Whether `by` admits all that s admits. */
@@ -479,7 +481,7 @@ void tun_sa_begin_to_use(struct tun_sa *s, nsec_t now);
 /* It is up, and outbound packets do not take it yet. */
 bool tun_sa_waits(const struct tun_sa *s);
 /* Its deadline: whether the peer has it by now. */
-void tun_sa_move_due(struct tun_sa *s, nsec_t now);
+deadline_due tun_sa_move_due;
 /* The first FRESH packet came on it. */
 void tun_sa_heard(struct tun_sa *s, nsec_t now);
 
@@ -489,16 +491,5 @@ void tun_log(struct tun_child *c, enum tunnel_event_kind kind, enum log_level le
 /* The same, and to our owner in any case. */
 void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
 	       const char *fmt, ...) PRINTF_LIKE(4, 5);
-
-enum tunnel_deadline {
-	TDL_SA_END,
-	TDL_SA_MOVE,
-	TDL_CONN_RETRY,
-	TDL_CONN_RUNG3,
-	TDL_CONN_TAKEOVER,
-	TDL_CONN_TIDY,
-	TDL_RECOVERY,
-	TDL_SA_SILENT,
-};
 
 #endif

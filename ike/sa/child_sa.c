@@ -20,9 +20,9 @@ struct child_sa *child_new(struct ike_sa *sa, struct child_conf *conf)
 
 	c->ike_sa = sa;
 	c->conf = conf;
-	c->rekey.kind = DL_CHILD_REKEY;
-	c->expire.kind = DL_CHILD_EXPIRE;
-	c->cleanup.kind = DL_CHILD_CLEANUP;
+	c->rekey.due = sa->ike->timers->child_rekey;
+	c->expire.due = sa->ike->timers->child_expire;
+	c->cleanup.due = sa->ike->timers->child_cleanup;
 	LIST_INSERT_HEAD(&sa->children, c, link);
 	sa->child_count++;
 	return c;

@@ -13,13 +13,18 @@ static const uint32_t hurried_ms[] = {500, 1000, 2000, 2000};
 #define HURRIED_AFTER_MS 4000
 #define HURRIED_TRIES	 (ARRAY_SIZE(hurried_ms) + 3)
 
+static void task_due(struct deadline *d, nsec_t now)
+{
+	exchange_run(container_of(d, struct ike_task, wait)->ike_sa, now);
+}
+
 struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool front)
 {
 	struct ike_task *t = xzalloc(sizeof(*t));
 
 	t->ike_sa = sa;
 	t->kind = kind;
-	t->wait.kind = DL_TASK;
+	t->wait.due = task_due;
 	if (front)
 		TAILQ_INSERT_HEAD(&sa->tasks, t, link);
 	else
@@ -202,8 +207,9 @@ static void on_silence(struct ike_sa *sa, nsec_t now)
 		exchange_unanswered(sa, now);
 }
 
-void exchange_timeout(struct ike_sa *sa, nsec_t now)
+void exchange_timeout(struct deadline *d, nsec_t now)
 {
+	struct ike_sa *sa = container_of(d, struct ike_sa, retransmit);
 	struct ike *ike = sa->ike;
 
 	if (!sa->outstanding || !sa->request)
@@ -216,8 +222,9 @@ void exchange_timeout(struct ike_sa *sa, nsec_t now)
 	send_outstanding(sa, now);
 }
 
-void exchange_late(struct ike_sa *sa, nsec_t now)
+void exchange_late(struct deadline *d, nsec_t now)
 {
+	struct ike_sa *sa = container_of(d, struct ike_sa, late);
 	struct ike *ike = sa->ike;
 	char why[64];
 

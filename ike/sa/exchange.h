@@ -77,13 +77,12 @@ void task_free(struct ike_task *t);
 void exchange_run(struct ike_sa *sa, nsec_t now);
 /* Ends the outstanding exchange and returns its task, which the caller frees. */
 struct ike_task *exchange_done(struct ike_sa *sa);
-/* The outstanding request has had no answer for as long as it waits: it is sent again, or given up.
- */
-void exchange_timeout(struct ike_sa *sa, nsec_t now);
 /* The peer is silent: the IKE SA goes. */
 void exchange_unanswered(struct ike_sa *sa, nsec_t now);
-/* The outstanding request has no answer by its time. */
-void exchange_late(struct ike_sa *sa, nsec_t now);
+/* Of an IKE SA's `retransmit`: the outstanding request is sent again, or given up. */
+deadline_due exchange_timeout;
+/* Of its `late`: the outstanding request has no answer by its time. */
+deadline_due exchange_late;
 /* Waits before the task is tried again. */
 void task_retry(struct ike_task *t, nsec_t at);
 /* Protects the inside and sends it as request of the outstanding task. */

@@ -88,12 +88,12 @@ struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
 	sa->iv_mask = rng_u64(ike->rng);
 	TAILQ_INIT(&sa->tasks);
 	LIST_INIT(&sa->children);
-	sa->retransmit.kind = DL_RETRANSMIT;
-	sa->late.kind = DL_LATE;
-	sa->dpd.kind = DL_DPD;
-	sa->rekey.kind = DL_REKEY;
-	sa->expire.kind = DL_EXPIRE;
-	sa->keepalive.kind = DL_KEEPALIVE;
+	sa->retransmit.due = exchange_timeout;
+	sa->late.due = exchange_late;
+	sa->dpd.due = ike->timers->dpd;
+	sa->rekey.due = ike->timers->rekey;
+	sa->expire.due = ike->timers->expire;
+	sa->keepalive.due = ike->timers->keepalive;
 	HASH_ADD(hh, ike->sas, our_spi, sizeof(sa->our_spi), sa);
 	addr_index_add(sa);
 	return sa;

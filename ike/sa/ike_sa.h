@@ -153,6 +153,12 @@ struct ike_sa {
 
 LIST_HEAD(ike_sa_list, ike_sa);
 
+/* What the layers above do at the deadlines of SAs; each is called with the one of its name. */
+struct sa_timers {
+	deadline_due *dpd, *rekey, *expire, *keepalive;
+	deadline_due *child_rekey, *child_expire, *child_cleanup;
+};
+
 #define LIMIT_SLOTS   256
 #define LIMIT_ROWS    4
 #define LIMIT_COLUMNS 1024
@@ -169,6 +175,7 @@ struct ike {
 	struct ike_addr *addrs; /* uthash: SAs and half-open counts by remote address */
 	unsigned half_open;
 	struct deadline_heap deadlines;
+	const struct sa_timers *timers;
 	struct ike_sa *dead;
 	bool held;	  /* ike_hold */
 	bool wrong_state; /* state.c: a change of state that no exchange brings about */
@@ -183,20 +190,6 @@ struct ike {
 	struct log_limit recovery_lines[LIMIT_SLOTS];
 	/* Of an address: it has a place in each row. */
 	struct bucket guesses[LIMIT_ROWS][LIMIT_COLUMNS];
-};
-
-/* Kinds of deadlines, so that ike_tick knows what to do. */
-enum ike_deadline {
-	DL_RETRANSMIT,
-	DL_LATE,
-	DL_DPD,
-	DL_REKEY,
-	DL_EXPIRE,
-	DL_KEEPALIVE,
-	DL_TASK,
-	DL_CHILD_REKEY,
-	DL_CHILD_EXPIRE,
-	DL_CHILD_CLEANUP,
 };
 
 /* ---- state.c: the only writer of states, and what may follow what ---- */

@@ -36,8 +36,9 @@ struct child_sa *child_replacing(const struct child_sa *c)
 	return newest;
 }
 
-void child_cleanup(struct child_sa *c, nsec_t now)
+void child_cleanup(struct deadline *d, nsec_t now)
 {
+	struct child_sa *c = container_of(d, struct child_sa, cleanup);
 	struct child_sa *made = c->successor ? child_replacing(c) : NULL;
 
 	if (!made || made->confirmed) {

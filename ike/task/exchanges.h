@@ -17,10 +17,11 @@ struct child_sa *child_named(const struct ike_sa *sa, const struct ike_notify_vi
 /* The newest SA that a rekey made of it, or NULL. */
 struct child_sa *child_replacing(const struct child_sa *c);
 /*
- * The peer replaced it and has not deleted it in time. Nor has it ever used what it asked for: then
- * that is void, as whoever sends now may not know of it; else the old one goes.
+ * Of a CHILD SA's `cleanup`: the peer replaced it and has not deleted it in time. Where the peer
+ * has never used the new one, the rekey is void, as the member that sends now may not know of it;
+ * otherwise the old one is deleted.
  */
-void child_cleanup(struct child_sa *c, nsec_t now);
+deadline_due child_cleanup;
 void child_on_request(struct ike_sa *sa, const struct ike_in *in);
 void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in);
 void info_on_request(struct ike_sa *sa, const struct ike_in *in);

@@ -121,6 +121,12 @@ static void branch_event(void *ctx, enum tunnel_event_kind kind, const struct tu
 	b->ike_up += kind == TUNNEL_EVENT_CONN && strstr(text, "established") != NULL;
 }
 
+static void branch_due(struct deadline *d, nsec_t now)
+{
+	(void)now;
+	branch_turn(container_of(d, struct branch, timer));
+}
+
 void branch_init(struct world *w, uint32_t i, uint32_t window, const struct ike_settings *set)
 {
 	struct branch *b = &w->branches[i];
@@ -133,6 +139,7 @@ void branch_init(struct world *w, uint32_t i, uint32_t window, const struct ike_
 	b->w = w;
 	b->index = i;
 	b->address = host_endpoint(i + 1);
+	b->timer.due = branch_due;
 	seeded_init(&b->rng, w->seed * 1000003 + i);
 	b->tunnel = tunnel_new(&ops, set, BRANCH_HISTORY, &b->rng.rng, &w->log);
 	b->conf = conf_of_branch(i, &w->gw.address, window);

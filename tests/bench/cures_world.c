@@ -132,14 +132,11 @@ static nsec_t next_event(const struct world *w)
 
 static void step(struct world *w)
 {
-	struct deadline *d;
-
 	while (w->wire.count && w->wire.v[0]->at <= w->now)
 		deliver(w, wire_take(&w->wire));
 	if (gateway_next(&w->gw) <= w->now)
 		gateway_turn(&w->gw);
-	while ((d = deadline_pop(&w->timers, w->now)))
-		branch_turn(container_of(d, struct branch, timer));
+	deadlines_run(&w->timers, w->now);
 	if (w->recorder && recorder_next(w->recorder) <= w->now)
 		recorder_turn(w->recorder, w);
 	if (traffic_next(w) <= w->now)

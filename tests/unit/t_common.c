@@ -126,12 +126,26 @@ static void test_patch_len(void **state)
 	assert_true(w.bad);
 }
 
+/* A deadline, and what it should be: set to `at`, or not (NSEC_NEVER). */
+struct expected {
+	struct deadline d;
+	nsec_t at;
+};
+
+static void expected_due(struct deadline *d, nsec_t now)
+{
+	struct expected *e = container_of(d, struct expected, d);
+
+	assert_true(e->at <= now && d->at == e->at);
+	assert_false(deadline_is_set(d));
+	e->at = NSEC_NEVER;
+}
+
 /* The heap against an array that is searched. */
 static void test_deadlines(void **state)
 {
 	enum { N = 200 };
-	static struct deadline d[N];
-	nsec_t at[N];
+	static struct expected e[N];
 	struct deadline_heap h;
 	struct lab_rng r;
 	nsec_t now = 1;
@@ -140,58 +154,77 @@ static void test_deadlines(void **state)
 	lab_rng_init(&r, 4);
 	deadlines_init(&h);
 	for (unsigned i = 0; i < N; i++)
-		at[i] = NSEC_NEVER;
+		e[i] = (struct expected){.d.due = expected_due, .at = NSEC_NEVER};
 	for (unsigned k = 0; k < 100000; k++) {
 		unsigned i = (unsigned)lab_below(&r, N);
 		nsec_t least = NSEC_NEVER;
-		struct deadline *due;
 
 		if (lab_chance(&r, 30)) {
-			deadline_clear(&h, &d[i]);
-			at[i] = NSEC_NEVER;
+			deadline_clear(&h, &e[i].d);
+			e[i].at = NSEC_NEVER;
 		} else {
-			at[i] = lab_chance(&r, 3) ? NSEC_NEVER : now + lab_below(&r, 500);
-			deadline_set(&h, &d[i], at[i]);
+			e[i].at = lab_chance(&r, 3) ? NSEC_NEVER : now + lab_below(&r, 500);
+			deadline_set(&h, &e[i].d, e[i].at);
 		}
 		now += lab_below(&r, 3);
-		while ((due = deadline_pop(&h, now))) {
-			assert_true(at[due - d] <= now && due->at == at[due - d]);
-			assert_false(deadline_is_set(due));
-			at[due - d] = NSEC_NEVER;
-		}
+		deadlines_run(&h, now);
 		for (unsigned j = 0; j < N; j++) {
-			assert_int_equal(deadline_is_set(&d[j]), at[j] != NSEC_NEVER);
-			least = min_u64(least, at[j]);
+			assert_int_equal(deadline_is_set(&e[j].d), e[j].at != NSEC_NEVER);
+			least = min_u64(least, e[j].at);
 		}
 		assert_true(least > now && deadline_next(&h) == least);
 	}
 	deadlines_fini(&h);
 	for (unsigned j = 0; j < N; j++)
-		assert_false(deadline_is_set(&d[j]));
+		assert_false(deadline_is_set(&e[j].d));
 }
 
-/* They come in the order of time. */
+struct ordered {
+	struct deadline d;
+	struct deadline_heap *heap;
+	nsec_t *last;
+	unsigned *called;
+	nsec_t again; /* after this time it comes once more; 0: it does not */
+};
+
+static void ordered_due(struct deadline *d, nsec_t now)
+{
+	struct ordered *o = container_of(d, struct ordered, d);
+
+	assert_true(d->at >= *o->last && d->at <= now);
+	*o->last = d->at;
+	++*o->called;
+	if (o->again)
+		deadline_set(o->heap, d, d->at + o->again);
+	o->again = 0;
+}
+
+/* They come in the order of time, also those that are set while others are called. */
 static void test_deadline_order(void **state)
 {
-	struct deadline d[100] = {0}, *one;
+	struct ordered o[100];
 	struct deadline_heap h;
 	struct lab_rng r;
 	nsec_t last = 0;
+	unsigned called = 0;
 
 	(void)state;
 	lab_rng_init(&r, 5);
 	deadlines_init(&h);
 	assert_true(deadline_next(&h) == NSEC_NEVER);
-	assert_null(deadline_pop(&h, NSEC_NEVER));
-	for (unsigned i = 0; i < 100; i++)
-		deadline_set(&h, &d[i], 1 + lab_below(&r, 50));
+	deadlines_run(&h, NSEC_NEVER - 1);
 	for (unsigned i = 0; i < 100; i++) {
-		one = deadline_pop(&h, 1000);
-		assert_non_null(one);
-		assert_true(one->at >= last);
-		last = one->at;
+		o[i] = (struct ordered){.d.due = ordered_due,
+					.heap = &h,
+					.last = &last,
+					.called = &called,
+					.again = i % 4 ? 0 : 20};
+		deadline_set(&h, &o[i].d, 1 + lab_below(&r, 50));
 	}
-	assert_null(deadline_pop(&h, 1000));
+	deadline_set(&h, &o[7].d, 1001);
+	deadlines_run(&h, 1000);
+	assert_int_equal(called, 99 + 25);
+	assert_true(deadline_next(&h) == 1001);
 	deadlines_fini(&h);
 }
 
