@@ -1,21 +1,21 @@
 /*
- * flood.c - sends datagrams at a rate, from anywhere, or reads and drops them. For use within the
- * namespaces of a test. SPDX-License-Identifier: ISC
+ * flood.c - sends datagrams at a rate, from anywhere; or receives them, and drops or answers them.
+ * For use within the namespaces of a test. SPDX-License-Identifier: ISC
  *
- * usage: flood send FROM TO PORT RATE SECONDS FILE [random AT LEN]... [count AT FIRST]...
- * [fragments] flood sink PORT
+ * usage: flood send FROM TO PORT RATE SECONDS FILE [CHANGE]..., flood sink PORT, flood answer PORT
  *
  * FILE holds payloads, each behind its length (16 bits, network byte order); they are sent in turn.
  * FROM: ADDRESS:PORT, or "any:PORT" for another source of 198.18.0.0/15 each time.
- * random: LEN bytes from AT on are others in each datagram. count: the 32-bit number at AT is
- * FIRST, and one more in each datagram. fragments: each datagram goes in two halves, and of every
- * second one the latter half never comes.
+ * CHANGE is `random AT LEN`: LEN bytes from AT on are others in each datagram; `count AT FIRST`:
+ * the 32-bit number at AT is FIRST, and one more in each datagram; or `fragments N`: each datagram
+ * goes in two halves, the first with N bytes, and of every second one the latter half never comes.
  *
  * Prints what was sent and how fast. When the rate cannot be held, less is sent.
  */
 #include <arpa/inet.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +27,7 @@
 #define BATCH	    64
 #define PACKET_MAX  2048
 #define CHANGES	    8
+#define ANSWER_LEN  60 /* IKE header, and COOKIE with 24 bytes */
 #define TICK_NS	    500000
 #define SECONDS_MAX 300
 #define HEADERS	    (sizeof(struct iphdr) + sizeof(struct udphdr))
@@ -198,25 +199,40 @@ static int run(struct flood *f)
 	return 0;
 }
 
-static int sink(const char *port)
+/*
+ * Reads and drops; or answers each datagram with its first ANSWER_LEN bytes, as many as a cookie
+ * takes, by one call for all that one call has read: less an answer cannot cost.
+ */
+static int receiver(const char *port, bool answers)
 {
 	static uint8_t buffer[BATCH][PACKET_MAX];
 	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+	struct sockaddr_in from[BATCH];
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), size = 4 << 20;
 	struct mmsghdr m[BATCH];
 	struct iovec iov[BATCH];
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0) {
-		perror("flood: sink");
+		perror("flood: receiver");
 		return 1;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-	for (unsigned i = 0; i < BATCH; i++) {
-		iov[i] = (struct iovec){buffer[i], sizeof(buffer[i])};
-		m[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
+	for (;;) {
+		int n;
+
+		for (unsigned i = 0; i < BATCH; i++) {
+			iov[i] = (struct iovec){buffer[i], sizeof(buffer[i])};
+			m[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &from[i],
+							    .msg_namelen = sizeof(from[i]),
+							    .msg_iov = &iov[i],
+							    .msg_iovlen = 1}};
+		}
+		n = recvmmsg(fd, m, BATCH, MSG_WAITFORONE, NULL);
+		for (int i = 0; i < n; i++)
+			iov[i].iov_len = ANSWER_LEN;
+		if (answers && n > 0)
+			sendmmsg(fd, m, (unsigned)n, MSG_DONTWAIT);
 	}
-	for (;;)
-		recvmmsg(fd, m, BATCH, MSG_WAITFORONE, NULL);
 }
 
 static int read_payloads(struct flood *f, const char *path)
@@ -277,13 +293,14 @@ int main(int argc, char **argv)
 {
 	static struct flood f = {.to = {.sin_family = AF_INET}};
 
-	if (argc == 3 && strcmp(argv[1], "sink") == 0)
-		return sink(argv[2]);
+	if (argc == 3 && (strcmp(argv[1], "sink") == 0 || strcmp(argv[1], "answer") == 0))
+		return receiver(argv[2], strcmp(argv[1], "answer") == 0);
 	if (argc < 8 || strcmp(argv[1], "send") != 0 || read_from(&f, argv[2]) < 0 ||
 	    inet_pton(AF_INET, argv[3], &f.to.sin_addr) != 1 || read_payloads(&f, argv[7]) < 0 ||
 	    read_changes(&f, argv + 8) < 0) {
 		fprintf(stderr, "usage: flood send FROM TO PORT RATE SECONDS FILE [random AT LEN] "
-				"[count AT FIRST] [fragments N]\n       flood sink PORT\n");
+				"[count AT FIRST] [fragments N]\n       flood sink PORT\n       "
+				"flood answer PORT\n");
 		return 2;
 	}
 	f.to.sin_port = htons((uint16_t)atoi(argv[4]));

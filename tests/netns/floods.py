@@ -3,7 +3,8 @@
 Of tests/netns/test_floods.py and tests/bench/floods. Branch and gateway have a tunnel; an attacker has a link of its
 own to the gateway, which is also its default route, so that what is answered to addresses that nobody has goes out;
 a guest, with a link of its own too, calls the gateway. Each flood is sent to the gateway, and for comparison the same
-packets to another port of the same host, where a program reads and drops them.
+packets to other ports of the same host, where a program reads and drops them ("nobody"), or answers each with 60 bytes
+("answerer"), as who sends cookies must.
 """
 import json
 import os
@@ -16,7 +17,8 @@ import time
 
 from daemons import BUILD, PSK, Mendip, child, config, expect, wait_for
 
-NULL_PORT = 4501
+NOBODY_PORT, ANSWERER_PORT = 4501, 4502
+TO = ("gateway", "nobody", "answerer")  # who gets a flood
 SO_RCVBUFFORCE = 33
 MARKER = bytes(4)  # of IKE on port 4500 (RFC 3948 2.2)
 FLOODS = {
@@ -80,7 +82,9 @@ class Scene:
         self.branch = Mendip(lab, left, lambda s: self.quiet(config(s, kids, right.outer, dpd="30s")), build=build)
         self.branch.wait_up()
         right.popen("iperf3", "-s", log=lab.path("iperf.log"))
-        self.sink = right.popen(f"{build}/tests/netns/flood", "sink", NULL_PORT, log=lab.path("sink.log"))
+        self.pids = {"gateway": self.gw.process.pid}
+        for who, mode, port in (("nobody", "sink", NOBODY_PORT), ("answerer", "answer", ANSWERER_PORT)):
+            self.pids[who] = right.popen(f"{build}/tests/netns/flood", mode, port, log=lab.path(f"{mode}.log")).pid
         wait_for(lambda: right.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
         self._record()
 
@@ -140,25 +144,25 @@ class Scene:
             notifies.append(MARKER + header + body)
         return branch, 4500, notifies, []
 
-    def flood(self, kind, rate, seconds, null=False):
-        """Starts it, to the gateway or to who reads and drops; a Process whose output tells what was sent."""
+    def flood(self, kind, rate, seconds, to="gateway"):
+        """Starts it, to one of TO; a Process whose output tells what was sent."""
         source, port, payloads, changes = self._packets(kind)
         path = self.lab.path("flood.bin")
         with open(path, "wb") as f:
             for p in payloads:
                 f.write(struct.pack("!H", len(p)) + p)
         return self.attacker.popen(f"{self.build}/tests/netns/flood", "send", source, "198.51.100.2",
-                                   NULL_PORT if null else port, rate, seconds, path, *changes,
+                                   {"gateway": port, "nobody": NOBODY_PORT, "answerer": ANSWERER_PORT}[to], rate, seconds, path, *changes,
                                    stdout=subprocess.PIPE, text=True)
 
     # -- what is left of the tunnel
 
-    def throughput(self, kind, rate, seconds, null=False, while_it_goes=None):
+    def throughput(self, kind, rate, seconds, to="gateway", while_it_goes=None):
         """
         One TCP stream without a cap from the branch through the tunnel, beside the flood: {"gbit": what arrived,
         "sent": datagrams of the flood a second}. kind None: without any. while_it_goes() is called meanwhile.
         """
-        flood = self.flood(kind, rate, seconds + 1, null) if kind else None
+        flood = self.flood(kind, rate, seconds + 1, to) if kind else None
         time.sleep(0.2)
         client = self.branch.ns.popen("iperf3", "-c", self.gw.ns.inner, "-t", seconds, "-J", stdout=subprocess.PIPE,
                                       text=True)
@@ -174,12 +178,11 @@ class Scene:
             result["failed"] = told["failed"]
         return result
 
-    def cpu_us(self, kind, rate, seconds, null=False):
+    def cpu_us(self, kind, rate, seconds, to="gateway"):
         """Microseconds of processor time, the kernel's included, that a datagram of the flood costs who receives it."""
-        pid = self.sink.pid if null else self.gw.process.pid
-        before = cpu_seconds(pid)
-        told = json.loads(self.flood(kind, rate, seconds, null).communicate(timeout=seconds + 30)[0])
-        return (cpu_seconds(pid) - before) * 1e6 / told["datagrams"]
+        before = cpu_seconds(self.pids[to])
+        told = json.loads(self.flood(kind, rate, seconds, to).communicate(timeout=seconds + 30)[0])
+        return (cpu_seconds(self.pids[to]) - before) * 1e6 / told["datagrams"]
 
     def status_ms(self, count):
         """Milliseconds of `mendipctl status` at the gateway, the process included."""

@@ -25,12 +25,12 @@ def measured(scene, kind):
     def look():
         found["status"] = median(scene.status_ms(7))
         found["up"] = scene.calls(1)[0]
-    null = scene.throughput(kind, RATE, SECONDS, null=True)
+    nobody = scene.throughput(kind, RATE, SECONDS, "nobody")
     real, counted = scene.counted(lambda: scene.throughput(kind, RATE, SECONDS))
     beside = scene.flood(kind, RATE, 2)
     look()
     beside.stop()
-    found["ratio"] = real["gbit"] / null["gbit"]
+    found["ratio"] = real["gbit"] / nobody["gbit"]
     return found, counted
 
 
