@@ -4,24 +4,92 @@
 
 #include <unistd.h>
 
+static const uint8_t marker[MARKER_LEN];
+
+static void tell_failure(struct daemon *d, const struct endpoint *remote, int error)
+{
+	char to[ENDPOINT_STRLEN];
+
+	d->io.tx_errors++;
+	log_limited(&d->log, &d->send_lines, daemon_now(), LOG_LEVEL_WARNING,
+		    "IKE message to %s cannot be sent: %s", endpoint_format(remote, to),
+		    strerror(-error));
+}
+
+/* From port 4500 on everything but the keepalive carries the marker. */
+static size_t marker_len(const struct endpoint *local, const uint8_t *p, size_t len)
+{
+	return local->port == IKE_PORT || (len == 1 && p[0] == 0xff) ? 0 : MARKER_LEN;
+}
+
+/* ---- what waits for the end of a receive ---- */
+
+void data_gather(struct daemon *d, struct udp_socket *s)
+{
+	d->in.answers.socket = s;
+}
+
+static void release(struct daemon *d, struct data_answers *a)
+{
+	struct udp_message m[RX_BATCH];
+
+	for (unsigned i = 0; i < a->count; i++) {
+		m[i] = (struct udp_message){
+			.local = a->v[i].local,
+			.remote = a->v[i].remote,
+			.head = marker,
+			.head_len = marker_len(&a->v[i].local, a->v[i].b, a->v[i].len),
+			.body = a->v[i].b,
+			.len = a->v[i].len};
+	}
+	udp_send_each(a->socket, m, a->count);
+	for (unsigned i = 0; i < a->count; i++) {
+		if (m[i].error)
+			tell_failure(d, &m[i].remote, m[i].error);
+	}
+	a->count = 0;
+}
+
+void data_release(struct daemon *d)
+{
+	struct data_answers *a = &d->in.answers;
+
+	if (a->count)
+		release(d, a);
+	a->socket = NULL;
+}
+
+/* False: it is too long to wait. Those before it go out first then. */
+static bool gathered(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
+		     const uint8_t *p, size_t len)
+{
+	struct data_answers *a = &d->in.answers;
+
+	if (a->count == RX_BATCH || (len > ANSWER_MAX && a->count))
+		release(d, a);
+	if (len > ANSWER_MAX)
+		return false;
+	a->v[a->count].local = *local;
+	a->v[a->count].remote = *remote;
+	a->v[a->count].len = (uint16_t)len;
+	memcpy(a->v[a->count++].b, p, len);
+	return true;
+}
+
 static void send_now(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		     const uint8_t *p, size_t len)
 {
-	static const uint8_t marker[MARKER_LEN];
-	/* From port 4500 on everything but the keepalive carries the marker. */
-	char to[ENDPOINT_STRLEN];
-	bool natt = local->port != IKE_PORT;
-	bool bare = !natt || (len == 1 && p[0] == 0xff);
-	int r = udp_send(&d->udp[natt ? UDP_IKE_NATT : UDP_IKE], local, remote, 0, marker,
-			 bare ? 0 : MARKER_LEN, p, len);
+	struct udp_socket *s = &d->udp[local->port == IKE_PORT ? UDP_IKE : UDP_IKE_NATT];
+	int r;
 
-	if (r < 0) {
-		d->io.tx_errors++;
-		log_limited(&d->log, &d->send_lines, daemon_now(), LOG_LEVEL_WARNING,
-			    "IKE message to %s cannot be sent: %s", endpoint_format(remote, to),
-			    strerror(-r));
-	}
+	if (d->in.answers.socket == s && gathered(d, local, remote, p, len))
+		return;
+	r = udp_send(s, local, remote, 0, marker, marker_len(local, p, len), p, len);
+	if (r < 0)
+		tell_failure(d, remote, r);
 }
+
+/* ---- what goes out alone ---- */
 
 void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		   const uint8_t *p, size_t len)
@@ -56,6 +124,9 @@ void data_send_dummy(struct daemon *d, struct esp_sa *sa)
 	if (t.count == 0)
 		return;
 	esp_train_finish(d->tunnel->path, &t);
+	/* What was said before it, arrives before it. */
+	if (d->in.answers.count)
+		release(d, &d->in.answers);
 	r = udp_send(&d->udp[UDP_IKE_NATT], &t.dest.local, &t.dest.remote, t.dest.tos, NULL, 0,
 		     t.base, t.len);
 	d->io.tx_errors += r < 0;

@@ -13,6 +13,7 @@
 #define TRAINS	   8  /* open at a time */
 #define RX_BATCH   16 /* receives of one turn */
 #define RX_BUFFER  65536
+#define ANSWER_MAX 256 /* a cookie has 61 bytes; what is longer goes out at once */
 /* Of one turn of TUN: a read costs 1, and 1 for each 16 KiB or 16 packets of it. */
 #define TURN_BUDGET 64
 
@@ -41,8 +42,20 @@ struct data_out {
 	struct event *udp_writable;
 };
 
+/* What is said to those whose messages one receive has brought. */
+struct data_answers {
+	struct udp_socket *socket; /* that they came from; NULL: nothing is gathered now */
+	unsigned count;
+	struct {
+		struct endpoint local, remote;
+		uint16_t len;
+		uint8_t b[ANSWER_MAX];
+	} v[RX_BATCH];
+};
+
 /* UDP to TUN. */
 struct data_in {
+	struct data_answers answers;
 	uint8_t *buffer;
 	uint8_t *super_buffer;
 	struct pkt_super super;
@@ -57,6 +70,7 @@ struct io_counters {
 
 int data_init(struct daemon *d) MUST_CHECK;
 void data_fini(struct daemon *d);
+/* Sends an IKE message, or, between data_gather and data_release, with others a moment later. */
 void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		   const uint8_t *p, size_t len);
 /* A packet with nothing in it (RFC 4303 2.6), at once; sa NULL: none. */
@@ -64,6 +78,12 @@ void data_send_dummy(struct daemon *d, struct esp_sa *sa);
 
 /* ---- within data_*.c ---- */
 
+/*
+ * Short messages from this socket wait until data_release, and go out in order: a flood that has to
+ * be answered costs a call of the kernel per receive, not one per message.
+ */
+void data_gather(struct daemon *d, struct udp_socket *s);
+void data_release(struct daemon *d);
 int data_out_init(struct daemon *d) MUST_CHECK;
 void data_out_fini(struct daemon *d);
 int data_in_init(struct daemon *d) MUST_CHECK;

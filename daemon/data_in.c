@@ -2,8 +2,6 @@
 #include "control.h"
 #include "xalloc.h"
 
-static const uint8_t marker[MARKER_LEN];
-
 enum kind { KIND_SHORT, KIND_KEEPALIVE, KIND_IKE, KIND_ESP };
 
 /* RFC 3948 2: on port 4500 a datagram is a keepalive, IKE behind a marker, or ESP. */
@@ -13,7 +11,7 @@ static enum kind kind_of(const uint8_t *p, uint32_t len)
 		return KIND_KEEPALIVE;
 	if (len < MARKER_LEN)
 		return KIND_SHORT;
-	return memcmp(p, marker, MARKER_LEN) == 0 ? KIND_IKE : KIND_ESP;
+	return get_be32(p) == 0 ? KIND_IKE : KIND_ESP;
 }
 
 /* Writes and empties what was put together, to the device that it is for. */
@@ -117,8 +115,10 @@ static unsigned serve(struct daemon *d, unsigned which)
 	if (n < 0)
 		d->io.rx_errors++;
 	now = daemon_now();
+	data_gather(d, &d->udp[which]);
 	for (int i = 0; i < n; i++)
 		receive(d, &g[i], which != UDP_IKE, now);
+	data_release(d);
 	/* Nothing is held past the turn. */
 	deliver(d);
 	return n > 0 ? (unsigned)n : 1;

@@ -227,6 +227,39 @@ int udp_send(struct udp_socket *s, const struct endpoint *local, const struct en
 	return sendmsg(s->fd, &m, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
+/* Where message i of all stands for the kernel. */
+struct each {
+	struct iovec iov[2];
+	struct sockaddr_in sin;
+	uint8_t control[CONTROL_LEN] __attribute__((aligned(8)));
+};
+
+void udp_send_each(struct udp_socket *s, struct udp_message *m, unsigned n)
+{
+	struct mmsghdr v[UDP_MESSAGES];
+	struct each e[UDP_MESSAGES];
+	unsigned done = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct msghdr *h = &v[i].msg_hdr;
+
+		e[i].iov[0] = (struct iovec){(void *)m[i].head, m[i].head_len};
+		e[i].iov[1] = (struct iovec){(void *)m[i].body, m[i].len};
+		*h = (struct msghdr){.msg_iov = m[i].head_len ? e[i].iov : e[i].iov + 1,
+				     .msg_iovlen = m[i].head_len ? 2 : 1};
+		address(h, &e[i].sin, e[i].control, &m[i].local, &m[i].remote, 0);
+		m[i].error = 0;
+	}
+	while (done < n) {
+		int sent = sendmmsg(s->fd, v + done, n - done, MSG_DONTWAIT);
+
+		if (sent > 0)
+			done += (unsigned)sent;
+		else if (errno != EINTR) /* it is the first one's, which is lost */
+			m[done++].error = -errno;
+	}
+}
+
 static unsigned fill(struct mmsghdr *m, struct iovec *iov, const struct msghdr *common,
 		     const uint8_t *p, uint32_t len, uint16_t seg)
 {

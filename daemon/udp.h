@@ -75,6 +75,16 @@ int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n);
 /* One datagram from `local` (family 0: the system's choice) of head and body. 0 or -errno. */
 int udp_send(struct udp_socket *s, const struct endpoint *local, const struct endpoint *remote,
 	     uint8_t tos, const uint8_t *head, size_t head_len, const uint8_t *body, size_t len);
+/* A datagram that goes to its own place; local of family 0: the system's choice. */
+struct udp_message {
+	struct endpoint local, remote;
+	const uint8_t *head, *body;
+	size_t head_len, len;
+	int error; /* 0, or the -errno with which it was lost */
+};
+#define UDP_MESSAGES 16
+/* Sends up to UDP_MESSAGES of them in order, by as few calls of the kernel as that takes. */
+void udp_send_each(struct udp_socket *s, struct udp_message *m, unsigned n);
 /*
  * Sends the train, in one piece where that works, else its datagrams one by one: then those to the
  * same address are not tried in one piece for 10 s, unless they are shorter. Bytes that went

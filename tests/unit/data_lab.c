@@ -237,6 +237,16 @@ int udp_send(struct udp_socket *s, const struct endpoint *local, const struct en
 	return 0;
 }
 
+/* As one call, of which nothing is lost but where send_alone_result says so. */
+void udp_send_each(struct udp_socket *s, struct udp_message *m, unsigned n)
+{
+	assert_in_range(n, 1, UDP_MESSAGES);
+	for (unsigned i = 0; i < n; i++)
+		m[i].error = udp_send(s, &m[i].local, &m[i].remote, 0, m[i].head, m[i].head_len,
+				      m[i].body, m[i].len);
+	dl->sends_each++;
+}
+
 static struct answer next_answer(void)
 {
 	if (dl->say)
@@ -717,6 +727,8 @@ struct record *dl_arrive(unsigned which, unsigned peer, const uint8_t *b, uint32
 	r->seg = seg;
 	r->remote = dl->there[peer];
 	r->local = dl->here;
+	if (which == UDP_IKE)
+		r->local.port = IKE_PORT;
 	queue_ready(dl->d.udp[which].fd);
 	return r;
 }

@@ -63,7 +63,7 @@ struct data_lab {
 	int open_result;		/* of tun_open */
 	struct records wire;		/* ESP, datagram by datagram, lost ones too */
 	struct records ike_in;		/* what the engine got */
-	struct records alone;		/* sent by udp_send */
+	struct records alone;		/* sent by udp_send and udp_send_each */
 	const struct answer *script;	/* one for each send; then ALL_GO */
 	unsigned script_len;
 	struct answer (*say)(void);	    /* instead of the script */
@@ -71,7 +71,7 @@ struct data_lab {
 	void (*on_receive)(unsigned which); /* after each udp_receive */
 	void (*on_ike)(void);		    /* within tunnel_receive_ike */
 	/* what happened */
-	unsigned sends, tun_reads, turns, commands, looks, acquired;
+	unsigned sends, sends_each, tun_reads, turns, commands, looks, acquired;
 	unsigned opens, links, repairs; /* of devices; how often one was told of its link */
 	bool link;			/* what it was told last */
 	unsigned receives[UDP_SOCKETS];

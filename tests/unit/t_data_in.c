@@ -530,6 +530,119 @@ static void test_ike_first(void **state)
 	assert_true(dl->wire.n >= 20);
 }
 
+/* ---- what is said to those who sent ---- */
+
+static uint32_t long_answer; /* which of the answers is longer than ANSWER_MAX; 0: none */
+
+/* Told from others by its first byte, its number. */
+static void answer(void)
+{
+	uint8_t message[ANSWER_MAX + 1] = {(uint8_t)dl->ike_in.n};
+	const struct record *r = &dl->ike_in.v[dl->ike_in.n - 1];
+
+	data_send_ike(&dl->d, &r->local, &r->remote, message,
+		      dl->ike_in.n == long_answer ? sizeof(message) : 60);
+}
+
+/* One receive of that many messages from the peer. */
+static void ask(unsigned which, unsigned peer, unsigned count)
+{
+	struct receive r = {0};
+
+	for (unsigned i = 0; i < count; i++)
+		add_ike(&r, 1, 100);
+	arrive(which, peer, &r);
+}
+
+/* In the order of the questions, by that many calls of the kernel. */
+static void assert_answers(unsigned which, uint32_t count, unsigned calls)
+{
+	uint32_t head = which == UDP_IKE ? 0 : MARKER_LEN;
+
+	assert_int_equal(dl->sends_each, calls);
+	assert_int_equal(dl->alone.n, count);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct record *r = &dl->alone.v[i];
+
+		assert_int_equal(r->len, head + (i + 1 == long_answer ? ANSWER_MAX + 1 : 60));
+		assert_true(head == 0 || get_be32(r->b) == 0);
+		assert_int_equal(r->b[head], i + 1);
+		assert_int_equal(r->socket, which);
+		assert_true(endpoint_eq(&r->remote, &dl->ike_in.v[i].remote));
+	}
+}
+
+/* A flood that has to be answered costs a call for each batch, not one for each message. */
+static void test_answers_go_together(void **state)
+{
+	(void)state;
+	dl->on_ike = answer;
+	for (unsigned i = 0; i < RX_BATCH; i++)
+		ask(UDP_IKE, i % PEERS, 1);
+	dl_turn();
+	assert_answers(UDP_IKE, RX_BATCH, 1);
+}
+
+static void test_answers_behind_the_marker(void **state)
+{
+	(void)state;
+	dl->on_ike = answer;
+	ask(UDP_IKE_NATT, 1, 3);
+	dl_turn();
+	assert_answers(UDP_IKE_NATT, 3, 1);
+}
+
+/* What the kernel put together holds more messages than a batch has receives. */
+static void test_more_answers_than_receives(void **state)
+{
+	(void)state;
+	dl->on_ike = answer;
+	ask(UDP_IKE_NATT, 0, RX_BATCH + 3);
+	dl_turn();
+	assert_answers(UDP_IKE_NATT, RX_BATCH + 3, 2);
+}
+
+/* A long one does not wait, and what was said before it goes out before it. */
+static void test_long_answers(void **state)
+{
+	(void)state;
+	dl->on_ike = answer;
+	long_answer = 2;
+	ask(UDP_IKE, 0, 4);
+	dl_turn();
+	assert_answers(UDP_IKE, 4, 2);
+	long_answer = 0;
+}
+
+static void answer_and_prove(void)
+{
+	answer();
+	data_send_dummy(&dl->d, dl_sa(0));
+}
+
+/* A dummy packet stands behind what was said before it, as without batches. */
+static void test_answers_before_a_dummy(void **state)
+{
+	(void)state;
+	dl->on_ike = answer_and_prove;
+	ask(UDP_IKE_NATT, 0, 1);
+	dl_turn();
+	assert_int_equal(dl->alone.n, 2);
+	assert_int_equal(dl->alone.v[0].len, MARKER_LEN + 60);
+	assert_true(get_be32(dl->alone.v[1].b) != 0);
+}
+
+static void test_lost_answers(void **state)
+{
+	(void)state;
+	dl->on_ike = answer;
+	dl->send_alone_result = -ENETUNREACH;
+	ask(UDP_IKE, 0, 3);
+	dl_turn();
+	assert_answers(UDP_IKE, 0, 1);
+	assert_true(dl->d.io.tx_errors == 3);
+}
+
 static void test_a_turn_after_each(void **state)
 {
 	struct receive r = {0};
@@ -620,6 +733,12 @@ int main(void)
 		CASE(test_steady_flood),
 		CASE(test_parked_in_a_flood),
 		CASE(test_ike_first),
+		CASE(test_answers_go_together),
+		CASE(test_answers_behind_the_marker),
+		CASE(test_more_answers_than_receives),
+		CASE(test_long_answers),
+		CASE(test_answers_before_a_dummy),
+		CASE(test_lost_answers),
 		CASE(test_a_turn_after_each),
 		CASE(test_send_ike),
 		CASE(test_before_its_sa),

@@ -497,6 +497,45 @@ static void test_send(void **state)
 	udp_close(&b);
 }
 
+/* Each to its own place; one that the kernel refuses keeps the others from nothing. */
+static void test_send_each(void **state)
+{
+	static const char *const words[] = {"first", "second", "third"};
+	struct udp_socket a, b[3];
+	struct udp_message m[4] = {0};
+
+	(void)state;
+	reset();
+	assert_int_equal(open_socket(&a, 0, false, true), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(open_socket(&b[i], 0, false, true), 0);
+		m[i == 2 ? 3 : i] = (struct udp_message){.local = loopback(port_of(&a)),
+							 .remote = loopback(port_of(&b[i])),
+							 .head = (const uint8_t *)"head ",
+							 .head_len = i == 1 ? 5 : 0,
+							 .body = (const uint8_t *)words[i],
+							 .len = strlen(words[i])};
+	}
+	m[2] = m[0];
+	m[2].body = room[0];
+	m[2].len = 65508;
+	udp_send_each(&a, m, 4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(m[i].error, i == 2 ? -EMSGSIZE : 0);
+	for (unsigned i = 0; i < 3; i++) {
+		const char *want = i == 1 ? "head second" : words[i];
+		struct udp_datagram d[RECEIVES];
+
+		wait_readable(&b[i]);
+		assert_int_equal(receive(&b[i], d), 1);
+		assert_int_equal(d[0].len, strlen(want));
+		assert_memory_equal(d[0].p, want, strlen(want));
+		assert_int_equal(d[0].remote.port, port_of(&a));
+		udp_close(&b[i]);
+	}
+	udp_close(&a);
+}
+
 static void test_path_mtu(void **state)
 {
 	struct endpoint here = loopback(4500), there = loopback(4500), any = {0}, broadcast;
@@ -527,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_batch),	    cmocka_unit_test(test_receive_errors),
 		cmocka_unit_test(test_real_kernel), cmocka_unit_test(test_steering),
 		cmocka_unit_test(test_send),	    cmocka_unit_test(test_path_mtu),
+		cmocka_unit_test(test_send_each),   cmocka_unit_test(test_path_mtu),
 	};
 
 	lab_seed();
