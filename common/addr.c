@@ -41,7 +41,7 @@ const char *endpoint_format(const struct endpoint *e, char *s)
 	return s;
 }
 
-/* Sets all bits of an address behind the first len. */
+/* The address with all bits after the first len set. */
 static struct addr addr_last(const struct addr *a, uint8_t len)
 {
 	struct addr r = addr_masked(a, len);
@@ -87,7 +87,7 @@ static int parse_proto(const char *s, uint8_t *ret)
 	return 0;
 }
 
-/* "proto", "proto/port", "proto/lo-hi"; changes s. */
+/* Parses "proto", "proto/port" or "proto/lo-hi"; changes s. */
 static int parse_proto_port(char *s, struct ts *t)
 {
 	char *slash = strchr(s, '/'), *dash;
@@ -114,7 +114,7 @@ static int parse_proto_port(char *s, struct ts *t)
 	return 0;
 }
 
-/* "addr", "addr/len", "addr-addr"; changes s. */
+/* Parses "addr", "addr/len" or "addr-addr"; changes s. */
 static int parse_range(char *s, struct ts *t)
 {
 	char *slash = strchr(s, '/'), *dash = strchr(s, '-');
@@ -165,7 +165,7 @@ int ts_parse(const char *s, struct ts *ret)
 	return 0;
 }
 
-/* The length of the prefix that [lo, hi] is, or -1. */
+/* The length of the prefix that equals [lo, hi], or -1 if none does. */
 static int range_is_prefix(const struct addr *lo, const struct addr *hi)
 {
 	for (int len = 0; len <= (int)addr_len(lo->family) * 8; len++) {
@@ -270,7 +270,7 @@ bool ts_intersect(const struct ts *a, const struct ts *b, struct ts *ret)
 	return true;
 }
 
-/* Adds t unless it is covered; drops what t covers. */
+/* Adds t unless another contains it; removes those that t contains. */
 static void ts_list_add(struct ts_list *l, const struct ts *t)
 {
 	unsigned kept = 0;
@@ -315,7 +315,7 @@ struct ts ts_host(const struct addr *a, uint8_t proto, uint16_t port)
 			   .hi = *a};
 }
 
-/* Adds one to the address at bit position len - 1; false when it wraps. */
+/* Moves to the next prefix of length len; false if there is none. */
 static bool addr_next(struct addr *a, uint8_t len)
 {
 	unsigned bit = len ? (unsigned)len - 1 : 0;

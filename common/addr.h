@@ -2,7 +2,7 @@
  * addr.h - addresses, endpoints and traffic selectors. SPDX-License-Identifier: ISC
  *
  * An address is 16 bytes whatever its family, IPv4 in the first four and the rest zero, so that
- * addresses compare and hash as plain bytes. What is done for every packet is inline here.
+ * addresses compare and hash as plain bytes. Functions that are called for every packet are inline.
  */
 #ifndef MENDIP_ADDR_H
 #define MENDIP_ADDR_H
@@ -19,7 +19,7 @@ struct addr {
 		uint64_t w[2]; /* the same in words, for speed */
 	};
 	uint8_t family;	 /* enum family */
-	uint8_t zero[7]; /* no padding: addresses are hash keys */
+	uint8_t zero[7]; /* instead of padding: addresses are hash keys */
 };
 
 struct endpoint {
@@ -27,6 +27,7 @@ struct endpoint {
 	uint16_t port; /* host byte order */
 };
 
+/* Buffer sizes for the functions that format, with the NUL. */
 #define ADDR_STRLEN	46
 #define ENDPOINT_STRLEN 56
 #define TS_STRLEN	128
@@ -36,7 +37,10 @@ static inline size_t addr_len(uint8_t family)
 	return family == FAMILY_IPV4 ? 4 : 16;
 }
 
-/* By whole words and in its place: what is stored in pieces is slow to load again. */
+/*
+ * Sets *a from addr_len(family) bytes at b. Writes whole words, as a word that was stored in pieces
+ * is slow to load again.
+ */
 static inline void addr_set(struct addr *a, uint8_t family, const uint8_t *b)
 {
 	uint32_t v4;
@@ -77,7 +81,7 @@ static inline int addr_cmp(const struct addr *a, const struct addr *b)
 	return (x > y) - (x < y);
 }
 
-/* lo <= a <= hi, all of one family. */
+/* lo <= a <= hi; all three must be of one family. */
 static inline bool addr_within(const struct addr *a, const struct addr *lo, const struct addr *hi)
 {
 	uint64_t x = be64toh(a->w[0]), l = be64toh(lo->w[0]), h = be64toh(hi->w[0]);
@@ -100,10 +104,11 @@ static inline struct addr addr_masked(const struct addr *a, uint8_t len)
 	return r;
 }
 
-/* -EINVAL when s is no numeric address; *ret untouched then. */
+/* -EINVAL if s is not a numeric address; *ret is then unchanged. */
 int addr_parse(const char *s, struct addr *ret) MUST_CHECK;
-/* s holds ADDR_STRLEN bytes; returned for convenience. */
+/* s holds ADDR_STRLEN bytes, and is returned. */
 const char *addr_format(const struct addr *a, char *s);
+/* True for no address and for the address that is all zeros. */
 bool addr_is_any(const struct addr *a);
 
 static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
@@ -111,6 +116,7 @@ static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *
 	return a->port == b->port && addr_eq(&a->addr, &b->addr);
 }
 
+/* s holds ENDPOINT_STRLEN bytes, and is returned. */
 const char *endpoint_format(const struct endpoint *e, char *s);
 
 /*
@@ -133,40 +139,42 @@ struct ts_list {
 
 /*
  * Reads "10.1.0.0/16", "10.1.0.1", "10.0.0.1-10.0.0.9", each optionally followed by "[proto]" or
- * "[proto/port]" or "[proto/lo-hi]" as in swanctl.conf (proto by number or tcp, udp, icmp,
- * icmpv6). -EINVAL otherwise.
+ * "[proto/port]" or "[proto/lo-hi]" as in swanctl.conf (proto by number or tcp, udp, icmp, icmpv6).
+ * -EINVAL if s has no such form; *ret is then unchanged.
  */
 int ts_parse(const char *s, struct ts *ret) MUST_CHECK;
-/* The same form, with a prefix where the range is one. s holds TS_STRLEN bytes. */
+/*
+ * Writes the same form, as a prefix if the range is one. s holds TS_STRLEN bytes, and is returned.
+ */
 const char *ts_format(const struct ts *t, char *s);
-/* Comma-separated, cut to size. */
+/* Comma-separated, cut to size bytes; returns s. */
 const char *ts_list_format(const struct ts_list *l, char *s, size_t size);
 bool ts_eq(const struct ts *a, const struct ts *b);
 bool ts_list_eq(const struct ts_list *a, const struct ts_list *b);
-/* Each selector of `inner`, which has one at least, is contained in one of `outer`. */
+/* True if each selector of `inner` is contained in one of `outer`, and `inner` has at least one. */
 bool ts_list_within(const struct ts_list *inner, const struct ts_list *outer);
 /*
- * A copy as long as its count asks, for free(): what is kept for each SA is seldom more than one
- * selector. It is never to be copied as a whole.
+ * A copy with room for l->count selectors only, for free(), as an SA seldom has more than one.
+ * Never copy the struct as a whole.
  */
 struct ts_list *ts_list_dup(const struct ts_list *l) __attribute__((returns_nonnull));
-/* Everything of `inner` is within `outer`. */
+/* True if everything that `inner` selects is selected by `outer`. */
 bool ts_contains(const struct ts *outer, const struct ts *inner);
-/* The common part; false when there is none. */
+/* Sets *ret to the common part; false, with *ret unchanged, if there is none. */
 bool ts_intersect(const struct ts *a, const struct ts *b, struct ts *ret);
 /*
- * Narrowing (RFC 7296 2.9): all intersections of `offer` with `policy`, without those contained in
- * another. False when nothing is left. At most TS_MAX are kept.
+ * Narrowing (RFC 7296 2.9): sets *ret to all intersections of `offer` with `policy`, without those
+ * contained in another, and at most TS_MAX. False, with *ret unchanged, if there is none.
  */
 bool ts_narrow(const struct ts_list *offer, const struct ts_list *policy, struct ts_list *ret);
-/* True when an address with this protocol and port (type/code for ICMP) is selected. */
+/* True if t selects this address with this protocol and port (type and code for ICMP). */
 static inline bool ts_match(const struct ts *t, const struct addr *a, uint8_t proto, uint16_t port)
 {
 	return t->family == a->family && (t->proto == 0 || t->proto == proto) &&
 	       t->port_lo <= port && t->port_hi >= port && addr_within(a, &t->lo, &t->hi);
 }
 
-/* The selector of one packet's side, for the first-packet selectors of 2.9. */
+/* The selector for one side of one packet, which goes first in a request (RFC 7296 2.9). */
 struct ts ts_host(const struct addr *a, uint8_t proto, uint16_t port);
 
 /* A prefix: a network in CIDR form. */
@@ -175,9 +183,12 @@ struct prefix {
 	uint8_t len;
 };
 
-#define PREFIX_MAX 254 /* an IPv6 range falls into at most this many */
+#define PREFIX_MAX 254 /* an IPv6 range is split into at most this many */
 
-/* Falls the address range [lo, hi] into prefixes; returns their number, 0 when out has no room. */
+/*
+ * Splits the address range [lo, hi] into prefixes; returns their number, or 0 if it is more than
+ * max.
+ */
 unsigned range_prefixes(const struct addr *lo, const struct addr *hi, struct prefix *out,
 			unsigned max);
 

@@ -15,7 +15,7 @@
 #define MUST_CHECK		   __attribute__((warn_unused_result))
 #define ALWAYS_INLINE		   static inline __attribute__((always_inline))
 
-/* Monotonic time in nanoseconds. Zero never is a real instant: it means "not set". */
+/* Monotonic time in nanoseconds. Zero is never a real instant: it means "not set". */
 typedef uint64_t nsec_t;
 
 #define NSEC_PER_USEC 1000ULL
@@ -33,7 +33,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* now + delta that stays at NSEC_NEVER instead of wrapping. */
+/* Returns now + delta, or NSEC_NEVER where that would wrap. */
 static inline nsec_t nsec_after(nsec_t now, nsec_t delta)
 {
 	return delta > NSEC_NEVER - now ? NSEC_NEVER : now + delta;

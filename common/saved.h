@@ -1,9 +1,10 @@
 /*
- * saved.h - addresses and selectors in the bytes that one process leaves to the next.
+ * saved.h - addresses, selectors and strings in the bytes that one process leaves to the next.
  * SPDX-License-Identifier: ISC
  *
- * A reader or writer that ran out of room is bad (wire.h). What was loaded is checked as if anybody
- * had written it; after -EBADMSG *ret may hold a part.
+ * Saving makes the writer bad if it runs out of room (wire.h). Loading does not trust its input: it
+ * gives -EBADMSG if that is truncated or malformed, and *ret may then be set in part. It does not
+ * check that a range's low end is not above its high end.
  */
 #ifndef MENDIP_SAVED_H
 #define MENDIP_SAVED_H
@@ -14,11 +15,11 @@
 void endpoint_save(const struct endpoint *e, struct writer *w);
 int endpoint_load(struct reader *r, struct endpoint *ret) MUST_CHECK;
 void ts_list_save(const struct ts_list *l, struct writer *w);
-/* One selector at least. */
+/* -EBADMSG also if there is no selector, or more than TS_MAX. */
 int ts_list_load(struct reader *r, struct ts_list *ret) MUST_CHECK;
-/* A string of at most 255 bytes, and its length before it. */
+/* Writes a length byte and the string. Makes w bad if it is longer than 255 bytes. */
 void text_save(const char *s, struct writer *w);
-/* NUL-terminated in ret[256]. */
+/* ret holds SAVED_TEXT bytes; the string in it is NUL-terminated. */
 int text_load(struct reader *r, char *ret) MUST_CHECK;
 #define SAVED_TEXT 256
 

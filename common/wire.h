@@ -1,9 +1,9 @@
 /*
  * wire.h - bounded reading and writing of network byte order. SPDX-License-Identifier: ISC
  *
- * A reader or writer that once ran out of room stays bad: callers make all their calls and ask once
- * at the end. A bad reader yields zeros and NULL, a bad writer writes nothing, so neither can stray
- * outside its buffer. Neither owns memory.
+ * Once a call runs out of room, the reader or writer stays bad: callers make all their calls and
+ * check once at the end. A bad reader returns zeros and NULL, a bad writer writes nothing, so
+ * neither leaves its buffer. Neither owns memory.
  */
 #ifndef MENDIP_WIRE_H
 #define MENDIP_WIRE_H
@@ -66,13 +66,13 @@ uint8_t rd_u8(struct reader *r);
 uint16_t rd_be16(struct reader *r);
 uint32_t rd_be32(struct reader *r);
 uint64_t rd_be64(struct reader *r);
-/* The next len bytes, or NULL (and bad) when there are fewer. */
+/* The next len bytes in the buffer; NULL, and r is bad, if there are fewer. */
 const uint8_t *rd_bytes(struct reader *r, size_t len);
-/* All that is left; never bad. */
+/* All that is left; empty if r is bad. Never makes r bad. */
 struct chunk rd_rest(struct reader *r);
-/* A reader of the next len bytes, which this one skips; the part is bad when this one is. */
+/* A reader of the next len bytes, which r skips. If there are fewer, both are bad. */
 struct reader rd_part(struct reader *r, size_t len);
-/* True when nothing was missing and nothing is left over. */
+/* True if r is not bad and nothing is left. */
 bool rd_done(const struct reader *r);
 
 struct writer {
@@ -87,12 +87,15 @@ void wr_be16(struct writer *w, uint16_t v);
 void wr_be32(struct writer *w, uint32_t v);
 void wr_be64(struct writer *w, uint64_t v);
 void wr_bytes(struct writer *w, const void *p, size_t len);
-/* len bytes to be filled by the caller, or NULL (and bad). */
+/* Room for len bytes, which the caller fills; NULL, and w is bad, if there is not enough. */
 uint8_t *wr_space(struct writer *w, size_t len);
-/* Writes a 16-bit length over the one at offset `at`, counting from `from` to the end. */
+/*
+ * Writes the number of bytes from offset `from` to the end as 16 bits at offset `at`, over what is
+ * there. Makes w bad if it is more than 65,535.
+ */
 void wr_patch_len16(struct writer *w, size_t at, size_t from);
 
-/* The value of a hexadecimal digit; -1: it is none. */
+/* The value of the hexadecimal digit c, or -1 if it is none. */
 static inline int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
