@@ -1,10 +1,9 @@
-/* aead.c - see aead.h: which back end does what. SPDX-License-Identifier: ISC */
+/* aead.c - chooses the back end of each key; see aead.h. SPDX-License-Identifier: ISC */
 #include "crypto/aead_backend.h"
 
 #include <stdio.h>
 
-/* Set once by aead_init, before there are keys; what libraries hold for the process is like this.
- */
+/* Set by aead_init before there are keys. One for the process, as is the state of the libraries. */
 static bool use_ipsec_mb;
 
 struct aead_key *aead_key_new(const struct suite *suite, const uint8_t *enc, const uint8_t *integ)
@@ -41,7 +40,7 @@ const char *aead_backend_name(const struct aead_key *k)
 	return k->backend->name;
 }
 
-/* The ops from i on that one back end can do together. */
+/* The number of ops from i on that have keys of one back end. */
 static unsigned same_backend(const struct aead_op *op, unsigned i, unsigned n)
 {
 	unsigned end = i + 1;
@@ -88,7 +87,7 @@ static void lay_out(struct trial *t, const struct suite *s)
 {
 	for (size_t i = 0; i < TEST_BATCH; i++) {
 		uint8_t *p = t->packet[i];
-		/* With extended sequence numbers combined modes have 12 bytes (RFC 4106 5). */
+		/* With extended numbers the AAD of combined modes is 12 bytes (RFC 4106 5). */
 		uint16_t aad_len = s->combined && i % 2 ? TEST_AAD_MAX : 8;
 
 		for (size_t n = 0; n < sizeof(t->packet[i]); n++)
@@ -115,7 +114,7 @@ static bool all_ok(const struct trial *t)
 	return true;
 }
 
-/* As old numbers are: out of place, with the ciphertext kept. */
+/* Opens into another buffer, as is done with old numbers; the ciphertext must be kept. */
 static bool opens_elsewhere(struct trial *t)
 {
 	static struct trial copy;
@@ -125,7 +124,7 @@ static bool opens_elsewhere(struct trial *t)
 		copy.op[i].dst = copy.elsewhere[i];
 	aead_open_many(copy.op, TEST_BATCH);
 	for (size_t i = 0; i < TEST_BATCH; i++) {
-		/* The bytes that lay_out wrote: src still is in t's packet. */
+		/* The bytes that lay_out wrote: src still points into the packet of t. */
 		for (size_t n = 0; n < copy.op[i].len; n++) {
 			size_t at = (size_t)(copy.op[i].src - t->packet[i]) + n;
 
@@ -136,7 +135,7 @@ static bool opens_elsewhere(struct trial *t)
 	return all_ok(&copy);
 }
 
-/* The same bytes from both; each opens what the other sealed, and not what was changed. */
+/* Both seal to the same bytes; `tried` opens what `known` sealed, and refuses a changed ICV. */
 static bool agree(struct trial *tried, struct trial *known, const struct suite *s)
 {
 	struct trial *both[] = {tried, known};
@@ -233,7 +232,10 @@ int aead_init(enum aead_choice choice, char *err, size_t size)
 	if (choice == AEAD_OPENSSL)
 		return 0;
 	r = init_ipsec_mb(err, size);
-	/* Without it everything works, slower; a failed self-test is worth a line in the log. */
+	/*
+	 * It is no error if the library cannot be used: OpenSSL is only slower. A failed self-test
+	 * is worth a line in the log.
+	 */
 	if (r == -ENOTSUP && choice == AEAD_AUTO)
 		err[0] = '\0';
 	return choice == AEAD_AUTO ? 0 : r;

@@ -1,7 +1,7 @@
 /*
- * aead_backend.h - what an AEAD back end gives to aead.c. SPDX-License-Identifier: ISC
+ * aead_backend.h - the interface of aead.c to its back ends. SPDX-License-Identifier: ISC
  *
- * Within the crypto folder only.
+ * For the crypto folder only.
  */
 #ifndef MENDIP_AEAD_BACKEND_H
 #define MENDIP_AEAD_BACKEND_H
@@ -10,7 +10,7 @@
 
 struct aead_backend {
 	const char *name;
-	/* NULL where it does not do the suite, or refuses the key. */
+	/* NULL if the back end does not have the suite, or refuses the key. */
 	struct aead_key *(*key_new)(const struct suite *suite, const uint8_t *enc,
 				    const uint8_t *integ);
 	void (*key_free)(struct aead_key *key); /* cleanses */
@@ -19,7 +19,7 @@ struct aead_backend {
 	void (*open)(struct aead_op *op, unsigned n);
 };
 
-/* First in each back end's own key. */
+/* The first member of each back end's own key. */
 struct aead_key {
 	const struct aead_backend *backend;
 	const struct suite *suite;
@@ -28,7 +28,7 @@ struct aead_key {
 extern const struct aead_backend aead_openssl;
 #ifdef HAVE_IPSEC_MB
 extern const struct aead_backend aead_ipsec_mb;
-/* Sets the library up for this machine; false where it cannot be used. */
+/* Sets the library up for this machine; false if it cannot be used. */
 bool aead_ipsec_mb_init(void);
 void aead_ipsec_mb_fini(void);
 #endif

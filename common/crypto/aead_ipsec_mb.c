@@ -1,6 +1,6 @@
 /*
- * aead_ipsec_mb.c - the AEAD back end that wins where the machine has AES and carry-less
- * multiplication in vectors. SPDX-License-Identifier: ISC
+ * aead_ipsec_mb.c - the AEAD back end for machines with instructions for AES and carry-less
+ * multiplication, where it is faster than OpenSSL. SPDX-License-Identifier: ISC
  */
 #include "crypto/ipsec_mb.h"
 #include "xalloc.h"
@@ -10,14 +10,15 @@
 #define ICV_LEN 16
 
 static IMB_MGR *mgr;
-/* ChaCha20-Poly1305 of the library needs wide vectors: with SSE alone OpenSSL's is a third faster.
+/*
+ * The library's ChaCha20-Poly1305 needs wide vectors: with SSE alone OpenSSL's is a third faster.
  */
 static bool chacha_wins;
 
 struct mb_key {
 	struct aead_key base;
 	uint8_t salt[4];
-	void *raw; /* what `gcm` is within */
+	void *raw; /* the allocation that holds `gcm` */
 	struct gcm_key_data *gcm;
 	uint8_t chacha[32];
 	void (*gcm_seal)(const struct gcm_key_data *, struct gcm_context_data *, uint8_t *,
@@ -130,7 +131,7 @@ static void run_chacha(const struct aead_op *op, const struct mb_key *k, const u
 	OPENSSL_cleanse(&ctx, sizeof(ctx));
 }
 
-/* ctx is the caller's to cleanse: once, not for each packet. */
+/* The caller cleanses ctx: once per batch, not per packet. */
 static void run_one(const struct aead_op *op, struct gcm_context_data *ctx, bool seal, uint8_t *tag)
 {
 	const struct mb_key *k = container_of(op->key, struct mb_key, base);
@@ -165,7 +166,7 @@ static void open_many(struct aead_op *op, unsigned n)
 
 	for (unsigned i = 0; i < n; i++) {
 		run_one(&op[i], &ctx, false, tag);
-		/* The library leaves the comparison to us, and what did not open readable. */
+		/* The library does not compare the ICV, and leaves the plaintext if it is wrong. */
 		op[i].ok = CRYPTO_memcmp(tag, op[i].icv, ICV_LEN) == 0;
 		if (!op[i].ok)
 			memset(op[i].dst, 0, op[i].len);

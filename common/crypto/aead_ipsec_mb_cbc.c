@@ -3,29 +3,32 @@
  * ISC
  *
  * CBC encryption and SHA-2 are chains: one packet cannot be spread over a vector, but many packets
- * can, side by side. A few alone are slower than in OpenSSL, so those are left to it.
+ * can, side by side. With only a few packets OpenSSL is faster, so it gets those.
  */
 #include "crypto/ipsec_mb.h"
 #include "xalloc.h"
 
 #include <openssl/crypto.h>
 
-#define WORTH_IT      8	 /* packets together; below, OpenSSL is faster */
+#define WORTH_IT      8	 /* packets per batch; with fewer, OpenSSL is faster */
 #define AT_ONCE	      64 /* jobs in the queue; the library has room for 256 */
 #define SHA_BLOCK_MAX 128
 #define SHA_STATE_MAX 64
 
 struct cbc_key {
 	struct aead_key base;
-	struct aead_key *single; /* OpenSSL's */
+	struct aead_key *single; /* for a few packets: OpenSSL's key */
 	IMB_HASH_ALG hash;
-	uint8_t inner[SHA_STATE_MAX] __attribute__((aligned(16))); /* HMAC's two first blocks */
+	uint8_t inner[SHA_STATE_MAX] __attribute__((aligned(16))); /* HMAC states after the key */
 	uint8_t outer[SHA_STATE_MAX] __attribute__((aligned(16)));
 	uint32_t encrypt[15 * 4] __attribute__((aligned(16)));
 	uint32_t decrypt[15 * 4] __attribute__((aligned(16)));
 };
 
-/* The ICV that came, or is to come; the high half of the number stands in its place meanwhile. */
+/*
+ * The received ICV, and the computed one. While a job runs, the high half of the number stands in
+ * the place of the ICV.
+ */
 struct tag {
 	uint8_t came[SUITE_MAX_ICV], computed[SUITE_MAX_ICV];
 };
@@ -58,7 +61,7 @@ static void one_block(const struct suite *s, const uint8_t *block, uint8_t *stat
 	}
 }
 
-/* What HMAC (RFC 2104 2) has hashed before the text, inside and outside. */
+/* Computes the inner and the outer state of HMAC (RFC 2104 2) after the block of the key. */
 static void expand_hmac(struct cbc_key *k, const uint8_t *integ)
 {
 	const struct suite *s = k->base.suite;
@@ -107,7 +110,10 @@ struct aead_key *ipsec_mb_cbc_key_new(const struct suite *suite, const uint8_t *
 
 /* ---- jobs ---- */
 
-/* The library hashes one run of bytes: header, IV, ciphertext and, instead of the ICV, the tail. */
+/*
+ * The library hashes contiguous bytes only: header, IV, ciphertext and, instead of the ICV, the
+ * tail.
+ */
 static bool in_one_run(const struct aead_op *op)
 {
 	const struct suite *s = op->key->suite;
@@ -150,7 +156,7 @@ static void done(const IMB_JOB *job)
 		((struct aead_op *)job->user_data)->ok = job->status == IMB_STATUS_COMPLETED;
 }
 
-/* At most AT_ONCE ops; ok then tells that the library did its work. */
+/* Runs at most AT_ONCE ops; ok then tells whether the library completed the job. */
 static void run_jobs(struct aead_op *op, unsigned n, bool seal, struct tag *tag)
 {
 	IMB_MGR *mgr = ipsec_mb_manager();
@@ -173,7 +179,7 @@ static void seal_jobs(struct aead_op *op, unsigned n)
 
 	run_jobs(op, n, true, tag);
 	for (unsigned i = 0; i < n; i++) {
-		/* What the library refused has computed nothing. */
+		/* A job that the library refused has no ICV. */
 		if (op[i].ok)
 			memcpy(op[i].icv, tag[i].computed, op[i].key->suite->icv_len);
 		else
@@ -191,7 +197,7 @@ static void open_jobs(struct aead_op *op, unsigned n)
 
 		memcpy(op[i].icv, tag[i].came, len);
 		op[i].ok = op[i].ok && CRYPTO_memcmp(tag[i].came, tag[i].computed, len) == 0;
-		/* It is decrypted whether it held or not. */
+		/* The library decrypts even if the ICV is wrong. */
 		if (!op[i].ok)
 			memset(op[i].dst, 0, op[i].len);
 	}
@@ -210,7 +216,7 @@ static void run_single(struct aead_op *op, bool seal)
 	op->ok = single.ok;
 }
 
-/* The ops from i on that make jobs together. */
+/* The number of ops, from the first on, that can be jobs together. */
 static unsigned batch(const struct aead_op *op, unsigned n, bool seal)
 {
 	unsigned i = 0;

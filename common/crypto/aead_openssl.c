@@ -1,4 +1,4 @@
-/* aead_openssl.c - the AEAD back end that is always there. SPDX-License-Identifier: ISC */
+/* aead_openssl.c - the AEAD back end that is always available. SPDX-License-Identifier: ISC */
 #include "crypto/aead_backend.h"
 #include "crypto/hash.h"
 #include "xalloc.h"
@@ -7,9 +7,9 @@
 #include <openssl/evp.h>
 
 /*
- * One cipher context with the key set once: re-initialising with only a nonce costs half of what a
- * new key does. OpenSSL keeps the direction with the key, so each direction has its own, made when
- * first used: an SA's key works in one direction only.
+ * A cipher context gets its key once: to set only a nonce costs half of what a new key does.
+ * OpenSSL ties the direction to the key, so each direction has a context of its own, made when
+ * first used. Mostly that is one, as the key of an SA works in one direction only.
  */
 struct openssl_key {
 	struct aead_key base;
@@ -53,7 +53,7 @@ static EVP_CIPHER_CTX *context_new(const struct openssl_key *k, int encrypt)
 		EVP_CIPHER_CTX_free(c);
 		return NULL;
 	}
-	/* Combined modes have no padding, and would be told of it again with each nonce. */
+	/* Combined modes have no padding; with this flag OpenSSL would set it again per nonce. */
 	if (!k->base.suite->combined)
 		EVP_CIPHER_CTX_set_padding(c, 0);
 	return c;

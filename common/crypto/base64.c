@@ -12,7 +12,7 @@ int base64_decode(uint8_t *out, const char *text, size_t len)
 
 	if (len == 0 || len % 4 || len > INT_MAX)
 		return -EINVAL;
-	/* It takes the padding for bytes that are zero. */
+	/* EVP_DecodeBlock decodes the padding to zero bytes, and counts them. */
 	n = EVP_DecodeBlock(out, (const unsigned char *)text, (int)len);
 	if (n < 0)
 		return -EINVAL;

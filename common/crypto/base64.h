@@ -6,12 +6,13 @@
 
 #include "base.h"
 
-/* Bytes that out must hold for text of len characters: at least what they decode to. */
+/* The size of a buffer for the bytes that len characters decode to. */
 #define BASE64_ROOM(len) ((len) / 4 * 3 + 1)
 
 /*
- * Decodes text of len characters (RFC 4648 4, padded, one line). Returns the number of bytes, or
- * -EINVAL; out may hold part of them then.
+ * Decodes len characters of text (RFC 4648 4, padded, one line) to out, which holds
+ * BASE64_ROOM(len) bytes. Returns the number of bytes. -EINVAL if text is empty or not base64; out
+ * may then be written in part.
  */
 int base64_decode(uint8_t *out, const char *text, size_t len) MUST_CHECK;
 

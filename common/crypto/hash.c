@@ -20,7 +20,7 @@ size_t hash_len(enum hash_alg alg)
 	return len[alg];
 }
 
-/* libcrypto fails here only for want of memory: the algorithms are built in. */
+/* libcrypto fails here only if it runs out of memory: the algorithms are built in. */
 static void must(bool ok)
 {
 	if (!ok)

@@ -61,7 +61,7 @@ static const char *type_of(const struct group *g)
 	return g->kind == KIND_MODP ? "DH" : g->kind == KIND_ECP ? "EC" : "X25519";
 }
 
-/* A key of the group from named parts; NULL when libcrypto finds them invalid. */
+/* A key of the group from the parameters in b; NULL if libcrypto finds them invalid. */
 static EVP_PKEY *key_from(const struct group *g, OSSL_PARAM_BLD *b, int selection)
 {
 	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(b);
@@ -174,7 +174,7 @@ struct kex *kex_new(uint16_t group)
 	return g ? adopt(g, generate(g)) : NULL;
 }
 
-/* The public value of a private EC or DH key, which libcrypto does not work out by itself. */
+/* Adds the public value of a private EC or DH key, which libcrypto does not compute by itself. */
 static bool push_public(const struct group *g, OSSL_PARAM_BLD *b, const BIGNUM *priv, BIGNUM **pub,
 			uint8_t *point)
 {
@@ -254,7 +254,10 @@ struct chunk kex_public(const struct kex *k)
 	return (struct chunk){k->pub, k->group->public_len};
 }
 
-/* RFC 6989 2.1 for MODP (1 < y < p - 1), 2.3 for ECP: what EVP_PKEY_public_check checks. */
+/*
+ * Checks the peer's value by RFC 6989: EVP_PKEY_public_check_quick does 2.1 for MODP (1 < y < p -
+ * 1) and 2.3 for ECP.
+ */
 static bool public_valid(const struct group *g, EVP_PKEY *key)
 {
 	EVP_PKEY_CTX *c;

@@ -1,7 +1,7 @@
 /*
  * random.h - where randomness comes from. SPDX-License-Identifier: ISC
  *
- * The pure rooms take a struct rng, so that tests can run whole peers from a seed.
+ * Code that needs randomness takes a struct rng, so that tests can run whole peers from a seed.
  */
 #ifndef MENDIP_RANDOM_H
 #define MENDIP_RANDOM_H
@@ -9,7 +9,7 @@
 #include "base.h"
 
 struct rng {
-	/* Fills len bytes; never fails (a system without randomness ends the process). */
+	/* Fills len bytes; never fails (without randomness the process aborts). */
 	void (*fill)(struct rng *r, void *p, size_t len);
 };
 
@@ -22,7 +22,7 @@ static inline void rng_fill(struct rng *r, void *p, size_t len)
 }
 
 uint64_t rng_u64(struct rng *r);
-/* Uniform in [0, bound); 0 for bound 0. */
+/* Uniform in [0, bound); 0 if bound is 0. */
 uint64_t rng_below(struct rng *r, uint64_t bound);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * suite.h - the algorithms: one table row each. SPDX-License-Identifier: ISC
+ * suite.h - the algorithms, and a table of suites, one row each. SPDX-License-Identifier: ISC
  *
  * Transform IDs are those of the IANA registry "IKEv2 Parameters".
  */
@@ -48,8 +48,8 @@ enum group_id {
 struct suite {
 	uint16_t encr, key_bits, integ;
 	bool combined;	    /* AEAD (RFC 5282): no separate integrity key */
-	uint8_t enc_keylen; /* bytes taken from the key stream, salt included */
-	uint8_t salt_len;   /* the last bytes of it */
+	uint8_t enc_keylen; /* bytes of key material, salt included */
+	uint8_t salt_len;   /* the salt is the last bytes of these */
 	uint8_t integ_keylen;
 	uint8_t iv_len, icv_len;
 	uint8_t block;	  /* the ciphertext is a multiple of this (4 for the stream ciphers, RFC
@@ -59,7 +59,7 @@ struct suite {
 
 /* The row for (encr, key_bits, integ), or NULL. key_bits is 0 for ciphers with one key size. */
 const struct suite *suite_find(uint16_t encr, uint16_t key_bits, uint16_t integ);
-/* All rows, for tests and benches. */
+/* All rows, for the self-test of aead_init, tests and benches. */
 const struct suite *suite_table(size_t *ret_count);
 
 #define SUITE_MAX_KEY 64
