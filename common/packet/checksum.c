@@ -1,13 +1,14 @@
-/* checksum.c - see checksum.h. SPDX-License-Identifier: ISC
+/*
+ * checksum.c - see checksum.h. SPDX-License-Identifier: ISC
  *
- * A one's complement sum does not mind the width of its words nor, up to a swap of the result,
- * their byte order (RFC 1071 2): 64-bit lanes are split in halves of 32 bits, added up without
- * carries to care for, and folded once at the end. The loop is written with vector types and
- * compiled for what the machine has; gcc -O2 does not vectorise it by itself.
+ * A one's complement sum depends neither on the width of its words nor, up to a byte swap of the
+ * result, on their byte order (RFC 1071 2): 64-bit lanes are split into halves of 32 bits, added up
+ * without carries, and folded once at the end. The loop is written with vector types and compiled
+ * for each instruction set; gcc -O2 does not vectorise it by itself.
  */
 #include "packet/checksum.h"
 
-/* What is left of a block. */
+/* Sums, and with dst copies, the bytes that are less than a vector. */
 ALWAYS_INLINE uint64_t sum_rest(uint8_t *dst, const uint8_t *p, size_t len)
 {
 	uint64_t s = 0, w;
@@ -30,9 +31,9 @@ ALWAYS_INLINE uint64_t sum_rest(uint8_t *dst, const uint8_t *p, size_t len)
 }
 
 /*
- * Defines a sum with vectors of `width` bytes: dst NULL means no copy; in the byte order of memory.
- * 2^31 rounds would be needed to overflow a lane. It is a macro because a vector wider than what a
- * function is compiled for is taken apart before any inlining.
+ * Defines a sum, in the byte order of memory, with vectors of `width` bytes; dst NULL means no
+ * copy. Packets are much too short to overflow a lane. It is a macro because gcc takes a vector
+ * that is wider than the target of its function apart before it inlines that.
  */
 #define DEFINE_SUM(name, width, attributes)                                                   \
 	attributes static uint64_t name(uint8_t *dst, const uint8_t *p, size_t len)           \
@@ -96,7 +97,7 @@ uint64_t csum_copy_part(uint8_t *dst, const uint8_t *p, size_t len)
 	return sum_any(dst, p, len);
 }
 
-/* The start value is in network byte order, and so is the result. */
+/* Adds the start value, which is a sum as csum gives it. */
 static uint16_t finish(uint64_t part, uint32_t start)
 {
 	return csum_fold((uint32_t)csum_end(part) + csum_fold(start));

@@ -11,13 +11,13 @@
 
 /*
  * The one's complement sum of 16-bit words in network byte order over len bytes, folded, not
- * inverted; an odd last byte counts as the high half of a word. sum is a start value, such as what
- * an earlier call gave for an even number of bytes before these. Any alignment.
+ * inverted; an odd last byte counts as the high half of a word. sum is a start value, such as the
+ * result for an even number of bytes before these. p may have any alignment.
  */
 uint16_t csum(const uint8_t *p, size_t len, uint32_t sum);
-/* The same, and copies the bytes to dst, which does not overlap them. */
+/* As csum, and copies the bytes to dst, which does not overlap them. */
 uint16_t csum_copy(uint8_t *dst, const uint8_t *p, size_t len, uint32_t sum);
-/* Takes 32 bits of such sums to 16. */
+/* Folds a sum of such words from 32 bits to 16. */
 static inline uint16_t csum_fold(uint32_t sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -26,9 +26,9 @@ static inline uint16_t csum_fold(uint32_t sum)
 }
 
 /*
- * The same in parts. A part is a sum that is not folded yet, in the byte order of memory; parts
- * that begin at an even place are added up in any order, and csum_end makes of them what csum
- * gives. Here len is a multiple of 4, as that of headers.
+ * The same sum in parts. A part is not folded yet, and is in the byte order of memory. Parts that
+ * begin at even offsets may be added up in any order; csum_end turns the total into what csum
+ * gives. csum_words takes a multiple of 4 bytes, as headers have.
  */
 static inline uint64_t csum_words(const uint8_t *p, size_t len)
 {
@@ -42,13 +42,13 @@ static inline uint64_t csum_words(const uint8_t *p, size_t len)
 	return sum;
 }
 
-/* A number, as it would stand in 32 bits of a header. */
+/* The part of the number n, as it would stand in 32 bits of a header. */
 static inline uint64_t csum_number(uint32_t n)
 {
 	return htobe32(n);
 }
 
-/* Any number of bytes, copied to dst on the way. */
+/* The part of any number of bytes, which are also copied to dst. */
 uint64_t csum_copy_part(uint8_t *dst, const uint8_t *p, size_t len);
 
 static inline uint16_t csum_end(uint64_t part)

@@ -22,7 +22,7 @@ static bool is_v4(const uint8_t *p)
 	return p[0] >> 4 == 4;
 }
 
-/* Of addresses, protocol and upper-layer length; a part. */
+/* The part (checksum.h) of the pseudo header: addresses, protocol and upper-layer length. */
 static inline uint64_t pseudo_sum(const uint8_t *p, uint8_t proto, uint32_t l4_len)
 {
 	return csum_number(proto + l4_len) +
@@ -30,15 +30,15 @@ static inline uint64_t pseudo_sum(const uint8_t *p, uint8_t proto, uint32_t l4_l
 }
 
 /*
- * An IPv4 checksum that is right, and the one that segmentation would write. 0xffff is as good as 0
- * to a receiver, and some routers make it (RFC 1624 3), but it would not come out again.
+ * True if the IPv4 checksum is right, and the one that segmentation would write. 0xffff is as good
+ * as 0 to a receiver, and some routers write it (RFC 1624 3), but segmentation would write 0.
  */
 static inline bool ipv4_sum_reproducible(const uint8_t *p)
 {
 	return csum_end(csum_words(p, 20)) == 0xffff && get_be16(p + IPV4_SUM) != 0xffff;
 }
 
-/* Bytes before the payload when the packet is one that may be part of a run; 0: it goes alone. */
+/* The bytes before the payload if the packet may be part of a run; 0 if it goes alone. */
 static uint32_t mergeable(const struct pkt_super *s, const uint8_t *p, const struct inner *in)
 {
 	const uint8_t *l4 = p + in->l4;
@@ -55,17 +55,19 @@ static uint32_t mergeable(const struct pkt_super *s, const uint8_t *p, const str
 	    !(s->accept & (is_v4(p) ? PKT_ACCEPT_TSO4 : PKT_ACCEPT_TSO6)))
 		return 0;
 	hdr = (l4[12] >> 4) * 4u;
-	/* Only ACK, PSH and ECE; SYN, FIN, RST, URG, CWR and what is reserved go alone. */
+	/*
+	 * Only ACK, PSH and ECE; packets with SYN, FIN, RST, URG, CWR or a reserved bit go alone.
+	 */
 	if (hdr < 20 || left <= hdr || (l4[12] & 0x0f) ||
 	    (l4[TCP_FLAGS] & ~(TCP_PSH | TCP_ECE)) != TCP_ACK ||
-	    get_be16(l4 + TCP_SUM) == 0xffff) /* 0 would come out */
+	    get_be16(l4 + TCP_SUM) == 0xffff) /* segmentation would write 0 */
 		return 0;
 	return in->l4 + hdr;
 }
 
 /*
- * Copies the packet; true when it has a checksum, which is right. Of what has options or extension
- * headers this is not said: with a routing header (RFC 8200 8.1) or a home address (RFC 6275) the
+ * Copies the packet; true if it has a checksum, and that is right. False for packets with options
+ * or extension headers: with a routing header (RFC 8200 8.1) or a home address (RFC 6275) the
  * addresses of the pseudo header are not those of the IP header.
  */
 static bool copy_verified(uint8_t *dst, const uint8_t *p, const struct inner *in)
@@ -108,7 +110,9 @@ static void begin(struct pkt_super *s, const uint8_t *p, const struct inner *in)
 		s->next_seq = get_be32(p + in->l4 + TCP_SEQ) + s->size;
 }
 
-/* The IP headers differ in nothing but lengths, checksum and a counted-up ID. */
+/*
+ * True if the IP headers differ only in length and checksum, and the IPv4 ID has been counted up.
+ */
 static bool same_l3(const struct pkt_super *s, const uint8_t *p)
 {
 	const uint8_t *q = s->base;
@@ -159,8 +163,10 @@ bool pkt_super_add(struct pkt_super *s, const uint8_t *p, const struct inner *in
 	sum = csum_words(p + in->l4, (size_t)s->hdr_len - s->l4) +
 	      pseudo_sum(p, in->proto, in->len - in->l4) +
 	      csum_copy_part(s->base + s->len, p + s->hdr_len, payload);
-	/* A wrong one goes alone, as wrong as it is; what was written behind the end is not ours
-	 * yet. */
+	/*
+	 * A packet with a wrong checksum goes alone, unchanged; what was written behind the end of
+	 * the run does not count.
+	 */
 	if (csum_end(sum) != 0xffff)
 		return false;
 	s->len += payload;
@@ -198,7 +204,7 @@ void pkt_super_finish(struct pkt_super *s)
 	set_l3(s);
 	if (s->proto == PROTO_UDP)
 		put_be16(l4 + UDP_LEN, (uint16_t)(s->len - s->l4));
-	/* The kernel adds the rest to the pseudo header's sum, if it ever must. */
+	/* The field holds the sum of the pseudo header; the kernel adds the rest if it must. */
 	put_be16(l4 + field, csum_end(pseudo_sum(s->base, s->proto, s->len - s->l4)));
 	s->off = (struct pkt_offload){.gso = s->proto == PROTO_UDP ? PKT_GSO_UDP
 					     : is_v4(s->base)	   ? PKT_GSO_TCP4

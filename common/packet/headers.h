@@ -1,12 +1,12 @@
-/* headers.h - places and bits in the headers of inner packets. SPDX-License-Identifier: ISC */
+/* headers.h - offsets and bits in the headers of inner packets. SPDX-License-Identifier: ISC */
 #ifndef MENDIP_HEADERS_H
 #define MENDIP_HEADERS_H
 
-/* What any link takes (RFC 791 3.2, RFC 8200 5). */
+/* The smallest MTU that a link may have (RFC 791 3.2, RFC 8200 5). */
 #define IPV4_MTU_MIN 68
 #define IPV6_MTU_MIN 1280
 
-#define IPV4_SUM     10 /* its checksum */
+#define IPV4_SUM     10 /* the header checksum */
 
 #define TCP_SEQ	     4
 #define TCP_FLAGS    13

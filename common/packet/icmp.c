@@ -21,7 +21,7 @@ static bool may_answer_v4(const uint8_t *p, const struct inner *in)
 		return true;
 	if (in->len <= in->l4)
 		return false;
-	/* echo, timestamp and their replies are no errors */
+	/* echo, timestamp and their replies are not errors */
 	return p[in->l4] == 0 || p[in->l4] == 8 || p[in->l4] == 13 || p[in->l4] == 14;
 }
 
@@ -33,7 +33,7 @@ static bool may_answer_v6(const uint8_t *p, const struct inner *in)
 		return false;
 	if (in->proto != PROTO_ICMPV6)
 		return true;
-	/* Types below 128 are errors; too big may be told for multicast destinations. */
+	/* Types below 128 are errors. A Packet Too Big may be sent for a multicast destination. */
 	return in->len > in->l4 && p[in->l4] >= 128 && p[in->l4] != redirect;
 }
 

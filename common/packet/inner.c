@@ -12,7 +12,7 @@ static bool has_ports(uint8_t proto)
 	return proto < 64 ? low >> proto & 1 : proto == PROTO_SCTP || proto == PROTO_UDPLITE;
 }
 
-/* p is the upper layer's header in a packet that has left bytes of it. */
+/* p is the upper-layer header, of which `left` bytes are in the packet. */
 static void read_ports(const uint8_t *p, uint32_t left, struct inner *in)
 {
 	if (has_ports(in->proto) && left >= 4) {
@@ -28,7 +28,7 @@ static void read_ports(const uint8_t *p, uint32_t left, struct inner *in)
 	}
 }
 
-/* What has no place in every packet. */
+/* Clears the fields that not every packet sets. */
 static void clear(struct inner *in)
 {
 	in->l4 = in->sport = in->dport = 0;
@@ -62,7 +62,10 @@ static int parse_ipv4(const uint8_t *p, uint32_t len, struct inner *ret)
 	return 0;
 }
 
-/* Goes over one extension header; false when next is no extension or the packet ends. */
+/*
+ * Skips one extension header; false if there is none, if the packet ends, or after the header of a
+ * later fragment.
+ */
 static bool skip_extension(const uint8_t *p, uint32_t len, uint32_t *at, uint8_t *next,
 			   bool *fragment, bool *later_fragment)
 {

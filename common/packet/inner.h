@@ -1,5 +1,6 @@
 /*
- * inner.h - what the data path has to know of an inner packet. SPDX-License-Identifier: ISC
+ * inner.h - what the data path needs of the headers of an inner packet. SPDX-License-Identifier:
+ * ISC
  */
 #ifndef MENDIP_INNER_H
 #define MENDIP_INNER_H
@@ -21,45 +22,50 @@
 
 struct inner {
 	struct addr src, dst;
-	uint64_t upper; /* proto, ports_known and the ports in one word, to compare by */
-	uint32_t len;	/* total length as its header says; what follows is TFC padding */
+	uint64_t upper; /* proto, ports_known and the ports in one word, for comparison */
+	uint32_t len;	/* total length by its header; what follows is TFC padding */
 	uint16_t l4;	/* where the upper layer begins; 0: not in this packet (later fragments) */
 	uint16_t sport; /* of TCP, UDP, SCTP, DCCP, UDP-Lite; type and code of ICMP, and type of a
 			 * Mobility Header, in both (RFC 4301 4.4.1.1) */
 	uint16_t dport;
 	uint8_t proto;	  /* upper-layer protocol, behind IPv6 extension headers */
 	uint8_t tos;	  /* TOS or traffic class */
-	bool df;	  /* IPv4 DF; always for IPv6 */
+	bool df;	  /* IPv4 DF; always true for IPv6 */
 	bool ports_known; /* false for later fragments and protocols without ports */
-	bool fragment;	  /* any, the first one too */
+	bool fragment;	  /* any fragment, the first one too */
 	bool bare;	  /* no IPv4 options, no IPv6 extension headers */
 	bool plain;	  /* TCP or UDP, bare, no fragment, with its ports: see inner_next */
 };
 
 /*
- * Reads the headers of the packet in p[0..len). -EINVAL when it is no IPv4 or IPv6 packet, or is
- * cut short; *ret untouched then.
+ * Reads the headers of the packet in p[0..len). -EINVAL if it is not an IPv4 or IPv6 packet, or is
+ * cut short; *ret is then unchanged.
  */
 int inner_parse(const uint8_t *p, uint32_t len, struct inner *ret) MUST_CHECK;
 
-/* The selectors (local side or remote side of a child) admit this address and upper layer. */
+/*
+ * True if t, a selector of the local or remote side of a child, admits this address and the upper
+ * layer of `in`. port is the one of that side.
+ */
 static inline bool inner_match(const struct ts *t, const struct addr *a, const struct inner *in,
 			       uint16_t port)
 {
 	if (in->ports_known)
 		return ts_match(t, a, in->proto, port);
-	/* Opaque ports (RFC 4301 4.4.1.1) are only in selectors that take any. */
+	/* OPAQUE ports (RFC 4301 4.4.1.1) are matched only by selectors that take any. */
 	return t->port_lo == 0 && t->port_hi == UINT16_MAX && ts_match(t, a, in->proto, 0);
 }
 
-/* Equal in all that selectors look at. */
+/* True if both are equal in all that selectors look at. */
 static inline bool inner_same_flow(const struct inner *a, const struct inner *b)
 {
 	return a->upper == b->upper && addr_eq(&a->src, &b->src) && addr_eq(&a->dst, &b->dst);
 }
 
-/* The headers of a TCP or UDP packet say what they said in the packet of *in, which had neither
- * options nor extension headers and was no fragment. */
+/*
+ * True if the headers at p have the addresses, protocol and ports of *in, which is `plain`, and
+ * neither options, extension headers nor a fragment. in->l4 + 4 bytes must be there.
+ */
 static inline bool inner_same_headers(const uint8_t *p, const struct inner *in)
 {
 	uint32_t ports = (uint32_t)in->upper;
@@ -73,9 +79,9 @@ static inline bool inner_same_headers(const uint8_t *p, const struct inner *in)
 }
 
 /*
- * The next packet of a flow without parsing it: true when inner_parse would say of p[0..len) what
- * *in says of another packet, but for length, TOS and DF, which are then set to p's own. False, and
- * *in unchanged, for everything that is not so simple.
+ * The next packet of a flow, without parsing it: true if inner_parse of p[0..len) would give what
+ * is in *in, except length, TOS and DF, which are then set to those of p. False, with *in
+ * unchanged, if this cannot be told without parsing.
  */
 static inline bool inner_next(const uint8_t *p, uint32_t len, struct inner *in)
 {
@@ -93,8 +99,11 @@ static inline bool inner_next(const uint8_t *p, uint32_t len, struct inner *in)
 	return true;
 }
 
-/* ECN of the outer header on the way in (RFC 6040 4.2): changes the inner packet's field and IPv4
- * checksum; false when the packet is to be dropped (CE on a not-ECT packet). */
+/*
+ * Takes the ECN field of the outer header over into the inner packet at p (RFC 6040 4.2): changes
+ * its ECN field and its IPv4 checksum. False if the packet is to be dropped (CE on a Not-ECT
+ * packet).
+ */
 bool inner_ecn_decap(uint8_t *p, uint8_t outer_tos);
 
 #endif

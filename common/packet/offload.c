@@ -13,7 +13,7 @@ _Static_assert(sizeof(struct virtio_net_hdr) == VNET_HEADER_LEN,
 
 static int gso_read(uint8_t type, enum pkt_gso *ret)
 {
-	/* That a flow uses ECN is seen in its flags. */
+	/* The ECN bit is not needed: the TCP flags tell whether a flow uses ECN. */
 	switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {
 	case VIRTIO_NET_HDR_GSO_NONE: *ret = PKT_GSO_NONE; return 0;
 	case VIRTIO_NET_HDR_GSO_TCPV4: *ret = PKT_GSO_TCP4; return 0;

@@ -1,6 +1,6 @@
 /*
- * offload.h - what a TUN device says of a packet, or is told of one: the virtio-net header
- * (IFF_VNET_HDR). SPDX-License-Identifier: ISC
+ * offload.h - the virtio-net header (IFF_VNET_HDR) in front of each packet from or to a TUN device.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_OFFLOAD_H
 #define MENDIP_OFFLOAD_H
@@ -17,8 +17,8 @@ enum pkt_gso {
 };
 
 /*
- * In host byte order. hdr_len of the wire form is not trusted, so it is not here. With needs_csum
- * the field at csum_start + csum_offset holds the pseudo header's sum, not the checksum.
+ * In host byte order. hdr_len of the wire form is left out, as it is not trusted. With needs_csum
+ * the field at csum_start + csum_offset holds the sum of the pseudo header, not the checksum.
  */
 struct pkt_offload {
 	enum pkt_gso gso;
@@ -28,12 +28,12 @@ struct pkt_offload {
 };
 
 /*
- * Reads the header in front of a packet of len bytes. -EINVAL: a type that we did not ask for,
- * gso_size 0 with one, or a checksum outside of the packet.
+ * Reads the header in front of a packet of len bytes. -EINVAL for a GSO type that was not asked
+ * for, for GSO with gso_size 0, and for a checksum outside of the packet; *ret is then unchanged.
  */
 int vnet_read(const uint8_t header[VNET_HEADER_LEN], uint32_t len,
 	      struct pkt_offload *ret) MUST_CHECK;
-/* hdr_len: bytes of the packet before its payload, for packets with gso. */
+/* hdr_len: bytes of the packet before its payload; used only with gso. */
 void vnet_write(uint8_t header[VNET_HEADER_LEN], const struct pkt_offload *o, uint16_t hdr_len);
 
 #endif

@@ -10,9 +10,9 @@ static bool is_v4(const struct seg_plan *p)
 }
 
 /*
- * The part of the pseudo header that all segments share (RFC 9293 3.1, RFC 8200 8.1). Behind a
- * routing header its destination is the final one, which the kernel knows: it has left the sum for
- * the whole in the field.
+ * The sum of the pseudo header without the length, which all segments share (RFC 9293 3.1, RFC 8200
+ * 8.1). With a routing header the destination in it is the final one, which only the kernel knows:
+ * it has left the sum with the length of the whole in the checksum field.
  */
 static uint32_t pseudo_sum(const uint8_t *pkt, const struct inner *in,
 			   const struct pkt_offload *off)
@@ -26,13 +26,13 @@ static uint32_t pseudo_sum(const uint8_t *pkt, const struct inner *in,
 					     : csum(pkt + 8, 32, in->proto);
 }
 
-/* Where the checksum of an upper layer is; 0: not known here. */
+/* The offset of the checksum in the upper-layer header; 0: not known here. */
 static uint32_t sum_field(uint8_t proto)
 {
 	return proto == PROTO_TCP ? TCP_SUM : proto == PROTO_UDP ? UDP_SUM : 0;
 }
 
-/* A packet that stays whole; its checksum may have been left to us. */
+/* Plans a packet that stays whole; its checksum may have been left to us. */
 static int plan_whole(const uint8_t *pkt, const struct inner *in, const struct pkt_offload *off,
 		      struct seg_plan *ret)
 {
@@ -43,9 +43,11 @@ static int plan_whole(const uint8_t *pkt, const struct inner *in, const struct p
 		at = from + off->csum_offset;
 		if (at + 2 > in->len || from < 20 || in->l4 == 0 || from < in->l4)
 			return -EINVAL;
-		if (in->fragment) /* the sum is over the whole, which is not here */
+		if (in->fragment) /* the sum covers the whole packet, which is not here */
 			return -EINVAL;
-		/* Behind the upper layer's header may be another packet, that of a tunnel. */
+		/*
+		 * The upper layer may carry another packet, as in a tunnel, whose checksum it is.
+		 */
 		field = sum_field(in->proto);
 		if (from == in->l4 && field && off->csum_offset != field)
 			return -EINVAL;
@@ -72,13 +74,13 @@ static bool gso_fits(const struct inner *in, enum pkt_gso gso)
 	return false;
 }
 
-/* Bytes before the payload; 0: the header is cut short, or its length is not what is there. */
+/* The bytes before the payload; 0 if the header is cut short, or the UDP length is wrong. */
 static uint32_t header_len(const uint8_t *pkt, const struct inner *in)
 {
 	const uint8_t *l4 = pkt + in->l4;
 	uint32_t left = in->len - in->l4, hdr = 8;
 
-	/* What is behind a shorter datagram would become its payload. */
+	/* The bytes behind a shorter datagram would become its payload. */
 	if (in->proto == PROTO_UDP)
 		return left >= hdr && get_be16(l4 + UDP_LEN) == left ? in->l4 + hdr : 0;
 	hdr = left >= 20 ? (l4[12] >> 4) * 4u : 0;
@@ -95,7 +97,7 @@ int seg_plan(const uint8_t *pkt, const struct inner *in, const struct pkt_offloa
 		return plan_whole(pkt, in, off, ret);
 	if (!gso_fits(in, off->gso) || in->l4 == 0 || in->fragment || off->gso_size == 0)
 		return -EINVAL;
-	if (!in->bare && !off->needs_csum) /* whose addresses are in the pseudo header? */
+	if (!in->bare && !off->needs_csum) /* the addresses of the pseudo header are not known */
 		return -EINVAL;
 	hdr = header_len(pkt, in);
 	if (hdr == 0)
@@ -130,10 +132,10 @@ static void write_whole(const struct seg_plan *p, uint8_t *dst)
 		return;
 	}
 	memcpy(dst, p->pkt, p->csum_from);
-	/* The field holds the pseudo header's sum, and so is part of what is summed up. */
+	/* The field holds the sum of the pseudo header, which is so included. */
 	sum = (uint16_t)~csum_copy(dst + p->csum_from, p->pkt + p->csum_from, p->len - p->csum_from,
 				   0);
-	/* RFC 768: 0 means that there is none. TCP's checksum cannot be 0xffff otherwise either. */
+	/* RFC 768: 0 means that there is none. For TCP 0xffff is as good as 0. */
 	put_be16(dst + p->csum_at, sum ? sum : 0xffff);
 }
 
