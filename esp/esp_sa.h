@@ -1,8 +1,8 @@
 /*
- * esp_sa.h - the two ESP SAs of a CHILD SA, and the database they are in. SPDX-License-Identifier:
- * ISC
+ * esp_sa.h - the pair of ESP SAs of a CHILD SA, and the database that holds them (SAD).
+ * SPDX-License-Identifier: ISC
  *
- * A slot of the SAD holds both directions. The SPI handed out carries the slot's index and a
+ * A slot of the SAD holds both directions. The inbound SPI carries the index of the slot and a
  * generation, so a look-up is an array access and a comparison.
  */
 #ifndef MENDIP_ESP_SA_H
@@ -20,30 +20,30 @@
 #define SAD_INDEX_BITS 20
 #define SAD_INDEX_MASK ((1u << SAD_INDEX_BITS) - 1)
 
-/* What an SA reports to its owner; bits on the dirty list, taken once a turn. */
+/* Events that an SA reports to its owner; bits on the dirty list, taken once per turn. */
 enum esp_event {
 	ESP_EVENT_SOFT_LIFETIME = 1 << 0, /* bytes or packets: time to rekey */
-	ESP_EVENT_HARD_LIFETIME = 1 << 1, /* nothing more goes out */
+	ESP_EVENT_HARD_LIFETIME = 1 << 1, /* a hard limit reached, or outbound numbers used up */
 	ESP_EVENT_SEQ_HIGH = 1 << 2,	  /* outbound numbers are running out */
 	ESP_EVENT_SWITCHOVER = 1 << 3,	  /* the detector is CONFIRMED */
 	ESP_EVENT_NONCE_REUSE = 1 << 4,	  /* the first repeated nonce on this SA */
 	ESP_EVENT_MOVED = 1 << 5,	  /* a FRESH packet came from in.moved_to */
 	ESP_EVENT_FIRST_FRESH = 1 << 6,	  /* the first FRESH packet, or the one that was awaited */
-	ESP_EVENT_RETIRED_HEARD = 1 << 7, /* authentic, not REPLAYED, on an SA beyond its drain */
-	ESP_EVENT_THIRD_LAP = 1 << 8, /* numbers went back again, which the bridge does not carry */
+	ESP_EVENT_RETIRED_HEARD = 1 << 7, /* FRESH, or REWOUND above rewound_top, past its drain */
+	ESP_EVENT_THIRD_LAP = 1 << 8, /* a known number behind the bridge: perhaps a third lap */
 };
 
-/* A counter of bytes and one of packets, with limits; 0: no limit. */
+/* Limits of bytes and packets, for each direction by itself; 0: no limit. */
 struct esp_lifetime {
 	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
 };
 
 enum esp_in_phase {
 	ESP_IN_LIVE,
-	ESP_IN_RETIRED, /* replaced: delivers until drain_until, then gives verdicts only */
+	ESP_IN_RETIRED, /* replaced: delivers until deliver_until, then gives verdicts only */
 };
 
-/* What every packet touches comes first: with many SAs each line of it is a cache miss. */
+/* Members that every packet touches come first: with many SAs each cache line is a miss. */
 struct esp_in_sa {
 	struct aead_key *key; /* NULL: only reserved */
 	const struct suite *suite;
@@ -53,28 +53,27 @@ struct esp_in_sa {
 	bool unprotected; /* replay_window = 0: every authentic packet is FRESH */
 	bool awaited;	  /* the next FRESH packet raises FIRST_FRESH */
 	uint16_t device;  /* where its packets go: index into the path's devices */
-	enum esp_in_phase phase : 16; /* so small that what follows stays in its cache lines */
-	uint64_t packets, bytes;      /* FRESH and BRIDGED */
-	nsec_t last_fresh;	      /* FRESH or BRIDGED; 0: never */
+	enum esp_in_phase phase : 16; /* 16 bits: keeps what follows in its cache lines */
+	uint64_t packets, bytes;      /* of FRESH and BRIDGED packets; bytes of decrypted text */
+	nsec_t last_fresh;	      /* time of the last FRESH or BRIDGED packet; 0: never */
 	struct endpoint peer;
-	struct inner admitted; /* the last packet that the selectors admitted */
+	struct inner admitted; /* headers of the last packet that the selectors admitted */
 	uint64_t verdicts[VERDICT_COUNT];
-	/* since the last delivery before the first evidence */
-	uint64_t missed;     /* authentic and not delivered, each packet once */
-	uint64_t unverified; /* old ones that were not opened: an upper bound of what else was lost
-			      */
+	/* since the last delivery before the first evidence: */
+	uint64_t missed;     /* authentic packets that were not delivered, each counted once */
+	uint64_t unverified; /* old, not opened or behind the bridge: perhaps lost too */
 	struct detector detector;
 	struct history history;
-	/* seldom */
+	/* touched seldom: */
 	struct bridge bridge;
 	bool bridge_on;
 	uint64_t bridged; /* since the first evidence */
 	nsec_t before_evidence,
 		after_evidence; /* last delivery before it, first one since; 0: none */
-	nsec_t drain_until;	/* RETIRED: what comes later tells of trouble, */
-	nsec_t deliver_until;	/* and until here FRESH packets are delivered all the same */
+	nsec_t drain_until;	/* RETIRED: packets after this raise RETIRED_HEARD */
+	nsec_t deliver_until;	/* RETIRED: FRESH packets are delivered until this */
 	struct detector_config detect;
-	struct bucket verify, second; /* budgets: unremembered numbers; older ESN candidates */
+	struct bucket verify, second; /* budgets: numbers not remembered; older ESN candidates */
 	struct endpoint moved_to;
 	uint64_t nonce_reuses;
 	uint64_t rewound_top; /* highest number of a REWOUND packet */
@@ -87,7 +86,7 @@ struct esp_out_sa {
 	uint32_t spi;
 	uint64_t number;     /* last one used */
 	uint64_t iv_counter; /* last one used; never set back with the number */
-	uint64_t iv_mask;    /* secret offset of the counter: IVs tell nothing */
+	uint64_t iv_mask;    /* secret mask of the counter: IVs do not show it */
 	struct esp_dest {
 		struct endpoint local, remote;
 		uint8_t tos;
@@ -97,8 +96,8 @@ struct esp_out_sa {
 	uint32_t mtu; /* largest inner packet that fits the path whole; 0: any */
 	bool narrow;  /* the path may hold less than mtu says: nothing is sent with DF */
 #ifdef MENDIP_FAULTS
-	bool fault_two;	      /* two senders share the SA: their numbers take turns */
-	uint64_t fault_other; /* the other one's last number */
+	bool fault_two;	      /* acts as two senders that share the SA: their numbers take turns */
+	uint64_t fault_other; /* the last number of the other sender */
 #endif
 };
 
@@ -114,7 +113,10 @@ struct esp_sa {
 	bool dirty;
 };
 
-/* What is needed to make a reserved slot an SA. Keys are copied; the caller cleanses its own. */
+/*
+ * What sad_install needs to make a reserved slot an SA. Keys and selectors are copied; the caller
+ * cleanses its own keys. Keys have the lengths of the suite (aead.h).
+ */
 struct esp_sa_params {
 	uint32_t spi_out;
 	const struct suite *suite;
@@ -124,12 +126,12 @@ struct esp_sa_params {
 	struct endpoint local_ep, remote_ep;
 	uint32_t replay_window; /* 0: no protection; not with esn */
 	uint64_t history_packets;
-	uint32_t verify_rate;
+	uint32_t verify_rate; /* packets per second */
 	struct detector_config detect;
 	bool bridge;
 	struct esp_lifetime life;
 	uint32_t mtu;
-	uint16_t device; /* of the path */
+	uint16_t device; /* index into the devices of the path */
 	void *owner;
 };
 
@@ -143,11 +145,19 @@ struct sad {
 	struct rng *rng;
 };
 
+/* history_cap: bytes for all histories. rng must outlive s. */
 void sad_init(struct sad *s, uint64_t history_cap, struct rng *rng);
+/* Frees all SAs. */
 void sad_fini(struct sad *s);
-/* A slot and its SPI (>= 256), with no keys yet; 0 when 2^20 are in use. Free with sad_release. */
+/*
+ * Reserves a slot, without keys, and returns its SPI (>= 256), or 0 if 2^20 are in use. Free with
+ * sad_release.
+ */
 uint32_t sad_reserve(struct sad *s);
-/* Makes the reserved SPI an SA. -ENOENT: not reserved; -EINVAL: keys refused. */
+/*
+ * Makes the reserved SPI an SA. -ENOENT: not reserved, or an SA already; -EINVAL: the suite cannot
+ * be used, or ESN without a replay window.
+ */
 int sad_install(struct sad *s, uint32_t spi, const struct esp_sa_params *p, nsec_t now) MUST_CHECK;
 /* Cleanses and frees the slot, reserved or installed. No effect for an unknown SPI. */
 void sad_release(struct sad *s, uint32_t spi);
@@ -161,7 +171,7 @@ static inline struct esp_sa *sad_find(const struct sad *s, uint32_t spi)
 	return sa && sa->spi == spi ? sa : NULL;
 }
 
-/* The SA that ref means if it is still there, or NULL. */
+/* The SA that ref refers to, or NULL if it is gone. */
 static inline struct esp_sa *sad_get(const struct sad *s, struct sa_ref ref)
 {
 	struct esp_sa *sa = ref.gen && ref.index < s->slot_count ? s->slots[ref.index] : NULL;
@@ -171,7 +181,7 @@ static inline struct esp_sa *sad_get(const struct sad *s, struct sa_ref ref)
 
 #define CACHE_LINE 64
 
-/* Fetches what each packet of the SA is going to touch. */
+/* Prefetches what each inbound packet of the SA touches. */
 static inline void esp_sa_warm_in(const struct esp_sa *sa)
 {
 	for (const char *p = (const char *)&sa->in; p < (const char *)&sa->in.bridge;
@@ -179,6 +189,7 @@ static inline void esp_sa_warm_in(const struct esp_sa *sa)
 		__builtin_prefetch(p, 1);
 }
 
+/* Prefetches what each outbound packet of the SA touches. */
 static inline void esp_sa_warm_out(const struct esp_sa *sa)
 {
 	for (const char *p = (const char *)&sa->out; p < (const char *)&sa->index; p += CACHE_LINE)
@@ -190,37 +201,46 @@ static inline struct sa_ref sad_ref(const struct esp_sa *sa)
 	return (struct sa_ref){.index = sa->index, .gen = sa->gen};
 }
 
-/* ---- esp_state.c: for the process that goes on with the SA ---- */
+/* ---- esp_state.c: handing the SA over to another process ---- */
 
-#define ESP_SAVED_LEAP 64 /* numbers and IVs that are left out */
+#define ESP_SAVED_LEAP 64 /* numbers and IVs that esp_sa_load skips */
 /*
- * Its detector is calm and its bridge was never needed. esp_sa_save writes all there is then, but
- * for what the detector remembers as counted already.
+ * True if the detector is calm, the bridge was never opened or closed, and no nonce was reused.
+ * esp_sa_save then writes the whole state, except which packets the detector has counted already.
  */
 bool esp_sa_is_calm(const struct esp_sa *sa);
-/* All but what esp_sa_params have: keys, selectors, options. */
+/* Writes the state of the SA, without the keys, selectors and options of struct esp_sa_params. */
 void esp_sa_save(const struct esp_sa *sa, struct writer *w);
 /*
- * Into an SA that sad_install has just made from the same parameters. Its next numbers are
- * ESP_SAVED_LEAP further on. -EBADMSG: that is no SA, or one with another window; it must not be
- * used.
+ * Reads that state into an SA that sad_install has just made from the same parameters, and skips
+ * ESP_SAVED_LEAP numbers and IVs. Its history may exceed the budget (history_load). -EBADMSG: the
+ * state is malformed, or has a window of another size; the SA must not be used.
  */
 int esp_sa_load(struct sad *s, struct esp_sa *sa, struct reader *r) MUST_CHECK;
-/* Reserves this SPI, which sad_reserve gave in another process; -EEXIST: its slot is taken. */
+/*
+ * Reserves this SPI, which sad_reserve gave in another process. -EEXIST: its slot is taken, or
+ * sad_reserve gives no such SPI.
+ */
 int sad_reserve_spi(struct sad *s, uint32_t spi) MUST_CHECK;
 
-/* doc/recovery.md 4: cleanses the outbound half; the inbound one delivers until drain_until. */
+/*
+ * Retires the SA (doc/recovery.md 4): frees the outbound key; the inbound SA delivers until
+ * drain_until.
+ */
 void sad_retire(struct sad *s, struct esp_sa *sa, nsec_t drain_until);
 /* Adds an event and puts the SA on the dirty list. */
 void sad_raise(struct sad *s, struct esp_sa *sa, uint32_t event);
-/* Takes an SA off the dirty list with its events; NULL when there is none. */
+/* Takes an SA off the dirty list and gives its events; NULL if the list is empty. */
 struct esp_sa *sad_take_dirty(struct sad *s, uint32_t *ret_events);
-/* Detection options for an SA that runs. A bridge that is switched off and on is the same one. */
+/*
+ * Changes the detection options of a running SA; verify_rate is in packets per second. A bridge
+ * that is switched off and on is the same one.
+ */
 void esp_sa_set_detect(struct esp_sa *sa, const struct detector_config *cfg, uint32_t verify_rate,
 		       bool bridge);
-/* The next FRESH packet is reported as FIRST_FRESH, though others came before. */
+/* The next FRESH packet is reported as FIRST_FRESH, even if others came before. */
 void esp_sa_await_fresh(struct esp_sa *sa);
-/* The evidence so far has been dealt with: detector and figures start from zero. */
+/* Call it when the evidence so far has been dealt with: resets detector and figures. */
 void esp_sa_forget_evidence(struct esp_sa *sa);
 
 #endif

@@ -13,26 +13,26 @@
 #define ESP_AAD_MAX	 12
 #define ESP_OVERHEAD_MAX (ESP_HEADER_LEN + SUITE_MAX_IV + 16 + 2 + SUITE_MAX_ICV)
 
-/* Where the parts of one packet of len bytes are, as offsets. */
+/* Where the parts of a packet are, as offsets. */
 struct esp_layout {
 	uint32_t iv, text, text_len, icv;
 };
 
-/* Payload, padding, pad length and next header; blocks are powers of two. */
+/* The length of payload, padding, pad length and next header. Block sizes are powers of two. */
 static inline uint32_t esp_text_len(const struct suite *s, uint32_t payload)
 {
 	return (payload + 2 + s->block - 1) & -(uint32_t)s->block;
 }
 
-/* Bytes of the ESP packet around a payload of len bytes. */
+/* The length of the ESP packet with a payload of len bytes. */
 static inline uint32_t esp_frame_len(const struct suite *s, uint32_t len)
 {
 	return ESP_HEADER_LEN + s->iv_len + esp_text_len(s, len) + s->icv_len;
 }
 
-/* The largest payload in an ESP packet of at most len bytes. */
+/* The largest payload in an ESP packet of at most len bytes; 0 if there is none. */
 uint32_t esp_payload_max(const struct suite *s, uint32_t len);
-/* Splits a received packet; false when it is too short or not aligned to the cipher. */
+/* Splits a received packet of len bytes; false if it is too short or not aligned to the cipher. */
 static inline bool esp_frame_split(const struct suite *s, uint32_t len, struct esp_layout *ret)
 {
 	uint32_t fixed = ESP_HEADER_LEN + s->iv_len + s->icv_len;
@@ -48,7 +48,8 @@ static inline bool esp_frame_split(const struct suite *s, uint32_t len, struct e
 
 /*
  * Lays out a packet of esp_frame_len(len) bytes at p: writes its header, padding (RFC 4303 2.4: 1,
- * 2, 3, ...) and next header. The len bytes of payload at ret->text, IV and ICV are the caller's.
+ * 2, 3, ...) and next header. The caller writes the len bytes of payload at ret->text, the IV and
+ * the ICV.
  */
 static inline void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t spi, uint32_t low,
 				   uint32_t len, uint8_t next, struct esp_layout *ret)
@@ -59,8 +60,10 @@ static inline void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t s
 
 	put_be32(p, spi);
 	put_be32(p + 4, low);
-	/* As much as there may be, in one go; what is too much lies in the trailer and the ICV,
-	 * which are written later: there are 16 bytes where the ICV has 14. */
+	/*
+	 * Copies the longest padding at once, 16 bytes. The excess falls into the trailer and the
+	 * ICV, which are written later; 14 bytes of ICV are enough for it.
+	 */
 	memcpy(at, "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17", 16);
 	at[pad] = (uint8_t)pad;
 	at[pad + 1] = next;
@@ -68,7 +71,10 @@ static inline void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t s
 		.iv = ESP_HEADER_LEN, .text = text, .text_len = total, .icv = text + total};
 }
 
-/* Reads the trailer of the decrypted text: payload length and next header; false: bad padding. */
+/*
+ * Reads the trailer of the decrypted text, len >= 2: payload length and next header. False if the
+ * padding is bad.
+ */
 static inline bool esp_trailer_read(const uint8_t *text, uint32_t len, uint32_t *ret_payload,
 				    uint8_t *ret_next)
 {
@@ -86,10 +92,10 @@ static inline bool esp_trailer_read(const uint8_t *text, uint32_t len, uint32_t 
 }
 
 /*
- * Sets what is authenticated of the packet at p, whose header is written, for its 64-bit number:
+ * Sets aad and tail of op for the packet at p, whose header is written, and its 64-bit number: for
  * combined modes SPI | [high] | low (RFC 4106 5); otherwise SPI | low, and the high half as tail
- * (RFC 4303 2.2.1). aad holds ESP_AAD_MAX bytes, for what is not as it stands in the packet; it and
- * p must last as long as op.
+ * (RFC 4303 2.2.1). aad holds ESP_AAD_MAX bytes, which are used if the packet does not hold the AAD
+ * as it is; it and p must last as long as op.
  */
 static inline void esp_frame_aad(const struct suite *s, bool esn, const uint8_t *p, uint64_t number,
 				 uint8_t *aad, struct aead_op *op)

@@ -25,7 +25,7 @@ enum verdict {
 		VERDICT_COUNT
 };
 
-/* Why a packet with a good verdict, or an outbound one, still goes nowhere. */
+/* Why a FRESH or BRIDGED packet is not delivered, or an outbound one not sent. */
 #define FOREACH_ESP_DROP(X)                                                                 \
 	X(BAD_TRAILER, "bad_trailer", "bad padding or next header in an authentic packet")  \
 	X(DUMMY, "dummy", "a dummy packet (next header 59), by design delivered to no one") \

@@ -28,8 +28,9 @@ enum window_place {
 	WINDOW_LEFT,  /* left of the window */
 };
 
-/* size in [WINDOW_MIN, 2 * WINDOW_MAX]. */
+/* Allocates the ring. size in [WINDOW_MIN, 2 * WINDOW_MAX]. */
 void window_init(struct window *w, uint32_t size);
+/* Frees the ring. */
 void window_fini(struct window *w);
 
 static inline uint64_t *window_word(const struct window *w, uint64_t n)
@@ -63,7 +64,7 @@ static inline void window_advance(struct window *w, uint64_t n)
 	w->top = n;
 }
 
-/* Takes the place of n, which is new, moving the window when n is right of it. */
+/* Marks n, which is new, as received; moves the window if n is right of it. */
 static inline void window_commit(struct window *w, uint64_t n)
 {
 	if (n > w->top)
@@ -72,16 +73,16 @@ static inline void window_commit(struct window *w, uint64_t n)
 }
 
 /*
- * What a low half of an extended sequence number can mean (RFC 4303 A2.2 and doc/recovery.md 1).
- * `number` is the inferred one; `second` what a rewound sender would have meant, 0 where there is
- * no second candidate. A second candidate is never new.
+ * The 64-bit numbers that may have this low half (RFC 4303 A2.2 and doc/recovery.md 1). `number` is
+ * the inferred one; `second` is what a rewound sender would have meant, or 0 if there is no second
+ * candidate. A second candidate is never new.
  */
 struct esn_guess {
 	uint64_t number, second;
 };
 struct esn_guess window_guess(const struct window *w, uint32_t low);
 
-/* What a sender that has begun anew would have meant; 0: one of the two in g, or it cannot be. */
+/* The number of a sender that began again at 1; 0 if it is one of the two in g, or cannot be. */
 static inline uint64_t window_anew(const struct window *w, uint32_t low, struct esn_guess g)
 {
 	return w->top >> 32 && g.number != low && g.second != low ? low : 0;
