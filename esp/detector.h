@@ -1,8 +1,7 @@
 /*
- * detector.h - tells a switchover from a replay, by what the sender signed.
- * SPDX-License-Identifier: ISC
+ * detector.h - tells a switchover from a replay, by authentic packets. SPDX-License-Identifier: ISC
  *
- * doc/recovery.md 3. One for each inbound SA. Fed only with packets whose ICV held.
+ * doc/recovery.md 3. One per inbound SA, which passes only packets whose ICV was right.
  */
 #ifndef MENDIP_DETECTOR_H
 #define MENDIP_DETECTOR_H
@@ -10,8 +9,8 @@
 #include "base.h"
 
 #define DETECTOR_PAIRS	  64   /* the last (number, tag) of packets that were evidence */
-#define DETECTOR_SEEN	  2048 /* places for REWOUND ones beyond those */
-#define DETECTOR_TIME_MIN 8    /* distinct packets below which `time` proves nothing */
+#define DETECTOR_SEEN	  2048 /* places for REWOUND packets beyond those */
+#define DETECTOR_TIME_MIN 8    /* distinct packets that `time` needs at least */
 
 #define FOREACH_DETECT_MODE(X) \
 	X(OFF, "off")          \
@@ -46,18 +45,17 @@ enum criterion {
 
 enum detector_state { DETECTOR_CALM, DETECTOR_SUSPECT, DETECTOR_CONFIRMED };
 
-/* Whether the criterion is one that nobody without the key can meet; the others are hints. */
+/* True if only a holder of the key can meet the criterion; the others are hints. */
 static inline bool criterion_is_proof(enum criterion c)
 {
 	return c == CRITERION_PROOF || c == CRITERION_NONCE_REUSE;
 }
 
-/* What one packet was to the detector. */
+/* What one packet meant to the detector. */
 enum evidence {
-	EVIDENCE_NONE,	   /* counted before, or not asked for */
+	EVIDENCE_NONE,	   /* counted before */
 	EVIDENCE_NEW,	   /* counted */
-	EVIDENCE_CONFIRMS, /* made it CONFIRMED, or turned a pattern's confirmation into a proof's
-			    */
+	EVIDENCE_CONFIRMS, /* made it CONFIRMED, or a confirmation by pattern one by proof */
 };
 
 struct detector_config {
@@ -86,35 +84,43 @@ struct detector {
 	nsec_t first_evidence;		/* since the last reset; 0: none */
 	nsec_t pattern_since;		/* first of `pattern` */
 	uint64_t first_number;		/* number of the first evidence */
-	struct detector_memory *memory; /* made with the first evidence */
+	struct detector_memory *memory; /* allocated with the first evidence */
 };
 
 const char *detect_mode_name(enum detect_mode m);
+/* -EINVAL if the name is unknown. */
 int detect_mode_parse(const char *s, enum detect_mode *ret) MUST_CHECK;
 const char *criterion_name(enum criterion c);
 const char *detector_state_name(enum detector_state s);
 
+/* Allocates nothing yet. */
 void detector_init(struct detector *d);
 void detector_fini(struct detector *d);
-/* The pair was evidence before: the packet is a replay of it. */
+/* Whether the packet was evidence before: this one is a replay of it. */
 bool detector_knows(const struct detector *d, uint64_t number, uint32_t tag);
-/* A STALE packet would count, so it is worth opening. reaches: see history_reaches. */
+/*
+ * Whether a STALE packet would count, and so is worth opening. reaches: history_reaches of its
+ * number.
+ */
 bool detector_asks(const struct detector_config *cfg, bool reaches);
-/* A REWOUND packet that detector_knows did not know, or a BRIDGED one of a known number. */
+/*
+ * Takes a REWOUND packet that detector_knows did not know, or a BRIDGED one of a known number. With
+ * DETECT_OFF it is remembered, but does not count.
+ */
 enum evidence detector_rewound(struct detector *d, const struct detector_config *cfg, nsec_t now,
 			       uint64_t number, uint32_t tag, bool nonce_reused);
-/* A STALE packet that detector_asks asked for and detector_knows did not know. */
+/* Takes a STALE packet that detector_asks asked for and detector_knows did not know. */
 enum evidence detector_stale(struct detector *d, const struct detector_config *cfg, nsec_t now,
 			     uint64_t number, uint32_t tag);
-/* detector_fresh for a detector that has something to forget. */
+/* The part of detector_fresh for a detector that has something to forget. */
 void detector_fresh_slow(struct detector *d);
-/* A FRESH packet: ends a pattern, touches no proof. */
+/* Takes a FRESH packet, which ends a pattern; proofs stay. */
 static inline void detector_fresh(struct detector *d)
 {
 	if (d->pattern || d->state != DETECTOR_CALM)
 		detector_fresh_slow(d);
 }
-/* All starts from zero; what was seen stays known as seen. */
+/* Resets all, except that packets that were evidence stay known. */
 void detector_reset(struct detector *d);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * spd.h - the outbound policy database: which child does an inner packet belong to?
+ * spd.h - the outbound policy database: finds the child that an inner packet belongs to.
  * SPDX-License-Identifier: ISC
  *
- * Selectors fall into prefixes; packets are looked up once for each pair of prefix lengths in use
- * (tuple space search), so the cost does not grow with the number of policies, unless their
- * prefixes are equal: those, which differ in protocol and ports only, are gone through one by one.
+ * Selectors are split into prefixes. A packet is looked up once for each pair of prefix lengths in
+ * use (tuple space search), so the cost does not grow with the number of policies, unless their
+ * prefixes are equal: those policies, which differ in protocol and ports only, are compared one by
+ * one.
  */
 #ifndef MENDIP_SPD_H
 #define MENDIP_SPD_H
@@ -17,13 +18,15 @@ struct sa_ref {
 };
 
 struct spd_policy {
-	/* Where its packets go; none: a trap, or nothing yet. Neither this nor order changes while
-	 * the policy is in the database. */
+	/*
+	 * The SA of its packets; none: a trap, or no SA yet. Neither this nor order may change
+	 * while the policy is in the database.
+	 */
 	struct sa_ref sa;
 	void *owner;	/* the caller's */
-	uint64_t order; /* among equals the greater one wins */
-	bool trap;	/* packets without SA are to bring one up */
-	/* The caller's, as long as the policy is in the database. */
+	uint64_t order; /* among equal policies the greater one wins */
+	bool trap;	/* a packet that finds no SA is to bring one up */
+	/* The caller's; valid as long as the policy is in the database. */
 	const struct ts_list *local, *remote;
 };
 
@@ -38,15 +41,15 @@ struct spd {
 struct spd_flow {
 	struct inner inner;
 	struct spd_policy *policy;
-	uint64_t generation; /* the database's then */
+	uint64_t generation; /* that of the database at the look-up */
 };
 
 void spd_init(struct spd *s);
 /* Frees the index, not the policies. */
 void spd_fini(struct spd *s);
 /*
- * Adds a policy that the caller owns and keeps in place until spd_remove. -E2BIG when its ranges
- * fall into more than 4,096 pairs of prefixes.
+ * Adds a policy, which stays the caller's and must stay in place until spd_remove. -E2BIG if its
+ * ranges make more than 4,096 pairs of prefixes.
  */
 int spd_add(struct spd *s, struct spd_policy *p) MUST_CHECK;
 void spd_remove(struct spd *s, struct spd_policy *p);
