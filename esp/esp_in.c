@@ -1,9 +1,10 @@
 /*
- * esp_in.c - the way in: what could it be, open, judge and commit. SPDX-License-Identifier: ISC
+ * esp_in.c - inbound packets: look up, open, judge and commit. SPDX-License-Identifier: ISC
  *
- * doc/recovery.md 1, evaluated in three passes over a batch: (1) SA, number candidates and history
- * say what is worth opening; (2) AEAD over all, then over older candidates; (3) in order of
- * arrival: the window is asked again, the one verdict is given, and only then does anything move.
+ * doc/recovery.md 1, in three passes over a batch: (1) the SA, the candidate numbers and the
+ * history tell what is worth opening; (2) AEAD over all of it, then over older candidates; (3) in
+ * order of arrival: the window is asked again, the one verdict is given, and only then does any
+ * state change.
  */
 #include "esp_path.h"
 
@@ -18,7 +19,9 @@ static void settle_early(struct esp_path *path, struct esp_slot *s, struct esp_s
 			 enum verdict v)
 {
 	s->settled = true;
-	/* What is looked at again has its verdict, unless the bridge takes it now. */
+	/*
+	 * A parked packet was counted when it came, and is counted again only if it is delivered.
+	 */
 	if (!path->is_late)
 		count(path, sa, v);
 }
@@ -46,7 +49,7 @@ static bool is_new(const struct esp_in_sa *in, uint64_t number)
 	return in->unprotected || window_is_new(window_place(&in->window, number));
 }
 
-/* Whether a not-new number that was not received is worth opening (doc/recovery.md 3, 4). */
+/* Whether a number that is neither new nor remembered is worth opening (doc/recovery.md 3, 4). */
 static bool asks(const struct esp_in_sa *in, uint64_t number)
 {
 	if (in->exposed || in->phase == ESP_IN_RETIRED)
@@ -54,15 +57,14 @@ static bool asks(const struct esp_in_sa *in, uint64_t number)
 	return detector_asks(&in->detect, history_reaches(&in->history, number));
 }
 
-/* Whether the SA may deliver by its bridge (doc/recovery.md 7): what proves a rewind is asked for.
- */
+/* Whether the SA may deliver by its bridge (doc/recovery.md 7): only if detection is by proof. */
 static bool may_bridge(const struct esp_in_sa *in, nsec_t now)
 {
 	return in->bridge_on && !in->exposed && !is_drained(in, now) &&
 	       (in->detect.mode == DETECT_PROOF || in->detect.mode == DETECT_BOTH);
 }
 
-/* The history and the detector's memory together. */
+/* What the history and the memory of the detector know of the number. */
 static enum history_answer remembered(const struct esp_in_sa *in, uint64_t number, uint32_t tag,
 				      uint32_t *ret_iv)
 {
@@ -89,13 +91,13 @@ static void plan_open(struct esp_path *path, struct esp_in *in, struct esp_slot 
 	(*nop)++;
 }
 
-/* The number was received with another tag: if it opens, the bridge opens, and asks for more. */
+/* Whether the bridge is not open yet, and a packet with a known number would open it. */
 static bool may_open_bridge(const struct esp_in_sa *in, nsec_t now)
 {
 	return !in->bridge.open && !in->bridge.closed && may_bridge(in, now);
 }
 
-/* Packets of this batch with known numbers go before: the bridge will have moved so far. */
+/* Notes how far a packet of this batch with a known number will have moved the bridge. */
 static void note_ahead(struct esp_path *path, const struct esp_sa *sa, uint64_t number)
 {
 	struct sa_ref ref = sad_ref(sa);
@@ -106,7 +108,10 @@ static void note_ahead(struct esp_path *path, const struct esp_sa *sa, uint64_t 
 	path->ahead = max_u64(path->ahead, number + sa->in.bridge.size);
 }
 
-/* What the open bridge asks for is bounded by its window, and costs no budget. */
+/*
+ * Whether the open bridge asks for this number, which was not received. Its window limits how many
+ * it asks for, so they cost no budget.
+ */
 static bool bridge_asks(const struct esp_path *path, const struct esp_sa *sa, uint64_t number,
 			nsec_t now)
 {
@@ -121,7 +126,7 @@ static bool bridge_asks(const struct esp_path *path, const struct esp_sa *sa, ui
 	return bridge_admits(&in->bridge, number, false);
 }
 
-/* A number that was never received, and a bridge that may yet open: the packet waits for that. */
+/* Parks a packet whose number was never received, if the bridge may yet open. */
 static void park(struct esp_path *path, const struct esp_in *in, const struct esp_slot *s,
 		 const struct esp_sa *sa, nsec_t now)
 {
@@ -130,7 +135,10 @@ static void park(struct esp_path *path, const struct esp_in *in, const struct es
 			   s->len);
 }
 
-/* An old number: look up first, open second. */
+/*
+ * Whether a packet with an old number is worth opening, by what is known of it. If not, it is
+ * settled.
+ */
 static bool worth_opening(struct esp_path *path, const struct esp_in *from, struct esp_slot *s,
 			  struct esp_sa *sa, nsec_t now)
 {
@@ -160,7 +168,7 @@ static bool worth_opening(struct esp_path *path, const struct esp_in *from, stru
 	return false;
 }
 
-/* A number may hide an older one of a rewound sender: is it known to be a replay of that? */
+/* Looks an older candidate up. True if the packet is known to be a replay of it, and so settled. */
 static bool is_older_replay(struct esp_path *path, struct esp_slot *s, struct esp_older *o,
 			    struct esp_sa *sa, nsec_t now)
 {
@@ -184,7 +192,10 @@ static bool is_older_replay(struct esp_path *path, struct esp_slot *s, struct es
 	return false;
 }
 
-/* The numbers that a packet may have under ESN; those of a new beginning where they are known. */
+/*
+ * Sets the candidate numbers of a packet under ESN. That of a sender that began again is one only
+ * if it is in the head.
+ */
 static void guess(struct esp_slot *s, const struct esp_in_sa *in, uint32_t low)
 {
 	struct esn_guess g = window_guess(&in->window, low);
@@ -201,8 +212,8 @@ static void guess(struct esp_slot *s, const struct esp_in_sa *in, uint32_t low)
 }
 
 /*
- * An SPI without an SA. Where it is reserved it is one of ours, which nobody but the peer knows,
- * and the peer's answer will come with what installs it: the packet waits for that.
+ * Settles a packet with an SPI that has no SA. If the SPI is reserved, only the peer knows it, and
+ * the response of the peer that installs the SA is still to come: the packet waits for that.
  */
 static void no_sa(struct esp_path *path, const struct esp_in *in, struct esp_slot *s,
 		  const struct esp_sa *reserved, nsec_t now)
@@ -256,8 +267,10 @@ static void prepare(struct esp_path *path, struct esp_in *in, struct esp_slot *s
 		plan_open(path, in, s, sa, true, nop);
 }
 
-/* Pass 2 for those that did not open: a rewound sender meant another candidate (doc/recovery.md
- * 1), the k-th. */
+/*
+ * Pass 2 for packets that did not open: tries the k-th older candidate, which a rewound sender may
+ * have meant (doc/recovery.md 1).
+ */
 static void open_older(struct esp_path *path, struct esp_in *in, unsigned k, nsec_t now)
 {
 	struct esp_slot *tried[ESP_BATCH];
@@ -283,7 +296,7 @@ static void open_older(struct esp_path *path, struct esp_in *in, unsigned k, nse
 		tried[i]->opened = path->op[i].ok;
 }
 
-/* What may have an older number that was never received waits for a bridge that asks for it. */
+/* Parks packets with an older candidate that was never received, for the bridge to ask for it. */
 static void park_older(struct esp_path *path, const struct esp_in *in, nsec_t now)
 {
 	for (uint32_t i = 0; i < path->slot_count; i++) {
@@ -297,7 +310,7 @@ static void park_older(struct esp_path *path, const struct esp_in *in, nsec_t no
 	}
 }
 
-/* Many SAs do not fit the cache: what is going to be touched is asked for all together. */
+/* Prefetches the SAs of the next batch all together, as many SAs do not fit the cache. */
 static void warm(const struct esp_path *path, const struct esp_in *in)
 {
 	uint32_t at = in->at, last = 0;
@@ -323,7 +336,9 @@ static void fill_batch(struct esp_path *path, struct esp_in *in, nsec_t now)
 	path->ends_batch = path->has_older = false;
 	path->ahead_sa = (struct sa_ref){0};
 	warm(path, in);
-	/* What opens a bridge is dealt with before those behind it are looked at. */
+	/*
+	 * A packet that may open a bridge ends the batch: those behind it are looked at afterwards.
+	 */
 	while (in->at < in->len && path->slot_count < ESP_BATCH && !path->ends_batch) {
 		struct esp_slot *s = &path->slot[path->slot_count++];
 		uint32_t left = in->len - in->at;
@@ -348,7 +363,7 @@ static void fill_batch(struct esp_path *path, struct esp_in *in, nsec_t now)
 	park_older(path, in, now);
 }
 
-/* What an authentic packet that is not new is, by what the history says of its number. */
+/* The verdict on an authentic packet that is not new, by what the history knows of its number. */
 static enum verdict judge_old(const struct esp_in_sa *in, const struct esp_slot *s,
 			      enum history_answer known, uint32_t iv, nsec_t now)
 {
@@ -371,7 +386,7 @@ static enum verdict judge(const struct esp_sa *sa, struct esp_slot *s, nsec_t no
 	return judge_old(&sa->in, s, s->known, s->known_iv, now);
 }
 
-/* Counts one delivered packet against the SA's lifetime. */
+/* Counts one FRESH or BRIDGED packet against the SA's lifetime. */
 static void age(struct esp_path *path, struct esp_sa *sa, uint32_t len)
 {
 	const struct esp_lifetime *l = &sa->life;
@@ -387,7 +402,7 @@ static void age(struct esp_path *path, struct esp_sa *sa, uint32_t len)
 	sa->in.bytes = bytes;
 }
 
-/* A packet is delivered: figures of loss begin anew, unless there is evidence to be dealt with. */
+/* Notes a delivery: the figures of loss start again, unless there is evidence to be dealt with. */
 static void note_delivery(struct esp_in_sa *in, nsec_t now)
 {
 	if (in->detector.first_evidence == 0)
@@ -401,7 +416,7 @@ static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct 
 {
 	struct esp_in_sa *in = &sa->in;
 
-	/* Without protection it may be a replay: that is delivered, and means nothing beside. */
+	/* Without protection it may be a replay: it is delivered, but changes nothing. */
 	if (in->unprotected && !window_is_new(window_place(&in->window, s->number)))
 		return;
 	window_commit(&in->window, s->number);
@@ -414,7 +429,9 @@ static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct 
 			sad_raise(&path->sad, sa, ESP_EVENT_RETIRED_HEARD);
 		return;
 	}
-	/* Behind an exposed authentication key anyone may stand: it shows neither life nor place.
+	/*
+	 * If the authentication key is exposed, anyone may have sent this packet: it does not show
+	 * that the peer is alive, nor its address.
 	 */
 	if (in->exposed)
 		return;
@@ -428,7 +445,9 @@ static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct 
 	}
 }
 
-/* A repeated nonce (doc/recovery.md 2): under GCM the authentication key can be worked out from it.
+/*
+ * Whether the packet repeats a nonce (doc/recovery.md 2): the authentication key of GCM can then be
+ * computed from the two packets.
  */
 static bool nonce_reused(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s)
 {
@@ -444,7 +463,7 @@ static bool nonce_reused(struct esp_path *path, struct esp_sa *sa, const struct 
 	return true;
 }
 
-/* A number used twice, shown by an authentic packet: tells the detector. */
+/* Tells the detector of a number that was used twice, as an authentic packet shows. */
 static void weigh_rewound(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
 			  bool reused, bool live, nsec_t now)
 {
@@ -461,8 +480,9 @@ static void weigh_rewound(struct esp_path *path, struct esp_sa *sa, const struct
 }
 
 /*
- * What an open bridge does not admit although its number is known: a packet that it has delivered,
- * once more, or a third lap. The two look alike: it is no proof and no figure, but may be a loss.
+ * Whether an open bridge has passed this known number: the packet is a replay of one that it
+ * delivered, or of a third lap. The two look alike, so the packet is no proof, and counts as not
+ * verified and not as lost.
  */
 static bool is_behind_bridge(const struct esp_in_sa *in, uint64_t number)
 {
@@ -470,8 +490,9 @@ static bool is_behind_bridge(const struct esp_in_sa *in, uint64_t number)
 }
 
 /*
- * A proof of several packets is not whole yet: each that was bridged is still known and would read
- * as REPLAYED, so what reads as REWOUND is new, also behind the bridge.
+ * Whether a proof that needs several packets is incomplete. Until it is complete, every packet that
+ * was bridged with a known number is remembered, and a replay of it is REPLAYED; so a REWOUND
+ * packet is new, even behind the bridge.
  */
 static bool proof_is_begun(const struct esp_in_sa *in)
 {
@@ -495,14 +516,19 @@ static void commit_rewound(struct esp_path *path, struct esp_sa *sa, const struc
 	if (behind && live)
 		sad_raise(&path->sad, sa, ESP_EVENT_THIRD_LAP);
 	weigh_rewound(path, sa, s, reused, live && (!behind || proof_is_begun(in)), now);
-	/* A sender that goes on counts up; what a recorder has of it does not go beyond what we
-	 * saw. */
+	/*
+	 * A sender that goes on counts up. What a recorder replays is not above the highest number
+	 * seen.
+	 */
 	if (is_drained(in, now) && !was_exposed && s->number > in->rewound_top)
 		sad_raise(&path->sad, sa, ESP_EVENT_RETIRED_HEARD);
 	in->rewound_top = max_u64(in->rewound_top, s->number);
 }
 
-/* Moves nothing but the bridge: no window, no address. It is a sign of life (doc/recovery.md 1). */
+/*
+ * Moves only the bridge, neither window nor address. It shows that the peer is alive
+ * (doc/recovery.md 1).
+ */
 static void commit_bridged(struct esp_path *path, struct esp_sa *sa, const struct esp_slot *s,
 			   nsec_t now)
 {
@@ -511,7 +537,7 @@ static void commit_bridged(struct esp_path *path, struct esp_sa *sa, const struc
 
 	if (!in->bridge.open)
 		path->late_due |= parked_due(&path->parked, s->sa);
-	/* It was counted as not verified when it came. */
+	/* A parked packet was counted as not verified when it came. */
 	if (path->is_late)
 		in->unverified -= in->unverified > 0;
 	bridge_commit(&in->bridge, s->number, known);
@@ -553,8 +579,8 @@ static bool selected(const struct ts_list *l, const struct addr *a, const struct
 }
 
 /*
- * Reads the inner packet's headers into sa->in.admitted, if the selectors admit it. What was
- * admitted once always is: an SA's selectors never change.
+ * Reads the inner packet's headers into sa->in.admitted, if the selectors admit it. A flow that was
+ * admitted once always is: the selectors of an SA never change.
  */
 static enum esp_drop admit(struct esp_sa *sa, const uint8_t *p, uint32_t len, enum family family)
 {
@@ -573,8 +599,8 @@ static enum esp_drop admit(struct esp_sa *sa, const uint8_t *p, uint32_t len, en
 }
 
 /*
- * What keeps the authentic packet in `text` from delivery; ESP_DROP_COUNT: nothing does, and
- * sa->in.admitted has its headers.
+ * Why the authentic packet in `text` is not to be delivered. ESP_DROP_COUNT: it is to be delivered,
+ * and sa->in.admitted has its headers.
  */
 static enum esp_drop refuse(struct esp_sa *sa, uint8_t *text, uint32_t len, uint8_t tos, nsec_t now)
 {
@@ -598,7 +624,10 @@ static enum esp_drop refuse(struct esp_sa *sa, uint8_t *text, uint32_t len, uint
 	return inner_ecn_decap(text, tos) ? ESP_DROP_COUNT : ESP_DROP_ECN;
 }
 
-/* Adds to what goes to the device; what goes to another one is written first. */
+/*
+ * Adds the packet to super. False if super is for another device, or does not take it: it has to be
+ * written first.
+ */
 static bool add(const struct esp_path *path, uint16_t device, struct pkt_super *super,
 		const uint8_t *text, const struct inner *inner)
 {
@@ -609,7 +638,7 @@ static bool add(const struct esp_path *path, uint16_t device, struct pkt_super *
 	return super->device == device && pkt_super_add(super, text, inner);
 }
 
-/* False: super holds what this does not continue, and has to be written first. */
+/* Delivers or drops the packet. False if super has to be written first. */
 static bool deliver(struct esp_path *path, struct esp_in *in, struct esp_sa *sa,
 		    const struct esp_slot *s, struct pkt_super *super, nsec_t now)
 {
@@ -630,7 +659,9 @@ static bool delivers(enum verdict v)
 	return v == VERDICT_FRESH || v == VERDICT_BRIDGED;
 }
 
-/* Pass 3 for one datagram. False: nothing has happened yet, super has to be written first. */
+/*
+ * Pass 3 for one datagram. False, before anything is committed, if super has to be written first.
+ */
 static bool settle(struct esp_path *path, struct esp_in *in, struct esp_slot *s,
 		   struct pkt_super *super, nsec_t now)
 {
@@ -653,7 +684,7 @@ static bool settle(struct esp_path *path, struct esp_in *in, struct esp_slot *s,
 	case VERDICT_REWOUND: commit_rewound(path, sa, s, now); break;
 	case VERDICT_STALE: commit_stale(path, sa, s, now); break;
 	case VERDICT_AUTH_FAILED:
-		/* Under ESN an old number that is not opened looks like this. */
+		/* Under ESN, an old number whose older candidates were not opened ends here. */
 		sa->in.unverified += s->has_older && !s->tried_older;
 		break;
 	case VERDICT_REPLAYED:
@@ -665,7 +696,7 @@ static bool settle(struct esp_path *path, struct esp_in *in, struct esp_slot *s,
 	return true;
 }
 
-/* The next parked packet that is due. */
+/* Makes the next parked packet that is due `late`; false if there is none. */
 static bool next_late(struct esp_path *path)
 {
 	struct parked_packet *k = parked_take(&path->parked);
@@ -695,7 +726,9 @@ enum esp_step esp_open(struct esp_path *path, struct esp_in *in, struct pkt_supe
 				return ESP_FULL;
 			path->slot_next++;
 		}
-		/* A batch ends with the packet that opens a bridge: those that waited come next. */
+		/*
+		 * A batch ends with the packet that opens a bridge: the parked packets come next.
+		 */
 		if (path->late_due && next_late(path))
 			fill_batch(path, &path->late, now);
 		else if (in->at < in->len)

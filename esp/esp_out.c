@@ -1,4 +1,4 @@
-/* esp_out.c - the way out: route, number, frame, seal. SPDX-License-Identifier: ISC */
+/* esp_out.c - outbound packets: route, number, frame, seal. SPDX-License-Identifier: ISC */
 #include "esp_path.h"
 #include "packet/headers.h"
 
@@ -12,8 +12,9 @@ static enum esp_route discard(struct esp_path *path, enum esp_drop why)
 }
 
 /*
- * Headers and policy of the packet, or NULL. One flow after another is what trains are made of: its
- * next packet is known by a few words of its header.
+ * Sets path->flow to the headers and the policy of the packet; NULL if there is none. The packets
+ * of a flow come in trains, so the next one of the same flow is recognised by a few words of its
+ * header.
  */
 static struct spd_policy *find_policy(struct esp_path *path, const struct esp_out *out)
 {
@@ -72,7 +73,7 @@ enum esp_route esp_route(struct esp_path *path, struct esp_out *out, nsec_t now)
 	}
 	out->sa = sad_ref(sa);
 	out->dest = sa->out.dest;
-	/* RFC 4301 8.1; for the least that must be taken and does not fit, RFC 4213 3.2.2. */
+	/* RFC 4301 8.1; for a packet within the smallest MTU that does not fit, RFC 4213 3.2.2. */
 	out->dest.df = out->inner->df && whole && !sa->out.narrow;
 	out->dest.tos = out->inner->tos; /* with its ECN field: normal mode of RFC 6040 4.1 */
 	out->next = out->inner->src.family == FAMILY_IPV4 ? PROTO_IPV4 : PROTO_IPV6;
@@ -131,7 +132,7 @@ uint64_t esp_leap(struct esp_sa *sa, uint64_t by)
 
 /*
  * The IV of a counter-based mode is a counter of its own (RFC 4106 3.1 asks only that it never
- * repeats), so that no path on which a sequence number is set back can repeat a nonce. The IV for
+ * repeats), so that a nonce is not repeated even where a sequence number is set back. The IV for
  * CBC must be unpredictable (RFC 3602 3).
  */
 static void write_iv(struct esp_path *path, struct esp_out_sa *o, uint8_t *iv)
@@ -260,7 +261,7 @@ void esp_train_finish(struct esp_path *path, struct esp_train *train)
 {
 	aead_seal_many(train->op, train->nop);
 	for (unsigned i = 0; i < train->nop; i++) {
-		/* What libcrypto refused must not leave in clear. */
+		/* What the cipher refused must not be sent in clear. */
 		if (!train->op[i].ok) {
 			path->drops[ESP_DROP_CRYPTO]++;
 			memset(train->op[i].dst, 0, train->op[i].len);
