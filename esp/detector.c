@@ -3,8 +3,8 @@
 #include "xalloc.h"
 
 /*
- * Distinct packets of a pattern under way: a hash table that is exact for as many packets as a
- * pattern may ask for. Forgetting all is a new round; places of older rounds are empty.
+ * The distinct packets of a pattern under way: a hash table that is exact for as many packets as a
+ * pattern may ask for. A new round empties it: places of older rounds are empty.
  */
 struct detector_set {
 	struct {
@@ -16,14 +16,15 @@ struct detector_set {
 
 #define SET_START 256
 #define SET_KEPT  4096 /* a larger table is given back when it is emptied */
-#define SET_PROBE 64   /* only a peer that makes collisions needs more; it counts less then */
+#define SET_PROBE 64   /* only a peer that makes collisions needs more; then fewer packets count */
 
 struct detector_memory {
-	struct detector_pairs rewound, stale; /* apart: hints never push out proofs */
+	struct detector_pairs rewound, stale; /* separate, so that hints never push out proofs */
 	struct detector_set distinct;	      /* of the pattern since the last FRESH packet */
 	/*
-	 * By the number's low bits, the newest stays: a rewound sender's consecutive numbers all
-	 * find a place, and a recorder has more of them than the ring holds.
+	 * Indexed by the low bits of the number; the newest stays. The consecutive numbers of a
+	 * rewound sender all find a place, though a recorder may have more of them than `rewound`
+	 * holds.
 	 */
 	struct detector_pair seen[DETECTOR_SEEN];
 };
@@ -88,7 +89,7 @@ static struct detector_memory *memory_of(struct detector *d)
 	return d->memory;
 }
 
-/* Takes the pair's place. False: it has one, or none is near. */
+/* Enters the pair. False if it is there already, or no place is free near its own. */
 static bool set_place(struct detector_set *s, uint64_t number, uint32_t tag)
 {
 	uint64_t hash = (number ^ (uint64_t)tag << 32) * 0x9e3779b97f4a7c15ULL;
@@ -121,7 +122,7 @@ static void set_grow(struct detector_set *s)
 	*s = n;
 }
 
-/* True when the pair was not in the set. */
+/* Adds the pair. True if it was not in the set. */
 static bool set_add(struct detector_set *s, uint64_t number, uint32_t tag)
 {
 	if (s->count * 2 >= s->size)
@@ -136,7 +137,7 @@ static void set_empty(struct detector_set *s)
 {
 	s->count = 0;
 	s->round++;
-	/* Rounds must not come again while old entries are there. */
+	/* A round must not come again while entries of it are there. */
 	if (s->size <= SET_KEPT && s->round != 0)
 		return;
 	free(s->v);
@@ -196,7 +197,7 @@ static void note_evidence(struct detector *d, nsec_t now, uint64_t number)
 	}
 }
 
-/* Confirms, or lets a proof take over from a pattern. */
+/* Confirms, or lets a proof replace a pattern as the criterion. */
 static bool confirm(struct detector *d, enum criterion c)
 {
 	if (d->state == DETECTOR_CONFIRMED &&
@@ -212,7 +213,7 @@ static enum evidence evidence(bool confirms)
 	return confirms ? EVIDENCE_CONFIRMS : EVIDENCE_NEW;
 }
 
-/* One more distinct packet without a FRESH one in between: the rule as published. */
+/* Counts one more distinct packet without a FRESH one in between: the rule as published. */
 static enum evidence pattern_step(struct detector *d, const struct detector_config *cfg, nsec_t now,
 				  uint64_t number, uint32_t tag)
 {

@@ -62,7 +62,7 @@ void sad_fini(struct sad *s)
 	*s = (struct sad){0};
 }
 
-/* The new ones are free, the lowest the last of the list. */
+/* Makes twice as many slots. The new ones are free; the lowest is the last in the free list. */
 static void slots_grow(struct sad *s)
 {
 	uint32_t old = s->slot_count, count = old ? old * 2 : 16;
@@ -116,7 +116,7 @@ int sad_reserve_spi(struct sad *s, uint32_t spi)
 		slots_grow(s);
 	if (s->slots[index] || spi >> SAD_INDEX_BITS == 0)
 		return -EEXIST;
-	/* The lowest are at the end, and SAs are mostly few. */
+	/* The lowest indexes are at the end, where the search is short if there are few SAs. */
 	for (at = s->free_count; s->free_list[at - 1] != index;)
 		at--;
 	memmove(&s->free_list[at - 1], &s->free_list[at],

@@ -1,7 +1,7 @@
 /*
- * esp_state.c - an SA in bytes, for the process that goes on with it. SPDX-License-Identifier: ISC
+ * esp_state.c - saves and loads an SA, for another process. SPDX-License-Identifier: ISC
  *
- * Not what a recovery under way has: see esp_sa_is_calm.
+ * The state of a recovery under way is not saved: see esp_sa_is_calm.
  */
 #include "esp_path.h"
 #include "saved.h"
@@ -117,7 +117,7 @@ int esp_sa_load(struct sad *s, struct esp_sa *sa, struct reader *r)
 		sad_retire(s, sa, sa->in.drain_until);
 		sa->in.deliver_until = deliver_until;
 	}
-	/* Should anything have gone out after this was written: no number and no IV comes twice. */
+	/* Even if packets were sent after this was written, no number and no IV is used twice. */
 	(void)esp_leap(sa, ESP_SAVED_LEAP);
 	sa->out.iv_counter += ESP_SAVED_LEAP;
 	return 0;

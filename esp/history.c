@@ -41,13 +41,16 @@ static uint32_t life_units(const struct history *h)
 	return (uint32_t)((h->life_size * sizeof(*h->life) + UNIT - 1) / UNIT);
 }
 
-/* Memory of a history in units. The ring's places are a two-hundredth of it, and not counted. */
+/*
+ * The memory of a history in units, without the array of the ring, which is about a two-hundredth
+ * of it.
+ */
 static uint32_t units(const struct history *h)
 {
 	return h->blocks + h->heads + life_units(h);
 }
 
-/* Steps of a quarter at most: what is in a higher class has surely more. n > 0. */
+/* Classes are a quarter apart at most: a history in a higher class surely has more. n > 0. */
 static unsigned class_of(uint32_t n)
 {
 	unsigned e = 31 - (unsigned)__builtin_clz(n);
@@ -73,7 +76,7 @@ static void list_out(struct history *h)
 	h->budget->members -= !h->retired;
 }
 
-/* The one place where a history's memory changes, apart from the ring's places. */
+/* Every change of a history's memory is made here, except that of the array of the ring. */
 static void set_memory(struct history *h, uint32_t blocks, uint32_t heads, uint32_t life_size)
 {
 	uint64_t before = (h->blocks + h->heads) * BLOCK_BYTES + h->life_size * sizeof(*h->life);
@@ -88,7 +91,7 @@ static void set_memory(struct history *h, uint32_t blocks, uint32_t heads, uint3
 
 /* ---- blocks: ring[first] has the lowest index, ring[first + blocks - 1] the highest ---- */
 
-/* How many blocks are below this index. Mostly there are no gaps, and the first guess is right. */
+/* The number of blocks below this index. Mostly there are no gaps, and the first guess is right. */
 static uint32_t search(const struct history *h, uint64_t index)
 {
 	const struct near_block *b;
@@ -127,14 +130,16 @@ static struct near_entry *block_of(const struct history *h, uint64_t index)
 	return b && b->index == index ? b->v : NULL;
 }
 
-/* There is a place behind the last block, and not four times as many places as blocks. */
+/*
+ * Makes a free place behind the last block, and shrinks an array that is less than a quarter full.
+ */
 static void ring_fit(struct history *h)
 {
 	uint32_t room = h->room;
 
 	while (room > RING_START && h->blocks < room / 4)
 		room /= 2;
-	/* So that the blocks are not moved down too often. */
+	/* An eighth more, so that the blocks are not moved down too often. */
 	while (room < h->blocks + h->blocks / 8 + 1)
 		room = room ? room * 2 : RING_START;
 	if (room == h->room && h->first + h->blocks < room)
@@ -150,7 +155,7 @@ static void ring_fit(struct history *h)
 	h->room = room;
 }
 
-/* The head ends a block earlier; true when that had been made. */
+/* Takes the last block off the head; true if that had been made. */
 static bool head_pop(struct history *h)
 {
 	uint64_t last = (h->head_end -= HISTORY_BLOCK) / HISTORY_BLOCK;
@@ -162,7 +167,7 @@ static bool head_pop(struct history *h)
 	return v != NULL;
 }
 
-/* The head ends before the block `end`. */
+/* Ends the head before the block `end`. */
 static void head_cut(struct history *h, uint64_t end)
 {
 	uint32_t gone = 0;
@@ -172,7 +177,7 @@ static void head_cut(struct history *h, uint64_t end)
 	set_memory(h, h->blocks, h->heads - gone, h->life_size);
 }
 
-/* The head has at most so many blocks. */
+/* Cuts the head until at most `heads` blocks are made in it. */
 static void head_shrink(struct history *h, uint32_t heads)
 {
 	uint32_t gone = 0;
@@ -182,7 +187,10 @@ static void head_shrink(struct history *h, uint32_t heads)
 	set_memory(h, h->blocks, h->heads - gone, h->life_size);
 }
 
-/* Where the head ends, in blocks, when the floor is raised to `index` and it may have `most`. */
+/*
+ * Where the head ends, in blocks, once the floor is raised to the block `index` and the head may
+ * have `most` blocks.
+ */
 static uint64_t head_grown(const struct history *h, uint64_t index, uint64_t most)
 {
 	uint64_t end = h->head_end / HISTORY_BLOCK;
@@ -193,9 +201,9 @@ static uint64_t head_grown(const struct history *h, uint64_t index, uint64_t mos
 }
 
 /*
- * The near ring answers for no number below the block `index` any more. Takes each block below it
- * out of the ring. The first ones become the head, which may have so many; one of the others is
- * returned when `keep` asks for it, and the rest is freed.
+ * Raises the floor to the block `index`: takes each block below it out of the near ring. The first
+ * ones become the head, which may have `head` blocks; one of the others is returned if `keep` is
+ * set, and the rest is freed.
  */
 static struct near_entry *raise_floor(struct history *h, uint64_t index, uint64_t head, bool keep)
 {
@@ -242,8 +250,8 @@ static bool is_free(const struct history_budget *b, uint64_t bytes)
 }
 
 /*
- * Doubles the step until there are fewer than `below` entries; which half stays is drawn, so that
- * nobody knows it before.
+ * Doubles the step until there are fewer than `below` entries. Which half stays is random, so that
+ * nobody can know it beforehand.
  */
 static void life_thin(struct history *h, uint32_t below)
 {
@@ -278,7 +286,10 @@ static void life_free(struct history *h)
 	set_memory(h, h->blocks, h->heads, 0);
 }
 
-/* raise_floor under pressure: what is left of the ring is `left` blocks, and the head fits that. */
+/*
+ * raise_floor when memory is short: leaves `left` blocks in the ring, and at most an eighth of that
+ * in the head.
+ */
 static struct near_entry *give_way(struct history *h, uint64_t index, uint32_t left, bool keep)
 {
 	struct near_entry *v = raise_floor(h, index, left / 8, keep);
@@ -288,8 +299,8 @@ static struct near_entry *give_way(struct history *h, uint64_t index, uint32_t l
 }
 
 /*
- * Frees half of what there is most of: of the lifetime entries, of the head, or the older half of
- * the ring's blocks.
+ * Frees half of the lifetime entries if they take more than half as much as the ring; or else half
+ * of the head if it is larger than the ring; or else the older half of the blocks in the ring.
  */
 static void halve(struct history *h)
 {
@@ -304,8 +315,8 @@ static void halve(struct history *h)
 }
 
 /*
- * One of the largest of the lists, with more than `than` units (by a quarter, where the classes
- * are as wide), or NULL. The cost is the number of classes, however many histories there are.
+ * A history of the highest class that is above the class of `than` units, or NULL. The cost is the
+ * number of classes, however many histories there are.
  */
 static struct history *largest(struct history_list *lists, uint64_t than,
 			       const struct history *except)
@@ -321,7 +332,9 @@ static struct history *largest(struct history_list *lists, uint64_t than,
 	return NULL;
 }
 
-/* Frees the oldest block, if the ring is not the smaller part already. */
+/*
+ * Frees the oldest block of the ring, or halves h if the ring is smaller than the lifetime entries.
+ */
 static void shave(struct history *h)
 {
 	if (h->blocks > 1 && h->blocks >= life_units(h))
@@ -330,7 +343,7 @@ static void shave(struct history *h)
 		halve(h);
 }
 
-/* RETIRED SAs give all but what history_condense leaves; false: none has more. */
+/* Condenses the history of a RETIRED SA; false if none has more than history_condense leaves. */
 static bool take_from_retired(struct history_budget *b, const struct history *except)
 {
 	struct history *victim = largest(b->retired, LIFE_CONDENSED_UNITS, except);
@@ -341,9 +354,9 @@ static bool take_from_retired(struct history_budget *b, const struct history *ex
 }
 
 /*
- * Takes memory from another one; false when nobody has too much. RETIRED SAs come first. Live ones
- * give half when they have more than twice as much as h, so that two do not take from each other
- * for ever, and a block when h has less than its share.
+ * Takes memory from another history; false if none has too much. RETIRED SAs come first. A live one
+ * gives half if it has more than twice as much as h, so that two do not take from each other for
+ * ever, and a block if h has less than its share.
  */
 static bool take_from_others(struct history *h)
 {
@@ -374,7 +387,7 @@ void history_budget_set(struct history_budget *b, uint64_t cap)
 	while (!is_free(b, 0)) {
 		if (take_from_retired(b, NULL))
 			continue;
-		/* The first block and the first entries of each are beyond the cap. */
+		/* The first block and the first entries of each history may exceed the cap. */
 		h = largest(b->live, 2, NULL);
 		if (!h)
 			return;
@@ -382,7 +395,7 @@ void history_budget_set(struct history_budget *b, uint64_t cap)
 	}
 }
 
-/* Memory for one more block of h, taken from others when none is free. */
+/* Makes memory for one more block of h free, by taking from others; false if there is none. */
 static bool may_take(struct history *h)
 {
 	while (!is_free(h->budget, BLOCK_BYTES)) {
@@ -406,12 +419,15 @@ static void ring_insert(struct history *h, struct near_block b)
 	set_memory(h, h->blocks + 1, h->heads, h->life_size);
 }
 
-/* A zeroed block for `index`, from the budget or, when there is nothing to be had, from our own. */
+/*
+ * Makes a zeroed block for `index`, with memory from the budget or, if there is none, from the
+ * oldest block of h. NULL if there is none and the block would be older than those.
+ */
 static struct near_entry *block_make(struct history *h, uint64_t index)
 {
 	struct near_entry *v = NULL;
 
-	/* The ring reaches over as many indexes in a row as history_packets asks for. */
+	/* The ring covers as many consecutive indexes as history_packets asks for. */
 	if (index >= h->blocks_max)
 		v = raise_floor(h, index - h->blocks_max + 1, h->blocks_max / 8 + 1, true);
 	while (!v && h->blocks > 0 && !may_take(h)) {
@@ -432,7 +448,10 @@ static struct near_entry *block_make(struct history *h, uint64_t index)
 	return v;
 }
 
-/* A late packet that the ring has left behind: the head must not say that it was not received. */
+/*
+ * Records a late packet below the floor. If its block is not in the head, the head is cut, as it
+ * must not say that the packet was not received.
+ */
 static void head_record(struct history *h, uint64_t number, struct near_entry e)
 {
 	struct near_entry *v = block_of(h, number / HISTORY_BLOCK);
@@ -489,7 +508,7 @@ void history_retire(struct history *h)
 
 /* ---- the lifetime entries ---- */
 
-/* The first place in life whose number is not below n. */
+/* The first place in life whose number is not less than n. */
 static uint32_t life_search(const struct history *h, uint64_t n)
 {
 	uint32_t lo = 0, hi = h->life_count;
@@ -508,7 +527,7 @@ static uint32_t life_search(const struct history *h, uint64_t n)
 	return lo;
 }
 
-/* The first entries are given beyond the cap too. */
+/* The first entries are allocated even beyond the cap. */
 static bool life_grow(struct history *h)
 {
 	uint32_t size = h->life_size ? h->life_size * 2 : LIFE_START;
@@ -593,7 +612,7 @@ enum history_answer history_lookup(const struct history *h, uint64_t number, uin
 	return compare(h->life[at].tag, tag, h->life[at].iv, ret_iv);
 }
 
-/* ---- for the process that goes on ---- */
+/* ---- save and load ---- */
 
 static void block_save(uint64_t index, const struct near_entry *v, struct writer *w)
 {
@@ -620,7 +639,9 @@ void history_save(const struct history *h, struct writer *w)
 	wr_bytes(w, h->life, h->life_count * sizeof(*h->life));
 }
 
-/* A copy of the next block's entries; NULL: there is none, or its index is not in [lo, hi). */
+/*
+ * A copy of the entries of the next block; NULL if there is none, or its index is not in [lo, hi).
+ */
 static struct near_entry *block_load(struct reader *r, uint64_t lo, uint64_t hi,
 				     uint64_t *ret_index)
 {
@@ -689,7 +710,7 @@ static int life_load(struct history *h, struct reader *r)
 	return 0;
 }
 
-/* The floor begins as 1, and is the start of a block from then on. */
+/* The floor is 1 at first, and the start of a block from then on. */
 static bool is_sound(const struct history *h)
 {
 	return h->head_end <= HISTORY_HEAD && h->head_end <= h->floor &&

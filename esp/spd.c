@@ -9,15 +9,15 @@ struct spd_tuple {
 	uint32_t uses;
 };
 
-/* What a selector asks of the upper layer. */
+/* What a selector requires of the upper layer. */
 struct upper {
 	uint8_t proto;
 	uint16_t port_lo, port_hi;
 };
 
 /*
- * One pair of prefixes out of one pair of a policy's selectors. It has all that is looked at, so
- * that a look-up touches the policy that it finds and no other.
+ * One pair of prefixes out of one pair of selectors of a policy. It holds all that is compared, so
+ * that a look-up touches no policy that does not match.
  */
 struct spd_entry {
 	struct spd_entry *next;
