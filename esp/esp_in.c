@@ -64,7 +64,7 @@ static bool may_bridge(const struct esp_in_sa *in, nsec_t now)
 	       (in->detect.mode == DETECT_PROOF || in->detect.mode == DETECT_BOTH);
 }
 
-/* What the history and the memory of the detector know of the number. */
+/* What the history and the detector know of the number. */
 static enum history_answer remembered(const struct esp_in_sa *in, uint64_t number, uint32_t tag,
 				      uint32_t *ret_iv)
 {

@@ -213,8 +213,9 @@ bool esp_sa_is_calm(const struct esp_sa *sa);
 void esp_sa_save(const struct esp_sa *sa, struct writer *w);
 /*
  * Reads that state into an SA that sad_install has just made from the same parameters, and skips
- * ESP_SAVED_LEAP numbers and IVs. Its history may exceed the budget (history_load). -EBADMSG: the
- * state is malformed, or has a window of another size; the SA must not be used.
+ * ESP_SAVED_LEAP IVs and as many numbers, or fewer where esp_leap ends. Its history may exceed the
+ * budget (history_load). -EBADMSG: the state is malformed, or has a window of another size; the SA
+ * must not be used.
  */
 int esp_sa_load(struct sad *s, struct esp_sa *sa, struct reader *r) MUST_CHECK;
 /*

@@ -117,7 +117,10 @@ int esp_sa_load(struct sad *s, struct esp_sa *sa, struct reader *r)
 		sad_retire(s, sa, sa->in.drain_until);
 		sa->in.deliver_until = deliver_until;
 	}
-	/* Even if packets were sent after this was written, no number and no IV is used twice. */
+	/*
+	 * Packets may have been sent after this was written: their numbers and IVs are not used
+	 * again.
+	 */
 	(void)esp_leap(sa, ESP_SAVED_LEAP);
 	sa->out.iv_counter += ESP_SAVED_LEAP;
 	return 0;
