@@ -33,8 +33,8 @@ struct config {
 	struct config_fixed fixed; /* the first member: by that an option is known to be one */
 	enum log_level log;
 	uint64_t history_memory;
-	struct ike_settings ike;     /* limits and times of the engine */
-	struct tun_options defaults; /* of the group `switchover` */
+	struct ike_settings ike;	/* limits and times of the engine */
+	struct tunnel_options defaults; /* of the group `switchover` */
 	struct conn_conf **conns;
 	char **where; /* FILE:LINE of each */
 	unsigned conn_count;

@@ -273,7 +273,7 @@ static int check_child(struct conf_reader *r, config_setting_t *g, const struct 
 		return conf_fail(
 			r, g,
 			"rekey_bytes and rekey_packets must be below life_bytes and life_packets");
-	if (tun_options_check(c->options, c->rekey_time, err) < 0)
+	if (tunnel_options_check(c->options, c->rekey_time, err) < 0)
 		return conf_fail(r, s ? s : g, "%s", err);
 	return 0;
 }

@@ -134,7 +134,7 @@ void conf_defaults(struct config *c)
 
 	*c = (struct config){.secrets = psk_store_new()};
 	ike_settings_default(&c->ike);
-	tun_options_default(&c->defaults);
+	tunnel_options_default(&c->defaults);
 	(void)conf_read_options(&r, NULL, &conf_daemon_table, c);
 	conf_options_fini(&r);
 }

@@ -195,11 +195,11 @@ static void print_switchover_option(void *ctx, const char *name, const char *val
 	conf_print_line(ctx, number ? "%s = %s;" : "%s = \"%s\";", name, value);
 }
 
-void conf_print_switchover(struct conf_out *out, const struct tun_options *o)
+void conf_print_switchover(struct conf_out *out, const struct tunnel_options *o)
 {
 	fputs("{\n", out->f);
 	out->depth++;
-	tun_options_each(o, print_switchover_option, out);
+	tunnel_options_each(o, print_switchover_option, out);
 	out->depth--;
 	indent(out);
 	putc('}', out->f);

@@ -100,6 +100,6 @@ void conf_print_line(struct conf_out *out, const char *fmt, ...) PRINTF_LIKE(2, 
 /* In double quotes, which the library reads back as it was. */
 void conf_print_text(struct conf_out *out, const char *s);
 /* "{ detect = ...; }" over several lines. */
-void conf_print_switchover(struct conf_out *out, const struct tun_options *o);
+void conf_print_switchover(struct conf_out *out, const struct tunnel_options *o);
 
 #endif

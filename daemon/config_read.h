@@ -55,7 +55,7 @@ int conf_get_word(struct conf_reader *r, config_setting_t *s, const char *const 
 int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint64_t max,
 		  uint64_t *ret);
 /* The options of a switchover group over those in *o. */
-int conf_get_switchover(struct conf_reader *r, config_setting_t *group, struct tun_options *o);
+int conf_get_switchover(struct conf_reader *r, config_setting_t *group, struct tunnel_options *o);
 int conf_get_conn(struct conf_reader *r, config_setting_t *s);
 
 #endif

@@ -106,7 +106,7 @@ int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint
 	return 0;
 }
 
-int conf_get_switchover(struct conf_reader *r, config_setting_t *group, struct tun_options *o)
+int conf_get_switchover(struct conf_reader *r, config_setting_t *group, struct tunnel_options *o)
 {
 	char err[OPTION_ERR], buf[32];
 
@@ -118,7 +118,7 @@ int conf_get_switchover(struct conf_reader *r, config_setting_t *group, struct t
 
 		if (!text)
 			return conf_fail(r, s, "must be a number or a string");
-		if (tun_options_set(o, config_setting_name(s), text, err) < 0)
+		if (tunnel_options_set(o, config_setting_name(s), text, err) < 0)
 			return conf_fail(r, s, "%s", err);
 	}
 	return 0;

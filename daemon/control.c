@@ -124,7 +124,7 @@ static json_t *no_child(void)
 
 static json_t *do_up(struct daemon *d, const json_t *args)
 {
-	struct tun_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
+	struct tunnel_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
 
 	if (!c)
 		return no_child();
@@ -137,7 +137,7 @@ static json_t *do_up(struct daemon *d, const json_t *args)
 
 static json_t *do_down(struct daemon *d, const json_t *args)
 {
-	struct tun_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
+	struct tunnel_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
 
 	if (!c)
 		return no_child();
@@ -147,7 +147,7 @@ static json_t *do_down(struct daemon *d, const json_t *args)
 
 static json_t *do_rekey(struct daemon *d, const json_t *args)
 {
-	struct tun_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
+	struct tunnel_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
 
 	if (!c)
 		return no_child();
@@ -179,8 +179,8 @@ static json_t *do_version(struct daemon *d, const json_t *args)
 
 static json_t *set_options(struct daemon *d, const json_t *args)
 {
-	struct tun_child *c = arg(args, 1) ? tunnel_find_child(d->tunnel, arg(args, 1)) : NULL;
-	struct tun_options o;
+	struct tunnel_child *c = arg(args, 1) ? tunnel_find_child(d->tunnel, arg(args, 1)) : NULL;
+	struct tunnel_options o;
 	char err[OPTION_ERR], name[64];
 
 	if (!c)
@@ -197,7 +197,7 @@ static json_t *set_options(struct daemon *d, const json_t *args)
 		} else {
 			memcpy(name, text, (size_t)(eq - text));
 			name[eq - text] = '\0';
-			if (tun_options_set(&o, name, eq + 1, err) == 0)
+			if (tunnel_options_set(&o, name, eq + 1, err) == 0)
 				continue;
 		}
 		return failure(err);
@@ -208,7 +208,7 @@ static json_t *set_options(struct daemon *d, const json_t *args)
 /* switchover reset CHILD */
 static json_t *reset_gate(struct daemon *d, const json_t *args)
 {
-	struct tun_child *c = arg(args, 1) ? tunnel_find_child(d->tunnel, arg(args, 1)) : NULL;
+	struct tunnel_child *c = arg(args, 1) ? tunnel_find_child(d->tunnel, arg(args, 1)) : NULL;
 
 	if (!c)
 		return no_child();

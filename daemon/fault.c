@@ -91,13 +91,13 @@ static void rewind_sa(struct esp_sa *sa, uint64_t n, bool nonces)
 static unsigned each_sa(struct daemon *d, const char *name,
 			void (*f)(struct esp_sa *, uint64_t, bool), uint64_t n, bool flag)
 {
-	struct tun_conn *c;
-	struct tun_child *k;
+	struct tunnel_conn *c;
+	struct tunnel_child *k;
 	unsigned done = 0;
 
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		LIST_FOREACH (k, &c->children, link) {
-			struct esp_sa *sa = k->current ? tun_sa_esp(k->current) : NULL;
+			struct esp_sa *sa = k->current ? tunnel_sa_esp(k->current) : NULL;
 
 			if (!sa || (name && strcmp(name, k->conf->name) != 0))
 				continue;
@@ -117,7 +117,7 @@ static void two_senders(struct esp_sa *sa, uint64_t n, bool flag)
 
 static const char *each_conn(struct daemon *d, const char *fault, uint64_t n)
 {
-	struct tun_conn *c, *next;
+	struct tunnel_conn *c, *next;
 	unsigned done = 0;
 
 	for (c = LIST_FIRST(&d->tunnel->conns); c; c = next) {
@@ -136,8 +136,8 @@ static const char *each_conn(struct daemon *d, const char *fault, uint64_t n)
 /* The newest child is forgotten, or its next rekey names an SPI that the peer does not know. */
 static const char *newest_child(struct daemon *d, bool forget)
 {
-	struct tun_conn *c;
-	struct tun_child *k;
+	struct tunnel_conn *c;
+	struct tunnel_child *k;
 
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		LIST_FOREACH (k, &c->children, link) {

@@ -59,13 +59,13 @@ static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
 		net_route(d->net, local, remote, add);
 }
 
-static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
-		     const struct tun_child *child, const char *text)
+static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
+		     const struct tunnel_child *child, const char *text)
 {
 	struct daemon *d = ctx;
 
 	if (kind == TUNNEL_EVENT_CHILD && child && !LIST_EMPTY(&child->sas)) {
-		const struct esp_sa *sa = tun_sa_esp(LIST_FIRST(&child->sas));
+		const struct esp_sa *sa = tunnel_sa_esp(LIST_FIRST(&child->sas));
 
 		if (sa && sa->out.key && sa->out.mtu == 0)
 			mtu_look(d, &sa->out.dest.local, &sa->out.dest.remote);

@@ -76,7 +76,7 @@ static void gauges(struct daemon *d, FILE *f)
 		d->udp[UDP_ESP].group_receive, aead_in_use());
 }
 
-static void child_labels(FILE *f, const struct tun_conn *c, const struct tun_child *k)
+static void child_labels(FILE *f, const struct tunnel_conn *c, const struct tunnel_child *k)
 {
 	fputc('{', f);
 	label(f, "connection", c->conf->name);
@@ -86,11 +86,11 @@ static void child_labels(FILE *f, const struct tun_conn *c, const struct tun_chi
 
 static void child_metrics(struct daemon *d, FILE *f, const char *name, const char *type,
 			  const char *help,
-			  void (*each)(FILE *f, const char *name, const struct tun_conn *c,
-				       const struct tun_child *k))
+			  void (*each)(FILE *f, const char *name, const struct tunnel_conn *c,
+				       const struct tunnel_child *k))
 {
-	struct tun_conn *c;
-	struct tun_child *k;
+	struct tunnel_conn *c;
+	struct tunnel_child *k;
 
 	family(f, name, type, help);
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
@@ -99,8 +99,8 @@ static void child_metrics(struct daemon *d, FILE *f, const char *name, const cha
 	}
 }
 
-static void each_gate(FILE *f, const char *name, const struct tun_conn *c,
-		      const struct tun_child *k)
+static void each_gate(FILE *f, const char *name, const struct tunnel_conn *c,
+		      const struct tunnel_child *k)
 {
 	for (int i = 0; i < GATE_ANSWERS; i++) {
 		fprintf(f, "mendip_%s_total", name);
@@ -110,22 +110,22 @@ static void each_gate(FILE *f, const char *name, const struct tun_conn *c,
 	}
 }
 
-static void each_recovery(FILE *f, const char *name, const struct tun_conn *c,
-			  const struct tun_child *k)
+static void each_recovery(FILE *f, const char *name, const struct tunnel_conn *c,
+			  const struct tunnel_child *k)
 {
 	fprintf(f, "mendip_%s_total", name);
 	child_labels(f, c, k);
 	fprintf(f, "} %llu\n", (unsigned long long)k->recoveries);
 }
 
-static void each_bridge(FILE *f, const char *name, const struct tun_conn *c,
-			const struct tun_child *k)
+static void each_bridge(FILE *f, const char *name, const struct tunnel_conn *c,
+			const struct tunnel_child *k)
 {
-	const struct tun_sa *s;
+	const struct tunnel_sa *s;
 	unsigned open = 0;
 
 	LIST_FOREACH (s, &k->sas, link) {
-		const struct esp_sa *sa = tun_sa_esp(s);
+		const struct esp_sa *sa = tunnel_sa_esp(s);
 
 		open += sa && !s->retired && sa->in.bridge_on && sa->in.bridge.open &&
 			!sa->in.bridge.closed;
@@ -135,14 +135,14 @@ static void each_bridge(FILE *f, const char *name, const struct tun_conn *c,
 	fprintf(f, "} %u\n", open);
 }
 
-static void each_nonce(FILE *f, const char *name, const struct tun_conn *c,
-		       const struct tun_child *k)
+static void each_nonce(FILE *f, const char *name, const struct tunnel_conn *c,
+		       const struct tunnel_child *k)
 {
-	const struct tun_sa *s;
+	const struct tunnel_sa *s;
 	uint64_t n = 0;
 
 	LIST_FOREACH (s, &k->sas, link)
-		n += tun_sa_esp(s) ? tun_sa_esp(s)->in.nonce_reuses : 0;
+		n += tunnel_sa_esp(s) ? tunnel_sa_esp(s)->in.nonce_reuses : 0;
 	fprintf(f, "mendip_%s_total", name);
 	child_labels(f, c, k);
 	fprintf(f, "} %llu\n", (unsigned long long)n);

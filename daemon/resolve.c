@@ -164,7 +164,7 @@ static void look_up(struct resolver *r, struct conn_conf *conn)
 	answered(l);
 }
 
-static bool has_names(const struct tun_conn *c)
+static bool has_names(const struct tunnel_conn *c)
 {
 	return c->conf->remote_names && !c->dynamic;
 }
@@ -187,7 +187,7 @@ static bool is_open(const struct resolver *r, const struct conn_conf *conn)
 static void ask(struct resolver *r, bool all)
 {
 	struct conn_conf **confs = NULL;
-	struct tun_conn *c;
+	struct tunnel_conn *c;
 	unsigned count = 0;
 
 	LIST_FOREACH (c, &r->daemon->tunnel->conns, link) {
@@ -243,7 +243,7 @@ static bool is_ready(struct resolver *r)
 /* How many connections have names, and how many of them are not up. */
 static unsigned count_names(const struct resolver *r, unsigned *ret_down)
 {
-	const struct tun_conn *c;
+	const struct tunnel_conn *c;
 	unsigned count = 0;
 
 	*ret_down = 0;

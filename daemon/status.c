@@ -44,9 +44,9 @@ static json_t *verdicts(const uint64_t *v)
 	return o;
 }
 
-static json_t *sa_json(const struct tun_sa *s, nsec_t now)
+static json_t *sa_json(const struct tunnel_sa *s, nsec_t now)
 {
-	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 	char suite[96];
 	json_t *o = json_object();
 
@@ -79,9 +79,9 @@ static json_t *sa_json(const struct tun_sa *s, nsec_t now)
 	return o;
 }
 
-static json_t *child_json(const struct tun_child *k, nsec_t now)
+static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 {
-	const struct tun_sa *s;
+	const struct tunnel_sa *s;
 	json_t *o = json_object(), *sas = json_array();
 
 	json_object_set_new(o, "name", json_string(k->conf->name));
@@ -127,7 +127,7 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 	return o;
 }
 
-static bool wanted(const struct tun_conn *c, const struct tun_child *k, const char *name)
+static bool wanted(const struct tunnel_conn *c, const struct tunnel_child *k, const char *name)
 {
 	char full[512];
 
@@ -137,9 +137,9 @@ static bool wanted(const struct tun_conn *c, const struct tun_child *k, const ch
 	return strcmp(name, full) == 0;
 }
 
-static json_t *conn_json(const struct tun_conn *c, const char *name, nsec_t now)
+static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t now)
 {
-	const struct tun_child *k;
+	const struct tunnel_child *k;
 	json_t *o = json_object(), *children = json_array(), *ike = json_array();
 	char id[IDENT_STRLEN];
 
@@ -293,7 +293,7 @@ json_t *status_json(struct daemon *d, const char *name)
 {
 	json_t *o = json_object(), *conns = json_array();
 	nsec_t now = daemon_now();
-	struct tun_conn *c;
+	struct tunnel_conn *c;
 
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		json_t *j = conn_json(c, name, now);
@@ -354,10 +354,10 @@ static json_t *record_json(const struct recovery_record *r, nsec_t now)
 	return o;
 }
 
-static json_t *records_json(const struct tun_child *k, nsec_t now)
+static json_t *records_json(const struct tunnel_child *k, nsec_t now)
 {
 	json_t *a = json_array();
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &k->sas, link) {
 		if (!s->recovery.now.id)
@@ -375,7 +375,7 @@ static json_t *records_json(const struct tun_child *k, nsec_t now)
 	return a;
 }
 
-static json_t *gate_json(const struct tun_child *k, nsec_t now)
+static json_t *gate_json(const struct tunnel_child *k, nsec_t now)
 {
 	nsec_t proof = gate_quiet_until(&k->gate, CRITERION_PROOF, now);
 	nsec_t hint = gate_quiet_until(&k->gate, CRITERION_COUNT, now);
@@ -403,9 +403,9 @@ static const char *bridge_state(const struct esp_in_sa *in, nsec_t now)
 	return in->bridge.open ? "open" : "ready";
 }
 
-static json_t *detector_json(const struct tun_sa *s, nsec_t now)
+static json_t *detector_json(const struct tunnel_sa *s, nsec_t now)
 {
-	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 	const struct detector *t;
 
 	if (!sa)
@@ -425,13 +425,13 @@ static json_t *detector_json(const struct tun_sa *s, nsec_t now)
 }
 
 /* The one to look at first: what is being recovered, then what is live and furthest from calm. */
-static const struct tun_sa *worst_sa(const struct tun_child *k)
+static const struct tunnel_sa *worst_sa(const struct tunnel_child *k)
 {
-	const struct tun_sa *s, *worst = k->current;
+	const struct tunnel_sa *s, *worst = k->current;
 	int most = -1;
 
 	LIST_FOREACH (s, &k->sas, link) {
-		const struct esp_sa *sa = tun_sa_esp(s);
+		const struct esp_sa *sa = tunnel_sa_esp(s);
 		int much = sa ? (s->recovery.state != RECOVERY_IDLE) * 8 +
 					   (s->retired ? 0 : 1 + (int)sa->in.detector.state)
 			      : -1;
@@ -444,20 +444,21 @@ static const struct tun_sa *worst_sa(const struct tun_child *k)
 	return worst;
 }
 
-static json_t *detectors_json(const struct tun_child *k, nsec_t now)
+static json_t *detectors_json(const struct tunnel_child *k, nsec_t now)
 {
 	json_t *a = json_array();
-	const struct tun_sa *s;
+	const struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &k->sas, link)
 		json_array_append_new(a, detector_json(s, now));
 	return a;
 }
 
-static json_t *switchover_child(const struct tun_conn *c, const struct tun_child *k, nsec_t now)
+static json_t *switchover_child(const struct tunnel_conn *c, const struct tunnel_child *k,
+				nsec_t now)
 {
 	json_t *o = json_object(), *options = json_object();
-	const struct tun_sa *worst = worst_sa(k);
+	const struct tunnel_sa *worst = worst_sa(k);
 
 	json_object_set_new(o, "connection", json_string(c->conf->name));
 	json_object_set_new(o, "name", json_string(k->conf->name));
@@ -470,7 +471,7 @@ static json_t *switchover_child(const struct tun_conn *c, const struct tun_child
 		json_string(recovery_state_name(worst ? worst->recovery.state : RECOVERY_IDLE)));
 	json_object_set_new(o, "gate", gate_json(k, now));
 	json_object_set_new(o, "recoveries", json_integer((json_int_t)k->recoveries));
-	tun_options_each(&k->options, add_option, options);
+	tunnel_options_each(&k->options, add_option, options);
 	json_object_set_new(o, "options", options);
 	json_object_set_new(o, "records", records_json(k, now));
 	return o;
@@ -480,8 +481,8 @@ json_t *switchover_json(struct daemon *d, const char *name)
 {
 	json_t *a = json_array();
 	nsec_t now = daemon_now();
-	struct tun_conn *c;
-	struct tun_child *k;
+	struct tunnel_conn *c;
+	struct tunnel_child *k;
 
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		LIST_FOREACH (k, &c->children, link) {

@@ -5,7 +5,8 @@
  * Where a connection is for several peers (a pattern, or anyone), they share its selectors, and
  * each asks for the part that is its own. Only what is in use by another one shows that it is not.
  */
-#include "tunnel.h"
+#include "child.h"
+#include "conn.h"
 #include "sa/limits.h"
 
 static bool overlap(const struct ts_list *a, const struct ts_list *b)
@@ -15,7 +16,7 @@ static bool overlap(const struct ts_list *a, const struct ts_list *b)
 	return ts_narrow(a, b, &both);
 }
 
-static bool lives(const struct tun_sa *s)
+static bool lives(const struct tunnel_sa *s)
 {
 	return !s->retired && !s->ending;
 }
@@ -25,7 +26,7 @@ static bool lives(const struct tun_sa *s)
  * the addresses of the peers of this one lie within it, as within a default route. More specific
  * selectors go first.
  */
-static bool is_carved_out(const struct tun_sa *s, const struct child_conf *conf)
+static bool is_carved_out(const struct tunnel_sa *s, const struct child_conf *conf)
 {
 	return !ident_is_pattern(&s->child->conn->conf->remote_id) &&
 	       ts_list_within(&conf->remote_ts, s->remote) &&
@@ -33,13 +34,13 @@ static bool is_carved_out(const struct tun_sa *s, const struct child_conf *conf)
 }
 
 /* A live SA of somebody else that has any of it; NULL: there is none. */
-static const struct tun_sa *holder(const struct tunnel *t, const struct ident *peer,
-				   const struct child_conf *conf, const struct ts_list *local,
-				   const struct ts_list *remote)
+static const struct tunnel_sa *holder(const struct tunnel *t, const struct ident *peer,
+				      const struct child_conf *conf, const struct ts_list *local,
+				      const struct ts_list *remote)
 {
-	const struct tun_conn *c;
-	const struct tun_child *k;
-	const struct tun_sa *s;
+	const struct tunnel_conn *c;
+	const struct tunnel_child *k;
+	const struct tunnel_sa *s;
 
 	LIST_FOREACH (c, &t->conns, link) {
 		if (ident_eq(conn_peer(c), peer))
@@ -62,7 +63,7 @@ struct taken {
 	unsigned children, routes;
 };
 
-static void take(struct taken *t, const struct tun_sa *s)
+static void take(struct taken *t, const struct tunnel_sa *s)
 {
 	t->children++;
 	t->routes += s->remote->count;
@@ -72,13 +73,13 @@ static void take(struct taken *t, const struct tun_sa *s)
  * With one more in the place of `old` it would have more than a peer may: on this IKE SA, or twice
  * that on all, as a recovery makes each anew on another one.
  */
-static bool has_enough(const struct tun_conn *c, const struct ike_sa *sa,
+static bool has_enough(const struct tunnel_conn *c, const struct ike_sa *sa,
 		       const struct ts_list *more, const struct child_sa *old)
 {
 	const struct ike_settings *set = &c->tunnel->ike->set;
 	struct taken here = {0}, in_all = {0};
-	const struct tun_child *k;
-	const struct tun_sa *s;
+	const struct tunnel_child *k;
+	const struct tunnel_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
 		LIST_FOREACH (s, &k->sas, link) {
@@ -94,13 +95,13 @@ static bool has_enough(const struct tun_conn *c, const struct ike_sa *sa,
 	       in_all.routes + more->count > 2 * set->peer_routes;
 }
 
-uint16_t tun_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
-			 const struct ts_list *local, const struct ts_list *remote, bool ours,
-			 const struct child_sa *old, nsec_t now)
+uint16_t tunnel_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
+			    const struct ts_list *local, const struct ts_list *remote, bool ours,
+			    const struct child_sa *old, nsec_t now)
 {
 	struct tunnel *t = ctx;
-	const struct tun_conn *c = sa->owner;
-	const struct tun_sa *other;
+	const struct tunnel_conn *c = sa->owner;
+	const struct tunnel_sa *other;
 	char peer[IDENT_STRLEN], who[IDENT_STRLEN];
 
 	/* It has them. */

@@ -2,13 +2,15 @@
  * check.c - the invariant of doc/recovery.md 5, for tests: what is to be mended has something that
  * leads on, and what that waits for is under way. SPDX-License-Identifier: ISC
  */
-#include "tunnel.h"
+#include "recovery.h"
+#include "tidy.h"
+#include "tunnel_sa.h"
 
 /* Nothing is in progress for so long. */
 #define PENDING_MAX (5 * 60 * NSEC_PER_SEC)
 
 /* The IKE SA is there, and tells the connection of what becomes of it. */
-static bool is_ours(const struct tun_conn *c, const struct ike_sa *wanted)
+static bool is_ours(const struct tunnel_conn *c, const struct ike_sa *wanted)
 {
 	const struct ike_sa *sa;
 
@@ -20,13 +22,13 @@ static bool is_ours(const struct tun_conn *c, const struct ike_sa *wanted)
 }
 
 /* What the detector knows of an SA that nothing is mending. */
-static const char *check_idle(const struct tun_sa *s)
+static const char *check_idle(const struct tunnel_sa *s)
 {
 	const struct esp_sa *sa;
 
 	if (s->retired || s->ending || !s->ike || s->child->options.detect.mode == DETECT_OFF)
 		return NULL;
-	sa = tun_sa_esp(s);
+	sa = tunnel_sa_esp(s);
 	if (!sa)
 		return NULL;
 	if (sa->in.exposed)
@@ -35,9 +37,9 @@ static const char *check_idle(const struct tun_sa *s)
 							   : NULL;
 }
 
-static const char *check_kept(const struct tun_sa *s, nsec_t now)
+static const char *check_kept(const struct tunnel_sa *s, nsec_t now)
 {
-	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 
 	if (s->ike || s->recovery.state != RECOVERY_RUNNING)
 		return "kept without an IKE SA, and nothing leads on";
@@ -46,7 +48,7 @@ static const char *check_kept(const struct tun_sa *s, nsec_t now)
 	return NULL;
 }
 
-static const char *check_recovery(const struct tun_sa *s, nsec_t now)
+static const char *check_recovery(const struct tunnel_sa *s, nsec_t now)
 {
 	if (!deadline_is_set(&s->recovery.timer))
 		return "a recovery without a deadline";
@@ -58,19 +60,19 @@ static const char *check_recovery(const struct tun_sa *s, nsec_t now)
 }
 
 /* What has taken its place is about to go; when it does, all that it stood in for is ended. */
-static bool heir_is_going(const struct tun_sa *s)
+static bool heir_is_going(const struct tunnel_sa *s)
 {
-	const struct tun_sa *o;
+	const struct tunnel_sa *o;
 
 	LIST_FOREACH (o, &s->child->sas, link) {
 		if (o != s && !o->retired && o->ike && o->ike->state == CHILD_STATE_DELETING &&
-		    o->active && tun_sa_covers(o, s))
+		    o->active && tunnel_sa_covers(o, s))
 			return true;
 	}
 	return false;
 }
 
-static const char *check_sa(const struct tun_sa *s, nsec_t now)
+static const char *check_sa(const struct tunnel_sa *s, nsec_t now)
 {
 	const char *wrong = s->kept ? check_kept(s, now) : NULL;
 
@@ -79,19 +81,20 @@ static const char *check_sa(const struct tun_sa *s, nsec_t now)
 	if (s->check != CRITERION_NONE &&
 	    !(is_ours(s->child->conn, s->check_on) && s->check_on->watch_answer))
 		return "a liveness check that nobody will answer";
-	if (s->retired && s->ike && s->ike->state == CHILD_STATE_INSTALLED && !tun_sa_heir(s) &&
-	    !heir_is_going(s) && s->ike->ike_sa->owner)
+	if (s->retired && s->ike && s->ike->state == CHILD_STATE_INSTALLED &&
+	    !tunnel_sa_substitute(s) && !heir_is_going(s) && s->ike->ike_sa->owner)
 		return "RETIRED, and nothing has taken its place";
-	if (tun_sa_waits(s) && !s->replaces && !deadline_is_set(&s->move) && !tun_sa_heir(s))
+	if (tunnel_sa_waits(s) && !s->replaces && !deadline_is_set(&s->move) &&
+	    !tunnel_sa_substitute(s))
 		return "up, and nothing is sent on it";
-	if (!deadline_is_set(&s->child->conn->tidy) && tun_sa_twin(s))
+	if (!deadline_is_set(&s->child->conn->tidy) && tunnel_sa_twin(s))
 		return "an SA is there twice, and nothing ends one";
 	return s->recovery.state == RECOVERY_IDLE ? check_idle(s) : check_recovery(s, now);
 }
 
-static const char *check_child(const struct tun_child *k)
+static const char *check_child(const struct tunnel_child *k)
 {
-	const struct tun_sa *s;
+	const struct tunnel_sa *s;
 	const char *wrong = NULL;
 
 	if (k->asked_on && !is_ours(k->conn, k->asked_on))
@@ -104,7 +107,7 @@ static const char *check_child(const struct tun_child *k)
 }
 
 /* One of the connection's IKE SAs is there to ask on. */
-static bool has_established(const struct tun_conn *c)
+static bool has_established(const struct tunnel_conn *c)
 {
 	const struct ike_sa *sa;
 
@@ -116,7 +119,7 @@ static bool has_established(const struct tun_conn *c)
 }
 
 /* The IKE SAs that the connection names are there, and know it. */
-static const char *check_conn(const struct tun_conn *c)
+static const char *check_conn(const struct tunnel_conn *c)
 {
 	if (!deadline_is_set(&c->tidy) && conn_has_spare(c))
 		return "an IKE SA too many, and nothing ends one";
@@ -132,8 +135,8 @@ static const char *check_conn(const struct tun_conn *c)
 
 const char *tunnel_check(const struct tunnel *t)
 {
-	const struct tun_conn *c;
-	const struct tun_child *k;
+	const struct tunnel_conn *c;
+	const struct tunnel_child *k;
 	const char *wrong = ike_check(t->ike);
 
 	LIST_FOREACH (c, &t->conns, link) {

@@ -73,7 +73,7 @@ static nsec_t backoff(uint32_t beyond)
 	return min_u64(wait, BACKOFF_MAX);
 }
 
-static void admit(struct gate_allowance *a, const struct tun_options *o, enum criterion c,
+static void admit(struct gate_allowance *a, const struct tunnel_options *o, enum criterion c,
 		  const struct gate_facts *f, nsec_t now, struct gate_reply *r)
 {
 	uint32_t n;
@@ -102,7 +102,7 @@ static void admit(struct gate_allowance *a, const struct tun_options *o, enum cr
 	r->ticket = spend(a, now);
 }
 
-struct gate_reply gate_ask(struct gate *g, const struct tun_options *o, enum criterion c,
+struct gate_reply gate_ask(struct gate *g, const struct tunnel_options *o, enum criterion c,
 			   const struct gate_facts *f, nsec_t now)
 {
 	struct gate_reply r = {0};

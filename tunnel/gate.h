@@ -62,7 +62,7 @@ struct gate_reply {
 };
 
 /* Asks for a rekey by this criterion. With GATE_ADMITTED the allowance is spent. */
-struct gate_reply gate_ask(struct gate *g, const struct tun_options *o, enum criterion c,
+struct gate_reply gate_ask(struct gate *g, const struct tunnel_options *o, enum criterion c,
 			   const struct gate_facts *f, nsec_t now);
 /* The rekey of this admission helped: its successor carried a FRESH packet. */
 void gate_helped(struct gate *g, enum criterion c, uint64_t ticket);

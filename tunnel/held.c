@@ -6,7 +6,7 @@
  * start_action asks for a route, the route is there all the same: it leads to the TUN device, where
  * packets that no policy is for are dropped.
  */
-#include "tunnel.h"
+#include "held.h"
 #include "xalloc.h"
 
 struct held_route {

@@ -6,19 +6,21 @@
  * None of it is proof. Traffic on a replaced SA, or none at all, leads to a liveness check:
  * answered, the newest SA is rekeyed; unanswered, rung 3.
  */
-#include "tunnel.h"
+#include "child.h"
+#include "recovery.h"
+#include "tunnel_sa.h"
 
 /* Whether a hint about the SA would be heard now. What is not is not told of either. */
-static bool would_be_heard(const struct tun_sa *s, enum criterion why, nsec_t now)
+static bool would_be_heard(const struct tunnel_sa *s, enum criterion why, nsec_t now)
 {
-	const struct tun_child *c = s->child;
+	const struct tunnel_child *c = s->child;
 
 	return !s->retired && !s->ending && s->ike && s->recovery.state == RECOVERY_IDLE &&
 	       c->options.detect.mode != DETECT_OFF && !gate_quiet_until(&c->gate, why, now);
 }
 
 /* Asks whether the peer lives; what follows comes by recovery_answered or recovery_late. */
-static bool check_liveness(struct tun_sa *s, enum criterion why, nsec_t now)
+static bool check_liveness(struct tunnel_sa *s, enum criterion why, nsec_t now)
 {
 	if (s->check != CRITERION_NONE || !would_be_heard(s, why, now) ||
 	    s->ike->ike_sa->state != IKE_STATE_ESTABLISHED)
@@ -29,35 +31,35 @@ static bool check_liveness(struct tun_sa *s, enum criterion why, nsec_t now)
 	return true;
 }
 
-void hint_retired_heard(struct tun_sa *s, nsec_t now)
+void hint_retired_heard(struct tunnel_sa *s, nsec_t now)
 {
-	struct tun_child *c = s->child;
-	struct tun_sa *newest = tun_sa_heir(s);
-	const struct esp_sa *sa = newest ? tun_sa_esp(newest) : NULL;
+	struct tunnel_child *c = s->child;
+	struct tunnel_sa *newest = tunnel_sa_substitute(s);
+	const struct esp_sa *sa = newest ? tunnel_sa_esp(newest) : NULL;
 
 	if (!sa || newest == s ||
 	    now - max_u64(sa->in.last_fresh, newest->installed) < c->options.older_sa_grace)
 		return;
 	if (check_liveness(newest, CRITERION_OLDER_SA, now))
-		tun_event(
+		tunnel_event(
 			c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
 			"the peer sends on the replaced SPI %08x and nothing on %08x: is it alive?",
 			s->spi, newest->spi);
 }
 
-void hint_invalid_spi(struct tun_sa *s, nsec_t now)
+void hint_invalid_spi(struct tunnel_sa *s, nsec_t now)
 {
 	if (!would_be_heard(s, CRITERION_INVALID_SPI, now))
 		return;
-	tun_event(s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
-		  "the peer says INVALID_SPI of %08x: it has lost the CHILD SA", s->spi_out);
+	tunnel_event(s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
+		     "the peer says INVALID_SPI of %08x: it has lost the CHILD SA", s->spi_out);
 	recovery_confirmed(s, CRITERION_INVALID_SPI, now);
 }
 
-void hint_silent_arm(struct tun_sa *s, nsec_t now)
+void hint_silent_arm(struct tunnel_sa *s, nsec_t now)
 {
 	struct deadline_heap *h = &s->child->conn->tunnel->deadlines;
-	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 
 	if (s->retired || !s->active || !sa || !s->child->options.silent_rekey) {
 		deadline_clear(h, &s->silent);
@@ -69,14 +71,14 @@ void hint_silent_arm(struct tun_sa *s, nsec_t now)
 
 void hint_silent_due(struct deadline *d, nsec_t now)
 {
-	struct tun_sa *s = container_of(d, struct tun_sa, silent);
-	const struct esp_sa *sa = tun_sa_esp(s);
+	struct tunnel_sa *s = container_of(d, struct tunnel_sa, silent);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 	bool sent = sa && sa->out.packets != s->silent_out;
 	nsec_t heard = sa ? max_u64(sa->in.last_fresh, s->installed) : now;
 
 	if (sent && now - heard >= s->child->options.silent_rekey &&
 	    check_liveness(s, CRITERION_SILENT, now))
-		tun_event(
+		tunnel_event(
 			s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
 			"nothing has come on SPI %08x for %.0f s while we sent: is the peer alive?",
 			s->spi, (double)(now - heard) / NSEC_PER_SEC);
@@ -84,7 +86,7 @@ void hint_silent_due(struct deadline *d, nsec_t now)
 }
 
 /* Into the record of what is being recovered from; else syncs have one of their own. */
-static void note_sync(struct tun_sa *s, nsec_t now)
+static void note_sync(struct tunnel_sa *s, nsec_t now)
 {
 	static const char outcome[] = "message IDs agreed on anew";
 	nsec_t since = now - min_u64(now, s->child->options.quiet);
@@ -104,19 +106,20 @@ static void note_sync(struct tun_sa *s, nsec_t now)
 	record_close(s, outcome);
 }
 
-void hint_synced(struct tun_child *c, const struct ike_sa *sa, uint64_t delta, nsec_t now)
+void hint_synced(struct tunnel_child *c, const struct ike_sa *sa, uint64_t delta, nsec_t now)
 {
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &c->sas, link) {
-		struct esp_sa *esp = tun_sa_esp(s);
+		struct esp_sa *esp = tunnel_sa_esp(s);
 
 		if (!s->ike || s->ike->ike_sa != sa || s->retired || !esp)
 			continue;
-		tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
-			  "a member of the peer's cluster took over (RFC 6311): SPI out %08x leaps "
-			  "by %llu",
-			  s->spi_out, (unsigned long long)esp_leap(esp, delta));
+		tunnel_event(
+			c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
+			"a member of the peer's cluster took over (RFC 6311): SPI out %08x leaps "
+			"by %llu",
+			s->spi_out, (unsigned long long)esp_leap(esp, delta));
 		note_sync(s, now);
 	}
 }

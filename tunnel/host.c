@@ -2,13 +2,13 @@
  * host.c - what a connection does when this host has other addresses or ways than before.
  * SPDX-License-Identifier: ISC
  */
-#include "tunnel.h"
+#include "conn.h"
 
 /* Several things change together: addresses come before the routes that make them useful. */
 #define SETTLE (100 * NSEC_PER_MSEC)
 
 /* Nothing that was tried before tells anything about now. */
-static void call_soon(struct tun_conn *c, nsec_t now)
+static void call_soon(struct tunnel_conn *c, nsec_t now)
 {
 	c->failures = c->beside_failures = 0;
 	c->not_before = 0;
@@ -22,7 +22,7 @@ static bool has_left(const struct ike_sa *sa, bool (*is_ours)(const struct addr 
 	       !is_ours(&sa->local.addr);
 }
 
-static void leave(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
+static void leave(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
 	char a[ADDR_STRLEN];
 
@@ -33,7 +33,7 @@ static void leave(struct tun_conn *c, struct ike_sa *sa, nsec_t now)
 
 void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a), nsec_t now)
 {
-	struct tun_conn *c, *next;
+	struct tunnel_conn *c, *next;
 
 	t->now = now;
 	for (c = LIST_FIRST(&t->conns); c; c = next) {

@@ -76,9 +76,9 @@ int parse_size(const char *s, bool decimal, uint64_t *ret)
 	return 0;
 }
 
-void tun_options_default(struct tun_options *o)
+void tunnel_options_default(struct tunnel_options *o)
 {
-	*o = (struct tun_options){
+	*o = (struct tunnel_options){
 		.detect = {.mode = DETECT_PROOF,
 			   .proof_packets = 1,
 			   .packets = 64,
@@ -103,7 +103,7 @@ static const struct option {
 	size_t at;
 	uint64_t min, max;
 } options[] = {
-#define AT(field) offsetof(struct tun_options, field)
+#define AT(field) offsetof(struct tunnel_options, field)
 	{"detect", KIND_DETECT, AT(detect.mode), 0, 0},
 	{"proof_packets", KIND_COUNT, AT(detect.proof_packets), 1, 64},
 	{"packets", KIND_COUNT, AT(detect.packets), 1, 1000000},
@@ -176,7 +176,7 @@ static bool read_value(const struct option *opt, const char *value, uint64_t *re
 	return *ret >= opt->min && *ret <= opt->max;
 }
 
-int tun_options_set(struct tun_options *o, const char *name, const char *value, char *err)
+int tunnel_options_set(struct tunnel_options *o, const char *name, const char *value, char *err)
 {
 	const struct option *opt = find(name);
 	uint64_t v;
@@ -184,8 +184,8 @@ int tun_options_set(struct tun_options *o, const char *name, const char *value, 
 	enum detect_mode mode;
 
 	if (!opt) {
-		if (tun_options_gone(name))
-			snprintf(err, OPTION_ERR, "%s: %s", name, tun_options_gone(name));
+		if (tunnel_options_gone(name))
+			snprintf(err, OPTION_ERR, "%s: %s", name, tunnel_options_gone(name));
 		else
 			snprintf(err, OPTION_ERR, "\"%.40s\" is no option of switchover", name);
 		return -EINVAL;
@@ -220,7 +220,7 @@ static size_t size_of(enum option_kind kind)
 	return 0;
 }
 
-bool tun_options_equal(const struct tun_options *a, const struct tun_options *b)
+bool tunnel_options_equal(const struct tunnel_options *a, const struct tunnel_options *b)
 {
 	/* Field by field: what lies between them has no value. */
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
@@ -233,7 +233,7 @@ bool tun_options_equal(const struct tun_options *a, const struct tun_options *b)
 	return true;
 }
 
-int tun_options_check(const struct tun_options *o, nsec_t rekey_time, char *err)
+int tunnel_options_check(const struct tunnel_options *o, nsec_t rekey_time, char *err)
 {
 	if (rekey_time && o->detect.interval >= rekey_time) {
 		snprintf(err, OPTION_ERR,
@@ -244,7 +244,7 @@ int tun_options_check(const struct tun_options *o, nsec_t rekey_time, char *err)
 	return 0;
 }
 
-const char *tun_options_gone(const char *name)
+const char *tunnel_options_gone(const char *name)
 {
 	if (strcmp(name, "history_sample") == 0)
 		return "gone: every number of history_packets is remembered now; remove the option";
@@ -252,7 +252,7 @@ const char *tun_options_gone(const char *name)
 }
 
 /* The option's value as the configuration would have it, into text of 32 bytes. */
-static const char *value_text(const struct option *opt, const struct tun_options *o, char *text)
+static const char *value_text(const struct option *opt, const struct tunnel_options *o, char *text)
 {
 	const char *at = (const char *)o + opt->at;
 	enum detect_mode mode;
@@ -274,8 +274,8 @@ static const char *value_text(const struct option *opt, const struct tun_options
 	return text;
 }
 
-void tun_options_each(const struct tun_options *o,
-		      void (*each)(void *ctx, const char *name, const char *value), void *ctx)
+void tunnel_options_each(const struct tunnel_options *o,
+			 void (*each)(void *ctx, const char *name, const char *value), void *ctx)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		char text[32];

@@ -7,7 +7,7 @@
 
 #include "detector.h"
 
-struct tun_options {
+struct tunnel_options {
 	struct detector_config detect;
 	uint32_t max_rekeys; /* 1 to 16, */
 	nsec_t per, quiet;   /* within; then nothing for */
@@ -21,21 +21,21 @@ struct tun_options {
 
 #define OPTION_ERR 160
 
-void tun_options_default(struct tun_options *o);
+void tunnel_options_default(struct tunnel_options *o);
 /*
  * Sets the option `name` of the switchover group from text ("64", "1s", "2M", "proof"). On -EINVAL
  * err (OPTION_ERR bytes) says what is wrong and what would be right; o is untouched.
  */
-int tun_options_set(struct tun_options *o, const char *name, const char *value,
-		    char *err) MUST_CHECK;
-bool tun_options_equal(const struct tun_options *a, const struct tun_options *b);
+int tunnel_options_set(struct tunnel_options *o, const char *name, const char *value,
+		       char *err) MUST_CHECK;
+bool tunnel_options_equal(const struct tunnel_options *a, const struct tunnel_options *b);
 /* Why there is no option of that name any more and what to do; NULL: there never was one. */
-const char *tun_options_gone(const char *name);
+const char *tunnel_options_gone(const char *name);
 /* What holds between options. rekey_time: the child's, 0 for never. */
-int tun_options_check(const struct tun_options *o, nsec_t rekey_time, char *err) MUST_CHECK;
+int tunnel_options_check(const struct tunnel_options *o, nsec_t rekey_time, char *err) MUST_CHECK;
 /* Calls each(ctx, name, value) for all options in the order of the manual. */
-void tun_options_each(const struct tun_options *o,
-		      void (*each)(void *ctx, const char *name, const char *value), void *ctx);
+void tunnel_options_each(const struct tunnel_options *o,
+			 void (*each)(void *ctx, const char *name, const char *value), void *ctx);
 
 /* "1s", "100ms", "4h", "2m", "1d", or a number of seconds. -EINVAL otherwise, or above 10 years. */
 int parse_time(const char *s, nsec_t *ret) MUST_CHECK;

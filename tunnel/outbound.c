@@ -6,40 +6,44 @@
  * whether the answer came through; while an older SA admits the same, packets stay on that one
  * until the peer is heard on the new one.
  */
-#include "tunnel.h"
+#include "beside.h"
+#include "child.h"
+#include "recovery.h"
+#include "tidy.h"
+#include "tunnel_sa.h"
 
 #define MOVE_LOOK (500 * NSEC_PER_MSEC)
 /* A peer that is heard, and never on the new SA, may have lost the older one. */
 #define MOVE_MAX (10 * NSEC_PER_SEC)
 
 /* Rung 2 and 4: the engine has forgotten the older ones that this one stands in for. */
-static void replace_forgotten(const struct tun_sa *s, nsec_t now)
+static void replace_forgotten(const struct tunnel_sa *s, nsec_t now)
 {
-	struct tun_sa *o;
+	struct tunnel_sa *o;
 
 	LIST_FOREACH (o, &s->child->sas, link) {
-		if (o == s || o->ike || !tun_sa_covers(s, o))
+		if (o == s || o->ike || !tunnel_sa_covers(s, o))
 			continue;
 		if (o->kept)
-			tun_sa_retire(o, s, now);
+			tunnel_sa_retire(o, s, now);
 		else if (o->recovery.state == RECOVERY_RUNNING)
 			recovery_replaced(o, s, now);
 	}
 }
 
-void tun_sa_activate(struct tun_sa *s, nsec_t now)
+void tunnel_sa_activate(struct tunnel_sa *s, nsec_t now)
 {
-	struct tun_child *c = s->child;
+	struct tunnel_child *c = s->child;
 	struct tunnel *t = c->conn->tunnel;
-	struct esp_sa *sa = tun_sa_esp(s);
-	struct tun_sa *old = s->replaces;
+	struct esp_sa *sa = tunnel_sa_esp(s);
+	struct tunnel_sa *old = s->replaces;
 
 	if (s->active || s->retired || !sa)
 		return;
 	s->policy.sa = sad_ref(sa);
 	s->policy.order = ++t->policy_order;
 	s->policy.owner = c;
-	if (spd_add(tun_child_spd(c), &s->policy) < 0) {
+	if (spd_add(tunnel_child_spd(c), &s->policy) < 0) {
 		log_error(t->log, "%s/%s: the selectors are too many for the policy database",
 			  c->conn->conf->name, c->conf->name);
 		return;
@@ -51,10 +55,10 @@ void tun_sa_activate(struct tun_sa *s, nsec_t now)
 	hint_silent_arm(s, now);
 	if (old) {
 		c->rekeys++;
-		tun_sa_retire(old, s, now);
+		tunnel_sa_retire(old, s, now);
 	}
 	replace_forgotten(s, now);
-	if (tun_sa_twin(s))
+	if (tunnel_sa_twin(s))
 		conn_tidy_later(c->conn, now);
 }
 
@@ -62,11 +66,11 @@ void tun_sa_activate(struct tun_sa *s, nsec_t now)
  * Rung 3: the same selectors came up on another IKE SA, which replaces the older ones of this
  * child. Not so those on a call of the peer's that is to stay instead.
  */
-static void replace_on_takeover(struct tun_sa *s, nsec_t now)
+static void replace_on_takeover(struct tunnel_sa *s, nsec_t now)
 {
-	struct tun_conn *conn = s->child->conn;
+	struct tunnel_conn *conn = s->child->conn;
 	const struct ike_sa *stays;
-	struct tun_sa *o, *next;
+	struct tunnel_sa *o, *next;
 
 	if (s->ike->ike_sa != conn->beside)
 		return;
@@ -74,66 +78,66 @@ static void replace_on_takeover(struct tun_sa *s, nsec_t now)
 	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
 		next = LIST_NEXT(o, link);
 		if (o != s && o->ike && o->ike->ike_sa != conn->beside && o->ike->ike_sa != stays &&
-		    tun_sa_covers(s, o))
-			tun_sa_retire(o, s, now);
+		    tunnel_sa_covers(s, o))
+			tunnel_sa_retire(o, s, now);
 	}
 }
 
-bool tun_sa_waits(const struct tun_sa *s)
+bool tunnel_sa_waits(const struct tunnel_sa *s)
 {
 	return !s->active && !s->retired && s->ike && !s->ike->voided && !s->ike->successor &&
 	       s->ike->state != CHILD_STATE_DELETING;
 }
 
-void tun_sa_use(struct tun_sa *s, nsec_t now)
+void tunnel_sa_use(struct tunnel_sa *s, nsec_t now)
 {
 	deadline_clear(&s->child->conn->tunnel->deadlines, &s->move);
-	tun_sa_activate(s, now);
+	tunnel_sa_activate(s, now);
 	if (s->active)
 		replace_on_takeover(s, now);
 	conn_maybe_take_over(s->child->conn, now);
 }
 
 /* What IKE_AUTH made, the peer has if it has the IKE SA; other answers are confirmed one by one. */
-static bool peer_has_sa(const struct tun_sa *s)
+static bool peer_has_sa(const struct tunnel_sa *s)
 {
 	return s->ike->initiator || (s->ike->confirmed && conn_peer_has(s->ike->ike_sa));
 }
 
-void tun_sa_begin_to_use(struct tun_sa *s, nsec_t now)
+void tunnel_sa_begin_to_use(struct tunnel_sa *s, nsec_t now)
 {
 	struct tunnel *t = s->child->conn->tunnel;
 
 	/* What replaces another waits for CONFIRMED, unless we asked for it. */
 	if (s->replaces)
 		return;
-	if (!peer_has_sa(s) && tun_sa_heir(s)) {
+	if (!peer_has_sa(s) && tunnel_sa_substitute(s)) {
 		ike_liveness(s->ike->ike_sa, 0, now);
 		deadline_set(&t->deadlines, &s->move, now + MOVE_LOOK);
 		return;
 	}
-	tun_sa_use(s, now);
+	tunnel_sa_use(s, now);
 }
 
-void tun_sa_move_due(struct deadline *d, nsec_t now)
+void tunnel_sa_move_due(struct deadline *d, nsec_t now)
 {
-	struct tun_sa *s = container_of(d, struct tun_sa, move);
+	struct tunnel_sa *s = container_of(d, struct tunnel_sa, move);
 
 	if (s->active || s->retired || !s->ike)
 		return;
-	if (tun_sa_waits(s) &&
-	    (peer_has_sa(s) || !tun_sa_heir(s) ||
+	if (tunnel_sa_waits(s) &&
+	    (peer_has_sa(s) || !tunnel_sa_substitute(s) ||
 	     (now - s->installed >= MOVE_MAX && s->ike->ike_sa->last_heard > s->installed)))
-		tun_sa_use(s, now);
+		tunnel_sa_use(s, now);
 	else
 		deadline_set(&s->child->conn->tunnel->deadlines, &s->move, now + MOVE_LOOK);
 }
 
-void tun_sa_heard(struct tun_sa *s, nsec_t now)
+void tunnel_sa_heard(struct tunnel_sa *s, nsec_t now)
 {
 	if (!s->ike)
 		return;
 	ike_child_heard(s->ike, now);
-	if (s->ike && deadline_is_set(&s->move) && tun_sa_waits(s))
-		tun_sa_use(s, now);
+	if (s->ike && deadline_is_set(&s->move) && tunnel_sa_waits(s))
+		tunnel_sa_use(s, now);
 }

@@ -1,12 +1,12 @@
 /* record.c - what a recovery leaves for people to read (doc/recovery.md 5).
  * SPDX-License-Identifier: ISC
  */
-#include "tunnel.h"
+#include "recovery.h"
 #include "xalloc.h"
 
-void record_open(struct tun_sa *s, enum criterion criterion, nsec_t now)
+void record_open(struct tunnel_sa *s, enum criterion criterion, nsec_t now)
 {
-	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 	const struct detector *d = &sa->in.detector;
 
 	s->recovery.now = (struct recovery_record){
@@ -23,9 +23,9 @@ void record_open(struct tun_sa *s, enum criterion criterion, nsec_t now)
 	record_figures(s);
 }
 
-void record_figures(struct tun_sa *s)
+void record_figures(struct tunnel_sa *s)
 {
-	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 	struct recovery_record *r = &s->recovery.now;
 
 	if (!sa || !r->id)
@@ -38,9 +38,9 @@ void record_figures(struct tun_sa *s)
 		r->outage_to = sa->in.after_evidence;
 }
 
-void record_close(struct tun_sa *s, const char *outcome)
+void record_close(struct tunnel_sa *s, const char *outcome)
 {
-	struct tun_child *c = s->child;
+	struct tunnel_child *c = s->child;
 	struct recovery_record *r = &s->recovery.now;
 
 	if (!r->id)
@@ -54,7 +54,7 @@ void record_close(struct tun_sa *s, const char *outcome)
 	*r = (struct recovery_record){0};
 }
 
-struct recovery_record *record_again(struct tun_child *c, enum criterion criterion,
+struct recovery_record *record_again(struct tunnel_child *c, enum criterion criterion,
 				     const char *outcome, nsec_t since)
 {
 	for (unsigned i = 0; c->records && i < RECORDS_KEPT; i++) {

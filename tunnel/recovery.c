@@ -6,7 +6,10 @@
  * that the timer ends in looks at the SA again: so no path leaves a CONFIRMED SA without a request
  * under way or a deadline that asks again.
  */
-#include "tunnel.h"
+#include "beside.h"
+#include "child.h"
+#include "conn.h"
+#include "recovery.h"
 
 #include <stdio.h>
 
@@ -32,7 +35,7 @@ const char *recovery_state_name(enum recovery_state s)
 }
 
 /* The one writer of a recovery's state. */
-static void enter(struct tun_sa *s, enum recovery_state state, nsec_t until)
+static void enter(struct tunnel_sa *s, enum recovery_state state, nsec_t until)
 {
 	struct deadline_heap *h = &s->child->conn->tunnel->deadlines;
 
@@ -44,20 +47,20 @@ static void enter(struct tun_sa *s, enum recovery_state state, nsec_t until)
 }
 
 /* What was admitted is not begun after all. */
-static void give_back(struct tun_sa *s)
+static void give_back(struct tunnel_sa *s)
 {
 	gate_give_back(&s->child->gate, s->recovery.now.criterion, s->recovery.ticket);
 	s->recovery.ticket = 0;
 }
 
 /* The recovery ends without having replaced the SA. */
-static void drop(struct tun_sa *s, const char *outcome)
+static void drop(struct tunnel_sa *s, const char *outcome)
 {
 	if (s->recovery.state == RECOVERY_IDLE)
 		return;
 	if (s->recovery.state != RECOVERY_REFUSED)
-		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
-			  "SPI %08x: recovery ended: %s", s->spi, outcome);
+		tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
+			     "SPI %08x: recovery ended: %s", s->spi, outcome);
 	if (s->recovery.state == RECOVERY_DELAYED)
 		give_back(s);
 	record_close(s, outcome);
@@ -69,16 +72,16 @@ static nsec_t late_after(enum criterion c)
 	return criterion_is_proof(c) ? IKE_LATE_PROOF : IKE_LATE_HINT;
 }
 
-static void rung(struct tun_sa *s, uint8_t n)
+static void rung(struct tunnel_sa *s, uint8_t n)
 {
 	if (s->recovery.now.rung < n)
 		s->recovery.now.rung = n;
 }
 
 /* The peer's rekey of the SA that waits for a sign that the peer has our response. */
-static struct tun_sa *peer_rekey(const struct tun_sa *s)
+static struct tunnel_sa *peer_rekey(const struct tunnel_sa *s)
 {
-	struct tun_sa *n;
+	struct tunnel_sa *n;
 
 	LIST_FOREACH (n, &s->child->sas, link) {
 		if (n->replaces == s && n->ike && !n->ike->confirmed && !n->ike->voided)
@@ -88,13 +91,13 @@ static struct tun_sa *peer_rekey(const struct tun_sa *s)
 }
 
 /* The SA is being rekeyed or deleted, or its IKE SA is. */
-static bool is_going(const struct tun_sa *s)
+static bool is_going(const struct tunnel_sa *s)
 {
 	return s->ike->state != CHILD_STATE_INSTALLED ||
 	       s->ike->ike_sa->state != IKE_STATE_ESTABLISHED;
 }
 
-static bool ours_under_way(const struct tun_sa *s)
+static bool ours_under_way(const struct tunnel_sa *s)
 {
 	return is_going(s) || s->ike->ike_sa->outstanding;
 }
@@ -103,27 +106,27 @@ static bool ours_under_way(const struct tun_sa *s)
  * The peer asked for a rekey, has our response, and sends nothing by it, while the old SA shows a
  * rewind: whoever took over does not know of it. What it made is void.
  */
-static bool peer_is_rekeying(struct tun_sa *s, nsec_t now)
+static bool peer_is_rekeying(struct tunnel_sa *s, nsec_t now)
 {
-	struct tun_sa *made = peer_rekey(s);
+	struct tunnel_sa *made = peer_rekey(s);
 
 	if (!made)
 		return false;
 	if (now - made->installed < PEER_REKEY_LIMIT)
 		return true;
-	tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-		  "the peer's rekey of SPI %08x was never used: it is void", s->spi);
+	tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+		     "the peer's rekey of SPI %08x was never used: it is void", s->spi);
 	ike_child_void(s->ike, made->ike, now);
 	return false;
 }
 
-static void ask(struct tun_sa *s, nsec_t now);
+static void ask(struct tunnel_sa *s, nsec_t now);
 
 /*
  * Rung 1; for a CHILD SA that the peer is known not to have, rung 2 at once. What came up during
  * the delay is not passed over: a rekey of this SA, whichever side asked for it.
  */
-static void start(struct tun_sa *s, nsec_t now)
+static void start(struct tunnel_sa *s, nsec_t now)
 {
 	struct recovery *r = &s->recovery;
 	enum criterion c = r->now.criterion;
@@ -140,9 +143,9 @@ static void start(struct tun_sa *s, nsec_t now)
 	enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
 	r->now.request = now;
 	s->child->recoveries++;
-	tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-		  "SPI %08x: switchover of the peer shown by %s: rekeying", s->spi,
-		  criterion_name(c));
+	tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+		     "SPI %08x: switchover of the peer shown by %s: rekeying", s->spi,
+		     criterion_name(c));
 	/* What is outstanding goes before ours. */
 	ike_hurry(s->ike->ike_sa, late_after(c), now);
 	if (c == CRITERION_INVALID_SPI) {
@@ -155,23 +158,24 @@ static void start(struct tun_sa *s, nsec_t now)
 	}
 }
 
-static void tell_quiet(struct tun_child *c, enum criterion criterion, const struct gate_reply *g,
+static void tell_quiet(struct tunnel_child *c, enum criterion criterion, const struct gate_reply *g,
 		       nsec_t now)
 {
 	char t[32];
 
 	if (!g->began)
 		return;
-	tun_event(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
-		  criterion_is_proof(criterion)
-			  ? "proof again after %u rekeys, and none of them helped; do two senders "
-			    "share the peer's SA? Quiet for %s"
-			  : "%u rekeys within the allowance: hints are ignored. Quiet for %s",
-		  c->options.max_rekeys,
-		  format_time((g->until - now) / NSEC_PER_SEC * NSEC_PER_SEC, t));
+	tunnel_event(
+		c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
+		criterion_is_proof(criterion)
+			? "proof again after %u rekeys, and none of them helped; do two senders "
+			  "share the peer's SA? Quiet for %s"
+			: "%u rekeys within the allowance: hints are ignored. Quiet for %s",
+		c->options.max_rekeys,
+		format_time((g->until - now) / NSEC_PER_SEC * NSEC_PER_SEC, t));
 }
 
-static void admitted(struct tun_sa *s, const struct gate_reply *g, nsec_t now)
+static void admitted(struct tunnel_sa *s, const struct gate_reply *g, nsec_t now)
 {
 	struct recovery *r = &s->recovery;
 	bool at_once = r->now.criterion == CRITERION_NONCE_REUSE;
@@ -182,19 +186,19 @@ static void admitted(struct tun_sa *s, const struct gate_reply *g, nsec_t now)
 	r->backoff = g->backoff;
 	r->now.delay = g->backoff + (at_once ? 0 : jitter);
 	if (g->backoff)
-		tun_event(s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
-			  "%u switchovers within %.0f s, each mended: this one waits %.1f s; does "
-			  "the pair flap?",
-			  s->child->options.max_rekeys,
-			  (double)s->child->options.per / NSEC_PER_SEC,
-			  (double)g->backoff / NSEC_PER_SEC);
+		tunnel_event(
+			s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
+			"%u switchovers within %.0f s, each mended: this one waits %.1f s; does "
+			"the pair flap?",
+			s->child->options.max_rekeys, (double)s->child->options.per / NSEC_PER_SEC,
+			(double)g->backoff / NSEC_PER_SEC);
 	enter(s, RECOVERY_DELAYED, now + r->now.delay);
 	if (r->now.delay == 0)
 		start(s, now);
 }
 
 /* Refusals of one quiet are one record, so that they do not push out those of real recoveries. */
-static void refused(struct tun_sa *s, const struct gate_reply *g, nsec_t now)
+static void refused(struct tunnel_sa *s, const struct gate_reply *g, nsec_t now)
 {
 	static const char quiet[] = "quiet";
 	nsec_t since = g->until - min_u64(g->until, s->child->options.quiet);
@@ -208,10 +212,10 @@ static void refused(struct tun_sa *s, const struct gate_reply *g, nsec_t now)
 }
 
 /* The gate, asked for the SA. What is under way takes over the short timers of the ladder. */
-static void ask(struct tun_sa *s, nsec_t now)
+static void ask(struct tunnel_sa *s, nsec_t now)
 {
 	struct recovery *r = &s->recovery;
-	struct tun_child *c = s->child;
+	struct tunnel_child *c = s->child;
 	struct gate_facts f = {.superseded = s->retired || !s->ike,
 			       .again = r->admitted,
 			       .installed = s->installed};
@@ -221,9 +225,9 @@ static void ask(struct tun_sa *s, nsec_t now)
 		f.in_progress = peer_is_rekeying(s, now) || ours_under_way(s);
 	g = gate_ask(&c->gate, &c->options, r->now.criterion, &f, now);
 	if (r->state != RECOVERY_PENDING || g.answer != GATE_IN_PROGRESS)
-		tun_log(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_INFO,
-			"SPI %08x: evidence by %s, gate: %s", s->spi,
-			criterion_name(r->now.criterion), gate_answer_name(g.answer));
+		tunnel_log(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_INFO,
+			   "SPI %08x: evidence by %s, gate: %s", s->spi,
+			   criterion_name(r->now.criterion), gate_answer_name(g.answer));
 	switch (g.answer) {
 	case GATE_ADMITTED: admitted(s, &g, now); break;
 	case GATE_IN_PROGRESS:
@@ -262,7 +266,7 @@ static bool takes_over(const struct recovery *r, enum criterion c)
 }
 
 /* A proof makes haste with what a hint has begun. */
-static void outranked(struct tun_sa *s, enum criterion proof, nsec_t now)
+static void outranked(struct tunnel_sa *s, enum criterion proof, nsec_t now)
 {
 	struct recovery_record *r = &s->recovery.now;
 
@@ -272,11 +276,11 @@ static void outranked(struct tun_sa *s, enum criterion proof, nsec_t now)
 		ike_hurry(s->ike->ike_sa, late_after(proof), now);
 }
 
-void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now)
+void recovery_confirmed(struct tunnel_sa *s, enum criterion criterion, nsec_t now)
 {
 	struct recovery *r = &s->recovery;
 
-	if (s->retired || s->ending || !tun_sa_esp(s) || !takes_over(r, criterion))
+	if (s->retired || s->ending || !tunnel_sa_esp(s) || !takes_over(r, criterion))
 		return;
 	if (r->state == RECOVERY_RUNNING) {
 		outranked(s, criterion, now);
@@ -285,13 +289,14 @@ void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now)
 	if (r->state == RECOVERY_DELAYED)
 		give_back(s);
 	if (r->state == RECOVERY_IDLE)
-		tun_event(s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
-			  criterion_is_proof(criterion)
-				  ? "SPI %08x: the peer's numbers went back (%s), window at %llu"
-				  : "SPI %08x: the peer seems to have lost state (%s), window at "
-				    "%llu",
-			  s->spi, criterion_name(criterion),
-			  (unsigned long long)tun_sa_esp(s)->in.window.top);
+		tunnel_event(
+			s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
+			criterion_is_proof(criterion)
+				? "SPI %08x: the peer's numbers went back (%s), window at %llu"
+				: "SPI %08x: the peer seems to have lost state (%s), window at "
+				  "%llu",
+			s->spi, criterion_name(criterion),
+			(unsigned long long)tunnel_sa_esp(s)->in.window.top);
 	if (r->now.id)
 		r->now.criterion = criterion;
 	else
@@ -299,7 +304,7 @@ void recovery_confirmed(struct tun_sa *s, enum criterion criterion, nsec_t now)
 	ask(s, now);
 }
 
-void recovery_third_lap(struct tun_sa *s, nsec_t now)
+void recovery_third_lap(struct tunnel_sa *s, nsec_t now)
 {
 	struct recovery *r = &s->recovery;
 	nsec_t left = min_u64(r->backoff, THIRD_LAP_WAIT), at;
@@ -315,9 +320,9 @@ void recovery_third_lap(struct tun_sa *s, nsec_t now)
 }
 
 /* Whether anything is under way that ends in another SA or in a result. */
-static bool under_way(const struct tun_sa *s)
+static bool under_way(const struct tunnel_sa *s)
 {
-	const struct tun_conn *c = s->child->conn;
+	const struct tunnel_conn *c = s->child->conn;
 
 	return (s->ike && s->ike->state != CHILD_STATE_INSTALLED) || s->child->asked_on ||
 	       c->beside || deadline_is_set(&c->rung3) || deadline_is_set(&c->retry) ||
@@ -325,7 +330,7 @@ static bool under_way(const struct tun_sa *s)
 }
 
 /* The ladder has been climbed for a while: goes on, or begins again. */
-static void look_at_ladder(struct tun_sa *s, nsec_t now)
+static void look_at_ladder(struct tunnel_sa *s, nsec_t now)
 {
 	if (s->ike && !s->retired)
 		(void)peer_is_rekeying(s, now); /* what is void is not under way */
@@ -341,18 +346,18 @@ static void look_at_ladder(struct tun_sa *s, nsec_t now)
 	}
 }
 
-bool recovery_is_stuck(const struct tun_sa *s, nsec_t now)
+bool recovery_is_stuck(const struct tunnel_sa *s, nsec_t now)
 {
-	const struct tun_conn *c = s->child->conn;
+	const struct tunnel_conn *c = s->child->conn;
 
 	return s->recovery.state == RECOVERY_RUNNING && s->recovery.timer.at == now + LADDER_LOOK &&
 	       !under_way(s) && !s->ending && conn_established(c) && conn_can_call(c);
 }
 
 /* A pattern that a FRESH packet refuted while it waited is dropped; a proof stands. */
-static bool is_withdrawn(const struct tun_sa *s)
+static bool is_withdrawn(const struct tunnel_sa *s)
 {
-	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 	enum criterion c = s->recovery.now.criterion;
 
 	return (c == CRITERION_COUNT || c == CRITERION_TIME) && sa &&
@@ -372,9 +377,9 @@ static enum criterion standing(const struct esp_sa *sa)
 		       : CRITERION_NONE;
 }
 
-static void quiet_is_over(struct tun_sa *s, nsec_t now)
+static void quiet_is_over(struct tunnel_sa *s, nsec_t now)
 {
-	struct esp_sa *sa = tun_sa_esp(s);
+	struct esp_sa *sa = tunnel_sa_esp(s);
 
 	enter(s, RECOVERY_IDLE, 0);
 	if (sa && standing(sa) != CRITERION_NONE)
@@ -385,7 +390,7 @@ static void quiet_is_over(struct tun_sa *s, nsec_t now)
 
 void recovery_timer(struct deadline *d, nsec_t now)
 {
-	struct tun_sa *s = container_of(d, struct tun_sa, recovery.timer);
+	struct tunnel_sa *s = container_of(d, struct tunnel_sa, recovery.timer);
 
 	switch (s->recovery.state) {
 	case RECOVERY_IDLE: break;
@@ -410,12 +415,12 @@ void recovery_timer(struct deadline *d, nsec_t now)
 	}
 }
 
-void recovery_look_again(struct tun_child *c, nsec_t now)
+void recovery_look_again(struct tunnel_child *c, nsec_t now)
 {
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &c->sas, link) {
-		const struct esp_sa *sa = tun_sa_esp(s);
+		const struct esp_sa *sa = tunnel_sa_esp(s);
 		enum criterion why;
 
 		if (s->retired || s->ending || !sa)
@@ -434,11 +439,11 @@ void recovery_look_again(struct tun_child *c, nsec_t now)
 	}
 }
 
-void recovery_climb(struct tun_sa *s, enum criterion criterion, const char *why, nsec_t now)
+void recovery_climb(struct tunnel_sa *s, enum criterion criterion, const char *why, nsec_t now)
 {
-	struct tun_conn *conn = s->child->conn;
+	struct tunnel_conn *conn = s->child->conn;
 
-	if (s->recovery.state == RECOVERY_AWAITING || s->ending || !tun_sa_esp(s))
+	if (s->recovery.state == RECOVERY_AWAITING || s->ending || !tunnel_sa_esp(s))
 		return;
 	if (s->recovery.state == RECOVERY_DELAYED)
 		give_back(s);
@@ -451,30 +456,31 @@ void recovery_climb(struct tun_sa *s, enum criterion criterion, const char *why,
 	}
 	enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
 	if (!conn_can_call(conn)) {
-		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-			  "%s: the peer is behind a NAT, and only it can make a new IKE SA", why);
+		tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+			     "%s: the peer is behind a NAT, and only it can make a new IKE SA",
+			     why);
 		return;
 	}
 	if (s->recovery.now.rung < 3)
-		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-			  "%s: a new IKE SA is made beside the old one", why);
+		tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+			     "%s: a new IKE SA is made beside the old one", why);
 	rung(s, 3);
 	conn_beside_later(conn, now);
 }
 
-void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result res, uint16_t notify,
-		     nsec_t now)
+void recovery_result(struct tunnel_child *c, struct tunnel_sa *s, enum ike_result res,
+		     uint16_t notify, nsec_t now)
 {
 	char why[96];
-	struct tun_sa *o, *next;
+	struct tunnel_sa *o, *next;
 
 	if (res == IKE_RESULT_OK || res == IKE_RESULT_GONE)
 		return; /* recovery_replaced has seen it */
 	if (res == IKE_RESULT_NOT_FOUND) {
 		if (s && s->recovery.state == RECOVERY_RUNNING)
 			rung(s, 2);
-		tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-			  "the peer does not know the CHILD SA: making another one");
+		tunnel_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+			     "the peer does not know the CHILD SA: making another one");
 		return;
 	}
 	/* Another SA came up instead, and has replaced all that it covers when it did. */
@@ -500,7 +506,7 @@ void recovery_result(struct tun_child *c, struct tun_sa *s, enum ike_result res,
 	}
 }
 
-void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
+void recovery_replaced(struct tunnel_sa *s, const struct tunnel_sa *by, nsec_t now)
 {
 	struct recovery *r = &s->recovery;
 
@@ -524,37 +530,37 @@ void recovery_replaced(struct tun_sa *s, const struct tun_sa *by, nsec_t now)
 		r->now.rung = 1;
 	r->now.response = now;
 	r->now.new_spi = by->spi;
-	if (tun_sa_esp(by)) /* it may have carried packets before */
-		esp_sa_await_fresh(tun_sa_esp(by));
+	if (tunnel_sa_esp(by)) /* it may have carried packets before */
+		esp_sa_await_fresh(tunnel_sa_esp(by));
 	enter(s, RECOVERY_AWAITING, now + AWAIT_FRESH);
 	if (r->now.request)
-		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
-			  "new SPI %08x is up, rung %u, %.1f ms after the request", by->spi,
-			  r->now.rung, (double)(now - r->now.request) / NSEC_PER_MSEC);
+		tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
+			     "new SPI %08x is up, rung %u, %.1f ms after the request", by->spi,
+			     r->now.rung, (double)(now - r->now.request) / NSEC_PER_MSEC);
 	else
-		tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
-			  "new SPI %08x is up by another rekey that was faster", by->spi);
+		tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
+			     "new SPI %08x is up by another rekey that was faster", by->spi);
 }
 
-void recovery_heir(const struct tun_sa *gone, const struct tun_sa *by)
+void recovery_pass_on(const struct tunnel_sa *gone, const struct tunnel_sa *by)
 {
-	struct tun_sa *o;
+	struct tunnel_sa *o;
 
 	LIST_FOREACH (o, &gone->child->sas, link) {
 		if (o->recovery.state != RECOVERY_AWAITING ||
-		    o->recovery.now.new_spi != gone->spi || !tun_sa_esp(by))
+		    o->recovery.now.new_spi != gone->spi || !tunnel_sa_esp(by))
 			continue;
 		o->recovery.now.new_spi = by->spi;
-		esp_sa_await_fresh(tun_sa_esp(by));
+		esp_sa_await_fresh(tunnel_sa_esp(by));
 	}
 }
 
-void recovery_forget(struct tun_sa *s)
+void recovery_forget(struct tunnel_sa *s)
 {
 	drop(s, "the CHILD SA is gone");
 }
 
-static void recovered(struct tun_sa *s, nsec_t now)
+static void recovered(struct tunnel_sa *s, nsec_t now)
 {
 	struct recovery_record *r = &s->recovery.now;
 
@@ -563,19 +569,19 @@ static void recovered(struct tun_sa *s, nsec_t now)
 	if (!r->outage_to)
 		r->outage_to = now;
 	gate_helped(&s->child->gate, r->criterion, s->recovery.ticket);
-	tun_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
-		  "recovered by %s, rung %u: %llu packets lost, %llu bridged, %.1f ms from first "
-		  "evidence to first packet on the new SA",
-		  criterion_name(r->criterion), r->rung, (unsigned long long)r->lost,
-		  (unsigned long long)r->bridged,
-		  (double)(now - r->first_evidence) / NSEC_PER_MSEC);
+	tunnel_event(
+		s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
+		"recovered by %s, rung %u: %llu packets lost, %llu bridged, %.1f ms from first "
+		"evidence to first packet on the new SA",
+		criterion_name(r->criterion), r->rung, (unsigned long long)r->lost,
+		(unsigned long long)r->bridged, (double)(now - r->first_evidence) / NSEC_PER_MSEC);
 	record_close(s, "recovered");
 	enter(s, RECOVERY_IDLE, 0);
 }
 
-void recovery_sa_fresh(struct tun_sa *s, nsec_t now)
+void recovery_sa_fresh(struct tunnel_sa *s, nsec_t now)
 {
-	struct tun_sa *o;
+	struct tunnel_sa *o;
 
 	LIST_FOREACH (o, &s->child->sas, link) {
 		if (o->recovery.state == RECOVERY_AWAITING && o->recovery.now.new_spi == s->spi)
@@ -586,13 +592,13 @@ void recovery_sa_fresh(struct tun_sa *s, nsec_t now)
 /* ---- all SAs of a child ---- */
 
 /* Whether news of the IKE SA is news for this SA, or for what was asked for in its place. */
-static bool depends_on(const struct tun_sa *s, const struct ike_sa *sa)
+static bool depends_on(const struct tunnel_sa *s, const struct ike_sa *sa)
 {
 	return (s->ike ? s->ike->ike_sa : s->child->asked_on) == sa;
 }
 
 /* Why a liveness check of this IKE SA was out, which is over; NONE: none was. */
-static enum criterion take_check(struct tun_sa *s, const struct ike_sa *sa)
+static enum criterion take_check(struct tunnel_sa *s, const struct ike_sa *sa)
 {
 	enum criterion why = s->check;
 
@@ -602,9 +608,9 @@ static enum criterion take_check(struct tun_sa *s, const struct ike_sa *sa)
 	return why;
 }
 
-void recovery_answered(struct tun_child *c, const struct ike_sa *sa, nsec_t now)
+void recovery_answered(struct tunnel_child *c, const struct ike_sa *sa, nsec_t now)
 {
-	struct tun_sa *s, *next;
+	struct tunnel_sa *s, *next;
 
 	for (s = LIST_FIRST(&c->sas); s; s = next) {
 		enum criterion why = take_check(s, sa);
@@ -618,9 +624,9 @@ void recovery_answered(struct tun_child *c, const struct ike_sa *sa, nsec_t now)
 	}
 }
 
-void recovery_late(struct tun_child *c, const struct ike_sa *sa, const char *why, nsec_t now)
+void recovery_late(struct tunnel_child *c, const struct ike_sa *sa, const char *why, nsec_t now)
 {
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &c->sas, link) {
 		enum criterion check = take_check(s, sa);
@@ -634,9 +640,9 @@ void recovery_late(struct tun_child *c, const struct ike_sa *sa, const char *why
 	}
 }
 
-void recovery_ike_back(struct tun_child *c, const struct ike_sa *sa, nsec_t now)
+void recovery_ike_back(struct tunnel_child *c, const struct ike_sa *sa, nsec_t now)
 {
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &c->sas, link) {
 		if (!s->retired && s->ike && s->ike->ike_sa == sa)
@@ -645,9 +651,9 @@ void recovery_ike_back(struct tun_child *c, const struct ike_sa *sa, nsec_t now)
 	}
 }
 
-void recovery_failed(struct tun_child *c, const char *why, nsec_t now)
+void recovery_failed(struct tunnel_child *c, const char *why, nsec_t now)
 {
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &c->sas, link) {
 		if (s->recovery.state != RECOVERY_RUNNING)
@@ -655,7 +661,7 @@ void recovery_failed(struct tun_child *c, const char *why, nsec_t now)
 		rung(s, 4);
 		enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
 		c->failures++;
-		tun_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-			  "%s: the connection starts again, for as long as it takes", why);
+		tunnel_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
+			     "%s: the connection starts again, for as long as it takes", why);
 	}
 }

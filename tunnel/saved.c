@@ -6,7 +6,9 @@
  * when nothing is under way on it; any other is made anew. The peers notice nothing: our numbers go
  * on, and so do message IDs.
  */
-#include "tunnel.h"
+#include "child.h"
+#include "conn.h"
+#include "tunnel_sa.h"
 #include "sa/ike_saved.h"
 #include "saved.h"
 #include "xalloc.h"
@@ -17,9 +19,9 @@
 
 /* ---- what can be written ---- */
 
-static bool sa_is_settled(const struct tun_sa *s)
+static bool sa_is_settled(const struct tunnel_sa *s)
 {
-	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 
 	return s->active && !s->retired && !s->ending && !s->kept && sa && sa->out.key &&
 	       s->recovery.state == RECOVERY_IDLE && s->check == CRITERION_NONE &&
@@ -27,14 +29,14 @@ static bool sa_is_settled(const struct tun_sa *s)
 }
 
 /* Nothing leads on from a replaced SA, and the peer has confirmed that it is gone. */
-static bool tombstone_is_settled(const struct tun_sa *s)
+static bool tombstone_is_settled(const struct tunnel_sa *s)
 {
 	return s->retired && !s->ike && s->recovery.state == RECOVERY_IDLE;
 }
 
-static bool child_is_settled(const struct tun_child *k)
+static bool child_is_settled(const struct tunnel_child *k)
 {
-	const struct tun_sa *s;
+	const struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &k->sas, link) {
 		if (s->ike ? !sa_is_settled(s) : !tombstone_is_settled(s))
@@ -43,7 +45,7 @@ static bool child_is_settled(const struct tun_child *k)
 	return !k->only_auth;
 }
 
-static unsigned count_ike_sas(const struct tun_conn *c)
+static unsigned count_ike_sas(const struct tunnel_conn *c)
 {
 	const struct ike_sa *sa;
 	unsigned count = 0;
@@ -54,9 +56,9 @@ static unsigned count_ike_sas(const struct tun_conn *c)
 }
 
 /* Only with an established c->sa. */
-static bool conn_is_settled(const struct tun_conn *c)
+static bool conn_is_settled(const struct tunnel_conn *c)
 {
-	const struct tun_child *k;
+	const struct tunnel_child *k;
 
 	if (c->beside || c->crossing || count_ike_sas(c) != 1 || !ike_sa_is_settled(c->sa))
 		return false;
@@ -69,7 +71,7 @@ static bool conn_is_settled(const struct tun_conn *c)
 
 bool tunnel_is_settled(const struct tunnel *t)
 {
-	const struct tun_conn *c;
+	const struct tunnel_conn *c;
 
 	LIST_FOREACH (c, &t->conns, link) {
 		if (conn_established(c) && !conn_is_settled(c))
@@ -93,19 +95,19 @@ static void length_done(struct writer *w, size_t from)
 		put_be64(w->base + from - sizeof(uint64_t), w->len - from);
 }
 
-static void live_save(const struct tun_sa *s, struct writer *w)
+static void live_save(const struct tunnel_sa *s, struct writer *w)
 {
 	text_save(s->child->conf->name, w);
 	child_sa_save(s->ike, w);
 	wr_bytes(w, &s->keys, sizeof(s->keys));
 	wr_be64(w, s->installed);
 	wr_be64(w, s->expires);
-	esp_sa_save(tun_sa_esp(s), w);
+	esp_sa_save(tunnel_sa_esp(s), w);
 }
 
-static void tombstone_save(const struct tun_sa *s, struct writer *w)
+static void tombstone_save(const struct tunnel_sa *s, struct writer *w)
 {
-	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 	const struct suite *suite = sa->in.suite;
 
 	text_save(s->child->conf->name, w);
@@ -127,16 +129,16 @@ static void tombstone_save(const struct tun_sa *s, struct writer *w)
 }
 
 /* What an SA's history tells of a replaced one is worth nothing where its bridge was needed. */
-static bool is_tombstone(const struct tun_sa *s)
+static bool is_tombstone(const struct tunnel_sa *s)
 {
-	const struct esp_sa *sa = tun_sa_esp(s);
+	const struct esp_sa *sa = tunnel_sa_esp(s);
 
 	return s->retired && !s->surplus && sa && esp_sa_is_calm(sa);
 }
 
-static const struct tun_sa *oldest(const struct tun_child *k)
+static const struct tunnel_sa *oldest(const struct tunnel_child *k)
 {
-	const struct tun_sa *s, *last = NULL;
+	const struct tunnel_sa *s, *last = NULL;
 
 	LIST_FOREACH (s, &k->sas, link)
 		last = s;
@@ -144,9 +146,9 @@ static const struct tun_sa *oldest(const struct tun_child *k)
 }
 
 /* The next newer one; NULL: that is the newest. */
-static const struct tun_sa *newer(const struct tun_child *k, const struct tun_sa *than)
+static const struct tunnel_sa *newer(const struct tunnel_child *k, const struct tunnel_sa *than)
 {
-	const struct tun_sa *s;
+	const struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &k->sas, link) {
 		if (LIST_NEXT(s, link) == than)
@@ -156,9 +158,9 @@ static const struct tun_sa *newer(const struct tun_child *k, const struct tun_sa
 }
 
 /* Oldest first, as they were made: the newest is what packets take. */
-static void sas_save(const struct tun_child *k, struct writer *w)
+static void sas_save(const struct tunnel_child *k, struct writer *w)
 {
-	for (const struct tun_sa *s = oldest(k); s; s = newer(k, s)) {
+	for (const struct tunnel_sa *s = oldest(k); s; s = newer(k, s)) {
 		if (s->ike) {
 			wr_u8(w, 'L');
 			live_save(s, w);
@@ -169,9 +171,9 @@ static void sas_save(const struct tun_child *k, struct writer *w)
 	}
 }
 
-static void children_save(const struct tun_conn *c, struct writer *w)
+static void children_save(const struct tunnel_conn *c, struct writer *w)
 {
-	const struct tun_child *k;
+	const struct tunnel_child *k;
 
 	LIST_FOREACH (k, &c->children, link) {
 		wr_u8(w, k->wanted ? 'W' : 'C');
@@ -181,7 +183,7 @@ static void children_save(const struct tun_conn *c, struct writer *w)
 	wr_u8(w, '.');
 }
 
-static void conn_save(const struct tun_conn *c, tunnel_digest *digest, struct writer *w)
+static void conn_save(const struct tunnel_conn *c, tunnel_digest *digest, struct writer *w)
 {
 	uint8_t d[DIGEST];
 	size_t at;
@@ -206,7 +208,7 @@ void tunnel_end_unsettled(struct tunnel *t, nsec_t now)
 
 	t->now = now;
 	HASH_ITER (hh, t->ike->sas, sa, tmp) {
-		const struct tun_conn *c = sa->owner;
+		const struct tunnel_conn *c = sa->owner;
 
 		if (!c || c->sa != sa || !conn_established(c) || !conn_is_settled(c))
 			ike_sa_delete(sa, now);
@@ -216,7 +218,7 @@ void tunnel_end_unsettled(struct tunnel *t, nsec_t now)
 
 unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct writer *w)
 {
-	const struct tun_conn *c;
+	const struct tunnel_conn *c;
 	unsigned count = 0;
 
 	wr_bytes(w, FORMAT, sizeof(FORMAT));
@@ -232,7 +234,7 @@ unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct write
 
 /* ---- reading ---- */
 
-static struct tun_child *child_of_name(struct tun_conn *c, struct reader *r)
+static struct tunnel_child *child_of_name(struct tunnel_conn *c, struct reader *r)
 {
 	char name[SAVED_TEXT];
 	struct child_conf *conf;
@@ -240,10 +242,10 @@ static struct tun_child *child_of_name(struct tun_conn *c, struct reader *r)
 	if (text_load(r, name) < 0)
 		return NULL;
 	conf = conn_child(c->conf, name);
-	return conf ? tun_child_of(c, conf) : NULL;
+	return conf ? tunnel_child_of(c, conf) : NULL;
 }
 
-static void keys_load(struct tun_sa *s, struct reader *r)
+static void keys_load(struct tunnel_sa *s, struct reader *r)
 {
 	const uint8_t *p = rd_bytes(r, sizeof(s->keys));
 
@@ -252,27 +254,27 @@ static void keys_load(struct tun_sa *s, struct reader *r)
 }
 
 /* Into the SAD; frees s on error. */
-static int put(struct tun_sa *s, const struct suite *suite, bool esn, const struct ike_sa *sa,
+static int put(struct tunnel_sa *s, const struct suite *suite, bool esn, const struct ike_sa *sa,
 	       struct reader *r, nsec_t now)
 {
 	struct sad *sad = &s->child->conn->tunnel->path->sad;
 
 	if (r->bad || !suite || sad_reserve_spi(sad, s->spi) < 0) {
-		tun_sa_free(s);
+		tunnel_sa_free(s);
 		return -EBADMSG;
 	}
-	return tun_sa_install(s, suite, esn, &sa->local, &sa->remote, now) < 0 ? -EBADMSG : 0;
+	return tunnel_sa_install(s, suite, esn, &sa->local, &sa->remote, now) < 0 ? -EBADMSG : 0;
 }
 
-static int live_load(struct tun_conn *c, struct reader *r, nsec_t now)
+static int live_load(struct tunnel_conn *c, struct reader *r, nsec_t now)
 {
-	struct tun_child *k = child_of_name(c, r);
+	struct tunnel_child *k = child_of_name(c, r);
 	struct child_sa *ike = k ? child_sa_load(c->sa, k->conf, r) : NULL;
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 
 	if (!ike)
 		return -EBADMSG;
-	s = tun_sa_new(k, ike->local, ike->remote);
+	s = tunnel_sa_new(k, ike->local, ike->remote);
 	s->spi = ike->spi_in;
 	s->spi_out = ike->spi_out;
 	keys_load(s, r);
@@ -282,24 +284,24 @@ static int live_load(struct tun_conn *c, struct reader *r, nsec_t now)
 		return -EBADMSG;
 	s->ike = ike;
 	ike->owner = s;
-	if (esp_sa_load(&c->tunnel->path->sad, tun_sa_esp(s), r) < 0)
+	if (esp_sa_load(&c->tunnel->path->sad, tunnel_sa_esp(s), r) < 0)
 		return -EBADMSG;
-	tun_sa_activate(s, now);
+	tunnel_sa_activate(s, now);
 	return 0;
 }
 
-static int tombstone_load(struct tun_conn *c, struct reader *r, nsec_t now)
+static int tombstone_load(struct tunnel_conn *c, struct reader *r, nsec_t now)
 {
-	struct tun_child *k = child_of_name(c, r);
+	struct tunnel_child *k = child_of_name(c, r);
 	uint32_t spi = rd_be32(r), spi_out = rd_be32(r);
 	uint16_t encr = rd_be16(r), key_bits = rd_be16(r), integ = rd_be16(r);
 	bool esn = rd_u8(r);
 	struct ts_list local, remote;
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 
 	if (!k || ts_list_load(r, &local) < 0 || ts_list_load(r, &remote) < 0)
 		return -EBADMSG;
-	s = tun_sa_new(k, &local, &remote);
+	s = tunnel_sa_new(k, &local, &remote);
 	s->spi = spi;
 	s->spi_out = spi_out;
 	s->retired = true;
@@ -312,12 +314,12 @@ static int tombstone_load(struct tun_conn *c, struct reader *r, nsec_t now)
 	if (put(s, suite_find(encr, key_bits, integ), esn, c->sa, r, now) < 0)
 		return -EBADMSG;
 	deadline_set(&c->tunnel->deadlines, &s->end, s->end.at);
-	return esp_sa_load(&c->tunnel->path->sad, tun_sa_esp(s), r);
+	return esp_sa_load(&c->tunnel->path->sad, tunnel_sa_esp(s), r);
 }
 
-static int children_load(struct tun_conn *c, struct reader *r, nsec_t now)
+static int children_load(struct tunnel_conn *c, struct reader *r, nsec_t now)
 {
-	struct tun_child *k = NULL;
+	struct tunnel_child *k = NULL;
 	int e = 0;
 
 	while (e == 0) {
@@ -343,7 +345,7 @@ static int children_load(struct tun_conn *c, struct reader *r, nsec_t now)
 static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t now)
 {
 	bool dynamic = rd_u8(r);
-	struct tun_conn *c;
+	struct tunnel_conn *c;
 
 	/* One of a peer, or the one that is configured: there is one of each. */
 	if (!dynamic && !conn_has_static(t, sa->conn))

@@ -7,7 +7,11 @@
  * sides choose the same one, and one side waits longer: so they do not end one each, which would
  * leave none.
  */
-#include "tunnel.h"
+#include "beside.h"
+#include "child.h"
+#include "conn.h"
+#include "tidy.h"
+#include "tunnel_sa.h"
 
 #define OURS	 (10 * NSEC_PER_SEC)
 #define THEIRS	 (30 * NSEC_PER_SEC)
@@ -15,21 +19,21 @@
 #define CROSSED	 (5 * NSEC_PER_SEC)    /* a first message may take as long, sent again */
 #define WAIT_MAX (3600 * NSEC_PER_SEC) /* with a peer that makes another one each time */
 
-static bool is_live(const struct tun_sa *s)
+static bool is_live(const struct tunnel_sa *s)
 {
 	return s->active && !s->retired && !s->ending && s->ike &&
 	       s->ike->state != CHILD_STATE_DELETING;
 }
 
 /* a is live. */
-static bool are_twins(const struct tun_sa *a, const struct tun_sa *b)
+static bool are_twins(const struct tunnel_sa *a, const struct tunnel_sa *b)
 {
-	return a != b && is_live(b) && tun_sa_covers(a, b) && tun_sa_covers(b, a);
+	return a != b && is_live(b) && tunnel_sa_covers(a, b) && tunnel_sa_covers(b, a);
 }
 
-struct tun_sa *tun_sa_twin(const struct tun_sa *s)
+struct tunnel_sa *tunnel_sa_twin(const struct tunnel_sa *s)
 {
-	struct tun_sa *o;
+	struct tunnel_sa *o;
 
 	if (!is_live(s))
 		return NULL;
@@ -41,7 +45,7 @@ struct tun_sa *tun_sa_twin(const struct tun_sa *s)
 }
 
 /* Neither side is about to change it, and the peer has it. */
-static bool is_settled(const struct tun_sa *s)
+static bool is_settled(const struct tunnel_sa *s)
 {
 	return s->ike->state == CHILD_STATE_INSTALLED && !s->ike->successor && s->ike->confirmed &&
 	       s->ike->ike_sa->state == IKE_STATE_ESTABLISHED &&
@@ -66,12 +70,12 @@ static bool is_better_ike(const struct ike_sa *a, const struct ike_sa *b)
 	return !is_later_call(b, a) && a->spi_i > b->spi_i;
 }
 
-static uint64_t both_spis(const struct tun_sa *s)
+static uint64_t both_spis(const struct tunnel_sa *s)
 {
 	return (uint64_t)max_u64(s->spi, s->spi_out) << 32 | min_u64(s->spi, s->spi_out);
 }
 
-static bool is_better(const struct tun_sa *a, const struct tun_sa *b)
+static bool is_better(const struct tunnel_sa *a, const struct tunnel_sa *b)
 {
 	if (a->ike->ike_sa != b->ike->ike_sa)
 		return is_better_ike(a->ike->ike_sa, b->ike->ike_sa);
@@ -79,14 +83,14 @@ static bool is_better(const struct tun_sa *a, const struct tun_sa *b)
 }
 
 /* We go first where we began the IKE SA that stays. Each time again we wait for twice as long. */
-static bool is_our_turn(const struct tun_conn *c, const struct ike_sa *stays, nsec_t now)
+static bool is_our_turn(const struct tunnel_conn *c, const struct ike_sa *stays, nsec_t now)
 {
 	nsec_t wait = stays->initiator ? OURS : THEIRS;
 
 	return now - c->untidy_since >= min_u64(wait << min_u64(c->tidied, 16), WAIT_MAX);
 }
 
-static void count_tidied(struct tun_conn *c, nsec_t now)
+static void count_tidied(struct tunnel_conn *c, nsec_t now)
 {
 	c->tidied = now - c->tidied_at < 2 * WAIT_MAX ? c->tidied + 1 : 1;
 	c->tidied_at = now;
@@ -95,32 +99,32 @@ static void count_tidied(struct tun_conn *c, nsec_t now)
 enum state { DONE, WAITING, UNSETTLED };
 
 /* One of two that are the same, if it may go yet. */
-static enum state tidy_pair(struct tun_sa *a, struct tun_sa *b, nsec_t now)
+static enum state tidy_pair(struct tunnel_sa *a, struct tunnel_sa *b, nsec_t now)
 {
-	struct tun_sa *stays = is_better(a, b) ? a : b, *goes = stays == a ? b : a;
-	struct tun_child *k = a->child;
+	struct tunnel_sa *stays = is_better(a, b) ? a : b, *goes = stays == a ? b : a;
+	struct tunnel_child *k = a->child;
 
 	if (!is_settled(a) || !is_settled(b))
 		return UNSETTLED;
 	if (!is_our_turn(k->conn, stays->ike->ike_sa, now))
 		return WAITING;
-	tun_log(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "there are two CHILD SAs: SPI %08x goes",
-		goes->spi);
+	tunnel_log(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "there are two CHILD SAs: SPI %08x goes",
+		   goes->spi);
 	ike_child_delete(goes->ike, now);
-	tun_sa_retire(goes, stays, now);
+	tunnel_sa_retire(goes, stays, now);
 	return DONE;
 }
 
 /* The worst state of all pairs; *ret_ended: an SA was ended. */
-static enum state tidy_children(struct tun_conn *c, nsec_t now, bool *ret_ended)
+static enum state tidy_children(struct tunnel_conn *c, nsec_t now, bool *ret_ended)
 {
 	enum state worst = DONE, one;
-	struct tun_child *k;
-	struct tun_sa *s;
+	struct tunnel_child *k;
+	struct tunnel_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
 		LIST_FOREACH (s, &k->sas, link) {
-			struct tun_sa *twin = tun_sa_twin(s);
+			struct tunnel_sa *twin = tunnel_sa_twin(s);
 
 			if (!twin)
 				continue;
@@ -132,7 +136,7 @@ static enum state tidy_children(struct tun_conn *c, nsec_t now, bool *ret_ended)
 	return worst;
 }
 
-bool conn_has_spare(const struct tun_conn *c)
+bool conn_has_spare(const struct tunnel_conn *c)
 {
 	const struct ike_sa *sa;
 
@@ -146,7 +150,7 @@ bool conn_has_spare(const struct tun_conn *c)
 }
 
 /* Of two IKE SAs one of which has no children, that one goes. */
-static enum state tidy_ike(struct tun_conn *c, nsec_t now)
+static enum state tidy_ike(struct tunnel_conn *c, nsec_t now)
 {
 	struct ike_sa *sa, *tmp;
 
@@ -163,12 +167,12 @@ static enum state tidy_ike(struct tun_conn *c, nsec_t now)
 	return conn_has_spare(c) ? WAITING : DONE;
 }
 
-static void look_again(struct tun_conn *c, nsec_t now)
+static void look_again(struct tunnel_conn *c, nsec_t now)
 {
 	deadline_set(&c->tunnel->deadlines, &c->tidy, now + LOOK);
 }
 
-void conn_tidy_later(struct tun_conn *c, nsec_t now)
+void conn_tidy_later(struct tunnel_conn *c, nsec_t now)
 {
 	if (deadline_is_set(&c->tidy))
 		return;
@@ -176,7 +180,7 @@ void conn_tidy_later(struct tun_conn *c, nsec_t now)
 	look_again(c, now);
 }
 
-void conn_tidy_spare(struct tun_conn *c, nsec_t now)
+void conn_tidy_spare(struct tunnel_conn *c, nsec_t now)
 {
 	if (conn_has_spare(c))
 		conn_tidy_later(c, now);
@@ -184,7 +188,7 @@ void conn_tidy_spare(struct tun_conn *c, nsec_t now)
 
 void conn_tidy(struct deadline *d, nsec_t now)
 {
-	struct tun_conn *c = container_of(d, struct tun_conn, tidy);
+	struct tunnel_conn *c = container_of(d, struct tunnel_conn, tidy);
 	enum state children = UNSETTLED, ike = DONE;
 	bool ended = false;
 

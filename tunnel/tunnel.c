@@ -1,6 +1,11 @@
 /* tunnel.c - configuration, events of the data path into rekeys, timers; see tunnel.h.
  * SPDX-License-Identifier: ISC */
 #include "tunnel.h"
+#include "child.h"
+#include "conn.h"
+#include "held.h"
+#include "recovery.h"
+#include "tunnel_sa.h"
 #include "sa/limits.h"
 #include "xalloc.h"
 
@@ -8,8 +13,8 @@
 #include <stdio.h>
 
 /* The peer may make and end SAs at will: that must not hide the other lines. */
-void tun_log(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
-	     const char *fmt, ...)
+void tunnel_log(struct tunnel_child *c, enum tunnel_event_kind kind, enum log_level level,
+		const char *fmt, ...)
 {
 	struct tunnel *t = c->conn->tunnel;
 	const struct ident *peer = conn_peer(c->conn);
@@ -29,8 +34,8 @@ void tun_log(struct tun_child *c, enum tunnel_event_kind kind, enum log_level le
 			    t->now, level, "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
 }
 
-void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level level,
-	       const char *fmt, ...)
+void tunnel_event(struct tunnel_child *c, enum tunnel_event_kind kind, enum log_level level,
+		  const char *fmt, ...)
 {
 	struct tunnel *t = c->conn->tunnel;
 	char text[512];
@@ -39,11 +44,11 @@ void tun_event(struct tun_child *c, enum tunnel_event_kind kind, enum log_level 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	tun_log(c, kind, level, "%s", text);
+	tunnel_log(c, kind, level, "%s", text);
 	t->ops.event(t->ops.ctx, kind, c->conn, c, text);
 }
 
-struct esp_sa *tun_sa_esp(const struct tun_sa *s)
+struct esp_sa *tunnel_sa_esp(const struct tunnel_sa *s)
 {
 	return sad_find(&s->child->conn->tunnel->path->sad, s->spi);
 }
@@ -68,8 +73,8 @@ static void op_send(void *ctx, const struct endpoint *local, const struct endpoi
 
 static void op_synced(void *ctx, struct ike_sa *sa, uint64_t delta, nsec_t now)
 {
-	struct tun_conn *c = sa->owner;
-	struct tun_child *k;
+	struct tunnel_conn *c = sa->owner;
+	struct tunnel_child *k;
 
 	(void)ctx;
 	if (!c)
@@ -99,14 +104,14 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 		.send = op_send,
 		.spi_reserve = op_spi_reserve,
 		.spi_release = op_spi_release,
-		.child_install = tun_child_install,
-		.child_admit = tun_child_admit,
-		.child_event = tun_child_event,
-		.child_result = tun_child_result,
+		.child_install = tunnel_child_install,
+		.child_admit = tunnel_child_admit,
+		.child_event = tunnel_child_event,
+		.child_result = tunnel_child_result,
 		.ike_event = op_ike_event,
 		.synced = op_synced,
-		.last_inbound = tun_last_inbound,
-		.keep_mapping = tun_keep_mapping,
+		.last_inbound = tunnel_last_inbound,
+		.keep_mapping = tunnel_keep_mapping,
 	};
 
 	t->ops = *ops;
@@ -122,7 +127,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 
 void tunnel_free(struct tunnel *t)
 {
-	struct tun_conn *c;
+	struct tunnel_conn *c;
 
 	if (!t)
 		return;
@@ -137,15 +142,15 @@ void tunnel_free(struct tunnel *t)
 	free(t);
 }
 
-struct tun_conn *conn_configured(struct tunnel *t, struct conn_conf *conf)
+struct tunnel_conn *conn_configured(struct tunnel *t, struct conn_conf *conf)
 {
-	struct tun_conn *c = conn_new(t, conf);
+	struct tunnel_conn *c = conn_new(t, conf);
 
 	for (unsigned i = 0; i < conf->child_count; i++) {
-		struct tun_child *k = tun_child_of(c, &conf->children[i]);
+		struct tunnel_child *k = tunnel_child_of(c, &conf->children[i]);
 
 		if (conf->children[i].start_action != START_NONE)
-			tun_child_trap(k, true);
+			tunnel_child_trap(k, true);
 		k->wanted = conf->children[i].start_action == START_START;
 	}
 	return c;
@@ -168,7 +173,7 @@ struct conn_conf *conn_conf_named(struct conn_conf **conns, unsigned count, cons
 }
 
 /* The secret by which the peer got in is none any more, or another one is. */
-static bool is_revoked(const struct tun_conn *c, const struct conn_conf *new)
+static bool is_revoked(const struct tunnel_conn *c, const struct conn_conf *new)
 {
 	const struct ident *id = conn_peer(c);
 
@@ -179,7 +184,7 @@ static bool is_revoked(const struct tun_conn *c, const struct conn_conf *new)
 
 bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf)
 {
-	const struct tun_conn *c;
+	const struct tunnel_conn *c;
 
 	LIST_FOREACH (c, &t->conns, link) {
 		if (c->conf == conf && !c->dynamic)
@@ -188,7 +193,7 @@ bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf)
 	return false;
 }
 
-void conn_end(struct tun_conn *c, nsec_t now)
+void conn_end(struct tunnel_conn *c, nsec_t now)
 {
 	conn_disown(c, true, now);
 	conn_remove(c);
@@ -200,7 +205,7 @@ void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count
 		      nsec_t now)
 {
 	struct conn_conf **kept = xreallocarray(NULL, count, sizeof(*kept));
-	struct tun_conn *c, *next;
+	struct tunnel_conn *c, *next;
 
 	t->now = now;
 	for (unsigned i = 0; i < count; i++)
@@ -242,30 +247,30 @@ void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 }
 
 /* A FRESH packet came from another place: the IKE SA decides, and tells its ESP SAs. */
-static void moved(struct tun_sa *s, struct esp_sa *sa, nsec_t now)
+static void moved(struct tunnel_sa *s, struct esp_sa *sa, nsec_t now)
 {
 	sa->in.peer = sa->in.moved_to;
 	if (s->ike)
 		(void)ike_peer_moved(s->ike->ike_sa, &sa->in.moved_to, now);
 }
 
-static void nonce_reuse(struct tun_sa *s, const struct esp_sa *sa)
+static void nonce_reuse(struct tunnel_sa *s, const struct esp_sa *sa)
 {
-	tun_event(s->child, TUNNEL_EVENT_SECURITY, LOG_LEVEL_ERROR,
-		  "SECURITY: SPI %08x: the peer used a nonce twice under %s: %s", s->spi,
-		  sa->in.suite->name,
-		  sa->in.exposed ? "the SA's authentication key is exposed"
-				 : "the one-time key of that nonce is exposed");
+	tunnel_event(s->child, TUNNEL_EVENT_SECURITY, LOG_LEVEL_ERROR,
+		     "SECURITY: SPI %08x: the peer used a nonce twice under %s: %s", s->spi,
+		     sa->in.suite->name,
+		     sa->in.exposed ? "the SA's authentication key is exposed"
+				    : "the one-time key of that nonce is exposed");
 }
 
-static void handle_events(struct tun_sa *s, struct esp_sa *sa, uint32_t events, nsec_t now)
+static void handle_events(struct tunnel_sa *s, struct esp_sa *sa, uint32_t events, nsec_t now)
 {
 	if (events & ESP_EVENT_MOVED)
 		moved(s, sa, now);
 	if (events & ESP_EVENT_NONCE_REUSE)
 		nonce_reuse(s, sa);
 	if (events & ESP_EVENT_FIRST_FRESH) {
-		tun_sa_heard(s, now);
+		tunnel_sa_heard(s, now);
 		recovery_sa_fresh(s, now);
 	}
 	if (events & ESP_EVENT_RETIRED_HEARD)
@@ -314,7 +319,7 @@ nsec_t tunnel_next_deadline(const struct tunnel *t)
 void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const struct inner *in,
 		    nsec_t now)
 {
-	struct tun_child *k = policy->owner;
+	struct tunnel_child *k = policy->owner;
 	struct ts first[2];
 
 	t->now = now;
@@ -329,9 +334,9 @@ void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const str
 
 /* ---- control ---- */
 
-struct tun_conn *tunnel_find_conn(struct tunnel *t, const char *name)
+struct tunnel_conn *tunnel_find_conn(struct tunnel *t, const char *name)
 {
-	struct tun_conn *c;
+	struct tunnel_conn *c;
 
 	LIST_FOREACH (c, &t->conns, link) {
 		if (strcmp(c->conf->name, name) == 0)
@@ -340,11 +345,11 @@ struct tun_conn *tunnel_find_conn(struct tunnel *t, const char *name)
 	return NULL;
 }
 
-struct tun_child *tunnel_find_child(struct tunnel *t, const char *name)
+struct tunnel_child *tunnel_find_child(struct tunnel *t, const char *name)
 {
 	const char *slash = strchr(name, '/');
-	struct tun_conn *c;
-	struct tun_child *k;
+	struct tunnel_conn *c;
+	struct tunnel_child *k;
 
 	LIST_FOREACH (c, &t->conns, link) {
 		size_t len = slash ? (size_t)(slash - name) : 0;
@@ -375,7 +380,7 @@ void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endp
 		     unsigned count, nsec_t now)
 {
 	unsigned room = CONN_MAX_ADDRS - conf->fixed_count;
-	struct tun_conn *c;
+	struct tunnel_conn *c;
 
 	t->now = now;
 	count = (unsigned)min_u64(count, room);

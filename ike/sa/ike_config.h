@@ -21,10 +21,10 @@ struct child_conf {
 	nsec_t rekey_time, life_time; /* 0: never */
 	uint64_t rekey_bytes, life_bytes, rekey_packets, life_packets;
 	enum start_action start_action;
-	uint32_t replay_window;	     /* 0: no protection against replays */
-	char *device;		     /* its TUN device; NULL: that of all */
-	uint16_t device_index;	     /* set before use by whoever has the devices */
-	struct tun_options *options; /* of the tunnel room; owned */
+	uint32_t replay_window;		/* 0: no protection against replays */
+	char *device;			/* its TUN device; NULL: that of all */
+	uint16_t device_index;		/* set before use by whoever has the devices */
+	struct tunnel_options *options; /* of the tunnel room; owned */
 };
 
 struct conn_conf {

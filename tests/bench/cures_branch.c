@@ -79,16 +79,16 @@ void branch_ike(struct branch *b, const struct datagram *d)
 	branch_turn(b);
 }
 
-struct tun_child *branch_child(const struct branch *b)
+struct tunnel_child *branch_child(const struct branch *b)
 {
 	return tunnel_find_child(b->tunnel, "net");
 }
 
 struct esp_sa *branch_sa(const struct branch *b)
 {
-	struct tun_child *k = branch_child(b);
+	struct tunnel_child *k = branch_child(b);
 
-	return k && k->current ? tun_sa_esp(k->current) : NULL;
+	return k && k->current ? tunnel_sa_esp(k->current) : NULL;
 }
 
 struct esp_sa *branch_gateway_sa(const struct branch *b)
@@ -112,8 +112,8 @@ static void branch_dummy(void *ctx, struct esp_sa *sa)
 	transmit(b->w, TO_GATEWAY, true, &from, &t.dest.remote, b->w->now, t.base, t.len);
 }
 
-static void branch_event(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
-			 const struct tun_child *child, const char *text)
+static void branch_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
+			 const struct tunnel_child *child, const char *text)
 {
 	struct branch *b = ctx;
 

@@ -24,11 +24,11 @@ const struct cure cures[CURES] = {
 
 static bool has_bridge(void)
 {
-	struct tun_options o;
+	struct tunnel_options o;
 	char err[OPTION_ERR];
 
-	tun_options_default(&o);
-	return tun_options_set(&o, "bridge", "on", err) == 0;
+	tunnel_options_default(&o);
+	return tunnel_options_set(&o, "bridge", "on", err) == 0;
 }
 
 bool cure_available(const struct cure *c)
@@ -36,20 +36,20 @@ bool cure_available(const struct cure *c)
 	return strcmp(c->bridge, "on") != 0 || has_bridge();
 }
 
-static void set(struct tun_options *o, const char *name, const char *value)
+static void set(struct tunnel_options *o, const char *name, const char *value)
 {
 	char err[OPTION_ERR];
 
-	if (value && tun_options_set(o, name, value, err) < 0)
+	if (value && tunnel_options_set(o, name, value, err) < 0)
 		die("%s", err);
 }
 
 void cure_apply(const struct world *w, const struct cure *c)
 {
-	struct tun_options o;
+	struct tunnel_options o;
 	char err[OPTION_ERR];
 
-	tun_options_default(&o);
+	tunnel_options_default(&o);
 	set(&o, "detect", c->detect);
 	set(&o, "packets", c->packets);
 	set(&o, "interval", c->interval);
@@ -103,7 +103,7 @@ static void gateway_rekeys_all(struct world *w)
 		const struct esp_sa *sa = branch_gateway_sa(&w->branches[i]);
 
 		if (sa)
-			tunnel_child_rekey(((struct tun_sa *)sa->owner)->child, w->gw.began);
+			tunnel_child_rekey(((struct tunnel_sa *)sa->owner)->child, w->gw.began);
 	}
 	gateway_leave(&w->gw);
 }

@@ -66,7 +66,7 @@ static struct conn_conf *conf_new(const char *name, const char *local, const cha
 	proposal(&k->proposals, PROTOCOL_ESP, ESP_PROPOSAL);
 	k->replay_window = window;
 	k->options = xzalloc(sizeof(*k->options));
-	tun_options_default(k->options);
+	tunnel_options_default(k->options);
 	return c;
 }
 

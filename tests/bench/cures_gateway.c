@@ -135,8 +135,8 @@ static void gateway_dummy(void *ctx, struct esp_sa *sa)
 		 g->began + (cpu_now() - g->cpu_began), t.base, t.len);
 }
 
-static void gateway_event(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
-			  const struct tun_child *child, const char *text)
+static void gateway_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
+			  const struct tunnel_child *child, const char *text)
 {
 	(void)ctx, (void)kind, (void)conn, (void)child, (void)text;
 }

@@ -145,7 +145,7 @@ void branch_turn(struct branch *b);
 /* An ESP packet arrives now, as from the gateway. */
 void branch_esp(struct branch *b, const uint8_t *p, uint32_t len);
 void branch_ike(struct branch *b, const struct datagram *d);
-struct tun_child *branch_child(const struct branch *b);
+struct tunnel_child *branch_child(const struct branch *b);
 /* The newest SA of the branch, and the gateway's SA that it belongs to; NULL: none. */
 struct esp_sa *branch_sa(const struct branch *b);
 struct esp_sa *branch_gateway_sa(const struct branch *b);

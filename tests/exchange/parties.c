@@ -95,16 +95,16 @@ struct net *quiet_net(void)
 	return n;
 }
 
-struct tun_child *child_of(struct net *n, unsigned side, const char *conn)
+struct tunnel_child *child_of(struct net *n, unsigned side, const char *conn)
 {
-	struct tun_conn *c = tunnel_find_conn(n->peer[side].tunnel, conn);
+	struct tunnel_conn *c = tunnel_find_conn(n->peer[side].tunnel, conn);
 
 	return c ? LIST_FIRST(&c->children) : NULL;
 }
 
 bool is_up(struct net *n, const char *conn)
 {
-	struct tun_child *k = child_of(n, BRANCH, conn);
+	struct tunnel_child *k = child_of(n, BRANCH, conn);
 
 	return k && k->current;
 }

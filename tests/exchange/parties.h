@@ -49,7 +49,7 @@ void gateway(struct net *n, const struct party *v, unsigned count, const struct 
 void callers(struct net *n, const struct party *v, const char *const *secrets, unsigned count);
 
 /* The child of a connection; NULL: there is no such connection. */
-struct tun_child *child_of(struct net *n, unsigned side, const char *conn);
+struct tunnel_child *child_of(struct net *n, unsigned side, const char *conn);
 /* As the branch sees it. */
 bool is_up(struct net *n, const char *conn);
 /* Asks for it, and runs for 5 s. */

@@ -26,7 +26,7 @@ struct options options_default(void)
 	struct options o = {
 		.seed = seed_from_env(1), .children = 1, .start = START_START, .window = 1024};
 
-	tun_options_default(&o.sw);
+	tunnel_options_default(&o.sw);
 	ike_settings_default(&o.set);
 	o.ike_rekey = o.rekey = 3600 * SEC;
 	o.dpd = 30 * SEC;
@@ -187,8 +187,8 @@ static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
 	(void)ctx, (void)device, (void)local, (void)remote, (void)add;
 }
 
-static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
-		     const struct tun_child *child, const char *text)
+static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
+		     const struct tunnel_child *child, const char *text)
 {
 	struct peer *me = ctx;
 
@@ -648,9 +648,9 @@ void net_free(struct net *n)
 
 /* ---- looking ---- */
 
-struct tun_conn *peer_conn(struct net *n, unsigned i)
+struct tunnel_conn *peer_conn(struct net *n, unsigned i)
 {
-	struct tun_conn *c, *best = NULL;
+	struct tunnel_conn *c, *best = NULL;
 
 	LIST_FOREACH (c, &n->peer[i].tunnel->conns, link) {
 		if (c->sa || !best)
@@ -659,10 +659,10 @@ struct tun_conn *peer_conn(struct net *n, unsigned i)
 	return best;
 }
 
-struct tun_child *peer_child(struct net *n, unsigned i, unsigned c)
+struct tunnel_child *peer_child(struct net *n, unsigned i, unsigned c)
 {
-	struct tun_conn *conn = peer_conn(n, i);
-	struct tun_child *k;
+	struct tunnel_conn *conn = peer_conn(n, i);
+	struct tunnel_child *k;
 	char name[16];
 
 	snprintf(name, sizeof(name), "net%u", n->o.wide && i == BRANCH ? 0 : c);
@@ -676,21 +676,21 @@ struct tun_child *peer_child(struct net *n, unsigned i, unsigned c)
 }
 
 /* Under one wide child the SA is told by its selectors. */
-static bool serves(const struct net *n, const struct tun_sa *s, unsigned c)
+static bool serves(const struct net *n, const struct tunnel_sa *s, unsigned c)
 {
 	return s->ike && s->active && !s->retired && (!n->o.wide || s->local->ts[0].lo.b[2] == c);
 }
 
 struct esp_sa *peer_sa(struct net *n, unsigned i, unsigned c)
 {
-	struct tun_child *k = peer_child(n, i, c);
-	struct tun_sa *s;
+	struct tunnel_child *k = peer_child(n, i, c);
+	struct tunnel_sa *s;
 
 	if (!k || !n->o.wide || i != BRANCH)
-		return k && k->current ? tun_sa_esp(k->current) : NULL;
+		return k && k->current ? tunnel_sa_esp(k->current) : NULL;
 	LIST_FOREACH (s, &k->sas, link) {
 		if (serves(n, s, c))
-			return tun_sa_esp(s);
+			return tunnel_sa_esp(s);
 	}
 	return NULL;
 }
@@ -732,7 +732,7 @@ void gw_rewind(struct net *n, unsigned c, uint64_t by, bool nonces)
 
 const struct recovery_record *last_record(struct net *n, unsigned c)
 {
-	const struct tun_child *k = peer_child(n, BRANCH, c);
+	const struct tunnel_child *k = peer_child(n, BRANCH, c);
 
 	static const struct recovery_record none;
 
@@ -769,10 +769,10 @@ uint64_t net_lost(const struct net *n, unsigned i, unsigned c)
 
 #define ALL_CHILDREN (8 * CHILDREN) /* also of connections that are going */
 
-static unsigned all_children(const struct net *n, unsigned i, struct tun_child **ret)
+static unsigned all_children(const struct net *n, unsigned i, struct tunnel_child **ret)
 {
-	struct tun_conn *conn;
-	struct tun_child *k;
+	struct tunnel_conn *conn;
+	struct tunnel_child *k;
 	unsigned count = 0;
 
 	LIST_FOREACH (conn, &n->peer[i].tunnel->conns, link) {
@@ -786,13 +786,13 @@ static unsigned all_children(const struct net *n, unsigned i, struct tun_child *
 
 unsigned peer_confirmed(struct net *n, unsigned i)
 {
-	struct tun_child *all[ALL_CHILDREN];
+	struct tunnel_child *all[ALL_CHILDREN];
 	unsigned count = all_children(n, i, all), confirmed = 0;
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 
 	for (unsigned c = 0; c < count; c++) {
 		LIST_FOREACH (s, &all[c]->sas, link) {
-			const struct esp_sa *sa = tun_sa_esp(s);
+			const struct esp_sa *sa = tunnel_sa_esp(s);
 
 			confirmed += sa && s->ike && !s->retired &&
 				     sa->in.detector.state == DETECTOR_CONFIRMED;
@@ -814,7 +814,7 @@ bool peer_is_busy(struct net *n, unsigned i)
 
 uint64_t peer_recoveries(struct net *n, unsigned i)
 {
-	struct tun_child *all[ALL_CHILDREN];
+	struct tunnel_child *all[ALL_CHILDREN];
 	unsigned count = all_children(n, i, all);
 	uint64_t sum = 0;
 
@@ -825,7 +825,7 @@ uint64_t peer_recoveries(struct net *n, unsigned i)
 
 uint64_t peer_rekeys(struct net *n, unsigned i)
 {
-	struct tun_child *all[ALL_CHILDREN];
+	struct tunnel_child *all[ALL_CHILDREN];
 	unsigned count = all_children(n, i, all);
 	uint64_t sum = 0;
 
@@ -836,7 +836,7 @@ uint64_t peer_rekeys(struct net *n, unsigned i)
 
 unsigned peer_tidied(struct net *n, unsigned i)
 {
-	struct tun_conn *conn;
+	struct tunnel_conn *conn;
 	unsigned sum = 0;
 
 	LIST_FOREACH (conn, &n->peer[i].tunnel->conns, link)
@@ -846,7 +846,7 @@ unsigned peer_tidied(struct net *n, unsigned i)
 
 unsigned peer_records(struct net *n, unsigned i, const char *outcome)
 {
-	struct tun_child *all[ALL_CHILDREN];
+	struct tunnel_child *all[ALL_CHILDREN];
 	unsigned count = all_children(n, i, all), found = 0;
 
 	for (unsigned c = 0; c < count; c++) {
@@ -859,7 +859,7 @@ unsigned peer_records(struct net *n, unsigned i, const char *outcome)
 
 uint64_t peer_gate_answers(struct net *n, unsigned i, enum gate_answer a)
 {
-	struct tun_child *all[ALL_CHILDREN];
+	struct tunnel_child *all[ALL_CHILDREN];
 	unsigned count = all_children(n, i, all);
 	uint64_t sum = 0;
 
@@ -874,7 +874,7 @@ void gw_keep(struct net *n, unsigned c)
 {
 	struct sad *sad = &n->peer[GW].tunnel->path->sad;
 	struct esp_sa *now = peer_sa(n, GW, c), *copy;
-	struct tun_child *k = peer_child(n, GW, c);
+	struct tunnel_child *k = peer_child(n, GW, c);
 	struct kept *kept = &n->kept[c];
 
 	assert_non_null(now);

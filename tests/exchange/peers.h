@@ -47,7 +47,7 @@ struct options {
 	nsec_t gw_dpd; /* the gateway's, if another one; NSEC_NEVER: none */
 	uint32_t window;
 	const char *psk_branch, *psk_gw; /* NULL: the same */
-	struct tun_options sw;		 /* of both; detect.packets 0: defaults */
+	struct tunnel_options sw;	 /* of both; detect.packets 0: defaults */
 	struct ike_settings set;	 /* half_open_max 0: defaults */
 };
 
@@ -162,8 +162,8 @@ struct chunk peer_save(struct net *n, unsigned i, uint8_t *room, size_t size, un
 int peer_load(struct net *n, unsigned i, struct chunk saved);
 /* Both; the connections that went on. */
 int peer_restart(struct net *n, unsigned i);
-struct tun_conn *peer_conn(struct net *n, unsigned i);
-struct tun_child *peer_child(struct net *n, unsigned i, unsigned c);
+struct tunnel_conn *peer_conn(struct net *n, unsigned i);
+struct tunnel_child *peer_child(struct net *n, unsigned i, unsigned c);
 /* The newest SA of child c of peer i, or NULL. */
 struct esp_sa *peer_sa(struct net *n, unsigned i, unsigned c);
 /* CHILD SAs of all children that the engine of peer i has. */

@@ -136,9 +136,9 @@ static void for_children(struct scenario *s, const struct words *w, unsigned at,
 }
 
 /* NULL: there is none, which is no failure of a command that is only tried. */
-static struct tun_sa *gw_sa(struct scenario *s, unsigned c)
+static struct tunnel_sa *gw_sa(struct scenario *s, unsigned c)
 {
-	struct tun_child *k = peer_child(s->n, GW, c);
+	struct tunnel_child *k = peer_child(s->n, GW, c);
 
 	if (k && k->current && k->current->ike)
 		return k->current;
@@ -151,14 +151,14 @@ static void rewind_child(struct scenario *s, const struct words *w, unsigned c)
 {
 	bool to = word_is(w, 2, "to");
 	unsigned at = to ? 3 : 2;
-	struct tun_sa *sa = gw_sa(s, c);
+	struct tunnel_sa *sa = gw_sa(s, c);
 	uint64_t n, number;
 
 	words_need(s, w, at + 1, at + 2);
 	n = word_number(s, w->w[at]);
 	if (!sa)
 		return;
-	number = tun_sa_esp(sa)->out.number;
+	number = tunnel_sa_esp(sa)->out.number;
 	if (to)
 		n = number - min_u64(n, number);
 	gw_rewind(s->n, c, n, word_is(w, at + 1, "nonces"));
@@ -171,11 +171,11 @@ static void rewind_all(struct scenario *s, const struct words *w)
 
 static void number_child(struct scenario *s, const struct words *w, unsigned c)
 {
-	struct tun_sa *sa = gw_sa(s, c);
+	struct tunnel_sa *sa = gw_sa(s, c);
 
 	words_need(s, w, 3, 3);
 	if (sa)
-		tun_sa_esp(sa)->out.number = word_number(s, w->w[2]);
+		tunnel_sa_esp(sa)->out.number = word_number(s, w->w[2]);
 }
 
 static void number(struct scenario *s, const struct words *w)
@@ -185,13 +185,13 @@ static void number(struct scenario *s, const struct words *w)
 
 static void two_senders(struct scenario *s, const struct words *w, unsigned c)
 {
-	struct tun_sa *sa = gw_sa(s, c);
+	struct tunnel_sa *sa = gw_sa(s, c);
 	struct esp_out_sa *out;
 
 	words_need(s, w, 3, 3);
 	if (!sa)
 		return;
-	out = &tun_sa_esp(sa)->out;
+	out = &tunnel_sa_esp(sa)->out;
 	out->fault_other = out->number - min_u64(word_number(s, w->w[2]), out->number);
 	out->fault_two = true;
 }
@@ -203,7 +203,7 @@ static void senders(struct scenario *s, const struct words *w)
 
 static void forget_child(struct scenario *s, const struct words *w, unsigned c)
 {
-	struct tun_sa *sa = gw_sa(s, c);
+	struct tunnel_sa *sa = gw_sa(s, c);
 
 	(void)w;
 	if (sa)
@@ -213,7 +213,7 @@ static void forget_child(struct scenario *s, const struct words *w, unsigned c)
 /* The newest one, which its rekey has made and on which it does not send yet. */
 static void forget_newest(struct scenario *s, const struct words *w, unsigned c)
 {
-	struct tun_sa *t = gw_sa(s, c);
+	struct tunnel_sa *t = gw_sa(s, c);
 
 	(void)w;
 	t = t ? LIST_FIRST(&t->child->sas) : NULL;
@@ -223,7 +223,7 @@ static void forget_newest(struct scenario *s, const struct words *w, unsigned c)
 
 static struct ike_sa *gw_ike(struct scenario *s)
 {
-	struct tun_conn *c = peer_conn(s->n, GW);
+	struct tunnel_conn *c = peer_conn(s->n, GW);
 
 	if (c && c->sa)
 		return c->sa;
@@ -333,7 +333,7 @@ static void gw(struct scenario *s, const struct words *w)
 
 /* ---- what peers do ---- */
 
-static struct tun_sa *sa_of(struct scenario *s, const struct words *w, unsigned c)
+static struct tunnel_sa *sa_of(struct scenario *s, const struct words *w, unsigned c)
 {
 	struct esp_sa *sa = peer_sa(s->n, word_peer(s, w->w[1]), c);
 
@@ -342,7 +342,7 @@ static struct tun_sa *sa_of(struct scenario *s, const struct words *w, unsigned 
 
 static void rekey_child(struct scenario *s, const struct words *w, unsigned c)
 {
-	struct tun_sa *t = sa_of(s, w, c);
+	struct tunnel_sa *t = sa_of(s, w, c);
 
 	if (t && t->ike)
 		ike_child_rekey(t->ike, false, s->n->now);
@@ -350,7 +350,7 @@ static void rekey_child(struct scenario *s, const struct words *w, unsigned c)
 
 static void rekey(struct scenario *s, const struct words *w)
 {
-	struct tun_conn *c;
+	struct tunnel_conn *c;
 
 	words_need(s, w, 3, 3);
 	if (!word_is(w, 2, "ike")) {
@@ -370,7 +370,7 @@ static void restart(struct scenario *s, const struct words *w)
 
 static void delete_child(struct scenario *s, const struct words *w, unsigned c)
 {
-	struct tun_sa *t = sa_of(s, w, c);
+	struct tunnel_sa *t = sa_of(s, w, c);
 
 	if (t && t->ike)
 		ike_child_delete(t->ike, s->n->now);
@@ -383,7 +383,7 @@ static void delete (struct scenario *s, const struct words *w)
 
 static void liveness(struct scenario *s, const struct words *w)
 {
-	struct tun_conn *c;
+	struct tunnel_conn *c;
 
 	words_need(s, w, 2, 2);
 	c = peer_conn(s->n, word_peer(s, w->w[1]));
@@ -417,7 +417,7 @@ static void invalid_spi(struct scenario *s, const struct words *w)
 
 static void set_child(struct scenario *s, const struct words *w, unsigned c)
 {
-	struct tun_child *k = peer_child(s->n, BRANCH, c);
+	struct tunnel_child *k = peer_child(s->n, BRANCH, c);
 	char err[OPTION_ERR];
 
 	words_need(s, w, 4, 4);

@@ -28,9 +28,9 @@ static void say_sas(struct net *n, unsigned i)
 {
 	const char *name = i == GW ? "gw" : "branch";
 	struct ike_sa *ike, *tmp;
-	struct tun_conn *conn;
-	struct tun_child *k;
-	struct tun_sa *s;
+	struct tunnel_conn *conn;
+	struct tunnel_child *k;
+	struct tunnel_sa *s;
 
 	HASH_ITER (hh, n->peer[i].tunnel->ike->sas, ike, tmp)
 		print_message("#   %-6s IKE SA %s, %u children\n", name, sa_label(ike),
@@ -40,7 +40,7 @@ static void say_sas(struct net *n, unsigned i)
 			LIST_FOREACH (s, &k->sas, link)
 				print_message("#   %-6s %s SPI in %08x out %08x%s%s%s of %s\n",
 					      name, k->conf->name, s->spi,
-					      tun_sa_esp(s) ? tun_sa_esp(s)->out.spi : 0,
+					      tunnel_sa_esp(s) ? tunnel_sa_esp(s)->out.spi : 0,
 					      s == k->current ? " current" : "",
 					      s->active ? " active" : "",
 					      s->retired ? " retired" : "",

@@ -103,7 +103,7 @@ static void set_option(struct scenario *s, const struct words *w)
 	char err[OPTION_ERR];
 
 	words_need(s, w, 3, 3);
-	if (tun_options_set(&s->o.sw, w->w[1], w->w[2], err) < 0)
+	if (tunnel_options_set(&s->o.sw, w->w[1], w->w[2], err) < 0)
 		scenario_fail(s, "%s", err);
 }
 

@@ -5,6 +5,8 @@
  * The gateway stands for a cluster: its requests are made by hand, as a member that took over would
  * make them.
  */
+#include "conn.h"
+#include "recovery.h"
 #include "peers.h"
 #include "task/exchanges.h"
 
@@ -380,7 +382,7 @@ static void calls_back_the_same_peer(void **state)
 {
 	struct options o = options_default();
 	struct ident branch;
-	struct tun_conn *c;
+	struct tunnel_conn *c;
 	struct net *n;
 
 	(void)state;

@@ -38,7 +38,7 @@ static void a_pattern_is_no_name(void **state)
 			net_packet(n, GW, 0);
 		net_run(n, SEC);
 		assert_int_equal(n->peer[BRANCH].delivered, 5);
-		assert_int_equal(tun_sa_esp(child_of(n, BRANCH, "b")->current)->in.packets, 5);
+		assert_int_equal(tunnel_sa_esp(child_of(n, BRANCH, "b")->current)->in.packets, 5);
 		net_free(n);
 	}
 }

@@ -863,7 +863,7 @@ static void rekey_of_what_the_peer_lacks(void **state)
 {
 	struct options o = options_default();
 	struct net *n = up(&o);
-	struct tun_sa *made;
+	struct tunnel_sa *made;
 
 	(void)state;
 	n->cut_ike[BRANCH] = n->now + 10 * MSEC;
@@ -928,8 +928,8 @@ static void narrow_against_wide(void **state)
 		struct options o = options_default();
 		struct ts_list local = {.count = 1}, remote = {.count = 1};
 		struct net *n;
-		struct tun_child *k, *g;
-		struct tun_sa *s;
+		struct tunnel_child *k, *g;
+		struct tunnel_sa *s;
 		bool wide = false;
 
 		o.seed = seed;

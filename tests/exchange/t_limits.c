@@ -1,6 +1,7 @@
 /*
  * t_limits.c - how much one peer, or one who is none, may take. SPDX-License-Identifier: ISC
  */
+#include "child.h"
 #include "parties.h"
 #include "task/exchanges.h"
 
@@ -16,7 +17,7 @@ static void count_line(void *ctx, enum log_level level, const char *line)
 
 static void call_again(struct net *n, const char *conn)
 {
-	struct tun_conn *c = tunnel_find_conn(n->peer[BRANCH].tunnel, conn);
+	struct tunnel_conn *c = tunnel_find_conn(n->peer[BRANCH].tunnel, conn);
 
 	assert_non_null(ike_initiate(n->peer[BRANCH].tunnel->ike, c->conf, &n->peer[BRANCH].address,
 				     &c->conf->remote[0], NULL, true, n->now));
@@ -44,7 +45,7 @@ static void ike_sas_are_limited(void **state)
 static void rekeys_of_ike_sas_are_limited(void **state)
 {
 	struct net *n = quiet_net();
-	struct tun_conn *c;
+	struct tunnel_conn *c;
 	uint64_t spi;
 
 	(void)state;
@@ -68,15 +69,15 @@ static void rekeys_of_ike_sas_are_limited(void **state)
 }
 
 /* The gateway's answer to one more CHILD SA of the branch's child on its newest IKE SA. */
-static uint16_t on_another_ike_sa(struct net *n, const struct tun_child *k)
+static uint16_t on_another_ike_sa(struct net *n, const struct tunnel_child *k)
 {
 	struct tunnel *gw = n->peer[GW].tunnel;
 	struct ike_sa *sa, *newest = gw->ike->sas;
 
 	for (sa = gw->ike->sas; sa; sa = sa->hh.next)
 		newest = sa->established > newest->established ? sa : newest;
-	return tun_child_admit(gw, newest, newest->conn->children, &k->conf->remote_ts,
-			       &k->conf->local_ts, false, NULL, n->now);
+	return tunnel_child_admit(gw, newest, newest->conn->children, &k->conf->remote_ts,
+				  &k->conf->local_ts, false, NULL, n->now);
 }
 
 /* A recovery makes each CHILD SA anew on another IKE SA. */
@@ -84,7 +85,7 @@ static void a_recovery_has_room(void **state)
 {
 	struct net *n = quiet_net();
 	struct tunnel *gw = n->peer[GW].tunnel;
-	const struct tun_sa *made;
+	const struct tunnel_sa *made;
 
 	(void)state;
 	gateway(n, &fleet, 1, &for_all, 1);
@@ -94,8 +95,8 @@ static void a_recovery_has_room(void **state)
 	gw->ike->set.peer_children = 1;
 	/* On its own IKE SA it is one too many; in its own place it is not. */
 	assert_int_equal(on_another_ike_sa(n, child_of(n, BRANCH, "b")), NOTIFY_NO_ADDITIONAL_SAS);
-	assert_int_equal(tun_child_admit(gw, made->ike->ike_sa, made->child->conf, made->local,
-					 made->remote, false, made->ike, n->now),
+	assert_int_equal(tunnel_child_admit(gw, made->ike->ike_sa, made->child->conf, made->local,
+					    made->remote, false, made->ike, n->now),
 			 0);
 	call_again(n, "b");
 	net_run(n, SEC);
@@ -107,7 +108,7 @@ static void a_recovery_has_room(void **state)
 static void children_and_lines_are_limited(void **state)
 {
 	struct net *n = quiet_net();
-	struct tun_child *k;
+	struct tunnel_child *k;
 	struct ike_settings *set = &n->peer[GW].tunnel->ike->set;
 
 	(void)state;
@@ -163,7 +164,7 @@ static void children_and_lines_are_limited(void **state)
 static void lines_of_recoveries_are_limited(void **state)
 {
 	struct net *n = quiet_net();
-	struct tun_child *k;
+	struct tunnel_child *k;
 
 	(void)state;
 	gateway(n, &fleet, 1, &for_all, 1);
@@ -173,13 +174,13 @@ static void lines_of_recoveries_are_limited(void **state)
 	n->peer[GW].log.sink = count_line;
 	lines = 0;
 	for (unsigned i = 0; i < 100000; i++)
-		tun_event(k, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING, "it went back");
+		tunnel_event(k, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING, "it went back");
 	assert_int_equal(lines, 3000);
-	tun_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "CHILD SA up");
+	tunnel_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "CHILD SA up");
 	assert_int_equal(lines, 3001);
 	for (unsigned i = 0; i < 1000; i++) {
 		net_run(n, 10 * MSEC);
-		tun_event(k, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING, "it went back");
+		tunnel_event(k, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING, "it went back");
 	}
 	/* Each of the hundred has one before it that says how many are missing. */
 	assert_in_range(lines, 3001 + 100, 3001 + 220);
@@ -267,7 +268,7 @@ static void a_long_delete_is_answered(void **state)
 /* Of the IKE_AUTHs of the branch only that of b's own call gets through. */
 static bool only_honest_auth(struct net *n, unsigned from, struct datagram *d)
 {
-	const struct tun_conn *c = tunnel_find_conn(n->peer[BRANCH].tunnel, "b");
+	const struct tunnel_conn *c = tunnel_find_conn(n->peer[BRANCH].tunnel, "b");
 
 	return from != BRANCH || d->esp || d->p[18] != IKE_AUTH ||
 	       (c->sa && get_be64(d->p) == c->sa->spi_i);

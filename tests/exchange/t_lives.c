@@ -5,6 +5,7 @@
  */
 #include <malloc.h>
 
+#include "recovery.h"
 #include "peers.h"
 
 static struct net *up(const struct options *o)
@@ -53,7 +54,7 @@ static void last_sending_is_waited_for(void **state)
 {
 	struct options o = options_default();
 	struct net *n = up(&o);
-	const struct tun_conn *c = peer_conn(n, BRANCH);
+	const struct tunnel_conn *c = peer_conn(n, BRANCH);
 	uint64_t spi = c->sa->our_spi;
 	nsec_t began = n->now;
 
@@ -83,7 +84,7 @@ static struct net *gateway_made_another(void)
 static void answer_that_is_never_used(void **state)
 {
 	struct net *n = gateway_made_another();
-	const struct tun_child *k = peer_child(n, BRANCH, 0);
+	const struct tunnel_child *k = peer_child(n, BRANCH, 0);
 	uint32_t older = k->current->spi;
 	nsec_t began = n->now;
 
@@ -101,7 +102,7 @@ static void answer_that_is_never_used(void **state)
 static void older_goes_while_the_new_one_waits(void **state)
 {
 	struct net *n = gateway_made_another();
-	const struct tun_child *k = peer_child(n, BRANCH, 0);
+	const struct tunnel_child *k = peer_child(n, BRANCH, 0);
 	uint32_t older = k->current->spi;
 
 	(void)state;
@@ -119,7 +120,7 @@ static void all_go_at_once(void **state)
 {
 	struct options o = options_default();
 	struct net *n = up(&o);
-	struct tun_child *k = peer_child(n, BRANCH, 0);
+	struct tunnel_child *k = peer_child(n, BRANCH, 0);
 	struct ike_sa *sa = peer_conn(n, BRANCH)->sa;
 
 	(void)state;
@@ -138,7 +139,7 @@ static void all_go_at_once(void **state)
 /* IKE SAs that the connection asked on, one after another, in the time. */
 static unsigned count_ike_sas(struct net *n, nsec_t time)
 {
-	const struct tun_conn *c = peer_conn(n, BRANCH);
+	const struct tunnel_conn *c = peer_conn(n, BRANCH);
 	unsigned count = 0;
 	uint64_t last = 0;
 
@@ -197,7 +198,7 @@ static struct net *both_called(void)
 
 static bool gateway_called(struct net *n)
 {
-	const struct tun_conn *c = peer_conn(n, BRANCH);
+	const struct tunnel_conn *c = peer_conn(n, BRANCH);
 
 	return c->beside && !c->beside->initiator;
 }
@@ -321,7 +322,7 @@ static struct net *asked_for_at_once(nsec_t cut)
 	net_run(n, SEC);
 	n->cut_esp[GW] = n->cut_esp[BRANCH] = n->now + 60 * SEC;
 	for (unsigned i = 0; i < 2; i++) {
-		struct tun_child *k = peer_child(n, i, 1);
+		struct tunnel_child *k = peer_child(n, i, 1);
 
 		assert_true(ike_child_create(without_child(n, i, k->conf), k->conf, NULL, n->now));
 	}
@@ -350,7 +351,7 @@ static void packets_do_not_move_to_the_loser(void **state)
 /* The one that another has replaced, or NULL. */
 static struct child_sa *loser(struct net *n, unsigned i)
 {
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &peer_child(n, i, 1)->sas, link) {
 		if (s->ike && s->ike->successor && !s->ike->initiator)
@@ -425,7 +426,7 @@ static void spare_ike_sa_goes(void **state)
 
 static unsigned conns(struct net *n, unsigned i)
 {
-	const struct tun_conn *c;
+	const struct tunnel_conn *c;
 	unsigned count = 0;
 
 	LIST_FOREACH (c, &n->peer[i].tunnel->conns, link)
@@ -556,9 +557,9 @@ static void used_ones_go_last(void **state)
 {
 	struct options o = options_default();
 	struct net *n = up(&o);
-	struct tun_child *k = peer_child(n, BRANCH, 0);
-	struct tun_sa *first = k->current, *s;
-	uint32_t spi = tun_sa_esp(first)->spi;
+	struct tunnel_child *k = peer_child(n, BRANCH, 0);
+	struct tunnel_sa *first = k->current, *s;
+	uint32_t spi = tunnel_sa_esp(first)->spi;
 	bool there = false;
 
 	(void)state;
@@ -574,8 +575,8 @@ static void used_ones_go_last(void **state)
 		net_run(n, 50 * MSEC);
 	}
 	LIST_FOREACH (s, &k->sas, link)
-		there |= tun_sa_esp(s) &&
-			 tun_sa_esp(s)->spi == spi; /* a new SA may lie where it lay */
+		there |= tunnel_sa_esp(s) &&
+			 tunnel_sa_esp(s)->spi == spi; /* a new SA may lie where it lay */
 	assert_true(there);
 	net_free(n);
 }
@@ -588,8 +589,8 @@ static void many_sas_replaced_at_once(void **state)
 {
 	struct options o = options_default();
 	struct net *n;
-	struct tun_child *k;
-	struct tun_sa *s;
+	struct tunnel_child *k;
+	struct tunnel_sa *s;
 	unsigned draining = 0;
 
 	(void)state;

@@ -5,6 +5,8 @@
  * The gateway sends 1,000 packets/s to the branch; a fault befalls it; the branch's record says
  * what came of it.
  */
+#include "conn.h"
+#include "recovery.h"
 #include "peers.h"
 
 #define RATE 1000
@@ -216,7 +218,7 @@ static void flapping(void **state)
 {
 	struct options o = calm();
 	struct run r;
-	struct tun_child *k;
+	struct tunnel_child *k;
 
 	(void)state;
 	r = begin("six switchovers in a minute", &o);
@@ -693,7 +695,7 @@ static struct run begin_unchecked(const char *name)
 static void kept_while_packets_come(void **state)
 {
 	struct run r = begin_unchecked("an SA without an IKE SA");
-	struct tun_child *k = peer_child(r.n, BRANCH, 0);
+	struct tunnel_child *k = peer_child(r.n, BRANCH, 0);
 
 	(void)state;
 	net_run(r.n, 20 * SEC);
@@ -710,12 +712,13 @@ static void kept_while_packets_come(void **state)
 static void not_kept_beyond_its_lifetime(void **state)
 {
 	struct run r = begin_unchecked("a hard lifetime before the IKE SA goes");
-	struct tun_child *k = peer_child(r.n, BRANCH, 0);
+	struct tunnel_child *k = peer_child(r.n, BRANCH, 0);
 
 	(void)state;
 	net_run(r.n, 5 * SEC);
 	/* 10 s of what comes now. */
-	tun_sa_esp(k->current)->life.hard_packets = tun_sa_esp(k->current)->in.packets + 10 * RATE;
+	tunnel_sa_esp(k->current)->life.hard_packets =
+		tunnel_sa_esp(k->current)->in.packets + 10 * RATE;
 	lose_ike_sa(&r, 4000);
 	check(&r, !tunnel_child_is_kept(k), "it is kept");
 	net_free(r.n);
@@ -725,7 +728,7 @@ static void not_kept_beyond_its_lifetime(void **state)
 static void their_rekey_during_our_delay(void **state)
 {
 	struct options o = options_default();
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 	struct run r;
 
 	(void)state;
@@ -755,7 +758,7 @@ static void news_of_another_ike_sa(void **state)
 {
 	static const struct ike_sa other;
 	struct options o = calm();
-	struct tun_child *k;
+	struct tunnel_child *k;
 	struct run r;
 
 	(void)state;
@@ -778,7 +781,7 @@ static void news_of_another_ike_sa(void **state)
 static void proof_over_a_refused_hint(void **state)
 {
 	struct options o = calm();
-	struct tun_child *k;
+	struct tunnel_child *k;
 	struct run r;
 
 	(void)state;
@@ -798,7 +801,7 @@ static void proof_over_a_refused_hint(void **state)
 static void refuted_while_it_waits(void **state)
 {
 	struct options o = calm();
-	const struct tun_sa *s;
+	const struct tunnel_sa *s;
 	struct run r;
 
 	(void)state;
@@ -823,7 +826,7 @@ static void refuted_while_it_waits(void **state)
 static void nobody_to_call(void **state)
 {
 	struct options o = calm();
-	const struct tun_sa *s;
+	const struct tunnel_sa *s;
 	struct run r;
 
 	(void)state;
@@ -911,7 +914,7 @@ static void check_on_an_ike_sa_that_goes(void **state)
 {
 	struct options o = calm();
 	static const struct ike_sa other;
-	const struct tun_sa *s;
+	const struct tunnel_sa *s;
 	struct ike_sa *ike;
 	struct run r;
 
@@ -997,7 +1000,7 @@ static void quiet_with_an_open_bridge(void **state)
 static void third_lap_and_lifetime(void **state)
 {
 	struct options o = calm();
-	struct tun_sa *s;
+	struct tunnel_sa *s;
 	struct sad *sad;
 	struct run r;
 
@@ -1011,7 +1014,7 @@ static void third_lap_and_lifetime(void **state)
 	recovery_confirmed(s, CRITERION_INVALID_SPI, r.n->now);
 	s->recovery.backoff = s->recovery.timer.at - r.n->now + 2 * SEC;
 	s->recovery.timer.at = r.n->now + s->recovery.backoff - SEC;
-	sad_raise(sad, tun_sa_esp(s),
+	sad_raise(sad, tunnel_sa_esp(s),
 		  ESP_EVENT_THIRD_LAP | ESP_EVENT_SOFT_LIFETIME | ESP_EVENT_HARD_LIFETIME);
 	net_run(r.n, 3 * SEC);
 	check(&r, peer_child_sas(r.n, BRANCH) == 1, "not one SA");
@@ -1169,7 +1172,7 @@ static unsigned sent_until_proof(unsigned percent, uint64_t seed)
 	net_run(r.n, 300 * MSEC);
 	gw_rewind(r.n, 0, 200, false);
 	l.sent = 0;
-	sa = tun_sa_esp(peer_child(r.n, BRANCH, 0)->current);
+	sa = tunnel_sa_esp(peer_child(r.n, BRANCH, 0)->current);
 	for (unsigned i = 0; sa->in.detector.state != DETECTOR_CONFIRMED; i++) {
 		check(&r, i < 400, "no proof within the rewound range");
 		net_run(r.n, MSEC / 2);

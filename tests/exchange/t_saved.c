@@ -67,7 +67,7 @@ static bool nonce_hook(struct net *n, unsigned from, struct datagram *d)
 
 static unsigned conns_of(const struct net *n, unsigned i, bool dynamic)
 {
-	const struct tun_conn *c;
+	const struct tunnel_conn *c;
 	unsigned count = 0;
 
 	LIST_FOREACH (c, &n->peer[i].tunnel->conns, link)
@@ -152,7 +152,7 @@ static void rekeys_go_on(void **state)
 	stop_traffic(n);
 	expect_none_lost(n);
 	/* 600 s: one in 54 to 60 s each side at most, and each has its own jitter. */
-	assert_in_range(tun_sa_esp(peer_child(n, BRANCH, 0)->current)->in.packets, 1, 61 * 50);
+	assert_in_range(tunnel_sa_esp(peer_child(n, BRANCH, 0)->current)->in.packets, 1, 61 * 50);
 	net_free(n);
 }
 

@@ -27,8 +27,8 @@ static void check(bool ok, struct net *n, const char *what)
 static void rekey_both(struct net *n, unsigned what)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		struct tun_child *k = peer_child(n, i, 0);
-		struct tun_conn *c = peer_conn(n, i);
+		struct tunnel_child *k = peer_child(n, i, 0);
+		struct tunnel_conn *c = peer_conn(n, i);
 
 		if ((what & 1) && k && k->current)
 			tunnel_child_rekey(k, n->now);

@@ -12,8 +12,8 @@ struct control_peers {
 
 static struct control_peers *under_test; /* tunnel_ops have the peer for their context */
 
-static void on_event(void *ctx, enum tunnel_event_kind kind, const struct tun_conn *conn,
-		     const struct tun_child *child, const char *text)
+static void on_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
+		     const struct tunnel_child *child, const char *text)
 {
 	struct control_peers *p = under_test;
 

@@ -283,7 +283,7 @@ static void read_back(const struct config *c)
 
 			hold(ts_list_eq(&x->local_ts, &y->local_ts) &&
 			     ts_list_eq(&x->remote_ts, &y->remote_ts));
-			hold(tun_options_equal(x->options, y->options));
+			hold(tunnel_options_equal(x->options, y->options));
 		}
 	}
 	free(again_shown);

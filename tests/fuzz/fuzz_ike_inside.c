@@ -205,8 +205,8 @@ static void change(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 static void act(struct world *w, unsigned side, unsigned what)
 {
 	struct net *n = w->n;
-	struct tun_conn *conn = peer_conn(n, side);
-	struct tun_child *k = peer_child(n, side, 0);
+	struct tunnel_conn *conn = peer_conn(n, side);
+	struct tunnel_child *k = peer_child(n, side, 0);
 	struct ike_sa *sa = conn ? conn->sa : NULL;
 	bool up = sa && sa->state == IKE_STATE_ESTABLISHED;
 
@@ -344,8 +344,8 @@ static uint64_t delivered(const struct net *n)
  */
 static bool is_narrowed(struct net *n, unsigned side)
 {
-	const struct tun_child *k = peer_child(n, side, 0);
-	const struct tun_sa *s;
+	const struct tunnel_child *k = peer_child(n, side, 0);
+	const struct tunnel_sa *s;
 
 	if (!k)
 		return false;
@@ -371,7 +371,7 @@ static void check_heals(struct world *w)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		bool narrowed = is_narrowed(n, BRANCH) || is_narrowed(n, GW);
 		uint64_t before = delivered(n);
-		struct tun_child *k = peer_child(n, caller, 0);
+		struct tunnel_child *k = peer_child(n, caller, 0);
 
 		if (k && !k->current)
 			tunnel_child_up(k, n->now);

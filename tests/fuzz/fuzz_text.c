@@ -48,19 +48,19 @@ static void identities(const char *s)
 
 static void options(const char *s)
 {
-	struct tun_options o, before;
+	struct tunnel_options o, before;
 	char err[OPTION_ERR], name[64], text[32];
 	const char *eq = strchr(s, '=');
 	nsec_t t, u;
 	uint64_t v;
 
-	tun_options_default(&o);
+	tunnel_options_default(&o);
 	before = o;
 	if (eq && (size_t)(eq - s) < sizeof(name)) {
 		memcpy(name, s, (size_t)(eq - s));
 		name[eq - s] = '\0';
-		if (tun_options_set(&o, name, eq + 1, err) < 0)
-			hold(tun_options_equal(&o, &before));
+		if (tunnel_options_set(&o, name, eq + 1, err) < 0)
+			hold(tunnel_options_equal(&o, &before));
 	}
 	if (parse_time(s, &t) == 0 && parse_time(format_time(t, text), &u) == 0)
 		hold(t == u);

@@ -152,7 +152,7 @@ static void each_option_is_tried(void **state)
 {
 	static const struct conf_table *const tables[] = {&conf_daemon_table, &conf_conn_table,
 							  &conf_child_table};
-	struct tun_options o;
+	struct tunnel_options o;
 
 	(void)state;
 	for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
@@ -164,8 +164,8 @@ static void each_option_is_tried(void **state)
 				fail_msg("%s is not tried", row->name);
 		}
 	}
-	tun_options_default(&o);
-	tun_options_each(&o, switchover_has_change, NULL);
+	tunnel_options_default(&o);
+	tunnel_options_each(&o, switchover_has_change, NULL);
 }
 
 /* A reload acts on it, and a restart does not go on with what was handed over. */

@@ -15,7 +15,7 @@
 
 struct lab {
 	struct gate gate;
-	struct tun_options options;
+	struct tunnel_options options;
 	struct gate_facts facts;
 	struct gate_reply reply; /* the last one */
 };
@@ -24,7 +24,7 @@ struct lab {
 static void lab_init(struct lab *l)
 {
 	*l = (struct lab){.facts.installed = NSEC_NEVER};
-	tun_options_default(&l->options);
+	tunnel_options_default(&l->options);
 }
 
 static enum gate_answer ask(struct lab *l, enum criterion c, nsec_t now)

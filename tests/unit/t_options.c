@@ -72,18 +72,18 @@ static void option_errors_change_nothing(void **state)
 		   {"packets", "1000001", "to 1000000"},
 		   {"silent_rekey", "2d", "time"},
 		   {"nonsense", "1", "no option"}};
-	struct tun_options o, before;
+	struct tunnel_options o, before;
 	char err[OPTION_ERR];
 
 	(void)state;
-	tun_options_default(&o);
+	tunnel_options_default(&o);
 	before = o;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		if (!bad[i].tells)
 			continue;
-		assert_int_equal(tun_options_set(&o, bad[i].name, bad[i].value, err), -EINVAL);
+		assert_int_equal(tunnel_options_set(&o, bad[i].name, bad[i].value, err), -EINVAL);
 		assert_non_null(strstr(err, bad[i].tells));
-		assert_true(tun_options_equal(&o, &before));
+		assert_true(tunnel_options_equal(&o, &before));
 	}
 }
 
@@ -91,42 +91,42 @@ static void set_each(void *ctx, const char *name, const char *value)
 {
 	char err[OPTION_ERR];
 
-	assert_int_equal(tun_options_set(ctx, name, value, err), 0);
+	assert_int_equal(tunnel_options_set(ctx, name, value, err), 0);
 }
 
 /* What is shown can be set again: the control interface's two halves agree. */
 static void shown_options_can_be_set(void **state)
 {
-	struct tun_options o, copy;
+	struct tunnel_options o, copy;
 	char err[OPTION_ERR];
 
 	(void)state;
-	tun_options_default(&o);
-	assert_int_equal(tun_options_set(&o, "detect", "both", err), 0);
-	assert_int_equal(tun_options_set(&o, "jitter", "0", err), 0);
-	assert_int_equal(tun_options_set(&o, "bridge", "off", err), 0);
-	assert_int_equal(tun_options_set(&o, "silent_rekey", "90s", err), 0);
+	tunnel_options_default(&o);
+	assert_int_equal(tunnel_options_set(&o, "detect", "both", err), 0);
+	assert_int_equal(tunnel_options_set(&o, "jitter", "0", err), 0);
+	assert_int_equal(tunnel_options_set(&o, "bridge", "off", err), 0);
+	assert_int_equal(tunnel_options_set(&o, "silent_rekey", "90s", err), 0);
 	assert_false(o.bridge);
 	assert_true(o.silent_rekey == 90 * NSEC_PER_SEC);
-	assert_int_equal(tun_options_set(&o, "history_packets", "4G", err), 0);
-	tun_options_default(&copy);
+	assert_int_equal(tunnel_options_set(&o, "history_packets", "4G", err), 0);
+	tunnel_options_default(&copy);
 	assert_true(copy.bridge && copy.silent_rekey == 0 && copy.history_packets == 2 << 20);
-	assert_false(tun_options_equal(&o, &copy));
-	tun_options_each(&o, set_each, &copy);
-	assert_true(tun_options_equal(&o, &copy));
+	assert_false(tunnel_options_equal(&o, &copy));
+	tunnel_options_each(&o, set_each, &copy);
+	assert_true(tunnel_options_equal(&o, &copy));
 }
 
 static void interval_below_rekey_time(void **state)
 {
-	struct tun_options o;
+	struct tunnel_options o;
 	char err[OPTION_ERR];
 
 	(void)state;
-	tun_options_default(&o);
-	assert_int_equal(tun_options_check(&o, NSEC_PER_SEC, err), -EINVAL);
+	tunnel_options_default(&o);
+	assert_int_equal(tunnel_options_check(&o, NSEC_PER_SEC, err), -EINVAL);
 	assert_non_null(strstr(err, "interval"));
-	assert_int_equal(tun_options_check(&o, NSEC_PER_SEC + 1, err), 0);
-	assert_int_equal(tun_options_check(&o, 0, err), 0);
+	assert_int_equal(tunnel_options_check(&o, NSEC_PER_SEC + 1, err), 0);
+	assert_int_equal(tunnel_options_check(&o, 0, err), 0);
 }
 
 static void advice(void **state)

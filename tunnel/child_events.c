@@ -1,0 +1,286 @@
+/*
+ * child_events.c - what the engine says of CHILD SAs, as struct ike_ops has it.
+ * SPDX-License-Identifier: ISC
+ */
+#include "beside.h"
+#include "child.h"
+#include "conn.h"
+#include "recovery.h"
+#include "tidy.h"
+#include "tunnel_sa.h"
+
+/* A child that the peer refused is asked for again after this. */
+#define REFUSED_WAIT (10 * NSEC_PER_SEC)
+
+static void set_keys(struct tunnel_keys *to, const struct child_keys *keys, bool initiator)
+{
+	memcpy(to->enc_in, initiator ? keys->enc_r : keys->enc_i, SUITE_MAX_KEY);
+	memcpy(to->integ_in, initiator ? keys->integ_r : keys->integ_i, SUITE_MAX_KEY);
+	memcpy(to->enc_out, initiator ? keys->enc_i : keys->enc_r, SUITE_MAX_KEY);
+	memcpy(to->integ_out, initiator ? keys->integ_i : keys->integ_r, SUITE_MAX_KEY);
+}
+
+int tunnel_child_install(void *ctx, struct child_sa *c, const struct child_keys *keys,
+			 struct child_sa *replaces, nsec_t now)
+{
+	struct tunnel *t = ctx;
+	struct tunnel_conn *conn = c->ike_sa->owner;
+	struct tunnel_sa *s;
+	int r;
+
+	if (!conn)
+		return -ENOENT;
+	s = tunnel_sa_new(tunnel_child_of(conn, c->conf), c->local, c->remote);
+	s->ike = c;
+	s->spi = c->spi_in;
+	s->spi_out = c->spi_out;
+	s->installed = now;
+	s->expires = c->conf->life_time ? now + c->conf->life_time : NSEC_NEVER;
+	s->replaces = replaces ? replaces->owner : NULL;
+	set_keys(&s->keys, keys, c->initiator);
+	r = tunnel_sa_install(s, c->choice.suite, c->choice.esn, &c->ike_sa->local,
+			      &c->ike_sa->remote, now);
+	if (r < 0)
+		return r;
+	c->owner = s;
+	esp_installed(t->path, sad_ref(tunnel_sa_esp(s)));
+	return 0;
+}
+
+static void child_up(struct tunnel_sa *s, nsec_t now)
+{
+	struct tunnel_child *k = s->child;
+	char l[256], r[256], suite[96];
+
+	/* Another SA of the child may still be asked for. */
+	if (k->asked_on && !ike_child_is_asked(k->asked_on, k->conf))
+		k->asked_on = NULL;
+	k->only_auth = false;
+	tunnel_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,
+		     "CHILD SA up: SPI in %08x out %08x, %s, %s === %s%s", s->spi, s->spi_out,
+		     choice_format(&s->ike->choice, suite, sizeof(suite)),
+		     ts_list_format(s->policy.local, l, sizeof(l)),
+		     ts_list_format(s->policy.remote, r, sizeof(r)),
+		     s->replaces ? ", replaces another" : "");
+	tunnel_sa_begin_to_use(s, now);
+}
+
+/*
+ * The peer uses after all what its void rekey made: what was made in its stead goes. Not what is on
+ * another IKE SA, which is there to replace this one.
+ */
+static void replace_others(struct tunnel_sa *s, nsec_t now)
+{
+	struct tunnel_sa *o, *next;
+
+	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
+		next = LIST_NEXT(o, link);
+		if (o == s || o->retired || !o->ike || o->ike->ike_sa != s->ike->ike_sa ||
+		    !tunnel_sa_covers(s, o))
+			continue;
+		ike_child_delete(o->ike, now);
+		tunnel_sa_retire(o, s, now);
+	}
+}
+
+/* Outbound moves; a dummy packet tells the peer to move its own. */
+static void child_confirmed(struct tunnel_sa *s, nsec_t now)
+{
+	struct tunnel *t = s->child->conn->tunnel;
+	bool ours = s->ike->initiator;
+
+	if (s->retired) /* what was made in its stead stays */
+		return;
+	if (s->ike->voided)
+		replace_others(s, now);
+	tunnel_sa_use(s, now);
+	if (ours && s->active)
+		t->ops.dummy(t->ops.ctx, tunnel_sa_esp(s));
+}
+
+/*
+ * The newest SA that carries packets in place of the one that is gone. If there is none, one that
+ * was to take its place, which we had not moved to yet: there is nothing else to send on now.
+ */
+static struct tunnel_sa *stand_in(struct tunnel_child *k, const struct tunnel_sa *gone, nsec_t now)
+{
+	struct tunnel_sa *s = tunnel_sa_substitute(gone);
+
+	if (s)
+		return s;
+	LIST_FOREACH (s, &k->sas, link) {
+		if (s != gone && tunnel_sa_waits(s) &&
+		    (s->replaces == gone || tunnel_sa_covers(s, gone))) {
+			tunnel_sa_activate(s, now);
+			return s->active ? s : NULL;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * SAs that rung 3 has replaced, and whose successor is gone or void while they are not: the peer
+ * may send on them for ever, and we do not listen. It is told that they are no more.
+ */
+static void end_orphans(struct tunnel_child *k, nsec_t now)
+{
+	struct tunnel_sa *s;
+
+	LIST_FOREACH (s, &k->sas, link) {
+		if (s->retired && s->ike && !s->ike->successor && !tunnel_sa_substitute(s))
+			ike_child_delete(s->ike, now);
+	}
+}
+
+/* Its IKE SA is about to be gone, as the peer is silent there. */
+static bool may_be_kept(const struct tunnel_sa *s, nsec_t now)
+{
+	return s->ike->ike_sa->unanswered && s->recovery.state == RECOVERY_RUNNING &&
+	       now < tunnel_sa_kept_until(s) && !s->child->conn->tunnel->closing;
+}
+
+static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
+{
+	struct tunnel_child *k = s->child;
+	struct ike_sa *sa = s->ike->ike_sa;
+	struct tunnel_sa *by = stand_in(k, s, now);
+	bool keep = !by && may_be_kept(s, now);
+
+	s->ike = NULL;
+	/* The answer to a rekey of ours that is out still brings its successor. */
+	if (!k->asked_on && sa->owner == k->conn && sa->state == IKE_STATE_ESTABLISHED &&
+	    ike_child_is_asked(sa, k->conf))
+		k->asked_on = sa;
+	if (k->current == s)
+		k->current = tunnel_sa_newest(k);
+	tunnel_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,
+		     "CHILD SA down: SPI in %08x out %08x: %s", s->spi, s->spi_out, why);
+	if (s->retired) {
+		tunnel_sa_ended_by_both(s, now);
+		end_orphans(k, now);
+		return; /* its time runs on */
+	}
+	/* ESP came back and IKE did not: the bridge delivers on, until there is a successor. */
+	if (keep) {
+		s->kept = true;
+		deadline_set(&k->conn->tunnel->deadlines, &s->end, tunnel_sa_kept_until(s));
+		end_orphans(k, now);
+		return;
+	}
+	/* What is being recovered from is known: its successor is on its way. */
+	if ((by || s->recovery.state == RECOVERY_RUNNING) && !k->conn->tunnel->closing)
+		tunnel_sa_retire(s, by, now);
+	else
+		tunnel_sa_forget(s);
+	end_orphans(k, now);
+	/* What is to be kept up and was ended by the peer comes up again. */
+	if (k->wanted && !k->current && conn_established(k->conn))
+		conn_ask(k, NULL, now + NSEC_PER_SEC, now);
+	conn_drop_spare(k->conn, sa, now);
+}
+
+void tunnel_child_event(void *ctx, struct child_sa *c, enum child_event e, const char *why,
+			nsec_t now)
+{
+	struct tunnel *t = ctx;
+	struct tunnel_sa *s = c->owner;
+	struct tunnel_conn *conn;
+
+	if (!s)
+		return;
+	conn = s->child->conn;
+	now = now ? now : t->now;
+	switch (e) {
+	case CHILD_EVENT_UP: child_up(s, now); break;
+	case CHILD_EVENT_CONFIRMED: child_confirmed(s, now); break;
+	case CHILD_EVENT_LOST: hint_invalid_spi(s, now); break;
+	case CHILD_EVENT_KEPT: end_orphans(s->child, now); break;
+	case CHILD_EVENT_DOWN:
+		child_down(s, why, now);
+		conn_tidy_spare(conn, now);
+		break;
+	}
+}
+
+void tunnel_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
+			 struct child_sa *child, enum ike_result r, uint16_t notify, nsec_t now)
+{
+	struct tunnel_conn *conn = sa->owner;
+	struct tunnel_sa *s = child ? child->owner : NULL;
+	struct tunnel_child *k;
+
+	(void)ctx;
+	k = conn ? tunnel_child_find(conn, conf) : NULL;
+	if (!k)
+		return;
+	/* With NOT_FOUND the engine has asked for another one already; a rekey that came to nothing
+	 * has not been what was asked for. */
+	if (r == IKE_RESULT_NOT_FOUND)
+		k->asked_on = sa;
+	else if (k->asked_on == sa && !ike_child_is_asked(sa, conf))
+		k->asked_on = NULL;
+	if (r != IKE_RESULT_OK && r != IKE_RESULT_NOT_FOUND && r != IKE_RESULT_SUPERSEDED)
+		k->failures++;
+	recovery_result(k, s, r, notify, now);
+	conn_maybe_take_over(conn, now);
+	/* A routine rekey that the peer refuses is made by a new IKE SA before life_time ends it.
+	 */
+	if (r == IKE_RESULT_REFUSED && s && !s->retired && s->recovery.state == RECOVERY_IDLE) {
+		recovery_climb(s, CRITERION_REFUSED, "the peer refuses to rekey the CHILD SA", now);
+	} else if (r == IKE_RESULT_REFUSED || r == IKE_RESULT_TEMPORARY) {
+		k->not_before = now + REFUSED_WAIT;
+		if (sa == conn->beside)
+			conn_ask_missing(k, k->not_before);
+		else if (!k->current && k->wanted &&
+			 ike_child_create(sa, k->conf, NULL, k->not_before))
+			k->asked_on = sa;
+		/* Perhaps only IKE_AUTH can make it: it says nothing of a key exchange. */
+		if (notify == NOTIFY_NO_PROPOSAL_CHOSEN && !k->current && k->wanted) {
+			k->only_auth = true;
+			conn_beside_later(conn, now);
+		}
+	}
+	/* However it ended: what is to be kept up and is not there is asked for again. */
+	if (k->wanted && !k->current && !k->asked_on)
+		conn_ask(k, NULL, now + NSEC_PER_SEC, now);
+	conn_drop_spare(conn, sa, now);
+}
+
+nsec_t tunnel_last_inbound(void *ctx, const struct ike_sa *sa)
+{
+	const struct child_sa *c;
+	nsec_t last = 0;
+
+	(void)ctx;
+	LIST_FOREACH (c, &sa->children, link) {
+		const struct tunnel_sa *s = c->owner;
+		const struct esp_sa *e = s ? tunnel_sa_esp(s) : NULL;
+
+		if (e && e->in.last_fresh > last)
+			last = e->in.last_fresh;
+	}
+	return last;
+}
+
+bool tunnel_keep_mapping(void *ctx, const struct ike_sa *sa)
+{
+	struct tunnel *t = ctx;
+	const struct child_sa *c;
+
+	LIST_FOREACH (c, &sa->children, link) {
+		struct tunnel_sa *s = c->owner;
+		struct esp_sa *e = s && s->active ? tunnel_sa_esp(s) : NULL;
+		uint64_t before = e ? e->out.packets : 0;
+
+		if (!e)
+			continue;
+		if (before == s->mapping_out)
+			t->ops.dummy(t->ops.ctx, e);
+		/* That we have nothing to say is no silence of the peer's. */
+		if (s->silent_out == before)
+			s->silent_out = e->out.packets;
+		s->mapping_out = e->out.packets;
+		return true;
+	}
+	return false;
+}

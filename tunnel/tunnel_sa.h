@@ -1,0 +1,62 @@
+/*
+ * tunnel_sa.h - one CHILD SA as the tunnel sees it, from installation to the end of its retirement;
+ * within tunnel/. SPDX-License-Identifier: ISC
+ */
+#ifndef MENDIP_TUNNEL_SA_H
+#define MENDIP_TUNNEL_SA_H
+
+#include "tunnel.h"
+
+/* ---- tunnel_sa.c: made, found, ended ---- */
+/*
+ * An SA of the child k, which copies the selectors; the caller puts ike, SPIs, keys and times into
+ * it, and then installs it.
+ */
+struct tunnel_sa *tunnel_sa_new(struct tunnel_child *k, const struct ts_list *local,
+				const struct ts_list *remote);
+/* One that is not installed. */
+void tunnel_sa_free(struct tunnel_sa *s);
+/*
+ * Puts it into the SAD, where its SPI is reserved, and into the child's list. Frees it on error,
+ * which is sad_install's.
+ */
+int tunnel_sa_install(struct tunnel_sa *s, const struct suite *suite, bool esn,
+		      const struct endpoint *local, const struct endpoint *remote, nsec_t now);
+/* The newest SA of the child that packets go out on, and which the engine knows; or NULL. */
+struct tunnel_sa *tunnel_sa_newest(struct tunnel_child *c);
+/* Whether `by` admits all that s admits. */
+bool tunnel_sa_covers(const struct tunnel_sa *by, const struct tunnel_sa *s);
+/* The newest SA of the child that carries packets and admits all that s admits; NULL: none. */
+struct tunnel_sa *tunnel_sa_substitute(const struct tunnel_sa *s);
+/*
+ * From now on it is inbound only, and delivers for a short time (doc/recovery.md 4). by: its
+ * successor or NULL.
+ */
+void tunnel_sa_retire(struct tunnel_sa *s, const struct tunnel_sa *by, nsec_t now);
+/* The peer has ended a retired one too: it sends no more on it. */
+void tunnel_sa_ended_by_both(struct tunnel_sa *s, nsec_t now);
+/*
+ * Until when an SA without an IKE SA stays: while packets come on it. They show that the peer's ESP
+ * is alive, and its IKE may come back. 0: it does not stay.
+ */
+nsec_t tunnel_sa_kept_until(const struct tunnel_sa *s);
+/* Of an SA's `end`: a part of its retirement is over. */
+deadline_due tunnel_sa_end;
+/* Removes it from the SAD, the SPD and the child, and frees it. */
+void tunnel_sa_forget(struct tunnel_sa *s);
+
+/* ---- outbound.c: when outbound packets move to a new SA, which retires what it replaces ---- */
+/* Outbound packets take this SA, and what it replaces is retired. */
+void tunnel_sa_activate(struct tunnel_sa *s, nsec_t now);
+/* The same; the new IKE SA of rung 3 may have all that it needs now. */
+void tunnel_sa_use(struct tunnel_sa *s, nsec_t now);
+/* It is up: outbound packets take it at once, or when the peer is known to have it. */
+void tunnel_sa_begin_to_use(struct tunnel_sa *s, nsec_t now);
+/* It is up, and outbound packets do not take it yet. */
+bool tunnel_sa_waits(const struct tunnel_sa *s);
+/* Of an SA's `move`: looks whether the peer has it by now. */
+deadline_due tunnel_sa_move_due;
+/* The first FRESH packet came on it. */
+void tunnel_sa_heard(struct tunnel_sa *s, nsec_t now);
+
+#endif
