@@ -5,7 +5,7 @@
 #define HISTORY_MIN 65536ULL
 #define HISTORY_MAX (1ULL << 32)
 #define INTERVALS_OF_DATA \
-	100 /* packets that `interval` should span, so that silence is not a sign */
+	100 /* packets that `interval` should span, so that a short silence is no hint */
 
 static uint64_t between(uint64_t v, uint64_t lo, uint64_t hi)
 {
@@ -24,7 +24,7 @@ int advise(const struct advice_in *in, struct advice *ret)
 		return -EINVAL;
 	a.lost_all = a.lost_each * in->tunnels;
 	a.outage = in->sync_interval;
-	/* A quarter more: a sync may be late by some of its interval. In whole blocks. */
+	/* A quarter more, as a sync may be late; rounded up to whole blocks. */
 	a.history_packets = between(a.lost_each + a.lost_each / 4, HISTORY_MIN, HISTORY_MAX);
 	a.history_packets += -a.history_packets % HISTORY_BLOCK;
 	a.memory_each = a.history_packets * sizeof(struct near_entry) +

@@ -10,7 +10,7 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 	uint64_t times;
 
 	(void)what;
-	/* Set anew since: it does not ring for the time before. */
+	/* It fails if the alarm was set again since: the old deadline does not ring. */
 	if (read(fd, &times, sizeof(times)) != sizeof(times))
 		return;
 	a->set = NSEC_NEVER;
@@ -55,7 +55,7 @@ void alarm_set(struct alarm *a, nsec_t at)
 	if (at == a->set)
 		return;
 	a->set = at;
-	/* All zero would be never; time 0 is long past, as is this. */
+	/* A value of zero would disarm the timer; 1 ns is as long past as 0. */
 	if (at != NSEC_NEVER) {
 		t.it_value.tv_sec = (time_t)(at / NSEC_PER_SEC);
 		t.it_value.tv_nsec = (long)max_u64(at % NSEC_PER_SEC, 1);

@@ -1,4 +1,4 @@
-/* config.c - files into one configuration; see config.h. SPDX-License-Identifier: ISC */
+/* config.c - reads all files into one configuration; see config.h. SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "config_option.h"
 #include "scan.h"
@@ -15,7 +15,7 @@
 #define FILE_MAX    (4u << 20)
 #define TRY_SECONDS 10
 
-/* The text of a regular file, NUL-terminated; NULL with err. */
+/* The text of a regular file, NUL-terminated; the caller frees it. NULL with err. */
 static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -98,7 +98,7 @@ static int read_file(struct config *c, const char *path, bool main_file, char *e
 	return r;
 }
 
-/* A folder that is not there is none; one that cannot be read is not empty. */
+/* A missing folder is no error; one that cannot be read is. */
 static int on_glob_error(const char *path, int error)
 {
 	(void)path;
@@ -143,8 +143,8 @@ static struct config *read_all(const char *path, char *err)
 }
 
 /*
- * The whole reading once in a process of its own: a library that calls exit(), or loops, or a crash
- * in it must not end the tunnels of a daemon that was only asked to reload.
+ * Reads everything once in a child process: if the library calls exit(), loops or crashes, that
+ * must not end the tunnels of a daemon that was only asked to reload.
  */
 static bool try_in_child(const char *path, char *err)
 {

@@ -13,65 +13,66 @@
 #include "options.h"
 
 #define CONFIG_ERR   512
-#define DEVICE_MAX   200		   /* devices that children have to themselves */
-#define CONTROL_PATH "/run/mendip/control" /* what mendipctl asks by default */
+#define DEVICE_MAX   200		   /* TUN devices besides the shared one */
+#define CONTROL_PATH "/run/mendip/control" /* default control socket of mendipd and mendipctl */
 
-/* What a start makes and a reload leaves as it is. */
+/* Options that take effect at the start; a reload does not change them. */
 struct config_fixed {
 	char *tun;		       /* name of the TUN device */
 	char *control;		       /* path of the control socket */
-	char *user;		       /* to run as when started as root; NULL: stay */
-	uint32_t mtu;		       /* of the TUN device; 0: worked out */
-	struct offload_config offload; /* of TUN and UDP, where the kernel has it */
-	bool install_routes;	       /* false: others make routes to the device */
-	bool leak_block;	       /* what is for a tunnel is unreachable without it */
-	bool local_routes_first;       /* closer routes of the main table go before a tunnel's */
+	char *user;		       /* to run as when started as root; NULL: stay root */
+	uint32_t mtu;		       /* of the TUN devices; 0: follows the paths (mtu.c) */
+	struct offload_config offload; /* of TUN and UDP, where the kernel supports it */
+	bool install_routes;	       /* false: another program makes the routes */
+	bool leak_block;	       /* traffic for a tunnel that is down is dropped */
+	bool local_routes_first; /* more specific routes of the main table win over a tunnel's */
 	enum aead_choice crypto;
 };
 
 struct config {
-	struct config_fixed fixed; /* the first member: by that an option is known to be one */
+	struct config_fixed fixed; /* must be first: config_same.c tells these options by offset */
 	enum log_level log;
-	uint64_t history_memory;
-	struct ike_settings ike;	/* limits and times of the engine */
-	struct tunnel_options defaults; /* of the group `switchover` */
-	struct conn_conf **conns;
-	char **where; /* FILE:LINE of each */
+	uint64_t history_memory;	/* bytes, of the histories of all SAs */
+	struct ike_settings ike;	/* limits and times of the IKE engine */
+	struct tunnel_options defaults; /* from the top-level group `switchover` */
+	struct conn_conf **conns;	/* owned array; each entry holds a reference */
+	char **where;			/* FILE:LINE of each connection */
 	unsigned conn_count;
 	struct psk_store *secrets; /* shared with conns */
 };
 
 /*
- * Reads the file and conf.d/ *.conf beside it. NULL on any error, with err (CONFIG_ERR bytes)
- * saying file, line, option and what would be right. Never ends the process, whatever the file
- * holds: a child process tries it first.
+ * Reads the file and conf.d/ *.conf beside it. The caller frees the result with conf_free. NULL on
+ * any error, with file, line, option and the remedy in err (CONFIG_ERR bytes). Never ends the
+ * process, whatever the file holds: a child process tries it first.
  */
 struct config *conf_load(const char *path, char *err);
 /*
- * For a message that names what somebody has written, perhaps cut within a letter: nothing in it
- * steers a terminal or breaks JSON.
+ * Replaces every byte that is not printable ASCII with '?', in place: a message that quotes input,
+ * perhaps cut within a UTF-8 sequence, neither controls a terminal nor breaks JSON.
  */
 void conf_make_printable(char *s);
 /*
- * The devices that children have to themselves: not too many, and none is that of all. -EINVAL with
- * err (CONFIG_ERR bytes).
+ * Checks the children's own TUN devices: at most DEVICE_MAX, and none is the shared one. 0, or
+ * -EINVAL with err (CONFIG_ERR bytes).
  */
 int conf_check_devices(const struct config *c, char *err) MUST_CHECK;
-/* Cleanses secrets; takes NULL. Connections in use live on by their own references. */
+/* Drops its references to connections and secrets; the last reference wipes them. Accepts NULL. */
 void conf_free(struct config *c);
-/* Whether a running connection can stay as it is under the new configuration, but for its secrets:
- * see tunnel_configure. */
+/* Whether a running connection can stay as it is under the new configuration. Secrets are not
+ * compared: see tunnel_configure. */
 bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b);
-/* A tunnel_digest: of all that conf_conn_same compares, and of the secret for that peer. */
+/* A tunnel_digest: of all that conf_conn_same compares and of the secret for peer. out: 32 bytes.
+ */
 void conf_conn_digest(const struct conn_conf *c, const struct ident *peer, uint8_t *out);
 /*
- * Takes what was fixed at the start over into the configuration that follows. The names of the
- * options that are others there, with ", " between them, in names (size bytes); "": none.
+ * Copies old->fixed into new, which replaces old at a reload. Writes the names of the options whose
+ * values in new were different to names (size bytes), separated by ", "; "" when there are none.
  */
 void conf_keep_fixed(const struct config *old, struct config *new, char *names, size_t size);
 /*
- * All options with the values that they have, also those that the file does not say, in a form that
- * is read back as the same; secrets are not shown. The caller frees it.
+ * All options with their values, including those that the file does not set, in a form that reads
+ * back as the same configuration, without the secrets. The caller frees the text.
  */
 char *conf_dump(const struct config *c);
 

@@ -35,15 +35,15 @@ static int read_id(struct conf_reader *r, config_setting_t *g, bool ours, struct
 	return 0;
 }
 
-/* Ours is needed, and is no pattern. */
+/* The local identity is required and must not be a pattern. */
 static int read_identity(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 			 void *base)
 {
 	return read_id(r, s, o->needed != NULL, (void *)((char *)base + o->at));
 }
 
-/* As it was written: names octet for octet, and with @ where they would be taken for something
- * else. */
+/* In the syntax of the file: names octet for octet, with @ before one that would otherwise be read
+ * as another type. */
 static void print_identity(struct conf_out *out, const struct conf_option *o, const void *base)
 {
 	const struct ident *id = (const void *)((const char *)base + o->at);
@@ -52,7 +52,7 @@ static void print_identity(struct conf_out *out, const struct conf_option *o, co
 	bool plain;
 
 	if (id->type == ID_FQDN || id->type == ID_RFC822)
-		memcpy(text + 1, id->data, id->len); /* without NUL, as it came from text */
+		memcpy(text + 1, id->data, id->len); /* holds no NUL, as it was read from text */
 	else
 		ident_format(id, text + 1);
 	plain = ident_parse(text + 1, &again) == 0 && ident_eq(&again, id);
@@ -63,7 +63,7 @@ static void print_identity(struct conf_out *out, const struct conf_option *o, co
 
 static const struct conf_kind identity = {read_identity, print_identity};
 
-/* In whole milliseconds, which a file can say. */
+/* In whole milliseconds, so that it can be written in a file. */
 static nsec_t a_tenth(nsec_t t)
 {
 	return t / 10 / NSEC_PER_MSEC * NSEC_PER_MSEC;
@@ -105,7 +105,7 @@ static void print_over(struct conf_out *out, const struct conf_option *o, const 
 
 static const struct conf_kind over_time = {read_over, print_over};
 
-/* Each child has it: see derive_device. */
+/* Only checked here; children without a device take it over: see derive_device. */
 static int read_conn_device(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 			    void *base)
 {
@@ -135,7 +135,7 @@ static int derive_life(struct conf_reader *r, config_setting_t *g, void *base)
 	return 0;
 }
 
-/* 0: no protection against replays, and so no extended numbers, which the window tells. */
+/* 0: no anti-replay, and thus no ESN, whose high half is derived from the window. */
 static int read_window(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 		       void *base)
 {
@@ -157,7 +157,7 @@ static void print_window(struct conf_out *out, const struct conf_option *o, cons
 
 static const struct conf_kind replay_window = {read_window, print_window};
 
-/* That of the connection, if it names one. */
+/* The default is the device of the connection, if it names one. */
 static int derive_device(struct conf_reader *r, config_setting_t *g, void *base)
 {
 	config_setting_t *conn = config_setting_parent(config_setting_parent(g));
@@ -194,7 +194,7 @@ static const char *const actions[] = {
 	[START_NONE] = "none", [START_TRAP] = "trap", [START_START] = "start", NULL};
 
 #define VOLUME_MAX (UINT64_MAX / 2)
-#define REKEY_MAX  (9ULL * 365 * 86400 * NSEC_PER_SEC) /* with a tenth more it can still be said */
+#define REKEY_MAX  (9ULL * 365 * 86400 * NSEC_PER_SEC) /* a file can still express a tenth more */
 
 /* clang-format off */
 #define AT(field) offsetof(struct conn_conf, field)
@@ -228,7 +228,7 @@ static const struct conf_option child_options[] = {
 	 .help = "our side of the traffic"},
 	{.name = "remote_ts", .kind = &conf_selectors, .at = AT(remote_ts), .needed = "remote_ts",
 	 .help = "the peer's side of the traffic"},
-	/* IKE_AUTH cannot tell whether the peer wants a key exchange of each child's own (PFS): both. */
+	/* IKE_AUTH does not show whether the peer wants PFS, so both are offered. */
 	{.name = "esp_proposals", .kind = &conf_esp_proposals, .at = AT(proposals),
 	 .standard = "[ \"aes128gcm16-x25519-esn-noesn\", \"aes128gcm16-esn-noesn\" ]", .help = "ESP proposals"},
 	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC, .most = REKEY_MAX,
@@ -260,7 +260,7 @@ const struct conf_table conf_child_table = {child_options, ARRAY_SIZE(child_opti
 
 /* ---- groups ---- */
 
-/* What holds between options. */
+/* Checks that concern several options. */
 static int check_child(struct conf_reader *r, config_setting_t *g, const struct child_conf *c)
 {
 	config_setting_t *s = config_setting_get_member(g, "switchover");
@@ -333,7 +333,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* How many different devices the children have. */
+/* The number of different devices of children. */
 static unsigned count_devices(const struct config *c)
 {
 	const char **names = NULL;

@@ -4,7 +4,7 @@
 
 #define AT(field) offsetof(struct config, field)
 
-/* What fits into the address of a socket. */
+/* It must fit into sun_path of a socket address. */
 static bool is_control_path(const char *text)
 {
 	return text[0] == '/' && strlen(text) <= 100;
@@ -23,7 +23,7 @@ static int read_mode(struct conf_reader *r, config_setting_t *s, enum offload_mo
 	return 0;
 }
 
-/* One word for all, or a group with a word for each. */
+/* One word for all three, or a group with a word for each. */
 static int read_offload(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 			void *base)
 {

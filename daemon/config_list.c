@@ -1,9 +1,9 @@
-/* config_list.c - options that are lists of texts. SPDX-License-Identifier: ISC */
+/* config_list.c - options that are lists of strings. SPDX-License-Identifier: ISC */
 #include "config_option.h"
 #include "xalloc.h"
 
 #define HOST_NAMES_MAX CONN_MAX_ADDRS
-#define PROPOSAL_TEXT  (PROPOSAL_TRANSFORMS * 20) /* no word is longer, with its dash */
+#define PROPOSAL_TEXT  (PROPOSAL_TRANSFORMS * 20) /* no word with its dash is longer than 20 */
 
 /* Calls f for a string, or for each string of an array or list. */
 static int each_string(struct conf_reader *r, config_setting_t *s,
@@ -135,7 +135,7 @@ static int read_esp(struct conf_reader *r, config_setting_t *s, const struct con
 	return read_proposals(r, s, o, base, PROTOCOL_ESP);
 }
 
-/* One text of an array; *items counts them. */
+/* Prints one string of an array; *items is the number of those printed before. */
 static void print_item(struct conf_out *out, unsigned *items, const char *text)
 {
 	fputs((*items)++ ? ", " : "[ ", out->f);
@@ -192,7 +192,7 @@ static int read_remote(struct conf_reader *r, config_setting_t *s, const struct 
 	return each_string(r, s, add_remote, base);
 }
 
-/* Those of the file: what its names mean today is not part of it. */
+/* Only addresses and names of the file, not the addresses that the names resolve to. */
 static void print_remote(struct conf_out *out, const struct conf_option *o, const void *base)
 {
 	const struct conn_conf *c = base;

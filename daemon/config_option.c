@@ -1,4 +1,5 @@
-/* config_option.c - tables of options, and the simple kinds. SPDX-License-Identifier: ISC */
+/* config_option.c - reads and prints tables of options; the simple kinds.
+ * SPDX-License-Identifier: ISC */
 #include "config_option.h"
 #include "xalloc.h"
 
@@ -15,7 +16,7 @@ FILE *conf_open_text(char **ret_text, size_t *ret_size)
 
 void conf_close_text(FILE *f)
 {
-	/* Text that was cut could be the same as another. */
+	/* A truncated text could compare equal to another one. */
 	if (ferror(f) || fclose(f) != 0)
 		abort();
 }
@@ -34,8 +35,7 @@ static int check_names(struct conf_reader *r, config_setting_t *group, const str
 	return e;
 }
 
-/* The table's own text of what holds without its options, as the library reads it; made once for a
- * file. */
+/* The defaults of the table, written as a text and parsed by libconfig; made once per reader. */
 static config_setting_t *standards(struct conf_reader *r, const struct conf_table *t)
 {
 	struct conf_standards *have = r->standards;
@@ -59,7 +59,7 @@ static config_setting_t *standards(struct conf_reader *r, const struct conf_tabl
 	r->standards = have;
 	config_init(&have->lib);
 	if (config_read_string(&have->lib, text) != CONFIG_TRUE)
-		abort(); /* a row of ours */
+		abort(); /* a mistake in a row of the table */
 	free(text);
 	return config_root_setting(&have->lib);
 }
@@ -139,7 +139,7 @@ void conf_print_text(struct conf_out *out, const char *s)
 	putc('"', out->f);
 }
 
-/* Larger ones than an int are read as text only. */
+/* A number larger than an int is accepted only as a string. */
 static void print_number(struct conf_out *out, uint64_t v)
 {
 	fprintf(out->f, v > INT32_MAX ? "\"%llu\"" : "%llu", (unsigned long long)v);
@@ -207,7 +207,7 @@ void conf_print_switchover(struct conf_out *out, const struct tunnel_options *o)
 
 /* ---- kinds ---- */
 
-/* As the kernel has it, which takes % for a pattern and makes a name of its own. */
+/* ASCII names that the kernel accepts, without %, which it would replace by a number. */
 bool conf_is_device(const char *name)
 {
 	size_t len = strlen(name);

@@ -1,4 +1,4 @@
-/* config_read.c - the top of a file, and secrets. SPDX-License-Identifier: ISC */
+/* config_read.c - the top-level groups of a file, and secrets. SPDX-License-Identifier: ISC */
 #include "config_option.h"
 #include "crypto/base64.h"
 #include "xalloc.h"
@@ -33,7 +33,7 @@ static int decode_base64(const char *s, struct psk *k)
 	int n;
 
 	k->secret = xzalloc(BASE64_ROOM(len));
-	k->len = BASE64_ROOM(len); /* all of it is cleansed, whatever comes */
+	k->len = BASE64_ROOM(len); /* also if decoding fails: all of it is wiped */
 	n = base64_decode(k->secret, s, len);
 	if (n <= 0)
 		return -EINVAL;
@@ -60,7 +60,7 @@ static bool is_safe(const struct stat *st)
 	return (st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-/* The folder that the file is in, and all above it; higher up a sticky one, as /tmp, does no harm.
+/* Whether `first` and all folders above it are safe; above it a sticky one, such as /tmp, is too.
  */
 static bool folders_from(const char *first)
 {
@@ -82,7 +82,7 @@ static bool folders_from(const char *first)
 	return safe;
 }
 
-/* The name may be a link: where that is counts as much as where the file is. */
+/* path may be a symbolic link: its own folders and those of its target must be safe. */
 static bool folders_are_safe(const char *path)
 {
 	char *named = xstrdup(path), *real = realpath(path, NULL);
@@ -142,7 +142,7 @@ static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct p
 	return e;
 }
 
-/* What was taken out of the text where the library has v; see conf_take_secrets. */
+/* The secret whose placeholder v is; see conf_take_secrets. NULL: none. */
 static const char *next_secret(struct conf_reader *r, const char *v)
 {
 	const struct conf_secret *s;

@@ -1,5 +1,5 @@
-/* config_read.h - libconfig's tree into our structs; within config*.c. SPDX-License-Identifier: ISC
- */
+/* config_read.h - libconfig's tree into our structs; private to config*.c.
+ * SPDX-License-Identifier: ISC */
 #ifndef MENDIP_CONFIG_READ_H
 #define MENDIP_CONFIG_READ_H
 
@@ -11,7 +11,7 @@
 
 struct conf_table;
 
-/* What holds without the options of a table; see conf_read_options. */
+/* The defaults of a table, as libconfig parsed them; see conf_read_options. */
 struct conf_standards {
 	const struct conf_table *table;
 	config_t lib;
@@ -21,41 +21,45 @@ struct conf_standards {
 struct conf_reader {
 	struct config *config;
 	const char *path;
-	char *err;
-	mode_t mode;
+	char *err;		     /* CONFIG_ERR bytes */
+	mode_t mode;		     /* of the file */
 	bool main_file;		     /* only it may hold `daemon` and `switchover` */
-	struct conf_secrets secrets; /* in the order of the file */
+	struct conf_secrets secrets; /* taken out of the text, in its order */
 	unsigned next_secret;
 	struct conf_standards *standards; /* see conf_options_fini */
 };
 
-/* As it is without a file. */
+/* The configuration without a file. */
 void conf_defaults(struct config *c);
-/* Adds what the tree holds. -EINVAL with err. */
+/* Adds the content of the tree to r->config. 0, or -EINVAL with r->err. */
 int conf_read_tree(struct conf_reader *r, config_setting_t *root);
-/* What can be checked only when all files are read. */
+/* Checks that need all files to be read. 0, or -EINVAL with err (CONFIG_ERR bytes). */
 int conf_finish(struct config *c, char *err);
 
 /*
- * Nobody but root, or who we are, may write what is at fd, nor change what the folders above it
- * hold: whoever may decides who gets in. False with a static text in *ret_why.
+ * True if only root and our own user can write the file at fd and change the folders above path:
+ * anybody else who could would decide which peers are let in. False with a static text in *ret_why.
  */
 bool conf_is_safe(int fd, const char *path, const char **ret_why);
 
-/* An error at a setting: "FILE:LINE: OPTION: text"; always -EINVAL. */
+/* Writes "FILE:LINE: OPTION: text" to r->err, for the setting s. Always returns -EINVAL. */
 int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Every member of the group is one of names (NULL-terminated). */
+/* The functions below return 0, or -EINVAL through conf_fail. */
+
+/* Checks that the name of every member of the group is in names (NULL-terminated). */
 int conf_known(struct conf_reader *r, config_setting_t *group, const char *const *names);
+/* *ret belongs to libconfig. */
 int conf_get_string(struct conf_reader *r, config_setting_t *s, const char **ret);
-/* A time that is not below `least`, or 0 where `zero` allows that. */
+/* A time of at least `least`, or 0 if `zero`. */
 int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t least, bool zero, nsec_t *ret);
-/* One of the words (NULL-terminated); *ret: which. */
+/* One of the words (NULL-terminated); *ret is its index. */
 int conf_get_word(struct conf_reader *r, config_setting_t *s, const char *const *words,
 		  unsigned *ret);
 int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint64_t max,
 		  uint64_t *ret);
-/* The options of a switchover group over those in *o. */
+/* Sets the options of a switchover group in *o; the others in *o stay. */
 int conf_get_switchover(struct conf_reader *r, config_setting_t *group, struct tunnel_options *o);
+/* Reads a connection and appends it to r->config, also if it is bad: conf_free frees it. */
 int conf_get_conn(struct conf_reader *r, config_setting_t *s);
 
 #endif

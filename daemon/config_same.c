@@ -1,7 +1,8 @@
 /*
- * config_same.c - configurations as text: shown, compared, digested. SPDX-License-Identifier: ISC
+ * config_same.c - prints, compares and digests configurations as text. SPDX-License-Identifier: ISC
  *
- * What reads the same is the same, so that no option that has a row can be forgotten here.
+ * Two configurations are equal if their texts are, so that no option that has a row can be
+ * forgotten.
  */
 #include "config_option.h"
 #include "crypto/hash.h"
@@ -55,7 +56,7 @@ char *conf_dump(const struct config *c)
 	return text;
 }
 
-/* The caller frees it. */
+/* A connection as text for comparison; the caller frees it. */
 static char *conn_text(const struct conn_conf *c)
 {
 	char *text = NULL;

@@ -1,4 +1,4 @@
-/* config_value.c - single values, with errors that name file, line and option.
+/* config_value.c - reads single values; errors name file, line and option.
  * SPDX-License-Identifier: ISC */
 #include "config_read.h"
 
@@ -66,7 +66,7 @@ int conf_get_string(struct conf_reader *r, config_setting_t *s, const char **ret
 	return 0;
 }
 
-/* Integers as text, so that one parser does for both forms. */
+/* A string or an integer as text, for one parser; NULL: another type. buf: 32 bytes. */
 static const char *as_text(config_setting_t *s, char *buf)
 {
 	switch (config_setting_type(s)) {

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX  32
-#define BREAK_USEC   200000 /* without descriptors for more clients */
+#define BREAK_USEC   200000 /* no accept for so long after one failed */
 #define LINE_MAX_LEN 65536
 #define BACKLOG_MAX  (4u << 20) /* bytes that a client may leave unread */
 #define IDLE_SECONDS 60
@@ -25,10 +25,10 @@ struct client {
 	struct control *control;
 	struct bufferevent *bev;
 	uid_t uid;
-	uint64_t served; /* when it last had a command, on control->served */
+	uint64_t served; /* control->served at its last command, or when it connected */
 	bool events;
-	bool ended;  /* it sends no more; what it has asked is answered */
-	bool doomed; /* freed from the loop, as it may be in use up the stack */
+	bool ended;  /* it sent EOF; its requests are still answered */
+	bool doomed; /* to be freed by the reaper, as callers up the stack may use it */
 };
 
 struct control {
@@ -38,10 +38,10 @@ struct control {
 	LIST_HEAD(, client) clients;
 	unsigned count;
 	uint64_t served;	/* commands so far */
-	struct log_limit lines; /* about clients that are not let in */
+	struct log_limit lines; /* about clients that cannot be accepted */
 	struct event *reaper;
-	struct event *pump;  /* the next command, after data had its turn */
-	struct event *again; /* the end of a break */
+	struct event *pump;  /* runs the next command, after data */
+	struct event *again; /* accepts clients again */
 };
 
 static void client_free(struct client *c)
@@ -87,7 +87,7 @@ static void send_json(struct client *c, json_t *o)
 	free(text);
 }
 
-/* One line, whatever of the request stands in it. */
+/* The error becomes one printable line, whatever it quotes of the request. */
 static json_t *failure(const char *why)
 {
 	char text[CONFIG_ERR];
@@ -102,7 +102,7 @@ static json_t *success(json_t *result)
 	return json_pack("{s:b,s:o}", "ok", 1, "result", result ? result : json_object());
 }
 
-/* ---- commands: each takes the arguments and gives the answer ---- */
+/* ---- commands: each takes the arguments and returns the answer ---- */
 
 static const char *arg(const json_t *args, size_t i)
 {
@@ -187,7 +187,7 @@ static json_t *set_options(struct daemon *d, const json_t *args)
 		return no_child();
 	if (!arg(args, 2))
 		return failure("give at least one OPTION=VALUE");
-	o = c->options; /* all or none */
+	o = c->options; /* a copy: all options are set, or none */
 	for (size_t i = 2; i < json_array_size(args); i++) {
 		const char *text = arg(args, i), *eq = text ? strchr(text, '=') : NULL;
 
@@ -291,7 +291,7 @@ static void handle_line(struct client *c, const char *line, size_t len)
 	daemon_turn(c->control->daemon);
 }
 
-/* Who does not read its answers is served no further; on_write goes on. */
+/* A client that does not read its answers is not served until on_write. */
 static bool has_line(struct client *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
@@ -306,8 +306,8 @@ static bool has_line(struct client *c)
 }
 
 /*
- * As much as one line may be is read ahead. By a watermark the loop would be told of a full buffer
- * again and again, as a pump of its own takes from it.
+ * Reads ahead as much as one line may be long. With a watermark libevent would report the full
+ * buffer again and again, as the pump drains it outside of the read callback.
  */
 static void read_on(struct client *c)
 {
@@ -319,7 +319,7 @@ static void read_on(struct client *c)
 		bufferevent_enable(c->bev, EV_READ);
 }
 
-/* Of those with a command the one that has waited longest. */
+/* Of the clients with a waiting command, the one that was served least recently. */
 static struct client *next_client(struct control *control)
 {
 	struct client *c, *next = NULL;
@@ -337,7 +337,7 @@ static void end_if_done(struct client *c)
 		doom(c);
 }
 
-/* event_active() would have it run again in the same turn. */
+/* event_active() would run it again in the same turn. */
 static void serve_later(struct control *control)
 {
 	static const struct timeval now;
@@ -364,8 +364,8 @@ void control_serve(struct control *control)
 }
 
 /*
- * One command a turn of the loop: whoever sends many of them in one go, and dear ones, does not
- * keep packets waiting for all of them.
+ * One command per turn of the loop: packets must not wait until all commands of a client that sends
+ * many, or expensive ones, are done.
  */
 static void on_pump(evutil_socket_t fd, short what, void *ctx)
 {
@@ -412,8 +412,9 @@ static uid_t uid_of(evutil_socket_t fd)
 }
 
 /*
- * All places are taken: the client that has had no command for longest makes room. Nobody but root
- * sends root away, and so nobody keeps root out.
+ * All places are taken: disconnects the client whose last command is the oldest. Only a new client
+ * of root displaces one of root, so other users cannot lock root out. False: there is none to
+ * disconnect.
  */
 static bool make_room(struct control *control, uid_t uid)
 {
@@ -422,7 +423,7 @@ static bool make_room(struct control *control, uid_t uid)
 	LIST_FOREACH (c, &control->clients, link) {
 		if (c->doomed || (c->uid == 0 && uid != 0))
 			continue;
-		/* Root's are the last to go. */
+		/* Clients of root go last. */
 		if (!oldest || (oldest->uid == 0 && c->uid != 0) ||
 		    ((oldest->uid == 0) == (c->uid == 0) && c->served <= oldest->served))
 			oldest = c;
@@ -442,7 +443,7 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 	evconnlistener_enable(control->listener);
 }
 
-/* Mostly no descriptor is left: whoever waits would wake the loop at once again and again. */
+/* Usually no descriptor is left: the waiting client would wake the loop again and again. */
 static void on_accept_error(struct evconnlistener *l, void *ctx)
 {
 	const struct timeval wait = {.tv_usec = BREAK_USEC};
@@ -497,7 +498,7 @@ void control_event(struct control *control, enum tunnel_event_kind kind, const c
 		next = LIST_NEXT(c, link);
 		if (!c->events || c->doomed)
 			continue;
-		/* Who does not read is not waited for. */
+		/* A client that does not read its events is disconnected. */
 		if (is_behind(c)) {
 			doom(c);
 			continue;
@@ -509,15 +510,14 @@ void control_event(struct control *control, enum tunnel_event_kind kind, const c
 	}
 }
 
-/* A socket that a dead daemon left is removed; nothing else is ours to take. False with *ret_why.
- */
+/* Removes a socket that a crashed daemon left, and nothing else. False with *ret_why (static). */
 static bool path_is_free(const struct sockaddr_un *sun, const char **ret_why)
 {
 	struct stat st;
 	int fd, r;
 
 	if (lstat(sun->sun_path, &st) < 0)
-		return true; /* or binding will say why not */
+		return true; /* or bind() will report why not */
 	*ret_why = "is there already, and no socket";
 	if (!S_ISSOCK(st.st_mode))
 		return false;

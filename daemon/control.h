@@ -1,21 +1,22 @@
 /*
- * control.h - the control socket: one JSON object a line each way. SPDX-License-Identifier: ISC
+ * control.h - the control socket: one JSON object per line, both ways. SPDX-License-Identifier: ISC
  *
  *   {"command": "status", "args": ["net"]}
  *   {"ok": true, "result": {...}}  or  {"ok": false, "error": "one line"}
- *   "events": {"event": {...}} lines follow until the client goes
+ *   after "events", lines {"event": {...}} follow until the client disconnects
  */
 #ifndef MENDIP_CONTROL_H
 #define MENDIP_CONTROL_H
 
 #include "daemon.h"
 
-/* Makes the socket (mode 0660) and listens. NULL with a logged reason. */
+/* Makes the socket (mode 0660) and listens. NULL on failure; the reason is in the log. */
 struct control *control_new(struct daemon *d);
+/* Disconnects all clients and removes the socket. Accepts NULL. */
 void control_free(struct control *c);
-/* The next command that waits, if there is one. Takes NULL. */
+/* Runs the next waiting command, if there is one. Accepts NULL. */
 void control_serve(struct control *c);
-/* One line to all clients that asked for events. */
+/* Sends one line to all clients that asked for events. c and child may be NULL. */
 void control_event(struct control *c, enum tunnel_event_kind kind, const char *conn,
 		   const char *child, const char *text);
 

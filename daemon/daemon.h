@@ -13,10 +13,10 @@
 #include "sink.h"
 #include "tunnel.h"
 
-#define MTU_DEFAULT 1400 /* of the device, until an SA says what fits */
+#define MTU_DEFAULT 1400 /* bytes; of a TUN device until the path of an SA is known */
 #define MTU_MIN	    1280
 
-/* libevent's default for what cannot be told is the one in the middle. */
+/* libevent gives the middle one to events whose priority cannot be set, such as listeners. */
 enum { PRIORITY_FIRST, PRIORITY_CONTROL, PRIORITY_DATA, PRIORITIES };
 
 struct control;
@@ -28,68 +28,75 @@ struct daemon {
 	struct event_base *base;
 	struct tunnel *tunnel;
 	struct log log;
-	struct log_limit send_lines; /* about messages that our own kernel refuses */
-	struct sink sink;	     /* where log writes to */
+	struct log_limit send_lines; /* about IKE messages that our kernel refuses to send */
+	struct sink sink;	     /* where `log` writes to */
 	struct devices devices;
-	uint32_t path_floor; /* the least that the kernel believes of a path's MTU */
-	uint32_t mtu_next;   /* slot of the SAD to look at next */
+	uint32_t path_floor; /* the smallest path MTU that the kernel accepts from ICMP, in bytes */
+	uint32_t mtu_next;   /* slot of the SAD whose path was checked last */
 	struct net *net;
 	struct event *net_readable, *net_settled;
-	/* IKE on port 500; on port 4500 one socket for ESP and one for IKE */
+	/* port 500 for IKE; port 4500 with one socket for ESP and one for IKE */
 	struct udp_socket udp[UDP_SOCKETS];
 	struct event *udp_event[UDP_SOCKETS], *mtu_timer, *watchdog, *signals[5];
 	struct alarm alarm; /* the next deadline of the tunnel */
 	struct control *control;
 	struct resolver *resolver;
-	struct udp_offloads udp_offloads; /* of ESP's socket */
-	const char *segment_why;	  /* why it has not UDP_SEGMENT; NULL: see offload_decide */
+	struct udp_offloads udp_offloads; /* of the socket for ESP */
+	const char *segment_why;	  /* *ret_why of offload_decide */
 	struct data_in in;
 	struct data_out out;
-	struct bucket icmp_bucket; /* errors that we send into TUN */
-	struct bucket mtu_bucket; /* looks at paths because of what was too long; each goes over all
-				     SAs */
+	struct bucket icmp_bucket; /* ICMP errors that we write to TUN */
+	struct bucket mtu_bucket;  /* path checks after a datagram was too long; each visits all
+				      SAs */
 	struct io_counters io;
-	struct kept_fds *kept; /* of the process before us; NULL: nothing */
-	nsec_t started, closing_since;
-	nsec_t handing_since; /* a restart: the tunnels are to go on */
-	bool handed;	      /* nothing may be sent any more */
+	struct kept_fds *kept;	       /* left by the process before us; NULL: none */
+	nsec_t started, closing_since; /* closing_since 0: not ending */
+	nsec_t handing_since; /* ending for a restart through which the tunnels stay up; 0: not */
+	bool handed;	      /* the tunnels are handed over: nothing more may be sent */
 	uint64_t reloads, reload_failures;
-	char reload_error[CONFIG_ERR];
+	char reload_error[CONFIG_ERR]; /* of the last reload; "": it succeeded */
 #ifdef MENDIP_FAULTS
 	struct fault_state *faults;
 #endif
 };
 
-/* Monotonic; never 0. */
+/* CLOCK_MONOTONIC in nanoseconds; never 0. */
 nsec_t daemon_now(void);
-/* After anything that may have moved the tunnel: events, timers that are due, the next timer. */
+/* To be called after anything that may have changed the tunnel: runs due timers, settles routes and
+ * links, sets the next timer. */
 void daemon_turn(struct daemon *d);
-/* Reads the configuration again. False with d->reload_error; then nothing has changed. */
+/* Reads the configuration again. False with d->reload_error; nothing has changed then. */
 bool daemon_reload(struct daemon *d);
-/* Begins to end: peers are told, the loop ends when they answered or after 2 s. */
+/* Begins to end: tells the peers; the loop ends when they have answered, after 2 s at most. */
 void daemon_close(struct daemon *d);
 
-/* mtu.c: what fits into the SAs' paths. */
+/* mtu.c: the largest inner packet that fits the path of each SA. 0 or -errno. */
 int mtu_init(struct daemon *d) MUST_CHECK;
 void mtu_fini(struct daemon *d);
-/* Asks for the path to remote, and sets all SAs that go there. */
+/* Asks the kernel for the MTU of the path from local to remote and applies it to all SAs with that
+ * remote endpoint. */
 void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpoint *remote);
 
-/* host.c: what changes around us: routes, rules, devices, addresses. */
+/* host.c: reacts to changes of routes, rules, devices and addresses of this host. 0 or -errno. */
 int host_init(struct daemon *d) MUST_CHECK;
 void host_fini(struct daemon *d);
 
-/* resolve.c: host names in remote_addrs, without blocking. */
+/* resolve.c: resolves host names in remote_addrs, without blocking. */
 struct resolver *resolver_new(struct daemon *d);
+/* Accepts NULL. */
 void resolver_free(struct resolver *r);
-/* Asks for the names of all connections, now and every 5 minutes; for those of one that is not up
- * every 2 s, and after 2 minutes every 10 s.
+/*
+ * Asks for the names of all connections now, and then when the first TTL ends, after 5 minutes at
+ * most. Asks for the names of connections that are not up every 2 s, after 2 minutes every 10 s,
+ * and less often where more than 50 of them are down.
  */
 void resolver_refresh(struct resolver *r);
-/* For those that are not up, but at most every 2 s: an attempt failed, or the host has changed. */
+/* Asks for connections that are not up soon, but not within 2 s of the last time: an attempt
+ * failed, or the host has changed. Accepts NULL. */
 void resolver_soon(struct resolver *r);
 
-/* privileges.c: keeps CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, changes to `user` if given. */
+/* privileges.c: keeps only CAP_NET_ADMIN and CAP_NET_BIND_SERVICE; changes from root to user unless
+ * that is NULL. 0, or -errno with a text in err (size bytes). */
 int privileges_drop(const char *user, char *err, size_t size) MUST_CHECK;
 
 #endif

@@ -1,4 +1,5 @@
-/* data.c - the sockets of both data loops, and what goes out alone. SPDX-License-Identifier: ISC */
+/* data.c - the sockets of both data loops; sends IKE messages and dummy packets.
+ * SPDX-License-Identifier: ISC */
 #include "daemon.h"
 #include "fault.h"
 
@@ -16,7 +17,7 @@ static void tell_failure(struct daemon *d, const struct endpoint *remote, int er
 		    strerror(-error));
 }
 
-/* From port 4500 on everything but the keepalive carries the marker. */
+/* From any port but 500, everything except the keepalive carries the marker. */
 static size_t marker_len(const struct endpoint *local, const uint8_t *p, size_t len)
 {
 	return local->port == IKE_PORT || (len == 1 && p[0] == 0xff) ? 0 : MARKER_LEN;
@@ -107,9 +108,9 @@ void data_send_delayed(struct daemon *d, const struct endpoint *local,
 #endif
 
 /*
- * By IKE's socket: the peer may wait for this packet to move over to the SA (doc/recovery.md 4), so
- * that it neither stands behind data nor is lost where that finds its socket full. It overtakes
- * nothing: it is the first one on its SA.
+ * Sent through the socket for IKE: the peer may wait for this packet before it moves over to the SA
+ * (doc/recovery.md 4), so it must neither queue behind data nor be lost because data has filled the
+ * socket. It overtakes nothing: it is the first packet on its SA.
  */
 void data_send_dummy(struct daemon *d, struct esp_sa *sa)
 {
@@ -138,7 +139,8 @@ static void close_sockets(struct daemon *d)
 		udp_close(&d->udp[i]);
 }
 
-/* Those of the process before us, in which packets may be waiting; false: not all are there. */
+/* Takes over the sockets of the process before us; packets may wait in them. False: not complete.
+ */
 static bool adopt_sockets(struct daemon *d)
 {
 	const struct udp_offloads none = {false, false};

@@ -9,34 +9,34 @@
 #include "device.h"
 #include "udp.h"
 
-#define MARKER_LEN 4  /* non-ESP marker (RFC 3948 2.2) */
-#define TRAINS	   8  /* open at a time */
-#define RX_BATCH   16 /* receives of one turn */
-#define RX_BUFFER  65536
-#define ANSWER_MAX 256 /* a cookie has 61 bytes; what is longer goes out at once */
-/* Of one turn of TUN: a read costs 1, and 1 for each 16 KiB or 16 packets of it. */
+#define MARKER_LEN 4	 /* non-ESP marker (RFC 3948 2.2) */
+#define TRAINS	   8	 /* open at the same time */
+#define RX_BATCH   16	 /* receives per turn of the loop */
+#define RX_BUFFER  65536 /* bytes per receive */
+#define ANSWER_MAX 256	 /* a cookie has 61 bytes; a longer message goes out at once */
+/* Per turn and TUN device: a read costs 1, plus 1 per 16 KiB or 16 packets of it. */
 #define TURN_BUDGET 64
 
-/* Sockets by what they are for; UDP_ESP and UDP_IKE_NATT share port 4500. */
+/* The sockets by their purpose; UDP_ESP and UDP_IKE_NATT share port 4500. */
 enum { UDP_IKE, UDP_ESP, UDP_IKE_NATT, UDP_SOCKETS };
 
 struct daemon;
 struct esp_sa;
 
-/* A train being filled, or sealed and on its way out. */
+/* A train that is being filled, or that is sealed and waits to be sent. */
 struct train_slot {
 	struct esp_train train;
 	bool sealed;
-	uint32_t sent;	/* bytes of it */
-	uint64_t order; /* data_out.sealed when it was begun */
+	uint32_t sent;	/* bytes of the train that are sent already */
+	uint64_t order; /* data_out.sealed when the train was begun */
 };
 
 /* TUN to UDP. */
 struct data_out {
 	struct train_slot slot[TRAINS];
 	uint64_t sealed;    /* packets put into trains so far */
-	bool parked;	    /* the socket is full: TUN is not read until it has room */
-	bool pending;	    /* `out` is half sealed */
+	bool parked;	    /* the socket is full: TUN is not read until it is writable */
+	bool pending;	    /* `out` is not sealed completely */
 	struct esp_out out; /* refers to buffer */
 	uint8_t *buffer, *trains;
 	struct event *udp_writable;
@@ -59,7 +59,7 @@ struct data_in {
 	uint8_t *buffer;
 	uint8_t *super_buffer;
 	struct pkt_super super;
-	unsigned ike_served; /* receives of IKE since the last round of data after them */
+	unsigned ike_served; /* receives of IKE since the last extra round for data */
 };
 
 struct io_counters {
@@ -68,15 +68,20 @@ struct io_counters {
 	uint64_t tx_datagrams, tx_sends, tx_bytes, tx_errors, tx_parked;
 };
 
+/* Opens the sockets, or adopts those that the process before us left. 0 or -errno; data_fini is to
+ * be called in either case. */
 int data_init(struct daemon *d) MUST_CHECK;
 void data_fini(struct daemon *d);
-/* Sends an IKE message, or, between data_gather and data_release, with others a moment later. */
+/*
+ * Sends an IKE message, with the non-ESP marker if local is not port 500; between data_gather and
+ * data_release a short one goes out with others a moment later. Failures are counted.
+ */
 void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		   const uint8_t *p, size_t len);
-/* A packet with nothing in it (RFC 4303 2.6), at once; sa NULL: none. */
+/* Sends a dummy packet (RFC 4303 2.6) on the SA at once. Does nothing if sa is NULL. */
 void data_send_dummy(struct daemon *d, struct esp_sa *sa);
 
-/* ---- within data_*.c ---- */
+/* ---- between data_*.c, device.c and main.c ---- */
 
 /*
  * Short messages from this socket wait until data_release, and go out in order: a flood that has to
@@ -88,12 +93,13 @@ int data_out_init(struct daemon *d) MUST_CHECK;
 void data_out_fini(struct daemon *d);
 int data_in_init(struct daemon *d) MUST_CHECK;
 void data_in_fini(struct daemon *d);
-/* ctx of this one: the struct device that is readable. */
+/* Callbacks for readable descriptors. ctx: the struct device for TUN, the struct daemon for UDP. */
 void data_on_tun(evutil_socket_t fd, short what, void *ctx);
 void data_on_udp(evutil_socket_t fd, short what, void *ctx);
-/* What came for an SA before that was installed goes to TUN. */
+/* Writes packets to TUN that waited for their SA or its bridge and are due (esp/parked.h). */
 void data_late(struct daemon *d, nsec_t now);
-/* What waits for room, and then what each TUN device has, up to the budget of a turn. */
+/* Sends what waits for room in the socket, then reads each TUN device up to the budget of a turn.
+ */
 void data_serve_tun(struct daemon *d);
 
 #endif

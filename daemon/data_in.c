@@ -4,7 +4,7 @@
 
 enum kind { KIND_SHORT, KIND_KEEPALIVE, KIND_IKE, KIND_ESP };
 
-/* RFC 3948 2: on port 4500 a datagram is a keepalive, IKE behind a marker, or ESP. */
+/* RFC 3948 2: on port 4500 a datagram is a keepalive, a marker followed by IKE, or ESP. */
 static enum kind kind_of(const uint8_t *p, uint32_t len)
 {
 	if (len == 1 && p[0] == 0xff)
@@ -14,7 +14,7 @@ static enum kind kind_of(const uint8_t *p, uint32_t len)
 	return get_be32(p) == 0 ? KIND_IKE : KIND_ESP;
 }
 
-/* Writes and empties what was put together, to the device that it is for. */
+/* Writes the combined packets to their device and resets them. */
 static void deliver(struct daemon *d)
 {
 	device_write(d->devices.all[d->in.super.device], &d->in.super);
@@ -44,7 +44,7 @@ static void receive_other(struct daemon *d, struct udp_datagram *g, enum kind ki
 	}
 }
 
-/* What the kernel put together may hold all three kinds; neighbours that are ESP go in one. */
+/* One receive may hold datagrams of all kinds; adjacent ones with ESP are passed on together. */
 static void demux(struct daemon *d, struct udp_datagram *g, nsec_t now)
 {
 	uint32_t esp_from = 0, at = 0;
@@ -65,7 +65,7 @@ static void demux(struct daemon *d, struct udp_datagram *g, nsec_t now)
 		receive_esp(d, g, esp_from, g->len - esp_from, now);
 }
 
-/* Port 500: IKE alone. */
+/* Port 500 carries only IKE. */
 static void receive_ike(struct daemon *d, struct udp_datagram *g, nsec_t now)
 {
 	for (uint32_t at = 0; at < g->len; at += g->seg)
@@ -100,7 +100,7 @@ void data_late(struct daemon *d, nsec_t now)
 	deliver(d);
 }
 
-/* One batch; the receives that it took, one at least. */
+/* Serves one batch from the socket. Returns the number of receives, at least 1. */
 static unsigned serve(struct daemon *d, unsigned which)
 {
 	struct udp_datagram g[RX_BATCH];
@@ -119,7 +119,7 @@ static unsigned serve(struct daemon *d, unsigned which)
 	for (int i = 0; i < n; i++)
 		receive(d, &g[i], which != UDP_IKE, now);
 	data_release(d);
-	/* Nothing is held past the turn. */
+	/* No packet is held until the next turn. */
 	deliver(d);
 	return n > 0 ? (unsigned)n : 1;
 }
@@ -134,9 +134,8 @@ void data_on_udp(evutil_socket_t fd, short what, void *ctx)
 		which++;
 	served = serve(d, which);
 	/*
-	 * IKE goes first. Where it never ends, as in a flood, the loop would not come to data and
-	 * commands: RX_BATCH receives of it, all at once or one a turn, are followed by a round of
-	 * both.
+	 * IKE has a higher priority than data and commands, and a flood of it would starve both. So
+	 * after every RX_BATCH receives of IKE, in one turn or several, both get a round.
 	 */
 	if (which != UDP_ESP && (d->in.ike_served += served) >= RX_BATCH) {
 		d->in.ike_served = 0;
@@ -159,7 +158,7 @@ int data_in_init(struct daemon *d)
 
 void data_in_fini(struct daemon *d)
 {
-	/* Inner packets were here. */
+	/* They held inner packets. */
 	secret_free(d->in.buffer, d->in.buffer ? (size_t)RX_BATCH * RX_BUFFER : 0);
 	secret_free(d->in.super_buffer, d->in.super_buffer ? TUN_BUFFER : 0);
 }

@@ -4,14 +4,14 @@
 #include "xalloc.h"
 
 #define TRAIN_MAX 65507 /* bytes of UDP payload */
-/* Windows of 32 packets, the least that RFC 4303 3.4.3 allows, are in use. */
+/* Half of the smallest anti-replay window that RFC 4303 3.4.3 allows, which some peers use. */
 #define OVERTAKEN_MAX 16
 
 /* ---- trains ---- */
 
 /*
- * Nothing more joins any train, and what is in them is sealed now: the keys that they refer to may
- * be gone when there is room.
+ * The socket is full: nothing more joins any train, and their packets are sealed now, as the keys
+ * that they refer to may be gone when the socket is writable.
  */
 static void park(struct daemon *d)
 {
@@ -28,7 +28,7 @@ static void park(struct daemon *d)
 	event_add(d->out.udp_writable, NULL);
 }
 
-/* Sends what is in the train and empties it; false when the socket is full: it stays as it is. */
+/* Sends the train and empties it. False: the socket is full, and what is not sent yet stays. */
 static bool slot_send(struct daemon *d, struct train_slot *s)
 {
 	struct esp_train *t = &s->train;
@@ -80,7 +80,7 @@ static struct train_slot *oldest(struct daemon *d)
 	return best;
 }
 
-/* All trains, in the order in which they were begun; false when one is parked. */
+/* Sends all trains in the order in which they were begun. False: the socket is full. */
 static bool send_all(struct daemon *d)
 {
 	struct train_slot *s;
@@ -98,9 +98,10 @@ static bool same_place(const struct esp_dest *a, const struct esp_dest *b)
 }
 
 /*
- * A train that the rest of `out` may join; NULL when one would have to be sent first and cannot be.
- * Packets of one flow stay in one train: that of their class of service. The numbers of an SA are
- * spread over several trains then: none may wait while many are sealed for the others.
+ * Returns the train that the rest of `out` joins; NULL if another must be sent first and the socket
+ * is full. Trains are per destination and DSCP, so that the packets of a flow stay in order. The
+ * sequence numbers of an SA are then spread over several trains, so a train is sent before more
+ * than OVERTAKEN_MAX packets to its destination overtake it.
  */
 static struct train_slot *slot_for(struct daemon *d, const struct esp_out *out)
 {
@@ -122,13 +123,13 @@ static struct train_slot *slot_for(struct daemon *d, const struct esp_out *out)
 	}
 	if (mine && mine->train.dest.tos == out->dest.tos && mine->train.dest.df == out->dest.df)
 		return mine;
-	/* Another ECN field or DF needs another send, behind the one that is there. */
+	/* Another ECN field or DF needs a new train, sent after the present one. */
 	if (!mine)
 		mine = empty ? empty : oldest(d);
 	return slot_send(d, mine) ? mine : NULL;
 }
 
-/* False when the socket is full; `out` goes on from where it is later. */
+/* Seals the rest of `out`. False: the socket is full; a later call continues at out->at. */
 static bool seal(struct daemon *d, struct esp_out *out, nsec_t now)
 {
 	for (;;) {
@@ -152,21 +153,21 @@ static bool seal(struct daemon *d, struct esp_out *out, nsec_t now)
 
 /* ---- packets ---- */
 
-/* Tells the sender that its packet does not fit (RFC 4301 8.2.1), within reason. */
+/* Tells the sender that its packet does not fit (RFC 4301 8.2.1), up to a limit per second. */
 static void too_big(struct daemon *d, const struct esp_out *out, nsec_t now)
 {
 	struct pkt_super s;
 
 	pkt_super_init(&s, d->in.super_buffer + TUN_HEADROOM, TUN_PACKET_MAX, 0);
-	/* The receiving side's run is written by now: it holds nothing past its turn. */
+	/* The buffer of the receive side is free: it holds no packet between turns. */
 	s.len = icmp_too_big(s.base, ICMP_MAX, out->pkt, out->inner, out->mtu);
 	s.count = 1;
-	/* What nobody is told of costs nothing of it. */
+	/* The bucket is charged only if there is an error to send. */
 	if (s.len && bucket_take(&d->icmp_bucket, now))
 		device_write(d->devices.all[out->device], &s);
 }
 
-/* From out->at on; what is before that has gone already. */
+/* Routes and seals `out` from out->at on; the segments before that are sent already. */
 static void route(struct daemon *d, struct esp_out *out, nsec_t now)
 {
 	uint32_t at = out->at;
@@ -183,12 +184,12 @@ static void route(struct daemon *d, struct esp_out *out, nsec_t now)
 	}
 }
 
-/* What was parked goes, as far as there is room; TUN is read again when all of it has gone. */
+/* Sends parked trains as far as the socket has room; reads TUN again when all are sent. */
 static void unpark(struct daemon *d)
 {
 	if (!send_all(d))
 		return;
-	/* Routed again: its SA may have been replaced meanwhile, and a rekey loses nothing. */
+	/* Routed again, as its SA may have been replaced meanwhile: a rekey loses no packet. */
 	if (d->out.pending)
 		route(d, &d->out.out, daemon_now());
 	if (d->out.pending || !send_all(d))
@@ -277,7 +278,7 @@ void data_out_fini(struct daemon *d)
 
 	if (o->udp_writable)
 		event_free(o->udp_writable);
-	/* Inner packets were here. */
+	/* They held inner packets. */
 	secret_free(o->buffer, o->buffer ? TUN_BUFFER : 0);
 	secret_free(o->trains, o->trains ? (size_t)TRAINS * ESP_BUFFER_MAX : 0);
 }

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define RETRY_SECONDS 10 /* each attempt that fails is told in the log */
+#define RETRY_SECONDS 10 /* each failed attempt is logged */
 
-/* data_out.c reads it. */
+/* Adds the device to the loop, which calls data_on_tun. */
 static int listen_to(struct device *v)
 {
 	struct daemon *d = v->daemon;
@@ -29,7 +29,7 @@ static void device_close(struct device *v)
 	tun_close(&v->tun);
 }
 
-/* The link of the device of all is always up. */
+/* The link of the shared device is always up. */
 static bool has_link(const struct device *v)
 {
 	return v->tun.device == 0 || v->users > 0;
@@ -46,7 +46,7 @@ void device_write(struct device *v, struct pkt_super *super)
 	tell_accept(v);
 }
 
-/* The device that the process before us had, if it is still there; false: there is none. */
+/* Takes over the device from the process before us. False: that left none that can be used. */
 static bool adopt(struct device *v, bool offload)
 {
 	struct daemon *d = v->daemon;
@@ -59,7 +59,7 @@ static bool adopt(struct device *v, bool offload)
 		close(fd);
 		return false;
 	}
-	/* Its MTU stays what the SAs that go on have made it. */
+	/* Unless one is configured, its MTU stays as it fits the SAs that are taken over. */
 	if (tun_raise(&v->tun) >= 0 && (d->config->fixed.mtu ? tun_set_mtu(&v->tun, v->mtu)
 							     : tun_get_mtu(&v->tun, &v->mtu)) == 0)
 		return true;
@@ -80,7 +80,7 @@ static int device_open(struct device *v)
 		return r;
 	}
 	v->link = has_link(v);
-	/* Nobody shall see it go down before its tunnels are there again. */
+	/* Its link must not go down before its tunnels are resumed. */
 	v->link_unknown = adopted;
 	d->devices.stale |= adopted;
 	if (!adopted)
@@ -89,7 +89,7 @@ static int device_open(struct device *v)
 	return 0;
 }
 
-/* Nobody wants it, and nothing is left of who did. */
+/* It is not configured, has no users, and no inbound SA refers to it. */
 static bool is_free(const struct daemon *d, const struct device *v)
 {
 	const struct sad *sad = &d->tunnel->path->sad;
@@ -131,7 +131,7 @@ static struct device *device_new(struct daemon *d, const char *name)
 		device_close(v);
 	else
 		v = device_add(d);
-	/* What was read under the old name, and waits for the socket, is not for the new one. */
+	/* A packet that was read from the old device and waits for the socket is dropped. */
 	if (d->out.pending && d->out.out.device == v->tun.device)
 		d->out.pending = false;
 	v->mtu = d->config->fixed.mtu ? d->config->fixed.mtu : MTU_DEFAULT;
@@ -140,7 +140,7 @@ static struct device *device_new(struct daemon *d, const char *name)
 	return v;
 }
 
-/* ---- made again ---- */
+/* ---- missing devices ---- */
 
 static void again_in(struct daemon *d, time_t seconds)
 {
@@ -183,7 +183,7 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 void device_lost(struct device *v)
 {
 	struct daemon *d = v->daemon;
-	/* Whoever removes it each time it comes gets no more than one a second. */
+	/* If a program removes it again and again, it is made at most once per second. */
 	bool wait = evtimer_pending(d->devices.again, NULL);
 
 	log_warn(&d->log, "the TUN device %s has gone: making it again; who removed it?",
@@ -198,7 +198,7 @@ void device_lost(struct device *v)
 
 static struct device *find(const struct devices *all, const char *name)
 {
-	/* That of all is nobody's own. */
+	/* Index 0 is the shared device. */
 	for (uint16_t i = 1; i < all->count; i++) {
 		if (strcmp(all->all[i]->tun.name, name) == 0)
 			return all->all[i];
@@ -206,7 +206,7 @@ static struct device *find(const struct devices *all, const char *name)
 	return NULL;
 }
 
-/* The index of the child's device, which is there if it can be made. */
+/* The index of the device of this name, which is made if it is missing. */
 static uint16_t assign(struct daemon *d, const char *name)
 {
 	struct device *v = find(&d->devices, name);
@@ -219,7 +219,7 @@ static uint16_t assign(struct daemon *d, const char *name)
 	return v->tun.device;
 }
 
-/* What stays is marked before anything new takes a place. */
+/* Marks the devices that stay, before a new one takes the index of another. */
 static void keep(struct devices *all, const struct config *c)
 {
 	for (uint16_t i = 1; i < all->count; i++)
@@ -307,7 +307,7 @@ int devices_init(struct daemon *d)
 	if (!d->devices.again)
 		return -ENOMEM;
 	event_priority_set(d->devices.again, PRIORITY_CONTROL);
-	return device_open(device_new(d, d->config->fixed.tun)); /* the first one: 0 */
+	return device_open(device_new(d, d->config->fixed.tun)); /* the first one: index 0 */
 }
 
 void devices_fini(struct daemon *d)

@@ -1,12 +1,12 @@
 /*
- * device.h - the TUN devices: one for all children, and those that some have to themselves.
+ * device.h - the TUN devices: the one that children share, and children's own.
  * SPDX-License-Identifier: ISC
  *
- * A child's device is known by an index, here as in the data path (struct esp_device). It gets
- * another name only when no SA is left that has it: what comes late never reaches the device of
- * another child. Index 0 is the device that all other children share; net.c makes routes to it. To
- * devices of children's own others make routes, and the link of such a device is up while one of
- * its children is.
+ * A child's device has an index, here and in the data path (struct esp_device). An index is given
+ * to another device only when no SA is left that refers to it, so that a late packet never reaches
+ * the device of another child. Index 0 is the shared device; net.c makes routes to it. Routes to
+ * the other devices are left to other programs; the link of such a device is up while one of its
+ * children is.
  */
 #ifndef MENDIP_DEVICE_H
 #define MENDIP_DEVICE_H
@@ -21,40 +21,41 @@ struct daemon;
 struct device {
 	struct daemon *daemon;
 	struct tun tun;
-	struct event *readable; /* NULL while there is no device */
-	uint32_t mtu, refused;	/* refused: the MTU that could not be set last */
-	unsigned users;		/* SAs that carry packets, and traps */
-	bool link;		/* as the kernel was told last */
-	bool link_unknown;	/* by another process */
+	struct event *readable; /* NULL while the device does not exist */
+	uint32_t mtu, refused;	/* bytes; refused: the last MTU that could not be set, or 0 */
+	unsigned users;		/* SAs that carry packets, plus traps */
+	bool link;		/* as last set in the kernel */
+	bool link_unknown;	/* the link was last set by the process before us */
 	bool wanted;		/* by the configuration */
 };
 
 struct devices {
-	struct device **all; /* in place as long as the daemon runs */
+	struct device **all; /* the devices stay where they are as long as the daemon runs */
 	uint16_t count;
-	struct tun_counters counters; /* of all */
-	struct event *again;	      /* tries to make what is missing */
+	struct tun_counters counters; /* of all devices */
+	struct event *again;	      /* tries to make missing devices */
 	bool stale;		      /* a link may have changed */
 };
 
-/* Makes the device of all. -errno, told in the log. */
+/* Makes the shared device. 0, or -errno with the reason in the log. */
 int devices_init(struct daemon *d) MUST_CHECK;
 void devices_fini(struct daemon *d);
 /*
- * Gives each child of the configuration, which is not in use yet, its index, and makes the devices
- * that are missing. One that cannot be made is told in the log and tried again every 10 seconds.
+ * Gives each child of c, which is not in use yet, its device index, and makes missing devices. A
+ * device that cannot be made is reported in the log and tried again every 10 s.
  */
 void devices_assign(struct daemon *d, struct config *c);
-/* What the configuration in use has no more goes. */
+/* Closes the devices that the configuration of the last devices_assign does not name. */
 void devices_prune(struct daemon *d);
-/* One more or one less uses the device; devices_settle, once a turn, tells the kernel. */
+/* Adds or removes a user of the device. devices_settle, called once per turn, sets the link. */
 void device_use(struct daemon *d, uint16_t index, bool add);
 void devices_settle(struct daemon *d);
-/* Writes and empties what was put together, and tells the data path what the device takes next. */
+/* Writes super and resets it; tells the data path which offloads the device accepts from now on. */
 void device_write(struct device *v, struct pkt_super *super);
-/* Whether what the devices have is read. */
+/* Starts or stops reading from all devices. */
 void devices_read(struct daemon *d, bool on);
-/* Somebody has removed it: it is made again, at once or when that is possible. */
+/* To be called when another program has removed the device: makes it again, at once or as soon as
+ * possible. */
 void device_lost(struct device *v);
 
 #endif

@@ -14,7 +14,7 @@ struct delayed {
 };
 
 struct fault_state {
-	unsigned drop, delay; /* messages still to be taken */
+	unsigned drop, delay; /* messages still to be dropped, or delayed */
 	unsigned delay_ms;
 	TAILQ_HEAD(, delayed) delayed;
 };
@@ -87,7 +87,7 @@ static void rewind_sa(struct esp_sa *sa, uint64_t n, bool nonces)
 		o->iv_counter -= min_u64(n, o->iv_counter);
 }
 
-/* All children, or the one that is named. */
+/* Calls f for the current SA of all children, or of the named one. Returns the number of calls. */
 static unsigned each_sa(struct daemon *d, const char *name,
 			void (*f)(struct esp_sa *, uint64_t, bool), uint64_t n, bool flag)
 {
@@ -133,7 +133,7 @@ static const char *each_conn(struct daemon *d, const char *fault, uint64_t n)
 	return done ? NULL : "no IKE SA is up";
 }
 
-/* The newest child is forgotten, or its next rekey names an SPI that the peer does not know. */
+/* Forgets the first CHILD SA that is up, or lets its next rekey name an SPI unknown to the peer. */
 static const char *newest_child(struct daemon *d, bool forget)
 {
 	struct tunnel_conn *c;

@@ -11,17 +11,18 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define WAIT (2 * NSEC_PER_SEC) /* for what is under way */
+#define WAIT (2 * NSEC_PER_SEC) /* at most, for exchanges and recoveries to end */
 /*
- * For D-Bus to let us in, and for each answer. On a busy machine it may only be started by our
- * question; packets wait in the kernel meanwhile, and a restart taken for a stop loses more.
+ * Time limits for D-Bus to accept us, and for each answer. On a busy machine our request may be
+ * what starts it. Packets wait in the kernel meanwhile; to take a restart for a stop would lose
+ * more.
  */
 #define READY_USEC   2000000
 #define CALL_USEC    1000000
 #define BARRIER_USEC 1000000
 #define STATE	     "state"
 #define STATE_MAX    (4ULL << 30)
-/* Beside histories: more than an SA, an IKE SA, and what comes first can need. */
+/* Upper bounds for the saved state, without histories: per SA or IKE SA, and of the rest. */
 #define ROOM_SA	   (64u << 10)
 #define ROOM_FIRST (1u << 20)
 
@@ -31,7 +32,7 @@ static int leave(const char *name, int fd)
 {
 	char text[64];
 
-	/* Without FDPOLL an error on a socket would have systemd forget it. */
+	/* Without FDPOLL=0 systemd would drop a socket that has an error. */
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
 	return sd_pid_notify_with_fds(0, 0, text, &fd, 1) > 0 ? 0 : -EIO;
 }
@@ -51,7 +52,7 @@ static int leave_all(struct daemon *d, int state)
 	}
 	if (r == 0)
 		r = leave(STATE, state);
-	/* Not before systemd has them may we be gone. */
+	/* We must not exit before systemd has received them. */
 	return r == 0 && sd_notify_barrier(0, BARRIER_USEC) >= 0 ? 0 : -EIO;
 }
 
@@ -59,12 +60,12 @@ static int leave_all(struct daemon *d, int state)
 
 #define MANAGER "org.freedesktop.systemd1"
 
-/* The path of our unit; *ret_reply has it, and is the caller's. NULL: we are none. */
+/* The D-Bus path of our unit, within *ret_reply, which the caller unrefs. NULL: we have none. */
 static const char *own_unit(sd_bus *bus, sd_bus_message **ret_reply)
 {
 	const char *path = NULL;
 
-	/* 0: who asks */
+	/* PID 0: the caller */
 	if (sd_bus_call_method(bus, MANAGER, "/org/freedesktop/systemd1", MANAGER ".Manager",
 			       "GetUnitByPID", NULL, ret_reply, "u", 0) < 0 ||
 	    sd_bus_message_read(*ret_reply, "o", &path) < 0)
@@ -72,7 +73,7 @@ static const char *own_unit(sd_bus *bus, sd_bus_message **ret_reply)
 	return path;
 }
 
-/* The type of the unit's job, for free(); NULL: it has none. */
+/* The type of the unit's job; the caller frees it. NULL: it has none. */
 static char *job_type(sd_bus *bus, const char *unit)
 {
 	sd_bus_message *reply = NULL;
@@ -89,7 +90,7 @@ static char *job_type(sd_bus *bus, const char *unit)
 	return type;
 }
 
-/* How many descriptors systemd keeps of the unit. */
+/* The number of descriptors that systemd keeps for the unit at most. */
 static uint32_t store_size(sd_bus *bus, const char *unit)
 {
 	uint32_t max = 0;
@@ -99,7 +100,8 @@ static uint32_t store_size(sd_bus *bus, const char *unit)
 	return max;
 }
 
-/* A bus that takes us, within a time: a call would wait for that for as long as it takes. */
+/* A bus that is ready within READY_USEC, or NULL: a call itself would wait for that without limit.
+ */
 static sd_bus *open_bus(void)
 {
 	nsec_t until = daemon_now() + READY_USEC * NSEC_PER_USEC, now;
@@ -155,7 +157,8 @@ static size_t room_for(const struct daemon *d)
 	return (size_t)min_u64(sad->history.used + sas * ROOM_SA + ROOM_FIRST, STATE_MAX);
 }
 
-/* Its size cannot be changed, so that nobody who maps it can be hit by that; its content can. */
+/* Returns a descriptor. Its size is sealed, so that mapping it is safe; its content can be wiped.
+ */
 static int state_write(struct daemon *d, unsigned *ret_conns)
 {
 	int fd = memfd_create("mendip-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -180,7 +183,7 @@ bad:
 	return -EIO;
 }
 
-/* All of it in memory, *ret_len bytes; MAP_FAILED: it cannot be, or is empty. */
+/* Maps the whole state, *ret_len bytes. MAP_FAILED: it cannot be mapped, or is empty. */
 static uint8_t *state_map(int fd, size_t *ret_len)
 {
 	struct stat st;
@@ -191,7 +194,7 @@ static uint8_t *state_map(int fd, size_t *ret_len)
 	return mmap(NULL, *ret_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 }
 
-/* Nobody goes on with it from now on: whoever else has a descriptor of it reads nothing. */
+/* Wipes the state, so that no other process that has its descriptor can resume from it. */
 static void state_unmap_wiped(uint8_t *map, size_t len)
 {
 	if (map == MAP_FAILED)
@@ -211,7 +214,7 @@ bool handover_try(struct daemon *d, nsec_t now)
 	state = state_write(d, &conns);
 	if (state < 0 || leave_all(d, state) < 0) {
 		log_warn(&d->log, "the tunnels cannot be handed over: they end");
-		/* They send on until then: what was written must not be gone on with. */
+		/* They send until they end, so no process may resume from this state. */
 		if (state >= 0) {
 			size_t len = 0;
 			uint8_t *map = state_map(state, &len);

@@ -1,12 +1,12 @@
 /*
- * host.c - what other programs change on this host: repaired where it is ours, followed where it is
- * not. SPDX-License-Identifier: ISC
+ * host.c - reacts to changes on this host by other programs: repairs our routes and devices,
+ * follows the others. SPDX-License-Identifier: ISC
  */
 #include "daemon.h"
 
 #define SETTLE_USEC 200000
 
-/* Its routes went when the device went down, and come back with it. */
+/* The kernel removed the routes when the device went down; they are made again. */
 static void raise_device(struct daemon *d)
 {
 	struct tun *t = &d->devices.all[0]->tun;
@@ -28,7 +28,8 @@ static void on_net(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	if (changed & NET_CHANGED_DEVICE)
 		raise_device(d);
-	/* Changes come in numbers, and some hosts have them all the time. */
+	/* Changes come in bursts, on some hosts all the time: those within 200 ms are handled
+	 * together. */
 	if (changed & NET_CHANGED_ADDRESSES && !evtimer_pending(d->net_settled, NULL))
 		evtimer_add(d->net_settled, &settle);
 	daemon_turn(d);

@@ -39,7 +39,7 @@ struct kept_fds *kept_take(void)
 	k->count = n;
 	k->names = names;
 	k->taken = xzalloc((size_t)n * sizeof(bool));
-	/* What is left there would come again with each start after a crash. */
+	/* Descriptors left in the store would be passed to every start after a crash. */
 	for (int i = 0; i < n; i++)
 		sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", names[i]);
 	return k;

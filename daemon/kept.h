@@ -1,5 +1,5 @@
 /*
- * kept.h - descriptors that the process before us has left with systemd (handover.h).
+ * kept.h - descriptors that the process before us left with systemd (handover.h).
  * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_KEPT_H
@@ -7,14 +7,14 @@
 
 struct kept_fds;
 
-/* What the process before us has left; NULL: nothing. The store is empty from then on. */
+/* Takes all descriptors out of the store of systemd. NULL: there are none. */
 struct kept_fds *kept_take(void);
-/* The descriptor of this name, which is the caller's from now on; -1: there is none. */
+/* The descriptor of this name; the caller closes it. -1: there is none. Accepts k NULL. */
 int kept_fd(struct kept_fds *k, const char *name);
-/* Closes what nobody has asked for; takes NULL. */
+/* Closes the descriptors that kept_fd has not given out. Accepts NULL. */
 void kept_free(struct kept_fds *k);
 
-/* The names of the UDP sockets, by their index, and of a TUN device (of 32 bytes). */
+/* The name of a UDP socket, by its index (static), and of a TUN device (in name, 32 bytes). */
 const char *kept_udp_name(unsigned index);
 const char *kept_tun_name(const char *device, char *name);
 

@@ -13,7 +13,7 @@
 
 #define CLOSE_LIMIT  (2 * NSEC_PER_SEC)
 #define HANDING_LOOK (5 * NSEC_PER_MSEC)
-/* Exit statuses (mendipd(8)); the unit does not start a bad configuration again. */
+/* Exit statuses (mendipd(8)); the unit does not restart mendipd after EXIT_CONFIG. */
 #define EXIT_FAILED 1
 #define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h */
 
@@ -36,7 +36,7 @@ static void log_sink(void *ctx, enum log_level level, const char *line)
 	sink_line(&d->sink, level, line);
 }
 
-/* ---- what the tunnel asks of the world ---- */
+/* ---- operations for the tunnel (struct tunnel_ops) ---- */
 
 static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
 		    const uint8_t *p, size_t len)
@@ -55,7 +55,7 @@ static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
 	struct daemon *d = ctx;
 
 	device_use(d, device, add);
-	if (device == 0) /* to others whoever wants it makes routes */
+	if (device == 0) /* routes to other devices are left to other programs */
 		net_route(d->net, local, remote, add);
 }
 
@@ -70,7 +70,7 @@ static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel
 		if (sa && sa->out.key && sa->out.mtu == 0)
 			mtu_look(d, &sa->out.dest.local, &sa->out.dest.remote);
 	}
-	/* It could not be reached, or went: its name may lead elsewhere now. */
+	/* It failed or ended: its host name may have another address now. */
 	if (kind == TUNNEL_EVENT_CONN && conn->conf->remote_names && !conn->sa)
 		resolver_soon(d->resolver);
 	control_event(d->control, kind, conn->conf->name, child ? child->conf->name : NULL, text);
@@ -92,7 +92,7 @@ void daemon_turn(struct daemon *d)
 		d->handed = handover_try(d, now);
 		if (d->handed)
 			event_base_loopbreak(d->base);
-		/* Where it failed, daemon_close has had a turn of its own. */
+		/* If it failed, daemon_close has called daemon_turn already. */
 		if (d->handed || d->closing_since)
 			return;
 	}
@@ -120,7 +120,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *ctx)
 	sd_notify(0, "WATCHDOG=1");
 }
 
-/* A process that cannot start would leave the peers without a word. */
+/* If the next process could not start, the peers would not be told of the end. */
 static bool next_can_start(struct daemon *d)
 {
 	char err[CONFIG_ERR] = "";
@@ -159,7 +159,7 @@ void daemon_close(struct daemon *d)
 	daemon_turn(d);
 }
 
-/* What was made at the start stays as it is, and is said to. */
+/* Keeps the options that take effect only at a start, and logs those that have changed. */
 static void keep_fixed(struct daemon *d, struct config *new)
 {
 	char names[256];
@@ -169,7 +169,7 @@ static void keep_fixed(struct daemon *d, struct config *new)
 		log_warn(&d->log, "reload: changes only with a restart: %s", names);
 }
 
-/* A choice that nobody should have made without noticing. */
+/* Warns about children without anti-replay. */
 static void warn_unprotected(struct daemon *d, const struct config *c)
 {
 	for (unsigned i = 0; i < c->conn_count; i++) {
@@ -185,7 +185,7 @@ static void warn_unprotected(struct daemon *d, const struct config *c)
 	}
 }
 
-/* The configuration as it can be in use now; NULL with d->reload_error. */
+/* The new configuration with the fixed options of the present one. NULL with d->reload_error. */
 static struct config *load_again(struct daemon *d)
 {
 	struct config *c = conf_load(d->config_path, d->reload_error);
@@ -193,7 +193,7 @@ static struct config *load_again(struct daemon *d)
 	if (!c)
 		return NULL;
 	keep_fixed(d, c);
-	/* The device of all keeps its name, so that may be one of these now. */
+	/* The shared device keeps its name, which a child may use in the new configuration. */
 	if (conf_check_devices(c, d->reload_error) == 0)
 		return c;
 	conf_free(c);
@@ -233,7 +233,7 @@ bool daemon_reload(struct daemon *d)
 	return true;
 }
 
-/* A second signal does not wait for what the first one began. */
+/* SIGTERM or SIGINT during a handover ends it: the tunnels end. */
 static void on_signal(evutil_socket_t sig, short what, void *ctx)
 {
 	struct daemon *d = ctx;
@@ -282,7 +282,7 @@ static int start_loop(struct daemon *d)
 	return 0;
 }
 
-/* What packets go through, from the devices to the sockets. */
+/* Starts the data path: devices, sockets and MTU. */
 static int start_data(struct daemon *d)
 {
 	const struct config *c = d->config;
@@ -294,7 +294,7 @@ static int start_data(struct daemon *d)
 	d->udp_offloads = offload_decide(&c->fixed.offload, &d->segment_why);
 	if (d->segment_why)
 		log_warn(&d->log, "UDP_SEGMENT is not used: %s", d->segment_why);
-	/* The ports first: who does not get them leaves the routes of who has them alone. */
+	/* Ports before routes: if another daemon has the ports, its routes stay untouched. */
 	r = data_init(d);
 	if (r == 0)
 		r = mtu_init(d);
@@ -346,17 +346,17 @@ static int start(struct daemon *d)
 	kept_free(d->kept);
 	d->kept = NULL;
 	tunnel_configure(d->tunnel, c->conns, c->conn_count, conf_conn_same, d->started);
-	net_settle(d->net); /* what is to stay is known then */
+	net_settle(d->net); /* before the sweep, which needs the throw routes */
 	net_sweep(d->net);
 	resolver_refresh(d->resolver);
 	return 0;
 }
 
-/* failed: it could not be started, and what blocks stays for whoever starts it again. */
+/* failed: the start failed; routes and rules, which block, stay for the next start. */
 static void stop(struct daemon *d, bool failed)
 {
 	resolver_free(d->resolver);
-	d->resolver = NULL; /* connections that end would ask it */
+	d->resolver = NULL; /* connections that end below must not use it */
 	kept_free(d->kept);
 	if (d->net && failed)
 		net_leave(d->net);
@@ -379,7 +379,7 @@ static void stop(struct daemon *d, bool failed)
 	conf_free(d->config);
 }
 
-/* dump: what holds is printed as well. */
+/* dump: print the options in effect instead of a summary. */
 static int check(const char *path, bool dump)
 {
 	char err[CONFIG_ERR] = "", *text;
@@ -448,7 +448,8 @@ static int run(const char *path)
 		daemon_turn(d);
 		event_base_dispatch(d->base);
 		log_info(&d->log, "ended");
-		/* What it forgets now has not ended. */
+		/* After a handover the tunnels that are freed now have not ended: log nothing about
+		 * them. */
 		if (d->handed)
 			d->log.level = LOG_LEVEL_ERROR;
 	}

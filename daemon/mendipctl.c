@@ -81,7 +81,7 @@ static json_t *ask(struct ctl *c, const char *name, char **argv, int argc)
 	json_t *args = json_array(), *request, *answer, *result = NULL;
 
 	for (int i = 0; i < argc; i++) {
-		json_t *a = json_string(argv[i]); /* NULL for what is no UTF-8 */
+		json_t *a = json_string(argv[i]); /* NULL if it is not UTF-8 */
 
 		json_array_append_new(args, a ? a : json_null());
 	}

@@ -13,12 +13,12 @@ static void metric(FILE *f, const char *name, const char *help)
 	family(f, name, "counter", help);
 }
 
-/* Of a list: its name, and what it counts. */
+/* A counter in a list: its name, and what it counts. */
 struct entry {
 	const char *name, *text;
 };
 
-/* A family with a value for each entry; what they count is in its help. */
+/* A family with one value per entry; its help says what each entry counts. */
 static void counters(FILE *f, const char *name, const char *help, const char *key,
 		     const struct entry *entries, const uint64_t *values, unsigned count)
 {
@@ -36,7 +36,7 @@ static const struct entry verdicts[] = {FOREACH_VERDICT(ENTRY)};
 static const struct entry drops[] = {FOREACH_ESP_DROP(ENTRY)};
 static const struct entry ike_counts[] = {FOREACH_IKE_COUNTER(ENTRY)};
 
-/* A label value: what an outsider could have named is escaped (OpenMetrics 5.1). */
+/* A label; its value is escaped (OpenMetrics 5.1), as a peer may have chosen parts of it. */
 static void label(FILE *f, const char *name, const char *value)
 {
 	fprintf(f, "%s=\"", name);
@@ -48,7 +48,7 @@ static void label(FILE *f, const char *name, const char *value)
 	fputc('"', f);
 }
 
-/* What has no total: memory, and what is in use. */
+/* Families without a total: memory, links, and the features in use. */
 static void gauges(struct daemon *d, FILE *f)
 {
 	const struct history_budget *h = &d->tunnel->path->sad.history;

@@ -1,36 +1,36 @@
 /*
- * mtu.c - how large an inner packet may be: the path's MTU less what ESP and UDP add, for each SA.
+ * mtu.c - the largest inner packet per SA: the MTU of its path less what ESP and UDP add.
  * SPDX-License-Identifier: ISC
  *
- * The kernel learns the path's MTU from ICMP, as datagrams whose inner packet has DF have it too.
- * It is asked when a CHILD SA comes up, when a datagram was too long, and now and then.
+ * The kernel learns the path's MTU from ICMP, as we set DF where the inner packet has it. We ask
+ * the kernel when a CHILD SA comes up, when a datagram was too long, and periodically.
  */
 #include "daemon.h"
 #include "xalloc.h"
 
 #include <stdio.h>
 
-#define LOOK_AT_ONCE 64	      /* SAs a second */
+#define LOOK_AT_ONCE 64	      /* slots of the SAD per second */
 #define OUTER	     (20 + 8) /* IPv4 and UDP */
 #define IP_MAX	     65535    /* an IP packet */
-/* Linux believes no ICMP that names less, and says this instead. */
+/* Linux does not accept a smaller MTU from ICMP; it uses this value instead. */
 #define MIN_PMTU   "/proc/sys/net/ipv4/route/min_pmtu"
 #define PATH_FLOOR 552 /* by default */
 
 /*
- * What the path's MTU, 0 for unknown, is to the SA. At the floor the path may be narrower still,
- * and what had DF would vanish there: nothing has it then.
+ * Applies the path's MTU (0: unknown) to the SA. At the floor the path may be narrower still, and
+ * datagrams with DF would be lost there, so DF is not set then.
  */
 static void set_sa(const struct daemon *d, struct esp_out_sa *out, uint32_t path)
 {
 	uint32_t fits = path > OUTER ? esp_payload_max(out->suite, path - OUTER) : 0;
 
-	/* 0 would be "any". */
+	/* out->mtu 0 means unlimited. */
 	out->mtu = path ? (uint32_t)max_u64(fits, 1) : 0;
 	out->narrow = path && path <= d->path_floor;
 }
 
-/* The loopback device has more than an IP packet can. */
+/* The MTU of the loopback device is larger than an IP packet can be. */
 static uint32_t path_mtu(const struct endpoint *local, const struct endpoint *remote)
 {
 	return (uint32_t)min_u64(udp_path_mtu(local, remote), IP_MAX);
@@ -44,7 +44,7 @@ static void set_device(struct device *v, uint32_t least)
 	if (least == 0 || mtu == v->mtu || !v->readable)
 		return;
 	if (tun_set_mtu(&v->tun, mtu) < 0) {
-		/* Tried again every second, and told once. */
+		/* Tried again every second, but logged once. */
 		if (v->refused != mtu)
 			log_warn(log, "the MTU of %s cannot be set to %u", v->tun.name, mtu);
 		v->refused = mtu;
@@ -55,7 +55,7 @@ static void set_device(struct device *v, uint32_t least)
 	log_info(log, "MTU of %s: %u", v->tun.name, mtu);
 }
 
-/* The MTU of each device: what is configured, or what fits all SAs whose packets come from it. */
+/* Unless an MTU is configured, sets that of each device to what fits all SAs that use it. */
 static void set_devices(struct daemon *d)
 {
 	const struct sad *sad = &d->tunnel->path->sad;
@@ -92,7 +92,7 @@ void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpo
 	set_devices(d);
 }
 
-/* Paths change without a word: goes round all SAs, some at a time. */
+/* Paths change without notice: checks all SAs in turn, some per second. */
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *d = ctx;

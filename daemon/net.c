@@ -10,14 +10,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define THROWS_MAX 4096 /* closer routes of the main table that we look at */
+#define THROWS_MAX 4096 /* more specific routes of the main table that are followed at most */
 
 /* A prefix that SAs or traps route to. */
 struct route_use {
 	LIST_ENTRY(route_use) link;
 	struct prefix to;
 	unsigned uses;
-	struct ts_list *local; /* of the first user; owned: what the source has to fit */
+	struct ts_list *local; /* selectors of the first user, for the source; owned */
 	struct addr source;
 };
 
@@ -29,8 +29,8 @@ struct net {
 	LIST_HEAD(, route_use) uses;
 	struct prefix *throws;
 	unsigned throw_count;
-	bool left;	   /* nothing is changed any more */
-	bool throws_stale; /* the prefixes have changed */
+	bool left;	   /* net_leave was called: routes stay as they are */
+	bool throws_stale; /* prefixes in `uses` have changed */
 };
 
 /* ---- rules ---- */
@@ -44,7 +44,7 @@ static const struct netlink_rule rules[] = {
 	{.priority = 5154, .table = NET_TABLE_NOTHING},
 };
 
-/* Returns how many were made, or an error. */
+/* Adds or deletes all rules. Returns how many were added, or an error of libnl. */
 static int rules_change(struct net *n, bool add)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
@@ -98,7 +98,7 @@ static void tell_failure(struct net *n, const struct prefix *to, int r)
 		 netlink_error(r));
 }
 
-/* What blocks comes first, and goes last. Returns how many of the two were missing. */
+/* Adds the unreachable route, then the one to the device. Returns how many of them were missing. */
 static unsigned routes_make(struct net *n, const struct route_use *u)
 {
 	const struct netlink_route block = block_route(n, &u->to), device = device_route(n, u);
@@ -109,7 +109,7 @@ static unsigned routes_make(struct net *n, const struct route_use *u)
 		r = netlink_route_add(n->netlink, &block);
 		missing += r > 0;
 	}
-	if (!n->ifindex) /* the device has gone: what blocks is all there is */
+	if (!n->ifindex) /* the device is gone: only the unreachable route remains */
 		return missing;
 	r = netlink_route_add(n->netlink, &device);
 	if (r < 0)
@@ -147,7 +147,7 @@ static void look_at_address(void *ctx, const struct addr *a)
 	}
 }
 
-/* An address of this host within local_ts, so that its own packets are selected; family 0: none. */
+/* An address of this host within local, so that the host's own packets match it; family 0: none. */
 static struct addr find_source(struct net *n, const struct ts_list *local, uint8_t family)
 {
 	struct source_search s = {.local = local, .family = family};
@@ -156,7 +156,7 @@ static struct addr find_source(struct net *n, const struct ts_list *local, uint8
 	return s.found;
 }
 
-/* An address within local_ts came, or the one in use went. */
+/* Updates the sources of routes, as addresses of this host may have been added or removed. */
 static void update_sources(struct net *n)
 {
 	struct route_use *u;
@@ -175,7 +175,7 @@ static void update_sources(struct net *n)
 		device = device_route(n, u);
 		r = netlink_route_replace(n->netlink, &device);
 		if (r < 0)
-			u->source = was; /* it may be tentative: its end is news again */
+			u->source = was; /* maybe tentative; we are notified at its end */
 		else
 			log_info(n->log, "route to %s/%u: the source of our own packets is %s now",
 				 addr_format(&u->to.addr, text), u->to.len,
@@ -184,7 +184,7 @@ static void update_sources(struct net *n)
 	}
 }
 
-/* ---- what the main table has closer ---- */
+/* ---- more specific routes of the main table ---- */
 
 static bool contains(const struct prefix *outer, const struct prefix *inner)
 {
@@ -201,7 +201,7 @@ static bool same_prefix(const struct prefix *a, const struct prefix *b)
 	return a->len == b->len && addr_eq(&a->addr, &b->addr);
 }
 
-/* Within a tunnel's prefix, and no tunnel's prefix itself. */
+/* Whether p is within the prefix of a tunnel, but is not itself the prefix of one. */
 static bool is_closer(const struct net *n, const struct prefix *p)
 {
 	const struct route_use *u;
@@ -243,7 +243,7 @@ static bool has_prefix(const struct prefix *v, unsigned count, const struct pref
 	return false;
 }
 
-/* To both tables: what is thrown out of the first must not be unreachable in the second. */
+/* In both tables: a packet that the first one throws must not be unreachable by the second. */
 static void throw_change(struct net *n, const struct prefix *to, bool add)
 {
 	static const uint32_t tables[] = {NET_TABLE, NET_TABLE_BLOCK};
@@ -262,7 +262,8 @@ static void throw_change(struct net *n, const struct prefix *to, bool add)
 	}
 }
 
-/* An exception that another tunnel, or who died before us, has made of it stands in its way. */
+/* Removes a throw route to this prefix, of ours or of a crashed process: the route of the tunnel
+ * could not be added beside it. */
 static void unthrow(struct net *n, const struct prefix *to)
 {
 	throw_change(n, to, false);
@@ -274,7 +275,7 @@ static void unthrow(struct net *n, const struct prefix *to)
 	}
 }
 
-/* Only what differs is changed: packets are on their way. Takes the prefixes. */
+/* Changes only routes that differ, as packets are using the others. Takes ownership of `to`. */
 static void replace_throws(struct net *n, struct prefix *to, unsigned count)
 {
 	for (unsigned i = 0; i < n->throw_count; i++) {
@@ -300,7 +301,7 @@ static void update_throws(struct net *n)
 	s.found = xreallocarray(NULL, THROWS_MAX, sizeof(*s.found));
 	if (!netlink_each_route(n->netlink, FAMILY_IPV4, look_at_route, &s) ||
 	    !netlink_each_route(n->netlink, FAMILY_IPV6, look_at_route, &s)) {
-		/* What there is stays; the next change is looked at again. */
+		/* The throw routes stay; the next change updates them. */
 		log_warn(n->log,
 			 "the kernel does not tell its routes: exceptions stay as they are");
 		free(s.found);
@@ -501,13 +502,13 @@ void net_follow(struct net *n)
 {
 	if (!n->o.routes)
 		return;
-	/* The kernel may have taken routes away with an address that their source was. */
+	/* The kernel may have removed routes together with their source address. */
 	update_sources(n);
 	net_repair(n);
 	update_throws(n);
 }
 
-/* What may be bound to is ours, whatever its scope, and also by a route of type local. */
+/* An address is ours if a socket can be bound to it: of any scope, or by a route of type local. */
 bool net_has_address(const struct addr *a)
 {
 	struct sockaddr_in sin = {.sin_family = AF_INET};

@@ -1,19 +1,19 @@
 /*
- * net.h - routes and rules (RFC 4301's "protected side"), and what others do to them.
+ * net.h - routes and rules that lead packets into the tunnels, and their repair.
  * SPDX-License-Identifier: ISC
  *
- * Rules lead to tables of our own, in this order (mendipd(8), ROUTING):
+ * Rules, by priority, and the tables that they lead to (mendipd(8), ROUTING):
  *
  *   5149  our own datagrams, which carry a mark: the main table, so that remote_ts may contain the
  *         peer's address
- *   5150  routes through the tunnels; throw: what the main table has closer
- *   5151  the same prefixes as unreachable, for when a route or the rule above is missing
+ *   5150  routes through the tunnels; throw routes for more specific routes of the main table
+ *   5151  the same prefixes as unreachable, in case a route or the rule above is missing
  *   5152  the main table without its default route
  *   5153  a default route through a tunnel
  *   5154  the same as unreachable
  *
- * What another program removes is made again at once. What is unreachable stays when the daemon
- * dies, and goes when it is stopped.
+ * Rules and routes that another program removes are made again at once. The unreachable routes stay
+ * when the daemon crashes; a regular stop removes them.
  */
 #ifndef MENDIP_NET_H
 #define MENDIP_NET_H
@@ -25,43 +25,44 @@
 #define NET_TABLE_BLOCK	  5151
 #define NET_TABLE_ALL	  5153
 #define NET_TABLE_NOTHING 5154
-#define NET_MARK	  0x4d50
+#define NET_MARK	  0x4d50 /* SO_MARK of our own datagrams */
 
-/* enum netlink_change tells more closely. */
-#define NET_CHANGED_DEVICE    1 /* ours may be down */
-#define NET_CHANGED_ADDRESSES 2 /* or devices or routes: what could not be reached may be now */
+/* Result of net_changed, a summary of enum netlink_change. */
+#define NET_CHANGED_DEVICE    1 /* our device may be down */
+#define NET_CHANGED_ADDRESSES 2 /* or devices or routes: a peer may have become reachable */
 
 struct net;
 
 struct net_options {
-	const char *tun;  /* name of the device */
-	bool routes;	  /* false: others make them, and we none of this */
-	bool block;	  /* what is for a tunnel is unreachable without it */
-	bool local_first; /* closer routes of the main table go before those of a tunnel */
+	const char *tun;  /* name of the shared device */
+	bool routes;	  /* false: no rules and no routes are made */
+	bool block;	  /* make the unreachable routes */
+	bool local_first; /* more specific routes of the main table win over a tunnel's */
 };
 
-/* Rules are made here. NULL with -errno in *ret_error. */
+/* Makes the rules. Keeps o->tun and log. NULL with -errno in *ret_error; the reason is logged. */
 struct net *net_new(const struct net_options *o, struct log *log, int *ret_error);
-/* We are dying: what is there stays for whoever starts again, and blocks until then. */
+/* From now on routes and rules stay as they are, for the next process; until then they block. */
 void net_leave(struct net *n);
-/* After net_leave nothing is removed; otherwise all that is ours. */
+/* Removes all our routes and rules, unless net_leave was called. Accepts NULL. */
 void net_free(struct net *n);
-/* Adds or drops a user of the routes from local to remote; the first adds them, the last removes
- * them. */
+/* Adds or drops a user of the routes to the prefixes of remote; the first user makes a route, the
+ * last removes it. Its source is an address of this host within local, if there is one. */
 void net_route(struct net *n, const struct ts_list *local, const struct ts_list *remote, bool add);
-/* Once a turn of the loop: what is to be done once for many calls of net_route. */
+/* To be called once per turn of the loop: updates the throw routes after calls of net_route. */
 void net_settle(struct net *n);
-/* Routes in our tables that nobody uses, of one who died before us, go. */
+/* Removes routes in our tables that have no user: a process that crashed before us left them. */
 void net_sweep(struct net *n);
-/* For the loop: readable when somebody has changed something. */
+/* A descriptor for the loop: readable after a change; then net_changed is to be called. */
 int net_fd(const struct net *n);
-/* Repairs what others have removed; returns bits of NET_CHANGED_. */
+/* Makes again what other programs have removed; returns bits of NET_CHANGED_. */
 unsigned net_changed(struct net *n);
-/* Some time after NET_CHANGED_ADDRESSES: exceptions and sources, which look at all there is. */
+/* To be called some time after NET_CHANGED_ADDRESSES: updates throw routes and source addresses,
+ * which reads all routes and addresses of this host. */
 void net_follow(struct net *n);
-/* All of it again: after the device came up. */
+/* Makes all missing rules and routes again, for example after the device came up. */
 void net_repair(struct net *n);
-/* Whether the IPv4 address is one of this host's; true where that cannot be told. */
+/* Whether a is an address of this host; true where that is unknown, as for IPv6. */
 bool net_has_address(const struct addr *a);
 
 #endif

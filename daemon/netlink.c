@@ -22,7 +22,7 @@ static int af_of(uint8_t family)
 	return family == FAMILY_IPV4 ? AF_INET : AF_INET6;
 }
 
-/* ---- what the kernel tells ---- */
+/* ---- notifications ---- */
 
 static unsigned route_change(const struct nlmsghdr *h)
 {
@@ -33,7 +33,7 @@ static unsigned route_change(const struct nlmsghdr *h)
 	return h->nlmsg_type == RTM_DELROUTE && m->rtm_table != RT_TABLE_LOCAL ? NETLINK_GONE : 0;
 }
 
-/* What we have done ourselves is no news. */
+/* Ignores our own changes. */
 static int on_message(struct nl_msg *msg, void *ctx)
 {
 	struct netlink *n = ctx;
@@ -59,8 +59,7 @@ unsigned netlink_read(struct netlink *n)
 	int r = 0;
 
 	n->changes = 0;
-	/* Not for ever, where others change something all the time: the rest wakes the loop again.
-	 */
+	/* Limited, as changes may never end; what is left wakes the loop again. */
 	for (unsigned i = 0; i < READS_MAX && r >= 0; i++)
 		r = nl_recvmsgs_default(n->hear);
 	if (r < 0 && r != -NLE_AGAIN)
@@ -126,7 +125,7 @@ const char *netlink_error(int r)
 	return nl_geterror(r);
 }
 
-/* ---- what we ask for ---- */
+/* ---- requests ---- */
 
 static struct nl_msg *new_message(int type, int flags, void *header, size_t len)
 {
@@ -216,7 +215,7 @@ void netlink_route_delete(struct netlink *n, const struct netlink_route *r)
 	(void)nl_send_sync(n->ask, route_message(r, RTM_DELROUTE, 0));
 }
 
-/* ---- what there is ---- */
+/* ---- lists ---- */
 
 static struct addr from_nl(const struct nl_addr *a, uint8_t family)
 {
@@ -242,7 +241,7 @@ static void on_route(struct nl_object *o, void *ctx)
 				  .type = rtnl_route_get_type(route),
 				  .ifindex = hop ? rtnl_route_nh_get_ifindex(hop) : 0};
 
-	/* A kernel without IPv6 answers with what it has. */
+	/* A kernel without IPv6 answers with the routes of other families. */
 	if (!dst || nl_addr_get_family(dst) != af_of(e->family))
 		return;
 	r.to.addr = from_nl(dst, e->family);

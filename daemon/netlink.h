@@ -1,5 +1,5 @@
 /*
- * netlink.h - what we ask of the kernel's routing, and what it tells (rtnetlink(7)).
+ * netlink.h - requests to the kernel's routing, and its notifications (rtnetlink(7)).
  * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_NETLINK_H
@@ -12,51 +12,55 @@ struct netlink;
 #define NETLINK_TABLE_MAIN 254
 
 struct netlink_rule {
-	uint8_t family; /* AF_ */
+	uint8_t family; /* AF_INET or AF_INET6 */
 	uint32_t priority, table;
-	uint32_t mark;		/* only packets with it; 0: all */
-	bool suppress_defaults; /* a route of length 0 found there does not count */
+	uint32_t mark;		/* only packets with this mark; 0: all */
+	bool suppress_defaults; /* ignore default routes of the table */
 };
 
 struct netlink_route {
 	struct prefix to;
 	uint32_t table;
-	uint8_t type; /* RTN_UNICAST, RTN_UNREACHABLE, RTN_THROW */
-	int ifindex;
+	uint8_t type;	    /* RTN_UNICAST, RTN_UNREACHABLE, RTN_THROW */
+	int ifindex;	    /* 0: none */
 	struct addr source; /* family 0: the kernel's choice */
 };
 
-/* What has changed, by others than us. */
+/* Changes by other programs or the kernel, not by us. */
 enum netlink_change {
-	NETLINK_RULES = 1,	/* a rule went */
+	NETLINK_RULES = 1,	/* a rule was removed */
 	NETLINK_ROUTES = 2,	/* the main table has changed */
-	NETLINK_GONE = 4,	/* a route went from another table, which may be ours */
-	NETLINK_LINKS = 8,	/* a device came, went, went up or down */
-	NETLINK_ADDRESSES = 16, /* an address came or went */
+	NETLINK_GONE = 4,	/* a route was removed from another table, which may be ours */
+	NETLINK_LINKS = 8,	/* a device was added, removed, or went up or down */
+	NETLINK_ADDRESSES = 16, /* an address was added or removed */
 };
 
-/* NULL with -errno in *ret_error. */
+/* NULL with an error of libnl in *ret_error. */
 struct netlink *netlink_new(int *ret_error);
+/* Accepts NULL. */
 void netlink_free(struct netlink *n);
-/* For the loop: readable when something has changed. */
+/* A descriptor for the loop: readable after a change; then netlink_read is to be called. */
 int netlink_fd(const struct netlink *n);
-/* Bits of enum netlink_change. All of them where the kernel had to leave some out. */
+/* Returns bits of enum netlink_change; all of them after the kernel has dropped notifications. */
 unsigned netlink_read(struct netlink *n);
 
-/* 1: made now; 0: it was there; or an error of libnl (negative; netlink_error has its text). */
+/* The functions that add return 1 when it was made, 0 when it existed, or a negative error of
+ * libnl. */
 int netlink_rule_add(struct netlink *n, const struct netlink_rule *r) MUST_CHECK;
 void netlink_rule_delete(struct netlink *n, const struct netlink_rule *r);
 int netlink_route_add(struct netlink *n, const struct netlink_route *r) MUST_CHECK;
-/* Also where there is one to the same prefix. */
+/* Replaces a route to the same prefix, if there is one. */
 int netlink_route_replace(struct netlink *n, const struct netlink_route *r) MUST_CHECK;
-/* What is not there is no error. */
+/* It is no error if the route does not exist. */
 void netlink_route_delete(struct netlink *n, const struct netlink_route *r);
+/* The text of an error of libnl (static). */
 const char *netlink_error(int r);
 
-/* Calls fn for each route of the family's tables, or each address of this host. False: the kernel
- * did not tell. */
+/* Calls fn for each route in all tables of the family (FAMILY_IPV4 or FAMILY_IPV6). False: the
+ * kernel did not list them. */
 bool netlink_each_route(struct netlink *n, uint8_t family,
 			void (*fn)(void *ctx, const struct netlink_route *r), void *ctx);
+/* Calls fn for each address of this host whose scope is wider than a link. */
 void netlink_each_address(struct netlink *n, void (*fn)(void *ctx, const struct addr *a),
 			  void *ctx);
 

@@ -1,4 +1,4 @@
-/* privileges.c - what is left after start: two capabilities, and no root if a user is given.
+/* privileges.c - drops all privileges but two capabilities, and root if a user is set.
  * SPDX-License-Identifier: ISC */
 #include "daemon.h"
 

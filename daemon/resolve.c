@@ -1,5 +1,5 @@
-/* resolve.c - host names in remote_addrs, asked without blocking the loop. SPDX-License-Identifier:
- * ISC */
+/* resolve.c - resolves host names in remote_addrs without blocking the loop.
+ * SPDX-License-Identifier: ISC */
 #include "daemon.h"
 #include "xalloc.h"
 
@@ -9,27 +9,27 @@
 #include <sys/queue.h>
 #include <sys/stat.h>
 
-#define REFRESH (300 * NSEC_PER_SEC) /* at the latest, also where the TTL is longer or unknown */
-#define SOON	(2 * NSEC_PER_SEC)   /* what fails again and again asks no more often */
-#define RETRY	(10 * NSEC_PER_SEC)  /* and after LONG no more often than this */
-#define LONG	(120 * NSEC_PER_SEC) /* without a connection */
-#define EACH	(NSEC_PER_SEC / 25)  /* so much longer for each connection that is asked for */
-/* log_limited allows at least one line a second: on a clock that is so much slower, one in 10 s. */
+#define REFRESH (300 * NSEC_PER_SEC) /* at most, where the TTL is longer or unknown */
+#define SOON	(2 * NSEC_PER_SEC)   /* the shortest pause between queries */
+#define RETRY	(10 * NSEC_PER_SEC)  /* the same, once a connection is down for LONG */
+#define LONG	(120 * NSEC_PER_SEC) /* that a connection is down */
+#define EACH	(NSEC_PER_SEC / 25)  /* pause per connection that is asked for, if longer */
+/* log_limited allows one line per second; on a clock slower by this factor, one per 10 s. */
 #define SLOWER 10
 
 struct resolver {
 	struct daemon *daemon;
 	struct evdns_base *dns;
-	struct evdns_base *hosts; /* asks nobody, and knows /etc/hosts */
+	struct evdns_base *hosts; /* without name servers; knows /etc/hosts */
 	struct event *timer;
-	nsec_t due; /* of the timer */
-	nsec_t asked;
-	nsec_t all_due;		     /* when all names are asked for again: the first TTL ends */
-	nsec_t pace;		     /* and this is how soon after an answer at the earliest */
-	nsec_t down_since;	     /* a connection is not up; 0: all are */
-	LIST_HEAD(, lookup) lookups; /* that have no answer yet */
+	nsec_t due;		     /* of the timer */
+	nsec_t asked;		     /* the last time */
+	nsec_t all_due;		     /* when all names are asked for again, as the first TTL ends */
+	nsec_t pace;		     /* the least time from an answer to all_due */
+	nsec_t down_since;	     /* since then a connection is not up; 0: all are */
+	LIST_HEAD(, lookup) lookups; /* that have no complete answer yet */
 	struct log_limit lines;
-	struct timespec files[2]; /* when those below were written, as they were read */
+	struct timespec files[2]; /* modification times of file_names when they were read */
 };
 
 static void set_timer(struct resolver *r, nsec_t due, nsec_t now)
@@ -42,10 +42,10 @@ static void set_timer(struct resolver *r, nsec_t due, nsec_t now)
 	evtimer_add(r->timer, &tv);
 }
 
-/* What libevent's resolver reads once, when it is made. */
+/* The files that libevent's resolver reads once, when it is made. */
 static const char *const file_names[] = {"/etc/resolv.conf", "/etc/hosts"};
 
-/* DHCP may have written them since. */
+/* A DHCP client, for example, may have written them since. */
 static bool files_have_changed(struct resolver *r, bool remember)
 {
 	bool changed = false;
@@ -62,14 +62,14 @@ static bool files_have_changed(struct resolver *r, bool remember)
 	return changed;
 }
 
-/* One connection's names being looked up; the answers are collected until the last has come. */
+/* A look-up of the names of one connection; collects the answers until the last one is there. */
 struct lookup {
 	LIST_ENTRY(lookup) link;
 	struct resolver *resolver;
-	struct conn_conf *conn; /* a reference: a reload may replace it meanwhile */
+	struct conn_conf *conn; /* with a reference, as a reload may replace it meanwhile */
 	struct endpoint found[CONN_MAX_ADDRS];
 	unsigned count, open;
-	bool in_hosts; /* the name that was asked for last */
+	bool in_hosts; /* /etc/hosts has the last name */
 };
 
 static void finish(struct lookup *l)
@@ -101,7 +101,7 @@ static void answered(struct lookup *l)
 		finish(l);
 }
 
-/* Of /etc/hosts, at once; a look-up that was cancelled as it is not there comes here, too. */
+/* Called before ask_hosts returns; with an error, as cancelled, if /etc/hosts lacks the name. */
 static void on_hosts(int error, struct evutil_addrinfo *list, void *ctx)
 {
 	if (!error)
@@ -115,7 +115,7 @@ static void on_hosts(int error, struct evutil_addrinfo *list, void *ctx)
 		evutil_freeaddrinfo(list);
 }
 
-/* True: it has an answer. */
+/* True if /etc/hosts has the name. */
 static bool ask_hosts(struct lookup *l, const char *name)
 {
 	const struct evutil_addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_DGRAM};
@@ -153,7 +153,7 @@ static void look_up(struct resolver *r, struct conn_conf *conn)
 	l->resolver = r;
 	LIST_INSERT_HEAD(&r->lookups, l, link);
 	l->conn = conn_ref(conn);
-	l->open = 1; /* ours, so that answers that come at once do not end it early */
+	l->open = 1; /* our own, so that immediate answers do not free l */
 	for (char **n = conn->remote_names; *n; n++) {
 		if (ask_hosts(l, *n))
 			continue;
@@ -181,8 +181,8 @@ static bool is_open(const struct resolver *r, const struct conn_conf *conn)
 }
 
 /*
- * For the connections that are not up, or for all. An answer that comes at once may end
- * connections: what is asked for is known before.
+ * Starts look-ups for the connections that are not up, or for all. Collects them first, as an
+ * immediate answer may end connections.
  */
 static void ask(struct resolver *r, bool all)
 {
@@ -213,14 +213,12 @@ static void forget_files(struct resolver *r)
 }
 
 /*
- * libevent's resolver is there, and has read the files as they are now. False: nothing can be asked
- * for the moment.
+ * Makes libevent's resolver, again if its files have changed. False: nothing can be asked at the
+ * moment.
  */
 static bool is_ready(struct resolver *r)
 {
-	/* It cannot be made anew with answers on their way; they end, as nothing is asked
-	 * meanwhile.
-	 */
+	/* It cannot be made again while look-ups are open; they end, as no new ones are started. */
 	if (!LIST_EMPTY(&r->lookups))
 		return !files_have_changed(r, false);
 	if (files_have_changed(r, true))
@@ -240,7 +238,7 @@ static bool is_ready(struct resolver *r)
 	return r->dns != NULL;
 }
 
-/* How many connections have names, and how many of them are not up. */
+/* The number of connections with host names; *ret_down: of those that are not up. */
 static unsigned count_names(const struct resolver *r, unsigned *ret_down)
 {
 	const struct tunnel_conn *c;

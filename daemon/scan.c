@@ -37,13 +37,13 @@ static void skip_comment(struct scan *s)
 		s->at += 2;
 }
 
-/* Of an escape by number: libconfig takes either case. */
+/* The letter of a \x escape; libconfig accepts either case. */
 static bool is_hex_escape(char c)
 {
 	return c == 'x' || c == 'X';
 }
 
-/* False for an escaped NUL, behind which libconfig's strings end. */
+/* False for an escaped NUL, which would end libconfig's string early. */
 static bool skip_string(struct scan *s)
 {
 	s->at++;
@@ -60,7 +60,7 @@ static bool skip_string(struct scan *s)
 	return true;
 }
 
-/* Behind the digits: nothing, or what says that it is a long one. */
+/* After the digits: nothing, or the suffix of a long integer. */
 static bool is_end_of_number(const char *p)
 {
 	return strcmp(p, "") == 0 || strcmp(p, "L") == 0 || strcmp(p, "LL") == 0;
@@ -69,9 +69,9 @@ static bool is_end_of_number(const char *p)
 enum number { NUMBER_GOOD, NUMBER_WRAPPED, NUMBER_GLUED };
 
 /*
- * A number literal. libconfig would wrap one that is too large; and to it a word may follow without
- * a space, which nobody means, and which would hide a secret from conf_take_secrets. The value of
- * floating point is not ours to judge.
+ * Checks a number literal. libconfig would wrap one that is too large, and it accepts a word
+ * directly after the digits, which is never intended and would hide a secret from
+ * conf_take_secrets. The value of a floating-point number is not checked.
  */
 static enum number check_number(struct scan *s)
 {
@@ -91,7 +91,7 @@ static enum number check_number(struct scan *s)
 	if (!hex && strpbrk(buf, ".eE") && strspn(buf, "0123456789.eE") == len)
 		return NUMBER_GOOD;
 	errno = 0;
-	/* A leading zero means nothing to libconfig. */
+	/* Base 10 also with a leading zero, as in libconfig. */
 	v = strtoull(buf, &end, hex ? 16 : 10);
 	if (!is_end_of_number(end))
 		return NUMBER_GLUED;
@@ -130,7 +130,7 @@ bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **re
 			*ret_why = "@include is not supported: put files into conf.d/ beside "
 				   "mendip.conf";
 			return false;
-		} else if (isdigit((unsigned char)c) || c == '.') { /* .e5 is one to libconfig */
+		} else if (isdigit((unsigned char)c) || c == '.') { /* libconfig reads .e5 */
 			enum number n = check_number(&s);
 
 			*ret_why = n == NUMBER_GLUED
@@ -177,11 +177,11 @@ static char unescape(const char *p, const char *end, size_t *ret_len)
 	*ret_len = 4;
 	if (end - p > 3 && is_hex_escape(p[1]) && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0)
 		return (char)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
-	*ret_len = 1; /* a backslash like any other character */
+	*ret_len = 1; /* no escape: the backslash stands for itself */
 	return '\\';
 }
 
-/* One string literal; what it held is added to *to. */
+/* Appends the value of one string literal to *to, and overwrites the literal. */
 static void take_literal(const char *start, const char *end, struct conf_secret *to)
 {
 	char *hide = (char *)start;
@@ -192,12 +192,12 @@ static void take_literal(const char *start, const char *end, struct conf_secret 
 		to->text[to->len++] = *p == '\\' ? unescape(p, end, &len) : *p;
 	}
 	to->shown += (size_t)(end - start);
-	/* Lines stay lines, for messages about what is behind. */
+	/* Newlines stay, so that later messages name the right line. */
 	for (; hide < end; hide++)
 		*hide = *hide == '\n' ? '\n' : 'x';
 }
 
-/* How much room the string literals from here on take at the most. */
+/* The most bytes that the values of the string literals from here on can take. */
 static size_t literals_len(struct scan s)
 {
 	const char *start = s.at;
@@ -209,7 +209,7 @@ static size_t literals_len(struct scan s)
 	return (size_t)(s.at - start);
 }
 
-/* Behind the word: = or :, and one string or several that are one to the library. */
+/* After the word: = or :, and one or more strings, which libconfig concatenates. */
 static void take_value(struct scan *s, struct conf_secrets *ret)
 {
 	struct conf_secret *one;

@@ -42,7 +42,7 @@ static void show_list(FILE *f, const json_t *a)
 	json_array_foreach(a, i, v) fprintf(f, "%s%s", i ? ", " : "", json_string_value(v));
 }
 
-/* Only counters that have counted, with their names. */
+/* The names and values of counters that are not 0. */
 static void show_counters(FILE *f, const char *title, const json_t *o)
 {
 	const char *key;
@@ -159,7 +159,7 @@ static const char *milliseconds(double v, char text[MS_STRLEN])
 	return text;
 }
 
-/* ", title 1.5 ms" if there is such a time. */
+/* Prints ", TITLE 1.5 ms" if o has the time. */
 static void ms(FILE *f, const char *title, const json_t *o, const char *key)
 {
 	const json_t *v = json_object_get(o, key);
@@ -169,7 +169,7 @@ static void ms(FILE *f, const char *title, const json_t *o, const char *key)
 		fprintf(f, ", %s %s", title, milliseconds(json_number_value(v), text));
 }
 
-/* What happened on one line, what it cost on the next, and when on the last: 100 columns each. */
+/* One line each, of up to 100 columns: what happened, what it cost, and the times of its steps. */
 static void show_record(FILE *f, const json_t *r)
 {
 	char age[32], text[MS_STRLEN];
@@ -188,7 +188,7 @@ static void show_record(FILE *f, const json_t *r)
 	if (num(r, "unverified"))
 		fprintf(f, ", up to %lld more not verified", num(r, "unverified"));
 	ms(f, "outage", r, "outage_ms");
-	/* The gate's back-off; its jitter is not worth a word. */
+	/* The back-off of the gate; its jitter alone is not shown. */
 	if (json_number_value(json_object_get(r, "delay_ms")) >= 1000)
 		ms(f, "waited", r, "delay_ms");
 	fputc('\n', f);
@@ -201,7 +201,7 @@ static void show_record(FILE *f, const json_t *r)
 	}
 }
 
-/* One inbound SA: live ones, and retired ones that have something to tell. */
+/* One inbound SA. Retired ones only if they recover or have bridged packets. */
 static void show_detector(FILE *f, const json_t *d)
 {
 	bool retired = json_is_true(json_object_get(d, "retired"));

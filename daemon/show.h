@@ -1,14 +1,16 @@
-/* show.h - answers of the daemon as text for a person. SPDX-License-Identifier: ISC */
+/* show.h - prints the daemon's answers as text for people. SPDX-License-Identifier: ISC */
 #ifndef MENDIP_SHOW_H
 #define MENDIP_SHOW_H
 
 #include <jansson.h>
 #include <stdio.h>
 
+/* o: the result of the command of that name, or a line after the command events. */
 void show_status(FILE *f, const json_t *o);
 void show_switchover(FILE *f, const json_t *o);
 void show_event(FILE *f, const json_t *o);
-/* One screen: children with their rates since `before` (NULL: none), evidence and last recovery. */
+/* One screen: per child its rates, evidence and last recovery. status, switchover: results of these
+ * commands; before: the status `seconds` earlier, or NULL: rates are 0. */
 void show_watch(FILE *f, const json_t *status, const json_t *switchover, const json_t *before,
 		double seconds);
 

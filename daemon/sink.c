@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Not above PIPE_BUF: a pipe takes it whole or not at all, and says before which. */
+/* At most PIPE_BUF: a pipe takes it whole or not at all, and poll() tells which. */
 #define LINE_SIZE 2048
 
 void sink_init(struct sink *s, int fd)
@@ -22,8 +22,8 @@ void sink_init(struct sink *s, int fd)
 
 	(void)fstat(fd, &st);
 	/*
-	 * A description of our own: that it does not wait surprises nobody else. Files take all at
-	 * once, and have one place to write at, which others may share.
+	 * Opens a file description of our own: O_NONBLOCK does not affect other users of fd. Not
+	 * for regular files: these never block, and others may share the file offset.
 	 */
 	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -34,7 +34,7 @@ void sink_init(struct sink *s, int fd)
 			   .is_socket = S_ISSOCK(st.st_mode)};
 }
 
-/* Where there is no description of our own, at least what is full is seen before. */
+/* False if it would block. poll() helps where the file description is not our own. */
 static bool put(struct sink *s, const char *text, size_t len)
 {
 	struct pollfd p = {.fd = s->fd, .events = POLLOUT};

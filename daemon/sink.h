@@ -1,4 +1,4 @@
-/* sink.h - log lines to stderr, whoever reads there or does not. SPDX-License-Identifier: ISC */
+/* sink.h - writes log lines to stderr without ever blocking. SPDX-License-Identifier: ISC */
 #ifndef MENDIP_SINK_H
 #define MENDIP_SINK_H
 
@@ -6,13 +6,15 @@
 
 struct sink {
 	int fd;
-	bool journal; /* lines begin with <N>, for journald, instead of time and level */
+	bool journal; /* lines begin with <N> for journald, not with time and level */
 	bool is_socket;
-	uint64_t lost; /* lines since the last one that could be written */
+	uint64_t lost; /* lines dropped since the last one that could be written */
 };
 
+/* fd must stay open. A descriptor that this may open instead of fd is never closed. */
 void sink_init(struct sink *s, int fd);
-/* Writes the line, or drops it where that would wait; a later one tells how many were dropped. */
+/* Writes the line (without a newline), or drops it if that would block; a later line says how many
+ * were dropped. */
 void sink_line(struct sink *s, enum log_level level, const char *line);
 
 #endif

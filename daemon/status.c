@@ -13,7 +13,7 @@ static double seconds(nsec_t t)
 	return (double)t / NSEC_PER_SEC;
 }
 
-/* Seconds since t, or null when it has not happened. */
+/* Seconds since t, or null if t is 0: it has not happened. */
 static json_t *age(nsec_t now, nsec_t t)
 {
 	return t && t <= now ? json_real(seconds(now - t)) : json_null();
@@ -164,7 +164,7 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 	return o;
 }
 
-/* Each is an uint64_t of struct daemon. */
+/* Each member is a uint64_t of struct daemon. */
 #define IO_COUNTER(name, member)                      \
 	{                                             \
 		name, offsetof(struct daemon, member) \
@@ -234,7 +234,7 @@ static json_t *ike_counters_json(const struct daemon *d)
 	return o;
 }
 
-/* What the kernel has, and for TUN what it takes at this moment. */
+/* The offloads in use; for TUN those that the device accepts at the moment. */
 static json_t *offload_json(const struct daemon *d)
 {
 	const struct udp_socket *u = &d->udp[UDP_ESP];
@@ -247,7 +247,7 @@ static json_t *offload_json(const struct daemon *d)
 			 (int)of_all->mtu);
 }
 
-/* Those that children have to themselves. */
+/* The children's own devices, without the shared one. */
 static json_t *devices_json(const struct daemon *d)
 {
 	json_t *a = json_array();
@@ -424,7 +424,7 @@ static json_t *detector_json(const struct tunnel_sa *s, nsec_t now)
 			 (json_int_t)sa->in.missed);
 }
 
-/* The one to look at first: what is being recovered, then what is live and furthest from calm. */
+/* The SA to look at first: one in recovery, then the one in use with the highest detector state. */
 static const struct tunnel_sa *worst_sa(const struct tunnel_child *k)
 {
 	const struct tunnel_sa *s, *worst = k->current;

@@ -1,4 +1,4 @@
-/* status.h - what the daemon knows, as JSON (mendipctl(8) documents the fields).
+/* status.h - the daemon's state as JSON (mendipctl(8) documents the fields).
  * SPDX-License-Identifier: ISC */
 #ifndef MENDIP_STATUS_H
 #define MENDIP_STATUS_H
@@ -7,13 +7,14 @@
 
 #include <jansson.h>
 
-/* name: a child or connection, or NULL for all. NULL result: there is no such. */
+/* name: CHILD, CONNECTION or CONNECTION/CHILD; NULL: all. Returns a new reference, or NULL if there
+ * is no such child. */
 json_t *status_json(struct daemon *d, const char *name);
 json_t *switchover_json(struct daemon *d, const char *name);
-/* Counters of what passes between the daemon and the kernel: the i-th one's name, with its value in
- * *ret; NULL behind the last. */
+/* The name of the i-th counter of traffic between the daemon and the kernel, with its value in
+ * *ret; NULL after the last one. */
 const char *status_io(const struct daemon *d, unsigned i, uint64_t *ret);
-/* metrics.c: OpenMetrics text; the caller frees. */
+/* metrics.c: OpenMetrics text; the caller frees it. */
 char *metrics_text(struct daemon *d);
 
 #endif

@@ -17,7 +17,8 @@
 #define TUN_F_USO6 0x40
 #endif
 
-/* Writes without what was refused: no clock is needed, and a refusal among so many is no cost. */
+/* Writes until a refused offload is tried again: no clock is needed, and a rare refusal is cheap.
+ */
 #define REST 10000
 
 #define TSO  (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
@@ -33,11 +34,12 @@ static const struct {
 	{0, 0},
 };
 
-/* Packets that wait while we do something else: 20 ms of 500,000 a second. */
+/* Packets that wait while we do something else: 20 ms at 500,000 packets/s. */
 #define QUEUE 10000
 
 /*
- * mtu 0, queue 0: as they are. up: if it is not. 1: it was brought up; negative: libnl's errors.
+ * Changes a device. mtu 0, queue 0: leave as it is. up: bring it up if it is down. Returns 1 if it
+ * was brought up, 0 if not, or a negative error of libnl.
  */
 static int link_change(const char *name, uint32_t mtu, uint32_t queue, bool up)
 {
@@ -63,8 +65,9 @@ static int link_change(const char *name, uint32_t mtu, uint32_t queue, bool up)
 }
 
 /*
- * Step by step down to what this kernel has. Without a header there is nothing to tell of offloads
- * with, so none may be on; but a persistent device keeps those of its last owner.
+ * Tries sets of offloads in turn until the kernel accepts one. Without a virtio-net header packets
+ * cannot describe offloads, so all are turned off: a persistent device keeps those of its last
+ * user.
  */
 static void set_offloads(struct tun *t, struct log *log)
 {
@@ -80,7 +83,7 @@ static void set_offloads(struct tun *t, struct log *log)
 		 strerror(errno));
 }
 
-/* The header's size is kept, too. */
+/* Sets the size of the header as well, which a persistent device keeps. */
 static int attach(struct tun *t, bool vnet)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI};
@@ -198,7 +201,7 @@ static int read_error(struct tun *t)
 	switch (errno) {
 	case EAGAIN:
 	case EINTR: return 0;
-	/* A packet that the kernel could not describe, or had no memory for: dropped. */
+	/* The kernel dropped a packet that it could not describe, or had no memory for. */
 	case EINVAL:
 	case ENOMEM:
 	case ENOBUFS: t->counters->bad_headers++; return -EBADMSG;
@@ -244,8 +247,8 @@ static int write_packet(struct tun *t, uint8_t *p, uint32_t len, const struct pk
 }
 
 /*
- * The device took no run of this kind: each packet of it alone. Whether it never does, or disliked
- * this one, is not told: such runs are tried again after some writes.
+ * The device refused a run: writes its packets one by one. The error does not say whether it
+ * refuses all runs of this kind or only this one, so they are tried again after some writes.
  */
 static void write_singly(struct tun *t, const struct pkt_super *super)
 {

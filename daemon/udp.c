@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH	    64
+#define BATCH	    64 /* datagrams per system call */
 #define CONTROL_LEN 128
 #define TRY_AGAIN   (10 * NSEC_PER_SEC)
 #define PATIENCE    16 /* ENOBUFS in a row */
@@ -20,9 +20,9 @@ static int set_option(int fd, int level, int name, int value)
 }
 
 /*
- * What is received waits while we do something else: 20 ms of 6 Gbit/s. What is sent waits for the
- * device, and the longer the slower that is: no more than a turn of the loop can make. Less than
- * asked is no error.
+ * Bytes. The receive buffer holds packets while we do something else: 20 ms at 6 Gbit/s. The send
+ * buffer adds delay on a slow device, so it holds no more than a turn of the loop can produce. It
+ * is no error if the kernel grants less.
  */
 #define RECEIVE_BUFFER (16 << 20)
 #define SEND_BUFFER    (4 << 20)
@@ -35,7 +35,7 @@ static void set_buffers(int fd)
 		(void)set_option(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
 }
 
-/* Asks for what later kernels have; without it datagrams come and go one by one. */
+/* Only newer kernels have these; without them datagrams are received and sent one by one. */
 static void set_offloads(struct udp_socket *s, struct udp_offloads o)
 {
 	s->segment = o.segment && set_option(s->fd, SOL_UDP, UDP_SEGMENT, 0) == 0;
@@ -82,7 +82,7 @@ int udp_adopt(struct udp_socket *s, int fd, uint16_t port, struct udp_offloads o
 	    sin.sin_port != htons(port))
 		return -EINVAL;
 	*s = (struct udp_socket){.fd = fd, .port = port};
-	/* As udp_open sets it: s->df says so. */
+	/* As in udp_open: s->df is false. */
 	(void)set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 	(void)set_option(fd, SOL_UDP, UDP_GRO, 0);
 	set_offloads(s, offloads);
@@ -91,7 +91,7 @@ int udp_adopt(struct udp_socket *s, int fd, uint16_t port, struct udp_offloads o
 
 int udp_steer(struct udp_socket *s)
 {
-	/* The answer is the index of the socket, in the order in which they were bound. */
+	/* The program returns the index of the socket, in the order of bind(). */
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
@@ -176,7 +176,7 @@ int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n)
 		d[i].remote = from_sin(&from[i]);
 		d[i].local = (struct endpoint){.port = s->port};
 		d[i].truncated = m[i].msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
-		/* A message that was cut is shorter than what it should hold. */
+		/* A truncated control message is shorter than its type. */
 		if (!d[i].truncated)
 			read_control(&m[i].msg_hdr, &d[i]);
 	}
@@ -279,9 +279,10 @@ static unsigned fill(struct mmsghdr *m, struct iovec *iov, const struct msghdr *
 }
 
 /*
- * RFC 4301 8.1: DF as the inner packet has it. DO: the kernel learns the path's MTU from ICMP, and
- * what is longer is refused (EMSGSIZE). WANT would cut that here, and leave DF off trains that are
- * longer, as a whole, than the MTU. DONT: here and on the way it may be cut.
+ * RFC 4301 8.1: DF as in the inner packet. DO: the kernel learns the path's MTU from ICMP and
+ * refuses longer datagrams (EMSGSIZE). WANT would fragment these here, and would not set DF on
+ * trains that are longer as a whole than the MTU. DONT: datagrams may be fragmented here and on the
+ * way.
  */
 static void set_df(struct udp_socket *s, bool df)
 {
@@ -291,10 +292,9 @@ static void set_df(struct udp_socket *s, bool df)
 }
 
 /*
- * The error of a failed send; -EAGAIN: the socket is full. ENOBUFS says that there was no memory:
- * the socket polls writable then, and to wait for that would be to spin. So it is "full" some times
- * in a row, for the kernel to find some, and from then on a loss like any other, until a send
- * succeeds.
+ * Returns the error of a failed send; -EAGAIN: the socket is full. ENOBUFS means that the kernel
+ * has no memory: the socket stays writable then, and waiting for that would spin. So the first
+ * PATIENCE of them in a row count as "full", and all others, until a send succeeds, as a loss.
  */
 static int send_error(struct udp_socket *s)
 {
@@ -305,7 +305,7 @@ static int send_error(struct udp_socket *s)
 	return -errno;
 }
 
-/* The whole train in one send. 0, -EAGAIN, or another error: then nothing of it went out. */
+/* Sends the whole train at once. 0, or -errno: none of it was sent. -EAGAIN: the socket is full. */
 static int send_whole(struct udp_socket *s, const struct msghdr *common, const uint8_t *p,
 		      uint32_t len, uint16_t seg)
 {
@@ -335,9 +335,9 @@ static int send_whole(struct udp_socket *s, const struct msghdr *common, const u
 	return 0;
 }
 
-/* ---- destinations to which trains do not go ---- */
+/* ---- destinations whose trains are refused ---- */
 
-/* The place for its address. Where two addresses meet, one of them is tried more often: no harm. */
+/* The slot for its address. Two addresses may share a slot: trains are then tried more often. */
 static struct udp_refusal *refusal_of(struct udp_socket *s, const struct endpoint *remote)
 {
 	return &s->refusal[(get_be32(remote->addr.b) * 2654435761u >> 16) % UDP_REFUSALS];
@@ -357,17 +357,17 @@ static bool goes_whole(struct udp_socket *s, const struct udp_train *t, nsec_t n
 	return now >= r->until || memcmp(r->addr, t->remote->addr.b, 4) != 0 || t->seg < r->seg;
 }
 
-/* Errors that the same datagrams, one by one, may be spared; ENOBUFS: no memory for so much. */
+/* Errors that the datagrams may not have one by one. ENOBUFS: no memory for the whole train. */
 static bool is_refusal(int error)
 {
 	return error == -EIO || error == -EMSGSIZE || error == -EINVAL || error == -ENOBUFS;
 }
 
 /*
- * A device that cannot (EIO) cannot in any size. A path that is too narrow (EMSGSIZE, EINVAL in
- * older kernels) is it for all that is as long, with DF or without; a kernel without memory for so
- * much (ENOBUFS) is left in peace for as long. What is remembered of the address was for longer
- * ones, else this train would not have been tried.
+ * Remembers a refusal. A device that cannot send trains (EIO) cannot with any size. A path that is
+ * too narrow (EMSGSIZE, EINVAL in older kernels) is so for all trains with datagrams of this length
+ * or more, with DF or without; a lack of memory (ENOBUFS) is treated the same. An earlier refusal
+ * for this address was for longer datagrams, or this train would not have been tried.
  */
 static void remember(struct udp_socket *s, const struct udp_train *t, int error, nsec_t now)
 {
@@ -406,7 +406,7 @@ static uint32_t send_singly(struct udp_socket *s, const struct msghdr *common,
 			*ret_error = error;
 			return done;
 		}
-		/* It is the first datagram's, which is lost. */
+		/* The error is that of the first datagram, which is lost. */
 		(*ret_failed)++;
 		*ret_error = error;
 		done += (uint32_t)iov[0].iov_len;

@@ -38,7 +38,7 @@ static int loopback_socket(struct sockaddr_in *ret)
 	return fd;
 }
 
-/* Equal segments, each with bytes of its own. */
+/* Segments of equal size and different content. */
 static void fill(uint8_t *p)
 {
 	for (unsigned i = 0; i < SEGMENT * SEGMENTS; i++)
@@ -65,7 +65,7 @@ static bool send_train(int fd, const struct sockaddr_in *to, uint8_t *p)
 	return sendmsg(fd, &m, MSG_DONTWAIT) == SEGMENT * SEGMENTS;
 }
 
-/* All segments in their order, each in a datagram. */
+/* True if all segments arrive in order, each in a datagram of its own. */
 static bool receive_train(int fd, const uint8_t *sent)
 {
 	uint8_t got[SEGMENT + 1];
@@ -97,7 +97,7 @@ bool offload_train_arrives(void)
 	return arrives;
 }
 
-/* NULL: trains may be sent. */
+/* Why UDP_SEGMENT must not be used; NULL: it may be. */
 static const char *objection(void)
 {
 	struct utsname u;
