@@ -54,11 +54,21 @@ static bool is_decided(const struct ike_sa *sa)
 	return of && of->outstanding && of->outstanding->rival_ike == sa;
 }
 
+/* It is kept from IKE_SA_INIT until IKE_AUTH is over, and no longer: there are secrets in it. */
+static bool has_handshake_in_time(const struct ike_sa *sa)
+{
+	return (sa->handshake != NULL) ==
+	       (sa->state == IKE_STATE_INIT_SENT || sa->state == IKE_STATE_AUTH_SENT ||
+		sa->state == IKE_STATE_HALF_OPEN);
+}
+
 static const char *check_ike_sa(const struct ike_sa *sa)
 {
 	const struct child_sa *c;
 	const struct ike_task *t;
 
+	if (!has_handshake_in_time(sa))
+		return "a handshake that is missing, or was not wiped";
 	if (!is_decided(sa))
 		return "an IKE SA that waits for the end of a collision that nobody knows of";
 	if ((sa->state == IKE_STATE_HALF_OPEN || sa->state == IKE_STATE_AUTH_SENT ||

@@ -214,7 +214,8 @@ void exchange_timeout(struct deadline *d, nsec_t now)
 
 	if (!sa->outstanding || !sa->request)
 		return;
-	if (given_up(sa) || (sa->state == IKE_STATE_INIT_SENT && sa->init_error && sa->sends > 1)) {
+	if (given_up(sa) ||
+	    (sa->state == IKE_STATE_INIT_SENT && sa->handshake->error && sa->sends > 1)) {
 		on_silence(sa, now);
 		return;
 	}

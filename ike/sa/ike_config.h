@@ -7,7 +7,7 @@
 #ifndef MENDIP_IKE_CONFIG_H
 #define MENDIP_IKE_CONFIG_H
 
-#include "auth/ident.h"
+#include "auth/psk.h"
 #include "wire/proposal.h"
 
 #define CONN_MAX_ADDRS 8

@@ -110,13 +110,22 @@ int sa_set_keys(struct ike_sa *sa)
 	return i && r ? 0 : -EINVAL;
 }
 
-static void wipe_init(struct ike_sa *sa)
+void sa_begin_handshake(struct ike_sa *sa)
 {
-	free(sa->init_request);
-	free(sa->init_response);
-	sa->init_request = sa->init_response = NULL;
-	kex_free(sa->kex);
-	sa->kex = NULL;
+	sa->handshake = xzalloc(sizeof(*sa->handshake));
+}
+
+void sa_end_handshake(struct ike_sa *sa)
+{
+	struct handshake *hs = sa->handshake;
+
+	if (!hs)
+		return;
+	free(hs->request);
+	free(hs->response);
+	kex_free(hs->kex);
+	secret_free(hs, sizeof(*hs));
+	sa->handshake = NULL;
 }
 
 void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
@@ -128,7 +137,6 @@ void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
 	sa->established = sa->last_heard = now;
 	if (!sa->called)
 		sa->called = now;
-	wipe_init(sa);
 	if (conn->rekey_time)
 		deadline_set(h, &sa->rekey, now + jittered(sa->ike, conn->rekey_time));
 	deadline_set(h, &sa->expire, conn->life_time ? now + conn->life_time : NSEC_NEVER);
@@ -215,7 +223,7 @@ static void sa_free(struct ike_sa *sa)
 		TAILQ_REMOVE(&sa->tasks, t, link);
 		task_free(t);
 	}
-	wipe_init(sa);
+	sa_end_handshake(sa);
 	aead_key_free(sa->seal);
 	aead_key_free(sa->open);
 	free(sa->request);

@@ -46,6 +46,22 @@ struct nonce {
 	uint8_t b[IKE_NONCE_MAX];
 };
 
+/* What IKE_SA_INIT leaves for IKE_AUTH. */
+struct handshake {
+	struct nonce ni, nr;
+	struct kex *kex;
+	/* The messages as they were sent or came, which AUTH covers; owned, NULL before they are.
+	 */
+	uint8_t *request, *response;
+	size_t request_len, response_len;
+	/* The initiator's: what it was asked for, and how often. */
+	uint8_t cookie[IKE_COOKIE_MAX];
+	uint8_t cookie_len;
+	uint16_t group; /* by INVALID_KE_PAYLOAD; 0: our first */
+	uint8_t rounds;
+	uint16_t error; /* an unprotected refusal that we saw; 0: none */
+};
+
 struct child_sa {
 	LIST_ENTRY(child_sa) link;
 	struct ike_sa *ike_sa;
@@ -100,16 +116,9 @@ struct ike_sa {
 	struct aead_key *seal, *open;
 	uint64_t iv_counter, iv_mask;
 
-	/* of IKE_SA_INIT, until authenticated */
-	struct nonce ni, nr;
-	struct kex *kex;
-	uint8_t *init_request, *init_response;
-	size_t init_request_len, init_response_len;
-	uint8_t cookie[IKE_COOKIE_MAX];
-	uint8_t cookie_len;
-	uint16_t ke_group; /* asked for by INVALID_KE_PAYLOAD */
-	uint8_t init_rounds;
-	uint16_t init_error; /* an unprotected refusal that we saw */
+	/* Of IKE_SA_INIT, for IKE_AUTH; NULL when the peer is authenticated, and of an IKE SA that
+	 * a rekey made. */
+	struct handshake *handshake;
 
 	/* RFC 6311 */
 	bool ha_peer;	       /* both sides announced it */
@@ -207,6 +216,9 @@ void sa_set_spi(struct ike_sa *sa, uint64_t our_spi);
 struct ike_sa *sa_find(struct ike *ike, uint64_t our_spi);
 /* Sets SK_* objects from keys; the SA's choice is set. */
 int sa_set_keys(struct ike_sa *sa) MUST_CHECK;
+/* Gives it a handshake, or ends what it has: all secrets of it are wiped. */
+void sa_begin_handshake(struct ike_sa *sa);
+void sa_end_handshake(struct ike_sa *sa);
 /* Becomes ESTABLISHED: timers run, up is told. */
 void sa_establish(struct ike_sa *sa, const char *how, nsec_t now);
 /* The peer's endpoint is this from now on. */

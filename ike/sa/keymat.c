@@ -85,21 +85,3 @@ int keymat_child(enum hash_alg prf, const struct suite *suite, const uint8_t *sk
 	secret_wipe(seed, sizeof(seed));
 	return r;
 }
-
-void keymat_auth_psk(enum hash_alg prf, struct chunk psk, struct chunk message, struct chunk nonce,
-		     const uint8_t *sk_p, struct chunk id, uint8_t *out)
-{
-	static const char pad[] = "Key Pad for IKEv2";
-	const struct chunk pad_chunk = {(const uint8_t *)pad, sizeof(pad) - 1};
-	uint8_t key[HASH_MAX_LEN], maced_id[HASH_MAX_LEN];
-	size_t len = hash_len(prf);
-
-	prf_compute(prf, (struct chunk){sk_p, len}, &id, 1, maced_id);
-	prf_compute(prf, psk, &pad_chunk, 1, key);
-	{
-		const struct chunk octets[] = {message, nonce, {maced_id, len}};
-
-		prf_compute(prf, (struct chunk){key, len}, octets, 3, out);
-	}
-	secret_wipe(key, sizeof(key));
-}

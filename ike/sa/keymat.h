@@ -34,11 +34,4 @@ int keymat_ike(enum hash_alg prf, const struct suite *suite, struct chunk skeyse
 int keymat_child(enum hash_alg prf, const struct suite *suite, const uint8_t *sk_d,
 		 struct chunk secret, struct chunk ni, struct chunk nr,
 		 struct child_keys *ret) MUST_CHECK;
-/*
- * AUTH by shared key (2.15): prf(prf(secret, "Key Pad for IKEv2"), message | nonce | prf(SK_p,
- * id)). message: our IKE_SA_INIT message; nonce: the other side's; id: our ID payload's body.
- */
-void keymat_auth_psk(enum hash_alg prf, struct chunk psk, struct chunk message, struct chunk nonce,
-		     const uint8_t *sk_p, struct chunk id, uint8_t *out);
-
 #endif

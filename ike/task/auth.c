@@ -1,11 +1,12 @@
 /*
- * auth.c - IKE_AUTH by shared key (RFC 7296 1.2, 2.15). SPDX-License-Identifier: ISC
+ * auth.c - IKE_AUTH (RFC 7296 1.2, 2.15). SPDX-License-Identifier: ISC
  *
  *   HDR, SK {IDi, [N(INITIAL_CONTACT)], [IDr,] AUTH, SAi2, TSi, TSr}  -->
  *                               <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
  *                               <--  HDR, SK {IDr, AUTH, N(error)}     (the IKE SA is up, the child
  * is not)
  */
+#include "auth/authenticator.h"
 #include "sa/half_open.h"
 #include "sa/limits.h"
 #include "task/exchanges.h"
@@ -22,21 +23,46 @@ static size_t id_body(const struct ident *id, uint8_t *out)
 	return 4u + id->len;
 }
 
-/* The AUTH data of one side. */
-static bool auth_data(const struct ike_sa *sa, bool initiators, struct chunk id,
-		      const struct ident *remote, uint8_t *out)
+/* What the initiator, or the responder, signs; id: the body of its ID payload. */
+static struct auth_octets octets_of(const struct ike_sa *sa, bool initiator, struct chunk id)
 {
-	const struct psk *psk = psk_find(sa->conn->secrets, &sa->conn->local_id, remote);
-	struct chunk message = initiators
-				       ? (struct chunk){sa->init_request, sa->init_request_len}
-				       : (struct chunk){sa->init_response, sa->init_response_len};
+	const struct handshake *hs = sa->handshake;
 
-	if (!psk)
-		return false;
-	keymat_auth_psk(sa->prf, (struct chunk){psk->secret, psk->len}, message,
-			nonce_chunk(initiators ? &sa->nr : &sa->ni),
-			initiators ? sa->keys.sk_pi : sa->keys.sk_pr, id, out);
-	return true;
+	return (struct auth_octets){
+		.prf = sa->prf,
+		.message = initiator ? (struct chunk){hs->request, hs->request_len}
+				     : (struct chunk){hs->response, hs->response_len},
+		.nonce = nonce_chunk(initiator ? &hs->nr : &hs->ni),
+		.sk_p = initiator ? sa->keys.sk_pi : sa->keys.sk_pr,
+		.id = id,
+	};
+}
+
+static struct auth_identities identities(const struct ike_sa *sa, const struct ident *remote)
+{
+	return (struct auth_identities){
+		.psks = sa->conn->secrets, .local = &sa->conn->local_id, .remote = remote};
+}
+
+/* Our AUTH payload's data; its length, or -ENOKEY. */
+static int make_auth(const struct ike_sa *sa, const struct ident *remote, uint8_t *out)
+{
+	uint8_t id[IDENT_MAX + 4];
+	struct auth_octets o =
+		octets_of(sa, sa->initiator, (struct chunk){id, id_body(&sa->conn->local_id, id)});
+	struct auth_identities i = identities(sa, remote);
+
+	return auth_psk.make(&o, &i, out);
+}
+
+static bool auth_is_right(const struct ike_sa *sa, const struct ident *peer, struct chunk id_body,
+			  const struct ike_payloads *p)
+{
+	const struct authenticator *a = authenticator_of(p->auth.method);
+	struct auth_octets o = octets_of(sa, !sa->initiator, id_body);
+	struct auth_identities i = identities(sa, peer);
+
+	return a && a->verify(&o, &i, p->auth.data) == 0;
 }
 
 /* Who the peer must be: with an IKE SA of ours perhaps closer than the connection says. */
@@ -48,7 +74,7 @@ static const struct ident *expected(const struct ike_sa *sa)
 static void write_auth(struct ike_builder *b, const uint8_t *data, size_t len)
 {
 	ib_open(b, PAYLOAD_AUTH);
-	wr_u8(&b->w, AUTH_METHOD_PSK);
+	wr_u8(&b->w, auth_psk.method);
 	wr_u8(&b->w, 0);
 	wr_be16(&b->w, 0);
 	wr_bytes(&b->w, data, len);
@@ -83,11 +109,11 @@ static void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	struct ike *ike = sa->ike;
 	struct ike_task *child = first_child(sa);
-	uint8_t buf[IKE_MAX_MESSAGE], auth[HASH_MAX_LEN], id[IDENT_MAX + 4];
-	size_t id_len = id_body(&sa->conn->local_id, id);
+	uint8_t buf[IKE_MAX_MESSAGE], auth[AUTH_DATA_MAX];
+	int auth_len = make_auth(sa, expected(sa), auth);
 	struct ike_builder b;
 
-	if (!auth_data(sa, true, (struct chunk){id, id_len}, expected(sa), auth)) {
+	if (auth_len < 0) {
 		sa_kill(sa, "no secret for this peer: give one in secrets", now);
 		return;
 	}
@@ -100,7 +126,7 @@ static void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	if (!ident_is_pattern(expected(sa)))
 		ib_id(&b, PAYLOAD_IDR, expected(sa)->type,
 		      (struct chunk){expected(sa)->data, expected(sa)->len});
-	write_auth(&b, auth, hash_len(sa->prf));
+	write_auth(&b, auth, (size_t)auth_len);
 	sync_write_supported(&b, sa);
 	if (child) {
 		/* The first child rides along; its task becomes this one's. */
@@ -124,15 +150,11 @@ static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p)
 	struct chunk body = sa->initiator ? p->idr.body : p->idi.body;
 	struct chunk data = sa->initiator ? p->idr.data : p->idi.data;
 	uint8_t type = sa->initiator ? p->idr.type : p->idi.type;
-	uint8_t want[HASH_MAX_LEN];
 	struct ident id;
 
 	/* Who has our own name holds up a mirror: with one secret for all it would be believed. */
 	if (ident_from_wire(type, data, &id) < 0 || !ident_match(expected(sa), &id) ||
-	    ident_eq(&id, &sa->conn->local_id) || p->auth.method != AUTH_METHOD_PSK ||
-	    p->auth.data.len != hash_len(sa->prf) ||
-	    !auth_data(sa, !sa->initiator, body, &id, want) ||
-	    !crypto_equal(want, p->auth.data.p, p->auth.data.len))
+	    ident_eq(&id, &sa->conn->local_id) || !auth_is_right(sa, &id, body, p))
 		return false;
 	sa->peer_id = id;
 	sync_read_supported(sa, p);
@@ -160,8 +182,8 @@ static void answer_child(struct ike_sa *sa, struct ike_task *t, const struct ike
 	if (!e)
 		e = child_check_answer(sa, in->p, false, t, &o, in->now);
 	if (!e) {
-		c = child_install(sa, &o, t->spi, true, (struct chunk){0}, &sa->ni, &sa->nr, NULL,
-				  in->now);
+		c = child_install(sa, &o, t->spi, true, (struct chunk){0}, &sa->handshake->ni,
+				  &sa->handshake->nr, NULL, in->now);
 		t->spi = 0;
 	}
 	if (c && t->cancelled)
@@ -194,6 +216,7 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
 	sa_establish(sa, why, in->now);
 	answer_child(sa, t, in);
+	sa_end_handshake(sa);
 	task_free(t);
 }
 
@@ -259,8 +282,8 @@ static struct child_sa *accept_child(struct ike_sa *sa, const struct ike_in *in,
 	if (*error)
 		return NULL;
 	spi = ike->ops.spi_reserve(ike->ops.ctx);
-	c = spi ? child_install(sa, o, spi, false, (struct chunk){0}, &sa->ni, &sa->nr, NULL,
-				in->now)
+	c = spi ? child_install(sa, o, spi, false, (struct chunk){0}, &sa->handshake->ni,
+				&sa->handshake->nr, NULL, in->now)
 		: NULL;
 	if (!c)
 		*error = NOTIFY_NO_ADDITIONAL_SAS;
@@ -269,23 +292,21 @@ static struct child_sa *accept_child(struct ike_sa *sa, const struct ike_in *in,
 	return c;
 }
 
-static void respond(struct ike_sa *sa, const struct ike_in *in)
+static void respond(struct ike_sa *sa, const struct ike_in *in, struct chunk auth)
 {
-	uint8_t buf[IKE_MAX_MESSAGE], auth[HASH_MAX_LEN], id[IDENT_MAX + 4], spi[4];
-	size_t id_len = id_body(&sa->conn->local_id, id);
+	uint8_t buf[IKE_MAX_MESSAGE], spi[4];
 	const uint32_t wanted = PL(SA) | PL(TSI) | PL(TSR);
 	struct child_sa *c = NULL;
 	struct child_offer o;
 	struct ike_builder b;
 	uint16_t error = 0;
 
-	auth_data(sa, false, (struct chunk){id, id_len}, &sa->peer_id, auth);
 	if ((in->p->present & wanted) == wanted)
 		c = accept_child(sa, in, &error, &o);
 	ib_inside(&b, buf, sizeof(buf));
 	ib_id(&b, PAYLOAD_IDR, sa->conn->local_id.type,
 	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
-	write_auth(&b, auth, hash_len(sa->prf));
+	write_auth(&b, auth.p, auth.len);
 	sync_write_supported(&b, sa);
 	if (c) {
 		put_be32(spi, c->spi_in);
@@ -302,9 +323,13 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	char why[160], id[IDENT_STRLEN];
+	uint8_t auth[AUTH_DATA_MAX];
+	int auth_len;
 
 	choose_conn(sa, in->p);
-	if (!(in->p->present & PL(AUTH)) || !verify_peer(sa, in->p)) {
+	/* Ours is made for the identity that the peer has shown to be its own. */
+	if (!(in->p->present & PL(AUTH)) || !verify_peer(sa, in->p) ||
+	    (auth_len = make_auth(sa, &sa->peer_id, auth)) < 0) {
 		struct ident who;
 
 		limit_guessed(sa->ike, &sa->remote.addr, in->now);
@@ -332,19 +357,9 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	limit_sas(sa, in->now);
 	/* Before the answer, whose child needs the connection to be up for its owner. */
 	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
-	{
-		/* AUTH covers what wiping takes away: keep it until the answer is made. */
-		uint8_t *req = sa->init_request, *rsp = sa->init_response;
-
-		sa->init_request = sa->init_response = NULL;
-		sa_establish(sa, why, in->now);
-		sa->init_request = req;
-		sa->init_response = rsp;
-	}
-	respond(sa, in);
-	free(sa->init_request);
-	free(sa->init_response);
-	sa->init_request = sa->init_response = NULL;
+	sa_establish(sa, why, in->now);
+	respond(sa, in, (struct chunk){auth, (size_t)auth_len});
+	sa_end_handshake(sa);
 }
 
 const struct task_kind task_auth = {

@@ -23,58 +23,60 @@ static struct chunk none(void)
 
 static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
+	struct handshake *hs = sa->handshake;
 	struct ike_header h = {
 		.spi_i = sa->spi_i, .exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR};
-	uint16_t group = sa->ke_group ? sa->ke_group : proposals_first_group(&sa->conn->proposals);
+	uint16_t group = hs->group ? hs->group : proposals_first_group(&sa->conn->proposals);
 	uint8_t msg[IKE_MAX_MESSAGE];
 	struct ike_builder b;
 	size_t len;
 
 	(void)t;
-	if (!sa->kex || kex_group(sa->kex) != group) {
-		kex_free(sa->kex);
-		sa->kex = kex_new(group);
+	if (!hs->kex || kex_group(hs->kex) != group) {
+		kex_free(hs->kex);
+		hs->kex = kex_new(group);
 	}
-	if (!sa->ni.len) {
-		sa->ni.len = IKE_NONCE_LEN;
-		rng_fill(sa->ike->rng, sa->ni.b, IKE_NONCE_LEN);
+	if (!hs->ni.len) {
+		hs->ni.len = IKE_NONCE_LEN;
+		rng_fill(sa->ike->rng, hs->ni.b, IKE_NONCE_LEN);
 	}
 	ib_message(&b, msg, sizeof(msg), &h);
-	if (sa->cookie_len)
+	if (hs->cookie_len)
 		ib_notify(&b, PROTOCOL_NONE, none(), NOTIFY_COOKIE,
-			  (struct chunk){sa->cookie, sa->cookie_len});
+			  (struct chunk){hs->cookie, hs->cookie_len});
 	proposals_write(&b, &sa->conn->proposals, none(), PROPOSAL_KEX);
-	ib_ke(&b, group, kex_public(sa->kex));
-	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&sa->ni));
+	ib_ke(&b, group, kex_public(hs->kex));
+	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&hs->ni));
 	nat_write(&b, sa, &sa->local, &sa->remote);
 	len = ib_finish(&b);
-	free(sa->init_request);
-	sa->init_request = xmemdup(msg, len);
-	sa->init_request_len = len;
+	free(hs->request);
+	hs->request = xmemdup(msg, len);
+	hs->request_len = len;
 	sa->next_id = 1;
 	exchange_send_plain(sa, msg, len, now);
 }
 
 static void init_timeout(struct ike_sa *sa, nsec_t now)
 {
+	struct handshake *hs = sa->handshake;
 	char why[96];
 
-	if (!sa->init_error) {
+	if (!hs->error) {
 		sa_kill(sa, "no response to IKE_SA_INIT", now);
 		return;
 	}
-	snprintf(why, sizeof(why), "the peer refused IKE_SA_INIT: %s",
-		 ike_notify_name(sa->init_error));
+	snprintf(why, sizeof(why), "the peer refused IKE_SA_INIT: %s", ike_notify_name(hs->error));
 	sa_kill(sa, why, now);
 }
 
 /* Both sides: SKEYSEED and all SK_*. */
 static int derive(struct ike_sa *sa, struct chunk ke)
 {
+	struct handshake *hs = sa->handshake;
 	uint8_t secret[KEX_MAX_SECRET], skeyseed[HASH_MAX_LEN];
-	struct chunk ni = nonce_chunk(&sa->ni), nr = nonce_chunk(&sa->nr);
+	struct chunk ni = nonce_chunk(&hs->ni), nr = nonce_chunk(&hs->nr);
 	size_t len;
-	int r = kex_derive(sa->kex, ke, secret, &len);
+	int r = kex_derive(hs->kex, ke, secret, &len);
 
 	if (r == 0) {
 		keymat_skeyseed(sa->prf, ni, nr, (struct chunk){secret, len}, skeyseed);
@@ -93,26 +95,27 @@ static int derive(struct ike_sa *sa, struct chunk ke)
  */
 static bool ask_again(struct ike_sa *sa, const struct ike_in *in)
 {
+	struct handshake *hs = sa->handshake;
 	const struct ike_notify_view *cookie = ike_find_notify(in->p, NOTIFY_COOKIE);
 	const struct ike_notify_view *ke = ike_find_notify(in->p, NOTIFY_INVALID_KE_PAYLOAD);
 	uint16_t group;
 
 	if (!cookie && !ke)
 		return false;
-	if (sa->init_rounds >= INIT_ROUNDS_MAX)
+	if (hs->rounds >= INIT_ROUNDS_MAX)
 		return true; /* an outsider may have sent all of them: wait for the real answer */
 	if (cookie) {
 		if (cookie->data.len == 0 || cookie->data.len > IKE_COOKIE_MAX)
 			return true;
-		memcpy(sa->cookie, cookie->data.p, cookie->data.len);
-		sa->cookie_len = (uint8_t)cookie->data.len;
+		memcpy(hs->cookie, cookie->data.p, cookie->data.len);
+		hs->cookie_len = (uint8_t)cookie->data.len;
 	} else {
 		group = ke->data.len == 2 ? get_be16(ke->data.p) : 0;
 		if (!proposals_have_group(&sa->conn->proposals, group))
 			return true;
-		sa->ke_group = group;
+		hs->group = group;
 	}
-	sa->init_rounds++;
+	hs->rounds++;
 	init_send(sa, sa->outstanding, in->now);
 	return true;
 }
@@ -143,6 +146,7 @@ static nsec_t auth_until(const struct ike_sa *sa, nsec_t now)
 
 static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
+	struct handshake *hs = sa->handshake;
 	const struct ike_payloads *p = in->p;
 	struct proposal_offer answer;
 	const struct ike_notify_view *error;
@@ -152,24 +156,24 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	error = ike_find_error(p);
 	if (error) {
 		/* Anyone can send this; it only shortens the wait for somebody's better answer. */
-		sa->init_error = error->type;
+		hs->error = error->type;
 		return;
 	}
 	if (proposals_parse(p->sa, &answer) < 0 || answer.count != 1 ||
 	    !proposals_choose(&sa->conn->proposals, &answer, true, p->ke.group, &sa->choice) ||
-	    sa->choice.group != p->ke.group || kex_group(sa->kex) != p->ke.group ||
-	    is_nonce(&sa->ni, p->nonce) || !prf_hash(sa->choice.prf, &sa->prf) || in->h->spi_r == 0)
+	    sa->choice.group != p->ke.group || kex_group(hs->kex) != p->ke.group ||
+	    is_nonce(&hs->ni, p->nonce) || !prf_hash(sa->choice.prf, &sa->prf) || in->h->spi_r == 0)
 		return;
 	sa->spi_r = in->h->spi_r;
-	nonce_set(&sa->nr, p->nonce);
+	nonce_set(&hs->nr, p->nonce);
 	nat_read(sa, p, sa->spi_i, sa->spi_r, in->local, in->remote);
 	if (derive(sa, p->ke.data) < 0) {
 		sa->spi_r = 0;
 		return;
 	}
-	free(sa->init_response);
-	sa->init_response = xmemdup(in->raw, in->raw_len);
-	sa->init_response_len = in->raw_len;
+	free(hs->response);
+	hs->response = xmemdup(in->raw, in->raw_len);
+	hs->response_len = in->raw_len;
 	sa->local.addr = in->local->addr;
 	float_port(sa);
 	task_free(exchange_done(sa));
@@ -280,6 +284,7 @@ static bool admit(struct ike *ike, const struct ike_in *in)
 
 static void respond(struct ike_sa *sa, const struct ike_in *in)
 {
+	struct handshake *hs = sa->handshake;
 	struct ike_header h = {.spi_i = sa->spi_i,
 			       .spi_r = sa->spi_r,
 			       .exchange = IKE_SA_INIT,
@@ -290,12 +295,12 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 
 	ib_message(&b, msg, sizeof(msg), &h);
 	choice_write(&b, &sa->choice, none());
-	ib_ke(&b, sa->choice.group, kex_public(sa->kex));
-	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&sa->nr));
+	ib_ke(&b, sa->choice.group, kex_public(hs->kex));
+	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&hs->nr));
 	nat_write(&b, sa, in->local, in->remote);
 	len = ib_finish(&b);
-	sa->init_response = xmemdup(msg, len);
-	sa->init_response_len = len;
+	hs->response = xmemdup(msg, len);
+	hs->response_len = len;
 	send_message(sa, in->local, in->remote, msg, len, in->now);
 }
 
@@ -303,24 +308,27 @@ static void become_responder(struct ike *ike, const struct ike_in *in, struct co
 			     const struct proposal_choice *choice)
 {
 	struct ike_sa *sa = sa_new(ike, conn, false, in->local, in->remote);
+	struct handshake *hs;
 
 	sa->began = in->now;
 	sa_set_state(sa, IKE_STATE_HALF_OPEN);
 	sa->spi_i = in->h->spi_i;
 	sa->choice = *choice;
 	prf_hash(choice->prf, &sa->prf);
-	sa->kex = kex_new(choice->group);
-	nonce_set(&sa->ni, in->p->nonce);
-	sa->nr.len = IKE_NONCE_LEN;
-	rng_fill(ike->rng, sa->nr.b, IKE_NONCE_LEN);
+	sa_begin_handshake(sa);
+	hs = sa->handshake;
+	hs->kex = kex_new(choice->group);
+	nonce_set(&hs->ni, in->p->nonce);
+	hs->nr.len = IKE_NONCE_LEN;
+	rng_fill(ike->rng, hs->nr.b, IKE_NONCE_LEN);
 	half_add(sa);
-	if (!sa->kex || derive(sa, in->p->ke.data) < 0) {
+	if (!hs->kex || derive(sa, in->p->ke.data) < 0) {
 		sa_kill(sa, "a key exchange value that is not valid", in->now);
 		return;
 	}
 	nat_read(sa, in->p, sa->spi_i, 0, in->local, in->remote);
-	sa->init_request = xmemdup(in->raw, in->raw_len);
-	sa->init_request_len = in->raw_len;
+	hs->request = xmemdup(in->raw, in->raw_len);
+	hs->request_len = in->raw_len;
 	sa->expected_id = 1;
 	deadline_set(&ike->deadlines, &sa->expire, in->now + half_open_time(ike));
 	respond(sa, in);
@@ -329,12 +337,13 @@ static void become_responder(struct ike *ike, const struct ike_in *in, struct co
 /* The same request again gets the same bytes (2.1); another one under its SPI nothing. */
 static void answer_again(struct ike_sa *half, const struct ike_in *in)
 {
-	if (!half->init_response || half->init_request_len != in->raw_len ||
-	    memcmp(half->init_request, in->raw, in->raw_len) != 0)
+	const struct handshake *hs = half->handshake;
+
+	if (!hs->response || hs->request_len != in->raw_len ||
+	    memcmp(hs->request, in->raw, in->raw_len) != 0)
 		return;
 	half->ike->counters[IKE_COUNT_RETRANSMITTED]++;
-	send_message(half, in->local, in->remote, half->init_response, half->init_response_len,
-		     in->now);
+	send_message(half, in->local, in->remote, hs->response, hs->response_len, in->now);
 }
 
 /*
@@ -346,7 +355,7 @@ static bool is_reflected(struct ike *ike, const struct ike_in *in)
 	const struct ike_sa *sa = addr_index_first(ike, &in->remote->addr);
 
 	for (; sa; sa = LIST_NEXT(sa, address_link)) {
-		if (sa->initiator && is_nonce(&sa->ni, in->p->nonce))
+		if (sa->initiator && sa->handshake && is_nonce(&sa->handshake->ni, in->p->nonce))
 			return true;
 	}
 	sa = sa_find(ike, in->h->spi_i);

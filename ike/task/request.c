@@ -43,6 +43,7 @@ struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struc
 	sa->beside = beside;
 	if (peer)
 		sa->wanted_id = *peer;
+	sa_begin_handshake(sa);
 	queue(sa, &task_init, false, now);
 	task_add(sa, &task_auth, false);
 	log_info(ike->log, "%s: connecting%s", sa_label(sa),

@@ -1,0 +1,112 @@
+/* psk.c - pre-shared keys: found, and AUTH by them (RFC 7296 2.15). SPDX-License-Identifier: ISC */
+#include "auth/authenticator.h"
+#include "xalloc.h"
+
+/* How well the key is for this identity; of a peer that is not known yet only the pattern is. */
+static unsigned best_id(const struct psk *k, const struct ident *id)
+{
+	unsigned best = 0;
+
+	for (unsigned i = 0; i < k->id_count; i++) {
+		unsigned m = ident_match(&k->ids[i], id);
+
+		if (m == 0 && ident_is_pattern(id))
+			m = ident_match(id, &k->ids[i]) != 0;
+
+		best = m > best ? m : best;
+	}
+	return best;
+}
+
+const struct psk *psk_find(const struct psk_store *s, const struct ident *local,
+			   const struct ident *remote)
+{
+	const struct psk *best = NULL;
+	unsigned best_score = 0;
+
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct psk *k = &s->v[i];
+		/* Who the peer is decides; our own name only among keys that fit it equally well.
+		 */
+		unsigned fit = best_id(k, remote);
+		unsigned score = k->id_count == 0 ? 1 : fit ? fit * 2048 + best_id(k, local) : 0;
+
+		if (score > best_score) {
+			best_score = score;
+			best = k;
+		}
+	}
+	return best;
+}
+
+bool psk_same(const struct psk *a, const struct psk *b)
+{
+	return a && b ? a->len == b->len && crypto_equal(a->secret, b->secret, a->len) : a == b;
+}
+
+struct psk_store *psk_store_new(void)
+{
+	struct psk_store *s = xzalloc(sizeof(*s));
+
+	s->refs = 1;
+	return s;
+}
+
+struct psk_store *psk_store_ref(struct psk_store *s)
+{
+	s->refs++;
+	return s;
+}
+
+void psk_store_unref(struct psk_store *s)
+{
+	if (!s || --s->refs > 0)
+		return;
+	for (unsigned i = 0; i < s->count; i++)
+		secret_free(s->v[i].secret, s->v[i].len);
+	free(s->v);
+	free(s);
+}
+
+/* ---- the method: prf(prf(secret, "Key Pad for IKEv2"), octets) ---- */
+
+static int psk_make(const struct auth_octets *o, const struct auth_identities *i, uint8_t *out)
+{
+	static const char pad[] = "Key Pad for IKEv2";
+	const struct chunk pad_chunk = {(const uint8_t *)pad, sizeof(pad) - 1};
+	const struct psk *psk = psk_find(i->psks, i->local, i->remote);
+	uint8_t key[HASH_MAX_LEN], maced_id[HASH_MAX_LEN];
+	size_t len = hash_len(o->prf);
+
+	if (!psk)
+		return -ENOKEY;
+	prf_compute(o->prf, (struct chunk){o->sk_p, len}, &o->id, 1, maced_id);
+	prf_compute(o->prf, (struct chunk){psk->secret, psk->len}, &pad_chunk, 1, key);
+	{
+		const struct chunk octets[] = {o->message, o->nonce, {maced_id, len}};
+
+		prf_compute(o->prf, (struct chunk){key, len}, octets, 3, out);
+	}
+	secret_wipe(key, sizeof(key));
+	return (int)len;
+}
+
+static int psk_verify(const struct auth_octets *o, const struct auth_identities *i,
+		      struct chunk data)
+{
+	uint8_t want[AUTH_DATA_MAX];
+	int len = psk_make(o, i, want);
+	bool right;
+
+	if (len < 0)
+		return len;
+	right = data.len == (size_t)len && crypto_equal(want, data.p, data.len);
+	secret_wipe(want, sizeof(want));
+	return right ? 0 : -EBADMSG;
+}
+
+const struct authenticator auth_psk = {
+	.method = AUTH_METHOD_PSK,
+	.make = psk_make,
+	.verify = psk_verify,
+};

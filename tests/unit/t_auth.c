@@ -1,0 +1,185 @@
+/* t_auth.c - AUTH by method: made by one side, verified by the other. SPDX-License-Identifier: ISC
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "auth/authenticator.h"
+#include "xalloc.h"
+
+#define SECRET "correct horse battery staple"
+
+/* Two sides that have the same secret for each other. */
+struct sides {
+	struct psk_store *ours, *theirs;
+	struct ident we, they;
+	uint8_t sk_p[HASH_MAX_LEN];
+	struct auth_octets octets; /* of ours */
+};
+
+static struct psk_store *store_with(const char *secret, const struct ident *for_whom)
+{
+	struct psk_store *s = psk_store_new();
+
+	s->v = xzalloc(sizeof(*s->v));
+	s->count = 1;
+	s->v[0].secret = xmemdup((const uint8_t *)secret, strlen(secret));
+	s->v[0].len = strlen(secret);
+	s->v[0].ids[0] = *for_whom;
+	s->v[0].id_count = 1;
+	return s;
+}
+
+static struct chunk text(const char *s)
+{
+	return (struct chunk){(const uint8_t *)s, strlen(s)};
+}
+
+static void begin(struct sides *s)
+{
+	memset(s, 0, sizeof(*s));
+	assert_int_equal(ident_parse("branch.example", &s->we), 0);
+	assert_int_equal(ident_parse("gw.example", &s->they), 0);
+	s->ours = store_with(SECRET, &s->they);
+	s->theirs = store_with(SECRET, &s->we);
+	memset(s->sk_p, 7, sizeof(s->sk_p));
+	s->octets = (struct auth_octets){.prf = HASH_SHA256,
+					 .message = text("IKE_SA_INIT"),
+					 .nonce = text("a nonce"),
+					 .sk_p = s->sk_p,
+					 .id = text("id")};
+}
+
+static void end(struct sides *s)
+{
+	psk_store_unref(s->ours);
+	psk_store_unref(s->theirs);
+}
+
+static int make(const struct sides *s, uint8_t *out)
+{
+	struct auth_identities i = {s->ours, &s->we, &s->they};
+
+	return auth_psk.make(&s->octets, &i, out);
+}
+
+/* By the other side. */
+static int verify(const struct sides *s, const struct auth_octets *o, struct chunk data)
+{
+	struct auth_identities i = {s->theirs, &s->they, &s->we};
+
+	return auth_psk.verify(o, &i, data);
+}
+
+static void test_methods(void **state)
+{
+	(void)state;
+	assert_ptr_equal(authenticator_of(2), &auth_psk);
+	for (unsigned m = 0; m < 256; m++) {
+		const struct authenticator *a = authenticator_of((uint8_t)m);
+
+		assert_true(!a || (a->method == m && a->make && a->verify));
+	}
+	assert_null(authenticator_of(0));
+	assert_null(authenticator_of(1));
+}
+
+/* With each PRF, of whose length it is. */
+static void test_made_is_verified(void **state)
+{
+	static const enum hash_alg prfs[] = {HASH_SHA256, HASH_SHA384, HASH_SHA512};
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(prfs); k++) {
+		struct sides s;
+		uint8_t auth[AUTH_DATA_MAX];
+		int len;
+
+		begin(&s);
+		s.octets.prf = prfs[k];
+		len = make(&s, auth);
+		assert_int_equal(len, hash_len(prfs[k]));
+		assert_int_equal(verify(&s, &s.octets, (struct chunk){auth, (size_t)len}), 0);
+		end(&s);
+	}
+}
+
+/* Each bit of what it covers, of the data and of their length counts. */
+static void test_anything_else_is_refused(void **state)
+{
+	struct sides s;
+	uint8_t auth[AUTH_DATA_MAX + 1] = {0}, sk_p[HASH_MAX_LEN];
+	struct auth_octets o;
+	size_t len;
+
+	(void)state;
+	begin(&s);
+	len = (size_t)make(&s, auth);
+	memcpy(sk_p, s.sk_p, sizeof(sk_p));
+	sk_p[len - 1] ^= 1;
+	for (unsigned k = 0; k < 4; k++) {
+		o = s.octets;
+		switch (k) {
+		case 0: o.message = text("IKE_SA_INIt"); break;
+		case 1: o.nonce = text("another"); break;
+		case 2: o.id = text("ie"); break;
+		default: o.sk_p = sk_p; break;
+		}
+		assert_int_equal(verify(&s, &o, (struct chunk){auth, len}), -EBADMSG);
+	}
+	for (size_t bit = 0; bit < len * 8; bit++) {
+		auth[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(verify(&s, &s.octets, (struct chunk){auth, len}), -EBADMSG);
+		auth[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	for (size_t l = 0; l <= len + 1; l++) {
+		if (l != len)
+			assert_int_equal(verify(&s, &s.octets, (struct chunk){auth, l}), -EBADMSG);
+	}
+	end(&s);
+}
+
+static void test_another_secret(void **state)
+{
+	struct sides s;
+	uint8_t auth[AUTH_DATA_MAX];
+	int len;
+
+	(void)state;
+	begin(&s);
+	len = make(&s, auth);
+	psk_store_unref(s.theirs);
+	s.theirs = store_with(SECRET " ", &s.we);
+	assert_int_equal(verify(&s, &s.octets, (struct chunk){auth, (size_t)len}), -EBADMSG);
+	end(&s);
+}
+
+/* None for this peer: nothing is made, and nothing is right. */
+static void test_no_secret(void **state)
+{
+	struct sides s;
+	uint8_t auth[AUTH_DATA_MAX] = {0};
+
+	(void)state;
+	begin(&s);
+	assert_int_equal(ident_parse("somebody.example", &s.we), 0);
+	assert_int_equal(ident_parse("else.example", &s.they), 0);
+	assert_int_equal(make(&s, auth), -ENOKEY);
+	assert_int_equal(verify(&s, &s.octets, (struct chunk){auth, 32}), -ENOKEY);
+	end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_methods),
+		cmocka_unit_test(test_made_is_verified),
+		cmocka_unit_test(test_anything_else_is_refused),
+		cmocka_unit_test(test_another_secret),
+		cmocka_unit_test(test_no_secret),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
