@@ -1,2 +1,4 @@
-SCRIPT_TESTS += tests/docs/test_docs.py tests/docs/test_includes.py tests/docs/test_options.py tests/docs/test_calls.py
-EXTRA_DIST += tests/docs/test_docs.py tests/docs/test_includes.py tests/docs/test_options.py tests/docs/test_calls.py
+SCRIPT_TESTS += tests/docs/test_docs.py tests/docs/test_includes.py tests/docs/test_options.py tests/docs/test_calls.py \
+	tests/docs/test_figures.py
+EXTRA_DIST += tests/docs/test_docs.py tests/docs/test_includes.py tests/docs/test_options.py tests/docs/test_calls.py \
+	tests/docs/test_figures.py
