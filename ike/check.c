@@ -51,7 +51,7 @@ static bool is_decided(const struct ike_sa *sa)
 
 	if (sa->state != IKE_STATE_ESTABLISHED || !sa->unresolved)
 		return true;
-	return of && of->outstanding && of->outstanding->rival_ike == sa;
+	return of && rekey_ike_rival(of->outstanding) == sa;
 }
 
 /* It is kept from IKE_SA_INIT until IKE_AUTH is over, and no longer: there are secrets in it. */

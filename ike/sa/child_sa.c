@@ -54,8 +54,8 @@ static void task_forget(struct ike_task *t, const struct child_sa *c)
 {
 	if (t->child == c)
 		t->child = NULL;
-	if (t->rival == c)
-		t->rival = NULL;
+	if (t->kind->rival_gone)
+		t->kind->rival_gone(t, c, false);
 }
 
 void child_free(struct child_sa *c)
@@ -128,9 +128,6 @@ void child_kept(struct child_sa *old, const struct child_sa *gone, nsec_t now)
 	deadline_clear(&old->ike_sa->ike->deadlines, &old->cleanup);
 	if (old->state == CHILD_STATE_REKEYED)
 		child_not_replaced(old, now);
-	/* Ours has nobody to lose against any more. */
-	if (t && t->rival == gone) {
-		t->collided = false;
-		t->rival = NULL;
-	}
+	if (t && t->kind->rival_gone)
+		t->kind->rival_gone(t, gone, true);
 }

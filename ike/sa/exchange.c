@@ -20,7 +20,7 @@ static void task_due(struct deadline *d, nsec_t now)
 
 struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool front)
 {
-	struct ike_task *t = xzalloc(sizeof(*t));
+	struct ike_task *t = xzalloc(kind->size);
 
 	t->ike_sa = sa;
 	t->kind = kind;
@@ -32,33 +32,26 @@ struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool 
 	return t;
 }
 
+static void reset(struct ike_task *t)
+{
+	if (t->kind->reset)
+		t->kind->reset(t);
+}
+
 void task_free(struct ike_task *t)
 {
-	struct ike *ike = t->ike_sa->ike;
-
-	deadline_clear(&ike->deadlines, &t->wait);
-	if (t->spi)
-		ike->ops.spi_release(ike->ops.ctx, t->spi);
-	kex_free(t->kex);
-	free(t->local);
-	free(t->remote);
-	secret_free(t, sizeof(*t));
+	deadline_clear(&t->ike_sa->ike->deadlines, &t->wait);
+	reset(t);
+	if (t->kind->release)
+		t->kind->release(t);
+	secret_free(t, t->kind->size);
 }
 
 void task_retry(struct ike_task *t, nsec_t at)
 {
 	struct ike_sa *sa = t->ike_sa;
 
-	kex_free(t->kex);
-	t->kex = NULL;
-	if (t->spi)
-		sa->ike->ops.spi_release(sa->ike->ops.ctx, t->spi);
-	t->spi = 0;
-	t->collided = false;
-	t->rival = NULL;
-	if (t->rival_ike)
-		t->rival_ike->rival_of = NULL;
-	t->rival_ike = NULL;
+	reset(t);
 	TAILQ_INSERT_HEAD(&sa->tasks, t, link);
 	deadline_set(&sa->ike->deadlines, &t->wait, at);
 }

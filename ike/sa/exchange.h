@@ -24,54 +24,53 @@ struct task_kind {
 	bool stays;	  /* with its IKE SA, when a successor takes over what is waiting */
 	/* What it asks for: the deadline of that SA's rekey has become this task. */
 	enum { REKEYS_NOTHING, REKEYS_CHILD_SA, REKEYS_IKE_SA } rekeys;
-	/* It has not begun, and a restart need not wait for it; NULL: it must. */
-	bool (*can_wait)(const struct ike_task *t);
+	size_t size; /* of its own struct, which begins with struct ike_task */
 	/* It is outstanding now: its request goes out, or it ends itself (exchange_done). */
 	void (*send)(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 	/* Of the outstanding one; the message keeps the rules of its exchange. */
 	void (*on_response)(struct ike_sa *sa, const struct ike_in *in);
-	/* All sendings of it had their time, or somebody has refused it meanwhile; NULL: the IKE SA
-	 * goes. */
+
+	/* What follows may be NULL. */
+
+	/* It has not begun, and a restart need not wait for it. NULL: it must. */
+	bool (*can_wait)(const struct ike_task *t);
+	/*
+	 * All sendings of it had their time, or somebody has refused it meanwhile. NULL: the IKE SA
+	 * goes.
+	 */
 	void (*on_silence)(struct ike_sa *sa, nsec_t now);
-	/* Its IKE SA goes while the peer has made one by the same exchange (rival_ike); NULL:
-	 * nothing. */
-	void (*sa_gone)(struct ike_sa *sa, struct ike_task *t, nsec_t now);
+	/* Gives back what the last attempt took, before another one, or the end. */
+	void (*reset)(struct ike_task *t);
+	/* Frees what it owns besides; comes after reset. */
+	void (*release)(struct ike_task *t);
+	/*
+	 * A CHILD SA of the IKE SA goes which the peer may have made by an exchange that collided
+	 * with this one; is_void: what it was to replace stays.
+	 */
+	void (*rival_gone)(struct ike_task *t, const struct child_sa *c, bool is_void);
+	/* The same of an IKE SA that the peer made. */
+	void (*rival_ike_gone)(struct ike_task *t, const struct ike_sa *rival);
+	/* Its own IKE SA goes. */
+	void (*sa_gone)(struct ike_task *t, nsec_t now);
 };
 
-/* One request of ours, from when it is wanted to when its answer is dealt with. */
+/*
+ * One request of ours, from when it is wanted to when its answer is dealt with. It is the beginning
+ * of a larger struct where the exchange has state of its own.
+ */
 struct ike_task {
 	TAILQ_ENTRY(ike_task) link;
 	struct ike_sa *ike_sa;
 	const struct task_kind *kind;
-	struct child_conf *conf;
-	struct child_sa *child; /* to be rekeyed or deleted; NULL when it is gone meanwhile */
+	struct child_sa *child; /* that it is about; NULL: none, or it is gone meanwhile */
 	nsec_t late;		/* short timers, and the time for an answer; 0: routine */
-	struct ts_list *local, *remote; /* selectors of its own, owned; NULL: those of conf */
-	bool no_kex;			/* NO_PROPOSAL_CHOSEN: once more without a key exchange */
-	uint8_t tries;			/* of TEMPORARY_FAILURE or INVALID_KE_PAYLOAD */
-	struct ts first_ts[2];		/* of the packet that asked: local, remote */
-	bool has_first;
-	struct deadline wait; /* not to be sent before */
-	/* of a CREATE_CHILD_SA under way */
-	struct kex *kex;
-	uint16_t group; /* asked for by INVALID_KE_PAYLOAD; 0: our first */
-	struct nonce nonce;
-	uint32_t spi;	     /* child: reserved inbound SPI */
-	uint64_t ike_spi;    /* IKE rekey: our new SPI */
-	bool cancelled;	     /* what comes of it is deleted at once */
-	uint32_t delete_spi; /* of a child that only the peer has */
-	/* the peer's exchange for the same thing, answered while ours was outstanding
-	 * (2.8.1, 2.8.2) */
-	bool collided;
-	struct nonce rival_nonce; /* the lower one of theirs */
-	struct child_sa *rival;
-	struct ike_sa *rival_ike;
+	struct deadline wait;	/* not to be sent before */
 };
 
 /* ---- exchange.c ---- */
 /* A new one, waiting before those that wait already, or behind them; the IKE SA owns it. */
 struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool front);
-/* It is on no list any more; its SPI and key exchange go with it. */
+/* It is on no list any more; what it has reserved and owns goes with it. */
 void task_free(struct ike_task *t);
 /* Sends the next waiting task when nothing is outstanding. */
 void exchange_run(struct ike_sa *sa, nsec_t now);

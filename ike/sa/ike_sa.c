@@ -181,14 +181,11 @@ static void end_collision(struct ike_sa *sa, nsec_t now)
 	struct ike_task *theirs = sa->rival_of ? sa->rival_of->outstanding : NULL,
 			*t = sa->outstanding;
 
-	if (theirs && theirs->rival_ike == sa)
-		theirs->rival_ike = NULL;
+	if (theirs && theirs->kind->rival_ike_gone)
+		theirs->kind->rival_ike_gone(theirs, sa);
 	sa->rival_of = NULL;
-	if (!t || !t->rival_ike)
-		return;
-	if (t->kind->sa_gone)
-		t->kind->sa_gone(sa, t, now);
-	t->rival_ike = NULL;
+	if (t && t->kind->sa_gone)
+		t->kind->sa_gone(t, now);
 }
 
 void sa_kill(struct ike_sa *sa, const char *why, nsec_t now)

@@ -94,21 +94,22 @@ static bool has_sibling(const struct ike_sa *sa)
 	return false;
 }
 
-static struct ike_task *first_child(struct ike_sa *sa)
+static struct child_task *first_child(struct ike_sa *sa)
 {
 	struct ike_task *t;
 
 	TAILQ_FOREACH (t, &sa->tasks, link) {
 		if (t->kind == &task_child_create)
-			return t;
+			return child_task_of(t);
 	}
 	return NULL;
 }
 
-static void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 {
+	struct child_task *t = child_task_of(task);
 	struct ike *ike = sa->ike;
-	struct ike_task *child = first_child(sa);
+	struct child_task *child = first_child(sa);
 	uint8_t buf[IKE_MAX_MESSAGE], auth[AUTH_DATA_MAX];
 	int auth_len = make_auth(sa, expected(sa), auth);
 	struct ike_builder b;
@@ -130,14 +131,14 @@ static void auth_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	sync_write_supported(&b, sa);
 	if (child) {
 		/* The first child rides along; its task becomes this one's. */
-		TAILQ_REMOVE(&sa->tasks, child, link);
+		TAILQ_REMOVE(&sa->tasks, &child->task, link);
 		t->conf = child->conf;
 		t->has_first = child->has_first;
 		memcpy(t->first_ts, child->first_ts, sizeof(t->first_ts));
 		t->local = child->local;
 		t->remote = child->remote;
 		child->local = child->remote = NULL;
-		task_free(child);
+		task_free(&child->task);
 		t->spi = ike->ops.spi_reserve(ike->ops.ctx);
 		child_write_offer(&b, t, t->spi, false, (struct chunk){0}, NULL);
 	}
@@ -161,7 +162,7 @@ static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p)
 	return true;
 }
 
-static void fail_child(struct ike_sa *sa, struct ike_task *t, uint16_t error, nsec_t now)
+static void fail_child(struct ike_sa *sa, struct child_task *t, uint16_t error, nsec_t now)
 {
 	struct ike *ike = sa->ike;
 
@@ -170,7 +171,7 @@ static void fail_child(struct ike_sa *sa, struct ike_task *t, uint16_t error, ns
 	ike->ops.child_result(ike->ops.ctx, sa, t->conf, NULL, IKE_RESULT_REFUSED, error, now);
 }
 
-static void answer_child(struct ike_sa *sa, struct ike_task *t, const struct ike_in *in)
+static void answer_child(struct ike_sa *sa, struct child_task *t, const struct ike_in *in)
 {
 	struct child_offer o;
 	const struct ike_notify_view *error = ike_find_error(in->p);
@@ -215,7 +216,7 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	t = exchange_done(sa);
 	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
 	sa_establish(sa, why, in->now);
-	answer_child(sa, t, in);
+	answer_child(sa, child_task_of(t), in);
 	sa_end_handshake(sa);
 	task_free(t);
 }
@@ -367,4 +368,7 @@ const struct task_kind task_auth = {
 	.states = 1 << IKE_STATE_AUTH_SENT,
 	.send = auth_send,
 	.on_response = auth_on_response,
+	.size = sizeof(struct child_task),
+	.reset = child_task_reset,
+	.release = child_task_release,
 };

@@ -14,21 +14,35 @@ static void send_ike_delete(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
 }
 
+/* Of task_child_delete. */
+struct delete_task {
+	struct ike_task task;
+	uint32_t spi; /* of ours that goes; 0: task.child's */
+};
+
+void child_unwanted(struct ike_sa *sa, uint32_t spi)
+{
+	struct ike_task *t = task_add(sa, &task_child_delete, false);
+
+	container_of(t, struct delete_task, task)->spi = spi;
+}
+
 static void send_child_delete(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
+	struct delete_task *d = container_of(t, struct delete_task, task);
 	uint8_t buf[128];
 	struct ike_builder b;
 
-	if (!t->child && !t->delete_spi) {
+	if (!t->child && !d->spi) {
 		task_free(exchange_done(sa));
 		return;
 	}
 	if (t->child) {
 		child_set_state(t->child, CHILD_STATE_DELETING);
-		t->delete_spi = t->child->spi_in;
+		d->spi = t->child->spi_in;
 	}
 	ib_inside(&b, buf, sizeof(buf));
-	ib_delete_esp(&b, &t->delete_spi, 1);
+	ib_delete_esp(&b, &d->spi, 1);
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
 }
 
@@ -157,12 +171,14 @@ const struct task_kind task_ike_delete = {
 	.stays = true,
 	.send = send_ike_delete,
 	.on_response = on_ike_deleted,
+	.size = sizeof(struct ike_task),
 };
 const struct task_kind task_child_delete = {
 	.exchange = IKE_INFORMATIONAL,
 	.states = 1 << IKE_STATE_ESTABLISHED,
 	.send = send_child_delete,
 	.on_response = on_child_deleted,
+	.size = sizeof(struct delete_task),
 };
 const struct task_kind task_liveness = {
 	.exchange = IKE_INFORMATIONAL,
@@ -170,4 +186,5 @@ const struct task_kind task_liveness = {
 	.can_wait = liveness_can_wait,
 	.send = send_nothing,
 	.on_response = on_alive,
+	.size = sizeof(struct ike_task),
 };

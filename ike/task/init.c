@@ -420,4 +420,5 @@ const struct task_kind task_init = {
 	.send = init_send,
 	.on_response = init_on_response,
 	.on_silence = init_timeout,
+	.size = sizeof(struct ike_task),
 };

@@ -90,20 +90,20 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
  * An answer may narrow what we have offered, not move it: the peer would have what we never meant
  * it to have, or what is another's.
  */
-static bool is_within_offer(const struct ike_task *t, const struct child_offer *o)
+static bool is_within_offer(const struct child_task *t, const struct child_offer *o)
 {
-	const struct ts_list *local = t->local ? t->local : &o->conf->local_ts;
-	const struct ts_list *remote = t->remote ? t->remote : &o->conf->remote_ts;
+	const struct ts_list *local = child_task_local(t);
+	const struct ts_list *remote = child_task_remote(t);
 
-	if (t->child) {
-		local = t->child->local;
-		remote = t->child->remote;
+	if (t->task.child) {
+		local = t->task.child->local;
+		remote = t->task.child->remote;
 	}
 	return ts_list_within(&o->local, local) && ts_list_within(&o->remote, remote);
 }
 
 uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
-			    const struct ike_task *t, struct child_offer *ret, nsec_t now)
+			    const struct child_task *t, struct child_offer *ret, nsec_t now)
 {
 	struct child_conf *conf = t->conf;
 	struct proposal_offer answer;
@@ -123,7 +123,7 @@ uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, boo
 		return NOTIFY_INVALID_SYNTAX;
 	if (!is_within_offer(t, ret))
 		return NOTIFY_TS_UNACCEPTABLE;
-	return admit(sa, ret, true, t->child, now);
+	return admit(sa, ret, true, t->task.child, now);
 }
 
 struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, uint32_t spi_in,
@@ -175,8 +175,8 @@ static void with_first(const struct ts_list *conf, const struct ts *first, bool 
 		ret->ts[ret->count++] = conf->ts[i];
 }
 
-void child_write_offer(struct ike_builder *b, const struct ike_task *t, uint32_t spi, bool with_ke,
-		       struct chunk nonce, const struct child_sa *old)
+void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32_t spi,
+		       bool with_ke, struct chunk nonce, const struct child_sa *old)
 {
 	struct ts_list local, remote;
 	uint8_t spi_bytes[4];

@@ -13,17 +13,66 @@
 #define RETRY_AFTER    (5 * NSEC_PER_SEC)
 #define REPLACED_LIMIT (30 * NSEC_PER_SEC) /* for the peer's DELETE of the SA that it replaced */
 
-static void rekey_ike_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+/* Of task_ike_rekey. */
+struct rekey_ike_task {
+	struct ike_task task;
+	uint16_t group; /* asked for by INVALID_KE_PAYLOAD; 0: that of the old IKE SA */
+	/* of the attempt that is under way */
+	struct kex *kex;
+	struct nonce nonce;
+	uint64_t spi; /* our new one */
+	/* the peer's rekey of the same IKE SA, answered while ours was outstanding (2.8.2) */
+	bool collided;
+	struct nonce rival_nonce; /* the lower one of theirs */
+	struct ike_sa *rival;	  /* what came of it; NULL: it is gone */
+};
+
+/* NULL for NULL and for a task of another kind. */
+static struct rekey_ike_task *rekey_of(struct ike_task *t)
 {
+	return t && t->kind == &task_ike_rekey ? container_of(t, struct rekey_ike_task, task)
+					       : NULL;
+}
+
+struct ike_sa *rekey_ike_rival(const struct ike_task *t)
+{
+	return t && t->kind == &task_ike_rekey
+		       ? container_of(t, const struct rekey_ike_task, task)->rival
+		       : NULL;
+}
+
+static void reset(struct ike_task *task)
+{
+	struct rekey_ike_task *t = rekey_of(task);
+
+	kex_free(t->kex);
+	t->kex = NULL;
+	t->collided = false;
+	if (t->rival)
+		t->rival->rival_of = NULL;
+	t->rival = NULL;
+}
+
+static void rival_ike_gone(struct ike_task *task, const struct ike_sa *rival)
+{
+	struct rekey_ike_task *t = rekey_of(task);
+
+	if (t->rival == rival)
+		t->rival = NULL;
+}
+
+static void rekey_ike_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
+{
+	struct rekey_ike_task *t = rekey_of(task);
 	uint16_t group = t->group ? t->group : sa->choice.group;
 	uint8_t buf[IKE_MAX_MESSAGE], spi[8];
 	struct ike_builder b;
 
-	t->ike_spi = sa_new_spi(sa->ike);
+	t->spi = sa_new_spi(sa->ike);
 	t->kex = kex_new(group);
 	t->nonce.len = IKE_NONCE_LEN;
 	rng_fill(sa->ike->rng, t->nonce.b, IKE_NONCE_LEN);
-	put_be64(spi, t->ike_spi);
+	put_be64(spi, t->spi);
 	ib_inside(&b, buf, sizeof(buf));
 	proposals_write(&b, &sa->conn->proposals, (struct chunk){spi, 8}, PROPOSAL_KEX);
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&t->nonce));
@@ -119,7 +168,7 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, const struct prop
 	uint8_t buf[IKE_MAX_MESSAGE], secret[KEX_MAX_SECRET], spi[8];
 	struct nonce ni, nr = {.len = IKE_NONCE_LEN};
 	struct kex *kex = kex_new(choice->group);
-	struct ike_task *t = sa->outstanding;
+	struct rekey_ike_task *t = rekey_of(sa->outstanding);
 	struct ike_sa *made = NULL;
 	struct ike_builder b;
 	size_t len;
@@ -143,11 +192,11 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, const struct prop
 	ib_ke(&b, choice->group, kex_public(kex));
 	kex_free(kex);
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
-	made->unresolved = t && t->kind == &task_ike_rekey;
+	made->unresolved = t != NULL;
 	sa_establish(made, "rekeyed by the peer", in->now);
 	if (made->unresolved) {
 		t->collided = true;
-		t->rival_ike = made;
+		t->rival = made;
 		made->rival_of = sa;
 		t->rival_nonce = nonce_cmp(&ni, &nr) < 0 ? ni : nr;
 		return;
@@ -158,14 +207,15 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, const struct prop
 
 void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
+	const struct rekey_ike_task *ours = rekey_of(sa->outstanding);
 	struct proposal_offer offer;
 	struct proposal_choice choice;
 	uint8_t group[2];
 	uint16_t error = 0;
 
 	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved || busy_with_children(sa) ||
-	    (sa->outstanding && sa->outstanding->collided) ||
-	    HASH_COUNT(sa->ike->sas) >= sa->ike->set.sa_max || !limit_may_rekey(sa))
+	    (ours && ours->collided) || HASH_COUNT(sa->ike->sas) >= sa->ike->set.sa_max ||
+	    !limit_may_rekey(sa))
 		error = NOTIFY_TEMPORARY_FAILURE;
 	else if (proposals_parse(in->p->sa, &offer) < 0)
 		error = NOTIFY_INVALID_SYNTAX;
@@ -194,36 +244,45 @@ static void delete_sa(struct ike_sa *sa, nsec_t now)
 
 /* Ours and perhaps theirs exist: the one with the lowest nonce goes, by who asked for it (2.8.2).
  */
-static void settle(struct ike_sa *sa, struct ike_task *t, struct ike_sa *made,
+static void settle(struct ike_sa *sa, struct rekey_ike_task *t, struct ike_sa *made,
 		   const struct nonce *nr, nsec_t now)
 {
 	const struct nonce *ours = nonce_cmp(&t->nonce, nr) < 0 ? &t->nonce : nr;
 
 	sa_establish(made, "rekeyed", now);
-	if (t->collided && nonce_cmp(ours, &t->rival_nonce) < 0 && t->rival_ike) {
-		hand_over(sa, t->rival_ike, now);
+	if (t->collided && nonce_cmp(ours, &t->rival_nonce) < 0 && t->rival) {
+		hand_over(sa, t->rival, now);
 		deadline_set(&sa->ike->deadlines, &sa->expire, now + REPLACED_LIMIT);
 		delete_sa(made, now);
 		return;
 	}
 	hand_over(sa, made, now);
 	/* Theirs is the peer's to delete, if it ever learnt that it was made. */
-	if (t->rival_ike) {
-		sa_set_rekeyed(t->rival_ike);
-		deadline_set(&sa->ike->deadlines, &t->rival_ike->expire, now + REPLACED_LIMIT);
+	if (t->rival) {
+		sa_set_rekeyed(t->rival);
+		deadline_set(&sa->ike->deadlines, &t->rival->expire, now + REPLACED_LIMIT);
 	}
 	delete_sa(sa, now);
 }
 
-static void lost(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+static void lost(struct ike_sa *sa, struct rekey_ike_task *t, nsec_t now)
 {
-	if (!t->rival_ike)
+	if (!t->rival)
 		return;
-	hand_over(sa, t->rival_ike, now);
+	hand_over(sa, t->rival, now);
 	deadline_set(&sa->ike->deadlines, &sa->expire, now + REPLACED_LIMIT);
 }
 
-static bool complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in *in)
+/* What the peer made is what stays (2.25.2). */
+static void sa_gone(struct ike_task *task, nsec_t now)
+{
+	struct rekey_ike_task *t = rekey_of(task);
+
+	lost(task->ike_sa, t, now);
+	t->rival = NULL;
+}
+
+static bool complete(struct ike_sa *sa, struct rekey_ike_task *t, const struct ike_in *in)
 {
 	uint8_t secret[KEX_MAX_SECRET];
 	struct proposal_offer answer;
@@ -238,8 +297,8 @@ static bool complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in 
 		return false;
 	nonce_set(&nr, in->p->nonce);
 	if (kex_derive(t->kex, in->p->ke.data, secret, &len) == 0)
-		made = successor(sa, true, t->ike_spi, choice.spi, &choice,
-				 (struct chunk){secret, len}, &t->nonce, &nr, in->now);
+		made = successor(sa, true, t->spi, choice.spi, &choice, (struct chunk){secret, len},
+				 &t->nonce, &nr, in->now);
 	secret_wipe(secret, sizeof(secret));
 	if (!made)
 		return false;
@@ -247,7 +306,8 @@ static bool complete(struct ike_sa *sa, struct ike_task *t, const struct ike_in 
 	return true;
 }
 
-static bool asks_for_group(struct ike_sa *sa, struct ike_task *t, const struct ike_notify_view *e)
+static bool asks_for_group(struct ike_sa *sa, struct rekey_ike_task *t,
+			   const struct ike_notify_view *e)
 {
 	uint16_t group = e->data.len == 2 ? get_be16(e->data.p) : 0;
 
@@ -261,22 +321,22 @@ static bool asks_for_group(struct ike_sa *sa, struct ike_task *t, const struct i
 static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *e = ike_find_error(in->p);
-	struct ike_task *t = exchange_done(sa);
+	struct rekey_ike_task *t = rekey_of(exchange_done(sa));
 
-	if (t->rival_ike) /* what collided is decided now */
-		t->rival_ike->rival_of = NULL;
+	if (t->rival) /* what collided is decided now */
+		t->rival->rival_of = NULL;
 	if (!e && complete(sa, t, in)) {
-		task_free(t);
+		task_free(&t->task);
 		return;
 	}
 	if (t->collided) {
 		lost(sa, t, in->now);
 	} else if (e && asks_for_group(sa, t, e)) {
-		task_retry(t, in->now);
+		task_retry(&t->task, in->now);
 		return;
 	} else if (e && e->type == NOTIFY_TEMPORARY_FAILURE) {
 		/* The peer is busy with the same or with a child; it will have ended soon. */
-		task_retry(t, in->now + jittered(sa->ike, RETRY_AFTER));
+		task_retry(&t->task, in->now + jittered(sa->ike, RETRY_AFTER));
 		return;
 	} else {
 		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: rekey of the IKE SA failed: %s",
@@ -284,7 +344,7 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 			 e ? ike_notify_name(e->type) : "the answer does not fit what we offered");
 		deadline_set(&sa->ike->deadlines, &sa->rekey, in->now + 60 * NSEC_PER_SEC);
 	}
-	task_free(t);
+	task_free(&t->task);
 }
 
 const struct task_kind task_ike_rekey = {
@@ -295,5 +355,8 @@ const struct task_kind task_ike_rekey = {
 	.can_wait = task_has_not_begun,
 	.send = rekey_ike_send,
 	.on_response = rekey_ike_on_response,
-	.sa_gone = lost,
+	.size = sizeof(struct rekey_ike_task),
+	.reset = reset,
+	.rival_ike_gone = rival_ike_gone,
+	.sa_gone = sa_gone,
 };

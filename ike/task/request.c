@@ -53,12 +53,12 @@ struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struc
 
 bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first, nsec_t at)
 {
-	struct ike_task *t;
+	struct child_task *t;
 
 	if (sa->state == IKE_STATE_DEAD || sa->state == IKE_STATE_DELETING ||
 	    tasks_waiting(sa) >= TASKS_MAX)
 		return false;
-	t = queue(sa, &task_child_create, false, at);
+	t = child_task_of(queue(sa, &task_child_create, false, at));
 	t->conf = conf;
 	t->has_first = first != NULL;
 	if (first)
@@ -66,16 +66,19 @@ bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct t
 	return true;
 }
 
-static bool asks_for(const struct ike_task *t, const struct child_conf *conf,
+static bool asks_for(const struct ike_task *task, const struct child_conf *conf,
 		     const struct ts_list *local, const struct ts_list *remote)
 {
-	return t && t->conf == conf && (t->kind == &task_child_create || t->kind == &task_auth) &&
-	       t->local && ts_list_eq(t->local, local) && ts_list_eq(t->remote, remote);
+	const struct child_task *t = child_task_at(task);
+
+	return t && t->conf == conf && task->kind != &task_child_rekey && t->local &&
+	       ts_list_eq(t->local, local) && ts_list_eq(t->remote, remote);
 }
 
 bool ike_child_create_like(struct ike_sa *sa, struct child_conf *conf, const struct ts_list *local,
 			   const struct ts_list *remote, nsec_t at)
 {
+	struct child_task *made;
 	struct ike_task *t;
 
 	if (asks_for(sa->outstanding, conf, local, remote))
@@ -86,16 +89,17 @@ bool ike_child_create_like(struct ike_sa *sa, struct child_conf *conf, const str
 	}
 	if (!ike_child_create(sa, conf, NULL, at))
 		return false;
-	t = TAILQ_LAST(&sa->tasks, task_list);
-	t->local = ts_list_dup(local);
-	t->remote = ts_list_dup(remote);
+	made = child_task_of(TAILQ_LAST(&sa->tasks, task_list));
+	made->local = ts_list_dup(local);
+	made->remote = ts_list_dup(remote);
 	return true;
 }
 
 static bool makes_child(const struct ike_task *t, const struct child_conf *conf)
 {
-	return t->conf == conf && (t->kind == &task_child_create || t->kind == &task_child_rekey ||
-				   t->kind == &task_auth);
+	const struct child_task *c = child_task_at(t);
+
+	return c && c->conf == conf;
 }
 
 bool ike_child_is_asked(const struct ike_sa *sa, const struct child_conf *conf)
@@ -121,28 +125,28 @@ void ike_child_cancel(struct ike_sa *sa, const struct child_conf *conf)
 		task_free(t);
 	}
 	if (sa->outstanding && makes_child(sa->outstanding, conf))
-		sa->outstanding->cancelled = true;
+		child_task_of(sa->outstanding)->cancelled = true;
 }
 
 void ike_child_rekey(struct child_sa *c, nsec_t late, nsec_t now)
 {
-	struct ike_task *t;
+	struct child_task *t;
 
 	if (c->successor || c->state != CHILD_STATE_INSTALLED)
 		return;
 	child_set_state(c, CHILD_STATE_REKEYING);
-	t = queue(c->ike_sa, &task_child_rekey, late != 0, now);
-	t->child = c;
+	t = child_task_of(queue(c->ike_sa, &task_child_rekey, late != 0, now));
+	t->task.child = c;
+	t->task.late = late;
 	t->conf = c->conf;
-	t->late = late;
 }
 
 void ike_child_replace(struct child_sa *c, nsec_t late, nsec_t now)
 {
-	struct ike_task *t = queue(c->ike_sa, &task_child_create, true, now);
+	struct child_task *t = child_task_of(queue(c->ike_sa, &task_child_create, true, now));
 
 	t->conf = c->conf;
-	t->late = late;
+	t->task.late = late;
 	t->local = ts_list_dup(c->local);
 	t->remote = ts_list_dup(c->remote);
 	child_kill(c, "the peer does not know it", now);
@@ -159,14 +163,10 @@ void ike_child_void(struct child_sa *old, struct child_sa *made, nsec_t now)
 
 void ike_child_delete(struct child_sa *c, nsec_t now)
 {
-	struct ike_task *t;
-
 	if (c->state == CHILD_STATE_DELETING)
 		return;
 	child_set_state(c, CHILD_STATE_DELETING);
-	t = queue(c->ike_sa, &task_child_delete, false, now);
-	t->child = c;
-	t->conf = c->conf;
+	queue(c->ike_sa, &task_child_delete, false, now)->child = c;
 }
 
 void ike_child_drop(struct child_sa *c, const char *why, nsec_t now)

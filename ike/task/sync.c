@@ -80,8 +80,8 @@ static void send_again(struct ike_sa *sa, uint32_t next_id, nsec_t now)
 	sa->next_id = next_id;
 	if (!t)
 		return;
-	if (t->rival_ike)
-		sa_kill(t->rival_ike, "whoever asked for it is gone", now);
+	if (rekey_ike_rival(t))
+		sa_kill(rekey_ike_rival(t), "the member that asked for it is gone", now);
 	task_retry(t, now);
 }
 

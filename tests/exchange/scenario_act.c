@@ -236,24 +236,25 @@ static struct ike_sa *gw_ike(struct scenario *s)
 static void forget_request(struct scenario *s)
 {
 	struct ike_sa *sa = gw_ike(s);
-	struct ike_task *t;
+	struct child_task *t;
+	struct child_sa *c;
 
 	if (!sa || !sa->outstanding || sa->outstanding->kind != &task_child_rekey) {
 		if (!s->trying)
 			scenario_fail(s, "the gateway has no rekey outstanding");
 		return;
 	}
-	t = exchange_done(sa);
+	t = child_task_of(exchange_done(sa));
+	c = t->task.child;
 	/* Perhaps its lifetime has ended meanwhile. */
-	if (t->child && t->child->state == CHILD_STATE_REKEYING) {
-		if (t->child->successor)
-			child_set_state(t->child, CHILD_STATE_REKEYED);
+	if (c && c->state == CHILD_STATE_REKEYING) {
+		if (c->successor)
+			child_set_state(c, CHILD_STATE_REKEYED);
 		else
-			child_not_replaced(t->child, s->n->now);
+			child_not_replaced(c, s->n->now);
 	}
-	sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, t->child, IKE_RESULT_GONE, 0,
-				  s->n->now);
-	task_free(t);
+	sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, IKE_RESULT_GONE, 0, s->n->now);
+	task_free(&t->task);
 	exchange_run(sa, s->n->now);
 }
 

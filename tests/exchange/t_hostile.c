@@ -418,8 +418,8 @@ static void answers_stay_within_the_offer(void **state)
 	old = LIST_FIRST(&n->peer[GW].tunnel->conns)->children.lh_first->current->ike;
 	assert_int_equal(old->remote->ts[0].lo.b[2], 2);
 	for (unsigned i = 0; i < ARRAY_SIZE(answers); i++) {
-		const struct ike_task t = {
-			.kind = &task_child_rekey, .conf = old->conf, .child = old};
+		const struct child_task t = {.task = {.kind = &task_child_rekey, .child = old},
+					     .conf = old->conf};
 		uint8_t buf[1000], spi[4] = {9, 9, 9, 9};
 		struct ts_list theirs = {.count = 1};
 		struct ike_payloads in;

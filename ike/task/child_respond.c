@@ -1,0 +1,197 @@
+/*
+ * child_respond.c - CREATE_CHILD_SA of the peer for CHILD SAs: new ones and rekeys (RFC 7296 1.3.1,
+ * 1.3.3, 2.8.1, 2.25). SPDX-License-Identifier: ISC
+ */
+#include "sa/limits.h"
+#include "task/exchanges.h"
+#include "xalloc.h"
+
+/* The peer should have deleted the old one by then. */
+#define CLEANUP_REPLACED (30 * NSEC_PER_SEC)
+
+static void refuse(struct ike_sa *sa, const struct ike_in *in, uint16_t error)
+{
+	log_peer(sa, in->now, LOG_LEVEL_INFO, "%s: CREATE_CHILD_SA of the peer refused: %s",
+		 sa_label(sa), ike_notify_name(error));
+	respond_notify(sa, in->h, error, (struct chunk){0}, in->local, in->remote, in->now);
+}
+
+static void refuse_not_found(struct ike_sa *sa, const struct ike_in *in, struct chunk spi)
+{
+	uint8_t buf[128];
+	struct ike_builder b;
+
+	ib_inside(&b, buf, sizeof(buf));
+	ib_notify(&b, PROTOCOL_ESP, spi, NOTIFY_CHILD_SA_NOT_FOUND, (struct chunk){0});
+	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+}
+
+static void refuse_group(struct ike_sa *sa, const struct ike_in *in, uint16_t group)
+{
+	uint8_t g[2];
+
+	put_be16(g, group);
+	respond_notify(sa, in->h, NOTIFY_INVALID_KE_PAYLOAD, (struct chunk){g, 2}, in->local,
+		       in->remote, in->now);
+}
+
+/* What we have asked for and not got yet is the same: a rekey of that SA, or what it admits. */
+static bool collides(const struct child_task *t, const struct child_sa *old,
+		     const struct child_sa *made)
+{
+	if (!t || t->task.child != old)
+		return false;
+	if (old)
+		return t->task.kind == &task_child_rekey;
+	return t->task.kind == &task_child_create && t->conf == made->conf &&
+	       child_has_selectors(made, child_task_local(t), child_task_remote(t));
+}
+
+/* Notes what decides between our request, which is outstanding, and the peer's (2.8.1). */
+static void note_collision(struct ike_sa *sa, const struct child_sa *old, struct child_sa *made,
+			   const struct nonce *ni, const struct nonce *nr)
+{
+	struct child_task *t = child_task_of(sa->outstanding);
+
+	if (!collides(t, old, made))
+		return;
+	t->collided = true;
+	t->rival = made;
+	t->rival_nonce = nonce_cmp(ni, nr) < 0 ? *ni : *nr;
+}
+
+void child_replaced_by_peer(struct child_sa *old, nsec_t now)
+{
+	struct deadline_heap *h = &old->ike_sa->ike->deadlines;
+
+	old->successor = true;
+	if (old->state == CHILD_STATE_INSTALLED)
+		child_set_state(old, CHILD_STATE_REKEYED);
+	deadline_clear(h, &old->rekey);
+	deadline_set(h, &old->cleanup, now + CLEANUP_REPLACED);
+}
+
+static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *old,
+		   const struct child_offer *o)
+{
+	struct child_sa *earlier = old ? child_replacing(old) : NULL;
+	struct ike *ike = sa->ike;
+	uint8_t buf[IKE_MAX_MESSAGE], secret[KEX_MAX_SECRET], spi[4];
+	struct nonce ni, nr = {.len = IKE_NONCE_LEN};
+	struct kex *kex = o->choice.group ? kex_new(o->choice.group) : NULL;
+	struct child_sa *c = NULL;
+	struct ike_builder b;
+	uint32_t spi_in;
+	size_t len = 0;
+
+	nonce_set(&ni, in->p->nonce);
+	rng_fill(ike->rng, nr.b, nr.len);
+	if (o->choice.group && (!kex || kex_derive(kex, in->p->ke.data, secret, &len) < 0)) {
+		kex_free(kex);
+		refuse(sa, in, NOTIFY_INVALID_SYNTAX);
+		return;
+	}
+	spi_in = ike->ops.spi_reserve(ike->ops.ctx);
+	if (spi_in)
+		c = child_install(sa, o, spi_in, false, (struct chunk){secret, len}, &ni, &nr, old,
+				  in->now);
+	secret_wipe(secret, sizeof(secret));
+	if (!c) {
+		kex_free(kex);
+		refuse(sa, in, NOTIFY_NO_ADDITIONAL_SAS);
+		return;
+	}
+	put_be32(spi, spi_in);
+	ib_inside(&b, buf, sizeof(buf));
+	choice_write(&b, &c->choice, (struct chunk){spi, 4});
+	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&nr));
+	if (kex)
+		ib_ke(&b, o->choice.group, kex_public(kex));
+	child_write_ts(&b, c->remote, c->local);
+	kex_free(kex);
+	/* It asks once more: of what it asked for first it does not know. */
+	if (earlier && !earlier->confirmed)
+		ike_child_void(old, earlier, in->now);
+	note_collision(sa, old, c, &ni, &nr);
+	if (old)
+		child_replaced_by_peer(old, in->now);
+	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+}
+
+struct child_sa *child_named(const struct ike_sa *sa, const struct ike_notify_view *rekey_sa)
+{
+	if (!rekey_sa || rekey_sa->protocol != PROTOCOL_ESP || rekey_sa->spi.len != 4)
+		return NULL;
+	return child_by_spi_out(sa, get_be32(rekey_sa->spi.p));
+}
+
+/*
+ * The SA that REKEY_SA names; *ret_error: the answer when it cannot be rekeyed now (2.25). A peer
+ * that has not used what it made of it, and asks once more, gets another one.
+ */
+static struct child_sa *rekey_target(struct ike_sa *sa, const struct ike_notify_view *n,
+				     uint16_t *ret_error)
+{
+	struct child_sa *old = child_named(sa, n);
+	const struct child_sa *made = old ? child_replacing(old) : NULL;
+
+	*ret_error = 0;
+	if (!old)
+		*ret_error = NOTIFY_CHILD_SA_NOT_FOUND;
+	else if (old->state == CHILD_STATE_DELETING ||
+		 (old->state == CHILD_STATE_REKEYED && (!made || made->confirmed)))
+		*ret_error = NOTIFY_TEMPORARY_FAILURE;
+	return old;
+}
+
+/* The IKE SA is going, or being rekeyed (2.25.2), or its owner says so. */
+static bool is_busy(const struct ike_sa *sa)
+{
+	return sa->busy || sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
+	       (sa->outstanding && sa->outstanding->kind == &task_ike_rekey);
+}
+
+void child_on_request(struct ike_sa *sa, const struct ike_in *in)
+{
+	const struct ike_notify_view *n = ike_find_notify(in->p, NOTIFY_REKEY_SA);
+	struct child_sa *old = NULL;
+	struct child_offer o;
+	uint16_t error = 0;
+
+	if (is_busy(sa)) {
+		refuse(sa, in, NOTIFY_TEMPORARY_FAILURE);
+		return;
+	}
+	if (n)
+		old = rekey_target(sa, n, &error);
+	if (error == NOTIFY_CHILD_SA_NOT_FOUND) {
+		refuse_not_found(sa, in, n->spi);
+		return;
+	}
+	/* A rekey has the old one and the new one side by side for a while. */
+	if (!error && sa->child_count >= sa->ike->set.children_max * (old ? 2 : 1))
+		error = NOTIFY_NO_ADDITIONAL_SAS;
+	if (!error)
+		error = child_negotiate(sa, in->p, true, old, &o, in->now);
+	if (error == NOTIFY_INVALID_KE_PAYLOAD)
+		refuse_group(sa, in, o.choice.group);
+	else if (error)
+		refuse(sa, in, error);
+	else
+		accept(sa, in, old, &o);
+}
+
+void child_cleanup(struct deadline *d, nsec_t now)
+{
+	struct child_sa *c = container_of(d, struct child_sa, cleanup);
+	struct child_sa *made = c->successor ? child_replacing(c) : NULL;
+
+	if (!made || made->confirmed) {
+		ike_child_delete(c, now);
+		return;
+	}
+	log_peer(c->ike_sa, now, LOG_LEVEL_WARNING,
+		 "%s: child %s: the peer never used its rekey: it is void", sa_label(c->ike_sa),
+		 c->conf->name);
+	ike_child_void(c, made, now);
+}
