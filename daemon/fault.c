@@ -145,7 +145,7 @@ static const char *newest_child(struct daemon *d, bool forget)
 				if (forget)
 					ike_fault_forget_child(k->current->ike);
 				else
-					k->current->ike->fault_spi = 1;
+					ike_fault_rekey_spi(k->current->ike);
 				return NULL;
 			}
 		}

@@ -152,7 +152,7 @@ bool handover_is_restart(struct daemon *d)
 static size_t room_for(const struct daemon *d)
 {
 	const struct sad *sad = &d->tunnel->path->sad;
-	uint64_t sas = sad->used + HASH_COUNT(d->tunnel->ike->sas);
+	uint64_t sas = sad->used + ike_sa_count(d->tunnel->ike);
 
 	return (size_t)min_u64(sad->history.used + sas * ROOM_SA + ROOM_FIRST, STATE_MAX);
 }

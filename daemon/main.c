@@ -215,7 +215,7 @@ bool daemon_reload(struct daemon *d)
 		sd_notify(0, "READY=1");
 		return false;
 	}
-	d->tunnel->ike->set = new->ike;
+	ike_set_settings(d->tunnel->ike, &new->ike);
 	devices_assign(d, new);
 	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
 	devices_prune(d);

@@ -55,7 +55,7 @@ static json_t *sa_json(const struct tunnel_sa *s, nsec_t now)
 	json_object_set_new(o, "state",
 			    json_string(s->retired ? "retired"
 					: s->kept  ? "kept"
-					: s->ike   ? child_state_name(s->ike->state)
+					: s->ike   ? child_state_name(child_sa_state(s->ike))
 						   : "down"));
 	json_object_set_new(o, "age", age(now, s->installed));
 	json_object_set_new(o, "local_ts", selectors(s->policy.local));
@@ -63,7 +63,7 @@ static json_t *sa_json(const struct tunnel_sa *s, nsec_t now)
 	if (s->ike)
 		json_object_set_new(
 			o, "proposal",
-			json_string(choice_format(&s->ike->choice, suite, sizeof(suite))));
+			json_string(choice_format(child_sa_choice(s->ike), suite, sizeof(suite))));
 	if (!sa)
 		return o;
 	json_object_set_new(o, "backend", json_string(aead_backend_name(sa->in.key)));
@@ -106,24 +106,26 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 	char e[ENDPOINT_STRLEN], id[IDENT_STRLEN], suite[96];
 	json_t *o = json_object();
 
-	json_object_set_new(o, "spi_i", hex(sa->spi_i, 16));
-	json_object_set_new(o, "spi_r", hex(sa->spi_r, 16));
-	json_object_set_new(o, "role", json_string(sa->initiator ? "initiator" : "responder"));
-	json_object_set_new(o, "state", json_string(ike_state_name(sa->state)));
-	json_object_set_new(o, "local", json_string(endpoint_format(&sa->local, e)));
-	json_object_set_new(o, "remote", json_string(endpoint_format(&sa->remote, e)));
-	json_object_set_new(o, "peer_id", json_string(ident_format(&sa->peer_id, id)));
+	json_object_set_new(o, "spi_i", hex(ike_sa_spi_i(sa), 16));
+	json_object_set_new(o, "spi_r", hex(ike_sa_spi_r(sa), 16));
+	json_object_set_new(o, "role",
+			    json_string(ike_sa_initiator(sa) ? "initiator" : "responder"));
+	json_object_set_new(o, "state", json_string(ike_state_name(ike_sa_state(sa))));
+	json_object_set_new(o, "local", json_string(endpoint_format(ike_sa_local(sa), e)));
+	json_object_set_new(o, "remote", json_string(endpoint_format(ike_sa_remote(sa), e)));
+	json_object_set_new(o, "peer_id", json_string(ident_format(ike_sa_peer_id(sa), id)));
 	json_object_set_new(o, "nat",
-			    json_string(sa->we_natted	  ? "local"
-					: sa->peer_natted ? "remote"
-							  : "none"));
-	json_object_set_new(o, "established", age(now, sa->established));
-	json_object_set_new(o, "last_heard", age(now, sa->last_heard));
-	json_object_set_new(o, "message_id", json_integer(sa->next_id));
-	json_object_set_new(o, "waiting", json_boolean(sa->outstanding != NULL));
-	if (sa->choice.suite)
-		json_object_set_new(o, "proposal",
-				    json_string(choice_format(&sa->choice, suite, sizeof(suite))));
+			    json_string(ike_sa_we_natted(sa)	 ? "local"
+					: ike_sa_peer_natted(sa) ? "remote"
+								 : "none"));
+	json_object_set_new(o, "established", age(now, ike_sa_established(sa)));
+	json_object_set_new(o, "last_heard", age(now, ike_sa_last_heard(sa)));
+	json_object_set_new(o, "message_id", json_integer(ike_sa_next_id(sa)));
+	json_object_set_new(o, "waiting", json_boolean(ike_sa_is_asking(sa)));
+	if (ike_sa_choice(sa)->suite)
+		json_object_set_new(
+			o, "proposal",
+			json_string(choice_format(ike_sa_choice(sa), suite, sizeof(suite))));
 	return o;
 }
 
@@ -274,7 +276,7 @@ static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
 	json_object_set_new(o, "uptime", json_real(seconds(now - d->started)));
 	json_object_set_new(o, "tun", json_string(d->config->fixed.tun));
 	json_object_set_new(o, "devices", devices_json(d));
-	json_object_set_new(o, "half_open", json_integer(d->tunnel->ike->half_open));
+	json_object_set_new(o, "half_open", json_integer(ike_half_open(d->tunnel->ike)));
 	json_object_set_new(o, "history_memory", json_integer((json_int_t)h->used));
 	json_object_set_new(o, "history_memory_max", json_integer((json_int_t)h->cap));
 	json_object_set_new(o, "offload", offload_json(d));

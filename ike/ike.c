@@ -222,6 +222,16 @@ const uint64_t *ike_counters(const struct ike *ike)
 	return ike->counters;
 }
 
+void ike_count(struct ike *ike, enum ike_counter c)
+{
+	ike->counters[c]++;
+}
+
+void ike_set_settings(struct ike *ike, const struct ike_settings *settings)
+{
+	ike->set = *settings;
+}
+
 /* ---- time ---- */
 
 nsec_t ike_next_deadline(const struct ike *ike)

@@ -11,6 +11,7 @@
 #define MENDIP_IKE_H
 
 #include "deadline.h"
+#include "saved.h"
 #include "sa/ike_config.h"
 #include "sa/keymat.h"
 #include "log.h"
@@ -164,6 +165,14 @@ void ike_free(struct ike *ike);
 void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count,
 		   bool (*same)(const struct conn_conf *a, const struct conn_conf *b), nsec_t now);
 const uint64_t *ike_counters(const struct ike *ike);
+/* Counts one more: for what the caller refuses in an op. */
+void ike_count(struct ike *ike, enum ike_counter c);
+/* Limits and times are these from now on. */
+void ike_set_settings(struct ike *ike, const struct ike_settings *settings);
+/* For log_limited: the lines that this peer may still cause. */
+struct log_limit *ike_peer_lines(struct ike *ike, const struct ident *id);
+/* The same for lines about recoveries, which other lines do not push out. */
+struct log_limit *ike_recovery_lines(struct ike *ike, const struct ident *id);
 
 /* One IKE message from the network. Never fails; the bytes may be anything. */
 void ike_receive(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
@@ -235,6 +244,20 @@ bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now
 void ike_outsider_hint(struct ike *ike, const struct endpoint *remote, nsec_t now);
 /* A first FRESH ESP packet came on the child: the peer has it. */
 void ike_child_heard(struct child_sa *c, nsec_t now);
+/* ---- SAs in bytes, for the process that goes on with them (doc/architecture.md) ---- */
+/* Nothing is under way on it, from either side: ike_sa_save writes all there is. */
+bool ike_sa_is_settled(const struct ike_sa *sa);
+/* The IKE SA, and a CHILD SA of it; keys are among the bytes. */
+void ike_sa_save(const struct ike_sa *sa, struct writer *w);
+void child_sa_save(const struct child_sa *c, struct writer *w);
+/*
+ * An established IKE SA without owner and children; nothing is told of it. NULL: that is none. Its
+ * next IVs are some further on, should any have been used after it was written.
+ */
+struct ike_sa *ike_sa_load(struct ike *ike, struct conn_conf *conn, struct reader *r, nsec_t now);
+/* A CHILD SA of it without owner; it is not installed. NULL: that is none. */
+struct child_sa *child_sa_load(struct ike_sa *sa, struct child_conf *conf, struct reader *r);
+
 /*
  * What must hold between two calls: whatever an SA waits for is under way. NULL when it does;
  * otherwise what is wrong. For tests.
@@ -245,6 +268,8 @@ const char *ike_check(const struct ike *ike);
 #ifdef MENDIP_FAULTS
 void ike_fault_message_ids(struct ike_sa *sa, uint32_t back);
 void ike_fault_forget_child(struct child_sa *c);
+/* Its rekeys name another SPI, as if the peer had forgotten the SA. */
+void ike_fault_rekey_spi(struct child_sa *c);
 void ike_fault_forget_sa(struct ike_sa *sa);
 #endif
 

@@ -7,7 +7,6 @@
  */
 #include "child.h"
 #include "conn.h"
-#include "sa/limits.h"
 
 static bool overlap(const struct ts_list *a, const struct ts_list *b)
 {
@@ -76,7 +75,7 @@ static void take(struct taken *t, const struct tunnel_sa *s)
 static bool has_enough(const struct tunnel_conn *c, const struct ike_sa *sa,
 		       const struct ts_list *more, const struct child_sa *old)
 {
-	const struct ike_settings *set = &c->tunnel->ike->set;
+	const struct ike_settings *set = ike_settings_of(c->tunnel->ike);
 	struct taken here = {0}, in_all = {0};
 	const struct tunnel_child *k;
 	const struct tunnel_sa *s;
@@ -86,7 +85,7 @@ static bool has_enough(const struct tunnel_conn *c, const struct ike_sa *sa,
 			if (!lives(s) || (old && s->ike == old))
 				continue;
 			take(&in_all, s);
-			if (s->ike && s->ike->ike_sa == sa)
+			if (s->ike && child_sa_ike(s->ike) == sa)
 				take(&here, s);
 		}
 	}
@@ -100,29 +99,32 @@ uint16_t tunnel_child_admit(void *ctx, struct ike_sa *sa, const struct child_con
 			    const struct child_sa *old, nsec_t now)
 {
 	struct tunnel *t = ctx;
-	const struct tunnel_conn *c = sa->owner;
+	const struct tunnel_conn *c = ike_sa_owner(sa);
 	const struct tunnel_sa *other;
 	char peer[IDENT_STRLEN], who[IDENT_STRLEN];
 
 	/* It has them. */
-	if (old && ts_list_within(local, old->local) && ts_list_within(remote, old->remote) &&
-	    remote->count <= old->remote->count)
+	if (old && ts_list_within(local, child_sa_local(old)) &&
+	    ts_list_within(remote, child_sa_remote(old)) &&
+	    remote->count <= child_sa_remote(old)->count)
 		return 0;
 	if (c && !ours && has_enough(c, sa, remote, old)) {
-		t->ike->counters[IKE_COUNT_PEER_LIMIT]++;
-		log_peer(sa, now, LOG_LEVEL_WARNING, "%s: %.100s has as many CHILD SAs as it may",
-			 c->conf->name, ident_format(&sa->peer_id, peer));
+		ike_count(t->ike, IKE_COUNT_PEER_LIMIT);
+		log_limited(t->log, ike_peer_lines(t->ike, ike_sa_peer_id(sa)), now,
+			    LOG_LEVEL_WARNING, "%s: %.100s has as many CHILD SAs as it may",
+			    c->conf->name, ident_format(ike_sa_peer_id(sa), peer));
 		return NOTIFY_NO_ADDITIONAL_SAS;
 	}
 	/* What a peer with a connection of its own gets is the operator's to say. */
-	if (!ident_is_pattern(&sa->conn->remote_id))
+	if (!ident_is_pattern(&ike_sa_conn(sa)->remote_id))
 		return 0;
-	other = holder(t, &sa->peer_id, conf, local, remote);
+	other = holder(t, ike_sa_peer_id(sa), conf, local, remote);
 	if (!other)
 		return 0;
-	t->ike->counters[IKE_COUNT_PEER_LIMIT]++;
-	log_peer(sa, now, LOG_LEVEL_WARNING, "%s: %.100s asks for what %.100s has: refused",
-		 sa->conn->name, ident_format(&sa->peer_id, peer),
-		 ident_format(conn_peer(other->child->conn), who));
+	ike_count(t->ike, IKE_COUNT_PEER_LIMIT);
+	log_limited(t->log, ike_peer_lines(t->ike, ike_sa_peer_id(sa)), now, LOG_LEVEL_WARNING,
+		    "%s: %.100s asks for what %.100s has: refused", ike_sa_conn(sa)->name,
+		    ident_format(ike_sa_peer_id(sa), peer),
+		    ident_format(conn_peer(other->child->conn), who));
 	return NOTIFY_TS_UNACCEPTABLE;
 }

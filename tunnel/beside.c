@@ -5,7 +5,6 @@
 #include "beside.h"
 #include "child.h"
 #include "conn.h"
-#include "sa/half_open.h"
 
 #define TAKEOVER_LOOK (2 * NSEC_PER_SEC)
 #define HEARD_LATELY  (5 * NSEC_PER_SEC) /* an IKE SA that was heard in this time is alive */
@@ -57,8 +56,8 @@ static struct ike_sa *mended_on(const struct tunnel_conn *c)
 
 	LIST_FOREACH (k, &c->children, link) {
 		LIST_FOREACH (s, &k->sas, link) {
-			if (is_on_rung3(s) && s->ike && s->ike->ike_sa->owner == c)
-				return s->ike->ike_sa;
+			if (is_on_rung3(s) && s->ike && ike_sa_owner(child_sa_ike(s->ike)) == c)
+				return child_sa_ike(s->ike);
 		}
 	}
 	return NULL;
@@ -73,8 +72,9 @@ static bool has_come_beside(struct tunnel_conn *c, nsec_t now)
 {
 	struct ike_sa *old = mended_on(c), *sa = c->sa;
 
-	if (!old || old == sa || sa->state != IKE_STATE_ESTABLISHED ||
-	    sa->established < old->established || now - sa->last_heard > HEARD_LATELY)
+	if (!old || old == sa || ike_sa_state(sa) != IKE_STATE_ESTABLISHED ||
+	    ike_sa_established(sa) < ike_sa_established(old) ||
+	    now - ike_sa_last_heard(sa) > HEARD_LATELY)
 		return false;
 	c->beside = sa;
 	c->sa = old;
@@ -110,13 +110,13 @@ void conn_beside(struct deadline *d, nsec_t now)
  */
 static void give_up_call(struct tunnel_conn *c, struct ike_sa *ours, const char *why, nsec_t now)
 {
-	if (!ours || ours->state != IKE_STATE_INIT_SENT)
+	if (!ours || ike_sa_state(ours) != IKE_STATE_INIT_SENT)
 		return;
 	if (c->sa == ours)
 		c->sa = NULL;
 	else
 		c->beside = NULL; /* and none has crossed it: that gives it up */
-	ours->owner = NULL;
+	ike_sa_set_owner(ours, NULL);
 	conn_unask(c, ours);
 	ike_sa_drop(ours, why, now);
 }
@@ -130,7 +130,7 @@ static bool has_all_children(const struct tunnel_conn *c, const struct ike_sa *s
 		if ((k->asked_on || (k->wanted && k->current)) && !conn_uses_child(k, sa, NULL))
 			return false;
 		LIST_FOREACH (s, &k->sas, link) {
-			if (!s->retired && s->ike && s->ike->ike_sa != sa &&
+			if (!s->retired && s->ike && child_sa_ike(s->ike) != sa &&
 			    !conn_uses_child(k, sa, s))
 				return false;
 		}
@@ -148,9 +148,9 @@ void conn_maybe_take_over(struct tunnel_conn *c, nsec_t now)
 static void end_other(struct tunnel_conn *c, const struct ike_sa *keep, struct ike_sa *sa,
 		      nsec_t now)
 {
-	if (!sa || sa == keep || sa->owner != c || sa->state != IKE_STATE_ESTABLISHED)
+	if (!sa || sa == keep || ike_sa_owner(sa) != c || ike_sa_state(sa) != IKE_STATE_ESTABLISHED)
 		return;
-	sa->owner = NULL;
+	ike_sa_set_owner(sa, NULL);
 	conn_unask(c, sa);
 	ike_sa_delete(sa, now);
 }
@@ -159,15 +159,16 @@ struct ike_sa *conn_which_call(const struct tunnel_conn *c)
 {
 	struct ike_sa *theirs = c->crossing, *ours = c->beside;
 
-	return theirs && theirs->state == IKE_STATE_ESTABLISHED && theirs->spi_i > ours->spi_i
+	return theirs && ike_sa_state(theirs) == IKE_STATE_ESTABLISHED &&
+			       ike_sa_spi_i(theirs) > ike_sa_spi_i(ours)
 		       ? theirs
 		       : ours;
 }
 
 bool conn_peer_has(const struct ike_sa *sa)
 {
-	return sa->initiator || sa->last_heard > sa->established ||
-	       tunnel_last_inbound(NULL, sa) > sa->established;
+	return ike_sa_initiator(sa) || ike_sa_last_heard(sa) > ike_sa_established(sa) ||
+	       tunnel_last_inbound(NULL, sa) > ike_sa_established(sa);
 }
 
 /*
@@ -191,12 +192,12 @@ void conn_take_over(struct deadline *d, nsec_t now)
 	struct tunnel_conn *c = container_of(d, struct tunnel_conn, takeover);
 	struct ike_sa *old = c->sa, *sa = c->beside, *o;
 
-	if (!conn_is_mending(c) && (!sa || sa->state != IKE_STATE_ESTABLISHED)) {
+	if (!conn_is_mending(c) && (!sa || ike_sa_state(sa) != IKE_STATE_ESTABLISHED)) {
 		deadline_clear(&c->tunnel->deadlines, &c->rung3);
 		give_up_call(c, sa, "the first request was answered after all", now);
 		return;
 	}
-	if (!sa || sa->state != IKE_STATE_ESTABLISHED)
+	if (!sa || ike_sa_state(sa) != IKE_STATE_ESTABLISHED)
 		return;
 	sa = conn_which_call(c);
 	if (!conn_peer_has(sa))
@@ -212,8 +213,8 @@ void conn_take_over(struct deadline *d, nsec_t now)
 	end_other(c, sa, old, now);
 	end_other(c, sa, o, now);
 	/* And what the peer has made meanwhile, as we did. */
-	for (o = addr_index_first(c->tunnel->ike, &sa->remote.addr); o;
-	     o = LIST_NEXT(o, address_link))
+	for (o = ike_first_sa_at(c->tunnel->ike, &ike_sa_remote(sa)->addr); o;
+	     o = ike_next_sa_at(o))
 		end_other(c, sa, o, now);
 	/* What stays may need another one by now. */
 	if (conn_is_mending(c))
@@ -233,11 +234,11 @@ void conn_on_call(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
 	give_up_call(c, c->sa, "the peer's call came first", now);
 	give_up_call(c, c->beside, "the peer's call came first", now);
-	if (c->sa && conn_is_mending(c) && !(c->beside && c->beside->initiator)) {
+	if (c->sa && conn_is_mending(c) && !(c->beside && ike_sa_initiator(c->beside))) {
 		deadline_clear(&c->tunnel->deadlines, &c->rung3);
 		c->beside = sa;
 		return;
 	}
 	c->sa = sa;
-	c->crossing = c->beside && c->beside->initiator ? sa : NULL;
+	c->crossing = c->beside && ike_sa_initiator(c->beside) ? sa : NULL;
 }

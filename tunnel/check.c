@@ -14,9 +14,9 @@ static bool is_ours(const struct tunnel_conn *c, const struct ike_sa *wanted)
 {
 	const struct ike_sa *sa;
 
-	for (sa = c->tunnel->ike->sas; sa; sa = sa->hh.next) {
+	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = ike_next_sa(sa)) {
 		if (sa == wanted)
-			return sa->owner == c;
+			return ike_sa_owner(sa) == c;
 	}
 	return false;
 }
@@ -65,8 +65,9 @@ static bool heir_is_going(const struct tunnel_sa *s)
 	const struct tunnel_sa *o;
 
 	LIST_FOREACH (o, &s->child->sas, link) {
-		if (o != s && !o->retired && o->ike && o->ike->state == CHILD_STATE_DELETING &&
-		    o->active && tunnel_sa_covers(o, s))
+		if (o != s && !o->retired && o->ike &&
+		    child_sa_state(o->ike) == CHILD_STATE_DELETING && o->active &&
+		    tunnel_sa_covers(o, s))
 			return true;
 	}
 	return false;
@@ -79,10 +80,10 @@ static const char *check_sa(const struct tunnel_sa *s, nsec_t now)
 	if (wrong)
 		return wrong;
 	if (s->check != CRITERION_NONE &&
-	    !(is_ours(s->child->conn, s->check_on) && s->check_on->watch_answer))
+	    !(is_ours(s->child->conn, s->check_on) && ike_sa_watch_answer(s->check_on)))
 		return "a liveness check that nobody will answer";
-	if (s->retired && s->ike && s->ike->state == CHILD_STATE_INSTALLED &&
-	    !tunnel_sa_substitute(s) && !heir_is_going(s) && s->ike->ike_sa->owner)
+	if (s->retired && s->ike && child_sa_state(s->ike) == CHILD_STATE_INSTALLED &&
+	    !tunnel_sa_substitute(s) && !heir_is_going(s) && ike_sa_owner(child_sa_ike(s->ike)))
 		return "RETIRED, and nothing has taken its place";
 	if (tunnel_sa_waits(s) && !s->replaces && !deadline_is_set(&s->move) &&
 	    !tunnel_sa_substitute(s))
@@ -111,8 +112,8 @@ static bool has_established(const struct tunnel_conn *c)
 {
 	const struct ike_sa *sa;
 
-	for (sa = c->tunnel->ike->sas; sa; sa = sa->hh.next) {
-		if (sa->owner == c && sa->state == IKE_STATE_ESTABLISHED)
+	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = ike_next_sa(sa)) {
+		if (ike_sa_owner(sa) == c && ike_sa_state(sa) == IKE_STATE_ESTABLISHED)
 			return true;
 	}
 	return false;

@@ -94,7 +94,7 @@ void tunnel_child_remove(struct tunnel_child *k)
 	tunnel_child_trap(k, false);
 	while ((s = LIST_FIRST(&k->sas))) {
 		if (s->ike)
-			s->ike->owner = NULL;
+			child_sa_set_owner(s->ike, NULL);
 		tunnel_sa_forget(s);
 	}
 	LIST_REMOVE(k, link);
@@ -130,7 +130,7 @@ void tunnel_child_down(struct tunnel_child *c, nsec_t now)
 	if (c->asked_on)
 		ike_child_cancel(c->asked_on, c->conf);
 	if (c->current && c->current->ike)
-		ike_child_cancel(c->current->ike->ike_sa, c->conf);
+		ike_child_cancel(child_sa_ike(c->current->ike), c->conf);
 	c->asked_on = NULL;
 	LIST_FOREACH (s, &c->sas, link) {
 		s->ending = true;

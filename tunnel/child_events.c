@@ -24,25 +24,26 @@ int tunnel_child_install(void *ctx, struct child_sa *c, const struct child_keys 
 			 struct child_sa *replaces, nsec_t now)
 {
 	struct tunnel *t = ctx;
-	struct tunnel_conn *conn = c->ike_sa->owner;
+	struct tunnel_conn *conn = ike_sa_owner(child_sa_ike(c));
 	struct tunnel_sa *s;
 	int r;
 
 	if (!conn)
 		return -ENOENT;
-	s = tunnel_sa_new(tunnel_child_of(conn, c->conf), c->local, c->remote);
+	s = tunnel_sa_new(tunnel_child_of(conn, child_sa_conf(c)), child_sa_local(c),
+			  child_sa_remote(c));
 	s->ike = c;
-	s->spi = c->spi_in;
-	s->spi_out = c->spi_out;
+	s->spi = child_sa_spi_in(c);
+	s->spi_out = child_sa_spi_out(c);
 	s->installed = now;
-	s->expires = c->conf->life_time ? now + c->conf->life_time : NSEC_NEVER;
-	s->replaces = replaces ? replaces->owner : NULL;
-	set_keys(&s->keys, keys, c->initiator);
-	r = tunnel_sa_install(s, c->choice.suite, c->choice.esn, &c->ike_sa->local,
-			      &c->ike_sa->remote, now);
+	s->expires = child_sa_conf(c)->life_time ? now + child_sa_conf(c)->life_time : NSEC_NEVER;
+	s->replaces = replaces ? child_sa_owner(replaces) : NULL;
+	set_keys(&s->keys, keys, child_sa_initiator(c));
+	r = tunnel_sa_install(s, child_sa_choice(c)->suite, child_sa_choice(c)->esn,
+			      ike_sa_local(child_sa_ike(c)), ike_sa_remote(child_sa_ike(c)), now);
 	if (r < 0)
 		return r;
-	c->owner = s;
+	child_sa_set_owner(c, s);
 	esp_installed(t->path, sad_ref(tunnel_sa_esp(s)));
 	return 0;
 }
@@ -58,7 +59,7 @@ static void child_up(struct tunnel_sa *s, nsec_t now)
 	k->only_auth = false;
 	tunnel_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,
 		     "CHILD SA up: SPI in %08x out %08x, %s, %s === %s%s", s->spi, s->spi_out,
-		     choice_format(&s->ike->choice, suite, sizeof(suite)),
+		     choice_format(child_sa_choice(s->ike), suite, sizeof(suite)),
 		     ts_list_format(s->policy.local, l, sizeof(l)),
 		     ts_list_format(s->policy.remote, r, sizeof(r)),
 		     s->replaces ? ", replaces another" : "");
@@ -75,8 +76,8 @@ static void replace_others(struct tunnel_sa *s, nsec_t now)
 
 	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
 		next = LIST_NEXT(o, link);
-		if (o == s || o->retired || !o->ike || o->ike->ike_sa != s->ike->ike_sa ||
-		    !tunnel_sa_covers(s, o))
+		if (o == s || o->retired || !o->ike ||
+		    child_sa_ike(o->ike) != child_sa_ike(s->ike) || !tunnel_sa_covers(s, o))
 			continue;
 		ike_child_delete(o->ike, now);
 		tunnel_sa_retire(o, s, now);
@@ -87,11 +88,11 @@ static void replace_others(struct tunnel_sa *s, nsec_t now)
 static void child_confirmed(struct tunnel_sa *s, nsec_t now)
 {
 	struct tunnel *t = s->child->conn->tunnel;
-	bool ours = s->ike->initiator;
+	bool ours = child_sa_initiator(s->ike);
 
 	if (s->retired) /* what was made in its stead stays */
 		return;
-	if (s->ike->voided)
+	if (child_sa_voided(s->ike))
 		replace_others(s, now);
 	tunnel_sa_use(s, now);
 	if (ours && s->active)
@@ -127,7 +128,7 @@ static void end_orphans(struct tunnel_child *k, nsec_t now)
 	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &k->sas, link) {
-		if (s->retired && s->ike && !s->ike->successor && !tunnel_sa_substitute(s))
+		if (s->retired && s->ike && !child_sa_successor(s->ike) && !tunnel_sa_substitute(s))
 			ike_child_delete(s->ike, now);
 	}
 }
@@ -135,21 +136,21 @@ static void end_orphans(struct tunnel_child *k, nsec_t now)
 /* Its IKE SA is about to be gone, as the peer is silent there. */
 static bool may_be_kept(const struct tunnel_sa *s, nsec_t now)
 {
-	return s->ike->ike_sa->unanswered && s->recovery.state == RECOVERY_RUNNING &&
+	return ike_sa_unanswered(child_sa_ike(s->ike)) && s->recovery.state == RECOVERY_RUNNING &&
 	       now < tunnel_sa_kept_until(s) && !s->child->conn->tunnel->closing;
 }
 
 static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 {
 	struct tunnel_child *k = s->child;
-	struct ike_sa *sa = s->ike->ike_sa;
+	struct ike_sa *sa = child_sa_ike(s->ike);
 	struct tunnel_sa *by = stand_in(k, s, now);
 	bool keep = !by && may_be_kept(s, now);
 
 	s->ike = NULL;
 	/* The answer to a rekey of ours that is out still brings its successor. */
-	if (!k->asked_on && sa->owner == k->conn && sa->state == IKE_STATE_ESTABLISHED &&
-	    ike_child_is_asked(sa, k->conf))
+	if (!k->asked_on && ike_sa_owner(sa) == k->conn &&
+	    ike_sa_state(sa) == IKE_STATE_ESTABLISHED && ike_child_is_asked(sa, k->conf))
 		k->asked_on = sa;
 	if (k->current == s)
 		k->current = tunnel_sa_newest(k);
@@ -183,7 +184,7 @@ void tunnel_child_event(void *ctx, struct child_sa *c, enum child_event e, const
 			nsec_t now)
 {
 	struct tunnel *t = ctx;
-	struct tunnel_sa *s = c->owner;
+	struct tunnel_sa *s = child_sa_owner(c);
 	struct tunnel_conn *conn;
 
 	if (!s)
@@ -205,8 +206,8 @@ void tunnel_child_event(void *ctx, struct child_sa *c, enum child_event e, const
 void tunnel_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
 			 struct child_sa *child, enum ike_result r, uint16_t notify, nsec_t now)
 {
-	struct tunnel_conn *conn = sa->owner;
-	struct tunnel_sa *s = child ? child->owner : NULL;
+	struct tunnel_conn *conn = ike_sa_owner(sa);
+	struct tunnel_sa *s = child ? child_sa_owner(child) : NULL;
 	struct tunnel_child *k;
 
 	(void)ctx;
@@ -252,8 +253,8 @@ nsec_t tunnel_last_inbound(void *ctx, const struct ike_sa *sa)
 	nsec_t last = 0;
 
 	(void)ctx;
-	LIST_FOREACH (c, &sa->children, link) {
-		const struct tunnel_sa *s = c->owner;
+	for (c = ike_first_child(sa); c; c = ike_next_child(c)) {
+		const struct tunnel_sa *s = child_sa_owner(c);
 		const struct esp_sa *e = s ? tunnel_sa_esp(s) : NULL;
 
 		if (e && e->in.last_fresh > last)
@@ -267,8 +268,8 @@ bool tunnel_keep_mapping(void *ctx, const struct ike_sa *sa)
 	struct tunnel *t = ctx;
 	const struct child_sa *c;
 
-	LIST_FOREACH (c, &sa->children, link) {
-		struct tunnel_sa *s = c->owner;
+	for (c = ike_first_child(sa); c; c = ike_next_child(c)) {
+		struct tunnel_sa *s = child_sa_owner(c);
 		struct esp_sa *e = s && s->active ? tunnel_sa_esp(s) : NULL;
 		uint64_t before = e ? e->out.packets : 0;
 

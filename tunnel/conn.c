@@ -8,7 +8,6 @@
 #include "recovery.h"
 #include "tidy.h"
 #include "tunnel_sa.h"
-#include "sa/half_open.h"
 #include "xalloc.h"
 
 #define BACKOFF_MIN (1 * NSEC_PER_SEC)
@@ -44,12 +43,13 @@ struct tunnel_conn *conn_new(struct tunnel *t, struct conn_conf *conf)
  */
 void conn_disown(struct tunnel_conn *c, bool end, nsec_t now)
 {
-	struct ike_sa *sa, *tmp;
+	struct ike_sa *sa, *next;
 
-	HASH_ITER (hh, c->tunnel->ike->sas, sa, tmp) {
-		if (sa->owner != c)
+	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = next) {
+		next = ike_next_sa(sa);
+		if (ike_sa_owner(sa) != c)
 			continue;
-		sa->owner = NULL;
+		ike_sa_set_owner(sa, NULL);
 		conn_unask(c, sa);
 		if (end)
 			ike_sa_delete(sa, now);
@@ -81,7 +81,7 @@ void conn_remove(struct tunnel_conn *c)
 
 struct ike_sa *conn_established(const struct tunnel_conn *c)
 {
-	return c->sa && c->sa->state == IKE_STATE_ESTABLISHED ? c->sa : NULL;
+	return c->sa && ike_sa_state(c->sa) == IKE_STATE_ESTABLISHED ? c->sa : NULL;
 }
 
 const struct ident *conn_peer(const struct tunnel_conn *c)
@@ -106,13 +106,14 @@ bool conn_wanted(const struct tunnel_conn *c)
  */
 static bool behind_nat(const struct ike_sa *sa)
 {
-	return sa->peer_natted && sa->remote.port != IKE_PORT && sa->remote.port != IKE_PORT_NATT;
+	return ike_sa_peer_natted(sa) && ike_sa_remote(sa)->port != IKE_PORT &&
+	       ike_sa_remote(sa)->port != IKE_PORT_NATT;
 }
 
 bool conn_can_call(const struct tunnel_conn *c)
 {
 	return c->conf->remote_count > 0 || (!c->sa && c->calls_back) ||
-	       (c->sa && c->sa->established && !behind_nat(c->sa));
+	       (c->sa && ike_sa_established(c->sa) && !behind_nat(c->sa));
 }
 
 struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
@@ -128,13 +129,13 @@ struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
 		remote = c->conf->remote[c->next_remote % c->conf->remote_count];
 	} else {
 		/* Who only answers calls back to where the peer was last heard. */
-		local = c->sa ? c->sa->local : c->last_local;
-		remote = c->sa ? c->sa->remote : c->last_remote;
+		local = c->sa ? *ike_sa_local(c->sa) : c->last_local;
+		remote = c->sa ? *ike_sa_remote(c->sa) : c->last_remote;
 	}
 	sa = ike_initiate(c->tunnel->ike, c->conf, &local, &remote, c->dynamic ? &c->peer_id : NULL,
 			  beside, now);
 	if (sa)
-		sa->owner = c;
+		ike_sa_set_owner(sa, c);
 	return sa;
 }
 
@@ -162,7 +163,7 @@ static const struct tunnel_sa *find_sa(const struct tunnel_child *k, const struc
 	const struct tunnel_sa *o, *found = NULL;
 
 	LIST_FOREACH (o, &k->sas, link) {
-		if (o->ike && o->ike->ike_sa == sa && !o->retired &&
+		if (o->ike && child_sa_ike(o->ike) == sa && !o->retired &&
 		    (!s || tunnel_sa_covers(o, s)) && (!found || o->active))
 			found = o;
 	}
@@ -299,42 +300,43 @@ static bool is_asked(const struct tunnel_conn *c, const struct ike_sa *sa)
  */
 void conn_drop_spare(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
-	if (sa != c->sa && sa != c->beside && sa->owner == c && LIST_EMPTY(&sa->children) &&
-	    sa->state == IKE_STATE_ESTABLISHED && !sa->unresolved && !is_asked(c, sa))
+	if (sa != c->sa && sa != c->beside && ike_sa_owner(sa) == c && !ike_first_child(sa) &&
+	    ike_sa_state(sa) == IKE_STATE_ESTABLISHED && !ike_sa_unresolved(sa) && !is_asked(c, sa))
 		ike_sa_delete(sa, now);
 }
 
 struct tunnel_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)
 {
-	bool anyone = sa->conn->remote_any || ident_is_pattern(&sa->conn->remote_id);
+	bool anyone = ike_sa_conn(sa)->remote_any || ident_is_pattern(&ike_sa_conn(sa)->remote_id);
 	struct tunnel_conn *c, *found = NULL;
 
 	LIST_FOREACH (c, &t->conns, link) {
-		if (c->conf == sa->conn &&
-		    (anyone ? c->dynamic && ident_eq(&c->peer_id, &sa->peer_id) : !c->dynamic))
+		if (c->conf == ike_sa_conn(sa) &&
+		    (anyone ? c->dynamic && ident_eq(&c->peer_id, ike_sa_peer_id(sa))
+			    : !c->dynamic))
 			found = c;
 	}
 	if (found || !anyone)
 		return found;
-	c = conn_new(t, sa->conn);
+	c = conn_new(t, ike_sa_conn(sa));
 	c->dynamic = true;
-	c->peer_id = sa->peer_id;
+	c->peer_id = *ike_sa_peer_id(sa);
 	return c;
 }
 
 static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 {
-	struct tunnel_conn *c = sa->owner;
+	struct tunnel_conn *c = ike_sa_owner(sa);
 	bool called = !c; /* neither one of ours nor the successor of one: REKEYED tells of that */
 
 	if (!c) {
 		c = conn_of_peer(t, sa);
 		if (!c)
 			return;
-		sa->owner = c;
+		ike_sa_set_owner(sa, c);
 	}
 	c->failures = 0;
-	c->peer_id = sa->peer_id;
+	c->peer_id = *ike_sa_peer_id(sa);
 	deadline_clear(&t->deadlines, &c->retry);
 	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
 	if (called && c->sa != sa)
@@ -359,14 +361,15 @@ static struct ike_sa *another_sa(const struct tunnel_conn *c, const struct ike_s
 
 	LIST_FOREACH (k, &c->children, link) {
 		LIST_FOREACH (s, &k->sas, link) {
-			if (s->ike && s->ike->ike_sa != gone &&
-			    s->ike->ike_sa->state == IKE_STATE_ESTABLISHED)
-				return s->ike->ike_sa;
+			if (s->ike && child_sa_ike(s->ike) != gone &&
+			    ike_sa_state(child_sa_ike(s->ike)) == IKE_STATE_ESTABLISHED)
+				return child_sa_ike(s->ike);
 		}
 	}
-	for (sa = addr_index_first(c->tunnel->ike, &gone->remote.addr); sa;
-	     sa = LIST_NEXT(sa, address_link)) {
-		if (sa != gone && sa->owner == c && sa->state == IKE_STATE_ESTABLISHED)
+	for (sa = ike_first_sa_at(c->tunnel->ike, &ike_sa_remote(gone)->addr); sa;
+	     sa = ike_next_sa_at(sa)) {
+		if (sa != gone && ike_sa_owner(sa) == c &&
+		    ike_sa_state(sa) == IKE_STATE_ESTABLISHED)
 			return sa;
 	}
 	return NULL;
@@ -417,10 +420,10 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 	bool was_beside = c->beside == sa, was_main = c->sa == sa;
 
 	conn_unask(c, sa);
-	if (was_main && sa->established) {
+	if (was_main && ike_sa_established(sa)) {
 		c->calls_back = !behind_nat(sa);
-		c->last_local = sa->local;
-		c->last_remote = sa->remote;
+		c->last_local = *ike_sa_local(sa);
+		c->last_remote = *ike_sa_remote(sa);
 	}
 	if (was_beside)
 		c->beside = NULL;
@@ -463,10 +466,11 @@ static void conn_moved(struct tunnel_conn *c, const struct ike_sa *sa)
 
 	LIST_FOREACH (k, &c->children, link) {
 		LIST_FOREACH (s, &k->sas, link) {
-			struct esp_sa *e = s->ike && s->ike->ike_sa == sa ? tunnel_sa_esp(s) : NULL;
+			struct esp_sa *e =
+				s->ike && child_sa_ike(s->ike) == sa ? tunnel_sa_esp(s) : NULL;
 
 			if (e)
-				e->out.dest.remote = sa->remote;
+				e->out.dest.remote = *ike_sa_remote(sa);
 		}
 	}
 }
@@ -479,7 +483,7 @@ static void follow_rekey(struct tunnel_child *k, const struct ike_sa *from, stru
 	if (k->asked_on == from)
 		k->asked_on = to;
 	LIST_FOREACH (s, &k->sas, link) {
-		if (s->check_on == from && to->watch_answer)
+		if (s->check_on == from && ike_sa_watch_answer(to))
 			s->check_on = to;
 	}
 }
@@ -487,7 +491,7 @@ static void follow_rekey(struct tunnel_child *k, const struct ike_sa *from, stru
 void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		       struct ike_sa *other, const char *why, nsec_t now)
 {
-	struct tunnel_conn *c = sa->owner;
+	struct tunnel_conn *c = ike_sa_owner(sa);
 	struct tunnel_child *k;
 
 	if (e == IKE_EVENT_UP) {
@@ -498,7 +502,7 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		return;
 	switch (e) {
 	case IKE_EVENT_REKEYED:
-		other->owner = c;
+		ike_sa_set_owner(other, c);
 		if (c->sa == sa)
 			c->sa = other;
 		if (c->beside == sa || c->crossing == sa)

@@ -23,10 +23,10 @@ static bool would_be_heard(const struct tunnel_sa *s, enum criterion why, nsec_t
 static bool check_liveness(struct tunnel_sa *s, enum criterion why, nsec_t now)
 {
 	if (s->check != CRITERION_NONE || !would_be_heard(s, why, now) ||
-	    s->ike->ike_sa->state != IKE_STATE_ESTABLISHED)
+	    ike_sa_state(child_sa_ike(s->ike)) != IKE_STATE_ESTABLISHED)
 		return false;
 	s->check = why;
-	s->check_on = s->ike->ike_sa;
+	s->check_on = child_sa_ike(s->ike);
 	ike_liveness(s->check_on, IKE_LATE_HINT, now);
 	return true;
 }
@@ -113,7 +113,7 @@ void hint_synced(struct tunnel_child *c, const struct ike_sa *sa, uint64_t delta
 	LIST_FOREACH (s, &c->sas, link) {
 		struct esp_sa *esp = tunnel_sa_esp(s);
 
-		if (!s->ike || s->ike->ike_sa != sa || s->retired || !esp)
+		if (!s->ike || child_sa_ike(s->ike) != sa || s->retired || !esp)
 			continue;
 		tunnel_event(
 			c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,

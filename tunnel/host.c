@@ -18,8 +18,8 @@ static void call_soon(struct tunnel_conn *c, nsec_t now)
 
 static bool has_left(const struct ike_sa *sa, bool (*is_ours)(const struct addr *a))
 {
-	return sa && !addr_is_any(&sa->local.addr) && sa->local.addr.family &&
-	       !is_ours(&sa->local.addr);
+	return sa && !addr_is_any(&ike_sa_local(sa)->addr) && ike_sa_local(sa)->addr.family &&
+	       !is_ours(&ike_sa_local(sa)->addr);
 }
 
 static void leave(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
@@ -27,7 +27,7 @@ static void leave(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 	char a[ADDR_STRLEN];
 
 	log_warn(c->tunnel->log, "%s: our address %s has gone: a new IKE SA", c->conf->name,
-		 addr_format(&sa->local.addr, a));
+		 addr_format(&ike_sa_local(sa)->addr, a));
 	ike_sa_drop(sa, "our address has gone", now);
 }
 
@@ -48,8 +48,8 @@ void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a)
 			while (has_left(c->sa, is_ours))
 				leave(c, c->sa, now);
 			call_soon(c, now);
-		} else if (c->sa && c->sa->state == IKE_STATE_INIT_SENT &&
-			   now - c->sa->request_since >= SETTLE * 3) {
+		} else if (c->sa && ike_sa_state(c->sa) == IKE_STATE_INIT_SENT &&
+			   now - ike_sa_request_since(c->sa) >= SETTLE * 3) {
 			/* Its next repetition may be far away. */
 			ike_sa_drop(c->sa, "tried anew, as this host has changed", now);
 			call_soon(c, now);

@@ -72,21 +72,21 @@ static void replace_on_takeover(struct tunnel_sa *s, nsec_t now)
 	const struct ike_sa *stays;
 	struct tunnel_sa *o, *next;
 
-	if (s->ike->ike_sa != conn->beside)
+	if (child_sa_ike(s->ike) != conn->beside)
 		return;
 	stays = conn_which_call(conn);
 	for (o = LIST_FIRST(&s->child->sas); o; o = next) {
 		next = LIST_NEXT(o, link);
-		if (o != s && o->ike && o->ike->ike_sa != conn->beside && o->ike->ike_sa != stays &&
-		    tunnel_sa_covers(s, o))
+		if (o != s && o->ike && child_sa_ike(o->ike) != conn->beside &&
+		    child_sa_ike(o->ike) != stays && tunnel_sa_covers(s, o))
 			tunnel_sa_retire(o, s, now);
 	}
 }
 
 bool tunnel_sa_waits(const struct tunnel_sa *s)
 {
-	return !s->active && !s->retired && s->ike && !s->ike->voided && !s->ike->successor &&
-	       s->ike->state != CHILD_STATE_DELETING;
+	return !s->active && !s->retired && s->ike && !child_sa_voided(s->ike) &&
+	       !child_sa_successor(s->ike) && child_sa_state(s->ike) != CHILD_STATE_DELETING;
 }
 
 void tunnel_sa_use(struct tunnel_sa *s, nsec_t now)
@@ -101,7 +101,8 @@ void tunnel_sa_use(struct tunnel_sa *s, nsec_t now)
 /* What IKE_AUTH made, the peer has if it has the IKE SA; other answers are confirmed one by one. */
 static bool peer_has_sa(const struct tunnel_sa *s)
 {
-	return s->ike->initiator || (s->ike->confirmed && conn_peer_has(s->ike->ike_sa));
+	return child_sa_initiator(s->ike) ||
+	       (child_sa_confirmed(s->ike) && conn_peer_has(child_sa_ike(s->ike)));
 }
 
 void tunnel_sa_begin_to_use(struct tunnel_sa *s, nsec_t now)
@@ -112,7 +113,7 @@ void tunnel_sa_begin_to_use(struct tunnel_sa *s, nsec_t now)
 	if (s->replaces)
 		return;
 	if (!peer_has_sa(s) && tunnel_sa_substitute(s)) {
-		ike_liveness(s->ike->ike_sa, 0, now);
+		ike_liveness(child_sa_ike(s->ike), 0, now);
 		deadline_set(&t->deadlines, &s->move, now + MOVE_LOOK);
 		return;
 	}
@@ -125,9 +126,9 @@ void tunnel_sa_move_due(struct deadline *d, nsec_t now)
 
 	if (s->active || s->retired || !s->ike)
 		return;
-	if (tunnel_sa_waits(s) &&
-	    (peer_has_sa(s) || !tunnel_sa_substitute(s) ||
-	     (now - s->installed >= MOVE_MAX && s->ike->ike_sa->last_heard > s->installed)))
+	if (tunnel_sa_waits(s) && (peer_has_sa(s) || !tunnel_sa_substitute(s) ||
+				   (now - s->installed >= MOVE_MAX &&
+				    ike_sa_last_heard(child_sa_ike(s->ike)) > s->installed)))
 		tunnel_sa_use(s, now);
 	else
 		deadline_set(&s->child->conn->tunnel->deadlines, &s->move, now + MOVE_LOOK);

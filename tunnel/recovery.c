@@ -84,7 +84,8 @@ static struct tunnel_sa *peer_rekey(const struct tunnel_sa *s)
 	struct tunnel_sa *n;
 
 	LIST_FOREACH (n, &s->child->sas, link) {
-		if (n->replaces == s && n->ike && !n->ike->confirmed && !n->ike->voided)
+		if (n->replaces == s && n->ike && !child_sa_confirmed(n->ike) &&
+		    !child_sa_voided(n->ike))
 			return n;
 	}
 	return NULL;
@@ -93,13 +94,13 @@ static struct tunnel_sa *peer_rekey(const struct tunnel_sa *s)
 /* The SA is being rekeyed or deleted, or its IKE SA is. */
 static bool is_going(const struct tunnel_sa *s)
 {
-	return s->ike->state != CHILD_STATE_INSTALLED ||
-	       s->ike->ike_sa->state != IKE_STATE_ESTABLISHED;
+	return child_sa_state(s->ike) != CHILD_STATE_INSTALLED ||
+	       ike_sa_state(child_sa_ike(s->ike)) != IKE_STATE_ESTABLISHED;
 }
 
 static bool ours_under_way(const struct tunnel_sa *s)
 {
-	return is_going(s) || s->ike->ike_sa->outstanding;
+	return is_going(s) || ike_sa_is_asking(child_sa_ike(s->ike));
 }
 
 /*
@@ -147,10 +148,10 @@ static void start(struct tunnel_sa *s, nsec_t now)
 		     "SPI %08x: switchover of the peer shown by %s: rekeying", s->spi,
 		     criterion_name(c));
 	/* What is outstanding goes before ours. */
-	ike_hurry(s->ike->ike_sa, late_after(c), now);
+	ike_hurry(child_sa_ike(s->ike), late_after(c), now);
 	if (c == CRITERION_INVALID_SPI) {
 		rung(s, 2);
-		s->child->asked_on = s->ike->ike_sa;
+		s->child->asked_on = child_sa_ike(s->ike);
 		ike_child_replace(s->ike, late_after(c), now);
 	} else {
 		rung(s, 1);
@@ -231,8 +232,8 @@ static void ask(struct tunnel_sa *s, nsec_t now)
 	switch (g.answer) {
 	case GATE_ADMITTED: admitted(s, &g, now); break;
 	case GATE_IN_PROGRESS:
-		ike_hurry(s->ike->ike_sa, late_after(r->now.criterion), now);
-		if (!r->now.request && s->ike->state == CHILD_STATE_REKEYING)
+		ike_hurry(child_sa_ike(s->ike), late_after(r->now.criterion), now);
+		if (!r->now.request && child_sa_state(s->ike) == CHILD_STATE_REKEYING)
 			r->now.request = now;
 		enter(s, RECOVERY_PENDING, now + LOOK_AGAIN);
 		break;
@@ -273,7 +274,7 @@ static void outranked(struct tunnel_sa *s, enum criterion proof, nsec_t now)
 	r->criterion = proof;
 	s->recovery.ticket = 0; /* the hint's allowance stays spent */
 	if (s->ike)
-		ike_hurry(s->ike->ike_sa, late_after(proof), now);
+		ike_hurry(child_sa_ike(s->ike), late_after(proof), now);
 }
 
 void recovery_confirmed(struct tunnel_sa *s, enum criterion criterion, nsec_t now)
@@ -324,9 +325,9 @@ static bool under_way(const struct tunnel_sa *s)
 {
 	const struct tunnel_conn *c = s->child->conn;
 
-	return (s->ike && s->ike->state != CHILD_STATE_INSTALLED) || s->child->asked_on ||
+	return (s->ike && child_sa_state(s->ike) != CHILD_STATE_INSTALLED) || s->child->asked_on ||
 	       c->beside || deadline_is_set(&c->rung3) || deadline_is_set(&c->retry) ||
-	       (c->sa && c->sa->state < IKE_STATE_ESTABLISHED);
+	       (c->sa && ike_sa_state(c->sa) < IKE_STATE_ESTABLISHED);
 }
 
 /* The ladder has been climbed for a while: goes on, or begins again. */
@@ -526,7 +527,7 @@ void recovery_replaced(struct tunnel_sa *s, const struct tunnel_sa *by, nsec_t n
 	}
 	rung(s, 1);
 	/* A rekey that was answered after all, while a new IKE SA was on its way. */
-	if (s->ike && by->ike && s->ike->ike_sa == by->ike->ike_sa)
+	if (s->ike && by->ike && child_sa_ike(s->ike) == child_sa_ike(by->ike))
 		r->now.rung = 1;
 	r->now.response = now;
 	r->now.new_spi = by->spi;
@@ -594,7 +595,7 @@ void recovery_sa_fresh(struct tunnel_sa *s, nsec_t now)
 /* Whether news of the IKE SA is news for this SA, or for what was asked for in its place. */
 static bool depends_on(const struct tunnel_sa *s, const struct ike_sa *sa)
 {
-	return (s->ike ? s->ike->ike_sa : s->child->asked_on) == sa;
+	return (s->ike ? child_sa_ike(s->ike) : s->child->asked_on) == sa;
 }
 
 /* Why a liveness check of this IKE SA was out, which is over; NONE: none was. */
@@ -645,7 +646,7 @@ void recovery_ike_back(struct tunnel_child *c, const struct ike_sa *sa, nsec_t n
 	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &c->sas, link) {
-		if (!s->retired && s->ike && s->ike->ike_sa == sa)
+		if (!s->retired && s->ike && child_sa_ike(s->ike) == sa)
 			recovery_climb(s, CRITERION_IKE_BACK, "the peer's IKE state went back",
 				       now);
 	}

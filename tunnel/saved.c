@@ -9,7 +9,6 @@
 #include "child.h"
 #include "conn.h"
 #include "tunnel_sa.h"
-#include "sa/ike_saved.h"
 #include "saved.h"
 #include "xalloc.h"
 
@@ -50,8 +49,8 @@ static unsigned count_ike_sas(const struct tunnel_conn *c)
 	const struct ike_sa *sa;
 	unsigned count = 0;
 
-	for (sa = c->tunnel->ike->sas; sa; sa = sa->hh.next)
-		count += sa->owner == c;
+	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = ike_next_sa(sa))
+		count += ike_sa_owner(sa) == c;
 	return count;
 }
 
@@ -204,12 +203,13 @@ static void conn_save(const struct tunnel_conn *c, tunnel_digest *digest, struct
 
 void tunnel_end_unsettled(struct tunnel *t, nsec_t now)
 {
-	struct ike_sa *sa, *tmp;
+	struct ike_sa *sa, *next;
 
 	t->now = now;
-	HASH_ITER (hh, t->ike->sas, sa, tmp) {
-		const struct tunnel_conn *c = sa->owner;
+	for (sa = ike_first_sa(t->ike); sa; sa = next) {
+		const struct tunnel_conn *c = ike_sa_owner(sa);
 
+		next = ike_next_sa(sa);
 		if (!c || c->sa != sa || !conn_established(c) || !conn_is_settled(c))
 			ike_sa_delete(sa, now);
 	}
@@ -263,7 +263,9 @@ static int put(struct tunnel_sa *s, const struct suite *suite, bool esn, const s
 		tunnel_sa_free(s);
 		return -EBADMSG;
 	}
-	return tunnel_sa_install(s, suite, esn, &sa->local, &sa->remote, now) < 0 ? -EBADMSG : 0;
+	return tunnel_sa_install(s, suite, esn, ike_sa_local(sa), ike_sa_remote(sa), now) < 0
+		       ? -EBADMSG
+		       : 0;
 }
 
 static int live_load(struct tunnel_conn *c, struct reader *r, nsec_t now)
@@ -274,16 +276,16 @@ static int live_load(struct tunnel_conn *c, struct reader *r, nsec_t now)
 
 	if (!ike)
 		return -EBADMSG;
-	s = tunnel_sa_new(k, ike->local, ike->remote);
-	s->spi = ike->spi_in;
-	s->spi_out = ike->spi_out;
+	s = tunnel_sa_new(k, child_sa_local(ike), child_sa_remote(ike));
+	s->spi = child_sa_spi_in(ike);
+	s->spi_out = child_sa_spi_out(ike);
 	keys_load(s, r);
 	s->installed = rd_be64(r);
 	s->expires = rd_be64(r);
-	if (put(s, ike->choice.suite, ike->choice.esn, c->sa, r, now) < 0)
+	if (put(s, child_sa_choice(ike)->suite, child_sa_choice(ike)->esn, c->sa, r, now) < 0)
 		return -EBADMSG;
 	s->ike = ike;
-	ike->owner = s;
+	child_sa_set_owner(ike, s);
 	if (esp_sa_load(&c->tunnel->path->sad, tunnel_sa_esp(s), r) < 0)
 		return -EBADMSG;
 	tunnel_sa_activate(s, now);
@@ -348,17 +350,17 @@ static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t
 	struct tunnel_conn *c;
 
 	/* One of a peer, or the one that is configured: there is one of each. */
-	if (!dynamic && !conn_has_static(t, sa->conn))
-		c = conn_configured(t, sa->conn);
+	if (!dynamic && !conn_has_static(t, ike_sa_conn(sa)))
+		c = conn_configured(t, ike_sa_conn(sa));
 	else
 		c = conn_of_peer(t, sa);
 	if (!c || c->sa || c->dynamic != dynamic) {
 		ike_sa_delete(sa, now);
 		return -EBADMSG;
 	}
-	sa->owner = c;
+	ike_sa_set_owner(sa, c);
 	c->sa = sa;
-	c->peer_id = sa->peer_id;
+	c->peer_id = *ike_sa_peer_id(sa);
 	c->calls_back = rd_u8(r);
 	if (endpoint_load(r, &c->last_local) < 0 || endpoint_load(r, &c->last_remote) < 0 ||
 	    children_load(c, r, now) < 0) {
@@ -398,7 +400,7 @@ static int conn_load(struct tunnel *t, struct conn_conf **conns, unsigned count,
 	conn_unref(conf);
 	if (!sa)
 		return -EBADMSG;
-	digest(sa->conn, &sa->peer_id, d);
+	digest(ike_sa_conn(sa), ike_sa_peer_id(sa), d);
 	if (memcmp(d, then, DIGEST) == 0)
 		return goes_on(t, sa, r, now) < 0 ? -EBADMSG : 1;
 	log_info(t->log, "%s: its configuration has changed: the IKE SA ends", name);

@@ -22,7 +22,7 @@
 static bool is_live(const struct tunnel_sa *s)
 {
 	return s->active && !s->retired && !s->ending && s->ike &&
-	       s->ike->state != CHILD_STATE_DELETING;
+	       child_sa_state(s->ike) != CHILD_STATE_DELETING;
 }
 
 /* a is live. */
@@ -47,15 +47,16 @@ struct tunnel_sa *tunnel_sa_twin(const struct tunnel_sa *s)
 /* Neither side is about to change it, and the peer has it. */
 static bool is_settled(const struct tunnel_sa *s)
 {
-	return s->ike->state == CHILD_STATE_INSTALLED && !s->ike->successor && s->ike->confirmed &&
-	       s->ike->ike_sa->state == IKE_STATE_ESTABLISHED &&
+	return child_sa_state(s->ike) == CHILD_STATE_INSTALLED && !child_sa_successor(s->ike) &&
+	       child_sa_confirmed(s->ike) &&
+	       ike_sa_state(child_sa_ike(s->ike)) == IKE_STATE_ESTABLISHED &&
 	       s->recovery.state == RECOVERY_IDLE && s->check == CRITERION_NONE;
 }
 
 /* Its call began when the other one was up, as both sides saw it. */
 static bool is_later_call(const struct ike_sa *a, const struct ike_sa *b)
 {
-	return a->began > b->called + CROSSED;
+	return ike_sa_began(a) > ike_sa_called(b) + CROSSED;
 }
 
 /*
@@ -67,7 +68,7 @@ static bool is_better_ike(const struct ike_sa *a, const struct ike_sa *b)
 {
 	if (is_later_call(a, b))
 		return true;
-	return !is_later_call(b, a) && a->spi_i > b->spi_i;
+	return !is_later_call(b, a) && ike_sa_spi_i(a) > ike_sa_spi_i(b);
 }
 
 static uint64_t both_spis(const struct tunnel_sa *s)
@@ -77,15 +78,15 @@ static uint64_t both_spis(const struct tunnel_sa *s)
 
 static bool is_better(const struct tunnel_sa *a, const struct tunnel_sa *b)
 {
-	if (a->ike->ike_sa != b->ike->ike_sa)
-		return is_better_ike(a->ike->ike_sa, b->ike->ike_sa);
+	if (child_sa_ike(a->ike) != child_sa_ike(b->ike))
+		return is_better_ike(child_sa_ike(a->ike), child_sa_ike(b->ike));
 	return both_spis(a) > both_spis(b);
 }
 
 /* We go first where we began the IKE SA that stays. Each time again we wait for twice as long. */
 static bool is_our_turn(const struct tunnel_conn *c, const struct ike_sa *stays, nsec_t now)
 {
-	nsec_t wait = stays->initiator ? OURS : THEIRS;
+	nsec_t wait = ike_sa_initiator(stays) ? OURS : THEIRS;
 
 	return now - c->untidy_since >= min_u64(wait << min_u64(c->tidied, 16), WAIT_MAX);
 }
@@ -106,7 +107,7 @@ static enum state tidy_pair(struct tunnel_sa *a, struct tunnel_sa *b, nsec_t now
 
 	if (!is_settled(a) || !is_settled(b))
 		return UNSETTLED;
-	if (!is_our_turn(k->conn, stays->ike->ike_sa, now))
+	if (!is_our_turn(k->conn, child_sa_ike(stays->ike), now))
 		return WAITING;
 	tunnel_log(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "there are two CHILD SAs: SPI %08x goes",
 		   goes->spi);
@@ -140,10 +141,10 @@ bool conn_has_spare(const struct tunnel_conn *c)
 {
 	const struct ike_sa *sa;
 
-	for (sa = c->tunnel->ike->sas; sa; sa = sa->hh.next) {
-		if (c->sa && sa->owner == c && sa != c->sa && sa != c->beside &&
-		    sa->state == IKE_STATE_ESTABLISHED &&
-		    (LIST_EMPTY(&sa->children) || LIST_EMPTY(&c->sa->children)))
+	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = ike_next_sa(sa)) {
+		if (c->sa && ike_sa_owner(sa) == c && sa != c->sa && sa != c->beside &&
+		    ike_sa_state(sa) == IKE_STATE_ESTABLISHED &&
+		    (!ike_first_child(sa) || !ike_first_child(c->sa)))
 			return true;
 	}
 	return false;
@@ -152,16 +153,17 @@ bool conn_has_spare(const struct tunnel_conn *c)
 /* Of two IKE SAs one of which has no children, that one goes. */
 static enum state tidy_ike(struct tunnel_conn *c, nsec_t now)
 {
-	struct ike_sa *sa, *tmp;
+	struct ike_sa *sa, *next;
 
-	HASH_ITER (hh, c->tunnel->ike->sas, sa, tmp) {
-		if (sa->owner == c && c->sa && sa != c->sa && sa->state == IKE_STATE_ESTABLISHED &&
-		    LIST_EMPTY(&c->sa->children) &&
-		    (!LIST_EMPTY(&sa->children) || is_better_ike(sa, c->sa)))
+	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = ike_next_sa(sa)) {
+		if (ike_sa_owner(sa) == c && c->sa && sa != c->sa &&
+		    ike_sa_state(sa) == IKE_STATE_ESTABLISHED && !ike_first_child(c->sa) &&
+		    (ike_first_child(sa) || is_better_ike(sa, c->sa)))
 			c->sa = sa;
 	}
-	HASH_ITER (hh, c->tunnel->ike->sas, sa, tmp) {
-		if (sa->owner == c && c->sa && is_our_turn(c, c->sa, now))
+	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = next) {
+		next = ike_next_sa(sa);
+		if (ike_sa_owner(sa) == c && c->sa && is_our_turn(c, c->sa, now))
 			conn_drop_spare(c, sa, now);
 	}
 	return conn_has_spare(c) ? WAITING : DONE;

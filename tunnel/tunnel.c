@@ -6,7 +6,6 @@
 #include "held.h"
 #include "recovery.h"
 #include "tunnel_sa.h"
-#include "sa/limits.h"
 #include "xalloc.h"
 
 #include <stdarg.h>
@@ -29,8 +28,8 @@ void tunnel_log(struct tunnel_child *c, enum tunnel_event_kind kind, enum log_le
 		log_line(t->log, level, "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
 	else
 		log_limited(t->log,
-			    kind == TUNNEL_EVENT_CHILD ? limit_lines(t->ike, peer)
-						       : limit_recovery_lines(t->ike, peer),
+			    kind == TUNNEL_EVENT_CHILD ? ike_peer_lines(t->ike, peer)
+						       : ike_recovery_lines(t->ike, peer),
 			    t->now, level, "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
 }
 
@@ -73,7 +72,7 @@ static void op_send(void *ctx, const struct endpoint *local, const struct endpoi
 
 static void op_synced(void *ctx, struct ike_sa *sa, uint64_t delta, nsec_t now)
 {
-	struct tunnel_conn *c = sa->owner;
+	struct tunnel_conn *c = ike_sa_owner(sa);
 	struct tunnel_child *k;
 
 	(void)ctx;
@@ -177,7 +176,7 @@ static bool is_revoked(const struct tunnel_conn *c, const struct conn_conf *new)
 {
 	const struct ident *id = conn_peer(c);
 
-	return !c->tunnel->ike->set.old_secrets_stay &&
+	return !ike_settings_of(c->tunnel->ike)->old_secrets_stay &&
 	       !psk_same(psk_find(c->conf->secrets, &c->conf->local_id, id),
 			 psk_find(new->secrets, &new->local_id, id));
 }
@@ -251,7 +250,7 @@ static void moved(struct tunnel_sa *s, struct esp_sa *sa, nsec_t now)
 {
 	sa->in.peer = sa->in.moved_to;
 	if (s->ike)
-		(void)ike_peer_moved(s->ike->ike_sa, &sa->in.moved_to, now);
+		(void)ike_peer_moved(child_sa_ike(s->ike), &sa->in.moved_to, now);
 }
 
 static void nonce_reuse(struct tunnel_sa *s, const struct esp_sa *sa)
@@ -367,13 +366,15 @@ struct tunnel_child *tunnel_find_child(struct tunnel *t, const char *name)
 
 bool tunnel_close(struct tunnel *t, nsec_t now)
 {
-	struct ike_sa *sa, *tmp;
+	struct ike_sa *sa, *next;
 
 	t->closing = true;
 	t->now = now;
-	HASH_ITER (hh, t->ike->sas, sa, tmp)
+	for (sa = ike_first_sa(t->ike); sa; sa = next) {
+		next = ike_next_sa(sa);
 		ike_sa_delete(sa, now);
-	return HASH_COUNT(t->ike->sas) == 0;
+	}
+	return ike_sa_count(t->ike) == 0;
 }
 
 void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
@@ -389,8 +390,8 @@ void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endp
 	LIST_FOREACH (c, &t->conns, link) {
 		if (c->conf != conf || c->dynamic)
 			continue;
-		if (c->sa && c->sa->state == IKE_STATE_INIT_SENT &&
-		    !endpoints_have(conf->remote, conf->remote_count, &c->sa->remote.addr))
+		if (c->sa && ike_sa_state(c->sa) == IKE_STATE_INIT_SENT &&
+		    !endpoints_have(conf->remote, conf->remote_count, &ike_sa_remote(c->sa)->addr))
 			ike_sa_drop(c->sa, "its name has another address", now);
 		if (!c->sa)
 			conn_mend(c, now);

@@ -13,7 +13,7 @@
 #include "esp_path.h"
 #include "gate.h"
 #include "ike.h"
-#include "sa/ike_sa.h"
+#include "ike_view.h"
 #include "options.h"
 
 struct tunnel;

@@ -156,7 +156,7 @@ void tunnel_sa_end(struct deadline *d, nsec_t now)
 		return;
 	}
 	if (s->ike) /* its DELETE is not answered yet */
-		s->ike->owner = NULL;
+		child_sa_set_owner(s->ike, NULL);
 	tunnel_sa_forget(s);
 	conn_free_if_dynamic(c);
 }
@@ -171,8 +171,9 @@ struct tunnel_sa *tunnel_sa_substitute(const struct tunnel_sa *s)
 	struct tunnel_sa *o;
 
 	LIST_FOREACH (o, &s->child->sas, link) {
-		if (o != s && !o->retired && o->ike && o->ike->state != CHILD_STATE_DELETING &&
-		    o->active && tunnel_sa_covers(o, s))
+		if (o != s && !o->retired && o->ike &&
+		    child_sa_state(o->ike) != CHILD_STATE_DELETING && o->active &&
+		    tunnel_sa_covers(o, s))
 			return o;
 	}
 	return NULL;

@@ -76,7 +76,7 @@ void addr_index_remove(struct ike_sa *sa)
 	}
 }
 
-struct ike_sa *addr_index_first(struct ike *ike, const struct addr *a)
+struct ike_sa *addr_index_first(const struct ike *ike, const struct addr *a)
 {
 	struct ike_addr *e = addr_find(ike, a);
 

@@ -19,7 +19,7 @@ unsigned half_open_from(const struct ike *ike, const struct addr *a);
 /* A list of SAs with the peer's address. */
 void addr_index_add(struct ike_sa *sa);
 void addr_index_remove(struct ike_sa *sa);
-struct ike_sa *addr_index_first(struct ike *ike, const struct addr *a);
+struct ike_sa *addr_index_first(const struct ike *ike, const struct addr *a);
 void cookie_make(struct ike *ike, struct chunk ni, const struct endpoint *remote, uint64_t spi_i,
 		 uint8_t version, uint8_t *out);
 bool cookie_valid(struct ike *ike, struct chunk cookie, struct chunk ni,

@@ -1,6 +1,6 @@
 /*
- * ike_sa.h - IKE SAs, CHILD SAs, and what all of an engine share; within ike/ and for reading in
- * tunnel/. SPDX-License-Identifier: ISC
+ * ike_sa.h - IKE SAs, CHILD SAs, and what all of an engine share; within ike/.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_IKE_SA_H
 #define MENDIP_IKE_SA_H
@@ -9,37 +9,8 @@
 #include <uthash.h>
 
 #include "bucket.h"
-#include "ike.h"
+#include "ike_view.h"
 #include "crypto/kex.h"
-
-#define FOREACH_IKE_STATE(X)                                                               \
-	X(INIT_SENT, "connecting")     /* ours: IKE_SA_INIT is out */                      \
-	X(AUTH_SENT, "authenticating") /* ours: IKE_AUTH is out */                         \
-	X(HALF_OPEN, "half-open")      /* theirs: IKE_SA_INIT answered */                  \
-	X(ESTABLISHED, "established")                                                      \
-	X(REKEYED, "rekeyed")	/* a successor has the children; waits for its deletion */ \
-	X(DELETING, "deleting") /* our DELETE is out or queued */                          \
-	X(DEAD, "dead")		/* to be freed at the end of the turn */
-
-enum ike_state {
-#define X(id, text) IKE_STATE_##id,
-	FOREACH_IKE_STATE(X)
-#undef X
-};
-const char *ike_state_name(enum ike_state s);
-
-#define FOREACH_CHILD_STATE(X)                                           \
-	X(INSTALLED, "installed")                                        \
-	X(REKEYING, "rekeying") /* our rekey is queued or outstanding */ \
-	X(REKEYED, "rekeyed")	/* has a successor */                    \
-	X(DELETING, "deleting") /* our DELETE is queued or outstanding */
-
-enum child_state {
-#define X(id, text) CHILD_STATE_##id,
-	FOREACH_CHILD_STATE(X)
-#undef X
-};
-const char *child_state_name(enum child_state s);
 
 struct nonce {
 	uint16_t len;

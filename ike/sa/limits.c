@@ -45,12 +45,12 @@ static struct log_limit *lines_of(struct ike *ike, struct log_limit *table, uint
 	return l;
 }
 
-struct log_limit *limit_lines(struct ike *ike, const struct ident *id)
+struct log_limit *ike_peer_lines(struct ike *ike, const struct ident *id)
 {
 	return lines_of(ike, ike->peer_lines, LINES_BURST, id);
 }
 
-struct log_limit *limit_recovery_lines(struct ike *ike, const struct ident *id)
+struct log_limit *ike_recovery_lines(struct ike *ike, const struct ident *id)
 {
 	return lines_of(ike, ike->recovery_lines, RECOVERY_LINES_BURST, id);
 }

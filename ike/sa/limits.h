@@ -6,12 +6,10 @@
 
 /* Once the engine has its first cookie secrets. */
 void limits_init(struct ike *ike);
-/* The lines that a peer may still cause; what it does not cause alone has log_line. */
-struct log_limit *limit_lines(struct ike *ike, const struct ident *id);
-/* Those about recoveries, which what else it does shall not push out. */
-struct log_limit *limit_recovery_lines(struct ike *ike, const struct ident *id);
-#define log_peer(sa, now, level, ...) \
-	log_limited((sa)->ike->log, limit_lines((sa)->ike, &(sa)->peer_id), now, level, __VA_ARGS__)
+/* A line that the peer of this IKE SA has caused: see ike_peer_lines. */
+#define log_peer(sa, now, level, ...)                                                      \
+	log_limited((sa)->ike->log, ike_peer_lines((sa)->ike, &(sa)->peer_id), now, level, \
+		    __VA_ARGS__)
 /* Whether this address may try a secret. */
 bool limit_may_guess(struct ike *ike, const struct addr *a, nsec_t now);
 /* It had a wrong one. */

@@ -284,6 +284,11 @@ void ike_fault_forget_child(struct child_sa *c)
 	child_kill(c, "forgotten by a fault", 0);
 }
 
+void ike_fault_rekey_spi(struct child_sa *c)
+{
+	c->fault_spi = 1;
+}
+
 void ike_fault_forget_sa(struct ike_sa *sa)
 {
 	sa_kill(sa, "forgotten by a fault", 0);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "sa/ike_sa.h"
 #include "seeded.h"
 #include "tunnel.h"
 #include "wire_queue.h"

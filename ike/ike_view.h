@@ -1,0 +1,120 @@
+/*
+ * ike_view.h - the engine's SAs as its callers see them: to be read, and to be walked.
+ * SPDX-License-Identifier: ISC
+ *
+ * What these return belongs to the SA, and is valid until the SA is changed or freed: ended SAs
+ * stay until the end of the turn. The engine alone writes SAs; `owner` is the caller's.
+ */
+#ifndef MENDIP_IKE_VIEW_H
+#define MENDIP_IKE_VIEW_H
+
+#include "ike.h"
+
+/* ---- IKE SAs ---- */
+
+#define FOREACH_IKE_STATE(X)                                                               \
+	X(INIT_SENT, "connecting")     /* ours: IKE_SA_INIT is out */                      \
+	X(AUTH_SENT, "authenticating") /* ours: IKE_AUTH is out */                         \
+	X(HALF_OPEN, "half-open")      /* theirs: IKE_SA_INIT answered */                  \
+	X(ESTABLISHED, "established")                                                      \
+	X(REKEYED, "rekeyed")	/* a successor has the children; waits for its deletion */ \
+	X(DELETING, "deleting") /* our DELETE is out or queued */                          \
+	X(DEAD, "dead")		/* to be freed at the end of the turn */
+
+enum ike_state {
+#define X(id, text) IKE_STATE_##id,
+	FOREACH_IKE_STATE(X)
+#undef X
+};
+const char *ike_state_name(enum ike_state s);
+
+enum ike_state ike_sa_state(const struct ike_sa *sa);
+bool ike_sa_initiator(const struct ike_sa *sa);
+uint64_t ike_sa_spi_i(const struct ike_sa *sa);
+/* 0 before IKE_SA_INIT is answered. */
+uint64_t ike_sa_spi_r(const struct ike_sa *sa);
+/* The configuration that it has a reference to. */
+struct conn_conf *ike_sa_conn(const struct ike_sa *sa);
+const struct endpoint *ike_sa_local(const struct ike_sa *sa);
+const struct endpoint *ike_sa_remote(const struct ike_sa *sa);
+/* ID_NONE until the peer is authenticated. */
+const struct ident *ike_sa_peer_id(const struct ike_sa *sa);
+/* The suite is NULL until IKE_SA_INIT is over. */
+const struct proposal_choice *ike_sa_choice(const struct ike_sa *sa);
+bool ike_sa_we_natted(const struct ike_sa *sa);
+bool ike_sa_peer_natted(const struct ike_sa *sa);
+/* When it became ESTABLISHED; 0: not yet. */
+nsec_t ike_sa_established(const struct ike_sa *sa);
+/* When an authentic message last came on it. */
+nsec_t ike_sa_last_heard(const struct ike_sa *sa);
+/* Of the first of the IKE SAs that it has replaced: when its IKE_SA_INIT began, */
+nsec_t ike_sa_began(const struct ike_sa *sa);
+/* and when it became ESTABLISHED. */
+nsec_t ike_sa_called(const struct ike_sa *sa);
+/* A request of ours is outstanding. */
+bool ike_sa_is_asking(const struct ike_sa *sa);
+/* When the outstanding one was first sent. */
+nsec_t ike_sa_request_since(const struct ike_sa *sa);
+/* The message ID of our next request. */
+uint32_t ike_sa_next_id(const struct ike_sa *sa);
+/* IKE_EVENT_ANSWERED is to come. */
+bool ike_sa_watch_answer(const struct ike_sa *sa);
+/* The peer made it by a rekey while ours is outstanding: it has no children yet. */
+bool ike_sa_unresolved(const struct ike_sa *sa);
+/* It ended because the peer was silent. */
+bool ike_sa_unanswered(const struct ike_sa *sa);
+void *ike_sa_owner(const struct ike_sa *sa);
+void ike_sa_set_owner(struct ike_sa *sa, void *owner);
+
+/* All IKE SAs of the engine, but ended ones; the next one is to be taken before this one is ended.
+ */
+struct ike_sa *ike_first_sa(const struct ike *ike);
+struct ike_sa *ike_next_sa(const struct ike_sa *sa);
+unsigned ike_sa_count(const struct ike *ike);
+/* Those whose peer is at this address. */
+struct ike_sa *ike_first_sa_at(const struct ike *ike, const struct addr *remote);
+struct ike_sa *ike_next_sa_at(const struct ike_sa *sa);
+/* IKE SAs of responders that are not authenticated. */
+unsigned ike_half_open(const struct ike *ike);
+const struct ike_settings *ike_settings_of(const struct ike *ike);
+
+/* ---- CHILD SAs ---- */
+
+#define FOREACH_CHILD_STATE(X)                                           \
+	X(INSTALLED, "installed")                                        \
+	X(REKEYING, "rekeying") /* our rekey is queued or outstanding */ \
+	X(REKEYED, "rekeyed")	/* has a successor */                    \
+	X(DELETING, "deleting") /* our DELETE is queued or outstanding */
+
+enum child_state {
+#define X(id, text) CHILD_STATE_##id,
+	FOREACH_CHILD_STATE(X)
+#undef X
+};
+const char *child_state_name(enum child_state s);
+
+enum child_state child_sa_state(const struct child_sa *c);
+/* The IKE SA that it is on now: a rekey of that moves it. */
+struct ike_sa *child_sa_ike(const struct child_sa *c);
+/* Lives as long as the configuration of the IKE SA. */
+struct child_conf *child_sa_conf(const struct child_sa *c);
+uint32_t child_sa_spi_in(const struct child_sa *c);
+uint32_t child_sa_spi_out(const struct child_sa *c);
+const struct proposal_choice *child_sa_choice(const struct child_sa *c);
+const struct ts_list *child_sa_local(const struct child_sa *c);
+const struct ts_list *child_sa_remote(const struct child_sa *c);
+/* We sent the request that made it. */
+bool child_sa_initiator(const struct child_sa *c);
+/* Another CHILD SA replaces it. */
+bool child_sa_successor(const struct child_sa *c);
+/* The peer surely has it. */
+bool child_sa_confirmed(const struct child_sa *c);
+/* The peer made it by a rekey that it never used (ike_child_void). */
+bool child_sa_voided(const struct child_sa *c);
+void *child_sa_owner(const struct child_sa *c);
+void child_sa_set_owner(struct child_sa *c, void *owner);
+/* Those of an IKE SA; the next one is to be taken before this one is ended. NULL: no more. */
+struct child_sa *ike_first_child(const struct ike_sa *sa);
+struct child_sa *ike_next_child(const struct child_sa *c);
+
+#endif

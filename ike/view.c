@@ -1,0 +1,232 @@
+/* view.c - see ike_view.h. SPDX-License-Identifier: ISC */
+#include "sa/half_open.h"
+
+enum ike_state ike_sa_state(const struct ike_sa *sa)
+{
+	return sa->state;
+}
+
+bool ike_sa_initiator(const struct ike_sa *sa)
+{
+	return sa->initiator;
+}
+
+uint64_t ike_sa_spi_i(const struct ike_sa *sa)
+{
+	return sa->spi_i;
+}
+
+uint64_t ike_sa_spi_r(const struct ike_sa *sa)
+{
+	return sa->spi_r;
+}
+
+struct conn_conf *ike_sa_conn(const struct ike_sa *sa)
+{
+	return sa->conn;
+}
+
+const struct endpoint *ike_sa_local(const struct ike_sa *sa)
+{
+	return &sa->local;
+}
+
+const struct endpoint *ike_sa_remote(const struct ike_sa *sa)
+{
+	return &sa->remote;
+}
+
+const struct ident *ike_sa_peer_id(const struct ike_sa *sa)
+{
+	return &sa->peer_id;
+}
+
+const struct proposal_choice *ike_sa_choice(const struct ike_sa *sa)
+{
+	return &sa->choice;
+}
+
+bool ike_sa_we_natted(const struct ike_sa *sa)
+{
+	return sa->we_natted;
+}
+
+bool ike_sa_peer_natted(const struct ike_sa *sa)
+{
+	return sa->peer_natted;
+}
+
+nsec_t ike_sa_established(const struct ike_sa *sa)
+{
+	return sa->established;
+}
+
+nsec_t ike_sa_last_heard(const struct ike_sa *sa)
+{
+	return sa->last_heard;
+}
+
+nsec_t ike_sa_began(const struct ike_sa *sa)
+{
+	return sa->began;
+}
+
+nsec_t ike_sa_called(const struct ike_sa *sa)
+{
+	return sa->called;
+}
+
+bool ike_sa_is_asking(const struct ike_sa *sa)
+{
+	return sa->outstanding != NULL;
+}
+
+nsec_t ike_sa_request_since(const struct ike_sa *sa)
+{
+	return sa->request_since;
+}
+
+uint32_t ike_sa_next_id(const struct ike_sa *sa)
+{
+	return sa->next_id;
+}
+
+bool ike_sa_watch_answer(const struct ike_sa *sa)
+{
+	return sa->watch_answer;
+}
+
+bool ike_sa_unresolved(const struct ike_sa *sa)
+{
+	return sa->unresolved;
+}
+
+bool ike_sa_unanswered(const struct ike_sa *sa)
+{
+	return sa->unanswered;
+}
+
+void *ike_sa_owner(const struct ike_sa *sa)
+{
+	return sa->owner;
+}
+
+void ike_sa_set_owner(struct ike_sa *sa, void *owner)
+{
+	sa->owner = owner;
+}
+
+struct ike_sa *ike_first_sa(const struct ike *ike)
+{
+	return ike->sas;
+}
+
+struct ike_sa *ike_next_sa(const struct ike_sa *sa)
+{
+	return sa->hh.next;
+}
+
+unsigned ike_sa_count(const struct ike *ike)
+{
+	return HASH_COUNT(ike->sas);
+}
+
+struct ike_sa *ike_first_sa_at(const struct ike *ike, const struct addr *remote)
+{
+	return addr_index_first(ike, remote);
+}
+
+struct ike_sa *ike_next_sa_at(const struct ike_sa *sa)
+{
+	return LIST_NEXT(sa, address_link);
+}
+
+unsigned ike_half_open(const struct ike *ike)
+{
+	return ike->half_open;
+}
+
+const struct ike_settings *ike_settings_of(const struct ike *ike)
+{
+	return &ike->set;
+}
+
+enum child_state child_sa_state(const struct child_sa *c)
+{
+	return c->state;
+}
+
+struct ike_sa *child_sa_ike(const struct child_sa *c)
+{
+	return c->ike_sa;
+}
+
+struct child_conf *child_sa_conf(const struct child_sa *c)
+{
+	return c->conf;
+}
+
+uint32_t child_sa_spi_in(const struct child_sa *c)
+{
+	return c->spi_in;
+}
+
+uint32_t child_sa_spi_out(const struct child_sa *c)
+{
+	return c->spi_out;
+}
+
+const struct proposal_choice *child_sa_choice(const struct child_sa *c)
+{
+	return &c->choice;
+}
+
+const struct ts_list *child_sa_local(const struct child_sa *c)
+{
+	return c->local;
+}
+
+const struct ts_list *child_sa_remote(const struct child_sa *c)
+{
+	return c->remote;
+}
+
+bool child_sa_initiator(const struct child_sa *c)
+{
+	return c->initiator;
+}
+
+bool child_sa_successor(const struct child_sa *c)
+{
+	return c->successor;
+}
+
+bool child_sa_confirmed(const struct child_sa *c)
+{
+	return c->confirmed;
+}
+
+bool child_sa_voided(const struct child_sa *c)
+{
+	return c->voided;
+}
+
+void *child_sa_owner(const struct child_sa *c)
+{
+	return c->owner;
+}
+
+void child_sa_set_owner(struct child_sa *c, void *owner)
+{
+	c->owner = owner;
+}
+
+struct child_sa *ike_first_child(const struct ike_sa *sa)
+{
+	return LIST_FIRST(&sa->children);
+}
+
+struct child_sa *ike_next_child(const struct child_sa *c)
+{
+	return LIST_NEXT(c, link);
+}
