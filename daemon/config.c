@@ -30,7 +30,7 @@ static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err
 		return NULL;
 	}
 	if (!S_ISREG(st->st_mode) || st->st_size > FILE_MAX) {
-		snprintf(err, CONFIG_ERR, "%s: is no file, or larger than 4 MiB", path);
+		snprintf(err, CONFIG_ERR, "%s: not a regular file, or larger than 4 MiB", path);
 		close(fd);
 		return NULL;
 	}
@@ -43,7 +43,7 @@ static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err
 	n = read(fd, text, (size_t)st->st_size);
 	close(fd);
 	if (n != st->st_size) {
-		snprintf(err, CONFIG_ERR, "%s: cannot be read whole", path);
+		snprintf(err, CONFIG_ERR, "%s: cannot be read completely", path);
 		secret_free(text, (size_t)st->st_size);
 		return NULL;
 	}
@@ -180,7 +180,8 @@ static bool try_in_child(const char *path, char *err)
 	else if (*text)
 		memcpy(err, text, sizeof(text));
 	else
-		snprintf(err, CONFIG_ERR, "%s: the parser did not survive this file", path);
+		snprintf(err, CONFIG_ERR, "%s: the parser crashed or did not end on this file",
+			 path);
 	return false;
 }
 

@@ -29,7 +29,7 @@ static int read_id(struct conf_reader *r, config_setting_t *g, bool ours, struct
 		return -EINVAL;
 	if (ident_parse(v, id) < 0 || (ours && ident_is_pattern(id)))
 		return conf_fail(r, s,
-				 "\"%.60s\" is no identity here: an address, a domain name, "
+				 "\"%.60s\" is not an identity: write an address, a domain name, "
 				 "user@domain, or @#hex",
 				 v);
 	return 0;
@@ -145,8 +145,8 @@ static int read_window(struct conf_reader *r, config_setting_t *s, const struct 
 		return -EINVAL;
 	if (c->replay_window == 0 && !proposals_drop_esn(&c->proposals))
 		return conf_fail(r, s,
-				 "0 needs esp_proposals with noesn: extended sequence numbers are "
-				 "told by the window");
+				 "0 needs esp_proposals with noesn: extended sequence numbers "
+				 "need the anti-replay window");
 	return 0;
 }
 
@@ -210,9 +210,9 @@ static const struct conf_option conn_options[] = {
 	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC, .most = REKEY_MAX,
 	 .zero = "never", .standard = "\"4h\"", .help = "rekey of the IKE SA"},
 	{.name = "over_time", .kind = &over_time, .least = NSEC_PER_MSEC, .zero = "never",
-	 .derive = derive_over, .help = "end of the IKE SA, so long after rekey_time"},
+	 .derive = derive_over, .help = "lifetime of the IKE SA beyond rekey_time"},
 	{.name = "dpd_delay", .kind = &conf_time, .at = AT(dpd_delay), .least = NSEC_PER_SEC,
-	 .zero = "never", .standard = "\"30s\"", .help = "after so long without a packet: does the peer live?"},
+	 .zero = "never", .standard = "\"30s\"", .help = "time without a packet from the peer before a liveness check"},
 	{.name = "ha_peer", .kind = &conf_either, .at = AT(ha_peer), .words = yes_no, .standard = "\"no\"",
 	 .help = "the peer is a cluster that speaks RFC 6311"},
 	{.name = "device", .kind = &conn_device, .good = conf_is_device, .rule = CONF_DEVICE_RULE,
@@ -323,7 +323,7 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 	for (unsigned i = 0; i + 1 < c->conn_count; i++) {
 		if (strcmp(c->conns[i]->name, conn->name) == 0)
 			return conf_fail(r, g,
-					 "a connection of this name is in another file already");
+					 "another file already has a connection of this name");
 	}
 	return conf_read_options(r, g, &conf_conn_table, conn);
 }
@@ -374,8 +374,8 @@ int conf_check_devices(const struct config *c, char *err)
 			if (!name || strcmp(name, c->fixed.tun) != 0)
 				continue;
 			snprintf(err, CONFIG_ERR,
-				 "%.100s: connections.%.60s: device = \"%s\" is the device of all "
-				 "(daemon.tun): leave it out, or take another name",
+				 "%.100s: connections.%.60s: device = \"%s\" is the shared "
+				 "device (daemon.tun): remove the option, or use another name",
 				 c->where[i], conn->name, name);
 			return -EINVAL;
 		}
@@ -392,8 +392,8 @@ int conf_finish(struct config *c, char *err)
 
 		if (ident_eq(&conn->local_id, &conn->remote_id)) {
 			snprintf(err, CONFIG_ERR,
-				 "%.100s: connections.%.60s: remote.id is local.id, and no peer "
-				 "has our name: give it another one",
+				 "%.100s: connections.%.60s: remote.id is the same as "
+				 "local.id: set remote.id to the identity of the peer",
 				 c->where[i], conn->name);
 			return -EINVAL;
 		}

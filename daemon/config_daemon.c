@@ -109,7 +109,7 @@ static const struct conf_option options[] = {
 	{.name = "secret_changed", .kind = &conf_either, .at = AT(ike.old_secrets_stay), .words = stay_end,
 	 .standard = "\"end\"", .help = "IKE SAs that came up with a secret that has changed"},
 	{.name = "nat_keepalive", .kind = &conf_time, .at = AT(ike.keepalive), .least = NSEC_PER_SEC,
-	 .standard = "\"20s\"", .help = "behind a NAT something is sent after so long"},
+	 .standard = "\"20s\"", .help = "interval of NAT keepalives"},
 	{.name = "peer_ike_sas", .kind = &conf_number, .at = AT(ike.peer_sas), .least = 1, .most = LIMIT_MAX,
 	 .standard = "8", .help = "IKE SAs of one peer"},
 	{.name = "peer_children", .kind = &conf_number, .at = AT(ike.peer_children), .least = 1,

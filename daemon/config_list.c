@@ -89,10 +89,10 @@ static int add_ts(struct conf_reader *r, config_setting_t *s, const char *v, voi
 	if (l->count == TS_MAX)
 		return conf_fail(r, s, "more than %d selectors", TS_MAX);
 	if (ts_parse(v, &l->ts[l->count]) < 0)
-		return conf_fail(
-			r, s,
-			"\"%.60s\" is no selector, such as \"10.1.0.0/16\" or \"10.1.0.1[tcp/80]\"",
-			v);
+		return conf_fail(r, s,
+				 "\"%.60s\" is not a selector such as \"10.1.0.0/16\" or "
+				 "\"10.1.0.1[tcp/80]\"",
+				 v);
 	l->count++;
 	return 0;
 }

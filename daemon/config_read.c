@@ -97,12 +97,11 @@ bool conf_is_safe(int fd, const char *path, const char **ret_why)
 {
 	struct stat file;
 
-	*ret_why = "must belong to root, or to who runs mendipd, and nobody else may write it: "
+	*ret_why = "must belong to root or the user of mendipd, and not be writable by others: "
 		   "chown root, chmod go-w";
 	if (fstat(fd, &file) < 0 || !is_safe(&file))
 		return false;
-	*ret_why = "is in a folder that others may write, or one above it is: chown root, chmod "
-		   "go-w the folder";
+	*ret_why = "is below a folder that others may write: chown root and chmod go-w that folder";
 	return folders_are_safe(path);
 }
 
@@ -123,7 +122,7 @@ static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct p
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		e = conf_fail(r, s, "%.100s cannot be read: %s", path, strerror(errno));
 	} else if (!S_ISREG(st.st_mode)) {
-		e = conf_fail(r, s, "%.100s is no file", path);
+		e = conf_fail(r, s, "%.100s is not a regular file", path);
 	} else if (st.st_mode & S_IROTH) {
 		e = conf_fail(r, s, "others can read this file: chmod o-r");
 	} else if (!conf_is_safe(fd, path, &why)) {
@@ -178,11 +177,12 @@ static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct ps
 	secret = next_secret(r, v);
 	if (!secret)
 		return conf_fail(r, s,
-				 "is not where it was looked for: write it as secret = "
+				 "cannot be found in the text: write secret = "
 				 "\"...\" in a group of its own");
 	if (decode_secret(secret, k) < 0)
-		return conf_fail(r, s,
-				 "must not be empty; 0x needs hexadecimal, 0s base64 behind it");
+		return conf_fail(
+			r, s,
+			"must not be empty; 0x must be followed by hexadecimal, 0s by base64");
 	return 0;
 }
 

@@ -118,8 +118,8 @@ static json_t *do_status(struct daemon *d, const json_t *args)
 
 static json_t *no_child(void)
 {
-	return failure("no such child: mendipctl status lists them; write CONNECTION/CHILD where "
-		       "names repeat");
+	return failure("no such child: mendipctl status lists them; write CONNECTION/CHILD if "
+		       "several children have the name");
 }
 
 static json_t *do_up(struct daemon *d, const json_t *args)
@@ -129,8 +129,8 @@ static json_t *do_up(struct daemon *d, const json_t *args)
 	if (!c)
 		return no_child();
 	if (c->conn->conf->remote_count == 0 && !c->conn->sa && !c->conn->conf->remote_names)
-		return failure("this connection only answers (remote_addrs is %any): start it on "
-			       "the other side");
+		return failure("this connection only responds (remote_addrs is %any): initiate it "
+			       "from the other side");
 	tunnel_child_up(c, daemon_now());
 	return success(NULL);
 }
@@ -451,7 +451,7 @@ static void on_accept_error(struct evconnlistener *l, void *ctx)
 	struct daemon *d = control->daemon;
 
 	log_limited(&d->log, &control->lines, daemon_now(), LOG_LEVEL_WARNING,
-		    "control socket: a client is not let in: %s", strerror(errno));
+		    "control socket: cannot accept a client: %s", strerror(errno));
 	evconnlistener_disable(l);
 	evtimer_add(control->again, &wait);
 }
@@ -518,14 +518,14 @@ static bool path_is_free(const struct sockaddr_un *sun, const char **ret_why)
 
 	if (lstat(sun->sun_path, &st) < 0)
 		return true; /* or bind() will report why not */
-	*ret_why = "is there already, and no socket";
+	*ret_why = "exists and is not a socket";
 	if (!S_ISSOCK(st.st_mode))
 		return false;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	r = fd >= 0 && connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ? errno : 0;
 	if (fd >= 0)
 		close(fd);
-	*ret_why = "another mendipd is there";
+	*ret_why = "another mendipd is listening";
 	return r == ECONNREFUSED && unlink(sun->sun_path) == 0;
 }
 

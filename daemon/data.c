@@ -170,7 +170,8 @@ static int open_sockets(struct daemon *d)
 	if (r == 0)
 		r = udp_open(&d->udp[UDP_IKE_NATT], IKE_PORT_NATT, true, none, &d->log);
 	if (r == 0 && udp_steer(&d->udp[UDP_ESP]) < 0)
-		log_warn(&d->log, "no steering on port %u: IKE shares a queue with ESP",
+		log_warn(&d->log,
+			 "port %u: the kernel cannot separate IKE from ESP: both share a queue",
 			 IKE_PORT_NATT);
 	return r;
 }

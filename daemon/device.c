@@ -157,7 +157,7 @@ static bool make_missing(struct device *v)
 
 	if (device_open(v) < 0)
 		return false;
-	log_warn(&d->log, "the TUN device %s is there now", v->tun.name);
+	log_warn(&d->log, "the TUN device %s has been made again", v->tun.name);
 	if (v->tun.device == 0)
 		net_repair(d->net);
 	return true;
@@ -186,7 +186,7 @@ void device_lost(struct device *v)
 	/* If a program removes it again and again, it is made at most once per second. */
 	bool wait = evtimer_pending(d->devices.again, NULL);
 
-	log_warn(&d->log, "the TUN device %s has gone: making it again; who removed it?",
+	log_warn(&d->log, "the TUN device %s was removed by another program: making it again",
 		 v->tun.name);
 	device_close(v);
 	if (!wait)

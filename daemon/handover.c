@@ -139,8 +139,7 @@ bool handover_is_restart(struct daemon *d)
 		restart = false;
 	}
 	if (getenv("NOTIFY_SOCKET") && !unit)
-		log_info(&d->log,
-			 "D-Bus does not say whether this is a restart: it is taken for a stop");
+		log_info(&d->log, "D-Bus does not say whether this is a restart: assuming a stop");
 	free(type);
 	sd_bus_message_unref(reply);
 	sd_bus_close_unref(bus);
@@ -213,7 +212,7 @@ bool handover_try(struct daemon *d, nsec_t now)
 	tunnel_end_unsettled(d->tunnel, now);
 	state = state_write(d, &conns);
 	if (state < 0 || leave_all(d, state) < 0) {
-		log_warn(&d->log, "the tunnels cannot be handed over: they end");
+		log_warn(&d->log, "the tunnels cannot be handed over and will end");
 		/* They send until they end, so no process may resume from this state. */
 		if (state >= 0) {
 			size_t len = 0;

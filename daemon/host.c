@@ -14,7 +14,7 @@ static void raise_device(struct daemon *d)
 
 	if (r <= 0)
 		return;
-	log_warn(&d->log, "the TUN device %s was down: up again", t->name);
+	log_warn(&d->log, "the TUN device %s was down: brought up again", t->name);
 	net_repair(d->net);
 }
 

@@ -142,7 +142,7 @@ static void hand_over(struct daemon *d)
 		return;
 	}
 	sd_notify(0, "STOPPING=1");
-	log_info(&d->log, "ending for a restart: the tunnels go on");
+	log_info(&d->log, "ending for a restart: the tunnels stay up");
 	d->handing_since = daemon_now();
 	ike_hold(d->tunnel->ike);
 	daemon_turn(d);
@@ -166,7 +166,8 @@ static void keep_fixed(struct daemon *d, struct config *new)
 
 	conf_keep_fixed(d->config, new, names, sizeof(names));
 	if (*names)
-		log_warn(&d->log, "reload: changes only with a restart: %s", names);
+		log_warn(&d->log, "reload: these options take effect only after a restart: %s",
+			 names);
 }
 
 /* Warns about children without anti-replay. */
@@ -178,8 +179,8 @@ static void warn_unprotected(struct daemon *d, const struct config *c)
 		for (unsigned k = 0; k < conn->child_count; k++) {
 			if (conn->children[k].replay_window == 0)
 				log_warn(&d->log,
-					 "%s/%s: replay_window = 0: whoever records packets can "
-					 "have them delivered again; remove the option",
+					 "%s/%s: replay_window = 0: an attacker can replay "
+					 "recorded packets; remove the option",
 					 conn->name, conn->children[k].name);
 		}
 	}
@@ -340,7 +341,7 @@ static int start(struct daemon *d)
 	d->started = daemon_now();
 	warn_unprotected(d, c);
 	if (geteuid() == 0)
-		log_warn(&d->log, "running as root: daemon.user names who is to run this instead");
+		log_warn(&d->log, "running as root: set daemon.user to run as another user");
 	devices_assign(d, d->config);
 	handover_load(d);
 	kept_free(d->kept);

@@ -92,7 +92,7 @@ static json_t *ask(struct ctl *c, const char *name, char **argv, int argc)
 	fflush(c->out);
 	answer = read_line(c);
 	if (!answer)
-		fprintf(stderr, "mendipctl: the daemon ended the connection\n");
+		fprintf(stderr, "mendipctl: the daemon closed the connection\n");
 	else if (!json_is_true(json_object_get(answer, "ok")))
 		fprintf(stderr, "mendipctl: %s\n",
 			json_string_value(json_object_get(answer, "error")));

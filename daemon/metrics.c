@@ -171,8 +171,8 @@ char *metrics_text(struct daemon *d)
 	metric(f, "reloads", "configurations read again");
 	fprintf(f, "mendip_reloads_total %llu\n", (unsigned long long)d->reloads);
 	gauges(d, f);
-	counters(f, "ike_messages", "IKE messages by what was remarkable about them", "kind",
-		 ike_counts, ike_counters(d->tunnel->ike), IKE_COUNTERS);
+	counters(f, "ike_messages", "IKE messages by kind of anomaly", "kind", ike_counts,
+		 ike_counters(d->tunnel->ike), IKE_COUNTERS);
 	child_metrics(d, f, "bridges_open", "gauge",
 		      "inbound SAs that deliver numbers used again until their rekey", each_bridge);
 	child_metrics(d, f, "gate_answers", "counter",

@@ -177,10 +177,10 @@ static void update_sources(struct net *n)
 		if (r < 0)
 			u->source = was; /* maybe tentative; we are notified at its end */
 		else
-			log_info(n->log, "route to %s/%u: the source of our own packets is %s now",
-				 addr_format(&u->to.addr, text), u->to.len,
-				 source.family ? addr_format(&source, from)
-					       : "the kernel's choice");
+			log_info(
+				n->log, "route to %s/%u: source address of local packets is now %s",
+				addr_format(&u->to.addr, text), u->to.len,
+				source.family ? addr_format(&source, from) : "the kernel's choice");
 	}
 }
 
@@ -303,7 +303,7 @@ static void update_throws(struct net *n)
 	    !netlink_each_route(n->netlink, FAMILY_IPV6, look_at_route, &s)) {
 		/* The throw routes stay; the next change updates them. */
 		log_warn(n->log,
-			 "the kernel does not tell its routes: exceptions stay as they are");
+			 "cannot list the routes of the kernel: throw routes stay as they are");
 		free(s.found);
 		return;
 	}
@@ -482,7 +482,7 @@ void net_repair(struct net *n)
 	LIST_FOREACH (u, &n->uses, link)
 		routes += routes_make(n, u);
 	if (routes)
-		log_warn(n->log, "%u of our routes were gone: made again", routes);
+		log_warn(n->log, "%u of our routes were removed and are made again", routes);
 }
 
 unsigned net_changed(struct net *n)

@@ -233,7 +233,7 @@ static bool is_ready(struct resolver *r)
 	if (!r->dns || !r->hosts) {
 		forget_files(r);
 		log_limited(&r->daemon->log, &r->lines, daemon_now() / SLOWER, LOG_LEVEL_ERROR,
-			    "no resolver: is /etc/resolv.conf readable?");
+			    "names cannot be resolved: is /etc/resolv.conf readable?");
 	}
 	return r->dns != NULL;
 }

@@ -123,7 +123,7 @@ bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **re
 		} else if (c == '/' && peek(&s, 1) == '*') {
 			skip_comment(&s);
 		} else if (c == '"') {
-			*ret_why = "\\x00 ends a string before its end";
+			*ret_why = "\\x00 would cut the string";
 			if (!skip_string(&s))
 				return false;
 		} else if (c == '@') {
@@ -134,7 +134,7 @@ bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **re
 			enum number n = check_number(&s);
 
 			*ret_why = n == NUMBER_GLUED
-					   ? "a number with letters behind it: write a value with "
+					   ? "letters directly after a number: write a value with "
 					     "a unit as a string, such as \"10s\""
 					   : "a number above 2147483647 would be wrapped: write it "
 					     "as a string with a unit, such as \"4G\"";

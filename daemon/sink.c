@@ -70,7 +70,8 @@ void sink_line(struct sink *s, enum log_level level, const char *line)
 	char told[80];
 
 	if (s->lost) {
-		snprintf(told, sizeof(told), "%llu lines of this log are missing: nobody read them",
+		snprintf(told, sizeof(told),
+			 "%llu log lines were dropped here: the reader was too slow",
 			 (unsigned long long)s->lost);
 		if (put_line(s, LOG_LEVEL_WARNING, told))
 			s->lost = 0;

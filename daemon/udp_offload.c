@@ -104,7 +104,8 @@ static const char *objection(void)
 
 	if (uname(&u) == 0 && offload_is_known_bad(u.release))
 		return "kernels 7.0.0 to 7.1.4 mangle trains";
-	return offload_train_arrives() ? NULL : "a train over the loopback was mangled";
+	return offload_train_arrives() ? NULL
+				       : "UDP_SEGMENT over the loopback device arrived corrupted";
 }
 
 struct udp_offloads offload_decide(const struct offload_config *c, const char **ret_why)

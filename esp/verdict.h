@@ -11,7 +11,7 @@
 	X(MALFORMED, "malformed", "too short, misaligned, or number 0")       \
 	X(NO_SA, "no_sa", "unknown SPI")                                      \
 	X(FRESH, "fresh", "new and authentic")                                \
-	X(AUTH_FAILED, "auth_failed", "the ICV does not hold")                \
+	X(AUTH_FAILED, "auth_failed", "the ICV is wrong")                     \
 	X(REPLAYED, "replayed", "the same packet again")                      \
 	X(BRIDGED, "bridged", "a number used again, delivered by the bridge") \
 	X(REWOUND, "rewound", "a used number on another authentic packet")    \

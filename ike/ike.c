@@ -192,7 +192,7 @@ static void update_half_open(struct ike *ike,
 			continue;
 		c = conn_now(ike, sa->conn, same);
 		if (!c) {
-			sa_kill(sa, "its connection is not configured any more", now);
+			sa_kill(sa, "its connection was removed from the configuration", now);
 			continue;
 		}
 		conn_ref(c);

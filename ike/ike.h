@@ -126,22 +126,22 @@ struct ike_settings {
 };
 void ike_settings_default(struct ike_settings *s);
 
-#define FOREACH_IKE_COUNTER(X)                                                               \
-	X(MALFORMED, "malformed", "not an IKEv2 message, or lengths that do not add up")     \
-	X(VERSION, "version", "an IKE version other than 2")                                 \
-	X(UNKNOWN_SPI, "unknown_spi", "no IKE SA with these SPIs")                           \
-	X(AUTH_FAILED, "auth_failed", "the integrity of a protected message does not hold")  \
-	X(OLD_MESSAGE, "old_message", "a genuine message from outside the message window")   \
-	X(RETRANSMITTED, "retransmitted", "a request again; the cached response was sent")   \
-	X(UNEXPECTED, "unexpected", "against the rules of its exchange")                     \
-	X(COOKIE_DEMANDED, "cookie_demanded", "IKE_SA_INIT answered with a cookie")          \
-	X(HALF_OPEN_LIMIT, "half_open_limit", "IKE_SA_INIT dropped: too many half-open SAs") \
-	X(REFLECTED, "reflected", "our own IKE_SA_INIT came back to us")                     \
-	X(GUESS, "guess", "IKE_AUTH without the right secret")                               \
-	X(GUESS_LIMIT, "guess_limit", "refused: too many of these from one address")         \
-	X(PEER_LIMIT, "peer_limit", "an authenticated peer asked for too much")              \
-	X(NO_CONFIG, "no_config", "IKE_SA_INIT from an address that no connection names")    \
-	X(UNPROTECTED, "unprotected", "INVALID_SPI or the like without protection")          \
+#define FOREACH_IKE_COUNTER(X)                                                                     \
+	X(MALFORMED, "malformed", "not an IKEv2 message, or lengths that do not add up")           \
+	X(VERSION, "version", "an IKE version other than 2")                                       \
+	X(UNKNOWN_SPI, "unknown_spi", "no IKE SA with these SPIs")                                 \
+	X(AUTH_FAILED, "auth_failed", "the integrity of a protected message does not hold")        \
+	X(OLD_MESSAGE, "old_message", "an authentic message with a Message ID outside the window") \
+	X(RETRANSMITTED, "retransmitted", "a request again; the cached response was sent")         \
+	X(UNEXPECTED, "unexpected", "against the rules of its exchange")                           \
+	X(COOKIE_DEMANDED, "cookie_demanded", "IKE_SA_INIT answered with a cookie")                \
+	X(HALF_OPEN_LIMIT, "half_open_limit", "IKE_SA_INIT dropped: too many half-open SAs")       \
+	X(REFLECTED, "reflected", "our own IKE_SA_INIT came back to us")                           \
+	X(GUESS, "guess", "IKE_AUTH without the right secret")                                     \
+	X(GUESS_LIMIT, "guess_limit", "refused: too many of these from one address")               \
+	X(PEER_LIMIT, "peer_limit", "an authenticated peer asked for too much")                    \
+	X(NO_CONFIG, "no_config", "IKE_SA_INIT from an address that no connection names")          \
+	X(UNPROTECTED, "unprotected", "INVALID_SPI or the like without protection")                \
 	X(RETRANSMITS, "retransmits", "our requests sent again")
 
 enum ike_counter {

@@ -260,7 +260,7 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 	 */
 	if (!well_formed || !response_complete(sa, in->p)) {
 		count(ike, IKE_COUNT_UNEXPECTED);
-		sa_kill(sa, "a response that breaks the rules of its exchange", in->now);
+		sa_kill(sa, "a response is not valid in its exchange", in->now);
 		return;
 	}
 	tell = sa->watch_answer;

@@ -111,7 +111,8 @@ uint16_t tunnel_child_admit(void *ctx, struct ike_sa *sa, const struct child_con
 	if (c && !ours && has_enough(c, sa, remote, old)) {
 		ike_count(t->ike, IKE_COUNT_PEER_LIMIT);
 		log_limited(t->log, ike_peer_lines(t->ike, ike_sa_peer_id(sa)), now,
-			    LOG_LEVEL_WARNING, "%s: %.100s has as many CHILD SAs as it may",
+			    LOG_LEVEL_WARNING,
+			    "%s: %.100s has the maximum number of CHILD SAs or selectors: refused",
 			    c->conf->name, ident_format(ike_sa_peer_id(sa), peer));
 		return NOTIFY_NO_ADDITIONAL_SAS;
 	}
@@ -123,8 +124,8 @@ uint16_t tunnel_child_admit(void *ctx, struct ike_sa *sa, const struct child_con
 		return 0;
 	ike_count(t->ike, IKE_COUNT_PEER_LIMIT);
 	log_limited(t->log, ike_peer_lines(t->ike, ike_sa_peer_id(sa)), now, LOG_LEVEL_WARNING,
-		    "%s: %.100s asks for what %.100s has: refused", ike_sa_conn(sa)->name,
-		    ident_format(ike_sa_peer_id(sa), peer),
+		    "%s: %.100s asks for selectors that %.100s uses: refused",
+		    ike_sa_conn(sa)->name, ident_format(ike_sa_peer_id(sa), peer),
 		    ident_format(conn_peer(other->child->conn), who));
 	return NOTIFY_TS_UNACCEPTABLE;
 }

@@ -194,7 +194,7 @@ void conn_take_over(struct deadline *d, nsec_t now)
 
 	if (!conn_is_mending(c) && (!sa || ike_sa_state(sa) != IKE_STATE_ESTABLISHED)) {
 		deadline_clear(&c->tunnel->deadlines, &c->rung3);
-		give_up_call(c, sa, "the first request was answered after all", now);
+		give_up_call(c, sa, "no longer needed: the old IKE SA answers again", now);
 		return;
 	}
 	if (!sa || ike_sa_state(sa) != IKE_STATE_ESTABLISHED)

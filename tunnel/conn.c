@@ -205,7 +205,7 @@ void conn_connect(struct tunnel_conn *c, nsec_t now)
 	if (!c->sa)
 		c->sa = conn_initiate(c, false, now);
 	if (!c->sa) {
-		conn_retry_later(c, "no IKE SA can be made now", now);
+		conn_retry_later(c, "an IKE SA cannot be initiated now", now);
 		return;
 	}
 	LIST_FOREACH (k, &c->children, link) {

@@ -52,7 +52,7 @@ void hint_invalid_spi(struct tunnel_sa *s, nsec_t now)
 	if (!would_be_heard(s, CRITERION_INVALID_SPI, now))
 		return;
 	tunnel_event(s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
-		     "the peer says INVALID_SPI of %08x: it has lost the CHILD SA", s->spi_out);
+		     "the peer sent INVALID_SPI for %08x: it has lost the CHILD SA", s->spi_out);
 	recovery_confirmed(s, CRITERION_INVALID_SPI, now);
 }
 

@@ -26,9 +26,9 @@ static void leave(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
 	char a[ADDR_STRLEN];
 
-	log_warn(c->tunnel->log, "%s: our address %s has gone: a new IKE SA", c->conf->name,
-		 addr_format(&ike_sa_local(sa)->addr, a));
-	ike_sa_drop(sa, "our address has gone", now);
+	log_warn(c->tunnel->log, "%s: our address %s was removed: making a new IKE SA",
+		 c->conf->name, addr_format(&ike_sa_local(sa)->addr, a));
+	ike_sa_drop(sa, "our address was removed", now);
 }
 
 void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a), nsec_t now)
@@ -51,7 +51,10 @@ void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a)
 		} else if (c->sa && ike_sa_state(c->sa) == IKE_STATE_INIT_SENT &&
 			   now - ike_sa_request_since(c->sa) >= SETTLE * 3) {
 			/* Its next repetition may be far away. */
-			ike_sa_drop(c->sa, "tried anew, as this host has changed", now);
+			ike_sa_drop(
+				c->sa,
+				"trying again, as addresses or routes of this host have changed",
+				now);
 			call_soon(c, now);
 		} else if (!c->sa) {
 			call_soon(c, now);

@@ -44,7 +44,7 @@ void tunnel_sa_activate(struct tunnel_sa *s, nsec_t now)
 	s->policy.order = ++t->policy_order;
 	s->policy.owner = c;
 	if (spd_add(tunnel_child_spd(c), &s->policy) < 0) {
-		log_error(t->log, "%s/%s: the selectors are too many for the policy database",
+		log_error(t->log, "%s/%s: too many selectors for the policy database",
 			  c->conn->conf->name, c->conf->name);
 		return;
 	}

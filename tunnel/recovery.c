@@ -116,7 +116,7 @@ static bool peer_is_rekeying(struct tunnel_sa *s, nsec_t now)
 	if (now - made->installed < PEER_REKEY_LIMIT)
 		return true;
 	tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-		     "the peer's rekey of SPI %08x was never used: it is void", s->spi);
+		     "the peer never used its rekey of SPI %08x: the rekey is discarded", s->spi);
 	ike_child_void(s->ike, made->ike, now);
 	return false;
 }
@@ -458,7 +458,7 @@ void recovery_climb(struct tunnel_sa *s, enum criterion criterion, const char *w
 	enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
 	if (!conn_can_call(conn)) {
 		tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-			     "%s: the peer is behind a NAT, and only it can make a new IKE SA",
+			     "%s: the peer is behind a NAT: it must initiate a new IKE SA itself",
 			     why);
 		return;
 	}
@@ -540,7 +540,7 @@ void recovery_replaced(struct tunnel_sa *s, const struct tunnel_sa *by, nsec_t n
 			     r->now.rung, (double)(now - r->now.request) / NSEC_PER_MSEC);
 	else
 		tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
-			     "new SPI %08x is up by another rekey that was faster", by->spi);
+			     "new SPI %08x is up: another rekey was faster", by->spi);
 }
 
 void recovery_pass_on(const struct tunnel_sa *gone, const struct tunnel_sa *by)
@@ -663,6 +663,6 @@ void recovery_failed(struct tunnel_child *c, const char *why, nsec_t now)
 		enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
 		c->failures++;
 		tunnel_event(c, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
-			     "%s: the connection starts again, for as long as it takes", why);
+			     "%s: the connection starts again and retries without limit", why);
 	}
 }

@@ -109,8 +109,8 @@ static enum state tidy_pair(struct tunnel_sa *a, struct tunnel_sa *b, nsec_t now
 		return UNSETTLED;
 	if (!is_our_turn(k->conn, child_sa_ike(stays->ike), now))
 		return WAITING;
-	tunnel_log(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO, "there are two CHILD SAs: SPI %08x goes",
-		   goes->spi);
+	tunnel_log(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,
+		   "two CHILD SAs for this child: deleting SPI %08x", goes->spi);
 	ike_child_delete(goes->ike, now);
 	tunnel_sa_retire(goes, stays, now);
 	return DONE;

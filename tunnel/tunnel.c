@@ -392,7 +392,8 @@ void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endp
 			continue;
 		if (c->sa && ike_sa_state(c->sa) == IKE_STATE_INIT_SENT &&
 		    !endpoints_have(conf->remote, conf->remote_count, &ike_sa_remote(c->sa)->addr))
-			ike_sa_drop(c->sa, "its name has another address", now);
+			ike_sa_drop(c->sa, "the host name of the peer resolves to another address",
+				    now);
 		if (!c->sa)
 			conn_mend(c, now);
 	}

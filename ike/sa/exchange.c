@@ -178,7 +178,7 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 	}
 	len = sk_seal(sa, &h, inside, msg, sizeof(msg));
 	if (len == 0) {
-		sa_kill(sa, "a request that does not fit into a message", now);
+		sa_kill(sa, "a request is too large for a message", now);
 		return;
 	}
 	sa->next_id++;
@@ -267,8 +267,7 @@ void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ik
 	size_t len = sk_seal(sa, &h, inside, msg, sizeof(msg));
 
 	if (len == 0) {
-		log_error(sa->ike->log, "%s: a response that does not fit into a message",
-			  sa_label(sa));
+		log_error(sa->ike->log, "%s: a response is too large for a message", sa_label(sa));
 		return;
 	}
 	remember(sa, &h, msg, len);

@@ -163,7 +163,7 @@ static struct ike_sa *who_goes(const struct ike *ike, const struct addr *from)
 void half_make_room(struct ike *ike, const struct addr *from, nsec_t now)
 {
 	if (ike->half && ike->half_open >= ike->set.half_open_max)
-		sa_kill(who_goes(ike, from), "half-open, and its place is needed", now);
+		sa_kill(who_goes(ike, from), "half-open, evicted by a newer one", now);
 }
 
 /* The form that RFC 7296 2.6 proposes: version | hash(Ni | IPi | SPIi | secret). */

@@ -248,7 +248,7 @@ struct ike_sa *ike_sa_load(struct ike *ike, struct conn_conf *conn, struct reade
 	sa->ha_peer = flags & HA_PEER;
 	sa->synced = flags & SYNCED;
 	if (fill(sa, r) < 0) {
-		sa_kill(sa, "it cannot be read", now);
+		sa_kill(sa, "the saved IKE SA cannot be read", now);
 		return NULL;
 	}
 	sa_set_state(sa, IKE_STATE_ESTABLISHED);

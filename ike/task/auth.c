@@ -268,7 +268,7 @@ static void forget_others(struct ike_sa *sa, nsec_t now)
 	HASH_ITER (hh, sa->ike->sas, other, tmp) {
 		if (other != sa && other->established && ident_eq(&other->peer_id, &sa->peer_id) &&
 		    ident_eq(&other->conn->local_id, &sa->conn->local_id))
-			sa_kill(other, "the peer said INITIAL_CONTACT", now);
+			sa_kill(other, "the peer sent INITIAL_CONTACT", now);
 	}
 }
 
@@ -339,10 +339,10 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 				     "%s: authentication of \"%.100s\" failed", sa_label(sa),
 				     ident_format(&who, id));
 		else
-			log_outsider(
-				sa->ike->log, in->now, LOG_LEVEL_WARNING,
-				"%s: authentication failed: what the peer sent as its id is none",
-				sa_label(sa));
+			log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
+				     "%s: authentication failed: the ID payload of the peer is "
+				     "malformed",
+				     sa_label(sa));
 		respond_notify(sa, in->h, NOTIFY_AUTHENTICATION_FAILED, (struct chunk){0},
 			       in->local, in->remote, in->now);
 		sa_kill(sa, "the peer's authentication failed", in->now);

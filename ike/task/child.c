@@ -256,7 +256,7 @@ static void complete(struct ike_sa *sa, struct child_task *t, const struct ike_i
 		error = NOTIFY_INVALID_SYNTAX;
 	if (error) {
 		log_peer(sa, in->now, LOG_LEVEL_WARNING,
-			 "%s: child %s: the answer does not fit what we offered: %s", sa_label(sa),
+			 "%s: child %s: the response does not match our offer: %s", sa_label(sa),
 			 t->conf->name, ike_notify_name(error));
 		child_unwanted(sa, t->spi);
 		keep_old(t, in->now);

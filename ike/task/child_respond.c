@@ -191,7 +191,7 @@ void child_cleanup(struct deadline *d, nsec_t now)
 		return;
 	}
 	log_peer(c->ike_sa, now, LOG_LEVEL_WARNING,
-		 "%s: child %s: the peer never used its rekey: it is void", sa_label(c->ike_sa),
+		 "%s: child %s: the peer never used its rekey: discarding it", sa_label(c->ike_sa),
 		 c->conf->name);
 	ike_child_void(c, made, now);
 }

@@ -381,8 +381,9 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 	}
 	if (!is_expected(ike, in)) {
 		ike->counters[IKE_COUNT_NO_CONFIG]++;
-		log_outsider(ike->log, in->now, LOG_LEVEL_INFO,
-			     "IKE_SA_INIT from an address that no connection has in remote_addrs");
+		log_outsider(
+			ike->log, in->now, LOG_LEVEL_INFO,
+			"IKE_SA_INIT from an address that is in remote_addrs of no connection");
 		return;
 	}
 	/* It is kept until IKE_AUTH, of which it is a part. */

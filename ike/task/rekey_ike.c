@@ -341,7 +341,7 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 	} else {
 		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: rekey of the IKE SA failed: %s",
 			 sa_label(sa),
-			 e ? ike_notify_name(e->type) : "the answer does not fit what we offered");
+			 e ? ike_notify_name(e->type) : "the response does not match our offer");
 		deadline_set(&sa->ike->deadlines, &sa->rekey, in->now + 60 * NSEC_PER_SEC);
 	}
 	task_free(&t->task);

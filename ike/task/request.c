@@ -158,7 +158,7 @@ void ike_child_void(struct child_sa *old, struct child_sa *made, nsec_t now)
 	made->voided = true;
 	deadline_set(&made->ike_sa->ike->deadlines, &made->cleanup, now + VOID_KEPT);
 	old->ike_sa->ike->ops.child_event(old->ike_sa->ike->ops.ctx, old, CHILD_EVENT_KEPT,
-					  "its rekey is void", now);
+					  "the peer never used its rekey", now);
 }
 
 void ike_child_delete(struct child_sa *c, nsec_t now)
@@ -193,7 +193,7 @@ void ike_sa_delete(struct ike_sa *sa, nsec_t now)
 	if (sa->state == IKE_STATE_DELETING || sa->state == IKE_STATE_DEAD)
 		return;
 	if (!sa->established) {
-		sa_kill(sa, "ended before it was up", now);
+		sa_kill(sa, "deleted before it was established", now);
 		return;
 	}
 	sa_set_state(sa, IKE_STATE_DELETING);

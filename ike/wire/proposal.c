@@ -121,7 +121,7 @@ int proposal_parse_text(const char *s, uint8_t protocol, struct proposal *ret, c
 				w = &words[i];
 		}
 		if (!w || !add(&p, w->t)) {
-			snprintf(err, 128, "\"%.*s\" is not an algorithm that Mendip has",
+			snprintf(err, 128, "\"%.*s\" is not an algorithm that Mendip supports",
 				 (int)(len > 40 ? 40 : len), s);
 			return -EINVAL;
 		}

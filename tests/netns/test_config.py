@@ -58,7 +58,7 @@ BAD = (
     ('start_action = "start"', 'device = "sixteen-letters-"', r":6: connections\.gw\.children\.net\.device: .*1 to 15"),
     ('start_action = "start"', 'device = ".."', r"must be a device name"),
     ('start_action = "start"', 'device = "a b"', r"must be a device name"),
-    ('start_action = "start"', 'device = "mendip0"', r'connections\.gw: device = "mendip0" is the device of all'),
+    ('start_action = "start"', 'device = "mendip0"', r'connections\.gw: device = "mendip0" is the shared device'),
     ('jitter = "10ms"', 'interval = "2h"', r"interval must be below"),
     ('jitter = "10ms"', 'history_sample = 32', r"history_sample: gone: every number .* remove the option"),
     ('jitter = "10ms"', 'bridge = "maybe"', r"bridge: .*neither on nor off"),
@@ -76,8 +76,8 @@ BAD = (
     ("ike_peer", "eap_peer", r"begin with"),
     ('remote_addrs = [ "192.0.2.2" ];', "", r"needs remote_addrs"),
     ('"192.0.2.2"', '"not a host!"', r"neither an IPv4 address nor a host name"),
-    ('id = "branch.example"', 'id = "*.example"', r"no identity here"),
-    ('id = "branch.example"', 'id = "GW.example.net"', r"connections\.gw: remote\.id is local\.id"),
+    ('id = "branch.example"', 'id = "*.example"', r"is not an identity"),
+    ('id = "branch.example"', 'id = "GW.example.net"', r"connections\.gw: remote\.id is the same as"),
     ('local_ts = [ "10.1.0.0/16" ]', "local_ts = []", r":6: connections\.gw\.children\.net\.local_ts: must not be empty"),
     ('remote_addrs = [ "192.0.2.2" ]', "remote_addrs = ()", r"remote_addrs: must not be empty"),
     ('proposals = [ "aes128gcm16-prfsha256-x25519" ]', "proposals = []", r"proposals: must not be empty"),
@@ -91,9 +91,9 @@ BAD = (
     ('log = "debug"', 'offload = { udp = "off"; }', r"offload\.udp: unknown option"),
     ('log = "debug"', 'crypto_backend = "rot13"', r"daemon\.crypto_backend: must be"),
     ('secret = "a secret for tests"', 'idiot = "b"; secret = "x"', r"idiot: unknown option"),
-    ('secret = "a secret for tests"', 'secret = "ab\\x00cd"', r"x00 ends a string"),
+    ('secret = "a secret for tests"', 'secret = "ab\\x00cd"', r"x00 would cut the string"),
     ('secret = "a secret for tests"; }', 'secret = "a"; }; ike_other: { secret = "b"; }', r"same identities"),
-    ('secret = "a secret for tests"', 'file = "/tmp"', r"/tmp is no file"),
+    ('secret = "a secret for tests"', 'file = "/tmp"', r"/tmp is not a regular file"),
     ('secret = "a secret for tests"', 'id = "other"; secret = "x"', r"mendip\.conf:2: connections\.gw: no secret for"),
     ("dpd_delay", "/* a \0 */ dpd_delay", r"NUL byte"),
 )
@@ -136,8 +136,8 @@ def files_that_others_may_write():
 
     by_file = GOOD.replace(f'secret = "{"a secret for tests"}"', 'file = "secrets/gw"')
     for mode, owner, folder, pattern in ((0o600, 0, 0o700, None), (0o640, 0, 0o750, None),
-                                         (0o620, 0, 0o700, "nobody else may write it"),
-                                         (0o602, 0, 0o700, "nobody else may write it"),
+                                         (0o620, 0, 0o700, "not be writable by others"),
+                                         (0o602, 0, 0o700, "not be writable by others"),
                                          (0o600, 65534, 0o700, "must belong to root"),
                                          (0o600, 0, 0o770, "folder that others may write"),
                                          (0o600, 0, 0o1777, "folder that others may write")):
@@ -308,7 +308,7 @@ def reload_leaves_what_is_made_at_the_start():
             lines = len(branch.tail(10000).splitlines())
             branch.ctl("reload")
             said = "\n".join(branch.tail(10000).splitlines()[lines:])
-            told = f"changes only with a restart: {option.split()[0]}\n"
+            told = f"these options take effect only after a restart: {option.split()[0]}\n"
             expect(told in said, f"{option}: the log does not tell: {said}")
             after = branch.ctl("status")
             expect(all(before[k] == after[k] for k in ("tun", "offload", "crypto")), f"{option}: {after}")

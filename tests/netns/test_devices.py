@@ -157,7 +157,7 @@ def the_device_of_all_is_nobodys():
         expect(not has_link(ns, "ipsec1"), "a link while nobody answers")
         branch.write(conf(to_gateway(1).replace("ipsec1", "mendip0"), daemon='tun = "m1";')(branch.control))
         done = branch.run("reload", as_json=False)
-        expect(done.returncode != 0 and "is the device of all" in done.stderr, f"{done.returncode}: {done.stderr}")
+        expect(done.returncode != 0 and "is the shared device" in done.stderr, f"{done.returncode}: {done.stderr}")
         expect(has_link(ns, "mendip0") and "gw1 on ipsec1" in branch.run("status", as_json=False).stdout, "it changed")
 
 

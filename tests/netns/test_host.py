@@ -205,7 +205,7 @@ def our_address_changes():
         branch.ns.run("ip", "route", "replace", "default", "via", "192.0.2.1")
         within(3, "our address changed, then packets come through", lambda: wait_for(
             lambda: ping(branch.ns, gw.ns.inner, 1, branch.ns.inner) == 1, "no packet comes through any more", 10))
-        expect(branch.logged("our address 192.0.2.10 has gone"), "it is not told")
+        expect(branch.logged("our address 192.0.2.10 was removed"), "it is not told")
 
 
 def a_way_comes_back():
