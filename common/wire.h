@@ -86,7 +86,7 @@ void wr_u8(struct writer *w, uint8_t v);
 void wr_be16(struct writer *w, uint16_t v);
 void wr_be32(struct writer *w, uint32_t v);
 void wr_be64(struct writer *w, uint64_t v);
-void wr_bytes(struct writer *w, const void *p, size_t len);
+void wr_bytes(struct writer *w, const void *src, size_t len);
 /* Room for len bytes, which the caller fills; NULL, and w is bad, if there is not enough. */
 uint8_t *wr_space(struct writer *w, size_t len);
 /*

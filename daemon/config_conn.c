@@ -119,7 +119,7 @@ static int read_conn_device(struct conf_reader *r, config_setting_t *s, const st
 
 static const struct conf_kind conn_device = {read_conn_device, NULL};
 
-static int read_children(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+static int read_children(struct conf_reader *r, config_setting_t *g, const struct conf_option *o,
 			 void *base);
 
 static const struct conf_kind children = {read_children, NULL};

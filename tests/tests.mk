@@ -47,4 +47,8 @@ check-unprivileged: $(check_PROGRAMS)
 coverage:
 	@$(srcdir)/scripts/coverage coverage
 
+# For clangd and clang-tidy.
+compile_commands.json: Makefile
+	@$(srcdir)/scripts/compile-commands
+
 .PHONY: check-all check-unprivileged coverage

@@ -26,6 +26,7 @@ tests_exchange_t_ike_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_ike_LDADD = $(TUNNEL_TEST_LIBS)
 if FAULTS
 check_PROGRAMS += tests/exchange/t_recovery tests/exchange/t_scenarios tests/exchange/t_runs
+LONG_TESTS += tests/exchange/test_more_runs.py
 endif
 tests_exchange_t_seeds_SOURCES = tests/exchange/t_seeds.c $(PEERS)
 tests_exchange_t_seeds_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -37,6 +38,7 @@ tests_exchange_t_scenarios_SOURCES = tests/exchange/t_scenarios.c $(SCENARIO)
 tests_exchange_t_scenarios_CPPFLAGS = $(TEST_CPPFLAGS) -DSCENARIO_DIR='"$(srcdir)/tests/exchange/scenarios"'
 tests_exchange_t_scenarios_LDADD = $(TUNNEL_TEST_LIBS)
 EXTRA_DIST += tests/exchange/scenarios
+EXTRA_DIST += tests/exchange/test_more_runs.py
 tests_exchange_t_runs_SOURCES = tests/exchange/t_runs.c tests/exchange/draw.c tests/exchange/draw.h $(SCENARIO)
 tests_exchange_t_runs_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_runs_LDADD = $(TUNNEL_TEST_LIBS)
