@@ -2,6 +2,8 @@
 #include "deadline.h"
 #include "xalloc.h"
 
+#include <assert.h>
+
 void deadlines_init(struct deadline_heap *h)
 {
 	*h = (struct deadline_heap){0};
@@ -70,6 +72,7 @@ void deadline_set(struct deadline_heap *h, struct deadline *d, nsec_t at)
 	deadline_clear(h, d);
 	if (at == NSEC_NEVER)
 		return;
+	assert(d->due);
 	if (h->count == h->cap) {
 		h->cap = h->cap ? h->cap * 2 : 16;
 		h->v = xreallocarray(h->v, h->cap, sizeof(struct deadline *));

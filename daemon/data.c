@@ -7,6 +7,8 @@
 
 static const uint8_t marker[MARKER_LEN];
 
+_Static_assert(RX_BATCH <= UDP_MESSAGES, "udp_send_each takes what one batch is answered with");
+
 static void tell_failure(struct daemon *d, const struct endpoint *remote, int error)
 {
 	char to[ENDPOINT_STRLEN];
@@ -30,7 +32,7 @@ void data_gather(struct daemon *d, struct udp_socket *s)
 	d->in.answers.socket = s;
 }
 
-static void release(struct daemon *d, struct data_answers *a)
+static void flush_answers(struct daemon *d, struct data_answers *a)
 {
 	struct udp_message m[RX_BATCH];
 
@@ -56,19 +58,29 @@ void data_release(struct daemon *d)
 	struct data_answers *a = &d->in.answers;
 
 	if (a->count)
-		release(d, a);
+		flush_answers(d, a);
 	a->socket = NULL;
 }
 
-/* False: it is too long to wait. Those before it go out first then. */
+/*
+ * An answer for which no state is kept, such as a cookie: it has no responder's SPI (RFC 7296 3.1).
+ * It alone waits, as it depends on nothing, and is what a flood asks for.
+ */
+static bool is_stateless(const uint8_t *p, size_t len)
+{
+	return len > 16 && len <= ANSWER_MAX && get_be64(p + 8) == 0;
+}
+
+/* False: it goes out now, behind those that wait. */
 static bool gathered(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		     const uint8_t *p, size_t len)
 {
 	struct data_answers *a = &d->in.answers;
+	bool waits = is_stateless(p, len);
 
-	if (a->count == RX_BATCH || (len > ANSWER_MAX && a->count))
-		release(d, a);
-	if (len > ANSWER_MAX)
+	if (a->count && (a->count == RX_BATCH || !waits))
+		flush_answers(d, a);
+	if (!waits)
 		return false;
 	a->v[a->count].local = *local;
 	a->v[a->count].remote = *remote;
@@ -127,7 +139,7 @@ void data_send_dummy(struct daemon *d, struct esp_sa *sa)
 	esp_train_finish(d->tunnel->path, &t);
 	/* What was said before it, arrives before it. */
 	if (d->in.answers.count)
-		release(d, &d->in.answers);
+		flush_answers(d, &d->in.answers);
 	r = udp_send(&d->udp[UDP_IKE_NATT], &t.dest.local, &t.dest.remote, t.dest.tos, NULL, 0,
 		     t.base, t.len);
 	d->io.tx_errors += r < 0;

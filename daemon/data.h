@@ -13,7 +13,7 @@
 #define TRAINS	   8	 /* open at the same time */
 #define RX_BATCH   16	 /* receives per turn of the loop */
 #define RX_BUFFER  65536 /* bytes per receive */
-#define ANSWER_MAX 256	 /* a cookie has 61 bytes; a longer message goes out at once */
+#define ANSWER_MAX 128	 /* bytes; a cookie has 69 */
 /* Per turn and TUN device: a read costs 1, plus 1 per 16 KiB or 16 packets of it. */
 #define TURN_BUDGET 64
 
@@ -74,7 +74,8 @@ int data_init(struct daemon *d) MUST_CHECK;
 void data_fini(struct daemon *d);
 /*
  * Sends an IKE message, with the non-ESP marker if local is not port 500; between data_gather and
- * data_release a short one goes out with others a moment later. Failures are counted.
+ * data_release one for which no state is kept goes out with others a moment later. Failures are
+ * counted.
  */
 void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		   const uint8_t *p, size_t len);
@@ -84,8 +85,9 @@ void data_send_dummy(struct daemon *d, struct esp_sa *sa);
 /* ---- between data_*.c, device.c and main.c ---- */
 
 /*
- * Short messages from this socket wait until data_release, and go out in order: a flood that has to
- * be answered costs a call of the kernel per receive, not one per message.
+ * Answers from this socket for which no state is kept, such as cookies, wait until data_release and
+ * go out in order; another message for it first sends those that wait. A flood that has to be
+ * answered costs a call of the kernel per RX_BATCH receives then, not one per message.
  */
 void data_gather(struct daemon *d, struct udp_socket *s);
 void data_release(struct daemon *d);

@@ -109,7 +109,7 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 	json_object_set_new(o, "spi_i", hex(ike_sa_spi_i(sa), 16));
 	json_object_set_new(o, "spi_r", hex(ike_sa_spi_r(sa), 16));
 	json_object_set_new(o, "role",
-			    json_string(ike_sa_initiator(sa) ? "initiator" : "responder"));
+			    json_string(ike_sa_is_initiator(sa) ? "initiator" : "responder"));
 	json_object_set_new(o, "state", json_string(ike_state_name(ike_sa_state(sa))));
 	json_object_set_new(o, "local", json_string(endpoint_format(ike_sa_local(sa), e)));
 	json_object_set_new(o, "remote", json_string(endpoint_format(ike_sa_remote(sa), e)));

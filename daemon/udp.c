@@ -227,8 +227,8 @@ int udp_send(struct udp_socket *s, const struct endpoint *local, const struct en
 	return sendmsg(s->fd, &m, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-/* Where message i of all stands for the kernel. */
-struct each {
+/* What the msghdr of one message refers to. */
+struct message_parts {
 	struct iovec iov[2];
 	struct sockaddr_in sin;
 	uint8_t control[CONTROL_LEN] __attribute__((aligned(8)));
@@ -237,7 +237,7 @@ struct each {
 void udp_send_each(struct udp_socket *s, struct udp_message *m, unsigned n)
 {
 	struct mmsghdr v[UDP_MESSAGES];
-	struct each e[UDP_MESSAGES];
+	struct message_parts e[UDP_MESSAGES];
 	unsigned done = 0;
 
 	for (unsigned i = 0; i < n; i++) {

@@ -85,7 +85,10 @@ struct udp_message {
 	int error; /* 0, or the -errno with which it was lost */
 };
 #define UDP_MESSAGES 16
-/* Sends up to UDP_MESSAGES of them in order, by as few calls of the kernel as that takes. */
+/*
+ * Sends n of them, UDP_MESSAGES at most, in order: by one call of the kernel, and one more for each
+ * that it refuses.
+ */
 void udp_send_each(struct udp_socket *s, struct udp_message *m, unsigned n);
 /*
  * Sends the train in one piece or, if the kernel refuses that, datagram by datagram; trains to the

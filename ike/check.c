@@ -2,7 +2,6 @@
  * check.c - what must hold between two calls of the engine, for tests: no state waits for something
  * that is not under way. SPDX-License-Identifier: ISC
  */
-#include "sa/ike_saved.h"
 #include "task/exchanges.h"
 
 static bool is_about(const struct ike_task *t, const struct task_kind *kind,

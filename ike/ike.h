@@ -244,6 +244,7 @@ bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now
 void ike_outsider_hint(struct ike *ike, const struct endpoint *remote, nsec_t now);
 /* A first FRESH ESP packet came on the child: the peer has it. */
 void ike_child_heard(struct child_sa *c, nsec_t now);
+
 /* ---- SAs in bytes, for the process that goes on with them (doc/architecture.md) ---- */
 /* Nothing is under way on it, from either side: ike_sa_save writes all there is. */
 bool ike_sa_is_settled(const struct ike_sa *sa);

@@ -2,8 +2,9 @@
  * ike_view.h - the engine's SAs as its callers see them: to be read, and to be walked.
  * SPDX-License-Identifier: ISC
  *
- * What these return belongs to the SA, and is valid until the SA is changed or freed: ended SAs
- * stay until the end of the turn. The engine alone writes SAs; `owner` is the caller's.
+ * What these return belongs to the SA, and is valid until the SA changes or ends. An IKE SA that
+ * has ended is freed when the outermost ike_receive, ike_tick or ike_set_conns returns; a CHILD SA
+ * when its CHILD_EVENT_DOWN returns. The engine alone writes SAs; `owner` is the caller's.
  */
 #ifndef MENDIP_IKE_VIEW_H
 #define MENDIP_IKE_VIEW_H
@@ -19,7 +20,7 @@
 	X(ESTABLISHED, "established")                                                      \
 	X(REKEYED, "rekeyed")	/* a successor has the children; waits for its deletion */ \
 	X(DELETING, "deleting") /* our DELETE is out or queued */                          \
-	X(DEAD, "dead")		/* to be freed at the end of the turn */
+	X(DEAD, "dead")		/* is freed soon: see above */
 
 enum ike_state {
 #define X(id, text) IKE_STATE_##id,
@@ -29,7 +30,7 @@ enum ike_state {
 const char *ike_state_name(enum ike_state s);
 
 enum ike_state ike_sa_state(const struct ike_sa *sa);
-bool ike_sa_initiator(const struct ike_sa *sa);
+bool ike_sa_is_initiator(const struct ike_sa *sa);
 uint64_t ike_sa_spi_i(const struct ike_sa *sa);
 /* 0 before IKE_SA_INIT is answered. */
 uint64_t ike_sa_spi_r(const struct ike_sa *sa);
@@ -58,7 +59,7 @@ nsec_t ike_sa_request_since(const struct ike_sa *sa);
 /* The message ID of our next request. */
 uint32_t ike_sa_next_id(const struct ike_sa *sa);
 /* IKE_EVENT_ANSWERED is to come. */
-bool ike_sa_watch_answer(const struct ike_sa *sa);
+bool ike_sa_watches_answer(const struct ike_sa *sa);
 /* The peer made it by a rekey while ours is outstanding: it has no children yet. */
 bool ike_sa_unresolved(const struct ike_sa *sa);
 /* It ended because the peer was silent. */
@@ -104,9 +105,9 @@ const struct proposal_choice *child_sa_choice(const struct child_sa *c);
 const struct ts_list *child_sa_local(const struct child_sa *c);
 const struct ts_list *child_sa_remote(const struct child_sa *c);
 /* We sent the request that made it. */
-bool child_sa_initiator(const struct child_sa *c);
+bool child_sa_is_initiator(const struct child_sa *c);
 /* Another CHILD SA replaces it. */
-bool child_sa_successor(const struct child_sa *c);
+bool child_sa_is_replaced(const struct child_sa *c);
 /* The peer surely has it. */
 bool child_sa_confirmed(const struct child_sa *c);
 /* The peer made it by a rekey that it never used (ike_child_void). */

@@ -174,7 +174,7 @@ static void heard(struct ike_sa *sa, const struct ike_in *in)
  */
 static void confirm_children(struct ike_sa *sa, const struct ike_in *in)
 {
-	const struct child_task *t = child_task_at(sa->outstanding);
+	const struct child_task *t = child_task_of_const(sa->outstanding);
 	const struct child_sa *asked = child_named(sa, ike_find_notify(in->p, NOTIFY_REKEY_SA));
 	struct child_sa *c, *next;
 

@@ -6,7 +6,7 @@ enum ike_state ike_sa_state(const struct ike_sa *sa)
 	return sa->state;
 }
 
-bool ike_sa_initiator(const struct ike_sa *sa)
+bool ike_sa_is_initiator(const struct ike_sa *sa)
 {
 	return sa->initiator;
 }
@@ -91,7 +91,7 @@ uint32_t ike_sa_next_id(const struct ike_sa *sa)
 	return sa->next_id;
 }
 
-bool ike_sa_watch_answer(const struct ike_sa *sa)
+bool ike_sa_watches_answer(const struct ike_sa *sa)
 {
 	return sa->watch_answer;
 }
@@ -191,12 +191,12 @@ const struct ts_list *child_sa_remote(const struct child_sa *c)
 	return c->remote;
 }
 
-bool child_sa_initiator(const struct child_sa *c)
+bool child_sa_is_initiator(const struct child_sa *c)
 {
 	return c->initiator;
 }
 
-bool child_sa_successor(const struct child_sa *c)
+bool child_sa_is_replaced(const struct child_sa *c)
 {
 	return c->successor;
 }

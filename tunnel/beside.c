@@ -167,7 +167,7 @@ struct ike_sa *conn_which_call(const struct tunnel_conn *c)
 
 bool conn_peer_has(const struct ike_sa *sa)
 {
-	return ike_sa_initiator(sa) || ike_sa_last_heard(sa) > ike_sa_established(sa) ||
+	return ike_sa_is_initiator(sa) || ike_sa_last_heard(sa) > ike_sa_established(sa) ||
 	       tunnel_last_inbound(NULL, sa) > ike_sa_established(sa);
 }
 
@@ -234,11 +234,11 @@ void conn_on_call(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
 	give_up_call(c, c->sa, "the peer's call came first", now);
 	give_up_call(c, c->beside, "the peer's call came first", now);
-	if (c->sa && conn_is_mending(c) && !(c->beside && ike_sa_initiator(c->beside))) {
+	if (c->sa && conn_is_mending(c) && !(c->beside && ike_sa_is_initiator(c->beside))) {
 		deadline_clear(&c->tunnel->deadlines, &c->rung3);
 		c->beside = sa;
 		return;
 	}
 	c->sa = sa;
-	c->crossing = c->beside && ike_sa_initiator(c->beside) ? sa : NULL;
+	c->crossing = c->beside && ike_sa_is_initiator(c->beside) ? sa : NULL;
 }

@@ -80,7 +80,7 @@ static const char *check_sa(const struct tunnel_sa *s, nsec_t now)
 	if (wrong)
 		return wrong;
 	if (s->check != CRITERION_NONE &&
-	    !(is_ours(s->child->conn, s->check_on) && ike_sa_watch_answer(s->check_on)))
+	    !(is_ours(s->child->conn, s->check_on) && ike_sa_watches_answer(s->check_on)))
 		return "a liveness check that nobody will answer";
 	if (s->retired && s->ike && child_sa_state(s->ike) == CHILD_STATE_INSTALLED &&
 	    !tunnel_sa_substitute(s) && !heir_is_going(s) && ike_sa_owner(child_sa_ike(s->ike)))

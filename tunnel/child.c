@@ -8,7 +8,7 @@
 #include "tunnel_sa.h"
 #include "xalloc.h"
 
-struct tunnel_child *tunnel_child_find(struct tunnel_conn *c, const struct child_conf *conf)
+struct tunnel_child *conn_child_of(struct tunnel_conn *c, const struct child_conf *conf)
 {
 	struct tunnel_child *k;
 
@@ -66,7 +66,7 @@ void tunnel_child_trap(struct tunnel_child *k, bool on)
 
 struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, struct child_conf *conf)
 {
-	struct tunnel_child *k = tunnel_child_find(c, conf), *last;
+	struct tunnel_child *k = conn_child_of(c, conf), *last;
 
 	if (k)
 		return k;

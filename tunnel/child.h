@@ -9,7 +9,7 @@
 
 /* ---- child.c ---- */
 /* The connection's child of this configuration, or NULL. */
-struct tunnel_child *tunnel_child_find(struct tunnel_conn *c, const struct child_conf *conf);
+struct tunnel_child *conn_child_of(struct tunnel_conn *c, const struct child_conf *conf);
 /* The same; it is made if it is not there yet. */
 struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, struct child_conf *conf);
 /* Frees it with its SAs, without a word to the peer. */

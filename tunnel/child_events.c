@@ -38,7 +38,7 @@ int tunnel_child_install(void *ctx, struct child_sa *c, const struct child_keys 
 	s->installed = now;
 	s->expires = child_sa_conf(c)->life_time ? now + child_sa_conf(c)->life_time : NSEC_NEVER;
 	s->replaces = replaces ? child_sa_owner(replaces) : NULL;
-	set_keys(&s->keys, keys, child_sa_initiator(c));
+	set_keys(&s->keys, keys, child_sa_is_initiator(c));
 	r = tunnel_sa_install(s, child_sa_choice(c)->suite, child_sa_choice(c)->esn,
 			      ike_sa_local(child_sa_ike(c)), ike_sa_remote(child_sa_ike(c)), now);
 	if (r < 0)
@@ -88,7 +88,7 @@ static void replace_others(struct tunnel_sa *s, nsec_t now)
 static void child_confirmed(struct tunnel_sa *s, nsec_t now)
 {
 	struct tunnel *t = s->child->conn->tunnel;
-	bool ours = child_sa_initiator(s->ike);
+	bool ours = child_sa_is_initiator(s->ike);
 
 	if (s->retired) /* what was made in its stead stays */
 		return;
@@ -128,7 +128,8 @@ static void end_orphans(struct tunnel_child *k, nsec_t now)
 	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &k->sas, link) {
-		if (s->retired && s->ike && !child_sa_successor(s->ike) && !tunnel_sa_substitute(s))
+		if (s->retired && s->ike && !child_sa_is_replaced(s->ike) &&
+		    !tunnel_sa_substitute(s))
 			ike_child_delete(s->ike, now);
 	}
 }
@@ -157,7 +158,7 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 	tunnel_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,
 		     "CHILD SA down: SPI in %08x out %08x: %s", s->spi, s->spi_out, why);
 	if (s->retired) {
-		tunnel_sa_ended_by_both(s, now);
+		tunnel_sa_drain(s, now);
 		end_orphans(k, now);
 		return; /* its time runs on */
 	}
@@ -211,7 +212,7 @@ void tunnel_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *
 	struct tunnel_child *k;
 
 	(void)ctx;
-	k = conn ? tunnel_child_find(conn, conf) : NULL;
+	k = conn ? conn_child_of(conn, conf) : NULL;
 	if (!k)
 		return;
 	/* With NOT_FOUND the engine has asked for another one already; a rekey that came to nothing

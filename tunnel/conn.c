@@ -483,7 +483,7 @@ static void follow_rekey(struct tunnel_child *k, const struct ike_sa *from, stru
 	if (k->asked_on == from)
 		k->asked_on = to;
 	LIST_FOREACH (s, &k->sas, link) {
-		if (s->check_on == from && ike_sa_watch_answer(to))
+		if (s->check_on == from && ike_sa_watches_answer(to))
 			s->check_on = to;
 	}
 }

@@ -86,7 +86,7 @@ static void replace_on_takeover(struct tunnel_sa *s, nsec_t now)
 bool tunnel_sa_waits(const struct tunnel_sa *s)
 {
 	return !s->active && !s->retired && s->ike && !child_sa_voided(s->ike) &&
-	       !child_sa_successor(s->ike) && child_sa_state(s->ike) != CHILD_STATE_DELETING;
+	       !child_sa_is_replaced(s->ike) && child_sa_state(s->ike) != CHILD_STATE_DELETING;
 }
 
 void tunnel_sa_use(struct tunnel_sa *s, nsec_t now)
@@ -101,7 +101,7 @@ void tunnel_sa_use(struct tunnel_sa *s, nsec_t now)
 /* What IKE_AUTH made, the peer has if it has the IKE SA; other answers are confirmed one by one. */
 static bool peer_has_sa(const struct tunnel_sa *s)
 {
-	return child_sa_initiator(s->ike) ||
+	return child_sa_is_initiator(s->ike) ||
 	       (child_sa_confirmed(s->ike) && conn_peer_has(child_sa_ike(s->ike)));
 }
 

@@ -47,7 +47,7 @@ struct tunnel_sa *tunnel_sa_twin(const struct tunnel_sa *s)
 /* Neither side is about to change it, and the peer has it. */
 static bool is_settled(const struct tunnel_sa *s)
 {
-	return child_sa_state(s->ike) == CHILD_STATE_INSTALLED && !child_sa_successor(s->ike) &&
+	return child_sa_state(s->ike) == CHILD_STATE_INSTALLED && !child_sa_is_replaced(s->ike) &&
 	       child_sa_confirmed(s->ike) &&
 	       ike_sa_state(child_sa_ike(s->ike)) == IKE_STATE_ESTABLISHED &&
 	       s->recovery.state == RECOVERY_IDLE && s->check == CRITERION_NONE;
@@ -86,7 +86,7 @@ static bool is_better(const struct tunnel_sa *a, const struct tunnel_sa *b)
 /* We go first where we began the IKE SA that stays. Each time again we wait for twice as long. */
 static bool is_our_turn(const struct tunnel_conn *c, const struct ike_sa *stays, nsec_t now)
 {
-	nsec_t wait = ike_sa_initiator(stays) ? OURS : THEIRS;
+	nsec_t wait = ike_sa_is_initiator(stays) ? OURS : THEIRS;
 
 	return now - c->untidy_since >= min_u64(wait << min_u64(c->tidied, 16), WAIT_MAX);
 }

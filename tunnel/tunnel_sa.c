@@ -1,6 +1,6 @@
 /*
- * sa.c - CHILD SAs as the tunnel sees them: in the SAD and SPD, from installation to the end of
- * their retirement. SPDX-License-Identifier: ISC
+ * tunnel_sa.c - CHILD SAs as the tunnel sees them: in the SAD and SPD, from installation to the end
+ * of their retirement. SPDX-License-Identifier: ISC
  */
 #include "child.h"
 #include "conn.h"
@@ -125,7 +125,7 @@ static void look_at_kept(struct tunnel_sa *s, nsec_t now)
 		tunnel_sa_forget(s);
 }
 
-void tunnel_sa_ended_by_both(struct tunnel_sa *s, nsec_t now)
+void tunnel_sa_drain(struct tunnel_sa *s, nsec_t now)
 {
 	struct esp_sa *sa = tunnel_sa_esp(s);
 

@@ -33,8 +33,8 @@ struct tunnel_sa *tunnel_sa_substitute(const struct tunnel_sa *s);
  * successor or NULL.
  */
 void tunnel_sa_retire(struct tunnel_sa *s, const struct tunnel_sa *by, nsec_t now);
-/* The peer has ended a retired one too: it sends no more on it. */
-void tunnel_sa_ended_by_both(struct tunnel_sa *s, nsec_t now);
+/* The engine has forgotten a retired one: it delivers for 5 s more at most. */
+void tunnel_sa_drain(struct tunnel_sa *s, nsec_t now);
 /*
  * Until when an SA without an IKE SA stays: while packets come on it. They show that the peer's ESP
  * is alive, and its IKE may come back. 0: it does not stay.

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: ISC
  *
  * A method says what AUTH data shows that its sender has a secret; which octets it covers is the
- * same for all of them. Another method is a file with its struct authenticator, and a row in
- * authenticator.c.
+ * same for all of them. Another method is a file with its struct authenticator, a row in
+ * authenticator.c, its credentials in struct auth_identities, and room in AUTH_DATA_MAX.
  */
 #ifndef MENDIP_AUTHENTICATOR_H
 #define MENDIP_AUTHENTICATOR_H
@@ -37,10 +37,9 @@ struct authenticator {
 	/* Writes our AUTH data to out (AUTH_DATA_MAX bytes). Its length; -ENOKEY: there is no
 	 * secret. */
 	int (*make)(const struct auth_octets *o, const struct auth_identities *i, uint8_t *out);
-	/* 0: the peer has the secret. -ENOKEY: we have none for it; -EBADMSG: it has another one.
-	 */
-	int (*verify)(const struct auth_octets *o, const struct auth_identities *i,
-		      struct chunk data) MUST_CHECK;
+	/* Whether who made this data has the secret; false, too, if we have none for it. */
+	bool (*verify)(const struct auth_octets *o, const struct auth_identities *i,
+		       struct chunk data) MUST_CHECK;
 };
 
 extern const struct authenticator auth_psk;

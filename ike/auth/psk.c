@@ -88,21 +88,22 @@ static int psk_make(const struct auth_octets *o, const struct auth_identities *i
 		prf_compute(o->prf, (struct chunk){key, len}, octets, 3, out);
 	}
 	secret_wipe(key, sizeof(key));
+	secret_wipe(maced_id, sizeof(maced_id));
 	return (int)len;
 }
 
-static int psk_verify(const struct auth_octets *o, const struct auth_identities *i,
-		      struct chunk data)
+static bool psk_verify(const struct auth_octets *o, const struct auth_identities *i,
+		       struct chunk data)
 {
 	uint8_t want[AUTH_DATA_MAX];
 	int len = psk_make(o, i, want);
 	bool right;
 
 	if (len < 0)
-		return len;
+		return false;
 	right = data.len == (size_t)len && crypto_equal(want, data.p, data.len);
 	secret_wipe(want, sizeof(want));
-	return right ? 0 : -EBADMSG;
+	return right;
 }
 
 const struct authenticator auth_psk = {

@@ -3,9 +3,9 @@
  * (RFC 7296 2.1 to 2.4). SPDX-License-Identifier: ISC
  */
 #include "sa/exchange.h"
-#include "sa/ike_saved.h"
 #include "xalloc.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 /* doc/recovery.md 5: sent at 0, 0.5, 1.5 and 3.5 s, then at leisure. */
@@ -22,6 +22,7 @@ struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool 
 {
 	struct ike_task *t = xzalloc(kind->size);
 
+	assert(kind->size >= sizeof(*t));
 	t->ike_sa = sa;
 	t->kind = kind;
 	t->wait.due = task_due;

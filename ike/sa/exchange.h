@@ -24,7 +24,8 @@ struct task_kind {
 	bool stays;	  /* with its IKE SA, when a successor takes over what is waiting */
 	/* What it asks for: the deadline of that SA's rekey has become this task. */
 	enum { REKEYS_NOTHING, REKEYS_CHILD_SA, REKEYS_IKE_SA } rekeys;
-	size_t size; /* of its own struct, which begins with struct ike_task */
+	size_t size;	  /* of its own struct, which begins with struct ike_task */
+	bool makes_child; /* that is struct child_task */
 	/* It is outstanding now: its request goes out, or it ends itself (exchange_done). */
 	void (*send)(struct ike_sa *sa, struct ike_task *t, nsec_t now);
 	/* Of the outstanding one; the message keeps the rules of its exchange. */
@@ -44,13 +45,15 @@ struct task_kind {
 	/* Frees what it owns besides; comes after reset. */
 	void (*release)(struct ike_task *t);
 	/*
-	 * A CHILD SA of the IKE SA goes which the peer may have made by an exchange that collided
-	 * with this one; is_void: what it was to replace stays.
+	 * Called for each CHILD SA c that ends, of every task of its IKE SA, as it may be what the
+	 * peer made by an exchange that collided with this one. is_void: called for the outstanding
+	 * task alone, when c, which may go on, does not replace anything any more.
 	 */
 	void (*rival_gone)(struct ike_task *t, const struct child_sa *c, bool is_void);
-	/* The same of an IKE SA that the peer made. */
+	/* The same of an IKE SA that ends, for the outstanding task of the one it was to replace.
+	 */
 	void (*rival_ike_gone)(struct ike_task *t, const struct ike_sa *rival);
-	/* Its own IKE SA goes. */
+	/* The IKE SA ends on which it is outstanding. */
 	void (*sa_gone)(struct ike_task *t, nsec_t now);
 };
 
@@ -99,6 +102,12 @@ void send_message(struct ike_sa *sa, const struct endpoint *local, const struct 
 void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type,
 		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,
 		    nsec_t now);
+
+/* ---- ike_saved.c: which requests a restart waits for; see ike_hold ---- */
+/* A task_kind's can_wait: the deadline that it came from comes again. */
+bool task_has_not_begun(const struct ike_task *t);
+/* ike_hold keeps it back. */
+bool task_is_held(const struct ike_task *t);
 
 /* ---- sk.c: the SK payload ---- */
 /* Opens SK of a message; plaintext in out (len bytes). -EBADMSG when the ICV does not hold. */

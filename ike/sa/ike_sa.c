@@ -4,6 +4,8 @@
 #include "sa/limits.h"
 #include "xalloc.h"
 
+#include <assert.h>
+
 #include <stdio.h>
 
 const char *ike_state_name(enum ike_state s)
@@ -112,6 +114,7 @@ int sa_set_keys(struct ike_sa *sa)
 
 void sa_begin_handshake(struct ike_sa *sa)
 {
+	assert(!sa->handshake);
 	sa->handshake = xzalloc(sizeof(*sa->handshake));
 }
 

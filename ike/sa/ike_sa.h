@@ -187,8 +187,9 @@ void sa_set_spi(struct ike_sa *sa, uint64_t our_spi);
 struct ike_sa *sa_find(struct ike *ike, uint64_t our_spi);
 /* Sets SK_* objects from keys; the SA's choice is set. */
 int sa_set_keys(struct ike_sa *sa) MUST_CHECK;
-/* Gives it a handshake, or ends what it has: all secrets of it are wiped. */
+/* Gives an IKE SA that has none an empty handshake. */
 void sa_begin_handshake(struct ike_sa *sa);
+/* Wipes and frees its handshake, if it has one. */
 void sa_end_handshake(struct ike_sa *sa);
 /* Becomes ESTABLISHED: timers run, up is told. */
 void sa_establish(struct ike_sa *sa, const char *how, nsec_t now);

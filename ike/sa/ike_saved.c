@@ -6,7 +6,7 @@
  * those of CLOCK_MONOTONIC, which both processes share.
  */
 #include "sa/exchange.h"
-#include "sa/ike_saved.h"
+#include "sa/exchange.h"
 #include "saved.h"
 #include "xalloc.h"
 

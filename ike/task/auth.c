@@ -44,6 +44,13 @@ static struct auth_identities identities(const struct ike_sa *sa, const struct i
 		.psks = sa->conn->secrets, .local = &sa->conn->local_id, .remote = remote};
 }
 
+/* By which both sides authenticate: a connection cannot say otherwise yet. */
+static const struct authenticator *method_of(const struct ike_sa *sa)
+{
+	(void)sa;
+	return authenticator_of(AUTH_METHOD_PSK);
+}
+
 /* Our AUTH payload's data; its length, or -ENOKEY. */
 static int make_auth(const struct ike_sa *sa, const struct ident *remote, uint8_t *out)
 {
@@ -52,17 +59,17 @@ static int make_auth(const struct ike_sa *sa, const struct ident *remote, uint8_
 		octets_of(sa, sa->initiator, (struct chunk){id, id_body(&sa->conn->local_id, id)});
 	struct auth_identities i = identities(sa, remote);
 
-	return auth_psk.make(&o, &i, out);
+	return method_of(sa)->make(&o, &i, out);
 }
 
 static bool auth_is_right(const struct ike_sa *sa, const struct ident *peer, struct chunk id_body,
 			  const struct ike_payloads *p)
 {
-	const struct authenticator *a = authenticator_of(p->auth.method);
+	const struct authenticator *a = method_of(sa);
 	struct auth_octets o = octets_of(sa, !sa->initiator, id_body);
 	struct auth_identities i = identities(sa, peer);
 
-	return a && a->verify(&o, &i, p->auth.data) == 0;
+	return p->auth.method == a->method && a->verify(&o, &i, p->auth.data);
 }
 
 /* Who the peer must be: with an IKE SA of ours perhaps closer than the connection says. */
@@ -71,10 +78,11 @@ static const struct ident *expected(const struct ike_sa *sa)
 	return sa->wanted_id.type != ID_NONE ? &sa->wanted_id : &sa->conn->remote_id;
 }
 
-static void write_auth(struct ike_builder *b, const uint8_t *data, size_t len)
+static void write_auth(struct ike_builder *b, const struct ike_sa *sa, const uint8_t *data,
+		       size_t len)
 {
 	ib_open(b, PAYLOAD_AUTH);
-	wr_u8(&b->w, auth_psk.method);
+	wr_u8(&b->w, method_of(sa)->method);
 	wr_u8(&b->w, 0);
 	wr_be16(&b->w, 0);
 	wr_bytes(&b->w, data, len);
@@ -127,7 +135,7 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	if (!ident_is_pattern(expected(sa)))
 		ib_id(&b, PAYLOAD_IDR, expected(sa)->type,
 		      (struct chunk){expected(sa)->data, expected(sa)->len});
-	write_auth(&b, auth, (size_t)auth_len);
+	write_auth(&b, sa, auth, (size_t)auth_len);
 	sync_write_supported(&b, sa);
 	if (child) {
 		/* The first child rides along; its task becomes this one's. */
@@ -307,7 +315,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, struct chunk aut
 	ib_inside(&b, buf, sizeof(buf));
 	ib_id(&b, PAYLOAD_IDR, sa->conn->local_id.type,
 	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
-	write_auth(&b, auth.p, auth.len);
+	write_auth(&b, sa, auth.p, auth.len);
 	sync_write_supported(&b, sa);
 	if (c) {
 		put_be32(spi, c->spi_in);
@@ -321,6 +329,31 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, struct chunk aut
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
 }
 
+static void refuse(struct ike_sa *sa, const struct ike_in *in, const char *why)
+{
+	respond_notify(sa, in->h, NOTIFY_AUTHENTICATION_FAILED, (struct chunk){0}, in->local,
+		       in->remote, in->now);
+	sa_kill(sa, why, in->now);
+}
+
+/* The peer has not shown who it is: one more guess from its address. */
+static void refuse_guess(struct ike_sa *sa, const struct ike_in *in)
+{
+	char id[IDENT_STRLEN];
+	struct ident who;
+
+	limit_guessed(sa->ike, &sa->remote.addr, in->now);
+	if (ident_from_wire(in->p->idi.type, in->p->idi.data, &who) == 0)
+		log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
+			     "%s: authentication of \"%.100s\" failed", sa_label(sa),
+			     ident_format(&who, id));
+	else
+		log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
+			     "%s: authentication failed: the ID payload of the peer is malformed",
+			     sa_label(sa));
+	refuse(sa, in, "the peer's authentication failed");
+}
+
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	char why[160], id[IDENT_STRLEN];
@@ -328,24 +361,13 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	int auth_len;
 
 	choose_conn(sa, in->p);
-	/* Ours is made for the identity that the peer has shown to be its own. */
-	if (!(in->p->present & PL(AUTH)) || !verify_peer(sa, in->p) ||
-	    (auth_len = make_auth(sa, &sa->peer_id, auth)) < 0) {
-		struct ident who;
-
-		limit_guessed(sa->ike, &sa->remote.addr, in->now);
-		if (ident_from_wire(in->p->idi.type, in->p->idi.data, &who) == 0)
-			log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
-				     "%s: authentication of \"%.100s\" failed", sa_label(sa),
-				     ident_format(&who, id));
-		else
-			log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
-				     "%s: authentication failed: the ID payload of the peer is "
-				     "malformed",
-				     sa_label(sa));
-		respond_notify(sa, in->h, NOTIFY_AUTHENTICATION_FAILED, (struct chunk){0},
-			       in->local, in->remote, in->now);
-		sa_kill(sa, "the peer's authentication failed", in->now);
+	if (!(in->p->present & PL(AUTH)) || !verify_peer(sa, in->p)) {
+		refuse_guess(sa, in);
+		return;
+	}
+	auth_len = make_auth(sa, &sa->peer_id, auth);
+	if (auth_len < 0) {
+		refuse(sa, in, "no secret for this peer: give one in secrets");
 		return;
 	}
 	half_remove(sa);
@@ -368,7 +390,5 @@ const struct task_kind task_auth = {
 	.states = 1 << IKE_STATE_AUTH_SENT,
 	.send = auth_send,
 	.on_response = auth_on_response,
-	.size = sizeof(struct child_task),
-	.reset = child_task_reset,
-	.release = child_task_release,
+	CHILD_TASK,
 };

@@ -8,7 +8,6 @@
  * A simultaneous rekey (2.8.1) makes two new SAs; the one that the lowest of the four nonces
  * belongs to is deleted by who asked for it, and the old one by who asked for the other.
  */
-#include "sa/ike_saved.h"
 #include "sa/limits.h"
 #include "task/exchanges.h"
 #include "xalloc.h"
@@ -388,10 +387,7 @@ const struct task_kind task_child_create = {
 	.can_wait = task_has_not_begun,
 	.send = child_send,
 	.on_response = child_on_response,
-	.size = sizeof(struct child_task),
-	.reset = child_task_reset,
-	.release = child_task_release,
-	.rival_gone = child_task_rival_gone,
+	CHILD_TASK,
 };
 const struct task_kind task_child_rekey = {
 	.exchange = IKE_CREATE_CHILD_SA,
@@ -400,8 +396,5 @@ const struct task_kind task_child_rekey = {
 	.can_wait = task_has_not_begun,
 	.send = child_send,
 	.on_response = child_on_response,
-	.size = sizeof(struct child_task),
-	.reset = child_task_reset,
-	.release = child_task_release,
-	.rival_gone = child_task_rival_gone,
+	CHILD_TASK,
 };

@@ -3,16 +3,12 @@
 
 struct child_task *child_task_of(struct ike_task *t)
 {
-	return t && t->kind->release == child_task_release
-		       ? container_of(t, struct child_task, task)
-		       : NULL;
+	return t && t->kind->makes_child ? container_of(t, struct child_task, task) : NULL;
 }
 
-const struct child_task *child_task_at(const struct ike_task *t)
+const struct child_task *child_task_of_const(const struct ike_task *t)
 {
-	return t && t->kind->release == child_task_release
-		       ? container_of(t, const struct child_task, task)
-		       : NULL;
+	return t && t->kind->makes_child ? container_of(t, const struct child_task, task) : NULL;
 }
 
 void child_task_reset(struct ike_task *task)

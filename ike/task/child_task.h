@@ -26,10 +26,15 @@ struct child_task {
 	struct child_sa *rival;	  /* what came of it; NULL: it is gone */
 };
 
+/* What a row of struct task_kind says of such a request. */
+#define CHILD_TASK                                                                         \
+	.size = sizeof(struct child_task), .makes_child = true, .reset = child_task_reset, \
+	.release = child_task_release, .rival_gone = child_task_rival_gone
+
 /* The whole task; NULL for NULL and for a task that asks for no CHILD SA. */
 struct child_task *child_task_of(struct ike_task *t);
 /* The same to read. */
-const struct child_task *child_task_at(const struct ike_task *t);
+const struct child_task *child_task_of_const(const struct ike_task *t);
 /* See struct task_kind. */
 void child_task_reset(struct ike_task *t);
 void child_task_release(struct ike_task *t);

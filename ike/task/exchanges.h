@@ -22,8 +22,8 @@ struct child_sa *child_replacing(const struct child_sa *c);
  * otherwise the old one is deleted.
  */
 deadline_due child_cleanup;
-/* Whether it admits just what these do. */
-bool child_has_selectors(const struct child_sa *c, const struct ts_list *local,
+/* Whether a admits just what these do. */
+bool child_has_selectors(const struct child_sa *a, const struct ts_list *local,
 			 const struct ts_list *remote);
 /* It has a successor that the peer made: the peer is to delete it, otherwise child_cleanup does. */
 void child_replaced_by_peer(struct child_sa *old, nsec_t now);

@@ -347,8 +347,9 @@ static void answer_again(struct ike_sa *half, const struct ike_in *in)
 }
 
 /*
- * Somebody on the path sends our own call back to us: with its SPI, or with another one and our
- * nonce. Answered, it would lead to an IKE SA with ourselves.
+ * Somebody on the path sends our own IKE_SA_INIT back to us: with its SPI; or, while it is not
+ * authenticated, with another SPI and our nonce. Answered, that would lead to an IKE SA with
+ * ourselves. Later it leads nowhere: nobody sends an IKE_AUTH for it.
  */
 static bool is_reflected(struct ike *ike, const struct ike_in *in)
 {

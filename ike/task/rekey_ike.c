@@ -5,7 +5,6 @@
  *   HDR, SK {SA, Ni, KEi}  -->
  *               <--  HDR, SK {SA, Nr, KEr}
  */
-#include "sa/ike_saved.h"
 #include "sa/limits.h"
 #include "task/exchanges.h"
 #include "xalloc.h"

@@ -69,7 +69,7 @@ bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct t
 static bool asks_for(const struct ike_task *task, const struct child_conf *conf,
 		     const struct ts_list *local, const struct ts_list *remote)
 {
-	const struct child_task *t = child_task_at(task);
+	const struct child_task *t = child_task_of_const(task);
 
 	return t && t->conf == conf && task->kind != &task_child_rekey && t->local &&
 	       ts_list_eq(t->local, local) && ts_list_eq(t->remote, remote);
@@ -97,7 +97,7 @@ bool ike_child_create_like(struct ike_sa *sa, struct child_conf *conf, const str
 
 static bool makes_child(const struct ike_task *t, const struct child_conf *conf)
 {
-	const struct child_task *c = child_task_at(t);
+	const struct child_task *c = child_task_of_const(t);
 
 	return c && c->conf == conf;
 }

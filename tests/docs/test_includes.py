@@ -19,8 +19,8 @@ FOLDERS = {
     "common/packet": (["common", "common/packet"], PURE | {"linux/virtio_net.h"}),
     "esp": ([*ALL_COMMON, "esp"], PURE),
     **{folder: ([*ALL_COMMON, *IKE[:i + 1]], PURE) for i, folder in enumerate(IKE)},
-    "tunnel": ([*ALL_COMMON, "esp", "ike/wire", "ike/auth", "ike", "tunnel"], PURE),
-    "daemon": ([*ALL_COMMON, "esp", "ike/wire", "ike/auth", "ike", "tunnel", "daemon"], None),
+    "tunnel": ([*ALL_COMMON, "esp", "ike", "tunnel"], PURE),
+    "daemon": ([*ALL_COMMON, "esp", "ike", "tunnel", "daemon"], None),
 }
 # What the engine's callers give it and see of it, which its own folders know too; and what of those its callers may
 # know: the configuration. SAs are read by ike_view.h alone.

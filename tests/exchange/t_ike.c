@@ -903,8 +903,8 @@ static void lowest_nonce_loses(void **state)
 		tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
 		tunnel_child_rekey(peer_child(n, GW, 0), n->now);
 		net_run(n, 15 * MSEC); /* both requests have arrived, no answer has */
-		b = child_task_at(peer_conn(n, BRANCH)->sa->outstanding);
-		g = child_task_at(peer_conn(n, GW)->sa->outstanding);
+		b = child_task_of_const(peer_conn(n, BRANCH)->sa->outstanding);
+		g = child_task_of_const(peer_conn(n, GW)->sa->outstanding);
 		assert_true(b && g && b->collided && g->collided);
 		/* What each of them notes of the other's exchange. */
 		branch_loses = nonce_cmp(&g->rival_nonce, &b->rival_nonce) < 0;

@@ -532,16 +532,27 @@ static void test_ike_first(void **state)
 
 /* ---- what is said to those who sent ---- */
 
-static uint32_t long_answer; /* which of the answers is longer than ANSWER_MAX; 0: none */
+#define RESPONDER_SPI 8 /* in an IKE header */
 
-/* Told from others by its first byte, its number. */
+/* Answer `with_state`, counted from 1, is one for which state is kept; 0: none is. */
+static unsigned with_state;
+
+static uint32_t answer_len(unsigned number)
+{
+	return 60 + number;
+}
+
+/* Told from others by its first byte, its number; each has its own length and source address. */
 static void answer(void)
 {
-	uint8_t message[ANSWER_MAX + 1] = {(uint8_t)dl->ike_in.n};
+	unsigned number = (unsigned)dl->ike_in.n;
+	uint8_t message[ANSWER_MAX] = {(uint8_t)number};
 	const struct record *r = &dl->ike_in.v[dl->ike_in.n - 1];
+	struct endpoint local = r->local;
 
-	data_send_ike(&dl->d, &r->local, &r->remote, message,
-		      dl->ike_in.n == long_answer ? sizeof(message) : 60);
+	local.addr.b[3] = (uint8_t)(100 + number);
+	message[RESPONDER_SPI] = number == with_state;
+	data_send_ike(&dl->d, &local, &r->remote, message, answer_len(number));
 }
 
 /* One receive of that many messages from the peer. */
@@ -564,10 +575,11 @@ static void assert_answers(unsigned which, uint32_t count, unsigned calls)
 	for (uint32_t i = 0; i < count; i++) {
 		const struct record *r = &dl->alone.v[i];
 
-		assert_int_equal(r->len, head + (i + 1 == long_answer ? ANSWER_MAX + 1 : 60));
+		assert_int_equal(r->len, head + answer_len(i + 1));
 		assert_true(head == 0 || get_be32(r->b) == 0);
 		assert_int_equal(r->b[head], i + 1);
 		assert_int_equal(r->socket, which);
+		assert_int_equal(r->local.addr.b[3], 100 + i + 1);
 		assert_true(endpoint_eq(&r->remote, &dl->ike_in.v[i].remote));
 	}
 }
@@ -602,16 +614,57 @@ static void test_more_answers_than_receives(void **state)
 	assert_answers(UDP_IKE_NATT, RX_BATCH + 3, 2);
 }
 
-/* A long one does not wait, and what was said before it goes out before it. */
-static void test_long_answers(void **state)
+/* What has state does not wait, and what was said before it goes out before it. */
+static void test_answers_with_state(void **state)
 {
 	(void)state;
 	dl->on_ike = answer;
-	long_answer = 2;
+	with_state = 2;
 	ask(UDP_IKE, 0, 4);
 	dl_turn();
 	assert_answers(UDP_IKE, 4, 2);
-	long_answer = 0;
+	with_state = 0;
+}
+
+/* The first answer is for port 500, as when an IKE SA of another peer has something to say. */
+static void answer_from_500(void)
+{
+	uint8_t message[40] = {0};
+
+	if (dl->ike_in.n == 1) {
+		struct endpoint local = dl->here;
+
+		local.port = IKE_PORT;
+		data_send_ike(&dl->d, &local, &dl->there[2], message, sizeof(message));
+	}
+	answer();
+}
+
+static void test_the_other_socket(void **state)
+{
+	(void)state;
+	dl->on_ike = answer_from_500;
+	ask(UDP_IKE_NATT, 0, 2);
+	dl_turn();
+	assert_int_equal(dl->alone.n, 3);
+	assert_int_equal(dl->alone.v[0].socket, UDP_IKE);
+	assert_int_equal(dl->alone.v[0].len, 40);
+	assert_int_equal(dl->alone.v[1].socket, UDP_IKE_NATT);
+	assert_int_equal(dl->alone.v[2].socket, UDP_IKE_NATT);
+}
+
+/* Outside a receive nothing waits. */
+static void test_answers_at_once(void **state)
+{
+	uint8_t message[40] = {0};
+
+	(void)state;
+	dl->on_ike = answer;
+	ask(UDP_IKE_NATT, 0, 1);
+	dl_turn();
+	assert_int_equal(dl->alone.n, 1);
+	data_send_ike(&dl->d, &dl->here, &dl->there[2], message, sizeof(message));
+	assert_int_equal(dl->alone.n, 2);
 }
 
 static void answer_and_prove(void)
@@ -628,7 +681,7 @@ static void test_answers_before_a_dummy(void **state)
 	ask(UDP_IKE_NATT, 0, 1);
 	dl_turn();
 	assert_int_equal(dl->alone.n, 2);
-	assert_int_equal(dl->alone.v[0].len, MARKER_LEN + 60);
+	assert_int_equal(dl->alone.v[0].len, MARKER_LEN + answer_len(1));
 	assert_true(get_be32(dl->alone.v[1].b) != 0);
 }
 
@@ -736,7 +789,9 @@ int main(void)
 		CASE(test_answers_go_together),
 		CASE(test_answers_behind_the_marker),
 		CASE(test_more_answers_than_receives),
-		CASE(test_long_answers),
+		CASE(test_answers_with_state),
+		CASE(test_the_other_socket),
+		CASE(test_answers_at_once),
 		CASE(test_answers_before_a_dummy),
 		CASE(test_lost_answers),
 		CASE(test_a_turn_after_each),

@@ -516,6 +516,7 @@ static void test_send_each(void **state)
 							 .body = (const uint8_t *)words[i],
 							 .len = strlen(words[i])};
 	}
+	m[1].local.addr.b[3] = 2; /* 127.0.0.2 */
 	m[2] = m[0];
 	m[2].body = room[0];
 	m[2].len = 65508;
@@ -531,6 +532,7 @@ static void test_send_each(void **state)
 		assert_int_equal(d[0].len, strlen(want));
 		assert_memory_equal(d[0].p, want, strlen(want));
 		assert_int_equal(d[0].remote.port, port_of(&a));
+		assert_int_equal(d[0].remote.addr.b[3], i == 1 ? 2 : 1);
 		udp_close(&b[i]);
 	}
 	udp_close(&a);
@@ -566,7 +568,7 @@ int main(void)
 		cmocka_unit_test(test_batch),	    cmocka_unit_test(test_receive_errors),
 		cmocka_unit_test(test_real_kernel), cmocka_unit_test(test_steering),
 		cmocka_unit_test(test_send),	    cmocka_unit_test(test_path_mtu),
-		cmocka_unit_test(test_send_each),   cmocka_unit_test(test_path_mtu),
+		cmocka_unit_test(test_send_each),
 	};
 
 	lab_seed();
