@@ -10,7 +10,7 @@ static bool is_about(const struct ike_task *t, const struct task_kind *kind,
 	return t && t->kind == kind && t->child == c;
 }
 
-/* Requests of this kind for the CHILD SA that are outstanding, or wait to be sent. */
+/* The number of requests of this kind for the CHILD SA, waiting or outstanding. */
 static unsigned count_tasks(const struct child_sa *c, const struct task_kind *kind)
 {
 	unsigned count = is_about(c->ike_sa->outstanding, kind, c);
@@ -43,7 +43,10 @@ static const char *check_child(const struct child_sa *c)
 	return "a CHILD SA in no state";
 }
 
-/* Who was made by a rekey that collided with ours, and is not decided on yet, is known to ours. */
+/*
+ * An IKE SA that the peer made by a rekey which collided with ours is the rival of our task until
+ * that is decided.
+ */
 static bool is_decided(const struct ike_sa *sa)
 {
 	const struct ike_sa *of = sa->rival_of;
@@ -53,7 +56,10 @@ static bool is_decided(const struct ike_sa *sa)
 	return of && rekey_ike_rival(of->outstanding) == sa;
 }
 
-/* It is kept from IKE_SA_INIT until IKE_AUTH is over, and no longer: there are secrets in it. */
+/*
+ * The handshake, which holds secrets, exists from IKE_SA_INIT until IKE_AUTH is over, and no
+ * longer.
+ */
 static bool has_handshake_in_time(const struct ike_sa *sa)
 {
 	return (sa->handshake != NULL) ==

@@ -7,8 +7,8 @@
 #include "task/exchanges.h"
 #include "xalloc.h"
 
-#define HINT_RATE    1 /* liveness checks a second that outsiders can cause, on all SAs */
-#define VERSION_RATE 5
+#define HINT_RATE    1 /* liveness checks per second that outsiders can cause, over all SAs */
+#define VERSION_RATE 5 /* INVALID_MAJOR_VERSION responses per second */
 
 static const char *const result_names[] = {
 #define X(id, text) text,
@@ -33,7 +33,7 @@ const char *ike_counter_name(enum ike_counter c)
 
 /* ---- what is done at the deadlines of SAs ---- */
 
-/* Nothing heard for dpd_delay, by IKE or ESP: ask (2.4). */
+/* Starts a liveness check if nothing was received for dpd_delay, by IKE or ESP (2.4). */
 static void due_dpd(struct deadline *d, nsec_t now)
 {
 	struct ike_sa *sa = container_of(d, struct ike_sa, dpd);
@@ -76,9 +76,10 @@ static void due_keepalive(struct deadline *d, nsec_t now)
 	struct ike_sa *sa = container_of(d, struct ike_sa, keepalive);
 
 	/*
-	 * Looked at twice in that time, so that no pause is longer. The NAT may have made another
-	 * mapping: a peer follows only what is authenticated. Without a CHILD SA it is RFC
-	 * 3948 2.3's byte; the daemon knows it and adds no marker.
+	 * Checked every half keepalive time, so that no silence is longer than the whole of it.
+	 * keep_mapping sends an authenticated ESP packet, as the NAT may have made another mapping
+	 * and the peer follows only authenticated packets. Without a CHILD SA the one byte of RFC
+	 * 3948 2.3 is sent; the daemon recognizes it and adds no non-ESP marker.
 	 */
 	if (now - sa->last_sent >= sa->ike->set.keepalive / 2 &&
 	    !sa->ike->ops.keep_mapping(sa->ike->ops.ctx, sa))
@@ -164,7 +165,7 @@ void ike_free(struct ike *ike)
 	secret_free(ike, sizeof(*ike));
 }
 
-/* Its connection as it is from now on; NULL: it is none any more. */
+/* The connection that replaces `was`; NULL: it is not configured any more. */
 static struct conn_conf *conn_now(const struct ike *ike, const struct conn_conf *was,
 				  bool (*same)(const struct conn_conf *a,
 					       const struct conn_conf *b))
@@ -178,7 +179,7 @@ static struct conn_conf *conn_now(const struct ike *ike, const struct conn_conf 
 	return NULL;
 }
 
-/* Whoever has yet to show its secret shows one of today's. */
+/* Half-open peers have to authenticate by the secrets that are configured now. */
 static void update_half_open(struct ike *ike,
 			     bool (*same)(const struct conn_conf *a, const struct conn_conf *b),
 			     nsec_t now)

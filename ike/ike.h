@@ -2,10 +2,13 @@
  * ike.h - the IKEv2 engine (RFC 7296): all IKE SAs of one endpoint, as pure code.
  * SPDX-License-Identifier: ISC
  *
- * Time and bytes come in by ike_receive, ike_tick and the requests below; messages and what
- * happened go out by struct ike_ops. The engine does no I/O and reads no clock. Calls from within
- * an op back into the engine are allowed for the request functions (they only queue), not for
- * ike_receive and ike_tick.
+ * The caller passes time and messages to ike_receive, ike_tick and the requests below; the engine
+ * passes messages and events to struct ike_ops. It does no I/O and reads no clock. Times (now, at)
+ * are nanoseconds of one monotonic clock. An op may call the request functions, but not ike_receive
+ * or ike_tick.
+ *
+ * An ended IKE SA is freed at the end of the turn: when ike_receive, ike_tick or ike_set_conns
+ * returns. Numbers in parentheses, such as 2.23, are sections of RFC 7296.
  */
 #ifndef MENDIP_IKE_H
 #define MENDIP_IKE_H
@@ -21,7 +24,7 @@ struct ike;
 struct ike_sa;
 struct child_sa;
 
-/* Why a task of ours ended; names are part of the control interface. */
+/* The outcome of a request of ours; the names are part of the control interface. */
 #define FOREACH_IKE_RESULT(X)              \
 	X(OK, "ok")                        \
 	X(SUPERSEDED, "superseded")        \
@@ -37,93 +40,118 @@ enum ike_result {
 	FOREACH_IKE_RESULT(X)
 #undef X
 };
+/* Static text. */
 const char *ike_result_name(enum ike_result r);
 
 enum ike_sa_event {
-	IKE_EVENT_UP,	     /* authenticated, or the successor of an IKE SA that was rekeyed */
-	IKE_EVENT_REKEYED,   /* children have moved to *other */
-	IKE_EVENT_DOWN,	     /* gone with all children; ends with it */
-	IKE_EVENT_LATE,	     /* a request with a time for its answer has none by then */
-	IKE_EVENT_ANSWERED,  /* after ike_hurry or ike_liveness: a fresh answer came */
-	IKE_EVENT_MOVED,     /* the peer speaks from another address or port (2.23) */
-	IKE_EVENT_WENT_BACK, /* the peer's message IDs went back (doc/recovery.md 5) */
+	IKE_EVENT_UP,	     /* authenticated, or made by the rekey of another IKE SA */
+	IKE_EVENT_REKEYED,   /* its CHILD SAs have moved to `other` */
+	IKE_EVENT_DOWN,	     /* ended, after its CHILD SAs; nothing is told of it any more */
+	IKE_EVENT_LATE,	     /* a request was not answered within its `late` time */
+	IKE_EVENT_ANSWERED,  /* after ike_hurry, or ike_liveness with `late`: a response came */
+	IKE_EVENT_MOVED,     /* the peer sends from another address or port (2.23) */
+	IKE_EVENT_WENT_BACK, /* the peer used a message ID for two requests (doc/recovery.md 5) */
 };
 
 enum child_event {
-	CHILD_EVENT_UP,	       /* installed; `replaces` is what it is to replace, or NULL */
-	CHILD_EVENT_CONFIRMED, /* the peer has it surely: outbound may move */
-	CHILD_EVENT_LOST, /* the peer says, protected, that it does not know the SPI we send to */
-	CHILD_EVENT_KEPT, /* what was to replace it is void */
-	CHILD_EVENT_DOWN, /* removed; ends with it */
+	CHILD_EVENT_UP,	       /* installed, after child_install */
+	CHILD_EVENT_CONFIRMED, /* the peer surely has it: outbound traffic may move to it */
+	CHILD_EVENT_LOST, /* the peer says, inside the IKE SA, that it does not know the SPI we send
+			     to */
+	CHILD_EVENT_KEPT, /* the SA that was to replace it is void */
+	CHILD_EVENT_DOWN, /* removed; freed when the op returns */
 };
 
+/* What the engine calls; all are needed. Pointers are valid during the call, SAs until they end. */
 struct ike_ops {
-	void *ctx;
-	/* A whole IKE message, without non-ESP marker. */
+	void *ctx; /* passed to each */
+	/* Sends a whole IKE message of len bytes, which has no non-ESP marker. */
 	void (*send)(void *ctx, const struct endpoint *local, const struct endpoint *remote,
 		     const uint8_t *p, size_t len);
-	/* An inbound SPI of the SAD, or 0; and its return when no SA came of it. */
+	/*
+	 * Reserves an inbound ESP SPI and returns it, or 0 if there is none; spi_release gives back
+	 * one that no SA was installed with.
+	 */
 	uint32_t (*spi_reserve)(void *ctx);
 	void (*spi_release)(void *ctx, uint32_t spi);
-	/* Puts the child into the SAD, which has c's SPIs, suite and selectors. Negative errno:
-	 * refuse it. */
+	/*
+	 * Installs c, whose SPIs, suite and selectors are set, in the SAD. replaces: the SA that it
+	 * rekeys, or NULL. A negative errno refuses it.
+	 */
 	int (*child_install)(void *ctx, struct child_sa *c, const struct child_keys *keys,
 			     struct child_sa *replaces, nsec_t now);
+	/* why: text, or NULL. */
 	void (*child_event)(void *ctx, struct child_sa *c, enum child_event e, const char *why,
 			    nsec_t now);
 	/*
-	 * 0, or the error to answer with: whether the peer may have a CHILD SA of this
-	 * configuration with these selectors; ours: we have asked for it; old: in the place of
-	 * this one, or NULL.
+	 * Decides whether the peer may have a CHILD SA of this configuration with these selectors:
+	 * 0, or the error notify type to answer with. ours: we have requested it; old: the SA that
+	 * it is to replace, or NULL.
 	 */
 	uint16_t (*child_admit)(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
 				const struct ts_list *local, const struct ts_list *remote,
 				bool ours, const struct child_sa *old, nsec_t now);
-	/* A rekey or creation of ours has ended (LATE: goes on). child: the new one with OK,
-	 * otherwise the old one if it is still there. */
+	/*
+	 * A request of ours for a CHILD SA has ended. child: with OK the new SA, or after a
+	 * collision the peer's that stays instead; otherwise the old one if it is still there, or
+	 * NULL. notify: the error notify type, or 0.
+	 */
 	void (*child_result)(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
 			     struct child_sa *child, enum ike_result r, uint16_t notify,
 			     nsec_t now);
+	/* other: the successor with REKEYED, otherwise NULL. why: text. */
 	void (*ike_event)(void *ctx, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,
 			  const char *why, nsec_t now);
-	/* A member of the peer's cluster took over; our ESP numbers are to leap by delta (RFC
-	 * 6311).
+	/*
+	 * Another member of the peer's cluster took over: outbound ESP sequence numbers of the SA's
+	 * children are to increase by delta (RFC 6311 5.2).
 	 */
 	void (*synced)(void *ctx, struct ike_sa *sa, uint64_t delta, nsec_t now);
 	/*
-	 * Behind a NAT: something authenticated goes out on a CHILD SA, unless something has since
-	 * the last call. False: it has none that could.
+	 * Keeps a NAT's mapping: makes sure that since the last call an ESP packet went out on one
+	 * CHILD SA of sa. False: no CHILD SA can send.
 	 */
 	bool (*keep_mapping)(void *ctx, const struct ike_sa *sa);
-	/* When the last FRESH or BRIDGED packet of the SA's children came; 0: never. */
+	/* The time of the last FRESH or BRIDGED packet on the IKE SA's children; 0: never. */
 	nsec_t (*last_inbound)(void *ctx, const struct ike_sa *sa);
 };
 
 /*
- * Requests that a recovery waits for are sent at 0, 0.5, 1.5 and 3.5 s, and after this time without
- * an answer IKE_EVENT_LATE comes (doc/recovery.md 5).
+ * `late` of the requests below: how long a recovery waits for the answer, after which
+ * IKE_EVENT_LATE comes. Such a request is sent at 0, 0.5, 1.5, 3.5 and 5.5 s, and with longer waits
+ * after that; each wait varies by 20 % (doc/recovery.md 5).
  */
 #define IKE_LATE_PROOF (1500 * NSEC_PER_MSEC)
 #define IKE_LATE_HINT  (5500 * NSEC_PER_MSEC)
 
+/* Each comment ends with the default. */
 struct ike_settings {
-	unsigned half_open_max;		/* IKE_SA_INITs answered and not authenticated: 1,000 */
-	unsigned half_open_per_address; /* of them from one address: 10 */
-	unsigned cookie_threshold;	/* from here on cookies are demanded: 30 */
-	unsigned sa_max;		/* IKE SAs altogether: 100,000 */
-	unsigned children_max;		/* of one IKE SA: 256 */
-	unsigned peer_sas;		/* IKE SAs of one identity: 8 */
-	unsigned peer_children;		/* CHILD SAs of one identity that live: 256 */
-	unsigned peer_routes;		/* selectors of its side in them: 1,024 */
-	unsigned peer_log_rate;		/* lines a second that one identity may cause: 10 */
-	unsigned guess_rate; /* failed IKE_AUTHs a second of one address, after a burst of 10: 1 */
-	bool old_secrets_stay; /* who got in by a secret that has changed since stays: false */
-	/* Of theirs, 5 s when half of the places are taken, and of ours from IKE_AUTH on: 30 s */
+	unsigned half_open_max;		/* half-open IKE SAs of which we are the responder: 1,000 */
+	unsigned half_open_per_address; /* of them with one address: 10 */
+	unsigned cookie_threshold; /* with so many of them every IKE_SA_INIT needs a cookie: 30 */
+	unsigned sa_max;	   /* all IKE SAs: 100,000 */
+	unsigned children_max;	   /* CHILD SAs on one IKE SA at the peer's request, twice that in
+				      rekeys: 256 */
+	unsigned peer_sas;	   /* IKE SAs of one identity: 8 */
+	unsigned peer_children; /* CHILD SAs of one identity on one IKE SA, twice that on all of its
+				   IKE SAs: 256 */
+	unsigned peer_routes;	/* the peer's selectors in them, twice that likewise: 1,024 */
+	unsigned peer_log_rate; /* log lines per second that one identity may cause: 10 */
+	unsigned guess_rate; /* failed IKE_AUTHs per second from one IPv4 address or IPv6 /64, after
+				a burst of 10: 1 */
+	bool old_secrets_stay; /* an IKE SA whose secret has changed since is kept: false */
+	/*
+	 * Default 30 s. As responder: how long an IKE SA may be half-open, at most 5 s when half of
+	 * half_open_max are taken. As initiator: how long after the last IKE_SA_INIT request was
+	 * made IKE_AUTH may be unanswered, but at least 10 s from the response.
+	 */
 	nsec_t half_open_timeout;
-	nsec_t retransmit_timeout; /* first one of a routine request: 2 s, then times 1.8 */
-	unsigned retransmit_tries; /* 5 */
-	nsec_t keepalive;	   /* behind a NAT, without a packet of ours: 20 s */
+	nsec_t retransmit_timeout; /* wait after the first sending of a routine request, each
+				      further one 1.8 times as long and +-20 %: 2 s */
+	unsigned retransmit_tries; /* retransmissions of it: 5 */
+	nsec_t keepalive;	   /* longest silence of ours when we are behind a NAT: 20 s */
 };
+/* Sets all to the defaults. */
 void ike_settings_default(struct ike_settings *s);
 
 #define FOREACH_IKE_COUNTER(X)                                                                     \
@@ -150,118 +178,166 @@ enum ike_counter {
 #undef X
 		IKE_COUNTERS
 };
+/* Static text. */
 const char *ike_counter_name(enum ike_counter c);
 
-/* ops, rng and log must outlive the engine. */
+/* Copies *ops and *settings. ops->ctx, rng and log must outlive the engine. */
 struct ike *ike_new(const struct ike_ops *ops, const struct ike_settings *settings, struct rng *rng,
 		    struct log *log);
-/* Forgets all SAs without a word to their peers. */
+/* Ends all SAs, with their DOWN events and without a message, and frees the engine. Takes NULL. */
 void ike_free(struct ike *ike);
 /*
- * The connections that may be answered; the engine takes references. Who is not authenticated yet
- * goes on under the one of the same name, where `same` says that nothing but secrets differs;
- * others are out. same may be NULL: all are.
+ * Sets the connections that the engine answers for; it takes a reference to each, and keeps neither
+ * the array nor `same`. A half-open IKE SA goes on with its connection if that is among them, or
+ * with the one of the same name if same() says that they differ in secrets only; otherwise it ends.
+ * same may be NULL: no two are alike.
  */
 void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count,
 		   bool (*same)(const struct conn_conf *a, const struct conn_conf *b), nsec_t now);
+/* IKE_COUNTERS values, indexed by enum ike_counter; valid as long as the engine. */
 const uint64_t *ike_counters(const struct ike *ike);
-/* Counts one more: for what the caller refuses in an op. */
+/* Adds one: for what the caller refuses in an op. */
 void ike_count(struct ike *ike, enum ike_counter c);
-/* Limits and times are these from now on. */
+/* Copies *settings, which apply from now on; deadlines that are set already stay. */
 void ike_set_settings(struct ike *ike, const struct ike_settings *settings);
-/* For log_limited: the lines that this peer may still cause. */
+/*
+ * The limit, for log_limited, of the log lines that this peer causes. It belongs to the engine; two
+ * peers may share one.
+ */
 struct log_limit *ike_peer_lines(struct ike *ike, const struct ident *id);
-/* The same for lines about recoveries, which other lines do not push out. */
+/* The same for lines about recoveries, which have a limit of their own. */
 struct log_limit *ike_recovery_lines(struct ike *ike, const struct ident *id);
 
-/* One IKE message from the network. Never fails; the bytes may be anything. */
+/*
+ * Handles one received IKE message, without non-ESP marker. The len bytes at p may be anything;
+ * errors are counted, and answered where the RFC says so.
+ */
 void ike_receive(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
 		 const uint8_t *p, size_t len, nsec_t now);
+/* When ike_tick is to be called next; NSEC_NEVER: there is nothing to wait for. */
 nsec_t ike_next_deadline(const struct ike *ike);
-/* Does what is due at now. */
+/* Does everything that is due at `now`. */
 void ike_tick(struct ike *ike, nsec_t now);
 
 /*
- * Starts an IKE SA to `remote`; it sends nothing before the next ike_tick. peer: the identity that
- * it must have, or NULL for any that the connection admits. With `beside` another IKE SA to the
- * same peer stays, and INITIAL_CONTACT is not sent. NULL: no proposal has a key exchange or too
- * many SAs.
+ * Starts an IKE SA with `remote` as initiator; nothing is sent before the next ike_tick. It takes a
+ * reference to conn. peer: the identity that the peer must have, or NULL for any that conn admits;
+ * copied. beside: another IKE SA with the same peer stays, and INITIAL_CONTACT is not sent. NULL:
+ * no proposal has a key exchange, or there are sa_max IKE SAs.
  */
 struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struct endpoint *local,
 			    const struct endpoint *remote, const struct ident *peer, bool beside,
 			    nsec_t now);
 /*
- * A new CHILD SA, asked for from `at` on. On an IKE SA that is not up yet the first one rides along
- * in IKE_AUTH. first: the two selectors of the packet that asked for it, or NULL. False: the IKE SA
- * is going, or has too many requests waiting.
+ * Requests a new CHILD SA, not before `at`; the outcome comes by child_result. conf must be a child
+ * of the IKE SA's connection. On an IKE SA that is not authenticated yet the first such request is
+ * made in IKE_AUTH. first: two selectors, local and remote, of the packet that caused it (2.9), or
+ * NULL; copied. False: the IKE SA has ended or is being deleted, or has 512 requests waiting.
  */
 bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first,
 		      nsec_t at) MUST_CHECK;
 /*
- * The same with selectors of its own, within those of conf, as of an SA that is to be replaced.
- * What is asked for already is not asked for twice.
+ * The same with selectors of its own, which are within those of conf and are copied. True without a
+ * new request if one like it is waiting or outstanding.
  */
 bool ike_child_create_like(struct ike_sa *sa, struct child_conf *conf, const struct ts_list *local,
 			   const struct ts_list *remote, nsec_t at) MUST_CHECK;
-/* A request that makes a CHILD SA of this configuration is waiting or outstanding. */
+/* Whether a request that makes a CHILD SA of this configuration is waiting or outstanding. */
 bool ike_child_is_asked(const struct ike_sa *sa, const struct child_conf *conf);
-/* Nobody wants the CHILD SAs that were asked for by ike_child_create or a rekey any more. */
+/*
+ * Drops the waiting requests for CHILD SAs of conf, rekeys included, without child_result. If one
+ * is outstanding, the CHILD SA that it makes is deleted at once.
+ */
 void ike_child_cancel(struct ike_sa *sa, const struct child_conf *conf);
 /*
- * Rekeys the child; the outcome comes by child_result. late: with short timers, and the time for an
- * answer; 0: a routine rekey.
+ * Rekeys the CHILD SA, unless it is being rekeyed or deleted or has a successor; the outcome comes
+ * by child_result. late: nanoseconds until IKE_EVENT_LATE, and the short timers; 0: a routine
+ * rekey.
  */
 void ike_child_rekey(struct child_sa *c, nsec_t late, nsec_t now);
-/* The peer does not know the child (CHILD_SA_NOT_FOUND): forgets it and makes another one like it.
+/*
+ * Ends c without a message, as the peer does not know it (CHILD_SA_NOT_FOUND), and requests another
+ * one with its selectors. c is freed. late: as for ike_child_rekey.
  */
 void ike_child_replace(struct child_sa *c, nsec_t late, nsec_t now);
 /*
- * The peer's rekey of `old`, which made `made`, is void: `old` is what it was before, and may be
- * rekeyed (doc/recovery.md 4). `made` is kept for a while, should the peer use it after all: then
- * it is CONFIRMED; otherwise it is deleted.
+ * Declares the peer's rekey of `old`, which made `made`, void: `old` is what it was before, and may
+ * be rekeyed (doc/recovery.md 4). `made` is kept for 20 s: if the peer uses it after all, it is
+ * CONFIRMED; otherwise it is deleted.
  */
 void ike_child_void(struct child_sa *old, struct child_sa *made, nsec_t now);
+/* Sends DELETE; the CHILD SA ends when that is answered. */
 void ike_child_delete(struct child_sa *c, nsec_t now);
-/* Forgets the child without a message. */
+/* Ends the CHILD SA without a message, and frees it. */
 void ike_child_drop(struct child_sa *c, const char *why, nsec_t now);
+/* Rekeys the IKE SA, unless it is not ESTABLISHED or a rekey is under way. */
 void ike_sa_rekey(struct ike_sa *sa, nsec_t now);
-/* Deletes the SA with a message, or forgets it without one. */
+/*
+ * ike_sa_delete sends DELETE and ends the SA when that is answered; an SA that is not authenticated
+ * ends at once without a message. ike_sa_drop ends any SA at once without a message.
+ */
 void ike_sa_delete(struct ike_sa *sa, nsec_t now);
 void ike_sa_drop(struct ike_sa *sa, const char *why, nsec_t now);
-/* A liveness check unless one is under way (RFC 7296 2.4). late: as for ike_child_rekey. */
+/*
+ * Checks whether an ESTABLISHED SA is alive (2.4). An outstanding request counts as the check.
+ * late: as for ike_child_rekey; unless it is 0, IKE_EVENT_ANSWERED tells of the response.
+ */
 void ike_liveness(struct ike_sa *sa, nsec_t late, nsec_t now);
 /*
- * For a process that is about to save its SAs: no rekey, new CHILD SA or check is begun any more,
- * so that what is under way ends. What a recovery asks for goes on.
+ * For a process that is about to save its SAs: begins no more routine rekeys, new CHILD SAs and
+ * liveness checks, so that what is under way ends. Requests of a recovery go on, and so does the
+ * first check of an IKE SA on which nothing was heard since it was made.
  */
 void ike_hold(struct ike *ike);
-/* Gives the outstanding request the short timers and the time; false when there is none. */
+/*
+ * Sends the outstanding request again at once, with the short timers and this `late` time. False:
+ * there is none. IKE_EVENT_ANSWERED tells of the response.
+ */
 bool ike_hurry(struct ike_sa *sa, nsec_t late, nsec_t now);
-/* The peer's address changed, shown by a FRESH ESP packet; kept only when it may (RFC 7296 2.23).
+/*
+ * A FRESH ESP packet came from this endpoint: the SA follows it if only the peer is behind a NAT
+ * (2.23) and the address family is the same. Returns whether it did.
  */
 bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now);
-/* An outsider hints that the peer at the address has lost an SA: at most a rate-limited check. */
+/*
+ * An unprotected message claims that the peer at this address has lost an SA. Leads to one liveness
+ * check at most, and to one per second over all SAs.
+ */
 void ike_outsider_hint(struct ike *ike, const struct endpoint *remote, nsec_t now);
-/* A first FRESH ESP packet came on the child: the peer has it. */
+/*
+ * A first FRESH ESP packet came on the CHILD SA, so the peer has it: CONFIRMED is told, unless it
+ * was before or the SA is being replaced or deleted.
+ */
 void ike_child_heard(struct child_sa *c, nsec_t now);
 
 /* ---- SAs in bytes, for the process that goes on with them (doc/architecture.md) ---- */
-/* Nothing is under way on it, from either side: ike_sa_save writes all there is. */
+/*
+ * Whether nothing is under way on the SA from either side, so that ike_sa_save writes all of its
+ * state.
+ */
 bool ike_sa_is_settled(const struct ike_sa *sa);
-/* The IKE SA, and a CHILD SA of it; keys are among the bytes. */
+/*
+ * Write the IKE SA, and one CHILD SA of it, keys included. The writer is bad if it runs out of
+ * room.
+ */
 void ike_sa_save(const struct ike_sa *sa, struct writer *w);
 void child_sa_save(const struct child_sa *c, struct writer *w);
 /*
- * An established IKE SA without owner and children; nothing is told of it. NULL: that is none. Its
- * next IVs are some further on, should any have been used after it was written.
+ * Reads an ESTABLISHED IKE SA, which has neither owner nor children; it takes a reference to conn.
+ * No UP event is told. The next 64 IVs are skipped, in case the writer has used them. NULL:
+ * truncated, malformed, or we have the SPI already; IKE_EVENT_DOWN may then have been told of an SA
+ * without owner.
  */
 struct ike_sa *ike_sa_load(struct ike *ike, struct conn_conf *conn, struct reader *r, nsec_t now);
-/* A CHILD SA of it without owner; it is not installed. NULL: that is none. */
+/*
+ * Reads a CHILD SA of the IKE SA, without owner; it is not installed and no event is told. NULL:
+ * truncated or malformed.
+ */
 struct child_sa *child_sa_load(struct ike_sa *sa, struct child_conf *conf, struct reader *r);
 
 /*
- * What must hold between two calls: whatever an SA waits for is under way. NULL when it does;
- * otherwise what is wrong. For tests.
+ * For tests: checks what must hold between two calls, as that whatever an SA waits for is under
+ * way. NULL, or static text that says what is wrong.
  */
 const char *ike_check(const struct ike *ike);
 

@@ -1,5 +1,5 @@
 /*
- * ike_view.h - the engine's SAs as its callers see them: to be read, and to be walked.
+ * ike_view.h - read access to the engine's SAs, and walks over them.
  * SPDX-License-Identifier: ISC
  *
  * What these return belongs to the SA, and is valid until the SA changes or ends. An IKE SA that
@@ -13,13 +13,13 @@
 
 /* ---- IKE SAs ---- */
 
-#define FOREACH_IKE_STATE(X)                                                               \
-	X(INIT_SENT, "connecting")     /* ours: IKE_SA_INIT is out */                      \
-	X(AUTH_SENT, "authenticating") /* ours: IKE_AUTH is out */                         \
-	X(HALF_OPEN, "half-open")      /* theirs: IKE_SA_INIT answered */                  \
-	X(ESTABLISHED, "established")                                                      \
-	X(REKEYED, "rekeyed")	/* a successor has the children; waits for its deletion */ \
-	X(DELETING, "deleting") /* our DELETE is out or queued */                          \
+#define FOREACH_IKE_STATE(X)                                                                    \
+	X(INIT_SENT, "connecting")     /* initiator: no response to IKE_SA_INIT yet */          \
+	X(AUTH_SENT, "authenticating") /* initiator: no response to IKE_AUTH yet */             \
+	X(HALF_OPEN, "half-open")      /* responder: IKE_SA_INIT answered */                    \
+	X(ESTABLISHED, "established")                                                           \
+	X(REKEYED, "rekeyed")	/* a successor has the children; waits for the peer's DELETE */ \
+	X(DELETING, "deleting") /* our DELETE is queued or outstanding */                       \
 	X(DEAD, "dead")		/* is freed soon: see above */
 
 enum ike_state {
@@ -27,28 +27,34 @@ enum ike_state {
 	FOREACH_IKE_STATE(X)
 #undef X
 };
+/* Static text. */
 const char *ike_state_name(enum ike_state s);
 
 enum ike_state ike_sa_state(const struct ike_sa *sa);
+/* We are its original initiator, or requested the rekey that made it. */
 bool ike_sa_is_initiator(const struct ike_sa *sa);
 uint64_t ike_sa_spi_i(const struct ike_sa *sa);
 /* 0 before IKE_SA_INIT is answered. */
 uint64_t ike_sa_spi_r(const struct ike_sa *sa);
-/* The configuration that it has a reference to. */
+/* Its configuration, to which it holds a reference. */
 struct conn_conf *ike_sa_conn(const struct ike_sa *sa);
 const struct endpoint *ike_sa_local(const struct ike_sa *sa);
 const struct endpoint *ike_sa_remote(const struct ike_sa *sa);
 /* ID_NONE until the peer is authenticated. */
 const struct ident *ike_sa_peer_id(const struct ike_sa *sa);
-/* The suite is NULL until IKE_SA_INIT is over. */
+/* The suite in it is NULL until a response to IKE_SA_INIT chose one. */
 const struct proposal_choice *ike_sa_choice(const struct ike_sa *sa);
+/* NAT detection (2.23): whether we, or the peer, are behind a NAT. */
 bool ike_sa_we_natted(const struct ike_sa *sa);
 bool ike_sa_peer_natted(const struct ike_sa *sa);
-/* When it became ESTABLISHED; 0: not yet. */
+/* When it was authenticated, or made by a rekey; 0: not yet. */
 nsec_t ike_sa_established(const struct ike_sa *sa);
-/* When an authentic message last came on it. */
+/* When a new authentic message, not a retransmission, last came on it. */
 nsec_t ike_sa_last_heard(const struct ike_sa *sa);
-/* Of the first of the IKE SAs that it has replaced: when its IKE_SA_INIT began, */
+/*
+ * Of the IKE SA that this one goes back to by rekeys (itself if it was not made by one): when its
+ * IKE_SA_INIT began,
+ */
 nsec_t ike_sa_began(const struct ike_sa *sa);
 /* and when it became ESTABLISHED. */
 nsec_t ike_sa_called(const struct ike_sa *sa);
@@ -58,24 +64,26 @@ bool ike_sa_is_asking(const struct ike_sa *sa);
 nsec_t ike_sa_request_since(const struct ike_sa *sa);
 /* The message ID of our next request. */
 uint32_t ike_sa_next_id(const struct ike_sa *sa);
-/* IKE_EVENT_ANSWERED is to come. */
+/* The next response leads to IKE_EVENT_ANSWERED. */
 bool ike_sa_watches_answer(const struct ike_sa *sa);
-/* The peer made it by a rekey while ours is outstanding: it has no children yet. */
+/* The peer made it by a rekey while our rekey is outstanding (2.8.2): it has no children yet. */
 bool ike_sa_unresolved(const struct ike_sa *sa);
 /* It ended because the peer was silent. */
 bool ike_sa_unanswered(const struct ike_sa *sa);
 void *ike_sa_owner(const struct ike_sa *sa);
 void ike_sa_set_owner(struct ike_sa *sa, void *owner);
 
-/* All IKE SAs of the engine, but ended ones; the next one is to be taken before this one is ended.
+/*
+ * Walk over all IKE SAs that have not ended. NULL: no more. Take the next one before ending this
+ * one.
  */
 struct ike_sa *ike_first_sa(const struct ike *ike);
 struct ike_sa *ike_next_sa(const struct ike_sa *sa);
 unsigned ike_sa_count(const struct ike *ike);
-/* Those whose peer is at this address. */
+/* The same, for those whose peer is at this address, on any port. */
 struct ike_sa *ike_first_sa_at(const struct ike *ike, const struct addr *remote);
 struct ike_sa *ike_next_sa_at(const struct ike_sa *sa);
-/* IKE SAs of responders that are not authenticated. */
+/* The number of half-open IKE SAs of which we are the responder. */
 unsigned ike_half_open(const struct ike *ike);
 const struct ike_settings *ike_settings_of(const struct ike *ike);
 
@@ -92,13 +100,15 @@ enum child_state {
 	FOREACH_CHILD_STATE(X)
 #undef X
 };
+/* Static text. */
 const char *child_state_name(enum child_state s);
 
 enum child_state child_sa_state(const struct child_sa *c);
-/* The IKE SA that it is on now: a rekey of that moves it. */
+/* The IKE SA that it belongs to now: a rekey of the IKE SA moves it. */
 struct ike_sa *child_sa_ike(const struct child_sa *c);
-/* Lives as long as the configuration of the IKE SA. */
+/* Valid as long as the configuration of the IKE SA. */
 struct child_conf *child_sa_conf(const struct child_sa *c);
+/* The SPI that we receive on, and the one that we send to. */
 uint32_t child_sa_spi_in(const struct child_sa *c);
 uint32_t child_sa_spi_out(const struct child_sa *c);
 const struct proposal_choice *child_sa_choice(const struct child_sa *c);
@@ -114,7 +124,7 @@ bool child_sa_confirmed(const struct child_sa *c);
 bool child_sa_voided(const struct child_sa *c);
 void *child_sa_owner(const struct child_sa *c);
 void child_sa_set_owner(struct child_sa *c, void *owner);
-/* Those of an IKE SA; the next one is to be taken before this one is ended. NULL: no more. */
+/* Walk over the CHILD SAs of an IKE SA. NULL: no more. Take the next one before ending this one. */
 struct child_sa *ike_first_child(const struct ike_sa *sa);
 struct child_sa *ike_next_child(const struct child_sa *c);
 

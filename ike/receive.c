@@ -1,6 +1,6 @@
 /*
- * receive.c - a message from the network: whose it is, whether it may be believed, and the exchange
- * that it goes to (RFC 7296 2.1 to 2.5, 2.21). SPDX-License-Identifier: ISC
+ * receive.c - finds the IKE SA of a received message, verifies it, and passes it to its exchange
+ * (RFC 7296 2.1 to 2.5, 2.21). SPDX-License-Identifier: ISC
  */
 #include "sa/limits.h"
 #include "task/exchanges.h"
@@ -12,7 +12,10 @@ static void count(struct ike *ike, enum ike_counter c)
 	ike->counters[c]++;
 }
 
-/* A later major version than ours (2.5). IKEv1 and older are dropped in silence. */
+/*
+ * Answers a later major version than ours (2.5), at a limited rate. IKEv1 and older are dropped in
+ * silence.
+ */
 static void answer_version(struct ike *ike, const struct ike_in *in)
 {
 	struct ike_header h = *in->h;
@@ -97,9 +100,9 @@ static void digest(const uint8_t *p, size_t len, uint8_t out[16])
 }
 
 /*
- * A genuine request whose ID we have answered (2.3): the last one again gets the same bytes; one
- * that says something else under an old ID shows that the peer's state went back (doc/recovery.md
- * 5).
+ * An authentic request whose ID we have answered (2.3). The last one, if it is the same again, gets
+ * the same response. A different one under an old ID shows that the peer's state went back
+ * (doc/recovery.md 5).
  */
 static void receive_old(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text, size_t len)
 {
@@ -144,7 +147,7 @@ static void handle_request(struct ike_sa *sa, const struct ike_in *in)
 	}
 }
 
-/* KE is a must for the IKE SA's rekey, both selectors for a child's. */
+/* A rekey of the IKE SA needs KE; a CHILD SA needs both TS payloads. */
 static bool create_child_complete(const struct ike_payloads *p)
 {
 	const uint32_t ts = PL(TSI) | PL(TSR);
@@ -158,7 +161,7 @@ static bool may_request(const struct ike_sa *sa, uint8_t exchange)
 						: sa->established && exchange != IKE_AUTH;
 }
 
-/* A fresh message shows that the peer lives, and where (2.23, 2.4). */
+/* A new authentic message shows that the peer is alive (2.4), and where it is (2.23). */
 static void heard(struct ike_sa *sa, const struct ike_in *in)
 {
 	sa->last_heard = in->now;
@@ -167,10 +170,10 @@ static void heard(struct ike_sa *sa, const struct ike_in *in)
 }
 
 /*
- * With windows of 1, a new request shows that the peer has our last response, and so what we made
- * by it. What collides with a rekey of ours is not decided yet, and who asks now may not be whom
- * the response to a rekey that is void was for. Whoever asks for a rekey of what that response
- * replaced surely is not.
+ * With a window of 1, a new request shows that the peer has our last response, and so the CHILD SA
+ * that we made by it. Not confirmed are: an SA whose collision with a rekey of ours is undecided; a
+ * void one, as the response that made it may have gone to another member of the peer's cluster; and
+ * one that replaced the SA which this request rekeys, as the peer surely does not have it.
  */
 static void confirm_children(struct ike_sa *sa, const struct ike_in *in)
 {
@@ -194,15 +197,18 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 		sync_on_request(sa, in);
 		return;
 	}
-	/* Before the state is asked: the answer to IKE_AUTH, too, may have to be sent again (2.1).
+	/*
+	 * Before the state is checked: the response to IKE_AUTH, too, may have to be sent again
+	 * (2.1).
 	 */
 	if (in->h->message_id < sa->expected_id) {
 		receive_old(sa, in, text, len);
 		return;
 	}
 	/*
-	 * Several may have been let in to IKE_SA_INIT before the first of them failed. Whoever is
-	 * behind the same address is not refused: its request comes again.
+	 * An address may have several half-open IKE SAs before the first guess fails. The request
+	 * is dropped and not refused, so that an honest peer at that address gets through by a
+	 * retransmission.
 	 */
 	if (sa->state == IKE_STATE_HALF_OPEN &&
 	    !limit_may_guess(sa->ike, &sa->remote.addr, in->now)) {
@@ -256,7 +262,9 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 		return;
 	}
 	heard(sa, in);
-	/* 2.21.3: an answer that makes no sense ends the IKE SA; both sides no longer agree on it.
+	/*
+	 * A response that breaks the rules ends the IKE SA, as INVALID_SYNTAX does by 2.21.3: the
+	 * two sides no longer agree.
 	 */
 	if (!well_formed || !response_complete(sa, in->p)) {
 		count(ike, IKE_COUNT_UNEXPECTED);
@@ -270,7 +278,9 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 		ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_ANSWERED, NULL, "answered", in->now);
 }
 
-/* No SK payload outside IKE_SA_INIT: at most a hint from anyone (2.21.4). */
+/*
+ * A message without SK, outside IKE_SA_INIT: anyone can send it, so it is a hint at most (2.21.4).
+ */
 static void receive_unprotected(struct ike *ike, const struct ike_in *in)
 {
 	if (!ike_find_notify(in->p, NOTIFY_INVALID_SPI) &&

@@ -23,7 +23,7 @@ static int set(struct ident *id, uint8_t type, const void *p, size_t len)
 	return 0;
 }
 
-/* "MUST NOT contain any terminators" (RFC 7296 3.5); what follows a NUL would not be seen. */
+/* "MUST NOT contain any terminators" (RFC 7296 3.5): a NUL would hide what follows it. */
 static bool has_controls(const struct ident *id)
 {
 	for (unsigned i = 0; i < id->len; i++) {
@@ -122,7 +122,7 @@ const char *ident_format(const struct ident *id, char *s)
 	}
 }
 
-/* Names hold no NUL: see ident_from_wire. */
+/* Names contain no NUL: see has_controls. */
 static bool same_name(const uint8_t *a, const uint8_t *b, size_t len)
 {
 	return strncasecmp((const char *)a, (const char *)b, len) == 0;

@@ -5,35 +5,45 @@
 #include "wire/ike_types.h"
 #include "wire.h"
 
-#define IDENT_MAX    256
+#define IDENT_MAX    256 /* bytes of data */
 #define IDENT_STRLEN (IDENT_MAX * 2 + 16)
 
 struct ident {
 	uint8_t type; /* enum id_type; ID_NONE: any */
-	bool pattern; /* the configuration's "*...": never one that came from a peer */
+	bool pattern; /* a "*..." of the configuration; never set in an identity from a peer */
 	uint16_t len;
 	uint8_t data[IDENT_MAX];
 };
 
 /*
  * Reads an identity as swanctl.conf writes it: an address, a domain name (also with @ before it),
- * user@domain,
- * "@#hex" for a key ID, "%any". A domain or user@domain may begin with "*" as a pattern.
- * -EINVAL when it is none of these or too long.
+ * user@domain, "@#hex" for a key ID, "%any". A domain or user@domain may begin with "*" as a
+ * pattern. -EINVAL, with *ret unchanged: empty, longer than IDENT_MAX, malformed hex, or a name
+ * with a space or control character.
  */
 int ident_parse(const char *s, struct ident *ret) MUST_CHECK;
 /*
- * What a peer says of itself: never a pattern, whatever it looks like. -EINVAL for a type or length
- * that we do not take, and for a name with octets that no name has (RFC 7296 3.5).
+ * Reads the identity in an ID payload (RFC 7296 3.5); it is never a pattern, whatever it looks
+ * like. -EINVAL, with *ret unchanged: a type or length that we do not take, or a name with a space
+ * or control character.
  */
 int ident_from_wire(uint8_t type, struct chunk data, struct ident *ret) MUST_CHECK;
-/* s holds IDENT_STRLEN bytes; octets that do not print come as '?'. */
+/*
+ * Writes id as text into s, which has IDENT_STRLEN bytes, and returns s. Octets of a name that do
+ * not print are written as '?'.
+ */
 const char *ident_format(const struct ident *id, char *s);
-/* The same name, whatever the case; a name and a pattern are never equal. */
+/*
+ * Whether both are the same; names are compared without regard to case. A pattern never equals a
+ * name.
+ */
 bool ident_eq(const struct ident *a, const struct ident *b);
-/* 0: id does not fit the pattern; otherwise how well: 1 for %any, more for wildcards, most for
- * equal. */
+/*
+ * How well id fits the pattern: 0 not at all, 1 for %any, more for a longer wildcard, most when
+ * they are equal.
+ */
 unsigned ident_match(const struct ident *pattern, const struct ident *id);
+/* Whether it is %any or begins with "*". */
 bool ident_is_pattern(const struct ident *id);
 
 #endif

@@ -1,8 +1,11 @@
-/* psk.c - pre-shared keys: found, and AUTH by them (RFC 7296 2.15). SPDX-License-Identifier: ISC */
+/* psk.c - finds pre-shared keys; AUTH by them (RFC 7296 2.15). SPDX-License-Identifier: ISC */
 #include "auth/authenticator.h"
 #include "xalloc.h"
 
-/* How well the key is for this identity; of a peer that is not known yet only the pattern is. */
+/*
+ * How well the key fits the identity; 0: not at all. While the peer is unknown id is the pattern of
+ * its connection: a key with an identity that fits the pattern counts 1.
+ */
 static unsigned best_id(const struct psk *k, const struct ident *id)
 {
 	unsigned best = 0;
@@ -26,7 +29,9 @@ const struct psk *psk_find(const struct psk_store *s, const struct ident *local,
 
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct psk *k = &s->v[i];
-		/* Who the peer is decides; our own name only among keys that fit it equally well.
+		/*
+		 * The peer's identity decides; ours counts only among keys that fit that equally
+		 * well.
 		 */
 		unsigned fit = best_id(k, remote);
 		unsigned score = k->id_count == 0 ? 1 : fit ? fit * 2048 + best_id(k, local) : 0;

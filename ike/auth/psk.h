@@ -5,29 +5,32 @@
 #include "auth/ident.h"
 
 #define PSK_MAX_IDS 8
-/* A pre-shared key and whom it is for; without ids it is for anyone. */
+/* A pre-shared key and the identities that it is for; without ids it is for anyone. */
 struct psk {
 	struct ident ids[PSK_MAX_IDS];
 	uint8_t id_count;
-	uint8_t *secret;
+	uint8_t *secret; /* len bytes, owned */
 	size_t len;
 };
 
-/* All keys of one reading of the configuration; shared by reference count. */
+/* All keys of one version of the configuration; reference-counted. */
 struct psk_store {
 	struct psk *v;
 	unsigned count, refs;
 };
 
-/* The key that fits the two identities best, or NULL. */
+/*
+ * The key that fits the two identities best, the remote one first, or NULL. It belongs to the
+ * store. `remote` may be a pattern while the peer is unknown.
+ */
 const struct psk *psk_find(const struct psk_store *s, const struct ident *local,
 			   const struct ident *remote);
-/* The same secret, whatever it is for; two that are not there are the same. */
+/* Whether both have the same secret, whatever their ids; two NULLs are the same. */
 bool psk_same(const struct psk *a, const struct psk *b);
-/* With one reference. */
+/* An empty store with one reference. */
 struct psk_store *psk_store_new(void);
 struct psk_store *psk_store_ref(struct psk_store *s);
-/* Cleanses and frees all keys with the last reference; takes NULL. */
+/* Drops a reference; with the last one wipes and frees all keys. Takes NULL. */
 void psk_store_unref(struct psk_store *s);
 
 #endif

@@ -1,8 +1,8 @@
-/* child_sa.c - CHILD SAs: made, found and ended. SPDX-License-Identifier: ISC */
+/* child_sa.c - makes, finds and ends CHILD SAs. SPDX-License-Identifier: ISC */
 #include "sa/exchange.h"
 #include "xalloc.h"
 
-#define REKEY_AGAIN (60 * NSEC_PER_SEC) /* after one that failed */
+#define REKEY_AGAIN (60 * NSEC_PER_SEC) /* after a rekey that failed */
 
 const char *child_state_name(enum child_state s)
 {
@@ -76,7 +76,10 @@ void child_unlink(struct child_sa *c)
 	c->ike_sa->child_count--;
 }
 
-/* It was to replace one that is still there, and which nothing else replaces, nor itself. */
+/*
+ * Whether c was to replace an SA that stays, and that neither another SA nor a successor of c
+ * replaces.
+ */
 static bool leaves_nothing_instead(const struct child_sa *c)
 {
 	const struct child_sa *old = c->replaces, *o;
@@ -104,7 +107,7 @@ void child_kill(struct child_sa *c, const char *why, nsec_t now)
 	if (sa->outstanding)
 		task_forget(sa->outstanding, c);
 	child_unlink(c);
-	/* What it was to replace is its successor's to replace now. */
+	/* Its successor replaces what it was to replace. */
 	LIST_FOREACH (o, &sa->children, link) {
 		if (o->replaces == c)
 			o->replaces = o->voided ? NULL : c->replaces;

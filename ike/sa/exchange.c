@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* doc/recovery.md 5: sent at 0, 0.5, 1.5 and 3.5 s, then at leisure. */
+/* doc/recovery.md 5: sent at 0, 0.5, 1.5, 3.5 and 5.5 s, then twice more, 4 and 8 s later. */
 static const uint32_t hurried_ms[] = {500, 1000, 2000, 2000};
 #define HURRIED_AFTER_MS 4000
 #define HURRIED_TRIES	 (ARRAY_SIZE(hurried_ms) + 3)
@@ -57,7 +57,7 @@ void task_retry(struct ike_task *t, nsec_t at)
 	deadline_set(&sa->ike->deadlines, &t->wait, at);
 }
 
-/* What may still be asked of an IKE SA in this state. */
+/* Whether the task may be sent in the state of the IKE SA. */
 static bool may_send(const struct ike_sa *sa, const struct ike_task *t)
 {
 	return t->kind->states & 1u << sa->state;
@@ -99,6 +99,7 @@ void send_message(struct ike_sa *sa, const struct endpoint *local, const struct 
 	sa->ike->ops.send(sa->ike->ops.ctx, local, remote, p, len);
 }
 
+/* t +-20 %. */
 static nsec_t vary(struct ike *ike, nsec_t t)
 {
 	return t * 4 / 5 + rng_below(ike->rng, t * 2 / 5 + 1);
@@ -120,7 +121,7 @@ static nsec_t next_wait(const struct ike_sa *sa)
 	return t;
 }
 
-/* All sendings have had their time. */
+/* All sendings had their time without a response. */
 static bool given_up(const struct ike_sa *sa)
 {
 	return sa->sends > (sa->hurried ? HURRIED_TRIES - 1 : sa->ike->set.retransmit_tries);
@@ -136,7 +137,7 @@ static void send_outstanding(struct ike_sa *sa, nsec_t now)
 	deadline_set(&sa->ike->deadlines, &sa->retransmit, now + vary(sa->ike, wait));
 }
 
-/* An earlier time that has been set stays. */
+/* Sets the time for the response, unless an earlier one is set. */
 static void set_late(struct ike_sa *sa, nsec_t late, nsec_t now)
 {
 	if (!deadline_is_set(&sa->late) || sa->late.at > now + late)

@@ -1,15 +1,17 @@
-/* exchange.h - requests of ours, one at a time, responses, and SK (RFC 7296 2.1 to 2.4, 3.14).
+/* exchange.h - our requests, one at a time, responses, and SK (RFC 7296 2.1 to 2.4, 3.14).
  * SPDX-License-Identifier: ISC */
 #ifndef MENDIP_IKE_EXCHANGE_H
 #define MENDIP_IKE_EXCHANGE_H
 
 #include "sa/ike_sa.h"
 
-/* A message that passed parser and integrity, with where it came from. */
+/*
+ * A parsed message, authenticated unless it is of IKE_SA_INIT or has no SK; nothing in it is owned.
+ */
 struct ike_in {
 	const struct ike_header *h;
-	const struct ike_payloads *p;
-	const uint8_t *raw;
+	const struct ike_payloads *p; /* those inside SK, once that is opened */
+	const uint8_t *raw;	      /* the whole message, raw_len bytes */
 	size_t raw_len;
 	const struct endpoint *local, *remote;
 	nsec_t now;
@@ -17,32 +19,32 @@ struct ike_in {
 
 struct ike_task;
 
-/* A kind of request of ours: what is made and answered in the file of its exchange. */
+/* A kind of request of ours; the file of its exchange defines one. */
 struct task_kind {
 	uint8_t exchange; /* enum ike_exchange */
-	uint8_t states;	  /* of the IKE SA, in which it may be sent: a bit for each, 1 << state */
-	bool stays;	  /* with its IKE SA, when a successor takes over what is waiting */
-	/* What it asks for: the deadline of that SA's rekey has become this task. */
+	uint8_t states;	  /* the states of the IKE SA in which it may be sent: bits 1 << state */
+	bool stays; /* it stays with its IKE SA when a successor takes over the waiting tasks */
+	/* The kind of SA that it rekeys: the task has taken the place of its rekey deadline. */
 	enum { REKEYS_NOTHING, REKEYS_CHILD_SA, REKEYS_IKE_SA } rekeys;
 	size_t size;	  /* of its own struct, which begins with struct ike_task */
 	bool makes_child; /* that is struct child_task */
 	/* It is outstanding now: its request goes out, or it ends itself (exchange_done). */
 	void (*send)(struct ike_sa *sa, struct ike_task *t, nsec_t now);
-	/* Of the outstanding one; the message keeps the rules of its exchange. */
+	/* Handles the response to it; the message keeps the rules of its exchange. */
 	void (*on_response)(struct ike_sa *sa, const struct ike_in *in);
 
-	/* What follows may be NULL. */
+	/* The following may be NULL. */
 
-	/* It has not begun, and a restart need not wait for it. NULL: it must. */
+	/* Whether a restart need not wait for the task, as it has not begun. NULL: it must wait. */
 	bool (*can_wait)(const struct ike_task *t);
 	/*
-	 * All sendings of it had their time, or somebody has refused it meanwhile. NULL: the IKE SA
-	 * goes.
+	 * All sendings of the request had their time; in IKE_SA_INIT two are enough once an
+	 * unprotected refusal came. NULL: the IKE SA ends.
 	 */
 	void (*on_silence)(struct ike_sa *sa, nsec_t now);
-	/* Gives back what the last attempt took, before another one, or the end. */
+	/* Releases what the last attempt took: before another one, and at the end. */
 	void (*reset)(struct ike_task *t);
-	/* Frees what it owns besides; comes after reset. */
+	/* Frees whatever else the task owns; called after reset. */
 	void (*release)(struct ike_task *t);
 	/*
 	 * Called for each CHILD SA c that ends, of every task of its IKE SA, as it may be what the
@@ -58,47 +60,62 @@ struct task_kind {
 };
 
 /*
- * One request of ours, from when it is wanted to when its answer is dealt with. It is the beginning
- * of a larger struct where the exchange has state of its own.
+ * One request of ours, from when it is asked for until its response is handled. An exchange with
+ * state of its own has a larger struct that begins with this one.
  */
 struct ike_task {
 	TAILQ_ENTRY(ike_task) link;
 	struct ike_sa *ike_sa;
 	const struct task_kind *kind;
-	struct child_sa *child; /* that it is about; NULL: none, or it is gone meanwhile */
-	nsec_t late;		/* short timers, and the time for an answer; 0: routine */
-	struct deadline wait;	/* not to be sent before */
+	struct child_sa *child; /* the CHILD SA that it is about; NULL: none, or it has ended */
+	nsec_t late; /* nanoseconds until IKE_EVENT_LATE, with the short timers; 0: routine */
+	struct deadline wait; /* set: the task is not sent before */
 };
 
 /* ---- exchange.c ---- */
-/* A new one, waiting before those that wait already, or behind them; the IKE SA owns it. */
+/*
+ * Makes a task of this kind, zeroed but for its IKE SA and kind, at the front or the end of the
+ * waiting ones. The IKE SA owns it.
+ */
 struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool front);
-/* It is on no list any more; what it has reserved and owns goes with it. */
+/* Frees a task that is on no list and not outstanding, and what it has reserved and owns. */
 void task_free(struct ike_task *t);
-/* Sends the next waiting task when nothing is outstanding. */
+/* Sends the next waiting task that may be sent, unless one is outstanding. */
 void exchange_run(struct ike_sa *sa, nsec_t now);
-/* Ends the outstanding exchange and returns its task, which the caller frees. */
+/*
+ * Ends the outstanding exchange, with its timers, and returns its task, which the caller frees or
+ * retries.
+ */
 struct ike_task *exchange_done(struct ike_sa *sa);
-/* The peer is silent: the IKE SA goes. */
+/* Ends the IKE SA because the peer is silent. */
 void exchange_unanswered(struct ike_sa *sa, nsec_t now);
-/* Of an IKE SA's `retransmit`: the outstanding request is sent again, or given up. */
+/* Of an IKE SA's `retransmit`: sends the outstanding request again, or gives it up. */
 deadline_due exchange_timeout;
-/* Of its `late`: the outstanding request has no answer by its time. */
+/* Of its `late`: tells IKE_EVENT_LATE. */
 deadline_due exchange_late;
-/* Waits before the task is tried again. */
+/*
+ * Resets the task and puts it first among the waiting ones, not to be sent before `at`. It must be
+ * on no list.
+ */
 void task_retry(struct ike_task *t, nsec_t at);
-/* Protects the inside and sends it as request of the outstanding task. */
+/*
+ * Protects the payloads in `inside` and sends them as the request of the outstanding task, with the
+ * next message ID. Ends the IKE SA if message IDs are used up (2.2) or the message is too long.
+ */
 void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inside,
 			   nsec_t now);
-/* Keeps unprotected bytes as outstanding request and sends them (IKE_SA_INIT). */
+/* Sends len unprotected bytes as the outstanding request (IKE_SA_INIT); copies them. */
 void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now);
-/* Protects the inside as the response to the request just taken, caches and sends it. */
+/*
+ * Protects the payloads in `inside` as the response to req, caches it for retransmissions (2.1),
+ * and sends it. If it is too long, logs that and sends nothing.
+ */
 void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ike_builder *inside,
 		      const struct endpoint *local, const struct endpoint *remote, nsec_t now);
-/* The bytes as they are. */
+/* Sends the bytes as they are. */
 void send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 		  const uint8_t *p, size_t len, nsec_t now);
-/* A response with one notify. */
+/* Responds with one notify of this type, which names no SPI; data has at most 248 bytes. */
 void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type,
 		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,
 		    nsec_t now);
@@ -110,10 +127,17 @@ bool task_has_not_begun(const struct ike_task *t);
 bool task_is_held(const struct ike_task *t);
 
 /* ---- sk.c: the SK payload ---- */
-/* Opens SK of a message; plaintext in out (len bytes). -EBADMSG when the ICV does not hold. */
+/*
+ * Verifies and decrypts the SK payload of the whole message msg, which was parsed into `outer`.
+ * Writes *ret_len bytes of payloads to out, which has len bytes. -EBADMSG: the ICV does not hold,
+ * or the lengths do not add up.
+ */
 int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_payloads *outer,
 	    uint8_t *out, size_t *ret_len) MUST_CHECK;
-/* The whole message; 0 when it does not fit. */
+/*
+ * Writes the whole message, with `inside` in its SK payload, to out. Returns its length; 0: it does
+ * not fit into cap bytes, `inside` had overflowed, or encryption failed.
+ */
 size_t sk_seal(struct ike_sa *sa, const struct ike_header *h, const struct ike_builder *inside,
 	       uint8_t *out, size_t cap);
 

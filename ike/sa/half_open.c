@@ -1,6 +1,6 @@
 /*
- * half_open.c - what outsiders can make grow: half-open SAs, by number and by address; cookies.
- * SPDX-License-Identifier: ISC
+ * half_open.c - limits what outsiders can allocate: half-open IKE SAs, in all and by address;
+ * cookies. SPDX-License-Identifier: ISC
  */
 #include "sa/half_open.h"
 #include "xalloc.h"
@@ -127,10 +127,10 @@ nsec_t half_open_time(const struct ike *ike)
 		       : min_u64(BUSY_TIME, ike->set.half_open_timeout);
 }
 
-/* RFC 8019 4.2: who has one address of such a network may well have them all. */
+/* RFC 8019 4.2: somebody who has one address of such a network may well have them all. */
 #define PREFIX_IPV4  24
 #define PREFIX_IPV6  64
-#define PREFIX_SHARE 8 /* of all places it has an eighth for itself, when all are taken */
+#define PREFIX_SHARE 8 /* a network that has an eighth of all places loses its own first */
 
 static bool same_prefix(const struct addr *a, const struct addr *b)
 {
@@ -140,7 +140,7 @@ static bool same_prefix(const struct addr *a, const struct addr *b)
 	return addr_eq(&x, &y);
 }
 
-/* Whose place a call from this address takes; ike->half has one at least. */
+/* The half-open IKE SA that has to go for one from this address; there is at least one. */
 static struct ike_sa *who_goes(const struct ike *ike, const struct addr *from)
 {
 	struct ike_half *h, *tmp, *first = NULL;
@@ -157,8 +157,8 @@ static struct ike_sa *who_goes(const struct ike *ike, const struct addr *from)
 }
 
 /*
- * First come, first gone: whoever goes on at once has as long as it takes to fill all places, and
- * nobody is kept out by those who do not. A network that has more than its share takes from itself.
+ * The oldest goes first: a peer that goes on at once has as long as it takes to fill all places,
+ * and peers that do not go on keep nobody out. A network that has its share loses its own.
  */
 void half_make_room(struct ike *ike, const struct addr *from, nsec_t now)
 {
@@ -181,8 +181,7 @@ void cookie_make(struct ike *ike, struct chunk ni, const struct endpoint *remote
 	hash_compute(HASH_SHA256, parts, ARRAY_SIZE(parts), out + 1);
 }
 
-/* The secret before the newest one still counts, so that no honest peer meets a change in between.
- */
+/* The previous secret stays valid, so that a change does not affect honest peers. */
 static void refresh_secret(struct ike *ike, nsec_t now)
 {
 	if (ike->cookie_since && now - ike->cookie_since < COOKIE_SECRET_LIFE)

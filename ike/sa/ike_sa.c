@@ -1,4 +1,4 @@
-/* ike_sa.c - making, finding and ending IKE SAs. SPDX-License-Identifier: ISC */
+/* ike_sa.c - makes, finds and ends IKE SAs. SPDX-License-Identifier: ISC */
 #include "sa/exchange.h"
 #include "sa/half_open.h"
 #include "sa/limits.h"
@@ -42,7 +42,7 @@ struct chunk nonce_chunk(const struct nonce *n)
 	return (struct chunk){n->b, n->len};
 }
 
-/* t less up to a tenth, so that many SAs do not rekey at once and both sides rarely together. */
+/* So that many SAs do not rekey at once, and the two sides rarely do. */
 nsec_t jittered(struct ike *ike, nsec_t t)
 {
 	return t - rng_below(ike->rng, t / 10 + 1);
@@ -176,8 +176,9 @@ static void clear_deadlines(struct ike_sa *sa)
 }
 
 /*
- * Both sides were rekeying the IKE SA. When the one that made ours goes, nothing may point at it;
- * when the old one goes before our answer came, what the peer made is what stays (RFC 7296 2.25.2).
+ * Both sides were rekeying an IKE SA. If sa is what the peer's rekey made, the task of ours that
+ * collided forgets it. If sa is the old one, and our rekey has no response yet, what the peer made
+ * stays (RFC 7296 2.25.2).
  */
 static void end_collision(struct ike_sa *sa, nsec_t now)
 {

@@ -1,5 +1,5 @@
 /*
- * ike_sa.h - IKE SAs, CHILD SAs, and what all of an engine share; within ike/.
+ * ike_sa.h - IKE SAs, CHILD SAs and the engine's own state; for use within ike/.
  * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_IKE_SA_H
@@ -17,18 +17,20 @@ struct nonce {
 	uint8_t b[IKE_NONCE_MAX];
 };
 
-/* What IKE_SA_INIT leaves for IKE_AUTH. */
+/* What IKE_AUTH needs of IKE_SA_INIT. */
 struct handshake {
 	struct nonce ni, nr;
 	struct kex *kex;
-	/* The messages as they were sent or came, which AUTH covers; owned, NULL before they are.
+	/*
+	 * The messages as they were sent or received, which AUTH covers; owned. NULL: there is none
+	 * yet.
 	 */
 	uint8_t *request, *response;
 	size_t request_len, response_len;
-	/* The initiator's: what it was asked for, and how often. */
+	/* As initiator: what the peer asked for, and how often. */
 	uint8_t cookie[IKE_COOKIE_MAX];
 	uint8_t cookie_len;
-	uint16_t group; /* by INVALID_KE_PAYLOAD; 0: our first */
+	uint16_t group; /* by INVALID_KE_PAYLOAD; 0: our first group */
 	uint8_t rounds;
 	uint16_t error; /* an unprotected refusal that we saw; 0: none */
 };
@@ -36,22 +38,21 @@ struct handshake {
 struct child_sa {
 	LIST_ENTRY(child_sa) link;
 	struct ike_sa *ike_sa;
-	struct child_conf *conf; /* lives as long as the IKE SA's conn */
+	struct child_conf *conf; /* valid as long as the IKE SA's conn */
 	enum child_state state;
 	uint32_t spi_in, spi_out;
 	struct proposal_choice choice;
 	struct ts_list *local, *remote; /* owned */
-	bool initiator;			/* we sent the request that made it: keys i go out */
+	bool initiator;			/* we sent the request that made it: keys _i are outbound */
 	bool successor;			/* another CHILD SA replaces it */
-	struct child_sa *replaces;	/* by a rekey; NULL: none, or that one is gone */
+	struct child_sa *replaces;	/* the SA that it rekeys; NULL: none, or it ended */
 	bool confirmed;			/* the peer surely has it */
-	bool voided;			/* made by a rekey of the peer's that it never used */
+	bool voided; /* made by a rekey of the peer's that the peer never used (ike_child_void) */
 	nsec_t created;
 	struct deadline rekey, expire, cleanup;
-	void *owner; /* the tunnel's */
+	void *owner; /* of ike_view.h */
 #ifdef MENDIP_FAULTS
-	uint32_t fault_spi; /* changes the SPI that a rekey names, as if the peer had forgotten the
-			       SA */
+	uint32_t fault_spi; /* changes the SPI that its rekey names */
 #endif
 };
 
@@ -66,20 +67,19 @@ struct ike_sa {
 	LIST_ENTRY(ike_sa) address_link;
 	enum ike_state state;
 	bool initiator;
-	bool beside; /* of rung 3: no INITIAL_CONTACT */
+	bool beside; /* made by rung 3: sends no INITIAL_CONTACT */
 	uint64_t spi_i, spi_r, our_spi;
 	struct conn_conf *conn;
 	struct endpoint local, remote;
 	struct ident peer_id;
-	struct ident wanted_id; /* ours to initiate: who must answer; ID_NONE: see conn */
+	struct ident wanted_id; /* as initiator: the identity that the peer must have; ID_NONE: that
+				   of conn */
 	bool we_natted, peer_natted;
-	struct ike_sa *rival_of; /* the SA whose outstanding rekey of ours collided with the one
-				    that made this */
-	bool unresolved; /* made by the peer's IKE rekey while ours is outstanding: has no children
-			    yet */
-	bool unanswered; /* it went because the peer was silent, not because anybody ended it */
-	bool busy; /* answers CREATE_CHILD_SA by TEMPORARY_FAILURE (2.25): the tests' peers are, at
-		      times */
+	struct ike_sa *rival_of; /* the IKE SA whose rekey by us is outstanding; the peer made this
+				    one by a rekey that collided with that */
+	bool unresolved;	 /* rival_of is not decided: it has no children yet */
+	bool unanswered; /* it ended because the peer was silent, not because somebody ended it */
+	bool busy;	 /* TEMPORARY_FAILURE to requests for CHILD SAs (2.25); only tests set it */
 
 	struct proposal_choice choice;
 	enum hash_alg prf;
@@ -87,31 +87,30 @@ struct ike_sa {
 	struct aead_key *seal, *open;
 	uint64_t iv_counter, iv_mask;
 
-	/* Of IKE_SA_INIT, for IKE_AUTH; NULL when the peer is authenticated, and of an IKE SA that
-	 * a rekey made. */
+	/* NULL when the peer is authenticated, and in an IKE SA that a rekey made. */
 	struct handshake *handshake;
 
-	/* RFC 6311 */
-	bool ha_peer;	       /* both sides announced it */
-	bool synced;	       /* a member of the peer's cluster has taken over once */
-	uint32_t sync_m1;      /* the ID that it began with, which must rise */
-	uint8_t sync_nonce[4]; /* of its request */
+	/* RFC 6311, as peer of a cluster */
+	bool ha_peer;	       /* both sides announced support */
+	bool synced;	       /* another member has taken over at least once */
+	uint32_t sync_m1;      /* M1 of its last request, which must rise */
+	uint8_t sync_nonce[4]; /* nonce of that request */
 
 	/* our requests: a window of 1 */
 	struct task_list tasks;
 	struct ike_task *outstanding;
 	uint32_t next_id; /* of our next request */
-	uint8_t *request; /* the outstanding one's bytes */
+	uint8_t *request; /* the outstanding one, as sent; NULL: none */
 	size_t request_len;
 	unsigned sends;
 	nsec_t request_since;
 	bool hurried;
 	struct deadline retransmit;
-	struct deadline late; /* of the outstanding request's answer */
+	struct deadline late; /* for the response to the outstanding request */
 
 	/* the peer's requests: a window of 1 */
 	uint32_t expected_id;
-	uint8_t *response; /* to request expected_id - 1 */
+	uint8_t *response; /* to request expected_id - 1, as sent; NULL: none */
 	size_t response_len;
 	struct {
 		uint32_t id;
@@ -123,17 +122,20 @@ struct ike_sa {
 	unsigned child_count;
 	struct deadline dpd, rekey, expire, keepalive;
 	nsec_t established, last_heard;
-	/* Of the first of the IKE SAs that it has replaced: its IKE_SA_INIT began, it was up. */
+	/*
+	 * Of the IKE SA that this one goes back to by rekeys: when its IKE_SA_INIT began, and when
+	 * it was ESTABLISHED.
+	 */
 	nsec_t began, called;
 	nsec_t last_sent;
-	bool watch_answer; /* tell IKE_EVENT_ANSWERED */
-	void *owner;	   /* the tunnel's */
+	bool watch_answer; /* the next response leads to IKE_EVENT_ANSWERED */
+	void *owner;	   /* of ike_view.h */
 	struct ike_sa *next_dead;
 };
 
 LIST_HEAD(ike_sa_list, ike_sa);
 
-/* What the layers above do at the deadlines of SAs; each is called with the one of its name. */
+/* The functions for the deadlines of SAs, each named like its deadline; ike.c sets them. */
 struct sa_timers {
 	deadline_due *dpd, *rekey, *expire, *keepalive;
 	deadline_due *child_rekey, *child_expire, *child_cleanup;
@@ -158,64 +160,90 @@ struct ike {
 	const struct sa_timers *timers;
 	struct ike_sa *dead;
 	bool held;	  /* ike_hold */
-	bool wrong_state; /* state.c: a change of state that no exchange brings about */
+	bool wrong_state; /* set by state.c: a state changed to one that may not follow it */
 	uint8_t cookie_secret[2][32];
 	uint8_t cookie_version;
 	nsec_t cookie_since;
 	struct bucket version_bucket, hint_bucket;
 	uint64_t counters[IKE_COUNTERS];
-	/* limits.c: by a keyed hash, as who fills a table of all would have no limit. */
+	/*
+	 * Of limits.c. The places are chosen by a keyed hash, so that nobody can aim at that of
+	 * another.
+	 */
 	uint64_t limit_key;
-	struct log_limit peer_lines[LIMIT_SLOTS]; /* of an identity */
+	struct log_limit peer_lines[LIMIT_SLOTS]; /* by identity */
 	struct log_limit recovery_lines[LIMIT_SLOTS];
-	/* Of an address: it has a place in each row. */
+	/* By address, which has a place in each row. */
 	struct bucket guesses[LIMIT_ROWS][LIMIT_COLUMNS];
 };
 
-/* ---- state.c: the only writer of states, and what may follow what ---- */
+/* ---- state.c: the only writer of states; see there for what may follow what ---- */
 void sa_set_state(struct ike_sa *sa, enum ike_state to);
-/* A successor has its children; what is being deleted stays so. */
+/* REKEYED: a successor has its children. An SA that is being deleted stays DELETING. */
 void sa_set_rekeyed(struct ike_sa *sa);
 void child_set_state(struct child_sa *c, enum child_state to);
 
 /* ---- ike_sa.c, child_sa.c: making, finding and ending SAs ---- */
+/*
+ * Makes an IKE SA with a new SPI of ours, and adds it to the tables; it takes a reference to conn.
+ * sa_kill ends it.
+ */
 struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
 		      const struct endpoint *local, const struct endpoint *remote);
+/* A random SPI, not 0, that no IKE SA of ours has. */
 uint64_t sa_new_spi(struct ike *ike);
-/* In place of the one that sa_new gave it; nobody else has it. */
+/* Replaces our_spi, not spi_i or spi_r, by one that no IKE SA of ours has. */
 void sa_set_spi(struct ike_sa *sa, uint64_t our_spi);
+/* The IKE SA that has not ended with this SPI of ours, or NULL. */
 struct ike_sa *sa_find(struct ike *ike, uint64_t our_spi);
-/* Sets SK_* objects from keys; the SA's choice is set. */
+/* Makes `seal` and `open` from its keys; its choice is set. -EINVAL if that fails. */
 int sa_set_keys(struct ike_sa *sa) MUST_CHECK;
 /* Gives an IKE SA that has none an empty handshake. */
 void sa_begin_handshake(struct ike_sa *sa);
 /* Wipes and frees its handshake, if it has one. */
 void sa_end_handshake(struct ike_sa *sa);
-/* Becomes ESTABLISHED: timers run, up is told. */
+/* Makes the IKE SA ESTABLISHED: sets its timers and tells UP. how: text for the log. */
 void sa_establish(struct ike_sa *sa, const char *how, nsec_t now);
-/* The peer's endpoint is this from now on. */
+/* Changes the peer's endpoint, and the index by address. */
 void sa_set_remote(struct ike_sa *sa, const struct endpoint *remote);
-/* Ends it: children down, DOWN told, freed at the end of the turn. */
+/*
+ * Ends the IKE SA without a message: ends its children, then tells DOWN; sa_reap frees it. Does
+ * nothing to one that has ended. why: text for the log.
+ */
 void sa_kill(struct ike_sa *sa, const char *why, nsec_t now);
+/* Frees the IKE SAs that have ended. */
 void sa_reap(struct ike *ike);
+/* Makes a CHILD SA, INSTALLED and zeroed but for its configuration, on the list of sa. */
 struct child_sa *child_new(struct ike_sa *sa, struct child_conf *conf);
+/* Sets `created`, and the deadlines of the configuration. */
 void child_arm(struct child_sa *c, nsec_t now);
+/* The CHILD SA that sends to this SPI, or NULL. */
 struct child_sa *child_by_spi_out(const struct ike_sa *sa, uint32_t spi);
-/* Removes the child and tells DOWN. */
+/* Ends the CHILD SA without a message, tells DOWN, and frees it. why: text. */
 void child_kill(struct child_sa *c, const char *why, nsec_t now);
-/* Off the list of its IKE SA: what child_kill does before it tells, */
+/* The two parts of that, for one that nothing was told of: takes it off the list of its IKE SA, */
 void child_unlink(struct child_sa *c);
-/* and what it does after that: its deadlines, then itself. */
+/* and clears its deadlines and frees it. */
 void child_free(struct child_sa *c);
-/* What was to replace it is void or gone: it is what it was, and a rekey of ours has no rival. */
+/*
+ * `gone`, which was to replace `old`, is void or ends: `old` becomes what it was, and a rekey of
+ * ours that collided with `gone` has no rival any more.
+ */
 void child_kept(struct child_sa *old, const struct child_sa *gone, nsec_t now);
-/* No rekey of it is under way any more, and it has no successor: the next one comes in a minute. */
+/* INSTALLED again, as its rekey failed; the next one comes in a minute, if rekey_time is set. */
 void child_not_replaced(struct child_sa *c, nsec_t now);
-/* The lower of two nonces (2.8.1), octet by octet. */
+/*
+ * Less than, equal to or greater than 0, as memcmp; of two that begin alike the shorter is lower
+ * (2.8.1).
+ */
 int nonce_cmp(const struct nonce *a, const struct nonce *b);
+/* Copies c, of at most IKE_NONCE_MAX bytes. */
 void nonce_set(struct nonce *n, struct chunk c);
+/* Points into n. */
 struct chunk nonce_chunk(const struct nonce *n);
+/* t less a random part of it, at most a tenth. */
 nsec_t jittered(struct ike *ike, nsec_t t);
+/* The name of its connection, for the log. */
 const char *sa_label(const struct ike_sa *sa);
 
 #endif

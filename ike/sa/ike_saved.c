@@ -1,23 +1,23 @@
 /*
- * ike_saved.c - IKE SAs and CHILD SAs in bytes, for the process that goes on with them.
+ * ike_saved.c - writes IKE SAs and CHILD SAs for the next process, and reads them.
  * SPDX-License-Identifier: ISC
  *
- * Only of what is settled, so that no request, no collision and no answer is half done. Times are
- * those of CLOCK_MONOTONIC, which both processes share.
+ * Only settled SAs are written, so there is no pending request, collision or response in them.
+ * Times are those of CLOCK_MONOTONIC, which both processes share.
  */
 #include "sa/exchange.h"
 #include "sa/exchange.h"
 #include "saved.h"
 #include "xalloc.h"
 
-#define SAVED_LEAP 64 /* IVs of SK payloads that are left out */
+#define SAVED_LEAP 64 /* IVs of SK payloads that the next process skips */
 
 static bool can_wait(const struct ike_task *t)
 {
 	return t->kind->can_wait && t->kind->can_wait(t);
 }
 
-/* The deadline that it came from is set to its time when it is loaded. */
+/* When it is loaded, the deadline that the task came from is set to its time. */
 bool task_has_not_begun(const struct ike_task *t)
 {
 	return !t->late || deadline_is_set(&t->wait);
@@ -57,13 +57,16 @@ bool ike_sa_is_settled(const struct ike_sa *sa)
 	return true;
 }
 
-/* NSEC_NEVER: it is not set. */
+/* NSEC_NEVER: not set. */
 static nsec_t when(const struct deadline *d)
 {
 	return deadline_is_set(d) ? d->at : NSEC_NEVER;
 }
 
-/* When the SA is to be rekeyed: a rekey that waits has taken the deadline, or it is due. */
+/*
+ * When the SA (c, or sa if c is NULL) is to be rekeyed; 0: now. The time of a waiting rekey,
+ * otherwise that of the deadline.
+ */
 static nsec_t rekey_at(const struct ike_sa *sa, const struct child_sa *c)
 {
 	const struct ike_task *t;
@@ -111,7 +114,7 @@ static void ident_save(const struct ident *id, struct writer *w)
 	wr_bytes(w, id->data, id->len);
 }
 
-/* It came from a peer once, and is looked at as if it did now. */
+/* Checked as what it is, an identity from a peer. */
 static int ident_load(struct reader *r, struct ident *ret)
 {
 	uint8_t type = rd_u8(r);
@@ -205,7 +208,7 @@ void ike_sa_save(const struct ike_sa *sa, struct writer *w)
 	times_save(sa, w);
 }
 
-/* Everything of the SA that sa_new has not set; its flags and SPIs are. */
+/* Reads the rest of the SA; its flags, SPIs and endpoints are set. */
 static int fill(struct ike_sa *sa, struct reader *r)
 {
 	const uint8_t *p;

@@ -7,7 +7,9 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 
-/* SK_*; cleanse with secret_wipe when done. Lengths: SK_d, SK_p* of the PRF; the rest of the suite.
+/*
+ * The SK_* keys; wipe with secret_wipe after use. SK_d, SK_pi and SK_pr have hash_len(prf) bytes,
+ * the others the key lengths of the suite.
  */
 struct ike_keys {
 	uint8_t sk_d[HASH_MAX_LEN], sk_pi[HASH_MAX_LEN], sk_pr[HASH_MAX_LEN];
@@ -15,22 +17,34 @@ struct ike_keys {
 	uint8_t sk_ei[SUITE_MAX_KEY], sk_er[SUITE_MAX_KEY];
 };
 
-/* Keys of a CHILD SA: from the exchange's initiator to its responder, and back. */
+/*
+ * Keys of a CHILD SA: _i from the exchange's initiator to its responder, _r back. Wipe with
+ * secret_wipe after use.
+ */
 struct child_keys {
 	uint8_t enc_i[SUITE_MAX_KEY], integ_i[SUITE_MAX_KEY];
 	uint8_t enc_r[SUITE_MAX_KEY], integ_r[SUITE_MAX_KEY];
 };
 
-/* SKEYSEED = prf(Ni | Nr, g^ir), hash_len bytes (2.14). */
+/*
+ * Writes SKEYSEED = prf(Ni | Nr, g^ir) to out, hash_len(prf) bytes (2.14). Here and below nonces
+ * have at most IKE_NONCE_MAX bytes each, and `secret` is g^ir, of at most KEX_MAX_SECRET.
+ */
 void keymat_skeyseed(enum hash_alg prf, struct chunk ni, struct chunk nr, struct chunk secret,
 		     uint8_t *out);
-/* SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr), by the old SA's PRF (2.18). */
+/*
+ * Writes SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) to out, hash_len(old_prf) bytes, by the
+ * old SA's PRF (2.18).
+ */
 void keymat_rekey_skeyseed(enum hash_alg old_prf, const uint8_t *old_sk_d, struct chunk secret,
 			   struct chunk ni, struct chunk nr, uint8_t *out);
-/* All SK_* = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr) (2.14). */
+/* Derives all SK_* = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr) (2.14). -EINVAL if libcrypto fails. */
 int keymat_ike(enum hash_alg prf, const struct suite *suite, struct chunk skeyseed, struct chunk ni,
 	       struct chunk nr, uint64_t spi_i, uint64_t spi_r, struct ike_keys *ret) MUST_CHECK;
-/* KEYMAT = prf+(SK_d, [g^ir] | Ni | Nr) (2.17); secret empty without PFS. */
+/*
+ * Derives the keys of a CHILD SA, KEYMAT = prf+(SK_d, [g^ir] | Ni | Nr) (2.17); secret is empty
+ * without PFS. -EINVAL if libcrypto fails.
+ */
 int keymat_child(enum hash_alg prf, const struct suite *suite, const uint8_t *sk_d,
 		 struct chunk secret, struct chunk ni, struct chunk nr,
 		 struct child_keys *ret) MUST_CHECK;

@@ -1,8 +1,8 @@
 /*
- * limits.c - what one authenticated peer may take, and how fast somebody may guess secrets
+ * limits.c - limits on what one authenticated peer may take, and on how fast secrets may be guessed
  * (RFC 8019). SPDX-License-Identifier: ISC
  *
- * Two peers may share a slot for log lines: then they share what it allows.
+ * Two peers may share a slot for log lines, and with it the limit.
  */
 #include "sa/half_open.h"
 #include "sa/limits.h"
@@ -10,7 +10,7 @@
 
 #define GUESS_BURST 10
 #define LINES_BURST 300
-/* A gateway that a peer of 256 CHILD SAs moves away from tells some ten lines of each. */
+/* The recovery of a peer with 256 CHILD SAs writes some ten lines for each of them. */
 #define RECOVERY_LINES_BURST 3000
 
 void limits_init(struct ike *ike)
@@ -22,7 +22,7 @@ void limits_init(struct ike *ike)
 	memcpy(&ike->limit_key, d, sizeof(ike->limit_key));
 }
 
-/* 16 bits for each row. */
+/* Writes a keyed SHA-256 of p to d; each row uses 16 bits of it. */
 static void hash_of(const struct ike *ike, const void *p, size_t len, uint8_t *d)
 {
 	const struct chunk parts[] = {{(const uint8_t *)&ike->limit_key, sizeof(ike->limit_key)},
@@ -55,7 +55,10 @@ struct log_limit *ike_recovery_lines(struct ike *ike, const struct ident *id)
 	return lines_of(ike, ike->recovery_lines, RECOVERY_LINES_BURST, id);
 }
 
-/* Of IPv6 the part that a site has: whoever has one address of it has all. */
+/*
+ * The buckets of an address, one in each row. Of an IPv6 address only the /64 counts, as one site
+ * has all addresses in it.
+ */
 static void guesses_of(struct ike *ike, const struct addr *a, struct bucket *ret[LIMIT_ROWS])
 {
 	size_t len = a->family == FAMILY_IPV4 ? 4 : 8;
@@ -72,7 +75,10 @@ static void guesses_of(struct ike *ike, const struct addr *a, struct bucket *ret
 	}
 }
 
-/* Others may share a place in one row, hardly in all: one that has some left is enough. */
+/*
+ * Another address may share a bucket in one row, but hardly in all rows: one bucket that has a
+ * token is enough.
+ */
 bool limit_may_guess(struct ike *ike, const struct addr *a, nsec_t now)
 {
 	struct bucket *b[LIMIT_ROWS];
@@ -101,7 +107,10 @@ static bool same_peer(const struct ike_sa *a, const struct ike_sa *b)
 	       ident_eq(&a->conn->local_id, &b->conn->local_id);
 }
 
-/* How many the peer has beside this one; *ret_oldest: the one that was established first. */
+/*
+ * The number of the peer's established IKE SAs besides this one; *ret_oldest: the one established
+ * first.
+ */
 static unsigned count_others(const struct ike_sa *sa, struct ike_sa **ret_oldest)
 {
 	struct ike_sa *o;
@@ -118,7 +127,7 @@ static unsigned count_others(const struct ike_sa *sa, struct ike_sa **ret_oldest
 	return count;
 }
 
-/* A rekeyed IKE SA stays until the peer deletes it: as many again may be on their way out. */
+/* A rekeyed IKE SA stays until the peer deletes it, so the limit is twice peer_sas here. */
 bool limit_may_rekey(const struct ike_sa *sa)
 {
 	struct ike_sa *oldest;

@@ -1,22 +1,23 @@
-/* limits.h - what one peer, or one who guesses, may take. SPDX-License-Identifier: ISC */
+/* limits.h - limits on what a peer, or somebody who guesses secrets, may take.
+ * SPDX-License-Identifier: ISC */
 #ifndef MENDIP_IKE_LIMITS_H
 #define MENDIP_IKE_LIMITS_H
 
 #include "sa/ike_sa.h"
 
-/* Once the engine has its first cookie secrets. */
+/* Derives limit_key from the cookie secrets, which must be set. */
 void limits_init(struct ike *ike);
-/* A line that the peer of this IKE SA has caused: see ike_peer_lines. */
+/* Logs a line that the peer of this IKE SA has caused; see ike_peer_lines. */
 #define log_peer(sa, now, level, ...)                                                      \
 	log_limited((sa)->ike->log, ike_peer_lines((sa)->ike, &(sa)->peer_id), now, level, \
 		    __VA_ARGS__)
-/* Whether this address may try a secret. */
+/* Whether this address may try to authenticate; takes nothing from its allowance. */
 bool limit_may_guess(struct ike *ike, const struct addr *a, nsec_t now);
-/* It had a wrong one. */
+/* Counts a failed IKE_AUTH from this address. */
 void limit_guessed(struct ike *ike, const struct addr *a, nsec_t now);
-/* False: the peer has so many that it may not even rekey one. */
+/* Whether the peer may rekey this IKE SA; false: it has twice peer_sas others. */
 bool limit_may_rekey(const struct ike_sa *sa);
-/* The peer has a new IKE SA: its oldest ones beyond what it may have end. */
+/* The peer has a new IKE SA: ends its oldest other ones beyond peer_sas, without a message. */
 void limit_sas(struct ike_sa *newest, nsec_t now);
 
 #endif

@@ -3,7 +3,7 @@
 
 /*
  *   header 28 | SK header 4 | IV | payloads, padding, pad length 1 | ICV
- *   what is authenticated begins at the header in both kinds of suites
+ *   in both kinds of suites the authenticated part begins at the header
  */
 int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_payloads *outer,
 	    uint8_t *out, size_t *ret_len)
@@ -13,7 +13,7 @@ int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_
 	size_t fixed = (size_t)s->iv_len + s->icv_len, text, pad;
 	struct aead_op op = {.key = sa->open};
 
-	/* SK must be what the message ends with; the parser saw to that. */
+	/* The parser has checked that SK is the last payload. */
 	if (!sa->open || outer->sk.len < fixed + 1 ||
 	    (outer->sk.len - fixed) % (s->combined ? 1 : s->block))
 		return -EBADMSG;

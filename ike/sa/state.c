@@ -1,9 +1,8 @@
 /*
- * state.c - the states of IKE SAs and CHILD SAs: nobody else writes them. SPDX-License-Identifier:
- * ISC
+ * state.c - the only writer of the states of IKE SAs and CHILD SAs. SPDX-License-Identifier: ISC
  *
- * A change that no exchange can bring about is made all the same, as the engine acts by what the
- * state is to be; ike_check tells of it, and every test asks that after each turn.
+ * A change that no exchange can bring about is made all the same, as the engine acts by the new
+ * state; it is logged once, and ike_check reports it to the tests.
  */
 #include "sa/ike_sa.h"
 
@@ -11,8 +10,8 @@
 #define CS(state) (1u << CHILD_STATE_##state)
 
 /*
- * Where each state may be entered from. INIT_SENT is also what an SA is that has just been made:
- * one of a peer's call, of a rekey, or of the process before this one.
+ * The states from which each state may be entered. INIT_SENT is also the state of an IKE SA that
+ * was just made as responder, by a rekey, or from saved bytes.
  */
 static const uint32_t ike_from[] = {
 	[IKE_STATE_INIT_SENT] = S(INIT_SENT),
@@ -26,14 +25,14 @@ static const uint32_t ike_from[] = {
 };
 
 static const uint32_t child_from[] = {
-	/* A rekey came to nothing, or what it made is void. */
+	/* From the others: a rekey failed, or the SA that it made is void or has ended. */
 	[CHILD_STATE_INSTALLED] = CS(INSTALLED) | CS(REKEYING) | CS(REKEYED),
 	[CHILD_STATE_REKEYING] = CS(INSTALLED) | CS(REKEYING),
 	[CHILD_STATE_REKEYED] = CS(INSTALLED) | CS(REKEYING) | CS(REKEYED),
 	[CHILD_STATE_DELETING] = CS(INSTALLED) | CS(REKEYING) | CS(REKEYED) | CS(DELETING),
 };
 
-/* Told once: whoever can bring it about could do so again and again. */
+/* Logged once, as somebody who can bring it about could do so again and again. */
 static bool is_first(struct ike *ike)
 {
 	bool first = !ike->wrong_state;

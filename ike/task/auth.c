@@ -3,8 +3,7 @@
  *
  *   HDR, SK {IDi, [N(INITIAL_CONTACT)], [IDr,] AUTH, SAi2, TSi, TSr}  -->
  *                               <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
- *                               <--  HDR, SK {IDr, AUTH, N(error)}     (the IKE SA is up, the child
- * is not)
+ *                               <--  HDR, SK {IDr, AUTH, N(error)}     (no CHILD SA)
  */
 #include "auth/authenticator.h"
 #include "sa/half_open.h"
@@ -14,7 +13,7 @@
 
 #include <stdio.h>
 
-/* The body of an ID payload, which AUTH covers. */
+/* Writes the body of an ID payload, which AUTH covers, and returns its length. */
 static size_t id_body(const struct ident *id, uint8_t *out)
 {
 	out[0] = id->type;
@@ -23,7 +22,7 @@ static size_t id_body(const struct ident *id, uint8_t *out)
 	return 4u + id->len;
 }
 
-/* What the initiator, or the responder, signs; id: the body of its ID payload. */
+/* The octets that the initiator, or the responder, signs; id: the body of its ID payload. */
 static struct auth_octets octets_of(const struct ike_sa *sa, bool initiator, struct chunk id)
 {
 	const struct handshake *hs = sa->handshake;
@@ -72,7 +71,10 @@ static bool auth_is_right(const struct ike_sa *sa, const struct ident *peer, str
 	return p->auth.method == a->method && a->verify(&o, &i, p->auth.data);
 }
 
-/* Who the peer must be: with an IKE SA of ours perhaps closer than the connection says. */
+/*
+ * The identity that the peer must have: that given to ike_initiate, otherwise the one of the
+ * connection.
+ */
 static const struct ident *expected(const struct ike_sa *sa)
 {
 	return sa->wanted_id.type != ID_NONE ? &sa->wanted_id : &sa->conn->remote_id;
@@ -89,7 +91,10 @@ static void write_auth(struct ike_builder *b, const struct ike_sa *sa, const uin
 	ib_close(b);
 }
 
-/* Whether another IKE SA of ours is with the same peer: then this is no initial contact. */
+/*
+ * Whether another IKE SA of this connection with the same address is ESTABLISHED: then this is no
+ * initial contact.
+ */
 static bool has_sibling(const struct ike_sa *sa)
 {
 	const struct ike_sa *other = addr_index_first(sa->ike, &sa->remote.addr);
@@ -102,6 +107,7 @@ static bool has_sibling(const struct ike_sa *sa)
 	return false;
 }
 
+/* The first waiting request for a new CHILD SA, or NULL. */
 static struct child_task *first_child(struct ike_sa *sa)
 {
 	struct ike_task *t;
@@ -138,7 +144,7 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	write_auth(&b, sa, auth, (size_t)auth_len);
 	sync_write_supported(&b, sa);
 	if (child) {
-		/* The first child rides along; its task becomes this one's. */
+		/* IKE_AUTH makes the first CHILD SA; this task takes over that request. */
 		TAILQ_REMOVE(&sa->tasks, &child->task, link);
 		t->conf = child->conf;
 		t->has_first = child->has_first;
@@ -153,7 +159,7 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	exchange_send_request(sa, IKE_AUTH, &b, now);
 }
 
-/* The peer's identity and AUTH are right. */
+/* Whether the peer's identity and AUTH are right; sets peer_id and ha_peer then. */
 static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p)
 {
 	struct chunk body = sa->initiator ? p->idr.body : p->idi.body;
@@ -161,7 +167,10 @@ static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p)
 	uint8_t type = sa->initiator ? p->idr.type : p->idi.type;
 	struct ident id;
 
-	/* Who has our own name holds up a mirror: with one secret for all it would be believed. */
+	/*
+	 * A peer with our identity is our own message reflected, which a secret for all peers would
+	 * authenticate.
+	 */
 	if (ident_from_wire(type, data, &id) < 0 || !ident_match(expected(sa), &id) ||
 	    ident_eq(&id, &sa->conn->local_id) || !auth_is_right(sa, &id, body, p))
 		return false;
@@ -229,14 +238,16 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	task_free(t);
 }
 
-/* What was agreed on before the peer was known, is what this connection would have agreed on. */
+/* Whether this connection admits what was agreed on before the peer was known. */
 static bool conn_admits(const struct conn_conf *c, const struct ike_sa *sa)
 {
 	return (c->local_count == 0 || endpoints_have(c->local, c->local_count, &sa->local.addr)) &&
 	       proposals_admit(&c->proposals, &sa->choice);
 }
 
-/* Among the connections for these addresses the one that knows the peer by its identity. */
+/*
+ * Changes to the connection, of those for these addresses, that fits the identity of the peer best.
+ */
 static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 {
 	struct conn_conf *best = NULL;
@@ -268,7 +279,7 @@ static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 	}
 }
 
-/* INITIAL_CONTACT: whatever else this peer had with us is gone (2.4). */
+/* INITIAL_CONTACT: the peer has no other IKE SA with us (2.4). */
 static void forget_others(struct ike_sa *sa, nsec_t now)
 {
 	struct ike_sa *other, *tmp;
@@ -297,7 +308,7 @@ static struct child_sa *accept_child(struct ike_sa *sa, const struct ike_in *in,
 	if (!c)
 		*error = NOTIFY_NO_ADDITIONAL_SAS;
 	else
-		c->confirmed = true; /* a peer without our answer has no IKE SA to rekey it on */
+		c->confirmed = true; /* a peer without our response has no IKE SA to rekey it on */
 	return c;
 }
 
@@ -372,13 +383,16 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	}
 	half_remove(sa);
 	deadline_clear(&sa->ike->deadlines, &sa->expire);
-	/* The keys' owner speaks from here now: on port 4500 if it floated (2.23). */
+	/*
+	 * The authenticated peer now sends from here: from port 4500 if NAT traversal changed it
+	 * (2.23).
+	 */
 	sa_set_remote(sa, in->remote);
 	sa->local = *in->local;
 	if (ike_find_notify(in->p, NOTIFY_INITIAL_CONTACT))
 		forget_others(sa, in->now);
 	limit_sas(sa, in->now);
-	/* Before the answer, whose child needs the connection to be up for its owner. */
+	/* Before the response: a CHILD SA can be installed only when the owner knows the IKE SA. */
 	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
 	sa_establish(sa, why, in->now);
 	respond(sa, in, (struct chunk){auth, (size_t)auth_len});

@@ -1,12 +1,12 @@
 /*
- * child.c - CREATE_CHILD_SA of ours for CHILD SAs: new ones and rekeys (RFC
- * 7296 1.3.1, 1.3.3, 2.8, 2.25). SPDX-License-Identifier: ISC
+ * child.c - our CREATE_CHILD_SA requests for CHILD SAs, new ones and rekeys (RFC 7296 1.3.1, 1.3.3,
+ * 2.8, 2.25). SPDX-License-Identifier: ISC
  *
  *   HDR, SK {[N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr}  -->
  *                                          <--  HDR, SK {SA, Nr, [KEr,] TSi, TSr}
  *
- * A simultaneous rekey (2.8.1) makes two new SAs; the one that the lowest of the four nonces
- * belongs to is deleted by who asked for it, and the old one by who asked for the other.
+ * A simultaneous rekey (2.8.1) makes two new SAs. The one made with the lowest of the four nonces
+ * is deleted by the side that asked for it, and the old one by the side that asked for the other.
  */
 #include "sa/limits.h"
 #include "task/exchanges.h"
@@ -40,7 +40,7 @@ bool child_has_selectors(const struct child_sa *a, const struct ts_list *local,
 	       ts_list_within(a->remote, remote) && ts_list_within(remote, a->remote);
 }
 
-/* A rekey of ours came to nothing: the old one is what it was, or what the peer's made of it. */
+/* Our rekey failed: the old SA is what it was, or REKEYED if the peer replaced it meanwhile. */
 static void keep_old(struct child_task *t, nsec_t now)
 {
 	struct child_sa *c = t->task.child;
@@ -54,8 +54,8 @@ static void keep_old(struct child_task *t, nsec_t now)
 }
 
 /*
- * A CHILD SA of the IKE SA, but not that one, which admits all of this and is there to stay; a
- * confirmed one, where there is any. NULL: none.
+ * A CHILD SA of the IKE SA, other than `other_than`, that admits all of these selectors and is not
+ * being replaced or deleted; a confirmed one if there is any. NULL: none.
  */
 static const struct child_sa *child_covering(const struct ike_sa *sa, const struct child_conf *conf,
 					     const struct child_sa *other_than,
@@ -73,7 +73,7 @@ static const struct child_sa *child_covering(const struct ike_sa *sa, const stru
 	return found;
 }
 
-/* A rekey whose old SA went or was replaced before we asked has nothing to do. */
+/* Ends a rekey whose old SA ended or was replaced before the request was sent. */
 static bool pointless(struct ike_sa *sa, struct child_task *t, nsec_t now)
 {
 	if (t->task.kind != &task_child_rekey)
@@ -88,7 +88,7 @@ static bool pointless(struct ike_sa *sa, struct child_task *t, nsec_t now)
 	return true;
 }
 
-/* What the peer has brought up of what we are about to ask for, or NULL. */
+/* An SA that already has what this task is about to ask for, or NULL. */
 static const struct child_sa *asked_covered(const struct ike_sa *sa, const struct child_task *t)
 {
 	return t->task.kind == &task_child_create
@@ -110,8 +110,8 @@ static bool already_there(struct ike_sa *sa, struct child_task *t, nsec_t now)
 }
 
 /*
- * One that we made as responder, whose initiator may not have our response yet: a rekey now would
- * get CHILD_SA_NOT_FOUND, and another one beside it would leave two where one should be.
+ * Waits if the SA in question was made by us as responder and the peer may not have our response
+ * yet: a rekey now would get CHILD_SA_NOT_FOUND, and a new SA besides it would be one too many.
  */
 static bool too_early(struct ike_sa *sa, struct child_task *t, nsec_t now)
 {
@@ -123,8 +123,10 @@ static bool too_early(struct ike_sa *sa, struct child_task *t, nsec_t now)
 	return true;
 }
 
-/* Key exchange of the request: what the old one had or the peer asked for, or our first; none: no
- * PFS. */
+/*
+ * The key exchange of the request: the group that the peer asked for, or our first; none without
+ * PFS.
+ */
 static void prepare_kex(struct child_task *t)
 {
 	uint16_t group = t->group ? t->group : proposals_first_group(&t->conf->proposals);
@@ -176,22 +178,25 @@ static void delete_later(struct child_sa *c)
 }
 
 /*
- * Two rekeys of one SA, or two requests for one SA. Of the second kind the peer may have ended its
- * own since, and with it the collision: there is no old one that either side would have replaced.
+ * Whether the peer has rekeyed the same SA, or asked for the same new one. In the second case the
+ * collision is over if the peer has ended its SA since, as neither side replaces an old one.
  */
 static bool has_collided(const struct child_task *t)
 {
 	return t->collided && (t->task.kind == &task_child_rekey || t->rival);
 }
 
-/* One of the two goes. The answers to two requests for one SA may differ: then both stay. */
+/*
+ * Whether one of the two new SAs is to be deleted. If two requests for one new SA got different
+ * selectors, both stay.
+ */
 static bool one_goes(const struct child_task *t, const struct child_sa *made)
 {
 	return has_collided(t) && (t->task.kind == &task_child_rekey ||
 				   child_has_selectors(t->rival, made->local, made->remote));
 }
 
-/* Two new SAs where one is to be: decides which one lives (2.8.1). True when theirs does. */
+/* Decides between two new SAs (2.8.1): true if theirs stays. */
 static bool we_lose(const struct child_task *t, const struct nonce *nr)
 {
 	const struct nonce *ours = nonce_cmp(&t->nonce, nr) < 0 ? &t->nonce : nr;
@@ -199,7 +204,7 @@ static bool we_lose(const struct child_task *t, const struct nonce *nr)
 	return nonce_cmp(ours, &t->rival_nonce) < 0;
 }
 
-/* Marks the old one replaced and has it deleted. */
+/* Marks the old SA as replaced and deletes it. */
 static void retire_old(struct ike_sa *sa, struct child_sa *old)
 {
 	struct deadline_heap *h = &sa->ike->deadlines;
@@ -217,14 +222,12 @@ static void settle_rekey(struct ike_sa *sa, struct child_task *t, struct child_s
 			 const struct nonce *nr, nsec_t now)
 {
 	if (one_goes(t, made) && we_lose(t, nr)) {
-		/* Theirs stays; ours, the redundant one, is ours to delete. The peer deletes the
-		 * old. */
+		/* Theirs stays. We delete ours, the redundant one; the peer deletes the old one. */
 		struct child_sa *winner = t->rival;
 
 		made->successor = true;
 		delete_later(made);
-		/* Unless its lifetime has ended meanwhile: then our DELETE goes out all the same.
-		 */
+		/* Not if its lifetime has ended meanwhile: then our DELETE is on its way. */
 		if (t->task.child && t->task.child->state != CHILD_STATE_DELETING)
 			child_set_state(t->task.child, CHILD_STATE_REKEYED);
 		tell(sa, t, winner ? winner : made, IKE_RESULT_OK, 0, now);
@@ -232,7 +235,9 @@ static void settle_rekey(struct ike_sa *sa, struct child_task *t, struct child_s
 	}
 	if (t->task.child)
 		retire_old(sa, t->task.child);
-	/* Where only we saw that they collide, the peer does not delete it: then we do, later. */
+	/*
+	 * If only we saw the collision, the peer does not delete its SA: then child_cleanup does.
+	 */
 	if (one_goes(t, made) && t->rival) {
 		child_replaced_by_peer(t->rival, now);
 		made->replaces = t->rival;
@@ -279,7 +284,10 @@ static void complete(struct ike_sa *sa, struct child_task *t, const struct ike_i
 		ike_child_delete(made, in->now);
 }
 
-/* INVALID_KE_PAYLOAD: once more with the group asked for, if we have it. True: under way. */
+/*
+ * INVALID_KE_PAYLOAD: retries once with the group asked for, if we have it. True: the task was put
+ * back.
+ */
 static bool retry_group(struct ike_sa *sa, struct child_task *t, const struct ike_notify_view *n,
 			nsec_t now)
 {
@@ -294,8 +302,8 @@ static bool retry_group(struct ike_sa *sa, struct child_task *t, const struct ik
 }
 
 /*
- * NO_PROPOSAL_CHOSEN to a key exchange: once more with our proposals that have none, if there are
- * any. IKE_AUTH cannot tell whether the peer wants one. True: under way.
+ * NO_PROPOSAL_CHOSEN to a request with a key exchange: retries with those of our proposals that
+ * have none, as IKE_AUTH cannot show whether the peer wants one. True: the task was put back.
  */
 static bool retry_without_kex(struct child_task *t, nsec_t now)
 {
@@ -306,7 +314,10 @@ static bool retry_without_kex(struct child_task *t, nsec_t now)
 	return true;
 }
 
-/* CHILD_SA_NOT_FOUND (2.25): what we have is not there any more; make another, without REKEY_SA. */
+/*
+ * CHILD_SA_NOT_FOUND (2.25): the peer does not have our SA any more. Makes another one, without
+ * REKEY_SA, unless there is one.
+ */
 static void not_found(struct ike_sa *sa, struct child_task *t, nsec_t now)
 {
 	struct child_sa *old = t->task.child;
@@ -326,7 +337,7 @@ static void not_found(struct ike_sa *sa, struct child_task *t, nsec_t now)
 	ike_child_replace(old, t->task.late, now);
 }
 
-/* What the peer may answer otherwise another time. True: the task was put back. */
+/* Retries what the peer may answer differently next time. True: the task was put back. */
 static bool retried(struct ike_sa *sa, struct child_task *t, const struct ike_notify_view *n,
 		    nsec_t now)
 {
@@ -349,7 +360,7 @@ static bool failed(struct ike_sa *sa, struct child_task *t, const struct ike_not
 	bool superseded =
 		has_collided(t) || (rekey && (!t->task.child || t->task.child->successor));
 
-	/* While it waits to be tried again the old one is still being rekeyed. */
+	/* While the task waits for the retry, the old SA is still REKEYING. */
 	if (!not_there && !superseded && retried(sa, t, n, now))
 		return true;
 	keep_old(t, now);

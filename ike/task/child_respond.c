@@ -1,12 +1,12 @@
 /*
- * child_respond.c - CREATE_CHILD_SA of the peer for CHILD SAs: new ones and rekeys (RFC 7296 1.3.1,
- * 1.3.3, 2.8.1, 2.25). SPDX-License-Identifier: ISC
+ * child_respond.c - responds to CREATE_CHILD_SA requests for CHILD SAs, new ones and rekeys (RFC
+ * 7296 1.3.1, 1.3.3, 2.8.1, 2.25). SPDX-License-Identifier: ISC
  */
 #include "sa/limits.h"
 #include "task/exchanges.h"
 #include "xalloc.h"
 
-/* The peer should have deleted the old one by then. */
+/* for the peer's DELETE of the SA that it replaced */
 #define CLEANUP_REPLACED (30 * NSEC_PER_SEC)
 
 static void refuse(struct ike_sa *sa, const struct ike_in *in, uint16_t error)
@@ -35,7 +35,10 @@ static void refuse_group(struct ike_sa *sa, const struct ike_in *in, uint16_t gr
 		       in->remote, in->now);
 }
 
-/* What we have asked for and not got yet is the same: a rekey of that SA, or what it admits. */
+/*
+ * Whether our outstanding request is for the same: a rekey of the same SA, or a new SA with the
+ * same selectors.
+ */
 static bool collides(const struct child_task *t, const struct child_sa *old,
 		     const struct child_sa *made)
 {
@@ -47,7 +50,7 @@ static bool collides(const struct child_task *t, const struct child_sa *old,
 	       child_has_selectors(made, child_task_local(t), child_task_remote(t));
 }
 
-/* Notes what decides between our request, which is outstanding, and the peer's (2.8.1). */
+/* Notes what decides between our outstanding request and the peer's (2.8.1). */
 static void note_collision(struct ike_sa *sa, const struct child_sa *old, struct child_sa *made,
 			   const struct nonce *ni, const struct nonce *nr)
 {
@@ -109,7 +112,7 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *
 		ib_ke(&b, o->choice.group, kex_public(kex));
 	child_write_ts(&b, c->remote, c->local);
 	kex_free(kex);
-	/* It asks once more: of what it asked for first it does not know. */
+	/* The peer asks again, so it does not know what its first request made. */
 	if (earlier && !earlier->confirmed)
 		ike_child_void(old, earlier, in->now);
 	note_collision(sa, old, c, &ni, &nr);
@@ -126,8 +129,9 @@ struct child_sa *child_named(const struct ike_sa *sa, const struct ike_notify_vi
 }
 
 /*
- * The SA that REKEY_SA names; *ret_error: the answer when it cannot be rekeyed now (2.25). A peer
- * that has not used what it made of it, and asks once more, gets another one.
+ * The SA that REKEY_SA names, or NULL; *ret_error: the notify to send if it cannot be rekeyed now
+ * (2.25), or 0. A peer that asks again, and has not used what its first rekey made, gets another
+ * SA.
  */
 static struct child_sa *rekey_target(struct ike_sa *sa, const struct ike_notify_view *n,
 				     uint16_t *ret_error)
@@ -144,7 +148,7 @@ static struct child_sa *rekey_target(struct ike_sa *sa, const struct ike_notify_
 	return old;
 }
 
-/* The IKE SA is going, or being rekeyed (2.25.2), or its owner says so. */
+/* The IKE SA is being deleted or rekeyed (2.25.2), or a test has set `busy`. */
 static bool is_busy(const struct ike_sa *sa)
 {
 	return sa->busy || sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
@@ -168,7 +172,7 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 		refuse_not_found(sa, in, n->spi);
 		return;
 	}
-	/* A rekey has the old one and the new one side by side for a while. */
+	/* During a rekey the old and the new one both exist. */
 	if (!error && sa->child_count >= sa->ike->set.children_max * (old ? 2 : 1))
 		error = NOTIFY_NO_ADDITIONAL_SAS;
 	if (!error)

@@ -40,7 +40,7 @@ void child_task_rival_gone(struct ike_task *task, const struct child_sa *c, bool
 	if (t->rival != c)
 		return;
 	t->rival = NULL;
-	/* Ours has nobody to lose against any more. */
+	/* There is no collision any more. */
 	if (is_void)
 		t->collided = false;
 }

@@ -1,4 +1,4 @@
-/* exchanges.h - the exchanges, a file each: kinds of requests of ours, and what the peer asks.
+/* exchanges.h - the exchanges, one file per exchange: our kinds of requests, and the peer's.
  * SPDX-License-Identifier: ISC */
 #ifndef MENDIP_IKE_EXCHANGES_H
 #define MENDIP_IKE_EXCHANGES_H
@@ -8,67 +8,101 @@
 extern const struct task_kind task_init, task_auth, task_child_create, task_child_rekey,
 	task_child_delete, task_ike_rekey, task_ike_delete, task_liveness;
 
+/*
+ * Each *_on_request handles a well-formed request of the peer's, which is new and authentic unless
+ * it is IKE_SA_INIT, and sends the response, if there is one.
+ */
 void init_on_request(struct ike *ike, const struct ike_in *in);
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in);
-/* The peer has made an SA that we have not, with this SPI of ours: it would send into nothing. */
+/*
+ * Queues a DELETE for a CHILD SA that the peer has made and we have not; spi: our inbound SPI of
+ * it.
+ */
 void child_unwanted(struct ike_sa *sa, uint32_t spi);
-/* The SA that a REKEY_SA notification of the peer's names, or NULL. */
+/* The CHILD SA that the peer's REKEY_SA notify names, or NULL; rekey_sa may be NULL. */
 struct child_sa *child_named(const struct ike_sa *sa, const struct ike_notify_view *rekey_sa);
-/* The newest SA that a rekey made of it, or NULL. */
+/* The newest CHILD SA that replaces it by a rekey, or NULL. */
 struct child_sa *child_replacing(const struct child_sa *c);
 /*
- * Of a CHILD SA's `cleanup`: the peer replaced it and has not deleted it in time. Where the peer
- * has never used the new one, the rekey is void, as the member that sends now may not know of it;
- * otherwise the old one is deleted.
+ * Of a CHILD SA's `cleanup`: the peer replaced it and has not deleted it in time. If the peer has
+ * never used the new one, the rekey is void, as the cluster member that sends now may not know of
+ * it; otherwise the old one is deleted. A void SA is deleted.
  */
 deadline_due child_cleanup;
 /* Whether a admits just what these do. */
 bool child_has_selectors(const struct child_sa *a, const struct ts_list *local,
 			 const struct ts_list *remote);
-/* It has a successor that the peer made: the peer is to delete it, otherwise child_cleanup does. */
+/*
+ * Marks it as replaced by the peer's rekey: if the peer has not deleted it in 30 s, child_cleanup
+ * is called.
+ */
 void child_replaced_by_peer(struct child_sa *old, nsec_t now);
 void child_on_request(struct ike_sa *sa, const struct ike_in *in);
 void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in);
 /*
- * The IKE SA that the peer made by a rekey which collided with this task and is not decided on yet;
- * NULL: there is none, or the task (which may be NULL) is of another kind.
+ * The IKE SA that the peer made by a rekey which collided with this task and is undecided; NULL:
+ * there is none, or t is NULL or of another kind.
  */
 struct ike_sa *rekey_ike_rival(const struct ike_task *t);
 void info_on_request(struct ike_sa *sa, const struct ike_in *in);
 
 /* ---- negotiate.c: what IKE_AUTH and CREATE_CHILD_SA share about CHILD SAs ---- */
-/* One side's part of a CHILD SA being made. */
+/* What was negotiated for a CHILD SA. */
 struct child_offer {
 	struct child_conf *conf;
 	struct ts_list local, remote; /* narrowed */
 	struct proposal_choice choice;
 };
-/* As responder: choice and narrowing, or the error notify to send. */
+/*
+ * As responder: chooses a configuration and a proposal, and narrows the selectors. with_ke: whether
+ * groups count (not in IKE_AUTH). old: the SA that is rekeyed, or NULL. Returns 0, or the error
+ * notify to send; with INVALID_KE_PAYLOAD the group wanted is in ret->choice.
+ */
 uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
 			 const struct child_sa *old, struct child_offer *ret, nsec_t now);
-/* As initiator: the answer must be within what we offered. */
+/*
+ * As initiator: checks that the response is within what task t offered. Returns 0, or an error
+ * notify type that says what is wrong.
+ */
 uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
 			    const struct child_task *t, struct child_offer *ret, nsec_t now);
-/* Derives keys and installs; NULL when refused. The SPI is the child's from here on. */
+/*
+ * Derives the keys and installs the CHILD SA; UP is told. secret: g^ir, or empty without PFS. NULL:
+ * it was refused. spi_in then is released; otherwise it belongs to the CHILD SA.
+ */
 struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, uint32_t spi_in,
 			       bool initiator, struct chunk secret, const struct nonce *ni,
 			       const struct nonce *nr, struct child_sa *replaces, nsec_t now);
 void child_write_ts(struct ike_builder *b, const struct ts_list *tsi, const struct ts_list *tsr);
-/* Proposals and selectors of a request for conf. */
+/*
+ * Writes the proposals, nonce (unless empty), KE and selectors of the request of task t. spi: ours;
+ * old: the SA that is rekeyed, or NULL.
+ */
 void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32_t spi,
 		       bool with_ke, struct chunk nonce, const struct child_sa *old);
 
 /* ---- sync.c: RFC 6311 ---- */
-/* What IKE_AUTH says of it, on either side. */
+/* Writes and reads the support notifies in IKE_AUTH, on either side. */
 void sync_write_supported(struct ike_builder *b, const struct ike_sa *sa);
 void sync_read_supported(struct ike_sa *sa, const struct ike_payloads *p);
-/* A genuine request with ID 0 from the member that took over. */
+/*
+ * Whether this authentic request is a synchronization, with message ID 0, from the member that took
+ * over; sync_on_request handles it.
+ */
 bool sync_is_request(const struct ike_sa *sa, const struct ike_in *in);
 void sync_on_request(struct ike_sa *sa, const struct ike_in *in);
 
 /* ---- nat.c ---- */
+/*
+ * Writes the NAT detection notifies (2.23). The SPIs of sa and `remote` are what the destination
+ * hash covers; the source hash is random.
+ */
 void nat_write(struct ike_builder *b, struct ike_sa *sa, const struct endpoint *local,
 	       const struct endpoint *remote);
+/*
+ * Sets we_natted and peer_natted from the notifies of the peer. The SPIs and endpoints are those of
+ * the message.
+ */
 void nat_read(struct ike_sa *sa, const struct ike_payloads *p, uint64_t spi_i, uint64_t spi_r,
 	      const struct endpoint *local, const struct endpoint *remote);
 

@@ -14,10 +14,10 @@ static void send_ike_delete(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
 }
 
-/* Of task_child_delete. */
+/* The task of task_child_delete. */
 struct delete_task {
 	struct ike_task task;
-	uint32_t spi; /* of ours that goes; 0: task.child's */
+	uint32_t spi; /* our SPI in the DELETE; 0: that of task.child */
 };
 
 void child_unwanted(struct ike_sa *sa, uint32_t spi)
@@ -56,15 +56,15 @@ static void send_nothing(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
 }
 
-/* What the answer names: at the most what the request did, which was one message too. */
+/* The SPIs in the response: no more than one message, the request, can name. */
 struct spi_list {
 	uint32_t v[IKE_MAX_MESSAGE / 4];
 	unsigned count;
 };
 
 /*
- * The peer deletes what it receives on. If we are deleting the same, both halves go and the answer
- * does not name it (1.4.1, 2.25.1).
+ * Ends the CHILD SA that the peer receives on with this SPI, and adds ours to the response; not if
+ * our own DELETE of it is outstanding (1.4.1, 2.25.1).
  */
 static void delete_child(struct ike_sa *sa, uint32_t spi, struct spi_list *gone, nsec_t now)
 {
@@ -73,8 +73,8 @@ static void delete_child(struct ike_sa *sa, uint32_t spi, struct spi_list *gone,
 	if (!c)
 		return;
 	/*
-	 * Whoever deletes the old one has what it replaced it by: the newest, even if that was
-	 * declared void before, as our response was late.
+	 * A peer that deletes the old one has the SA that replaced it: the newest, even if that was
+	 * void because our response was late.
 	 */
 	if (made)
 		ike_child_heard(made, now);
@@ -84,8 +84,8 @@ static void delete_child(struct ike_sa *sa, uint32_t spi, struct spi_list *gone,
 }
 
 /*
- * INVALID_SPI inside the IKE SA: the peer lost a CHILD SA that we send on (doc/recovery.md 4, RFC
- * 7296 3.10.1). What has a successor, or is going, needs nothing.
+ * INVALID_SPI inside the IKE SA: the peer has lost a CHILD SA that we send on (doc/recovery.md 4,
+ * RFC 7296 3.10.1). Nothing is done for one that is being rekeyed, replaced or deleted.
  */
 static void lost_child(struct ike_sa *sa, const struct ike_notify_view *n, nsec_t now)
 {
@@ -158,7 +158,9 @@ static void on_alive(struct ike_sa *sa, const struct ike_in *in)
 	task_free(exchange_done(sa));
 }
 
-/* It comes again by itself; but CHILD SAs wait for one that asks whether the peer has the IKE SA.
+/*
+ * A routine check comes again by itself. It must not wait where nothing was heard on the IKE SA
+ * yet: CHILD SAs wait for the proof that the peer has it.
  */
 static bool liveness_can_wait(const struct ike_task *t)
 {

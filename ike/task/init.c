@@ -13,8 +13,8 @@
 
 #include <stdio.h>
 
-#define AUTH_LEAST	(10 * NSEC_PER_SEC) /* for some sendings of IKE_AUTH */
-#define INIT_ROUNDS_MAX 5 /* cookies and groups that we follow before we give up */
+#define AUTH_LEAST	(10 * NSEC_PER_SEC) /* so that IKE_AUTH can be sent several times */
+#define INIT_ROUNDS_MAX 5 /* cookies and groups that we follow; more are ignored */
 
 static struct chunk none(void)
 {
@@ -69,7 +69,7 @@ static void init_timeout(struct ike_sa *sa, nsec_t now)
 	sa_kill(sa, why, now);
 }
 
-/* Both sides: SKEYSEED and all SK_*. */
+/* Derives SKEYSEED and all SK_*, on either side; ke: the peer's public value. */
 static int derive(struct ike_sa *sa, struct chunk ke)
 {
 	struct handshake *hs = sa->handshake;
@@ -91,8 +91,7 @@ static int derive(struct ike_sa *sa, struct chunk ke)
 	return r;
 }
 
-/* COOKIE or INVALID_KE_PAYLOAD: once more with what was asked for. Both may come in turn (2.6.1).
- */
+/* COOKIE or INVALID_KE_PAYLOAD: sends the request again as asked. Both may come in turn (2.6.1). */
 static bool ask_again(struct ike_sa *sa, const struct ike_in *in)
 {
 	struct handshake *hs = sa->handshake;
@@ -103,7 +102,7 @@ static bool ask_again(struct ike_sa *sa, const struct ike_in *in)
 	if (!cookie && !ke)
 		return false;
 	if (hs->rounds >= INIT_ROUNDS_MAX)
-		return true; /* an outsider may have sent all of them: wait for the real answer */
+		return true; /* an outsider may have sent all of them: wait for a real response */
 	if (cookie) {
 		if (cookie->data.len == 0 || cookie->data.len > IKE_COOKIE_MAX)
 			return true;
@@ -127,7 +126,7 @@ static bool is_nonce(const struct nonce *n, struct chunk c)
 
 static void float_port(struct ike_sa *sa)
 {
-	/* UDP encapsulation lives on port 4500 (2.23, RFC 3948 4); a configured port stays. */
+	/* UDP encapsulation uses port 4500 (2.23, RFC 3948 4); a configured port stays. */
 	if (sa->remote.port == IKE_PORT)
 		sa->remote.port = IKE_PORT_NATT;
 	if (sa->local.port == IKE_PORT)
@@ -135,9 +134,9 @@ static void float_port(struct ike_sa *sa)
 }
 
 /*
- * When a call is given up whose IKE_AUTH has no answer. Whoever answered IKE_SA_INIT keeps its
- * half-open SA for a time from when that first came, and nothing finds it later. Or it has the IKE
- * SA, and its answers are lost: then the next call takes the place of this one.
+ * When an unanswered IKE_AUTH is given up. A peer that answered IKE_SA_INIT keeps its half-open SA
+ * for a limited time, and IKE_AUTH does not reach it later. Or the peer has the IKE SA and its
+ * responses are lost: then our next attempt replaces this one.
  */
 static nsec_t auth_until(const struct ike_sa *sa, nsec_t now)
 {
@@ -155,7 +154,7 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 		return;
 	error = ike_find_error(p);
 	if (error) {
-		/* Anyone can send this; it only shortens the wait for somebody's better answer. */
+		/* Anyone can send this, so it only shortens the wait for a better response. */
 		hs->error = error->type;
 		return;
 	}
@@ -182,7 +181,7 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	exchange_run(sa, in->now);
 }
 
-/* An answer to someone whom we keep no state for. */
+/* Sends a response without keeping state. */
 static void answer_stateless(struct ike *ike, const struct ike_in *in, uint16_t type,
 			     struct chunk data)
 {
@@ -196,9 +195,9 @@ static void answer_stateless(struct ike *ike, const struct ike_in *in, uint16_t 
 	ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
 }
 
-#define FIT_PROPOSALS 8 /* more than any fit of addresses */
+#define FIT_PROPOSALS 8 /* more than the best fit of addresses */
 
-/* How well a connection fits the addresses; 0: not. */
+/* How well a connection fits the addresses; 0: not at all. */
 static unsigned conn_fits(const struct conn_conf *c, const struct ike_in *in)
 {
 	unsigned fit = 1;
@@ -213,7 +212,7 @@ static unsigned conn_fits(const struct conn_conf *c, const struct ike_in *in)
 	return c->remote_any ? fit : 0;
 }
 
-/* Whether any connection is for these addresses: what the cheapest question costs. */
+/* Whether any connection is for these addresses: the cheapest check. */
 static bool is_expected(const struct ike *ike, const struct ike_in *in)
 {
 	for (unsigned i = 0; i < ike->conn_count; i++) {
@@ -224,9 +223,10 @@ static bool is_expected(const struct ike *ike, const struct ike_in *in)
 }
 
 /*
- * The connection to answer with: of those for these addresses one that has a proposal in common,
- * and of these the closest. Who the peer is shows in IKE_AUTH, which may choose another one. False:
- * none has one in common; *ret_conn is then the closest.
+ * Chooses the connection to answer with among those for these addresses: one that has a proposal in
+ * common with the offer, and of several the one that fits best. IKE_AUTH, which shows who the peer
+ * is, may choose another one. False: none has a proposal in common; *ret_conn is then the one that
+ * fits best.
  */
 static bool conn_for(const struct ike *ike, const struct ike_in *in,
 		     const struct proposal_offer *offer, struct conn_conf **ret_conn,
@@ -252,7 +252,10 @@ static bool conn_for(const struct ike *ike, const struct ike_in *in,
 	return best_fit > FIT_PROPOSALS;
 }
 
-/* The limits that keep outsiders from filling us; false: dropped or answered with a cookie. */
+/*
+ * The limits on what outsiders can allocate; false: the request was dropped or answered with a
+ * cookie.
+ */
 static bool admit(struct ike *ike, const struct ike_in *in)
 {
 	const struct ike_notify_view *cookie = ike_find_notify(in->p, NOTIFY_COOKIE);
@@ -262,8 +265,8 @@ static bool admit(struct ike *ike, const struct ike_in *in)
 				  in->h->spi_i, in->now);
 
 	/*
-	 * Who has not shown that it is at its address gets half of what that address may have: so
-	 * nobody keeps another out by lending its address.
+	 * Requests without a cookie get only half of what their address may have, so that nobody
+	 * can shut a peer out by forging its address.
 	 */
 	if (!valid && (ike->half_open >= ike->set.cookie_threshold ||
 		       here >= ike->set.half_open_per_address / 2)) {
@@ -334,7 +337,7 @@ static void become_responder(struct ike *ike, const struct ike_in *in, struct co
 	respond(sa, in);
 }
 
-/* The same request again gets the same bytes (2.1); another one under its SPI nothing. */
+/* The same request again gets the same response (2.1); another one with its SPI gets none. */
 static void answer_again(struct ike_sa *half, const struct ike_in *in)
 {
 	const struct handshake *hs = half->handshake;
@@ -363,7 +366,7 @@ static bool is_reflected(struct ike *ike, const struct ike_in *in)
 	return sa && sa->initiator;
 }
 
-/* Anyone can send this under any address: what costs more is asked later. */
+/* Anyone can send this from any address, so cheap checks come first. */
 void init_on_request(struct ike *ike, const struct ike_in *in)
 {
 	struct ike_sa *half = half_find(ike, in->h->spi_i, in->remote);
@@ -387,7 +390,7 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 			"IKE_SA_INIT from an address that is in remote_addrs of no connection");
 		return;
 	}
-	/* It is kept until IKE_AUTH, of which it is a part. */
+	/* The message is kept until IKE_AUTH, which covers it. */
 	if (in->raw_len > IKE_MAX_MESSAGE) {
 		ike->counters[IKE_COUNT_UNEXPECTED]++;
 		return;

@@ -14,8 +14,8 @@ static void nat_hash(uint64_t spi_i, uint64_t spi_r, const struct endpoint *e, u
 }
 
 /*
- * Our source hash is random, so that the peer believes us behind a NAT and encapsulates ESP in UDP:
- * a user-space ESP hears nothing else. Other user-space stacks do the same.
+ * Our source hash is random, so that the peer believes us behind a NAT and encapsulates ESP in UDP,
+ * which is all that we can receive in user space. Other user-space stacks do the same.
  */
 void nat_write(struct ike_builder *b, struct ike_sa *sa, const struct endpoint *local,
 	       const struct endpoint *remote)
@@ -44,7 +44,7 @@ void nat_read(struct ike_sa *sa, const struct ike_payloads *p, uint64_t spi_i, u
 
 	nat_hash(spi_i, spi_r, remote, src);
 	nat_hash(spi_i, spi_r, local, dst);
-	/* A multihomed peer sends several source hashes; one that holds is enough. */
+	/* A multihomed peer sends several source hashes; one that matches is enough. */
 	for (unsigned i = 0; i < p->notify_count; i++) {
 		const struct ike_notify_view *n = &p->notify[i];
 

@@ -5,7 +5,7 @@
 #include "task/exchanges.h"
 #include "xalloc.h"
 
-/* Our side and the peer's of the TS payloads, as the sender of the request sees them. */
+/* Reads the selectors of our side and the peer's: TSi is the side of whoever sent the request. */
 static bool read_ts(const struct ike_payloads *p, bool we_asked, struct ts_list *local,
 		    struct ts_list *remote)
 {
@@ -13,7 +13,10 @@ static bool read_ts(const struct ike_payloads *p, bool we_asked, struct ts_list 
 	       ike_ts_parse(we_asked ? p->tsr : p->tsi, remote) == 0;
 }
 
-/* Puts the selector that admits the packet first, as 2.9 lets the first one be the packet's. */
+/*
+ * 2.9: the first selector of an offer may be that of a packet. Moves the narrowed one that contains
+ * it to the front.
+ */
 static void prefer_first(struct ts_list *narrowed, const struct ts_list *offer)
 {
 	for (unsigned i = 1; offer->count > 1 && i < narrowed->count; i++) {
@@ -87,8 +90,8 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 }
 
 /*
- * An answer may narrow what we have offered, not move it: the peer would have what we never meant
- * it to have, or what is another's.
+ * The response may narrow what we offered, but not go beyond it: the peer would get what it is not
+ * meant to have, or what belongs to another peer.
  */
 static bool is_within_offer(const struct child_task *t, const struct child_offer *o)
 {
@@ -116,7 +119,9 @@ uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, boo
 	    !proposals_choose(&conf->proposals, &answer, with_ke, group, &ret->choice) ||
 	    ret->choice.spi < 256)
 		return NOTIFY_NO_PROPOSAL_CHOSEN;
-	/* Of what we offered with and without a key exchange the peer has taken one. */
+	/*
+	 * The peer may choose the group of our KE payload, or no key exchange if we offered that.
+	 */
 	if (with_ke && ret->choice.group != GROUP_NONE && ret->choice.group != group)
 		return NOTIFY_NO_PROPOSAL_CHOSEN;
 	if (with_ke && p->ke.group != ret->choice.group)
@@ -164,7 +169,7 @@ void child_write_ts(struct ike_builder *b, const struct ts_list *tsi, const stru
 	ib_ts(b, PAYLOAD_TSR, tsr);
 }
 
-/* The packet's own selector first, then the configured ones (2.9). */
+/* The selector of the packet, if there is one, then the configured ones (2.9). */
 static void with_first(const struct ts_list *conf, const struct ts *first, bool has,
 		       struct ts_list *ret)
 {
@@ -191,7 +196,7 @@ void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32
 	if (with_ke && t->kex)
 		ib_ke(b, kex_group(t->kex), kex_public(t->kex));
 	if (old) {
-		/* A rekey asks for what the old one has (2.9.2). */
+		/* A rekey asks for the selectors of the old one (2.9.2). */
 		child_write_ts(b, old->local, old->remote);
 		return;
 	}

@@ -10,23 +10,23 @@
 #include "xalloc.h"
 
 #define RETRY_AFTER    (5 * NSEC_PER_SEC)
-#define REPLACED_LIMIT (30 * NSEC_PER_SEC) /* for the peer's DELETE of the SA that it replaced */
+#define REPLACED_LIMIT (30 * NSEC_PER_SEC) /* for the peer's DELETE of the SA that was replaced */
 
-/* Of task_ike_rekey. */
+/* The task of task_ike_rekey. */
 struct rekey_ike_task {
 	struct ike_task task;
 	uint16_t group; /* asked for by INVALID_KE_PAYLOAD; 0: that of the old IKE SA */
 	/* of the attempt that is under way */
 	struct kex *kex;
 	struct nonce nonce;
-	uint64_t spi; /* our new one */
+	uint64_t spi; /* ours of the new IKE SA */
 	/* the peer's rekey of the same IKE SA, answered while ours was outstanding (2.8.2) */
 	bool collided;
-	struct nonce rival_nonce; /* the lower one of theirs */
-	struct ike_sa *rival;	  /* what came of it; NULL: it is gone */
+	struct nonce rival_nonce; /* the lower nonce of its exchange */
+	struct ike_sa *rival;	  /* the IKE SA that it made; NULL: that has ended */
 };
 
-/* NULL for NULL and for a task of another kind. */
+/* The whole task; NULL for NULL and for another kind of task. */
 static struct rekey_ike_task *rekey_of(struct ike_task *t)
 {
 	return t && t->kind == &task_ike_rekey ? container_of(t, struct rekey_ike_task, task)
@@ -79,7 +79,7 @@ static void rekey_ike_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	exchange_send_request(sa, IKE_CREATE_CHILD_SA, &b, now);
 }
 
-/* The new IKE SA beside the old one, with keys; NULL when they cannot be made. */
+/* Makes the new IKE SA, with its keys; our_spi 0: a new one. NULL: the keys cannot be made. */
 static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our_spi,
 				uint64_t peer_spi, const struct proposal_choice *choice,
 				struct chunk secret, const struct nonce *ni, const struct nonce *nr,
@@ -113,7 +113,9 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 	return sa;
 }
 
-/* All children and waiting tasks go to the successor. */
+/*
+ * Moves the children, and the waiting tasks that do not stay, to the successor, and ends the rekey.
+ */
 static void hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 {
 	struct child_sa *c;
@@ -137,7 +139,7 @@ static void hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 	sa_set_rekeyed(from);
 	to->unresolved = false;
 	to->rival_of = NULL;
-	/* Somebody waits for an answer, which the new one has to get then. */
+	/* IKE_EVENT_ANSWERED is still to come: then by a response on the successor. */
 	if (from->watch_answer && !from->outstanding) {
 		from->watch_answer = false;
 		to->watch_answer = true;
@@ -145,7 +147,7 @@ static void hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 	deadline_clear(&from->ike->deadlines, &from->rekey);
 	deadline_clear(&from->ike->deadlines, &from->dpd);
 	from->ike->ops.ike_event(from->ike->ops.ctx, from, IKE_EVENT_REKEYED, to, "rekeyed", now);
-	/* It was to end when the answer to its rekey came: so is what came of it. */
+	/* Its deletion was asked for during its rekey: so the successor is deleted. */
 	if (from->state == IKE_STATE_DELETING)
 		ike_sa_delete(to, now);
 	exchange_run(to, now);
@@ -161,7 +163,10 @@ static bool busy_with_children(const struct ike_sa *sa)
 		     t->kind == &task_child_delete);
 }
 
-/* Answers with the new SA; the children follow unless our own rekey collides with this one. */
+/*
+ * Makes the new IKE SA and responds; the children move to it unless our own rekey collides with
+ * this one.
+ */
 static void accept(struct ike_sa *sa, const struct ike_in *in, const struct proposal_choice *choice)
 {
 	uint8_t buf[IKE_MAX_MESSAGE], secret[KEX_MAX_SECRET], spi[8];
@@ -241,7 +246,9 @@ static void delete_sa(struct ike_sa *sa, nsec_t now)
 	exchange_run(sa, now);
 }
 
-/* Ours and perhaps theirs exist: the one with the lowest nonce goes, by who asked for it (2.8.2).
+/*
+ * Our new IKE SA exists, and if the rekeys collided perhaps theirs: the one that the lowest of the
+ * four nonces made is deleted by the side that asked for it (2.8.2).
  */
 static void settle(struct ike_sa *sa, struct rekey_ike_task *t, struct ike_sa *made,
 		   const struct nonce *nr, nsec_t now)
@@ -256,7 +263,7 @@ static void settle(struct ike_sa *sa, struct rekey_ike_task *t, struct ike_sa *m
 		return;
 	}
 	hand_over(sa, made, now);
-	/* Theirs is the peer's to delete, if it ever learnt that it was made. */
+	/* The peer deletes its own, if it ever learnt that it was made. */
 	if (t->rival) {
 		sa_set_rekeyed(t->rival);
 		deadline_set(&sa->ike->deadlines, &t->rival->expire, now + REPLACED_LIMIT);
@@ -264,6 +271,7 @@ static void settle(struct ike_sa *sa, struct rekey_ike_task *t, struct ike_sa *m
 	delete_sa(sa, now);
 }
 
+/* Our rekey made nothing: what the peer's made stays. */
 static void lost(struct ike_sa *sa, struct rekey_ike_task *t, nsec_t now)
 {
 	if (!t->rival)
@@ -272,7 +280,7 @@ static void lost(struct ike_sa *sa, struct rekey_ike_task *t, nsec_t now)
 	deadline_set(&sa->ike->deadlines, &sa->expire, now + REPLACED_LIMIT);
 }
 
-/* What the peer made is what stays (2.25.2). */
+/* The old IKE SA ends: what the peer made stays (2.25.2). */
 static void sa_gone(struct ike_task *task, nsec_t now)
 {
 	struct rekey_ike_task *t = rekey_of(task);
@@ -322,7 +330,7 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 	const struct ike_notify_view *e = ike_find_error(in->p);
 	struct rekey_ike_task *t = rekey_of(exchange_done(sa));
 
-	if (t->rival) /* what collided is decided now */
+	if (t->rival) /* the collision is decided now */
 		t->rival->rival_of = NULL;
 	if (!e && complete(sa, t, in)) {
 		task_free(&t->task);
@@ -334,7 +342,7 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 		task_retry(&t->task, in->now);
 		return;
 	} else if (e && e->type == NOTIFY_TEMPORARY_FAILURE) {
-		/* The peer is busy with the same or with a child; it will have ended soon. */
+		/* The peer is rekeying the IKE SA or one of its children, which ends soon. */
 		task_retry(&t->task, in->now + jittered(sa->ike, RETRY_AFTER));
 		return;
 	} else {

@@ -1,11 +1,10 @@
-/* request.c - what the owner of the engine asks for; it only queues. SPDX-License-Identifier: ISC
- */
+/* request.c - queues what the engine's owner requests. SPDX-License-Identifier: ISC */
 #include "sa/half_open.h"
 #include "sa/limits.h"
 #include "task/exchanges.h"
 #include "xalloc.h"
 
-#define TASKS_MAX 512 /* waiting on one IKE SA */
+#define TASKS_MAX 512 /* requests waiting on one IKE SA */
 #define RECENTLY  (2 * NSEC_PER_SEC)
 #define VOID_KEPT (20 * NSEC_PER_SEC)
 
@@ -213,7 +212,7 @@ void ike_liveness(struct ike_sa *sa, nsec_t late, nsec_t now)
 		return;
 	if (late)
 		sa->watch_answer = true;
-	/* Any outstanding request asks the same question. */
+	/* Any outstanding request serves as the check. */
 	if (sa->outstanding) {
 		if (late)
 			ike_hurry(sa, late, now);
@@ -233,7 +232,7 @@ bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now
 {
 	char a[ENDPOINT_STRLEN], b[ENDPOINT_STRLEN];
 
-	/* 2.23: who is behind a NAT does not follow, who is not does. */
+	/* 2.23: the side that is behind a NAT does not follow, the other one does. */
 	if (!sa->peer_natted || sa->we_natted || remote->addr.family != sa->remote.addr.family)
 		return false;
 	log_peer(sa, now, LOG_LEVEL_INFO, "%s: the peer moved from %s to %s", sa_label(sa),
@@ -248,7 +247,7 @@ void ike_outsider_hint(struct ike *ike, const struct endpoint *remote, nsec_t no
 	struct ike_sa *sa = addr_index_first(ike, &remote->addr);
 
 	for (; sa; sa = LIST_NEXT(sa, address_link)) {
-		/* Somebody who was heard just now has not lost its state. */
+		/* A peer that was heard just now has not lost its state. */
 		if (sa->state != IKE_STATE_ESTABLISHED || now - sa->last_heard < RECENTLY)
 			continue;
 		if (bucket_take(&ike->hint_bucket, now))
@@ -264,7 +263,7 @@ void ike_child_heard(struct child_sa *c, nsec_t now)
 	if (c->confirmed)
 		return;
 	c->confirmed = true;
-	/* What is going, or lost against another one, is not what either side moves to. */
+	/* Nothing moves to an SA that is being deleted, or that lost against another one. */
 	if (c->successor || c->state == CHILD_STATE_DELETING)
 		return;
 	if (c->voided)

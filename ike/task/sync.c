@@ -1,18 +1,20 @@
 /*
- * sync.c - message IDs and replay counters agreed on anew with a cluster whose member took over
- * (RFC 6311), as the cluster's peer. SPDX-License-Identifier: ISC
+ * sync.c - synchronizes message IDs and replay counters with a member of the peer's cluster that
+ * took over (RFC 6311). SPDX-License-Identifier: ISC
  *
  *   HDR(ID 0), SK {N(MESSAGE_ID_SYNC: nonce, M1, M2) [, N(REPLAY_COUNTER_SYNC: delta)]}  <--
  *                              -->  HDR(ID 0), SK {N(MESSAGE_ID_SYNC: nonce, P1, P2)}
  *
- * M1 is the ID of the member's next request, M2 the one that it expects of us. The message has ID 0
- * always, so what protects it from being replayed is that M1 must rise.
+ * M1 is the ID of the member's next request, M2 the one that it expects of us; P1 and P2 are the
+ * same for us. The message always has ID 0: what protects it against replays is that M1 must rise.
  */
 #include "task/exchanges.h"
 #include "xalloc.h"
 
 #define SYNC_LEN 12 /* nonce, ID of the sender's next request, ID that it expects */
-/* The furthest that a member may move our next request: no honest one is so far behind or ahead. */
+/*
+ * The most by which a member may raise the ID of our next request: no honest one is further ahead.
+ */
 #define IDS_AHEAD_MAX 65536
 
 void sync_write_supported(struct ike_builder *b, const struct ike_sa *sa)
@@ -59,7 +61,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, const uint8_t *n
 		send_message(sa, in->local, in->remote, msg, len, in->now);
 }
 
-/* The delta by which our outbound numbers are to leap (RFC 6311 5.2); 0: none is asked for. */
+/* The number by which our outbound sequence numbers are to increase (RFC 6311 5.2); 0: none. */
 static uint64_t replay_delta(const struct ike_payloads *p)
 {
 	const struct ike_notify_view *n = ike_find_notify(p, NOTIFY_IPSEC_REPLAY_COUNTER_SYNC);
@@ -70,8 +72,9 @@ static uint64_t replay_delta(const struct ike_payloads *p)
 }
 
 /*
- * What is outstanding goes out again, made anew under the new ID. Of an IKE rekey of the peer's
- * that collided with ours the new member does not know: it speaks on this IKE SA.
+ * Makes the outstanding request again, with the new ID. If it is a rekey of the IKE SA that
+ * collided with the peer's, what the peer made ends: the new member does not know it, and uses this
+ * IKE SA.
  */
 static void send_again(struct ike_sa *sa, uint32_t next_id, nsec_t now)
 {
@@ -97,7 +100,7 @@ void sync_on_request(struct ike_sa *sa, const struct ike_in *in)
 	}
 	m1 = get_be32(n->data.p + 4);
 	m2 = get_be32(n->data.p + 8);
-	/* The same request again gets the same answer; an older one is a replay. */
+	/* The same request again gets the same response; an older one is a replay. */
 	if (sa->synced && m1 == sa->sync_m1 && memcmp(n->data.p, sa->sync_nonce, 4) == 0) {
 		ike->counters[IKE_COUNT_RETRANSMITTED]++;
 		respond(sa, in, n->data.p);

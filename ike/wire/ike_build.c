@@ -1,4 +1,4 @@
-/* ike_build.c - building IKEv2 messages; see ike_wire.h. SPDX-License-Identifier: ISC */
+/* ike_build.c - builds IKEv2 messages; see ike_wire.h. SPDX-License-Identifier: ISC */
 #include "wire/ike_wire.h"
 
 void ib_message(struct ike_builder *b, uint8_t *buf, size_t cap, const struct ike_header *h)

@@ -113,10 +113,10 @@ enum ike_notify {
 	FOREACH_NOTIFY(X)
 #undef X
 };
-#define NOTIFY_STATUS	16384 /* from here on they are no errors */
+#define NOTIFY_STATUS	16384 /* types from here on are no errors */
 
 #define NOTIFY_NAME_LEN 24
-/* The RFC's name, or "notify N" in buf, which has NOTIFY_NAME_LEN bytes. */
+/* The RFC's name (static text), or "notify N", written to buf, which has NOTIFY_NAME_LEN bytes. */
 const char *ike_notify_format(uint16_t type, char *buf);
 /* The same in a buffer that lasts until the end of the block. */
 #define ike_notify_name(type) ike_notify_format(type, (char[NOTIFY_NAME_LEN]){0})

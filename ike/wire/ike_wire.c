@@ -1,4 +1,4 @@
-/* ike_wire.c - reading IKEv2 messages; see ike_wire.h. SPDX-License-Identifier: ISC */
+/* ike_wire.c - reads IKEv2 messages; see ike_wire.h. SPDX-License-Identifier: ISC */
 #include "wire/ike_wire.h"
 
 #include <stdio.h>
@@ -46,8 +46,9 @@ static int parse_notify(struct reader *r, struct ike_payloads *p)
 	n.data = rd_rest(r);
 	if (r->bad)
 		return -EBADMSG;
-	/* More notifies than any peer sends are not kept; errors come first, so keep the first
-	 * ones. */
+	/*
+	 * The first ones are kept, as errors come first; no peer is known to send more than that.
+	 */
 	if (p->notify_count < IKE_MAX_NOTIFIES)
 		p->notify[p->notify_count++] = n;
 	return 0;
@@ -81,7 +82,7 @@ static int parse_id(struct reader *r, struct chunk body, uint8_t *type, struct c
 	return r->bad ? -EBADMSG : 0;
 }
 
-/* One payload that may come once. */
+/* A payload that may come once only. */
 static int parse_single(uint8_t type, struct chunk body, struct ike_payloads *p)
 {
 	struct reader r;
@@ -145,7 +146,9 @@ int ike_payloads_parse(uint8_t first, const uint8_t *p, size_t len, struct ike_p
 		if (r.bad || length < 4)
 			return -EBADMSG;
 		if (type == PAYLOAD_SK) {
-			/* SK is the last one; its next field names what is inside (RFC 7296 3.14).
+			/*
+			 * SK is the last payload; its next field is the type of the first one
+			 * inside (RFC 7296 3.14).
 			 */
 			ret->present |= PL(SK);
 			ret->sk = body;
@@ -208,7 +211,10 @@ static int parse_ts(struct reader *r, struct ts_list *l)
 	t.hi = addr_from_bytes(family, part.p + addr_len(family));
 	if (addr_cmp(&t.lo, &t.hi) > 0)
 		return -EBADMSG;
-	/* 65535..0 is OPAQUE (3.13.1): no packet of ours has it; a selector of no port at all. */
+	/*
+	 * 65535..0 is OPAQUE (3.13.1), which no packet of ours matches; other reversed ranges are
+	 * empty.
+	 */
 	if (t.port_lo <= t.port_hi && l->count < TS_MAX)
 		l->ts[l->count++] = t;
 	return 0;

@@ -1,8 +1,8 @@
 /*
- * ike_wire.h - IKEv2 messages: reading them whole, and building them. SPDX-License-Identifier: ISC
+ * ike_wire.h - reads and builds IKEv2 messages. SPDX-License-Identifier: ISC
  *
- * The parser knows no SA: bytes in, views out. A message is checked to its last byte before anyone
- * sees any of it; the views point into the caller's buffer.
+ * The parser knows no SAs. It checks a chain of payloads to its last byte; the bodies of SA and TS
+ * payloads are checked by proposals_parse and ike_ts_parse. Views point into the caller's buffer.
  */
 #ifndef MENDIP_IKE_WIRE_H
 #define MENDIP_IKE_WIRE_H
@@ -18,8 +18,8 @@ struct ike_header {
 };
 
 /*
- * Reads the header (RFC 7296 3.1). -EBADMSG: shorter than a header, or its length field is not
- * len. The version is left to the caller.
+ * Reads the header (RFC 7296 3.1) of a message of len bytes; it does not check the version.
+ * -EBADMSG, with *ret unchanged: shorter than a header, or its length field is not len.
  */
 int ike_header_parse(const uint8_t *p, size_t len, struct ike_header *ret) MUST_CHECK;
 
@@ -38,7 +38,7 @@ struct ike_delete_view {
 #define IKE_MAX_NOTIFIES 32
 #define IKE_MAX_DELETES	 8
 
-/* The payloads of one message; what is not in `present` is empty. */
+/* The payloads of one message; those not in `present` are empty. */
 struct ike_payloads {
 	uint32_t present; /* set of PL() */
 	struct chunk sa, nonce, tsi, tsr, sk;
@@ -58,14 +58,17 @@ struct ike_payloads {
 	struct ike_notify_view notify[IKE_MAX_NOTIFIES];
 	struct ike_delete_view del[IKE_MAX_DELETES];
 	uint8_t notify_count, delete_count;
-	uint8_t sk_next;	  /* first payload within SK */
-	uint8_t unknown_critical; /* a payload type that we must refuse (RFC 7296 2.5) */
+	uint8_t sk_next;	  /* type of the first payload inside SK */
+	uint8_t unknown_critical; /* the first payload type that we must refuse (RFC 7296 2.5); 0:
+				     none */
 };
 
 /*
- * Reads a chain of payloads that starts with type `first` and fills p[0..len) exactly. -EBADMSG on
- * lengths that do not add up, trailing bytes, bodies too short for their kind, and payloads twice
- * that may not repeat. Unknown payloads are skipped; a critical one is told in unknown_critical.
+ * Reads a chain of payloads that starts with type `first` and fills p[0..len) exactly; SK ends it.
+ * Unknown payloads are skipped; the first critical one is reported in unknown_critical. Notifies
+ * beyond IKE_MAX_NOTIFIES are dropped. -EBADMSG: lengths that do not add up, trailing bytes, a
+ * malformed body, more than IKE_MAX_DELETES, or a payload twice that may come once only; *ret is
+ * then set in part.
  */
 int ike_payloads_parse(uint8_t first, const uint8_t *p, size_t len,
 		       struct ike_payloads *ret) MUST_CHECK;
@@ -75,32 +78,46 @@ const struct ike_notify_view *ike_find_notify(const struct ike_payloads *p, uint
 /* The first notify that is an error, or NULL. */
 const struct ike_notify_view *ike_find_error(const struct ike_payloads *p);
 
-/* Traffic selectors of a TS payload (RFC 7296 3.13); types that we do not know are left out. */
+/*
+ * Reads the body of a TS payload (RFC 7296 3.13). Types that we do not know, OPAQUE ports and
+ * selectors beyond TS_MAX are left out, so *ret may be empty. -EBADMSG, with *ret unchanged:
+ * malformed.
+ */
 int ike_ts_parse(struct chunk body, struct ts_list *ret) MUST_CHECK;
 
-/* A message or the inside of SK being built. */
+/* A message, or the payloads inside SK, being built. The writer is bad if they did not fit. */
 struct ike_builder {
 	struct writer w;
-	size_t next_at; /* where the type of the next payload goes; SIZE_MAX: into first */
-	size_t start;	/* of the payload being written */
+	size_t next_at; /* where the type of the next payload is written; SIZE_MAX: to first */
+	size_t start;	/* where the payload being written begins */
 	uint8_t first;	/* type of the first payload */
 };
 
-/* With a header to be patched at the end. */
+/*
+ * Begins a message in buf, of cap bytes, with the SPIs, exchange, flags and message ID of h (3.1).
+ */
 void ib_message(struct ike_builder *b, uint8_t *buf, size_t cap, const struct ike_header *h);
-/* Without a header: the inside of SK. */
+/* Begins the payloads inside SK, without a header. */
 void ib_inside(struct ike_builder *b, uint8_t *buf, size_t cap);
+/*
+ * Begin and end a payload; its body is written to b->w in between. The others write whole payloads.
+ */
 void ib_open(struct ike_builder *b, uint8_t type);
 void ib_close(struct ike_builder *b);
 void ib_payload(struct ike_builder *b, uint8_t type, struct chunk body);
 void ib_ke(struct ike_builder *b, uint16_t group, struct chunk data);
 void ib_notify(struct ike_builder *b, uint8_t protocol, struct chunk spi, uint16_t type,
 	       struct chunk data);
+/* type: PAYLOAD_TSI or PAYLOAD_TSR. */
 void ib_ts(struct ike_builder *b, uint8_t type, const struct ts_list *l);
+/* type: PAYLOAD_IDI or PAYLOAD_IDR. */
 void ib_id(struct ike_builder *b, uint8_t type, uint8_t id_type, struct chunk data);
 void ib_delete_ike(struct ike_builder *b);
+/* n SPIs of ours, in host byte order. */
 void ib_delete_esp(struct ike_builder *b, const uint32_t *spis, unsigned n);
-/* Sets the header's length; the message's bytes, or 0 when it did not fit. */
+/*
+ * Sets the length in the header of a message and returns it, in bytes; 0: the message did not fit.
+ */
 size_t ib_finish(struct ike_builder *b);
 
 #endif

@@ -80,7 +80,7 @@ static void derive_prf(struct proposal *p)
 	}
 }
 
-/* What a complete proposal must have; NULL when it is complete. */
+/* What is wrong with a proposal, or NULL if it is complete. */
 static const char *incomplete(const struct proposal *p)
 {
 	unsigned combined = 0, encr = count_type(p, TRANSFORM_ENCR);
@@ -178,7 +178,7 @@ const char *choice_format(const struct proposal_choice *c, char *s, size_t size)
 	return s;
 }
 
-/* Attributes of a transform: only the key length is known. */
+/* Reads the attributes of a transform; *unknown is set by any but the key length. */
 static void parse_attributes(struct reader *r, struct transform *t, bool *unknown)
 {
 	while (!r->bad && r->left) {
@@ -194,7 +194,7 @@ static void parse_attributes(struct reader *r, struct transform *t, bool *unknow
 	}
 }
 
-/* One of the algorithms that we have, or the explicit NONE of a type. */
+/* Whether it is one of the algorithms that we have, or the explicit NONE of its type. */
 static bool is_known(const struct transform *t)
 {
 	if (t->id == 0 && t->key_bits == 0)
@@ -218,7 +218,10 @@ static bool has_transform(const struct proposal *p, const struct transform *t)
 	return false;
 }
 
-/* A proposal as it is read: types of transforms that we do not know, and those that may be NONE. */
+/*
+ * A proposal being read, the types of its transforms that we do not know, and those of them that
+ * may be NONE.
+ */
 struct proposal_read {
 	struct proposal *p;
 	uint32_t foreign[8], optional[8]; /* sets of types */
@@ -252,7 +255,7 @@ static int parse_transform(struct reader *r, struct proposal_read *read, bool la
 			set_type(read->optional, t.type);
 		return 0;
 	}
-	/* What we do not know is only not chosen (RFC 7296 3.3.6). */
+	/* A transform that we do not know is not chosen (RFC 7296 3.3.6). */
 	if (!unknown && is_known(&t) && !has_transform(read->p, &t))
 		add(read->p, t);
 	return 0;
@@ -357,7 +360,7 @@ static void write_proposal(struct writer *w, const struct proposal *p, uint8_t n
 	wr_patch_len16(w, start + 2, start);
 }
 
-/* The same algorithms, apart from key exchanges. */
+/* Whether they have the same algorithms, apart from key exchanges. */
 static bool same_without_kex(const struct proposal *a, const struct proposal *b)
 {
 	for (unsigned i = 0; i < a->count; i++) {
@@ -367,7 +370,10 @@ static bool same_without_kex(const struct proposal *a, const struct proposal *b)
 	return a->count - count_type(a, TRANSFORM_KE) == b->count - count_type(b, TRANSFORM_KE);
 }
 
-/* Whether the i-th proposal belongs into the offer; what an earlier one says is not said again. */
+/*
+ * Whether the offer contains the i-th proposal; with PROPOSAL_KEX_CUT not if it repeats an earlier
+ * one.
+ */
 static bool is_offered(const struct proposal_list *l, unsigned i, enum proposal_kex kex)
 {
 	if (kex == PROPOSAL_KEX_NONE)
@@ -416,7 +422,10 @@ void choice_write(struct ike_builder *b, const struct proposal_choice *c, struct
 	ib_close(b);
 }
 
-/* The first transform of the type that both have; none of the type on both sides is "NONE". */
+/*
+ * Finds the first transform of the type that both have. If neither has one of that type, that is
+ * NONE.
+ */
 static bool common(const struct proposal *a, const struct proposal *b, uint8_t type, uint16_t want,
 		   struct transform *ret)
 {
@@ -435,7 +444,7 @@ static bool common(const struct proposal *a, const struct proposal *b, uint8_t t
 	*ret = (struct transform){.type = type};
 	if (a_none && b_none)
 		return true;
-	/* NONE (0) said explicitly is the same as nothing said. */
+	/* An explicit NONE (0) is the same as no transform of the type. */
 	for (unsigned i = 0; i < (a_none ? b : a)->count; i++) {
 		const struct transform *t = &(a_none ? b : a)->t[i];
 
@@ -482,7 +491,7 @@ static bool match(const struct proposal *ours, const struct proposal *theirs, bo
 	return c.suite != NULL;
 }
 
-/* Our order decides: the first of ours that any of theirs fits, and the first of theirs for it. */
+/* Chooses the first of ours that any of theirs fits, and the first of theirs that fits it. */
 static bool choose(const struct proposal_list *ours, const struct proposal_offer *theirs,
 		   bool with_ke, uint16_t want, struct proposal_choice *ret)
 {

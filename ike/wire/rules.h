@@ -6,8 +6,9 @@
 #include "wire/ike_wire.h"
 
 /*
- * Whether the payloads fit a message of the exchange. A response that refuses (an error notify)
- * needs nothing else; what the table does not allow is ignored there only for status payloads.
+ * Whether the payloads fit a message of the exchange: all that it must have and none that it may
+ * not. N, V, CERT, CERTREQ and CP may come in any message. A response with an error notify or
+ * COOKIE need not have the others. False for an unknown exchange.
  */
 bool rules_allow(uint8_t exchange, bool response, const struct ike_payloads *p);
 
