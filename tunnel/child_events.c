@@ -204,6 +204,22 @@ void tunnel_child_event(void *ctx, struct child_sa *c, enum child_event e, const
 	}
 }
 
+/* A request for the child was refused, for good or for now: it is asked for again later. */
+static void ask_after_refusal(struct tunnel_child *k, struct ike_sa *sa, uint16_t notify,
+			      nsec_t now)
+{
+	k->not_before = now + REFUSED_WAIT;
+	if (sa == k->conn->beside)
+		conn_ask_missing(k, k->not_before);
+	else if (!k->current && k->wanted && ike_child_create(sa, k->conf, NULL, k->not_before))
+		k->asked_on = sa;
+	/* Perhaps only IKE_AUTH can make it: it says nothing of a key exchange. */
+	if (notify == NOTIFY_NO_PROPOSAL_CHOSEN && !k->current && k->wanted) {
+		k->only_auth = true;
+		conn_beside_later(k->conn, now);
+	}
+}
+
 void tunnel_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
 			 struct child_sa *child, enum ike_result r, uint16_t notify, nsec_t now)
 {
@@ -227,21 +243,10 @@ void tunnel_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *
 	conn_maybe_take_over(conn, now);
 	/* A routine rekey that the peer refuses is made by a new IKE SA before life_time ends it.
 	 */
-	if (r == IKE_RESULT_REFUSED && s && !s->retired && s->recovery.state == RECOVERY_IDLE) {
+	if (r == IKE_RESULT_REFUSED && s && !s->retired && s->recovery.state == RECOVERY_IDLE)
 		recovery_climb(s, CRITERION_REFUSED, "the peer refuses to rekey the CHILD SA", now);
-	} else if (r == IKE_RESULT_REFUSED || r == IKE_RESULT_TEMPORARY) {
-		k->not_before = now + REFUSED_WAIT;
-		if (sa == conn->beside)
-			conn_ask_missing(k, k->not_before);
-		else if (!k->current && k->wanted &&
-			 ike_child_create(sa, k->conf, NULL, k->not_before))
-			k->asked_on = sa;
-		/* Perhaps only IKE_AUTH can make it: it says nothing of a key exchange. */
-		if (notify == NOTIFY_NO_PROPOSAL_CHOSEN && !k->current && k->wanted) {
-			k->only_auth = true;
-			conn_beside_later(conn, now);
-		}
-	}
+	else if (r == IKE_RESULT_REFUSED || r == IKE_RESULT_TEMPORARY)
+		ask_after_refusal(k, sa, notify, now);
 	/* However it ended: what is to be kept up and is not there is asked for again. */
 	if (k->wanted && !k->current && !k->asked_on)
 		conn_ask(k, NULL, now + NSEC_PER_SEC, now);

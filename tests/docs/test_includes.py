@@ -8,7 +8,7 @@ import sys
 
 SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Plain C, lists and hashes: no sockets, no clock, no events, nothing of systemd, nothing of OpenSSL.
-PURE = {"ctype.h", "endian.h", "errno.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
+PURE = {"assert.h", "ctype.h", "endian.h", "errno.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
         "string.h", "strings.h", "sys/queue.h", "uthash.h"}
 # inet_pton and inet_ntop are in arpa/inet.h; linux/virtio_net.h has the format of what TUN puts before a packet.
 ALL_COMMON = ["common", "common/crypto", "common/packet"]
