@@ -218,6 +218,11 @@ void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count,
 	update_half_open(ike, same, now);
 }
 
+void ike_hold(struct ike *ike)
+{
+	ike->held = true;
+}
+
 const uint64_t *ike_counters(const struct ike *ike)
 {
 	return ike->counters;

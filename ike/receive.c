@@ -188,11 +188,43 @@ static void confirm_children(struct ike_sa *sa, const struct ike_in *in)
 	}
 }
 
-static void receive_request(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text,
-			    size_t len, bool well_formed)
+/* Whether a request with a new message ID may be handled now; if not, that is counted. */
+static bool is_due(const struct ike_sa *sa, const struct ike_in *in)
+{
+	/*
+	 * An address may have several half-open IKE SAs before the first guess fails. The request
+	 * is dropped and not refused, so that an honest peer at that address gets through by a
+	 * retransmission.
+	 */
+	if (sa->state == IKE_STATE_HALF_OPEN &&
+	    !limit_may_guess(sa->ike, &sa->remote.addr, in->now)) {
+		count(sa->ike, IKE_COUNT_GUESS_LIMIT);
+		return false;
+	}
+	if (!may_request(sa, in->h->exchange)) {
+		count(sa->ike, IKE_COUNT_UNEXPECTED);
+		return false;
+	}
+	if (in->h->message_id > sa->expected_id) {
+		count(sa->ike, IKE_COUNT_OLD_MESSAGE);
+		return false;
+	}
+	return true;
+}
+
+/* So that a request with an old message ID and another content is noticed. */
+static void remember(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text, size_t len)
 {
 	unsigned slot = in->h->message_id % REMEMBERED_REQUESTS;
 
+	sa->remembered[slot].id = in->h->message_id;
+	sa->remembered[slot].used = true;
+	digest(text, len, sa->remembered[slot].digest);
+}
+
+static void receive_request(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text,
+			    size_t len, bool well_formed)
+{
 	if (well_formed && sync_is_request(sa, in)) {
 		sync_on_request(sa, in);
 		return;
@@ -205,28 +237,10 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 		receive_old(sa, in, text, len);
 		return;
 	}
-	/*
-	 * An address may have several half-open IKE SAs before the first guess fails. The request
-	 * is dropped and not refused, so that an honest peer at that address gets through by a
-	 * retransmission.
-	 */
-	if (sa->state == IKE_STATE_HALF_OPEN &&
-	    !limit_may_guess(sa->ike, &sa->remote.addr, in->now)) {
-		count(sa->ike, IKE_COUNT_GUESS_LIMIT);
+	if (!is_due(sa, in))
 		return;
-	}
-	if (!may_request(sa, in->h->exchange)) {
-		count(sa->ike, IKE_COUNT_UNEXPECTED);
-		return;
-	}
-	if (in->h->message_id > sa->expected_id) {
-		count(sa->ike, IKE_COUNT_OLD_MESSAGE);
-		return;
-	}
 	sa->expected_id++;
-	sa->remembered[slot].id = in->h->message_id;
-	sa->remembered[slot].used = true;
-	digest(text, len, sa->remembered[slot].digest);
+	remember(sa, in, text, len);
 	heard(sa, in);
 	confirm_children(sa, in);
 	if (well_formed && in->p->unknown_critical) {

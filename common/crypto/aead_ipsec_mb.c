@@ -53,11 +53,6 @@ void aead_ipsec_mb_fini(void)
 	mgr = NULL;
 }
 
-IMB_MGR *ipsec_mb_manager(void)
-{
-	return mgr;
-}
-
 static void key_free(struct aead_key *key)
 {
 	struct mb_key *k = container_of(key, struct mb_key, base);
@@ -95,7 +90,7 @@ static struct aead_key *key_new(const struct suite *suite, const uint8_t *enc, c
 	struct mb_key *k;
 
 	if (suite->encr == ENCR_AES_CBC)
-		return ipsec_mb_cbc_key_new(suite, enc, integ);
+		return ipsec_mb_cbc_key_new(mgr, suite, enc, integ);
 	if (suite->encr != ENCR_AES_GCM_16 &&
 	    !(suite->encr == ENCR_CHACHA20_POLY1305 && chacha_wins))
 		return NULL;

@@ -17,6 +17,7 @@
 
 struct cbc_key {
 	struct aead_key base;
+	IMB_MGR *mgr;		 /* of the library; outlives the key */
 	struct aead_key *single; /* for a few packets: OpenSSL's key */
 	IMB_HASH_ALG hash;
 	uint8_t inner[SHA_STATE_MAX] __attribute__((aligned(16))); /* HMAC states after the key */
@@ -44,16 +45,15 @@ static void key_free(struct aead_key *key)
 {
 	struct cbc_key *k = container_of(key, struct cbc_key, base);
 
-	aead_key_free(k->single);
+	if (k->single)
+		aead_openssl.key_free(k->single);
 	secret_free(k, sizeof(*k));
 }
 
 /* ---- keys ---- */
 
-static void one_block(const struct suite *s, const uint8_t *block, uint8_t *state)
+static void one_block(IMB_MGR *mgr, const struct suite *s, const uint8_t *block, uint8_t *state)
 {
-	IMB_MGR *mgr = ipsec_mb_manager();
-
 	switch (s->integ) {
 	case INTEG_HMAC_SHA2_384_192: IMB_SHA384_ONE_BLOCK(mgr, block, state); break;
 	case INTEG_HMAC_SHA2_512_256: IMB_SHA512_ONE_BLOCK(mgr, block, state); break;
@@ -74,16 +74,16 @@ static void expand_hmac(struct cbc_key *k, const uint8_t *integ)
 	memcpy(block, integ, s->integ_keylen);
 	for (size_t i = 0; i < size; i++)
 		block[i] ^= 0x36;
-	one_block(s, block, k->inner);
+	one_block(k->mgr, s, block, k->inner);
 	for (size_t i = 0; i < size; i++)
 		block[i] ^= 0x36 ^ 0x5c;
-	one_block(s, block, k->outer);
+	one_block(k->mgr, s, block, k->outer);
 	OPENSSL_cleanse(block, sizeof(block));
 }
 
 static void expand_aes(struct cbc_key *k, const uint8_t *enc)
 {
-	IMB_MGR *mgr = ipsec_mb_manager();
+	IMB_MGR *mgr = k->mgr;
 
 	switch (k->base.suite->key_bits) {
 	case 128: IMB_AES_KEYEXP_128(mgr, enc, k->encrypt, k->decrypt); break;
@@ -92,12 +92,13 @@ static void expand_aes(struct cbc_key *k, const uint8_t *enc)
 	}
 }
 
-struct aead_key *ipsec_mb_cbc_key_new(const struct suite *suite, const uint8_t *enc,
+struct aead_key *ipsec_mb_cbc_key_new(IMB_MGR *mgr, const struct suite *suite, const uint8_t *enc,
 				      const uint8_t *integ)
 {
 	struct cbc_key *k = xzalloc(sizeof(*k));
 
 	k->base = (struct aead_key){.backend = &backend, .suite = suite};
+	k->mgr = mgr;
 	k->single = aead_openssl.key_new(suite, enc, integ);
 	if (!k->single) {
 		key_free(&k->base);
@@ -159,7 +160,7 @@ static void done(const IMB_JOB *job)
 /* Runs at most AT_ONCE ops; ok then tells whether the library completed the job. */
 static void run_jobs(struct aead_op *op, unsigned n, bool seal, struct tag *tag)
 {
-	IMB_MGR *mgr = ipsec_mb_manager();
+	IMB_MGR *mgr = key_of(op)->mgr;
 	IMB_JOB *job;
 
 	for (unsigned i = 0; i < n; i++) {

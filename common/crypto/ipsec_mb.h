@@ -15,12 +15,10 @@
 #include <intel-ipsec-mb.h>
 
 /*
- * The library's function table and job queue, for one thread. NULL unless aead_ipsec_mb_init
- * succeeded.
+ * key_new of struct aead_backend, for AES-CBC with HMAC. mgr: the library's function table and job
+ * queue, for one thread; it outlives the key.
  */
-IMB_MGR *ipsec_mb_manager(void);
-/* key_new of struct aead_backend, for AES-CBC with HMAC. */
-struct aead_key *ipsec_mb_cbc_key_new(const struct suite *suite, const uint8_t *enc,
+struct aead_key *ipsec_mb_cbc_key_new(IMB_MGR *mgr, const struct suite *suite, const uint8_t *enc,
 				      const uint8_t *integ);
 
 #endif

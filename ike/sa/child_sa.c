@@ -3,6 +3,8 @@
 #include "xalloc.h"
 
 #define REKEY_AGAIN (60 * NSEC_PER_SEC) /* after a rekey that failed */
+/* The peer should have deleted the old one by then. */
+#define CLEANUP_REPLACED (30 * NSEC_PER_SEC)
 
 const char *child_state_name(enum child_state s)
 {
@@ -133,4 +135,42 @@ void child_kept(struct child_sa *old, const struct child_sa *gone, nsec_t now)
 		child_not_replaced(old, now);
 	if (t && t->kind->rival_gone)
 		t->kind->rival_gone(t, gone, true);
+}
+
+/* ---- what replaces what ---- */
+
+struct child_sa *child_named(const struct ike_sa *sa, const struct ike_notify_view *rekey_sa)
+{
+	if (!rekey_sa || rekey_sa->protocol != PROTOCOL_ESP || rekey_sa->spi.len != 4)
+		return NULL;
+	return child_by_spi_out(sa, get_be32(rekey_sa->spi.p));
+}
+
+struct child_sa *child_replacing(const struct child_sa *c)
+{
+	struct child_sa *made, *newest = NULL;
+
+	LIST_FOREACH (made, &c->ike_sa->children, link) {
+		if (made->replaces == c && (!newest || made->created > newest->created))
+			newest = made;
+	}
+	return newest;
+}
+
+bool child_has_selectors(const struct child_sa *a, const struct ts_list *local,
+			 const struct ts_list *remote)
+{
+	return ts_list_within(a->local, local) && ts_list_within(local, a->local) &&
+	       ts_list_within(a->remote, remote) && ts_list_within(remote, a->remote);
+}
+
+void child_replaced_by_peer(struct child_sa *old, nsec_t now)
+{
+	struct deadline_heap *h = &old->ike_sa->ike->deadlines;
+
+	old->successor = true;
+	if (old->state == CHILD_STATE_INSTALLED)
+		child_set_state(old, CHILD_STATE_REKEYED);
+	deadline_clear(h, &old->rekey);
+	deadline_set(h, &old->cleanup, now + CLEANUP_REPLACED);
 }

@@ -58,6 +58,21 @@ void task_retry(struct ike_task *t, nsec_t at)
 }
 
 /* Whether the task may be sent in the state of the IKE SA. */
+bool task_can_wait(const struct ike_task *t)
+{
+	return t->kind->can_wait && t->kind->can_wait(t);
+}
+
+bool task_has_not_begun(const struct ike_task *t)
+{
+	return !t->late || deadline_is_set(&t->wait);
+}
+
+bool task_is_held(const struct ike_task *t)
+{
+	return t->ike_sa->ike->held && task_can_wait(t);
+}
+
 static bool may_send(const struct ike_sa *sa, const struct ike_task *t)
 {
 	return t->kind->states & 1u << sa->state;

@@ -120,8 +120,11 @@ void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t ty
 		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,
 		    nsec_t now);
 
-/* ---- ike_saved.c: which requests a restart waits for; see ike_hold ---- */
-/* A task_kind's can_wait: the deadline that it came from comes again. */
+/* ---- exchange.c: which requests a restart waits for; see ike_hold ---- */
+/* Its kind says that a restart need not wait for it. */
+bool task_can_wait(const struct ike_task *t);
+/* For can_wait: it has not begun; when the SA is loaded, the deadline that it came from is set
+ * again. */
 bool task_has_not_begun(const struct ike_task *t);
 /* ike_hold keeps it back. */
 bool task_is_held(const struct ike_task *t);

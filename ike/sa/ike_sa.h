@@ -232,6 +232,18 @@ void child_free(struct child_sa *c);
 void child_kept(struct child_sa *old, const struct child_sa *gone, nsec_t now);
 /* INSTALLED again, as its rekey failed; the next one comes in a minute, if rekey_time is set. */
 void child_not_replaced(struct child_sa *c, nsec_t now);
+/* The CHILD SA that the peer's REKEY_SA notify names, or NULL; rekey_sa may be NULL. */
+struct child_sa *child_named(const struct ike_sa *sa, const struct ike_notify_view *rekey_sa);
+/* The newest CHILD SA that replaces it by a rekey, or NULL. */
+struct child_sa *child_replacing(const struct child_sa *c);
+/* Whether a admits just what these do. */
+bool child_has_selectors(const struct child_sa *a, const struct ts_list *local,
+			 const struct ts_list *remote);
+/*
+ * Marks it as replaced by the peer's rekey: if the peer has not deleted it in 30 s, child_cleanup
+ * is called.
+ */
+void child_replaced_by_peer(struct child_sa *old, nsec_t now);
 /*
  * Less than, equal to or greater than 0, as memcmp; of two that begin alike the shorter is lower
  * (2.8.1).

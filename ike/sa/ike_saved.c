@@ -6,32 +6,10 @@
  * Times are those of CLOCK_MONOTONIC, which both processes share.
  */
 #include "sa/exchange.h"
-#include "sa/exchange.h"
 #include "saved.h"
 #include "xalloc.h"
 
 #define SAVED_LEAP 64 /* IVs of SK payloads that the next process skips */
-
-static bool can_wait(const struct ike_task *t)
-{
-	return t->kind->can_wait && t->kind->can_wait(t);
-}
-
-/* When it is loaded, the deadline that the task came from is set to its time. */
-bool task_has_not_begun(const struct ike_task *t)
-{
-	return !t->late || deadline_is_set(&t->wait);
-}
-
-void ike_hold(struct ike *ike)
-{
-	ike->held = true;
-}
-
-bool task_is_held(const struct ike_task *t)
-{
-	return t->ike_sa->ike->held && can_wait(t);
-}
 
 static bool child_is_settled(const struct child_sa *c)
 {
@@ -47,7 +25,7 @@ bool ike_sa_is_settled(const struct ike_sa *sa)
 	if (sa->state != IKE_STATE_ESTABLISHED || sa->outstanding || sa->unresolved || sa->rival_of)
 		return false;
 	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (!can_wait(t))
+		if (!task_can_wait(t))
 			return false;
 	}
 	LIST_FOREACH (c, &sa->children, link) {

@@ -22,24 +22,6 @@ static void tell(struct ike_sa *sa, const struct child_task *t, struct child_sa 
 	sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, r, notify, now);
 }
 
-struct child_sa *child_replacing(const struct child_sa *c)
-{
-	struct child_sa *made, *newest = NULL;
-
-	LIST_FOREACH (made, &c->ike_sa->children, link) {
-		if (made->replaces == c && (!newest || made->created > newest->created))
-			newest = made;
-	}
-	return newest;
-}
-
-bool child_has_selectors(const struct child_sa *a, const struct ts_list *local,
-			 const struct ts_list *remote)
-{
-	return ts_list_within(a->local, local) && ts_list_within(local, a->local) &&
-	       ts_list_within(a->remote, remote) && ts_list_within(remote, a->remote);
-}
-
 /* Our rekey failed: the old SA is what it was, or REKEYED if the peer replaced it meanwhile. */
 static void keep_old(struct child_task *t, nsec_t now)
 {

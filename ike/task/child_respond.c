@@ -6,9 +6,6 @@
 #include "task/exchanges.h"
 #include "xalloc.h"
 
-/* for the peer's DELETE of the SA that it replaced */
-#define CLEANUP_REPLACED (30 * NSEC_PER_SEC)
-
 static void refuse(struct ike_sa *sa, const struct ike_in *in, uint16_t error)
 {
 	log_peer(sa, in->now, LOG_LEVEL_INFO, "%s: CREATE_CHILD_SA of the peer refused: %s",
@@ -63,17 +60,6 @@ static void note_collision(struct ike_sa *sa, const struct child_sa *old, struct
 	t->rival_nonce = nonce_cmp(ni, nr) < 0 ? *ni : *nr;
 }
 
-void child_replaced_by_peer(struct child_sa *old, nsec_t now)
-{
-	struct deadline_heap *h = &old->ike_sa->ike->deadlines;
-
-	old->successor = true;
-	if (old->state == CHILD_STATE_INSTALLED)
-		child_set_state(old, CHILD_STATE_REKEYED);
-	deadline_clear(h, &old->rekey);
-	deadline_set(h, &old->cleanup, now + CLEANUP_REPLACED);
-}
-
 static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *old,
 		   const struct child_offer *o)
 {
@@ -119,13 +105,6 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *
 	if (old)
 		child_replaced_by_peer(old, in->now);
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
-}
-
-struct child_sa *child_named(const struct ike_sa *sa, const struct ike_notify_view *rekey_sa)
-{
-	if (!rekey_sa || rekey_sa->protocol != PROTOCOL_ESP || rekey_sa->spi.len != 4)
-		return NULL;
-	return child_by_spi_out(sa, get_be32(rekey_sa->spi.p));
 }
 
 /*

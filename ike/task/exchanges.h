@@ -19,24 +19,12 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in);
  * it.
  */
 void child_unwanted(struct ike_sa *sa, uint32_t spi);
-/* The CHILD SA that the peer's REKEY_SA notify names, or NULL; rekey_sa may be NULL. */
-struct child_sa *child_named(const struct ike_sa *sa, const struct ike_notify_view *rekey_sa);
-/* The newest CHILD SA that replaces it by a rekey, or NULL. */
-struct child_sa *child_replacing(const struct child_sa *c);
 /*
  * Of a CHILD SA's `cleanup`: the peer replaced it and has not deleted it in time. If the peer has
  * never used the new one, the rekey is void, as the cluster member that sends now may not know of
  * it; otherwise the old one is deleted. A void SA is deleted.
  */
 deadline_due child_cleanup;
-/* Whether a admits just what these do. */
-bool child_has_selectors(const struct child_sa *a, const struct ts_list *local,
-			 const struct ts_list *remote);
-/*
- * Marks it as replaced by the peer's rekey: if the peer has not deleted it in 30 s, child_cleanup
- * is called.
- */
-void child_replaced_by_peer(struct child_sa *old, nsec_t now);
 void child_on_request(struct ike_sa *sa, const struct ike_in *in);
 void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in);
 /*
