@@ -1,9 +1,9 @@
 /*
- * admit.c - what an authenticated peer may have: so many CHILD SAs, and none of what another peer
- * has. SPDX-License-Identifier: ISC
+ * admit.c - the limits of an authenticated peer: a number of CHILD SAs, and no selectors that
+ * another peer uses. SPDX-License-Identifier: ISC
  *
  * Where a connection is for several peers (a pattern, or anyone), they share its selectors, and
- * each asks for the part that is its own. Only what is in use by another one shows that it is not.
+ * each asks for the part that is its own. Only an SA of another peer shows that a part is not.
  */
 #include "child.h"
 #include "conn.h"
@@ -21,8 +21,8 @@ static bool lives(const struct tunnel_sa *s)
 }
 
 /*
- * The operator has given away a part of a wider tunnel of somebody with a connection of its own:
- * the addresses of the peers of this one lie within it, as within a default route. More specific
+ * The remote selectors of conf are a part of those of s, as of a default route, and s belongs to a
+ * connection for one peer: the operator has given that part to the peers of conf. More specific
  * selectors go first.
  */
 static bool is_carved_out(const struct tunnel_sa *s, const struct child_conf *conf)
@@ -32,7 +32,7 @@ static bool is_carved_out(const struct tunnel_sa *s, const struct child_conf *co
 	       !ts_list_within(s->remote, &conf->remote_ts);
 }
 
-/* A live SA of somebody else that has any of it; NULL: there is none. */
+/* A live SA of another peer that overlaps these selectors; NULL: there is none. */
 static const struct tunnel_sa *holder(const struct tunnel *t, const struct ident *peer,
 				      const struct child_conf *conf, const struct ts_list *local,
 				      const struct ts_list *remote)
@@ -45,7 +45,7 @@ static const struct tunnel_sa *holder(const struct tunnel *t, const struct ident
 		if (ident_eq(conn_peer(c), peer))
 			continue;
 		LIST_FOREACH (k, &c->children, link) {
-			/* On another device nothing is taken from it. */
+			/* SAs on different devices take nothing from each other. */
 			if (k->conf->device_index != conf->device_index)
 				continue;
 			LIST_FOREACH (s, &k->sas, link) {
@@ -69,8 +69,8 @@ static void take(struct taken *t, const struct tunnel_sa *s)
 }
 
 /*
- * With one more in the place of `old` it would have more than a peer may: on this IKE SA, or twice
- * that on all, as a recovery makes each anew on another one.
+ * Whether the peer, with one more SA in place of `old`, would exceed the limits: those of one peer
+ * on this IKE SA, or twice those on all, as a recovery makes each SA anew on another IKE SA.
  */
 static bool has_enough(const struct tunnel_conn *c, const struct ike_sa *sa,
 		       const struct ts_list *more, const struct child_sa *old)
@@ -103,7 +103,7 @@ uint16_t tunnel_child_admit(void *ctx, struct ike_sa *sa, const struct child_con
 	const struct tunnel_sa *other;
 	char peer[IDENT_STRLEN], who[IDENT_STRLEN];
 
-	/* It has them. */
+	/* The peer has these selectors already. */
 	if (old && ts_list_within(local, child_sa_local(old)) &&
 	    ts_list_within(remote, child_sa_remote(old)) &&
 	    remote->count <= child_sa_remote(old)->count)
@@ -116,7 +116,7 @@ uint16_t tunnel_child_admit(void *ctx, struct ike_sa *sa, const struct child_con
 			    c->conf->name, ident_format(ike_sa_peer_id(sa), peer));
 		return NOTIFY_NO_ADDITIONAL_SAS;
 	}
-	/* What a peer with a connection of its own gets is the operator's to say. */
+	/* For a peer with a connection of its own the operator decides. */
 	if (!ident_is_pattern(&ike_sa_conn(sa)->remote_id))
 		return 0;
 	other = holder(t, ike_sa_peer_id(sa), conf, local, remote);

@@ -8,7 +8,7 @@
 
 #define TAKEOVER_LOOK (2 * NSEC_PER_SEC)
 #define HEARD_LATELY  (5 * NSEC_PER_SEC) /* an IKE SA that was heard in this time is alive */
-#define RUNG3_DELAY   (2 * NSEC_PER_SEC) /* at random: thousands of tunnels do not come at once */
+#define RUNG3_DELAY   (2 * NSEC_PER_SEC) /* at random: thousands of tunnels do not call at once */
 
 static bool is_on_rung3(const struct tunnel_sa *s)
 {
@@ -48,7 +48,7 @@ void conn_ask_missing(struct tunnel_child *k, nsec_t at)
 		conn_ask_missing_on(k, k->conn->beside, at);
 }
 
-/* The IKE SA of one that is on rung 3, if the connection still has it, or NULL. */
+/* The IKE SA of a CHILD SA that is on rung 3, if the connection still has it, or NULL. */
 static struct ike_sa *mended_on(const struct tunnel_conn *c)
 {
 	const struct tunnel_child *k;
@@ -64,9 +64,9 @@ static struct ike_sa *mended_on(const struct tunnel_conn *c)
 }
 
 /*
- * The peer called while we still waited for an answer on the older IKE SA, and its new one is
- * there: that is what rung 3 makes. A call of ours would be another one, and each side might end
- * one.
+ * The peer called while we still waited for an answer on the older IKE SA, and its new one is up:
+ * it becomes that of rung 3. A call of ours would make another one, and each side might end a
+ * different one.
  */
 static bool has_come_beside(struct tunnel_conn *c, nsec_t now)
 {
@@ -115,7 +115,7 @@ static void give_up_call(struct tunnel_conn *c, struct ike_sa *ours, const char 
 	if (c->sa == ours)
 		c->sa = NULL;
 	else
-		c->beside = NULL; /* and none has crossed it: that gives it up */
+		c->beside = NULL; /* crossing is NULL: a call that crosses gives this one up */
 	ike_sa_set_owner(ours, NULL);
 	conn_unask(c, ours);
 	ike_sa_drop(ours, why, now);
@@ -172,8 +172,8 @@ bool conn_peer_has(const struct ike_sa *sa)
 }
 
 /*
- * The new IKE SA is not all that the older one is yet. What is missing is asked for again every
- * TAKEOVER_LOOK, however often this is called.
+ * The new IKE SA cannot take over yet. What it lacks is asked for again every TAKEOVER_LOOK,
+ * however often this is called.
  */
 static void take_over_later(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
@@ -212,11 +212,11 @@ void conn_take_over(struct deadline *d, nsec_t now)
 	c->beside_failures = 0;
 	end_other(c, sa, old, now);
 	end_other(c, sa, o, now);
-	/* And what the peer has made meanwhile, as we did. */
+	/* And all others with this peer, which may have made some meanwhile. */
 	for (o = ike_first_sa_at(c->tunnel->ike, &ike_sa_remote(sa)->addr); o;
 	     o = ike_next_sa_at(o))
 		end_other(c, sa, o, now);
-	/* What stays may need another one by now. */
+	/* The one that stays may need rung 3 by now. */
 	if (conn_is_mending(c))
 		conn_beside_later(c, now);
 }

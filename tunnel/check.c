@@ -1,15 +1,15 @@
 /*
- * check.c - the invariant of doc/recovery.md 5, for tests: what is to be mended has something that
- * leads on, and what that waits for is under way. SPDX-License-Identifier: ISC
+ * check.c - the invariant of doc/recovery.md 5, for tests: what is to be recovered from has a
+ * request or a deadline, and what it waits for is under way. SPDX-License-Identifier: ISC
  */
 #include "recovery.h"
 #include "tidy.h"
 #include "tunnel_sa.h"
 
-/* Nothing is in progress for so long. */
+/* No request is in progress for this long. */
 #define PENDING_MAX (5 * 60 * NSEC_PER_SEC)
 
-/* The IKE SA is there, and tells the connection of what becomes of it. */
+/* The IKE SA exists, and is the connection's. */
 static bool is_ours(const struct tunnel_conn *c, const struct ike_sa *wanted)
 {
 	const struct ike_sa *sa;
@@ -21,7 +21,7 @@ static bool is_ours(const struct tunnel_conn *c, const struct ike_sa *wanted)
 	return false;
 }
 
-/* What the detector knows of an SA that nothing is mending. */
+/* An SA without a recovery has nothing to be recovered from. */
 static const char *check_idle(const struct tunnel_sa *s)
 {
 	const struct esp_sa *sa;
@@ -59,7 +59,7 @@ static const char *check_recovery(const struct tunnel_sa *s, nsec_t now)
 	return recovery_is_stuck(s, now) ? "a ladder on which nothing is under way" : NULL;
 }
 
-/* What has taken its place is about to go; when it does, all that it stood in for is ended. */
+/* The SA that has taken its place is being deleted; after that this one is, too (end_orphans). */
 static bool heir_is_going(const struct tunnel_sa *s)
 {
 	const struct tunnel_sa *o;
@@ -107,7 +107,7 @@ static const char *check_child(const struct tunnel_child *k)
 	return wrong;
 }
 
-/* One of the connection's IKE SAs is there to ask on. */
+/* One of the connection's IKE SAs is established. */
 static bool has_established(const struct tunnel_conn *c)
 {
 	const struct ike_sa *sa;
@@ -119,7 +119,7 @@ static bool has_established(const struct tunnel_conn *c)
 	return false;
 }
 
-/* The IKE SAs that the connection names are there, and know it. */
+/* The IKE SAs that the connection names exist, and are its own. */
 static const char *check_conn(const struct tunnel_conn *c)
 {
 	if (!deadline_is_set(&c->tidy) && conn_has_spare(c))

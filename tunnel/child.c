@@ -24,7 +24,7 @@ struct spd *tunnel_child_spd(const struct tunnel_child *k)
 	return &k->conn->tunnel->path->devices[k->conf->device_index].spd;
 }
 
-/* The database has its own lists: a reload may change those of the configuration. */
+/* The SPD has its own lists: a reload may change those of the configuration. */
 static void trap_lists(struct tunnel_child *k, struct ts_list *local, struct ts_list *remote)
 {
 	free(k->trap_local);
@@ -34,9 +34,9 @@ static void trap_lists(struct tunnel_child *k, struct ts_list *local, struct ts_
 }
 
 /*
- * Packets are to reach the device while the child has no SA. To a device of its own nobody else has
- * to be kept from leaving in clear; its link is up for a child that waits for a packet, and not for
- * one that comes up by itself.
+ * Whether packets are to reach the device while the child has no SA. On the shared device they are,
+ * so that they do not leave in clear. Routes to a device of the child's own are left to others; its
+ * link is up for a child that waits for a packet, and not for one that comes up by itself.
  */
 static bool trap_is_routed(const struct tunnel_child *k)
 {
@@ -75,7 +75,7 @@ struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, struct child_conf *c
 	k->conf = conf;
 	k->options = *conf->options;
 	LIST_INIT(&k->sas);
-	/* In the order of the file: the first one rides along with IKE_AUTH. */
+	/* In the order of the file: the first one is asked for in IKE_AUTH. */
 	LIST_FOREACH (last, &c->children, link) {
 		if (!LIST_NEXT(last, link))
 			break;
@@ -159,7 +159,7 @@ void tunnel_child_reset(struct tunnel_child *c, nsec_t now)
 
 	c->conn->tunnel->now = now;
 	gate_reset(&c->gate);
-	/* Or the second of several SAs would count as one that an admission did not help. */
+	/* Otherwise the second of several SAs would count as one that an admission did not help. */
 	LIST_FOREACH (s, &c->sas, link)
 		s->recovery.admitted = false;
 	recovery_look_again(c, now);

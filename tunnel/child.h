@@ -1,5 +1,5 @@
 /*
- * child.h - children of connections, and what the engine says of their CHILD SAs; within tunnel/.
+ * child.h - children of connections, and the engine's reports of their CHILD SAs; within tunnel/.
  * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_CHILD_H
@@ -10,13 +10,13 @@
 /* ---- child.c ---- */
 /* The connection's child of this configuration, or NULL. */
 struct tunnel_child *conn_child_of(struct tunnel_conn *c, const struct child_conf *conf);
-/* The same; it is made if it is not there yet. */
+/* The same; makes it if it is not there yet. */
 struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, struct child_conf *conf);
 /* Frees it with its SAs, without a word to the peer. */
 void tunnel_child_remove(struct tunnel_child *k);
-/* The policies of its device. */
+/* The SPD of its device. */
 struct spd *tunnel_child_spd(const struct tunnel_child *k);
-/* Packets for the child bring it up (on), or no longer do. */
+/* on: packets for the child bring it up; otherwise they no longer do. */
 void tunnel_child_trap(struct tunnel_child *k, bool on);
 
 /* ---- admit.c and child_events.c: see struct ike_ops ---- */
@@ -32,7 +32,7 @@ void tunnel_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *
 nsec_t tunnel_last_inbound(void *ctx, const struct ike_sa *sa);
 bool tunnel_keep_mapping(void *ctx, const struct ike_sa *sa);
 
-/* ---- tunnel.c: what is told of a child ---- */
+/* ---- tunnel.c: log lines and events of a child ---- */
 /* Writes one line to the log, unless the peer has caused too many of this kind. */
 void tunnel_log(struct tunnel_child *c, enum tunnel_event_kind kind, enum log_level level,
 		const char *fmt, ...) PRINTF_LIKE(4, 5);

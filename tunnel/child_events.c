@@ -1,5 +1,5 @@
 /*
- * child_events.c - what the engine says of CHILD SAs, as struct ike_ops has it.
+ * child_events.c - the engine's reports of CHILD SAs (struct ike_ops).
  * SPDX-License-Identifier: ISC
  */
 #include "beside.h"
@@ -67,8 +67,8 @@ static void child_up(struct tunnel_sa *s, nsec_t now)
 }
 
 /*
- * The peer uses after all what its void rekey made: what was made in its stead goes. Not what is on
- * another IKE SA, which is there to replace this one.
+ * The peer uses after all the SA that its void rekey made: those made in its stead go. One on
+ * another IKE SA stays, as it is there to replace this one.
  */
 static void replace_others(struct tunnel_sa *s, nsec_t now)
 {
@@ -84,7 +84,7 @@ static void replace_others(struct tunnel_sa *s, nsec_t now)
 	}
 }
 
-/* Outbound moves; a dummy packet tells the peer to move its own. */
+/* Outbound packets move; if we requested the SA, a dummy packet tells the peer to move its own. */
 static void child_confirmed(struct tunnel_sa *s, nsec_t now)
 {
 	struct tunnel *t = s->child->conn->tunnel;
@@ -100,8 +100,9 @@ static void child_confirmed(struct tunnel_sa *s, nsec_t now)
 }
 
 /*
- * The newest SA that carries packets in place of the one that is gone. If there is none, one that
- * was to take its place, which we had not moved to yet: there is nothing else to send on now.
+ * The newest SA that packets go out on and that admits all that the one that is gone did. If there
+ * is none, packets move to one that was waiting to take its place: there is nothing else to send
+ * on.
  */
 static struct tunnel_sa *stand_in(struct tunnel_child *k, const struct tunnel_sa *gone, nsec_t now)
 {
@@ -120,8 +121,8 @@ static struct tunnel_sa *stand_in(struct tunnel_child *k, const struct tunnel_sa
 }
 
 /*
- * SAs that rung 3 has replaced, and whose successor is gone or void while they are not: the peer
- * may send on them for ever, and we do not listen. It is told that they are no more.
+ * Deletes SAs that rung 3 has replaced and whose successor is gone or void while they are not: the
+ * peer may send on them for ever, and nothing is delivered from them.
  */
 static void end_orphans(struct tunnel_child *k, nsec_t now)
 {
@@ -134,7 +135,7 @@ static void end_orphans(struct tunnel_child *k, nsec_t now)
 	}
 }
 
-/* Its IKE SA is about to be gone, as the peer is silent there. */
+/* Its IKE SA ends as the peer is silent, and the SA is recovered from while packets come on it. */
 static bool may_be_kept(const struct tunnel_sa *s, nsec_t now)
 {
 	return ike_sa_unanswered(child_sa_ike(s->ike)) && s->recovery.state == RECOVERY_RUNNING &&
@@ -160,7 +161,7 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 	if (s->retired) {
 		tunnel_sa_drain(s, now);
 		end_orphans(k, now);
-		return; /* its time runs on */
+		return; /* its retirement goes on */
 	}
 	/* ESP came back and IKE did not: the bridge delivers on, until there is a successor. */
 	if (keep) {
@@ -169,7 +170,7 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 		end_orphans(k, now);
 		return;
 	}
-	/* What is being recovered from is known: its successor is on its way. */
+	/* Its successor is up, or on its way. */
 	if ((by || s->recovery.state == RECOVERY_RUNNING) && !k->conn->tunnel->closing)
 		tunnel_sa_retire(s, by, now);
 	else
@@ -231,8 +232,8 @@ void tunnel_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *
 	k = conn ? conn_child_of(conn, conf) : NULL;
 	if (!k)
 		return;
-	/* With NOT_FOUND the engine has asked for another one already; a rekey that came to nothing
-	 * has not been what was asked for. */
+	/* With NOT_FOUND the engine has asked for another one already. After a failed rekey
+	 * another request may still be waiting. */
 	if (r == IKE_RESULT_NOT_FOUND)
 		k->asked_on = sa;
 	else if (k->asked_on == sa && !ike_child_is_asked(sa, conf))
@@ -241,8 +242,7 @@ void tunnel_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *
 		k->failures++;
 	recovery_result(k, s, r, notify, now);
 	conn_maybe_take_over(conn, now);
-	/* A routine rekey that the peer refuses is made by a new IKE SA before life_time ends it.
-	 */
+	/* Where the peer refuses a routine rekey, a new IKE SA replaces the SA before life_time. */
 	if (r == IKE_RESULT_REFUSED && s && !s->retired && s->recovery.state == RECOVERY_IDLE)
 		recovery_climb(s, CRITERION_REFUSED, "the peer refuses to rekey the CHILD SA", now);
 	else if (r == IKE_RESULT_REFUSED || r == IKE_RESULT_TEMPORARY)
@@ -283,7 +283,7 @@ bool tunnel_keep_mapping(void *ctx, const struct ike_sa *sa)
 			continue;
 		if (before == s->mapping_out)
 			t->ops.dummy(t->ops.ctx, e);
-		/* That we have nothing to say is no silence of the peer's. */
+		/* The dummy is no packet that the peer leaves unanswered (hint_silent_due). */
 		if (s->silent_out == before)
 			s->silent_out = e->out.packets;
 		s->mapping_out = e->out.packets;

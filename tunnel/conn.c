@@ -1,5 +1,5 @@
 /*
- * conn.c - connections to peers: their IKE SAs, and what becomes of them when these come and go.
+ * conn.c - connections to peers, and what happens to them when their IKE SAs come and go.
  * SPDX-License-Identifier: ISC
  */
 #include "beside.h"
@@ -101,8 +101,8 @@ bool conn_wanted(const struct tunnel_conn *c)
 }
 
 /*
- * A NAT in front of the peer lets nobody in who was not called. Whoever forces UDP encapsulation
- * looks as if it were behind one: a port that was translated tells the two apart.
+ * A peer behind a NAT cannot be called. A peer that forces UDP encapsulation looks as if it were
+ * behind one: a port that was translated tells the two apart.
  */
 static bool behind_nat(const struct ike_sa *sa)
 {
@@ -128,7 +128,7 @@ struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
 	if (c->conf->remote_count) {
 		remote = c->conf->remote[c->next_remote % c->conf->remote_count];
 	} else {
-		/* Who only answers calls back to where the peer was last heard. */
+		/* A connection that only responds initiates to where the peer was last heard. */
 		local = c->sa ? *ike_sa_local(c->sa) : c->last_local;
 		remote = c->sa ? *ike_sa_remote(c->sa) : c->last_remote;
 	}
@@ -154,8 +154,8 @@ static void ask_on(struct tunnel_child *k, struct ike_sa *sa, const struct ts *f
 }
 
 /*
- * An SA of the child on this IKE SA that admits all that s admits; without s: any. Rather one that
- * we send on. NULL: there is none.
+ * An SA of the child on this IKE SA that admits all that s admits; without s: any. One that packets
+ * go out on is preferred. NULL: there is none.
  */
 static const struct tunnel_sa *find_sa(const struct tunnel_child *k, const struct ike_sa *sa,
 				       const struct tunnel_sa *s)
@@ -226,7 +226,7 @@ void conn_ask(struct tunnel_child *k, const struct ts *first, nsec_t at, nsec_t 
 		ask_on(k, c->sa, first, at);
 }
 
-/* Somebody wants it up, or rung 3 is to bring something. */
+/* A child is wanted, or rung 3 is needed. */
 static bool is_needed(const struct tunnel_conn *c)
 {
 	return conn_wanted(c) || conn_is_mending(c);
@@ -267,7 +267,7 @@ void conn_retry_later(struct tunnel_conn *c, const char *why, nsec_t now)
 {
 	nsec_t wait;
 
-	/* Who only answers calls back when a recovery asks for it, by conn_mend. */
+	/* A connection that only responds initiates when a recovery needs it (conn_mend). */
 	if (c->conf->remote_count == 0 || c->tunnel->closing)
 		return;
 	wait = conn_backoff(c, c->failures);
@@ -295,8 +295,8 @@ static bool is_asked(const struct tunnel_conn *c, const struct ike_sa *sa)
 }
 
 /*
- * When both sides began anew at once, one IKE SA too many is left: it goes with its last child, if
- * no other is on its way there.
+ * When both sides connected again at once, one IKE SA too many is left. It is deleted when its last
+ * child is gone and no other is asked for on it.
  */
 void conn_drop_spare(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
@@ -327,7 +327,7 @@ struct tunnel_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)
 static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 {
 	struct tunnel_conn *c = ike_sa_owner(sa);
-	bool called = !c; /* neither one of ours nor the successor of one: REKEYED tells of that */
+	bool called = !c; /* by the peer: ours, and successors of others, have an owner */
 
 	if (!c) {
 		c = conn_of_peer(t, sa);
@@ -341,7 +341,7 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
 	if (called && c->sa != sa)
 		conn_on_call(c, sa, now);
-	/* Our own call went on while the peer's came up, took its place, and went again. */
+	/* The peer's call took the place of this one of ours, and is gone again. */
 	if (!c->sa)
 		c->sa = sa;
 	if (sa == c->beside && conn_which_call(c) != sa)
@@ -390,14 +390,15 @@ bool conn_is_over(const struct tunnel_conn *c)
 
 void conn_free_if_dynamic(struct tunnel_conn *c)
 {
-	/* The sweep of the next turn takes it; children may still be in use up the stack. */
+	/* It is not freed here: callers may still be using its children. */
 	if (conn_is_over(c))
 		deadline_set(&c->tunnel->deadlines, &c->retry, c->tunnel->now);
 }
 
 /*
- * A connection of %any has nobody to call once its last IKE SA is gone: what would tell of a
- * switchover leads nowhere, and the connection is not to wait for it.
+ * Once the last IKE SA of a dynamic connection is gone, packets on its RETIRED SAs start no
+ * recovery (hint_retired_heard needs a live SA): they end now, so that the connection need not stay
+ * for them.
  */
 static void end_retired_of_dynamic(struct tunnel_conn *c, nsec_t now)
 {
@@ -458,7 +459,7 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 	conn_free_if_dynamic(c);
 }
 
-/* The ESP SAs of the IKE SA go where it goes. */
+/* The ESP SAs of the IKE SA send to where it does. */
 static void conn_moved(struct tunnel_conn *c, const struct ike_sa *sa)
 {
 	struct tunnel_child *k;
@@ -475,7 +476,7 @@ static void conn_moved(struct tunnel_conn *c, const struct ike_sa *sa)
 	}
 }
 
-/* What waits for an answer on the old IKE SA waits on the new one, if that is to tell of it. */
+/* What waits for an answer on the old IKE SA waits on the new one, if one is to come there. */
 static void follow_rekey(struct tunnel_child *k, const struct ike_sa *from, struct ike_sa *to)
 {
 	struct tunnel_sa *s;
@@ -506,7 +507,7 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		if (c->sa == sa)
 			c->sa = other;
 		if (c->beside == sa || c->crossing == sa)
-			c->crossing = NULL; /* their SPIs do not tell any more */
+			c->crossing = NULL; /* their SPIs do not decide any more */
 		if (c->beside == sa)
 			c->beside = other;
 		LIST_FOREACH (k, &c->children, link)

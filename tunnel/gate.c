@@ -86,7 +86,7 @@ static void admit(struct gate_allowance *a, const struct tunnel_options *o, enum
 	if (a->quiet_until) /* over: all starts from zero */
 		start_from_zero(a);
 	r->answer = GATE_ADMITTED;
-	/* One switchover hits all SAs of a child: those older than its first admission are free. */
+	/* One switchover hits all SAs of a child: those older than the last admission are free. */
 	if (criterion_is_proof(c) && !f->again && counted(a) && f->installed < newest(a, 0)->at)
 		return;
 	n = admitted_within(a, o->per, now);
@@ -131,7 +131,7 @@ void gate_give_back(struct gate *g, enum criterion c, uint64_t ticket)
 {
 	struct gate_allowance *a = allowance_of(g, c);
 
-	/* Another one may have been admitted since: it stays in its place. */
+	/* If another one was admitted since, this one stays in its place. */
 	if (ticket > a->from && ticket == a->count)
 		a->count--;
 }

@@ -2,8 +2,8 @@
  * gate.h - decides whether evidence of a switchover may lead to a rekey, and when (doc/recovery.md
  * 4). SPDX-License-Identifier: ISC
  *
- * Asked for one inbound SA; its allowances belong to the child, over all its SAs. Pure: asked with
- * what the caller knows, it answers.
+ * The gate is asked for one inbound SA; its allowances belong to the child, over all its SAs. The
+ * caller passes in all that the answer depends on.
  */
 #ifndef MENDIP_GATE_H
 #define MENDIP_GATE_H
@@ -34,8 +34,8 @@ struct gate_admission {
 
 struct gate_allowance {
 	struct gate_admission ring[GATE_REMEMBERED];
-	uint64_t count;	    /* admissions so far, which number the tickets; the ring's next place */
-	uint64_t from;	    /* those up to this one count no more */
+	uint64_t count;	    /* of admissions so far: the newest ticket, and the ring's next place */
+	uint64_t from;	    /* tickets up to this one count no more */
 	nsec_t quiet_until; /* 0: not quiet */
 };
 
@@ -47,18 +47,18 @@ struct gate {
 struct gate_facts {
 	bool superseded;  /* the SA was replaced and its successor won */
 	bool in_progress; /* a request of ours or the peer's rekey is under way */
-	bool again;	  /* the SA was admitted before, which did not replace it */
+	bool again;	  /* the SA was admitted before, and not replaced */
 	nsec_t installed; /* when the SA was made */
 };
 
 struct gate_reply {
 	enum gate_answer answer;
 	/* GATE_ADMITTED */
-	nsec_t backoff;	 /* to be waited before the rekey: earlier ones were many, but helped */
+	nsec_t backoff;	 /* wait before the rekey: earlier ones were many, but helped */
 	uint64_t ticket; /* for gate_helped and gate_give_back; 0: nothing was spent */
 	/* GATE_QUIET */
 	nsec_t until;
-	bool began; /* this very question began it */
+	bool began; /* the quiet began with this call */
 };
 
 /* Asks for a rekey by this criterion. With GATE_ADMITTED the allowance is spent. */
@@ -66,9 +66,9 @@ struct gate_reply gate_ask(struct gate *g, const struct tunnel_options *o, enum 
 			   const struct gate_facts *f, nsec_t now);
 /* The rekey of this admission helped: its successor carried a FRESH packet. */
 void gate_helped(struct gate *g, enum criterion c, uint64_t ticket);
-/* The newest admission came to nothing, as another rekey was faster: it is not counted. */
+/* This admission led to no rekey, or another one was faster: undone if it is the newest. */
 void gate_give_back(struct gate *g, enum criterion c, uint64_t ticket);
-/* When the allowance for the criterion is quiet until; 0: it is not. */
+/* The time until which the allowance for the criterion is quiet; 0: it is not. */
 nsec_t gate_quiet_until(const struct gate *g, enum criterion c, nsec_t now);
 /* Ends back-off and quiet; all starts from zero. Counters stay; older tickets give nothing back. */
 void gate_reset(struct gate *g);

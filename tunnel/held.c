@@ -2,9 +2,9 @@
  * held.c - routes for peers that have not come yet, as nothing may leave in clear until they have.
  * SPDX-License-Identifier: ISC
  *
- * A connection that only answers has no children before its peers come, and nobody to call. Where
+ * A connection that only responds has no children before its peers come, and cannot initiate. Where
  * start_action asks for a route, the route is there all the same: it leads to the TUN device, where
- * packets that no policy is for are dropped.
+ * packets without a policy are dropped.
  */
 #include "held.h"
 #include "xalloc.h"
@@ -35,8 +35,7 @@ static void hold_all(struct tunnel *t, const struct conn_conf *conf)
 	for (unsigned i = 0; i < conf->child_count; i++) {
 		const struct child_conf *child = &conf->children[i];
 
-		/* To a device of its own others make routes, and its link says that nobody is
-		 * there. */
+		/* Routes to a device of its own are left to others, and its link is down. */
 		if (child->start_action != START_NONE && child->device_index == 0)
 			hold(t, child);
 	}

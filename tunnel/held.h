@@ -7,10 +7,9 @@
 
 #include "tunnel.h"
 
-/* held.c: routes for the peers of connections that only answer, before they come. */
-/* Anyone may call, or who fits a pattern, and there is nobody that we could call. */
+/* The peer is %any or a pattern, and no address to initiate to is configured. */
 bool conn_only_answers(const struct conn_conf *conf);
-/* The routes of those of these connections that only answer are held, in place of what was. */
+/* Holds the routes of those of these connections that only respond; drops those held before. */
 void held_configure(struct tunnel *t, struct conn_conf **conns, unsigned count);
 /* Drops all routes of the list. */
 void held_release(struct tunnel *t, struct held_list *list);

@@ -1,16 +1,16 @@
 /*
- * hints.c - what tells of a switchover beside the detector: traffic on a replaced SA, INVALID_SPI
+ * hints.c - signs of a switchover other than the detector's: traffic on a replaced SA, INVALID_SPI
  * inside the IKE SA, a peer from which nothing comes, and a cluster that says so itself
  * (doc/recovery.md 4 and 5). SPDX-License-Identifier: ISC
  *
- * None of it is proof. Traffic on a replaced SA, or none at all, leads to a liveness check:
- * answered, the newest SA is rekeyed; unanswered, rung 3.
+ * None of these is a proof. Traffic on a replaced SA, or none at all, leads to a liveness check. If
+ * it is answered, the newest SA is rekeyed; if not, rung 3 follows.
  */
 #include "child.h"
 #include "recovery.h"
 #include "tunnel_sa.h"
 
-/* Whether a hint about the SA would be heard now. What is not is not told of either. */
+/* Whether a hint about the SA would begin a recovery now. One that would not is not logged. */
 static bool would_be_heard(const struct tunnel_sa *s, enum criterion why, nsec_t now)
 {
 	const struct tunnel_child *c = s->child;
@@ -85,7 +85,7 @@ void hint_silent_due(struct deadline *d, nsec_t now)
 	hint_silent_arm(s, now);
 }
 
-/* Into the record of what is being recovered from; else syncs have one of their own. */
+/* Notes the sync in the record of the running recovery; without one, in a record of its own. */
 static void note_sync(struct tunnel_sa *s, nsec_t now)
 {
 	static const char outcome[] = "message IDs agreed on anew";

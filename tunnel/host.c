@@ -1,5 +1,5 @@
 /*
- * host.c - what a connection does when this host has other addresses or ways than before.
+ * host.c - what a connection does when addresses, devices or routes of this host change.
  * SPDX-License-Identifier: ISC
  */
 #include "conn.h"
@@ -7,7 +7,7 @@
 /* Several things change together: addresses come before the routes that make them useful. */
 #define SETTLE (100 * NSEC_PER_MSEC)
 
-/* Nothing that was tried before tells anything about now. */
+/* Earlier failures do not count any more. */
 static void call_soon(struct tunnel_conn *c, nsec_t now)
 {
 	c->failures = c->beside_failures = 0;
@@ -38,19 +38,19 @@ void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a)
 	t->now = now;
 	for (c = LIST_FIRST(&t->conns); c; c = next) {
 		next = LIST_NEXT(c, link);
-		/* Whom we cannot call is to find us: where the address comes back, it goes on. */
+		/* A peer that we cannot call has to call us; or the address comes back. */
 		if (c->dynamic || !conn_can_call(c))
 			continue;
 		if (has_left(c->beside, is_ours))
 			leave(c, c->beside, now);
 		if (has_left(c->sa, is_ours)) {
-			/* The connection may have another one, which takes its place. */
+			/* The connection may have another IKE SA, which takes its place. */
 			while (has_left(c->sa, is_ours))
 				leave(c, c->sa, now);
 			call_soon(c, now);
 		} else if (c->sa && ike_sa_state(c->sa) == IKE_STATE_INIT_SENT &&
 			   now - ike_sa_request_since(c->sa) >= SETTLE * 3) {
-			/* Its next repetition may be far away. */
+			/* Its next retransmission may be far away. */
 			ike_sa_drop(
 				c->sa,
 				"trying again, as addresses or routes of this host have changed",

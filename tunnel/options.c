@@ -222,7 +222,7 @@ static size_t size_of(enum option_kind kind)
 
 bool tunnel_options_equal(const struct tunnel_options *a, const struct tunnel_options *b)
 {
-	/* Field by field: what lies between them has no value. */
+	/* Field by field: the padding between them has no defined value. */
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		const struct option *opt = &options[i];
 

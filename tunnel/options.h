@@ -9,14 +9,14 @@
 
 struct tunnel_options {
 	struct detector_config detect;
-	uint32_t max_rekeys; /* 1 to 16, */
-	nsec_t per, quiet;   /* within; then nothing for */
+	uint32_t max_rekeys; /* 1 to 16, within `per` */
+	nsec_t per, quiet;   /* quiet: how long evidence is then ignored */
 	nsec_t jitter;
 	uint64_t history_packets;
 	uint32_t verify_rate;
 	nsec_t older_sa_grace, retired_time;
 	bool bridge; /* deliver what a rewound sender seals until the rekey (doc/recovery.md 7) */
-	nsec_t silent_rekey; /* only we send, for so long: rekey; 0: never */
+	nsec_t silent_rekey; /* rekey when only we have sent for this long; 0: never */
 };
 
 #define OPTION_ERR 160
@@ -29,9 +29,9 @@ void tunnel_options_default(struct tunnel_options *o);
 int tunnel_options_set(struct tunnel_options *o, const char *name, const char *value,
 		       char *err) MUST_CHECK;
 bool tunnel_options_equal(const struct tunnel_options *a, const struct tunnel_options *b);
-/* Why there is no option of that name any more and what to do; NULL: there never was one. */
+/* Why the option of that name was removed, and what to do; NULL: none of that name was. */
 const char *tunnel_options_gone(const char *name);
-/* What holds between options. rekey_time: the child's, 0 for never. */
+/* Checks options against each other. rekey_time: the child's, 0 for never. -EINVAL with err. */
 int tunnel_options_check(const struct tunnel_options *o, nsec_t rekey_time, char *err) MUST_CHECK;
 /* Calls each(ctx, name, value) for all options in the order of the manual. */
 void tunnel_options_each(const struct tunnel_options *o,

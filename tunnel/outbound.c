@@ -1,10 +1,10 @@
 /*
- * outbound.c - when what is sent moves to a new CHILD SA, and what that replaces.
+ * outbound.c - when outbound packets move to a new CHILD SA, and which SAs it replaces.
  * SPDX-License-Identifier: ISC
  *
- * Who asked for it moves at once: the answer shows that the peer has it. Who answered does not know
- * whether the answer came through; while an older SA admits the same, packets stay on that one
- * until the peer is heard on the new one.
+ * The side that requested it moves at once: the response shows that the peer has it. The side that
+ * responded does not know whether the response arrived; while an older SA admits the same, packets
+ * stay on that one until the peer is heard on the new one.
  */
 #include "beside.h"
 #include "child.h"
@@ -64,7 +64,7 @@ void tunnel_sa_activate(struct tunnel_sa *s, nsec_t now)
 
 /*
  * Rung 3: the same selectors came up on another IKE SA, which replaces the older ones of this
- * child. Not so those on a call of the peer's that is to stay instead.
+ * child, except those on a call of the peer's that is to stay instead.
  */
 static void replace_on_takeover(struct tunnel_sa *s, nsec_t now)
 {
@@ -98,7 +98,7 @@ void tunnel_sa_use(struct tunnel_sa *s, nsec_t now)
 	conn_maybe_take_over(s->child->conn, now);
 }
 
-/* What IKE_AUTH made, the peer has if it has the IKE SA; other answers are confirmed one by one. */
+/* The peer has what IKE_AUTH made if it has the IKE SA; other SAs are confirmed one by one. */
 static bool peer_has_sa(const struct tunnel_sa *s)
 {
 	return child_sa_is_initiator(s->ike) ||
@@ -109,7 +109,7 @@ void tunnel_sa_begin_to_use(struct tunnel_sa *s, nsec_t now)
 {
 	struct tunnel *t = s->child->conn->tunnel;
 
-	/* What replaces another waits for CONFIRMED, unless we asked for it. */
+	/* What replaces another waits for CONFIRMED, which comes at once if we asked for it. */
 	if (s->replaces)
 		return;
 	if (!peer_has_sa(s) && tunnel_sa_substitute(s)) {

@@ -2,9 +2,9 @@
  * recovery.c - one inbound SA from evidence to its successor: gate, delay, ladder (doc/recovery.md
  * 4, 5). SPDX-License-Identifier: ISC
  *
- * Each inbound SA has a state of its own. In every state but IDLE its timer is set, and each state
- * that the timer ends in looks at the SA again: so no path leaves a CONFIRMED SA without a request
- * under way or a deadline that asks again.
+ * Each inbound SA has a state of its own. In every state but IDLE its timer is set, and when that
+ * is due an SA that is not replaced yet is looked at again: so no path leaves a CONFIRMED SA
+ * without a request under way or a deadline that asks again.
  */
 #include "beside.h"
 #include "child.h"
@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-/* While the gate says in-progress it is asked again this often, beside the events that end it. */
+/* While the gate says in-progress it is asked again this often, besides the events that end it. */
 #define LOOK_AGAIN (250 * NSEC_PER_MSEC)
 /* A rekey that the peer asked for keeps ours back for this long at most. */
 #define PEER_REKEY_LIMIT (5 * NSEC_PER_SEC)
@@ -22,8 +22,7 @@
 #define AWAIT_FRESH (60 * NSEC_PER_SEC)
 /* A ladder is looked at this often: is anything still under way? */
 #define LADDER_LOOK (10 * NSEC_PER_SEC)
-/* What looks like a third lap, which a recorder can bring about too, leaves so much of a back-off.
- */
+/* What looks like a third lap leaves this much of a back-off: a recorder can bring it about. */
 #define THIRD_LAP_WAIT (1 * NSEC_PER_SEC)
 
 const char *recovery_state_name(enum recovery_state s)
@@ -34,7 +33,7 @@ const char *recovery_state_name(enum recovery_state s)
 	return names[s];
 }
 
-/* The one writer of a recovery's state. */
+/* Nothing else writes a recovery's state. */
 static void enter(struct tunnel_sa *s, enum recovery_state state, nsec_t until)
 {
 	struct deadline_heap *h = &s->child->conn->tunnel->deadlines;
@@ -78,7 +77,7 @@ static void rung(struct tunnel_sa *s, uint8_t n)
 		s->recovery.now.rung = n;
 }
 
-/* The peer's rekey of the SA that waits for a sign that the peer has our response. */
+/* The SA that a rekey of the peer's made for s, if nothing shows yet that it has our response. */
 static struct tunnel_sa *peer_rekey(const struct tunnel_sa *s)
 {
 	struct tunnel_sa *n;
@@ -104,8 +103,8 @@ static bool ours_under_way(const struct tunnel_sa *s)
 }
 
 /*
- * The peer asked for a rekey, has our response, and sends nothing by it, while the old SA shows a
- * rewind: whoever took over does not know of it. What it made is void.
+ * The peer has asked for a rekey, and nothing shows that it has our response. If that lasts, while
+ * the old SA shows a rewind, the member that took over does not know of the new SA: it is void.
  */
 static bool peer_is_rekeying(struct tunnel_sa *s, nsec_t now)
 {
@@ -124,8 +123,8 @@ static bool peer_is_rekeying(struct tunnel_sa *s, nsec_t now)
 static void ask(struct tunnel_sa *s, nsec_t now);
 
 /*
- * Rung 1; for a CHILD SA that the peer is known not to have, rung 2 at once. What came up during
- * the delay is not passed over: a rekey of this SA, whichever side asked for it.
+ * Rung 1; for a CHILD SA that the peer is known not to have, rung 2 at once. If either side has
+ * begun to rekey or delete the SA during the delay, the gate is asked again.
  */
 static void start(struct tunnel_sa *s, nsec_t now)
 {
@@ -147,7 +146,7 @@ static void start(struct tunnel_sa *s, nsec_t now)
 	tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
 		     "SPI %08x: switchover of the peer shown by %s: rekeying", s->spi,
 		     criterion_name(c));
-	/* What is outstanding goes before ours. */
+	/* An outstanding request goes before ours. */
 	ike_hurry(child_sa_ike(s->ike), late_after(c), now);
 	if (c == CRITERION_INVALID_SPI) {
 		rung(s, 2);
@@ -212,7 +211,7 @@ static void refused(struct tunnel_sa *s, const struct gate_reply *g, nsec_t now)
 	enter(s, RECOVERY_REFUSED, g->until);
 }
 
-/* The gate, asked for the SA. What is under way takes over the short timers of the ladder. */
+/* Asks the gate for the SA. A request under way takes over the short timers of the ladder. */
 static void ask(struct tunnel_sa *s, nsec_t now)
 {
 	struct recovery *r = &s->recovery;
@@ -247,7 +246,10 @@ static void ask(struct tunnel_sa *s, nsec_t now)
 	}
 }
 
-/* A proof takes over from a hint that waits or was refused; a repeated nonce does not wait. */
+/*
+ * Whether the criterion begins a recovery, or takes over one under way: a proof takes over from a
+ * hint before rung 3, and a repeated nonce from whatever waits. After a refusal each one does.
+ */
 static bool takes_over(const struct recovery *r, enum criterion c)
 {
 	switch (r->state) {
@@ -266,7 +268,7 @@ static bool takes_over(const struct recovery *r, enum criterion c)
 	return false;
 }
 
-/* A proof makes haste with what a hint has begun. */
+/* A proof shortens the timers of what a hint has begun. */
 static void outranked(struct tunnel_sa *s, enum criterion proof, nsec_t now)
 {
 	struct recovery_record *r = &s->recovery.now;
@@ -330,7 +332,7 @@ static bool under_way(const struct tunnel_sa *s)
 	       (c->sa && ike_sa_state(c->sa) < IKE_STATE_ESTABLISHED);
 }
 
-/* The ladder has been climbed for a while: goes on, or begins again. */
+/* Goes on with the ladder if anything is under way; otherwise the gate is asked again. */
 static void look_at_ladder(struct tunnel_sa *s, nsec_t now)
 {
 	if (s->ike && !s->retired)
@@ -366,8 +368,8 @@ static bool is_withdrawn(const struct tunnel_sa *s)
 }
 
 /*
- * What is known of the SA and of which no new evidence may come: behind an open bridge there is
- * none, and under an exposed key nothing proves anything. NONE: all may start from zero.
+ * The criterion that still holds for the SA, where no new evidence may come: behind an open bridge
+ * there is none, and with an exposed key nothing is a proof. NONE: all may start from zero.
  */
 static enum criterion standing(const struct esp_sa *sa)
 {
@@ -436,7 +438,7 @@ void recovery_look_again(struct tunnel_child *c, nsec_t now)
 		else if (s->recovery.state == RECOVERY_REFUSED)
 			enter(s, RECOVERY_IDLE, 0);
 		else if (s->recovery.state == RECOVERY_DELAYED)
-			ask(s, now); /* by today's options, without the back-off of before */
+			ask(s, now); /* by the options of now, without the earlier back-off */
 	}
 }
 
@@ -484,12 +486,12 @@ void recovery_result(struct tunnel_child *c, struct tunnel_sa *s, enum ike_resul
 			     "the peer does not know the CHILD SA: making another one");
 		return;
 	}
-	/* Another SA came up instead, and has replaced all that it covers when it did. */
+	/* Another SA came up instead, and replaced all that it covers. */
 	if (!s && res == IKE_RESULT_SUPERSEDED)
 		return;
 	snprintf(why, sizeof(why), "the rekey was refused (%s)",
 		 notify ? ike_notify_name(notify) : ike_result_name(res));
-	/* Without an SA it was rung 2 of those that the engine has forgotten. */
+	/* Without an SA it is a result of rung 2, for all that the engine has forgotten. */
 	for (o = LIST_FIRST(&c->sas); o; o = next) {
 		next = LIST_NEXT(o, link);
 		if (s ? o != s : o->ike != NULL)
@@ -498,7 +500,7 @@ void recovery_result(struct tunnel_child *c, struct tunnel_sa *s, enum ike_resul
 			recovery_climb(o, o->recovery.now.criterion, why, now);
 			continue;
 		}
-		/* The peer's own rekey was faster: ours was not one that did not help. */
+		/* The peer's own rekey was faster: ours does not count as one that did not help. */
 		if (o->recovery.state == RECOVERY_RUNNING)
 			give_back(o);
 		else if (o->recovery.state != RECOVERY_PENDING)
@@ -520,7 +522,7 @@ void recovery_replaced(struct tunnel_sa *s, const struct tunnel_sa *by, nsec_t n
 	case RECOVERY_RUNNING: break;
 	}
 	if (!by) {
-		/* Rung 2 or 3 may still bring one. */
+		/* Rung 2 or 3 may still bring a successor. */
 		if (r->state != RECOVERY_RUNNING)
 			drop(s, "superseded");
 		return;
@@ -598,7 +600,7 @@ static bool depends_on(const struct tunnel_sa *s, const struct ike_sa *sa)
 	return (s->ike ? child_sa_ike(s->ike) : s->child->asked_on) == sa;
 }
 
-/* Why a liveness check of this IKE SA was out, which is over; NONE: none was. */
+/* The liveness check on this IKE SA is over; returns why it was made. NONE: there was none. */
 static enum criterion take_check(struct tunnel_sa *s, const struct ike_sa *sa)
 {
 	enum criterion why = s->check;

@@ -1,8 +1,8 @@
 /*
- * saved.c - tunnels in bytes, for the process that goes on with them (doc/architecture.md).
+ * saved.c - handing the tunnels over to another process (doc/architecture.md).
  * SPDX-License-Identifier: ISC
  *
- * Written by a daemon that is restarted and read by the one that follows. A connection is written
+ * They are written by a daemon that is restarted, and read by the next one. A connection is written
  * when nothing is under way on it; any other is made anew. The peers notice nothing: our numbers go
  * on, and so do message IDs.
  */
@@ -12,7 +12,7 @@
 #include "saved.h"
 #include "xalloc.h"
 
-/* Another one with each change of what is written, here and in esp_state.c or ike_saved.c. */
+/* Change it whenever what is written changes: here, in esp_state.c or in ike_saved.c. */
 #define FORMAT "mendip tunnels 2"
 #define DIGEST 32
 
@@ -27,7 +27,7 @@ static bool sa_is_settled(const struct tunnel_sa *s)
 	       esp_sa_is_calm(sa);
 }
 
-/* Nothing leads on from a replaced SA, and the peer has confirmed that it is gone. */
+/* The engine has forgotten the replaced SA, and nothing is being recovered from it. */
 static bool tombstone_is_settled(const struct tunnel_sa *s)
 {
 	return s->retired && !s->ike && s->recovery.state == RECOVERY_IDLE;
@@ -81,7 +81,7 @@ bool tunnel_is_settled(const struct tunnel *t)
 
 /* ---- writing ---- */
 
-/* Room for the length of what follows; length_done writes it. */
+/* Leaves space for the length of what follows; length_done writes it. */
 static size_t length_begin(struct writer *w)
 {
 	wr_be64(w, 0);
@@ -127,7 +127,7 @@ static void tombstone_save(const struct tunnel_sa *s, struct writer *w)
 	esp_sa_save(sa, w);
 }
 
-/* What an SA's history tells of a replaced one is worth nothing where its bridge was needed. */
+/* A RETIRED SA that is written: one whose bridge was opened is not, as a bridge is not saved. */
 static bool is_tombstone(const struct tunnel_sa *s)
 {
 	const struct esp_sa *sa = tunnel_sa_esp(s);
@@ -156,7 +156,7 @@ static const struct tunnel_sa *newer(const struct tunnel_child *k, const struct 
 	return NULL;
 }
 
-/* Oldest first, as they were made: the newest is what packets take. */
+/* Oldest first, as they were made, so that packets take the newest when they are read. */
 static void sas_save(const struct tunnel_child *k, struct writer *w)
 {
 	for (const struct tunnel_sa *s = oldest(k); s; s = newer(k, s)) {
@@ -349,7 +349,7 @@ static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t
 	bool dynamic = rd_u8(r);
 	struct tunnel_conn *c;
 
-	/* One of a peer, or the one that is configured: there is one of each. */
+	/* A dynamic connection exists once per peer, any other once per configuration. */
 	if (!dynamic && !conn_has_static(t, ike_sa_conn(sa)))
 		c = conn_configured(t, ike_sa_conn(sa));
 	else
@@ -371,7 +371,7 @@ static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t
 	return 0;
 }
 
-/* In place of a connection that is configured no more, for as long as its IKE SA takes to end. */
+/* The configuration of a connection that is no longer configured, until its IKE SA has ended. */
 static struct conn_conf *stand_in(const char *name)
 {
 	struct conn_conf *conf = xzalloc(sizeof(*conf));

@@ -1,11 +1,10 @@
 /*
- * tidy.c - of what came up twice, one goes (doc/recovery.md 5). SPDX-License-Identifier: ISC
+ * tidy.c - ends one of two SAs that do the same (doc/recovery.md 5). SPDX-License-Identifier: ISC
  *
  * Calls or requests of both sides that cross, or an answer that was lost for long, can leave two
- * IKE SAs, or two CHILD SAs with the same selectors. They serve, but both are rekeyed for ever, and
- * nobody expects them. When nothing has been mended for a while, one of the two is deleted. Both
- * sides choose the same one, and one side waits longer: so they do not end one each, which would
- * leave none.
+ * IKE SAs, or two CHILD SAs with the same selectors. They work, but both would be rekeyed for ever.
+ * When nothing has been recovered for a while, one of the two is deleted. Both sides choose the
+ * same one, and one side waits longer: so they do not end one each, which would leave none.
  */
 #include "beside.h"
 #include "child.h"
@@ -16,7 +15,7 @@
 #define OURS	 (10 * NSEC_PER_SEC)
 #define THEIRS	 (30 * NSEC_PER_SEC)
 #define LOOK	 NSEC_PER_SEC
-#define CROSSED	 (5 * NSEC_PER_SEC)    /* a first message may take as long, sent again */
+#define CROSSED	 (5 * NSEC_PER_SEC)    /* a first message, retransmitted, may take this long */
 #define WAIT_MAX (3600 * NSEC_PER_SEC) /* with a peer that makes another one each time */
 
 static bool is_live(const struct tunnel_sa *s)
@@ -53,16 +52,16 @@ static bool is_settled(const struct tunnel_sa *s)
 	       s->recovery.state == RECOVERY_IDLE && s->check == CRITERION_NONE;
 }
 
-/* Its call began when the other one was up, as both sides saw it. */
+/* The call of a began when b was up, as both sides saw it. */
 static bool is_later_call(const struct ike_sa *a, const struct ike_sa *b)
 {
 	return ike_sa_began(a) > ike_sa_called(b) + CROSSED;
 }
 
 /*
- * Of two IKE SAs the one by the later call stays: one side may have made it in the stead of the
- * other. When each was rekeyed says nothing, as the answer to that may be late. Of two calls that
- * may have crossed: as conn_which_call says.
+ * Of two IKE SAs the one of the later call stays: one side may have made it in the stead of the
+ * other. When each was rekeyed does not count, as the answer to that may be late. Of two calls that
+ * may have crossed, the one with the higher initiator's SPI stays, as in conn_which_call.
  */
 static bool is_better_ike(const struct ike_sa *a, const struct ike_sa *b)
 {
@@ -83,7 +82,7 @@ static bool is_better(const struct tunnel_sa *a, const struct tunnel_sa *b)
 	return both_spis(a) > both_spis(b);
 }
 
-/* We go first where we began the IKE SA that stays. Each time again we wait for twice as long. */
+/* The initiator of the IKE SA that stays goes first. Each further time both wait twice as long. */
 static bool is_our_turn(const struct tunnel_conn *c, const struct ike_sa *stays, nsec_t now)
 {
 	nsec_t wait = ike_sa_is_initiator(stays) ? OURS : THEIRS;
@@ -99,7 +98,7 @@ static void count_tidied(struct tunnel_conn *c, nsec_t now)
 
 enum state { DONE, WAITING, UNSETTLED };
 
-/* One of two that are the same, if it may go yet. */
+/* Ends one of two with the same selectors, if it may go yet. */
 static enum state tidy_pair(struct tunnel_sa *a, struct tunnel_sa *b, nsec_t now)
 {
 	struct tunnel_sa *stays = is_better(a, b) ? a : b, *goes = stays == a ? b : a;

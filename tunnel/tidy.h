@@ -1,4 +1,4 @@
-/* tidy.h - of what came up twice, one goes; within tunnel/. SPDX-License-Identifier: ISC */
+/* tidy.h - ends one of two SAs that do the same; within tunnel/. SPDX-License-Identifier: ISC */
 #ifndef MENDIP_TIDY_H
 #define MENDIP_TIDY_H
 
@@ -8,11 +8,11 @@
 struct tunnel_sa *tunnel_sa_twin(const struct tunnel_sa *s);
 /* There are two IKE SAs of the connection, one of them without children. */
 bool conn_has_spare(const struct tunnel_conn *c);
-/* Something came up twice: later it is decided which one goes. */
+/* There are two SAs that do the same: one of them is to be ended later. */
 void conn_tidy_later(struct tunnel_conn *c, nsec_t now);
-/* conn_tidy_later, if conn_has_spare; to be called after whatever may have left a spare one. */
+/* conn_tidy_later, if conn_has_spare. Call it after whatever may have left a spare one. */
 void conn_tidy_spare(struct tunnel_conn *c, nsec_t now);
-/* Of a connection's `tidy`: ends one of two, if it may go yet, or looks again later. */
+/* When a connection's `tidy` is due: ends one of two if it may go yet, or looks again later. */
 deadline_due conn_tidy;
 
 #endif

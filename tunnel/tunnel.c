@@ -1,4 +1,4 @@
-/* tunnel.c - configuration, events of the data path into rekeys, timers; see tunnel.h.
+/* tunnel.c - configuration, events of the data path, control, timers; see tunnel.h.
  * SPDX-License-Identifier: ISC */
 #include "tunnel.h"
 #include "child.h"
@@ -157,7 +157,7 @@ struct tunnel_conn *conn_configured(struct tunnel *t, struct conn_conf *conf)
 
 static void conn_begin(struct tunnel *t, struct conn_conf *conf, nsec_t now)
 {
-	/* What answers anyone has no peer yet; conn_of_peer makes its instances. */
+	/* A connection that only responds has no peer yet; conn_of_peer makes one for each. */
 	if (!conn_only_answers(conf))
 		conn_mend(conn_configured(t, conf), now);
 }
@@ -171,7 +171,7 @@ struct conn_conf *conn_conf_named(struct conn_conf **conns, unsigned count, cons
 	return NULL;
 }
 
-/* The secret by which the peer got in is none any more, or another one is. */
+/* The peer's secret was removed or changed, and that is to end what it was used for. */
 static bool is_revoked(const struct tunnel_conn *c, const struct conn_conf *new)
 {
 	const struct ident *id = conn_peer(c);
@@ -198,7 +198,7 @@ void conn_end(struct tunnel_conn *c, nsec_t now)
 	conn_remove(c);
 }
 
-/* The configured connections that stay hand their conf object over: pointers into it are in use. */
+/* A connection that stays keeps its conf in place of the new one: pointers into it are in use. */
 void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count,
 		      bool (*same)(const struct conn_conf *a, const struct conn_conf *b),
 		      nsec_t now)
@@ -222,7 +222,7 @@ void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count
 				kept[i] = c->conf;
 		}
 	}
-	/* Whoever connects from now on is asked for today's secrets. */
+	/* Peers that connect from now on need the new secrets. */
 	for (unsigned i = 0; i < count; i++) {
 		struct psk_store *today = psk_store_ref(conns[i]->secrets);
 
@@ -245,7 +245,7 @@ void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 	ike_receive(t->ike, local, remote, p, len, now);
 }
 
-/* A FRESH packet came from another place: the IKE SA decides, and tells its ESP SAs. */
+/* A FRESH packet came from another endpoint: the IKE SA decides whether its ESP SAs follow. */
 static void moved(struct tunnel_sa *s, struct esp_sa *sa, nsec_t now)
 {
 	sa->in.peer = sa->in.moved_to;
@@ -280,10 +280,10 @@ static void handle_events(struct tunnel_sa *s, struct esp_sa *sa, uint32_t event
 		recovery_third_lap(s, now);
 	if (events & ESP_EVENT_HARD_LIFETIME)
 		s->expires = now;
-	/* It is looked at now. */
+	/* It may have to end: tunnel_sa_end looks. */
 	if (s->kept && events & (ESP_EVENT_HARD_LIFETIME | ESP_EVENT_NONCE_REUSE))
 		deadline_set(&s->child->conn->tunnel->deadlines, &s->end, now);
-	/* A recovery may have given up the peer's half. */
+	/* A recovery may have made the engine forget the CHILD SA. */
 	if (!s->ike)
 		return;
 	if (events & (ESP_EVENT_SOFT_LIFETIME | ESP_EVENT_SEQ_HIGH))
@@ -322,7 +322,7 @@ void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const str
 	struct ts first[2];
 
 	t->now = now;
-	/* Packets may come at any rate; what failed just now is not tried for each of them. */
+	/* Packets may come at any rate: after a failure not each of them starts an attempt. */
 	if (!policy->trap || k->asked_on || k->current || now < k->not_before ||
 	    (!k->conn->sa && now < k->conn->not_before))
 		return;

@@ -1,9 +1,10 @@
 /*
  * tunnel.h - where IKE and ESP meet: connections and children, and the recovery of a tunnel whose
- * peer's numbers went back. SPDX-License-Identifier: ISC
+ * peer's ESP numbers went back. SPDX-License-Identifier: ISC
  *
- * Pure: time and bytes come in, messages go out by struct tunnel_ops. Owns the engine (ike) and the
- * data path (path); the caller feeds both and calls tunnel_turn once a loop turn.
+ * Does no I/O and reads no clock: time and bytes come in with the calls, messages go out by struct
+ * tunnel_ops. Owns the IKE engine (ike) and the data path (path); the caller feeds both, and calls
+ * tunnel_turn once per turn of its loop.
  */
 #ifndef MENDIP_TUNNEL_H
 #define MENDIP_TUNNEL_H
@@ -39,7 +40,7 @@ struct recovery_record {
 	uint64_t lost;	       /* authentic packets not delivered since outage_from */
 	uint64_t unverified;   /* what else may be lost: old numbers that were not opened */
 	uint64_t bridged;      /* delivered by the bridge */
-	uint32_t count;	       /* refusals of one quiet are one record */
+	uint32_t count;	       /* refusals within one quiet, or syncs: one record for all */
 	uint8_t rung;	       /* 1 to 4; 0: not begun */
 	uint32_t old_spi, new_spi;
 	nsec_t sync;	     /* a member of the peer's cluster took over by RFC 6311; 0: none did */
@@ -48,26 +49,25 @@ struct recovery_record {
 
 enum recovery_state {
 	RECOVERY_IDLE,
-	RECOVERY_PENDING,  /* the gate said in-progress: asked again when that ends */
-	RECOVERY_REFUSED,  /* the gate said quiet: all starts from zero when that ends */
+	RECOVERY_PENDING,  /* the gate said in-progress: it is asked again */
+	RECOVERY_REFUSED,  /* the gate said quiet: waits until that ends */
 	RECOVERY_DELAYED,  /* admitted, within its delay */
 	RECOVERY_RUNNING,  /* on a rung of the ladder */
-	RECOVERY_AWAITING, /* the SA is replaced; the first FRESH packet on its successor is awaited
-			    */
+	RECOVERY_AWAITING, /* replaced; waits for the first FRESH packet on its successor */
 };
 const char *recovery_state_name(enum recovery_state s);
 
-/* Of one inbound SA, from its evidence until its successor carries traffic. */
+/* The recovery of one inbound SA, from its evidence until its successor carries traffic. */
 struct recovery {
 	enum recovery_state state;
-	struct deadline timer; /* set in every state but IDLE: something always leads on */
-	bool admitted;	       /* by the gate, once at least */
-	uint64_t ticket;       /* of that admission; 0: it spent nothing, or was given back */
-	nsec_t backoff;	       /* of the delay that runs */
+	struct deadline timer; /* set in every state but IDLE */
+	bool admitted;	       /* the gate has admitted it, since its last reset */
+	uint64_t ticket;       /* of the last admission; 0: there is nothing to give back */
+	nsec_t backoff;	       /* its part of the running delay */
 	struct recovery_record now;
 };
 
-/* Of both directions; those of the outbound one are wiped when that ends. */
+/* The ESP keys of both directions. The outbound ones are wiped when the SA is retired. */
 struct tunnel_keys {
 	uint8_t enc_in[SUITE_MAX_KEY], integ_in[SUITE_MAX_KEY];
 	uint8_t enc_out[SUITE_MAX_KEY], integ_out[SUITE_MAX_KEY];
@@ -82,24 +82,24 @@ struct tunnel_sa {
 	uint32_t spi;	      /* inbound */
 	uint32_t spi_out;
 	struct ts_list *local, *remote; /* owned: the engine may forget its SA first */
-	struct tunnel_keys keys;	/* for the process that goes on with it (saved.c) */
+	struct tunnel_keys keys;	/* for the next process (saved.c) */
 	struct spd_policy policy;	/* in the SPD while `active` */
 	bool active;			/* outbound packets may take it */
 	bool retired;
 	bool ending;	/* the operator has ended it: nothing is to be made in its place */
-	bool kept;	/* its IKE SA went, as the peer was silent there, and it is being mended */
-	bool condensed; /* retired for so long that its history has gone */
-	bool surplus;	/* there are too many: it is about to go */
-	struct tunnel_sa *replaces; /* until confirmed */
+	bool kept;	/* its IKE SA is gone, as the peer was silent; it is being recovered from */
+	bool condensed; /* retired for so long that its history was condensed */
+	bool surplus;	/* one RETIRED SA too many: about to be removed */
+	struct tunnel_sa *replaces; /* NULL when it has replaced that */
 	nsec_t installed, retired_at;
 	nsec_t expires;		 /* end of its hard lifetime; NSEC_NEVER: it has none */
-	struct deadline end;	 /* of its history, then of its retirement */
+	struct deadline end;	 /* of its history, then of its retirement; kept: next look */
 	struct deadline move;	 /* next look whether the peer has it, and we may send on it */
 	struct deadline silent;	 /* next look whether only we send */
 	uint64_t silent_out;	 /* packets out at the last look */
-	uint64_t mapping_out;	 /* and when the NAT's mapping was last looked after */
+	uint64_t mapping_out;	 /* packets out when the NAT mapping was last kept */
 	enum criterion check;	 /* why a liveness check is out for it; NONE: none is */
-	struct ike_sa *check_on; /* that IKE SA's */
+	struct ike_sa *check_on; /* the IKE SA of that check */
 	struct recovery recovery;
 };
 LIST_HEAD(tunnel_sa_list, tunnel_sa);
@@ -112,14 +112,14 @@ struct tunnel_child {
 	struct child_conf *conf;
 	struct tunnel_options options; /* may be changed at run time */
 	struct tunnel_sa_list sas;     /* newest first */
-	struct tunnel_sa *current;     /* the newest that is not retired; NULL: down */
+	struct tunnel_sa *current;     /* outbound packets moved to it last; NULL: down */
 	struct spd_policy trap;
 	struct ts_list *trap_local, *trap_remote; /* of `trap`; owned */
 	bool trapped;
 	bool wanted;		 /* to be kept up */
 	struct ike_sa *asked_on; /* a CHILD SA has been asked for on this one; NULL: none has */
-	bool only_auth;		 /* CREATE_CHILD_SA is refused: a new IKE SA may have it */
-	nsec_t not_before;	 /* the peer refused it: packets do not ask again earlier */
+	bool only_auth;		 /* CREATE_CHILD_SA is refused: rung 3 tries IKE_AUTH */
+	nsec_t not_before;	 /* the peer refused it: packets do not ask before this */
 	struct gate gate;
 	struct recovery_record *records; /* the last RECORDS_KEPT; NULL before the first */
 	unsigned record_next;
@@ -133,26 +133,26 @@ struct tunnel_conn {
 	LIST_ENTRY(tunnel_conn) link;
 	struct tunnel *tunnel;
 	struct conn_conf *conf;
-	struct ident peer_id; /* who it was last; ID_NONE: nobody yet */
-	bool dynamic;	      /* made for a peer of a %any connection; goes with its last SA */
+	struct ident peer_id; /* as it was last authenticated; ID_NONE: not yet */
+	bool dynamic;	      /* made for one peer of %any or of a pattern; goes with its last SA */
 	struct tunnel_child_list children;
 	struct ike_sa *sa; /* the one in use; NULL: none */
-	/* Where the peer of the last one was heard: who only answers calls back there. */
+	/* Endpoints of the last one: a connection that only responds initiates to them. */
 	struct endpoint last_local, last_remote;
-	bool calls_back; /* that is known, and it was not behind a NAT that translates ports */
-	struct ike_sa *beside;	 /* of rung 3, until it has taken over */
+	bool calls_back; /* they are set, and the peer was not behind a NAT that translates ports */
+	struct ike_sa *beside;	 /* the new one of rung 3, until it has taken over */
 	struct ike_sa *crossing; /* one that the peer made while ours, `beside`, was being made */
 	nsec_t missing_asked;	 /* when CHILD SAs were last asked for that `beside` lacks */
 	unsigned failures;	 /* in a row; sets the back-off */
 	unsigned next_remote;	 /* index into conf->remote to try next */
-	nsec_t not_before;	 /* it failed: packets do not start it again earlier */
+	nsec_t not_before;	 /* it failed: packets do not start it before this */
 	struct deadline retry;	 /* start again, or ask for children that are missing */
-	struct deadline rung3;	 /* start beside */
+	struct deadline rung3;	 /* initiate `beside` */
 	struct deadline takeover;
-	struct deadline tidy; /* of what came up twice, one goes */
-	nsec_t untidy_since;  /* with `tidy` armed: nothing has been mended since */
+	struct deadline tidy; /* end one of two SAs that do the same */
+	nsec_t untidy_since;  /* while `tidy` is armed: nothing has been recovered since */
 	nsec_t tidied_at;
-	unsigned tidied;	  /* so often in a row */
+	unsigned tidied;	  /* how often in a row */
 	unsigned beside_failures; /* in a row; sets the back-off of rung 3 */
 };
 LIST_HEAD(tunnel_conn_list, tunnel_conn);
@@ -171,13 +171,13 @@ struct tunnel_ops {
 	void *ctx;
 	void (*send)(void *ctx, const struct endpoint *local, const struct endpoint *remote,
 		     const uint8_t *p, size_t len);
-	/* A dummy packet (next header 59) for the SA. */
+	/* Sends a dummy packet (next header 59) on the SA. */
 	void (*dummy)(void *ctx, struct esp_sa *sa);
-	/* Inner packets from local to remote shall reach this TUN device, or no longer; counted by
-	 * the callee. */
+	/* Routes inner packets from local to remote to this TUN device, or no longer; the callee
+	 * counts how often it was asked to. */
 	void (*route)(void *ctx, uint16_t device, const struct ts_list *local,
 		      const struct ts_list *remote, bool add);
-	/* One line that tells what happened, beside the log; child may be NULL. */
+	/* Tells in one line what happened, in addition to the log; child may be NULL. */
 	void (*event)(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 		      const struct tunnel_child *child, const char *text);
 };
@@ -194,19 +194,19 @@ struct tunnel {
 	struct held_list held; /* held.c */
 	struct deadline_heap deadlines;
 	uint64_t policy_order, record_id;
-	nsec_t now; /* of the call under way, for ops of the engine that need none */
+	nsec_t now; /* of the call under way, for ops of the engine that pass none */
 	bool closing;
 };
 
-/* history_cap: bytes. ops, rng, log outlive it. */
+/* history_cap: bytes for all histories. rng, log and ops->ctx must outlive it; ops is copied. */
 struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_settings *settings,
 			  uint64_t history_cap, struct rng *rng, struct log *log);
 void tunnel_free(struct tunnel *t);
 
 /*
- * The configuration is this from now on; takes references. Connections whose conf is equal in
- * `same` (by name) stay up, and so do their peers whose secret is the same; others are ended and
- * started afresh. same may be NULL at the first call.
+ * Replaces the configuration; takes references. A connection stays up if the new configuration of
+ * its name is equal by `same`, and its peer's secret has not changed or old_secrets_stay is set.
+ * Any other is ended and started afresh. same may be NULL at the first call.
  */
 void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count,
 		      bool (*same)(const struct conn_conf *a, const struct conn_conf *b),
@@ -214,10 +214,13 @@ void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count
 
 void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 			const struct endpoint *remote, const uint8_t *p, size_t len, nsec_t now);
-/* After a batch of packets or messages: events of SAs, timers that are due. */
+/* Call it after a batch of packets or messages: handles events of SAs and timers that are due. */
 void tunnel_turn(struct tunnel *t, nsec_t now);
 nsec_t tunnel_next_deadline(const struct tunnel *t);
-/* esp_route said ESP_ROUTE_NO_SA: brings the policy's child up, if it is not on its way. */
+/*
+ * Call it when esp_route returned ESP_ROUTE_NO_SA: brings the policy's child up, unless it is on
+ * its way or has just failed.
+ */
 void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const struct inner *in,
 		    nsec_t now);
 
@@ -228,60 +231,62 @@ void tunnel_child_up(struct tunnel_child *c, nsec_t now);
 void tunnel_child_down(struct tunnel_child *c, nsec_t now);
 /* False when there is nothing to rekey. */
 bool tunnel_child_rekey(struct tunnel_child *c, nsec_t now);
-/* Sets options of the running child; applies them to its SAs. -EINVAL with err. */
+/* Sets an option of the running child, and applies it to its SAs. -EINVAL with err. */
 int tunnel_child_set(struct tunnel_child *c, const char *name, const char *value, char *err,
 		     nsec_t now) MUST_CHECK;
-/* Ends back-off and quiet of its gate; what is still CONFIRMED is asked for again. */
+/* Ends back-off and quiet of its gate, and asks the gate again for SAs that are CONFIRMED. */
 void tunnel_child_reset(struct tunnel_child *c, nsec_t now);
-/* The same with a whole set of options. */
+/* As tunnel_child_set, with a whole set of options. */
 int tunnel_child_apply(struct tunnel_child *c, const struct tunnel_options *o, char *err,
 		       nsec_t now) MUST_CHECK;
 /* Ends all SAs with a message to their peers. True when none is left to wait for. */
 bool tunnel_close(struct tunnel *t, nsec_t now);
 /*
- * Addresses, devices or routes of this host have changed: who could not be reached is tried again
- * at once, and an IKE SA from an address that is_ours says is none any more is made anew.
+ * Addresses, devices or routes of this host have changed. A peer that could not be reached is tried
+ * again after 100 ms, and an IKE SA from an address that is_ours denies is dropped and made anew,
+ * where the connection is wanted. Dynamic ones, and those that cannot initiate, stay as they are.
  */
 void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a), nsec_t now);
-/* What the connection's remote_names were resolved to, beside the addresses that its file has. */
+/* The connection's remote_names resolve to these, in addition to the addresses from the file. */
 void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
 		     unsigned count, nsec_t now);
 
-/* ---- saved.c: the tunnels in bytes, for the process that goes on with them ---- */
+/* ---- saved.c: handing the tunnels over to another process ---- */
 
-/* SHA-256 of all of a connection's configuration, and of the secret that its peer has. */
+/* SHA-256 of the whole configuration of a connection and of its peer's secret. */
 typedef void tunnel_digest(const struct conn_conf *conf, const struct ident *peer, uint8_t *out);
-/* Nothing is under way: tunnel_save leaves nothing out that is up. */
+/* No connection that is up has anything under way: tunnel_save leaves none of these out. */
 bool tunnel_is_settled(const struct tunnel *t);
-/* What is up and not settled gets its DELETE, where its message window has room for one. */
+/* Deletes IKE SAs that are not settled; the DELETE goes out where the message window has room. */
 void tunnel_end_unsettled(struct tunnel *t, nsec_t now);
 /*
- * Writes what is settled and goes on without a word to the peers, keys included; returns how many
- * connections. From then on nothing may be sent on these. Too little room: the writer is bad.
+ * Writes the connections that are settled, keys included, and returns how many. They go on without
+ * a message to their peers, so nothing may be sent on them any more. With too little room the
+ * writer is bad.
  */
 unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct writer *w);
 /*
- * Goes on with them; before tunnel_configure. What is configured otherwise by now is ended, and its
- * peer told. Connections that go on, or -EBADMSG: not written by this version, or not whole; what
- * was read until then goes on all the same.
+ * Goes on with the connections that were saved; call it before tunnel_configure. A connection whose
+ * configuration has changed is deleted, and its peer told. Returns how many go on, or -EBADMSG: not
+ * written by this version, or not whole; the connections read before that go on all the same.
  */
 int tunnel_load(struct tunnel *t, struct conn_conf **conns, unsigned count, tunnel_digest *digest,
 		struct reader *r, nsec_t now) MUST_CHECK;
 
-/* Brings the figures of the record of a recovery that runs up to now: lost, bridged, outage. */
+/* Updates the figures in the record of a running recovery: lost, not verified, bridged, outage. */
 void record_figures(struct tunnel_sa *s);
-/* Packets go on SAs of the child whose IKE SA is gone: doc/recovery.md 5. */
+/* An SA of the child stays in use although its IKE SA is gone (doc/recovery.md 5). */
 bool tunnel_child_is_kept(const struct tunnel_child *c);
 
-/* The IKE SA that children are asked for on, if it is established; otherwise NULL. */
+/* The IKE SA on which children are asked for, if it is established; otherwise NULL. */
 struct ike_sa *conn_established(const struct tunnel_conn *c);
 /* The ESP SAs of this one, or NULL: they are gone. */
 struct esp_sa *tunnel_sa_esp(const struct tunnel_sa *s);
 
 /*
- * doc/recovery.md 5: each live inbound SA whose detector is CONFIRMED has a request under way, a
- * deadline that asks again, or detection is off; and whatever is waited for is under way. NULL when
- * that holds; otherwise what is wrong. For tests, after every turn.
+ * Checks the invariant of doc/recovery.md 5: for each live inbound SA whose detector is CONFIRMED a
+ * request is under way, a deadline asks again, or detection is off; and whatever is waited for is
+ * under way. NULL when that holds; otherwise what is wrong. For tests, after every turn.
  */
 const char *tunnel_check(const struct tunnel *t);
 

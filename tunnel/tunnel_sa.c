@@ -38,7 +38,7 @@ struct tunnel_sa *tunnel_sa_newest(struct tunnel_child *c)
 	return NULL;
 }
 
-/* A peer that rekeys as fast as it can has RETIRED_MAX, and one more for each further live SA. */
+/* More are RETIRED than RETIRED_MAX plus one for each further live SA: a peer rekeys at will. */
 static bool has_too_many(const struct tunnel_child *c)
 {
 	const struct tunnel_sa *s;
@@ -51,7 +51,7 @@ static bool has_too_many(const struct tunnel_child *c)
 	return retired > RETIRED_MAX + (live ? live - 1 : 0);
 }
 
-/* What is still used comes last: 2: by a recovery, 1: it delivers. */
+/* How an SA is still used: 2: by a recovery, 1: it delivers. The least used one goes first. */
 static unsigned use_of(const struct tunnel_sa *s, nsec_t now)
 {
 	const struct esp_sa *sa = tunnel_sa_esp(s);
@@ -61,7 +61,7 @@ static unsigned use_of(const struct tunnel_sa *s, nsec_t now)
 	return sa && now < sa->in.deliver_until;
 }
 
-/* It ends by its deadline, not here: who retires an SA may be walking the list. */
+/* It ends by its deadline, not here: a caller that retires SAs may be walking the list. */
 static void end_surplus_retired(struct tunnel_child *c, nsec_t now)
 {
 	struct tunnel_sa *s, *first = NULL;
@@ -94,7 +94,7 @@ void tunnel_sa_retire(struct tunnel_sa *s, const struct tunnel_sa *by, nsec_t no
 	sad_retire(&t->path->sad, sa, now + DRAIN);
 	secret_wipe(s->keys.enc_out, sizeof(s->keys.enc_out));
 	secret_wipe(s->keys.integ_out, sizeof(s->keys.integ_out));
-	/* While the peer has not confirmed that it is gone, it may be what the peer sends on. */
+	/* Until the peer has confirmed that it is gone, the peer may send on it. */
 	if (s->ike && !sa->in.exposed)
 		sa->in.deliver_until = now + DELIVER_MAX;
 	deadline_set(&t->deadlines, &s->end, now + c->options.retired_time);
@@ -134,8 +134,8 @@ void tunnel_sa_drain(struct tunnel_sa *s, nsec_t now)
 }
 
 /*
- * First its history goes. Its keys and window stay until its hard lifetime ends: a standby may be
- * minutes older than the last rekey, and what it sends then still tells of it.
+ * First its history is condensed. Its keys and window stay until its hard lifetime ends: a standby
+ * may be minutes older than the last rekey, and what it sends then is still a sign of it.
  */
 void tunnel_sa_end(struct deadline *d, nsec_t now)
 {
