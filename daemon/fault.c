@@ -128,7 +128,7 @@ static const char *each_conn(struct daemon *d, const char *fault, uint64_t n)
 		if (strcmp(fault, "message-ids") == 0)
 			ike_fault_message_ids(c->sa, (uint32_t)n);
 		else
-			ike_fault_forget_sa(c->sa);
+			ike_fault_forget_sa(c->sa, daemon_now());
 	}
 	return done ? NULL : "no IKE SA is up";
 }
@@ -143,7 +143,7 @@ static const char *newest_child(struct daemon *d, bool forget)
 		LIST_FOREACH (k, &c->children, link) {
 			if (k->current && k->current->ike) {
 				if (forget)
-					ike_fault_forget_child(k->current->ike);
+					ike_fault_forget_child(k->current->ike, daemon_now());
 				else
 					ike_fault_rekey_spi(k->current->ike);
 				return NULL;

@@ -151,16 +151,16 @@ struct ike *ike_new(const struct ike_ops *ops, const struct ike_settings *settin
 	return ike;
 }
 
-void ike_free(struct ike *ike)
+void ike_free(struct ike *ike, nsec_t now)
 {
 	struct ike_sa *sa, *tmp;
 
 	if (!ike)
 		return;
 	HASH_ITER (hh, ike->sas, sa, tmp)
-		sa_kill(sa, "shutting down", 0);
+		sa_kill(sa, "shutting down", now);
 	sa_reap(ike);
-	ike_set_conns(ike, NULL, 0, NULL, 0);
+	ike_set_conns(ike, NULL, 0, NULL, now);
 	deadlines_fini(&ike->deadlines);
 	secret_free(ike, sizeof(*ike));
 }

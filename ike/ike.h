@@ -185,7 +185,7 @@ const char *ike_counter_name(enum ike_counter c);
 struct ike *ike_new(const struct ike_ops *ops, const struct ike_settings *settings, struct rng *rng,
 		    struct log *log);
 /* Ends all SAs, with their DOWN events and without a message, and frees the engine. Takes NULL. */
-void ike_free(struct ike *ike);
+void ike_free(struct ike *ike, nsec_t now);
 /*
  * Sets the connections that the engine answers for; it takes a reference to each, and keeps neither
  * the array nor `same`. A half-open IKE SA goes on with its connection if that is among them, or
@@ -344,10 +344,10 @@ const char *ike_check(const struct ike *ike);
 /* Faults for tests (builds with --enable-faults). */
 #ifdef MENDIP_FAULTS
 void ike_fault_message_ids(struct ike_sa *sa, uint32_t back);
-void ike_fault_forget_child(struct child_sa *c);
+void ike_fault_forget_child(struct child_sa *c, nsec_t now);
 /* Its rekeys name another SPI, as if the peer had forgotten the SA. */
 void ike_fault_rekey_spi(struct child_sa *c);
-void ike_fault_forget_sa(struct ike_sa *sa);
+void ike_fault_forget_sa(struct ike_sa *sa, nsec_t now);
 #endif
 
 #endif

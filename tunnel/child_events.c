@@ -185,14 +185,13 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 void tunnel_child_event(void *ctx, struct child_sa *c, enum child_event e, const char *why,
 			nsec_t now)
 {
-	struct tunnel *t = ctx;
 	struct tunnel_sa *s = child_sa_owner(c);
 	struct tunnel_conn *conn;
 
+	(void)ctx;
 	if (!s)
 		return;
 	conn = s->child->conn;
-	now = now ? now : t->now;
 	switch (e) {
 	case CHILD_EVENT_UP: child_up(s, now); break;
 	case CHILD_EVENT_CONFIRMED: child_confirmed(s, now); break;

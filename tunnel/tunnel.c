@@ -59,7 +59,7 @@ static void op_ike_event(void *ctx, struct ike_sa *sa, enum ike_sa_event e, stru
 {
 	struct tunnel *t = ctx;
 
-	conn_on_ike_event(t, sa, e, other, why, now ? now : t->now);
+	conn_on_ike_event(t, sa, e, other, why, now);
 }
 
 static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
@@ -131,7 +131,7 @@ void tunnel_free(struct tunnel *t)
 	if (!t)
 		return;
 	t->closing = true;
-	ike_free(t->ike);
+	ike_free(t->ike, t->now);
 	t->ike = NULL;
 	while ((c = LIST_FIRST(&t->conns)))
 		conn_remove(c);

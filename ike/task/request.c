@@ -278,9 +278,9 @@ void ike_fault_message_ids(struct ike_sa *sa, uint32_t back)
 	sa->expected_id -= back < sa->expected_id ? back : sa->expected_id;
 }
 
-void ike_fault_forget_child(struct child_sa *c)
+void ike_fault_forget_child(struct child_sa *c, nsec_t now)
 {
-	child_kill(c, "forgotten by a fault", 0);
+	child_kill(c, "forgotten by a fault", now);
 }
 
 void ike_fault_rekey_spi(struct child_sa *c)
@@ -288,8 +288,8 @@ void ike_fault_rekey_spi(struct child_sa *c)
 	c->fault_spi = 1;
 }
 
-void ike_fault_forget_sa(struct ike_sa *sa)
+void ike_fault_forget_sa(struct ike_sa *sa, nsec_t now)
 {
-	sa_kill(sa, "forgotten by a fault", 0);
+	sa_kill(sa, "forgotten by a fault", now);
 }
 #endif

@@ -207,7 +207,7 @@ static void forget_child(struct scenario *s, const struct words *w, unsigned c)
 
 	(void)w;
 	if (sa)
-		ike_fault_forget_child(sa->ike);
+		ike_fault_forget_child(sa->ike, s->n->now);
 }
 
 /* The newest one, which its rekey has made and on which it does not send yet. */
@@ -218,7 +218,7 @@ static void forget_newest(struct scenario *s, const struct words *w, unsigned c)
 	(void)w;
 	t = t ? LIST_FIRST(&t->child->sas) : NULL;
 	if (t && t->ike)
-		ike_fault_forget_child(t->ike);
+		ike_fault_forget_child(t->ike, s->n->now);
 }
 
 static struct ike_sa *gw_ike(struct scenario *s)
@@ -265,7 +265,7 @@ static void forget(struct scenario *s, const struct words *w)
 	if (word_is(w, 1, "ike")) {
 		ike = gw_ike(s);
 		if (ike)
-			ike_fault_forget_sa(ike);
+			ike_fault_forget_sa(ike, s->n->now);
 	} else if (word_is(w, 1, "request")) {
 		forget_request(s);
 	} else if (word_is(w, 1, "newest")) {

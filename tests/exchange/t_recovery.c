@@ -319,7 +319,7 @@ static void their_rekey_during_delay(void **state)
 
 static void forget_newest(struct net *n)
 {
-	ike_fault_forget_child(peer_child(n, GW, 0)->current->ike);
+	ike_fault_forget_child(peer_child(n, GW, 0)->current->ike, n->now);
 }
 
 /* The gateway comes back without the newest CHILD SA, as from an older copy: it knows nothing to
@@ -425,7 +425,7 @@ static void dies_before_delete(void **state)
 	tunnel_child_rekey(peer_child(r.n, BRANCH, 0), r.n->now);
 	net_run(r.n, 100 * MSEC);
 	check(&r, peer_child(r.n, BRANCH, 0)->rekeys == 1, "not rekeyed");
-	ike_fault_forget_child(LIST_FIRST(&peer_child(r.n, GW, 0)->sas)->ike);
+	ike_fault_forget_child(LIST_FIRST(&peer_child(r.n, GW, 0)->sas)->ike, r.n->now);
 	ike_fault_message_ids(peer_conn(r.n, GW)->sa, 1);
 	r.n->hook = NULL;
 	mark(&r);
@@ -440,7 +440,7 @@ static void dies_before_delete(void **state)
 
 static void lose_ike(struct net *n)
 {
-	ike_fault_forget_sa(peer_conn(n, GW)->sa);
+	ike_fault_forget_sa(peer_conn(n, GW)->sa, n->now);
 }
 
 static bool back_up(struct net *n)

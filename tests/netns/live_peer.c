@@ -236,7 +236,7 @@ void live_close(struct live_peer *p)
 {
 	struct live_child *c;
 
-	ike_free(p->ike);
+	ike_free(p->ike, live_now());
 	while ((c = LIST_FIRST(&p->children)))
 		live_forget(p, c);
 	conn_unref(p->conf);
