@@ -206,15 +206,12 @@ void conf_free(struct config *c)
 {
 	if (!c)
 		return;
-	for (unsigned i = 0; i < c->conn_count; i++)
-		conn_unref(c->conns[i]);
-	for (unsigned i = 0; c->where && i < c->conn_count; i++)
+	for (unsigned i = 0; c->where && i < c->conns.count; i++)
 		free(c->where[i]);
 	free(c->where);
-	free(c->conns);
 	free(c->fixed.tun);
 	free(c->fixed.control);
 	free(c->fixed.user);
-	psk_store_unref(c->secrets);
+	conn_set_fini(&c->conns);
 	free(c);
 }

@@ -35,10 +35,8 @@ struct config {
 	uint64_t history_memory;	/* bytes, of the histories of all SAs */
 	struct ike_settings ike;	/* limits and times of the IKE engine */
 	struct tunnel_options defaults; /* from the top-level group `switchover` */
-	struct conn_conf **conns;	/* owned array; each entry holds a reference */
-	char **where;			/* FILE:LINE of each connection */
-	unsigned conn_count;
-	struct psk_store *secrets; /* shared with conns */
+	struct conn_set conns;
+	char **where; /* FILE:LINE of each connection */
 };
 
 /*
@@ -62,9 +60,12 @@ void conf_free(struct config *c);
 /* Whether a running connection can stay as it is under the new configuration. Secrets are not
  * compared: see tunnel_configure. */
 bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b);
-/* A tunnel_digest: of all that conf_conn_same compares and of the secret for peer. out: 32 bytes.
+/*
+ * A tunnel_digest: of all that conf_conn_same compares and of the secret for peer, if there are
+ * secrets. out: 32 bytes.
  */
-void conf_conn_digest(const struct conn_conf *c, const struct ident *peer, uint8_t *out);
+void conf_conn_digest(const struct conn_conf *c, const struct psk_store *secrets,
+		      const struct ident *peer, uint8_t *out);
 /*
  * Copies old->fixed into new, which replaces old at a reload. Writes the names of the options whose
  * values in new were different to names (size bytes), separated by ", "; "" when there are none.

@@ -313,15 +313,14 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 
 	conn->name = xstrdup(config_setting_name(g));
 	conn->refs = 1;
-	c->conns = xreallocarray(c->conns, c->conn_count + 1, sizeof(*c->conns));
-	c->where = xreallocarray(c->where, c->conn_count + 1, sizeof(*c->where));
-	c->where[c->conn_count] = xasprintf("%s:%u", r->path, config_setting_source_line(g));
-	c->conns[c->conn_count++] = conn;
-	conn->secrets = psk_store_ref(c->secrets);
-	if (c->conn_count > CONNS_MAX)
+	c->conns.v = xreallocarray(c->conns.v, c->conns.count + 1, sizeof(*c->conns.v));
+	c->where = xreallocarray(c->where, c->conns.count + 1, sizeof(*c->where));
+	c->where[c->conns.count] = xasprintf("%s:%u", r->path, config_setting_source_line(g));
+	c->conns.v[c->conns.count++] = conn;
+	if (c->conns.count > CONNS_MAX)
 		return conf_fail(r, g, "more than %d connections", CONNS_MAX);
-	for (unsigned i = 0; i + 1 < c->conn_count; i++) {
-		if (strcmp(c->conns[i]->name, conn->name) == 0)
+	for (unsigned i = 0; i + 1 < c->conns.count; i++) {
+		if (strcmp(c->conns.v[i]->name, conn->name) == 0)
 			return conf_fail(r, g,
 					 "another file already has a connection of this name");
 	}
@@ -339,8 +338,8 @@ static unsigned count_devices(const struct config *c)
 	const char **names = NULL;
 	unsigned count = 0, different = 0;
 
-	for (unsigned i = 0; i < c->conn_count; i++) {
-		const struct conn_conf *conn = c->conns[i];
+	for (unsigned i = 0; i < c->conns.count; i++) {
+		const struct conn_conf *conn = c->conns.v[i];
 
 		names = xreallocarray(names, (size_t)count + conn->child_count, sizeof(*names));
 		for (unsigned k = 0; k < conn->child_count; k++) {
@@ -365,8 +364,8 @@ int conf_check_devices(const struct config *c, char *err)
 			 different, DEVICE_MAX);
 		return -EINVAL;
 	}
-	for (unsigned i = 0; i < c->conn_count; i++) {
-		const struct conn_conf *conn = c->conns[i];
+	for (unsigned i = 0; i < c->conns.count; i++) {
+		const struct conn_conf *conn = c->conns.v[i];
 
 		for (unsigned k = 0; k < conn->child_count; k++) {
 			const char *name = conn->children[k].device;
@@ -387,8 +386,8 @@ int conf_finish(struct config *c, char *err)
 {
 	if (conf_check_devices(c, err) < 0)
 		return -EINVAL;
-	for (unsigned i = 0; i < c->conn_count; i++) {
-		const struct conn_conf *conn = c->conns[i];
+	for (unsigned i = 0; i < c->conns.count; i++) {
+		const struct conn_conf *conn = c->conns.v[i];
 
 		if (ident_eq(&conn->local_id, &conn->remote_id)) {
 			snprintf(err, CONFIG_ERR,
@@ -397,7 +396,7 @@ int conf_finish(struct config *c, char *err)
 				 c->where[i], conn->name);
 			return -EINVAL;
 		}
-		if (!psk_find(c->secrets, &conn->local_id, &conn->remote_id) &&
+		if (!psk_find(c->conns.secrets, &conn->local_id, &conn->remote_id) &&
 		    !ident_is_pattern(&conn->remote_id)) {
 			char id[IDENT_STRLEN];
 

@@ -132,7 +132,7 @@ void conf_defaults(struct config *c)
 	char err[CONFIG_ERR];
 	struct conf_reader r = {.config = c, .path = "", .err = err};
 
-	*c = (struct config){.secrets = psk_store_new()};
+	*c = (struct config){.conns.secrets = psk_store_new()};
 	ike_settings_default(&c->ike);
 	tunnel_options_default(&c->defaults);
 	(void)conf_read_options(&r, NULL, &conf_daemon_table, c);

@@ -2,8 +2,7 @@
 #include "config_option.h"
 #include "xalloc.h"
 
-#define HOST_NAMES_MAX CONN_MAX_ADDRS
-#define PROPOSAL_TEXT  (PROPOSAL_TRANSFORMS * 20) /* no word with its dash is longer than 20 */
+#define PROPOSAL_TEXT (PROPOSAL_TRANSFORMS * 20) /* no word with its dash is longer than 20 */
 
 /* Calls f for a string, or for each string of an array or list. */
 static int each_string(struct conf_reader *r, config_setting_t *s,
@@ -46,19 +45,15 @@ static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, 
 
 static int add_name(struct conf_reader *r, config_setting_t *s, const char *v, struct conn_conf *c)
 {
-	unsigned n = 0;
-
 	if (*v == '\0' || strlen(v) > 253 ||
 	    strspn(v, "abcdefghijklmnopqrstuvwxyz"
 		      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != strlen(v))
 		return conf_fail(r, s, "\"%.60s\" is neither an IPv4 address nor a host name", v);
-	while (c->remote_names && c->remote_names[n])
-		n++;
-	if (n == HOST_NAMES_MAX)
+	if (!c->names)
+		c->names = xzalloc(sizeof(*c->names));
+	if (c->names->count == HOST_NAMES_MAX)
 		return conf_fail(r, s, "more than %d host names", HOST_NAMES_MAX);
-	c->remote_names = xreallocarray(c->remote_names, n + 2, sizeof(char *));
-	c->remote_names[n] = xstrdup(v);
-	c->remote_names[n + 1] = NULL;
+	c->names->name[c->names->count++] = xstrdup(v);
 	return 0;
 }
 
@@ -78,7 +73,6 @@ static int add_remote(struct conf_reader *r, config_setting_t *s, const char *v,
 	if (c->remote_count == CONN_MAX_ADDRS)
 		return conf_fail(r, s, "more than %d addresses", CONN_MAX_ADDRS);
 	c->remote[c->remote_count++] = e;
-	c->fixed_count = c->remote_count;
 	return 0;
 }
 
@@ -199,9 +193,9 @@ static void print_remote(struct conf_out *out, const struct conf_option *o, cons
 	unsigned items = 0;
 
 	(void)o;
-	print_addresses(out, &items, c->remote, c->fixed_count);
-	for (char **n = c->remote_names; n && *n; n++)
-		print_item(out, &items, *n);
+	print_addresses(out, &items, c->remote, c->remote_count);
+	for (unsigned i = 0; c->names && i < c->names->count; i++)
+		print_item(out, &items, c->names->name[i]);
 	if (c->remote_any)
 		print_item(out, &items, "%any");
 	fputs(" ]", out->f);

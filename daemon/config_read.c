@@ -206,7 +206,7 @@ static bool same_ids(const struct psk *a, const struct psk *b)
 
 static int read_psk(struct conf_reader *r, config_setting_t *g)
 {
-	struct psk_store *store = r->config->secrets;
+	struct psk_store *store = r->config->conns.secrets;
 	const char *name = config_setting_name(g);
 	struct psk *k;
 

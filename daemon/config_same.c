@@ -47,11 +47,11 @@ char *conf_dump(const struct config *c)
 	conf_print_switchover(&out, &c->defaults);
 	fputs(";\nconnections: {\n", out.f);
 	out.depth++;
-	for (unsigned i = 0; i < c->conn_count; i++)
-		print_conn(&out, c->conns[i], i == 0);
+	for (unsigned i = 0; i < c->conns.count; i++)
+		print_conn(&out, c->conns.v[i], i == 0);
 	out.depth--;
 	conf_print_line(&out, "};");
-	conf_print_line(&out, "# secrets: %u, not shown", c->secrets->count);
+	conf_print_line(&out, "# secrets: %u, not shown", c->conns.secrets->count);
 	conf_close_text(out.f);
 	return text;
 }
@@ -78,9 +78,10 @@ bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
 	return same;
 }
 
-void conf_conn_digest(const struct conn_conf *c, const struct ident *peer, uint8_t *out)
+void conf_conn_digest(const struct conn_conf *c, const struct psk_store *secrets,
+		      const struct ident *peer, uint8_t *out)
 {
-	const struct psk *psk = c->secrets ? psk_find(c->secrets, &c->local_id, peer) : NULL;
+	const struct psk *psk = secrets ? psk_find(secrets, &c->local_id, peer) : NULL;
 	char *text = conn_text(c);
 	uint8_t d[HASH_MAX_LEN];
 	const struct chunk parts[] = {{(const uint8_t *)text, strlen(text) + 1},

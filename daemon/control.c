@@ -128,7 +128,7 @@ static json_t *do_up(struct daemon *d, const json_t *args)
 
 	if (!c)
 		return no_child();
-	if (c->conn->conf->remote_count == 0 && !c->conn->sa && !c->conn->conf->remote_names)
+	if (conn_remote_count(c->conn->conf) == 0 && !c->conn->sa && !c->conn->conf->names)
 		return failure("this connection only responds (remote_addrs is %any): initiate it "
 			       "from the other side");
 	tunnel_child_up(c, daemon_now());

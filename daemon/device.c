@@ -206,8 +206,7 @@ static struct device *find(const struct devices *all, const char *name)
 	return NULL;
 }
 
-/* The index of the device of this name, which is made if it is missing. */
-static uint16_t assign(struct daemon *d, const char *name)
+uint16_t device_named(struct daemon *d, const char *name)
 {
 	struct device *v = find(&d->devices, name);
 
@@ -224,8 +223,8 @@ static void keep(struct devices *all, const struct config *c)
 {
 	for (uint16_t i = 1; i < all->count; i++)
 		all->all[i]->wanted = false;
-	for (unsigned i = 0; i < c->conn_count; i++) {
-		const struct conn_conf *conn = c->conns[i];
+	for (unsigned i = 0; i < c->conns.count; i++) {
+		const struct conn_conf *conn = c->conns.v[i];
 
 		for (unsigned k = 0; k < conn->child_count; k++) {
 			const char *name = conn->children[k].device;
@@ -237,16 +236,15 @@ static void keep(struct devices *all, const struct config *c)
 	}
 }
 
-void devices_assign(struct daemon *d, struct config *c)
+void devices_make(struct daemon *d, const struct config *c)
 {
 	keep(&d->devices, c);
-	for (unsigned i = 0; i < c->conn_count; i++) {
-		struct conn_conf *conn = c->conns[i];
+	for (unsigned i = 0; i < c->conns.count; i++) {
+		const struct conn_conf *conn = c->conns.v[i];
 
 		for (unsigned k = 0; k < conn->child_count; k++) {
-			struct child_conf *child = &conn->children[k];
-
-			child->device_index = child->device ? assign(d, child->device) : 0;
+			if (conn->children[k].device)
+				(void)device_named(d, conn->children[k].device);
 		}
 	}
 }

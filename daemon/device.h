@@ -41,11 +41,13 @@ struct devices {
 int devices_init(struct daemon *d) MUST_CHECK;
 void devices_fini(struct daemon *d);
 /*
- * Gives each child of c, which is not in use yet, its device index, and makes missing devices. A
- * device that cannot be made is reported in the log and tried again every 10 s.
+ * Makes the devices that the children of c name and that are missing. One that cannot be made is
+ * reported in the log and tried again every 10 s.
  */
-void devices_assign(struct daemon *d, struct config *c);
-/* Closes the devices that the configuration of the last devices_assign does not name. */
+void devices_make(struct daemon *d, const struct config *c);
+/* The index of the device of this name, which is made as by devices_make if it is missing. */
+uint16_t device_named(struct daemon *d, const char *name);
+/* Closes the devices that the configuration of the last devices_make does not name. */
 void devices_prune(struct daemon *d);
 /* Adds or removes a user of the device. devices_settle, called once per turn, sets the link. */
 void device_use(struct daemon *d, uint16_t index, bool add);

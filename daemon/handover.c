@@ -238,7 +238,7 @@ static int state_read(struct daemon *d, const uint8_t *p, size_t len)
 	int conns;
 
 	rd_init(&r, p, len);
-	conns = tunnel_load(d->tunnel, c->conns, c->conn_count, conf_conn_digest, &r, daemon_now());
+	conns = tunnel_load(d->tunnel, &c->conns, conf_conn_digest, &r, daemon_now());
 	history_budget_set(&d->tunnel->path->sad.history, c->history_memory);
 	return conns;
 }

@@ -49,6 +49,11 @@ static void op_dummy(void *ctx, struct esp_sa *sa)
 	data_send_dummy(ctx, sa);
 }
 
+static uint16_t op_device(void *ctx, const char *name)
+{
+	return device_named(ctx, name);
+}
+
 static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
 		     const struct ts_list *remote, bool add)
 {
@@ -71,7 +76,7 @@ static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel
 			mtu_look(d, &sa->out.dest.local, &sa->out.dest.remote);
 	}
 	/* It failed or ended: its host name may have another address now. */
-	if (kind == TUNNEL_EVENT_CONN && conn->conf->remote_names && !conn->sa)
+	if (kind == TUNNEL_EVENT_CONN && conn->conf->names && !conn->sa)
 		resolver_soon(d->resolver);
 	control_event(d->control, kind, conn->conf->name, child ? child->conf->name : NULL, text);
 }
@@ -173,8 +178,8 @@ static void keep_fixed(struct daemon *d, struct config *new)
 /* Warns about children without anti-replay. */
 static void warn_unprotected(struct daemon *d, const struct config *c)
 {
-	for (unsigned i = 0; i < c->conn_count; i++) {
-		const struct conn_conf *conn = c->conns[i];
+	for (unsigned i = 0; i < c->conns.count; i++) {
+		const struct conn_conf *conn = c->conns.v[i];
 
 		for (unsigned k = 0; k < conn->child_count; k++) {
 			if (conn->children[k].replay_window == 0)
@@ -217,8 +222,8 @@ bool daemon_reload(struct daemon *d)
 		return false;
 	}
 	ike_set_settings(d->tunnel->ike, &new->ike);
-	devices_assign(d, new);
-	tunnel_configure(d->tunnel, new->conns, new->conn_count, conf_conn_same, now);
+	devices_make(d, new);
+	tunnel_configure(d->tunnel, &new->conns, conf_conn_same, now);
 	devices_prune(d);
 	history_budget_set(&d->tunnel->path->sad.history, new->history_memory);
 	warn_unprotected(d, new);
@@ -228,7 +233,7 @@ bool daemon_reload(struct daemon *d)
 	d->reloads++;
 	d->reload_error[0] = '\0';
 	resolver_refresh(d->resolver);
-	log_info(&d->log, "reload: %u connections", new->conn_count);
+	log_info(&d->log, "reload: %u connections", new->conns.count);
 	daemon_turn(d);
 	sd_notify(0, "READY=1");
 	return true;
@@ -310,8 +315,12 @@ static int start_data(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	const struct tunnel_ops ops = {
-		.ctx = d, .send = op_send, .dummy = op_dummy, .route = op_route, .event = op_event};
+	const struct tunnel_ops ops = {.ctx = d,
+				       .send = op_send,
+				       .dummy = op_dummy,
+				       .device = op_device,
+				       .route = op_route,
+				       .event = op_event};
 	const struct config *c = d->config;
 	char err[256];
 	int r = start_loop(d);
@@ -342,11 +351,11 @@ static int start(struct daemon *d)
 	warn_unprotected(d, c);
 	if (geteuid() == 0)
 		log_warn(&d->log, "running as root: set daemon.user to run as another user");
-	devices_assign(d, d->config);
+	devices_make(d, d->config);
 	handover_load(d);
 	kept_free(d->kept);
 	d->kept = NULL;
-	tunnel_configure(d->tunnel, c->conns, c->conn_count, conf_conn_same, d->started);
+	tunnel_configure(d->tunnel, &c->conns, conf_conn_same, d->started);
 	net_settle(d->net); /* before the sweep, which needs the throw routes */
 	net_sweep(d->net);
 	resolver_refresh(d->resolver);
@@ -397,7 +406,7 @@ static int check(const char *path, bool dump)
 		free(text);
 		failed = fflush(stdout) != 0 || ferror(stdout);
 	} else {
-		printf("%s: %u connections, no errors\n", path, c->conn_count);
+		printf("%s: %u connections, no errors\n", path, c->conns.count);
 	}
 	conf_free(c);
 	if (failed)
@@ -444,7 +453,7 @@ static int run(const char *path)
 	if (r == 0) {
 		log_info(&d->log,
 			 "mendipd " PACKAGE_VERSION " ready: %u connections, TUN device %s",
-			 d->config->conn_count, d->config->fixed.tun);
+			 d->config->conns.count, d->config->fixed.tun);
 		sd_notify(0, "READY=1");
 		daemon_turn(d);
 		event_base_dispatch(d->base);

@@ -66,7 +66,7 @@ static bool files_have_changed(struct resolver *r, bool remember)
 struct lookup {
 	LIST_ENTRY(lookup) link;
 	struct resolver *resolver;
-	struct conn_conf *conn; /* with a reference, as a reload may replace it meanwhile */
+	const struct conn_conf *conn; /* with a reference, as a reload may replace it meanwhile */
 	struct endpoint found[CONN_MAX_ADDRS];
 	unsigned count, open;
 	bool in_hosts; /* /etc/hosts has the last name */
@@ -146,7 +146,7 @@ static void on_dns(int error, char type, int count, int ttl, void *addresses, vo
 	answered(l);
 }
 
-static void look_up(struct resolver *r, struct conn_conf *conn)
+static void look_up(struct resolver *r, const struct conn_conf *conn)
 {
 	struct lookup *l = xzalloc(sizeof(*l));
 
@@ -154,11 +154,13 @@ static void look_up(struct resolver *r, struct conn_conf *conn)
 	LIST_INSERT_HEAD(&r->lookups, l, link);
 	l->conn = conn_ref(conn);
 	l->open = 1; /* our own, so that immediate answers do not free l */
-	for (char **n = conn->remote_names; *n; n++) {
-		if (ask_hosts(l, *n))
+	for (unsigned i = 0; i < conn->names->count; i++) {
+		const char *name = conn->names->name[i];
+
+		if (ask_hosts(l, name))
 			continue;
 		l->open++;
-		if (!evdns_base_resolve_ipv4(r->dns, *n, 0, on_dns, l))
+		if (!evdns_base_resolve_ipv4(r->dns, name, 0, on_dns, l))
 			on_dns(DNS_ERR_UNKNOWN, 0, 0, 0, NULL, l);
 	}
 	answered(l);
@@ -166,7 +168,7 @@ static void look_up(struct resolver *r, struct conn_conf *conn)
 
 static bool has_names(const struct tunnel_conn *c)
 {
-	return c->conf->remote_names && !c->dynamic;
+	return c->conf->names && !c->dynamic;
 }
 
 static bool is_open(const struct resolver *r, const struct conn_conf *conn)
@@ -186,7 +188,7 @@ static bool is_open(const struct resolver *r, const struct conn_conf *conn)
  */
 static void ask(struct resolver *r, bool all)
 {
-	struct conn_conf **confs = NULL;
+	const struct conn_conf **confs = NULL;
 	struct tunnel_conn *c;
 	unsigned count = 0;
 

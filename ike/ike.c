@@ -160,34 +160,27 @@ void ike_free(struct ike *ike, nsec_t now)
 	HASH_ITER (hh, ike->sas, sa, tmp)
 		sa_kill(sa, "shutting down", now);
 	sa_reap(ike);
-	ike_set_conns(ike, NULL, 0, NULL, now);
+	conn_set_fini(&ike->conns);
 	deadlines_fini(&ike->deadlines);
 	secret_free(ike, sizeof(*ike));
 }
 
 /* The connection that replaces `was`; NULL: it is not configured any more. */
-static struct conn_conf *conn_now(const struct ike *ike, const struct conn_conf *was,
-				  bool (*same)(const struct conn_conf *a,
-					       const struct conn_conf *b))
+static const struct conn_conf *conn_now(const struct ike *ike, const struct conn_conf *was,
+					conn_same *same)
 {
-	for (unsigned i = 0; i < ike->conn_count; i++) {
-		struct conn_conf *c = ike->conns[i];
+	const struct conn_conf *c = conn_set_find(&ike->conns, was->name);
 
-		if (c == was || (same && strcmp(c->name, was->name) == 0 && same(was, c)))
-			return c;
-	}
-	return NULL;
+	return c && (c == was || (same && same(was, c))) ? c : NULL;
 }
 
-/* Half-open peers have to authenticate by the secrets that are configured now. */
-static void update_half_open(struct ike *ike,
-			     bool (*same)(const struct conn_conf *a, const struct conn_conf *b),
-			     nsec_t now)
+/* Half-open IKE SAs go on with the connections that are configured now. */
+static void update_half_open(struct ike *ike, conn_same *same, nsec_t now)
 {
 	struct ike_sa *sa, *tmp;
 
 	HASH_ITER (hh, ike->sas, sa, tmp) {
-		struct conn_conf *c;
+		const struct conn_conf *c;
 
 		if (sa->state != IKE_STATE_HALF_OPEN)
 			continue;
@@ -203,19 +196,18 @@ static void update_half_open(struct ike *ike,
 	sa_reap(ike);
 }
 
-void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count,
-		   bool (*same)(const struct conn_conf *a, const struct conn_conf *b), nsec_t now)
+void ike_set_conns(struct ike *ike, const struct conn_set *conns, conn_same *same, nsec_t now)
 {
-	struct conn_conf **mine = count ? xreallocarray(NULL, count, sizeof(*mine)) : NULL;
+	struct conn_set before = ike->conns;
 
-	for (unsigned i = 0; i < count; i++)
-		mine[i] = conn_ref(conns[i]);
-	for (unsigned i = 0; i < ike->conn_count; i++)
-		conn_unref(ike->conns[i]);
-	free(ike->conns);
-	ike->conns = mine;
-	ike->conn_count = count;
+	ike->conns = conn_set_copy(conns);
+	conn_set_fini(&before);
 	update_half_open(ike, same, now);
+}
+
+const struct psk_store *ike_secrets(const struct ike *ike)
+{
+	return ike->conns.secrets;
 }
 
 void ike_hold(struct ike *ike)

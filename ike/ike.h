@@ -187,13 +187,14 @@ struct ike *ike_new(const struct ike_ops *ops, const struct ike_settings *settin
 /* Ends all SAs, with their DOWN events and without a message, and frees the engine. Takes NULL. */
 void ike_free(struct ike *ike, nsec_t now);
 /*
- * Sets the connections that the engine answers for; it takes a reference to each, and keeps neither
- * the array nor `same`. A half-open IKE SA goes on with its connection if that is among them, or
- * with the one of the same name if same() says that they differ in secrets only; otherwise it ends.
- * same may be NULL: no two are alike.
+ * Sets the connections that the engine answers for, and the secrets that IKE SAs authenticate by
+ * from now on; it copies the set. A half-open IKE SA goes on with its connection if that is in the
+ * set, or with the one of the same name if same() says that they are alike; otherwise it ends. same
+ * may be NULL: no two are alike.
  */
-void ike_set_conns(struct ike *ike, struct conn_conf **conns, unsigned count,
-		   bool (*same)(const struct conn_conf *a, const struct conn_conf *b), nsec_t now);
+void ike_set_conns(struct ike *ike, const struct conn_set *conns, conn_same *same, nsec_t now);
+/* The secrets that ike_set_conns gave; NULL before. They belong to the engine. */
+const struct psk_store *ike_secrets(const struct ike *ike);
 /* IKE_COUNTERS values, indexed by enum ike_counter; valid as long as the engine. */
 const uint64_t *ike_counters(const struct ike *ike);
 /* Adds one: for what the caller refuses in an op. */
@@ -225,23 +226,24 @@ void ike_tick(struct ike *ike, nsec_t now);
  * copied. beside: another IKE SA with the same peer stays, and INITIAL_CONTACT is not sent. NULL:
  * no proposal has a key exchange, or there are sa_max IKE SAs.
  */
-struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struct endpoint *local,
-			    const struct endpoint *remote, const struct ident *peer, bool beside,
-			    nsec_t now);
+struct ike_sa *ike_initiate(struct ike *ike, const struct conn_conf *conn,
+			    const struct endpoint *local, const struct endpoint *remote,
+			    const struct ident *peer, bool beside, nsec_t now);
 /*
  * Requests a new CHILD SA, not before `at`; the outcome comes by child_result. conf must be a child
  * of the IKE SA's connection. On an IKE SA that is not authenticated yet the first such request is
  * made in IKE_AUTH. first: two selectors, local and remote, of the packet that caused it (2.9), or
  * NULL; copied. False: the IKE SA has ended or is being deleted, or has 512 requests waiting.
  */
-bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first,
+bool ike_child_create(struct ike_sa *sa, const struct child_conf *conf, const struct ts *first,
 		      nsec_t at) MUST_CHECK;
 /*
  * The same with selectors of its own, which are within those of conf and are copied. True without a
  * new request if one like it is waiting or outstanding.
  */
-bool ike_child_create_like(struct ike_sa *sa, struct child_conf *conf, const struct ts_list *local,
-			   const struct ts_list *remote, nsec_t at) MUST_CHECK;
+bool ike_child_create_like(struct ike_sa *sa, const struct child_conf *conf,
+			   const struct ts_list *local, const struct ts_list *remote,
+			   nsec_t at) MUST_CHECK;
 /* Whether a request that makes a CHILD SA of this configuration is waiting or outstanding. */
 bool ike_child_is_asked(const struct ike_sa *sa, const struct child_conf *conf);
 /*
@@ -328,12 +330,13 @@ void child_sa_save(const struct child_sa *c, struct writer *w);
  * truncated, malformed, or we have the SPI already; IKE_EVENT_DOWN may then have been told of an SA
  * without owner.
  */
-struct ike_sa *ike_sa_load(struct ike *ike, struct conn_conf *conn, struct reader *r, nsec_t now);
+struct ike_sa *ike_sa_load(struct ike *ike, const struct conn_conf *conn, struct reader *r,
+			   nsec_t now);
 /*
  * Reads a CHILD SA of the IKE SA, without owner; it is not installed and no event is told. NULL:
  * truncated or malformed.
  */
-struct child_sa *child_sa_load(struct ike_sa *sa, struct child_conf *conf, struct reader *r);
+struct child_sa *child_sa_load(struct ike_sa *sa, const struct child_conf *conf, struct reader *r);
 
 /*
  * For tests: checks what must hold between two calls, as that whatever an SA waits for is under

@@ -37,7 +37,7 @@ uint64_t ike_sa_spi_i(const struct ike_sa *sa);
 /* 0 before IKE_SA_INIT is answered. */
 uint64_t ike_sa_spi_r(const struct ike_sa *sa);
 /* Its configuration, to which it holds a reference. */
-struct conn_conf *ike_sa_conn(const struct ike_sa *sa);
+const struct conn_conf *ike_sa_conn(const struct ike_sa *sa);
 const struct endpoint *ike_sa_local(const struct ike_sa *sa);
 const struct endpoint *ike_sa_remote(const struct ike_sa *sa);
 /* ID_NONE until the peer is authenticated. */
@@ -107,7 +107,7 @@ enum child_state child_sa_state(const struct child_sa *c);
 /* The IKE SA that it belongs to now: a rekey of the IKE SA moves it. */
 struct ike_sa *child_sa_ike(const struct child_sa *c);
 /* Valid as long as the configuration of the IKE SA. */
-struct child_conf *child_sa_conf(const struct child_sa *c);
+const struct child_conf *child_sa_conf(const struct child_sa *c);
 /* The SPI that we receive on, and the one that we send to. */
 uint32_t child_sa_spi_in(const struct child_sa *c);
 uint32_t child_sa_spi_out(const struct child_sa *c);

@@ -21,7 +21,7 @@ uint64_t ike_sa_spi_r(const struct ike_sa *sa)
 	return sa->spi_r;
 }
 
-struct conn_conf *ike_sa_conn(const struct ike_sa *sa)
+const struct conn_conf *ike_sa_conn(const struct ike_sa *sa)
 {
 	return sa->conn;
 }
@@ -161,7 +161,7 @@ struct ike_sa *child_sa_ike(const struct child_sa *c)
 	return c->ike_sa;
 }
 
-struct child_conf *child_sa_conf(const struct child_sa *c)
+const struct child_conf *child_sa_conf(const struct child_sa *c)
 {
 	return c->conf;
 }

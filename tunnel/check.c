@@ -119,9 +119,24 @@ static bool has_established(const struct tunnel_conn *c)
 	return false;
 }
 
+/* Two connections are configured by one name. */
+static bool is_twice(const struct tunnel_conn *c)
+{
+	const struct tunnel_conn *o;
+
+	LIST_FOREACH (o, &c->tunnel->conns, link) {
+		if (o != c && !o->dynamic && !c->dynamic &&
+		    strcmp(o->conf->name, c->conf->name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The IKE SAs that the connection names exist, and are its own. */
 static const char *check_conn(const struct tunnel_conn *c)
 {
+	if (is_twice(c))
+		return "a connection is there twice";
 	if (!deadline_is_set(&c->tidy) && conn_has_spare(c))
 		return "an IKE SA too many, and nothing ends one";
 	if (!c->sa && has_established(c))

@@ -21,7 +21,7 @@ struct tunnel_child *conn_child_of(struct tunnel_conn *c, const struct child_con
 
 struct spd *tunnel_child_spd(const struct tunnel_child *k)
 {
-	return &k->conn->tunnel->path->devices[k->conf->device_index].spd;
+	return &k->conn->tunnel->path->devices[k->device].spd;
 }
 
 /* The SPD has its own lists: a reload may change those of the configuration. */
@@ -40,7 +40,7 @@ static void trap_lists(struct tunnel_child *k, struct ts_list *local, struct ts_
  */
 static bool trap_is_routed(const struct tunnel_child *k)
 {
-	return k->conf->device_index == 0 || k->conf->start_action == START_TRAP;
+	return k->device == 0 || k->conf->start_action == START_TRAP;
 }
 
 void tunnel_child_trap(struct tunnel_child *k, bool on)
@@ -60,19 +60,20 @@ void tunnel_child_trap(struct tunnel_child *k, bool on)
 	}
 	k->trapped = on;
 	if (trap_is_routed(k))
-		t->ops.route(t->ops.ctx, k->conf->device_index, &k->conf->local_ts,
-			     &k->conf->remote_ts, on);
+		t->ops.route(t->ops.ctx, k->device, &k->conf->local_ts, &k->conf->remote_ts, on);
 }
 
-struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, struct child_conf *conf)
+struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, const struct child_conf *conf)
 {
 	struct tunnel_child *k = conn_child_of(c, conf), *last;
+	struct tunnel *t = c->tunnel;
 
 	if (k)
 		return k;
 	k = xzalloc(sizeof(*k));
 	k->conn = c;
 	k->conf = conf;
+	k->device = conf->device ? t->ops.device(t->ops.ctx, conf->device) : 0;
 	k->options = *conf->options;
 	LIST_INIT(&k->sas);
 	/* In the order of the file: the first one is asked for in IKE_AUTH. */

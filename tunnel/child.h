@@ -11,7 +11,7 @@
 /* The connection's child of this configuration, or NULL. */
 struct tunnel_child *conn_child_of(struct tunnel_conn *c, const struct child_conf *conf);
 /* The same; makes it if it is not there yet. */
-struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, struct child_conf *conf);
+struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, const struct child_conf *conf);
 /* Frees it with its SAs, without a word to the peer. */
 void tunnel_child_remove(struct tunnel_child *k);
 /* The SPD of its device. */

@@ -24,7 +24,7 @@ static void retry_due(struct deadline *d, nsec_t now)
 		conn_mend(c, now);
 }
 
-struct tunnel_conn *conn_new(struct tunnel *t, struct conn_conf *conf)
+struct tunnel_conn *conn_new(struct tunnel *t, const struct conn_conf *conf)
 {
 	struct tunnel_conn *c = xzalloc(sizeof(*c));
 
@@ -112,21 +112,22 @@ static bool behind_nat(const struct ike_sa *sa)
 
 bool conn_can_call(const struct tunnel_conn *c)
 {
-	return c->conf->remote_count > 0 || (!c->sa && c->calls_back) ||
+	return conn_remote_count(c->conf) > 0 || (!c->sa && c->calls_back) ||
 	       (c->sa && ike_sa_established(c->sa) && !behind_nat(c->sa));
 }
 
 struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
 {
 	struct endpoint local = {.port = IKE_PORT}, remote;
+	unsigned count = conn_remote_count(c->conf);
 	struct ike_sa *sa;
 
 	if (!conn_can_call(c) || c->tunnel->closing)
 		return NULL;
 	if (c->conf->local_count)
 		local = c->conf->local[0];
-	if (c->conf->remote_count) {
-		remote = c->conf->remote[c->next_remote % c->conf->remote_count];
+	if (count) {
+		remote = *conn_remote(c->conf, c->next_remote % count);
 	} else {
 		/* A connection that only responds initiates to where the peer was last heard. */
 		local = c->sa ? *ike_sa_local(c->sa) : c->last_local;
@@ -268,7 +269,7 @@ void conn_retry_later(struct tunnel_conn *c, const char *why, nsec_t now)
 	nsec_t wait;
 
 	/* A connection that only responds initiates when a recovery needs it (conn_mend). */
-	if (c->conf->remote_count == 0 || c->tunnel->closing)
+	if (conn_remote_count(c->conf) == 0 || c->tunnel->closing)
 		return;
 	wait = conn_backoff(c, c->failures);
 	/* The first packet after an orderly end starts it at once; after a failure it waits. */

@@ -9,7 +9,7 @@
 
 /* ---- conn.c: made, found, ended ---- */
 /* Makes a connection without children; takes a reference to conf. */
-struct tunnel_conn *conn_new(struct tunnel *t, struct conn_conf *conf);
+struct tunnel_conn *conn_new(struct tunnel *t, const struct conn_conf *conf);
 /*
  * The connection that a peer's IKE SA belongs to, or NULL. For a new peer of %any or of a pattern
  * one is made.
@@ -28,9 +28,7 @@ void conn_free_if_dynamic(struct tunnel_conn *c);
 
 /* ---- tunnel.c: from the configuration ---- */
 /* Makes it with its configured children and their traps; those to be started are wanted. */
-struct tunnel_conn *conn_configured(struct tunnel *t, struct conn_conf *conf);
-/* The configuration of that name, or NULL. */
-struct conn_conf *conn_conf_named(struct conn_conf **conns, unsigned count, const char *name);
+struct tunnel_conn *conn_configured(struct tunnel *t, const struct conn_conf *conf);
 /* There is a connection of this configuration that is not dynamic. */
 bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf);
 /* Deletes its SAs, so that the peer is told, and removes it. */

@@ -17,7 +17,7 @@ struct held_route {
 bool conn_only_answers(const struct conn_conf *conf)
 {
 	return (conf->remote_any || ident_is_pattern(&conf->remote_id)) &&
-	       conf->remote_count == 0 && !conf->remote_names;
+	       conf->remote_count == 0 && !conf->names;
 }
 
 static void hold(struct tunnel *t, const struct child_conf *child)
@@ -36,7 +36,7 @@ static void hold_all(struct tunnel *t, const struct conn_conf *conf)
 		const struct child_conf *child = &conf->children[i];
 
 		/* Routes to a device of its own are left to others, and its link is down. */
-		if (child->start_action != START_NONE && child->device_index == 0)
+		if (child->start_action != START_NONE && !child->device)
 			hold(t, child);
 	}
 }
@@ -54,15 +54,15 @@ void held_release(struct tunnel *t, struct held_list *list)
 	}
 }
 
-void held_configure(struct tunnel *t, struct conn_conf **conns, unsigned count)
+void held_configure(struct tunnel *t, const struct conn_set *conns)
 {
 	struct held_list before = t->held;
 
 	/* The old ones go last: what is in both is never without a route. */
 	SLIST_INIT(&t->held);
-	for (unsigned i = 0; i < count; i++) {
-		if (conn_only_answers(conns[i]))
-			hold_all(t, conns[i]);
+	for (unsigned i = 0; i < conns->count; i++) {
+		if (conn_only_answers(conns->v[i]))
+			hold_all(t, conns->v[i]);
 	}
 	held_release(t, &before);
 }

@@ -10,7 +10,7 @@
 /* The peer is %any or a pattern, and no address to initiate to is configured. */
 bool conn_only_answers(const struct conn_conf *conf);
 /* Holds the routes of those of these connections that only respond; drops those held before. */
-void held_configure(struct tunnel *t, struct conn_conf **conns, unsigned count);
+void held_configure(struct tunnel *t, const struct conn_set *conns);
 /* Drops all routes of the list. */
 void held_release(struct tunnel *t, struct held_list *list);
 

@@ -49,7 +49,7 @@ void tunnel_sa_activate(struct tunnel_sa *s, nsec_t now)
 		return;
 	}
 	s->active = true;
-	t->ops.route(t->ops.ctx, c->conf->device_index, s->policy.local, s->policy.remote, true);
+	t->ops.route(t->ops.ctx, c->device, s->policy.local, s->policy.remote, true);
 	s->replaces = NULL;
 	c->current = s;
 	hint_silent_arm(s, now);

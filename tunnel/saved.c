@@ -190,7 +190,7 @@ static void conn_save(const struct tunnel_conn *c, tunnel_digest *digest, struct
 	wr_u8(w, 'c');
 	at = length_begin(w);
 	text_save(c->conf->name, w);
-	digest(c->conf, &c->peer_id, d);
+	digest(c->conf, ike_secrets(c->tunnel->ike), &c->peer_id, d);
 	wr_bytes(w, d, sizeof(d));
 	ike_sa_save(c->sa, w);
 	wr_u8(w, c->dynamic);
@@ -237,7 +237,7 @@ unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct write
 static struct tunnel_child *child_of_name(struct tunnel_conn *c, struct reader *r)
 {
 	char name[SAVED_TEXT];
-	struct child_conf *conf;
+	const struct child_conf *conf;
 
 	if (text_load(r, name) < 0)
 		return NULL;
@@ -372,7 +372,7 @@ static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t
 }
 
 /* The configuration of a connection that is no longer configured, until its IKE SA has ended. */
-static struct conn_conf *stand_in(const char *name)
+static const struct conn_conf *stand_in(const char *name)
 {
 	struct conn_conf *conf = xzalloc(sizeof(*conf));
 
@@ -382,25 +382,25 @@ static struct conn_conf *stand_in(const char *name)
 }
 
 /* 1: it goes on; 0: it has ended. */
-static int conn_load(struct tunnel *t, struct conn_conf **conns, unsigned count,
-		     tunnel_digest *digest, struct reader *r, nsec_t now)
+static int conn_load(struct tunnel *t, const struct conn_set *conns, tunnel_digest *digest,
+		     struct reader *r, nsec_t now)
 {
 	const uint8_t *then;
 	char name[SAVED_TEXT];
-	struct conn_conf *conf;
+	const struct conn_conf *conf;
 	uint8_t d[DIGEST];
 	struct ike_sa *sa;
 
 	if (text_load(r, name) < 0)
 		return -EBADMSG;
 	then = rd_bytes(r, DIGEST);
-	conf = conn_conf_named(conns, count, name);
+	conf = conn_set_find(conns, name);
 	conf = conf ? conn_ref(conf) : stand_in(name);
 	sa = then ? ike_sa_load(t->ike, conf, r, now) : NULL;
 	conn_unref(conf);
 	if (!sa)
 		return -EBADMSG;
-	digest(ike_sa_conn(sa), ike_sa_peer_id(sa), d);
+	digest(ike_sa_conn(sa), conns->secrets, ike_sa_peer_id(sa), d);
 	if (memcmp(d, then, DIGEST) == 0)
 		return goes_on(t, sa, r, now) < 0 ? -EBADMSG : 1;
 	log_info(t->log, "%s: its configuration has changed: the IKE SA ends", name);
@@ -408,7 +408,7 @@ static int conn_load(struct tunnel *t, struct conn_conf **conns, unsigned count,
 	return 0;
 }
 
-int tunnel_load(struct tunnel *t, struct conn_conf **conns, unsigned count, tunnel_digest *digest,
+int tunnel_load(struct tunnel *t, const struct conn_set *conns, tunnel_digest *digest,
 		struct reader *r, nsec_t now)
 {
 	const uint8_t *format = rd_bytes(r, sizeof(FORMAT));
@@ -420,7 +420,7 @@ int tunnel_load(struct tunnel *t, struct conn_conf **conns, unsigned count, tunn
 	while (rd_u8(r) == 'c') {
 		uint64_t len = rd_be64(r);
 		struct reader part = rd_part(r, len);
-		int one = part.bad ? -EBADMSG : conn_load(t, conns, count, digest, &part, now);
+		int one = part.bad ? -EBADMSG : conn_load(t, conns, digest, &part, now);
 
 		if (one < 0)
 			return one;

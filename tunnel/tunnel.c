@@ -141,7 +141,7 @@ void tunnel_free(struct tunnel *t)
 	free(t);
 }
 
-struct tunnel_conn *conn_configured(struct tunnel *t, struct conn_conf *conf)
+struct tunnel_conn *conn_configured(struct tunnel *t, const struct conn_conf *conf)
 {
 	struct tunnel_conn *c = conn_new(t, conf);
 
@@ -155,30 +155,22 @@ struct tunnel_conn *conn_configured(struct tunnel *t, struct conn_conf *conf)
 	return c;
 }
 
-static void conn_begin(struct tunnel *t, struct conn_conf *conf, nsec_t now)
+static void conn_begin(struct tunnel *t, const struct conn_conf *conf, nsec_t now)
 {
 	/* A connection that only responds has no peer yet; conn_of_peer makes one for each. */
 	if (!conn_only_answers(conf))
 		conn_mend(conn_configured(t, conf), now);
 }
 
-struct conn_conf *conn_conf_named(struct conn_conf **conns, unsigned count, const char *name)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (strcmp(conns[i]->name, name) == 0)
-			return conns[i];
-	}
-	return NULL;
-}
-
 /* The peer's secret was removed or changed, and that is to end what it was used for. */
-static bool is_revoked(const struct tunnel_conn *c, const struct conn_conf *new)
+static bool is_revoked(const struct tunnel_conn *c, const struct psk_store *new)
 {
-	const struct ident *id = conn_peer(c);
+	const struct ike *ike = c->tunnel->ike;
+	const struct psk_store *old = ike_secrets(ike); /* NULL after tunnel_load, which compares */
+	const struct ident *ours = &c->conf->local_id, *peers = conn_peer(c);
 
-	return !ike_settings_of(c->tunnel->ike)->old_secrets_stay &&
-	       !psk_same(psk_find(c->conf->secrets, &c->conf->local_id, id),
-			 psk_find(new->secrets, &new->local_id, id));
+	return old && !ike_settings_of(ike)->old_secrets_stay &&
+	       !psk_same(psk_find(old, ours, peers), psk_find(new, ours, peers));
 }
 
 bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf)
@@ -198,44 +190,50 @@ void conn_end(struct tunnel_conn *c, nsec_t now)
 	conn_remove(c);
 }
 
-/* A connection that stays keeps its conf in place of the new one: pointers into it are in use. */
-void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count,
-		      bool (*same)(const struct conn_conf *a, const struct conn_conf *b),
-		      nsec_t now)
+/* What a connection that stays is called in the new configuration; NULL: it does not stay. */
+static const struct conn_conf *stays_as(const struct tunnel_conn *c, const struct conn_set *conns,
+					conn_same *same)
 {
-	struct conn_conf **kept = xreallocarray(NULL, count, sizeof(*kept));
+	const struct conn_conf *new = conn_set_find(conns, c->conf->name);
+
+	return new &&same &&same(c->conf, new) && !is_revoked(c, conns->secrets) ? new : NULL;
+}
+
+/* Puts one in the place of another. */
+static void conn_set_replace(struct conn_set *s, const struct conn_conf *old,
+			     const struct conn_conf *new)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		if (s->v[i] != old)
+			continue;
+		s->v[i] = conn_ref(new);
+		conn_unref(old);
+	}
+}
+
+/* A connection that stays keeps its conf in place of the new one: pointers into it are in use. */
+void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same *same, nsec_t now)
+{
+	struct conn_set kept = conn_set_copy(conns);
 	struct tunnel_conn *c, *next;
 
 	t->now = now;
-	for (unsigned i = 0; i < count; i++)
-		kept[i] = conns[i];
 	for (c = LIST_FIRST(&t->conns); c; c = next) {
-		struct conn_conf *new = conn_conf_named(conns, count, c->conf->name);
+		const struct conn_conf *new = stays_as(c, conns, same);
 
 		next = LIST_NEXT(c, link);
-		if (!new || !same || !same(c->conf, new) || is_revoked(c, new)) {
+		if (new)
+			conn_set_replace(&kept, new, c->conf);
+		else
 			conn_end(c, now);
-			continue;
-		}
-		for (unsigned i = 0; i < count; i++) {
-			if (conns[i] == new)
-				kept[i] = c->conf;
-		}
 	}
-	/* Peers that connect from now on need the new secrets. */
-	for (unsigned i = 0; i < count; i++) {
-		struct psk_store *today = psk_store_ref(conns[i]->secrets);
-
-		psk_store_unref(kept[i]->secrets);
-		kept[i]->secrets = today;
+	ike_set_conns(t->ike, &kept, same, now);
+	for (unsigned i = 0; i < kept.count; i++) {
+		if (!conn_has_static(t, kept.v[i]))
+			conn_begin(t, kept.v[i], now);
 	}
-	ike_set_conns(t->ike, kept, count, same, now);
-	for (unsigned i = 0; i < count; i++) {
-		if (!conn_has_static(t, kept[i]))
-			conn_begin(t, kept[i], now);
-	}
-	held_configure(t, conns, count);
-	free(kept);
+	held_configure(t, conns);
+	conn_set_fini(&kept);
 }
 
 void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
@@ -377,21 +375,18 @@ bool tunnel_close(struct tunnel *t, nsec_t now)
 	return ike_sa_count(t->ike) == 0;
 }
 
-void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
+void tunnel_resolved(struct tunnel *t, const struct conn_conf *conf, const struct endpoint *found,
 		     unsigned count, nsec_t now)
 {
-	unsigned room = CONN_MAX_ADDRS - conf->fixed_count;
 	struct tunnel_conn *c;
 
 	t->now = now;
-	count = (unsigned)min_u64(count, room);
-	memcpy(conf->remote + conf->fixed_count, remote, count * sizeof(*remote));
-	conf->remote_count = (uint8_t)(conf->fixed_count + count);
+	conn_resolved(conf, found, count);
 	LIST_FOREACH (c, &t->conns, link) {
 		if (c->conf != conf || c->dynamic)
 			continue;
 		if (c->sa && ike_sa_state(c->sa) == IKE_STATE_INIT_SENT &&
-		    !endpoints_have(conf->remote, conf->remote_count, &ike_sa_remote(c->sa)->addr))
+		    !conn_has_remote(conf, &ike_sa_remote(c->sa)->addr))
 			ike_sa_drop(c->sa, "the host name of the peer resolves to another address",
 				    now);
 		if (!c->sa)

@@ -109,7 +109,8 @@ LIST_HEAD(tunnel_sa_list, tunnel_sa);
 struct tunnel_child {
 	LIST_ENTRY(tunnel_child) link;
 	struct tunnel_conn *conn;
-	struct child_conf *conf;
+	const struct child_conf *conf;
+	uint16_t device;	       /* index of its TUN device */
 	struct tunnel_options options; /* may be changed at run time */
 	struct tunnel_sa_list sas;     /* newest first */
 	struct tunnel_sa *current;     /* outbound packets moved to it last; NULL: down */
@@ -132,7 +133,7 @@ LIST_HEAD(tunnel_child_list, tunnel_child);
 struct tunnel_conn {
 	LIST_ENTRY(tunnel_conn) link;
 	struct tunnel *tunnel;
-	struct conn_conf *conf;
+	const struct conn_conf *conf;
 	struct ident peer_id; /* as it was last authenticated; ID_NONE: not yet */
 	bool dynamic;	      /* made for one peer of %any or of a pattern; goes with its last SA */
 	struct tunnel_child_list children;
@@ -144,7 +145,7 @@ struct tunnel_conn {
 	struct ike_sa *crossing; /* one that the peer made while ours, `beside`, was being made */
 	nsec_t missing_asked;	 /* when CHILD SAs were last asked for that `beside` lacks */
 	unsigned failures;	 /* in a row; sets the back-off */
-	unsigned next_remote;	 /* index into conf->remote to try next */
+	unsigned next_remote;	 /* the peer's address to try next; see conn_remote */
 	nsec_t not_before;	 /* it failed: packets do not start it before this */
 	struct deadline retry;	 /* start again, or ask for children that are missing */
 	struct deadline rung3;	 /* initiate `beside` */
@@ -173,6 +174,8 @@ struct tunnel_ops {
 		     const uint8_t *p, size_t len);
 	/* Sends a dummy packet (next header 59) on the SA. */
 	void (*dummy)(void *ctx, struct esp_sa *sa);
+	/* The index of the TUN device of this name. NULL if no child has a device of its own. */
+	uint16_t (*device)(void *ctx, const char *name);
 	/* Routes inner packets from local to remote to this TUN device, or no longer; the callee
 	 * counts how often it was asked to. */
 	void (*route)(void *ctx, uint16_t device, const struct ts_list *local,
@@ -208,9 +211,7 @@ void tunnel_free(struct tunnel *t);
  * its name is equal by `same`, and its peer's secret has not changed or old_secrets_stay is set.
  * Any other is ended and started afresh. same may be NULL at the first call.
  */
-void tunnel_configure(struct tunnel *t, struct conn_conf **conns, unsigned count,
-		      bool (*same)(const struct conn_conf *a, const struct conn_conf *b),
-		      nsec_t now);
+void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same *same, nsec_t now);
 
 void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 			const struct endpoint *remote, const uint8_t *p, size_t len, nsec_t now);
@@ -247,14 +248,15 @@ bool tunnel_close(struct tunnel *t, nsec_t now);
  * where the connection is wanted. Dynamic ones, and those that cannot initiate, stay as they are.
  */
 void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a), nsec_t now);
-/* The connection's remote_names resolve to these, in addition to the addresses from the file. */
-void tunnel_resolved(struct tunnel *t, struct conn_conf *conf, const struct endpoint *remote,
+/* The connection's names, of which it has some, lead to these now. */
+void tunnel_resolved(struct tunnel *t, const struct conn_conf *conf, const struct endpoint *found,
 		     unsigned count, nsec_t now);
 
 /* ---- saved.c: handing the tunnels over to another process ---- */
 
 /* SHA-256 of the whole configuration of a connection and of its peer's secret. */
-typedef void tunnel_digest(const struct conn_conf *conf, const struct ident *peer, uint8_t *out);
+typedef void tunnel_digest(const struct conn_conf *conf, const struct psk_store *secrets,
+			   const struct ident *peer, uint8_t *out);
 /* No connection that is up has anything under way: tunnel_save leaves none of these out. */
 bool tunnel_is_settled(const struct tunnel *t);
 /* Deletes IKE SAs that are not settled; the DELETE goes out where the message window has room. */
@@ -270,7 +272,7 @@ unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct write
  * configuration has changed is deleted, and its peer told. Returns how many go on, or -EBADMSG: not
  * written by this version, or not whole; the connections read before that go on all the same.
  */
-int tunnel_load(struct tunnel *t, struct conn_conf **conns, unsigned count, tunnel_digest *digest,
+int tunnel_load(struct tunnel *t, const struct conn_set *conns, tunnel_digest *digest,
 		struct reader *r, nsec_t now) MUST_CHECK;
 
 /* Updates the figures in the record of a running recovery: lost, not verified, bridged, outage. */

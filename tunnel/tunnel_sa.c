@@ -23,8 +23,7 @@ static void policy_remove(struct tunnel_sa *s)
 		return;
 	s->active = false;
 	spd_remove(tunnel_child_spd(s->child), &s->policy);
-	t->ops.route(t->ops.ctx, s->child->conf->device_index, s->policy.local, s->policy.remote,
-		     false);
+	t->ops.route(t->ops.ctx, s->child->device, s->policy.local, s->policy.remote, false);
 }
 
 struct tunnel_sa *tunnel_sa_newest(struct tunnel_child *c)
@@ -255,7 +254,7 @@ int tunnel_sa_install(struct tunnel_sa *s, const struct suite *suite, bool esn,
 		.verify_rate = k->options.verify_rate,
 		.detect = k->options.detect,
 		.bridge = k->options.bridge,
-		.device = k->conf->device_index,
+		.device = k->device,
 		.owner = s,
 	};
 	int r;

@@ -16,7 +16,7 @@ const char *child_state_name(enum child_state s)
 	return names[s];
 }
 
-struct child_sa *child_new(struct ike_sa *sa, struct child_conf *conf)
+struct child_sa *child_new(struct ike_sa *sa, const struct child_conf *conf)
 {
 	struct child_sa *c = xzalloc(sizeof(*c));
 

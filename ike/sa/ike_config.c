@@ -1,9 +1,29 @@
 /* ike_config.c - see ike_config.h. SPDX-License-Identifier: ISC */
 #include "sa/ike_config.h"
+#include "xalloc.h"
 
-void conn_unref(struct conn_conf *c)
+/* Constant, but for the references to it. */
+static struct conn_conf *counted(const struct conn_conf *c)
 {
-	if (!c || --c->refs > 0)
+	return (struct conn_conf *)c;
+}
+
+const struct conn_conf *conn_ref(const struct conn_conf *c)
+{
+	counted(c)->refs++;
+	return c;
+}
+
+static void names_free(struct peer_names *n)
+{
+	for (unsigned i = 0; n && i < n->count; i++)
+		free(n->name[i]);
+	free(n);
+}
+
+void conn_unref(const struct conn_conf *c)
+{
+	if (!c || --counted(c)->refs > 0)
 		return;
 	for (unsigned i = 0; i < c->child_count; i++) {
 		free(c->children[i].name);
@@ -11,12 +31,9 @@ void conn_unref(struct conn_conf *c)
 		free(c->children[i].options);
 	}
 	free(c->children);
-	for (char **n = c->remote_names; n && *n; n++)
-		free(*n);
-	free(c->remote_names);
-	psk_store_unref(c->secrets);
+	names_free(c->names);
 	free(c->name);
-	free(c);
+	free(counted(c));
 }
 
 bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr *a)
@@ -28,11 +45,66 @@ bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr 
 	return false;
 }
 
-struct child_conf *conn_child(const struct conn_conf *c, const char *name)
+unsigned conn_remote_count(const struct conn_conf *c)
+{
+	return c->remote_count + (c->names ? c->names->found_count : 0);
+}
+
+const struct endpoint *conn_remote(const struct conn_conf *c, unsigned i)
+{
+	return i < c->remote_count ? &c->remote[i] : &c->names->found[i - c->remote_count];
+}
+
+bool conn_has_remote(const struct conn_conf *c, const struct addr *a)
+{
+	return endpoints_have(c->remote, c->remote_count, a) ||
+	       (c->names && endpoints_have(c->names->found, c->names->found_count, a));
+}
+
+void conn_resolved(const struct conn_conf *c, const struct endpoint *found, unsigned count)
+{
+	struct peer_names *n = c->names;
+
+	n->found_count = (unsigned)min_u64(count, CONN_MAX_ADDRS - c->remote_count);
+	memcpy(n->found, found, n->found_count * sizeof(*found));
+}
+
+const struct child_conf *conn_child(const struct conn_conf *c, const char *name)
 {
 	for (unsigned i = 0; i < c->child_count; i++) {
 		if (strcmp(c->children[i].name, name) == 0)
 			return &c->children[i];
 	}
 	return NULL;
+}
+
+/* ---- sets ---- */
+
+const struct conn_conf *conn_set_find(const struct conn_set *s, const char *name)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		if (strcmp(s->v[i]->name, name) == 0)
+			return s->v[i];
+	}
+	return NULL;
+}
+
+struct conn_set conn_set_copy(const struct conn_set *from)
+{
+	struct conn_set s = {.count = from->count};
+
+	s.v = s.count ? xreallocarray(NULL, s.count, sizeof(const struct conn_conf *)) : NULL;
+	for (unsigned i = 0; i < s.count; i++)
+		s.v[i] = conn_ref(from->v[i]);
+	s.secrets = from->secrets ? psk_store_ref(from->secrets) : NULL;
+	return s;
+}
+
+void conn_set_fini(struct conn_set *s)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		conn_unref(s->v[i]);
+	free(s->v);
+	psk_store_unref(s->secrets);
+	*s = (struct conn_set){0};
 }

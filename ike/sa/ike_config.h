@@ -1,9 +1,8 @@
 /*
  * ike_config.h - the configuration of a connection. SPDX-License-Identifier: ISC
  *
- * The daemon makes it from the file. It is reference-counted and, apart from resolved addresses,
- * not changed while in use: a reload makes new ones, and an SA keeps the one that it was made from
- * until it is given another.
+ * The daemon makes it from the file. It is reference-counted, and constant from then on: a reload
+ * makes new ones, and an SA keeps the one that it was made from until it is given another.
  */
 #ifndef MENDIP_IKE_CONFIG_H
 #define MENDIP_IKE_CONFIG_H
@@ -12,6 +11,7 @@
 #include "wire/proposal.h"
 
 #define CONN_MAX_ADDRS 8
+#define HOST_NAMES_MAX 8
 
 enum start_action { START_NONE, START_TRAP, START_START };
 
@@ -24,40 +24,68 @@ struct child_conf {
 	enum start_action start_action;
 	uint32_t replay_window;		/* packets; 0: no protection against replays */
 	char *device;			/* name of its TUN device; NULL: the default one */
-	uint16_t device_index;		/* of that device; the daemon sets it before use */
 	struct tunnel_options *options; /* those of tunnel/; owned */
+};
+
+/* Host names of a peer, and where they lead now: no part of the configuration. */
+struct peer_names {
+	char *name[HOST_NAMES_MAX];
+	unsigned count;
+	struct endpoint found[CONN_MAX_ADDRS]; /* see conn_resolved */
+	unsigned found_count;
 };
 
 struct conn_conf {
 	char *name;
 	unsigned refs;
-	struct endpoint local[CONN_MAX_ADDRS]; /* local_count 0: any address of ours */
-	struct endpoint remote[CONN_MAX_ADDRS];
+	struct endpoint local[CONN_MAX_ADDRS];	/* local_count 0: any address of ours */
+	struct endpoint remote[CONN_MAX_ADDRS]; /* those of the file; all: conn_remote */
 	uint8_t local_count, remote_count;
-	uint8_t fixed_count; /* number of remote addresses from the file; resolved ones follow */
-	bool remote_any;     /* remote_addrs has %any: answer any address */
-	bool ha_peer;	     /* the peer is a cluster that supports RFC 6311 */
-	char **remote_names; /* host names that the daemon resolves into remote; NULL-terminated, or
-				NULL */
+	bool remote_any;		  /* remote_addrs has %any: answer any address */
+	bool ha_peer;			  /* the peer is a cluster that supports RFC 6311 */
+	struct peer_names *names;	  /* in remote_addrs; owned, NULL: none */
 	struct ident local_id, remote_id; /* remote_id may be a pattern */
 	struct proposal_list proposals;
 	nsec_t rekey_time, life_time, dpd_delay; /* 0: never */
 	struct child_conf *children;
 	unsigned child_count;
-	struct psk_store *secrets; /* a reference */
+};
+
+/* All connections of one version of the configuration, with a reference to each, and the secrets.
+ */
+struct conn_set {
+	const struct conn_conf **v; /* owned array */
+	unsigned count;
+	struct psk_store *secrets; /* a reference; NULL: none, and no connections */
 };
 
 /* Adds a reference and returns c. */
-static inline struct conn_conf *conn_ref(struct conn_conf *c)
-{
-	c->refs++;
-	return c;
-}
+const struct conn_conf *conn_ref(const struct conn_conf *c);
 /* Drops a reference; frees c with the last one. Takes NULL. */
-void conn_unref(struct conn_conf *c);
+void conn_unref(const struct conn_conf *c);
 /* Whether one of the endpoints has the address, on any port. */
 bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr *a);
+/* The number of the peer's addresses: those of the file, and after them what its names lead to. */
+unsigned conn_remote_count(const struct conn_conf *c);
+/* One of them; i is less than their number. */
+const struct endpoint *conn_remote(const struct conn_conf *c, unsigned i);
+/* Whether the address is one of them. */
+bool conn_has_remote(const struct conn_conf *c, const struct addr *a);
+/*
+ * From now on the names of c, which has some, lead to these. All addresses of the peer together are
+ * CONN_MAX_ADDRS at most; the last ones are left out.
+ */
+void conn_resolved(const struct conn_conf *c, const struct endpoint *found, unsigned count);
 /* The child with this name, or NULL; it belongs to c. */
-struct child_conf *conn_child(const struct conn_conf *c, const char *name);
+const struct child_conf *conn_child(const struct conn_conf *c, const char *name);
+
+/* Whether two connections of one name are alike; their secrets are not compared. */
+typedef bool conn_same(const struct conn_conf *a, const struct conn_conf *b);
+/* The connection of that name, or NULL. */
+const struct conn_conf *conn_set_find(const struct conn_set *s, const char *name);
+/* A copy of `from` with references of its own. */
+struct conn_set conn_set_copy(const struct conn_set *from);
+/* Drops all references and empties the set. */
+void conn_set_fini(struct conn_set *s);
 
 #endif

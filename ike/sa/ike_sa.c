@@ -75,7 +75,7 @@ void sa_set_spi(struct ike_sa *sa, uint64_t our_spi)
 	HASH_ADD(hh, ike->sas, our_spi, sizeof(sa->our_spi), sa);
 }
 
-struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
+struct ike_sa *sa_new(struct ike *ike, const struct conn_conf *conn, bool initiator,
 		      const struct endpoint *local, const struct endpoint *remote)
 {
 	struct ike_sa *sa = xzalloc(sizeof(*sa));

@@ -38,7 +38,7 @@ struct handshake {
 struct child_sa {
 	LIST_ENTRY(child_sa) link;
 	struct ike_sa *ike_sa;
-	struct child_conf *conf; /* valid as long as the IKE SA's conn */
+	const struct child_conf *conf; /* valid as long as the IKE SA's conn */
 	enum child_state state;
 	uint32_t spi_in, spi_out;
 	struct proposal_choice choice;
@@ -69,7 +69,7 @@ struct ike_sa {
 	bool initiator;
 	bool beside; /* made by rung 3: sends no INITIAL_CONTACT */
 	uint64_t spi_i, spi_r, our_spi;
-	struct conn_conf *conn;
+	const struct conn_conf *conn;
 	struct endpoint local, remote;
 	struct ident peer_id;
 	struct ident wanted_id; /* as initiator: the identity that the peer must have; ID_NONE: that
@@ -150,8 +150,7 @@ struct ike {
 	struct ike_settings set;
 	struct rng *rng;
 	struct log *log;
-	struct conn_conf **conns;
-	unsigned conn_count;
+	struct conn_set conns;
 	struct ike_sa *sas;	/* uthash by our_spi */
 	struct ike_half *half;	/* uthash: half-open SAs of responders by (SPIi, address) */
 	struct ike_addr *addrs; /* uthash: SAs and half-open counts by remote address */
@@ -188,7 +187,7 @@ void child_set_state(struct child_sa *c, enum child_state to);
  * Makes an IKE SA with a new SPI of ours, and adds it to the tables; it takes a reference to conn.
  * sa_kill ends it.
  */
-struct ike_sa *sa_new(struct ike *ike, struct conn_conf *conn, bool initiator,
+struct ike_sa *sa_new(struct ike *ike, const struct conn_conf *conn, bool initiator,
 		      const struct endpoint *local, const struct endpoint *remote);
 /* A random SPI, not 0, that no IKE SA of ours has. */
 uint64_t sa_new_spi(struct ike *ike);
@@ -214,7 +213,7 @@ void sa_kill(struct ike_sa *sa, const char *why, nsec_t now);
 /* Frees the IKE SAs that have ended. */
 void sa_reap(struct ike *ike);
 /* Makes a CHILD SA, INSTALLED and zeroed but for its configuration, on the list of sa. */
-struct child_sa *child_new(struct ike_sa *sa, struct child_conf *conf);
+struct child_sa *child_new(struct ike_sa *sa, const struct child_conf *conf);
 /* Sets `created`, and the deadlines of the configuration. */
 void child_arm(struct child_sa *c, nsec_t now);
 /* The CHILD SA that sends to this SPI, or NULL. */

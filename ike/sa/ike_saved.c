@@ -210,7 +210,8 @@ static int fill(struct ike_sa *sa, struct reader *r)
 	return r->bad || sa_set_keys(sa) < 0 ? -EBADMSG : 0;
 }
 
-struct ike_sa *ike_sa_load(struct ike *ike, struct conn_conf *conn, struct reader *r, nsec_t now)
+struct ike_sa *ike_sa_load(struct ike *ike, const struct conn_conf *conn, struct reader *r,
+			   nsec_t now)
 {
 	uint8_t flags = rd_u8(r);
 	uint64_t spi_i = rd_be64(r), spi_r = rd_be64(r), ours = flags & INITIATOR ? spi_i : spi_r;
@@ -251,7 +252,7 @@ void child_sa_save(const struct child_sa *c, struct writer *w)
 	wr_be64(w, when(&c->expire));
 }
 
-struct child_sa *child_sa_load(struct ike_sa *sa, struct child_conf *conf, struct reader *r)
+struct child_sa *child_sa_load(struct ike_sa *sa, const struct child_conf *conf, struct reader *r)
 {
 	struct deadline_heap *h = &sa->ike->deadlines;
 	struct child_sa *c = child_new(sa, conf);

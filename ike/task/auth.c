@@ -40,7 +40,7 @@ static struct auth_octets octets_of(const struct ike_sa *sa, bool initiator, str
 static struct auth_identities identities(const struct ike_sa *sa, const struct ident *remote)
 {
 	return (struct auth_identities){
-		.psks = sa->conn->secrets, .local = &sa->conn->local_id, .remote = remote};
+		.psks = sa->ike->conns.secrets, .local = &sa->conn->local_id, .remote = remote};
 }
 
 /* By which both sides authenticate: a connection cannot say otherwise yet. */
@@ -250,7 +250,7 @@ static bool conn_admits(const struct conn_conf *c, const struct ike_sa *sa)
  */
 static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 {
-	struct conn_conf *best = NULL;
+	const struct conn_conf *best = NULL;
 	unsigned best_fit = 0;
 	struct ident id, ours;
 	bool named =
@@ -258,11 +258,11 @@ static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 
 	if (ident_from_wire(p->idi.type, p->idi.data, &id) < 0)
 		return;
-	for (unsigned i = 0; i < sa->ike->conn_count; i++) {
-		struct conn_conf *c = sa->ike->conns[i];
+	for (unsigned i = 0; i < sa->ike->conns.count; i++) {
+		const struct conn_conf *c = sa->ike->conns.v[i];
 		unsigned fit = ident_match(&c->remote_id, &id) * 2;
 
-		if (!c->remote_any && !endpoints_have(c->remote, c->remote_count, &sa->remote.addr))
+		if (!c->remote_any && !conn_has_remote(c, &sa->remote.addr))
 			continue;
 		if (fit && !conn_admits(c, sa))
 			continue;

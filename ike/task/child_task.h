@@ -11,7 +11,7 @@
  */
 struct child_task {
 	struct ike_task task;
-	struct child_conf *conf;	/* NULL, in task_auth: no CHILD SA is asked for */
+	const struct child_conf *conf;	/* NULL, in task_auth: no CHILD SA is asked for */
 	struct ts_list *local, *remote; /* selectors of its own, owned; NULL: those of conf */
 	struct ts first_ts[2];		/* of the packet that caused it: local, remote */
 	bool has_first;

@@ -37,7 +37,7 @@ void info_on_request(struct ike_sa *sa, const struct ike_in *in);
 /* ---- negotiate.c: what IKE_AUTH and CREATE_CHILD_SA share about CHILD SAs ---- */
 /* What was negotiated for a CHILD SA. */
 struct child_offer {
-	struct child_conf *conf;
+	const struct child_conf *conf;
 	struct ts_list local, remote; /* narrowed */
 	struct proposal_choice choice;
 };

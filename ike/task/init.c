@@ -207,7 +207,7 @@ static unsigned conn_fits(const struct conn_conf *c, const struct ike_in *in)
 			return 0;
 		fit += 1;
 	}
-	if (endpoints_have(c->remote, c->remote_count, &in->remote->addr))
+	if (conn_has_remote(c, &in->remote->addr))
 		return fit + 2;
 	return c->remote_any ? fit : 0;
 }
@@ -215,8 +215,8 @@ static unsigned conn_fits(const struct conn_conf *c, const struct ike_in *in)
 /* Whether any connection is for these addresses: the cheapest check. */
 static bool is_expected(const struct ike *ike, const struct ike_in *in)
 {
-	for (unsigned i = 0; i < ike->conn_count; i++) {
-		if (conn_fits(ike->conns[i], in))
+	for (unsigned i = 0; i < ike->conns.count; i++) {
+		if (conn_fits(ike->conns.v[i], in))
 			return true;
 	}
 	return false;
@@ -229,23 +229,23 @@ static bool is_expected(const struct ike *ike, const struct ike_in *in)
  * fits best.
  */
 static bool conn_for(const struct ike *ike, const struct ike_in *in,
-		     const struct proposal_offer *offer, struct conn_conf **ret_conn,
+		     const struct proposal_offer *offer, const struct conn_conf **ret_conn,
 		     struct proposal_choice *ret_choice)
 {
 	struct proposal_choice c;
 	unsigned best_fit = 0;
 
 	*ret_conn = NULL;
-	for (unsigned i = 0; i < ike->conn_count; i++) {
-		unsigned fit = conn_fits(ike->conns[i], in);
-		bool common = fit && proposals_choose(&ike->conns[i]->proposals, offer, true,
+	for (unsigned i = 0; i < ike->conns.count; i++) {
+		unsigned fit = conn_fits(ike->conns.v[i], in);
+		bool common = fit && proposals_choose(&ike->conns.v[i]->proposals, offer, true,
 						      in->p->ke.group, &c);
 
 		fit += common ? FIT_PROPOSALS : 0;
 		if (fit <= best_fit)
 			continue;
 		best_fit = fit;
-		*ret_conn = ike->conns[i];
+		*ret_conn = ike->conns.v[i];
 		if (common)
 			*ret_choice = c;
 	}
@@ -307,7 +307,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 	send_message(sa, in->local, in->remote, msg, len, in->now);
 }
 
-static void become_responder(struct ike *ike, const struct ike_in *in, struct conn_conf *conn,
+static void become_responder(struct ike *ike, const struct ike_in *in, const struct conn_conf *conn,
 			     const struct proposal_choice *choice)
 {
 	struct ike_sa *sa = sa_new(ike, conn, false, in->local, in->remote);
@@ -372,7 +372,7 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 	struct ike_sa *half = half_find(ike, in->h->spi_i, in->remote);
 	struct proposal_offer offer;
 	struct proposal_choice choice;
-	struct conn_conf *conn;
+	const struct conn_conf *conn;
 	uint8_t group[2];
 
 	if (half) {

@@ -41,8 +41,8 @@ static bool narrow(const struct child_conf *conf, const struct ts_list *local,
 	return true;
 }
 
-static uint16_t choose(struct child_conf *conf, const struct proposal_offer *offer, bool with_ke,
-		       uint16_t group, struct child_offer *o)
+static uint16_t choose(const struct child_conf *conf, const struct proposal_offer *offer,
+		       bool with_ke, uint16_t group, struct child_offer *o)
 {
 	if (!proposals_choose(&conf->proposals, offer, with_ke, group, &o->choice) ||
 	    o->choice.spi < 256)
@@ -72,7 +72,7 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 	if (!read_ts(p, false, &local, &remote) || proposals_parse(p->sa, &offer) < 0)
 		return NOTIFY_INVALID_SYNTAX;
 	for (unsigned i = 0; i < sa->conn->child_count; i++) {
-		struct child_conf *conf = old ? old->conf : &sa->conn->children[i];
+		const struct child_conf *conf = old ? old->conf : &sa->conn->children[i];
 
 		if (narrow(conf, &local, &remote, ret)) {
 			uint16_t e = choose(conf, &offer, with_ke, p->ke.group, ret);
@@ -108,7 +108,7 @@ static bool is_within_offer(const struct child_task *t, const struct child_offer
 uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
 			    const struct child_task *t, struct child_offer *ret, nsec_t now)
 {
-	struct child_conf *conf = t->conf;
+	const struct child_conf *conf = t->conf;
 	struct proposal_offer answer;
 	uint16_t group = with_ke && t->kex ? kex_group(t->kex) : GROUP_NONE;
 

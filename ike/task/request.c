@@ -27,9 +27,9 @@ static unsigned tasks_waiting(const struct ike_sa *sa)
 	return n;
 }
 
-struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struct endpoint *local,
-			    const struct endpoint *remote, const struct ident *peer, bool beside,
-			    nsec_t now)
+struct ike_sa *ike_initiate(struct ike *ike, const struct conn_conf *conn,
+			    const struct endpoint *local, const struct endpoint *remote,
+			    const struct ident *peer, bool beside, nsec_t now)
 {
 	struct ike_sa *sa;
 
@@ -50,7 +50,8 @@ struct ike_sa *ike_initiate(struct ike *ike, struct conn_conf *conn, const struc
 	return sa;
 }
 
-bool ike_child_create(struct ike_sa *sa, struct child_conf *conf, const struct ts *first, nsec_t at)
+bool ike_child_create(struct ike_sa *sa, const struct child_conf *conf, const struct ts *first,
+		      nsec_t at)
 {
 	struct child_task *t;
 
@@ -74,8 +75,8 @@ static bool asks_for(const struct ike_task *task, const struct child_conf *conf,
 	       ts_list_eq(t->local, local) && ts_list_eq(t->remote, remote);
 }
 
-bool ike_child_create_like(struct ike_sa *sa, struct child_conf *conf, const struct ts_list *local,
-			   const struct ts_list *remote, nsec_t at)
+bool ike_child_create_like(struct ike_sa *sa, const struct child_conf *conf,
+			   const struct ts_list *local, const struct ts_list *remote, nsec_t at)
 {
 	struct child_task *made;
 	struct ike_task *t;

@@ -16,7 +16,7 @@ EXTRA_DIST += tests/bench/cures tests/bench/cures_report.py tests/bench/cures_st
 EXTRA_PROGRAMS += tests/bench/cures_sim
 tests_bench_cures_sim_SOURCES = tests/bench/cures_sim.c tests/bench/cures_cell.c tests/bench/cures_cell.h \
 	tests/bench/cures_world.c tests/bench/cures_world.h tests/bench/cures_branch.c tests/bench/cures_conf.c \
-	tests/bench/cures_gateway.c tests/bench/cures_recorder.c tests/bench/cures_wire.c tests/seeded.h
+	tests/bench/cures_gateway.c tests/bench/cures_recorder.c tests/bench/cures_wire.c tests/seeded.h tests/one_conn.h
 tests_bench_cures_sim_CPPFLAGS = $(ROOM_TUNNEL) -I$(srcdir)/tests $(CRYPTO_CFLAGS)
 tests_bench_cures_sim_LDADD = libtunnel.a libike.a libesp.a libcommon.a $(CRYPTO_LIBS) -lm
 check-all: tests/bench/cures_sim

@@ -4,6 +4,7 @@
  * Nothing but the cure is to make an exchange: no routine rekeys, no liveness checks.
  */
 #include "cures_world.h"
+#include "one_conn.h"
 #include "xalloc.h"
 
 #include <stdio.h>
@@ -57,11 +58,6 @@ static struct conn_conf *conf_new(const char *name, const char *local, const cha
 	proposal(&c->proposals, PROTOCOL_IKE, IKE_PROPOSAL);
 	c->children = k;
 	c->child_count = 1;
-	c->secrets = psk_store_new();
-	c->secrets->v = xzalloc(sizeof(*c->secrets->v));
-	c->secrets->count = 1;
-	c->secrets->v[0].secret = xmemdup(SECRET, strlen(SECRET));
-	c->secrets->v[0].len = strlen(SECRET);
 	k->name = xstrdup("net");
 	proposal(&k->proposals, PROTOCOL_ESP, ESP_PROPOSAL);
 	k->replay_window = window;
@@ -95,4 +91,12 @@ struct conn_conf *conf_of_branch(uint32_t index, const struct endpoint *gateway,
 	selector(&c->children->remote_ts, "10.2.0.0/16");
 	c->children->start_action = START_START;
 	return c;
+}
+
+void conf_use(struct tunnel *t, const struct conn_conf *conf, nsec_t now)
+{
+	struct conn_set set = one_conn(conf, SECRET);
+
+	tunnel_configure(t, &set, NULL, now);
+	conn_set_fini(&set);
 }

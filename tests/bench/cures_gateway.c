@@ -155,5 +155,5 @@ void gateway_init(struct world *w, uint32_t window, const struct ike_settings *s
 	seeded_init(&g->rng, w->seed * 3 + 1);
 	g->tunnel = tunnel_new(&ops, set, GATEWAY_HISTORY, &g->rng.rng, &w->log);
 	g->conf = conf_of_gateway(window);
-	tunnel_configure(g->tunnel, &g->conf, 1, NULL, w->now);
+	conf_use(g->tunnel, g->conf, w->now);
 }

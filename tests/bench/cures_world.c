@@ -198,7 +198,7 @@ void world_bring_up(struct world *w)
 		struct branch *b = &w->branches[i];
 		nsec_t end = w->now + UP_LIMIT;
 
-		tunnel_configure(b->tunnel, &b->conf, 1, NULL, w->now);
+		conf_use(b->tunnel, b->conf, w->now);
 		branch_turn(b);
 		while (!branch_gateway_sa(b) && w->now < end) {
 			w->now = next_event(w);

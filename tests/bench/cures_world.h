@@ -153,6 +153,8 @@ struct esp_sa *branch_gateway_sa(const struct branch *b);
 /* cures_conf.c: what both sides are configured with. */
 struct conn_conf *conf_of_gateway(uint32_t window);
 struct conn_conf *conf_of_branch(uint32_t index, const struct endpoint *gateway, uint32_t window);
+/* tunnel_configure with this connection and the secret of all. */
+void conf_use(struct tunnel *t, const struct conn_conf *conf, nsec_t now);
 /* Branch i protects this one address (of the gateway's net: 10.2.0.1). */
 void inner_address(uint32_t index, uint8_t out[4]);
 

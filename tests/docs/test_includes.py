@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # What each folder may include (doc/architecture.md). SPDX-License-Identifier: ISC
-"""Prints a line for each folder: its files include the folders below it, and only such headers as belong there."""
+"""Prints a line for each folder: its files include the folders below it, only such headers as belong
+there, and none but those that make a configuration could write to it."""
 import glob
 import os
 import re
@@ -30,6 +31,9 @@ CONFIGURATION = ("sa/ike_config.h",)
 HIDDEN_STATE = re.compile(r"_Thread_local|^[ \t]+static (?!const\b|inline\b)|^static (?!.*\bconst\b)[^()\n]*[;=].*"
                           r"|^(?!static\b|extern\b|typedef\b|.*\bconst\b)[a-z][\w *]* \*?\w+(?:\[\w*\])? = .*",
                           re.MULTILINE)
+# A configuration is written to while it is made; who uses it has it constant.
+CONFIGURATION_WRITTEN = re.compile(r"^.*(?<!const )\bstruct (?:conn|child)_conf \*(?!.* = xzalloc\().*", re.MULTILINE)
+MAKES_CONFIGURATION = re.compile(r"ike/sa/ike_config\.[ch]|daemon/config_\w+\.[ch]")
 
 
 def files(folder):
@@ -57,6 +61,8 @@ def wrong_in(path, folder):
             return f"includes <{header}>"
     if system is not None and HIDDEN_STATE.search(text):
         return f"has a variable of its own: {HIDDEN_STATE.search(text)[0].strip()}"
+    if not MAKES_CONFIGURATION.search(path) and CONFIGURATION_WRITTEN.search(text):
+        return f"could write to a configuration in use: {CONFIGURATION_WRITTEN.search(text)[0].strip()}"
     return None
 
 

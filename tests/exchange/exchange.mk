@@ -1,4 +1,4 @@
-PEERS = tests/exchange/peers.c tests/exchange/peers.h tests/exchange/wire_queue.h tests/seeded.h
+PEERS = tests/exchange/peers.c tests/exchange/peers.h tests/exchange/wire_queue.h tests/seeded.h tests/one_conn.h
 SCENARIO = tests/exchange/scenario.c tests/exchange/scenario.h tests/exchange/scenario_run.h \
 	tests/exchange/scenario_setup.c tests/exchange/scenario_act.c tests/exchange/scenario_attack.c \
 	tests/exchange/scenario_expect.c tests/exchange/scenario_report.c $(PEERS)

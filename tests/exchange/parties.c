@@ -31,8 +31,7 @@ void wire_name(struct ident *id, const char *name)
 		0);
 }
 
-struct conn_conf *party_conf(struct net *n, unsigned side, const struct party *p,
-			     struct psk_store *secrets)
+struct conn_conf *party_conf(struct net *n, unsigned side, const struct party *p)
 {
 	struct conn_conf *c = peer_conf(n, side);
 	struct child_conf *k = &c->children[0];
@@ -43,8 +42,6 @@ struct conn_conf *party_conf(struct net *n, unsigned side, const struct party *p
 	assert_int_equal(ident_parse(p->remote, &c->remote_id), 0);
 	assert_int_equal(
 		ts_parse(p->net, side == BRANCH ? &k->local_ts.ts[0] : &k->remote_ts.ts[0]), 0);
-	psk_store_unref(c->secrets);
-	c->secrets = secrets;
 	return c;
 }
 
@@ -54,34 +51,58 @@ bool always_same(const struct conn_conf *a, const struct conn_conf *b)
 	return true;
 }
 
+static void configure(struct net *n, unsigned side, const struct conn_conf **confs, unsigned count,
+		      struct psk_store *secrets)
+{
+	struct conn_set set = {.v = confs, .count = count, .secrets = secrets};
+
+	tunnel_configure(n->peer[side].tunnel, &set, always_same, n->now);
+	for (unsigned i = 0; i < count; i++)
+		conn_unref(confs[i]);
+	psk_store_unref(secrets);
+}
+
 void gateway(struct net *n, const struct party *v, unsigned count, const struct secret *secrets,
 	     unsigned secret_count)
 {
-	struct conn_conf *confs[CONNS];
+	const struct conn_conf *confs[CONNS];
 
 	assert_in_range(count, 0, CONNS);
 	for (unsigned i = 0; i < count; i++) {
-		confs[i] = party_conf(n, GW, &v[i], secrets_of(secrets, secret_count));
-		confs[i]->remote_any = true;
+		struct conn_conf *c = party_conf(n, GW, &v[i]);
+
+		c->remote_any = true;
+		confs[i] = c;
 	}
-	tunnel_configure(n->peer[GW].tunnel, confs, count, always_same, n->now);
-	for (unsigned i = 0; i < count; i++)
-		conn_unref(confs[i]);
+	configure(n, GW, confs, count, secrets_of(secrets, secret_count));
+}
+
+/* A secret for each of them: what it calls itself, and whom it calls. */
+static struct psk_store *secrets_of_callers(const struct conn_conf *const *confs,
+					    const char *const *secrets, unsigned count)
+{
+	struct psk_store *s = psk_store_new();
+
+	s->v = xzalloc(count * sizeof(*s->v));
+	s->count = count;
+	for (unsigned i = 0; i < count; i++) {
+		s->v[i].len = strlen(secrets[i]);
+		s->v[i].secret = xmemdup(secrets[i], s->v[i].len);
+		s->v[i].ids[0] = confs[i]->local_id;
+		s->v[i].ids[1] = confs[i]->remote_id;
+		s->v[i].id_count = 2;
+	}
+	return s;
 }
 
 void callers(struct net *n, const struct party *v, const char *const *secrets, unsigned count)
 {
-	struct conn_conf *confs[CONNS];
+	const struct conn_conf *confs[CONNS];
 
 	assert_in_range(count, 1, CONNS);
-	for (unsigned i = 0; i < count; i++) {
-		const struct secret s = {NULL, secrets[i]};
-
-		confs[i] = party_conf(n, BRANCH, &v[i], secrets_of(&s, 1));
-	}
-	tunnel_configure(n->peer[BRANCH].tunnel, confs, count, always_same, n->now);
 	for (unsigned i = 0; i < count; i++)
-		conn_unref(confs[i]);
+		confs[i] = party_conf(n, BRANCH, &v[i]);
+	configure(n, BRANCH, confs, count, secrets_of_callers(confs, secrets, count));
 }
 
 struct net *quiet_net(void)

@@ -37,9 +37,8 @@ struct net *quiet_net(void);
 void wire_name(struct ident *id, const char *name);
 /* With one reference. */
 struct psk_store *secrets_of(const struct secret *v, unsigned count);
-/* With one reference; takes that of secrets. */
-struct conn_conf *party_conf(struct net *n, unsigned side, const struct party *p,
-			     struct psk_store *secrets);
+/* With one reference. */
+struct conn_conf *party_conf(struct net *n, unsigned side, const struct party *p);
 /* For tunnel_configure: connections of the same name are as before, but for their secrets. */
 bool always_same(const struct conn_conf *a, const struct conn_conf *b);
 /* From now on the gateway answers these, with these secrets. */

@@ -1,5 +1,6 @@
 /* peers.c - see peers.h. SPDX-License-Identifier: ISC */
 #include "peers.h"
+#include "one_conn.h"
 #include "xalloc.h"
 
 #include <stdlib.h>
@@ -179,6 +180,13 @@ static void op_dummy(void *ctx, struct esp_sa *sa)
 	esp_train_init(&t, buf, sizeof(buf));
 	esp_seal_dummy(me->tunnel->path, sa, &t, me->net->now);
 	send_train(me, &t, CHILDREN);
+}
+
+/* No packet of these tests comes from such a device. */
+static uint16_t op_device(void *ctx, const char *name)
+{
+	(void)ctx, (void)name;
+	return 1;
 }
 
 static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
@@ -482,8 +490,6 @@ struct conn_conf *peer_conf(struct net *n, unsigned i)
 	const struct options *o = &n->o;
 	struct peer *p = &n->peer[i];
 	struct conn_conf *c = xzalloc(sizeof(*c));
-	const char *psk = p->index == BRANCH ? o->psk_branch : o->psk_gw;
-	struct psk *k;
 	bool calls;
 
 	c->refs = 1;
@@ -513,20 +519,33 @@ struct conn_conf *peer_conf(struct net *n, unsigned i)
 	c->children = xzalloc(c->child_count * sizeof(*c->children));
 	for (unsigned m = 0; m < c->child_count; m++)
 		child_build(o, &c->children[m], p->index, m);
-	c->secrets = psk_store_new();
-	c->secrets->v = xzalloc(sizeof(*c->secrets->v));
-	c->secrets->count = 1;
-	k = &c->secrets->v[0];
-	psk = psk ? psk : "a secret that both have";
-	k->secret = xmemdup(psk, strlen(psk));
-	k->len = strlen(psk);
 	return c;
+}
+
+/* The one connection, and the secret that the options name; free with conn_set_fini. */
+static struct conn_set peer_set(const struct net *n, unsigned i, const struct conn_conf *conf)
+{
+	const char *psk = i == BRANCH ? n->o.psk_branch : n->o.psk_gw;
+
+	return one_conn(conf, psk ? psk : "a secret that both have");
+}
+
+void peer_configure(struct net *n, unsigned i, const struct conn_conf *conf, conn_same *same)
+{
+	struct conn_set set = peer_set(n, i, conf);
+
+	tunnel_configure(n->peer[i].tunnel, &set, same, n->now);
+	conn_set_fini(&set);
 }
 
 static struct tunnel *peer_tunnel(struct peer *p)
 {
-	const struct tunnel_ops ops = {
-		.ctx = p, .send = op_send, .dummy = op_dummy, .route = op_route, .event = op_event};
+	const struct tunnel_ops ops = {.ctx = p,
+				       .send = op_send,
+				       .dummy = op_dummy,
+				       .device = op_device,
+				       .route = op_route,
+				       .event = op_event};
 
 	return tunnel_new(&ops, &p->net->o.set, HISTORY_CAP, &p->rng.rng, &p->log);
 }
@@ -541,7 +560,7 @@ static void peer_init(struct net *n, unsigned i)
 	log_init(&p->log, LOG_LEVEL_DEBUG, log_sink, p);
 	p->tunnel = peer_tunnel(p);
 	p->conf = peer_conf(n, i);
-	tunnel_configure(p->tunnel, &p->conf, 1, NULL, n->now);
+	peer_configure(n, i, p->conf, NULL);
 }
 
 /* ---- a new process ---- */
@@ -552,9 +571,10 @@ static bool is_same(const struct conn_conf *a, const struct conn_conf *b)
 	return true;
 }
 
-static void digest(const struct conn_conf *conf, const struct ident *peer, uint8_t *out)
+static void digest(const struct conn_conf *conf, const struct psk_store *secrets,
+		   const struct ident *peer, uint8_t *out)
 {
-	(void)peer;
+	(void)secrets, (void)peer;
 	memset(out, 0, 32);
 	put_be64(out, conf->rekey_time);
 }
@@ -579,6 +599,7 @@ int peer_load(struct net *n, unsigned i, struct chunk saved)
 {
 	struct peer *p = &n->peer[i];
 	struct conn_conf *conf = peer_conf(n, i);
+	struct conn_set set = peer_set(n, i, conf);
 	struct reader r;
 	int loaded;
 
@@ -587,8 +608,9 @@ int peer_load(struct net *n, unsigned i, struct chunk saved)
 	p->conf = conf;
 	p->tunnel = peer_tunnel(p);
 	rd_init(&r, saved.p, saved.len);
-	loaded = tunnel_load(p->tunnel, &p->conf, 1, digest, &r, n->now);
-	tunnel_configure(p->tunnel, &p->conf, 1, is_same, n->now);
+	loaded = tunnel_load(p->tunnel, &set, digest, &r, n->now);
+	tunnel_configure(p->tunnel, &set, is_same, n->now);
+	conn_set_fini(&set);
 	return loaded;
 }
 

@@ -153,6 +153,8 @@ unsigned peer_confirmed(struct net *n, unsigned i);
 /* Another configuration like that of peer i, with one reference, which may be changed before use.
  */
 struct conn_conf *peer_conf(struct net *n, unsigned i);
+/* tunnel_configure with one connection and one secret for every peer. */
+void peer_configure(struct net *n, unsigned i, const struct conn_conf *conf, conn_same *same);
 #define SAVED_ROOM (64u << 20)
 /*
  * What a new process of peer i needs, in room of size bytes: after the time that the old one waits

@@ -7,6 +7,7 @@
  */
 #include "conn.h"
 #include "recovery.h"
+#include "one_conn.h"
 #include "peers.h"
 #include "task/exchanges.h"
 
@@ -330,23 +331,26 @@ static void second_connection_is_reached(void **state)
 {
 	struct options o = options_default();
 	struct net *n = net_new(&o);
-	struct conn_conf *first = n->peer[GW].conf, *second, *two[2];
+	struct conn_conf *first = n->peer[GW].conf, *second;
+	struct conn_set set = {.count = 2};
 	struct options other = o;
 	struct net *m;
 
 	(void)state;
 	other.ike = "aes128-sha256-x25519";
 	m = net_new(&other);
-	second = conn_ref(m->peer[GW].conf);
+	second = m->peer[GW].conf;
+	conn_ref(second);
 	net_free(m);
 	free(second->name);
 	second->name = strdup("second");
-	two[0] = first;
-	two[1] = second;
+	set.v = (const struct conn_conf *[]){first, second};
+	set.secrets = one_secret("a secret that both have");
 	/* the branch of the second kind calls a gateway that has both */
 	other.ike_gw = NULL;
 	m = net_new(&other);
-	tunnel_configure(m->peer[GW].tunnel, two, 2, NULL, m->now);
+	tunnel_configure(m->peer[GW].tunnel, &set, NULL, m->now);
+	psk_store_unref(set.secrets);
 	net_until(m, net_is_up, 10 * SEC, "the second connection answers");
 	assert_string_equal(peer_conn(m, GW)->conf->name, "second");
 	net_free(m);

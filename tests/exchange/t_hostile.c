@@ -130,13 +130,12 @@ static void a_mirror_is_no_peer(void **state)
 		static struct mirror m;
 		const struct party p = {"loop", "a.example", kind & 2 ? "%any" : "*.example",
 					"10.1.0.0/16"};
-		const struct secret s = {NULL, "one for all"};
 		struct net *n = quiet_net();
-		struct conn_conf *c = party_conf(n, BRANCH, &p, secrets_of(&s, 1));
+		struct conn_conf *c = party_conf(n, BRANCH, &p);
 
 		c->remote_any = true;
 		c->children[0].start_action = START_START;
-		tunnel_configure(n->peer[BRANCH].tunnel, &c, 1, always_same, n->now);
+		peer_configure(n, BRANCH, c, always_same);
 		conn_unref(c);
 		m = (struct mirror){.other_spi = kind & 1};
 		/* It may send from anywhere. */
@@ -316,7 +315,7 @@ static void on_another_device_is_no_claim(void **state)
 	(void)state;
 	gateway(n, gw, 2, &for_all, 1);
 	esp_path_devices(t->path, 2);
-	t->ike->conns[1]->children[0].device_index = 1;
+	((struct conn_conf *)t->ike->conns.v[1])->children[0].device = xstrdup("other0");
 	callers(n, p, all_secrets, 2);
 	bring_up(n, "first");
 	bring_up(n, "second");

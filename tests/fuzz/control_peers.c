@@ -72,9 +72,9 @@ struct tunnel *control_peers_tunnel(struct control_peers *p)
 	return p->n->peer[BRANCH].tunnel;
 }
 
-struct conn_conf *control_peers_conf(struct control_peers *p)
+void control_peers_configure(struct control_peers *p, conn_same *same)
 {
-	return p->n->peer[BRANCH].conf;
+	peer_configure(p->n, BRANCH, p->n->peer[BRANCH].conf, same);
 }
 
 nsec_t control_peers_now(const struct control_peers *p)

@@ -21,7 +21,8 @@ struct control_peers *control_peers_new(unsigned children, bool up, bool rewound
 					void *ctx);
 void control_peers_free(struct control_peers *p);
 struct tunnel *control_peers_tunnel(struct control_peers *p);
-struct conn_conf *control_peers_conf(struct control_peers *p);
+/* A reload that changes nothing. */
+void control_peers_configure(struct control_peers *p, conn_same *same);
 nsec_t control_peers_now(const struct control_peers *p);
 /* Time passes on both sides, with packets of both. */
 void control_peers_run(struct control_peers *p, nsec_t time);

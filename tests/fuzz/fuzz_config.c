@@ -241,19 +241,20 @@ static void compare(const struct config *a, const struct config *b)
 	hold(strcmp(x, y) == 0);
 	free(x);
 	free(y);
-	hold(a->conn_count == b->conn_count && a->secrets->count == b->secrets->count);
-	for (unsigned i = 0; i < a->conn_count; i++) {
-		const struct conn_conf *c = a->conns[i], *d = b->conns[i];
+	hold(a->conns.count == b->conns.count &&
+	     a->conns.secrets->count == b->conns.secrets->count);
+	for (unsigned i = 0; i < a->conns.count; i++) {
+		const struct conn_conf *c = a->conns.v[i], *d = b->conns.v[i];
 
 		hold(conf_conn_same(c, d));
 		hold(c->child_count >= 1);
 		/* Whoever is named has a secret. */
 		hold(ident_is_pattern(&c->remote_id) ||
-		     psk_find(a->secrets, &c->local_id, &c->remote_id));
+		     psk_find(a->conns.secrets, &c->local_id, &c->remote_id));
 	}
-	for (unsigned i = 0; i < a->secrets->count; i++) {
-		hold(a->secrets->v[i].len >= 1);
-		hold(same_psk(&a->secrets->v[i], &b->secrets->v[i]));
+	for (unsigned i = 0; i < a->conns.secrets->count; i++) {
+		hold(a->conns.secrets->v[i].len >= 1);
+		hold(same_psk(&a->conns.secrets->v[i], &b->conns.secrets->v[i]));
 	}
 }
 
@@ -267,13 +268,13 @@ static void read_back(const struct config *c)
 	put(main_fd, text, strlen(text));
 	put(more_fd, " ", 1);
 	again = read_all(main_path, err);
-	hold(again && again->conn_count == c->conn_count);
+	hold(again && again->conns.count == c->conns.count);
 	again_shown = conf_dump(again);
 	/* Up to the number of secrets. */
 	*strrchr(shown, '#') = *strrchr(again_shown, '#') = '\0';
 	hold(strcmp(again_shown, shown) == 0);
-	for (unsigned i = 0; i < c->conn_count; i++) {
-		const struct conn_conf *a = c->conns[i], *b = again->conns[i];
+	for (unsigned i = 0; i < c->conns.count; i++) {
+		const struct conn_conf *a = c->conns.v[i], *b = again->conns.v[i];
 
 		hold(conf_conn_same(a, b));
 		hold(ident_eq(&a->local_id, &b->local_id) &&

@@ -47,8 +47,6 @@ void daemon_turn(struct daemon *d)
 /* Every other file is bad. */
 bool daemon_reload(struct daemon *d)
 {
-	struct conn_conf *c = control_peers_conf(room->peers);
-
 	if ((d->reloads + d->reload_failures) % 2) {
 		d->reload_failures++;
 		snprintf(d->reload_error, sizeof(d->reload_error), "mendip.conf:1: unknown option");
@@ -56,7 +54,7 @@ bool daemon_reload(struct daemon *d)
 	}
 	d->reloads++;
 	d->reload_error[0] = '\0';
-	tunnel_configure(d->tunnel, &c, 1, conf_conn_same, daemon_now());
+	control_peers_configure(room->peers, conf_conn_same);
 	daemon_turn(d);
 	return true;
 }

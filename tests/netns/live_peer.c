@@ -1,5 +1,6 @@
 /* live_peer.c - see live_peer.h. SPDX-License-Identifier: ISC */
 #include "live_peer.h"
+#include "one_conn.h"
 #include "task/exchanges.h"
 #include "xalloc.h"
 
@@ -147,15 +148,6 @@ static void no_line(void *ctx, enum log_level level, const char *line)
 		fprintf(stderr, "%s: %s\n", log_level_name(level), line);
 }
 
-static void one_secret(struct conn_conf *c, const char *secret)
-{
-	c->secrets = psk_store_new();
-	c->secrets->v = xzalloc(sizeof(*c->secrets->v));
-	c->secrets->count = 1;
-	c->secrets->v[0].secret = xmemdup(secret, strlen(secret));
-	c->secrets->v[0].len = strlen(secret);
-}
-
 static int proposal_of(struct proposal_list *l, uint8_t protocol, const char *text)
 {
 	char err[128];
@@ -174,7 +166,6 @@ static struct conn_conf *conf_new(const struct live_who *w, const struct endpoin
 	c->child_count = 1;
 	c->remote[c->remote_count++] = *gateway;
 	c->remote_any = true;
-	one_secret(c, w->secret);
 	k->name = xstrdup("net");
 	k->local_ts.count = k->remote_ts.count = 1;
 	k->replay_window = 1024;
@@ -205,6 +196,7 @@ int live_open(struct live_peer *p, const struct live_who *who, uint64_t seed)
 				    .last_inbound = op_last_inbound};
 	const struct udp_offloads none = {false, false};
 	struct ike_settings set;
+	struct conn_set conns;
 
 	p->gateway.port = IKE_PORT;
 	p->next_spi = SPI_FIRST;
@@ -220,7 +212,9 @@ int live_open(struct live_peer *p, const struct live_who *who, uint64_t seed)
 		return -1;
 	}
 	p->ike = ike_new(&ops, &set, &p->rng.rng, &p->log);
-	ike_set_conns(p->ike, &p->conf, 1, NULL, live_now());
+	conns = one_conn(p->conf, who->secret);
+	ike_set_conns(p->ike, &conns, NULL, live_now());
+	conn_set_fini(&conns);
 	return 0;
 }
 

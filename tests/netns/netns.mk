@@ -10,7 +10,7 @@ EXTRA_DIST += tests/netns/daemons.py tests/netns/traffic.py tests/netns/refuse.c
 	tests/netns/floods.py tests/netns/test_floods.py tests/netns/test_hostile.py tests/netns/test_restart.py
 
 # Programs of these scripts: peers that are an IKE engine and no daemon.
-LIVE_PEER = tests/netns/live_peer.c tests/netns/live_peer.h daemon/udp.c tests/seeded.h
+LIVE_PEER = tests/netns/live_peer.c tests/netns/live_peer.h daemon/udp.c tests/seeded.h tests/one_conn.h
 EXTRA_PROGRAMS += tests/netns/caller
 tests_netns_caller_SOURCES = tests/netns/caller.c $(LIVE_PEER)
 tests_netns_caller_CPPFLAGS = $(ROOM_DAEMON) -I$(srcdir)/tests -I$(srcdir)/tests/netns $(CRYPTO_CFLAGS) $(NL_CFLAGS)

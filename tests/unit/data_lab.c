@@ -449,12 +449,13 @@ void dl_own_device(unsigned peer, unsigned net)
 {
 	static char own_name[] = "own0";
 	struct child_conf child = {.device = own_name};
-	struct conn_conf conn = {.children = &child, .child_count = 1}, *conns = &conn;
-	struct config c = {.conns = &conns, .conn_count = 1};
+	struct conn_conf conn = {.children = &child, .child_count = 1};
+	const struct conn_conf *conns = &conn;
+	struct config c = {.conns = {.v = &conns, .count = 1}};
 
-	devices_assign(&dl->d, &c);
+	devices_make(&dl->d, &c);
 	spd_remove(&dl->tunnel.path->devices[0].spd, &dl->policy[peer]);
-	dl->device_of[peer] = child.device_index;
+	dl->device_of[peer] = device_named(&dl->d, own_name);
 	dl->theirs[peer] = dl->theirs[net];
 	dl_install(peer, NULL);
 }

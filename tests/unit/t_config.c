@@ -174,10 +174,10 @@ static void conn_is_another(const struct change *change, const struct config *ol
 {
 	uint8_t a[32], b[32];
 
-	if (conf_conn_same(old->conns[0], new->conns[0]))
+	if (conf_conn_same(old->conns.v[0], new->conns.v[0]))
 		fail_msg("%s: the connection is the same", change->new);
-	conf_conn_digest(old->conns[0], &old->conns[0]->remote_id, a);
-	conf_conn_digest(new->conns[0], &old->conns[0]->remote_id, b);
+	conf_conn_digest(old->conns.v[0], old->conns.secrets, &old->conns.v[0]->remote_id, a);
+	conf_conn_digest(new->conns.v[0], new->conns.secrets, &old->conns.v[0]->remote_id, b);
 	assert_memory_not_equal(a, b, sizeof(a));
 }
 
@@ -202,12 +202,12 @@ static void each_change_is_noticed(void **state)
 	struct config *old = load(BASE), *again = load(BASE);
 
 	(void)state;
-	assert_true(conf_conn_same(old->conns[0], again->conns[0]));
+	assert_true(conf_conn_same(old->conns.v[0], again->conns.v[0]));
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
 		struct config *new = load_with(changes[i].old, changes[i].new);
 
 		if (changes[i].table == &conf_daemon_table) {
-			assert_true(conf_conn_same(old->conns[0], new->conns[0]));
+			assert_true(conf_conn_same(old->conns.v[0], new->conns.v[0]));
 			daemon_is_another(&changes[i], old, new);
 		} else {
 			conn_is_another(&changes[i], old, new);
@@ -228,9 +228,9 @@ static void check_shown(const struct config *c)
 	again = load(text);
 	shown_again = conf_dump(again);
 	assert_string_equal(shown, shown_again);
-	for (unsigned i = 0; i < c->conn_count; i++) {
-		assert_true(conf_conn_same(c->conns[i], again->conns[i]));
-		assert_true(ident_eq(&c->conns[i]->remote_id, &again->conns[i]->remote_id));
+	for (unsigned i = 0; i < c->conns.count; i++) {
+		assert_true(conf_conn_same(c->conns.v[i], again->conns.v[i]));
+		assert_true(ident_eq(&c->conns.v[i]->remote_id, &again->conns.v[i]->remote_id));
 	}
 	free(shown);
 	free(text);
@@ -285,7 +285,7 @@ static void odd_values(void **state)
 
 		assert_string_not_equal(x, y);
 		if (strcmp(pairs[i].old, IN_DAEMON) != 0)
-			assert_false(conf_conn_same(a->conns[0], b->conns[0]));
+			assert_false(conf_conn_same(a->conns.v[0], b->conns.v[0]));
 		check_shown(a);
 		check_shown(b);
 		free(x);
@@ -347,7 +347,7 @@ static void defaults_are_the_engines(void **state)
 	same_values(&none, &engine, offsetof(struct config, ike),
 		    offsetof(struct config, ike) + sizeof(engine.ike));
 	same_values(&none, c, 0, sizeof(none));
-	psk_store_unref(none.secrets);
+	conn_set_fini(&none.conns);
 	free(none.fixed.tun);
 	free(none.fixed.control);
 	conf_free(c);

@@ -192,24 +192,25 @@ static void test_reload(void **state)
 {
 	char other[] = "other0";
 	struct child_conf child = {.device = other};
-	struct conn_conf conn = {.children = &child, .child_count = 1}, *conns = &conn;
-	struct config none = {0}, c = {.conns = &conns, .conn_count = 1};
+	struct conn_conf conn = {.children = &child, .child_count = 1};
+	const struct conn_conf *conns = &conn;
+	struct config none = {0}, c = {.conns = {.v = &conns, .count = 1}};
 
 	(void)state;
 	dl_own_device(OWN, OWN);
-	devices_assign(&dl->d, &none);
+	devices_make(&dl->d, &none);
 	devices_prune(&dl->d);
 	assert_null(own()->readable);
-	devices_assign(&dl->d, &c);
-	assert_int_equal(child.device_index, 2); /* an SA still has the first place */
-	devices_assign(&dl->d, &none);
+	devices_make(&dl->d, &c);
+	assert_int_equal(device_named(&dl->d, other), 2); /* an SA still has the first place */
+	devices_make(&dl->d, &none);
 	devices_prune(&dl->d);
 	spd_remove(&dl->tunnel.path->devices[1].spd, &dl->policy[OWN]);
 	sad_release(&dl->tunnel.path->sad, dl->spi[OWN]);
 	dl->spi[OWN] = 0;
 	other[0] = 'O';
-	devices_assign(&dl->d, &c);
-	assert_int_equal(child.device_index, 1);
+	devices_make(&dl->d, &c);
+	assert_int_equal(device_named(&dl->d, other), 1);
 	assert_string_equal(own()->tun.name, "Other0");
 	assert_non_null(own()->readable);
 }
@@ -220,8 +221,9 @@ static void test_pending(void **state)
 	static const struct answer full[] = {FULL};
 	char other[] = "other0";
 	struct child_conf child = {.device = other};
-	struct conn_conf conn = {.children = &child, .child_count = 1}, *conns = &conn;
-	struct config c = {.conns = &conns, .conn_count = 1};
+	struct conn_conf conn = {.children = &child, .child_count = 1};
+	const struct conn_conf *conns = &conn;
+	struct config c = {.conns = {.v = &conns, .count = 1}};
 
 	(void)state;
 	dl_own_device(OWN, OWN);
@@ -233,8 +235,8 @@ static void test_pending(void **state)
 	spd_remove(&dl->tunnel.path->devices[1].spd, &dl->policy[OWN]);
 	sad_release(&dl->tunnel.path->sad, dl->spi[OWN]);
 	dl->spi[OWN] = 0;
-	devices_assign(&dl->d, &c);
-	assert_int_equal(child.device_index, 1);
+	devices_make(&dl->d, &c);
+	assert_int_equal(device_named(&dl->d, other), 1);
 	assert_false(dl->d.out.pending);
 }
 
