@@ -1,0 +1,46 @@
+# Finds the code that a mutant changes. SPDX-License-Identifier: ISC
+"""A place is the name of a function, which may move to another file; FILE:FUNCTION where several files have one of that
+name; or FILE for what is in no function. The code of a mutant is in it exactly once.
+"""
+import glob
+import os
+import re
+
+FOLDERS = ("common", "esp", "ike", "tunnel", "daemon")
+# A definition begins and ends in the first column, as clang-format leaves it.
+FUNCTION = re.compile(r"^(?![\s#/*}]|typedef\b)[^;={}()]*?\b(\w+)\([^;{}]*?\)\n\{\n.*?^\}\n", re.M | re.S)
+
+
+class Places:
+    """All functions of the source, which is read once."""
+
+    def __init__(self, source):
+        self.texts, self.functions = {}, {}
+        for folder in FOLDERS:
+            for path in glob.glob(os.path.join(source, folder, "**/*.[ch]"), recursive=True):
+                with open(path, encoding="utf-8") as file:
+                    self._add(os.path.relpath(path, source), file.read())
+
+    def _add(self, path, text):
+        self.texts[path] = text
+        for found in FUNCTION.finditer(text):
+            self.functions.setdefault(found[1], []).append((path, found.start(), found.end()))
+
+    def _extent(self, place):
+        """(path, begin, end)"""
+        if place in self.texts:
+            return place, 0, len(self.texts[place])
+        path, _, name = place.rpartition(":")
+        found = [f for f in self.functions.get(name, []) if path in ("", f[0])]
+        if len(found) != 1:
+            where = ", ".join(f[0] for f in found) or "no file"
+            raise LookupError(f"{place}: {where} has this function: write FILE:FUNCTION, or FILE if it is in none")
+        return found[0]
+
+    def find(self, place, code):
+        """(path, where in its text the code begins); LookupError says what is wrong."""
+        path, begin, end = self._extent(place)
+        count = self.texts[path].count(code, begin, end)
+        if count != 1:
+            raise LookupError(f"the code is {count} times in {place}, not once")
+        return path, self.texts[path].index(code, begin, end)
