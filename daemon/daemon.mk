@@ -3,7 +3,7 @@ libdaemon_a_SOURCES = \
 	daemon/config_list.c daemon/config_option.c daemon/config_option.h daemon/config_read.c daemon/config_same.c \
 	daemon/config_read.h daemon/config_value.c daemon/scan.c daemon/scan.h \
 	daemon/advise.c daemon/advise.h
-libdaemon_a_CPPFLAGS = $(ROOM_DAEMON) $(CONFIG_CFLAGS) $(CRYPTO_CFLAGS)
+libdaemon_a_CPPFLAGS = $(INCLUDES_DAEMON) $(CONFIG_CFLAGS) $(CRYPTO_CFLAGS)
 
 mendipd_SOURCES = \
 	daemon/main.c daemon/alarm.c daemon/alarm.h daemon/daemon.h daemon/control.c daemon/control.h daemon/data.c \
@@ -14,11 +14,11 @@ if FAULTS
 mendipd_SOURCES += daemon/fault.c
 AM_CFLAGS += -DMENDIP_FAULTS
 endif
-mendipd_CPPFLAGS = $(ROOM_DAEMON) -DSYSCONFDIR='"$(sysconfdir)"' $(CONFIG_CFLAGS) $(EVENT_CFLAGS) \
+mendipd_CPPFLAGS = $(INCLUDES_DAEMON) -DSYSCONFDIR='"$(sysconfdir)"' $(CONFIG_CFLAGS) $(EVENT_CFLAGS) \
 	$(JANSSON_CFLAGS) $(NL_CFLAGS) $(SYSTEMD_CFLAGS) $(CAPNG_CFLAGS) $(CRYPTO_CFLAGS)
 mendipd_LDADD = libdaemon.a libtunnel.a libike.a libesp.a libcommon.a $(CONFIG_LIBS) $(EVENT_LIBS) \
 	$(JANSSON_LIBS) $(NL_LIBS) $(SYSTEMD_LIBS) $(CAPNG_LIBS) $(CRYPTO_LIBS)
 
 mendipctl_SOURCES = daemon/mendipctl.c daemon/show.c daemon/show.h
-mendipctl_CPPFLAGS = $(ROOM_DAEMON) $(JANSSON_CFLAGS)
+mendipctl_CPPFLAGS = $(INCLUDES_DAEMON) $(JANSSON_CFLAGS)
 mendipctl_LDADD = libdaemon.a libtunnel.a libesp.a libcommon.a $(JANSSON_LIBS) $(CRYPTO_LIBS)

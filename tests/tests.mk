@@ -1,7 +1,10 @@
-# What the rooms of tests/ build; one fragment a subject adds to check_PROGRAMS. "make check" runs them, and the
+# The tests: one fragment a subject adds its programs to check_PROGRAMS. "make check" runs them, and the
 # scripts of netns/ and interop/, through tests/run, which counts cases.
 EXTRA_DIST += tests/run
+# They need root, and wait most of the time: several run at once.
 PRIVILEGED_TESTS =
+# They need root and all of the processors: each runs alone.
+BUSY_TESTS =
 SCRIPT_TESTS =
 # They run beside all others, at the lowest priority.
 LONG_TESTS =
@@ -10,17 +13,18 @@ if HAVE_CMOCKA
 check_LIBRARIES = libtests.a
 libtests_a_SOURCES = tests/only.c
 libtests_a_CPPFLAGS = $(CMOCKA_CFLAGS)
+# Those that run longest come first.
+include tests/exchange/exchange.mk
 include tests/unit/esp.mk
 include tests/unit/crypto.mk
 include tests/unit/daemon.mk
 include tests/unit/data.mk
 include tests/unit/loop.mk
-include tests/exchange/exchange.mk
 include tests/fuzz/fuzz.mk
 include tests/mutants/mutants.mk
 endif
-include tests/netns/netns.mk
 include tests/interop/interop.mk
+include tests/netns/netns.mk
 include tests/bench/bench.mk
 include tests/docs/docs.mk
 
@@ -36,9 +40,11 @@ UNPRIVILEGED_TESTS = `for t in $(check_PROGRAMS); do \
 check-all: $(check_PROGRAMS) mendipd mendipctl
 	@$(WITHOUT_VECTORS)
 	@$(srcdir)/tests/run --build . $(LONG_TESTS:%=--background $(srcdir)/%) --jobs `nproc` \
-		$(UNPRIVILEGED_TESTS) $(SCRIPT_TESTS:%=$(srcdir)/%) --jobs 1 $(PRIVILEGED_TESTS:%=$(srcdir)/%)
+		$(UNPRIVILEGED_TESTS) $(SCRIPT_TESTS:%=$(srcdir)/%) \
+		--jobs 1 $(BUSY_TESTS:%=$(srcdir)/%) \
+		--jobs `expr \`nproc\` + 1` $(PRIVILEGED_TESTS:%=$(srcdir)/%)
 
-# The rooms that anyone can run; what the sanitizers run on.
+# The tests that need no root; what the sanitizers run on.
 check-unprivileged: $(check_PROGRAMS)
 	@$(WITHOUT_VECTORS)
 	@$(srcdir)/tests/run --build . --jobs `nproc` $(UNPRIVILEGED_TESTS)

@@ -4,10 +4,10 @@ EXTRA_DIST += tests/bench/run tests/bench/backports.py tests/bench/contenders.py
 	tests/bench/picture.py tests/bench/report.py tests/bench/sniffer.py tests/bench/test_report.py
 EXTRA_PROGRAMS += tests/bench/esp_bench tests/bench/null_tunnel
 tests_bench_esp_bench_SOURCES = tests/bench/esp_bench.c
-tests_bench_esp_bench_CPPFLAGS = $(ROOM_ESP) $(CRYPTO_CFLAGS)
+tests_bench_esp_bench_CPPFLAGS = $(INCLUDES_ESP) $(CRYPTO_CFLAGS)
 tests_bench_esp_bench_LDADD = libesp.a libcommon.a $(CRYPTO_LIBS)
 tests_bench_null_tunnel_SOURCES = tests/bench/null_tunnel.c daemon/tun.c daemon/udp.c
-tests_bench_null_tunnel_CPPFLAGS = $(ROOM_DAEMON) $(NL_CFLAGS) $(CRYPTO_CFLAGS)
+tests_bench_null_tunnel_CPPFLAGS = $(INCLUDES_DAEMON) $(NL_CFLAGS) $(CRYPTO_CFLAGS)
 tests_bench_null_tunnel_LDADD = libesp.a libcommon.a $(NL_LIBS) $(CRYPTO_LIBS)
 
 # Cures of a switchover side by side: tests/bench/cures builds and runs it. Its short form is part of a test.
@@ -17,7 +17,7 @@ EXTRA_PROGRAMS += tests/bench/cures_sim
 tests_bench_cures_sim_SOURCES = tests/bench/cures_sim.c tests/bench/cures_cell.c tests/bench/cures_cell.h \
 	tests/bench/cures_world.c tests/bench/cures_world.h tests/bench/cures_branch.c tests/bench/cures_conf.c \
 	tests/bench/cures_gateway.c tests/bench/cures_recorder.c tests/bench/cures_wire.c tests/seeded.h tests/one_conn.h
-tests_bench_cures_sim_CPPFLAGS = $(ROOM_TUNNEL) -I$(srcdir)/tests $(CRYPTO_CFLAGS)
+tests_bench_cures_sim_CPPFLAGS = $(INCLUDES_TUNNEL) -I$(srcdir)/tests $(CRYPTO_CFLAGS)
 tests_bench_cures_sim_LDADD = libtunnel.a libike.a libesp.a libcommon.a $(CRYPTO_LIBS) -lm
 check-all: tests/bench/cures_sim
 

@@ -125,14 +125,14 @@ tests_fuzz_lf_inner_LDADD = $(FUZZ_LIBS)
 
 # Each target for FUZZ_TIME seconds from its corpus; what it finds is left in the build folder.
 FUZZ_TIME = 60
-fuzz: $(noinst_PROGRAMS)
-	@for t in $(noinst_PROGRAMS); do \
-		name=$${t##*/lf_}; mkdir -p found/$$name; \
-		$$t -max_total_time=$(FUZZ_TIME) -max_len=4096 -timeout=10 -artifact_prefix=found/$$name- found/$$name \
-			$(srcdir)/tests/fuzz/corpus/$$name >found/$$name.log 2>&1 || \
-			{ tail -n 40 found/$$name.log; exit 1; }; \
-		echo "fuzz $$name: `grep -a '^Done\|^#.*DONE' found/$$name.log | tail -n 1`"; \
-	done
+FUZZ_RUNS = $(noinst_PROGRAMS:=.run)
+fuzz: $(FUZZ_RUNS)
+$(FUZZ_RUNS): %.run: %
+	@name=`basename $< | sed s/^lf_//`; mkdir -p found/$$name; \
+	$< -max_total_time=$(FUZZ_TIME) -max_len=4096 -timeout=10 -artifact_prefix=found/$$name- found/$$name \
+		$(srcdir)/tests/fuzz/corpus/$$name >found/$$name.log 2>&1 || \
+		{ tail -n 40 found/$$name.log; exit 1; }; \
+	echo "fuzz $$name: `grep -a '^Done\|^#.*DONE' found/$$name.log | tail -n 1`"
 endif
 
 EXTRA_DIST += tests/fuzz/make-corpus tests/fuzz/corpus

@@ -753,6 +753,7 @@ int main(void)
 	};
 
 	lab_seed();
+	lab_fastest();
 	run_print_header();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1032,5 +1032,6 @@ int main(void)
 	};
 
 	lab_seed();
+	lab_fastest();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
