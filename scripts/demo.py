@@ -10,7 +10,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 sys.path[:0] = [os.path.join(TOP, "tests", "netns"), os.path.join(TOP, "tests", "interop")]
-from daemons import Mendip, child, config, netlab  # noqa: E402
+from daemons import Mendip, child, config, testbed  # noqa: E402
 
 RATE = 1000  # packets/s from the gateway to the branch
 BACK = 2000  # numbers: a sync that is two seconds old
@@ -18,35 +18,35 @@ PSK = "quickstart only"
 ESP = "aes128gcm16-esn-noesn"
 
 
-def start_branch(lab, ns, remote):
+def start_branch(bed, ns, remote):
     net = {"net": child("10.1.0.0/16", "10.2.0.0/16", esp_proposals=f'[ "{ESP}" ]', start_action="start",
                         switchover="{ max_rekeys = 16; }")}
-    return Mendip(lab, ns, lambda control: config(control, net, remote, psk=PSK, proposals="aes128-sha256-x25519"))
+    return Mendip(bed, ns, lambda control: config(control, net, remote, psk=PSK, proposals="aes128-sha256-x25519"))
 
 
 class Pretended:
     """One gateway whose outbound numbers are set back, as if a standby had taken over."""
 
-    def __init__(self, kind, lab):
-        self.branch, self.source = lab.pair("branch", "gateway")
+    def __init__(self, kind, bed):
+        self.branch, self.source = bed.pair("branch", "gateway")
         self.address = self.source.outer
-        self.set_back = self._mendip(lab) if kind == "mendip" else self._strongswan(lab)
+        self.set_back = self._mendip(bed) if kind == "mendip" else self._strongswan(bed)
         print(f"branch (Mendip) {self.branch.outer}, 10.1.0.0/16  <==IKEv2/ESP==>  "
               f"gateway ({kind}) {self.address}, 10.2.0.0/16")
 
-    def _mendip(self, lab):
+    def _mendip(self, bed):
         net = {"net": child("10.2.0.0/16", "10.1.0.0/16", esp_proposals=f'[ "{ESP}" ]')}
-        gateway = Mendip(lab, self.source, lambda control: config(
+        gateway = Mendip(bed, self.source, lambda control: config(
             control, net, "%any", "gw.example.net", "*.example", "branch", psk=PSK, proposals="aes128-sha256-x25519"))
         return lambda: gateway.ctl("fault", "rewind", str(BACK))
 
-    def _strongswan(self, lab):
+    def _strongswan(self, bed):
         import rewind
         import strongswan
         why = strongswan.missing()
         if why:
-            raise netlab.LabError(why)
-        charon = strongswan.Charon(lab, self.source, strongswan.connection(
+            raise testbed.TestbedError(why)
+        charon = strongswan.Charon(bed, self.source, strongswan.connection(
             self.address, self.branch.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16"),
             PSK).start()
         return lambda: rewind.rewind(charon.pid, by=BACK)
@@ -64,13 +64,13 @@ class Pretended:
 class Redundant:
     """Two of strongSwan with its ha plugin behind one address, of which the active one is killed."""
 
-    def __init__(self, lab):
+    def __init__(self, bed):
         import ha
         import strongswan
         why = ha.missing()
         if why:
-            raise netlab.LabError(why)
-        self.pair = ha.Pair(lab, {"net": strongswan.child("10.2.0.0/16", "10.1.0.0/16")}, PSK)
+            raise testbed.TestbedError(why)
+        self.pair = ha.Pair(bed, {"net": strongswan.child("10.2.0.0/16", "10.1.0.0/16")}, PSK)
         self.branch, self.source, self.address = self.pair.branch, self.pair.host, self.pair.ADDRESS
         print(f"""                                                        +-- gateway one (strongSwan, active) ---+
 branch (Mendip) {self.branch.outer}  <==IKEv2/ESP==>  {self.address} --+                                       +-- host
@@ -101,13 +101,13 @@ def line(branch, flow, before, note=""):
     return now
 
 
-def take_through(branch, gateway, lab, mode):
+def take_through(branch, gateway, bed, mode):
     """One switchover under traffic; returns a row of the table."""
     gateway.ready()
     branch.ctl("switchover", "set", "net", f"detect={mode}")
     print(f"\nGateway sends {RATE} packets/s; detect = \"{mode}\"")
     last = time.monotonic(), 0
-    flow = lab.flow(gateway.source, gateway.source.inner, gateway.branch, gateway.branch.inner, rate=RATE)
+    flow = bed.flow(gateway.source, gateway.source.inner, gateway.branch, gateway.branch.inner, rate=RATE)
     for step in range(11 if mode == "off" else 9):
         time.sleep(0.5)
         note = ""
@@ -138,13 +138,13 @@ def table(rows, redundant):
 
 
 def main(kind):
-    with netlab.Lab("quickstart") as lab:
+    with testbed.Testbed("quickstart") as bed:
         redundant = kind == "strongswan-ha"
-        gateway = Redundant(lab) if redundant else Pretended(kind, lab)
-        branch = start_branch(lab, gateway.branch, gateway.address)
+        gateway = Redundant(bed) if redundant else Pretended(kind, bed)
+        branch = start_branch(bed, gateway.branch, gateway.address)
         branch.wait_up()
         print("tunnel is up:", branch.sa()["proposal"])
-        rows = [take_through(branch, gateway, lab, mode) for mode in ("off", "proof")]
+        rows = [take_through(branch, gateway, bed, mode) for mode in ("off", "proof")]
     table(rows, redundant)
     print("""
 Everything is cleaned up. How to go on:
@@ -158,10 +158,10 @@ Everything is cleaned up. How to go on:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1]))
-    except SystemExit as e:  # the lab turns Ctrl-C into this one, and has cleaned up by now
+    except SystemExit as e:  # the testbed turns Ctrl-C into this one, and has cleaned up by now
         if e.code in (130, 143):
             print("\ninterrupted; everything is cleaned up", file=sys.stderr)
         raise
-    except (netlab.LabError, TimeoutError) as e:
+    except (testbed.TestbedError, TimeoutError) as e:
         print(f"quickstart: {e}", file=sys.stderr)
         sys.exit(1)

@@ -8,7 +8,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(HERE), room) for room in ("netns", "interop")]
-from daemons import Mendip, child, config, netlab  # noqa: E402
+from daemons import Mendip, child, config, testbed  # noqa: E402
 import strongswan  # noqa: E402
 
 ESP = "aes128gcm16"
@@ -19,13 +19,13 @@ TICK = os.sysconf("SC_CLK_TCK")
 class Contender:
     """A tunnel from .left (10.1.0.1) to .right (10.2.0.1); pids: the two daemons."""
 
-    def __init__(self, lab, name, short, title):
-        self.lab, self.name, self.title = lab, name, title
-        self.left, self.right = lab.pair(f"{short}-l", f"{short}-r")
+    def __init__(self, bed, name, short, title):
+        self.bed, self.name, self.title = bed, name, title
+        self.left, self.right = bed.pair(f"{short}-l", f"{short}-r")
         self.pids = self.start()
-        self.right.popen("iperf3", "-s", log=lab.path(f"{short}-iperf.log"))
-        if not netlab.wait_until(self.answers, 20):
-            raise netlab.LabError(f"{title}: nothing passes")
+        self.right.popen("iperf3", "-s", log=bed.path(f"{short}-iperf.log"))
+        if not testbed.wait_until(self.answers, 20):
+            raise testbed.TestbedError(f"{title}: nothing passes")
 
     def answers(self):
         return self.left.run("ping", "-c1", "-W1", "-I", "10.1.0.1", "10.2.0.1", check=False).returncode == 0
@@ -36,8 +36,8 @@ class Contender:
 
     @staticmethod
     def wait_device(ns, device):
-        if not netlab.wait_until(lambda: ns.ip("link", "show", device, check=False).returncode == 0, 5):
-            raise netlab.LabError(f"{device} does not come up in {ns.name}")
+        if not testbed.wait_until(lambda: ns.ip("link", "show", device, check=False).returncode == 0, 5):
+            raise testbed.TestbedError(f"{device} does not come up in {ns.name}")
 
     def cpu_seconds(self):
         """[user + system of each daemon], all threads."""
@@ -52,21 +52,21 @@ class Contender:
 class MendipPair(Contender):
     """Two mendipd of the build folder; options of the daemon, of the branch's detection, and more of its connection."""
 
-    def __init__(self, lab, name, short, title, build, backend="auto", offload="auto", detect="proof", more=""):
+    def __init__(self, bed, name, short, title, build, backend="auto", offload="auto", detect="proof", more=""):
         self.daemon = f'crypto_backend = "{backend}"; offload = "{offload}";'
         self.detect, self.build, self.more = detect, build, more
         self.branch = self.gateway = None
-        super().__init__(lab, name, short, title)
+        super().__init__(bed, name, short, title)
 
     def start(self):
         switchover = f'{{ detect = "{self.detect}"; jitter = "0"; max_rekeys = 16; }}'
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals=ESP,
                              rekey_time="1h", switchover=switchover)}
         kids_gw = {"net": child("10.2.0.0/16", "10.1.0.0/16", esp_proposals=ESP)}
-        self.gateway = Mendip(self.lab, self.right, lambda s: quiet(config(
+        self.gateway = Mendip(self.bed, self.right, lambda s: quiet(config(
             s, kids_gw, "%any", "gw.example.net", "*.example", "branch", dpd="30s", proposals=IKE,
             daemon=self.daemon)), build=self.build)
-        self.branch = Mendip(self.lab, self.left, lambda s: quiet(config(
+        self.branch = Mendip(self.bed, self.left, lambda s: quiet(config(
             s, kids, self.right.outer, dpd="30s", proposals=IKE, daemon=self.daemon, more=self.more)),
             build=self.build)
         self.branch.wait_up()
@@ -86,7 +86,7 @@ class Strongswan(Contender):
                                          proposals=IKE, encap="yes")
         sides = [(self.right, self.left, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16"),
                  (self.left, self.right, "branch.example", "gw.example.net", "10.1.0.0/16", "10.2.0.0/16")]
-        gateway, branch = [strongswan.Charon(self.lab, s[0], conn(*s), "bench").start() for s in sides]
+        gateway, branch = [strongswan.Charon(self.bed, s[0], conn(*s), "bench").start() for s in sides]
         branch.initiate("net")
         return [branch.pid, gateway.pid]
 
@@ -94,15 +94,15 @@ class Strongswan(Contender):
 class NullTunnel(Contender):
     """The same offloads and sizes, no ESP; cipher: "openssl", "ipsec-mb", or none at all."""
 
-    def __init__(self, lab, name, short, title, build, cipher=None):
+    def __init__(self, bed, name, short, title, build, cipher=None):
         self.build, self.cipher = build, cipher
-        super().__init__(lab, name, short, title)
+        super().__init__(bed, name, short, title)
 
     def start(self):
         pids = []
         for ns, other in ((self.left, self.right), (self.right, self.left)):
             process = ns.popen(f"{self.build}/tests/bench/null_tunnel", "null0", "1438", other.outer,
-                               *([self.cipher] if self.cipher else []), log=self.lab.path(f"{ns.short}.log"))
+                               *([self.cipher] if self.cipher else []), log=self.bed.path(f"{ns.short}.log"))
             self.wait_device(ns, "null0")
             ns.route("10.2.0.0/16" if ns is self.left else "10.1.0.0/16", "dev", "null0", "src", ns.inner)
             pids.append(process.pid)
@@ -112,9 +112,9 @@ class NullTunnel(Contender):
 class WireguardGo(Contender):
     """wireguard-go of Debian's backports: its own protocol, TUN and UDP offloads."""
 
-    def __init__(self, lab, name, short, title, binary):
+    def __init__(self, bed, name, short, title, binary):
         self.binary = binary
-        super().__init__(lab, name, short, title)
+        super().__init__(bed, name, short, title)
 
     def start(self):
         sides, pids = (self.left, self.right), []
@@ -124,10 +124,10 @@ class WireguardGo(Contender):
                   for k in keys]
         for i, ns in enumerate(sides):
             device = f"mdpwg{i}"
-            process = ns.popen(self.binary, "-f", device, log=self.lab.path(f"{device}.log"))
+            process = ns.popen(self.binary, "-f", device, log=self.bed.path(f"{device}.log"))
             self.wait_device(ns, device)
-            netlab.wait_until(lambda name=device: os.path.exists(f"/var/run/wireguard/{name}.sock"), 5)
-            secret = self.lab.path(f"{device}.key")
+            testbed.wait_until(lambda name=device: os.path.exists(f"/var/run/wireguard/{name}.sock"), 5)
+            secret = self.bed.path(f"{device}.key")
             with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as f:
                 f.write(keys[i])
             other = sides[1 - i]

@@ -8,7 +8,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(HERE), "netns"), os.path.join(os.path.dirname(HERE), "interop")]
-from daemons import BUILD, PSK, Mendip, child, config, more_traffic, netlab  # noqa: E402
+from daemons import BUILD, PSK, Mendip, child, config, more_traffic, testbed  # noqa: E402
 import rewind  # noqa: E402
 import strongswan  # noqa: E402
 import wire  # noqa: E402
@@ -82,9 +82,9 @@ class Tunnels:
     def addresses(self, side):
         return [net.replace(".0/24", ".1") for net in self.nets(side)]
 
-    def flows(self, lab, left, right, rate, **options):
+    def flows(self, bed, left, right, rate, **options):
         """One from the gateway through each; rate: of all together."""
-        return [lab.flow(right, source, left, target, rate=rate / len(self.names), port=9000 + k, **options)
+        return [bed.flow(right, source, left, target, rate=rate / len(self.names), port=9000 + k, **options)
                 for k, (source, target) in enumerate(zip(self.addresses(2), self.addresses(1)))]
 
 
@@ -96,11 +96,11 @@ def conf_of(cure, bridge, local="10.1.0.0/16", remote="10.2.0.0/16"):
     return child(local, remote, start_action="start", esp_proposals="aes128gcm16", **options)
 
 
-def accepted(lab, kid):
+def accepted(bed, kid):
     """Whether this build takes such a child."""
-    path = lab.path("try.conf")
+    path = bed.path("try.conf")
     with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="ascii") as f:
-        f.write(config(lab.path("try.sock"), {"net": kid}, "192.0.2.2"))
+        f.write(config(bed.path("try.sock"), {"net": kid}, "192.0.2.2"))
     return subprocess.run([f"{BUILD}/mendipd", "--check", "-c", path], capture_output=True, check=False).returncode == 0
 
 
@@ -141,14 +141,14 @@ def rekeys_of(branch):
     return sum(c["rekeys"] for c in branch.children().values())
 
 
-def through(lab, left, right, charon, branch, cure, tunnels):
+def through(bed, left, right, charon, branch, cure, tunnels):
     """The switchover under traffic, of all tunnels at once; a row."""
-    for flow in tunnels.flows(lab, left, right, FILL, count=BACK + 1000):
+    for flow in tunnels.flows(bed, left, right, FILL, count=BACK + 1000):
         flow.wait(60)
     rate = RATES[len(tunnels.names)]
-    flows = tunnels.flows(lab, left, right, rate)
+    flows = tunnels.flows(bed, left, right, rate)
     more_traffic(flows[-1], rate // len(flows))
-    recorder, sniffer = Recorder(right), lab.sniff(right)
+    recorder, sniffer = Recorder(right), bed.sniff(right)
     recorder.keep(KEPT)
     rekeys, cpu = rekeys_of(branch), cpu_s(charon.pid)
     rewound = rewind.rewind(charon.pid, by=BACK, which="number")
@@ -174,22 +174,22 @@ def through(lab, left, right, charon, branch, cure, tunnels):
 def row_of(cure, count):
     row = {"cure": cure, "title": TITLES[cure], "tunnels": count, "rewound": BACK, "rate": RATES[count]}
     tunnels = Tunnels(count)
-    with netlab.Lab("cures") as lab:
-        bridge = accepted(lab, child("10.1.0.0/16", "10.2.0.0/16", switchover='{ bridge = "on"; }'))
-        if not accepted(lab, conf_of(cure, bridge)) or (cure == "bridge" and not bridge):
+    with testbed.Testbed("cures") as bed:
+        bridge = accepted(bed, child("10.1.0.0/16", "10.2.0.0/16", switchover='{ bridge = "on"; }'))
+        if not accepted(bed, conf_of(cure, bridge)) or (cure == "bridge" and not bridge):
             return {**row, "why": "not in this build"}
-        left, right = lab.pair("branch", "gw")
+        left, right = bed.pair("branch", "gw")
         for side, ns in ((1, left), (2, right)):
             ns.inner_net(*(f"{a}/24" for a in tunnels.addresses(side)), device="inner1")
         pairs = list(zip(tunnels.names, tunnels.nets(1), tunnels.nets(2)))
-        charon = strongswan.Charon(lab, right, strongswan.connection(
+        charon = strongswan.Charon(bed, right, strongswan.connection(
             right.outer, left.outer, "gw.example.net", "branch.example",
             children={n: strongswan.child(there, here, "aes128gcm16") for n, here, there in pairs}), PSK).start()
         kids = {n: conf_of(cure, bridge, here, there) for n, here, there in pairs}
-        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519",
+        branch = Mendip(bed, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519",
                                                     dpd="0").replace('log = "debug"', 'log = "info"'))
         branch.wait_up(*tunnels.names)
-        return {**row, **through(lab, left, right, charon, branch, cure, tunnels)}
+        return {**row, **through(bed, left, right, charon, branch, cure, tunnels)}
 
 
 def rows(say):

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from contenders import ESP, IKE, Mendip, child, netlab
+from contenders import ESP, IKE, Mendip, child, testbed
 from report import outage, summary
 from sniffer import IkeSniffer, exchanges
 
@@ -63,7 +63,7 @@ class Load:
 
     def _start(self):
         return self.contender.left.popen("iperf3", "-c", "10.2.0.1", "-t", 3600, "--bidir",
-                                         log=self.contender.lab.path("load.log"))
+                                         log=self.contender.bed.path("load.log"))
 
     def __enter__(self):
         return self
@@ -99,7 +99,7 @@ def rekeys_under_load(pair, seconds):
             pair.branch.ctl("rekey", "net")
             time.sleep(0.1)
         # what was asked for last is answered before nobody listens any more
-        netlab.wait_until(lambda: exchanges(sniffer.seen)["open"] == 0, 5)
+        testbed.wait_until(lambda: exchanges(sniffer.seen)["open"] == 0, 5)
         seen = exchanges(sniffer.stop())
     if not seen["ms"]:
         raise RuntimeError("no exchange was seen")
@@ -171,7 +171,7 @@ def rewind_under_load(pair, back, seconds=1.5):
         time.sleep(seconds)  # the rate before
         lost, at = lost_packets(pair.branch), time.monotonic()
         pair.gateway.ctl("fault", "rewind", str(back))
-        record = netlab.wait_until(recovered, 10)
+        record = testbed.wait_until(recovered, 10)
         time.sleep(seconds)  # the rate after
     finally:
         stream.stop()
@@ -227,15 +227,15 @@ def ups(daemon):
         return f.read().count(": CHILD SA up: ")
 
 
-def children_rss(lab, count, build):
+def children_rss(bed, count, build):
     """KiB of RSS of each daemon with `count` CHILD SA pairs up, before traffic, and how long it took."""
-    left, right = lab.pair(f"m{count}-l", f"m{count}-r")
-    gateway = Mendip(lab, right, lambda s: many_children(s, count, 2, "%any", False), build=build)
+    left, right = bed.pair(f"m{count}-l", f"m{count}-r")
+    gateway = Mendip(bed, right, lambda s: many_children(s, count, 2, "%any", False), build=build)
     began = time.monotonic()
-    branch = Mendip(lab, left, lambda s: many_children(s, count, 1, right.outer, True), build=build)
+    branch = Mendip(bed, left, lambda s: many_children(s, count, 1, right.outer, True), build=build)
     daemons = (branch, gateway)
     # by the logs and not by status, whose answer would take memory itself
-    if not netlab.wait_until(lambda: min(ups(d) for d in daemons) >= count, 240, step=0.5):
+    if not testbed.wait_until(lambda: min(ups(d) for d in daemons) >= count, 240, step=0.5):
         raise RuntimeError(f"only {[ups(d) for d in daemons]} of {count} children come up")
     took, result = time.monotonic() - began, settled_rss(daemons)
     if not all(d.up(*(f"c{i}" for i in range(count))) for d in daemons):
@@ -245,9 +245,9 @@ def children_rss(lab, count, build):
     return {"rss_kib": result, "seconds": took}
 
 
-def memory(lab, build, few=1000, many=10000):
+def memory(bed, build, few=1000, many=10000):
     """KiB a CHILD SA pair, the greater of the two daemons."""
-    at = {n: children_rss(lab, n, build) for n in (few, many)}
+    at = {n: children_rss(bed, n, build) for n in (few, many)}
     pair = [(b - a) / (many - few) for a, b in zip(at[few]["rss_kib"], at[many]["rss_kib"])]
     return {"kib_pair": max(pair), "kib_pair_each": pair, "at": {str(n): v for n, v in at.items()}}
 

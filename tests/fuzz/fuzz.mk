@@ -32,7 +32,7 @@ tests_fuzz_fuzz_offload_SOURCES = tests/fuzz/fuzz_offload.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_offload_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"offload"' \
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/offload"'
 tests_fuzz_fuzz_offload_LDADD = $(FUZZ_LIBS)
-ESP_MODEL = tests/fuzz/esp_model.c tests/fuzz/esp_model.h $(ESP_LAB) $(REF_MODEL)
+ESP_MODEL = tests/fuzz/esp_model.c tests/fuzz/esp_model.h $(ESP_FIXTURE) $(REF_MODEL)
 check_PROGRAMS += tests/fuzz/fuzz_esp_run
 tests_fuzz_fuzz_esp_run_SOURCES = tests/fuzz/fuzz_esp_run.c $(ESP_MODEL) $(FUZZ_DRIVER)
 tests_fuzz_fuzz_esp_run_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"esp_run"' -DMUTATIONS=5000 \

@@ -8,7 +8,7 @@
  * collected in the hand and arrives as one train.
  */
 #include "fuzz.h"
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "esp_model.h"
 #include "xalloc.h"
 
@@ -25,7 +25,7 @@ struct taped {
 };
 
 struct program {
-	struct lab *l;
+	struct fixture *l;
 	struct model *model;
 	struct esp_sa_params params; /* as far as the model asks */
 	struct taped tape[TAPE];
@@ -42,15 +42,15 @@ struct program {
 
 /* ---- the tunnel ---- */
 
-static struct lab_opt options(const uint8_t *b)
+static struct fixture_opt options(const uint8_t *b)
 {
 	static const uint32_t windows[] = {1024, 32, 33, 64, 100, 4096, 65536, 0};
 	static const uint64_t histories[] = {2 << 20, 1024, 2048, 1 << 16};
-	struct lab_opt o = {.esn = b[1] & 1,
-			    .no_bridge = b[1] & 2,
-			    .window = windows[b[1] >> 2 & 7],
-			    .history_packets = histories[b[2] & 3],
-			    .salt = 1};
+	struct fixture_opt o = {.esn = b[1] & 1,
+				.no_bridge = b[1] & 2,
+				.window = windows[b[1] >> 2 & 7],
+				.history_packets = histories[b[2] & 3],
+				.salt = 1};
 	size_t count;
 	const struct suite *s = suite_table(&count);
 
@@ -63,7 +63,7 @@ static struct lab_opt options(const uint8_t *b)
 	o.unprotected = o.window == 0;
 	o.esn &= !o.unprotected;
 	o.window = o.unprotected ? WINDOW_MIN : o.window;
-	return lab_opt(o);
+	return fixture_opt(o);
 }
 
 /* Where the sender begins; a fourth of the input's choices each side of 2^32. */
@@ -99,7 +99,7 @@ static void on_inner(void *ctx, const uint8_t *inner, uint32_t len)
 	hold(id >= 1 && id < TAPE && len == p->inner_len[id]);
 	hold(p->l->opt.unprotected || !p->came[id]);
 	p->came[id] = true;
-	lab_inner(p->l, GW, want, len, 0);
+	fixture_inner(p->l, GW, want, len, 0);
 	put_be32(want + len - 4, id);
 	hold(memcmp(inner, want, len) == 0);
 }
@@ -118,13 +118,13 @@ static void choose_backend(void)
 static struct program *program_new(const uint8_t *b)
 {
 	struct program *p = xzalloc(sizeof(*p));
-	struct lab_opt o = options(b);
+	struct fixture_opt o = options(b);
 
 	choose_backend();
-	p->l = lab_new(&o);
+	p->l = fixture_new(&o);
 	p->l->sink = on_inner;
 	p->l->sink_ctx = p;
-	p->params = (struct esp_sa_params){.suite = lab_sa(p->l, ME)->in.suite,
+	p->params = (struct esp_sa_params){.suite = fixture_sa(p->l, ME)->in.suite,
 					   .esn = o.esn,
 					   .bridge = !o.no_bridge,
 					   .replay_window = o.unprotected ? 0 : o.window,
@@ -133,7 +133,7 @@ static struct program *program_new(const uint8_t *b)
 	p->model = model_new();
 	add_to_model(p);
 	model_install(p->model, 0);
-	lab_sa(p->l, GW)->out.number = first_number(b[2], o.esn);
+	fixture_sa(p->l, GW)->out.number = first_number(b[2], o.esn);
 	return p;
 }
 
@@ -144,7 +144,7 @@ static void program_free(struct program *p)
 	for (unsigned i = 0; i < p->in_hand; i++)
 		free(p->hand[i].b);
 	model_free(p->model);
-	lab_free(p->l);
+	fixture_free(p->l);
 	free(p);
 }
 
@@ -168,7 +168,8 @@ static void compare_state(struct program *p)
 }
 
 /* Each packet has the verdict that the model gives it; where not, both are printed. */
-static void compare_verdicts(const struct program *p, const struct lab_result *r, uint64_t waited)
+static void compare_verdicts(const struct program *p, const struct fixture_result *r,
+			     uint64_t waited)
 {
 	const struct model_result *e = &p->expected;
 
@@ -201,7 +202,7 @@ static uint64_t fingerprint(const struct program *p)
 
 		if (m->keyed)
 			sum = sum * 31 +
-			      lab_fingerprint(sad_find(&p->l->path[ME]->sad, m->spi), true);
+			      fixture_fingerprint(sad_find(&p->l->path[ME]->sad, m->spi), true);
 	}
 	return sum;
 }
@@ -210,7 +211,7 @@ static uint64_t fingerprint(const struct program *p)
 static void flush(struct program *p)
 {
 	struct model_packet m[ESP_BATCH];
-	struct lab_result r = {0};
+	struct fixture_result r = {0};
 	uint64_t waited = p->l->path[ME]->waited, before = fingerprint(p);
 	uint8_t *bytes = xzalloc(ESP_BUFFER_MAX);
 	uint32_t len = 0;
@@ -223,7 +224,7 @@ static void flush(struct program *p)
 	}
 	model_receive(p->model, m, p->in_hand, p->l->now, &p->expected);
 	p->next_expected = 0;
-	lab_open(p->l, ME, bytes, len, p->in_hand ? (uint16_t)m[0].len : 0, NULL, 0, &r);
+	fixture_open(p->l, ME, bytes, len, p->in_hand ? (uint16_t)m[0].len : 0, NULL, 0, &r);
 	compare_verdicts(p, &r, p->l->path[ME]->waited - waited);
 	compare_state(p);
 	hold(!is_nothing(&p->expected) || fingerprint(p) == before);
@@ -290,10 +291,10 @@ static void tape_train(struct program *p, uint64_t first, bool dummy, uint32_t i
 static void op_seal(struct program *p, uint8_t arg, bool arrives)
 {
 	static const uint32_t lens[] = {48, 52, 100, 1000};
-	struct lab *l = p->l;
+	struct fixture *l = p->l;
 	uint32_t len = lens[arg >> 4 & 3], id = p->taped + 1;
 	unsigned count = 1 + (arg & 15);
-	uint64_t before = lab_sa(l, GW)->out.number,
+	uint64_t before = fixture_sa(l, GW)->out.number,
 		 left = p->params.esn ? count : UINT32_MAX - before;
 	uint8_t inner[INNER_MAX];
 	struct esp_out o = {.pkt = inner};
@@ -303,7 +304,7 @@ static void op_seal(struct program *p, uint8_t arg, bool arrives)
 	esp_train_init(&l->train, l->out, sizeof(l->out));
 	for (unsigned i = 0; i < count; i++) {
 		o.len = i && i == count - 1 && arg & 64 ? 48 : len;
-		lab_inner(l, GW, inner, o.len, 0);
+		fixture_inner(l, GW, inner, o.len, 0);
 		put_be32(inner + o.len - 4, id + i);
 		p->inner_len[id + i] = o.len;
 		hold(esp_route(l->path[GW], &o, l->now) == ESP_ROUTE_SEAL);
@@ -316,8 +317,8 @@ static void op_seal(struct program *p, uint8_t arg, bool arrives)
 
 static void op_dummy(struct program *p)
 {
-	struct lab *l = p->l;
-	struct esp_sa *sa = lab_sa(l, GW);
+	struct fixture *l = p->l;
+	struct esp_sa *sa = fixture_sa(l, GW);
 	uint64_t before = sa->out.number;
 
 	if (p->taped + 1 >= TAPE || before > NUMBER_MAX)
@@ -343,7 +344,7 @@ static uint64_t distance(const struct program *p, uint8_t arg)
 
 static void op_skip(struct program *p, uint8_t arg)
 {
-	struct esp_out_sa *out = &lab_sa(p->l, GW)->out;
+	struct esp_out_sa *out = &fixture_sa(p->l, GW)->out;
 	uint64_t most = p->params.esn ? NUMBER_MAX : UINT32_MAX;
 
 	/* No train goes over a jump: which subspace a number is in is told once a batch. */
@@ -353,7 +354,7 @@ static void op_skip(struct program *p, uint8_t arg)
 
 static void op_rewind(struct program *p, uint8_t arg, bool nonces)
 {
-	struct esp_out_sa *out = &lab_sa(p->l, GW)->out;
+	struct esp_out_sa *out = &fixture_sa(p->l, GW)->out;
 	uint64_t by = min_u64(distance(p, arg), out->number);
 
 	out->number -= by;
@@ -364,7 +365,7 @@ static void op_rewind(struct program *p, uint8_t arg, bool nonces)
 /* Again from number 1, as a standby that was told of nothing. */
 static void op_anew(struct program *p)
 {
-	lab_sa(p->l, GW)->out.number = 0;
+	fixture_sa(p->l, GW)->out.number = 0;
 }
 
 static void op_rekey(struct program *p)
@@ -372,7 +373,7 @@ static void op_rekey(struct program *p)
 	if (p->model->count == MODEL_SAS || p->pending)
 		return;
 	flush(p);
-	lab_rekey_gw(p->l);
+	fixture_rekey_gw(p->l);
 	add_to_model(p);
 	p->sa++;
 	p->pending = true;
@@ -383,7 +384,7 @@ static void op_install(struct program *p)
 	if (!p->pending)
 		return;
 	flush(p);
-	lab_rekey_me(p->l, DRAIN);
+	fixture_rekey_me(p->l, DRAIN);
 	model_install(p->model, p->sa);
 	model_retire(p->model, p->sa - 1, p->l->now + DRAIN);
 	p->pending = false;
@@ -485,7 +486,7 @@ static void op_time(struct program *p, uint8_t arg)
 	flush(p);
 	p->l->now += (1 + (arg & 15)) * 500 * NSEC_PER_MSEC;
 	if (arg & 16)
-		esp_sa_forget_evidence(lab_sa(p->l, ME));
+		esp_sa_forget_evidence(fixture_sa(p->l, ME));
 }
 
 static void run_op(struct program *p, uint8_t code, uint8_t arg)

@@ -1,10 +1,10 @@
 """A redundant pair of gateways: two of Debian's strongSwan with its `ha` plugin, unpatched, behind one address.
 
-    with netlab.Lab("ha") as lab:
-        pair = ha.Pair(lab, {"net": strongswan.child("10.2.0.0/16", "10.1.0.0/16")}, psk="secret").start()
+    with testbed.Testbed("ha") as bed:
+        pair = ha.Pair(bed, {"net": strongswan.child("10.2.0.0/16", "10.1.0.0/16")}, psk="secret").start()
         # start a peer in pair.branch for pair.ADDRESS, and when it is up:
         pair.wait_in_sync()
-        flow = lab.flow(pair.host, pair.host.inner, pair.branch, pair.branch.inner)
+        flow = bed.flow(pair.host, pair.host.inner, pair.branch, pair.branch.inner)
         first = pair.failover()         # the active one is killed, the standby takes over
         pair.reintegrate()              # the killed one is back, as the standby, and knows all SAs
         second = pair.failover()        # and takes over in its turn
@@ -29,7 +29,7 @@ import os
 import time
 from dataclasses import dataclass
 
-import netlab
+import testbed
 import strongswan
 
 PLUGIN = "/usr/lib/ipsec/plugins/libstrongswan-ha.so"
@@ -51,7 +51,7 @@ def missing():
     return None
 
 
-class Stalled(netlab.LabError):
+class Stalled(testbed.TestbedError):
     """A member missed heartbeats of one that lived: this machine had no time for them, and the roles are not ours."""
 
 
@@ -67,9 +67,9 @@ class Takeover:
 class Member:
     """One of the two gateways: a namespace, and a charon in it that may be killed and started again."""
 
-    def __init__(self, lab, ns, sync, peer_sync, connection, psk):
-        self.lab, self.ns = lab, ns
-        self.charon = strongswan.Charon(lab, ns, connection, psk, plugins="ha", settings=f"""    plugins {{
+    def __init__(self, bed, ns, sync, peer_sync, connection, psk):
+        self.bed, self.ns = bed, ns
+        self.charon = strongswan.Charon(bed, ns, connection, psk, plugins="ha", settings=f"""    plugins {{
         ha {{
             local = {sync}
             remote = {peer_sync}
@@ -88,7 +88,7 @@ class Member:
         if os.path.exists(self.charon.log):
             self._log_start = os.path.getsize(self.charon.log)      # what a killed predecessor said is past
         self.charon.start()
-        self.lab.at_exit(self.kill)     # nobody needs its farewells, which it would repeat to a peer that has gone
+        self.bed.at_exit(self.kill)     # nobody needs its farewells, which it would repeat to a peer that has gone
         self.ns.ip("link", "set", "ipsec0", "txqueuelen", TUN_QUEUE)
 
     def kill(self):
@@ -125,9 +125,9 @@ class Pair:
     BRANCH = "192.0.2.1"
     NETS = (("10.2.0.1/16", "10.2.0.254/16"), ("10.3.0.1/16", "10.3.0.254/16"))     # host, members
 
-    def __init__(self, lab, children, psk, local_id="gw.example.net", remote_id="branch.example"):
-        self.lab, self._children = lab, len(children)
-        self.switch, self.branch, self.host = (lab.namespace(n) for n in ("switch", "branch", "host"))
+    def __init__(self, bed, children, psk, local_id="gw.example.net", remote_id="branch.example"):
+        self.bed, self._children = bed, len(children)
+        self.switch, self.branch, self.host = (bed.namespace(n) for n in ("switch", "branch", "host"))
         self._wire()
         conn = strongswan.connection(self.ADDRESS, self.BRANCH, local_id, remote_id, children=children)
         self.active, self.standby = (self._member(name, here, there, conn, psk) for name, here, there in
@@ -183,8 +183,8 @@ class Pair:
         for bridge in ("outer", "inner"):
             self.switch.ip("link", "add", bridge, "type", "bridge")
             self.switch.ip("link", "set", bridge, "up")
-        self.lab.link(self.branch, "eth0", f"{self.BRANCH}/24", self.switch, "branch", [])
-        self.lab.link(self.host, "eth0", [host for host, _ in self.NETS], self.switch, "host", [])
+        self.bed.link(self.branch, "eth0", f"{self.BRANCH}/24", self.switch, "branch", [])
+        self.bed.link(self.host, "eth0", [host for host, _ in self.NETS], self.switch, "host", [])
         self.switch.ip("link", "set", "branch", "master", "outer")
         self.switch.ip("link", "set", "host", "master", "inner")
         self.branch.outer, self.branch.inner, self.host.inner = self.BRANCH, "10.1.0.1", "10.2.0.1"
@@ -196,20 +196,20 @@ class Pair:
         self.host.route("10.1.0.0/16", "via", "10.2.0.254")
 
     def _member(self, name, sync, peer_sync, connection, psk):
-        ns = self.lab.namespace(name)
+        ns = self.bed.namespace(name)
         for device, mac, addresses in (("eth0", MAC_OUTER, [f"{self.ADDRESS}/24"]),
                                        ("eth1", MAC_INNER, [member for _, member in self.NETS])):
-            self.lab.link(ns, device, [], self.switch, f"{name}-{device}", [])
+            self.bed.link(ns, device, [], self.switch, f"{name}-{device}", [])
             ns.ip("link", "set", device, "address", mac)
             ns.address(device, *addresses)
         self._know(ns, self.BRANCH, self._mac(self.branch))
         for host, _ in self.NETS:
             self._know(ns, host.split("/")[0], self._mac(self.host), "eth1")
         ns.sysctl("net.ipv4.ip_forward", 1)
-        return Member(self.lab, ns, sync, peer_sync, connection, psk)
+        return Member(self.bed, ns, sync, peer_sync, connection, psk)
 
     def _sync_link(self):
-        self.lab.link(self.active.ns, "sync", "198.51.100.1/30", self.standby.ns, "sync", "198.51.100.2/30")
+        self.bed.link(self.active.ns, "sync", "198.51.100.1/30", self.standby.ns, "sync", "198.51.100.2/30")
 
     @staticmethod
     def _mac(ns, device="eth0"):
@@ -227,8 +227,8 @@ class Pair:
         self.switch.ip("-batch", "-", stdin="\n".join(lines) + "\n")
 
     def _wait(self, condition, timeout, complaint, member):
-        if not netlab.wait_until(condition, timeout, 0.01):
-            raise netlab.LabError(f"{member.ns.short}: {complaint}, after {timeout} s:\n{member.charon.tail()}")
+        if not testbed.wait_until(condition, timeout, 0.01):
+            raise testbed.TestbedError(f"{member.ns.short}: {complaint}, after {timeout} s:\n{member.charon.tail()}")
 
 
 def losses(result, takeovers):

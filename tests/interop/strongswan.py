@@ -1,8 +1,8 @@
-"""Runs Debian's strongSwan (charon-systemd, user-space ESP by kernel-libipsec) in a netlab namespace.
+"""Runs Debian's strongSwan (charon-systemd, user-space ESP by kernel-libipsec) in a testbed namespace.
 
-    with netlab.Lab("interop") as lab:
-        left, right = lab.pair()
-        gateway = strongswan.Charon(lab, right, strongswan.connection(
+    with testbed.Testbed("interop") as bed:
+        left, right = bed.pair()
+        gateway = strongswan.Charon(bed, right, strongswan.connection(
             local_addrs="192.0.2.2", remote_addrs="192.0.2.1",
             local_id="gw.example", remote_id="branch.example",
             local_ts="10.2.0.0/16", remote_ts="10.1.0.0/16",
@@ -14,7 +14,7 @@
 
 The daemon is configured over vici, spoken here: neither swanctl nor its folder, pid
 file or AppArmor profile is in the way, and every daemon has its own socket, files and
-log in the lab's directory.  Debian packages: see PACKAGES.
+log in the testbed's directory.  Debian packages: see PACKAGES.
 
 Facts of strongSwan 5.9.8 that matter to a test: no ESN (a child with it fails, the IKE SA
 stays), a replay window of 128 always, ESP only in UDP (kernel-libipsec fakes the NAT
@@ -30,7 +30,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-import netlab
+import testbed
 
 CHARON = "/usr/sbin/charon-systemd"
 # The folder that "scripts/other-debian trixie make" names: Debian 13, whose strongSwan is 6.0.
@@ -266,7 +266,7 @@ def _ike_sa(name, raw):
 
 
 class Charon:
-    """A charon-systemd in one namespace; it ends with the lab.
+    """A charon-systemd in one namespace; it ends with the testbed.
 
     connections  a dict of connection(), or {name: connection()} for several
     psk          the secret between the ids of each connection (str or bytes)
@@ -283,12 +283,12 @@ class Charon:
     log_keys     also log the keys of CHILD SAs, for esp_keys()
     """
 
-    def __init__(self, lab, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
+    def __init__(self, bed, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
                  cookie_threshold=None, cookie_threshold_ip=None, block_threshold=None,
                  settings="", plugins="", log_level=1, log_keys=False):
-        self.lab, self.ns, self.name, self.psk = lab, ns, name, psk
+        self.bed, self.ns, self.name, self.psk = bed, ns, name, psk
         self.connections = {"gw": connections} if "children" in connections else connections
-        self.directory = lab.path(f"{name}-{ns.short}")
+        self.directory = bed.path(f"{name}-{ns.short}")
         self.log = os.path.join(self.directory, "charon.log")
         self.socket = os.path.join(self.directory, "vici")
         self.process = None
@@ -313,9 +313,9 @@ class Charon:
             file.write(self._strongswan_conf())
         self.process = self.ns.popen(*self._command(), log=os.path.join(self.directory, "output"),
                                      env={**os.environ, "STRONGSWAN_CONF": conf})
-        self._vici = netlab.wait_until(self._connect, READY_TIMEOUT)
+        self._vici = testbed.wait_until(self._connect, READY_TIMEOUT)
         if not self._vici:
-            raise netlab.LabError(f"charon in {self.ns.name} does not answer:\n{self.tail()}")
+            raise testbed.TestbedError(f"charon in {self.ns.name} does not answer:\n{self.tail()}")
         self.load_all()
         return self
 
@@ -362,7 +362,7 @@ class Charon:
         again for a second.
         """
         message = self._which(child=child, ike=ike, **ids)
-        return netlab.wait_until(
+        return testbed.wait_until(
             lambda: int(self._vici.request("rekey", message)["matches"]), 1)
 
     def request(self, command, **message):
@@ -434,9 +434,9 @@ class Charon:
     # -- inside ----------------------------------------------------------------
 
     def _wait(self, condition, timeout, complaint):
-        value = netlab.wait_until(condition, timeout)
+        value = testbed.wait_until(condition, timeout)
         if not value:
-            raise netlab.LabError(f"charon in {self.ns.name}: {complaint}:\n{self.tail()}")
+            raise testbed.TestbedError(f"charon in {self.ns.name}: {complaint}:\n{self.tail()}")
         return value
 
     @staticmethod
@@ -452,7 +452,7 @@ class Charon:
 
     def _connect(self):
         if self.process.poll() is not None:
-            raise netlab.LabError(f"charon ended: {self.process.returncode}\n{self.tail()}")
+            raise testbed.TestbedError(f"charon ended: {self.process.returncode}\n{self.tail()}")
         try:
             vici = Vici(self.socket)
         except OSError:
@@ -466,7 +466,7 @@ class Charon:
             self._vici = None
 
     def _command(self):
-        """What runs charon: Debian's, or the one in ROOT, which sees the folder of the lab at the same path.
+        """What runs charon: Debian's, or the one in ROOT, which sees the folder of the testbed at the same path.
 
         unshare and chroot become charon by exec, so that its PID is the process's. The namespace of mounts is its own:
         it leaves nothing mounted.

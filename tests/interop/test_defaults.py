@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
-from daemons import PSK, Mendip, child, config, expect, main, more_traffic, netlab, ping, wait_for  # noqa: E402
+from daemons import PSK, Mendip, child, config, expect, main, more_traffic, testbed, ping, wait_for  # noqa: E402
 import rewind  # noqa: E402
 import strongswan  # noqa: E402
 
@@ -21,15 +21,15 @@ def without_proposals(text):
 
 
 class Defaults:
-    def __init__(self, lab, calls):
+    def __init__(self, bed, calls):
         """calls: Mendip initiates; otherwise strongSwan does, and Mendip answers anyone."""
-        self.lab, self.left, self.right = lab, *lab.pair("branch", "gw")
-        self.charon = strongswan.Charon(lab, self.right, strongswan.connection(
+        self.bed, self.left, self.right = bed, *bed.pair("branch", "gw")
+        self.charon = strongswan.Charon(bed, self.right, strongswan.connection(
             self.right.outer, self.left.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16",
             proposals=["default"], esp_proposals=["default"]), PSK).start()
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start" if calls else "none")}
         remote = self.right.outer if calls else "%any"
-        self.branch = Mendip(lab, self.left, lambda s: without_proposals(config(s, kids, remote, proposals="standard")))
+        self.branch = Mendip(bed, self.left, lambda s: without_proposals(config(s, kids, remote, proposals="standard")))
         if not calls:
             self.charon.initiate("net")
         self.branch.wait_up()
@@ -46,7 +46,7 @@ class Defaults:
         return self.branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"]
 
     def mended(self):
-        flow = self.lab.flow(self.right, self.right.inner, self.left, self.left.inner, rate=RATE)
+        flow = self.bed.flow(self.right, self.right.inner, self.left, self.left.inner, rate=RATE)
         more_traffic(flow, BACK + 1000)
         rewind.rewind(self.charon.pid, by=BACK, which="number")
         self.branch.wait_recovered()
@@ -61,8 +61,8 @@ class Defaults:
 
 
 def run(calls):
-    with netlab.Lab("defaults") as lab:
-        both = Defaults(lab, calls)
+    with testbed.Testbed("defaults") as bed:
+        both = Defaults(bed, calls)
         both.rekeyed(lambda: both.branch.ctl("rekey", "net"), "Mendip")
         both.rekeyed(lambda: both.charon.rekey(child="net"), "strongSwan")
         both.mended()

@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
-from daemons import PSK, Mendip, child, config, expect, main, more_traffic, netlab, wait_for  # noqa: E402
+from daemons import PSK, Mendip, child, config, expect, main, more_traffic, testbed, wait_for  # noqa: E402
 import ha  # noqa: E402
 import strongswan  # noqa: E402
 
@@ -30,26 +30,26 @@ def again_if_stalled(case):
     return run
 
 
-def start(lab, esp=GCM, names=("net",)):
+def start(bed, esp=GCM, names=("net",)):
     """The pair and a branch, up, with a child for each name; returns (pair, branch)."""
     nets = {name: f"{NETS[name]}.0.0/16" for name in names}
-    pair = ha.Pair(lab, {name: strongswan.child(net, "10.1.0.0/16", esp) for name, net in nets.items()}, PSK).start()
+    pair = ha.Pair(bed, {name: strongswan.child(net, "10.1.0.0/16", esp) for name, net in nets.items()}, PSK).start()
     kids = {name: child("10.1.0.0/16", net, start_action="start", esp_proposals=esp) for name, net in nets.items()}
-    branch = Mendip(lab, pair.branch, lambda s: config(s, kids, pair.ADDRESS, proposals="aes128-sha256-x25519"))
+    branch = Mendip(bed, pair.branch, lambda s: config(s, kids, pair.ADDRESS, proposals="aes128-sha256-x25519"))
     branch.wait_up(*names)
     pair.wait_in_sync()
     return pair, branch
 
 
-def flow_of(lab, pair, name="net", rate=RATE, **options):
+def flow_of(bed, pair, name="net", rate=RATE, **options):
     """Packets from the host behind the gateways, numbered, to the branch through the child of that name."""
     port = 9000 + list(NETS).index(name)
-    return lab.flow(pair.host, f"{NETS[name]}.0.1", pair.branch, pair.branch.inner, rate=rate, port=port, **options)
+    return bed.flow(pair.host, f"{NETS[name]}.0.1", pair.branch, pair.branch.inner, rate=rate, port=port, **options)
 
 
-def fill(lab, pair, name="net"):
+def fill(bed, pair, name="net"):
     """Numbers for the standby to fall behind of."""
-    result = flow_of(lab, pair, name, FILL_RATE, count=FILL).wait(30)
+    result = flow_of(bed, pair, name, FILL_RATE, count=FILL).wait(30)
     expect(result.lost == 0, f"{result.lost} lost before anything happened")
 
 
@@ -58,7 +58,7 @@ def wait_mended(branch, count, name="net"):
     def mended():
         records = branch.switchover(name)["records"]
         return len(records) >= count and records[0]["outcome"] == "recovered"
-    netlab.wait_until(mended, MENDED_TIMEOUT)
+    testbed.wait_until(mended, MENDED_TIMEOUT)
 
 
 def check_records(branch, name, count):
@@ -101,10 +101,10 @@ def check(what, result, takeovers, pair, branch, name="net"):
 
 def under_traffic(what, esp):
     """6,000 packets after the takeover."""
-    with netlab.Lab("ha") as lab:
-        pair, branch = start(lab, esp)
-        fill(lab, pair)
-        flow = flow_of(lab, pair)
+    with testbed.Testbed("ha") as bed:
+        pair, branch = start(bed, esp)
+        fill(bed, pair)
+        flow = flow_of(bed, pair)
         more_traffic(flow, RATE // 2)
         takeover = pair.failover()
         more_traffic(flow, 6000)
@@ -122,10 +122,10 @@ def failover_cbc():
 
 def quiet_tunnel():
     """Two packets a second: each of them counts, and no burst makes the proof for them."""
-    with netlab.Lab("ha") as lab:
-        pair, branch = start(lab)
-        fill(lab, pair)
-        flow = flow_of(lab, pair, rate=2)
+    with testbed.Testbed("ha") as bed:
+        pair, branch = start(bed)
+        fill(bed, pair)
+        flow = flow_of(bed, pair, rate=2)
         more_traffic(flow, 3)
         takeover = pair.failover()
         more_traffic(flow, 10)
@@ -134,9 +134,9 @@ def quiet_tunnel():
 
 def failback():
     """The killed member comes back, is told all, has the SAs rekeyed, and takes over when the other one is killed."""
-    with netlab.Lab("ha") as lab:
-        pair, branch = start(lab)
-        flow = flow_of(lab, pair)
+    with testbed.Testbed("ha") as bed:
+        pair, branch = start(bed)
+        flow = flow_of(bed, pair)
         first = pair.active
         takeovers = []
         for _ in range(2):
@@ -153,9 +153,9 @@ def failback():
 
 def six_in_a_minute():
     """A pair that flaps is mended each time, and the gate never takes it for two senders."""
-    with netlab.Lab("ha") as lab:
-        pair, branch = start(lab)
-        flow = flow_of(lab, pair)
+    with testbed.Testbed("ha") as bed:
+        pair, branch = start(bed)
+        flow = flow_of(bed, pair)
         more_traffic(flow, RATE)
         takeovers = []
         for number in range(6):
@@ -174,11 +174,11 @@ def six_in_a_minute():
 
 def two_children():
     """Both SAs of the gateway went back, and each is mended by a recovery of its own."""
-    with netlab.Lab("ha") as lab:
-        pair, branch = start(lab, names=tuple(NETS))
+    with testbed.Testbed("ha") as bed:
+        pair, branch = start(bed, names=tuple(NETS))
         for name in NETS:
-            fill(lab, pair, name)
-        flows = {name: flow_of(lab, pair, name) for name in NETS}
+            fill(bed, pair, name)
+        flows = {name: flow_of(bed, pair, name) for name in NETS}
         for flow in flows.values():
             more_traffic(flow, RATE // 2)
         takeover = pair.failover()

@@ -15,7 +15,7 @@ import time
 import traceback
 from contextlib import contextmanager
 
-import netlab
+import testbed
 import rewind
 import strongswan
 
@@ -32,36 +32,36 @@ def expect(truth, complaint):
 
 @contextmanager
 def tunnel(esp_proposals="aes128gcm16", up=True, **both):
-    """(lab, left, right): two charons, left the initiator, and its CHILD SA up."""
-    with netlab.Lab("selfcheck") as lab:
-        left, right = lab.pair()
-        a = strongswan.Charon(lab, left, strongswan.connection(
+    """(bed, left, right): two charons, left the initiator, and its CHILD SA up."""
+    with testbed.Testbed("selfcheck") as bed:
+        left, right = bed.pair()
+        a = strongswan.Charon(bed, left, strongswan.connection(
             left.outer, right.outer, "left.example", "right.example",
             "10.1.0.0/16", "10.2.0.0/16", esp_proposals), "secret", **both).start()
-        b = strongswan.Charon(lab, right, strongswan.connection(
+        b = strongswan.Charon(bed, right, strongswan.connection(
             right.outer, "%any", "right.example", "left.example",
             "10.2.0.0/16", "10.1.0.0/16", esp_proposals), "secret", **both).start()
         if up:
             a.initiate("net")
             a.wait_child()
             b.wait_child()
-        yield lab, a, b
+        yield bed, a, b
 
 
-def flow(lab, source, target, **options):
+def flow(bed, source, target, **options):
     """Packets from one charon's inner address to the other's."""
-    return lab.flow(source.ns, source.ns.inner, target.ns, target.ns.inner, rate=RATE, **options)
+    return bed.flow(source.ns, source.ns.inner, target.ns, target.ns.inner, rate=RATE, **options)
 
 
 def sent_at_least(running, count):
-    expect(netlab.wait_until(lambda: running.sent >= count, 10, 0.005), "the flow does not run")
+    expect(testbed.wait_until(lambda: running.sent >= count, 10, 0.005), "the flow does not run")
 
 
 def switchover(esp_proposals, which):
     """One rewind under traffic; everything that must be true of loss, numbers and IVs."""
-    with tunnel(esp_proposals) as (lab, left, right):
-        sniffer = lab.sniff(right.ns)
-        running = flow(lab, left, right, count=BEFORE + 3 * BY)
+    with tunnel(esp_proposals) as (bed, left, right):
+        sniffer = bed.sniff(right.ns)
+        running = flow(bed, left, right, count=BEFORE + 3 * BY)
         sent_at_least(running, BEFORE)
         done, = rewind.rewind(left.pid, by=BY, which=which)
         result = running.wait()
@@ -99,9 +99,9 @@ def chacha20_nonce():
 
 def number_works_once():
     """The second time over the same numbers charon has no IVs left for them and is silent."""
-    with tunnel() as (lab, left, right):
-        sniffer = lab.sniff(right.ns)
-        running = flow(lab, left, right, count=1500)
+    with tunnel() as (bed, left, right):
+        sniffer = bed.sniff(right.ns)
+        running = flow(bed, left, right, count=1500)
         sent_at_least(running, 300)
         rewind.rewind(left.pid, by=200)
         sent_at_least(running, 600)
@@ -115,13 +115,13 @@ def number_works_once():
 
 def back_and_forward():
     """to= and a negative by=: A, B, A with a forward jump."""
-    with tunnel() as (lab, left, right):
-        sniffer = lab.sniff(right.ns)
-        flow(lab, left, right, count=100).wait()
+    with tunnel() as (bed, left, right):
+        sniffer = bed.sniff(right.ns)
+        flow(bed, left, right, count=100).wait()
         one, = rewind.rewind(left.pid, to=0, which="nonce")
-        flow(lab, left, right, count=50).wait()
+        flow(bed, left, right, count=50).wait()
         two, = rewind.rewind(left.pid, by=-1000, which="nonce")
-        result = flow(lab, left, right, count=50).wait()
+        result = flow(bed, left, right, count=50).wait()
         numbers = sniffer.stop().sequences(two.spi)
     expect((one.old, one.new, two.old, two.new) == (100, 0, 50, 1050), f"{one} {two}")
     expect(numbers == [*range(1, 101), *range(1, 51), *range(1051, 1101)], "other numbers on the wire")
@@ -130,7 +130,7 @@ def back_and_forward():
 
 def after_rekeys():
     """Stale contexts in the heap are not touched, and a rekey ends the outage."""
-    with tunnel() as (lab, left, right):
+    with tunnel() as (bed, left, right):
         for _ in range(12):
             old = left.wait_child()
             expect(left.rekey(child_id=old.id) == 1, "not one child to rekey")
@@ -139,7 +139,7 @@ def after_rekeys():
         child = left.wait_child()
         expect([sa.spi for sa in live] == [child.spi_out], "the walk finds other outbound SAs")
         expect(rewind.scan(left.pid) == [live[0].context], "the shape finds other contexts")
-        running = flow(lab, left, right, count=2000)
+        running = flow(bed, left, right, count=2000)
         sent_at_least(running, BEFORE)
         done, = rewind.rewind(left.pid, by=BEFORE - 100, spi=child.spi_out)
         time.sleep(0.2)
@@ -171,8 +171,8 @@ def refusals():
 
 def command_line():
     """rewind.py as a command: what it prints and its exit status."""
-    with tunnel() as (lab, left, right):
-        flow(lab, left, right, count=100).wait()
+    with tunnel() as (bed, left, right):
+        flow(bed, left, right, count=100).wait()
         tool = [sys.executable, rewind.__file__, str(left.pid)]
         shown = subprocess.run([*tool, "--by", "30", "--nonce"], capture_output=True, text=True,
                                check=False, timeout=10)
@@ -187,7 +187,7 @@ def command_line():
 
 def charon_commands():
     """strongswan.py: rekeys from both sides, delete, kill and restart, a wrong secret."""
-    with tunnel("aes256gcm16-x25519") as (lab, left, right):
+    with tunnel("aes256gcm16-x25519") as (bed, left, right):
         for charon in (left, right):
             child, ike = charon.wait_child(), charon.sas()[0]
             charon.rekey(child_id=child.id)
@@ -213,19 +213,19 @@ def charon_commands():
             expect("failed" in str(error), str(error))
 
 
-def lab_cleans_up():
-    """After a lab nothing of it is left, also when it ended by SIGTERM."""
-    script = ("import netlab, time\n"
-              "with netlab.Lab('gone') as lab:\n"
-              "    left, right = lab.pair()\n"
-              "    print(left.popen('sleep', '60').pid, lab.directory, flush=True)\n"
+def testbed_cleans_up():
+    """After a testbed nothing of it is left, also when it ended by SIGTERM."""
+    script = ("import testbed, time\n"
+              "with testbed.Testbed('gone') as bed:\n"
+              "    left, right = bed.pair()\n"
+              "    print(left.popen('sleep', '60').pid, bed.directory, flush=True)\n"
               "    time.sleep(60)\n")
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True,
                              cwd=os.path.dirname(os.path.abspath(__file__)))
     pid, directory = child.stdout.readline().split()
     child.terminate()
     expect(child.wait(10) == 128 + 15, f"exit {child.returncode}")
-    names = netlab.run("ip", "netns", "list").stdout
+    names = testbed.run("ip", "netns", "list").stdout
     expect(f"mdp-{child.pid}-" not in names, "namespaces remain")
     expect(not os.path.exists(f"/proc/{pid}"), "a process remains")
     expect(not os.path.exists(directory), "files remain")
@@ -233,12 +233,12 @@ def lab_cleans_up():
 
 def nat_and_rebinding():
     """behind_nat(): the outside address and port are seen, and change with rebind()."""
-    with netlab.Lab("selfcheck") as lab:
-        left, router, right = lab.behind_nat()
-        sniffer = lab.sniff(right)
-        running = lab.flow(left, left.outer, right, right.outer, rate=RATE)
+    with testbed.Testbed("selfcheck") as bed:
+        left, router, right = bed.behind_nat()
+        sniffer = bed.sniff(right)
+        running = bed.flow(left, left.outer, right, right.outer, rate=RATE)
         time.sleep(0.3)
-        lab.rebind(router)
+        bed.rebind(router)
         time.sleep(0.3)
         result = running.stop()
         seen = [(p.source, p.source_port) for p in sniffer.stop().others if p.kind == "clear"]
@@ -250,24 +250,24 @@ def nat_and_rebinding():
 
 def dropping():
     """drop() tells IKE from ESP on port 4500."""
-    with tunnel(retransmit=(5, 0.2, 1.2)) as (lab, left, right):
+    with tunnel(retransmit=(5, 0.2, 1.2)) as (bed, left, right):
         child = left.wait_child()
-        right.ns.drop(netlab.DROP_IKE)
+        right.ns.drop(testbed.DROP_IKE)
         left.rekey(child_id=child.id)
-        result = flow(lab, left, right, count=100).wait()
+        result = flow(bed, left, right, count=100).wait()
         expect(result.lost == 0, f"{result.lost} ESP packets lost with IKE dropped")
         expect(left.children(state="INSTALLED") == [], "rekeyed without IKE")
         right.ns.drop_nothing()
         child = left.wait_rekeyed(child)
-        right.ns.drop(netlab.DROP_ESP)
+        right.ns.drop(testbed.DROP_ESP)
         left.rekey(child_id=child.id)
         left.wait_rekeyed(child)
-        result = flow(lab, left, right, count=100).wait()
+        result = flow(bed, left, right, count=100).wait()
         expect(result.received == 0, f"{result.received} packets arrived with ESP dropped")
 
 
 CASES = (gcm_number, gcm_nonce, cbc_number, chacha20_nonce, number_works_once, back_and_forward,
-         after_rekeys, refusals, command_line, charon_commands, dropping, lab_cleans_up,
+         after_rekeys, refusals, command_line, charon_commands, dropping, testbed_cleans_up,
          nat_and_rebinding)
 
 

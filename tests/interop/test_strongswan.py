@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
-from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, netlab, ping, settle, wait_for  # noqa: E402
+from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, testbed, ping, settle, wait_for  # noqa: E402
 import strongswan  # noqa: E402
 
 IKE = ("aes128-sha256-x25519", "aes256-sha384-ecp384", "aes256-sha512-ecp521", "aes128gcm16-prfsha256-ecp256",
@@ -16,15 +16,15 @@ ESP = ("aes128gcm16", "aes256gcm16", "chacha20poly1305", "aes128-sha256", "aes25
 class Both:
     """A branch (Mendip) and a gateway (strongSwan) side by side."""
 
-    def __init__(self, lab, esp="aes128gcm16", ike="aes128-sha256-x25519", start="start", gw_esp=None, gw_ike=None,
+    def __init__(self, bed, esp="aes128gcm16", ike="aes128-sha256-x25519", start="start", gw_esp=None, gw_ike=None,
                  gw_remote=None, daemon="", dpd="2s", more="", **charon):
-        self.left, self.right = lab.pair("branch", "gw")
-        self.charon = strongswan.Charon(lab, self.right, strongswan.connection(
+        self.left, self.right = bed.pair("branch", "gw")
+        self.charon = strongswan.Charon(bed, self.right, strongswan.connection(
             self.right.outer, gw_remote or self.left.outer, "gw.example.net", "branch.example", "10.2.0.0/16",
             "10.1.0.0/16", esp_proposals=gw_esp or esp, proposals=gw_ike or ike), PSK, **charon).start()
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action=start, esp_proposals=esp,
                              switchover='{ jitter = "0"; }')}
-        self.branch = Mendip(lab, self.left, lambda s: config(s, kids, self.right.outer, proposals=ike, daemon=daemon,
+        self.branch = Mendip(bed, self.left, lambda s: config(s, kids, self.right.outer, proposals=ike, daemon=daemon,
                                                               dpd=dpd, more=more))
 
     def wait_other(self, spi, why, timeout=10):
@@ -43,30 +43,30 @@ class Both:
 
 def ike_algorithms():
     for ike in IKE:
-        with netlab.Lab("ike") as lab:
-            Both(lab, ike=ike).check(ike)
+        with testbed.Testbed("ike") as bed:
+            Both(bed, ike=ike).check(ike)
     print(f"# {len(IKE)} IKE proposals with strongSwan")
 
 
 def esp_algorithms():
     for esp in ESP:
-        with netlab.Lab("esp") as lab:
-            Both(lab, esp=esp).check(esp)
+        with testbed.Testbed("esp") as bed:
+            Both(bed, esp=esp).check(esp)
     print(f"# {len(ESP)} ESP proposals with strongSwan")
 
 
 def strongswan_initiates():
-    with netlab.Lab("responder") as lab:
-        both = Both(lab, start="none")
+    with testbed.Testbed("responder") as bed:
+        both = Both(bed, start="none")
         both.charon.initiate(child="net")
         both.check("strongSwan as initiator")
 
 
 def rekeys_from_both_sides():
-    with netlab.Lab("rekey") as lab:
-        both = Both(lab, esp="aes128gcm16-x25519")
+    with testbed.Testbed("rekey") as bed:
+        both = Both(bed, esp="aes128gcm16-x25519")
         both.check()
-        flow = lab.flow(both.right, both.right.inner, both.left, both.left.inner, rate=500)
+        flow = bed.flow(both.right, both.right.inner, both.left, both.left.inner, rate=500)
         for side in ("mendip", "strongswan", "mendip", "strongswan"):
             old = both.branch.spi()
             if side == "mendip":
@@ -85,8 +85,8 @@ def rekeys_from_both_sides():
 
 
 def ike_rekey_by_time():
-    with netlab.Lab("ike-rekey") as lab:
-        both = Both(lab, more='rekey_time = "2s"; over_time = "10s";')
+    with testbed.Testbed("ike-rekey") as bed:
+        both = Both(bed, more='rekey_time = "2s"; over_time = "10s";')
         both.check()
         ike = both.ike_spi()
         wait_for(lambda: both.ike_spi() not in (None, ike), "no rekey of the IKE SA by Mendip", 6)
@@ -95,8 +95,8 @@ def ike_rekey_by_time():
 
 
 def deletes_from_both_sides():
-    with netlab.Lab("delete") as lab:
-        both = Both(lab)
+    with testbed.Testbed("delete") as bed:
+        both = Both(bed)
         both.check()
         both.branch.ctl("down", "net")
         wait_for(lambda: not both.charon.children("net"), "strongSwan keeps the child", 5)
@@ -113,8 +113,8 @@ def deletes_from_both_sides():
 
 
 def strongswan_restarts():
-    with netlab.Lab("restart") as lab:
-        both = Both(lab, dpd="1s", daemon='retransmit_timeout = "100ms";')
+    with testbed.Testbed("restart") as bed:
+        both = Both(bed, dpd="1s", daemon='retransmit_timeout = "100ms";')
         both.check()
         both.charon.kill()
         both.charon.start()
@@ -122,16 +122,16 @@ def strongswan_restarts():
 
 
 def cookies_and_invalid_ke():
-    with netlab.Lab("cookie") as lab:
+    with testbed.Testbed("cookie") as bed:
         # always a cookie; and our first group is not theirs
-        both = Both(lab, ike='aes128-sha256-ecp256-x25519', gw_ike="aes128-sha256-x25519", cookie_threshold=1,
+        both = Both(bed, ike='aes128-sha256-ecp256-x25519', gw_ike="aes128-sha256-x25519", cookie_threshold=1,
                     cookie_threshold_ip=1)
         both.check("cookie and INVALID_KE_PAYLOAD")
 
 
 def pfs_mismatch_climbs_to_rung_three():
-    with netlab.Lab("pfs") as lab:
-        both = Both(lab, esp="aes128gcm16-x25519", gw_esp="aes128gcm16-ecp256")
+    with testbed.Testbed("pfs") as bed:
+        both = Both(bed, esp="aes128gcm16-x25519", gw_esp="aes128gcm16-ecp256")
         both.check()
         old = both.branch.spi()
         both.branch.ctl("rekey", "net")
@@ -142,13 +142,13 @@ def pfs_mismatch_climbs_to_rung_three():
 
 
 def no_selectors_in_common():
-    with netlab.Lab("ts") as lab:
-        left, right = lab.pair("branch", "gw")
-        strongswan.Charon(lab, right, strongswan.connection(right.outer, left.outer, "gw.example.net", "branch.example",
+    with testbed.Testbed("ts") as bed:
+        left, right = bed.pair("branch", "gw")
+        strongswan.Charon(bed, right, strongswan.connection(right.outer, left.outer, "gw.example.net", "branch.example",
                                                             "10.2.0.0/16", "10.1.0.0/16"), PSK).start()
         kids = {"bad": child("10.8.0.0/16", "10.9.0.0/16", start_action="start", esp_proposals="aes128gcm16"),
                 "net": child("10.1.0.0/16", "10.2.0.0/24", start_action="start", esp_proposals="aes128gcm16")}
-        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
+        branch = Mendip(bed, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
         branch.wait_up("net")
         wait_for(lambda: branch.logged("TS_UNACCEPTABLE"), "TS_UNACCEPTABLE is not told", 5)
         expect(branch.sa("net")["remote_ts"] == ["10.2.0.0/24"], "not narrowed")
@@ -156,26 +156,26 @@ def no_selectors_in_common():
 
 
 def wrong_secret_is_told():
-    with netlab.Lab("psk") as lab:
-        left, right = lab.pair("branch", "gw")
-        strongswan.Charon(lab, right, strongswan.connection(right.outer, left.outer, "gw.example.net", "branch.example",
+    with testbed.Testbed("psk") as bed:
+        left, right = bed.pair("branch", "gw")
+        strongswan.Charon(bed, right, strongswan.connection(right.outer, left.outer, "gw.example.net", "branch.example",
                                                             "10.2.0.0/16", "10.1.0.0/16"), "another").start()
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals="aes128gcm16")}
-        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
+        branch = Mendip(bed, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
         wait_for(lambda: branch.logged("AUTHENTICATION_FAILED"), "AUTHENTICATION_FAILED is not told", 5)
         expect(not branch.up(), "up with the wrong secret")
 
 
 def behind_nat():
-    with netlab.Lab("nat") as lab:
-        left, router, right = lab.behind_nat("branch", "gw")
-        strongswan.Charon(lab, right, strongswan.connection(right.outer, "%any", "gw.example.net", "branch.example",
+    with testbed.Testbed("nat") as bed:
+        left, router, right = bed.behind_nat("branch", "gw")
+        strongswan.Charon(bed, right, strongswan.connection(right.outer, "%any", "gw.example.net", "branch.example",
                                                             "10.2.0.0/16", "10.1.0.0/16"), PSK).start()
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals="aes128gcm16")}
-        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
+        branch = Mendip(bed, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
         branch.wait_up()
         expect(ping(left, "10.2.0.1") == 3, "no ping through the NAT")
-        lab.rebind(router)
+        bed.rebind(router)
         wait_for(lambda: ping(left, "10.2.0.1", 1) == 1, "no ping after the rebinding", 20)
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
-from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, more_traffic, netlab, wait_for  # noqa: E402
+from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, more_traffic, testbed, wait_for  # noqa: E402
 import rewind  # noqa: E402
 import strongswan  # noqa: E402
 
@@ -15,17 +15,17 @@ FILL = 5000  # packets/s until there is something to set back
 
 def run(name, esp, which, detect, wait):
     """Fills the SA with more than BACK packets, sets the gateway back under RATE packets/s, and looks."""
-    with netlab.Lab("switchover") as lab:
-        left, right = lab.pair("branch", "gw")
-        charon = strongswan.Charon(lab, right, strongswan.connection(
+    with testbed.Testbed("switchover") as bed:
+        left, right = bed.pair("branch", "gw")
+        charon = strongswan.Charon(bed, right, strongswan.connection(
             right.outer, left.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16",
             esp_proposals=esp), PSK).start()
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals=esp,
                              switchover=f'{{ detect = "{detect}"; }}')}
-        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
+        branch = Mendip(bed, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519"))
         branch.wait_up()
-        lab.flow(right, right.inner, left, left.inner, rate=FILL, count=BACK + 3000, port=9001).wait(30)
-        flow = lab.flow(right, right.inner, left, left.inner, rate=RATE)
+        bed.flow(right, right.inner, left, left.inner, rate=FILL, count=BACK + 3000, port=9001).wait(30)
+        flow = bed.flow(right, right.inner, left, left.inner, rate=RATE)
         more_traffic(flow, RATE)
         rewind.rewind(charon.pid, by=BACK, which=which)
         if detect != "off":
@@ -64,14 +64,14 @@ def aes_cbc():
     case("AES-CBC", "aes128-sha256", "number", "proof", 0)
 
 
-def ladder(lab, **more):
-    left, right = lab.pair("branch", "gw")
-    charon = strongswan.Charon(lab, right, strongswan.connection(
+def ladder(bed, **more):
+    left, right = bed.pair("branch", "gw")
+    charon = strongswan.Charon(bed, right, strongswan.connection(
         right.outer, left.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16",
         esp_proposals="aes128gcm16", **more), PSK).start()
     kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals="aes128gcm16",
                          switchover='{ jitter = "0"; }')}
-    branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519", dpd="0"))
+    branch = Mendip(bed, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519", dpd="0"))
     branch.wait_up()
     return left, right, charon, branch
 
@@ -87,9 +87,9 @@ def nothing_lost(result, branch):
 
 def rung_two():
     """A rekey for an SPI that strongSwan does not know: CHILD_SA_NOT_FOUND, and a new child without REKEY_SA."""
-    with netlab.Lab("rung2") as lab:
-        left, right, charon, branch = ladder(lab)
-        flow = lab.flow(right, right.inner, left, left.inner, rate=RATE)
+    with testbed.Testbed("rung2") as bed:
+        left, right, charon, branch = ladder(bed)
+        flow = bed.flow(right, right.inner, left, left.inner, rate=RATE)
         more_traffic(flow, 2500)
         old = branch.spi()
         branch.ctl("fault", "rekey-unknown")
@@ -108,11 +108,11 @@ def rung_two():
 
 def rung_three():
     """strongSwan's ESP goes on, set back, while its IKE does not answer: a new IKE SA beside the old one."""
-    with netlab.Lab("rung3") as lab:
-        left, right, charon, branch = ladder(lab)
-        flow = lab.flow(right, right.inner, left, left.inner, rate=RATE)
+    with testbed.Testbed("rung3") as bed:
+        left, right, charon, branch = ladder(bed)
+        flow = bed.flow(right, right.inner, left, left.inner, rate=RATE)
         more_traffic(flow, 2500)
-        right.drop(netlab.DROP_IKE)
+        right.drop(testbed.DROP_IKE)
         rewind.rewind(charon.pid, by=2000)
         wait_for(lambda: branch.logged("beside the old one"), "rung 3 was not begun")
         right.drop_nothing()

@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
-from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, netlab, ping, wait_for  # noqa: E402
+from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, testbed, ping, wait_for  # noqa: E402
 from traffic import Bursts, RawSender, UdpFlow, spoilt, tcp, udp_packet  # noqa: E402
 import strongswan  # noqa: E402
 import wire  # noqa: E402
@@ -14,12 +14,12 @@ BRANCH, GW = ("10.1.0.1", "fd00:1::1"), ("10.2.0.1", "fd00:2::1")
 NETS = (["10.1.0.0/16", "fd00:1::/64"], ["10.2.0.0/16", "fd00:2::/64"])
 
 
-def ends(lab):
+def ends(bed):
     """Branch and gateway with both families inside, and a router that cuts and sums what it forwards.
 
     Between veth devices a train stays one packet without checksums; behind this router it is what a cable would have.
     """
-    left, router, right = lab.routed("branch", "gw")
+    left, router, right = bed.routed("branch", "gw")
     left.address("lo", f"{BRANCH[1]}/128")
     right.address("lo", f"{GW[1]}/128")
     for device in ("inside", "outside"):
@@ -39,18 +39,18 @@ def traffic(source_ns, source, target_ns, target, size, seed):
         flow.close()
 
 
-def to_strongswan(lab, esp, offload):
+def to_strongswan(bed, esp, offload):
     """
     Mendip up with a strongSwan that tells the keys; returns (branch, gateway's namespace, tshark's SA). With offloads
     off it is Mendip at its plainest, OpenSSL included.
     """
     backend = "auto" if offload == "auto" else "openssl"
-    left, right = ends(lab)
-    charon = strongswan.Charon(lab, right, strongswan.connection(
+    left, right = ends(bed)
+    charon = strongswan.Charon(bed, right, strongswan.connection(
         right.outer, left.outer, "gw.example.net", "branch.example", ",".join(NETS[1]), ",".join(NETS[0]),
         esp_proposals=esp), PSK, log_keys=True).start()
     kids = {"net": child(*NETS, start_action="start", esp_proposals=esp)}
-    branch = Mendip(lab, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519",
+    branch = Mendip(bed, left, lambda s: config(s, kids, right.outer, proposals="aes128-sha256-x25519",
                                                 daemon=f'offload = "{offload}"; crypto_backend = "{backend}";'))
     branch.wait_up()
     keys = charon.esp_keys()
@@ -67,7 +67,7 @@ def all_sent(daemon):
         before, last[0] = last[0], daemon.sa()["packets_out"]
         return before == last[0]
 
-    netlab.wait_until(at_rest, 10, step=0.2)
+    testbed.wait_until(at_rest, 10, step=0.2)
     return last[0]
 
 
@@ -82,9 +82,9 @@ def nothing_is_bad(seen, sent):
 
 
 def decrypted(esp, offload):
-    with netlab.Lab("wire") as lab:
-        branch, right, sa = to_strongswan(lab, esp, offload)
-        capture = wire.Capture(lab, right)
+    with testbed.Testbed("wire") as bed:
+        branch, right, sa = to_strongswan(bed, esp, offload)
+        capture = wire.Capture(bed, right)
         for seed in (0, 1):
             traffic(branch.ns, BRANCH[seed], right, GW[seed], 4 * MIB, seed)
         sent = all_sent(branch)
@@ -100,15 +100,15 @@ def decrypted(esp, offload):
 def between_two_mendips():
     """Without keys: outer headers and numbers, both directions, trains at both ends."""
     for offload in OFFLOADS:
-        with netlab.Lab("wire") as lab:
-            left, right = ends(lab)
+        with testbed.Testbed("wire") as bed:
+            left, right = ends(bed)
             option = f'offload = "{offload}";'
-            gw = Mendip(lab, right, lambda s: config(s, {"net": child(NETS[1], NETS[0])}, "%any", "gw.example.net",
+            gw = Mendip(bed, right, lambda s: config(s, {"net": child(NETS[1], NETS[0])}, "%any", "gw.example.net",
                                                      "*.example", "branch", daemon=option))
-            branch = Mendip(lab, left, lambda s: config(s, {"net": child(*NETS, start_action="start")}, right.outer,
+            branch = Mendip(bed, left, lambda s: config(s, {"net": child(*NETS, start_action="start")}, right.outer,
                                                         daemon=option))
             branch.wait_up()
-            captures = [wire.Capture(lab, ns) for ns in (right, left)]
+            captures = [wire.Capture(bed, ns) for ns in (right, left)]
             for seed in (0, 1):
                 traffic(left, BRANCH[seed], right, GW[seed], 4 * MIB, seed)
                 traffic(right, GW[seed], left, BRANCH[seed], 4 * MIB, seed)
@@ -123,9 +123,9 @@ def between_two_mendips():
 
 def flipped_bit_is_found():
     """The control: one bit of one packet, and a wrong checksum inside, are found, and nothing else."""
-    with netlab.Lab("wire") as lab:
-        branch, right, sa = to_strongswan(lab, "aes128gcm16", "auto")
-        capture = wire.Capture(lab, right)
+    with testbed.Testbed("wire") as bed:
+        branch, right, sa = to_strongswan(bed, "aes128gcm16", "auto")
+        capture = wire.Capture(bed, right)
         good = udp_packet(BRANCH[0], GW[0], 7000, 7001, b"datagram", 1)
         raw = RawSender(branch.ns, GW[0])
         for packet in (good, spoilt(good, 26), good, good):

@@ -8,7 +8,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field
 
-import netlab
+import testbed
 
 # (encryption, authentication) as tshark names them, by the proposal
 ALGORITHMS = {
@@ -28,12 +28,12 @@ YES = ("1", "True")  # of a boolean, as tshark writes it: 4.0 (Debian 12) and 4.
 class Capture:
     """tcpdump of what a device receives, from now until stop(). No frame that it could not keep goes unnoticed."""
 
-    def __init__(self, lab, ns, device="eth0"):
-        self.path, self._log = lab.path(f"{ns.short}-{device}.pcap"), lab.path(f"{ns.short}-{device}.tcpdump")
+    def __init__(self, bed, ns, device="eth0"):
+        self.path, self._log = bed.path(f"{ns.short}-{device}.pcap"), bed.path(f"{ns.short}-{device}.tcpdump")
         self._process = ns.popen("tcpdump", "-i", device, "-Q", "in", "-Z", "root", "-B", "32768", "-s", "0", "-U",
                                  "-w", self.path, log=self._log)
-        if not netlab.wait_until(lambda: "listening on" in self._said()):
-            raise netlab.LabError(f"tcpdump: {self._said()}")
+        if not testbed.wait_until(lambda: "listening on" in self._said()):
+            raise testbed.TestbedError(f"tcpdump: {self._said()}")
 
     def _said(self):
         with open(self._log, encoding="utf-8") as f:
@@ -41,11 +41,11 @@ class Capture:
 
     def stop(self, esp, timeout=5):
         """Ends it when `esp` ESP packets are in the file, or the time is over; returns the name of the file."""
-        netlab.wait_until(lambda: sum(map(is_esp, frames(self.path))) >= esp, timeout)
+        testbed.wait_until(lambda: sum(map(is_esp, frames(self.path))) >= esp, timeout)
         self._process.send_signal(signal.SIGINT)
         self._process.wait(10)
         if "\n0 packets dropped by kernel" not in self._said():
-            raise netlab.LabError(f"tcpdump: {self._said()}")
+            raise testbed.TestbedError(f"tcpdump: {self._said()}")
         return self.path
 
 
@@ -79,7 +79,7 @@ def _tshark(path, sas):
     options = ["esp.enable_encryption_decode:TRUE", "esp.enable_authentication_check:TRUE", "ip.check_checksum:TRUE",
                "udp.check_checksum:TRUE", "tcp.check_checksum:TRUE", "tcp.desegment_tcp_streams:FALSE",
                "tcp.analyze_sequence_numbers:FALSE", *sas]  # what it says of a stream would hide the rest of ESP
-    done = netlab.run("tshark", "-n", "-r", path, "-d", f"udp.port=={PLAIN_PORTS},data", "-d",
+    done = testbed.run("tshark", "-n", "-r", path, "-d", f"udp.port=={PLAIN_PORTS},data", "-d",
                       f"tcp.port=={PLAIN_PORTS},data", *(a for option in options for a in ("-o", option)),
                       "-T", "fields", *(a for name in fields for a in ("-e", name)), timeout=120)
     return [dict(zip(fields, line.split("\t"))) for line in done.stdout.splitlines()]

@@ -31,7 +31,7 @@ TESTS = {"unit": ["t_window", "t_esp", "t_esp_sa", "t_train", "t_packet", "t_coa
                   "t_adversary"],
          "exchange": ["t_recovery", "t_ike", "t_hostile", "t_limits", "t_lives", "t_saved", "t_seeds", "t_cluster",
                       "t_scenarios", "t_runs"]}
-HELPERS = {"unit": ["esp_lab", "esp_run", "ref_model", "coalesce_lab", "ref_coalesce"],
+HELPERS = {"unit": ["esp_fixture", "esp_run", "ref_model", "coalesce_fixture", "ref_coalesce"],
            "exchange": ["peers", "parties", "scenario", "scenario_setup", "scenario_act", "scenario_attack", "scenario_expect",
                         "scenario_report", "draw"]}
 # A mutant that hangs a test is caught by it: seconds of the processor, and of a test that waits.
@@ -114,7 +114,7 @@ class Tree:
         self.daemon = {}
         objects = {}
         for test, (sources, flags) in daemon_tests().items():
-            wanted = [s for s in sources if s not in ("tests/unit/esp_lab.c", "tests/unit/ref_model.c")]
+            wanted = [s for s in sources if s not in ("tests/unit/esp_fixture.c", "tests/unit/ref_model.c")]
             for s in wanted:
                 objects[s] = os.path.join(top, s.replace("/", "_") + ".o")
             self.daemon[test] = ({s: objects[s] for s in wanted}, flags)

@@ -1,4 +1,4 @@
-"""mendipd in a namespace of a netlab.Lab, mendipctl for it, and a small case runner.
+"""mendipd in a namespace of a testbed.Testbed, mendipctl for it, and a small case runner.
 
 Used by the scripts of this folder, by tests/interop and by scripts/demo.py. MENDIP_BUILD is the folder with
 the programs. SPDX-License-Identifier: ISC
@@ -14,7 +14,7 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "interop"))
 sys.dont_write_bytecode = True
-import netlab  # noqa: E402
+import testbed  # noqa: E402
 
 BUILD = os.environ.get("MENDIP_BUILD", ".")
 PSK = "a secret for tests"
@@ -51,13 +51,13 @@ class CtlError(Exception):
 
 
 class Mendip:
-    """A mendipd in a namespace; ends with the lab. conf: text, or a function of the control path; env: NAME=VALUE."""
+    """A mendipd in a namespace; ends with the testbed. conf: text, or a function of the control path; env: NAME=VALUE."""
 
-    def __init__(self, lab, ns, conf, name=None, build=BUILD, env=()):
+    def __init__(self, bed, ns, conf, name=None, build=BUILD, env=()):
         name = name or ns.short
         self.build, self.env = build, env
-        self.ns, self.control = ns, lab.path(f"{name}.sock")
-        self.conf, self.log = lab.path(f"{name}.conf"), lab.path(f"{name}.log")
+        self.ns, self.control = ns, bed.path(f"{name}.sock")
+        self.conf, self.log = bed.path(f"{name}.conf"), bed.path(f"{name}.log")
         self.write(conf(self.control) if callable(conf) else conf)
         self.process = None
         self.start()
@@ -166,7 +166,7 @@ def run_case(case, name):
 
 def wait_for(condition, why, timeout=10.0):
     """Waits until condition() is true and returns its value; AssertionError when it does not become so."""
-    value = netlab.wait_until(condition, timeout)
+    value = testbed.wait_until(condition, timeout)
     expect(value, f"{why() if callable(why) else why}, after {timeout} s")
     return value
 
@@ -185,12 +185,12 @@ def main(cases, offloads=None):
     sys.exit(77 if os.geteuid() else 0 if passed else 1)
 
 
-def pair(lab, left_children, right_children, dpd="2s", gw_dpd=None, **left_options):
+def pair(bed, left_children, right_children, dpd="2s", gw_dpd=None, **left_options):
     """Branch and gateway side by side, up; returns (branch, gateway)."""
-    left, right = lab.pair("branch", "gw")
-    gw = Mendip(lab, right, lambda s: config(s, right_children, "%any", "gw.example.net", "*.example", "branch",
+    left, right = bed.pair("branch", "gw")
+    gw = Mendip(bed, right, lambda s: config(s, right_children, "%any", "gw.example.net", "*.example", "branch",
                                              dpd=gw_dpd or dpd))
-    branch = Mendip(lab, left, lambda s: config(s, left_children, right.outer, dpd=dpd, **left_options))
+    branch = Mendip(bed, left, lambda s: config(s, left_children, right.outer, dpd=dpd, **left_options))
     return branch, gw
 
 

@@ -63,12 +63,12 @@ def cpu_seconds(pid):
 class Scene:
     """Branch, gateway, guest and attacker; the tunnel is up."""
 
-    def __init__(self, lab, build=BUILD):
-        self.lab, self.build = lab, build
-        left, right = lab.pair("branch", "gw")
-        self.attacker, self.guest = lab.namespace("attacker"), lab.namespace("guest")
-        lab.link(self.attacker, "eth0", "198.51.100.1/24", right, "eth1", "198.51.100.2/24")
-        lab.link(self.guest, "eth0", "203.0.113.1/24", right, "eth2", "203.0.113.2/24")
+    def __init__(self, bed, build=BUILD):
+        self.bed, self.build = bed, build
+        left, right = bed.pair("branch", "gw")
+        self.attacker, self.guest = bed.namespace("attacker"), bed.namespace("guest")
+        bed.link(self.attacker, "eth0", "198.51.100.1/24", right, "eth1", "198.51.100.2/24")
+        bed.link(self.guest, "eth0", "203.0.113.1/24", right, "eth2", "203.0.113.2/24")
         right.route("default", "via", "198.51.100.1")
         # On a veth pair who sends also pays for what the other end does with it: here as little as there is.
         self.attacker.nft('table netdev t { chain in { type filter hook ingress device "eth0" priority 0; '
@@ -76,15 +76,15 @@ class Scene:
         for device in ("all", "eth1"):  # under the branch's address, too
             right.sysctl(f"net.ipv4.conf.{device}.rp_filter", 0)
         kids = {"net": child("10.1.0.0/17", "10.2.0.0/16", start_action="start")}
-        self.gw = Mendip(lab, right, lambda s: self.quiet(config(
+        self.gw = Mendip(bed, right, lambda s: self.quiet(config(
             s, {"net": child("10.2.0.0/16", "10.1.0.0/16")}, "%any", "gw.example.net", "*.example", "branch",
             dpd="30s")), build=build)
-        self.branch = Mendip(lab, left, lambda s: self.quiet(config(s, kids, right.outer, dpd="30s")), build=build)
+        self.branch = Mendip(bed, left, lambda s: self.quiet(config(s, kids, right.outer, dpd="30s")), build=build)
         self.branch.wait_up()
-        right.popen("iperf3", "-s", log=lab.path("iperf.log"))
+        right.popen("iperf3", "-s", log=bed.path("iperf.log"))
         self.pids = {"gateway": self.gw.process.pid}
         for who, mode, port in (("nobody", "sink", NOBODY_PORT), ("answerer", "answer", ANSWERER_PORT)):
-            self.pids[who] = right.popen(f"{build}/tests/netns/flood", mode, port, log=lab.path(f"{mode}.log")).pid
+            self.pids[who] = right.popen(f"{build}/tests/netns/flood", mode, port, log=bed.path(f"{mode}.log")).pid
         wait_for(lambda: right.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
         self._record()
 
@@ -100,7 +100,7 @@ class Scene:
         init = udp_payloads(gw, "eth2", lambda: self.calls(1), 1, 500)[0]
 
         def traffic():
-            self.lab.flow(branch, branch.inner, gw, gw.inner, rate=1000, count=1000, size=1350).wait()
+            self.bed.flow(branch, branch.inner, gw, gw.inner, rate=1000, count=1000, size=1350).wait()
         # what came together is a train, and longer
         esp = [p for p in udp_payloads(gw, "eth0", traffic, 200, 4500) if p[:4] != MARKER and 1000 < len(p) < 1500]
         expect(len(esp) > 50, f"only {len(esp)} packets were recorded singly")
@@ -147,7 +147,7 @@ class Scene:
     def flood(self, kind, rate, seconds, to="gateway"):
         """Starts it, to one of TO; a Process whose output tells what was sent."""
         source, port, payloads, changes = self._packets(kind)
-        path = self.lab.path("flood.bin")
+        path = self.bed.path("flood.bin")
         with open(path, "wb") as f:
             for p in payloads:
                 f.write(struct.pack("!H", len(p)) + p)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 
-from daemons import BUILD, NET, NET_GW, Mendip, child, config, expect, main, netlab, pair, settle, wait_for
+from daemons import BUILD, NET, NET_GW, Mendip, child, config, expect, main, testbed, pair, settle, wait_for
 
 GOOD = config("/tmp/x.sock", NET, "192.0.2.2")
 
@@ -216,10 +216,10 @@ def in_memory(pid, what):
 
 def secrets_leave_nothing_behind():
     """A secret is in memory once, whatever is loaded again, and is not when it is in no configuration any more."""
-    with netlab.Lab("heap") as lab:
-        left, _ = lab.pair("branch", "gw")
+    with testbed.Testbed("heap") as bed:
+        left, _ = bed.pair("branch", "gw")
         first, second = "Correct-Horse-Battery-Staple-1", "Correct-Horse-Battery-Staple-2"
-        branch = Mendip(lab, left, lambda s: config(s, NET, "192.0.2.2", psk=first))
+        branch = Mendip(bed, left, lambda s: config(s, NET, "192.0.2.2", psk=first))
         for _ in range(5):
             branch.ctl("reload")
         pid = branch.process.pid
@@ -243,11 +243,11 @@ def garbage_never_crashes():
 
 
 def reload_keeps_what_has_not_changed():
-    with netlab.Lab("reload") as lab:
-        branch, gw = pair(lab, NET, NET_GW)
+    with testbed.Testbed("reload") as bed:
+        branch, gw = pair(bed, NET, NET_GW)
         branch.wait_up()
         spi = branch.spi()
-        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=500)
+        flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=500)
         branch.ctl("reload")
         os.kill(branch.process.pid, signal.SIGHUP)
         wait_for(lambda: branch.ctl("status")["reloads"] == 2, "SIGHUP reloads nothing", 5)
@@ -298,8 +298,8 @@ def what_holds_is_shown():
 
 
 def reload_leaves_what_is_made_at_the_start():
-    with netlab.Lab("reload-fixed") as lab:
-        branch, _gw = pair(lab, NET, NET_GW)
+    with testbed.Testbed("reload-fixed") as bed:
+        branch, _gw = pair(bed, NET, NET_GW)
         branch.wait_up()
         before = branch.ctl("status")
         good = open(branch.conf, encoding="utf-8").read()

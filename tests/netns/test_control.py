@@ -12,21 +12,21 @@ import subprocess
 import termios
 import time
 
-from daemons import (BUILD, NET, NET_GW, Mendip, child, config, expect, main, more_traffic, netlab, pair, ping, settle,
+from daemons import (BUILD, NET, NET_GW, Mendip, child, config, expect, main, more_traffic, testbed, pair, ping, settle,
                      wait_for)
 
 
 def with_tunnel(f, **options):
-    with netlab.Lab("control") as lab:
-        branch, gw = pair(lab, NET, NET_GW, **options)
+    with testbed.Testbed("control") as bed:
+        branch, gw = pair(bed, NET, NET_GW, **options)
         branch.wait_up()
-        f(branch, gw, lab)
+        f(branch, gw, bed)
         expect(gw.process.poll() is None, "the gateway ended")
         expect(branch.process.poll() is None, "the branch ended")
 
 
 def commands_text_and_json():
-    def check(branch, _gw, _lab):
+    def check(branch, _gw, _bed):
         for args in (["status"], ["status", "net"], ["status", "gw/net"], ["switchover"], ["switchover", "net"],
                      ["metrics"], ["version"]):
             text, as_json = branch.run(*args, as_json=False), branch.run(*args)
@@ -43,7 +43,7 @@ def commands_text_and_json():
 
 
 def refusals_say_why():
-    def check(branch, _gw, _lab):
+    def check(branch, _gw, _bed):
         for args, status, why in (
                 (["status", "nothing"], 1, "no such"), (["up", "nothing"], 1, "no such child"),
                 (["log", "loud"], 1, "error, warning, info or debug"), (["up"], 2, "usage"),
@@ -64,7 +64,7 @@ def refusals_say_why():
 
 
 def set_is_all_or_none():
-    def check(branch, _gw, _lab):
+    def check(branch, _gw, _bed):
         before = branch.switchover()["options"]
         done = branch.run("switchover", "set", "net", "packets=100", "detect=both", "jitter=never")
         expect(done.returncode == 1, "a bad value was taken")
@@ -75,8 +75,8 @@ def set_is_all_or_none():
 
 def switchover_fits_a_terminal():
     """After a recovery each line of the text fits 100 columns, and says what the record says."""
-    def check(branch, gw, lab):
-        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=1000)
+    def check(branch, gw, bed):
+        flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=1000)
         more_traffic(flow, 2000)
         gw.ctl("fault", "rewind", "1000")
         branch.wait_recovered()
@@ -94,8 +94,8 @@ def switchover_fits_a_terminal():
 def each_sa_is_shown():
     """The peer brings up two CHILD SAs under one child: the text shows both."""
     kids = {f"net{i}": child(f"10.1.{i}.0/24", "10.2.0.0/16", start_action="start") for i in range(2)}
-    with netlab.Lab("control") as lab:
-        branch, gw = pair(lab, kids, NET_GW)
+    with testbed.Testbed("control") as bed:
+        branch, gw = pair(bed, kids, NET_GW)
         branch.wait_up(*kids)
         text = gw.run("switchover", as_json=False).stdout
         sas = gw.switchover()["sas"]
@@ -106,10 +106,10 @@ def each_sa_is_shown():
 
 def a_kept_sa_is_shown():
     """The gateway's IKE is silent until ours is given up, and its ESP goes on: the tunnel is "kept", and mended later."""
-    def check(branch, gw, lab):
-        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=200)
+    def check(branch, gw, bed):
+        flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=200)
         more_traffic(flow, 600)
-        gw.ns.drop(netlab.DROP_IKE)
+        gw.ns.drop(testbed.DROP_IKE)
         gw.ctl("fault", "rewind", "500")
         wait_for(lambda: branch.children()["net"]["state"] == "kept", "it is not kept", 60)
         more_traffic(flow, 200)
@@ -126,7 +126,7 @@ def a_kept_sa_is_shown():
 
 
 def metrics_are_openmetrics():
-    def check(branch, _gw, _lab):
+    def check(branch, _gw, _bed):
         lines = branch.run("metrics", as_json=False).stdout.splitlines()
         expect(lines[-1] == "# EOF", "no # EOF")
         families = {line.split()[2] for line in lines if line.startswith("# TYPE")}
@@ -166,7 +166,7 @@ def connect(daemon):
 
 
 def hostile_clients():
-    def check(branch, _gw, _lab):
+    def check(branch, _gw, _bed):
         for bad in (b"\n", b"garbage\n", b"{}\n", b"[]\n", b'{"command": 1}\n', b'{"command": "status", "args": 5}\n',
                     b'{"command": "status", "args": [5]}\n', b"[" * 60000 + b"\n", b"\xff\xfe\x00\n",
                     b'{"command":"switchover","args":["set","net","packets=1e9999"]}\n'):
@@ -222,12 +222,12 @@ def hostile_clients():
 
 
 def the_path_is_not_taken():
-    with netlab.Lab("path") as lab:
-        left, _ = lab.pair("branch", "gw")
-        control = lab.path("precious")
+    with testbed.Testbed("path") as bed:
+        left, _ = bed.pair("branch", "gw")
+        control = bed.path("precious")
         with open(control, "w", encoding="utf-8") as f:
             f.write("not a socket")
-        conf = lab.path("path.conf")
+        conf = bed.path("path.conf")
         with open(os.open(conf, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as f:
             f.write(config(control, NET, "192.0.2.2"))
         done = left.run(f"{BUILD}/mendipd", "-c", conf, check=False)
@@ -236,11 +236,11 @@ def the_path_is_not_taken():
 
 
 def a_second_one_changes_nothing():
-    def check(branch, _gw, lab):
+    def check(branch, _gw, bed):
         rules = branch.ns.run("ip", "rule").stdout
-        conf = lab.path("second.conf")
+        conf = bed.path("second.conf")
         with open(os.open(conf, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as f:
-            f.write(config(lab.path("second.sock"), NET, "192.0.2.2", daemon='tun = "other0";'))
+            f.write(config(bed.path("second.sock"), NET, "192.0.2.2", daemon='tun = "other0";'))
         done = branch.ns.run(f"{BUILD}/mendipd", "-c", conf, check=False)
         expect(done.returncode == 1 and "another IKE daemon" in done.stderr, done.stderr)
         expect(branch.ns.run("ip", "rule").stdout == rules, "the rules of the first one are gone")
@@ -249,7 +249,7 @@ def a_second_one_changes_nothing():
 
 
 def goes_on_when_the_device_goes():
-    def check(branch, _gw, _lab):
+    def check(branch, _gw, _bed):
         before = branch.spi()
         branch.ns.run("ip", "link", "del", "mendip0")
         wait_for(lambda: branch.logged("the TUN device mendip0 has been made again"), "the device is not made again", 5)
@@ -268,7 +268,7 @@ def busy(pid):
 
 def no_descriptor_is_left():
     """More clients than the daemon may have descriptors: it neither spins nor fills its log, and goes on after that."""
-    def check(branch, _gw, _lab):
+    def check(branch, _gw, _bed):
         pid = branch.process.pid
         used = len(os.listdir(f"/proc/{pid}/fd"))
         subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={used + 2}:{used + 2}"], check=True)
@@ -289,8 +289,8 @@ def no_descriptor_is_left():
 
 def commands_do_not_stop_the_data():
     """3,000 reloads in one go: packets get through between them, and others are answered."""
-    def check(branch, gw, lab):
-        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=500)
+    def check(branch, gw, bed):
+        flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=500)
         more_traffic(flow, 250)
         with connect(branch) as s:
             s.setblocking(False)
@@ -315,7 +315,7 @@ def commands_do_not_stop_the_data():
 
 def root_is_let_in():
     """Whoever may open the socket holds all places, idle or waiting for events: root's command is served."""
-    def check(branch, _gw, _lab):
+    def check(branch, _gw, _bed):
         os.chmod(branch.control, 0o666)
         os.chmod(os.path.dirname(branch.control), 0o755)
         for uid, first in ((65534, b""), (65534, b'{"command": "events"}\n'), (0, b'{"command": "events"}\n')):
@@ -337,7 +337,7 @@ def root_is_let_in():
 
 
 def half_closed_clients_are_answered():
-    def check(branch, _gw, _lab):
+    def check(branch, _gw, _bed):
         with connect(branch) as s:
             s.sendall(b'{"command": "version"}\n' * 10)
             s.shutdown(socket.SHUT_WR)
@@ -357,9 +357,9 @@ def unread(pipe):
 
 def a_log_that_nobody_reads():
     """stderr is a full pipe: the daemon goes on, says later what is missing, and ends when it is told."""
-    with netlab.Lab("log") as lab:
-        left, _ = lab.pair("branch", "gw")
-        branch = Mendip(lab, left, lambda s: config(s, NET, "192.0.2.2"))
+    with testbed.Testbed("log") as bed:
+        left, _ = bed.pair("branch", "gw")
+        branch = Mendip(bed, left, lambda s: config(s, NET, "192.0.2.2"))
         branch.process.stop()
         reader, writer = os.pipe()
         fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 8192)
@@ -384,12 +384,12 @@ def a_log_that_nobody_reads():
 
 
 def socket_is_private_and_single():
-    with netlab.Lab("single") as lab:
-        left, _ = lab.pair("branch", "gw")
-        branch = Mendip(lab, left, lambda s: config(s, NET, "192.0.2.2"))
+    with testbed.Testbed("single") as bed:
+        left, _ = bed.pair("branch", "gw")
+        branch = Mendip(bed, left, lambda s: config(s, NET, "192.0.2.2"))
         mode = stat.S_IMODE(os.stat(branch.control).st_mode)
         expect(mode == 0o660, f"mode {mode:o}")
-        other = lab.namespace("other")
+        other = bed.namespace("other")
         second = other.run(f"{BUILD}/mendipd", "-c", branch.conf, check=False)
         expect(second.returncode == 1 and "another mendipd" in second.stderr, f"{second.stderr}")
         expect(branch.run("version").returncode == 0, "the first one lost its socket")

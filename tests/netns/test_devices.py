@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 
-from daemons import PSK, Mendip, expect, main, netlab, ping, settle, wait_for
+from daemons import PSK, Mendip, expect, main, testbed, ping, settle, wait_for
 
 OUTER = {1: ("192.0.2.1", "192.0.2.2"), 2: ("198.51.100.1", "198.51.100.2")}
 ALL = 'local_ts = [ "0.0.0.0/0" ]; remote_ts = [ "0.0.0.0/0" ];'
@@ -43,19 +43,19 @@ def to_gateway(i, action="start"):
 class Site:
     """The branch and its two gateways, with addresses on their devices; action: that of the branch's children."""
 
-    def __init__(self, lab, action="start"):
-        self.lab, self.action = lab, action
-        ns = lab.namespace("branch")
+    def __init__(self, bed, action="start"):
+        self.bed, self.action = bed, action
+        ns = bed.namespace("branch")
         ns.inner_net("10.1.0.1/16")
         self.gw = {}
         for i in (1, 2):
-            far = lab.namespace(f"gw{i}")
-            lab.link(ns, f"eth{i}", f"{OUTER[i][0]}/24", far, "eth0", f"{OUTER[i][1]}/24")
+            far = bed.namespace(f"gw{i}")
+            bed.link(ns, f"eth{i}", f"{OUTER[i][0]}/24", far, "eth0", f"{OUTER[i][1]}/24")
             far.inner_net("10.2.0.1/16")
-            self.gw[i] = Mendip(lab, far, conf(connection("branch", "ipsec0", "%any", f"gw{i}.example",
+            self.gw[i] = Mendip(bed, far, conf(connection("branch", "ipsec0", "%any", f"gw{i}.example",
                                                           "branch.example", "none")))
             far.ip("addr", "add", f"10.255.{i}.2/30", "dev", "ipsec0")
-        self.branch = Mendip(lab, ns, conf(*(to_gateway(i, action) for i in (1, 2))))
+        self.branch = Mendip(bed, ns, conf(*(to_gateway(i, action) for i in (1, 2))))
         for i in (1, 2):
             ns.ip("addr", "add", f"10.255.{i}.1/30", "dev", f"ipsec{i}")
 
@@ -71,8 +71,8 @@ def has_link(ns, device):
 
 def each_gateway_has_a_device():
     """The same selectors twice: the device that a packet is sent to says which tunnel it takes."""
-    with netlab.Lab("devices") as lab:
-        site = Site(lab)
+    with testbed.Testbed("devices") as bed:
+        site = Site(bed)
         site.wait_up()
         for i in (1, 2):
             expect(ping(site.branch.ns, f"10.255.{i}.2", 5) == 5, f"the far end of ipsec{i}")
@@ -97,8 +97,8 @@ def each_gateway_has_a_device():
 
 def the_link_is_the_tunnels():
     """Down without a child, up with one, and no change in a rekey or a recovery."""
-    with netlab.Lab("devices") as lab:
-        site = Site(lab, action="none")
+    with testbed.Testbed("devices") as bed:
+        site = Site(bed, action="none")
         ns, branch = site.branch.ns, site.branch
         expect(not has_link(ns, "ipsec1") and not has_link(ns, "ipsec2"), "a link before there is a child")
         branch.ctl("up", "gw1/gw1")
@@ -119,8 +119,8 @@ def the_link_is_the_tunnels():
 
 
 def reloads_make_and_remove_them():
-    with netlab.Lab("devices") as lab:
-        site = Site(lab)
+    with testbed.Testbed("devices") as bed:
+        site = Site(bed)
         site.wait_up()
         branch, ns = site.branch, site.branch.ns
         branch.write(conf(to_gateway(1))(branch.control))
@@ -151,9 +151,9 @@ def reloads_make_and_remove_them():
 
 def the_device_of_all_is_nobodys():
     """Also where a new file gives it another name, which needs a restart, and its old name to a child."""
-    with netlab.Lab("devices") as lab:
-        ns = lab.namespace("branch")
-        branch = Mendip(lab, ns, conf(to_gateway(1)))
+    with testbed.Testbed("devices") as bed:
+        ns = bed.namespace("branch")
+        branch = Mendip(bed, ns, conf(to_gateway(1)))
         expect(not has_link(ns, "ipsec1"), "a link while nobody answers")
         branch.write(conf(to_gateway(1).replace("ipsec1", "mendip0"), daemon='tun = "m1";')(branch.control))
         done = branch.run("reload", as_json=False)
@@ -163,8 +163,8 @@ def the_device_of_all_is_nobodys():
 
 def a_device_that_was_there():
     """Made before by somebody else and kept: its addresses outlive the daemon, and its link says that it has ended."""
-    with netlab.Lab("devices") as lab:
-        site = Site(lab)
+    with testbed.Testbed("devices") as bed:
+        site = Site(bed)
         site.wait_up()
         branch, ns = site.branch, site.branch.ns
         branch.process.stop()
@@ -197,9 +197,9 @@ router bgp {asn}
 class Router:
     """zebra, bgpd and bfdd of FRR in a namespace. peers: {address: (AS, weight)}; networks: what is announced."""
 
-    def __init__(self, lab, ns, asn, router_id, peers, networks):
+    def __init__(self, bed, ns, asn, router_id, peers, networks):
         self.ns, self.folder = ns, tempfile.mkdtemp(prefix="mendip-frr-", dir="/run")  # it does not stay root
-        lab.at_exit(lambda: shutil.rmtree(self.folder, ignore_errors=True))
+        bed.at_exit(lambda: shutil.rmtree(self.folder, ignore_errors=True))
         shutil.chown(self.folder, "frr", "frr")
         neighbors = "\n".join(f" neighbor {a} remote-as {n}\n neighbor {a} bfd 3 100 100\n neighbor {a} timers connect 1"
                               for a, (n, _) in peers.items())
@@ -224,19 +224,19 @@ def way_to(ns, address):
 
 def bgp_moves_the_traffic():
     """The gateway that is preferred dies: BFD finds out in 0.3 s, and the traffic takes the other tunnel."""
-    with netlab.Lab("frr") as lab:
-        site = Site(lab)
+    with testbed.Testbed("frr") as bed:
+        site = Site(bed)
         site.wait_up()
         ns = site.branch.ns
-        Router(lab, ns, 65001, "10.1.0.1", {"10.255.1.2": (65010, 200), "10.255.2.2": (65010, 100)}, ["10.1.0.0/16"])
+        Router(bed, ns, 65001, "10.1.0.1", {"10.255.1.2": (65010, 200), "10.255.2.2": (65010, 100)}, ["10.1.0.0/16"])
         for i in (1, 2):
-            Router(lab, site.gw[i].ns, 65010, f"10.255.{i}.2", {f"10.255.{i}.1": (65001, 0)}, ["10.2.0.0/16"])
+            Router(bed, site.gw[i].ns, 65010, f"10.255.{i}.2", {f"10.255.{i}.1": (65001, 0)}, ["10.2.0.0/16"])
         began = time.monotonic()
         wait_for(lambda: "ipsec1" in way_to(ns, "10.2.0.1"), "BGP gives no route", 30)
         print(f"# BGP over both tunnels: route after {time.monotonic() - began:.1f} s")
         settle(3)
         expect("ipsec1" in way_to(ns, "10.2.0.1"), f"the preferred way: {way_to(ns, '10.2.0.1')}")
-        log = lab.path("ping.txt")
+        log = bed.path("ping.txt")
         pinging = ns.popen("ping", "-n", "-D", "-i", "0.02", "-I", "10.1.0.1", "10.2.0.1", log=log)
         settle(1)
         for k in range(3):  # nothing of that is seen above

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # A tunnel under floods: bounds that hold on a busy machine; tests/bench/floods has the figures. SPDX-License-Identifier: ISC
-from daemons import expect, main, netlab, ping
+from daemons import expect, main, testbed, ping
 from floods import FLOODS, Scene, median
 
 RATE = 5000  # datagrams a second
@@ -40,8 +40,8 @@ def is_good(found):
 
 
 def the_tunnel_goes_on():
-    with netlab.Lab("floods") as lab:
-        scene = Scene(lab)
+    with testbed.Testbed("floods") as bed:
+        scene = Scene(bed)
         before, lines = scene.rss_mib(), lines_of(scene.gw)
         for kind, title in FLOODS.items():
             for _ in range(TURNS):
@@ -63,8 +63,8 @@ def the_tunnel_goes_on():
 
 def commands_are_served():
     """More IKE than the gateway can take: the loop never comes to an end with it."""
-    with netlab.Lab("floods") as lab:
-        scene = Scene(lab)
+    with testbed.Testbed("floods") as bed:
+        scene = Scene(bed)
         flood = scene.flood("init-one", SATURATING, 3)
         times = scene.status_ms(20)
         going_on = flood.poll() is None

@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 
-from daemons import NET_GW, PSK, Mendip, child, config, expect, main, more_traffic, netlab, ping, settle, wait_for
+from daemons import NET_GW, PSK, Mendip, child, config, expect, main, more_traffic, testbed, ping, settle, wait_for
 
 RATE = 500
 OURS = range(5149, 5155)
@@ -19,17 +19,17 @@ ALL = {"net": child("10.1.0.0/16", "0.0.0.0/0", start_action="start")}
 ALL_GW = {"net": child("0.0.0.0/0", "10.1.0.0/16")}
 
 
-def gateway(lab, ends, kids=None):
+def gateway(bed, ends, kids=None):
     """A gateway at the right end, and the ends: (gateway, left, router, right)."""
     left, router, right = ends
-    gw = Mendip(lab, right, lambda s: config(s, kids or NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+    gw = Mendip(bed, right, lambda s: config(s, kids or NET_GW, "%any", "gw.example.net", "*.example", "branch"))
     return gw, left, router, right
 
 
-def routed(lab, kids=None, kids_gw=None, **options):
+def routed(bed, kids=None, kids_gw=None, **options):
     """Branch and gateway with a router between them: (branch, gateway, router)."""
-    gw, left, router, right = gateway(lab, lab.routed("branch", "gw", "router"), kids_gw)
-    branch = Mendip(lab, left, lambda s: config(s, kids or NET, right.outer, **options))
+    gw, left, router, right = gateway(bed, bed.routed("branch", "gw", "router"), kids_gw)
+    branch = Mendip(bed, left, lambda s: config(s, kids or NET, right.outer, **options))
     return branch, gw, router
 
 
@@ -51,12 +51,12 @@ def within(seconds, what, wait):
     expect(took < seconds, f"{what}: {took:.1f} s")
 
 
-def beside_traffic(lab, what, change):
+def beside_traffic(bed, what, change):
     """Traffic from the branch while change(branch) is done: (branch, what became of it). Nothing leaves in clear."""
-    branch, gw, _ = routed(lab)
+    branch, gw, _ = routed(bed)
     branch.wait_up()
-    sniffer = lab.sniff(branch.ns, "eth0")
-    flow = lab.flow(branch.ns, branch.ns.inner, gw.ns, gw.ns.inner, rate=RATE)
+    sniffer = bed.sniff(branch.ns, "eth0")
+    flow = bed.flow(branch.ns, branch.ns.inner, gw.ns, gw.ns.inner, rate=RATE)
     more_traffic(flow, RATE // 2)
     change(branch)
     before = flow.received
@@ -71,8 +71,8 @@ def beside_traffic(lab, what, change):
 
 def undisturbed(what, lost_max, change):
     """At most so many packets are lost by the change, and all rules are there after it."""
-    with netlab.Lab("host") as lab:
-        branch, result = beside_traffic(lab, what, change)
+    with testbed.Testbed("host") as bed:
+        branch, result = beside_traffic(bed, what, change)
         expect(result.lost <= lost_max, f"{result.lost} lost, at most {lost_max} expected")
         expect(rules(branch) == list(OURS), f"rules: {rules(branch)}")
 
@@ -124,8 +124,8 @@ def what_dies_blocks():
         branch.start()
         branch.wait_up()
 
-    with netlab.Lab("host") as lab:
-        branch, _ = beside_traffic(lab, "kill -9", kill_and_start)
+    with testbed.Testbed("host") as bed:
+        branch, _ = beside_traffic(bed, "kill -9", kill_and_start)
         branch.process.stop()
         expect(not rules(branch), f"rules after a stop: {rules(branch)}")
         for table in (5150, 5151, 5153, 5154):
@@ -135,10 +135,10 @@ def what_dies_blocks():
 
 def leak_allow_lets_it_out():
     """With leak = "allow" what is for a tunnel goes out in clear when the daemon has died; the sniffer sees that."""
-    with netlab.Lab("host") as lab:
-        branch, gw, _ = routed(lab, daemon='leak = "allow";')
+    with testbed.Testbed("host") as bed:
+        branch, gw, _ = routed(bed, daemon='leak = "allow";')
         branch.wait_up()
-        sniffer = lab.sniff(branch.ns, "eth0")
+        sniffer = bed.sniff(branch.ns, "eth0")
         branch.kill()
         ping(branch.ns, gw.ns.inner, 3, branch.ns.inner)
         settle()
@@ -147,13 +147,13 @@ def leak_allow_lets_it_out():
 
 def a_default_route_leaves_the_lan():
     """remote_ts = 0.0.0.0/0 on a router: LAN and management net answer as before, and LAN hosts reach the tunnel."""
-    with netlab.Lab("host") as lab:
-        branch, gw, _ = routed(lab, ALL, ALL_GW)
+    with testbed.Testbed("host") as bed:
+        branch, gw, _ = routed(bed, ALL, ALL_GW)
         for ns, net in (("lan", "10.1.7"), ("mgmt", "172.16.0")):
-            host = lab.namespace(ns)
-            lab.link(branch.ns, ns, f"{net}.1/24", host, "eth0", f"{net}.2/24")
+            host = bed.namespace(ns)
+            bed.link(branch.ns, ns, f"{net}.1/24", host, "eth0", f"{net}.2/24")
             host.route("default", "via", f"{net}.1")
-        lan, mgmt = (n for n in lab.namespaces if n.short in ("lan", "mgmt"))
+        lan, mgmt = (n for n in bed.namespaces if n.short in ("lan", "mgmt"))
         branch.ns.sysctl("net.ipv4.ip_forward", 1)
         gw.ns.sysctl("net.ipv4.ip_forward", 1)
         branch.wait_up()
@@ -166,11 +166,11 @@ def a_default_route_leaves_the_lan():
 
 def closer_routes_win():
     """A net within remote_ts that the main table has closer is not the tunnel's, also when it comes later."""
-    with netlab.Lab("host") as lab:
-        branch, gw, _ = routed(lab)
+    with testbed.Testbed("host") as bed:
+        branch, gw, _ = routed(bed)
         branch.wait_up()
-        near = lab.namespace("near")
-        lab.link(branch.ns, "near", "10.2.9.1/24", near, "eth0", "10.2.9.2/24")
+        near = bed.namespace("near")
+        bed.link(branch.ns, "near", "10.2.9.1/24", near, "eth0", "10.2.9.2/24")
         wait_for(lambda: ping(branch.ns, "10.2.9.2", 1) == 1, "a connected net is cut off", 5)
         expect(ping(branch.ns, gw.ns.inner) == 3, "the tunnel is cut off")
         for table in ("5150", "5151"):
@@ -182,10 +182,10 @@ def closer_routes_win():
 
 
 def the_inside_address_comes_later():
-    with netlab.Lab("host") as lab:
-        _, left, _, right = gateway(lab, lab.routed("branch", "gw", "router"))
+    with testbed.Testbed("host") as bed:
+        _, left, _, right = gateway(bed, bed.routed("branch", "gw", "router"))
         left.run("ip", "addr", "del", "10.1.0.1/16", "dev", "inner0")
-        branch = Mendip(lab, left, lambda s: config(s, NET, right.outer))
+        branch = Mendip(bed, left, lambda s: config(s, NET, right.outer))
         branch.wait_up()
         expect(ping(left, right.inner, 1) == 0, "a source from nowhere")
         for address in ("10.1.0.7", "10.1.0.8"):
@@ -197,8 +197,8 @@ def the_inside_address_comes_later():
 
 
 def our_address_changes():
-    with netlab.Lab("host") as lab:
-        branch, gw, _ = routed(lab, dpd="30s")
+    with testbed.Testbed("host") as bed:
+        branch, gw, _ = routed(bed, dpd="30s")
         branch.wait_up()
         branch.ns.run("ip", "addr", "del", "192.0.2.10/24", "dev", "eth0")
         branch.ns.run("ip", "addr", "add", "192.0.2.11/24", "dev", "eth0")
@@ -210,20 +210,20 @@ def our_address_changes():
 
 def a_way_comes_back():
     """The link is down for longer than the first repetitions take: it is tried at once when it is up."""
-    with netlab.Lab("host") as lab:
-        _, left, router, right = gateway(lab, lab.routed("branch", "gw", "router"))
+    with testbed.Testbed("host") as bed:
+        _, left, router, right = gateway(bed, bed.routed("branch", "gw", "router"))
         router.run("ip", "link", "set", "inside", "down")
-        branch = Mendip(lab, left, lambda s: config(s, NET, right.outer))
+        branch = Mendip(bed, left, lambda s: config(s, NET, right.outer))
         settle(4)
         router.run("ip", "link", "set", "inside", "up")
         within(3, "the link is up again, then the tunnel", lambda: branch.wait_up(timeout=10))
 
 
-def files_of(lab, ns):
+def files_of(bed, ns):
     """A function that writes a file of /etc as the namespace sees it."""
     folder = f"/etc/netns/{ns.name}"
     os.makedirs(folder)
-    lab.at_exit(lambda: [os.unlink(f"{folder}/hosts"), os.unlink(f"{folder}/resolv.conf"), os.rmdir(folder)])
+    bed.at_exit(lambda: [os.unlink(f"{folder}/hosts"), os.unlink(f"{folder}/resolv.conf"), os.rmdir(folder)])
 
     def write(name, text):
         with open(f"{folder}/{name}", "w", encoding="ascii") as f:
@@ -231,9 +231,9 @@ def files_of(lab, ns):
     return write
 
 
-def names_of(lab, ns, server, timeout=1):
+def names_of(bed, ns, server, timeout=1):
     """Hosts has only localhost, and this is the name server; a function that writes them anew."""
-    write = files_of(lab, ns)
+    write = files_of(bed, ns)
     write("hosts", "127.0.0.1 localhost\n")
     write("resolv.conf", f"nameserver {server}\noptions timeout:{timeout} attempts:1\n")
     return write
@@ -241,10 +241,10 @@ def names_of(lab, ns, server, timeout=1):
 
 def a_name_moves():
     """The peer's name is unknown, then leads nowhere, then to the peer; the files are read again each time."""
-    with netlab.Lab("host") as lab:
-        _, left, _, right = gateway(lab, lab.routed("branch", "gw", "router"))
-        write = names_of(lab, left, "127.0.0.1")
-        branch = Mendip(lab, left, lambda s: config(s, NET, "gw.test"))
+    with testbed.Testbed("host") as bed:
+        _, left, _, right = gateway(bed, bed.routed("branch", "gw", "router"))
+        write = names_of(bed, left, "127.0.0.1")
+        branch = Mendip(bed, left, lambda s: config(s, NET, "gw.test"))
         wait_for(lambda: branch.logged("cannot be resolved"), "it is not told that the name does not resolve", 15)
         write("hosts", "127.0.0.1 localhost\n198.51.100.99 gw.test\n")
         wait_for(lambda: branch.logged("gw: connecting"), "the file is not read again", 15)
@@ -255,11 +255,11 @@ def a_name_moves():
 class NameServer:
     """Answers whatever is asked for by one address, and notes when it was asked."""
 
-    def __init__(self, lab, ns, address, ttl):
+    def __init__(self, bed, ns, address, ttl):
         self.address, self.ttl, self.asked = address, ttl, []
         self.socket = ns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         ns.call(self.socket.bind, ("127.0.0.1", 53))
-        lab.at_exit(self.socket.close)
+        bed.at_exit(self.socket.close)
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
@@ -279,12 +279,12 @@ class NameServer:
 
 def a_name_is_asked_for_when_its_ttl_ends():
     """While the tunnel is up; so the next call goes to where the peer is by then, at once."""
-    with netlab.Lab("host") as lab:
-        gw, left, _, right = gateway(lab, lab.routed("branch", "gw", "router"))
-        names_of(lab, left, "127.0.0.1")
+    with testbed.Testbed("host") as bed:
+        gw, left, _, right = gateway(bed, bed.routed("branch", "gw", "router"))
+        names_of(bed, left, "127.0.0.1")
         left.run("ip", "link", "set", "lo", "up")
-        server = NameServer(lab, left, right.outer, 3)
-        branch = Mendip(lab, left, lambda s: config(s, NET, "gw.test"))
+        server = NameServer(bed, left, right.outer, 3)
+        branch = Mendip(bed, left, lambda s: config(s, NET, "gw.test"))
         branch.wait_up()
         wait_for(lambda: len(server.asked) >= 4, "it is not asked again when its TTL ends", 15)
         gaps = [b - a for a, b in zip(server.asked[1:], server.asked[2:])]
@@ -300,9 +300,9 @@ def a_name_is_asked_for_when_its_ttl_ends():
 
 def files_change_while_names_are_asked_for():
     """Look-ups of several connections are open at all times, as the name server is dead: the files are read all the same."""
-    with netlab.Lab("host") as lab:
-        left, right = lab.pair("branch", "gw")
-        write = names_of(lab, left, "192.0.2.99", 3)
+    with testbed.Testbed("host") as bed:
+        left, right = bed.pair("branch", "gw")
+        write = names_of(bed, left, "192.0.2.99", 3)
         left.drop("ip daddr 192.0.2.99")
 
         def conf(control, *names):
@@ -313,7 +313,7 @@ def files_change_while_names_are_asked_for():
             return (f'daemon: {{ control = "{control}"; }}; connections: {{ {connections} }};'
                     f'secrets: {{ ike_all: {{ secret = "{PSK}"; }}; }};')
 
-        branch = Mendip(lab, left, lambda s: conf(s, "a"))
+        branch = Mendip(bed, left, lambda s: conf(s, "a"))
         settle(1.5)  # so that their look-ups do not begin together
         branch.write(conf(branch.control, "a", "b", "c"))
         branch.ctl("reload")
@@ -325,13 +325,13 @@ def files_change_while_names_are_asked_for():
 
 def a_mapping_is_kept():
     """Behind a NAT only the gateway sends, and the NAT makes another mapping: the gateway learns of it soon."""
-    with netlab.Lab("host") as lab:
-        gw, left, router, right = gateway(lab, lab.behind_nat("branch", "gw", "router"))
-        branch = Mendip(lab, left, lambda s: config(s, NET, right.outer, dpd="30s", daemon='nat_keepalive = "1s";'))
+    with testbed.Testbed("host") as bed:
+        gw, left, router, right = gateway(bed, bed.behind_nat("branch", "gw", "router"))
+        branch = Mendip(bed, left, lambda s: config(s, NET, right.outer, dpd="30s", daemon='nat_keepalive = "1s";'))
         branch.wait_up()
-        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
+        flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
         more_traffic(flow, RATE // 2)
-        lab.rebind(router)
+        bed.rebind(router)
         before = flow.received
         within(4, "another mapping, then half a second of packets", lambda: wait_for(
             lambda: flow.received > before + RATE // 2, "no packet comes through any more", 10))

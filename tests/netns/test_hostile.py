@@ -10,7 +10,7 @@ import re
 import subprocess
 import time
 
-from daemons import BUILD, PSK, Mendip, child, config, expect, main, netlab, settle
+from daemons import BUILD, PSK, Mendip, child, config, expect, main, testbed, settle
 
 SECONDS = int(os.environ.get("MENDIP_SECONDS", "20"))
 SEED = int(os.environ.get("MENDIP_SEED", "1"))
@@ -104,18 +104,18 @@ def counted(status):
 
 
 def hostile_beside_honest():
-    with netlab.Lab("hostile") as lab:
-        left, right = lab.pair("branch", "gw")
-        evil = lab.namespace("evil")
-        lab.link(evil, "eth0", "203.0.113.1/24", right, "eth1", "203.0.113.2/24")
-        gw = Mendip(lab, right, lambda s: config(
+    with testbed.Testbed("hostile") as bed:
+        left, right = bed.pair("branch", "gw")
+        evil = bed.namespace("evil")
+        bed.link(evil, "eth0", "203.0.113.1/24", right, "eth1", "203.0.113.2/24")
+        gw = Mendip(bed, right, lambda s: config(
             s, {"net": child("10.2.0.0/16", ["10.1.0.0/16", "10.3.0.0/16"])}, "%any", "gw.example.net", "*.example",
             "branch", daemon=f'history_memory = "{HISTORY_MIB}M";').replace('log = "debug"', 'log = "info"'))
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start")}
-        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer))
+        branch = Mendip(bed, left, lambda s: config(s, kids, right.outer))
         branch.wait_up()
-        flows = [lab.flow(left, left.inner, right, right.inner, rate=HONEST_RATE),
-                 lab.flow(right, right.inner, left, left.inner, rate=HONEST_RATE, port=9001)]
+        flows = [bed.flow(left, left.inner, right, right.inner, rate=HONEST_RATE),
+                 bed.flow(right, right.inner, left, left.inner, rate=HONEST_RATE, port=9001)]
         settle(0.5)
         before, spi, watch = len(lines_of(gw)), branch.spi(), Watch(gw)
         peer = evil.popen(f"{BUILD}/tests/netns/hostile", "203.0.113.2", "evil.example", "gw.example.net", PSK,

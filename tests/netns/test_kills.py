@@ -11,7 +11,7 @@ import re
 import statistics
 import time
 
-from daemons import BUILD, Mendip, child, config, expect, main, netlab, wait_for
+from daemons import BUILD, Mendip, child, config, expect, main, testbed, wait_for
 
 KILLS = int(os.environ.get("MENDIP_KILLS", "5"))
 SEED = int(os.environ.get("MENDIP_SEED", "1"))
@@ -119,13 +119,13 @@ def kill_and_wait(units, flows, rng):
 class Sites:
     """Two sites, up, with traffic both ways and a sniffer before each."""
 
-    def __init__(self, lab, gw, branch):
+    def __init__(self, bed, gw, branch):
         self.branch, self.gw = branch, gw
         branch.wait_up()
         left, right = branch.ns, gw.ns
-        self.sniffers = [lab.sniff(ns, "eth0", keep=1 << 20) for ns in (left, right)]
-        self.flows = [Watched(lab.flow(left, left.inner, right, right.inner, rate=RATE)),
-                      Watched(lab.flow(right, right.inner, left, left.inner, rate=RATE, port=9001))]
+        self.sniffers = [bed.sniff(ns, "eth0", keep=1 << 20) for ns in (left, right)]
+        self.flows = [Watched(bed.flow(left, left.inner, right, right.inner, rate=RATE)),
+                      Watched(bed.flow(right, right.inner, left, left.inner, rate=RATE, port=9001))]
         self.units = [Unit(branch), Unit(gw)]
 
     def end(self):
@@ -136,11 +136,11 @@ class Sites:
 
 def killed_at_random_moments():
     rng, took = random.Random(SEED), []
-    with netlab.Lab("kills") as lab:
-        left, _, right = lab.routed("branch", "gw", "router")
-        sites = Sites(lab, Mendip(lab, right, lambda s: config(s, NET_GW, left.outer, "gw.example.net",
+    with testbed.Testbed("kills") as bed:
+        left, _, right = bed.routed("branch", "gw", "router")
+        sites = Sites(bed, Mendip(bed, right, lambda s: config(s, NET_GW, left.outer, "gw.example.net",
                                                                "branch.example", "branch")),
-                      Mendip(lab, left, lambda s: config(s, NET, right.outer)))
+                      Mendip(bed, left, lambda s: config(s, NET, right.outer)))
         for i in range(KILLS):
             seconds, who = kill_and_wait(sites.units, sites.flows, rng)
             took.append(seconds)
@@ -158,11 +158,11 @@ def a_gateway_that_only_answers():
     answers: after dpd_delay and all repetitions, which with the default retransmit_timeout of 2 s are 45 s. Here it is
     a tenth of that.
     """
-    with netlab.Lab("kills") as lab:
-        left, _, right = lab.routed("branch", "gw", "router")
+    with testbed.Testbed("kills") as bed:
+        left, _, right = bed.routed("branch", "gw", "router")
         kids = {"net": child("10.2.0.0/16", "10.1.0.0/16", start_action="trap")}
-        gw = Mendip(lab, right, lambda s: config(s, kids, "%any", "gw.example.net", "*.example", "branch"))
-        sites = Sites(lab, gw, Mendip(lab, left, lambda s: config(s, NET, right.outer, dpd="1s",
+        gw = Mendip(bed, right, lambda s: config(s, kids, "%any", "gw.example.net", "*.example", "branch"))
+        sites = Sites(bed, gw, Mendip(bed, left, lambda s: config(s, NET, right.outer, dpd="1s",
                                                                   daemon='retransmit_timeout = "200ms";')))
         sites.units[1].kill()
         killed = time.time()

@@ -10,7 +10,7 @@ import signal
 import struct
 import subprocess
 
-from daemons import Mendip, child, config, expect, main, netlab, wait_for
+from daemons import Mendip, child, config, expect, main, testbed, wait_for
 from traffic import (PMTUDISC_DO, PMTUDISC_DONT, PMTUDISC_PROBE, PMTUDISC_WANT, Beside, Bursts, RawSender, Tap, UdpFlow,
                      echoes, spoilt, tcp, tcp_packet, udp_packet)
 
@@ -26,18 +26,18 @@ ESP_OVER = 20 + 8 + 8 + 8 + 16  # IPv4, UDP, SPI and number, explicit IV, ICV of
 class Tunnel:
     """Branch and gateway with both families inside, up; each with an offload option of its own."""
 
-    def __init__(self, lab, branch="auto", gw="auto", ends=None, env=(), daemon=""):
-        left, right = ends or lab.pair("branch", "gw")
+    def __init__(self, bed, branch="auto", gw="auto", ends=None, env=(), daemon=""):
+        left, right = ends or bed.pair("branch", "gw")
 
         def option(mode):
             return "" if "offload =" in daemon else f'offload = "{mode}";'
 
         for ns, (_, six) in zip((left, right), ADDRESSES):
             ns.address("lo", f"{six}/128")
-        self.gw = Mendip(lab, right, lambda s: config(
+        self.gw = Mendip(bed, right, lambda s: config(
             s, {"net": child(NETS[1], NETS[0])}, "%any", "gw.example.net", "*.example", "branch",
             daemon=option(gw) + daemon), env=env)
-        self.branch = Mendip(lab, left, lambda s: config(
+        self.branch = Mendip(bed, left, lambda s: config(
             s, {"net": child(NETS[0], NETS[1], start_action="start")}, right.outer,
             daemon=option(branch) + daemon), env=env)
         self.branch.wait_up()
@@ -78,14 +78,14 @@ def send_udp(way, count, seed, before=lambda flow: None):
 # -- the same bytes, whoever helps -----------------------------------------------
 
 
-def tcp_streams(t, _lab):
+def tcp_streams(t, _bed):
     rates = [send_tcp(way, 24 * MIB, port=7000 + i) for i, way in enumerate(t.ways())]
     print("# TCP, Mbit/s: " + " ".join(f"{r:.0f}" for r in rates))
     for way in t.ways():  # sends that are no multiple of anything
         send_tcp(way, MIB + 1, port=7010, chunk=4099)
 
 
-def datagrams(t, _lab):
+def datagrams(t, _bed):
     sent = sum(send_udp(way, 2000, seed) for seed, way in enumerate(t.ways()))
     for daemon in (t.branch, t.gw):
         verdicts = daemon.sa()["verdicts"]
@@ -99,7 +99,7 @@ def pings(way):
         echoes(way[0].ns, way[1], way[3], size, 20)
 
 
-def mixed_traffic(t, _lab):
+def mixed_traffic(t, _bed):
     """TCP, ICMP, and UDP that changes DSCP, ECN field and DF: what a train may not mix."""
     for i, way in enumerate(t.ways()):
         dice = random.Random(i)
@@ -162,7 +162,7 @@ def receiver_used(counted, both, option):
         expect(counted["packets_in"] > 4 * counted["tun_written"], f"no super-packets to TUN: {counted.moved}")
 
 
-def status_tells(t, lab):
+def status_tells(t, bed):
     for daemon, option in t.option.items():
         offload = daemon.ctl("status")["offload"]
         if option == "off":
@@ -172,7 +172,7 @@ def status_tells(t, lab):
                    f"not in use: {offload}")
         expect(daemon.sa()["backend"] in ("openssl", "ipsec-mb"), f"backend {daemon.sa()['backend']}")
     for sender, source, receiver, target in t.ways():
-        sniffer = lab.sniff(sender.ns, "eth0")
+        sniffer = bed.sniff(sender.ns, "eth0")
         with Counted(sender) as tx, Counted(receiver) as rx:
             tcp(sender.ns, source, receiver.ns, target, 8 * MIB)
         longest = max(p.length for p in sniffer.stop().esp if p.outgoing)
@@ -180,7 +180,7 @@ def status_tells(t, lab):
         receiver_used(rx, t.option[sender] == "auto", t.option[receiver])
 
 
-def segmented_sends_stay_whole(t, _lab):
+def segmented_sends_stay_whole(t, _bed):
     """An application's UDP_SEGMENT sends come from TUN in one read where the kernel has USO."""
     for sender, source, receiver, target in t.ways():
         with UdpFlow(sender.ns, source, receiver.ns, target, 7200) as flow:
@@ -232,7 +232,7 @@ def arriving_at_once(daemon):
         os.kill(daemon.process.pid, signal.SIGCONT)
 
 
-def wrong_checksums_stay_wrong(t, _lab):
+def wrong_checksums_stay_wrong(t, _bed):
     for sender, source, receiver, target in t.ways():
         six = ":" in source
         before = checksum_errors(receiver.ns, six)
@@ -274,7 +274,7 @@ def told_mtu(way):
 
         def told():
             probe.send(bytes(mtu_of(sender) - 28))
-            return netlab.wait_until(probe.told, 0.5)
+            return testbed.wait_until(probe.told, 0.5)
 
         return wait_for(told, f"{source}: nothing is told of a packet with DF that does not fit")
 
@@ -295,9 +295,9 @@ def fits_exactly(way, most):
 
 
 def narrow_path(path):
-    with netlab.Lab("narrow") as lab:
-        left, _, right = lab.routed("branch", "gw", narrow=path)
-        t = Tunnel(lab, ends=(left, right))
+    with testbed.Testbed("narrow") as bed:
+        left, _, right = bed.routed("branch", "gw", narrow=path)
+        t = Tunnel(bed, ends=(left, right))
         for i, way in enumerate(t.ways()):
             send_tcp(way, 6 * MIB, port=7000 + i)
         for daemon in (t.branch, t.gw):
@@ -325,14 +325,14 @@ def path_of_576():
 
 def narrow_peer_leaves_others_alone():
     """A hub with one peer behind a narrow path, which it learns by ICMP, and one on a link of its own."""
-    with netlab.Lab("hub") as lab:
-        hub, _, far = lab.routed("hub", "far", narrow=576)
-        near = lab.namespace("near")
-        lab.link(hub, "eth1", "203.0.113.1/24", near, "eth0", "203.0.113.2/24")
+    with testbed.Testbed("hub") as bed:
+        hub, _, far = bed.routed("hub", "far", narrow=576)
+        near = bed.namespace("near")
+        bed.link(hub, "eth1", "203.0.113.1/24", near, "eth0", "203.0.113.2/24")
         near.inner_net("10.3.0.1/16")
-        gw = Mendip(lab, hub, lambda s: config(s, {"net": child("10.1.0.0/16", "10.2.0.0/15")}, "%any",
+        gw = Mendip(bed, hub, lambda s: config(s, {"net": child("10.1.0.0/16", "10.2.0.0/15")}, "%any",
                                                "gw.example.net", "*.example", "hub"))
-        peers = [Mendip(lab, ns, lambda s, a=address, n=net, i=name: config(
+        peers = [Mendip(bed, ns, lambda s, a=address, n=net, i=name: config(
             s, {"net": child(n, "10.1.0.0/16", start_action="start")}, a, f"{i}.example"))
             for ns, address, net, name in ((far, "192.0.2.10", "10.2.0.0/16", "far"),
                                            (near, "203.0.113.1", "10.3.0.0/16", "near"))]
@@ -340,7 +340,7 @@ def narrow_peer_leaves_others_alone():
             peer.wait_up()
         send_tcp((gw, "10.1.0.1", peers[0], "10.2.0.1"), 2 * MIB)
         expect("mtu 576" in hub.ip("route", "get", far.outer).stdout, "the narrow path was not learned")
-        sniffer = lab.sniff(hub, "eth1")
+        sniffer = bed.sniff(hub, "eth1")
         before = gw.ctl("status")["io"]["tx_refused"]
         send_tcp((gw, "10.1.0.1", peers[1], "10.3.0.1"), 8 * MIB)
         longest = max(p.length for p in sniffer.stop().esp if p.outgoing)
@@ -351,8 +351,8 @@ def narrow_peer_leaves_others_alone():
 
 
 def link_shrinks_under_load():
-    with netlab.Lab("shrink") as lab:
-        t = Tunnel(lab)
+    with testbed.Testbed("shrink") as bed:
+        t = Tunnel(bed)
         stream = Beside(send_tcp, next(t.ways()), 96 * MIB)
         try:
             wait_for(lambda: t.branch.sa()["bytes_out"] > 4 * MIB, "no load")
@@ -384,11 +384,11 @@ def leave_device():
 
 
 def device_with_offloads_left_on():
-    with netlab.Lab("persistent") as lab:
-        ends = lab.pair("branch", "gw")
+    with testbed.Testbed("persistent") as bed:
+        ends = bed.pair("branch", "gw")
         for ns in ends:
             ns.call(leave_device)
-        t = Tunnel(lab, "off", "off", ends=ends)
+        t = Tunnel(bed, "off", "off", ends=ends)
         for daemon in (t.branch, t.gw):
             expect(daemon.ctl("status")["offload"].items() >= NOTHING.items(), "offloads are on")
         for i, way in enumerate(t.ways()):
@@ -396,9 +396,9 @@ def device_with_offloads_left_on():
             send_udp(way, 200, i)
 
 
-def refusing(lab, **variables):
+def refusing(bed, **variables):
     """The environment of a daemon whose kernel refuses, from the Nth on, what refuse.c says."""
-    library = lab.path("refuse.so")
+    library = bed.path("refuse.so")
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", library,
                     os.path.join(HERE, "refuse.c"), "-ldl"], check=True)
     return [f"LD_PRELOAD={library}", *(f"{k}={v}" for k, v in variables.items())]
@@ -417,8 +417,8 @@ def nothing_is_lost(t):
 
 
 def trains_refused():
-    with netlab.Lab("refused") as lab:
-        t = Tunnel(lab, env=refusing(lab, REFUSE_TRAINS=20))
+    with testbed.Testbed("refused") as bed:
+        t = Tunnel(bed, env=refusing(bed, REFUSE_TRAINS=20))
         nothing_is_lost(t)
         for way in t.ways():
             with Counted(way[0]) as tx:
@@ -428,8 +428,8 @@ def trains_refused():
 
 
 def runs_refused():
-    with netlab.Lab("refused") as lab:
-        t = Tunnel(lab, env=refusing(lab, REFUSE_RUNS=20))
+    with testbed.Testbed("refused") as bed:
+        t = Tunnel(bed, env=refusing(bed, REFUSE_RUNS=20))
         nothing_is_lost(t)
         for way in t.ways():
             with Counted(way[2]) as rx:
@@ -443,8 +443,8 @@ def kernel_that_mangles_trains():
     for variables, why in (({"MANGLE_TRAINS": 1}, "loopback"), ({"KERNEL": "7.0.0-arch1"}, "7.0.0 to 7.1.4"),
                            ({"KERNEL": "7.1.4"}, "7.0.0 to 7.1.4"), ({"KERNEL": "7.1.5"}, None),
                            ({"KERNEL": "6.19.12-amd64"}, None)):
-        with netlab.Lab("mangled") as lab:
-            t = Tunnel(lab, env=refusing(lab, **variables))
+        with testbed.Testbed("mangled") as bed:
+            t = Tunnel(bed, env=refusing(bed, **variables))
             offload = t.branch.ctl("status")["offload"]
             expect(offload["udp_segment"] == (why is None), f"{variables}: {offload}")
             expect((why or "None") in str(offload["udp_segment_why"]), f"{variables}: {offload}")
@@ -455,8 +455,8 @@ def kernel_that_mangles_trains():
 
 def trains_on_all_the_same():
     """What the operator wants is not tried: the tunnel suffers from it, so the trial of the other case shows something."""
-    with netlab.Lab("mangled") as lab:
-        t = Tunnel(lab, env=refusing(lab, MANGLE_TRAINS=1), branch="on", gw="on")
+    with testbed.Testbed("mangled") as bed:
+        t = Tunnel(bed, env=refusing(bed, MANGLE_TRAINS=1), branch="on", gw="on")
         expect(t.branch.ctl("status")["offload"]["udp_segment"], "it is off")
         send_tcp(next(t.ways()), MIB)
         expect(t.gw.sa()["verdicts"]["replayed"] + t.gw.sa()["verdicts"]["stale"] > 0, "nothing was mangled")
@@ -465,8 +465,8 @@ def trains_on_all_the_same():
 def switches_in_all_combinations():
     for bits in range(8):
         words = {n: "on" if bits >> i & 1 else "off" for i, n in enumerate(("tun", "udp_segment", "udp_gro"))}
-        with netlab.Lab("switches") as lab:
-            t = Tunnel(lab, daemon="offload = { " + " ".join(f'{k} = "{v}";' for k, v in words.items()) + " };")
+        with testbed.Testbed("switches") as bed:
+            t = Tunnel(bed, daemon="offload = { " + " ".join(f'{k} = "{v}";' for k, v in words.items()) + " };")
             offload = t.branch.ctl("status")["offload"]
             expect((offload["tun"] != "none") == (words["tun"] == "on"), f"{words}: {offload}")
             expect(offload["udp_segment"] == (words["udp_segment"] == "on"), f"{words}: {offload}")
@@ -476,8 +476,8 @@ def switches_in_all_combinations():
 
 def link_without_checksum_offload():
     """Kernels before 6.11 refuse UDP_SEGMENT there; later ones do it in software."""
-    with netlab.Lab("no-csum") as lab:
-        t = Tunnel(lab)
+    with testbed.Testbed("no-csum") as bed:
+        t = Tunnel(bed)
         for i, way in enumerate(t.ways()):
             send_tcp(way, 2 * MIB, port=7000 + i)
         for ns in (t.branch.ns, t.gw.ns):
@@ -487,8 +487,8 @@ def link_without_checksum_offload():
 
 def each_back_end():
     for name in ("openssl", "auto"):
-        with netlab.Lab("backend") as lab:
-            t = Tunnel(lab, daemon=f' crypto_backend = "{name}";')
+        with testbed.Testbed("backend") as bed:
+            t = Tunnel(bed, daemon=f' crypto_backend = "{name}";')
             expect(name == "auto" or t.branch.sa()["backend"] == name, f"backend {t.branch.sa()['backend']}")
             print(f"# crypto_backend {name}: {t.branch.sa()['backend']}")
             nothing_is_lost(t)
@@ -498,8 +498,8 @@ def of_pairs(check):
     """The check as a case for each pair of options."""
     def case(branch, gw):
         def run():
-            with netlab.Lab("offload") as lab:
-                check(Tunnel(lab, branch, gw), lab)
+            with testbed.Testbed("offload") as bed:
+                check(Tunnel(bed, branch, gw), bed)
         run.__name__ = f"{check.__name__}_{branch}_{gw}"
         return run
     return [case(branch, gw) for branch in ("auto", "off") for gw in ("auto", "off")]

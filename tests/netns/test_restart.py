@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from daemons import NET, NET_GW, Mendip, child, config, expect, main, netlab, wait_for
+from daemons import NET, NET_GW, Mendip, child, config, expect, main, testbed, wait_for
 
 FIRST_FD = 3  # SD_LISTEN_FDS_START
 RESTART_WITHIN = 10
@@ -60,9 +60,9 @@ class Store:
 class Unit(Mendip):
     """A mendipd that is started with what its store has."""
 
-    def __init__(self, lab, ns, conf, **more):
-        self.store = Store(lab.path(f"{ns.short}.notify"))
-        super().__init__(lab, ns, conf, env=[f"NOTIFY_SOCKET={self.store.path}"], **more)
+    def __init__(self, bed, ns, conf, **more):
+        self.store = Store(bed.path(f"{ns.short}.notify"))
+        super().__init__(bed, ns, conf, env=[f"NOTIFY_SOCKET={self.store.path}"], **more)
 
     def launch(self):
         kept = list(self.store.kept)
@@ -72,18 +72,18 @@ class Unit(Mendip):
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for _, fd in kept]
 
         def place():
-            netlab._die_with_parent()
+            testbed._die_with_parent()
             for i, fd in enumerate(high):
                 os.dup2(fd, FIRST_FD + i)
 
         script = 'export LISTEN_PID=$$; exec "$@"'
         with open(self.log, "ab") as log:
-            process = netlab.Process(
+            process = testbed.Process(
                 ["ip", "netns", "exec", self.ns.name, "env", *self.env, f"LISTEN_FDS={len(kept)}",
                  "LISTEN_FDNAMES=" + ":".join(n for n, _ in kept), "sh", "-c", script, "sh",
                  f"{self.build}/mendipd", "-c", self.conf],
                 preexec_fn=place, close_fds=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.ns.lab.at_exit(process.stop)
+        self.ns.bed.at_exit(process.stop)
         for fd in high:
             os.close(fd)
         return process
@@ -101,10 +101,10 @@ class Unit(Mendip):
             return f.read().count(text)
 
 
-def scene(lab, **more):
-    left, right = lab.pair("branch", "gw")
-    gw = Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
-    branch = Unit(lab, left, lambda s: config(s, NET, right.outer, **more))
+def scene(bed, **more):
+    left, right = bed.pair("branch", "gw")
+    gw = Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+    branch = Unit(bed, left, lambda s: config(s, NET, right.outer, **more))
     branch.wait_up()
     return left, right, branch, gw
 
@@ -115,11 +115,11 @@ def spis(daemon):
 
 def nothing_is_lost():
     """5,000 packets/s each way through ten restarts."""
-    with netlab.Lab("restart") as lab:
-        left, right, branch, gw = scene(lab)
+    with testbed.Testbed("restart") as bed:
+        left, right, branch, gw = scene(bed)
         before = spis(branch)
-        down = netlab.Flow(right, right.inner, left, left.inner, rate=5000)
-        up = netlab.Flow(left, left.inner, right, right.inner, rate=5000, port=9001)
+        down = testbed.Flow(right, right.inner, left, left.inner, rate=5000)
+        up = testbed.Flow(left, left.inner, right, right.inner, rate=5000, port=9001)
         gone = []
         for _ in range(10):
             time.sleep(0.5)
@@ -140,19 +140,19 @@ def nothing_is_lost():
 
 def a_stream_at_full_rate():
     """One TCP stream, and what a restart costs it."""
-    with netlab.Lab("stream") as lab:
-        left, right, branch, _ = scene(lab)
-        server = right.popen("iperf3", "-s", "-1", log=lab.path("server.log"))
+    with testbed.Testbed("stream") as bed:
+        left, right, branch, _ = scene(bed)
+        server = right.popen("iperf3", "-s", "-1", log=bed.path("server.log"))
         wait_for(lambda: right.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
         client = left.popen("iperf3", "-c", right.inner, "-B", left.inner, "-t", "6", "-i", "0.1", "-J",
-                            stdout=open(lab.path("client.json"), "wb"))
+                            stdout=open(bed.path("client.json"), "wb"))
         time.sleep(2)
         branch.restart()
         time.sleep(2)
         branch.restart()
         client.wait(timeout=20)
         server.wait(timeout=20)
-        with open(lab.path("client.json"), encoding="utf-8") as f:
+        with open(bed.path("client.json"), encoding="utf-8") as f:
             done = json.load(f)
         expect("error" not in done, done.get("error"))
         rates = [i["sum"]["bits_per_second"] / 1e9 for i in done["intervals"]]
@@ -166,8 +166,8 @@ def a_stream_at_full_rate():
 
 def a_crash_later_gets_nothing_old():
     """What was handed over serves once: after kill -9 the next process begins anew."""
-    with netlab.Lab("crash") as lab:
-        _, _, branch, _ = scene(lab)
+    with testbed.Testbed("crash") as bed:
+        _, _, branch, _ = scene(bed)
         before = spis(branch)
         branch.restart()
         expect(spis(branch) == before, "handed over")
@@ -180,8 +180,8 @@ def a_crash_later_gets_nothing_old():
 
 def a_changed_configuration():
     """A connection that is configured otherwise by now is made anew, and its peer was told."""
-    with netlab.Lab("changed") as lab:
-        _, right, branch, gw = scene(lab)
+    with testbed.Testbed("changed") as bed:
+        _, right, branch, gw = scene(bed)
         before = spis(branch)
         branch.write(config(branch.control, NET, right.outer, dpd="7s"))
         branch.restart()
@@ -194,8 +194,8 @@ def a_changed_configuration():
 
 def a_stop_is_a_stop():
     """Without a restart the peers are told, and nothing is left with the service manager."""
-    with netlab.Lab("stop") as lab:
-        _, _, branch, gw = scene(lab)
+    with testbed.Testbed("stop") as bed:
+        _, _, branch, gw = scene(bed)
         os.kill(branch.process.pid, signal.SIGTERM)
         expect(branch.process.wait(timeout=5) == 0, "exit status")
         wait_for(lambda: not gw.up(), lambda: gw.tail())
@@ -204,10 +204,10 @@ def a_stop_is_a_stop():
 
 def nobody_keeps_it():
     """Where nobody takes descriptors the tunnels end as with a stop, and that is said."""
-    with netlab.Lab("nobody") as lab:
-        left, right = lab.pair("branch", "gw")
-        gw = Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
-        branch = Mendip(lab, left, lambda s: config(s, NET, right.outer))
+    with testbed.Testbed("nobody") as bed:
+        left, right = bed.pair("branch", "gw")
+        gw = Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(bed, left, lambda s: config(s, NET, right.outer))
         branch.wait_up()
         os.kill(branch.process.pid, signal.SIGUSR2)
         expect(branch.process.wait(timeout=5) == 0, "exit status")
@@ -217,8 +217,8 @@ def nobody_keeps_it():
 
 def half_a_handover():
     """The service manager does not say that it has all: the tunnels end, and what it has of their state is wiped."""
-    with netlab.Lab("half") as lab:
-        _, _, branch, gw = scene(lab)
+    with testbed.Testbed("half") as bed:
+        _, _, branch, gw = scene(bed)
         branch.store.is_busy = True
         state = []
         take = branch.store.take
@@ -246,8 +246,8 @@ def half_a_handover():
 
 def a_bad_configuration():
     """It would not start: the peers are told, as with a stop."""
-    with netlab.Lab("bad") as lab:
-        _, _, branch, gw = scene(lab)
+    with testbed.Testbed("bad") as bed:
+        _, _, branch, gw = scene(bed)
         branch.write("daemon: { nonsense = 1; };")
         os.kill(branch.process.pid, signal.SIGUSR2)
         expect(branch.process.wait(timeout=5) == 0, "exit status")
@@ -257,19 +257,19 @@ def a_bad_configuration():
 
 def the_link_of_a_device_stays_up():
     """A device of a child's own: whoever follows its carrier sees nothing of a restart."""
-    with netlab.Lab("link") as lab:
-        left, right = lab.pair("branch", "gw")
-        Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+    with testbed.Testbed("link") as bed:
+        left, right = bed.pair("branch", "gw")
+        Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
         own = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", device="own0")}
-        branch = Unit(lab, left, lambda s: config(s, own, right.outer))
+        branch = Unit(bed, left, lambda s: config(s, own, right.outer))
         branch.wait_up()
-        monitor = left.popen("ip", "monitor", "link", log=lab.path("monitor.log"))
+        monitor = left.popen("ip", "monitor", "link", log=bed.path("monitor.log"))
         time.sleep(0.3)
         for _ in range(3):
             branch.restart()
         time.sleep(0.3)
         monitor.stop()
-        with open(lab.path("monitor.log"), encoding="utf-8") as f:
+        with open(bed.path("monitor.log"), encoding="utf-8") as f:
             seen = f.read()
         expect("NO-CARRIER" not in seen and "own0" not in "".join(x for x in seen.splitlines() if "DOWN" in x), seen)
         expect(branch.count("taken over: 1 connections") == 3, branch.tail())

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 
-from daemons import BUILD, NET, Mendip, config, expect, main, netlab, wait_for
+from daemons import BUILD, NET, Mendip, config, expect, main, testbed, wait_for
 
 NET_ADMIN, NET_BIND_SERVICE = 12, 10
 
@@ -48,18 +48,18 @@ class Notify:
             self.seen += self.socket.recv(4096).decode() + "\n"
 
 
-def start_with(lab, ns, environment, conf=None):
-    control, path = lab.path("n.sock"), lab.path("n.conf")
+def start_with(bed, ns, environment, conf=None):
+    control, path = bed.path("n.sock"), bed.path("n.conf")
     with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
         f.write(conf or config(control, NET, "192.0.2.2"))
-    return ns.popen("env", *environment, f"{BUILD}/mendipd", "-c", path, log=lab.path("n.log"))
+    return ns.popen("env", *environment, f"{BUILD}/mendipd", "-c", path, log=bed.path("n.log"))
 
 
 def notify_protocol():
-    with netlab.Lab("notify") as lab:
-        left, _ = lab.pair("branch", "gw")
-        n = Notify(lab.path("notify"))
-        process = start_with(lab, left, [f"NOTIFY_SOCKET={n.path}", "WATCHDOG_USEC=400000"])
+    with testbed.Testbed("notify") as bed:
+        left, _ = bed.pair("branch", "gw")
+        n = Notify(bed.path("notify"))
+        process = start_with(bed, left, [f"NOTIFY_SOCKET={n.path}", "WATCHDOG_USEC=400000"])
         n.wait("READY=1")
         n.wait("WATCHDOG=1")
         n.seen = ""
@@ -73,10 +73,10 @@ def notify_protocol():
 
 def a_bad_configuration_is_not_started_again():
     """Its exit status is one of its own, after which the unit does not try again; other failures it does."""
-    with netlab.Lab("bad") as lab:
-        left, _ = lab.pair("branch", "gw")
-        bad = start_with(lab, left, [], "daemon: { nonsense = 1; };").wait(timeout=5)
-        no_device = start_with(lab, left, [], config(lab.path("n.sock"), NET, "192.0.2.2", daemon='tun = "eth0";'))
+    with testbed.Testbed("bad") as bed:
+        left, _ = bed.pair("branch", "gw")
+        bad = start_with(bed, left, [], "daemon: { nonsense = 1; };").wait(timeout=5)
+        no_device = start_with(bed, left, [], config(bed.path("n.sock"), NET, "192.0.2.2", daemon='tun = "eth0";'))
         failed = no_device.wait(timeout=5)
     with open(f"{BUILD}/etc/mendipd.service", encoding="utf-8") as f:
         unit = f.read()
@@ -91,9 +91,9 @@ def capabilities(pid):
 
 
 def privileges_are_dropped():
-    with netlab.Lab("privileges") as lab:
-        left, _ = lab.pair("branch", "gw")
-        daemon = Mendip(lab, left, lambda s: config(s, NET, "192.0.2.2"))
+    with testbed.Testbed("privileges") as bed:
+        left, _ = bed.pair("branch", "gw")
+        daemon = Mendip(bed, left, lambda s: config(s, NET, "192.0.2.2"))
         status = capabilities(daemon.process.pid)
         want = 1 << NET_ADMIN | 1 << NET_BIND_SERVICE
         expect(int(status["CapEff"], 16) == want, f"CapEff {status['CapEff']}")
@@ -102,14 +102,14 @@ def privileges_are_dropped():
 
 
 def runs_as_a_user():
-    with netlab.Lab("user") as lab:
-        left, _ = lab.pair("branch", "gw")
-        folder = lab.path("run")
+    with testbed.Testbed("user") as bed:
+        left, _ = bed.pair("branch", "gw")
+        folder = bed.path("run")
         os.mkdir(folder)
         shutil.chown(folder, "nobody")
         os.chmod(os.path.dirname(folder), 0o755)
         conf = config(f"{folder}/c.sock", NET, "192.0.2.2", daemon='user = "nobody";')
-        process = start_with(lab, left, [], conf)
+        process = start_with(bed, left, [], conf)
         wait_for(lambda: os.path.exists(f"{folder}/c.sock"), "no control socket", 5)
         wait_for(lambda: capabilities(process.pid)["Uid"].split()[0] != "0", "it still runs as root", 5)
         status = capabilities(process.pid)

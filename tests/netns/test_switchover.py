@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import daemons
-from daemons import (BUILD, NET_GW, OFFLOADS, child, expect, main, more_traffic, netlab, pair, settle, wait_for)
+from daemons import (BUILD, NET_GW, OFFLOADS, child, expect, main, more_traffic, testbed, pair, settle, wait_for)
 
 RATE = 1000
 
@@ -19,10 +19,10 @@ def under_fault(name, fault, detect="proof", wait=3.0, before=2.0, esp="aes128gc
     kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals=esp,
                          switchover=f'{{ detect = "{detect}"; jitter = "0";{more} }}')}
     kids_gw = {"net": child("10.2.0.0/16", "10.1.0.0/16", esp_proposals=esp)}
-    with netlab.Lab("fault") as lab:
-        branch, gw = pair(lab, kids, kids_gw)
+    with testbed.Testbed("fault") as bed:
+        branch, gw = pair(bed, kids, kids_gw)
         branch.wait_up()
-        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
+        flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
         more_traffic(flow, before * RATE)
         for f in fault if isinstance(fault, list) else [fault]:
             gw.ctl("fault", *f.split())
@@ -92,10 +92,10 @@ def answers_are_dropped_for_long():
 def figures_of_a_recovery_that_runs():
     """While the request is not answered, the record shows what has been bridged until now."""
     kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", switchover='{ jitter = "0"; }')}
-    with netlab.Lab("running") as lab:
-        branch, gw = pair(lab, kids, NET_GW)
+    with testbed.Testbed("running") as bed:
+        branch, gw = pair(bed, kids, NET_GW)
         branch.wait_up()
-        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
+        flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
         more_traffic(flow, 3000)
         gw.ctl("fault", "drop", "2")
         gw.ctl("fault", "rewind", "2500")
@@ -139,20 +139,20 @@ def tcp_through_a_rewind(bridge):
     full = daemons.offload != "off"
     back, pace = (50000, "0") if full else (20000, "200M")
     kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", switchover=f'{{ bridge = "{bridge}"; }}')}
-    with netlab.Lab("tcp") as lab:
-        branch, gw = pair(lab, kids, {"net": child("10.2.0.0/16", "10.1.0.0/16")})
+    with testbed.Testbed("tcp") as bed:
+        branch, gw = pair(bed, kids, {"net": child("10.2.0.0/16", "10.1.0.0/16")})
         branch.wait_up()
-        gw.ns.popen("iperf3", "-s", "-J", "-i", "0.5", log=lab.path("iperf.log"))
+        gw.ns.popen("iperf3", "-s", "-J", "-i", "0.5", log=bed.path("iperf.log"))
         wait_for(lambda: gw.ns.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
         began = time.monotonic()
         client = branch.ns.popen("iperf3", "-c", "10.2.0.1", "-R", "-t", "6", "-b", pace, "-J", "--get-server-output",
-                                 log=lab.path("client.json"))
+                                 log=bed.path("client.json"))
         wait_for(lambda: branch.sa()["number_in"] > 2 * back, "too little traffic to set back")
         at = int((time.monotonic() - began) / 0.5)
         gw.ctl("fault", "rewind", str(back))
         branch.wait_recovered()
         wait_for(lambda: client.poll() is not None, "iperf3 does not end", 20)
-        with open(lab.path("client.json"), encoding="utf-8") as f:
+        with open(bed.path("client.json"), encoding="utf-8") as f:
             report = json.load(f)
         end = report["end"]
         again = [i["sum"]["retransmits"] for i in report["server_output_json"]["intervals"]]
@@ -177,9 +177,9 @@ def tcp_loses_nothing():
 
 
 def forgotten_child_comes_back():
-    with netlab.Lab("forget") as lab:
+    with testbed.Testbed("forget") as bed:
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start")}
-        branch, gw = pair(lab, kids, NET_GW)
+        branch, gw = pair(bed, kids, NET_GW)
         branch.wait_up()
         gw.ctl("fault", "forget-child")
         old = branch.sa()["spi_in"]
@@ -190,14 +190,14 @@ def forgotten_child_comes_back():
 
 
 def events_tell():
-    with netlab.Lab("events") as lab:
+    with testbed.Testbed("events") as bed:
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", switchover='{ jitter = "0"; }')}
-        branch, gw = pair(lab, kids, NET_GW)
+        branch, gw = pair(bed, kids, NET_GW)
         branch.wait_up()
         watcher = subprocess.Popen([f"{BUILD}/mendipctl", "-s", branch.control, "events"], stdout=subprocess.PIPE,
                                    text=True)
         settle()  # until it is subscribed
-        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
+        flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
         more_traffic(flow, 200)
         gw.ctl("fault", "rewind", "100")
         wait_for(lambda: branch.switchover()["recoveries"], "no recovery")

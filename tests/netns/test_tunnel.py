@@ -6,15 +6,15 @@ import signal
 import socket
 import threading
 
-from daemons import (NET, NET_GW, OFFLOADS, Mendip, child, config, expect, main, netlab, pair, ping, settle, wait_for)
+from daemons import (NET, NET_GW, OFFLOADS, Mendip, child, config, expect, main, testbed, pair, ping, settle, wait_for)
 from traffic import Beside, UdpFlow, family_of
 
 
 def ping_both_ways():
-    with netlab.Lab("tunnel") as lab:
-        branch, gw = pair(lab, NET, NET_GW)
+    with testbed.Testbed("tunnel") as bed:
+        branch, gw = pair(bed, NET, NET_GW)
         branch.wait_up()
-        sniffer = lab.sniff(gw.ns, "eth0")
+        sniffer = bed.sniff(gw.ns, "eth0")
         expect(ping(branch.ns, "10.2.0.1", 5) == 5, "branch to gateway")
         expect(ping(gw.ns, "10.1.0.1", 5) == 5, "gateway to branch")
         wait_for(lambda: len(sniffer.esp) >= 20, lambda: f"only {len(sniffer.esp)} ESP packets on the wire")
@@ -23,14 +23,14 @@ def ping_both_ways():
 
 
 def ipv6_inside():
-    with netlab.Lab("v6") as lab:
+    with testbed.Testbed("v6") as bed:
         kids = {"six": child("fd00:1::/64", "fd00:2::/64", start_action="start")}
         kids_gw = {"six": child("fd00:2::/64", "fd00:1::/64")}
-        left, right = lab.pair("branch", "gw")
+        left, right = bed.pair("branch", "gw")
         left.address("lo", "fd00:1::1/128")
         right.address("lo", "fd00:2::1/128")
-        gw = Mendip(lab, right, lambda s: config(s, kids_gw, "%any", "gw.example.net", "*.example", "branch"))
-        branch = Mendip(lab, left, lambda s: config(s, kids, right.outer))
+        gw = Mendip(bed, right, lambda s: config(s, kids_gw, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(bed, left, lambda s: config(s, kids, right.outer))
         branch.wait_up("six")
         expect(ping(left, "fd00:2::1", 5) >= 4, "no ping over IPv6")
         expect(gw.up("six"), "the gateway's child is not up")
@@ -38,7 +38,7 @@ def ipv6_inside():
 
 def one_stream(branch, gw, *options):
     """Bits a second of two seconds of iperf3, with a server of its own: one that served before may be busy still."""
-    server = gw.ns.popen("iperf3", "-s", "-1", log=gw.ns.lab.path("iperf.log"))
+    server = gw.ns.popen("iperf3", "-s", "-1", log=gw.ns.bed.path("iperf.log"))
     wait_for(lambda: gw.ns.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
     report = json.loads(branch.ns.run("iperf3", "-c", "10.2.0.1", "-t", "2", "-J", *options).stdout)
     expect("sum_received" in report["end"], f"iperf3 {' '.join(options)}: {report.get('error', 'no result')}")
@@ -47,8 +47,8 @@ def one_stream(branch, gw, *options):
 
 
 def iperf_both_ways():
-    with netlab.Lab("iperf") as lab:
-        branch, gw = pair(lab, NET, NET_GW)
+    with testbed.Testbed("iperf") as bed:
+        branch, gw = pair(bed, NET, NET_GW)
         branch.wait_up()
         for flag in ([], ["-R"]):
             bits = one_stream(branch, gw, *flag)
@@ -58,9 +58,9 @@ def iperf_both_ways():
 
 
 def trap_brings_it_up():
-    with netlab.Lab("trap") as lab:
+    with testbed.Testbed("trap") as bed:
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="trap")}
-        branch, _ = pair(lab, kids, NET_GW)
+        branch, _ = pair(bed, kids, NET_GW)
         expect(not branch.up(), "up before the first packet")
         ping(branch.ns, "10.2.0.1", 1)
         branch.wait_up()
@@ -68,17 +68,17 @@ def trap_brings_it_up():
 
 
 def remote_ts_contains_the_peer():
-    with netlab.Lab("all") as lab:
+    with testbed.Testbed("all") as bed:
         kids = {"net": child("10.1.0.0/16", "0.0.0.0/0", start_action="start")}
-        branch, gw = pair(lab, kids, {"net": child("0.0.0.0/0", "10.1.0.0/16")})
+        branch, gw = pair(bed, kids, {"net": child("0.0.0.0/0", "10.1.0.0/16")})
         branch.wait_up()
         expect(ping(branch.ns, gw.ns.outer, 5, source="10.1.0.1") == 5, "the peer's own address through the tunnel")
         expect(ping(branch.ns, "10.2.0.1", 5) == 5, "the net behind it")
 
 
 def killed_gateway_comes_back():
-    with netlab.Lab("kill-gw") as lab:
-        branch, gw = pair(lab, NET, NET_GW, dpd="1s", daemon='retransmit_timeout = "100ms";')
+    with testbed.Testbed("kill-gw") as bed:
+        branch, gw = pair(bed, NET, NET_GW, dpd="1s", daemon='retransmit_timeout = "100ms";')
         branch.wait_up()
         gw.kill()
         gw.start()
@@ -86,8 +86,8 @@ def killed_gateway_comes_back():
 
 
 def killed_branch_comes_back():
-    with netlab.Lab("kill-branch") as lab:
-        branch, gw = pair(lab, NET, NET_GW)
+    with testbed.Testbed("kill-branch") as bed:
+        branch, gw = pair(bed, NET, NET_GW)
         branch.wait_up()
         branch.kill()
         branch.start()
@@ -98,10 +98,10 @@ def killed_branch_comes_back():
 
 
 def up_down_rekey():
-    with netlab.Lab("updown") as lab:
-        branch, gw = pair(lab, NET, NET_GW)
+    with testbed.Testbed("updown") as bed:
+        branch, gw = pair(bed, NET, NET_GW)
         branch.wait_up()
-        flow = lab.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=1000)
+        flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=1000)
         spis = set()
         for daemon in (branch, gw, branch, gw):
             spis.add(branch.sa()["spi_in"])
@@ -123,15 +123,15 @@ def up_down_rekey():
 
 
 def nat_and_rebinding():
-    with netlab.Lab("nat") as lab:
-        left, router, right = lab.behind_nat("branch", "gw")
-        gw = Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
-        branch = Mendip(lab, left, lambda s: config(s, NET, right.outer))
+    with testbed.Testbed("nat") as bed:
+        left, router, right = bed.behind_nat("branch", "gw")
+        gw = Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(bed, left, lambda s: config(s, NET, right.outer))
         branch.wait_up()
         expect(branch.ctl("status")["connections"][0]["ike_sas"][0]["nat"] == "local", "the NAT was not seen")
         expect(ping(left, "10.2.0.1") == 3, "no ping through the NAT")
         before = gw.ctl("status")["connections"][0]["ike_sas"][0]["remote"]
-        lab.rebind(router)
+        bed.rebind(router)
         expect(ping(left, "10.2.0.1", 10) >= 8, "no ping after the rebinding")
         after = gw.ctl("status")["connections"][0]["ike_sas"][0]["remote"]
         expect(before != after, f"the gateway did not follow: {after}")
@@ -140,11 +140,11 @@ def nat_and_rebinding():
 
 def three_children_lose_the_ike_sa():
     names = ("a", "b", "c")
-    with netlab.Lab("three") as lab:
+    with testbed.Testbed("three") as bed:
         kids = {n: child(f"10.1.{i}.0/24", f"10.2.{i}.0/24", start_action="start", switchover='{ jitter = "0"; }')
                 for i, n in enumerate(names)}
         kids_gw = {n: child(f"10.2.{i}.0/24", f"10.1.{i}.0/24") for i, n in enumerate(names)}
-        branch, gw = pair(lab, kids, kids_gw, dpd="0", daemon='retransmit_timeout = "200ms";')
+        branch, gw = pair(bed, kids, kids_gw, dpd="0", daemon='retransmit_timeout = "200ms";')
         for i in range(3):
             branch.ns.address("lo", f"10.1.{i}.2/32")
             gw.ns.address("lo", f"10.2.{i}.2/32")
@@ -161,8 +161,8 @@ def three_children_lose_the_ike_sa():
 
 def a_pause_loses_nothing():
     """What comes while the daemon does something else waits: 9,000 packets from each side, 18 ms of 500,000 a second."""
-    with netlab.Lab("pause") as lab:
-        branch, gw = pair(lab, NET, NET_GW)
+    with testbed.Testbed("pause") as bed:
+        branch, gw = pair(bed, NET, NET_GW)
         branch.wait_up()
         ends = (branch.ns, branch.ns.inner, gw.ns, gw.ns.inner)
         with UdpFlow(*ends, 7001) as up, UdpFlow(*ends[2:], *ends[:2], 7002) as down:
@@ -178,7 +178,7 @@ def a_pause_loses_nothing():
 class NoSuchName:
     """The name server of /etc/resolv.conf, as a namespace sees it: it knows no name (RFC 1035 4.1.1, RCODE 3)."""
 
-    def __init__(self, lab, ns):
+    def __init__(self, bed, ns):
         with open("/etc/resolv.conf", encoding="utf-8") as f:
             servers = [line.split()[1] for line in f if line.startswith("nameserver")]
         address = servers[0] if servers else "127.0.0.1"
@@ -189,7 +189,7 @@ class NoSuchName:
         self.socket.settimeout(0.1)
         self.ends = threading.Event()
         self.thread = Beside(self.answer)
-        lab.at_exit(self.stop)
+        bed.at_exit(self.stop)
 
     def answer(self):
         while not self.ends.is_set():
@@ -206,11 +206,11 @@ class NoSuchName:
 
 
 def name_is_resolved():
-    with netlab.Lab("name") as lab:
-        left, right = lab.pair("branch", "gw")
-        NoSuchName(lab, left)
-        Mendip(lab, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
-        branch = Mendip(lab, left, lambda s: config(s, NET, "localhost"))
+    with testbed.Testbed("name") as bed:
+        left, right = bed.pair("branch", "gw")
+        NoSuchName(bed, left)
+        Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(bed, left, lambda s: config(s, NET, "localhost"))
         # localhost resolves, and nobody answers there: the daemon keeps trying, and lives
         wait_for(lambda: branch.logged("gw: connecting"), "it does not connect")
         expect(branch.run("version").returncode == 0, "the daemon does not answer")

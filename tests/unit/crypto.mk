@@ -6,13 +6,13 @@ tests_unit_t_vectors_LDADD = libike.a $(ESP_TEST_LIBS) libesp.a libcommon.a $(JA
 tests_unit_t_crypto_SOURCES = tests/unit/t_crypto.c
 tests_unit_t_crypto_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_crypto_LDADD = $(ESP_TEST_LIBS)
-tests_unit_t_aead_SOURCES = tests/unit/t_aead.c $(ESP_LAB)
+tests_unit_t_aead_SOURCES = tests/unit/t_aead.c $(ESP_FIXTURE)
 tests_unit_t_aead_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_aead_LDADD = $(ESP_TEST_LIBS)
 
 if IPSEC_MB
 check_PROGRAMS += tests/unit/t_aead_choice
-tests_unit_t_aead_choice_SOURCES = tests/unit/t_aead_choice.c $(ESP_LAB)
+tests_unit_t_aead_choice_SOURCES = tests/unit/t_aead_choice.c $(ESP_FIXTURE)
 tests_unit_t_aead_choice_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_aead_choice_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=alloc_mb_mgr,--wrap=init_mb_mgr_auto
 tests_unit_t_aead_choice_LDADD = $(ESP_TEST_LIBS)

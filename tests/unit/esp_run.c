@@ -56,9 +56,9 @@ static void number_plaintext(struct run *run, uint8_t *inner, uint32_t len)
 	put_be32(inner + len - 4, (uint32_t)run->sealed++);
 }
 
-void run_init(struct run *run, const char *name, const struct lab_opt *opt)
+void run_init(struct run *run, const char *name, const struct fixture_opt *opt)
 {
-	*run = (struct run){.name = name, .l = lab_new(opt), .esn = opt->esn};
+	*run = (struct run){.name = name, .l = fixture_new(opt), .esn = opt->esn};
 	run->l->sink = note_delivery;
 	run->l->sink_ctx = run;
 	refwindow_init(&run->window, opt->window);
@@ -96,14 +96,14 @@ void run_fini(struct run *run)
 	tape_fini(&run->tape);
 	tape_fini(&run->held);
 	free(run->came);
-	lab_free(run->l);
+	fixture_free(run->l);
 }
 
 static void note_events(struct run *run)
 {
-	const struct detector *d = &lab_sa(run->l, ME)->in.detector;
+	const struct detector *d = &fixture_sa(run->l, ME)->in.detector;
 
-	if (!(lab_events(run->l, ME) & ESP_EVENT_SWITCHOVER))
+	if (!(fixture_events(run->l, ME) & ESP_EVENT_SWITCHOVER))
 		return;
 	assert_int_equal(d->state, DETECTOR_CONFIRMED);
 	run->switchovers++;
@@ -133,7 +133,7 @@ static void deliver_all(struct run *run, const uint8_t *b, uint32_t seg, size_t 
 
 		for (uint32_t i = 0; i < n; i++)
 			tell_published(run, b + i * seg, authentic);
-		lab_open(run->l, ME, b, n * seg, (uint16_t)seg, NULL, 0, &run->r);
+		fixture_open(run->l, ME, b, n * seg, (uint16_t)seg, NULL, 0, &run->r);
 		note_events(run);
 		b += n * seg;
 		count -= n;
@@ -153,11 +153,11 @@ void run_play(struct run *run, const struct tape *t, size_t from, size_t count)
 /* Seals n <= 64 packets into the train. */
 static void fill_train(struct run *run, unsigned n)
 {
-	struct lab *l = run->l;
-	uint8_t inner[LAB_INNER_LEN];
+	struct fixture *l = run->l;
+	uint8_t inner[FIXTURE_INNER_LEN];
 	struct esp_out o = {.pkt = inner, .len = sizeof(inner)};
 
-	lab_inner(l, GW, inner, sizeof(inner), 0);
+	fixture_inner(l, GW, inner, sizeof(inner), 0);
 	esp_train_init(&l->train, l->out, sizeof(l->out));
 	assert_int_equal(esp_route(l->path[GW], &o, l->now), ESP_ROUTE_SEAL);
 	for (; n > 0; n--, o.at = 0) {
@@ -170,12 +170,12 @@ static void fill_train(struct run *run, unsigned n)
 /* n packets of seg bytes change places, each within a group of run->reorder. */
 static void shuffle(struct run *run, uint8_t *b, uint32_t seg, unsigned n)
 {
-	uint8_t swap[LAB_PKT_MAX];
+	uint8_t swap[FIXTURE_PKT_MAX];
 
 	for (unsigned i = 0; i < n; i++) {
 		unsigned group = i - i % run->reorder;
-		unsigned k =
-			i + (unsigned)lab_below(&run->l->rng, min_u64(n, group + run->reorder) - i);
+		unsigned k = i + (unsigned)fixture_below(&run->l->rng,
+							 min_u64(n, group + run->reorder) - i);
 
 		memcpy(swap, b + i * seg, seg);
 		memmove(b + i * seg, b + k * seg, seg);
@@ -185,11 +185,11 @@ static void shuffle(struct run *run, uint8_t *b, uint32_t seg, unsigned n)
 
 void run_send(struct run *run, uint64_t count)
 {
-	struct lab *l = run->l;
+	struct fixture *l = run->l;
 
 	while (count) {
 		unsigned n = (unsigned)min_u64(count, ESP_BATCH), kept = 0;
-		uint64_t first = lab_sa(l, GW)->out.number + 1;
+		uint64_t first = fixture_sa(l, GW)->out.number + 1;
 		uint32_t seg;
 
 		fill_train(run, n);
@@ -213,21 +213,21 @@ void run_send(struct run *run, uint64_t count)
 
 void run_forge(struct run *run, uint64_t number_below, size_t count)
 {
-	struct lab *l = run->l;
+	struct fixture *l = run->l;
 	uint8_t pkt[128];
-	uint32_t len = esp_frame_len(lab_sa(l, GW)->out.suite, LAB_INNER_LEN);
+	uint32_t len = esp_frame_len(fixture_sa(l, GW)->out.suite, FIXTURE_INNER_LEN);
 
 	while (count--) {
 		rng_fill(&l->rng.rng, pkt, len);
 		put_be32(pkt, l->spi[ME]);
-		put_be32(pkt + 4, (uint32_t)(1 + lab_below(&l->rng, number_below)));
+		put_be32(pkt + 4, (uint32_t)(1 + fixture_below(&l->rng, number_below)));
 		deliver_all(run, pkt, len, 1, false);
 	}
 }
 
 void run_set_number(struct run *run, uint64_t number)
 {
-	lab_sa(run->l, GW)->out.number = number - 1;
+	fixture_sa(run->l, GW)->out.number = number - 1;
 }
 
 void run_assert_calm(const struct run *run)
@@ -294,5 +294,5 @@ void run_bridged_rewind(struct run *run, uint64_t number, uint64_t count, uint64
 
 void run_reset(struct run *run)
 {
-	esp_sa_forget_evidence(lab_sa(run->l, ME));
+	esp_sa_forget_evidence(fixture_sa(run->l, ME));
 }

@@ -8,7 +8,7 @@
 #ifndef MENDIP_ESP_RUN_H
 #define MENDIP_ESP_RUN_H
 
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "ref_model.h"
 
 #define RUN_PACKET_TIME (100 * NSEC_PER_USEC) /* between two packets of the sender */
@@ -26,8 +26,8 @@ uint8_t *tape_at(const struct tape *t, size_t i);
 
 struct run {
 	const char *name;
-	struct lab *l;
-	struct lab_result r;
+	struct fixture *l;
+	struct fixture_result r;
 	struct tape tape; /* what the adversary recorded, when record is set */
 	bool record;
 	/* Which packets of the sender go through at once; NULL: all. */
@@ -52,7 +52,7 @@ struct run {
 	bool esn;
 };
 
-void run_init(struct run *run, const char *name, const struct lab_opt *opt);
+void run_init(struct run *run, const char *name, const struct fixture_opt *opt);
 /* Prints the row, unless name is NULL, and frees all. Fails if anything was delivered twice. */
 void run_fini(struct run *run);
 /* count packets from the sender, through `pass`. */

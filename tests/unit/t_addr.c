@@ -1,6 +1,6 @@
 /* t_addr.c - addresses, traffic selectors, narrowing, prefixes. SPDX-License-Identifier: ISC */
 #include "addr.h"
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "wire.h"
 
 static void test_addresses(void **state)
@@ -107,16 +107,16 @@ static void test_list_format(void **state)
 }
 
 /* Selectors over a small space, so that each member can be asked for. */
-static struct ts small_ts(struct lab_rng *r)
+static struct ts small_ts(struct fixture_rng *r)
 {
 	static const uint8_t protos[] = {0, 0, 6, 17};
-	uint8_t lo = (uint8_t)lab_below(r, 16), hi = (uint8_t)(lo + lab_below(r, 16u - lo));
+	uint8_t lo = (uint8_t)fixture_below(r, 16), hi = (uint8_t)(lo + fixture_below(r, 16u - lo));
 	struct ts t = {.family = FAMILY_IPV4,
-		       .proto = protos[lab_below(r, 4)],
-		       .port_lo = (uint16_t)lab_below(r, 4)};
+		       .proto = protos[fixture_below(r, 4)],
+		       .port_lo = (uint16_t)fixture_below(r, 4)};
 
-	t.port_hi = (uint16_t)(t.port_lo + lab_below(r, 4u - t.port_lo));
-	if (lab_chance(r, 40)) {
+	t.port_hi = (uint16_t)(t.port_lo + fixture_below(r, 4u - t.port_lo));
+	if (fixture_chance(r, 40)) {
 		t.port_lo = 0;
 		t.port_hi = UINT16_MAX;
 	}
@@ -155,13 +155,14 @@ static void compare_narrowed(const struct ts_list *a, const struct ts_list *b,
 
 static void test_narrowing(void **state)
 {
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 2);
+	fixture_rng_init(&r, 2);
 	for (unsigned k = 0; k < 20000; k++) {
-		struct ts_list a = {.count = (uint8_t)(1 + lab_below(&r, 4))};
-		struct ts_list b = {.count = (uint8_t)(1 + lab_below(&r, 4))}, n = {.count = 99};
+		struct ts_list a = {.count = (uint8_t)(1 + fixture_below(&r, 4))};
+		struct ts_list b = {.count = (uint8_t)(1 + fixture_below(&r, 4))},
+			       n = {.count = 99};
 		struct ts_list none = {0};
 		bool some;
 
@@ -232,19 +233,19 @@ static void test_prefixes(void **state)
 {
 	struct addr lo, hi;
 	struct prefix p[PREFIX_MAX];
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 3);
+	fixture_rng_init(&r, 3);
 	for (unsigned k = 0; k < 20000; k++) {
-		uint64_t a = lab_u64(&r) >> lab_below(&r, 62),
-			 b = a + (lab_u64(&r) >> lab_below(&r, 64));
+		uint64_t a = fixture_u64(&r) >> fixture_below(&r, 62),
+			 b = a + (fixture_u64(&r) >> fixture_below(&r, 64));
 		bool v6 = k & 1;
 		uint8_t x[16] = {0x20, 1}, y[16] = {0x20, 1};
 
 		if (!v6) {
 			a = (uint32_t)a;
-			b = a + lab_below(&r, (1ULL << 32) - a);
+			b = a + fixture_below(&r, (1ULL << 32) - a);
 		}
 		if (b < a)
 			continue;
@@ -289,6 +290,6 @@ int main(void)
 		cmocka_unit_test(test_masks),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

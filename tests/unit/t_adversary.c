@@ -8,9 +8,9 @@
 
 #define MILLION 1000000
 
-static struct lab_opt mode(enum detect_mode m)
+static struct fixture_opt mode(enum detect_mode m)
 {
-	struct lab_opt o = LAB_OPT();
+	struct fixture_opt o = FIXTURE_OPT();
 
 	o.detect.mode = m;
 	return o;
@@ -35,9 +35,9 @@ static void rewind_in_full(struct run *run, uint64_t number, uint64_t count, uin
 /* A rewind by 100 long before: the bridge is open, and the evidence dealt with. */
 static void open_bridge(struct run *run)
 {
-	run_set_number(run, lab_sa(run->l, GW)->out.number - 99);
+	run_set_number(run, fixture_sa(run->l, GW)->out.number - 99);
 	run_send(run, 200);
-	assert_true(lab_sa(run->l, ME)->in.bridge.open);
+	assert_true(fixture_sa(run->l, ME)->in.bridge.open);
 	assert_int_equal(run->switchovers, 1);
 	run_reset(run);
 	run->switchovers = 0;
@@ -52,7 +52,7 @@ static void noise_one(struct run *run)
 
 static void one_packet(enum detect_mode m, uint64_t later, bool open, const char *name)
 {
-	struct lab_opt o = mode(m);
+	struct fixture_opt o = mode(m);
 	struct run run;
 	uint8_t batch[64 * 128];
 	uint32_t seg;
@@ -105,7 +105,7 @@ static void noise_recording(struct run *run)
 
 static void recording(enum detect_mode m, bool open, const char *name)
 {
-	struct lab_opt o = mode(m);
+	struct fixture_opt o = mode(m);
 	struct run run;
 
 	run_init(&run, name, &o);
@@ -114,7 +114,7 @@ static void recording(enum detect_mode m, bool open, const char *name)
 		run_send(&run, 2000);
 		open_bridge(&run);
 	}
-	run_send(&run, 60000 - lab_sa(run.l, GW)->out.number);
+	run_send(&run, 60000 - fixture_sa(run.l, GW)->out.number);
 	run.record = false;
 	for (unsigned k = 0; k < 3; k++) {
 		run_play(&run, &run.tape, 0, run.tape.count);
@@ -154,7 +154,7 @@ static void noise_release(struct run *run)
 
 static void withhold(uint64_t later, bool small, const char *name)
 {
-	struct lab_opt o = mode(DETECT_PROOF);
+	struct fixture_opt o = mode(DETECT_PROOF);
 	struct run run;
 
 	if (small) {
@@ -190,7 +190,7 @@ static uint64_t released;
 /* Withheld packets whose numbers the rewound sender uses next, or has just used. */
 static void release_around(struct run *run, int64_t ahead)
 {
-	uint64_t next = lab_sa(run->l, GW)->out.number + 1;
+	uint64_t next = fixture_sa(run->l, GW)->out.number + 1;
 
 	for (size_t i = 0; i < run->held.count; i++) {
 		uint64_t n = get_be32(tape_at(&run->held, i) + 4);
@@ -224,7 +224,7 @@ static void noise_far_ahead(struct run *run)
  */
 static void release_into_bridge(void (*noise)(struct run *), bool takes, const char *name)
 {
-	struct lab_opt o = mode(DETECT_PROOF);
+	struct fixture_opt o = mode(DETECT_PROOF);
 	struct run run;
 
 	run_init(&run, name, &o);
@@ -262,7 +262,7 @@ static void test_release_into_an_open_bridge(void **state)
 /* The adversary keeps back what the rewound sender sends, and gives it later, twice. */
 static void test_withhold_the_second_lap(void **state)
 {
-	struct lab_opt o = mode(DETECT_PROOF);
+	struct fixture_opt o = mode(DETECT_PROOF);
 	struct run run;
 	uint64_t lost;
 
@@ -301,7 +301,7 @@ static void noise_fresh_now_and_then(struct run *run)
 /* Numbers that nobody uses until they are let through: the sender is 1,000 ahead and then back. */
 static void fresh_let_through(enum detect_mode m, uint64_t back, const char *name)
 {
-	struct lab_opt o = mode(m);
+	struct fixture_opt o = mode(m);
 	struct run run;
 
 	run_init(&run, name, &o);
@@ -334,12 +334,12 @@ static void test_fresh_let_through(void **state)
 /* Forged packets, at any number, move nothing at all: no missed, no bridged, no place. */
 static void forge_in_vain(struct run *run, uint64_t number_below, size_t count)
 {
-	const struct esp_sa *sa = lab_sa(run->l, ME);
-	uint64_t before = lab_fingerprint(sa, true), missed = sa->in.missed;
+	const struct esp_sa *sa = fixture_sa(run->l, ME);
+	uint64_t before = fixture_fingerprint(sa, true), missed = sa->in.missed;
 	uint64_t bridged = sa->in.bridged;
 
 	run_forge(run, number_below, count);
-	assert_true(lab_fingerprint(sa, true) == before);
+	assert_true(fixture_fingerprint(sa, true) == before);
 	assert_true(sa->in.missed == missed && sa->in.bridged == bridged);
 }
 
@@ -351,14 +351,14 @@ static void noise_forged(struct run *run)
 
 static void forged_anywhere(enum detect_mode m, bool open, const char *name)
 {
-	struct lab_opt o = mode(m);
+	struct fixture_opt o = mode(m);
 	struct run run;
 
 	run_init(&run, name, &o);
 	run_send(&run, 10000);
 	if (open)
 		open_bridge(&run);
-	run_send(&run, 60000 - lab_sa(run.l, GW)->out.number);
+	run_send(&run, 60000 - fixture_sa(run.l, GW)->out.number);
 	forge_in_vain(&run, UINT32_MAX - 1, 50000);
 	forge_in_vain(&run, 60000, 50000);
 	forge_in_vain(&run, 2000000, 20000);
@@ -389,18 +389,18 @@ static void noise_flood_forged(struct run *run)
 
 static void noise_flood_replays(struct run *run)
 {
-	run_play(run, &run->tape, lab_below(&run->l->rng, run->tape.count - 1000), 1000);
+	run_play(run, &run->tape, fixture_below(&run->l->rng, run->tape.count - 1000), 1000);
 }
 
 /* The last 50,000: what a recorder has of older ones are hints under `both`. */
 static void noise_flood_late_replays(struct run *run)
 {
-	run_play(run, &run->tape, 50000 + lab_below(&run->l->rng, 49000), 1000);
+	run_play(run, &run->tape, 50000 + fixture_below(&run->l->rng, 49000), 1000);
 }
 
 static void flood(void (*noise)(struct run *), enum detect_mode m, uint64_t back, const char *name)
 {
-	struct lab_opt o = mode(m);
+	struct fixture_opt o = mode(m);
 	struct run run;
 
 	o.history_packets = 1 << 16;
@@ -443,7 +443,7 @@ static bool pass_all_but_kth(struct run *run, uint64_t number, const uint8_t *pk
 /* Within reach every number that came is remembered, so that dropping blinds nothing. */
 static void test_every_kth_dropped(void **state)
 {
-	struct lab_opt o = mode(DETECT_PROOF);
+	struct fixture_opt o = mode(DETECT_PROOF);
 	struct run run;
 
 	(void)state;
@@ -467,7 +467,7 @@ static void test_every_kth_dropped_beyond_reach(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < SAS; i++) {
-		struct lab_opt o = mode(DETECT_PROOF);
+		struct fixture_opt o = mode(DETECT_PROOF);
 		struct run run;
 
 		o.salt = 1000 + i;
@@ -492,7 +492,7 @@ static void noise_poison(struct run *run)
 /* `both`, beyond what the history reaches: withheld packets with high numbers come first. */
 static void test_distinctness_poisoned(void **state)
 {
-	struct lab_opt o = mode(DETECT_BOTH);
+	struct fixture_opt o = mode(DETECT_BOTH);
 	struct run run;
 
 	(void)state;
@@ -527,7 +527,7 @@ static void record_bridged(struct run *run, uint64_t count)
 /* They are known to be delivered: no loss, no proof, and the sender who goes on is one. */
 static void bridged_replayed(uint64_t count, const char *name)
 {
-	struct lab_opt o = mode(DETECT_PROOF);
+	struct fixture_opt o = mode(DETECT_PROOF);
 	struct run run;
 
 	run_init(&run, name, &o);
@@ -562,7 +562,7 @@ static void test_very_many_bridged_replayed(void **state)
 /* `missed` is what was not delivered: a replay of what was changes it no more than a forgery. */
 static void test_replays_are_no_loss(void **state)
 {
-	struct lab_opt o = mode(DETECT_PROOF);
+	struct fixture_opt o = mode(DETECT_PROOF);
 	struct run run;
 
 	(void)state;
@@ -570,15 +570,15 @@ static void test_replays_are_no_loss(void **state)
 	record_bridged(&run, 5000);
 	run_play(&run, &run.tape, 0, run.tape.count);
 	assert_int_equal(run.switchovers, 1);
-	assert_int_equal(lab_sa(run.l, ME)->in.bridged, 5000);
-	assert_int_equal(lab_sa(run.l, ME)->in.missed, 0);
+	assert_int_equal(fixture_sa(run.l, ME)->in.bridged, 5000);
+	assert_int_equal(fixture_sa(run.l, ME)->in.missed, 0);
 	run_fini(&run);
 }
 
 /* The same without a bridge: the REWOUND packets of a recorder. */
 static void rewound_replayed(uint64_t count, const char *name)
 {
-	struct lab_opt o = mode(DETECT_PROOF);
+	struct fixture_opt o = mode(DETECT_PROOF);
 	struct run run;
 
 	o.no_bridge = true;
@@ -613,7 +613,7 @@ static void test_rewound_replayed(void **state)
  * uses it. */
 static void retired_replayed(uint64_t count, bool no_bridge, const char *name)
 {
-	struct lab_opt o = mode(DETECT_PROOF);
+	struct fixture_opt o = mode(DETECT_PROOF);
 	struct run run;
 	unsigned heard = 0;
 
@@ -624,17 +624,17 @@ static void retired_replayed(uint64_t count, bool no_bridge, const char *name)
 	run.record = true;
 	run_set_number(&run, 4001);
 	run_send(&run, count);
-	sad_retire(&run.l->path[ME]->sad, lab_sa(run.l, ME), run.l->now + 5 * NSEC_PER_SEC);
+	sad_retire(&run.l->path[ME]->sad, fixture_sa(run.l, ME), run.l->now + 5 * NSEC_PER_SEC);
 	if (!no_bridge)
 		run_send(&run, 100); /* within the drain it goes on */
 	assert_int_equal(run.r.v[VERDICT_BRIDGED], no_bridge ? 0 : run.tape.count);
 	run.l->now += 5 * NSEC_PER_SEC;
-	lab_events(run.l, ME);
+	fixture_events(run.l, ME);
 	for (unsigned k = 0; k < 20; k++) {
 		for (size_t i = 0; i < run.tape.count; i++)
-			lab_open(run.l, ME, tape_at(&run.tape, i), run.tape.seg, 0, NULL, 0,
-				 &run.r);
-		heard += !!(lab_events(run.l, ME) & ESP_EVENT_RETIRED_HEARD);
+			fixture_open(run.l, ME, tape_at(&run.tape, i), run.tape.seg, 0, NULL, 0,
+				     &run.r);
+		heard += !!(fixture_events(run.l, ME) & ESP_EVENT_RETIRED_HEARD);
 		run.l->now += NSEC_PER_SEC;
 	}
 	run_fini(&run);
@@ -664,7 +664,7 @@ static void test_bridged_replayed_on_retired(void **state)
  */
 static void test_recording_on_retired(void **state)
 {
-	struct lab_opt o = mode(DETECT_PROOF);
+	struct fixture_opt o = mode(DETECT_PROOF);
 	struct run run;
 	unsigned heard = 0;
 
@@ -672,13 +672,13 @@ static void test_recording_on_retired(void **state)
 	run_init(&run, "one old packet a second on a RETIRED SA", &o);
 	run.record = true;
 	run_send(&run, 20000);
-	sad_retire(&run.l->path[ME]->sad, lab_sa(run.l, ME), run.l->now + 5 * NSEC_PER_SEC);
+	sad_retire(&run.l->path[ME]->sad, fixture_sa(run.l, ME), run.l->now + 5 * NSEC_PER_SEC);
 	run.l->now += 5 * NSEC_PER_SEC;
-	lab_events(run.l, ME);
+	fixture_events(run.l, ME);
 	for (unsigned i = 0; i < 55; i++) {
-		lab_open(run.l, ME, tape_at(&run.tape, 3000 + i % 3), run.tape.seg, 0, NULL, 0,
-			 &run.r);
-		heard += !!(lab_events(run.l, ME) & ESP_EVENT_RETIRED_HEARD);
+		fixture_open(run.l, ME, tape_at(&run.tape, 3000 + i % 3), run.tape.seg, 0, NULL, 0,
+			     &run.r);
+		heard += !!(fixture_events(run.l, ME) & ESP_EVENT_RETIRED_HEARD);
 		run.l->now += NSEC_PER_SEC;
 	}
 	run_fini(&run);
@@ -688,7 +688,7 @@ static void test_recording_on_retired(void **state)
 
 static void noise_epoch(struct run *run)
 {
-	run_play(run, &run->tape, lab_below(&run->l->rng, run->tape.count), 1);
+	run_play(run, &run->tape, fixture_below(&run->l->rng, run->tape.count), 1);
 }
 
 /* The low numbers of the epoch before, right of the window of this one: each looks new at first. */
@@ -705,7 +705,7 @@ static void test_previous_epoch(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
-		struct lab_opt o = mode(DETECT_PROOF);
+		struct fixture_opt o = mode(DETECT_PROOF);
 		struct run run;
 
 		o.esn = true;
@@ -715,7 +715,7 @@ static void test_previous_epoch(void **state)
 		run.record = false;
 		run_set_number(&run, (1ULL << 32) - 20000);
 		run_send(&run, 20100); /* to 2^32 + 99 */
-		assert_true(lab_sa(run.l, ME)->in.window.top == (1ULL << 32) + 99);
+		assert_true(fixture_sa(run.l, ME)->in.window.top == (1ULL << 32) + 99);
 		assert_int_equal(run.r.v[VERDICT_FRESH], 80100);
 		run_play(&run, &run.tape, 0, run.tape.count);
 		run_play(&run, &run.tape, 0, run.tape.count);
@@ -752,8 +752,8 @@ int main(void)
 		cmocka_unit_test(test_previous_epoch),
 	};
 
-	lab_seed();
-	lab_fastest();
+	fixture_seed();
+	fixture_fastest();
 	run_print_header();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

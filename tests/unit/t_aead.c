@@ -1,15 +1,15 @@
 /* t_aead.c - the two AEAD back ends against each other. SPDX-License-Identifier: ISC */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 
 #define BATCH	 70 /* more than the back end queues at a time */
 #define TEXT_MAX 1600
 #define ROUNDS	 60
 
-static struct lab_rng rng;
+static struct fixture_rng rng;
 
 static uint32_t below(uint32_t n)
 {
-	return (uint32_t)lab_below(&rng, n);
+	return (uint32_t)fixture_below(&rng, n);
 }
 
 #ifdef HAVE_IPSEC_MB
@@ -198,6 +198,6 @@ int main(void)
 		cmocka_unit_test(choice_is_kept),
 	};
 
-	lab_rng_init(&rng, 7);
+	fixture_rng_init(&rng, 7);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

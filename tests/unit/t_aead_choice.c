@@ -5,7 +5,7 @@
  * The library is the real one; what it sets up is spoilt on the way, by wrapping two of its
  * functions.
  */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 
 #include "crypto/aead.h"
 #include "crypto/ipsec_mb.h"

@@ -35,20 +35,20 @@ static void ref_commit(struct refbridge *m, uint64_t n, bool known)
 		m->edge = max_u64(m->edge, n);
 }
 
-static uint64_t draw(struct lab_rng *r, const struct refbridge *m)
+static uint64_t draw(struct fixture_rng *r, const struct refbridge *m)
 {
 	uint64_t around = m->edge > 2ULL * m->size ? m->edge - 2ULL * m->size : 1;
 
-	switch (lab_below(r, 8)) {
-	case 0: return m->edge + 1 + lab_below(r, m->size + 2);
-	case 1: return around + lab_below(r, 4ULL * m->size);
-	case 2: return m->edge + m->size + lab_below(r, 3);
-	case 3: return m->edge >= m->size ? m->edge - m->size + 1 + lab_below(r, 2) : 1;
+	switch (fixture_below(r, 8)) {
+	case 0: return m->edge + 1 + fixture_below(r, m->size + 2);
+	case 1: return around + fixture_below(r, 4ULL * m->size);
+	case 2: return m->edge + m->size + fixture_below(r, 3);
+	case 3: return m->edge >= m->size ? m->edge - m->size + 1 + fixture_below(r, 2) : 1;
 	case 4:
-		if (lab_below(r, 200) == 0)
-			return m->edge + (1ULL << lab_below(r, 34));
+		if (fixture_below(r, 200) == 0)
+			return m->edge + (1ULL << fixture_below(r, 34));
 		return m->edge + 1;
-	default: return m->edge + 1 + lab_below(r, 3);
+	default: return m->edge + 1 + fixture_below(r, 3);
 	}
 }
 
@@ -56,9 +56,9 @@ static void alone(uint32_t size, uint64_t start, unsigned unknown_percent, uint6
 {
 	struct refbridge m = {.size = size};
 	struct bridge b;
-	struct lab_rng r;
+	struct fixture_rng r;
 
-	lab_rng_init(&r, salt);
+	fixture_rng_init(&r, salt);
 	bridge_init(&b, size);
 	assert_false(bridge_admits(&b, start, false)); /* only a proof opens it */
 	for (unsigned i = 0; i < 60000; i++) {
@@ -145,44 +145,45 @@ static void test_waits_for_its_own_sa(void **state)
 /* ---- one SA, number by number ---- */
 
 /* An SA that received 1 to top, but for those that `lost` holds (ended by 0). */
-static struct lab *lab_after(const struct lab_opt *o, uint64_t top, const uint64_t *lost)
+static struct fixture *fixture_after(const struct fixture_opt *o, uint64_t top,
+				     const uint64_t *lost)
 {
-	struct lab *l = lab_new(o);
+	struct fixture *l = fixture_new(o);
 
 	for (uint64_t n = 1; n <= top; n++) {
-		struct lab_pkt p;
+		struct fixture_pkt p;
 
-		lab_seal_number(l, GW, n, NULL, &p);
+		fixture_seal_number(l, GW, n, NULL, &p);
 		if (lost && *lost == n)
 			lost++;
 		else
-			assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+			assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
 	}
-	lab_events(l, ME);
+	fixture_events(l, ME);
 	return l;
 }
 
 /* The verdict on a packet that the rewound sender seals now under the number. */
-static enum verdict again(struct lab *l, uint64_t n)
+static enum verdict again(struct fixture *l, uint64_t n)
 {
-	struct lab_pkt p;
+	struct fixture_pkt p;
 
-	lab_seal_number(l, GW, n, NULL, &p);
-	return lab_verdict(l, ME, &p);
+	fixture_seal_number(l, GW, n, NULL, &p);
+	return fixture_verdict(l, ME, &p);
 }
 
 #define assert_bridged(l, n) assert_verdict(again(l, n), VERDICT_BRIDGED)
 
-static const struct bridge *bridge_of(struct lab *l)
+static const struct bridge *bridge_of(struct fixture *l)
 {
-	return &lab_sa(l, ME)->in.bridge;
+	return &fixture_sa(l, ME)->in.bridge;
 }
 
 /* (a): known with another tag, right of the bridge's window or an empty place in it; once each. */
 static void test_known_numbers(void **state)
 {
-	struct lab_opt o = LAB_OPT(.window = 64);
-	struct lab *l = lab_after(&o, 5000, NULL);
+	struct fixture_opt o = FIXTURE_OPT(.window = 64);
+	struct fixture *l = fixture_after(&o, 5000, NULL);
 
 	(void)state;
 	assert_false(bridge_of(l)->open);
@@ -197,25 +198,25 @@ static void test_known_numbers(void **state)
 	assert_bridged(l, 5000);
 	assert_verdict(again(l, 5001), VERDICT_FRESH); /* new to the first window */
 	assert_bridged(l, 5001);		       /* used again once more */
-	assert_true(lab_sa(l, ME)->in.window.top == 5001);
-	lab_free(l);
+	assert_true(fixture_sa(l, ME)->in.window.top == 5001);
+	fixture_free(l);
 }
 
 /* (b): not received at all, an empty place or at most the window's size right of the edge. */
 static void test_numbers_not_received(void **state)
 {
 	static const uint64_t lost[] = {1990, 2010, 2064, 2065, 2066, 2129, 2130, 0};
-	struct lab_opt o = LAB_OPT(.window = 64);
-	struct lab *l = lab_after(&o, 5000, lost);
+	struct fixture_opt o = FIXTURE_OPT(.window = 64);
+	struct fixture *l = fixture_after(&o, 5000, lost);
 	uint64_t edge;
 
 	(void)state;
 	assert_verdict(again(l, 1990), VERDICT_UNVERIFIED); /* no proof yet: it waits */
 	assert_int_equal(l->path[ME]->waited, 0);
-	assert_int_equal(lab_sa(l, ME)->in.unverified, 1);
+	assert_int_equal(fixture_sa(l, ME)->in.unverified, 1);
 	assert_verdict(again(l, 2001), VERDICT_BRIDGED);
 	assert_int_equal(l->path[ME]->waited, 1);
-	assert_int_equal(lab_sa(l, ME)->in.unverified, 0); /* it was delivered after all */
+	assert_int_equal(fixture_sa(l, ME)->in.unverified, 0); /* it was delivered after all */
 	edge = bridge_of(l)->window.top;
 	assert_bridged(l, 2010);
 	assert_verdict(again(l, 2010), VERDICT_UNVERIFIED); /* taken */
@@ -232,48 +233,48 @@ static void test_numbers_not_received(void **state)
 	assert_bridged(l, 2130);
 	assert_bridged(l, 2200);
 	assert_verdict(again(l, 2130), VERDICT_UNVERIFIED); /* left, and taken */
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* The numbers that an open bridge asks for are opened whatever the budget is. */
 static void test_no_budget_for_the_bridge(void **state)
 {
-	struct lab_opt o = LAB_OPT(.window = 1024);
+	struct fixture_opt o = FIXTURE_OPT(.window = 1024);
 	uint64_t lost[501];
 	struct detector_config c;
-	struct lab *l;
+	struct fixture *l;
 
 	(void)state;
 	for (unsigned i = 0; i < 500; i++)
 		lost[i] = 2001 + i;
 	lost[500] = 0;
-	l = lab_after(&o, 5000, lost);
+	l = fixture_after(&o, 5000, lost);
 	c = o.detect;
-	esp_sa_set_detect(lab_sa(l, ME), &c, 0, true); /* verify_rate = 0 */
+	esp_sa_set_detect(fixture_sa(l, ME), &c, 0, true); /* verify_rate = 0 */
 	assert_bridged(l, 2000);
 	for (uint64_t n = 2001; n <= 2600; n++)
 		assert_bridged(l, n);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* What a BRIDGED packet is: life, lifetime, evidence; no window but the bridge's, no address. */
 static void test_what_bridged_moves(void **state)
 {
-	struct lab_opt o = LAB_OPT(.life = {.soft_packets = 5001, .hard_packets = 5003});
-	struct lab *l = lab_after(&o, 5000, NULL);
+	struct fixture_opt o = FIXTURE_OPT(.life = {.soft_packets = 5001, .hard_packets = 5003});
+	struct fixture *l = fixture_after(&o, 5000, NULL);
 	struct endpoint other = {.addr = l->ep[GW].addr, .port = 9};
-	struct esp_in_sa *in = &lab_sa(l, ME)->in;
-	struct lab_result r = {0};
+	struct esp_in_sa *in = &fixture_sa(l, ME)->in;
+	struct fixture_result r = {0};
 	uint64_t bytes = in->bytes;
-	struct lab_pkt p;
+	struct fixture_pkt p;
 
 	(void)state;
 	l->now += NSEC_PER_SEC;
-	lab_seal_number(l, GW, 3000, NULL, &p);
-	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r);
+	fixture_seal_number(l, GW, 3000, NULL, &p);
+	fixture_open(l, ME, p.b, p.len, 0, &other, 0, &r);
 	assert_int_equal(r.v[VERDICT_BRIDGED], 1);
 	assert_int_equal(r.delivered, 1);
-	assert_int_equal(lab_events(l, ME), ESP_EVENT_SWITCHOVER | ESP_EVENT_SOFT_LIFETIME);
+	assert_int_equal(fixture_events(l, ME), ESP_EVENT_SWITCHOVER | ESP_EVENT_SOFT_LIFETIME);
 	assert_string_equal(criterion_name(in->detector.criterion), "proof");
 	assert_true(in->detector.first_evidence == l->now && in->detector.first_number == 3000);
 	assert_true(in->packets == 5001 && in->bytes > bytes);
@@ -283,74 +284,74 @@ static void test_what_bridged_moves(void **state)
 	assert_true(endpoint_eq(&in->peer, &l->ep[GW]));
 	for (uint64_t n = 3001; n < 3003; n++)
 		assert_bridged(l, n);
-	assert_int_equal(lab_events(l, ME), ESP_EVENT_HARD_LIFETIME);
+	assert_int_equal(fixture_events(l, ME), ESP_EVENT_HARD_LIFETIME);
 	assert_int_equal(in->detector.proofs, 3);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* It opens with the first REWOUND packet of a proof, also where a proof takes more of them. */
 static void test_opens_before_the_proof_is_whole(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l;
 
 	(void)state;
 	o.detect.proof_packets = 3;
-	l = lab_after(&o, 3000, NULL);
+	l = fixture_after(&o, 3000, NULL);
 	assert_bridged(l, 1500);
 	assert_bridged(l, 1501);
-	assert_int_equal(lab_events(l, ME), 0);
+	assert_int_equal(fixture_events(l, ME), 0);
 	assert_bridged(l, 1502);
-	assert_int_equal(lab_events(l, ME), ESP_EVENT_SWITCHOVER);
-	lab_free(l);
+	assert_int_equal(fixture_events(l, ME), ESP_EVENT_SWITCHOVER);
+	fixture_free(l);
 }
 
 /* Back once more before the proof is whole: what is behind the bridge makes it whole, once each. */
 static void test_proof_goes_on_behind_it(void **state)
 {
-	struct lab_opt o = LAB_OPT(.window = 64);
-	struct lab_pkt p;
-	struct lab *l;
+	struct fixture_opt o = FIXTURE_OPT(.window = 64);
+	struct fixture_pkt p;
+	struct fixture *l;
 
 	(void)state;
 	o.detect.proof_packets = 3;
-	l = lab_after(&o, 3000, NULL);
+	l = fixture_after(&o, 3000, NULL);
 	assert_bridged(l, 1500);
-	lab_seal_number(l, GW, 500, NULL, &p);
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REWOUND);
+	fixture_seal_number(l, GW, 500, NULL, &p);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REWOUND);
 	for (unsigned i = 0; i < 5; i++)
-		assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
-	assert_false(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
+		assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REPLAYED);
+	assert_false(fixture_events(l, ME) & ESP_EVENT_SWITCHOVER);
 	assert_verdict(again(l, 501), VERDICT_REWOUND);
-	assert_true(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
+	assert_true(fixture_events(l, ME) & ESP_EVENT_SWITCHOVER);
 	/* Dealt with: from now on what is behind may be a replay again, and begins no proof. */
-	esp_sa_forget_evidence(lab_sa(l, ME));
+	esp_sa_forget_evidence(fixture_sa(l, ME));
 	for (uint64_t n = 502; n < 600; n++)
 		assert_verdict(again(l, n), VERDICT_REWOUND);
-	assert_false(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
-	assert_int_equal(lab_sa(l, ME)->in.detector.proofs, 0);
-	lab_free(l);
+	assert_false(fixture_events(l, ME) & ESP_EVENT_SWITCHOVER);
+	assert_int_equal(fixture_sa(l, ME)->in.detector.proofs, 0);
+	fixture_free(l);
 }
 
 static void none_under(enum detect_mode mode, bool no_bridge)
 {
-	struct lab_opt o = LAB_OPT(.no_bridge = no_bridge);
-	struct lab_result r = {0};
-	struct lab *l;
+	struct fixture_opt o = FIXTURE_OPT(.no_bridge = no_bridge);
+	struct fixture_result r = {0};
+	struct fixture *l;
 
 	o.detect.mode = mode;
-	l = lab_after(&o, 3000, NULL);
+	l = fixture_after(&o, 3000, NULL);
 	for (uint64_t n = 1500; n < 1600; n++) {
-		struct lab_pkt p;
+		struct fixture_pkt p;
 
-		lab_seal_number(l, GW, n, NULL, &p);
-		lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
+		fixture_seal_number(l, GW, n, NULL, &p);
+		fixture_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
 	}
 	assert_int_equal(r.v[VERDICT_REWOUND], 100);
 	assert_int_equal(r.delivered, 0);
 	assert_false(bridge_of(l)->open);
-	assert_int_equal(lab_sa(l, ME)->in.missed, 100);
-	lab_free(l);
+	assert_int_equal(fixture_sa(l, ME)->in.missed, 100);
+	fixture_free(l);
 }
 
 /* bridge = "off", and the modes that ask for no proof: the published rule is compared with ours. */
@@ -366,66 +367,66 @@ static void test_none(void **state)
 /* replay_window = 0: there is nothing that the bridge would be beside. */
 static void test_none_without_a_window(void **state)
 {
-	struct lab_opt o = LAB_OPT(.unprotected = true);
-	struct lab *l = lab_after(&o, 3000, NULL);
+	struct fixture_opt o = FIXTURE_OPT(.unprotected = true);
+	struct fixture *l = fixture_after(&o, 3000, NULL);
 
 	(void)state;
 	for (uint64_t n = 1500; n < 1600; n++)
 		assert_verdict(again(l, n), VERDICT_FRESH);
 	assert_false(bridge_of(l)->open);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* Off and on again: what was delivered before stays delivered. */
 static void test_off_and_on(void **state)
 {
-	struct lab_opt o = LAB_OPT(.window = 64);
-	struct lab *l = lab_after(&o, 5000, NULL);
-	struct esp_sa *sa = lab_sa(l, ME);
-	struct lab_pkt first[40];
+	struct fixture_opt o = FIXTURE_OPT(.window = 64);
+	struct fixture *l = fixture_after(&o, 5000, NULL);
+	struct esp_sa *sa = fixture_sa(l, ME);
+	struct fixture_pkt first[40];
 
 	(void)state;
 	for (unsigned i = 0; i < 40; i++) {
-		lab_seal_number(l, GW, 2000 + i, NULL, &first[i]);
-		assert_verdict(lab_verdict(l, ME, &first[i]), VERDICT_BRIDGED);
+		fixture_seal_number(l, GW, 2000 + i, NULL, &first[i]);
+		assert_verdict(fixture_verdict(l, ME, &first[i]), VERDICT_BRIDGED);
 	}
 	esp_sa_set_detect(sa, &o.detect, o.verify_rate, false);
 	assert_verdict(again(l, 2040), VERDICT_REWOUND);
 	esp_sa_set_detect(sa, &o.detect, o.verify_rate, true);
 	for (unsigned i = 0; i < 40; i++)
-		assert_verdict(lab_verdict(l, ME, &first[i]), VERDICT_REPLAYED);
+		assert_verdict(fixture_verdict(l, ME, &first[i]), VERDICT_REPLAYED);
 	for (uint64_t n = 2000; n < 2040; n++)
 		assert_verdict(again(l, n), VERDICT_REWOUND); /* each place is taken still */
 	assert_bridged(l, 2041);
 	assert_bridged(l, 2040); /* what it was off for was not delivered */
 	assert_verdict(again(l, 1977), VERDICT_REWOUND);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* A packet under number n with the IV of `first` and a plaintext of its own. */
-static enum verdict reuse_nonce(struct lab *l, const struct lab_pkt *first)
+static enum verdict reuse_nonce(struct fixture *l, const struct fixture_pkt *first)
 {
-	struct lab_pkt p;
-	uint8_t text[LAB_INNER_LEN + 4] = {0};
+	struct fixture_pkt p;
+	uint8_t text[FIXTURE_INNER_LEN + 4] = {0};
 
-	lab_inner(l, GW, text, LAB_INNER_LEN, 0);
-	text[LAB_INNER_LEN - 1] ^= 0xff;
-	memcpy(text + LAB_INNER_LEN, (uint8_t[]){1, 2, 2, PROTO_IPV4}, 4);
-	lab_seal_text(l, GW, get_be32(first->b + 4), first->b + 8, text, sizeof(text), &p);
-	return lab_verdict(l, ME, &p);
+	fixture_inner(l, GW, text, FIXTURE_INNER_LEN, 0);
+	text[FIXTURE_INNER_LEN - 1] ^= 0xff;
+	memcpy(text + FIXTURE_INNER_LEN, (uint8_t[]){1, 2, 2, PROTO_IPV4}, 4);
+	fixture_seal_text(l, GW, get_be32(first->b + 4), first->b + 8, text, sizeof(text), &p);
+	return fixture_verdict(l, ME, &p);
 }
 
 /* A nonce used twice never opens it, and under GCM closes it for good: the key is exposed. */
 static void nonce_reuse(const char *suite, bool open_before)
 {
-	struct lab_opt o = LAB_OPT(.suite = suite);
-	struct lab *l = lab_after(&o, 2000, NULL);
-	const struct esp_in_sa *in = &lab_sa(l, ME)->in;
-	struct lab_pkt first;
+	struct fixture_opt o = FIXTURE_OPT(.suite = suite);
+	struct fixture *l = fixture_after(&o, 2000, NULL);
+	const struct esp_in_sa *in = &fixture_sa(l, ME)->in;
+	struct fixture_pkt first;
 	uint64_t missed;
 
-	lab_seal_number(l, GW, 2001, NULL, &first);
-	lab_verdict(l, ME, &first);
+	fixture_seal_number(l, GW, 2001, NULL, &first);
+	fixture_verdict(l, ME, &first);
 	if (open_before)
 		assert_bridged(l, 1000);
 	assert_verdict(reuse_nonce(l, &first), VERDICT_REWOUND);
@@ -433,13 +434,13 @@ static void nonce_reuse(const char *suite, bool open_before)
 	assert_int_equal(in->bridge.open, open_before);
 	/* Closed for good, whatever the suite, and what it does not deliver is a loss. */
 	assert_verdict(again(l, 1001), VERDICT_REWOUND);
-	esp_sa_forget_evidence(lab_sa(l, ME));
-	esp_sa_set_detect(lab_sa(l, ME), &o.detect, o.verify_rate, true);
+	esp_sa_forget_evidence(fixture_sa(l, ME));
+	esp_sa_set_detect(fixture_sa(l, ME), &o.detect, o.verify_rate, true);
 	missed = in->missed;
 	for (uint64_t n = 1002; n < 1100; n++)
 		assert_verdict(again(l, n), VERDICT_REWOUND);
 	assert_int_equal(in->missed - missed, 98);
-	lab_free(l);
+	fixture_free(l);
 }
 
 static void test_nonce_reuse(void **state)
@@ -454,71 +455,71 @@ static void test_nonce_reuse(void **state)
 /* Under CBC an IV that comes again exposes nothing. */
 static void test_equal_ivs_under_cbc(void **state)
 {
-	struct lab_opt o = LAB_OPT(.suite = "aes128-sha256");
-	struct lab *l = lab_after(&o, 2000, NULL);
-	struct lab_pkt first;
+	struct fixture_opt o = FIXTURE_OPT(.suite = "aes128-sha256");
+	struct fixture *l = fixture_after(&o, 2000, NULL);
+	struct fixture_pkt first;
 
 	(void)state;
-	lab_seal_number(l, GW, 2001, NULL, &first);
-	lab_verdict(l, ME, &first);
-	lab_seal_number(l, GW, 1000, first.b + 8, &first);
-	assert_verdict(lab_verdict(l, ME, &first), VERDICT_BRIDGED);
-	lab_free(l);
+	fixture_seal_number(l, GW, 2001, NULL, &first);
+	fixture_verdict(l, ME, &first);
+	fixture_seal_number(l, GW, 1000, first.b + 8, &first);
+	assert_verdict(fixture_verdict(l, ME, &first), VERDICT_BRIDGED);
+	fixture_free(l);
 }
 
 /* Replaced: it delivers until the SA has drained, and not an instant longer. */
 static void test_ends_with_the_drain(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_after(&o, 2000, NULL);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_after(&o, 2000, NULL);
 
 	(void)state;
 	assert_bridged(l, 1000);
-	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
+	sad_retire(&l->path[ME]->sad, fixture_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
 	l->now += 5 * NSEC_PER_SEC - 1;
 	assert_bridged(l, 1001);
 	l->now += 1;
 	assert_verdict(again(l, 1002), VERDICT_REWOUND);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* It may open within the drain as well: a switchover may come while we rekey. */
 static void test_opens_within_the_drain(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_after(&o, 2000, NULL);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_after(&o, 2000, NULL);
 
 	(void)state;
-	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
+	sad_retire(&l->path[ME]->sad, fixture_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
 	for (uint64_t n = 1000; n < 1100; n++)
 		assert_bridged(l, n);
 	l->now += 5 * NSEC_PER_SEC;
 	assert_verdict(again(l, 1100), VERDICT_REWOUND);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* A number beyond the near ring's reach is never admitted, remembered for its life or not. */
 static void test_never_beyond_reach(void **state)
 {
-	struct lab_opt o = LAB_OPT(.history_packets = 1024);
-	struct lab *l = lab_after(&o, 20000, NULL);
-	struct esp_in_sa *in = &lab_sa(l, ME)->in;
-	struct lab_result r = {0};
+	struct fixture_opt o = FIXTURE_OPT(.history_packets = 1024);
+	struct fixture *l = fixture_after(&o, 20000, NULL);
+	struct esp_in_sa *in = &fixture_sa(l, ME)->in;
+	struct fixture_result r = {0};
 	uint64_t n = 5000;
 
 	(void)state;
 	for (; !history_reaches(&in->history, n); n++) {
-		struct lab_pkt p;
+		struct fixture_pkt p;
 
-		lab_seal_number(l, GW, n, NULL, &p);
-		lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
+		fixture_seal_number(l, GW, n, NULL, &p);
+		fixture_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
 	}
 	assert_true(r.v[VERDICT_REWOUND] > 0); /* the lifetime entries proved it */
 	assert_int_equal(r.v[VERDICT_BRIDGED], 0);
 	assert_int_equal(r.delivered, 0);
 	for (; n <= 20000; n++)
 		assert_bridged(l, n);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* ---- the whole receiver against a model ---- */
@@ -526,7 +527,7 @@ static void test_never_beyond_reach(void **state)
 enum { PACKETS = 12000 };
 
 struct world {
-	struct lab *single,
+	struct fixture *single,
 		*many;	  /* the same keys: one packet a receive, and as many as there are */
 	uint64_t *number; /* of packet i */
 	struct tape tape;
@@ -554,9 +555,9 @@ static void sink_many(void *ctx, const uint8_t *inner, uint32_t len)
 	w->got[1][w->got_count[1]++] = get_be32(inner + len - 4);
 }
 
-static void world_init(struct world *w, const struct lab_opt *o)
+static void world_init(struct world *w, const struct fixture_opt *o)
 {
-	*w = (struct world){.single = lab_new(o), .many = lab_new(o), .b.size = o->window};
+	*w = (struct world){.single = fixture_new(o), .many = fixture_new(o), .b.size = o->window};
 	w->single->sink = sink_single;
 	w->many->sink = sink_many;
 	w->single->sink_ctx = w->many->sink_ctx = w;
@@ -572,8 +573,8 @@ static void world_init(struct world *w, const struct lab_opt *o)
 
 static void world_fini(struct world *w)
 {
-	lab_free(w->single);
-	lab_free(w->many);
+	fixture_free(w->single);
+	fixture_free(w->many);
 	tape_fini(&w->tape);
 	refwindow_fini(&w->w);
 	refset_fini(&w->b.taken);
@@ -586,13 +587,13 @@ static void world_fini(struct world *w)
 /* Seals the next packet under the number; returns its place on the tape. */
 static uint32_t seal(struct world *w, uint64_t number)
 {
-	uint8_t text[LAB_INNER_LEN + 4];
-	struct lab_pkt p;
+	uint8_t text[FIXTURE_INNER_LEN + 4];
+	struct fixture_pkt p;
 
-	lab_inner(w->single, GW, text, LAB_INNER_LEN, 0);
-	put_be32(text + LAB_INNER_LEN - 4, (uint32_t)w->tape.count);
-	memcpy(text + LAB_INNER_LEN, (uint8_t[]){1, 2, 2, PROTO_IPV4}, 4);
-	lab_seal_text(w->single, GW, number, NULL, text, sizeof(text), &p);
+	fixture_inner(w->single, GW, text, FIXTURE_INNER_LEN, 0);
+	put_be32(text + FIXTURE_INNER_LEN - 4, (uint32_t)w->tape.count);
+	memcpy(text + FIXTURE_INNER_LEN, (uint8_t[]){1, 2, 2, PROTO_IPV4}, 4);
+	fixture_seal_text(w->single, GW, number, NULL, text, sizeof(text), &p);
 	w->number[w->tape.count] = number;
 	tape_add(&w->tape, p.b, p.len);
 	return (uint32_t)w->tape.count - 1;
@@ -647,10 +648,10 @@ static enum verdict model_arrives(struct world *w, uint32_t i)
 static void arrive(struct world *w, uint32_t i)
 {
 	uint32_t before = w->got_count[0];
-	struct lab_result r = {0};
+	struct fixture_result r = {0};
 	enum verdict v = model_arrives(w, i);
 
-	lab_open(w->single, ME, tape_at(&w->tape, i), w->tape.seg, 0, NULL, 0, &r);
+	fixture_open(w->single, ME, tape_at(&w->tape, i), w->tape.seg, 0, NULL, 0, &r);
 	if (w->got_count[0] - before != w->due_count)
 		fail_msg("packet %u under %llu: %u are delivered, not %u", i,
 			 (unsigned long long)w->number[i], w->got_count[0] - before, w->due_count);
@@ -700,19 +701,19 @@ static void same_delivered(struct world *w)
 }
 
 /* What has arrived singly arrives in receives of up to 64, and makes no difference. */
-static void arrive_many(struct world *w, const uint32_t *list, size_t count, struct lab_rng *r)
+static void arrive_many(struct world *w, const uint32_t *list, size_t count, struct fixture_rng *r)
 {
 	uint8_t *b = calloc(ESP_BATCH, w->tape.seg);
 	size_t at = 0;
 
 	assert_non_null(b);
 	while (at < count) {
-		uint32_t n = (uint32_t)min_u64(count - at, 1 + lab_below(r, ESP_BATCH));
-		struct lab_result res = {0};
+		uint32_t n = (uint32_t)min_u64(count - at, 1 + fixture_below(r, ESP_BATCH));
+		struct fixture_result res = {0};
 
 		for (uint32_t i = 0; i < n; i++)
 			memcpy(b + i * w->tape.seg, tape_at(&w->tape, list[at + i]), w->tape.seg);
-		lab_open(w->many, ME, b, n * w->tape.seg, (uint16_t)w->tape.seg, NULL, 0, &res);
+		fixture_open(w->many, ME, b, n * w->tape.seg, (uint16_t)w->tape.seg, NULL, 0, &res);
 		at += n;
 	}
 	free(b);
@@ -725,29 +726,29 @@ struct traffic {
 };
 
 /* The next packet that arrives: from the sender, kept back for later, or out of a recording. */
-static uint32_t next_arrival(struct world *w, struct lab_rng *r, const struct traffic *t,
+static uint32_t next_arrival(struct world *w, struct fixture_rng *r, const struct traffic *t,
 			     uint64_t *number, uint32_t *held, size_t *held_count)
 {
 	for (;;) {
 		uint32_t i;
 
-		if (w->tape.count && lab_chance(r, t->replays))
-			return (uint32_t)lab_below(r, w->tape.count);
-		if (*held_count && (w->tape.count == PACKETS || lab_chance(r, 8))) {
-			size_t k = lab_below(r, *held_count);
+		if (w->tape.count && fixture_chance(r, t->replays))
+			return (uint32_t)fixture_below(r, w->tape.count);
+		if (*held_count && (w->tape.count == PACKETS || fixture_chance(r, 8))) {
+			size_t k = fixture_below(r, *held_count);
 
 			i = held[k];
 			held[k] = held[--*held_count];
 			return i;
 		}
 		if (w->tape.count == PACKETS)
-			return (uint32_t)lab_below(r, w->tape.count);
-		if (*number > 500 && lab_below(r, 10000) < t->rewinds)
-			*number = 1 + lab_below(r, *number);
+			return (uint32_t)fixture_below(r, w->tape.count);
+		if (*number > 500 && fixture_below(r, 10000) < t->rewinds)
+			*number = 1 + fixture_below(r, *number);
 		i = seal(w, (*number)++);
-		if (lab_chance(r, t->loss))
+		if (fixture_chance(r, t->loss))
 			continue;
-		if (!t->reorder || !lab_chance(r, 8) || *held_count == 32)
+		if (!t->reorder || !fixture_chance(r, 8) || *held_count == 32)
 			return i;
 		held[(*held_count)++] = i;
 	}
@@ -755,15 +756,15 @@ static uint32_t next_arrival(struct world *w, struct lab_rng *r, const struct tr
 
 static void random_world(uint32_t window, const struct traffic *t, bool many, uint64_t salt)
 {
-	struct lab_opt o = LAB_OPT(.window = window, .salt = salt);
+	struct fixture_opt o = FIXTURE_OPT(.window = window, .salt = salt);
 	uint32_t *list = calloc(PACKETS + 6000, sizeof(*list)), held[32];
 	size_t count = 0, held_count = 0;
 	uint64_t number = 1;
 	struct world w;
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	assert_non_null(list);
-	lab_rng_init(&r, salt);
+	fixture_rng_init(&r, salt);
 	world_init(&w, &o);
 	while (count < PACKETS + 6000) {
 		list[count] = next_arrival(&w, &r, t, &number, held, &held_count);
@@ -815,7 +816,7 @@ struct rewind {
 	unsigned loss;	  /* percent of the first lap */
 };
 
-static struct lab_rng loss_rng;
+static struct fixture_rng loss_rng;
 static unsigned loss_percent;
 static bool pass_first_lap(struct run *run, uint64_t number, const uint8_t *pkt, uint32_t len)
 {
@@ -823,14 +824,14 @@ static bool pass_first_lap(struct run *run, uint64_t number, const uint8_t *pkt,
 	(void)pkt;
 	(void)len;
 	(void)number;
-	return !lab_chance(&loss_rng, loss_percent);
+	return !fixture_chance(&loss_rng, loss_percent);
 }
 
 /* Back from top to `to`, and on beyond the place where it was: all that is sealed then comes. */
 static void whole_rewind(const struct rewind *f, uint64_t salt)
 {
-	struct lab_opt o =
-		LAB_OPT(.suite = f->suite, .esn = f->esn, .window = f->window, .salt = salt);
+	struct fixture_opt o =
+		FIXTURE_OPT(.suite = f->suite, .esn = f->esn, .window = f->window, .salt = salt);
 	struct run run;
 	char name[128];
 
@@ -839,7 +840,7 @@ static void whole_rewind(const struct rewind *f, uint64_t salt)
 		 (unsigned long long)f->to, f->loss);
 	run_init(&run, name, &o);
 	run.name = NULL;
-	lab_rng_init(&loss_rng, salt);
+	fixture_rng_init(&loss_rng, salt);
 	loss_percent = f->loss;
 	run.batch = f->batch;
 	run.reorder = f->reorder;
@@ -983,7 +984,7 @@ static void test_ten_seconds(void **state)
 /* Traffic of the old sender that is late within the second lap: each packet once, whichever. */
 static void test_replay_of_all(void **state)
 {
-	struct lab_opt o = LAB_OPT(.window = 64);
+	struct fixture_opt o = FIXTURE_OPT(.window = 64);
 	struct run run;
 
 	(void)state;
@@ -1031,7 +1032,7 @@ int main(void)
 		cmocka_unit_test(test_replay_of_all),
 	};
 
-	lab_seed();
-	lab_fastest();
+	fixture_seed();
+	fixture_fastest();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * t_checksum.c - each way in which the Internet checksum is computed, also those that this machine
  * does not choose. SPDX-License-Identifier: ISC
  */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 
 /* For its static functions. */
 #include "../../common/packet/checksum.c"
@@ -65,17 +65,17 @@ static void check(const struct way *w, const uint8_t *from)
 static void test_ways(void **state)
 {
 	static uint8_t from[ROOM];
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 1071);
+	fixture_rng_init(&r, 1071);
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		if (!ways[i].usable) {
 			print_message("# this machine has no %s\n", ways[i].name);
 			continue;
 		}
 		for (size_t n = 0; n < ROOM; n++)
-			from[n] = (uint8_t)lab_u64(&r);
+			from[n] = (uint8_t)fixture_u64(&r);
 		check(&ways[i], from);
 		/* Carries out of every word. */
 		memset(from, 0xff, sizeof(from));

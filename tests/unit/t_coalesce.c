@@ -2,7 +2,7 @@
  * t_coalesce.c - packets put together for TUN are cut into the same packets again, and are put
  * together exactly where the rules of ref_coalesce.h let them. SPDX-License-Identifier: ISC
  */
-#include "coalesce_lab.h"
+#include "coalesce_fixture.h"
 #include "packet/checksum.h"
 
 /* ---- rule by rule: the third of four packets is changed ---- */
@@ -411,34 +411,34 @@ static void test_after_an_end(void **state)
 
 /* ---- at random ---- */
 
-static struct flow random_flow(struct lab_rng *r)
+static struct flow random_flow(struct fixture_rng *r)
 {
-	struct flow f = flow_of((enum kind)lab_below(r, 4));
+	struct flow f = flow_of((enum kind)fixture_below(r, 4));
 
-	f.tos = (uint8_t)lab_u64(r);
-	f.ttl = (uint8_t)lab_u64(r);
-	f.flags3 = lab_chance(r, 70) ? 2 : 0;
-	f.options = (uint8_t)(4 * lab_below(r, 11));
-	f.sport = (uint16_t)lab_u64(r);
-	f.id = (uint16_t)lab_u64(r);
-	f.host = (uint32_t)lab_below(r, 200);
-	f.label = (uint32_t)lab_below(r, 1 << 20);
-	f.seq = (uint32_t)lab_u64(r);
-	f.ack = (uint32_t)lab_u64(r);
+	f.tos = (uint8_t)fixture_u64(r);
+	f.ttl = (uint8_t)fixture_u64(r);
+	f.flags3 = fixture_chance(r, 70) ? 2 : 0;
+	f.options = (uint8_t)(4 * fixture_below(r, 11));
+	f.sport = (uint16_t)fixture_u64(r);
+	f.id = (uint16_t)fixture_u64(r);
+	f.host = (uint32_t)fixture_below(r, 200);
+	f.label = (uint32_t)fixture_below(r, 1 << 20);
+	f.seq = (uint32_t)fixture_u64(r);
+	f.ack = (uint32_t)fixture_u64(r);
 	return f;
 }
 
 /* From now on the flow is a little different. */
-static void change_flow(struct lab_rng *r, struct flow *f)
+static void change_flow(struct fixture_rng *r, struct flow *f)
 {
-	switch (lab_below(r, 9)) {
-	case 0: f->tos ^= (uint8_t)(1 << lab_below(r, 8)); break;
+	switch (fixture_below(r, 9)) {
+	case 0: f->tos ^= (uint8_t)(1 << fixture_below(r, 8)); break;
 	case 1: f->ttl--; break;
 	case 2: f->flags3 ^= 2; break;
-	case 3: f->id = (uint16_t)lab_u64(r); break;
+	case 3: f->id = (uint16_t)fixture_u64(r); break;
 	case 4: f->window++; break;
 	case 5: f->ack += 100; break;
-	case 6: f->label ^= 1u << lab_below(r, 20); break;
+	case 6: f->label ^= 1u << fixture_below(r, 20); break;
 	case 7: f->seq += 100; break; /* lost on the way */
 	default: f->sport ^= 1; break;
 	}
@@ -461,38 +461,38 @@ static bool settle_last(struct sequence *s, bool mended)
 }
 
 /* Changes the header of the last packet in a way that TCP and UDP headers have names for. */
-static void mutate_header(struct lab_rng *r, struct sequence *s)
+static void mutate_header(struct fixture_rng *r, struct sequence *s)
 {
 	uint8_t *p = seq_last(s), *l4 = p + (p[0] >> 4 == 6 ? 40 : 20);
 	bool v6 = p[0] >> 4 == 6, udp = (v6 ? p[6] : p[9]) == 17;
 
-	switch (lab_below(r, 7)) {
-	case 0: l4[udp ? 5 : 13] ^= (uint8_t)(1 << lab_below(r, 8)); break; /* length, flags */
-	case 1: l4[12] ^= (uint8_t)(1 << lab_below(r, 8)); break;
-	case 2: p[v6 ? 6 : 9] = (uint8_t)lab_below(r, 140); break;
-	case 3: p[6] ^= (uint8_t)(v6 ? 0 : 1 << lab_below(r, 8)); break; /* fragments */
-	case 4: p[v6 ? 5 : 3] ^= (uint8_t)(1 << lab_below(r, 8)); break; /* the length */
-	case 5: put_be16(l4 + 4, (uint16_t)lab_below(r, 300)); break;
-	default: p[lab_below(r, s->pkt[s->count - 1].len)] ^= (uint8_t)lab_u64(r); break;
+	switch (fixture_below(r, 7)) {
+	case 0: l4[udp ? 5 : 13] ^= (uint8_t)(1 << fixture_below(r, 8)); break; /* length, flags */
+	case 1: l4[12] ^= (uint8_t)(1 << fixture_below(r, 8)); break;
+	case 2: p[v6 ? 6 : 9] = (uint8_t)fixture_below(r, 140); break;
+	case 3: p[6] ^= (uint8_t)(v6 ? 0 : 1 << fixture_below(r, 8)); break; /* fragments */
+	case 4: p[v6 ? 5 : 3] ^= (uint8_t)(1 << fixture_below(r, 8)); break; /* the length */
+	case 5: put_be16(l4 + 4, (uint16_t)fixture_below(r, 300)); break;
+	default: p[fixture_below(r, s->pkt[s->count - 1].len)] ^= (uint8_t)fixture_u64(r); break;
 	}
 }
 
 /* Something happens to the last packet; false: it is not delivered. */
-static bool mutate(struct lab_rng *r, struct sequence *s)
+static bool mutate(struct fixture_rng *r, struct sequence *s)
 {
 	static const uint8_t types[] = {0, 43, 44, 51, 60};
 	uint8_t *p = seq_last(s);
 	uint32_t len = s->pkt[s->count - 1].len;
 
-	switch (lab_below(r, 10)) {
+	switch (fixture_below(r, 10)) {
 	case 0: /* a bit of a header */
 	case 1:
-		p[lab_below(r, min_u64(len, 80))] ^= (uint8_t)(1 << lab_below(r, 8));
+		p[fixture_below(r, min_u64(len, 80))] ^= (uint8_t)(1 << fixture_below(r, 8));
 		return settle_last(s, true);
 	case 2: mutate_header(r, s); return settle_last(s, true);
 	case 3: mutate_header(r, s); return settle_last(s, false);
 	case 4: /* damaged behind the IP header */
-		p[lab_below(r, len - 20) + 20] ^= (uint8_t)(1 << lab_below(r, 8));
+		p[fixture_below(r, len - 20) + 20] ^= (uint8_t)(1 << fixture_below(r, 8));
 		return settle_last(s, false);
 	case 5: /* UDP without checksum; for TCP, a wrong one */
 		put_be16(p + (p[0] >> 4 == 6 ? 46 : 26), 0);
@@ -500,10 +500,11 @@ static bool mutate(struct lab_rng *r, struct sequence *s)
 	case 6:
 		if (!seq_room(s, 8))
 			return true;
-		seq_insert_extra(s, types[lab_below(r, ARRAY_SIZE(types))]);
+		seq_insert_extra(s, types[fixture_below(r, ARRAY_SIZE(types))]);
 		return settle_last(s, true);
 	case 7: /* the IPv4 checksum */
-		p[p[0] >> 4 == 4 ? 10 + lab_below(r, 2) : 6] ^= (uint8_t)(1 << lab_below(r, 8));
+		p[p[0] >> 4 == 4 ? 10 + fixture_below(r, 2) : 6] ^=
+			(uint8_t)(1 << fixture_below(r, 8));
 		return settle_last(s, false);
 	case 8:
 		if (s->count > 1)
@@ -514,57 +515,59 @@ static bool mutate(struct lab_rng *r, struct sequence *s)
 }
 
 /* The payload of the next packet; what segments are like, mostly. */
-static uint32_t random_payload(struct lab_rng *r, uint32_t mss)
+static uint32_t random_payload(struct fixture_rng *r, uint32_t mss)
 {
-	switch (lab_below(r, 20)) {
+	switch (fixture_below(r, 20)) {
 	case 0: return 0;
-	case 1: return (uint32_t)lab_below(r, mss);
-	case 2: return mss + (uint32_t)lab_below(r, 20);
+	case 1: return (uint32_t)fixture_below(r, mss);
+	case 2: return mss + (uint32_t)fixture_below(r, 20);
 	default: return mss;
 	}
 }
 
-static void random_sequence(struct lab_rng *r, struct sequence *s)
+static void random_sequence(struct fixture_rng *r, struct sequence *s)
 {
 	struct flow flow[3] = {random_flow(r), random_flow(r), random_flow(r)};
-	uint32_t n = 1 + (uint32_t)lab_below(r, lab_chance(r, 10) ? SEQUENCE_MAX : 40), current = 0;
-	uint32_t mss = 1 + (uint32_t)lab_below(r, lab_chance(r, 10) ? 9000 : 200);
-	unsigned trouble = (unsigned)lab_below(r, 3) * 10;
+	uint32_t n = 1 + (uint32_t)fixture_below(r, fixture_chance(r, 10) ? SEQUENCE_MAX : 40),
+		 current = 0;
+	uint32_t mss = 1 + (uint32_t)fixture_below(r, fixture_chance(r, 10) ? 9000 : 200);
+	unsigned trouble = (unsigned)fixture_below(r, 3) * 10;
 
 	s->count = s->used = 0;
 	while (n-- && seq_room(s, mss + 200)) {
 		uint8_t flags = ACK;
 
-		if (lab_chance(r, 5))
-			current = (uint32_t)lab_below(r, ARRAY_SIZE(flow));
-		if (lab_chance(r, trouble / 2))
+		if (fixture_chance(r, 5))
+			current = (uint32_t)fixture_below(r, ARRAY_SIZE(flow));
+		if (fixture_chance(r, trouble / 2))
 			change_flow(r, &flow[current]);
-		if (lab_chance(r, trouble / 4))
-			flags |= lab_chance(r, 50) ? PSH : ECE;
+		if (fixture_chance(r, trouble / 4))
+			flags |= fixture_chance(r, 50) ? PSH : ECE;
 		seq_emit(s, &flow[current], trouble ? random_payload(r, mss) : mss, flags);
-		if (lab_chance(r, trouble) && !mutate(r, s)) {
+		if (fixture_chance(r, trouble) && !mutate(r, s)) {
 			s->count--;
 			continue;
 		}
-		if (lab_chance(r, 10) && seq_room(s, 100)) { /* TFC padding */
-			s->used += s->pad[s->count - 1] = (uint32_t)lab_below(r, 100);
+		if (fixture_chance(r, 10) && seq_room(s, 100)) { /* TFC padding */
+			s->used += s->pad[s->count - 1] = (uint32_t)fixture_below(r, 100);
 			memset(s->arena + s->used - s->pad[s->count - 1], 0x5a,
 			       s->pad[s->count - 1]);
 		}
 	}
 }
 
-static struct ref_device random_device(struct lab_rng *r)
+static struct ref_device random_device(struct fixture_rng *r)
 {
 	struct ref_device d = everything;
 
-	if (lab_chance(r, 20))
+	if (fixture_chance(r, 20))
 		d.csum = d.tso4 = d.tso6 = d.uso = false;
-	else if (lab_chance(r, 20))
-		d.tso4 = lab_chance(r, 50), d.tso6 = lab_chance(r, 50), d.uso = lab_chance(r, 50);
+	else if (fixture_chance(r, 20))
+		d.tso4 = fixture_chance(r, 50), d.tso6 = fixture_chance(r, 50),
+		d.uso = fixture_chance(r, 50);
 	/* Every packet fits, so it can go alone. */
-	if (lab_chance(r, 30))
-		d.cap = 9500 + (uint32_t)lab_below(r, 30000);
+	if (fixture_chance(r, 30))
+		d.cap = 9500 + (uint32_t)fixture_below(r, 30000);
 	return d;
 }
 
@@ -572,10 +575,10 @@ static void test_random(void **state)
 {
 	uint64_t alone[REF_COUNT] = {0}, packets = 0, runs = 0;
 	struct sequence *s = seq_new();
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 700);
+	fixture_rng_init(&r, 700);
 	for (unsigned i = 0; i < 20000; i++) {
 		struct ref_device d = random_device(&r);
 
@@ -615,6 +618,6 @@ int main(void)
 		cmocka_unit_test(test_random),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

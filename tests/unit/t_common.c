@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: ISC */
 #include "bucket.h"
 #include "deadline.h"
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "log.h"
 #include "wire.h"
 
@@ -49,20 +49,20 @@ static void test_reader(void **state)
 /* No length whatever leads outside: under ASan a stray read ends the test. */
 static void test_reader_stays_inside(void **state)
 {
-	struct lab_rng rng;
+	struct fixture_rng rng;
 
 	(void)state;
-	lab_rng_init(&rng, 1);
+	fixture_rng_init(&rng, 1);
 	for (unsigned k = 0; k < 20000; k++) {
-		size_t len = lab_below(&rng, 20), used = 0;
+		size_t len = fixture_below(&rng, 20), used = 0;
 		uint8_t *b = malloc(len + 1);
 		struct reader r;
 
 		rd_init(&r, b, len);
 		memset(b, 1, len);
 		for (unsigned i = 0; i < 8; i++) {
-			size_t n = lab_chance(&rng, 5) ? SIZE_MAX - lab_below(&rng, 3)
-						       : lab_below(&rng, 6);
+			size_t n = fixture_chance(&rng, 5) ? SIZE_MAX - fixture_below(&rng, 3)
+							   : fixture_below(&rng, 6);
 			const uint8_t *p = rd_bytes(&r, n);
 
 			assert_int_equal(p != NULL, !r.bad);
@@ -147,26 +147,26 @@ static void test_deadlines(void **state)
 	enum { N = 200 };
 	static struct expected e[N];
 	struct deadline_heap h;
-	struct lab_rng r;
+	struct fixture_rng r;
 	nsec_t now = 1;
 
 	(void)state;
-	lab_rng_init(&r, 4);
+	fixture_rng_init(&r, 4);
 	deadlines_init(&h);
 	for (unsigned i = 0; i < N; i++)
 		e[i] = (struct expected){.d.due = expected_due, .at = NSEC_NEVER};
 	for (unsigned k = 0; k < 100000; k++) {
-		unsigned i = (unsigned)lab_below(&r, N);
+		unsigned i = (unsigned)fixture_below(&r, N);
 		nsec_t least = NSEC_NEVER;
 
-		if (lab_chance(&r, 30)) {
+		if (fixture_chance(&r, 30)) {
 			deadline_clear(&h, &e[i].d);
 			e[i].at = NSEC_NEVER;
 		} else {
-			e[i].at = lab_chance(&r, 3) ? NSEC_NEVER : now + lab_below(&r, 500);
+			e[i].at = fixture_chance(&r, 3) ? NSEC_NEVER : now + fixture_below(&r, 500);
 			deadline_set(&h, &e[i].d, e[i].at);
 		}
-		now += lab_below(&r, 3);
+		now += fixture_below(&r, 3);
 		deadlines_run(&h, now);
 		for (unsigned j = 0; j < N; j++) {
 			assert_int_equal(deadline_is_set(&e[j].d), e[j].at != NSEC_NEVER);
@@ -204,12 +204,12 @@ static void test_deadline_order(void **state)
 {
 	struct ordered o[100];
 	struct deadline_heap h;
-	struct lab_rng r;
+	struct fixture_rng r;
 	nsec_t last = 0;
 	unsigned called = 0;
 
 	(void)state;
-	lab_rng_init(&r, 5);
+	fixture_rng_init(&r, 5);
 	deadlines_init(&h);
 	assert_true(deadline_next(&h) == NSEC_NEVER);
 	deadlines_run(&h, NSEC_NEVER - 1);
@@ -219,7 +219,7 @@ static void test_deadline_order(void **state)
 					.last = &last,
 					.called = &called,
 					.again = i % 4 ? 0 : 20};
-		deadline_set(&h, &o[i].d, 1 + lab_below(&r, 50));
+		deadline_set(&h, &o[i].d, 1 + fixture_below(&r, 50));
 	}
 	deadline_set(&h, &o[7].d, 1001);
 	deadlines_run(&h, 1000);
@@ -235,12 +235,12 @@ static void test_bucket(void **state)
 	static const struct {
 		uint64_t rate, burst;
 	} t[] = {{1, 1}, {5, 20}, {20000, 20000}, {3, 1}, {1000000000, 4}, {7, 1ULL << 32}};
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 6);
+	fixture_rng_init(&r, 6);
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
-		nsec_t start = 1 + lab_below(&r, 1ULL << 60), now = start;
+		nsec_t start = 1 + fixture_below(&r, 1ULL << 60), now = start;
 		uint64_t taken = 0, refused = 0;
 		struct bucket b;
 
@@ -258,7 +258,7 @@ static void test_bucket(void **state)
 			 * given */
 			if (!got && refused == 1)
 				assert_true((__uint128_t)(taken + 1) * NSEC_PER_SEC > allowed);
-			now += lab_below(&r, 2 * NSEC_PER_SEC / t[i].rate / 4 + 2);
+			now += fixture_below(&r, 2 * NSEC_PER_SEC / t[i].rate / 4 + 2);
 		}
 		assert_true(taken >= min_u64(t[i].burst, 1000));
 	}
@@ -356,6 +356,6 @@ int main(void)
 		cmocka_unit_test(test_log),	  cmocka_unit_test(test_log_outsider),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

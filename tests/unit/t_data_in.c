@@ -1,5 +1,5 @@
 /* t_data_in.c - the loop from UDP to TUN, with a pretended kernel. SPDX-License-Identifier: ISC */
-#include "data_lab.h"
+#include "data_fixture.h"
 
 #define TO_US(...)   (&(struct shape){.from_peer = true, __VA_ARGS__})
 #define BAD_CHECKSUM 0x5a /* put over a byte of the payload by wrong_packet */

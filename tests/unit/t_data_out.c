@@ -1,5 +1,5 @@
 /* t_data_out.c - the loop from TUN to UDP, with a pretended kernel. SPDX-License-Identifier: ISC */
-#include "data_lab.h"
+#include "data_fixture.h"
 #include "xalloc.h"
 
 #define TO(...) (&(struct shape){__VA_ARGS__})

@@ -6,7 +6,7 @@
  * peers, whose windows are as small as may be, must deliver just that, whatever was refused, taken
  * in part or parked on the way, and whichever SAs were replaced meanwhile.
  */
-#include "data_lab.h"
+#include "data_fixture.h"
 
 #define SEQUENCES 1000
 #define FLOW_MAX  16
@@ -26,7 +26,7 @@ enum mood { WILLING, STUBBORN, GREEDY };
 
 static uint64_t below(uint64_t n)
 {
-	return lab_below(&dl->rng, n);
+	return fixture_below(&dl->rng, n);
 }
 
 static struct answer kernel(void)
@@ -56,8 +56,8 @@ static void new_flow(unsigned i)
 				    .df = below(2),
 				    .tos = below(4) ? classes[below(4)] : (uint8_t)(below(64) << 2),
 				    .flow = (uint16_t)(1000 + i),
-				    .id = (uint16_t)lab_u64(&dl->rng),
-				    .at = (uint32_t)lab_u64(&dl->rng)}};
+				    .id = (uint16_t)fixture_u64(&dl->rng),
+				    .at = (uint32_t)fixture_u64(&dl->rng)}};
 	if (f->next.tcp && below(2))
 		f->mss = (uint16_t)(48 + below(below(2) ? 100 : 1400));
 }

@@ -1,7 +1,7 @@
 /* t_detector.c - the criteria of doc/recovery.md 3, against a list that forgets nothing.
  * SPDX-License-Identifier: ISC */
 #include "detector.h"
-#include "esp_lab.h"
+#include "esp_fixture.h"
 
 static const struct detector_config proof = {
 	.mode = DETECT_PROOF, .proof_packets = 1, .packets = 64, .interval = NSEC_PER_SEC};
@@ -297,13 +297,13 @@ static void test_poisoned_distinctness(void **state)
 static void test_stale_replays_count_once(void **state)
 {
 	struct detector d;
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 1);
+	fixture_rng_init(&r, 1);
 	detector_init(&d);
 	for (unsigned k = 0; k < 100000; k++) {
-		uint64_t n = 5000 + lab_below(&r, 63);
+		uint64_t n = 5000 + fixture_below(&r, 63);
 
 		assert_false(stale(&d, &pattern, 5 + k, n, (uint32_t)n));
 	}
@@ -318,17 +318,17 @@ static void count_exact(uint64_t salt, uint64_t first, uint64_t step)
 	struct detector_config c = pattern;
 	uint32_t *tag = malloc(LARGEST * sizeof(*tag));
 	struct detector d;
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	assert_non_null(tag);
 	c.packets = LARGEST;
 	c.interval = NSEC_NEVER;
-	lab_rng_init(&r, salt);
+	fixture_rng_init(&r, salt);
 	detector_init(&d);
 	for (uint32_t i = 0; i < LARGEST; i++) {
-		uint64_t again = lab_below(&r, i);
+		uint64_t again = fixture_below(&r, i);
 
-		tag[i] = (uint32_t)lab_u64(&r);
+		tag[i] = (uint32_t)fixture_u64(&r);
 		assert_int_equal(detector_stale(&d, &c, 5, first + i * step, tag[i]),
 				 i + 1 == LARGEST ? EVIDENCE_CONFIRMS : EVIDENCE_NEW);
 		if (d.pattern != i + 1)
@@ -355,16 +355,16 @@ static void test_one_number_many_packets(void **state)
 {
 	struct detector_config c = pattern;
 	struct detector d;
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
 	c.packets = 1000;
 	c.interval = NSEC_NEVER;
-	lab_rng_init(&r, 24);
+	fixture_rng_init(&r, 24);
 	detector_init(&d);
 	for (uint32_t i = 0; i < c.packets; i++) {
 		/* no two tags are equal, and each is as random as a packet's beside */
-		uint32_t tag = i << 22 | (uint32_t)lab_below(&r, 1 << 22);
+		uint32_t tag = i << 22 | (uint32_t)fixture_below(&r, 1 << 22);
 
 		assert_int_equal(detector_stale(&d, &c, 5, 1000, tag),
 				 i + 1 == c.packets ? EVIDENCE_CONFIRMS : EVIDENCE_NEW);
@@ -421,60 +421,60 @@ static void test_fresh_ends_a_large_pattern(void **state)
 /* 65 withheld packets replayed 40 times, as they come in at an SA. */
 static void test_withheld_replayed_at_an_sa(void **state)
 {
-	struct lab_opt o = LAB_OPT(.no_bridge = true);
-	struct lab_pkt held[65];
-	struct lab *l;
+	struct fixture_opt o = FIXTURE_OPT(.no_bridge = true);
+	struct fixture_pkt held[65];
+	struct fixture *l;
 
 	(void)state;
 	o.detect.mode = DETECT_PATTERN;
 	o.detect.packets = 1000;
 	o.detect.interval = NSEC_NEVER;
-	l = lab_new(&o);
+	l = fixture_new(&o);
 	for (unsigned i = 0; i < 3000; i++) {
-		struct lab_pkt p = lab_next(l, GW);
+		struct fixture_pkt p = fixture_next(l, GW);
 
 		if (i >= 500 && i < 565)
 			held[i - 500] = p;
 		else
-			assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+			assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
 	}
 	for (unsigned k = 0; k < 40; k++) {
 		for (unsigned i = 0; i < 65; i++)
-			lab_verdict(l, ME, &held[i]);
+			fixture_verdict(l, ME, &held[i]);
 		l->now += NSEC_PER_SEC;
 	}
-	assert_int_equal(lab_sa(l, ME)->in.detector.pattern, 65);
-	assert_false(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
-	assert_int_equal(lab_sa(l, ME)->in.missed, 65); /* each once */
-	lab_free(l);
+	assert_int_equal(fixture_sa(l, ME)->in.detector.pattern, 65);
+	assert_false(fixture_events(l, ME) & ESP_EVENT_SWITCHOVER);
+	assert_int_equal(fixture_sa(l, ME)->in.missed, 65); /* each once */
+	fixture_free(l);
 }
 
 /* `both`: a number within reach that never came is a late packet and no hint, beyond reach it is.
  */
 static void withheld_under_both(uint64_t later, bool confirms)
 {
-	struct lab_opt o = LAB_OPT(.history_packets = 4096);
-	struct lab_pkt held[96];
-	struct lab *l;
+	struct fixture_opt o = FIXTURE_OPT(.history_packets = 4096);
+	struct fixture_pkt held[96];
+	struct fixture *l;
 
 	o.detect.mode = DETECT_BOTH;
-	l = lab_new(&o);
+	l = fixture_new(&o);
 	for (unsigned i = 0; i < 8000 + later; i++) {
-		struct lab_pkt p = lab_next(l, GW);
+		struct fixture_pkt p = fixture_next(l, GW);
 
 		if (i >= 8000 - 96 && i < 8000)
 			held[i - 8000 + 96] = p;
 		else
-			assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+			assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
 	}
-	lab_events(l, ME);
+	fixture_events(l, ME);
 	for (unsigned i = 0; i < 96; i++)
-		assert_verdict(lab_verdict(l, ME, &held[i]),
+		assert_verdict(fixture_verdict(l, ME, &held[i]),
 			       confirms ? VERDICT_STALE : VERDICT_UNVERIFIED);
-	assert_int_equal(!!(lab_events(l, ME) & ESP_EVENT_SWITCHOVER), confirms);
-	assert_string_equal(detector_state_name(lab_sa(l, ME)->in.detector.state),
+	assert_int_equal(!!(fixture_events(l, ME) & ESP_EVENT_SWITCHOVER), confirms);
+	assert_string_equal(detector_state_name(fixture_sa(l, ME)->in.detector.state),
 			    confirms ? "confirmed" : "calm");
-	lab_free(l);
+	fixture_free(l);
 }
 
 static void test_both_only_beyond_reach(void **state)
@@ -623,7 +623,7 @@ static void compare(const struct detector *d, const struct model *m)
 }
 
 /* Bursts of one kind, now and then a FRESH packet, a jump of the numbers, a reset by the gate. */
-static void random_run(struct lab_rng *r, const struct detector_config *c)
+static void random_run(struct fixture_rng *r, const struct detector_config *c)
 {
 	struct model *m = calloc(1, sizeof(*m));
 	uint64_t base = 5000;
@@ -633,13 +633,14 @@ static void random_run(struct lab_rng *r, const struct detector_config *c)
 	assert_non_null(m);
 	detector_init(&d);
 	for (unsigned k = 0; k < 19000; k++) {
-		uint64_t n = base + lab_below(r, 300);
-		uint32_t tag = (uint32_t)lab_below(r, 3);
-		unsigned what = (unsigned)lab_below(r, 1000);
+		uint64_t n = base + fixture_below(r, 300);
+		uint32_t tag = (uint32_t)fixture_below(r, 3);
+		unsigned what = (unsigned)fixture_below(r, 1000);
 		bool known;
 
-		now += lab_below(r, c->interval / 20);
-		base = lab_chance(r, 1) ? 1 + lab_below(r, 20000) : base + lab_below(r, 3);
+		now += fixture_below(r, c->interval / 20);
+		base = fixture_chance(r, 1) ? 1 + fixture_below(r, 20000)
+					    : base + fixture_below(r, 3);
 		known = model_knows(m, n, tag);
 		assert_int_equal(detector_knows(&d, n, tag), known);
 		if (what < 15) {
@@ -667,15 +668,16 @@ static void random_run(struct lab_rng *r, const struct detector_config *c)
 
 static void test_random_against_model(void **state)
 {
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 2);
+	fixture_rng_init(&r, 2);
 	for (unsigned k = 0; k < 12; k++) {
 		struct detector_config c = {.mode = k % 2 ? DETECT_PATTERN : DETECT_BOTH,
-					    .proof_packets = 1 + (uint32_t)lab_below(&r, 8),
-					    .packets = 1 + (uint32_t)lab_below(&r, 100),
-					    .interval = NSEC_PER_MSEC * (1 + lab_below(&r, 3000))};
+					    .proof_packets = 1 + (uint32_t)fixture_below(&r, 8),
+					    .packets = 1 + (uint32_t)fixture_below(&r, 100),
+					    .interval =
+						    NSEC_PER_MSEC * (1 + fixture_below(&r, 3000))};
 
 		random_run(&r, &c);
 	}
@@ -709,7 +711,7 @@ int main(void)
 		cmocka_unit_test(test_random_against_model),
 	};
 
-	lab_seed();
-	lab_fastest();
+	fixture_seed();
+	fixture_fastest();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

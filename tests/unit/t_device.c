@@ -2,7 +2,7 @@
  * t_device.c - several TUN devices: whose packets come from where and go where, links, and devices
  * that somebody removes. SPDX-License-Identifier: ISC
  */
-#include "data_lab.h"
+#include "data_fixture.h"
 
 #define OWN	  3 /* the peer whose child has a device to itself */
 #define TO(...)	  (&(struct shape){__VA_ARGS__})

@@ -1,6 +1,6 @@
 /* t_esp.c - whole data paths: what goes in at one side, what comes out at the other.
  * SPDX-License-Identifier: ISC */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "packet/checksum.h"
 
 #define HIGH(n) ((uint64_t)(n) << 32)
@@ -16,37 +16,37 @@ static uint32_t text_of(uint8_t *text, const uint8_t *payload, uint32_t len, con
 	return len + pad_len + 2;
 }
 
-static struct lab_result open_pkt(struct lab *l, unsigned side, const struct lab_pkt *p)
+static struct fixture_result open_pkt(struct fixture *l, unsigned side, const struct fixture_pkt *p)
 {
-	struct lab_result r = {0};
+	struct fixture_result r = {0};
 
-	lab_open(l, side, p->b, p->len, 0, NULL, 0, &r);
+	fixture_open(l, side, p->b, p->len, 0, NULL, 0, &r);
 	return r;
 }
 
 /* One packet of each length there and back; nothing of it may change. */
-static void round_trip(struct lab *l, bool v6)
+static void round_trip(struct fixture *l, bool v6)
 {
 	uint8_t inner[1500];
-	struct lab_pkt p;
+	struct fixture_pkt p;
 
 	for (uint32_t len = v6 ? 48 : 28; len <= 1500; len += len < 80 ? 1 : 97) {
 		for (unsigned side = GW; side <= ME; side++) {
-			struct lab_result r;
+			struct fixture_result r;
 
 			if (v6)
-				lab_inner6(side, inner, len, 0);
+				fixture_inner6(side, inner, len, 0);
 			else
-				lab_inner(l, side, inner, len, 0);
-			assert_true(lab_seal(l, side, inner, len, &p));
-			assert_int_equal(p.len, esp_frame_len(lab_sa(l, side)->out.suite, len));
+				fixture_inner(l, side, inner, len, 0);
+			assert_true(fixture_seal(l, side, inner, len, &p));
+			assert_int_equal(p.len, esp_frame_len(fixture_sa(l, side)->out.suite, len));
 			assert_int_equal(get_be32(p.b), l->spi[!side]);
 			r = open_pkt(l, !side, &p);
 			assert_int_equal(r.v[VERDICT_FRESH], 1);
 			assert_int_equal(r.delivered, 1);
 			assert_int_equal(r.last_len, len);
 			assert_memory_equal(r.last, inner, len);
-			assert_verdict(lab_verdict(l, !side, &p), VERDICT_REPLAYED);
+			assert_verdict(fixture_verdict(l, !side, &p), VERDICT_REPLAYED);
 		}
 	}
 }
@@ -60,20 +60,20 @@ static void test_every_suite(void **state)
 	s = suite_table(&n);
 	assert_true(n >= 8);
 	for (size_t i = 0; i < 4 * n; i++) {
-		struct lab_opt o = LAB_OPT(.suite = s[i / 4].name, .esn = i & 1, .salt = i);
-		struct lab *l;
+		struct fixture_opt o = FIXTURE_OPT(.suite = s[i / 4].name, .esn = i & 1, .salt = i);
+		struct fixture *l;
 
 		if (i & 2) {
 			o.ts_gw = "fd01::/16";
 			o.ts_me = "fd02::/16";
 		}
-		l = lab_new(&o);
+		l = fixture_new(&o);
 		if (o.esn) { /* a high half that is not zero must be in what is authenticated */
-			lab_sa(l, GW)->out.number = HIGH(1) + 70;
-			lab_sa(l, ME)->in.window.top = HIGH(1) + 3;
+			fixture_sa(l, GW)->out.number = HIGH(1) + 70;
+			fixture_sa(l, ME)->in.window.top = HIGH(1) + 3;
 		}
 		round_trip(l, i & 2);
-		lab_free(l);
+		fixture_free(l);
 	}
 }
 
@@ -86,15 +86,15 @@ static void test_esn_high_half_is_authenticated(void **state)
 	(void)state;
 	s = suite_table(&n);
 	for (size_t i = 0; i < n; i++) {
-		struct lab_opt o = LAB_OPT(.suite = s[i].name, .esn = true);
-		struct lab *l = lab_new(&o);
-		struct lab_pkt p;
+		struct fixture_opt o = FIXTURE_OPT(.suite = s[i].name, .esn = true);
+		struct fixture *l = fixture_new(&o);
+		struct fixture_pkt p;
 
-		lab_seal_number(l, GW, HIGH(1) + 9, NULL, &p);
-		assert_verdict(lab_verdict(l, ME, &p), VERDICT_AUTH_FAILED);
-		lab_seal_number(l, GW, 9, NULL, &p);
-		assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
-		lab_free(l);
+		fixture_seal_number(l, GW, HIGH(1) + 9, NULL, &p);
+		assert_verdict(fixture_verdict(l, ME, &p), VERDICT_AUTH_FAILED);
+		fixture_seal_number(l, GW, 9, NULL, &p);
+		assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
+		fixture_free(l);
 	}
 }
 
@@ -128,25 +128,25 @@ static void test_layout(void **state)
 
 static void test_malformed(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
-	uint64_t before = lab_fingerprint(lab_sa(l, ME), true);
-	struct lab_pkt p = lab_next(l, GW), cut;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
+	uint64_t before = fixture_fingerprint(fixture_sa(l, ME), true);
+	struct fixture_pkt p = fixture_next(l, GW), cut;
 
 	(void)state;
 	for (uint32_t len = 1; len < p.len; len++) {
 		cut = p;
 		cut.len = len;
 		if (len < 34 || (p.len - len) % 4)
-			assert_verdict(lab_verdict(l, ME, &cut), VERDICT_MALFORMED);
+			assert_verdict(fixture_verdict(l, ME, &cut), VERDICT_MALFORMED);
 		else
-			assert_verdict(lab_verdict(l, ME, &cut), VERDICT_AUTH_FAILED);
+			assert_verdict(fixture_verdict(l, ME, &cut), VERDICT_AUTH_FAILED);
 	}
-	lab_seal_number(l, GW, 0, NULL, &cut);
-	assert_verdict(lab_verdict(l, ME, &cut), VERDICT_MALFORMED);
-	assert_true(lab_fingerprint(lab_sa(l, ME), true) == before);
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
-	lab_free(l);
+	fixture_seal_number(l, GW, 0, NULL, &cut);
+	assert_verdict(fixture_verdict(l, ME, &cut), VERDICT_MALFORMED);
+	assert_true(fixture_fingerprint(fixture_sa(l, ME), true) == before);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
+	fixture_free(l);
 }
 
 /*
@@ -155,44 +155,44 @@ static void test_malformed(void **state)
  */
 static void test_replays_are_not_opened(void **state)
 {
-	struct lab_opt o = LAB_OPT(.suite = "aes128-sha256");
-	struct lab *l = lab_new(&o);
-	struct lab_pkt p = lab_next(l, GW);
+	struct fixture_opt o = FIXTURE_OPT(.suite = "aes128-sha256");
+	struct fixture *l = fixture_new(&o);
+	struct fixture_pkt p = fixture_next(l, GW);
 
 	(void)state;
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
 	p.b[p.len / 2] ^= 1;
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
-	lab_free(l);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REPLAYED);
+	fixture_free(l);
 }
 
 /* Number 0 of the first subspace is nobody's with ESN too, but 2^32 is a number like others. */
 static void test_zero_low_half(void **state)
 {
-	struct lab_opt o = LAB_OPT(.esn = true);
-	struct lab *l = lab_new(&o);
-	struct lab_pkt p;
+	struct fixture_opt o = FIXTURE_OPT(.esn = true);
+	struct fixture *l = fixture_new(&o);
+	struct fixture_pkt p;
 
 	(void)state;
-	lab_seal_number(l, GW, HIGH(1) - 1, NULL, &p);
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
-	lab_seal_number(l, GW, HIGH(1), NULL, &p);
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
-	assert_true(lab_sa(l, ME)->in.window.top == HIGH(1));
-	lab_free(l);
+	fixture_seal_number(l, GW, HIGH(1) - 1, NULL, &p);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
+	fixture_seal_number(l, GW, HIGH(1), NULL, &p);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
+	assert_true(fixture_sa(l, ME)->in.window.top == HIGH(1));
+	fixture_free(l);
 }
 
 static void test_unknown_spi(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
-	struct lab_pkt p = lab_next(l, GW);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
+	struct fixture_pkt p = fixture_next(l, GW);
 	unsigned hints = 0;
 
 	(void)state;
 	put_be32(p.b, l->spi[ME] ^ 1 << 25);
 	for (unsigned i = 0; i < 1000; i++, l->now += 10 * NSEC_PER_MSEC) {
-		assert_verdict(lab_verdict(l, ME, &p), VERDICT_NO_SA);
+		assert_verdict(fixture_verdict(l, ME, &p), VERDICT_NO_SA);
 		hints += l->path[ME]->no_sa_hint;
 		l->path[ME]->no_sa_hint = false;
 	}
@@ -201,19 +201,19 @@ static void test_unknown_spi(void **state)
 	assert_true(endpoint_eq(&l->path[ME]->no_sa_from, &l->ep[GW]));
 	/* only reserved is not there yet */
 	put_be32(p.b, sad_reserve(&l->path[ME]->sad));
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_NO_SA);
-	lab_free(l);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_NO_SA);
+	fixture_free(l);
 }
 
 /* A drop reason of one FRESH packet with this text. */
-static enum esp_drop drop_of(struct lab *l, const uint8_t *text, uint32_t len)
+static enum esp_drop drop_of(struct fixture *l, const uint8_t *text, uint32_t len)
 {
 	static uint64_t number = 1;
-	struct lab_result r;
-	struct lab_pkt p;
+	struct fixture_result r;
+	struct fixture_pkt p;
 	unsigned d = 0;
 
-	lab_seal_text(l, GW, number++, NULL, text, len, &p);
+	fixture_seal_text(l, GW, number++, NULL, text, len, &p);
 	r = open_pkt(l, ME, &p);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
 	while (d < ESP_DROP_COUNT && r.drops[d] == 0)
@@ -231,13 +231,13 @@ static enum esp_drop drop_of(struct lab *l, const uint8_t *text, uint32_t len)
 
 static void test_trailer(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	uint8_t inner[48], text[600], pad[256], bad[256];
 	uint32_t n;
 
 	(void)state;
-	lab_inner(l, GW, inner, 48, 0);
+	fixture_inner(l, GW, inner, 48, 0);
 	for (unsigned i = 0; i < 256; i++)
 		bad[i] = pad[i] = (uint8_t)(i + 1);
 	for (unsigned len = 2; len < 256; len += 4) { /* all lengths that are aligned, up to 254 */
@@ -258,30 +258,31 @@ static void test_trailer(void **state)
 	text[2] = 51;
 	text[3] = PROTO_IPV4;
 	assert_drop(drop_of(l, text, 4), ESP_DROP_BAD_TRAILER);
-	lab_free(l);
+	fixture_free(l);
 }
 
 static void test_dummy_and_tfc(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	uint8_t inner[48], text[600], none[256] = {1, 2, 3, 4};
-	struct lab_result r = {0};
+	struct fixture_result r = {0};
 	uint32_t n;
 
 	(void)state;
 	esp_train_init(&l->train, l->out, sizeof(l->out));
-	assert_int_equal(esp_seal_dummy(l->path[GW], lab_sa(l, GW), &l->train, l->now), ESP_DONE);
+	assert_int_equal(esp_seal_dummy(l->path[GW], fixture_sa(l, GW), &l->train, l->now),
+			 ESP_DONE);
 	esp_train_finish(l->path[GW], &l->train);
-	lab_open(l, ME, l->out, l->train.len, l->train.seg, NULL, 0, &r);
+	fixture_open(l, ME, l->out, l->train.len, l->train.seg, NULL, 0, &r);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
 	assert_int_equal(r.drops[ESP_DROP_DUMMY], 1);
 	assert_int_equal(r.delivered, 0);
-	assert_true(lab_sa(l, ME)->in.last_fresh == l->now); /* it shows life like any other */
-	lab_free(l);
+	assert_true(fixture_sa(l, ME)->in.last_fresh == l->now); /* it shows life like any other */
+	fixture_free(l);
 
-	l = lab_new(&o);
-	lab_inner(l, GW, inner, 48, 0);
+	l = fixture_new(&o);
+	fixture_inner(l, GW, inner, 48, 0);
 	n = text_of(text, inner, 48, none, 2, PROTO_NONE); /* with any content */
 	assert_drop(drop_of(l, text, n), ESP_DROP_DUMMY);
 	/* TFC padding (RFC 4303 2.7): what follows the inner packet's own length */
@@ -290,38 +291,38 @@ static void test_dummy_and_tfc(void **state)
 	text[502] = 0;
 	text[503] = PROTO_IPV4;
 	assert_drop(drop_of(l, text, 504), ESP_DROP_COUNT);
-	lab_free(l);
+	fixture_free(l);
 }
 
 static void test_tfc_is_cut_off(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	uint8_t text[504];
-	struct lab_result r;
-	struct lab_pkt p;
+	struct fixture_result r;
+	struct fixture_pkt p;
 
 	(void)state;
 	memset(text, 0xee, sizeof(text));
-	lab_inner(l, GW, text, 48, 0);
+	fixture_inner(l, GW, text, 48, 0);
 	text[502] = 0;
 	text[503] = PROTO_IPV4;
-	lab_seal_text(l, GW, 1, NULL, text, sizeof(text), &p);
+	fixture_seal_text(l, GW, 1, NULL, text, sizeof(text), &p);
 	r = open_pkt(l, ME, &p);
 	assert_int_equal(r.delivered, 1);
 	assert_int_equal(r.last_len, 48);
-	lab_free(l);
+	fixture_free(l);
 }
 
 static void test_selectors_and_inner(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	uint8_t t[64], pad[2] = {1, 2};
 	uint32_t n;
 
 	(void)state;
-	lab_inner(l, GW, t, 48, 0);
+	fixture_inner(l, GW, t, 48, 0);
 	n = text_of(t, t, 48, pad, 2, PROTO_IPV4);
 	t[12] = 11; /* source outside */
 	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
@@ -330,29 +331,30 @@ static void test_selectors_and_inner(void **state)
 	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
 	memcpy(t + 12, (uint8_t[]){10, 2, 0, 7, 10, 1, 0, 7}, 8); /* the wrong way round */
 	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
-	lab_inner(l, GW, t, 48, 0);
+	fixture_inner(l, GW, t, 48, 0);
 	put_be16(t + 2, 49); /* longer than the payload */
 	assert_drop(drop_of(l, t, n), ESP_DROP_BAD_INNER);
 	put_be16(t + 2, 19);
 	assert_drop(drop_of(l, t, n), ESP_DROP_BAD_INNER);
-	lab_inner(l, GW, t, 48, 0);
+	fixture_inner(l, GW, t, 48, 0);
 	t[0] = 0x44;
 	assert_drop(drop_of(l, t, n), ESP_DROP_BAD_INNER);
-	lab_inner(l, GW, t, 48, 0);
+	fixture_inner(l, GW, t, 48, 0);
 	assert_drop(drop_of(l, t, n), ESP_DROP_COUNT);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* Ports of a selector bind; fragments without ports are outside of it (RFC 4301 4.4.1.1). */
 static void test_port_selectors(void **state)
 {
-	struct lab_opt o = LAB_OPT(.ts_gw = "10.1.0.0/16[udp]", .ts_me = "10.2.0.0/16[udp/53]");
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o =
+		FIXTURE_OPT(.ts_gw = "10.1.0.0/16[udp]", .ts_me = "10.2.0.0/16[udp/53]");
+	struct fixture *l = fixture_new(&o);
 	uint8_t t[64], pad[2] = {1, 2};
 	uint32_t n;
 
 	(void)state;
-	lab_inner(l, GW, t, 48, 0);
+	fixture_inner(l, GW, t, 48, 0);
 	n = text_of(t, t, 48, pad, 2, PROTO_IPV4);
 	assert_drop(drop_of(l, t, n), ESP_DROP_COUNT);
 	put_be16(t + 22, 54);
@@ -363,26 +365,26 @@ static void test_port_selectors(void **state)
 	t[9] = PROTO_UDP;
 	put_be16(t + 6, 100); /* a later fragment */
 	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* RFC 6040 figure 4; the columns are the outer field: not-ECT, ECT(1), ECT(0), CE. 9: dropped. */
 static const uint8_t ecn_table[4][4] = {{0, 0, 0, 9}, {1, 1, 1, 3}, {2, 1, 2, 3}, {3, 3, 3, 3}};
 
-static void ecn_case(struct lab *l, bool v6, uint8_t inner_ecn, uint8_t outer)
+static void ecn_case(struct fixture *l, bool v6, uint8_t inner_ecn, uint8_t outer)
 {
 	uint8_t inner[64], want = ecn_table[inner_ecn][outer];
 	uint8_t tos = 0xb8 | inner_ecn;
-	struct lab_result r = {0};
-	struct lab_pkt p;
+	struct fixture_result r = {0};
+	struct fixture_pkt p;
 
 	if (v6)
-		lab_inner6(GW, inner, 64, tos);
+		fixture_inner6(GW, inner, 64, tos);
 	else
-		lab_inner(l, GW, inner, 64, tos);
-	assert_true(lab_seal(l, GW, inner, 64, &p));
+		fixture_inner(l, GW, inner, 64, tos);
+	assert_true(fixture_seal(l, GW, inner, 64, &p));
 	assert_int_equal(l->train.dest.tos, tos); /* normal mode: copied to the outer header */
-	lab_open(l, ME, p.b, p.len, 0, NULL, 0x28 | outer, &r);
+	fixture_open(l, ME, p.b, p.len, 0, NULL, 0x28 | outer, &r);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
 	assert_int_equal(r.drops[ESP_DROP_ECN], want == 9);
 	assert_int_equal(r.delivered, want != 9);
@@ -401,16 +403,16 @@ static void test_ecn(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 32; i++) {
-		struct lab_opt o = LAB_OPT(.salt = i);
-		struct lab *l;
+		struct fixture_opt o = FIXTURE_OPT(.salt = i);
+		struct fixture *l;
 
 		if (i & 16) {
 			o.ts_gw = "fd01::/16";
 			o.ts_me = "fd02::/16";
 		}
-		l = lab_new(&o);
+		l = fixture_new(&o);
 		ecn_case(l, i & 16, i & 3, i >> 2 & 3);
-		lab_free(l);
+		fixture_free(l);
 	}
 }
 
@@ -432,6 +434,6 @@ int main(void)
 		cmocka_unit_test(test_ecn),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,46 +1,47 @@
 /* t_esp_sa.c - what an inbound SA makes of packets: verdicts, budgets, phases.
  * SPDX-License-Identifier: ISC */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 
-static struct lab_result open_pkt(struct lab *l, unsigned side, const struct lab_pkt *p)
+static struct fixture_result open_pkt(struct fixture *l, unsigned side, const struct fixture_pkt *p)
 {
-	struct lab_result r = {0};
+	struct fixture_result r = {0};
 
-	lab_open(l, side, p->b, p->len, 0, NULL, 0, &r);
+	fixture_open(l, side, p->b, p->len, 0, NULL, 0, &r);
 	return r;
 }
 
 /* Address and window: only a FRESH packet moves them. Liveness: a BRIDGED one does too. */
 static void moved_only_by_fresh(bool bridge)
 {
-	struct lab_opt o = LAB_OPT(.no_bridge = !bridge);
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT(.no_bridge = !bridge);
+	struct fixture *l = fixture_new(&o);
 	struct endpoint other = {.port = 4501};
-	struct lab_pkt p = lab_next(l, GW), q;
-	struct lab_result r = {0};
+	struct fixture_pkt p = fixture_next(l, GW), q;
+	struct fixture_result r = {0};
 
 	assert_int_equal(addr_parse("203.0.113.5", &other.addr), 0);
-	lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
-	assert_int_equal(lab_events(l, ME), ESP_EVENT_FIRST_FRESH);
+	fixture_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
+	assert_int_equal(fixture_events(l, ME), ESP_EVENT_FIRST_FRESH);
 	l->now += NSEC_PER_SEC;
-	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r); /* REPLAYED */
-	lab_seal_number(l, GW, 1, NULL, &q);
-	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* REWOUND, BRIDGED */
-	q = lab_next(l, GW);
+	fixture_open(l, ME, p.b, p.len, 0, &other, 0, &r); /* REPLAYED */
+	fixture_seal_number(l, GW, 1, NULL, &q);
+	fixture_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* REWOUND, BRIDGED */
+	q = fixture_next(l, GW);
 	q.b[q.len - 1] ^= 1;
-	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* AUTH_FAILED */
-	assert_false(lab_events(l, ME) & ESP_EVENT_MOVED);
-	assert_true(lab_sa(l, ME)->in.last_fresh == NSEC_PER_SEC * (bridge ? 2 : 1));
-	assert_true(lab_sa(l, ME)->in.window.top == 1);
+	fixture_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* AUTH_FAILED */
+	assert_false(fixture_events(l, ME) & ESP_EVENT_MOVED);
+	assert_true(fixture_sa(l, ME)->in.last_fresh == NSEC_PER_SEC * (bridge ? 2 : 1));
+	assert_true(fixture_sa(l, ME)->in.window.top == 1);
 	assert_int_equal(r.v[bridge ? VERDICT_BRIDGED : VERDICT_REWOUND], 1);
 	assert_int_equal(r.v[VERDICT_REPLAYED] + r.v[VERDICT_AUTH_FAILED], 2);
 	q.b[q.len - 1] ^= 1;
-	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* FRESH */
-	assert_true(lab_events(l, ME) & ESP_EVENT_MOVED);
-	assert_true(endpoint_eq(&lab_sa(l, ME)->in.moved_to, &other));
-	assert_true(endpoint_eq(&lab_sa(l, ME)->in.peer, &l->ep[GW])); /* the owner's to change */
-	assert_true(lab_sa(l, ME)->in.last_fresh == l->now);
-	lab_free(l);
+	fixture_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* FRESH */
+	assert_true(fixture_events(l, ME) & ESP_EVENT_MOVED);
+	assert_true(endpoint_eq(&fixture_sa(l, ME)->in.moved_to, &other));
+	assert_true(
+		endpoint_eq(&fixture_sa(l, ME)->in.peer, &l->ep[GW])); /* the owner's to change */
+	assert_true(fixture_sa(l, ME)->in.last_fresh == l->now);
+	fixture_free(l);
 }
 
 static void test_moved_only_by_fresh(void **state)
@@ -54,40 +55,40 @@ static void test_moved_only_by_fresh(void **state)
 static void test_unprotected_replays_move_nothing(void **state)
 {
 	static const size_t replayed[] = {9, 0, 5, 9};
-	struct lab_opt o =
-		LAB_OPT(.unprotected = true, .life = {.soft_packets = 11, .hard_packets = 12});
-	struct lab *l = lab_new(&o);
-	struct esp_in_sa *in = &lab_sa(l, ME)->in;
+	struct fixture_opt o =
+		FIXTURE_OPT(.unprotected = true, .life = {.soft_packets = 11, .hard_packets = 12});
+	struct fixture *l = fixture_new(&o);
+	struct esp_in_sa *in = &fixture_sa(l, ME)->in;
 	struct endpoint other = {.addr = l->ep[GW].addr, .port = 4501};
-	struct lab_result r = {0};
-	struct lab_pkt p[10], q;
+	struct fixture_result r = {0};
+	struct fixture_pkt p[10], q;
 	uint64_t bytes;
 	nsec_t heard;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(p); i++) {
-		p[i] = lab_next(l, GW);
-		assert_verdict(lab_verdict(l, ME, &p[i]), VERDICT_FRESH);
+		p[i] = fixture_next(l, GW);
+		assert_verdict(fixture_verdict(l, ME, &p[i]), VERDICT_FRESH);
 	}
-	lab_events(l, ME);
+	fixture_events(l, ME);
 	bytes = in->bytes;
 	heard = in->last_fresh;
 	l->now += NSEC_PER_SEC;
 	for (size_t i = 0; i < ARRAY_SIZE(replayed); i++) {
-		const struct lab_pkt *again = &p[replayed[i]];
+		const struct fixture_pkt *again = &p[replayed[i]];
 
-		lab_open(l, ME, again->b, again->len, 0, &other, 0, &r);
+		fixture_open(l, ME, again->b, again->len, 0, &other, 0, &r);
 	}
 	assert_int_equal(r.delivered, ARRAY_SIZE(replayed));
-	assert_int_equal(lab_events(l, ME), 0);
+	assert_int_equal(fixture_events(l, ME), 0);
 	assert_true(in->last_fresh == heard && in->packets == 10 && in->bytes == bytes);
 	assert_true(endpoint_eq(&in->peer, &l->ep[GW]) && in->window.top == 10);
 	/* What is new does all that: the peer may have moved. */
-	q = lab_next(l, GW);
-	lab_open(l, ME, q.b, q.len, 0, &other, 0, &r);
-	assert_int_equal(lab_events(l, ME), ESP_EVENT_MOVED | ESP_EVENT_SOFT_LIFETIME);
+	q = fixture_next(l, GW);
+	fixture_open(l, ME, q.b, q.len, 0, &other, 0, &r);
+	assert_int_equal(fixture_events(l, ME), ESP_EVENT_MOVED | ESP_EVENT_SOFT_LIFETIME);
 	assert_true(in->last_fresh == l->now && in->packets == 11 && in->bytes > bytes);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* Nothing that fails its ICV moves anything: at any number, for each suite, with ESN and without.
@@ -100,35 +101,35 @@ static void test_failed_icv_moves_nothing(void **state)
 	(void)state;
 	s = suite_table(&n);
 	for (size_t i = 0; i < 2 * n; i++) {
-		struct lab_opt o =
-			LAB_OPT(.suite = s[i / 2].name, .esn = i & 1, .window = 64, .salt = i);
-		struct lab *l;
+		struct fixture_opt o =
+			FIXTURE_OPT(.suite = s[i / 2].name, .esn = i & 1, .window = 64, .salt = i);
+		struct fixture *l;
 		uint64_t before;
 
 		o.detect.mode = i & 1 ? DETECT_BOTH : DETECT_PATTERN;
-		l = lab_new(&o);
+		l = fixture_new(&o);
 		for (unsigned k = 0; k < 300; k++) {
-			struct lab_pkt p = lab_next(l, GW);
+			struct fixture_pkt p = fixture_next(l, GW);
 
-			assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+			assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
 		}
-		lab_events(l, ME);
-		before = lab_fingerprint(lab_sa(l, ME), true);
+		fixture_events(l, ME);
+		before = fixture_fingerprint(fixture_sa(l, ME), true);
 		for (unsigned k = 0; k < 600; k++) {
 			struct endpoint from = {.addr = l->ep[GW].addr, .port = (uint16_t)k};
-			struct lab_result r = {0};
-			struct lab_pkt p;
+			struct fixture_result r = {0};
+			struct fixture_pkt p;
 
-			lab_seal_number(l, GW, 1 + lab_below(&l->rng, 400), NULL, &p);
-			p.b[8 + lab_below(&l->rng, p.len - 8)] ^=
-				(uint8_t)(1 << lab_below(&l->rng, 8));
-			if (lab_chance(&l->rng, 20))
-				put_be32(p.b + 4, (uint32_t)lab_u64(&l->rng) | 1);
-			lab_open(l, ME, p.b, p.len, 0, &from, 3, &r);
+			fixture_seal_number(l, GW, 1 + fixture_below(&l->rng, 400), NULL, &p);
+			p.b[8 + fixture_below(&l->rng, p.len - 8)] ^=
+				(uint8_t)(1 << fixture_below(&l->rng, 8));
+			if (fixture_chance(&l->rng, 20))
+				put_be32(p.b + 4, (uint32_t)fixture_u64(&l->rng) | 1);
+			fixture_open(l, ME, p.b, p.len, 0, &from, 3, &r);
 			assert_int_equal(r.v[VERDICT_AUTH_FAILED] + r.v[VERDICT_UNVERIFIED], 1);
-			assert_true(lab_fingerprint(lab_sa(l, ME), true) == before);
+			assert_true(fixture_fingerprint(fixture_sa(l, ME), true) == before);
 		}
-		lab_free(l);
+		fixture_free(l);
 	}
 }
 
@@ -140,189 +141,189 @@ static void test_not_new_moves_only_evidence(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
-		struct lab_opt o =
-			LAB_OPT(.window = 64, .history_packets = 512, .no_bridge = true, .salt = i);
+		struct fixture_opt o = FIXTURE_OPT(.window = 64, .history_packets = 512,
+						   .no_bridge = true, .salt = i);
 		struct endpoint from = {.port = 9};
-		struct lab *l;
+		struct fixture *l;
 		uint64_t before;
 
 		o.detect.mode = modes[i];
-		l = lab_new(&o);
+		l = fixture_new(&o);
 		for (unsigned k = 0; k < 9000; k++) {
-			struct lab_pkt p = lab_next(l, GW);
+			struct fixture_pkt p = fixture_next(l, GW);
 
-			assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+			assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
 		}
-		before = lab_fingerprint(lab_sa(l, ME), false);
+		before = fixture_fingerprint(fixture_sa(l, ME), false);
 		l->now += NSEC_PER_SEC;
 		for (unsigned k = 0; k < 3000; k++) {
-			struct lab_result r = {0};
-			struct lab_pkt p;
+			struct fixture_result r = {0};
+			struct fixture_pkt p;
 
-			lab_seal_number(l, GW, 1 + lab_below(&l->rng, 9000), NULL, &p);
-			lab_open(l, ME, p.b, p.len, 0, &from, 3, &r);
+			fixture_seal_number(l, GW, 1 + fixture_below(&l->rng, 9000), NULL, &p);
+			fixture_open(l, ME, p.b, p.len, 0, &from, 3, &r);
 			assert_int_equal(r.v[VERDICT_FRESH], 0);
 			assert_int_equal(r.delivered, 0);
 		}
-		assert_false(lab_events(l, ME) & (ESP_EVENT_MOVED | ESP_EVENT_SOFT_LIFETIME));
-		lab_sa(l, GW)->out.number = 9000;
+		assert_false(fixture_events(l, ME) & (ESP_EVENT_MOVED | ESP_EVENT_SOFT_LIFETIME));
+		fixture_sa(l, GW)->out.number = 9000;
 		/* the sealing itself used the sender's half only */
-		assert_true(lab_fingerprint(lab_sa(l, ME), false) == before);
-		lab_free(l);
+		assert_true(fixture_fingerprint(fixture_sa(l, ME), false) == before);
+		fixture_free(l);
 	}
 }
 
 /* Each line of the table of doc/recovery.md 1, from top to bottom, on one SA. */
 static void test_every_verdict(void **state)
 {
-	struct lab_opt o = LAB_OPT(.window = 64, .history_packets = 64);
-	struct lab *l;
-	struct lab_pkt p, q;
+	struct fixture_opt o = FIXTURE_OPT(.window = 64, .history_packets = 64);
+	struct fixture *l;
+	struct fixture_pkt p, q;
 	uint32_t iv;
 	uint64_t n;
 
 	(void)state;
 	o.detect.mode = DETECT_PATTERN;
-	l = lab_new(&o);
+	l = fixture_new(&o);
 	for (unsigned i = 0; i < 9999; i++) {
-		p = lab_next(l, GW);
-		lab_verdict(l, ME, &p);
+		p = fixture_next(l, GW);
+		fixture_verdict(l, ME, &p);
 	}
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
-	lab_seal_number(l, GW, 9998, NULL, &q);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REPLAYED);
+	fixture_seal_number(l, GW, 9998, NULL, &q);
 	q.b[40] ^= 1;
-	assert_verdict(lab_verdict(l, ME, &q),
+	assert_verdict(fixture_verdict(l, ME, &q),
 		       VERDICT_AUTH_FAILED); /* another ciphertext, the tag its own */
 	q.b[40] ^= 1;
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REWOUND);
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REPLAYED);
-	for (n = 2000; history_lookup(&lab_sa(l, ME)->in.history, n, 0, &iv) != HISTORY_UNKNOWN;
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_REWOUND);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_REPLAYED);
+	for (n = 2000; history_lookup(&fixture_sa(l, ME)->in.history, n, 0, &iv) != HISTORY_UNKNOWN;
 	     n++)
 		;
-	lab_seal_number(l, GW, n, NULL, &q);
+	fixture_seal_number(l, GW, n, NULL, &q);
 	q.b[40] ^= 1;
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_AUTH_FAILED);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_AUTH_FAILED);
 	q.b[40] ^= 1;
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_STALE);
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REPLAYED);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_STALE);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_REPLAYED);
 	o.detect.mode = DETECT_PROOF;
-	esp_sa_set_detect(lab_sa(l, ME), &o.detect, 20000, true);
-	lab_seal_number(l, GW, n, NULL, &q);
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_UNVERIFIED);
-	lab_seal_number(l, GW, 9990, NULL, &q);
+	esp_sa_set_detect(fixture_sa(l, ME), &o.detect, 20000, true);
+	fixture_seal_number(l, GW, n, NULL, &q);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_UNVERIFIED);
+	fixture_seal_number(l, GW, 9990, NULL, &q);
 	q.b[40] ^= 1;
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_AUTH_FAILED);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_AUTH_FAILED);
 	q.b[40] ^= 1;
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_BRIDGED);
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REPLAYED);
-	lab_seal_number(l, GW, 10000, NULL, &q);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_BRIDGED);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_REPLAYED);
+	fixture_seal_number(l, GW, 10000, NULL, &q);
 	q.b[q.len - 1] ^= 1;
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_AUTH_FAILED);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_AUTH_FAILED);
 	q.b[q.len - 1] ^= 1;
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_FRESH);
-	assert_true(lab_sa(l, ME)->in.verdicts[VERDICT_REWOUND] == 1);
-	lab_free(l);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_FRESH);
+	assert_true(fixture_sa(l, ME)->in.verdicts[VERDICT_REWOUND] == 1);
+	fixture_free(l);
 }
 
 /* The budget binds only what is not remembered; it comes back with time. */
 static void test_verify_rate(void **state)
 {
-	struct lab_opt o = LAB_OPT(.window = 64, .history_packets = 64, .verify_rate = 100);
-	struct lab_result r = {0};
-	struct lab *l;
-	struct lab_pkt p;
+	struct fixture_opt o = FIXTURE_OPT(.window = 64, .history_packets = 64, .verify_rate = 100);
+	struct fixture_result r = {0};
+	struct fixture *l;
+	struct fixture_pkt p;
 
 	(void)state;
 	o.detect.mode = DETECT_PATTERN;
 	o.detect.packets = 1 << 30;
 	o.detect.interval = NSEC_NEVER;
-	l = lab_new(&o);
-	lab_seal_number(l, GW, 1 << 20, NULL, &p);
-	lab_verdict(l, ME, &p);
+	l = fixture_new(&o);
+	fixture_seal_number(l, GW, 1 << 20, NULL, &p);
+	fixture_verdict(l, ME, &p);
 	for (unsigned i = 1; i <= 1000; i++) {
-		lab_seal_number(l, GW, i, NULL, &p);
-		lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
+		fixture_seal_number(l, GW, i, NULL, &p);
+		fixture_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
 	}
 	assert_int_equal(r.v[VERDICT_STALE], 100);
 	assert_int_equal(r.v[VERDICT_UNVERIFIED], 900);
-	lab_seal_number(l, GW, 1 << 20, NULL, &p); /* remembered: always opened */
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REWOUND);
+	fixture_seal_number(l, GW, 1 << 20, NULL, &p); /* remembered: always opened */
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REWOUND);
 	l->now += NSEC_PER_SEC / 2;
 	memset(&r, 0, sizeof(r));
 	for (unsigned i = 1001; i <= 2000; i++) {
-		lab_seal_number(l, GW, i, NULL, &p);
-		lab_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
+		fixture_seal_number(l, GW, i, NULL, &p);
+		fixture_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
 	}
 	assert_int_equal(r.v[VERDICT_STALE], 50);
 	o.detect.mode = DETECT_PATTERN;
-	esp_sa_set_detect(lab_sa(l, ME), &o.detect, 0, true);
-	lab_seal_number(l, GW, 3000, NULL, &p);
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_UNVERIFIED);
-	lab_free(l);
+	esp_sa_set_detect(fixture_sa(l, ME), &o.detect, 0, true);
+	fixture_seal_number(l, GW, 3000, NULL, &p);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_UNVERIFIED);
+	fixture_free(l);
 }
 
 /* doc/recovery.md 4: delivers while it drains, then gives verdicts only, and never shows life. */
 static void test_retired(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	struct endpoint other = {.port = 5};
-	struct lab_result r;
-	struct lab_pkt p = lab_next(l, GW), q;
+	struct fixture_result r;
+	struct fixture_pkt p = fixture_next(l, GW), q;
 	uint8_t inner[48];
 	nsec_t fresh;
 
 	(void)state;
-	lab_verdict(l, ME, &p);
-	lab_events(l, ME);
-	fresh = lab_sa(l, ME)->in.last_fresh;
-	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
-	lab_inner(l, ME, inner, 48, 0);
-	assert_false(lab_seal(l, ME, inner, 48, &q)); /* our half is gone at once */
+	fixture_verdict(l, ME, &p);
+	fixture_events(l, ME);
+	fresh = fixture_sa(l, ME)->in.last_fresh;
+	sad_retire(&l->path[ME]->sad, fixture_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
+	fixture_inner(l, ME, inner, 48, 0);
+	assert_false(fixture_seal(l, ME, inner, 48, &q)); /* our half is gone at once */
 	/* Its memory is the first to be taken. */
 	assert_int_equal(l->path[ME]->sad.history.members, 0);
 	l->now += 5 * NSEC_PER_SEC - 1;
-	p = lab_next(l, GW);
+	p = fixture_next(l, GW);
 	memset(&r, 0, sizeof(r));
-	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r);
+	fixture_open(l, ME, p.b, p.len, 0, &other, 0, &r);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
 	assert_int_equal(r.delivered, 1);
-	assert_int_equal(lab_events(l, ME), 0);
+	assert_int_equal(fixture_events(l, ME), 0);
 	l->now += 1;
-	p = lab_next(l, GW);
+	p = fixture_next(l, GW);
 	memset(&r, 0, sizeof(r));
-	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r);
+	fixture_open(l, ME, p.b, p.len, 0, &other, 0, &r);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
 	assert_int_equal(r.delivered, 0);
 	assert_int_equal(r.drops[ESP_DROP_RETIRED], 1);
-	assert_int_equal(lab_events(l, ME), ESP_EVENT_RETIRED_HEARD);
-	assert_true(lab_sa(l, ME)->in.last_fresh == fresh);
+	assert_int_equal(fixture_events(l, ME), ESP_EVENT_RETIRED_HEARD);
+	assert_true(fixture_sa(l, ME)->in.last_fresh == fresh);
 	/* the same again is a replay and says nothing */
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
-	assert_int_equal(lab_events(l, ME), 0);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REPLAYED);
+	assert_int_equal(fixture_events(l, ME), 0);
 	/* a rewind on it is no switchover any more, but shows that the peer is still there */
-	lab_seal_number(l, GW, 1, NULL, &q);
-	assert_verdict(lab_verdict(l, ME, &q), VERDICT_REWOUND);
-	assert_int_equal(lab_events(l, ME), ESP_EVENT_RETIRED_HEARD);
-	assert_int_equal(lab_sa(l, ME)->in.detector.state, DETECTOR_CALM);
-	lab_free(l);
+	fixture_seal_number(l, GW, 1, NULL, &q);
+	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_REWOUND);
+	assert_int_equal(fixture_events(l, ME), ESP_EVENT_RETIRED_HEARD);
+	assert_int_equal(fixture_sa(l, ME)->in.detector.state, DETECTOR_CALM);
+	fixture_free(l);
 }
 
 /* A packet under the nonce of number 1, at number 1, with other content. */
-static enum verdict reuse_nonce(struct lab *l, const struct lab_pkt *first)
+static enum verdict reuse_nonce(struct fixture *l, const struct fixture_pkt *first)
 {
-	struct lab_pkt p;
+	struct fixture_pkt p;
 	uint8_t text[52];
 
 	memset(text, 0x11, sizeof(text));
-	lab_inner(l, GW, text, 48, 0);
+	fixture_inner(l, GW, text, 48, 0);
 	text[40] ^= 0xff;
 	text[48] = 1;
 	text[49] = 2;
 	text[50] = 2;
 	text[51] = PROTO_IPV4;
-	lab_seal_text(l, GW, get_be32(first->b + 4), first->b + 8, text, sizeof(text), &p);
-	return lab_verdict(l, ME, &p);
+	fixture_seal_text(l, GW, get_be32(first->b + 4), first->b + 8, text, sizeof(text), &p);
+	return fixture_verdict(l, ME, &p);
 }
 
 /* doc/recovery.md 2: under GCM the authentication key is exposed, and all that comes later proves
@@ -330,63 +331,63 @@ static enum verdict reuse_nonce(struct lab *l, const struct lab_pkt *first)
  */
 static void test_nonce_reuse_gcm(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	struct endpoint other = {.port = 5};
-	struct lab_result r = {0};
-	struct lab_pkt first = lab_next(l, GW), p;
-	struct esp_in_sa *in = &lab_sa(l, ME)->in;
+	struct fixture_result r = {0};
+	struct fixture_pkt first = fixture_next(l, GW), p;
+	struct esp_in_sa *in = &fixture_sa(l, ME)->in;
 
 	(void)state;
 	in->detect.proof_packets = 1000;
-	lab_verdict(l, ME, &first);
-	lab_events(l, ME);
+	fixture_verdict(l, ME, &first);
+	fixture_events(l, ME);
 	assert_verdict(reuse_nonce(l, &first), VERDICT_REWOUND);
-	assert_int_equal(lab_events(l, ME), ESP_EVENT_SWITCHOVER | ESP_EVENT_NONCE_REUSE);
+	assert_int_equal(fixture_events(l, ME), ESP_EVENT_SWITCHOVER | ESP_EVENT_NONCE_REUSE);
 	assert_int_equal(in->detector.criterion, CRITERION_NONCE_REUSE);
 	assert_true(in->exposed && in->nonce_reuses == 1);
 	/* until the successor is up, traffic goes on, but shows neither life nor place */
-	p = lab_next(l, GW);
+	p = fixture_next(l, GW);
 	l->now += NSEC_PER_SEC;
-	lab_open(l, ME, p.b, p.len, 0, &other, 0, &r);
+	fixture_open(l, ME, p.b, p.len, 0, &other, 0, &r);
 	assert_int_equal(r.delivered, 1);
-	assert_int_equal(lab_events(l, ME), 0);
+	assert_int_equal(fixture_events(l, ME), 0);
 	assert_true(in->last_fresh < l->now);
-	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
-	p = lab_next(l, GW);
+	sad_retire(&l->path[ME]->sad, fixture_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
+	p = fixture_next(l, GW);
 	r = open_pkt(l, ME, &p);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
 	assert_int_equal(r.delivered, 0);
 	assert_int_equal(r.drops[ESP_DROP_EXPOSED], 1);
 	detector_reset(&in->detector);
-	lab_seal_number(l, GW, 2, NULL, &p);
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REWOUND);
+	fixture_seal_number(l, GW, 2, NULL, &p);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REWOUND);
 	assert_int_equal(in->detector.state, DETECTOR_CALM);
-	assert_int_equal(lab_events(l, ME), 0);
-	lab_free(l);
+	assert_int_equal(fixture_events(l, ME), 0);
+	fixture_free(l);
 }
 
 /* "nothing that arrives on this SA proves anything more": not that the peer still uses it, either.
  */
 static void test_exposed_and_retired_proves_nothing(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
-	struct lab_pkt first = lab_next(l, GW), p;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
+	struct fixture_pkt first = fixture_next(l, GW), p;
 
 	(void)state;
-	lab_verdict(l, ME, &first);
+	fixture_verdict(l, ME, &first);
 	assert_verdict(reuse_nonce(l, &first), VERDICT_REWOUND);
-	sad_retire(&l->path[ME]->sad, lab_sa(l, ME), l->now);
-	lab_events(l, ME);
+	sad_retire(&l->path[ME]->sad, fixture_sa(l, ME), l->now);
+	fixture_events(l, ME);
 	l->now += NSEC_PER_SEC;
-	p = lab_next(l, GW); /* whoever has the key now */
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
-	assert_int_equal(lab_events(l, ME), 0);
-	lab_seal_number(l, GW, 2, NULL, &p);
-	assert_verdict(lab_verdict(l, ME, &p), VERDICT_REWOUND);
-	assert_int_equal(lab_events(l, ME), 0);
-	lab_free(l);
+	p = fixture_next(l, GW); /* whoever has the key now */
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
+	assert_int_equal(fixture_events(l, ME), 0);
+	fixture_seal_number(l, GW, 2, NULL, &p);
+	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REWOUND);
+	assert_int_equal(fixture_events(l, ME), 0);
+	fixture_free(l);
 }
 
 /* ChaCha20-Poly1305 exposes one nonce's key only; CBC has no nonce that could. */
@@ -396,53 +397,53 @@ static void test_nonce_reuse_others(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
-		struct lab_opt o = LAB_OPT(.suite = names[i]);
-		struct lab *l = lab_new(&o);
-		struct lab_pkt first = lab_next(l, GW), p;
-		const struct esp_in_sa *in = &lab_sa(l, ME)->in;
+		struct fixture_opt o = FIXTURE_OPT(.suite = names[i]);
+		struct fixture *l = fixture_new(&o);
+		struct fixture_pkt first = fixture_next(l, GW), p;
+		const struct esp_in_sa *in = &fixture_sa(l, ME)->in;
 
-		lab_verdict(l, ME, &first);
-		lab_events(l, ME);
-		lab_seal_number(l, GW, 1, first.b + 8, &p);
+		fixture_verdict(l, ME, &first);
+		fixture_events(l, ME);
+		fixture_seal_number(l, GW, 1, first.b + 8, &p);
 		if (memcmp(p.b, first.b, p.len) == 0) { /* the same plaintext: bit-identical */
-			assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
-			lab_free(l);
+			assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REPLAYED);
+			fixture_free(l);
 			continue;
 		}
-		assert_verdict(lab_verdict(l, ME, &p), VERDICT_REWOUND);
+		assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REWOUND);
 		assert_false(in->exposed);
-		lab_free(l);
+		fixture_free(l);
 	}
 }
 
 static void test_chacha_reuse_is_an_event(void **state)
 {
-	struct lab_opt o = LAB_OPT(.suite = "chacha20poly1305");
-	struct lab *l = lab_new(&o);
-	struct lab_pkt first = lab_next(l, GW);
-	const struct esp_in_sa *in = &lab_sa(l, ME)->in;
+	struct fixture_opt o = FIXTURE_OPT(.suite = "chacha20poly1305");
+	struct fixture *l = fixture_new(&o);
+	struct fixture_pkt first = fixture_next(l, GW);
+	const struct esp_in_sa *in = &fixture_sa(l, ME)->in;
 
 	(void)state;
-	lab_verdict(l, ME, &first);
-	lab_events(l, ME);
+	fixture_verdict(l, ME, &first);
+	fixture_events(l, ME);
 	assert_verdict(reuse_nonce(l, &first), VERDICT_REWOUND);
-	assert_int_equal(lab_events(l, ME), ESP_EVENT_SWITCHOVER | ESP_EVENT_NONCE_REUSE);
+	assert_int_equal(fixture_events(l, ME), ESP_EVENT_SWITCHOVER | ESP_EVENT_NONCE_REUSE);
 	assert_int_equal(in->detector.criterion, CRITERION_NONCE_REUSE);
 	assert_false(in->exposed);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* Routes that lead nowhere, each with its counter. */
 static void test_routes(void **state)
 {
-	struct lab_opt o = LAB_OPT(.mtu = 100);
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT(.mtu = 100);
+	struct fixture *l = fixture_new(&o);
 	struct esp_path *path = l->path[GW];
 	uint8_t inner[200];
 	struct esp_out out = {.pkt = inner, .len = 48};
 
 	(void)state;
-	lab_inner(l, GW, inner, 48, 0);
+	fixture_inner(l, GW, inner, 48, 0);
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_SEAL);
 	out.off = (struct pkt_offload){.gso = PKT_GSO_TCP6, .gso_size = 10};
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_DISCARD);
@@ -457,26 +458,26 @@ static void test_routes(void **state)
 	inner[16] = 99;
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_DISCARD);
 	assert_true(path->drops[ESP_DROP_NO_POLICY] == 1);
-	lab_inner(l, GW, inner, 101, 0);
+	fixture_inner(l, GW, inner, 101, 0);
 	out.len = 101;
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_TOO_BIG);
 	assert_int_equal(out.mtu, 100);
 	inner[6] = 0; /* may be fragmented: sealed whole, the outer packet is cut */
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_SEAL);
-	lab_inner(l, GW, inner, 48, 0);
+	fixture_inner(l, GW, inner, 48, 0);
 	out.len = 48;
 	sad_release(&path->sad, l->spi[GW]);
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_NO_SA);
 	assert_ptr_equal(out.policy, &l->policy[GW]);
 	assert_true(path->drops[ESP_DROP_NO_SA_YET] == 1);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* SPIs: never reserved ones, never one twice at once, references die with their SA. */
 static void test_sad(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	struct sad *s = &l->path[ME]->sad;
 	uint32_t spi[5000];
 
@@ -504,16 +505,16 @@ static void test_sad(void **state)
 		spi[4999] = a;
 	}
 	assert_null(sad_get(s, (struct sa_ref){0}));
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* The dirty list: events gather, each SA is on it once, and a freed one is not. */
 static void test_dirty_list(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	struct sad *s = &l->path[ME]->sad;
-	struct esp_sa *a = lab_sa(l, ME), *b = sad_find(s, sad_reserve(s)),
+	struct esp_sa *a = fixture_sa(l, ME), *b = sad_find(s, sad_reserve(s)),
 		      *c = sad_find(s, sad_reserve(s));
 	uint32_t e = 0;
 
@@ -531,32 +532,32 @@ static void test_dirty_list(void **state)
 	sad_raise(s, a, ESP_EVENT_MOVED);
 	assert_ptr_equal(sad_take_dirty(s, &e), a);
 	assert_int_equal(e, ESP_EVENT_MOVED);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* An SA that goes away between two calls of one receive takes its pending packets with it. */
 static void test_release_within_a_receive(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	struct pkt_super s = {.base = l->super, .cap = sizeof(l->super)};
 	struct esp_in in = {.base = l->in, .from = l->ep[GW]};
 
 	(void)state;
 	for (unsigned i = 0; i < 10; i++) {
-		struct lab_pkt p = lab_next(l, GW);
+		struct fixture_pkt p = fixture_next(l, GW);
 
 		memcpy(l->in + in.len, p.b, p.len);
 		in.len += p.len;
 		in.seg = (uint16_t)p.len;
 	}
 	assert_int_equal(esp_open(l->path[ME], &in, &s, l->now), ESP_FULL);
-	assert_int_equal(s.len, LAB_INNER_LEN);
+	assert_int_equal(s.len, FIXTURE_INNER_LEN);
 	sad_release(&l->path[ME]->sad, l->spi[ME]);
 	pkt_super_reset(&s);
 	assert_int_equal(esp_open(l->path[ME], &in, &s, l->now), ESP_DONE);
 	assert_int_equal(s.len, 0);
-	lab_free(l);
+	fixture_free(l);
 }
 
 int main(void)
@@ -579,6 +580,6 @@ int main(void)
 		cmocka_unit_test(test_release_within_a_receive),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ struct fault {
 /* Sets the sender's IVs so that the rewound packets repeat, or do not. */
 static void set_ivs(struct run *run, const struct fault *f, bool before)
 {
-	struct esp_out_sa *o = &lab_sa(run->l, GW)->out;
+	struct esp_out_sa *o = &fixture_sa(run->l, GW)->out;
 
 	if (f->iv == IV_SAME_HIGH_WORD && before) {
 		/* a big-endian counter with a constant high word */
@@ -42,7 +42,7 @@ static void set_ivs(struct run *run, const struct fault *f, bool before)
 
 static void check_iv_outcome(struct run *run, const struct fault *f)
 {
-	const struct esp_in_sa *in = &lab_sa(run->l, ME)->in;
+	const struct esp_in_sa *in = &fixture_sa(run->l, ME)->in;
 	bool reused = f->iv == IV_EQUAL && in->suite->combined;
 
 	assert_int_equal(in->nonce_reuses, reused);
@@ -72,8 +72,8 @@ static void jump(struct run *run, const struct fault *f)
 
 static void run_fault(const struct fault *f, uint64_t salt)
 {
-	struct lab_opt o = LAB_OPT(.esn = f->esn, .suite = f->suite, .salt = salt,
-				   .history_packets = f->history_packets);
+	struct fixture_opt o = FIXTURE_OPT(.esn = f->esn, .suite = f->suite, .salt = salt,
+					   .history_packets = f->history_packets);
 	struct run run;
 	uint64_t from;
 	bool reused;
@@ -91,13 +91,13 @@ static void run_fault(const struct fault *f, uint64_t salt)
 	run_rewind(&run, f->to, f->limit);
 	check_iv_outcome(&run, f);
 	/* within reach nothing is lost, and a nonce used twice delivers nothing */
-	reused = lab_sa(run.l, ME)->in.nonce_reuses > 0;
+	reused = fixture_sa(run.l, ME)->in.nonce_reuses > 0;
 	if (f->limit == 1) {
 		run_send(&run, 700);
 		if (!reused)
 			run_assert_came(&run, from, run.sealed, 0);
 		else
-			assert_false(lab_sa(run.l, ME)->in.bridge.open);
+			assert_false(fixture_sa(run.l, ME)->in.bridge.open);
 	}
 	run_fini(&run);
 }
@@ -204,16 +204,16 @@ static void test_pattern_where_history_ends(void **state)
 /* The IV is a function of the number and the plaintext is the same: bit-identical, so REPLAYED. */
 static void test_bit_identical(void **state)
 {
-	struct lab_opt o = LAB_OPT();
+	struct fixture_opt o = FIXTURE_OPT();
 	struct run run;
 
 	(void)state;
 	run_init(&run, "IVs equal and plaintexts equal (a documented limit)", &o);
 	run.bit_identical = true;
-	lab_sa(run.l, GW)->out.iv_counter = 0;
+	fixture_sa(run.l, GW)->out.iv_counter = 0;
 	run_send(&run, 1000);
 	run_set_number(&run, 501);
-	lab_sa(run.l, GW)->out.iv_counter = 500;
+	fixture_sa(run.l, GW)->out.iv_counter = 500;
 	run_send(&run, 500);
 	assert_int_equal(run.r.v[VERDICT_REPLAYED], 500);
 	run_assert_calm(&run);
@@ -230,7 +230,7 @@ static void test_two_senders(void **state)
 		static const char *const names[] = {
 			"two senders interleaved, in step", "two senders, one behind by 1",
 			"two senders, one behind by 700", "two senders, one behind by 10,000"};
-		struct lab_opt o = LAB_OPT();
+		struct fixture_opt o = FIXTURE_OPT();
 		struct run run;
 		uint64_t n = 0;
 
@@ -253,7 +253,7 @@ static void test_two_senders(void **state)
 static void failback(enum detect_mode m, uint64_t reach, uint64_t to, uint64_t limit,
 		     const char *name)
 {
-	struct lab_opt o = LAB_OPT(.history_packets = reach);
+	struct fixture_opt o = FIXTURE_OPT(.history_packets = reach);
 	struct run run;
 
 	o.detect.mode = m;
@@ -308,11 +308,13 @@ static int by_arrival(const void *a, const void *b)
 enum benign { REORDER, DUPLICATE, BACKLOG };
 
 /* When packet i of the stream arrives, in places of the stream; low priority waits for the link. */
-static uint64_t arrives(enum benign kind, struct lab_rng *r, uint32_t i)
+static uint64_t arrives(enum benign kind, struct fixture_rng *r, uint32_t i)
 {
 	switch (kind) {
-	case REORDER: return i + (lab_chance(r, 5) ? 33 + lab_below(r, 300) : lab_below(r, 4));
-	case DUPLICATE: return i + lab_below(r, 8);
+	case REORDER:
+		return i +
+		       (fixture_chance(r, 5) ? 33 + fixture_below(r, 300) : fixture_below(r, 4));
+	case DUPLICATE: return i + fixture_below(r, 8);
 	case BACKLOG: return i % 8000 < 4000 && i % 5 == 0 ? i + 8000 - i % 8000 : i;
 	}
 	return i;
@@ -322,15 +324,15 @@ static uint64_t arrives(enum benign kind, struct lab_rng *r, uint32_t i)
 static void benign_network(struct run *run, enum benign kind, uint32_t count)
 {
 	struct arrival *a = calloc(2 * count, sizeof(*a));
-	struct lab_rng r;
+	struct fixture_rng r;
 	size_t n = 0;
 
 	assert_non_null(a);
-	lab_rng_init(&r, 7000 + kind);
+	fixture_rng_init(&r, 7000 + kind);
 	for (uint32_t i = 0; i < count; i++) {
 		a[n++] = (struct arrival){.at = arrives(kind, &r, i), .number = i};
-		if (kind == DUPLICATE && lab_chance(&r, 10))
-			a[n++] = (struct arrival){.at = i + lab_below(&r, 200), .number = i};
+		if (kind == DUPLICATE && fixture_chance(&r, 10))
+			a[n++] = (struct arrival){.at = i + fixture_below(&r, 200), .number = i};
 	}
 	qsort(a, n, sizeof(*a), by_arrival);
 	run->record = true;
@@ -341,7 +343,7 @@ static void benign_network(struct run *run, enum benign kind, uint32_t count)
 		/* the burst is over, and nothing comes for a while */
 		if (kind == BACKLOG && i % 8000 == 7999)
 			run->l->now += 5 * NSEC_PER_SEC;
-		if (lab_sa(run->l, ME)->in.detector.state == DETECTOR_CONFIRMED)
+		if (fixture_sa(run->l, ME)->in.detector.state == DETECTOR_CONFIRMED)
 			run_reset(run);
 	}
 	free(a);
@@ -358,7 +360,7 @@ static bool keep_none(struct run *run, uint64_t number, const uint8_t *pkt, uint
 
 static void benign(enum benign kind, enum detect_mode m, const char *name)
 {
-	struct lab_opt o = LAB_OPT(.window = kind == DUPLICATE ? 64 : 32);
+	struct fixture_opt o = FIXTURE_OPT(.window = kind == DUPLICATE ? 64 : 32);
 	struct run run;
 
 	o.detect.mode = m;
@@ -371,7 +373,7 @@ static void benign(enum benign kind, enum detect_mode m, const char *name)
 	assert_int_equal(run.r.v[VERDICT_AUTH_FAILED], 0);
 	if (m == DETECT_PROOF) {
 		run_assert_calm(&run);
-		assert_int_equal(lab_sa(run.l, ME)->in.detector.state, DETECTOR_CALM);
+		assert_int_equal(fixture_sa(run.l, ME)->in.detector.state, DETECTOR_CALM);
 	}
 	run_fini(&run);
 }
@@ -404,7 +406,7 @@ int main(void)
 		cmocka_unit_test(test_benign),
 	};
 
-	lab_seed();
+	fixture_seed();
 	run_print_header();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
  * known by its header is treated as if it had been parsed, looked up and selected.
  * SPDX-License-Identifier: ISC
  */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 
 #define LEN 64
 
@@ -17,20 +17,20 @@ static bool same(const struct inner *a, const struct inner *b)
 }
 
 /* A packet that inner_parse takes, TCP or UDP, mostly plain. */
-static void some_packet(struct lab_rng *r, uint8_t *p)
+static void some_packet(struct fixture_rng *r, uint8_t *p)
 {
-	bool v6 = lab_chance(r, 50);
+	bool v6 = fixture_chance(r, 50);
 
 	for (unsigned i = 0; i < LEN; i++)
-		p[i] = (uint8_t)lab_u64(r);
+		p[i] = (uint8_t)fixture_u64(r);
 	p[0] = v6 ? 0x60 : 0x45;
 	if (v6) {
-		put_be16(p + 4, (uint16_t)(LEN - 40 - lab_below(r, 4)));
-		p[6] = lab_chance(r, 50) ? PROTO_TCP : PROTO_UDP;
+		put_be16(p + 4, (uint16_t)(LEN - 40 - fixture_below(r, 4)));
+		p[6] = fixture_chance(r, 50) ? PROTO_TCP : PROTO_UDP;
 	} else {
-		put_be16(p + 2, (uint16_t)(LEN - lab_below(r, 4)));
-		put_be16(p + 6, lab_chance(r, 80) ? 0x4000 : (uint16_t)lab_u64(r));
-		p[9] = lab_chance(r, 50) ? PROTO_TCP : PROTO_UDP;
+		put_be16(p + 2, (uint16_t)(LEN - fixture_below(r, 4)));
+		put_be16(p + 6, fixture_chance(r, 80) ? 0x4000 : (uint16_t)fixture_u64(r));
+		p[9] = fixture_chance(r, 50) ? PROTO_TCP : PROTO_UDP;
 	}
 }
 
@@ -38,10 +38,10 @@ static void some_packet(struct lab_rng *r, uint8_t *p)
 static void test_next_is_parse(void **state)
 {
 	unsigned known = 0, other = 0, plain = 0;
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 4301);
+	fixture_rng_init(&r, 4301);
 	for (unsigned i = 0; i < 200000; i++) {
 		uint8_t p[LEN], q[LEN];
 		struct inner first, next, parsed;
@@ -52,10 +52,10 @@ static void test_next_is_parse(void **state)
 		if (inner_parse(p, LEN, &first) < 0)
 			continue;
 		memcpy(q, p, LEN);
-		for (uint64_t n = lab_below(&r, 4); n > 0; n--)
-			q[lab_below(&r, 48)] ^= (uint8_t)(1 << lab_below(&r, 8));
-		if (lab_chance(&r, 20))
-			len = (uint32_t)lab_below(&r, LEN + 1);
+		for (uint64_t n = fixture_below(&r, 4); n > 0; n--)
+			q[fixture_below(&r, 48)] ^= (uint8_t)(1 << fixture_below(&r, 8));
+		if (fixture_chance(&r, 20))
+			len = (uint32_t)fixture_below(&r, LEN + 1);
 		next = first;
 		ok = inner_parse(q, len, &parsed);
 		if (inner_next(q, len, &next)) {
@@ -76,7 +76,7 @@ static void test_next_is_parse(void **state)
 
 /* ---- out ---- */
 
-static enum esp_route route(struct lab *l, const uint8_t *p, uint32_t len, struct esp_out *o)
+static enum esp_route route(struct fixture *l, const uint8_t *p, uint32_t len, struct esp_out *o)
 {
 	esp_out_init(o, p, len, 0);
 	return esp_route(l->path[GW], o, l->now);
@@ -85,8 +85,8 @@ static enum esp_route route(struct lab *l, const uint8_t *p, uint32_t len, struc
 /* A policy that comes, and goes, is seen by the next packet of a flow that was under way. */
 static void test_policies_change(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	struct ts_list local = {.count = 1}, remote = {.count = 1};
 	struct spd_policy trap = {.trap = true, .local = &local, .remote = &remote, .order = 1};
 	struct spd *spd = &l->path[GW]->devices[0].spd;
@@ -94,7 +94,7 @@ static void test_policies_change(void **state)
 	uint8_t p[100];
 
 	(void)state;
-	lab_inner(l, GW, p, sizeof(p), 0);
+	fixture_inner(l, GW, p, sizeof(p), 0);
 	assert_int_equal(ts_parse("10.1.0.0/24", &local.ts[0]), 0);
 	assert_int_equal(ts_parse("10.2.0.0/24", &remote.ts[0]), 0);
 	for (unsigned i = 0; i < 3; i++) {
@@ -112,26 +112,26 @@ static void test_policies_change(void **state)
 	assert_true(l->path[GW]->drops[ESP_DROP_NO_POLICY] == 2);
 	assert_int_equal(spd_add(spd, &l->policy[GW]), 0);
 	assert_int_equal(route(l, p, sizeof(p), &out), ESP_ROUTE_SEAL);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* The SA is asked for with each packet, and each packet has its own TOS, DF and length. */
 static void test_what_is_the_packets_own(void **state)
 {
-	struct lab_opt o = LAB_OPT(.mtu = 200);
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT(.mtu = 200);
+	struct fixture *l = fixture_new(&o);
 	struct esp_out out;
 	uint8_t p[300];
 
 	(void)state;
-	lab_inner(l, GW, p, 100, 0x28);
+	fixture_inner(l, GW, p, 100, 0x28);
 	assert_int_equal(route(l, p, 100, &out), ESP_ROUTE_SEAL);
 	assert_int_equal(out.dest.tos, 0x28);
-	lab_inner(l, GW, p, 150, 0x2b);
+	fixture_inner(l, GW, p, 150, 0x2b);
 	assert_int_equal(route(l, p, 150, &out), ESP_ROUTE_SEAL);
 	assert_int_equal(out.dest.tos, 0x2b);
 	assert_int_equal(out.plan.len, 150);
-	lab_inner(l, GW, p, 300, 0);
+	fixture_inner(l, GW, p, 300, 0);
 	assert_int_equal(route(l, p, 300, &out), ESP_ROUTE_TOO_BIG);
 	assert_int_equal(out.mtu, 200);
 	p[6] = 0; /* may be fragmented */
@@ -142,18 +142,18 @@ static void test_what_is_the_packets_own(void **state)
 	p[0] = 0x55;
 	assert_int_equal(route(l, p, 300, &out), ESP_ROUTE_DISCARD);
 	assert_true(l->path[GW]->drops[ESP_DROP_BAD_INNER] == 1);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* ---- in ---- */
 
-static uint64_t delivered(struct lab *l, const uint8_t *inner, uint32_t len)
+static uint64_t delivered(struct fixture *l, const uint8_t *inner, uint32_t len)
 {
-	struct lab_result r = {0};
-	struct lab_pkt pkt;
+	struct fixture_result r = {0};
+	struct fixture_pkt pkt;
 
-	assert_true(lab_seal(l, GW, inner, len, &pkt));
-	lab_open(l, ME, pkt.b, pkt.len, 0, NULL, 0, &r);
+	assert_true(fixture_seal(l, GW, inner, len, &pkt));
+	fixture_open(l, ME, pkt.b, pkt.len, 0, NULL, 0, &r);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
 	return r.delivered;
 }
@@ -161,14 +161,14 @@ static uint64_t delivered(struct lab *l, const uint8_t *inner, uint32_t len)
 /* One admitted packet does not let others in: the receiver's selectors name one port. */
 static void test_selectors_hold(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
-	struct esp_sa *sa = lab_sa(l, ME);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
+	struct esp_sa *sa = fixture_sa(l, ME);
 	uint8_t p[100];
 
 	(void)state;
 	assert_int_equal(ts_parse("10.2.0.0/16[udp/53]", &sa->local->ts[0]), 0);
-	lab_inner(l, GW, p, sizeof(p), 0);
+	fixture_inner(l, GW, p, sizeof(p), 0);
 	put_be16(p + 22, 53);
 	assert_int_equal(delivered(l, p, sizeof(p)), 1);
 	assert_int_equal(delivered(l, p, sizeof(p)), 1);
@@ -181,28 +181,28 @@ static void test_selectors_hold(void **state)
 	p[9] = PROTO_TCP;
 	assert_int_equal(delivered(l, p, sizeof(p)), 0);
 	assert_true(l->path[ME]->drops[ESP_DROP_SELECTORS] == 2);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* The next header says IPv6, the packet is the next one of an IPv4 flow. */
 static void test_family_is_as_said(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
-	struct lab_result r = {0};
-	struct lab_pkt pkt;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
+	struct fixture_result r = {0};
+	struct fixture_pkt pkt;
 	uint8_t text[104] = {0};
 
 	(void)state;
-	lab_inner(l, GW, text, 100, 0);
+	fixture_inner(l, GW, text, 100, 0);
 	assert_int_equal(delivered(l, text, 100), 1);
 	memcpy(text + 100, (const uint8_t[]){1, 2, 2, PROTO_IPV6}, 4); /* padding and trailer */
-	lab_seal_text(l, GW, 2, NULL, text, sizeof(text), &pkt);
-	lab_open(l, ME, pkt.b, pkt.len, 0, NULL, 0, &r);
+	fixture_seal_text(l, GW, 2, NULL, text, sizeof(text), &pkt);
+	fixture_open(l, ME, pkt.b, pkt.len, 0, NULL, 0, &r);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
 	assert_int_equal(r.delivered, 0);
 	assert_true(l->path[ME]->drops[ESP_DROP_BAD_INNER] == 1);
-	lab_free(l);
+	fixture_free(l);
 }
 
 int main(void)
@@ -215,6 +215,6 @@ int main(void)
 		cmocka_unit_test(test_family_is_as_said),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 
 #define SEC NSEC_PER_SEC
 
-struct lab {
+struct fixture {
 	struct gate gate;
 	struct tunnel_options options;
 	struct gate_facts facts;
@@ -21,20 +21,20 @@ struct lab {
 };
 
 /* Each SA that asks was made after the last admission, as the successor of that one is. */
-static void lab_init(struct lab *l)
+static void fixture_init(struct fixture *l)
 {
-	*l = (struct lab){.facts.installed = NSEC_NEVER};
+	*l = (struct fixture){.facts.installed = NSEC_NEVER};
 	tunnel_options_default(&l->options);
 }
 
-static enum gate_answer ask(struct lab *l, enum criterion c, nsec_t now)
+static enum gate_answer ask(struct fixture *l, enum criterion c, nsec_t now)
 {
 	l->reply = gate_ask(&l->gate, &l->options, c, &l->facts, now);
 	return l->reply.answer;
 }
 
 /* A proof that is admitted and whose rekey helps; returns the wait before it. */
-static nsec_t ask_and_help(struct lab *l, nsec_t now)
+static nsec_t ask_and_help(struct fixture *l, nsec_t now)
 {
 	assert_int_equal(ask(l, CRITERION_PROOF, now), GATE_ADMITTED);
 	gate_helped(&l->gate, CRITERION_PROOF, l->reply.ticket);
@@ -43,10 +43,10 @@ static nsec_t ask_and_help(struct lab *l, nsec_t now)
 
 static void order_of_questions(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.facts.superseded = l.facts.in_progress = true;
 	l.options.detect.mode = DETECT_OFF;
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_DISABLED);
@@ -62,10 +62,10 @@ static void order_of_questions(void **state)
 
 static void refusals_spend_nothing(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.facts.in_progress = true;
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_IN_PROGRESS);
@@ -80,11 +80,11 @@ static void refusals_spend_nothing(void **state)
 /* None of the last max_rekeys helped: the rule as published. */
 static void quiet_begins_once_and_ends_from_zero(void **state)
 {
-	struct lab l;
+	struct fixture l;
 	nsec_t t = 10 * SEC;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(&l, CRITERION_PROOF, t + (nsec_t)i * SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_PROOF, t + 3 * SEC), GATE_QUIET);
@@ -105,10 +105,10 @@ static void quiet_begins_once_and_ends_from_zero(void **state)
 /* Also where the allowance is counted over a longer time than the quiet lasts. */
 static void quiet_shorter_than_per(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.options.per = 600 * SEC;
 	l.options.quiet = 60 * SEC;
 	for (int i = 0; i < 3; i++)
@@ -122,10 +122,10 @@ static void quiet_shorter_than_per(void **state)
 /* quiet = 0 refuses, and at once all starts from zero: nothing waits longer than an instant. */
 static void no_quiet(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.options.quiet = 0;
 	for (int k = 0; k < 5; k++) {
 		nsec_t t = (nsec_t)(k + 1) * SEC;
@@ -141,10 +141,10 @@ static void no_quiet(void **state)
 
 static void window_slides(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	/* One every 20 s never has more than three within 60 s. */
 	for (nsec_t i = 1; i < 100; i++) {
 		assert_int_equal(ask(&l, CRITERION_PROOF, i * 20 * SEC), GATE_ADMITTED);
@@ -156,11 +156,11 @@ static void window_slides(void **state)
 static void backoff_of_helped(void **state)
 {
 	static const nsec_t want[] = {0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30};
-	struct lab l;
+	struct fixture l;
 	nsec_t now = 10 * SEC;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.options.per = 600 * SEC;
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
 		nsec_t wait = ask_and_help(&l, now);
@@ -176,11 +176,11 @@ static void backoff_of_helped(void **state)
 /* The case: failovers every few seconds, for ever, on the defaults. */
 static void flapping_is_never_refused(void **state)
 {
-	struct lab l;
+	struct fixture l;
 	nsec_t now = 10 * SEC, longest = 0;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	for (unsigned i = 0; i < 10000; i++) {
 		nsec_t wait = ask_and_help(&l, now);
 
@@ -195,11 +195,11 @@ static void flapping_is_never_refused(void **state)
 static void backoff_of_the_largest_allowance(void **state)
 {
 	static const nsec_t want[] = {1, 2, 4, 8, 16, 30, 30};
-	struct lab l;
+	struct fixture l;
 	nsec_t now = 10 * SEC;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.options.max_rekeys = 16;
 	l.options.per = 86400 * SEC;
 	for (unsigned i = 0; i < 16; i++)
@@ -213,11 +213,11 @@ static void backoff_of_the_largest_allowance(void **state)
 /* One that helped among the last max_rekeys is enough; none of them is not. */
 static void one_that_helped(void **state)
 {
-	struct lab l;
+	struct fixture l;
 	uint64_t second;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	second = l.reply.ticket;
@@ -234,10 +234,10 @@ static void one_that_helped(void **state)
 /* Only the last max_rekeys count. */
 static void helped_long_ago(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	ask_and_help(&l, SEC);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
@@ -248,10 +248,10 @@ static void helped_long_ago(void **state)
 /* A ticket that is none, or of long ago, helps nobody. */
 static void helped_by_a_wrong_ticket(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	gate_helped(&l.gate, CRITERION_PROOF, 0);
@@ -262,10 +262,10 @@ static void helped_by_a_wrong_ticket(void **state)
 
 static void hints_cannot_spend_what_proofs_need(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(&l, CRITERION_COUNT, SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_TIME, SEC), GATE_QUIET);
@@ -281,11 +281,11 @@ static void hints_cannot_spend_what_proofs_need(void **state)
 static void hints_are_quiet_though_they_helped(void **state)
 {
 	static const enum criterion hints[] = {CRITERION_COUNT, CRITERION_TIME, CRITERION_OLDER_SA};
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
 	for (size_t k = 0; k < ARRAY_SIZE(hints); k++) {
-		lab_init(&l);
+		fixture_init(&l);
 		for (int i = 0; i < 3; i++) {
 			assert_int_equal(ask(&l, hints[k], SEC), GATE_ADMITTED);
 			assert_int_equal(l.reply.backoff, 0);
@@ -299,10 +299,10 @@ static void hints_are_quiet_though_they_helped(void **state)
 /* One switchover hits all SAs of a child: only the first of them spends. */
 static void siblings_are_free(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.options.max_rekeys = 1;
 	l.facts.installed = SEC;
 	assert_int_equal(ask(&l, CRITERION_PROOF, 10 * SEC), GATE_ADMITTED);
@@ -320,10 +320,10 @@ static void siblings_are_free(void **state)
 /* Free once: an SA whose rekey did not replace it pays when it asks again. */
 static void siblings_are_free_once(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.facts.installed = SEC;
 	assert_int_equal(ask(&l, CRITERION_PROOF, 10 * SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_PROOF, 10 * SEC), GATE_ADMITTED);
@@ -339,10 +339,10 @@ static void siblings_are_free_once(void **state)
 /* Hints of siblings are not free: a withholder has them for all SAs at once. */
 static void hints_of_siblings_spend(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.facts.installed = SEC;
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(&l, CRITERION_COUNT, 10 * SEC), GATE_ADMITTED);
@@ -351,11 +351,11 @@ static void hints_of_siblings_spend(void **state)
 
 static void given_back(void **state)
 {
-	struct lab l;
+	struct fixture l;
 	uint64_t first;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.options.max_rekeys = 1;
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	gate_give_back(&l.gate, CRITERION_PROOF, l.reply.ticket);
@@ -363,7 +363,7 @@ static void given_back(void **state)
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
 
 	/* not another's, and nothing for nothing */
-	lab_init(&l);
+	fixture_init(&l);
 	l.options.max_rekeys = 2;
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	first = l.reply.ticket;
@@ -377,10 +377,10 @@ static void given_back(void **state)
 /* What was given back is not waited for either. */
 static void given_back_ends_its_backoff(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	for (int i = 0; i < 3; i++)
 		ask_and_help(&l, SEC);
 	assert_int_equal(ask(&l, CRITERION_PROOF, 2 * SEC), GATE_ADMITTED);
@@ -393,10 +393,10 @@ static void given_back_ends_its_backoff(void **state)
 /* A changed option or an operator's word ends back-off and quiet at once. */
 static void reset(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	for (int i = 0; i < 4; i++) {
 		ask(&l, CRITERION_PROOF, SEC);
 		ask(&l, CRITERION_COUNT, SEC);
@@ -419,10 +419,10 @@ static void reset(void **state)
 static void tickets_of_before_a_reset(void **state)
 {
 	uint64_t old[3];
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 		old[i] = l.reply.ticket;
@@ -444,10 +444,10 @@ static void tickets_of_before_a_reset(void **state)
 
 static void largest_allowance(void **state)
 {
-	struct lab l;
+	struct fixture l;
 
 	(void)state;
-	lab_init(&l);
+	fixture_init(&l);
 	l.options.max_rekeys = 16;
 	for (int i = 0; i < 16; i++)
 		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);

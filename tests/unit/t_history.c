@@ -1,6 +1,6 @@
 /* t_history.c - what the history remembers, against a set that forgets nothing (doc/recovery.md 2).
  * SPDX-License-Identifier: ISC */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "ref_model.h"
 
 #define BLOCK_BYTES (HISTORY_BLOCK * sizeof(struct near_entry))
@@ -24,7 +24,7 @@ struct world {
 	struct history h;
 	struct history_budget own, *budget;
 	struct history_config cfg;
-	struct lab_rng rng;
+	struct fixture_rng rng;
 	struct refset got;
 	struct refwindow w; /* only its window is asked for */
 	uint64_t used;
@@ -37,7 +37,7 @@ static void world_init(struct world *w, const struct history_config *cfg,
 	*w = (struct world){.cfg = *cfg};
 	history_budget_init(&w->own, UINT64_MAX);
 	w->budget = budget ? budget : &w->own;
-	lab_rng_init(&w->rng, salt);
+	fixture_rng_init(&w->rng, salt);
 	history_init(&w->h, cfg, w->budget, &w->rng.rng);
 	refset_init(&w->got);
 	refwindow_init(&w->w, cfg->window);
@@ -143,16 +143,16 @@ static const struct history_config configs[] = {
 /* The next number: in order, over a gap, late, anything of old, and seldom a jump. */
 static uint64_t draw(struct world *w)
 {
-	uint64_t top = w->w.top, back = lab_below(&w->rng, w->cfg.window);
+	uint64_t top = w->w.top, back = fixture_below(&w->rng, w->cfg.window);
 
-	switch (lab_below(&w->rng, 12)) {
-	case 0: return top + 1 + lab_below(&w->rng, 4);
+	switch (fixture_below(&w->rng, 12)) {
+	case 0: return top + 1 + fixture_below(&w->rng, 4);
 	case 1:
 	case 2: return top > back ? top - back : top + 1;
-	case 3: return 1 + lab_below(&w->rng, top + 1);
+	case 3: return 1 + fixture_below(&w->rng, top + 1);
 	case 4:
-		if (lab_below(&w->rng, 500) == 0)
-			return top + (1ULL << lab_below(&w->rng, 41));
+		if (fixture_below(&w->rng, 500) == 0)
+			return top + (1ULL << fixture_below(&w->rng, 41));
 		return top + 1;
 	default: return top + 1;
 	}
@@ -162,15 +162,15 @@ static uint64_t draw(struct world *w)
 static uint64_t probe(struct world *w)
 {
 	uint64_t top = w->w.top, reach = max_u64(w->cfg.packets, w->cfg.window);
-	uint64_t spread = lab_below(&w->rng, 600);
+	uint64_t spread = fixture_below(&w->rng, 600);
 
-	switch (lab_below(&w->rng, 6)) {
+	switch (fixture_below(&w->rng, 6)) {
 	case 0: return top > spread ? top - spread : 1;
 	case 1: return top + 300 > reach + spread ? top + 300 - reach - spread : 1;
-	case 2: return top + (1ULL << lab_below(&w->rng, 41)) - lab_below(&w->rng, 2);
+	case 2: return top + (1ULL << fixture_below(&w->rng, 41)) - fixture_below(&w->rng, 2);
 	case 3: return top > w->cfg.window + spread ? top - w->cfg.window - spread : 1;
-	case 4: return 1 + lab_below(&w->rng, head_end(w) + 600);
-	default: return 1 + lab_below(&w->rng, top);
+	case 4: return 1 + fixture_below(&w->rng, head_end(w) + 600);
+	default: return 1 + fixture_below(&w->rng, top);
 	}
 }
 
@@ -237,7 +237,7 @@ static void test_guarantee(void **state)
 		while (w.w.top < 1000000) {
 			receive_up_to(&w, top);
 			for (unsigned k = 0; k < 300; k++)
-				check_guarantee(&w, 1 + lab_below(&w.rng, top));
+				check_guarantee(&w, 1 + fixture_below(&w.rng, top));
 			check_guarantee(&w, 1);
 			check_guarantee(&w, top);
 			top += top / 3 + 1;
@@ -306,9 +306,9 @@ static void test_jumps_are_cheap(void **state)
 	assert_true(w.budget->used <= most + BLOCK_BYTES);
 	/* each further than the ring: never is there more than the newest block */
 	for (unsigned i = 0; i < 2000; i++) {
-		receive(&w, w.w.top + (3ULL << 20) + lab_below(&w.rng, 1ULL << 40));
+		receive(&w, w.w.top + (3ULL << 20) + fixture_below(&w.rng, 1ULL << 40));
 		assert_int_equal(w.h.blocks, 1);
-		check(&w, w.w.top - lab_below(&w.rng, cfg.packets));
+		check(&w, w.w.top - fixture_below(&w.rng, cfg.packets));
 	}
 	/* as far apart as blocks are: one for each, and no more of them than the ring has */
 	for (unsigned i = 0; i < 3 * blocks; i++)
@@ -442,7 +442,7 @@ static void test_cap_of_one(void **state)
 		for (uint64_t n = 500000 - sure; n <= 500000; n++)
 			assert_true(knows(&w, n));
 		for (unsigned k = 0; k < 2000; k++) {
-			uint64_t x = 1 + lab_below(&w.rng, w.w.top - w.h.life_step);
+			uint64_t x = 1 + fixture_below(&w.rng, w.w.top - w.h.life_step);
 
 			assert_true(until_met(&w, x, w.h.life_step) <= w.h.life_step);
 		}
@@ -753,7 +753,7 @@ static void test_places_cost_nothing(void **state)
 	(void)state;
 	world_init(&w, &cfg, NULL, 81);
 	for (unsigned i = 0; i < ARRAY_SIZE(came); i++) {
-		came[i] = w.w.top + 1 + lab_below(&w.rng, 1 << 20);
+		came[i] = w.w.top + 1 + fixture_below(&w.rng, 1 << 20);
 		receive(&w, came[i]);
 		assert_true(w.h.room <= max_u64(4, 3 * w.h.blocks));
 	}
@@ -762,7 +762,7 @@ static void test_places_cost_nothing(void **state)
 		for (uint64_t n = came[i] > 600 ? came[i] - 600 : 1; n < came[i] + 600; n += 7)
 			check(&w, n);
 		check(&w, came[i]);
-		check(&w, 1 + lab_below(&w.rng, w.w.top));
+		check(&w, 1 + fixture_below(&w.rng, w.w.top));
 	}
 	assert_true(w.h.blocks > 4000);
 	history_budget_set(w.budget, BLOCK_BYTES * 10);
@@ -799,22 +799,22 @@ static void test_condense(void **state)
 }
 
 /* One step of the random run over some SAs that share a budget. */
-static void random_step(struct world *w, size_t n, struct history_budget *b, struct lab_rng *r,
+static void random_step(struct world *w, size_t n, struct history_budget *b, struct fixture_rng *r,
 			const struct history_config *cfg)
 {
-	struct world *one = &w[lab_below(r, n)];
-	uint64_t run = 1 + lab_below(r, 6000);
+	struct world *one = &w[fixture_below(r, n)];
+	uint64_t run = 1 + fixture_below(r, 6000);
 	bool free_enough = b->used + (run / HISTORY_BLOCK + 24) * BLOCK_BYTES <= b->cap;
 
-	switch (lab_below(r, 20)) {
+	switch (fixture_below(r, 20)) {
 	case 0: history_retire(&one->h); return;
 	case 1:
 	case 2: /* replaced */
 		world_fini(one);
-		world_init(one, cfg, b, lab_u64(r));
+		world_init(one, cfg, b, fixture_u64(r));
 		return;
 	case 3: history_condense(&one->h); return;
-	case 4: receive(one, one->w.top + (1ULL << lab_below(r, 30))); return;
+	case 4: receive(one, one->w.top + (1ULL << fixture_below(r, 30))); return;
 	case 5:
 	case 6:
 		for (unsigned i = 0; i < 200; i++)
@@ -878,7 +878,7 @@ static void test_head_when_memory_is_short(void **state)
 
 			/* a fifth comes late, far behind the ring but within the window */
 			if (i % 5 == 0 && n > 4000)
-				n = 1 + lab_below(&one->rng, 8 * HISTORY_BLOCK);
+				n = 1 + fixture_below(&one->rng, 8 * HISTORY_BLOCK);
 			receive(one, n + (i % 3 == 0));
 			assert_true(b.used <= b.cap + 2 * FIRST_GRANT);
 		}
@@ -917,10 +917,10 @@ static void test_random_budget(void **state)
 	static const struct history_config cfg = {.window = 1024, .packets = 20000};
 	struct history_budget b;
 	struct world w[12];
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 8400);
+	fixture_rng_init(&r, 8400);
 	history_budget_init(&b, 1 * MIB);
 	worlds_init(w, 12, &cfg, &b, 8500);
 	for (unsigned i = 0; i < 6000; i++) {
@@ -964,6 +964,6 @@ int main(void)
 		cmocka_unit_test(test_random_budget),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * t_inner.c - reading the headers of inner packets, against a slow reader, and their ECN field.
  * inner_next is in t_flow.c. SPDX-License-Identifier: ISC
  */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "packet/inner.h"
 #include "xalloc.h"
 
@@ -234,45 +234,46 @@ static uint32_t make_chain(uint8_t *p, const uint8_t *types, unsigned n, uint8_t
 
 /* ---- headers ---- */
 
-static void some_header(struct lab_rng *r, uint8_t *p, uint32_t len)
+static void some_header(struct fixture_rng *r, uint8_t *p, uint32_t len)
 {
 	static const uint8_t types[] = {0, 43, 44, 51, 60, 135, 6, 17, 58, 1, 132};
 
-	if (lab_chance(r, 50)) {
-		p[0] = lab_chance(r, 90) ? (uint8_t)(0x40 | (5 + lab_below(r, 3))) : p[0];
-		put_be16(p + 2, (uint16_t)(len + 1 - lab_below(r, lab_chance(r, 80) ? 5 : 80)));
-		if (lab_chance(r, 60))
+	if (fixture_chance(r, 50)) {
+		p[0] = fixture_chance(r, 90) ? (uint8_t)(0x40 | (5 + fixture_below(r, 3))) : p[0];
+		put_be16(p + 2,
+			 (uint16_t)(len + 1 - fixture_below(r, fixture_chance(r, 80) ? 5 : 80)));
+		if (fixture_chance(r, 60))
 			p[6] &= 0xc0, p[7] = 0;
-		p[9] = lab_chance(r, 80) ? types[lab_below(r, ARRAY_SIZE(types))] : p[9];
+		p[9] = fixture_chance(r, 80) ? types[fixture_below(r, ARRAY_SIZE(types))] : p[9];
 		return;
 	}
 	p[0] = (uint8_t)(0x60 | (p[0] & 15));
-	put_be16(p + 4, (uint16_t)(len - 39 - lab_below(r, lab_chance(r, 80) ? 5 : 80)));
+	put_be16(p + 4, (uint16_t)(len - 39 - fixture_below(r, fixture_chance(r, 80) ? 5 : 80)));
 	/* Wherever a chain may lead: types, and lengths that stay within the packet. */
 	for (uint32_t at = 40; at + 8 < ROOM; at += 8) {
-		p[at] = types[lab_below(r, ARRAY_SIZE(types))];
-		p[at + 1] = lab_chance(r, 80) ? (uint8_t)lab_below(r, 2) : p[at + 1];
-		if (lab_chance(r, 60))
+		p[at] = types[fixture_below(r, ARRAY_SIZE(types))];
+		p[at + 1] = fixture_chance(r, 80) ? (uint8_t)fixture_below(r, 2) : p[at + 1];
+		if (fixture_chance(r, 60))
 			p[at + 2] = 0, p[at + 3] &= 7;
 	}
-	p[6] = types[lab_below(r, ARRAY_SIZE(types))];
+	p[6] = types[fixture_below(r, ARRAY_SIZE(types))];
 }
 
 static void test_random_bytes(void **state)
 {
 	unsigned ok = 0, bad = 0, deep = 0, later = 0, known = 0;
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 4291);
+	fixture_rng_init(&r, 4291);
 	for (unsigned i = 0; i < 200000; i++) {
 		uint8_t p[ROOM];
-		uint32_t len = (uint32_t)lab_below(&r, lab_chance(&r, 50) ? ROOM : 80);
+		uint32_t len = (uint32_t)fixture_below(&r, fixture_chance(&r, 50) ? ROOM : 80);
 		struct facts f;
 
 		for (unsigned k = 0; k < ROOM; k += 8)
-			put_be64(p + k, lab_u64(&r));
-		if (lab_chance(&r, 95))
+			put_be64(p + k, fixture_u64(&r));
+		if (fixture_chance(&r, 95))
 			some_header(&r, p, len);
 		f = check(p, len);
 		ok += f.ok;
@@ -634,6 +635,6 @@ int main(void)
 		cmocka_unit_test(test_ecn),	     cmocka_unit_test(test_ecn_every_checksum),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
  * daemon/mtu.c is linked with a kernel that is told the paths' MTUs, and with a device that only
  * remembers.
  */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "daemon.h"
 
 #define OUTER 28 /* IPv4 and UDP */
@@ -35,17 +35,17 @@ int tun_set_mtu(struct tun *t, uint32_t mtu)
 
 /* ---- a daemon with nothing but SAs ---- */
 
-struct mtu_lab {
-	struct lab *l;
+struct mtu_fixture {
+	struct fixture *l;
 	struct device device[2], *devices[2];
 	struct daemon d;
 	struct tunnel tunnel;
 	struct config config;
 };
 
-static void mtu_lab_init(struct mtu_lab *h, const struct lab_opt *o)
+static void mtu_fixture_init(struct mtu_fixture *h, const struct fixture_opt *o)
 {
-	*h = (struct mtu_lab){.l = lab_new(o)};
+	*h = (struct mtu_fixture){.l = fixture_new(o)};
 	h->tunnel.path = h->l->path[GW];
 	h->d.tunnel = &h->tunnel;
 	h->d.config = &h->config;
@@ -65,23 +65,23 @@ static void mtu_lab_init(struct mtu_lab *h, const struct lab_opt *o)
 	h->d.path_floor = 552;
 }
 
-static void mtu_lab_fini(struct mtu_lab *h)
+static void mtu_fixture_fini(struct mtu_fixture *h)
 {
 	mtu_fini(&h->d);
 	event_base_free(h->d.base);
-	lab_free(h->l);
+	fixture_free(h->l);
 }
 
-static struct esp_out_sa *first_sa(struct mtu_lab *h)
+static struct esp_out_sa *first_sa(struct mtu_fixture *h)
 {
-	return &lab_sa(h->l, GW)->out;
+	return &fixture_sa(h->l, GW)->out;
 }
 
 /* One more SA, to 192.0.2.last. */
-static struct esp_out_sa *add_sa(struct mtu_lab *h, uint8_t last)
+static struct esp_out_sa *add_sa(struct mtu_fixture *h, uint8_t last)
 {
 	struct sad *sad = &h->l->path[GW]->sad;
-	const struct lab *l = h->l;
+	const struct fixture *l = h->l;
 	struct esp_sa_params p = {.spi_out = 4711,
 				  .suite = first_sa(h)->suite,
 				  .enc_in = l->keys[0],
@@ -100,13 +100,13 @@ static struct esp_out_sa *add_sa(struct mtu_lab *h, uint8_t last)
 	return &sad_find(sad, spi)->out;
 }
 
-static void look(struct mtu_lab *h, const struct esp_out_sa *out, uint32_t path)
+static void look(struct mtu_fixture *h, const struct esp_out_sa *out, uint32_t path)
 {
 	path_of[out->dest.remote.addr.b[3]] = path;
 	mtu_look(&h->d, &out->dest.local, &out->dest.remote);
 }
 
-static void tick(struct mtu_lab *h)
+static void tick(struct mtu_fixture *h)
 {
 	event_active(h->d.mtu_timer, EV_TIMEOUT, 1);
 	event_base_loop(h->d.base, EVLOOP_NONBLOCK);
@@ -127,10 +127,10 @@ static void test_exact(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
-		struct lab_opt o = LAB_OPT(.suite = s[i].name);
-		struct mtu_lab h;
+		struct fixture_opt o = FIXTURE_OPT(.suite = s[i].name);
+		struct mtu_fixture h;
 
-		mtu_lab_init(&h, &o);
+		mtu_fixture_init(&h, &o);
 		for (uint32_t path = 68; path <= 65535; path += path < 1600 ? 1 : 997) {
 			const struct esp_out_sa *out = first_sa(&h);
 
@@ -139,12 +139,12 @@ static void test_exact(void **state)
 				assert_in_range(on_the_wire(out, out->mtu), OUTER, path);
 			assert_true(on_the_wire(out, out->mtu + 1) > path);
 		}
-		mtu_lab_fini(&h);
+		mtu_fixture_fini(&h);
 	}
 }
 
 /* What route does with a packet with DF; the largest that is sent when it is too big. */
-static uint32_t route(struct mtu_lab *h, const uint8_t *inner, uint32_t len, bool *ret_df)
+static uint32_t route(struct mtu_fixture *h, const uint8_t *inner, uint32_t len, bool *ret_df)
 {
 	struct esp_out out = {.pkt = inner, .len = len};
 	enum esp_route r = esp_route(h->l->path[GW], &out, h->l->now);
@@ -158,7 +158,7 @@ static uint32_t route(struct mtu_lab *h, const uint8_t *inner, uint32_t len, boo
  * No black hole on any path: what goes with DF fits, and who gets an ICMP error and does what it
  * says gets through.
  */
-static void no_black_hole(struct mtu_lab *h, bool v6, uint32_t path, uint32_t len)
+static void no_black_hole(struct mtu_fixture *h, bool v6, uint32_t path, uint32_t len)
 {
 	uint32_t named;
 	uint8_t inner[2000];
@@ -167,9 +167,9 @@ static void no_black_hole(struct mtu_lab *h, bool v6, uint32_t path, uint32_t le
 	for (unsigned tries = 0;; tries++) {
 		assert_true(tries < 2);
 		if (v6)
-			lab_inner6(GW, inner, len, 0);
+			fixture_inner6(GW, inner, len, 0);
 		else
-			lab_inner(h->l, GW, inner, len, 0);
+			fixture_inner(h->l, GW, inner, len, 0);
 		named = route(h, inner, len, &df);
 		if (named == 0)
 			break;
@@ -186,29 +186,29 @@ static void test_no_black_hole(void **state)
 {
 	(void)state;
 	for (unsigned v6 = 0; v6 < 2; v6++) {
-		struct lab_opt o =
-			v6 ? LAB_OPT(.ts_gw = "fd01::/16", .ts_me = "fd02::/16") : LAB_OPT();
-		struct mtu_lab h;
+		struct fixture_opt o = v6 ? FIXTURE_OPT(.ts_gw = "fd01::/16", .ts_me = "fd02::/16")
+					  : FIXTURE_OPT();
+		struct mtu_fixture h;
 
-		mtu_lab_init(&h, &o);
+		mtu_fixture_init(&h, &o);
 		for (uint32_t path = 68; path <= 1600; path++) {
 			look(&h, first_sa(&h), path);
 			for (uint32_t len = v6 ? 48 : 28; len <= 1600; len += 13)
 				no_black_hole(&h, v6, path, len);
 		}
-		mtu_lab_fini(&h);
+		mtu_fixture_fini(&h);
 	}
 }
 
 /* A path of 580 bytes holds inner packets of 518, and not of 552. */
 static void test_narrow_paths(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct mtu_lab h;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct mtu_fixture h;
 	const struct esp_out_sa *out;
 
 	(void)state;
-	mtu_lab_init(&h, &o);
+	mtu_fixture_init(&h, &o);
 	out = first_sa(&h);
 	look(&h, out, 580);
 	assert_int_equal(out->mtu, 518);
@@ -232,31 +232,31 @@ static void test_narrow_paths(void **state)
 	assert_false(out->narrow);
 	look(&h, out, 1280);
 	assert_true(out->narrow);
-	mtu_lab_fini(&h);
+	mtu_fixture_fini(&h);
 }
 
 /* The loopback device has an MTU of 65,536: no datagram is that long. */
 static void test_wide_path(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct mtu_lab h;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct mtu_fixture h;
 
 	(void)state;
-	mtu_lab_init(&h, &o);
+	mtu_fixture_init(&h, &o);
 	look(&h, first_sa(&h), 65536);
 	assert_in_range(esp_frame_len(first_sa(&h)->suite, first_sa(&h)->mtu), 65500, 65507);
-	mtu_lab_fini(&h);
+	mtu_fixture_fini(&h);
 }
 
 /* All SAs to the place that was asked for, and no other. */
 static void test_by_remote(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct mtu_lab h;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct mtu_fixture h;
 	const struct esp_out_sa *a, *b, *c;
 
 	(void)state;
-	mtu_lab_init(&h, &o);
+	mtu_fixture_init(&h, &o);
 	a = add_sa(&h, 10);
 	b = add_sa(&h, 10);
 	c = add_sa(&h, 20);
@@ -269,18 +269,18 @@ static void test_by_remote(void **state)
 	look(&h, c, 1000);
 	assert_int_equal(a->mtu, 1338);
 	assert_int_equal(c->mtu, 938);
-	mtu_lab_fini(&h);
+	mtu_fixture_fini(&h);
 }
 
 /* The device's MTU is what fits all SAs, but IPv6 needs 1280 (RFC 8200 5). */
 static void test_device(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct mtu_lab h;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct mtu_fixture h;
 	const struct esp_out_sa *a;
 
 	(void)state;
-	mtu_lab_init(&h, &o);
+	mtu_fixture_init(&h, &o);
 	a = add_sa(&h, 10);
 	look(&h, first_sa(&h), 1500);
 	assert_int_equal(device_mtu, 1438);
@@ -294,18 +294,18 @@ static void test_device(void **state)
 	assert_int_equal(device_set, 4);
 	look(&h, a, 700); /* nothing new for the device */
 	assert_int_equal(device_set, 4);
-	mtu_lab_fini(&h);
+	mtu_fixture_fini(&h);
 }
 
 /* Each device has what fits the SAs whose packets come from it. */
 static void test_devices(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct mtu_lab h;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct mtu_fixture h;
 	const struct esp_out_sa *a;
 
 	(void)state;
-	mtu_lab_init(&h, &o);
+	mtu_fixture_init(&h, &o);
 	a = add_sa(&h, 10);
 	h.l->path[GW]->sad.slots[1]->in.device = 1;
 	assert_ptr_equal(&h.l->path[GW]->sad.slots[1]->out, a);
@@ -327,33 +327,33 @@ static void test_devices(void **state)
 	h.device[1].readable = NULL; /* it has gone */
 	look(&h, a, 1400);
 	assert_int_equal(device_set, 4);
-	mtu_lab_fini(&h);
+	mtu_fixture_fini(&h);
 }
 
 static void test_device_configured(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct mtu_lab h;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct mtu_fixture h;
 
 	(void)state;
-	mtu_lab_init(&h, &o);
+	mtu_fixture_init(&h, &o);
 	h.config.fixed.mtu = 1400;
 	look(&h, first_sa(&h), 1000);
 	assert_int_equal(device_set, 0);
 	assert_int_equal(first_sa(&h)->mtu, 938);
-	mtu_lab_fini(&h);
+	mtu_fixture_fini(&h);
 }
 
 /* Paths that change without a word are found, some SAs a second; one that has gone is no matter. */
 static void test_goes_round(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct mtu_lab h;
+	struct fixture_opt o = FIXTURE_OPT();
+	struct mtu_fixture h;
 	const struct esp_out_sa *sa[150];
 	unsigned found = 0;
 
 	(void)state;
-	mtu_lab_init(&h, &o);
+	mtu_fixture_init(&h, &o);
 	for (unsigned i = 0; i < ARRAY_SIZE(sa); i++) {
 		sa[i] = add_sa(&h, (uint8_t)(100 + i));
 		path_of[100 + i] = 1000 + i;
@@ -368,7 +368,7 @@ static void test_goes_round(void **state)
 	assert_int_equal(device_mtu, 1280);
 	sad_release(&h.l->path[GW]->sad, h.l->spi[GW]);
 	tick(&h);
-	mtu_lab_fini(&h);
+	mtu_fixture_fini(&h);
 }
 
 int main(void)
@@ -381,6 +381,6 @@ int main(void)
 		cmocka_unit_test(test_goes_round),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
  * A test makes the packets of a flow one by one, slowly, and from them the super-packet that TUN
  * would give for them; what comes out at the other end has to be those packets again.
  */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "packet/checksum.h"
 #include "packet/icmp.h"
 
@@ -216,29 +216,29 @@ static uint32_t super_packet(const struct shape *s, uint8_t *p, struct pkt_offlo
 	return len;
 }
 
-static struct shape random_shape(struct lab_rng *r)
+static struct shape random_shape(struct fixture_rng *r)
 {
-	struct shape s = {.v6 = lab_chance(r, 50),
-			  .udp = lab_chance(r, 40),
-			  .df = lab_chance(r, 50),
-			  .tos = (uint8_t)(lab_below(r, 256) & ~3u),
-			  .ttl = (uint8_t)(1 + lab_below(r, 255)),
-			  .id = (uint16_t)lab_u64(r),
-			  .window = (uint16_t)lab_u64(r),
-			  .seq = (uint32_t)lab_u64(r)};
+	struct shape s = {.v6 = fixture_chance(r, 50),
+			  .udp = fixture_chance(r, 40),
+			  .df = fixture_chance(r, 50),
+			  .tos = (uint8_t)(fixture_below(r, 256) & ~3u),
+			  .ttl = (uint8_t)(1 + fixture_below(r, 255)),
+			  .id = (uint16_t)fixture_u64(r),
+			  .window = (uint16_t)fixture_u64(r),
+			  .seq = (uint32_t)fixture_u64(r)};
 	static const uint8_t flags[] = {
 		ACK, ACK | PSH, ACK | FIN | PSH, ACK | CWR | ECE, ACK | CWR | PSH, ACK | ECE};
 	uint32_t max;
 
-	s.flags = flags[lab_below(r, ARRAY_SIZE(flags))];
-	s.ip_extra = lab_chance(r, 20) ? (uint8_t)(8 * (1 + lab_below(r, 4))) : 0;
-	s.tcp_options = lab_chance(r, 60) ? (uint8_t)(4 * lab_below(r, 11)) : 0;
-	s.mss = (uint16_t)(1 + lab_below(r, lab_chance(r, 20) ? 60 : 1440));
+	s.flags = flags[fixture_below(r, ARRAY_SIZE(flags))];
+	s.ip_extra = fixture_chance(r, 20) ? (uint8_t)(8 * (1 + fixture_below(r, 4))) : 0;
+	s.tcp_options = fixture_chance(r, 60) ? (uint8_t)(4 * fixture_below(r, 11)) : 0;
+	s.mss = (uint16_t)(1 + fixture_below(r, fixture_chance(r, 20) ? 60 : 1440));
 	max = (uint32_t)min_u64(65535 - header_len(&s), s.udp ? 64u * s.mss : 65535);
-	s.payload = 1 + (uint32_t)lab_below(r, max);
-	switch (lab_below(r, 4)) { /* exact multiples, and less than one segment */
+	s.payload = 1 + (uint32_t)fixture_below(r, max);
+	switch (fixture_below(r, 4)) { /* exact multiples, and less than one segment */
 	case 0: s.payload = (uint32_t)max_u64(s.payload / s.mss, 1) * s.mss; break;
-	case 1: s.payload = 1 + (uint32_t)lab_below(r, min_u64(s.mss, max)); break;
+	case 1: s.payload = 1 + (uint32_t)fixture_below(r, min_u64(s.mss, max)); break;
 	default: break;
 	}
 	return s;
@@ -312,10 +312,10 @@ static void test_every_mss(void **state)
 
 static void test_random_shapes(void **state)
 {
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 300);
+	fixture_rng_init(&r, 300);
 	for (unsigned i = 0; i < 1500; i++) {
 		struct shape s = random_shape(&r);
 
@@ -445,7 +445,7 @@ static void take(struct pkt_super *s, struct packets *o)
 	pkt_super_reset(s);
 }
 
-static void open_train(struct lab *l, struct pkt_super *s, struct packets *o)
+static void open_train(struct fixture *l, struct pkt_super *s, struct packets *o)
 {
 	struct esp_in in = {.base = l->in,
 			    .len = l->train.len,
@@ -460,7 +460,7 @@ static void open_train(struct lab *l, struct pkt_super *s, struct packets *o)
 	esp_train_reset(&l->train);
 }
 
-static void check_way(struct lab *l, const struct shape *s, uint8_t accept, uint32_t *writes)
+static void check_way(struct fixture *l, const struct shape *s, uint8_t accept, uint32_t *writes)
 {
 	struct packets *want = packets_new(), *got = packets_new();
 	struct pkt_super super;
@@ -489,19 +489,20 @@ static void check_way(struct lab *l, const struct shape *s, uint8_t accept, uint
 static void test_the_whole_way(void **state)
 {
 	static const char *const suites[] = {"aes128gcm16", "aes256-sha512", "chacha20poly1305"};
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 301);
+	fixture_rng_init(&r, 301);
 	for (unsigned i = 0; i < 3; i++) {
 		for (unsigned v6 = 0; v6 < 2; v6++) {
-			struct lab_opt o = LAB_OPT(.suite = suites[i], .esn = v6, .window = 4096);
+			struct fixture_opt o =
+				FIXTURE_OPT(.suite = suites[i], .esn = v6, .window = 4096);
 			uint32_t writes = 0;
-			struct lab *l;
+			struct fixture *l;
 
 			o.ts_gw = v6 ? "fd01::/16" : "10.1.0.0/16";
 			o.ts_me = v6 ? "fd02::/16" : "10.2.0.0/16";
-			l = lab_new(&o);
+			l = fixture_new(&o);
 			for (unsigned k = 0; k < 150; k++) {
 				struct shape s = random_shape(&r);
 
@@ -515,8 +516,8 @@ static void test_the_whole_way(void **state)
 					  &writes);
 			}
 			assert_int_equal(l->path[ME]->verdicts[VERDICT_FRESH],
-					 lab_sa(l, GW)->out.number);
-			lab_free(l);
+					 fixture_sa(l, GW)->out.number);
+			fixture_free(l);
 		}
 	}
 }
@@ -524,8 +525,8 @@ static void test_the_whole_way(void **state)
 /* A train of one flow is one write. */
 static void test_runs_are_long(void **state)
 {
-	struct lab_opt o = LAB_OPT(.window = 4096);
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT(.window = 4096);
+	struct fixture *l = fixture_new(&o);
 
 	(void)state;
 	for (unsigned udp = 0; udp < 2; udp++) {
@@ -537,7 +538,7 @@ static void test_runs_are_long(void **state)
 		check_way(l, &s, ALL, &writes);
 		assert_int_equal(writes, 1);
 	}
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* ---- putting together ---- */
@@ -696,11 +697,11 @@ static void test_random_order(void **state)
 	struct packets *all = packets_new(), *got = packets_new();
 	static uint8_t base[66000];
 	struct pkt_super super;
-	struct lab_rng r;
+	struct fixture_rng r;
 	uint32_t writes = 0;
 
 	(void)state;
-	lab_rng_init(&r, 302);
+	fixture_rng_init(&r, 302);
 	for (unsigned i = 0; i < 400; i++) {
 		struct shape s = random_shape(&r);
 		struct packets *one = packets_new();
@@ -714,9 +715,9 @@ static void test_random_order(void **state)
 			uint8_t *p = one->b + one->at[k];
 			uint32_t len = one->at[k + 1] - one->at[k];
 
-			if (lab_chance(&r, 3))
+			if (fixture_chance(&r, 3))
 				p[len - 1] ^= 0x55;
-			if (!lab_chance(&r, 3))
+			if (!fixture_chance(&r, 3))
 				add(all, p, len);
 		}
 		packets_free(one);
@@ -745,16 +746,16 @@ static void test_random_order(void **state)
 static void test_checksum(void **state)
 {
 	static uint8_t b[4096 + 64], to[4096 + 64];
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 303);
+	fixture_rng_init(&r, 303);
 	for (uint32_t i = 0; i < sizeof(b); i++)
-		b[i] = (uint8_t)lab_u64(&r);
+		b[i] = (uint8_t)fixture_u64(&r);
 	for (uint32_t i = 0; i < 20000; i++) {
-		uint32_t from = (uint32_t)lab_below(&r, 64);
-		uint32_t len = (uint32_t)lab_below(&r, i % 2 ? 200 : 4096);
-		uint32_t start = (uint32_t)lab_below(&r, 0x20000);
+		uint32_t from = (uint32_t)fixture_below(&r, 64);
+		uint32_t len = (uint32_t)fixture_below(&r, i % 2 ? 200 : 4096);
+		uint32_t start = (uint32_t)fixture_below(&r, 0x20000);
 		uint16_t want = slow_sum(b + from, len, start);
 
 		assert_int_equal(csum(b + from, len, start), want);

@@ -3,7 +3,7 @@
  * refuses, and whose addresses its checksums are for. How super-packets are cut is in t_packet.c.
  * SPDX-License-Identifier: ISC
  */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "packet/segment.h"
 
 #define TCP	 6

@@ -1,22 +1,23 @@
 /* t_spd.c - policies and inner packets, against going through them one by one.
  * SPDX-License-Identifier: ISC */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "xalloc.h"
 
 enum { POLICIES = 120 };
 
 /* A selector in a small part of the address space, so that policies overlap much. */
-static struct ts some_ts(struct lab_rng *r, uint8_t family, bool range)
+static struct ts some_ts(struct fixture_rng *r, uint8_t family, bool range)
 {
 	static const uint8_t protos[] = {0, 0, 0, PROTO_TCP, PROTO_UDP, PROTO_ICMP};
-	unsigned bits = (unsigned)addr_len(family) * 8, len = bits - (unsigned)lab_below(r, 7);
-	struct ts t = {.family = family, .proto = protos[lab_below(r, 6)], .port_hi = UINT16_MAX};
+	unsigned bits = (unsigned)addr_len(family) * 8, len = bits - (unsigned)fixture_below(r, 7);
+	struct ts t = {
+		.family = family, .proto = protos[fixture_below(r, 6)], .port_hi = UINT16_MAX};
 	unsigned last = (unsigned)addr_len(family) - 1;
 	uint8_t b[16] = {10};
 
-	if (lab_chance(r, 5))
-		len = (unsigned)lab_below(r, 9);
-	b[last] = (uint8_t)lab_below(r, 64);
+	if (fixture_chance(r, 5))
+		len = (unsigned)fixture_below(r, 9);
+	b[last] = (uint8_t)fixture_below(r, 64);
 	t.lo = addr_from_bytes(family, b);
 	t.lo = addr_masked(&t.lo, (uint8_t)len);
 	t.hi = t.lo;
@@ -24,11 +25,11 @@ static struct ts some_ts(struct lab_rng *r, uint8_t family, bool range)
 		t.hi.b[i / 8] |= (uint8_t)(0x80 >> i % 8);
 	if (range && len > 8) {
 		t.hi = t.lo;
-		t.hi.b[last] = (uint8_t)(t.lo.b[last] + lab_below(r, 64));
+		t.hi.b[last] = (uint8_t)(t.lo.b[last] + fixture_below(r, 64));
 	}
-	if (t.proto && lab_chance(r, 50)) {
-		t.port_lo = (uint16_t)lab_below(r, 4);
-		t.port_hi = (uint16_t)(t.port_lo + lab_below(r, 3));
+	if (t.proto && fixture_chance(r, 50)) {
+		t.port_lo = (uint16_t)fixture_below(r, 4);
+		t.port_hi = (uint16_t)(t.port_lo + fixture_below(r, 3));
 	}
 	return t;
 }
@@ -44,35 +45,35 @@ static void own(struct owned *o, uint64_t order)
 	*o = (struct owned){.p = {.order = order, .local = &o->local, .remote = &o->remote}};
 }
 
-static void some_policy(struct lab_rng *r, struct owned *o, uint64_t order)
+static void some_policy(struct fixture_rng *r, struct owned *o, uint64_t order)
 {
-	uint8_t family = lab_chance(r, 70) ? FAMILY_IPV4 : FAMILY_IPV6;
+	uint8_t family = fixture_chance(r, 70) ? FAMILY_IPV4 : FAMILY_IPV6;
 
 	own(o, order);
-	o->p.sa.gen = (uint32_t)lab_below(r, 2);
-	o->local.count = (uint8_t)(1 + lab_below(r, 3));
-	o->remote.count = (uint8_t)(1 + lab_below(r, 3));
+	o->p.sa.gen = (uint32_t)fixture_below(r, 2);
+	o->local.count = (uint8_t)(1 + fixture_below(r, 3));
+	o->remote.count = (uint8_t)(1 + fixture_below(r, 3));
 	for (unsigned i = 0; i < 3; i++) {
-		o->local.ts[i] = some_ts(r, family, lab_chance(r, 30));
-		o->remote.ts[i] = some_ts(r, family, lab_chance(r, 30));
+		o->local.ts[i] = some_ts(r, family, fixture_chance(r, 30));
+		o->remote.ts[i] = some_ts(r, family, fixture_chance(r, 30));
 	}
 }
 
-static void some_packet(struct lab_rng *r, struct inner *in)
+static void some_packet(struct fixture_rng *r, struct inner *in)
 {
 	static const uint8_t protos[] = {PROTO_TCP, PROTO_UDP, PROTO_ICMP, 47};
-	uint8_t family = lab_chance(r, 70) ? FAMILY_IPV4 : FAMILY_IPV6, b[16] = {10};
+	uint8_t family = fixture_chance(r, 70) ? FAMILY_IPV4 : FAMILY_IPV6, b[16] = {10};
 	unsigned last = (unsigned)addr_len(family) - 1;
 
-	*in = (struct inner){.proto = protos[lab_below(r, 4)],
-			     .sport = (uint16_t)lab_below(r, 6),
-			     .dport = (uint16_t)lab_below(r, 6)};
-	in->ports_known = in->proto != 47 && lab_chance(r, 90);
+	*in = (struct inner){.proto = protos[fixture_below(r, 4)],
+			     .sport = (uint16_t)fixture_below(r, 6),
+			     .dport = (uint16_t)fixture_below(r, 6)};
+	in->ports_known = in->proto != 47 && fixture_chance(r, 90);
 	if (in->proto == PROTO_ICMP)
 		in->dport = in->sport;
-	b[last] = (uint8_t)lab_below(r, 70);
+	b[last] = (uint8_t)fixture_below(r, 70);
 	in->src = addr_from_bytes(family, b);
-	b[last] = (uint8_t)lab_below(r, 70);
+	b[last] = (uint8_t)fixture_below(r, 70);
 	in->dst = addr_from_bytes(family, b);
 }
 
@@ -147,14 +148,14 @@ static void test_random_policies(void **state)
 	static struct owned all[POLICIES];
 	unsigned found = 0, none = 0;
 	bool on[POLICIES] = {false};
-	struct lab_rng r;
+	struct fixture_rng r;
 	struct spd s;
 
 	(void)state;
-	lab_rng_init(&r, 1);
+	fixture_rng_init(&r, 1);
 	spd_init(&s);
 	for (unsigned k = 0; k < 3000; k++) {
-		unsigned i = (unsigned)lab_below(&r, POLICIES);
+		unsigned i = (unsigned)fixture_below(&r, POLICIES);
 		struct inner in;
 
 		if (on[i]) {
@@ -165,7 +166,7 @@ static void test_random_policies(void **state)
 		}
 		on[i] = !on[i];
 		/* an SA comes or goes without the index knowing */
-		all[lab_below(&r, POLICIES)].p.sa.gen ^= 1;
+		all[fixture_below(&r, POLICIES)].p.sa.gen ^= 1;
 		for (unsigned j = 0; j < 40; j++) {
 			const struct spd_policy *want;
 
@@ -320,6 +321,6 @@ int main(void)
 		cmocka_unit_test(test_many),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,25 +1,25 @@
 /* t_train.c - batches out and in, numbers, lifetimes, IVs. SPDX-License-Identifier: ISC */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 
 /* Seals one packet of len bytes into the train. */
-static enum esp_step add(struct lab *l, uint32_t len, uint8_t tos)
+static enum esp_step add(struct fixture *l, uint32_t len, uint8_t tos)
 {
 	uint8_t inner[2000];
 	struct esp_out o = {.pkt = inner, .len = len};
 
-	lab_inner(l, GW, inner, len, tos);
+	fixture_inner(l, GW, inner, len, tos);
 	assert_int_equal(esp_route(l->path[GW], &o, l->now), ESP_ROUTE_SEAL);
 	return esp_seal(l->path[GW], &o, &l->train, l->now);
 }
 
 /* The train goes over and each of its packets is FRESH and delivered. */
-static void send_train(struct lab *l, unsigned count)
+static void send_train(struct fixture *l, unsigned count)
 {
-	struct lab_result r = {0};
+	struct fixture_result r = {0};
 
 	assert_int_equal(l->train.count, count);
 	esp_train_finish(l->path[GW], &l->train);
-	lab_open(l, ME, l->train.base, l->train.len, l->train.seg, NULL, 0, &r);
+	fixture_open(l, ME, l->train.base, l->train.len, l->train.seg, NULL, 0, &r);
 	assert_int_equal(r.v[VERDICT_FRESH], count);
 	assert_int_equal(r.delivered, count);
 	esp_train_reset(&l->train);
@@ -28,15 +28,16 @@ static void send_train(struct lab *l, unsigned count)
 
 static void test_trains(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 
 	(void)state;
 	esp_train_init(&l->train, l->out, sizeof(l->out));
 	for (unsigned i = 0; i < 64; i++)
 		assert_int_equal(add(l, 200, 0), ESP_DONE);
-	assert_int_equal(add(l, 200, 0), ESP_FULL);   /* a batch is 64 */
-	assert_true(lab_sa(l, GW)->out.number == 64); /* nothing was used up by what did not fit */
+	assert_int_equal(add(l, 200, 0), ESP_FULL); /* a batch is 64 */
+	assert_true(fixture_sa(l, GW)->out.number ==
+		    64); /* nothing was used up by what did not fit */
 	send_train(l, 64);
 	assert_int_equal(add(l, 200, 0), ESP_DONE);
 	assert_int_equal(add(l, 300, 0), ESP_FULL); /* longer than the first */
@@ -49,11 +50,11 @@ static void test_trains(void **state)
 	assert_int_equal(add(l, 300, 4), ESP_DONE);
 	assert_int_equal(l->train.dest.tos, 4);
 	send_train(l, 1);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* Where the route of a packet of len bytes leads, what ICMP would name, and the outer DF. */
-static void assert_route(struct lab *l, const uint8_t *inner, uint32_t len, enum esp_route want,
+static void assert_route(struct fixture *l, const uint8_t *inner, uint32_t len, enum esp_route want,
 			 uint32_t mtu, bool df)
 {
 	struct esp_out out = {.pkt = inner, .len = len};
@@ -68,70 +69,70 @@ static void assert_route(struct lab *l, const uint8_t *inner, uint32_t len, enum
 /* RFC 4301 8.1: the outer DF is the inner one; 8.2.1: what does not fit and has DF is refused. */
 static void test_df_v4(void **state)
 {
-	struct lab_opt o = LAB_OPT(.mtu = 1000);
-	struct lab *l = lab_new(&o);
-	struct esp_sa *sa = lab_sa(l, GW);
+	struct fixture_opt o = FIXTURE_OPT(.mtu = 1000);
+	struct fixture *l = fixture_new(&o);
+	struct esp_sa *sa = fixture_sa(l, GW);
 	uint8_t inner[2000];
 
 	(void)state;
-	lab_inner(l, GW, inner, 1000, 0);
+	fixture_inner(l, GW, inner, 1000, 0);
 	assert_route(l, inner, 1000, ESP_ROUTE_SEAL, 0, true);
 	sa->out.narrow = true;
 	assert_route(l, inner, 1000, ESP_ROUTE_SEAL, 0, false);
-	lab_inner(l, GW, inner, 1001, 0);
+	fixture_inner(l, GW, inner, 1001, 0);
 	assert_route(l, inner, 1001, ESP_ROUTE_TOO_BIG, 1000, false);
 	sa->out.narrow = false;
 	assert_route(l, inner, 1001, ESP_ROUTE_TOO_BIG, 1000, false);
 	inner[6] = 0; /* may be fragmented, and so may what is around it */
 	assert_route(l, inner, 1001, ESP_ROUTE_SEAL, 0, false);
-	lab_inner(l, GW, inner, 500, 0);
+	fixture_inner(l, GW, inner, 500, 0);
 	inner[6] = 0;
 	assert_route(l, inner, 500, ESP_ROUTE_SEAL, 0, false);
-	lab_inner(l, GW, inner, 2000, 0);
+	fixture_inner(l, GW, inner, 2000, 0);
 	sa->out.mtu = 0; /* nothing is known of the path */
 	assert_route(l, inner, 2000, ESP_ROUTE_SEAL, 0, true);
 	/* No link may ask for less than 68 (RFC 791): that much is sent, in pieces. */
 	sa->out.mtu = 40;
-	lab_inner(l, GW, inner, 68, 0);
+	fixture_inner(l, GW, inner, 68, 0);
 	assert_route(l, inner, 68, ESP_ROUTE_SEAL, 0, false);
-	lab_inner(l, GW, inner, 40, 0);
+	fixture_inner(l, GW, inner, 40, 0);
 	assert_route(l, inner, 40, ESP_ROUTE_SEAL, 0, true);
-	lab_inner(l, GW, inner, 69, 0);
+	fixture_inner(l, GW, inner, 69, 0);
 	assert_route(l, inner, 69, ESP_ROUTE_TOO_BIG, 68, false);
 	assert_true(l->path[GW]->drops[ESP_DROP_TOO_BIG] == 3);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* RFC 4213 3.2.2: IPv6 has 1280 bytes in any case, in pieces where the path is narrower. */
 static void test_df_v6(void **state)
 {
-	struct lab_opt o = LAB_OPT(.ts_gw = "fd01::/16", .ts_me = "fd02::/16", .mtu = 1400);
-	struct lab *l = lab_new(&o);
-	struct esp_sa *sa = lab_sa(l, GW);
+	struct fixture_opt o = FIXTURE_OPT(.ts_gw = "fd01::/16", .ts_me = "fd02::/16", .mtu = 1400);
+	struct fixture *l = fixture_new(&o);
+	struct esp_sa *sa = fixture_sa(l, GW);
 	uint8_t inner[2000];
 
 	(void)state;
-	lab_inner6(GW, inner, 1400, 0);
+	fixture_inner6(GW, inner, 1400, 0);
 	assert_route(l, inner, 1400, ESP_ROUTE_SEAL, 0, true);
-	lab_inner6(GW, inner, 1401, 0);
+	fixture_inner6(GW, inner, 1401, 0);
 	assert_route(l, inner, 1401, ESP_ROUTE_TOO_BIG, 1400, false);
 	sa->out.mtu = 900;
-	lab_inner6(GW, inner, 900, 0);
+	fixture_inner6(GW, inner, 900, 0);
 	assert_route(l, inner, 900, ESP_ROUTE_SEAL, 0, true);
-	lab_inner6(GW, inner, 901, 0);
+	fixture_inner6(GW, inner, 901, 0);
 	assert_route(l, inner, 901, ESP_ROUTE_SEAL, 0, false);
-	lab_inner6(GW, inner, 1280, 0);
+	fixture_inner6(GW, inner, 1280, 0);
 	assert_route(l, inner, 1280, ESP_ROUTE_SEAL, 0, false);
-	lab_inner6(GW, inner, 1281, 0);
+	fixture_inner6(GW, inner, 1281, 0);
 	assert_route(l, inner, 1281, ESP_ROUTE_TOO_BIG, 1280, false);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* One send has one DF: a packet with another one goes into another train. */
 static void test_trains_by_df(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 	uint8_t inner[200];
 	struct esp_out out = {.pkt = inner, .len = 200};
 
@@ -139,20 +140,20 @@ static void test_trains_by_df(void **state)
 	esp_train_init(&l->train, l->out, sizeof(l->out));
 	assert_int_equal(add(l, 200, 0), ESP_DONE);
 	assert_true(l->train.dest.df);
-	lab_inner(l, GW, inner, 200, 0);
+	fixture_inner(l, GW, inner, 200, 0);
 	inner[6] = 0;
 	assert_int_equal(esp_route(l->path[GW], &out, l->now), ESP_ROUTE_SEAL);
 	assert_int_equal(esp_seal(l->path[GW], &out, &l->train, l->now), ESP_FULL);
 	send_train(l, 1);
 	assert_int_equal(esp_seal(l->path[GW], &out, &l->train, l->now), ESP_DONE);
 	assert_false(l->train.dest.df);
-	lab_free(l);
+	fixture_free(l);
 }
 
 static void test_train_without_room(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
 
 	(void)state;
 	esp_train_init(&l->train, l->out, 500);
@@ -163,85 +164,85 @@ static void test_train_without_room(void **state)
 	assert_int_equal(add(l, 600, 0), ESP_DONE); /* fits into no train of this size */
 	assert_int_equal(l->train.count, 0);
 	assert_true(l->path[GW]->drops[ESP_DROP_TOO_BIG] == 1);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* One receive with the same packets again and again, in any order: each is FRESH exactly once. */
 static void test_duplicates_in_a_batch(void **state)
 {
-	struct lab_opt o = LAB_OPT(.window = 64);
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT(.window = 64);
+	struct fixture *l = fixture_new(&o);
 	uint8_t all[64][128], batch[64 * 128];
 
 	(void)state;
 	for (unsigned round = 0; round < 50; round++) {
-		struct lab_result r = {0};
+		struct fixture_result r = {0};
 		bool used[32] = {false};
 		unsigned distinct = 0, len = 0;
 
 		for (unsigned i = 0; i < 32; i++) {
-			struct lab_pkt p = lab_next(l, GW);
+			struct fixture_pkt p = fixture_next(l, GW);
 
 			len = p.len;
 			memcpy(all[i], p.b, len);
 		}
 		for (unsigned i = 0; i < 64; i++) {
-			unsigned k = (unsigned)lab_below(&l->rng, 32);
+			unsigned k = (unsigned)fixture_below(&l->rng, 32);
 
 			distinct += !used[k];
 			used[k] = true;
 			memcpy(batch + i * len, all[k], len);
 		}
-		lab_open(l, ME, batch, 64 * len, (uint16_t)len, NULL, 0, &r);
+		fixture_open(l, ME, batch, 64 * len, (uint16_t)len, NULL, 0, &r);
 		assert_int_equal(r.v[VERDICT_FRESH], distinct);
 		assert_int_equal(r.v[VERDICT_REPLAYED], 64 - distinct);
 		assert_int_equal(r.delivered, distinct);
 	}
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* More than 64 datagrams in one receive, the last one shorter. */
 static void test_long_receive(void **state)
 {
-	struct lab_opt o = LAB_OPT();
-	struct lab *l = lab_new(&o);
-	struct lab_result r = {0};
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
+	struct fixture_result r = {0};
 	uint8_t b[200 * 100];
 	uint32_t seg = 0, at = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < 150; i++, at += seg) {
-		struct lab_pkt p = lab_next(l, GW);
+		struct fixture_pkt p = fixture_next(l, GW);
 
 		seg = p.len;
 		memcpy(b + at, p.b, seg);
 	}
-	lab_open(l, ME, b, at - 1, (uint16_t)seg, NULL, 0, &r);
+	fixture_open(l, ME, b, at - 1, (uint16_t)seg, NULL, 0, &r);
 	assert_int_equal(r.v[VERDICT_FRESH], 149);
 	assert_int_equal(r.v[VERDICT_MALFORMED], 1);
 	assert_int_equal(r.delivered, 149);
-	lab_free(l);
+	fixture_free(l);
 }
 
 /* Two packets with one number in one batch, both new when asked first: the second is a proof. */
 static void rewound_within_a_batch(bool bridge)
 {
-	struct lab_opt o = LAB_OPT(.no_bridge = !bridge);
-	struct lab *l = lab_new(&o);
-	struct lab_result r = {0};
-	struct lab_pkt a, b;
+	struct fixture_opt o = FIXTURE_OPT(.no_bridge = !bridge);
+	struct fixture *l = fixture_new(&o);
+	struct fixture_result r = {0};
+	struct fixture_pkt a, b;
 	uint8_t batch[300];
 
-	lab_seal_number(l, GW, 5, NULL, &a);
-	lab_seal_number(l, GW, 5, NULL, &b);
+	fixture_seal_number(l, GW, 5, NULL, &a);
+	fixture_seal_number(l, GW, 5, NULL, &b);
 	memcpy(batch, a.b, a.len);
 	memcpy(batch + a.len, b.b, b.len);
-	lab_open(l, ME, batch, a.len + b.len, (uint16_t)a.len, NULL, 0, &r);
+	fixture_open(l, ME, batch, a.len + b.len, (uint16_t)a.len, NULL, 0, &r);
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
 	assert_int_equal(r.v[bridge ? VERDICT_BRIDGED : VERDICT_REWOUND], 1);
 	assert_int_equal(r.delivered, bridge ? 2 : 1);
-	assert_true(lab_events(l, ME) & ESP_EVENT_SWITCHOVER);
-	lab_free(l);
+	assert_true(fixture_events(l, ME) & ESP_EVENT_SWITCHOVER);
+	fixture_free(l);
 }
 
 static void test_rewound_within_a_batch(void **state)
@@ -253,34 +254,34 @@ static void test_rewound_within_a_batch(void **state)
 
 static void exhaust(bool esn)
 {
-	struct lab_opt o = LAB_OPT(.esn = esn);
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT(.esn = esn);
+	struct fixture *l = fixture_new(&o);
 	uint64_t last = esn ? UINT64_MAX : UINT32_MAX;
-	struct esp_out_sa *out = &lab_sa(l, GW)->out;
+	struct esp_out_sa *out = &fixture_sa(l, GW)->out;
 	uint8_t inner[48];
-	struct lab_pkt p;
+	struct fixture_pkt p;
 
-	lab_inner(l, GW, inner, 48, 0);
+	fixture_inner(l, GW, inner, 48, 0);
 	out->number = last - (1 << 28) - 2;
-	assert_true(lab_seal(l, GW, inner, 48, &p));
-	assert_false(lab_events(l, GW) & ESP_EVENT_SEQ_HIGH);
-	assert_true(lab_seal(l, GW, inner, 48, &p));
-	assert_true(lab_events(l, GW) & ESP_EVENT_SEQ_HIGH);
+	assert_true(fixture_seal(l, GW, inner, 48, &p));
+	assert_false(fixture_events(l, GW) & ESP_EVENT_SEQ_HIGH);
+	assert_true(fixture_seal(l, GW, inner, 48, &p));
+	assert_true(fixture_events(l, GW) & ESP_EVENT_SEQ_HIGH);
 	out->number = last - 2;
-	assert_true(lab_seal(l, GW, inner, 48, &p));
-	assert_true(lab_seal(l, GW, inner, 48, &p));
+	assert_true(fixture_seal(l, GW, inner, 48, &p));
+	assert_true(fixture_seal(l, GW, inner, 48, &p));
 	assert_int_equal(get_be32(p.b + 4), UINT32_MAX);
-	assert_int_equal(lab_events(l, GW), 0);
+	assert_int_equal(fixture_events(l, GW), 0);
 	for (unsigned i = 0; i < 3; i++) { /* never again, and the number never wraps */
-		assert_false(lab_seal(l, GW, inner, 48, &p));
+		assert_false(fixture_seal(l, GW, inner, 48, &p));
 		assert_true(out->number == last);
-		assert_true(lab_events(l, GW) & ESP_EVENT_HARD_LIFETIME);
+		assert_true(fixture_events(l, GW) & ESP_EVENT_HARD_LIFETIME);
 	}
 	assert_true(l->path[GW]->drops[ESP_DROP_EXHAUSTED] == 3);
 	esp_train_init(&l->train, l->out, sizeof(l->out));
-	esp_seal_dummy(l->path[GW], lab_sa(l, GW), &l->train, l->now);
+	esp_seal_dummy(l->path[GW], fixture_sa(l, GW), &l->train, l->now);
 	assert_int_equal(l->train.count, 0);
-	lab_free(l);
+	fixture_free(l);
 }
 
 static void test_exhaustion(void **state)
@@ -292,53 +293,53 @@ static void test_exhaustion(void **state)
 
 static void test_lifetime_packets(void **state)
 {
-	struct lab_opt o = LAB_OPT(.life = {.soft_packets = 5, .hard_packets = 8});
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT(.life = {.soft_packets = 5, .hard_packets = 8});
+	struct fixture *l = fixture_new(&o);
 	uint8_t inner[48];
-	struct lab_pkt p;
+	struct fixture_pkt p;
 
 	(void)state;
-	lab_inner(l, GW, inner, 48, 0);
+	fixture_inner(l, GW, inner, 48, 0);
 	for (unsigned i = 1; i <= 10; i++) {
-		bool sent = lab_seal(l, GW, inner, 48, &p);
+		bool sent = fixture_seal(l, GW, inner, 48, &p);
 		uint32_t out, in = 0;
 
 		assert_int_equal(sent, i <= 8);
-		out = lab_events(l, GW);
+		out = fixture_events(l, GW);
 		assert_int_equal(!!(out & ESP_EVENT_SOFT_LIFETIME), i == 5);
 		assert_int_equal(!!(out & ESP_EVENT_HARD_LIFETIME), i > 8);
 		if (!sent)
 			continue;
-		assert_verdict(lab_verdict(l, ME, &p), VERDICT_FRESH);
+		assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
 		/* what is not new ages nothing */
-		assert_verdict(lab_verdict(l, ME, &p), VERDICT_REPLAYED);
-		in = lab_events(l, ME);
+		assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REPLAYED);
+		in = fixture_events(l, ME);
 		assert_int_equal(!!(in & ESP_EVENT_SOFT_LIFETIME), i == 5);
 		assert_int_equal(!!(in & ESP_EVENT_HARD_LIFETIME), i == 8);
 	}
-	lab_free(l);
+	fixture_free(l);
 }
 
 static void test_lifetime_bytes(void **state)
 {
-	struct lab_opt o = LAB_OPT(.life = {.soft_bytes = 1000, .hard_bytes = 2000});
-	struct lab *l = lab_new(&o);
+	struct fixture_opt o = FIXTURE_OPT(.life = {.soft_bytes = 1000, .hard_bytes = 2000});
+	struct fixture *l = fixture_new(&o);
 	uint8_t inner[100];
 	unsigned soft = 0, sent = 0;
-	struct lab_pkt p;
+	struct fixture_pkt p;
 
 	(void)state;
-	lab_inner(l, GW, inner, 100, 0);
+	fixture_inner(l, GW, inner, 100, 0);
 	for (unsigned i = 1; i <= 30; i++) {
-		sent += lab_seal(l, GW, inner, 100, &p);
-		if (lab_events(l, GW) & ESP_EVENT_SOFT_LIFETIME) {
+		sent += fixture_seal(l, GW, inner, 100, &p);
+		if (fixture_events(l, GW) & ESP_EVENT_SOFT_LIFETIME) {
 			soft++;
 			assert_in_range(i, 9, 10);
 		}
 	}
 	assert_int_equal(soft, 1);
 	assert_in_range(sent, 18, 20);
-	lab_free(l);
+	fixture_free(l);
 }
 
 static int by_value(const void *a, const void *b)
@@ -359,22 +360,22 @@ static void test_ivs_never_repeat(void **state)
 	(void)state;
 	s = suite_table(&n);
 	for (size_t i = 0; i < n; i++) {
-		struct lab_opt o = LAB_OPT(.suite = s[i].name);
-		struct lab *l = lab_new(&o);
+		struct fixture_opt o = FIXTURE_OPT(.suite = s[i].name);
+		struct fixture *l = fixture_new(&o);
 		static uint64_t iv[20000];
 
 		for (unsigned k = 0; k < ARRAY_SIZE(iv); k++) {
-			struct lab_pkt p;
+			struct fixture_pkt p;
 
 			if (k % 1000 == 0) /* set back, as by a synchronised standby */
-				lab_sa(l, GW)->out.number = k / 2;
-			p = lab_next(l, GW);
+				fixture_sa(l, GW)->out.number = k / 2;
+			p = fixture_next(l, GW);
 			memcpy(&iv[k], p.b + 8, 8);
 		}
 		qsort(iv, ARRAY_SIZE(iv), 8, by_value);
 		for (unsigned k = 1; k < ARRAY_SIZE(iv); k++)
 			assert_true(iv[k] != iv[k - 1]);
-		lab_free(l);
+		fixture_free(l);
 	}
 }
 
@@ -417,6 +418,6 @@ int main(void)
 		cmocka_unit_test(test_room_for_padding),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
  * The linker puts a kernel of our own (--wrap) behind open, ioctl, read and write, and behind the
  * three calls of libnl that need one.
  */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "packet/checksum.h"
 #include "tun.h"
 
@@ -725,6 +725,6 @@ int main(void)
 		cmocka_unit_test(test_interrupted),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
  * list of what is on the wire, by place: the sealed bytes of a train leave once, in order, or are
  * counted as lost.
  */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "udp.h"
 
 #include <netinet/in.h>
@@ -567,7 +567,8 @@ static void test_unreachable(void **state)
 }
 
 /* Sends all of the train, however often that takes; what the wire lacks is counted as lost. */
-static void send_through(struct udp_socket *s, struct udp_train *t, nsec_t now, struct lab_rng *r)
+static void send_through(struct udp_socket *s, struct udp_train *t, nsec_t now,
+			 struct fixture_rng *r)
 {
 	uint32_t count = (t->len + t->seg - 1) / t->seg, len = t->len;
 	const uint8_t *last = NULL;
@@ -582,7 +583,7 @@ static void send_through(struct udp_socket *s, struct udp_train *t, nsec_t now, 
 		assert_true(sent % t->seg == 0 || sent == t->len);
 		t->p += sent;
 		t->len -= sent;
-		kernel.room = 1 + (uint32_t)lab_below(r, 40);
+		kernel.room = 1 + (uint32_t)fixture_below(r, 40);
 	}
 	for (unsigned i = 0; i < kernel.sent; i++) {
 		const struct sent *w = &kernel.wire[i];
@@ -601,25 +602,26 @@ static void test_any_kernel(void **state)
 {
 	static const int refusals[] = {0, 0, EIO, EINVAL, EMSGSIZE};
 	struct udp_socket s = new_socket();
-	struct lab_rng r;
+	struct fixture_rng r;
 	nsec_t now = NOW;
 
 	(void)state;
-	lab_rng_init(&r, 4500);
+	fixture_rng_init(&r, 4500);
 	for (unsigned i = 0; i < 20000; i++) {
-		uint8_t to = (uint8_t)lab_below(&r, 8);
-		uint16_t seg = (uint16_t)(1 + lab_below(&r, 1400));
-		uint32_t len = (uint32_t)min_u64(1 + lab_below(&r, 64 * seg), 65507);
-		struct udp_train t = train(to, seg, len, lab_chance(&r, 50));
+		uint8_t to = (uint8_t)fixture_below(&r, 8);
+		uint16_t seg = (uint16_t)(1 + fixture_below(&r, 1400));
+		uint32_t len = (uint32_t)min_u64(1 + fixture_below(&r, 64 * seg), 65507);
+		struct udp_train t = train(to, seg, len, fixture_chance(&r, 50));
 
-		if (lab_chance(&r, 20)) {
-			kernel.mtu[to] = lab_chance(&r, 50) ? 0 : (uint32_t)lab_below(&r, 1500);
-			kernel.refuses[to] = refusals[lab_below(&r, ARRAY_SIZE(refusals))];
-			kernel.too_long = lab_chance(&r, 50) ? EMSGSIZE : EINVAL;
-			kernel.full = lab_chance(&r, 90) ? EAGAIN : ENOBUFS;
-			now += lab_below(&r, 4) * NSEC_PER_SEC;
+		if (fixture_chance(&r, 20)) {
+			kernel.mtu[to] =
+				fixture_chance(&r, 50) ? 0 : (uint32_t)fixture_below(&r, 1500);
+			kernel.refuses[to] = refusals[fixture_below(&r, ARRAY_SIZE(refusals))];
+			kernel.too_long = fixture_chance(&r, 50) ? EMSGSIZE : EINVAL;
+			kernel.full = fixture_chance(&r, 90) ? EAGAIN : ENOBUFS;
+			now += fixture_below(&r, 4) * NSEC_PER_SEC;
 		}
-		kernel.interrupt = lab_chance(&r, 5);
+		kernel.interrupt = fixture_chance(&r, 5);
 		send_through(&s, &t, now, &r);
 	}
 }
@@ -644,6 +646,6 @@ int main(void)
 		cmocka_unit_test(test_any_kernel),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

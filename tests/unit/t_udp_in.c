@@ -5,7 +5,7 @@
  * The linker puts a kernel of our own (--wrap) behind setsockopt, recvmmsg and getsockopt, which
  * lets the real one do what it is not told about: so datagrams also go over the loopback device.
  */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "udp.h"
 
 #include <netinet/in.h>
@@ -409,12 +409,12 @@ static void test_real_kernel(void **state)
 	struct udp_socket a, b;
 	struct endpoint from, to;
 	uint64_t failed = 0;
-	struct lab_rng r;
+	struct fixture_rng r;
 	int error;
 
 	(void)state;
 	reset();
-	lab_rng_init(&r, 1);
+	fixture_rng_init(&r, 1);
 	rng_fill(&r.rng, bytes, sizeof(bytes));
 	for (unsigned i = 0; i < 8; i++) {
 		struct udp_train t = {.p = bytes, .len = 60000, .seg = 1400, .tos = 0x28};
@@ -571,6 +571,6 @@ int main(void)
 		cmocka_unit_test(test_send_each),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,23 +1,24 @@
 /* t_window.c - the replay window against RFC 4303 3.4.3 and A2.2. SPDX-License-Identifier: ISC */
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "ref_model.h"
 
 static const uint32_t sizes[] = {32, 33, 63, 64, 65, 1000, 1024, 65536};
 
 /* A number to try: mostly the next one or one near the window, sometimes far to the left. */
-static uint64_t draw(struct lab_rng *r, const struct refwindow *m, unsigned stride, uint64_t floor)
+static uint64_t draw(struct fixture_rng *r, const struct refwindow *m, unsigned stride,
+		     uint64_t floor)
 {
-	uint64_t back = lab_below(r, m->size + m->size / 4 + 70);
+	uint64_t back = fixture_below(r, m->size + m->size / 4 + 70);
 
-	switch (lab_below(r, 8)) {
+	switch (fixture_below(r, 8)) {
 	case 0:
 	case 1:
-	case 2: return m->top + 1 + lab_below(r, stride);
+	case 2: return m->top + 1 + fixture_below(r, stride);
 	case 3: return m->top + 1;
-	case 4: /* exactly at the left edge */ back = m->size - 2 + lab_below(r, 4); break;
+	case 4: /* exactly at the left edge */ back = m->size - 2 + fixture_below(r, 4); break;
 	case 5:
 		if (m->top > floor)
-			return floor + lab_below(r, m->top - floor);
+			return floor + fixture_below(r, m->top - floor);
 		break;
 	default: break;
 	}
@@ -48,7 +49,8 @@ static void compare_all(const struct window *w, const struct refwindow *m)
 
 /* From a start value (the window is moved there by one packet) until the ring wrapped `laps` times.
  */
-static void walk(struct lab_rng *r, uint32_t size, uint64_t start, unsigned stride, unsigned laps)
+static void walk(struct fixture_rng *r, uint32_t size, uint64_t start, unsigned stride,
+		 unsigned laps)
 {
 	struct refwindow m;
 	struct window w;
@@ -75,10 +77,10 @@ static void test_random_walk(void **state)
 {
 	static const uint64_t starts[] = {1, (1ULL << 32) - 50, (3ULL << 32) - 1000,
 					  UINT64_MAX / 2};
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 1);
+	fixture_rng_init(&r, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		unsigned stride = sizes[i] > 4096 ? 40 : 3;
 
@@ -90,10 +92,10 @@ static void test_random_walk(void **state)
 /* Jumps of every order of magnitude, also by whole laps of the ring. */
 static void test_jumps(void **state)
 {
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 2);
+	fixture_rng_init(&r, 2);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct refwindow m;
 		struct window w;
@@ -102,10 +104,11 @@ static void test_jumps(void **state)
 		refwindow_init(&m, sizes[i]);
 		for (unsigned k = 0; k < 400; k++) {
 			uint64_t lap = w.words * 64ULL,
-				 jump = 1 + (lab_u64(&r) >> (8 + lab_below(&r, 56)));
+				 jump = 1 + (fixture_u64(&r) >> (8 + fixture_below(&r, 56)));
 
-			if (lab_chance(&r, 30))
-				jump = lap * (1 + lab_below(&r, 3)) - 65 + lab_below(&r, 130);
+			if (fixture_chance(&r, 30))
+				jump = lap * (1 + fixture_below(&r, 3)) - 65 +
+				       fixture_below(&r, 130);
 			step(&w, &m, m.top + jump);
 			for (unsigned j = 0; j < 20; j++)
 				step(&w, &m, draw(&r, &m, 2, 0));
@@ -121,10 +124,10 @@ static void test_jumps(void **state)
 static void test_advance(void **state)
 {
 	static const uint32_t widths[] = {64, 66, 2048, 2 * WINDOW_MAX};
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 3);
+	fixture_rng_init(&r, 3);
 	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
 		struct refwindow m;
 		struct window w;
@@ -132,12 +135,13 @@ static void test_advance(void **state)
 		window_init(&w, widths[i]);
 		refwindow_init(&m, widths[i]);
 		for (unsigned k = 0; k < 300; k++) {
-			uint64_t by = 1 + lab_below(&r, lab_chance(&r, 10) ? 3ULL * m.size : 70);
+			uint64_t by =
+				1 + fixture_below(&r, fixture_chance(&r, 10) ? 3ULL * m.size : 70);
 
 			window_advance(&w, m.top + by);
 			m.top += by;
 			for (unsigned j = 0; j < 20; j++) {
-				uint64_t n = m.top - lab_below(&r, min_u64(m.top, m.size + 5));
+				uint64_t n = m.top - fixture_below(&r, min_u64(m.top, m.size + 5));
 
 				step(&w, &m, n);
 			}
@@ -184,7 +188,7 @@ static void check_guess(uint64_t top, uint32_t size, uint32_t low)
 }
 
 /* Lows at and around all edges, and anywhere. */
-static void check_lows(struct lab_rng *r, uint64_t top, uint32_t size)
+static void check_lows(struct fixture_rng *r, uint64_t top, uint32_t size)
 {
 	uint32_t right = (uint32_t)top, left = right - size + 1;
 
@@ -197,15 +201,15 @@ static void check_lows(struct lab_rng *r, uint64_t top, uint32_t size)
 		check_guess(top, size, 0U - d);
 	}
 	for (unsigned i = 0; i < 32; i++)
-		check_guess(top, size, (uint32_t)lab_u64(r));
+		check_guess(top, size, (uint32_t)fixture_u64(r));
 }
 
 static void test_guess_at_boundaries(void **state)
 {
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 3);
+	fixture_rng_init(&r, 3);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		for (uint64_t epoch = 0; epoch < 6; epoch++) {
 			for (int d = -70; d < 70; d++) {
@@ -219,7 +223,7 @@ static void test_guess_at_boundaries(void **state)
 			}
 		}
 		for (unsigned k = 0; k < 20000; k++)
-			check_lows(&r, lab_u64(&r) >> (1 + lab_below(&r, 40)), sizes[i]);
+			check_lows(&r, fixture_u64(&r) >> (1 + fixture_below(&r, 40)), sizes[i]);
 	}
 }
 
@@ -237,15 +241,16 @@ static uint64_t a22(uint64_t top, uint32_t w, uint32_t seql)
 
 static void test_guess_against_rfc_text(void **state)
 {
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 4);
+	fixture_rng_init(&r, 4);
 	for (unsigned k = 0; k < 500000; k++) {
-		uint32_t size = sizes[lab_below(&r, ARRAY_SIZE(sizes))];
-		uint64_t top = ((1 + lab_below(&r, 9)) << 32) + lab_below(&r, 3 * size) - size;
-		uint32_t low = (uint32_t)(lab_chance(&r, 50) ? top - lab_below(&r, 2 * size)
-							     : lab_u64(&r));
+		uint32_t size = sizes[fixture_below(&r, ARRAY_SIZE(sizes))];
+		uint64_t top =
+			((1 + fixture_below(&r, 9)) << 32) + fixture_below(&r, 3 * size) - size;
+		uint32_t low = (uint32_t)(fixture_chance(&r, 50) ? top - fixture_below(&r, 2 * size)
+								 : fixture_u64(&r));
 		struct window w = {.top = top, .size = size};
 
 		if (top >> 32 == 0)
@@ -258,10 +263,10 @@ static void test_guess_against_rfc_text(void **state)
  */
 static void test_guess_over_boundary(void **state)
 {
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 5);
+	fixture_rng_init(&r, 5);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		uint64_t n = (2ULL << 32) - 2 * sizes[i];
 		struct window w;
@@ -269,7 +274,8 @@ static void test_guess_over_boundary(void **state)
 		window_init(&w, sizes[i]);
 		window_commit(&w, n);
 		for (unsigned k = 0; k < 4 * sizes[i]; k++) {
-			uint64_t meant = w.top + 1 + lab_below(&r, 5) - lab_below(&r, sizes[i]);
+			uint64_t meant =
+				w.top + 1 + fixture_below(&r, 5) - fixture_below(&r, sizes[i]);
 
 			assert_true(window_guess(&w, (uint32_t)meant).number == meant);
 			if (window_is_new(window_place(&w, meant)))
@@ -284,16 +290,16 @@ static void test_guess_over_boundary(void **state)
 /* doc/recovery.md 1: a second candidate is never new, whatever the window. */
 static void test_second_is_never_new(void **state)
 {
-	struct lab_rng r;
+	struct fixture_rng r;
 
 	(void)state;
-	lab_rng_init(&r, 6);
+	fixture_rng_init(&r, 6);
 	for (unsigned k = 0; k < 500000; k++) {
-		struct window w = {.size = sizes[lab_below(&r, ARRAY_SIZE(sizes))]};
+		struct window w = {.size = sizes[fixture_below(&r, ARRAY_SIZE(sizes))]};
 		struct esn_guess g;
 
-		w.top = (lab_below(&r, 4) << 32) + lab_below(&r, 200000);
-		g = window_guess(&w, (uint32_t)lab_u64(&r));
+		w.top = (fixture_below(&r, 4) << 32) + fixture_below(&r, 200000);
+		g = window_guess(&w, (uint32_t)fixture_u64(&r));
 		if (g.second)
 			assert_true(g.second < w.top && w.top - g.second >= w.size);
 	}
@@ -312,6 +318,6 @@ int main(void)
 		cmocka_unit_test(test_second_is_never_new),
 	};
 
-	lab_seed();
+	fixture_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

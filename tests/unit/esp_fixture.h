@@ -1,12 +1,12 @@
 /*
- * esp_lab.h - two data paths in one process, with mirrored SAs, for the tests of esp/.
+ * esp_fixture.h - two data paths in one process, with mirrored SAs, for the tests of esp/.
  * SPDX-License-Identifier: ISC
  *
  * Side GW is the peer's gateway, side ME is Mendip. Everything is drawn from one printed seed;
  * MENDIP_SEED runs another one.
  */
-#ifndef MENDIP_ESP_LAB_H
-#define MENDIP_ESP_LAB_H
+#ifndef MENDIP_ESP_FIXTURE_H
+#define MENDIP_ESP_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,25 +18,25 @@
 
 enum { GW = 0, ME = 1 };
 
-#define LAB_PKT_MAX   2048
-#define LAB_INNER_LEN 48 /* of the packets that lab_burst sends */
+#define FIXTURE_PKT_MAX	  2048
+#define FIXTURE_INNER_LEN 48 /* of the packets that fixture_burst sends */
 
-struct lab_rng {
+struct fixture_rng {
 	struct rng rng; /* first: fill finds the rest behind it */
 	uint64_t state;
 };
 
 /* The seed of this run; printed once. */
-uint64_t lab_seed(void);
+uint64_t fixture_seed(void);
 /* From now on suites use what seals fastest here: for tests of many packets. */
-void lab_fastest(void);
+void fixture_fastest(void);
 /* A generator of its own for each salt. */
-void lab_rng_init(struct lab_rng *r, uint64_t salt);
-uint64_t lab_u64(struct lab_rng *r);
-uint64_t lab_below(struct lab_rng *r, uint64_t bound);
-bool lab_chance(struct lab_rng *r, unsigned percent);
+void fixture_rng_init(struct fixture_rng *r, uint64_t salt);
+uint64_t fixture_u64(struct fixture_rng *r);
+uint64_t fixture_below(struct fixture_rng *r, uint64_t bound);
+bool fixture_chance(struct fixture_rng *r, unsigned percent);
 
-struct lab_opt {
+struct fixture_opt {
 	const char *suite; /* name in suite_table; NULL: aes128gcm16 */
 	bool esn;
 	uint32_t window, verify_rate, mtu;
@@ -49,12 +49,12 @@ struct lab_opt {
 };
 
 /* What is 0 in o gets the daemon's default; detect = "proof" where proof_packets is 0. */
-struct lab_opt lab_opt(struct lab_opt o);
-#define LAB_OPT(...) lab_opt((struct lab_opt){__VA_ARGS__})
+struct fixture_opt fixture_opt(struct fixture_opt o);
+#define FIXTURE_OPT(...) fixture_opt((struct fixture_opt){__VA_ARGS__})
 
-struct lab {
-	struct lab_opt opt;
-	struct lab_rng rng;
+struct fixture {
+	struct fixture_opt opt;
+	struct fixture_rng rng;
 	struct esp_path *path[2];
 	uint32_t spi[2];  /* inbound SPI of each side */
 	uint32_t old_spi; /* of ME, before the rekey */
@@ -70,61 +70,61 @@ struct lab {
 	void *sink_ctx;
 };
 
-struct lab_pkt {
+struct fixture_pkt {
 	uint32_t len;
-	uint8_t b[LAB_PKT_MAX];
+	uint8_t b[FIXTURE_PKT_MAX];
 };
 
 /* What came of some datagrams. */
-struct lab_result {
+struct fixture_result {
 	uint64_t v[VERDICT_COUNT], drops[ESP_DROP_COUNT];
 	uint64_t delivered;
 	uint32_t last_len; /* of the last one delivered */
-	uint8_t last[LAB_PKT_MAX];
+	uint8_t last[FIXTURE_PKT_MAX];
 };
 
-struct lab *lab_new(const struct lab_opt *opt);
-void lab_free(struct lab *l);
-struct esp_sa *lab_sa(struct lab *l, unsigned side);
+struct fixture *fixture_new(const struct fixture_opt *opt);
+void fixture_free(struct fixture *l);
+struct esp_sa *fixture_sa(struct fixture *l, unsigned side);
 /*
  * A rekey: first the gateway sends on a new SA, while ME has only reserved its SPI; then ME has its
  * keys too, and the old inbound SA delivers for `drain` more.
  */
-void lab_rekey_gw(struct lab *l);
-void lab_rekey_me(struct lab *l, nsec_t drain);
+void fixture_rekey_gw(struct fixture *l);
+void fixture_rekey_me(struct fixture *l, nsec_t drain);
 /* Takes all events of a side's SAs. */
-uint32_t lab_events(struct lab *l, unsigned side);
+uint32_t fixture_events(struct fixture *l, unsigned side);
 
 /* An IPv4 UDP packet of len bytes (>= 28) that goes from `side` to the other. */
-void lab_inner(const struct lab *l, unsigned side, uint8_t *p, uint32_t len, uint8_t tos);
-void lab_inner6(unsigned side, uint8_t *p, uint32_t len, uint8_t tos);
+void fixture_inner(const struct fixture *l, unsigned side, uint8_t *p, uint32_t len, uint8_t tos);
+void fixture_inner6(unsigned side, uint8_t *p, uint32_t len, uint8_t tos);
 /* Route, seal and finish; false when the path sends nothing. */
-bool lab_seal(struct lab *l, unsigned side, const uint8_t *inner, uint32_t len,
-	      struct lab_pkt *ret);
+bool fixture_seal(struct fixture *l, unsigned side, const uint8_t *inner, uint32_t len,
+		  struct fixture_pkt *ret);
 /* Seals any text under any number; iv NULL: the next one of the SA. No padding is added to `text`.
  */
-void lab_seal_text(struct lab *l, unsigned side, uint64_t number, const uint8_t *iv,
-		   const uint8_t *text, uint32_t len, struct lab_pkt *ret);
+void fixture_seal_text(struct fixture *l, unsigned side, uint64_t number, const uint8_t *iv,
+		       const uint8_t *text, uint32_t len, struct fixture_pkt *ret);
 /* The same around a default inner packet, rightly padded. */
-void lab_seal_number(struct lab *l, unsigned side, uint64_t number, const uint8_t *iv,
-		     struct lab_pkt *ret);
-/* One more packet of LAB_INNER_LEN from side, through route and all. */
-struct lab_pkt lab_next(struct lab *l, unsigned side);
+void fixture_seal_number(struct fixture *l, unsigned side, uint64_t number, const uint8_t *iv,
+			 struct fixture_pkt *ret);
+/* One more packet of FIXTURE_INNER_LEN from side, through route and all. */
+struct fixture_pkt fixture_next(struct fixture *l, unsigned side);
 
 /*
  * One receive by `side`; adds to *r. Fails the test unless each datagram gets exactly one verdict.
  * With len 0 only what waited and is due is looked at.
  */
-void lab_open(struct lab *l, unsigned side, const uint8_t *b, uint32_t len, uint16_t seg,
-	      const struct endpoint *from, uint8_t tos, struct lab_result *r);
+void fixture_open(struct fixture *l, unsigned side, const uint8_t *b, uint32_t len, uint16_t seg,
+		  const struct endpoint *from, uint8_t tos, struct fixture_result *r);
 /* The verdict on one packet. */
-enum verdict lab_verdict(struct lab *l, unsigned side, const struct lab_pkt *p);
+enum verdict fixture_verdict(struct fixture *l, unsigned side, const struct fixture_pkt *p);
 /*
  * Everything of an inbound SA that decides anything, in one number: window, history, detector,
  * liveness, address, lifetime, events. Without the evidence of not-new packets when it is not asked
  * for.
  */
-uint64_t lab_fingerprint(const struct esp_sa *sa, bool with_evidence);
+uint64_t fixture_fingerprint(const struct esp_sa *sa, bool with_evidence);
 
 #define assert_verdict(got, want) assert_string_equal(verdict_name(got), verdict_name(want))
 

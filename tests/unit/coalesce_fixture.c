@@ -1,5 +1,5 @@
-/* coalesce_lab.c - see coalesce_lab.h. SPDX-License-Identifier: ISC */
-#include "coalesce_lab.h"
+/* coalesce_fixture.c - see coalesce_fixture.h. SPDX-License-Identifier: ISC */
+#include "coalesce_fixture.h"
 #include "packet/coalesce.h"
 #include "packet/segment.h"
 #include "xalloc.h"

@@ -1,13 +1,14 @@
-/* data_lab.c - the pretended kernel of data_lab.h, and its peers. SPDX-License-Identifier: ISC */
+/* data_fixture.c - the pretended kernel of data_fixture.h, and its peers. SPDX-License-Identifier:
+ * ISC */
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "control.h"
-#include "data_lab.h"
+#include "data_fixture.h"
 #include "fault.h"
 #include "xalloc.h"
 
-struct data_lab *dl;
+struct data_fixture *dl;
 
 /* ---- records ---- */
 
@@ -468,7 +469,7 @@ int dl_begin(void **state)
 	(void)state;
 	dl = xzalloc(sizeof(*dl));
 	dl->now = NSEC_PER_SEC;
-	lab_rng_init(&dl->rng, 77);
+	fixture_rng_init(&dl->rng, 77);
 	make_peers();
 	d = &dl->d;
 	d->tunnel = &dl->tunnel;

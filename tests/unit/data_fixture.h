@@ -1,14 +1,14 @@
 /*
- * data_lab.h - the two data loops with a pretended kernel. SPDX-License-Identifier: ISC
+ * data_fixture.h - the two data loops with a pretended kernel. SPDX-License-Identifier: ISC
  *
  * The daemon's data*.c run as they are, over real ESP paths and a real libevent loop. Sockets and
  * TUN are queues: a descriptor is readable while its queue holds something, and what is sent or
- * written is kept. Time stands still unless a test moves it. There is one lab at a time.
+ * written is kept. Time stands still unless a test moves it. There is one fixture at a time.
  */
-#ifndef MENDIP_DATA_LAB_H
-#define MENDIP_DATA_LAB_H
+#ifndef MENDIP_DATA_FIXTURE_H
+#define MENDIP_DATA_FIXTURE_H
 
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "daemon.h"
 
 #define PEERS	    12
@@ -44,11 +44,11 @@ struct answer {
 #define ALL_GO ((struct answer){.take = UINT16_MAX})
 #define FULL   ((struct answer){.error = -EAGAIN})
 
-struct data_lab {
+struct data_fixture {
 	struct daemon d;
 	struct tunnel tunnel;
 	struct config config;
-	struct lab_rng rng;
+	struct fixture_rng rng;
 	nsec_t now;
 	struct esp_path *peer;		      /* all the peers */
 	uint32_t spi[PEERS], spi_peer[PEERS]; /* inbound: ours, the peer's */
@@ -78,7 +78,7 @@ struct data_lab {
 	struct endpoint looked_at;
 	const struct spd_policy *sprung;
 };
-extern struct data_lab *dl;
+extern struct data_fixture *dl;
 
 /* Setup and teardown of each test. */
 int dl_begin(void **state);

@@ -1,11 +1,11 @@
-/* esp_lab.c - see esp_lab.h. SPDX-License-Identifier: ISC */
-#include "esp_lab.h"
+/* esp_fixture.c - see esp_fixture.h. SPDX-License-Identifier: ISC */
+#include "esp_fixture.h"
 #include "packet/checksum.h"
 #include "xalloc.h"
 
 #define DEFAULT_SEED 20240229ULL
 
-uint64_t lab_seed(void)
+uint64_t fixture_seed(void)
 {
 	static uint64_t seed;
 	const char *s = getenv("MENDIP_SEED");
@@ -20,7 +20,7 @@ uint64_t lab_seed(void)
 }
 
 /* splitmix64 */
-uint64_t lab_u64(struct lab_rng *r)
+uint64_t fixture_u64(struct fixture_rng *r)
 {
 	uint64_t z = r->state += 0x9e3779b97f4a7c15ULL;
 
@@ -29,39 +29,39 @@ uint64_t lab_u64(struct lab_rng *r)
 	return z ^ z >> 31;
 }
 
-static void lab_fill(struct rng *rng, void *p, size_t len)
+static void fixture_fill(struct rng *rng, void *p, size_t len)
 {
-	struct lab_rng *r = container_of(rng, struct lab_rng, rng);
+	struct fixture_rng *r = container_of(rng, struct fixture_rng, rng);
 	uint8_t *b = p;
 
 	while (len--)
-		*b++ = (uint8_t)(lab_u64(r) >> 56);
+		*b++ = (uint8_t)(fixture_u64(r) >> 56);
 }
 
-void lab_fastest(void)
+void fixture_fastest(void)
 {
 	char err[200];
 
 	assert_int_equal(aead_init(AEAD_AUTO, err, sizeof(err)), 0);
 }
 
-void lab_rng_init(struct lab_rng *r, uint64_t salt)
+void fixture_rng_init(struct fixture_rng *r, uint64_t salt)
 {
-	*r = (struct lab_rng){.rng.fill = lab_fill, .state = lab_seed() ^ salt << 32};
-	r->state = lab_u64(r);
+	*r = (struct fixture_rng){.rng.fill = fixture_fill, .state = fixture_seed() ^ salt << 32};
+	r->state = fixture_u64(r);
 }
 
-uint64_t lab_below(struct lab_rng *r, uint64_t bound)
+uint64_t fixture_below(struct fixture_rng *r, uint64_t bound)
 {
-	return bound ? lab_u64(r) % bound : 0;
+	return bound ? fixture_u64(r) % bound : 0;
 }
 
-bool lab_chance(struct lab_rng *r, unsigned percent)
+bool fixture_chance(struct fixture_rng *r, unsigned percent)
 {
-	return lab_below(r, 100) < percent;
+	return fixture_below(r, 100) < percent;
 }
 
-struct lab_opt lab_opt(struct lab_opt o)
+struct fixture_opt fixture_opt(struct fixture_opt o)
 {
 	static const struct detector_config detect = {
 		.mode = DETECT_PROOF, .proof_packets = 1, .packets = 64, .interval = NSEC_PER_SEC};
@@ -96,9 +96,9 @@ static void one_selector(struct ts_list *l, const char *s)
 }
 
 /* Makes the side's reserved SPI an SA, which its policy takes from now on. */
-static void install_sa(struct lab *l, unsigned side)
+static void install_sa(struct fixture *l, unsigned side)
 {
-	const struct lab_opt *o = &l->opt;
+	const struct fixture_opt *o = &l->opt;
 	unsigned other = !side;
 	struct ts_list *gw = &l->selectors[side][GW], *me = &l->selectors[side][ME];
 	struct esp_sa_params sp = {
@@ -128,22 +128,22 @@ static void install_sa(struct lab *l, unsigned side)
 	l->policy[side].local = sp.local;
 	l->policy[side].remote = sp.remote;
 	assert_int_equal(sad_install(&l->path[side]->sad, l->spi[side], &sp, l->now), 0);
-	l->policy[side].sa = sad_ref(lab_sa(l, side));
+	l->policy[side].sa = sad_ref(fixture_sa(l, side));
 }
 
-static void install(struct lab *l, unsigned side)
+static void install(struct fixture *l, unsigned side)
 {
 	install_sa(l, side);
 	assert_int_equal(spd_add(&l->path[side]->devices[0].spd, &l->policy[side]), 0);
 }
 
-struct lab *lab_new(const struct lab_opt *opt)
+struct fixture *fixture_new(const struct fixture_opt *opt)
 {
-	struct lab *l = xzalloc(sizeof(*l));
+	struct fixture *l = xzalloc(sizeof(*l));
 
 	l->opt = *opt;
 	l->now = NSEC_PER_SEC;
-	lab_rng_init(&l->rng, opt->salt);
+	fixture_rng_init(&l->rng, opt->salt);
 	rng_fill(&l->rng.rng, l->keys, sizeof(l->keys));
 	for (unsigned side = 0; side < 2; side++) {
 		l->path[side] = esp_path_new(opt->cap, &l->rng.rng);
@@ -157,14 +157,14 @@ struct lab *lab_new(const struct lab_opt *opt)
 	return l;
 }
 
-void lab_free(struct lab *l)
+void fixture_free(struct fixture *l)
 {
 	esp_path_free(l->path[GW]);
 	esp_path_free(l->path[ME]);
 	free(l);
 }
 
-void lab_rekey_gw(struct lab *l)
+void fixture_rekey_gw(struct fixture *l)
 {
 	uint32_t old = l->spi[GW];
 
@@ -176,21 +176,21 @@ void lab_rekey_gw(struct lab *l)
 	sad_release(&l->path[GW]->sad, old);
 }
 
-void lab_rekey_me(struct lab *l, nsec_t drain)
+void fixture_rekey_me(struct fixture *l, nsec_t drain)
 {
 	struct sad *sad = &l->path[ME]->sad;
 
 	install_sa(l, ME);
-	esp_installed(l->path[ME], sad_ref(lab_sa(l, ME)));
+	esp_installed(l->path[ME], sad_ref(fixture_sa(l, ME)));
 	sad_retire(sad, sad_find(sad, l->old_spi), l->now + drain);
 }
 
-struct esp_sa *lab_sa(struct lab *l, unsigned side)
+struct esp_sa *fixture_sa(struct fixture *l, unsigned side)
 {
 	return sad_find(&l->path[side]->sad, l->spi[side]);
 }
 
-uint32_t lab_events(struct lab *l, unsigned side)
+uint32_t fixture_events(struct fixture *l, unsigned side)
 {
 	uint32_t all = 0, one;
 
@@ -205,7 +205,7 @@ static void set_checksum(uint8_t *p)
 	put_be16(p + 10, (uint16_t)~csum(p, 20, 0));
 }
 
-void lab_inner(const struct lab *l, unsigned side, uint8_t *p, uint32_t len, uint8_t tos)
+void fixture_inner(const struct fixture *l, unsigned side, uint8_t *p, uint32_t len, uint8_t tos)
 {
 	const struct spd_policy *pol = &l->policy[side];
 
@@ -226,7 +226,7 @@ void lab_inner(const struct lab *l, unsigned side, uint8_t *p, uint32_t len, uin
 	set_checksum(p);
 }
 
-void lab_inner6(unsigned side, uint8_t *p, uint32_t len, uint8_t tos)
+void fixture_inner6(unsigned side, uint8_t *p, uint32_t len, uint8_t tos)
 {
 	memset(p, 0x5a, len);
 	memset(p, 0, 48);
@@ -242,7 +242,8 @@ void lab_inner6(unsigned side, uint8_t *p, uint32_t len, uint8_t tos)
 	put_be16(p + 42, 53);
 }
 
-bool lab_seal(struct lab *l, unsigned side, const uint8_t *inner, uint32_t len, struct lab_pkt *ret)
+bool fixture_seal(struct fixture *l, unsigned side, const uint8_t *inner, uint32_t len,
+		  struct fixture_pkt *ret)
 {
 	struct esp_out o = {.pkt = inner, .len = len};
 	struct esp_train *t = &l->train;
@@ -261,10 +262,10 @@ bool lab_seal(struct lab *l, unsigned side, const uint8_t *inner, uint32_t len, 
 	return true;
 }
 
-void lab_seal_text(struct lab *l, unsigned side, uint64_t number, const uint8_t *iv,
-		   const uint8_t *text, uint32_t len, struct lab_pkt *ret)
+void fixture_seal_text(struct fixture *l, unsigned side, uint64_t number, const uint8_t *iv,
+		       const uint8_t *text, uint32_t len, struct fixture_pkt *ret)
 {
-	struct esp_out_sa *o = &lab_sa(l, side)->out;
+	struct esp_out_sa *o = &fixture_sa(l, side)->out;
 	uint32_t at = ESP_HEADER_LEN + o->suite->iv_len;
 	uint8_t aad[ESP_AAD_MAX], *p = ret->b;
 	struct aead_op op = {.key = o->key,
@@ -289,30 +290,30 @@ void lab_seal_text(struct lab *l, unsigned side, uint64_t number, const uint8_t 
 	ret->len = at + len + o->suite->icv_len;
 }
 
-void lab_seal_number(struct lab *l, unsigned side, uint64_t number, const uint8_t *iv,
-		     struct lab_pkt *ret)
+void fixture_seal_number(struct fixture *l, unsigned side, uint64_t number, const uint8_t *iv,
+			 struct fixture_pkt *ret)
 {
-	const struct suite *s = lab_sa(l, side)->out.suite;
+	const struct suite *s = fixture_sa(l, side)->out.suite;
 	struct esp_layout lay;
-	uint8_t inner[LAB_INNER_LEN], frame[LAB_PKT_MAX];
+	uint8_t inner[FIXTURE_INNER_LEN], frame[FIXTURE_PKT_MAX];
 
-	lab_inner(l, side, inner, sizeof(inner), 0);
+	fixture_inner(l, side, inner, sizeof(inner), 0);
 	esp_frame_write(s, frame, 0, 0, sizeof(inner), PROTO_IPV4, &lay);
 	memcpy(frame + lay.text, inner, sizeof(inner));
-	lab_seal_text(l, side, number, iv, frame + lay.text, lay.text_len, ret);
+	fixture_seal_text(l, side, number, iv, frame + lay.text, lay.text_len, ret);
 }
 
-struct lab_pkt lab_next(struct lab *l, unsigned side)
+struct fixture_pkt fixture_next(struct fixture *l, unsigned side)
 {
-	uint8_t inner[LAB_INNER_LEN];
-	struct lab_pkt p;
+	uint8_t inner[FIXTURE_INNER_LEN];
+	struct fixture_pkt p;
 
-	lab_inner(l, side, inner, sizeof(inner), 0);
-	assert_true(lab_seal(l, side, inner, sizeof(inner), &p));
+	fixture_inner(l, side, inner, sizeof(inner), 0);
+	assert_true(fixture_seal(l, side, inner, sizeof(inner), &p));
 	return p;
 }
 
-static void take_super(struct lab *l, struct pkt_super *s, struct lab_result *r)
+static void take_super(struct fixture *l, struct pkt_super *s, struct fixture_result *r)
 {
 	if (s->len == 0)
 		return;
@@ -324,15 +325,15 @@ static void take_super(struct lab *l, struct pkt_super *s, struct lab_result *r)
 	pkt_super_reset(s);
 }
 
-void lab_open(struct lab *l, unsigned side, const uint8_t *b, uint32_t len, uint16_t seg,
-	      const struct endpoint *from, uint8_t tos, struct lab_result *r)
+void fixture_open(struct fixture *l, unsigned side, const uint8_t *b, uint32_t len, uint16_t seg,
+		  const struct endpoint *from, uint8_t tos, struct fixture_result *r)
 {
 	struct esp_path *path = l->path[side];
 	struct esp_in in = {.base = l->in, .len = len, .seg = seg, .tos = tos};
 	struct pkt_super s = {.base = l->super, .cap = sizeof(l->super)};
 	uint64_t datagrams = seg ? (len + seg - 1u) / seg : len > 0, verdicts = 0;
 	uint64_t waited = path->waited;
-	struct lab_result was = {0};
+	struct fixture_result was = {0};
 
 	in.from = from ? *from : l->ep[!side];
 	memcpy(l->in, b, len);
@@ -351,12 +352,12 @@ void lab_open(struct lab *l, unsigned side, const uint8_t *b, uint32_t len, uint
 	assert_int_equal(verdicts, datagrams + path->waited - waited);
 }
 
-enum verdict lab_verdict(struct lab *l, unsigned side, const struct lab_pkt *p)
+enum verdict fixture_verdict(struct fixture *l, unsigned side, const struct fixture_pkt *p)
 {
-	struct lab_result r = {0};
+	struct fixture_result r = {0};
 	enum verdict v = VERDICT_MALFORMED;
 
-	lab_open(l, side, p->b, p->len, 0, NULL, 0, &r);
+	fixture_open(l, side, p->b, p->len, 0, NULL, 0, &r);
 	while (r.v[v] == 0)
 		v++;
 	return v;
@@ -430,7 +431,7 @@ static void mix_evidence(uint64_t *h, const struct esp_sa *sa)
 	MIX(h, sa->events);
 }
 
-uint64_t lab_fingerprint(const struct esp_sa *sa, bool with_evidence)
+uint64_t fixture_fingerprint(const struct esp_sa *sa, bool with_evidence)
 {
 	const struct esp_in_sa *in = &sa->in;
 	enum esp_in_phase phase = in->phase;

@@ -1,11 +1,11 @@
 /*
- * coalesce_lab.h - sequences of packets, and what becomes of them on the way through coalesce.h and
- * out of TUN: a virtio-net header and segment.h. SPDX-License-Identifier: ISC
+ * coalesce_fixture.h - sequences of packets, and what becomes of them on the way through coalesce.h
+ * and out of TUN: a virtio-net header and segment.h. SPDX-License-Identifier: ISC
  */
-#ifndef MENDIP_COALESCE_LAB_H
-#define MENDIP_COALESCE_LAB_H
+#ifndef MENDIP_COALESCE_FIXTURE_H
+#define MENDIP_COALESCE_FIXTURE_H
 
-#include "esp_lab.h"
+#include "esp_fixture.h"
 #include "ref_coalesce.h"
 
 #define SEQUENCE_MAX 200

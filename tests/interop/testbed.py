@@ -1,18 +1,18 @@
 """Network namespaces, UDP flows and ESP sniffing for tests that need root.
 
-A Lab is a context manager.  Everything it makes (namespaces, links, processes,
+A Testbed is a context manager.  Everything it makes (namespaces, links, processes,
 threads) ends with it, also on an exception, SIGINT or SIGTERM:
 
-    with netlab.Lab("rekey") as lab:
-        left, right = lab.pair()                # 192.0.2.1 -- 192.0.2.2
+    with testbed.Testbed("rekey") as bed:
+        left, right = bed.pair()                # 192.0.2.1 -- 192.0.2.2
         left.run("ping", "-c1", "192.0.2.2")    # inner addresses 10.1.0.1, 10.2.0.1
-        daemon = left.popen("mendipd", "-f", "-c", path, log=lab.path("left.log"))
-        sniffer = lab.sniff(right, "eth0")
-        flow = lab.flow(left, "10.1.0.1", right, "10.2.0.1", rate=1000)
+        daemon = left.popen("mendipd", "-f", "-c", path, log=bed.path("left.log"))
+        sniffer = bed.sniff(right, "eth0")
+        flow = bed.flow(left, "10.1.0.1", right, "10.2.0.1", rate=1000)
         time.sleep(2)
         print(flow.stop().lost, sniffer.stop().esp[0].sequence)
 
-Namespaces are called mdp-PID-NAME, so labs never meet, and those that a killed
+Namespaces are called mdp-PID-NAME, so testbeds never meet, and those that a killed
 test left behind (its PID gone, no process inside) are removed by the next one,
 as are its files.
 Processes are ended by PID; they also die with the test that started them, so
@@ -53,8 +53,8 @@ _SIOCETHTOOL = 0x8946
 _ETHTOOL_SET = {"tx-checksum": 0x17, "tso": 0x1f, "gso": 0x24, "gro": 0x2c}    # linux/ethtool.h
 
 
-class LabError(Exception):
-    """A command of the laboratory failed; the text says which and why."""
+class TestbedError(Exception):
+    """A command of the testbed failed; the text says which and why."""
 
 
 def run(*argv, check=True, timeout=COMMAND_TIMEOUT, stdin=None):
@@ -62,7 +62,7 @@ def run(*argv, check=True, timeout=COMMAND_TIMEOUT, stdin=None):
     done = subprocess.run([str(a) for a in argv], capture_output=True, text=True,
                           input=stdin, timeout=timeout)
     if check and done.returncode:
-        raise LabError(f"{' '.join(map(str, argv))}: exit {done.returncode}: "
+        raise TestbedError(f"{' '.join(map(str, argv))}: exit {done.returncode}: "
                        f"{(done.stderr or done.stdout).strip()}")
     return done
 
@@ -104,13 +104,13 @@ class Process(subprocess.Popen):
 
 
 class Namespace:
-    """One network namespace; made by Lab.namespace()."""
+    """One network namespace; made by Testbed.namespace()."""
 
-    def __init__(self, lab, name):
-        self.lab = lab
+    def __init__(self, bed, name):
+        self.bed = bed
         self.short = name
         self.name = f"{PREFIX}-{os.getpid()}-{name}"
-        self.outer = None       # outside address, where the lab's topology gives one
+        self.outer = None       # outside address, where the testbed's topology gives one
         self.inner = None       # address that is to be reached through the tunnel
         run("ip", "netns", "add", self.name)
         self.ip("link", "set", "lo", "up")
@@ -123,11 +123,11 @@ class Namespace:
         return run("ip", "-n", self.name, *args, **kwargs)
 
     def run(self, *argv, **kwargs):
-        """Run a command inside to its end (see netlab.run)."""
+        """Run a command inside to its end (see testbed.run)."""
         return run("ip", "netns", "exec", self.name, *argv, **kwargs)
 
     def popen(self, *argv, log=None, **kwargs):
-        """Start a process inside; it ends with the lab.  log: file for its output."""
+        """Start a process inside; it ends with the testbed.  log: file for its output."""
         if log is not None:
             kwargs["stdout"] = kwargs["stderr"] = open(log, "ab")
         kwargs.setdefault("stdin", subprocess.DEVNULL)
@@ -135,7 +135,7 @@ class Namespace:
                           preexec_fn=_die_with_parent, **kwargs)
         if log is not None:
             kwargs["stdout"].close()
-        self.lab.at_exit(process.stop)
+        self.bed.at_exit(process.stop)
         return process
 
     def call(self, function, *args):
@@ -224,7 +224,7 @@ class Namespace:
         return [int(p) for p in run("ip", "netns", "pids", self.name).stdout.split()]
 
     def remove(self):
-        """End what still runs inside (all of it is this lab's) and remove the namespace."""
+        """End what still runs inside (all of it is this bed's) and remove the namespace."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             for pid in self.pids():
                 try:
@@ -236,10 +236,10 @@ class Namespace:
         run("ip", "netns", "del", self.name, check=False)
 
 
-class Lab:
+class Testbed:
     """A set of namespaces and processes that ends with the with-block."""
 
-    def __init__(self, title="lab", keep_files=False):
+    def __init__(self, title="bed", keep_files=False):
         """keep_files: leave the working directory (logs) behind, see .directory."""
         self.title = title
         self.keep_files = keep_files
@@ -252,7 +252,7 @@ class Lab:
 
     def __enter__(self):
         if os.geteuid():
-            raise LabError("network namespaces need root")
+            raise TestbedError("network namespaces need root")
         remove_stale()
         owner = "kept" if self.keep_files else os.getpid()      # kept is never stale
         self.directory = tempfile.mkdtemp(prefix=f"{PREFIX}-{owner}-{self.title}-")
@@ -270,7 +270,7 @@ class Lab:
         raise SystemExit(128 + number)      # unwinds the with-block
 
     def at_exit(self, function):
-        """Call function when the lab ends; the last registered is called first."""
+        """Call function when the testbed ends; the last registered is called first."""
         self._exits.append(function)
 
     def close(self):
@@ -284,7 +284,7 @@ class Lab:
             try:
                 function()
             except Exception as error:      # the rest must end too
-                print(f"# lab {self.title}: cleanup: {error}")
+                print(f"# bed {self.title}: cleanup: {error}")
         if self.directory and not self.keep_files:
             shutil.rmtree(self.directory, ignore_errors=True)
         for number, handler in self._old_handlers.items():
@@ -292,7 +292,7 @@ class Lab:
         self._old_handlers = {}
 
     def path(self, name):
-        """A file or folder name in the lab's working directory."""
+        """A file or folder name in the testbed's working directory."""
         return os.path.join(self.directory, name)
 
     # -- topology -----------------------------------------------------------
@@ -378,20 +378,20 @@ class Lab:
     # -- measuring ----------------------------------------------------------
 
     def flow(self, source, source_address, target, target_address, **options):
-        """Start a Flow (see there); it is stopped with the lab at the latest."""
+        """Start a Flow (see there); it is stopped with the testbed at the latest."""
         made = Flow(source, source_address, target, target_address, **options)
         self.at_exit(made.abort)
         return made
 
     def sniff(self, ns, device="eth0", **options):
-        """Start a Sniffer (see there); it is stopped with the lab at the latest."""
+        """Start a Sniffer (see there); it is stopped with the testbed at the latest."""
         made = Sniffer(ns, device, **options)
         self.at_exit(made.stop)
         return made
 
 
 def remove_stale():
-    """Remove what killed labs left: namespaces in which nothing runs, and folders."""
+    """Remove what killed testbeds left: namespaces in which nothing runs, and folders."""
     for line in run("ip", "netns", "list").stdout.splitlines():
         name = line.split()[0] if line else ""
         if _is_stale(name) and not run("ip", "netns", "pids", name, check=False).stdout.strip():
