@@ -20,9 +20,18 @@
 enum { PRIORITY_FIRST, PRIORITY_CONTROL, PRIORITY_DATA, PRIORITIES };
 
 struct control;
+struct daemon;
 struct resolver;
 
+/* What main.c does for the files that it uses; see daemon_turn, daemon_reload, daemon_close. */
+struct daemon_services {
+	void (*turn)(struct daemon *d);
+	bool (*reload)(struct daemon *d);
+	void (*close)(struct daemon *d);
+};
+
 struct daemon {
+	const struct daemon_services *services;
 	const char *config_path;
 	struct config *config;
 	struct event_base *base;
@@ -60,7 +69,7 @@ struct daemon {
 #endif
 };
 
-/* CLOCK_MONOTONIC in nanoseconds; never 0. */
+/* services.c. daemon_now: CLOCK_MONOTONIC in nanoseconds; never 0. */
 nsec_t daemon_now(void);
 /* To be called after anything that may have changed the tunnel: runs due timers, settles routes and
  * links, sets the next timer. */

@@ -79,6 +79,9 @@ void data_fini(struct daemon *d);
  */
 void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		   const uint8_t *p, size_t len);
+/* The same past fault injection. */
+void data_send_now(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
+		   const uint8_t *p, size_t len);
 /* Sends a dummy packet (RFC 4303 2.6) on the SA at once. Does nothing if sa is NULL. */
 void data_send_dummy(struct daemon *d, struct esp_sa *sa);
 

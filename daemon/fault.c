@@ -17,11 +17,16 @@ struct fault_state {
 	unsigned drop, delay; /* messages still to be dropped, or delayed */
 	unsigned delay_ms;
 	TAILQ_HEAD(, delayed) delayed;
+	void (*send)(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
+		     const uint8_t *p, size_t len);
 };
 
-void fault_init(struct daemon *d)
+void fault_init(struct daemon *d,
+		void (*send)(struct daemon *d, const struct endpoint *local,
+			     const struct endpoint *remote, const uint8_t *p, size_t len))
 {
 	d->faults = xzalloc(sizeof(*d->faults));
+	d->faults->send = send;
 	TAILQ_INIT(&d->faults->delayed);
 }
 
@@ -48,7 +53,7 @@ static void on_delayed(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	data_send_delayed(m->daemon, &m->local, &m->remote, m->p, m->len);
+	m->daemon->faults->send(m->daemon, &m->local, &m->remote, m->p, m->len);
 	delayed_free(m);
 }
 

@@ -9,16 +9,16 @@
 #ifdef MENDIP_FAULTS
 #include <jansson.h>
 
-void fault_init(struct daemon *d);
+/* send: data_send_now, by which delayed messages go out. */
+void fault_init(struct daemon *d,
+		void (*send)(struct daemon *d, const struct endpoint *local,
+			     const struct endpoint *remote, const uint8_t *p, size_t len));
 void fault_fini(struct daemon *d);
 /* True when the IKE message is to be dropped, or is delayed and will be sent later. Copies p. */
 bool fault_takes_message(struct daemon *d, const struct endpoint *local,
 			 const struct endpoint *remote, const uint8_t *p, size_t len);
 /* Runs the fault that args (an array of strings) name. NULL on success, else the error (static). */
 const char *fault_run(struct daemon *d, const json_t *args);
-/* In data.c: sends without another fault. */
-void data_send_delayed(struct daemon *d, const struct endpoint *local,
-		       const struct endpoint *remote, const uint8_t *p, size_t len);
 #else
 static inline bool fault_takes_message(struct daemon *d, const struct endpoint *local,
 				       const struct endpoint *remote, const uint8_t *p, size_t len)

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CLOSE_LIMIT  (2 * NSEC_PER_SEC)
@@ -20,14 +19,6 @@
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
 #endif
-
-nsec_t daemon_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (nsec_t)ts.tv_sec * NSEC_PER_SEC + (nsec_t)ts.tv_nsec + 1;
-}
 
 static void log_sink(void *ctx, enum log_level level, const char *line)
 {
@@ -83,7 +74,7 @@ static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel
 
 /* ---- the loop ---- */
 
-void daemon_turn(struct daemon *d)
+static void turn(struct daemon *d)
 {
 	nsec_t now = daemon_now(), next;
 
@@ -153,7 +144,7 @@ static void hand_over(struct daemon *d)
 	daemon_turn(d);
 }
 
-void daemon_close(struct daemon *d)
+static void close_down(struct daemon *d)
 {
 	if (d->closing_since)
 		return;
@@ -206,7 +197,7 @@ static struct config *load_again(struct daemon *d)
 	return NULL;
 }
 
-bool daemon_reload(struct daemon *d)
+static bool reload(struct daemon *d)
 {
 	nsec_t now = daemon_now();
 	struct config *new;
@@ -428,10 +419,12 @@ static void usage(FILE *f)
 
 static int run(const char *path)
 {
+	static const struct daemon_services services = {turn, reload, close_down};
 	struct daemon *d = xzalloc(sizeof(*d));
 	char err[CONFIG_ERR] = "";
 	int r;
 
+	d->services = &services;
 	d->config_path = path;
 	for (unsigned i = 0; i < ARRAY_SIZE(d->udp); i++)
 		d->udp[i].fd = -1;
@@ -447,7 +440,7 @@ static int run(const char *path)
 	log_init(&d->log, d->config->log, log_sink, d);
 	bucket_init(&d->send_lines.bucket, 1, 5);
 #ifdef MENDIP_FAULTS
-	fault_init(d);
+	fault_init(d, data_send_now);
 #endif
 	r = start(d);
 	if (r == 0) {

@@ -1,5 +1,5 @@
 # The two data loops, linked with a kernel of the tests' own: see data_fixture.h.
-DATA_FIXTURE = tests/unit/data_fixture.c tests/unit/data_fixture.h daemon/data.c daemon/data_in.c daemon/data_out.c daemon/device.c \
+DATA_FIXTURE = tests/unit/data_fixture.c tests/unit/data_fixture.h daemon/data.c daemon/data_send.c daemon/data_in.c daemon/data_out.c daemon/device.c \
 	$(ESP_FIXTURE)
 
 check_PROGRAMS += tests/unit/t_data_out
