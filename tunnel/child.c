@@ -1,10 +1,6 @@
-/*
- * child.c - children of connections, over all their SAs, and what an operator asks of them.
- * SPDX-License-Identifier: ISC
- */
+/* child.c - children of connections, over all their SAs. SPDX-License-Identifier: ISC */
 #include "child.h"
 #include "conn.h"
-#include "recovery.h"
 #include "tunnel_sa.h"
 #include "xalloc.h"
 
@@ -17,11 +13,6 @@ struct tunnel_child *conn_child_of(struct tunnel_conn *c, const struct child_con
 			return k;
 	}
 	return NULL;
-}
-
-struct spd *tunnel_child_spd(const struct tunnel_child *k)
-{
-	return &k->conn->tunnel->path->devices[k->device].spd;
 }
 
 /* The SPD has its own lists: a reload may change those of the configuration. */
@@ -102,105 +93,4 @@ void tunnel_child_remove(struct tunnel_child *k)
 	trap_lists(k, NULL, NULL);
 	free(k->records);
 	free(k);
-}
-
-/* ---- control ---- */
-
-void tunnel_child_up(struct tunnel_child *c, nsec_t now)
-{
-	c->wanted = true;
-	conn_mend(c->conn, now);
-}
-
-bool tunnel_child_is_kept(const struct tunnel_child *c)
-{
-	const struct tunnel_sa *s;
-
-	LIST_FOREACH (s, &c->sas, link) {
-		if (s->kept)
-			return true;
-	}
-	return false;
-}
-
-void tunnel_child_down(struct tunnel_child *c, nsec_t now)
-{
-	struct tunnel_sa *s;
-
-	c->wanted = c->only_auth = false;
-	if (c->asked_on)
-		ike_child_cancel(c->asked_on, c->conf);
-	if (c->current && c->current->ike)
-		ike_child_cancel(child_sa_ike(c->current->ike), c->conf);
-	c->asked_on = NULL;
-	LIST_FOREACH (s, &c->sas, link) {
-		s->ending = true;
-		s->check = CRITERION_NONE;
-		recovery_forget(s);
-		if (s->ike)
-			ike_child_delete(s->ike, now);
-		else if (s->kept)
-			deadline_set(&c->conn->tunnel->deadlines, &s->end, now);
-	}
-	if (!conn_wanted(c->conn))
-		deadline_clear(&c->conn->tunnel->deadlines, &c->conn->retry);
-}
-
-bool tunnel_child_rekey(struct tunnel_child *c, nsec_t now)
-{
-	if (!c->current || !c->current->ike)
-		return false;
-	ike_child_rekey(c->current->ike, 0, now);
-	return true;
-}
-
-void tunnel_child_reset(struct tunnel_child *c, nsec_t now)
-{
-	struct tunnel_sa *s;
-
-	c->conn->tunnel->now = now;
-	gate_reset(&c->gate);
-	/* Otherwise the second of several SAs would count as one that an admission did not help. */
-	LIST_FOREACH (s, &c->sas, link)
-		s->recovery.admitted = false;
-	recovery_look_again(c, now);
-}
-
-/* Whether an option that the gate counts by has another value. */
-static bool gate_differs(const struct tunnel_options *a, const struct tunnel_options *b)
-{
-	return a->max_rekeys != b->max_rekeys || a->per != b->per || a->quiet != b->quiet ||
-	       a->jitter != b->jitter || a->detect.mode != b->detect.mode;
-}
-
-int tunnel_child_apply(struct tunnel_child *c, const struct tunnel_options *o, char *err,
-		       nsec_t now)
-{
-	struct tunnel_options old = c->options;
-	struct tunnel_sa *s;
-
-	if (tunnel_options_check(o, c->conf->rekey_time, err) < 0)
-		return -EINVAL;
-	c->options = *o;
-	LIST_FOREACH (s, &c->sas, link) {
-		struct esp_sa *sa = tunnel_sa_esp(s);
-
-		if (sa)
-			esp_sa_set_detect(sa, &o->detect, o->verify_rate, o->bridge);
-		if (o->silent_rekey != old.silent_rekey)
-			hint_silent_arm(s, now);
-	}
-	if (gate_differs(&old, o))
-		tunnel_child_reset(c, now);
-	return 0;
-}
-
-int tunnel_child_set(struct tunnel_child *c, const char *name, const char *value, char *err,
-		     nsec_t now)
-{
-	struct tunnel_options o = c->options;
-
-	if (tunnel_options_set(&o, name, value, err) < 0)
-		return -EINVAL;
-	return tunnel_child_apply(c, &o, err, now);
 }

@@ -7,7 +7,7 @@
 
 #include "tunnel.h"
 
-/* ---- child.c ---- */
+/* ---- child.c; traffic.c: the SPD ---- */
 /* The connection's child of this configuration, or NULL. */
 struct tunnel_child *conn_child_of(struct tunnel_conn *c, const struct child_conf *conf);
 /* The same; makes it if it is not there yet. */
@@ -19,7 +19,7 @@ struct spd *tunnel_child_spd(const struct tunnel_child *k);
 /* on: packets for the child bring it up; otherwise they no longer do. */
 void tunnel_child_trap(struct tunnel_child *k, bool on);
 
-/* ---- admit.c and child_events.c: see struct ike_ops ---- */
+/* ---- admit.c, child_events.c and traffic.c: see struct ike_ops ---- */
 uint16_t tunnel_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
 			    const struct ts_list *local, const struct ts_list *remote, bool ours,
 			    const struct child_sa *old, nsec_t now);
@@ -32,7 +32,7 @@ void tunnel_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *
 nsec_t tunnel_last_inbound(void *ctx, const struct ike_sa *sa);
 bool tunnel_keep_mapping(void *ctx, const struct ike_sa *sa);
 
-/* ---- tunnel.c: log lines and events of a child ---- */
+/* ---- tell.c: log lines and events of a child ---- */
 /* Writes one line to the log, unless the peer has caused too many of this kind. */
 void tunnel_log(struct tunnel_child *c, enum tunnel_event_kind kind, enum log_level level,
 		const char *fmt, ...) PRINTF_LIKE(4, 5);

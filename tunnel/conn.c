@@ -84,11 +84,6 @@ struct ike_sa *conn_established(const struct tunnel_conn *c)
 	return c->sa && ike_sa_state(c->sa) == IKE_STATE_ESTABLISHED ? c->sa : NULL;
 }
 
-const struct ident *conn_peer(const struct tunnel_conn *c)
-{
-	return c->peer_id.type != ID_NONE ? &c->peer_id : &c->conf->remote_id;
-}
-
 bool conn_wanted(const struct tunnel_conn *c)
 {
 	const struct tunnel_child *k;

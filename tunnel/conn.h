@@ -34,7 +34,7 @@ bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf);
 /* Deletes its SAs, so that the peer is told, and removes it. */
 void conn_end(struct tunnel_conn *c, nsec_t now);
 
-/* ---- conn.c: questions ---- */
+/* ---- conn.c: questions; tell.c: the peer ---- */
 /* Whether an IKE SA may be initiated: to a configured address, or to where the peer was heard. */
 bool conn_can_call(const struct tunnel_conn *c);
 /* One of its children is to be kept up. */

@@ -8,50 +8,6 @@
 #include "tunnel_sa.h"
 #include "xalloc.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-/* The peer may make and end SAs at will: that must not hide the other lines. */
-void tunnel_log(struct tunnel_child *c, enum tunnel_event_kind kind, enum log_level level,
-		const char *fmt, ...)
-{
-	struct tunnel *t = c->conn->tunnel;
-	const struct ident *peer = conn_peer(c->conn);
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	/* When the tunnel ends there is no engine any more. */
-	if (!t->ike)
-		log_line(t->log, level, "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
-	else
-		log_limited(t->log,
-			    kind == TUNNEL_EVENT_CHILD ? ike_peer_lines(t->ike, peer)
-						       : ike_recovery_lines(t->ike, peer),
-			    t->now, level, "%s/%s: %s", c->conn->conf->name, c->conf->name, text);
-}
-
-void tunnel_event(struct tunnel_child *c, enum tunnel_event_kind kind, enum log_level level,
-		  const char *fmt, ...)
-{
-	struct tunnel *t = c->conn->tunnel;
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	tunnel_log(c, kind, level, "%s", text);
-	t->ops.event(t->ops.ctx, kind, c->conn, c, text);
-}
-
-struct esp_sa *tunnel_sa_esp(const struct tunnel_sa *s)
-{
-	return sad_find(&s->child->conn->tunnel->path->sad, s->spi);
-}
-
 /* ---- what the engine asks of us ---- */
 
 static void op_ike_event(void *ctx, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,

@@ -211,8 +211,8 @@ void tunnel_sa_forget(struct tunnel_sa *s)
 static void set_lifetime(const struct child_conf *conf, struct rng *rng, struct esp_lifetime *l)
 {
 	/* Limits in bytes and packets get the same jitter as those in time. */
-	l->soft_bytes = conf->rekey_bytes - rng_below(rng, conf->rekey_bytes / 10 + 1);
-	l->soft_packets = conf->rekey_packets - rng_below(rng, conf->rekey_packets / 10 + 1);
+	l->soft_bytes = rng_jittered(rng, conf->rekey_bytes);
+	l->soft_packets = rng_jittered(rng, conf->rekey_packets);
 	l->hard_bytes = conf->life_bytes;
 	l->hard_packets = conf->life_packets;
 }

@@ -33,3 +33,8 @@ uint64_t rng_below(struct rng *r, uint64_t bound)
 	} while (v >= limit);
 	return v % bound;
 }
+
+uint64_t rng_jittered(struct rng *r, uint64_t v)
+{
+	return v - rng_below(r, v / 10 + 1);
+}

@@ -24,5 +24,7 @@ static inline void rng_fill(struct rng *r, void *p, size_t len)
 uint64_t rng_u64(struct rng *r);
 /* Uniform in [0, bound); 0 if bound is 0. */
 uint64_t rng_below(struct rng *r, uint64_t bound);
+/* v less a random part of it, at most a tenth: so that many SAs are not rekeyed at once. */
+uint64_t rng_jittered(struct rng *r, uint64_t v);
 
 #endif

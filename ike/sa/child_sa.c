@@ -6,16 +6,6 @@
 /* The peer should have deleted the old one by then. */
 #define CLEANUP_REPLACED (30 * NSEC_PER_SEC)
 
-const char *child_state_name(enum child_state s)
-{
-	static const char *const names[] = {
-#define X(id, text) text,
-		FOREACH_CHILD_STATE(X)
-#undef X
-	};
-	return names[s];
-}
-
 struct child_sa *child_new(struct ike_sa *sa, const struct child_conf *conf)
 {
 	struct child_sa *c = xzalloc(sizeof(*c));
@@ -36,7 +26,8 @@ void child_arm(struct child_sa *c, nsec_t now)
 
 	c->created = now;
 	if (c->conf->rekey_time)
-		deadline_set(&ike->deadlines, &c->rekey, now + jittered(ike, c->conf->rekey_time));
+		deadline_set(&ike->deadlines, &c->rekey,
+			     now + rng_jittered(ike->rng, c->conf->rekey_time));
 	if (c->conf->life_time)
 		deadline_set(&ike->deadlines, &c->expire, now + c->conf->life_time);
 }

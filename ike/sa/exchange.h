@@ -72,7 +72,7 @@ struct ike_task {
 	struct deadline wait; /* set: the task is not sent before */
 };
 
-/* ---- exchange.c ---- */
+/* ---- exchange.c, task.c ---- */
 /*
  * Makes a task of this kind, zeroed but for its IKE SA and kind, at the front or the end of the
  * waiting ones. The IKE SA owns it.
@@ -120,7 +120,7 @@ void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t ty
 		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,
 		    nsec_t now);
 
-/* ---- exchange.c: which requests a restart waits for; see ike_hold ---- */
+/* ---- task.c: which requests a restart waits for; see ike_hold ---- */
 /* Its kind says that a restart need not wait for it. */
 bool task_can_wait(const struct ike_task *t);
 /* For can_wait: it has not begun; when the SA is loaded, the deadline that it came from is set

@@ -1,27 +1,12 @@
 /* ike_sa.c - makes, finds and ends IKE SAs. SPDX-License-Identifier: ISC */
 #include "sa/exchange.h"
-#include "sa/half_open.h"
+#include "sa/index.h"
 #include "sa/limits.h"
 #include "xalloc.h"
 
 #include <assert.h>
 
 #include <stdio.h>
-
-const char *ike_state_name(enum ike_state s)
-{
-	static const char *const names[] = {
-#define X(id, text) text,
-		FOREACH_IKE_STATE(X)
-#undef X
-	};
-	return names[s];
-}
-
-const char *sa_label(const struct ike_sa *sa)
-{
-	return sa->conn ? sa->conn->name : "?";
-}
 
 int nonce_cmp(const struct nonce *a, const struct nonce *b)
 {
@@ -40,12 +25,6 @@ void nonce_set(struct nonce *n, struct chunk c)
 struct chunk nonce_chunk(const struct nonce *n)
 {
 	return (struct chunk){n->b, n->len};
-}
-
-/* So that many SAs do not rekey at once, and the two sides rarely do. */
-nsec_t jittered(struct ike *ike, nsec_t t)
-{
-	return t - rng_below(ike->rng, t / 10 + 1);
 }
 
 struct ike_sa *sa_find(struct ike *ike, uint64_t our_spi)
@@ -141,7 +120,7 @@ void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
 	if (!sa->called)
 		sa->called = now;
 	if (conn->rekey_time)
-		deadline_set(h, &sa->rekey, now + jittered(sa->ike, conn->rekey_time));
+		deadline_set(h, &sa->rekey, now + rng_jittered(sa->ike->rng, conn->rekey_time));
 	deadline_set(h, &sa->expire, conn->life_time ? now + conn->life_time : NSEC_NEVER);
 	if (conn->dpd_delay)
 		deadline_set(h, &sa->dpd, now + conn->dpd_delay);

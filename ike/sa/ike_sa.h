@@ -252,8 +252,6 @@ int nonce_cmp(const struct nonce *a, const struct nonce *b);
 void nonce_set(struct nonce *n, struct chunk c);
 /* Points into n. */
 struct chunk nonce_chunk(const struct nonce *n);
-/* t less a random part of it, at most a tenth. */
-nsec_t jittered(struct ike *ike, nsec_t t);
 /* The name of its connection, for the log. */
 const char *sa_label(const struct ike_sa *sa);
 

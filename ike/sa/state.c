@@ -1,10 +1,38 @@
 /*
- * state.c - the only writer of the states of IKE SAs and CHILD SAs. SPDX-License-Identifier: ISC
+ * state.c - the states of IKE SAs and CHILD SAs: their names, and their only writer.
+ * SPDX-License-Identifier: ISC
  *
  * A change that no exchange can bring about is made all the same, as the engine acts by the new
  * state; it is logged once, and ike_check reports it to the tests.
  */
 #include "sa/ike_sa.h"
+
+const char *ike_state_name(enum ike_state s)
+{
+	static const char *const names[] = {
+#define X(id, text) text,
+		FOREACH_IKE_STATE(X)
+#undef X
+	};
+	return names[s];
+}
+
+const char *child_state_name(enum child_state s)
+{
+	static const char *const names[] = {
+#define X(id, text) text,
+		FOREACH_CHILD_STATE(X)
+#undef X
+	};
+	return names[s];
+}
+
+const char *sa_label(const struct ike_sa *sa)
+{
+	return sa->conn ? sa->conn->name : "?";
+}
+
+/* ---- changes ---- */
 
 #define S(state)  (1u << IKE_STATE_##state)
 #define CS(state) (1u << CHILD_STATE_##state)

@@ -343,7 +343,7 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 		return;
 	} else if (e && e->type == NOTIFY_TEMPORARY_FAILURE) {
 		/* The peer is rekeying the IKE SA or one of its children, which ends soon. */
-		task_retry(&t->task, in->now + jittered(sa->ike, RETRY_AFTER));
+		task_retry(&t->task, in->now + rng_jittered(sa->ike->rng, RETRY_AFTER));
 		return;
 	} else {
 		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: rekey of the IKE SA failed: %s",
