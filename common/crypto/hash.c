@@ -27,15 +27,18 @@ static void must(bool ok)
 		abort();
 }
 
+/*
+ * Fetched once: with EVP_sha256() and the like, libcrypto looks the algorithm up at each use, which
+ * takes longer than the hash of a cookie.
+ */
 static const EVP_MD *md_of(enum hash_alg alg)
 {
-	switch (alg) {
-	case HASH_SHA1: return EVP_sha1();
-	case HASH_SHA256: return EVP_sha256();
-	case HASH_SHA384: return EVP_sha384();
-	case HASH_SHA512: return EVP_sha512();
-	}
-	abort();
+	static EVP_MD *fetched[ARRAY_SIZE(names)];
+
+	if (!fetched[alg])
+		fetched[alg] = EVP_MD_fetch(NULL, names[alg], NULL);
+	must(fetched[alg] != NULL);
+	return fetched[alg];
 }
 
 void hash_compute(enum hash_alg alg, const struct chunk *parts, size_t n, uint8_t *out)

@@ -174,6 +174,7 @@ struct ike {
 	struct log_limit recovery_lines[LIMIT_SLOTS];
 	/* By address, which has a place in each row. */
 	struct bucket guesses[LIMIT_ROWS][LIMIT_COLUMNS];
+	nsec_t guesses_until; /* from then on all of these are full again */
 };
 
 /* ---- state.c: the only writer of states; see there for what may follow what ---- */

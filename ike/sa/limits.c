@@ -9,7 +9,9 @@
 #include "crypto/hash.h"
 
 #define GUESS_BURST 10
-#define LINES_BURST 300
+/* When a bucket of guesses that is empty is full again, at the lowest rate there is. */
+#define GUESS_REFILL (GUESS_BURST * NSEC_PER_SEC)
+#define LINES_BURST  300
 /* The recovery of a peer with 256 CHILD SAs writes some ten lines for each of them. */
 #define RECOVERY_LINES_BURST 3000
 
@@ -84,6 +86,9 @@ bool limit_may_guess(struct ike *ike, const struct addr *a, nsec_t now)
 	struct bucket *b[LIMIT_ROWS];
 	bool may = false;
 
+	/* Each message of a flood comes here: most of the time there is nothing to look up. */
+	if (now >= ike->guesses_until)
+		return true;
 	guesses_of(ike, a, b);
 	for (unsigned i = 0; i < LIMIT_ROWS; i++)
 		may |= bucket_has(b[i], now);
@@ -95,6 +100,7 @@ void limit_guessed(struct ike *ike, const struct addr *a, nsec_t now)
 	struct bucket *b[LIMIT_ROWS];
 
 	ike->counters[IKE_COUNT_GUESS]++;
+	ike->guesses_until = now + GUESS_REFILL;
 	guesses_of(ike, a, b);
 	for (unsigned i = 0; i < LIMIT_ROWS; i++)
 		(void)bucket_take(b[i], now);
