@@ -42,7 +42,7 @@ check-all: $(check_PROGRAMS) mendipd mendipctl
 	@$(srcdir)/tests/run --build . $(LONG_TESTS:%=--background $(srcdir)/%) --jobs `nproc` \
 		$(UNPRIVILEGED_TESTS) $(SCRIPT_TESTS:%=$(srcdir)/%) \
 		--jobs 1 $(BUSY_TESTS:%=$(srcdir)/%) \
-		--jobs `expr \`nproc\` + 1` $(PRIVILEGED_TESTS:%=$(srcdir)/%)
+		--jobs `expr 2 \* \`nproc\`` $(PRIVILEGED_TESTS:%=$(srcdir)/%)
 
 # The tests that need no root; what the sanitizers run on.
 check-unprivileged: $(check_PROGRAMS)
