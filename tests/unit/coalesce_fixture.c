@@ -136,7 +136,7 @@ uint8_t *seq_emit(struct sequence *s, struct flow *f, uint32_t payload, uint8_t 
 	return p;
 }
 
-/* Puts n bytes into the last packet at `at`, as part of its IP header. */
+/* Inserts n bytes at `at` into the IP header of the last packet. */
 static void insert(struct sequence *s, uint32_t at, const uint8_t *bytes, uint32_t n)
 {
 	uint8_t *p = seq_last(s);
@@ -168,7 +168,7 @@ void seq_insert_extra(struct sequence *s, uint8_t type)
 	seq_mend_last(s);
 }
 
-/* ---- what the reference says, and what is done ---- */
+/* ---- what the reference expects, and what happens ---- */
 
 static void reference_runs(struct sequence *s, const struct ref_device *d, uint64_t *broken)
 {
@@ -191,7 +191,7 @@ struct feed {
 	const struct ref_device *d;
 	const uint64_t *broken;
 	struct pkt_super super;
-	uint32_t done, run; /* packets and runs that were written */
+	uint32_t done, run; /* packets and runs written so far */
 };
 
 static const char *rules_of(uint64_t broken)
@@ -208,7 +208,7 @@ static const char *rules_of(uint64_t broken)
 	return text;
 }
 
-/* What the header in front of a write has to say. */
+/* Asserts that the header of a write is correct. */
 static void check_header(const struct feed *f, const uint8_t *h, uint32_t count)
 {
 	const struct ref_packet *r = f->s->pkt + f->done;
@@ -231,7 +231,7 @@ static void check_header(const struct feed *f, const uint8_t *h, uint32_t count)
 			 f->s->nr, f->done, count, h[0], h[1], want[0], want[1]);
 }
 
-/* The kernel's side of a write: the packets that were put into it come out of it. */
+/* Segments a write as the kernel would: this must give the packets of the run. */
 static void check_write(struct feed *f, const uint8_t *h, const uint8_t *p, uint32_t len)
 {
 	static uint8_t seg[WRITE_MAX];
@@ -304,7 +304,7 @@ void seq_check(struct sequence *s, const struct ref_device *d, uint64_t *alone)
 {
 	uint64_t broken[SEQUENCE_MAX];
 	struct feed f = {.s = s, .d = d, .broken = broken};
-	uint8_t *base = xzalloc(d->cap); /* exactly: what is written behind it is seen */
+	uint8_t *base = xzalloc(d->cap); /* of exact size, so that a write behind it is detected */
 
 	reference_runs(s, d, broken);
 	pkt_super_init(&f.super, base, d->cap, accepted(d));

@@ -16,7 +16,7 @@ tests_unit_t_config_SOURCES = tests/unit/t_config.c
 tests_unit_t_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS)
 tests_unit_t_config_LDADD = libdaemon.a $(TUNNEL_TEST_LIBS) $(CONFIG_LIBS)
 
-# Files of mendipd that touch the world, each linked with a kernel of the test's own.
+# Files of mendipd that make system calls, each linked with a simulated kernel of the test.
 check_PROGRAMS += tests/unit/t_mtu
 tests_unit_t_mtu_SOURCES = tests/unit/t_mtu.c daemon/mtu.c $(ESP_FIXTURE)
 tests_unit_t_mtu_CPPFLAGS = $(TEST_CPPFLAGS) $(EVENT_CFLAGS)

@@ -1,4 +1,4 @@
-# The two data loops, linked with a kernel of the tests' own: see data_fixture.h.
+# The two data loops, linked with a simulated kernel: see data_fixture.h.
 DATA_FIXTURE = tests/unit/data_fixture.c tests/unit/data_fixture.h daemon/data.c daemon/data_send.c daemon/data_in.c daemon/data_out.c daemon/device.c \
 	$(ESP_FIXTURE)
 

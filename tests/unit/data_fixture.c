@@ -1,5 +1,5 @@
-/* data_fixture.c - the pretended kernel of data_fixture.h, and its peers. SPDX-License-Identifier:
- * ISC */
+/* data_fixture.c - the simulated kernel of data_fixture.h, and the peers.
+ * SPDX-License-Identifier: ISC */
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -21,7 +21,7 @@ struct record *records_add(struct records *r, const uint8_t *b, uint32_t len)
 		r->v = xreallocarray(r->v, r->cap, sizeof(*r->v));
 	}
 	x = &r->v[r->n++];
-	/* No byte more than there is: what reads beyond is found. */
+	/* copies exactly len bytes, so that a read beyond them is detected */
 	*x = (struct record){.len = len, .b = xmemdup(b, len)};
 	return x;
 }
@@ -47,7 +47,7 @@ void assert_records(const struct records *got, const struct records *want)
 		assert_record(&got->v[i], want->v[i].b, want->v[i].len);
 }
 
-/* ---- descriptors: readable while there is something in the queue ---- */
+/* ---- descriptors: readable while their queue is not empty ---- */
 
 static void queue_ready(int fd)
 {
@@ -65,7 +65,7 @@ static struct record *queue_take(struct records *q, int fd)
 	return &q->v[q->next++];
 }
 
-/* ---- what another process has left: nothing, see tests/netns/test_restart.py ---- */
+/* ---- descriptors kept by a previous process: none; see tests/netns/test_restart.py ---- */
 
 int kept_fd(struct kept_fds *k, const char *name)
 {
@@ -238,7 +238,7 @@ int udp_send(struct udp_socket *s, const struct endpoint *local, const struct en
 	return 0;
 }
 
-/* As one call, of which nothing is lost but where send_alone_result says so. */
+/* Counts as one call; all messages are sent, unless send_alone_result says otherwise. */
 void udp_send_each(struct udp_socket *s, struct udp_message *m, unsigned n)
 {
 	assert_in_range(n, 1, UDP_MESSAGES);
@@ -255,7 +255,7 @@ static struct answer next_answer(void)
 	return dl->sends < dl->script_len ? dl->script[dl->sends] : ALL_GO;
 }
 
-/* What the kernel asks of a train. */
+/* What the kernel requires of a train. */
 static void check_train(const struct udp_socket *s, const struct udp_train *t)
 {
 	assert_ptr_equal(s, &dl->d.udp[UDP_ESP]);
@@ -285,14 +285,14 @@ uint32_t udp_send_train(struct udp_socket *s, const struct udp_train *t, nsec_t 
 		*ret_failed += r->lost;
 		done += len;
 	}
-	/* Only a full socket leaves something; any other error loses datagrams and goes on. */
+	/* only a full socket leaves a rest; any other error loses datagrams and continues */
 	assert_true(a.error == -EAGAIN || done == t->len);
 	*ret_error = done == t->len && a.error == -EAGAIN ? 0 : a.error;
 	dl->sends++;
 	return done;
 }
 
-/* ---- what the loops ask of the rest of the daemon ---- */
+/* ---- what the loops call in the rest of the daemon ---- */
 
 nsec_t daemon_now(void)
 {
@@ -382,7 +382,7 @@ static void install_side(unsigned peer, bool ours, const struct esp_lifetime *li
 		.verify_rate = 20000,
 		.detect = detect,
 		.bridge = true,
-		/* Each of the peers has policies of its own, as they are several machines. */
+		/* the peers are several machines: each has its own policies */
 		.device = ours ? dl->device_of[peer] : (uint16_t)peer,
 		.owner = dl,
 	};
@@ -503,7 +503,7 @@ int dl_end(void **state)
 	return 0;
 }
 
-/* Changes with everything that the loop gets done, but not with a send that is refused again. */
+/* A number that changes with everything that the loops do, but not when a send is refused again. */
 static unsigned progress(void)
 {
 	return dl->tun_reads + dl->receives[UDP_IKE] + dl->receives[UDP_ESP] +
@@ -618,15 +618,16 @@ void dl_expect(struct records *r, const struct shape *s, uint16_t mss)
 	} while (left);
 }
 
-/* ---- what went out ---- */
+/* ---- what was sent ---- */
 
-/* SPI and number, as they stand at the beginning of a datagram. */
+/* Orders datagrams by SPI and number, the first 8 bytes. */
 static int by_number(const void *a, const void *b)
 {
 	return memcmp(*(uint8_t *const *)a, *(uint8_t *const *)b, 8);
 }
 
-/* The number that the last one in use must have; *ret_first: the first. 0: an SA that is gone. */
+/* Asserts that *ret_first is the first number used since dl_forget; returns the last one, or 0 if
+ * the SA is gone. */
 static uint64_t numbers_of(uint32_t spi, uint32_t *ret_first)
 {
 	for (unsigned i = 0; i < PEERS; i++) {
@@ -691,7 +692,8 @@ void dl_open_wire(struct records *ret_plain)
 			if (s.len)
 				records_add(ret_plain, s.base, s.len)->send = r->send;
 		}
-		memcpy(r->b, sealed, r->len); /* it is opened in place, and looked at again */
+		memcpy(r->b, sealed, r->len); /* it was opened in place, and may be looked at
+					       * again */
 		free(sealed);
 	}
 }
@@ -705,7 +707,7 @@ unsigned dl_sent_by(unsigned send)
 	return n;
 }
 
-/* ---- what comes in ---- */
+/* ---- what is received ---- */
 
 uint32_t dl_seal(const struct shape *s, uint8_t *esp)
 {

@@ -69,7 +69,7 @@ tests_unit_t_packet_SOURCES = tests/unit/t_packet.c $(ESP_FIXTURE)
 tests_unit_t_packet_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_packet_LDADD = $(ESP_TEST_LIBS)
 
-# Includes checksum.c, for what this machine does not choose.
+# Includes checksum.c, to test also the implementations that this machine does not choose.
 check_PROGRAMS += tests/unit/t_checksum
 tests_unit_t_checksum_SOURCES = tests/unit/t_checksum.c $(ESP_FIXTURE)
 tests_unit_t_checksum_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -80,7 +80,7 @@ tests_unit_t_flow_SOURCES = tests/unit/t_flow.c $(ESP_FIXTURE)
 tests_unit_t_flow_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_flow_LDADD = $(ESP_TEST_LIBS)
 
-# Packets put together and taken apart; see coalesce_fixture.h and ref_coalesce.h.
+# Packets coalesced and segmented; see coalesce_fixture.h and ref_coalesce.h.
 check_PROGRAMS += tests/unit/t_coalesce
 tests_unit_t_coalesce_SOURCES = tests/unit/t_coalesce.c tests/unit/coalesce_fixture.c tests/unit/coalesce_fixture.h \
 	tests/unit/ref_coalesce.c tests/unit/ref_coalesce.h $(ESP_FIXTURE)

@@ -95,7 +95,7 @@ static void one_selector(struct ts_list *l, const char *s)
 	assert_int_equal(ts_parse(s, &l->ts[0]), 0);
 }
 
-/* Makes the side's reserved SPI an SA, which its policy takes from now on. */
+/* Makes an SA of the side's reserved SPI, and the SA of its policy. */
 static void install_sa(struct fixture *l, unsigned side)
 {
 	const struct fixture_opt *o = &l->opt;
@@ -348,7 +348,7 @@ void fixture_open(struct fixture *l, unsigned side, const uint8_t *b, uint32_t l
 	}
 	for (unsigned i = 0; i < ESP_DROP_COUNT; i++)
 		r->drops[i] += path->drops[i] - was.drops[i];
-	/* Each has one verdict; who waited for the proof has a second one. */
+	/* each datagram has one verdict, and each parked packet that was opened another one */
 	assert_int_equal(verdicts, datagrams + path->waited - waited);
 }
 
@@ -363,7 +363,7 @@ enum verdict fixture_verdict(struct fixture *l, unsigned side, const struct fixt
 	return v;
 }
 
-/* Eight bytes at a time: a history has many, and some tests look at it for each packet. */
+/* Hashes 8 bytes at a time: a history is large, and some tests hash it for each packet. */
 static void mix(uint64_t *h, const void *p, size_t len)
 {
 	const uint8_t *b = p;
@@ -382,7 +382,7 @@ static void mix(uint64_t *h, const void *p, size_t len)
 
 #define MIX(h, field) mix(h, &(field), sizeof(field))
 
-/* All that decides an answer: what is remembered, and how far back. */
+/* Everything that decides an answer: what is remembered, and how far back. */
 static void mix_history(uint64_t *h, const struct history *y)
 {
 	MIX(h, y->top);

@@ -25,7 +25,7 @@ uint8_t *tape_at(const struct tape *t, size_t i)
 	return t->b + i * t->seg;
 }
 
-/* The packet's place in the order of sealing, in its last bytes. */
+/* Counts a delivery; the last bytes of the packet are its index in the order of sealing. */
 static void note_delivery(void *ctx, const uint8_t *inner, uint32_t len)
 {
 	struct run *run = ctx;
@@ -41,7 +41,7 @@ static void note_delivery(void *ctx, const uint8_t *inner, uint32_t len)
 		run->twice++;
 }
 
-/* The next packet's place, written into its plaintext. */
+/* Writes the next packet's index into its plaintext. */
 static void number_plaintext(struct run *run, uint8_t *inner, uint32_t len)
 {
 	if (run->bit_identical)
@@ -110,7 +110,7 @@ static void note_events(struct run *run)
 	run->why = d->criterion;
 }
 
-/* What the published rule makes of it: it knows the window only. Not kept for ESN. */
+/* Tells the model of the published rule, which knows only the window. Not done with ESN. */
 static void tell_published(struct run *run, const uint8_t *pkt, bool authentic)
 {
 	uint32_t n = get_be32(pkt + 4);
@@ -167,7 +167,7 @@ static void fill_train(struct run *run, unsigned n)
 	esp_train_finish(l->path[GW], &l->train);
 }
 
-/* n packets of seg bytes change places, each within a group of run->reorder. */
+/* Shuffles n packets of seg bytes, each within its group of run->reorder. */
 static void shuffle(struct run *run, uint8_t *b, uint32_t seg, unsigned n)
 {
 	uint8_t swap[FIXTURE_PKT_MAX];
@@ -245,7 +245,7 @@ uint64_t run_rewind(struct run *run, uint64_t number, uint64_t limit)
 	while (n < limit && run->switchovers == before) {
 		if (run->noise)
 			run->noise(run);
-		/* hints are the adversary's to make; proofs are not */
+		/* an adversary can cause hints, but no proof */
 		if (run->switchovers != before)
 			assert_true(run->why == CRITERION_COUNT || run->why == CRITERION_TIME);
 		run_send(run, 1);

@@ -1,4 +1,4 @@
-# Tests of what the loop of the daemon is made of; system calls are wrapped by the linker.
+# Tests of parts of the daemon's event loop; system calls are wrapped by the linker.
 check_PROGRAMS += tests/unit/t_alarm
 tests_unit_t_alarm_SOURCES = tests/unit/t_alarm.c daemon/alarm.c daemon/alarm.h
 tests_unit_t_alarm_CPPFLAGS = $(TEST_CPPFLAGS) $(EVENT_CFLAGS)

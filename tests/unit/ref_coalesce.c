@@ -3,7 +3,7 @@
 
 #define BROKEN(rule) (1ULL << (rule))
 
-/* What is so broken has no fields to compare. */
+/* With these rules broken, there are no fields to compare. */
 #define BROKEN_FORM                                                          \
 	(BROKEN(REF_FRAGMENT) | BROKEN(REF_OPTIONS) | BROKEN(REF_PROTOCOL) | \
 	 BROKEN(REF_SHORT_HEADER))
@@ -58,7 +58,7 @@ static uint32_t number(const uint8_t *p, uint32_t bytes)
 	return n;
 }
 
-/* Sum of 16-bit words from `from` up to `to`, an odd byte filled up with 0. */
+/* Sum of the 16-bit words from `from` to `to`; an odd last byte is padded with 0. */
 static uint64_t words(const uint8_t *p, uint32_t from, uint32_t to)
 {
 	uint64_t sum = 0;
@@ -68,7 +68,7 @@ static uint64_t words(const uint8_t *p, uint32_t from, uint32_t to)
 	return sum;
 }
 
-/* One's complement arithmetic is arithmetic modulo 65535; what is sent is never 65535. */
+/* One's complement arithmetic is arithmetic modulo 65535; a checksum of 65535 is not sent. */
 static uint32_t checksum(uint64_t sum)
 {
 	return (uint32_t)((65535 - sum % 65535) % 65535);
@@ -139,7 +139,7 @@ void ref_decode(const uint8_t *p, uint32_t len, struct ref_packet *ret)
 		decode_tcp(&r);
 	else if (!r.fragment && r.proto == 17)
 		decode_udp(&r);
-	if (r.header) { /* so it has a checksum */
+	if (r.header) { /* so there is a checksum */
 		field = r.l4 + (r.proto == 6 ? 16 : 6);
 		sum = words(p, r.v6 ? 8 : 12, r.v6 ? 40 : 20) + r.proto + (len - r.l4);
 		sum += words(p, r.l4, field) + words(p, field + 2, len);
@@ -171,7 +171,7 @@ void ref_mend(uint8_t *p, uint32_t len)
 	p[field + 1] = (uint8_t)(r.l4_sum_want % 256);
 }
 
-/* 0 and 65535 are one number; only UDP has another meaning for one of them. */
+/* 0 and 65535 are equal modulo 65535; only for UDP, 0 has another meaning. */
 static bool right(const struct ref_packet *p)
 {
 	if (p->proto == 17)
@@ -264,7 +264,7 @@ static uint64_t broken_tcp(const struct ref_packet *last, const struct ref_packe
 {
 	uint64_t set = 0;
 
-	/* modulo 2^32 by itself */
+	/* wraps at 2^32 */
 	if (last->seq + last->payload != next->seq)
 		set |= BROKEN(REF_SEQUENCE);
 	if (last->ack != next->ack)

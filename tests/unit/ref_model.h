@@ -1,9 +1,9 @@
 /*
- * ref_model.h - slow, obvious models that the tests hold against the code.
+ * ref_model.h - slow and simple models with which the code is compared.
  * SPDX-License-Identifier: ISC
  *
- * A set of 64-bit numbers that forgets nothing, the replay window as RFC 4303 3.4.3 says it, what
- * an extended number can mean, and the switchover rule as published.
+ * A set of 64-bit numbers that keeps them all, the anti-replay window of RFC 4303 3.4.3, the
+ * meaning of an ESN's low half, and the switchover rule as published.
  */
 #ifndef MENDIP_REF_MODEL_H
 #define MENDIP_REF_MODEL_H
@@ -11,7 +11,7 @@
 #include "base.h"
 #include "window.h"
 
-/* All numbers ever added: pages of a bitmap, found by hashing. */
+/* All numbers ever added: pages of a bitmap, in a hash table. */
 struct refset {
 	struct refset_page {
 		uint64_t id; /* number / 4096 + 1; 0: empty slot */
@@ -25,7 +25,7 @@ void refset_fini(struct refset *s);
 void refset_add(struct refset *s, uint64_t n);
 bool refset_has(const struct refset *s, uint64_t n);
 
-/* The window: a size, a top, and everything that was committed. */
+/* The anti-replay window: a size, a top, and all numbers that were committed. */
 struct refwindow {
 	uint64_t top;
 	uint32_t size;
@@ -38,18 +38,18 @@ enum window_place refwindow_place(const struct refwindow *w, uint64_t n);
 void refwindow_commit(struct refwindow *w, uint64_t n);
 
 /*
- * RFC 4303 A2.2 in one sentence: the number meant is the only one with these low bits among the
- * 2^32 that begin at the window's bottom. doc/recovery.md 1: when that is right of the window, a
- * sender that went back may have meant the one 2^32 below.
+ * RFC 4303 A2.2 in one sentence: the number is the only one with this low half among the 2^32
+ * numbers from the window's bottom on. If it is right of the window, a rewound sender may have
+ * meant the number 2^32 below (doc/recovery.md 1).
  */
 struct esn_guess ref_guess(uint64_t top, uint32_t size, uint32_t low);
 
-/* The rule as published: every packet that the window drops counts, until one is accepted. */
+/* The published rule: counts every packet that the window drops, until one is accepted. */
 struct published {
 	uint32_t packets;
 	nsec_t interval, since;
 	uint64_t drops;
-	uint64_t confirmed; /* how often the rule was met */
+	uint64_t confirmed; /* how often the rule confirmed */
 };
 
 void published_drop(struct published *p, nsec_t now);

@@ -1,8 +1,9 @@
-/* t_addr.c - addresses, traffic selectors, narrowing, prefixes. SPDX-License-Identifier: ISC */
+/* t_addr.c - addresses, traffic selectors, narrowing and prefixes. SPDX-License-Identifier: ISC */
 #include "addr.h"
 #include "esp_fixture.h"
 #include "wire.h"
 
+/* Addresses and endpoints are parsed and formatted; invalid ones are rejected. */
 static void test_addresses(void **state)
 {
 	static const char *const good[] = {
@@ -36,6 +37,7 @@ static void test_addresses(void **state)
 	assert_string_equal(endpoint_format(&ep, e), "[2001:db8::1]:4500");
 }
 
+/* Traffic selectors are parsed and formatted; invalid ones are rejected. */
 static void test_selectors_text(void **state)
 {
 	static const char *const same[] = {"10.1.0.0/16",
@@ -98,7 +100,7 @@ static void test_list_format(void **state)
 	assert_int_equal(ts_parse("10.1.0.0/16", &l.ts[0]), 0);
 	assert_int_equal(ts_parse("::/0", &l.ts[1]), 0);
 	assert_string_equal(ts_list_format(&l, s, sizeof(s)), "10.1.0.0/16,::/0");
-	for (size_t size = 1; size < 17; size++) { /* cut to any size, always ended */
+	for (size_t size = 1; size < 17; size++) { /* shortened to any size, always terminated */
 		memset(s, 'x', sizeof(s));
 		ts_list_format(&l, s, size);
 		assert_int_equal(strlen(s), size - 1);
@@ -106,7 +108,7 @@ static void test_list_format(void **state)
 	}
 }
 
-/* Selectors over a small space, so that each member can be asked for. */
+/* A random traffic selector in a small space, so that every member can be tried. */
 static struct ts small_ts(struct fixture_rng *r)
 {
 	static const uint8_t protos[] = {0, 0, 6, 17};
@@ -134,7 +136,8 @@ static bool any_match(const struct ts_list *l, const struct addr *a, uint8_t pro
 	return false;
 }
 
-/* Calls for each member of the space; what narrowing leaves is what both sides had (RFC 7296 2.9).
+/* Asserts, for each member of the space, that the narrowed selectors match what both sides match
+ * (RFC 7296 2.9).
  */
 static void compare_narrowed(const struct ts_list *a, const struct ts_list *b,
 			     const struct ts_list *n)
@@ -153,6 +156,7 @@ static void compare_narrowed(const struct ts_list *a, const struct ts_list *b,
 	}
 }
 
+/* Random lists are narrowed to their intersection, without redundant selectors. */
 static void test_narrowing(void **state)
 {
 	struct fixture_rng r;
@@ -184,6 +188,7 @@ static void test_narrowing(void **state)
 	}
 }
 
+/* Traffic selectors of different families have no intersection. */
 static void test_narrowing_families(void **state)
 {
 	struct ts_list a = {.count = 2}, b = {.count = 1}, n;
@@ -204,8 +209,7 @@ static uint64_t low64(const struct addr *a)
 	return a->family == FAMILY_IPV4 ? get_be32(a->b) : get_be64(a->b + 8);
 }
 
-/* The prefixes of a range follow each other without a gap, begin and end where it does, and are
- * fewest. */
+/* Asserts that the prefixes of a range cover it exactly, in order, and are as few as possible. */
 static void check_prefixes(const struct addr *lo, const struct addr *hi)
 {
 	struct prefix p[PREFIX_MAX];
@@ -220,7 +224,8 @@ static void check_prefixes(const struct addr *lo, const struct addr *hi)
 		assert_true(low64(&p[i].addr) == at);
 		assert_true(host >= 64 || at % (1ULL << host) == 0);
 		at += host >= 64 ? 0 : 1ULL << host;
-		if (i > 0 && p[i].len == p[i - 1].len) /* two equal ones that are no pair */
+		if (i > 0 && p[i].len == p[i - 1].len) /* two of equal length must not be the halves
+							* of a shorter one */
 			assert_true(low64(&p[i - 1].addr) >> host & 1);
 	}
 	assert_true(at == low64(hi) + 1 ||
@@ -229,6 +234,7 @@ static void check_prefixes(const struct addr *lo, const struct addr *hi)
 		assert_int_equal(range_prefixes(lo, hi, p, n - 1), 0);
 }
 
+/* Random ranges, the whole address space, and the range with the most prefixes. */
 static void test_prefixes(void **state)
 {
 	struct addr lo, hi;
@@ -259,7 +265,7 @@ static void test_prefixes(void **state)
 	assert_int_equal(addr_parse("255.255.255.255", &hi), 0);
 	assert_int_equal(range_prefixes(&lo, &hi, p, 1), 1);
 	assert_int_equal(p[0].len, 0);
-	assert_int_equal(addr_parse("::1", &lo), 0); /* the worst range there is */
+	assert_int_equal(addr_parse("::1", &lo), 0); /* the range with the most prefixes */
 	assert_int_equal(addr_parse("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", &hi), 0);
 	assert_int_equal(range_prefixes(&lo, &hi, p, PREFIX_MAX), 254);
 }

@@ -2,7 +2,8 @@
  * t_adversary.c - keyless adversaries (doc/recovery.md 6) against one path and its detector.
  * SPDX-License-Identifier: ISC
  *
- * Each induces nothing under `proof`, and while it is active a true rewind is confirmed in time.
+ * No adversary confirms a switchover under `proof`; while it is active, a true rewind is confirmed
+ * in time.
  */
 #include "esp_run.h"
 
@@ -17,8 +18,8 @@ static struct fixture_opt mode(enum detect_mode m)
 }
 
 /*
- * The true rewind under the adversary's eyes: confirmed by proof, and delivered in full but for
- * `lost`.
+ * A true rewind while the adversary is active: it must be confirmed by proof, and all packets but
+ * `lost` be delivered.
  */
 static void rewind_in_full(struct run *run, uint64_t number, uint64_t count, uint64_t lost)
 {
@@ -32,7 +33,7 @@ static void rewind_in_full(struct run *run, uint64_t number, uint64_t count, uin
 	       (unsigned long long)number, (unsigned long long)count, (unsigned long long)lost);
 }
 
-/* A rewind by 100 long before: the bridge is open, and the evidence dealt with. */
+/* Opens the bridge with a rewind by 100, and drops the evidence. */
 static void open_bridge(struct run *run)
 {
 	run_set_number(run, fixture_sa(run->l, GW)->out.number - 99);
@@ -43,7 +44,7 @@ static void open_bridge(struct run *run)
 	run->switchovers = 0;
 }
 
-/* The first recorded packet 64 times. */
+/* Replays the recorded packet 64 times. */
 static void noise_one(struct run *run)
 {
 	for (unsigned i = 0; i < 64; i++)
@@ -82,6 +83,8 @@ static void one_packet(enum detect_mode m, uint64_t later, bool open, const char
 	run_fini(&run);
 }
 
+/* One recorded packet is replayed a million times, left of the window or within it; then the sender
+ * rewinds. */
 static void test_one_packet_a_million_times(void **state)
 {
 	(void)state;
@@ -96,7 +99,7 @@ static void test_one_packet_a_million_times(void **state)
 
 static size_t played;
 
-/* The recording goes on while the sender counts again. */
+/* Replays the next 64 packets of the recording. */
 static void noise_recording(struct run *run)
 {
 	run_play(run, &run->tape, played, 64);
@@ -127,6 +130,8 @@ static void recording(enum detect_mode m, bool open, const char *name)
 	run_fini(&run);
 }
 
+/* A recording of all traffic is replayed three times while the sender is silent, and again while it
+ * rewinds. */
 static void test_recording_while_silent(void **state)
 {
 	(void)state;
@@ -136,7 +141,7 @@ static void test_recording_while_silent(void **state)
 	recording(DETECT_BOTH, true, "the same, both, the bridge open before");
 }
 
-/* Every tenth packet is kept back. */
+/* Withholds every tenth packet. */
 static bool pass_nine_of_ten(struct run *run, uint64_t number, const uint8_t *pkt, uint32_t len)
 {
 	(void)number;
@@ -170,12 +175,16 @@ static void withhold(uint64_t later, bool small, const char *name)
 	run_assert_calm(&run);
 	played = 1000;
 	run.noise = noise_release;
-	/* what is released then is far behind the sender: number 2 mod 10 came on the first lap */
+	/* the rewound sender uses numbers that are 2 mod 10, which the first lap delivered, long
+	 * before those released */
 	rewind_in_full(&run, 20002 + later - 3000, 3200, 0);
-	run_play(&run, &run.held, 0, run.held.count); /* and after the rewind, all of it */
+	run_play(&run, &run.held, 0, run.held.count); /* and after the rewind, all withheld
+						       * packets */
 	run_fini(&run);
 }
 
+/* Withheld packets are released in and beyond the window, before, during and
+after a rewind. */
 static void test_withhold_and_release(void **state)
 {
 	(void)state;
@@ -187,7 +196,8 @@ static void test_withhold_and_release(void **state)
 
 static uint64_t released;
 
-/* Withheld packets whose numbers the rewound sender uses next, or has just used. */
+/* Releases withheld packets whose numbers are `ahead` to `ahead` + 7 from the sender's next
+ * number. */
 static void release_around(struct run *run, int64_t ahead)
 {
 	uint64_t next = fixture_sa(run->l, GW)->out.number + 1;
@@ -219,8 +229,8 @@ static void noise_far_ahead(struct run *run)
 }
 
 /*
- * Into an open bridge: of two packets under a number that the first lap did not receive the first
- * one to come takes the place. Nothing is delivered twice, and no place stays empty.
+ * Withheld packets of the first lap are released into an open bridge. Of two packets with a number
+ * that the first lap did not deliver, the first to arrive is delivered, and the other one is not.
  */
 static void release_into_bridge(void (*noise)(struct run *), bool takes, const char *name)
 {
@@ -233,7 +243,7 @@ static void release_into_bridge(void (*noise)(struct run *), bool takes, const c
 	run.pass = NULL;
 	run_send(&run, 5000);
 	run_set_number(&run, 10000);
-	run_send(&run, 2); /* open */
+	run_send(&run, 2); /* opens the bridge */
 	run_reset(&run);
 	run.switchovers = 0;
 	run.noise = noise;
@@ -246,11 +256,12 @@ static void release_into_bridge(void (*noise)(struct run *), bool takes, const c
 	printf("#     %llu withheld packets took a place in the bridge\n",
 	       (unsigned long long)released);
 	assert_int_equal(released > 0, takes);
-	run_send(&run, 600); /* over all that was released ahead */
+	run_send(&run, 600); /* beyond all that was released ahead */
 	run_assert_came(&run, run.sealed - 8600, run.sealed, released);
 	run_fini(&run);
 }
 
+/* Released just behind the sender, just before it, and 500 numbers ahead. */
 static void test_release_into_an_open_bridge(void **state)
 {
 	(void)state;
@@ -259,7 +270,7 @@ static void test_release_into_an_open_bridge(void **state)
 	release_into_bridge(noise_far_ahead, true, "the same, 500 ahead");
 }
 
-/* The adversary keeps back what the rewound sender sends, and gives it later, twice. */
+/* The adversary withholds packets of the second lap, and releases them twice. */
 static void test_withhold_the_second_lap(void **state)
 {
 	struct fixture_opt o = mode(DETECT_PROOF);
@@ -273,7 +284,8 @@ static void test_withhold_the_second_lap(void **state)
 	run_set_number(&run, 10001);
 	run_send(&run, 5000);
 	run.pass = NULL;
-	/* 500 back there still is a place in the bridge; further back there is none */
+	/* packets at most the window's size behind still have an empty place in the bridge; older
+	 * ones are lost */
 	run_play(&run, &run.held, 0, run.held.count);
 	run_play(&run, &run.held, 0, run.held.count);
 	lost = (5000 - 1024) / 10;
@@ -284,7 +296,8 @@ static void test_withhold_the_second_lap(void **state)
 	run_fini(&run);
 }
 
-/* A FRESH packet now and then: withheld before, so that it is right of the window. */
+/* Withholds every packet. Their numbers stay right of the window, so that each is FRESH when
+ * released. */
 static bool pass_none(struct run *run, uint64_t number, const uint8_t *pkt, uint32_t len)
 {
 	(void)number;
@@ -298,7 +311,8 @@ static void noise_fresh_now_and_then(struct run *run)
 		run_play(run, &run->held, played++, 1);
 }
 
-/* Numbers that nobody uses until they are let through: the sender is 1,000 ahead and then back. */
+/* Withheld packets, FRESH when released, reset the detector now and then: neither the replays
+ * between them nor they confirm anything, and a rewind is still confirmed. */
 static void fresh_let_through(enum detect_mode m, uint64_t back, const char *name)
 {
 	struct fixture_opt o = mode(m);
@@ -311,7 +325,7 @@ static void fresh_let_through(enum detect_mode m, uint64_t back, const char *nam
 	run.pass = pass_none;
 	run_send(&run, 1000);
 	run.pass = NULL;
-	/* replays in between, and a FRESH one now and then */
+	/* one FRESH packet per 60 replays */
 	for (played = 0; played < 100; played++) {
 		run_play(&run, &run.held, played, 1);
 		run_play(&run, &run.tape, played * 100, 60);
@@ -323,6 +337,7 @@ static void fresh_let_through(enum detect_mode m, uint64_t back, const char *nam
 	run_fini(&run);
 }
 
+/* Rewinds within the window and beyond it, under `proof` and `both`. */
 static void test_fresh_let_through(void **state)
 {
 	(void)state;
@@ -331,7 +346,7 @@ static void test_fresh_let_through(void **state)
 	fresh_let_through(DETECT_BOTH, 20000, "the same, both");
 }
 
-/* Forged packets, at any number, move nothing at all: no missed, no bridged, no place. */
+/* Forged packets with any number change nothing: neither the SA's state nor its counters. */
 static void forge_in_vain(struct run *run, uint64_t number_below, size_t count)
 {
 	const struct esp_sa *sa = fixture_sa(run->l, ME);
@@ -371,6 +386,7 @@ static void forged_anywhere(enum detect_mode m, bool open, const char *name)
 	run_fini(&run);
 }
 
+/* Forged packets with any number, before and during a rewind. */
 static void test_forged_anywhere(void **state)
 {
 	(void)state;
@@ -381,7 +397,7 @@ static void test_forged_anywhere(void **state)
 	forged_anywhere(DETECT_BOTH, true, "the same, both, the bridge open before");
 }
 
-/* 1,000 packets at one instant for each few of the sender's: any budget is spent. */
+/* 1,000 forged packets at one instant, enough to use up verify_rate. */
 static void noise_flood_forged(struct run *run)
 {
 	run_forge(run, 99000, 1000);
@@ -392,7 +408,7 @@ static void noise_flood_replays(struct run *run)
 	run_play(run, &run->tape, fixture_below(&run->l->rng, run->tape.count - 1000), 1000);
 }
 
-/* The last 50,000: what a recorder has of older ones are hints under `both`. */
+/* Replays of the last 50,000 packets only: under `both`, older ones are hints. */
 static void noise_flood_late_replays(struct run *run)
 {
 	run_play(run, &run->tape, 50000 + fixture_below(&run->l->rng, 49000), 1000);
@@ -420,6 +436,8 @@ static void flood(void (*noise)(struct run *), enum detect_mode m, uint64_t back
 	run_fini(&run);
 }
 
+/* A flood of forged packets or replays, with verify_rate = 100, does not
+hide a rewind. */
 static void test_floods_during_a_rewind(void **state)
 {
 	(void)state;
@@ -440,7 +458,7 @@ static bool pass_all_but_kth(struct run *run, uint64_t number, const uint8_t *pk
 	return number % 8 != 5;
 }
 
-/* Within reach every number that came is remembered, so that dropping blinds nothing. */
+/* Dropping every 8th number hides no rewind within reach: the other numbers are all remembered. */
 static void test_every_kth_dropped(void **state)
 {
 	struct fixture_opt o = mode(DETECT_PROOF);
@@ -452,13 +470,15 @@ static void test_every_kth_dropped(void **state)
 	run_send(&run, 40000);
 	run.pass = NULL;
 	run_assert_calm(&run);
-	rewind_in_full(&run, 10005, 30000, 0); /* the first one did not come, and waits */
+	rewind_in_full(&run, 10005, 30000, 0); /* the first number was not received: the packet is
+						* parked */
 	run_fini(&run);
 }
 
 /*
- * Beyond reach the dropper knows k but not the phase: it blinds the lifetime entries with a chance
- * of one in k (8 here, so that it shows). All SAs are to be told in the end, most within a step.
+ * Beyond reach, an adversary that drops every k-th number hits the lifetime entries with a chance
+ * of 1 in k, as their phase is secret (k is 8 here, so that it happens). All 64 rewinds must be
+ * confirmed, most of them within one step.
  */
 static void test_every_kth_dropped_beyond_reach(void **state)
 {
@@ -474,7 +494,7 @@ static void test_every_kth_dropped_beyond_reach(void **state)
 		o.history_packets = 1024;
 		run_init(&run, i ? NULL : "the same beyond reach, 64 SAs (this is the first)", &o);
 		run.pass = pass_all_but_kth;
-		run_send(&run, 40000); /* the lifetime entries' step is 16 then */
+		run_send(&run, 40000); /* the step of the lifetime entries is now 16 */
 		run_assert_calm(&run);
 		within += run_rewind(&run, 10000, 30000) <= STEP;
 		run_fini(&run);
@@ -489,7 +509,8 @@ static void noise_poison(struct run *run)
 	run_play(run, &run->held, played++ % 900, 1);
 }
 
-/* `both`, beyond what the history reaches: withheld packets with high numbers come first. */
+/* Under `both`, beyond the reach of the history, released packets with high numbers do not delay
+ * the confirmation. */
 static void test_distinctness_poisoned(void **state)
 {
 	struct fixture_opt o = mode(DETECT_BOTH);
@@ -506,12 +527,12 @@ static void test_distinctness_poisoned(void **state)
 	run_assert_calm(&run);
 	played = 0;
 	run.noise = noise_poison;
-	/* the adversary's own hints may bring it about sooner; they must not put it off */
+	/* the adversary's own hints may confirm sooner, but must not delay it */
 	run_rewind(&run, 5000, 64 + 32);
 	run_fini(&run);
 }
 
-/* A recording of `count` packets of a rewound sender, which the bridge has delivered. */
+/* Records `count` packets of a rewound sender, all BRIDGED. */
 static void record_bridged(struct run *run, uint64_t count)
 {
 	run_send(run, 4500 + count);
@@ -524,7 +545,8 @@ static void record_bridged(struct run *run, uint64_t count)
 	assert_int_equal(run->switchovers, 1);
 }
 
-/* They are known to be delivered: no loss, no proof, and the sender who goes on is one. */
+/* Replays of BRIDGED packets are no new evidence; when the sender continues, it is confirmed, and
+ * nothing is lost. */
 static void bridged_replayed(uint64_t count, const char *name)
 {
 	struct fixture_opt o = mode(DETECT_PROOF);
@@ -543,23 +565,24 @@ static void bridged_replayed(uint64_t count, const char *name)
 	run_fini(&run);
 }
 
+/* With 1, 64 and 1,000 BRIDGED packets, fewer than the detector remembers. */
 static void test_bridged_replayed(void **state)
 {
 	(void)state;
 	bridged_replayed(1, "one BRIDGED packet replayed");
 	bridged_replayed(64, "64 BRIDGED packets replayed");
-	/* a round trip at 10,000 packets a second leaves a recorder with hundreds of them */
+	/* at 10,000 packets/s, a recorder gets hundreds of packets per round trip */
 	bridged_replayed(1000, "1,000 BRIDGED packets replayed");
 }
 
-/* More of them than the detector remembers: their places in the bridge are taken or left of it. */
+/* More packets than the detector remembers: their places in the bridge are taken, or left of it. */
 static void test_very_many_bridged_replayed(void **state)
 {
 	(void)state;
 	bridged_replayed(5000, "5,000 BRIDGED packets replayed");
 }
 
-/* `missed` is what was not delivered: a replay of what was changes it no more than a forgery. */
+/* Replays of BRIDGED packets are not counted in `missed`. */
 static void test_replays_are_no_loss(void **state)
 {
 	struct fixture_opt o = mode(DETECT_PROOF);
@@ -575,7 +598,7 @@ static void test_replays_are_no_loss(void **state)
 	run_fini(&run);
 }
 
-/* The same without a bridge: the REWOUND packets of a recorder. */
+/* Without a bridge, replays of REWOUND packets confirm nothing after the evidence is dropped. */
 static void rewound_replayed(uint64_t count, const char *name)
 {
 	struct fixture_opt o = mode(DETECT_PROOF);
@@ -601,6 +624,7 @@ static void rewound_replayed(uint64_t count, const char *name)
 	run_fini(&run);
 }
 
+/* With 1, 64 and 1,000 REWOUND packets. */
 static void test_rewound_replayed(void **state)
 {
 	(void)state;
@@ -609,8 +633,7 @@ static void test_rewound_replayed(void **state)
 	rewound_replayed(1000, "1,000 REWOUND packets replayed, no bridge");
 }
 
-/* The SA was replaced and has drained; nothing that a recorder plays shows a gateway that still
- * uses it. */
+/* On a RETIRED SA after its drain, replays must not look like a gateway that still uses it. */
 static void retired_replayed(uint64_t count, bool no_bridge, const char *name)
 {
 	struct fixture_opt o = mode(DETECT_PROOF);
@@ -618,7 +641,7 @@ static void retired_replayed(uint64_t count, bool no_bridge, const char *name)
 	unsigned heard = 0;
 
 	o.no_bridge = no_bridge;
-	o.window = 8192; /* each REWOUND packet is one that the recorder can use */
+	o.window = 8192; /* all recorded numbers are within the window */
 	run_init(&run, name, &o);
 	run_send(&run, 4500 + count);
 	run.record = true;
@@ -626,7 +649,7 @@ static void retired_replayed(uint64_t count, bool no_bridge, const char *name)
 	run_send(&run, count);
 	sad_retire(&run.l->path[ME]->sad, fixture_sa(run.l, ME), run.l->now + 5 * NSEC_PER_SEC);
 	if (!no_bridge)
-		run_send(&run, 100); /* within the drain it goes on */
+		run_send(&run, 100); /* within the drain, packets are still BRIDGED */
 	assert_int_equal(run.r.v[VERDICT_BRIDGED], no_bridge ? 0 : run.tape.count);
 	run.l->now += 5 * NSEC_PER_SEC;
 	fixture_events(run.l, ME);
@@ -641,6 +664,7 @@ static void retired_replayed(uint64_t count, bool no_bridge, const char *name)
 	assert_int_equal(heard, 0);
 }
 
+/* With REWOUND packets, in the end more than the detector remembers. */
 static void test_rewound_replayed_on_retired(void **state)
 {
 	(void)state;
@@ -649,6 +673,7 @@ static void test_rewound_replayed_on_retired(void **state)
 	retired_replayed(5000, true, "more of them than are remembered");
 }
 
+/* The same with BRIDGED packets. */
 static void test_bridged_replayed_on_retired(void **state)
 {
 	(void)state;
@@ -658,9 +683,8 @@ static void test_bridged_replayed_on_retired(void **state)
 }
 
 /*
- * Any recording of the old traffic, most of whose numbers only the recorder remembers, on a RETIRED
- * SA with the newest idle. One pass of it may be taken for a peer's; played for ever it must not
- * be.
+ * Three recorded packets are replayed in turn on a RETIRED SA, one packet per second: they may be
+ * taken for the peer's traffic at most three times.
  */
 static void test_recording_on_retired(void **state)
 {
@@ -691,7 +715,8 @@ static void noise_epoch(struct run *run)
 	run_play(run, &run->tape, fixture_below(&run->l->rng, run->tape.count), 1);
 }
 
-/* The low numbers of the epoch before, right of the window of this one: each looks new at first. */
+/* Packets of the previous ESN epoch are right of the window by their low numbers, and look new at
+ * first: they are neither FRESH nor REWOUND, and a rewind is still confirmed. */
 static void test_previous_epoch(void **state)
 {
 	static const struct {
@@ -714,7 +739,7 @@ static void test_previous_epoch(void **state)
 		run_send(&run, 60000);
 		run.record = false;
 		run_set_number(&run, (1ULL << 32) - 20000);
-		run_send(&run, 20100); /* to 2^32 + 99 */
+		run_send(&run, 20100); /* up to 2^32 + 99 */
 		assert_true(fixture_sa(run.l, ME)->in.window.top == (1ULL << 32) + 99);
 		assert_int_equal(run.r.v[VERDICT_FRESH], 80100);
 		run_play(&run, &run.tape, 0, run.tape.count);

@@ -1,4 +1,4 @@
-/* t_aead.c - the two AEAD back ends against each other. SPDX-License-Identifier: ISC */
+/* t_aead.c - the two AEAD back ends give the same results. SPDX-License-Identifier: ISC */
 #include "esp_fixture.h"
 
 #define BATCH	 70 /* more than the back end queues at a time */
@@ -14,9 +14,9 @@ static uint32_t below(uint32_t n)
 
 #ifdef HAVE_IPSEC_MB
 
-/* The same packet for both back ends. */
+/* A packet, the same for both back ends. */
 struct packet {
-	uint8_t aad[12]; /* for packets that are not one run */
+	uint8_t aad[12]; /* AAD that is not directly before the IV */
 	uint8_t bytes[8 + SUITE_MAX_IV + TEXT_MAX + SUITE_MAX_ICV];
 	uint8_t out[TEXT_MAX], plain[TEXT_MAX];
 };
@@ -64,7 +64,7 @@ static void make(const struct suite *suite, unsigned n)
 	}
 }
 
-/* Opens some packets elsewhere, and changes some. */
+/* Opens some packets to another place, and changes some. */
 static void disturb(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -96,7 +96,7 @@ static void compare_opened(const struct suite *suite, unsigned n, unsigned *ret_
 		*ret_bad += !mb.op[i].ok;
 		if (mb.op[i].ok)
 			assert_memory_equal(mb.op[i].dst, ossl.op[i].dst, mb.op[i].len);
-		else /* what did not hold is not left readable */
+		else /* the plaintext of a packet with wrong ICV must not be readable */
 			assert_memory_not_equal(mb.op[i].dst, mb.packet[i].plain, 16);
 	}
 }
@@ -150,6 +150,7 @@ static void one_suite(const struct suite *suite)
 	free_keys(&ossl);
 }
 
+/* Random batches of every suite, sealed and opened by both back ends. */
 static void back_ends_agree(void **state)
 {
 	size_t count;
@@ -163,6 +164,7 @@ static void back_ends_agree(void **state)
 
 #endif
 
+/* aead_init chooses the back end of new keys. */
 static void choice_is_kept(void **state)
 {
 	const struct suite *s = suite_find(ENCR_AES_GCM_16, 128, INTEG_NONE);

@@ -1,9 +1,9 @@
 /*
- * t_aead_choice.c - which back end is used: one that this machine cannot run, or that is wrong, is
- * not. SPDX-License-Identifier: ISC
+ * t_aead_choice.c - the choice of the AEAD back end: one that this machine cannot run, or that
+ * gives wrong results, is not used.
+ * SPDX-License-Identifier: ISC
  *
- * The library is the real one; what it sets up is spoilt on the way, by wrapping two of its
- * functions.
+ * The real library is used, and spoilt by wrapping two of its functions.
  */
 #include "esp_fixture.h"
 
@@ -24,7 +24,7 @@ IMB_MGR *__wrap_alloc_mb_mgr(uint64_t flags)
 
 static aes_gcm_enc_dec_t sound_seal, sound_open;
 
-/* Wrong in one bit of the last byte, of long packets only. */
+/* Gives one wrong bit in the last byte, in long packets only. */
 static void bad_seal(const struct gcm_key_data *k, struct gcm_context_data *c, uint8_t *out,
 		     const uint8_t *in, uint64_t len, const uint8_t *iv, const uint8_t *aad,
 		     uint64_t aad_len, uint8_t *tag, uint64_t tag_len)
@@ -94,6 +94,7 @@ static int end(void **state)
 	return 0;
 }
 
+/* The library works: it is used for all suites, unless OpenSSL is chosen. */
 static void test_sound(void **state)
 {
 	char err[256] = "?";
@@ -112,7 +113,7 @@ static void test_sound(void **state)
 	all_are("openssl");
 }
 
-/* Each suite is done where it wins: without wide vectors ChaCha20 is slower in the library. */
+/* Each suite uses the faster back end: without wide vectors, ChaCha20 is slower in the library. */
 static void test_narrow(void **state)
 {
 	char err[256] = "?";
@@ -127,7 +128,7 @@ static void test_narrow(void **state)
 	assert_string_equal(backend_now(ENCR_AES_CBC, 128, INTEG_HMAC_SHA2_256_128), "ipsec-mb");
 }
 
-/* What cannot be used is nothing to talk about, unless it was asked for by name. */
+/* A library that cannot be used causes a message only if it was asked for by name. */
 static void check_unusable(void)
 {
 	char err[256] = "?";
@@ -140,6 +141,7 @@ static void check_unusable(void)
 	all_are("openssl");
 }
 
+/* Without memory, or on an old processor, OpenSSL is used. */
 static void test_unusable(void **state)
 {
 	(void)state;
@@ -149,6 +151,7 @@ static void test_unusable(void **state)
 	check_unusable();
 }
 
+/* A library that gives wrong results is not used, and the error says for which suite. */
 static void test_wrong(void **state)
 {
 	char err[256];

@@ -1,4 +1,4 @@
-/* t_alarm.c - the timer of the loop. SPDX-License-Identifier: ISC */
+/* t_alarm.c - the timer of the event loop. SPDX-License-Identifier: ISC */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +54,7 @@ static int end(void **state)
 	return 0;
 }
 
-/* It rings once, not before its time; then not again. */
+/* The alarm rings once, not before its time. */
 static void test_rings(void **state)
 {
 	nsec_t at = now() + 30 * NSEC_PER_MSEC;
@@ -68,13 +68,14 @@ static void test_rings(void **state)
 	assert_int_equal(rings, 1);
 }
 
+/* A time in the past rings at once. */
 static void test_past(void **state)
 {
 	(void)state;
 	alarm_set(&alarm_, 1);
 	event_base_loop(base, EVLOOP_ONCE);
 	assert_int_equal(rings, 1);
-	/* The same time again, after it rang, is past too. */
+	/* the same time again, after it rang, is in the past too */
 	alarm_set(&alarm_, 1);
 	event_base_loop(base, EVLOOP_ONCE);
 	assert_int_equal(rings, 2);
@@ -83,6 +84,7 @@ static void test_past(void **state)
 	assert_int_equal(rings, 3);
 }
 
+/* An alarm set to NSEC_NEVER does not ring. */
 static void test_never(void **state)
 {
 	(void)state;
@@ -92,7 +94,7 @@ static void test_never(void **state)
 	assert_int_equal(rings, 0);
 }
 
-/* A loop turn that changes nothing costs no system call. */
+/* Setting the same time again makes no system call. */
 static void test_cost(void **state)
 {
 	nsec_t at = now() + NSEC_PER_SEC * 100;

@@ -1,5 +1,5 @@
-/* t_auth.c - AUTH by method: made by one side, verified by the other. SPDX-License-Identifier: ISC
- */
+/* t_auth.c - the AUTH payload of each method: made by one side, verified by the other.
+ * SPDX-License-Identifier: ISC */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #define SECRET "correct horse battery staple"
 
-/* Two sides that have the same secret for each other. */
+/* Two sides that share a secret. */
 struct sides {
 	struct psk_store *ours, *theirs;
 	struct ident we, they;
@@ -65,7 +65,7 @@ static int make(const struct sides *s, uint8_t *out)
 	return auth_psk.make(&s->octets, &i, out);
 }
 
-/* By the other side. */
+/* Verifies as the other side. */
 static bool verify(const struct sides *s, const struct auth_octets *o, struct chunk data)
 {
 	struct auth_identities i = {s->theirs, &s->they, &s->we};
@@ -73,6 +73,7 @@ static bool verify(const struct sides *s, const struct auth_octets *o, struct ch
 	return auth_psk.verify(o, &i, data);
 }
 
+/* authenticator_of finds each method under its number. */
 static void test_methods(void **state)
 {
 	(void)state;
@@ -86,7 +87,7 @@ static void test_methods(void **state)
 	assert_null(authenticator_of(1));
 }
 
-/* With each PRF, of whose length it is. */
+/* AUTH data of each PRF is verified, and has its length. */
 static void test_made_is_verified(void **state)
 {
 	static const enum hash_alg prfs[] = {HASH_SHA256, HASH_SHA384, HASH_SHA512};
@@ -106,7 +107,7 @@ static void test_made_is_verified(void **state)
 	}
 }
 
-/* Each bit of what it covers, of the data and of their length counts. */
+/* AUTH is refused if any bit of it, its length, or anything that it covers is changed. */
 static void test_anything_else_is_refused(void **state)
 {
 	struct sides s;
@@ -141,6 +142,7 @@ static void test_anything_else_is_refused(void **state)
 	end(&s);
 }
 
+/* AUTH made with another secret is refused. */
 static void test_another_secret(void **state)
 {
 	struct sides s;
@@ -156,7 +158,7 @@ static void test_another_secret(void **state)
 	end(&s);
 }
 
-/* None for this peer: nothing is made, and nothing is right. */
+/* Without a secret for the peer, AUTH can be neither made nor verified. */
 static void test_no_secret(void **state)
 {
 	struct sides s;

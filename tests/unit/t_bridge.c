@@ -1,6 +1,7 @@
 /*
- * t_bridge.c - the second window, for numbers that are used again (doc/recovery.md 7): alone
- * against a slow model, and through whole data paths. SPDX-License-Identifier: ISC
+ * t_bridge.c - the bridge, the second replay window for numbers that are used again
+ * (doc/recovery.md 7): alone against a model, and within whole data paths.
+ * SPDX-License-Identifier: ISC
  */
 #include "bridge.h"
 #include "esp_run.h"
@@ -10,7 +11,7 @@
 
 /* ---- the bridge alone ---- */
 
-/* doc/recovery.md 7 word by word: an edge, and a set that forgets nothing. */
+/* Model of doc/recovery.md 7: the right edge, and the set of all numbers taken. */
 struct refbridge {
 	bool open;
 	uint64_t edge;
@@ -60,10 +61,10 @@ static void alone(uint32_t size, uint64_t start, unsigned unknown_percent, uint6
 
 	fixture_rng_init(&r, salt);
 	bridge_init(&b, size);
-	assert_false(bridge_admits(&b, start, false)); /* only a proof opens it */
+	assert_false(bridge_admits(&b, start, false)); /* only a known number opens it */
 	for (unsigned i = 0; i < 60000; i++) {
 		uint64_t n = m.open ? draw(&r, &m) : start;
-		/* whether the first lap received it is the number's own matter */
+		/* whether the first lap received the number is a fixed function of the number */
 		bool known = n * 0x9e3779b97f4a7c15ULL % 100 >= unknown_percent || !m.open;
 		bool admits = ref_admits(&m, n, known);
 
@@ -83,6 +84,7 @@ static void alone(uint32_t size, uint64_t start, unsigned unknown_percent, uint6
 	refset_fini(&m.taken);
 }
 
+/* The bridge admits exactly the random numbers that the model admits. */
 static void test_alone(void **state)
 {
 	static const uint32_t sizes[] = {32, 33, 64, 1000, 1024, 65536};
@@ -98,7 +100,7 @@ static void test_alone(void **state)
 	}
 }
 
-/* Without a window there is nothing beside it. */
+/* With size 0 (no replay window), the bridge admits nothing. */
 static void test_no_size(void **state)
 {
 	struct bridge b;
@@ -110,9 +112,10 @@ static void test_no_size(void **state)
 	bridge_fini(&b);
 }
 
-/* ---- those that wait ---- */
+/* ---- parked packets ---- */
 
-/* Each waits for its own SA, and then the oldest goes first; what another SA waits for stays. */
+/* parked_due makes due only the packets that wait for that SA; they are taken oldest first, and
+ * those of other SAs stay. */
 static void test_waits_for_its_own_sa(void **state)
 {
 	static const struct sa_ref a = {.index = 1, .gen = 7}, b = {.index = 2, .gen = 7},
@@ -127,7 +130,7 @@ static void test_waits_for_its_own_sa(void **state)
 	parked_add(&p, b, true, &from, 0, (const uint8_t *)"2", 1);
 	parked_add(&p, a, false, &from, 0, (const uint8_t *)"3", 1);
 	assert_null(parked_take(&p));
-	assert_false(parked_due(&p, later)); /* in the place of an SA that is gone */
+	assert_false(parked_due(&p, later)); /* same index, but a newer SA */
 	assert_false(parked_due(&p, none));
 	assert_true(parked_due(&p, b));
 	k = parked_take(&p);
@@ -144,7 +147,7 @@ static void test_waits_for_its_own_sa(void **state)
 
 /* ---- one SA, number by number ---- */
 
-/* An SA that received 1 to top, but for those that `lost` holds (ended by 0). */
+/* Makes a fixture whose ME has received 1 to top, except the numbers in `lost` (ends with 0). */
 static struct fixture *fixture_after(const struct fixture_opt *o, uint64_t top,
 				     const uint64_t *lost)
 {
@@ -163,7 +166,7 @@ static struct fixture *fixture_after(const struct fixture_opt *o, uint64_t top,
 	return l;
 }
 
-/* The verdict on a packet that the rewound sender seals now under the number. */
+/* Seals a packet under number n on the rewound sender; returns the receiver's verdict. */
 static enum verdict again(struct fixture *l, uint64_t n)
 {
 	struct fixture_pkt p;
@@ -179,7 +182,8 @@ static const struct bridge *bridge_of(struct fixture *l)
 	return &fixture_sa(l, ME)->in.bridge;
 }
 
-/* (a): known with another tag, right of the bridge's window or an empty place in it; once each. */
+/* Rule (a): a number known with another tag is admitted once, if it is right of the bridge's window
+ * or on an empty place in it. */
 static void test_known_numbers(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.window = 64);
@@ -187,22 +191,23 @@ static void test_known_numbers(void **state)
 
 	(void)state;
 	assert_false(bridge_of(l)->open);
-	assert_bridged(l, 2000); /* the proof itself */
+	assert_bridged(l, 2000); /* the proof, which opens the bridge */
 	assert_true(bridge_of(l)->open);
-	assert_verdict(again(l, 2000), VERDICT_REWOUND); /* taken: a third lap */
-	assert_bridged(l, 1937);			 /* the last place of the window */
-	assert_verdict(again(l, 1936), VERDICT_REWOUND); /* left of it */
-	assert_bridged(l, 4000);			 /* a leap of the sender */
+	assert_verdict(again(l, 2000), VERDICT_REWOUND); /* place taken: a third lap */
+	assert_bridged(l, 1937);			 /* leftmost place of the window */
+	assert_verdict(again(l, 1936), VERDICT_REWOUND); /* left of the window */
+	assert_bridged(l, 4000);			 /* the sender jumps ahead */
 	assert_verdict(again(l, 3936), VERDICT_REWOUND);
 	assert_bridged(l, 3937);
 	assert_bridged(l, 5000);
 	assert_verdict(again(l, 5001), VERDICT_FRESH); /* new to the first window */
-	assert_bridged(l, 5001);		       /* used again once more */
+	assert_bridged(l, 5001);		       /* second use of a FRESH number */
 	assert_true(fixture_sa(l, ME)->in.window.top == 5001);
 	fixture_free(l);
 }
 
-/* (b): not received at all, an empty place or at most the window's size right of the edge. */
+/* Rule (b): a number that was not received is admitted on an empty place of the bridge's window, or
+ * at most the window's size to the right of it. */
 static void test_numbers_not_received(void **state)
 {
 	static const uint64_t lost[] = {1990, 2010, 2064, 2065, 2066, 2129, 2130, 0};
@@ -211,20 +216,20 @@ static void test_numbers_not_received(void **state)
 	uint64_t edge;
 
 	(void)state;
-	assert_verdict(again(l, 1990), VERDICT_UNVERIFIED); /* no proof yet: it waits */
+	assert_verdict(again(l, 1990), VERDICT_UNVERIFIED); /* before the proof: parked */
 	assert_int_equal(l->path[ME]->waited, 0);
 	assert_int_equal(fixture_sa(l, ME)->in.unverified, 1);
 	assert_verdict(again(l, 2001), VERDICT_BRIDGED);
 	assert_int_equal(l->path[ME]->waited, 1);
-	assert_int_equal(fixture_sa(l, ME)->in.unverified, 0); /* it was delivered after all */
+	assert_int_equal(fixture_sa(l, ME)->in.unverified, 0); /* the parked packet was delivered */
 	edge = bridge_of(l)->window.top;
 	assert_bridged(l, 2010);
-	assert_verdict(again(l, 2010), VERDICT_UNVERIFIED); /* taken */
-	assert_verdict(again(l, 1990), VERDICT_UNVERIFIED); /* by the one that waited */
+	assert_verdict(again(l, 2010), VERDICT_UNVERIFIED); /* place taken */
+	assert_verdict(again(l, 1990), VERDICT_UNVERIFIED); /* place taken by the parked packet */
 	assert_bridged(l, 2064);
 	assert_bridged(l, 2065);
-	assert_verdict(again(l, 2066), VERDICT_UNVERIFIED); /* too far ahead */
-	assert_true(bridge_of(l)->window.top == edge);	    /* none of them moved it */
+	assert_verdict(again(l, 2066), VERDICT_UNVERIFIED); /* too far right of the edge */
+	assert_true(bridge_of(l)->window.top == edge);	    /* the edge did not move */
 	assert_bridged(l, 2067);
 	assert_bridged(l, 2066);
 	assert_verdict(again(l, 2065), VERDICT_UNVERIFIED);
@@ -232,11 +237,11 @@ static void test_numbers_not_received(void **state)
 	assert_bridged(l, 2129);
 	assert_bridged(l, 2130);
 	assert_bridged(l, 2200);
-	assert_verdict(again(l, 2130), VERDICT_UNVERIFIED); /* left, and taken */
+	assert_verdict(again(l, 2130), VERDICT_UNVERIFIED); /* left of the window, and taken */
 	fixture_free(l);
 }
 
-/* The numbers that an open bridge asks for are opened whatever the budget is. */
+/* With verify_rate = 0, an open bridge still delivers packets whose numbers were not received. */
 static void test_no_budget_for_the_bridge(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.window = 1024);
@@ -257,7 +262,8 @@ static void test_no_budget_for_the_bridge(void **state)
 	fixture_free(l);
 }
 
-/* What a BRIDGED packet is: life, lifetime, evidence; no window but the bridge's, no address. */
+/* A BRIDGED packet counts for liveness, for the soft and hard lifetime and as evidence. It moves
+ * neither the replay window nor the peer's address. */
 static void test_what_bridged_moves(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.life = {.soft_packets = 5001, .hard_packets = 5003});
@@ -289,7 +295,8 @@ static void test_what_bridged_moves(void **state)
 	fixture_free(l);
 }
 
-/* It opens with the first REWOUND packet of a proof, also where a proof takes more of them. */
+/* With proof_packets = 3, the bridge opens with the first REWOUND packet, and the third
+ * confirms. */
 static void test_opens_before_the_proof_is_whole(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -306,7 +313,8 @@ static void test_opens_before_the_proof_is_whole(void **state)
 	fixture_free(l);
 }
 
-/* Back once more before the proof is whole: what is behind the bridge makes it whole, once each. */
+/* A second rewind comes before the proof is complete: REWOUND packets behind the bridge count
+ * towards the proof, once each. */
 static void test_proof_goes_on_behind_it(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.window = 64);
@@ -324,7 +332,8 @@ static void test_proof_goes_on_behind_it(void **state)
 	assert_false(fixture_events(l, ME) & ESP_EVENT_SWITCHOVER);
 	assert_verdict(again(l, 501), VERDICT_REWOUND);
 	assert_true(fixture_events(l, ME) & ESP_EVENT_SWITCHOVER);
-	/* Dealt with: from now on what is behind may be a replay again, and begins no proof. */
+	/* After the evidence was dealt with, a packet behind the bridge may be a replay and begins
+	 * no proof. */
 	esp_sa_forget_evidence(fixture_sa(l, ME));
 	for (uint64_t n = 502; n < 600; n++)
 		assert_verdict(again(l, n), VERDICT_REWOUND);
@@ -354,7 +363,8 @@ static void none_under(enum detect_mode mode, bool no_bridge)
 	fixture_free(l);
 }
 
-/* bridge = "off", and the modes that ask for no proof: the published rule is compared with ours. */
+/* There is no bridge with bridge = "off", nor under detect = "pattern" and "off", which have no
+ * proof. */
 static void test_none(void **state)
 {
 	(void)state;
@@ -364,7 +374,7 @@ static void test_none(void **state)
 	none_under(DETECT_OFF, false);
 }
 
-/* replay_window = 0: there is nothing that the bridge would be beside. */
+/* With replay_window = 0 there is no bridge: all packets are FRESH. */
 static void test_none_without_a_window(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.unprotected = true);
@@ -377,7 +387,7 @@ static void test_none_without_a_window(void **state)
 	fixture_free(l);
 }
 
-/* Off and on again: what was delivered before stays delivered. */
+/* Switching the bridge off and on again keeps its window: no packet is delivered twice. */
 static void test_off_and_on(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.window = 64);
@@ -396,14 +406,14 @@ static void test_off_and_on(void **state)
 	for (unsigned i = 0; i < 40; i++)
 		assert_verdict(fixture_verdict(l, ME, &first[i]), VERDICT_REPLAYED);
 	for (uint64_t n = 2000; n < 2040; n++)
-		assert_verdict(again(l, n), VERDICT_REWOUND); /* each place is taken still */
+		assert_verdict(again(l, n), VERDICT_REWOUND); /* the places are still taken */
 	assert_bridged(l, 2041);
-	assert_bridged(l, 2040); /* what it was off for was not delivered */
+	assert_bridged(l, 2040); /* not delivered while the bridge was off */
 	assert_verdict(again(l, 1977), VERDICT_REWOUND);
 	fixture_free(l);
 }
 
-/* A packet under number n with the IV of `first` and a plaintext of its own. */
+/* Seals another plaintext under number n with the IV of *first; returns the receiver's verdict. */
 static enum verdict reuse_nonce(struct fixture *l, const struct fixture_pkt *first)
 {
 	struct fixture_pkt p;
@@ -416,7 +426,8 @@ static enum verdict reuse_nonce(struct fixture *l, const struct fixture_pkt *fir
 	return fixture_verdict(l, ME, &p);
 }
 
-/* A nonce used twice never opens it, and under GCM closes it for good: the key is exposed. */
+/* A nonce used twice under a combined-mode cipher never opens the bridge, and closes an open one
+ * for good. */
 static void nonce_reuse(const char *suite, bool open_before)
 {
 	struct fixture_opt o = FIXTURE_OPT(.suite = suite);
@@ -432,7 +443,8 @@ static void nonce_reuse(const char *suite, bool open_before)
 	assert_verdict(reuse_nonce(l, &first), VERDICT_REWOUND);
 	assert_int_equal(in->nonce_reuses, 1);
 	assert_int_equal(in->bridge.open, open_before);
-	/* Closed for good, whatever the suite, and what it does not deliver is a loss. */
+	/* The bridge stays closed after the evidence is dropped and detection is set again; packets
+	 * that it would have delivered count as missed. */
 	assert_verdict(again(l, 1001), VERDICT_REWOUND);
 	esp_sa_forget_evidence(fixture_sa(l, ME));
 	esp_sa_set_detect(fixture_sa(l, ME), &o.detect, o.verify_rate, true);
@@ -443,6 +455,7 @@ static void nonce_reuse(const char *suite, bool open_before)
 	fixture_free(l);
 }
 
+/* nonce_reuse with both combined-mode ciphers, with the bridge open and not. */
 static void test_nonce_reuse(void **state)
 {
 	(void)state;
@@ -452,7 +465,7 @@ static void test_nonce_reuse(void **state)
 	nonce_reuse("chacha20poly1305", true);
 }
 
-/* Under CBC an IV that comes again exposes nothing. */
+/* Under AES-CBC, a repeated IV is no nonce reuse: the packet is BRIDGED. */
 static void test_equal_ivs_under_cbc(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.suite = "aes128-sha256");
@@ -467,7 +480,7 @@ static void test_equal_ivs_under_cbc(void **state)
 	fixture_free(l);
 }
 
-/* Replaced: it delivers until the SA has drained, and not an instant longer. */
+/* On a replaced SA, the bridge delivers until the drain ends, to the nanosecond. */
 static void test_ends_with_the_drain(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -483,7 +496,7 @@ static void test_ends_with_the_drain(void **state)
 	fixture_free(l);
 }
 
-/* It may open within the drain as well: a switchover may come while we rekey. */
+/* The bridge may also open during the drain, as a switchover can happen while we rekey. */
 static void test_opens_within_the_drain(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -498,7 +511,7 @@ static void test_opens_within_the_drain(void **state)
 	fixture_free(l);
 }
 
-/* A number beyond the near ring's reach is never admitted, remembered for its life or not. */
+/* A number beyond the reach of the near ring is never BRIDGED, even if a lifetime entry has it. */
 static void test_never_beyond_reach(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.history_packets = 1024);
@@ -514,7 +527,7 @@ static void test_never_beyond_reach(void **state)
 		fixture_seal_number(l, GW, n, NULL, &p);
 		fixture_open(l, ME, p.b, p.len, 0, NULL, 0, &r);
 	}
-	assert_true(r.v[VERDICT_REWOUND] > 0); /* the lifetime entries proved it */
+	assert_true(r.v[VERDICT_REWOUND] > 0); /* lifetime entries recognized some */
 	assert_int_equal(r.v[VERDICT_BRIDGED], 0);
 	assert_int_equal(r.delivered, 0);
 	for (; n <= 20000; n++)
@@ -527,17 +540,16 @@ static void test_never_beyond_reach(void **state)
 enum { PACKETS = 12000 };
 
 struct world {
-	struct fixture *single,
-		*many;	  /* the same keys: one packet a receive, and as many as there are */
-	uint64_t *number; /* of packet i */
+	struct fixture *single, *many; /* same keys; receives of one packet, and of up to 64 */
+	uint64_t *number;	       /* number[i]: of packet i */
 	struct tape tape;
 	/* the model */
 	struct refwindow w;
 	struct refbridge b;
-	uint32_t *first; /* first[number]: 1 + the packet that was FRESH under it */
-	uint32_t waiting[PARKED_MAX], waiting_count; /* for the proof; a ring */
+	uint32_t *first; /* first[n]: 1 + index of the packet that was FRESH under n */
+	uint32_t waiting[PARKED_MAX], waiting_count; /* parked before the proof; a ring */
 	uint32_t due[PARKED_MAX + 1], due_count;     /* to be delivered now */
-	/* what the two have delivered, in order */
+	/* packets that `single` and `many` have delivered, in order */
 	uint32_t *got[2], got_count[2];
 };
 
@@ -584,7 +596,7 @@ static void world_fini(struct world *w)
 	free(w->got[1]);
 }
 
-/* Seals the next packet under the number; returns its place on the tape. */
+/* Seals the next packet under the number; returns its index on the tape. */
 static uint32_t seal(struct world *w, uint64_t number)
 {
 	uint8_t text[FIXTURE_INNER_LEN + 4];
@@ -604,7 +616,7 @@ static void expect_delivered(struct world *w, uint32_t i)
 	w->due[w->due_count++] = i;
 }
 
-/* The proof is there: what waited for it is looked at once more, the oldest first. */
+/* The proof has come: admits the parked packets that rule (b) allows, the oldest first. */
 static void model_opens(struct world *w)
 {
 	uint32_t from = w->waiting_count > PARKED_MAX ? w->waiting_count - PARKED_MAX : 0;
@@ -619,7 +631,8 @@ static void model_opens(struct world *w)
 	}
 }
 
-/* doc/recovery.md 1 and 7 for one packet that the peer sealed: fills `due`. */
+/* What doc/recovery.md 1 and 7 say about an authentic packet i; the packets to deliver go to
+ * `due`. */
 static enum verdict model_arrives(struct world *w, uint32_t i)
 {
 	uint64_t n = w->number[i];
@@ -636,7 +649,7 @@ static enum verdict model_arrives(struct world *w, uint32_t i)
 	if (!known && !was_open)
 		w->waiting[w->waiting_count++ % PARKED_MAX] = i;
 	if (w->first[n] == i + 1 || !ref_admits(&w->b, n, known))
-		return VERDICT_REPLAYED; /* or any other that delivers nothing */
+		return VERDICT_REPLAYED; /* stands for every verdict that delivers nothing */
 	ref_commit(&w->b, n, known);
 	expect_delivered(w, i);
 	if (!was_open)
@@ -644,7 +657,8 @@ static enum verdict model_arrives(struct world *w, uint32_t i)
 	return VERDICT_BRIDGED;
 }
 
-/* The packet arrives at the one that takes them singly: as the model says, and once in its life. */
+/* Packet i arrives at `single`: what is delivered must be what the model says, in the same
+ * order. */
 static void arrive(struct world *w, uint32_t i)
 {
 	uint32_t before = w->got_count[0];
@@ -677,9 +691,9 @@ static void differs(const struct world *w, uint32_t i, const char *how)
 }
 
 /*
- * Both have delivered the same packets, in whatever order. Only who waits for the proof may differ:
- * a late packet that is looked at before those of its receive have moved the window does not wait,
- * and then a place is left for another.
+ * Fails unless both receivers delivered the same packets, in any order. Only packets whose number
+ * was never FRESH may differ: in a large receive, a late packet may be judged before the window has
+ * moved past it, and is then not parked, which leaves a place to another packet.
  */
 static void same_delivered(struct world *w)
 {
@@ -700,7 +714,8 @@ static void same_delivered(struct world *w)
 	}
 }
 
-/* What has arrived singly arrives in receives of up to 64, and makes no difference. */
+/* The packets that arrived one by one at `single` arrive at `many` in receives of up to 64 packets,
+ * with the same result. */
 static void arrive_many(struct world *w, const uint32_t *list, size_t count, struct fixture_rng *r)
 {
 	uint8_t *b = calloc(ESP_BATCH, w->tape.seg);
@@ -721,11 +736,11 @@ static void arrive_many(struct world *w, const uint32_t *list, size_t count, str
 }
 
 struct traffic {
-	unsigned loss, replays, rewinds; /* percent; percent; per 10,000 */
+	unsigned loss, replays, rewinds; /* percent; percent; per 10,000 packets */
 	bool reorder;
 };
 
-/* The next packet that arrives: from the sender, kept back for later, or out of a recording. */
+/* The next packet to arrive: a new one from the sender, one that was held back, or a replay. */
 static uint32_t next_arrival(struct world *w, struct fixture_rng *r, const struct traffic *t,
 			     uint64_t *number, uint32_t *held, size_t *held_count)
 {
@@ -792,13 +807,15 @@ static void random_worlds(bool many)
 	}
 }
 
+/* Under random loss, reordering, replays and rewinds, the receiver delivers exactly what the model
+ * delivers. */
 static void test_receiver_against_model(void **state)
 {
 	(void)state;
 	random_worlds(false);
 }
 
-/* How many packets one receive brings makes no difference to any of them. */
+/* The same traffic in receives of up to 64 packets: the same packets are delivered. */
 static void test_receives_of_many(void **state)
 {
 	(void)state;
@@ -811,8 +828,8 @@ struct rewind {
 	const char *suite;
 	bool esn;
 	uint32_t window, batch, reorder;
-	uint64_t from;	  /* the number that the sender starts at; 0: 1 */
-	uint64_t top, to; /* it goes on to top, and then back to this */
+	uint64_t from;	  /* the sender's first number; 0: 1 */
+	uint64_t top, to; /* last number of the first lap; first of the second */
 	unsigned loss;	  /* percent of the first lap */
 };
 
@@ -827,7 +844,8 @@ static bool pass_first_lap(struct run *run, uint64_t number, const uint8_t *pkt,
 	return !fixture_chance(&loss_rng, loss_percent);
 }
 
-/* Back from top to `to`, and on beyond the place where it was: all that is sealed then comes. */
+/* The sender counts up to `top`, goes back to `to`, and continues to 500 beyond `top`: every packet
+ * of the second lap must be delivered. */
 static void whole_rewind(const struct rewind *f, uint64_t salt)
 {
 	struct fixture_opt o =
@@ -850,7 +868,7 @@ static void whole_rewind(const struct rewind *f, uint64_t salt)
 	run.pass = NULL;
 	run.name = name;
 	run_assert_calm(&run);
-	/* With loss, too: what comes before the proof waits for it. */
+	/* also if the first lap had losses, as packets before the proof are parked */
 	run_bridged_rewind(&run, f->to, f->top - f->to + 1 + 500, 0);
 	assert_int_equal(run.switchovers, 1);
 	run.name = NULL;
@@ -859,7 +877,8 @@ static void whole_rewind(const struct rewind *f, uint64_t salt)
 
 static const uint32_t windows[] = {32, 64, 1024, 65536};
 
-/* By 1, within the window, beyond it, to number 1: for each suite, with ESN and without. */
+/* Rewinds by 1, within the window, beyond it and to number 1, under every suite, with and without
+ * ESN, lose no packet. */
 static void test_whole_rewinds(void **state)
 {
 	const struct suite *s;
@@ -873,7 +892,7 @@ static void test_whole_rewinds(void **state)
 			const uint64_t to[] = {top, top - windows[w] / 2,
 					       top > windows[w] ? top - windows[w] - 300 : 1, 1};
 
-			/* the largest for two suites only: they are many packets */
+			/* the largest window with two suites only, as it takes many packets */
 			if (windows[w] > 4000 && i / 2 != 0 && i / 2 != n - 1)
 				continue;
 			for (size_t k = 0; k < ARRAY_SIZE(to); k++) {
@@ -890,7 +909,8 @@ static void test_whole_rewinds(void **state)
 	}
 }
 
-/* Across 2^32: the window within one subspace, and across the boundary itself. */
+/* Rewinds across 2^32, with the window within one subspace and across the boundary, lose no
+ * packet. */
 static void test_whole_rewinds_across(void **state)
 {
 	static const uint64_t tops[] = {TWO32 + 99, TWO32 + 5000, TWO32 + 70000};
@@ -914,7 +934,7 @@ static void test_whole_rewinds_across(void **state)
 	}
 }
 
-/* 10 % of the first lap were lost: of the second nothing is but what comes before the proof. */
+/* 10 % of the first lap is lost: the second lap is delivered completely all the same. */
 static void rewinds_with_loss(uint32_t batch)
 {
 	for (size_t w = 0; w < ARRAY_SIZE(windows); w++) {
@@ -932,6 +952,7 @@ static void rewinds_with_loss(uint32_t batch)
 	}
 }
 
+/* In receives of 1 and of 7 packets. */
 static void test_whole_rewinds_with_loss(void **state)
 {
 	(void)state;
@@ -939,13 +960,14 @@ static void test_whole_rewinds_with_loss(void **state)
 	rewinds_with_loss(7);
 }
 
+/* In receives of 64 packets. */
 static void test_whole_rewinds_with_loss_in_trains(void **state)
 {
 	(void)state;
 	rewinds_with_loss(64);
 }
 
-/* Out of order within the window, on both laps. */
+/* Rewinds lose no packet if both laps are reordered within the window. */
 static void test_whole_rewinds_out_of_order(void **state)
 {
 	static const uint32_t batches[] = {1, 64};
@@ -966,7 +988,8 @@ static void test_whole_rewinds_out_of_order(void **state)
 	}
 }
 
-/* 10 s of 140,000 packets a second: the whole rewind is within reach on the defaults. */
+/* A rewind of 10 s at 140,000 packets/s is within reach of the default history, with 0 and 10 %
+ * loss. */
 static void test_ten_seconds(void **state)
 {
 	struct rewind f = {.suite = "aes128gcm16",
@@ -981,7 +1004,7 @@ static void test_ten_seconds(void **state)
 	whole_rewind(&f, 40001);
 }
 
-/* Traffic of the old sender that is late within the second lap: each packet once, whichever. */
+/* After a rewind, all packets of both laps are replayed three times: none is delivered twice. */
 static void test_replay_of_all(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.window = 64);

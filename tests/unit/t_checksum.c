@@ -1,10 +1,11 @@
 /*
- * t_checksum.c - each way in which the Internet checksum is computed, also those that this machine
- * does not choose. SPDX-License-Identifier: ISC
+ * t_checksum.c - every implementation of the Internet checksum, including those that this machine
+ * would not choose.
+ * SPDX-License-Identifier: ISC
  */
 #include "esp_fixture.h"
 
-/* For its static functions. */
+/* includes the file for its static functions */
 #include "../../common/packet/checksum.c"
 
 #define ROOM 512
@@ -23,7 +24,7 @@ static struct way ways[] = {
 #endif
 };
 
-/* RFC 1071 4.1, as it stands there. */
+/* RFC 1071 4.1, as written there. */
 static uint16_t slow(const uint8_t *p, size_t len)
 {
 	uint32_t sum = 0;
@@ -45,7 +46,7 @@ static int find_usable(void **state)
 	return 0;
 }
 
-/* Every length up to several blocks of the widest vectors, at every alignment of one word. */
+/* Every length up to several blocks of the widest vectors, and every alignment to 8 bytes. */
 static void check(const struct way *w, const uint8_t *from)
 {
 	static uint8_t to[ROOM + 8];
@@ -62,6 +63,7 @@ static void check(const struct way *w, const uint8_t *from)
 	}
 }
 
+/* Every implementation that this machine can run gives the sum of RFC 1071. */
 static void test_ways(void **state)
 {
 	static uint8_t from[ROOM];
@@ -77,13 +79,13 @@ static void test_ways(void **state)
 		for (size_t n = 0; n < ROOM; n++)
 			from[n] = (uint8_t)fixture_u64(&r);
 		check(&ways[i], from);
-		/* Carries out of every word. */
+		/* carries out of every word */
 		memset(from, 0xff, sizeof(from));
 		check(&ways[i], from);
 	}
 }
 
-/* The largest packet there is does not overflow a lane. */
+/* The longest packet does not overflow a vector lane. */
 static void test_long(void **state)
 {
 	static uint8_t from[65535];
@@ -97,7 +99,7 @@ static void test_long(void **state)
 	}
 }
 
-/* A sum in parts is the sum of the whole. */
+/* A sum of parts is the sum of the whole. */
 static void test_parts(void **state)
 {
 	uint8_t p[100], to[100];

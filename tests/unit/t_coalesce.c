@@ -1,13 +1,15 @@
 /*
- * t_coalesce.c - packets put together for TUN are cut into the same packets again, and are put
- * together exactly where the rules of ref_coalesce.h let them. SPDX-License-Identifier: ISC
+ * t_coalesce.c - packets are coalesced for TUN exactly where the rules of ref_coalesce.h allow it,
+ * and segmentation gives the same packets again.
+ * SPDX-License-Identifier: ISC
  */
 #include "coalesce_fixture.h"
 #include "packet/checksum.h"
 
 /* ---- rule by rule: the third of four packets is changed ---- */
 
-/* The runs of a sequence, as "2 1 1"; and, where one rule is named, that it alone ended the run. */
+/* Asserts that the sequence gives the runs `want`, such as "2 1 1", and, unless rule is REF_COUNT,
+ * that this rule alone ended a run. */
 static void check_runs(const char *name, struct sequence *s, const struct ref_device *d,
 		       enum ref_rule rule, const char *want)
 {
@@ -104,7 +106,7 @@ static const struct change {
 	{"UDP length", UDP6, 44, 1, false, REF_SHORT_HEADER, "2 1 1"},
 };
 
-/* Four packets of 100 bytes. */
+/* Four packets of 100 bytes of payload; the third is changed as c says. */
 static struct sequence *four(enum kind kind, const struct change *c)
 {
 	struct sequence *s = seq_new();
@@ -124,6 +126,7 @@ static struct sequence *four(enum kind kind, const struct change *c)
 	return s;
 }
 
+/* Each change of one field has the effect that the table says. */
 static void test_changes(void **state)
 {
 	(void)state;
@@ -134,7 +137,7 @@ static void test_changes(void **state)
 	}
 }
 
-/* The twelve flags, the four reserved ones among them, on all of the packets. */
+/* Each of the twelve flags, including the reserved ones, is toggled on all four packets. */
 static void test_flags_of_all(void **state)
 {
 	(void)state;
@@ -155,7 +158,7 @@ static void test_flags_of_all(void **state)
 	}
 }
 
-/* Lengths of the payload, one for each packet. */
+/* Packets with these lengths of payload. */
 static struct sequence *of_lengths(enum kind kind, const uint32_t *payload, unsigned n)
 {
 	struct sequence *s = seq_new();
@@ -166,6 +169,7 @@ static struct sequence *of_lengths(enum kind kind, const uint32_t *payload, unsi
 	return s;
 }
 
+/* A shorter packet ends a run, a longer one begins another, and one without payload is alone. */
 static void test_lengths(void **state)
 {
 	static const uint32_t shorter[] = {100, 100, 99, 99, 99}, one[] = {100, 1, 100, 100},
@@ -182,6 +186,7 @@ static void test_lengths(void **state)
 	}
 }
 
+/* A packet with IPv4 options or an IPv6 extension header is written alone. */
 static void test_extra_headers(void **state)
 {
 	static const uint8_t types[] = {0, 43, 44, 51, 60};
@@ -205,7 +210,8 @@ static void test_extra_headers(void **state)
 	}
 }
 
-/* A checksum of 0 is the same number as 0xffff, but segmentation writes one of them: RFC 1624 3. */
+/* A TCP checksum of 0 is kept. 0xffff is numerically equal, but not what segmentation writes (RFC
+ * 1624 3), so that such a packet is written alone. */
 static void test_the_other_zero(void **state)
 {
 	(void)state;
@@ -219,7 +225,7 @@ static void test_the_other_zero(void **state)
 
 			if (i != 2 && i != 5)
 				continue;
-			/* What the sum is for goes into the payload. */
+			/* adds the checksum to the payload, so that it becomes 0 */
 			put_be16(data, csum_fold((uint32_t)get_be16(data) + get_be16(sum)));
 			seq_mend_last(s);
 			assert_int_equal(get_be16(sum), 0);
@@ -231,7 +237,8 @@ static void test_the_other_zero(void **state)
 	}
 }
 
-/* RFC 768: a sum that comes out as 0 is sent as 0xffff, and 0 is none, though it adds up. */
+/* A UDP checksum that is computed as 0 is sent as 0xffff (RFC 768); 0 means "no checksum", even
+ * where it adds up. */
 static void test_the_other_zero_of_udp(void **state)
 {
 	(void)state;
@@ -255,6 +262,7 @@ static void test_the_other_zero_of_udp(void **state)
 	}
 }
 
+/* The same for the IPv4 checksum. */
 static void test_the_other_zero_of_ip(void **state)
 {
 	(void)state;
@@ -262,7 +270,7 @@ static void test_the_other_zero_of_ip(void **state)
 		struct sequence *s = seq_new();
 		struct flow f = flow_of(other ? UDP4 : TCP4);
 
-		/* The ID of the third is such that its checksum is 0. */
+		/* the third packet gets an ID with which its checksum is 0 */
 		f.id = 0;
 		seq_emit(s, &f, 100, ACK);
 		f.id = (uint16_t)(s->pkt[0].ip_sum - 2);
@@ -280,6 +288,7 @@ static void test_the_other_zero_of_ip(void **state)
 	}
 }
 
+/* Runs of a kind that the device does not accept are written as single packets. */
 static void test_what_the_device_takes(void **state)
 {
 	struct ref_device no_tso4 = everything, no_tso6 = everything, no_uso = everything;
@@ -299,6 +308,7 @@ static void test_what_the_device_takes(void **state)
 		   "1 1 1 1");
 }
 
+/* A UDP packet without checksum is written alone. */
 static void test_udp_without_checksum(void **state)
 {
 	(void)state;
@@ -316,7 +326,7 @@ static void test_udp_without_checksum(void **state)
 	}
 }
 
-/* Of n packets with payload bytes each. */
+/* n packets with `payload` bytes each. */
 static struct sequence *many(enum kind kind, unsigned n, uint32_t payload)
 {
 	struct sequence *s = seq_new();
@@ -327,6 +337,7 @@ static struct sequence *many(enum kind kind, unsigned n, uint32_t payload)
 	return s;
 }
 
+/* A run has at most 64 datagrams of UDP, 65535 bytes, and the size of the buffer. */
 static void test_limits(void **state)
 {
 	struct ref_device small = everything;
@@ -335,7 +346,7 @@ static void test_limits(void **state)
 	check_runs("64 datagrams", many(UDP4, 130, 20), &everything, REF_FULL_64, "64 64 2");
 	check_runs("64 datagrams", many(UDP6, 65, 20), &everything, REF_FULL_64, "64 1");
 	check_runs("no such limit for TCP", many(TCP4, 130, 20), &everything, REF_COUNT, "130");
-	/* Headers of 52 and 72 bytes; 65535 - 52 = 7 * 9354 + 5 and 65535 - 72 = 21 * 3117 + 6. */
+	/* headers of 52 and 72 bytes; 65535 - 52 = 7 * 9354 + 5, 65535 - 72 = 21 * 3117 + 6 */
 	check_runs("65535 bytes", many(TCP4, 9, 9354), &everything, REF_FULL_65535, "7 2");
 	check_runs("65535 bytes", many(TCP6, 24, 3117), &everything, REF_FULL_65535, "21 3");
 	check_runs("exactly 65535", of_lengths(TCP4, (uint32_t[]){40000, 25483, 1}, 3), &everything,
@@ -350,7 +361,8 @@ static void test_limits(void **state)
 	check_runs("the buffer", many(TCP4, 5, 100), &small, REF_FULL_CAP, "2 2 1");
 }
 
-/* Two flows packet by packet, an exchanged pair, a repetition, a gap: in order as they came. */
+/* Packets are written in the order of arrival: alternating flows, a swapped pair, a repeated packet
+ * or a gap end the runs. */
 static void test_order(void **state)
 {
 	struct flow a = flow_of(TCP4), b = flow_of(TCP4);
@@ -385,7 +397,7 @@ static void test_order(void **state)
 	check_runs("protocols", s, &everything, REF_OTHER_PROTOCOL, "1 1 1 1");
 }
 
-/* A run that ended does not go on with what would have continued it but for its end. */
+/* After a run has ended, a packet that would have continued it begins another one. */
 static void test_after_an_end(void **state)
 {
 	struct sequence *s = seq_new();
@@ -428,7 +440,7 @@ static struct flow random_flow(struct fixture_rng *r)
 	return f;
 }
 
-/* From now on the flow is a little different. */
+/* Changes one property of the flow. */
 static void change_flow(struct fixture_rng *r, struct flow *f)
 {
 	switch (fixture_below(r, 9)) {
@@ -439,12 +451,13 @@ static void change_flow(struct fixture_rng *r, struct flow *f)
 	case 4: f->window++; break;
 	case 5: f->ack += 100; break;
 	case 6: f->label ^= 1u << fixture_below(r, 20); break;
-	case 7: f->seq += 100; break; /* lost on the way */
+	case 7: f->seq += 100; break; /* a lost segment */
 	default: f->sport ^= 1; break;
 	}
 }
 
-/* The last packet is what its header says it is now; false: it is none that would get this far. */
+/* Decodes the changed last packet, and with mended corrects its checksums; false if inner_parse
+ * rejects it. */
 static bool settle_last(struct sequence *s, bool mended)
 {
 	struct ref_packet *r = &s->pkt[s->count - 1];
@@ -460,24 +473,26 @@ static bool settle_last(struct sequence *s, bool mended)
 	return true;
 }
 
-/* Changes the header of the last packet in a way that TCP and UDP headers have names for. */
+/* Changes a field of the last packet's headers. */
 static void mutate_header(struct fixture_rng *r, struct sequence *s)
 {
 	uint8_t *p = seq_last(s), *l4 = p + (p[0] >> 4 == 6 ? 40 : 20);
 	bool v6 = p[0] >> 4 == 6, udp = (v6 ? p[6] : p[9]) == 17;
 
 	switch (fixture_below(r, 7)) {
-	case 0: l4[udp ? 5 : 13] ^= (uint8_t)(1 << fixture_below(r, 8)); break; /* length, flags */
+	case 0:
+		l4[udp ? 5 : 13] ^= (uint8_t)(1 << fixture_below(r, 8));
+		break; /* UDP length, TCP flags */
 	case 1: l4[12] ^= (uint8_t)(1 << fixture_below(r, 8)); break;
 	case 2: p[v6 ? 6 : 9] = (uint8_t)fixture_below(r, 140); break;
-	case 3: p[6] ^= (uint8_t)(v6 ? 0 : 1 << fixture_below(r, 8)); break; /* fragments */
-	case 4: p[v6 ? 5 : 3] ^= (uint8_t)(1 << fixture_below(r, 8)); break; /* the length */
+	case 3: p[6] ^= (uint8_t)(v6 ? 0 : 1 << fixture_below(r, 8)); break; /* fragment bits */
+	case 4: p[v6 ? 5 : 3] ^= (uint8_t)(1 << fixture_below(r, 8)); break; /* length */
 	case 5: put_be16(l4 + 4, (uint16_t)fixture_below(r, 300)); break;
 	default: p[fixture_below(r, s->pkt[s->count - 1].len)] ^= (uint8_t)fixture_u64(r); break;
 	}
 }
 
-/* Something happens to the last packet; false: it is not delivered. */
+/* Changes or loses the last packet; false if it is not delivered. */
 static bool mutate(struct fixture_rng *r, struct sequence *s)
 {
 	static const uint8_t types[] = {0, 43, 44, 51, 60};
@@ -491,10 +506,10 @@ static bool mutate(struct fixture_rng *r, struct sequence *s)
 		return settle_last(s, true);
 	case 2: mutate_header(r, s); return settle_last(s, true);
 	case 3: mutate_header(r, s); return settle_last(s, false);
-	case 4: /* damaged behind the IP header */
+	case 4: /* damaged after the IP header */
 		p[fixture_below(r, len - 20) + 20] ^= (uint8_t)(1 << fixture_below(r, 8));
 		return settle_last(s, false);
-	case 5: /* UDP without checksum; for TCP, a wrong one */
+	case 5: /* UDP without checksum; TCP with a wrong one */
 		put_be16(p + (p[0] >> 4 == 6 ? 46 : 26), 0);
 		return settle_last(s, false);
 	case 6:
@@ -502,7 +517,7 @@ static bool mutate(struct fixture_rng *r, struct sequence *s)
 			return true;
 		seq_insert_extra(s, types[fixture_below(r, ARRAY_SIZE(types))]);
 		return settle_last(s, true);
-	case 7: /* the IPv4 checksum */
+	case 7: /* IPv4 checksum */
 		p[p[0] >> 4 == 4 ? 10 + fixture_below(r, 2) : 6] ^=
 			(uint8_t)(1 << fixture_below(r, 8));
 		return settle_last(s, false);
@@ -514,7 +529,7 @@ static bool mutate(struct fixture_rng *r, struct sequence *s)
 	}
 }
 
-/* The payload of the next packet; what segments are like, mostly. */
+/* A length of payload, usually mss. */
 static uint32_t random_payload(struct fixture_rng *r, uint32_t mss)
 {
 	switch (fixture_below(r, 20)) {
@@ -565,12 +580,13 @@ static struct ref_device random_device(struct fixture_rng *r)
 	else if (fixture_chance(r, 20))
 		d.tso4 = fixture_chance(r, 50), d.tso6 = fixture_chance(r, 50),
 		d.uso = fixture_chance(r, 50);
-	/* Every packet fits, so it can go alone. */
+	/* large enough for every single packet */
 	if (fixture_chance(r, 30))
 		d.cap = 9500 + (uint32_t)fixture_below(r, 30000);
 	return d;
 }
 
+/* 20,000 random sequences, in which every rule is applied. */
 static void test_random(void **state)
 {
 	uint64_t alone[REF_COUNT] = {0}, packets = 0, runs = 0;
@@ -591,7 +607,7 @@ static void test_random(void **state)
 	print_message("# %llu packets in %llu runs\n", (unsigned long long)packets,
 		      (unsigned long long)runs);
 	assert_true(packets > 300000 && runs < packets * 2 / 3);
-	/* No rule went untried: each was the only one against some packets. */
+	/* each rule was the only one against at least 10 packets */
 	for (unsigned i = 0; i < REF_COUNT; i++) {
 		print_message("# %s: %llu\n", ref_rule_name(i), (unsigned long long)alone[i]);
 		if (alone[i] < 10)

@@ -1,4 +1,5 @@
-/* t_common.c - what every room uses: bytes, deadlines, tokens, lines.
+/* t_common.c - helpers that all parts use: byte readers and writers, deadlines, token buckets,
+ * logging.
  * SPDX-License-Identifier: ISC */
 #include "bucket.h"
 #include "deadline.h"
@@ -6,6 +7,7 @@
 #include "log.h"
 #include "wire.h"
 
+/* A reader returns integers and bytes in order, until it is asked for too much. */
 static void test_reader(void **state)
 {
 	static const uint8_t b[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
@@ -22,7 +24,7 @@ static void test_reader(void **state)
 	assert_true(rd_done(&r));
 	assert_ptr_equal(rd_bytes(&r, 0), b + 16);
 	assert_false(r.bad);
-	/* once bad, bad for ever, and nothing but zeros comes */
+	/* after an error the reader stays bad, and returns zeros only */
 	assert_int_equal(rd_u8(&r), 0);
 	assert_true(r.bad);
 	rd_init(&r, b, 3);
@@ -31,7 +33,7 @@ static void test_reader(void **state)
 	assert_null(rd_bytes(&r, 1));
 	assert_int_equal(rd_rest(&r).len, 0);
 	assert_false(rd_done(&r));
-	/* parts */
+	/* parts of a reader */
 	rd_init(&r, b, 8);
 	part = rd_part(&r, 3);
 	assert_int_equal(rd_be16(&part), 0x0102);
@@ -46,7 +48,7 @@ static void test_reader(void **state)
 	assert_true(rd_done(&r));
 }
 
-/* No length whatever leads outside: under ASan a stray read ends the test. */
+/* A reader never leaves its buffer, whatever lengths are asked for (ASan detects it otherwise). */
 static void test_reader_stays_inside(void **state)
 {
 	struct fixture_rng rng;
@@ -74,6 +76,7 @@ static void test_reader_stays_inside(void **state)
 	}
 }
 
+/* A writer writes integers and bytes in order, until the buffer is full. */
 static void test_writer(void **state)
 {
 	static const uint8_t want[] = {1,  2,  3,  4,  5,  6,  7,    8,	  9,
@@ -97,7 +100,7 @@ static void test_writer(void **state)
 	assert_memory_equal(b, want, sizeof(want));
 	wr_u8(&w, 9);
 	assert_true(w.bad && w.len == sizeof(want));
-	/* what does not fit is not begun, and nothing follows */
+	/* what does not fit is not written even in part, and nothing follows */
 	memset(b, 0xee, sizeof(b));
 	wr_init(&w, b, 3);
 	wr_be32(&w, 1);
@@ -106,6 +109,7 @@ static void test_writer(void **state)
 	assert_true(w.bad && w.len == 0 && b[0] == 0xee);
 }
 
+/* A length field is filled in; more than 65535 is an error. */
 static void test_patch_len(void **state)
 {
 	static uint8_t b[70000];
@@ -126,7 +130,7 @@ static void test_patch_len(void **state)
 	assert_true(w.bad);
 }
 
-/* A deadline, and what it should be: set to `at`, or not (NSEC_NEVER). */
+/* A deadline, and when it is expected; NSEC_NEVER: not set. */
 struct expected {
 	struct deadline d;
 	nsec_t at;
@@ -141,7 +145,7 @@ static void expected_due(struct deadline *d, nsec_t now)
 	e->at = NSEC_NEVER;
 }
 
-/* The heap against an array that is searched. */
+/* Compares the heap with a linear search, in 100,000 random steps. */
 static void test_deadlines(void **state)
 {
 	enum { N = 200 };
@@ -184,7 +188,7 @@ struct ordered {
 	struct deadline_heap *heap;
 	nsec_t *last;
 	unsigned *called;
-	nsec_t again; /* after this time it comes once more; 0: it does not */
+	nsec_t again; /* set again this long after; 0: not again */
 };
 
 static void ordered_due(struct deadline *d, nsec_t now)
@@ -199,7 +203,7 @@ static void ordered_due(struct deadline *d, nsec_t now)
 	o->again = 0;
 }
 
-/* They come in the order of time, also those that are set while others are called. */
+/* Deadlines are called in the order of time, including those that are set meanwhile. */
 static void test_deadline_order(void **state)
 {
 	struct ordered o[100];
@@ -228,8 +232,7 @@ static void test_deadline_order(void **state)
 	deadlines_fini(&h);
 }
 
-/* Over any stretch of time no more than burst + rate * time, and at a steady demand no less than
- * rate. */
+/* A bucket never gives more than burst + rate * time, and does not refuse earlier. */
 static void test_bucket(void **state)
 {
 	static const struct {
@@ -247,15 +250,14 @@ static void test_bucket(void **state)
 		bucket_init(&b, t[i].rate, t[i].burst);
 		for (unsigned k = 0; k < 200000; k++) {
 			bool got = bucket_take(&b, now);
-			/* in nanotokens, so that nothing is rounded */
+			/* in units of 10^-9 tokens, to avoid rounding */
 			__uint128_t allowed = (__uint128_t)t[i].burst * NSEC_PER_SEC +
 					      (__uint128_t)t[i].rate * (now - start);
 
 			taken += got;
 			refused += !got;
 			assert_true((__uint128_t)taken * NSEC_PER_SEC <= allowed);
-			/* from the first refusal on nothing overflows: all that is allowed was
-			 * given */
+			/* at the first refusal, all that is allowed has been taken */
 			if (!got && refused == 1)
 				assert_true((__uint128_t)(taken + 1) * NSEC_PER_SEC > allowed);
 			now += fixture_below(&r, 2 * NSEC_PER_SEC / t[i].rate / 4 + 2);
@@ -264,6 +266,7 @@ static void test_bucket(void **state)
 	}
 }
 
+/* A bucket with rate 0, refill to the nanosecond, and very long pauses. */
 static void test_bucket_edges(void **state)
 {
 	struct bucket b;
@@ -276,7 +279,7 @@ static void test_bucket_edges(void **state)
 	assert_false(bucket_take(&b, 5));
 	assert_false(bucket_take(&b, 5 + NSEC_PER_SEC / 10 - 1));
 	assert_true(bucket_take(&b, 5 + NSEC_PER_SEC / 10));
-	/* after any pause the bucket is full, not more, and nothing wraps */
+	/* after any pause the bucket is just full, and nothing overflows */
 	assert_true(bucket_take(&b, UINT64_MAX - 1) && bucket_take(&b, UINT64_MAX - 1));
 	assert_false(bucket_take(&b, UINT64_MAX));
 }
@@ -296,6 +299,7 @@ static void sink(void *ctx, enum log_level level, const char *line)
 	snprintf(l->last, sizeof(l->last), "%s", line);
 }
 
+/* A message is one line of limited length, and is written if its level is enabled. */
 static void test_log(void **state)
 {
 	struct lines l = {0};
@@ -311,7 +315,7 @@ static void test_log(void **state)
 	log_debug(&log, "b");
 	assert_int_equal(l.count, 1);
 	log_error(NULL, "nowhere");
-	/* whatever an outsider put into a name, it is one line */
+	/* control characters from outside cannot begin a new line */
 	log_warn(&log, "%s", "x\ny\tz\x1b[2J\x7f\r");
 	assert_string_equal(l.last, "x?y?z?[2J??");
 	memset(big, 'k', sizeof(big));
@@ -325,6 +329,7 @@ static void test_log(void **state)
 	assert_int_equal(log_level_parse("loud", &level), -EINVAL);
 }
 
+/* Messages caused by outsiders are rate-limited. */
 static void test_log_outsider(void **state)
 {
 	struct lines l = {0};
@@ -337,11 +342,11 @@ static void test_log_outsider(void **state)
 		log_outsider(&log, now, LOG_LEVEL_WARNING, "bad packet");
 	assert_int_equal(l.count, 20);
 	assert_true(log.outsider.suppressed == 980);
-	log_info(&log, "our own line"); /* is never held up by them */
+	log_info(&log, "our own line"); /* our own messages are not limited */
 	assert_string_equal(l.last, "our own line");
 	now += NSEC_PER_SEC / 5;
 	log_outsider(&log, now, LOG_LEVEL_WARNING, "bad packet");
-	assert_int_equal(l.count, 23); /* how many were suppressed, and the line */
+	assert_int_equal(l.count, 23); /* the number of suppressed messages, and the message */
 	assert_string_equal(l.last, "bad packet");
 	assert_true(log.outsider.suppressed == 0);
 }

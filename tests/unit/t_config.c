@@ -1,4 +1,4 @@
-/* t_config.c - each option of mendip.conf(5) is read, shown, and noticed at a reload.
+/* t_config.c - each option of mendip.conf(5) is read, shown, and its change is noticed at a reload.
  * SPDX-License-Identifier: ISC */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Marks of BASE where the options of a group may stand. */
+/* Places in BASE for the options of each group. */
 #define IN_DAEMON     "/*daemon*/"
 #define IN_CONN	      "/*conn*/"
 #define IN_CHILD      "/*child*/"
@@ -29,9 +29,10 @@
 	"\"10.2.0.0/16\"; switchover: { " IN_SWITCHOVER " }; }; }; }; };\n"         \
 	"secrets: { ike: { secret = \"one for all\"; }; };\n"
 
-/* Another value for each option; where BASE has the option, what is replaced, else a mark. */
+/* A different value for each option; `new` replaces `old`, which is the option in BASE or a
+ * place. */
 static const struct change {
-	const struct conf_table *table; /* NULL: of the group switchover */
+	const struct conf_table *table; /* NULL: an option of the switchover group */
 	const char *name, *old, *new;
 } changes[] = {
 	{&conf_daemon_table, "tun", IN_DAEMON, "tun = \"other0\";"},
@@ -96,7 +97,7 @@ static const struct change {
 	{NULL, "silent_rekey", IN_SWITCHOVER, "silent_rekey = \"1h\";"},
 };
 
-/* What conf_load makes of the text. */
+/* Loads a file with this text. */
 static struct config *load(const char *text)
 {
 	char folder[] = "/tmp/t_config.XXXXXX", path[sizeof(folder) + 16], err[CONFIG_ERR] = "";
@@ -118,7 +119,7 @@ static struct config *load(const char *text)
 	return c;
 }
 
-/* BASE with this in place of that. */
+/* Loads BASE with `old` replaced by `new`. */
 static struct config *load_with(const char *old, const char *new)
 {
 	const char *at = strstr(BASE, old);
@@ -148,6 +149,7 @@ static void switchover_has_change(void *ctx, const char *name, const char *value
 		fail_msg("switchover.%s is not tried", name);
 }
 
+/* Every option has an entry in `changes`. */
 static void each_option_is_tried(void **state)
 {
 	static const struct conf_table *const tables[] = {&conf_daemon_table, &conf_conn_table,
@@ -168,7 +170,8 @@ static void each_option_is_tried(void **state)
 	tunnel_options_each(&o, switchover_has_change, NULL);
 }
 
-/* A reload acts on it, and a restart does not go on with what was handed over. */
+/* Asserts that the connection counts as changed: a reload acts on it, and a restart does not use
+ * the state that was handed over. */
 static void conn_is_another(const struct change *change, const struct config *old,
 			    const struct config *new)
 {
@@ -181,7 +184,8 @@ static void conn_is_another(const struct change *change, const struct config *ol
 	assert_memory_not_equal(a, b, sizeof(a));
 }
 
-/* Used from now on, or told to be for the next start, and left as it was. */
+/* Asserts that the new value is used from now on, or that the option is named and keeps its value
+ * until the next start. */
 static void daemon_is_another(const struct change *change, const struct config *old,
 			      struct config *new)
 {
@@ -197,6 +201,7 @@ static void daemon_is_another(const struct change *change, const struct config *
 	free(kept);
 }
 
+/* Every change in `changes` is noticed, and BASE loaded twice is equal. */
 static void each_change_is_noticed(void **state)
 {
 	struct config *old = load(BASE), *again = load(BASE);
@@ -218,7 +223,7 @@ static void each_change_is_noticed(void **state)
 	conf_free(old);
 }
 
-/* What is shown is read back as the same. */
+/* Asserts that the shown configuration, read back, is the same. */
 static void check_shown(const struct config *c)
 {
 	char *shown = conf_dump(c), *text, *shown_again;
@@ -238,6 +243,7 @@ static void check_shown(const struct config *c)
 	conf_free(again);
 }
 
+/* The shown configuration, read back, is the same for every change. */
 static void shown_reads_back(void **state)
 {
 	(void)state;
@@ -252,7 +258,7 @@ static void shown_reads_back(void **state)
 #define TEN(x)	   x x x x x x x x x x
 #define MANY_WORDS TEN("chacha20poly1305-") TEN("chacha20poly1305-") TEN("chacha20poly1305-")
 
-/* Values that are easily taken for each other, or that are hard to write. */
+/* Values that are easily confused with each other, or difficult to write. */
 static void odd_values(void **state)
 {
 	static const struct {
@@ -295,7 +301,7 @@ static void odd_values(void **state)
 	}
 }
 
-/* Those that a start makes, all changed at once, are named and stay. */
+/* Options that apply only at a start, all changed at once, are named and keep their values. */
 static void fixed_ones_stay(void **state)
 {
 	struct config *old = load(BASE),
@@ -312,7 +318,8 @@ static void fixed_ones_stay(void **state)
 				   "local_routes, install_routes");
 	kept = conf_dump(new);
 	assert_string_equal(before, kept);
-	conf_keep_fixed(old, new, few, sizeof(few)); /* the same again, into too little room */
+	conf_keep_fixed(old, new, few, sizeof(few)); /* the same again, with a buffer that is too
+						      * short */
 	assert_string_equal(few, "");
 	free(before);
 	free(kept);
@@ -336,7 +343,7 @@ static void same_values(const struct config *a, const struct config *b, size_t f
 	}
 }
 
-/* What the table says of the engine's settings is what the engine takes them to be. */
+/* The table's defaults are those of the engine, and of an empty file. */
 static void defaults_are_the_engines(void **state)
 {
 	struct config none = {0}, engine = {0}, *c = load(BASE);

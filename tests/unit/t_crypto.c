@@ -1,4 +1,4 @@
-/* t_crypto.c - RFC vectors that live in the project, and properties of the wrappers.
+/* t_crypto.c - test vectors of RFCs that are included here, and properties of the wrappers.
  * SPDX-License-Identifier: ISC */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,7 +62,7 @@ static void hmac_rfc4231(void **state)
 	}
 }
 
-/* RFC 5869 A.1: its expand is prf+. */
+/* RFC 5869 A.1: HKDF-Expand is prf+; at most 255 blocks. */
 static void prf_plus_rfc5869(void **state)
 {
 	uint8_t prk[32], info[10], out[42];
@@ -161,6 +161,7 @@ static const uint16_t all_groups[] = {GROUP_MODP_2048, GROUP_MODP_3072, GROUP_MO
 				      GROUP_ECP_256,   GROUP_ECP_384,	GROUP_ECP_521,
 				      GROUP_X25519};
 
+/* Both sides of every group derive the same secret. */
 static void groups_agree(void **state)
 {
 	(void)state;
@@ -180,7 +181,7 @@ static void groups_agree(void **state)
 	assert_null(kex_new(2));
 }
 
-/* RFC 6989: what is no public value is refused. */
+/* Invalid public values are refused (RFC 6989). */
 static void bad_public_values(void **state)
 {
 	uint8_t bad[KEX_MAX_PUBLIC + 1], secret[KEX_MAX_SECRET];
@@ -196,11 +197,11 @@ static void bad_public_values(void **state)
 		assert_int_not_equal(kex_derive(k, (struct chunk){bad, n - 1}, secret, &len), 0);
 		assert_int_not_equal(kex_derive(k, (struct chunk){bad, n + 1}, secret, &len), 0);
 		assert_int_not_equal(kex_derive(k, (struct chunk){bad, 0}, secret, &len), 0);
-		bad[n - 1] = 1; /* 1 for MODP; no point of the curve for ECP */
+		bad[n - 1] = 1; /* 1 for MODP; not on the curve for ECP */
 		if (all_groups[i] != GROUP_X25519)
 			assert_int_not_equal(kex_derive(k, (struct chunk){bad, n}, secret, &len),
 					     0);
-		memset(bad, 0xff, sizeof(bad)); /* above every prime */
+		memset(bad, 0xff, sizeof(bad)); /* larger than every prime */
 		if (all_groups[i] != GROUP_X25519)
 			assert_int_not_equal(kex_derive(k, (struct chunk){bad, n}, secret, &len),
 					     0);
@@ -240,7 +241,7 @@ static bool opens(struct sealed *s, struct aead_op op)
 	return op.ok;
 }
 
-/* Whatever is changed, the ICV does not hold. */
+/* Under every suite, a change of ICV, AAD, IV, ciphertext or ESN high half is detected. */
 static void every_suite_refuses(void **state)
 {
 	size_t count;
@@ -279,7 +280,8 @@ static void every_suite_refuses(void **state)
 	}
 }
 
-/* A batch over different keys and suites is the same as one by one, also in place. */
+/* A batch with different keys and suites gives the same results as single operations, also in
+ * place. */
 static void batches(void **state)
 {
 	enum { N = 64 };
@@ -311,6 +313,7 @@ static void batches(void **state)
 	}
 }
 
+/* suite_find returns only valid combinations of transforms. */
 static void suites_are_found(void **state)
 {
 	(void)state;
@@ -321,7 +324,7 @@ static void suites_are_found(void **state)
 	assert_null(suite_find(3, 0, 0));
 }
 
-/* The vectors of RFC 4648 10, and text that is none. */
+/* The vectors of RFC 4648 10, and invalid texts. */
 static void base64_rfc4648(void **state)
 {
 	static const struct {

@@ -1,14 +1,14 @@
-/* t_data_in.c - the loop from UDP to TUN, with a pretended kernel. SPDX-License-Identifier: ISC */
+/* t_data_in.c - the loop from UDP to TUN, with a simulated kernel. SPDX-License-Identifier: ISC */
 #include "data_fixture.h"
 
 #define TO_US(...)   (&(struct shape){.from_peer = true, __VA_ARGS__})
-#define BAD_CHECKSUM 0x5a /* put over a byte of the payload by wrong_packet */
+#define BAD_CHECKSUM 0x5a /* XORed to a payload byte by add_wrong */
 #define PAYLOAD	     200
 #define DATAGRAM_MAX 2048
 
 /* ---- one receive, datagram by datagram ---- */
 
-/* Datagrams back to back, all as long as the first but the last. */
+/* Datagrams back to back, all as long as the first; the last may be shorter. */
 struct receive {
 	uint8_t b[RX_BUFFER];
 	uint32_t len, seg;
@@ -30,7 +30,7 @@ static void add_esp(struct receive *r, const struct shape *s)
 	add(r, esp, dl_seal(s, esp));
 }
 
-/* An IKE message behind its marker, as long as the ESP packets beside it. */
+/* Adds an IKE message after a non-ESP marker, len bytes with it. */
 static void add_ike(struct receive *r, uint8_t mark, uint32_t len)
 {
 	uint8_t ike[DATAGRAM_MAX];
@@ -45,7 +45,8 @@ static void arrive(unsigned which, unsigned peer, const struct receive *r)
 	dl_arrive(which, peer, r->b, r->len, (uint16_t)r->seg);
 }
 
-/* All that was written to TUN, cut into the packets that a device without offloads would show. */
+/* Collects all that was written to TUN, segmented into the packets that a device without offloads
+ * would show. */
 static void written(struct records *ret)
 {
 	for (size_t i = 0; i < dl->tun_out.n; i++) {
@@ -73,8 +74,9 @@ static void assert_written(const struct records *want)
 	records_clear(&got);
 }
 
-/* ---- telling the kinds apart (RFC 3948 2) ---- */
+/* ---- ESP, IKE or keepalive (RFC 3948 2) ---- */
 
+/* An ESP packet, an IKE message and a keepalive are told apart. */
 static void test_one_of_each(void **state)
 {
 	struct records want = {0};
@@ -103,8 +105,8 @@ static void test_one_of_each(void **state)
 }
 
 /*
- * Every order of ESP and IKE in one receive of up to six datagrams, followed by each kind that can
- * be shorter than them, on each socket.
+ * Every sequence of ESP and IKE in one receive of up to six datagrams, then a shorter datagram of
+ * each kind, on each socket with ESP.
  */
 static void mix(unsigned which, unsigned count, unsigned kinds, unsigned tail)
 {
@@ -114,7 +116,7 @@ static void mix(unsigned which, unsigned count, unsigned kinds, unsigned tail)
 	uint32_t ike = 0, seg = PAYLOAD + 28 + 2 + 2 + GCM_ADDS;
 	uint8_t last[] = {0xff, 0, 0};
 
-	seg -= seg % 4; /* of the cipher's padding */
+	seg -= seg % 4; /* the padding of the ESP packet */
 	for (unsigned i = 0; i < count; i++, id++) {
 		struct shape s = {.from_peer = true, .flow = 1, .id = id, .payload = PAYLOAD};
 
@@ -129,7 +131,7 @@ static void mix(unsigned which, unsigned count, unsigned kinds, unsigned tail)
 	}
 	if (tail == 1) /* keepalive */
 		add(&r, last, 1);
-	else if (tail == 2) /* nothing that there is */
+	else if (tail == 2) /* too short to be anything */
 		add(&r, last, 3);
 	else if (tail == 3)
 		add_ike(&r, 99, 60), ike++;
@@ -141,7 +143,7 @@ static void mix(unsigned which, unsigned count, unsigned kinds, unsigned tail)
 		if (kinds >> i & 1)
 			assert_int_equal(dl->ike_in.v[n++].b[0], i + 1);
 	}
-	/* Nothing else was taken for ESP. */
+	/* nothing else was taken for ESP */
 	assert_true(dl->tunnel.path->verdicts[VERDICT_NO_SA] == 0);
 	assert_true(dl->d.io.rx_keepalives == (tail == 1));
 	assert_true(dl->d.io.rx_short == (tail == 2));
@@ -152,6 +154,7 @@ static void mix(unsigned which, unsigned count, unsigned kinds, unsigned tail)
 	dl_forget();
 }
 
+/* Every sequence, with every kind of last datagram. */
 static void test_every_mixture(void **state)
 {
 	(void)state;
@@ -165,7 +168,7 @@ static void test_every_mixture(void **state)
 	}
 }
 
-/* An ESP packet that is shorter than the others, and bytes that are no packet at all. */
+/* The last datagram of a receive may be a shorter ESP packet, or be cut off. */
 static void test_short_last_one(void **state)
 {
 	struct records want = {0};
@@ -182,7 +185,7 @@ static void test_short_last_one(void **state)
 	dl_loop();
 	assert_written(&want);
 	assert_true(dl->tunnel.path->verdicts[VERDICT_FRESH] == 3);
-	/* cut off */
+	/* the last packet is cut off */
 	r = (struct receive){0};
 	add_esp(&r, TO_US(.flow = 1, .payload = PAYLOAD));
 	add_esp(&r, TO_US(.flow = 1, .payload = PAYLOAD));
@@ -193,6 +196,7 @@ static void test_short_last_one(void **state)
 	records_clear(&want);
 }
 
+/* Datagrams of less than 4 bytes are counted as short or keepalive. */
 static void test_less_than_a_marker(void **state)
 {
 	static const uint8_t zeros[8], ones[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
@@ -207,7 +211,7 @@ static void test_less_than_a_marker(void **state)
 	assert_true(dl->d.io.rx_short == 7);
 	assert_int_equal(dl->ike_in.n, 0);
 	assert_true(dl->tunnel.path->verdicts[VERDICT_MALFORMED] == 0);
-	/* Four bytes are a marker with nothing behind it, or the SPI of no SA. */
+	/* 4 bytes are a marker with an empty message, or a malformed ESP packet */
 	dl_arrive(UDP_ESP, 0, zeros, 4, 4);
 	dl_arrive(UDP_ESP, 0, ones, 4, 4);
 	dl_loop();
@@ -217,7 +221,7 @@ static void test_less_than_a_marker(void **state)
 	assert_int_equal(dl->tun_out.n, 0);
 }
 
-/* Port 500 knows no marker and no ESP. */
+/* Port 500 has neither marker nor ESP nor keepalives: every datagram is an IKE message. */
 static void test_port_500(void **state)
 {
 	struct receive r = {0};
@@ -238,7 +242,7 @@ static void test_port_500(void **state)
 	assert_true(dl->d.io.rx_keepalives == 0);
 }
 
-/* What the kernel cut off is nothing that can be believed, not even its first datagrams. */
+/* A receive that the kernel truncated is dropped whole, including its complete datagrams. */
 static void test_truncated(void **state)
 {
 	struct receive r = {0};
@@ -254,7 +258,7 @@ static void test_truncated(void **state)
 	assert_true(dl->d.io.rx_datagrams == 0);
 	assert_int_equal(dl->tun_out.n, 0);
 	assert_int_equal(dl->ike_in.n, 0);
-	/* They are as new as ever when they come again. */
+	/* the same packets, received again, are FRESH */
 	arrive(UDP_ESP, 0, &r);
 	dl_loop();
 	dl_expect(&want, TO_US(.flow = 1, .payload = PAYLOAD), 0);
@@ -263,6 +267,7 @@ static void test_truncated(void **state)
 	records_clear(&want);
 }
 
+/* A failed receive is counted as an error. */
 static void test_receive_fails(void **state)
 {
 	(void)state;
@@ -274,7 +279,7 @@ static void test_receive_fails(void **state)
 
 /* ---- into TUN ---- */
 
-/* Every number of a receive again within it, and in the next one. */
+/* Each number is repeated within a receive and in the next one, but delivered once. */
 static void test_twice(void **state)
 {
 	struct records want = {0};
@@ -300,7 +305,7 @@ static void test_twice(void **state)
 	records_clear(&want);
 }
 
-/* A stream of a peer: one write a receive, and none of it waits for the next turn. */
+/* A TCP stream is written to TUN once per receive; nothing is held back until the next turn. */
 static void test_runs(void **state)
 {
 	struct shape s = {.from_peer = true, .tcp = true, .flow = 1, .payload = 500};
@@ -325,7 +330,7 @@ static void test_runs(void **state)
 	records_clear(&want);
 }
 
-/* Receives of one turn go on with the same run; what is longer than a super-packet does not. */
+/* Receives of one turn continue the same super-packet, until it is full. */
 static void test_runs_of_a_turn(void **state)
 {
 	struct shape s = {.from_peer = true, .tcp = true, .flow = 1, .payload = 1300};
@@ -343,11 +348,13 @@ static void test_runs_of_a_turn(void **state)
 	}
 	dl_turn();
 	assert_written(&want);
-	assert_int_equal(dl->tun_out.n, (160 + 49) / 50); /* of 1,300 bytes 50 are in 65,535 */
+	assert_int_equal(dl->tun_out.n, (160 + 49) / 50); /* 50 segments of 1,300 bytes fit in
+							   * 65,535 */
 	records_clear(&want);
 }
 
-/* Two peers in turns, within a turn of the loop and within a receive that IKE parts. */
+/* Packets of two peers alternate within a turn, and IKE messages within a receive: all are
+ * delivered. */
 static void test_two_peers(void **state)
 {
 	struct shape s[2] = {
@@ -376,7 +383,7 @@ static void test_two_peers(void **state)
 	records_clear(&want);
 }
 
-/* Seals a packet whose checksum does not hold. */
+/* Seals a packet with a wrong checksum. */
 static void add_wrong(struct receive *r, struct records *want, const struct shape *s)
 {
 	static struct esp_train t;
@@ -393,7 +400,8 @@ static void add_wrong(struct receive *r, struct records *want, const struct shap
 	records_add(want, inner, o.len);
 }
 
-/* It is the receiver's to find: as wrong as it came, alone, and not said to be right. */
+/* A wrong inner checksum is left for the receiver to detect: the packet is written unchanged, by
+ * itself, and not marked as valid. */
 static void test_wrong_checksum(void **state)
 {
 	struct shape s = {.from_peer = true, .tcp = true, .flow = 1, .payload = 400};
@@ -421,11 +429,11 @@ static void test_wrong_checksum(void **state)
 	records_clear(&want);
 }
 
-/* ---- who is served, and when ---- */
+/* ---- fairness under floods ---- */
 
 static unsigned turns_left, flood_socket, flood_size;
 
-/* After each receive of IKE another flood_size messages have come in. */
+/* After each receive from flood_socket, queues flood_size more messages for it. */
 static void flood(unsigned which)
 {
 	static const uint8_t message[64] = {0, 0, 0, 0, 1};
@@ -438,7 +446,7 @@ static void flood(unsigned which)
 		event_base_loopbreak(dl->d.base);
 }
 
-/* The loop never comes to an end with IKE; data goes in and out, and commands are served. */
+/* During an endless flood of IKE messages, data goes out and in, and commands are served. */
 static void served_in_a_flood(unsigned which, unsigned size)
 {
 	struct receive r = {0};
@@ -458,26 +466,28 @@ static void served_in_a_flood(unsigned which, unsigned size)
 	assert_in_range(dl->commands, 100 / RX_BATCH, 100);
 }
 
+/* Each receive is a full batch. */
 static void test_flood_of_full_batches(void **state)
 {
 	(void)state;
 	served_in_a_flood(UDP_IKE, RX_BATCH);
 }
 
+/* The flood comes to the socket that also receives ESP. */
 static void test_flood_on_4500(void **state)
 {
 	(void)state;
 	served_in_a_flood(UDP_IKE_NATT, 2 * RX_BATCH);
 }
 
-/* A flood that is as fast as we are: one message each time. */
+/* A flood of one message per receive, as fast as it is read. */
 static void test_steady_flood(void **state)
 {
 	(void)state;
 	served_in_a_flood(UDP_IKE, 1);
 }
 
-/* What had no room before the flood has some now. */
+/* A parked train is sent during a flood of IKE messages. */
 static void test_parked_in_a_flood(void **state)
 {
 	static const struct answer full = FULL;
@@ -498,7 +508,8 @@ static void test_parked_in_a_flood(void **state)
 	assert_int_equal(dl->wire.n, 1);
 }
 
-/* Data without end, and one IKE message: it does not stand behind the data. */
+/* Endless data with one IKE message: after each receive of ESP more data is queued, and the message
+ * must be handled within two of them. */
 static void more_data(unsigned which)
 {
 	uint8_t junk[100] = {1};
@@ -518,6 +529,7 @@ static void more_data(unsigned which)
 	assert_true(turns_left >= 8 || dl->ike_in.n == 1);
 }
 
+/* IKE messages do not wait for endless data. */
 static void test_ike_first(void **state)
 {
 	(void)state;
@@ -530,11 +542,11 @@ static void test_ike_first(void **state)
 	assert_true(dl->wire.n >= 20);
 }
 
-/* ---- what is said to those who sent ---- */
+/* ---- answers to IKE messages ---- */
 
-#define RESPONDER_SPI 8 /* in an IKE header */
+#define RESPONDER_SPI 8 /* offset in the IKE header */
 
-/* Answer `with_state`, counted from 1, is one for which state is kept; 0: none is. */
+/* Answer `with_state` (from 1) has a responder SPI, as one for which state is kept; 0: none. */
 static unsigned with_state;
 
 static uint32_t answer_len(unsigned number)
@@ -542,7 +554,8 @@ static uint32_t answer_len(unsigned number)
 	return 60 + number;
 }
 
-/* Told from others by its first byte, its number; each has its own length and source address. */
+/* Answers a message; the answer's first byte is its number, and each has its own length and source
+ * address. */
 static void answer(void)
 {
 	unsigned number = (unsigned)dl->ike_in.n;
@@ -555,7 +568,7 @@ static void answer(void)
 	data_send_ike(&dl->d, &local, &r->remote, message, answer_len(number));
 }
 
-/* One receive of that many messages from the peer. */
+/* Queues one receive of `count` messages from the peer. */
 static void ask(unsigned which, unsigned peer, unsigned count)
 {
 	struct receive r = {0};
@@ -565,7 +578,7 @@ static void ask(unsigned which, unsigned peer, unsigned count)
 	arrive(which, peer, &r);
 }
 
-/* In the order of the questions, by that many calls of the kernel. */
+/* Asserts that the answers were sent in order, in `calls` system calls. */
 static void assert_answers(unsigned which, uint32_t count, unsigned calls)
 {
 	uint32_t head = which == UDP_IKE ? 0 : MARKER_LEN;
@@ -584,7 +597,7 @@ static void assert_answers(unsigned which, uint32_t count, unsigned calls)
 	}
 }
 
-/* A flood that has to be answered costs a call for each batch, not one for each message. */
+/* The answers to a batch of messages are sent in one system call. */
 static void test_answers_go_together(void **state)
 {
 	(void)state;
@@ -595,6 +608,7 @@ static void test_answers_go_together(void **state)
 	assert_answers(UDP_IKE, RX_BATCH, 1);
 }
 
+/* On port 4500, each answer follows a non-ESP marker. */
 static void test_answers_behind_the_marker(void **state)
 {
 	(void)state;
@@ -604,7 +618,8 @@ static void test_answers_behind_the_marker(void **state)
 	assert_answers(UDP_IKE_NATT, 3, 1);
 }
 
-/* What the kernel put together holds more messages than a batch has receives. */
+/* A receive that the kernel coalesced has more messages than an answer batch: two calls are
+ * made. */
 static void test_more_answers_than_receives(void **state)
 {
 	(void)state;
@@ -614,7 +629,7 @@ static void test_more_answers_than_receives(void **state)
 	assert_answers(UDP_IKE_NATT, RX_BATCH + 3, 2);
 }
 
-/* What has state does not wait, and what was said before it goes out before it. */
+/* An answer for which state is kept is sent at once, after those that came before it. */
 static void test_answers_with_state(void **state)
 {
 	(void)state;
@@ -626,7 +641,7 @@ static void test_answers_with_state(void **state)
 	with_state = 0;
 }
 
-/* The first answer is for port 500, as when an IKE SA of another peer has something to say. */
+/* On the first message, sends something from port 500 as well, as another peer's IKE SA might. */
 static void answer_from_500(void)
 {
 	uint8_t message[40] = {0};
@@ -640,6 +655,7 @@ static void answer_from_500(void)
 	answer();
 }
 
+/* Messages to another socket are sent first, and each from its own socket. */
 static void test_the_other_socket(void **state)
 {
 	(void)state;
@@ -653,7 +669,7 @@ static void test_the_other_socket(void **state)
 	assert_int_equal(dl->alone.v[2].socket, UDP_IKE_NATT);
 }
 
-/* Outside a receive nothing waits. */
+/* Outside a receive, messages are sent at once. */
 static void test_answers_at_once(void **state)
 {
 	uint8_t message[40] = {0};
@@ -673,7 +689,7 @@ static void answer_and_prove(void)
 	data_send_dummy(&dl->d, dl_sa(0));
 }
 
-/* A dummy packet stands behind what was said before it, as without batches. */
+/* A dummy packet is sent after the answers that came before it. */
 static void test_answers_before_a_dummy(void **state)
 {
 	(void)state;
@@ -685,6 +701,7 @@ static void test_answers_before_a_dummy(void **state)
 	assert_true(get_be32(dl->alone.v[1].b) != 0);
 }
 
+/* Answers that cannot be sent are counted as errors. */
 static void test_lost_answers(void **state)
 {
 	(void)state;
@@ -696,6 +713,7 @@ static void test_lost_answers(void **state)
 	assert_true(dl->d.io.tx_errors == 3);
 }
 
+/* daemon_turn is called once after each turn of input or output. */
 static void test_a_turn_after_each(void **state)
 {
 	struct receive r = {0};
@@ -710,9 +728,10 @@ static void test_a_turn_after_each(void **state)
 	assert_int_equal(dl->turns, 2);
 }
 
-/* ---- IKE on its way out ---- */
+/* ---- sending IKE messages ---- */
 
-/* Behind the marker from port 4500, but not the keepalive; as it is from port 500. */
+/* From port 4500 a message follows a non-ESP marker, but a keepalive does not; from port 500 there
+ * is no marker. */
 static void test_send_ike(void **state)
 {
 	static const uint8_t message[] = {1, 2, 3, 4, 5}, keepalive = 0xff;
@@ -738,7 +757,8 @@ static void test_send_ike(void **state)
 	assert_true(dl->d.io.tx_errors == 1);
 }
 
-/* What came before its SA goes to TUN when that is there, without a packet behind it. */
+/* Packets that came before their SA are written to TUN when it is installed, without another
+ * packet. */
 static void test_before_its_sa(void **state)
 {
 	struct esp_path *path = dl->tunnel.path;

@@ -1,4 +1,4 @@
-/* t_data_out.c - the loop from TUN to UDP, with a pretended kernel. SPDX-License-Identifier: ISC */
+/* t_data_out.c - the loop from TUN to UDP, with a simulated kernel. SPDX-License-Identifier: ISC */
 #include "data_fixture.h"
 #include "xalloc.h"
 
@@ -9,7 +9,7 @@ static bool reads_tun(void)
 	return event_pending(dl->d.devices.all[0]->readable, EV_READ, NULL) && !dl->d.out.parked;
 }
 
-/* Everything that was put into TUN comes out at the peers, in this order. */
+/* Asserts that the peers deliver these packets, in this order. */
 static void assert_delivered(const struct records *want)
 {
 	struct records got = {0};
@@ -20,7 +20,7 @@ static void assert_delivered(const struct records *want)
 	dl_assert_numbers();
 }
 
-/* Into TUN, and to be expected at the peer. */
+/* Queues a packet in TUN, and expects it at the peer. */
 static void put(struct records *want, const struct shape *s)
 {
 	dl_tun(s);
@@ -42,8 +42,9 @@ static void script(const struct answer *a, unsigned n)
 	script((const struct answer[]){__VA_ARGS__}, \
 	       sizeof((const struct answer[]){__VA_ARGS__}) / sizeof(struct answer))
 
-/* ---- which packets go together ---- */
+/* ---- which packets form a train ---- */
 
+/* One packet is sent alone, and counted. */
 static void test_single(void **state)
 {
 	struct records want = {0};
@@ -61,7 +62,7 @@ static void test_single(void **state)
 	records_clear(&want);
 }
 
-/* Eight trains fill side by side, however their packets alternate. */
+/* Alternating packets to eight destinations fill eight trains. */
 static void test_eight_destinations(void **state)
 {
 	(void)state;
@@ -76,6 +77,7 @@ static void test_eight_destinations(void **state)
 	dl_assert_numbers();
 }
 
+/* With all trains in use, the oldest is sent to make one free. */
 static void test_ninth_destination(void **state)
 {
 	(void)state;
@@ -85,7 +87,8 @@ static void test_ninth_destination(void **state)
 	dl_tun(TO(.peer = TRAINS, .flow = 1, .payload = 200));
 	dl_tun(TO(.peer = 0, .flow = 1, .at = 2, .payload = 200));
 	dl_loop();
-	/* The first goes for the ninth, the second for the first that comes again. */
+	/* the ninth destination takes the first train's slot, then the first destination the second
+	 * one's */
 	assert_int_equal(dl->sends, TRAINS + 2);
 	assert_int_equal(dl_sent_by(0), 2);
 	for (unsigned i = 0; i < TRAINS; i++)
@@ -95,7 +98,7 @@ static void test_ninth_destination(void **state)
 	dl_assert_numbers();
 }
 
-/* Classes of service of one destination have trains of their own; ECN does not make a class. */
+/* Each traffic class of a destination has a train of its own. */
 static void test_classes(void **state)
 {
 	(void)state;
@@ -110,8 +113,8 @@ static void test_classes(void **state)
 }
 
 /*
- * Trains of several classes that fill side by side stay within the window: the first one,
- * which has a packet before and one behind all the others, does not wait for that.
+ * Trains of several classes of one SA fill at the same time. The packets that wait in the first
+ * train must not fall out of the peer's anti-replay window.
  */
 static void test_classes_and_the_window(void **state)
 {
@@ -125,15 +128,15 @@ static void test_classes_and_the_window(void **state)
 			48);
 	dl_tun(TO(.flow = 1, .at = 100, .payload = 100));
 	dl_turn();
-	dl_open_wire(&got); /* each is FRESH */
+	dl_open_wire(&got); /* each must be FRESH */
 	assert_int_equal(got.n, 2 + (TRAINS - 2) * 60);
 	dl_assert_numbers();
 	records_clear(&got);
 }
 
 /*
- * A class with a packet now and then beside one with many: one sequence of numbers is spread over
- * both trains, and what waits must not fall out of the peer's window.
+ * Classes with few packets beside one with many share one SA's numbers: what waits in a train must
+ * not fall out of the peer's anti-replay window.
  */
 static void test_classes_and_windows(void **state)
 {
@@ -148,16 +151,16 @@ static void test_classes_and_windows(void **state)
 	for (unsigned i = 0; i < 50; i++)
 		dl_tun(TO(.flow = 3 + i % 2, .tos = i % 2 ? 0x48 : 0x28, .at = i, .payload = 300));
 	dl_loop();
-	/* dl_open_wire asks that each is FRESH. */
+	/* dl_open_wire requires that each packet is FRESH */
 	dl_open_wire(&got);
 	assert_int_equal(got.n, 4 * 41 + 50);
-	/* Still not a send for each packet. */
+	/* still not one send per packet */
 	assert_in_range(dl->sends, 8, 8 + 50 / 6);
 	dl_assert_numbers();
 	records_clear(&got);
 }
 
-/* Each slot has a class of one destination, and all of them must go for what comes next. */
+/* All trains belong to classes of one destination, and all must be sent before a ninth class. */
 static void test_nine_classes(void **state)
 {
 	struct records got = {0};
@@ -173,24 +176,24 @@ static void test_nine_classes(void **state)
 	records_clear(&got);
 }
 
-/* One flow, whatever changes in it: another train, but behind the one before. */
+/* When TOS, DF or size change within a flow, its packets go to another train, but stay in order. */
 static void test_one_flow_in_order(void **state)
 {
 	static const struct {
 		uint8_t tos;
 		bool df;
 		uint16_t payload;
-		unsigned send; /* that it is part of */
+		unsigned send; /* index of the send */
 	} steps[] = {
-		{0x02, false, 500, 0}, {0x02, false, 500, 0}, {0x03, false, 500, 1}, /* marked */
+		{0x02, false, 500, 0}, {0x02, false, 500, 0}, {0x03, false, 500, 1}, /* ECN mark */
 		{0x02, false, 500, 2}, {0x02, true, 500, 3},			     /* DF */
-		{0x02, true, 300, 3},  {0x02, true, 300, 4}, /* behind the shorter */
+		{0x02, true, 300, 3},  {0x02, true, 300, 4}, /* after a shorter packet */
 		{0x02, true, 600, 5},  {0x02, true, 400, 5},  {0x02, false, 600, 6},
 	};
 	struct records want = {0};
 
 	(void)state;
-	/* Two SAs with one peer, the second one with DF. */
+	/* two SAs with the same peer, the second one with DF */
 	dl_sa(1)->out.dest = dl_sa(0)->out.dest;
 	dl_sa(1)->out.dest.df = true;
 	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++)
@@ -206,7 +209,7 @@ static void test_one_flow_in_order(void **state)
 	records_clear(&want);
 }
 
-/* 64 packets, or 65,507 bytes; what is left is a train of its own. */
+/* A train has at most 64 packets and 65,507 bytes; the rest goes into the next one. */
 static void test_size_of_trains(void **state)
 {
 	struct records want = {0};
@@ -220,7 +223,7 @@ static void test_size_of_trains(void **state)
 	assert_int_equal(dl_sent_by(2), 2);
 	put_super(&want, TO(.tcp = true, .flow = 1, .payload = 65495, .push = true), 1360);
 	dl_loop();
-	/* 1,400 bytes and ESP: 45 of them */
+	/* 45 packets of 1,400 bytes before ESP */
 	assert_int_equal(dl->sends, 5);
 	assert_int_equal(dl_sent_by(3), 65507 / (1400 + 2 + 2 + GCM_ADDS));
 	assert_int_equal(dl_sent_by(4), (65495 + 1359) / 1360 - dl_sent_by(3));
@@ -228,7 +231,7 @@ static void test_size_of_trains(void **state)
 	records_clear(&want);
 }
 
-/* A datagram alone may be as long as a train. */
+/* A single datagram may be as long as a train; one byte more is dropped. */
 static void test_longest(void **state)
 {
 	struct records want = {0};
@@ -247,7 +250,7 @@ static void test_longest(void **state)
 
 /* ---- a full socket ---- */
 
-/* What does not fit stays as it is, and nothing more is read until it has gone. */
+/* When the socket is full, trains are parked, and TUN is not read until they have been sent. */
 static void test_parked(void **state)
 {
 	struct records want = {0};
@@ -275,7 +278,7 @@ static void test_parked(void **state)
 	records_clear(&want);
 }
 
-/* What is in trains that wait is sealed already: their SAs may go. */
+/* Parked trains are sealed already: they are sent even after their SAs were deleted. */
 static void test_parked_is_sealed(void **state)
 {
 	struct records got = {0}, want = {0};
@@ -302,7 +305,7 @@ static void test_parked_is_sealed(void **state)
 	records_clear(&want);
 }
 
-/* The rest of a super-packet goes on from the segment where it stopped. */
+/* A super-packet continues with the segment at which the socket was full. */
 static void test_half_sealed(void **state)
 {
 	struct records want = {0};
@@ -313,7 +316,8 @@ static void test_half_sealed(void **state)
 	SCRIPT(ALL_GO, {.take = 10, .error = -EAGAIN}, FULL, ALL_GO, FULL);
 	dl_turn();
 	assert_true(dl->d.out.pending);
-	assert_int_equal(dl_sa(0)->out.number, 128); /* no number is taken before it is wanted */
+	assert_int_equal(dl_sa(0)->out.number, 128); /* no number is taken before its packet is
+						      * sealed */
 	dl_turn();
 	assert_int_equal(dl_sa(0)->out.number, 128);
 	dl_turn();
@@ -327,7 +331,7 @@ static void test_half_sealed(void **state)
 	records_clear(&want);
 }
 
-/* A packet that would have to wait for another train is not lost, and not sealed either. */
+/* A packet whose train must wait for another one is neither sealed nor lost. */
 static void test_parked_before_its_train(void **state)
 {
 	struct records want = {0};
@@ -361,7 +365,7 @@ static void half_sealed(struct records *want, struct shape *rest)
 	assert_true(dl->d.out.pending);
 }
 
-/* Its SA is deleted while it waits: what is sealed goes, the rest has nowhere to go. */
+/* The SA is deleted while a train is parked: what is sealed is sent, the rest is dropped. */
 static void test_deleted_while_parked(void **state)
 {
 	struct records want = {0}, got = {0};
@@ -380,7 +384,7 @@ static void test_deleted_while_parked(void **state)
 	records_clear(&want);
 }
 
-/* Its SA is replaced while it waits: a rekey loses nothing. */
+/* The SA is rekeyed while a train is parked: nothing is lost. */
 static void test_rekeyed_while_parked(void **state)
 {
 	struct records want = {0}, got = {0};
@@ -400,7 +404,8 @@ static void test_rekeyed_while_parked(void **state)
 	records_clear(&want);
 }
 
-/* What an SA reports while a train waits is taken up then, not when the next packet comes. */
+/* Events of an SA that was used while trains were parked are handled without waiting for a
+ * packet. */
 static void test_events_after_parking(void **state)
 {
 	const struct esp_lifetime life = {.soft_packets = 130};
@@ -420,6 +425,7 @@ static void test_events_after_parking(void **state)
 
 /* ---- sends that fail ---- */
 
+/* Lost datagrams are counted; all others are delivered. */
 static void test_errors(void **state)
 {
 	struct records got = {0}, want = {0};
@@ -431,7 +437,7 @@ static void test_errors(void **state)
 		if (s.at < 5 || s.at >= 8)
 			dl_expect(&want, &s, 0);
 	}
-	/* Three are lost in the middle, on both sides of a wait. */
+	/* three datagrams are lost, before and after the socket was full */
 	SCRIPT({.take = 5, .error = -EAGAIN}, {.take = 2, .lost = 2, .error = -EAGAIN},
 	       {.take = 99, .lost = 1});
 	dl_loop();
@@ -447,6 +453,7 @@ static void test_errors(void **state)
 	records_clear(&want);
 }
 
+/* EMSGSIZE makes the daemon look up the path MTU once. */
 static void test_too_long_for_the_path(void **state)
 {
 	struct records got = {0}, want = {0};
@@ -474,8 +481,7 @@ static struct answer always_too_long(void)
 	return (struct answer){.take = 1, .lost = 1, .error = -EMSGSIZE};
 }
 
-/* A kernel that refuses each packet, whatever it says of the path, is not asked for each of them.
- */
+/* If every packet is refused with EMSGSIZE, the path MTU is looked up at a bounded rate. */
 static void test_looks_are_bounded(void **state)
 {
 	(void)state;
@@ -488,8 +494,9 @@ static void test_looks_are_bounded(void **state)
 	assert_in_range(dl->looks, 10, 100);
 }
 
-/* ---- packets that go nowhere ---- */
+/* ---- packets that are not sent ---- */
 
+/* A packet with DF that exceeds the MTU is answered with ICMP "fragmentation needed". */
 static void test_too_big(void **state)
 {
 	struct record *r;
@@ -497,7 +504,7 @@ static void test_too_big(void **state)
 	(void)state;
 	dl_sa(0)->out.mtu = 1000;
 	dl_tun(TO(.flow = 1, .df = true, .payload = 1000));
-	dl_tun(TO(.flow = 1, .payload = 1000)); /* may be fragmented outside */
+	dl_tun(TO(.flow = 1, .payload = 1000)); /* without DF: it may be fragmented outside */
 	dl_loop();
 	assert_int_equal(dl->wire.n, 1);
 	assert_int_equal(dl->tun_out.n, 1);
@@ -518,14 +525,14 @@ static void many_too_big(unsigned n, bool answerable)
 
 		dl_tun(TO(.flow = 1, .df = true, .payload = 1000));
 		r = &dl->tun_in.v[dl->tun_in.n - 1];
-		/* An ICMP error: nobody is told of it (RFC 1122 3.2.2). */
+		/* no error is sent about an ICMP error (RFC 1122 3.2.2) */
 		r->b[9] = answerable ? PROTO_UDP : PROTO_ICMP;
 		r->b[20] = 3;
 	}
 	dl_loop();
 }
 
-/* A hundred a second; packets that nobody is told of do not use them up. */
+/* At most 100 ICMP errors are sent per second; packets that get none do not count. */
 static void test_too_big_is_bounded(void **state)
 {
 	(void)state;
@@ -540,6 +547,7 @@ static void test_too_big_is_bounded(void **state)
 	assert_int_equal(dl->wire.n, 0);
 }
 
+/* A packet for a policy without an SA triggers an acquire for that policy. */
 static void test_trap(void **state)
 {
 	(void)state;
@@ -552,7 +560,7 @@ static void test_trap(void **state)
 	assert_int_equal(dl->wire.n, 1);
 }
 
-/* ---- turns ---- */
+/* ---- turns of the event loop ---- */
 
 static void one_turn(void)
 {
@@ -561,6 +569,7 @@ static void one_turn(void)
 	dl->turns = 0;
 }
 
+/* A turn reads TURN_BUDGET packets at most. */
 static void test_budget_of_packets(void **state)
 {
 	(void)state;
@@ -568,11 +577,12 @@ static void test_budget_of_packets(void **state)
 		dl_tun(TO(.flow = 1, .at = i, .payload = 200));
 	one_turn();
 	assert_int_equal(dl->tun_reads, TURN_BUDGET);
-	assert_int_equal(dl->wire.n, TURN_BUDGET); /* nothing stays behind */
+	assert_int_equal(dl->wire.n, TURN_BUDGET); /* all that was read is also sent */
 	dl_loop();
 	assert_int_equal(dl->wire.n, 200);
 }
 
+/* A turn reads 16 super-packets of 65,000 bytes at most. */
 static void test_budget_of_bytes(void **state)
 {
 	(void)state;
@@ -582,7 +592,7 @@ static void test_budget_of_bytes(void **state)
 	assert_int_equal(dl->tun_reads, 16);
 }
 
-/* Small segments are more packets for the same bytes. */
+/* A turn also ends early when super-packets have many small segments. */
 static void test_budget_of_segments(void **state)
 {
 	(void)state;
@@ -592,6 +602,7 @@ static void test_budget_of_segments(void **state)
 	assert_in_range(dl->wire.n, 1, 16 * TURN_BUDGET + (65000 + 47) / 48);
 }
 
+/* A malformed packet from TUN is skipped. */
 static void test_bad_reads(void **state)
 {
 	struct records want = {0};
@@ -606,7 +617,7 @@ static void test_bad_reads(void **state)
 	records_clear(&want);
 }
 
-/* ---- the dummy packet that makes the peer move over ---- */
+/* ---- the dummy packet after a rekey ---- */
 
 static void assert_dummy(unsigned peer)
 {
@@ -627,6 +638,7 @@ static void assert_dummy(unsigned peer)
 	assert_true(dl->peer->drops[ESP_DROP_DUMMY] == before + 1);
 }
 
+/* data_send_dummy sends one dummy packet on a live SA, and nothing without one. */
 static void test_dummy(void **state)
 {
 	(void)state;
@@ -645,7 +657,7 @@ static void test_dummy(void **state)
 	assert_false(dl->d.out.parked);
 }
 
-/* It waits for no data, and does not disturb what waits. */
+/* A dummy packet is sent at once even if data is parked, and does not change that. */
 static void test_dummy_while_parked(void **state)
 {
 	struct records want = {0}, got = {0};

@@ -1,10 +1,12 @@
 /*
- * t_data_random.c - flows of all kinds through the loop from TUN to UDP, and a kernel that takes
- * what it likes. SPDX-License-Identifier: ISC
+ * t_data_random.c - random flows through the loop from TUN to UDP, with a kernel that refuses at
+ * random.
+ * SPDX-License-Identifier: ISC
  *
- * The model is a list a flow: what a device without offloads would have got, in this order. The
- * peers, whose windows are as small as may be, must deliver just that, whatever was refused, taken
- * in part or parked on the way, and whichever SAs were replaced meanwhile.
+ * The model is one list per flow: the packets that a device without offloads would have sent, in
+ * order. The peers have the smallest anti-replay windows, and must deliver exactly these packets,
+ * whatever was refused, sent in part or parked on the way, and whichever SAs were rekeyed
+ * meanwhile.
  */
 #include "data_fixture.h"
 
@@ -62,7 +64,7 @@ static void new_flow(unsigned i)
 		f->mss = (uint16_t)(48 + below(below(2) ? 100 : 1400));
 }
 
-/* The next packet or super-packet of the flow; most are as long as the one before. */
+/* Sends the next packet or super-packet of the flow, usually as long as the one before. */
 static void send_one(struct flow *f)
 {
 	struct shape *s = &f->next;
@@ -91,7 +93,7 @@ static void send_one(struct flow *f)
 		s->payload = 0;
 }
 
-/* The flow's next one; what was lost is passed over. */
+/* Asserts that the packet is the next one of its flow; lossy: skips those that were lost. */
 static void take(const struct record *r)
 {
 	struct flow *f = &flows[get_be16(r->b + 20) - 1000];
@@ -169,7 +171,7 @@ static void run(void)
 	dl->say = kernel;
 	for (unsigned i = 0; i < SEQUENCES; i++)
 		sequence();
-	/* It was worth it. */
+	/* the kernel did refuse often enough */
 	parked = dl->d.io.tx_parked;
 	assert_true(parked > SEQUENCES / 2);
 	printf("# %u sequences, %llu sends, parked %llu times, %llu datagrams\n", SEQUENCES,
@@ -177,6 +179,7 @@ static void run(void)
 	       (unsigned long long)dl->d.io.tx_datagrams);
 }
 
+/* A socket that is full at random: nothing is lost. */
 static void test_full_sockets(void **state)
 {
 	(void)state;
@@ -184,6 +187,7 @@ static void test_full_sockets(void **state)
 	run();
 }
 
+/* Random losses too: every packet is delivered or counted as lost. */
 static void test_losses(void **state)
 {
 	(void)state;

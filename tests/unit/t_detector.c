@@ -1,4 +1,4 @@
-/* t_detector.c - the criteria of doc/recovery.md 3, against a list that forgets nothing.
+/* t_detector.c - the criteria of doc/recovery.md 3, against a model that keeps all packets.
  * SPDX-License-Identifier: ISC */
 #include "detector.h"
 #include "esp_fixture.h"
@@ -10,7 +10,7 @@ static const struct detector_config pattern = {
 static const struct detector_config both = {
 	.mode = DETECT_BOTH, .proof_packets = 1, .packets = 64, .interval = NSEC_PER_SEC};
 
-/* Feeds a REWOUND packet as esp_in does: not when it is known. */
+/* Feeds a REWOUND packet as esp_in does: only if the detector does not know it. */
 static bool rewound(struct detector *d, const struct detector_config *c, nsec_t now, uint64_t n,
 		    uint32_t tag)
 {
@@ -24,6 +24,7 @@ static bool stale(struct detector *d, const struct detector_config *c, nsec_t no
 	return !detector_knows(d, n, tag) && detector_stale(d, c, now, n, tag) == EVIDENCE_CONFIRMS;
 }
 
+/* The names of modes, criteria and states. */
 static void test_names(void **state)
 {
 	enum detect_mode m = DETECT_OFF;
@@ -39,6 +40,7 @@ static void test_names(void **state)
 	assert_string_equal(detector_state_name(DETECTOR_CONFIRMED), "confirmed");
 }
 
+/* With proof_packets = 1, the first REWOUND packet confirms. */
 static void test_proof(void **state)
 {
 	struct detector d;
@@ -53,7 +55,7 @@ static void test_proof(void **state)
 	assert_true(detector_knows(&d, 100, 7));
 	assert_false(detector_knows(&d, 100, 8));
 	assert_false(detector_knows(&d, 101, 7));
-	/* latched: reported once, and no FRESH packet undoes it */
+	/* latched: reported once, and not cleared by a FRESH packet */
 	assert_false(rewound(&d, &proof, 6, 101, 7));
 	detector_fresh(&d);
 	assert_int_equal(d.state, DETECTOR_CONFIRMED);
@@ -61,6 +63,7 @@ static void test_proof(void **state)
 	detector_fini(&d);
 }
 
+/* With proof_packets = 3, three different REWOUND packets confirm. */
 static void test_proof_packets(void **state)
 {
 	struct detector_config c = proof;
@@ -73,10 +76,9 @@ static void test_proof_packets(void **state)
 	assert_int_equal(d.state, DETECTOR_SUSPECT);
 	for (unsigned i = 0; i < 1000; i++)
 		assert_false(rewound(&d, &c, 6, 100, 7));
-	detector_fresh(&d); /* clears nothing of a proof */
+	detector_fresh(&d); /* does not clear the proofs */
 	assert_int_equal(d.state, DETECTOR_SUSPECT);
-	assert_false(rewound(&d, &c, 7, 100,
-			     8)); /* the same number with another tag is another packet */
+	assert_false(rewound(&d, &c, 7, 100, 8)); /* same number, other tag: another packet */
 	detector_fresh(&d);
 	assert_true(rewound(&d, &c, 8, 3, 7));
 	assert_int_equal(d.criterion, CRITERION_PROOF);
@@ -84,7 +86,7 @@ static void test_proof_packets(void **state)
 	detector_fini(&d);
 }
 
-/* What was seen stays known over a reset, so that no recording proves anything afterwards. */
+/* Packets seen before a reset are still known, so that replays of them prove nothing. */
 static void test_reset(void **state)
 {
 	struct detector d;
@@ -103,6 +105,7 @@ static void test_reset(void **state)
 	detector_fini(&d);
 }
 
+/* Under detect = "off" nothing is confirmed, but packets are remembered. */
 static void test_off(void **state)
 {
 	struct detector_config c = proof;
@@ -115,12 +118,13 @@ static void test_off(void **state)
 		assert_int_equal(detector_rewound(&d, &c, 5, 100 + i, 7, i == 50), EVIDENCE_NEW);
 	assert_int_equal(d.state, DETECTOR_CALM);
 	assert_true(d.first_evidence == 0 && d.proofs == 0);
-	assert_true(detector_knows(&d, 199, 7)); /* remembered nevertheless */
+	assert_true(detector_knows(&d, 199, 7)); /* still remembered */
 	assert_false(detector_asks(&c, false));
 	assert_false(detector_asks(&c, true));
 	detector_fini(&d);
 }
 
+/* STALE packets count under `pattern`, and under `both` if they are beyond reach. */
 static void test_asks(void **state)
 {
 	(void)state;
@@ -132,6 +136,7 @@ static void test_asks(void **state)
 	assert_false(detector_asks(&both, true));
 }
 
+/* Nonce reuse confirms at once, whatever proof_packets is. */
 static void test_nonce_reuse(void **state)
 {
 	const struct detector_config *all[] = {&proof, &pattern, &both};
@@ -152,6 +157,7 @@ static void test_nonce_reuse(void **state)
 	}
 }
 
+/* `packets` distinct STALE packets without a FRESH one in between confirm. */
 static void test_count(void **state)
 {
 	struct detector d;
@@ -161,7 +167,7 @@ static void test_count(void **state)
 	for (unsigned i = 1; i < 64; i++)
 		assert_false(stale(&d, &pattern, 5, 1000 + i, i));
 	assert_int_equal(d.state, DETECTOR_SUSPECT);
-	detector_fresh(&d); /* one FRESH packet in between: all from zero */
+	detector_fresh(&d); /* a FRESH packet in between starts the count again */
 	assert_int_equal(d.state, DETECTOR_CALM);
 	assert_true(d.first_evidence == 0);
 	for (unsigned i = 1; i < 64; i++)
@@ -172,7 +178,7 @@ static void test_count(void **state)
 	detector_fini(&d);
 }
 
-/* Under `pattern` STALE and REWOUND packets count together. */
+/* Under `pattern`, STALE and REWOUND packets count together. */
 static void test_count_of_both_kinds(void **state)
 {
 	struct detector d;
@@ -187,6 +193,7 @@ static void test_count_of_both_kinds(void **state)
 	detector_fini(&d);
 }
 
+/* At least 8 STALE packets over `interval`, without a FRESH one in between, confirm. */
 static void test_time(void **state)
 {
 	struct detector d;
@@ -194,13 +201,14 @@ static void test_time(void **state)
 
 	(void)state;
 	detector_init(&d);
-	/* long enough, but not eight */
+	/* long enough, but not eight yet */
 	for (unsigned i = 0; i < 7; i++)
 		assert_false(stale(&d, &pattern, now + i * NSEC_PER_SEC, 100 + i, i));
 	assert_true(stale(&d, &pattern, now + 7 * NSEC_PER_SEC, 107, 7));
 	assert_int_equal(d.criterion, CRITERION_TIME);
 	detector_reset(&d);
-	/* eight, but not long enough; the interval starts with the first after a FRESH one */
+	/* eight, but not long enough; the interval starts with the first one after a FRESH
+	 * packet */
 	now += 100 * NSEC_PER_SEC;
 	assert_false(stale(&d, &pattern, now, 200, 1));
 	detector_fresh(&d);
@@ -212,8 +220,7 @@ static void test_time(void **state)
 	detector_fini(&d);
 }
 
-/* A pattern that has not been acted on is dropped by a FRESH packet; a proof takes over from one.
- */
+/* A FRESH packet drops a confirmed pattern, but no proof. A proof replaces a pattern. */
 static void test_pattern_is_dropped_proof_is_not(void **state)
 {
 	struct detector d;
@@ -234,12 +241,13 @@ static void test_pattern_is_dropped_proof_is_not(void **state)
 	detector_fresh(&d);
 	assert_int_equal(d.state, DETECTOR_CONFIRMED);
 	for (unsigned i = 0; i < 100; i++)
-		assert_false(stale(&d, &both, 7, 9000 + i, i)); /* nor the other way round */
+		assert_false(stale(&d, &both, 7, 9000 + i, i)); /* a pattern does not replace a
+								 * proof */
 	assert_int_equal(d.criterion, CRITERION_PROOF);
 	detector_fini(&d);
 }
 
-/* With proof_packets not reached, a FRESH packet ends the pattern and keeps the proofs. */
+/* A FRESH packet drops the pattern, but the proofs still count towards proof_packets. */
 static void test_proofs_survive_a_dropped_pattern(void **state)
 {
 	struct detector_config c = both;
@@ -259,8 +267,7 @@ static void test_proofs_survive_a_dropped_pattern(void **state)
 	detector_fini(&d);
 }
 
-/* `both`: what the history reaches is a matter of proof alone, so REWOUND packets make no pattern.
- */
+/* Under `both`, REWOUND packets do not count for the pattern. */
 static void test_both_counts_no_proofs(void **state)
 {
 	struct detector_config c = both;
@@ -275,7 +282,7 @@ static void test_both_counts_no_proofs(void **state)
 	detector_fini(&d);
 }
 
-/* One STALE packet with a high number, withheld and released, must not blind to the lower ones. */
+/* A STALE packet with a high number, released first, must not hide those with lower numbers. */
 static void test_poisoned_distinctness(void **state)
 {
 	static const uint64_t poisons[] = {2000, 1000000, 1ULL << 40, UINT64_MAX - 1};
@@ -293,7 +300,7 @@ static void test_poisoned_distinctness(void **state)
 	}
 }
 
-/* STALE packets that come again count once, in any order, however often. */
+/* Replayed STALE packets count once, in any order, however often. */
 static void test_stale_replays_count_once(void **state)
 {
 	struct detector d;
@@ -311,7 +318,7 @@ static void test_stale_replays_count_once(void **state)
 	detector_fini(&d);
 }
 
-/* The largest `packets` that may be configured: every distinct one counts, and once. */
+/* With the largest `packets` that may be configured, every distinct packet counts exactly once. */
 static void count_exact(uint64_t salt, uint64_t first, uint64_t step)
 {
 	enum { LARGEST = 1000000 };
@@ -343,6 +350,7 @@ static void count_exact(uint64_t salt, uint64_t first, uint64_t step)
 	free(tag);
 }
 
+/* Numbers below and above 2^32, in order and 1,000 apart. */
 static void test_count_is_exact(void **state)
 {
 	(void)state;
@@ -350,7 +358,7 @@ static void test_count_is_exact(void **state)
 		count_exact(20 + i, 1 + (i << 31), i == 3 ? 1000 : 1);
 }
 
-/* A sender that goes back again and again uses one number for many packets: each of them counts. */
+/* Packets with the same number and different tags all count. */
 static void test_one_number_many_packets(void **state)
 {
 	struct detector_config c = pattern;
@@ -363,7 +371,7 @@ static void test_one_number_many_packets(void **state)
 	fixture_rng_init(&r, 24);
 	detector_init(&d);
 	for (uint32_t i = 0; i < c.packets; i++) {
-		/* no two tags are equal, and each is as random as a packet's beside */
+		/* no two tags are equal; the low bits are random */
 		uint32_t tag = i << 22 | (uint32_t)fixture_below(&r, 1 << 22);
 
 		assert_int_equal(detector_stale(&d, &c, 5, 1000, tag),
@@ -373,7 +381,7 @@ static void test_one_number_many_packets(void **state)
 	detector_fini(&d);
 }
 
-/* More of them than any memory of pairs holds, again and again: 65 packets are 65. */
+/* 65 packets replayed 40 times, more than the last 64 that are remembered, still count as 65. */
 static void test_withheld_replayed(void **state)
 {
 	struct detector_config c = pattern;
@@ -392,7 +400,7 @@ static void test_withheld_replayed(void **state)
 	detector_fini(&d);
 }
 
-/* A FRESH packet ends a pattern of any size, and its table: the next one starts from zero. */
+/* A FRESH packet ends a pattern of any size; the next one starts from zero. */
 static void test_fresh_ends_a_large_pattern(void **state)
 {
 	struct detector_config c = pattern;
@@ -418,7 +426,7 @@ static void test_fresh_ends_a_large_pattern(void **state)
 	detector_fini(&d);
 }
 
-/* 65 withheld packets replayed 40 times, as they come in at an SA. */
+/* 65 withheld packets replayed 40 times to a whole SA count as 65. */
 static void test_withheld_replayed_at_an_sa(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.no_bridge = true);
@@ -449,7 +457,8 @@ static void test_withheld_replayed_at_an_sa(void **state)
 	fixture_free(l);
 }
 
-/* `both`: a number within reach that never came is a late packet and no hint, beyond reach it is.
+/* Under `both`, a packet with a number within reach that was never received is late and no hint;
+ * beyond reach it is one.
  */
 static void withheld_under_both(uint64_t later, bool confirms)
 {
@@ -477,6 +486,7 @@ static void withheld_under_both(uint64_t later, bool confirms)
 	fixture_free(l);
 }
 
+/* 96 withheld packets, released within reach and beyond it. */
 static void test_both_only_beyond_reach(void **state)
 {
 	(void)state;
@@ -485,7 +495,7 @@ static void test_both_only_beyond_reach(void **state)
 	withheld_under_both(4096 + 2 * HISTORY_BLOCK + 96, true);
 }
 
-/* Proof never passes through the distinctness of STALE, nor do hints push out proofs. */
+/* REWOUND and STALE packets are remembered separately: neither displaces the other. */
 static void test_proof_apart_from_hints(void **state)
 {
 	struct detector_config c = pattern;
@@ -501,16 +511,17 @@ static void test_proof_apart_from_hints(void **state)
 		stale(&d, &c, 5, 9000 + i, i);
 	for (unsigned i = 0; i < 64; i++)
 		assert_true(detector_knows(&d, 100 + i, i));
-	detector_rewound(&d, &c, 5, 9500, 1, false); /* number seen as STALE: still evidence */
+	detector_rewound(&d, &c, 5, 9500, 1, false); /* evidence, though the number was STALE */
 	assert_int_equal(d.proofs, 65);
-	assert_true(detector_knows(&d, 100, 0)); /* the 65th still has its place by number */
+	assert_true(detector_knows(&d, 100, 0)); /* no longer among the last 64, but known by its
+						  * place */
 	detector_rewound(&d, &c, 5, 100 + DETECTOR_SEEN, 7, false);
-	assert_false(detector_knows(&d, 100, 0)); /* until another number takes that */
+	assert_false(detector_knows(&d, 100, 0)); /* until another number takes the place */
 	assert_true(detector_knows(&d, 101, 1));
 	detector_fini(&d);
 }
 
-/* The model: all pairs ever, those since the last FRESH packet, and counts. */
+/* Model: all packets ever seen, those since the last FRESH packet, and counts. */
 struct model {
 	struct {
 		uint64_t n;
@@ -522,12 +533,12 @@ struct model {
 	struct {
 		uint64_t n;
 		uint32_t tag;
-	} distinct[20000]; /* since the last FRESH packet: as many as `pattern` */
+	} distinct[20000]; /* since the last FRESH packet; `pattern` entries */
 	enum criterion why;
 	bool suspect;
 };
 
-/* Within the last 64 of its kind, or the last REWOUND one at its number's place. */
+/* Known: among the last 64 of its kind, or the last REWOUND one at the place of its number. */
 static bool model_knows(const struct model *m, uint64_t n, uint32_t tag)
 {
 	unsigned kind[2] = {0, 0};
@@ -622,7 +633,7 @@ static void compare(const struct detector *d, const struct model *m)
 	assert_int_equal(d->pattern, m->pattern);
 }
 
-/* Bursts of one kind, now and then a FRESH packet, a jump of the numbers, a reset by the gate. */
+/* Random STALE and REWOUND packets, with a FRESH one, a jump or a reset now and then. */
 static void random_run(struct fixture_rng *r, const struct detector_config *c)
 {
 	struct model *m = calloc(1, sizeof(*m));
@@ -666,6 +677,7 @@ static void random_run(struct fixture_rng *r, const struct detector_config *c)
 	free(m);
 }
 
+/* With random options, under `pattern` and `both`. */
 static void test_random_against_model(void **state)
 {
 	struct fixture_rng r;

@@ -1,14 +1,15 @@
 /*
- * t_device.c - several TUN devices: whose packets come from where and go where, links, and devices
- * that somebody removes. SPDX-License-Identifier: ISC
+ * t_device.c - several TUN devices: which packets are read from and written to which, link states,
+ * and devices that are removed by others.
+ * SPDX-License-Identifier: ISC
  */
 #include "data_fixture.h"
 
-#define OWN	  3 /* the peer whose child has a device to itself */
+#define OWN	  3 /* the peer whose child has its own device */
 #define TO(...)	  (&(struct shape){__VA_ARGS__})
 #define FROM(...) (&(struct shape){.from_peer = true, __VA_ARGS__})
 
-/* Queues one packet from the peer to us, and what is to be written for it. */
+/* Queues a packet from the peer, and expects it in *want. */
 static void arrive(const struct shape *s, struct records *want)
 {
 	uint8_t esp[PACKET_MAX];
@@ -23,13 +24,14 @@ static struct device *own(void)
 	return dl->d.devices.all[1];
 }
 
-/* Wherever it stands among others, each packet is written to the device of its SA, in order. */
+/* Each packet is written to the device of its SA, in order, also if packets of two SAs
+ * alternate. */
 static void test_inbound(void **state)
 {
 	struct records own_want = {0}, want = {0};
 
 	(void)state;
-	dl_own_device(OWN, OWN + 1); /* packets of one flow, by their headers */
+	dl_own_device(OWN, OWN + 1); /* both SAs carry the same flow */
 	for (uint32_t i = 0; i < 40; i++) {
 		bool to_own = i % 2 == 0;
 
@@ -44,7 +46,7 @@ static void test_inbound(void **state)
 	records_clear(&want);
 }
 
-/* One device takes runs, the other none. */
+/* One device accepts super-packets, the other does not. */
 static void test_accept(void **state)
 {
 	struct records want = {0};
@@ -60,11 +62,11 @@ static void test_accept(void **state)
 	}
 	dl_loop();
 	assert_int_equal(dl->own_out.n, 10);
-	assert_in_range(dl->tun_out.n, 1, 2); /* two turns, and nothing is held past one */
+	assert_in_range(dl->tun_out.n, 1, 2); /* two turns, each of which ends a run */
 	records_clear(&want);
 }
 
-/* A packet takes the policies of the device that it came from, and no others. */
+/* A packet is matched only against the policies of the device from which it was read. */
 static void test_outbound(void **state)
 {
 	struct records plain = {0};
@@ -76,7 +78,8 @@ static void test_outbound(void **state)
 	dl_open_wire(&plain);
 	assert_int_equal(plain.n, 1);
 	records_clear(&plain);
-	/* The same packet from the device of all is nobody's, and one of another peer from ours. */
+	/* The same packet from the shared device, and a packet of another peer from the own device,
+	 * match none. */
 	dl->tunnel.path->devices[0].spd.generation = dl->tunnel.path->devices[1].spd.generation;
 	dl->device_of[OWN] = 0;
 	dl_tun(TO(.peer = OWN, .flow = 1, .payload = 100));
@@ -91,7 +94,7 @@ static void test_outbound(void **state)
 	records_clear(&plain);
 }
 
-/* Who sends too much is told on the device where it was read. */
+/* The ICMP error is written to the device from which the packet was read. */
 static void test_too_big(void **state)
 {
 	(void)state;
@@ -103,7 +106,7 @@ static void test_too_big(void **state)
 	assert_int_equal(dl->tun_out.n, 0);
 }
 
-/* Up with the first user, down with the last, and no change within a turn is seen. */
+/* A device's link is up while it has a user; changes within one turn are not seen. */
 static void test_link(void **state)
 {
 	(void)state;
@@ -114,7 +117,7 @@ static void test_link(void **state)
 	devices_settle(&dl->d);
 	assert_int_equal(dl->links, 3);
 	assert_true(dl->link);
-	/* A rekey. */
+	/* a rekey */
 	device_use(&dl->d, 1, false);
 	device_use(&dl->d, 1, true);
 	devices_settle(&dl->d);
@@ -135,7 +138,7 @@ static void lose(unsigned peer)
 	dl_turn();
 }
 
-/* Removed by somebody, it is there again at once, and goes on. */
+/* A device that somebody removes is made again at once, and used. */
 static void test_gone(void **state)
 {
 	(void)state;
@@ -144,7 +147,7 @@ static void test_gone(void **state)
 	devices_settle(&dl->d);
 	lose(OWN);
 	assert_int_equal(dl->opens, 3);
-	assert_int_equal(dl->repairs, 0); /* no routes of ours lead to it */
+	assert_int_equal(dl->repairs, 0); /* none of our routes use it */
 	assert_true(dl->link);
 	lose(0);
 	assert_int_equal(dl->opens, 3); /* the second one within a second waits */
@@ -158,7 +161,7 @@ static void test_gone(void **state)
 	assert_int_equal(dl->wire.n, 2);
 }
 
-/* While it cannot be made it is tried again, and what comes for it is dropped. */
+/* A device that cannot be made is tried again; meanwhile, packets for it are dropped. */
 static void test_cannot_be_made(void **state)
 {
 	struct records want = {0};
@@ -186,7 +189,7 @@ static void test_cannot_be_made(void **state)
 	records_clear(&want);
 }
 
-/* A device that nobody wants any more is closed; its place is for another name once no SA has it.
+/* A device that is no longer configured is closed; its place is reused when no SA has it any more.
  */
 static void test_reload(void **state)
 {
@@ -215,7 +218,8 @@ static void test_reload(void **state)
 	assert_non_null(own()->readable);
 }
 
-/* What waits for the socket when its device goes is not sent by the one that takes its place. */
+/* A packet that was pending when its device was removed is not sent by the device that takes its
+ * place. */
 static void test_pending(void **state)
 {
 	static const struct answer full[] = {FULL};
@@ -240,7 +244,7 @@ static void test_pending(void **state)
 	assert_false(dl->d.out.pending);
 }
 
-/* All devices rest while the socket is full, those that are made meanwhile too. */
+/* While the socket is full, no device is read, including those made meanwhile. */
 static void test_full_socket(void **state)
 {
 	static const struct answer full[] = {FULL};

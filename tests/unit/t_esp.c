@@ -1,11 +1,11 @@
-/* t_esp.c - whole data paths: what goes in at one side, what comes out at the other.
+/* t_esp.c - whole data paths: packets are sealed on one side and opened on the other.
  * SPDX-License-Identifier: ISC */
 #include "esp_fixture.h"
 #include "packet/checksum.h"
 
 #define HIGH(n) ((uint64_t)(n) << 32)
 
-/* Lays out text with any padding and next header; returns its length. */
+/* Writes payload, padding, pad length and next header to text; returns its length. */
 static uint32_t text_of(uint8_t *text, const uint8_t *payload, uint32_t len, const uint8_t *pad,
 			uint8_t pad_len, uint8_t next)
 {
@@ -24,7 +24,7 @@ static struct fixture_result open_pkt(struct fixture *l, unsigned side, const st
 	return r;
 }
 
-/* One packet of each length there and back; nothing of it may change. */
+/* Sends packets of many lengths both ways; they must come out unchanged. */
 static void round_trip(struct fixture *l, bool v6)
 {
 	uint8_t inner[1500];
@@ -51,6 +51,7 @@ static void round_trip(struct fixture *l, bool v6)
 	}
 }
 
+/* Every suite, with and without ESN, with IPv4 and IPv6. */
 static void test_every_suite(void **state)
 {
 	const struct suite *s;
@@ -68,7 +69,7 @@ static void test_every_suite(void **state)
 			o.ts_me = "fd02::/16";
 		}
 		l = fixture_new(&o);
-		if (o.esn) { /* a high half that is not zero must be in what is authenticated */
+		if (o.esn) { /* a high half other than 0 must be part of what is authenticated */
 			fixture_sa(l, GW)->out.number = HIGH(1) + 70;
 			fixture_sa(l, ME)->in.window.top = HIGH(1) + 3;
 		}
@@ -77,7 +78,7 @@ static void test_every_suite(void **state)
 	}
 }
 
-/* The ICV covers the high half that is not on the wire, for each suite. */
+/* The ICV covers the high half of the ESN, which is not transmitted, under each suite. */
 static void test_esn_high_half_is_authenticated(void **state)
 {
 	const struct suite *s;
@@ -98,6 +99,7 @@ static void test_esn_high_half_is_authenticated(void **state)
 	}
 }
 
+/* Lengths of frames are aligned, minimal, and consistent with each other. */
 static void test_layout(void **state)
 {
 	const struct suite *s;
@@ -126,6 +128,7 @@ static void test_layout(void **state)
 	}
 }
 
+/* Truncated packets and number 0 are MALFORMED or AUTH_FAILED, and change nothing. */
 static void test_malformed(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -149,10 +152,7 @@ static void test_malformed(void **state)
 	fixture_free(l);
 }
 
-/*
- * What is known by number and tag is settled by that alone: it is not opened again, whatever else
- * stands in it.
- */
+/* A packet with known number and ICV is REPLAYED without being opened, even if it was changed. */
 static void test_replays_are_not_opened(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.suite = "aes128-sha256");
@@ -166,7 +166,7 @@ static void test_replays_are_not_opened(void **state)
 	fixture_free(l);
 }
 
-/* Number 0 of the first subspace is nobody's with ESN too, but 2^32 is a number like others. */
+/* With ESN, number 2^32, whose low half is 0, is a valid number. */
 static void test_zero_low_half(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.esn = true);
@@ -182,6 +182,7 @@ static void test_zero_low_half(void **state)
 	fixture_free(l);
 }
 
+/* Packets with an unknown SPI are NO_SA, and raise the hint about once per second. */
 static void test_unknown_spi(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -196,16 +197,16 @@ static void test_unknown_spi(void **state)
 		hints += l->path[ME]->no_sa_hint;
 		l->path[ME]->no_sa_hint = false;
 	}
-	/* ten seconds: rate-limited, and not silent */
+	/* within 10 s */
 	assert_in_range(hints, 9, 12);
 	assert_true(endpoint_eq(&l->path[ME]->no_sa_from, &l->ep[GW]));
-	/* only reserved is not there yet */
+	/* an SPI that is only reserved has no SA yet */
 	put_be32(p.b, sad_reserve(&l->path[ME]->sad));
 	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_NO_SA);
 	fixture_free(l);
 }
 
-/* A drop reason of one FRESH packet with this text. */
+/* Why a FRESH packet with this text is dropped; ESP_DROP_COUNT: it is delivered. */
 static enum esp_drop drop_of(struct fixture *l, const uint8_t *text, uint32_t len)
 {
 	static uint64_t number = 1;
@@ -229,6 +230,7 @@ static enum esp_drop drop_of(struct fixture *l, const uint8_t *text, uint32_t le
 				    (want) == ESP_DROP_COUNT ? "delivered" : esp_drop_name(want)); \
 	} while (0)
 
+/* Wrong padding, pad length or next header is detected. */
 static void test_trailer(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -240,7 +242,7 @@ static void test_trailer(void **state)
 	fixture_inner(l, GW, inner, 48, 0);
 	for (unsigned i = 0; i < 256; i++)
 		bad[i] = pad[i] = (uint8_t)(i + 1);
-	for (unsigned len = 2; len < 256; len += 4) { /* all lengths that are aligned, up to 254 */
+	for (unsigned len = 2; len < 256; len += 4) { /* all aligned lengths up to 254 */
 		n = text_of(text, inner, 48, pad, (uint8_t)len, PROTO_IPV4);
 		assert_drop(drop_of(l, text, n), ESP_DROP_COUNT);
 		bad[len - 1] ^= 1;
@@ -250,10 +252,10 @@ static void test_trailer(void **state)
 	}
 	n = text_of(text, inner, 48, pad, 2, PROTO_IPV6);
 	assert_drop(drop_of(l, text, n), ESP_DROP_BAD_INNER);
-	n = text_of(text, inner, 48, pad, 2, PROTO_TCP); /* transport mode is not ours */
+	n = text_of(text, inner, 48, pad, 2, PROTO_TCP); /* transport mode is not supported */
 	assert_drop(drop_of(l, text, n), ESP_DROP_BAD_TRAILER);
 	n = text_of(text, inner, 48, pad, 2, PROTO_IPV4);
-	text[n - 2] = 200; /* more padding than there is text */
+	text[n - 2] = 200; /* more padding than text */
 	assert_drop(drop_of(l, text, n), ESP_DROP_BAD_TRAILER);
 	text[2] = 51;
 	text[3] = PROTO_IPV4;
@@ -261,6 +263,7 @@ static void test_trailer(void **state)
 	fixture_free(l);
 }
 
+/* A dummy packet is dropped, but shows that the peer is alive; TFC padding is accepted. */
 static void test_dummy_and_tfc(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -278,14 +281,14 @@ static void test_dummy_and_tfc(void **state)
 	assert_int_equal(r.v[VERDICT_FRESH], 1);
 	assert_int_equal(r.drops[ESP_DROP_DUMMY], 1);
 	assert_int_equal(r.delivered, 0);
-	assert_true(fixture_sa(l, ME)->in.last_fresh == l->now); /* it shows life like any other */
+	assert_true(fixture_sa(l, ME)->in.last_fresh == l->now); /* it counts for liveness */
 	fixture_free(l);
 
 	l = fixture_new(&o);
 	fixture_inner(l, GW, inner, 48, 0);
-	n = text_of(text, inner, 48, none, 2, PROTO_NONE); /* with any content */
+	n = text_of(text, inner, 48, none, 2, PROTO_NONE); /* dummy packets may have any content */
 	assert_drop(drop_of(l, text, n), ESP_DROP_DUMMY);
-	/* TFC padding (RFC 4303 2.7): what follows the inner packet's own length */
+	/* TFC padding (RFC 4303 2.7) follows the end of the inner packet */
 	memset(text, 0xee, sizeof(text));
 	memcpy(text, inner, 48);
 	text[502] = 0;
@@ -294,6 +297,7 @@ static void test_dummy_and_tfc(void **state)
 	fixture_free(l);
 }
 
+/* TFC padding is not delivered. */
 static void test_tfc_is_cut_off(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -314,6 +318,7 @@ static void test_tfc_is_cut_off(void **state)
 	fixture_free(l);
 }
 
+/* Inner packets outside the traffic selectors, or with a bad header, are dropped. */
 static void test_selectors_and_inner(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -324,12 +329,12 @@ static void test_selectors_and_inner(void **state)
 	(void)state;
 	fixture_inner(l, GW, t, 48, 0);
 	n = text_of(t, t, 48, pad, 2, PROTO_IPV4);
-	t[12] = 11; /* source outside */
+	t[12] = 11; /* source is outside */
 	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
 	t[12] = 10;
-	t[17] = 3; /* destination outside */
+	t[17] = 3; /* destination is outside */
 	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
-	memcpy(t + 12, (uint8_t[]){10, 2, 0, 7, 10, 1, 0, 7}, 8); /* the wrong way round */
+	memcpy(t + 12, (uint8_t[]){10, 2, 0, 7, 10, 1, 0, 7}, 8); /* reversed direction */
 	assert_drop(drop_of(l, t, n), ESP_DROP_SELECTORS);
 	fixture_inner(l, GW, t, 48, 0);
 	put_be16(t + 2, 49); /* longer than the payload */
@@ -344,7 +349,8 @@ static void test_selectors_and_inner(void **state)
 	fixture_free(l);
 }
 
-/* Ports of a selector bind; fragments without ports are outside of it (RFC 4301 4.4.1.1). */
+/* Ports of a traffic selector are checked; fragments without ports do not match (RFC 4301
+ * 4.4.1.1). */
 static void test_port_selectors(void **state)
 {
 	struct fixture_opt o =
@@ -368,7 +374,7 @@ static void test_port_selectors(void **state)
 	fixture_free(l);
 }
 
-/* RFC 6040 figure 4; the columns are the outer field: not-ECT, ECT(1), ECT(0), CE. 9: dropped. */
+/* RFC 6040 figure 4; columns: outer not-ECT, ECT(1), ECT(0), CE. 9: dropped. */
 static const uint8_t ecn_table[4][4] = {{0, 0, 0, 9}, {1, 1, 1, 3}, {2, 1, 2, 3}, {3, 3, 3, 3}};
 
 static void ecn_case(struct fixture *l, bool v6, uint8_t inner_ecn, uint8_t outer)
@@ -399,6 +405,7 @@ static void ecn_case(struct fixture *l, bool v6, uint8_t inner_ecn, uint8_t oute
 	assert_memory_equal(r.last + 12, inner + 12, 52);
 }
 
+/* Each combination of inner and outer ECN, with IPv4 and IPv6. */
 static void test_ecn(void **state)
 {
 	(void)state;

@@ -1,5 +1,4 @@
-/* t_esp_sa.c - what an inbound SA makes of packets: verdicts, budgets, phases.
- * SPDX-License-Identifier: ISC */
+/* t_esp_sa.c - an inbound SA: verdicts, budgets and phases. SPDX-License-Identifier: ISC */
 #include "esp_fixture.h"
 
 static struct fixture_result open_pkt(struct fixture *l, unsigned side, const struct fixture_pkt *p)
@@ -10,7 +9,8 @@ static struct fixture_result open_pkt(struct fixture *l, unsigned side, const st
 	return r;
 }
 
-/* Address and window: only a FRESH packet moves them. Liveness: a BRIDGED one does too. */
+/* Only a FRESH packet moves the peer's address and the window; for liveness, a BRIDGED one counts
+ * too. */
 static void moved_only_by_fresh(bool bridge)
 {
 	struct fixture_opt o = FIXTURE_OPT(.no_bridge = !bridge);
@@ -25,7 +25,7 @@ static void moved_only_by_fresh(bool bridge)
 	l->now += NSEC_PER_SEC;
 	fixture_open(l, ME, p.b, p.len, 0, &other, 0, &r); /* REPLAYED */
 	fixture_seal_number(l, GW, 1, NULL, &q);
-	fixture_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* REWOUND, BRIDGED */
+	fixture_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* REWOUND or BRIDGED */
 	q = fixture_next(l, GW);
 	q.b[q.len - 1] ^= 1;
 	fixture_open(l, ME, q.b, q.len, 0, &other, 0, &r); /* AUTH_FAILED */
@@ -39,11 +39,12 @@ static void moved_only_by_fresh(bool bridge)
 	assert_true(fixture_events(l, ME) & ESP_EVENT_MOVED);
 	assert_true(endpoint_eq(&fixture_sa(l, ME)->in.moved_to, &other));
 	assert_true(
-		endpoint_eq(&fixture_sa(l, ME)->in.peer, &l->ep[GW])); /* the owner's to change */
+		endpoint_eq(&fixture_sa(l, ME)->in.peer, &l->ep[GW])); /* the owner changes it */
 	assert_true(fixture_sa(l, ME)->in.last_fresh == l->now);
 	fixture_free(l);
 }
 
+/* Without and with the bridge. */
 static void test_moved_only_by_fresh(void **state)
 {
 	(void)state;
@@ -51,7 +52,8 @@ static void test_moved_only_by_fresh(void **state)
 	moved_only_by_fresh(true);
 }
 
-/* replay_window = 0: a replay from elsewhere is delivered, and is no sign of life, place or age. */
+/* With replay_window = 0, a replay is delivered, but does not count for liveness, address or
+ * lifetime. */
 static void test_unprotected_replays_move_nothing(void **state)
 {
 	static const size_t replayed[] = {9, 0, 5, 9};
@@ -83,7 +85,7 @@ static void test_unprotected_replays_move_nothing(void **state)
 	assert_int_equal(fixture_events(l, ME), 0);
 	assert_true(in->last_fresh == heard && in->packets == 10 && in->bytes == bytes);
 	assert_true(endpoint_eq(&in->peer, &l->ep[GW]) && in->window.top == 10);
-	/* What is new does all that: the peer may have moved. */
+	/* a new packet does all that */
 	q = fixture_next(l, GW);
 	fixture_open(l, ME, q.b, q.len, 0, &other, 0, &r);
 	assert_int_equal(fixture_events(l, ME), ESP_EVENT_MOVED | ESP_EVENT_SOFT_LIFETIME);
@@ -91,7 +93,8 @@ static void test_unprotected_replays_move_nothing(void **state)
 	fixture_free(l);
 }
 
-/* Nothing that fails its ICV moves anything: at any number, for each suite, with ESN and without.
+/* A packet with a wrong ICV changes nothing, at any number, under every suite, with ESN and
+ * without.
  */
 static void test_failed_icv_moves_nothing(void **state)
 {
@@ -133,7 +136,7 @@ static void test_failed_icv_moves_nothing(void **state)
 	}
 }
 
-/* What is authentic but not new moves only evidence. */
+/* An authentic packet that is not new changes nothing but evidence. */
 static void test_not_new_moves_only_evidence(void **state)
 {
 	static const enum detect_mode modes[] = {DETECT_OFF, DETECT_PROOF, DETECT_PATTERN,
@@ -167,13 +170,13 @@ static void test_not_new_moves_only_evidence(void **state)
 		}
 		assert_false(fixture_events(l, ME) & (ESP_EVENT_MOVED | ESP_EVENT_SOFT_LIFETIME));
 		fixture_sa(l, GW)->out.number = 9000;
-		/* the sealing itself used the sender's half only */
+		/* sealing changed the sender's half only */
 		assert_true(fixture_fingerprint(fixture_sa(l, ME), false) == before);
 		fixture_free(l);
 	}
 }
 
-/* Each line of the table of doc/recovery.md 1, from top to bottom, on one SA. */
+/* Every verdict of the table in doc/recovery.md 1, on one SA. */
 static void test_every_verdict(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.window = 64, .history_packets = 64);
@@ -193,7 +196,7 @@ static void test_every_verdict(void **state)
 	fixture_seal_number(l, GW, 9998, NULL, &q);
 	q.b[40] ^= 1;
 	assert_verdict(fixture_verdict(l, ME, &q),
-		       VERDICT_AUTH_FAILED); /* another ciphertext, the tag its own */
+		       VERDICT_AUTH_FAILED); /* changed ciphertext with the same ICV */
 	q.b[40] ^= 1;
 	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_REWOUND);
 	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_REPLAYED);
@@ -225,7 +228,7 @@ static void test_every_verdict(void **state)
 	fixture_free(l);
 }
 
-/* The budget binds only what is not remembered; it comes back with time. */
+/* verify_rate limits only packets whose numbers are not remembered, and is refilled over time. */
 static void test_verify_rate(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.window = 64, .history_packets = 64, .verify_rate = 100);
@@ -262,7 +265,8 @@ static void test_verify_rate(void **state)
 	fixture_free(l);
 }
 
-/* doc/recovery.md 4: delivers while it drains, then gives verdicts only, and never shows life. */
+/* A RETIRED SA delivers while it drains, then only gives verdicts, and never shows that the peer is
+ * alive (doc/recovery.md 4). */
 static void test_retired(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -279,8 +283,8 @@ static void test_retired(void **state)
 	fresh = fixture_sa(l, ME)->in.last_fresh;
 	sad_retire(&l->path[ME]->sad, fixture_sa(l, ME), l->now + 5 * NSEC_PER_SEC);
 	fixture_inner(l, ME, inner, 48, 0);
-	assert_false(fixture_seal(l, ME, inner, 48, &q)); /* our half is gone at once */
-	/* Its memory is the first to be taken. */
+	assert_false(fixture_seal(l, ME, inner, 48, &q)); /* the outbound half is gone at once */
+	/* its history no longer counts as that of a live SA */
 	assert_int_equal(l->path[ME]->sad.history.members, 0);
 	l->now += 5 * NSEC_PER_SEC - 1;
 	p = fixture_next(l, GW);
@@ -298,10 +302,10 @@ static void test_retired(void **state)
 	assert_int_equal(r.drops[ESP_DROP_RETIRED], 1);
 	assert_int_equal(fixture_events(l, ME), ESP_EVENT_RETIRED_HEARD);
 	assert_true(fixture_sa(l, ME)->in.last_fresh == fresh);
-	/* the same again is a replay and says nothing */
+	/* a replay raises no event */
 	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REPLAYED);
 	assert_int_equal(fixture_events(l, ME), 0);
-	/* a rewind on it is no switchover any more, but shows that the peer is still there */
+	/* a rewind is no switchover here, but shows that the peer still uses the SA */
 	fixture_seal_number(l, GW, 1, NULL, &q);
 	assert_verdict(fixture_verdict(l, ME, &q), VERDICT_REWOUND);
 	assert_int_equal(fixture_events(l, ME), ESP_EVENT_RETIRED_HEARD);
@@ -309,7 +313,7 @@ static void test_retired(void **state)
 	fixture_free(l);
 }
 
-/* A packet under the nonce of number 1, at number 1, with other content. */
+/* Seals another plaintext with the number and IV of *first; returns the receiver's verdict. */
 static enum verdict reuse_nonce(struct fixture *l, const struct fixture_pkt *first)
 {
 	struct fixture_pkt p;
@@ -326,8 +330,8 @@ static enum verdict reuse_nonce(struct fixture *l, const struct fixture_pkt *fir
 	return fixture_verdict(l, ME, &p);
 }
 
-/* doc/recovery.md 2: under GCM the authentication key is exposed, and all that comes later proves
- * nothing.
+/* Under GCM, nonce reuse exposes the authentication key: later packets prove nothing
+ * (doc/recovery.md 2).
  */
 static void test_nonce_reuse_gcm(void **state)
 {
@@ -346,7 +350,8 @@ static void test_nonce_reuse_gcm(void **state)
 	assert_int_equal(fixture_events(l, ME), ESP_EVENT_SWITCHOVER | ESP_EVENT_NONCE_REUSE);
 	assert_int_equal(in->detector.criterion, CRITERION_NONCE_REUSE);
 	assert_true(in->exposed && in->nonce_reuses == 1);
-	/* until the successor is up, traffic goes on, but shows neither life nor place */
+	/* until there is a successor, packets are delivered, but show neither liveness nor
+	 * address */
 	p = fixture_next(l, GW);
 	l->now += NSEC_PER_SEC;
 	fixture_open(l, ME, p.b, p.len, 0, &other, 0, &r);
@@ -367,8 +372,7 @@ static void test_nonce_reuse_gcm(void **state)
 	fixture_free(l);
 }
 
-/* "nothing that arrives on this SA proves anything more": not that the peer still uses it, either.
- */
+/* On an exposed SA that is RETIRED, packets do not show that the peer still uses it either. */
 static void test_exposed_and_retired_proves_nothing(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -381,7 +385,7 @@ static void test_exposed_and_retired_proves_nothing(void **state)
 	sad_retire(&l->path[ME]->sad, fixture_sa(l, ME), l->now);
 	fixture_events(l, ME);
 	l->now += NSEC_PER_SEC;
-	p = fixture_next(l, GW); /* whoever has the key now */
+	p = fixture_next(l, GW); /* could be from anyone with the key */
 	assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
 	assert_int_equal(fixture_events(l, ME), 0);
 	fixture_seal_number(l, GW, 2, NULL, &p);
@@ -390,7 +394,8 @@ static void test_exposed_and_retired_proves_nothing(void **state)
 	fixture_free(l);
 }
 
-/* ChaCha20-Poly1305 exposes one nonce's key only; CBC has no nonce that could. */
+/* Under ChaCha20-Poly1305 and AES-CBC, a packet with the same number and IV does not expose the
+ * SA. */
 static void test_nonce_reuse_others(void **state)
 {
 	static const char *const names[] = {"chacha20poly1305", "aes256-sha256"};
@@ -405,7 +410,7 @@ static void test_nonce_reuse_others(void **state)
 		fixture_verdict(l, ME, &first);
 		fixture_events(l, ME);
 		fixture_seal_number(l, GW, 1, first.b + 8, &p);
-		if (memcmp(p.b, first.b, p.len) == 0) { /* the same plaintext: bit-identical */
+		if (memcmp(p.b, first.b, p.len) == 0) { /* same plaintext: bit-identical */
 			assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REPLAYED);
 			fixture_free(l);
 			continue;
@@ -416,6 +421,7 @@ static void test_nonce_reuse_others(void **state)
 	}
 }
 
+/* Under ChaCha20-Poly1305, nonce reuse confirms a switchover, but does not expose the SA. */
 static void test_chacha_reuse_is_an_event(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.suite = "chacha20poly1305");
@@ -433,7 +439,7 @@ static void test_chacha_reuse_is_an_event(void **state)
 	fixture_free(l);
 }
 
-/* Routes that lead nowhere, each with its counter. */
+/* Packets that esp_route does not seal are each counted under the reason. */
 static void test_routes(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.mtu = 100);
@@ -462,7 +468,7 @@ static void test_routes(void **state)
 	out.len = 101;
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_TOO_BIG);
 	assert_int_equal(out.mtu, 100);
-	inner[6] = 0; /* may be fragmented: sealed whole, the outer packet is cut */
+	inner[6] = 0; /* without DF: sealed whole, the outer packet may be fragmented */
 	assert_int_equal(esp_route(path, &out, l->now), ESP_ROUTE_SEAL);
 	fixture_inner(l, GW, inner, 48, 0);
 	out.len = 48;
@@ -473,7 +479,8 @@ static void test_routes(void **state)
 	fixture_free(l);
 }
 
-/* SPIs: never reserved ones, never one twice at once, references die with their SA. */
+/* SPIs are never reserved values, unique among the SAs, and references become invalid with their
+ * SA. */
 static void test_sad(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -493,11 +500,10 @@ static void test_sad(void **state)
 		sad_release(s, spi[i]);
 		assert_null(sad_get(s, ref));
 		assert_null(sad_find(s, spi[i]));
-		sad_release(s, spi[i]); /* twice does nothing */
+		sad_release(s, spi[i]); /* a second release does nothing */
 	}
 	assert_int_equal(s->used, 1);
-	for (unsigned i = 0; i < 5000;
-	     i++) { /* one slot again and again: the SPI changes each time */
+	for (unsigned i = 0; i < 5000; i++) { /* a slot that is used again gets another SPI */
 		uint32_t a = sad_reserve(s);
 
 		assert_true(a >= 256 && a != spi[4999]);
@@ -508,7 +514,7 @@ static void test_sad(void **state)
 	fixture_free(l);
 }
 
-/* The dirty list: events gather, each SA is on it once, and a freed one is not. */
+/* Events of an SA are collected; each SA is on the dirty list once, and a released one is not. */
 static void test_dirty_list(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -535,7 +541,7 @@ static void test_dirty_list(void **state)
 	fixture_free(l);
 }
 
-/* An SA that goes away between two calls of one receive takes its pending packets with it. */
+/* If an SA is released during a receive, its pending packets are dropped. */
 static void test_release_within_a_receive(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();

@@ -1,10 +1,9 @@
 /*
- * t_fault.c - senders that really go back, and networks that only look like it (doc/recovery.md 6).
+ * t_fault.c - senders that really rewind, and networks that only look like it (doc/recovery.md 6).
  * SPDX-License-Identifier: ISC
  *
- * Each fault is confirmed within a stated number of packets; no benign network induces anything
- * under `proof`, and the same traffic shows how often `pattern` and the rule as published are
- * wrong.
+ * Each rewind is confirmed within a stated number of packets. No benign network confirms anything
+ * under `proof`; the same traffic shows how often `pattern` and the published rule are wrong.
  */
 #include "esp_run.h"
 
@@ -14,28 +13,28 @@ enum iv_kind { IV_OTHER, IV_EQUAL, IV_SAME_HIGH_WORD };
 
 struct fault {
 	const char *name;
-	uint64_t sent;	     /* numbers 1 to this are used first */
-	uint64_t jump, then; /* and, if jump is not 0, from jump on `then` packets */
-	uint64_t to, limit;  /* the rewind */
+	uint64_t sent;	     /* numbers 1 to `sent` are used first */
+	uint64_t jump, then; /* if jump is not 0: `then` packets from `jump` on */
+	uint64_t to, limit;  /* the rewind to `to`, confirmed within `limit` packets */
 	bool esn;
 	const char *suite;
 	enum iv_kind iv;
-	enum detect_mode mode; /* 0: proof */
+	enum detect_mode mode; /* 0: DETECT_PROOF */
 	uint64_t history_packets;
-	enum criterion why; /* 0: proof */
+	enum criterion why; /* 0: CRITERION_PROOF */
 };
 
-/* Sets the sender's IVs so that the rewound packets repeat, or do not. */
+/* Sets the sender's IVs so that rewound packets repeat them, or do not. */
 static void set_ivs(struct run *run, const struct fault *f, bool before)
 {
 	struct esp_out_sa *o = &fixture_sa(run->l, GW)->out;
 
 	if (f->iv == IV_SAME_HIGH_WORD && before) {
-		/* a big-endian counter with a constant high word */
+		/* big-endian counter with a constant high word */
 		o->iv_mask = 0;
 		o->iv_counter = 0xabcdef0100000000ULL;
 	}
-	/* the IV is a function of the number, as with other implementations */
+	/* the IV depends on the number only, as in other implementations */
 	if (f->iv == IV_EQUAL && !before)
 		o->iv_counter = f->to - 1;
 }
@@ -47,7 +46,7 @@ static void check_iv_outcome(struct run *run, const struct fault *f)
 
 	assert_int_equal(in->nonce_reuses, reused);
 	assert_int_equal(in->exposed, reused && in->suite->encr == ENCR_AES_GCM_16);
-	/* under `both`, which of the two comes first is the phase's matter */
+	/* under `both` either may come first, depending on the random phase */
 	if (f->mode == DETECT_BOTH && run->why == CRITERION_COUNT)
 		return;
 	assert_string_equal(criterion_name(run->why), criterion_name(reused ? CRITERION_NONCE_REUSE
@@ -55,7 +54,8 @@ static void check_iv_outcome(struct run *run, const struct fault *f)
 									      : CRITERION_PROOF));
 }
 
-/* No jump by 2^32 or more can be told on the wire: go over numbers between. */
+/* Jumps as the fault says. A jump by 2^32 or more cannot be seen on the wire, so it is made in
+ * steps. */
 static void jump(struct run *run, const struct fault *f)
 {
 	if (f->jump == 0)
@@ -90,7 +90,7 @@ static void run_fault(const struct fault *f, uint64_t salt)
 	from = run.sealed;
 	run_rewind(&run, f->to, f->limit);
 	check_iv_outcome(&run, f);
-	/* within reach nothing is lost, and a nonce used twice delivers nothing */
+	/* within reach nothing is lost; after nonce reuse there is no bridge */
 	reused = fixture_sa(run.l, ME)->in.nonce_reuses > 0;
 	if (f->limit == 1) {
 		run_send(&run, 700);
@@ -108,6 +108,7 @@ static void run_faults(const struct fault *f, size_t n)
 		run_fault(&f[i], i);
 }
 
+/* Rewinds within the window, beyond it, beyond the history, and to number 1. */
 static void test_depths(void **state)
 {
 	static const struct fault t[] = {
@@ -130,9 +131,10 @@ static void test_depths(void **state)
 	run_faults(t, ARRAY_SIZE(t));
 }
 
+/* Rewinds with ESN, each case of doc/recovery.md 1. */
 static void test_esn_cases(void **state)
 {
-	/* the window within one subspace: 2^32 + 100,000; across a boundary: 2^32 + 100 */
+	/* window within one subspace: 2^32 + 100,000; across the boundary: 2^32 + 100 */
 	static const struct fault t[] = {
 		{"ESN: rewind by 1", .sent = 5000, .esn = true, .to = 5000, .limit = 1},
 		{"ESN: left of the window, first subspace", .sent = 50000, .esn = true, .to = 20000,
@@ -147,7 +149,7 @@ static void test_esn_cases(void **state)
 		 .jump = TWO32 - 50000, .then = 50100, .to = TWO32 - 500, .limit = 1},
 		{"ESN: across, between the edges (Th, then Th - 1)", .sent = 3000, .esn = true,
 		 .jump = TWO32 - 50000, .then = 50100, .to = TWO32 - 9000, .limit = 1},
-		/* its first low numbers look like those in the window, so nothing else is tried */
+		/* the first low numbers are taken for those in the window */
 		{"ESN: to number 1 from 2^32 + 3,000", .sent = 30000, .esn = true,
 		 .jump = TWO32 - 50000, .then = 53000, .to = 1, .limit = 3000 + 41},
 		{"ESN: to number 1 from 2^32 + 99", .sent = 30000, .esn = true,
@@ -165,6 +167,7 @@ static void test_esn_cases(void **state)
 	run_fault(&f, 10);
 }
 
+/* Rewinds with repeated and with new IVs, under every kind of suite. */
 static void test_ivs(void **state)
 {
 	static const struct fault t[] = {
@@ -187,7 +190,7 @@ static void test_ivs(void **state)
 	run_faults(t, ARRAY_SIZE(t));
 }
 
-/* `both`: where the history does not reach, 64 distinct hints confirm. */
+/* Under `pattern`, 64 distinct packets confirm, in the window and far beyond the history. */
 static void test_pattern_where_history_ends(void **state)
 {
 	static const struct fault t[] = {
@@ -201,7 +204,8 @@ static void test_pattern_where_history_ends(void **state)
 	run_faults(t, ARRAY_SIZE(t));
 }
 
-/* The IV is a function of the number and the plaintext is the same: bit-identical, so REPLAYED. */
+/* If IV and plaintext are repeated as well, the packets are bit-identical and REPLAYED: a known
+ * limit. */
 static void test_bit_identical(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -220,7 +224,8 @@ static void test_bit_identical(void **state)
 	run_fini(&run);
 }
 
-/* Each of the two proves it on the other. */
+/* Two senders use the same SA at once: the second one's first packet confirms, and the bridge
+ * delivers both. */
 static void test_two_senders(void **state)
 {
 	static const uint64_t behind[] = {0, 1, 700, 10000};
@@ -239,17 +244,17 @@ static void test_two_senders(void **state)
 		while (n < 4000) {
 			run_set_number(&run, n & 1 ? 20001 + n / 2 - behind[i] : 20001 + n / 2);
 			run_send(&run, 1);
-			if (++n == 2) /* the other one's first packet */
+			if (++n == 2) /* the second sender's first packet */
 				assert_int_equal(run.switchovers, 1);
 		}
 		assert_int_equal(run.switchovers, 1);
-		run_assert_came(&run, 0, run.sealed, 0); /* until the rekey, both of them */
+		run_assert_came(&run, 0, run.sealed, 0); /* both are delivered until the rekey */
 		assert_string_equal(criterion_name(run.why), "proof");
 		run_fini(&run);
 	}
 }
 
-/* A fails, B goes on 2^20 ahead, A comes back where it was last in step. */
+/* A fails, B continues 2^20 numbers ahead, and A returns with an older number. */
 static void failback(enum detect_mode m, uint64_t reach, uint64_t to, uint64_t limit,
 		     const char *name)
 {
@@ -266,20 +271,21 @@ static void failback(enum detect_mode m, uint64_t reach, uint64_t to, uint64_t l
 	run_fini(&run);
 }
 
+/* A proof confirms the failback. */
 static void test_failback(void **state)
 {
 	(void)state;
 	failback(DETECT_PROOF, 0, 59000, 1, "failback A, B, A behind where A was");
 	failback(DETECT_BOTH, 0, 59000, 1, "the same, both");
-	/* where A was there are numbers that nobody used: as far as a packet shows, only withheld
+	/* nobody used the numbers after A's last one: only the first number known from B is a proof
 	 */
 	failback(DETECT_PROOF, 0, 60001, (1 << 20) + 1,
 		 "failback A, B, A into numbers that nobody used");
 }
 
 /*
- * Where the history does not reach, `both` is to see the pattern; within reach a number that never
- * came is a late packet, and only the next number that did is proof.
+ * Under `both`, a failback into unused numbers is confirmed by the pattern beyond reach; within
+ * reach, only a known number is a proof.
  */
 static void test_failback_both(void **state)
 {
@@ -289,7 +295,7 @@ static void test_failback_both(void **state)
 	failback(DETECT_BOTH, 0, 60001, (1 << 20) + 1, "the same within reach");
 }
 
-/* A benign network: each packet's place in the order of arrival. */
+/* The order in which a benign network delivers packets. */
 struct arrival {
 	uint64_t at;
 	uint32_t number;
@@ -307,7 +313,8 @@ static int by_arrival(const void *a, const void *b)
 
 enum benign { REORDER, DUPLICATE, BACKLOG };
 
-/* When packet i of the stream arrives, in places of the stream; low priority waits for the link. */
+/* When packet i arrives, as a position in the stream. BACKLOG: low-priority packets wait for the
+ * link. */
 static uint64_t arrives(enum benign kind, struct fixture_rng *r, uint32_t i)
 {
 	switch (kind) {
@@ -320,7 +327,7 @@ static uint64_t arrives(enum benign kind, struct fixture_rng *r, uint32_t i)
 	return i;
 }
 
-/* Sends count packets, delivered in the order of arrival, one at a time. */
+/* Delivers `count` packets one by one in their order of arrival. */
 static void benign_network(struct run *run, enum benign kind, uint32_t count)
 {
 	struct arrival *a = calloc(2 * count, sizeof(*a));
@@ -340,7 +347,7 @@ static void benign_network(struct run *run, enum benign kind, uint32_t count)
 	for (size_t i = 0; i < n; i++) {
 		run->l->now += RUN_PACKET_TIME;
 		run_play(run, &run->tape, a[i].number, 1);
-		/* the burst is over, and nothing comes for a while */
+		/* the burst is over: 5 s of silence */
 		if (kind == BACKLOG && i % 8000 == 7999)
 			run->l->now += 5 * NSEC_PER_SEC;
 		if (fixture_sa(run->l, ME)->in.detector.state == DETECTOR_CONFIRMED)
@@ -378,6 +385,7 @@ static void benign(enum benign kind, enum detect_mode m, const char *name)
 	run_fini(&run);
 }
 
+/* Reordering, duplication and backlog confirm nothing under `proof`. */
 static void test_benign(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /*
- * t_flow.c - what is remembered of the last flow, on the way out and in, is never wrong: a packet
- * known by its header is treated as if it had been parsed, looked up and selected.
+ * t_flow.c - the cache of the last flow, outbound and inbound, is never wrong: a packet that is
+ * recognized by its header is treated as if it had been parsed and looked up.
  * SPDX-License-Identifier: ISC
  */
 #include "esp_fixture.h"
@@ -16,7 +16,7 @@ static bool same(const struct inner *a, const struct inner *b)
 	       a->bare == b->bare && a->plain == b->plain;
 }
 
-/* A packet that inner_parse takes, TCP or UDP, mostly plain. */
+/* Makes a TCP or UDP packet, usually one that inner_parse accepts and that is plain. */
 static void some_packet(struct fixture_rng *r, uint8_t *p)
 {
 	bool v6 = fixture_chance(r, 50);
@@ -34,7 +34,8 @@ static void some_packet(struct fixture_rng *r, uint8_t *p)
 	}
 }
 
-/* inner_next says what inner_parse says, or that it does not know; it knows the next of a flow. */
+/* inner_next agrees with inner_parse or recognizes nothing; it recognizes the next packet of a
+ * flow. */
 static void test_next_is_parse(void **state)
 {
 	unsigned known = 0, other = 0, plain = 0;
@@ -65,7 +66,7 @@ static void test_next_is_parse(void **state)
 		} else {
 			other++;
 			assert_true(same(&next, &first));
-			/* What it need not know, but is of no use if it does not. */
+			/* it may fail, but not for a plain packet of the same flow */
 			assert_false(first.plain && ok == 0 && parsed.plain &&
 				     inner_same_flow(&first, &parsed));
 		}
@@ -74,7 +75,7 @@ static void test_next_is_parse(void **state)
 	assert_true(known > 40000 && other > 40000 && plain > 100000);
 }
 
-/* ---- out ---- */
+/* ---- outbound ---- */
 
 static enum esp_route route(struct fixture *l, const uint8_t *p, uint32_t len, struct esp_out *o)
 {
@@ -82,7 +83,7 @@ static enum esp_route route(struct fixture *l, const uint8_t *p, uint32_t len, s
 	return esp_route(l->path[GW], o, l->now);
 }
 
-/* A policy that comes, and goes, is seen by the next packet of a flow that was under way. */
+/* A policy that is added or removed applies to the next packet of a flow in progress. */
 static void test_policies_change(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -115,7 +116,7 @@ static void test_policies_change(void **state)
 	fixture_free(l);
 }
 
-/* The SA is asked for with each packet, and each packet has its own TOS, DF and length. */
+/* The SA is looked up for each packet, and each packet has its own TOS, DF and length. */
 static void test_what_is_the_packets_own(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.mtu = 200);
@@ -134,18 +135,18 @@ static void test_what_is_the_packets_own(void **state)
 	fixture_inner(l, GW, p, 300, 0);
 	assert_int_equal(route(l, p, 300, &out), ESP_ROUTE_TOO_BIG);
 	assert_int_equal(out.mtu, 200);
-	p[6] = 0; /* may be fragmented */
+	p[6] = 0; /* without DF: may be fragmented */
 	assert_int_equal(route(l, p, 300, &out), ESP_ROUTE_SEAL);
 	sad_release(&l->path[GW]->sad, l->spi[GW]);
 	assert_int_equal(route(l, p, 300, &out), ESP_ROUTE_NO_SA);
-	/* Not of the flow any more, and no packet. */
+	/* not of the flow, and no IP packet */
 	p[0] = 0x55;
 	assert_int_equal(route(l, p, 300, &out), ESP_ROUTE_DISCARD);
 	assert_true(l->path[GW]->drops[ESP_DROP_BAD_INNER] == 1);
 	fixture_free(l);
 }
 
-/* ---- in ---- */
+/* ---- inbound ---- */
 
 static uint64_t delivered(struct fixture *l, const uint8_t *inner, uint32_t len)
 {
@@ -158,7 +159,8 @@ static uint64_t delivered(struct fixture *l, const uint8_t *inner, uint32_t len)
 	return r.delivered;
 }
 
-/* One admitted packet does not let others in: the receiver's selectors name one port. */
+/* Each packet is checked against the receiver's traffic selectors, also after one of them was
+ * accepted. */
 static void test_selectors_hold(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -184,7 +186,7 @@ static void test_selectors_hold(void **state)
 	fixture_free(l);
 }
 
-/* The next header says IPv6, the packet is the next one of an IPv4 flow. */
+/* An IPv4 packet of the flow with next header IPv6 is dropped. */
 static void test_family_is_as_said(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();

@@ -1,5 +1,5 @@
 /*
- * t_gate.c - every answer of the gate: allowances, back-off and quiet (doc/recovery.md 4).
+ * t_gate.c - all answers of the gate: allowances, back-off and quiet (doc/recovery.md 4).
  * SPDX-License-Identifier: ISC
  */
 #include <setjmp.h>
@@ -20,7 +20,7 @@ struct fixture {
 	struct gate_reply reply; /* the last one */
 };
 
-/* Each SA that asks was made after the last admission, as the successor of that one is. */
+/* Every SA that asks is newer than the last admission, like the successor of a rekeyed one. */
 static void fixture_init(struct fixture *l)
 {
 	*l = (struct fixture){.facts.installed = NSEC_NEVER};
@@ -33,7 +33,7 @@ static enum gate_answer ask(struct fixture *l, enum criterion c, nsec_t now)
 	return l->reply.answer;
 }
 
-/* A proof that is admitted and whose rekey helps; returns the wait before it. */
+/* A proof is admitted and its rekey helps; returns the wait before it. */
 static nsec_t ask_and_help(struct fixture *l, nsec_t now)
 {
 	assert_int_equal(ask(l, CRITERION_PROOF, now), GATE_ADMITTED);
@@ -41,6 +41,7 @@ static nsec_t ask_and_help(struct fixture *l, nsec_t now)
 	return l->reply.backoff;
 }
 
+/* The first condition that refuses gives the answer; all answers are counted. */
 static void order_of_questions(void **state)
 {
 	struct fixture l;
@@ -60,6 +61,7 @@ static void order_of_questions(void **state)
 		assert_int_equal(l.gate.answers[i], i == GATE_QUIET ? 0 : 1);
 }
 
+/* A request that is refused uses up no allowance. */
 static void refusals_spend_nothing(void **state)
 {
 	struct fixture l;
@@ -77,7 +79,7 @@ static void refusals_spend_nothing(void **state)
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
 }
 
-/* None of the last max_rekeys helped: the rule as published. */
+/* After max_rekeys that did not help, the gate is quiet once, and then starts from zero. */
 static void quiet_begins_once_and_ends_from_zero(void **state)
 {
 	struct fixture l;
@@ -95,14 +97,14 @@ static void quiet_begins_once_and_ends_from_zero(void **state)
 	assert_int_equal(l.reply.until, t + 303 * SEC);
 	assert_int_equal(gate_quiet_until(&l.gate, CRITERION_PROOF, t + 302 * SEC), t + 303 * SEC);
 	assert_int_equal(gate_quiet_until(&l.gate, CRITERION_PROOF, t + 303 * SEC), 0);
-	/* All starts from zero: the whole allowance is there again. */
+	/* from zero: the whole allowance is available */
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(&l, CRITERION_PROOF, t + 303 * SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_PROOF, t + 303 * SEC), GATE_QUIET);
 	assert_true(l.reply.began);
 }
 
-/* Also where the allowance is counted over a longer time than the quiet lasts. */
+/* The same if `per` is longer than `quiet`. */
 static void quiet_shorter_than_per(void **state)
 {
 	struct fixture l;
@@ -119,7 +121,7 @@ static void quiet_shorter_than_per(void **state)
 	assert_int_equal(ask(&l, CRITERION_PROOF, 61 * SEC), GATE_QUIET);
 }
 
-/* quiet = 0 refuses, and at once all starts from zero: nothing waits longer than an instant. */
+/* With quiet = 0, one request is refused, and within 1 ms the gate starts from zero. */
 static void no_quiet(void **state)
 {
 	struct fixture l;
@@ -134,25 +136,27 @@ static void no_quiet(void **state)
 			assert_int_equal(ask(&l, CRITERION_PROOF, t), GATE_ADMITTED);
 		assert_int_equal(ask(&l, CRITERION_PROOF, t), GATE_QUIET);
 		assert_true(l.reply.until > t && l.reply.until <= t + NSEC_PER_MSEC);
-		/* the deadline that it names is one at which the answer is another */
+		/* at the deadline that it gave, the answer is different */
 		assert_int_equal(gate_quiet_until(&l.gate, CRITERION_PROOF, l.reply.until), 0);
 	}
 }
 
+/* The allowance is counted over a sliding time of `per`. */
 static void window_slides(void **state)
 {
 	struct fixture l;
 
 	(void)state;
 	fixture_init(&l);
-	/* One every 20 s never has more than three within 60 s. */
+	/* one every 20 s is never more than three within 60 s */
 	for (nsec_t i = 1; i < 100; i++) {
 		assert_int_equal(ask(&l, CRITERION_PROOF, i * 20 * SEC), GATE_ADMITTED);
 		assert_int_equal(l.reply.backoff, 0);
 	}
 }
 
-/* A pair that flaps: each rekey helped, so none is refused; beyond the allowance it waits. */
+/* When each rekey helped, proofs beyond the allowance are not refused, but wait longer and
+ * longer. */
 static void backoff_of_helped(void **state)
 {
 	static const nsec_t want[] = {0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30};
@@ -166,14 +170,14 @@ static void backoff_of_helped(void **state)
 		nsec_t wait = ask_and_help(&l, now);
 
 		assert_int_equal(wait, want[i] * SEC);
-		now += wait + SEC / 10; /* mended then, and broken again */
+		now += wait + SEC / 10; /* recovered, and rewound again */
 	}
 	assert_int_equal(l.gate.answers[GATE_QUIET], 0);
-	/* and when it was calm for `per`, there is no wait any more */
+	/* no wait after `per` without a proof */
 	assert_int_equal(ask_and_help(&l, now + 600 * SEC), 0);
 }
 
-/* The case: failovers every few seconds, for ever, on the defaults. */
+/* With the default options, 10,000 failovers 4 s apart are never refused, and wait 30 s at most. */
 static void flapping_is_never_refused(void **state)
 {
 	struct fixture l;
@@ -191,7 +195,7 @@ static void flapping_is_never_refused(void **state)
 	assert_true(longest <= 30 * SEC);
 }
 
-/* With the largest allowance within the longest time the steps still are 1, 2, 4 ... 30 s. */
+/* With the largest allowance and `per`, the waits are still 1, 2, 4 ... 30 s. */
 static void backoff_of_the_largest_allowance(void **state)
 {
 	static const nsec_t want[] = {1, 2, 4, 8, 16, 30, 30};
@@ -210,7 +214,7 @@ static void backoff_of_the_largest_allowance(void **state)
 		assert_int_equal(ask_and_help(&l, now), 30 * SEC);
 }
 
-/* One that helped among the last max_rekeys is enough; none of them is not. */
+/* One helpful rekey among the last max_rekeys is enough for admission. */
 static void one_that_helped(void **state)
 {
 	struct fixture l;
@@ -223,7 +227,7 @@ static void one_that_helped(void **state)
 	second = l.reply.ticket;
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	gate_helped(&l.gate, CRITERION_PROOF, second);
-	/* the last three were 1 to 3, then 2 to 4, then 3 to 5 */
+	/* the last three are 1 to 3, then 2 to 4, then 3 to 5 */
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	assert_int_equal(l.reply.backoff, SEC);
 	assert_int_equal(ask(&l, CRITERION_PROOF, 4 * SEC), GATE_ADMITTED);
@@ -231,7 +235,7 @@ static void one_that_helped(void **state)
 	assert_int_equal(ask(&l, CRITERION_PROOF, 8 * SEC), GATE_QUIET);
 }
 
-/* Only the last max_rekeys count. */
+/* A helpful rekey before the last max_rekeys does not count. */
 static void helped_long_ago(void **state)
 {
 	struct fixture l;
@@ -245,7 +249,7 @@ static void helped_long_ago(void **state)
 	assert_true(l.reply.began);
 }
 
-/* A ticket that is none, or of long ago, helps nobody. */
+/* gate_helped with no ticket, an unknown one or one of another allowance has no effect. */
 static void helped_by_a_wrong_ticket(void **state)
 {
 	struct fixture l;
@@ -260,6 +264,7 @@ static void helped_by_a_wrong_ticket(void **state)
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
 }
 
+/* Hints and proofs have separate allowances. */
 static void hints_cannot_spend_what_proofs_need(void **state)
 {
 	struct fixture l;
@@ -277,7 +282,7 @@ static void hints_cannot_spend_what_proofs_need(void **state)
 	assert_int_equal(ask(&l, CRITERION_NONCE_REUSE, SEC), GATE_QUIET);
 }
 
-/* Every hint is under the published rule, helped or not. */
+/* For hints the gate becomes quiet even if their rekeys helped. */
 static void hints_are_quiet_though_they_helped(void **state)
 {
 	static const enum criterion hints[] = {CRITERION_COUNT, CRITERION_TIME, CRITERION_OLDER_SA};
@@ -296,7 +301,7 @@ static void hints_are_quiet_though_they_helped(void **state)
 	}
 }
 
-/* One switchover hits all SAs of a child: only the first of them spends. */
+/* One switchover affects all SAs of a child: only the first one uses up allowance. */
 static void siblings_are_free(void **state)
 {
 	struct fixture l;
@@ -312,12 +317,12 @@ static void siblings_are_free(void **state)
 		assert_int_equal(l.reply.ticket, 0);
 		assert_int_equal(l.reply.backoff, 0);
 	}
-	/* an SA made since then is not of that switchover */
+	/* an SA made since then is not part of that switchover */
 	l.facts.installed = 11 * SEC;
 	assert_int_equal(ask(&l, CRITERION_PROOF, 12 * SEC), GATE_QUIET);
 }
 
-/* Free once: an SA whose rekey did not replace it pays when it asks again. */
+/* An SA that asks a second time uses up allowance, as its first rekey did not replace it. */
 static void siblings_are_free_once(void **state)
 {
 	struct fixture l;
@@ -336,7 +341,7 @@ static void siblings_are_free_once(void **state)
 	assert_int_equal(ask(&l, CRITERION_PROOF, 11 * SEC), GATE_QUIET);
 }
 
-/* Hints of siblings are not free: a withholder has them for all SAs at once. */
+/* Hints of other SAs of the child use up allowance, as a withholder can cause them on all SAs. */
 static void hints_of_siblings_spend(void **state)
 {
 	struct fixture l;
@@ -349,6 +354,7 @@ static void hints_of_siblings_spend(void **state)
 	assert_int_equal(ask(&l, CRITERION_COUNT, 10 * SEC), GATE_QUIET);
 }
 
+/* An admission that is given back is available again. */
 static void given_back(void **state)
 {
 	struct fixture l;
@@ -362,7 +368,7 @@ static void given_back(void **state)
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
 
-	/* not another's, and nothing for nothing */
+	/* only the last ticket can be given back */
 	fixture_init(&l);
 	l.options.max_rekeys = 2;
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
@@ -374,7 +380,7 @@ static void given_back(void **state)
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
 }
 
-/* What was given back is not waited for either. */
+/* An admission that is given back does not lengthen the next wait. */
 static void given_back_ends_its_backoff(void **state)
 {
 	struct fixture l;
@@ -390,7 +396,7 @@ static void given_back_ends_its_backoff(void **state)
 	assert_int_equal(l.reply.backoff, SEC);
 }
 
-/* A changed option or an operator's word ends back-off and quiet at once. */
+/* gate_reset ends back-off and quiet at once. */
 static void reset(void **state)
 {
 	struct fixture l;
@@ -415,7 +421,7 @@ static void reset(void **state)
 	assert_int_equal(ask_and_help(&l, SEC), 0);
 }
 
-/* A ticket of before the reset is void: it neither helps nor gives back what was admitted since. */
+/* A ticket from before the reset has no effect on admissions since. */
 static void tickets_of_before_a_reset(void **state)
 {
 	uint64_t old[3];
@@ -428,7 +434,7 @@ static void tickets_of_before_a_reset(void **state)
 		old[i] = l.reply.ticket;
 	}
 	gate_reset(&l.gate);
-	/* With nothing admitted since, there is nothing to give back either. */
+	/* nor if nothing was admitted since */
 	gate_give_back(&l.gate, CRITERION_PROOF, old[2]);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_ADMITTED);
@@ -438,10 +444,11 @@ static void tickets_of_before_a_reset(void **state)
 			gate_give_back(&l.gate, CRITERION_PROOF, old[k]);
 		}
 	}
-	/* Had one of them helped this would be a wait, had one been given back a fourth. */
+	/* had one helped, there would be a wait; had one been given back, a fourth admission */
 	assert_int_equal(ask(&l, CRITERION_PROOF, SEC), GATE_QUIET);
 }
 
+/* max_rekeys = 16. */
 static void largest_allowance(void **state)
 {
 	struct fixture l;

@@ -1,15 +1,16 @@
-/* t_history.c - what the history remembers, against a set that forgets nothing (doc/recovery.md 2).
+/* t_history.c - the history against a model that keeps every number received (doc/recovery.md 2).
  * SPDX-License-Identifier: ISC */
 #include "esp_fixture.h"
 #include "ref_model.h"
 
 #define BLOCK_BYTES (HISTORY_BLOCK * sizeof(struct near_entry))
-#define LIFE_START  (64 * sizeof(struct life_entry)) /* of each SA, beyond the cap too */
+#define LIFE_START  (64 * sizeof(struct life_entry)) /* per SA, even beyond the cap */
 #define RING_START  (4 * sizeof(struct near_block))
 #define FIRST_GRANT (BLOCK_BYTES + LIFE_START + RING_START)
 #define MIB	    (1024 * 1024)
 
-/* Tag and IV digest are functions of the number, so the model only has to keep the numbers. */
+/* Tag and IV digest are functions of the number, so that the model needs to keep the numbers
+ * only. */
 static uint32_t tag_of(uint64_t n)
 {
 	return (uint32_t)(n * 0x9e3779b97f4a7c15ULL >> 32);
@@ -26,11 +27,11 @@ struct world {
 	struct history_config cfg;
 	struct fixture_rng rng;
 	struct refset got;
-	struct refwindow w; /* only its window is asked for */
+	struct refwindow w; /* only to tell FRESH numbers from others */
 	uint64_t used;
 };
 
-/* budget NULL: one of its own that has no limit. */
+/* budget NULL: the world gets its own budget, without a limit. */
 static void world_init(struct world *w, const struct history_config *cfg,
 		       struct history_budget *budget, uint64_t salt)
 {
@@ -54,7 +55,7 @@ static void world_fini(struct world *w)
 	refwindow_fini(&w->w);
 }
 
-/* A packet arrives; like esp_in, the history only hears of FRESH ones. */
+/* Receives a packet if its number is FRESH; like esp_in, the history records FRESH packets only. */
 static bool receive(struct world *w, uint64_t n)
 {
 	if (!window_is_new(refwindow_place(&w->w, n)))
@@ -72,7 +73,8 @@ static void receive_up_to(struct world *w, uint64_t n)
 		receive(w, w->w.top + 1);
 }
 
-/* Asks for n with its tag and another: true when it is remembered. What it says must be right. */
+/* Looks n up with its own tag and with another one, and asserts that both answers are right. True
+ * if n is remembered. */
 static bool knows(const struct world *w, uint64_t n)
 {
 	uint32_t iv = ~iv_of(n);
@@ -87,14 +89,15 @@ static bool knows(const struct world *w, uint64_t n)
 		return true;
 	}
 	assert_int_equal(same, other);
-	/* "not received" is said only within reach, and only of what was not received */
+	/* "not received" must be answered for numbers within reach only, and never for a received
+	 * one */
 	assert_int_equal(same == HISTORY_ABSENT, history_reaches(&w->h, n));
 	if (got && same == HISTORY_ABSENT)
 		fail_msg("%llu was received and reads as \"not received\"", (unsigned long long)n);
 	return false;
 }
 
-/* The first number that the head does not answer for, where memory is not short. */
+/* The first number that is no longer in the head, if there is enough memory. */
 static uint64_t head_end(const struct world *w)
 {
 	uint64_t blocks = max_u64(w->cfg.packets, w->cfg.window) / HISTORY_BLOCK + 2;
@@ -102,7 +105,8 @@ static uint64_t head_end(const struct world *w)
 	return min_u64(HISTORY_HEAD, (blocks / 8 + 1) * HISTORY_BLOCK);
 }
 
-/* The first numbers, and within history_packets and the window every number is answered for. */
+/* True for numbers that need a definite answer: those in the head, in the window, within
+ * history_packets, and right of the window. */
 static bool must_answer(const struct world *w, uint64_t n)
 {
 	return n < head_end(w) || w->w.top - n < max_u64(w->cfg.packets, w->cfg.window) ||
@@ -122,7 +126,7 @@ static void check(const struct world *w, uint64_t n)
 			 known ? "made up" : "forgotten");
 }
 
-/* Every number within reach and some beyond both ends. */
+/* Checks every number within reach, and some beyond both ends. */
 static void check_all(const struct world *w)
 {
 	uint64_t reach = max_u64(w->cfg.packets, w->cfg.window) + 3 * HISTORY_BLOCK;
@@ -140,7 +144,8 @@ static const struct history_config configs[] = {
 	{.window = 65536, .packets = 1024}, {.window = 65536, .packets = 1 << 17},
 };
 
-/* The next number: in order, over a gap, late, anything of old, and seldom a jump. */
+/* The next number to receive: mostly in order, else after a gap, late, at random, or after a
+ * jump. */
 static uint64_t draw(struct world *w)
 {
 	uint64_t top = w->w.top, back = fixture_below(&w->rng, w->cfg.window);
@@ -158,7 +163,8 @@ static uint64_t draw(struct world *w)
 	}
 }
 
-/* Numbers where an error would show: at the edges of reach and window, at laps, anywhere. */
+/* A number to look up where errors are likely: near the ends of reach, window and head, exactly 2^k
+ * ahead, or at random. */
 static uint64_t probe(struct world *w)
 {
 	uint64_t top = w->w.top, reach = max_u64(w->cfg.packets, w->cfg.window);
@@ -193,6 +199,7 @@ static void random_traffic(const struct history_config *cfg, uint64_t start, uin
 	world_fini(&w);
 }
 
+/* The history answers as the model does, from number 1 and across 2^32. */
 static void test_random_traffic(void **state)
 {
 	(void)state;
@@ -202,7 +209,8 @@ static void test_random_traffic(void **state)
 	}
 }
 
-/* How many packets a sender that counts on from x needs to meet a remembered number. */
+/* Counts the packets that a sender which continues from x sends until one has a remembered number;
+ * limit + 1 if none of the first `limit` has. */
 static uint64_t until_met(const struct world *w, uint64_t x, uint64_t limit)
 {
 	for (uint64_t i = 0; i < limit; i++) {
@@ -213,8 +221,8 @@ static uint64_t until_met(const struct world *w, uint64_t x, uint64_t limit)
 }
 
 /*
- * When nothing was lost: within history_packets the first packet meets a remembered number, beyond
- * it one of (numbers used / 2,048).
+ * Without loss, the first packet from x on has a remembered number if x is within reach; otherwise
+ * one of the first (numbers used / 2,048) packets does.
  */
 static void check_guarantee(const struct world *w, uint64_t x)
 {
@@ -226,6 +234,7 @@ static void check_guarantee(const struct world *w, uint64_t x)
 			 (unsigned long long)top, (unsigned long long)limit);
 }
 
+/* check_guarantee for random rewinds, at up to 1,000,000 numbers used. */
 static void test_guarantee(void **state)
 {
 	(void)state;
@@ -246,7 +255,7 @@ static void test_guarantee(void **state)
 	}
 }
 
-/* Each rewind whatever, at a size where all of them can be tried. */
+/* check_guarantee for every possible rewind, with few enough numbers to try them all. */
 static void test_guarantee_everywhere(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 3000};
@@ -264,7 +273,8 @@ static void test_guarantee_everywhere(void **state)
 	world_fini(&w);
 }
 
-/* Counter jumps (RFC 6311, vendors): what they skip reads as "not received", what was is kept. */
+/* After forward jumps (RFC 6311; some vendors), skipped numbers read as "not received", and
+ * received ones are still remembered. */
 static void test_forward_jumps(void **state)
 {
 	static const struct history_config cfg = {.window = 1024, .packets = 1 << 16};
@@ -277,7 +287,7 @@ static void test_forward_jumps(void **state)
 		receive_up_to(&w, 200000);
 		receive(&w, 200000 + (1ULL << bits));
 		check_all(&w);
-		receive(&w, 200000 + (1ULL << bits) + 700); /* and on, over a smaller gap */
+		receive(&w, 200000 + (1ULL << bits) + 700); /* and once more, over a smaller gap */
 		check_all(&w);
 		for (uint64_t n = 100000; n < 201000; n++)
 			check(&w, n);
@@ -286,8 +296,8 @@ static void test_forward_jumps(void **state)
 }
 
 /*
- * A jump costs neither memory nor time for what lies between: whatever was there goes, one block
- * comes, and the ring has no more places than history_packets asks for.
+ * After a jump beyond the ring, only one block is allocated; the array of blocks never grows beyond
+ * what history_packets needs.
  */
 static void test_jumps_are_cheap(void **state)
 {
@@ -304,13 +314,14 @@ static void test_jumps_are_cheap(void **state)
 	receive(&w, 1ULL << 40);
 	assert_int_equal(w.h.blocks, 1);
 	assert_true(w.budget->used <= most + BLOCK_BYTES);
-	/* each further than the ring: never is there more than the newest block */
+	/* each jump is longer than the ring: only the newest block is ever kept */
 	for (unsigned i = 0; i < 2000; i++) {
 		receive(&w, w.w.top + (3ULL << 20) + fixture_below(&w.rng, 1ULL << 40));
 		assert_int_equal(w.h.blocks, 1);
 		check(&w, w.w.top - fixture_below(&w.rng, cfg.packets));
 	}
-	/* as far apart as blocks are: one for each, and no more of them than the ring has */
+	/* each jump is one block long: every packet gets a block, up to the number of blocks in the
+	 * ring */
 	for (unsigned i = 0; i < 3 * blocks; i++)
 		receive(&w, w.w.top + HISTORY_BLOCK);
 	assert_in_range(w.h.blocks, blocks - 1, blocks);
@@ -318,7 +329,7 @@ static void test_jumps_are_cheap(void **state)
 	world_fini(&w);
 }
 
-/* A lap later the same place belongs to another number: it must not answer for the old one. */
+/* An entry must not answer for a number that has the same place in another pass of the ring. */
 static void test_no_answer_for_other_laps(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 2048};
@@ -331,7 +342,8 @@ static void test_no_answer_for_other_laps(void **state)
 		receive(&w, n);
 	for (uint64_t lap = 64; lap < (1ULL << 40); lap *= 2) {
 		for (uint64_t n = 29990; n < 30000; n++) {
-			/* the tag that stands at that place, under the number of another lap */
+			/* looks up a number that differs by `lap`, with the tag of the entry at its
+			 * place */
 			assert_int_equal(history_lookup(&w.h, n + lap, tag_of(n), &iv),
 					 HISTORY_ABSENT);
 			if (lap > 4096 && lap < n)
@@ -340,7 +352,7 @@ static void test_no_answer_for_other_laps(void **state)
 		}
 	}
 	assert_false(knows(&w, 4999));
-	/* a whole lap of gaps: only the second number of each block comes */
+	/* one pass of the ring in which only the second number of each block arrives */
 	for (uint64_t n = 30000 - 30000 % HISTORY_BLOCK + HISTORY_BLOCK; n < 40000;
 	     n += HISTORY_BLOCK)
 		receive(&w, n + 1);
@@ -348,7 +360,7 @@ static void test_no_answer_for_other_laps(void **state)
 	world_fini(&w);
 }
 
-/* An all-zero tag is a tag, and so is an all-zero digest: received, as any other. */
+/* A tag and an IV digest of all zeros are recorded and found as any other. */
 static void test_zero_tag(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 1024};
@@ -374,7 +386,8 @@ static void test_zero_tag(void **state)
 	world_fini(&w);
 }
 
-/* It grows with the traffic; nothing is there before the first packet, little with few. */
+/* Memory is 0 before the first packet, small after 10 packets, and grows with the traffic to at
+ * most 17 MiB. */
 static void test_memory_grows(void **state)
 {
 	static const struct history_config cfg = {.window = 1024, .packets = 2 << 20};
@@ -397,7 +410,8 @@ static void test_memory_grows(void **state)
 	world_fini(&w);
 }
 
-/* The lifetime entries' half that stays is drawn: nobody knows it before. */
+/* The phase of the lifetime entries is random: of 64 histories, some keep odd numbers, some
+ * even. */
 static void test_life_phase_is_drawn(void **state)
 {
 	static const struct history_config cfg = {.window = 32, .packets = 1024};
@@ -416,9 +430,9 @@ static void test_life_phase_is_drawn(void **state)
 	assert_in_range(odd, 12, 52);
 }
 
-/* ---- fair memory ---- */
+/* ---- the shared memory budget ---- */
 
-/* At the cap the reach is shorter and nothing else breaks: what is answered is right. */
+/* At the cap, the reach is shorter, the budget is kept, and all answers are still right. */
 static void test_cap_of_one(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 1 << 18};
@@ -437,7 +451,8 @@ static void test_cap_of_one(void **state)
 			assert_true(budget.used <= max_u64(caps[i], FIRST_GRANT));
 			assert_true(budget.used == history_memory(&w.h));
 		}
-		/* lifetime entries have their part; half of the rest at least is in use */
+		/* some memory is used by lifetime entries; of the rest, the ring uses at least
+		 * half */
 		sure = blocks > 4 ? blocks / 2 * HISTORY_BLOCK - HISTORY_BLOCK : 0;
 		for (uint64_t n = 500000 - sure; n <= 500000; n++)
 			assert_true(knows(&w, n));
@@ -451,7 +466,8 @@ static void test_cap_of_one(void **state)
 	}
 }
 
-/* Late packets where there is no memory for their block: no newer one goes for them, none lies. */
+/* Late packets for whose block there is no memory must neither evict a newer block nor cause a
+ * wrong answer. */
 static void test_late_at_the_cap(void **state)
 {
 	static const struct history_config cfg = {.window = 4096, .packets = 1 << 18};
@@ -499,7 +515,7 @@ static void worlds_fini(struct world *w, size_t n)
 	assert_int_equal(w[0].budget->members, 0);
 }
 
-/* Numbers in a row up to the newest that are all remembered. */
+/* How many of the newest numbers, in a row, are within reach. */
 static uint64_t reach_of(const struct world *w)
 {
 	uint64_t n = w->w.top;
@@ -522,9 +538,9 @@ static void print_spread(const char *what, const struct world *w, size_t n, uint
 }
 
 /*
- * A thousand SAs under a tight cap, served one after another. Whoever is served has its share, of
- * which the ring is half at least and the rest for the lifetime entries; and who was served keeps
- * half of that, as memory is taken by halving.
+ * 1,000 SAs under a tight cap receive their packets one SA after another. An SA that has just
+ * received reaches its fair share, of which at least half is ring and the rest lifetime entries.
+ * Later it keeps at least half of that, as memory is taken by halving.
  */
 static void one_after_another(uint64_t cap, uint64_t packets, uint64_t salt)
 {
@@ -540,7 +556,8 @@ static void one_after_another(uint64_t cap, uint64_t packets, uint64_t salt)
 		receive_up_to(&w[i], packets);
 		assert_true(b.used == memory_of_all(w, i + 1));
 		assert_true(b.used <= cap + MANY * FIRST_GRANT);
-		/* A block is only partly used, and directories take some of what is shared. */
+		/* tolerates 2 blocks: one is only partly used, and the arrays of blocks use memory
+		 * as well */
 		if (reach_of(&w[i]) + 2 * HISTORY_BLOCK < share)
 			fail_msg("SA %zu was served and reaches %llu, its share is %llu", i,
 				 (unsigned long long)reach_of(&w[i]), (unsigned long long)share);
@@ -554,6 +571,7 @@ static void one_after_another(uint64_t cap, uint64_t packets, uint64_t salt)
 	free(w);
 }
 
+/* Each SA gets its fair share, under three caps. */
 static void test_one_after_another(void **state)
 {
 	(void)state;
@@ -562,7 +580,8 @@ static void test_one_after_another(void **state)
 	one_after_another(128 * MIB, 9000, 5000);
 }
 
-/* All at once, a burst each in turn: none is left behind. */
+/* 1,000 SAs receive in turn, 100 packets each: every one reaches at least half of its fair
+ * share. */
 static void test_all_at_once(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 2 << 20};
@@ -588,8 +607,7 @@ static void test_all_at_once(void **state)
 	free(w);
 }
 
-/* One that was short grows as soon as memory is free: at once when others end, to all it asks for.
- */
+/* An SA short of memory grows to its full history_packets as soon as other SAs free theirs. */
 static void test_given_back_is_available(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 100000};
@@ -601,7 +619,7 @@ static void test_given_back_is_available(void **state)
 	worlds_init(w, 40, &cfg, &b, 8000);
 	for (unsigned i = 0; i < 40; i++)
 		receive_up_to(&w[i], 50000);
-	assert_true(reach_of(&w[39]) < 40000); /* short, as memory is */
+	assert_true(reach_of(&w[39]) < 40000); /* short of memory */
 	for (unsigned i = 0; i < 39; i++) {
 		history_fini(&w[i].h);
 		assert_true(b.used == memory_of_all(w + i + 1, 39 - i));
@@ -610,7 +628,7 @@ static void test_given_back_is_available(void **state)
 	assert_true(b.used == history_memory(&w[39].h));
 	receive_up_to(&w[39], 50000 + 100000);
 	assert_true(reach_of(&w[39]) >= 100000);
-	/* and by who gives its ring back while it stays */
+	/* the same when other SAs condense their histories and continue */
 	for (unsigned i = 0; i < 3; i++) {
 		receive_up_to(&w[i], 200000);
 		history_condense(&w[i].h);
@@ -620,7 +638,7 @@ static void test_given_back_is_available(void **state)
 	worlds_fini(w, 40);
 }
 
-/* RETIRED SAs give first, all that they have, before a live one loses anything. */
+/* Memory is taken from RETIRED SAs, up to all they have, before a live SA loses any. */
 static void test_retired_gives_first(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 1 << 20};
@@ -631,27 +649,28 @@ static void test_retired_gives_first(void **state)
 	(void)state;
 	history_budget_init(&b, 3 * MIB);
 	worlds_init(w, 4, &cfg, &b, 8100);
-	receive_up_to(&w[0], 150000); /* the largest, live */
+	receive_up_to(&w[0], 150000); /* the largest, and live */
 	receive_up_to(&w[1], 60000);
 	receive_up_to(&w[2], 100000);
 	live = reach_of(&w[0]);
 	assert_true(live >= 140000);
 	history_retire(&w[1].h);
 	history_retire(&w[2].h);
-	assert_true(reach_of(&w[1]) >= 59000 && reach_of(&w[2]) >= 99000); /* not before */
+	assert_true(reach_of(&w[1]) >= 59000 &&
+		    reach_of(&w[2]) >= 99000); /* retiring frees nothing */
 	receive_up_to(&w[3], 150000);
 	assert_true(reach_of(&w[0]) == live);
 	assert_true(reach_of(&w[3]) >= 149000);
 	assert_true(reach_of(&w[1]) == 0 || reach_of(&w[2]) == 0);
-	/* of what a RETIRED one has given, the lifetime entries are left */
+	/* a RETIRED SA whose ring was taken still has its lifetime entries */
 	assert_true(until_met(&w[2], 1000, 1000) <= 1000);
-	/* its own traffic takes nothing from others */
+	/* packets on a RETIRED SA take no memory from live SAs */
 	receive_up_to(&w[2], 200000);
 	assert_true(reach_of(&w[0]) == live);
 	worlds_fini(w, 4);
 }
 
-/* What a RETIRED SA still records costs live ones nothing, however much more they have. */
+/* Packets recorded on a RETIRED SA take no memory from a live SA, even from a much larger one. */
 static void test_retired_takes_nothing(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 1 << 20};
@@ -662,7 +681,7 @@ static void test_retired_takes_nothing(void **state)
 	(void)state;
 	history_budget_init(&b, MIB);
 	worlds_init(w, 2, &cfg, &b, 8150);
-	receive_up_to(&w[0], 200000); /* takes all */
+	receive_up_to(&w[0], 200000); /* uses the whole budget */
 	receive_up_to(&w[1], 10);
 	live = reach_of(&w[0]);
 	history_retire(&w[1].h);
@@ -673,7 +692,7 @@ static void test_retired_takes_nothing(void **state)
 	worlds_fini(w, 2);
 }
 
-/* No SA is blind: each has its first block, whatever the others have and however small the cap. */
+/* Every SA gets its first block, whatever the other SAs have and however small the cap. */
 static void test_first_block_beyond_the_cap(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 1 << 20};
@@ -693,7 +712,8 @@ static void test_first_block_beyond_the_cap(void **state)
 	worlds_fini(w, 50);
 }
 
-/* Beyond the shares memory goes to who uses it: one busy among idle ones has nearly all. */
+/* Memory beyond the fair shares goes to the SA that needs it: one busy SA among 99 idle ones gets
+ * nearly all. */
 static void test_the_busy_one_has_the_rest(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 2 << 20};
@@ -706,14 +726,15 @@ static void test_the_busy_one_has_the_rest(void **state)
 	for (unsigned i = 1; i < 100; i++)
 		receive_up_to(&w[i], 10);
 	receive_up_to(&w[0], 2000000);
-	/* 99 x 5 KiB are with the others */
+	/* the other 99 SAs have about 5 KiB each */
 	assert_true(reach_of(&w[0]) >= 7 * MIB / 8);
 	for (unsigned i = 1; i < 100; i++)
 		assert_true(knows(&w[i], 1) && knows(&w[i], 10));
 	worlds_fini(w, 100);
 }
 
-/* A lower cap is met at once: RETIRED SAs give all, then those that have most, and none is blind.
+/* A lower cap applies at once: memory is taken from RETIRED SAs, then from the largest, and every
+ * live SA still remembers its newest number.
  */
 static void test_lower_cap(void **state)
 {
@@ -741,8 +762,9 @@ static void test_lower_cap(void **state)
 }
 
 /*
- * However far apart they are, blocks cost their own memory: a ring of 2^40 numbers takes no more
- * for its places than its blocks ask for, and gives back what it does not need.
+ * Blocks that are far apart use no memory for the numbers between them: with history_packets =
+ * 2^40, the array of blocks has at most three times as many places as there are blocks, and shrinks
+ * with them.
  */
 static void test_places_cost_nothing(void **state)
 {
@@ -757,7 +779,7 @@ static void test_places_cost_nothing(void **state)
 		receive(&w, came[i]);
 		assert_true(w.h.room <= max_u64(4, 3 * w.h.blocks));
 	}
-	/* of two thousand million numbers what came, beside it, and in between */
+	/* looks up each received number, its neighbours, and random numbers */
 	for (unsigned i = 0; i < ARRAY_SIZE(came); i++) {
 		for (uint64_t n = came[i] > 600 ? came[i] - 600 : 1; n < came[i] + 600; n += 7)
 			check(&w, n);
@@ -771,7 +793,7 @@ static void test_places_cost_nothing(void **state)
 	world_fini(&w);
 }
 
-/* Condensed: the ring is given back, some 256 lifetime entries stay, and recording goes on. */
+/* history_condense frees the ring, keeps 128 to 256 lifetime entries, and recording continues. */
 static void test_condense(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 1 << 16};
@@ -779,7 +801,7 @@ static void test_condense(void **state)
 
 	(void)state;
 	world_init(&w, &cfg, NULL, 98);
-	history_condense(&w.h); /* of nothing */
+	history_condense(&w.h); /* on an empty history */
 	assert_true(history_memory(&w.h) == 0);
 	receive_up_to(&w, 1000000);
 	history_condense(&w.h);
@@ -788,7 +810,7 @@ static void test_condense(void **state)
 	assert_in_range(w.h.life_count, 128, 256);
 	for (uint64_t x = 1; x < 990000; x += 4999)
 		assert_true(until_met(&w, x, 1000000 / 128) <= 1000000 / 128);
-	history_condense(&w.h); /* twice is once */
+	history_condense(&w.h); /* a second call changes nothing */
 	assert_in_range(w.h.life_count, 128, 256);
 	receive_up_to(&w, 1000000 + 3 * HISTORY_BLOCK);
 	for (uint64_t n = 1000000 + HISTORY_BLOCK; n <= w.w.top; n++)
@@ -798,7 +820,7 @@ static void test_condense(void **state)
 	world_fini(&w);
 }
 
-/* One step of the random run over some SAs that share a budget. */
+/* One random step on one of the SAs that share a budget. */
 static void random_step(struct world *w, size_t n, struct history_budget *b, struct fixture_rng *r,
 			const struct history_config *cfg)
 {
@@ -809,7 +831,7 @@ static void random_step(struct world *w, size_t n, struct history_budget *b, str
 	switch (fixture_below(r, 20)) {
 	case 0: history_retire(&one->h); return;
 	case 1:
-	case 2: /* replaced */
+	case 2: /* the SA is replaced by a new one */
 		world_fini(one);
 		world_init(one, cfg, b, fixture_u64(r));
 		return;
@@ -823,12 +845,12 @@ static void random_step(struct world *w, size_t n, struct history_budget *b, str
 	default: break;
 	}
 	receive_up_to(one, one->w.top + run);
-	/* none stays short while memory is free */
+	/* no live SA stays short while there is free memory */
 	if (free_enough && !one->h.retired)
 		assert_true(reach_of(one) + HISTORY_BLOCK >= min_u64(run, cfg->packets));
 }
 
-/* The first numbers stay, however far the SA gets: what came, and what did not. */
+/* The head still answers after 200,000 numbers, for received numbers and for lost ones. */
 static void test_head(void **state)
 {
 	static const struct history_config cfg = {.window = 64, .packets = 30000};
@@ -847,7 +869,7 @@ static void test_head(void **state)
 	assert_true(w.h.heads == 8 && w.h.blocks <= cfg.packets / HISTORY_BLOCK + 2);
 	world_fini(&w);
 
-	/* a jump soon after the beginning: most of the first numbers never came */
+	/* a jump soon after the start: most of the head's numbers never arrived */
 	world_init(&w, &cfg, NULL, 8601);
 	receive_up_to(&w, 700);
 	receive(&w, 1ULL << 40);
@@ -860,7 +882,7 @@ static void test_head(void **state)
 	world_fini(&w);
 }
 
-/* Where memory is short the head gives way with the ring, and says nothing that is not so. */
+/* When memory is short, the head shrinks with the ring, and gives no wrong answer. */
 static void test_head_when_memory_is_short(void **state)
 {
 	static const struct history_config cfg = {.window = 65536, .packets = 65536};
@@ -876,7 +898,7 @@ static void test_head_when_memory_is_short(void **state)
 		for (unsigned i = 0; i < 2000; i++) {
 			uint64_t n = one->w.top + 1;
 
-			/* a fifth comes late, far behind the ring but within the window */
+			/* every fifth packet is late: left of the ring, but within the window */
 			if (i % 5 == 0 && n > 4000)
 				n = 1 + fixture_below(&one->rng, 8 * HISTORY_BLOCK);
 			receive(one, n + (i % 3 == 0));
@@ -891,7 +913,8 @@ static void test_head_when_memory_is_short(void **state)
 	worlds_fini(w, 2);
 }
 
-/* A late packet under a first number of which the head has no block: never "not received". */
+/* A late packet arrives under a first number for which the head has no block: that number must not
+ * read as "not received". */
 static void test_late_in_the_head(void **state)
 {
 	static const struct history_config cfg = {.window = 65536, .packets = 65536};
@@ -912,6 +935,8 @@ static void test_late_in_the_head(void **state)
 	world_fini(&w);
 }
 
+/* Random traffic, retirement, replacement and condensing of 12 SAs with one budget: no answer is
+ * wrong, and the budget's count is exact. */
 static void test_random_budget(void **state)
 {
 	static const struct history_config cfg = {.window = 1024, .packets = 20000};

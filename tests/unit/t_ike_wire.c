@@ -1,6 +1,7 @@
 /*
- * t_ike_wire.c - IKEv2 messages and proposals: what is refused whole, what is ignored (RFC
- * 7296 2.5, 3). SPDX-License-Identifier: ISC
+ * t_ike_wire.c - parsing IKEv2 messages and choosing proposals: what is rejected as a whole, and
+ * what is ignored (RFC 7296 2.5, 3).
+ * SPDX-License-Identifier: ISC
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@ struct msg {
 
 static const struct chunk nonce = {(const uint8_t *)"0123456789abcdef0123456789abcdef", 32};
 
-/* Nonce, KE, a notify and a vendor ID. */
+/* Makes a message with a nonce, KE, a notify and a vendor ID. */
 static struct msg sample(void)
 {
 	struct ike_builder b;
@@ -44,6 +45,7 @@ static int parse(const struct msg *m, struct ike_payloads *p)
 	return ike_payloads_parse(m->first, m->b, m->len, p);
 }
 
+/* A correct message is parsed. */
 static void whole(void **state)
 {
 	struct msg m = sample();
@@ -59,7 +61,8 @@ static void whole(void **state)
 	assert_null(ike_find_error(&p));
 }
 
-/* Each length that does not add up: cut anywhere, one byte too many, each length field changed. */
+/* Every wrong length is rejected: a message cut anywhere or one byte too long, and each length
+ * field changed. */
 static void lengths(void **state)
 {
 	struct msg m = sample(), c;
@@ -86,6 +89,7 @@ static void lengths(void **state)
 	assert_int_equal(at, m.len);
 }
 
+/* The IKE header is parsed; a message of any other length than the header says is rejected. */
 static void header(void **state)
 {
 	struct ike_header h = {
@@ -106,7 +110,7 @@ static void header(void **state)
 	assert_int_equal(ike_header_parse(m, len + 1, &h), -EBADMSG);
 }
 
-/* What may not repeat does not; what may, does. */
+/* A payload that must not be repeated is rejected when it is; others may be repeated. */
 static void repeated(void **state)
 {
 	static const struct {
@@ -130,7 +134,7 @@ static void repeated(void **state)
 	}
 }
 
-/* Reserved bits, the order, unknown payloads that are not critical, unknown notifies: ignored. */
+/* Reserved bits, the order, unknown non-critical payloads and unknown notifies are ignored. */
 static void ignored(void **state)
 {
 	struct ike_payloads p;
@@ -149,7 +153,7 @@ static void ignored(void **state)
 	assert_int_equal(p.unknown_critical, 0);
 	assert_true(p.present & PL(NONCE) && p.present & PL(KE));
 	assert_null(ike_find_error(&p));
-	/* the critical bit of a payload that we know means nothing (3.2) */
+	/* the critical bit of a payload that we know is ignored (3.2) */
 	m[1] |= 0x80;
 	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
 	assert_int_equal(p.unknown_critical, 0);
@@ -158,6 +162,7 @@ static void ignored(void **state)
 	assert_int_equal(p.unknown_critical, 200);
 }
 
+/* Nonces of 16 to 256 bytes are accepted, others are not (RFC 7296 3.9). */
 static void nonce_sizes(void **state)
 {
 	static uint8_t big[300];
@@ -175,6 +180,7 @@ static void nonce_sizes(void **state)
 	}
 }
 
+/* A DELETE payload with wrong SPI size or number of SPIs is rejected. */
 static void deletes(void **state)
 {
 	uint32_t spis[3] = {1, 2, 3};
@@ -194,10 +200,11 @@ static void deletes(void **state)
 		assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), -EBADMSG);
 		m[field] = was;
 	}
-	m[4] = PROTOCOL_IKE; /* with SPIs: no */
+	m[4] = PROTOCOL_IKE; /* the IKE SA has no SPIs here */
 	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), -EBADMSG);
 }
 
+/* Traffic selectors survive writing and parsing; malformed ones are rejected. */
 static void selectors(void **state)
 {
 	struct ts_list l = {.count = 2}, got;
@@ -218,16 +225,16 @@ static void selectors(void **state)
 	len = p.tsi.len;
 	for (size_t n = 0; n < len; n++)
 		assert_int_equal(ike_ts_parse((struct chunk){body, n}, &got), -EBADMSG);
-	body[0] = 3; /* more than there are */
+	body[0] = 3; /* more selectors than there are */
 	assert_int_equal(ike_ts_parse(p.tsi, &got), -EBADMSG);
-	body[0] = 1; /* bytes left over */
+	body[0] = 1; /* bytes are left over */
 	assert_int_equal(ike_ts_parse(p.tsi, &got), -EBADMSG);
 	body[0] = 2;
-	body[4] = 99; /* a type that we do not know is left out */
+	body[4] = 99; /* a selector of unknown type is skipped */
 	assert_int_equal(ike_ts_parse(p.tsi, &got), 0);
 	assert_int_equal(got.count, 1);
 	body[4] = 7;
-	body[4 + 8 + 4] = 9; /* ends before it begins */
+	body[4 + 8 + 4] = 9; /* the end address is before the start address */
 	assert_int_equal(ike_ts_parse(p.tsi, &got), -EBADMSG);
 }
 
@@ -242,7 +249,7 @@ static struct proposal_list text(const char *s, uint8_t protocol)
 	return l;
 }
 
-/* The body of an SA payload that offers l. */
+/* Writes the body of an SA payload that offers l; returns its length. */
 static size_t offer(const struct proposal_list *l, uint8_t *m, size_t cap)
 {
 	struct ike_builder b;
@@ -265,6 +272,7 @@ static bool choose(const struct proposal_list *ours, const uint8_t *m, size_t le
 	return proposals_choose(ours, &theirs, true, 0, c);
 }
 
+/* An SA payload with any wrong length or count is rejected. */
 static void proposal_lengths(void **state)
 {
 	struct proposal_list l = text("aes128gcm16-x25519-esn-noesn", PROTOCOL_ESP);
@@ -290,7 +298,7 @@ static void proposal_lengths(void **state)
 	}
 }
 
-/* A transform that we do not know makes one proposal unacceptable, and leaves the others. */
+/* An unknown transform makes its own proposal unacceptable, but not the others. */
 static void unknown_transforms(void **state)
 {
 	struct proposal_list ours = text("aes128gcm16-x25519-noesn", PROTOCOL_ESP);
@@ -308,21 +316,21 @@ static void unknown_transforms(void **state)
 	first = get_be16(m + 2);
 	assert_true(choose(&ours, m, len, &c));
 	assert_int_equal(c.number, 1);
-	m[8 + 4 + 4] = 77; /* the type of the first proposal's first transform */
+	m[8 + 4 + 4] = 77; /* type of the first transform of the first proposal */
 	assert_true(choose(&ours, m, len, &c));
 	assert_int_equal(c.number, 2);
-	put_be16(m + first + 8 + 4 + 6, 0x7777); /* and an unknown cipher in the second */
+	put_be16(m + first + 8 + 4 + 6, 0x7777); /* the second proposal has an unknown cipher */
 	assert_false(choose(&ours, m, len, &c));
 }
 
-/* An SA payload's body, put together by hand. */
+/* The body of an SA payload, written by hand. */
 struct sa_body {
 	uint8_t b[16384];
 	size_t len, proposal;
 	uint8_t number;
 };
 
-/* Begins the next proposal for ESP. */
+/* Begins the next proposal, for ESP. */
 static void next_proposal(struct sa_body *s)
 {
 	if (s->number)
@@ -337,7 +345,7 @@ static void next_proposal(struct sa_body *s)
 	put_be16(s->b + s->proposal + 2, 12);
 }
 
-/* One more transform; key_bits 0: without the attribute. */
+/* Adds a transform; key_bits 0: without the attribute. */
 static void next_transform(struct sa_body *s, uint8_t type, uint16_t id, uint16_t key_bits)
 {
 	uint8_t *t = s->b + s->len, *p = s->b + s->proposal;
@@ -358,7 +366,7 @@ static void next_transform(struct sa_body *s, uint8_t type, uint16_t id, uint16_
 	put_be16(p + 2, (uint16_t)(s->len - s->proposal));
 }
 
-/* One more attribute, of two bytes, for the last transform. */
+/* Adds a two-byte attribute to the last transform. */
 static void next_attribute(struct sa_body *s, uint16_t type, uint16_t value)
 {
 	size_t at = s->proposal + 12, next = at;
@@ -382,10 +390,10 @@ static void gcm_proposal(struct sa_body *s, uint16_t key_bits)
 	next_transform(s, TRANSFORM_ESN, ESN_NO, 0);
 }
 
-/* What an attribute that we do not know makes of a transform we cannot tell: it is not chosen. */
+/* A transform with an unknown attribute is not chosen. */
 static void unknown_attributes(void **state)
 {
-	/* the second one says its length, which is 0 */
+	/* the second one has a length field, which is 0 */
 	static const uint16_t attributes[][2] = {{0x8000 | 99, 5}, {99, 0}};
 	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
 
@@ -404,7 +412,7 @@ static void unknown_attributes(void **state)
 			if (with == 2)
 				next_attribute(&s, attributes[i][0], attributes[i][1]);
 			assert_int_equal(choose(&ours, s.b, s.len, &c), with == 0);
-			/* the same without it, beside it, is */
+			/* the same transform without the attribute is chosen */
 			next_transform(&s, TRANSFORM_ENCR, ENCR_AES_GCM_16, 256);
 			next_transform(&s, TRANSFORM_KE, GROUP_X25519, 0);
 			assert_true(choose(&ours, s.b, s.len, &c));
@@ -412,7 +420,7 @@ static void unknown_attributes(void **state)
 	}
 }
 
-/* However many proposals a message holds, each is read: here only the last one fits. */
+/* All proposals of a message are read, up to 255: only the last one is acceptable here. */
 static void many_proposals(void **state)
 {
 	static const uint8_t counts[] = {1, 16, 17, 40, 255};
@@ -438,7 +446,7 @@ static void many_proposals(void **state)
 	}
 }
 
-/* The same for transforms: those that we do not know leave space for those that we do. */
+/* A proposal may have many unknown transforms, and known ones after them are still found. */
 static void many_transforms(void **state)
 {
 	static const unsigned counts[] = {30, 33, 60, 200};
@@ -471,7 +479,7 @@ static void many_transforms(void **state)
 	}
 }
 
-/* What we have, said again and again, leaves space for what comes last as well. */
+/* Known transforms that are repeated do not hide different ones after them. */
 static void repeated_transforms(void **state)
 {
 	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
@@ -492,7 +500,8 @@ static void repeated_transforms(void **state)
 	assert_int_equal(c.group, GROUP_X25519);
 }
 
-/* Further key exchanges (RFC 9370) and other types that we do not know: NONE is what we do. */
+/* A transform type that we do not know, such as further key exchanges (RFC 9370), is acceptable if
+ * it offers NONE. */
 static void types_that_may_be_none(void **state)
 {
 	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
@@ -522,7 +531,7 @@ static void types_that_may_be_none(void **state)
 	}
 }
 
-/* One type that may be NONE does not answer for another that may not. */
+/* NONE must be offered for each unknown type: one type's NONE does not stand for another type. */
 static void none_of_another_type(void **state)
 {
 	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
@@ -540,7 +549,7 @@ static void none_of_another_type(void **state)
 	assert_false(choose(&ours, s.b, s.len, &c));
 }
 
-/* ---- what of a list goes into an offer ---- */
+/* ---- which proposals are offered ---- */
 
 static struct proposal_list three(void)
 {
@@ -573,20 +582,21 @@ static void assert_offered(const struct proposal_list *l, enum proposal_kex kex,
 	for (unsigned i = 0; i < count; i++) {
 		assert_true(proposals_next(&o, &at, &p));
 		assert_string_equal(proposal_format(&p, s, sizeof(s)), want[i]);
-		assert_int_equal(p.number, i + 1); /* in order, from 1 (RFC 7296 3.3.1) */
+		assert_int_equal(p.number, i + 1); /* numbered from 1 (RFC 7296 3.3.1) */
 		assert_int_equal(p.spi_len, 4);
 		assert_memory_equal(p.spi, "spi!", 4);
 	}
 	assert_false(proposals_next(&o, &at, &p));
 }
 
+/* Without key exchanges, proposals that become equal are offered once. */
 static void what_is_offered(void **state)
 {
 	static const char *const all[] = {"aes128gcm16-x25519-noesn", "aes256gcm16-noesn",
 					  "aes128gcm16-ecp256-modp2048-noesn", "aes128gcm16-noesn"};
-	/* IKE_AUTH: without key exchanges three of them are the same */
+	/* in IKE_AUTH: without key exchanges, three of them are equal */
 	static const char *const cut[] = {"aes128gcm16-noesn", "aes256gcm16-noesn"};
-	/* once more, for a peer that has no PFS */
+	/* the retry with a peer that has no PFS */
 	static const char *const none[] = {"aes256gcm16-noesn", "aes128gcm16-noesn"};
 	struct proposal_list l = three();
 
@@ -600,7 +610,7 @@ static void what_is_offered(void **state)
 	assert_false(proposals_without_group(&l));
 }
 
-/* With and without PFS in one list: whichever of them the other side has is agreed on. */
+/* A list with and without PFS agrees with a peer that has only one of them. */
 static void with_and_without_pfs(void **state)
 {
 	struct proposal_list l = three(), other = text("aes128gcm16-noesn", PROTOCOL_ESP);
@@ -616,7 +626,7 @@ static void with_and_without_pfs(void **state)
 	len = offer(&other, m, sizeof(m));
 	assert_true(choose(&l, m, len, &c));
 	assert_int_equal(c.group, GROUP_ECP_256);
-	/* the other way round: they offer both, we have one */
+	/* the reverse: the peer offers both, we have one */
 	len = offer(&l, m, sizeof(m));
 	other = text("aes128gcm16-noesn", PROTOCOL_ESP);
 	assert_true(choose(&other, m, len, &c));
@@ -627,7 +637,7 @@ static void with_and_without_pfs(void **state)
 	assert_int_equal(c.number, 3);
 }
 
-/* Of alternatives the unknown one is passed over; a key length is part of the algorithm. */
+/* Of the transforms offered, a known one is chosen; the key length is part of the algorithm. */
 static void alternatives(void **state)
 {
 	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
@@ -642,13 +652,13 @@ static void alternatives(void **state)
 	theirs = text("aes128gcm16-x25519-noesn", PROTOCOL_ESP);
 	len = offer(&theirs, m, sizeof(m));
 	assert_false(choose(&ours, m, len, &c));
-	/* who wants ESN does not get none */
+	/* a peer that requires ESN does not get an SA without it */
 	theirs = text("aes256gcm16-x25519-esn", PROTOCOL_ESP);
 	len = offer(&theirs, m, sizeof(m));
 	assert_false(choose(&ours, m, len, &c));
 }
 
-/* AEAD and non-AEAD in one proposal mean different things to different peers (3.3): refused. */
+/* Invalid proposal texts, such as a combined-mode cipher with another one (3.3), are rejected. */
 static void mixed_text(void **state)
 {
 	static const char *const bad[] = {

@@ -1,6 +1,7 @@
 /*
- * t_inner.c - reading the headers of inner packets, against a slow reader, and their ECN field.
- * inner_next is in t_flow.c. SPDX-License-Identifier: ISC
+ * t_inner.c - parsing the headers of inner packets, against a slow reference, and their ECN field.
+ * inner_next is tested in t_flow.c.
+ * SPDX-License-Identifier: ISC
  */
 #include "esp_fixture.h"
 #include "packet/inner.h"
@@ -10,7 +11,7 @@
 
 /* ---- the slow reference ---- */
 
-/* What there is to say of a packet. */
+/* What inner_parse should find out about a packet. */
 struct facts {
 	bool ok, v6, df, known, fragment, bare;
 	uint8_t src[16], dst[16];
@@ -26,7 +27,7 @@ static uint32_t number(const uint8_t *p, uint32_t bytes)
 	return n;
 }
 
-/* RFC 4301 4.4.1.1: what takes the place of ports. */
+/* RFC 4301 4.4.1.1: ports, or what takes their place. */
 static void slow_ports(const uint8_t *p, struct facts *f)
 {
 	uint32_t left = f->len - f->l4;
@@ -50,7 +51,7 @@ static void slow_ports(const uint8_t *p, struct facts *f)
 		if (f->known)
 			f->sport = f->dport = number(q, 2);
 		break;
-	case 135: /* the type of a Mobility Header, as the high half of a port */
+	case 135: /* type of a Mobility Header, as the high byte of a port */
 		f->known = left > 2;
 		if (f->known)
 			f->sport = f->dport = q[2] * 256u;
@@ -83,7 +84,8 @@ static void slow_v4(const uint8_t *p, uint32_t len, struct facts *f)
 	}
 }
 
-/* Length of the extension header `type` at q; 0: it is none. RFC 8200 4, RFC 4302 2.2 */
+/* Length of the extension header at q, of the given type; 0: it is none (RFC 8200 4, RFC 4302
+ * 2.2). */
 static uint32_t slow_extension(uint32_t type, const uint8_t *q)
 {
 	switch (type) {
@@ -108,7 +110,8 @@ static void slow_v6(const uint8_t *p, uint32_t len, struct facts *f)
 	f->proto = p[6];
 	memcpy(f->src, p + 8, 16);
 	memcpy(f->dst, p + 24, 16);
-	/* What is cut short, the ninth one, and what follows in another fragment, is not read. */
+	/* stops at a header that is cut short, at the ninth one, and in a fragment that is not the
+	 * first */
 	for (unsigned i = 0; i < 8 && at + 8 <= f->len && offset == 0; i++) {
 		uint32_t size = slow_extension(f->proto, p + at);
 
@@ -145,7 +148,8 @@ static bool plain(const struct facts *f)
 	return f->bare && !f->fragment && f->known && (f->proto == 6 || f->proto == 17);
 }
 
-/* inner_parse says the same; of exactly len bytes, so that reading more is seen. */
+/* Asserts that inner_parse agrees with the reference, on a copy of exactly len bytes, so that
+ * reading more is detected. */
 static struct facts check(const uint8_t *p, uint32_t len)
 {
 	struct facts f = slow_parse(p, len);
@@ -208,7 +212,7 @@ static uint32_t make_v6(uint8_t *p, uint8_t proto, uint32_t payload)
 	return 40 + payload;
 }
 
-/* Types of extension headers, in order; units: the length byte of each. */
+/* Makes an IPv6 packet with extension headers of these types; units: the length field of each. */
 static uint32_t make_chain(uint8_t *p, const uint8_t *types, unsigned n, uint8_t units,
 			   uint8_t proto, uint32_t payload)
 {
@@ -249,7 +253,7 @@ static void some_header(struct fixture_rng *r, uint8_t *p, uint32_t len)
 	}
 	p[0] = (uint8_t)(0x60 | (p[0] & 15));
 	put_be16(p + 4, (uint16_t)(len - 39 - fixture_below(r, fixture_chance(r, 80) ? 5 : 80)));
-	/* Wherever a chain may lead: types, and lengths that stay within the packet. */
+	/* plausible types and lengths wherever a chain of extension headers may lead */
 	for (uint32_t at = 40; at + 8 < ROOM; at += 8) {
 		p[at] = types[fixture_below(r, ARRAY_SIZE(types))];
 		p[at + 1] = fixture_chance(r, 80) ? (uint8_t)fixture_below(r, 2) : p[at + 1];
@@ -259,6 +263,7 @@ static void some_header(struct fixture_rng *r, uint8_t *p, uint32_t len)
 	p[6] = types[fixture_below(r, ARRAY_SIZE(types))];
 }
 
+/* Random packets, most with plausible headers. */
 static void test_random_bytes(void **state)
 {
 	unsigned ok = 0, bad = 0, deep = 0, later = 0, known = 0;
@@ -287,7 +292,7 @@ static void test_random_bytes(void **state)
 	assert_true(ok > 80000 && bad > 10000 && deep > 2000 && later > 10000 && known > 40000);
 }
 
-/* Each packet cut off at every place, and each said to be as short as that. */
+/* Checks the packet cut at every place, and with its length field set to every smaller value. */
 static void cut_everywhere(const uint8_t *p, uint32_t len)
 {
 	assert_true(check(p, len).ok);
@@ -305,6 +310,7 @@ static void cut_everywhere(const uint8_t *p, uint32_t len)
 	}
 }
 
+/* Packets that are cut short are rejected, or parsed as far as they go. */
 static void test_cut_short(void **state)
 {
 	static const uint8_t chain[] = {0, 60, 43, 44, 51, 60};
@@ -321,7 +327,7 @@ static void test_cut_short(void **state)
 	cut_everywhere(p, make_chain(p, chain, ARRAY_SIZE(chain), 3, PROTO_TCP, 24));
 }
 
-/* Other versions, and header lengths below the least. */
+/* Packets of other IP versions, or with a header length below 5, are rejected. */
 static void test_no_ip(void **state)
 {
 	uint8_t p[ROOM];
@@ -349,7 +355,8 @@ static void assert_upper(const struct facts *f, uint32_t proto, uint32_t l4, uin
 	assert_int_equal(f->sport, sport);
 }
 
-/* Payloads begin with 1, 6, 11, 16: ports 262 and 2832. */
+/* Chains of extension headers are followed. Payloads begin with 1, 6, 11, 16: ports 262 and
+ * 2832. */
 static void test_extension_chains(void **state)
 {
 	static const uint8_t types[] = {0, 43, 60};
@@ -361,7 +368,8 @@ static void test_extension_chains(void **state)
 		memset(same, types[t], sizeof(same));
 		for (unsigned n = 0; n <= 9; n++) {
 			f = check(p, make_chain(p, same, n, 0, PROTO_TCP, 20));
-			/* Nobody needs more than eight: the ninth is what the packet has. */
+			/* at most eight headers are followed: the ninth is the upper-layer protocol
+			 * then */
 			assert_upper(&f, n < 9 ? PROTO_TCP : types[t], 40 + 8 * min_u64(n, 8),
 				     n < 9 ? 262 : 0);
 			assert_int_equal(f.bare, n == 0);
@@ -369,13 +377,13 @@ static void test_extension_chains(void **state)
 		f = check(p, make_chain(p, same, 1, 255, PROTO_TCP, 20));
 		assert_upper(&f, PROTO_TCP, 40 + 2048, 262);
 	}
-	same[0] = 51; /* counts words of 4 bytes */
+	same[0] = 51; /* its length is in units of 4 bytes */
 	f = check(p, make_chain(p, same, 1, 4, PROTO_UDP, 20));
 	assert_upper(&f, PROTO_UDP, 40 + 24, 262);
-	same[0] = 44; /* what others have as length is reserved */
+	same[0] = 44; /* its length field is reserved */
 	f = check(p, make_chain(p, same, 1, 4, PROTO_UDP, 20));
 	assert_upper(&f, PROTO_UDP, 48, 262);
-	/* One byte of the header is missing. */
+	/* one byte of the header is missing */
 	same[0] = 60;
 	(void)make_chain(p, same, 1, 1, PROTO_UDP, 0);
 	put_be16(p + 4, 15);
@@ -383,6 +391,7 @@ static void test_extension_chains(void **state)
 	assert_upper(&f, 60, 40, 0);
 }
 
+/* A fragment is recognized; ports are known in the first fragment only. */
 static void test_fragments(void **state)
 {
 	static const uint8_t chain[] = {0, 44, 60};
@@ -391,7 +400,7 @@ static void test_fragments(void **state)
 	struct facts f;
 
 	(void)state;
-	/* flags, offset; later ones have no upper layer */
+	/* flags and offset; later fragments have no upper-layer header */
 	for (uint32_t bits = 0; bits < 65536; bits += 1 + bits / 64) {
 		len = make_v4(p, 0, PROTO_TCP, 24);
 		put_be16(p + 6, (uint16_t)bits);
@@ -404,14 +413,14 @@ static void test_fragments(void **state)
 		put_be16(p + 50, (uint16_t)bits);
 		f = check(p, len);
 		assert_true(f.fragment && f.df && !f.bare);
-		if (bits < 8) /* and the only one, too: RFC 6946 */
+		if (bits < 8) /* also the only fragment (RFC 6946) */
 			assert_upper(&f, PROTO_UDP, 64, 262);
 		else
 			assert_upper(&f, 60, 0, 0);
 	}
 }
 
-/* RFC 6275 6.1.1: nothing follows a Mobility Header. Its type is what selectors can name. */
+/* Nothing follows a Mobility Header (RFC 6275 6.1.1); its type stands for the ports. */
 static void test_mobility(void **state)
 {
 	static const uint8_t update[16] = {PROTO_NONE, 1, 5};
@@ -427,7 +436,7 @@ static void test_mobility(void **state)
 	assert_int_equal(f.dport, 0x0500);
 }
 
-/* Protocols with ports have four bytes of them, ICMP two of type and code, others none. */
+/* Ports are known from 4 bytes on, type and code of ICMP from 2; other protocols have none. */
 static void test_ports(void **state)
 {
 	static const uint8_t ports[] = {6, 17, 33, 132, 136}, icmp[] = {1, 58};
@@ -450,7 +459,7 @@ static void test_ports(void **state)
 	}
 }
 
-/* TFC padding behind the packet is none of it (RFC 4303 2.7). */
+/* TFC padding after the packet is not part of it (RFC 4303 2.7). */
 static void test_padding(void **state)
 {
 	uint8_t p[ROOM];
@@ -464,7 +473,7 @@ static void test_padding(void **state)
 			struct facts f = check(p, n);
 
 			assert_int_equal(f.len, len);
-			assert_false(f.known); /* the fourth byte is not the packet's */
+			assert_false(f.known); /* the fourth byte is padding */
 		}
 	}
 }
@@ -486,7 +495,8 @@ static bool same_facts(const struct facts *a, const struct facts *b)
 	       a->sport == b->sport && a->dport == b->dport;
 }
 
-/* A bit of one of two equal packets is changed; they are one flow when no selector could tell. */
+/* Two packets that differ in one bit are of one flow if no traffic selector could tell them
+ * apart. */
 static void test_same_flow(void **state)
 {
 	unsigned same = 0, other = 0;
@@ -516,7 +526,7 @@ static void test_same_flow(void **state)
 	assert_true(same > 500 && other > 500);
 }
 
-/* Ports that are 0 are not ports that are not known. */
+/* Ports of 0 are not the same as unknown ports. */
 static void test_unknown_ports(void **state)
 {
 	uint8_t p[ROOM];
@@ -554,7 +564,8 @@ static uint32_t slow_sum(const uint8_t *p, uint32_t len)
 	return sum % 65535;
 }
 
-/* p is the packet before; nothing but the field, and IPv4's checksum, is another one. */
+/* Asserts that decapsulation with the outer TOS changes nothing in p but the ECN field and the IPv4
+ * checksum. */
 static void check_ecn(const uint8_t *p, uint32_t len, uint8_t outer)
 {
 	uint8_t q[ROOM], want[ROOM], at = p[0] >> 4 == 6 ? 4 : 0;
@@ -565,7 +576,7 @@ static void check_ecn(const uint8_t *p, uint32_t len, uint8_t outer)
 	assert_int_equal(inner_ecn_decap(q, outer), is != DROP);
 	if (is != DROP)
 		want[1] = (uint8_t)((want[1] & ~(3 << at)) | is << at);
-	if (at == 0) { /* as right as it was, as wrong as it was */
+	if (at == 0) { /* a correct checksum stays correct, a wrong one wrong */
 		uint32_t header = (p[0] & 15u) * 4;
 
 		assert_int_equal(slow_sum(q, header), slow_sum(p, header));
@@ -574,12 +585,13 @@ static void check_ecn(const uint8_t *p, uint32_t len, uint8_t outer)
 		memcpy(want + 10, q + 10, 2);
 	}
 	assert_memory_equal(q, want, len);
-	/* A packet may be looked at twice before it is delivered. */
+	/* decapsulating once more changes nothing */
 	memcpy(want, q, len);
 	assert_int_equal(inner_ecn_decap(q, outer), is != DROP);
 	assert_memory_equal(q, want, len);
 }
 
+/* All combinations of inner and outer TOS follow RFC 6040. */
 static void test_ecn(void **state)
 {
 	uint8_t p[ROOM];
@@ -594,7 +606,7 @@ static void test_ecn(void **state)
 			put_be16(p + 10, (uint16_t)(65535 - slow_sum(p, 28)));
 			assert_int_equal(slow_sum(p, 28), 0);
 			check_ecn(p, len, (uint8_t)outer);
-			p[10] ^= (uint8_t)(1 + outer); /* a bad one */
+			p[10] ^= (uint8_t)(1 + outer); /* a wrong checksum */
 			check_ecn(p, len, (uint8_t)outer);
 
 			len = make_v6(p, PROTO_TCP, 20);
@@ -604,7 +616,7 @@ static void test_ecn(void **state)
 	}
 }
 
-/* All checksums there are, those around the two zeroes among them. */
+/* The IPv4 checksum is updated correctly from every value that it can have. */
 static void test_ecn_every_checksum(void **state)
 {
 	uint8_t p[ROOM];
@@ -618,7 +630,7 @@ static void test_ecn_every_checksum(void **state)
 		put_be16(p + 10, (uint16_t)(65535 - slow_sum(p, 20)));
 		check_ecn(p, len, CE);
 		check_ecn(p, len, ECT_1);
-		/* It is what a sender would have written. */
+		/* 0xffff is not a checksum that a sender would write */
 		assert_true(inner_ecn_decap(p, CE));
 		assert_int_not_equal(get_be16(p + 10), 0xffff);
 	}

@@ -1,21 +1,22 @@
 /*
- * t_mtu.c - what fits the path of an SA, whatever the path. SPDX-License-Identifier: ISC
+ * t_mtu.c - the MTU of SAs and devices, for any path MTU.
+ * SPDX-License-Identifier: ISC
  *
- * daemon/mtu.c is linked with a kernel that is told the paths' MTUs, and with a device that only
- * remembers.
+ * daemon/mtu.c is linked with a simulated kernel that has a path MTU for each address, and with a
+ * device that only stores its MTU.
  */
 #include "esp_fixture.h"
 #include "daemon.h"
 
 #define OUTER 28 /* IPv4 and UDP */
 
-/* ---- what daemon/mtu.c asks ---- */
+/* ---- what daemon/mtu.c calls ---- */
 
-static uint32_t path_of[256]; /* by the last byte of the remote address */
+static uint32_t path_of[256]; /* path MTU by the last byte of the remote address */
 static unsigned asked;
 static int set_result;	    /* of tun_set_mtu */
-static uint32_t device_mtu; /* that was set last, */
-static uint16_t device;	    /* of this one */
+static uint32_t device_mtu; /* the last one set, */
+static uint16_t device;	    /* on this device */
 static unsigned device_set;
 
 uint32_t udp_path_mtu(const struct endpoint *local, const struct endpoint *remote)
@@ -33,7 +34,7 @@ int tun_set_mtu(struct tun *t, uint32_t mtu)
 	return set_result;
 }
 
-/* ---- a daemon with nothing but SAs ---- */
+/* ---- a daemon that has only SAs ---- */
 
 struct mtu_fixture {
 	struct fixture *l;
@@ -52,7 +53,7 @@ static void mtu_fixture_init(struct mtu_fixture *h, const struct fixture_opt *o)
 	for (uint16_t i = 0; i < 2; i++) {
 		h->device[i].daemon = &h->d;
 		h->device[i].tun.device = i;
-		h->device[i].readable = (struct event *)1; /* it is there */
+		h->device[i].readable = (struct event *)1; /* not NULL: the device exists */
 		h->devices[i] = &h->device[i];
 	}
 	h->d.devices = (struct devices){.all = h->devices, .count = 2};
@@ -61,7 +62,7 @@ static void mtu_fixture_init(struct mtu_fixture *h, const struct fixture_opt *o)
 	memset(path_of, 0, sizeof(path_of));
 	asked = device_set = device_mtu = 0;
 	assert_int_equal(mtu_init(&h->d), 0);
-	assert_true(h->d.path_floor > 0); /* this kernel's */
+	assert_true(h->d.path_floor > 0); /* of the real kernel */
 	h->d.path_floor = 552;
 }
 
@@ -77,7 +78,7 @@ static struct esp_out_sa *first_sa(struct mtu_fixture *h)
 	return &fixture_sa(h->l, GW)->out;
 }
 
-/* One more SA, to 192.0.2.last. */
+/* Adds an SA with 192.0.2.last. */
 static struct esp_out_sa *add_sa(struct mtu_fixture *h, uint8_t last)
 {
 	struct sad *sad = &h->l->path[GW]->sad;
@@ -119,7 +120,7 @@ static uint32_t on_the_wire(const struct esp_out_sa *out, uint32_t inner)
 	return OUTER + esp_frame_len(out->suite, inner);
 }
 
-/* The MTU is the largest inner packet whose outer one fits: no byte more, and none less. */
+/* An SA's MTU is the largest inner packet whose outer packet fits the path. */
 static void test_exact(void **state)
 {
 	size_t n;
@@ -143,7 +144,7 @@ static void test_exact(void **state)
 	}
 }
 
-/* What route does with a packet with DF; the largest that is sent when it is too big. */
+/* Routes a packet with DF; returns 0 if it is sealed, or the MTU in the ICMP error. */
 static uint32_t route(struct mtu_fixture *h, const uint8_t *inner, uint32_t len, bool *ret_df)
 {
 	struct esp_out out = {.pkt = inner, .len = len};
@@ -155,8 +156,8 @@ static uint32_t route(struct mtu_fixture *h, const uint8_t *inner, uint32_t len,
 }
 
 /*
- * No black hole on any path: what goes with DF fits, and who gets an ICMP error and does what it
- * says gets through.
+ * A packet of len bytes with DF must get through, at once or after it was made as short as an ICMP
+ * error says; an outer packet with DF must fit the path.
  */
 static void no_black_hole(struct mtu_fixture *h, bool v6, uint32_t path, uint32_t len)
 {
@@ -178,10 +179,11 @@ static void no_black_hole(struct mtu_fixture *h, bool v6, uint32_t path, uint32_
 	}
 	if (df) {
 		assert_in_range(on_the_wire(first_sa(h), len), OUTER, path);
-		assert_true(path > 552); /* what the kernel says at its floor may be too much */
+		assert_true(path > 552); /* at its floor, the kernel's path MTU may be too large */
 	}
 }
 
+/* There is no black hole on any path from 68 to 1600 bytes. */
 static void test_no_black_hole(void **state)
 {
 	(void)state;
@@ -200,7 +202,8 @@ static void test_no_black_hole(void **state)
 	}
 }
 
-/* A path of 580 bytes holds inner packets of 518, and not of 552. */
+/* A path of 580 bytes takes inner packets of 518 bytes. At the kernel's floor, the outer packet is
+ * sent without DF. */
 static void test_narrow_paths(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -221,12 +224,12 @@ static void test_narrow_paths(void **state)
 	look(&h, out, 68);
 	assert_int_equal(out->mtu, 6);
 	assert_true(out->narrow);
-	look(&h, out, OUTER); /* nothing fits; 0 would be "any" */
+	look(&h, out, OUTER); /* nothing fits; an MTU of 0 would mean "unknown" */
 	assert_int_equal(out->mtu, 1);
-	look(&h, out, 0); /* no route at this moment */
+	look(&h, out, 0); /* no route at the moment */
 	assert_int_equal(out->mtu, 0);
 	assert_false(out->narrow);
-	/* Where the floor was raised, it is that which may be too much. */
+	/* with a higher floor, paths of that MTU are narrow */
 	h.d.path_floor = 1280;
 	look(&h, out, 1281);
 	assert_false(out->narrow);
@@ -235,7 +238,7 @@ static void test_narrow_paths(void **state)
 	mtu_fixture_fini(&h);
 }
 
-/* The loopback device has an MTU of 65,536: no datagram is that long. */
+/* The loopback device has an MTU of 65,536, which is longer than any datagram. */
 static void test_wide_path(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -248,7 +251,7 @@ static void test_wide_path(void **state)
 	mtu_fixture_fini(&h);
 }
 
-/* All SAs to the place that was asked for, and no other. */
+/* A look sets the MTU of all SAs with that remote address, and of no other. */
 static void test_by_remote(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -272,7 +275,7 @@ static void test_by_remote(void **state)
 	mtu_fixture_fini(&h);
 }
 
-/* The device's MTU is what fits all SAs, but IPv6 needs 1280 (RFC 8200 5). */
+/* The device gets the lowest MTU of its SAs, but at least 1280 for IPv6 (RFC 8200 5). */
 static void test_device(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -292,12 +295,12 @@ static void test_device(void **state)
 	look(&h, a, 800);
 	assert_int_equal(device_mtu, 1280);
 	assert_int_equal(device_set, 4);
-	look(&h, a, 700); /* nothing new for the device */
+	look(&h, a, 700); /* no change for the device */
 	assert_int_equal(device_set, 4);
 	mtu_fixture_fini(&h);
 }
 
-/* Each device has what fits the SAs whose packets come from it. */
+/* Each device gets the lowest MTU of the SAs whose packets are read from it. */
 static void test_devices(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -316,7 +319,7 @@ static void test_devices(void **state)
 	assert_int_equal(device_mtu, 1338);
 	assert_int_equal(device, 1);
 	assert_int_equal(device_set, 2);
-	/* What cannot be set is tried again. */
+	/* an MTU that could not be set is tried again */
 	set_result = -EIO;
 	look(&h, a, 1300);
 	assert_int_equal(h.device[1].mtu, 1338);
@@ -324,12 +327,13 @@ static void test_devices(void **state)
 	tick(&h);
 	assert_int_equal(device_set, 4);
 	assert_int_equal(h.device[1].mtu, 1280);
-	h.device[1].readable = NULL; /* it has gone */
+	h.device[1].readable = NULL; /* the device is gone */
 	look(&h, a, 1400);
 	assert_int_equal(device_set, 4);
 	mtu_fixture_fini(&h);
 }
 
+/* With `mtu` configured, the device's MTU is never changed. */
 static void test_device_configured(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -344,7 +348,8 @@ static void test_device_configured(void **state)
 	mtu_fixture_fini(&h);
 }
 
-/* Paths that change without a word are found, some SAs a second; one that has gone is no matter. */
+/* Paths whose MTU changes silently are found, at most 64 SAs per tick; an SA may be gone by
+ * then. */
 static void test_goes_round(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();

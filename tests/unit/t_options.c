@@ -1,4 +1,5 @@
-/* t_options.c - options, times, sizes, advice, and what libconfig must not see.
+/* t_options.c - options, times, sizes, advice, and the scan of configuration files before libconfig
+ * reads them.
  * SPDX-License-Identifier: ISC */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 
 #include <stdio.h>
 
+/* Times are parsed and formatted; invalid ones are rejected. */
 static void times(void **state)
 {
 	static const struct {
@@ -41,6 +43,7 @@ static void times(void **state)
 		assert_int_equal(parse_time(bad[i], &t), -EINVAL);
 }
 
+/* Sizes with binary or decimal units are parsed; invalid ones are rejected. */
 static void sizes(void **state)
 {
 	static const char *const bad[] = {
@@ -58,6 +61,7 @@ static void sizes(void **state)
 		assert_int_equal(parse_size(bad[i], false, &v), -EINVAL);
 }
 
+/* An invalid value is refused with a message, and the options stay as they were. */
 static void option_errors_change_nothing(void **state)
 {
 	static const struct {
@@ -94,7 +98,7 @@ static void set_each(void *ctx, const char *name, const char *value)
 	assert_int_equal(tunnel_options_set(ctx, name, value, err), 0);
 }
 
-/* What is shown can be set again: the control interface's two halves agree. */
+/* All options, as tunnel_options_each shows them, can be set again with the same result. */
 static void shown_options_can_be_set(void **state)
 {
 	struct tunnel_options o, copy;
@@ -116,6 +120,7 @@ static void shown_options_can_be_set(void **state)
 	assert_true(tunnel_options_equal(&o, &copy));
 }
 
+/* `interval` must be shorter than the rekey time. */
 static void interval_below_rekey_time(void **state)
 {
 	struct tunnel_options o;
@@ -129,6 +134,7 @@ static void interval_below_rekey_time(void **state)
 	assert_int_equal(tunnel_options_check(&o, 0, err), 0);
 }
 
+/* The advised history covers the packets between two syncs, with a margin. */
 static void advice(void **state)
 {
 	const struct advice_in in = {
@@ -140,10 +146,10 @@ static void advice(void **state)
 	assert_int_equal(advise(&in, &a), 0);
 	assert_int_equal(a.lost_each, 1400000);
 	assert_int_equal(a.lost_all, 1400000000);
-	/* Ten seconds of it are within reach of the default. */
+	/* 10 s are within reach of the default */
 	assert_in_range(a.history_packets, a.lost_each * 5 / 4, 2 << 20);
 	assert_int_equal(a.history_packets % 512, 0);
-	/* 8 bytes a number, and the lifetime entries of 16 bytes */
+	/* 8 bytes per number, and the lifetime entries of 16 bytes */
 	assert_true(a.memory_each == a.history_packets * 8 + 4096 * 16);
 	bad.rate = 0;
 	assert_int_equal(advise(&bad, &a), -EINVAL);
@@ -158,6 +164,8 @@ static bool scan(const char *text, unsigned *line)
 	return conf_scan(text, strlen(text), line, &why);
 }
 
+/* conf_scan refuses large integers, @include, and texts that libconfig would read in another
+ * way. */
 static void scan_refuses(void **state)
 {
 	unsigned line;
@@ -175,7 +183,7 @@ static void scan_refuses(void **state)
 	assert_int_equal(line, 3);
 	assert_false(scan("a = 99999999999999999999999999999999999999999999999999;", &line));
 	assert_true(scan("a = 12L; b = 0x1fLL; c = 1e-5; d = 2.5E+3; e = 0007", &line));
-	/* To the library a word may begin in the middle of what looks like one. */
+	/* libconfig may begin a word in the middle of what looks like one */
 	assert_false(scan("a = 0secret = \"b\";", &line));
 	assert_false(scan("a = 0x1gsecret = \"b\";", &line));
 	assert_false(scan("a = 1.5e10secret = \"b\";", &line));
@@ -186,7 +194,7 @@ static void scan_refuses(void **state)
 	assert_false(scan("a = \"b\\X00c\";", &line));
 }
 
-/* A text, what stands in its place, and the secrets, separated by "|". */
+/* A text, what is left of it, and its secrets, separated by "|". */
 static const struct {
 	const char *text, *left, *secrets;
 } takings[] = {
@@ -195,7 +203,7 @@ static const struct {
 	 "a { secret : \"xxx\" }; b { secret=\"xxxxxxxxxxxx\" }", "abc|d\"eA\n\\q"},
 	{"secret = # secret = \"no\"\n \"ab\" /* \"no\" */ \"c\nd\" ;",
 	 "secret = # secret = \"no\"\n \"xx\" /* \"no\" */ \"x\nx\" ;", "abc\nd"},
-	/* none: in a string, in a comment, part of a word, no string behind it */
+	/* no secrets: within a string or comment, part of a word, not followed by a string */
 	{"a = \"secret = \\\"no\\\"\"; // secret = \"no\"\nsecrets = \"no\"; a-secret = \"no\"; "
 	 "secret = 5;",
 	 "a = \"secret = \\\"no\\\"\"; // secret = \"no\"\nsecrets = \"no\"; a-secret = \"no\"; "
@@ -208,6 +216,7 @@ static const struct {
 	{"secret = \"a\\", "secret = \"xx", "a\\"},
 };
 
+/* conf_take_secrets overwrites secrets with 'x', and nothing else. */
 static void secrets_are_taken_out(void **state)
 {
 	(void)state;

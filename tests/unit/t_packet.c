@@ -1,9 +1,10 @@
 /*
- * t_packet.c - super-packets: cut, sealed, opened and put together again; byte for byte what a
- * kernel without offloads would have delivered. SPDX-License-Identifier: ISC
+ * t_packet.c - super-packets: segmented, sealed, opened and coalesced, with the same bytes that a
+ * kernel without offloads would have delivered.
+ * SPDX-License-Identifier: ISC
  *
- * A test makes the packets of a flow one by one, slowly, and from them the super-packet that TUN
- * would give for them; what comes out at the other end has to be those packets again.
+ * A test makes the packets of a flow one by one, with slow code, and the super-packet that TUN
+ * would read for them. What arrives at the other end must be those packets.
  */
 #include "esp_fixture.h"
 #include "packet/checksum.h"
@@ -23,7 +24,7 @@
 
 struct shape {
 	bool v6, udp, df;
-	uint8_t tos, ttl, flags; /* flags: of the whole; reference puts them where they belong */
+	uint8_t tos, ttl, flags; /* flags: of the super-packet */
 	uint8_t ip_extra;    /* bytes of IPv4 options or IPv6 extension headers; multiple of 8 */
 	uint8_t tcp_options; /* bytes, multiple of 4 */
 	uint16_t mss, id, window;
@@ -31,7 +32,7 @@ struct shape {
 };
 
 struct packets {
-	uint8_t *b; /* back to back */
+	uint8_t *b; /* one after another */
 	uint32_t count, len, room;
 	uint32_t at[66000];
 };
@@ -105,7 +106,7 @@ static uint32_t slow_pseudo(const struct shape *s, const uint8_t *p, uint32_t l4
 	return s->v6 ? slow_sum(p + 8, 32, proto + l4_len) : slow_sum(p + 12, 8, proto + l4_len);
 }
 
-/* Everything but the checksum; it is at the returned offset. */
+/* Writes the TCP or UDP header except its checksum; returns the offset of the checksum. */
 static uint32_t put_l4(const struct shape *s, uint8_t *p, uint32_t len, uint32_t offset,
 		       uint8_t flags)
 {
@@ -171,7 +172,7 @@ static void assert_same(const struct packets *a, const struct packets *b)
 	assert_memory_equal(a->b, b->b, a->len);
 }
 
-/* The packets of the flow, as a kernel without offloads would send them. */
+/* Adds the packets of the flow, as a kernel without offloads would send them. */
 static void slow_packets(const struct shape *s, struct packets *o)
 {
 	uint32_t hdr = header_len(s), index = 0, offset = 0;
@@ -196,7 +197,7 @@ static void slow_packets(const struct shape *s, struct packets *o)
 	} while (offset < s->payload);
 }
 
-/* The super-packet that TUN would hand out for the same. */
+/* Makes the super-packet that TUN would read for the same flow; returns its length. */
 static uint32_t super_packet(const struct shape *s, uint8_t *p, struct pkt_offload *off)
 {
 	uint32_t hdr = header_len(s), len = hdr + s->payload, at;
@@ -236,7 +237,7 @@ static struct shape random_shape(struct fixture_rng *r)
 	s.mss = (uint16_t)(1 + fixture_below(r, fixture_chance(r, 20) ? 60 : 1440));
 	max = (uint32_t)min_u64(65535 - header_len(&s), s.udp ? 64u * s.mss : 65535);
 	s.payload = 1 + (uint32_t)fixture_below(r, max);
-	switch (fixture_below(r, 4)) { /* exact multiples, and less than one segment */
+	switch (fixture_below(r, 4)) { /* exact multiples of mss, or less than one segment */
 	case 0: s.payload = (uint32_t)max_u64(s.payload / s.mss, 1) * s.mss; break;
 	case 1: s.payload = 1 + (uint32_t)fixture_below(r, min_u64(s.mss, max)); break;
 	default: break;
@@ -244,7 +245,7 @@ static struct shape random_shape(struct fixture_rng *r)
 	return s;
 }
 
-/* ---- cutting ---- */
+/* ---- segmentation ---- */
 
 static void cut(const uint8_t *pkt, uint32_t len, const struct pkt_offload *off, struct packets *o)
 {
@@ -260,7 +261,7 @@ static void cut(const uint8_t *pkt, uint32_t len, const struct pkt_offload *off,
 	}
 }
 
-/* What the route is asked for is the length of the first segment, also where it is the only one. */
+/* Asserts the length of the first segment, which esp_route checks, also if it is the only one. */
 static void assert_first_len(const uint8_t *super, uint32_t len, const struct pkt_offload *off,
 			     uint32_t want)
 {
@@ -287,6 +288,7 @@ static void check_cut(const struct shape *s)
 	packets_free(got);
 }
 
+/* Super-packets are segmented correctly for segment sizes from 1 to 1460. */
 static void test_every_mss(void **state)
 {
 	(void)state;
@@ -310,6 +312,7 @@ static void test_every_mss(void **state)
 	}
 }
 
+/* Random super-packets are segmented into the packets of the reference. */
 static void test_random_shapes(void **state)
 {
 	struct fixture_rng r;
@@ -323,7 +326,7 @@ static void test_random_shapes(void **state)
 	}
 }
 
-/* RFC 768: a sum that comes out as 0 is sent as 0xffff, whole and in segments. */
+/* A UDP checksum of 0 is sent as 0xffff (RFC 768), for a single packet and for segments. */
 static void test_udp_sum_of_zero(void **state)
 {
 	(void)state;
@@ -335,7 +338,8 @@ static void test_udp_sum_of_zero(void **state)
 		uint32_t len = super_packet(&s, p, &off), hdr = header_len(&s);
 		uint16_t sum;
 
-		/* What the first packet's checksum is goes into its payload: it becomes 0. */
+		/* adds the first packet's checksum to its payload, so that the checksum becomes
+		 * 0 */
 		cut(p, len, &off, o);
 		sum = get_be16(o->b + hdr - 2);
 		put_be16(p + hdr, slow_sum(p + hdr, 2, sum));
@@ -356,7 +360,7 @@ static int plan_result(const uint8_t *p, uint32_t len, const struct pkt_offload 
 	return seg_plan(p, &in, off, &plan);
 }
 
-/* What the header says and the packet does not have. */
+/* Offload headers that do not match their packet are refused. */
 static void test_refused(void **state)
 {
 	struct shape s = {.ttl = 64, .flags = ACK, .mss = 100, .payload = 1000, .df = true};
@@ -374,10 +378,10 @@ static void test_refused(void **state)
 		case 1: o.gso = PKT_GSO_TCP6; break;
 		case 2: o.gso = PKT_GSO_UDP; break;
 		case 3: o.csum_start = 24; break;
-		case 4: q[6] = 0x20; break; /* a fragment */
+		case 4: q[6] = 0x20; break; /* fragment */
 		case 5: q[9] = 17; break;
 		case 6: q[32] = 0x40; break;			  /* a TCP header of 16 bytes */
-		case 7: q[32] = 0xf0, put_be16(q + 2, 60); break; /* one longer than the packet */
+		case 7: q[32] = 0xf0, put_be16(q + 2, 60); break; /* longer than the packet */
 		case 8:
 			o = (struct pkt_offload){
 				.needs_csum = true, .csum_start = 19, .csum_offset = 6};
@@ -390,6 +394,7 @@ static void test_refused(void **state)
 	assert_int_equal(plan_result(p, len, &o), -EINVAL);
 }
 
+/* The virtio_net_hdr is read and written; invalid ones are refused. */
 static void test_vnet_header(void **state)
 {
 	static const struct {
@@ -405,11 +410,11 @@ static void test_vnet_header(void **state)
 		{1, 0x81, 1000, 20, 16, 0}, /* with ECN */
 		{1, 1, 0, 20, 16, -EINVAL},
 		{1, 2, 1000, 20, 16, -EINVAL},
-		{1, 3, 1000, 20, 6, -EINVAL}, /* UFO, which we did not ask for */
+		{1, 3, 1000, 20, 6, -EINVAL}, /* UFO, which was not requested */
 		{1, 6, 1000, 20, 6, -EINVAL},
-		{1, 0, 0, 90, 10, -EINVAL}, /* the field ends behind the packet */
+		{1, 0, 0, 90, 10, -EINVAL}, /* the checksum ends behind the packet */
 		{1, 0, 0, 65535, 65535, -EINVAL},
-		{0, 0, 0, 65535, 65535, 0}, /* not asked for, not looked at */
+		{0, 0, 0, 65535, 65535, 0}, /* no checksum requested: not checked */
 	};
 
 	(void)state;
@@ -426,16 +431,16 @@ static void test_vnet_header(void **state)
 			continue;
 		vnet_write(w, &o, 0xffff);
 		if (o.gso == PKT_GSO_NONE)
-			h[2] = h[3] = 0; /* hdr_len has no meaning */
+			h[2] = h[3] = 0; /* hdr_len has no meaning then */
 		h[1] &= 0x7f;
 		if (t[i].flags)
 			assert_memory_equal(w, h, sizeof(w));
 	}
 }
 
-/* ---- the whole way ---- */
+/* ---- from TUN to TUN ---- */
 
-/* What TUN at the far end is given, packet by packet. */
+/* Adds the packets that the receiver's TUN would get. */
 static void take(struct pkt_super *s, struct packets *o)
 {
 	if (s->len == 0)
@@ -486,6 +491,8 @@ static void check_way(struct fixture *l, const struct shape *s, uint8_t accept, 
 	packets_free(got);
 }
 
+/* Super-packets that are sealed, opened and coalesced again are the same packets, whatever the
+ * receiver's device accepts. */
 static void test_the_whole_way(void **state)
 {
 	static const char *const suites[] = {"aes128gcm16", "aes256-sha512", "chacha20poly1305"};
@@ -522,7 +529,7 @@ static void test_the_whole_way(void **state)
 	}
 }
 
-/* A train of one flow is one write. */
+/* A train of one flow becomes a single write to TUN. */
 static void test_runs_are_long(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.window = 4096);
@@ -541,7 +548,7 @@ static void test_runs_are_long(void **state)
 	fixture_free(l);
 }
 
-/* ---- putting together ---- */
+/* ---- coalescing ---- */
 
 static struct inner parsed(const uint8_t *p, uint32_t len)
 {
@@ -559,7 +566,8 @@ static const struct shape two_tcp = {.ttl = 64,
 				     .df = true,
 				     .id = 9};
 
-/* Changes a byte of the second packet, and its checksums with it unless told otherwise. */
+/* XORs x to byte `at` of the second packet, with mend corrects its checksums, and tells whether the
+ * packet is still coalesced with the first one. */
 static bool merges(struct shape s, uint32_t at, uint8_t x, bool mend)
 {
 	struct packets *o = packets_new();
@@ -589,7 +597,7 @@ static bool merges(struct shape s, uint32_t at, uint8_t x, bool mend)
 	}
 	in = parsed(p, len);
 	merged = pkt_super_add(&super, p, &in);
-	if (!merged) { /* it goes alone, as it is */
+	if (!merged) { /* it is written alone and unchanged */
 		pkt_super_reset(&super);
 		assert_true(pkt_super_add(&super, p, &in));
 		pkt_super_finish(&super);
@@ -602,6 +610,7 @@ static bool merges(struct shape s, uint32_t at, uint8_t x, bool mend)
 	return merged;
 }
 
+/* A packet that differs from the one before in any of these fields is not coalesced with it. */
 static void test_what_ends_a_run(void **state)
 {
 	struct shape six = two_tcp, udp = two_tcp;
@@ -626,7 +635,7 @@ static void test_what_ends_a_run(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(v6); i++)
 		assert_false(merges(six, v6[i], 0x10, true));
-	/* ports, number, acknowledgement, window, urgent pointer, options */
+	/* ports, sequence number, acknowledgement, window, urgent pointer, options */
 	static const uint8_t tcp[] = {20, 22, 24, 27, 28, 31, 34, 38, 40, 51};
 
 	for (size_t i = 0; i < ARRAY_SIZE(tcp); i++)
@@ -635,14 +644,14 @@ static void test_what_ends_a_run(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
 		assert_false(merges(two_tcp, 33, flags[i], true));
-	assert_false(merges(two_tcp, 32, 1, true)); /* a reserved bit */
-	/* a bad checksum, of either header, and payload */
+	assert_false(merges(two_tcp, 32, 1, true)); /* reserved bit */
+	/* wrong checksum: payload of TCP and of UDP, and the checksum itself */
 	assert_false(merges(two_tcp, 60, 1, false));
 	assert_false(merges(udp, 60, 1, false));
 	assert_false(merges(two_tcp, 36, 1, false));
 }
 
-/* The first of two, alone: nothing of these kinds begins a run. */
+/* Whether the first packet of s may be the first one of a super-packet. */
 static bool begins(struct shape s, uint8_t accept)
 {
 	struct packets *o = packets_new();
@@ -660,6 +669,8 @@ static bool begins(struct shape s, uint8_t accept)
 	return open;
 }
 
+/* Packets with these flags, options, or for devices that do not accept them begin no super-
+ * packet. */
 static void test_what_begins_no_run(void **state)
 {
 	static const uint8_t flags[] = {FIN, SYN, RST, URG, CWR};
@@ -691,7 +702,7 @@ static void test_what_begins_no_run(void **state)
 	assert_false(begins(s, ALL & ~PKT_ACCEPT_USO));
 }
 
-/* Random packets of several flows, some of them wrong: in order, each as it was. */
+/* Random packets of several flows, some with wrong checksums, come out unchanged and in order. */
 static void test_random_order(void **state)
 {
 	struct packets *all = packets_new(), *got = packets_new();
@@ -743,6 +754,7 @@ static void test_random_order(void **state)
 
 /* ---- checksum ---- */
 
+/* csum and csum_copy give the same sums as the slow reference. */
 static void test_checksum(void **state)
 {
 	static uint8_t b[4096 + 64], to[4096 + 64];
@@ -768,6 +780,8 @@ static void test_checksum(void **state)
 
 /* ---- ICMP ---- */
 
+/* ICMP and ICMPv6 errors have the right MTU, checksum and length, and are sent only where
+ * allowed. */
 static void test_too_big(void **state)
 {
 	struct shape s = {.ttl = 64, .flags = ACK, .mss = 1400, .payload = 1400, .df = true};
@@ -788,7 +802,7 @@ static void test_too_big(void **state)
 	assert_int_equal(slow_sum(e, 20, 0), 0xffff);
 	assert_int_equal(slow_sum(e + 20, n - 20, 0), 0xffff);
 	assert_memory_equal(e + 28, p, n - 28);
-	/* none about ICMP errors, nor to those who are many */
+	/* none about ICMP errors or multicast packets */
 	p[9] = 1;
 	p[20] = 3;
 	in = parsed(p, len);
@@ -808,7 +822,7 @@ static void test_too_big(void **state)
 	assert_int_equal(get_be32(e + 44), 1300);
 	assert_int_equal(slow_sum(e + 40, n - 40, slow_sum(e + 8, 32, 58 + n - 40)), 0xffff);
 	assert_int_equal(icmp_too_big(e, sizeof(e), p, &in, 500), 1280);
-	assert_int_equal(get_be32(e + 44), 1280); /* RFC 8200 5: never less */
+	assert_int_equal(get_be32(e + 44), 1280); /* never less (RFC 8200 5) */
 	p[8] = 0xff;
 	assert_int_equal(icmp_too_big(e, sizeof(e), p, &in, 1300), 0);
 	p[8] = 0xfd;
@@ -821,7 +835,7 @@ static void test_too_big(void **state)
 	}
 }
 
-/* A payload shorter than the segment size that comes with it is one packet, as long as it is. */
+/* A payload shorter than the given segment size is one packet. */
 static void test_shorter_than_its_segments(void **state)
 {
 	static const struct shape shapes[] = {

@@ -1,6 +1,6 @@
 /*
- * t_segment.c - what TUN says of a packet and what the packet is: what segmentation takes, what it
- * refuses, and whose addresses its checksums are for. How super-packets are cut is in t_packet.c.
+ * t_segment.c - which offload headers segmentation accepts or refuses for a packet, and over which
+ * addresses it computes checksums. How super-packets are segmented is tested in t_packet.c.
  * SPDX-License-Identifier: ISC
  */
 #include "esp_fixture.h"
@@ -12,11 +12,11 @@
 #define PAYLOAD	 250
 #define TRAILING 7
 
-/* A packet that is to be cut, or completed, as the kernel hands it out. */
+/* A packet to be segmented or completed, as the kernel would hand it out. */
 struct made {
 	uint8_t b[600];
 	uint32_t len, l4, hdr, proto;
-	uint8_t to[16]; /* the destination of the pseudo header */
+	uint8_t to[16]; /* destination in the pseudo-header */
 	struct pkt_offload off;
 };
 
@@ -29,7 +29,7 @@ static uint32_t slow_sum(const uint8_t *p, uint32_t len, uint32_t sum)
 	return sum;
 }
 
-/* RFC 9293 3.1, RFC 768, RFC 8200 8.1 */
+/* Sum of the pseudo-header (RFC 9293 3.1, RFC 768, RFC 8200 8.1). */
 static uint32_t slow_pseudo(const struct made *m, uint32_t l4_len)
 {
 	bool v6 = m->b[0] >> 4 == 6;
@@ -55,7 +55,7 @@ static void put_l4(struct made *m)
 		m->b[i] = (uint8_t)(i * 37 + 5);
 }
 
-/* extra: bytes of IPv4 options or of an IPv6 extension header, whose type is `type`. */
+/* Makes a packet; extra: n bytes of IPv4 options, or an IPv6 extension header of this type. */
 static struct made make(bool v6, uint32_t proto, const uint8_t *extra, uint32_t n, uint8_t type)
 {
 	struct made m = {.l4 = (v6 ? 40 : 20) + n, .proto = proto};
@@ -95,7 +95,7 @@ static struct made make(bool v6, uint32_t proto, const uint8_t *extra, uint32_t 
 	return m;
 }
 
-/* The kernel's part of the checksum. */
+/* Writes the sum of the pseudo-header, as the kernel does with NEEDS_CSUM. */
 static void put_pseudo(struct made *m)
 {
 	put_be16(m->b + m->l4 + m->off.csum_offset, (uint16_t)slow_pseudo(m, m->len - m->l4));
@@ -125,7 +125,7 @@ static void assert_refused(const char *what, const struct made *m)
 		fail_msg("taken: %s", what);
 }
 
-/* The packet is cut, or left whole, and all that comes of it has a right checksum. */
+/* Asserts that the packet, segmented or whole, has correct checksums and its payload. */
 static void assert_right(const struct made *m, uint32_t trailing)
 {
 	uint32_t payload = 0, count = m->off.gso == PKT_GSO_NONE ? 1 : (PAYLOAD + SIZE - 1) / SIZE;
@@ -148,7 +148,7 @@ static void assert_right(const struct made *m, uint32_t trailing)
 	assert_int_equal(payload, PAYLOAD);
 }
 
-/* Nothing is asked for, so nothing is changed. */
+/* Asserts that a packet without offloads is not changed. */
 static void assert_untouched(const struct made *m)
 {
 	uint8_t out[sizeof(m->b)];
@@ -168,7 +168,8 @@ static void assert_right_cut_and_whole(struct made m)
 	assert_right(&m, 0);
 }
 
-/* RFC 8200 8.1: the pseudo header has the final destination, which only the kernel need know. */
+/* With a routing header, the pseudo-header has the final destination (RFC 8200 8.1), which only the
+ * kernel needs to know. */
 static void test_routing_header(void **state)
 {
 	static const uint8_t types[] = {0, 2, 3, 4};
@@ -176,7 +177,7 @@ static void test_routing_header(void **state)
 
 	(void)state;
 	header[1] = 2;
-	header[3] = 1; /* one more to visit */
+	header[3] = 1; /* segments left */
 	header[8] = 0xfc;
 	header[23] = 1;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
@@ -192,6 +193,7 @@ static void test_routing_header(void **state)
 	}
 }
 
+/* Options and extension headers are accepted if the kernel has summed the pseudo-header. */
 static void test_options(void **state)
 {
 	static const uint8_t nops[8] = {1, 1, 1, 1, 1, 1, 1, 1}, pad[8] = {0, 0, 1, 4};
@@ -205,14 +207,14 @@ static void test_options(void **state)
 		put_pseudo(&six);
 		assert_right_cut_and_whole(four);
 		assert_right_cut_and_whole(six);
-		/* Nobody says whose address the pseudo header has. */
+		/* nobody has said which address is in the pseudo-header */
 		four.off.needs_csum = six.off.needs_csum = false;
 		assert_refused("IPv4 options without NEEDS_CSUM", &four);
 		assert_refused("an extension header without NEEDS_CSUM", &six);
 	}
 }
 
-/* A kernel that says nothing of the checksum has it made anew for each segment. */
+/* Without NEEDS_CSUM, the checksum of each segment is computed from scratch. */
 static void test_gso_without_needs_csum(void **state)
 {
 	(void)state;
@@ -226,6 +228,7 @@ static void test_gso_without_needs_csum(void **state)
 	}
 }
 
+/* A checksum at any other place than that of TCP or UDP is refused. */
 static void test_checksum_elsewhere(void **state)
 {
 	(void)state;
@@ -254,7 +257,7 @@ static void test_checksum_elsewhere(void **state)
 	}
 }
 
-/* A tunnel's packet that goes through ours: the checksum that is left is that of its inner one. */
+/* For another tunnel's packet, the checksum may be that of its inner packet. */
 static void test_checksum_of_a_tunneled_packet(void **state)
 {
 	struct made m = make_plain(false, UDP);
@@ -269,11 +272,11 @@ static void test_checksum_of_a_tunneled_packet(void **state)
 	seg_write(&p, 0, out);
 	assert_memory_equal(out, m.b, at);
 	assert_memory_equal(out + at + 2, m.b + at + 2, m.len - at - 2);
-	/* The field had the start value in it. */
+	/* the field contained the start value */
 	assert_int_equal(get_be16(out + at), 65535 - slow_sum(m.b + from, m.len - from, 0));
 }
 
-/* The sum of a fragment is none of a packet. */
+/* A fragment has no checksum of its own: only a packet without offloads is accepted. */
 static void test_checksum_of_a_fragment(void **state)
 {
 	static const uint8_t first[8] = {0, 0, 0, 1};
@@ -292,7 +295,7 @@ static void test_checksum_of_a_fragment(void **state)
 	assert_untouched(&six);
 }
 
-/* Bytes behind the UDP datagram are no payload of its segments. */
+/* A UDP length that does not match the IP length is refused for segmentation. */
 static void test_udp_length(void **state)
 {
 	static const int off_by[] = {-(8 + PAYLOAD), -PAYLOAD, -1, 1, 1000};
@@ -309,7 +312,7 @@ static void test_udp_length(void **state)
 	}
 }
 
-/* What was read behind the IP packet's end is not sent, nor summed up. */
+/* Bytes after the end of the IP packet are neither sent nor summed. */
 static void test_trailing_bytes(void **state)
 {
 	(void)state;
@@ -323,7 +326,7 @@ static void test_trailing_bytes(void **state)
 	}
 }
 
-/* Left as it is where nothing is cut; made anew for segments, as the kernel does. */
+/* A wrong IPv4 checksum is kept in a whole packet; segments get a new one, as in the kernel. */
 static void test_bad_ip_checksum(void **state)
 {
 	struct made m = make_plain(false, TCP);

@@ -1,11 +1,11 @@
-/* t_spd.c - policies and inner packets, against going through them one by one.
+/* t_spd.c - the lookup of policies for inner packets, against a linear search.
  * SPDX-License-Identifier: ISC */
 #include "esp_fixture.h"
 #include "xalloc.h"
 
 enum { POLICIES = 120 };
 
-/* A selector in a small part of the address space, so that policies overlap much. */
+/* A random traffic selector in a small part of the address space, so that policies overlap. */
 static struct ts some_ts(struct fixture_rng *r, uint8_t family, bool range)
 {
 	static const uint8_t protos[] = {0, 0, 0, PROTO_TCP, PROTO_UDP, PROTO_ICMP};
@@ -34,7 +34,7 @@ static struct ts some_ts(struct fixture_rng *r, uint8_t family, bool range)
 	return t;
 }
 
-/* A policy and its selectors. */
+/* A policy with its traffic selectors. */
 struct owned {
 	struct spd_policy p;
 	struct ts_list local, remote;
@@ -77,7 +77,7 @@ static void some_packet(struct fixture_rng *r, struct inner *in)
 	in->dst = addr_from_bytes(family, b);
 }
 
-/* The length of the largest block, aligned and within the range, that holds a. */
+/* The prefix length of the largest aligned block within the range that contains a. */
 static unsigned block_len(const struct ts *t, const struct addr *a)
 {
 	unsigned bits = (unsigned)addr_len(a->family) * 8;
@@ -93,7 +93,7 @@ static unsigned block_len(const struct ts *t, const struct addr *a)
 	return bits;
 }
 
-/* 0: it does not select; else the more, the more specific. */
+/* 0: the selector does not match; else the higher, the more specific it is. */
 static unsigned selects(const struct ts *t, const struct addr *a, const struct inner *in,
 			uint16_t port)
 {
@@ -143,6 +143,7 @@ static const struct spd_policy *linear(const struct owned *all, const bool *on,
 	return best;
 }
 
+/* Random policies come and go; each lookup gives the result of the linear search. */
 static void test_random_policies(void **state)
 {
 	static struct owned all[POLICIES];
@@ -165,7 +166,7 @@ static void test_random_policies(void **state)
 			assert_int_equal(spd_add(&s, &all[i].p), 0);
 		}
 		on[i] = !on[i];
-		/* an SA comes or goes without the index knowing */
+		/* an SA comes or goes without notice to the index */
 		all[fixture_below(&r, POLICIES)].p.sa.gen ^= 1;
 		for (unsigned j = 0; j < 40; j++) {
 			const struct spd_policy *want;
@@ -204,6 +205,7 @@ static struct inner packet(const char *src, const char *dst)
 	return in;
 }
 
+/* The more specific policy is preferred, then one with an SA, then the later one. */
 static void test_preference(void **state)
 {
 	struct owned wide, narrow, later, up;
@@ -228,14 +230,14 @@ static void test_preference(void **state)
 	assert_ptr_equal(spd_lookup(&s, &in), &up.p);
 	spd_remove(&s, &up.p);
 	assert_ptr_equal(spd_lookup(&s, &in), &later.p);
-	spd_remove(&s, &up.p); /* twice does nothing */
+	spd_remove(&s, &up.p); /* a second removal does nothing */
 	spd_remove(&s, &later.p);
 	spd_remove(&s, &narrow.p);
 	assert_ptr_equal(spd_lookup(&s, &in), &wide.p);
 	spd_fini(&s);
 }
 
-/* A policy that is refused leaves nothing behind. */
+/* A policy that needs too many entries is refused, and leaves nothing behind. */
 static void test_too_big(void **state)
 {
 	struct owned p, q;
@@ -245,7 +247,7 @@ static void test_too_big(void **state)
 	(void)state;
 	spd_init(&s);
 	policy(&p, "0.0.0.1-255.255.255.254", "0.0.0.1-255.255.255.254", 1);
-	assert_int_equal(spd_add(&s, &p.p), 0); /* 62 * 62 */
+	assert_int_equal(spd_add(&s, &p.p), 0); /* 62 * 62 entries */
 	assert_ptr_equal(spd_lookup(&s, &in), &p.p);
 	spd_remove(&s, &p.p);
 	policy(&q, "0.0.0.1-255.255.255.254", "0.0.0.1-255.255.255.254", 1);
@@ -257,6 +259,7 @@ static void test_too_big(void **state)
 	spd_fini(&s);
 }
 
+/* An IPv4 policy never matches an IPv6 packet. */
 static void test_families_do_not_mix(void **state)
 {
 	struct owned p;
@@ -273,8 +276,7 @@ static void test_families_do_not_mix(void **state)
 	spd_fini(&s);
 }
 
-/* Ten thousand children: each packet finds its own, by one look into an index that grew with them.
- */
+/* With 10,000 children, each packet finds its own policy, in an index that has grown with them. */
 static void test_many(void **state)
 {
 	enum { MANY = 10000 };

@@ -1,4 +1,5 @@
-/* t_train.c - batches out and in, numbers, lifetimes, IVs. SPDX-License-Identifier: ISC */
+/* t_train.c - sealing and opening packets in batches; numbers, lifetimes and IVs.
+ * SPDX-License-Identifier: ISC */
 #include "esp_fixture.h"
 
 /* Seals one packet of len bytes into the train. */
@@ -12,7 +13,7 @@ static enum esp_step add(struct fixture *l, uint32_t len, uint8_t tos)
 	return esp_seal(l->path[GW], &o, &l->train, l->now);
 }
 
-/* The train goes over and each of its packets is FRESH and delivered. */
+/* Sends the train; each of its packets must be FRESH and delivered. */
 static void send_train(struct fixture *l, unsigned count)
 {
 	struct fixture_result r = {0};
@@ -26,6 +27,7 @@ static void send_train(struct fixture *l, unsigned count)
 	assert_true(l->train.len == 0 && l->train.count == 0 && !l->train.closed);
 }
 
+/* A train takes 64 packets of one TOS and length; a shorter one closes it. */
 static void test_trains(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -35,9 +37,9 @@ static void test_trains(void **state)
 	esp_train_init(&l->train, l->out, sizeof(l->out));
 	for (unsigned i = 0; i < 64; i++)
 		assert_int_equal(add(l, 200, 0), ESP_DONE);
-	assert_int_equal(add(l, 200, 0), ESP_FULL); /* a batch is 64 */
+	assert_int_equal(add(l, 200, 0), ESP_FULL); /* a batch has 64 */
 	assert_true(fixture_sa(l, GW)->out.number ==
-		    64); /* nothing was used up by what did not fit */
+		    64); /* the packet that did not fit used no number */
 	send_train(l, 64);
 	assert_int_equal(add(l, 200, 0), ESP_DONE);
 	assert_int_equal(add(l, 300, 0), ESP_FULL); /* longer than the first */
@@ -53,7 +55,8 @@ static void test_trains(void **state)
 	fixture_free(l);
 }
 
-/* Where the route of a packet of len bytes leads, what ICMP would name, and the outer DF. */
+/* Asserts how a packet of len bytes is routed, the MTU that an ICMP error would have, and the outer
+ * DF. */
 static void assert_route(struct fixture *l, const uint8_t *inner, uint32_t len, enum esp_route want,
 			 uint32_t mtu, bool df)
 {
@@ -66,7 +69,8 @@ static void assert_route(struct fixture *l, const uint8_t *inner, uint32_t len, 
 		assert_int_equal(out.dest.df, df);
 }
 
-/* RFC 4301 8.1: the outer DF is the inner one; 8.2.1: what does not fit and has DF is refused. */
+/* The outer DF is the inner one (RFC 4301 8.1); a packet with DF that does not fit is refused
+ * (8.2.1). */
 static void test_df_v4(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.mtu = 1000);
@@ -83,15 +87,15 @@ static void test_df_v4(void **state)
 	assert_route(l, inner, 1001, ESP_ROUTE_TOO_BIG, 1000, false);
 	sa->out.narrow = false;
 	assert_route(l, inner, 1001, ESP_ROUTE_TOO_BIG, 1000, false);
-	inner[6] = 0; /* may be fragmented, and so may what is around it */
+	inner[6] = 0; /* without DF, the outer packet may be fragmented */
 	assert_route(l, inner, 1001, ESP_ROUTE_SEAL, 0, false);
 	fixture_inner(l, GW, inner, 500, 0);
 	inner[6] = 0;
 	assert_route(l, inner, 500, ESP_ROUTE_SEAL, 0, false);
 	fixture_inner(l, GW, inner, 2000, 0);
-	sa->out.mtu = 0; /* nothing is known of the path */
+	sa->out.mtu = 0; /* the path MTU is unknown */
 	assert_route(l, inner, 2000, ESP_ROUTE_SEAL, 0, true);
-	/* No link may ask for less than 68 (RFC 791): that much is sent, in pieces. */
+	/* links must take 68 bytes (RFC 791): that much is sent, and fragmented outside */
 	sa->out.mtu = 40;
 	fixture_inner(l, GW, inner, 68, 0);
 	assert_route(l, inner, 68, ESP_ROUTE_SEAL, 0, false);
@@ -103,7 +107,8 @@ static void test_df_v4(void **state)
 	fixture_free(l);
 }
 
-/* RFC 4213 3.2.2: IPv6 has 1280 bytes in any case, in pieces where the path is narrower. */
+/* IPv6 packets of 1280 bytes are always sent, fragmented outside if the path is narrower (RFC 4213
+ * 3.2.2). */
 static void test_df_v6(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.ts_gw = "fd01::/16", .ts_me = "fd02::/16", .mtu = 1400);
@@ -128,7 +133,7 @@ static void test_df_v6(void **state)
 	fixture_free(l);
 }
 
-/* One send has one DF: a packet with another one goes into another train. */
+/* A packet with another DF goes into another train, as a send has one DF. */
 static void test_trains_by_df(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -150,6 +155,8 @@ static void test_trains_by_df(void **state)
 	fixture_free(l);
 }
 
+/* A packet that does not fit the buffer waits for the next train; one that fits no train is
+ * dropped. */
 static void test_train_without_room(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -161,13 +168,13 @@ static void test_train_without_room(void **state)
 	assert_int_equal(add(l, 200, 0), ESP_DONE);
 	assert_int_equal(add(l, 20 + 8, 0), ESP_FULL);
 	send_train(l, 2);
-	assert_int_equal(add(l, 600, 0), ESP_DONE); /* fits into no train of this size */
+	assert_int_equal(add(l, 600, 0), ESP_DONE); /* longer than any train */
 	assert_int_equal(l->train.count, 0);
 	assert_true(l->path[GW]->drops[ESP_DROP_TOO_BIG] == 1);
 	fixture_free(l);
 }
 
-/* One receive with the same packets again and again, in any order: each is FRESH exactly once. */
+/* In a receive with repeated packets in any order, each is FRESH exactly once. */
 static void test_duplicates_in_a_batch(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.window = 64);
@@ -201,7 +208,7 @@ static void test_duplicates_in_a_batch(void **state)
 	fixture_free(l);
 }
 
-/* More than 64 datagrams in one receive, the last one shorter. */
+/* A receive of more than 64 datagrams, the last of which is shorter. */
 static void test_long_receive(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT();
@@ -224,7 +231,8 @@ static void test_long_receive(void **state)
 	fixture_free(l);
 }
 
-/* Two packets with one number in one batch, both new when asked first: the second is a proof. */
+/* Two packets with the same number in one batch: the second one is a proof, though both numbers
+ * looked new when the batch began. */
 static void rewound_within_a_batch(bool bridge)
 {
 	struct fixture_opt o = FIXTURE_OPT(.no_bridge = !bridge);
@@ -245,6 +253,7 @@ static void rewound_within_a_batch(bool bridge)
 	fixture_free(l);
 }
 
+/* Without and with the bridge. */
 static void test_rewound_within_a_batch(void **state)
 {
 	(void)state;
@@ -272,7 +281,7 @@ static void exhaust(bool esn)
 	assert_true(fixture_seal(l, GW, inner, 48, &p));
 	assert_int_equal(get_be32(p.b + 4), UINT32_MAX);
 	assert_int_equal(fixture_events(l, GW), 0);
-	for (unsigned i = 0; i < 3; i++) { /* never again, and the number never wraps */
+	for (unsigned i = 0; i < 3; i++) { /* and never again: the number does not wrap */
 		assert_false(fixture_seal(l, GW, inner, 48, &p));
 		assert_true(out->number == last);
 		assert_true(fixture_events(l, GW) & ESP_EVENT_HARD_LIFETIME);
@@ -284,6 +293,7 @@ static void exhaust(bool esn)
 	fixture_free(l);
 }
 
+/* After the last sequence number, nothing is sealed any more, with ESN and without. */
 static void test_exhaustion(void **state)
 {
 	(void)state;
@@ -291,6 +301,7 @@ static void test_exhaustion(void **state)
 	exhaust(true);
 }
 
+/* Soft and hard lifetime in packets, outbound and inbound. */
 static void test_lifetime_packets(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.life = {.soft_packets = 5, .hard_packets = 8});
@@ -311,7 +322,7 @@ static void test_lifetime_packets(void **state)
 		if (!sent)
 			continue;
 		assert_verdict(fixture_verdict(l, ME, &p), VERDICT_FRESH);
-		/* what is not new ages nothing */
+		/* a replay does not count */
 		assert_verdict(fixture_verdict(l, ME, &p), VERDICT_REPLAYED);
 		in = fixture_events(l, ME);
 		assert_int_equal(!!(in & ESP_EVENT_SOFT_LIFETIME), i == 5);
@@ -320,6 +331,7 @@ static void test_lifetime_packets(void **state)
 	fixture_free(l);
 }
 
+/* Soft and hard lifetime in bytes. */
 static void test_lifetime_bytes(void **state)
 {
 	struct fixture_opt o = FIXTURE_OPT(.life = {.soft_bytes = 1000, .hard_bytes = 2000});
@@ -351,7 +363,7 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Whatever happens to the number, no explicit IV comes twice on one SA. */
+/* No explicit IV is used twice on an SA, whatever its sequence numbers do. */
 static void test_ivs_never_repeat(void **state)
 {
 	const struct suite *s;
@@ -367,7 +379,7 @@ static void test_ivs_never_repeat(void **state)
 		for (unsigned k = 0; k < ARRAY_SIZE(iv); k++) {
 			struct fixture_pkt p;
 
-			if (k % 1000 == 0) /* set back, as by a synchronised standby */
+			if (k % 1000 == 0) /* set back, as by RFC 6311 on a standby */
 				fixture_sa(l, GW)->out.number = k / 2;
 			p = fixture_next(l, GW);
 			memcpy(&iv[k], p.b + 8, 8);
@@ -379,7 +391,7 @@ static void test_ivs_never_repeat(void **state)
 	}
 }
 
-/* Padding is written 16 bytes at a time: what is too much must lie within the packet. */
+/* Padding is written 16 bytes at a time, but never beyond the packet's end. */
 static void test_room_for_padding(void **state)
 {
 	size_t count;

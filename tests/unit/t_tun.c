@@ -1,9 +1,9 @@
 /*
- * t_tun.c - the TUN device, on kernels that lack offloads, refuse runs, or lose the device.
+ * t_tun.c - the TUN device on kernels that lack offloads, refuse super-packets, or lose the device.
  * SPDX-License-Identifier: ISC
  *
- * The linker puts a kernel of our own (--wrap) behind open, ioctl, read and write, and behind the
- * three calls of libnl that need one.
+ * The linker replaces open, close, ioctl, read and write, and three calls of libnl, by a simulated
+ * kernel (--wrap).
  */
 #include "esp_fixture.h"
 #include "packet/checksum.h"
@@ -28,25 +28,25 @@
 #define USO	    (TSO | TUN_F_USO4 | TUN_F_USO6)
 #define PACKETS_MAX 256
 
-/* ---- the kernel ---- */
+/* ---- the simulated kernel ---- */
 
 static struct {
-	/* what it has */
-	unsigned offloads; /* TUN_F_*, what TUNSETOFFLOAD takes */
-	bool none_at_all;  /* it takes not even none */
+	/* what it supports */
+	unsigned offloads; /* TUN_F_* that TUNSETOFFLOAD accepts */
+	bool none_at_all;  /* TUNSETOFFLOAD fails even for 0 */
 	bool no_vnet;
 	int open_error, attach_error, link_error;
-	unsigned refuses; /* runs of these kinds: bits by enum pkt_gso */
+	unsigned refuses; /* super-packets of these kinds: bits by enum pkt_gso */
 	int write_error;
-	int cut; /* bytes that a write leaves out */
+	int cut; /* bytes that each write leaves out */
 	unsigned interrupt;
-	/* the device, as its last owner left it */
+	/* the device, as its last user left it */
 	unsigned set;
 	int header_size, flags;
 	uint32_t mtu;
 	bool up;
 	unsigned closed;
-	/* what was written: gso type, length, bytes */
+	/* what was written: GSO type, length, bytes */
 	uint8_t type[PACKETS_MAX], b[PACKETS_MAX][2048];
 	uint32_t len[PACKETS_MAX];
 	unsigned written, writes;
@@ -96,7 +96,7 @@ static int attach(const struct ifreq *ifr)
 	return 0;
 }
 
-/* As in tun.c of the kernel: what it does not know, or one kind of USO alone, is refused. */
+/* As in Linux, unknown flags, and USO4 without USO6 or the reverse, are refused. */
 static int set_offload(unsigned flags)
 {
 	unsigned uso = flags & (TUN_F_USO4 | TUN_F_USO6);
@@ -182,7 +182,7 @@ ssize_t __wrap_read(int fd, void *buf, size_t n)
 	return kernel.packet_len;
 }
 
-/* The kernel's types, with their numbers in struct virtio_net_hdr. */
+/* GSO types, with their values in struct virtio_net_hdr. */
 static enum pkt_gso gso_of(uint8_t type)
 {
 	return type == 1   ? PKT_GSO_TCP4
@@ -211,14 +211,14 @@ ssize_t __wrap_write(int fd, const void *buf, size_t n)
 	kernel.len[kernel.written] = (uint32_t)n - head;
 	memcpy(kernel.b[kernel.written++], p + head, n - head);
 	if (kernel.cut)
-		errno = EINVAL; /* of some call before; it says nothing of this one */
+		errno = EINVAL; /* left by an earlier call; says nothing about this one */
 	return (ssize_t)n - kernel.cut;
 }
 
 /* ---- helpers ---- */
 
 static char logged[512];
-static struct tun_counters counters; /* of the device that was opened last */
+static struct tun_counters counters; /* of the device opened last */
 
 static void keep(void *ctx, enum log_level level, const char *line)
 {
@@ -245,7 +245,7 @@ static const char *offloads(const struct tun *t)
 	return tun_offloads(t, buf, sizeof(buf));
 }
 
-/* A TCP packet of 10.1.0.1 or fd01::1, with 100 bytes of payload: the index-th of its flow. */
+/* Makes packet `index` of a TCP flow, with 100 bytes of payload; returns its length. */
 static uint32_t tcp_packet(bool v6, uint32_t index, uint8_t *p)
 {
 	uint32_t l3 = v6 ? 40 : 20, len = l3 + 20 + 100, l4_len = len - l3;
@@ -278,7 +278,7 @@ static uint32_t tcp_packet(bool v6, uint32_t index, uint8_t *p)
 	return len;
 }
 
-/* A device and a buffer for what is written to it. */
+/* A device, and a buffer for what is written to it. */
 struct room {
 	struct tun t;
 	struct pkt_super super;
@@ -306,7 +306,7 @@ static void room_free(struct room *r)
 	free(r);
 }
 
-/* Adds packets as the data loop does, writing what is full. */
+/* Adds a flow's packets as the data loop does, and writes super-packets that are full. */
 static void add_run(struct room *r, bool v6, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -322,7 +322,7 @@ static void add_run(struct room *r, bool v6, unsigned count)
 	}
 }
 
-/* A run of the flow, and what the device did with it. */
+/* Writes `count` packets of the flow to the device. */
 static void write_run(struct room *r, bool v6, unsigned count)
 {
 	kernel.written = kernel.writes = 0;
@@ -331,7 +331,7 @@ static void write_run(struct room *r, bool v6, unsigned count)
 	assert_int_equal(r->super.len, 0);
 }
 
-/* The device has the packets of a run of count, one by one, as they came. */
+/* Asserts that the device got the `count` packets one by one, unchanged. */
 static void assert_singly(bool v6, unsigned count)
 {
 	assert_int_equal(kernel.written, count);
@@ -347,7 +347,7 @@ static void assert_singly(bool v6, unsigned count)
 
 /* ---- opening ---- */
 
-/* Step by step down to what the kernel has. */
+/* The device gets the largest set of offloads that the kernel accepts. */
 static void test_offloads(void **state)
 {
 	static const struct {
@@ -378,7 +378,7 @@ static void test_offloads(void **state)
 	}
 }
 
-/* A persistent device keeps what its last owner set: it has to be taken back. */
+/* A persistent device keeps the settings of its last user; they must be reset. */
 static void test_persistent(void **state)
 {
 	struct tun t;
@@ -403,7 +403,7 @@ static void test_persistent(void **state)
 	tun_close(&t);
 }
 
-/* Not even none: the device works, and the log says what may come of it. */
+/* If not even "no offloads" can be set, the device is used, and the log has a warning. */
 static void test_offloads_fixed(void **state)
 {
 	struct tun t;
@@ -417,6 +417,7 @@ static void test_offloads_fixed(void **state)
 	tun_close(&t);
 }
 
+/* Errors while opening are logged with their likely cause. */
 static void test_open_refused(void **state)
 {
 	struct tun t;
@@ -426,7 +427,7 @@ static void test_open_refused(void **state)
 	kernel.open_error = ENOENT;
 	assert_int_equal(open_tun(&t, true), -ENOENT);
 	assert_non_null(strstr(logged, "is the tun module loaded?"));
-	tun_close(&t); /* harmless */
+	tun_close(&t); /* does nothing */
 	assert_int_equal(kernel.closed, 0);
 	kernel_init();
 	kernel.attach_error = EBUSY;
@@ -445,12 +446,13 @@ static void test_open_refused(void **state)
 	assert_int_equal(kernel.closed, 1);
 }
 
+/* The MTU can be changed later. */
 static void test_mtu(void **state)
 {
 	struct room *r = room_new(true);
 
 	(void)state;
-	kernel.up = false; /* taken down by its owner: not ours to bring up again */
+	kernel.up = false; /* if its owner has taken the device down, it stays down */
 	assert_int_equal(tun_set_mtu(&r->t, 1280), 0);
 	assert_int_equal(kernel.mtu, 1280);
 	assert_false(kernel.up);
@@ -468,6 +470,7 @@ static int read_bytes(struct room *r, const void *p, int len, struct esp_out *ou
 	return tun_read(&r->t, r->b, out);
 }
 
+/* A packet is read with its offload header, and without one. */
 static void test_read(void **state)
 {
 	uint8_t p[VNET_HEADER_LEN + 200] = {0};
@@ -497,7 +500,7 @@ static void test_read(void **state)
 	room_free(r);
 }
 
-/* Too short for a header and a byte, or a header that makes no sense: dropped and counted. */
+/* A packet that is too short, or has an invalid offload header, is dropped and counted. */
 static void test_read_bad(void **state)
 {
 	uint8_t p[VNET_HEADER_LEN + 1] = {0};
@@ -519,7 +522,7 @@ static void test_read_bad(void **state)
 	room_free(r);
 }
 
-/* The whole buffer is used, and no byte more. */
+/* A packet of TUN_PACKET_MAX bytes ends exactly at the end of the buffer. */
 static void test_read_longest(void **state)
 {
 	static const uint8_t p[VNET_HEADER_LEN + TUN_PACKET_MAX];
@@ -534,8 +537,8 @@ static void test_read_longest(void **state)
 }
 
 /*
- * EINVAL is one packet that the kernel could not describe, and has dropped (tun_put_user); the
- * device is as well as before. EBADFD: it has gone.
+ * EINVAL is one packet that the kernel could not describe and has dropped (tun_put_user): the
+ * device is still usable. After EBADFD and the like it is not.
  */
 static void test_read_errors(void **state)
 {
@@ -558,12 +561,13 @@ static void test_read_errors(void **state)
 
 /* ---- writing ---- */
 
+/* With offloads, ten packets are one super-packet; without, they are written singly. */
 static void test_write(void **state)
 {
 	struct room *r = room_new(true);
 
 	(void)state;
-	tun_write(&r->t, &r->super); /* empty: nothing */
+	tun_write(&r->t, &r->super); /* empty: nothing is written */
 	assert_int_equal(kernel.writes, 0);
 	for (unsigned v6 = 0; v6 < 2; v6++) {
 		write_run(r, v6, 10);
@@ -581,7 +585,8 @@ static void test_write(void **state)
 	room_free(r);
 }
 
-/* A run that is refused goes singly, byte for byte what came; runs of that kind rest for a while.
+/* When a super-packet is refused, its packets are written singly, unchanged. That kind is then not
+ * used for a while.
  */
 static void test_refused_run(void **state)
 {
@@ -596,10 +601,10 @@ static void test_refused_run(void **state)
 		assert_int_equal(kernel.writes, 11);
 		assert_true(counters.refused_runs == 1 && counters.write_errors == 0);
 		assert_string_equal(offloads(&r->t), v6 ? "csum tso4 uso" : "csum tso6 uso");
-		write_run(r, v6, 10); /* not tried */
+		write_run(r, v6, 10); /* not tried as one */
 		assert_singly(v6, 10);
 		assert_int_equal(kernel.writes, 10);
-		write_run(r, !v6, 10); /* the other kind is as before */
+		write_run(r, !v6, 10); /* the other kind is still used */
 		assert_int_equal(kernel.written, 1);
 		kernel.refuses = 0;
 		for (rest = 0; rest < 100000; rest++) {
@@ -608,14 +613,14 @@ static void test_refused_run(void **state)
 				break;
 			assert_singly(v6, 10);
 		}
-		assert_in_range(rest, 100, 5000); /* times 10 writes */
+		assert_in_range(rest, 100, 5000); /* times 10 packets */
 		assert_string_equal(offloads(&r->t), "csum tso4 tso6 uso");
 		assert_true(counters.refused_runs == 1);
 		room_free(r);
 	}
 }
 
-/* A device that never takes them costs a write now and then, and no packet. */
+/* If a kind is always refused, it is tried only now and then, and no packet is lost. */
 static void test_refused_for_ever(void **state)
 {
 	struct room *r = room_new(true);
@@ -631,7 +636,7 @@ static void test_refused_for_ever(void **state)
 	room_free(r);
 }
 
-/* What is tried again is what the kernel has said to take. */
+/* When a kind is tried again, offloads that the kernel does not have stay off. */
 static void test_offered_only(void **state)
 {
 	struct room *r;
@@ -649,7 +654,8 @@ static void test_offered_only(void **state)
 	room_free(r);
 }
 
-/* Neither full nor out of memory is a refusal; each write that fails is counted once. */
+/* A full queue or lack of memory is no refusal. Each packet or super-packet that fails is counted
+ * once. */
 static void test_write_errors(void **state)
 {
 	static const int errors[] = {EAGAIN, ENOBUFS, ENOMEM, EIO, EBADFD};
@@ -663,14 +669,14 @@ static void test_write_errors(void **state)
 		assert_true(counters.write_errors == i + 1);
 	}
 	kernel.write_error = EINVAL;
-	write_run(r, false, 1); /* one packet has no parts to be tried */
+	write_run(r, false, 1); /* a single packet cannot be split */
 	assert_int_equal(kernel.writes, 1);
 	assert_true(counters.write_errors == ARRAY_SIZE(errors) + 1);
 	assert_true(counters.refused_runs == 0 && counters.written == 0);
-	write_run(r, false, 10); /* refused as a whole, and each of its packets */
+	write_run(r, false, 10); /* the super-packet is refused, and so is each of its packets */
 	assert_true(counters.write_errors == ARRAY_SIZE(errors) + 11);
 	assert_true(counters.refused_runs == 1);
-	r->super.len = 100; /* no packet, so it has no parts either */
+	r->super.len = 100; /* not a packet: cannot be split either */
 	r->super.off.gso = PKT_GSO_TCP4;
 	memset(r->super.base, 0xff, 100);
 	tun_write(&r->t, &r->super);
@@ -678,7 +684,7 @@ static void test_write_errors(void **state)
 	room_free(r);
 }
 
-/* A write that took less is a failure, whatever errno was left behind; nothing goes twice. */
+/* A short write is a failure, whatever the stale errno says; the packets are not written again. */
 static void test_short_write(void **state)
 {
 	struct room *r = room_new(true);
@@ -692,6 +698,7 @@ static void test_short_write(void **state)
 	room_free(r);
 }
 
+/* EINTR is tried again. */
 static void test_interrupted(void **state)
 {
 	struct room *r = room_new(true);

@@ -1,10 +1,9 @@
 /*
- * t_udp.c - trains on their way out, through kernels that refuse, are full, or cut.
+ * t_udp.c - sending trains through kernels that refuse them, have a full socket, or accept a part.
  * SPDX-License-Identifier: ISC
  *
- * The linker puts a kernel of our own (--wrap) behind sendmsg, sendmmsg and setsockopt. It keeps a
- * list of what is on the wire, by place: the sealed bytes of a train leave once, in order, or are
- * counted as lost.
+ * The linker replaces sendmsg, sendmmsg and setsockopt by a simulated kernel (--wrap), which lists
+ * the datagrams on the wire: each datagram of a train is sent once, in order, or counted as lost.
  */
 #include "esp_fixture.h"
 #include "udp.h"
@@ -16,7 +15,7 @@
 #define WIRE_MAX 4096
 #define OUTER	 28u
 
-/* ---- the kernel ---- */
+/* ---- the simulated kernel ---- */
 
 struct sent {
 	const uint8_t *p;
@@ -26,21 +25,21 @@ struct sent {
 };
 
 static struct {
-	uint32_t mtu[256];  /* by the last byte of the destination; 0: any */
-	int refuses[256];   /* trains to it, whatever their size; an errno */
-	int dead[256];	    /* everything to it; an errno */
-	int too_long;	    /* how a train of too long datagrams is refused */
-	unsigned room;	    /* datagrams, or trains, that the socket still takes */
-	int full;	    /* how it says that it is full */
-	unsigned interrupt; /* so many calls */
+	uint32_t mtu[256];  /* path MTU by the last byte of the destination; 0: no limit */
+	int refuses[256];   /* errno for trains of any size; 0: accepted */
+	int dead[256];	    /* errno for everything */
+	int too_long;	    /* errno for trains of datagrams that are too long */
+	unsigned room;	    /* sends accepted until the socket is full */
+	int full;	    /* errno of a full socket */
+	unsigned interrupt; /* the next calls that fail with EINTR */
 	bool option_fails;
-	/* seen */
+	/* what was seen */
 	int discover; /* IP_MTU_DISCOVER */
 	unsigned sendmsg, sendmmsg, setsockopt;
 	struct sent wire[WIRE_MAX];
 	unsigned sent;
 	uint32_t local;
-	unsigned from; /* control messages that named it */
+	unsigned from; /* control messages that set the source address */
 } kernel;
 
 static void kernel_init(void)
@@ -73,7 +72,7 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 	return 0;
 }
 
-/* What the control messages say; the segment's size, 0 without one. */
+/* Reads the control messages; returns the segment size, or 0 if there is none. */
 static uint16_t read_control(struct msghdr *m, struct sent *s)
 {
 	uint16_t seg = 0;
@@ -98,7 +97,7 @@ static uint16_t read_control(struct msghdr *m, struct sent *s)
 	return seg;
 }
 
-/* As the kernel: the path's MTU binds trains always, and single datagrams that have DF. */
+/* As in Linux, the path MTU limits every train, but a single datagram only with DF. */
 static int refusal(uint8_t to, uint16_t seg, uint32_t len)
 {
 	uint32_t mtu = kernel.mtu[to];
@@ -192,7 +191,7 @@ int __wrap_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
 static uint8_t sealed[65536];
 static struct endpoint local, remote;
 
-/* A train to 198.51.100.to, from 192.0.2.1. */
+/* Makes a train to 198.51.100.to, from 192.0.2.1. */
 static struct udp_train train(uint8_t to, uint16_t seg, uint32_t len, bool df)
 {
 	const uint8_t here[4] = {192, 0, 2, 1}, there[4] = {198, 51, 100, to};
@@ -224,7 +223,7 @@ static void assert_result(struct result r, uint32_t bytes, int error, uint64_t f
 	assert_int_equal(r.failed, failed);
 }
 
-/* The wire holds the bytes from `from` to `to` in datagrams of seg, and nothing else. */
+/* Asserts that the wire has exactly the bytes from `from` to `to`, in datagrams of seg bytes. */
 static void assert_wire(uint32_t from, uint32_t to, uint16_t seg)
 {
 	uint32_t at = from;
@@ -248,7 +247,8 @@ static struct udp_socket new_socket(void)
 
 /* ---- tests ---- */
 
-/* A train, or a single datagram, is one call that says where from and how. */
+/* A train or a single datagram is one system call, with the right source address, TOS and
+ * length. */
 static void test_one_call(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -267,13 +267,14 @@ static void test_one_call(void **state)
 	assert_int_equal(calls(), 2);
 	assert_wire(0, 1000, 1000);
 	assert_int_equal(kernel.from, 2);
-	local.addr = (struct addr){0}; /* the system's choice */
+	local.addr = (struct addr){0}; /* no source address: the system chooses */
 	assert_result(send_train(&s, &t, NOW), 1000, 0, 0);
 	assert_int_equal(kernel.from, 2);
 	assert_true(s.refused == 0);
 }
 
-/* RFC 4301 8.1. IP_PMTUDISC_WANT would leave DF off trains longer than one packet. */
+/* DF is set with IP_PMTUDISC_DO (RFC 4301 8.1), as IP_PMTUDISC_WANT does not set it on trains of
+ * more than one packet. The option is set only when DF changes. */
 static void test_df(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -291,14 +292,14 @@ static void test_df(void **state)
 		assert_int_equal(kernel.setsockopt, 2);
 		assert_int_equal(kernel.discover, IP_PMTUDISC_DONT);
 	}
-	kernel.option_fails = true; /* not believed, so tried again */
+	kernel.option_fails = true; /* after a failure the option is tried again */
 	send_train(&s, &with, NOW);
 	kernel.option_fails = false;
 	send_train(&s, &with, NOW);
 	assert_int_equal(kernel.discover, IP_PMTUDISC_DO);
 }
 
-/* With DF what is too long is refused here, and the owner is told to look at the path. */
+/* With DF, datagrams that are too long for the path are lost, and EMSGSIZE is reported. */
 static void test_too_long_for_the_path(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -307,16 +308,18 @@ static void test_too_long_for_the_path(void **state)
 	(void)state;
 	kernel.mtu[7] = 900;
 	assert_result(send_train(&s, &t, NOW), 2200, -EMSGSIZE, 2);
-	assert_int_equal(kernel.sent, 1); /* the short one at the end */
+	assert_int_equal(kernel.sent, 1); /* the short last datagram */
 	assert_ptr_equal(kernel.wire[0].p, sealed + 2000);
 	kernel.sent = 0;
 	t = train(7, 1000, 1000, true);
 	assert_result(send_train(&s, &t, NOW), 1000, -EMSGSIZE, 1);
-	t = train(7, 1000, 2200, false); /* in pieces, as routers may cut it too */
+	t = train(7, 1000, 2200, false); /* without DF: sent one by one, so that they may be
+					  * fragmented */
 	assert_result(send_train(&s, &t, NOW), 2200, 0, 0);
 	assert_wire(0, 2200, 1000);
 }
 
+/* Without UDP segmentation offload, a train is sent with sendmmsg. */
 static void test_without_segmentation(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -328,13 +331,14 @@ static void test_without_segmentation(void **state)
 	assert_int_equal(kernel.sendmmsg, 1);
 	assert_int_equal(kernel.sendmsg, 0);
 	assert_wire(0, 6350, 100);
-	t = train(7, 100, 65500, false); /* more than a batch */
+	t = train(7, 100, 65500, false); /* more than one sendmmsg can take */
 	assert_result(send_train(&s, &t, NOW), 65500, 0, 0);
 	assert_wire(0, 65500, 100);
 	assert_true(s.refused == 0);
 }
 
-/* A kernel that refuses a train gets the same bytes singly, and is not asked again for a while. */
+/* A refused train is sent as single datagrams. For 10 s, trains to that destination are not tried
+ * again. */
 static void refused_train(int error, bool too_long)
 {
 	struct udp_socket s = new_socket();
@@ -354,7 +358,7 @@ static void refused_train(int error, bool too_long)
 	assert_int_equal(kernel.sendmsg, 1);
 	assert_int_equal(kernel.sendmmsg, 11);
 	assert_true(s.refused == 1);
-	send_train(&s, &t, now); /* still so: remembered once more */
+	send_train(&s, &t, now); /* refused once more */
 	send_train(&s, &t, now);
 	assert_int_equal(kernel.sendmsg, 2);
 	kernel.refuses[7] = 0;
@@ -366,6 +370,7 @@ static void refused_train(int error, bool too_long)
 	assert_wire(0, 3500, 1000);
 }
 
+/* With each errno by which kernels refuse trains. */
 static void test_refused_trains(void **state)
 {
 	(void)state;
@@ -374,7 +379,7 @@ static void test_refused_trains(void **state)
 	refused_train(EINVAL, true);
 }
 
-/* One narrow path is no other's matter. */
+/* A destination that refuses trains does not affect other destinations. */
 static void test_refusals_are_by_destination(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -393,7 +398,7 @@ static void test_refusals_are_by_destination(void **state)
 	assert_true(s.refused == 1);
 }
 
-/* What is short enough goes whole; for a device that cannot at all (EIO) nothing is. */
+/* After a refusal for size, trains of shorter datagrams are still sent; after EIO, no train is. */
 static void test_refusals_are_by_size(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -406,7 +411,7 @@ static void test_refusals_are_by_size(void **state)
 	kernel.sendmmsg = 0;
 	assert_result(send_train(&s, &t, NOW), 4000, 0, 0);
 	assert_int_equal(kernel.sendmmsg, 0);
-	t.seg = 973; /* not known yet */
+	t.seg = 973; /* not yet known to be too long */
 	assert_result(send_train(&s, &t, NOW), 4000, -EMSGSIZE, 0);
 	assert_int_equal(kernel.sendmmsg, 1);
 	kernel.sendmsg = 0;
@@ -422,7 +427,8 @@ static void test_refusals_are_by_size(void **state)
 	assert_int_equal(kernel.sendmsg, 0);
 }
 
-/* More destinations than are remembered: each still gets all, and what is remembered is right. */
+/* Refusals are correct with more refusing destinations than can be remembered, and no byte is
+ * lost. */
 static void test_many_refusals(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -440,7 +446,8 @@ static void test_many_refusals(void **state)
 	}
 }
 
-/* A full socket: nothing has gone, or, singly, a part; the caller goes on from there. */
+/* If the socket is full, nothing was sent, or, with single datagrams, a part; the caller continues
+ * after it. */
 static void test_full(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -449,7 +456,7 @@ static void test_full(void **state)
 	(void)state;
 	kernel.room = 0;
 	assert_result(send_train(&s, &t, NOW), 0, -EAGAIN, 0);
-	assert_int_equal(kernel.sendmmsg, 0); /* full is not refused */
+	assert_int_equal(kernel.sendmmsg, 0); /* a full socket is no refusal */
 	s.segment = false;
 	assert_result(send_train(&s, &t, NOW), 0, -EAGAIN, 0);
 	kernel.room = 2;
@@ -463,8 +470,8 @@ static void test_full(void **state)
 }
 
 /*
- * ENOBUFS is no memory rather than no room: the socket polls writable all the time. So it counts as
- * full only some times in a row; then datagrams are lost until one goes out.
+ * With ENOBUFS the socket still polls as writable. It counts as full a few times in a row; then
+ * trains are lost until a send succeeds.
  */
 static void test_no_memory(void **state)
 {
@@ -482,16 +489,15 @@ static void test_no_memory(void **state)
 	} while (r.error == -EAGAIN);
 	assert_true(tries > 1);
 	assert_result(r, 3000, -ENOBUFS, 3);
-	for (unsigned i = 0; i < 10; i++) /* as long as it lasts, each train is lost at once */
+	for (unsigned i = 0; i < 10; i++) /* while it lasts, each train is lost at the first try */
 		assert_result(send_train(&s, &t, NOW), 3000, -ENOBUFS, 3);
 	kernel.room = 3;
 	assert_result(send_train(&s, &t, NOW), 3000, 0, 0);
 	assert_wire(0, 3000, 1000);
-	assert_result(send_train(&s, &t, NOW), 0, -EAGAIN, 0); /* patient again */
+	assert_result(send_train(&s, &t, NOW), 0, -EAGAIN, 0); /* counts as full again */
 }
 
-/* Patience is for a row of failures: any send that succeeds ends it, a train or a single datagram.
- */
+/* Any successful send, of a train or of a datagram, starts the count of ENOBUFS again. */
 static void test_no_memory_now_and_then(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -510,7 +516,7 @@ static void test_no_memory_now_and_then(void **state)
 	assert_true(s.refused == 0);
 }
 
-/* Memory for single datagrams, but not for a whole train. */
+/* ENOBUFS for trains only: after some tries, single datagrams are sent. */
 static void test_no_memory_for_trains(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -528,6 +534,7 @@ static void test_no_memory_for_trains(void **state)
 	assert_true(s.refused == 1);
 }
 
+/* EINTR is tried again. */
 static void test_interrupted(void **state)
 {
 	struct udp_socket s = new_socket();
@@ -542,7 +549,8 @@ static void test_interrupted(void **state)
 	}
 }
 
-/* Nothing goes to this place in any size: one call, each datagram counted, nothing remembered. */
+/* An unreachable destination costs one system call; each datagram counts as failed, and no refusal
+ * is remembered. */
 static void test_unreachable(void **state)
 {
 	static const int errors[] = {ENETUNREACH, EHOSTUNREACH, EPERM, ENETDOWN};
@@ -566,7 +574,8 @@ static void test_unreachable(void **state)
 	assert_true(s.refused == 0);
 }
 
-/* Sends all of the train, however often that takes; what the wire lacks is counted as lost. */
+/* Sends the whole train, in as many calls as it takes; datagrams not on the wire must be counted as
+ * failed. */
 static void send_through(struct udp_socket *s, struct udp_train *t, nsec_t now,
 			 struct fixture_rng *r)
 {
@@ -597,7 +606,8 @@ static void send_through(struct udp_socket *s, struct udp_train *t, nsec_t now,
 	assert_int_equal(kernel.sent + failed, count);
 }
 
-/* Any kernel at all: no byte goes twice or out of order, each datagram is sent or counted. */
+/* With random refusals, limits and full sockets, no byte is sent twice or out of order, and each
+ * datagram is sent or counted. */
 static void test_any_kernel(void **state)
 {
 	static const int refusals[] = {0, 0, EIO, EINVAL, EMSGSIZE};

@@ -1,9 +1,9 @@
 /*
- * t_udp_in.c - sockets: what they are opened with, and what is received. SPDX-License-Identifier:
- * ISC
+ * t_udp_in.c - opening UDP sockets, and receiving from them.
+ * SPDX-License-Identifier: ISC
  *
- * The linker puts a kernel of our own (--wrap) behind setsockopt, recvmmsg and getsockopt, which
- * lets the real one do what it is not told about: so datagrams also go over the loopback device.
+ * The linker wraps setsockopt, recvmmsg and getsockopt (--wrap). What a test does not simulate is
+ * done by the real kernel, so that datagrams are also sent over the loopback device.
  */
 #include "esp_fixture.h"
 #include "udp.h"
@@ -14,18 +14,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* ---- the kernel ---- */
+/* ---- the simulated kernel ---- */
 
 struct arrival {
 	uint32_t len;
 	int gro, tos, flags;
-	bool has_gro, has_tos; /* such a control message came */
+	bool has_gro, has_tos; /* that control message is present */
 	uint8_t to;	       /* 0: no IP_PKTINFO */
-	bool cut;	       /* of the last control message only the header came */
+	bool cut;	       /* only the header of the last control message fits */
 };
 
 static struct {
-	int refuse_level, refuse_name, refuse_error; /* one option */
+	int refuse_level, refuse_name, refuse_error; /* the option that is refused */
 	bool marked;
 	int discover;
 	int path_mtu; /* 0: the real one; -1: none */
@@ -42,7 +42,7 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 		errno = kernel.refuse_error;
 		return -1;
 	}
-	if (level == SOL_SOCKET && name == SO_MARK) { /* needs CAP_NET_ADMIN */
+	if (level == SOL_SOCKET && name == SO_MARK) { /* would need CAP_NET_ADMIN */
 		kernel.marked = true;
 		return 0;
 	}
@@ -140,7 +140,7 @@ static int open_socket(struct udp_socket *s, uint16_t port, bool group, bool off
 	return udp_open(s, port, group, (struct udp_offloads){offload, offload}, &log);
 }
 
-/* The port of a socket that was opened with port 0. */
+/* The port of a socket opened with port 0. */
 static uint16_t port_of(const struct udp_socket *s)
 {
 	struct sockaddr_in sin;
@@ -157,7 +157,7 @@ static struct endpoint loopback(uint16_t port)
 	return (struct endpoint){.addr = addr_from_bytes(FAMILY_IPV4, here), .port = port};
 }
 
-/* The lowest free descriptor: the same again when nothing was left open. */
+/* The lowest free descriptor; unchanged if none was leaked. */
 static int free_fd(void)
 {
 	int fd = dup(0);
@@ -176,10 +176,10 @@ static void reset(void)
 
 static uint8_t room[RECEIVES][65536];
 
-/* As the daemon asks. */
+/* Receives as the daemon does. */
 static int receive(struct udp_socket *s, struct udp_datagram *d)
 {
-	memset(d, 0x5a, RECEIVES * sizeof(*d)); /* all is to be set */
+	memset(d, 0x5a, RECEIVES * sizeof(*d)); /* every field must be set */
 	for (unsigned i = 0; i < RECEIVES; i++) {
 		d[i].p = room[i];
 		d[i].cap = sizeof(room[i]);
@@ -189,6 +189,7 @@ static int receive(struct udp_socket *s, struct udp_datagram *d)
 
 /* ---- tests ---- */
 
+/* A socket is opened with and without offloads, and closed. */
 static void test_open(void **state)
 {
 	struct udp_socket s;
@@ -207,7 +208,8 @@ static void test_open(void **state)
 	udp_close(&s);
 }
 
-/* Kernels that lack one offload or both do without; what is needed and refused ends it. */
+/* A socket without offloads that the kernel lacks is opened all the same; if a required option is
+ * refused, opening fails. */
 static void test_open_refused(void **state)
 {
 	static const int needed[][2] = {{SOL_SOCKET, SO_MARK},
@@ -241,6 +243,7 @@ static void test_open_refused(void **state)
 	}
 }
 
+/* A port in use is reported. */
 static void test_port_taken(void **state)
 {
 	struct udp_socket s, t;
@@ -253,7 +256,7 @@ static void test_port_taken(void **state)
 	udp_close(&s);
 }
 
-/* One receive as it comes, and as it is told. */
+/* Receives one simulated datagram. */
 static struct udp_datagram received(struct arrival a)
 {
 	struct udp_socket s = {.fd = -1, .port = 4500};
@@ -270,6 +273,7 @@ static struct udp_datagram received(struct arrival a)
 #define GRO(value)   .has_gro = true, .gro = (value)
 #define TOS(value)   .has_tos = true, .tos = (value)
 
+/* A segment size that is missing, 0 or longer than the datagram is replaced by its length. */
 static void test_segment_size(void **state)
 {
 	(void)state;
@@ -285,6 +289,7 @@ static void test_segment_size(void **state)
 	assert_int_equal(received(ARRIVAL(.len = 0)).seg, 0);
 }
 
+/* Addresses, TOS and segment size are read from the control messages. */
 static void test_addresses(void **state)
 {
 	struct udp_datagram d = received(ARRIVAL(.len = 10, TOS(0xff), .to = 9, GRO(5)));
@@ -305,7 +310,7 @@ static void test_addresses(void **state)
 	assert_int_equal(d.local.port, 4500);
 }
 
-/* What was cut is told, and nothing is believed of it: a size that is missing makes one of many. */
+/* Truncation is reported, and truncated control messages are ignored. */
 static void test_truncated(void **state)
 {
 	struct udp_datagram d;
@@ -321,6 +326,7 @@ static void test_truncated(void **state)
 	assert_int_equal(d.tos, 0);
 }
 
+/* One call receives up to 64 datagrams. */
 static void test_batch(void **state)
 {
 	struct udp_socket s = {.fd = -1, .port = 4500};
@@ -348,9 +354,10 @@ static void test_batch(void **state)
 	assert_int_equal(udp_receive(&s, many, 1), 1);
 	assert_int_equal(kernel.asked, 1);
 	assert_int_equal(udp_receive(&s, many, ARRAY_SIZE(many)), 1);
-	assert_int_equal(kernel.asked, 64); /* what it has room for */
+	assert_int_equal(kernel.asked, 64); /* the most that one call asks for */
 }
 
+/* EAGAIN and EINTR are no errors. */
 static void test_receive_errors(void **state)
 {
 	struct udp_socket s = {.fd = -1};
@@ -366,7 +373,7 @@ static void test_receive_errors(void **state)
 	assert_int_equal(receive(&s, d), -ENOMEM);
 }
 
-/* Waits until something is there. */
+/* Waits until the socket is readable. */
 static void wait_readable(const struct udp_socket *s)
 {
 	struct pollfd p = {.fd = s->fd, .events = POLLIN};
@@ -374,7 +381,7 @@ static void wait_readable(const struct udp_socket *s)
 	assert_int_equal(poll(&p, 1, 10000), 1);
 }
 
-/* Receives all of the train from a real kernel, however it puts datagrams together. */
+/* Receives the whole train from a real kernel, however it is coalesced. */
 static void receive_train(struct udp_socket *s, const struct udp_train *t)
 {
 	struct udp_datagram d[RECEIVES];
@@ -402,7 +409,7 @@ static void receive_train(struct udp_socket *s, const struct udp_train *t)
 	assert_int_equal(at, t->len);
 }
 
-/* A train over the loopback device, with what this kernel has and without. */
+/* Sends a train over the loopback device, with and without the offloads of this kernel. */
 static void test_real_kernel(void **state)
 {
 	static uint8_t bytes[60000];
@@ -435,7 +442,8 @@ static void test_real_kernel(void **state)
 	assert_int_equal(failed, 0);
 }
 
-/* RFC 3948 2.2: the non-ESP marker goes to the second socket of the group, all else to the first.
+/* Of two sockets of a port, the second gets datagrams with a non-ESP marker (RFC 3948 2.2), the
+ * first all others.
  */
 static void test_steering(void **state)
 {
@@ -470,7 +478,7 @@ static void test_steering(void **state)
 	udp_close(&from);
 }
 
-/* Head and body arrive as one. */
+/* Head and body are sent as one datagram. */
 static void test_send(void **state)
 {
 	struct udp_socket a, b;
@@ -497,7 +505,8 @@ static void test_send(void **state)
 	udp_close(&b);
 }
 
-/* Each to its own place; one that the kernel refuses keeps the others from nothing. */
+/* udp_send_each sends each message to its own destination; one that the kernel refuses does not
+ * stop the others. */
 static void test_send_each(void **state)
 {
 	static const char *const words[] = {"first", "second", "third"};
@@ -538,6 +547,7 @@ static void test_send_each(void **state)
 	udp_close(&a);
 }
 
+/* udp_path_mtu returns the kernel's path MTU, or 0 if there is none. */
 static void test_path_mtu(void **state)
 {
 	struct endpoint here = loopback(4500), there = loopback(4500), any = {0}, broadcast;
@@ -545,8 +555,8 @@ static void test_path_mtu(void **state)
 
 	(void)state;
 	reset();
-	assert_in_range(udp_path_mtu(&here, &there), 1500, 65536); /* of lo */
-	assert_true(kernel.marked); /* or the tunnel's own routes would be asked */
+	assert_in_range(udp_path_mtu(&here, &there), 1500, 65536); /* MTU of lo */
+	assert_true(kernel.marked); /* so that the tunnel's own routes are not used */
 	assert_int_not_equal(kernel.discover, IP_PMTUDISC_DONT);
 	kernel.path_mtu = 1400;
 	assert_int_equal(udp_path_mtu(&any, &there), 1400);
@@ -555,7 +565,7 @@ static void test_path_mtu(void **state)
 	kernel.path_mtu = 0;
 	broadcast = there;
 	memset(broadcast.addr.b, 255, 4);
-	assert_int_equal(udp_path_mtu(&any, &broadcast), 0); /* cannot be connected to */
+	assert_int_equal(udp_path_mtu(&any, &broadcast), 0); /* cannot be connected */
 	assert_int_equal(free_fd(), fd);
 }
 

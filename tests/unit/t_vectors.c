@@ -1,6 +1,7 @@
 /*
- * t_vectors.c - published vectors through the project's own wrappers: MENDIP_VECTORS names their
- * folder. SPDX-License-Identifier: ISC
+ * t_vectors.c - published test vectors, run through the project's own wrappers. The environment
+ * variable MENDIP_VECTORS has their folder.
+ * SPDX-License-Identifier: ISC
  */
 #include "vectors_json.h"
 
@@ -26,7 +27,8 @@ static bool is_acceptable(const json_t *t)
 	return strcmp(vec_str(t, "result"), "acceptable") == 0;
 }
 
-/* Calls f for each case of a Wycheproof file; f returns whether it could be run. */
+/* Calls f for each case of a Wycheproof file; counts the cases for which f returns true: it was
+ * run. */
 static unsigned each_case(const char *name, bool (*f)(const json_t *group, const json_t *test))
 {
 	json_t *file = wycheproof_load(name);
@@ -47,7 +49,7 @@ static long long number(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
-/* ---- AEAD: the 12-byte nonce is our salt and explicit IV ---- */
+/* ---- AEAD: the 12-byte nonce is salt and explicit IV ---- */
 
 static struct aead_key *aead_case(uint16_t encr, const json_t *t, struct chunk key, struct chunk iv)
 {
@@ -116,7 +118,7 @@ static bool chacha_case(const json_t *g, const json_t *t)
 	return aead_any(ENCR_CHACHA20_POLY1305, g, t);
 }
 
-/* CBC with PKCS#5 padding laid by us: the ciphertext of valid cases. */
+/* Encrypts a valid case of CBC, with PKCS#5 padding, and compares the ciphertext. */
 static bool cbc_case(const json_t *g, const json_t *t)
 {
 	struct chunk key = vec_hex(t, "key"), iv = vec_hex(t, "iv"), msg = vec_hex(t, "msg"),
@@ -198,7 +200,7 @@ static bool x25519_case(const json_t *g, const json_t *t)
 	(void)g;
 	assert_non_null(k);
 	r = kex_derive(k, pub, secret, &len);
-	/* All zeros is what RFC 7748 6.1 and RFC 8031 have us refuse. */
+	/* a shared secret of all zeros must be refused (RFC 7748 6.1, RFC 8031) */
 	if (memcmp(shared.p, zeros, 32) == 0) {
 		assert_int_not_equal(r, 0);
 	} else {
@@ -219,7 +221,7 @@ static uint16_t ec_group(const json_t *g)
 					     : GROUP_ECP_521;
 }
 
-/* Points in the uncompressed form, without the leading 4, are what a KE payload holds. */
+/* Only uncompressed points are used: without the leading 4, they are what a KE payload contains. */
 static bool ecpoint_case(const json_t *g, const json_t *t)
 {
 	struct chunk priv = vec_hex(t, "private"), pub = vec_hex(t, "public"),
@@ -268,7 +270,7 @@ struct esp_case {
 	bool esn;
 };
 
-/* Opens the packet to its text, then seals the text to the same packet. */
+/* Opens the packet, then seals its text again: it must become the same packet. */
 static void esp_both_ways(const struct esp_case *c, uint8_t *text, uint32_t *ret_len)
 {
 	struct aead_key *k = aead_key_new(c->suite, c->enc, c->integ.len ? c->integ.p : zeros);
@@ -297,7 +299,7 @@ static void esp_both_ways(const struct esp_case *c, uint8_t *text, uint32_t *ret
 	*ret_len = lay.text_len;
 }
 
-/* RFC 3602's packets have no ICV: only their ciphertext can be compared. */
+/* The packets of RFC 3602 have no ICV: only their ciphertext is compared. */
 static void cbc_without_icv(const json_t *o)
 {
 	struct chunk key = vec_hex(o, "key"), iv = vec_hex(o, "iv"),
@@ -408,7 +410,7 @@ static void nist_case(const json_t *o)
 	struct chunk key = vec_hex(o, "key"), salt = vec_hex(o, "salt"), want = vec_hex(o, "out");
 	uint8_t out[2048];
 
-	/* prf: SKEYSEED = prf(salt, key); prf+: over seed `salt` */
+	/* prf: SKEYSEED = prf(salt, key); prf+: with seed `salt` */
 	if (strcmp(vec_str(o, "kind"), "prf") == 0)
 		prf_compute(alg, salt, &key, 1, out);
 	else
@@ -437,7 +439,7 @@ static void check_prf_plus(enum hash_alg alg, struct chunk key, struct chunk see
 	assert_memory_equal(out, want.p, want.len);
 }
 
-/* SK_* as keymat_ike lays them out is the beginning of the published stream. */
+/* Asserts that the SK_* keys of keymat_ike are the beginning of the published stream. */
 static void check_keymat(enum hash_alg alg, const json_t *o, struct chunk skeyseed, struct chunk ni,
 			 struct chunk nr)
 {
@@ -448,7 +450,7 @@ static void check_keymat(enum hash_alg alg, const json_t *o, struct chunk skeyse
 	struct ike_keys k;
 
 	if (dkm.len < 2 * hash_len(alg) + 40 || child.len < 40)
-		return; /* a stream shorter than these keys was checked as a stream */
+		return; /* too short for these keys; checked as a stream only */
 	assert_int_equal(keymat_ike(alg, s, skeyseed, ni, nr, get_be64(i.p), get_be64(r.p), &k), 0);
 	assert_memory_equal(k.sk_d, dkm.p, hash_len(alg));
 	assert_memory_equal(k.sk_ei, dkm.p + hash_len(alg), 20);
@@ -484,7 +486,7 @@ static void full_case(const json_t *o)
 	check_keymat(alg, o, key, ni, nr);
 }
 
-/* An SK message (RFC 7634 B): opens, and what is inside parses. */
+/* Opens an SK message (RFC 7634 B), and parses its payloads. */
 static void sk_case(const json_t *o)
 {
 	struct chunk key = vec_hex(o, "key"), salt = vec_hex(o, "salt"),
@@ -524,7 +526,7 @@ static void ike_derivations(void **state)
 	vec_report("IKEv2 SK message", each("esp/ikev2_sk_message.json", sk_case));
 }
 
-/* The same through the back end that the daemon chooses by itself. */
+/* Runs the tests again with the back end that the daemon would choose. */
 static int choose_best(void **state)
 {
 	char err[256];

@@ -1,10 +1,11 @@
-/* t_window.c - the replay window against RFC 4303 3.4.3 and A2.2. SPDX-License-Identifier: ISC */
+/* t_window.c - the anti-replay window, against RFC 4303 3.4.3 and A2.2.
+ * SPDX-License-Identifier: ISC */
 #include "esp_fixture.h"
 #include "ref_model.h"
 
 static const uint32_t sizes[] = {32, 33, 63, 64, 65, 1000, 1024, 65536};
 
-/* A number to try: mostly the next one or one near the window, sometimes far to the left. */
+/* A random number: usually the next one or one near the window, sometimes far to its left. */
 static uint64_t draw(struct fixture_rng *r, const struct refwindow *m, unsigned stride,
 		     uint64_t floor)
 {
@@ -15,7 +16,7 @@ static uint64_t draw(struct fixture_rng *r, const struct refwindow *m, unsigned 
 	case 1:
 	case 2: return m->top + 1 + fixture_below(r, stride);
 	case 3: return m->top + 1;
-	case 4: /* exactly at the left edge */ back = m->size - 2 + fixture_below(r, 4); break;
+	case 4: /* at the left edge */ back = m->size - 2 + fixture_below(r, 4); break;
 	case 5:
 		if (m->top > floor)
 			return floor + fixture_below(r, m->top - floor);
@@ -38,7 +39,7 @@ static void step(struct window *w, struct refwindow *m, uint64_t n)
 	assert_int_equal(window_place(w, n), WINDOW_TAKEN);
 }
 
-/* Every place of the window and a few beside it. */
+/* Compares every place of the window, and some beside it. */
 static void compare_all(const struct window *w, const struct refwindow *m)
 {
 	uint64_t from = m->top > m->size + 130ULL ? m->top - m->size - 130 : 1;
@@ -47,8 +48,7 @@ static void compare_all(const struct window *w, const struct refwindow *m)
 		assert_int_equal(window_place(w, n), refwindow_place(m, n));
 }
 
-/* From a start value (the window is moved there by one packet) until the ring wrapped `laps` times.
- */
+/* Random numbers from `start` on, until the ring has wrapped `laps` times. */
 static void walk(struct fixture_rng *r, uint32_t size, uint64_t start, unsigned stride,
 		 unsigned laps)
 {
@@ -73,6 +73,7 @@ static void walk(struct fixture_rng *r, uint32_t size, uint64_t start, unsigned 
 	refwindow_fini(&m);
 }
 
+/* The window agrees with the model, also across 2^32. */
 static void test_random_walk(void **state)
 {
 	static const uint64_t starts[] = {1, (1ULL << 32) - 50, (3ULL << 32) - 1000,
@@ -89,7 +90,7 @@ static void test_random_walk(void **state)
 	}
 }
 
-/* Jumps of every order of magnitude, also by whole laps of the ring. */
+/* Jumps of every order of magnitude, including multiples of the ring's length. */
 static void test_jumps(void **state)
 {
 	struct fixture_rng r;
@@ -120,7 +121,7 @@ static void test_jumps(void **state)
 	}
 }
 
-/* The right edge moved without a packet, as the bridge does: every new place is empty. */
+/* The right edge is moved without a packet, as the bridge does: all new places are empty. */
 static void test_advance(void **state)
 {
 	static const uint32_t widths[] = {64, 66, 2048, 2 * WINDOW_MAX};
@@ -153,6 +154,7 @@ static void test_advance(void **state)
 	}
 }
 
+/* The window has exactly the configured size. */
 static void test_exact_size(void **state)
 {
 	(void)state;
@@ -180,14 +182,14 @@ static void check_guess(uint64_t top, uint32_t size, uint32_t low)
 			 (unsigned long long)top, size, low, (unsigned long long)got.number,
 			 (unsigned long long)got.second, (unsigned long long)want.number,
 			 (unsigned long long)want.second);
-	/* what is not among the two, and only where it has been sent */
+	/* the third candidate: this number in the first subspace, if it is none of the two */
 	if (top < 1ULL << 32 || low == want.number || low == want.second)
 		assert_int_equal(window_anew(&w, low, got), 0);
 	else
 		assert_int_equal(window_anew(&w, low, got), low);
 }
 
-/* Lows at and around all edges, and anywhere. */
+/* Checks low halves near all edges, and random ones. */
 static void check_lows(struct fixture_rng *r, uint64_t top, uint32_t size)
 {
 	uint32_t right = (uint32_t)top, left = right - size + 1;
@@ -204,6 +206,7 @@ static void check_lows(struct fixture_rng *r, uint64_t top, uint32_t size)
 		check_guess(top, size, (uint32_t)fixture_u64(r));
 }
 
+/* window_guess agrees with ref_guess near every boundary. */
 static void test_guess_at_boundaries(void **state)
 {
 	struct fixture_rng r;
@@ -227,7 +230,7 @@ static void test_guess_at_boundaries(void **state)
 	}
 }
 
-/* RFC 4303 A2.2 as its own text has it, apart from ref_guess: the two must agree where Th > 0. */
+/* RFC 4303 A2.2 as written in the RFC, independent of ref_guess; used for Th > 0. */
 static uint64_t a22(uint64_t top, uint32_t w, uint32_t seql)
 {
 	uint32_t th = (uint32_t)(top >> 32), tl = (uint32_t)top, seqh;
@@ -239,6 +242,7 @@ static uint64_t a22(uint64_t top, uint32_t w, uint32_t seql)
 	return (uint64_t)seqh << 32 | seql;
 }
 
+/* window_guess agrees with the text of RFC 4303 A2.2. */
 static void test_guess_against_rfc_text(void **state)
 {
 	struct fixture_rng r;
@@ -259,8 +263,7 @@ static void test_guess_against_rfc_text(void **state)
 	}
 }
 
-/* A whole SA over the boundary: the number meant is found for all packets that come near in time.
- */
+/* Across a boundary of subspaces, the right number is guessed for every packet near the window. */
 static void test_guess_over_boundary(void **state)
 {
 	struct fixture_rng r;
@@ -287,7 +290,7 @@ static void test_guess_over_boundary(void **state)
 	}
 }
 
-/* doc/recovery.md 1: a second candidate is never new, whatever the window. */
+/* A second candidate is never new to the window (doc/recovery.md 1). */
 static void test_second_is_never_new(void **state)
 {
 	struct fixture_rng r;

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define BUFFERS 32 /* more than one case takes */
+#define BUFFERS 32 /* more than one case needs */
 
 static char unpacked[64];
 
