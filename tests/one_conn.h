@@ -1,5 +1,5 @@
 /*
- * one_conn.h - a configuration of one connection and one secret, which is for every peer.
+ * one_conn.h - a configuration with one connection, and one secret for every peer.
  * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_TESTS_ONE_CONN_H
@@ -10,7 +10,7 @@
 #include "sa/ike_config.h"
 #include "xalloc.h"
 
-/* With one reference. */
+/* Returned with one reference. */
 static inline struct psk_store *one_secret(const char *secret)
 {
 	struct psk_store *s = psk_store_new();
@@ -22,7 +22,7 @@ static inline struct psk_store *one_secret(const char *secret)
 	return s;
 }
 
-/* With one more reference to conf; free with conn_set_fini. */
+/* Takes one more reference to conf; free with conn_set_fini. */
 static inline struct conn_set one_conn(const struct conn_conf *conf, const char *secret)
 {
 	struct conn_set s = {.v = xreallocarray(NULL, 1, sizeof(conf)), .count = 1};

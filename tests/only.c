@@ -1,8 +1,8 @@
 /*
- * only.c - a test program runs the case that is named behind it. SPDX-License-Identifier: ISC
+ * only.c - lets a test program run a single case. SPDX-License-Identifier: ISC
  *
- * `tests/unit/t_gate NAME`; * and ? stand for any characters. Linked into every test program, whose
- * main() need not know of it.
+ * `tests/unit/t_gate NAME` runs the cases whose name matches; * and ? stand for any characters. It
+ * is linked into every test program, whose main() does not have to know of it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
-/* What makes the linker take this file from its library. */
+/* A reference to this symbol makes the linker take this file from its library. */
 int tests_only;
 
-/* A path is no name: t_scenarios takes files, too. */
+/* A path is not the name of a case: t_scenarios also accepts files. */
 __attribute__((constructor)) static void take_name(int argc, char **argv)
 {
 	if (argc == 2 && !strpbrk(argv[1], "/."))

@@ -1,8 +1,6 @@
 /*
- * seeded.h - random numbers that a seed repeats (splitmix64), for runs that are to be the same
- * again. No secrets.
- *
- * SPDX-License-Identifier: ISC
+ * seeded.h - a random number generator (splitmix64) for repeatable runs: the same seed gives the
+ * same numbers. Not for secrets. SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_TESTS_SEEDED_H
 #define MENDIP_TESTS_SEEDED_H

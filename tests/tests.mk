@@ -1,19 +1,19 @@
-# The tests: one fragment a subject adds its programs to check_PROGRAMS. "make check" runs them, and the
-# scripts of netns/ and interop/, through tests/run, which counts cases.
+# The tests: each fragment adds the programs of one subject to check_PROGRAMS. "make check" runs them, and the scripts of
+# netns/ and interop/, by tests/run, which counts the cases.
 EXTRA_DIST += tests/run
-# They need root, and wait most of the time: several run at once.
+# Tests that need root and mostly wait: several of them run at once.
 PRIVILEGED_TESTS =
-# They need root and all of the processors: each runs alone.
+# Tests that need root and all processors: each of them runs alone.
 BUSY_TESTS =
 SCRIPT_TESTS =
-# They run beside all others, at the lowest priority.
+# Tests that run in parallel with all others, at the lowest priority.
 LONG_TESTS =
 
 if HAVE_CMOCKA
 check_LIBRARIES = libtests.a
 libtests_a_SOURCES = tests/only.c
 libtests_a_CPPFLAGS = $(CMOCKA_CFLAGS)
-# Those that run longest come first.
+# The fragments with the longest tests come first.
 include tests/exchange/exchange.mk
 include tests/unit/esp.mk
 include tests/unit/crypto.mk
@@ -28,11 +28,11 @@ include tests/netns/netns.mk
 include tests/bench/bench.mk
 include tests/docs/docs.mk
 
-# Within distcheck the tests of the tarball are those that CI has run: see distcheck-quick.
+# distcheck-quick sets DISTCHECK_CHECK=no: CI has run the tests already.
 check-local:
 	@test "$(DISTCHECK_CHECK)" = no || $(MAKE) $(AM_MAKEFLAGS) check-all
 
-# The published vectors are run where they are: MENDIP_VECTORS names their folder.
+# The published test vectors are run only if MENDIP_VECTORS names their folder.
 WITHOUT_VECTORS = test -n "$$MENDIP_VECTORS" || echo "published vectors are not run: MENDIP_VECTORS is not set"
 UNPRIVILEGED_TESTS = `for t in $(check_PROGRAMS); do \
 	test $$t = tests/unit/t_vectors && test -z "$$MENDIP_VECTORS" || echo $$t; done`
@@ -44,12 +44,12 @@ check-all: $(check_PROGRAMS) mendipd mendipctl
 		--jobs 1 $(BUSY_TESTS:%=$(srcdir)/%) \
 		--jobs `expr 2 \* \`nproc\`` $(PRIVILEGED_TESTS:%=$(srcdir)/%)
 
-# The tests that need no root; what the sanitizers run on.
+# The tests that do not need root; the sanitizers run on these.
 check-unprivileged: $(check_PROGRAMS)
 	@$(WITHOUT_VECTORS)
 	@$(srcdir)/tests/run --build . --jobs `nproc` $(UNPRIVILEGED_TESTS)
 
-# Which lines and branches the tests reach that need no root; a build of its own, some minutes.
+# Which lines and branches the tests without root reach; makes a build of its own, which takes some minutes.
 coverage:
 	@$(srcdir)/scripts/coverage coverage
 

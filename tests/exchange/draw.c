@@ -67,7 +67,7 @@ static void draw_algorithms(struct draw *d)
 	if (one_in(d, 8)) {
 		say(d, "pfs none");
 	} else if (d->children == 1 && one_in(d, 6)) {
-		/* Further children could not come up, and no routine rekey succeeds. */
+		/* Further children could not be created, and no routine rekey succeeds. */
 		d->mismatch = true;
 		say(d, "pfs %s none", one_in(d, 2) ? "gw" : "branch");
 	}
@@ -137,12 +137,13 @@ static void draw_traffic(struct draw *d)
 }
 
 /*
- * One run in eight is about a multiple of 2^32. What was sent before the jump is out of reach, so
- * that much is sent behind it first. Without ESN a sender rekeys when 2^28 numbers are left.
+ * In one run of eight, numbers cross a multiple of 2^32. Numbers sent before the jump are beyond
+ * the reach of the history, so enough packets are sent after it first. Without ESN a sender rekeys
+ * when 2^28 numbers are left.
  */
 static void draw_numbers(struct draw *d)
 {
-	struct draw own = {.state = ~d->state}; /* a draw more would change all that follow */
+	struct draw own = {.state = ~d->state}; /* one more draw would change all that follow */
 
 	if (!one_in(&own, 8))
 		return;
@@ -152,7 +153,7 @@ static void draw_numbers(struct draw *d)
 	say(d, "run 5s");
 }
 
-/* ---- what happens ---- */
+/* ---- events ---- */
 
 static void draw_under_way(struct draw *d)
 {
@@ -173,7 +174,7 @@ static void draw_under_way(struct draw *d)
 		say(d, "run %ums", between(d, 1, 30));
 }
 
-/* IKE that is silent, comes back later, or has an older state. */
+/* IKE is silent, comes back later, or has an older state. */
 static void draw_ike_fault(struct draw *d)
 {
 	d->ike_fault = true;
@@ -186,14 +187,14 @@ static void draw_ike_fault(struct draw *d)
 		break;
 	case 3:
 		/*
-		 * What it takes of the first lap proves nothing when its numbers come again, and
-		 * before the proof only 64 packets can wait.
+		 * Packets lost on the first lap prove nothing when their numbers are used again,
+		 * and before the proof only 64 packets can wait.
 		 */
 		say(d, "cut all gw %ums", between(d, 20, 500));
 		d->loses = true;
 		break;
 	case 4:
-		/* Only a liveness check or evidence can find out. */
+		/* Only a liveness check, or evidence, can reveal it. */
 		if (d->dpd)
 			say(d, "try ids back %u", between(d, 1, 3));
 		d->ids_back = true;
@@ -207,8 +208,9 @@ static void draw_ike_fault(struct draw *d)
 		break;
 	case 6:
 		/*
-		 * Our response is lost, and whoever takes over does not know of the request. Its
-		 * next one seems to say that it does: then we send into nothing.
+		 * The branch's response to a rekey is lost, and the standby does not know of the
+		 * request. The standby's next request seems to show that it has the response: the
+		 * branch then sends on an SA that the standby does not know.
 		 */
 		if (!d->silent_rekey)
 			return;
@@ -293,8 +295,10 @@ static void draw_switchover(struct draw *d)
 		say(d, "run %ums", between(d, 5, 5000));
 		return;
 	}
-	/* Long enough for every fault to be over, and mended: where IKE was cut for 9 s, the next
-	 * sending of rung 3's request may be 7 s after that. Most are sooner, and packets are dear.
+	/*
+	 * Long enough for every fault to be over and recovered from: where IKE was cut for 9 s,
+	 * rung 3's request may be retransmitted 7 s after that. Most recover sooner, and packets
+	 * cost time, so the rate is lower.
 	 */
 	say(d, d->ike_fault ? "run 12s" : "run 5s");
 	say(d, "traffic gw %u", 10 * d->children);
@@ -311,11 +315,11 @@ static void draw_benign(struct draw *d)
 	}
 }
 
-/* ---- what is expected ---- */
+/* ---- expectations ---- */
 
 bool draw_expects_no_loss(const struct draw *d)
 {
-	/* Where no rekey succeeds, a new IKE SA brings SAs on which the peer sends at once. */
+	/* When no rekey succeeds, a new IKE SA brings SAs on which the peer sends at once. */
 	bool fresh_ike = d->mismatch || d->ike_fault;
 
 	return d->proof && !d->no_bridge && !d->loses && !d->beyond_reach && !d->nonces &&
@@ -324,11 +328,12 @@ bool draw_expects_no_loss(const struct draw *d)
 }
 
 /*
- * What the gateway does not know of stays beside, idle, until its routine rekey; what it has given
- * up, as its DELETE was lost too, where we never ask whether it lives; and what a standby with
- * other message IDs does not know (doc/recovery.md 4), as the loss of a message hid that, until
- * silent_rekey tells. And where rekeys are lost until a lifetime of seconds ends, two IKE SAs that
- * had all of the SAs each share them between them.
+ * Whether the sides may have different SAs at the end. The branch keeps an idle SA that the gateway
+ * does not know until its routine rekey; an IKE SA that the gateway has given up, with a lost
+ * DELETE, if the branch has no liveness checks; and SAs that a standby with other message IDs does
+ * not know (doc/recovery.md 4), if the loss of a message hid that, until silent_rekey reveals it.
+ * When rekeys are lost until a lifetime of seconds ends, two IKE SAs may each have a part of the
+ * CHILD SAs.
  */
 static bool may_disagree(const struct draw *d)
 {
@@ -337,11 +342,12 @@ static bool may_disagree(const struct draw *d)
 }
 
 /*
- * The published rule is blind where FRESH packets come in between: of two senders, or under numbers
- * that the first lap lost or never had; and with one rekey within a quiet it mends one SA after
- * another, each minutes after the last. And where no rekey succeeds, an SA of seconds may end while
- * rung 3 waits for its random time. Behind a jump to far numbers, those that a second lap from 0
- * begins with prove all; if they are lost, none that follows was ever seen.
+ * Whether packets of all children must arrive at the end. The published rule does not detect a
+ * rewind when FRESH packets come in between: with two senders, or under numbers that were lost or
+ * not sent on the first lap. With one rekey per quiet it recovers one SA after another, minutes
+ * apart. When no rekey succeeds, an SA with a lifetime of seconds may end during the random wait of
+ * rung 3. After a jump to far numbers, the proof of a second lap from 0 is in its first numbers; if
+ * those packets are lost, no later number was received before.
  */
 static bool flows_at_the_end(const struct draw *d)
 {
@@ -359,40 +365,47 @@ static void draw_end(struct draw *d)
 	say(d, "traffic branch %u", 10 * d->children);
 	if (draw_expects_no_loss(d))
 		say(d, "expect lost 0");
-	/* Where our DELETE of an SA and its repetitions are lost, the peer sends on that for long.
+	/*
+	 * If the DELETE of an SA and its retransmissions are lost, the peer sends on it for a long
+	 * time.
 	 */
 	if (d->benign && d->proof && !d->mismatch && !d->drops)
 		say(d, "expect calm");
-	/* Each rekey helped, so none is refused. Of one rekey the peer may have heard nothing. */
+	/*
+	 * No rekey is refused, since each one helped. After max_rekeys 1, the peer may not have
+	 * seen the single rekey.
+	 */
 	if (d->proof && !d->third_lap && !d->few_rekeys)
 		say(d, "expect gate quiet 0");
 	/*
-	 * A refusal may last as long as `quiet` says; then what goes on is found again. The
-	 * published rule then begins from zero, for all SAs of a child one after another.
+	 * A refusal lasts for `quiet` at most; then the rewind is detected again. The published
+	 * rule then begins from zero, for the SAs of a child one after another.
 	 */
 	say(d, "expect mended 400s");
 	say(d, "run 5s");
 	say(d, d->proof ? "expect mended" : "expect mended 400s");
-	/* Only a liveness check finds older message IDs where nothing else shows them. */
+	/* Older message IDs may be found by a liveness check only. */
 	if (d->ids_back)
 		say(d, "run 100s");
 	say(d, may_disagree(d) ? "run 400s" : "expect up 400s");
 	/*
-	 * Numbers that the first lap lost prove nothing: the second has to get beyond them. They
-	 * are many where the answer that makes an SA was late. And an IKE SA may have been given up
-	 * when all sendings of a request were lost.
+	 * Numbers lost on the first lap prove nothing: the second lap has to get beyond them. There
+	 * are many of them when the response that makes an SA was late. An IKE SA may have been
+	 * given up when all transmissions of a request were lost.
 	 */
 	if (d->loses && d->proof) {
 		say(d, "traffic gw %u", (d->ike_fault || d->mismatch ? 1000 : 200) * d->children);
 		say(d, "run 5s");
 		say(d, "expect mended");
-		/* A request whose sendings were all lost before the wire was calm is given up by
-		 * then. */
+		/*
+		 * A request whose transmissions were all lost before the wire was calm is given up
+		 * within this time.
+		 */
 		say(d, "traffic gw %u", d->children);
 		say(d, "run 90s");
 		say(d, may_disagree(d) ? "run 5s" : "expect up 400s");
 	}
-	/* Once in 100,000 runs every sending of a request is lost, or every answer. */
+	/* Once in 100,000 runs all transmissions of a request, or all responses, are lost. */
 	if (flows_at_the_end(d))
 		say(d, d->loses && !d->dpd ? "expect flows unless given up" : "expect flows");
 	say(d, "expect twice 0");

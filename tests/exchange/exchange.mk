@@ -43,8 +43,7 @@ tests_exchange_t_runs_SOURCES = tests/exchange/t_runs.c tests/exchange/draw.c te
 tests_exchange_t_runs_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_runs_LDADD = $(TUNNEL_TEST_LIBS)
 
-# A million drawn runs over two cores, or SOAK_RUNS of them, from seed SOAK_FROM on; failing ones are kept in
-# soak-failures/.
+# A million random runs (SOAK_RUNS) in two processes, from seed SOAK_FROM on; runs that fail are kept in soak-failures/.
 SOAK_RUNS = 1000000
 SOAK_FROM = 1
 soak: tests/exchange/t_runs

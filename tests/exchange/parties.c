@@ -77,7 +77,7 @@ void gateway(struct net *n, const struct party *v, unsigned count, const struct 
 	configure(n, GW, confs, count, secrets_of(secrets, secret_count));
 }
 
-/* A secret for each of them: what it calls itself, and whom it calls. */
+/* One secret per caller, for its own identity and that of the gateway. */
 static struct psk_store *secrets_of_callers(const struct conn_conf *const *confs,
 					    const char *const *secrets, unsigned count)
 {

@@ -1,8 +1,8 @@
 /*
  * parties.h - several peers of one gateway. SPDX-License-Identifier: ISC
  *
- * The branch stands for all of them, at one address: each of its connections is a peer with an
- * identity and a secret of its own.
+ * The branch plays all of them, at one address: each of its connections is a peer with an identity
+ * and a secret of its own.
  */
 #ifndef MENDIP_PARTIES_H
 #define MENDIP_PARTIES_H
@@ -11,47 +11,47 @@
 
 #define CONNS 4
 
-/* A connection of either side; the child is net0 with one net on each side. */
+/* A connection of either side; its child is net0, with one network on each side. */
 struct party {
 	const char *name;	    /* of the connection */
-	const char *local, *remote; /* identities; local on the wire as it stands */
+	const char *local, *remote; /* identities; `local` is sent unparsed */
 	const char *net;	    /* the branch's side of the child */
 };
 
-/* A secret of the gateway's; ids: one or NULL. */
+/* A secret of the gateway; id: whose it is, or NULL for everybody. */
 struct secret {
 	const char *id, *secret;
 };
 
-/* The secrets of guest and b_peer, each for its name. */
+/* The secrets of guest and b_peer, each for its identity. */
 extern const struct secret two_secrets[2];
-/* One that everybody has. */
+/* A secret for everybody. */
 extern const struct secret for_all;
 extern const char *const all_secrets[CONNS];
-/* The gateway's connection for everybody, and two who call. */
+/* The gateway's connection for everybody, and two peers that initiate. */
 extern const struct party fleet, guest, b_peer;
 
-/* A network in which nobody calls by itself; free with net_free. */
+/* Two peers, none of which initiates by itself; free with net_free. */
 struct net *quiet_net(void);
-/* What a peer may send as its name, patterns and all. */
+/* The identity that a peer sends with this name, which may look like a pattern. */
 void wire_name(struct ident *id, const char *name);
-/* With one reference. */
+/* Returned with one reference. */
 struct psk_store *secrets_of(const struct secret *v, unsigned count);
-/* With one reference. */
+/* Returned with one reference. */
 struct conn_conf *party_conf(struct net *n, unsigned side, const struct party *p);
-/* For tunnel_configure: connections of the same name are as before, but for their secrets. */
+/* For tunnel_configure: connections with the same name have not changed, except for secrets. */
 bool always_same(const struct conn_conf *a, const struct conn_conf *b);
-/* From now on the gateway answers these, with these secrets. */
+/* The gateway's configuration from now on: these connections, with these secrets. */
 void gateway(struct net *n, const struct party *v, unsigned count, const struct secret *secrets,
 	     unsigned secret_count);
-/* From now on there are these peers, each with a secret. */
+/* The branch's configuration from now on: these peers, each with its secret. */
 void callers(struct net *n, const struct party *v, const char *const *secrets, unsigned count);
 
-/* The child of a connection; NULL: there is no such connection. */
+/* The child of a connection; NULL if there is no such connection. */
 struct tunnel_child *child_of(struct net *n, unsigned side, const char *conn);
-/* As the branch sees it. */
+/* Whether the branch has a CHILD SA of the connection. */
 bool is_up(struct net *n, const char *conn);
-/* Asks for it, and runs for 5 s. */
+/* Requests the child of the connection, and runs for 5 s. */
 void bring_up(struct net *n, const char *conn);
 uint64_t counter(struct net *n, unsigned i, enum ike_counter c);
 

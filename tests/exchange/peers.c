@@ -7,7 +7,7 @@
 
 #define HISTORY_CAP (64u << 20)
 #define INNER_LEN   60
-#define INNER_COUNT 28	   /* where its count is */
+#define INNER_COUNT 28	   /* offset of the count in an inner packet */
 #define TURNS_MAX   200000 /* without the clock moving */
 
 static bool chance(struct net *n, unsigned per_mille)
@@ -92,7 +92,10 @@ static void turn(struct peer *p)
 
 uint64_t net_wire_sum;
 
-/* Headers, lengths and times; what is behind them follows from keys, which are others each time. */
+/*
+ * Adds header, length and arrival time of a datagram to the checksum, and nothing behind the
+ * header, which depends on random keys.
+ */
 static void note(const struct datagram *d)
 {
 	uint8_t header[IKE_HEADER_LEN] = {0};
@@ -112,7 +115,7 @@ static void enqueue(struct net *n, unsigned from, struct datagram *d, nsec_t at)
 		n->peer[from].flow[d->child].in_flight++;
 	note(d);
 	wire_push(&n->queue, d);
-	d->counted = false; /* what follows is the same packet again */
+	d->counted = false; /* a second copy is not counted */
 }
 
 static bool is_cut(const struct net *n, unsigned from, const struct datagram *d)
@@ -152,7 +155,7 @@ static void op_send(void *ctx, const struct endpoint *local, const struct endpoi
 	transmit(me->net, me->index, &d);
 }
 
-/* child: whose inner packets are in it; CHILDREN: nobody's. */
+/* Sends a train; child: the child of its inner packets, or CHILDREN if they are not counted. */
 static void send_train(struct peer *me, struct esp_train *t, unsigned child)
 {
 	esp_train_finish(me->tunnel->path, t);
@@ -182,7 +185,7 @@ static void op_dummy(void *ctx, struct esp_sa *sa)
 	send_train(me, &t, CHILDREN);
 }
 
-/* No packet of these tests comes from such a device. */
+/* No packet of these tests comes from the device. */
 static uint16_t op_device(void *ctx, const char *name)
 {
 	(void)ctx, (void)name;
@@ -217,7 +220,7 @@ static void inner_build(uint8_t *p, unsigned from, unsigned child, uint64_t coun
 	memcpy(p + 16, (const uint8_t[]){10, from == BRANCH ? 2 : 1, (uint8_t)child, 1}, 4);
 	put_be16(p + 20, 1000);
 	put_be16(p + 22, 2000);
-	/* Tells them apart, also where repeated nonces would otherwise make identical ones. */
+	/* Makes each packet unique: repeated nonces would otherwise give identical ESP packets. */
 	put_be64(p + INNER_COUNT, count);
 }
 
@@ -243,7 +246,7 @@ void net_packet(struct net *n, unsigned i, unsigned c)
 	}
 }
 
-/* True when the other peer's packet of that count had been delivered before. */
+/* Whether the other peer's packet with this count was delivered before. */
 static bool got_before(struct peer *me, uint64_t count)
 {
 	uint64_t word = count / 64, bit = 1ULL << count % 64;
@@ -298,7 +301,7 @@ static void receive_esp(struct peer *me, const struct datagram *d)
 	open_esp(me, &in);
 }
 
-/* What came before its SA did. */
+/* Opens packets that arrived before their SA was made. */
 static void receive_late(struct peer *me)
 {
 	struct esp_in none = {0};
@@ -395,7 +398,7 @@ static void step(struct net *n)
 		wire_done(&d);
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		/* After what was delivered there was a turn. */
+		/* deliver() has called turn(). */
 		if (sends[i] || tunnel_next_deadline(n->peer[i].tunnel) <= n->now)
 			turn(&n->peer[i]);
 	}
@@ -522,7 +525,7 @@ struct conn_conf *peer_conf(struct net *n, unsigned i)
 	return c;
 }
 
-/* The one connection, and the secret that the options name; free with conn_set_fini. */
+/* The connection, and the secret that the options name; free with conn_set_fini. */
 static struct conn_set peer_set(const struct net *n, unsigned i, const struct conn_conf *conf)
 {
 	const char *psk = i == BRANCH ? n->o.psk_branch : n->o.psk_gw;
@@ -668,7 +671,7 @@ void net_free(struct net *n)
 	free(n);
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
 struct tunnel_conn *peer_conn(struct net *n, unsigned i)
 {
@@ -697,7 +700,7 @@ struct tunnel_child *peer_child(struct net *n, unsigned i, unsigned c)
 	return NULL;
 }
 
-/* Under one wide child the SA is told by its selectors. */
+/* SAs of the one wide child are distinguished by their traffic selectors. */
 static bool serves(const struct net *n, const struct tunnel_sa *s, unsigned c)
 {
 	return s->ike && s->active && !s->retired && (!n->o.wide || s->local->ts[0].lo.b[2] == c);
@@ -789,7 +792,7 @@ uint64_t net_lost(const struct net *n, unsigned i, unsigned c)
 	return lost > 0 ? (uint64_t)lost : 0;
 }
 
-#define ALL_CHILDREN (8 * CHILDREN) /* also of connections that are going */
+#define ALL_CHILDREN (8 * CHILDREN) /* including those of connections that are ending */
 
 static unsigned all_children(const struct net *n, unsigned i, struct tunnel_child **ret)
 {

@@ -1,8 +1,8 @@
 /*
- * peers.h - two whole peers in one process, on a virtual clock, over a wire that loses, doubles,
- * delays and reorders from a seed. SPDX-License-Identifier: ISC
+ * peers.h - two whole peers in one process, on a virtual clock, over a wire that loses, duplicates,
+ * delays and reorders datagrams at random from a seed. SPDX-License-Identifier: ISC
  *
- * Peer 0, the branch, connects; peer 1, the gateway, answers (and may connect, if told so).
+ * Peer 0, the branch, initiates; peer 1, the gateway, responds (and may initiate, if told so).
  */
 #ifndef MENDIP_PEERS_H
 #define MENDIP_PEERS_H
@@ -30,35 +30,36 @@
 struct options {
 	uint64_t seed;
 	const char *ike, *esp;	     /* proposals; NULL: the standard ones */
-	const char *ike_gw, *esp_gw; /* the gateway's, if others */
+	const char *ike_gw, *esp_gw; /* the gateway's, if different */
 	unsigned children;	     /* 1 to CHILDREN; child i has 10.1.i.0/24 === 10.2.i.0/24 */
 	enum start_action start;     /* of the branch's children */
-	bool gw_any;		     /* the gateway answers anyone, by pattern */
-	bool gw_calls; /* the gateway has the branch's address, for rung 3 from there */
-	/* The branch only answers (%any): the gateway calls, and starts the children. */
+	bool gw_any;		     /* the gateway accepts any peer that matches a pattern */
+	bool gw_calls; /* the gateway has the branch's address, and can initiate rung 3 */
+	/* The branch only responds (%any): the gateway initiates, and starts the children. */
 	bool branch_answers;
 	/*
 	 * The branch has one child, net0, with 10.1.0.0/16 === 10.2.0.0/16, which it does not
-	 * start; the gateway brings up its own, narrower children as several SAs of it.
+	 * start. The gateway starts its own, narrower children, which are several SAs of the
+	 * branch's child.
 	 */
 	bool wide;
-	bool twice_allowed; /* replay protection is off: delivered twice is no failure */
+	bool twice_allowed; /* without replay protection: a packet delivered twice is no failure */
 	nsec_t delay;	    /* one way; 0: 1 ms */
 	nsec_t dpd, rekey, ike_rekey;
-	nsec_t gw_dpd; /* the gateway's, if another one; NSEC_NEVER: none */
+	nsec_t gw_dpd; /* the gateway's, if different; NSEC_NEVER: none */
 	uint32_t window;
-	const char *psk_branch, *psk_gw; /* NULL: the same */
+	const char *psk_branch, *psk_gw; /* NULL: the default secret */
 	struct tunnel_options sw;	 /* of both; detect.packets 0: defaults */
 	struct ike_settings set;	 /* half_open_max 0: defaults */
 };
 
 struct net;
 
-/* Inner packets of one child from one peer, as seen where they are counted. */
+/* Counts of the inner packets that one peer sends in one child, at different places. */
 struct flow {
-	uint64_t sent;	    /* given to the peer's data path */
-	uint64_t path_lost; /* by the wire: loss and cuts */
-	uint64_t delivered; /* at the other peer */
+	uint64_t sent;	    /* given to the sender's data path */
+	uint64_t path_lost; /* lost on the wire: random loss and cuts */
+	uint64_t delivered; /* by the other peer */
 	int64_t in_flight;
 };
 
@@ -72,12 +73,11 @@ struct peer {
 	struct endpoint seen_as; /* behind a NAT: what the other side sees; port 0: no NAT */
 	struct conn_conf *conf;
 	struct psk_store *secrets;
-	uint64_t sent, delivered; /* inner packets */
-	uint64_t path_lost;	  /* of those sent: by the wire */
-	struct flow
-		flow[CHILDREN]; /* of what this peer sends; `delivered` is counted at the other */
+	uint64_t sent, delivered;   /* inner packets */
+	uint64_t path_lost;	    /* of those sent: lost on the wire */
+	struct flow flow[CHILDREN]; /* of this peer's packets; `delivered`: at the other peer */
 	uint64_t delivered_twice;
-	uint64_t *got, got_words; /* a bit for each count of the other peer's packets */
+	uint64_t *got, got_words; /* a bit for each packet of the other peer: it was delivered */
 	uint64_t ike_sent, dummies;
 	nsec_t last_delivery, longest_gap;
 	unsigned security_events;
@@ -96,100 +96,108 @@ struct net {
 	nsec_t now;
 	struct wire_queue queue;
 	uint64_t order;
-	/* the wire: per mille */
+	/* the wire: probabilities, per mille */
 	unsigned loss, dup, reorder;
 	nsec_t jitter;
-	bool cut[2];	   /* what peer i sends is lost */
-	nsec_t cut_ike[2]; /* until then: IKE only */
-	nsec_t cut_esp[2]; /* until then: ESP only */
-	/* false: the datagram is lost; may change or record it */
+	bool cut[2];	   /* all datagrams of peer i are lost */
+	nsec_t cut_ike[2]; /* until then, IKE messages of peer i are lost */
+	nsec_t cut_esp[2]; /* until then, ESP packets of peer i are lost */
+	/* Called for each datagram, which it may change or record; false: the datagram is lost. */
 	bool (*hook)(struct net *n, unsigned from, struct datagram *d);
 	void *hook_ctx;
-	/* traffic: packets a second from peer i, in its child `child` */
+	/* traffic: packets per second from peer i, over its children in turn */
 	unsigned rate[2];
 	nsec_t next_packet[2];
 	struct kept kept[CHILDREN];
 	char log[LOG_LINES][220];
 	unsigned log_next;
-	/* Where failures go; NULL: the log is printed and the test fails. */
+	/* Called on a failure; NULL: the log is printed and the test fails. */
 	void (*failed)(struct net *n, const char *text) __attribute__((noreturn));
 	bool has_failed;
-	unsigned turns_at_now; /* a clock that stands still is a failure too */
+	unsigned turns_at_now; /* to detect a clock that stands still, which is a failure */
 };
 
-/* A sum of the headers of all datagrams that any peer of this process has sent, with their times:
- * what leaves it as it is changes nothing on the wire. */
+/*
+ * A checksum of the headers and times of all datagrams that the peers of this process have sent: a
+ * change of the code that leaves it as it was changes nothing on the wire.
+ */
 extern uint64_t net_wire_sum;
 
 struct options options_default(void);
 struct net *net_new(const struct options *o);
 void net_free(struct net *n);
-/* Runs until the time has passed. */
+/* Runs for this time. */
 void net_run(struct net *n, nsec_t time);
-/* Runs until cond holds; fails the test when it does not within limit. */
+/* Runs until cond holds; fails the test if it does not within the limit. */
 void net_until(struct net *n, bool (*cond)(struct net *n), nsec_t limit, const char *what);
 bool net_is_up(struct net *n);
-/* An inner packet from peer i of child c; its copy of the way is the wire's. */
+/* Sends an inner packet of child c from peer i; without an SA it is lost and acquires one. */
 void net_packet(struct net *n, unsigned i, unsigned c);
-/* A datagram that arrives at peer `to` at once, as from the other peer. */
+/* Delivers a datagram to peer `to` at once, as from the other peer. */
 void net_inject(struct net *n, unsigned to, bool esp, const uint8_t *p, uint32_t len);
-/* A copy of a datagram that n->hook kept back arrives now after all. */
+/* Delivers a datagram that n->hook held back, at once. */
 void net_release(struct net *n, struct datagram *d);
-/* What is on the wire is lost. */
+/* Loses all datagrams that are on the wire. */
 void net_drop_queued(struct net *n);
 void net_print_log(const struct net *n);
-/* Fails the run, with seed and log. */
+/* Fails the run; prints seed and log. */
 void net_fail(struct net *n, const char *fmt, ...) PRINTF_LIKE(2, 3) __attribute__((noreturn));
 /*
- * Packets from peer i, in its child c or in all (CHILDREN), that are neither delivered, nor on
- * their way, nor lost by the wire itself. Sent while there was no SA counts as lost.
+ * The number of packets from peer i, in its child c or in all children (CHILDREN), that were
+ * neither delivered nor lost on the wire, and are not on the wire. A packet sent without an SA
+ * counts as lost.
  */
 uint64_t net_lost(const struct net *n, unsigned i, unsigned c);
-/* Both sides have the same newest SA pair in each child, no other one, and one IKE SA. */
+/* Whether both sides have one IKE SA, the same one, and in each child one SA pair, the same one. */
 bool net_agrees(struct net *n);
-/* The children have that many CONFIRMED inbound SAs of peer i that were not replaced. */
+/* The number of CONFIRMED inbound SAs of peer i that have not been replaced. */
 unsigned peer_confirmed(struct net *n, unsigned i);
 
-/* Another configuration like that of peer i, with one reference, which may be changed before use.
+/*
+ * A new configuration for peer i, like its current one, with one reference; may be changed before
+ * use.
  */
 struct conn_conf *peer_conf(struct net *n, unsigned i);
-/* tunnel_configure with one connection and one secret for every peer. */
+/* tunnel_configure with one connection, and one secret for every peer. */
 void peer_configure(struct net *n, unsigned i, const struct conn_conf *conf, conn_same *same);
 #define SAVED_ROOM (64u << 20)
 /*
- * What a new process of peer i needs, in room of size bytes: after the time that the old one waits
- * for requests under way. The old one goes on until peer_load.
+ * Saves what a new process of peer i needs into `room`, of `size` bytes, after the time that the
+ * old process waits for outstanding requests. The old process continues until peer_load.
  */
 struct chunk peer_save(struct net *n, unsigned i, uint8_t *room, size_t size, unsigned *ret_conns);
-/* A new process in place of the old one, with the same configuration: as tunnel_load. */
+/*
+ * Replaces the process of peer i by a new one with the same configuration; returns as tunnel_load.
+ */
 int peer_load(struct net *n, unsigned i, struct chunk saved);
-/* Both; the connections that went on. */
+/* peer_save and peer_load; returns the number of connections that continued. */
 int peer_restart(struct net *n, unsigned i);
 struct tunnel_conn *peer_conn(struct net *n, unsigned i);
 struct tunnel_child *peer_child(struct net *n, unsigned i, unsigned c);
 /* The newest SA of child c of peer i, or NULL. */
 struct esp_sa *peer_sa(struct net *n, unsigned i, unsigned c);
-/* CHILD SAs of all children that the engine of peer i has. */
+/* The number of CHILD SAs of peer i, in its IKE engine, over all children. */
 unsigned peer_child_sas(struct net *n, unsigned i);
 unsigned peer_ike_sas(struct net *n, unsigned i);
-/* Requests of ours that are waiting or outstanding on any IKE SA of peer i. */
+/* Whether requests of peer i are queued or outstanding on any of its IKE SAs. */
 bool peer_is_busy(struct net *n, unsigned i);
-/* Over all children of the peer. */
+/* Over all children of peer i. */
 uint64_t peer_recoveries(struct net *n, unsigned i);
 uint64_t peer_rekeys(struct net *n, unsigned i);
-/* How often in a row it has ended one of what came up twice. */
+/* How often in succession peer i has deleted one of two redundant SAs. */
 unsigned peer_tidied(struct net *n, unsigned i);
 unsigned peer_records(struct net *n, unsigned i, const char *outcome);
 uint64_t peer_gate_answers(struct net *n, unsigned i, enum gate_answer a);
-/* Takes the gateway's outbound numbers back, as a switchover would. */
+/* Sets the gateway's outbound numbers back by `by`, as a switchover does. */
 void gw_rewind(struct net *n, unsigned c, uint64_t by, bool nonces);
 /*
- * What the gateway sends child c's packets on is kept for gw_take_over, and it sends none before
- * the next rekey; then a standby sends on this SA until it makes a newer one.
+ * Keeps the outbound SA of the gateway's child c for gw_take_over; the gateway sends nothing in the
+ * child until the next rekey. After gw_take_over, the gateway sends on the kept SA, as a standby
+ * does, until it makes a newer one.
  */
 void gw_keep(struct net *n, unsigned c);
 void gw_take_over(struct net *n, unsigned c);
-/* The newest record of the branch's child. */
+/* The newest record of the branch's child c. */
 const struct recovery_record *last_record(struct net *n, unsigned c);
 uint64_t seed_from_env(uint64_t otherwise);
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* net_fail has no other way to tell whose net it was. */
+/* The running scenario: net_fail() passes only its net. */
 static struct scenario *running;
 
 void scenario_fail(struct scenario *s, const char *fmt, ...)
@@ -160,7 +160,7 @@ struct loop {
 	uint64_t left;
 };
 
-/* The line after the `end` that belongs to the `repeat` at `at`. */
+/* Returns the line after the `end` that belongs to the `repeat` in line `at`. */
 static unsigned after_end(struct scenario *s, const struct lines *l, unsigned at)
 {
 	unsigned depth = 0;
@@ -213,7 +213,7 @@ static void run_lines(struct scenario *s, const struct lines *l)
 		scenario_fail(s, "the tunnel never comes up: no \"up\"");
 }
 
-/* What holds at the end of every run, whether it is expected or not. */
+/* Checks what must hold at the end of every run. */
 static void at_the_end(struct scenario *s)
 {
 	uint64_t twice = s->n->peer[BRANCH].delivered_twice + s->n->peer[GW].delivered_twice;

@@ -1,91 +1,94 @@
 /*
- * scenario.h - runs of two peers written down as text, so that a report from the field can become a
+ * scenario.h - runs of two peers, described as text, so that a report from the field can become a
  * test without C. SPDX-License-Identifier: ISC
  *
- * One command a line; what follows # is a comment. Times are "20ms", "8s", "5m"; PEER is branch or
- * gw; CHILD is net0 ... net3 or all. The branch is the side that recovers; faults befall the
+ * One command per line; # begins a comment. Times are "20ms", "8s", "5m"; PEER is branch or gw;
+ * CHILD is net0 ... net3 or all. The branch is the side that recovers; a fault happens at the
  * gateway unless a peer is named.
  *
  * Before the peers exist:
- *   seed N                      of all randomness (else 1, or MENDIP_SEED)
+ *   seed N                      of the random numbers (default: MENDIP_SEED, or 1)
  *   children N                  1 to 4; net<i> has 10.1.<i>.0/24 === 10.2.<i>.0/24
  *   wide                        the branch has one child with 10.1.0.0/16 === 10.2.0.0/16, which it
- *                               does not start; the gateway brings up its children as SAs of that
- *   role branch calls|answers   answers: the branch has %any, and the gateway calls
- *   role both call              the gateway has the branch's address too
+ *                               does not start; the gateway starts its children, which are SAs of
+ *                               that child
+ *   role branch calls|answers   answers: the branch only responds (%any), and the gateway initiates
+ *   role both call              the gateway has the branch's address, too, and can initiate
  *   suite WORDS                 aes128gcm16, chacha20poly1305, aes128-sha256 ...
  *   esn yes|no
- *   pfs [PEER] GROUP|none       x25519 unless said otherwise
+ *   pfs [PEER] GROUP|none       default: x25519
  *   esp [PEER] PROPOSALS        as in mendip.conf, with commas, instead of the three above
- *   window N, delay TIME        replay window; one way of the wire
- *   dpd [PEER] TIME             0s: none
+ *   window N, delay TIME        replay window; one-way delay of the wire
+ *   dpd [PEER] TIME             dpd_delay; 0s: no liveness checks
  *   lifetime child|ike TIME     rekey_time of both sides
- *   option NAME VALUE           of the switchover group, from the beginning, on both sides
- *   twice allowed               delivered twice is no failure: replay protection is off
- *   up [TIME]                   the tunnel comes up; also a mark
+ *   option NAME VALUE           option of the group switchover, on both sides
+ *   twice allowed               without replay protection: a packet delivered twice is no failure
+ *   up [TIME]                   creates the peers, waits for the tunnel, and marks
  *
  * The wire and the traffic, from then on:
  *   loss|duplicate|reorder N %  jitter TIME (up to)
- *   traffic PEER N              packets a second, over all its children in turn; 0: none
- *   packets PEER CHILD N        at once
+ *   traffic PEER N              packets per second, over its children in turn; 0: none
+ *   packets PEER CHILD N        sends N packets at once
  *   run TIME                    lets time pass
- *   cut ike|esp|all PEER TIME   what that peer sends is lost for so long from now
+ *   cut ike|esp|all PEER TIME   the datagrams that PEER sends are lost for TIME from now
  *   cut all PEER on|off
- *   nat PORT                    the branch is seen at another port
+ *   nat PORT                    the gateway sees the branch at another port
  *
- * Faults and what peers do (`try` before one of them: if there is what it befalls):
- *   rewind CHILD N [nonces]     the gateway's outbound numbers go back by N; nonces: IVs too
+ * Faults and actions of peers (`try` before one: no failure without the SA or request):
+ *   rewind CHILD N [nonces]     the gateway's outbound numbers go back by N; nonces: IVs, too
  *   rewind CHILD to N [nonces]  the next number is N + 1
  *   senders CHILD N             two senders share the SA, N numbers apart
- *   forget child CHILD          what it sends on, and its inbound half
- *   forget newest CHILD         the newest, which it may not send on yet
- *   forget ike, forget request  the IKE SA with all; the request that waits for its answer
+ *   forget child CHILD          the SA that the gateway sends on, both directions
+ *   forget newest CHILD         the newest SA, on which the gateway may not send yet
+ *   forget ike                  the IKE SA with all of its CHILD SAs
+ *   forget request              the rekey request that is outstanding
  *   number CHILD N              the gateway's next number is N + 1
- *   ids back N                  the gateway's message IDs of both directions
- *   keep CHILD                  what the gateway sends on now is kept, and nothing more is sent on
- *   takeover CHILD              it until here: a standby whose state is so old sends on it
- *   gw temporary|full on|off    answers CREATE_CHILD_SA by TEMPORARY_FAILURE or NO_ADDITIONAL_SAS
- *   rekey PEER CHILD|ike        a routine rekey
- *   delete PEER CHILD           the SA, with a message
- *   liveness PEER               an IKE liveness check
- *   restart PEER                a new process goes on with what the old one has written
- *   invalid-spi CHILD           the gateway tells that it does not know what the branch sends on
- *   set CHILD NAME VALUE        option of the branch while it runs
+ *   ids back N                  the gateway's message IDs in both directions go back by N
+ *   keep CHILD                  keeps the SA that the gateway sends on now, which sends nothing
+ * more takeover CHILD              a standby sends on the SA that was kept: its state is as old as
+ * that gw temporary|full on|off    answers CREATE_CHILD_SA by TEMPORARY_FAILURE or
+ * NO_ADDITIONAL_SAS rekey PEER CHILD|ike        a routine rekey delete PEER CHILD           deletes
+ * the SA by a DELETE liveness PEER               an IKE liveness check restart PEER a new process
+ * loads what the old one has saved invalid-spi CHILD           the gateway reports, protected, the
+ * branch's outbound SPI as unknown set CHILD NAME VALUE        sets an option of the branch at run
+ * time
  *
  * Adversaries:
- *   record [ike] PEER N         the next N ESP packets, or IKE messages, from there are copied
+ *   record [ike] PEER N         the next N ESP packets, or IKE messages, of PEER are copied
  *   hold [ike] PEER N           the same, and they do not arrive
- *   replay [N]                  all copies, N times, at once
- *   release                     what was held arrives
- *   forge CHILD N [NUMBER]      packets with the branch's SPI and a false ICV; numbers from NUMBER
- *                               on, or random
+ *   replay [N]                  all copies arrive, N times, at once
+ *   release                     the datagrams that were held arrive
+ *   forge CHILD N [NUMBER]      N packets with the branch's SPI and a false ICV; numbers from
+ * NUMBER on, or random
  *
  * Flow:
  *   repeat N ... end            nested up to four deep
  *   mark                        "since the mark" begins here
- *   calm wire                   no loss, no duplicates, no cuts any more
+ *   calm wire                   from now on no loss, duplicates, reordering, jitter or cuts
  *
  * Expectations. N may have <, <=, >, >= before it:
- *   expect lost [PEER] [CHILD] N    from the gateway unless said otherwise, since the mark: neither
- *                                   delivered, nor under way, nor lost by the wire
- *   expect up [TIME]            within the time (60 s): one IKE SA, one SA pair a child, agreed on
- *   expect mended [TIME]        within the time (60 s): no live SA of the branch is CONFIRMED
+ *   expect lost [PEER] [CHILD] N    packets of PEER (the gateway) since the mark that were neither
+ *                                   delivered nor lost on the wire, and are not on the wire
+ *   expect up [TIME]            within TIME (60 s) both sides have the same IKE SA and the same SA
+ *                               pair in each child, and no others
+ *   expect mended [TIME]        within TIME (60 s) no live SA of the branch is CONFIRMED
  *   expect flows [unless given up]
- *                               all of 20 packets each way in each child arrive; calms the wire;
- *                               unless given up: or the gateway has no IKE SA any more
+ *                               calms the wire and stops traffic; then 20 packets each way in each
+ *                               child must arrive; unless given up: or the gateway has no IKE SA
  *   expect twice|tidied|recoveries|rekeys|confirmed|security|ikes|recovered-records N
- *                               twice, tidied: of both sides; else the branch's; tidied: of what
- *                               came up twice one was ended; confirmed: live SAs whose detector is
- *                               CONFIRMED; recovered-records: those kept that say so
- *   expect calm                 no recovery was begun
- *   expect gate ANSWER N        as mendipctl calls it: quiet, in-progress ...
- *   expect verdict NAME N       the branch's, over all SAs
- *   expect gap TIME             at most so long without a delivery at the branch since the mark
- * of the last record of the branch, or of CHILD's:
+ *                               counted on the branch, but twice and tidied on both sides; twice:
+ *                               packets delivered twice; tidied: redundant SAs deleted; confirmed:
+ *                               live SAs whose detector is CONFIRMED; security: security events;
+ *                               recovered-records: records with the outcome "recovered"
+ *   expect calm                 the branch began no recovery
+ *   expect gate ANSWER N        answers of the branch's gate, named as by mendipctl: quiet ...
+ *   expect verdict NAME N       verdicts of the branch, over all SAs
+ *   expect gap TIME             the longest time since the mark without a delivery at the branch
+ * Of the newest record of the branch, or of CHILD's:
  *   expect recovered [CHILD] [rung N]
  *   expect outcome [CHILD] WORDS, expect criterion [CHILD] NAME, expect rung [CHILD] N
- *   expect record-lost [CHILD] N, or true: as many as were lost since the mark
- *   expect request [CHILD] yes|no    one was sent by us
+ *   expect record-lost [CHILD] N|true    true: as many as were lost since the mark
+ *   expect request [CHILD] yes|no        whether the branch sent a request
  */
 #ifndef MENDIP_SCENARIO_H
 #define MENDIP_SCENARIO_H
@@ -95,12 +98,13 @@
 #define SCENARIO_WHY 700
 
 /*
- * Runs the text. False when an expectation fails, an invariant breaks or a line is not understood;
- * why then names `name` and the line. With `loud` it is printed what happened: the verdicts, what
- * was lost, the last recovery of each child; of a run that failed the peers' log too.
+ * Runs the text. Returns false if an expectation is not met, an invariant does not hold, or a line
+ * cannot be parsed; `why` then gives `name`, the line and the reason. `loud` prints the verdicts,
+ * the number of lost packets and the newest record of each child, and of a failed run the peers'
+ * log.
  */
 bool scenario_run(const char *name, const char *text, bool loud, char why[SCENARIO_WHY]);
-/* The text of a file, to be freed; NULL: it cannot be read. */
+/* Returns the text of a file, to be freed; NULL if it cannot be read. */
 char *scenario_read(const char *path);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * scenario_act.c - the wire, traffic, faults and what peers do; see scenario.h.
+ * scenario_act.c - commands for the wire, traffic, faults and actions of peers; see scenario.h.
  * SPDX-License-Identifier: ISC
  */
 #include "scenario_run.h"
@@ -7,7 +7,7 @@
 
 /* ---- the wire ---- */
 
-/* "10 %", "2.5 %": per mille. */
+/* Parses "10 %" or "2.5 %" as per mille. */
 static unsigned per_mille(struct scenario *s, const struct words *w)
 {
 	char *end;
@@ -119,7 +119,7 @@ static void run(struct scenario *s, const struct words *w)
 	net_run(s->n, word_time(s, w->w[1]));
 }
 
-/* ---- faults: for one child, or all of them ---- */
+/* ---- faults, in one child or all ---- */
 
 typedef void each_child(struct scenario *s, const struct words *w, unsigned c);
 
@@ -135,7 +135,7 @@ static void for_children(struct scenario *s, const struct words *w, unsigned at,
 	}
 }
 
-/* NULL: there is none, which is no failure of a command that is only tried. */
+/* The gateway's current SA of child c; NULL if there is none and the command is tried only. */
 static struct tunnel_sa *gw_sa(struct scenario *s, unsigned c)
 {
 	struct tunnel_child *k = peer_child(s->n, GW, c);
@@ -210,7 +210,7 @@ static void forget_child(struct scenario *s, const struct words *w, unsigned c)
 		ike_fault_forget_child(sa->ike, s->n->now);
 }
 
-/* The newest one, which its rekey has made and on which it does not send yet. */
+/* Forgets the newest SA, which the gateway's rekey has made and on which it does not send yet. */
 static void forget_newest(struct scenario *s, const struct words *w, unsigned c)
 {
 	struct tunnel_sa *t = gw_sa(s, c);
@@ -232,7 +232,7 @@ static struct ike_sa *gw_ike(struct scenario *s)
 	return NULL;
 }
 
-/* A standby that knows nothing of what its predecessor asked for; the message ID is used again. */
+/* A standby does not know of its predecessor's rekey request, and uses the message ID again. */
 static void forget_request(struct scenario *s)
 {
 	struct ike_sa *sa = gw_ike(s);
@@ -246,7 +246,7 @@ static void forget_request(struct scenario *s)
 	}
 	t = child_task_of(exchange_done(sa));
 	c = t->task.child;
-	/* Perhaps its lifetime has ended meanwhile. */
+	/* The lifetime of the CHILD SA may have ended meanwhile. */
 	if (c && c->state == CHILD_STATE_REKEYING) {
 		if (c->successor)
 			child_set_state(c, CHILD_STATE_REKEYED);
@@ -332,7 +332,7 @@ static void gw(struct scenario *s, const struct words *w)
 	}
 }
 
-/* ---- what peers do ---- */
+/* ---- actions of peers ---- */
 
 static struct tunnel_sa *sa_of(struct scenario *s, const struct words *w, unsigned c)
 {
@@ -392,7 +392,7 @@ static void liveness(struct scenario *s, const struct words *w)
 		ike_liveness(c->sa, false, s->n->now);
 }
 
-/* The gateway tells, protected, that it does not know what the branch sends on. */
+/* The gateway reports by a protected INVALID_SPI that it does not know the branch's outbound SA. */
 static void tell_invalid_spi(struct scenario *s, const struct words *w, unsigned c)
 {
 	struct ike_sa *sa = gw_ike(s);

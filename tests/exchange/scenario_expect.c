@@ -13,7 +13,7 @@ void scenario_mark(struct scenario *s)
 	s->n->peer[BRANCH].longest_gap = 0;
 }
 
-/* "0", "<= 20", "> 3" from word `at` on. */
+/* Compares `is` with the words from `at` on: "0", "<= 20", "> 3". */
 static void compare(struct scenario *s, const struct words *w, unsigned at, uint64_t is)
 {
 	static const char *const ops[] = {"==", "<", "<=", ">", ">="};
@@ -92,8 +92,9 @@ static void mended(struct scenario *s, const struct words *w)
 }
 
 /*
- * Packets of each child arrive, both ways. "unless given up": or the gateway has no IKE SA any
- * more. The branch was silent, as it saw it; who does not ask (dpd 0s) does not learn of that.
+ * Packets of each child must arrive in both directions. With "unless given up" the gateway may have
+ * no IKE SA any more: it has given up the branch as silent, and without liveness checks (dpd 0s)
+ * the branch does not notice that.
  */
 static void flows(struct scenario *s, const struct words *w)
 {
@@ -106,7 +107,7 @@ static void flows(struct scenario *s, const struct words *w)
 	n->loss = n->dup = n->reorder = n->rate[0] = n->rate[1] = 0;
 	n->jitter = 0;
 	n->cut[0] = n->cut[1] = false;
-	net_run(n, SEC / 2); /* what is under way arrives */
+	net_run(n, SEC / 2); /* packets on the wire arrive */
 	for (unsigned i = 0; i < 2; i++) {
 		for (unsigned c = 0; c < n->o.children; c++)
 			before[i][c] = n->peer[i].flow[c].delivered;
@@ -180,7 +181,7 @@ static void outcome(struct scenario *s, const struct words *w)
 	text(s, r->outcome, want);
 }
 
-/* What was not opened may have been lost too: the record tells of it apart. */
+/* Packets that were not opened may have been lost, too: the record counts them separately. */
 static void lost_is_true(struct scenario *s, const struct recovery_record *r, uint64_t lost)
 {
 	if (lost < r->lost || lost > r->lost + r->unverified)
@@ -189,7 +190,7 @@ static void lost_is_true(struct scenario *s, const struct recovery_record *r, ui
 			      (unsigned long long)lost);
 }
 
-/* Of a record. False: another kind of expectation. */
+/* Expectations of a record. Returns false for any other expectation. */
 static bool record(struct scenario *s, const struct words *w)
 {
 	unsigned at;

@@ -1,4 +1,4 @@
-/* scenario_report.c - what a run was, in words; see scenario.h. SPDX-License-Identifier: ISC */
+/* scenario_report.c - prints the results of a run; see scenario.h. SPDX-License-Identifier: ISC */
 #include "scenario_run.h"
 
 static void say_verdicts(const struct esp_path *p)

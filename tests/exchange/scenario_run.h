@@ -10,9 +10,9 @@
 struct tape {
 	struct datagram *v;
 	unsigned count, room;
-	unsigned want; /* so many more are to be copied, */
-	unsigned from; /* of what this peer sends, */
-	bool ike;      /* IKE messages, not ESP packets */
+	unsigned want; /* this many more are to be copied, */
+	unsigned from; /* of the datagrams from this peer: */
+	bool ike;      /* IKE messages if true, otherwise ESP packets */
 };
 
 struct words {
@@ -25,20 +25,20 @@ struct scenario {
 	unsigned line;
 	struct options o;
 	struct net *n; /* NULL before `up` */
-	/* proposals: of both, and of the gateway */
+	/* the proposals; pfs and esp are per peer, and esp, if given, replaces all other parts */
 	char suite[64], pfs[2][32], esp[2][256];
 	bool esn;
-	bool trying;			 /* a fault that finds nothing to befall is no failure */
-	uint64_t lost_base[2][CHILDREN]; /* at the mark */
+	bool trying; /* `try`: a fault does nothing, instead of failing, if its SA does not exist */
+	uint64_t lost_base[2][CHILDREN]; /* net_lost() at the mark */
 	struct tape recorded, held;
 	jmp_buf out;
 	char *why;
 };
 
-/* Ends the scenario: the line cannot be done, or what it expects is not so. */
+/* Ends the scenario: a line cannot be executed, or an expectation is not met. */
 void scenario_fail(struct scenario *s, const char *fmt, ...) PRINTF_LIKE(2, 3)
 	__attribute__((noreturn));
-/* What a net calls when it fails. */
+/* For net->failed. */
 void scenario_net_failed(struct net *n, const char *text) __attribute__((noreturn));
 void words_need(struct scenario *s, const struct words *w, unsigned least, unsigned most);
 uint64_t word_number(struct scenario *s, const char *w);
@@ -51,15 +51,15 @@ bool is_child(const char *w);
 bool word_is(const struct words *w, unsigned i, const char *text);
 bool word_on(struct scenario *s, const char *w, const char *yes, const char *no);
 
-/* True when the command was known to the file. */
+/* Each runs the command, if the file has it, and returns whether it has. */
 bool scenario_setup(struct scenario *s, const struct words *w);	 /* scenario_setup.c */
 bool scenario_act(struct scenario *s, const struct words *w);	 /* scenario_act.c */
 bool scenario_attack(struct scenario *s, const struct words *w); /* scenario_attack.c */
 void scenario_expect(struct scenario *s, const struct words *w); /* scenario_expect.c */
 void scenario_mark(struct scenario *s);
-/* Of what `from` sent; child CHILDREN: of all. */
+/* The packets from peer `from` lost since the mark, in `child`; CHILDREN: in all. */
 uint64_t lost_since_mark(struct scenario *s, unsigned from, unsigned child);
-/* Prints what happened (doc/recovery.md 6: what each run states); of a failed run all SAs too. */
+/* Prints the results of the run (doc/recovery.md 6), and all SAs if it failed. */
 void scenario_report(struct scenario *s, bool failed); /* scenario_report.c */
 void tape_clear(struct tape *t);
 

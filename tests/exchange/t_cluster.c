@@ -1,9 +1,9 @@
 /*
- * t_cluster.c - RFC 6311 as the cluster's peer, and negotiation that depends on the peer's defaults
- * (doc/recovery.md 5). SPDX-License-Identifier: ISC
+ * t_cluster.c - RFC 6311 as a peer of a cluster, and negotiation that depends on the peer's
+ * configuration (doc/recovery.md 5). SPDX-License-Identifier: ISC
  *
- * The gateway stands for a cluster: its requests are made by hand, as a member that took over would
- * make them.
+ * The gateway stands for a cluster: the test builds its sync requests, as a member that has taken
+ * over would send them.
  */
 #include "conn.h"
 #include "recovery.h"
@@ -22,7 +22,10 @@ struct cluster {
 	} answer;
 };
 
-/* Reads the branch's answers on their way: they have ID 0, which the gateway's engine drops. */
+/*
+ * Reads the branch's responses on the wire: they have message ID 0, which the gateway's engine
+ * drops.
+ */
 static bool watch(struct net *n, unsigned from, struct datagram *d)
 {
 	struct cluster *c = n->hook_ctx;
@@ -43,7 +46,7 @@ static bool watch(struct net *n, unsigned from, struct datagram *d)
 	assert_int_equal(ike_payloads_parse(outer.sk_next, text, len, &inner), 0);
 	v = ike_find_notify(&inner, NOTIFY_IKEV2_MESSAGE_ID_SYNC);
 	if (!v)
-		return true; /* the answer to a request that it took for any other */
+		return true; /* the response to an ordinary request with ID 0 */
 	assert_int_equal(v->data.len, 12);
 	c->answer.nonce = get_be32(v->data.p);
 	c->answer.p1 = get_be32(v->data.p + 4);
@@ -67,7 +70,9 @@ static void begin(struct cluster *c, bool announced)
 	c->n->hook_ctx = c;
 }
 
-/* The request of the member that took over. delta 0: no counter is to leap. */
+/*
+ * The sync request of the member that took over; without IPSEC_REPLAY_COUNTER_SYNC if delta is 0.
+ */
 static void sync_request(struct cluster *c, uint32_t nonce, uint32_t m1, uint32_t m2,
 			 uint32_t delta)
 {
@@ -101,7 +106,10 @@ static void answered(const struct cluster *c, unsigned count, uint32_t nonce, ui
 	assert_int_equal(c->answer.p2, p2);
 }
 
-/* IDs and counters move; the same request again gets the same answer; M1 must rise. */
+/*
+ * A sync moves message IDs and replay counters; the same request again gets the same response and
+ * moves nothing; M1 must rise.
+ */
 static void sync_moves_and_rises(void **state)
 {
 	struct cluster c;
@@ -119,11 +127,11 @@ static void sync_moves_and_rises(void **state)
 	assert_int_equal(c.branch->next_id, next + 3);
 	assert_int_equal(c.branch->expected_id, expected + 5);
 	assert_int_equal(peer_sa(c.n, BRANCH, 0)->out.number, number + 1000);
-	/* once more: nothing leaps twice */
+	/* the same request again: no counter moves twice */
 	sync_request(&c, 7, expected + 5, next + 3, 1000);
 	answered(&c, 2, 7, next + 3, expected + 5);
 	assert_int_equal(peer_sa(c.n, BRANCH, 0)->out.number, number + 1000);
-	/* an older one, and one with the same M1 and another nonce, are replays */
+	/* a request with an older M1, or the same M1 and another nonce, is a replay */
 	sync_request(&c, 8, expected + 4, next + 9, 1000);
 	sync_request(&c, 9, expected + 5, next + 9, 1000);
 	assert_int_equal(c.answer.count, 2);
@@ -134,7 +142,10 @@ static void sync_moves_and_rises(void **state)
 	net_free(c.n);
 }
 
-/* Requests of before the takeover are not accepted once more. */
+/*
+ * A sync whose M1 is lower than the branch expects is ignored: requests of before the takeover are
+ * not accepted again.
+ */
 static void sync_below_what_was_seen(void **state)
 {
 	struct cluster c;
@@ -155,8 +166,9 @@ static void sync_below_what_was_seen(void **state)
 }
 
 /*
- * Both sides rekey the IKE SA at once, our request is lost, and the member that takes over knows of
- * neither: our rekey goes on, and what the dead member's made is forgotten.
+ * Both sides rekey the IKE SA at once, the branch's request is lost, and the member that takes over
+ * knows of neither rekey: the branch's rekey continues, and the IKE SA that the dead member's rekey
+ * made is dropped.
  */
 static void sync_in_a_collision(void **state)
 {
@@ -182,7 +194,7 @@ static void sync_in_a_collision(void **state)
 	net_free(c.n);
 }
 
-/* No member is so far ahead, and no leap so wide. */
+/* A sync that moves the message ID too far is refused; the leap of a replay counter is limited. */
 static void sync_is_bounded(void **state)
 {
 	struct cluster c;
@@ -203,7 +215,7 @@ static void sync_is_bounded(void **state)
 	net_free(c.n);
 }
 
-/* A peer that did not announce it is not believed, nor is a message without protection. */
+/* A sync from a peer that did not announce support for it is ignored. */
 static void sync_needs_announcement(void **state)
 {
 	struct cluster c;
@@ -219,7 +231,7 @@ static void sync_needs_announcement(void **state)
 	net_free(c.n);
 }
 
-/* The rekey that is outstanding goes out again under the new ID, and succeeds. */
+/* The branch's outstanding rekey is sent again under the new message ID, and succeeds. */
 static void pending_rekey_goes_again(void **state)
 {
 	struct cluster c;
@@ -235,7 +247,7 @@ static void pending_rekey_goes_again(void **state)
 	assert_non_null(c.branch->outstanding);
 	next = c.branch->next_id;
 	c.n->cut[BRANCH] = false;
-	/* What the standby knows of is older: it expects what it has not answered yet. */
+	/* The member that takes over uses the message IDs of its own sync request. */
 	c.gw->next_id = c.branch->expected_id + 2;
 	c.gw->expected_id = next + 4;
 	sync_request(&c, 3, c.branch->expected_id + 2, next + 4, 100);
@@ -248,7 +260,7 @@ static void pending_rekey_goes_again(void **state)
 	net_free(c.n);
 }
 
-/* Without a recovery under way, a takeover that says so leaves a record of its own. */
+/* A sync without a recovery under way leaves a record of its own. */
 static void sync_leaves_a_record(void **state)
 {
 	struct cluster c;
@@ -261,7 +273,10 @@ static void sync_leaves_a_record(void **state)
 	net_free(c.n);
 }
 
-/* A cluster that changes over all the time: its records are one, and the recovery is still told. */
+/*
+ * A cluster that changes over all the time: the syncs are one record with a count, and the record
+ * of the recovery is kept.
+ */
 static void syncs_do_not_push_records_out(void **state)
 {
 	static const char anew[] = "message IDs agreed on anew";
@@ -286,11 +301,14 @@ static void syncs_do_not_push_records_out(void **state)
 	net_free(c.n);
 }
 
-/* ---- what the peer's defaults are ---- */
+/* ---- negotiation with the peer's proposals ---- */
 
 static const char both[] = "aes128gcm16-x25519,aes128gcm16";
 
-/* Rekeys from either side, with what each side has; every one succeeds by CREATE_CHILD_SA. */
+/*
+ * Each side rekeys once with the proposals that it has: CREATE_CHILD_SA succeeds, with the expected
+ * suite.
+ */
 static void rekeys_fit(const char *branch, const char *gw, const char *expected)
 {
 	struct options o = options_default();
@@ -322,11 +340,14 @@ static void pfs_on_one_side(void **state)
 	rekeys_fit(both, "aes128gcm16-x25519", "aes128gcm16-x25519-noesn");
 	rekeys_fit("aes128gcm16-x25519", both, "aes128gcm16-x25519-noesn");
 	rekeys_fit(both, both, "aes128gcm16-x25519-noesn");
-	/* the peer takes the second of what was offered, whose key exchange it does not want */
+	/* the gateway chooses the second proposal, whose key exchange it does not want */
 	rekeys_fit("aes256gcm16-x25519,aes128gcm16", "aes128gcm16", "aes128gcm16-noesn");
 }
 
-/* Two connections that answer anyone, each with proposals of its own: both are reached. */
+/*
+ * The gateway has two connections for any peer, with different IKE proposals: a peer with the
+ * second one's proposals gets that connection.
+ */
 static void second_connection_is_reached(void **state)
 {
 	struct options o = options_default();
@@ -346,7 +367,7 @@ static void second_connection_is_reached(void **state)
 	second->name = strdup("second");
 	set.v = (const struct conn_conf *[]){first, second};
 	set.secrets = one_secret("a secret that both have");
-	/* the branch of the second kind calls a gateway that has both */
+	/* a branch with the proposals of the second connection, and a gateway that has both */
 	other.ike_gw = NULL;
 	m = net_new(&other);
 	tunnel_configure(m->peer[GW].tunnel, &set, NULL, m->now);
@@ -358,7 +379,10 @@ static void second_connection_is_reached(void **state)
 	net_free(n);
 }
 
-/* replay_window = 0: every authentic packet is delivered, replays too, and nothing is induced. */
+/*
+ * replay_window = 0: every authentic packet is delivered, also under a used number, and no rekey is
+ * induced.
+ */
 static void without_protection(void **state)
 {
 	struct options o = options_default();
@@ -379,8 +403,8 @@ static void without_protection(void **state)
 }
 
 /*
- * A connection that answers anyone calls a peer back to where it was last heard, and asks it for
- * the identity that it had; not through a NAT that translated its port.
+ * A connection for any peer initiates to where its peer was last heard, and demands the peer's
+ * earlier identity; it cannot when a NAT has translated the peer's port.
  */
 static void calls_back_the_same_peer(void **state)
 {

@@ -1,5 +1,6 @@
 /*
- * t_hostile.c - peers that have a key, or stand on the path, and want what is another's.
+ * t_hostile.c - peers with a key, or attackers on the path, that try to get what belongs to another
+ * peer.
  * SPDX-License-Identifier: ISC
  */
 #include "parties.h"
@@ -9,8 +10,8 @@
 /* ---- identities ---- */
 
 /*
- * A peer sends as its name what is a pattern in a configuration: it fits a connection that is for
- * others, and no secret but the one of its own name is to be found for it.
+ * A peer sends as its identity what would be a pattern in a configuration. It matches the pattern
+ * of a connection for other peers, but no secret except that of its exact name may be found for it.
  */
 static void a_pattern_is_no_name(void **state)
 {
@@ -31,7 +32,10 @@ static void a_pattern_is_no_name(void **state)
 		callers(n, p, secrets, 2);
 		bring_up(n, "evil");
 		assert_int_equal(is_up(n, "evil"), honest);
-		/* b is let in, and only b has what the fleet's is. */
+		/*
+		 * b is let in, and only b receives the packets for the network of the fleet
+		 * connection.
+		 */
 		bring_up(n, "b");
 		assert_true(is_up(n, "b"));
 		for (unsigned k = 0; k < 5; k++)
@@ -43,7 +47,10 @@ static void a_pattern_is_no_name(void **state)
 	}
 }
 
-/* Names with a NUL or a control character inside are none: what is compared is all of a name. */
+/*
+ * An identity with a NUL, a space or a control character inside is invalid: always the whole name
+ * is compared.
+ */
 static void names_have_no_terminators(void **state)
 {
 	static const char bad[][8] = {"a\0b.ex", "a\nb.ex", "a b.exa", "a\177b.ex"};
@@ -59,7 +66,10 @@ static void names_have_no_terminators(void **state)
 	}
 }
 
-/* Each way to compare two identities, for a name and the pattern that looks like it. */
+/*
+ * Compares, by each function, a pattern of the configuration with names from the wire, one of which
+ * has the same text.
+ */
 static void patterns_match_one_way(void **state)
 {
 	struct ident pattern, wire, name;
@@ -75,16 +85,16 @@ static void patterns_match_one_way(void **state)
 	assert_false(ident_eq(&wire, &pattern));
 	assert_int_equal(ident_match(&wire, &name), 0);
 	assert_int_equal(ident_match(&name, &wire), 0);
-	/* As any name that ends so; not as the pattern itself. */
+	/* The pattern matches it as a name with that ending, and not as an equal text. */
 	assert_int_equal(ident_match(&pattern, &wire), ident_match(&pattern, &name));
 	assert_string_equal(ident_format(&wire, text), "*.example");
 }
 
 /* ---- reflection ---- */
 
-/* Somebody on the path without a key: whatever a peer sends comes back to it, and only that. */
+/* An attacker on the path without a key: it returns to a peer everything that the peer sends. */
 struct mirror {
-	bool other_spi; /* with another SPI it does not show by that whose call it is */
+	bool other_spi; /* changes the SPI, by which the peer would recognize its request */
 	unsigned count;
 	struct {
 		bool esp;
@@ -138,7 +148,7 @@ static void a_mirror_is_no_peer(void **state)
 		peer_configure(n, BRANCH, c, always_same);
 		conn_unref(c);
 		m = (struct mirror){.other_spi = kind & 1};
-		/* It may send from anywhere. */
+		/* The reflected packets may come from any address. */
 		if (kind == 2)
 			assert_int_equal(addr_parse("192.0.2.77", &n->peer[GW].address.addr), 0);
 		run_mirrored(n, &m, 20 * SEC);
@@ -149,7 +159,10 @@ static void a_mirror_is_no_peer(void **state)
 	}
 }
 
-/* A peer that knows the secret of all and says it is we: with a pattern it would fit. */
+/*
+ * A peer that knows the common secret claims the gateway's own identity, which the connection's
+ * pattern would match.
+ */
 static void our_own_name_is_not_the_peers(void **state)
 {
 	const struct party gw = {"fleet", "gw.example", "*.example", "10.1.0.0/16"};
@@ -167,7 +180,7 @@ static void our_own_name_is_not_the_peers(void **state)
 	net_free(n);
 }
 
-/* ---- what is revoked is out ---- */
+/* ---- revoked peers are locked out ---- */
 
 static bool no_auth(struct net *n, unsigned from, struct datagram *d)
 {
@@ -176,8 +189,8 @@ static bool no_auth(struct net *n, unsigned from, struct datagram *d)
 }
 
 /*
- * IKE_SA_INIT is answered, then the gateway reads another configuration, then IKE_AUTH comes: what
- * counts is the configuration of that moment.
+ * The gateway answers IKE_SA_INIT, reads another configuration, and then receives IKE_AUTH: the
+ * configuration at that time decides.
  */
 static void half_open_is_not_let_in(void **state)
 {
@@ -207,7 +220,10 @@ static void half_open_is_not_let_in(void **state)
 	}
 }
 
-/* Of two peers of a pattern the secret of one is removed: that one is out, the other stays. */
+/*
+ * Two peers use one connection with a pattern, and the secret of one is removed: its IKE SA ends,
+ * the other peer's stays.
+ */
 static void established_is_out(void **state)
 {
 	const struct party p[] = {guest, b_peer};
@@ -220,7 +236,7 @@ static void established_is_out(void **state)
 	bring_up(n, "guest");
 	bring_up(n, "b");
 	assert_true(is_up(n, "guest") && is_up(n, "b"));
-	gateway(n, &fleet, 1, two_secrets, 2); /* the same again */
+	gateway(n, &fleet, 1, two_secrets, 2); /* the same configuration again */
 	net_run(n, SEC);
 	assert_int_equal(HASH_COUNT(n->peer[GW].tunnel->ike->sas), 2);
 	gateway(n, &fleet, 1, two_secrets + 1, 1);
@@ -233,7 +249,7 @@ static void established_is_out(void **state)
 	net_free(n);
 }
 
-/* The guest is up by a connection of its own, and then the gateway has another secret for it. */
+/* The guest is up on a connection for it alone; then the gateway gets another secret for it. */
 static const struct party own = {"own", "gw.example.net", "guest.example", "10.1.0.0/16"};
 static const struct secret other = {"guest.example", "another one"};
 
@@ -265,7 +281,10 @@ static void another_secret_is_asked_for(void **state)
 	net_free(n);
 }
 
-/* Where the operator wants it, who is in stays, and rekeys; who comes anew needs today's secret. */
+/*
+ * old_secrets_stay: an established peer stays and can rekey; an IKE SA from then on needs the new
+ * secret.
+ */
 static void old_secrets_may_stay(void **state)
 {
 	struct net *n = with_another_secret(true);
@@ -275,7 +294,7 @@ static void old_secrets_may_stay(void **state)
 	assert_true(tunnel_child_rekey(child_of(n, BRANCH, "guest"), n->now));
 	net_run(n, 5 * SEC);
 	assert_true(is_up(n, "guest"));
-	gateway(n, NULL, 0, NULL, 0); /* the connection is gone */
+	gateway(n, NULL, 0, NULL, 0); /* the connection is removed */
 	net_run(n, 5 * SEC);
 	assert_false(is_up(n, "guest"));
 	gateway(n, &own, 1, &other, 1);
@@ -284,12 +303,12 @@ static void old_secrets_may_stay(void **state)
 	net_free(n);
 }
 
-/* ---- another's addresses ---- */
+/* ---- another peer's addresses ---- */
 
-/* The first peer has 10.1.1.0/24. What the second one asks for, and whether it is let. */
+/* The first peer has 10.1.1.0/24. What the second peer requests, and whether it gets that. */
 static const struct {
 	const char *net;
-	const char *gw_remote; /* of its connection */
+	const char *gw_remote; /* of the connection of the second peer */
 	bool let;
 } claims[] = {
 	{"10.1.1.0/24", "*.example", false},
@@ -298,11 +317,14 @@ static const struct {
 	{"10.1.2.0/24", "*.example", true},
 	{"10.1.1.7/32", "*.b.example", false},
 	{"10.1.2.0/24", "*.b.example", true},
-	/* The operator said so: it has a connection of its own. */
+	/* The operator allowed this: the second peer has a connection of its own. */
 	{"10.1.1.7/32", "x.b.example", true},
 };
 
-/* What comes from another device is looked up there: what is asked for there takes nothing away. */
+/*
+ * Packets from another device are looked up in the policies of that device: a child there takes
+ * nothing from the children of this one.
+ */
 static void on_another_device_is_no_claim(void **state)
 {
 	const struct party gw[] = {{"fleet", "gw.example.net", "*.example", "10.1.0.0/16"},
@@ -343,7 +365,7 @@ static void another_keeps_what_it_has(void **state)
 		if (is_up(n, "second") != claims[i].let)
 			fail_msg("claim %u: %s", i, claims[i].let ? "refused" : "let");
 		assert_true(is_up(n, "first"));
-		/* Once it is gone, what it had is anybody's. */
+		/* When the first peer's child has ended, its addresses are free for any peer. */
 		tunnel_child_down(child_of(n, BRANCH, "first"), n->now);
 		net_run(n, 20 * SEC);
 		bring_up(n, "second");
@@ -353,9 +375,9 @@ static void another_keeps_what_it_has(void **state)
 }
 
 /*
- * A peer with a connection of its own has `has`; one of a pattern with 10.1.0.0/16 asks for `asks`.
- * Where all of that lies within the wider selectors, as within a default route, the operator has
- * given it away; a part of what is narrower is not to be had.
+ * A peer with a connection of its own has `has`; a peer of a pattern with 10.1.0.0/16 requests
+ * `asks`. Where `has` is wider than 10.1.0.0/16 and covers all of it, as a default route does, the
+ * operator has allowed this; otherwise no part of `has` is given away.
  */
 static void a_wider_tunnel_keeps_nobody_out(void **state)
 {
@@ -391,8 +413,8 @@ static void a_wider_tunnel_keeps_nobody_out(void **state)
 }
 
 /*
- * We ask, and the peer answers with more than was asked for, or with another's: within what its
- * connection might have, but not what is offered.
+ * The gateway requests a rekey, and the peer responds with more than was offered, or with other
+ * selectors: its connection would allow them, but the offer does not.
  */
 static void answers_stay_within_the_offer(void **state)
 {
@@ -402,7 +424,7 @@ static void answers_stay_within_the_offer(void **state)
 	} answers[] = {{"10.1.2.0/24", 0},
 		       {"10.1.2.9/32", 0},
 		       {"10.1.1.7/32", NOTIFY_TS_UNACCEPTABLE},
-		       {"10.1.3.0/24", NOTIFY_TS_UNACCEPTABLE}, /* nobody's */
+		       {"10.1.3.0/24", NOTIFY_TS_UNACCEPTABLE}, /* no peer has this */
 		       {"10.1.0.0/16", NOTIFY_TS_UNACCEPTABLE}};
 	const struct party p[] = {{"first", "a.example", "gw.example.net", "10.1.1.0/24"},
 				  {"second", "x.b.example", "gw.example.net", "10.1.2.0/24"}};
@@ -436,7 +458,7 @@ static void answers_stay_within_the_offer(void **state)
 	net_free(n);
 }
 
-/* The same identity may come again, rekey, and be mended, also from elsewhere. */
+/* The same identity may rekey, and replace its own SAs after a restart. */
 static void its_own_is_not_refused(void **state)
 {
 	const struct party p = {"first", "a.example", "gw.example.net", "10.1.1.0/24"};

@@ -1,5 +1,5 @@
 /*
- * t_ike.c - IKEv2 between two whole peers: algorithms, negotiation, refusals, windows, limits,
+ * t_ike.c - IKEv2 between two whole peers: algorithms, negotiation, refusals, message IDs, limits,
  * collisions. SPDX-License-Identifier: ISC
  */
 #include "peers.h"
@@ -120,7 +120,7 @@ static void invalid_ke_everywhere(void **state)
 	net_free(n);
 }
 
-/* ---- who is who ---- */
+/* ---- identities ---- */
 
 static void authentication(void **state)
 {
@@ -143,7 +143,10 @@ static void authentication(void **state)
 	net_free(n);
 }
 
-/* The branch starts afresh: its INITIAL_CONTACT takes the old SAs with it. */
+/*
+ * The branch loses its IKE SA and initiates a new one: by its INITIAL_CONTACT the gateway deletes
+ * the old SAs.
+ */
 static void initial_contact(void **state)
 {
 	struct options o = options_default();
@@ -162,7 +165,7 @@ static void initial_contact(void **state)
 	net_free(n);
 }
 
-/* ---- selectors ---- */
+/* ---- traffic selectors ---- */
 
 static void bad_selectors_leave_the_ike_sa(void **state)
 {
@@ -221,7 +224,10 @@ static void trap(void **state)
 	net_free(n);
 }
 
-/* Packets come at any rate; what the peer refuses is not asked for with each of them. */
+/*
+ * A trap sees 1,000 packets/s for a child that the gateway refuses: the branch does not send a
+ * request for each of them.
+ */
 static void trap_refused(void **state)
 {
 	struct options o = options_default();
@@ -246,7 +252,10 @@ static void trap_refused(void **state)
 	net_free(n);
 }
 
-/* One that the peer does not bring when it calls is asked for by who wants it. */
+/*
+ * The gateway wants net1, and the branch initiates an IKE SA with net0 only: the gateway requests
+ * net1 on it.
+ */
 static void wanted_beside_what_comes(void **state)
 {
 	struct options o = options_default();
@@ -269,16 +278,16 @@ static void wanted_beside_what_comes(void **state)
 	net_free(n);
 }
 
-/* ---- windows, replays, what is malformed ---- */
+/* ---- message IDs, replays, malformed messages ---- */
 
 struct tape {
 	uint8_t p[IKE_MAX_MESSAGE], answer[IKE_MAX_MESSAGE];
 	uint32_t len, answer_len;
-	unsigned same; /* answers equal to the first one, while not taking */
+	unsigned same; /* responses equal to the recorded one, while `take` is false */
 	bool take;
 };
 
-/* Keeps the branch's last protected request, and what the gateway answers to it. */
+/* Keeps the branch's last IKE message, and the gateway's response to it. */
 static bool tape_hook(struct net *n, unsigned from, struct datagram *d)
 {
 	struct tape *t = n->hook_ctx;
@@ -319,7 +328,7 @@ static void retransmissions_get_the_same_bytes(void **state)
 	assert_int_equal(peer_conn(n, GW)->sa->expected_id, expected);
 	assert_true(ike_counters(n->peer[GW].tunnel->ike)[IKE_COUNT_RETRANSMITTED] >= 5);
 	assert_int_equal(peer_child_sas(n, GW), 1);
-	/* every bit of it matters */
+	/* a request with any bit changed is not accepted; every seventh bit is tried */
 	for (unsigned i = 0; i < t.len * 8; i += 7) {
 		t.p[i / 8] ^= (uint8_t)(1u << i % 8);
 		net_inject(n, GW, false, t.p, t.len);
@@ -331,7 +340,7 @@ static void retransmissions_get_the_same_bytes(void **state)
 	net_free(n);
 }
 
-/* Where the gateway's last answer went. */
+/* Notes where the gateway's last IKE message was sent to. */
 static bool answer_hook(struct net *n, unsigned from, struct datagram *d)
 {
 	if (from == GW && !d->esp)
@@ -339,7 +348,10 @@ static bool answer_hook(struct net *n, unsigned from, struct datagram *d)
 	return true;
 }
 
-/* 2.11: an answer goes to where the request came from, also for its retransmission. */
+/*
+ * RFC 7296 2.11: a response goes to where the request came from; a retransmission may come from
+ * another port.
+ */
 static void answers_go_to_the_asker(void **state)
 {
 	static struct tape t;
@@ -353,7 +365,7 @@ static void answers_go_to_the_asker(void **state)
 	n->hook_ctx = &t;
 	ike_liveness(peer_conn(n, BRANCH)->sa, 0, n->now);
 	tunnel_turn(n->peer[BRANCH].tunnel, n->now);
-	net_drop_queued(n); /* the gateway has not seen it */
+	net_drop_queued(n); /* the gateway does not receive it */
 	n->hook = answer_hook;
 	n->hook_ctx = &to;
 	for (uint16_t port = 7000; port < 7003; port++) {
@@ -390,7 +402,7 @@ static void versions(void **state)
 	uint64_t before = n->peer[GW].ike_sent;
 
 	(void)state;
-	put_message(n, 0x10, 2, 0, 0); /* IKEv1: silence */
+	put_message(n, 0x10, 2, 0, 0); /* IKEv1: no answer */
 	assert_int_equal(n->peer[GW].ike_sent, before);
 	put_message(n, 0x21, IKE_INFORMATIONAL, IKE_FLAG_INITIATOR,
 		    0); /* a minor version is ignored */
@@ -401,8 +413,10 @@ static void versions(void **state)
 	net_free(n);
 }
 
-/* Unprotected errors, unknown SPIs: a liveness check a second at the most, and none of who was
- * heard just now. */
+/*
+ * Unprotected error notifies cause at most one liveness check per second, and none while the peer
+ * has been heard recently: hence the 10 s of silence.
+ */
 static void outsiders_hints(void **state)
 {
 	struct options o = options_default();
@@ -422,7 +436,10 @@ static void outsiders_hints(void **state)
 	net_free(n);
 }
 
-/* The peer's own message with a critical payload that we do not know, or with nonsense in it. */
+/*
+ * A protected request with an unknown payload (critical or not), an unknown notify or a truncated
+ * one gets its response, and the IKE SA stays.
+ */
 static void inside_protection(void **state)
 {
 	struct options o = options_default();
@@ -444,8 +461,8 @@ static void inside_protection(void **state)
 		ib_payload(&b, i == 2 ? PAYLOAD_NOTIFY : 200,
 			   (struct chunk){(const uint8_t *)"a", 1});
 		if (i == 0)
-			inside[1] = 0x80; /* critical; 1: not critical; 2: a notify cut short */
-		else if (i == 1)	  /* what nobody knows is no error either */
+			inside[1] = 0x80; /* 0: critical; 1: not critical; 2: a truncated notify */
+		else if (i == 1)	  /* an unknown notify is no error, either */
 			ib_notify(&b, 0, (struct chunk){0}, 50000, (struct chunk){0});
 		net_inject(n, GW, false, msg, (uint32_t)sk_seal(sa, &h, &b, msg, sizeof(msg)));
 		assert_int_equal(n->peer[GW].ike_sent, before + 1);
@@ -458,7 +475,7 @@ static void inside_protection(void **state)
 
 /* ---- limits ---- */
 
-/* An IKE_SA_INIT as from this address, with a cookie or without. */
+/* Delivers an IKE_SA_INIT request from this address to the gateway, with or without a cookie. */
 static void init_from(struct net *n, const struct endpoint *from, uint64_t spi, struct chunk cookie,
 		      struct chunk public)
 {
@@ -498,12 +515,12 @@ static void flood_of_inits(void **state)
 	assert_in_range(half_open_from(ike, &n->peer[BRANCH].address.addr), 1,
 			o.set.half_open_per_address / 2);
 	assert_true(ike->counters[IKE_COUNT_COOKIE_DEMANDED] > 4000);
-	/* A cookie that is not ours is none. */
+	/* A cookie that the gateway did not make is not accepted. */
 	no_cookie[0] = ike->cookie_version;
 	init_from(n, &from, 77777, (struct chunk){no_cookie, COOKIE_LEN}, kex_public(kex));
 	kex_free(kex);
 	assert_int_equal(ike->half_open, o.set.cookie_threshold);
-	/* Who has the cookie gets in all the same: here, the branch itself. */
+	/* An initiator that returns its cookie is let in during the flood: here, the branch. */
 	ike_sa_drop(peer_conn(n, BRANCH)->sa, "restart under flood", n->now);
 	net_drop_queued(n);
 	net_until(n, net_is_up, 5 * SEC, "up under the flood");
@@ -513,7 +530,10 @@ static void flood_of_inits(void **state)
 	net_free(n);
 }
 
-/* What cannot come to anything costs one look at its address or its length, and gets no answer. */
+/*
+ * An IKE_SA_INIT request that cannot succeed is dropped for its address or its length, without a
+ * response.
+ */
 static void inits_without_answer(void **state)
 {
 	static uint8_t msg[IKE_MAX_MESSAGE + 512], vendor[IKE_MAX_MESSAGE];
@@ -530,14 +550,14 @@ static void inits_without_answer(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		h.spi_i = 7000 + i;
 		ib_message(&b, msg, sizeof(msg), &h);
-		if (i == 0) /* proposals that cannot be read, from an address of nobody */
+		if (i == 0) /* proposals that cannot be parsed, from an unknown address */
 			ib_payload(&b, PAYLOAD_SA, (struct chunk){nonce, 32});
 		else
 			proposals_write(&b, &n->peer[BRANCH].conf->proposals, (struct chunk){0},
 					PROPOSAL_KEX);
 		ib_ke(&b, GROUP_X25519, (struct chunk){ke, 32});
 		ib_payload(&b, PAYLOAD_NONCE, (struct chunk){nonce, 32});
-		if (i == 1) /* longer than what we keep of it until IKE_AUTH */
+		if (i == 1) /* longer than what is kept of it until IKE_AUTH */
 			ib_payload(&b, PAYLOAD_VENDOR, (struct chunk){vendor, sizeof(vendor)});
 		gw->conf->remote_any = i == 1;
 		from.addr.b[3] ^= i == 0 ? 0x80 : 0;
@@ -550,7 +570,10 @@ static void inits_without_answer(void **state)
 	net_free(n);
 }
 
-/* A cookie is demanded from the first one on, and the group is wrong too (2.6.1). */
+/*
+ * The gateway demands a cookie from the first IKE_SA_INIT on, and the branch's first group is
+ * wrong, too (RFC 7296 2.6.1).
+ */
 static void cookie_and_invalid_ke(void **state)
 {
 	struct options o = options_default();
@@ -584,7 +607,7 @@ static void children_are_limited(void **state)
 	net_free(n);
 }
 
-/* ---- life and death ---- */
+/* ---- liveness, lifetimes, DELETE ---- */
 
 static void dead_peer(void **state)
 {
@@ -612,8 +635,8 @@ static bool auth_requests_hook(struct net *n, unsigned from, struct datagram *d)
 }
 
 /*
- * IKE_AUTH is lost for as long as the gateway keeps its half-open SA. After that it can come to
- * nothing, however often it is sent: the branch begins anew.
+ * The branch's IKE_AUTH requests are lost for as long as the gateway keeps its half-open SA. After
+ * that no retransmission can succeed: the branch begins again with IKE_SA_INIT.
  */
 static void half_open_at_the_peer(void **state)
 {
@@ -632,7 +655,7 @@ static void half_open_at_the_peer(void **state)
 	net_free(n);
 }
 
-/* Answers to this exchange are lost. */
+/* Drops the gateway's messages of this exchange. */
 static bool answers_hook(struct net *n, unsigned from, struct datagram *d)
 {
 	(void)n;
@@ -640,7 +663,10 @@ static bool answers_hook(struct net *n, unsigned from, struct datagram *d)
 	       d->p[18] != *(uint8_t *)n->hook_ctx;
 }
 
-/* The gateway has the IKE SA, its answers are lost for long: the next call takes its place. */
+/*
+ * The gateway has the IKE SA, but its IKE_AUTH responses are lost for 50 s: the IKE SA of the
+ * branch's next attempt replaces it.
+ */
 static void answers_to_ike_auth_are_lost(void **state)
 {
 	struct options o = options_default();
@@ -660,7 +686,10 @@ static void answers_to_ike_auth_are_lost(void **state)
 	net_free(n);
 }
 
-/* What the gateway remembers is as old as the first IKE_SA_INIT, not as its answer. */
+/*
+ * The gateway's half-open SA is as old as the first IKE_SA_INIT request, not as the response that
+ * arrives 15 s later: the branch knows that it expires earlier.
+ */
 static void late_answer_to_init(void **state)
 {
 	struct options o = options_default();
@@ -681,7 +710,10 @@ static void late_answer_to_init(void **state)
 	net_free(n);
 }
 
-/* Old genuine messages and ESP do not pass for life: only fresh ones do (2.4). */
+/*
+ * A replayed IKE request is genuine, but no sign of life (RFC 7296 2.4): the gateway gives up the
+ * IKE SA.
+ */
 static void replays_are_no_life(void **state)
 {
 	static struct tape t;
@@ -748,7 +780,7 @@ static void deletes(void **state)
 	assert_int_equal(peer_ike_sas(n, GW), 1);
 	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
 	net_until(n, net_is_up, 5 * SEC, "up again");
-	/* Both delete the same child at once (1.4.1). */
+	/* Both sides delete the same CHILD SA at once (RFC 7296 1.4.1). */
 	ike_child_delete(peer_child(n, BRANCH, 0)->current->ike, n->now);
 	ike_child_delete(peer_child(n, GW, 0)->current->ike, n->now);
 	net_until(n, net_is_up, 5 * SEC, "what is wanted comes up again");
@@ -761,18 +793,20 @@ static void deletes(void **state)
 	net_free(n);
 }
 
-/* ---- collisions, each order forced ---- */
+/* ---- collisions, with messages that cross in each order ---- */
 
 static nsec_t hold_back[2];
 
-/* The exchanges themselves left what they should: what tidying would end 10 s later was not there.
+/*
+ * The exchanges resolved the collision themselves: tidying (tunnel/tidy.c), which would delete a
+ * redundant SA 10 s later, had nothing to do.
  */
 static bool nothing_to_tidy(struct net *n)
 {
 	return peer_tidied(n, BRANCH) + peer_tidied(n, GW) == 0;
 }
 
-/* Delays what a peer sends, so that messages cross in every order. */
+/* Sets the delay of each message by its sender, so that messages cross in every order. */
 static bool hold_hook(struct net *n, unsigned from, struct datagram *d)
 {
 	(void)d;
@@ -817,8 +851,7 @@ static void collisions(void **state)
 	}
 }
 
-/* Both sides ask for the same CHILD SA at once: one is left, and the other was deleted by who made
- * it. */
+/* Both sides request the same CHILD SA at once: both end with one and the same. */
 static void both_ask_for_the_same(void **state)
 {
 	static const nsec_t delays[] = {0, 3 * MSEC, 50 * MSEC, 700 * MSEC};
@@ -843,8 +876,10 @@ static void both_ask_for_the_same(void **state)
 		net_run(n, 40 * SEC);
 		n->hook = NULL;
 		n->o.delay = MSEC;
-		/* With unequal delays one side may have its answer before it hears of the other's
-		 * request: it knows of no collision, and only tidying ends one of the two. */
+		/*
+		 * With unequal delays, one side may receive its response before the other side's
+		 * request: it sees no collision, and only tidying deletes one of the two SAs.
+		 */
 		if (peer_child_sas(n, BRANCH) != 2 || !net_agrees(n) ||
 		    (hold_back[BRANCH] == hold_back[GW] && !nothing_to_tidy(n))) {
 			net_print_log(n);
@@ -856,8 +891,9 @@ static void both_ask_for_the_same(void **state)
 }
 
 /*
- * The peer asked for a rekey, and our response is lost: of what it made the peer does not know yet.
- * Our own rekey of that waits until it does, instead of being answered CHILD_SA_NOT_FOUND.
+ * The branch's response to the gateway's rekey is lost, so the gateway does not have the new CHILD
+ * SA yet. The branch's own rekey of that SA waits until the gateway has it; sent at once, it would
+ * be answered by CHILD_SA_NOT_FOUND.
  */
 static void rekey_of_what_the_peer_lacks(void **state)
 {
@@ -882,8 +918,8 @@ static void rekey_of_what_the_peer_lacks(void **state)
 }
 
 /*
- * Of two SAs made by a simultaneous rekey the one goes whose exchange has the lowest of the four
- * nonces (2.8.1); a peer of another make decides by the same rule.
+ * When rekeys of a CHILD SA collide, the new SA whose exchange has the lowest of the four nonces is
+ * deleted (RFC 7296 2.8.1); another implementation decides by the same rule.
  */
 static void lowest_nonce_loses(void **state)
 {
@@ -906,7 +942,7 @@ static void lowest_nonce_loses(void **state)
 		b = child_task_of_const(peer_conn(n, BRANCH)->sa->outstanding);
 		g = child_task_of_const(peer_conn(n, GW)->sa->outstanding);
 		assert_true(b && g && b->collided && g->collided);
-		/* What each of them notes of the other's exchange. */
+		/* rival_nonce is the lower nonce of the other side's exchange. */
 		branch_loses = nonce_cmp(&g->rival_nonce, &b->rival_nonce) < 0;
 		lost[branch_loses ? BRANCH : GW]++;
 		net_run(n, 2 * SEC);
@@ -919,8 +955,10 @@ static void lowest_nonce_loses(void **state)
 	assert_true(lost[BRANCH] > 0 && lost[GW] > 0);
 }
 
-/* We ask for a host, the peer for the net around it at once: that is no collision, and the net's
- * stays. */
+/*
+ * The branch requests a CHILD SA for one host while the gateway requests one for the network around
+ * it: this is no collision, and the network's CHILD SA stays.
+ */
 static void narrow_against_wide(void **state)
 {
 	(void)state;

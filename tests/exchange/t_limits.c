@@ -1,11 +1,11 @@
 /*
- * t_limits.c - how much one peer, or one who is none, may take. SPDX-License-Identifier: ISC
+ * t_limits.c - how much one peer, or somebody without a key, may use. SPDX-License-Identifier: ISC
  */
 #include "child.h"
 #include "parties.h"
 #include "task/exchanges.h"
 
-/* ---- what one peer may take ---- */
+/* ---- what one peer may use ---- */
 
 static unsigned lines;
 
@@ -41,7 +41,7 @@ static void ike_sas_are_limited(void **state)
 	net_free(n);
 }
 
-/* By rekeys of one IKE SA a peer gets no more of them either: as many again, on their way out. */
+/* Rekeys of IKE SAs are limited, too: a peer may have at most twice peer_sas. */
 static void rekeys_of_ike_sas_are_limited(void **state)
 {
 	struct net *n = quiet_net();
@@ -62,13 +62,16 @@ static void rekeys_of_ike_sas_are_limited(void **state)
 		spi = c->sa->our_spi;
 		ike_sa_rekey(c->sa, n->now);
 		net_run(n, 2 * SEC);
-		/* There are two beside it. */
+		/* There are two other IKE SAs. */
 		assert_int_equal(c->sa->our_spi != spi, most == 2);
 	}
 	net_free(n);
 }
 
-/* The gateway's answer to one more CHILD SA of the branch's child on its newest IKE SA. */
+/*
+ * The gateway's answer to a request for one more CHILD SA of the branch's child, on its newest IKE
+ * SA.
+ */
 static uint16_t on_another_ike_sa(struct net *n, const struct tunnel_child *k)
 {
 	struct tunnel *gw = n->peer[GW].tunnel;
@@ -80,7 +83,10 @@ static uint16_t on_another_ike_sa(struct net *n, const struct tunnel_child *k)
 				  &k->conf->local_ts, false, NULL, n->now);
 }
 
-/* A recovery makes each CHILD SA anew on another IKE SA. */
+/*
+ * The limit of CHILD SAs leaves space for a recovery, which makes each CHILD SA again on another
+ * IKE SA.
+ */
 static void a_recovery_has_room(void **state)
 {
 	struct net *n = quiet_net();
@@ -93,7 +99,7 @@ static void a_recovery_has_room(void **state)
 	bring_up(n, "b");
 	made = LIST_FIRST(&LIST_FIRST(&gw->conns)->children)->current;
 	gw->ike->set.peer_children = 1;
-	/* On its own IKE SA it is one too many; in its own place it is not. */
+	/* On the same IKE SA it exceeds the limit; as the rekey of the existing one it does not. */
 	assert_int_equal(on_another_ike_sa(n, child_of(n, BRANCH, "b")), NOTIFY_NO_ADDITIONAL_SAS);
 	assert_int_equal(tunnel_child_admit(gw, made->ike->ike_sa, made->child->conf, made->local,
 					    made->remote, false, made->ike, n->now),
@@ -104,7 +110,9 @@ static void a_recovery_has_room(void **state)
 	net_free(n);
 }
 
-/* A peer that makes CHILD SAs as fast as it can: so many, and so many lines. */
+/*
+ * A peer that creates CHILD SAs as fast as it can: their number and that of log lines are limited.
+ */
 static void children_and_lines_are_limited(void **state)
 {
 	struct net *n = quiet_net();
@@ -119,7 +127,7 @@ static void children_and_lines_are_limited(void **state)
 	callers(n, &b_peer, all_secrets, 1);
 	bring_up(n, "b");
 	k = child_of(n, BRANCH, "b");
-	tunnel_child_down(k, n->now); /* it has all; the IKE SA stays */
+	tunnel_child_down(k, n->now); /* it covers all of the others; the IKE SA stays */
 	net_run(n, SEC);
 	for (unsigned i = 1; i < 1000; i++) {
 		struct ts_list local = {.count = 1}, remote = k->conf->remote_ts;
@@ -133,7 +141,7 @@ static void children_and_lines_are_limited(void **state)
 	assert_int_equal(peer_child_sas(n, GW), 20);
 	assert_true(counter(n, GW, IKE_COUNT_PEER_LIMIT) > 900);
 	assert_in_range(lines, 20, 420);
-	/* The other limit: 20 selectors there are, and each of these has two. */
+	/* The limit of traffic selectors: 20 exist, and each of these CHILD SAs adds two. */
 	set->peer_children = 100;
 	set->peer_routes = 30;
 	for (unsigned i = 0; i < 20; i++) {
@@ -149,7 +157,10 @@ static void children_and_lines_are_limited(void **state)
 		net_run(n, 5 * MSEC);
 	}
 	assert_int_equal(peer_child_sas(n, GW), 25);
-	/* Nor on another IKE SA, where twice as many may be in all. */
+	/*
+	 * On another IKE SA the limit is reached as well: all IKE SAs together may have twice as
+	 * many.
+	 */
 	set->peer_children = 10;
 	call_again(n, "b");
 	net_run(n, SEC);
@@ -158,8 +169,8 @@ static void children_and_lines_are_limited(void **state)
 }
 
 /*
- * A peer whose state "goes back" without end: 3,000 lines, then 10 a second, and those about its
- * CHILD SAs are not pushed out.
+ * A peer whose state goes back without end: 3,000 log lines, then 10 per second. Lines about its
+ * CHILD SAs are still logged.
  */
 static void lines_of_recoveries_are_limited(void **state)
 {
@@ -182,12 +193,15 @@ static void lines_of_recoveries_are_limited(void **state)
 		net_run(n, 10 * MSEC);
 		tunnel_event(k, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING, "it went back");
 	}
-	/* Each of the hundred has one before it that says how many are missing. */
+	/* Each of the 100 lines has one before it that says how many were left out. */
 	assert_in_range(lines, 3001 + 100, 3001 + 220);
 	net_free(n);
 }
 
-/* A guess costs its address a second, from the eleventh on; the right secret is let in after. */
+/*
+ * From the eleventh wrong secret on, an address gets one attempt per second; after that the right
+ * secret is accepted.
+ */
 static void guesses_are_limited(void **state)
 {
 	const char *const wrong = "a guess";
@@ -206,17 +220,17 @@ static void guesses_are_limited(void **state)
 	assert_in_range(guesses, 20, 32);
 	assert_true(counter(n, GW, IKE_COUNT_GUESS_LIMIT) > 1000);
 	callers(n, &b_peer, all_secrets, 1);
-	net_run(n, 120 * SEC); /* until the last of its calls is given up */
+	net_run(n, 120 * SEC); /* until the last of the attempts is given up */
 	bring_up(n, "b");
 	assert_true(is_up(n, "b"));
 	net_free(n);
 }
 
-/* ---- messages that are long ---- */
+/* ---- long messages ---- */
 
 #define MANY 1500
 
-static size_t answered; /* length of what the gateway sent last */
+static size_t answered; /* length of the gateway's last message */
 
 static bool note_answer(struct net *n, unsigned from, struct datagram *d)
 {
@@ -226,7 +240,7 @@ static bool note_answer(struct net *n, unsigned from, struct datagram *d)
 	return true;
 }
 
-/* A peer deletes so many CHILD SAs in one message: the answer, which names as many, fits too. */
+/* A peer deletes MANY CHILD SAs in one message: the response, which names as many, fits as well. */
 static void a_long_delete_is_answered(void **state)
 {
 	static uint8_t text[IKE_MAX_MESSAGE];
@@ -263,9 +277,9 @@ static void a_long_delete_is_answered(void **state)
 	net_free(n);
 }
 
-/* ---- half-open places ---- */
+/* ---- half-open IKE SAs ---- */
 
-/* Of the IKE_AUTHs of the branch only that of b's own call gets through. */
+/* Of the branch's IKE_AUTH requests, only those of b's own IKE SA get through. */
 static bool only_honest_auth(struct net *n, unsigned from, struct datagram *d)
 {
 	const struct tunnel_conn *c = tunnel_find_conn(n->peer[BRANCH].tunnel, "b");
@@ -275,8 +289,7 @@ static bool only_honest_auth(struct net *n, unsigned from, struct datagram *d)
 }
 
 /*
- * Addresses that answer cookies, and go no further, take all places again and again: who goes on is
- * let in all the same.
+ * Initiates from this host address as connection b; only_honest_auth() drops the IKE_AUTH request.
  */
 static void call_from(struct net *n, uint8_t host)
 {
@@ -288,7 +301,10 @@ static void call_from(struct net *n, uint8_t host)
 	n->peer[BRANCH].address.addr.b[3] = honest;
 }
 
-/* A gateway with 40 places, of which so many calls that go no further want one each. */
+/*
+ * A gateway with 40 places for half-open IKE SAs, and `calls` attempts of initiators that never
+ * send IKE_AUTH.
+ */
 static struct net *flooded(unsigned calls)
 {
 	struct net *n = quiet_net();
@@ -302,6 +318,10 @@ static struct net *flooded(unsigned calls)
 	return n;
 }
 
+/*
+ * Addresses that return cookies but never send IKE_AUTH take all places again and again: a peer
+ * that sends IKE_AUTH at once is let in all the same.
+ */
 static void places_are_made_free(void **state)
 {
 	struct net *n = flooded(250);
@@ -318,8 +338,8 @@ static void places_are_made_free(void **state)
 }
 
 /*
- * One network takes all places again and again, while an honest peer of another one needs a second
- * for its next message: its place stays.
+ * One network takes all places again and again, while an honest peer of another network needs some
+ * time for its next message: its place is kept.
  */
 static void one_network_takes_from_itself(void **state)
 {
@@ -328,7 +348,7 @@ static void one_network_takes_from_itself(void **state)
 
 	(void)state;
 	tunnel_child_up(child_of(n, BRANCH, "b"), n->now);
-	net_run(n, 2 * MSEC); /* its IKE_SA_INIT is answered, and nothing more */
+	net_run(n, 2 * MSEC); /* only its IKE_SA_INIT request arrives */
 	net_drop_queued(n);
 	assert_int_equal(n->peer[GW].tunnel->ike->half_open, 1);
 	for (unsigned i = 0; i < 150; i++) {
@@ -342,7 +362,7 @@ static void one_network_takes_from_itself(void **state)
 	net_free(n);
 }
 
-/* From when half of the places are taken, one is had for 5 s instead of 30. */
+/* When half of the places are taken, a half-open IKE SA is kept for 5 s instead of 30 s. */
 static void places_are_had_for_shorter(void **state)
 {
 	struct net *n = flooded(30);

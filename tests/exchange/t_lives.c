@@ -1,6 +1,6 @@
 /*
- * t_lives.c - the ends of connections, children and SAs, in every order that a hostile or unlucky
- * peer can bring about: nothing dangles, nothing is forgotten, nothing grows.
+ * t_lives.c - connections, children and SAs end in every order that a hostile or unlucky peer can
+ * cause: no dangling pointer, nothing is forgotten, nothing grows without limit.
  * SPDX-License-Identifier: ISC
  */
 #include <malloc.h>
@@ -32,7 +32,10 @@ static bool loss_hook(struct net *n, unsigned from, struct datagram *d)
 	return false;
 }
 
-/* 2.1: a request that comes again is answered again, IKE_AUTH too. */
+/*
+ * RFC 7296 2.1: a retransmitted request gets the same response again. The gateway's first two
+ * IKE_AUTH responses are lost.
+ */
 static void lost_auth_response(void **state)
 {
 	struct loss l = {.from = GW, .left = 2, .exchange = IKE_AUTH};
@@ -49,7 +52,10 @@ static void lost_auth_response(void **state)
 	net_free(n);
 }
 
-/* After the last sending there is as long a wait as its place in the row asks for. */
+/*
+ * The gateway is silent. The branch gives up the IKE SA only after the last transmission had its
+ * full retransmission interval, too.
+ */
 static void last_sending_is_waited_for(void **state)
 {
 	struct options o = options_default();
@@ -63,12 +69,15 @@ static void last_sending_is_waited_for(void **state)
 	ike_liveness(c->sa, 0, n->now);
 	while (c->sa && c->sa->our_spi == spi && n->now - began < 200 * SEC)
 		net_run(n, SEC);
-	/* 2 x (1 + 1.8 + ... + 1.8^5) s, each up to 20 % off */
+	/* 2 x (1 + 1.8 + ... + 1.8^5) s, each wait with up to 20 % of jitter */
 	assert_in_range((n->now - began) / SEC, 60, 105);
 	net_free(n);
 }
 
-/* The gateway has lost its CHILD SA and asks for another, on which nothing of it arrives. */
+/*
+ * The gateway has lost its CHILD SA and requests a new one; the branch receives no ESP packet on
+ * it.
+ */
 static struct net *gateway_made_another(void)
 {
 	struct options o = options_default();
@@ -80,7 +89,10 @@ static struct net *gateway_made_another(void)
 	return n;
 }
 
-/* It may not have our answer: packets stay on the older one for 10 s, and then they do not. */
+/*
+ * The gateway may not have the branch's response: outbound traffic stays on the older CHILD SA for
+ * 10 s, then moves to the new one.
+ */
 static void answer_that_is_never_used(void **state)
 {
 	struct net *n = gateway_made_another();
@@ -98,7 +110,7 @@ static void answer_that_is_never_used(void **state)
 	net_free(n);
 }
 
-/* The older one goes first: packets move at once. */
+/* When the older CHILD SA ends, outbound traffic moves to the new one at once. */
 static void older_goes_while_the_new_one_waits(void **state)
 {
 	struct net *n = gateway_made_another();
@@ -114,7 +126,9 @@ static void older_goes_while_the_new_one_waits(void **state)
 	net_free(n);
 }
 
-/* The IKE SA goes with an SA that is being deleted and the peer's rekey of it: nothing is replaced.
+/*
+ * The branch is deleting a CHILD SA that the gateway has just rekeyed when the IKE SA is dropped:
+ * the rekey does not count, and no CHILD SA is in use.
  */
 static void all_go_at_once(void **state)
 {
@@ -136,7 +150,7 @@ static void all_go_at_once(void **state)
 	net_free(n);
 }
 
-/* IKE SAs that the connection asked on, one after another, in the time. */
+/* Counts the IKE SAs that the branch's connection uses one after another during `time`. */
 static unsigned count_ike_sas(struct net *n, nsec_t time)
 {
 	const struct tunnel_conn *c = peer_conn(n, BRANCH);
@@ -153,9 +167,9 @@ static unsigned count_ike_sas(struct net *n, nsec_t time)
 }
 
 /*
- * The peer refuses the second child for its key exchange. It might come with an IKE_AUTH, so a new
- * IKE SA is made for it now and then, as long as it is wanted; what is up is not made anew for
- * ever.
+ * The gateway refuses the second child for its key exchange. IKE_AUTH would create it without one,
+ * so the branch initiates a new IKE SA now and then while the child is wanted. It must not replace
+ * the whole connection without end.
  */
 static void refused_child_does_not_renew_all(void **state)
 {
@@ -181,7 +195,7 @@ static bool two_ike_sas(struct net *n)
 	return peer_ike_sas(n, BRANCH) == 2 && peer_ike_sas(n, GW) == 2;
 }
 
-/* Both call at once, and are left with two IKE SAs. */
+/* Both peers initiate at once; two IKE SAs result. */
 static struct net *both_called(void)
 {
 	struct options o = options_default();
@@ -204,8 +218,8 @@ static bool gateway_called(struct net *n)
 }
 
 /*
- * The gateway makes the IKE SA that both need, and the answers to its request for net1 are lost
- * three times.
+ * Both peers need a new IKE SA (rung 3), and the gateway initiates it. The branch's first three
+ * CREATE_CHILD_SA messages on it, which answer the request for net1, are lost.
  */
 static struct net *gateway_makes_a_new_one(struct loss *l)
 {
@@ -226,7 +240,9 @@ static struct net *gateway_makes_a_new_one(struct loss *l)
 	return n;
 }
 
-/* The older IKE SA, where net1 still is, does not end before the gateway is heard on the new net1.
+/*
+ * The older IKE SA, which still has net1, does not end before the branch hears the gateway on the
+ * new CHILD SA of net1: no packet is lost.
  */
 static void takeover_waits_for_each_child(void **state)
 {
@@ -241,7 +257,10 @@ static void takeover_waits_for_each_child(void **state)
 	net_free(n);
 }
 
-/* What the new IKE SA has brought needs another one before the older one has gone. */
+/*
+ * The CHILD SA of net0 that the new IKE SA brought needs rung 3 itself before the older IKE SA has
+ * ended: another IKE SA is made.
+ */
 static void needs_another_one_during_the_takeover(void **state)
 {
 	struct loss l;
@@ -257,7 +276,7 @@ static void needs_another_one_during_the_takeover(void **state)
 	net_free(n);
 }
 
-/* The gateway's DELETEs and checks are lost, its answers are not. */
+/* Drops the gateway's INFORMATIONAL requests (DELETE, liveness checks), not its responses. */
 static bool no_requests(struct net *n, unsigned from, struct datagram *d)
 {
 	(void)n;
@@ -265,7 +284,9 @@ static bool no_requests(struct net *n, unsigned from, struct datagram *d)
 	       (d->p[19] & 0x20);
 }
 
-/* Before a restart no checks are begun, but for the one that asks whether the peer has an IKE SA.
+/*
+ * Before a restart (ike_hold) the branch begins no liveness check, except the one that shows
+ * whether the gateway has the new IKE SA: outbound traffic waits for it.
  */
 static void held_all_but_what_packets_wait_for(void **state)
 {
@@ -305,8 +326,9 @@ static struct ike_sa *without_child(struct net *n, unsigned i, const struct chil
 }
 
 /*
- * Both ask for net1 on the IKE SA that has none yet, beside one that the other IKE SA has. Both get
- * their answers; the DELETE of the one that goes is lost for so long.
+ * There are two IKE SAs, one of which has no CHILD SA of net1. Both peers request net1 on that one
+ * at the same time, and both receive their responses. The DELETE of the redundant CHILD SA is lost
+ * during `cut`.
  */
 static struct net *asked_for_at_once(nsec_t cut)
 {
@@ -331,7 +353,10 @@ static struct net *asked_for_at_once(nsec_t cut)
 	return n;
 }
 
-/* Who answered the request for the one that goes does not move to it. */
+/*
+ * On the side that responded to the request for the redundant CHILD SA, outbound traffic does not
+ * move to that SA.
+ */
 static void packets_do_not_move_to_the_loser(void **state)
 {
 	struct net *n = asked_for_at_once(15 * SEC);
@@ -348,7 +373,9 @@ static void packets_do_not_move_to_the_loser(void **state)
 	net_free(n);
 }
 
-/* The one that another has replaced, or NULL. */
+/*
+ * The CHILD SA that lost the collision, on the side that responded to its request; otherwise NULL.
+ */
 static struct child_sa *loser(struct net *n, unsigned i)
 {
 	struct tunnel_sa *s;
@@ -361,8 +388,8 @@ static struct child_sa *loser(struct net *n, unsigned i)
 }
 
 /*
- * What has replaced it is rekeyed: the successor's successor replaces it, too. When that goes as
- * well, nothing does.
+ * The CHILD SA that won the collision is rekeyed: its successor now replaces the loser. When the
+ * successor ends, too, nothing replaces the loser any more.
  */
 static void loser_stays_replaced_when_the_winner_is_rekeyed(void **state)
 {
@@ -396,7 +423,10 @@ static bool all_the_same(const struct conn_conf *a, const struct conn_conf *b)
 	return true;
 }
 
-/* A reload that changes nothing reads a configuration of its own, and no packet is lost. */
+/*
+ * A reload without changes brings a new copy of the configuration: the SAs stay, and no packet is
+ * lost, also in later rekeys.
+ */
 static void reload_keeps_what_is_up(void **state)
 {
 	(void)state;
@@ -422,7 +452,7 @@ static void reload_keeps_what_is_up(void **state)
 	}
 }
 
-/* A reload without the connection ends both. */
+/* A reload without the connection ends both of its IKE SAs. */
 static void reload_ends_all(void **state)
 {
 	struct net *n = both_called();
@@ -437,7 +467,7 @@ static void reload_ends_all(void **state)
 	net_free(n);
 }
 
-/* One of the two is too many, and goes with its last child. */
+/* One of the two IKE SAs is redundant, and is deleted together with its last CHILD SA. */
 static void spare_ike_sa_goes(void **state)
 {
 	struct net *n = both_called();
@@ -466,10 +496,15 @@ static unsigned conns(struct net *n, unsigned i)
 	return count;
 }
 
-/* A peer of a %any connection that went leaves nothing behind, however its SAs are RETIRED. */
+/*
+ * When the peer of a %any connection closes its IKE SA, the gateway removes the connection and its
+ * RETIRED SAs, at any stage of their retirement.
+ */
 static void dynamic_connection_goes(void **state)
 {
-	/* It delivers still; its history has gone, and the lifetime has no end. */
+	/*
+	 * The RETIRED SA still delivers; its history has been freed, and it has no hard lifetime.
+	 */
 	static const nsec_t waits[] = {SEC, 100 * SEC};
 
 	(void)state;
@@ -494,7 +529,10 @@ static void dynamic_connection_goes(void **state)
 	}
 }
 
-/* It rekeys the IKE SA, never deletes the old one, and deletes the new one. */
+/*
+ * The branch rekeys the IKE SA, its DELETE of the old one is lost, and then it deletes the new one:
+ * the gateway keeps neither of them, nor the connection.
+ */
 static void old_ike_sa_outlives_its_connection(void **state)
 {
 	struct loss l = {.from = BRANCH, .left = 1000, .exchange = IKE_INFORMATIONAL};
@@ -511,14 +549,14 @@ static void old_ike_sa_outlives_its_connection(void **state)
 	assert_int_equal(peer_ike_sas(n, GW), 2);
 	n->hook = NULL;
 	ike_sa_delete(peer_conn(n, BRANCH)->sa, n->now);
-	n->peer[BRANCH].tunnel->closing = true; /* it does not call again */
+	n->peer[BRANCH].tunnel->closing = true; /* the branch does not initiate again */
 	net_run(n, 100 * SEC);
 	assert_int_equal(peer_ike_sas(n, GW), 0);
 	assert_int_equal(conns(n, GW), 0);
 	net_free(n);
 }
 
-/* It rekeys as fast as it can: what was replaced does not pile up. */
+/* The branch rekeys its CHILD SA every 50 ms: the replaced SAs do not accumulate at the gateway. */
 static void rekeys_without_end(void **state)
 {
 	struct options o = options_default();
@@ -531,17 +569,19 @@ static void rekeys_without_end(void **state)
 	}
 	assert_true(peer_child(n, BRANCH, 0)->rekeys > 150);
 	assert_in_range(n->peer[GW].tunnel->path->sad.used, 1, 20);
-	/* What is left of them can still tell of an older standby, and has next to no memory. */
+	/*
+	 * The RETIRED SAs that remain can still reveal an older standby, and use hardly any memory.
+	 */
 	net_run(n, 70 * SEC);
 	assert_in_range(n->peer[GW].tunnel->path->sad.used, 1, 17);
 	assert_in_range(n->peer[GW].tunnel->path->sad.history.used, 0, 17 * 8192);
-	/* They go with their lifetime, of which there is one more now. */
+	/* They are removed at the end of their lifetime; a routine rekey may have left one more. */
 	net_run(n, 4000 * SEC);
 	assert_in_range(n->peer[GW].tunnel->path->sad.used, 1, 2);
 	net_free(n);
 }
 
-/* n CHILD SAs of hosts, each at both ends, from that number on. */
+/* Creates `count` CHILD SAs between two hosts each, at both ends; host numbers begin at `from`. */
 static void host_sas(struct net *n, unsigned from, unsigned count)
 {
 	struct ts_list local = {.count = 1}, remote = {.count = 1};
@@ -559,7 +599,10 @@ static void host_sas(struct net *n, unsigned from, unsigned count)
 	}
 }
 
-/* A CHILD SA pair that has carried nothing: both directions, policy, selectors, IKE's part. */
+/*
+ * The memory of a CHILD SA pair that has carried no packet: both directions, policy, traffic
+ * selectors, state in IKE.
+ */
 static void memory_of_an_idle_pair(void **state)
 {
 	struct options o = options_default();
@@ -578,13 +621,13 @@ static void memory_of_an_idle_pair(void **state)
 	assert_int_equal(peer_child_sas(n, GW), 48);
 	each = (mallinfo2().uordblks - before) / 40 / 2;
 	print_message("# a CHILD SA pair that has carried nothing: %zu bytes\n", each);
-	/* Sanitizers have an allocator of their own, which tells nothing. */
+	/* Sanitizers replace the allocator; mallinfo2() then says nothing. */
 	assert_true(each <= 13 * 1024);
 	assert_true(each >= 1024 || before == 0);
 	net_free(n);
 }
 
-/* What is being recovered from is the last to go when a peer rekeys without end. */
+/* When a peer rekeys without end, a RETIRED SA that is being recovered from is dropped last. */
 static void used_ones_go_last(void **state)
 {
 	struct options o = options_default();
@@ -598,7 +641,7 @@ static void used_ones_go_last(void **state)
 	tunnel_child_rekey(k, n->now);
 	net_run(n, 50 * MSEC);
 	assert_true(first->retired);
-	/* Its recovery waits for the first packet on the new SA. */
+	/* The recovery of the RETIRED SA waits for the first packet on the new SA. */
 	first->recovery.state = RECOVERY_AWAITING;
 	deadline_set(&n->peer[BRANCH].tunnel->deadlines, &first->recovery.timer,
 		     n->now + 1000 * SEC);
@@ -608,14 +651,15 @@ static void used_ones_go_last(void **state)
 	}
 	LIST_FOREACH (s, &k->sas, link)
 		there |= tunnel_sa_esp(s) &&
-			 tunnel_sa_esp(s)->spi == spi; /* a new SA may lie where it lay */
+			 tunnel_sa_esp(s)->spi ==
+				 spi; /* a new SA may have the address of a freed one */
 	assert_true(there);
 	net_free(n);
 }
 
 /*
- * Twenty SAs of one child are replaced in the same second: each delivers for its whole drain, and
- * none is forgotten for the others.
+ * Twenty SAs of one child are replaced within one second: each of them delivers for the whole drain
+ * (5 s), and none is dropped to make place for the others.
  */
 static void many_sas_replaced_at_once(void **state)
 {
@@ -630,7 +674,7 @@ static void many_sas_replaced_at_once(void **state)
 	o.children = 1;
 	n = up(&o);
 	k = peer_child(n, BRANCH, 0);
-	/* The first one covers all of them, and goes. */
+	/* The first CHILD SA covers the selectors of all hosts; it is deleted. */
 	peer_child(n, GW, 0)->wanted = false;
 	ike_child_delete(k->current->ike, n->now);
 	net_run(n, 100 * MSEC);
@@ -645,7 +689,10 @@ static void many_sas_replaced_at_once(void **state)
 	net_free(n);
 }
 
-/* The peer deletes the child while our rekey of it is to be asked: it comes back all the same. */
+/*
+ * The gateway deletes the CHILD SA before, during or after the branch's rekey of it: in the end
+ * there is exactly one CHILD SA.
+ */
 static void deleted_during_a_rekey(void **state)
 {
 	(void)state;
@@ -674,7 +721,10 @@ static void deleted_during_a_rekey(void **state)
 	}
 }
 
-/* The peer is busy for longer than we try: later it is asked again. */
+/*
+ * The gateway answers TEMPORARY_FAILURE for longer than the branch retries: the branch asks again
+ * later.
+ */
 static void busy_for_long(void **state)
 {
 	struct options o = options_default();
@@ -698,7 +748,7 @@ static void busy_for_long(void **state)
 	net_free(n);
 }
 
-/* `down` means what is on its way, too. */
+/* `down` also ends a child that is still being set up, at any point of the exchange. */
 static void down_while_it_comes_up(void **state)
 {
 	(void)state;
@@ -724,7 +774,10 @@ static void down_while_it_comes_up(void **state)
 	}
 }
 
-/* A move that IKE hears of takes ESP along (2.23). */
+/*
+ * RFC 7296 2.23: when an IKE message arrives from the branch's new NAT port, the gateway also sends
+ * ESP to it.
+ */
 static void moves_by_ike(void **state)
 {
 	struct options o = options_default();
@@ -758,7 +811,9 @@ static bool note_pause(struct net *n, unsigned from, struct datagram *d)
 	return true;
 }
 
-/* Whenever the last packet of its own went out, the next thing goes out in time. */
+/*
+ * Behind a NAT, the branch sends something at least every 20 s, whenever its last packet went out.
+ */
 static void a_mapping_is_not_left_alone(void **state)
 {
 	struct options o = options_default();
@@ -783,7 +838,7 @@ static void a_mapping_is_not_left_alone(void **state)
 	net_free(n);
 }
 
-/* A peer whose answers make no sense keeps neither a half-made child nor our detector. */
+/* A rekey response that makes no sense leaves the rekeyed CHILD SA in use, and no half-made one. */
 static void foreign_answers(void **state)
 {
 	struct options o = options_default();
@@ -792,7 +847,7 @@ static void foreign_answers(void **state)
 
 	(void)state;
 	net_run(n, SEC);
-	/* It narrows the rekey to selectors that are not within ours. */
+	/* The gateway narrows the rekey to traffic selectors that are not within the branch's. */
 	assert_int_equal(ts_parse("10.99.0.0/16", &conf->remote_ts.ts[0]), 0);
 	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
 	net_run(n, 5 * SEC);
@@ -803,7 +858,7 @@ static void foreign_answers(void **state)
 	net_free(n);
 }
 
-/* Whom a key is for: never somebody whom it does not name. */
+/* A pre-shared key is never used for an identity that it does not name. */
 static void keys_are_for_whom_they_name(void **state)
 {
 	struct psk_store *s = psk_store_new();
@@ -822,7 +877,7 @@ static void keys_are_for_whom_they_name(void **state)
 	s->v[0].id_count = 2;
 	assert_non_null(psk_find(s, &gw, &bob));
 	assert_null(psk_find(s, &gw, &carol));
-	assert_non_null(psk_find(s, &gw, &any)); /* a peer that is not known yet */
+	assert_non_null(psk_find(s, &gw, &any)); /* the identity of the peer is not known yet */
 	psk_store_unref(s);
 }
 

@@ -1,9 +1,9 @@
 /*
- * t_recovery.c - from a rewound gateway to a fresh SA, with whole peers (doc/recovery.md 4 to 6).
+ * t_recovery.c - recovery from a rewound gateway, with two whole peers (doc/recovery.md 4 to 6).
  * SPDX-License-Identifier: ISC
  *
- * The gateway sends 1,000 packets/s to the branch; a fault befalls it; the branch's record says
- * what came of it.
+ * In most tests the gateway sends 1,000 packets/s per child to the branch and is then rewound,
+ * perhaps with another fault; the branch's recovery record shows the result.
  */
 #include "conn.h"
 #include "recovery.h"
@@ -70,7 +70,7 @@ static void check(const struct run *r, bool ok, const char *what)
 	fail_msg("%s: %s", r->name, what);
 }
 
-/* The branch has induced a rekey of this rung, and traffic flows again. */
+/* The last record of net0 says: recovered, by this criterion and rung. Then traffic flows again. */
 static void recovered(struct run *r, enum criterion c, unsigned rung, uint64_t lost_max)
 {
 	const struct recovery_record *rec = last_record(r->n, 0);
@@ -81,7 +81,7 @@ static void recovered(struct run *r, enum criterion c, unsigned rung, uint64_t l
 	check(r, rec->criterion == c, "another criterion");
 	check(r, rec->rung == rung, "another rung");
 	check(r, lost(r) <= lost_max, "more packets lost than stated");
-	/* The last packet before the evidence is where the outage begins. */
+	/* The outage begins with the last packet before the first evidence. */
 	check(r, rec->outage_from == 0 || rec->outage_from != rec->first_evidence,
 	      "the outage begins with the evidence");
 	net_run(r->n, SEC);
@@ -145,7 +145,7 @@ static void rewinds(void **state)
 	}
 }
 
-/* Repeated nonces: told as a security event, and cured without jitter. */
+/* Repeated nonces raise a security event, and the rekey is sent without jitter. */
 static void nonces_repeat(void **state)
 {
 	static const char *const esp[] = {"aes128gcm16-esn", "chacha20poly1305-noesn"};
@@ -185,7 +185,10 @@ static void jitter_delays(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
 
-/* The rule as published, and the same rewind with detection off: the price of doing nothing. */
+/*
+ * The published rule (detect = pattern); and the same rewind with detection off, which costs as
+ * many packets as the numbers went back.
+ */
 static void pattern_and_off(void **state)
 {
 	struct options o = calm();
@@ -212,8 +215,10 @@ static void pattern_and_off(void **state)
 
 /* ---- the gate ---- */
 
-/* A gateway that goes back again and again: three rekeys, then quiet, then all from zero. */
-/* Proofs whose rekeys help are never refused: the first three at once, the others after a wait. */
+/*
+ * Proofs whose earlier rekeys helped are never refused: the first three rekeys are sent at once,
+ * further ones after a wait.
+ */
 static void flapping(void **state)
 {
 	struct options o = calm();
@@ -254,7 +259,7 @@ static void options_at_run_time(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 520 + 36);
 }
 
-/* A liveness check of ours is out when the gateway dies and comes back rewound. */
+/* A liveness check of the branch is outstanding when the gateway fails and comes back rewound. */
 static void dpd_outstanding(void **state)
 {
 	struct options o = calm();
@@ -275,8 +280,10 @@ static void dpd_outstanding(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 1);
 }
 
-/* Our routine rekey is out and unanswered: it takes over the short timers, its outcome is the
- * ladder's. */
+/*
+ * A routine rekey of the branch is outstanding: it gets the short timers of the ladder, and its
+ * result is that of the recovery.
+ */
 static void our_rekey_outstanding(void **state)
 {
 	struct options o = calm();
@@ -296,7 +303,10 @@ static void our_rekey_outstanding(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
 
-/* The peer rekeys while our random delay runs: that is the cure. */
+/*
+ * The gateway rekeys during the branch's random delay: this is the cure, and the branch sends no
+ * rekey.
+ */
 static void their_rekey_during_delay(void **state)
 {
 	struct options o = calm();
@@ -322,8 +332,10 @@ static void forget_newest(struct net *n)
 	ike_fault_forget_child(peer_child(n, GW, 0)->current->ike, n->now);
 }
 
-/* The gateway comes back without the newest CHILD SA, as from an older copy: it knows nothing to
- * send on. */
+/*
+ * The gateway comes back without the newest CHILD SA, as from an older copy of its state, and has
+ * no SA to send on. After the branch's rekey there is one CHILD SA pair again.
+ */
 static void child_not_found(void **state)
 {
 	struct options o = calm();
@@ -345,8 +357,9 @@ static void child_not_found(void **state)
 }
 
 /*
- * The peer goes on sending on the SA that was replaced: its copy of the state is older than the
- * newest CHILD SA. It lives, so we rekey the newest, which it does not know: rung 2.
+ * The gateway goes on sending on a replaced CHILD SA, as its copy of the state is older than the
+ * newest one. It answers a liveness check, so the branch rekeys the newest CHILD SA, which the
+ * gateway does not know: rung 2.
  */
 static void older_sa(void **state)
 {
@@ -359,8 +372,10 @@ static void older_sa(void **state)
 	(void)state;
 	r = begin("gateway never learnt of the newest", &o);
 	net_run(r.n, 2 * SEC);
-	/* Keep the old outbound SA of the gateway alive under the new one, as an older copy of the
-	 * state has it. */
+	/*
+	 * Keeps the gateway's old outbound SA for use after the rekey, as an older copy of the
+	 * state has it.
+	 */
 	gw = peer_sa(r.n, GW, 0);
 	old = gw->out;
 	keep = gw->out.key;
@@ -393,7 +408,7 @@ static void older_sa(void **state)
 	recovered(&r, CRITERION_OLDER_SA, 2, 2);
 }
 
-/* Lets the first message through and nothing after it. */
+/* Of what the branch sends, only the first IKE message arrives. */
 static bool only_the_request(struct net *n, unsigned from, struct datagram *d)
 {
 	unsigned *passed = n->hook_ctx;
@@ -407,9 +422,9 @@ static bool one_ike_sa(struct net *n)
 }
 
 /*
- * The gateway dies between our rekey and our DELETE. Its standby has the state of before: the old
- * CHILD SA, rewound, on which it sends, and message IDs one back, so that it hears no request of
- * ours.
+ * The gateway dies between the branch's rekey and its DELETE. The standby has the state of before
+ * the rekey: it sends, rewound, on the old CHILD SA, and its message IDs are one behind, so that it
+ * answers no request of the branch.
  */
 static void dies_before_delete(void **state)
 {
@@ -432,7 +447,10 @@ static void dies_before_delete(void **state)
 	gw_rewind(r.n, 0, 1500, false);
 	net_run(r.n, 30 * SEC);
 	net_until(r.n, one_ike_sa, 60 * SEC, "the old IKE SA goes");
-	/* From the end of the drain: 5.5 s for the answer, and 2 s at most until rung 3 calls. */
+	/*
+	 * From the end of the drain: 5.5 s for the response, and at most 2 s until rung 3
+	 * initiates.
+	 */
 	recovered(&r, CRITERION_OLDER_SA, 3, 7550);
 }
 
@@ -448,7 +466,10 @@ static bool back_up(struct net *n)
 	return net_is_up(n) && peer_ike_sas(n, BRANCH) == 1 && peer_ike_sas(n, GW) == 1;
 }
 
-/* The gateway keeps the ESP SAs (rewound) and has no IKE SA to answer on. */
+/*
+ * The gateway sends on, rewound, while its IKE does not answer for 6 s. Then it has lost the IKE SA
+ * and all CHILD SAs.
+ */
 static void ike_lost(unsigned children, const char *name)
 {
 	struct options o = calm();
@@ -459,7 +480,7 @@ static void ike_lost(unsigned children, const char *name)
 	net_run(r.n, 3 * SEC);
 	mark(&r);
 	gw_rewind(r.n, 0, 2000, false);
-	r.n->cut[BRANCH] = true; /* no answers: the gateway's IKE is gone, its ESP is not */
+	r.n->cut[BRANCH] = true; /* no requests arrive: IKE fails, outbound ESP does not */
 	net_run(r.n, 6 * SEC);
 	lose_ike(r.n);
 	r.n->cut[BRANCH] = false;
@@ -467,8 +488,7 @@ static void ike_lost(unsigned children, const char *name)
 	check(&r, peer_child_sas(r.n, BRANCH) == children && peer_child_sas(r.n, GW) == children,
 	      "not all children");
 	net_run(r.n, 3 * SEC);
-	/* Until rung 3's request goes out once more: the third time is up to 3.9 s after the
-	 * second. */
+	/* Packets are lost from then until rung 3's IKE_SA_INIT is retransmitted. */
 	recovered(&r, CRITERION_PROOF, 3, 4000 * children);
 }
 
@@ -500,7 +520,10 @@ static void message_ids_back(void **state)
 	recovered(&r, CRITERION_PROOF, 3, 0);
 }
 
-/* A request of the gateway's under an ID that we have answered shows it before any timer does. */
+/*
+ * The same, but before any timer expires the gateway sends a request under a message ID that the
+ * branch has already answered.
+ */
 static void message_ids_back_shown(void **state)
 {
 	struct options o = calm();
@@ -524,8 +547,8 @@ static void message_ids_back_shown(void **state)
 }
 
 /*
- * The gateway has no room for the SA of a rekey: a new IKE SA is made beside the old one, whose
- * other children go on meanwhile and lose nothing.
+ * The gateway refuses the rekey with NO_ADDITIONAL_SAS: a new IKE SA is made beside the old one,
+ * whose other children continue and lose no packet.
  */
 static void no_additional_sas(void **state)
 {
@@ -541,7 +564,10 @@ static void no_additional_sas(void **state)
 	gw_rewind(r.n, 0, 1500, false);
 	net_run(r.n, 100 * MSEC);
 	r.n->peer[GW].tunnel->ike->set.children_max = 256;
-	/* the children come one after another: the second and third while the first is there */
+	/*
+	 * The other children follow on the new IKE SA while the first one exists: the limit has to
+	 * allow them again.
+	 */
 	net_run(r.n, 5 * SEC);
 	net_until(r.n, back_up, 10 * SEC, "one new IKE SA with all children");
 	net_run(r.n, SEC);
@@ -552,7 +578,10 @@ static void no_additional_sas(void **state)
 	recovered(&r, CRITERION_PROOF, 3, 0);
 }
 
-/* TEMPORARY_FAILURE: again after 1, 2 and 4 s, then a new IKE SA. */
+/*
+ * The gateway answers TEMPORARY_FAILURE: the branch asks again after 1, 2 and 4 s, then makes a new
+ * IKE SA.
+ */
 static void temporary_failure(void **state)
 {
 	struct options o = calm();
@@ -581,8 +610,10 @@ static void temporary_failure(void **state)
 	recovered(&r, CRITERION_PROOF, 3, 0);
 }
 
-/* The first rekey shows that the sides disagree about forward secrecy: a new IKE SA, whose first
- * child has none. */
+/*
+ * The first rekey shows that the sides have different groups for PFS: rung 3 makes a new IKE SA,
+ * whose first CHILD SA needs no key exchange of its own.
+ */
 static void pfs_mismatch(void **state)
 {
 	struct options o = calm();
@@ -599,7 +630,9 @@ static void pfs_mismatch(void **state)
 	recovered(&r, CRITERION_PROOF, 3, 0);
 }
 
-/* A peer that refuses a key exchange altogether: once more without, and nothing else changes. */
+/*
+ * The gateway refuses the key exchange: the branch asks once more without it, on the same IKE SA.
+ */
 static void pfs_refused(void **state)
 {
 	struct options o = calm();
@@ -627,7 +660,10 @@ static void pfs_refused(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
 
-/* A proof makes haste with what a hint has begun, and the record says so. */
+/*
+ * A proof during a recovery that a hint began: the recovery goes on with the shorter timers of a
+ * proof, and the record names the proof.
+ */
 static void proof_over_a_hint(void **state)
 {
 	struct options o = calm();
@@ -646,12 +682,14 @@ static void proof_over_a_hint(void **state)
 	gw_rewind(r.n, 0, 1500, false);
 	net_run(r.n, 1600 * MSEC);
 	check(&r, rec->criterion == CRITERION_PROOF && rec->rung == 3, "the proof did not count");
-	/* Whichever of the two is answered first. */
+	/* The request of rung 1 or that of rung 3 may be answered first. */
 	net_run(r.n, 20 * SEC);
 	recovered(&r, CRITERION_PROOF, last_record(r.n, 0)->rung, 0);
 }
 
-/* A hint waits for 5.5 s for its answer: a peer that is slow has lost nothing. */
+/*
+ * After a hint the branch waits 5.5 s for a response before rung 3: a slow peer has lost nothing.
+ */
 static void hint_is_patient(void **state)
 {
 	struct options o = calm();
@@ -672,7 +710,10 @@ static void hint_is_patient(void **state)
 	net_free(r.n);
 }
 
-/* A rewound gateway whose IKE is silent, for so long that its IKE SA is given up; from the mark. */
+/*
+ * Marks; then the gateway is rewound and its IKE silent for 60 s, until the branch gives up the IKE
+ * SA.
+ */
 static void lose_ike_sa(struct run *r, uint64_t back)
 {
 	mark(r);
@@ -691,7 +732,7 @@ static struct run begin_unchecked(const char *name)
 	return begin(name, &o);
 }
 
-/* An SA whose IKE SA went is kept while packets come on it, and no longer. */
+/* A CHILD SA whose IKE SA was given up is kept while packets arrive on it, and no longer. */
 static void kept_while_packets_come(void **state)
 {
 	struct run r = begin_unchecked("an SA without an IKE SA");
@@ -708,7 +749,10 @@ static void kept_while_packets_come(void **state)
 	net_free(r.n);
 }
 
-/* Nor is it kept when its hard lifetime in packets was over before its IKE SA went. */
+/*
+ * A CHILD SA is not kept when its hard lifetime, counted in packets, ended before its IKE SA was
+ * given up.
+ */
 static void not_kept_beyond_its_lifetime(void **state)
 {
 	struct run r = begin_unchecked("a hard lifetime before the IKE SA goes");
@@ -716,7 +760,7 @@ static void not_kept_beyond_its_lifetime(void **state)
 
 	(void)state;
 	net_run(r.n, 5 * SEC);
-	/* 10 s of what comes now. */
+	/* The lifetime ends after 10 s of traffic from now. */
 	tunnel_sa_esp(k->current)->life.hard_packets =
 		tunnel_sa_esp(k->current)->in.packets + 10 * RATE;
 	lose_ike_sa(&r, 4000);
@@ -724,7 +768,10 @@ static void not_kept_beyond_its_lifetime(void **state)
 	net_free(r.n);
 }
 
-/* A peer that rekeys while our delay runs is waited for: nothing of ours goes on top of it. */
+/*
+ * The gateway's rekey arrives during the branch's random delay, and the branch's response is lost
+ * for 1 s: the branch waits for the gateway's rekey and sends none itself.
+ */
 static void their_rekey_during_our_delay(void **state)
 {
 	struct options o = options_default();
@@ -740,7 +787,7 @@ static void their_rekey_during_our_delay(void **state)
 	net_run(r.n, 20 * MSEC);
 	s = peer_child(r.n, BRANCH, 0)->current;
 	check(&r, s->recovery.state == RECOVERY_DELAYED, "not delayed");
-	/* The delay is drawn; here it is 300 ms. */
+	/* The delay is random; here it is set to 300 ms. */
 	deadline_set(&r.n->peer[BRANCH].tunnel->deadlines, &s->recovery.timer,
 		     r.n->now + 300 * MSEC);
 	r.n->cut_ike[BRANCH] = r.n->now + SEC;
@@ -753,7 +800,7 @@ static void their_rekey_during_our_delay(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
 
-/* What another IKE SA does or leaves undone moves nothing here. */
+/* A late response or old message IDs on another IKE SA do not affect this recovery. */
 static void news_of_another_ike_sa(void **state)
 {
 	static const struct ike_sa other;
@@ -777,7 +824,9 @@ static void news_of_another_ike_sa(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
 
-/* Nor does it wait out the quiet that a hint was refused with: hints spend nothing of proofs'. */
+/*
+ * The quiet that refuses a hint does not delay a proof: hints and proofs have separate allowances.
+ */
 static void proof_over_a_refused_hint(void **state)
 {
 	struct options o = calm();
@@ -797,7 +846,10 @@ static void proof_over_a_refused_hint(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
 
-/* A pattern of a few old packets is refuted by the first new one while it waits: no rekey. */
+/*
+ * detect = pattern: the first FRESH packet during the random delay refutes the pattern, and no
+ * rekey is sent.
+ */
 static void refuted_while_it_waits(void **state)
 {
 	struct options o = calm();
@@ -820,8 +872,9 @@ static void refuted_while_it_waits(void **state)
 }
 
 /*
- * The gateway refuses to rekey, and is behind a NAT that lets no call in: nothing is under way any
- * more. The ladder begins again, until the gateway has come to itself.
+ * The gateway answers TEMPORARY_FAILURE, and is behind a NAT that translates its port, so that the
+ * branch cannot initiate rung 3: no request is under way any more. The ladder begins again until
+ * the gateway accepts the rekey.
  */
 static void nobody_to_call(void **state)
 {
@@ -850,7 +903,10 @@ static void nobody_to_call(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
 
-/* What the operator ends stays ended, also when its recovery waits for a peer that is silent. */
+/*
+ * `down` during a recovery that waits for a silent gateway: the child stays down until the next
+ * `up`.
+ */
 static void down_during_a_recovery(void **state)
 {
 	struct options o = calm();
@@ -878,7 +934,7 @@ static bool is_about_to_call(struct net *n)
 	return deadline_is_set(&peer_conn(n, BRANCH)->rung3);
 }
 
-/* Also when a new IKE SA is about to be made for it: nobody needs that any more. */
+/* `down` while a new IKE SA is about to be initiated for the child: it is not made any more. */
 static void down_before_the_call(void **state)
 {
 	struct options o = calm();
@@ -896,7 +952,7 @@ static void down_before_the_call(void **state)
 	net_free(r.n);
 }
 
-/* Answers to the branch's liveness checks do not arrive; all else does. */
+/* Drops the gateway's INFORMATIONAL responses. */
 static bool lose_answers(struct net *n, unsigned from, struct datagram *d)
 {
 	struct ike_header h;
@@ -907,8 +963,9 @@ static bool lose_answers(struct net *n, unsigned from, struct datagram *d)
 }
 
 /*
- * The gateway replaces the IKE SA that a liveness check of ours is out on, so that its answer never
- * comes: the check is made again on the new one, and its answer acted upon.
+ * The gateway rekeys the IKE SA on which a liveness check of the branch is outstanding, so that the
+ * response never arrives: the check is repeated on the new IKE SA, and its response leads to a
+ * rekey.
  */
 static void check_on_an_ike_sa_that_goes(void **state)
 {
@@ -944,7 +1001,10 @@ static void check_on_an_ike_sa_that_goes(void **state)
 	recovered(&r, CRITERION_SILENT, 1, 1);
 }
 
-/* The SA that is being recovered from is deleted while another one, in use before, carries all. */
+/*
+ * The SA that is being recovered from is deleted while another CHILD SA of the child, which is
+ * older, carries all packets: no rekey is induced, and the recovery counts as successful.
+ */
 static void older_sa_stands_in(void **state)
 {
 	struct options o = calm();
@@ -955,7 +1015,7 @@ static void older_sa_stands_in(void **state)
 	o.sw.jitter = 10 * SEC;
 	r = begin("an older SA stands in", &o);
 	net_run(r.n, SEC);
-	/* What is there is not made again, unless it is void. */
+	/* A child that is up is not created again, unless its SA is void. */
 	first = peer_child(r.n, GW, 0)->current->ike;
 	first->voided = true;
 	assert_true(ike_child_create(peer_conn(r.n, GW)->sa, peer_child(r.n, GW, 0)->conf, NULL,
@@ -975,7 +1035,10 @@ static void older_sa_stands_in(void **state)
 	net_free(r.n);
 }
 
-/* The quiet ends while the bridge is open, and the numbers have gone back beyond it meanwhile. */
+/*
+ * During the quiet, while the bridge is open, the numbers go back once more, to before those of the
+ * bridge. When the quiet ends, the gate is asked again, and the branch recovers.
+ */
 static void quiet_with_an_open_bridge(void **state)
 {
 	struct options o = calm();
@@ -996,7 +1059,10 @@ static void quiet_with_an_open_bridge(void **state)
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
 
-/* A third lap and the end of a lifetime in one turn, and the peer does not know the SA. */
+/*
+ * The events of a third lap and of both lifetimes come in one turn, while a recovery from
+ * INVALID_SPI waits: one CHILD SA is left.
+ */
 static void third_lap_and_lifetime(void **state)
 {
 	struct options o = calm();
@@ -1021,7 +1087,7 @@ static void third_lap_and_lifetime(void **state)
 	net_free(r.n);
 }
 
-/* ---- retired SAs, healthy and benign networks ---- */
+/* ---- routine rekeys and benign networks ---- */
 
 static void healthy_rekeys(void **state)
 {
@@ -1043,7 +1109,7 @@ static void healthy_rekeys(void **state)
 	r.n->rate[GW] = 0;
 	net_run(r.n, SEC);
 	check(&r, rekeys >= 990, "most rekeys did not happen");
-	/* what was on the way at mark() arrived since: no fewer than sent */
+	/* Packets that were on the wire at mark() arrived after it: no fewer arrived than sent. */
 	check(&r, lost(&r) == 0, "a packet was lost");
 	induced_nothing(&r);
 }
@@ -1090,8 +1156,7 @@ static void rebinding(void **state)
 	induced_nothing(&r);
 }
 
-/* The same packets again, for a minute, with the sender silent: nothing; then a true rewind while
- * it goes on. */
+/* Keeps copies of the gateway's first 1,000 ESP packets; tape[0].len is their number. */
 static bool record(struct net *n, unsigned from, struct datagram *d)
 {
 	struct datagram *tape = n->hook_ctx;
@@ -1106,6 +1171,10 @@ static bool record(struct net *n, unsigned from, struct datagram *d)
 	return true;
 }
 
+/*
+ * A recording is replayed for a minute while the gateway is silent, and induces nothing; a true
+ * rewind after that is recovered from.
+ */
 static void recorder(void **state)
 {
 	static struct datagram tape[1001];
@@ -1145,7 +1214,7 @@ struct lossy {
 	unsigned percent, sent;
 };
 
-/* Loses ESP of the gateway's, and counts it. */
+/* Drops a share of the gateway's ESP packets, and counts all of them. */
 static bool lose_esp(struct net *n, unsigned from, struct datagram *d)
 {
 	struct lossy *l = n->hook_ctx;
@@ -1189,8 +1258,9 @@ static int by_size(const void *a, const void *b)
 }
 
 /*
- * A proof is a packet that arrives, with a number that had arrived before: each one is it with
- * (1 - p)^2. So what is needed is geometric: the median and the 99th percentile are as reckoned.
+ * A proof is a packet that arrives with a number that had also arrived before the rewind. With loss
+ * p, a packet is one with probability (1 - p)^2. So the number of packets until the first proof is
+ * geometric: the median and the 99th percentile are as calculated.
  */
 static void packets_to_proof(void **state)
 {

@@ -1,10 +1,11 @@
 /*
- * t_runs.c - thousands of drawn runs of two peers. SPDX-License-Identifier: ISC
+ * t_runs.c - thousands of random runs of two peers. SPDX-License-Identifier: ISC
  *
- * Each seed draws a scenario (draw.h) and runs it. MENDIP_RUNS sets the number, MENDIP_FROM the
- * first seed, MENDIP_SEED runs a single one with its log, MENDIP_KEEP names a folder for the text
- * of each that fails: a file that can be kept as it is in tests/exchange/scenarios.
- * It takes intel-ipsec-mb where it is, and OpenSSL with MENDIP_CRYPTO=openssl.
+ * Each seed draws a scenario (draw.h), which is run. MENDIP_RUNS sets the number of runs and
+ * MENDIP_FROM the first seed. MENDIP_SEED runs a single seed and prints its log. MENDIP_KEEP names
+ * a folder for the text of each run that fails, which can be kept as a file of
+ * tests/exchange/scenarios. Packets are encrypted by intel-ipsec-mb where it is available, and by
+ * OpenSSL with MENDIP_CRYPTO=openssl.
  */
 #include "crypto/aead.h"
 #include "draw.h"
@@ -15,14 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RUNS	 500 /* test_more_runs.py goes on from there */
-#define TEXTS	 2   /* printed in full, */
-#define FAILURES 30  /* named */
+#define RUNS	 500 /* test_more_runs.py continues after these */
+#define TEXTS	 2   /* failures whose scenario is printed */
+#define FAILURES 30  /* failures that are reported */
 #define PROGRESS 10000
 
 static volatile uint64_t running;
 
-/* A crash says which seed it was; write() alone may be called here. */
+/* Prints the seed of a run that crashes; a signal handler may call write() only. */
 static void on_crash(int sig)
 {
 	char digits[24];
@@ -138,6 +139,6 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if ((!crypto || strcmp(crypto, "openssl") != 0) &&
 	    aead_init(AEAD_AUTO, err, sizeof(err)) < 0)
-		abort(); /* AEAD_AUTO takes OpenSSL where nothing else is */
+		abort(); /* AEAD_AUTO falls back to OpenSSL */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

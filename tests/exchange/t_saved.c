@@ -1,6 +1,6 @@
 /*
- * t_saved.c - a restart of the daemon is none to its peers: what one process writes and the next
- * one reads. SPDX-License-Identifier: ISC
+ * t_saved.c - peers do not notice a restart of the daemon: what one process saves and the next one
+ * loads. SPDX-License-Identifier: ISC
  */
 #include "peers.h"
 #include "xalloc.h"
@@ -45,7 +45,9 @@ static bool nonce_hook(struct net *n, unsigned from, struct datagram *d)
 	struct seen *s = n->hook_ctx;
 	uint64_t key, at;
 
-	/* An IKE message has it behind the header and that of its SK payload; GCM in these tests.
+	/*
+	 * In an IKE message the IV follows the headers of the message and of its SK payload, with
+	 * GCM as used here.
 	 */
 	if (d->esp ? d->len < 16 : d->len < 40 || d->p[16] != PAYLOAD_SK)
 		return true;
@@ -63,7 +65,7 @@ static bool nonce_hook(struct net *n, unsigned from, struct datagram *d)
 	return true;
 }
 
-/* ---- nothing is lost ---- */
+/* ---- no packet is lost ---- */
 
 static unsigned conns_of(const struct net *n, unsigned i, bool dynamic)
 {
@@ -125,14 +127,17 @@ static void nothing_is_lost(void **state)
 		o.esp = esp[i % 3];
 		o.children = 1 + i % 3;
 		o.branch_answers = i >= 3;
-		/* With an address and a pattern there is a connection for each. */
+		/* With a pattern and an address, the gateway has two connections. */
 		o.gw_any = i < 3 && i % 2;
 		o.gw_calls = o.gw_any;
 		one_round(&o);
 	}
 }
 
-/* Times go on: rekeys of both kinds come when they would have come. */
+/*
+ * Timers continue: rekeys of CHILD SAs and of the IKE SA come when they would have come without
+ * restarts.
+ */
 static void rekeys_go_on(void **state)
 {
 	struct options o = options_default();
@@ -151,12 +156,12 @@ static void rekeys_go_on(void **state)
 	assert_true(net_is_up(n));
 	stop_traffic(n);
 	expect_none_lost(n);
-	/* 600 s: one in 54 to 60 s each side at most, and each has its own jitter. */
+	/* 600 s: each side rekeys every 54 to 60 s, with its own jitter. */
 	assert_in_range(tunnel_sa_esp(peer_child(n, BRANCH, 0)->current)->in.packets, 1, 61 * 50);
 	net_free(n);
 }
 
-/* What was recorded before is known after it. */
+/* The new process knows the packets that the old process recorded in the history. */
 static void nothing_is_delivered_twice(void **state)
 {
 	struct options o = options_default();
@@ -176,7 +181,7 @@ static void nothing_is_delivered_twice(void **state)
 	n->rate[GW] = 1000;
 	net_run(n, 5 * SEC);
 	stop_traffic(n);
-	/* A rewind into what the old process had received is proven, and costs nothing. */
+	/* A rewind to numbers that the old process received is proven, and costs no packet. */
 	assert_int_equal(peer_recoveries(n, BRANCH), 1);
 	assert_int_equal(last_record(n, 0)->criterion, CRITERION_PROOF);
 	expect_none_lost(n);
@@ -184,7 +189,10 @@ static void nothing_is_delivered_twice(void **state)
 	net_free(n);
 }
 
-/* A standby minutes behind is heard on an SA that was replaced before the restart. */
+/*
+ * A standby that is minutes behind sends on an SA that was replaced before the restart: the new
+ * process recognizes this.
+ */
 static void replaced_sas_are_remembered(void **state)
 {
 	struct options o = options_default();
@@ -208,9 +216,12 @@ static void replaced_sas_are_remembered(void **state)
 	net_free(n);
 }
 
-/* ---- what cannot go on ---- */
+/* ---- what cannot continue ---- */
 
-/* A rekey whose answer does not come: the old process waits for 2 s, and the new one calls anew. */
+/*
+ * The response to a rekey does not arrive: the old process waits for 2 s, and the new process makes
+ * the tunnel again.
+ */
 static void what_is_under_way_is_made_anew(void **state)
 {
 	struct options o = options_default();
@@ -233,8 +244,8 @@ static void what_is_under_way_is_made_anew(void **state)
 }
 
 /*
- * Three requests, each of which takes 0.8 s: only the first, and the DELETE that is part of it, is
- * waited for. The other two are begun by the next process.
+ * Three requests are queued, each of which takes 0.8 s. The old process waits only for the first
+ * one and the DELETE that is part of it; the new process begins the other two.
  */
 static void what_has_not_begun_is_held(void **state)
 {
@@ -269,7 +280,9 @@ static void what_has_not_begun_is_held(void **state)
 	net_free(n);
 }
 
-/* The peer of a connection that is configured otherwise by now is told, and the tunnel made anew.
+/*
+ * The configuration of a connection has changed at the restart: the gateway gets a DELETE, and the
+ * tunnel is made again.
  */
 static void what_has_changed_ends(void **state)
 {
@@ -291,7 +304,7 @@ static void what_has_changed_ends(void **state)
 	net_free(n);
 }
 
-/* Whatever the bytes are, the worst is that the tunnel is made anew. */
+/* Whatever the saved bytes are, the worst result is that the tunnel is made again. */
 static void any_bytes_are_survived(void **state)
 {
 	struct options o = options_default();
@@ -314,7 +327,10 @@ static void any_bytes_are_survived(void **state)
 	copy = xmemdup(saved.p, saved.len);
 	for (unsigned i = 0; i < 1500; i++) {
 		size_t len = i % 3 ? saved.len : rng_below(&rng.rng, saved.len);
-		/* Mostly where counts and lengths are, not in the entries of a history. */
+		/*
+		 * Mostly in the first part, with its counts and lengths, and not in the entries of
+		 * a history.
+		 */
 		size_t at = rng_below(&rng.rng, i % 2 ? 1200 : saved.len);
 
 		memcpy(room, copy, saved.len);

@@ -1,8 +1,8 @@
 /*
- * t_scenarios.c - every file of tests/exchange/scenarios, one case each (see scenario.h).
+ * t_scenarios.c - each file of tests/exchange/scenarios is one case (see scenario.h).
  * SPDX-License-Identifier: ISC
  *
- * With arguments: runs these files instead, and is loud about them.
+ * With paths as arguments, runs these files instead, and prints what happened.
  */
 #include "crypto/aead.h"
 #include "scenario.h"
@@ -47,11 +47,11 @@ int main(int argc, char **argv)
 	char **paths = argv + 1, err[200];
 	int r;
 
-	/* The many packets of these are sealed by what does it fastest. */
+	/* The scenarios seal many packets: with the fastest implementation. */
 	if (aead_init(AEAD_AUTO, err, sizeof(err)) < 0)
 		abort();
 
-	if (count == 0 || !strpbrk(argv[1], "/.")) { /* a name: only.c */
+	if (count == 0 || !strpbrk(argv[1], "/.")) { /* a case name, see only.c */
 		if (glob(SCENARIO_DIR "/*.txt", 0, NULL, &g) != 0) {
 			fprintf(stderr, "no scenario in %s\n", SCENARIO_DIR);
 			return 1;

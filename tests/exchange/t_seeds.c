@@ -2,7 +2,7 @@
  * t_seeds.c - a thousand seeds of two peers over a bad wire, with rekeys from both sides at once.
  * SPDX-License-Identifier: ISC
  *
- * MENDIP_SEEDS sets the number, MENDIP_SEED runs a single one.
+ * MENDIP_SEEDS sets the number of seeds; MENDIP_SEED runs a single one.
  */
 #include "peers.h"
 
@@ -23,7 +23,7 @@ static void check(bool ok, struct net *n, const char *what)
 	fail_msg("%s; again with MENDIP_SEED=%llu", what, (unsigned long long)n->o.seed);
 }
 
-/* Starts rekeys on both sides within a round trip of each other. */
+/* Starts rekeys on both sides, at most two round trips apart. */
 static void rekey_both(struct net *n, unsigned what)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -44,7 +44,7 @@ static void traffic_flows(struct net *n)
 
 	n->loss = n->dup = n->reorder = 0;
 	n->jitter = 0;
-	net_run(n, SEC); /* what is under way arrives */
+	net_run(n, SEC); /* packets on the wire arrive */
 	before[0] = n->peer[0].delivered;
 	before[1] = n->peer[1].delivered;
 	for (unsigned i = 0; i < 20; i++) {

@@ -1,8 +1,8 @@
 /*
- * wire_queue.h - datagrams on their way, the next one first. SPDX-License-Identifier: ISC
+ * wire_queue.h - datagrams on their way, ordered by arrival. SPDX-License-Identifier: ISC
  *
- * A binary heap by (at, order) over slots that are used again, so that a run of millions of packets
- * allocates nothing for each of them.
+ * A binary heap by (at, order). Its slots are used again, so that a run of millions of packets does
+ * not allocate memory for each of them.
  */
 #ifndef MENDIP_WIRE_QUEUE_H
 #define MENDIP_WIRE_QUEUE_H
@@ -10,14 +10,14 @@
 #include "addr.h"
 #include "xalloc.h"
 
-#define WIRE_SLOT 256 /* bytes; longer datagrams, which are IKE's, are allocated */
+#define WIRE_SLOT 256 /* bytes; longer datagrams, which are IKE messages, are allocated */
 
 struct datagram {
 	nsec_t at;
 	uint64_t order;
 	uint8_t to;
 	bool esp;
-	bool counted; /* carries an inner packet, and is not the wire's second copy of it */
+	bool counted; /* carries an inner packet, and is not a second copy of it */
 	uint8_t child;
 	struct endpoint from, dest;
 	uint32_t len;
@@ -47,7 +47,7 @@ static inline void wire_swap(struct wire_queue *q, unsigned i, unsigned j)
 	q->heap[j] = s;
 }
 
-/* A copy of *d, bytes and all. */
+/* Queues a copy of *d and its bytes. */
 static inline void wire_push(struct wire_queue *q, const struct datagram *d)
 {
 	struct wire_slot *s;
@@ -73,7 +73,10 @@ static inline nsec_t wire_next(const struct wire_queue *q)
 	return q->count ? q->heap[0]->d.at : NSEC_NEVER;
 }
 
-/* Takes the first one off. Short ones have their bytes in `bytes`; give it to wire_done. */
+/*
+ * Takes the first datagram off. The bytes of a short one are copied to `bytes`; free with
+ * wire_done.
+ */
 static inline void wire_pop(struct wire_queue *q, struct datagram *ret, uint8_t bytes[WIRE_SLOT])
 {
 	const struct wire_slot *s = q->heap[0];

@@ -10,7 +10,7 @@ struct control_peers {
 	void *ctx;
 };
 
-static struct control_peers *under_test; /* tunnel_ops have the peer for their context */
+static struct control_peers *under_test; /* the context of tunnel_ops is the peer */
 
 static void on_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 		     const struct tunnel_child *child, const char *text)

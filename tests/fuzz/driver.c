@@ -1,6 +1,6 @@
 /*
- * driver.c - runs a fuzz target over its corpus, over seeded mutations of it, and over published
- * captures. SPDX-License-Identifier: ISC
+ * driver.c - runs a fuzz target with its corpus, with seeded mutations of the corpus, and with
+ * published captures. SPDX-License-Identifier: ISC
  */
 #include "fuzz.h"
 
@@ -39,7 +39,7 @@ static void keep(const uint8_t *p, size_t len)
 	corpus[corpus_count++].len = len;
 }
 
-/* A copy of exactly the right size, so that reading beyond it is seen. */
+/* Passes a copy of exactly the right size, so that sanitizers see a read beyond its end. */
 static void run(const uint8_t *p, size_t len)
 {
 	uint8_t *exact = malloc(len ? len : 1);
@@ -72,8 +72,10 @@ static unsigned load_folder(const char *path, bool captures)
 			keep(buf, len);
 			continue;
 		}
-		/* Whatever the link layer: every place where a UDP header to or from 500 or 4500
-		 * could be. */
+		/*
+		 * Whatever the link layer: takes every place that could be a UDP header with port
+		 * 500 or 4500.
+		 */
 		for (size_t at = 24; at + 36 < len; at++) {
 			unsigned sport = buf[at] << 8 | buf[at + 1],
 				 dport = buf[at + 2] << 8 | buf[at + 3],
@@ -95,7 +97,7 @@ static size_t mutate(uint64_t *s, uint8_t *out)
 	size_t len = a->len;
 
 	memcpy(out, a->p, len);
-	if (next_random(s) % 4 == 0) { /* splice: the head of one, the tail of another */
+	if (next_random(s) % 4 == 0) { /* splice: the head of one input, the tail of another */
 		const struct input *b = &corpus[next_random(s) % corpus_count];
 		size_t cut = len ? next_random(s) % len : 0,
 		       from = b->len ? next_random(s) % b->len : 0;

@@ -2,12 +2,14 @@
 #include "esp_model.h"
 #include "xalloc.h"
 
-/* Between looking at a packet and judging it, as the three passes of doc/architecture.md have it.
+/*
+ * The state of a packet between the first pass and its verdict, in the three passes of
+ * doc/architecture.md.
  */
 struct look {
 	const struct model_packet *p;
 	struct model_sa *sa;
-	uint64_t number;   /* the candidate that it is taken for */
+	uint64_t number;   /* the candidate that is assumed */
 	uint64_t older[2]; /* other candidates; 0: none */
 	bool asked[2], absent[2];
 	bool settled, opened, by_older;
@@ -16,8 +18,8 @@ struct look {
 struct batch {
 	struct look look[ESP_BATCH];
 	unsigned count;
-	const struct model_sa *ahead_sa; /* whose bridge will have moved by known numbers, */
-	uint64_t ahead;			 /* so far */
+	const struct model_sa *ahead_sa; /* known numbers in this batch will move its bridge */
+	uint64_t ahead;			 /* up to this number */
 	bool ends, late, early;
 };
 
@@ -66,7 +68,7 @@ void model_retire(struct model *m, unsigned sa, nsec_t drain_until)
 	m->sa[sa].drain_until = drain_until;
 }
 
-/* ---- what is remembered ---- */
+/* ---- the history ---- */
 
 static const struct model_pair *find(const struct model_list *l, uint64_t number)
 {
@@ -84,7 +86,10 @@ static void add(struct model_list *l, uint64_t number, const struct model_packet
 	l->v[l->count++] = (struct model_pair){.number = number, .tag = p->tag, .iv = p->iv};
 }
 
-/* Among the last DETECTOR_PAIRS, or, by_place, the newest whose number falls on its place. */
+/*
+ * Whether the pair is among the last DETECTOR_PAIRS, or, by_place, the newest of those whose number
+ * has the same place in the detector's table.
+ */
 static bool told(const struct model_list *l, uint64_t number, uint32_t tag, bool by_place)
 {
 	bool newest = by_place;
@@ -102,8 +107,8 @@ static bool told(const struct model_list *l, uint64_t number, uint32_t tag, bool
 }
 
 /*
- * The near ring holds whole blocks, two more than history_packets fill, and the first that it gives
- * up become the head (doc/recovery.md 2), an eighth of its size and one.
+ * The near ring holds whole blocks, two more than history_packets fill. The first blocks that it
+ * gives up become the head (doc/recovery.md 2), which is one eighth of its size, and one block.
  */
 static void extend(struct model_sa *s, uint64_t number)
 {
@@ -114,7 +119,7 @@ static void extend(struct model_sa *s, uint64_t number)
 
 	if (floor / HISTORY_BLOCK <= s->floor / HISTORY_BLOCK)
 		return;
-	/* What lies between the two was given up before: the head grows no more. */
+	/* Blocks between head and ring were given up earlier: the head does not grow any more. */
 	if (s->head_end / HISTORY_BLOCK >= s->floor / HISTORY_BLOCK)
 		s->head_end = max_u64(s->head_end, min_u64(floor, head));
 	s->floor = floor;
@@ -186,7 +191,7 @@ static void wait_for(struct model *m, struct model_sa *s, const struct model_pac
 	m->next_waiting = (m->next_waiting + 1) % PARKED_MAX;
 }
 
-/* ---- first pass: what could it be, and is it worth opening? ---- */
+/* ---- first pass: candidates for the number, and whether to open the packet ---- */
 
 static void verdict(struct model *m, const struct batch *b, struct look *k, enum verdict v)
 {
@@ -200,7 +205,7 @@ static bool is_new(const struct model_sa *s, uint64_t number)
 	return s->params->replay_window == 0 || window_is_new(refwindow_place(&s->window, number));
 }
 
-/* The rule as published wants to see old packets too. */
+/* The published rule needs old packets to be opened. */
 static bool detector_wants(const struct model_sa *s, uint64_t number)
 {
 	if (s->exposed || s->retired)
@@ -221,7 +226,7 @@ static void candidates(struct look *k)
 	g = ref_guess(top, s->window.size, k->p->low);
 	k->number = g.number;
 	k->older[0] = g.second;
-	/* A sender that has begun anew, in a later subspace. */
+	/* The sender may have begun with 1 again, in a later subspace. */
 	if (top >> 32 && g.number != k->p->low && g.second != k->p->low && k->p->low < s->head_end)
 		k->older[1] = k->p->low;
 }
@@ -295,7 +300,7 @@ static void look_at(struct model *m, struct batch *b, struct look *k)
 		k->opened = p->authentic && &m->sa[p->sa] == k->sa && k->number == p->number;
 }
 
-/* ---- second pass: the number may be an older one ---- */
+/* ---- second pass: the older candidates for the number ---- */
 
 static void try_older(struct model *m, struct look *k, unsigned i)
 {
@@ -315,14 +320,14 @@ static void keep_older(struct model *m, struct look *k)
 		wait_for(m, k->sa, k->p, false);
 }
 
-/* ---- third pass: the verdict, and what moves ---- */
+/* ---- third pass: the verdict, and the change of state ---- */
 
 static void fresh(struct look *k)
 {
 	struct model_sa *s = k->sa;
 
 	if (!window_is_new(refwindow_place(&s->window, k->number)))
-		return; /* without protection: delivered, and means nothing */
+		return; /* without replay protection: delivered, and changes nothing */
 	refwindow_commit(&s->window, k->number);
 	add(&s->received, k->number, k->p);
 	extend(s, k->number);
@@ -400,7 +405,7 @@ static void settle(struct model *m, const struct batch *b, struct look *k)
 		add(&k->sa->stale, k->number, k->p);
 }
 
-/* As many as can be looked at before one that may open a bridge; returns how many. */
+/* Judges packets up to one that may open a bridge, or a full batch; returns their number. */
 static unsigned run_batch(struct model *m, struct batch *b, const struct model_packet *p,
 			  unsigned count)
 {
@@ -419,7 +424,7 @@ static unsigned run_batch(struct model *m, struct batch *b, const struct model_p
 	return b->count;
 }
 
-/* The oldest of those that waited and are due. */
+/* The oldest of the packets that waited and are due, or NULL. */
 static struct model_waiting *next_due(struct model *m)
 {
 	for (unsigned i = 0; i < PARKED_MAX; i++) {

@@ -1,10 +1,10 @@
 /*
- * esp_model.h - what doc/recovery.md says of each inbound packet, as a slow model that knows who
- * sealed what. SPDX-License-Identifier: ISC
+ * esp_model.h - a slow model of what doc/recovery.md says about each inbound packet; it knows who
+ * sealed each packet. SPDX-License-Identifier: ISC
  *
- * It remembers every packet in plain lists and the windows as sets (ref_model.h). It has no
- * ciphers: the one who feeds it says which number a packet was sealed under, and whether a byte of
- * it was changed since. Only from what a receiver can see it takes its decisions.
+ * It remembers every packet in plain lists, and windows as sets (ref_model.h). It has no ciphers:
+ * its caller says under which number a packet was sealed, and whether it was changed since. The
+ * model uses this only to find out whether the packet opens; it decides by what a receiver can see.
  */
 #ifndef MENDIP_FUZZ_ESP_MODEL_H
 #define MENDIP_FUZZ_ESP_MODEL_H
@@ -13,15 +13,15 @@
 #include "ref_model.h"
 
 #define MODEL_SAS      4
-#define MODEL_RECEIVED 4096 /* packets of a run at the most: nothing is forgotten below that */
+#define MODEL_RECEIVED 4096 /* packets of one run at most: the model forgets none of them */
 
-/* A packet on the wire, and what only its sender knows. */
+/* A packet on the wire, and what only its sender knows of it. */
 struct model_packet {
 	uint32_t spi, low, len; /* len: of the whole packet */
 	uint32_t tag, iv;	/* as the history keeps them */
-	uint64_t number;	/* that it was sealed under */
+	uint64_t number;	/* under which it was sealed */
 	unsigned sa;		/* whose keys sealed it */
-	bool authentic;		/* and nobody has changed it */
+	bool authentic;		/* not changed since */
 	bool dummy;
 	uint32_t id; /* of the inner packet; 0: none */
 };
@@ -42,10 +42,10 @@ struct model_sa {
 	bool keyed, retired, exposed, bridge_open, bridge_closed;
 	nsec_t drain_until;
 	struct refwindow window, bridge;
-	/* From floor on, and below head_end, the history knows what was not received. */
+	/* From floor on, and below head_end, the history knows which numbers were not received. */
 	uint64_t floor, head_end;
-	struct model_list received;	  /* FRESH ones */
-	struct model_list rewound, stale; /* what the detector was told */
+	struct model_list received;	  /* FRESH packets */
+	struct model_list rewound, stale; /* packets that the detector has seen */
 };
 
 struct model_waiting {
@@ -54,7 +54,7 @@ struct model_waiting {
 	bool early, due;
 };
 
-/* What the model expects of a receive. */
+/* The result that the model expects of a receive. */
 struct model_result {
 	uint64_t v[VERDICT_COUNT];
 	uint64_t waited;
@@ -74,11 +74,11 @@ struct model {
 
 struct model *model_new(void);
 void model_free(struct model *m);
-/* One more SA, whose SPI is reserved only until model_install. params must outlive m. */
+/* Adds an SA, whose SPI is only reserved until model_install. params must outlive m. */
 void model_add(struct model *m, const struct esp_sa_params *params, uint32_t spi);
 void model_install(struct model *m, unsigned sa);
 void model_retire(struct model *m, unsigned sa, nsec_t drain_until);
-/* One receive of count packets. */
+/* Receives count packets at once. */
 void model_receive(struct model *m, const struct model_packet *p, unsigned count, nsec_t now,
 		   struct model_result *ret);
 

@@ -1,8 +1,8 @@
 /*
- * fuzz.h - what a fuzz target gives. SPDX-License-Identifier: ISC
+ * fuzz.h - what each fuzz target defines and may use. SPDX-License-Identifier: ISC
  *
  * Each target is one file with LLVMFuzzerTestOneInput. It is linked with driver.c as an ordinary
- * test over its corpus, and with libFuzzer by --enable-fuzzers. An invariant that does not hold
+ * test with its corpus, and with libFuzzer by --enable-fuzzers. An invariant that does not hold
  * ends in abort().
  */
 #ifndef MENDIP_FUZZ_H
@@ -18,7 +18,7 @@ static inline void hold(bool ok)
 		abort();
 }
 
-/* The input as a string of at most max bytes, ended by NUL, without NUL inside. */
+/* Copies the input as a NUL-terminated string of at most max bytes, up to its first NUL. */
 static inline void as_string(const uint8_t *data, size_t size, char *out, size_t max)
 {
 	size_t n = size < max - 1 ? size : max - 1;

@@ -38,7 +38,7 @@ tests_fuzz_fuzz_esp_run_SOURCES = tests/fuzz/fuzz_esp_run.c $(ESP_MODEL) $(FUZZ_
 tests_fuzz_fuzz_esp_run_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"esp_run"' -DMUTATIONS=5000 \
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/esp_run"'
 tests_fuzz_fuzz_esp_run_LDADD = $(ESP_TEST_LIBS)
-# Opens nothing outside of its own folder, and looks at what the library is given.
+# The target opens no file outside of its folder, and checks what libconfig is given.
 CONFIG_WRAPS = -Wl,--wrap=open,--wrap=config_read_string
 check_PROGRAMS += tests/fuzz/fuzz_config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(FUZZ_DRIVER)
@@ -47,7 +47,8 @@ tests_fuzz_fuzz_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS) -DFUZZ_NAME=
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/config"'
 tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(CONFIG_WRAPS)
 tests_fuzz_fuzz_config_LDADD = $(FUZZ_LIBS) $(CONFIG_LIBS)
-# Each input is two engines and minutes of their time: fewer mutations. Captures are for fuzz_ike_engine.
+# Each input runs two engines for minutes of virtual time: fewer mutations. The name "inside" keeps the published captures to
+# fuzz_ike_message and fuzz_ike_engine (see driver.c).
 check_PROGRAMS += tests/fuzz/fuzz_ike_inside
 INSIDE = tests/fuzz/fuzz_ike_inside.c tests/exchange/peers.c tests/exchange/peers.h tests/fuzz/fuzz.h
 tests_fuzz_fuzz_ike_inside_SOURCES = $(INSIDE) tests/fuzz/driver.c
@@ -55,7 +56,7 @@ tests_fuzz_fuzz_ike_inside_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"inside"' -D
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/ike_inside"'
 tests_fuzz_fuzz_ike_inside_LDADD = $(TUNNEL_TEST_LIBS)
 check_PROGRAMS += tests/fuzz/fuzz_control
-# control.c is included.
+# control.c is missing here, as fuzz_control.c includes it.
 CONTROL = tests/fuzz/fuzz_control.c tests/fuzz/control_peers.c tests/fuzz/control_peers.h daemon/status.c \
 	daemon/metrics.c tests/exchange/peers.c tests/exchange/peers.h tests/fuzz/fuzz.h
 if FAULTS
@@ -123,7 +124,7 @@ tests_fuzz_lf_inner_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_inner_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_inner_LDADD = $(FUZZ_LIBS)
 
-# Each target for FUZZ_TIME seconds from its corpus; what it finds is left in the build folder.
+# Runs each target for FUZZ_TIME seconds from its corpus; findings are left in found/ in the build folder.
 FUZZ_TIME = 60
 FUZZ_RUNS = $(noinst_PROGRAMS:=.run)
 fuzz: $(FUZZ_RUNS)

@@ -1,16 +1,16 @@
 /*
- * fuzz_config.c - configuration as it is loaded: files, scanning, secrets, the library, and what
- * is made of it. SPDX-License-Identifier: ISC
+ * fuzz_config.c - loads a configuration: files, scanner, secrets, libconfig, and the result.
+ * SPDX-License-Identifier: ISC
  *
- * Input: mendip.conf; behind a line "---", if there is one, the file conf.d/more.conf. They stand
- * in a folder of their own, with a key file `key`; nothing outside of it is opened.
+ * The input is mendip.conf; after a line "---", if there is one, the file conf.d/more.conf. They
+ * are in a temporary folder, with a key file `key`; no file outside of it is opened.
  */
 #include "fuzz.h"
-#include "../../daemon/config.c" /* conf_load hides in a process of its own what may happen */
+#include "../../daemon/config.c" /* for read_all: a crash in the process of conf_load is hidden */
 
 #include <signal.h>
 
-#define MARK	 "7q7q" /* a secret that has it is not to be seen anywhere */
+#define MARK	 "7q7q" /* a secret that contains this must not appear anywhere */
 #define SPLIT	 "\n---\n"
 #define INCLUDED "what_a_file_beside_it_has"
 
@@ -21,21 +21,26 @@ int __wrap_config_read_string(config_t *lib, const char *text);
 int __real_config_read_string(config_t *lib, const char *text);
 
 static char folder[] = "/tmp/fuzz-config-XXXXXX";
-static char main_path[64];  /* of mendip.conf in it */
-static int here = -1, from; /* the folder; where libFuzzer works */
+static char main_path[64];  /* of mendip.conf in the folder */
+static int here = -1, from; /* the folder; the working folder of libFuzzer */
 static int main_fd, more_fd;
 
-/* libconfig 1.5 forgets the buffer of a string before a syntax error; the daemon reads such a file
- * only in a process of its own. */
+/*
+ * libconfig 1.5 leaks the buffer of a string before a syntax error; the daemon reads such a file
+ * only in a process of its own.
+ */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
 	return "leak:strbuf_append\nleak:libconfig_yylex\n";
 }
 
-/* ---- a folder of our own ---- */
+/* ---- the temporary folder ---- */
 
-/* What the code opens by its whole path, as libFuzzer needs its own working folder. */
+/*
+ * The code opens files by absolute paths, as libFuzzer needs its own working folder: only files of
+ * the folder can be opened.
+ */
 int __wrap_open(const char *path, int flags, ...)
 {
 	size_t len = strlen(folder);
@@ -49,7 +54,7 @@ int __wrap_open(const char *path, int flags, ...)
 	return __real_open(path, flags);
 }
 
-/* Makes a file; the descriptor. */
+/* Makes a file; returns its descriptor. */
 static int make(const char *name, const char *text, size_t len)
 {
 	int fd = openat(here, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -84,15 +89,15 @@ static void make_folder(void)
 	snprintf(main_path, sizeof(main_path), "%s/mendip.conf", folder);
 	close(make("key", "a secret in a file\n", 19));
 	close(make("beside", beside, sizeof(beside) - 1));
-	/* Kept open: files that are made anew again and again are written to the disk each time. */
+	/* Kept open: files that are made again each time would be written to the disk. */
 	main_fd = make("mendip.conf", "", 0);
 	more_fd = make("conf.d/more.conf", "", 0);
 	atexit(remove_folder);
 }
 
-/* ---- what the library may see ---- */
+/* ---- what libconfig may see ---- */
 
-/* Calls f for each `secret` that is a string, in the order of the text. */
+/* Calls f for each string named `secret`, in the order of the text. */
 static void each_secret(config_setting_t *s, void (*f)(void *ctx, config_setting_t *s), void *ctx)
 {
 	const char *name = config_setting_name(s);
@@ -113,7 +118,7 @@ static void is_hidden(void *ctx, config_setting_t *s)
 	hold(value[strspn(value, "x\n")] == '\0');
 }
 
-/* The library opens what it includes from where it runs. */
+/* libconfig opens included files relative to the working folder. */
 static int read_string(config_t *lib, const char *text)
 {
 	int r;
@@ -136,8 +141,9 @@ int __wrap_config_read_string(config_t *lib, const char *text)
 }
 
 /*
- * What was taken is what the library would have read, all of it and in its order. An unended string
- * at the very end is nothing to it, but that can only follow on what is in no group.
+ * The secrets taken from the text are those that libconfig would have read, all of them and in
+ * their order. libconfig ignores an unterminated string at the very end, but such a string can only
+ * be outside of all groups.
  */
 static void compare_secret(void *ctx, config_setting_t *s)
 {
@@ -175,7 +181,7 @@ static void check_secrets(const char *text, size_t len)
 	free(copy);
 }
 
-/* ---- what is refused ---- */
+/* ---- errors ---- */
 
 static unsigned lines_of(const char *text, size_t len)
 {
@@ -186,7 +192,7 @@ static unsigned lines_of(const char *text, size_t len)
 	return lines;
 }
 
-/* The marked secrets of a file are nowhere else in it. */
+/* Whether the marked secrets of a file are nowhere else in it. */
 static bool is_only_in_secrets(const char *text, size_t len)
 {
 	struct conf_secrets taken;
@@ -201,7 +207,10 @@ static bool is_only_in_secrets(const char *text, size_t len)
 	return only;
 }
 
-/* "FILE:LINE: ...", one line that prints, of a line that is there. */
+/*
+ * Checks that an error is one printable line "FILE:LINE: ...", that the line exists, and that it
+ * shows no marked secret.
+ */
 static void check_error(const char *err, const char *text, size_t len, const char *more,
 			size_t more_len)
 {
@@ -223,7 +232,7 @@ static void check_error(const char *err, const char *text, size_t len, const cha
 		hold(!strstr(err, MARK));
 }
 
-/* ---- what is accepted ---- */
+/* ---- accepted configurations ---- */
 
 static bool same_psk(const struct psk *a, const struct psk *b)
 {
@@ -248,7 +257,7 @@ static void compare(const struct config *a, const struct config *b)
 
 		hold(conf_conn_same(c, d));
 		hold(c->child_count >= 1);
-		/* Whoever is named has a secret. */
+		/* There is a secret for every peer that is named. */
 		hold(ident_is_pattern(&c->remote_id) ||
 		     psk_find(a->conns.secrets, &c->local_id, &c->remote_id));
 	}
@@ -258,7 +267,7 @@ static void compare(const struct config *a, const struct config *b)
 	}
 }
 
-/* What is shown is read back as the same. */
+/* The printed configuration is read back as the same. */
 static void read_back(const struct config *c)
 {
 	char err[CONFIG_ERR] = "", *shown = conf_dump(c), *text, *again_shown;
@@ -270,7 +279,7 @@ static void read_back(const struct config *c)
 	again = read_all(main_path, err);
 	hold(again && again->conns.count == c->conns.count);
 	again_shown = conf_dump(again);
-	/* Up to the number of secrets. */
+	/* Ignores the number of secrets, at the end. */
 	*strrchr(shown, '#') = *strrchr(again_shown, '#') = '\0';
 	hold(strcmp(again_shown, shown) == 0);
 	for (unsigned i = 0; i < c->conns.count; i++) {
@@ -293,7 +302,7 @@ static void read_back(const struct config *c)
 	conf_free(again);
 }
 
-/* libFuzzer's timer interrupts system calls, which no signal of the daemon does. */
+/* The timer of libFuzzer interrupts system calls; the daemon has no signal that does. */
 static void restart_calls(void)
 {
 	struct sigaction a;
@@ -303,7 +312,10 @@ static void restart_calls(void)
 	hold(sigaction(SIGALRM, &a, NULL) == 0);
 }
 
-/* conf_load as the daemon calls it, with the process of its own: seldom, as it costs that. */
+/*
+ * Calls conf_load as the daemon does, in a process of its own: only for some inputs, as that takes
+ * time.
+ */
 static void load_whole(const struct config *expected, const char *expected_err)
 {
 	char err[CONFIG_ERR] = "";

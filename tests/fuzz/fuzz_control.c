@@ -1,13 +1,13 @@
 /*
- * fuzz_control.c - what clients of the control socket write, carried out on a tunnel that is up, or
- * in trouble. SPDX-License-Identifier: ISC
+ * fuzz_control.c - requests of clients at the control socket, on a tunnel that works or has faults.
+ * SPDX-License-Identifier: ISC
  *
- * Input: a byte that says how the tunnel is, then lines. They are written to the first of two
- * clients as they stand, through a pair of buffers in the place of the socket; lines that begin
- * with % are for the test (see run_own).
+ * The input is a byte that sets the state of the tunnel, then lines. The first of two clients
+ * writes them as they are, to a pair of buffers in place of the socket; lines that begin with % are
+ * commands to the test (see run_own).
  */
 #include "fuzz.h"
-#include "../../daemon/control.c" /* for a client without a socket */
+#include "../../daemon/control.c" /* for clients without a socket */
 #include "config_read.h"
 #include "control_peers.h"
 
@@ -16,7 +16,7 @@
 #define LINES_MAX 60
 
 struct seat {
-	struct bufferevent *far; /* the client's end; NULL: it went */
+	struct bufferevent *far; /* the client's end; NULL: it has gone */
 	unsigned asked, answered;
 	bool events;
 };
@@ -24,14 +24,14 @@ struct seat {
 struct room {
 	struct control_peers *peers;
 	struct daemon d;
-	struct device device[2], *devices[2]; /* that of all, and one that is missing */
+	struct device device[2], *devices[2]; /* the shared one, and one that is missing */
 	struct seat seat[CLIENTS];
-	unsigned at; /* the seat that writes */
+	unsigned at; /* the seat that writes now */
 };
 
 static struct room *room;
 
-/* ---- what control.c, status.c and fault.c ask of the rest of the daemon ---- */
+/* ---- the functions of the daemon that control.c, status.c and fault.c call ---- */
 
 nsec_t daemon_now(void)
 {
@@ -44,7 +44,7 @@ void daemon_turn(struct daemon *d)
 	hold(tunnel_check(d->tunnel) == NULL);
 }
 
-/* Every other file is bad. */
+/* Every other reload fails. */
 bool daemon_reload(struct daemon *d)
 {
 	if ((d->reloads + d->reload_failures) % 2) {
@@ -90,7 +90,7 @@ static void on_log(void *ctx, enum log_level level, const char *line)
 		hold((unsigned char)*line >= 0x20 && *line != 0x7f);
 }
 
-/* ---- the daemon, and who sits at its socket ---- */
+/* ---- the daemon and its clients ---- */
 
 static void client_of(struct control *control, struct bufferevent *near)
 {
@@ -182,7 +182,7 @@ static void room_free(struct room *r)
 
 /* ---- answers ---- */
 
-/* One line for a person. */
+/* One printable line. */
 static void check_text(const json_t *text)
 {
 	const char *s = json_string_value(text);
@@ -197,7 +197,7 @@ static void check_result(const json_t *result)
 	const char *text = json_string_value(json_object_get(result, "text"));
 
 	hold(json_is_object(result));
-	/* Metrics are whole. */
+	/* Metrics are complete. */
 	hold(!text || (strlen(text) > 6 && strcmp(text + strlen(text) - 6, "# EOF\n") == 0));
 }
 
@@ -222,7 +222,7 @@ static void check_answer(struct seat *s, const char *line, size_t len)
 		s->answered++;
 		hold(json_is_false(ok) && json_object_size(o) == 2);
 		check_text(json_object_get(o, "error"));
-		/* There is enough of it. */
+		/* There is always enough memory. */
 		hold(strcmp(json_string_value(json_object_get(o, "error")),
 			    "no memory for the answer") != 0);
 	}
@@ -241,7 +241,7 @@ static void read_answers(struct seat *s)
 	}
 }
 
-/* Until nobody has anything to do. */
+/* Runs until neither side has anything to do. */
 static void run_loop(struct room *r)
 {
 	unsigned quiet = 0, turns = 0;
@@ -259,7 +259,10 @@ static void run_loop(struct room *r)
 
 /* ---- the input ---- */
 
-/* "events" lets a seat have them; whether the line says so is seen as control.c sees it. */
+/*
+ * Counts the request; a seat that sends "events" may get events. The line is parsed as by
+ * control.c.
+ */
 static void note_request(struct seat *s, const char *line, size_t len)
 {
 	json_t *o = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
@@ -270,7 +273,9 @@ static void note_request(struct seat *s, const char *line, size_t len)
 	json_decref(o);
 }
 
-/* %2: the other client writes; %t: time passes; %T: more of it; %x: the client goes, another comes.
+/*
+ * %2: the other client writes; %t: 100 ms pass; %T: 5 s pass; %x: the client goes, another one
+ * comes.
  */
 static void run_own(struct room *r, char what)
 {
@@ -321,7 +326,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run_loop(r);
 	control_peers_run(r->peers, NSEC_PER_SEC);
 	run_loop(r);
-	/* Each line has its answer. */
+	/* Each line was answered. */
 	for (unsigned i = 0; i < CLIENTS; i++)
 		hold(r->seat[i].asked == r->seat[i].answered);
 	room_free(r);

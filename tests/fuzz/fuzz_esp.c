@@ -1,5 +1,7 @@
-/* fuzz_esp.c - ESP datagrams from anyone, and correctly sealed ones with any inner bytes.
- * SPDX-License-Identifier: ISC */
+/*
+ * fuzz_esp.c - ESP datagrams from anybody, and correctly sealed ones with any inner bytes.
+ * SPDX-License-Identifier: ISC
+ */
 #include "fuzz.h"
 #include "esp_path.h"
 #include "xalloc.h"
@@ -51,13 +53,13 @@ static void open_all(struct esp_path *path, uint8_t *p, uint32_t len, uint16_t s
 
 	do {
 		step = esp_open(path, &in, &super, now);
-		/* What is delivered is a whole IP packet. */
+		/* A delivered packet is a whole IP packet. */
 		hold(super.len == 0 || (super.len >= 20 && (out[0] >> 4 == 4 || out[0] >> 4 == 6)));
 		pkt_super_reset(&super);
 	} while (step == ESP_FULL);
 }
 
-/* The input as text of a packet that the peer sealed, under a nonce of its own if iv is new. */
+/* Receives the input as the text of a packet that the peer sealed, with this number and IV. */
 static void sealed(struct esp_path *path, struct esp_sa *sa, const uint8_t *text, uint32_t len,
 		   uint64_t number, uint64_t iv)
 {
@@ -89,14 +91,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		sealed(path, sa, data + 4, (uint32_t)size - 4, 1 + get_be16(data), 1);
 		before = sa->in.window.top;
-		/* The number again: the bridge delivers it, and moves no window but its own. */
+		/*
+		 * The same number again: the bridge delivers the packet, and the window does not
+		 * move.
+		 */
 		sealed(path, sa, data + 4, (uint32_t)size - 4, 1 + get_be16(data), 2);
 		hold(sa->in.window.top == before && sa->in.bridged <= 1);
 		sealed(path, sa, data + 4, (uint32_t)size - 4, 1 + get_be16(data), 3);
 		hold(sa->in.window.top == before && sa->in.bridged <= 1);
 		put_be32(copy, sa->spi);
 		open_all(path, copy, (uint32_t)size, get_be16(data + 2), 2000);
-		hold(sa->in.window.top == before); /* no key, no move */
+		hold(sa->in.window.top == before); /* without a key nothing moves the window */
 		free(copy);
 	}
 	esp_path_free(path);

@@ -1,41 +1,41 @@
 /*
- * fuzz_esp_run.c - what a sender, a network and a recorder do to the packets of one tunnel, as a
- * little program; every verdict and every delivery is held against a slow model (esp_model.h).
+ * fuzz_esp_run.c - actions of a sender, a network and a recorder on the packets of one tunnel, as a
+ * small program; every verdict and every delivery is compared with a slow model (esp_model.h).
  * SPDX-License-Identifier: ISC
  *
- * Input: three bytes that choose the tunnel (see options), then operations of two bytes, a code and
- * its argument (see the functions op_...). What is sealed goes to the tape; what is to arrive is
- * collected in the hand and arrives as one train.
+ * The input is three bytes that choose the tunnel (see options), then operations of two bytes, a
+ * code and an argument (see the functions op_...). Sealed packets are kept on the tape; packets
+ * that are to arrive are collected in the hand, and arrive as one train.
  */
 #include "fuzz.h"
 #include "esp_fixture.h"
 #include "esp_model.h"
 #include "xalloc.h"
 
-#define TAPE	   3000 /* packets sealed in one run */
-#define ARRIVALS   3900 /* less than the model remembers */
+#define TAPE	   3000 /* packets sealed in one run at most */
+#define ARRIVALS   3900 /* fewer than the model remembers */
 #define INNER_MAX  1000
-#define NUMBER_MAX (UINT64_MAX - (1ULL << 33)) /* the reference model does not wrap */
+#define NUMBER_MAX (UINT64_MAX - (1ULL << 33)) /* the reference model does not wrap around */
 #define DRAIN	   (5 * NSEC_PER_SEC)
 
 struct taped {
 	struct model_packet m;
 	uint8_t *b;
-	const struct taped *of; /* in the hand: what it is a copy of */
+	const struct taped *of; /* in the hand: the packet on the tape of which it is a copy */
 };
 
 struct program {
 	struct fixture *l;
 	struct model *model;
-	struct esp_sa_params params; /* as far as the model asks */
+	struct esp_sa_params params; /* the parameters that the model uses */
 	struct taped tape[TAPE];
-	uint32_t inner_len[TAPE]; /* of the packet with this id; ids begin with 1 */
+	uint32_t inner_len[TAPE]; /* by id of the packet; ids begin with 1 */
 	bool came[TAPE];
 	unsigned taped, arrived;
 	struct taped hand[ESP_BATCH];
 	unsigned in_hand;
-	unsigned sa;  /* the newest; that of the gateway */
-	bool pending; /* the branch has only reserved it */
+	unsigned sa;  /* the newest SA, on which the gateway sends */
+	bool pending; /* the branch has only reserved its SPI */
 	unsigned next_expected;
 	struct model_result expected;
 };
@@ -59,14 +59,14 @@ static struct fixture_opt options(const uint8_t *b)
 					    .proof_packets = 1 + (b[2] >> 2 & 1),
 					    .packets = 16,
 					    .interval = NSEC_PER_SEC};
-	/* Without protection there are no extended numbers. */
+	/* Without replay protection there is no ESN. */
 	o.unprotected = o.window == 0;
 	o.esn &= !o.unprotected;
 	o.window = o.unprotected ? WINDOW_MIN : o.window;
 	return fixture_opt(o);
 }
 
-/* Where the sender begins; a fourth of the input's choices each side of 2^32. */
+/* The number from which the sender begins; several choices are close to 2^32. */
 static uint64_t first_number(uint8_t b, bool esn)
 {
 	static const uint64_t numbers[] = {0,
@@ -87,7 +87,7 @@ static void add_to_model(struct program *p)
 	model_add(p->model, &p->params, p->l->spi[ME]);
 }
 
-/* Each inner packet that is delivered: the one that the model has next, byte for byte. */
+/* A delivered inner packet must be the next one of the model, byte for byte. */
 static void on_inner(void *ctx, const uint8_t *inner, uint32_t len)
 {
 	struct program *p = ctx;
@@ -104,7 +104,7 @@ static void on_inner(void *ctx, const uint8_t *inner, uint32_t len)
 	hold(memcmp(inner, want, len) == 0);
 }
 
-/* Trains with whatever is the fastest here: packets that are opened together in one go. */
+/* Opens trains with the fastest implementation, which opens several packets at once. */
 static void choose_backend(void)
 {
 	static bool chosen;
@@ -148,9 +148,9 @@ static void program_free(struct program *p)
 	free(p);
 }
 
-/* ---- what arrives ---- */
+/* ---- arrival ---- */
 
-/* Model and code have moved alike. */
+/* Model and code have the same state. */
 static void compare_state(struct program *p)
 {
 	for (unsigned i = 0; i < p->model->count; i++) {
@@ -167,7 +167,7 @@ static void compare_state(struct program *p)
 	}
 }
 
-/* Each packet has the verdict that the model gives it; where not, both are printed. */
+/* Each packet has the verdict that the model expects; if not, prints both. */
 static void compare_verdicts(const struct program *p, const struct fixture_result *r,
 			     uint64_t waited)
 {
@@ -186,7 +186,7 @@ static void compare_verdicts(const struct program *p, const struct fixture_resul
 	abort();
 }
 
-/* All that was said of the packets is that they are nothing. */
+/* Whether no packet may have changed any state. */
 static bool is_nothing(const struct model_result *r)
 {
 	return !r->v[VERDICT_FRESH] && !r->v[VERDICT_BRIDGED] && !r->v[VERDICT_REWOUND] &&
@@ -207,7 +207,7 @@ static uint64_t fingerprint(const struct program *p)
 	return sum;
 }
 
-/* The hand arrives, as one receive. */
+/* The packets in the hand arrive, in one receive. */
 static void flush(struct program *p)
 {
 	struct model_packet m[ESP_BATCH];
@@ -237,12 +237,14 @@ static bool fits_hand(const struct program *p, uint32_t len)
 {
 	uint32_t first = p->hand[0].m.len, last = p->hand[p->in_hand - 1].m.len;
 
-	/* Of one length, but for a shorter last one, as UDP_GRO gives them. */
+	/* All of one length, except a shorter last one, as UDP_GRO delivers them. */
 	return p->in_hand < ESP_BATCH && len <= first && last == first &&
 	       (p->in_hand + 1) * first <= ESP_BUFFER_MAX;
 }
 
-/* A copy goes to the hand; what is there arrives first where the two cannot be one train. */
+/*
+ * Adds a copy to the hand; if it cannot be in one train with the packets there, those arrive first.
+ */
 static void take_in_hand(struct program *p, const struct taped *t)
 {
 	if (p->arrived + p->in_hand >= ARRIVALS)
@@ -280,14 +282,14 @@ static void tape_train(struct program *p, uint64_t first, bool dummy, uint32_t i
 		one->m = describe(p, t->base + at, len, first);
 		one->m.id = dummy ? 0 : id++;
 		one->b = xmemdup(t->base + at, len);
-		/* Numbers count up by one, and stand in the packet. */
+		/* numbers count up by one, and are in the packet */
 		hold(one->m.low == (uint32_t)first++ && one->m.spi == p->l->spi[ME]);
 		if (arrives)
 			take_in_hand(p, one);
 	}
 }
 
-/* Up to 16 packets in one train, the last one perhaps shorter. */
+/* Seals up to 16 packets as one train; the last one may be shorter. */
 static void op_seal(struct program *p, uint8_t arg, bool arrives)
 {
 	static const uint32_t lens[] = {48, 52, 100, 1000};
@@ -329,7 +331,7 @@ static void op_dummy(struct program *p)
 	tape_train(p, before + 1, true, 0, true);
 }
 
-/* A distance: small ones, what is near the window's size, and powers of two. */
+/* A distance: small ones, ones close to the window's size, and powers of two. */
 static uint64_t distance(const struct program *p, uint8_t arg)
 {
 	uint64_t w = p->l->opt.window;
@@ -347,7 +349,7 @@ static void op_skip(struct program *p, uint8_t arg)
 	struct esp_out_sa *out = &fixture_sa(p->l, GW)->out;
 	uint64_t most = p->params.esn ? NUMBER_MAX : UINT32_MAX;
 
-	/* No train goes over a jump: which subspace a number is in is told once a batch. */
+	/* No train crosses a jump: the subspace of a number is determined once per batch. */
 	flush(p);
 	out->number += min_u64(most - min_u64(most, out->number), distance(p, arg));
 }
@@ -362,7 +364,7 @@ static void op_rewind(struct program *p, uint8_t arg, bool nonces)
 		out->iv_counter -= min_u64(by, out->iv_counter);
 }
 
-/* Again from number 1, as a standby that was told of nothing. */
+/* Begins again with number 1, as a standby that was told of no number. */
 static void op_anew(struct program *p)
 {
 	fixture_sa(p->l, GW)->out.number = 0;
@@ -390,11 +392,11 @@ static void op_install(struct program *p)
 	p->pending = false;
 }
 
-/* ---- the network, and who listens in it ---- */
+/* ---- the network, and a recorder in it ---- */
 
 static const struct taped *taped_back(const struct program *p, uint8_t arg)
 {
-	/* The last 192 one by one, older ones by and by. */
+	/* The last 192 one by one, then every 40th older one. */
 	unsigned back = arg < 192 ? arg : 192 + (arg - 192u) * 40;
 
 	return back < p->taped ? &p->tape[p->taped - 1 - back] : NULL;
@@ -408,7 +410,7 @@ static void op_replay(struct program *p, uint8_t arg)
 		take_in_hand(p, t);
 }
 
-/* Up to 16 of the tape in a row, newest last. */
+/* Replays up to 16 consecutive packets of the tape, the newest last. */
 static void op_replay_run(struct program *p, uint8_t arg)
 {
 	unsigned from = (unsigned)(arg >> 4) * 16 + 15;
@@ -417,7 +419,7 @@ static void op_replay_run(struct program *p, uint8_t arg)
 		op_replay(p, (uint8_t)(from - k));
 }
 
-/* The packet in the hand that came last, one bit changed. */
+/* Changes one bit of the last packet in the hand. */
 static void op_corrupt(struct program *p, uint8_t arg)
 {
 	struct taped *t = p->in_hand ? &p->hand[p->in_hand - 1] : NULL;
@@ -427,16 +429,16 @@ static void op_corrupt(struct program *p, uint8_t arg)
 	if (!t || t->m.len < ESP_HEADER_LEN + 8)
 		return;
 	was = t->m;
-	/* Header and IV, or what they are followed by, from its end on. */
+	/* A bit of header and IV, or of the rest, counted from the end. */
 	at = arg & 128 ? t->m.len - 1 - (arg >> 3 & 15) * 3u % t->m.len : arg >> 3;
 	t->b[at] ^= (uint8_t)(1u << (arg & 7));
 	t->m = describe(p, t->b, t->m.len, was.number);
 	t->m.id = was.id;
 	t->m.sa = was.sa;
-	t->m.authentic = memcmp(t->b, t->of->b, t->m.len) == 0; /* or one bit changed twice */
+	t->m.authentic = memcmp(t->b, t->of->b, t->m.len) == 0; /* a bit may be changed back */
 }
 
-/* And cut off. */
+/* Truncates the last packet in the hand. */
 static void op_truncate(struct program *p, uint8_t arg)
 {
 	struct taped *t = p->in_hand ? &p->hand[p->in_hand - 1] : NULL;
@@ -452,7 +454,7 @@ static void op_truncate(struct program *p, uint8_t arg)
 	t->m.len = arg ? arg : 1;
 	t->m.id = id;
 	t->m.authentic = false;
-	/* A shorter one ends its train; alone it is one of its own. */
+	/* A shorter packet ends its train; alone it is a train of its own. */
 	flush(p);
 }
 
@@ -464,7 +466,7 @@ static void swap(struct taped *a, struct taped *b)
 	*b = t;
 }
 
-/* Two of the hand change places, or all of it is turned round; the shorter last one stays. */
+/* Two packets in the hand change places, or their order is reversed; a shorter last one stays. */
 static void op_reorder(struct program *p, uint8_t arg)
 {
 	unsigned n = p->in_hand;
@@ -509,7 +511,7 @@ static void run_op(struct program *p, uint8_t code, uint8_t arg)
 	case 14: op_dummy(p); break;
 	case 15: op_anew(p); break;
 	}
-	/* Half of the operations let the hand arrive. */
+	/* With half of the codes, the packets in the hand arrive. */
 	if (code & 16)
 		flush(p);
 }

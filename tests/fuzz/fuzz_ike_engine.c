@@ -1,12 +1,14 @@
 /*
- * fuzz_ike_engine.c - datagrams from anyone to an engine that has a tunnel, and the peer's own,
- * correctly protected, messages with any content. SPDX-License-Identifier: ISC
+ * fuzz_ike_engine.c - datagrams from anybody to an engine with a tunnel, and messages of the peer
+ * with any content, correctly protected. SPDX-License-Identifier: ISC
+ *
+ * The input is a sequence of records: one byte of command, two bytes of length, then the message.
  */
 #include "fuzz.h"
 #include "task/exchanges.h"
 #include "../exchange/peers.h"
 
-/* One byte of command, two of length, then a message. */
+/* Delivers one message to the branch, as it is or protected as the gateway's. */
 static void deliver(struct net *n, bool protect, const uint8_t *p, size_t len, bool response)
 {
 	struct ike_sa *sa = peer_conn(n, GW) ? peer_conn(n, GW)->sa : NULL;
@@ -61,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= len;
 	}
 	hold(n->peer[BRANCH].tunnel->ike->half_open <= o.set.half_open_max);
-	/* What nobody vouched for has ended nothing. */
+	/* Without a protected message, the IKE SA is still established. */
 	if (!protected_seen)
 		hold(peer_conn(n, BRANCH)->sa &&
 		     peer_conn(n, BRANCH)->sa->state == IKE_STATE_ESTABLISHED);

@@ -2,11 +2,11 @@
  * fuzz_ike_inside.c - what a peer that has the keys may put into the SK payload, in every state of
  * an IKE SA. SPDX-License-Identifier: ISC
  *
- * Two whole engines make an IKE SA as far as the first two bytes of the input say. Then come
- * records: a command, two bytes of length, and so many bytes. They forge messages, rightly
- * encrypted and authenticated as from the other side; change honest ones that were kept back on
- * their way; have a side do something; or let time pass. At last the wire is whole again, and both
- * sides must find together.
+ * Two whole engines make an IKE SA, up to the state that the first two bytes of the input choose.
+ * Then come records: a command, two bytes of length, and that many bytes. A record forges a
+ * message, correctly encrypted and authenticated as from the other side; changes an honest message
+ * that was held back on the wire; makes a side do something; or lets time pass. At the end the wire
+ * works again, and both sides must agree again.
  */
 #include "fuzz.h"
 #include "task/exchanges.h"
@@ -14,14 +14,14 @@
 #include "xalloc.h"
 
 #define KEPT_MAX  2048
-#define SAS	  2 /* IKE SAs that a peer may have, */
-#define CHILD_SAS 6 /* and CHILD SAs */
+#define SAS	  2 /* IKE SAs that a peer may have */
+#define CHILD_SAS 6 /* CHILD SAs that a peer may have */
 #define ROUNDS	  24
 
 struct world {
 	struct net *n;
-	bool withhold; /* IKE goes no further than to `kept` */
-	uint8_t from;  /* at first: the exchange from which on it does so */
+	bool withhold; /* IKE messages are only kept, and do not arrive */
+	uint8_t from;  /* while the IKE SA is set up: begins to withhold with this exchange */
 	bool only_responses;
 	struct {
 		uint8_t b[KEPT_MAX];
@@ -45,7 +45,7 @@ static bool on_wire(struct net *n, unsigned from, struct datagram *d)
 	return !w->withhold;
 }
 
-/* The which-th IKE SA of the victim that has keys, or NULL. */
+/* Returns the which-th IKE SA of the victim that has keys, or NULL. */
 static struct ike_sa *keyed_sa(struct net *n, unsigned victim, unsigned which)
 {
 	struct ike_sa *sa, *found[16];
@@ -58,7 +58,7 @@ static struct ike_sa *keyed_sa(struct net *n, unsigned victim, unsigned which)
 	return count ? found[which % count] : NULL;
 }
 
-/* The message as the victim's peer would seal it. */
+/* Delivers a message, sealed as by the victim's peer. */
 static void seal_and_inject(struct world *w, unsigned victim, const struct ike_sa *sa,
 			    const struct ike_header *h, uint8_t first, uint8_t *text, size_t len)
 {
@@ -82,9 +82,9 @@ static void seal_and_inject(struct world *w, unsigned victim, const struct ike_s
 		net_inject(w->n, victim, false, msg, (uint32_t)total);
 }
 
-/* ---- forged from nothing ---- */
+/* ---- forged messages ---- */
 
-/* "SPI0", "SPI1", ... stand for those of the first CHILD SAs: the peer's, ours, ... */
+/* Replaces "SPI0", "SPI1", ... by SPIs of the first CHILD SAs: outbound, inbound, outbound, ... */
 static void fill_spis(const struct ike_sa *sa, uint8_t *p, size_t len)
 {
 	const struct child_sa *c;
@@ -102,7 +102,7 @@ static void fill_spis(const struct ike_sa *sa, uint8_t *p, size_t len)
 	}
 }
 
-/* cmd: 4 to the gateway, 8 response, 0x30 exchange, 0xc0 ID; p: first payload, SA, text. */
+/* cmd: 4 to the gateway, 8 response, 0x30 exchange, 0xc0 message ID; p: first payload, SA, text. */
 static void forge(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 {
 	static const uint32_t ids[] = {0, UINT32_MAX, 1, 0};
@@ -119,7 +119,7 @@ static void forge(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 				.flags = (sa->initiator ? 0 : IKE_FLAG_INITIATOR) |
 					 (cmd & 8 ? IKE_FLAG_RESPONSE : 0)};
 	h.message_id = (cmd & 8 ? sa->next_id - 1 : sa->expected_id) + ids[cmd >> 6 & 3];
-	if (cmd >> 6 == 3) /* as who has taken over from another (RFC 6311) */
+	if (cmd >> 6 == 3) /* as a cluster member that has taken over (RFC 6311) */
 		h.message_id = 0;
 	text = xzalloc(len);
 	memcpy(text, p + 2, len - 2);
@@ -128,9 +128,9 @@ static void forge(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 	free(text);
 }
 
-/* ---- honest ones, changed ---- */
+/* ---- honest messages, changed ---- */
 
-/* Four bytes each: what is done, and at which offset; a value; a count. */
+/* Each edit has four bytes: operation and offset (two bytes), value, count. */
 static size_t edit(uint8_t *text, size_t len, const uint8_t *p, size_t edits)
 {
 	for (; edits >= 4; edits -= 4, p += 4) {
@@ -147,7 +147,7 @@ static size_t edit(uint8_t *text, size_t len, const uint8_t *p, size_t edits)
 			memmove(text + at, text + at + many, len - at - many);
 			len -= many;
 			break;
-		case 3: /* the same bytes once more */
+		case 3: /* repeats the bytes */
 			if (len + many > KEPT_MAX)
 				break;
 			memmove(text + at + many, text + at, len - at);
@@ -158,7 +158,7 @@ static size_t edit(uint8_t *text, size_t len, const uint8_t *p, size_t edits)
 	return len;
 }
 
-/* The SA that the kept message is for, if it is protected and that has its keys. */
+/* The SA of the kept message, if the message is protected and the SA has its keys. */
 static struct ike_sa *sa_of(struct world *w, unsigned victim, const struct ike_header *h)
 {
 	struct ike_sa *sa = sa_find(w->n->peer[victim].tunnel->ike,
@@ -167,7 +167,10 @@ static struct ike_sa *sa_of(struct world *w, unsigned victim, const struct ike_h
 	return sa && sa->open && sa->spi_i == h->spi_i && sa->spi_r == h->spi_r ? sa : NULL;
 }
 
-/* The last message to that side, changed by p; with 8 under the ID that is expected now. */
+/*
+ * Changes the last message to that side by the edits in p, and delivers it; with 8 in cmd, under
+ * the message ID that is expected now.
+ */
 static void change(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 {
 	unsigned victim = cmd & 4 ? GW : BRANCH;
@@ -200,7 +203,7 @@ static void change(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 	seal_and_inject(w, victim, sa, &h, outer.sk_next, text, text_len);
 }
 
-/* ---- what the sides do themselves ---- */
+/* ---- actions of the sides ---- */
 
 static void act(struct world *w, unsigned side, unsigned what)
 {
@@ -261,7 +264,7 @@ static void run_record(struct world *w, unsigned cmd, const uint8_t *p, size_t l
 	}
 }
 
-/* ---- from the first message to the state that is asked for ---- */
+/* ---- setup ---- */
 
 static void set_up(struct options *o, uint8_t b)
 {
@@ -280,11 +283,14 @@ static void set_up(struct options *o, uint8_t b)
 	o->dpd = 10 * SEC;
 	o->set.peer_sas = SAS;
 	o->set.peer_children = CHILD_SAS;
-	/* What a recorder or a rewound sender brings is another target's. */
+	/*
+	 * Packets delivered twice, by a recorder or a rewound sender, are checked by another
+	 * target.
+	 */
 	o->twice_allowed = true;
 }
 
-/* What is under way when the records begin: for the branch, the gateway, or both. */
+/* What is under way when the records begin: on the branch, the gateway, or both. */
 static void begin(struct world *w, unsigned stage)
 {
 	static const struct {
@@ -314,9 +320,9 @@ static void begin(struct world *w, unsigned stage)
 	net_run(w->n, 50 * MSEC);
 }
 
-/* ---- what must hold afterwards ---- */
+/* ---- invariants ---- */
 
-/* Whatever came, it is not more than a peer may have. */
+/* No peer may have more than the limits allow. */
 static void check_limits(struct net *n)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -324,11 +330,11 @@ static void check_limits(struct net *n)
 		struct ike_sa *sa;
 
 		hold(t->ike->half_open <= t->ike->set.half_open_max);
-		/* Twice as many where old ones are on their way out, and what is being made. */
+		/* Twice as many while old ones are being replaced, and some half-made ones. */
 		hold(peer_ike_sas(n, i) <= 3 * SAS + 4);
 		for (sa = t->ike->sas; sa; sa = sa->hh.next)
 			hold(sa->child_count <= 2 * CHILD_SAS);
-		/* Live ones, those that are RETIRED, and what is reserved. */
+		/* Live SAs, RETIRED SAs, and reserved SPIs. */
 		hold(t->path->sad.used <= 4 * CHILD_SAS + 16 * n->o.children + 8);
 	}
 }
@@ -339,8 +345,9 @@ static uint64_t delivered(const struct net *n)
 }
 
 /*
- * A peer may narrow what was asked for, and a rekey leaves it so: packets may have no SA. Or it
- * asks for narrower ones beside, forgets them, and what they admit goes there.
+ * A peer may narrow the selectors that were requested, and a rekey keeps them: packets may then
+ * have no SA. Or the peer requests narrower CHILD SAs beside and forgets them, and packets within
+ * their selectors are sent on them.
  */
 static bool is_narrowed(struct net *n, unsigned side)
 {
@@ -359,8 +366,8 @@ static bool is_narrowed(struct net *n, unsigned side)
 }
 
 /*
- * Honest again: packets go both ways once what one side knows alone has been replaced; where the
- * SA was narrowed, after it was ended.
+ * Both sides are honest again: packets must arrive both ways, once SAs that only one side knows
+ * have been replaced; a narrowed SA is ended first.
  */
 static void check_heals(struct world *w)
 {
@@ -396,7 +403,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	set_up(&o, data[0]);
 	w.n = net_new(&o);
-	/* Each takes the other for a cluster. */
+	/* Each side takes the other one for a cluster. */
 	w.n->peer[BRANCH].conf->ha_peer = w.n->peer[GW].conf->ha_peer = data[1] & 128;
 	w.n->hook = on_wire;
 	w.n->hook_ctx = &w;

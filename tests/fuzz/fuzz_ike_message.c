@@ -1,4 +1,6 @@
-/* fuzz_ike_message.c - header, payload chains, proposals, selectors. SPDX-License-Identifier: ISC
+/*
+ * fuzz_ike_message.c - IKE headers, payload chains, proposals, traffic selectors.
+ * SPDX-License-Identifier: ISC
  */
 #include "fuzz.h"
 #include "auth/ident.h"
@@ -8,13 +10,13 @@
 
 static const uint8_t *low, *high;
 
-/* Views lie inside the input. */
+/* Checks that a view lies within the input. */
 static void inside(struct chunk c)
 {
 	hold(c.len == 0 || (c.p >= low && c.p + c.len <= high));
 }
 
-/* What was checked once can be read, to its end and no further. */
+/* An offer that was parsed without an error can be read, to its end and no further. */
 static void walk(const struct proposal_offer *offer)
 {
 	struct proposal p;

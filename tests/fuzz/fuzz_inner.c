@@ -1,4 +1,4 @@
-/* fuzz_inner.c - inner packets: headers, selectors, ECN. SPDX-License-Identifier: ISC */
+/* fuzz_inner.c - inner packets: headers, traffic selectors, ECN. SPDX-License-Identifier: ISC */
 #include "fuzz.h"
 #include "packet/inner.h"
 #include "spd.h"
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	hold(in.len <= size);
 	hold(in.src.family == in.dst.family);
-	/* A policy for exactly this packet selects it, when its ports can be told. */
+	/* A policy for exactly this packet selects it, if its ports are known. */
 	local.ts[local.count++] = ts_host(&in.src, in.proto, in.sport);
 	remote.ts[remote.count++] = ts_host(&in.dst, in.proto, in.dport);
 	spd_init(&spd);

@@ -1,5 +1,5 @@
 /*
- * fuzz_offload.c - virtio-net header and packet: cut into segments, and put together again.
+ * fuzz_offload.c - a virtio-net header and a packet: segmented, and coalesced again.
  * SPDX-License-Identifier: ISC
  */
 #include "fuzz.h"
@@ -10,7 +10,7 @@
 
 #define SEGMENTS_MAX 300
 
-/* Segment i, in exactly its own length. */
+/* Returns segment i, in a buffer of exactly its length. */
 static uint8_t *segment(const struct seg_plan *plan, uint32_t i, struct inner *in)
 {
 	uint32_t len = seg_len(plan, i);
@@ -21,7 +21,10 @@ static uint8_t *segment(const struct seg_plan *plan, uint32_t i, struct inner *i
 	return seg;
 }
 
-/* What was put together of the segments from `first` on is cut into just them, byte for byte. */
+/*
+ * The packet coalesced from the segments from `first` on is segmented into the same ones, byte for
+ * byte.
+ */
 static void give_back(struct pkt_super *super, const struct seg_plan *plan, uint32_t first)
 {
 	struct seg_plan again;

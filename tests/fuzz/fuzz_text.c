@@ -1,5 +1,7 @@
-/* fuzz_text.c - what people write: selectors, proposals, identities, options, times, sizes,
- * configuration text. SPDX-License-Identifier: ISC */
+/*
+ * fuzz_text.c - text that people write: traffic selectors, proposals, identities, options, times,
+ * sizes, configuration. SPDX-License-Identifier: ISC
+ */
 #include "fuzz.h"
 #include "addr.h"
 #include "auth/ident.h"
