@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-# The demonstration behind ./quickstart. SPDX-License-Identifier: ISC
-"""A branch (Mendip) and a gateway in two namespaces; the gateway's ESP numbers go back as after a
-stateful switchover, first with detection off, then with it on. With strongswan-ha there are two gateways, and
-the switchover is a real one."""
+# The demonstration that ./quickstart runs. SPDX-License-Identifier: ISC
+"""Sets up a branch (Mendip) and a gateway in two namespaces, and sets the gateway's ESP sequence numbers back as in a
+stateful switchover, first with detection off, then with it on. With strongswan-ha there are two gateways, of which the
+active one is killed."""
 import os
 import sys
 import time
@@ -13,7 +13,7 @@ sys.path[:0] = [os.path.join(TOP, "tests", "netns"), os.path.join(TOP, "tests", 
 from daemons import Mendip, child, config, testbed  # noqa: E402
 
 RATE = 1000  # packets/s from the gateway to the branch
-BACK = 2000  # numbers: a sync that is two seconds old
+BACK = 2000  # numbers of the rewind, as with a sync that is two seconds old
 PSK = "quickstart only"
 ESP = "aes128gcm16-esn-noesn"
 
@@ -25,7 +25,7 @@ def start_branch(bed, ns, remote):
 
 
 class Pretended:
-    """One gateway whose outbound numbers are set back, as if a standby had taken over."""
+    """One gateway, whose outbound sequence numbers are set back as if a standby had taken over."""
 
     def __init__(self, kind, bed):
         self.branch, self.source = bed.pair("branch", "gateway")
@@ -55,14 +55,14 @@ class Pretended:
         pass
 
     def switchover(self):
-        """Returns when it happened and a note for the live view."""
+        """Does the switchover; returns its time and a note for the live view."""
         when = time.time()
         self.set_back()
         return when, f"<- switchover: the gateway's numbers are {BACK} older now"
 
 
 class Redundant:
-    """Two of strongSwan with its ha plugin behind one address, of which the active one is killed."""
+    """Two strongSwans with the ha plugin and one address; switchover() kills the active one."""
 
     def __init__(self, bed):
         import ha
@@ -92,7 +92,7 @@ The gateways tell each other their keys, by strongSwan's own ha plugin, but not 
 
 
 def line(branch, flow, before, note=""):
-    """One line of the live view; `before` and the result are (time, packets received until then)."""
+    """Prints one line of the live view; `before` and the result are (time, packets received until then)."""
     sa, now = branch.sa(), (time.monotonic(), flow.received)
     v = sa["verdicts"]
     rate = (now[1] - before[1]) / (now[0] - before[0])
@@ -122,7 +122,7 @@ def take_through(branch, gateway, bed, mode):
 
 
 def outage(result, when):
-    """The longest time without a packet since `when`, in ms."""
+    """Returns the longest time without a packet since `when`, in ms."""
     marks = [when, *(at for at, _ in result.arrivals if at > when), result.sent_at[-1]]
     return max(b - a for a, b in zip(marks, marks[1:])) * 1000
 
@@ -158,7 +158,7 @@ Everything is cleaned up. How to go on:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1]))
-    except SystemExit as e:  # the testbed turns Ctrl-C into this one, and has cleaned up by now
+    except SystemExit as e:  # raised by the testbed on Ctrl-C; it has cleaned up
         if e.code in (130, 143):
             print("\ninterrupted; everything is cleaned up", file=sys.stderr)
         raise

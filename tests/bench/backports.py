@@ -1,7 +1,7 @@
-"""wireguard-go out of Debian's backports, unpacked and not installed.
+"""Downloads wireguard-go from Debian's backports and unpacks it without installing it.
 
-backports have 0.0.20231211, the first one with offloads; the release itself has an older one. Where they are is worked
-out from the system's own package sources, so that a mirror or proxy that is in use stays in use.
+The backports have version 0.0.20231211, the first one with offloads; Debian 12 itself has an older one. Their address
+is derived from the system's package sources, so that the same mirror and proxy are used.
 SPDX-License-Identifier: ISC
 """
 import glob
@@ -14,7 +14,7 @@ SOURCES = ("/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/
 
 
 def from_line(line, release, suite):
-    """An entry of the one-line style for another suite; None when it is not the release's main one."""
+    """Returns an entry of the one-line style, changed to another suite; None when it is not for the release's main."""
     m = re.match(r"\s*deb\s+(\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(.*)", line.split("#")[0])
     if not m or m[3] != release or "main" not in m[4].split():
         return None
@@ -22,12 +22,12 @@ def from_line(line, release, suite):
 
 
 def from_stanza(stanza, release, suite):
-    """The same for a stanza of the deb822 style; what it says of keys and dates is kept."""
+    """Does the same as from_line() for a stanza of the deb822 style; keeps its other fields, such as Signed-By."""
     fields, name = {}, None
     for line in stanza.splitlines():
         if line.startswith("#"):
             continue
-        if name and line[:1].isspace():  # goes on
+        if name and line[:1].isspace():  # continuation line
             fields[name] += "\n" + line
         elif ":" in line:
             name, value = line.split(":", 1)
@@ -44,7 +44,7 @@ def from_stanza(stanza, release, suite):
 
 
 def entries(name, text, release):
-    """[(how a file with it has to end, its text)] of backports, one for each source of the release in the file."""
+    """Returns [(suffix of a file name, entry)] for backports, one per entry of the release in this file of sources."""
     suite = f"{release}-backports"
     if name.endswith(".sources"):
         found = [from_stanza(s, release, suite) for s in re.split(r"\n\s*\n", text)]
@@ -53,7 +53,7 @@ def entries(name, text, release):
 
 
 def system_entries():
-    """The entries for this system, and the name of its release ("" when it says none)."""
+    """Returns (entries for this system's backports, code name of its release or "")."""
     with open("/etc/os-release", encoding="utf-8") as f:
         m = re.search(r"^VERSION_CODENAME=\"?(\w+)", f.read(), re.M)
     if not m:
@@ -66,7 +66,7 @@ def system_entries():
 
 
 def download(folder, ending, entry):
-    """Fetches the package into folder from this entry alone; None, or why not."""
+    """Downloads the package into the folder from this entry alone; returns None, or why that failed."""
     private = os.path.join(folder, "apt")
     os.makedirs(os.path.join(private, "lists/partial"), exist_ok=True)
     source = os.path.join(private, "backports" + ending)
@@ -90,7 +90,7 @@ def download(folder, ending, entry):
 
 
 def wireguard_go(folder):
-    """(path of the program, None), or (None, why it cannot be had)."""
+    """Returns (path of the program, None), or (None, why it is not available)."""
     binary = os.path.join(folder, "usr/bin/wireguard-go")
     if os.path.exists(binary):
         return binary, None

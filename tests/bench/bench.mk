@@ -1,4 +1,4 @@
-# Figures, never pass or fail on time: tests/bench/run builds and runs all of it. Only its arithmetic is a test.
+# Measurements: tests/bench/run builds and runs them, and no figure makes it fail. test_report.py tests its arithmetic.
 SCRIPT_TESTS += tests/bench/test_report.py
 EXTRA_DIST += tests/bench/run tests/bench/backports.py tests/bench/contenders.py tests/bench/measures.py \
 	tests/bench/picture.py tests/bench/report.py tests/bench/sniffer.py tests/bench/test_report.py
@@ -10,7 +10,7 @@ tests_bench_null_tunnel_SOURCES = tests/bench/null_tunnel.c daemon/tun.c daemon/
 tests_bench_null_tunnel_CPPFLAGS = $(INCLUDES_DAEMON) $(NL_CFLAGS) $(CRYPTO_CFLAGS)
 tests_bench_null_tunnel_LDADD = libesp.a libcommon.a $(NL_LIBS) $(CRYPTO_LIBS)
 
-# Cures of a switchover side by side: tests/bench/cures builds and runs it. Its short form is part of a test.
+# The comparison of cures for a switchover: tests/bench/cures builds and runs it. test_cures.py runs its short form.
 SCRIPT_TESTS += tests/bench/test_cures.py
 EXTRA_DIST += tests/bench/cures tests/bench/cures_report.py tests/bench/cures_strongswan.py tests/bench/test_cures.py
 EXTRA_PROGRAMS += tests/bench/cures_sim
@@ -21,5 +21,5 @@ tests_bench_cures_sim_CPPFLAGS = $(INCLUDES_TUNNEL) -I$(srcdir)/tests $(CRYPTO_C
 tests_bench_cures_sim_LDADD = libtunnel.a libike.a libesp.a libcommon.a $(CRYPTO_LIBS) -lm
 check-all: tests/bench/cures_sim
 
-# Floods beside a tunnel under load; their short form is tests/netns/test_floods.py.
+# Floods against a gateway whose tunnel is under load; tests/netns/test_floods.py is the short form.
 EXTRA_DIST += tests/bench/floods

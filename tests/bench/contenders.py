@@ -1,4 +1,4 @@
-"""What is measured side by side: each is a tunnel between two namespaces, up and idle until it is used.
+"""The contenders that are compared: each is a tunnel between two namespaces, which stays up and idle until it is used.
 
 SPDX-License-Identifier: ISC
 """
@@ -31,7 +31,7 @@ class Contender:
         return self.left.run("ping", "-c1", "-W1", "-I", "10.1.0.1", "10.2.0.1", check=False).returncode == 0
 
     def start(self):
-        """Starts both daemons and returns their pids."""
+        """Starts both daemons; returns their PIDs."""
         raise NotImplementedError
 
     @staticmethod
@@ -40,7 +40,7 @@ class Contender:
             raise testbed.TestbedError(f"{device} does not come up in {ns.name}")
 
     def cpu_seconds(self):
-        """[user + system of each daemon], all threads."""
+        """Returns [user and system time of each daemon], of all threads, in seconds."""
         times = []
         for pid in self.pids:
             with open(f"/proc/{pid}/stat", encoding="ascii") as f:
@@ -50,7 +50,10 @@ class Contender:
 
 
 class MendipPair(Contender):
-    """Two mendipd of the build folder; options of the daemon, of the branch's detection, and more of its connection."""
+    """
+    Two mendipd of the build folder. backend, offload: options of both daemons; detect: that of the branch's child;
+    more: options of the branch's connection.
+    """
 
     def __init__(self, bed, name, short, title, build, backend="auto", offload="auto", detect="proof", more=""):
         self.daemon = f'crypto_backend = "{backend}"; offload = "{offload}";'
@@ -78,7 +81,7 @@ def quiet(text):
 
 
 class Strongswan(Contender):
-    """Two charon-systemd with kernel-libipsec and the openssl plugin first."""
+    """Two charon-systemd with kernel-libipsec; the openssl plugin is loaded first."""
 
     def start(self):
         def conn(here, there, here_id, there_id, net, far):
@@ -92,7 +95,7 @@ class Strongswan(Contender):
 
 
 class NullTunnel(Contender):
-    """The same offloads and sizes, no ESP; cipher: "openssl", "ipsec-mb", or none at all."""
+    """null_tunnel: Mendip's offloads and packet sizes without ESP; cipher: "openssl", "ipsec-mb", or None."""
 
     def __init__(self, bed, name, short, title, build, cipher=None):
         self.build, self.cipher = build, cipher
@@ -110,7 +113,7 @@ class NullTunnel(Contender):
 
 
 class WireguardGo(Contender):
-    """wireguard-go of Debian's backports: its own protocol, TUN and UDP offloads."""
+    """wireguard-go of Debian's backports, with its TUN and UDP offloads."""
 
     def __init__(self, bed, name, short, title, binary):
         self.binary = binary

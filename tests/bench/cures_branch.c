@@ -1,4 +1,4 @@
-/* cures_branch.c - a branch: a whole peer, and what reached it. SPDX-License-Identifier: ISC */
+/* cures_branch.c - a branch: a peer that counts what it receives. SPDX-License-Identifier: ISC */
 #include "cures_world.h"
 #include "xalloc.h"
 

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #define LOOK	 (50 * MSEC)
-#define IKE_CALM (700 * MSEC) /* longer than the first retransmission takes */
+#define IKE_CALM (700 * MSEC) /* longer than the first retransmission timeout */
 #define DRAIN	 (20 * MSEC)
 #define LIST_MAX 16
 
@@ -20,7 +20,7 @@ const struct cure cures[CURES] = {
 	{"bridge", WINDOW_USUAL, CURE_BRANCH, "proof", NULL, NULL, "on", 300 * MSEC},
 };
 
-/* ---- what is there ---- */
+/* ---- options ---- */
 
 static bool has_bridge(void)
 {
@@ -63,13 +63,16 @@ void cure_apply(const struct world *w, const struct cure *c)
 
 /* ---- the switchover ---- */
 
-/* How many of the first `ticks` packets of the traffic were for the branch. */
+/* Returns how many of the first `ticks` packets were for the branch. */
 static uint64_t share(uint64_t ticks, uint32_t index, uint32_t active)
 {
 	return (ticks + active - 1 - index) / active;
 }
 
-/* The standby knows each number as it was `age` ago; IVs go on. Returns how many went back. */
+/*
+ * Sets the sequence number of each SA of the gateway back to that of `age` seconds ago, but not its
+ * IVs. Returns the sum by which they went back.
+ */
 static uint64_t rewind_all(struct world *w, double age)
 {
 	uint64_t ticks = (uint64_t)llround(age * ORIGINAL_RATE), all = 0;
@@ -108,7 +111,7 @@ static void gateway_rekeys_all(struct world *w)
 	gateway_leave(&w->gw);
 }
 
-/* Three packets in a row, the last one not long ago. */
+/* Whether the branch has received three packets in a row, the last one recently. */
 static bool flows(const struct world *w, const struct branch *b)
 {
 	nsec_t apart = SEC * w->active / w->rate;
@@ -133,7 +136,7 @@ static bool settled(const struct world *w, const struct cure *c)
 
 /* ---- results ---- */
 
-/* Numbers that the gateway has to pass before one is new to the branch again. */
+/* Returns how many packets the gateway must send until its number is new to the branch. */
 static uint64_t still_old(const struct branch *b)
 {
 	const struct esp_sa *in = branch_sa(b), *out = branch_gateway_sa(b);

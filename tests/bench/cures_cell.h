@@ -6,7 +6,7 @@
 
 #include "cures_world.h"
 
-/* Packets/s of the gateway in all; what is rewound follows from it. */
+/* Packets/s that the gateway sends in all; the sync's age and this rate give the rewind. */
 #define ORIGINAL_RATE 140000
 
 #define WINDOW_USUAL  1024
@@ -20,7 +20,7 @@ struct cure {
 	enum cure_kind kind;
 	const char *detect, *packets, *interval;
 	const char *bridge;
-	nsec_t at_least; /* a run lasts, so that the criterion can be met */
+	nsec_t at_least; /* minimum duration of a run, so that the criterion can be met */
 };
 
 #define CURES 8
@@ -29,21 +29,21 @@ extern const struct cure cures[CURES];
 struct result {
 	bool ended;
 	uint64_t rewound;
-	uint64_t lost, worst;		/* in all, in the worst tunnel; what was reckoned too */
+	uint64_t lost, worst;		/* in all, in the worst tunnel; estimates included */
 	uint64_t within;		/* lost within the run */
-	double last_s;			/* until the last tunnel flows */
-	uint64_t rekeys, ike_up, twice; /* over all branches */
+	double last_s;			/* until packets flow in all tunnels */
+	uint64_t rekeys, ike_up, twice; /* sums over all branches */
 	uint32_t peak;
 	double cpu_s, ran_s;
 };
 
-/* This build has it. */
+/* Whether this build has the options of the cure. */
 bool cure_available(const struct cure *c);
-/* The branches do from now on what the cure asks. */
+/* Sets the options of the cure at all branches. */
 void cure_apply(const struct world *w, const struct cure *c);
 /*
- * The switchover: the gateway knows its numbers as they were `age` seconds ago. Runs until all
- * tunnels flow and IKE is calm, for `limit` seconds at most.
+ * Sets the gateway's sequence numbers back to those of `age` seconds ago, and runs until packets
+ * flow in all tunnels and no IKE messages are sent, for `limit` seconds at most.
  */
 struct result cure_measure(struct world *w, const struct cure *c, double age, double limit);
 

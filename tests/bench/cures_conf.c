@@ -1,7 +1,7 @@
-/* cures_conf.c - what the gateway and its branches are configured with. SPDX-License-Identifier:
- * ISC
+/*
+ * cures_conf.c - the configurations of the gateway and its branches. SPDX-License-Identifier: ISC
  *
- * Nothing but the cure is to make an exchange: no routine rekeys, no liveness checks.
+ * They have no rekeys by time and no liveness checks, so that all exchanges are due to the cure.
  */
 #include "cures_world.h"
 #include "one_conn.h"
@@ -9,8 +9,10 @@
 
 #include <stdio.h>
 
-/* Without ESN, under which the window is what the high half of a number is inferred from: there is
- * no such thing as ESN without replay protection, and all cures are to have the same suite. */
+/*
+ * Without ESN, so that all cures have the same suite: ESN needs replay protection, from whose
+ * window the receiver infers the high half of a sequence number.
+ */
 #define ESP_PROPOSAL "aes128gcm16-x25519-noesn"
 #define IKE_PROPOSAL "aes256gcm16-prfsha384-x25519"
 #define SECRET	     "a secret that all have"

@@ -1,4 +1,4 @@
-/* cures_gateway.c - the gateway, whose work for IKE takes its time. SPDX-License-Identifier: ISC */
+/* cures_gateway.c - the gateway, whose work for IKE takes time. SPDX-License-Identifier: ISC */
 #include "cures_world.h"
 #include "xalloc.h"
 
@@ -79,7 +79,6 @@ void gateway_ike(struct gateway *g, struct datagram *d)
 	g->inbox[g->in_head + g->in_count++] = d;
 }
 
-/* When it has something to do and the time for it. */
 nsec_t gateway_next(const struct gateway *g)
 {
 	nsec_t at = g->in_count ? 0 : tunnel_next_deadline(g->tunnel);
@@ -104,7 +103,9 @@ void gateway_turn(struct gateway *g)
 	gateway_leave(g);
 }
 
-/* What comes by ESP are the dummy packets of new SAs; they show the gateway that the peer has it.
+/*
+ * The ESP packets to the gateway are the dummy packets that a branch sends on a new SA, which show
+ * the gateway that the branch has it.
  */
 void gateway_esp(struct gateway *g, struct datagram *d)
 {
@@ -119,7 +120,7 @@ void gateway_esp(struct gateway *g, struct datagram *d)
 	gateway_leave(g);
 }
 
-/* The branch moves its outbound by ours, but sends nothing that would need it. */
+/* Sends a dummy packet on a new SA; the branch, which sends no traffic, does not need it. */
 static void gateway_dummy(void *ctx, struct esp_sa *sa)
 {
 	struct gateway *g = ctx;

@@ -1,16 +1,17 @@
 /*
- * cures_recorder.c - someone without keys who keeps ESP packets and sends them again.
+ * cures_recorder.c - an attacker without keys that records ESP packets and re-sends them.
  * SPDX-License-Identifier: ISC
  *
- * Of each active branch it keeps as many packets from before the switchover, spread evenly over
- * all that were sent, as from right after it. It re-sends the first ones over 200 ms from 5 ms
- * after the switchover on, the second ones from 30 ms on, and all of them once more at the end.
+ * It keeps the same number of packets of each active branch from before the switchover, spread
+ * evenly over all packets sent, and from right after it. It re-sends the former within 200 ms from
+ * 5 ms after the switchover on, the latter within 50 ms from 30 ms after it on, and all of them
+ * once more at the end.
  */
 #include "cures_world.h"
 #include "xalloc.h"
 
-#define KEPT	    4096 /* packets of all branches, before and after */
-#define OF_EACH_MAX 64	 /* of one branch, before and after */
+#define KEPT	    4096 /* packets of all branches, before and after the switchover */
+#define OF_EACH_MAX 64	 /* packets of one branch, before and after the switchover */
 #define PASSES	    3
 
 struct kept {
@@ -19,7 +20,7 @@ struct kept {
 	uint8_t p[ESP_LEN_MAX];
 };
 
-/* Packets [from, to) of `kept`, one after another within `length` from `start` on. */
+/* Re-sends packets [from, to) of `kept`, one after the other within `length` from `start` on. */
 struct pass {
 	nsec_t start, length;
 	uint32_t from, to, next;
@@ -28,8 +29,8 @@ struct pass {
 struct recorder {
 	struct kept *kept;
 	uint32_t count, room, of_each;
-	uint64_t before;     /* packets of one branch up to the switchover */
-	uint32_t count_then; /* kept by the switchover; 0: it has not been */
+	uint64_t before;     /* packets of one branch before the switchover */
+	uint32_t count_then; /* number of packets kept at the switchover; 0: not yet */
 	bool after;
 	struct pass pass[PASSES];
 	uint64_t resent;
@@ -46,7 +47,10 @@ struct recorder *recorder_new(uint32_t active, uint64_t before)
 	return r;
 }
 
-/* A packet of the spread: the share of those kept rises with this one. */
+/*
+ * Whether to keep the packet just sent to the branch: before the switchover, one of those spread
+ * evenly; after it, one of the first.
+ */
 static bool wants(const struct recorder *r, const struct branch *b)
 {
 	if (r->after)

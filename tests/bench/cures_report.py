@@ -1,4 +1,4 @@
-"""The arithmetic of the comparison of cures, its tables and its picture. Nothing here measures.
+"""Computes the figures of the comparison of cures, and makes its tables and its picture; it measures nothing.
 
 SPDX-License-Identifier: ISC
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import picture
 from report import number, table
 
-RATE = 140000  # packets/s; what is rewound follows from it
+RATE = 140000  # packets/s; the rewind is this times the age of the sync
 CURES = [
     ("none", "no cure"),
     ("wide", "window of 65,536"),
@@ -31,7 +31,7 @@ COLOURS = {"none": "#9aa5b1", "wide": "#c9d0d8", "unprotected": "#c44e52", "gate
 
 @dataclass
 class Cell:
-    """One cure on one scene: medians over the repeated runs, and what the run with a recorder gave."""
+    """One cure in one scene: medians over the repeated runs, and results of the run with a recorder."""
     lost: float
     worst: float
     last_s: float
@@ -47,12 +47,12 @@ class Cell:
 
 
 def scenes(results):
-    """[(tunnels, active, age)], each once, in order."""
+    """Returns [(tunnels, active, age)], sorted, each once."""
     return sorted({(r["tunnels"], r["active"], r["age"]) for r in results["runs"]})
 
 
 def cell(results, scene, cure):
-    """The Cell, or None when it was not measured."""
+    """Returns the Cell, or None when it was not measured."""
     runs = [r for r in results["runs"] if (r["tunnels"], r["active"], r["age"]) == scene and r["cure"] == cure]
     plain, recorded = ([r for r in runs if r["recorder"] is kind] for kind in (False, True))
     if not plain:
@@ -64,7 +64,7 @@ def cell(results, scene, cure):
 
 
 def duration(seconds):
-    """Short, with three digits or so."""
+    """Returns a time as text with about three digits."""
     if seconds <= 0:
         return "at once"
     if seconds < 1:
@@ -73,7 +73,7 @@ def duration(seconds):
 
 
 def cells_of_row(c):
-    """The columns of a cell. What a run did not see the end of is reckoned, and marked."""
+    """Returns the columns of a cell. Estimates, of runs that ended before the switchover was over, are marked with ~."""
     about = "" if c.ended else "~"
     when = duration(c.last_s) if c.ended else f"not within {c.limit:g} s, ~{duration(c.last_s)}"
     rekeys = number(c.rekeys, 0) + (f" + {c.ike_up:,.0f} IKE" if c.ike_up else "")
@@ -100,7 +100,7 @@ def scene_table(results, scene):
 
 
 def scaled(results):
-    """How far the traffic was scaled down, as a sentence; "" when it was not."""
+    """Returns a sentence about how far the traffic was scaled down; "" when it was not."""
     rates = {r["rate"] for r in results["runs"]} - {RATE}
     return "".join(f"Traffic scaled down {RATE / r:g} times, to {r:,} packets/s; the numbers rewound are not.\n"
                    for r in sorted(rates))
@@ -120,7 +120,7 @@ def strongswan_table(results, tunnels):
 
 
 def text(results, short=False):
-    """The report; short: only the scenes of SHORT at the oldest sync and the middle one."""
+    """Returns the report; short: only the scenes of SHORT, with the two oldest syncs."""
     every = scenes(results)
     ages = sorted({age for _, _, age in every})[-2:]
     chosen = [s for s in every if not short or (s[:2] in SHORT and s[2] in ages)]
@@ -135,7 +135,7 @@ def text(results, short=False):
 
 
 def log_length(value, most, width):
-    """0 at 0; from 1 on a share of `width` by the logarithm, so that 1 is to be seen."""
+    """Returns the length of a bar: 0 below 1, else a share of `width` by the logarithm, so that 1 is visible."""
     return 0 if value < 1 else width * (1 + math.log10(value)) / (1 + math.log10(max(most, 1)))
 
 
@@ -152,7 +152,7 @@ def bar(x, y, width, most, cure, c):
 
 
 def panel(results, scene, top, most):
-    """One scene from y = top on: (its elements, where it ends)."""
+    """Draws one scene from y = top on; returns (its elements, the y at which it ends)."""
     x, width = picture.LABELS, picture.WIDTH - picture.LABELS - 330
     parts, y = [picture.text(16, top + 24, scene_title(results, scene), "title")], top + picture.HEAD - 8
     for cure, _ in CURES:
@@ -163,7 +163,7 @@ def panel(results, scene, top, most):
 
 
 def svg(results):
-    """Packets lost at the oldest sync, on a logarithmic scale; None when there is nothing."""
+    """Returns a picture of the packets lost at the oldest sync, on a logarithmic scale; None when there are no runs."""
     every = scenes(results)
     if not every:
         return None

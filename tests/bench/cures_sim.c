@@ -1,13 +1,13 @@
 /*
- * cures_sim.c - cures of a switchover, each on the same one. SPDX-License-Identifier: ISC
+ * cures_sim.c - simulates the same switchover with each cure. SPDX-License-Identifier: ISC
  *
  * usage: cures_sim [--tunnels 1,10,...] [--active 1,10,100] [--ages 0.1,1,10] [--cures none,...]
  *                  [--rate N] [--limit SECONDS] [--repeats N] [--seed N] [--list]
  *
- * The tunnels are brought up once for each number of them and each size of window, and filled with
- * traffic once for each share of them that carries any. From there each cell is a process of its
- * own, forked, that goes through the switchover with one cure. Prints one JSON object a run. A run
- * with a recorder, who disturbs, is another one beside the run that is measured.
+ * The tunnels are established once per number of tunnels and window size, and the traffic before
+ * the switchover is sent once per share of active tunnels. From there, each cell is a forked
+ * process that simulates the switchover with one cure. Prints one JSON object per run. As a
+ * recorder disturbs the figures, there is a separate run with it.
  */
 #include "cures_cell.h"
 
@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FEW	 10 /* active tunnels, up to which a run is repeated: chance weighs on it */
+#define FEW	 10 /* active tunnels up to which runs are repeated, as their figures vary */
 #define LIST_MAX 16
 
 struct list {
@@ -72,7 +72,7 @@ static void print(const struct world *w, const struct cure *c, double age, uint3
 	       (unsigned long long)r->twice);
 }
 
-/* True in the child. The parent waits for its end. */
+/* Forks; returns true in the child, and false in the parent when the child has ended. */
 static bool forked(void)
 {
 	int status;
@@ -119,7 +119,7 @@ static double longest(const struct list *l)
 	return most;
 }
 
-/* All cells of one share of active tunnels: the traffic before the switchover is sent once. */
+/* Runs all cells of one number of active tunnels; sends the traffic before the switchover once. */
 static void cells(struct world *w, uint32_t window, uint32_t active)
 {
 	uint64_t ticks = 2 * (uint64_t)llround(longest(&settings.ages) * ORIGINAL_RATE);
@@ -127,7 +127,7 @@ static void cells(struct world *w, uint32_t window, uint32_t active)
 
 	if (!forked())
 		return;
-	/* A few more than twice, as the tunnels take turns. */
+	/* rewind_all() needs twice the rewind; a few packets more, as the tunnels take turns. */
 	ticks += 4 * active;
 	w->recorder = recorder_new(active, ticks / active);
 	world_traffic(w, active, settings.rate);

@@ -1,5 +1,5 @@
-"""Tunnels whose gateway is an unmodified strongSwan, set back in its memory while it runs, with each cure that can be
-had there. Needs root. SPDX-License-Identifier: ISC"""
+"""Measures the cures with an unmodified strongSwan as the gateway, whose sequence numbers rewind.py sets back while it
+runs. Needs root. SPDX-License-Identifier: ISC"""
 import os
 import socket
 import subprocess
@@ -14,12 +14,12 @@ import strongswan  # noqa: E402
 import wire  # noqa: E402
 from cures_report import TITLES  # noqa: E402
 
-BACK = 14000  # what 140,000 packets/s send in 0.1 s
-RATES = {1: 1000, 10: 5000}  # packets/s of so many tunnels together
-FILL = 10000  # packets/s of all tunnels together, until there is something to set back
-KEPT = 64  # frames that the recorder keeps before, and after
-LIMIT = 20  # seconds, for each tunnel
-ON_ITS_WAY = 0.1  # what was sent so long before the switchover may have been numbered after it
+BACK = 14000  # numbers; those of 0.1 s at 140,000 packets/s
+RATES = {1: 1000, 10: 5000}  # number of tunnels: packets/s of all of them together
+FILL = 10000  # packets/s of all tunnels together, before the switchover
+KEPT = 64  # frames that the recorder keeps before the switchover, and after it
+LIMIT = 20  # seconds per tunnel
+ON_ITS_WAY = 0.1  # s; a packet sent so shortly before the switchover may have got its number after it
 RESPONSE = 0x20  # flag in byte 19 of an IKE message
 CURES = {
     "none": {"switchover": 'detect = "off";'},
@@ -34,7 +34,7 @@ CURES = {
 
 
 class Recorder:
-    """Keeps ESP frames that the gateway sends, and sends them again as they are."""
+    """Records ESP frames that the gateway sends, and re-sends them unchanged."""
 
     def __init__(self, ns):
         self._socket = ns.call(self._open)
@@ -48,7 +48,7 @@ class Recorder:
         return made
 
     def keep(self, count):
-        """The next `count` of them, or those of half a second."""
+        """Records the next `count` frames, or those of half a second."""
         end, wanted = time.monotonic() + 0.5, len(self.kept) + count
         self._socket.setblocking(False)
         try:
@@ -71,7 +71,7 @@ class Recorder:
 
 
 class Tunnels:
-    """So many CHILD SAs between branch and gateway, each with a /24 of its own behind either."""
+    """`count` CHILD SAs between branch and gateway, each with a /24 of its own at both sides."""
 
     def __init__(self, count):
         self.names = [f"net{k}" for k in range(count)]
@@ -83,13 +83,13 @@ class Tunnels:
         return [net.replace(".0/24", ".1") for net in self.nets(side)]
 
     def flows(self, bed, left, right, rate, **options):
-        """One from the gateway through each; rate: of all together."""
+        """Starts a flow from the gateway through each tunnel; rate: that of all flows together."""
         return [bed.flow(right, source, left, target, rate=rate / len(self.names), port=9000 + k, **options)
                 for k, (source, target) in enumerate(zip(self.addresses(2), self.addresses(1)))]
 
 
 def conf_of(cure, bridge, local="10.1.0.0/16", remote="10.2.0.0/16"):
-    """(options of the child) for the cure; bridge: this build has the option."""
+    """Returns the text of a child for the cure; bridge: whether this build has that option."""
     options = dict(CURES[cure])
     more = f' bridge = "{"on" if cure == "bridge" else "off"}";' if bridge else ""
     options["switchover"] = f"{{ {options['switchover']}{more} }}"
@@ -97,7 +97,7 @@ def conf_of(cure, bridge, local="10.1.0.0/16", remote="10.2.0.0/16"):
 
 
 def accepted(bed, kid):
-    """Whether this build takes such a child."""
+    """Returns whether this build accepts the child."""
     path = bed.path("try.conf")
     with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="ascii") as f:
         f.write(config(bed.path("try.sock"), {"net": kid}, "192.0.2.2"))
@@ -111,7 +111,7 @@ def cpu_s(pid):
 
 
 def wait_flowing(flows):
-    """Until nearly all of what each sends arrives, at least 2.5 s; False when that does not come in time."""
+    """Waits, at least 2.5 s, until 95 % of each flow's packets arrive; returns False when that takes too long."""
     end = time.monotonic() + LIMIT * len(flows)
     time.sleep(2)
     while time.monotonic() < end:
@@ -123,13 +123,13 @@ def wait_flowing(flows):
 
 
 def peak(others, since):
-    """The most requests of IKE in any second."""
+    """Returns the largest number of IKE requests in any second."""
     times = [p.time for p in others if p.kind == "ike" and p.time >= since and not p.data[19] & RESPONSE]
     return max((sum(t <= u < t + 1 for u in times) for t in times), default=0)
 
 
 def flows_after_ms(result, at):
-    """From `at` to when the first packet was sent after the last one lost; 0 when none was."""
+    """Returns the time from `at` until the packet after the last lost one was sent; 0 when none was lost."""
     late = [last for _, last in result.lost_ranges if result.sent_at[last] >= at - ON_ITS_WAY]
     if not late:
         return 0.0
@@ -142,7 +142,7 @@ def rekeys_of(branch):
 
 
 def through(bed, left, right, charon, branch, cure, tunnels):
-    """The switchover under traffic, of all tunnels at once; a row."""
+    """Rewinds all tunnels at once under traffic; returns a row of figures."""
     for flow in tunnels.flows(bed, left, right, FILL, count=BACK + 1000):
         flow.wait(60)
     rate = RATES[len(tunnels.names)]
@@ -193,14 +193,14 @@ def row_of(cure, count):
 
 
 def rows(say):
-    """A row for each cure and number of tunnels; one that broke says so, and the rest go on."""
+    """Returns a row per cure and number of tunnels; the row of a failed measurement has the reason, "why"."""
     made = []
     for count in RATES:
         for cure in CURES:
             say(f"strongSwan, {count} tunnel{'s' * (count > 1)}: {TITLES[cure]}")
             try:
                 made.append(row_of(cure, count))
-            except Exception as e:  # each cure stands for itself
+            except Exception as e:  # the other cures are measured all the same
                 made.append({"cure": cure, "title": TITLES[cure], "tunnels": count, "rewound": BACK,
                              "rate": RATES[count], "why": f"broken: {type(e).__name__}: {e}"})
     return made

@@ -1,5 +1,7 @@
-/* cures_wire.c - what is on its way: a heap by time, in order of sending among equals.
- * SPDX-License-Identifier: ISC */
+/*
+ * cures_wire.c - datagrams on their way: a heap by time of arrival, then by order of sending.
+ * SPDX-License-Identifier: ISC
+ */
 #include "cures_world.h"
 #include "xalloc.h"
 

@@ -58,7 +58,7 @@ static void inner_build(uint8_t p[INNER_LEN], uint32_t index, uint64_t serial)
 	put_be64(p + SERIAL_AT, serial);
 }
 
-/* One packet of the gateway's net to the next active branch. */
+/* Sends one packet from the gateway's net to the next active branch. */
 static void traffic_turn(struct world *w)
 {
 	struct branch *b = &w->branches[w->ticks++ % w->active];
@@ -102,7 +102,7 @@ void world_silence(struct world *w)
 static void deliver(struct world *w, struct datagram *d)
 {
 	if (d->to == TO_GATEWAY && !d->esp) {
-		/* A keepalive asks for nothing. */
+		/* A keepalive, of one byte, is ignored. */
 		if (d->len > 1)
 			gateway_ike(&w->gw, d);
 		else
@@ -164,7 +164,7 @@ void world_run_ticks(struct world *w, uint64_t ticks)
 	}
 }
 
-/* ---- the beginning ---- */
+/* ---- start ---- */
 
 static void to_stderr(void *ctx, enum log_level level, const char *line)
 {

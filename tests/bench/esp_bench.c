@@ -1,15 +1,15 @@
 /*
- * esp_bench.c - what esp/ costs in memory, without any device. SPDX-License-Identifier: ISC
+ * esp_bench.c - measures esp/ in memory, without a device. SPDX-License-Identifier: ISC
  *
  * usage:
- *   esp_bench cost [ROUNDS [SAS BATCH SIZE]]  a packet sealed and opened, and over the AEAD alone
- *   esp_bench lookup [ROUNDS]                 policy and SA look-ups with more and more SAs
- *   esp_bench suites [ROUNDS]                 each suite in each back end, by packets together
+ *   esp_bench cost [ROUNDS [SAS BATCH SIZE]]  time to seal and open a packet, and minus the AEAD's
+ *   esp_bench lookup [ROUNDS]                 policy and SA look-ups with 10 to 10,000 SAs
+ *   esp_bench suites [ROUNDS]                 each suite and back end, 1 to 32 packets per call
  * and for callgrind, which counts instructions:
  *   esp_bench open MODE COUNT                 opens COUNT packets with detect = MODE
- *   esp_bench find SAS COUNT                  looks up COUNT times of each kind
+ *   esp_bench find SAS COUNT                  does COUNT look-ups of each kind
  *
- * Prints one JSON object a line. Each figure is the median of the rounds.
+ * Prints one JSON object per line. Each figure is the median of the rounds.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +19,10 @@
 #include "xalloc.h"
 
 #define BATCH	   32
-#define BATCHES	   64 /* of one round */
+#define BATCHES	   64 /* per round */
 #define ROUNDS_MAX 1001
 #define SUPER_CAP  ESP_BUFFER_MAX
-#define SETTLED	   5000 /* packets of each SA before anything is measured */
+#define SETTLED	   5000 /* packets per SA before the measurement */
 
 enum { GW, ME };
 
@@ -128,7 +128,7 @@ static struct bench *bench_new(uint32_t count, enum detect_mode mode)
 	for (uint32_t i = 0; i < count; i++) {
 		install(b, GW, i, mode);
 		install(b, ME, i, mode);
-		/* No two SAs at the same number: their rings would be at the same place in step. */
+		/* Different numbers, or the rings of all SAs would be written at the same index. */
 		sad_find(&b->path[GW]->sad, b->spi[GW][i])->out.number = i * 37;
 	}
 	pkt_super_init(&b->super, xzalloc(SUPER_CAP), SUPER_CAP, 0);
@@ -149,7 +149,7 @@ static void bench_free(struct bench *b)
 
 /* ---- packets ---- */
 
-/* A UDP packet of len bytes for SA i, from the gateway's net to mine. */
+/* Makes a UDP packet of len bytes for SA i, from the gateway's net to the other end's. */
 static void make_inner(struct bench *b, uint32_t i, uint32_t len)
 {
 	uint8_t *p = b->inner;
@@ -177,11 +177,10 @@ static void seal_one(struct bench *b, struct esp_train *t, uint32_t i, uint32_t 
 		abort();
 }
 
-/* One round of trains of n packets; nanoseconds a packet. */
+/* Seals BATCHES trains of n packets; returns nanoseconds per packet. */
 static double seal_round(struct bench *b, uint32_t n, uint32_t len, uint32_t *at)
 {
-	/* Close together: a train each 64 KiB would have them all in the same few sets of the
-	 * cache. */
+	/* Trains are close together: 64 KiB apart they would share a few sets of the cache. */
 	uint32_t apart = (n * (len + ESP_OVERHEAD_MAX) + 63) & ~63u;
 	uint64_t t = clock_ns();
 
@@ -198,7 +197,7 @@ static double seal_round(struct bench *b, uint32_t n, uint32_t len, uint32_t *at
 	return (double)(clock_ns() - t) / (BATCHES * n);
 }
 
-/* Opens what seal_round has made. */
+/* Opens the trains of seal_round; returns nanoseconds per packet. */
 static double open_round(struct bench *b, uint32_t n)
 {
 	uint64_t fresh = b->path[ME]->verdicts[VERDICT_FRESH], t = clock_ns();
@@ -214,7 +213,7 @@ static double open_round(struct bench *b, uint32_t n)
 	return (double)t / (BATCHES * n);
 }
 
-/* The AEAD alone over the same bytes and keys. */
+/* Calls the AEAD alone, with the same bytes and keys; returns nanoseconds per packet. */
 static double aead_round(struct bench *b, uint32_t n, uint32_t *at, bool seal)
 {
 	static struct aead_op op[BATCHES][BATCH];
@@ -250,7 +249,7 @@ static double aead_round(struct bench *b, uint32_t n, uint32_t *at, bool seal)
 	return (double)(clock_ns() - t) / (BATCHES * n);
 }
 
-/* ---- what is printed ---- */
+/* ---- measurements ---- */
 
 static void cost(unsigned rounds, uint32_t sas, uint32_t n, uint32_t len)
 {
@@ -260,7 +259,7 @@ static void cost(unsigned rounds, uint32_t sas, uint32_t n, uint32_t len)
 	uint32_t at = 0, raw_at = 0;
 
 	make_inner(b, 0, len);
-	/* Until all histories have grown as far as they do. */
+	/* Until all histories have their full size. */
 	while (at / sas < SETTLED) {
 		seal_round(b, n, len, &at);
 		open_round(b, n);
@@ -281,7 +280,7 @@ static void cost(unsigned rounds, uint32_t sas, uint32_t n, uint32_t len)
 	bench_free(b);
 }
 
-/* Not inlined: callgrind counts within these two. */
+/* Not inlined, as callgrind counts within route_many and find_many. */
 __attribute__((noinline)) static void route_many(struct bench *b, uint32_t count, uint32_t *at)
 {
 	for (uint32_t k = 0; k < count; k++) {
@@ -339,7 +338,7 @@ static void find_count(uint32_t sas, uint32_t count)
 	bench_free(b);
 }
 
-/* Nanoseconds a packet of 1,404 bytes, sealed and opened, n together. */
+/* Prints the nanoseconds to seal and to open a packet of 1,404 bytes, n packets per call. */
 static void suite_cost(unsigned rounds, const struct suite *s, unsigned n)
 {
 	static uint8_t packet[BATCH][8 + SUITE_MAX_IV + 1504];
@@ -368,8 +367,10 @@ static void suite_cost(unsigned rounds, const struct suite *s, unsigned n)
 		for (unsigned k = 0; k < times; k++)
 			aead_seal_many(op, n);
 		t1 = clock_ns();
-		/* An open destroys what it opens, and costs the same when it fails... with GCM;
-		 * with CBC it must hold, so each is sealed again outside of the clock. */
+		/*
+		 * Opening is in place, and with CBC a packet with a wrong ICV costs less: so
+		 * packets are sealed again, outside of the measured time, before they are opened.
+		 */
 		open[r] = 0;
 		seal[r] = (double)(t1 - t0) / (times * n);
 		for (unsigned k = 0; k < times; k++) {
@@ -464,7 +465,7 @@ int main(int argc, char **argv)
 	} else if (strcmp(what, "suites") == 0) {
 		suites(rounds);
 	} else if (strcmp(what, "open") == 0 && argc == 4) {
-		aead_fini(); /* callgrind does not know the newest instructions */
+		aead_fini(); /* no ipsec-mb: callgrind does not know the newest instructions */
 		open_count(argv[2], (unsigned)atoi(argv[3]));
 	} else if (strcmp(what, "find") == 0 && argc == 4) {
 		aead_fini();

@@ -1,4 +1,4 @@
-"""What is measured of one contender, or of Mendip alone. SPDX-License-Identifier: ISC"""
+"""The measurements of one contender, or of Mendip alone. SPDX-License-Identifier: ISC"""
 import json
 import os
 import re
@@ -20,7 +20,7 @@ SMALL = 36  # bytes of UDP payload in an IP packet of 64
 
 
 def iperf(contender, seconds, *options):
-    """One run of iperf3 from left to right; (its JSON "end", CPU seconds of each daemon)."""
+    """Runs iperf3 from left to right; returns (its JSON "end", CPU seconds of each daemon)."""
     before = contender.cpu_seconds()
     done = contender.left.run("iperf3", "-c", "10.2.0.1", "-t", seconds, "-J", *options, timeout=seconds + 30)
     used = [b - a for a, b in zip(before, contender.cpu_seconds())]
@@ -28,7 +28,7 @@ def iperf(contender, seconds, *options):
 
 
 def throughput(contender, seconds, streams=1, both=False):
-    """{"gbit": received, both ways together, "cpu_gib": [CPU seconds a GiB, of each daemon]}."""
+    """Returns {"gbit": Gbit/s received, in both directions together, "cpu_gib": [CPU seconds per GiB, of each daemon]}."""
     end, used = iperf(contender, seconds, "-P", streams, *(["--bidir"] if both else []))
     sums = [end["sum_received"]] + ([end["sum_received_bidir_reverse"]] if both else [])
     total = sum(s["bytes"] for s in sums)
@@ -38,7 +38,7 @@ def throughput(contender, seconds, streams=1, both=False):
 
 
 def small_packets(contender, seconds, rate=40000):
-    """64-byte UDP packets offered at this rate: CPU microseconds of both daemons for each that arrived."""
+    """Sends 64-byte UDP packets at this rate; returns the CPU microseconds of both daemons per packet that arrived."""
     end, used = iperf(contender, seconds, "-u", "-l", SMALL, "-b", rate * SMALL * 8)
     sent, lost = end["sum"]["packets"], end["sum"]["lost_packets"]
     if sent <= lost:
@@ -48,7 +48,7 @@ def small_packets(contender, seconds, rate=40000):
 
 
 class Load:
-    """TCP at full rate both ways through a contender, from when it flows until it is stopped."""
+    """TCP at full rate in both directions through a contender; the constructor returns when it flows."""
 
     def __init__(self, contender):
         self.contender = contender
@@ -57,7 +57,7 @@ class Load:
         while min(b - a for a, b in zip(before, contender.cpu_seconds())) < 0.3:
             if time.monotonic() > deadline:
                 raise RuntimeError("no load")
-            if self.process.poll() is not None:  # the server was still busy with the one before
+            if self.process.poll() is not None:  # the server was still busy with the previous client
                 self.process = self._start()
             time.sleep(0.05)
 
@@ -79,7 +79,7 @@ class Load:
 
 
 def control_under_load(pair, count):
-    """Milliseconds of `mendipctl status`, the process included, while TCP runs at full rate."""
+    """Measures the milliseconds of `mendipctl status`, its process included, while TCP runs at full rate."""
     times = []
     with Load(pair):
         for _ in range(count):
@@ -91,14 +91,14 @@ def control_under_load(pair, count):
 
 
 def rekeys_under_load(pair, seconds):
-    """CREATE_CHILD_SA exchanges on the wire: of the child by command, of the IKE SA when its time has come."""
+    """Measures CREATE_CHILD_SA exchanges on the wire: rekeys of the child by command, of the IKE SA by rekey_time."""
     with Load(pair):
         sniffer = IkeSniffer(pair.left, "eth0")
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             pair.branch.ctl("rekey", "net")
             time.sleep(0.1)
-        # what was asked for last is answered before nobody listens any more
+        # wait for the last responses before the sniffer stops
         testbed.wait_until(lambda: exchanges(sniffer.seen)["open"] == 0, 5)
         seen = exchanges(sniffer.stop())
     if not seen["ms"]:
@@ -110,7 +110,7 @@ def rekeys_under_load(pair, seconds):
 
 
 class Stream:
-    """One TCP stream at full rate from the gateway to the branch; arrivals: [(time, bytes)]."""
+    """A TCP stream at full rate from the gateway to the branch; arrivals: [(time, bytes)]."""
 
     PORT = 7000
 
@@ -134,7 +134,7 @@ class Stream:
             while not self._end.is_set():
                 self._sender.sendall(block)
         except OSError:
-            pass  # the arrivals tell
+            pass  # shows in the arrivals
 
     def _receive(self):
         block = bytearray(1 << 20)
@@ -154,13 +154,13 @@ class Stream:
 
 
 def lost_packets(daemon):
-    """Authentic packets whose numbers the windows refused, over all SAs so far."""
+    """Returns the number of authentic packets whose numbers the windows refused, over all SAs so far."""
     verdicts = daemon.ctl("status")["verdicts"]
     return sum(verdicts[v] for v in ("rewound", "stale", "unverified"))
 
 
 def rewind_under_load(pair, back, seconds=1.5):
-    """The gateway's numbers go back under a full-rate TCP stream from it: what the branch and its receiver saw."""
+    """Rewinds the gateway during a TCP stream from it at full rate; returns figures of the branch and the receiver."""
     known = {r["id"] for r in pair.branch.switchover()["records"]}
 
     def recovered():
@@ -168,11 +168,11 @@ def rewind_under_load(pair, back, seconds=1.5):
         return new[0] if new and new[0]["first_fresh_ms"] is not None else None
     stream = Stream(pair)
     try:
-        time.sleep(seconds)  # the rate before
+        time.sleep(seconds)  # to measure the rate before the rewind
         lost, at = lost_packets(pair.branch), time.monotonic()
         pair.gateway.ctl("fault", "rewind", str(back))
         record = testbed.wait_until(recovered, 10)
-        time.sleep(seconds)  # the rate after
+        time.sleep(seconds)  # to measure the rate after it
     finally:
         stream.stop()
     if not record:
@@ -190,7 +190,7 @@ def rss_kib(pid):
 
 
 def settled_rss(daemons):
-    """KiB of each once nothing has changed for a second."""
+    """Waits until no daemon's RSS changes for a second; returns [KiB of each]."""
     deadline, last = time.monotonic() + 240, None
     while time.monotonic() < deadline:
         now = [rss_kib(d.process.pid) for d in daemons]
@@ -201,11 +201,11 @@ def settled_rss(daemons):
     raise RuntimeError("memory does not settle")
 
 
-CHILDREN = 64  # of one connection, at the most
+CHILDREN = 64  # maximum of one connection
 
 
 def many_children(control, count, side, remote, start):
-    """A configuration with so many children, spread over as many connections as that takes."""
+    """Returns a configuration with `count` children, CHILDREN per connection."""
     def net(which, i):
         return f"10.{which}.{i >> 8}.{i & 255}/32"
     more, conns = ({"start_action": "start"} if start else {}), []
@@ -222,19 +222,19 @@ def many_children(control, count, side, remote, start):
 
 
 def ups(daemon):
-    """How many CHILD SAs its log has seen come up."""
+    """Returns how many CHILD SAs have come up, by the daemon's log."""
     with open(daemon.log, encoding="utf-8") as f:
         return f.read().count(": CHILD SA up: ")
 
 
 def children_rss(bed, count, build):
-    """KiB of RSS of each daemon with `count` CHILD SA pairs up, before traffic, and how long it took."""
+    """Returns the RSS of each daemon in KiB with `count` CHILD SA pairs up and no traffic, and how long that took."""
     left, right = bed.pair(f"m{count}-l", f"m{count}-r")
     gateway = Mendip(bed, right, lambda s: many_children(s, count, 2, "%any", False), build=build)
     began = time.monotonic()
     branch = Mendip(bed, left, lambda s: many_children(s, count, 1, right.outer, True), build=build)
     daemons = (branch, gateway)
-    # by the logs and not by status, whose answer would take memory itself
+    # by the logs, as the answer to `status` would take memory itself
     if not testbed.wait_until(lambda: min(ups(d) for d in daemons) >= count, 240, step=0.5):
         raise RuntimeError(f"only {[ups(d) for d in daemons]} of {count} children come up")
     took, result = time.monotonic() - began, settled_rss(daemons)
@@ -246,7 +246,7 @@ def children_rss(bed, count, build):
 
 
 def memory(bed, build, few=1000, many=10000):
-    """KiB a CHILD SA pair, the greater of the two daemons."""
+    """Returns the KiB per CHILD SA pair, the greater of the two daemons' figures, and details."""
     at = {n: children_rss(bed, n, build) for n in (few, many)}
     pair = [(b - a) / (many - few) for a, b in zip(at[few]["rss_kib"], at[many]["rss_kib"])]
     return {"kib_pair": max(pair), "kib_pair_each": pair, "at": {str(n): v for n, v in at.items()}}
@@ -256,20 +256,20 @@ def memory(bed, build, few=1000, many=10000):
 
 
 def esp_bench(build, *args):
-    """The JSON objects that tests/bench/esp_bench prints."""
+    """Runs tests/bench/esp_bench; returns the JSON objects that it prints."""
     done = subprocess.run([f"{build}/tests/bench/esp_bench", *map(str, args)], capture_output=True, text=True,
                           check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def medians_of_rows(runs):
-    """Rows of several runs of esp_bench as one: the median of each figure."""
+    """Returns the rows of one run of esp_bench with the medians of several runs."""
     return [{k: statistics.median(r[k] for r in rows) if isinstance(v, float) else v for k, v in rows[0].items()}
             for rows in zip(*runs)]
 
 
 def instructions(build, function, *args):
-    """Instructions within a function of esp_bench and all that it calls, by callgrind."""
+    """Returns the instructions of a function of esp_bench, including those that it calls, by callgrind."""
     out = f"{build}/callgrind.{os.getpid()}"
     try:
         subprocess.run(["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={function}",
@@ -283,17 +283,19 @@ def instructions(build, function, *args):
 
 
 def slope(build, function, what, few, many):
-    """Instructions a packet, from two lengths of run: what happens once cancels out."""
+    """Returns instructions per packet, from runs of two lengths, so that one-time costs cancel out."""
     return (instructions(build, function, *what, many) - instructions(build, function, *what, few)) / (many - few)
 
 
 def detection(build, few=8192, many=24576):
-    """Instructions of an opened packet with each kind of detection."""
+    """Returns the instructions per opened packet with each value of `detect`."""
     return {d: slope(build, "esp_open", ("open", d), few, many) for d in ("off", "proof", "pattern", "both")}
 
 
 def lookup(build, rounds, count=20000):
-    """[{"sas", "route_ns", "sad_find_ns", "route_instructions", "sad_find_instructions"}], from 10 SAs to 10,000."""
+    """
+    Returns [{"sas", "route_ns", "sad_find_ns", "route_instructions", "sad_find_instructions"}], from 10 SAs to 10,000.
+    """
     rows = esp_bench(build, "lookup", rounds)
     for row in rows:
         for name, function in (("route", "route_many"), ("sad_find", "find_many")):
@@ -302,5 +304,5 @@ def lookup(build, rounds, count=20000):
 
 
 def medians(dicts, *fields):
-    """{field: median over the dicts}"""
+    """Returns {field: median over the dicts}."""
     return {f: statistics.median(d[f] for d in dicts) for f in fields}

@@ -1,12 +1,13 @@
 /*
- * null_tunnel.c - TUN to UDP and back through the same files as mendipd, without ESP: what the
- * machine would allow if ESP cost nothing. SPDX-License-Identifier: ISC
+ * null_tunnel.c - forwards packets between TUN and UDP with the same source files as mendipd, but
+ * without ESP: the rate that would be possible if ESP took no time. SPDX-License-Identifier: ISC
  *
  * usage: null_tunnel DEVICE MTU REMOTE [openssl|ipsec-mb]
  *
- * A packet travels with as many bytes around it as ESP with AES-GCM has, so that trains have the
- * same sizes. With a back end named, it is sealed and opened too, with AES-128-GCM and a key that
- * everyone knows: what the cipher alone costs. There is no SA, number, window or selector.
+ * Each packet gets as many bytes around it as ESP with AES-GCM adds, so that trains have the same
+ * sizes. With a back end, packets are also sealed and opened, with AES-128-GCM and a fixed key, to
+ * measure the cost of the cipher alone. There are no SAs, sequence numbers, replay windows or
+ * traffic selectors.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -18,10 +19,10 @@
 #include "xalloc.h"
 #include "crypto/aead.h"
 
-#define AAD	  8  /* SPI and number */
-#define BEFORE	  16 /* and the IV */
+#define AAD	  8  /* SPI and sequence number */
+#define BEFORE	  16 /* AAD and IV */
 #define ICV	  16
-#define AFTER	  (2 + ICV) /* the trailer too */
+#define AFTER	  (2 + ICV) /* trailer and ICV */
 #define RECEIVES  16
 #define TRAIN_MAX 65507
 
@@ -45,7 +46,7 @@ static uint32_t frame_len(uint32_t len)
 	return (BEFORE + len + AFTER + 3) / 4 * 4;
 }
 
-/* The i-th packet of a train at base. */
+/* Sets the i-th AEAD operation for a packet of `size` bytes at p. */
 static void prepare(struct null_tunnel *n, uint32_t i, uint8_t *p, uint32_t size)
 {
 	n->op[i] = (struct aead_op){.key = n->key,
@@ -138,7 +139,7 @@ static void deliver(struct null_tunnel *n, const uint8_t *p, uint32_t len)
 	}
 }
 
-/* Up to ESP_BATCH datagrams of g from *at on, in order. */
+/* Opens and delivers up to ESP_BATCH datagrams of g from *at on, in order, and advances *at. */
 static void open_batch(struct null_tunnel *n, const struct udp_datagram *g, uint32_t *at)
 {
 	uint8_t *from[ESP_BATCH];
@@ -184,7 +185,7 @@ static void to_stderr(void *ctx, enum log_level level, const char *text)
 	fprintf(stderr, "null_tunnel: %s\n", text);
 }
 
-/* Both ends have the same key; each counts its IVs from another start. */
+/* Both ends have the same key; each counts its IVs from a random start. */
 static int choose_cipher(struct null_tunnel *n, const char *backend)
 {
 	const struct suite *suite = suite_find(ENCR_AES_GCM_16, 128, INTEG_NONE);

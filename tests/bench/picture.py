@@ -1,4 +1,4 @@
-"""The throughputs as a picture: a bar to the median, a line over the range, one panel a measure, one scale for all.
+"""Draws the throughputs: a bar for the median, a line for the range, a panel per measure, the same scale for all.
 
 SPDX-License-Identifier: ISC
 """
@@ -22,13 +22,13 @@ def colour(name):
 
 
 def tick(top):
-    """A round distance with four to nine ticks up to top."""
+    """Returns a round distance of ticks, with at most nine of them up to `top`."""
     unit = 10 ** math.floor(math.log10(top))
     return next(unit * f for f in (0.1, 0.2, 0.5, 1, 2) if top / (unit * f) <= 9)
 
 
 def bars_of(results, measure):
-    """[(name, title, median, least, most)]"""
+    """Returns [(name, title, median, minimum, maximum)] of the contenders that were measured."""
     bars = []
     for name, title in results["contenders"]:
         values = [v for v in column(results, measure, name, "gbit") if v is not None]
@@ -58,7 +58,7 @@ def bar(x, y, scale, item):
 
 
 def panel(top, title, bars, most):
-    """One measure from y = top on, on a scale up to `most`: (its elements, where it ends)."""
+    """Draws one measure from y = top on, on a scale up to `most`; returns (its elements, the y at which it ends)."""
     scale, step = (WIDTH - LABELS - RIGHT) / most, tick(most)
     y, end = top + HEAD, top + HEAD + len(bars) * STEP
     parts = [text(16, top + 24, title, "title")]
@@ -71,7 +71,7 @@ def panel(top, title, bars, most):
 
 
 def svg(results):
-    """The picture, or None when no throughput was measured."""
+    """Returns the picture, or None when no throughput was measured."""
     panels = [(title, bars) for measure, title in MEASURES if (bars := bars_of(results, measure))]
     if not panels:
         return None

@@ -1,7 +1,7 @@
-"""The arithmetic of the figures, and how they are printed. Nothing here measures. SPDX-License-Identifier: ISC
+"""Computes the figures and prints them; it measures nothing. SPDX-License-Identifier: ISC
 
-results: {"contenders": [[name, title], ...], "rounds": {measure: {name: [sample or None, one a round]}},
-"alone": {measure: what it gave}, "absent": {name: why}, "failed": [what broke], "about": {...}}
+results: {"contenders": [[name, title], ...], "rounds": {measure: {name: [sample or None, one per round]}},
+"alone": {measure: result}, "absent": {name: why}, "failed": [failed measurements], "about": {...}}
 """
 import math
 import statistics
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 STRONGSWAN, WIREGUARD, NULL = "strongswan", "wireguard-go", "null"
 PEERS = ((STRONGSWAN, "x strongswan"), (WIREGUARD, "x wireguard-go"), (NULL, "x null"))
-BACKENDS = (("ipsec-mb", 18, 2.8, 0.8), ("openssl", 14, 2, 0.5))  # goals to strongSwan, wireguard-go, null tunnel
+# (back end, goals of the ratios to strongSwan, to wireguard-go and to the null tunnel)
+BACKENDS = (("ipsec-mb", 18, 2.8, 0.8), ("openssl", 14, 2, 0.5))
 
 
 def percentile(values, p):
-    """The least value that at least p percent of them do not exceed."""
+    """Returns the smallest of the values that at least p percent of them do not exceed."""
     values = sorted(values)
     return values[max(math.ceil(len(values) * p / 100), 1) - 1]
 
@@ -23,19 +24,19 @@ def summary(values):
 
 
 def column(results, measure, name, field):
-    """The field in each round; None for a round that failed; [] for what was not measured."""
+    """Returns the field's value per round, None for a round that failed; [] when the measure was not taken."""
     return [s[field] if s else None for s in results["rounds"].get(measure, {}).get(name, [])]
 
 
 def ratio(results, measure, name, other, field="gbit"):
-    """The median of what name has to what other has in the same round, or None."""
+    """Returns the median over the rounds of the ratio of `name` to `other` in the same round, or None."""
     pairs = zip(column(results, measure, name, field), column(results, measure, other, field))
     ratios = [a / b for a, b in pairs if a is not None and b]
     return statistics.median(ratios) if ratios else None
 
 
 def median(results, measure, name, field):
-    """Over the rounds; of a list, each place for itself; None when there is nothing."""
+    """Returns the median over the rounds, or None; for values that are lists, the medians of their elements."""
     values = [v for v in column(results, measure, name, field) if v is not None]
     if not values:
         return None
@@ -45,10 +46,10 @@ def median(results, measure, name, field):
 
 
 def outage(arrivals, at, window, onset=0.25):
-    """What a receiver saw of an event at `at`; arrivals: [(seconds, bytes)].
+    """Evaluates the arrivals at a receiver, [(seconds, bytes)], around an event at `at`.
 
-    The longest time without a byte that began about then, not later than `onset` seconds after it, and the rates
-    within `window` seconds before the event and after that time.
+    Returns the longest gap that began not later than `onset` seconds after the event, and the rates in the `window`
+    seconds before the event and in those after the gap.
     """
     near = [t for t, _ in arrivals if t >= at - 0.05]
     gaps = [(b - a, b) for a, b in zip(near, near[1:]) if a <= at + onset]
@@ -66,7 +67,7 @@ def outage(arrivals, at, window, onset=0.25):
 
 @dataclass
 class Goal:
-    """at_least / at_most: the goal, at most one of them; measured None: not measured."""
+    """A figure. at_least or at_most: its goal; with neither it has none. measured: None if it was not measured."""
     text: str
     measured: float | None
     at_least: float | None = None
@@ -78,7 +79,7 @@ class Goal:
         return f"<= {self.at_most:.3g}" if self.at_most is not None else ""
 
     def reached(self):
-        """True, False, or None when there is no goal or nothing was measured."""
+        """Returns whether the goal is reached, or None without a goal or a measurement."""
         if self.measured is None or self.at_least is self.at_most:
             return None
         return self.measured >= self.at_least if self.at_least is not None else self.measured <= self.at_most
@@ -95,7 +96,7 @@ def stream_goals(results):
 
 
 def best_backend(results):
-    """What crypto_backend = "auto" would take."""
+    """Returns the back end that crypto_backend = "auto" uses."""
     return "ipsec-mb" if results["rounds"].get("small", {}).get("ipsec-mb") else "openssl"
 
 
@@ -105,13 +106,13 @@ def small_goal(results):
 
 
 def over_aead(rows, sas, size, *fields):
-    """Nanoseconds that esp/ adds to the AEAD call for a packet within a train; of several fields the greatest."""
+    """Returns the ns per packet of a train that esp/ takes in addition to the AEAD; of several fields the greatest."""
     at = [r for r in rows or [] if (r["sas"], r["batch"], r["size"]) == (sas, 32, size)]
     return max(at[0][f] for f in fields or ("seal_over_ns", "open_over_ns")) if at else None
 
 
 def growth(rows, field):
-    """Of a field from the fewest SAs to the most."""
+    """Returns the ratio of a field's value with the most SAs to that with the fewest."""
     return rows[-1][field] / rows[0][field] if rows and rows[0][field] else None
 
 
@@ -150,7 +151,7 @@ def goals(results):
 
 
 def table(head, rows):
-    """Columns as wide as they have to be, the first to the left, the others to the right."""
+    """Returns a table with columns of minimum width, the first one aligned to the left, the others to the right."""
     widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
     return "\n".join("  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(r, widths))).rstrip()
                      for r in [head, *rows])
@@ -161,7 +162,7 @@ def number(value, digits=2):
 
 
 def spread(values, digits=2):
-    """The range of what there is."""
+    """Returns the range of the values that are not None, as text."""
     values = [v for v in values if v is not None]
     return f"{min(values):.{digits}f}-{max(values):.{digits}f}" if values else ""
 
@@ -186,7 +187,7 @@ AGAINST = (*MEASURES, ("small", "64-byte UDP packets, CPU microseconds"))
 
 
 def rounds_tables(results):
-    """[(title, text)] of what was measured of each contender."""
+    """Yields (title, table) of each measure that compares the contenders."""
     for measure, title in MEASURES:
         measured = results["rounds"].get(measure, {})
         rows = [gbit_row(results, measure, n, t) for n, t in results["contenders"] if measured.get(n)]
@@ -212,7 +213,7 @@ def esp_table(rows):
 
 
 def against_table(results):
-    """This commit and another one: medians, and the median of the ratios within a round."""
+    """Compares this commit with another one: medians, and the medians of the ratios within a round."""
     rows = []
     for measure, title in AGAINST:
         field = "us" if measure == "small" else "gbit"
@@ -233,7 +234,7 @@ def against_table(results):
 
 
 def suites_table(rows):
-    """Each suite and back end, alone and 32 together."""
+    """Returns a table of each suite and back end, with 1 and 32 packets per call."""
     at = {(r["suite"], r["backend"], r["batch"]): r for r in rows}
     kinds = dict.fromkeys((s, b) for s, b, _ in at)
     return table(["AEAD of 1,404 bytes, ns", "back end", "seal 1", "seal 32", "open 1", "open 32"],
@@ -273,7 +274,7 @@ def alone_tables(results):
 
 
 def text(results):
-    """The whole report."""
+    """Returns the whole report."""
     parts = [f"{title}\n{'-' * len(title)}\n{body}" for title, body in rounds_tables(results)]
     parts += alone_tables(results)
     if results["about"].get("against"):

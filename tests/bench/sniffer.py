@@ -1,4 +1,4 @@
-"""IKE messages on a link whose rate no capture of everything would bear. SPDX-License-Identifier: ISC"""
+"""Captures IKE messages on a link whose rate is too high to capture all packets. SPDX-License-Identifier: ISC"""
 import ctypes
 import socket
 import struct
@@ -10,8 +10,8 @@ ETH_P_ALL = 3
 CREATE_CHILD_SA = 36
 INITIATOR, RESPONSE = 0x08, 0x20  # flags of the IKE header (RFC 7296 3.1)
 
-# Classic BPF for a packet that begins with its IPv4 header: UDP to port 4500 whose first word is the non-ESP marker
-# (RFC 3948 2.2), else nothing. (code, jump if true, jump if false, operand)
+# Classic BPF for packets that begin with their IPv4 header: accepts UDP to port 4500 whose first word is the non-ESP
+# marker (RFC 3948 2.2). (code, jump if true, jump if false, operand)
 IKE_FILTER = [
     (0x30, 0, 0, 9),        # ldb [9]           protocol
     (0x15, 0, 5, 17),       # jeq #17           else refuse
@@ -26,13 +26,13 @@ IKE_FILTER = [
 
 
 def attach(sock, steps):
-    """Puts a classic BPF program on a socket (struct sock_fprog)."""
+    """Attaches a classic BPF program to a socket (struct sock_fprog)."""
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(steps), ctypes.addressof(code)))
 
 
 def parse(packet):
-    """(SPI of the initiator, exchange, flags, message ID) of an IPv4 packet that the filter let through."""
+    """Returns (SPI of the initiator, exchange, flags, message ID) of an IPv4 packet that the filter has accepted."""
     at = (packet[0] & 15) * 4 + 8 + 4
     if len(packet) < at + 28:
         return None
@@ -40,7 +40,7 @@ def parse(packet):
 
 
 class IkeSniffer:
-    """seen: [(time in seconds, SPI of the initiator, exchange, flags, message ID)] of what passes the device."""
+    """seen: [(time in seconds, SPI of the initiator, exchange, flags, message ID)], in both directions of the device."""
 
     def __init__(self, ns, device):
         self.seen = []
@@ -51,7 +51,7 @@ class IkeSniffer:
 
     @staticmethod
     def _open(device):
-        # of no protocol, thus deaf, until the filter is there; SOCK_DGRAM: packets begin with their IP header
+        # without a protocol, so that it receives nothing before bind(); SOCK_DGRAM: packets begin with the IP header
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         attach(sock, IKE_FILTER)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -80,8 +80,8 @@ class IkeSniffer:
 
 
 def exchanges(seen, kind=CREATE_CHILD_SA):
-    """Requests and their responses: {"ms": [from one to the other], "sent_again": requests that came more than once,
-    "open": requests without a response}."""
+    """Pairs requests and responses; returns {"ms": [time between them], "sent_again": number of retransmitted requests,
+    "open": number of requests without a response}."""
     asked, answered, again = {}, {}, 0
     for when, spi, exchange, flags, number in seen:
         if exchange != kind:
@@ -90,7 +90,7 @@ def exchanges(seen, kind=CREATE_CHILD_SA):
             key = (spi, number, flags & INITIATOR)
             again += key in asked
             asked.setdefault(key, when)
-        else:  # by the other side
+        else:  # sent by the other side
             key = (spi, number, flags & INITIATOR ^ INITIATOR)
             if key in asked:
                 answered.setdefault(key, when)

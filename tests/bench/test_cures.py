@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# The comparison of cures: its arithmetic, and what has to hold in a short run of it. SPDX-License-Identifier: ISC
+# Tests the comparison of cures: its arithmetic, and the results of a short run. SPDX-License-Identifier: ISC
 import json
 import os
 import subprocess
@@ -39,7 +39,7 @@ def some_results():
 
 def medians_over_repeats():
     c = cures_report.cell(some_results(), (1, 1, 1), "proof")
-    expect((c.lost, c.worst, c.resent, c.twice, c.ended), (20, 20, 128, 3, True))  # the disturbed run is not in it
+    expect((c.lost, c.worst, c.resent, c.twice, c.ended), (20, 20, 128, 3, True))  # the medians omit the recorder's run
     expect(cures_report.cell(some_results(), (1, 1, 1), "wide"), None)
     expect(cures_report.cell(some_results(), (1, 1, 1), "none").twice, None)
 
@@ -104,7 +104,7 @@ def quick():
 
 
 def what_has_to_hold():
-    """Of each run, and of each cure that this build has."""
+    """Checks each run of `cures --quick`, with each cure that this build has."""
     results = quick()
     expect(len({(r["tunnels"], r["cure"]) for r in results["runs"]}),
            2 * (len(cures_report.CURES) - len(results["absent"])))
@@ -124,7 +124,7 @@ def what_has_to_hold():
 
 
 def what_is_not_seen_is_reckoned():
-    """No cure, and the run ends when half of the numbers are passed: the other half is added."""
+    """Without a cure, a run that ends when half of the rewound numbers are sent again adds the other half as lost."""
     for tunnels, active in ((1, 1), (10, 3)):
         r = simulated("--tunnels", str(tunnels), "--active", str(100 * active // tunnels), "--ages", "0.1", "--limit",
                       "0.05", "--cures", "none", "--repeats", "1")[0]
@@ -147,7 +147,7 @@ def main(cases):
         try:
             case()
             print(f"ok {case.__name__}")
-        except Exception as e:  # each case stands for itself
+        except Exception as e:  # the other cases run all the same
             failed += 1
             print(f"not ok {case.__name__}: {type(e).__name__}: {e}")
     sys.exit(1 if failed else 0)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# The arithmetic of tests/bench: what is printed is what was measured. SPDX-License-Identifier: ISC
+# Tests the arithmetic of tests/bench, its report, its picture and its sniffer. SPDX-License-Identifier: ISC
 import os
 import struct
 import sys
@@ -49,7 +49,7 @@ def percentiles():
 
 def ratios_are_of_the_same_round():
     r = some_results()
-    close(report.ratio(r, "one", "ipsec-mb", "strongswan"), 16)  # of 16, 30, 10; the ratio of the medians is another
+    close(report.ratio(r, "one", "ipsec-mb", "strongswan"), 16)  # of 16, 30, 10; not the ratio of the medians
     r["rounds"]["one"]["strongswan"][0]["gbit"] = 0.1
     close(report.ratio(r, "one", "ipsec-mb", "strongswan"), 30)  # of 80, 30, 10
     close(report.ratio(r, "small", "ipsec-mb", "strongswan", "us"), 0.25)
@@ -70,7 +70,7 @@ def outages_are_those_of_the_event():
     steady = [(t / 1000, 125000) for t in range(1000)]  # 1 Gbit/s
     seen = [(t, n) for t, n in steady if not 0.5 <= t < 0.53 and not 0.9 <= t < 0.99]
     got = report.outage(seen, 0.499, 0.2)
-    close(round(got["gap_ms"], 6), 31)  # and not the longer one, which has to do with something else
+    close(round(got["gap_ms"], 6), 31)  # not the longer gap, which is too late for the event
     close(round(got["before_gbit"], 2), 1)
     close(round(got["after_gbit"], 2), 1)
     try:
@@ -136,7 +136,7 @@ def the_report_says_what_is_missing():
     expect(row, ["strongSwan", "0.50", "0.30-0.70", "1.00", "0.21", "0.05", "1.00", "+", "1.00"])
     row = [line for line in lines if line.startswith("CPU of a 64-byte")][0].split()
     expect(row[-4:], ["0.25", "<=", "0.333", "yes"])
-    report.text({**r, "contenders": [], "rounds": {}})  # nothing at all is a report too
+    report.text({**r, "contenders": [], "rounds": {}})  # a report without measurements is possible
 
 
 def tables_are_aligned():
@@ -161,7 +161,7 @@ def message(number, response=False, initiator=True, spi=b"12345678", exchange=36
 
 def exchanges_are_paired():
     seen = [(1.0, *message(0)), (1.001, *message(0, initiator=False)),  # each side has its own message IDs
-            (1.004, *message(0, response=True)),                       # answers the one of the other side
+            (1.004, *message(0, response=True)),                       # responds to the other side's request
             (2.0, *message(1)), (2.5, *message(1)), (2.6, *message(1, response=True, initiator=False)),
             (2.7, *message(1, response=True, initiator=False)), (3.0, *message(2, exchange=37)),
             (3.1, *message(7, response=True)), (4.0, *message(1, spi=b"another.."))]
@@ -171,7 +171,7 @@ def exchanges_are_paired():
 
 
 def run_filter(packet):
-    """Classic BPF as far as the filter needs it: the bytes that it accepts."""
+    """Interprets the filter, with the instructions of classic BPF that it has; returns the number of bytes accepted."""
     def load(width, at):
         if at + width > len(packet):
             raise IndexError
@@ -230,7 +230,7 @@ def main(cases):
         try:
             case()
             print(f"ok {case.__name__}")
-        except Exception as e:  # each case stands for itself
+        except Exception as e:  # the other cases run all the same
             failed += 1
             print(f"not ok {case.__name__}: {type(e).__name__}: {e}")
     sys.exit(1 if failed else 0)

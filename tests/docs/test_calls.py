@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-# Calls go down, too (doc/architecture.md). SPDX-License-Identifier: ISC
-"""What a folder's objects need of another one, by name, is in a folder below it: upwards, only tables of functions are
-called. Reads the object files of the libraries."""
+# Functions are called by name only in folders below (doc/architecture.md). SPDX-License-Identifier: ISC
+"""Checks the symbols of the object files: an object may need symbols of its own folder and of those below it, but not of
+those above, whose functions are called by tables only; and pure folders have no variables."""
 import glob
 import os
 import re
@@ -10,7 +10,7 @@ import sys
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("MENDIP_BUILD", ".")
-# Of each folder, what is below it.
+# The folders below each folder.
 IKE = ["ike/wire", "ike/auth", "ike/sa", "ike/task", "ike"]
 BELOW = {"common": set(), "common/crypto": {"common"}, "common/packet": {"common"},
          "esp": {"common", "common/crypto", "common/packet"}}
@@ -22,13 +22,19 @@ PURE = set(BELOW) - {"daemon", "common/crypto"}
 
 
 def source_of(path):
-    """The source of an object of a library or of mendipd, or None: of another program, or of a file that has moved since."""
+    """
+    Returns the source of an object of a library, mendipd or mendipctl; None for objects of other programs, or when the
+    source does not exist any more.
+    """
     name = re.sub(r"/(lib\w+_a|mendipd|mendipctl)-(\w+)\.o$", r"/\2.c", "/" + os.path.relpath(path, BUILD))[1:]
     return name if name.endswith(".c") and os.path.exists(os.path.join(SOURCE, name)) else None
 
 
 def symbols(sources):
-    """({name: (folder, source)} of what is defined, [(folder, source, name)] of what is needed, variables of pure folders)"""
+    """
+    Returns ({name: (folder, source)} of defined symbols, [(folder, source, name)] of undefined ones, [a text about each
+    variable in a pure folder]).
+    """
     defined, needed, variables = {}, [], []
     for path, source in sources.items():
         folder = os.path.dirname(source)
@@ -51,7 +57,7 @@ def main():
         where = defined.get(name, (folder, source))
         if where[0] != folder and where[0] not in BELOW[folder]:
             wrong.append(f"{source} needs {name} of {where[1]}")
-    for folder in BELOW:  # what is not built is not looked at
+    for folder in BELOW:  # a source that is not built would not be checked
         there = {os.path.relpath(p, SOURCE) for p in glob.glob(f"{SOURCE}/{folder}/*.c")}
         wrong += [f"{s} is not built" for s in sorted(there - set(sources.values())) if "ipsec_mb" not in s]
     wrong += [f"{f} is in no folder that this test knows" for f in {os.path.dirname(s) for s in sources.values()} - set(BELOW)]

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-# What the code and the documents say of each other. SPDX-License-Identifier: ISC
-"""Prints a line for each case: citations and links lead somewhere, what users meet is in the manual, mutants meet code."""
+# The code and the documents agree. SPDX-License-Identifier: ISC
+"""Prints a line per case: citations and links have a target, the manual has all names that users see, and the code and
+the tests of each mutant exist."""
 import glob
 import importlib.util
 import os
@@ -26,7 +27,7 @@ def code():
 
 
 def citations_resolve():
-    """doc/NAME.md N in a comment is a section of that document; older names of it are gone."""
+    """Where a comment cites doc/NAME.md N, that document has a section N; no comment cites a document by its old name."""
     cited = 0
     for path in code():
         text = re.sub(r"\n\s*(\*|#|//)?\s*", " ", read(path))
@@ -73,14 +74,14 @@ def criteria_and_outcomes_are_in_the_manual():
 
 
 def has_case(test, case=None):
-    """Whether a test program has the case: a function of it, or a scenario."""
+    """Returns whether a test program has the case, which is a function of it or a scenario."""
     sources = glob.glob(os.path.join(SOURCE, f"tests/*/{test}.c"))
     return case is None or any(re.search(rf"\b{case}\b", read(s)) for s in sources) or \
         test == "t_scenarios" and os.path.exists(os.path.join(SOURCE, f"tests/exchange/scenarios/{case}.txt"))
 
 
 def mutants_meet_the_code():
-    """Each mutant's code is there once, and its tests are known; the mutants themselves are run by tests/mutants."""
+    """The code of each mutant occurs once, and its tests and cases exist; tests/mutants runs the mutants themselves."""
     spec = importlib.util.spec_from_file_location("test_mutants", os.path.join(SOURCE, "tests/mutants/test_mutants.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

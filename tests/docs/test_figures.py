@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-# The figures of a few lines of C. SPDX-License-Identifier: ISC
-"""scripts/code-figures says of a small tree what a reader counts there. What pmccabe says of it comes from a stand-in,
-as that is not installed everywhere."""
+# The figures that scripts/code-figures gives for a few lines of C. SPDX-License-Identifier: ISC
+"""Compares the output of scripts/code-figures for a small tree with figures counted by hand. A stand-in prints the
+output of pmccabe, which is not installed everywhere."""
 import os
 import re
 import subprocess
@@ -23,7 +23,8 @@ FILES = {
 };
 """,
     "tunnel/tunnel.h": '#include "ike_sa.h"\n' + "int before;\n" * 20,
-    # one and two call each other, one by a macro. two calls three by a table only, its own twin, and another show.
+    # one() and two() call each other, one() by a macro. two() calls three() by a table only, the twin() of its own file,
+    # and a show() that is not the static one in three.c.
     "tunnel/one.c": '#include "tunnel.h"\nint one(void)\n{\n\tif (now)\n\t\treturn say(0, "three()");\n}\n',
     "tunnel/two.c": """#include "tunnel.h"
 static int twin(void)
@@ -74,7 +75,7 @@ def figures(place, programs):
 
 
 def small_tree(place):
-    """What is wrong in the figures of FILES."""
+    """Returns what is wrong in the figures of FILES."""
     for name, text in FILES.items():
         write(f"{place}/tree/{name}", text)
     said = "\n".join("\t".join(line.split(" ", 5)) for line in PMCCABE.splitlines())

@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 # What each folder may include (doc/architecture.md). SPDX-License-Identifier: ISC
-"""Prints a line for each folder: its files include the folders below it, only such headers as belong
-there, and none but those that make a configuration could write to it."""
+"""Prints a line per folder: its files include only headers of the folders below it and system headers that are allowed
+there; they have no variables if it is pure; and only files that make a configuration can write to one."""
 import glob
 import os
 import re
 import sys
 
 SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# Plain C, lists and hashes: no sockets, no clock, no events, nothing of systemd, nothing of OpenSSL.
+# Plain C, lists and hashes: no sockets, clocks or events, and neither systemd nor OpenSSL.
 PURE = {"assert.h", "ctype.h", "endian.h", "errno.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h",
         "string.h", "strings.h", "sys/queue.h", "uthash.h"}
-# inet_pton and inet_ntop are in arpa/inet.h; linux/virtio_net.h has the format of what TUN puts before a packet.
+# Exceptions: arpa/inet.h has inet_pton and inet_ntop; linux/virtio_net.h has the header before a packet of a TUN device.
 ALL_COMMON = ["common", "common/crypto", "common/packet"]
 IKE = ["ike/wire", "ike/auth", "ike/sa", "ike/task", "ike"]  # each includes those before it
 FOLDERS = {
@@ -23,15 +23,15 @@ FOLDERS = {
     "tunnel": ([*ALL_COMMON, "esp", "ike", "tunnel"], PURE),
     "daemon": ([*ALL_COMMON, "esp", "ike", "tunnel", "daemon"], None),
 }
-# What the engine's callers give it and see of it, which its own folders know too; and what of those its callers may
-# know: the configuration. SAs are read by ike_view.h alone.
+# The interface of the IKE engine, which its own folders may include, too; and the only header of those folders that its
+# callers may include, the configuration. Callers read SAs through ike_view.h.
 INTERFACE = ("ike.h", "ike_view.h")
 CONFIGURATION = ("sa/ike_config.h",)
-# No variable outlives a call but what callers pass in: none of a thread, a function or a file.
+# Matches variables of a thread, a function or a file. Pure folders have none: they keep state only in what callers pass.
 HIDDEN_STATE = re.compile(r"_Thread_local|^[ \t]+static (?!const\b|inline\b)|^static (?!.*\bconst\b)[^()\n]*[;=].*"
                           r"|^(?!static\b|extern\b|typedef\b|.*\bconst\b)[a-z][\w *]* \*?\w+(?:\[\w*\])? = .*",
                           re.MULTILINE)
-# A configuration is written to while it is made; who uses it has it constant.
+# Matches pointers through which a configuration can be written to, which is allowed only while it is made.
 CONFIGURATION_WRITTEN = re.compile(r"^.*(?<!const )\bstruct (?:conn|child)_conf \*(?!.* = xzalloc\().*", re.MULTILINE)
 MAKES_CONFIGURATION = re.compile(r"ike/sa/ike_config\.[ch]|daemon/config_\w+\.[ch]")
 
@@ -41,7 +41,10 @@ def files(folder):
 
 
 def is_from(header, folders):
-    """Whether a header in quotes is one of these folders, said with its folder where that is one within another."""
+    """
+    Returns whether a header in quotes is in one of these folders. It must be named with the folder's path below the
+    top folder, such as "sa/ike_config.h".
+    """
     return any(os.path.exists(os.path.join(SOURCE, f, os.path.basename(header)))
                and header == os.path.join(*f.split("/")[1:], os.path.basename(header)) for f in folders)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # The manual page names each option of mendip.conf, and its default. SPDX-License-Identifier: ISC
-"""Compares mendip.conf(5) with what `mendipd --dump-config` prints of a configuration that says as little as it may."""
+"""Compares mendip.conf(5) with what `mendipd --dump-config` prints for a configuration with required options only."""
 import os
 import re
 import subprocess
@@ -13,17 +13,17 @@ LEAST = """connections: { c: { remote_addrs = [ "%any" ]; local: { id = "a.examp
     children: { k: { local_ts = "10.1.0.0/16"; remote_ts = "10.2.0.0/16"; }; }; }; };
 secrets: { ike: { secret = "one for all"; }; };
 """
-# Options that the file must have, or that have no value to show.
+# Options that the file must have, or that have no default to show.
 GIVEN = {"local_addrs", "remote_addrs", "local", "remote", "local_ts", "remote_ts", "children", "device", "user",
          "switchover"}
-# What follows from another option: the manual says how.
+# Options whose default depends on another option: the words with which the manual says so.
 FOLLOWS = {"over_time": "a tenth of it", "life_time": "a tenth later"}
 SECTIONS = {"daemon": "daemon", "connections": "connections", "children": "children",
             "switchover": "switchover of a child"}
 
 
 def dumped():
-    """{section: {option: value}}; the value as the file would have it, without quotes."""
+    """Returns {section: {option: value}}, with values as in the dumped configuration."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "mendip.conf")
         with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as f:
@@ -41,7 +41,7 @@ def dumped():
             path.append(group[1])
         elif line == "};":
             path.pop()
-        elif option and option[1] == "offload":  # a word where it is the same for all three
+        elif option and option[1] == "offload":  # one word if all three switches have the same value
             words = set(re.findall(r'"(\w+)"', option[2]))
             found["daemon"]["offload"] = f'"{words.pop()}"' if len(words) == 1 else option[2]
         elif option:
@@ -53,7 +53,7 @@ def dumped():
 
 
 def manual():
-    """{section: {option: the text of its item}}"""
+    """Returns {section: {option: text of its item}}."""
     with open(os.path.join(SOURCE, "man/mendip.conf.5"), encoding="utf-8") as f:
         parts = re.split(r"^\.Ss (.*)\n", f.read(), flags=re.M)
     found = {}
@@ -68,7 +68,7 @@ def manual():
 
 
 def spellings(value):
-    """The same number or time, as a person may write it."""
+    """Yields the ways in which the manual may write a number or a time."""
     yield value
     if value.isdigit():
         for unit, factor in (("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)):
@@ -85,7 +85,7 @@ def spellings(value):
 
 
 def plain(item):
-    """An item's text as it reads: quotes and parentheses for the macros."""
+    """Returns an item's text as it is displayed, with quotes and parentheses instead of macros."""
     lines = []
     for line in item.splitlines():
         macro = re.match(r"\.(Pq |)(Qq|Pa|Cm|Em|Li|Nm|Xr) (.*)$", line)
@@ -103,19 +103,22 @@ def plain(item):
 
 
 def told_at(item, value, start):
-    """Where the item, from `start` on, has said that this is the default: (VALUE), or "VALUE" (the default); None: nowhere."""
+    """
+    Returns the position after the place, from `start` on, where the item says that `value` is the default, as (VALUE) or
+    "VALUE" (the default); None if it does not say so.
+    """
     text, end = plain(item), start
     for word in re.findall(r'"([^"]*)"', value) or [value]:
         found = [m.end() for s in spellings(word) for pattern in (r'[(,] ?"?{}"?[,):;]', r'"?\b{}"? \(the default\)')
                  for m in [re.compile(pattern.format(re.escape(s))).search(text, end)] if m]
         if not found:
             return None
-        end = min(found) - 1  # what ends one may begin the next
+        end = min(found) - 1  # the character that ends one match may begin the next
     return end
 
 
 def compare():
-    """What is wrong, a line each."""
+    """Returns a list of differences."""
     wrong, options, texts, told = [], dumped(), manual(), {}
     for section, title in SECTIONS.items():
         for name, value in options[section].items():
@@ -126,7 +129,7 @@ def compare():
                 if FOLLOWS[name] not in text:
                     wrong.append(f"{title}: {name}: the manual does not say \"{FOLLOWS[name]}\"")
             elif name not in GIVEN:
-                # Options that share an item: in the order of their names, or once for all.
+                # Options that share an item: the item has their values in the order of the names, or one for all.
                 start, before = told.get(text, (0, None))
                 at = start if value == before else told_at(text, value, start)
                 told[text] = at or 0, value

@@ -1,13 +1,13 @@
-"""A redundant pair of gateways: two of Debian's strongSwan with its `ha` plugin, unpatched, behind one address.
+"""A redundant pair of gateways with one address: two unpatched strongSwans of Debian with the `ha` plugin.
 
     with testbed.Testbed("ha") as bed:
         pair = ha.Pair(bed, {"net": strongswan.child("10.2.0.0/16", "10.1.0.0/16")}, psk="secret").start()
         # start a peer in pair.branch for pair.ADDRESS, and when it is up:
         pair.wait_in_sync()
         flow = bed.flow(pair.host, pair.host.inner, pair.branch, pair.branch.inner)
-        first = pair.failover()         # the active one is killed, the standby takes over
-        pair.reintegrate()              # the killed one is back, as the standby, and knows all SAs
-        second = pair.failover()        # and takes over in its turn
+        first = pair.failover()         # the active member is killed, the standby takes over
+        pair.reintegrate()              # the killed member is started again, as the standby, and learns all SAs
+        second = pair.failover()        # the member that was killed first takes over
         before, after = ha.losses(flow.stop(), [first, second])
 
                   switch: bridges "outer" and "inner"
@@ -15,14 +15,14 @@
     192.0.2.1     outer ---- two ---- inner        10.2.0.1
     10.1.0.1               192.0.2.2, 10.2.0.254
 
-Both members have the same addresses and MAC addresses, and only the ports of the active one are in the bridges, so
-traffic comes from a host that does not know which member forwards it. The members tell each other their keys and
-message IDs over a link of their own, but not how far their ESP numbers are: the standby has SAs that have sent
-nothing, and begins at 1. All that it says of its own is that there is no CLUSTERIP in this kernel, which it would use
-to filter by segments: here the ports do that.
+Both members have the same addresses and MAC addresses, and only the ports of the active member are in the bridges, so
+that branch and host do not notice which member forwards their packets. The members synchronize keys and message IDs
+over a link of their own, but not their ESP sequence numbers: the outbound SAs of the standby have sent nothing, and
+begin with number 1. The plugin logs that this kernel has no CLUSTERIP, which it would use to filter packets by
+segment; here the ports of the bridges do that.
 
-The plugin's `secret`, a tunnel for the sync link, stays unset: it asks for transport mode, which kernel-libipsec does
-not have, and the link leaves neither member's side. SPDX-License-Identifier: ISC
+The plugin's option `secret`, a tunnel for the sync link, is not set: it needs transport mode, which kernel-libipsec
+does not have, and only the two members are on that link. SPDX-License-Identifier: ISC
 """
 
 import os
@@ -33,17 +33,17 @@ import testbed
 import strongswan
 
 PLUGIN = "/usr/lib/ipsec/plugins/libstrongswan-ha.so"
-HEARTBEAT_MS = 300              # sent so often
-HEARTBEAT_TIMEOUT_MS = 1500     # missed so long: a busy machine must not look like a dead one
-TUN_QUEUE = 5000                # packets that wait for a charon that has no CPU just now; the kernel's own is 500
+HEARTBEAT_MS = 300              # interval
+HEARTBEAT_TIMEOUT_MS = 1500     # long enough that a member on a busy machine is not taken for dead
+TUN_QUEUE = 5000                # packets that wait while charon gets no CPU; the kernel's default is 500
 TAKEOVER_TIMEOUT = 15
 SYNC_TIMEOUT = 20
-IN_FLIGHT = 0.2                 # s before a kill: what was sent then may still have been in the member that died
+IN_FLIGHT = 0.2                 # s; packets sent so shortly before a kill may be lost in the killed member
 MAC_OUTER, MAC_INNER = "02:00:00:00:02:02", "02:00:00:00:02:fe"
 
 
 def missing():
-    """Why a pair cannot run here, or None."""
+    """Returns why a pair cannot run here, or None."""
     if why := strongswan.missing():
         return why
     if not os.path.exists(PLUGIN):
@@ -52,20 +52,20 @@ def missing():
 
 
 class Stalled(testbed.TestbedError):
-    """A member missed heartbeats of one that lived: this machine had no time for them, and the roles are not ours."""
+    """A member took over although the active one was running: heartbeats were late, as this machine was too busy."""
 
 
 @dataclass(frozen=True)
 class Takeover:
-    """One failover; times of time.time()."""
+    """The times (time.time()) of one failover."""
 
     killed: float       # the active member was killed
-    owned: float        # the standby was seen to own the segment
-    done: float         # the ports were turned over: from here on the standby has the traffic
+    owned: float        # the standby owned the segment
+    done: float         # the bridges had the ports of the standby, which gets the traffic from then on
 
 
 class Member:
-    """One of the two gateways: a namespace, and a charon in it that may be killed and started again."""
+    """One of the two gateways: a namespace with a charon, which can be killed and started again."""
 
     def __init__(self, bed, ns, sync, peer_sync, connection, psk):
         self.bed, self.ns = bed, ns
@@ -86,13 +86,13 @@ class Member:
 
     def start(self):
         if os.path.exists(self.charon.log):
-            self._log_start = os.path.getsize(self.charon.log)      # what a killed predecessor said is past
+            self._log_start = os.path.getsize(self.charon.log)      # ignore the log before the kill
         self.charon.start()
-        self.bed.at_exit(self.kill)     # nobody needs its farewells, which it would repeat to a peer that has gone
+        self.bed.at_exit(self.kill)     # a stop would retransmit deletions to a peer that has already ended
         self.ns.ip("link", "set", "ipsec0", "txqueuelen", TUN_QUEUE)
 
     def kill(self):
-        """SIGKILL; harmless when it is dead."""
+        """Sends SIGKILL, if charon runs."""
         if self.alive():
             self.charon.kill()
 
@@ -100,25 +100,25 @@ class Member:
         return self.charon.process is not None and self.charon.process.poll() is None
 
     def log(self):
-        """What it has logged since it was started."""
+        """Returns what charon has logged since its last start."""
         with open(self.charon.log, encoding="utf-8", errors="replace") as file:
             file.seek(self._log_start)
             return file.read()
 
     def owns_segment(self):
-        """Whether the segment is its own, by the last that it said about it."""
+        """Returns whether this member owns the segment, by the last line that it logged about it."""
         said = [line for line in self.log().splitlines() if "HA segment 1 " in line and "activated" in line]
         return bool(said) and "deactivated" not in said[-1]
 
     def spis(self):
-        """The SPIs of its CHILD SAs, as pairs; of an active member, or of what a standby has been told."""
+        """Returns {(spi_in, spi_out)} of its CHILD SAs; on a standby, of those that were synchronized to it."""
         return {(c.spi_in, c.spi_out) for c in self.charon.children()}
 
 
 class Pair:
-    """The pair, the branch's namespace before it and a host behind it; .active and .standby are Members.
+    """The two members, a namespace for the branch, and a host behind the gateways; .active and .standby are Members.
 
-    children: {name: strongswan.child()}, each of which is expected to be up.
+    children: {name: strongswan.child()}; in_sync() expects that each of them is up.
     """
 
     ADDRESS = "192.0.2.2"
@@ -135,17 +135,17 @@ class Pair:
         self._sync_link()
 
     def start(self):
-        """Start both; the first owns the segment and has the ports.  Returns the pair."""
+        """Start both; the first member becomes the active one.  Returns the pair."""
         self.active.start()
         self._wait(self.active.owns_segment, TAKEOVER_TIMEOUT, "it does not take the segment", self.active)
         self._turn_to(self.active)
         self.standby.start()
-        # its resync of nothing must be over before there is something, or it would be told twice
+        # wait for its resync, which must precede the first SA: or that SA would be synchronized twice
         self._wait(lambda: "requesting HA resync" in self.standby.log(), TAKEOVER_TIMEOUT, "no resync", self.standby)
         return self
 
     def failover(self):
-        """Kill the active member; when the standby owns the segment, turn the ports over.  Returns a Takeover."""
+        """Kill the active member; when the standby owns the segment, give it the ports.  Returns a Takeover."""
         dying, heir = self.active, self.standby
         self.check_roles()
         killed = time.time()
@@ -157,29 +157,29 @@ class Pair:
         return Takeover(killed, owned, time.time())
 
     def reintegrate(self):
-        """Start the killed member again, and wait until it is a standby that knows the SAs of the active one."""
+        """Start the killed member again as the standby, and wait until it has the SAs of the active one."""
         self.standby.start()
         self.wait_in_sync()
 
     def wait_in_sync(self):
-        """Wait until the standby knows the CHILD SAs of the active one; also to be called when the peer is up."""
+        """Wait until the standby has the CHILD SAs of the active one; call it when the peer is up, too."""
         self._wait(self.in_sync, SYNC_TIMEOUT, "has not been told of the SAs", self.standby)
 
     def check_roles(self):
-        """Stalled when the members have changed roles without being made to."""
+        """Raise Stalled when the members have changed roles without a failover()."""
         standby_owns = self.standby.alive() and self.standby.owns_segment()
         if standby_owns or not self.active.owns_segment():
             raise Stalled(f"{self.standby.ns.short} took over while {self.active.ns.short} lived")
 
     def in_sync(self):
-        """Whether the standby knows the CHILD SAs of the active one: one each child, and none half rekeyed."""
+        """Return whether the standby has the CHILD SAs of the active one: one per child, so that no rekey is under way."""
         asked = "requesting HA resync" in self.standby.log()
         return asked and len(self.active.spis()) == self._children and self.standby.spis() == self.active.spis()
 
     # -- inside ----------------------------------------------------------------
 
     def _wire(self):
-        """The bridges, the branch and the host."""
+        """Make the bridges, and connect the branch and the host to them."""
         for bridge in ("outer", "inner"):
             self.switch.ip("link", "add", bridge, "type", "bridge")
             self.switch.ip("link", "set", bridge, "up")
@@ -189,7 +189,8 @@ class Pair:
         self.switch.ip("link", "set", "host", "master", "inner")
         self.branch.outer, self.branch.inner, self.host.inner = self.BRANCH, "10.1.0.1", "10.2.0.1"
         self.branch.inner_net("10.1.0.1/16")
-        # None of this is about ARP: who is not in the bridge could not ask, and would begin with a wait.
+        # Neighbour entries are permanent: a standby, which is not in the bridges, could not resolve them, and would
+        # delay its first packets after a takeover.
         self._know(self.branch, self.ADDRESS, MAC_OUTER)
         for _, gateway in self.NETS:
             self._know(self.host, gateway.split("/")[0], MAC_INNER)
@@ -220,7 +221,7 @@ class Pair:
         ns.ip("neigh", "replace", address, "lladdr", mac, "dev", device, "nud", "permanent")
 
     def _turn_to(self, member):
-        """The member's ports are in the bridges, and the other's are not."""
+        """Put the member's ports into the bridges, and take the other member's out."""
         other = self.standby if member is self.active else self.active
         lines = [f"link set {other.ns.short}-eth{i} nomaster" for i in (0, 1)]
         lines += [f"link set {member.ns.short}-eth{i} master {bridge}" for i, bridge in enumerate(("outer", "inner"))]
@@ -232,10 +233,10 @@ class Pair:
 
 
 def losses(result, takeovers):
-    """What a flow over these takeovers lost: (numbers lost in outages, [lost after each takeover]).
+    """Returns (number of packets that a flow lost in outages, [number lost after each takeover]).
 
-    An outage lasts from the kill until the ports were turned over: nothing at the peer could save what was sent
-    then. After a takeover is from there until the next kill, or the end.
+    An outage lasts from the kill until the standby has the ports: the peer cannot save packets sent in that time.
+    "After a takeover" is from then until the next kill, or the end.
     """
     ends = [t.killed - IN_FLIGHT for t in takeovers[1:]] + [float("inf")]
     outages = sum(result.lost_between(t.killed - IN_FLIGHT, t.done) for t in takeovers)
@@ -243,5 +244,5 @@ def losses(result, takeovers):
 
 
 def sent_after(result, takeover):
-    """How many packets of a flow were sent since the takeover."""
+    """Returns how many packets of a flow were sent since the takeover."""
     return sum(when >= takeover.done for when in result.sent_at)

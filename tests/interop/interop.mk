@@ -4,7 +4,7 @@ EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop
 	tests/interop/wire.py tests/interop/test_rewind_selfcheck.py tests/interop/test_strongswan.py tests/interop/test_defaults.py \
 	tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_wire.py
 
-# The same on the defaults of strongSwan 6, which Debian 12 does not have: as root; installs it once.
+# Runs test_defaults.py with strongSwan 6, which Debian 12 does not have, as root; installs Debian 13 for it once.
 check-strongswan-6: all
 	$(srcdir)/scripts/other-debian trixie make
 	MENDIP_STRONGSWAN_ROOT=`$(srcdir)/scripts/other-debian trixie make` MENDIP_REQUIRE_ALL=1 \

@@ -16,30 +16,30 @@ What is written (names of src/libipsec and src/libstrongswan/crypto/iv of 5.9.8)
      72  window {ptr, len}: empty when outbound
      88  inbound
 
-An explicit IV is salt XOR number.  The generator refuses to make an IV twice: for a
-number not above prevl it sets bit 63, for one not above prevh then it fails, and the
-packet is dropped.  So there are two ways:
+An explicit IV is salt XOR number.  The generator does not make an IV twice: for a number
+not above prevl it sets bit 63; for one that is then not above prevh it fails, and the
+packet is dropped.  So there are two kinds of rewind:
 
-    "number"  only last_seqno goes back: the numbers repeat, the IVs have bit 63 set and
-              differ.  Works once over the same range; the second time charon sends
-              nothing until it has passed the numbers that it has used so.
-    "nonce"   prevl and prevh go back too: number and IV, so the whole nonce, repeat.
+    "number"  sets last_seqno back: the numbers repeat; the IVs have bit 63 set and differ.
+              It works once over the same range: the second time, charon sends nothing
+              until it has passed the numbers that were already repeated.
+    "nonce"   sets prevl and prevh back, too: number and IV, and so the nonce, repeat.
 
 AES-CBC has random IVs and no such generator: only "number" is possible.
 
-How a live context is told from stale memory: not by searching the heap but by walking
-charon's own SAD, from the exported symbol `ipsec` of libipsec.so on:
+To find live contexts, and not stale memory, this program does not search the heap, but
+walks charon's own SAD, from the exported symbol `ipsec` of libipsec.so on:
 
     ipsec -> SA manager -> list of SAs -> entry -> SA (SPI) -> ESP context -> AEAD -> IV generator
 
-Each step is checked by shape (a run of pointers into the code of the library that it
-belongs to, a window size of 128, an empty window).  scan() finds contexts by shape
-alone, everywhere in writable memory, to hold against it.
+Each step checks the shape of what it finds (a run of pointers into the code of the
+library that the object belongs to, a window size of 128, an empty window).  scan() finds
+contexts by shape alone, in all writable memory, to verify the walk.
 
-How a write cannot tear: charon is stopped for about a millisecond (SIGSTOP, until all of
-its threads stand), the entry must not be checked out by a thread (`locked`, which
-libipsec sets from before it takes a number until the packet is sealed) nor await its
-deletion; otherwise charon runs on and it is tried again.
+So that a write cannot race with charon, charon is stopped for about a millisecond
+(SIGSTOP, until all of its threads have stopped).  If a thread uses the SA (`locked`, which
+libipsec sets from before it takes a number until the packet is sealed), or the SA awaits
+its deletion, charon runs on and the rewind is tried again.
 """
 
 import argparse
@@ -55,12 +55,12 @@ from dataclasses import dataclass
 WINDOW_SIZE = 128
 IV_UNUSED = (1 << 64) - 1       # prevl and prevh before their first use
 IV_HIGH = 1 << 63
-_MAX_RUN = 64                   # no object here has more methods
+_MAX_RUN = 64                   # method pointers counted at most
 _MAX_SAS = 10000
 
 
 class RewindError(Exception):
-    """Memory does not look like strongSwan's, or an SA cannot be rewound; says why."""
+    """The memory does not look like strongSwan's, or an SA cannot be rewound; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class Sa:
     spi: int
     inbound: bool
     number: int                 # last sequence number used (inbound: highest received)
-    iv_low: int | None          # prevl; None: IVs are random (AES-CBC); IV_UNUSED: none yet
+    iv_low: int | None          # prevl; None: IVs are random (AES-CBC); IV_UNUSED: no IV made yet
     iv_high: int | None         # prevh
-    busy: bool                  # checked out by a thread, or going to be deleted
-    context: int                # addresses
+    busy: bool                  # in use by a thread, or about to be deleted
+    context: int                # address; so is iv_generator
     iv_generator: int | None
 
 
@@ -85,12 +85,12 @@ class Rewound:
     old: int                    # the last number used before ...
     new: int                    # ... and after: the next packet has new + 1
     nonces_repeat: bool
-    at: float                   # time.time() of it
-    paused: float               # seconds that charon stood still
+    at: float                   # time.time() of the rewind
+    paused: float               # seconds for which charon was stopped
 
 
 class _Memory:
-    """The memory of a process, and which of its libraries' code an address is in."""
+    """The memory of a process, and the code ranges of its libraries."""
 
     def __init__(self, pid):
         self.pid = pid
@@ -125,7 +125,7 @@ class _Memory:
             raise RewindError(f"cannot write {address:#x}")
 
     def library(self, name):
-        """(path, base address, [code ranges]) of libNAME.so as mapped."""
+        """Returns (path, base address, [code ranges]) of the mapped library NAME.so."""
         mine = [m for m in self.maps if os.path.basename(m[3]).startswith(f"{name}.so")]
         if not mine:
             raise RewindError(f"process {self.pid} has no {name}.so: not a charon with kernel-libipsec")
@@ -133,7 +133,7 @@ class _Memory:
         return mine[0][3], mine[0][0], code
 
     def methods(self, address, code=None):
-        """How many method pointers an object begins with; code: ranges they must be in."""
+        """Returns how many method pointers an object begins with; code: ranges they must be in."""
         if code is None:
             code = [range(start, end) for start, end, permissions, _ in self.maps
                     if "x" in permissions]
@@ -144,7 +144,7 @@ class _Memory:
 
 
 def _symbol(path, name):
-    """The value of a symbol that a 64-bit ELF library exports."""
+    """Returns the value of a symbol that a 64-bit ELF library exports."""
     with open(path, "rb") as file:
         elf = file.read()
     if elf[:5] != b"\x7fELF\x02":
@@ -174,7 +174,7 @@ class _Daemon:
         self._root = memory.word(base + _symbol(path, "ipsec"))
 
     def sas(self):
-        """All SAs as [Sa]; raises RewindError when a step does not have the shape expected."""
+        """Returns all SAs as [Sa]; raises RewindError when an object does not have the expected shape."""
         found = []
         for entry in self._entries():
             sa, flags, _, waiting = self.memory.words(entry, 4)
@@ -183,7 +183,7 @@ class _Daemon:
         return found
 
     def _entries(self):
-        """The manager is the member of `ipsec` with 10 methods; its list follows them."""
+        """Yields the SAD's entries. The manager is the member of `ipsec` with 10 methods; its list follows them."""
         for manager in self.memory.words(self._root, 4):
             if self.memory.methods(manager, self._ipsec) == 10:
                 break
@@ -212,7 +212,7 @@ class _Daemon:
         return Sa(spi, inbound, number, low, high, busy, pointer, generator)
 
     def _iv_generator(self, aead):
-        """The sequential IV generator that an AEAD owns, or None: it has random ones."""
+        """Returns the sequential IV generator that an AEAD owns, or None if its IVs are random."""
         members = self.memory.methods(aead)
         for pointer in self.memory.words(aead + 8 * members, 16):
             try:
@@ -228,7 +228,7 @@ class _Daemon:
 
 
 def read_context(memory, address, code):
-    """(number, inbound, aead) if an ESP context is at that address, else None."""
+    """Returns (number, inbound, aead) if an ESP context is at that address, else None."""
     try:
         if memory.methods(address, code) != 6:
             return None
@@ -253,7 +253,7 @@ def _opened(pid):
 
 @contextmanager
 def _frozen(pid):
-    """The memory of a charon that stands still; any other process is not stopped."""
+    """Stops charon during the with-block and yields its memory; raises if the process is not a charon."""
     with _opened(pid) as memory:
         memory.library("libipsec")
         with _stopped(pid):
@@ -280,19 +280,19 @@ def _thread_states(pid):
             with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii", errors="replace") as file:
                 yield file.read().rpartition(")")[2].split()[0]
         except FileNotFoundError:
-            pass                                        # that thread ended
+            pass                                        # the thread has ended
 
 
 def show(pid):
-    """All ESP SAs of a charon as [Sa], in the order of its SAD."""
+    """Returns all ESP SAs of a charon as [Sa], in the order of its SAD."""
     with _frozen(pid) as memory:
         return _Daemon(memory).sas()
 
 
 def scan(pid):
-    """Addresses of all outbound ESP contexts by shape alone, in all writable memory.
+    """Returns the addresses of all outbound ESP contexts, found by shape alone in all writable memory.
 
-    charon runs meanwhile, so one that comes or goes just then may be missed or too many.
+    charon runs meanwhile, so that contexts made or freed during the scan may be missed or listed.
     """
     with _opened(pid) as memory:
         _, _, code = memory.library("libipsec")
@@ -306,7 +306,7 @@ def scan(pid):
             try:
                 data = memory.read(start, end - start)
             except RewindError:
-                continue                                # gone meanwhile
+                continue                                # unmapped meanwhile
             for match in methods.finditer(data):
                 context = read_context(memory, start + match.start(), code)
                 if context and not context[1]:
@@ -315,11 +315,11 @@ def scan(pid):
 
 
 def rewind(pid, by=None, which="number", spi=None, to=None):
-    """Set outbound sequence numbers back, all or those of one SPI; returns [Rewound].
+    """Set the sequence numbers of all outbound SAs, or of that with this SPI, back; returns [Rewound].
 
-    by: how far (not below 0; a negative one jumps forward), or to: the number itself,
-    which counts as the last one used.  which: "number" or "nonce", see above.  RewindError
-    if there is no such SA, or "nonce" is asked of random IVs: then nothing was written.
+    by: how far (at most to 0; a negative value jumps forward), or to: the number that is
+    then the last one used.  which: "number" or "nonce", see above.  Raises RewindError and
+    writes nothing if there is no such SA, or if "nonce" is asked of an SA with random IVs.
     """
     if which not in ("number", "nonce") or (by is None) == (to is None):
         raise ValueError("which is number or nonce; give either by or to")
@@ -356,7 +356,7 @@ def _water(value):
 
 
 def main(argv=None):
-    """The command; returns the exit status."""
+    """The command line program; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("pid", type=int)
     group = parser.add_mutually_exclusive_group()

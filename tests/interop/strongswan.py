@@ -12,15 +12,16 @@
         gateway.wait_child("net")
         gateway.sas()[0].children[0].spi_out
 
-The daemon is configured over vici, spoken here: neither swanctl nor its folder, pid
-file or AppArmor profile is in the way, and every daemon has its own socket, files and
+This module configures the daemon over vici, which it implements, and does not use swanctl
+with its folder, pid file and AppArmor profile.  Each daemon has its own socket, files and
 log in the testbed's directory.  Debian packages: see PACKAGES.
 
-Facts of strongSwan 5.9.8 that matter to a test: no ESN (a child with it fails, the IKE SA
-stays), a replay window of 128 always, ESP only in UDP (kernel-libipsec fakes the NAT
-detection hash, so both sides float to 4500), tunnel mode only.  start_action "trap" brings
-nothing up: libipsec drops a packet without an SA and asks for none.  An unknown SPI is
-dropped without an answer.  After a rekey the old child stays as DELETED for 5 s.
+Properties of strongSwan 5.9.8 with kernel-libipsec that matter to tests: it has no ESN (a
+child with ESN fails, the IKE SA stays).  The replay window is always 128.  ESP is always in
+UDP: kernel-libipsec forges the NAT detection hash, so that both sides change to port 4500.
+There is only tunnel mode.  start_action "trap" has no effect, as libipsec drops a packet
+without an SA and acquires none.  A packet with an unknown SPI is dropped without an answer.
+After a rekey the old child stays in state DELETED for 5 s.
 """
 
 import os
@@ -33,18 +34,18 @@ from dataclasses import dataclass
 import testbed
 
 CHARON = "/usr/sbin/charon-systemd"
-# The folder that "scripts/other-debian trixie make" names: Debian 13, whose strongSwan is 6.0.
+# The folder that "scripts/other-debian trixie make" prints: a Debian 13 with strongSwan 6.0.
 ROOT = os.environ.get("MENDIP_STRONGSWAN_ROOT", "")
 PACKAGES = ("charon-systemd", "libcharon-extra-plugins", "libstrongswan-extra-plugins",
             "libstrongswan-standard-plugins")
 PLUGINS = ("openssl random nonce kdf pem pkcs1 x509 pubkey curve25519 chapoly "
            "kernel-libipsec kernel-netlink socket-default vici updown")
-FWMARK = "0x42"                 # keeps charon's own packets out of its routing table
+FWMARK = "0x42"                 # mark of charon's own packets, which its routing table must not catch
 READY_TIMEOUT = 15
 
 
 def missing():
-    """Why strongSwan cannot run here, or None."""
+    """Returns why strongSwan cannot run here, or None."""
     if ROOT and not os.path.exists(ROOT + CHARON):
         return f"no strongSwan in {ROOT}: run \"scripts/other-debian trixie make\" as root"
     if not os.path.exists(CHARON):
@@ -62,7 +63,7 @@ def _list(value):
 
 def child(local_ts, remote_ts, esp_proposals="aes128gcm16", rekey_time="1h",
           start_action="none", **more):
-    """A child section.  **more: any other option of swanctl.conf's children.<child>."""
+    """Returns a child section.  **more: other options of swanctl.conf's children.<child>."""
     return {"mode": "tunnel", "local_ts": _list(local_ts), "remote_ts": _list(remote_ts),
             "esp_proposals": _list(esp_proposals), "rekey_time": rekey_time,
             "start_action": start_action, **more}
@@ -72,12 +73,12 @@ def connection(local_addrs, remote_addrs, local_id, remote_id,
                local_ts=None, remote_ts=None, esp_proposals="aes128gcm16", child_rekey_time="1h",
                start_action="none", children=None,
                proposals="aes128-sha256-x25519", rekey_time="4h", dpd_delay="0s", **more):
-    """A connection with PSK on both sides, as a dict in the terms of swanctl.conf.
+    """Returns a connection with PSK on both sides, as a dict with the options of swanctl.conf.
 
-    One child "net" from local_ts and remote_ts, or `children`: {name: child(...)}.
-    remote_addrs="%any" answers anyone.  Several proposals: a list or "a,b".
-    **more: any other option of swanctl.conf's connections.<conn>, such as
-    reauth_time, encap, mobike, fragmentation, unique, keyingtries.
+    It has one child "net" with local_ts and remote_ts, or `children`: {name: child(...)}.
+    remote_addrs="%any" accepts any peer address.  Several proposals: a list or "a,b".
+    **more: other options of swanctl.conf's connections.<conn>, such as reauth_time, encap,
+    mobike, fragmentation, unique, keyingtries.
     """
     if children is None:
         children = {"net": child(local_ts, remote_ts, esp_proposals, child_rekey_time, start_action)}
@@ -91,11 +92,11 @@ def connection(local_addrs, remote_addrs, local_id, remote_id,
 
 
 class ViciError(Exception):
-    """charon refused or failed a command; the text is its errmsg."""
+    """A vici command failed; the text has charon's errmsg."""
 
 
 class Vici:
-    """One vici session.  Values are str, sections dict, lists list."""
+    """One vici session.  Values are str; sections are dicts; lists are lists."""
 
     _REQUEST, _RESPONSE, _REGISTER, _UNREGISTER, _CONFIRM, _EVENT = 0, 1, 3, 4, 5, 7
 
@@ -207,7 +208,7 @@ class Vici:
 
 @dataclass(frozen=True)
 class ChildSa:
-    """A CHILD SA as list-sas tells it; raw has all of its fields."""
+    """A CHILD SA from list-sas; raw has all fields."""
 
     name: str
     id: int
@@ -217,7 +218,7 @@ class ChildSa:
     packets_in: int             # libipsec's counters
     packets_out: int
     encryption: str             # "AES_GCM_16-128", "AES_CBC-256/HMAC_SHA2_256_128", ...
-    group: str                  # key exchange of its own (PFS), "" without
+    group: str                  # key exchange group (PFS), or ""
     local_ts: list
     remote_ts: list
     raw: dict
@@ -225,7 +226,7 @@ class ChildSa:
 
 @dataclass(frozen=True)
 class IkeSa:
-    """An IKE SA as list-sas tells it; raw has all of its fields."""
+    """An IKE SA from list-sas; raw has all fields."""
 
     name: str
     id: int
@@ -269,18 +270,19 @@ class Charon:
     """A charon-systemd in one namespace; it ends with the testbed.
 
     connections  a dict of connection(), or {name: connection()} for several
-    psk          the secret between the ids of each connection (str or bytes)
-    retransmit   (tries, timeout in s, base): strongSwan's own are (5, 4.0, 1.8)
+    psk          the pre-shared key of each connection (str or bytes)
+    retransmit   (tries, timeout in s, base); strongSwan's defaults are (5, 4.0, 1.8)
     cookie_threshold, cookie_threshold_ip
-                 half-open IKE SAs from which on it demands cookies (in all, per address;
-                 its own: 30 and 3), 0: never
+                 number of half-open IKE SAs (in all, per address) from which on charon
+                 demands cookies (defaults: 30 and 3); 0: never
     block_threshold
-                 half-open IKE SAs per address from which on it ignores requests (its own: 5;
-                 raised to be above cookie_threshold_ip; 0 means 1, for "never" take a big one)
+                 number of half-open IKE SAs per address from which on charon ignores
+                 requests (default: 5; charon raises it above cookie_threshold_ip; 0 acts as
+                 1, so use a large number for "never")
     settings     more lines for the charon-systemd section of strongswan.conf
-    plugins      names of plugins beyond PLUGINS, such as "ha"
-    log_level    1, or 2 and up for libipsec's drops
-    log_keys     also log the keys of CHILD SAs, for esp_keys()
+    plugins      names of plugins in addition to PLUGINS, such as "ha"
+    log_level    1; from 2 on, packets that libipsec drops are logged, too
+    log_keys     whether the keys of CHILD SAs are logged, for esp_keys()
     """
 
     def __init__(self, bed, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
@@ -304,10 +306,10 @@ class Charon:
         return self.process.pid
 
     def start(self):
-        """Start it, wait until it answers, load secrets and connections; returns self."""
+        """Start charon, wait until it answers, load secrets and connections; returns self."""
         os.makedirs(self.directory, exist_ok=True)
         if os.path.exists(self.socket):
-            os.unlink(self.socket)              # of a killed predecessor
+            os.unlink(self.socket)              # left by kill()
         conf = os.path.join(self.directory, "strongswan.conf")
         with open(conf, "w", encoding="ascii") as file:
             file.write(self._strongswan_conf())
@@ -320,12 +322,12 @@ class Charon:
         return self
 
     def stop(self):
-        """SIGTERM: it deletes its SAs at the peer.  Ends the process by its PID."""
+        """End charon with SIGTERM, upon which it deletes its SAs at the peer; returns the exit status."""
         self._disconnect()
         return self.process.stop()
 
     def kill(self):
-        """SIGKILL: the peer learns nothing.  start() may follow."""
+        """End charon with SIGKILL, so that it sends no deletions.  start() may follow."""
         self._disconnect()
         self.process.kill()
         self.process.wait()
@@ -343,51 +345,51 @@ class Charon:
     # -- commands (as swanctl --initiate, --terminate, --rekey) --------------
 
     def initiate(self, child=None, ike=None, timeout=10):
-        """Bring up a child (or with child=None only the IKE SA); ViciError when it fails."""
+        """Establish a child (child=None: only the IKE SA); raises ViciError when that fails."""
         return self._vici.stream("initiate", "control-log",
                                  self._which(child=child, ike=ike, timeout=int(timeout * 1000)))
 
     def terminate(self, child=None, ike=None, timeout=10, **ids):
-        """Delete by name, or by child_id / ike_id.  timeout=0: do not wait for the answer."""
+        """Delete SAs by name, child_id or ike_id.  timeout=0: do not wait for the response."""
         wait = int(timeout * 1000) or -1
         return self._vici.stream("terminate", "control-log",
                                  self._which(child=child, ike=ike, timeout=wait, **ids))
 
     def rekey(self, child=None, ike=None, **ids):
-        """Start rekeying a child or an IKE SA by name or id; returns how many match.
+        """Start rekeying a child or an IKE SA by name or id; returns the number of matches.
 
-        Returns at once: wait_rekeyed() waits for the end.  A child's name also matches
-        predecessors that linger for 5 s in state DELETED; child_id does not.  charon passes
-        over an IKE SA that a thread of it is busy with just then, so no match is asked
-        again for a second.
+        It does not wait for the end; wait_rekeyed() does.  A child's name also matches rekeyed
+        CHILD SAs, which stay for 5 s in state DELETED; child_id does not.  charon skips an IKE
+        SA that one of its threads uses at that time, so that without a match the command is
+        repeated for a second.
         """
         message = self._which(child=child, ike=ike, **ids)
         return testbed.wait_until(
             lambda: int(self._vici.request("rekey", message)["matches"]), 1)
 
     def request(self, command, **message):
-        """Any other vici command, e.g. ("stats") or ("list-conns")."""
+        """Run another vici command, such as "stats" or "list-conns"; returns its response."""
         return self._vici.request(command, message)
 
     # -- state ---------------------------------------------------------------
 
     def sas(self):
-        """All IKE SAs with their children, as [IkeSa]."""
+        """Return all IKE SAs with their children, as [IkeSa]."""
         events, _ = self._vici.stream("list-sas", "list-sa")
         return [_ike_sa(name, raw) for event in events for name, raw in event.items()]
 
     def children(self, name=None, state="INSTALLED"):
-        """The CHILD SAs of all IKE SAs, by name and state (None: any)."""
+        """Return the CHILD SAs of all IKE SAs with this name and state (None: any)."""
         return [c for sa in self.sas() for c in sa.children
                 if name in (None, c.name) and state in (None, c.state)]
 
     def wait_child(self, name="net", timeout=15):
-        """Wait until exactly one CHILD SA of that name is installed; returns it."""
+        """Wait until one CHILD SA of that name is installed, and no other exists; returns it."""
         return self._wait(lambda: self._single(self.children(name, None)),
                           timeout, f"no single child {name}")
 
     def wait_rekeyed(self, old, timeout=15):
-        """Wait until `old` (ChildSa or IkeSa) is replaced and gone; returns its successor."""
+        """Wait until `old` (ChildSa or IkeSa) is replaced and deleted; returns its successor."""
         if isinstance(old, ChildSa):
             def successor():
                 new = self._single(self.children(old.name, None))
@@ -399,11 +401,11 @@ class Charon:
         return self._wait(successor, timeout, f"{old.name} was not rekeyed")
 
     def wait_gone(self, timeout=15):
-        """Wait until there is no IKE SA."""
+        """Wait until charon has no IKE SA."""
         self._wait(lambda: not self.sas(), timeout, "IKE SAs remain")
 
     def tail(self, lines=40):
-        """The end of the log."""
+        """Return the last lines of charon's output and of its log."""
         text = ""
         for name in ("output", "charon.log"):
             path = os.path.join(self.directory, name)
@@ -413,12 +415,13 @@ class Charon:
         return text
 
     def logged(self, text):
-        """How often a text is in the log."""
+        """Return how often a text is in the log."""
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return file.read().count(text)
 
     def esp_keys(self):
-        """{"encryption initiator key": bytes, "integrity responder key": ...} of the newest CHILD SA (log_keys)."""
+        """Return the newest CHILD SA's keys: {"encryption initiator key": bytes, "integrity responder key": ...}; needs
+        log_keys."""
         keys, name = {}, None
         with open(self.log, encoding="utf-8", errors="replace") as file:
             for line in file:
@@ -441,7 +444,7 @@ class Charon:
 
     @staticmethod
     def _single(sas, state="INSTALLED"):
-        """The only one, if it is in that state; a DELETED child lingers for 5 s."""
+        """Return the only SA if it is in that state, else None; DELETED ones, which stay for 5 s, do not count."""
         sas = [sa for sa in sas if sa.state != "DELETED"]
         return sas[0] if len(sas) == 1 and sas[0].state == state else None
 
@@ -466,10 +469,10 @@ class Charon:
             self._vici = None
 
     def _command(self):
-        """What runs charon: Debian's, or the one in ROOT, which sees the folder of the testbed at the same path.
+        """Return the command that runs Debian's charon, or the one in ROOT by chroot.
 
-        unshare and chroot become charon by exec, so that its PID is the process's. The namespace of mounts is its own:
-        it leaves nothing mounted.
+        The latter has the testbed's folder mounted at the same path, in a mount namespace of its own, so that no mount
+        remains. unshare and chroot exec charon, so that the PID of the process is charon's.
         """
         if not ROOT:
             return [self._binary()]
@@ -479,7 +482,7 @@ class Charon:
         return ["unshare", "--mount", "sh", "-c", mount]
 
     def _binary(self):
-        """Debian's binary; where AppArmor is on, a copy, to which no profile clings."""
+        """Return the path of Debian's binary, or with AppArmor of a copy, to which no profile applies."""
         try:
             with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as file:
                 confined = file.read(1) == "Y"

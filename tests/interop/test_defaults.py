@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# Neither side names a proposal: Mendip and unmodified strongSwan come up, rekey and are mended on their defaults.
+# Mendip and unmodified strongSwan with their default proposals: tunnel, rekeys and recovery.
 # SPDX-License-Identifier: ISC
 import os
 import sys
@@ -14,7 +14,7 @@ BACK = 3000
 
 
 def without_proposals(text):
-    """The configuration less the line of the IKE proposals, so that Mendip's own defaults hold."""
+    """Returns the configuration without the IKE proposals, so that Mendip uses its defaults."""
     kept = text.replace('proposals = [ "standard" ]; ', "")
     expect("proposals" not in kept, f"a proposal is named: {kept}")
     return kept
@@ -22,7 +22,7 @@ def without_proposals(text):
 
 class Defaults:
     def __init__(self, bed, calls):
-        """calls: Mendip initiates; otherwise strongSwan does, and Mendip answers anyone."""
+        """calls: Mendip initiates the IKE SA; otherwise strongSwan does, and Mendip accepts any address."""
         self.bed, self.left, self.right = bed, *bed.pair("branch", "gw")
         self.charon = strongswan.Charon(bed, self.right, strongswan.connection(
             self.right.outer, self.left.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16",
@@ -35,7 +35,7 @@ class Defaults:
         self.branch.wait_up()
 
     def rekeyed(self, start, who):
-        """After `start`, the child has another SA by CREATE_CHILD_SA: the IKE SA is the same."""
+        """Expects that start() rekeys the CHILD SA within the same IKE SA."""
         spi, ike = self.branch.spi(), self.ike()
         start()
         wait_for(lambda: self.branch.up() and self.branch.spi() not in (None, spi), f"{who}: no rekey")

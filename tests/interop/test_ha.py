@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# Failovers of a real redundant pair: strongSwan with its ha plugin, unpatched. SPDX-License-Identifier: ISC
+# Failovers of a redundant pair of unpatched strongSwans with the ha plugin. SPDX-License-Identifier: ISC
 import functools
 import os
 import sys
@@ -10,15 +10,15 @@ import ha  # noqa: E402
 import strongswan  # noqa: E402
 
 RATE = 1000  # packets/s
-FILL = 5000  # packets before a failover, at FILL_RATE
+FILL = 5000  # packets that fill() sends before a failover, at FILL_RATE
 FILL_RATE = 2500
 MENDED_TIMEOUT = 8  # s
 GCM, CBC = "aes128gcm16", "aes128-sha256"
-NETS = {"net": "10.2", "net2": "10.3"}  # name of the child: its net behind the gateway
+NETS = {"net": "10.2", "net2": "10.3"}  # name of the child: first octets of its net behind the gateway
 
 
 def again_if_stalled(case):
-    """A machine that had no time for heartbeats says nothing about Mendip: the case is run once more, and once more."""
+    """Runs the case up to three times while heartbeats are late on a busy machine, which is no failure of Mendip."""
     @functools.wraps(case)
     def run():
         for _ in range(2):
@@ -31,7 +31,7 @@ def again_if_stalled(case):
 
 
 def start(bed, esp=GCM, names=("net",)):
-    """The pair and a branch, up, with a child for each name; returns (pair, branch)."""
+    """Starts the pair and a branch with a child for each name, and waits for the tunnel; returns (pair, branch)."""
     nets = {name: f"{NETS[name]}.0.0/16" for name in names}
     pair = ha.Pair(bed, {name: strongswan.child(net, "10.1.0.0/16", esp) for name, net in nets.items()}, PSK).start()
     kids = {name: child("10.1.0.0/16", net, start_action="start", esp_proposals=esp) for name, net in nets.items()}
@@ -42,19 +42,19 @@ def start(bed, esp=GCM, names=("net",)):
 
 
 def flow_of(bed, pair, name="net", rate=RATE, **options):
-    """Packets from the host behind the gateways, numbered, to the branch through the child of that name."""
+    """Starts a flow from the host behind the gateways to the branch, through the child of that name."""
     port = 9000 + list(NETS).index(name)
     return bed.flow(pair.host, f"{NETS[name]}.0.1", pair.branch, pair.branch.inner, rate=rate, port=port, **options)
 
 
 def fill(bed, pair, name="net"):
-    """Numbers for the standby to fall behind of."""
+    """Sends FILL packets, so that the sequence numbers of the active member are ahead of the standby's."""
     result = flow_of(bed, pair, name, FILL_RATE, count=FILL).wait(30)
     expect(result.lost == 0, f"{result.lost} lost before anything happened")
 
 
 def wait_mended(branch, count, name="net"):
-    """Waits for the recovery of that takeover, which a gate may put off; check() says if there was none."""
+    """Waits for the `count`th recovery, which the gate may delay; check() fails if there was none."""
     def mended():
         records = branch.switchover(name)["records"]
         return len(records) >= count and records[0]["outcome"] == "recovered"
@@ -62,7 +62,7 @@ def wait_mended(branch, count, name="net"):
 
 
 def check_records(branch, name, count):
-    """Each takeover was proved, and mended by a rekey; nothing was refused."""
+    """Expects one record per takeover: shown by proof, recovered by a rekey (rung 1); the gate refused nothing."""
     state = branch.switchover(name)
     records, gate = state["records"], state["gate"]
     expect(len(records) == state["recoveries"] == count, f"{state['recoveries']} recoveries instead of {count}: "
@@ -75,7 +75,7 @@ def check_records(branch, name, count):
 
 
 def report(what, result, takeovers, branch, name="net"):
-    """Prints what was lost when, and what the branch made of it."""
+    """Prints the losses in and after each takeover, and the branch's records."""
     outages, after = ha.losses(result, takeovers)
     records = branch.switchover(name)["records"]
     for number, t in enumerate(takeovers):
@@ -89,7 +89,7 @@ def report(what, result, takeovers, branch, name="net"):
 
 
 def check(what, result, takeovers, pair, branch, name="net"):
-    """Expects that nothing was lost once the standby had the traffic, and true records."""
+    """Expects that no packet was lost once the standby had the traffic, and checks the records."""
     pair.check_roles()
     report(what, result, takeovers, branch, name)
     outages, after = ha.losses(result, takeovers)
@@ -100,7 +100,7 @@ def check(what, result, takeovers, pair, branch, name="net"):
 
 
 def under_traffic(what, esp):
-    """6,000 packets after the takeover."""
+    """One failover under traffic; 6,000 packets after it must all arrive."""
     with testbed.Testbed("ha") as bed:
         pair, branch = start(bed, esp)
         fill(bed, pair)
@@ -121,7 +121,7 @@ def failover_cbc():
 
 
 def quiet_tunnel():
-    """Two packets a second: each of them counts, and no burst makes the proof for them."""
+    """A failover with two packets per second: none may be lost, though proofs are rare at that rate."""
     with testbed.Testbed("ha") as bed:
         pair, branch = start(bed)
         fill(bed, pair)
@@ -133,7 +133,10 @@ def quiet_tunnel():
 
 
 def failback():
-    """The killed member comes back, is told all, has the SAs rekeyed, and takes over when the other one is killed."""
+    """
+    The killed member is started again and gets the SAs, which are rekeyed; it takes over when the other member is
+    killed.
+    """
     with testbed.Testbed("ha") as bed:
         pair, branch = start(bed)
         flow = flow_of(bed, pair)
@@ -152,7 +155,7 @@ def failback():
 
 
 def six_in_a_minute():
-    """A pair that flaps is mended each time, and the gate never takes it for two senders."""
+    """Six takeovers in a minute are each recovered, and the daemon does not take the pair for two senders."""
     with testbed.Testbed("ha") as bed:
         pair, branch = start(bed)
         flow = flow_of(bed, pair)
@@ -173,7 +176,7 @@ def six_in_a_minute():
 
 
 def two_children():
-    """Both SAs of the gateway went back, and each is mended by a recovery of its own."""
+    """A failover rewinds both outbound SAs of the gateway: each child has a recovery of its own."""
     with testbed.Testbed("ha") as bed:
         pair, branch = start(bed, names=tuple(NETS))
         for name in NETS:
@@ -186,7 +189,7 @@ def two_children():
             more_traffic(flow, 3 * RATE)
         results = {name: flow.stop() for name, flow in flows.items()}
         failed = []
-        for name, result in results.items():    # figures of both, whatever the first one says
+        for name, result in results.items():    # prints the figures of both, even if the first one fails
             try:
                 check(f"child {name}", result, [takeover], pair, branch, name)
             except AssertionError as why:

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Proves the tools of this folder, strongSwan against strongSwan: that rewind.py does to an
-unmodified charon what a stateful switchover does, and what that costs a peer that only
-has a replay window.  Needs root; about 30 s.
+"""Tests the tools of this folder, with strongSwan at both ends: rewind.py does to an
+unmodified charon what a stateful switchover does, and a peer with only a replay window
+loses the packets with repeated numbers.  Needs root; takes about 30 s.
 
     test_rewind_selfcheck.py [NAME ...]
 
-One line a case, `ok NAME` or `not ok NAME: why`; lines with # are measurements.
+Prints one line per case, `ok NAME` or `not ok NAME: why`; lines with # are measurements.
 """
 
 import os
@@ -20,19 +20,19 @@ import rewind
 import strongswan
 
 RATE = 1000
-BEFORE, BY = 600, 400       # "600 set back to 200"
+BEFORE, BY = 600, 400       # packets sent before the rewind, and how far it goes back
 SKIPPED = 77
 
 
 def expect(truth, complaint):
-    """An assertion that -O does not take away."""
+    """An assertion that python -O does not remove."""
     if not truth:
         raise AssertionError(complaint)
 
 
 @contextmanager
 def tunnel(esp_proposals="aes128gcm16", up=True, **both):
-    """(bed, left, right): two charons, left the initiator, and its CHILD SA up."""
+    """Yields (bed, left, right): two charons, with a CHILD SA that left has initiated if `up`."""
     with testbed.Testbed("selfcheck") as bed:
         left, right = bed.pair()
         a = strongswan.Charon(bed, left, strongswan.connection(
@@ -49,7 +49,7 @@ def tunnel(esp_proposals="aes128gcm16", up=True, **both):
 
 
 def flow(bed, source, target, **options):
-    """Packets from one charon's inner address to the other's."""
+    """Starts a flow from one charon's inner address to the other's."""
     return bed.flow(source.ns, source.ns.inner, target.ns, target.ns.inner, rate=RATE, **options)
 
 
@@ -58,7 +58,7 @@ def sent_at_least(running, count):
 
 
 def switchover(esp_proposals, which):
-    """One rewind under traffic; everything that must be true of loss, numbers and IVs."""
+    """Rewinds once under traffic, and checks losses, sequence numbers and IVs."""
     with tunnel(esp_proposals) as (bed, left, right):
         sniffer = bed.sniff(right.ns)
         running = flow(bed, left, right, count=BEFORE + 3 * BY)
@@ -98,7 +98,7 @@ def chacha20_nonce():
 
 
 def number_works_once():
-    """The second time over the same numbers charon has no IVs left for them and is silent."""
+    """After a second "number" rewind over the same range charon has no IVs for these numbers, and drops packets."""
     with tunnel() as (bed, left, right):
         sniffer = bed.sniff(right.ns)
         running = flow(bed, left, right, count=1500)
@@ -114,7 +114,7 @@ def number_works_once():
 
 
 def back_and_forward():
-    """to= and a negative by=: A, B, A with a forward jump."""
+    """rewind() with to=, and with a negative by=, which jumps forward."""
     with tunnel() as (bed, left, right):
         sniffer = bed.sniff(right.ns)
         flow(bed, left, right, count=100).wait()
@@ -129,7 +129,7 @@ def back_and_forward():
 
 
 def after_rekeys():
-    """Stale contexts in the heap are not touched, and a rekey ends the outage."""
+    """After twelve rekeys rewind.py finds the live context only; and a rekey after a rewind ends the outage."""
     with tunnel() as (bed, left, right):
         for _ in range(12):
             old = left.wait_child()
@@ -152,7 +152,7 @@ def after_rekeys():
 
 
 def refusals():
-    """What cannot be done is said, and nothing is written."""
+    """rewind() and show() raise RewindError, with the reason, for what is not possible."""
     with tunnel("aes128-sha256") as (_, left, _right):
         spi = left.wait_child().spi_out
         for options, text in (({"by": 1, "which": "nonce"}, f"SA {spi:08x} has random IVs"),
@@ -170,7 +170,7 @@ def refusals():
 
 
 def command_line():
-    """rewind.py as a command: what it prints and its exit status."""
+    """rewind.py as a program: its output and its exit status."""
     with tunnel() as (bed, left, right):
         flow(bed, left, right, count=100).wait()
         tool = [sys.executable, rewind.__file__, str(left.pid)]
@@ -186,7 +186,7 @@ def command_line():
 
 
 def charon_commands():
-    """strongswan.py: rekeys from both sides, delete, kill and restart, a wrong secret."""
+    """The commands of strongswan.py: rekey from both sides, delete, kill and restart; a wrong secret is refused."""
     with tunnel("aes256gcm16-x25519") as (bed, left, right):
         for charon in (left, right):
             child, ike = charon.wait_child(), charon.sas()[0]
@@ -214,7 +214,7 @@ def charon_commands():
 
 
 def testbed_cleans_up():
-    """After a testbed nothing of it is left, also when it ended by SIGTERM."""
+    """A testbed that ends by SIGTERM leaves no namespace, process or file."""
     script = ("import testbed, time\n"
               "with testbed.Testbed('gone') as bed:\n"
               "    left, right = bed.pair()\n"
@@ -232,7 +232,7 @@ def testbed_cleans_up():
 
 
 def nat_and_rebinding():
-    """behind_nat(): the outside address and port are seen, and change with rebind()."""
+    """behind_nat() translates the source address and port, and rebind() changes both."""
     with testbed.Testbed("selfcheck") as bed:
         left, router, right = bed.behind_nat()
         sniffer = bed.sniff(right)
@@ -249,7 +249,7 @@ def nat_and_rebinding():
 
 
 def dropping():
-    """drop() tells IKE from ESP on port 4500."""
+    """drop() with DROP_IKE drops only IKE on port 4500, and with DROP_ESP only ESP."""
     with tunnel(retransmit=(5, 0.2, 1.2)) as (bed, left, right):
         child = left.wait_child()
         right.ns.drop(testbed.DROP_IKE)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# Mendip and Debian's unmodified strongSwan, in both roles. SPDX-License-Identifier: ISC
+# Mendip with Debian's unmodified strongSwan, each as initiator and as responder. SPDX-License-Identifier: ISC
 import os
 import sys
 
@@ -14,7 +14,7 @@ ESP = ("aes128gcm16", "aes256gcm16", "chacha20poly1305", "aes128-sha256", "aes25
 
 
 class Both:
-    """A branch (Mendip) and a gateway (strongSwan) side by side."""
+    """A branch (Mendip) and a gateway (strongSwan) on one link."""
 
     def __init__(self, bed, esp="aes128gcm16", ike="aes128-sha256-x25519", start="start", gw_esp=None, gw_ike=None,
                  gw_remote=None, daemon="", dpd="2s", more="", **charon):
@@ -28,7 +28,7 @@ class Both:
                                                               dpd=dpd, more=more))
 
     def wait_other(self, spi, why, timeout=10):
-        """Waits until there is a child with another SPI than that."""
+        """Waits until the child is up with another inbound SPI than `spi`."""
         wait_for(lambda: self.branch.up() and self.branch.spi() not in (None, spi), why, timeout)
 
     def ike_spi(self):
@@ -74,7 +74,7 @@ def rekeys_from_both_sides():
             else:
                 both.charon.rekey(child_id=both.charon.children("net")[-1].id)
             both.wait_other(old, f"no rekey by {side}", 5)
-            settle(0.5)  # of traffic on the new SA
+            settle(0.5)  # with traffic on the new SA
         ike = both.ike_spi()
         both.charon.rekey(ike="gw")
         wait_for(lambda: both.ike_spi() not in (None, ike), "no rekey of the IKE SA by strongSwan", 5)
@@ -123,7 +123,7 @@ def strongswan_restarts():
 
 def cookies_and_invalid_ke():
     with testbed.Testbed("cookie") as bed:
-        # always a cookie; and our first group is not theirs
+        # strongSwan always demands a cookie, and does not accept the branch's first key exchange group
         both = Both(bed, ike='aes128-sha256-ecp256-x25519', gw_ike="aes128-sha256-x25519", cookie_threshold=1,
                     cookie_threshold_ip=1)
         both.check("cookie and INVALID_KE_PAYLOAD")

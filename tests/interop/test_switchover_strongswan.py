@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# The switchover on the unmodified strongSwan binary, with Mendip as the receiver. SPDX-License-Identifier: ISC
+# Mendip recovers from rewinds of an unmodified strongSwan (rewind.py). SPDX-License-Identifier: ISC
 import os
 import sys
 
@@ -10,11 +10,14 @@ import strongswan  # noqa: E402
 
 RATE = 1000
 BACK = 20000
-FILL = 5000  # packets/s until there is something to set back
+FILL = 5000  # packets/s before the rewind, until enough numbers are used
 
 
 def run(name, esp, which, detect, wait):
-    """Fills the SA with more than BACK packets, sets the gateway back under RATE packets/s, and looks."""
+    """
+    Sends more than BACK packets, then rewinds the gateway by BACK under RATE packets/s; returns (FlowResult, record or
+    None, whether a security event was logged).
+    """
     with testbed.Testbed("switchover") as bed:
         left, right = bed.pair("branch", "gw")
         charon = strongswan.Charon(bed, right, strongswan.connection(
@@ -41,7 +44,7 @@ def run(name, esp, which, detect, wait):
 
 def case(name, esp, which, criterion, lost_max, security=False):
     result, record, _ = run(name, esp, which, "off", 4)
-    # 20 s are lost in all; 4 of them are looked at
+    # without detection 20 s are lost, of which run() waits for 4
     expect(result.lost >= 3.5 * RATE, f"only {result.lost} lost without detection")
     expect(record is None, "a record with detection off")
     result, record, told = run(name, esp, which, "proof", 1)
@@ -78,15 +81,18 @@ def ladder(bed, **more):
 
 def nothing_lost(result, branch):
     """
-    Not even what came on an SA that we could not have yet: strongSwan, whose threads for IKE and ESP are two, may use
-    the one that it has just made before its answer is out. Those packets wait for it.
+    Expects that no packet was lost, not even on a new SA before the branch has it: strongSwan's ESP thread may use the
+    SA before its IKE thread sends the response. The branch keeps such packets until the response arrives.
     """
     early = branch.ctl("status")["verdicts"]["no_sa"]
     expect(result.lost == 0, f"{result.lost} lost, {early} under an SPI that was not known yet")
 
 
 def rung_two():
-    """A rekey for an SPI that strongSwan does not know: CHILD_SA_NOT_FOUND, and a new child without REKEY_SA."""
+    """
+    The branch's rekey names an SPI that strongSwan does not know: strongSwan answers CHILD_SA_NOT_FOUND, and the branch
+    creates a CHILD SA without REKEY_SA (rung 2).
+    """
     with testbed.Testbed("rung2") as bed:
         left, right, charon, branch = ladder(bed)
         flow = bed.flow(right, right.inner, left, left.inner, rate=RATE)
@@ -107,7 +113,10 @@ def rung_two():
 
 
 def rung_three():
-    """strongSwan's ESP goes on, set back, while its IKE does not answer: a new IKE SA beside the old one."""
+    """
+    strongSwan's ESP is rewound while its IKE messages are dropped: the branch initiates a new IKE SA beside the old one
+    (rung 3).
+    """
     with testbed.Testbed("rung3") as bed:
         left, right, charon, branch = ladder(bed)
         flow = bed.flow(right, right.inner, left, left.inner, rate=RATE)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# What Mendip sends, decrypted and checked by tshark on the far side of a router. SPDX-License-Identifier: ISC
+# Mendip's packets are captured behind a router, and decrypted and checked by tshark. SPDX-License-Identifier: ISC
 import os
 import sys
 
@@ -15,9 +15,10 @@ NETS = (["10.1.0.0/16", "fd00:1::/64"], ["10.2.0.0/16", "fd00:2::/64"])
 
 
 def ends(bed):
-    """Branch and gateway with both families inside, and a router that cuts and sums what it forwards.
+    """Makes namespaces for branch and gateway with IPv4 and IPv6 inside, and a router that segments what it forwards.
 
-    Between veth devices a train stays one packet without checksums; behind this router it is what a cable would have.
+    Between veth devices a train stays one packet without checksums. The router's devices have no offloads, so that it
+    forwards single packets with checksums, as on a physical link. Returns (branch, gateway).
     """
     left, router, right = bed.routed("branch", "gw")
     left.address("lo", f"{BRANCH[1]}/128")
@@ -28,7 +29,7 @@ def ends(bed):
 
 
 def traffic(source_ns, source, target_ns, target, size, seed):
-    """A stream, pings and datagrams of every size. What is lost at the far end does not matter here."""
+    """Sends a stream, pings and datagrams of all sizes; datagrams that do not arrive are not an error here."""
     tcp(source_ns, source, target_ns, target, size, port=7000 + seed)
     expect(ping(source_ns, target, 3, source=source) > 0, f"no ping from {source}")
     flows = [UdpFlow(source_ns, source, target_ns, target, 7100 + i) for i in range(3)]
@@ -41,8 +42,8 @@ def traffic(source_ns, source, target_ns, target, size, seed):
 
 def to_strongswan(bed, esp, offload):
     """
-    Mendip up with a strongSwan that tells the keys; returns (branch, gateway's namespace, tshark's SA). With offloads
-    off it is Mendip at its plainest, OpenSSL included.
+    Establishes a tunnel between Mendip and a strongSwan that logs the keys; returns (branch, gateway's namespace, SA
+    for wire.look()). With offload = "off" Mendip also uses OpenSSL instead of ipsec-mb.
     """
     backend = "auto" if offload == "auto" else "openssl"
     left, right = ends(bed)
@@ -60,7 +61,7 @@ def to_strongswan(bed, esp, offload):
 
 
 def all_sent(daemon):
-    """How many packets it has sent, once it has sent them all."""
+    """Waits until the daemon sends no more packets; returns how many it has sent."""
     last = [-1]
 
     def at_rest():
@@ -72,7 +73,7 @@ def all_sent(daemon):
 
 
 def nothing_is_bad(seen, sent):
-    """All of the wire's ESP packets were checked, once each, and everything in and around them holds."""
+    """Expects that tshark checked all ESP packets, and that ICVs, checksums, sequence numbers and lengths are right."""
     expect(not seen.bad_icv, f"bad ICV in frames {seen.bad_icv[:5]}")
     expect(not seen.unchecked, f"not decrypted: frames {seen.unchecked[:5]}")
     expect(not seen.bad_checksum, f"bad checksums in {seen.bad_checksum[:5]}")
@@ -98,7 +99,7 @@ def decrypted(esp, offload):
 
 
 def between_two_mendips():
-    """Without keys: outer headers and numbers, both directions, trains at both ends."""
+    """Two Mendips, so that tshark has no keys: outer headers and sequence numbers of both directions are right."""
     for offload in OFFLOADS:
         with testbed.Testbed("wire") as bed:
             left, right = ends(bed)
@@ -122,7 +123,7 @@ def between_two_mendips():
 
 
 def flipped_bit_is_found():
-    """The control: one bit of one packet, and a wrong checksum inside, are found, and nothing else."""
+    """Verifies the checks: they find one flipped bit and one wrong inner checksum, and nothing else."""
     with testbed.Testbed("wire") as bed:
         branch, right, sa = to_strongswan(bed, "aes128gcm16", "auto")
         capture = wire.Capture(bed, right)

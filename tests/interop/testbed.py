@@ -1,7 +1,7 @@
 """Network namespaces, UDP flows and ESP sniffing for tests that need root.
 
-A Testbed is a context manager.  Everything it makes (namespaces, links, processes,
-threads) ends with it, also on an exception, SIGINT or SIGTERM:
+A Testbed is a context manager.  All that it makes (namespaces, links, processes, threads)
+is ended or removed at its end, also on an exception, SIGINT or SIGTERM:
 
     with testbed.Testbed("rekey") as bed:
         left, right = bed.pair()                # 192.0.2.1 -- 192.0.2.2
@@ -12,11 +12,11 @@ threads) ends with it, also on an exception, SIGINT or SIGTERM:
         time.sleep(2)
         print(flow.stop().lost, sniffer.stop().esp[0].sequence)
 
-Namespaces are called mdp-PID-NAME, so testbeds never meet, and those that a killed
-test left behind (its PID gone, no process inside) are removed by the next one,
-as are its files.
-Processes are ended by PID; they also die with the test that started them, so
-start them from the main thread.  Standard library only, Python 3.11.
+Namespaces are called mdp-PID-NAME, so that testbeds of different processes do not collide.
+A testbed removes the namespaces and files of a killed test: those whose PID does not
+exist, if no process is in the namespace.
+Processes are ended by PID; the kernel also kills them when the thread that started them
+ends, so start them from the main thread.  Standard library only, Python 3.11.
 """
 
 import atexit
@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 PREFIX = "mdp"
 COMMAND_TIMEOUT = 30
 
-# for Namespace.drop(): on port 4500 IKE has four zero bytes (the non-ESP marker) first
+# for Namespace.drop(): on port 4500, IKE begins with four zero bytes (the non-ESP marker)
 DROP_IKE = "udp dport 4500 @th,64,32 0"
 DROP_ESP = "udp dport 4500 udp length > 12 @th,64,32 != 0"  # not keepalives
 
@@ -54,7 +54,7 @@ _ETHTOOL_SET = {"tx-checksum": 0x17, "tso": 0x1f, "gso": 0x24, "gro": 0x2c}    #
 
 
 class TestbedError(Exception):
-    """A command of the testbed failed; the text says which and why."""
+    """A command of the testbed failed; the text is the command and its error."""
 
 
 def run(*argv, check=True, timeout=COMMAND_TIMEOUT, stdin=None):
@@ -68,7 +68,7 @@ def run(*argv, check=True, timeout=COMMAND_TIMEOUT, stdin=None):
 
 
 def wait_until(condition, timeout=10.0, step=0.05):
-    """Wait until condition() is true; returns its value, or what it last was."""
+    """Wait until condition() is true or the time is over; returns its last value."""
     deadline = time.monotonic() + timeout
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(step)
@@ -90,10 +90,10 @@ def _alive(pid):
 
 
 class Process(subprocess.Popen):
-    """A Popen that ends politely first: stop() is SIGTERM, then SIGKILL."""
+    """A Popen with stop()."""
 
     def stop(self, timeout=5.0):
-        """End the process by its PID; returns the exit status."""
+        """End the process with SIGTERM, and after `timeout` with SIGKILL; returns the exit status."""
         if self.poll() is None:
             self.terminate()
             try:
@@ -110,8 +110,8 @@ class Namespace:
         self.bed = bed
         self.short = name
         self.name = f"{PREFIX}-{os.getpid()}-{name}"
-        self.outer = None       # outside address, where the testbed's topology gives one
-        self.inner = None       # address that is to be reached through the tunnel
+        self.outer = None       # outer address, if the topology sets one
+        self.inner = None       # address to be reached through the tunnel
         run("ip", "netns", "add", self.name)
         self.ip("link", "set", "lo", "up")
 
@@ -119,15 +119,15 @@ class Namespace:
         return f"<Namespace {self.name}>"
 
     def ip(self, *args, **kwargs):
-        """Run ip(8) inside."""
+        """Run ip(8) for the namespace."""
         return run("ip", "-n", self.name, *args, **kwargs)
 
     def run(self, *argv, **kwargs):
-        """Run a command inside to its end (see testbed.run)."""
+        """Run a command in the namespace to its end (see testbed.run)."""
         return run("ip", "netns", "exec", self.name, *argv, **kwargs)
 
     def popen(self, *argv, log=None, **kwargs):
-        """Start a process inside; it ends with the testbed.  log: file for its output."""
+        """Start a process in the namespace; it ends with the testbed.  log: file for its output."""
         if log is not None:
             kwargs["stdout"] = kwargs["stderr"] = open(log, "ab")
         kwargs.setdefault("stdin", subprocess.DEVNULL)
@@ -139,9 +139,9 @@ class Namespace:
         return process
 
     def call(self, function, *args):
-        """Call a Python function in a thread that is inside; returns its result.
+        """Call a Python function in a thread in the namespace; returns its result.
 
-        A socket keeps the namespace it was made in, so this is how to get one:
+        A socket stays in the namespace in which it was made.  To make one:
         ns.call(socket.socket, socket.AF_INET, socket.SOCK_DGRAM)
         """
         result = {}
@@ -152,7 +152,7 @@ class Namespace:
                     if _libc.setns(handle.fileno(), _CLONE_NEWNET):
                         raise OSError(ctypes.get_errno(), "setns")
                 result["value"] = function(*args)
-            except BaseException as error:      # handed to the caller
+            except BaseException as error:      # raised below, in the caller's thread
                 result["error"] = error
 
         thread = threading.Thread(target=inside)
@@ -163,29 +163,29 @@ class Namespace:
         return result["value"]
 
     def sysctl(self, key, value):
-        """Set a network sysctl inside: ns.sysctl("net.ipv4.ip_forward", 1)."""
+        """Set a network sysctl of the namespace: ns.sysctl("net.ipv4.ip_forward", 1)."""
         self.run("sh", "-c", 'echo "$1" > "$2"', "sh", value,
                  "/proc/sys/" + key.replace(".", "/"))
 
     def nft(self, rules):
-        """Load an nftables script inside."""
+        """Load an nftables script in the namespace."""
         self.run("nft", "-f", "-", stdin=rules)
 
     def drop(self, match):
-        """Drop what comes in here (to this namespace itself) and fits an nftables match.
+        """Drop packets to this namespace that fit an nftables match.
 
-        DROP_IKE and DROP_ESP tell the two apart on port 4500; for loss take
-        "numgen random mod 100 < 5".
+        DROP_IKE and DROP_ESP match IKE and ESP on port 4500; "numgen random mod 100 < 5"
+        drops 5 % of all packets.
         """
         self.nft(f"table inet {PREFIX} {{ chain input {{ type filter hook input priority 0; "
                  f"{match} drop; }}; }}")
 
     def drop_nothing(self):
-        """Take back every drop()."""
+        """Undo all drop() calls."""
         self.run("nft", "delete", "table", "inet", PREFIX, check=False)
 
     def address(self, device, *addresses):
-        """Add addresses (with prefix length) to a device and take it up."""
+        """Add addresses (with prefix length) to a device and set it up."""
         for address in addresses:
             extra = ["nodad"] if ":" in address else []
             self.ip("addr", "add", address, "dev", device, *extra)
@@ -194,8 +194,8 @@ class Namespace:
     def offload(self, device, **switches):
         """Switch a device's offloads, as ethtool -K: offload("eth0", gso=False, tx_checksum=False).
 
-        tx_checksum, tso, gso, gro.  Without gso and tx_checksum a device is given what will be
-        on the wire: packets cut to size, with their checksums.
+        The switches are tx_checksum, tso, gso and gro.  Without gso and tx_checksum the kernel
+        segments packets and computes their checksums before it gives them to the device.
         """
         def switch():
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
@@ -207,9 +207,9 @@ class Namespace:
         self.call(switch)
 
     def inner_net(self, *addresses, device="inner0"):
-        """An interface that stands for the protected net: local addresses, no peers.
+        """Make an interface with local addresses that stands for the protected net.
 
-        A veth with both ends here: kernels without the dummy module have it too.
+        It is a veth pair in this namespace, as not all kernels have the dummy module.
         """
         self.ip("link", "add", device, "type", "veth", "peer", "name", device + "p")
         self.ip("link", "set", device + "p", "up")
@@ -220,11 +220,11 @@ class Namespace:
         self.ip("route", "add", destination, *via)
 
     def pids(self):
-        """The processes inside."""
+        """Return the PIDs of the processes in the namespace."""
         return [int(p) for p in run("ip", "netns", "pids", self.name).stdout.split()]
 
     def remove(self):
-        """End what still runs inside (all of it is this bed's) and remove the namespace."""
+        """End the processes in the namespace, which are all this testbed's, and remove it."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             for pid in self.pids():
                 try:
@@ -240,7 +240,7 @@ class Testbed:
     """A set of namespaces and processes that ends with the with-block."""
 
     def __init__(self, title="bed", keep_files=False):
-        """keep_files: leave the working directory (logs) behind, see .directory."""
+        """keep_files: keep .directory, the working directory with the logs."""
         self.title = title
         self.keep_files = keep_files
         self.directory = None
@@ -248,13 +248,13 @@ class Testbed:
         self._exits = []
         self._old_handlers = {}
 
-    # -- life ---------------------------------------------------------------
+    # -- start and end ------------------------------------------------------
 
     def __enter__(self):
         if os.geteuid():
             raise TestbedError("network namespaces need root")
         remove_stale()
-        owner = "kept" if self.keep_files else os.getpid()      # kept is never stale
+        owner = "kept" if self.keep_files else os.getpid()      # remove_stale() ignores "kept"
         self.directory = tempfile.mkdtemp(prefix=f"{PREFIX}-{owner}-{self.title}-")
         atexit.register(self.close)
         if threading.current_thread() is threading.main_thread():
@@ -270,20 +270,20 @@ class Testbed:
         raise SystemExit(128 + number)      # unwinds the with-block
 
     def at_exit(self, function):
-        """Call function when the testbed ends; the last registered is called first."""
+        """Call `function` when the testbed ends; the last one registered is called first."""
         self._exits.append(function)
 
     def close(self):
-        """End everything; harmless when called again."""
+        """End and remove everything; may be called again."""
         atexit.unregister(self.close)
-        for number in self._old_handlers:   # a second Ctrl-C must not break the cleaning
+        for number in self._old_handlers:   # a second Ctrl-C must not interrupt the cleanup
             signal.signal(number, signal.SIG_IGN)
         self._exits, exits = [], self._exits
         self.namespaces, namespaces = [], self.namespaces
         for function in [*reversed(exits), *(n.remove for n in reversed(namespaces))]:
             try:
                 function()
-            except Exception as error:      # the rest must end too
+            except Exception as error:      # the others must be ended, too
                 print(f"# bed {self.title}: cleanup: {error}")
         if self.directory and not self.keep_files:
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -292,29 +292,29 @@ class Testbed:
         self._old_handlers = {}
 
     def path(self, name):
-        """A file or folder name in the testbed's working directory."""
+        """Return the path of `name` in the testbed's working directory."""
         return os.path.join(self.directory, name)
 
     # -- topology -----------------------------------------------------------
 
     def namespace(self, name):
-        """Make a namespace with lo up."""
+        """Make a namespace, with lo up."""
         made = Namespace(self, name)
         self.namespaces.append(made)
         return made
 
     def link(self, a, a_device, a_address, b, b_device, b_address, mtu=1500):
-        """Join two namespaces by a veth pair; addresses are "A.B.C.D/LEN" or lists."""
+        """Connect two namespaces by a veth pair; each address is "A.B.C.D/LEN" or a list."""
         run("ip", "link", "add", a_device, "netns", a.name, "mtu", mtu, "type", "veth",
             "peer", "name", b_device, "netns", b.name, "mtu", mtu)
         for ns, device, address in ((a, a_device, a_address), (b, b_device, b_address)):
             ns.address(device, *([address] if isinstance(address, str) else address))
 
     def pair(self, left="left", right="right", mtu=1500):
-        """Two namespaces side by side.
+        """Make two namespaces on one link; returns (left, right).
 
         left: 192.0.2.1, inner 10.1.0.1/16     right: 192.0.2.2, inner 10.2.0.1/16
-        Both have eth0 and inner0.
+        Both have the devices eth0 and inner0.
         """
         a, b = self.namespace(left), self.namespace(right)
         a.outer, b.outer = "192.0.2.1", "192.0.2.2"
@@ -323,7 +323,7 @@ class Testbed:
         return a, b
 
     def behind_nat(self, left="left", right="right", router="router", mtu=1500):
-        """left -- router with NAT -- right; returns (left, router, right).
+        """Make left -- router with NAT -- right; returns (left, router, right).
 
         left: 192.0.2.10 seen as 198.51.100.1     right: 198.51.100.20
         The router's devices are "inside" and "outside"; see rebind().
@@ -340,11 +340,11 @@ class Testbed:
         return a, r, b
 
     def routed(self, left="left", right="right", router="router", mtu=1500, narrow=1500):
-        """left -- router -- right, without NAT; returns (left, router, right).
+        """Make left -- router -- right, without NAT; returns (left, router, right).
 
-        left: 192.0.2.10     right: 198.51.100.20     The router's devices are "inside" with
-        `mtu` and "outside" with `narrow`: right sees at its own device what fits, left learns it
-        by ICMP.
+        left: 192.0.2.10     right: 198.51.100.20     The router's devices are "inside", with an
+        MTU of `mtu`, and "outside", with `narrow`: right has that MTU at its own device, left
+        learns it by ICMP.
         """
         a, r, b = self.namespace(left), self.namespace(router), self.namespace(right)
         a.outer, b.outer = "192.0.2.10", "198.51.100.20"
@@ -358,9 +358,9 @@ class Testbed:
 
     @staticmethod
     def rebind(router, address="198.51.100.2/24", ports="20000-29999"):
-        """Give the NAT of behind_nat() another outside address and other ports.
+        """Change the outside address and the ports of behind_nat()'s NAT.
 
-        Taking an address away makes the kernel forget its masqueraded flows.
+        When an address is removed, the kernel forgets the flows masqueraded with it.
         """
         router.nft('flush table ip nat\n'
                    'table ip nat { chain post { '
@@ -391,7 +391,7 @@ class Testbed:
 
 
 def remove_stale():
-    """Remove what killed testbeds left: namespaces in which nothing runs, and folders."""
+    """Remove the files of killed testbeds, and their namespaces in which no process runs."""
     for line in run("ip", "netns", "list").stdout.splitlines():
         name = line.split()[0] if line else ""
         if _is_stale(name) and not run("ip", "netns", "pids", name, check=False).stdout.strip():
@@ -411,39 +411,39 @@ def _is_stale(name):
 
 @dataclass
 class FlowResult:
-    """What a Flow saw.  Times are seconds of time.time(); numbers count from 0."""
+    """The result of a Flow.  Times are those of time.time(); packets are numbered from 0."""
 
     sent: int
     received: int               # distinct packets that arrived
-    duplicates: int             # arrivals of a packet that had come before
-    reordered: int              # arrivals with a lower number than an earlier arrival
+    duplicates: int             # arrivals of a packet that had already arrived
+    reordered: int              # arrivals with a lower number than an earlier one
     lost: int
     longest_gap_ms: float       # the longest time without an arrival, while sending
-    longest_gap: tuple          # (start, end) of it, times
+    longest_gap: tuple          # (start, end) of that time
     lost_ranges: list           # [(first, last)] numbers
-    send_errors: int            # refused by the kernel (no route, for one): not in sent
+    send_errors: int            # sends that the kernel refused (no route, for one); not in `sent`
     sent_at: list = field(repr=False, default_factory=list)      # index: number
     arrivals: list = field(repr=False, default_factory=list)     # (time, number)
 
     def lost_between(self, start, end):
-        """How many of the packets that were sent in [start, end) never arrived."""
+        """Return how many of the packets sent in [start, end) did not arrive."""
         there = {number for _, number in self.arrivals}
         return sum(1 for number, when in enumerate(self.sent_at)
                    if start <= when < end and number not in there)
 
     def first_arrival_after(self, when):
-        """Time of the first arrival of a packet that was sent after `when`, or None."""
+        """Return the time of the first arrival of a packet sent after `when`, or None."""
         return min((at for at, number in self.arrivals if self.sent_at[number] > when),
                    default=None)
 
 
 class Flow:
-    """Numbered UDP packets from one namespace to another at a steady rate.
+    """Sends numbered UDP packets from one namespace to another at a steady rate.
 
-    Starts at once.  Options: rate (packets/s, 1000), count (None: until stop()),
-    size (UDP payload bytes, 64, at least 16), port (9000).  Arrival times are the
-    kernel's, so a busy Python does not lengthen a gap.  A sender that fell behind
-    sends what is due in a burst, at most 100 packets of it.
+    It starts at once.  Options: rate (packets/s, 1000), count (None: until stop()), size
+    (UDP payload bytes, 64, at least 16), port (9000).  Arrival times are the kernel's, so
+    that a busy Python does not lengthen a gap.  When the sender is late, it sends the
+    packets that are due in a burst, of about 100 packets at most.
     """
 
     _HEADER = struct.Struct("!8sQ")
@@ -470,25 +470,25 @@ class Flow:
 
     @property
     def sent(self):
-        """Packets sent so far."""
+        """The number of packets sent so far."""
         return len(self._sent_at)
 
     @property
     def received(self):
-        """Packets received so far, duplicates included."""
+        """The number of packets received so far, duplicates included."""
         return len(self._arrivals)
 
     def arrivals(self, first=0):
-        """[(time, when it was sent)] of the arrivals so far, from the first-th on."""
+        """Return [(time of arrival, time of sending)] so far, from arrival number `first` on."""
         return [(at, self._sent_at[number]) for at, number in self._arrivals[first:]]
 
     def wait(self, timeout=None):
-        """Wait until `count` packets are sent; returns stop()'s result."""
+        """Wait until `count` packets are sent, or `timeout`; then stop() and return its result."""
         self._threads[1].join(timeout)
         return self.stop()
 
     def stop(self, drain=0.5):
-        """Stop sending, wait `drain` seconds for what is on its way, return FlowResult."""
+        """Stop sending, wait `drain` seconds for packets on their way; returns FlowResult."""
         if self._result is None:
             self._stop_sending.set()
             self._threads[1].join()
@@ -498,7 +498,7 @@ class Flow:
         return self._result
 
     def abort(self):
-        """Stop at once."""
+        """Stop sending and receiving at once."""
         self._stop_sending.set()
         self._stop_receiving.set()
         for thread in self._threads:
@@ -515,7 +515,7 @@ class Flow:
             ahead = start + due / self.rate - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)
-            elif ahead < -100 / self.rate:          # do not flood after a long stop
+            elif ahead < -100 / self.rate:          # too late: do not catch up
                 start -= ahead
             due += 1
             packet = self._HEADER.pack(self._MAGIC, len(self._sent_at)) + padding
@@ -580,7 +580,7 @@ def _kernel_time(ancillary):
 
 @dataclass(frozen=True)
 class EspPacket:
-    """An ESP packet as seen on the wire, in UDP (RFC 3948) or bare."""
+    """An ESP packet on the wire, in UDP (RFC 3948) or directly in IP."""
 
     time: float
     source: str                 # address
@@ -592,13 +592,13 @@ class EspPacket:
     iv: bytes                   # the 16 bytes after the number: iv[:8] is GCM's explicit IV
     tag: bytes                  # the last 16 bytes
     length: int                 # of the ESP packet
-    outgoing: bool              # sent by the sniffed device (not received)
+    outgoing: bool              # sent by the device, not received
 
 
 @dataclass(frozen=True)
 class OtherPacket:
-    """Anything else, by kind: "ike", "keepalive", "clear" (IP in the clear), "neighbour"
-    (ARP, IPv6 neighbour and multicast listener discovery) or "other"."""
+    """Another packet.  kind: "ike", "keepalive", "clear" (IP without ESP), "neighbour" (ARP,
+    IPv6 neighbour and multicast listener discovery) or "other"."""
 
     time: float
     kind: str
@@ -612,9 +612,9 @@ class OtherPacket:
 class Sniffer:
     """Records both directions of one device through AF_PACKET.
 
-    Starts at once.  .esp: list of EspPacket; .others: list of OtherPacket (at most
-    `keep` of them, .others_seen counts all); .dropped: frames that the kernel could
-    not hand over (read it after stop()).
+    It starts at once.  .esp: list of EspPacket; .others: list of OtherPacket (at most
+    `keep`; .others_seen counts all); .dropped: frames that the kernel dropped because
+    the socket's buffer was full (valid after stop()).
     """
 
     def __init__(self, ns, device, keep=10000):
@@ -627,14 +627,14 @@ class Sniffer:
 
     @staticmethod
     def _open(device):
-        made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)    # hears nothing yet
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)    # receives nothing before bind()
         made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 25)
         made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         made.bind((device, _ETH_P_ALL))
         return made
 
     def stop(self):
-        """Stop; returns self, so that sniffer.stop().esp reads well."""
+        """Stop recording; returns self."""
         if not self._stop.is_set():
             self._stop.set()
             self._thread.join()
@@ -644,12 +644,12 @@ class Sniffer:
         return self
 
     def sequences(self, spi=None, source=None):
-        """The wire's sequence numbers in order, of one SPI or of one sender's packets."""
+        """Return the ESP sequence numbers in order of arrival, of one SPI or of one source address."""
         return [p.sequence for p in list(self.esp)
                 if spi in (None, p.spi) and source in (None, p.source)]
 
     def kinds(self):
-        """How many of each kind of other packet, as a dict."""
+        """Return {kind: number} of the other packets."""
         counts = {}
         for packet in list(self.others):
             counts[packet.kind] = counts.get(packet.kind, 0) + 1

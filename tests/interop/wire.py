@@ -1,6 +1,6 @@
-"""What is on the wire, as tshark sees it who knows the keys.
+"""Captures packets with tcpdump, and decrypts and checks them with tshark.
 
-The keys come from strongSwan, which logs them on demand (chd = 4): no build of Mendip gives any out.
+The keys come from strongSwan's log (chd = 4), as no build of Mendip logs keys.
 SPDX-License-Identifier: ISC
 """
 import signal
@@ -10,23 +10,23 @@ from dataclasses import dataclass, field
 
 import testbed
 
-# (encryption, authentication) as tshark names them, by the proposal
+# tshark's names of (encryption, authentication) for each proposal
 ALGORITHMS = {
     "aes128gcm16": ("AES-GCM with 16 octet ICV [RFC4106]", "NULL"),
     "aes256gcm16": ("AES-GCM with 16 octet ICV [RFC4106]", "NULL"),
     "aes128-sha256": ("AES-CBC [RFC3602]", "HMAC-SHA-256-128 [RFC4868]"),
     "aes256-sha256": ("AES-CBC [RFC3602]", "HMAC-SHA-256-128 [RFC4868]"),
 }
-PLAIN_PORTS = "7000-7999"  # of tests: no guesses about what is in the payloads, which are random
+PLAIN_PORTS = "7000-7999"  # the tests' ports: tshark must not dissect their payloads, which are random
 LAYERS = ("ip", "udp", "tcp", "icmp", "icmpv6")
-FILE_HEADER, FRAME_HEADER = 24, 16  # of a pcap file, in bytes
+FILE_HEADER, FRAME_HEADER = 24, 16  # lengths of a pcap file's headers, in bytes
 NATT = (4500).to_bytes(2, "big")
-BAD, GOOD = "0", "1"  # of *.checksum.status
-YES = ("1", "True")  # of a boolean, as tshark writes it: 4.0 (Debian 12) and 4.4 (Debian 13)
+BAD, GOOD = "0", "1"  # values of *.checksum.status
+YES = ("1", "True")  # true, as written by tshark 4.0 (Debian 12) and 4.4 (Debian 13)
 
 
 class Capture:
-    """tcpdump of what a device receives, from now until stop(). No frame that it could not keep goes unnoticed."""
+    """Captures what a device receives, with tcpdump, until stop(), which raises if the kernel dropped a frame."""
 
     def __init__(self, bed, ns, device="eth0"):
         self.path, self._log = bed.path(f"{ns.short}-{device}.pcap"), bed.path(f"{ns.short}-{device}.tcpdump")
@@ -40,7 +40,7 @@ class Capture:
             return f.read()
 
     def stop(self, esp, timeout=5):
-        """Ends it when `esp` ESP packets are in the file, or the time is over; returns the name of the file."""
+        """Ends the capture when the file has `esp` ESP packets, or after `timeout`; returns the path of the file."""
         testbed.wait_until(lambda: sum(map(is_esp, frames(self.path))) >= esp, timeout)
         self._process.send_signal(signal.SIGINT)
         self._process.wait(10)
@@ -51,13 +51,13 @@ class Capture:
 
 @dataclass
 class Seen:
-    """What tshark found in a capture: frame numbers, and how often something was good."""
+    """What tshark found in a capture: frame numbers of what is bad, and counts of what is good."""
 
     numbers: Counter = field(default_factory=Counter)   # (SPI, sequence number)
     bad_icv: list = field(default_factory=list)
-    unchecked: list = field(default_factory=list)       # ESP of a known SPI whose ICV was not looked at
+    unchecked: list = field(default_factory=list)       # ESP packets whose ICV was not checked
     bad_checksum: list = field(default_factory=list)    # (frame, layer)
-    good: Counter = field(default_factory=Counter)      # "icv", and the layers
+    good: Counter = field(default_factory=Counter)      # by "icv" and LAYERS
     longest: int = 0
 
     def duplicates(self):
@@ -65,7 +65,7 @@ class Seen:
 
 
 def sa_option(esp, spi, encryption, integrity=b""):
-    """A row of tshark's table of SAs."""
+    """Returns a row of tshark's table of SAs, as an option."""
     cipher, auth = ALGORITHMS[esp]
     keys = ["0x" + key.hex() if key else "" for key in (encryption, integrity)]
     row = ("IPv4", "*", "*", f"0x{spi:08x}", cipher, keys[0], auth, keys[1])
@@ -73,12 +73,12 @@ def sa_option(esp, spi, encryption, integrity=b""):
 
 
 def _tshark(path, sas):
-    """Rows of fields, a frame each."""
+    """Returns a dict of fields per frame."""
     fields = ["frame.number", "frame.len", "esp.spi", "esp.sequence", "esp.icv_good", "esp.icv_bad",
               *(f"{layer}.checksum.status" for layer in LAYERS)]
     options = ["esp.enable_encryption_decode:TRUE", "esp.enable_authentication_check:TRUE", "ip.check_checksum:TRUE",
                "udp.check_checksum:TRUE", "tcp.check_checksum:TRUE", "tcp.desegment_tcp_streams:FALSE",
-               "tcp.analyze_sequence_numbers:FALSE", *sas]  # what it says of a stream would hide the rest of ESP
+               "tcp.analyze_sequence_numbers:FALSE", *sas]  # analysis of streams would hide ESP's fields
     done = testbed.run("tshark", "-n", "-r", path, "-d", f"udp.port=={PLAIN_PORTS},data", "-d",
                       f"tcp.port=={PLAIN_PORTS},data", *(a for option in options for a in ("-o", option)),
                       "-T", "fields", *(a for name in fields for a in ("-e", name)), timeout=120)
@@ -108,7 +108,7 @@ def look(path, *sas):
 
 
 def frames(path):
-    """The frames in a capture, one after another; also while it is being written."""
+    """Yields the complete frames in a capture file, which may still be written."""
     with open(path, "rb") as file:
         data = file.read()
     at = FILE_HEADER
@@ -120,7 +120,7 @@ def frames(path):
 
 
 def is_esp(frame):
-    """ESP within UDP: on port 4500, and neither IKE nor a keepalive (RFC 3948 2)."""
+    """Returns whether a frame has ESP in UDP: to port 4500, and neither IKE nor a keepalive (RFC 3948 2)."""
     return (len(frame) > 60 and frame[12:14] == b"\x08\0" and frame[23] == 17 and frame[36:38] == NATT
             and frame[42:46] != bytes(4))
 

@@ -1,18 +1,18 @@
 # Finds the code that a mutant changes. SPDX-License-Identifier: ISC
-"""A place is the name of a function, which may move to another file; FILE:FUNCTION where several files have one of that
-name; or FILE for what is in no function. The code of a mutant is in it exactly once.
+"""A place is the name of a function, in any file; FILE:FUNCTION if several files have a function of that name; or FILE
+for code outside of functions. The code that a mutant changes must occur in its place exactly once.
 """
 import glob
 import os
 import re
 
 FOLDERS = ("common", "esp", "ike", "tunnel", "daemon")
-# A definition begins and ends in the first column, as clang-format leaves it.
+# A function definition begins and ends in the first column, as clang-format formats it.
 FUNCTION = re.compile(r"^(?![\s#/*}]|typedef\b)[^;={}()]*?\b(\w+)\([^;{}]*?\)\n\{\n.*?^\}\n", re.M | re.S)
 
 
 class Places:
-    """All functions of the source, which is read once."""
+    """The texts and functions of all source files, which are read once."""
 
     def __init__(self, source):
         self.texts, self.functions = {}, {}
@@ -27,7 +27,7 @@ class Places:
             self.functions.setdefault(found[1], []).append((path, found.start(), found.end()))
 
     def _extent(self, place):
-        """(path, begin, end)"""
+        """Returns (path, begin, end) of a place; raises LookupError when it is unknown or ambiguous."""
         if place in self.texts:
             return place, 0, len(self.texts[place])
         path, _, name = place.rpartition(":")
@@ -38,7 +38,7 @@ class Places:
         return found[0]
 
     def find(self, place, code):
-        """(path, where in its text the code begins); LookupError says what is wrong."""
+        """Returns (path, offset of the code in its text); raises LookupError if the code does not occur exactly once."""
         path, begin, end = self._extent(place)
         count = self.texts[path].count(code, begin, end)
         if count != 1:

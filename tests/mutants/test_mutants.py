@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-# One-line breakages of the core, each of which must make a test fail. SPDX-License-Identifier: ISC
+# Makes one-line faults in the core, each of which must make a test fail. SPDX-License-Identifier: ISC
 """usage: tests/mutants/test_mutants.py [NAME ...]
 
-Builds the core and its tests once, then for each mutant: changes one place, compiles that file, links, and
-runs the tests, those first that are named with it, until one fails. A mutant that all of them pass has survived, and is
-a failure here. The unchanged code passes every test, which is checked first.
+Builds the core and its tests once, and checks that the unchanged code passes all tests. Then for each mutant it changes
+one place, compiles that file, links, and runs the tests until one fails, beginning with those that the mutant names. A
+mutant with which all tests pass has survived, which is a failure.
 """
 import concurrent.futures
 import glob
@@ -25,7 +25,7 @@ INCLUDES = ["common", "esp", "ike", "tunnel", "daemon", "tests", "tests/unit", "
 FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-DMENDIP_FAULTS", "-O1", "-w",
          f'-DSCENARIO_DIR="{SOURCE}/tests/exchange/scenarios"'] + [f"-I{SOURCE}/{d}" for d in INCLUDES]
 LIBS = ["-lcrypto", "-lcmocka"]
-PACKAGES = ["libnl-route-3.0", "libevent_core"]  # of the daemon's files
+PACKAGES = ["libnl-route-3.0", "libevent_core"]  # needed by the daemon's files
 TESTS = {"unit": ["t_window", "t_esp", "t_esp_sa", "t_train", "t_packet", "t_coalesce", "t_segment", "t_inner", "t_gate",
                   "t_flow", "t_spd", "t_ike_wire", "t_auth", "t_detector", "t_history", "t_fault", "t_bridge",
                   "t_adversary"],
@@ -34,9 +34,9 @@ TESTS = {"unit": ["t_window", "t_esp", "t_esp_sa", "t_train", "t_packet", "t_coa
 HELPERS = {"unit": ["esp_fixture", "esp_run", "ref_model", "coalesce_fixture", "ref_coalesce"],
            "exchange": ["peers", "parties", "scenario", "scenario_setup", "scenario_act", "scenario_attack", "scenario_expect",
                         "scenario_report", "draw"]}
-# A mutant that hangs a test is caught by it: seconds of the processor, and of a test that waits.
+# Limits of a test in seconds: of processor time, which an endless loop exceeds, and of time, which a test that waits does.
 CPU_LIMIT, LIMIT = 300, 900
-# A test ends with its first failure; a few of the drawn runs are enough here.
+# Tests end at their first failure, and do fewer random runs.
 ENVIRONMENT = {**os.environ, "CMOCKA_TEST_ABORT": "1", "MENDIP_RUNS": "300"}
 
 
@@ -62,7 +62,7 @@ def pkg_config(what):
 
 
 def daemon_tests():
-    """{test: (sources, linker's flags)} of the unit tests that have files of the daemon in them, from their makefiles."""
+    """Returns {test: (sources, linker flags)} of the unit tests that use files of daemon/, from their makefiles."""
     variables = {}
     for path in glob.glob(f"{SOURCE}/tests/unit/*.mk"):
         with open(path, encoding="utf-8") as f:
@@ -82,7 +82,7 @@ def daemon_tests():
 
 
 class Tree:
-    """Objects of the unchanged code, and tests linked from them with one object replaced."""
+    """The objects of the unchanged code; links tests from them, with some replaced."""
 
     def __init__(self, top):
         self.top = top
@@ -110,7 +110,7 @@ class Tree:
             self.helpers[folder] = lib
 
     def _daemon(self, top):
-        """Remembers the tests of the daemon's files; what is to be compiled for them."""
+        """Sets self.daemon, the tests of the daemon's files; returns the arguments of compile_one() for them."""
         self.daemon = {}
         objects = {}
         for test, (sources, flags) in daemon_tests().items():
@@ -121,7 +121,7 @@ class Tree:
         return [(os.path.join(SOURCE, s), o, *pkg_config("--cflags")) for s, o in objects.items()]
 
     def inputs(self, test, replaced, obj):
-        """What the test is linked from."""
+        """Returns the objects and flags with which the test is linked."""
         core = [replaced.get(s, o) for s, o in self.core.items()]
         if test in self.daemon:
             objects, flags = self.daemon[test]
@@ -135,8 +135,11 @@ class Tree:
         return [*self.tests, *self.daemon]
 
     def outcome(self, which, replaced, tag, header=None):
-        """True when the test, or the case of it that TEST/CASE names, passes with these objects in place of others
-        ({source: object}), itself compiled with the header in front of all else if there is one."""
+        """Links and runs a test, or one case of it (TEST/CASE); returns whether it passes.
+
+        replaced: {source: object} to use instead of the unchanged ones; header: a mutated header, which is included
+        first when the test is compiled.
+        """
         test, *case = which.split("/")
         folder = self.tests[test][0] if test in self.tests else "unit"
         binary = os.path.join(self.top, f"{tag}-{test}")
@@ -150,7 +153,7 @@ class Tree:
         try:
             return run(["prlimit", f"--cpu={CPU_LIMIT}", binary, *case], timeout=LIMIT, stdin=subprocess.DEVNULL,
                        env=ENVIRONMENT).returncode == 0
-        except subprocess.TimeoutExpired as e:  # a loop ends by its processor time: this one waits, or is starved
+        except subprocess.TimeoutExpired as e:  # an endless loop hits CPU_LIMIT: this test waits, or gets no CPU
             if test not in self.daemon:
                 raise RuntimeError(f"{test} does not end") from e
             return False
@@ -159,7 +162,7 @@ class Tree:
 
 
 def mutate(places, mutant):
-    """(file, its text with the mutant in it)"""
+    """Returns (file, its text with the mutant's change)."""
     name, _, place, old, new, _ = mutant
     path, at = places.find(place, old)
     text = places.texts[path]
@@ -175,8 +178,10 @@ def with_prologue(name, text):
 
 
 def compile_mutant(tree, name, path, src):
-    """{source: object} of what the mutant in src changes. A header is included before all else, so that its guard
-    keeps the sound one out."""
+    """Compiles the sources that the mutant in `src` changes; returns {source: object}.
+
+    A mutated header is included before all else, so that its guard keeps the unchanged one out.
+    """
     header = path.endswith(".h")
     replaced = {}
     for s in (users_of(tree, path) if header else [path]):
@@ -188,7 +193,7 @@ def compile_mutant(tree, name, path, src):
 
 
 def users_of(tree, header):
-    """The sources of the core that include the header, directly or not."""
+    """Returns the sources of the core that include the header, directly or indirectly."""
     users = []
     for s in tree.core:
         r = run([CC, *FLAGS, "-MM", f"{SOURCE}/{s}"])
@@ -198,7 +203,7 @@ def users_of(tree, header):
 
 
 def try_mutant(tree, mutant):
-    """The test that caught it; None: it survived."""
+    """Returns the test that failed with the mutant, or None if the mutant survived."""
     name, tests = mutant[0], mutant[5]
     path, text = mutate(tree.places, mutant)
     src = os.path.join(tree.top, name + os.path.splitext(path)[1])

@@ -1,11 +1,11 @@
 /*
- * caller.c - an honest peer that comes up again and again, and tells how long that takes.
+ * caller.c - an honest peer that establishes IKE SAs, one after the other, and measures the time.
  * SPDX-License-Identifier: ISC
  *
  * usage: caller GATEWAY LOCAL REMOTE SECRET NEAR_TS FAR_TS CALLS PAUSE_MS
  *
- * Prints for each call the milliseconds from IKE_SA_INIT to the answer to IKE_AUTH, or "none" after
- * ten seconds. What is up is ended before the next call.
+ * Prints for each IKE SA the milliseconds from the IKE_SA_INIT request to the IKE_AUTH response, or
+ * "none" after ten seconds. Each IKE SA is deleted before the next one.
  */
 #include "live_peer.h"
 
@@ -14,7 +14,7 @@
 
 #define MSEC	  NSEC_PER_MSEC
 #define CALL_TIME (10 * NSEC_PER_SEC)
-#define LOOK	  (MSEC / 4) /* how exact it is */
+#define LOOK	  (MSEC / 4) /* resolution of the measurement */
 
 static void call(struct live_peer *p)
 {
@@ -29,7 +29,7 @@ static void call(struct live_peer *p)
 	else
 		printf("%.2f\n", (double)(live_now() - began) / MSEC);
 	fflush(stdout);
-	/* One that did not come up is still connecting. */
+	/* An IKE SA that is not up in time is still connecting, and is deleted as well. */
 	if (sa && p->ike->sas)
 		ike_sa_delete(p->ike->sas, live_now());
 }

@@ -1,6 +1,6 @@
-"""mendipd in a namespace of a testbed.Testbed, mendipctl for it, and a small case runner.
+"""Runs mendipd in a namespace of a testbed.Testbed and mendipctl against it; and a small case runner.
 
-Used by the scripts of this folder, by tests/interop and by scripts/demo.py. MENDIP_BUILD is the folder with
+Used by the scripts of this folder, by tests/interop and by scripts/demo.py. MENDIP_BUILD is the folder that holds
 the programs. SPDX-License-Identifier: ISC
 """
 import json
@@ -19,11 +19,11 @@ import testbed  # noqa: E402
 BUILD = os.environ.get("MENDIP_BUILD", ".")
 PSK = "a secret for tests"
 OFFLOADS = ("auto", "off")
-offload = "auto"  # of configurations that do not say; main() runs cases with each
+offload = "auto"  # daemon.offload of configurations that do not set it; main() runs the cases with each value
 
 
 def child(local, remote, **options):
-    """The text of a child; options: name=value in mendip.conf's terms, strings without quotes."""
+    """Returns the text of a child; options: name=value as in mendip.conf, strings without quotes."""
     more = "".join(f" {k} = {v};" if isinstance(v, int) or v.startswith(("[", "{")) else f' {k} = "{v}";'
                    for k, v in options.items())
     locals_, remotes = ('", "'.join(v if isinstance(v, list) else [v]) for v in (local, remote))
@@ -32,7 +32,7 @@ def child(local, remote, **options):
 
 def config(control, children, remote, local_id="branch.example", remote_id="gw.example.net", name="gw",
            psk=PSK, dpd="2s", daemon="", more="", proposals="aes128gcm16-prfsha256-x25519"):
-    """A whole configuration with one connection; children: {name: child(...)}; remote: address or %any."""
+    """Returns a whole configuration with one connection; children: {name: child(...)}; remote: address or %any."""
     kids = " ".join(f"{n}: {c};" for n, c in children.items())
     if offload != "auto" and "offload =" not in daemon:
         daemon += f' offload = "{offload}";'
@@ -47,11 +47,14 @@ secrets: {{ ike_peer: {{ secret = "{psk}"; }}; }};
 
 
 class CtlError(Exception):
-    """mendipctl refused; the text is its line on stderr."""
+    """mendipctl exited with an error; the text is what it wrote to stderr."""
 
 
 class Mendip:
-    """A mendipd in a namespace; ends with the testbed. conf: text, or a function of the control path; env: NAME=VALUE."""
+    """
+    A mendipd in a namespace; it ends with the testbed. conf: the configuration, or a function that returns it for the
+    path of the control socket; env: a list of "NAME=VALUE".
+    """
 
     def __init__(self, bed, ns, conf, name=None, build=BUILD, env=()):
         name = name or ns.short
@@ -67,7 +70,7 @@ class Mendip:
             f.write(text)
 
     def launch(self):
-        """Starts the program and waits for nothing."""
+        """Starts mendipd and returns at once."""
         return self.ns.popen("env", *self.env, f"{self.build}/mendipd", "-c", self.conf, log=self.log)
 
     def start(self):
@@ -83,19 +86,19 @@ class Mendip:
         self.process.wait()
 
     def run(self, *args, as_json=True):
-        """mendipctl as it is: the CompletedProcess."""
+        """Runs mendipctl; returns the CompletedProcess."""
         return subprocess.run([f"{self.build}/mendipctl", "-s", self.control] + (["--json"] if as_json else [])
                               + list(args), capture_output=True, text=True, timeout=15)
 
     def ctl(self, *args):
-        """The JSON result of a command; CtlError when it is refused."""
+        """Returns the JSON result of a command; raises CtlError when mendipctl fails."""
         done = self.run(*args)
         if done.returncode:
             raise CtlError(done.stderr.strip())
         return json.loads(done.stdout) if done.stdout.strip() else {}
 
     def children(self):
-        """{name: child} over all connections."""
+        """Returns {name: child} over all connections."""
         return {c["name"]: c for conn in self.ctl("status")["connections"] for c in conn["children"]}
 
     def up(self, *names):
@@ -106,11 +109,11 @@ class Mendip:
         wait_for(lambda: self.up(*names), lambda: f"{names or 'net'} not up: {self.tail()}", timeout)
 
     def sa(self, name="net"):
-        """The newest CHILD SA of the child."""
+        """Returns the newest CHILD SA of the child."""
         return self.children()[name]["sas"][0]
 
     def spi(self, name="net"):
-        """Its inbound SPI, or None when there is none."""
+        """Returns the inbound SPI of the child's newest CHILD SA, or None when it has no CHILD SA."""
         sas = self.children().get(name, {}).get("sas", [])
         return sas[0]["spi_in"] if sas else None
 
@@ -129,13 +132,13 @@ class Mendip:
             return text in f.read()
 
     def tail(self, lines=20):
-        """The end of its log."""
+        """Returns the last lines of the daemon's log."""
         with open(self.log, encoding="utf-8", errors="replace") as f:
             return "".join(f.readlines()[-lines:])
 
 
 def ping(ns, target, count=3, source=None):
-    """Replies of `count` pings."""
+    """Sends `count` echo requests; returns the number of replies."""
     done = ns.run("ping", "-n", "-q", "-i", "0.05", "-W", "1", "-c", str(count),
                   *(["-I", source] if source else []), target, check=False)
     for part in done.stdout.split(","):
@@ -150,13 +153,13 @@ def expect(condition, why):
 
 
 def run_case(case, name):
-    """Prints the case's line; True when it passed."""
+    """Runs one case and prints its result; returns whether it passed or was skipped."""
     if os.geteuid() != 0:
         print(f"ok {name} # SKIP needs root")
         return True
     try:
         case()
-    except Exception as e:  # each case stands for itself
+    except Exception as e:  # the other cases run all the same
         print(f"not ok {name}: {type(e).__name__}: {e}", flush=True)
         traceback.print_exc(file=sys.stdout)
         return False
@@ -165,7 +168,7 @@ def run_case(case, name):
 
 
 def wait_for(condition, why, timeout=10.0):
-    """Waits until condition() is true and returns its value; AssertionError when it does not become so."""
+    """Waits until condition() is true and returns its value; raises AssertionError after `timeout` seconds."""
     value = testbed.wait_until(condition, timeout)
     expect(value, f"{why() if callable(why) else why}, after {timeout} s")
     return value
@@ -173,8 +176,9 @@ def wait_for(condition, why, timeout=10.0):
 
 def main(cases, offloads=None):
     """
-    Runs the functions; each is a case named by itself. With `offloads` all of them once for each, with that in the
-    configurations of the daemons. Exits 0, or 1 when one failed.
+    Runs the functions as cases, which are named after them: all, or those that the command line names. With `offloads`
+    it runs them once for each of these values of daemon.offload. Exits with 0, with 1 when a case failed, or with 77
+    when it is not run as root.
     """
     global offload
     passed = True
@@ -186,7 +190,7 @@ def main(cases, offloads=None):
 
 
 def pair(bed, left_children, right_children, dpd="2s", gw_dpd=None, **left_options):
-    """Branch and gateway side by side, up; returns (branch, gateway)."""
+    """Starts a branch and a gateway on one link; returns (branch, gateway) and does not wait for the tunnel."""
     left, right = bed.pair("branch", "gw")
     gw = Mendip(bed, right, lambda s: config(s, right_children, "%any", "gw.example.net", "*.example", "branch",
                                              dpd=gw_dpd or dpd))
@@ -199,7 +203,7 @@ NET_GW = {"net": child("10.2.0.0/16", "10.1.0.0/16")}
 
 
 def more_traffic(flow, packets):
-    """Waits until a flow has sent so many more packets: on a busy machine that takes longer than its rate says."""
+    """Waits until the flow has sent `packets` more; on a busy machine that takes longer than its rate implies."""
     enough = flow.sent + packets
     wait_for(lambda: flow.sent >= enough, lambda: f"{flow.sent} sent instead of {enough}", 30)
 

@@ -1,16 +1,19 @@
 /*
- * flood.c - sends datagrams at a rate, from anywhere; or receives them, and drops or answers them.
- * For use within the namespaces of a test. SPDX-License-Identifier: ISC
+ * flood.c - sends datagrams at a rate, from any source address; or receives and drops or answers
+ * them. For use within the namespaces of a test. SPDX-License-Identifier: ISC
  *
  * usage: flood send FROM TO PORT RATE SECONDS FILE [CHANGE]..., flood sink PORT, flood answer PORT
  *
- * FILE holds payloads, each behind its length (16 bits, network byte order); they are sent in turn.
- * FROM: ADDRESS:PORT, or "any:PORT" for another source of 198.18.0.0/15 each time.
- * CHANGE is `random AT LEN`: LEN bytes from AT on are others in each datagram; `count AT FIRST`:
- * the 32-bit number at AT is FIRST, and one more in each datagram; or `fragments N`: each datagram
- * goes in two halves, the first with N bytes, and of every second one the latter half never comes.
+ * FILE holds payloads, each preceded by its length (16 bits, network byte order); they are sent in
+ * turn. FROM is ADDRESS:PORT, or "any:PORT" for a random source in 198.18.0.0/15 per datagram.
  *
- * Prints what was sent and how fast. When the rate cannot be held, less is sent.
+ * CHANGE is `random AT LEN`: LEN bytes from offset AT on are random in each datagram; `count AT
+ * FIRST`: the 32-bit number at offset AT is FIRST, and grows by one per datagram; or `fragments N`:
+ * each datagram is sent as two IP fragments of about the same size, and the second one of every Nth
+ * datagram is not sent.
+ *
+ * Prints the numbers of datagrams made, of packets sent and of sends that failed, as JSON. When the
+ * rate cannot be kept, fewer datagrams are sent.
  */
 #include <arpa/inet.h>
 #include <netinet/ip.h>
@@ -27,7 +30,7 @@
 #define BATCH	    64
 #define PACKET_MAX  2048
 #define CHANGES	    8
-#define ANSWER_LEN  60 /* IKE header, and COOKIE with 24 bytes */
+#define ANSWER_LEN  60 /* an IKE header and a COOKIE notification with 24 bytes */
 #define TICK_NS	    500000
 #define SECONDS_MAX 300
 #define HEADERS	    (sizeof(struct iphdr) + sizeof(struct udphdr))
@@ -50,7 +53,8 @@ struct payload {
 struct flood {
 	int fd;
 	int any_source;
-	unsigned fragments; /* of so many datagrams one is never whole; 0: they go in one piece */
+	unsigned
+		fragments; /* one of so many datagrams lacks its second fragment; 0: no fragments */
 	struct sockaddr_in from, to;
 	double rate, seconds;
 	struct payload *payload;
@@ -105,7 +109,7 @@ static void flush(struct flood *f)
 	f->waiting = 0;
 }
 
-/* One IP packet: part of a datagram from `at` on, or all of it. */
+/* Adds an IP packet with `len` bytes of the UDP datagram from `at` on; more: fragments follow. */
 static void add_packet(struct flood *f, const uint8_t *udp, size_t at, size_t len, int more,
 		       uint16_t id, uint32_t source)
 {
@@ -184,7 +188,7 @@ static int run(struct flood *f)
 	while (passed < f->seconds) {
 		double due = passed * f->rate;
 
-		/* After a long wait no more than a tenth of a second's at once. */
+		/* After a long wait, catch up at most a tenth of a second's datagrams at once. */
 		if (due - (double)f->made > f->rate / 10)
 			began += (due - (double)f->made) / f->rate - 0.1;
 		while ((double)f->made < due && now() - began < f->seconds)
@@ -200,8 +204,9 @@ static int run(struct flood *f)
 }
 
 /*
- * Reads and drops; or answers each datagram with its first ANSWER_LEN bytes, as many as a cookie
- * takes, by one call for all that one call has read: less an answer cannot cost.
+ * Receives datagrams and drops them, or answers each with its first ANSWER_LEN bytes, the size of a
+ * message with a cookie. All datagrams of one receive call are answered by one send call, so that
+ * this is the least that answers can cost.
  */
 static int receiver(const char *port, bool answers)
 {
@@ -309,7 +314,7 @@ int main(int argc, char **argv)
 	f.seed = (uint64_t)getpid() << 32 | (uint64_t)time(NULL);
 	if (f.rate <= 0 || f.seconds > SECONDS_MAX)
 		return 2;
-	/* The bytes of the IP header are ours: IPPROTO_RAW says so. */
+	/* With IPPROTO_RAW, this program supplies the IP header. */
 	f.fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
 	if (f.fd < 0) {
 		perror("flood");

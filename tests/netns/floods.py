@@ -1,10 +1,10 @@
-"""A tunnel under floods: who sends what, and what of the tunnel is left. SPDX-License-Identifier: ISC
+"""Sends floods to a gateway and measures what is left of its tunnel. SPDX-License-Identifier: ISC
 
-Of tests/netns/test_floods.py and tests/bench/floods. Branch and gateway have a tunnel; an attacker has a link of its
-own to the gateway, which is also its default route, so that what is answered to addresses that nobody has goes out;
-a guest, with a link of its own too, calls the gateway. Each flood is sent to the gateway, and for comparison the same
-packets to other ports of the same host, where a program reads and drops them ("nobody"), or answers each with 60 bytes
-("answerer"), as who sends cookies must.
+For tests/netns/test_floods.py and tests/bench/floods. A branch and a gateway have a tunnel. An attacker has a link of
+its own to the gateway; it is the gateway's default route, so that answers to forged source addresses are sent, too. A
+guest, which also has its own link, establishes IKE SAs with the gateway. Each flood goes to the gateway, or for
+comparison to another port of the same host, where a program drops the datagrams ("nobody") or answers each with 60
+bytes ("answerer"), the size of a message with a cookie.
 """
 import json
 import os
@@ -18,9 +18,9 @@ import time
 from daemons import BUILD, PSK, Mendip, child, config, expect, wait_for
 
 NOBODY_PORT, ANSWERER_PORT = 4501, 4502
-TO = ("gateway", "nobody", "answerer")  # who gets a flood
+TO = ("gateway", "nobody", "answerer")  # the targets of a flood
 SO_RCVBUFFORCE = 33
-MARKER = bytes(4)  # of IKE on port 4500 (RFC 3948 2.2)
+MARKER = bytes(4)  # the non-ESP marker before IKE on port 4500 (RFC 3948 2.2)
 FLOODS = {
     "init-spoofed": "IKE_SA_INIT, each from another address",
     "init-one": "IKE_SA_INIT, all from one address",
@@ -33,7 +33,10 @@ FLOODS = {
 
 
 def udp_payloads(ns, device, during, enough, port):
-    """Payloads of UDP datagrams to this port that come in at the device while during() goes on."""
+    """
+    Calls during(); returns the payloads of at least `enough` UDP datagrams to this port that the device received
+    meanwhile.
+    """
     def listen():
         s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
         s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
@@ -61,7 +64,7 @@ def cpu_seconds(pid):
 
 
 class Scene:
-    """Branch, gateway, guest and attacker; the tunnel is up."""
+    """The branch, gateway, guest and attacker, with the tunnel up."""
 
     def __init__(self, bed, build=BUILD):
         self.bed, self.build = bed, build
@@ -70,10 +73,10 @@ class Scene:
         bed.link(self.attacker, "eth0", "198.51.100.1/24", right, "eth1", "198.51.100.2/24")
         bed.link(self.guest, "eth0", "203.0.113.1/24", right, "eth2", "203.0.113.2/24")
         right.route("default", "via", "198.51.100.1")
-        # On a veth pair who sends also pays for what the other end does with it: here as little as there is.
+        # On a veth pair the sender's CPU also processes what the other end receives: the attacker drops it at once.
         self.attacker.nft('table netdev t { chain in { type filter hook ingress device "eth0" priority 0; '
                           'ether type != arp drop; }; }')
-        for device in ("all", "eth1"):  # under the branch's address, too
+        for device in ("all", "eth1"):  # accept datagrams from there with the branch's address, too
             right.sysctl(f"net.ipv4.conf.{device}.rp_filter", 0)
         kids = {"net": child("10.1.0.0/17", "10.2.0.0/16", start_action="start")}
         self.gw = Mendip(bed, right, lambda s: self.quiet(config(
@@ -92,34 +95,37 @@ class Scene:
     def quiet(text):
         return text.replace('log = "debug"', 'log = "info"')
 
-    # -- what is sent
+    # -- the floods
 
     def _record(self):
-        """What a recorder has: a call, and packets of the live SA."""
+        """Records an IKE_SA_INIT request of the guest, and ESP packets of the live SA."""
         gw, branch = self.gw.ns, self.branch.ns
         init = udp_payloads(gw, "eth2", lambda: self.calls(1), 1, 500)[0]
 
         def traffic():
             self.bed.flow(branch, branch.inner, gw, gw.inner, rate=1000, count=1000, size=1350).wait()
-        # what came together is a train, and longer
+        # a longer datagram is a train
         esp = [p for p in udp_payloads(gw, "eth0", traffic, 200, 4500) if p[:4] != MARKER and 1000 < len(p) < 1500]
         expect(len(esp) > 50, f"only {len(esp)} packets were recorded singly")
         self.init, self.esp = init, esp
 
     def calls(self, count, pause_ms=50):
-        """Milliseconds that the guest's calls take, one after the other; None: not up within 10 s."""
+        """
+        Lets the guest establish `count` IKE SAs, one after the other; returns the milliseconds that each took, or None
+        for one that was not up within 10 s.
+        """
         done = self.guest.run(f"{self.build}/tests/netns/caller", "203.0.113.2", "guest.example", "gw.example.net",
                               PSK, "10.1.128.0/17", "10.2.0.0/16", count, pause_ms, timeout=30 + 12 * count)
         return [None if t == "none" else float(t) for t in done.stdout.split()]
 
     def _live_ike(self):
-        """(header of the next request of the branch's IKE SA, its SPIs)"""
+        """Returns (the SPIs of the branch's IKE SA, the message ID of its next request)."""
         sa = self.branch.ctl("status")["connections"][0]["ike_sas"][0]
         spis = bytes.fromhex(sa["spi_i"]) + bytes.fromhex(sa["spi_r"])
         return spis, sa["message_id"]
 
     def _packets(self, kind):
-        """(from, port, payloads, what flood(1) changes in each)"""
+        """Returns (source, destination port, payloads, CHANGE arguments) for flood.c."""
         branch = f"{self.branch.ns.outer}:4500"
         if kind == "init-spoofed":
             return "any:500", 500, [self.init], ["random", 0, 8]
@@ -145,7 +151,7 @@ class Scene:
         return branch, 4500, notifies, []
 
     def flood(self, kind, rate, seconds, to="gateway"):
-        """Starts it, to one of TO; a Process whose output tells what was sent."""
+        """Starts a flood to one of TO; returns the Process, which prints what it sent."""
         source, port, payloads, changes = self._packets(kind)
         path = self.bed.path("flood.bin")
         with open(path, "wb") as f:
@@ -159,8 +165,9 @@ class Scene:
 
     def throughput(self, kind, rate, seconds, to="gateway", while_it_goes=None):
         """
-        One TCP stream without a cap from the branch through the tunnel, beside the flood: {"gbit": what arrived,
-        "sent": datagrams of the flood a second}. kind None: without any. while_it_goes() is called meanwhile.
+        Runs one TCP stream from the branch through the tunnel during a flood, and calls while_it_goes() meanwhile;
+        returns {"gbit": the stream's Gbit/s, "sent": the flood's datagrams per second, "failed": sends of the flood that
+        failed}. With kind None there is no flood, and the result has "gbit" alone.
         """
         flood = self.flood(kind, rate, seconds + 1, to) if kind else None
         time.sleep(0.2)
@@ -179,13 +186,13 @@ class Scene:
         return result
 
     def cpu_us(self, kind, rate, seconds, to="gateway"):
-        """Microseconds of processor time, the kernel's included, that a datagram of the flood costs who receives it."""
+        """Returns the processor time in us, the kernel's included, that its receiver spends per datagram of the flood."""
         before = cpu_seconds(self.pids[to])
         told = json.loads(self.flood(kind, rate, seconds, to).communicate(timeout=seconds + 30)[0])
         return (cpu_seconds(self.pids[to]) - before) * 1e6 / told["datagrams"]
 
     def status_ms(self, count):
-        """Milliseconds of `mendipctl status` at the gateway, the process included."""
+        """Returns the milliseconds that each of `count` runs of `mendipctl status` at the gateway took."""
         times = []
         for _ in range(count):
             began = time.monotonic()
@@ -194,13 +201,13 @@ class Scene:
         return times
 
     def counters(self):
-        """What the gateway has counted, flat."""
+        """Returns the gateway's counters as one dict."""
         status = self.gw.ctl("status")
         return {**{f"ike.{k}": v for k, v in status["ike"].items()}, **status["verdicts"],
                 **{f"drop.{k}": v for k, v in status["drops"].items()}}
 
     def counted(self, function):
-        """(function's result, what the gateway has counted meanwhile)"""
+        """Calls the function; returns (its result, the gateway's counters that grew meanwhile, and by how much)."""
         before = self.counters()
         result = function()
         return result, {k: v - before[k] for k, v in self.counters().items() if v != before[k]}

@@ -1,16 +1,17 @@
 /*
- * hostile.c - a peer that has its key and means no good, for as long as it is told.
+ * hostile.c - a hostile peer with valid credentials, for SECONDS seconds.
  * SPDX-License-Identifier: ISC
  *
  * usage: hostile GATEWAY LOCAL REMOTE SECRET NEAR_TS FAR_TS SECONDS RATE SEED
  *
- * A whole engine authenticates and does what a peer may do, far too often, so that rekeys and
- * deletions cross; part of what it sends is spoiled first and then protected as it has to be.
- * Beside it go requests of no engine's, under the right message ID and under old ones, and ESP with
- * anything inside. What the gateway does about it, it may do: the engine calls again.
+ * An IKE engine authenticates and does what a peer may do, but far too often, so that rekeys and
+ * deletions collide; some of its messages are spoiled before they are protected. Besides, this
+ * program sends requests that the engine does not make, with valid and with invalid message IDs,
+ * and ESP packets with any content. When the gateway deletes the IKE SAs, the engine initiates
+ * others.
  *
- * Prints how often each was done. The same seed draws the same, but the gateway's answers and the
- * time are not the same.
+ * Prints how often each act was done, as JSON. The same seed gives the same random decisions, but
+ * the gateway's answers and the timing differ from run to run.
  */
 #include "hostile.h"
 #include "task/exchanges.h"
@@ -20,13 +21,16 @@
 
 #define MSEC	     NSEC_PER_MSEC
 #define ANSWER_TIME  (50 * MSEC)
-#define UNANSWERED   6 /* then the IKE SA is given up */
+#define UNANSWERED   6 /* requests in a row, after which the IKE SA is given up */
 #define CALLS_MAX    12
-#define KEYS_MAX     600 /* of CHILD SAs, those that are gone too */
-#define SPOILED	     300 /* per mille of what the engine sends */
+#define KEYS_MAX     600 /* CHILD SAs whose keys are kept, deleted ones included */
+#define SPOILED	     300 /* per mille of the engine's messages that are spoiled */
 #define DATAGRAM_MAX 4096
 
-/* How often of all, while it is wild, and while it is greedy: then IKE SAs live, and fill. */
+/*
+ * The acts, with their weights in the wild phase and in the greedy one. In the latter, IKE SAs stay
+ * up and fill with CHILD SAs.
+ */
 #define FOREACH_ACT(X)          \
 	X(create, 8, 60)        \
 	X(rekey, 8, 10)         \
@@ -42,7 +46,7 @@
 	X(esp, 60, 40)          \
 	X(call, 1, 2)           \
 	X(end_call, 1, 0)
-#define PHASE (5 * NSEC_PER_SEC) /* of each of the two */
+#define PHASE (5 * NSEC_PER_SEC) /* duration of either phase */
 
 /* ---- messages ---- */
 
@@ -57,7 +61,7 @@ static void keep(struct hostile *h, bool esp, const uint8_t *p, size_t len)
 	memcpy(h->old[i].b, p, len);
 }
 
-/* Protects the text as sk_seal does, but for what the padding says of itself. */
+/* Protects the text as sk_seal does, but with a Pad Length that is sometimes wrong. */
 static size_t seal(struct hostile *h, struct ike_sa *sa, const struct ike_header *hdr,
 		   const struct hostile_text *t, uint8_t *out, size_t cap)
 {
@@ -94,7 +98,7 @@ static void send_text(struct hostile *h, struct ike_sa *sa, const struct ike_hea
 
 	if (!len)
 		return;
-	if (one_in(h, 60)) /* header: version, exchange, flags or ID, after all */
+	if (one_in(h, 60)) /* changes version, exchange type, flags or message ID after sealing */
 		msg[17 + draw(h, 7)] ^= (uint8_t)(1 << draw(h, 8));
 	keep(h, false, msg, len);
 	live_send(&h->peer, sa->local.port == IKE_PORT ? LIVE_PLAIN : LIVE_NATT, msg, len);
@@ -111,7 +115,7 @@ static struct ike_sa *sa_of(struct hostile *h, uint64_t spi_i, uint64_t spi_r)
 	return NULL;
 }
 
-/* What the engine has protected, in clear again. */
+/* Decrypts a message that the engine has protected. */
 static bool open_own(struct ike_sa *sa, const uint8_t *msg, size_t len, struct hostile_text *t)
 {
 	const uint8_t *key = sa->initiator ? sa->keys.sk_ei : sa->keys.sk_er;
@@ -134,7 +138,10 @@ static bool open_own(struct ike_sa *sa, const uint8_t *msg, size_t len, struct h
 	return op.ok;
 }
 
-/* Of IKE_AUTH less is spoiled: who has guessed wrong is not heard for a while. */
+/*
+ * Spoils some of the engine's messages; fewer of IKE_AUTH, as the gateway ignores a peer for a
+ * while after a failed authentication.
+ */
 static bool on_send(struct live_peer *p, const struct endpoint *local,
 		    const struct endpoint *remote, const uint8_t *msg, size_t len)
 {
@@ -160,7 +167,7 @@ static bool on_send(struct live_peer *p, const struct endpoint *local,
 	return false;
 }
 
-/* ---- requests that the engine knows nothing of ---- */
+/* ---- requests of which the engine does not know ---- */
 
 static struct hostile_asked *asked_of(struct hostile *h, uint64_t spi)
 {
@@ -225,7 +232,7 @@ static void send_chain(struct hostile *h, struct ike_sa *sa, uint32_t id, uint8_
 	send_text(h, sa, &hdr, &t);
 }
 
-/* ---- what it may do ---- */
+/* ---- the acts ---- */
 
 static struct child_sa *some_child(struct hostile *h, const struct ike_sa *sa)
 {
@@ -290,7 +297,10 @@ static void act_liveness(struct hostile *h, struct ike_sa *sa, nsec_t now)
 	ike_liveness(sa, 0, now);
 }
 
-/* One at a time, as the gateway's window wants it; what is not answered is another one next. */
+/*
+ * Sends a request, one at a time because the gateway's window is 1. When it is not answered, the
+ * next request has the same message ID and other content.
+ */
 static void act_ask(struct hostile *h, struct ike_sa *sa, nsec_t now)
 {
 	struct hostile_asked *a = asked_of(h, sa->our_spi);
@@ -376,7 +386,7 @@ static void act_end_call(struct hostile *h, struct ike_sa *sa, nsec_t now)
 		ike_sa_delete(sa, now);
 }
 
-/* ---- all of it ---- */
+/* ---- the main loop ---- */
 
 static const struct act {
 	const char *name;
@@ -415,7 +425,7 @@ static unsigned one_act(struct hostile *h, struct ike_sa *sa, nsec_t now)
 	return i;
 }
 
-/* Keys of CHILD SAs that are gone are of use, but not for ever. */
+/* Frees keys of deleted CHILD SAs when there are more than KEYS_MAX; until then they are used. */
 static void forget_some(struct hostile *h)
 {
 	struct live_child *c, *next;

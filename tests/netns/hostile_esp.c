@@ -1,4 +1,4 @@
-/* hostile_esp.c - ESP in the right keys with anything inside. SPDX-License-Identifier: ISC */
+/* hostile_esp.c - ESP packets with valid keys and any content. SPDX-License-Identifier: ISC */
 #include "hostile.h"
 #include "frame.h"
 
@@ -7,7 +7,7 @@
 
 /* ---- inner packets ---- */
 
-/* One that may pass: from the net that is ours to the gateway's. */
+/* Makes a packet that the traffic selectors admit: from the peer's net to the gateway's. */
 static size_t good_inner(struct hostile *h, uint8_t *p)
 {
 	const struct child_conf *k = h->peer.conf->children;
@@ -35,7 +35,7 @@ static size_t inner(struct hostile *h, uint8_t *p)
 	case 0: p[0] = (uint8_t)draw(h, 256); break;
 	case 1: put_be16(p + 2, (uint16_t)draw(h, 65536)); break;
 	case 2: len = draw(h, len + 1); break;
-	case 3: /* another's address */
+	case 3: /* addresses outside the traffic selectors */
 		p[13] = (uint8_t)draw(h, 4);
 		p[17] = (uint8_t)draw(h, 4);
 		break;
@@ -53,7 +53,7 @@ static size_t inner(struct hostile *h, uint8_t *p)
 
 /* ---- ESP ---- */
 
-/* Mostly the next number; and backwards, forwards, the same again, and the last there is. */
+/* Mostly the next number; rarely the last one again, a lower or higher one, or UINT32_MAX. */
 static uint64_t number(struct hostile *h, struct live_child *c)
 {
 	switch (draw(h, 40)) {
@@ -68,7 +68,7 @@ static uint64_t number(struct hostile *h, struct live_child *c)
 	}
 }
 
-/* Padding, pad length and next header behind the payload; the length of it all. */
+/* Appends padding, pad length and next header to the payload; returns the whole length. */
 static size_t trailer(struct hostile *h, const struct suite *s, uint8_t *text, size_t len)
 {
 	size_t total = (len + 2 + s->block - 1) / s->block * s->block, pad = total - len - 2;

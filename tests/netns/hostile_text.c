@@ -1,4 +1,4 @@
-/* hostile_text.c - chains of IKE payloads that nobody should send. SPDX-License-Identifier: ISC */
+/* hostile_text.c - invalid and unusual chains of IKE payloads. SPDX-License-Identifier: ISC */
 #include "hostile.h"
 
 #define DELETES_MAX 4000 /* SPIs in one message of IKE_MAX_MESSAGE bytes */
@@ -10,9 +10,9 @@ static const uint16_t notifies[] = {
 #undef X
 };
 
-/* ---- parts ---- */
+/* ---- payloads ---- */
 
-/* An SPI that means something: of one of our CHILD SAs, or any. */
+/* Returns an SPI of one of the IKE SA's CHILD SAs, or a random one. */
 static uint32_t some_spi(struct hostile *h, const struct ike_sa *sa)
 {
 	unsigned skip = (unsigned)draw(h, sa->child_count + 1);
@@ -59,7 +59,7 @@ static void write_sa(struct hostile *h, struct ike_builder *b, const struct ike_
 	unsigned proposals = 1 + (unsigned)draw(h, one_in(h, 10) ? 60 : 4);
 	uint8_t spi[4];
 
-	if (one_in(h, 2)) { /* one that is taken */
+	if (one_in(h, 2)) { /* proposals that the gateway accepts */
 		put_be32(spi, one_in(h, 4) ? some_spi(h, sa) : (uint32_t)draw(h, UINT32_MAX));
 		proposals_write(b, &h->peer.conf->children->proposals, (struct chunk){spi, 4},
 				PROPOSAL_KEX);
@@ -100,7 +100,7 @@ void hostile_selectors(struct hostile *h, struct ts_list *l, bool near)
 		t->lo.b[2] = (uint8_t)draw(h, 256);
 		t->hi.b[2] = (uint8_t)(t->lo.b[2] + draw(h, 256u - t->lo.b[2]));
 		t->lo.b[3] = (uint8_t)draw(h, 256);
-		if (one_in(h, h->greedy ? 100 : 8)) /* what is the honest peer's, for one */
+		if (one_in(h, h->greedy ? 100 : 8)) /* may be the honest peer's net */
 			t->lo.b[1] = (uint8_t)draw(h, 5);
 		if (one_in(h, 4))
 			t->proto = (uint8_t)draw(h, 256);
@@ -181,7 +181,7 @@ static void write_ke(struct hostile *h, struct ike_builder *b)
 	size_t len = one_in(h, 4) ? draw(h, 600) : 32;
 	uint8_t key[600] = {0};
 
-	if (!one_in(h, 6)) /* else a value of no order */
+	if (!one_in(h, 6)) /* else zero, for X25519 a point of small order */
 		rng_fill(&h->rng.rng, key, sizeof(key));
 	ib_ke(b, group, (struct chunk){key, len});
 }
@@ -190,7 +190,7 @@ static void write_any(struct hostile *h, struct ike_builder *b, uint8_t type, si
 {
 	ib_open(b, type);
 	if (one_in(h, 3) && !b->w.bad)
-		b->w.base[b->start + 1] = (uint8_t)draw(h, 256); /* critical, and more */
+		b->w.base[b->start + 1] = (uint8_t)draw(h, 256); /* critical bit, reserved bits */
 	random_bytes(h, b, len);
 	ib_close(b);
 }
@@ -215,7 +215,7 @@ static void write_payload(struct hostile *h, struct ike_builder *b, const struct
 
 /* ---- whole chains ---- */
 
-/* What CREATE_CHILD_SA should have, in its order. */
+/* The payloads of a CREATE_CHILD_SA request in the order of the RFC, some left out. */
 static void write_child_request(struct hostile *h, struct ike_builder *b, const struct ike_sa *sa)
 {
 	uint8_t spi[4];
@@ -257,7 +257,7 @@ static void flip_bits(struct hostile *h, struct hostile_text *t)
 		t->b[draw(h, t->len)] ^= (uint8_t)(1 << draw(h, 8));
 }
 
-/* The length of one of its payloads is another one. */
+/* Changes the length field of one payload. */
 static void wrong_length(struct hostile *h, struct hostile_text *t)
 {
 	size_t at = 0;

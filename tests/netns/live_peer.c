@@ -22,7 +22,7 @@ nsec_t live_now(void)
 	return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec + 1;
 }
 
-/* ---- what the engine asks of us ---- */
+/* ---- the engine's operations ---- */
 
 void live_send(struct live_peer *p, unsigned socket, const uint8_t *msg, size_t len)
 {
@@ -139,7 +139,7 @@ static nsec_t op_last_inbound(void *ctx, const struct ike_sa *sa)
 	return 0;
 }
 
-/* ---- its configuration ---- */
+/* ---- the configuration ---- */
 
 static void no_line(void *ctx, enum log_level level, const char *line)
 {
@@ -258,7 +258,7 @@ static void take(struct live_peer *p, unsigned socket, const struct udp_datagram
 
 	if (socket == LIVE_NATT) {
 		if (len < MARKER || get_be32(msg) != 0)
-			return; /* ESP: nobody is interested */
+			return; /* ESP is ignored */
 		msg += MARKER;
 		len -= MARKER;
 	}

@@ -1,9 +1,9 @@
 /*
- * live_peer.h - a whole IKE engine over real UDP sockets, for programs that talk to a daemon as its
- * peer does. SPDX-License-Identifier: ISC
+ * live_peer.h - the IKE engine with UDP sockets, for test programs that act as a daemon's peer.
+ * SPDX-License-Identifier: ISC
  *
- * It has one connection with one child. There is no data path: a CHILD SA is its keys, with which
- * the program seals what it likes.
+ * It has one connection with one child. There is no data path: of a CHILD SA it keeps the keys,
+ * with which the program can seal any packet.
  */
 #ifndef MENDIP_LIVE_PEER_H
 #define MENDIP_LIVE_PEER_H
@@ -12,26 +12,26 @@
 #include "seeded.h"
 #include "udp.h"
 
-#define LIVE_PLAIN 0 /* sockets: port 500, */
-#define LIVE_NATT  1 /* and 4500, with the non-ESP marker */
+#define LIVE_PLAIN 0 /* the socket of port 500 */
+#define LIVE_NATT  1 /* the socket of port 4500, with the non-ESP marker */
 
-/* What sends on a CHILD SA. */
+/* The sender's side of a CHILD SA. */
 struct live_child {
 	LIST_ENTRY(live_child) link;
-	struct child_sa *ike; /* NULL: it is gone, but its keys may still be used */
-	uint32_t spi;	      /* the daemon's inbound one */
+	struct child_sa *ike; /* NULL: the CHILD SA is deleted, but its keys may still be used */
+	uint32_t spi;	      /* the daemon's inbound SPI */
 	const struct suite *suite;
 	bool esn;
 	struct aead_key *seal;
-	uint64_t number, iv; /* last ones used */
+	uint64_t number, iv; /* the last ones used */
 };
 LIST_HEAD(live_child_list, live_child);
 
 struct live_who {
-	const char *gateway;	      /* its address */
+	const char *gateway;	      /* address */
 	const char *local, *remote;   /* identities */
-	const char *secret;	      /* of both */
-	const char *near_ts, *far_ts; /* of the child */
+	const char *secret;	      /* pre-shared key */
+	const char *near_ts, *far_ts; /* traffic selectors of the child */
 };
 
 struct live_peer {
@@ -44,27 +44,30 @@ struct live_peer {
 	struct live_child_list children;
 	unsigned child_count;
 	uint32_t next_spi;
-	unsigned ups, downs; /* IKE SAs that came and went */
-	/* May be NULL. What the engine wants to send; false: it goes no further. */
+	unsigned ups, downs; /* numbers of IKE SAs that were established, and that ended */
+	/* Called before the engine sends a message; false: it is not sent. May be NULL. */
 	bool (*on_send)(struct live_peer *p, const struct endpoint *local,
 			const struct endpoint *remote, const uint8_t *msg, size_t len);
-	/* May be NULL. Sees what comes before the engine does. */
+	/* Called before the engine gets a received message. May be NULL. */
 	void (*on_receive)(struct live_peer *p, const uint8_t *msg, size_t len);
 	void *ctx;
 };
 
 nsec_t live_now(void);
-/* Opens the sockets; -1 with a line on stderr when that, or something of who, cannot be. */
+/* Opens the sockets; -1 and a line on stderr when that fails or a member of `who` is invalid. */
 int live_open(struct live_peer *p, const struct live_who *who, uint64_t seed);
 void live_close(struct live_peer *p);
-/* A call to the gateway, beside those that are up; NULL: too many. */
+/*
+ * Initiates an IKE SA with the gateway, and a CHILD SA; beside: other IKE SAs stay, as with
+ * ike_initiate. NULL: too many IKE SAs, or the CHILD SA cannot be requested.
+ */
 struct ike_sa *live_call(struct live_peer *p, bool beside);
-/* Receives and does what is due, until then. */
+/* Receives messages and runs the engine's timers until that time. */
 void live_run(struct live_peer *p, nsec_t until);
-/* Bytes to the gateway: an IKE message, or ESP. */
+/* Sends an IKE message, or an ESP packet, to the gateway. */
 void live_send(struct live_peer *p, unsigned socket, const uint8_t *msg, size_t len);
 void live_send_esp(struct live_peer *p, const uint8_t *packet, size_t len);
-/* Forgets a CHILD SA whose engine's side is gone. */
+/* Frees the keys of a CHILD SA that the engine has deleted. */
 void live_forget(struct live_peer *p, struct live_child *c);
 
 #endif

@@ -8,7 +8,7 @@ EXTRA_DIST += tests/netns/daemons.py tests/netns/traffic.py tests/netns/refuse.c
 	tests/netns/test_service.py tests/netns/test_quickstart.py tests/netns/test_host.py tests/netns/test_kills.py \
 	tests/netns/floods.py tests/netns/test_floods.py tests/netns/test_hostile.py tests/netns/test_restart.py
 
-# Programs of these scripts: peers that are an IKE engine and no daemon.
+# Programs that these scripts use: a flood, and peers with the IKE engine but without the daemon.
 LIVE_PEER = tests/netns/live_peer.c tests/netns/live_peer.h daemon/udp.c tests/seeded.h tests/one_conn.h
 EXTRA_PROGRAMS += tests/netns/caller
 tests_netns_caller_SOURCES = tests/netns/caller.c $(LIVE_PEER)
@@ -25,8 +25,8 @@ tests_netns_hostile_CPPFLAGS = -I$(srcdir)/esp $(tests_netns_caller_CPPFLAGS)
 tests_netns_hostile_LDADD = $(tests_netns_caller_LDADD)
 check-all: tests/netns/hostile
 
-# The hostile peer for half an hour, or SOAK_SECONDS, against whatever build this is: one with --enable-sanitizers shows
-# most. check-hostile: as long as in the other tests, and nothing else.
+# soak-hostile runs the hostile peer for half an hour, or SOAK_SECONDS, against this build; one with --enable-sanitizers
+# finds most. check-hostile runs test_hostile.py alone, for its default time.
 SOAK_SECONDS = 1800
 SOAK_SEED = 1
 soak-hostile: mendipd mendipctl tests/netns/hostile

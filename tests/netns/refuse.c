@@ -1,12 +1,15 @@
 /*
- * refuse.c - a kernel that takes super-packets for a while, and then no more: to be preloaded into
- * mendipd. SPDX-License-Identifier: ISC
+ * refuse.c - simulates a kernel that begins to refuse trains or super-packets, or mangles trains.
+ * It is to be preloaded into mendipd. SPDX-License-Identifier: ISC
  *
- * REFUSE_TRAINS=N   sends with UDP_SEGMENT fail with EIO from the Nth on, as on a device that has
- *                   lost its checksum offload
- * MANGLE_TRAINS=1   what is sent with UDP_SEGMENT holds its first segment again in place of the
- * second, without an error, as from kernels 7.0.0 to 7.1.4 KERNEL=RELEASE    what uname() says
- * REFUSE_RUNS=N     writes of GSO packets to TUN fail with EINVAL from the Nth on
+ * Environment variables:
+ *
+ * - REFUSE_TRAINS=N: from the Nth on, sends with UDP_SEGMENT fail with EIO, as on a device that has
+ *   lost its checksum offload
+ * - MANGLE_TRAINS=1: in a send with UDP_SEGMENT, a copy of the first segment replaces the second
+ *   one, without an error, as with kernels 7.0.0 to 7.1.4
+ * - KERNEL=RELEASE: the release that uname() returns
+ * - REFUSE_RUNS=N: from the Nth on, writes of GSO packets to TUN fail with EINVAL
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,7 +28,7 @@
 #define TUN_MAJOR 10
 #define TUN_MINOR 200
 
-/* True from the Nth call on, if the variable says N. */
+/* Counts a call; returns true from the Nth on, where N is the value of the environment variable. */
 static int refuses(const char *variable, unsigned *calls)
 {
 	const char *n = getenv(variable);
@@ -42,7 +45,10 @@ static int has_segments(const struct msghdr *m)
 	return 0;
 }
 
-/* A copy of the message of at least two segments in one buffer; others are left as they are. */
+/*
+ * Returns a copy of the message in which the first segment replaces the second; or the message
+ * itself if it has less than two segments or not one buffer.
+ */
 static const struct msghdr *mangled(const struct msghdr *m)
 {
 	static unsigned char copy[65536];
@@ -102,7 +108,7 @@ ssize_t write(int fd, const void *p, size_t len)
 
 	if (!real)
 		real = dlsym(RTLD_NEXT, "write");
-	/* The second byte of a virtio-net header is the type of GSO. */
+	/* The second byte of a virtio-net header is the GSO type. */
 	if (len > 10 && ((const unsigned char *)p)[1] && fstat(fd, &st) == 0 &&
 	    st.st_rdev == makedev(TUN_MAJOR, TUN_MINOR) && refuses("REFUSE_RUNS", &calls)) {
 		errno = EINVAL;

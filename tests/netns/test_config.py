@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# What a bad configuration gets, and what a reload keeps. SPDX-License-Identifier: ISC
+# Checks the messages for bad configurations, and what a reload keeps. SPDX-License-Identifier: ISC
 import os
 import random
 import re
@@ -13,7 +13,7 @@ GOOD = config("/tmp/x.sock", NET, "192.0.2.2")
 
 
 def check(text, mode=0o600, files=()):
-    """mendipd --check on this text; (status, stderr)."""
+    """Runs mendipd --check on this text; returns (exit status, stderr)."""
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, "mendip.conf")
         for name, content in (("mendip.conf", text), *files):
@@ -40,7 +40,7 @@ def good_ones_pass():
     expect(status == 0, f"the sample configuration: {err}")
 
 
-# what is changed in GOOD, into what, and what the message must say
+# (text in GOOD, text that replaces it, regular expression that the message must match)
 BAD = (
     ('log = "debug"', 'log = "loud"', r":1: daemon\.log: must be"),
     ('log = "debug"', 'lgo = "debug"', r":1: daemon\.lgo: unknown option"),
@@ -121,14 +121,17 @@ def includes_modes_and_duplicates():
     expect(status == 1 and "belongs into mendip.conf" in err, err)
     status, err = check(GOOD, files=[("conf.d/b.conf", "switchover: { };")])
     expect(status == 1 and "belongs into mendip.conf" in err, err)
-    # what the main file says of switchover holds for the connections of conf.d too
+    # the switchover section of the main file applies to the connections in conf.d, too
     first, rest = GOOD.split("\n", 1)
     status, err = check(first + '\nswitchover: { interval = "1h"; };', files=[("conf.d/b.conf", rest)])
     expect(status == 1 and "interval must be below" in err, err)
 
 
 def files_that_others_may_write():
-    """Whoever may write the configuration, a secret or their folder decides who gets in."""
+    """
+    The daemon refuses a configuration or a secret when users other than root may write the file or its folder: they
+    could decide which peers are accepted.
+    """
     def modes(path, name, mode, owner, folder):
         os.chmod(os.path.join(path, name), mode)
         os.chown(os.path.join(path, name), owner, 0)
@@ -164,7 +167,10 @@ def files_that_others_may_write():
 
 
 def folders_above_that_others_may_write():
-    """Whoever may rename a folder has another one read in its place; in a sticky one, as /tmp, nobody may."""
+    """
+    The daemon refuses a path below a folder that others may write: they could replace a folder on that path. A sticky
+    folder such as /tmp is accepted, as others cannot rename what is in it.
+    """
     for mode, good in ((0o755, True), (0o775, False), (0o777, False), (0o1777, True)):
         with tempfile.TemporaryDirectory() as d:
             for name in ("a", "a/b", "a/b/mendip"):
@@ -181,7 +187,7 @@ def folders_above_that_others_may_write():
 
 
 def links_in_folders_that_others_may_write():
-    """A link to a good file, where others may put another one in its place."""
+    """The daemon refuses a symbolic link in a folder that others may write, even if it leads to a good file."""
     for mode, good in ((0o755, True), (0o777, False), (0o1777, False)):
         with tempfile.TemporaryDirectory() as d:
             for name in ("safe", "open", "safe/conf.d"):
@@ -200,7 +206,7 @@ def links_in_folders_that_others_may_write():
 
 
 def in_memory(pid, what):
-    """How often the bytes are in the memory of the process."""
+    """Returns how often the bytes occur in the writable memory of the process."""
     count = 0
     with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
         for line in maps:
@@ -210,12 +216,15 @@ def in_memory(pid, what):
                     mem.seek(first)
                     count += mem.read(last - first).count(what)
                 except OSError:
-                    pass  # a device's memory
+                    pass  # a mapping that cannot be read, such as a device's
     return count
 
 
 def secrets_leave_nothing_behind():
-    """A secret is in memory once, whatever is loaded again, and is not when it is in no configuration any more."""
+    """
+    A secret is in the daemon's memory once, however often the configuration is reloaded, and not at all once it has
+    been removed from the configuration.
+    """
     with testbed.Testbed("heap") as bed:
         left, _ = bed.pair("branch", "gw")
         first, second = "Correct-Horse-Battery-Staple-1", "Correct-Horse-Battery-Staple-2"
@@ -273,7 +282,7 @@ def reload_keeps_what_has_not_changed():
 
 
 def what_holds_is_shown():
-    """Each option with its value; what is shown reads back as the same."""
+    """mendipd --dump-config shows options with the values in force and no secret; its output reads back as the same."""
     rich = GOOD.replace('log = "debug"', 'log = "debug"; secret_changed = "stay"; offload = { tun = "off"; }').replace(
         'id = "gw.example.net"', 'id = "@10.0.0.1"').replace(
         '"192.0.2.2"', '"gw.example.net", "192.0.2.2", "%any"').replace(

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# mendipctl and its socket, friendly and hostile. SPDX-License-Identifier: ISC
+# mendipctl and the control socket, with well-behaved and hostile clients. SPDX-License-Identifier: ISC
 import contextlib
 import fcntl
 import json
@@ -74,7 +74,7 @@ def set_is_all_or_none():
 
 
 def switchover_fits_a_terminal():
-    """After a recovery each line of the text fits 100 columns, and says what the record says."""
+    """After a recovery, `mendipctl switchover` prints the record's figures in lines of at most 100 columns."""
     def check(branch, gw, bed):
         flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=1000)
         more_traffic(flow, 2000)
@@ -92,7 +92,7 @@ def switchover_fits_a_terminal():
 
 
 def each_sa_is_shown():
-    """The peer brings up two CHILD SAs under one child: the text shows both."""
+    """The peer establishes two CHILD SAs of one child: `mendipctl switchover` lists both."""
     kids = {f"net{i}": child(f"10.1.{i}.0/24", "10.2.0.0/16", start_action="start") for i in range(2)}
     with testbed.Testbed("control") as bed:
         branch, gw = pair(bed, kids, NET_GW)
@@ -105,7 +105,10 @@ def each_sa_is_shown():
 
 
 def a_kept_sa_is_shown():
-    """The gateway's IKE is silent until ours is given up, and its ESP goes on: the tunnel is "kept", and mended later."""
+    """
+    The gateway's IKE messages are dropped until the branch gives its IKE SA up, while ESP still passes: the branch
+    shows the child as "kept", and recovers it once IKE passes again.
+    """
     def check(branch, gw, bed):
         flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=200)
         more_traffic(flow, 600)
@@ -122,7 +125,7 @@ def a_kept_sa_is_shown():
         expect(result.lost == 0 and result.send_errors == 0,
                f"lost: {result.lost_ranges}; {result.send_errors} were refused")
 
-    with_tunnel(check, gw_dpd="5m")  # the gateway hears no answer either, and would end its IKE SA in the meantime
+    with_tunnel(check, gw_dpd="5m")  # its own liveness check would fail, too, and make the gateway end its IKE SA
 
 
 def metrics_are_openmetrics():
@@ -196,7 +199,7 @@ def hostile_clients():
             branch.ctl("rekey", "net")
         expect(branch.run("status").returncode == 0, "others are not served")
         deaf.close()
-        # one that has megabytes unread is let go in the middle of its own request, and nothing else is
+        # a client that leaves megabytes of answers unread is dropped, in the middle of its requests, and no other is
         deaf = connect(branch)
         deaf.setblocking(False)
         wanted = b'{"command": "events"}\n' + b'{"command": "metrics"}\n' * 3000 + b'{"command": "reload"}\n' * 5
@@ -260,14 +263,17 @@ def goes_on_when_the_device_goes():
 
 
 def busy(pid):
-    """Processor time of the process so far, in seconds."""
+    """Returns the processor time that the process has used, in seconds."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as f:
         fields = f.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def no_descriptor_is_left():
-    """More clients than the daemon may have descriptors: it neither spins nor fills its log, and goes on after that."""
+    """
+    More clients connect than the daemon may have descriptors: it must neither use the processor nor fill its log, and
+    must answer again when they have gone.
+    """
     def check(branch, _gw, _bed):
         pid = branch.process.pid
         used = len(os.listdir(f"/proc/{pid}/fd"))
@@ -288,7 +294,7 @@ def no_descriptor_is_left():
 
 
 def commands_do_not_stop_the_data():
-    """3,000 reloads in one go: packets get through between them, and others are answered."""
+    """One client sends 3,000 reload commands at once: the daemon still forwards packets and answers other clients."""
     def check(branch, gw, bed):
         flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=500)
         more_traffic(flow, 250)
@@ -314,7 +320,7 @@ def commands_do_not_stop_the_data():
 
 
 def root_is_let_in():
-    """Whoever may open the socket holds all places, idle or waiting for events: root's command is served."""
+    """Another user's clients, or root's, hold all connections of the control socket: root's next command is served."""
     def check(branch, _gw, _bed):
         os.chmod(branch.control, 0o666)
         os.chmod(os.path.dirname(branch.control), 0o755)
@@ -323,7 +329,7 @@ def root_is_let_in():
             try:
                 many = [connect(branch) for _ in range(32)]
                 for s in many:
-                    with contextlib.suppress(BrokenPipeError):  # one of the last round may still be counted
+                    with contextlib.suppress(BrokenPipeError):  # clients of the last round may still be counted
                         s.sendall(first)
             finally:
                 os.seteuid(0)
@@ -351,12 +357,15 @@ def half_closed_clients_are_answered():
 
 
 def unread(pipe):
-    """Bytes that wait in it."""
+    """Returns how many bytes wait in the pipe."""
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
 
 
 def a_log_that_nobody_reads():
-    """stderr is a full pipe: the daemon goes on, says later what is missing, and ends when it is told."""
+    """
+    The daemon's stderr is a pipe that is full: it must go on, log later that lines were dropped, and end on SIGTERM
+    while the pipe is full.
+    """
     with testbed.Testbed("log") as bed:
         left, _ = bed.pair("branch", "gw")
         branch = Mendip(bed, left, lambda s: config(s, NET, "192.0.2.2"))

@@ -1,13 +1,14 @@
 #!/usr/bin/python3
-# TUN devices that children have to themselves: addresses, links, reloads, and BGP with BFD of FRR over two of them.
+# Children with a TUN device of their own: addresses, carrier, reloads, and FRR's BGP with BFD over two such devices.
 # SPDX-License-Identifier: ISC
 """
-The branch has a tunnel to each of two gateways, both with selectors for everything, each on a device of its own:
+The branch has a tunnel to each of two gateways. The traffic selectors of both tunnels are 0.0.0.0/0, and each tunnel
+has its own TUN device:
 
   branch  eth1 192.0.2.1 -- 192.0.2.2  gw1      ipsec1 10.255.1.1 -- 10.255.1.2
           eth2 198.51.100.1 -- .2      gw2      ipsec2 10.255.2.1 -- 10.255.2.2
 
-10.2.0.1 is an address of both gateways: whichever the branch has a route to answers.
+Both gateways have the address 10.2.0.1: the branch's route decides which of them answers.
 """
 import os
 import shutil
@@ -30,7 +31,7 @@ def connection(name, device, remote, local_id, remote_id, action):
 
 
 def conf(*connections, daemon=""):
-    """A function of the control path, as Mendip wants it."""
+    """Returns a function from the path of the control socket to the configuration, as Mendip() takes it."""
     secret = f'secrets: {{ ike_all: {{ secret = "{PSK}"; }}; }};'
     return lambda s: (f'daemon: {{ control = "{s}"; log = "debug"; retransmit_timeout = "100ms"; {daemon} }};\n'
                       f'connections: {{ {" ".join(connections)} }};\n{secret}\n')
@@ -41,7 +42,7 @@ def to_gateway(i, action="start"):
 
 
 class Site:
-    """The branch and its two gateways, with addresses on their devices; action: that of the branch's children."""
+    """The branch and its two gateways, with addresses on the TUN devices; action: start_action of the branch's children."""
 
     def __init__(self, bed, action="start"):
         self.bed, self.action = bed, action
@@ -70,7 +71,7 @@ def has_link(ns, device):
 
 
 def each_gateway_has_a_device():
-    """The same selectors twice: the device that a packet is sent to says which tunnel it takes."""
+    """Two children have the same traffic selectors: the device that a packet is routed to decides which tunnel it takes."""
     with testbed.Testbed("devices") as bed:
         site = Site(bed)
         site.wait_up()
@@ -84,7 +85,7 @@ def each_gateway_has_a_device():
         expect(ping(site.branch.ns, "10.2.0.1", 5) == 5, "by the route to ipsec2")
         after = {i: site.branch.sa(f"gw{i}")["packets_out"] for i in (1, 2)}
         expect(after[1] == before[1] and after[2] == before[2] + 5, f"{before}, then {after}")
-        # No routes or rules are made for these selectors: everything would go by the tunnel.
+        # The daemon makes no routes for children with a device: with these selectors they would catch all traffic.
         for table in (5150, 5151, 5153, 5154):
             made = site.branch.ns.run("ip", "route", "show", "table", str(table), check=False).stdout
             expect(not made, f"table {table}: {made}")
@@ -96,7 +97,7 @@ def each_gateway_has_a_device():
 
 
 def the_link_is_the_tunnels():
-    """Down without a child, up with one, and no change in a rekey or a recovery."""
+    """The device's carrier is down without a CHILD SA and up with one; a rekey or a recovery does not change it."""
     with testbed.Testbed("devices") as bed:
         site = Site(bed, action="none")
         ns, branch = site.branch.ns, site.branch
@@ -134,14 +135,14 @@ def reloads_make_and_remove_them():
         ns.ip("addr", "add", "10.255.2.1/30", "dev", "ipsec2")
         expect(ping(ns, "10.255.2.2", 5) == 5, "the new device")
         expect(branch.spi("gw1") == spi, "the first tunnel was made anew")
-        # A tunnel that changes its device is made anew on it.
+        # When a reload gives a tunnel another device, the daemon establishes the tunnel anew on that device.
         branch.write(conf(to_gateway(1).replace("ipsec1", "other1"), to_gateway(2))(branch.control))
         branch.ctl("reload")
         wait_for(lambda: branch.up("gw1") and branch.spi("gw1") != spi, "the tunnel keeps its device")
         expect(ns.run("ip", "link", "show", "ipsec1", check=False).returncode != 0, "ipsec1 stays")
         ns.ip("addr", "add", "10.255.1.1/30", "dev", "other1")
         expect(ping(ns, "10.255.1.2", 5) == 5, "the tunnel on its new device")
-        # Removed by somebody it is there again, with its link; addresses are for who gave them.
+        # When the device is deleted from outside, the daemon makes it again, with its carrier up but without addresses.
         ns.ip("link", "del", "ipsec2")
         wait_for(lambda: ns.run("ip", "link", "show", "ipsec2", check=False).returncode == 0, "it does not come back", 3)
         expect(has_link(ns, "ipsec2"), "it came back without a link")
@@ -150,7 +151,10 @@ def reloads_make_and_remove_them():
 
 
 def the_device_of_all_is_nobodys():
-    """Also where a new file gives it another name, which needs a restart, and its old name to a child."""
+    """
+    A reload must not give the shared device's name to a child: not even when the new file renames the shared device,
+    as that takes effect only after a restart.
+    """
     with testbed.Testbed("devices") as bed:
         ns = bed.namespace("branch")
         branch = Mendip(bed, ns, conf(to_gateway(1)))
@@ -162,7 +166,7 @@ def the_device_of_all_is_nobodys():
 
 
 def a_device_that_was_there():
-    """Made before by somebody else and kept: its addresses outlive the daemon, and its link says that it has ended."""
+    """The daemon uses a persistent device made by others; when it ends, the addresses stay and the carrier goes down."""
     with testbed.Testbed("devices") as bed:
         site = Site(bed)
         site.wait_up()
@@ -195,10 +199,10 @@ router bgp {asn}
 
 
 class Router:
-    """zebra, bgpd and bfdd of FRR in a namespace. peers: {address: (AS, weight)}; networks: what is announced."""
+    """zebra, bgpd and bfdd of FRR in a namespace. peers: {address: (AS, weight)}; networks: the prefixes to announce."""
 
     def __init__(self, bed, ns, asn, router_id, peers, networks):
-        self.ns, self.folder = ns, tempfile.mkdtemp(prefix="mendip-frr-", dir="/run")  # it does not stay root
+        self.ns, self.folder = ns, tempfile.mkdtemp(prefix="mendip-frr-", dir="/run")  # FRR drops root
         bed.at_exit(lambda: shutil.rmtree(self.folder, ignore_errors=True))
         shutil.chown(self.folder, "frr", "frr")
         neighbors = "\n".join(f" neighbor {a} remote-as {n}\n neighbor {a} bfd 3 100 100\n neighbor {a} timers connect 1"
@@ -223,7 +227,7 @@ def way_to(ns, address):
 
 
 def bgp_moves_the_traffic():
-    """The gateway that is preferred dies: BFD finds out in 0.3 s, and the traffic takes the other tunnel."""
+    """The preferred gateway is killed: BFD detects it within 0.3 s, and BGP moves the traffic to the other tunnel."""
     with testbed.Testbed("frr") as bed:
         site = Site(bed)
         site.wait_up()
@@ -239,7 +243,7 @@ def bgp_moves_the_traffic():
         log = bed.path("ping.txt")
         pinging = ns.popen("ping", "-n", "-D", "-i", "0.02", "-I", "10.1.0.1", "10.2.0.1", log=log)
         settle(1)
-        for k in range(3):  # nothing of that is seen above
+        for k in range(3):  # BGP and BFD do not notice a rekey
             site.branch.ctl("rekey", "gw1/gw1")
             settle(0.3)
         site.gw[1].kill()
@@ -261,7 +265,7 @@ def bgp_moves_the_traffic():
 
 
 def replies(path):
-    """When each reply came."""
+    """Returns the times at which replies arrived, from the output of ping -D."""
     with open(path, encoding="utf-8") as f:
         return [float(line[1:].split("]")[0]) for line in f if line.startswith("[") and "bytes from" in line]
 

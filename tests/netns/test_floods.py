@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-# A tunnel under floods: bounds that hold on a busy machine; tests/bench/floods has the figures. SPDX-License-Identifier: ISC
+# A tunnel under floods, with bounds for a busy machine; tests/bench/floods gives figures. SPDX-License-Identifier: ISC
 from daemons import expect, main, testbed, ping
 from floods import FLOODS, Scene, median
 
-RATE = 5000  # datagrams a second
+RATE = 5000  # datagrams per second
 SECONDS = 1
 LEFT_OF_STREAM, STATUS_MS, UP_MS, MEMORY_MIB = 0.6, 200, 1000, 32
-TURNS = 5  # of measuring, before a bound is missed: other jobs come and go
+TURNS = 5  # measurements of a flood before the case fails, as other jobs may disturb one
 SATURATING = 150000
-# what the gateway must have counted: the flood was looked at, and by whom
+# the counter of the gateway that shows that it processed the flood
 COUNTS = {"init-spoofed": "ike.cookie_demanded", "init-one": "ike.cookie_demanded", "forged": "auth_failed",
           "replayed": "replayed", "garbage": "ike.auth_failed", "notifies": "ike.unprotected", "fragments": "auth_failed"}
 
@@ -19,7 +19,7 @@ def lines_of(daemon):
 
 
 def measured(scene, kind):
-    """({what: value}, what the gateway counted) of one turn."""
+    """Measures once; returns ({"ratio", "status", "up": value}, the gateway's counters that grew)."""
     found = {}
 
     def look():
@@ -62,7 +62,7 @@ def the_tunnel_goes_on():
 
 
 def commands_are_served():
-    """More IKE than the gateway can take: the loop never comes to an end with it."""
+    """More IKE_SA_INIT requests arrive than the gateway can process: it must still answer mendipctl in time."""
     with testbed.Testbed("floods") as bed:
         scene = Scene(bed)
         flood = scene.flood("init-one", SATURATING, 3)

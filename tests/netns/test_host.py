@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-# Other programs change routes, rules, devices, addresses and names around the daemon. SPDX-License-Identifier: ISC
+# Other programs change routes, rules, devices, addresses and names while the daemon runs. SPDX-License-Identifier: ISC
 """
-The branch is behind a router, so that what misses the tunnel goes out by the default route: a sniffer on its outer
-device sees it in clear.
+The branch has a router as its default route, so that packets that bypass the tunnel leave by its outer device: a
+sniffer there sees them in clear.
 """
 import os
 import socket
@@ -20,14 +20,14 @@ ALL_GW = {"net": child("0.0.0.0/0", "10.1.0.0/16")}
 
 
 def gateway(bed, ends, kids=None):
-    """A gateway at the right end, and the ends: (gateway, left, router, right)."""
+    """Starts a gateway in the right one of `ends`, (left, router, right); returns (gateway, left, router, right)."""
     left, router, right = ends
     gw = Mendip(bed, right, lambda s: config(s, kids or NET_GW, "%any", "gw.example.net", "*.example", "branch"))
     return gw, left, router, right
 
 
 def routed(bed, kids=None, kids_gw=None, **options):
-    """Branch and gateway with a router between them: (branch, gateway, router)."""
+    """Starts a branch and a gateway with a router between them; returns (branch, gateway, router)."""
     gw, left, router, right = gateway(bed, bed.routed("branch", "gw", "router"), kids_gw)
     branch = Mendip(bed, left, lambda s: config(s, kids or NET, right.outer, **options))
     return branch, gw, router
@@ -43,7 +43,7 @@ def clear(sniffer):
 
 
 def within(seconds, what, wait):
-    """Runs wait(), which has to be done by then, and prints how long it took."""
+    """Runs wait(), prints how long it took, and raises when that was `seconds` or more."""
     began = time.monotonic()
     wait()
     took = time.monotonic() - began
@@ -52,7 +52,10 @@ def within(seconds, what, wait):
 
 
 def beside_traffic(bed, what, change):
-    """Traffic from the branch while change(branch) is done: (branch, what became of it). Nothing leaves in clear."""
+    """
+    Calls change(branch) while the branch sends traffic through the tunnel. Packets must pass after it, and none may
+    leave in clear. Returns (branch, FlowResult).
+    """
     branch, gw, _ = routed(bed)
     branch.wait_up()
     sniffer = bed.sniff(branch.ns, "eth0")
@@ -70,7 +73,7 @@ def beside_traffic(bed, what, change):
 
 
 def undisturbed(what, lost_max, change):
-    """At most so many packets are lost by the change, and all rules are there after it."""
+    """After change(branch) all rules must be there, and at most `lost_max` packets may have been lost."""
     with testbed.Testbed("host") as bed:
         branch, result = beside_traffic(bed, what, change)
         expect(result.lost <= lost_max, f"{result.lost} lost, at most {lost_max} expected")
@@ -78,7 +81,7 @@ def undisturbed(what, lost_max, change):
 
 
 def by_ip(*args):
-    """A change that another program makes with ip(8), and a little time for it to be seen."""
+    """Returns a change that runs ip(8) and gives the daemon a little time to react."""
     def change(branch):
         branch.ns.run("ip", *args)
         settle(0.2)
@@ -97,14 +100,14 @@ def routes_come_back():
 
 def the_device_goes_down():
     def down(branch):
-        branch.ctl("reload")  # what was made at the start is still known after that
+        branch.ctl("reload")  # after which the daemon still knows the device, which it made at its start
         branch.ns.run("ip", "link", "set", "mendip0", "down")
 
     undisturbed("ip link set down", RATE // 2, down)
 
 
 def the_device_is_deleted():
-    """It is made again at once, though not more than once a second."""
+    """The daemon makes a deleted TUN device again at once, but not more often than once per second."""
     undisturbed("ip link del", RATE // 2, by_ip("link", "del", "mendip0"))
 
     def thrice(branch):
@@ -115,7 +118,10 @@ def the_device_is_deleted():
 
 
 def what_dies_blocks():
-    """The daemon is killed: nothing in clear until it is started again; a stop leaves nothing."""
+    """
+    While a killed daemon is not started again, no packet leaves in clear; a daemon that is stopped removes its rules
+    and routes.
+    """
     def kill_and_start(branch):
         branch.kill()
         settle(0.5)
@@ -134,7 +140,10 @@ def what_dies_blocks():
 
 
 def leak_allow_lets_it_out():
-    """With leak = "allow" what is for a tunnel goes out in clear when the daemon has died; the sniffer sees that."""
+    """
+    With leak = "allow", packets for the tunnel leave in clear when the daemon has been killed. That the sniffer sees
+    them shows that it would see them in the other cases.
+    """
     with testbed.Testbed("host") as bed:
         branch, gw, _ = routed(bed, daemon='leak = "allow";')
         branch.wait_up()
@@ -146,7 +155,10 @@ def leak_allow_lets_it_out():
 
 
 def a_default_route_leaves_the_lan():
-    """remote_ts = 0.0.0.0/0 on a router: LAN and management net answer as before, and LAN hosts reach the tunnel."""
+    """
+    With remote_ts = 0.0.0.0/0 on a router, the LAN and the management net are still reachable, and hosts in the LAN
+    reach the far end of the tunnel.
+    """
     with testbed.Testbed("host") as bed:
         branch, gw, _ = routed(bed, ALL, ALL_GW)
         for ns, net in (("lan", "10.1.7"), ("mgmt", "172.16.0")):
@@ -165,7 +177,10 @@ def a_default_route_leaves_the_lan():
 
 
 def closer_routes_win():
-    """A net within remote_ts that the main table has closer is not the tunnel's, also when it comes later."""
+    """
+    Where the main table has a longer prefix within remote_ts, such as a connected net, packets for it do not enter the
+    tunnel; that holds for routes that appear after the tunnel, too.
+    """
     with testbed.Testbed("host") as bed:
         branch, gw, _ = routed(bed)
         branch.wait_up()
@@ -209,7 +224,7 @@ def our_address_changes():
 
 
 def a_way_comes_back():
-    """The link is down for longer than the first repetitions take: it is tried at once when it is up."""
+    """The link is down for longer than the first retransmissions take: once it is up, the daemon tries again at once."""
     with testbed.Testbed("host") as bed:
         _, left, router, right = gateway(bed, bed.routed("branch", "gw", "router"))
         router.run("ip", "link", "set", "inside", "down")
@@ -220,7 +235,7 @@ def a_way_comes_back():
 
 
 def files_of(bed, ns):
-    """A function that writes a file of /etc as the namespace sees it."""
+    """Returns a function that writes a file of /etc as the namespace sees it."""
     folder = f"/etc/netns/{ns.name}"
     os.makedirs(folder)
     bed.at_exit(lambda: [os.unlink(f"{folder}/hosts"), os.unlink(f"{folder}/resolv.conf"), os.rmdir(folder)])
@@ -232,7 +247,10 @@ def files_of(bed, ns):
 
 
 def names_of(bed, ns, server, timeout=1):
-    """Hosts has only localhost, and this is the name server; a function that writes them anew."""
+    """
+    Gives the namespace an /etc/hosts with localhost alone and a resolv.conf with this name server; returns a function
+    that rewrites these files.
+    """
     write = files_of(bed, ns)
     write("hosts", "127.0.0.1 localhost\n")
     write("resolv.conf", f"nameserver {server}\noptions timeout:{timeout} attempts:1\n")
@@ -240,7 +258,10 @@ def names_of(bed, ns, server, timeout=1):
 
 
 def a_name_moves():
-    """The peer's name is unknown, then leads nowhere, then to the peer; the files are read again each time."""
+    """
+    The peer's name does not resolve, then resolves to an address that nobody has, and then to the peer's: the daemon
+    reads /etc/hosts again each time.
+    """
     with testbed.Testbed("host") as bed:
         _, left, _, right = gateway(bed, bed.routed("branch", "gw", "router"))
         write = names_of(bed, left, "127.0.0.1")
@@ -253,7 +274,7 @@ def a_name_moves():
 
 
 class NameServer:
-    """Answers whatever is asked for by one address, and notes when it was asked."""
+    """A name server that answers each query with the same address, and records the times of the queries."""
 
     def __init__(self, bed, ns, address, ttl):
         self.address, self.ttl, self.asked = address, ttl, []
@@ -278,7 +299,10 @@ class NameServer:
 
 
 def a_name_is_asked_for_when_its_ttl_ends():
-    """While the tunnel is up; so the next call goes to where the peer is by then, at once."""
+    """
+    The daemon resolves the peer's name again whenever its TTL ends, also while the tunnel is up, so that it knows the
+    current address when it initiates the next IKE SA.
+    """
     with testbed.Testbed("host") as bed:
         gw, left, _, right = gateway(bed, bed.routed("branch", "gw", "router"))
         names_of(bed, left, "127.0.0.1")
@@ -299,7 +323,10 @@ def a_name_is_asked_for_when_its_ttl_ends():
 
 
 def files_change_while_names_are_asked_for():
-    """Look-ups of several connections are open at all times, as the name server is dead: the files are read all the same."""
+    """
+    The name server does not answer, so that look-ups of several connections are pending at all times: the daemon reads
+    a changed /etc/hosts all the same.
+    """
     with testbed.Testbed("host") as bed:
         left, right = bed.pair("branch", "gw")
         write = names_of(bed, left, "192.0.2.99", 3)
@@ -314,7 +341,7 @@ def files_change_while_names_are_asked_for():
                     f'secrets: {{ ike_all: {{ secret = "{PSK}"; }}; }};')
 
         branch = Mendip(bed, left, lambda s: conf(s, "a"))
-        settle(1.5)  # so that their look-ups do not begin together
+        settle(1.5)  # so that the look-ups of the connections do not begin together
         branch.write(conf(branch.control, "a", "b", "c"))
         branch.ctl("reload")
         settle(2)
@@ -324,7 +351,10 @@ def files_change_while_names_are_asked_for():
 
 
 def a_mapping_is_kept():
-    """Behind a NAT only the gateway sends, and the NAT makes another mapping: the gateway learns of it soon."""
+    """
+    The branch is behind a NAT, only the gateway sends traffic, and the NAT's mapping changes: the branch's keepalives
+    make the gateway learn the new mapping soon.
+    """
     with testbed.Testbed("host") as bed:
         gw, left, router, right = gateway(bed, bed.behind_nat("branch", "gw", "router"))
         branch = Mendip(bed, left, lambda s: config(s, NET, right.outer, dpd="30s", daemon='nat_keepalive = "1s";'))

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-# A peer that has its key and means no good, beside an honest one. SPDX-License-Identifier: ISC
+# A hostile peer with valid credentials attacks a gateway that also serves an honest peer. SPDX-License-Identifier: ISC
 """
-tests/netns/hostile goes on for MENDIP_SECONDS (20) from MENDIP_SEED (1); "make soak-hostile" has half an hour. The gateway
-lives, the honest peer of the same connection loses nothing, and what the hostile one takes stays within the limits of doc/threat-model.md.
+tests/netns/hostile runs for MENDIP_SECONDS (20) with MENDIP_SEED (1); "make soak-hostile" runs it for half an hour. The
+gateway must keep running, the honest peer of the same connection must lose no packet, and the resources that the
+hostile peer uses must stay within the limits of doc/threat-model.md.
 """
 import json
 import os
@@ -14,15 +15,15 @@ from daemons import BUILD, PSK, Mendip, child, config, expect, main, testbed, se
 
 SECONDS = int(os.environ.get("MENDIP_SECONDS", "20"))
 SEED = int(os.environ.get("MENDIP_SEED", "1"))
-RATE = 400  # what the hostile peer does, a second
+RATE = 400  # actions of the hostile peer per second
 HONEST_RATE = 100
 PEER_CHILDREN, LOG_RATE, LOG_BURST, RECOVERY_BURST, OUTSIDER_RATE, OUTSIDER_BURST = 256, 10, 300, 3000, 5, 20
 HISTORY_MIB = 16
-MEMORY_MIB = 64  # beside the histories: 2 x 256 live CHILD SAs and as many retired ones, 24 IKE SAs and their tasks
+MEMORY_MIB = 64  # besides the histories: 2 x 256 live CHILD SAs and as many retired ones, 24 IKE SAs and their tasks
 
 
 def sanitized():
-    """ASan's own memory is no figure of ours."""
+    """Returns whether mendipd is built with AddressSanitizer, whose own memory would falsify the figures."""
     with open(f"{BUILD}/mendipd", "rb") as f:
         return b"__asan_init" in f.read()
 
@@ -33,19 +34,19 @@ def rss_mib(daemon):
 
 
 def of_peer(status, name):
-    """The connections that a peer has."""
+    """Returns the connections of this peer."""
     return [c for c in status["connections"] if c.get("peer") == name]
 
 
 def sas_of(status, name):
-    """(live CHILD SAs of a peer, retired ones)"""
+    """Returns (number of the peer's live CHILD SAs, number of its retired ones)."""
     sas = [s for c in of_peer(status, name) for k in c["children"] for s in k["sas"]]
     retired = sum(s["state"] == "retired" for s in sas)
     return len(sas) - retired, retired
 
 
 class Watch:
-    """What the gateway has, looked at again and again; greatest values."""
+    """Polls the gateway's status and memory, and keeps the greatest values."""
 
     def __init__(self, gw):
         self.gw, self.first, self.memory = gw, rss_mib(gw), []
@@ -77,7 +78,7 @@ def most_frequent(lines):
 
 def check_limits(watch, lines):
     live, retired = watch.live, watch.retired
-    # calls of ours tell one line each, whoever made them necessary: one in two seconds, and the attempts after failures
+    # each IKE SA that the gateway initiates logs a line, whatever caused it: one in two seconds, and the retries
     allowed = LOG_BURST + RECOVERY_BURST + OUTSIDER_BURST + (2 * LOG_RATE + OUTSIDER_RATE + 1) * SECONDS
     lines = [line for line in lines if "similar lines suppressed" not in line]
     print(f"# lines: {most_frequent(lines)}")
@@ -96,7 +97,7 @@ def counted(status):
     ike = {k: v for k, v in status["ike"].items() if v}
     verdicts = {k: v for k, v in status["verdicts"].items() if v}
     print(f"# {ike} {verdicts}")
-    # what it sends is looked at: it is authentic
+    # the gateway processed the hostile peer's messages and packets, as they are authentic
     for name in ("unexpected", "old_message", "retransmitted", "auth_failed"):
         expect(ike.get(name, 0) > 0, f"no message was {name}: {ike}")
     for names in (("fresh",), ("rewound", "bridged"), ("replayed",), ("auth_failed",)):

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-# kill -9 at random moments: the daemon comes back each time, and nothing leaves in clear. SPDX-License-Identifier: ISC
+# After kill -9 at random moments the tunnel comes back each time, and nothing leaves in clear. SPDX-License-Identifier: ISC
 """
-MENDIP_KILLS kills (5) of one of two sites or of both, at moments drawn from MENDIP_SEED (1), also while a daemon
-starts. Who was killed is started again as systemd does it by etc/mendipd.service: RuntimeDirectory= goes, RestartSec=
-passes. Both sites have a router before them, so that what misses the tunnel goes out by the default route, in clear.
+The test kills the daemon of one of two sites, or both, MENDIP_KILLS (5) times at random moments (MENDIP_SEED, 1), also
+while a daemon starts. It starts a killed daemon again as systemd does with etc/mendipd.service: after RestartSec=, and
+without the files in RuntimeDirectory=. Each site has a router as its default route, so that packets that bypass the
+tunnel leave in clear.
 """
 import os
 import random
@@ -15,8 +16,8 @@ from daemons import BUILD, Mendip, child, config, expect, main, testbed, wait_fo
 
 KILLS = int(os.environ.get("MENDIP_KILLS", "5"))
 SEED = int(os.environ.get("MENDIP_SEED", "1"))
-RATE = 200  # packets a second in each direction
-BACK_WITHIN = 60  # seconds: more than the back-off of a peer that was there a moment ago
+RATE = 200  # packets per second in each direction
+BACK_WITHIN = 60  # seconds; longer than the back-off towards a peer that has just been reachable
 NET = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start")}
 NET_GW = {"net": child("10.2.0.0/16", "10.1.0.0/16", start_action="start")}
 
@@ -24,13 +25,13 @@ NET_GW = {"net": child("10.2.0.0/16", "10.1.0.0/16", start_action="start")}
 def restart_seconds():
     with open(os.path.join(BUILD, "etc/mendipd.service"), encoding="utf-8") as f:
         unit = f.read()
-    # the kills come faster than five in ten seconds, after which systemd would give up
+    # systemd's default limit is five starts in ten seconds, and the test kills faster than that
     expect(re.search(r"^StartLimitIntervalSec=0$", unit, re.M), "the unit has a limit of starts")
     return float(re.search(r"^RestartSec=(\d+)$", unit, re.M)[1])
 
 
 class Unit:
-    """A mendipd that is started again whenever it was killed, by whoever calls look()."""
+    """A mendipd that look() starts again after it was killed."""
 
     def __init__(self, daemon):
         self.daemon, self.died = daemon, None
@@ -43,7 +44,7 @@ class Unit:
             self.died = time.monotonic()
 
     def look(self):
-        """One look at it, as often as the caller likes."""
+        """Starts a killed daemon when RestartSec= has passed; raises when one has ended by itself. Call it often."""
         now = time.monotonic()
         if self.died is None:
             expect(self.daemon.process.poll() is None, f"it ended by itself: {self.daemon.tail()}")
@@ -56,7 +57,7 @@ class Unit:
 
 
 def run_for(units, seconds):
-    """Time passes under systemd's eyes."""
+    """Waits, and meanwhile starts killed daemons again."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for u in units:
@@ -65,7 +66,7 @@ def run_for(units, seconds):
 
 
 def is_back(units, flows, since):
-    """Packets that were sent after `since` have come through in both directions."""
+    """Returns whether packets that were sent after `since` have arrived in both directions."""
     for u in units:
         u.look()
     return all(f.received_after(since) for f in flows)
@@ -80,7 +81,7 @@ def clear(sniffers):
 
 
 class Watched:
-    """A flow, and when the newest packet that has arrived was sent."""
+    """A flow with the list of its arrivals."""
 
     def __init__(self, flow):
         self.flow, self.seen = flow, 0
@@ -94,18 +95,21 @@ class Watched:
 
 
 def stuck(units, flows):
-    """What is to be known of it."""
+    """Returns the message of a failure: what the flows sent, and the ends of the logs."""
     flow = "; ".join(f"{f.flow.sent} sent, {f.flow.received} arrived" for f in flows)
     return f"nothing passes: {flow}\n" + "\n".join(f"{u.daemon.ns.short}: {u.daemon.tail(12)}" for u in units)
 
 
 def kill_and_wait(units, flows, rng):
-    """One draw: who, when, and once more on its way up, perhaps; seconds until packets pass again."""
+    """
+    Kills one daemon or both after a random time, and with probability 0.3 once more soon after its new start; returns
+    (seconds until packets pass again, which daemons were killed).
+    """
     who = rng.choice((units[:1], units[1:], units))
     run_for(units, rng.uniform(0, 1.5))
     for u in who:
         u.kill()
-    if rng.random() < 0.3:  # again as soon as it is there, or a little later
+    if rng.random() < 0.3:  # kill it again as soon as it is started, or a little later
         wait_for(lambda: [u.look() for u in units] and who[0].died is None, "it is not started again", 10)
         run_for(units, rng.choice((0, 0.01, 0.05, 0.2, 0.5)))
         who[0].kill()
@@ -117,7 +121,7 @@ def kill_and_wait(units, flows, rng):
 
 
 class Sites:
-    """Two sites, up, with traffic both ways and a sniffer before each."""
+    """Two sites with the tunnel up, traffic both ways, and a sniffer on each outer device."""
 
     def __init__(self, bed, gw, branch):
         self.branch, self.gw = branch, gw
@@ -129,7 +133,7 @@ class Sites:
         self.units = [Unit(branch), Unit(gw)]
 
     def end(self):
-        """(packets that arrived, those in clear at each site)"""
+        """Stops the flows; returns (number of packets that arrived, [packets in clear at each site])."""
         arrived = sum(f.flow.stop().received for f in self.flows)
         return arrived, [clear([s.stop()]) for s in self.sniffers]
 
@@ -154,9 +158,9 @@ def killed_at_random_moments():
 
 def a_gateway_that_only_answers():
     """
-    It does not know the branch any more, and cannot call it. The branch learns that by a liveness check that nobody
-    answers: after dpd_delay and all repetitions, which with the default retransmit_timeout of 2 s are 45 s. Here it is
-    a tenth of that.
+    A killed gateway with remote_addrs = "%any" has lost its SAs and cannot initiate new ones. The branch finds out when
+    a liveness check stays unanswered: after dpd_delay and all retransmissions, which take 45 s with the default
+    retransmit_timeout of 2 s. The test sets a tenth of that.
     """
     with testbed.Testbed("kills") as bed:
         left, _, right = bed.routed("branch", "gw", "router")
@@ -168,7 +172,7 @@ def a_gateway_that_only_answers():
         killed = time.time()
         wait_for(lambda: is_back(sites.units, sites.flows, killed), lambda: stuck(sites.units, sites.flows), BACK_WITHIN)
         took = max(f.received_after(killed) for f in sites.flows) - killed
-        # Held for whoever comes: through a reload, and gone with the child.
+        # The gateway keeps the routes of its child without a peer: over a reload, until the child is removed.
         gw.ctl("reload")
         expect("10.1.0.0/16" in gw.ns.run("ip", "route", "show", "table", "5150").stdout, "no route after a reload")
         gw.write(config(gw.control, {"net": child("10.2.0.0/16", "10.9.0.0/16")}, "%any", "gw.example.net", "*.example",

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# What super-packets and trains carry, byte for byte, with the kernel's help at either end or without.
+# Traffic arrives byte for byte, with the kernel's offloads (super-packets and trains) used at both ends, one or none.
 # SPDX-License-Identifier: ISC
 import contextlib
 import errno
@@ -24,7 +24,7 @@ ESP_OVER = 20 + 8 + 8 + 8 + 16  # IPv4, UDP, SPI and number, explicit IV, ICV of
 
 
 class Tunnel:
-    """Branch and gateway with both families inside, up; each with an offload option of its own."""
+    """A branch and a gateway with IPv4 and IPv6 inside the tunnel, which is up; branch, gw: their offload options."""
 
     def __init__(self, bed, branch="auto", gw="auto", ends=None, env=(), daemon=""):
         left, right = ends or bed.pair("branch", "gw")
@@ -45,7 +45,7 @@ class Tunnel:
         self.option = {self.branch: branch, self.gw: gw}
 
     def ways(self):
-        """Both directions, both families: (sender, its address, receiver, its address)."""
+        """Yields (sender, its address, receiver, its address) for both directions and both address families."""
         for family in (0, 1):
             yield self.branch, ADDRESSES[0][family], self.gw, ADDRESSES[1][family]
             yield self.gw, ADDRESSES[1][family], self.branch, ADDRESSES[0][family]
@@ -56,13 +56,13 @@ def mtu_of(daemon):
 
 
 def send_tcp(way, size, **options):
-    """A stream one way; options are those of traffic.tcp()."""
+    """Sends one stream along `way`, one of Tunnel.ways(); options: those of traffic.tcp()."""
     sender, source, receiver, target = way
     return tcp(sender.ns, source, receiver.ns, target, size, **options)
 
 
 def send_udp(way, count, seed, before=lambda flow: None):
-    """At least `count` datagrams of every size over three flows; all must come."""
+    """Sends at least `count` datagrams of all sizes over three flows; raises unless all arrive. Returns their number."""
     sender, source, receiver, target = way
     flows = [UdpFlow(sender.ns, source, receiver.ns, target, 7100 + i) for i in range(3)]
     try:
@@ -75,13 +75,13 @@ def send_udp(way, count, seed, before=lambda flow: None):
     return sent
 
 
-# -- the same bytes, whoever helps -----------------------------------------------
+# -- the bytes are the same with and without offloads ----------------------------
 
 
 def tcp_streams(t, _bed):
     rates = [send_tcp(way, 24 * MIB, port=7000 + i) for i, way in enumerate(t.ways())]
     print("# TCP, Mbit/s: " + " ".join(f"{r:.0f}" for r in rates))
-    for way in t.ways():  # sends that are no multiple of anything
+    for way in t.ways():  # sizes that are no multiple of a segment's
         send_tcp(way, MIB + 1, port=7010, chunk=4099)
 
 
@@ -100,7 +100,7 @@ def pings(way):
 
 
 def mixed_traffic(t, _bed):
-    """TCP, ICMP, and UDP that changes DSCP, ECN field and DF: what a train may not mix."""
+    """TCP, ICMP, and UDP whose DSCP, ECN field and DF vary: a train may not mix packets that differ in these."""
     for i, way in enumerate(t.ways()):
         dice = random.Random(i)
 
@@ -118,11 +118,11 @@ def mixed_traffic(t, _bed):
             thread.finish()
 
 
-# -- what status tells --------------------------------------------------------------
+# -- status and its counters --------------------------------------------------------
 
 
 class Counted:
-    """How far a daemon's counters move within the with-block."""
+    """Measures by how much a daemon's counters grow within the with-block."""
 
     def __init__(self, daemon):
         self.daemon = daemon
@@ -181,7 +181,7 @@ def status_tells(t, bed):
 
 
 def segmented_sends_stay_whole(t, _bed):
-    """An application's UDP_SEGMENT sends come from TUN in one read where the kernel has USO."""
+    """Where the kernel has USO, the daemon reads an application's UDP_SEGMENT send from TUN as one super-packet."""
     for sender, source, receiver, target in t.ways():
         with UdpFlow(sender.ns, source, receiver.ns, target, 7200) as flow:
             with Counted(sender) as tx:
@@ -198,7 +198,7 @@ def segmented_sends_stay_whole(t, _bed):
 
 
 def checksum_errors(ns, six):
-    """What the kernel dropped for bad checksums: (UDP, TCP)."""
+    """Returns how many (UDP datagrams, TCP segments) the kernel has dropped for bad checksums."""
     rows = {}
     for line in ns.run("cat", "/proc/net/snmp", "/proc/net/snmp6").stdout.splitlines():
         name, *values = line.split()
@@ -211,7 +211,10 @@ def checksum_errors(ns, six):
 
 
 def wrong_packets(source, target, port):
-    """A flow of UDP and then one of TCP, every fifth with a bad checksum: (all, the bad ones, good UDP payloads)."""
+    """
+    Makes a flow of UDP and one of TCP, in which each fifth packet has a bad checksum; returns (all packets, the bad
+    ones, the payloads of the good UDP datagrams).
+    """
     head = 40 if ":" in source else 20
     payloads = [struct.pack("!I", i) + os.urandom(996) for i in range(40)]
     udp = [udp_packet(source, target, 9, port, p, 100 + i) for i, p in enumerate(payloads)]
@@ -224,7 +227,7 @@ def wrong_packets(source, target, port):
 
 @contextlib.contextmanager
 def arriving_at_once(daemon):
-    """What is sent within the block waits for the daemon, which then finds all of it."""
+    """Stops the daemon during the with-block, so that it then finds all packets that arrived meanwhile at once."""
     os.kill(daemon.process.pid, signal.SIGSTOP)
     try:
         yield
@@ -253,7 +256,7 @@ def wrong_checksums_stay_wrong(t, _bed):
         raw.close()
         tap.close()
         expect(all(packet in seen for packet in bad), f"{source}: a bad packet is not as it was sent")
-        if t.option[receiver] == "auto":  # between the bad ones, good ones came as runs
+        if t.option[receiver] == "auto":  # the good packets between the bad ones were written in runs
             expect(rx["tun_written"] < rx["packets_in"] - len(everything) // 4, f"hardly any runs: {rx.moved}")
 
 
@@ -261,12 +264,12 @@ def wrong_checksums_stay_wrong(t, _bed):
 
 
 def inner_max(path):
-    """The largest inner packet in one outer packet of the path (RFC 4303 2.4: padded to 4 bytes)."""
+    """Returns the size of the largest inner packet that fits in one outer packet (RFC 4303 2.4: padded to 4 bytes)."""
     return (path - ESP_OVER) // 4 * 4 - 2
 
 
 def told_mtu(way):
-    """What ICMP says to a sender whose packets have DF and are as large as the device takes."""
+    """Returns the MTU that ICMP tells a sender whose packets have DF and the size of the device's MTU."""
     sender, source, receiver, target = way
     with UdpFlow(sender.ns, source, receiver.ns, target, 7400) as probe:
         probe.set_discover(PMTUDISC_PROBE)
@@ -280,7 +283,10 @@ def told_mtu(way):
 
 
 def fits_exactly(way, most):
-    """With DF, what is larger than the kernel has learned is refused, and `most` bytes come in one piece."""
+    """
+    With DF set, a packet of `most` bytes must arrive, and the kernel must refuse one that exceeds the path MTU that it
+    has learned.
+    """
     sender, source, receiver, target = way
     with UdpFlow(sender.ns, source, receiver.ns, target, 7401) as flow:
         flow.set_discover(PMTUDISC_DO)
@@ -324,7 +330,10 @@ def path_of_576():
 
 
 def narrow_peer_leaves_others_alone():
-    """A hub with one peer behind a narrow path, which it learns by ICMP, and one on a link of its own."""
+    """
+    A hub has one peer behind a narrow path, whose MTU it learns by ICMP, and one on another link: the daemon still
+    sends trains to the latter.
+    """
     with testbed.Testbed("hub") as bed:
         hub, _, far = bed.routed("hub", "far", narrow=576)
         near = bed.namespace("near")
@@ -365,11 +374,11 @@ def link_shrinks_under_load():
         wait_for(lambda: mtu_of(t.branch) == 1280, lambda: f"MTU of the device {mtu_of(t.branch)}")
 
 
-# -- devices and kernels that are not what they seemed ----------------------------------------
+# -- devices and kernels whose offloads are not as expected -----------------------------------
 
 
 def leave_device():
-    """A persistent TUN device, with all offloads of its last owner still on."""
+    """Makes a persistent TUN device on which all offloads are left on, as a previous owner may leave it."""
     tunsetiff, tunsetpersist, tunsetoffload = 0x400454ca, 0x400454cb, 0x400454d0
     fd = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(fd, tunsetiff, struct.pack("16sH22x", TUN.encode(), 0x0001 | 0x1000 | 0x4000))  # TUN, NO_PI, VNET_HDR
@@ -397,7 +406,7 @@ def device_with_offloads_left_on():
 
 
 def refusing(bed, **variables):
-    """The environment of a daemon whose kernel refuses, from the Nth on, what refuse.c says."""
+    """Returns the environment that preloads refuse.c into the daemon; variables: those that refuse.c reads."""
     library = bed.path("refuse.so")
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", library,
                     os.path.join(HERE, "refuse.c"), "-ldl"], check=True)
@@ -405,7 +414,7 @@ def refusing(bed, **variables):
 
 
 def nothing_is_lost(t):
-    """Streams and datagrams of every kind pass, and of what one daemon sends the other delivers all."""
+    """Sends streams and datagrams both ways; each daemon must deliver all packets that the other one sent."""
     for i, way in enumerate(t.ways()):
         send_tcp(way, 4 * MIB, port=7000 + i)
         send_udp(way, 300, i)
@@ -439,7 +448,7 @@ def runs_refused():
 
 
 def kernel_that_mangles_trains():
-    """Trains are found mangled at the start, or the kernel's version is known for it: they are not used."""
+    """The daemon does not use trains if its trial at the start finds them mangled, or if its kernel is known for that."""
     for variables, why in (({"MANGLE_TRAINS": 1}, "loopback"), ({"KERNEL": "7.0.0-arch1"}, "7.0.0 to 7.1.4"),
                            ({"KERNEL": "7.1.4"}, "7.0.0 to 7.1.4"), ({"KERNEL": "7.1.5"}, None),
                            ({"KERNEL": "6.19.12-amd64"}, None)):
@@ -454,7 +463,10 @@ def kernel_that_mangles_trains():
 
 
 def trains_on_all_the_same():
-    """What the operator wants is not tried: the tunnel suffers from it, so the trial of the other case shows something."""
+    """
+    With offload = "on" the daemon uses trains without a trial. That they then arrive mangled shows that the case before
+    passes because of the trial.
+    """
     with testbed.Testbed("mangled") as bed:
         t = Tunnel(bed, env=refusing(bed, MANGLE_TRAINS=1), branch="on", gw="on")
         expect(t.branch.ctl("status")["offload"]["udp_segment"], "it is off")
@@ -475,7 +487,7 @@ def switches_in_all_combinations():
 
 
 def link_without_checksum_offload():
-    """Kernels before 6.11 refuse UDP_SEGMENT there; later ones do it in software."""
+    """Without checksum offload, kernels before 6.11 refuse UDP_SEGMENT; later ones segment in software."""
     with testbed.Testbed("no-csum") as bed:
         t = Tunnel(bed)
         for i, way in enumerate(t.ways()):
@@ -495,7 +507,7 @@ def each_back_end():
 
 
 def of_pairs(check):
-    """The check as a case for each pair of options."""
+    """Returns the check as four cases: offload = "auto" or "off" at either end."""
     def case(branch, gw):
         def run():
             with testbed.Testbed("offload") as bed:

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# The demonstration behind ./quickstart, as a user sees it. SPDX-License-Identifier: ISC
+# Runs the demonstration of ./quickstart as a user does, and checks its output. SPDX-License-Identifier: ISC
 import os
 import re
 import signal
@@ -11,7 +11,7 @@ SOURCE = os.environ.get("MENDIP_SOURCE") or os.path.dirname(os.path.dirname(os.p
 
 
 def namespaces(p):
-    """Those that the process has made, by their names: other tests run meanwhile."""
+    """Returns the namespaces that the process has made; others may be those of tests that run at the same time."""
     names = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout.split()
     return [n for n in names if n.startswith(f"mdp-{p.pid}-")]
 
@@ -22,7 +22,7 @@ def start(kind):
 
 
 def table(kind):
-    """Runs it to its end; returns {mode: (lost, outage in ms, criterion, rung)}."""
+    """Runs the demonstration to its end; returns {mode: (lost, outage in ms, criterion, rung)}."""
     p = start(kind)
     text = p.communicate(timeout=120)[0]
     expect(p.returncode == 0, f"exit status {p.returncode}: {text[-600:]}")
@@ -50,7 +50,7 @@ def with_strongswan():
 
 
 def with_strongswan_ha():
-    # the standby begins at 1, so all that the other one had sent is lost again: about two seconds
+    # the standby begins with number 1, so that as many packets are lost as were sent before: about two seconds' worth
     shows_the_difference("strongswan-ha", 0, 3000)
 
 

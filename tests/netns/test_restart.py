@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-# A restart by the service manager: the tunnels go on, and nothing is lost. SPDX-License-Identifier: ISC
+# A restart by the service manager: the tunnels stay up, and no packet is lost. SPDX-License-Identifier: ISC
 """
-The test is the service manager here: it keeps the descriptors that the daemon leaves with it, and gives them to the
-next process, as systemd does (FDSTORE, LISTEN_FDS). scripts/other-debian has a real one.
+The test acts as the service manager: it keeps the descriptors that the daemon stores with it (FDSTORE=1) and passes
+them to the next process (LISTEN_FDS), as systemd does. scripts/other-debian tests with systemd itself.
 """
 import fcntl
 import json
@@ -20,11 +20,11 @@ RESTART_WITHIN = 10
 
 
 class Store:
-    """A notify socket that keeps descriptors under their names."""
+    """A notify socket that stores descriptors with their names."""
 
     def __init__(self, path):
         self.path, self.kept, self.seen = path, [], ""
-        self.is_busy = False  # it answers no barrier
+        self.is_busy = False  # if true, BARRIER=1 is not answered
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
         os.chmod(path, 0o777)
@@ -50,7 +50,7 @@ class Store:
             for fd in [fd for n, fd in self.kept if n == name]:
                 os.close(fd)
             self.kept = [(n, fd) for n, fd in self.kept if n != name]
-        for fd in fds if not self.is_busy else ():  # of BARRIER=1, whose end is waited for
+        for fd in fds if not self.is_busy else ():  # BARRIER=1: the daemon waits until this descriptor is closed
             os.close(fd)
 
     def names(self):
@@ -58,7 +58,7 @@ class Store:
 
 
 class Unit(Mendip):
-    """A mendipd that is started with what its store has."""
+    """A mendipd that is started with the descriptors in its store."""
 
     def __init__(self, bed, ns, conf, **more):
         self.store = Store(bed.path(f"{ns.short}.notify"))
@@ -68,7 +68,7 @@ class Unit(Mendip):
         kept = list(self.store.kept)
         if not kept:
             return super().launch()
-        # LISTEN_PID is the daemon's, which exec keeps; the descriptors are to be 3, 4, 5 ...
+        # LISTEN_PID is that of the shell, which the daemon keeps through exec; the descriptors must be 3, 4, 5 ...
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for _, fd in kept]
 
         def place():
@@ -89,7 +89,7 @@ class Unit(Mendip):
         return process
 
     def restart(self):
-        """Until the next process answers; how long nobody was there, in s."""
+        """Restarts the daemon; returns the seconds from the end of the old process until the new one answers."""
         os.kill(self.process.pid, signal.SIGUSR2)
         expect(self.process.wait(timeout=RESTART_WITHIN) == 0, f"exit status: {self.tail()}")
         gone = time.monotonic()
@@ -114,7 +114,7 @@ def spis(daemon):
 
 
 def nothing_is_lost():
-    """5,000 packets/s each way through ten restarts."""
+    """The daemon is restarted ten times under 5,000 packets/s each way: no packet is lost or duplicated."""
     with testbed.Testbed("restart") as bed:
         left, right, branch, gw = scene(bed)
         before = spis(branch)
@@ -139,7 +139,7 @@ def nothing_is_lost():
 
 
 def a_stream_at_full_rate():
-    """One TCP stream, and what a restart costs it."""
+    """A TCP stream at full rate survives two restarts, and is without a byte for at most two tenths of a second."""
     with testbed.Testbed("stream") as bed:
         left, right, branch, _ = scene(bed)
         server = right.popen("iperf3", "-s", "-1", log=bed.path("server.log"))
@@ -165,7 +165,7 @@ def a_stream_at_full_rate():
 
 
 def a_crash_later_gets_nothing_old():
-    """What was handed over serves once: after kill -9 the next process begins anew."""
+    """State that was handed over is used once: after kill -9 the next process establishes new SAs."""
     with testbed.Testbed("crash") as bed:
         _, _, branch, _ = scene(bed)
         before = spis(branch)
@@ -179,7 +179,7 @@ def a_crash_later_gets_nothing_old():
 
 
 def a_changed_configuration():
-    """A connection that is configured otherwise by now is made anew, and its peer was told."""
+    """When a connection's configuration has changed, the restart deletes its SAs at the peer and establishes new ones."""
     with testbed.Testbed("changed") as bed:
         _, right, branch, gw = scene(bed)
         before = spis(branch)
@@ -193,7 +193,7 @@ def a_changed_configuration():
 
 
 def a_stop_is_a_stop():
-    """Without a restart the peers are told, and nothing is left with the service manager."""
+    """A daemon that is stopped deletes its SAs at the peers, and leaves no descriptor with the service manager."""
     with testbed.Testbed("stop") as bed:
         _, _, branch, gw = scene(bed)
         os.kill(branch.process.pid, signal.SIGTERM)
@@ -203,7 +203,7 @@ def a_stop_is_a_stop():
 
 
 def nobody_keeps_it():
-    """Where nobody takes descriptors the tunnels end as with a stop, and that is said."""
+    """Without a service manager that stores descriptors, a restart ends the tunnels as a stop does, and logs that."""
     with testbed.Testbed("nobody") as bed:
         left, right = bed.pair("branch", "gw")
         gw = Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
@@ -216,7 +216,10 @@ def nobody_keeps_it():
 
 
 def half_a_handover():
-    """The service manager does not say that it has all: the tunnels end, and what it has of their state is wiped."""
+    """
+    The service manager does not confirm that it has stored everything: the daemon ends the tunnels, and wipes the state
+    that it has already stored.
+    """
     with testbed.Testbed("half") as bed:
         _, _, branch, gw = scene(bed)
         branch.store.is_busy = True
@@ -245,7 +248,7 @@ def half_a_handover():
 
 
 def a_bad_configuration():
-    """It would not start: the peers are told, as with a stop."""
+    """The configuration on disk is invalid, so that the next process would not start: a restart acts like a stop."""
     with testbed.Testbed("bad") as bed:
         _, _, branch, gw = scene(bed)
         branch.write("daemon: { nonsense = 1; };")
@@ -256,7 +259,7 @@ def a_bad_configuration():
 
 
 def the_link_of_a_device_stays_up():
-    """A device of a child's own: whoever follows its carrier sees nothing of a restart."""
+    """A restart does not change the carrier of a child's own TUN device."""
     with testbed.Testbed("link") as bed:
         left, right = bed.pair("branch", "gw")
         Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# The systemd unit, the notify protocol, and what is left of root. SPDX-License-Identifier: ISC
+# The systemd unit, the notify protocol, the daemon's privileges, and the manual pages. SPDX-License-Identifier: ISC
 import os
 import re
 import shutil
@@ -18,7 +18,7 @@ def unit_verifies():
         unit = os.path.join(d, "mendipd.service")
         with open(os.path.join(BUILD, "etc/mendipd.service"), encoding="utf-8") as f:
             text = f.read()
-        # the programs are not installed here: any executable does for the check of the unit's syntax
+        # the programs are not installed, and the check of the unit wants existing executables
         text = re.sub(r"^ExecStart=\S+", f"ExecStart={BUILD}/mendipd", text, flags=re.M)
         text = re.sub(r"^ExecReload=\S+", f"ExecReload={BUILD}/mendipctl", text, flags=re.M)
         with open(unit, "w", encoding="utf-8") as f:
@@ -34,7 +34,7 @@ def unit_verifies():
 
 
 class Notify:
-    """A notify socket of the test's own."""
+    """A notify socket that collects the daemon's messages."""
 
     def __init__(self, path):
         self.path = path
@@ -72,7 +72,10 @@ def notify_protocol():
 
 
 def a_bad_configuration_is_not_started_again():
-    """Its exit status is one of its own, after which the unit does not try again; other failures it does."""
+    """
+    A bad configuration has an exit status of its own, after which the unit does not start the daemon again; after other
+    failures it does.
+    """
     with testbed.Testbed("bad") as bed:
         left, _ = bed.pair("branch", "gw")
         bad = start_with(bed, left, [], "daemon: { nonsense = 1; };").wait(timeout=5)

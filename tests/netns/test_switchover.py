@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# The gateway's faults under traffic, between two daemons. SPDX-License-Identifier: ISC
+# Recovery from faults that `mendipctl fault` injects at the gateway, under traffic. SPDX-License-Identifier: ISC
 import json
 import subprocess
 import time
@@ -12,8 +12,8 @@ RATE = 1000
 
 def under_fault(name, fault, detect="proof", wait=3.0, before=2.0, esp="aes128gcm16-esn-noesn", healed=True, **options):
     """
-    Traffic from the gateway for `before` seconds, a fault, and traffic for `wait` seconds more, or with `healed` until
-    a recovery has ended; returns (FlowResult, record or None, detector and gate of the branch).
+    Sends traffic from the gateway for `before` seconds, injects the fault, and continues for `wait` seconds, or with
+    `healed` until a recovery has ended; returns (FlowResult, newest record or None, the branch's `switchover` output).
     """
     more = "".join(f' {k} = "{v}";' for k, v in options.items())
     kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", esp_proposals=esp,
@@ -77,20 +77,20 @@ def nonces_repeat():
 
 
 def answers_are_dropped():
-    # the answer to the first request is lost: the second one, after 0.4 to 0.6 s, gets through
+    # the response to the first request is lost; the branch retransmits the request after 0.4 to 0.6 s
     result, record, _ = under_fault("rewind 2500, 1 answer dropped", ["drop 1", "rewind 2500"], before=4.0, wait=5.0)
     recovered(result, record, 0)
 
 
 def answers_are_dropped_for_long():
-    # the third request goes out after 1.2 to 1.8 s, a new IKE SA is made after 1.5 to 3.5 s: either may be first
+    # the branch sends the request a third time after 1.2 to 1.8 s, and makes a new IKE SA (rung 3) after 1.5 to 3.5 s
     result, record, _ = under_fault("rewind 2500, 2 answers dropped", ["drop 2", "rewind 2500"], before=4.0, wait=5.0)
     recovered(result, record, 0, rung=record["rung"] if record else 0)
     expect(record["rung"] in (1, 3), f"rung {record['rung']}")
 
 
 def figures_of_a_recovery_that_runs():
-    """While the request is not answered, the record shows what has been bridged until now."""
+    """While a recovery waits for a response, the record's counter of bridged packets grows."""
     kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action="start", switchover='{ jitter = "0"; }')}
     with testbed.Testbed("running") as bed:
         branch, gw = pair(bed, kids, NET_GW)
@@ -124,17 +124,18 @@ def message_ids_back():
 def two_senders_are_served():
     result, _, state = under_fault("two senders, 500 apart", "two-senders 500", wait=5.0, healed=False, max_rekeys=1)
     expect(state["gate"]["admitted"] >= 1, "nothing was admitted")
-    # the first at once, the others after 1, 2 and 4 s
+    # the gate admits the first rekey at once, the others after 1, 2 and 4 s
     expect(state["recoveries"] <= 4, f"{state['recoveries']} rekeys")
     expect(state["gate"]["quiet"] == 0, "the gate was quiet though each rekey helped")
 
 
 def tcp_through_a_rewind(bridge):
-    """One TCP stream from the gateway, set back while it runs; its record, and what of TCP was sent again.
+    """Rewinds the gateway's SA during one TCP stream from the gateway.
 
-    That is (the most in half a second before it, all in the second and a half after it). The stream has full rate and
-    goes back by 50,000 packets. Without offloads the machine itself drops packets of a stream at full rate, in bursts
-    that hide what the rewind costs: it is held to a fifth of that, and goes back by less.
+    Returns (record, the most retransmissions in a half second before the rewind, all of the half second of the rewind
+    and of the second after it). The stream runs at full rate and the rewind is by 50,000 packets. Without offloads the
+    machine itself drops packets at full rate, in bursts that would hide those of the rewind: then the stream is limited
+    to 200 Mbit/s, and the rewind is by 20,000.
     """
     full = daemons.offload != "off"
     back, pace = (50000, "0") if full else (20000, "200M")
@@ -170,7 +171,7 @@ def tcp_loses_nothing():
     expect(record["outcome"] == "recovered" and record["criterion"] == "proof", f"{record}")
     expect(record["lost"] == 0 and record["unverified"] == 0, f"{record}")
     expect(record["bridged"] > 0, "nothing was bridged")
-    # The machine itself may drop some, before the rewind as after it.
+    # The machine itself may drop packets, before the rewind and after it.
     expect(after <= 3 * before + 10, f"{after} sent again after the rewind, at most {before} in half a second before it")
     without, _, _ = tcp_through_a_rewind("off")
     expect(without["lost"] > 0, "without the bridge nothing was lost either: no rewind?")

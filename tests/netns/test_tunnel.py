@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# Two daemons in namespaces: real TUN, real traffic. SPDX-License-Identifier: ISC
+# Two daemons in namespaces, with TUN devices and real traffic. SPDX-License-Identifier: ISC
 import json
 import os
 import signal
@@ -37,7 +37,10 @@ def ipv6_inside():
 
 
 def one_stream(branch, gw, *options):
-    """Bits a second of two seconds of iperf3, with a server of its own: one that served before may be busy still."""
+    """
+    Returns the bits per second of two seconds of iperf3. Each call starts a server, as one that has just served may
+    still be busy.
+    """
     server = gw.ns.popen("iperf3", "-s", "-1", log=gw.ns.bed.path("iperf.log"))
     wait_for(lambda: gw.ns.run("ss", "-Hltn", "sport", "=", ":5201").stdout, "iperf3 does not listen")
     report = json.loads(branch.ns.run("iperf3", "-c", "10.2.0.1", "-t", "2", "-J", *options).stdout)
@@ -108,7 +111,7 @@ def up_down_rekey():
             daemon.ctl("rekey", "net")
             wait_for(lambda: branch.sa()["spi_in"] not in spis and branch.sa()["state"] == "installed",
                      f"no rekey from {daemon.ns.short}", 5)
-            settle(0.5)  # of traffic on the new SA
+            settle(0.5)  # with traffic on the new SA
         result = flow.stop()
         expect(result.lost == 0, f"{result.lost} packets lost over four rekeys")
         branch.ctl("down", "net")
@@ -160,7 +163,10 @@ def three_children_lose_the_ike_sa():
 
 
 def a_pause_loses_nothing():
-    """What comes while the daemon does something else waits: 9,000 packets from each side, 18 ms of 500,000 a second."""
+    """
+    The branch's daemon is stopped while 9,000 packets arrive (18 ms of 500,000 packets per second), first from TUN and
+    then from the network: its queues must hold them all.
+    """
     with testbed.Testbed("pause") as bed:
         branch, gw = pair(bed, NET, NET_GW)
         branch.wait_up()
@@ -176,7 +182,10 @@ def a_pause_loses_nothing():
 
 
 class NoSuchName:
-    """The name server of /etc/resolv.conf, as a namespace sees it: it knows no name (RFC 1035 4.1.1, RCODE 3)."""
+    """
+    Runs a name server in the namespace, at the address that /etc/resolv.conf names: it answers that no name exists (RFC
+    1035 4.1.1, RCODE 3).
+    """
 
     def __init__(self, bed, ns):
         with open("/etc/resolv.conf", encoding="utf-8") as f:
@@ -211,7 +220,7 @@ def name_is_resolved():
         NoSuchName(bed, left)
         Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
         branch = Mendip(bed, left, lambda s: config(s, NET, "localhost"))
-        # localhost resolves, and nobody answers there: the daemon keeps trying, and lives
+        # localhost resolves, but no peer answers there: the daemon keeps trying and goes on running
         wait_for(lambda: branch.logged("gw: connecting"), "it does not connect")
         expect(branch.run("version").returncode == 0, "the daemon does not answer")
         branch.write(config(branch.control, NET, "no-such-host.invalid"))

@@ -1,7 +1,7 @@
-"""Bytes through a tunnel, compared at the other end: TCP streams, UDP datagrams in bursts, raw packets, captures.
+"""Sends traffic through a tunnel and compares what arrives: TCP streams, bursts of UDP, raw packets, captures.
 
-Both ends are sockets of this process, each in its namespace, so that what is sent and what arrives are
-compared as values. SPDX-License-Identifier: ISC
+Both ends are sockets of this process, each in its namespace, so that the bytes sent and the bytes received are
+compared directly. SPDX-License-Identifier: ISC
 """
 import errno
 import hashlib
@@ -17,9 +17,9 @@ SOL_UDP, UDP_SEGMENT = 17, 103
 SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 IP_MTU, IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU, IPV6_MTU_DISCOVER = 14, 10, 11, 24, 23
 PMTUDISC_DONT, PMTUDISC_WANT, PMTUDISC_DO, PMTUDISC_PROBE = range(4)
-WAIT = 5.0  # s until something that does not come is lost
-# Of datagrams that are under way at once: no queue is too short for them, as TUN's is for more than 500 packets, even
-# when the daemon does not get to run.
+WAIT = 5.0  # s after which a packet that has not arrived is taken as lost
+# The size of a burst, and what each datagram counts in it beside its payload. All queues can hold a burst even while the
+# daemon does not run: that of a TUN device has 500 packets.
 BURST, PACKET_COST = 60000, 300
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
@@ -30,7 +30,7 @@ def family_of(address):
 
 
 class Beside(threading.Thread):
-    """Runs a function beside the main thread from now on; finish() waits for its end and raises what it raised."""
+    """Runs a function in a thread from now on; finish() waits for its end and raises the exception that it raised."""
 
     def __init__(self, function, *args):
         super().__init__()
@@ -40,7 +40,7 @@ class Beside(threading.Thread):
     def run(self):
         try:
             self._function(*self._args)
-        except Exception as e:  # told by finish()
+        except Exception as e:  # raised by finish()
             self._error = e
 
     def finish(self):
@@ -53,14 +53,14 @@ class Beside(threading.Thread):
 
 
 def _pour(ns, source, target, port, size, chunk):
-    """Sends size bytes in sends of `chunk`; returns their digest."""
+    """Sends `size` bytes, `chunk` bytes per call; returns their digest."""
     digest, block = hashlib.sha256(), os.urandom(1 << 20)
     with ns.call(socket.socket, family_of(target)) as s:
         s.settimeout(30)
         s.bind((source, 0))
         s.connect((target, port))
         for at in range(0, size, chunk):
-            begin = at * 7 % (1 << 19)  # no two chunks of a MiB are the same
+            begin = at * 7 % (1 << 19)  # so that consecutive chunks differ
             part = block[begin:begin + min(chunk, size - at)]
             digest.update(part)
             s.sendall(part)
@@ -68,7 +68,7 @@ def _pour(ns, source, target, port, size, chunk):
 
 
 def _drink(listener):
-    """Receives a stream to its end; returns its digest and length."""
+    """Accepts a connection and receives to its end; returns the digest and the length of the stream."""
     digest, length = hashlib.sha256(), 0
     with listener.accept()[0] as s:
         s.settimeout(30)
@@ -80,8 +80,8 @@ def _drink(listener):
 
 def tcp(source_ns, source, target_ns, target, size, port=7000, chunk=1 << 18, window=None):
     """
-    One stream through the tunnel; raises when other bytes arrive. Returns Mbit/s. window: the receive buffer, so that
-    the stream fills no queue of the tunnel and what goes beside it is not lost there.
+    Sends one stream through the tunnel; returns Mbit/s, and raises when the bytes that arrive differ. window: the size
+    of the receive buffer; a small one keeps the stream from filling the tunnel's queues and displacing other traffic.
     """
     with target_ns.call(socket.socket, family_of(target)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -107,7 +107,10 @@ def tcp(source_ns, source, target_ns, target, size, port=7000, chunk=1 << 18, wi
 
 
 class UdpFlow:
-    """Datagrams of one pair of ports. What was sent is in .sent, what came in .got: (bytes, traffic class)."""
+    """
+    Datagrams between one pair of ports. .sent and .got list what was sent and what was received, each as (bytes,
+    traffic class).
+    """
 
     def __init__(self, source_ns, source, target_ns, target, port):
         family = family_of(target)
@@ -137,7 +140,7 @@ class UdpFlow:
         self.tx.close()
 
     def set_tos(self, tos):
-        """Traffic class of what is sent from now on."""
+        """Sets the traffic class of the datagrams sent from now on."""
         self.tos = tos
         if self.six:
             self.tx.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
@@ -145,21 +148,27 @@ class UdpFlow:
             self.tx.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
 
     def set_discover(self, how):
-        """PMTUDISC_DONT, WANT, DO or PROBE: whether what is sent from now on has DF (IPv6: may be cut)."""
+        """
+        Sets PMTUDISC_DONT, WANT, DO or PROBE: whether the datagrams sent from now on have DF (IPv6: whether they may be
+        fragmented).
+        """
         if self.six:
             self.tx.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, how)
         else:
             self.tx.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, how)
 
     def mtu(self):
-        """What the sender's kernel holds for the path."""
+        """Returns the path MTU that the sender's kernel has for the destination."""
         self.tx.connect(self.peer)
         if self.six:
             return self.tx.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
         return self.tx.getsockopt(socket.IPPROTO_IP, IP_MTU)
 
     def told(self):
-        """The MTU that an ICMP error for a datagram of ours named (IPv4), or None; to be called before and after."""
+        """
+        Returns the MTU in an ICMP error that the kernel received for a datagram of this flow (IPv4), or None. The first
+        call enables the errors, so call it before sending, too.
+        """
         self.tx.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         try:
             ancillary = self.tx.recvmsg(512, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)[1]
@@ -173,7 +182,7 @@ class UdpFlow:
         self.sent.append((data, self.tos))
 
     def send_segments(self, data, size):
-        """One send that the kernel, or the tunnel, is to cut into datagrams of `size` bytes."""
+        """Sends `data` in one UDP_SEGMENT call, which the kernel or the tunnel is to cut into datagrams of `size` bytes."""
         self.tx.sendmsg([data], [(SOL_UDP, UDP_SEGMENT, struct.pack("H", size))], 0, self.peer)
         self.sent += [(data[at:at + size], self.tos) for at in range(0, len(data), size)]
 
@@ -187,8 +196,9 @@ class UdpFlow:
 
     def settle(self, timeout=WAIT):
         """
-        Waits for what was sent, and raises unless it came, once, unchanged and in order; forgets it then. What differs
-        in DSCP is queued apart on the way (RFC 2983) and has an order only among itself.
+        Waits for the datagrams sent so far, and raises unless each arrived once, unchanged and in order; then clears
+        both lists. Datagrams of different DSCPs may be queued separately on the way (RFC 2983): their order is checked
+        per DSCP.
         """
         deadline = time.monotonic() + timeout
         self._take()
@@ -203,7 +213,7 @@ class UdpFlow:
 
 
 def difference(sent, got):
-    """Where two lists of (bytes, traffic class) part, in words."""
+    """Describes the first difference of two lists of (bytes, traffic class)."""
     at = next((i for i, (a, b) in enumerate(zip(sent, got)) if a != b), min(len(sent), len(got)))
     there = got[at] if at < len(got) else None
     kind = "other bytes" if there not in sent else "in another order, or twice"
@@ -212,7 +222,7 @@ def difference(sent, got):
 
 
 class Bursts:
-    """Seeded datagrams of every size over some flows, in bursts that fit all queues on the way."""
+    """Sends pseudo-random datagrams of all sizes over some flows, in bursts that fit all queues on the way."""
 
     def __init__(self, flows, seed):
         self.flows, self.random = flows, random.Random(seed)
@@ -221,7 +231,7 @@ class Bursts:
         self.pool = self.random.randbytes(1 << 17)
 
     def _bytes(self, size):
-        """Bytes that differ from one datagram to the next, as far as they can."""
+        """Returns `size` bytes that begin with a counter, so that datagrams differ as far as their size allows."""
         at = self.random.randrange(1 << 16)
         self.count += 1
         return (struct.pack("!I", self.count) + self.pool[at:at + size])[:size]
@@ -240,7 +250,7 @@ class Bursts:
         return len(data) + PACKET_COST * count
 
     def _run(self, flow):
-        """Datagrams of one size from one flow: what a train and a run are made of."""
+        """Sends datagrams of one size on one flow: the daemon can make a train of them, and a super-packet of a run."""
         size = self._size()
         count = self.random.randint(1, max(1, min(40, 20000 // (size + 1))))
         for _ in range(count):
@@ -248,7 +258,10 @@ class Bursts:
         return (size + PACKET_COST) * count
 
     def send(self, before=lambda flow: None):
-        """Some ten kilobytes in a few hundred packets over all flows. before: called for a flow ahead of its sends."""
+        """
+        Sends one burst, of at most a few hundred packets, over all flows. before(flow) is called before each group of
+        sends on a flow.
+        """
         sent = 0
         while sent < BURST:
             flow = self.random.choice(self.flows)
@@ -256,7 +269,7 @@ class Bursts:
             sent += self._segments(flow) if self.random.random() < 0.3 else self._run(flow)
 
     def burst(self, before=lambda flow: None):
-        """One send() that is compared with what comes; returns the number of datagrams."""
+        """Sends one burst and checks that it arrives; returns the number of datagrams."""
         self.send(before)
         number = sum(len(f.sent) for f in self.flows)
         for flow in self.flows:
@@ -269,8 +282,8 @@ class Bursts:
 
 def echoes(ns, source, target, size, count, pause=0.01):
     """
-    Sends echo requests of `size` bytes, and raises unless each is answered with its own bytes. ping(8) would not do: it
-    gives an answer two round trips after the last request, which on a busy machine is no time.
+    Sends echo requests of `size` bytes, and raises unless each is answered with the same bytes. ping(8) is not used: it
+    waits only two round-trip times after the last request, which is too short on a busy machine.
     """
     family = family_of(target)
     six = family == socket.AF_INET6
@@ -280,7 +293,7 @@ def echoes(ns, source, target, size, count, pause=0.01):
         s.bind((source, 0))
         for number, payload in list(expected.items()):
             echo = struct.pack("!BBHHH", request, 0, 0, size, number) + payload
-            if not six:  # the kernel fills in ICMPv6's
+            if not six:  # the kernel computes the checksum of ICMPv6
                 echo = echo[:2] + struct.pack("!H", checksum(echo)) + echo[4:]
             s.sendto(echo, (target, 0))
             _take_echoes(s, six, reply, expected, time.monotonic() + pause)
@@ -290,7 +303,7 @@ def echoes(ns, source, target, size, count, pause=0.01):
 
 
 def _take_echoes(s, six, reply, expected, until):
-    """Strikes from `expected` what is answered; until that time, or until nothing is left."""
+    """Removes the answered requests from `expected`, until the time `until` or until it is empty."""
     while expected and (left := until - time.monotonic()) > 0:
         if not select.select([s], [], [], left)[0]:
             return
@@ -305,7 +318,7 @@ def _take_echoes(s, six, reply, expected, until):
 
 
 def checksum(data):
-    """The Internet checksum (RFC 1071) of the bytes."""
+    """Returns the Internet checksum (RFC 1071) of the bytes."""
     if len(data) % 2:
         data += b"\0"
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -315,7 +328,7 @@ def checksum(data):
 
 
 def packet(source, target, protocol, transport, identification=0):
-    """An IP packet of UDP (17) or TCP (6), whose checksum field is filled in."""
+    """Returns an IP packet with a UDP (17) or TCP (6) datagram, whose checksum it fills in."""
     family = family_of(target)
     ends = socket.inet_pton(family, source) + socket.inet_pton(family, target)
     at = 6 if protocol == 17 else 16
@@ -333,18 +346,18 @@ def udp_packet(source, target, sport, dport, payload, identification=0):
 
 
 def tcp_packet(source, target, sport, dport, sequence, payload, identification=0):
-    """A data segment with ACK and a timestamp option."""
+    """Returns a data segment with ACK and a timestamp option."""
     head = struct.pack("!HHIIBBHHH", sport, dport, sequence, 1, 8 << 4, 0x10, 1000, 0, 0)
     return packet(source, target, 6, head + b"\x01\x01\x08\x0a" + bytes(7) + b"\x01" + payload, identification)
 
 
 def spoilt(data, offset):
-    """The packet with another byte there, of the checksum for one."""
+    """Returns the packet with the byte at `offset` changed, such as one of its checksum."""
     return data[:offset] + bytes([data[offset] ^ 0x5a]) + data[offset + 1:]
 
 
 class RawSender:
-    """Sends whole IP packets as they are, by the routes of a namespace."""
+    """Sends whole IP packets unchanged, by the routes of a namespace."""
 
     def __init__(self, ns, target):
         self.family = family_of(target)
@@ -359,7 +372,7 @@ class RawSender:
 
 
 class Tap:
-    """What a device receives (for a TUN device: what its owner writes), whole packets from the IP header on."""
+    """Captures the packets that a device receives (a TUN device: that its owner writes), from the IP header on."""
 
     def __init__(self, ns, device):
         self.socket = ns.call(socket.socket, socket.AF_PACKET, socket.SOCK_DGRAM, 0)
@@ -369,7 +382,7 @@ class Tap:
         self.packets = []
 
     def take(self):
-        """All that has come so far."""
+        """Returns all packets captured so far."""
         while True:
             try:
                 data, where = self.socket.recvfrom(1 << 16)
