@@ -29,8 +29,7 @@ struct pass {
 struct recorder {
 	struct kept *kept;
 	uint32_t count, room, of_each;
-	uint64_t before;     /* packets of one branch before the switchover */
-	uint32_t count_then; /* number of packets kept at the switchover; 0: not yet */
+	uint64_t before; /* packets of one branch before the switchover */
 	bool after;
 	struct pass pass[PASSES];
 	uint64_t resent;
@@ -73,7 +72,6 @@ void recorder_sees(struct recorder *r, struct branch *b, const uint8_t *p, uint3
 void recorder_begin(struct recorder *r, nsec_t now)
 {
 	r->after = true;
-	r->count_then = r->count;
 	r->pass[0] = (struct pass){
 		.start = now + 5 * MSEC, .length = 200 * MSEC, .to = r->count, .next = 0};
 	r->pass[1] = (struct pass){.start = now + 30 * MSEC,
