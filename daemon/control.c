@@ -27,8 +27,8 @@ struct client {
 	uid_t uid;
 	uint64_t served; /* control->served at its last command, or when it connected */
 	bool events;
-	bool ended;  /* it sent EOF; its requests are still answered */
-	bool doomed; /* to be freed by the reaper, as callers up the stack may use it */
+	bool ended;   /* it sent EOF; its requests are still answered */
+	bool dropped; /* to be freed by the reaper, as callers up the stack may use it */
 };
 
 struct control {
@@ -52,9 +52,9 @@ static void client_free(struct client *c)
 	free(c);
 }
 
-static void doom(struct client *c)
+static void drop(struct client *c)
 {
-	c->doomed = true;
+	c->dropped = true;
 	event_active(c->control->reaper, EV_TIMEOUT, 0);
 }
 
@@ -67,7 +67,7 @@ static void on_reap(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	for (c = LIST_FIRST(&control->clients); c; c = next) {
 		next = LIST_NEXT(c, link);
-		if (c->doomed)
+		if (c->dropped)
 			client_free(c);
 	}
 }
@@ -296,12 +296,12 @@ static bool has_line(struct client *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
 
-	if (c->doomed || is_behind(c))
+	if (c->dropped || is_behind(c))
 		return false;
 	if (evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_LF).pos >= 0)
 		return true;
 	if (evbuffer_get_length(in) > LINE_MAX_LEN)
-		doom(c);
+		drop(c);
 	return false;
 }
 
@@ -334,7 +334,7 @@ static struct client *next_client(struct control *control)
 static void end_if_done(struct client *c)
 {
 	if (c->ended && !has_line(c) && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
-		doom(c);
+		drop(c);
 }
 
 /* event_active() would run it again in the same turn. */
@@ -396,7 +396,7 @@ static void on_client_event(struct bufferevent *bev, short what, void *ctx)
 
 	(void)bev;
 	if (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-		doom(c);
+		drop(c);
 	if (what & BEV_EVENT_EOF) {
 		c->ended = true;
 		end_if_done(c);
@@ -421,7 +421,7 @@ static bool make_room(struct control *control, uid_t uid)
 	struct client *c, *oldest = NULL;
 
 	LIST_FOREACH (c, &control->clients, link) {
-		if (c->doomed || (c->uid == 0 && uid != 0))
+		if (c->dropped || (c->uid == 0 && uid != 0))
 			continue;
 		/* Clients of root go last. */
 		if (!oldest || (oldest->uid == 0 && c->uid != 0) ||
@@ -496,11 +496,11 @@ void control_event(struct control *control, enum tunnel_event_kind kind, const c
 	clock_gettime(CLOCK_REALTIME, &ts);
 	for (c = LIST_FIRST(&control->clients); c; c = next) {
 		next = LIST_NEXT(c, link);
-		if (!c->events || c->doomed)
+		if (!c->events || c->dropped)
 			continue;
 		/* A client that does not read its events is disconnected. */
 		if (is_behind(c)) {
-			doom(c);
+			drop(c);
 			continue;
 		}
 		send_json(c,

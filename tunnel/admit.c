@@ -15,7 +15,7 @@ static bool overlap(const struct ts_list *a, const struct ts_list *b)
 	return ts_narrow(a, b, &both);
 }
 
-static bool lives(const struct tunnel_sa *s)
+static bool is_live(const struct tunnel_sa *s)
 {
 	return !s->retired && !s->ending;
 }
@@ -54,7 +54,7 @@ static const struct tunnel_sa *holder(const struct tunnel *t, const struct ident
 			if (!same_device(k->conf, conf))
 				continue;
 			LIST_FOREACH (s, &k->sas, link) {
-				if (lives(s) && overlap(s->remote, remote) &&
+				if (is_live(s) && overlap(s->remote, remote) &&
 				    overlap(s->local, local) && !is_carved_out(s, conf))
 					return s;
 			}
@@ -87,7 +87,7 @@ static bool has_enough(const struct tunnel_conn *c, const struct ike_sa *sa,
 
 	LIST_FOREACH (k, &c->children, link) {
 		LIST_FOREACH (s, &k->sas, link) {
-			if (!lives(s) || (old && s->ike == old))
+			if (!is_live(s) || (old && s->ike == old))
 				continue;
 			take(&in_all, s);
 			if (s->ike && child_sa_ike(s->ike) == sa)

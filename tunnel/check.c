@@ -60,7 +60,7 @@ static const char *check_recovery(const struct tunnel_sa *s, nsec_t now)
 }
 
 /* The SA that has taken its place is being deleted; after that this one is, too (end_orphans). */
-static bool heir_is_going(const struct tunnel_sa *s)
+static bool substitute_is_going(const struct tunnel_sa *s)
 {
 	const struct tunnel_sa *o;
 
@@ -83,7 +83,8 @@ static const char *check_sa(const struct tunnel_sa *s, nsec_t now)
 	    !(is_ours(s->child->conn, s->check_on) && ike_sa_watches_answer(s->check_on)))
 		return "a liveness check that nobody will answer";
 	if (s->retired && s->ike && child_sa_state(s->ike) == CHILD_STATE_INSTALLED &&
-	    !tunnel_sa_substitute(s) && !heir_is_going(s) && ike_sa_owner(child_sa_ike(s->ike)))
+	    !tunnel_sa_substitute(s) && !substitute_is_going(s) &&
+	    ike_sa_owner(child_sa_ike(s->ike)))
 		return "RETIRED, and nothing has taken its place";
 	if (tunnel_sa_waits(s) && !s->replaces && !deadline_is_set(&s->move) &&
 	    !tunnel_sa_substitute(s))

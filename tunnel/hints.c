@@ -19,7 +19,7 @@ static bool would_be_heard(const struct tunnel_sa *s, enum criterion why, nsec_t
 	       c->options.detect.mode != DETECT_OFF && !gate_quiet_until(&c->gate, why, now);
 }
 
-/* Asks whether the peer lives; what follows comes by recovery_answered or recovery_late. */
+/* Asks whether the peer is alive; what follows comes by recovery_answered or recovery_late. */
 static bool check_liveness(struct tunnel_sa *s, enum criterion why, nsec_t now)
 {
 	if (s->check != CRITERION_NONE || !would_be_heard(s, why, now) ||

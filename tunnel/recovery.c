@@ -619,7 +619,7 @@ void recovery_answered(struct tunnel_child *c, const struct ike_sa *sa, nsec_t n
 		enum criterion why = take_check(s, sa);
 
 		next = LIST_NEXT(s, link);
-		/* The peer lives, and yet nothing comes on this SA: it gets a new one. */
+		/* The peer is alive, and yet nothing comes on this SA: it gets a new one. */
 		if (why != CRITERION_NONE)
 			recovery_confirmed(s, why, now);
 		else if (s->recovery.state == RECOVERY_PENDING)

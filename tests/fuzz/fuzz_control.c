@@ -21,7 +21,7 @@ struct seat {
 	bool events;
 };
 
-struct room {
+struct setting {
 	struct control_peers *peers;
 	struct daemon d;
 	struct device device[2], *devices[2]; /* the shared one, and one that is missing */
@@ -29,13 +29,13 @@ struct room {
 	unsigned at; /* the seat that writes now */
 };
 
-static struct room *room;
+static struct setting *setting;
 
 /* ---- the functions of the daemon that control.c, status.c and fault.c call ---- */
 
 nsec_t daemon_now(void)
 {
-	return control_peers_now(room->peers);
+	return control_peers_now(setting->peers);
 }
 
 void daemon_turn(struct daemon *d)
@@ -54,7 +54,7 @@ bool daemon_reload(struct daemon *d)
 	}
 	d->reloads++;
 	d->reload_error[0] = '\0';
-	control_peers_configure(room->peers, conf_conn_same);
+	control_peers_configure(setting->peers, conf_conn_same);
 	daemon_turn(d);
 	return true;
 }
@@ -77,7 +77,7 @@ static void send_nothing(struct daemon *d, const struct endpoint *local,
 static void on_event(void *ctx, enum tunnel_event_kind kind, const char *conn, const char *child,
 		     const char *text)
 {
-	struct room *r = ctx;
+	struct setting *r = ctx;
 
 	control_event(r->d.control, kind, conn, child, text);
 }
@@ -104,7 +104,7 @@ static void client_of(struct control *control, struct bufferevent *near)
 	control->count++;
 }
 
-static void sit_down(struct room *r, struct seat *s)
+static void sit_down(struct setting *r, struct seat *s)
 {
 	struct bufferevent *pair[2];
 
@@ -128,11 +128,11 @@ static struct control *control_without_socket(struct daemon *d)
 	return c;
 }
 
-static struct room *room_new(uint8_t b)
+static struct setting *room_new(uint8_t b)
 {
-	struct room *r = xzalloc(sizeof(*r));
+	struct setting *r = xzalloc(sizeof(*r));
 
-	room = r;
+	setting = r;
 	r->peers = control_peers_new(1 + (b & 3), b & 4, b & 8, b & 16, on_event, r);
 	r->d.tunnel = control_peers_tunnel(r->peers);
 	r->d.config = xzalloc(sizeof(*r->d.config));
@@ -155,7 +155,7 @@ static struct room *room_new(uint8_t b)
 	return r;
 }
 
-static void room_free(struct room *r)
+static void room_free(struct setting *r)
 {
 	struct control *c = r->d.control;
 	struct client *cl;
@@ -177,7 +177,7 @@ static void room_free(struct room *r)
 	conf_free(r->d.config);
 	control_peers_free(r->peers);
 	free(r);
-	room = NULL;
+	setting = NULL;
 }
 
 /* ---- answers ---- */
@@ -242,7 +242,7 @@ static void read_answers(struct seat *s)
 }
 
 /* Runs until neither side has anything to do. */
-static void run_loop(struct room *r)
+static void run_loop(struct setting *r)
 {
 	unsigned quiet = 0, turns = 0;
 
@@ -277,7 +277,7 @@ static void note_request(struct seat *s, const char *line, size_t len)
  * %2: the other client writes; %t: 100 ms pass; %T: 5 s pass; %x: the client goes, another one
  * comes.
  */
-static void run_own(struct room *r, char what)
+static void run_own(struct setting *r, char what)
 {
 	struct seat *s = &r->seat[r->at];
 
@@ -295,7 +295,7 @@ static void run_own(struct room *r, char what)
 	}
 }
 
-static void run_line(struct room *r, const char *line, size_t len)
+static void run_line(struct setting *r, const char *line, size_t len)
 {
 	struct seat *s = &r->seat[r->at];
 
@@ -311,7 +311,7 @@ static void run_line(struct room *r, const char *line, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *p = (const char *)data + 1, *end = (const char *)data + size;
-	struct room *r;
+	struct setting *r;
 
 	if (size < 1 || size > LINE_MAX_LEN)
 		return 0;

@@ -146,14 +146,14 @@ class Pair:
 
     def failover(self):
         """Kill the active member; when the standby owns the segment, give it the ports.  Returns a Takeover."""
-        dying, heir = self.active, self.standby
+        dying, successor = self.active, self.standby
         self.check_roles()
         killed = time.time()
         dying.kill()
-        self._wait(heir.owns_segment, TAKEOVER_TIMEOUT, "the standby does not take over", heir)
+        self._wait(successor.owns_segment, TAKEOVER_TIMEOUT, "the standby does not take over", successor)
         owned = time.time()
-        self._turn_to(heir)
-        self.active, self.standby = heir, dying
+        self._turn_to(successor)
+        self.active, self.standby = successor, dying
         return Takeover(killed, owned, time.time())
 
     def reintegrate(self):

@@ -29,7 +29,7 @@ MUTANTS = [
     ("revoked-goes-on", "a peer whose secret was removed stays", "stays_as",
      " && !is_revoked(c, conns->secrets)", "", ["t_hostile/established_is_out"]),
     ("takes-what-another-has", "a peer of a pattern takes another's traffic", "holder",
-     "if (lives(s) && overlap", "if (0 && overlap", ["t_hostile/another_keeps_what_it_has"]),
+     "if (is_live(s) && overlap", "if (0 && overlap", ["t_hostile/another_keeps_what_it_has"]),
     ("answers-beyond-the-offer", "a peer answers our rekey with another's addresses", "child_check_answer",
      "if (!is_within_offer(t, ret))", "if (0)", ["t_hostile/answers_stay_within_the_offer"]),
     ("its-own-is-refused", "a peer of a pattern cannot come again", "holder",
