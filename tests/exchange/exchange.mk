@@ -4,7 +4,7 @@ SCENARIO = tests/exchange/scenario.c tests/exchange/scenario.h tests/exchange/sc
 	tests/exchange/scenario_expect.c tests/exchange/scenario_report.c $(PEERS)
 
 check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives tests/exchange/t_cluster \
-	tests/exchange/t_hostile tests/exchange/t_limits tests/exchange/t_saved
+	tests/exchange/t_hostile tests/exchange/t_limits tests/exchange/t_saved tests/exchange/t_reload
 PARTIES = tests/exchange/parties.c tests/exchange/parties.h $(PEERS)
 tests_exchange_t_limits_SOURCES = tests/exchange/t_limits.c $(PARTIES)
 tests_exchange_t_limits_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -15,6 +15,9 @@ tests_exchange_t_hostile_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_cluster_SOURCES = tests/exchange/t_cluster.c $(PEERS)
 tests_exchange_t_cluster_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_cluster_LDADD = $(TUNNEL_TEST_LIBS)
+tests_exchange_t_reload_SOURCES = tests/exchange/t_reload.c $(PEERS)
+tests_exchange_t_reload_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_reload_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_saved_SOURCES = tests/exchange/t_saved.c $(PEERS)
 tests_exchange_t_saved_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_saved_LDADD = $(TUNNEL_TEST_LIBS)

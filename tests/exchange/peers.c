@@ -195,7 +195,11 @@ static uint16_t op_device(void *ctx, const char *name)
 static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
 		     const struct ts_list *remote, bool add)
 {
-	(void)ctx, (void)device, (void)local, (void)remote, (void)add;
+	struct peer *p = ctx;
+
+	(void)device, (void)local, (void)remote;
+	p->routes += add ? 1 : -1;
+	assert_true(p->routes >= 0);
 }
 
 static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
@@ -553,6 +557,13 @@ static struct tunnel *peer_tunnel(struct peer *p)
 	return tunnel_new(&ops, &p->net->o.set, HISTORY_CAP, &p->rng.rng, &p->log);
 }
 
+/* Whatever routes it asked for, it has withdrawn by its end. */
+static void tunnel_end(struct peer *p)
+{
+	tunnel_free(p->tunnel);
+	assert_int_equal(p->routes, 0);
+}
+
 static void peer_init(struct net *n, unsigned i)
 {
 	struct peer *p = &n->peer[i];
@@ -606,7 +617,7 @@ int peer_load(struct net *n, unsigned i, struct chunk saved)
 	struct reader r;
 	int loaded;
 
-	tunnel_free(p->tunnel);
+	tunnel_end(p);
 	conn_unref(p->conf);
 	p->conf = conf;
 	p->tunnel = peer_tunnel(p);
@@ -650,7 +661,7 @@ struct net *net_new(const struct options *o)
 
 static void peer_fini(struct peer *p)
 {
-	tunnel_free(p->tunnel);
+	tunnel_end(p);
 	conn_unref(p->conf);
 	free(p->got);
 }

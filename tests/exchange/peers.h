@@ -72,7 +72,6 @@ struct peer {
 	struct endpoint address;
 	struct endpoint seen_as; /* behind a NAT: what the other side sees; port 0: no NAT */
 	struct conn_conf *conf;
-	struct psk_store *secrets;
 	uint64_t sent, delivered;   /* inner packets */
 	uint64_t path_lost;	    /* of those sent: lost on the wire */
 	struct flow flow[CHILDREN]; /* of this peer's packets; `delivered`: at the other peer */
@@ -81,6 +80,7 @@ struct peer {
 	uint64_t ike_sent, dummies;
 	nsec_t last_delivery, longest_gap;
 	unsigned security_events;
+	int routes; /* asked for and not withdrawn yet */
 	uint8_t next_inner;
 };
 

@@ -417,41 +417,6 @@ static void loser_stays_replaced_when_the_winner_is_rekeyed(void **state)
 	net_free(n);
 }
 
-static bool all_the_same(const struct conn_conf *a, const struct conn_conf *b)
-{
-	(void)a, (void)b;
-	return true;
-}
-
-/*
- * A reload without changes brings a new copy of the configuration: the SAs stay, and no packet is
- * lost, also in later rekeys.
- */
-static void reload_keeps_what_is_up(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < 2; i++) {
-		struct options o = options_default();
-		struct net *n = up(&o);
-		const struct tunnel_sa *before = peer_child(n, i, 0)->current;
-		const struct conn_conf *again = peer_conf(n, i);
-
-		n->rate[BRANCH] = n->rate[GW] = 100;
-		net_run(n, SEC);
-		peer_configure(n, i, again, all_the_same);
-		conn_unref(again);
-		net_run(n, SEC);
-		assert_ptr_equal(peer_child(n, i, 0)->current, before);
-		assert_int_equal(peer_ike_sas(n, BRANCH), 1);
-		ike_sa_rekey(peer_conn(n, !i)->sa, n->now);
-		tunnel_child_rekey(peer_child(n, !i, 0), n->now);
-		net_run(n, 10 * SEC);
-		assert_true(net_is_up(n));
-		assert_int_equal(net_lost(n, BRANCH, 0) + net_lost(n, GW, 0), 0);
-		net_free(n);
-	}
-}
-
 /* A reload without the connection ends both of its IKE SAs. */
 static void reload_ends_all(void **state)
 {
@@ -895,7 +860,6 @@ int main(void)
 		cmocka_unit_test(takeover_waits_for_each_child),
 		cmocka_unit_test(needs_another_one_during_the_takeover),
 		cmocka_unit_test(loser_stays_replaced_when_the_winner_is_rekeyed),
-		cmocka_unit_test(reload_keeps_what_is_up),
 		cmocka_unit_test(reload_ends_all),
 		cmocka_unit_test(spare_ike_sa_goes),
 		cmocka_unit_test(dynamic_connection_goes),

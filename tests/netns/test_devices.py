@@ -185,6 +185,14 @@ def a_device_that_was_there():
 # ---- FRR ----
 
 ZEBRA = "log file {log}\n"
+# By a profile: FRR 8 also takes the times in the neighbor's line, where FRR 10 ignores them, and BFD with them.
+BFDD = """log file {log}
+bfd
+ profile fast
+  detect-multiplier 3
+  receive-interval 100
+  transmit-interval 100
+"""
 BGPD = """log file {log}
 router bgp {asn}
  bgp router-id {id}
@@ -205,13 +213,13 @@ class Router:
         self.ns, self.folder = ns, tempfile.mkdtemp(prefix="mendip-frr-", dir="/run")  # FRR drops root
         bed.at_exit(lambda: shutil.rmtree(self.folder, ignore_errors=True))
         shutil.chown(self.folder, "frr", "frr")
-        neighbors = "\n".join(f" neighbor {a} remote-as {n}\n neighbor {a} bfd 3 100 100\n neighbor {a} timers connect 1"
+        neighbors = "\n".join(f" neighbor {a} remote-as {n}\n neighbor {a} bfd\n neighbor {a} bfd profile fast\n neighbor {a} timers connect 1"
                               for a, (n, _) in peers.items())
         weights = "\n".join(f"  neighbor {a} weight {w}" for a, (_, w) in peers.items())
         announced = "\n".join(f"  network {n}" for n in networks)
         self._run("zebra", ZEBRA)
         wait_for(lambda: os.path.exists(f"{self.folder}/zserv.api"), "zebra does not start")
-        self._run("bfdd", "log file {log}\n", "--bfdctl", f"{self.folder}/bfdd.sock")
+        self._run("bfdd", BFDD, "--bfdctl", f"{self.folder}/bfdd.sock")
         self._run("bgpd", BGPD.format(log="{log}", asn=asn, id=router_id, neighbors=neighbors, networks=announced,
                                       weights=weights), "-p", "179", "-l", "0.0.0.0")
 
