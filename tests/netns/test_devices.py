@@ -185,7 +185,7 @@ def a_device_that_was_there():
 # ---- FRR ----
 
 ZEBRA = "log file {log}\n"
-# By a profile: FRR 8 also takes the times in the neighbor's line, where FRR 10 ignores them, and BFD with them.
+# By a profile: FRR 8 takes the times in the neighbor's line too, FRR 10 does not.
 BFDD = """log file {log}
 bfd
  profile fast
@@ -219,15 +219,20 @@ class Router:
         announced = "\n".join(f"  network {n}" for n in networks)
         self._run("zebra", ZEBRA)
         wait_for(lambda: os.path.exists(f"{self.folder}/zserv.api"), "zebra does not start")
-        self._run("bfdd", BFDD, "--bfdctl", f"{self.folder}/bfdd.sock")
+        # FRR 8 has a socket for other programs, one path for all instances, and FRR 10 has neither it nor the option.
+        has_socket = "--bfdctl" in ns.run(f"{FRR}/bfdd", "--help").stdout
+        self._run("bfdd", BFDD, *(["--bfdctl", f"{self.folder}/bfdd.sock"] if has_socket else []))
         self._run("bgpd", BGPD.format(log="{log}", asn=asn, id=router_id, neighbors=neighbors, networks=announced,
                                       weights=weights), "-p", "179", "-l", "0.0.0.0")
 
     def _run(self, daemon, text, *more):
         with open(f"{self.folder}/{daemon}.conf", "w", encoding="utf-8") as f:
             f.write(text.format(log=f"{self.folder}/{daemon}.log"))
-        self.ns.popen(f"{FRR}/{daemon}", "-f", f"{self.folder}/{daemon}.conf", "-z", f"{self.folder}/zserv.api",
-                      "-i", f"{self.folder}/{daemon}.pid", "--vty_socket", self.folder, "-P", "0", *more, log=f"{self.folder}/{daemon}.out")
+        process = self.ns.popen(f"{FRR}/{daemon}", "-f", f"{self.folder}/{daemon}.conf", "-z", f"{self.folder}/zserv.api",
+                                "-i", f"{self.folder}/{daemon}.pid", "--vty_socket", self.folder, "-P", "0", *more,
+                                log=f"{self.folder}/{daemon}.out")
+        wait_for(lambda: os.path.exists(f"{self.folder}/{daemon}.pid") or process.poll() is not None, f"{daemon} hangs")
+        expect(process.poll() is None, f"{daemon} ended with {process.poll()}: see its output")
 
 
 def way_to(ns, address):
