@@ -493,6 +493,82 @@ static void init_from(struct net *n, const struct endpoint *from, uint64_t spi, 
 	tunnel_receive_ike(n->peer[GW].tunnel, &local, from, msg, ib_finish(&b), n->now);
 }
 
+/* The last IKE message of the gateway. */
+static struct {
+	uint8_t b[256];
+	size_t len;
+} said;
+
+static bool note_what_is_said(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)n;
+	if (from == GW && !d->esp && d->len <= sizeof(said.b)) {
+		memcpy(said.b, d->p, d->len);
+		said.len = d->len;
+	}
+	return true;
+}
+
+/*
+ * RFC 7296 2.5: an IKE_SA_INIT request with an unknown critical payload is answered with
+ * UNSUPPORTED_CRITICAL_PAYLOAD, which has the number of that payload; such a response is not
+ * answered. Neither leaves a half-open IKE SA.
+ */
+static void critical_in_the_clear(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.start = START_NONE;
+	n = net_new(&o);
+	n->hook = note_what_is_said;
+	for (unsigned response = 0; response < 2; response++) {
+		struct ike_header h = {.exchange = IKE_SA_INIT,
+				       .flags = response ? IKE_FLAG_RESPONSE : IKE_FLAG_INITIATOR,
+				       .spi_i = 7,
+				       .spi_r = response};
+		uint8_t msg[256];
+		struct ike_builder b;
+		size_t len;
+
+		ib_message(&b, msg, sizeof(msg), &h);
+		ib_payload(&b, 200, (struct chunk){(const uint8_t *)"a", 1});
+		len = ib_finish(&b);
+		msg[29] = 0x80; /* the critical bit of the first payload */
+		said.len = 0;
+		tunnel_receive_ike(n->peer[GW].tunnel, &n->peer[GW].address,
+				   &n->peer[BRANCH].address, msg, len, n->now);
+		net_run(n, 100 * MSEC);
+		assert_int_equal(n->peer[GW].tunnel->ike->half_open, 0);
+		if (response) {
+			assert_int_equal(said.len, 0);
+			continue;
+		}
+		assert_int_equal(said.len, 28 + 8 + 1);
+		assert_int_equal(get_be16(said.b + 28 + 6), NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD);
+		assert_int_equal(said.b[28 + 8], 200);
+	}
+	net_free(n);
+}
+
+/* A public value that leads to no shared secret (RFC 7748 6.1: all zeros) leaves no IKE SA. */
+static void public_value_of_zeros(void **state)
+{
+	static const uint8_t zeros[32];
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.start = START_NONE;
+	n = net_new(&o);
+	init_from(n, &n->peer[BRANCH].address, 7, (struct chunk){0}, (struct chunk){zeros, 32});
+	net_run(n, 100 * MSEC);
+	assert_int_equal(n->peer[GW].tunnel->ike->half_open, 0);
+	assert_int_equal(peer_ike_sas(n, GW), 0);
+	net_free(n);
+}
+
 static void flood_of_inits(void **state)
 {
 	struct options o = options_default();
@@ -1015,6 +1091,8 @@ int main(void)
 		cmocka_unit_test(versions),
 		cmocka_unit_test(outsiders_hints),
 		cmocka_unit_test(inside_protection),
+		cmocka_unit_test(critical_in_the_clear),
+		cmocka_unit_test(public_value_of_zeros),
 		cmocka_unit_test(flood_of_inits),
 		cmocka_unit_test(inits_without_answer),
 		cmocka_unit_test(cookie_and_invalid_ke),

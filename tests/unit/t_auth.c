@@ -173,6 +173,33 @@ static void test_no_secret(void **state)
 	end(&s);
 }
 
+/* RFC 7296 3.5: addresses have their family's length; types that we do not know are refused. */
+static void test_identities_on_the_wire(void **state)
+{
+	static const struct {
+		uint8_t type;
+		size_t len;
+		bool good;
+	} table[] = {
+		{ID_IPV4, 4, true},   {ID_IPV4, 3, false},	{ID_IPV4, 16, false},
+		{ID_IPV6, 16, true},  {ID_IPV6, 4, false},	{ID_FQDN, 4, true},
+		{ID_RFC822, 4, true}, {ID_KEY_ID, 4, true},	{0, 4, false},
+		{9, 4, false},	      {ID_KEY_ID, 1000, false},
+	};
+	static uint8_t bytes[1000];
+
+	(void)state;
+	memset(bytes, 'a', sizeof(bytes));
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct ident id;
+		int r = ident_from_wire(table[i].type, (struct chunk){bytes, table[i].len}, &id);
+
+		assert_int_equal(r, table[i].good ? 0 : -EINVAL);
+		if (r == 0)
+			assert_true(id.type == table[i].type && id.len == table[i].len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +208,7 @@ int main(void)
 		cmocka_unit_test(test_anything_else_is_refused),
 		cmocka_unit_test(test_another_secret),
 		cmocka_unit_test(test_no_secret),
+		cmocka_unit_test(test_identities_on_the_wire),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
