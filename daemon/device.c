@@ -2,6 +2,7 @@
 #include "daemon.h"
 #include "xalloc.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -206,7 +207,7 @@ static struct device *find(const struct devices *all, const char *name)
 	return NULL;
 }
 
-uint16_t device_named(struct daemon *d, const char *name)
+static void make(struct daemon *d, const char *name)
 {
 	struct device *v = find(&d->devices, name);
 
@@ -215,6 +216,13 @@ uint16_t device_named(struct daemon *d, const char *name)
 	esp_path_devices(d->tunnel->path, d->devices.count);
 	if (!v->readable && device_open(v) < 0)
 		again_in(d, RETRY_SECONDS);
+}
+
+uint16_t device_index(const struct daemon *d, const char *name)
+{
+	const struct device *v = find(&d->devices, name);
+
+	assert(v);
 	return v->tun.device;
 }
 
@@ -244,7 +252,7 @@ void devices_make(struct daemon *d, const struct config *c)
 
 		for (unsigned k = 0; k < conn->child_count; k++) {
 			if (conn->children[k].device)
-				(void)device_named(d, conn->children[k].device);
+				make(d, conn->children[k].device);
 		}
 	}
 }

@@ -45,8 +45,8 @@ void devices_fini(struct daemon *d);
  * reported in the log and tried again every 10 s.
  */
 void devices_make(struct daemon *d, const struct config *c);
-/* The index of the device of this name, which is made as by devices_make if it is missing. */
-uint16_t device_named(struct daemon *d, const char *name);
+/* The index of the device of this name, which a child of the configuration names. */
+uint16_t device_index(const struct daemon *d, const char *name);
 /* Closes the devices that the configuration of the last devices_make does not name. */
 void devices_prune(struct daemon *d);
 /* Adds or removes a user of the device. devices_settle, called once per turn, sets the link. */

@@ -42,7 +42,7 @@ static void op_dummy(void *ctx, struct esp_sa *sa)
 
 static uint16_t op_device(void *ctx, const char *name)
 {
-	return device_named(ctx, name);
+	return device_index(ctx, name);
 }
 
 static void op_route(void *ctx, uint16_t device, const struct ts_list *local,

@@ -138,7 +138,7 @@ struct ike_settings {
 	unsigned peer_routes;	/* the peer's selectors in them, twice that likewise: 1,024 */
 	unsigned peer_log_rate; /* log lines per second that one identity may cause: 10 */
 	unsigned guess_rate; /* failed IKE_AUTHs per second from one IPv4 address or IPv6 /64, after
-				a burst of 10: 1 */
+				a burst of 10; at least 1: 1 */
 	bool old_secrets_stay; /* an IKE SA whose secret has changed since is kept: false */
 	/*
 	 * Default 30 s. As responder: how long an IKE SA may be half-open, at most 5 s when half of
@@ -222,9 +222,10 @@ void ike_tick(struct ike *ike, nsec_t now);
 
 /*
  * Starts an IKE SA with `remote` as initiator; nothing is sent before the next ike_tick. It takes a
- * reference to conn. peer: the identity that the peer must have, or NULL for any that conn admits;
- * copied. beside: another IKE SA with the same peer stays, and INITIAL_CONTACT is not sent. NULL:
- * no proposal has a key exchange, or there are sa_max IKE SAs.
+ * reference to conn, and ike_set_conns must have given secrets. peer: the identity that the peer
+ * must have, or NULL for any that conn admits; copied. beside: another IKE SA with the same peer
+ * stays, and INITIAL_CONTACT is not sent. NULL: no proposal has a key exchange, or there are sa_max
+ * IKE SAs.
  */
 struct ike_sa *ike_initiate(struct ike *ike, const struct conn_conf *conn,
 			    const struct endpoint *local, const struct endpoint *remote,

@@ -15,6 +15,17 @@ struct tunnel_child *conn_child_of(struct tunnel_conn *c, const struct child_con
 	return NULL;
 }
 
+bool tunnel_child_is_kept(const struct tunnel_child *c)
+{
+	const struct tunnel_sa *s;
+
+	LIST_FOREACH (s, &c->sas, link) {
+		if (s->kept)
+			return true;
+	}
+	return false;
+}
+
 /* The SPD has its own lists: a reload may change those of the configuration. */
 static void trap_lists(struct tunnel_child *k, struct ts_list *local, struct ts_list *remote)
 {

@@ -18,7 +18,7 @@
 #define CROSSED	 (5 * NSEC_PER_SEC)    /* a first message, retransmitted, may take this long */
 #define WAIT_MAX (3600 * NSEC_PER_SEC) /* with a peer that makes another one each time */
 
-static bool is_live(const struct tunnel_sa *s)
+static bool is_in_use(const struct tunnel_sa *s)
 {
 	return s->active && !s->retired && !s->ending && s->ike &&
 	       child_sa_state(s->ike) != CHILD_STATE_DELETING;
@@ -27,14 +27,14 @@ static bool is_live(const struct tunnel_sa *s)
 /* a is live. */
 static bool are_twins(const struct tunnel_sa *a, const struct tunnel_sa *b)
 {
-	return a != b && is_live(b) && tunnel_sa_covers(a, b) && tunnel_sa_covers(b, a);
+	return a != b && is_in_use(b) && tunnel_sa_covers(a, b) && tunnel_sa_covers(b, a);
 }
 
 struct tunnel_sa *tunnel_sa_twin(const struct tunnel_sa *s)
 {
 	struct tunnel_sa *o;
 
-	if (!is_live(s))
+	if (!is_in_use(s))
 		return NULL;
 	LIST_FOREACH (o, &s->child->sas, link) {
 		if (are_twins(s, o))

@@ -14,17 +14,6 @@ struct spd *tunnel_child_spd(const struct tunnel_child *k)
 	return &k->conn->tunnel->path->devices[k->device].spd;
 }
 
-bool tunnel_child_is_kept(const struct tunnel_child *c)
-{
-	const struct tunnel_sa *s;
-
-	LIST_FOREACH (s, &c->sas, link) {
-		if (s->kept)
-			return true;
-	}
-	return false;
-}
-
 nsec_t tunnel_last_inbound(void *ctx, const struct ike_sa *sa)
 {
 	const struct child_sa *c;

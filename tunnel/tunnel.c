@@ -150,9 +150,11 @@ void conn_end(struct tunnel_conn *c, nsec_t now)
 static const struct conn_conf *stays_as(const struct tunnel_conn *c, const struct conn_set *conns,
 					conn_same *same)
 {
-	const struct conn_conf *new = conn_set_find(conns, c->conf->name);
+	const struct conn_conf *conf = conn_set_find(conns, c->conf->name);
 
-	return new &&same &&same(c->conf, new) && !is_revoked(c, conns->secrets) ? new : NULL;
+	if (!conf || !same || !same(c->conf, conf) || is_revoked(c, conns->secrets))
+		return NULL;
+	return conf;
 }
 
 /* Puts one in the place of another. */

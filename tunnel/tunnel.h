@@ -174,7 +174,10 @@ struct tunnel_ops {
 		     const uint8_t *p, size_t len);
 	/* Sends a dummy packet (next header 59) on the SA. */
 	void (*dummy)(void *ctx, struct esp_sa *sa);
-	/* The index of the TUN device of this name. NULL if no child has a device of its own. */
+	/*
+	 * The index of the TUN device of this name, which stays while a child has that device; any
+	 * function of the tunnel may ask. NULL if no child has a device of its own.
+	 */
 	uint16_t (*device)(void *ctx, const char *name);
 	/* Routes inner packets from local to remote to this TUN device, or no longer; the callee
 	 * counts how often it was asked to. */

@@ -33,6 +33,7 @@ struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool 
 	return t;
 }
 
+/* Whether the task may be sent in the state of the IKE SA. */
 static bool may_send(const struct ike_sa *sa, const struct ike_task *t)
 {
 	return t->kind->states & 1u << sa->state;

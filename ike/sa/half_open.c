@@ -7,8 +7,7 @@
 #include "crypto/hash.h"
 
 #define COOKIE_SECRET_LIFE (60 * NSEC_PER_SEC)
-
-#define BUSY_TIME	   (5 * NSEC_PER_SEC)
+#define BUSY_TIME	   (5 * NSEC_PER_SEC) /* see half_open_time */
 
 nsec_t half_open_time(const struct ike *ike)
 {

@@ -72,8 +72,8 @@ const struct endpoint *conn_remote(const struct conn_conf *c, unsigned i);
 /* Whether the address is one of them. */
 bool conn_has_remote(const struct conn_conf *c, const struct addr *a);
 /*
- * From now on the names of c, which has some, lead to these. All addresses of the peer together are
- * CONN_MAX_ADDRS at most; the last ones are left out.
+ * From now on the names of c, which has some, lead to these; only c->names changes. All addresses
+ * of the peer together are CONN_MAX_ADDRS at most; the last ones are left out.
  */
 void conn_resolved(const struct conn_conf *c, const struct endpoint *found, unsigned count);
 /* The child with this name, or NULL; it belongs to c. */

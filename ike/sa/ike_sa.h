@@ -182,6 +182,8 @@ void sa_set_state(struct ike_sa *sa, enum ike_state to);
 /* REKEYED: a successor has its children. An SA that is being deleted stays DELETING. */
 void sa_set_rekeyed(struct ike_sa *sa);
 void child_set_state(struct child_sa *c, enum child_state to);
+/* The name of its connection, for the log. */
+const char *sa_label(const struct ike_sa *sa);
 
 /* ---- ike_sa.c, child_sa.c: making, finding and ending SAs ---- */
 /*
@@ -253,7 +255,5 @@ int nonce_cmp(const struct nonce *a, const struct nonce *b);
 void nonce_set(struct nonce *n, struct chunk c);
 /* Points into n. */
 struct chunk nonce_chunk(const struct nonce *n);
-/* The name of its connection, for the log. */
-const char *sa_label(const struct ike_sa *sa);
 
 #endif

@@ -9,7 +9,7 @@
 #include "crypto/hash.h"
 
 #define GUESS_BURST 10
-/* When a bucket of guesses that is empty is full again, at the lowest rate there is. */
+/* After this an empty bucket of guesses is full again, as guess_rate is at least 1. */
 #define GUESS_REFILL (GUESS_BURST * NSEC_PER_SEC)
 #define LINES_BURST  300
 /* The recovery of a peer with 256 CHILD SAs writes some ten lines for each of them. */

@@ -1,4 +1,5 @@
-/* task.c - tasks: freed, asked for again, and ended. SPDX-License-Identifier: ISC */
+/* task.c - tasks: freed, retried, ended; which of them a restart waits for.
+ * SPDX-License-Identifier: ISC */
 #include "sa/exchange.h"
 #include "xalloc.h"
 
@@ -26,7 +27,6 @@ void task_retry(struct ike_task *t, nsec_t at)
 	deadline_set(&sa->ike->deadlines, &t->wait, at);
 }
 
-/* Whether the task may be sent in the state of the IKE SA. */
 bool task_can_wait(const struct ike_task *t)
 {
 	return t->kind->can_wait && t->kind->can_wait(t);

@@ -588,9 +588,11 @@ static bool is_same(const struct conn_conf *a, const struct conn_conf *b)
 static void digest(const struct conn_conf *conf, const struct psk_store *secrets,
 		   const struct ident *peer, uint8_t *out)
 {
-	(void)secrets, (void)peer;
+	const struct psk *psk = psk_find(secrets, &conf->local_id, peer);
+
 	memset(out, 0, 32);
 	put_be64(out, conf->rekey_time);
+	memcpy(out + 8, psk->secret, min_u64(psk->len, 24));
 }
 
 struct chunk peer_save(struct net *n, unsigned i, uint8_t *room, size_t size, unsigned *ret_conns)

@@ -325,24 +325,49 @@ static const struct {
  * Packets from another device are looked up in the policies of that device: a child there takes
  * nothing from the children of this one.
  */
-static void on_another_device_is_no_claim(void **state)
+static void two_on_devices(const char *first, const char *second, bool second_is_up)
 {
 	const struct party gw[] = {{"fleet", "gw.example.net", "*.example", "10.1.0.0/16"},
 				   {"more", "gw.example.net", "*.b.example", "10.1.0.0/16"}};
 	const struct party p[] = {{"first", "a.example", "gw.example.net", "10.1.1.0/24"},
 				  {"second", "x.b.example", "gw.example.net", "10.1.1.7/32"}};
+	const char *const devices[] = {first, second};
+	const struct conn_conf *confs[2];
+	struct conn_set set = {.v = confs, .count = 2, .secrets = secrets_of(&for_all, 1)};
 	struct net *n = quiet_net();
-	struct tunnel *t = n->peer[GW].tunnel;
 
-	(void)state;
-	gateway(n, gw, 2, &for_all, 1);
-	esp_path_devices(t->path, 2);
-	((struct conn_conf *)t->ike->conns.v[1])->children[0].device = xstrdup("other0");
+	for (unsigned i = 0; i < 2; i++) {
+		struct conn_conf *c = party_conf(n, GW, &gw[i]);
+
+		c->remote_any = true;
+		c->children[0].device = devices[i] ? xstrdup(devices[i]) : NULL;
+		confs[i] = c;
+	}
+	esp_path_devices(n->peer[GW].tunnel->path, 2);
+	tunnel_configure(n->peer[GW].tunnel, &set, NULL, n->now);
+	for (unsigned i = 0; i < 2; i++)
+		conn_unref(confs[i]);
+	psk_store_unref(set.secrets);
 	callers(n, p, all_secrets, 2);
 	bring_up(n, "first");
 	bring_up(n, "second");
-	assert_true(is_up(n, "first") && is_up(n, "second"));
+	assert_true(is_up(n, "first"));
+	assert_int_equal(is_up(n, "second"), second_is_up);
 	net_free(n);
+}
+
+static void on_another_device_is_no_claim(void **state)
+{
+	(void)state;
+	two_on_devices(NULL, "other0", true);
+}
+
+/* On one device it is a claim, whether that is the shared one or not. */
+static void same_device_is_a_claim(void **state)
+{
+	(void)state;
+	two_on_devices("other0", "other0", false);
+	two_on_devices(NULL, NULL, false);
 }
 
 static void another_keeps_what_it_has(void **state)
@@ -494,6 +519,7 @@ int main(void)
 		cmocka_unit_test(old_secrets_may_stay),
 		cmocka_unit_test(another_keeps_what_it_has),
 		cmocka_unit_test(on_another_device_is_no_claim),
+		cmocka_unit_test(same_device_is_a_claim),
 		cmocka_unit_test(a_wider_tunnel_keeps_nobody_out),
 		cmocka_unit_test(answers_stay_within_the_offer),
 		cmocka_unit_test(its_own_is_not_refused),

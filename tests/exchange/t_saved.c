@@ -304,6 +304,27 @@ static void what_has_changed_ends(void **state)
 	net_free(n);
 }
 
+/* The same for the secret of the peer: both sides have another one when the branch is back. */
+static void changed_secret_ends(void **state)
+{
+	struct options o = options_default();
+	struct net *n = up(&o);
+	uint64_t ike = peer_conn(n, BRANCH)->sa->our_spi;
+	uint8_t *room = xreallocarray(NULL, 1, SAVED_ROOM);
+	unsigned conns;
+	struct chunk saved = peer_save(n, BRANCH, room, SAVED_ROOM, &conns);
+
+	(void)state;
+	n->o.psk_branch = n->o.psk_gw = "another secret";
+	peer_configure(n, GW, n->peer[GW].conf, NULL);
+	assert_int_equal(peer_load(n, BRANCH, saved), 0);
+	net_run(n, 5 * SEC);
+	assert_true(net_is_up(n));
+	assert_true(peer_conn(n, BRANCH)->sa->our_spi != ike);
+	free(room);
+	net_free(n);
+}
+
 /* Whatever the saved bytes are, the worst result is that the tunnel is made again. */
 static void any_bytes_are_survived(void **state)
 {
@@ -358,6 +379,7 @@ int main(void)
 		cmocka_unit_test(what_is_under_way_is_made_anew),
 		cmocka_unit_test(what_has_not_begun_is_held),
 		cmocka_unit_test(what_has_changed_ends),
+		cmocka_unit_test(changed_secret_ends),
 		cmocka_unit_test(any_bytes_are_survived),
 	};
 

@@ -456,7 +456,7 @@ void dl_own_device(unsigned peer, unsigned net)
 
 	devices_make(&dl->d, &c);
 	spd_remove(&dl->tunnel.path->devices[0].spd, &dl->policy[peer]);
-	dl->device_of[peer] = device_named(&dl->d, own_name);
+	dl->device_of[peer] = device_index(&dl->d, own_name);
 	dl->theirs[peer] = dl->theirs[net];
 	dl_install(peer, NULL);
 }

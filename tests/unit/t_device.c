@@ -205,7 +205,7 @@ static void test_reload(void **state)
 	devices_prune(&dl->d);
 	assert_null(own()->readable);
 	devices_make(&dl->d, &c);
-	assert_int_equal(device_named(&dl->d, other), 2); /* an SA still has the first place */
+	assert_int_equal(device_index(&dl->d, other), 2); /* an SA still has the first place */
 	devices_make(&dl->d, &none);
 	devices_prune(&dl->d);
 	spd_remove(&dl->tunnel.path->devices[1].spd, &dl->policy[OWN]);
@@ -213,7 +213,7 @@ static void test_reload(void **state)
 	dl->spi[OWN] = 0;
 	other[0] = 'O';
 	devices_make(&dl->d, &c);
-	assert_int_equal(device_named(&dl->d, other), 1);
+	assert_int_equal(device_index(&dl->d, other), 1);
 	assert_string_equal(own()->tun.name, "Other0");
 	assert_non_null(own()->readable);
 }
@@ -240,7 +240,7 @@ static void test_pending(void **state)
 	sad_release(&dl->tunnel.path->sad, dl->spi[OWN]);
 	dl->spi[OWN] = 0;
 	devices_make(&dl->d, &c);
-	assert_int_equal(device_named(&dl->d, other), 1);
+	assert_int_equal(device_index(&dl->d, other), 1);
 	assert_false(dl->d.out.pending);
 }
 
