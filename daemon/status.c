@@ -362,10 +362,10 @@ static json_t *records_json(const struct tunnel_child *k, nsec_t now)
 	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &k->sas, link) {
-		if (!s->recovery.now.id)
+		if (!s->recovery.record.id)
 			continue;
 		record_figures(s);
-		json_array_append_new(a, record_json(&s->recovery.now, now));
+		json_array_append_new(a, record_json(&s->recovery.record, now));
 	}
 	for (unsigned i = 1; k->records && i <= RECORDS_KEPT; i++) {
 		const struct recovery_record *r =

@@ -568,11 +568,11 @@ static void commit_stale(struct esp_path *path, struct esp_sa *sa, const struct 
 		sad_raise(&path->sad, sa, ESP_EVENT_SWITCHOVER);
 }
 
-static bool selected(const struct ts_list *l, const struct addr *a, const struct inner *in,
+static bool selected(const struct ts_list *l, const struct addr *a, const struct inner *inner,
 		     uint16_t port)
 {
 	for (unsigned i = 0; i < l->count; i++) {
-		if (inner_match(&l->ts[i], a, in, port))
+		if (inner_match(&l->ts[i], a, inner, port))
 			return true;
 	}
 	return false;
@@ -584,17 +584,17 @@ static bool selected(const struct ts_list *l, const struct addr *a, const struct
  */
 static enum esp_drop admit(struct esp_sa *sa, const uint8_t *p, uint32_t len, enum family family)
 {
-	struct inner *in = &sa->in.admitted, found;
+	struct inner *inner = &sa->in.admitted, found;
 
-	if (inner_next(p, len, in))
-		return in->src.family == family ? ESP_DROP_COUNT : ESP_DROP_BAD_INNER;
+	if (inner_next(p, len, inner))
+		return inner->src.family == family ? ESP_DROP_COUNT : ESP_DROP_BAD_INNER;
 	if (inner_parse(p, len, &found) < 0 || found.src.family != family)
 		return ESP_DROP_BAD_INNER;
-	if (!inner_same_flow(in, &found) &&
+	if (!inner_same_flow(inner, &found) &&
 	    (!selected(sa->remote, &found.src, &found, found.sport) ||
 	     !selected(sa->local, &found.dst, &found, found.dport)))
 		return ESP_DROP_SELECTORS;
-	*in = found;
+	*inner = found;
 	return ESP_DROP_COUNT;
 }
 

@@ -80,7 +80,7 @@ static const char *check_ike_sa(const struct ike_sa *sa)
 	     sa->state == IKE_STATE_REKEYED) &&
 	    !deadline_is_set(&sa->expire))
 		return "an IKE SA that waits for the peer, and nothing ends it";
-	if (sa->outstanding && sa->request && !deadline_is_set(&sa->retransmit))
+	if (sa->outstanding && sa->window.request.count && !deadline_is_set(&sa->window.retransmit))
 		return "a request that is outstanding and not sent again";
 	TAILQ_FOREACH (t, &sa->tasks, link) {
 		if (sa->state == IKE_STATE_ESTABLISHED && !sa->outstanding &&

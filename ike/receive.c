@@ -111,11 +111,12 @@ static void receive_old(struct ike_sa *sa, const struct ike_in *in, const uint8_
 	uint8_t d[16];
 
 	digest(text, len, d);
-	if (!sa->remembered[slot].used || sa->remembered[slot].id != in->h->message_id) {
+	if (!sa->window.remembered[slot].used ||
+	    sa->window.remembered[slot].id != in->h->message_id) {
 		count(ike, IKE_COUNT_OLD_MESSAGE);
 		return;
 	}
-	if (!crypto_equal(d, sa->remembered[slot].digest, sizeof(d))) {
+	if (!crypto_equal(d, sa->window.remembered[slot].digest, sizeof(d))) {
 		count(ike, IKE_COUNT_OLD_MESSAGE);
 		log_peer(sa, in->now, LOG_LEVEL_WARNING,
 			 "%s: the peer used message ID %u again: its IKE state went back",
@@ -124,12 +125,12 @@ static void receive_old(struct ike_sa *sa, const struct ike_in *in, const uint8_
 				   "message ID used again", in->now);
 		return;
 	}
-	if (in->h->message_id + 1 != sa->expected_id || !sa->response) {
+	if (in->h->message_id + 1 != sa->window.expected_id || !sa->window.response.count) {
 		count(ike, IKE_COUNT_OLD_MESSAGE);
 		return;
 	}
 	count(ike, IKE_COUNT_RETRANSMITTED);
-	send_message(sa, in->local, in->remote, sa->response, sa->response_len, in->now);
+	sent_again(sa, &sa->window.response, in->local, in->remote, in->now);
 }
 
 static void handle_request(struct ike_sa *sa, const struct ike_in *in)
@@ -205,7 +206,7 @@ static bool is_due(const struct ike_sa *sa, const struct ike_in *in)
 		count(sa->ike, IKE_COUNT_UNEXPECTED);
 		return false;
 	}
-	if (in->h->message_id > sa->expected_id) {
+	if (in->h->message_id > sa->window.expected_id) {
 		count(sa->ike, IKE_COUNT_OLD_MESSAGE);
 		return false;
 	}
@@ -217,9 +218,9 @@ static void remember(struct ike_sa *sa, const struct ike_in *in, const uint8_t *
 {
 	unsigned slot = in->h->message_id % REMEMBERED_REQUESTS;
 
-	sa->remembered[slot].id = in->h->message_id;
-	sa->remembered[slot].used = true;
-	digest(text, len, sa->remembered[slot].digest);
+	sa->window.remembered[slot].id = in->h->message_id;
+	sa->window.remembered[slot].used = true;
+	digest(text, len, sa->window.remembered[slot].digest);
 }
 
 static void receive_request(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text,
@@ -233,13 +234,13 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 	 * Before the state is checked: the response to IKE_AUTH, too, may have to be sent again
 	 * (2.1).
 	 */
-	if (in->h->message_id < sa->expected_id) {
+	if (in->h->message_id < sa->window.expected_id) {
 		receive_old(sa, in, text, len);
 		return;
 	}
 	if (!is_due(sa, in))
 		return;
-	sa->expected_id++;
+	sa->window.expected_id++;
 	remember(sa, in, text, len);
 	heard(sa, in);
 	confirm_children(sa, in);
@@ -270,7 +271,8 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 	struct ike *ike = sa->ike;
 	bool tell;
 
-	if (!sa->outstanding || !sa->request || in->h->message_id + 1 != sa->next_id ||
+	if (!sa->outstanding || !sa->window.request.count ||
+	    in->h->message_id + 1 != sa->window.next_id ||
 	    in->h->exchange != sa->outstanding->kind->exchange) {
 		count(ike, IKE_COUNT_OLD_MESSAGE);
 		return;

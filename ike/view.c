@@ -83,12 +83,12 @@ bool ike_sa_is_asking(const struct ike_sa *sa)
 
 nsec_t ike_sa_request_since(const struct ike_sa *sa)
 {
-	return sa->request_since;
+	return sa->window.request_since;
 }
 
 uint32_t ike_sa_next_id(const struct ike_sa *sa)
 {
-	return sa->next_id;
+	return sa->window.next_id;
 }
 
 bool ike_sa_watches_answer(const struct ike_sa *sa)

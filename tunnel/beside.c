@@ -12,7 +12,7 @@
 
 static bool is_on_rung3(const struct tunnel_sa *s)
 {
-	return s->recovery.state == RECOVERY_RUNNING && s->recovery.now.rung >= 3;
+	return s->recovery.state == RECOVERY_RUNNING && s->recovery.record.rung >= 3;
 }
 
 bool conn_is_mending(const struct tunnel_conn *c)

@@ -52,9 +52,10 @@ static const char *check_recovery(const struct tunnel_sa *s, nsec_t now)
 {
 	if (!deadline_is_set(&s->recovery.timer))
 		return "a recovery without a deadline";
-	if (s->recovery.state == RECOVERY_RUNNING && !s->recovery.now.id)
+	if (s->recovery.state == RECOVERY_RUNNING && !s->recovery.record.id)
 		return "a recovery without a record";
-	if (s->recovery.state == RECOVERY_PENDING && now - s->recovery.now.confirmed > PENDING_MAX)
+	if (s->recovery.state == RECOVERY_PENDING &&
+	    now - s->recovery.record.confirmed > PENDING_MAX)
 		return "in-progress for minutes";
 	return recovery_is_stuck(s, now) ? "a ladder on which nothing is under way" : NULL;
 }

@@ -92,8 +92,8 @@ static void note_sync(struct tunnel_sa *s, nsec_t now)
 	nsec_t since = now - min_u64(now, s->child->options.quiet);
 	struct recovery_record *r;
 
-	if (s->recovery.now.id) {
-		s->recovery.now.sync = now;
+	if (s->recovery.record.id) {
+		s->recovery.record.sync = now;
 		return;
 	}
 	r = record_again(s->child, CRITERION_SYNC, outcome, since);
@@ -102,7 +102,7 @@ static void note_sync(struct tunnel_sa *s, nsec_t now)
 		return;
 	}
 	record_open(s, CRITERION_SYNC, now);
-	s->recovery.now.sync = now;
+	s->recovery.record.sync = now;
 	record_close(s, outcome);
 }
 

@@ -9,7 +9,7 @@ void record_open(struct tunnel_sa *s, enum criterion criterion, nsec_t now)
 	const struct esp_sa *sa = tunnel_sa_esp(s);
 	const struct detector *d = &sa->in.detector;
 
-	s->recovery.now = (struct recovery_record){
+	s->recovery.record = (struct recovery_record){
 		.id = ++s->child->conn->tunnel->record_id,
 		.first_evidence = d->first_evidence ? d->first_evidence : now,
 		.confirmed = now,
@@ -26,7 +26,7 @@ void record_open(struct tunnel_sa *s, enum criterion criterion, nsec_t now)
 void record_figures(struct tunnel_sa *s)
 {
 	const struct esp_sa *sa = tunnel_sa_esp(s);
-	struct recovery_record *r = &s->recovery.now;
+	struct recovery_record *r = &s->recovery.record;
 
 	if (!sa || !r->id)
 		return;
@@ -41,7 +41,7 @@ void record_figures(struct tunnel_sa *s)
 void record_close(struct tunnel_sa *s, const char *outcome)
 {
 	struct tunnel_child *c = s->child;
-	struct recovery_record *r = &s->recovery.now;
+	struct recovery_record *r = &s->recovery.record;
 
 	if (!r->id)
 		return;

@@ -48,7 +48,7 @@ static void enter(struct tunnel_sa *s, enum recovery_state state, nsec_t until)
 /* What was admitted is not begun after all. */
 static void give_back(struct tunnel_sa *s)
 {
-	gate_give_back(&s->child->gate, s->recovery.now.criterion, s->recovery.ticket);
+	gate_give_back(&s->child->gate, s->recovery.record.criterion, s->recovery.ticket);
 	s->recovery.ticket = 0;
 }
 
@@ -73,8 +73,8 @@ static nsec_t late_after(enum criterion c)
 
 static void rung(struct tunnel_sa *s, uint8_t n)
 {
-	if (s->recovery.now.rung < n)
-		s->recovery.now.rung = n;
+	if (s->recovery.record.rung < n)
+		s->recovery.record.rung = n;
 }
 
 /* The SA that a rekey of the peer's made for s, if nothing shows yet that it has our response. */
@@ -129,7 +129,7 @@ static void ask(struct tunnel_sa *s, nsec_t now);
 static void start(struct tunnel_sa *s, nsec_t now)
 {
 	struct recovery *r = &s->recovery;
-	enum criterion c = r->now.criterion;
+	enum criterion c = r->record.criterion;
 
 	if (s->retired || !s->ike) {
 		drop(s, "superseded");
@@ -141,7 +141,7 @@ static void start(struct tunnel_sa *s, nsec_t now)
 		return;
 	}
 	enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
-	r->now.request = now;
+	r->record.request = now;
 	s->child->recoveries++;
 	tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
 		     "SPI %08x: switchover of the peer shown by %s: rekeying", s->spi,
@@ -178,13 +178,13 @@ static void tell_quiet(struct tunnel_child *c, enum criterion criterion, const s
 static void admitted(struct tunnel_sa *s, const struct gate_reply *g, nsec_t now)
 {
 	struct recovery *r = &s->recovery;
-	bool at_once = r->now.criterion == CRITERION_NONCE_REUSE;
+	bool at_once = r->record.criterion == CRITERION_NONCE_REUSE;
 	nsec_t jitter = rng_below(s->child->conn->tunnel->rng, s->child->options.jitter + 1);
 
 	r->admitted = true;
 	r->ticket = g->ticket;
 	r->backoff = g->backoff;
-	r->now.delay = g->backoff + (at_once ? 0 : jitter);
+	r->record.delay = g->backoff + (at_once ? 0 : jitter);
 	if (g->backoff)
 		tunnel_event(
 			s->child, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_WARNING,
@@ -192,8 +192,8 @@ static void admitted(struct tunnel_sa *s, const struct gate_reply *g, nsec_t now
 			"the pair flap?",
 			s->child->options.max_rekeys, (double)s->child->options.per / NSEC_PER_SEC,
 			(double)g->backoff / NSEC_PER_SEC);
-	enter(s, RECOVERY_DELAYED, now + r->now.delay);
-	if (r->now.delay == 0)
+	enter(s, RECOVERY_DELAYED, now + r->record.delay);
+	if (r->record.delay == 0)
 		start(s, now);
 }
 
@@ -203,9 +203,9 @@ static void refused(struct tunnel_sa *s, const struct gate_reply *g, nsec_t now)
 	static const char quiet[] = "quiet";
 	nsec_t since = g->until - min_u64(g->until, s->child->options.quiet);
 
-	tell_quiet(s->child, s->recovery.now.criterion, g, now);
-	if (record_again(s->child, s->recovery.now.criterion, quiet, since))
-		s->recovery.now = (struct recovery_record){0};
+	tell_quiet(s->child, s->recovery.record.criterion, g, now);
+	if (record_again(s->child, s->recovery.record.criterion, quiet, since))
+		s->recovery.record = (struct recovery_record){0};
 	else
 		record_close(s, quiet);
 	enter(s, RECOVERY_REFUSED, g->until);
@@ -223,17 +223,17 @@ static void ask(struct tunnel_sa *s, nsec_t now)
 
 	if (!f.superseded)
 		f.in_progress = peer_is_rekeying(s, now) || ours_under_way(s);
-	g = gate_ask(&c->gate, &c->options, r->now.criterion, &f, now);
+	g = gate_ask(&c->gate, &c->options, r->record.criterion, &f, now);
 	if (r->state != RECOVERY_PENDING || g.answer != GATE_IN_PROGRESS)
 		tunnel_log(c, TUNNEL_EVENT_EVIDENCE, LOG_LEVEL_INFO,
 			   "SPI %08x: evidence by %s, gate: %s", s->spi,
-			   criterion_name(r->now.criterion), gate_answer_name(g.answer));
+			   criterion_name(r->record.criterion), gate_answer_name(g.answer));
 	switch (g.answer) {
 	case GATE_ADMITTED: admitted(s, &g, now); break;
 	case GATE_IN_PROGRESS:
-		ike_hurry(child_sa_ike(s->ike), late_after(r->now.criterion), now);
-		if (!r->now.request && child_sa_state(s->ike) == CHILD_STATE_REKEYING)
-			r->now.request = now;
+		ike_hurry(child_sa_ike(s->ike), late_after(r->record.criterion), now);
+		if (!r->record.request && child_sa_state(s->ike) == CHILD_STATE_REKEYING)
+			r->record.request = now;
 		enter(s, RECOVERY_PENDING, now + LOOK_AGAIN);
 		break;
 	case GATE_QUIET: refused(s, &g, now); break;
@@ -256,13 +256,13 @@ static bool takes_over(const struct recovery *r, enum criterion c)
 	case RECOVERY_IDLE: return true;
 	case RECOVERY_PENDING:
 	case RECOVERY_DELAYED:
-		return c != r->now.criterion &&
+		return c != r->record.criterion &&
 		       (c == CRITERION_NONCE_REUSE ||
-			(criterion_is_proof(c) && !criterion_is_proof(r->now.criterion)));
+			(criterion_is_proof(c) && !criterion_is_proof(r->record.criterion)));
 	case RECOVERY_REFUSED: return true;
 	case RECOVERY_RUNNING:
-		return r->now.rung < 3 && criterion_is_proof(c) &&
-		       !criterion_is_proof(r->now.criterion);
+		return r->record.rung < 3 && criterion_is_proof(c) &&
+		       !criterion_is_proof(r->record.criterion);
 	case RECOVERY_AWAITING: return false;
 	}
 	return false;
@@ -271,7 +271,7 @@ static bool takes_over(const struct recovery *r, enum criterion c)
 /* A proof shortens the timers of what a hint has begun. */
 static void outranked(struct tunnel_sa *s, enum criterion proof, nsec_t now)
 {
-	struct recovery_record *r = &s->recovery.now;
+	struct recovery_record *r = &s->recovery.record;
 
 	r->criterion = proof;
 	s->recovery.ticket = 0; /* the hint's allowance stays spent */
@@ -300,8 +300,8 @@ void recovery_confirmed(struct tunnel_sa *s, enum criterion criterion, nsec_t no
 				  "%llu",
 			s->spi, criterion_name(criterion),
 			(unsigned long long)tunnel_sa_esp(s)->in.window.top);
-	if (r->now.id)
-		r->now.criterion = criterion;
+	if (r->record.id)
+		r->record.criterion = criterion;
 	else
 		record_open(s, criterion, now);
 	ask(s, now);
@@ -361,7 +361,7 @@ bool recovery_is_stuck(const struct tunnel_sa *s, nsec_t now)
 static bool is_withdrawn(const struct tunnel_sa *s)
 {
 	const struct esp_sa *sa = tunnel_sa_esp(s);
-	enum criterion c = s->recovery.now.criterion;
+	enum criterion c = s->recovery.record.criterion;
 
 	return (c == CRITERION_COUNT || c == CRITERION_TIME) && sa &&
 	       sa->in.detector.state != DETECTOR_CONFIRMED;
@@ -450,12 +450,12 @@ void recovery_climb(struct tunnel_sa *s, enum criterion criterion, const char *w
 		return;
 	if (s->recovery.state == RECOVERY_DELAYED)
 		give_back(s);
-	if (!s->recovery.now.id)
+	if (!s->recovery.record.id)
 		record_open(s, criterion, now);
 	if (s->recovery.state != RECOVERY_RUNNING) {
 		s->child->recoveries += criterion != CRITERION_REFUSED;
-		if (!s->recovery.now.request)
-			s->recovery.now.request = now;
+		if (!s->recovery.record.request)
+			s->recovery.record.request = now;
 	}
 	enter(s, RECOVERY_RUNNING, now + LADDER_LOOK);
 	if (!conn_can_call(conn)) {
@@ -464,7 +464,7 @@ void recovery_climb(struct tunnel_sa *s, enum criterion criterion, const char *w
 			     why);
 		return;
 	}
-	if (s->recovery.now.rung < 3)
+	if (s->recovery.record.rung < 3)
 		tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_WARNING,
 			     "%s: a new IKE SA is made beside the old one", why);
 	rung(s, 3);
@@ -497,7 +497,7 @@ void recovery_result(struct tunnel_child *c, struct tunnel_sa *s, enum ike_resul
 		if (s ? o != s : o->ike != NULL)
 			continue;
 		if (o->recovery.state == RECOVERY_RUNNING && res != IKE_RESULT_SUPERSEDED) {
-			recovery_climb(o, o->recovery.now.criterion, why, now);
+			recovery_climb(o, o->recovery.record.criterion, why, now);
 			continue;
 		}
 		/* The peer's own rekey was faster: ours does not count as one that did not help. */
@@ -530,16 +530,16 @@ void recovery_replaced(struct tunnel_sa *s, const struct tunnel_sa *by, nsec_t n
 	rung(s, 1);
 	/* A rekey that was answered after all, while a new IKE SA was on its way. */
 	if (s->ike && by->ike && child_sa_ike(s->ike) == child_sa_ike(by->ike))
-		r->now.rung = 1;
-	r->now.response = now;
-	r->now.new_spi = by->spi;
+		r->record.rung = 1;
+	r->record.response = now;
+	r->record.new_spi = by->spi;
 	if (tunnel_sa_esp(by)) /* it may have carried packets before */
 		esp_sa_await_fresh(tunnel_sa_esp(by));
 	enter(s, RECOVERY_AWAITING, now + AWAIT_FRESH);
-	if (r->now.request)
+	if (r->record.request)
 		tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
 			     "new SPI %08x is up, rung %u, %.1f ms after the request", by->spi,
-			     r->now.rung, (double)(now - r->now.request) / NSEC_PER_MSEC);
+			     r->record.rung, (double)(now - r->record.request) / NSEC_PER_MSEC);
 	else
 		tunnel_event(s->child, TUNNEL_EVENT_RECOVERY, LOG_LEVEL_INFO,
 			     "new SPI %08x is up: another rekey was faster", by->spi);
@@ -551,9 +551,9 @@ void recovery_pass_on(const struct tunnel_sa *gone, const struct tunnel_sa *by)
 
 	LIST_FOREACH (o, &gone->child->sas, link) {
 		if (o->recovery.state != RECOVERY_AWAITING ||
-		    o->recovery.now.new_spi != gone->spi || !tunnel_sa_esp(by))
+		    o->recovery.record.new_spi != gone->spi || !tunnel_sa_esp(by))
 			continue;
-		o->recovery.now.new_spi = by->spi;
+		o->recovery.record.new_spi = by->spi;
 		esp_sa_await_fresh(tunnel_sa_esp(by));
 	}
 }
@@ -565,7 +565,7 @@ void recovery_forget(struct tunnel_sa *s)
 
 static void recovered(struct tunnel_sa *s, nsec_t now)
 {
-	struct recovery_record *r = &s->recovery.now;
+	struct recovery_record *r = &s->recovery.record;
 
 	record_figures(s); /* for the log, before the record is closed */
 	r->first_fresh = now;
@@ -587,7 +587,7 @@ void recovery_sa_fresh(struct tunnel_sa *s, nsec_t now)
 	struct tunnel_sa *o;
 
 	LIST_FOREACH (o, &s->child->sas, link) {
-		if (o->recovery.state == RECOVERY_AWAITING && o->recovery.now.new_spi == s->spi)
+		if (o->recovery.state == RECOVERY_AWAITING && o->recovery.record.new_spi == s->spi)
 			recovered(o, now);
 	}
 }
@@ -637,7 +637,7 @@ void recovery_late(struct tunnel_child *c, const struct ike_sa *sa, const char *
 			     s->recovery.state == RECOVERY_PENDING;
 
 		if (waits && depends_on(s, sa))
-			recovery_climb(s, s->recovery.now.criterion, why, now);
+			recovery_climb(s, s->recovery.record.criterion, why, now);
 		else if (check != CRITERION_NONE)
 			recovery_climb(s, check, why, now);
 	}

@@ -60,11 +60,11 @@ const char *recovery_state_name(enum recovery_state s);
 /* The recovery of one inbound SA, from its evidence until its successor carries traffic. */
 struct recovery {
 	enum recovery_state state;
-	struct deadline timer; /* set in every state but IDLE */
-	bool admitted;	       /* the gate has admitted it, since its last reset */
-	uint64_t ticket;       /* of the last admission; 0: there is nothing to give back */
-	nsec_t backoff;	       /* its part of the running delay */
-	struct recovery_record now;
+	struct deadline timer;	       /* set in every state but IDLE */
+	bool admitted;		       /* the gate has admitted it, since its last reset */
+	uint64_t ticket;	       /* of the last admission; 0: there is nothing to give back */
+	nsec_t backoff;		       /* its part of the running delay */
+	struct recovery_record record; /* of the one under way */
 };
 
 /* The ESP keys of both directions. The outbound ones are wiped when the SA is retired. */

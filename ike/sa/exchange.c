@@ -62,6 +62,13 @@ void send_message(struct ike_sa *sa, const struct endpoint *local, const struct 
 	sa->ike->ops.send(sa->ike->ops.ctx, local, remote, p, len);
 }
 
+void sent_again(struct ike_sa *sa, const struct sent_message *m, const struct endpoint *local,
+		const struct endpoint *remote, nsec_t now)
+{
+	for (unsigned i = 0; i < m->count; i++)
+		send_message(sa, local, remote, m->part[i].p, m->part[i].len, now);
+}
+
 /* t +-20 %. */
 static nsec_t vary(struct ike *ike, nsec_t t)
 {
@@ -73,13 +80,14 @@ static nsec_t next_wait(const struct ike_sa *sa)
 {
 	nsec_t t;
 
-	if (sa->hurried) {
-		if (sa->sends <= ARRAY_SIZE(hurried_ms))
-			return hurried_ms[sa->sends - 1] * NSEC_PER_MSEC;
-		return HURRIED_AFTER_MS * NSEC_PER_MSEC * (sa->sends - ARRAY_SIZE(hurried_ms));
+	if (sa->window.hurried) {
+		if (sa->window.sends <= ARRAY_SIZE(hurried_ms))
+			return hurried_ms[sa->window.sends - 1] * NSEC_PER_MSEC;
+		return HURRIED_AFTER_MS * NSEC_PER_MSEC *
+		       (sa->window.sends - ARRAY_SIZE(hurried_ms));
 	}
 	t = sa->ike->set.retransmit_timeout;
-	for (unsigned i = 1; i < sa->sends; i++)
+	for (unsigned i = 1; i < sa->window.sends; i++)
 		t = t * 9 / 5;
 	return t;
 }
@@ -87,35 +95,34 @@ static nsec_t next_wait(const struct ike_sa *sa)
 /* All sendings had their time without a response. */
 static bool given_up(const struct ike_sa *sa)
 {
-	return sa->sends > (sa->hurried ? HURRIED_TRIES - 1 : sa->ike->set.retransmit_tries);
+	return sa->window.sends >
+	       (sa->window.hurried ? HURRIED_TRIES - 1 : sa->ike->set.retransmit_tries);
 }
 
 static void send_outstanding(struct ike_sa *sa, nsec_t now)
 {
 	nsec_t wait;
 
-	sa->sends++;
-	send_message(sa, &sa->local, &sa->remote, sa->request, sa->request_len, now);
+	sa->window.sends++;
+	sent_again(sa, &sa->window.request, &sa->local, &sa->remote, now);
 	wait = next_wait(sa);
-	deadline_set(&sa->ike->deadlines, &sa->retransmit, now + vary(sa->ike, wait));
+	deadline_set(&sa->ike->deadlines, &sa->window.retransmit, now + vary(sa->ike, wait));
 }
 
 /* Sets the time for the response, unless an earlier one is set. */
 static void set_late(struct ike_sa *sa, nsec_t late, nsec_t now)
 {
-	if (!deadline_is_set(&sa->late) || sa->late.at > now + late)
-		deadline_set(&sa->ike->deadlines, &sa->late, now + late);
+	if (!deadline_is_set(&sa->window.late) || sa->window.late.at > now + late)
+		deadline_set(&sa->ike->deadlines, &sa->window.late, now + late);
 }
 
 static void keep_request(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now)
 {
-	free(sa->request);
-	sa->request = xmemdup(p, len);
-	sa->request_len = len;
-	sa->sends = 0;
-	sa->request_since = now;
-	sa->hurried = sa->outstanding->late != 0;
-	if (sa->hurried)
+	sent_set(&sa->window.request, p, len);
+	sa->window.sends = 0;
+	sa->window.request_since = now;
+	sa->window.hurried = sa->outstanding->late != 0;
+	if (sa->window.hurried)
 		set_late(sa, sa->outstanding->late, now);
 }
 
@@ -132,12 +139,12 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 			       .spi_r = sa->spi_r,
 			       .exchange = exchange,
 			       .flags = sa->initiator ? IKE_FLAG_INITIATOR : 0,
-			       .message_id = sa->next_id};
+			       .message_id = sa->window.next_id};
 	uint8_t msg[IKE_MAX_MESSAGE];
 	size_t len;
 
 	/* RFC 7296 2.2: an IKE SA ends before its message IDs do. */
-	if (sa->next_id == UINT32_MAX) {
+	if (sa->window.next_id == UINT32_MAX) {
 		sa_kill(sa, "message IDs used up", now);
 		return;
 	}
@@ -146,7 +153,7 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 		sa_kill(sa, "a request is too large for a message", now);
 		return;
 	}
-	sa->next_id++;
+	sa->window.next_id++;
 	keep_request(sa, msg, len, now);
 	send_outstanding(sa, now);
 }
@@ -167,13 +174,13 @@ static void on_silence(struct ike_sa *sa, nsec_t now)
 
 void exchange_timeout(struct deadline *d, nsec_t now)
 {
-	struct ike_sa *sa = container_of(d, struct ike_sa, retransmit);
+	struct ike_sa *sa = container_of(d, struct ike_sa, window.retransmit);
 	struct ike *ike = sa->ike;
 
-	if (!sa->outstanding || !sa->request)
+	if (!sa->outstanding || !sa->window.request.count)
 		return;
 	if (given_up(sa) ||
-	    (sa->state == IKE_STATE_INIT_SENT && sa->handshake->error && sa->sends > 1)) {
+	    (sa->state == IKE_STATE_INIT_SENT && sa->handshake->error && sa->window.sends > 1)) {
 		on_silence(sa, now);
 		return;
 	}
@@ -183,7 +190,7 @@ void exchange_timeout(struct deadline *d, nsec_t now)
 
 void exchange_late(struct deadline *d, nsec_t now)
 {
-	struct ike_sa *sa = container_of(d, struct ike_sa, late);
+	struct ike_sa *sa = container_of(d, struct ike_sa, window.late);
 	struct ike *ike = sa->ike;
 	char why[64];
 
@@ -196,26 +203,24 @@ void exchange_late(struct deadline *d, nsec_t now)
 
 bool ike_hurry(struct ike_sa *sa, nsec_t late, nsec_t now)
 {
-	if (!sa->outstanding || !sa->request)
+	if (!sa->outstanding || !sa->window.request.count)
 		return false;
 	sa->watch_answer = true;
 	if (!sa->outstanding->late || late < sa->outstanding->late) {
 		sa->outstanding->late = late;
 		set_late(sa, late, now);
 	}
-	if (sa->hurried)
+	if (sa->window.hurried)
 		return true;
-	sa->hurried = true;
-	sa->sends = 0;
+	sa->window.hurried = true;
+	sa->window.sends = 0;
 	send_outstanding(sa, now);
 	return true;
 }
 
 static void remember(struct ike_sa *sa, const struct ike_header *h, const uint8_t *msg, size_t len)
 {
-	free(sa->response);
-	sa->response = xmemdup(msg, len);
-	sa->response_len = len;
+	sent_set(&sa->window.response, msg, len);
 	(void)h;
 }
 

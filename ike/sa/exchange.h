@@ -115,6 +115,9 @@ void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ik
 /* Sends the bytes as they are. */
 void send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 		  const uint8_t *p, size_t len, nsec_t now);
+/* Sends all datagrams of the message, as they were sent before. */
+void sent_again(struct ike_sa *sa, const struct sent_message *m, const struct endpoint *local,
+		const struct endpoint *remote, nsec_t now);
 /* Responds with one notify of this type, which names no SPI; data has at most 248 bytes. */
 void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type,
 		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,

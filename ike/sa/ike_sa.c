@@ -69,8 +69,8 @@ struct ike_sa *sa_new(struct ike *ike, const struct conn_conf *conn, bool initia
 	sa->iv_mask = rng_u64(ike->rng);
 	TAILQ_INIT(&sa->tasks);
 	LIST_INIT(&sa->children);
-	sa->retransmit.due = exchange_timeout;
-	sa->late.due = exchange_late;
+	sa->window.retransmit.due = exchange_timeout;
+	sa->window.late.due = exchange_late;
 	sa->dpd.due = ike->timers->dpd;
 	sa->rekey.due = ike->timers->rekey;
 	sa->expire.due = ike->timers->expire;
@@ -133,12 +133,12 @@ void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
 
 void sa_set_remote(struct ike_sa *sa, const struct endpoint *remote)
 {
-	bool indexed = addr_cmp(&sa->remote.addr, &remote->addr) != 0;
+	bool moves = addr_cmp(&sa->remote.addr, &remote->addr) != 0;
 
-	if (indexed)
+	if (moves)
 		addr_index_remove(sa);
 	sa->remote = *remote;
-	if (indexed)
+	if (moves)
 		addr_index_add(sa);
 }
 
@@ -146,8 +146,8 @@ static void clear_deadlines(struct ike_sa *sa)
 {
 	struct deadline_heap *h = &sa->ike->deadlines;
 
-	deadline_clear(h, &sa->retransmit);
-	deadline_clear(h, &sa->late);
+	deadline_clear(h, &sa->window.retransmit);
+	deadline_clear(h, &sa->window.late);
 	deadline_clear(h, &sa->dpd);
 	deadline_clear(h, &sa->rekey);
 	deadline_clear(h, &sa->expire);
@@ -206,8 +206,8 @@ static void sa_free(struct ike_sa *sa)
 	sa_end_handshake(sa);
 	aead_key_free(sa->seal);
 	aead_key_free(sa->open);
-	free(sa->request);
-	free(sa->response);
+	sent_clear(&sa->window.request);
+	sent_clear(&sa->window.response);
 	conn_unref(sa->conn);
 	secret_free(sa, sizeof(*sa));
 }

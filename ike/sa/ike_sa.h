@@ -11,6 +11,7 @@
 #include "bucket.h"
 #include "ike_view.h"
 #include "crypto/kex.h"
+#include "sa/window.h"
 
 struct nonce {
 	uint16_t len;
@@ -59,8 +60,6 @@ struct child_sa {
 TAILQ_HEAD(task_list, ike_task);
 LIST_HEAD(child_list, child_sa);
 
-#define REMEMBERED_REQUESTS 8
-
 struct ike_sa {
 	struct ike *ike;
 	UT_hash_handle hh; /* by our_spi */
@@ -96,27 +95,9 @@ struct ike_sa {
 	uint32_t sync_m1;      /* M1 of its last request, which must rise */
 	uint8_t sync_nonce[4]; /* nonce of that request */
 
-	/* our requests: a window of 1 */
-	struct task_list tasks;
+	struct task_list tasks; /* that wait */
 	struct ike_task *outstanding;
-	uint32_t next_id; /* of our next request */
-	uint8_t *request; /* the outstanding one, as sent; NULL: none */
-	size_t request_len;
-	unsigned sends;
-	nsec_t request_since;
-	bool hurried;
-	struct deadline retransmit;
-	struct deadline late; /* for the response to the outstanding request */
-
-	/* the peer's requests: a window of 1 */
-	uint32_t expected_id;
-	uint8_t *response; /* to request expected_id - 1, as sent; NULL: none */
-	size_t response_len;
-	struct {
-		uint32_t id;
-		bool used;
-		uint8_t digest[16];
-	} remembered[REMEMBERED_REQUESTS];
+	struct ike_window window;
 
 	struct child_list children;
 	unsigned child_count;

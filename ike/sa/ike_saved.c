@@ -104,35 +104,31 @@ static int ident_load(struct reader *r, struct ident *ret)
 
 static void window_save(const struct ike_sa *sa, struct writer *w)
 {
-	wr_be32(w, sa->next_id);
-	wr_be32(w, sa->expected_id);
-	wr_be16(w, (uint16_t)sa->response_len);
-	wr_bytes(w, sa->response, sa->response_len);
+	wr_be32(w, sa->window.next_id);
+	wr_be32(w, sa->window.expected_id);
+	sent_save(&sa->window.response, w);
 	for (unsigned i = 0; i < REMEMBERED_REQUESTS; i++) {
-		wr_be32(w, sa->remembered[i].id);
-		wr_u8(w, sa->remembered[i].used);
-		wr_bytes(w, sa->remembered[i].digest, sizeof(sa->remembered[i].digest));
+		wr_be32(w, sa->window.remembered[i].id);
+		wr_u8(w, sa->window.remembered[i].used);
+		wr_bytes(w, sa->window.remembered[i].digest,
+			 sizeof(sa->window.remembered[i].digest));
 	}
 }
 
 static int window_load(struct reader *r, struct ike_sa *sa)
 {
-	const uint8_t *p;
-
-	sa->next_id = rd_be32(r);
-	sa->expected_id = rd_be32(r);
-	sa->response_len = rd_be16(r);
-	p = rd_bytes(r, sa->response_len);
-	if (p && sa->response_len)
-		sa->response = xmemdup(p, sa->response_len);
+	sa->window.next_id = rd_be32(r);
+	sa->window.expected_id = rd_be32(r);
+	sent_load(&sa->window.response, r);
 	for (unsigned i = 0; i < REMEMBERED_REQUESTS; i++) {
 		const uint8_t *d;
 
-		sa->remembered[i].id = rd_be32(r);
-		sa->remembered[i].used = rd_u8(r);
-		d = rd_bytes(r, sizeof(sa->remembered[i].digest));
+		sa->window.remembered[i].id = rd_be32(r);
+		sa->window.remembered[i].used = rd_u8(r);
+		d = rd_bytes(r, sizeof(sa->window.remembered[i].digest));
 		if (d)
-			memcpy(sa->remembered[i].digest, d, sizeof(sa->remembered[i].digest));
+			memcpy(sa->window.remembered[i].digest, d,
+			       sizeof(sa->window.remembered[i].digest));
 	}
 	return r->bad ? -EBADMSG : 0;
 }

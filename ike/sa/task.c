@@ -47,10 +47,9 @@ struct ike_task *exchange_done(struct ike_sa *sa)
 	struct ike_task *t = sa->outstanding;
 
 	sa->outstanding = NULL;
-	free(sa->request);
-	sa->request = NULL;
-	sa->hurried = false;
-	deadline_clear(&sa->ike->deadlines, &sa->retransmit);
-	deadline_clear(&sa->ike->deadlines, &sa->late);
+	sent_clear(&sa->window.request);
+	sa->window.hurried = false;
+	deadline_clear(&sa->ike->deadlines, &sa->window.retransmit);
+	deadline_clear(&sa->ike->deadlines, &sa->window.late);
 	return t;
 }

@@ -52,7 +52,7 @@ static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	free(hs->request);
 	hs->request = xmemdup(msg, len);
 	hs->request_len = len;
-	sa->next_id = 1;
+	sa->window.next_id = 1;
 	exchange_send_plain(sa, msg, len, now);
 }
 
@@ -140,7 +140,7 @@ static void float_port(struct ike_sa *sa)
  */
 static nsec_t auth_until(const struct ike_sa *sa, nsec_t now)
 {
-	return max_u64(sa->request_since + sa->ike->set.half_open_timeout, now + AUTH_LEAST);
+	return max_u64(sa->window.request_since + sa->ike->set.half_open_timeout, now + AUTH_LEAST);
 }
 
 static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
@@ -332,7 +332,7 @@ static void become_responder(struct ike *ike, const struct ike_in *in, const str
 	nat_read(sa, in->p, sa->spi_i, 0, in->local, in->remote);
 	hs->request = xmemdup(in->raw, in->raw_len);
 	hs->request_len = in->raw_len;
-	sa->expected_id = 1;
+	sa->window.expected_id = 1;
 	deadline_set(&ike->deadlines, &sa->expire, in->now + half_open_time(ike));
 	respond(sa, in);
 }

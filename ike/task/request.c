@@ -275,8 +275,8 @@ void ike_child_heard(struct child_sa *c, nsec_t now)
 #ifdef MENDIP_FAULTS
 void ike_fault_message_ids(struct ike_sa *sa, uint32_t back)
 {
-	sa->next_id -= back < sa->next_id ? back : sa->next_id;
-	sa->expected_id -= back < sa->expected_id ? back : sa->expected_id;
+	sa->window.next_id -= back < sa->window.next_id ? back : sa->window.next_id;
+	sa->window.expected_id -= back < sa->window.expected_id ? back : sa->window.expected_id;
 }
 
 void ike_fault_forget_child(struct child_sa *c, nsec_t now)

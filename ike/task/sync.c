@@ -51,8 +51,8 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, const uint8_t *n
 	size_t len;
 
 	memcpy(data, nonce, 4);
-	put_be32(data + 4, sa->outstanding ? sa->next_id - 1 : sa->next_id);
-	put_be32(data + 8, sa->expected_id);
+	put_be32(data + 4, sa->outstanding ? sa->window.next_id - 1 : sa->window.next_id);
+	put_be32(data + 8, sa->window.expected_id);
 	ib_inside(&b, buf, sizeof(buf));
 	ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_IKEV2_MESSAGE_ID_SYNC,
 		  (struct chunk){data, sizeof(data)});
@@ -80,7 +80,7 @@ static void send_again(struct ike_sa *sa, uint32_t next_id, nsec_t now)
 {
 	struct ike_task *t = sa->outstanding ? exchange_done(sa) : NULL;
 
-	sa->next_id = next_id;
+	sa->window.next_id = next_id;
 	if (!t)
 		return;
 	if (rekey_ike_rival(t))
@@ -92,7 +92,7 @@ void sync_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	struct ike *ike = sa->ike;
 	const struct ike_notify_view *n = ike_find_notify(in->p, NOTIFY_IKEV2_MESSAGE_ID_SYNC);
-	uint32_t m1, m2, ours = sa->outstanding ? sa->next_id - 1 : sa->next_id;
+	uint32_t m1, m2, ours = sa->outstanding ? sa->window.next_id - 1 : sa->window.next_id;
 
 	if (n->data.len != SYNC_LEN) {
 		ike->counters[IKE_COUNT_UNEXPECTED]++;
@@ -106,7 +106,7 @@ void sync_on_request(struct ike_sa *sa, const struct ike_in *in)
 		respond(sa, in, n->data.p);
 		return;
 	}
-	if (m1 < sa->expected_id || (sa->synced && m1 <= sa->sync_m1) ||
+	if (m1 < sa->window.expected_id || (sa->synced && m1 <= sa->sync_m1) ||
 	    (m2 > ours && m2 - ours > IDS_AHEAD_MAX)) {
 		ike->counters[IKE_COUNT_OLD_MESSAGE]++;
 		return;
@@ -114,11 +114,11 @@ void sync_on_request(struct ike_sa *sa, const struct ike_in *in)
 	sa->synced = true;
 	sa->sync_m1 = m1;
 	memcpy(sa->sync_nonce, n->data.p, 4);
-	sa->expected_id = m1;
-	send_again(sa, m2 > ours ? m2 : sa->next_id, in->now);
+	sa->window.expected_id = m1;
+	send_again(sa, m2 > ours ? m2 : sa->window.next_id, in->now);
 	sa->last_heard = in->now;
 	respond(sa, in, n->data.p);
 	log_info(ike->log, "%s: the cluster's new member has message ID %u and expects %u",
-		 sa_label(sa), m1, sa->next_id);
+		 sa_label(sa), m1, sa->window.next_id);
 	ike->ops.synced(ike->ops.ctx, sa, replay_delta(in->p), in->now);
 }

@@ -119,13 +119,13 @@ static void sync_moves_and_rises(void **state)
 	(void)state;
 	begin(&c, true);
 	assert_true(c.branch->ha_peer);
-	next = c.branch->next_id;
-	expected = c.branch->expected_id;
+	next = c.branch->window.next_id;
+	expected = c.branch->window.expected_id;
 	number = peer_sa(c.n, BRANCH, 0)->out.number;
 	sync_request(&c, 7, expected + 5, next + 3, 1000);
 	answered(&c, 1, 7, next + 3, expected + 5);
-	assert_int_equal(c.branch->next_id, next + 3);
-	assert_int_equal(c.branch->expected_id, expected + 5);
+	assert_int_equal(c.branch->window.next_id, next + 3);
+	assert_int_equal(c.branch->window.expected_id, expected + 5);
 	assert_int_equal(peer_sa(c.n, BRANCH, 0)->out.number, number + 1000);
 	/* the same request again: no counter moves twice */
 	sync_request(&c, 7, expected + 5, next + 3, 1000);
@@ -135,7 +135,7 @@ static void sync_moves_and_rises(void **state)
 	sync_request(&c, 8, expected + 4, next + 9, 1000);
 	sync_request(&c, 9, expected + 5, next + 9, 1000);
 	assert_int_equal(c.answer.count, 2);
-	assert_int_equal(c.branch->next_id, next + 3);
+	assert_int_equal(c.branch->window.next_id, next + 3);
 	/* the next failover */
 	sync_request(&c, 10, expected + 6, next, 0);
 	answered(&c, 3, 10, next + 3, expected + 6);
@@ -157,11 +157,11 @@ static void sync_below_what_was_seen(void **state)
 		ike_liveness(c.gw, 0, c.n->now);
 		net_run(c.n, 10 * MSEC);
 	}
-	expected = c.branch->expected_id;
+	expected = c.branch->window.expected_id;
 	assert_true(expected >= 3);
-	sync_request(&c, 7, expected - 1, c.branch->next_id, 1000);
+	sync_request(&c, 7, expected - 1, c.branch->window.next_id, 1000);
 	assert_int_equal(c.answer.count, 0);
-	assert_int_equal(c.branch->expected_id, expected);
+	assert_int_equal(c.branch->window.expected_id, expected);
 	net_free(c.n);
 }
 
@@ -184,7 +184,7 @@ static void sync_in_a_collision(void **state)
 	assert_non_null(rekey_ike_rival(c.branch->outstanding));
 	assert_int_equal(peer_ike_sas(c.n, BRANCH), 2);
 	task_free(exchange_done(c.gw));
-	sync_request(&c, 7, c.branch->expected_id, c.branch->next_id - 1, 0);
+	sync_request(&c, 7, c.branch->window.expected_id, c.branch->window.next_id - 1, 0);
 	assert_int_equal(c.answer.count, 1);
 	net_run(c.n, 60 * SEC);
 	assert_true(peer_conn(c.n, BRANCH)->sa->spi_i == peer_conn(c.n, GW)->sa->spi_i);
@@ -203,11 +203,11 @@ static void sync_is_bounded(void **state)
 
 	(void)state;
 	begin(&c, true);
-	next = c.branch->next_id;
-	expected = c.branch->expected_id;
+	next = c.branch->window.next_id;
+	expected = c.branch->window.expected_id;
 	sync_request(&c, 1, expected, next + 70000, 5);
 	assert_int_equal(c.answer.count, 0);
-	assert_int_equal(c.branch->next_id, next);
+	assert_int_equal(c.branch->window.next_id, next);
 	number = peer_sa(c.n, BRANCH, 0)->out.number;
 	sync_request(&c, 2, expected, next, UINT32_MAX);
 	assert_int_equal(c.answer.count, 1);
@@ -224,10 +224,10 @@ static void sync_needs_announcement(void **state)
 	(void)state;
 	begin(&c, false);
 	assert_false(c.branch->ha_peer);
-	next = c.branch->next_id;
-	sync_request(&c, 1, c.branch->expected_id + 5, next + 3, 9);
+	next = c.branch->window.next_id;
+	sync_request(&c, 1, c.branch->window.expected_id + 5, next + 3, 9);
 	assert_int_equal(c.answer.count, 0);
-	assert_int_equal(c.branch->next_id, next);
+	assert_int_equal(c.branch->window.next_id, next);
 	net_free(c.n);
 }
 
@@ -245,13 +245,13 @@ static void pending_rekey_goes_again(void **state)
 	gw_rewind(c.n, 0, 1500, false);
 	net_run(c.n, 400 * MSEC);
 	assert_non_null(c.branch->outstanding);
-	next = c.branch->next_id;
+	next = c.branch->window.next_id;
 	c.n->cut[BRANCH] = false;
 	/* The member that takes over uses the message IDs of its own sync request. */
-	c.gw->next_id = c.branch->expected_id + 2;
-	c.gw->expected_id = next + 4;
-	sync_request(&c, 3, c.branch->expected_id + 2, next + 4, 100);
-	answered(&c, 1, 3, next + 4, c.gw->next_id);
+	c.gw->window.next_id = c.branch->window.expected_id + 2;
+	c.gw->window.expected_id = next + 4;
+	sync_request(&c, 3, c.branch->window.expected_id + 2, next + 4, 100);
+	answered(&c, 1, 3, next + 4, c.gw->window.next_id);
 	net_run(c.n, SEC);
 	assert_string_equal(last_record(c.n, 0)->outcome, "recovered");
 	assert_int_equal(last_record(c.n, 0)->rung, 1);
@@ -267,7 +267,7 @@ static void sync_leaves_a_record(void **state)
 
 	(void)state;
 	begin(&c, true);
-	sync_request(&c, 3, c.branch->expected_id + 1, c.branch->next_id, 0);
+	sync_request(&c, 3, c.branch->window.expected_id + 1, c.branch->window.next_id, 0);
 	assert_int_equal(last_record(c.n, 0)->criterion, CRITERION_SYNC);
 	assert_true(last_record(c.n, 0)->sync != 0);
 	net_free(c.n);
@@ -290,7 +290,7 @@ static void syncs_do_not_push_records_out(void **state)
 	net_run(c.n, SEC);
 	assert_int_equal(peer_records(c.n, BRANCH, "recovered"), 1);
 	for (uint32_t i = 1; i <= 20; i++) {
-		sync_request(&c, i, c.branch->expected_id + 1, c.branch->next_id, 0);
+		sync_request(&c, i, c.branch->window.expected_id + 1, c.branch->window.next_id, 0);
 		assert_int_equal(c.answer.count, i);
 	}
 	assert_int_equal(peer_records(c.n, BRANCH, "recovered"), 1);

@@ -320,12 +320,12 @@ static void retransmissions_get_the_same_bytes(void **state)
 	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
 	net_run(n, SEC); /* the last request is the DELETE of the old one */
 	t.take = false;
-	expected = peer_conn(n, GW)->sa->expected_id;
+	expected = peer_conn(n, GW)->sa->window.expected_id;
 	for (unsigned i = 0; i < 5; i++)
 		net_inject(n, GW, false, t.p, t.len);
 	net_run(n, SEC);
 	assert_int_equal(t.same, 5);
-	assert_int_equal(peer_conn(n, GW)->sa->expected_id, expected);
+	assert_int_equal(peer_conn(n, GW)->sa->window.expected_id, expected);
 	assert_true(ike_counters(n->peer[GW].tunnel->ike)[IKE_COUNT_RETRANSMITTED] >= 5);
 	assert_int_equal(peer_child_sas(n, GW), 1);
 	/* a request with any bit changed is not accepted; every seventh bit is tried */
@@ -334,7 +334,7 @@ static void retransmissions_get_the_same_bytes(void **state)
 		net_inject(n, GW, false, t.p, t.len);
 		t.p[i / 8] ^= (uint8_t)(1u << i % 8);
 	}
-	assert_int_equal(peer_conn(n, GW)->sa->expected_id, expected);
+	assert_int_equal(peer_conn(n, GW)->sa->window.expected_id, expected);
 	assert_int_equal(peer_child_sas(n, GW), 1);
 	traffic(n);
 	net_free(n);
@@ -454,7 +454,7 @@ static void inside_protection(void **state)
 				       .spi_r = sa->spi_r,
 				       .exchange = IKE_INFORMATIONAL,
 				       .flags = IKE_FLAG_INITIATOR,
-				       .message_id = sa->next_id++};
+				       .message_id = sa->window.next_id++};
 		uint64_t before = n->peer[GW].ike_sent;
 
 		ib_inside(&b, inside, sizeof(inside));

@@ -540,7 +540,7 @@ static void message_ids_back_shown(void **state)
 	net_run(r.n, 100 * MSEC);
 	tunnel_child_rekey(peer_child(r.n, GW, 0), r.n->now);
 	net_run(r.n, 10 * MSEC);
-	check(&r, peer_child(r.n, BRANCH, 0)->current->recovery.now.rung == 3,
+	check(&r, peer_child(r.n, BRANCH, 0)->current->recovery.record.rung == 3,
 	      "the request was not understood");
 	net_run(r.n, 5 * SEC);
 	recovered(&r, CRITERION_PROOF, 3, 0);
@@ -673,7 +673,7 @@ static void proof_over_a_hint(void **state)
 	(void)state;
 	r = begin("a proof while a hint's rekey is out", &o);
 	net_run(r.n, 3 * SEC);
-	rec = &peer_child(r.n, BRANCH, 0)->current->recovery.now;
+	rec = &peer_child(r.n, BRANCH, 0)->current->recovery.record;
 	mark(&r);
 	r.n->cut_ike[GW] = r.n->now + 4 * SEC;
 	recovery_confirmed(peer_child(r.n, BRANCH, 0)->current, CRITERION_SILENT, r.n->now);
@@ -699,7 +699,7 @@ static void hint_is_patient(void **state)
 	(void)state;
 	r = begin("a hint whose request is not answered", &o);
 	net_run(r.n, 3 * SEC);
-	rec = &peer_child(r.n, BRANCH, 0)->current->recovery.now;
+	rec = &peer_child(r.n, BRANCH, 0)->current->recovery.record;
 	mark(&r);
 	r.n->cut_ike[GW] = r.n->now + 20 * SEC;
 	recovery_confirmed(peer_child(r.n, BRANCH, 0)->current, CRITERION_SILENT, r.n->now);
@@ -819,7 +819,7 @@ static void news_of_another_ike_sa(void **state)
 	recovery_late(k, &other, "of another one", r.n->now);
 	recovery_ike_back(k, &other, r.n->now);
 	net_run(r.n, 100 * MSEC);
-	check(&r, k->current->recovery.now.rung == 1, "it climbed");
+	check(&r, k->current->recovery.record.rung == 1, "it climbed");
 	net_run(r.n, 10 * SEC);
 	recovered(&r, CRITERION_PROOF, 1, 0);
 }
@@ -918,7 +918,7 @@ static void down_during_a_recovery(void **state)
 	r.n->cut_ike[GW] = r.n->now + 8 * SEC;
 	gw_rewind(r.n, 0, 1500, false);
 	net_run(r.n, 1700 * MSEC);
-	check(&r, peer_child(r.n, BRANCH, 0)->current->recovery.now.rung == 3, "not on rung 3");
+	check(&r, peer_child(r.n, BRANCH, 0)->current->recovery.record.rung == 3, "not on rung 3");
 	tunnel_child_down(peer_child(r.n, BRANCH, 0), r.n->now);
 	r.n->rate[GW] = 0;
 	net_run(r.n, 100 * SEC);

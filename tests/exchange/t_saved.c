@@ -304,7 +304,39 @@ static void what_has_changed_ends(void **state)
 	net_free(n);
 }
 
-/* The same for the secret of the peer: both sides have another one when the branch is back. */
+/* A message that went out in several datagrams is saved and loaded with all of them. */
+static void messages_keep_their_parts(void **state)
+{
+	uint8_t bytes[] = {1, 2, 3}, more[] = {4}, room[64];
+	struct sent_part parts[] = {{bytes, sizeof(bytes)}, {more, sizeof(more)}};
+	const struct sent_message two = {parts, ARRAY_SIZE(parts)};
+	struct sent_message again = {0};
+	struct writer w;
+	struct reader r;
+
+	(void)state;
+	wr_init(&w, room, sizeof(room));
+	sent_save(&two, &w);
+	rd_init(&r, room, w.len);
+	sent_load(&again, &r);
+	assert_true(rd_done(&r));
+	assert_int_equal(again.count, 2);
+	for (unsigned i = 0; i < again.count; i++) {
+		assert_int_equal(again.part[i].len, parts[i].len);
+		assert_memory_equal(again.part[i].p, parts[i].p, parts[i].len);
+	}
+	sent_set(&again, more, sizeof(more));
+	assert_int_equal(again.count, 1);
+	rd_init(&r, room, w.len - 1);
+	sent_clear(&again);
+	sent_load(&again, &r);
+	assert_true(r.bad);
+	assert_int_equal(again.count, 1);
+	sent_clear(&again);
+}
+
+/* A secret of the peer that has changed ends it, too: both sides have another one when the branch
+ * is back. */
 static void changed_secret_ends(void **state)
 {
 	struct options o = options_default();
@@ -379,6 +411,7 @@ int main(void)
 		cmocka_unit_test(what_is_under_way_is_made_anew),
 		cmocka_unit_test(what_has_not_begun_is_held),
 		cmocka_unit_test(what_has_changed_ends),
+		cmocka_unit_test(messages_keep_their_parts),
 		cmocka_unit_test(changed_secret_ends),
 		cmocka_unit_test(any_bytes_are_survived),
 	};

@@ -28,7 +28,8 @@ static void deliver(struct net *n, bool protect, const uint8_t *p, size_t len, b
 				.exchange = (uint8_t)(IKE_AUTH + p[0] % 3),
 				.flags = (sa->initiator ? IKE_FLAG_INITIATOR : 0) |
 					 (response ? IKE_FLAG_RESPONSE : 0)};
-	h.message_id = response ? (sa->expected_id ? sa->expected_id - 1 : 0) : sa->next_id++;
+	h.message_id = response ? (sa->window.expected_id ? sa->window.expected_id - 1 : 0)
+				: sa->window.next_id++;
 	ib_inside(&inside, (uint8_t *)p + 2, len - 2);
 	inside.w.len = len - 2;
 	inside.first = p[1];

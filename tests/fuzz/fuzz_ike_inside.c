@@ -118,7 +118,8 @@ static void forge(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 				.exchange = (uint8_t)(IKE_AUTH + (cmd >> 4 & 3)),
 				.flags = (sa->initiator ? 0 : IKE_FLAG_INITIATOR) |
 					 (cmd & 8 ? IKE_FLAG_RESPONSE : 0)};
-	h.message_id = (cmd & 8 ? sa->next_id - 1 : sa->expected_id) + ids[cmd >> 6 & 3];
+	h.message_id =
+		(cmd & 8 ? sa->window.next_id - 1 : sa->window.expected_id) + ids[cmd >> 6 & 3];
 	if (cmd >> 6 == 3) /* as a cluster member that has taken over (RFC 6311) */
 		h.message_id = 0;
 	text = xzalloc(len);
@@ -198,7 +199,8 @@ static void change(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 	    sk_open(sa, msg, msg_len, &outer, text, &text_len) < 0)
 		return;
 	if (cmd & 8)
-		h.message_id = h.flags & IKE_FLAG_RESPONSE ? sa->next_id - 1 : sa->expected_id;
+		h.message_id = h.flags & IKE_FLAG_RESPONSE ? sa->window.next_id - 1
+							   : sa->window.expected_id;
 	text_len = edit(text, text_len, p, len);
 	seal_and_inject(w, victim, sa, &h, outer.sk_next, text, text_len);
 }

@@ -201,7 +201,7 @@ static void on_receive(struct live_peer *p, const uint8_t *msg, size_t len)
 		return;
 	a->waiting = false;
 	a->unanswered = 0;
-	sa->next_id = a->id + 1;
+	sa->window.next_id = a->id + 1;
 }
 
 static struct ike_header request(const struct hostile *h, const struct ike_sa *sa, uint32_t id)
@@ -314,26 +314,27 @@ static void act_ask(struct hostile *h, struct ike_sa *sa, nsec_t now)
 	}
 	a->waiting = true;
 	a->since = now;
-	a->id = sa->next_id;
+	a->id = sa->window.next_id;
 	send_chain(h, sa, a->id, 0);
 }
 
 static void act_ask_old(struct hostile *h, struct ike_sa *sa, nsec_t now)
 {
 	(void)now;
-	send_chain(h, sa, sa->next_id - (uint32_t)draw(h, 12), 0);
+	send_chain(h, sa, sa->window.next_id - (uint32_t)draw(h, 12), 0);
 }
 
 static void act_ask_ahead(struct hostile *h, struct ike_sa *sa, nsec_t now)
 {
 	(void)now;
-	send_chain(h, sa, sa->next_id + 1 + (uint32_t)draw(h, one_in(h, 2) ? UINT32_MAX : 3), 0);
+	send_chain(h, sa, sa->window.next_id + 1 + (uint32_t)draw(h, one_in(h, 2) ? UINT32_MAX : 3),
+		   0);
 }
 
 static void act_answer_unasked(struct hostile *h, struct ike_sa *sa, nsec_t now)
 {
 	(void)now;
-	send_chain(h, sa, sa->expected_id + (uint32_t)draw(h, 3) - 1, IKE_FLAG_RESPONSE);
+	send_chain(h, sa, sa->window.expected_id + (uint32_t)draw(h, 3) - 1, IKE_FLAG_RESPONSE);
 }
 
 static void act_send_again(struct hostile *h, struct ike_sa *sa, nsec_t now)
