@@ -310,6 +310,7 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 {
 	struct config *c = r->config;
 	struct conn_conf *conn = xzalloc(sizeof(*conn));
+	bool known = conn_set_find(&c->conns, config_setting_name(g)) != NULL;
 
 	conn->name = xstrdup(config_setting_name(g));
 	conn->refs = 1;
@@ -319,11 +320,8 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 	c->conns.v[c->conns.count++] = conn;
 	if (c->conns.count > CONNS_MAX)
 		return conf_fail(r, g, "more than %d connections", CONNS_MAX);
-	for (unsigned i = 0; i + 1 < c->conns.count; i++) {
-		if (strcmp(c->conns.v[i]->name, conn->name) == 0)
-			return conf_fail(r, g,
-					 "another file already has a connection of this name");
-	}
+	if (known)
+		return conf_fail(r, g, "another file already has a connection of this name");
 	return conf_read_options(r, g, &conf_conn_table, conn);
 }
 

@@ -17,13 +17,10 @@ struct fault_state {
 	unsigned drop, delay; /* messages still to be dropped, or delayed */
 	unsigned delay_ms;
 	TAILQ_HEAD(, delayed) delayed;
-	void (*send)(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
-		     const uint8_t *p, size_t len);
+	fault_send *send;
 };
 
-void fault_init(struct daemon *d,
-		void (*send)(struct daemon *d, const struct endpoint *local,
-			     const struct endpoint *remote, const uint8_t *p, size_t len))
+void fault_init(struct daemon *d, fault_send *send)
 {
 	d->faults = xzalloc(sizeof(*d->faults));
 	d->faults->send = send;

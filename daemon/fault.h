@@ -9,10 +9,10 @@
 #ifdef MENDIP_FAULTS
 #include <jansson.h>
 
-/* send: data_send_now, by which delayed messages go out. */
-void fault_init(struct daemon *d,
-		void (*send)(struct daemon *d, const struct endpoint *local,
-			     const struct endpoint *remote, const uint8_t *p, size_t len));
+/* Sends an IKE message at once: data_send_now, by which delayed messages go out. */
+typedef void fault_send(struct daemon *d, const struct endpoint *local,
+			const struct endpoint *remote, const uint8_t *p, size_t len);
+void fault_init(struct daemon *d, fault_send *send);
 void fault_fini(struct daemon *d);
 /* True when the IKE message is to be dropped, or is delayed and will be sent later. Copies p. */
 bool fault_takes_message(struct daemon *d, const struct endpoint *local,

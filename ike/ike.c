@@ -171,7 +171,9 @@ static const struct conn_conf *conn_now(const struct ike *ike, const struct conn
 {
 	const struct conn_conf *c = conn_set_find(&ike->conns, was->name);
 
-	return c && (c == was || (same && same(was, c))) ? c : NULL;
+	if (c && (c == was || (same && same(was, c))))
+		return c;
+	return NULL;
 }
 
 /* Half-open IKE SAs go on with the connections that are configured now. */

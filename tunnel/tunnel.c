@@ -146,7 +146,7 @@ void conn_end(struct tunnel_conn *c, nsec_t now)
 	conn_remove(c);
 }
 
-/* What a connection that stays is called in the new configuration; NULL: it does not stay. */
+/* The new configuration of a connection that stays as it is; NULL: it has to end. */
 static const struct conn_conf *stays_as(const struct tunnel_conn *c, const struct conn_set *conns,
 					conn_same *same)
 {
@@ -157,7 +157,7 @@ static const struct conn_conf *stays_as(const struct tunnel_conn *c, const struc
 	return conf;
 }
 
-/* Puts one in the place of another. */
+/* Puts `new` in the place of `old`. */
 static void conn_set_replace(struct conn_set *s, const struct conn_conf *old,
 			     const struct conn_conf *new)
 {

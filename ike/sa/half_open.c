@@ -3,7 +3,6 @@
  * cookies. SPDX-License-Identifier: ISC
  */
 #include "sa/half_open.h"
-#include "xalloc.h"
 #include "crypto/hash.h"
 
 #define COOKIE_SECRET_LIFE (60 * NSEC_PER_SEC)

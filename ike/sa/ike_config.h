@@ -11,7 +11,7 @@
 #include "wire/proposal.h"
 
 #define CONN_MAX_ADDRS 8
-#define HOST_NAMES_MAX 8
+#define HOST_NAMES_MAX CONN_MAX_ADDRS
 
 enum start_action { START_NONE, START_TRAP, START_START };
 
@@ -51,10 +51,9 @@ struct conn_conf {
 	unsigned child_count;
 };
 
-/* All connections of one version of the configuration, with a reference to each, and the secrets.
- */
+/* The connections of one version of the configuration, and the secrets for them. */
 struct conn_set {
-	const struct conn_conf **v; /* owned array */
+	const struct conn_conf **v; /* owned array; each entry holds a reference */
 	unsigned count;
 	struct psk_store *secrets; /* a reference; NULL: none, and no connections */
 };

@@ -45,12 +45,6 @@ struct conn_conf *party_conf(struct net *n, unsigned side, const struct party *p
 	return c;
 }
 
-bool always_same(const struct conn_conf *a, const struct conn_conf *b)
-{
-	(void)a, (void)b;
-	return true;
-}
-
 static void configure(struct net *n, unsigned side, const struct conn_conf **confs, unsigned count,
 		      struct psk_store *secrets)
 {

@@ -39,8 +39,6 @@ void wire_name(struct ident *id, const char *name);
 struct psk_store *secrets_of(const struct secret *v, unsigned count);
 /* Returned with one reference. */
 struct conn_conf *party_conf(struct net *n, unsigned side, const struct party *p);
-/* For tunnel_configure: connections with the same name have not changed, except for secrets. */
-bool always_same(const struct conn_conf *a, const struct conn_conf *b);
 /* The gateway's configuration from now on: these connections, with these secrets. */
 void gateway(struct net *n, const struct party *v, unsigned count, const struct secret *secrets,
 	     unsigned secret_count);

@@ -545,6 +545,12 @@ void peer_configure(struct net *n, unsigned i, const struct conn_conf *conf, con
 	conn_set_fini(&set);
 }
 
+bool always_same(const struct conn_conf *a, const struct conn_conf *b)
+{
+	(void)a, (void)b;
+	return true;
+}
+
 static struct tunnel *peer_tunnel(struct peer *p)
 {
 	const struct tunnel_ops ops = {.ctx = p,
@@ -578,12 +584,6 @@ static void peer_init(struct net *n, unsigned i)
 }
 
 /* ---- a new process ---- */
-
-static bool is_same(const struct conn_conf *a, const struct conn_conf *b)
-{
-	(void)a, (void)b;
-	return true;
-}
 
 static void digest(const struct conn_conf *conf, const struct psk_store *secrets,
 		   const struct ident *peer, uint8_t *out)
@@ -625,7 +625,7 @@ int peer_load(struct net *n, unsigned i, struct chunk saved)
 	p->tunnel = peer_tunnel(p);
 	rd_init(&r, saved.p, saved.len);
 	loaded = tunnel_load(p->tunnel, &set, digest, &r, n->now);
-	tunnel_configure(p->tunnel, &set, is_same, n->now);
+	tunnel_configure(p->tunnel, &set, always_same, n->now);
 	conn_set_fini(&set);
 	return loaded;
 }
@@ -682,6 +682,14 @@ void net_free(struct net *n)
 	}
 	wire_fini(&n->queue);
 	free(n);
+}
+
+struct net *net_up(const struct options *o)
+{
+	struct net *n = net_new(o);
+
+	net_until(n, net_is_up, 20 * SEC, "the tunnel comes up");
+	return n;
 }
 
 /* ---- state ---- */

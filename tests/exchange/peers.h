@@ -125,6 +125,8 @@ extern uint64_t net_wire_sum;
 
 struct options options_default(void);
 struct net *net_new(const struct options *o);
+/* The same, and runs it until all children are up, for 20 s at most. */
+struct net *net_up(const struct options *o);
 void net_free(struct net *n);
 /* Runs for this time. */
 void net_run(struct net *n, nsec_t time);
@@ -160,6 +162,8 @@ unsigned peer_confirmed(struct net *n, unsigned i);
 struct conn_conf *peer_conf(struct net *n, unsigned i);
 /* tunnel_configure with one connection, and one secret for every peer. */
 void peer_configure(struct net *n, unsigned i, const struct conn_conf *conf, conn_same *same);
+/* For tunnel_configure: connections with the same name have not changed, except for secrets. */
+bool always_same(const struct conn_conf *a, const struct conn_conf *b);
 #define SAVED_ROOM (64u << 20)
 /*
  * Saves what a new process of peer i needs into `room`, of `size` bytes, after the time that the

@@ -7,14 +7,6 @@
 #include "task/exchanges.h"
 #include "crypto/kex.h"
 
-static struct net *up(const struct options *o)
-{
-	struct net *n = net_new(o);
-
-	net_until(n, net_is_up, 20 * SEC, "the tunnel comes up");
-	return n;
-}
-
 static void traffic(struct net *n)
 {
 	uint64_t b = n->peer[BRANCH].delivered, g = n->peer[GW].delivered;
@@ -58,7 +50,7 @@ static void every_suite_and_group(void **state)
 			 i % 2 ? "esn" : "noesn");
 		o.ike = ike;
 		o.esp = esp;
-		n = up(&o);
+		n = net_up(&o);
 		traffic(n);
 		tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
 		net_run(n, SEC);
@@ -84,7 +76,7 @@ static void proposals_in_common(void **state)
 	o.ike_gw = "chacha20poly1305-prfsha256-x25519,aes128-sha256-x25519";
 	o.esp = "chacha20poly1305-esn,aes128-sha256-noesn";
 	o.esp_gw = "aes256gcm16-esn,aes128-sha256-noesn";
-	n = up(&o);
+	n = net_up(&o);
 	assert_string_equal(peer_conn(n, BRANCH)->sa->choice.suite->name, "aes128-sha256");
 	assert_string_equal(peer_child(n, GW, 0)->current->ike->choice.suite->name,
 			    "aes128-sha256");
@@ -110,7 +102,7 @@ static void invalid_ke_everywhere(void **state)
 	o.ike_gw = "aes128-sha256-x25519";
 	o.esp = "aes128gcm16-ecp384-x25519-noesn";
 	o.esp_gw = "aes128gcm16-x25519-noesn";
-	n = up(&o);
+	n = net_up(&o);
 	assert_int_equal(peer_conn(n, BRANCH)->sa->choice.group, GROUP_X25519);
 	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
 	net_run(n, SEC);
@@ -138,7 +130,7 @@ static void authentication(void **state)
 	net_free(n);
 	o = options_default();
 	o.gw_any = true;
-	n = up(&o);
+	n = net_up(&o);
 	traffic(n);
 	net_free(n);
 }
@@ -150,7 +142,7 @@ static void authentication(void **state)
 static void initial_contact(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 
 	(void)state;
 	n->cut[BRANCH] = true;
@@ -310,7 +302,7 @@ static void retransmissions_get_the_same_bytes(void **state)
 {
 	static struct tape t;
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	uint32_t expected;
 
 	(void)state;
@@ -356,7 +348,7 @@ static void answers_go_to_the_asker(void **state)
 {
 	static struct tape t;
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	struct endpoint local = n->peer[GW].address, from = n->peer[BRANCH].address, to = {0};
 
 	(void)state;
@@ -398,7 +390,7 @@ static void put_message(struct net *n, uint8_t version, uint8_t exchange, uint8_
 static void versions(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	uint64_t before = n->peer[GW].ike_sent;
 
 	(void)state;
@@ -420,7 +412,7 @@ static void versions(void **state)
 static void outsiders_hints(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	uint64_t before;
 
 	(void)state;
@@ -443,7 +435,7 @@ static void outsiders_hints(void **state)
 static void inside_protection(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	struct ike_sa *sa = peer_conn(n, BRANCH)->sa;
 	uint8_t inside[64], msg[512];
 	struct ike_builder b;
@@ -491,6 +483,23 @@ static void init_from(struct net *n, const struct endpoint *from, uint64_t spi, 
 	ib_ke(&b, GROUP_X25519, public);
 	ib_payload(&b, PAYLOAD_NONCE, (struct chunk){nonce, 32});
 	tunnel_receive_ike(n->peer[GW].tunnel, &local, from, msg, ib_finish(&b), n->now);
+}
+
+/* A message that went out in several datagrams goes out again in all of them. */
+static void all_datagrams_again(void **state)
+{
+	uint8_t first[] = {1, 2, 3}, second[] = {4};
+	struct sent_part parts[] = {{first, sizeof(first)}, {second, sizeof(second)}};
+	const struct sent_message two = {parts, ARRAY_SIZE(parts)};
+	struct options o = options_default();
+	struct net *n = net_up(&o);
+	struct ike_sa *sa = peer_conn(n, GW)->sa;
+	uint64_t before = n->peer[GW].ike_sent;
+
+	(void)state;
+	sent_again(sa, &two, &sa->local, &sa->remote, n->now);
+	assert_int_equal(n->peer[GW].ike_sent, before + 2);
+	net_free(n);
 }
 
 /* The last IKE message of the gateway. */
@@ -572,7 +581,7 @@ static void public_value_of_zeros(void **state)
 static void flood_of_inits(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	const struct ike *ike = n->peer[GW].tunnel->ike;
 	struct kex *kex = kex_new(GROUP_X25519);
 	uint8_t no_cookie[COOKIE_LEN] = {1};
@@ -615,7 +624,7 @@ static void inits_without_answer(void **state)
 	static uint8_t msg[IKE_MAX_MESSAGE + 512], vendor[IKE_MAX_MESSAGE];
 	struct ike_header h = {.exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR};
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	struct peer *gw = &n->peer[GW];
 	uint64_t sent = gw->ike_sent;
 	uint8_t nonce[32] = {1}, ke[32] = {9};
@@ -659,7 +668,7 @@ static void cookie_and_invalid_ke(void **state)
 	o.set.cookie_threshold = 0;
 	o.ike = "aes128-sha256-ecp256-x25519";
 	o.ike_gw = "aes128-sha256-x25519";
-	n = up(&o);
+	n = net_up(&o);
 	assert_true(n->peer[GW].tunnel->ike->counters[IKE_COUNT_COOKIE_DEMANDED] >= 1);
 	traffic(n);
 	net_free(n);
@@ -692,7 +701,7 @@ static void dead_peer(void **state)
 
 	(void)state;
 	o.dpd = 5 * SEC;
-	n = up(&o);
+	n = net_up(&o);
 	n->cut[GW] = true;
 	net_run(n, 120 * SEC);
 	assert_true(logged(n, "no response to our request"));
@@ -798,7 +807,7 @@ static void replays_are_no_life(void **state)
 
 	(void)state;
 	o.dpd = 5 * SEC;
-	n = up(&o);
+	n = net_up(&o);
 	t = (struct tape){.take = true};
 	n->hook = tape_hook;
 	n->hook_ctx = &t;
@@ -824,7 +833,7 @@ static void lifetimes(void **state)
 	(void)state;
 	o.rekey = 60 * SEC;
 	o.ike_rekey = 200 * SEC;
-	n = up(&o);
+	n = net_up(&o);
 	net_run(n, 600 * SEC);
 	rekeys = peer_child(n, BRANCH, 0)->rekeys;
 	assert_in_range(rekeys, 9, 22);
@@ -847,7 +856,7 @@ static void lifetimes(void **state)
 static void deletes(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 
 	(void)state;
 	tunnel_child_down(peer_child(n, BRANCH, 0), n->now);
@@ -901,7 +910,7 @@ static void collisions(void **state)
 		unsigned what = i / 16 % 3;
 
 		o.seed = i + 1;
-		n = up(&o);
+		n = net_up(&o);
 		hold_back[BRANCH] = delays[i % 4];
 		hold_back[GW] = delays[i / 4 % 4];
 		n->hook = hold_hook;
@@ -974,7 +983,7 @@ static void both_ask_for_the_same(void **state)
 static void rekey_of_what_the_peer_lacks(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	struct tunnel_sa *made;
 
 	(void)state;
@@ -1010,7 +1019,7 @@ static void lowest_nonce_loses(void **state)
 
 		o.seed = 1000 + i;
 		o.delay = 10 * MSEC;
-		n = up(&o);
+		n = net_up(&o);
 		net_run(n, SEC);
 		tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
 		tunnel_child_rekey(peer_child(n, GW, 0), n->now);
@@ -1049,7 +1058,7 @@ static void narrow_against_wide(void **state)
 		o.seed = seed;
 		o.wide = true;
 		o.children = 2;
-		n = up(&o);
+		n = net_up(&o);
 		k = peer_child(n, BRANCH, 0);
 		g = peer_child(n, GW, 1);
 		g->wanted = false;
@@ -1091,6 +1100,7 @@ int main(void)
 		cmocka_unit_test(versions),
 		cmocka_unit_test(outsiders_hints),
 		cmocka_unit_test(inside_protection),
+		cmocka_unit_test(all_datagrams_again),
 		cmocka_unit_test(critical_in_the_clear),
 		cmocka_unit_test(public_value_of_zeros),
 		cmocka_unit_test(flood_of_inits),

@@ -8,14 +8,6 @@
 #include "recovery.h"
 #include "peers.h"
 
-static struct net *up(const struct options *o)
-{
-	struct net *n = net_new(o);
-
-	net_until(n, net_is_up, 20 * SEC, "the tunnel comes up");
-	return n;
-}
-
 /* Loses the first `left` IKE messages of peer `from` whose exchange is `exchange`. */
 struct loss {
 	unsigned from, left;
@@ -59,7 +51,7 @@ static void lost_auth_response(void **state)
 static void last_sending_is_waited_for(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	const struct tunnel_conn *c = peer_conn(n, BRANCH);
 	uint64_t spi = c->sa->our_spi;
 	nsec_t began = n->now;
@@ -81,7 +73,7 @@ static void last_sending_is_waited_for(void **state)
 static struct net *gateway_made_another(void)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 
 	n->cut_esp[GW] = n->now + 60 * SEC;
 	ike_child_drop(peer_child(n, GW, 0)->current->ike, "a test", n->now);
@@ -133,7 +125,7 @@ static void older_goes_while_the_new_one_waits(void **state)
 static void all_go_at_once(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	struct tunnel_child *k = peer_child(n, BRANCH, 0);
 	struct ike_sa *sa = peer_conn(n, BRANCH)->sa;
 
@@ -230,7 +222,7 @@ static struct net *gateway_makes_a_new_one(struct loss *l)
 	o.gw_calls = true;
 	o.children = 2;
 	o.seed = 3; /* the gateway's random wait is shorter */
-	n = up(&o);
+	n = net_up(&o);
 	net_run(n, SEC);
 	n->hook = loss_hook;
 	n->hook_ctx = l;
@@ -296,7 +288,7 @@ static void held_all_but_what_packets_wait_for(void **state)
 
 	(void)state;
 	o.gw_calls = true;
-	n = up(&o);
+	n = net_up(&o);
 	older = peer_child(n, BRANCH, 0)->current->spi;
 	n->cut_esp[GW] = n->now + 60 * SEC;
 	n->hook = no_requests;
@@ -479,7 +471,7 @@ static void dynamic_connection_goes(void **state)
 
 		o.gw_any = true;
 		o.rekey = i ? 0 : o.rekey;
-		n = up(&o);
+		n = net_up(&o);
 		assert_int_equal(conns(n, GW), 1);
 		tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
 		net_run(n, waits[i]);
@@ -506,7 +498,7 @@ static void old_ike_sa_outlives_its_connection(void **state)
 
 	(void)state;
 	o.gw_any = true;
-	n = up(&o);
+	n = net_up(&o);
 	n->hook = loss_hook;
 	n->hook_ctx = &l;
 	ike_sa_rekey(peer_conn(n, BRANCH)->sa, n->now);
@@ -525,7 +517,7 @@ static void old_ike_sa_outlives_its_connection(void **state)
 static void rekeys_without_end(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 
 	(void)state;
 	for (unsigned i = 0; i < 200; i++) {
@@ -576,7 +568,7 @@ static void memory_of_an_idle_pair(void **state)
 
 	(void)state;
 	o.wide = true;
-	n = up(&o);
+	n = net_up(&o);
 	peer_child(n, GW, 0)->wanted = false;
 	ike_child_delete(peer_child(n, BRANCH, 0)->current->ike, n->now);
 	net_run(n, 10 * SEC);
@@ -596,7 +588,7 @@ static void memory_of_an_idle_pair(void **state)
 static void used_ones_go_last(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	struct tunnel_child *k = peer_child(n, BRANCH, 0);
 	struct tunnel_sa *first = k->current, *s;
 	uint32_t spi = tunnel_sa_esp(first)->spi;
@@ -637,7 +629,7 @@ static void many_sas_replaced_at_once(void **state)
 	(void)state;
 	o.wide = true;
 	o.children = 1;
-	n = up(&o);
+	n = net_up(&o);
 	k = peer_child(n, BRANCH, 0);
 	/* The first CHILD SA covers the selectors of all hosts; it is deleted. */
 	peer_child(n, GW, 0)->wanted = false;
@@ -667,7 +659,7 @@ static void deleted_during_a_rekey(void **state)
 
 		o.seed = 500 + i;
 		o.delay = 10 * MSEC;
-		n = up(&o);
+		n = net_up(&o);
 		net_run(n, SEC);
 		if (i % 2)
 			ike_child_rekey(peer_child(n, BRANCH, 0)->current->ike, IKE_LATE_HINT,
@@ -807,7 +799,7 @@ static void a_mapping_is_not_left_alone(void **state)
 static void foreign_answers(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	struct child_conf *conf = &n->peer[GW].conf->children[0];
 
 	(void)state;

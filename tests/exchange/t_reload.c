@@ -5,20 +5,6 @@
 #include "peers.h"
 #include "xalloc.h"
 
-static struct net *up(const struct options *o)
-{
-	struct net *n = net_new(o);
-
-	net_until(n, net_is_up, 20 * SEC, "the tunnel comes up");
-	return n;
-}
-
-static bool all_the_same(const struct conn_conf *a, const struct conn_conf *b)
-{
-	(void)a, (void)b;
-	return true;
-}
-
 /*
  * A reload without changes brings a new copy of the configuration: the SAs stay, and no packet is
  * lost, also in later rekeys.
@@ -28,13 +14,13 @@ static void reload_keeps_what_is_up(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
 		struct options o = options_default();
-		struct net *n = up(&o);
+		struct net *n = net_up(&o);
 		const struct tunnel_sa *before = peer_child(n, i, 0)->current;
 		const struct conn_conf *again = peer_conf(n, i);
 
 		n->rate[BRANCH] = n->rate[GW] = 100;
 		net_run(n, SEC);
-		peer_configure(n, i, again, all_the_same);
+		peer_configure(n, i, again, always_same);
 		conn_unref(again);
 		net_run(n, SEC);
 		assert_ptr_equal(peer_child(n, i, 0)->current, before);
@@ -114,8 +100,7 @@ static void name_leads_to_another_address(void **state)
 	net_free(n);
 }
 
-/* Addresses of the file come first; of those that the names lead to, as many as there is room for.
- */
+/* Addresses of the file come first, then as many of the resolved ones as there is room for. */
 static void addresses_are_limited(void **state)
 {
 	struct conn_conf c = {.remote_count = 2};

@@ -5,14 +5,6 @@
 #include "peers.h"
 #include "xalloc.h"
 
-static struct net *up(const struct options *o)
-{
-	struct net *n = net_new(o);
-
-	net_until(n, net_is_up, 20 * SEC, "the tunnel comes up");
-	return n;
-}
-
 static void expect_none_lost(struct net *n)
 {
 	assert_int_equal(net_lost(n, GW, CHILDREN), 0);
@@ -80,7 +72,7 @@ static unsigned conns_of(const struct net *n, unsigned i, bool dynamic)
 static void one_round(const struct options *o)
 {
 	struct seen *seen = xzalloc(sizeof(*seen));
-	struct net *n = up(o);
+	struct net *n = net_up(o);
 	uint64_t ike = peer_conn(n, BRANCH)->sa->our_spi;
 
 	n->hook = nonce_hook;
@@ -146,7 +138,7 @@ static void rekeys_go_on(void **state)
 	(void)state;
 	o.rekey = 60 * SEC;
 	o.ike_rekey = 100 * SEC;
-	n = up(&o);
+	n = net_up(&o);
 	n->rate[BRANCH] = n->rate[GW] = 50;
 	for (unsigned i = 0; i < 30; i++) {
 		net_run(n, 20 * SEC + 300 * MSEC);
@@ -165,7 +157,7 @@ static void rekeys_go_on(void **state)
 static void nothing_is_delivered_twice(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	uint64_t before;
 
 	(void)state;
@@ -196,7 +188,7 @@ static void nothing_is_delivered_twice(void **state)
 static void replaced_sas_are_remembered(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 
 	(void)state;
 	n->rate[GW] = 200;
@@ -225,7 +217,7 @@ static void replaced_sas_are_remembered(void **state)
 static void what_is_under_way_is_made_anew(void **state)
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	uint64_t ike = peer_conn(n, BRANCH)->sa->our_spi;
 	nsec_t since;
 
@@ -258,7 +250,7 @@ static void what_has_not_begun_is_held(void **state)
 	(void)state;
 	o.delay = 400 * MSEC;
 	o.children = 2;
-	n = up(&o);
+	n = net_up(&o);
 	net_run(n, 5 * SEC);
 	n->rate[BRANCH] = n->rate[GW] = 500;
 	ike = peer_conn(n, BRANCH)->sa->our_spi;
@@ -280,28 +272,48 @@ static void what_has_not_begun_is_held(void **state)
 	net_free(n);
 }
 
-/*
- * The configuration of a connection has changed at the restart: the gateway gets a DELETE, and the
- * tunnel is made again.
- */
-static void what_has_changed_ends(void **state)
+/* Restarts the branch after `change`: its IKE SA ends, and the tunnel is made again. */
+static void ends_at_a_restart(void (*change)(struct net *n))
 {
 	struct options o = options_default();
-	struct net *n = up(&o);
+	struct net *n = net_up(&o);
 	uint64_t ike = peer_conn(n, BRANCH)->sa->our_spi;
 	uint8_t *room = xreallocarray(NULL, 1, SAVED_ROOM);
 	unsigned conns;
 	struct chunk saved = peer_save(n, BRANCH, room, SAVED_ROOM, &conns);
 
-	(void)state;
-	n->o.ike_rekey = 3 * 3600 * SEC;
+	change(n);
 	assert_int_equal(peer_load(n, BRANCH, saved), 0);
-	net_run(n, 10 * MSEC);
+	net_until(n, net_is_up, 5 * SEC, "the tunnel is made again");
 	assert_int_equal(peer_ike_sas(n, GW), 1);
-	assert_true(net_is_up(n));
 	assert_true(peer_conn(n, BRANCH)->sa->our_spi != ike);
 	free(room);
 	net_free(n);
+}
+
+static void another_lifetime(struct net *n)
+{
+	n->o.ike_rekey = 3 * 3600 * SEC;
+}
+
+/* The configuration of the connection has changed at the restart. */
+static void what_has_changed_ends(void **state)
+{
+	(void)state;
+	ends_at_a_restart(another_lifetime);
+}
+
+static void another_secret(struct net *n)
+{
+	n->o.psk_branch = n->o.psk_gw = "another secret";
+	peer_configure(n, GW, n->peer[GW].conf, NULL);
+}
+
+/* The secret of the peer has changed at the restart, on both sides. */
+static void changed_secret_ends(void **state)
+{
+	(void)state;
+	ends_at_a_restart(another_secret);
 }
 
 /* A message that went out in several datagrams is saved and loaded with all of them. */
@@ -335,28 +347,6 @@ static void messages_keep_their_parts(void **state)
 	sent_clear(&again);
 }
 
-/* A secret of the peer that has changed ends it, too: both sides have another one when the branch
- * is back. */
-static void changed_secret_ends(void **state)
-{
-	struct options o = options_default();
-	struct net *n = up(&o);
-	uint64_t ike = peer_conn(n, BRANCH)->sa->our_spi;
-	uint8_t *room = xreallocarray(NULL, 1, SAVED_ROOM);
-	unsigned conns;
-	struct chunk saved = peer_save(n, BRANCH, room, SAVED_ROOM, &conns);
-
-	(void)state;
-	n->o.psk_branch = n->o.psk_gw = "another secret";
-	peer_configure(n, GW, n->peer[GW].conf, NULL);
-	assert_int_equal(peer_load(n, BRANCH, saved), 0);
-	net_run(n, 5 * SEC);
-	assert_true(net_is_up(n));
-	assert_true(peer_conn(n, BRANCH)->sa->our_spi != ike);
-	free(room);
-	net_free(n);
-}
-
 /* Whatever the saved bytes are, the worst result is that the tunnel is made again. */
 static void any_bytes_are_survived(void **state)
 {
@@ -370,7 +360,7 @@ static void any_bytes_are_survived(void **state)
 	(void)state;
 	seeded_init(&rng, 99);
 	o.children = 2;
-	n = up(&o);
+	n = net_up(&o);
 	n->rate[GW] = 500;
 	net_run(n, 2 * SEC);
 	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);

@@ -338,6 +338,10 @@ MUTANTS = [
      "!conn_has_remote(conf, &ike_sa_remote(c->sa)->addr)", "false", ["t_reload/name_leads_to_another_address"]),
     ("held-routes-stay", "a route to the tunnel stays when nothing asks for it any more", "held_configure",
      "\theld_release(t, &before);\n", "", ["t_reload/route_is_held"]),
+    ("one-datagram-again", "a message in fragments is not sent again as a whole", "sent_again",
+     "i < m->count", "i < 1", ["t_ike/all_datagrams_again"]),
+    ("one-datagram-saved", "after a restart a response in fragments is sent again without its rest", "sent_load",
+     "i < count", "i < 1", ["t_saved/messages_keep_their_parts"]),
     # ---- devices
     ("policies-of-all-devices", "a packet takes the tunnel of another device", "find_policy",
      "const struct spd *spd = &path->devices[out->device].spd;", "const struct spd *spd = &path->devices[0].spd;",
