@@ -172,6 +172,35 @@ static int derive_device(struct conf_reader *r, config_setting_t *g, void *base)
 	return 0;
 }
 
+/* swanctl.conf has two words for two of them: none or clear, start or restart. */
+static int read_end_action(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+			   void *base)
+{
+	static const char *const words[] = {"auto",  "none",	"trap", "start",
+					    "clear", "restart", NULL};
+	static const enum end_action meaning[] = {END_AUTO,  END_NONE, END_TRAP,
+						  END_START, END_NONE, END_START};
+	unsigned which;
+
+	if (conf_get_word(r, s, words, &which) < 0)
+		return -EINVAL;
+	*(enum end_action *)(void *)((char *)base + o->at) = meaning[which];
+	return 0;
+}
+
+static void print_end_action(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	static const char *const words[] = {[END_AUTO] = "auto",
+					    [END_NONE] = "none",
+					    [END_TRAP] = "trap",
+					    [END_START] = "start"};
+
+	conf_print_text(
+		out, words[*(const enum end_action *)(const void *)((const char *)base + o->at)]);
+}
+
+static const struct conf_kind end_action = {read_end_action, print_end_action};
+
 static int read_switchover(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 			   void *base)
 {
@@ -192,6 +221,12 @@ static const struct conf_kind switchover = {read_switchover, print_switchover};
 static const char *const yes_no[] = {"yes", "no", NULL};
 static const char *const actions[] = {
 	[START_NONE] = "none", [START_TRAP] = "trap", [START_START] = "start", NULL};
+
+static const char *const childless[] = {[CHILDLESS_ALLOW] = "allow",
+					[CHILDLESS_PREFER] = "prefer",
+					[CHILDLESS_FORCE] = "force",
+					[CHILDLESS_NEVER] = "never",
+					NULL};
 
 #define VOLUME_MAX (UINT64_MAX / 2)
 #define REKEY_MAX  (9ULL * 365 * 86400 * NSEC_PER_SEC) /* a file can still express a tenth more */
@@ -215,6 +250,8 @@ static const struct conf_option conn_options[] = {
 	 .zero = "never", .standard = "\"30s\"", .help = "time without a packet from the peer before a liveness check"},
 	{.name = "ha_peer", .kind = &conf_either, .at = AT(ha_peer), .words = yes_no, .standard = "\"no\"",
 	 .help = "the peer is a cluster that speaks RFC 6311"},
+	{.name = "childless", .kind = &conf_word, .at = AT(childless), .words = childless, .standard = "\"allow\"",
+	 .help = "IKE SAs without a CHILD SA (RFC 6023)"},
 	{.name = "device", .kind = &conn_device, .good = conf_is_device, .rule = CONF_DEVICE_RULE,
 	 .help = "TUN device of the children"},
 	{.name = "children", .kind = &children,
@@ -245,6 +282,10 @@ static const struct conf_option child_options[] = {
 	 .help = "end after so many packets; 0: never"},
 	{.name = "start_action", .kind = &conf_word, .at = AT(start_action), .words = actions,
 	 .standard = "\"none\"", .help = "what brings it up"},
+	{.name = "close_action", .kind = &end_action, .at = AT(close_action), .standard = "\"auto\"",
+	 .help = "what follows when the peer has deleted it"},
+	{.name = "dpd_action", .kind = &end_action, .at = AT(dpd_action), .standard = "\"auto\"",
+	 .help = "what follows when the peer is silent"},
 	{.name = "device", .kind = &conf_text, .at = AT(device), .good = conf_is_device,
 	 .rule = CONF_DEVICE_RULE, .derive = derive_device, .help = "TUN device of its own"},
 	{.name = "replay_window", .kind = &replay_window, .at = AT(replay_window), .least = WINDOW_MIN,

@@ -231,6 +231,11 @@ struct ike_sa *ike_initiate(struct ike *ike, const struct conn_conf *conn,
 			    const struct endpoint *local, const struct endpoint *remote,
 			    const struct ident *peer, bool beside, nsec_t now);
 /*
+ * The first CHILD SA is asked for in IKE_AUTH also if the connection prefers IKE SAs without
+ * (CHILDLESS_PREFER): the peer refuses CREATE_CHILD_SA. sa: one that ike_initiate has just given.
+ */
+void ike_begin_with_child(struct ike_sa *sa);
+/*
  * Requests a new CHILD SA, not before `at`; the outcome comes by child_result. conf must be a child
  * of the IKE SA's connection. On an IKE SA that is not authenticated yet the first such request is
  * made in IKE_AUTH. first: two selectors, local and remote, of the packet that caused it (2.9), or

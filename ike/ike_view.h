@@ -114,6 +114,13 @@ uint32_t child_sa_spi_out(const struct child_sa *c);
 const struct proposal_choice *child_sa_choice(const struct child_sa *c);
 const struct ts_list *child_sa_local(const struct child_sa *c);
 const struct ts_list *child_sa_remote(const struct child_sa *c);
+/* What ends, or has just ended, a CHILD SA. */
+enum child_end {
+	CHILD_END_OTHER,  /* we did, or its lifetime */
+	CHILD_END_PEER,	  /* the peer deleted it or its IKE SA, or forgot both (INITIAL_CONTACT) */
+	CHILD_END_SILENT, /* the peer did not answer */
+};
+enum child_end child_sa_end(const struct child_sa *c);
 /* We sent the request that made it. */
 bool child_sa_is_initiator(const struct child_sa *c);
 /* Another CHILD SA replaces it. */

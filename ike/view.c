@@ -191,6 +191,13 @@ const struct ts_list *child_sa_remote(const struct child_sa *c)
 	return c->remote;
 }
 
+enum child_end child_sa_end(const struct child_sa *c)
+{
+	if (c->ike_sa->unanswered)
+		return CHILD_END_SILENT;
+	return c->deleted_by_peer || c->ike_sa->deleted_by_peer ? CHILD_END_PEER : CHILD_END_OTHER;
+}
+
 bool child_sa_is_initiator(const struct child_sa *c)
 {
 	return c->initiator;

@@ -100,8 +100,11 @@ void conn_beside(struct deadline *d, nsec_t now)
 		conn_beside_later(c, now);
 		return;
 	}
-	LIST_FOREACH (k, &c->children, link)
+	LIST_FOREACH (k, &c->children, link) {
+		if (k->only_auth)
+			ike_begin_with_child(c->beside);
 		conn_ask_missing_on(k, c->beside, now);
+	}
 }
 
 /*

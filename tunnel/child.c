@@ -65,6 +65,25 @@ void tunnel_child_trap(struct tunnel_child *k, bool on)
 		t->ops.route(t->ops.ctx, k->device, &k->conf->local_ts, &k->conf->remote_ts, on);
 }
 
+/*
+ * NONE: the child is not brought up again. Where start_action made a trap so that nothing leaves in
+ * clear, its packets are dropped from now on; one that is to be a trap stays one.
+ */
+void tunnel_child_ended(struct tunnel_child *k, enum child_end end)
+{
+	const struct child_conf *conf = k->conf;
+	enum end_action a = end == CHILD_END_PEER     ? conf->close_action
+			    : end == CHILD_END_SILENT ? conf->dpd_action
+						      : END_AUTO;
+
+	if (a == END_AUTO || k->current || k->conn->tunnel->closing)
+		return;
+	k->wanted = a == END_START;
+	if (a != END_NONE)
+		tunnel_child_trap(k, true);
+	k->trap.trap = a != END_NONE || conf->start_action == START_TRAP;
+}
+
 struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, const struct child_conf *conf)
 {
 	struct tunnel_child *k = conn_child_of(c, conf), *last;

@@ -16,6 +16,11 @@ struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, const struct child_c
 void tunnel_child_remove(struct tunnel_child *k);
 /* The SPD of its device. */
 struct spd *tunnel_child_spd(const struct tunnel_child *k);
+/*
+ * An SA of the child has ended for this reason. If it was the last one, close_action or dpd_action
+ * says what follows: whether the child is wanted, and whether packets bring it up.
+ */
+void tunnel_child_ended(struct tunnel_child *k, enum child_end end);
 /* on: packets for the child bring it up; otherwise they no longer do. */
 void tunnel_child_trap(struct tunnel_child *k, bool on);
 

@@ -6,7 +6,7 @@
 
 void tunnel_child_up(struct tunnel_child *c, nsec_t now)
 {
-	c->wanted = true;
+	c->wanted = c->trap.trap = true;
 	conn_mend(c->conn, now);
 }
 

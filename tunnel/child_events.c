@@ -57,6 +57,7 @@ static void child_up(struct tunnel_sa *s, nsec_t now)
 	if (k->asked_on && !ike_child_is_asked(k->asked_on, k->conf))
 		k->asked_on = NULL;
 	k->only_auth = false;
+	k->trap.trap = true;
 	tunnel_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,
 		     "CHILD SA up: SPI in %08x out %08x, %s, %s === %s%s", s->spi, s->spi_out,
 		     choice_format(child_sa_choice(s->ike), suite, sizeof(suite)),
@@ -147,6 +148,8 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 	struct tunnel_child *k = s->child;
 	struct ike_sa *sa = child_sa_ike(s->ike);
 	struct tunnel_sa *by = stand_in(k, s, now);
+	enum child_end end = child_sa_end(s->ike);
+	bool ending = s->ending;
 	bool keep = !by && may_be_kept(s, now);
 
 	s->ike = NULL;
@@ -176,6 +179,8 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 	else
 		tunnel_sa_forget(s);
 	end_orphans(k, now);
+	if (!by && !ending)
+		tunnel_child_ended(k, end);
 	/* What is to be kept up and was ended by the peer comes up again. */
 	if (k->wanted && !k->current && conn_established(k->conn))
 		conn_ask(k, NULL, now + NSEC_PER_SEC, now);
@@ -214,7 +219,8 @@ static void ask_after_refusal(struct tunnel_child *k, struct ike_sa *sa, uint16_
 	else if (!k->current && k->wanted && ike_child_create(sa, k->conf, NULL, k->not_before))
 		k->asked_on = sa;
 	/* Perhaps only IKE_AUTH can make it: it says nothing of a key exchange. */
-	if (notify == NOTIFY_NO_PROPOSAL_CHOSEN && !k->current && k->wanted) {
+	if (notify == NOTIFY_NO_PROPOSAL_CHOSEN && !k->current && k->wanted &&
+	    k->conn->conf->childless != CHILDLESS_FORCE) {
 		k->only_auth = true;
 		conn_beside_later(k->conn, now);
 	}

@@ -13,7 +13,7 @@
 #include "xalloc.h"
 
 /* Change it whenever what is written changes: here, in esp_state.c or in ike_saved.c. */
-#define FORMAT "mendip tunnels 3"
+#define FORMAT "mendip tunnels 4"
 #define DIGEST 32
 
 /* ---- what can be written ---- */
@@ -177,6 +177,7 @@ static void children_save(const struct tunnel_conn *c, struct writer *w)
 	LIST_FOREACH (k, &c->children, link) {
 		wr_u8(w, k->wanted ? 'W' : 'C');
 		text_save(k->conf->name, w);
+		wr_u8(w, (uint8_t)(k->trapped | k->trap.trap << 1));
 		sas_save(k, w);
 	}
 	wr_u8(w, '.');
@@ -319,6 +320,15 @@ static int tombstone_load(struct tunnel_conn *c, struct reader *r, nsec_t now)
 	return esp_sa_load(&c->tunnel->path->sad, tunnel_sa_esp(s), r);
 }
 
+/* What the end of its last SA has left behind (tunnel_child_ended). */
+static void state_load(struct tunnel_child *k, bool wanted, uint8_t traps)
+{
+	k->wanted = wanted;
+	if (traps & 1)
+		tunnel_child_trap(k, true);
+	k->trap.trap = traps & 2;
+}
+
 static int children_load(struct tunnel_conn *c, struct reader *r, nsec_t now)
 {
 	struct tunnel_child *k = NULL;
@@ -332,9 +342,9 @@ static int children_load(struct tunnel_conn *c, struct reader *r, nsec_t now)
 		case 'W':
 		case 'C':
 			k = child_of_name(c, r);
-			if (k)
-				k->wanted = what == 'W';
 			e = k ? 0 : -EBADMSG;
+			if (k)
+				state_load(k, what == 'W', rd_u8(r));
 			break;
 		case 'L': e = live_load(c, r, now); break;
 		case 'T': e = tombstone_load(c, r, now); break;

@@ -118,10 +118,14 @@ nsec_t tunnel_sa_kept_until(const struct tunnel_sa *s)
 
 static void look_at_kept(struct tunnel_sa *s, nsec_t now)
 {
-	if (now < tunnel_sa_kept_until(s))
+	struct tunnel_child *k = s->child;
+
+	if (now < tunnel_sa_kept_until(s)) {
 		deadline_set(&s->child->conn->tunnel->deadlines, &s->end, tunnel_sa_kept_until(s));
-	else
-		tunnel_sa_forget(s);
+		return;
+	}
+	tunnel_sa_forget(s);
+	tunnel_child_ended(k, CHILD_END_SILENT);
 }
 
 void tunnel_sa_drain(struct tunnel_sa *s, nsec_t now)

@@ -14,6 +14,10 @@
 #define HOST_NAMES_MAX CONN_MAX_ADDRS
 
 enum start_action { START_NONE, START_TRAP, START_START };
+/* When the peer has deleted a child, or was silent: what follows. AUTO: as start_action says. */
+enum end_action { END_AUTO, END_NONE, END_TRAP, END_START };
+/* IKE SAs without a CHILD SA (RFC 6023); see childless.c. */
+enum childless { CHILDLESS_ALLOW, CHILDLESS_PREFER, CHILDLESS_FORCE, CHILDLESS_NEVER };
 
 struct child_conf {
 	char *name;
@@ -22,6 +26,7 @@ struct child_conf {
 	nsec_t rekey_time, life_time; /* 0: never */
 	uint64_t rekey_bytes, life_bytes, rekey_packets, life_packets;
 	enum start_action start_action;
+	enum end_action close_action, dpd_action;
 	uint32_t replay_window;		/* packets; 0: no protection against replays */
 	char *device;			/* name of its TUN device; NULL: the default one */
 	struct tunnel_options *options; /* those of tunnel/; owned */
@@ -41,8 +46,9 @@ struct conn_conf {
 	struct endpoint local[CONN_MAX_ADDRS];	/* local_count 0: any address of ours */
 	struct endpoint remote[CONN_MAX_ADDRS]; /* those of the file; all: conn_remote */
 	uint8_t local_count, remote_count;
-	bool remote_any;		  /* remote_addrs has %any: answer any address */
-	bool ha_peer;			  /* the peer is a cluster that supports RFC 6311 */
+	bool remote_any; /* remote_addrs has %any: answer any address */
+	bool ha_peer;	 /* the peer is a cluster that supports RFC 6311 */
+	enum childless childless;
 	struct peer_names *names;	  /* in remote_addrs; owned, NULL: none */
 	struct ident local_id, remote_id; /* remote_id may be a pattern */
 	struct proposal_list proposals;

@@ -33,7 +33,9 @@ struct handshake {
 	uint8_t cookie_len;
 	uint16_t group; /* by INVALID_KE_PAYLOAD; 0: our first group */
 	uint8_t rounds;
-	uint16_t error; /* an unprotected refusal that we saw; 0: none */
+	uint16_t error;	  /* an unprotected refusal that we saw; 0: none */
+	bool childless;	  /* the peer announced CHILDLESS_IKEV2_SUPPORTED */
+	bool needs_child; /* IKE_AUTH asks for a child also with CHILDLESS_PREFER */
 };
 
 struct child_sa {
@@ -48,6 +50,7 @@ struct child_sa {
 	bool successor;			/* another CHILD SA replaces it */
 	struct child_sa *replaces;	/* the SA that it rekeys; NULL: none, or it ended */
 	bool confirmed;			/* the peer surely has it */
+	bool deleted_by_peer;
 	bool voided; /* made by a rekey of the peer's that the peer never used (ike_child_void) */
 	nsec_t created;
 	struct deadline rekey, expire, cleanup;
@@ -77,6 +80,7 @@ struct ike_sa {
 	struct ike_sa *rival_of; /* the IKE SA whose rekey by us is outstanding; the peer made this
 				    one by a rekey that collided with that */
 	bool unresolved;	 /* rival_of is not decided: it has no children yet */
+	bool deleted_by_peer;	 /* it ended by a DELETE or INITIAL_CONTACT */
 	bool unanswered; /* it ended because the peer was silent, not because somebody ended it */
 	bool busy;	 /* TEMPORARY_FAILURE to requests for CHILD SAs (2.25); only tests set it */
 

@@ -123,11 +123,16 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 {
 	struct child_task *t = child_task_of(task);
 	struct ike *ike = sa->ike;
-	struct child_task *child = first_child(sa);
+	struct child_task *child = childless_chosen(sa) ? NULL : first_child(sa);
+	const char *wrong = childless_wrong(sa, child != NULL);
 	uint8_t buf[IKE_MAX_MESSAGE], auth[AUTH_DATA_MAX];
 	int auth_len = make_auth(sa, expected(sa), auth);
 	struct ike_builder b;
 
+	if (wrong) {
+		sa_kill(sa, wrong, now);
+		return;
+	}
 	if (auth_len < 0) {
 		sa_kill(sa, "no secret for this peer: give one in secrets", now);
 		return;
@@ -286,8 +291,10 @@ static void forget_others(struct ike_sa *sa, nsec_t now)
 
 	HASH_ITER (hh, sa->ike->sas, other, tmp) {
 		if (other != sa && other->established && ident_eq(&other->peer_id, &sa->peer_id) &&
-		    ident_eq(&other->conn->local_id, &sa->conn->local_id))
+		    ident_eq(&other->conn->local_id, &sa->conn->local_id)) {
+			other->deleted_by_peer = true;
 			sa_kill(other, "the peer sent INITIAL_CONTACT", now);
+		}
 	}
 }
 
@@ -381,6 +388,8 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 		refuse(sa, in, "no secret for this peer: give one in secrets");
 		return;
 	}
+	if (childless_refused(sa, in))
+		return;
 	half_remove(sa);
 	deadline_clear(&sa->ike->deadlines, &sa->expire);
 	/*

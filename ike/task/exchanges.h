@@ -80,6 +80,20 @@ void sync_read_supported(struct ike_sa *sa, const struct ike_payloads *p);
 bool sync_is_request(const struct ike_sa *sa, const struct ike_in *in);
 void sync_on_request(struct ike_sa *sa, const struct ike_in *in);
 
+/* ---- childless.c: RFC 6023 ---- */
+/* Writes the announcement into our response to IKE_SA_INIT, and reads the peer's. */
+void childless_write_supported(struct ike_builder *b, const struct ike_sa *sa);
+void childless_read_supported(struct ike_sa *sa, const struct ike_payloads *p);
+/* As initiator: IKE_AUTH is to ask for no child; those that wait are created on the IKE SA. */
+bool childless_chosen(const struct ike_sa *sa);
+/*
+ * Why IKE_AUTH may not be as it is, with or without a child, from either side; static text. NULL:
+ * it may.
+ */
+const char *childless_wrong(const struct ike_sa *sa, bool with_child);
+/* As responder: an IKE_AUTH that may not be as it is was answered, and the IKE SA has ended. */
+bool childless_refused(struct ike_sa *sa, const struct ike_in *in);
+
 /* ---- nat.c ---- */
 /*
  * Writes the NAT detection notifies (2.23). The SPIs of sa and `remote` are what the destination

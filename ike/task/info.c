@@ -80,6 +80,7 @@ static void delete_child(struct ike_sa *sa, uint32_t spi, struct spi_list *gone,
 		ike_child_heard(made, now);
 	if (!(c->state == CHILD_STATE_DELETING && sa->outstanding && sa->outstanding->child == c))
 		gone->v[gone->count++] = c->spi_in;
+	c->deleted_by_peer = !made;
 	child_kill(c, made ? "replaced" : "deleted by the peer", now);
 }
 
@@ -127,9 +128,10 @@ void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 		    sa->state == IKE_STATE_ESTABLISHED)
 			lost_child(sa, &in->p->notify[i], in->now);
 	}
-	if (ends)
-		sa_kill(sa, sa->state == IKE_STATE_REKEYED ? "replaced" : "deleted by the peer",
-			in->now);
+	if (!ends)
+		return;
+	sa->deleted_by_peer = sa->state != IKE_STATE_REKEYED;
+	sa_kill(sa, sa->deleted_by_peer ? "deleted by the peer" : "replaced", in->now);
 }
 
 static void on_ike_deleted(struct ike_sa *sa, const struct ike_in *in)

@@ -166,6 +166,7 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	sa->spi_r = in->h->spi_r;
 	nonce_set(&hs->nr, p->nonce);
 	nat_read(sa, p, sa->spi_i, sa->spi_r, in->local, in->remote);
+	childless_read_supported(sa, p);
 	if (derive(sa, p->ke.data) < 0) {
 		sa->spi_r = 0;
 		return;
@@ -301,6 +302,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 	ib_ke(&b, sa->choice.group, kex_public(hs->kex));
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&hs->nr));
 	nat_write(&b, sa, in->local, in->remote);
+	childless_write_supported(&b, sa);
 	len = ib_finish(&b);
 	hs->response = xmemdup(msg, len);
 	hs->response_len = len;

@@ -50,6 +50,12 @@ struct ike_sa *ike_initiate(struct ike *ike, const struct conn_conf *conn,
 	return sa;
 }
 
+void ike_begin_with_child(struct ike_sa *sa)
+{
+	if (sa->handshake)
+		sa->handshake->needs_child = true;
+}
+
 bool ike_child_create(struct ike_sa *sa, const struct child_conf *conf, const struct ts *first,
 		      nsec_t at)
 {

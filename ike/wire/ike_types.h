@@ -102,6 +102,7 @@ enum id_type {
 	X(COOKIE, 16390)                              \
 	X(USE_TRANSPORT_MODE, 16391)                  \
 	X(REKEY_SA, 16393)                            \
+	X(CHILDLESS_IKEV2_SUPPORTED, 16418)           \
 	X(IKEV2_MESSAGE_ID_SYNC_SUPPORTED, 16420)     \
 	X(IPSEC_REPLAY_COUNTER_SYNC_SUPPORTED, 16421) \
 	X(IKEV2_MESSAGE_ID_SYNC, 16422)               \

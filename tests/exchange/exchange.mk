@@ -4,7 +4,11 @@ SCENARIO = tests/exchange/scenario.c tests/exchange/scenario.h tests/exchange/sc
 	tests/exchange/scenario_expect.c tests/exchange/scenario_report.c $(PEERS)
 
 check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives tests/exchange/t_cluster \
-	tests/exchange/t_hostile tests/exchange/t_limits tests/exchange/t_saved tests/exchange/t_reload
+	tests/exchange/t_hostile tests/exchange/t_limits tests/exchange/t_saved tests/exchange/t_reload \
+	tests/exchange/t_children
+tests_exchange_t_children_SOURCES = tests/exchange/t_children.c $(PEERS)
+tests_exchange_t_children_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_children_LDADD = $(TUNNEL_TEST_LIBS)
 PARTIES = tests/exchange/parties.c tests/exchange/parties.h $(PEERS)
 tests_exchange_t_limits_SOURCES = tests/exchange/t_limits.c $(PARTIES)
 tests_exchange_t_limits_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -488,6 +488,10 @@ static void child_build(const struct options *o, struct child_conf *c, unsigned 
 		c->start_action = side == GW ? o->start : START_NONE;
 	else
 		c->start_action = side == BRANCH ? o->start : START_NONE;
+	if (side == BRANCH) {
+		c->close_action = o->close;
+		c->dpd_action = o->dead;
+	}
 	c->replay_window = o->window;
 	c->options = xmemdup(&o->sw, sizeof(o->sw));
 }
@@ -519,6 +523,7 @@ struct conn_conf *peer_conf(struct net *n, unsigned i)
 					      : "aes256gcm16-prfsha384-x25519");
 	c->rekey_time = o->ike_rekey;
 	c->life_time = o->ike_rekey + o->ike_rekey / 10;
+	c->childless = o->childless[i];
 	c->dpd_delay = p->index == GW && o->gw_dpd ? o->gw_dpd : o->dpd;
 	if (c->dpd_delay == NSEC_NEVER)
 		c->dpd_delay = 0;

@@ -45,6 +45,8 @@ struct options {
 	bool wide;
 	bool twice_allowed; /* without replay protection: a packet delivered twice is no failure */
 	nsec_t delay;	    /* one way; 0: 1 ms */
+	enum childless childless[2];
+	enum end_action close, dead; /* of the branch's children: close_action, dpd_action */
 	nsec_t dpd, rekey, ike_rekey;
 	nsec_t gw_dpd; /* the gateway's, if different; NSEC_NEVER: none */
 	uint32_t window;

@@ -33,6 +33,13 @@ static void set_role(struct scenario *s, const struct words *w)
 		scenario_fail(s, "role branch calls|answers, or role both call");
 }
 
+static void set_childless(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 2);
+	s->o.childless[BRANCH] = s->o.childless[GW] =
+		word_on(s, w->w[1], "force", "prefer") ? CHILDLESS_FORCE : CHILDLESS_PREFER;
+}
+
 static void set_suite(struct scenario *s, const struct words *w)
 {
 	words_need(s, w, 2, 2);
@@ -151,11 +158,14 @@ static const struct {
 	const char *name;
 	void (*run)(struct scenario *s, const struct words *w);
 } commands[] = {
-	{"seed", set_seed},	{"children", set_children}, {"wide", set_wide},
-	{"role", set_role},	{"suite", set_suite},	    {"esn", set_esn},
-	{"pfs", set_pfs},	{"esp", set_esp},	    {"window", set_window},
-	{"delay", set_delay},	{"dpd", set_dpd},	    {"lifetime", set_lifetime},
-	{"option", set_option}, {"twice", set_twice},	    {"up", bring_up},
+	{"seed", set_seed},	{"children", set_children},
+	{"wide", set_wide},	{"role", set_role},
+	{"suite", set_suite},	{"esn", set_esn},
+	{"pfs", set_pfs},	{"esp", set_esp},
+	{"window", set_window}, {"delay", set_delay},
+	{"dpd", set_dpd},	{"lifetime", set_lifetime},
+	{"option", set_option}, {"twice", set_twice},
+	{"up", bring_up},	{"childless", set_childless},
 };
 
 bool scenario_setup(struct scenario *s, const struct words *w)

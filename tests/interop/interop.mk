@@ -1,8 +1,8 @@
 PRIVILEGED_TESTS += tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_strongswan.py \
-	tests/interop/test_rewind_selfcheck.py tests/interop/test_defaults.py tests/interop/test_wire.py
+	tests/interop/test_rewind_selfcheck.py tests/interop/test_defaults.py tests/interop/test_wire.py tests/interop/test_children.py
 EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop/ha.py tests/interop/rewind.py \
 	tests/interop/wire.py tests/interop/test_rewind_selfcheck.py tests/interop/test_strongswan.py tests/interop/test_defaults.py \
-	tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_wire.py
+	tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_wire.py tests/interop/test_children.py
 
 # Runs test_defaults.py with strongSwan 6, which Debian 12 does not have, as root; installs Debian 13 for it once.
 check-strongswan-6: all
