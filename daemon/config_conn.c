@@ -228,8 +228,14 @@ static const char *const childless[] = {[CHILDLESS_ALLOW] = "allow",
 					[CHILDLESS_NEVER] = "never",
 					NULL};
 
-#define VOLUME_MAX (UINT64_MAX / 2)
-#define REKEY_MAX  (9ULL * 365 * 86400 * NSEC_PER_SEC) /* a file can still express a tenth more */
+static const char *const fragmentation[] = {[FRAGMENTATION_YES] = "yes",
+					    [FRAGMENTATION_NO] = "no",
+					    [FRAGMENTATION_FORCE] = "force",
+					    NULL};
+
+#define FRAGMENT_SIZE_MIN 256
+#define VOLUME_MAX	  (UINT64_MAX / 2)
+#define REKEY_MAX	  (9ULL * 365 * 86400 * NSEC_PER_SEC) /* a file can still express a tenth more */
 
 /* clang-format off */
 #define AT(field) offsetof(struct conn_conf, field)
@@ -252,6 +258,10 @@ static const struct conf_option conn_options[] = {
 	 .help = "the peer is a cluster that speaks RFC 6311"},
 	{.name = "childless", .kind = &conf_word, .at = AT(childless), .words = childless, .standard = "\"allow\"",
 	 .help = "IKE SAs without a CHILD SA (RFC 6023)"},
+	{.name = "fragmentation", .kind = &conf_word, .at = AT(fragmentation), .words = fragmentation,
+	 .standard = "\"yes\"", .help = "whether long messages of IKE are divided (RFC 7383)"},
+	{.name = "fragment_size", .kind = &conf_number, .at = AT(fragment_size), .least = FRAGMENT_SIZE_MIN,
+	 .most = UINT16_MAX, .standard = "1280", .help = "bytes of an IP datagram of IKE"},
 	{.name = "device", .kind = &conn_device, .good = conf_is_device, .rule = CONF_DEVICE_RULE,
 	 .help = "TUN device of the children"},
 	{.name = "children", .kind = &children,

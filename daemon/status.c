@@ -118,6 +118,8 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 			    json_string(ike_sa_we_natted(sa)	 ? "local"
 					: ike_sa_peer_natted(sa) ? "remote"
 								 : "none"));
+	json_object_set_new(o, "fragments", json_boolean(ike_sa_fragments(sa)));
+	json_object_set_new(o, "fragment_size", json_integer(ike_sa_fragment_size(sa)));
 	json_object_set_new(o, "established", age(now, ike_sa_established(sa)));
 	json_object_set_new(o, "last_heard", age(now, ike_sa_last_heard(sa)));
 	json_object_set_new(o, "message_id", json_integer(ike_sa_next_id(sa)));

@@ -80,6 +80,10 @@ static const char *check_ike_sa(const struct ike_sa *sa)
 	     sa->state == IKE_STATE_REKEYED) &&
 	    !deadline_is_set(&sa->expire))
 		return "an IKE SA that waits for the peer, and nothing ends it";
+	if ((sa->window.request_parts.part != NULL) != deadline_is_set(&sa->window.reassembly))
+		return "fragments of a request that nothing ends, or the other way round";
+	if (sa->window.response_parts.part && !sa->outstanding)
+		return "fragments of a response, and no request is outstanding";
 	if (sa->outstanding && sa->window.request.count && !deadline_is_set(&sa->window.retransmit))
 		return "a request that is outstanding and not sent again";
 	TAILQ_FOREACH (t, &sa->tasks, link) {

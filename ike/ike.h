@@ -170,7 +170,11 @@ void ike_settings_default(struct ike_settings *s);
 	X(PEER_LIMIT, "peer_limit", "an authenticated peer asked for too much")                    \
 	X(NO_CONFIG, "no_config", "IKE_SA_INIT from an address that no connection names")          \
 	X(UNPROTECTED, "unprotected", "INVALID_SPI or the like without protection")                \
-	X(RETRANSMITS, "retransmits", "our requests sent again")
+	X(RETRANSMITS, "retransmits", "our requests sent again")                                   \
+	X(FRAGMENTS, "fragments", "authentic fragments of messages")                               \
+	X(REASSEMBLED, "reassembled", "messages put together from them")                           \
+	X(FRAGMENT_DROPPED, "fragment_dropped", "fragments that no message needs")                 \
+	X(FRAGMENT_TIMEOUT, "fragment_timeout", "messages of which fragments stayed missing")
 
 enum ike_counter {
 #define X(id, name, text) IKE_COUNT_##id,

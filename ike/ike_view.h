@@ -47,6 +47,10 @@ const struct proposal_choice *ike_sa_choice(const struct ike_sa *sa);
 /* NAT detection (2.23): whether we, or the peer, are behind a NAT. */
 bool ike_sa_we_natted(const struct ike_sa *sa);
 bool ike_sa_peer_natted(const struct ike_sa *sa);
+/* Whether both sides take messages in fragments (RFC 7383). */
+bool ike_sa_fragments(const struct ike_sa *sa);
+/* The size of the IP datagrams beyond which our messages are divided then, in bytes. */
+unsigned ike_sa_fragment_size(const struct ike_sa *sa);
 /* When it was authenticated, or made by a rekey; 0: not yet. */
 nsec_t ike_sa_established(const struct ike_sa *sa);
 /* When a new authentic message, not a retransmission, last came on it. */

@@ -52,7 +52,7 @@ static void receive_init(struct ike *ike, const struct ike_in *in)
 	bool response = h->flags & IKE_FLAG_RESPONSE;
 	struct ike_sa *sa;
 
-	if (h->message_id != 0 || (in->p->present & PL(SK)) || h->spi_i == 0 ||
+	if (h->message_id != 0 || (in->p->present & (PL(SK) | PL(SKF))) || h->spi_i == 0 ||
 	    !(h->flags & IKE_FLAG_INITIATOR) == !response || (!response && h->spi_r)) {
 		count(ike, IKE_COUNT_UNEXPECTED);
 		return;
@@ -90,47 +90,30 @@ static struct ike_sa *owner_of(struct ike *ike, const struct ike_header *h)
 	return sa;
 }
 
-static void digest(const uint8_t *p, size_t len, uint8_t out[16])
-{
-	const struct chunk part = {p, len};
-	uint8_t d[HASH_MAX_LEN];
-
-	hash_compute(HASH_SHA256, &part, 1, d);
-	memcpy(out, d, 16);
-}
-
 /*
  * An authentic request whose ID we have answered (2.3). The last one, if it is the same again, gets
  * the same response. A different one under an old ID shows that the peer's state went back
  * (doc/recovery.md 5).
  */
-static void receive_old(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text, size_t len)
+static void receive_old(struct ike_sa *sa, const struct ike_in *in)
 {
 	struct ike *ike = sa->ike;
-	unsigned slot = in->h->message_id % REMEMBERED_REQUESTS;
-	uint8_t d[16];
+	uint32_t id = in->h->message_id;
+	enum request_known known = request_compare(&sa->window, id, in->text);
 
-	digest(text, len, d);
-	if (!sa->window.remembered[slot].used ||
-	    sa->window.remembered[slot].id != in->h->message_id) {
-		count(ike, IKE_COUNT_OLD_MESSAGE);
+	if (known == REQUEST_SAME && id + 1 == sa->window.expected_id &&
+	    sa->window.response.count) {
+		exchange_respond_again(sa, in->local, in->remote, in->now);
 		return;
 	}
-	if (!crypto_equal(d, sa->window.remembered[slot].digest, sizeof(d))) {
-		count(ike, IKE_COUNT_OLD_MESSAGE);
-		log_peer(sa, in->now, LOG_LEVEL_WARNING,
-			 "%s: the peer used message ID %u again: its IKE state went back",
-			 sa_label(sa), in->h->message_id);
-		ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_WENT_BACK, NULL,
-				   "message ID used again", in->now);
+	count(ike, IKE_COUNT_OLD_MESSAGE);
+	if (known != REQUEST_DIFFERENT)
 		return;
-	}
-	if (in->h->message_id + 1 != sa->window.expected_id || !sa->window.response.count) {
-		count(ike, IKE_COUNT_OLD_MESSAGE);
-		return;
-	}
-	count(ike, IKE_COUNT_RETRANSMITTED);
-	sent_again(sa, &sa->window.response, in->local, in->remote, in->now);
+	log_peer(sa, in->now, LOG_LEVEL_WARNING,
+		 "%s: the peer used message ID %u again: its IKE state went back", sa_label(sa),
+		 id);
+	ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_WENT_BACK, NULL, "message ID used again",
+			   in->now);
 }
 
 static void handle_request(struct ike_sa *sa, const struct ike_in *in)
@@ -213,18 +196,7 @@ static bool is_due(const struct ike_sa *sa, const struct ike_in *in)
 	return true;
 }
 
-/* So that a request with an old message ID and another content is noticed. */
-static void remember(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text, size_t len)
-{
-	unsigned slot = in->h->message_id % REMEMBERED_REQUESTS;
-
-	sa->window.remembered[slot].id = in->h->message_id;
-	sa->window.remembered[slot].used = true;
-	digest(text, len, sa->window.remembered[slot].digest);
-}
-
-static void receive_request(struct ike_sa *sa, const struct ike_in *in, const uint8_t *text,
-			    size_t len, bool well_formed)
+static void receive_request(struct ike_sa *sa, const struct ike_in *in, bool well_formed)
 {
 	if (well_formed && sync_is_request(sa, in)) {
 		sync_on_request(sa, in);
@@ -235,13 +207,14 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 	 * (2.1).
 	 */
 	if (in->h->message_id < sa->window.expected_id) {
-		receive_old(sa, in, text, len);
+		receive_old(sa, in);
 		return;
 	}
 	if (!is_due(sa, in))
 		return;
 	sa->window.expected_id++;
-	remember(sa, in, text, len);
+	request_remember(&sa->window, in->h->message_id, in->text);
+	request_parts_clear(&sa->window, &sa->ike->deadlines);
 	heard(sa, in);
 	confirm_children(sa, in);
 	if (well_formed && in->p->unknown_critical) {
@@ -256,6 +229,8 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, const ui
 	} else {
 		handle_request(sa, in);
 	}
+	if (sa->mute)
+		sa_kill(sa, "a response is too large for a message", in->now);
 }
 
 static bool response_complete(const struct ike_sa *sa, const struct ike_payloads *p)
@@ -271,9 +246,7 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 	struct ike *ike = sa->ike;
 	bool tell;
 
-	if (!sa->outstanding || !sa->window.request.count ||
-	    in->h->message_id + 1 != sa->window.next_id ||
-	    in->h->exchange != sa->outstanding->kind->exchange) {
+	if (!exchange_awaits(sa, in->h)) {
 		count(ike, IKE_COUNT_OLD_MESSAGE);
 		return;
 	}
@@ -308,16 +281,57 @@ static void receive_unprotected(struct ike *ike, const struct ike_in *in)
 	ike_outsider_hint(ike, in->remote, in->now);
 }
 
-static void receive_protected(struct ike *ike, struct ike_in *in)
+/* The payloads of a protected message, of which in->text and in->first tell. */
+static void receive_inside(struct ike_sa *sa, struct ike_in *in)
 {
-	static const struct ike_payloads empty;
-	struct ike_sa *sa;
-	struct ike_payloads inner = empty;
+	struct ike_payloads inside;
+	bool well_formed = ike_payloads_parse(in->first, in->text.p, in->text.len, &inside) == 0 &&
+			   !(inside.present & (PL(SK) | PL(SKF)));
+
+	in->p = &inside;
+	if (in->h->flags & IKE_FLAG_RESPONSE)
+		receive_response(sa, in, well_formed);
+	else
+		receive_request(sa, in, well_formed);
+}
+
+/* A message in SK. */
+static void receive_whole(struct ike_sa *sa, struct ike_in *in)
+{
 	uint8_t text[IKE_MAX_MESSAGE];
-	bool well_formed;
 	size_t len;
 
-	if (!(in->p->present & PL(SK))) {
+	if (in->raw_len > sizeof(text) ||
+	    sk_open(sa, in->raw, in->raw_len, in->p, text, &len) < 0) {
+		count(sa->ike, IKE_COUNT_AUTH_FAILED);
+		return;
+	}
+	in->text = (struct chunk){text, len};
+	in->first = in->p->sk_next;
+	receive_inside(sa, in);
+	secret_wipe(text, len);
+}
+
+/* A part of a message, in SKF (RFC 7383). */
+static void receive_fragment(struct ike_sa *sa, struct ike_in *in)
+{
+	uint8_t text[IKE_MAX_MESSAGE];
+
+	switch (reassemble(sa, in, text)) {
+	case REASSEMBLY_NOTHING: return;
+	case REASSEMBLY_AGAIN: exchange_respond_again(sa, in->local, in->remote, in->now); return;
+	case REASSEMBLY_DONE:
+		receive_inside(sa, in);
+		secret_wipe(text, in->text.len);
+		return;
+	}
+}
+
+static void receive_protected(struct ike *ike, struct ike_in *in)
+{
+	struct ike_sa *sa;
+
+	if (!(in->p->present & (PL(SK) | PL(SKF)))) {
 		receive_unprotected(ike, in);
 		return;
 	}
@@ -326,19 +340,10 @@ static void receive_protected(struct ike *ike, struct ike_in *in)
 		count(ike, IKE_COUNT_UNKNOWN_SPI);
 		return;
 	}
-	if (in->raw_len > sizeof(text) ||
-	    sk_open(sa, in->raw, in->raw_len, in->p, text, &len) < 0) {
-		count(ike, IKE_COUNT_AUTH_FAILED);
-		return;
-	}
-	well_formed = ike_payloads_parse(in->p->sk_next, text, len, &inner) == 0 &&
-		      !(inner.present & PL(SK));
-	in->p = &inner;
-	if (in->h->flags & IKE_FLAG_RESPONSE)
-		receive_response(sa, in, well_formed);
+	if (in->p->present & PL(SKF))
+		receive_fragment(sa, in);
 	else
-		receive_request(sa, in, text, len, well_formed);
-	secret_wipe(text, len);
+		receive_whole(sa, in);
 	exchange_run(sa, in->now);
 }
 

@@ -1,4 +1,5 @@
 /* view.c - see ike_view.h. SPDX-License-Identifier: ISC */
+#include "sa/exchange.h"
 #include "sa/half_open.h"
 
 enum ike_state ike_sa_state(const struct ike_sa *sa)
@@ -54,6 +55,16 @@ bool ike_sa_we_natted(const struct ike_sa *sa)
 bool ike_sa_peer_natted(const struct ike_sa *sa)
 {
 	return sa->peer_natted;
+}
+
+bool ike_sa_fragments(const struct ike_sa *sa)
+{
+	return sa->fragments;
+}
+
+unsigned ike_sa_fragment_size(const struct ike_sa *sa)
+{
+	return message_size(sa);
 }
 
 nsec_t ike_sa_established(const struct ike_sa *sa)

@@ -103,6 +103,7 @@ static void send_outstanding(struct ike_sa *sa, nsec_t now)
 {
 	nsec_t wait;
 
+	message_divide(sa, &sa->window.request, sa->window.sends, now);
 	sa->window.sends++;
 	sent_again(sa, &sa->window.request, &sa->local, &sa->remote, now);
 	wait = next_wait(sa);
@@ -116,20 +117,21 @@ static void set_late(struct ike_sa *sa, nsec_t late, nsec_t now)
 		deadline_set(&sa->ike->deadlines, &sa->window.late, now + late);
 }
 
-static void keep_request(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now)
+/* The request of the outstanding task has been made: sends it for the first time. */
+static void begin_request(struct ike_sa *sa, nsec_t now)
 {
-	sent_set(&sa->window.request, p, len);
 	sa->window.sends = 0;
 	sa->window.request_since = now;
 	sa->window.hurried = sa->outstanding->late != 0;
 	if (sa->window.hurried)
 		set_late(sa, sa->outstanding->late, now);
+	send_outstanding(sa, now);
 }
 
 void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now)
 {
-	keep_request(sa, p, len, now);
-	send_outstanding(sa, now);
+	sent_set(&sa->window.request, p, len);
+	begin_request(sa, now);
 }
 
 void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inside,
@@ -140,22 +142,25 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 			       .exchange = exchange,
 			       .flags = sa->initiator ? IKE_FLAG_INITIATOR : 0,
 			       .message_id = sa->window.next_id};
-	uint8_t msg[IKE_MAX_MESSAGE];
-	size_t len;
 
 	/* RFC 7296 2.2: an IKE SA ends before its message IDs do. */
 	if (sa->window.next_id == UINT32_MAX) {
 		sa_kill(sa, "message IDs used up", now);
 		return;
 	}
-	len = sk_seal(sa, &h, inside, msg, sizeof(msg));
-	if (len == 0) {
+	if (message_make(sa, &h, inside, &sa->window.request) < 0) {
 		sa_kill(sa, "a request is too large for a message", now);
 		return;
 	}
 	sa->window.next_id++;
-	keep_request(sa, msg, len, now);
-	send_outstanding(sa, now);
+	begin_request(sa, now);
+}
+
+bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h)
+{
+	return sa->outstanding && sa->window.request.count &&
+	       h->message_id + 1 == sa->window.next_id &&
+	       h->exchange == sa->outstanding->kind->exchange;
 }
 
 void exchange_unanswered(struct ike_sa *sa, nsec_t now)
@@ -218,12 +223,6 @@ bool ike_hurry(struct ike_sa *sa, nsec_t late, nsec_t now)
 	return true;
 }
 
-static void remember(struct ike_sa *sa, const struct ike_header *h, const uint8_t *msg, size_t len)
-{
-	sent_set(&sa->window.response, msg, len);
-	(void)h;
-}
-
 void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ike_builder *inside,
 		      const struct endpoint *local, const struct endpoint *remote, nsec_t now)
 {
@@ -233,15 +232,27 @@ void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ik
 			       .flags =
 				       IKE_FLAG_RESPONSE | (sa->initiator ? IKE_FLAG_INITIATOR : 0),
 			       .message_id = req->message_id};
-	uint8_t msg[IKE_MAX_MESSAGE];
-	size_t len = sk_seal(sa, &h, inside, msg, sizeof(msg));
 
-	if (len == 0) {
+	sa->window.repeats = 0;
+	if (message_make(sa, &h, inside, &sa->window.response) < 0) {
 		log_error(sa->ike->log, "%s: a response is too large for a message", sa_label(sa));
+		/* A notify alone always fits: this goes no deeper. */
+		if (!sa->mute) {
+			sa->mute = true;
+			respond_notify(sa, req, NOTIFY_INVALID_SYNTAX, (struct chunk){0}, local,
+				       remote, now);
+		}
 		return;
 	}
-	remember(sa, &h, msg, len);
-	send_message(sa, local, remote, msg, len, now);
+	sent_again(sa, &sa->window.response, local, remote, now);
+}
+
+void exchange_respond_again(struct ike_sa *sa, const struct endpoint *local,
+			    const struct endpoint *remote, nsec_t now)
+{
+	sa->ike->counters[IKE_COUNT_RETRANSMITTED]++;
+	message_divide(sa, &sa->window.response, ++sa->window.repeats, now);
+	sent_again(sa, &sa->window.response, local, remote, now);
 }
 
 void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type,

@@ -1,5 +1,5 @@
-/* exchange.h - our requests, one at a time, responses, and SK (RFC 7296 2.1 to 2.4, 3.14).
- * SPDX-License-Identifier: ISC */
+/* exchange.h - our requests, one at a time, responses, SK and SKF (RFC 7296 2.1 to 2.4, 3.14; RFC
+ * 7383). SPDX-License-Identifier: ISC */
 #ifndef MENDIP_IKE_EXCHANGE_H
 #define MENDIP_IKE_EXCHANGE_H
 
@@ -11,8 +11,14 @@
 struct ike_in {
 	const struct ike_header *h;
 	const struct ike_payloads *p; /* those inside SK, once that is opened */
-	const uint8_t *raw;	      /* the whole message, raw_len bytes */
+	const uint8_t *raw; /* the datagram, raw_len bytes: the message, or its last fragment */
 	size_t raw_len;
+	/*
+	 * The payloads inside SK in bytes, and the type of the first one, also if they came in
+	 * fragments.
+	 */
+	struct chunk text;
+	uint8_t first;
 	const struct endpoint *local, *remote;
 	nsec_t now;
 };
@@ -106,12 +112,18 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 			   nsec_t now);
 /* Sends len unprotected bytes as the outstanding request (IKE_SA_INIT); copies them. */
 void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now);
+/* Whether a message with this header, which must be a response, is the one to our request. */
+bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h);
 /*
  * Protects the payloads in `inside` as the response to req, caches it for retransmissions (2.1),
- * and sends it. If it is too long, logs that and sends nothing.
+ * and sends it. One that is too long for a message is INVALID_SYNTAX instead, which ends the IKE SA
+ * on both sides (2.21.3): here when the request is handled (sa->mute).
  */
 void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ike_builder *inside,
 		      const struct endpoint *local, const struct endpoint *remote, nsec_t now);
+/* The same request came again: sends the cached response again. */
+void exchange_respond_again(struct ike_sa *sa, const struct endpoint *local,
+			    const struct endpoint *remote, nsec_t now);
 /* Sends the bytes as they are. */
 void send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 		  const uint8_t *p, size_t len, nsec_t now);
@@ -146,5 +158,48 @@ int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_
  */
 size_t sk_seal(struct ike_sa *sa, const struct ike_header *h, const struct ike_builder *inside,
 	       uint8_t *out, size_t cap);
+
+/* The bytes of a whole message whose payloads inside SK have len bytes. */
+size_t sk_len(const struct ike_sa *sa, size_t len);
+/* How many bytes of payloads go into a message of cap bytes with SKF; 0: none. */
+size_t skf_room(const struct ike_sa *sa, size_t cap);
+/*
+ * The same as sk_seal for one fragment, which holds these bytes (RFC 7383 2.5); h and f agree on
+ * message ID and exchange. f->total 0: SK in place of SKF.
+ */
+size_t skf_seal(struct ike_sa *sa, const struct ike_header *h, const struct fragment_head *f,
+		struct chunk inside, uint8_t *out, size_t cap);
+
+/* ---- divide.c: the datagrams of a message that we send (RFC 7383 2.5) ---- */
+/*
+ * Makes the datagrams of a message with these payloads. -EMSGSIZE, and *ret is empty: it is too
+ * long for a message, `inside` had overflowed, or encryption failed.
+ */
+int message_make(struct ike_sa *sa, const struct ike_header *h, const struct ike_builder *inside,
+		 struct sent_message *ret) MUST_CHECK;
+/*
+ * The message was sent `sends` times without success. After every second time it is divided into
+ * smaller fragments, if there can be any; further messages of the IKE SA are then too (2.5.2).
+ */
+void message_divide(struct ike_sa *sa, struct sent_message *m, unsigned sends, nsec_t now);
+/* The size of the IP datagrams that messages of this IKE SA may have, in bytes. */
+unsigned message_size(const struct ike_sa *sa);
+/* Write IKEV2_FRAGMENTATION_SUPPORTED in IKE_SA_INIT, and read it: whether both sides have it. */
+void fragmentation_write(struct ike_builder *b, const struct ike_sa *sa);
+void fragmentation_read(struct ike_sa *sa, const struct ike_payloads *p);
+
+/* ---- reassembly.c: the messages that come in fragments (RFC 7383 2.6) ---- */
+enum reassembly {
+	REASSEMBLY_NOTHING, /* the fragment was dropped or stored */
+	REASSEMBLY_DONE,    /* the message is complete */
+	REASSEMBLY_AGAIN,   /* it begins a request that was answered: the response is due again */
+};
+/*
+ * Handles a message with SKF. With REASSEMBLY_DONE the payloads of the whole message are in text,
+ * which has IKE_MAX_MESSAGE bytes, and in->text and in->first say so.
+ */
+enum reassembly reassemble(struct ike_sa *sa, struct ike_in *in, uint8_t *text);
+/* Of its `reassembly`: forgets what there is of a request. */
+deadline_due reassembly_timeout;
 
 #endif

@@ -13,6 +13,7 @@
 #define CONN_MAX_ADDRS 8
 #define HOST_NAMES_MAX CONN_MAX_ADDRS
 
+enum fragmentation { FRAGMENTATION_YES, FRAGMENTATION_NO, FRAGMENTATION_FORCE };
 enum start_action { START_NONE, START_TRAP, START_START };
 /* When the peer has deleted a child, or was silent: what follows. AUTO: as start_action says. */
 enum end_action { END_AUTO, END_NONE, END_TRAP, END_START };
@@ -49,7 +50,10 @@ struct conn_conf {
 	bool remote_any; /* remote_addrs has %any: answer any address */
 	bool ha_peer;	 /* the peer is a cluster that supports RFC 6311 */
 	enum childless childless;
-	struct peer_names *names;	  /* in remote_addrs; owned, NULL: none */
+	enum fragmentation
+		fragmentation;	  /* RFC 7383; FORCE: messages that need not be divided too */
+	unsigned fragment_size;	  /* bytes of an IP datagram of IKE; 0: 1,280 */
+	struct peer_names *names; /* in remote_addrs; owned, NULL: none */
 	struct ident local_id, remote_id; /* remote_id may be a pattern */
 	struct proposal_list proposals;
 	nsec_t rekey_time, life_time, dpd_delay; /* 0: never */

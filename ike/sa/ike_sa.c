@@ -71,6 +71,7 @@ struct ike_sa *sa_new(struct ike *ike, const struct conn_conf *conn, bool initia
 	LIST_INIT(&sa->children);
 	sa->window.retransmit.due = exchange_timeout;
 	sa->window.late.due = exchange_late;
+	sa->window.reassembly.due = reassembly_timeout;
 	sa->dpd.due = ike->timers->dpd;
 	sa->rekey.due = ike->timers->rekey;
 	sa->expire.due = ike->timers->expire;
@@ -148,6 +149,7 @@ static void clear_deadlines(struct ike_sa *sa)
 
 	deadline_clear(h, &sa->window.retransmit);
 	deadline_clear(h, &sa->window.late);
+	deadline_clear(h, &sa->window.reassembly);
 	deadline_clear(h, &sa->dpd);
 	deadline_clear(h, &sa->rekey);
 	deadline_clear(h, &sa->expire);
@@ -208,6 +210,8 @@ static void sa_free(struct ike_sa *sa)
 	aead_key_free(sa->open);
 	sent_clear(&sa->window.request);
 	sent_clear(&sa->window.response);
+	fragments_clear(&sa->window.request_parts);
+	fragments_clear(&sa->window.response_parts);
 	conn_unref(sa->conn);
 	secret_free(sa, sizeof(*sa));
 }

@@ -99,6 +99,12 @@ struct ike_sa {
 	uint32_t sync_m1;      /* M1 of its last request, which must rise */
 	uint8_t sync_nonce[4]; /* nonce of that request */
 
+	/* RFC 7383 */
+	bool fragments;		/* both sides announced support */
+	uint16_t fragment_size; /* bytes of an IP datagram, as larger ones had no answer; 0: that
+				   of conn */
+	bool mute;		/* a response was too long for a message: it ends */
+
 	struct task_list tasks; /* that wait */
 	struct ike_task *outstanding;
 	struct ike_window window;

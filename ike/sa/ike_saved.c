@@ -113,10 +113,14 @@ static void window_save(const struct ike_sa *sa, struct writer *w)
 		wr_bytes(w, sa->window.remembered[i].digest,
 			 sizeof(sa->window.remembered[i].digest));
 	}
+	wr_u8(w, sa->window.head_len);
+	wr_bytes(w, sa->window.head, sizeof(sa->window.head));
 }
 
 static int window_load(struct reader *r, struct ike_sa *sa)
 {
+	const uint8_t *head;
+
 	sa->window.next_id = rd_be32(r);
 	sa->window.expected_id = rd_be32(r);
 	sent_load(&sa->window.response, r);
@@ -130,6 +134,10 @@ static int window_load(struct reader *r, struct ike_sa *sa)
 			memcpy(sa->window.remembered[i].digest, d,
 			       sizeof(sa->window.remembered[i].digest));
 	}
+	sa->window.head_len = rd_u8(r);
+	head = rd_bytes(r, sizeof(sa->window.head));
+	if (head)
+		memcpy(sa->window.head, head, sizeof(sa->window.head));
 	return r->bad ? -EBADMSG : 0;
 }
 
@@ -160,18 +168,19 @@ static void times_load(struct reader *r, struct ike_sa *sa)
 
 /* ---- an IKE SA ---- */
 
-enum { WE_NATTED = 1, PEER_NATTED = 2, HA_PEER = 4, SYNCED = 8, INITIATOR = 16 };
+enum { WE_NATTED = 1, PEER_NATTED = 2, HA_PEER = 4, SYNCED = 8, INITIATOR = 16, FRAGMENTS = 32 };
 
 void ike_sa_save(const struct ike_sa *sa, struct writer *w)
 {
 	wr_u8(w, (uint8_t)((sa->initiator ? INITIATOR : 0) | (sa->we_natted ? WE_NATTED : 0) |
 			   (sa->peer_natted ? PEER_NATTED : 0) | (sa->ha_peer ? HA_PEER : 0) |
-			   (sa->synced ? SYNCED : 0)));
+			   (sa->synced ? SYNCED : 0) | (sa->fragments ? FRAGMENTS : 0)));
 	wr_be64(w, sa->spi_i);
 	wr_be64(w, sa->spi_r);
 	endpoint_save(&sa->local, w);
 	endpoint_save(&sa->remote, w);
 	ident_save(&sa->peer_id, w);
+	wr_be16(w, sa->fragment_size);
 	wr_be32(w, sa->sync_m1);
 	wr_bytes(w, sa->sync_nonce, sizeof(sa->sync_nonce));
 	choice_save(&sa->choice, w);
@@ -189,6 +198,7 @@ static int fill(struct ike_sa *sa, struct reader *r)
 
 	if (ident_load(r, &sa->peer_id) < 0)
 		return -EBADMSG;
+	sa->fragment_size = rd_be16(r);
 	sa->sync_m1 = rd_be32(r);
 	p = rd_bytes(r, sizeof(sa->sync_nonce));
 	if (p)
@@ -225,6 +235,7 @@ struct ike_sa *ike_sa_load(struct ike *ike, const struct conn_conf *conn, struct
 	sa->peer_natted = flags & PEER_NATTED;
 	sa->ha_peer = flags & HA_PEER;
 	sa->synced = flags & SYNCED;
+	sa->fragments = flags & FRAGMENTS;
 	if (fill(sa, r) < 0) {
 		sa_kill(sa, "the saved IKE SA cannot be read", now);
 		return NULL;

@@ -1,8 +1,11 @@
-/* sk.c - the encrypted payload (RFC 7296 3.14, RFC 5282). SPDX-License-Identifier: ISC */
+/*
+ * sk.c - the encrypted payload (RFC 7296 3.14, RFC 5282), and the one of fragments (RFC 7383 2.5).
+ * SPDX-License-Identifier: ISC
+ */
 #include "sa/exchange.h"
 
 /*
- *   header 28 | SK header 4 | IV | payloads, padding, pad length 1 | ICV
+ *   header 28 | SK header 4, or SKF header 8 | IV | payloads, padding, pad length 1 | ICV
  *   in both kinds of suites the authenticated part begins at the header
  */
 int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_payloads *outer,
@@ -35,21 +38,46 @@ int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_
 	return 0;
 }
 
-size_t sk_seal(struct ike_sa *sa, const struct ike_header *h, const struct ike_builder *inside,
-	       uint8_t *out, size_t cap)
+/* The payloads with padding and pad length. */
+static size_t padded(const struct suite *s, size_t len)
+{
+	size_t block = s->combined ? 1 : s->block;
+
+	return (len + 1 + block - 1) / block * block;
+}
+
+size_t sk_len(const struct ike_sa *sa, size_t len)
 {
 	const struct suite *s = sa->choice.suite;
-	size_t block = s->combined ? 1 : s->block;
-	size_t text = (inside->w.len + 1 + block - 1) / block * block,
-	       pad = text - inside->w.len - 1;
+
+	return IKE_HEADER_LEN + 4u + s->iv_len + padded(s, len) + s->icv_len;
+}
+
+size_t skf_room(const struct ike_sa *sa, size_t cap)
+{
+	const struct suite *s = sa->choice.suite;
+	size_t around = IKE_HEADER_LEN + IKE_SKF_LEN + s->iv_len + s->icv_len;
+	size_t text = cap > around ? cap - around : 0;
+
+	text -= s->combined ? 0 : text % s->block;
+	return text ? text - 1 : 0;
+}
+
+size_t skf_seal(struct ike_sa *sa, const struct ike_header *h, const struct fragment_head *f,
+		struct chunk inside, uint8_t *out, size_t cap)
+{
+	const struct suite *s = sa->choice.suite;
+	size_t text = padded(s, inside.len);
 	struct aead_op op = {.key = sa->seal};
 	struct ike_builder b;
 	uint8_t *iv, *body;
 
-	if (inside->w.bad)
-		return 0;
 	ib_message(&b, out, cap, h);
-	ib_open(&b, PAYLOAD_SK);
+	ib_open(&b, f->total ? PAYLOAD_SKF : PAYLOAD_SK);
+	if (f->total) {
+		wr_be16(&b.w, f->number);
+		wr_be16(&b.w, f->total);
+	}
 	op.aad_len = (uint16_t)b.w.len;
 	iv = wr_space(&b.w, s->iv_len);
 	body = wr_space(&b.w, text);
@@ -57,18 +85,29 @@ size_t sk_seal(struct ike_sa *sa, const struct ike_header *h, const struct ike_b
 	ib_close(&b);
 	if (ib_finish(&b) == 0)
 		return 0;
-	out[IKE_HEADER_LEN] = inside->first;
+	out[IKE_HEADER_LEN] = f->next;
 	if (s->combined)
 		put_be64(iv, ++sa->iv_counter ^ sa->iv_mask);
 	else
 		rng_fill(sa->ike->rng, iv, s->iv_len);
-	memcpy(body, inside->w.base, inside->w.len);
-	memset(body + inside->w.len, 0, pad);
-	body[text - 1] = (uint8_t)pad;
+	if (inside.len)
+		memcpy(body, inside.p, inside.len);
+	memset(body + inside.len, 0, text - inside.len);
+	body[text - 1] = (uint8_t)(text - inside.len - 1);
 	op.aad = out;
 	op.iv = iv;
 	op.src = op.dst = body;
 	op.len = (uint32_t)text;
 	aead_seal_many(&op, 1);
 	return op.ok ? b.w.len : 0;
+}
+
+size_t sk_seal(struct ike_sa *sa, const struct ike_header *h, const struct ike_builder *inside,
+	       uint8_t *out, size_t cap)
+{
+	const struct fragment_head whole = {.next = inside->first};
+
+	return inside->w.bad ? 0
+			     : skf_seal(sa, h, &whole,
+					(struct chunk){inside->w.base, inside->w.len}, out, cap);
 }

@@ -48,6 +48,7 @@ struct ike_task *exchange_done(struct ike_sa *sa)
 
 	sa->outstanding = NULL;
 	sent_clear(&sa->window.request);
+	fragments_clear(&sa->window.response_parts);
 	sa->window.hurried = false;
 	deadline_clear(&sa->ike->deadlines, &sa->window.retransmit);
 	deadline_clear(&sa->ike->deadlines, &sa->window.late);

@@ -48,6 +48,7 @@ static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	ib_ke(&b, group, kex_public(hs->kex));
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&hs->ni));
 	nat_write(&b, sa, &sa->local, &sa->remote);
+	fragmentation_write(&b, sa);
 	len = ib_finish(&b);
 	free(hs->request);
 	hs->request = xmemdup(msg, len);
@@ -167,6 +168,7 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	nonce_set(&hs->nr, p->nonce);
 	nat_read(sa, p, sa->spi_i, sa->spi_r, in->local, in->remote);
 	childless_read_supported(sa, p);
+	fragmentation_read(sa, p);
 	if (derive(sa, p->ke.data) < 0) {
 		sa->spi_r = 0;
 		return;
@@ -303,6 +305,8 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&hs->nr));
 	nat_write(&b, sa, in->local, in->remote);
 	childless_write_supported(&b, sa);
+	if (sa->fragments)
+		fragmentation_write(&b, sa);
 	len = ib_finish(&b);
 	hs->response = xmemdup(msg, len);
 	hs->response_len = len;
@@ -332,6 +336,7 @@ static void become_responder(struct ike *ike, const struct ike_in *in, const str
 		return;
 	}
 	nat_read(sa, in->p, sa->spi_i, 0, in->local, in->remote);
+	fragmentation_read(sa, in->p);
 	hs->request = xmemdup(in->raw, in->raw_len);
 	hs->request_len = in->raw_len;
 	sa->window.expected_id = 1;
@@ -393,7 +398,7 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 		return;
 	}
 	/* The message is kept until IKE_AUTH, which covers it. */
-	if (in->raw_len > IKE_MAX_MESSAGE) {
+	if (in->raw_len > IKE_MAX_INIT) {
 		ike->counters[IKE_COUNT_UNEXPECTED]++;
 		return;
 	}

@@ -99,6 +99,8 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 	sa->we_natted = old->we_natted;
 	sa->peer_natted = old->peer_natted;
 	sa->ha_peer = old->ha_peer;
+	sa->fragments = old->fragments;
+	sa->fragment_size = old->fragment_size;
 	sa->owner = old->owner;
 	keymat_rekey_skeyseed(old->prf, old->keys.sk_d, secret, nonce_chunk(ni), nonce_chunk(nr),
 			      skeyseed);

@@ -6,8 +6,12 @@
 
 #define IKE_HEADER_LEN	   28
 #define IKE_SPI_LEN	   8
-#define IKE_MAX_MESSAGE	   16384
-#define IKE_NONCE_LEN	   32 /* ours */
+#define IKE_MAX_MESSAGE	   65503 /* what a UDP datagram over IPv4 holds besides the non-ESP marker */
+#define IKE_MAX_UNKNOWN	   32768 /* in fragments from a peer that is not authenticated */
+#define IKE_MAX_INIT	   16384 /* IKE_SA_INIT, which is kept until the peer is authenticated */
+#define IKE_MAX_FRAGMENTS  255	 /* of one message */
+#define IKE_SKF_LEN	   8	 /* header of SKF: that of every payload, and two numbers */
+#define IKE_NONCE_LEN	   32	 /* ours */
 #define IKE_NONCE_MIN	   16
 #define IKE_NONCE_MAX	   256
 #define IKE_COOKIE_MAX	   64
@@ -42,7 +46,8 @@ enum ike_exchange {
 	X(TSR, 45)         \
 	X(SK, 46)          \
 	X(CP, 47)          \
-	X(EAP, 48)
+	X(EAP, 48)         \
+	X(SKF, 53)
 
 enum ike_payload {
 	PAYLOAD_NONE = 0,
@@ -51,9 +56,13 @@ enum ike_payload {
 #undef X
 };
 #define PAYLOAD_FIRST 33
-#define PAYLOAD_LAST  48
+#define PAYLOAD_LAST  53
 /* A payload type as a bit, for sets. */
 #define PL(id) (1u << (PAYLOAD_##id - PAYLOAD_FIRST))
+/* All types that we know; others lie between them. */
+#define X(id, nr) | 1u << (nr - PAYLOAD_FIRST)
+enum { PAYLOADS_KNOWN = 0 FOREACH_PAYLOAD(X) };
+#undef X
 
 enum ike_protocol { PROTOCOL_NONE = 0, PROTOCOL_IKE = 1, PROTOCOL_AH = 2, PROTOCOL_ESP = 3 };
 
@@ -106,7 +115,8 @@ enum id_type {
 	X(IKEV2_MESSAGE_ID_SYNC_SUPPORTED, 16420)     \
 	X(IPSEC_REPLAY_COUNTER_SYNC_SUPPORTED, 16421) \
 	X(IKEV2_MESSAGE_ID_SYNC, 16422)               \
-	X(IPSEC_REPLAY_COUNTER_SYNC, 16423)
+	X(IPSEC_REPLAY_COUNTER_SYNC, 16423)           \
+	X(IKEV2_FRAGMENTATION_SUPPORTED, 16430)
 
 enum ike_notify {
 	NOTIFY_NONE = 0,

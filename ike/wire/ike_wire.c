@@ -129,6 +129,27 @@ static int parse_payload(uint8_t type, struct chunk body, struct ike_payloads *p
 	return parse_single(type, body, p);
 }
 
+/* SK, or SKF, which has two numbers before the IV. */
+static int parse_protected(uint8_t type, struct chunk body, struct ike_payloads *p)
+{
+	struct reader r;
+
+	rd_init(&r, body.p, body.len);
+	if (type == PAYLOAD_SKF) {
+		p->fragment = rd_be16(&r);
+		p->fragments = rd_be16(&r);
+	}
+	p->present |= type == PAYLOAD_SKF ? PL(SKF) : PL(SK);
+	p->sk = rd_rest(&r);
+	return r.bad ? -EBADMSG : 0;
+}
+
+static bool is_known(uint8_t type)
+{
+	return type >= PAYLOAD_FIRST && type <= PAYLOAD_LAST &&
+	       (PAYLOADS_KNOWN & 1u << (type - PAYLOAD_FIRST));
+}
+
 int ike_payloads_parse(uint8_t first, const uint8_t *p, size_t len, struct ike_payloads *ret)
 {
 	struct reader r;
@@ -145,17 +166,17 @@ int ike_payloads_parse(uint8_t first, const uint8_t *p, size_t len, struct ike_p
 		body.p = rd_bytes(&r, body.len);
 		if (r.bad || length < 4)
 			return -EBADMSG;
-		if (type == PAYLOAD_SK) {
+		if (type == PAYLOAD_SK || type == PAYLOAD_SKF) {
 			/*
-			 * SK is the last payload; its next field is the type of the first one
+			 * It is the last payload; its next field is the type of the first one
 			 * inside (RFC 7296 3.14).
 			 */
-			ret->present |= PL(SK);
-			ret->sk = body;
+			if (parse_protected(type, body, ret) < 0)
+				return -EBADMSG;
 			ret->sk_next = next;
 			break;
 		}
-		if (type < PAYLOAD_FIRST || type > PAYLOAD_LAST) {
+		if (!is_known(type)) {
 			if (critical && !ret->unknown_critical)
 				ret->unknown_critical = type;
 		} else if (parse_payload(type, body, ret) < 0) {

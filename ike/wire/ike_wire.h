@@ -41,7 +41,8 @@ struct ike_delete_view {
 /* The payloads of one message; those not in `present` are empty. */
 struct ike_payloads {
 	uint32_t present; /* set of PL() */
-	struct chunk sa, nonce, tsi, tsr, sk;
+	struct chunk sa, nonce, tsi, tsr;
+	struct chunk sk; /* of SK or SKF: from the IV on */
 	struct {
 		uint16_t group;
 		struct chunk data;
@@ -58,13 +59,16 @@ struct ike_payloads {
 	struct ike_notify_view notify[IKE_MAX_NOTIFIES];
 	struct ike_delete_view del[IKE_MAX_DELETES];
 	uint8_t notify_count, delete_count;
-	uint8_t sk_next;	  /* type of the first payload inside SK */
+	uint8_t sk_next;	  /* type of the first payload inside SK, or inside SKF number 1 */
+	uint16_t fragment;	  /* of SKF: its number, from 1 */
+	uint16_t fragments;	  /* and how many there are (RFC 7383 2.5) */
 	uint8_t unknown_critical; /* the first payload type that we must refuse (RFC 7296 2.5); 0:
 				     none */
 };
 
 /*
- * Reads a chain of payloads that starts with type `first` and fills p[0..len) exactly; SK ends it.
+ * Reads a chain of payloads that starts with type `first` and fills p[0..len) exactly; SK or SKF
+ * ends it; the numbers in SKF are not checked.
  * Unknown payloads are skipped; the first critical one is reported in unknown_critical. Notifies
  * beyond IKE_MAX_NOTIFIES are dropped. -EBADMSG: lengths that do not add up, trailing bytes, a
  * malformed body, more than IKE_MAX_DELETES, or a payload twice that may come once only; *ret is

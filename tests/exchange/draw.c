@@ -104,6 +104,15 @@ static void draw_options(struct draw *d)
 		say(d, "option bridge off");
 }
 
+/* In one run of four every IKE message is divided. The other draws do not depend on it. */
+static void draw_fragments(struct draw *d)
+{
+	uint64_t state = d->state;
+
+	if (seeded_next(&state) % 4 == 0)
+		say(d, "fragments force %u", seeded_next(&state) % 2 ? 1280 : 256);
+}
+
 /* ---- the wire ---- */
 
 static void draw_wire(struct draw *d)
@@ -419,6 +428,7 @@ void draw_scenario(struct draw *d, uint64_t seed)
 	draw_roles(d);
 	draw_algorithms(d);
 	draw_options(d);
+	draw_fragments(d);
 	say(d, "delay %ums", (unsigned[]){1, 1, 5, 20, 100}[below(d, 5)]);
 	say(d, "up");
 	draw_wire(d);

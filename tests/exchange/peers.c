@@ -527,6 +527,8 @@ struct conn_conf *peer_conf(struct net *n, unsigned i)
 	c->dpd_delay = p->index == GW && o->gw_dpd ? o->gw_dpd : o->dpd;
 	if (c->dpd_delay == NSEC_NEVER)
 		c->dpd_delay = 0;
+	c->fragmentation = o->fragmentation;
+	c->fragment_size = o->fragment_size;
 	c->child_count = o->wide && p->index == BRANCH ? 1 : o->children;
 	c->children = xzalloc(c->child_count * sizeof(*c->children));
 	for (unsigned m = 0; m < c->child_count; m++)

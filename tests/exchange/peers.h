@@ -48,7 +48,9 @@ struct options {
 	enum childless childless[2];
 	enum end_action close, dead; /* of the branch's children: close_action, dpd_action */
 	nsec_t dpd, rekey, ike_rekey;
-	nsec_t gw_dpd; /* the gateway's, if different; NSEC_NEVER: none */
+	nsec_t gw_dpd;			  /* the gateway's, if different; NSEC_NEVER: none */
+	enum fragmentation fragmentation; /* of both */
+	unsigned fragment_size;		  /* 0: the default */
 	uint32_t window;
 	const char *psk_branch, *psk_gw; /* NULL: the default secret */
 	struct tunnel_options sw;	 /* of both; detect.packets 0: defaults */

@@ -114,6 +114,17 @@ static void set_option(struct scenario *s, const struct words *w)
 		scenario_fail(s, "%s", err);
 }
 
+/* fragments yes|no|force [BYTES] */
+static void set_fragments(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 2, 3);
+	s->o.fragmentation = word_is(w, 1, "force")		? FRAGMENTATION_FORCE
+			     : word_on(s, w->w[1], "yes", "no") ? FRAGMENTATION_YES
+								: FRAGMENTATION_NO;
+	if (w->count == 3)
+		s->o.fragment_size = (unsigned)word_number(s, w->w[2]);
+}
+
 static void set_twice(struct scenario *s, const struct words *w)
 {
 	words_need(s, w, 2, 2);
@@ -158,14 +169,23 @@ static const struct {
 	const char *name;
 	void (*run)(struct scenario *s, const struct words *w);
 } commands[] = {
-	{"seed", set_seed},	{"children", set_children},
-	{"wide", set_wide},	{"role", set_role},
-	{"suite", set_suite},	{"esn", set_esn},
-	{"pfs", set_pfs},	{"esp", set_esp},
-	{"window", set_window}, {"delay", set_delay},
-	{"dpd", set_dpd},	{"lifetime", set_lifetime},
-	{"option", set_option}, {"twice", set_twice},
-	{"up", bring_up},	{"childless", set_childless},
+	{"seed", set_seed},
+	{"children", set_children},
+	{"wide", set_wide},
+	{"role", set_role},
+	{"suite", set_suite},
+	{"esn", set_esn},
+	{"pfs", set_pfs},
+	{"esp", set_esp},
+	{"window", set_window},
+	{"delay", set_delay},
+	{"dpd", set_dpd},
+	{"lifetime", set_lifetime},
+	{"option", set_option},
+	{"twice", set_twice},
+	{"up", bring_up},
+	{"childless", set_childless},
+	{"fragments", set_fragments},
 };
 
 bool scenario_setup(struct scenario *s, const struct words *w)

@@ -490,7 +490,7 @@ static void all_datagrams_again(void **state)
 {
 	uint8_t first[] = {1, 2, 3}, second[] = {4};
 	struct sent_part parts[] = {{first, sizeof(first)}, {second, sizeof(second)}};
-	const struct sent_message two = {parts, ARRAY_SIZE(parts)};
+	const struct sent_message two = {.part = parts, .count = ARRAY_SIZE(parts)};
 	struct options o = options_default();
 	struct net *n = net_up(&o);
 	struct ike_sa *sa = peer_conn(n, GW)->sa;
@@ -621,7 +621,7 @@ static void flood_of_inits(void **state)
  */
 static void inits_without_answer(void **state)
 {
-	static uint8_t msg[IKE_MAX_MESSAGE + 512], vendor[IKE_MAX_MESSAGE];
+	static uint8_t msg[IKE_MAX_INIT + 512], vendor[IKE_MAX_INIT];
 	struct ike_header h = {.exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR};
 	struct options o = options_default();
 	struct net *n = net_up(&o);

@@ -38,13 +38,15 @@ static bool nonce_hook(struct net *n, unsigned from, struct datagram *d)
 	uint64_t key, at;
 
 	/*
-	 * In an IKE message the IV follows the headers of the message and of its SK payload, with
-	 * GCM as used here.
+	 * In an IKE message the IV follows the headers of the message and of its SK or SKF payload,
+	 * with GCM as used here.
 	 */
-	if (d->esp ? d->len < 16 : d->len < 40 || d->p[16] != PAYLOAD_SK)
+	if (d->esp ? d->len < 16
+		   : d->len < 44 || (d->p[16] != PAYLOAD_SK && d->p[16] != PAYLOAD_SKF))
 		return true;
 	key = d->esp ? get_be64(d->p + 8) ^ (uint64_t)get_be32(d->p) << 17
-		     : get_be64(d->p + 32) ^ get_be64(d->p) << 1 ^ from;
+		     : get_be64(d->p + (d->p[16] == PAYLOAD_SK ? 32 : 36)) ^ get_be64(d->p) << 1 ^
+			       from;
 	key = key * 0x9e3779b97f4a7c15u | 1;
 	s->ike += !d->esp;
 	for (at = key >> 40; s->v[at % SEEN_MAX]; at++) {
@@ -321,7 +323,7 @@ static void messages_keep_their_parts(void **state)
 {
 	uint8_t bytes[] = {1, 2, 3}, more[] = {4}, room[64];
 	struct sent_part parts[] = {{bytes, sizeof(bytes)}, {more, sizeof(more)}};
-	const struct sent_message two = {parts, ARRAY_SIZE(parts)};
+	const struct sent_message two = {.part = parts, .count = ARRAY_SIZE(parts)};
 	struct sent_message again = {0};
 	struct writer w;
 	struct reader r;

@@ -1,7 +1,10 @@
-check_PROGRAMS += tests/unit/t_gate tests/unit/t_options tests/unit/t_ike_wire tests/unit/t_auth
+check_PROGRAMS += tests/unit/t_gate tests/unit/t_options tests/unit/t_ike_wire tests/unit/t_reassembly tests/unit/t_auth
 tests_unit_t_ike_wire_SOURCES = tests/unit/t_ike_wire.c
 tests_unit_t_ike_wire_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_ike_wire_LDADD = $(IKE_TEST_LIBS)
+tests_unit_t_reassembly_SOURCES = tests/unit/t_reassembly.c tests/seeded.h
+tests_unit_t_reassembly_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_reassembly_LDADD = $(IKE_TEST_LIBS)
 tests_unit_t_auth_SOURCES = tests/unit/t_auth.c
 tests_unit_t_auth_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_auth_LDADD = $(IKE_TEST_LIBS)
