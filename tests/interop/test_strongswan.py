@@ -17,11 +17,12 @@ class Both:
     """A branch (Mendip) and a gateway (strongSwan) on one link."""
 
     def __init__(self, bed, esp="aes128gcm16", ike="aes128-sha256-x25519", start="start", gw_esp=None, gw_ike=None,
-                 gw_remote=None, daemon="", dpd="2s", more="", **charon):
+                 gw_remote=None, daemon="", dpd="2s", more="", fragmentation="yes", **charon):
         self.left, self.right = bed.pair("branch", "gw")
         self.charon = strongswan.Charon(bed, self.right, strongswan.connection(
             self.right.outer, gw_remote or self.left.outer, "gw.example.net", "branch.example", "10.2.0.0/16",
-            "10.1.0.0/16", esp_proposals=gw_esp or esp, proposals=gw_ike or ike), PSK, **charon).start()
+            "10.1.0.0/16", esp_proposals=gw_esp or esp, proposals=gw_ike or ike, fragmentation=fragmentation), PSK,
+            **charon).start()
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action=start, esp_proposals=esp,
                              switchover='{ jitter = "0"; }')}
         self.branch = Mendip(bed, self.left, lambda s: config(s, kids, self.right.outer, proposals=ike, daemon=daemon,
@@ -34,6 +35,10 @@ class Both:
     def ike_spi(self):
         sas = self.branch.ctl("status")["connections"][0]["ike_sas"]
         return sas[0]["spi_i"] if sas else None
+
+    def ike(self, name):
+        """A counter of IKE."""
+        return self.branch.ctl("status")["ike"][name]
 
     def check(self, what=""):
         self.branch.wait_up()
@@ -82,6 +87,43 @@ def rekeys_from_both_sides():
         result = flow.stop()
         expect(result.lost == 0, f"{result.lost} packets lost over rekeys")
         both.check("after rekeys")
+
+
+def in_fragments():
+    """
+    Both sides divide almost all of their messages; each of the two initiates. Mendip does not divide all, as strongSwan
+    drops INFORMATIONAL messages in fragments ("received unencrypted informational").
+    """
+    for ike, start in (("aes128-sha256-x25519", "start"), ("aes128gcm16-prfsha256-ecp256", "none"),
+                       ("aes256-sha512-ecp521", "start"), ("chacha20poly1305-prfsha512-modp2048", "none")):
+        with testbed.Testbed("fragments") as bed:
+            both = Both(bed, esp="aes128gcm16-x25519", ike=ike, start=start, more="fragment_size = 256;", fragmentation="force",
+                        settings="    fragment_size = 200")
+            if start == "none":
+                both.charon.initiate(child="net")
+            both.check(f"in fragments, {ike}")
+            expect(both.branch.ctl("status")["connections"][0]["ike_sas"][0]["fragments"] is True, "not agreed on")
+            for side in ("mendip", "strongswan"):
+                old = both.branch.spi()
+                if side == "mendip":
+                    both.branch.ctl("rekey", "net")
+                else:
+                    both.charon.rekey(child_id=both.charon.children("net")[-1].id)
+                both.wait_other(old, f"no rekey by {side} in fragments", 5)
+                settle(0.5)
+            old = both.ike_spi()
+            both.charon.rekey(ike="gw")
+            wait_for(lambda: both.ike_spi() not in (None, old), "no rekey of the IKE SA by strongSwan in fragments", 5)
+            settle(0.5)
+            both.branch.ctl("down", "net")
+            wait_for(lambda: not both.charon.children("net"), "strongSwan keeps the child", 5)
+            both.branch.ctl("up", "net")
+            both.check("after rekeys in fragments")
+            for name, least in (("reassembled", 5), ("fragments", 10)):
+                expect(both.ike(name) >= least, f"{name}: {both.ike(name)}")
+            for name in ("fragment_dropped", "fragment_timeout", "malformed", "unexpected", "auth_failed"):
+                expect(both.ike(name) == 0, f"{name}: {both.ike(name)}")
+            expect(both.charon.logged("EF(2/2)") >= 3, "strongSwan has seen no fragments")
 
 
 def ike_rekey_by_time():
@@ -182,6 +224,6 @@ def behind_nat():
 if strongswan.missing():
     print(f"ok strongswan # SKIP {strongswan.missing()}")
     sys.exit(77)
-main([ike_algorithms, esp_algorithms, strongswan_initiates, rekeys_from_both_sides, ike_rekey_by_time,
+main([ike_algorithms, esp_algorithms, strongswan_initiates, rekeys_from_both_sides, in_fragments, ike_rekey_by_time,
       deletes_from_both_sides, strongswan_restarts, cookies_and_invalid_ke, pfs_mismatch_climbs_to_rung_three,
       no_selectors_in_common, wrong_secret_is_told, behind_nat], OFFLOADS)
