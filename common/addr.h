@@ -110,6 +110,11 @@ int addr_parse(const char *s, struct addr *ret) MUST_CHECK;
 const char *addr_format(const struct addr *a, char *s);
 /* True for no address and for the address that is all zeros. */
 bool addr_is_any(const struct addr *a);
+/* fe80::/10 (RFC 4291 2.5.6): means nothing without the link. IPv4's is an address like others. */
+static inline bool addr_is_link_local(const struct addr *a)
+{
+	return a->family == FAMILY_IPV6 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
 
 static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
 {

@@ -63,6 +63,31 @@ static void print_identity(struct conf_out *out, const struct conf_option *o, co
 
 static const struct conf_kind identity = {read_identity, print_identity};
 
+/*
+ * Port 500 is spoken to from port 500: IKE on any other port has the non-ESP marker (RFC 3948 2.2),
+ * so a side that begins on another port than 500 finds the other one on 4500.
+ */
+static unsigned port_beside(config_setting_t *g, const char *other)
+{
+	config_setting_t *s = g ? config_setting_get_member(g, other) : NULL;
+
+	return !s || config_setting_get_int(s) == IKE_PORT ? IKE_PORT : IKE_PORT_NATT;
+}
+
+static int derive_local_port(struct conf_reader *r, config_setting_t *g, void *base)
+{
+	(void)r;
+	((struct conn_conf *)base)->local_port = port_beside(g, "remote_port");
+	return 0;
+}
+
+static int derive_remote_port(struct conf_reader *r, config_setting_t *g, void *base)
+{
+	(void)r;
+	((struct conn_conf *)base)->remote_port = port_beside(g, "local_port");
+	return 0;
+}
+
 /* In whole milliseconds, so that it can be written in a file. */
 static nsec_t a_tenth(nsec_t t)
 {
@@ -240,6 +265,11 @@ static const char *const fragmentation[] = {[FRAGMENTATION_YES] = "yes",
 /* clang-format off */
 #define AT(field) offsetof(struct conn_conf, field)
 static const struct conf_option conn_options[] = {
+	/* Before the addresses, which take them over. */
+	{.name = "local_port", .kind = &conf_number, .at = AT(local_port), .least = 1, .most = 65535,
+	 .derive = derive_local_port, .help = "our port, where IKE begins"},
+	{.name = "remote_port", .kind = &conf_number, .at = AT(remote_port), .least = 1, .most = 65535,
+	 .derive = derive_remote_port, .help = "the peer's port, where IKE begins"},
 	{.name = "local_addrs", .kind = &conf_local_addresses, .help = "our addresses"},
 	{.name = "remote_addrs", .kind = &conf_remote_addresses,
 	 .needed = "remote_addrs; [ \"%any\" ] to answer anyone", .help = "the peer's addresses and names"},
@@ -357,6 +387,48 @@ static int read_children(struct conf_reader *r, config_setting_t *g, const struc
 	return 0;
 }
 
+static bool has_family(const struct endpoint *v, unsigned count, uint8_t family)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (v[i].addr.family == family)
+			return true;
+	}
+	return false;
+}
+
+/* Each of the peer's addresses needs one of ours from which it can be reached, and the other way.
+ */
+static int check_families(struct conf_reader *r, config_setting_t *g, const struct conn_conf *c)
+{
+	char text[ADDR_STRLEN];
+
+	for (unsigned i = 0; c->local_count && i < c->remote_count; i++) {
+		if (!has_family(c->local, c->local_count, c->remote[i].addr.family))
+			return conf_fail(r, g,
+					 "remote_addrs has %s, but local_addrs has no address of "
+					 "that family",
+					 addr_format(&c->remote[i].addr, text));
+	}
+	for (unsigned i = 0; !c->remote_any && !c->names && i < c->local_count; i++) {
+		if (!has_family(c->remote, c->remote_count, c->local[i].addr.family))
+			return conf_fail(r, g,
+					 "local_addrs has %s, but remote_addrs has no address of "
+					 "that family",
+					 addr_format(&c->local[i].addr, text));
+	}
+	return 0;
+}
+
+static int check_conn(struct conf_reader *r, config_setting_t *g, const struct conn_conf *c)
+{
+	if ((c->local_port == IKE_PORT) != (c->remote_port == IKE_PORT))
+		return conf_fail(r, g,
+				 "local_port %u with remote_port %u: either both are 500 or "
+				 "neither, as IKE on other ports has another form (RFC 3948)",
+				 c->local_port, c->remote_port);
+	return check_families(r, g, c);
+}
+
 int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 {
 	struct config *c = r->config;
@@ -373,7 +445,9 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 		return conf_fail(r, g, "more than %d connections", CONNS_MAX);
 	if (known)
 		return conf_fail(r, g, "another file already has a connection of this name");
-	return conf_read_options(r, g, &conf_conn_table, conn);
+	if (conf_read_options(r, g, &conf_conn_table, conn) < 0)
+		return -EINVAL;
+	return check_conn(r, g, conn);
 }
 
 static int compare_names(const void *a, const void *b)

@@ -28,15 +28,41 @@ static int each_string(struct conf_reader *r, config_setting_t *s,
 	return 0;
 }
 
+static int link_local(struct conf_reader *r, config_setting_t *s, const char *v)
+{
+	return conf_fail(r, s,
+			 "\"%.60s\": link-local addresses are not supported: use one that is "
+			 "valid beyond the link, such as a unique local one (fd00::/8)",
+			 v);
+}
+
+/* Only what a host can have as its own. */
+static int check_address(struct conf_reader *r, config_setting_t *s, const char *v,
+			 const struct addr *a)
+{
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+	if (addr_is_link_local(a))
+		return link_local(r, s, v);
+	if (a->family == FAMILY_IPV6 && (addr_is_any(a) || a->b[0] == 0xff))
+		return conf_fail(r, s, "\"%.60s\" is not the address of a host", v);
+	if (a->family == FAMILY_IPV6 && memcmp(a->b, mapped, sizeof(mapped)) == 0)
+		return conf_fail(r, s, "\"%.60s\": write an IPv4 address as such", v);
+	return 0;
+}
+
 static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
 {
 	struct conn_conf *c = ctx;
-	struct endpoint e = {.port = IKE_PORT};
+	struct endpoint e = {.port = (uint16_t)c->local_port};
 
 	if (strcmp(v, "%any") == 0)
 		return 0;
-	if (addr_parse(v, &e.addr) < 0 || e.addr.family != FAMILY_IPV4)
-		return conf_fail(r, s, "\"%.60s\" is not an IPv4 address", v);
+	if (addr_parse(v, &e.addr) < 0)
+		return strchr(v, '%') ? link_local(r, s, v)
+				      : conf_fail(r, s, "\"%.60s\" is not an address", v);
+	if (check_address(r, s, v, &e.addr) < 0)
+		return -EINVAL;
 	if (c->local_count == CONN_MAX_ADDRS)
 		return conf_fail(r, s, "more than %d addresses", CONN_MAX_ADDRS);
 	c->local[c->local_count++] = e;
@@ -48,7 +74,7 @@ static int add_name(struct conf_reader *r, config_setting_t *s, const char *v, s
 	if (*v == '\0' || strlen(v) > 253 ||
 	    strspn(v, "abcdefghijklmnopqrstuvwxyz"
 		      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != strlen(v))
-		return conf_fail(r, s, "\"%.60s\" is neither an IPv4 address nor a host name", v);
+		return conf_fail(r, s, "\"%.60s\" is neither an address nor a host name", v);
 	if (!c->names)
 		c->names = xzalloc(sizeof(*c->names));
 	if (c->names->count == HOST_NAMES_MAX)
@@ -60,16 +86,16 @@ static int add_name(struct conf_reader *r, config_setting_t *s, const char *v, s
 static int add_remote(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
 {
 	struct conn_conf *c = ctx;
-	struct endpoint e = {.port = IKE_PORT};
+	struct endpoint e = {.port = (uint16_t)c->remote_port};
 
 	if (strcmp(v, "%any") == 0) {
 		c->remote_any = true;
 		return 0;
 	}
 	if (addr_parse(v, &e.addr) < 0)
-		return add_name(r, s, v, c);
-	if (e.addr.family != FAMILY_IPV4)
-		return conf_fail(r, s, "\"%.60s\": outer IPv6 is not supported yet", v);
+		return strchr(v, '%') ? link_local(r, s, v) : add_name(r, s, v, c);
+	if (check_address(r, s, v, &e.addr) < 0)
+		return -EINVAL;
 	if (c->remote_count == CONN_MAX_ADDRS)
 		return conf_fail(r, s, "more than %d addresses", CONN_MAX_ADDRS);
 	c->remote[c->remote_count++] = e;

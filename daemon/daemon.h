@@ -44,8 +44,9 @@ struct daemon {
 	uint32_t mtu_next;   /* slot of the SAD whose path was checked last */
 	struct net *net;
 	struct event *net_readable, *net_settled;
-	/* port 500 for IKE; port 4500 with one socket for ESP and one for IKE */
+	/* those of IPv4 first, by enum udp_use, then those of IPv6 */
 	struct udp_socket udp[UDP_SOCKETS];
+	unsigned udp_count;
 	struct event *udp_event[UDP_SOCKETS], *mtu_timer, *watchdog, *signals[5];
 	struct alarm alarm; /* the next deadline of the tunnel */
 	struct control *control;

@@ -17,10 +17,13 @@
 /* Per turn and TUN device: a read costs 1, plus 1 per 16 KiB or 16 packets of it. */
 #define TURN_BUDGET 64
 
-/* The sockets by their purpose; UDP_ESP and UDP_IKE_NATT share port 4500. */
-enum { UDP_IKE, UDP_ESP, UDP_IKE_NATT, UDP_SOCKETS };
+/* What a socket is for; UDP_ESP and UDP_IKE_NATT of a family share their port. */
+enum udp_use { UDP_IKE, UDP_ESP, UDP_IKE_NATT };
+#define UDP_PORTS_MAX 8 /* with UDP encapsulation, 4500 among them */
+#define UDP_SOCKETS   (2 * (1 + 2 * UDP_PORTS_MAX))
 
 struct daemon;
+struct conn_set;
 struct esp_sa;
 
 /* A train that is being filled, or that is sealed and waits to be sent. */
@@ -35,11 +38,12 @@ struct train_slot {
 struct data_out {
 	struct train_slot slot[TRAINS];
 	uint64_t sealed;    /* packets put into trains so far */
-	bool parked;	    /* the socket is full: TUN is not read until it is writable */
+	bool parked;	    /* a socket is full: TUN is not read until it is writable */
 	bool pending;	    /* `out` is not sealed completely */
 	struct esp_out out; /* refers to buffer */
 	uint8_t *buffer, *trains;
-	struct event *udp_writable;
+	struct event *writable[UDP_SOCKETS]; /* of the sockets for ESP, by their index */
+	unsigned full;			     /* while parked: index of the socket that is full */
 };
 
 /* What is said to those whose messages one receive has brought. */
@@ -64,14 +68,22 @@ struct data_in {
 
 struct io_counters {
 	uint64_t rx_datagrams, rx_receives, rx_bytes, rx_errors, rx_truncated, rx_keepalives,
-		rx_short;
-	uint64_t tx_datagrams, tx_sends, tx_bytes, tx_errors, tx_parked;
+		rx_short, rx_link_local;
+	uint64_t tx_datagrams, tx_sends, tx_bytes, tx_errors, tx_parked, tx_refused;
 };
 
 /* Opens the sockets, or adopts those that the process before us left. 0 or -errno; data_fini is to
  * be called in either case. */
 int data_init(struct daemon *d) MUST_CHECK;
 void data_fini(struct daemon *d);
+/*
+ * Opens the sockets of each local_port that the connections begin from and that is not open; ports
+ * that no connection has any more stay open. 0, or -errno, which is logged: nothing has changed.
+ */
+int data_open_ports(struct daemon *d, const struct conn_set *conns) MUST_CHECK;
+/* The socket for this use of the local port, in the family of remote; NULL: there is none. */
+struct udp_socket *data_socket(struct daemon *d, enum udp_use use, const struct endpoint *local,
+			       const struct endpoint *remote);
 /*
  * Sends an IKE message, with the non-ESP marker if local is not port 500; between data_gather and
  * data_release one for which no state is kept goes out with others a moment later. Failures are
@@ -101,6 +113,8 @@ void data_in_fini(struct daemon *d);
 /* Callbacks for readable descriptors. ctx: the struct device for TUN, the struct daemon for UDP. */
 void data_on_tun(evutil_socket_t fd, short what, void *ctx);
 void data_on_udp(evutil_socket_t fd, short what, void *ctx);
+/* Callback for a socket of ESP that has room again; ctx: the struct daemon. */
+void data_on_writable(evutil_socket_t fd, short what, void *ctx);
 /* Writes packets to TUN that waited for their SA or its bridge and are due (esp/parked.h). */
 void data_late(struct daemon *d, nsec_t now);
 /* Sends what waits for room in the socket, then reads each TUN device up to the budget of a turn.

@@ -83,6 +83,11 @@ static void receive(struct daemon *d, struct udp_datagram *g, bool natt, nsec_t 
 		return;
 	}
 	d->io.rx_datagrams += (g->len + g->seg - 1u) / g->seg;
+	/* It has a meaning only with the device that it came from, which endpoints do not have. */
+	if (addr_is_link_local(&g->remote.addr)) {
+		d->io.rx_link_local++;
+		return;
+	}
 	if (natt)
 		demux(d, g, now);
 	else
@@ -117,11 +122,19 @@ static unsigned serve(struct daemon *d, unsigned which)
 	now = daemon_now();
 	data_gather(d, &d->udp[which]);
 	for (int i = 0; i < n; i++)
-		receive(d, &g[i], which != UDP_IKE, now);
+		receive(d, &g[i], d->udp[which].use != UDP_IKE, now);
 	data_release(d);
 	/* No packet is held until the next turn. */
 	deliver(d);
 	return n > 0 ? (unsigned)n : 1;
+}
+
+static void serve_esp(struct daemon *d)
+{
+	for (unsigned i = 0; i < d->udp_count; i++) {
+		if (d->udp[i].use == UDP_ESP)
+			serve(d, i);
+	}
 }
 
 void data_on_udp(evutil_socket_t fd, short what, void *ctx)
@@ -130,16 +143,16 @@ void data_on_udp(evutil_socket_t fd, short what, void *ctx)
 	unsigned which = 0, served;
 
 	(void)what;
-	while (which + 1 < UDP_SOCKETS && d->udp[which].fd != fd)
+	while (which + 1 < d->udp_count && d->udp[which].fd != fd)
 		which++;
 	served = serve(d, which);
 	/*
 	 * IKE has a higher priority than data and commands, and a flood of it would starve both. So
 	 * after every RX_BATCH receives of IKE, in one turn or several, both get a round.
 	 */
-	if (which != UDP_ESP && (d->in.ike_served += served) >= RX_BATCH) {
+	if (d->udp[which].use != UDP_ESP && (d->in.ike_served += served) >= RX_BATCH) {
 		d->in.ike_served = 0;
-		serve(d, UDP_ESP);
+		serve_esp(d);
 		data_serve_tun(d);
 		control_serve(d->control);
 	}

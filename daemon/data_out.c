@@ -9,11 +9,24 @@
 
 /* ---- trains ---- */
 
+static void wait_for(struct daemon *d, const struct udp_socket *full)
+{
+	d->out.full = (unsigned)(full - d->udp);
+	event_add(d->out.writable[d->out.full], NULL);
+}
+
+/* Other trains may go out, but this one waits for another socket than those before it. */
+static void wait_for_another(struct daemon *d, const struct udp_socket *full)
+{
+	event_del(d->out.writable[d->out.full]);
+	wait_for(d, full);
+}
+
 /*
  * The socket is full: nothing more joins any train, and their packets are sealed now, as the keys
  * that they refer to may be gone when the socket is writable.
  */
-static void park(struct daemon *d)
+static void park(struct daemon *d, const struct udp_socket *full)
 {
 	for (unsigned i = 0; i < TRAINS; i++) {
 		struct train_slot *s = &d->out.slot[i];
@@ -25,7 +38,22 @@ static void park(struct daemon *d)
 	d->io.tx_parked++;
 	d->out.parked = true;
 	devices_read(d, false);
-	event_add(d->out.udp_writable, NULL);
+	wait_for(d, full);
+}
+
+static void slot_empty(struct train_slot *s)
+{
+	s->sealed = false;
+	s->sent = 0;
+	esp_train_reset(&s->train);
+}
+
+/* There is no socket for the train: its port or its family is not open. */
+static bool slot_drop(struct daemon *d, struct train_slot *s)
+{
+	d->io.tx_errors += s->train.count;
+	slot_empty(s);
+	return true;
 }
 
 /* Sends the train and empties it. False: the socket is full, and what is not sent yet stays. */
@@ -37,20 +65,27 @@ static bool slot_send(struct daemon *d, struct train_slot *s)
 			      .tos = t->dest.tos,
 			      .df = t->dest.df,
 			      .seg = t->seg};
+	struct udp_socket *socket;
+	uint64_t refused;
 	nsec_t now;
 	uint32_t sent;
 	int error;
 
 	if (t->count == 0)
 		return true;
+	socket = data_socket(d, UDP_ESP, &t->dest.local, &t->dest.remote);
+	if (!socket)
+		return slot_drop(d, s);
 	if (!s->sealed)
 		esp_train_finish(d->tunnel->path, t);
 	s->sealed = true;
 	u.p = t->base + s->sent;
 	u.len = t->len - s->sent;
 	now = daemon_now();
-	sent = udp_send_train(&d->udp[UDP_ESP], &u, now, &error, &d->io.tx_errors);
+	refused = socket->refused;
+	sent = udp_send_train(socket, &u, now, &error, &d->io.tx_errors);
 	s->sent += sent;
+	d->io.tx_refused += socket->refused - refused;
 	d->io.tx_sends++;
 	d->io.tx_bytes += sent;
 	d->io.tx_datagrams += (sent + t->seg - 1) / t->seg;
@@ -58,12 +93,12 @@ static bool slot_send(struct daemon *d, struct train_slot *s)
 		mtu_look(d, &t->dest.local, &t->dest.remote);
 	if (error == -EAGAIN) {
 		if (!d->out.parked)
-			park(d);
+			park(d, socket);
+		else if (socket != &d->udp[d->out.full])
+			wait_for_another(d, socket);
 		return false;
 	}
-	s->sealed = false;
-	s->sent = 0;
-	esp_train_reset(t);
+	slot_empty(s);
 	return true;
 }
 
@@ -195,7 +230,7 @@ static void unpark(struct daemon *d)
 	if (d->out.pending || !send_all(d))
 		return;
 	d->out.parked = false;
-	event_del(d->out.udp_writable);
+	event_del(d->out.writable[d->out.full]);
 	devices_read(d, true);
 }
 
@@ -243,7 +278,7 @@ void data_on_tun(evutil_socket_t fd, short what, void *ctx)
 	daemon_turn(v->daemon);
 }
 
-static void on_udp_writable(evutil_socket_t fd, short what, void *ctx)
+void data_on_writable(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
@@ -264,11 +299,6 @@ int data_out_init(struct daemon *d)
 			       TRAIN_MAX);
 	bucket_init(&d->icmp_bucket, 100, 100);
 	bucket_init(&d->mtu_bucket, 50, 50);
-	o->udp_writable =
-		event_new(d->base, d->udp[UDP_ESP].fd, EV_WRITE | EV_PERSIST, on_udp_writable, d);
-	if (!o->udp_writable)
-		return -ENOMEM;
-	event_priority_set(o->udp_writable, PRIORITY_DATA);
 	return 0;
 }
 
@@ -276,8 +306,6 @@ void data_out_fini(struct daemon *d)
 {
 	struct data_out *o = &d->out;
 
-	if (o->udp_writable)
-		event_free(o->udp_writable);
 	/* They held inner packets. */
 	secret_free(o->buffer, o->buffer ? TUN_BUFFER : 0);
 	secret_free(o->trains, o->trains ? (size_t)TRAINS * ESP_BUFFER_MAX : 0);

@@ -6,6 +6,13 @@ static const uint8_t marker[MARKER_LEN];
 
 _Static_assert(RX_BATCH <= UDP_MESSAGES, "udp_send_each takes what one batch is answered with");
 
+/* The socket that an IKE message from this port goes out by; NULL: there is none. */
+static struct udp_socket *ike_socket(struct daemon *d, const struct endpoint *local,
+				     const struct endpoint *remote)
+{
+	return data_socket(d, local->port == IKE_PORT ? UDP_IKE : UDP_IKE_NATT, local, remote);
+}
+
 static void tell_failure(struct daemon *d, const struct endpoint *remote, int error)
 {
 	char to[ENDPOINT_STRLEN];
@@ -89,12 +96,13 @@ static bool gathered(struct daemon *d, const struct endpoint *local, const struc
 void data_send_now(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
 		   const uint8_t *p, size_t len)
 {
-	struct udp_socket *s = &d->udp[local->port == IKE_PORT ? UDP_IKE : UDP_IKE_NATT];
-	int r;
+	struct udp_socket *s = ike_socket(d, local, remote);
+	int r = -EAFNOSUPPORT;
 
-	if (d->in.answers.socket == s && gathered(d, local, remote, p, len))
+	if (s && d->in.answers.socket == s && gathered(d, local, remote, p, len))
 		return;
-	r = udp_send(s, local, remote, 0, marker, marker_len(local, p, len), p, len);
+	if (s)
+		r = udp_send(s, local, remote, 0, marker, marker_len(local, p, len), p, len);
 	if (r < 0)
 		tell_failure(d, remote, r);
 }
@@ -116,8 +124,8 @@ void data_send_ike(struct daemon *d, const struct endpoint *local, const struct 
 void data_send_dummy(struct daemon *d, struct esp_sa *sa)
 {
 	uint8_t packet[ESP_OVERHEAD_MAX];
+	struct udp_socket *s;
 	struct esp_train t;
-	int r;
 
 	if (!sa)
 		return;
@@ -129,7 +137,7 @@ void data_send_dummy(struct daemon *d, struct esp_sa *sa)
 	/* What was said before it, arrives before it. */
 	if (d->in.answers.count)
 		flush_answers(d, &d->in.answers);
-	r = udp_send(&d->udp[UDP_IKE_NATT], &t.dest.local, &t.dest.remote, t.dest.tos, NULL, 0,
-		     t.base, t.len);
-	d->io.tx_errors += r < 0;
+	s = data_socket(d, UDP_IKE_NATT, &t.dest.local, &t.dest.remote);
+	d->io.tx_errors += !s || udp_send(s, &t.dest.local, &t.dest.remote, t.dest.tos, NULL, 0,
+					  t.base, t.len) < 0;
 }

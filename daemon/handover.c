@@ -39,11 +39,14 @@ static int leave(const char *name, int fd)
 
 static int leave_all(struct daemon *d, int state)
 {
-	char name[32];
+	char name[KEPT_NAME_LEN];
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < UDP_SOCKETS; i++)
-		r = leave(kept_udp_name(i), d->udp[i].fd);
+	for (unsigned i = 0; r == 0 && i < d->udp_count; i++) {
+		const struct udp_socket *s = &d->udp[i];
+
+		r = leave(kept_udp_name(s->use, s->family, s->port, name), s->fd);
+	}
 	for (uint16_t i = 0; r == 0 && i < d->devices.count; i++) {
 		const struct tun *t = &d->devices.all[i]->tun;
 
@@ -122,7 +125,7 @@ static sd_bus *open_bus(void)
 
 bool handover_is_restart(struct daemon *d)
 {
-	uint32_t needed = 1u + UDP_SOCKETS + d->devices.count, max;
+	uint32_t needed = 1u + d->udp_count + d->devices.count, max;
 	sd_bus *bus = getenv("NOTIFY_SOCKET") ? open_bus() : NULL;
 	sd_bus_message *reply = NULL;
 	const char *unit = bus ? own_unit(bus, &reply) : NULL;

@@ -1,6 +1,6 @@
 /* kept.c - see kept.h. SPDX-License-Identifier: ISC */
 #include "kept.h"
-#include "data.h"
+#include "ike.h"
 #include "xalloc.h"
 
 #include <stdio.h>
@@ -13,17 +13,23 @@ struct kept_fds {
 	bool *taken;
 };
 
-const char *kept_udp_name(unsigned index)
+/* Ports 500 and 4500 have no number in it. */
+const char *kept_udp_name(enum udp_use use, uint8_t family, uint16_t port, char *name)
 {
-	static const char *const names[UDP_SOCKETS] = {
+	static const char *const names[] = {
 		[UDP_IKE] = "ike", [UDP_ESP] = "esp", [UDP_IKE_NATT] = "ike-natt"};
+	const char *six = family == FAMILY_IPV6 ? "6" : "";
 
-	return names[index];
+	if (port == IKE_PORT || port == IKE_PORT_NATT)
+		snprintf(name, KEPT_NAME_LEN, "%s%s", names[use], six);
+	else
+		snprintf(name, KEPT_NAME_LEN, "%s%s-%u", names[use], six, port);
+	return name;
 }
 
 const char *kept_tun_name(const char *device, char *name)
 {
-	snprintf(name, 32, "tun-%s", device);
+	snprintf(name, KEPT_NAME_LEN, "tun-%s", device);
 	return name;
 }
 

@@ -5,6 +5,8 @@
 #ifndef MENDIP_KEPT_H
 #define MENDIP_KEPT_H
 
+#include "data.h"
+
 struct kept_fds;
 
 /* Takes all descriptors out of the store of systemd. NULL: there are none. */
@@ -14,8 +16,10 @@ int kept_fd(struct kept_fds *k, const char *name);
 /* Closes the descriptors that kept_fd has not given out. Accepts NULL. */
 void kept_free(struct kept_fds *k);
 
-/* The name of a UDP socket, by its index (static), and of a TUN device (in name, 32 bytes). */
-const char *kept_udp_name(unsigned index);
+#define KEPT_NAME_LEN 32
+/* The names of a UDP socket and of a TUN device; name holds KEPT_NAME_LEN bytes, and is returned.
+ */
+const char *kept_udp_name(enum udp_use use, uint8_t family, uint16_t port, char *name);
 const char *kept_tun_name(const char *device, char *name);
 
 #endif

@@ -182,6 +182,16 @@ static void warn_unprotected(struct daemon *d, const struct config *c)
 	}
 }
 
+static bool open_ports(struct daemon *d, const struct config *c)
+{
+	int r = data_open_ports(d, &c->conns);
+
+	if (r < 0)
+		snprintf(d->reload_error, sizeof(d->reload_error),
+			 "a local_port cannot be opened: %s", strerror(-r));
+	return r == 0;
+}
+
 /* The new configuration with the fixed options of the present one. NULL with d->reload_error. */
 static struct config *load_again(struct daemon *d)
 {
@@ -191,7 +201,7 @@ static struct config *load_again(struct daemon *d)
 		return NULL;
 	keep_fixed(d, c);
 	/* The shared device keeps its name, which a child may use in the new configuration. */
-	if (conf_check_devices(c, d->reload_error) == 0)
+	if (conf_check_devices(c, d->reload_error) == 0 && open_ports(d, c))
 		return c;
 	conf_free(c);
 	return NULL;
@@ -293,6 +303,8 @@ static int start_data(struct daemon *d)
 		log_warn(&d->log, "UDP_SEGMENT is not used: %s", d->segment_why);
 	/* Ports before routes: if another daemon has the ports, its routes stay untouched. */
 	r = data_init(d);
+	if (r == 0)
+		r = data_open_ports(d, &c->conns);
 	if (r == 0)
 		r = mtu_init(d);
 	if (r < 0)
@@ -426,8 +438,6 @@ static int run(const char *path)
 
 	d->services = &services;
 	d->config_path = path;
-	for (unsigned i = 0; i < ARRAY_SIZE(d->udp); i++)
-		d->udp[i].fd = -1;
 	sink_init(&d->sink, STDERR_FILENO);
 	d->kept = kept_take();
 	d->config = conf_load(path, err);

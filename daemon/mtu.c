@@ -10,12 +10,20 @@
 
 #include <stdio.h>
 
-#define LOOK_AT_ONCE 64	      /* slots of the SAD per second */
-#define OUTER	     (20 + 8) /* IPv4 and UDP */
-#define IP_MAX	     65535    /* an IP packet */
-/* Linux does not accept a smaller MTU from ICMP; it uses this value instead. */
+#define LOOK_AT_ONCE 64	   /* slots of the SAD per second */
+#define IP_MAX	     65535 /* an IP packet */
+/*
+ * Linux does not accept a smaller MTU from ICMP of IPv4; it uses this value instead. Every link has
+ * 1,280 bytes for IPv6 (RFC 8200 5), so there is no such floor.
+ */
 #define MIN_PMTU   "/proc/sys/net/ipv4/route/min_pmtu"
 #define PATH_FLOOR 552 /* by default */
+
+/* Bytes of the headers before ESP: IP and UDP. */
+static uint32_t outer_len(const struct esp_dest *dest)
+{
+	return (dest->remote.addr.family == FAMILY_IPV6 ? 40u : 20u) + 8u;
+}
 
 /*
  * Applies the path's MTU (0: unknown) to the SA. At the floor the path may be narrower still, and
@@ -23,11 +31,12 @@
  */
 static void set_sa(const struct daemon *d, struct esp_out_sa *out, uint32_t path)
 {
-	uint32_t fits = path > OUTER ? esp_payload_max(out->suite, path - OUTER) : 0;
+	uint32_t outer = outer_len(&out->dest);
+	uint32_t fits = path > outer ? esp_payload_max(out->suite, path - outer) : 0;
 
 	/* out->mtu 0 means unlimited. */
 	out->mtu = path ? (uint32_t)max_u64(fits, 1) : 0;
-	out->narrow = path && path <= d->path_floor;
+	out->narrow = path && path <= d->path_floor && out->dest.remote.addr.family == FAMILY_IPV4;
 }
 
 /* The MTU of the loopback device is larger than an IP packet can be. */

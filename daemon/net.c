@@ -1,6 +1,7 @@
 /* net.c - see net.h. SPDX-License-Identifier: ISC */
 #include "net.h"
 #include "netlink.h"
+#include "udp_name.h"
 #include "xalloc.h"
 
 #include <linux/rtnetlink.h>
@@ -508,20 +509,21 @@ void net_follow(struct net *n)
 	update_throws(n);
 }
 
-/* An address is ours if a socket can be bound to it: of any scope, or by a route of type local. */
+/*
+ * An address is ours if a socket can be bound to it: of any scope, or by a route of type local. Not
+ * so an address of IPv6 that may be another host's too, as is still being found out.
+ */
 bool net_has_address(const struct addr *a)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET};
+	const struct endpoint e = {.addr = *a};
+	struct udp_name name;
 	bool gone;
-	int fd;
+	int fd = socket(udp_family_of(a->family)->af, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (a->family != FAMILY_IPV4)
-		return true;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return true;
-	memcpy(&sin.sin_addr, a->b, 4);
-	gone = bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0 && errno == EADDRNOTAVAIL;
+	udp_name_set(&name, &e);
+	gone = bind(fd, &name.any, name.len) < 0 && errno == EADDRNOTAVAIL;
 	close(fd);
 	return !gone;
 }

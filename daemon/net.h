@@ -62,7 +62,7 @@ unsigned net_changed(struct net *n);
 void net_follow(struct net *n);
 /* Makes all missing rules and routes again, for example after the device came up. */
 void net_repair(struct net *n);
-/* Whether a is an address of this host; true where that is unknown, as for IPv6. */
+/* Whether a is an address of this host; true where that is unknown. */
 bool net_has_address(const struct addr *a);
 
 #endif

@@ -1,6 +1,7 @@
 /* resolve.c - resolves host names in remote_addrs without blocking the loop.
  * SPDX-License-Identifier: ISC */
 #include "daemon.h"
+#include "destination.h"
 #include "xalloc.h"
 
 #include <event2/dns.h>
@@ -62,37 +63,118 @@ static bool files_have_changed(struct resolver *r, bool remember)
 	return changed;
 }
 
+#define FOUND_MAX (2 * CONN_MAX_ADDRS) /* answers that are looked at, in all */
+
+/* One name of a connection. */
+struct name_lookup {
+	struct lookup *lookup;
+	bool found; /* an address */
+	int error;  /* of the last answer without one */
+};
+
 /* A look-up of the names of one connection; collects the answers until the last one is there. */
 struct lookup {
 	LIST_ENTRY(lookup) link;
 	struct resolver *resolver;
 	const struct conn_conf *conn; /* with a reference, as a reload may replace it meanwhile */
-	struct endpoint found[CONN_MAX_ADDRS];
+	struct name_lookup names[HOST_NAMES_MAX];
+	struct destination found[FOUND_MAX]; /* rank: the place of the name */
 	unsigned count, open;
-	bool in_hosts; /* /etc/hosts has the last name */
 };
+
+/* The address of ours that we would call it from; false: there is no way to it. */
+static bool find_source(const struct conn_conf *c, const struct addr *remote, struct addr *ret)
+{
+	for (unsigned i = 0; i < c->local_count; i++) {
+		if (c->local[i].addr.family != remote->family)
+			continue;
+		*ret = c->local[i].addr;
+		return net_has_address(ret);
+	}
+	return udp_source(remote, ret);
+}
+
+/*
+ * Orders what was found, the names as in the file and their addresses by RFC 6724. Addresses that
+ * cannot be reached are left out, if others can. Returns their number.
+ */
+static unsigned arrange(struct lookup *l, struct endpoint *ret)
+{
+	unsigned n = 0;
+	bool any = false; /* can be reached */
+
+	for (unsigned i = 0; i < l->count; i++) {
+		struct destination *d = &l->found[i];
+
+		if (!find_source(l->conn, &d->addr, &d->source))
+			d->source.family = FAMILY_NONE;
+		any |= d->source.family != FAMILY_NONE;
+	}
+	destinations_sort(l->found, l->count);
+	for (unsigned i = 0; i < l->count && n < CONN_MAX_ADDRS; i++) {
+		if (any && !l->found[i].source.family)
+			continue;
+		ret[n].addr = l->found[i].addr;
+		ret[n++].port = (uint16_t)l->conn->remote_port;
+	}
+	return n;
+}
+
+/* A name without addresses of one family is no error if it has some of the other. */
+static void tell_failures(const struct lookup *l)
+{
+	struct resolver *r = l->resolver;
+
+	for (unsigned i = 0; i < l->conn->names->count; i++) {
+		const struct name_lookup *n = &l->names[i];
+
+		if (n->found || !n->error || n->error == DNS_ERR_CANCEL ||
+		    n->error == DNS_ERR_SHUTDOWN)
+			continue;
+		log_limited(&r->daemon->log, &r->lines, daemon_now() / SLOWER, LOG_LEVEL_WARNING,
+			    "%s: a name in remote_addrs cannot be resolved: %s", l->conn->name,
+			    evdns_err_to_string(n->error));
+	}
+}
 
 static void finish(struct lookup *l)
 {
 	struct resolver *r = l->resolver;
 	struct daemon *d = r->daemon;
+	struct endpoint found[CONN_MAX_ADDRS];
 
 	LIST_REMOVE(l, link);
 	if (r->all_due < r->due)
 		set_timer(r, r->all_due, daemon_now());
+	tell_failures(l);
 	if (l->count)
-		tunnel_resolved(d->tunnel, l->conn, l->found, l->count, daemon_now());
+		tunnel_resolved(d->tunnel, l->conn, found, arrange(l, found), daemon_now());
 	daemon_turn(d);
 	conn_unref(l->conn);
 	free(l);
 }
 
-static void found(struct lookup *l, const void *ipv4)
+/* Whether an address of this family could be called from local_addrs. */
+static bool wants_family(const struct conn_conf *c, uint8_t family)
 {
-	if (l->count == CONN_MAX_ADDRS)
+	for (unsigned i = 0; i < c->local_count; i++) {
+		if (c->local[i].addr.family == family)
+			return true;
+	}
+	return c->local_count == 0;
+}
+
+/* b: the address, in network byte order. */
+static void found(struct name_lookup *n, uint8_t family, const void *b)
+{
+	struct lookup *l = n->lookup;
+	struct addr a = addr_from_bytes(family, b);
+
+	n->found = true;
+	if (l->count == FOUND_MAX || addr_is_link_local(&a) || !wants_family(l->conn, family))
 		return;
-	l->found[l->count].addr = addr_from_bytes(FAMILY_IPV4, ipv4);
-	l->found[l->count++].port = IKE_PORT;
+	l->found[l->count].addr = a;
+	l->found[l->count++].rank = (uint8_t)(n - l->names);
 }
 
 static void answered(struct lookup *l)
@@ -104,46 +186,63 @@ static void answered(struct lookup *l)
 /* Called before ask_hosts returns; with an error, as cancelled, if /etc/hosts lacks the name. */
 static void on_hosts(int error, struct evutil_addrinfo *list, void *ctx)
 {
-	if (!error)
-		((struct lookup *)ctx)->in_hosts = true;
 	for (struct evutil_addrinfo *a = error ? NULL : list; a; a = a->ai_next) {
+		const void *name = a->ai_addr;
+
 		if (a->ai_family == AF_INET)
-			found(ctx,
-			      &((const struct sockaddr_in *)(const void *)a->ai_addr)->sin_addr);
+			found(ctx, FAMILY_IPV4, &((const struct sockaddr_in *)name)->sin_addr);
+		if (a->ai_family == AF_INET6)
+			found(ctx, FAMILY_IPV6, &((const struct sockaddr_in6 *)name)->sin6_addr);
 	}
 	if (list)
 		evutil_freeaddrinfo(list);
 }
 
 /* True if /etc/hosts has the name. */
-static bool ask_hosts(struct lookup *l, const char *name)
+static bool ask_hosts(struct name_lookup *n, const char *name)
 {
-	const struct evutil_addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_DGRAM};
+	const struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
 	struct evdns_getaddrinfo_request *open;
 
-	l->in_hosts = false;
-	open = evdns_getaddrinfo(l->resolver->hosts, name, NULL, &hints, on_hosts, l);
+	open = evdns_getaddrinfo(n->lookup->resolver->hosts, name, NULL, &hints, on_hosts, n);
 	if (open)
 		evdns_getaddrinfo_cancel(open);
-	return l->in_hosts;
+	return n->found;
 }
 
 static void on_dns(int error, char type, int count, int ttl, void *addresses, void *ctx)
 {
-	struct lookup *l = ctx;
+	struct name_lookup *n = ctx;
+	struct lookup *l = n->lookup;
 	struct resolver *r = l->resolver;
+	uint8_t family = type == DNS_IPv6_AAAA ? FAMILY_IPV6 : FAMILY_IPV4;
 	nsec_t now = daemon_now();
 
-	if (error && error != DNS_ERR_CANCEL && error != DNS_ERR_SHUTDOWN)
-		log_limited(&r->daemon->log, &r->lines, now / SLOWER, LOG_LEVEL_WARNING,
-			    "%s: a name in remote_addrs cannot be resolved: %s", l->conn->name,
-			    evdns_err_to_string(error));
-	for (int i = 0; !error && type == DNS_IPv4_A && i < count; i++)
-		found(l, (const uint8_t *)addresses + 4 * i);
+	if (error)
+		n->error = error;
+	for (int i = 0; !error && (type == DNS_IPv4_A || type == DNS_IPv6_AAAA) && i < count; i++)
+		found(n, family, (const uint8_t *)addresses + addr_len(family) * (size_t)i);
 	if (!error && ttl >= 0)
 		r->all_due =
 			min_u64(r->all_due, now + max_u64((nsec_t)ttl * NSEC_PER_SEC, r->pace));
 	answered(l);
+}
+
+/* Asks for A and AAAA, as far as local_addrs has the family. */
+static void ask_dns(struct name_lookup *n, const char *name)
+{
+	struct lookup *l = n->lookup;
+	struct evdns_base *dns = l->resolver->dns;
+
+	l->open += 2;
+	if (!wants_family(l->conn, FAMILY_IPV4))
+		answered(l);
+	else if (!evdns_base_resolve_ipv4(dns, name, 0, on_dns, n))
+		on_dns(DNS_ERR_UNKNOWN, 0, 0, 0, NULL, n);
+	if (!wants_family(l->conn, FAMILY_IPV6))
+		answered(l);
+	else if (!evdns_base_resolve_ipv6(dns, name, 0, on_dns, n))
+		on_dns(DNS_ERR_UNKNOWN, 0, 0, 0, NULL, n);
 }
 
 static void look_up(struct resolver *r, const struct conn_conf *conn)
@@ -157,11 +256,9 @@ static void look_up(struct resolver *r, const struct conn_conf *conn)
 	for (unsigned i = 0; i < conn->names->count; i++) {
 		const char *name = conn->names->name[i];
 
-		if (ask_hosts(l, name))
-			continue;
-		l->open++;
-		if (!evdns_base_resolve_ipv4(r->dns, name, 0, on_dns, l))
-			on_dns(DNS_ERR_UNKNOWN, 0, 0, 0, NULL, l);
+		l->names[i].lookup = l;
+		if (!ask_hosts(&l->names[i], name))
+			ask_dns(&l->names[i], name);
 	}
 	answered(l);
 }

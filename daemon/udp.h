@@ -10,7 +10,7 @@
 
 /* Trains with datagrams of seg bytes or more are not sent whole to addr until `until`. */
 struct udp_refusal {
-	uint8_t addr[4];
+	struct addr addr;
 	uint16_t seg;
 	nsec_t until; /* 0: never used */
 };
@@ -22,10 +22,12 @@ struct udp_offloads {
 
 struct udp_socket {
 	int fd;
+	uint8_t family; /* enum family */
+	uint8_t use;	/* the owner's: what it is for */
 	uint16_t port;
 	bool segment;	    /* UDP_SEGMENT is in use */
 	bool group_receive; /* UDP_GRO is on */
-	bool df;	    /* IP_MTU_DISCOVER is set to IP_PMTUDISC_DO */
+	bool df;	    /* what is sent may not be fragmented */
 	uint8_t starved;    /* ENOBUFS in a row */
 	uint64_t refused;   /* trains that the kernel refused as a whole */
 	/* Refusals by a hash of the address; a new one replaces the one in its slot. */
@@ -47,23 +49,26 @@ struct udp_datagram {
 struct udp_train {
 	const struct endpoint *local, *remote; /* local of family 0: the kernel's choice */
 	uint8_t tos;
-	bool df; /* set DF: not to be fragmented on the way */
+	bool df; /* set DF: not to be fragmented, neither here nor on the way */
 	const uint8_t *p;
 	uint32_t len;
 	uint16_t seg;
 };
 
 /*
- * Opens a non-blocking IPv4 socket on the port, with the mark NET_MARK. With `group` it shares the
- * port (SO_REUSEPORT). Uses those of the offloads that the kernel supports. 0 or -errno.
+ * Opens a non-blocking socket of the family on the port, with the mark NET_MARK; one of IPv6 takes
+ * no IPv4. With `group` it shares the port (SO_REUSEPORT). Uses those of the offloads that the
+ * kernel supports. 0 or -errno, of which -EAFNOSUPPORT is not logged: the kernel has no such
+ * family.
  */
-int udp_open(struct udp_socket *s, uint16_t port, bool group, struct udp_offloads offloads,
-	     struct log *log) MUST_CHECK;
+int udp_open(struct udp_socket *s, uint8_t family, uint16_t port, bool group,
+	     struct udp_offloads offloads, struct log *log) MUST_CHECK;
 /*
  * The same with a socket that udp_open made in another process. 0; fd belongs to s then. -EINVAL:
  * it is no such socket; fd is left open.
  */
-int udp_adopt(struct udp_socket *s, int fd, uint16_t port, struct udp_offloads offloads) MUST_CHECK;
+int udp_adopt(struct udp_socket *s, int fd, uint8_t family, uint16_t port,
+	      struct udp_offloads offloads) MUST_CHECK;
 /*
  * Distributes datagrams in the group of s: those whose first 32 bits are 0 (the non-ESP marker) go
  * to the socket that was bound second, all others to the first. 0 or -errno.
@@ -103,5 +108,7 @@ uint32_t udp_send_train(struct udp_socket *s, const struct udp_train *t, nsec_t 
 /* The MTU of the path from local to remote as the kernel knows it, in bytes of IP packet; 0:
  * unknown. */
 uint32_t udp_path_mtu(const struct endpoint *local, const struct endpoint *remote);
+/* The address of ours from which the kernel sends to remote. False: there is no way to remote. */
+bool udp_source(const struct addr *remote, struct addr *ret);
 
 #endif

@@ -127,7 +127,7 @@ struct ike_ops {
 /* Each comment ends with the default. */
 struct ike_settings {
 	unsigned half_open_max;		/* half-open IKE SAs of which we are the responder: 1,000 */
-	unsigned half_open_per_address; /* of them with one address: 10 */
+	unsigned half_open_per_address; /* of them from one IPv4 address or IPv6 /64: 10 */
 	unsigned cookie_threshold; /* with so many of them every IKE_SA_INIT needs a cookie: 30 */
 	unsigned sa_max;	   /* all IKE SAs: 100,000 */
 	unsigned children_max;	   /* CHILD SAs on one IKE SA at the peer's request, twice that in

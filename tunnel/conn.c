@@ -101,8 +101,10 @@ bool conn_wanted(const struct tunnel_conn *c)
  */
 static bool behind_nat(const struct ike_sa *sa)
 {
-	return ike_sa_peer_natted(sa) && ike_sa_remote(sa)->port != IKE_PORT &&
-	       ike_sa_remote(sa)->port != IKE_PORT_NATT;
+	uint16_t port = ike_sa_remote(sa)->port;
+
+	return ike_sa_peer_natted(sa) && port != IKE_PORT && port != IKE_PORT_NATT &&
+	       port != ike_sa_conn(sa)->remote_port;
 }
 
 bool conn_can_call(const struct tunnel_conn *c)
@@ -111,18 +113,27 @@ bool conn_can_call(const struct tunnel_conn *c)
 	       (c->sa && ike_sa_established(c->sa) && !behind_nat(c->sa));
 }
 
+/* Where we call an address of this family from; without an address the kernel chooses. */
+static struct endpoint call_from(const struct conn_conf *conf, uint8_t family)
+{
+	for (unsigned i = 0; i < conf->local_count; i++) {
+		if (conf->local[i].addr.family == family)
+			return conf->local[i];
+	}
+	return (struct endpoint){.port = (uint16_t)conf->local_port};
+}
+
 struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
 {
-	struct endpoint local = {.port = IKE_PORT}, remote;
+	struct endpoint local, remote;
 	unsigned count = conn_remote_count(c->conf);
 	struct ike_sa *sa;
 
 	if (!conn_can_call(c) || c->tunnel->closing)
 		return NULL;
-	if (c->conf->local_count)
-		local = c->conf->local[0];
 	if (count) {
 		remote = *conn_remote(c->conf, c->next_remote % count);
+		local = call_from(c->conf, remote.addr.family);
 	} else {
 		/* A connection that only responds initiates to where the peer was last heard. */
 		local = c->sa ? *ike_sa_local(c->sa) : c->last_local;

@@ -17,7 +17,7 @@ nsec_t half_open_time(const struct ike *ike)
 
 /* RFC 8019 4.2: somebody who has one address of such a network may well have them all. */
 #define PREFIX_IPV4  24
-#define PREFIX_IPV6  64
+#define PREFIX_IPV6  56
 #define PREFIX_SHARE 8 /* a network that has an eighth of all places loses its own first */
 
 static bool same_prefix(const struct addr *a, const struct addr *b)

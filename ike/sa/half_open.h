@@ -6,7 +6,7 @@
 #include "sa/index.h"
 
 /*
- * If there are half_open_max half-open IKE SAs, ends the oldest one: of the /24 or /64 that `from`
+ * If there are half_open_max half-open IKE SAs, ends the oldest one: of the /24 or /56 that `from`
  * is in, if that has an eighth of them or more, otherwise of all.
  */
 void half_make_room(struct ike *ike, const struct addr *from, nsec_t now);

@@ -47,8 +47,9 @@ struct conn_conf {
 	struct endpoint local[CONN_MAX_ADDRS];	/* local_count 0: any address of ours */
 	struct endpoint remote[CONN_MAX_ADDRS]; /* those of the file; all: conn_remote */
 	uint8_t local_count, remote_count;
-	bool remote_any; /* remote_addrs has %any: answer any address */
-	bool ha_peer;	 /* the peer is a cluster that supports RFC 6311 */
+	unsigned local_port, remote_port; /* where IKE begins: both 500, or neither */
+	bool remote_any;		  /* remote_addrs has %any: answer any address */
+	bool ha_peer;			  /* the peer is a cluster that supports RFC 6311 */
 	enum childless childless;
 	enum fragmentation
 		fragmentation;	  /* RFC 7383; FORCE: messages that need not be divided too */

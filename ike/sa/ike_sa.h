@@ -144,7 +144,8 @@ struct ike {
 	struct conn_set conns;
 	struct ike_sa *sas;	/* uthash by our_spi */
 	struct ike_half *half;	/* uthash: half-open SAs of responders by (SPIi, address) */
-	struct ike_addr *addrs; /* uthash: SAs and half-open counts by remote address */
+	struct ike_addr *addrs; /* uthash: SAs by remote address */
+	struct ike_site *sites; /* uthash: half-open counts by site (addr_site) */
 	unsigned half_open;
 	struct deadline_heap deadlines;
 	const struct sa_timers *timers;

@@ -22,7 +22,12 @@ struct ike_sa *half_find(struct ike *ike, uint64_t spi_i, const struct endpoint 
 void half_add(struct ike_sa *sa);
 /* Undoes half_add; does nothing if the SA was not added. */
 void half_remove(struct ike_sa *sa);
-/* The number of half-open IKE SAs whose peer is at this address. */
+/*
+ * What limits count as one source: an address of IPv4, or the /64 of one of IPv6, as one host has
+ * all addresses in it.
+ */
+struct addr addr_site(const struct addr *a);
+/* The number of half-open IKE SAs whose peer is at this site. */
 unsigned half_open_from(const struct ike *ike, const struct addr *a);
 /* All IKE SAs by the peer's address: to be removed before the address changes and added after. */
 void addr_index_add(struct ike_sa *sa);

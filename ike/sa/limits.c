@@ -57,16 +57,13 @@ struct log_limit *ike_recovery_lines(struct ike *ike, const struct ident *id)
 	return lines_of(ike, ike->recovery_lines, RECOVERY_LINES_BURST, id);
 }
 
-/*
- * The buckets of an address, one in each row. Of an IPv6 address only the /64 counts, as one site
- * has all addresses in it.
- */
+/* The buckets of an address's site, one in each row. */
 static void guesses_of(struct ike *ike, const struct addr *a, struct bucket *ret[LIMIT_ROWS])
 {
-	size_t len = a->family == FAMILY_IPV4 ? 4 : 8;
+	struct addr site = addr_site(a);
 	uint8_t d[HASH_MAX_LEN];
 
-	hash_of(ike, a->b, len, d);
+	hash_of(ike, &site, sizeof(site), d);
 	for (unsigned i = 0; i < LIMIT_ROWS; i++) {
 		struct bucket *b = &ike->guesses[i][get_be16(d + 2 * i) % LIMIT_COLUMNS];
 

@@ -6,7 +6,8 @@ EXTRA_PROGRAMS += tests/bench/esp_bench tests/bench/null_tunnel
 tests_bench_esp_bench_SOURCES = tests/bench/esp_bench.c
 tests_bench_esp_bench_CPPFLAGS = $(INCLUDES_ESP) $(CRYPTO_CFLAGS)
 tests_bench_esp_bench_LDADD = libesp.a libcommon.a $(CRYPTO_LIBS)
-tests_bench_null_tunnel_SOURCES = tests/bench/null_tunnel.c daemon/tun.c daemon/udp.c
+tests_bench_null_tunnel_SOURCES = tests/bench/null_tunnel.c daemon/tun.c daemon/udp.c \
+	daemon/udp_name.c daemon/udp_open.c
 tests_bench_null_tunnel_CPPFLAGS = $(INCLUDES_DAEMON) $(NL_CFLAGS) $(CRYPTO_CFLAGS)
 tests_bench_null_tunnel_LDADD = libesp.a libcommon.a $(NL_LIBS) $(CRYPTO_LIBS)
 

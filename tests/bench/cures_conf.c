@@ -86,6 +86,7 @@ struct conn_conf *conf_of_branch(uint32_t index, const struct endpoint *gateway,
 
 	snprintf(name, sizeof(name), "branch-%u.example", index);
 	c = conf_new("gw", name, "gw.example.net", window);
+	c->local_port = c->remote_port = IKE_PORT;
 	c->remote[c->remote_count++] = *gateway;
 	inner_address(index, a);
 	snprintf(net, sizeof(net), "%u.%u.%u.%u/32", a[0], a[1], a[2], a[3]);

@@ -220,7 +220,8 @@ int main(int argc, char **argv)
 	snprintf(n.tun.name, sizeof(n.tun.name), "%s", argv[1]);
 	n.tun.counters = &n.counters;
 	if (tun_open(&n.tun, (uint32_t)atoi(argv[2]), true, &n.log) < 0 ||
-	    udp_open(&n.udp, 4500, false, (struct udp_offloads){true, true}, &n.log) < 0)
+	    udp_open(&n.udp, FAMILY_IPV4, 4500, false, (struct udp_offloads){true, true}, &n.log) <
+		    0)
 		return 1;
 	pkt_super_init(&n.super, n.super_buffer + TUN_HEADROOM, TUN_PACKET_MAX, n.tun.accept);
 	for (;;) {

@@ -17,7 +17,8 @@ secrets: { ike: { secret = "one for all"; }; };
 GIVEN = {"local_addrs", "remote_addrs", "local", "remote", "local_ts", "remote_ts", "children", "device", "user",
          "switchover"}
 # Options whose default depends on another option: the words with which the manual says so.
-FOLLOWS = {"over_time": "a tenth of it", "life_time": "a tenth later"}
+FOLLOWS = {"over_time": "a tenth of it", "life_time": "a tenth later", "local_port": "500, or 4500 with",
+           "remote_port": "500, or 4500 with"}
 SECTIONS = {"daemon": "daemon", "connections": "connections", "children": "children",
             "switchover": "switchover of a child"}
 

@@ -5,7 +5,7 @@ SCENARIO = tests/exchange/scenario.c tests/exchange/scenario.h tests/exchange/sc
 
 check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives tests/exchange/t_cluster \
 	tests/exchange/t_hostile tests/exchange/t_limits tests/exchange/t_saved tests/exchange/t_reload \
-	tests/exchange/t_children tests/exchange/t_fragments
+	tests/exchange/t_children tests/exchange/t_fragments tests/exchange/t_outer
 tests_exchange_t_children_SOURCES = tests/exchange/t_children.c $(PEERS)
 tests_exchange_t_children_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_children_LDADD = $(TUNNEL_TEST_LIBS)
@@ -22,6 +22,9 @@ tests_exchange_t_fragments_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_cluster_SOURCES = tests/exchange/t_cluster.c $(PEERS)
 tests_exchange_t_cluster_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_cluster_LDADD = $(TUNNEL_TEST_LIBS)
+tests_exchange_t_outer_SOURCES = tests/exchange/t_outer.c $(PEERS)
+tests_exchange_t_outer_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_outer_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_reload_SOURCES = tests/exchange/t_reload.c $(PEERS)
 tests_exchange_t_reload_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_reload_LDADD = $(TUNNEL_TEST_LIBS)

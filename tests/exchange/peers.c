@@ -515,6 +515,7 @@ struct conn_conf *peer_conf(struct net *n, unsigned i)
 			 0);
 	calls = p->index == BRANCH ? !o->branch_answers : o->gw_calls || gw_starts(o);
 	c->remote_any = !calls || (p->index == GW && o->gw_any);
+	c->local_port = c->remote_port = IKE_PORT;
 	if (calls)
 		c->remote[c->remote_count++] = p->net->peer[!p->index].address;
 	proposals(&c->proposals, PROTOCOL_IKE,
@@ -649,6 +650,13 @@ int peer_restart(struct net *n, unsigned i)
 	return loaded;
 }
 
+static const char *outer_address(const struct options *o, unsigned i)
+{
+	if (o->six)
+		return i == BRANCH ? "2001:db8:1::10" : "2001:db8:1::1";
+	return i == BRANCH ? "192.0.2.10" : "192.0.2.1";
+}
+
 struct net *net_new(const struct options *o)
 {
 	struct net *n = xzalloc(sizeof(*n));
@@ -659,9 +667,7 @@ struct net *net_new(const struct options *o)
 	seeded_init(&n->rng, o->seed);
 	for (unsigned i = 0; i < 2; i++) {
 		n->peer[i].address.port = IKE_PORT;
-		assert_int_equal(addr_parse(i == BRANCH ? "192.0.2.10" : "192.0.2.1",
-					    &n->peer[i].address.addr),
-				 0);
+		assert_int_equal(addr_parse(outer_address(o, i), &n->peer[i].address.addr), 0);
 	}
 	peer_init(n, GW);
 	peer_init(n, BRANCH);

@@ -3,6 +3,7 @@
  */
 #include "child.h"
 #include "parties.h"
+#include "sa/half_open.h"
 #include "task/exchanges.h"
 
 /* ---- what one peer may use ---- */
@@ -290,35 +291,44 @@ static bool only_honest_auth(struct net *n, unsigned from, struct datagram *d)
 }
 
 /*
- * Initiates from this host address as connection b; only_honest_auth() drops the IKE_AUTH request.
+ * Initiates as connection b from the branch's address with another octet at this place;
+ * only_honest_auth() drops the IKE_AUTH request.
  */
-static void call_from(struct net *n, uint8_t host)
+static void call_with(struct net *n, unsigned place, uint8_t octet)
 {
-	uint8_t honest = n->peer[BRANCH].address.addr.b[3];
+	uint8_t *b = &n->peer[BRANCH].address.addr.b[place], honest = *b;
 
-	n->peer[BRANCH].address.addr.b[3] = host;
+	*b = octet;
 	call_again(n, "b");
 	net_run(n, 10 * MSEC);
-	n->peer[BRANCH].address.addr.b[3] = honest;
+	*b = honest;
 }
 
-/*
- * A gateway with 40 places for half-open IKE SAs, and `calls` attempts of initiators that never
- * send IKE_AUTH.
- */
-static struct net *flooded(unsigned calls)
+/* From this host of the branch's network of IPv4. */
+static void call_from(struct net *n, uint8_t host)
 {
-	struct net *n = quiet_net();
+	call_with(n, 3, host);
+}
 
+/* A gateway with 40 places for half-open IKE SAs, and a branch that is peer b. */
+static void prepare(struct net *n)
+{
 	n->peer[GW].tunnel->ike->set.half_open_max = 40;
 	gateway(n, &fleet, 1, &for_all, 1);
 	callers(n, &b_peer, all_secrets, 1);
 	n->hook = only_honest_auth;
+}
+
+/* The same after `calls` attempts of initiators that never send IKE_AUTH. */
+static struct net *flooded(unsigned calls)
+{
+	struct net *n = quiet_net();
+
+	prepare(n);
 	for (unsigned i = 0; i < calls; i++)
 		call_from(n, (uint8_t)(20 + i / 4 % 50));
 	return n;
 }
-
 /*
  * Addresses that return cookies but never send IKE_AUTH take all places again and again: a peer
  * that sends IKE_AUTH at once is let in all the same.
@@ -363,6 +373,60 @@ static void one_network_takes_from_itself(void **state)
 	net_free(n);
 }
 
+static struct net *prepared_six(void)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	o.start = START_NONE;
+	o.dpd = 5 * SEC;
+	o.six = true;
+	n = net_new(&o);
+	prepare(n);
+	return n;
+}
+
+/* An outsider has all addresses of an IPv6 /64: together they get what one address of IPv4 gets. */
+static void addresses_of_one_site_count_together(void **state)
+{
+	struct net *n = prepared_six();
+	struct ike *gw = n->peer[GW].tunnel->ike;
+
+	(void)state;
+	for (unsigned i = 0; i < 60; i++)
+		call_with(n, 8 + i % 8, (uint8_t)(20 + i));
+	assert_int_equal(gw->half_open, gw->set.half_open_per_address);
+	for (unsigned i = 0; i < 5; i++)
+		call_with(n, 7, 9); /* another /64 */
+	assert_int_equal(gw->half_open, gw->set.half_open_per_address + 5);
+	net_free(n);
+}
+
+/* A /56 of IPv6 is a network: with all its sites it takes places from itself alone. */
+static void one_network_of_ipv6_takes_from_itself(void **state)
+{
+	struct net *n = prepared_six();
+	struct ike *gw = n->peer[GW].tunnel->ike;
+	const struct addr *a = &n->peer[BRANCH].address.addr;
+	uint8_t *octet = &n->peer[BRANCH].address.addr.b[6], honest = *octet;
+
+	(void)state;
+	tunnel_child_up(child_of(n, BRANCH, "b"), n->now);
+	net_run(n, 2 * MSEC); /* only its IKE_SA_INIT request arrives */
+	net_drop_queued(n);
+	assert_int_equal(half_open_from(gw, a), 1);
+	for (unsigned i = 0; i < 150; i++) {
+		*octet = honest + 1;
+		call_with(n, 7, (uint8_t)(20 + i));
+		*octet = honest;
+	}
+	assert_int_equal(gw->half_open, 40);
+	assert_int_equal(half_open_from(gw, a), 1);
+	net_run(n, 2 * SEC);
+	assert_true(is_up(n, "b"));
+	net_free(n);
+}
+
 /* When half of the places are taken, a half-open IKE SA is kept for 5 s instead of 30 s. */
 static void places_are_had_for_shorter(void **state)
 {
@@ -391,6 +455,8 @@ int main(void)
 		cmocka_unit_test(a_long_delete_is_answered),
 		cmocka_unit_test(places_are_made_free),
 		cmocka_unit_test(one_network_takes_from_itself),
+		cmocka_unit_test(addresses_of_one_site_count_together),
+		cmocka_unit_test(one_network_of_ipv6_takes_from_itself),
 		cmocka_unit_test(places_are_had_for_shorter),
 	};
 

@@ -208,6 +208,54 @@ def wrong_secret_is_told():
         expect(not branch.up(), "up with the wrong secret")
 
 
+class Six(Both):
+    """The same with IPv6 alone on the link, and both families inside."""
+
+    SIX = ("2001:db8:1::1", "2001:db8:1::2")
+
+    def __init__(self, bed, start="start", **charon):
+        self.left, self.right = bed.pair("branch", "gw")
+        for ns, four, six, inner in zip((self.left, self.right), ("192.0.2.1", "192.0.2.2"), self.SIX,
+                                        ("fd00:1::1", "fd00:2::1")):
+            ns.ip("addr", "del", f"{four}/24", "dev", "eth0")
+            ns.address("eth0", f"{six}/64")
+            ns.address("inner0", f"{inner}/64")
+            ns.outer = six
+        nets = ["10.1.0.0/16", "fd00:1::/64"], ["10.2.0.0/16", "fd00:2::/64"]
+        self.charon = strongswan.Charon(bed, self.right, strongswan.connection(
+            self.right.outer, self.left.outer, "gw.example.net", "branch.example", children={
+                "four": strongswan.child(nets[1][0], nets[0][0]), "six": strongswan.child(nets[1][1], nets[0][1])}),
+            PSK, **charon).start()
+        kids = {name: child(ours, theirs, start_action=start, esp_proposals="aes128gcm16")
+                for name, ours, theirs in zip(("four", "six"), *nets)}
+        self.branch = Mendip(bed, self.left, lambda s: config(s, kids, self.right.outer,
+                                                              proposals="aes128-sha256-x25519"))
+
+    def check(self, what=""):
+        self.branch.wait_up("four", "six")
+        for inside in ("10.2.0.1", "fd00:2::1"):
+            expect(ping(self.left, inside, 3) == 3, f"{what}: no ping from Mendip to {inside}")
+        for inside in ("10.1.0.1", "fd00:1::1"):
+            expect(ping(self.right, inside, 3) == 3, f"{what}: no ping from strongSwan to {inside}")
+
+
+def over_ipv6():
+    """Both families in IPv6, with each side as the initiator, and rekeys from both."""
+    with testbed.Testbed("six") as bed:
+        both = Six(bed)
+        both.check("Mendip initiates")
+        for rekey in (lambda: both.branch.ctl("rekey", "four"), lambda: both.charon.rekey("four")):
+            spi = both.branch.spi("four")
+            rekey()
+            wait_for(lambda before=spi: both.branch.spi("four") not in (None, before), "no rekey", 10)
+            both.check("after a rekey")
+    with testbed.Testbed("six") as bed:
+        both = Six(bed, start="none")
+        for name in ("four", "six"):
+            both.charon.initiate(name)
+        both.check("strongSwan initiates")
+
+
 def behind_nat():
     with testbed.Testbed("nat") as bed:
         left, router, right = bed.behind_nat("branch", "gw")
@@ -226,4 +274,4 @@ if strongswan.missing():
     sys.exit(77)
 main([ike_algorithms, esp_algorithms, strongswan_initiates, rekeys_from_both_sides, in_fragments, ike_rekey_by_time,
       deletes_from_both_sides, strongswan_restarts, cookies_and_invalid_ke, pfs_mismatch_climbs_to_rung_three,
-      no_selectors_in_common, wrong_secret_is_told, behind_nat], OFFLOADS)
+      no_selectors_in_common, wrong_secret_is_told, over_ipv6, behind_nat], OFFLOADS)

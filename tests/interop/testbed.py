@@ -686,7 +686,8 @@ class Sniffer:
         elif protocol == 17 and len(payload) >= 8:
             ports = struct.unpack_from("!HH", payload)
             self._udp(when, source, destination, *ports, payload[8:], data[:end], outgoing)
-        elif ethertype == 0x86dd and source.startswith(("fe80:", "::")) and protocol in (0, 58):
+        elif ethertype == 0x86dd and (source.startswith(("fe80:", "::")) and protocol in (0, 58) or
+                                      protocol == 58 and payload[0] in range(133, 138)):
             self._other(when, "neighbour", source, destination, 0, 0, data[:end])
         else:
             self._other(when, "clear", source, destination, 0, 0, data[:end])

@@ -164,6 +164,7 @@ static struct conn_conf *conf_new(const struct live_who *w, const struct endpoin
 	c->name = xstrdup("gw");
 	c->children = k;
 	c->child_count = 1;
+	c->local_port = c->remote_port = IKE_PORT;
 	c->remote[c->remote_count++] = *gateway;
 	c->remote_any = true;
 	k->name = xstrdup("net");
@@ -206,8 +207,8 @@ int live_open(struct live_peer *p, const struct live_who *who, uint64_t seed)
 	ike_settings_default(&set);
 	if (addr_parse(who->gateway, &p->gateway.addr) < 0 ||
 	    !(p->conf = conf_new(who, &p->gateway)) ||
-	    udp_open(&p->udp[LIVE_PLAIN], IKE_PORT, false, none, &p->log) < 0 ||
-	    udp_open(&p->udp[LIVE_NATT], IKE_PORT_NATT, false, none, &p->log) < 0) {
+	    udp_open(&p->udp[LIVE_PLAIN], FAMILY_IPV4, IKE_PORT, false, none, &p->log) < 0 ||
+	    udp_open(&p->udp[LIVE_NATT], FAMILY_IPV4, IKE_PORT_NATT, false, none, &p->log) < 0) {
 		fprintf(stderr, "no peer: an argument cannot be read, or no socket be had\n");
 		return -1;
 	}

@@ -274,10 +274,13 @@ def a_name_moves():
 
 
 class NameServer:
-    """A name server that answers each query with the same address, and records the times of the queries."""
+    """
+    A name server that answers each query with the same addresses, of IPv4 and of IPv6 (None: it has none of that
+    family), and records the times of the queries for IPv4.
+    """
 
-    def __init__(self, bed, ns, address, ttl):
-        self.address, self.ttl, self.asked = address, ttl, []
+    def __init__(self, bed, ns, address, ttl, six=None):
+        self.address, self.six, self.ttl, self.asked = address, six, ttl, []
         self.socket = ns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         ns.call(self.socket.bind, ("127.0.0.1", 53))
         bed.at_exit(self.socket.close)
@@ -289,13 +292,35 @@ class NameServer:
                 query, whence = self.socket.recvfrom(512)
             except OSError:
                 return
-            self.asked.append(time.monotonic())
-            self.socket.sendto(self._answer(query), whence)
+            kind = query[query.index(b"\0", 12) + 2]
+            if kind == 1:
+                self.asked.append(time.monotonic())
+            self.socket.sendto(self._answer(query, kind), whence)
 
-    def _answer(self, query):
+    def _answer(self, query, kind):
         end = query.index(b"\0", 12) + 5  # RFC 1035 4.1.2: the name, type and class
-        record = struct.pack("!HHHIH", 0xc00c, 1, 1, self.ttl, 4) + socket.inet_aton(self.address)
-        return query[:2] + struct.pack("!HHHHH", 0x8180, 1, 1, 0, 0) + query[12:end] + record
+        text, family = {1: (self.address, socket.AF_INET), 28: (self.six, socket.AF_INET6)}.get(kind, (None, None))
+        address = socket.inet_pton(family, text) if text else b""
+        record = struct.pack("!HHHIH", 0xc00c, kind, 1, self.ttl, len(address)) + address if address else b""
+        return query[:2] + struct.pack("!HHHHH", 0x8180, 1, bool(record), 0, 0) + query[12:end] + record
+
+
+def a_name_has_both_families():
+    """RFC 6724: of a name's addresses that of IPv6 comes first where there is a way to it, else that of IPv4."""
+    for six in (True, False):
+        with testbed.Testbed("host") as bed:
+            left, right = bed.pair("branch", "gw")
+            if six:
+                left.address("eth0", "2001:db8:1::1/64")
+                right.address("eth0", "2001:db8:1::2/64")
+            gateway(bed, (left, None, right))
+            names_of(bed, left, "127.0.0.1")
+            NameServer(bed, left, right.outer, 60, "2001:db8:1::2")
+            branch = Mendip(bed, left, lambda s: config(s, NET, "gw.test"))
+            branch.wait_up()
+            remote = branch.ctl("status")["connections"][0]["ike_sas"][0]["remote"]
+            expect(remote == ("[2001:db8:1::2]:4500" if six else "192.0.2.2:4500"), f"called {remote}")
+            expect(not branch.logged("cannot be resolved"), "a family without an address is taken for an error")
 
 
 def a_name_is_asked_for_when_its_ttl_ends():
@@ -370,6 +395,6 @@ def a_mapping_is_kept():
 
 main([each_rule_comes_back, routes_come_back, the_device_goes_down, the_device_is_deleted, what_dies_blocks,
       leak_allow_lets_it_out, a_default_route_leaves_the_lan, closer_routes_win, the_inside_address_comes_later,
-      our_address_changes, a_way_comes_back, a_name_moves,
+      our_address_changes, a_way_comes_back, a_name_moves, a_name_has_both_families,
       a_name_is_asked_for_when_its_ttl_ends, files_change_while_names_are_asked_for,
       a_mapping_is_kept])

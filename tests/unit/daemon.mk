@@ -25,12 +25,12 @@ tests_unit_t_mtu_SOURCES = tests/unit/t_mtu.c daemon/mtu.c $(ESP_FIXTURE)
 tests_unit_t_mtu_CPPFLAGS = $(TEST_CPPFLAGS) $(EVENT_CFLAGS)
 tests_unit_t_mtu_LDADD = $(ESP_TEST_LIBS) $(EVENT_LIBS)
 check_PROGRAMS += tests/unit/t_udp
-tests_unit_t_udp_SOURCES = tests/unit/t_udp.c daemon/udp.c $(ESP_FIXTURE)
+tests_unit_t_udp_SOURCES = tests/unit/t_udp.c daemon/udp.c daemon/udp_name.c $(ESP_FIXTURE)
 tests_unit_t_udp_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_udp_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg,--wrap=sendmmsg,--wrap=setsockopt
 tests_unit_t_udp_LDADD = $(ESP_TEST_LIBS)
 check_PROGRAMS += tests/unit/t_udp_in
-tests_unit_t_udp_in_SOURCES = tests/unit/t_udp_in.c daemon/udp.c $(ESP_FIXTURE)
+tests_unit_t_udp_in_SOURCES = tests/unit/t_udp_in.c daemon/udp.c daemon/udp_name.c daemon/udp_open.c $(ESP_FIXTURE)
 tests_unit_t_udp_in_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_udp_in_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=setsockopt,--wrap=recvmmsg,--wrap=getsockopt
 tests_unit_t_udp_in_LDADD = $(ESP_TEST_LIBS)
@@ -40,3 +40,7 @@ tests_unit_t_tun_CPPFLAGS = $(TEST_CPPFLAGS) $(NL_CFLAGS)
 tests_unit_t_tun_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open,--wrap=close,--wrap=ioctl,--wrap=read,--wrap=write \
 	-Wl,--wrap=nl_connect,--wrap=rtnl_link_get_kernel,--wrap=rtnl_link_change
 tests_unit_t_tun_LDADD = $(ESP_TEST_LIBS) $(NL_LIBS)
+check_PROGRAMS += tests/unit/t_destination
+tests_unit_t_destination_SOURCES = tests/unit/t_destination.c daemon/destination.c
+tests_unit_t_destination_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_destination_LDADD = $(ESP_TEST_LIBS)

@@ -73,10 +73,10 @@ int kept_fd(struct kept_fds *k, const char *name)
 	return -1;
 }
 
-const char *kept_udp_name(unsigned index)
+const char *kept_udp_name(enum udp_use use, uint8_t family, uint16_t port, char *name)
 {
-	(void)index;
-	return "udp";
+	(void)use, (void)family, (void)port;
+	return strcpy(name, "udp");
 }
 
 const char *kept_tun_name(const char *device, char *name)
@@ -91,9 +91,10 @@ int tun_adopt(struct tun *t, int fd, bool offload, struct log *log)
 	return -EINVAL;
 }
 
-int udp_adopt(struct udp_socket *s, int fd, uint16_t port, struct udp_offloads offloads)
+int udp_adopt(struct udp_socket *s, int fd, uint8_t family, uint16_t port,
+	      struct udp_offloads offloads)
 {
-	(void)s, (void)fd, (void)port, (void)offloads;
+	(void)s, (void)fd, (void)family, (void)port, (void)offloads;
 	return -EINVAL;
 }
 
@@ -176,12 +177,14 @@ void tun_write(struct tun *t, struct pkt_super *super)
 
 /* ---- UDP ---- */
 
-int udp_open(struct udp_socket *s, uint16_t port, bool group, struct udp_offloads offload,
-	     struct log *log)
+int udp_open(struct udp_socket *s, uint8_t family, uint16_t port, bool group,
+	     struct udp_offloads offload, struct log *log)
 {
 	(void)group, (void)log;
-	*s = (struct udp_socket){
-		.fd = eventfd(0, EFD_NONBLOCK), .port = port, .segment = offload.segment};
+	*s = (struct udp_socket){.fd = eventfd(0, EFD_NONBLOCK),
+				 .family = family,
+				 .port = port,
+				 .segment = offload.segment};
 	return 0;
 }
 

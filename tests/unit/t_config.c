@@ -56,6 +56,8 @@ static const struct change {
 	{&conf_daemon_table, "peer_log_rate", IN_DAEMON, "peer_log_rate = 9;"},
 	{&conf_daemon_table, "guess_rate", IN_DAEMON, "guess_rate = 9;"},
 	{&conf_daemon_table, "retransmit_timeout", IN_DAEMON, "retransmit_timeout = \"500ms\";"},
+	{&conf_conn_table, "local_port", IN_CONN, "local_port = 10500;"},
+	{&conf_conn_table, "remote_port", IN_CONN, "remote_port = 4500;"},
 	{&conf_conn_table, "local_addrs", "192.0.2.1", "192.0.2.11"},
 	{&conf_conn_table, "remote_addrs", "192.0.2.2", "gw.example"},
 	{&conf_conn_table, "local", "a.example", "@192.0.2.1"},

@@ -238,6 +238,28 @@ static void test_narrow_paths(void **state)
 	mtu_fixture_fini(&h);
 }
 
+/* With IPv6 outside, 20 bytes less fit than with IPv4, and no path is narrower than it says. */
+static void test_ipv6_outside(void **state)
+{
+	struct fixture_opt o = FIXTURE_OPT();
+	struct mtu_fixture h;
+	struct esp_out_sa *out;
+
+	(void)state;
+	mtu_fixture_init(&h, &o);
+	out = first_sa(&h);
+	look(&h, out, 1300);
+	assert_int_equal(out->mtu, 1238);
+	out->dest.remote.addr.family = FAMILY_IPV6;
+	look(&h, out, 1320);
+	assert_int_equal(out->mtu, 1238);
+	h.d.path_floor = 1280;
+	look(&h, out, 1280);
+	assert_int_equal(out->mtu, 1198);
+	assert_false(out->narrow);
+	mtu_fixture_fini(&h);
+}
+
 /* The loopback device has an MTU of 65,536, which is longer than any datagram. */
 static void test_wide_path(void **state)
 {
@@ -379,10 +401,15 @@ static void test_goes_round(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exact),	     cmocka_unit_test(test_no_black_hole),
-		cmocka_unit_test(test_narrow_paths), cmocka_unit_test(test_wide_path),
-		cmocka_unit_test(test_by_remote),    cmocka_unit_test(test_device),
-		cmocka_unit_test(test_devices),	     cmocka_unit_test(test_device_configured),
+		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_no_black_hole),
+		cmocka_unit_test(test_narrow_paths),
+		cmocka_unit_test(test_ipv6_outside),
+		cmocka_unit_test(test_wide_path),
+		cmocka_unit_test(test_by_remote),
+		cmocka_unit_test(test_device),
+		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_device_configured),
 		cmocka_unit_test(test_goes_round),
 	};
 

@@ -240,7 +240,7 @@ static void assert_wire(uint32_t from, uint32_t to, uint16_t seg)
 static struct udp_socket new_socket(void)
 {
 	kernel_init();
-	return (struct udp_socket){.fd = 99, .port = 4500, .segment = true};
+	return (struct udp_socket){.fd = 99, .family = FAMILY_IPV4, .port = 4500, .segment = true};
 }
 
 #define NOW (1000 * NSEC_PER_SEC)

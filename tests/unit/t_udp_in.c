@@ -7,6 +7,7 @@
  */
 #include "esp_fixture.h"
 #include "udp.h"
+#include "udp_name.h"
 
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -131,30 +132,32 @@ static void keep(void *ctx, enum log_level level, const char *line)
 	snprintf(logged, sizeof(logged), "%s", line);
 }
 
+static uint8_t family = FAMILY_IPV4; /* of the sockets that are opened, and of loopback() */
+
 static int open_socket(struct udp_socket *s, uint16_t port, bool group, bool offload)
 {
 	struct log log;
 
 	*logged = 0;
 	log_init(&log, LOG_LEVEL_DEBUG, keep, NULL);
-	return udp_open(s, port, group, (struct udp_offloads){offload, offload}, &log);
+	return udp_open(s, family, port, group, (struct udp_offloads){offload, offload}, &log);
 }
 
 /* The port of a socket opened with port 0. */
 static uint16_t port_of(const struct udp_socket *s)
 {
-	struct sockaddr_in sin;
-	socklen_t len = sizeof(sin);
+	struct udp_name name = {.len = sizeof(name.v6)};
 
-	assert_int_equal(getsockname(s->fd, (struct sockaddr *)&sin, &len), 0);
-	return ntohs(sin.sin_port);
+	assert_int_equal(getsockname(s->fd, &name.any, &name.len), 0);
+	return udp_name_endpoint(&name).port;
 }
 
 static struct endpoint loopback(uint16_t port)
 {
-	const uint8_t here[4] = {127, 0, 0, 1};
+	struct endpoint e = {.port = port};
 
-	return (struct endpoint){.addr = addr_from_bytes(FAMILY_IPV4, here), .port = port};
+	assert_int_equal(addr_parse(family == FAMILY_IPV6 ? "::1" : "127.0.0.1", &e.addr), 0);
+	return e;
 }
 
 /* The lowest free descriptor; unchanged if none was leaked. */
@@ -402,7 +405,8 @@ static void receive_train(struct udp_socket *s, const struct udp_train *t)
 				at += len;
 			}
 			assert_int_equal(d[i].tos, t->tos);
-			assert_int_equal(d[i].local.addr.b[0], 127);
+			assert_true(addr_eq(&d[i].local.addr, &t->remote->addr));
+			assert_true(endpoint_eq(&d[i].remote, t->local));
 			assert_false(d[i].truncated);
 		}
 	}
@@ -500,7 +504,7 @@ static void test_send(void **state)
 	assert_memory_equal(d[0].p, "headbody", 8);
 	assert_int_equal(d[0].tos, 0xb8);
 	assert_int_equal(d[0].remote.port, from.port);
-	assert_int_equal(udp_send(&a, &from, &to, 0, NULL, 0, room[0], 65508), -EMSGSIZE);
+	assert_int_equal(udp_send(&a, &from, &to, 0, NULL, 0, room[0], 65528), -EMSGSIZE);
 	udp_close(&a);
 	udp_close(&b);
 }
@@ -528,7 +532,7 @@ static void test_send_each(void **state)
 	m[1].local.addr.b[3] = 2; /* 127.0.0.2 */
 	m[2] = m[0];
 	m[2].body = room[0];
-	m[2].len = 65508;
+	m[2].len = 65528;
 	udp_send_each(&a, m, 4);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(m[i].error, i == 2 ? -EMSGSIZE : 0);
@@ -545,6 +549,56 @@ static void test_send_each(void **state)
 		udp_close(&b[i]);
 	}
 	udp_close(&a);
+}
+
+/*
+ * The same over IPv6: trains, traffic class, steering, messages, path MTU. Beside it a socket of
+ * IPv4 can have the same port.
+ */
+static void test_ipv6(void **state)
+{
+	struct udp_socket six, four;
+	struct endpoint here;
+	struct addr source;
+
+	family = FAMILY_IPV6;
+	reset();
+	if (open_socket(&six, 0, false, false) < 0)
+		skip();
+	family = FAMILY_IPV4;
+	assert_int_equal(open_socket(&four, port_of(&six), false, false), 0);
+	family = FAMILY_IPV6;
+	here = loopback(port_of(&six));
+	assert_in_range(udp_path_mtu(&here, &here), 1500, 65536);
+	assert_true(udp_source(&here.addr, &source));
+	assert_true(addr_eq(&source, &here.addr));
+	udp_close(&six);
+	udp_close(&four);
+	test_real_kernel(state);
+	test_steering(state);
+	test_send(state);
+	family = FAMILY_IPV4;
+}
+
+/* A socket is adopted for what it is: neither another port nor another family. */
+static void test_adopt(void **state)
+{
+	const struct udp_offloads none = {false, false};
+	struct udp_socket s, again;
+	uint16_t port;
+
+	(void)state;
+	reset();
+	for (family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
+		if (open_socket(&s, 0, false, false) < 0)
+			continue;
+		port = port_of(&s);
+		assert_int_equal(udp_adopt(&again, s.fd, family, port, none), 0);
+		assert_int_equal(udp_adopt(&again, s.fd, family, port + 1, none), -EINVAL);
+		assert_int_equal(udp_adopt(&again, s.fd, 10 - family, port, none), -EINVAL);
+		udp_close(&s);
+	}
+	family = FAMILY_IPV4;
 }
 
 /* udp_path_mtu returns the kernel's path MTU, or 0 if there is none. */
@@ -578,7 +632,8 @@ int main(void)
 		cmocka_unit_test(test_batch),	    cmocka_unit_test(test_receive_errors),
 		cmocka_unit_test(test_real_kernel), cmocka_unit_test(test_steering),
 		cmocka_unit_test(test_send),	    cmocka_unit_test(test_path_mtu),
-		cmocka_unit_test(test_send_each),
+		cmocka_unit_test(test_send_each),   cmocka_unit_test(test_ipv6),
+		cmocka_unit_test(test_adopt),
 	};
 
 	fixture_seed();
