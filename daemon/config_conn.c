@@ -292,6 +292,8 @@ static const struct conf_option conn_options[] = {
 	 .standard = "\"yes\"", .help = "whether long messages of IKE are divided (RFC 7383)"},
 	{.name = "fragment_size", .kind = &conf_number, .at = AT(fragment_size), .least = FRAGMENT_SIZE_MIN,
 	 .most = UINT16_MAX, .standard = "1280", .help = "bytes of an IP datagram of IKE"},
+	{.name = "mobike", .kind = &conf_either, .at = AT(mobike), .words = yes_no, .standard = "\"yes\"",
+	 .help = "SAs move with addresses (RFC 4555)"},
 	{.name = "device", .kind = &conn_device, .good = conf_is_device, .rule = CONF_DEVICE_RULE,
 	 .help = "TUN device of the children"},
 	{.name = "children", .kind = &children,

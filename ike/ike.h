@@ -312,6 +312,15 @@ bool ike_hurry(struct ike_sa *sa, nsec_t late, nsec_t now);
  */
 bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now);
 /*
+ * Our address has changed, or the peer is to be reached at another one: the IKE SA and its CHILD
+ * SAs send from `local` (family 0: the system's choice) to `remote` from now on, and the peer is
+ * asked to follow (RFC 4555 3.5). IKE_EVENT_MOVED comes at once and when the peer has answered; if
+ * it has not within 1.5 s, IKE_EVENT_LATE. False, and nothing changes: the SA is not ESTABLISHED,
+ * the two sides do not have MOBIKE, or it is the peer's to choose the addresses.
+ */
+bool ike_sa_move(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
+		 nsec_t now);
+/*
  * An unprotected message claims that the peer at this address has lost an SA. Leads to one liveness
  * check at most, and to one per second over all SAs.
  */

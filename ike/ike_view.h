@@ -51,6 +51,12 @@ bool ike_sa_peer_natted(const struct ike_sa *sa);
 bool ike_sa_fragments(const struct ike_sa *sa);
 /* The size of the IP datagrams beyond which our messages are divided then, in bytes. */
 unsigned ike_sa_fragment_size(const struct ike_sa *sa);
+/* Both sides have MOBIKE (RFC 4555). */
+bool ike_sa_has_mobike(const struct ike_sa *sa);
+/* ike_sa_move can move it: ESTABLISHED, with MOBIKE, and the addresses are ours to choose. */
+bool ike_sa_can_move(const struct ike_sa *sa);
+/* The peer has not answered yet that we have moved (ike_sa_move). */
+bool ike_sa_is_moving(const struct ike_sa *sa);
 /* When it was authenticated, or made by a rekey; 0: not yet. */
 nsec_t ike_sa_established(const struct ike_sa *sa);
 /* When a new authentic message, not a retransmission, last came on it. */

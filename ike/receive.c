@@ -145,11 +145,15 @@ static bool may_request(const struct ike_sa *sa, uint8_t exchange)
 						: sa->established && exchange != IKE_AUTH;
 }
 
-/* A new authentic message shows that the peer is alive (2.4), and where it is (2.23). */
+/*
+ * A new authentic message shows that the peer is alive (2.4), and where it is (2.23); under MOBIKE
+ * only its requests to move do (RFC 4555 3.8).
+ */
 static void heard(struct ike_sa *sa, const struct ike_in *in)
 {
 	sa->last_heard = in->now;
-	if (sa->established && sa->peer_natted && !endpoint_eq(&sa->remote, in->remote))
+	if (sa->established && sa->peer_natted && !sa->mobike &&
+	    !endpoint_eq(&sa->remote, in->remote))
 		ike_peer_moved(sa, in->remote, in->now);
 }
 
@@ -263,6 +267,7 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 	tell = sa->watch_answer;
 	sa->watch_answer = false;
 	sa->outstanding->kind->on_response(sa, in);
+	mobike_answered(sa, in);
 	if (tell && sa->state != IKE_STATE_DEAD)
 		ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_ANSWERED, NULL, "answered", in->now);
 }

@@ -1,6 +1,7 @@
 /* view.c - see ike_view.h. SPDX-License-Identifier: ISC */
 #include "sa/exchange.h"
 #include "sa/half_open.h"
+#include "sa/paths.h"
 
 enum ike_state ike_sa_state(const struct ike_sa *sa)
 {
@@ -50,6 +51,21 @@ const struct proposal_choice *ike_sa_choice(const struct ike_sa *sa)
 bool ike_sa_we_natted(const struct ike_sa *sa)
 {
 	return sa->we_natted;
+}
+
+bool ike_sa_has_mobike(const struct ike_sa *sa)
+{
+	return sa->mobike;
+}
+
+bool ike_sa_can_move(const struct ike_sa *sa)
+{
+	return paths_are_ours(sa);
+}
+
+bool ike_sa_is_moving(const struct ike_sa *sa)
+{
+	return sa->moving;
 }
 
 bool ike_sa_peer_natted(const struct ike_sa *sa)

@@ -20,6 +20,8 @@ bool conn_is_mending(const struct tunnel_conn *c)
 	const struct tunnel_child *k;
 	const struct tunnel_sa *s;
 
+	if (c->move_late && c->sa && ike_sa_is_moving(c->sa))
+		return true;
 	LIST_FOREACH (k, &c->children, link) {
 		if (k->only_auth)
 			return true;

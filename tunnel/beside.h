@@ -7,7 +7,10 @@
 
 #include "tunnel.h"
 
-/* Rung 3 is needed: a recovery has reached it, or only IKE_AUTH can make a child. */
+/*
+ * Rung 3 is needed: a recovery has reached it, only IKE_AUTH can make a child, or the peer does not
+ * follow to another address of ours.
+ */
 bool conn_is_mending(const struct tunnel_conn *c);
 /* Starts rung 3 after a random wait of up to 2 s, or after the back-off of earlier failures. */
 void conn_beside_later(struct tunnel_conn *c, nsec_t now);

@@ -477,8 +477,10 @@ static void conn_moved(struct tunnel_conn *c, const struct ike_sa *sa)
 			struct esp_sa *e =
 				s->ike && child_sa_ike(s->ike) == sa ? tunnel_sa_esp(s) : NULL;
 
-			if (e)
-				e->out.dest.remote = *ike_sa_remote(sa);
+			if (!e)
+				continue;
+			e->out.dest.local = *ike_sa_local(sa);
+			e->out.dest.remote = *ike_sa_remote(sa);
 		}
 	}
 }
@@ -522,6 +524,8 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		break;
 	case IKE_EVENT_DOWN: on_down(c, sa, why, now); break;
 	case IKE_EVENT_LATE:
+		if (host_move_late(c, sa, now))
+			break;
 		LIST_FOREACH (k, &c->children, link)
 			recovery_late(k, sa, why, now);
 		break;
@@ -533,7 +537,10 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		LIST_FOREACH (k, &c->children, link)
 			recovery_answered(k, sa, now);
 		break;
-	case IKE_EVENT_MOVED: conn_moved(c, sa); break;
+	case IKE_EVENT_MOVED:
+		conn_moved(c, sa);
+		conn_maybe_take_over(c, now);
+		break;
 	case IKE_EVENT_UP: break;
 	}
 }

@@ -80,6 +80,11 @@ void conn_retry_later(struct tunnel_conn *c, const char *why, nsec_t now);
 nsec_t conn_backoff(const struct tunnel_conn *c, unsigned failures);
 /* Deletes the IKE SA if the connection does not use it and it has no children. */
 void conn_drop_spare(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now);
+/*
+ * host.c: the peer did not answer in time. If it was asked to follow to another address of ours
+ * (RFC 4555), a new IKE SA is made beside, as rung 3 does; false: it was not.
+ */
+bool host_move_late(struct tunnel_conn *c, const struct ike_sa *sa, nsec_t now);
 /* See struct ike_ops. */
 void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		       struct ike_sa *other, const char *why, nsec_t now);

@@ -143,6 +143,7 @@ struct tunnel_conn {
 	bool calls_back; /* they are set, and the peer was not behind a NAT that translates ports */
 	struct ike_sa *beside;	 /* the new one of rung 3, until it has taken over */
 	struct ike_sa *crossing; /* one that the peer made while ours, `beside`, was being made */
+	bool move_late;		 /* the peer did not follow in time to another address of ours */
 	nsec_t missing_asked;	 /* when CHILD SAs were last asked for that `beside` lacks */
 	unsigned failures;	 /* in a row; sets the back-off */
 	unsigned next_remote;	 /* the peer's address to try next; see conn_remote */
@@ -247,8 +248,9 @@ int tunnel_child_apply(struct tunnel_child *c, const struct tunnel_options *o, c
 bool tunnel_close(struct tunnel *t, nsec_t now);
 /*
  * Addresses, devices or routes of this host have changed. A peer that could not be reached is tried
- * again after 100 ms, and an IKE SA from an address that is_ours denies is dropped and made anew,
- * where the connection is wanted. Dynamic ones, and those that cannot initiate, stay as they are.
+ * again after 100 ms. An IKE SA from an address that is_ours denies moves to another one (RFC
+ * 4555), or, without MOBIKE, is dropped and made anew where the connection is wanted. Dynamic ones,
+ * and those that cannot initiate, stay as they are.
  */
 void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a), nsec_t now);
 /* The connection's names, of which it has some, lead to these now. */

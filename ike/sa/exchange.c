@@ -3,6 +3,7 @@
  * (RFC 7296 2.1 to 2.4). SPDX-License-Identifier: ISC
  */
 #include "sa/exchange.h"
+#include "sa/paths.h"
 #include "xalloc.h"
 
 #include <assert.h>
@@ -101,11 +102,13 @@ static bool given_up(const struct ike_sa *sa)
 
 static void send_outstanding(struct ike_sa *sa, nsec_t now)
 {
+	struct endpoint to;
 	nsec_t wait;
 
 	message_divide(sa, &sa->window.request, sa->window.sends, now);
 	sa->window.sends++;
-	sent_again(sa, &sa->window.request, &sa->local, &sa->remote, now);
+	to = paths_destination(sa);
+	sent_again(sa, &sa->window.request, &sa->local, &to, now);
 	wait = next_wait(sa);
 	deadline_set(&sa->ike->deadlines, &sa->window.retransmit, now + vary(sa->ike, wait));
 }

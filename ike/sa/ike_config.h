@@ -50,6 +50,7 @@ struct conn_conf {
 	unsigned local_port, remote_port; /* where IKE begins: both 500, or neither */
 	bool remote_any;		  /* remote_addrs has %any: answer any address */
 	bool ha_peer;			  /* the peer is a cluster that supports RFC 6311 */
+	bool mobike;			  /* RFC 4555 */
 	enum childless childless;
 	enum fragmentation
 		fragmentation;	  /* RFC 7383; FORCE: messages that need not be divided too */

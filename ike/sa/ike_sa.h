@@ -104,6 +104,14 @@ struct ike_sa {
 	uint16_t fragment_size; /* bytes of an IP datagram, as larger ones had no answer; 0: that
 				   of conn */
 	bool mute;		/* a response was too long for a message: it ends */
+	/* RFC 4555 */
+	bool mobike;		 /* both sides announced support */
+	bool original_initiator; /* we called: of the two sides we choose the addresses */
+	bool moving;		 /* the peer has not answered yet that we have moved */
+	bool mapped_known;
+	uint8_t mapped[20];	   /* how the peer sees our address: its last hash of it */
+	struct addr peer_addrs[8]; /* further ones of the peer */
+	uint8_t peer_addr_count;
 
 	struct task_list tasks; /* that wait */
 	struct ike_task *outstanding;

@@ -6,6 +6,7 @@
  * Times are those of CLOCK_MONOTONIC, which both processes share.
  */
 #include "sa/exchange.h"
+#include "sa/paths.h"
 #include "saved.h"
 #include "xalloc.h"
 
@@ -168,13 +169,23 @@ static void times_load(struct reader *r, struct ike_sa *sa)
 
 /* ---- an IKE SA ---- */
 
-enum { WE_NATTED = 1, PEER_NATTED = 2, HA_PEER = 4, SYNCED = 8, INITIATOR = 16, FRAGMENTS = 32 };
+enum {
+	WE_NATTED = 1,
+	PEER_NATTED = 2,
+	HA_PEER = 4,
+	SYNCED = 8,
+	INITIATOR = 16,
+	FRAGMENTS = 32,
+	MOBIKE = 64,
+	CALLED = 128
+};
 
 void ike_sa_save(const struct ike_sa *sa, struct writer *w)
 {
-	wr_u8(w, (uint8_t)((sa->initiator ? INITIATOR : 0) | (sa->we_natted ? WE_NATTED : 0) |
-			   (sa->peer_natted ? PEER_NATTED : 0) | (sa->ha_peer ? HA_PEER : 0) |
-			   (sa->synced ? SYNCED : 0) | (sa->fragments ? FRAGMENTS : 0)));
+	wr_be16(w, (uint16_t)((sa->initiator ? INITIATOR : 0) | (sa->we_natted ? WE_NATTED : 0) |
+			      (sa->peer_natted ? PEER_NATTED : 0) | (sa->ha_peer ? HA_PEER : 0) |
+			      (sa->synced ? SYNCED : 0) | (sa->fragments ? FRAGMENTS : 0) |
+			      (sa->mobike ? MOBIKE : 0) | (sa->original_initiator ? CALLED : 0)));
 	wr_be64(w, sa->spi_i);
 	wr_be64(w, sa->spi_r);
 	endpoint_save(&sa->local, w);
@@ -187,6 +198,7 @@ void ike_sa_save(const struct ike_sa *sa, struct writer *w)
 	wr_bytes(w, &sa->keys, sizeof(sa->keys));
 	wr_be64(w, sa->iv_counter);
 	wr_be64(w, sa->iv_mask);
+	paths_save(sa, w);
 	window_save(sa, w);
 	times_save(sa, w);
 }
@@ -210,6 +222,7 @@ static int fill(struct ike_sa *sa, struct reader *r)
 		memcpy(&sa->keys, p, sizeof(sa->keys));
 	sa->iv_counter = rd_be64(r) + SAVED_LEAP;
 	sa->iv_mask = rd_be64(r);
+	paths_load(sa, r);
 	if (window_load(r, sa) < 0)
 		return -EBADMSG;
 	times_load(r, sa);
@@ -219,7 +232,7 @@ static int fill(struct ike_sa *sa, struct reader *r)
 struct ike_sa *ike_sa_load(struct ike *ike, const struct conn_conf *conn, struct reader *r,
 			   nsec_t now)
 {
-	uint8_t flags = rd_u8(r);
+	uint16_t flags = rd_be16(r);
 	uint64_t spi_i = rd_be64(r), spi_r = rd_be64(r), ours = flags & INITIATOR ? spi_i : spi_r;
 	struct endpoint local, remote;
 	struct ike_sa *sa;
@@ -236,6 +249,8 @@ struct ike_sa *ike_sa_load(struct ike *ike, const struct conn_conf *conn, struct
 	sa->ha_peer = flags & HA_PEER;
 	sa->synced = flags & SYNCED;
 	sa->fragments = flags & FRAGMENTS;
+	sa->mobike = flags & MOBIKE;
+	sa->original_initiator = flags & CALLED;
 	if (fill(sa, r) < 0) {
 		sa_kill(sa, "the saved IKE SA cannot be read", now);
 		return NULL;

@@ -148,6 +148,7 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 		      (struct chunk){expected(sa)->data, expected(sa)->len});
 	write_auth(&b, sa, auth, (size_t)auth_len);
 	sync_write_supported(&b, sa);
+	mobike_write_supported(&b, sa);
 	if (child) {
 		/* IKE_AUTH makes the first CHILD SA; this task takes over that request. */
 		TAILQ_REMOVE(&sa->tasks, &child->task, link);
@@ -181,6 +182,7 @@ static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p)
 		return false;
 	sa->peer_id = id;
 	sync_read_supported(sa, p);
+	mobike_read_supported(sa, p);
 	return true;
 }
 
@@ -335,6 +337,8 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, struct chunk aut
 	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
 	write_auth(&b, sa, auth.p, auth.len);
 	sync_write_supported(&b, sa);
+	if (sa->mobike)
+		mobike_write_supported(&b, sa);
 	if (c) {
 		put_be32(spi, c->spi_in);
 		choice_write(&b, &c->choice, (struct chunk){spi, 4});
@@ -381,6 +385,12 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	choose_conn(sa, in->p);
 	if (!(in->p->present & PL(AUTH)) || !verify_peer(sa, in->p)) {
 		refuse_guess(sa, in);
+		return;
+	}
+	if (sa->mobike && mobike_refuses(in)) {
+		respond_notify(sa, in->h, NOTIFY_UNEXPECTED_NAT_DETECTED, (struct chunk){0},
+			       in->local, in->remote, in->now);
+		sa_kill(sa, "the peer allows no NAT, and one is on the way", in->now);
 		return;
 	}
 	auth_len = make_auth(sa, &sa->peer_id, auth);

@@ -6,7 +6,8 @@
 #include "task/child_task.h"
 
 extern const struct task_kind task_init, task_auth, task_child_create, task_child_rekey,
-	task_child_delete, task_ike_rekey, task_ike_delete, task_liveness;
+	task_child_delete, task_ike_rekey, task_ike_delete, task_liveness, task_mobike_update,
+	task_mobike_check;
 
 /*
  * Each *_on_request handles a well-formed request of the peer's, which is new and authentic unless
@@ -93,6 +94,24 @@ bool childless_chosen(const struct ike_sa *sa);
 const char *childless_wrong(const struct ike_sa *sa, bool with_child);
 /* As responder: an IKE_AUTH that may not be as it is was answered, and the IKE SA has ended. */
 bool childless_refused(struct ike_sa *sa, const struct ike_in *in);
+/* ---- mobike.c: RFC 4555 ---- */
+/* Write and read the support notifies in IKE_AUTH, and further addresses, on either side. */
+void mobike_write_supported(struct ike_builder *b, const struct ike_sa *sa);
+void mobike_read_supported(struct ike_sa *sa, const struct ike_payloads *p);
+/* What a rekey of the IKE SA passes on. */
+void mobike_inherit(struct ike_sa *sa, const struct ike_sa *old, nsec_t now);
+/*
+ * The error notify type with which a request is refused because a NAT is in between that the peer
+ * does not allow (3.9); 0: none.
+ */
+uint16_t mobike_refuses(const struct ike_in *in);
+/* Does what an INFORMATIONAL request asks for, and writes the answer. */
+void mobike_on_request(struct ike_sa *sa, const struct ike_in *in, struct ike_builder *b);
+/* A response came: if it is from another address of the peer's, the IKE SA moves there (3.10). */
+void mobike_answered(struct ike_sa *sa, const struct ike_in *in);
+/* Notice, by liveness checks, that the mapping of a NAT changed; the IKE SA then moves (3.8). */
+void mobike_write_liveness(struct ike_builder *b, struct ike_sa *sa);
+void mobike_on_alive(struct ike_sa *sa, const struct ike_in *in);
 
 /* ---- nat.c ---- */
 /*

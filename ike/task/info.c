@@ -46,13 +46,14 @@ static void send_child_delete(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
 }
 
-static void send_nothing(struct ike_sa *sa, struct ike_task *t, nsec_t now)
+static void send_liveness(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	uint8_t buf[128];
 	struct ike_builder b;
 
 	(void)t;
 	ib_inside(&b, buf, sizeof(buf));
+	mobike_write_liveness(&b, sa);
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
 }
 
@@ -122,6 +123,8 @@ void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 	ib_inside(&b, buf, sizeof(buf));
 	if (gone.count)
 		ib_delete_esp(&b, gone.v, gone.count);
+	if (!ends)
+		mobike_on_request(sa, in, &b);
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
 	for (unsigned i = 0; !ends && i < in->p->notify_count; i++) {
 		if (in->p->notify[i].type == NOTIFY_INVALID_SPI &&
@@ -156,8 +159,8 @@ static void on_child_deleted(struct ike_sa *sa, const struct ike_in *in)
 
 static void on_alive(struct ike_sa *sa, const struct ike_in *in)
 {
-	(void)in;
 	task_free(exchange_done(sa));
+	mobike_on_alive(sa, in);
 }
 
 /*
@@ -188,7 +191,7 @@ const struct task_kind task_liveness = {
 	.exchange = IKE_INFORMATIONAL,
 	.states = 1 << IKE_STATE_ESTABLISHED,
 	.can_wait = liveness_can_wait,
-	.send = send_nothing,
+	.send = send_liveness,
 	.on_response = on_alive,
 	.size = sizeof(struct ike_task),
 };

@@ -101,6 +101,7 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 	sa->ha_peer = old->ha_peer;
 	sa->fragments = old->fragments;
 	sa->fragment_size = old->fragment_size;
+	mobike_inherit(sa, old, now);
 	sa->owner = old->owner;
 	keymat_rekey_skeyseed(old->prf, old->keys.sk_d, secret, nonce_chunk(ni), nonce_chunk(nr),
 			      skeyseed);

@@ -38,6 +38,7 @@ struct ike_sa *ike_initiate(struct ike *ike, const struct conn_conf *conn,
 		return NULL;
 	sa = sa_new(ike, conn, true, local, remote);
 	sa->began = now;
+	sa->original_initiator = true;
 	sa_set_state(sa, IKE_STATE_INIT_SENT);
 	sa->beside = beside;
 	if (peer)

@@ -101,6 +101,8 @@ enum id_type {
 	X(FAILED_CP_REQUIRED, 37)                     \
 	X(TS_UNACCEPTABLE, 38)                        \
 	X(INVALID_SELECTORS, 39)                      \
+	X(UNACCEPTABLE_ADDRESSES, 40)                 \
+	X(UNEXPECTED_NAT_DETECTED, 41)                \
 	X(TEMPORARY_FAILURE, 43)                      \
 	X(CHILD_SA_NOT_FOUND, 44)                     \
 	X(INITIAL_CONTACT, 16384)                     \
@@ -112,6 +114,13 @@ enum id_type {
 	X(USE_TRANSPORT_MODE, 16391)                  \
 	X(REKEY_SA, 16393)                            \
 	X(CHILDLESS_IKEV2_SUPPORTED, 16418)           \
+	X(MOBIKE_SUPPORTED, 16396)                    \
+	X(ADDITIONAL_IP4_ADDRESS, 16397)              \
+	X(ADDITIONAL_IP6_ADDRESS, 16398)              \
+	X(NO_ADDITIONAL_ADDRESSES, 16399)             \
+	X(UPDATE_SA_ADDRESSES, 16400)                 \
+	X(COOKIE2, 16401)                             \
+	X(NO_NATS_ALLOWED, 16402)                     \
 	X(IKEV2_MESSAGE_ID_SYNC_SUPPORTED, 16420)     \
 	X(IPSEC_REPLAY_COUNTER_SYNC_SUPPORTED, 16421) \
 	X(IKEV2_MESSAGE_ID_SYNC, 16422)               \

@@ -53,6 +53,8 @@ static void draw_roles(struct draw *d)
 		say(d, "role branch answers");
 	else if (one_in(d, 6))
 		say(d, "role both call");
+	else
+		d->may_move = !d->wide && one_in(d, 4);
 }
 
 static void draw_algorithms(struct draw *d)
@@ -288,6 +290,8 @@ static void draw_change(struct draw *d)
 static void draw_switchover(struct draw *d)
 {
 	draw_under_way(d);
+	if (d->may_move && one_in(d, 2))
+		say(d, "move branch %u", between(d, 10, 250));
 	if (one_in(d, 2))
 		draw_ike_fault(d);
 	if (one_in(d, 10))

@@ -16,6 +16,7 @@ struct draw {
 	/* what was drawn, as far as later draws and the expectations need it */
 	unsigned children, rate, window;
 	bool wide, answers, dpd, benign, esn;
+	bool may_move;	   /* the branch called, and may get other addresses (RFC 4555) */
 	bool mismatch;	   /* PFS on one side only */
 	bool senders;	   /* two senders shared an SA */
 	bool few_rekeys;   /* max_rekeys was set to 1 */

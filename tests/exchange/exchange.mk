@@ -5,7 +5,8 @@ SCENARIO = tests/exchange/scenario.c tests/exchange/scenario.h tests/exchange/sc
 
 check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives tests/exchange/t_cluster \
 	tests/exchange/t_hostile tests/exchange/t_limits tests/exchange/t_saved tests/exchange/t_reload \
-	tests/exchange/t_children tests/exchange/t_fragments tests/exchange/t_outer
+	tests/exchange/t_children tests/exchange/t_fragments tests/exchange/t_outer \
+	tests/exchange/t_mobike
 tests_exchange_t_children_SOURCES = tests/exchange/t_children.c $(PEERS)
 tests_exchange_t_children_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_children_LDADD = $(TUNNEL_TEST_LIBS)
@@ -28,6 +29,9 @@ tests_exchange_t_outer_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_reload_SOURCES = tests/exchange/t_reload.c $(PEERS)
 tests_exchange_t_reload_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_reload_LDADD = $(TUNNEL_TEST_LIBS)
+tests_exchange_t_mobike_SOURCES = tests/exchange/t_mobike.c $(PEERS)
+tests_exchange_t_mobike_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_mobike_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_saved_SOURCES = tests/exchange/t_saved.c $(PEERS)
 tests_exchange_t_saved_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_saved_LDADD = $(TUNNEL_TEST_LIBS)

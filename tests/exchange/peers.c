@@ -514,6 +514,7 @@ struct conn_conf *peer_conf(struct net *n, unsigned i)
 				     &c->remote_id),
 			 0);
 	calls = p->index == BRANCH ? !o->branch_answers : o->gw_calls || gw_starts(o);
+	c->mobike = true;
 	c->remote_any = !calls || (p->index == GW && o->gw_any);
 	c->local_port = c->remote_port = IKE_PORT;
 	if (calls)

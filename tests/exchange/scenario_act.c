@@ -84,6 +84,25 @@ static void nat(struct scenario *s, const struct words *w)
 	p->seen_as.port = (uint16_t)word_number(s, w->w[1]);
 }
 
+/* The address that the branch has; is_branch's answer for a call of tunnel_host_changed. */
+static struct addr branch_address;
+
+static bool is_branch(const struct addr *a)
+{
+	return addr_eq(a, &branch_address);
+}
+
+/* "move branch N": its address becomes 192.0.2.N. */
+static void move(struct scenario *s, const struct words *w)
+{
+	struct peer *p = &s->n->peer[BRANCH];
+
+	words_need(s, w, 3, 3);
+	p->address.addr.b[3] = (uint8_t)word_number(s, w->w[2]);
+	branch_address = p->address.addr;
+	tunnel_host_changed(p->tunnel, is_branch, s->n->now);
+}
+
 /* ---- traffic and time ---- */
 
 static void traffic(struct scenario *s, const struct words *w)
@@ -442,6 +461,7 @@ static const struct {
 	{"calm", calm},
 	{"cut", cut},
 	{"nat", nat},
+	{"move", move},
 	{"traffic", traffic},
 	{"packets", packets},
 	{"run", run},

@@ -17,11 +17,12 @@ class Both:
     """A branch (Mendip) and a gateway (strongSwan) on one link."""
 
     def __init__(self, bed, esp="aes128gcm16", ike="aes128-sha256-x25519", start="start", gw_esp=None, gw_ike=None,
-                 gw_remote=None, daemon="", dpd="2s", more="", fragmentation="yes", **charon):
+                 gw_remote=None, gw_mobike="no", daemon="", dpd="2s", more="", fragmentation="yes", **charon):
         self.left, self.right = bed.pair("branch", "gw")
         self.charon = strongswan.Charon(bed, self.right, strongswan.connection(
             self.right.outer, gw_remote or self.left.outer, "gw.example.net", "branch.example", "10.2.0.0/16",
-            "10.1.0.0/16", esp_proposals=gw_esp or esp, proposals=gw_ike or ike, fragmentation=fragmentation), PSK,
+            "10.1.0.0/16", esp_proposals=gw_esp or esp, proposals=gw_ike or ike, fragmentation=fragmentation,
+            mobike=gw_mobike), PSK,
             **charon).start()
         kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action=start, esp_proposals=esp,
                              switchover='{ jitter = "0"; }')}
@@ -269,9 +270,41 @@ def behind_nat():
         wait_for(lambda: ping(left, "10.2.0.1", 1) == 1, "no ping after the rebinding", 20)
 
 
+def branch_moves():
+    """
+    The branch gets another address: strongSwan follows by MOBIKE, and the IKE SA stays.  strongSwan rekeys the CHILD SA,
+    as its user-space ESP cannot change the addresses of an SA.
+    """
+    with testbed.Testbed("mobike") as bed:
+        both = Both(bed, gw_remote="%any", gw_mobike="yes")
+        both.check()
+        before = both.ike_spi()
+        both.left.run("ip", "addr", "del", f"{both.left.outer}/24", "dev", "eth0")
+        both.left.run("ip", "addr", "add", "192.0.2.77/24", "dev", "eth0")
+        wait_for(lambda: ping(both.left, "10.2.0.1", 1) == 1, "no ping from the new address", 3)
+        wait_for(lambda: both.branch.logged("the peer follows"), "strongSwan does not follow", 3)
+        expect(both.ike_spi() == before, "another IKE SA")
+        expect(ping(both.right, "10.1.0.1") == 3, "no ping from strongSwan")
+
+
+def gateway_moves():
+    """strongSwan initiated and gets another address: we follow."""
+    with testbed.Testbed("mobike-peer") as bed:
+        both = Both(bed, start="none", gw_mobike="yes")
+        both.charon.initiate(child="net")
+        both.check("strongSwan as initiator")
+        before = both.ike_spi()
+        both.right.run("ip", "addr", "del", f"{both.right.outer}/24", "dev", "eth0")
+        both.right.run("ip", "addr", "add", "192.0.2.78/24", "dev", "eth0")
+        wait_for(lambda: ping(both.right, "10.1.0.1", 1) == 1, "no ping from strongSwan's new address", 10)
+        wait_for(lambda: both.branch.logged("192.0.2.78"), "we are not told", 3)
+        expect(ping(both.left, "10.2.0.1") == 3, "no ping to strongSwan's new address")
+        expect(both.ike_spi() == before, "another IKE SA")
+
+
 if strongswan.missing():
     print(f"ok strongswan # SKIP {strongswan.missing()}")
     sys.exit(77)
 main([ike_algorithms, esp_algorithms, strongswan_initiates, rekeys_from_both_sides, in_fragments, ike_rekey_by_time,
       deletes_from_both_sides, strongswan_restarts, cookies_and_invalid_ke, pfs_mismatch_climbs_to_rung_three,
-      no_selectors_in_common, wrong_secret_is_told, over_ipv6, behind_nat], OFFLOADS)
+      no_selectors_in_common, wrong_secret_is_told, over_ipv6, behind_nat, branch_moves, gateway_moves], OFFLOADS)

@@ -211,16 +211,30 @@ def the_inside_address_comes_later():
             left.run("ip", "addr", "del", f"{address}/16", "dev", "inner0")
 
 
-def our_address_changes():
+def change_our_address(**options):
+    """Gives the branch another outer address; returns the names of its IKE SA and CHILD SA before and after."""
     with testbed.Testbed("host") as bed:
-        branch, gw, _ = routed(bed, dpd="30s")
+        branch, gw, _ = routed(bed, dpd="30s", **options)
         branch.wait_up()
+        before = branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"], branch.spi()
         branch.ns.run("ip", "addr", "del", "192.0.2.10/24", "dev", "eth0")
         branch.ns.run("ip", "addr", "add", "192.0.2.11/24", "dev", "eth0")
         branch.ns.run("ip", "route", "replace", "default", "via", "192.0.2.1")
         within(3, "our address changed, then packets come through", lambda: wait_for(
             lambda: ping(branch.ns, gw.ns.inner, 1, branch.ns.inner) == 1, "no packet comes through any more", 10))
         expect(branch.logged("our address 192.0.2.10 was removed"), "it is not told")
+        return before, (branch.ctl("status")["connections"][0]["ike_sas"][0]["spi_i"], branch.spi())
+
+
+def our_address_changes():
+    """With MOBIKE the SAs move."""
+    before, after = change_our_address()
+    expect(before == after, f"other SAs: {before}, {after}")
+
+
+def our_address_changes_without_mobike():
+    before, after = change_our_address(more='mobike = "no";')
+    expect(before[0] != after[0] and before[1] != after[1], f"the same SAs: {before}, {after}")
 
 
 def a_way_comes_back():
@@ -395,6 +409,6 @@ def a_mapping_is_kept():
 
 main([each_rule_comes_back, routes_come_back, the_device_goes_down, the_device_is_deleted, what_dies_blocks,
       leak_allow_lets_it_out, a_default_route_leaves_the_lan, closer_routes_win, the_inside_address_comes_later,
-      our_address_changes, a_way_comes_back, a_name_moves, a_name_has_both_families,
+      our_address_changes, our_address_changes_without_mobike, a_way_comes_back, a_name_moves, a_name_has_both_families,
       a_name_is_asked_for_when_its_ttl_ends, files_change_while_names_are_asked_for,
       a_mapping_is_kept])

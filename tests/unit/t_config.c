@@ -70,6 +70,7 @@ static const struct change {
 	{&conf_conn_table, "childless", IN_CONN, "childless = \"prefer\";"},
 	{&conf_conn_table, "fragmentation", IN_CONN, "fragmentation = \"force\";"},
 	{&conf_conn_table, "fragment_size", IN_CONN, "fragment_size = 576;"},
+	{&conf_conn_table, "mobike", IN_CONN, "mobike = \"no\";"},
 	{&conf_conn_table, "device", IN_CONN, "device = \"ipsec1\";"},
 	{&conf_conn_table, "children", "net: {", "lan: {"},
 	{&conf_child_table, "local_ts", "10.1.0.0/16", "10.1.0.0/17"},
