@@ -96,18 +96,13 @@ class ViciError(Exception):
 
 
 class Vici:
-    """One vici session.  Values are str; sections are dicts; lists are lists."""
+    """One vici session over a connected socket.  Values are str; sections are dicts; lists are lists."""
 
     _REQUEST, _RESPONSE, _REGISTER, _UNREGISTER, _CONFIRM, _EVENT = 0, 1, 3, 4, 5, 7
 
-    def __init__(self, path, timeout=60):
-        self._socket = socket.socket(socket.AF_UNIX)
+    def __init__(self, connected, timeout=60):
+        self._socket = connected
         self._socket.settimeout(timeout)
-        try:
-            self._socket.connect(path)
-        except OSError:
-            self._socket.close()
-            raise
 
     def close(self):
         self._socket.close()
@@ -285,6 +280,8 @@ class Charon:
     log_keys     whether the keys of CHILD SAs are logged, for esp_keys()
     """
 
+    PLUGINS = PLUGINS
+
     def __init__(self, bed, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
                  cookie_threshold=None, cookie_threshold_ip=None, block_threshold=None,
                  settings="", plugins="", log_level=1, log_keys=False):
@@ -299,7 +296,7 @@ class Charon:
                         "cookie_threshold_ip": cookie_threshold_ip,
                         "block_threshold": block_threshold}
         self._retransmit, self._settings, self._log_level = retransmit, settings, log_level
-        self._log_keys, self._plugins = log_keys, f"{PLUGINS} {plugins}".strip()
+        self._log_keys, self._plugins = log_keys, f"{self.PLUGINS} {plugins}".strip()
 
     @property
     def pid(self):
@@ -307,14 +304,7 @@ class Charon:
 
     def start(self):
         """Start charon, wait until it answers, load secrets and connections; returns self."""
-        os.makedirs(self.directory, exist_ok=True)
-        if os.path.exists(self.socket):
-            os.unlink(self.socket)              # left by kill()
-        conf = os.path.join(self.directory, "strongswan.conf")
-        with open(conf, "w", encoding="ascii") as file:
-            file.write(self._strongswan_conf())
-        self.process = self.ns.popen(*self._command(), log=os.path.join(self.directory, "output"),
-                                     env={**os.environ, "STRONGSWAN_CONF": conf})
+        self.process = self._launch()
         self._vici = testbed.wait_until(self._connect, READY_TIMEOUT)
         if not self._vici:
             raise testbed.TestbedError(f"charon in {self.ns.name} does not answer:\n{self.tail()}")
@@ -408,16 +398,12 @@ class Charon:
         """Return the last lines of charon's output and of its log."""
         text = ""
         for name in ("output", "charon.log"):
-            path = os.path.join(self.directory, name)
-            if os.path.exists(path):
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    text += "".join(file.readlines()[-lines:])
+            text += "".join(self._read(os.path.join(self.directory, name)).splitlines(True)[-lines:])
         return text
 
     def logged(self, text):
         """Return how often a text is in the log."""
-        with open(self.log, encoding="utf-8", errors="replace") as file:
-            return file.read().count(text)
+        return self._read(self.log).count(text)
 
     def esp_keys(self):
         """Return the newest CHILD SA's keys: {"encryption initiator key": bytes, "integrity responder key": ...}; needs
@@ -457,7 +443,7 @@ class Charon:
         if self.process.poll() is not None:
             raise testbed.TestbedError(f"charon ended: {self.process.returncode}\n{self.tail()}")
         try:
-            vici = Vici(self.socket)
+            vici = Vici(self._dial())
         except OSError:
             return None
         vici.request("version")
@@ -467,6 +453,37 @@ class Charon:
         if self._vici:
             self._vici.close()
             self._vici = None
+
+    # uml_peers.py replaces those that follow: there, charon is in another machine and uses its kernel's ESP.
+
+    def _launch(self):
+        """Start charon with its configuration; returns the process."""
+        os.makedirs(self.directory, exist_ok=True)
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)              # left by kill()
+        conf = os.path.join(self.directory, "strongswan.conf")
+        with open(conf, "w", encoding="ascii") as file:
+            file.write(self._strongswan_conf())
+        return self.ns.popen(*self._command(), log=os.path.join(self.directory, "output"),
+                             env={**os.environ, "STRONGSWAN_CONF": conf})
+
+    def _dial(self):
+        """Return a socket connected to charon's vici; raises OSError."""
+        made = socket.socket(socket.AF_UNIX)
+        try:
+            made.connect(self.socket)
+        except OSError:
+            made.close()
+            raise
+        return made
+
+    @staticmethod
+    def _read(path):
+        """Return the text of a file of charon's, or "" when it does not exist."""
+        if not os.path.exists(path):
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
 
     def _command(self):
         """Return the command that runs Debian's charon, or the one in ROOT by chroot.
@@ -492,6 +509,19 @@ class Charon:
             return CHARON
         return shutil.copy(CHARON, os.path.join(self.directory, "charon-systemd"))
 
+    def _vici_address(self):
+        return f"unix://{self.socket}"
+
+    @staticmethod
+    def _kernel_conf():
+        """Return the settings of the plugins that carry ESP."""
+        return f"""        kernel-libipsec {{
+            load = yes
+            allow_peer_ts = yes
+        }}
+        kernel-netlink {{ fwmark = !{FWMARK} }}
+        socket-default {{ fwmark = {FWMARK} }}"""
+
     def _strongswan_conf(self):
         tries, timeout, base = self._retransmit
         limits = "".join(f"    {key} = {value}\n" for key, value in self._limits.items()
@@ -505,13 +535,8 @@ class Charon:
     retransmit_timeout = {timeout}
     retransmit_base = {base}
 {limits}    plugins {{
-        vici {{ socket = unix://{self.socket} }}
-        kernel-libipsec {{
-            load = yes
-            allow_peer_ts = yes
-        }}
-        kernel-netlink {{ fwmark = !{FWMARK} }}
-        socket-default {{ fwmark = {FWMARK} }}
+        vici {{ socket = {self._vici_address()} }}
+{self._kernel_conf()}
     }}
     journal {{ default = -1 }}
     filelog {{
