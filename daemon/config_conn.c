@@ -149,6 +149,18 @@ static int read_children(struct conf_reader *r, config_setting_t *g, const struc
 
 static const struct conf_kind children = {read_children, NULL};
 
+/* Printable, as it is shown, and without spaces. */
+bool conf_is_ppk_id(const char *id)
+{
+	size_t len = strlen(id);
+
+	for (const char *p = id; *p; p++) {
+		if (*p <= ' ' || *p > '~')
+			return false;
+	}
+	return len > 0 && len <= PPK_ID_MAX;
+}
+
 /* ---- kinds of a child ---- */
 
 static int derive_life(struct conf_reader *r, config_setting_t *g, void *base)
@@ -278,6 +290,10 @@ static const struct conf_option conn_options[] = {
 	{.name = "remote", .kind = &identity, .at = AT(remote_id), .help = "who the peer is"},
 	{.name = "proposals", .kind = &conf_ike_proposals, .at = AT(proposals), .standard = "\"aes256gcm16-prfsha384-x25519\"",
 	 .help = "IKE proposals"},
+	{.name = "ppk_id", .kind = &conf_text, .at = AT(ppk_id), .good = conf_is_ppk_id, .rule = CONF_PPK_RULE,
+	 .help = "identity of the post-quantum key"},
+	{.name = "ppk_required", .kind = &conf_either, .at = AT(ppk_required), .words = yes_no, .standard = "\"no\"",
+	 .help = "no IKE SA without a post-quantum key"},
 	{.name = "rekey_time", .kind = &conf_time, .at = AT(rekey_time), .least = NSEC_PER_SEC, .most = REKEY_MAX,
 	 .zero = "never", .standard = "\"4h\"", .help = "rekey of the IKE SA"},
 	{.name = "over_time", .kind = &over_time, .least = NSEC_PER_MSEC, .zero = "never",
@@ -449,6 +465,8 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 		return conf_fail(r, g, "another file already has a connection of this name");
 	if (conf_read_options(r, g, &conf_conn_table, conn) < 0)
 		return -EINVAL;
+	if (conn->ppk_required && !conn->ppk_id)
+		return conf_fail(r, g, "ppk_required needs ppk_id");
 	return check_conn(r, g, conn);
 }
 
@@ -529,6 +547,14 @@ int conf_finish(struct config *c, char *err)
 				 "%.100s: connections.%.60s: no secret for \"%.100s\": add one to "
 				 "secrets",
 				 c->where[i], conn->name, ident_format(&conn->remote_id, id));
+			return -EINVAL;
+		}
+		if (conn->ppk_id && strcmp(conn->ppk_id, PPK_ANY) != 0 &&
+		    !ppk_find(c->conns.secrets, conn->ppk_id)) {
+			snprintf(err, CONFIG_ERR,
+				 "%.100s: connections.%.60s: no post-quantum key \"%s\": add a "
+				 "group ppk... to secrets",
+				 c->where[i], conn->name, conn->ppk_id);
 			return -EINVAL;
 		}
 	}

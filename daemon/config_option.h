@@ -77,6 +77,10 @@ char **conf_text_at(const struct conf_option *o, void *base);
 bool conf_is_device(const char *name);
 #define CONF_DEVICE_RULE "must be a device name: 1 to 15 characters, without spaces, /, : and %"
 
+/* Whether it is valid as the identity of a post-quantum key, and the error message if not. */
+bool conf_is_ppk_id(const char *id);
+#define CONF_PPK_RULE "must be 1 to 64 printable ASCII characters, without spaces"
+
 /*
  * Reads all options of the group into base, in the order of the table; options that are missing in
  * the group get their defaults, and all of them do if group is NULL. 0, or -EINVAL through

@@ -152,19 +152,11 @@ static const char *next_secret(struct conf_reader *r, const char *v)
 	return s->shown == strlen(v) ? s->text : NULL;
 }
 
-static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct psk *k)
+/* `secret` or `file`, of either kind of key. */
+static int read_secret(struct conf_reader *r, config_setting_t *s, struct psk *k)
 {
 	const char *name = config_setting_name(s), *v, *secret;
 
-	if (strncmp(name, "id", 2) == 0 && name[2 + strspn(name + 2, "0123456789")] == '\0') {
-		if (conf_get_string(r, s, &v) < 0)
-			return -EINVAL;
-		if (k->id_count == PSK_MAX_IDS || ident_parse(v, &k->ids[k->id_count]) < 0)
-			return conf_fail(r, s, "is no identity, or one too many (at most %d)",
-					 PSK_MAX_IDS);
-		k->id_count++;
-		return 0;
-	}
 	if (strcmp(name, "file") == 0)
 		return k->secret ? conf_fail(r, s, "secret and file exclude each other")
 				 : read_secret_file(r, s, k);
@@ -184,6 +176,61 @@ static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct ps
 			r, s,
 			"must not be empty; 0x must be followed by hexadecimal, 0s by base64");
 	return 0;
+}
+
+static int read_psk_option(struct conf_reader *r, config_setting_t *s, struct psk *k)
+{
+	const char *name = config_setting_name(s), *v;
+
+	if (strncmp(name, "id", 2) != 0 || name[2 + strspn(name + 2, "0123456789")] != '\0')
+		return read_secret(r, s, k);
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	if (k->id_count == PSK_MAX_IDS || ident_parse(v, &k->ids[k->id_count]) < 0)
+		return conf_fail(r, s, "is no identity, or one too many (at most %d)", PSK_MAX_IDS);
+	k->id_count++;
+	return 0;
+}
+
+/* Its only id is copied to id, which has PPK_ID_MAX + 1 bytes. */
+static int read_ppk_id(struct conf_reader *r, config_setting_t *s, char *id)
+{
+	const char *v;
+
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	if (!conf_is_ppk_id(v) || strcmp(v, PPK_ANY) == 0)
+		return conf_fail(r, s, "%s", CONF_PPK_RULE);
+	memcpy(id, v, strlen(v) + 1);
+	return 0;
+}
+
+/* A post-quantum key (RFC 8784). */
+static int read_ppk(struct conf_reader *r, config_setting_t *g)
+{
+	struct psk_store *store = r->config->conns.secrets;
+	struct psk secret = {0};
+	struct ppk *k;
+	int e = 0;
+
+	store->ppks = xreallocarray(store->ppks, store->ppk_count + 1, sizeof(*store->ppks));
+	k = &store->ppks[store->ppk_count++];
+	*k = (struct ppk){0};
+	for (int i = 0; e == 0 && i < config_setting_length(g); i++) {
+		config_setting_t *s = config_setting_get_elem(g, (unsigned)i);
+
+		e = strcmp(config_setting_name(s), "id") == 0 ? read_ppk_id(r, s, k->id)
+							      : read_secret(r, s, &secret);
+	}
+	k->secret = secret.secret; /* the store wipes it, also after an error */
+	k->len = secret.len;
+	if (e < 0)
+		return e;
+	if (!k->id[0] || !k->secret)
+		return conf_fail(r, g, "needs id, and secret or file");
+	return ppk_find(store, k->id) == k
+		       ? 0
+		       : conf_fail(r, g, "another post-quantum key has the same id");
 }
 
 static bool has_id(const struct psk *k, const struct ident *id)
@@ -210,10 +257,13 @@ static int read_psk(struct conf_reader *r, config_setting_t *g)
 	const char *name = config_setting_name(g);
 	struct psk *k;
 
-	if (strncmp(name, "ike", 3) != 0)
-		return conf_fail(r, g, "secrets are groups whose names begin with \"ike\"");
+	if (strncmp(name, "ike", 3) != 0 && strncmp(name, "ppk", 3) != 0)
+		return conf_fail(r, g,
+				 "secrets are groups whose names begin with \"ike\" or \"ppk\"");
 	if (!config_setting_is_group(g))
 		return conf_fail(r, g, "must be a group: { id = ...; secret = ...; }");
+	if (*name == 'p')
+		return read_ppk(r, g);
 	store->v = xreallocarray(store->v, store->count + 1, sizeof(*store->v));
 	k = &store->v[store->count++];
 	*k = (struct psk){0};

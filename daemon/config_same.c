@@ -51,7 +51,8 @@ char *conf_dump(const struct config *c)
 		print_conn(&out, c->conns.v[i], i == 0);
 	out.depth--;
 	conf_print_line(&out, "};");
-	conf_print_line(&out, "# secrets: %u, not shown", c->conns.secrets->count);
+	conf_print_line(&out, "# secrets: %u, not shown",
+			c->conns.secrets->count + c->conns.secrets->ppk_count);
 	conf_close_text(out.f);
 	return text;
 }
@@ -78,18 +79,41 @@ bool conf_conn_same(const struct conn_conf *a, const struct conn_conf *b)
 	return same;
 }
 
+/* The post-quantum keys that it may use, each after its identity. */
+static void digest_ppks(const struct conn_conf *c, const struct psk_store *secrets, uint8_t *out)
+{
+	bool any = c->ppk_id && strcmp(c->ppk_id, PPK_ANY) == 0;
+
+	memset(out, 0, 32);
+	for (unsigned i = 0; c->ppk_id && secrets && i < secrets->ppk_count; i++) {
+		const struct ppk *k = &secrets->ppks[i];
+		const struct chunk parts[] = {
+			{out, 32}, {(const uint8_t *)k->id, sizeof(k->id)}, {k->secret, k->len}};
+		uint8_t d[HASH_MAX_LEN];
+
+		if (!any && strcmp(k->id, c->ppk_id) != 0)
+			continue;
+		hash_compute(HASH_SHA256, parts, ARRAY_SIZE(parts), d);
+		memcpy(out, d, 32);
+		secret_wipe(d, sizeof(d));
+	}
+}
+
 void conf_conn_digest(const struct conn_conf *c, const struct psk_store *secrets,
 		      const struct ident *peer, uint8_t *out)
 {
 	const struct psk *psk = secrets ? psk_find(secrets, &c->local_id, peer) : NULL;
 	char *text = conn_text(c);
-	uint8_t d[HASH_MAX_LEN];
+	uint8_t d[HASH_MAX_LEN], ppks[32];
 	const struct chunk parts[] = {{(const uint8_t *)text, strlen(text) + 1},
+				      {ppks, sizeof(ppks)},
 				      {psk ? psk->secret : NULL, psk ? psk->len : 0}};
 
+	digest_ppks(c, secrets, ppks);
 	hash_compute(HASH_SHA256, parts, ARRAY_SIZE(parts), d);
 	memcpy(out, d, 32);
 	secret_wipe(d, sizeof(d));
+	secret_wipe(ppks, sizeof(ppks));
 	free(text);
 }
 

@@ -128,6 +128,8 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 		json_object_set_new(
 			o, "proposal",
 			json_string(choice_format(ike_sa_choice(sa), suite, sizeof(suite))));
+	if (*ike_sa_ppk_id(sa))
+		json_object_set_new(o, "ppk_id", json_string(ike_sa_ppk_id(sa)));
 	return o;
 }
 

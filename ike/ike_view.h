@@ -42,6 +42,8 @@ const struct endpoint *ike_sa_local(const struct ike_sa *sa);
 const struct endpoint *ike_sa_remote(const struct ike_sa *sa);
 /* ID_NONE until the peer is authenticated. */
 const struct ident *ike_sa_peer_id(const struct ike_sa *sa);
+/* The identity of the post-quantum key in its keys (RFC 8784); "": none. */
+const char *ike_sa_ppk_id(const struct ike_sa *sa);
 /* The suite in it is NULL until a response to IKE_SA_INIT chose one. */
 const struct proposal_choice *ike_sa_choice(const struct ike_sa *sa);
 /* NAT detection (2.23): whether we, or the peer, are behind a NAT. */

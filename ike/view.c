@@ -43,6 +43,11 @@ const struct ident *ike_sa_peer_id(const struct ike_sa *sa)
 	return &sa->peer_id;
 }
 
+const char *ike_sa_ppk_id(const struct ike_sa *sa)
+{
+	return sa->ppk_id;
+}
+
 const struct proposal_choice *ike_sa_choice(const struct ike_sa *sa)
 {
 	return &sa->choice;

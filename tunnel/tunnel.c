@@ -118,6 +118,15 @@ static void conn_begin(struct tunnel *t, const struct conn_conf *conf, nsec_t no
 		conn_mend(conn_configured(t, conf), now);
 }
 
+/* The post-quantum key of its IKE SA, or else the one of its configuration, is another one now. */
+static bool ppk_changed(const struct tunnel_conn *c, const struct psk_store *old,
+			const struct psk_store *new)
+{
+	const char *id = c->sa && *ike_sa_ppk_id(c->sa) ? ike_sa_ppk_id(c->sa) : c->conf->ppk_id;
+
+	return id && !ppk_same(ppk_find(old, id), ppk_find(new, id));
+}
+
 /* The peer's secret was removed or changed, and that is to end what it was used for. */
 static bool is_revoked(const struct tunnel_conn *c, const struct psk_store *new)
 {
@@ -126,7 +135,8 @@ static bool is_revoked(const struct tunnel_conn *c, const struct psk_store *new)
 	const struct ident *ours = &c->conf->local_id, *peers = conn_peer(c);
 
 	return old && !ike_settings_of(ike)->old_secrets_stay &&
-	       !psk_same(psk_find(old, ours, peers), psk_find(new, ours, peers));
+	       (!psk_same(psk_find(old, ours, peers), psk_find(new, ours, peers)) ||
+		ppk_changed(c, old, new));
 }
 
 bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf)

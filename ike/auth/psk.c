@@ -49,6 +49,20 @@ bool psk_same(const struct psk *a, const struct psk *b)
 	return a && b ? a->len == b->len && crypto_equal(a->secret, b->secret, a->len) : a == b;
 }
 
+const struct ppk *ppk_find(const struct psk_store *s, const char *id)
+{
+	for (unsigned i = 0; i < s->ppk_count; i++) {
+		if (strcmp(s->ppks[i].id, id) == 0)
+			return &s->ppks[i];
+	}
+	return NULL;
+}
+
+bool ppk_same(const struct ppk *a, const struct ppk *b)
+{
+	return a && b ? a->len == b->len && crypto_equal(a->secret, b->secret, a->len) : a == b;
+}
+
 struct psk_store *psk_store_new(void)
 {
 	struct psk_store *s = xzalloc(sizeof(*s));
@@ -69,7 +83,10 @@ void psk_store_unref(struct psk_store *s)
 		return;
 	for (unsigned i = 0; i < s->count; i++)
 		secret_free(s->v[i].secret, s->v[i].len);
+	for (unsigned i = 0; i < s->ppk_count; i++)
+		secret_free(s->ppks[i].secret, s->ppks[i].len);
 	free(s->v);
+	free(s->ppks);
 	free(s);
 }
 

@@ -1,4 +1,7 @@
-/* psk.h - pre-shared keys (RFC 7296 2.15). SPDX-License-Identifier: ISC */
+/*
+ * psk.h - pre-shared keys (RFC 7296 2.15) and post-quantum ones (RFC 8784).
+ * SPDX-License-Identifier: ISC
+ */
 #ifndef MENDIP_PSK_H
 #define MENDIP_PSK_H
 
@@ -13,10 +16,21 @@ struct psk {
 	size_t len;
 };
 
+#define PPK_ID_MAX 64
+#define PPK_ANY	   "%any" /* of a connection: any post-quantum key, as responder */
+/* A post-quantum pre-shared key, and the identity by which both sides know it. */
+struct ppk {
+	char id[PPK_ID_MAX + 1];
+	uint8_t *secret; /* len bytes, owned */
+	size_t len;
+};
+
 /* All keys of one version of the configuration; reference-counted. */
 struct psk_store {
 	struct psk *v;
 	unsigned count, refs;
+	struct ppk *ppks;
+	unsigned ppk_count;
 };
 
 /*
@@ -27,6 +41,10 @@ const struct psk *psk_find(const struct psk_store *s, const struct ident *local,
 			   const struct ident *remote);
 /* Whether both have the same secret, whatever their ids; two NULLs are the same. */
 bool psk_same(const struct psk *a, const struct psk *b);
+/* The post-quantum key with this identity, or NULL. It belongs to the store. */
+const struct ppk *ppk_find(const struct psk_store *s, const char *id);
+/* Whether both have the same secret; two NULLs are the same. */
+bool ppk_same(const struct ppk *a, const struct ppk *b);
 /* An empty store with one reference. */
 struct psk_store *psk_store_new(void);
 struct psk_store *psk_store_ref(struct psk_store *s);

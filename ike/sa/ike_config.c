@@ -32,6 +32,7 @@ void conn_unref(const struct conn_conf *c)
 	}
 	free(c->children);
 	names_free(c->names);
+	free(c->ppk_id);
 	free(c->name);
 	free(counted(c));
 }

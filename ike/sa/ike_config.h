@@ -58,6 +58,8 @@ struct conn_conf {
 	struct peer_names *names; /* in remote_addrs; owned, NULL: none */
 	struct ident local_id, remote_id; /* remote_id may be a pattern */
 	struct proposal_list proposals;
+	bool ppk_required; /* no IKE SA without a post-quantum key (RFC 8784) */
+	char *ppk_id;	   /* of that key, or PPK_ANY; NULL: none */
 	nsec_t rekey_time, life_time, dpd_delay; /* 0: never */
 	struct child_conf *children;
 	unsigned child_count;

@@ -107,6 +107,8 @@ void sa_end_handshake(struct ike_sa *sa)
 	free(hs->request);
 	free(hs->response);
 	kex_free(hs->kex);
+	if (hs->no_ppk_keys)
+		secret_free(hs->no_ppk_keys, sizeof(*hs->no_ppk_keys));
 	secret_free(hs, sizeof(*hs));
 	sa->handshake = NULL;
 }
@@ -127,8 +129,9 @@ void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
 		deadline_set(h, &sa->dpd, now + conn->dpd_delay);
 	if (sa->we_natted)
 		deadline_set(h, &sa->keepalive, now + sa->ike->set.keepalive / 2);
-	log_peer(sa, now, LOG_LEVEL_INFO, "%s: IKE SA %016llx_i %016llx_r established, %s",
-		 sa_label(sa), (unsigned long long)sa->spi_i, (unsigned long long)sa->spi_r, how);
+	log_peer(sa, now, LOG_LEVEL_INFO, "%s: IKE SA %016llx_i %016llx_r established, %s%s%s",
+		 sa_label(sa), (unsigned long long)sa->spi_i, (unsigned long long)sa->spi_r, how,
+		 *sa->ppk_id ? ", with the post-quantum key " : "", sa->ppk_id);
 	sa->ike->ops.ike_event(sa->ike->ops.ctx, sa, IKE_EVENT_UP, NULL, how, now);
 }
 

@@ -36,6 +36,12 @@ struct handshake {
 	uint16_t error;	  /* an unprotected refusal that we saw; 0: none */
 	bool childless;	  /* the peer announced CHILDLESS_IKEV2_SUPPORTED */
 	bool needs_child; /* IKE_AUTH asks for a child also with CHILDLESS_PREFER */
+	/*
+	 * RFC 8784: what both sides said in IKE_SA_INIT; whether AUTH is in N(NO_PPK_AUTH); the
+	 * keys as they are without the post-quantum key, while those of the IKE SA have it.
+	 */
+	bool peer_uses_ppk, without_ppk;
+	struct ike_keys *no_ppk_keys; /* owned; NULL: no post-quantum key is used */
 };
 
 struct child_sa {
@@ -74,6 +80,7 @@ struct ike_sa {
 	const struct conn_conf *conn;
 	struct endpoint local, remote;
 	struct ident peer_id;
+	char ppk_id[PPK_ID_MAX + 1]; /* the post-quantum key in its keys; "": none */
 	struct ident wanted_id; /* as initiator: the identity that the peer must have; ID_NONE: that
 				   of conn */
 	bool we_natted, peer_natted;

@@ -195,6 +195,7 @@ void ike_sa_save(const struct ike_sa *sa, struct writer *w)
 	wr_be32(w, sa->sync_m1);
 	wr_bytes(w, sa->sync_nonce, sizeof(sa->sync_nonce));
 	choice_save(&sa->choice, w);
+	wr_bytes(w, sa->ppk_id, sizeof(sa->ppk_id));
 	wr_bytes(w, &sa->keys, sizeof(sa->keys));
 	wr_be64(w, sa->iv_counter);
 	wr_be64(w, sa->iv_mask);
@@ -217,6 +218,9 @@ static int fill(struct ike_sa *sa, struct reader *r)
 		memcpy(sa->sync_nonce, p, sizeof(sa->sync_nonce));
 	if (choice_load(r, &sa->choice) < 0 || !prf_hash(sa->choice.prf, &sa->prf))
 		return -EBADMSG;
+	p = rd_bytes(r, sizeof(sa->ppk_id));
+	if (p)
+		memcpy(sa->ppk_id, p, sizeof(sa->ppk_id) - 1); /* the last byte stays NUL */
 	p = rd_bytes(r, sizeof(sa->keys));
 	if (p)
 		memcpy(&sa->keys, p, sizeof(sa->keys));

@@ -60,6 +60,21 @@ int keymat_ike(enum hash_alg prf, const struct suite *suite, struct chunk skeyse
 	return r;
 }
 
+int keymat_ppk(enum hash_alg prf, struct chunk ppk, struct ike_keys *keys)
+{
+	uint8_t *const v[] = {keys->sk_d, keys->sk_pi, keys->sk_pr};
+	uint8_t without[HASH_MAX_LEN];
+	size_t len = hash_len(prf);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(v); i++) {
+		memcpy(without, v[i], len);
+		r = prf_plus(prf, ppk, (struct chunk){without, len}, v[i], len);
+	}
+	secret_wipe(without, sizeof(without));
+	return r;
+}
+
 int keymat_child(enum hash_alg prf, const struct suite *suite, const uint8_t *sk_d,
 		 struct chunk secret, struct chunk ni, struct chunk nr, struct child_keys *ret)
 {

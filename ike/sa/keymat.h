@@ -42,6 +42,11 @@ void keymat_rekey_skeyseed(enum hash_alg old_prf, const uint8_t *old_sk_d, struc
 int keymat_ike(enum hash_alg prf, const struct suite *suite, struct chunk skeyseed, struct chunk ni,
 	       struct chunk nr, uint64_t spi_i, uint64_t spi_r, struct ike_keys *ret) MUST_CHECK;
 /*
+ * Replaces SK_d, SK_pi and SK_pr by prf+(PPK, ...) of them (RFC 8784 3). -EINVAL, with *keys
+ * changed in part, if libcrypto fails.
+ */
+int keymat_ppk(enum hash_alg prf, struct chunk ppk, struct ike_keys *keys) MUST_CHECK;
+/*
  * Derives the keys of a CHILD SA, KEYMAT = prf+(SK_d, [g^ir] | Ni | Nr) (2.17); secret is empty
  * without PFS. -EINVAL if libcrypto fails.
  */

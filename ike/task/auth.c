@@ -23,7 +23,8 @@ static size_t id_body(const struct ident *id, uint8_t *out)
 }
 
 /* The octets that the initiator, or the responder, signs; id: the body of its ID payload. */
-static struct auth_octets octets_of(const struct ike_sa *sa, bool initiator, struct chunk id)
+static struct auth_octets octets_of(const struct ike_sa *sa, const struct ike_keys *keys,
+				    bool initiator, struct chunk id)
 {
 	const struct handshake *hs = sa->handshake;
 
@@ -32,7 +33,7 @@ static struct auth_octets octets_of(const struct ike_sa *sa, bool initiator, str
 		.message = initiator ? (struct chunk){hs->request, hs->request_len}
 				     : (struct chunk){hs->response, hs->response_len},
 		.nonce = nonce_chunk(initiator ? &hs->nr : &hs->ni),
-		.sk_p = initiator ? sa->keys.sk_pi : sa->keys.sk_pr,
+		.sk_p = initiator ? keys->sk_pi : keys->sk_pr,
 		.id = id,
 	};
 }
@@ -50,12 +51,13 @@ static const struct authenticator *method_of(const struct ike_sa *sa)
 	return authenticator_of(AUTH_METHOD_PSK);
 }
 
-/* Our AUTH payload's data; its length, or -ENOKEY. */
-static int make_auth(const struct ike_sa *sa, const struct ident *remote, uint8_t *out)
+/* Our AUTH payload's data, by these keys; its length, or -ENOKEY. */
+static int make_auth(const struct ike_sa *sa, const struct ike_keys *keys,
+		     const struct ident *remote, uint8_t *out)
 {
 	uint8_t id[IDENT_MAX + 4];
-	struct auth_octets o =
-		octets_of(sa, sa->initiator, (struct chunk){id, id_body(&sa->conn->local_id, id)});
+	struct auth_octets o = octets_of(sa, keys, sa->initiator,
+					 (struct chunk){id, id_body(&sa->conn->local_id, id)});
 	struct auth_identities i = identities(sa, remote);
 
 	return method_of(sa)->make(&o, &i, out);
@@ -65,10 +67,10 @@ static bool auth_is_right(const struct ike_sa *sa, const struct ident *peer, str
 			  const struct ike_payloads *p)
 {
 	const struct authenticator *a = method_of(sa);
-	struct auth_octets o = octets_of(sa, !sa->initiator, id_body);
+	struct auth_octets o = octets_of(sa, &sa->keys, !sa->initiator, id_body);
 	struct auth_identities i = identities(sa, peer);
 
-	return p->auth.method == a->method && a->verify(&o, &i, p->auth.data);
+	return p->auth.method == a->method && a->verify(&o, &i, ppk_auth_data(sa, p));
 }
 
 /*
@@ -125,15 +127,20 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	struct ike *ike = sa->ike;
 	struct child_task *child = childless_chosen(sa) ? NULL : first_child(sa);
 	const char *wrong = childless_wrong(sa, child != NULL);
-	uint8_t buf[IKE_MAX_MESSAGE], auth[AUTH_DATA_MAX];
-	int auth_len = make_auth(sa, expected(sa), auth);
+	uint8_t buf[IKE_MAX_MESSAGE], auth[AUTH_DATA_MAX], no_ppk_auth[AUTH_DATA_MAX];
+	int auth_len, no_ppk_len = 0;
 	struct ike_builder b;
 
+	if (!wrong && !ppk_begin(sa))
+		wrong = "ppk_required is set, and one side has no post-quantum key for it";
 	if (wrong) {
 		sa_kill(sa, wrong, now);
 		return;
 	}
-	if (auth_len < 0) {
+	auth_len = make_auth(sa, &sa->keys, expected(sa), auth);
+	if (auth_len >= 0 && ppk_is_optional(sa))
+		no_ppk_len = make_auth(sa, sa->handshake->no_ppk_keys, expected(sa), no_ppk_auth);
+	if (auth_len < 0 || no_ppk_len < 0) {
 		sa_kill(sa, "no secret for this peer: give one in secrets", now);
 		return;
 	}
@@ -147,6 +154,7 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 		ib_id(&b, PAYLOAD_IDR, expected(sa)->type,
 		      (struct chunk){expected(sa)->data, expected(sa)->len});
 	write_auth(&b, sa, auth, (size_t)auth_len);
+	ppk_write(&b, sa, (struct chunk){no_ppk_auth, (size_t)no_ppk_len});
 	sync_write_supported(&b, sa);
 	mobike_write_supported(&b, sa);
 	if (child) {
@@ -230,6 +238,11 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 		snprintf(why, sizeof(why), "the peer refused IKE_AUTH: %s",
 			 error ? ike_notify_name(error->type) : "no AUTH payload");
 		sa_kill(sa, why, in->now);
+		return;
+	}
+	if (!ppk_on_response(sa, in->p)) {
+		sa_kill(sa, "ppk_required is set, and the peer does not have this post-quantum key",
+			in->now);
 		return;
 	}
 	if (!verify_peer(sa, in->p)) {
@@ -336,6 +349,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, struct chunk aut
 	ib_id(&b, PAYLOAD_IDR, sa->conn->local_id.type,
 	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
 	write_auth(&b, sa, auth.p, auth.len);
+	ppk_write(&b, sa, (struct chunk){0});
 	sync_write_supported(&b, sa);
 	if (sa->mobike)
 		mobike_write_supported(&b, sa);
@@ -383,7 +397,7 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	int auth_len;
 
 	choose_conn(sa, in->p);
-	if (!(in->p->present & PL(AUTH)) || !verify_peer(sa, in->p)) {
+	if (!(in->p->present & PL(AUTH)) || !ppk_on_request(sa, in->p) || !verify_peer(sa, in->p)) {
 		refuse_guess(sa, in);
 		return;
 	}
@@ -393,7 +407,7 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 		sa_kill(sa, "the peer allows no NAT, and one is on the way", in->now);
 		return;
 	}
-	auth_len = make_auth(sa, &sa->peer_id, auth);
+	auth_len = make_auth(sa, &sa->keys, &sa->peer_id, auth);
 	if (auth_len < 0) {
 		refuse(sa, in, "no secret for this peer: give one in secrets");
 		return;

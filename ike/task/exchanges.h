@@ -113,6 +113,33 @@ void mobike_answered(struct ike_sa *sa, const struct ike_in *in);
 void mobike_write_liveness(struct ike_builder *b, struct ike_sa *sa);
 void mobike_on_alive(struct ike_sa *sa, const struct ike_in *in);
 
+/* ---- ppk.c: RFC 8784 ---- */
+/* Writes N(USE_PPK) into our IKE_SA_INIT message, if we want it. */
+void ppk_write_use(struct ike_builder *b, const struct ike_sa *sa);
+/* Notes whether the peer's IKE_SA_INIT message has it. */
+void ppk_read_use(struct ike_sa *sa, const struct ike_payloads *p);
+/*
+ * As initiator, before the request of IKE_AUTH: changes to the keys that have the post-quantum key,
+ * if both sides use one. False: the connection requires one and there is none, or libcrypto fails.
+ */
+bool ppk_begin(struct ike_sa *sa) MUST_CHECK;
+/* As initiator: whether a second AUTH, made with the keys without it, goes into N(NO_PPK_AUTH). */
+bool ppk_is_optional(const struct ike_sa *sa);
+/*
+ * As responder, when the connection is known: changes to the keys with the post-quantum key that
+ * the request names, or notes that N(NO_PPK_AUTH) is to be verified. False: refuse.
+ */
+bool ppk_on_request(struct ike_sa *sa, const struct ike_payloads *p) MUST_CHECK;
+/* As initiator: goes back to the keys without it if the responder did. False: that is refused. */
+bool ppk_on_response(struct ike_sa *sa, const struct ike_payloads *p) MUST_CHECK;
+/* The peer's AUTH data that is to be verified. */
+struct chunk ppk_auth_data(const struct ike_sa *sa, const struct ike_payloads *p);
+/*
+ * Writes N(PPK_IDENTITY) of either side, if the keys have a post-quantum key, and N(NO_PPK_AUTH)
+ * with this data unless it is empty.
+ */
+void ppk_write(struct ike_builder *b, const struct ike_sa *sa, struct chunk no_ppk_auth);
+
 /* ---- nat.c ---- */
 /*
  * Writes the NAT detection notifies (2.23). The SPIs of sa and `remote` are what the destination

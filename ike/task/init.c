@@ -47,6 +47,7 @@ static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	proposals_write(&b, &sa->conn->proposals, none(), PROPOSAL_KEX);
 	ib_ke(&b, group, kex_public(hs->kex));
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&hs->ni));
+	ppk_write_use(&b, sa);
 	nat_write(&b, sa, &sa->local, &sa->remote);
 	fragmentation_write(&b, sa);
 	len = ib_finish(&b);
@@ -166,6 +167,7 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 		return;
 	sa->spi_r = in->h->spi_r;
 	nonce_set(&hs->nr, p->nonce);
+	ppk_read_use(sa, p);
 	nat_read(sa, p, sa->spi_i, sa->spi_r, in->local, in->remote);
 	childless_read_supported(sa, p);
 	fragmentation_read(sa, p);
@@ -303,6 +305,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 	choice_write(&b, &sa->choice, none());
 	ib_ke(&b, sa->choice.group, kex_public(hs->kex));
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&hs->nr));
+	ppk_write_use(&b, sa);
 	nat_write(&b, sa, in->local, in->remote);
 	childless_write_supported(&b, sa);
 	if (sa->fragments)
@@ -335,6 +338,7 @@ static void become_responder(struct ike *ike, const struct ike_in *in, const str
 		sa_kill(sa, "a key exchange value that is not valid", in->now);
 		return;
 	}
+	ppk_read_use(sa, in->p);
 	nat_read(sa, in->p, sa->spi_i, 0, in->local, in->remote);
 	fragmentation_read(sa, in->p);
 	hs->request = xmemdup(in->raw, in->raw_len);

@@ -121,6 +121,9 @@ enum id_type {
 	X(UPDATE_SA_ADDRESSES, 16400)                 \
 	X(COOKIE2, 16401)                             \
 	X(NO_NATS_ALLOWED, 16402)                     \
+	X(USE_PPK, 16435)                             \
+	X(PPK_IDENTITY, 16436)                        \
+	X(NO_PPK_AUTH, 16437)                         \
 	X(IKEV2_MESSAGE_ID_SYNC_SUPPORTED, 16420)     \
 	X(IPSEC_REPLAY_COUNTER_SYNC_SUPPORTED, 16421) \
 	X(IKEV2_MESSAGE_ID_SYNC, 16422)               \

@@ -278,13 +278,14 @@ class Charon:
     plugins      names of plugins in addition to PLUGINS, such as "ha"
     log_level    1; from 2 on, packets that libipsec drops are logged, too
     log_keys     whether the keys of CHILD SAs are logged, for esp_keys()
+    ppks         post-quantum keys (RFC 8784): {identity: secret}
     """
 
     PLUGINS = PLUGINS
 
     def __init__(self, bed, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
                  cookie_threshold=None, cookie_threshold_ip=None, block_threshold=None,
-                 settings="", plugins="", log_level=1, log_keys=False):
+                 settings="", plugins="", log_level=1, log_keys=False, ppks=None):
         self.bed, self.ns, self.name, self.psk = bed, ns, name, psk
         self.connections = {"gw": connections} if "children" in connections else connections
         self.directory = bed.path(f"{name}-{ns.short}")
@@ -297,6 +298,8 @@ class Charon:
                         "block_threshold": block_threshold}
         self._retransmit, self._settings, self._log_level = retransmit, settings, log_level
         self._log_keys, self._plugins = log_keys, f"{self.PLUGINS} {plugins}".strip()
+        self._log_keys, self._plugins = log_keys, f"{PLUGINS} {plugins}".strip()
+        self.ppks = ppks or {}
 
     @property
     def pid(self):
@@ -329,6 +332,8 @@ class Charon:
             self._vici.request("load-shared", {"id": f"ike{number}", "type": "IKE",
                                                "data": self.psk,
                                                "owners": [o for o in owners if "%any" not in o]})
+        for name, secret in self.ppks.items():
+            self._vici.request("load-shared", {"id": f"ppk-{name}", "type": "PPK", "data": secret, "owners": [name]})
         for name, conn in self.connections.items():
             self._vici.request("load-conn", {name: conn})
 

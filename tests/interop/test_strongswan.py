@@ -13,6 +13,9 @@ ESP = ("aes128gcm16", "aes256gcm16", "chacha20poly1305", "aes128-sha256", "aes25
        "aes256-sha512")
 
 
+PPK = "a post-quantum key for tests"
+
+
 class Both:
     """A branch (Mendip) and a gateway (strongSwan) on one link."""
 
@@ -198,6 +201,67 @@ def no_selectors_in_common():
         expect(ping(left, "10.2.0.1") == 3, "no ping")
 
 
+def with_ppk(bed, ours, theirs, key="quantum", start="start"):
+    """
+    Mendip and strongSwan with ppk_required as given; strongSwan has this post-quantum key. It names it when it
+    initiates; as responder it refuses who names another one than ppk_id, so it has none then.
+    """
+    left, right = bed.pair("branch", "gw")
+    named = {"ppk_id": key} if start == "none" or key == "quantum" else {}
+    charon = strongswan.Charon(bed, right, strongswan.connection(
+        right.outer, left.outer, "gw.example.net", "branch.example", "10.2.0.0/16", "10.1.0.0/16",
+        ppk_required=theirs, **named), PSK, ppks={key: PPK}).start()
+    kids = {"net": child("10.1.0.0/16", "10.2.0.0/16", start_action=start, esp_proposals="aes128gcm16")}
+
+    def conf(control):
+        text = config(control, kids, right.outer, proposals="aes128-sha256-x25519",
+                      more=f'ppk_id = "quantum"; ppk_required = "{ours}";')
+        return text.replace("secrets: {", f'secrets: {{ ppk_one: {{ id = "quantum"; secret = "{PPK}"; }};')
+
+    return Mendip(bed, left, conf), charon
+
+
+def post_quantum_keys():
+    for start in ("start", "none"):
+        for required in ("yes", "no"):
+            with testbed.Testbed("ppk") as bed:
+                branch, charon = with_ppk(bed, required, required, "quantum", start)
+                if start == "none":
+                    charon.initiate(child="net")
+                branch.wait_up()
+                expect(ping(branch.ns, "10.2.0.1", 3) == 3, f"no ping with a post-quantum key, {start}, {required}")
+                sas = branch.ctl("status")["connections"][0]["ike_sas"]
+                expect(sas[0].get("ppk_id") == "quantum", f"the post-quantum key is not used: {sas}")
+                old = branch.spi()
+                charon.rekey(ike="gw")  # the successor inherits the key, and so does what is made on it
+                settle(0.5)
+                branch.ctl("rekey", "net")
+                wait_for(lambda: branch.up() and branch.spi() not in (None, old), "no rekey", 5)
+                expect(ping(branch.ns, "10.2.0.1", 3) == 3, "no ping after the rekeys")
+
+
+def post_quantum_key_that_one_side_lacks():
+    for start in ("start", "none"):
+        with testbed.Testbed("ppk") as bed:
+            branch, charon = with_ppk(bed, "no", "no", "other", start)
+            if start == "none":
+                charon.initiate(child="net")
+            branch.wait_up()
+            expect("ppk_id" not in branch.ctl("status")["connections"][0]["ike_sas"][0], "a key that nobody shares")
+            expect(ping(branch.ns, "10.2.0.1", 3) == 3, "no ping without the post-quantum key")
+    with testbed.Testbed("ppk") as bed:
+        branch, _charon = with_ppk(bed, "yes", "no", "other")
+        wait_for(lambda: branch.logged("AUTHENTICATION_FAILED"), "the peer lets in who names a key that it lacks", 5)
+        expect(not branch.up(), "up without the key that is required")
+    with testbed.Testbed("ppk") as bed:
+        branch, charon = with_ppk(bed, "yes", "no", "other", "none")
+        try:
+            charon.initiate(child="net")
+        except strongswan.ViciError:
+            pass
+        expect(not branch.up(), "let in without the key that is required")
+
+
 def wrong_secret_is_told():
     with testbed.Testbed("psk") as bed:
         left, right = bed.pair("branch", "gw")
@@ -305,6 +369,6 @@ def gateway_moves():
 if strongswan.missing():
     print(f"ok strongswan # SKIP {strongswan.missing()}")
     sys.exit(77)
-main([ike_algorithms, esp_algorithms, strongswan_initiates, rekeys_from_both_sides, in_fragments, ike_rekey_by_time,
+main([post_quantum_keys, post_quantum_key_that_one_side_lacks, ike_algorithms, esp_algorithms, strongswan_initiates, rekeys_from_both_sides, in_fragments, ike_rekey_by_time,
       deletes_from_both_sides, strongswan_restarts, cookies_and_invalid_ke, pfs_mismatch_climbs_to_rung_three,
       no_selectors_in_common, wrong_secret_is_told, over_ipv6, behind_nat, branch_moves, gateway_moves], OFFLOADS)

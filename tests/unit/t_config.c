@@ -20,14 +20,17 @@
 #define IN_CHILD      "/*child*/"
 #define IN_SWITCHOVER "/*switchover*/"
 
+#define SECRETS                                          \
+	"secrets: { ike: { secret = \"one for all\"; };" \
+	" ppk: { id = \"quantum\"; secret = \"0x00112233\"; }; };\n"
+
 #define BASE                                                                        \
 	"daemon: { " IN_DAEMON " };\n"                                              \
 	"connections: { gw: { " IN_CONN " local_addrs = [ \"192.0.2.1\" ];"         \
 	" remote_addrs = [ \"192.0.2.2\" ]; local: { id = \"a.example\"; };"        \
 	" remote: { id = \"b.example\"; };"                                         \
 	" children: { net: { " IN_CHILD " local_ts = \"10.1.0.0/16\"; remote_ts = " \
-	"\"10.2.0.0/16\"; switchover: { " IN_SWITCHOVER " }; }; }; }; };\n"         \
-	"secrets: { ike: { secret = \"one for all\"; }; };\n"
+	"\"10.2.0.0/16\"; switchover: { " IN_SWITCHOVER " }; }; }; }; };\n" SECRETS
 
 /* A different value for each option; `new` replaces `old`, which is the option in BASE or a
  * place. */
@@ -63,6 +66,9 @@ static const struct change {
 	{&conf_conn_table, "local", "a.example", "@192.0.2.1"},
 	{&conf_conn_table, "remote", "b.example", "*.example"},
 	{&conf_conn_table, "proposals", IN_CONN, "proposals = \"aes128gcm16-prfsha256-x25519\";"},
+	{&conf_conn_table, "ppk_id", IN_CONN, "ppk_id = \"quantum\";"},
+	{&conf_conn_table, "ppk_required", IN_CONN,
+	 "ppk_id = \"quantum\"; ppk_required = \"yes\";"},
 	{&conf_conn_table, "rekey_time", IN_CONN, "rekey_time = \"1h\";"},
 	{&conf_conn_table, "over_time", IN_CONN, "over_time = \"1h\";"},
 	{&conf_conn_table, "dpd_delay", IN_CONN, "dpd_delay = 0;"},
@@ -231,13 +237,49 @@ static void each_change_is_noticed(void **state)
 	conf_free(old);
 }
 
+static void digest_with_ppk(const char *ppk_id, const char *secrets, uint8_t *out)
+{
+	char *conn = xasprintf("ppk_id = \"%s\";", ppk_id), *text;
+	const char *at = strstr(BASE, IN_CONN), *end = strstr(BASE, SECRETS);
+	struct config *c;
+
+	text = xasprintf("%.*s%s%.*ssecrets: { ike: { secret = \"one for all\"; }; %s };\n",
+			 (int)(at - BASE), BASE, conn, (int)(end - at), at, secrets);
+	c = load(text);
+	conf_conn_digest(c->conns.v[0], c->conns.secrets, &c->conns.v[0]->remote_id, out);
+	conf_free(c);
+	free(text);
+	free(conn);
+}
+
+/* A restart does not go on with an IKE SA whose post-quantum key has changed; others do not count.
+ */
+static void ppks_are_part_of_the_digest(void **state)
+{
+	static const char one[] = "ppk1: { id = \"quantum\"; secret = \"0x11\"; };",
+			  changed[] = "ppk1: { id = \"quantum\"; secret = \"0x12\"; };",
+			  other[] = "ppk1: { id = \"quantum\"; secret = \"0x11\"; };"
+				    " ppk2: { id = \"else\"; secret = \"0x12\"; };";
+	uint8_t a[32], b[32];
+
+	(void)state;
+	digest_with_ppk("quantum", one, a);
+	digest_with_ppk("quantum", changed, b);
+	assert_memory_not_equal(a, b, sizeof(a));
+	digest_with_ppk("quantum", other, b);
+	assert_memory_equal(a, b, sizeof(a));
+	digest_with_ppk(PPK_ANY, one, a);
+	digest_with_ppk(PPK_ANY, other, b);
+	assert_memory_not_equal(a, b, sizeof(a));
+}
+
 /* Asserts that the shown configuration, read back, is the same. */
 static void check_shown(const struct config *c)
 {
 	char *shown = conf_dump(c), *text, *shown_again;
 	struct config *again;
 
-	text = xasprintf("%ssecrets: { ike: { secret = \"one for all\"; }; };\n", shown);
+	text = xasprintf("%s" SECRETS, shown);
 	again = load(text);
 	shown_again = conf_dump(again);
 	assert_string_equal(shown, shown_again);
@@ -371,9 +413,13 @@ static void defaults_are_the_engines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_option_is_tried), cmocka_unit_test(each_change_is_noticed),
-		cmocka_unit_test(shown_reads_back),	cmocka_unit_test(odd_values),
-		cmocka_unit_test(fixed_ones_stay),	cmocka_unit_test(defaults_are_the_engines),
+		cmocka_unit_test(each_option_is_tried),
+		cmocka_unit_test(each_change_is_noticed),
+		cmocka_unit_test(ppks_are_part_of_the_digest),
+		cmocka_unit_test(shown_reads_back),
+		cmocka_unit_test(odd_values),
+		cmocka_unit_test(fixed_ones_stay),
+		cmocka_unit_test(defaults_are_the_engines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
