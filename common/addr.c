@@ -66,18 +66,23 @@ static int parse_uint(const char *s, unsigned max, unsigned *ret)
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	uint8_t proto;
+} protocols[] = {{"", 0},	  {"any", 0},	     {"icmp", 1},   {"igmp", 2},
+		 {"ipip", 4},	  {"tcp", 6},	     {"udp", 17},   {"dccp", 33},
+		 {"ipv6", 41},	  {"gre", 47},	     {"esp", 50},   {"ah", 51},
+		 {"icmpv6", 58},  {"ipv6-icmp", 58}, {"ospf", 89},  {"pim", 103},
+		 {"vrrp", 112},	  {"l2tp", 115},     {"sctp", 132}, {"mobility-header", 135},
+		 {"udplite", 136}};
+
 static int parse_proto(const char *s, uint8_t *ret)
 {
-	static const struct {
-		const char *name;
-		uint8_t proto;
-	} names[] = {{"any", 0},  {"icmp", 1},	  {"tcp", 6},
-		     {"udp", 17}, {"icmpv6", 58}, {"ipv6-icmp", 58}};
 	unsigned v;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(s, names[i].name) == 0) {
-			*ret = names[i].proto;
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+		if (strcmp(s, protocols[i].name) == 0) {
+			*ret = protocols[i].proto;
 			return 0;
 		}
 	}
@@ -87,31 +92,68 @@ static int parse_proto(const char *s, uint8_t *ret)
 	return 0;
 }
 
-/* Parses "proto", "proto/port" or "proto/lo-hi"; changes s. */
-static int parse_proto_port(char *s, struct ts *t)
+static bool is_icmp(uint8_t proto)
 {
-	char *slash = strchr(s, '/'), *dash;
-	unsigned lo, hi;
+	return proto == 1 || proto == 58;
+}
+
+/*
+ * Parses a port; for ICMP, "type", "type/code", or both in one number from 256 on. *lo and *hi: all
+ * that it names. Changes s.
+ */
+static int parse_port(char *s, uint8_t proto, uint16_t *lo, uint16_t *hi)
+{
+	char *slash = is_icmp(proto) ? strchr(s, '/') : NULL;
+	unsigned v, code;
 
 	if (slash)
 		*slash = '\0';
-	if (parse_proto(s, &t->proto) < 0)
+	if (parse_uint(s, slash ? 255 : UINT16_MAX, &v) < 0)
 		return -EINVAL;
-	if (!slash || strcmp(slash + 1, "any") == 0)
+	if (slash) {
+		if (parse_uint(slash + 1, 255, &code) < 0)
+			return -EINVAL;
+		v = v << 8 | code;
+	} else if (is_icmp(proto) && v < 256) {
+		*lo = (uint16_t)(v << 8);
+		*hi = (uint16_t)(v << 8 | 255);
 		return 0;
-	dash = strchr(slash + 1, '-');
+	}
+	*lo = *hi = (uint16_t)v;
+	return 0;
+}
+
+/* Parses "port" or "lo-hi"; changes s. */
+static int parse_ports(char *s, struct ts *t)
+{
+	char *dash = strchr(s, '-');
+	uint16_t other;
+
 	if (dash)
 		*dash = '\0';
-	if (parse_uint(slash + 1, UINT16_MAX, &lo) < 0)
+	if (parse_port(s, t->proto, &t->port_lo, &t->port_hi) < 0 ||
+	    (dash && parse_port(dash + 1, t->proto, &other, &t->port_hi) < 0))
 		return -EINVAL;
-	hi = lo;
-	if (dash && parse_uint(dash + 1, UINT16_MAX, &hi) < 0)
+	return t->port_lo <= t->port_hi ? 0 : -EINVAL;
+}
+
+/* Parses "proto", "proto/port", "proto/lo-hi", "proto/any" or "proto/opaque"; changes s. */
+static int parse_proto_port(char *s, struct ts *t)
+{
+	char *slash = strchr(s, '/');
+
+	if (slash)
+		*slash++ = '\0';
+	if (parse_proto(s, &t->proto) < 0 || (!slash && !*s))
 		return -EINVAL;
-	if (hi < lo)
-		return -EINVAL;
-	t->port_lo = (uint16_t)lo;
-	t->port_hi = (uint16_t)hi;
-	return 0;
+	if (!slash || strcmp(slash, "any") == 0)
+		return 0;
+	if (strcmp(slash, "opaque") == 0) {
+		t->port_lo = UINT16_MAX;
+		t->port_hi = 0;
+		return 0;
+	}
+	return parse_ports(slash, t);
 }
 
 /* Parses "addr", "addr/len" or "addr-addr"; changes s. */
@@ -178,6 +220,25 @@ static int range_is_prefix(const struct addr *lo, const struct addr *hi)
 	return -1;
 }
 
+/* "/port" or "/lo-hi", in the form that parse_ports reads; "" for any. */
+static void format_ports(const struct ts *t, char *s, size_t size)
+{
+	unsigned lo = t->port_lo, hi = t->port_hi;
+
+	if (ts_any_port(t))
+		snprintf(s, size, "%s", "");
+	else if (ts_is_opaque(t))
+		snprintf(s, size, "/opaque");
+	else if (!is_icmp(t->proto))
+		snprintf(s, size, lo == hi ? "/%u" : "/%u-%u", lo, hi);
+	else if ((lo & 255) == 0 && (hi & 255) == 255)
+		snprintf(s, size, lo >> 8 == hi >> 8 ? "/%u" : "/%u-%u", lo >> 8, hi >> 8);
+	else if (lo == hi)
+		snprintf(s, size, "/%u/%u", lo >> 8, lo & 255);
+	else
+		snprintf(s, size, "/%u/%u-%u/%u", lo >> 8, lo & 255, hi >> 8, hi & 255);
+}
+
 const char *ts_format(const struct ts *t, char *s)
 {
 	char lo[ADDR_STRLEN], hi[ADDR_STRLEN], range[2 * ADDR_STRLEN + 2], ports[24] = "";
@@ -188,9 +249,7 @@ const char *ts_format(const struct ts *t, char *s)
 		snprintf(range, sizeof(range), "%s/%d", lo, len);
 	else
 		snprintf(range, sizeof(range), "%s-%s", lo, addr_format(&t->hi, hi));
-	if (t->port_lo != 0 || t->port_hi != UINT16_MAX)
-		snprintf(ports, sizeof(ports), t->port_lo == t->port_hi ? "/%u" : "/%u-%u",
-			 t->port_lo, t->port_hi);
+	format_ports(t, ports, sizeof(ports));
 	if (t->proto || *ports)
 		snprintf(s, TS_STRLEN, "%s[%u%s]", range, t->proto, ports);
 	else
@@ -245,12 +304,32 @@ bool ts_list_eq(const struct ts_list *a, const struct ts_list *b)
 	return true;
 }
 
+static bool contains_ports(const struct ts *outer, const struct ts *inner)
+{
+	if (ts_is_opaque(inner))
+		return ts_is_opaque(outer) || ts_any_port(outer);
+	return outer->port_lo <= inner->port_lo && outer->port_hi >= inner->port_hi;
+}
+
 bool ts_contains(const struct ts *outer, const struct ts *inner)
 {
 	return outer->family == inner->family &&
 	       (outer->proto == 0 || outer->proto == inner->proto) &&
-	       outer->port_lo <= inner->port_lo && outer->port_hi >= inner->port_hi &&
-	       addr_cmp(&outer->lo, &inner->lo) <= 0 && addr_cmp(&outer->hi, &inner->hi) >= 0;
+	       contains_ports(outer, inner) && addr_cmp(&outer->lo, &inner->lo) <= 0 &&
+	       addr_cmp(&outer->hi, &inner->hi) >= 0;
+}
+
+/* OPAQUE has in common with others only what "any" includes of it. */
+static bool common_ports(const struct ts *a, const struct ts *b, struct ts *ret)
+{
+	if (ts_is_opaque(a) || ts_is_opaque(b)) {
+		ret->port_lo = UINT16_MAX;
+		ret->port_hi = 0;
+		return contains_ports(a, ret) && contains_ports(b, ret);
+	}
+	ret->port_lo = a->port_lo > b->port_lo ? a->port_lo : b->port_lo;
+	ret->port_hi = a->port_hi < b->port_hi ? a->port_hi : b->port_hi;
+	return ret->port_lo <= ret->port_hi;
 }
 
 bool ts_intersect(const struct ts *a, const struct ts *b, struct ts *ret)
@@ -260,11 +339,11 @@ bool ts_intersect(const struct ts *a, const struct ts *b, struct ts *ret)
 	if (a->family != b->family || (a->proto && b->proto && a->proto != b->proto))
 		return false;
 	t.proto = a->proto ? a->proto : b->proto;
-	t.port_lo = a->port_lo > b->port_lo ? a->port_lo : b->port_lo;
-	t.port_hi = a->port_hi < b->port_hi ? a->port_hi : b->port_hi;
+	if (!common_ports(a, b, &t))
+		return false;
 	t.lo = addr_cmp(&a->lo, &b->lo) > 0 ? a->lo : b->lo;
 	t.hi = addr_cmp(&a->hi, &b->hi) < 0 ? a->hi : b->hi;
-	if (t.port_lo > t.port_hi || addr_cmp(&t.lo, &t.hi) > 0)
+	if (addr_cmp(&t.lo, &t.hi) > 0)
 		return false;
 	*ret = t;
 	return true;
@@ -290,9 +369,10 @@ static void ts_list_add(struct ts_list *l, const struct ts *t)
 
 bool ts_narrow(const struct ts_list *offer, const struct ts_list *policy, struct ts_list *ret)
 {
-	struct ts_list l = {0};
+	struct ts_list l;
 	struct ts t;
 
+	l.count = 0;
 	for (unsigned i = 0; i < offer->count; i++) {
 		for (unsigned j = 0; j < policy->count; j++) {
 			if (ts_intersect(&offer->ts[i], &policy->ts[j], &t))
@@ -301,7 +381,7 @@ bool ts_narrow(const struct ts_list *offer, const struct ts_list *policy, struct
 	}
 	if (l.count == 0)
 		return false;
-	*ret = l;
+	ts_list_copy(ret, &l);
 	return true;
 }
 

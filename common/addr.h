@@ -126,7 +126,9 @@ const char *endpoint_format(const struct endpoint *e, char *s);
 
 /*
  * A traffic selector (RFC 7296 3.13.1): an address range, one protocol or any (0), a port range.
- * For ICMP the "ports" are type and code as there: type in the high, code in the low byte.
+ * For ICMP the "ports" are type and code as there: type in the high, code in the low byte. Ports
+ * 65535 to 0 are OPAQUE: the selector is for packets that do not show their ports, as later
+ * fragments (RFC 4301 4.4.1.1); "any", 0 to 65535, is for those too.
  */
 struct ts {
 	uint8_t family;
@@ -135,7 +137,7 @@ struct ts {
 	struct addr lo, hi;
 };
 
-#define TS_MAX 16 /* selectors of one side of one child */
+#define TS_MAX 255 /* selectors of one side of one child: as many as a TS payload can have */
 
 struct ts_list {
 	uint8_t count;
@@ -143,9 +145,11 @@ struct ts_list {
 };
 
 /*
- * Reads "10.1.0.0/16", "10.1.0.1", "10.0.0.1-10.0.0.9", each optionally followed by "[proto]" or
- * "[proto/port]" or "[proto/lo-hi]" as in swanctl.conf (proto by number or tcp, udp, icmp, icmpv6).
- * -EINVAL if s has no such form; *ret is then unchanged.
+ * Reads "10.1.0.0/16", "10.1.0.1", "10.0.0.1-10.0.0.9", each optionally followed by "[proto]",
+ * "[proto/port]", "[proto/lo-hi]", "[proto/any]" or "[proto/opaque]" as in swanctl.conf: proto by
+ * number or name, or empty for any. For ICMP a port below 256 is a type with all its codes, and a
+ * greater one type * 256 + code; besides, "type/code" is read. -EINVAL if s has no such form; *ret
+ * is then unchanged.
  */
 int ts_parse(const char *s, struct ts *ret) MUST_CHECK;
 /*
@@ -163,6 +167,11 @@ bool ts_list_within(const struct ts_list *inner, const struct ts_list *outer);
  * Never copy the struct as a whole.
  */
 struct ts_list *ts_list_dup(const struct ts_list *l) __attribute__((returns_nonnull));
+/* Copies the used part; `to` has space for all. */
+static inline void ts_list_copy(struct ts_list *to, const struct ts_list *from)
+{
+	memcpy(to, from, offsetof(struct ts_list, ts) + from->count * sizeof(from->ts[0]));
+}
 /* True if everything that `inner` selects is selected by `outer`. */
 bool ts_contains(const struct ts *outer, const struct ts *inner);
 /* Sets *ret to the common part; false, with *ret unchanged, if there is none. */
@@ -172,6 +181,18 @@ bool ts_intersect(const struct ts *a, const struct ts *b, struct ts *ret);
  * contained in another, and at most TS_MAX. False, with *ret unchanged, if there is none.
  */
 bool ts_narrow(const struct ts_list *offer, const struct ts_list *policy, struct ts_list *ret);
+/* Whether it is for all ports, and for packets without. */
+static inline bool ts_any_port(const struct ts *t)
+{
+	return t->port_lo == 0 && t->port_hi == UINT16_MAX;
+}
+
+/* Whether it is only for packets that do not show their ports. */
+static inline bool ts_is_opaque(const struct ts *t)
+{
+	return t->port_lo == UINT16_MAX && t->port_hi == 0;
+}
+
 /* True if t selects this address with this protocol and port (type and code for ICMP). */
 static inline bool ts_match(const struct ts *t, const struct addr *a, uint8_t proto, uint16_t port)
 {

@@ -52,7 +52,7 @@ void ts_list_save(const struct ts_list *l, struct writer *w)
 int ts_list_load(struct reader *r, struct ts_list *ret)
 {
 	ret->count = rd_u8(r);
-	if (ret->count == 0 || ret->count > TS_MAX)
+	if (ret->count == 0)
 		return -EBADMSG;
 	for (unsigned i = 0; i < ret->count; i++) {
 		struct ts *t = &ret->ts[i];
@@ -61,7 +61,8 @@ int ts_list_load(struct reader *r, struct ts_list *ret)
 		t->port_lo = rd_be16(r);
 		t->port_hi = rd_be16(r);
 		if (addr_load(r, &t->lo) < 0 || addr_load(r, &t->hi) < 0 ||
-		    t->lo.family == FAMILY_NONE || t->lo.family != t->hi.family)
+		    t->lo.family == FAMILY_NONE || t->lo.family != t->hi.family ||
+		    addr_cmp(&t->lo, &t->hi) > 0 || (t->port_lo > t->port_hi && !ts_is_opaque(t)))
 			return -EBADMSG;
 		t->family = t->lo.family;
 	}

@@ -127,12 +127,15 @@ static struct config *read_all(const char *path, char *err)
 	int r;
 
 	conf_defaults(c);
+	c->names = conn_names_new(&c->conns);
 	r = read_file(c, path, true, err);
 	pattern = xasprintf("%s/conf.d/*.conf", dirname(copy));
 	if (r == 0)
 		r = read_folder(c, pattern, err);
 	free(pattern);
 	free(copy);
+	conn_names_free(c->names);
+	c->names = NULL;
 	if (r == 0)
 		r = conf_finish(c, err);
 	if (r < 0) {
@@ -212,6 +215,7 @@ void conf_free(struct config *c)
 	free(c->fixed.tun);
 	free(c->fixed.control);
 	free(c->fixed.user);
+	conn_names_free(c->names);
 	conn_set_fini(&c->conns);
 	free(c);
 }

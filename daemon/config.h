@@ -36,7 +36,8 @@ struct config {
 	struct ike_settings ike;	/* limits and times of the IKE engine */
 	struct tunnel_options defaults; /* from the top-level group `switchover` */
 	struct conn_set conns;
-	char **where; /* FILE:LINE of each connection */
+	char **where;		  /* FILE:LINE of each connection */
+	struct conn_names *names; /* of the connections, while the files are read; owned */
 };
 
 /*

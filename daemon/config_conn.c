@@ -1,12 +1,12 @@
 /* config_conn.c - connections and their children. SPDX-License-Identifier: ISC */
 #include "config_option.h"
+#include "spd.h"
 #include "window.h"
 #include "xalloc.h"
 
 #include <stdio.h>
 
-#define CONNS_MAX    100000
-#define CHILDREN_MAX 64
+#define CONNS_MAX 100000
 
 /* ---- kinds of a connection ---- */
 
@@ -372,6 +372,11 @@ static int check_child(struct conf_reader *r, config_setting_t *g, const struct 
 		return conf_fail(
 			r, g,
 			"rekey_bytes and rekey_packets must be below life_bytes and life_packets");
+	if (spd_pairs(c->local_ts, c->remote_ts) > SPD_PAIRS_MAX)
+		return conf_fail(r, g,
+				 "local_ts and remote_ts make more than %d pairs of networks: "
+				 "spread them over several children",
+				 SPD_PAIRS_MAX);
 	if (tunnel_options_check(c->options, c->rekey_time, err) < 0)
 		return conf_fail(r, s ? s : g, "%s", err);
 	return 0;
@@ -394,13 +399,12 @@ static int read_children(struct conf_reader *r, config_setting_t *g, const struc
 
 	if (n == 0)
 		return conf_fail(r, g, "needs %s", o->needed);
-	if (n > CHILDREN_MAX)
-		return conf_fail(r, g, "more than %d children", CHILDREN_MAX);
 	c->children = xzalloc((size_t)n * sizeof(*c->children));
 	for (int i = 0; i < n; i++) {
 		c->child_count++;
 		if (read_child(r, config_setting_get_elem(g, (unsigned)i), &c->children[i]) < 0)
 			return -EINVAL;
+		c->routes += c->children[i].remote_ts->count;
 	}
 	return 0;
 }
@@ -451,7 +455,7 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 {
 	struct config *c = r->config;
 	struct conn_conf *conn = xzalloc(sizeof(*conn));
-	bool known = conn_set_find(&c->conns, config_setting_name(g)) != NULL;
+	bool known;
 
 	conn->name = xstrdup(config_setting_name(g));
 	conn->refs = 1;
@@ -459,6 +463,7 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 	c->where = xreallocarray(c->where, c->conns.count + 1, sizeof(*c->where));
 	c->where[c->conns.count] = xasprintf("%s:%u", r->path, config_setting_source_line(g));
 	c->conns.v[c->conns.count++] = conn;
+	known = !conn_names_add(c->names, conn->name);
 	if (c->conns.count > CONNS_MAX)
 		return conf_fail(r, g, "more than %d connections", CONNS_MAX);
 	if (known)

@@ -232,12 +232,18 @@ const struct conf_kind conf_remote_addresses = {read_remote, print_remote};
 static int read_selectors(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 			  void *base)
 {
-	return each_string(r, s, add_ts, (char *)base + o->at);
+	struct ts_list **to = (void *)((char *)base + o->at), l = {0};
+	int e = each_string(r, s, add_ts, &l);
+
+	free(*to);
+	*to = ts_list_dup(&l);
+	return e;
 }
 
 static void print_selectors(struct conf_out *out, const struct conf_option *o, const void *base)
 {
-	const struct ts_list *l = (const void *)((const char *)base + o->at);
+	const struct ts_list *l =
+		*(const struct ts_list *const *)(const void *)((const char *)base + o->at);
 	char text[TS_STRLEN];
 
 	for (unsigned i = 0, items = 0; i < l->count; i++)

@@ -67,7 +67,7 @@ extern const struct conf_kind conf_number; /* unsigned */
 extern const struct conf_kind conf_size;   /* uint64_t */
 extern const struct conf_kind conf_time;   /* nsec_t */
 extern const struct conf_kind conf_ike_proposals, conf_esp_proposals; /* struct proposal_list */
-extern const struct conf_kind conf_selectors;			      /* struct ts_list */
+extern const struct conf_kind conf_selectors;			      /* struct ts_list *, owned */
 extern const struct conf_kind conf_local_addresses, conf_remote_addresses; /* of struct conn_conf */
 
 /* The place in base of an option of the kind conf_text. */

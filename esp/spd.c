@@ -2,8 +2,6 @@
 #include "spd.h"
 #include "xalloc.h"
 
-#define MAX_PAIRS 4096
-
 struct spd_tuple {
 	uint8_t family, local_len, remote_len;
 	uint32_t uses;
@@ -137,7 +135,8 @@ static bool upper_match(const struct upper *u, const struct inner *in, uint16_t 
 		return false;
 	if (in->ports_known)
 		return u->port_lo <= port && port <= u->port_hi;
-	return u->port_lo == 0 && u->port_hi == UINT16_MAX;
+	return (u->port_lo == 0 && u->port_hi == UINT16_MAX) ||
+	       (u->port_lo == UINT16_MAX && u->port_hi == 0);
 }
 
 static void entry_add(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t ri,
@@ -164,36 +163,50 @@ static void entry_add(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t r
 	s->entry_count++;
 }
 
-/* Calls entry_add for all pairs of prefixes when add is set; returns their number. */
-static unsigned each_pair(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t ri, bool add)
+static unsigned count_pairs(const struct ts *l, const struct ts *r)
+{
+	struct prefix p[PREFIX_MAX];
+
+	return l->family == r->family ? range_prefixes(&l->lo, &l->hi, p, PREFIX_MAX) *
+						range_prefixes(&r->lo, &r->hi, p, PREFIX_MAX)
+				      : 0;
+}
+
+unsigned spd_pairs(const struct ts_list *local, const struct ts_list *remote)
+{
+	unsigned pairs = 0;
+
+	for (unsigned i = 0; i < local->count; i++) {
+		for (unsigned j = 0; j < remote->count && pairs <= SPD_PAIRS_MAX; j++)
+			pairs += count_pairs(&local->ts[i], &remote->ts[j]);
+	}
+	return pairs;
+}
+
+static void add_pairs(struct spd *s, struct spd_policy *p, uint8_t li, uint8_t ri)
 {
 	const struct ts *lt = &p->local->ts[li], *rt = &p->remote->ts[ri];
 	struct prefix l[PREFIX_MAX], r[PREFIX_MAX];
 	unsigned nl, nr;
 
 	if (lt->family != rt->family)
-		return 0;
+		return;
 	nl = range_prefixes(&lt->lo, &lt->hi, l, PREFIX_MAX);
 	nr = range_prefixes(&rt->lo, &rt->hi, r, PREFIX_MAX);
-	for (unsigned i = 0; add && i < nl; i++) {
+	for (unsigned i = 0; i < nl; i++) {
 		for (unsigned j = 0; j < nr; j++)
 			entry_add(s, p, li, ri, &l[i], &r[j]);
 	}
-	return nl * nr;
 }
 
 int spd_add(struct spd *s, struct spd_policy *p)
 {
 	s->generation++;
-	for (int add = 0; add < 2; add++) {
-		unsigned pairs = 0;
-
-		for (uint8_t i = 0; i < p->local->count; i++) {
-			for (uint8_t j = 0; j < p->remote->count; j++)
-				pairs += each_pair(s, p, i, j, add);
-		}
-		if (pairs > MAX_PAIRS)
-			return -E2BIG;
+	if (spd_pairs(p->local, p->remote) > SPD_PAIRS_MAX)
+		return -E2BIG;
+	for (uint8_t i = 0; i < p->local->count; i++) {
+		for (uint8_t j = 0; j < p->remote->count; j++)
+			add_pairs(s, p, i, j);
 	}
 	return 0;
 }

@@ -44,12 +44,17 @@ struct spd_flow {
 	uint64_t generation; /* that of the database at the look-up */
 };
 
+#define SPD_PAIRS_MAX 4096 /* of prefixes, of one policy */
+/* The number of pairs of prefixes that a policy with these selectors makes; counts no further than
+ * one beyond the maximum. */
+unsigned spd_pairs(const struct ts_list *local, const struct ts_list *remote);
+
 void spd_init(struct spd *s);
 /* Frees the index, not the policies. */
 void spd_fini(struct spd *s);
 /*
  * Adds a policy, which stays the caller's and must stay in place until spd_remove. -E2BIG if its
- * ranges make more than 4,096 pairs of prefixes.
+ * ranges make more than SPD_PAIRS_MAX pairs of prefixes.
  */
 int spd_add(struct spd *s, struct spd_policy *p) MUST_CHECK;
 void spd_remove(struct spd *s, struct spd_policy *p);

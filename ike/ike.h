@@ -131,7 +131,7 @@ struct ike_settings {
 	unsigned cookie_threshold; /* with so many of them every IKE_SA_INIT needs a cookie: 30 */
 	unsigned sa_max;	   /* all IKE SAs: 100,000 */
 	unsigned children_max;	   /* CHILD SAs on one IKE SA at the peer's request, twice that in
-				      rekeys: 256 */
+				      rekeys, and at least those configured; 0: none: 256 */
 	unsigned peer_sas;	   /* IKE SAs of one identity: 8 */
 	unsigned peer_children; /* CHILD SAs of one identity on one IKE SA, twice that on all of its
 				   IKE SAs: 256 */
@@ -243,7 +243,8 @@ void ike_begin_with_child(struct ike_sa *sa);
  * Requests a new CHILD SA, not before `at`; the outcome comes by child_result. conf must be a child
  * of the IKE SA's connection. On an IKE SA that is not authenticated yet the first such request is
  * made in IKE_AUTH. first: two selectors, local and remote, of the packet that caused it (2.9), or
- * NULL; copied. False: the IKE SA has ended or is being deleted, or has 512 requests waiting.
+ * NULL; copied. False: the IKE SA has ended or is being deleted, or has
+ * 512 requests waiting and one for each child of the connection.
  */
 bool ike_child_create(struct ike_sa *sa, const struct child_conf *conf, const struct ts *first,
 		      nsec_t at) MUST_CHECK;

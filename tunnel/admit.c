@@ -28,8 +28,8 @@ static bool is_live(const struct tunnel_sa *s)
 static bool is_carved_out(const struct tunnel_sa *s, const struct child_conf *conf)
 {
 	return !ident_is_pattern(&s->child->conn->conf->remote_id) &&
-	       ts_list_within(&conf->remote_ts, s->remote) &&
-	       !ts_list_within(s->remote, &conf->remote_ts);
+	       ts_list_within(conf->remote_ts, s->remote) &&
+	       !ts_list_within(s->remote, conf->remote_ts);
 }
 
 static bool same_device(const struct child_conf *a, const struct child_conf *b)
@@ -75,12 +75,16 @@ static void take(struct taken *t, const struct tunnel_sa *s)
 
 /*
  * Whether the peer, with one more SA in place of `old`, would exceed the limits: those of one peer
- * on this IKE SA, or twice those on all, as a recovery makes each SA anew on another IKE SA.
+ * on this IKE SA, or twice those on all, as a recovery makes each SA anew on another IKE SA. They
+ * are not below what is configured.
  */
 static bool has_enough(const struct tunnel_conn *c, const struct ike_sa *sa,
 		       const struct ts_list *more, const struct child_sa *old)
 {
 	const struct ike_settings *set = ike_settings_of(c->tunnel->ike);
+	const struct conn_conf *conf = c->conf;
+	uint64_t children = max_u64(set->peer_children, conf->child_count);
+	uint64_t routes = max_u64(set->peer_routes, conf->routes);
 	struct taken here = {0}, in_all = {0};
 	const struct tunnel_child *k;
 	const struct tunnel_sa *s;
@@ -94,9 +98,8 @@ static bool has_enough(const struct tunnel_conn *c, const struct ike_sa *sa,
 				take(&here, s);
 		}
 	}
-	return here.children >= set->peer_children || in_all.children >= 2 * set->peer_children ||
-	       here.routes + more->count > set->peer_routes ||
-	       in_all.routes + more->count > 2 * set->peer_routes;
+	return here.children >= children || in_all.children >= 2 * children ||
+	       here.routes + more->count > routes || in_all.routes + more->count > 2 * routes;
 }
 
 uint16_t tunnel_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *conf,

@@ -6,13 +6,9 @@
 
 struct tunnel_child *conn_child_of(struct tunnel_conn *c, const struct child_conf *conf)
 {
-	struct tunnel_child *k;
-
-	LIST_FOREACH (k, &c->children, link) {
-		if (k->conf == conf)
-			return k;
-	}
-	return NULL;
+	return conf >= c->conf->children && conf < c->conf->children + c->conf->child_count
+		       ? c->child_at[conf - c->conf->children]
+		       : NULL;
 }
 
 bool tunnel_child_is_kept(const struct tunnel_child *c)
@@ -52,7 +48,7 @@ void tunnel_child_trap(struct tunnel_child *k, bool on)
 	if (on == k->trapped)
 		return;
 	if (on) {
-		trap_lists(k, ts_list_dup(&k->conf->local_ts), ts_list_dup(&k->conf->remote_ts));
+		trap_lists(k, ts_list_dup(k->conf->local_ts), ts_list_dup(k->conf->remote_ts));
 		k->trap.owner = k;
 		k->trap.trap = true;
 		if (spd_add(tunnel_child_spd(k), &k->trap) < 0)
@@ -62,7 +58,7 @@ void tunnel_child_trap(struct tunnel_child *k, bool on)
 	}
 	k->trapped = on;
 	if (trap_is_routed(k))
-		t->ops.route(t->ops.ctx, k->device, &k->conf->local_ts, &k->conf->remote_ts, on);
+		t->ops.route(t->ops.ctx, k->device, k->conf->local_ts, k->conf->remote_ts, on);
 }
 
 /*
@@ -86,7 +82,7 @@ void tunnel_child_ended(struct tunnel_child *k, enum child_end end)
 
 struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, const struct child_conf *conf)
 {
-	struct tunnel_child *k = conn_child_of(c, conf), *last;
+	struct tunnel_child *k = conn_child_of(c, conf);
 	struct tunnel *t = c->tunnel;
 
 	if (k)
@@ -98,14 +94,11 @@ struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, const struct child_c
 	k->options = *conf->options;
 	LIST_INIT(&k->sas);
 	/* In the order of the file: the first one is asked for in IKE_AUTH. */
-	LIST_FOREACH (last, &c->children, link) {
-		if (!LIST_NEXT(last, link))
-			break;
-	}
-	if (last)
-		LIST_INSERT_AFTER(last, k, link);
+	if (c->last_child)
+		LIST_INSERT_AFTER(c->last_child, k, link);
 	else
 		LIST_INSERT_HEAD(&c->children, k, link);
+	c->last_child = c->child_at[conf - c->conf->children] = k;
 	return k;
 }
 
@@ -120,6 +113,9 @@ void tunnel_child_remove(struct tunnel_child *k)
 		tunnel_sa_forget(s);
 	}
 	LIST_REMOVE(k, link);
+	k->conn->child_at[k->conf - k->conn->conf->children] = NULL;
+	if (k->conn->last_child == k)
+		k->conn->last_child = NULL; /* all are removed */
 	trap_lists(k, NULL, NULL);
 	free(k->records);
 	free(k);

@@ -30,6 +30,8 @@ struct tunnel_conn *conn_new(struct tunnel *t, const struct conn_conf *conf)
 
 	c->tunnel = t;
 	c->conf = conn_ref(conf);
+	c->child_at = xreallocarray(NULL, conf->child_count + 1u, sizeof(struct tunnel_child *));
+	memset(c->child_at, 0, (conf->child_count + 1u) * sizeof(struct tunnel_child *));
 	c->retry.due = retry_due;
 	c->rung3.due = conn_beside;
 	c->takeover.due = conn_take_over;
@@ -64,6 +66,9 @@ static void conn_free(struct tunnel_conn *c)
 	deadline_clear(&c->tunnel->deadlines, &c->takeover);
 	deadline_clear(&c->tunnel->deadlines, &c->tidy);
 	LIST_REMOVE(c, link);
+	if (!c->dynamic)
+		HASH_DELETE(by_conf, c->tunnel->configured, c);
+	free(c->child_at);
 	conn_unref(c->conf);
 	free(c);
 }
@@ -317,13 +322,14 @@ struct tunnel_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)
 	bool anyone = ike_sa_conn(sa)->remote_any || ident_is_pattern(&ike_sa_conn(sa)->remote_id);
 	struct tunnel_conn *c, *found = NULL;
 
+	if (!anyone)
+		return conn_static(t, ike_sa_conn(sa));
 	LIST_FOREACH (c, &t->conns, link) {
-		if (c->conf == ike_sa_conn(sa) &&
-		    (anyone ? c->dynamic && ident_eq(&c->peer_id, ike_sa_peer_id(sa))
-			    : !c->dynamic))
+		if (c->conf == ike_sa_conn(sa) && c->dynamic &&
+		    ident_eq(&c->peer_id, ike_sa_peer_id(sa)))
 			found = c;
 	}
-	if (found || !anyone)
+	if (found)
 		return found;
 	c = conn_new(t, ike_sa_conn(sa));
 	c->dynamic = true;

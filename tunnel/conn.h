@@ -29,8 +29,8 @@ void conn_free_if_dynamic(struct tunnel_conn *c);
 /* ---- tunnel.c: from the configuration ---- */
 /* Makes it with its configured children and their traps; those to be started are wanted. */
 struct tunnel_conn *conn_configured(struct tunnel *t, const struct conn_conf *conf);
-/* There is a connection of this configuration that is not dynamic. */
-bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf);
+/* The connection of this configuration that is not dynamic, or NULL. */
+struct tunnel_conn *conn_static(const struct tunnel *t, const struct conn_conf *conf);
 /* Deletes its SAs, so that the peer is told, and removes it. */
 void conn_end(struct tunnel_conn *c, nsec_t now);
 

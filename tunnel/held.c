@@ -24,8 +24,8 @@ static void hold(struct tunnel *t, const struct child_conf *child)
 {
 	struct held_route *h = xzalloc(sizeof(*h));
 
-	h->local = ts_list_dup(&child->local_ts);
-	h->remote = ts_list_dup(&child->remote_ts);
+	h->local = ts_list_dup(child->local_ts);
+	h->remote = ts_list_dup(child->remote_ts);
 	t->ops.route(t->ops.ctx, 0, h->local, h->remote, true);
 	SLIST_INSERT_HEAD(&t->held, h, link);
 }

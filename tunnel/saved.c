@@ -44,22 +44,26 @@ static bool child_is_settled(const struct tunnel_child *k)
 	return !k->only_auth;
 }
 
-static unsigned count_ike_sas(const struct tunnel_conn *c)
+static void count_ike_sas(const struct tunnel *t)
 {
 	const struct ike_sa *sa;
-	unsigned count = 0;
+	struct tunnel_conn *c;
 
-	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = ike_next_sa(sa))
-		count += ike_sa_owner(sa) == c;
-	return count;
+	LIST_FOREACH (c, &t->conns, link)
+		c->ike_sas = 0;
+	for (sa = ike_first_sa(t->ike); sa; sa = ike_next_sa(sa)) {
+		c = ike_sa_owner(sa);
+		if (c)
+			c->ike_sas++;
+	}
 }
 
-/* Only with an established c->sa. */
+/* Only with an established c->sa, and after count_ike_sas. */
 static bool conn_is_settled(const struct tunnel_conn *c)
 {
 	const struct tunnel_child *k;
 
-	if (c->beside || c->crossing || count_ike_sas(c) != 1 || !ike_sa_is_settled(c->sa))
+	if (c->beside || c->crossing || c->ike_sas != 1 || !ike_sa_is_settled(c->sa))
 		return false;
 	LIST_FOREACH (k, &c->children, link) {
 		if (!child_is_settled(k))
@@ -72,6 +76,7 @@ bool tunnel_is_settled(const struct tunnel *t)
 {
 	const struct tunnel_conn *c;
 
+	count_ike_sas(t);
 	LIST_FOREACH (c, &t->conns, link) {
 		if (conn_established(c) && !conn_is_settled(c))
 			return false;
@@ -207,6 +212,7 @@ void tunnel_end_unsettled(struct tunnel *t, nsec_t now)
 	struct ike_sa *sa, *next;
 
 	t->now = now;
+	count_ike_sas(t);
 	for (sa = ike_first_sa(t->ike); sa; sa = next) {
 		const struct tunnel_conn *c = ike_sa_owner(sa);
 
@@ -222,6 +228,7 @@ unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct write
 	const struct tunnel_conn *c;
 	unsigned count = 0;
 
+	count_ike_sas(t);
 	wr_bytes(w, FORMAT, sizeof(FORMAT));
 	LIST_FOREACH (c, &t->conns, link) {
 		if (conn_established(c) && conn_is_settled(c)) {
@@ -235,14 +242,21 @@ unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct write
 
 /* ---- reading ---- */
 
+/* They come in the order of the file, so the one that was made last is looked at first. */
 static struct tunnel_child *child_of_name(struct tunnel_conn *c, struct reader *r)
 {
+	const struct child_conf *conf = c->last_read ? c->last_read->conf : c->conf->children;
+	const struct child_conf *end = c->conf->children + c->conf->child_count;
 	char name[SAVED_TEXT];
-	const struct child_conf *conf;
 
 	if (text_load(r, name) < 0)
 		return NULL;
-	conf = conn_child(c->conf, name);
+	if (conf < end && strcmp(conf->name, name) != 0)
+		conf++;
+	if (conf >= end || strcmp(conf->name, name) != 0)
+		conf = conn_child(c->conf, name);
+	if (conf)
+		c->last_read = tunnel_child_of(c, conf);
 	return conf ? tunnel_child_of(c, conf) : NULL;
 }
 
@@ -360,7 +374,7 @@ static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t
 	struct tunnel_conn *c;
 
 	/* A dynamic connection exists once per peer, any other once per configuration. */
-	if (!dynamic && !conn_has_static(t, ike_sa_conn(sa)))
+	if (!dynamic && !conn_static(t, ike_sa_conn(sa)))
 		c = conn_configured(t, ike_sa_conn(sa));
 	else
 		c = conn_of_peer(t, sa);
@@ -392,19 +406,21 @@ static const struct conn_conf *stand_in(const char *name)
 }
 
 /* 1: it goes on; 0: it has ended. */
-static int conn_load(struct tunnel *t, const struct conn_set *conns, tunnel_digest *digest,
-		     struct reader *r, nsec_t now)
+static int conn_load(struct tunnel *t, const struct conn_set *conns, const struct conn_names *names,
+		     tunnel_digest *digest, struct reader *r, nsec_t now)
 {
 	const uint8_t *then;
 	char name[SAVED_TEXT];
 	const struct conn_conf *conf;
 	uint8_t d[DIGEST];
 	struct ike_sa *sa;
+	int at;
 
 	if (text_load(r, name) < 0)
 		return -EBADMSG;
 	then = rd_bytes(r, DIGEST);
-	conf = conn_set_find(conns, name);
+	at = conn_names_find(names, name);
+	conf = at >= 0 ? conns->v[at] : NULL;
 	conf = conf ? conn_ref(conf) : stand_in(name);
 	sa = then ? ike_sa_load(t->ike, conf, r, now) : NULL;
 	conn_unref(conf);
@@ -422,19 +438,20 @@ int tunnel_load(struct tunnel *t, const struct conn_set *conns, tunnel_digest *d
 		struct reader *r, nsec_t now)
 {
 	const uint8_t *format = rd_bytes(r, sizeof(FORMAT));
-	int total = 0;
+	struct conn_names *names;
+	int total = 0, one = 0;
 
 	t->now = now;
 	if (!format || memcmp(format, FORMAT, sizeof(FORMAT)) != 0)
 		return -EBADMSG;
-	while (rd_u8(r) == 'c') {
+	names = conn_names_new(conns);
+	while (one >= 0 && rd_u8(r) == 'c') {
 		uint64_t len = rd_be64(r);
 		struct reader part = rd_part(r, len);
-		int one = part.bad ? -EBADMSG : conn_load(t, conns, digest, &part, now);
 
-		if (one < 0)
-			return one;
+		one = part.bad ? -EBADMSG : conn_load(t, conns, names, digest, &part, now);
 		total += one;
 	}
-	return rd_done(r) ? total : -EBADMSG;
+	conn_names_free(names);
+	return one >= 0 && rd_done(r) ? total : -EBADMSG;
 }

@@ -101,6 +101,7 @@ struct tunnel_conn *conn_configured(struct tunnel *t, const struct conn_conf *co
 {
 	struct tunnel_conn *c = conn_new(t, conf);
 
+	HASH_ADD(by_conf, t->configured, conf, sizeof(c->conf), c);
 	for (unsigned i = 0; i < conf->child_count; i++) {
 		struct tunnel_child *k = tunnel_child_of(c, &conf->children[i]);
 
@@ -139,15 +140,12 @@ static bool is_revoked(const struct tunnel_conn *c, const struct psk_store *new)
 		ppk_changed(c, old, new));
 }
 
-bool conn_has_static(const struct tunnel *t, const struct conn_conf *conf)
+struct tunnel_conn *conn_static(const struct tunnel *t, const struct conn_conf *conf)
 {
-	const struct tunnel_conn *c;
+	struct tunnel_conn *c;
 
-	LIST_FOREACH (c, &t->conns, link) {
-		if (c->conf == conf && !c->dynamic)
-			return true;
-	}
-	return false;
+	HASH_FIND(by_conf, t->configured, &conf, sizeof(conf), c);
+	return c;
 }
 
 void conn_end(struct tunnel_conn *c, nsec_t now)
@@ -156,51 +154,49 @@ void conn_end(struct tunnel_conn *c, nsec_t now)
 	conn_remove(c);
 }
 
-/* The new configuration of a connection that stays as it is; NULL: it has to end. */
-static const struct conn_conf *stays_as(const struct tunnel_conn *c, const struct conn_set *conns,
-					conn_same *same)
+/*
+ * The place in conns of the new configuration of a connection that stays as it is; -1: it has to
+ * end.
+ */
+static int stays_at(const struct tunnel_conn *c, const struct conn_set *conns,
+		    const struct conn_names *names, conn_same *same)
 {
-	const struct conn_conf *conf = conn_set_find(conns, c->conf->name);
+	int at = conn_names_find(names, c->conf->name);
 
-	if (!conf || !same || !same(c->conf, conf) || is_revoked(c, conns->secrets))
-		return NULL;
-	return conf;
-}
-
-/* Puts `new` in the place of `old`. */
-static void conn_set_replace(struct conn_set *s, const struct conn_conf *old,
-			     const struct conn_conf *new)
-{
-	for (unsigned i = 0; i < s->count; i++) {
-		if (s->v[i] != old)
-			continue;
-		s->v[i] = conn_ref(new);
-		conn_unref(old);
-	}
+	if (at < 0 || !same || !same(c->conf, conns->v[at]) || is_revoked(c, conns->secrets))
+		return -1;
+	return at;
 }
 
 /* A connection that stays keeps its conf in place of the new one: pointers into it are in use. */
 void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same *same, nsec_t now)
 {
 	struct conn_set kept = conn_set_copy(conns);
+	struct conn_names *names = conn_names_new(conns);
 	struct tunnel_conn *c, *next;
 
 	t->now = now;
 	for (c = LIST_FIRST(&t->conns); c; c = next) {
-		const struct conn_conf *new = stays_as(c, conns, same);
+		int at = stays_at(c, conns, names, same);
 
 		next = LIST_NEXT(c, link);
-		if (new)
-			conn_set_replace(&kept, new, c->conf);
-		else
+		if (at < 0) {
 			conn_end(c, now);
+			continue;
+		}
+		/* Several dynamic ones have one configuration. */
+		if (kept.v[at] == c->conf)
+			continue;
+		conn_unref(kept.v[at]);
+		kept.v[at] = conn_ref(c->conf);
 	}
 	ike_set_conns(t->ike, &kept, same, now);
 	for (unsigned i = 0; i < kept.count; i++) {
-		if (!conn_has_static(t, kept.v[i]))
+		if (!conn_static(t, kept.v[i]))
 			conn_begin(t, kept.v[i], now);
 	}
 	held_configure(t, conns);
+	conn_names_free(names);
 	conn_set_fini(&kept);
 }
 
@@ -281,6 +277,29 @@ nsec_t tunnel_next_deadline(const struct tunnel *t)
 	return min_u64(deadline_next(&t->deadlines), ike_next_deadline(t->ike));
 }
 
+/*
+ * The selector of a packet, for one side (RFC 7296 2.9). Where the packet shows no ports, as a
+ * later fragment, it is that for any port, or OPAQUE if only this is what the policy has.
+ */
+static struct ts first_selector(const struct ts_list *policy, const struct addr *a,
+				const struct inner *in, uint16_t port)
+{
+	struct ts t = ts_host(a, in->proto, port);
+
+	if (in->ports_known)
+		return t;
+	t.port_lo = UINT16_MAX;
+	t.port_hi = 0;
+	for (unsigned i = 0; i < policy->count; i++) {
+		if (ts_any_port(&policy->ts[i]) && ts_contains(&policy->ts[i], &t)) {
+			t.port_lo = 0;
+			t.port_hi = UINT16_MAX;
+			break;
+		}
+	}
+	return t;
+}
+
 void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const struct inner *in,
 		    nsec_t now)
 {
@@ -292,9 +311,9 @@ void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const str
 	if (!policy->trap || k->asked_on || k->current || now < k->not_before ||
 	    (!k->conn->sa && now < k->conn->not_before))
 		return;
-	first[0] = ts_host(&in->src, in->proto, in->sport);
-	first[1] = ts_host(&in->dst, in->proto, in->dport);
-	conn_ask(k, in->ports_known ? first : NULL, now, now);
+	first[0] = first_selector(policy->local, &in->src, in, in->sport);
+	first[1] = first_selector(policy->remote, &in->dst, in, in->dport);
+	conn_ask(k, first, now, now);
 }
 
 /* ---- control ---- */

@@ -10,6 +10,7 @@
 #define MENDIP_TUNNEL_H
 
 #include <sys/queue.h>
+#include <uthash.h>
 
 #include "esp_path.h"
 #include "gate.h"
@@ -132,12 +133,18 @@ LIST_HEAD(tunnel_child_list, tunnel_child);
 
 struct tunnel_conn {
 	LIST_ENTRY(tunnel_conn) link;
+	UT_hash_handle by_conf; /* in tunnel.configured, unless it is dynamic */
 	struct tunnel *tunnel;
 	const struct conn_conf *conf;
 	struct ident peer_id; /* as it was last authenticated; ID_NONE: not yet */
 	bool dynamic;	      /* made for one peer of %any or of a pattern; goes with its last SA */
-	struct tunnel_child_list children;
-	struct ike_sa *sa; /* the one in use; NULL: none */
+	struct tunnel_child_list children; /* in the order of the file */
+	struct tunnel_child *
+		*child_at; /* the same by their places in conf->children; NULL: not made */
+	struct tunnel_child *last_child,
+		*last_read; /* of children; of those that saved.c has read */
+	unsigned ike_sas;   /* as counted by saved.c */
+	struct ike_sa *sa;  /* the one in use; NULL: none */
 	/* Endpoints of the last one: a connection that only responds initiates to them. */
 	struct endpoint last_local, last_remote;
 	bool calls_back; /* they are set, and the peer was not behind a NAT that translates ports */
@@ -198,7 +205,8 @@ struct tunnel {
 	struct rng *rng;
 	struct log *log;
 	struct tunnel_conn_list conns;
-	struct held_list held; /* held.c */
+	struct tunnel_conn *configured; /* uthash by conf: those that are not dynamic */
+	struct held_list held;		/* held.c */
 	struct deadline_heap deadlines;
 	uint64_t policy_order, record_id;
 	nsec_t now; /* of the call under way, for ops of the engine that pass none */

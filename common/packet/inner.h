@@ -52,8 +52,9 @@ static inline bool inner_match(const struct ts *t, const struct addr *a, const s
 {
 	if (in->ports_known)
 		return ts_match(t, a, in->proto, port);
-	/* OPAQUE ports (RFC 4301 4.4.1.1) are matched only by selectors that take any. */
-	return t->port_lo == 0 && t->port_hi == UINT16_MAX && ts_match(t, a, in->proto, 0);
+	/* Ports that are not seen are matched by "any" and OPAQUE (RFC 4301 4.4.1.1, 7). */
+	return (ts_any_port(t) || ts_is_opaque(t)) && t->family == a->family &&
+	       (t->proto == 0 || t->proto == in->proto) && addr_within(a, &t->lo, &t->hi);
 }
 
 /* True if both are equal in all that selectors look at. */

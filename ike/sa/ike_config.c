@@ -2,6 +2,8 @@
 #include "sa/ike_config.h"
 #include "xalloc.h"
 
+#include <uthash.h>
+
 /* Constant, but for the references to it. */
 static struct conn_conf *counted(const struct conn_conf *c)
 {
@@ -28,6 +30,8 @@ void conn_unref(const struct conn_conf *c)
 	for (unsigned i = 0; i < c->child_count; i++) {
 		free(c->children[i].name);
 		free(c->children[i].device);
+		free(c->children[i].local_ts);
+		free(c->children[i].remote_ts);
 		free(c->children[i].options);
 	}
 	free(c->children);
@@ -88,6 +92,62 @@ const struct conn_conf *conn_set_find(const struct conn_set *s, const char *name
 			return s->v[i];
 	}
 	return NULL;
+}
+
+struct conn_name {
+	UT_hash_handle hh;
+	const char *name;
+	int at;
+};
+
+struct conn_names {
+	struct conn_name *by_name;
+	int count;
+};
+
+bool conn_names_add(struct conn_names *n, const char *name)
+{
+	struct conn_name *e;
+	int at = n->count++;
+
+	HASH_FIND_STR(n->by_name, name, e);
+	if (e)
+		return false;
+	e = xzalloc(sizeof(*e));
+	e->name = name;
+	e->at = at;
+	HASH_ADD_KEYPTR(hh, n->by_name, e->name, strlen(e->name), e);
+	return true;
+}
+
+struct conn_names *conn_names_new(const struct conn_set *s)
+{
+	struct conn_names *n = xzalloc(sizeof(*n));
+
+	for (unsigned i = 0; i < s->count; i++)
+		(void)conn_names_add(n, s->v[i]->name);
+	return n;
+}
+
+void conn_names_free(struct conn_names *n)
+{
+	struct conn_name *e, *tmp;
+
+	if (!n)
+		return;
+	HASH_ITER (hh, n->by_name, e, tmp) {
+		HASH_DELETE(hh, n->by_name, e);
+		free(e);
+	}
+	free(n);
+}
+
+int conn_names_find(const struct conn_names *n, const char *name)
+{
+	struct conn_name *e;
+
+	HASH_FIND_STR(n->by_name, name, e);
+	return e ? e->at : -1;
 }
 
 struct conn_set conn_set_copy(const struct conn_set *from)

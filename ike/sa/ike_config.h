@@ -22,7 +22,7 @@ enum childless { CHILDLESS_ALLOW, CHILDLESS_PREFER, CHILDLESS_FORCE, CHILDLESS_N
 
 struct child_conf {
 	char *name;
-	struct ts_list local_ts, remote_ts;
+	struct ts_list *local_ts, *remote_ts; /* owned */
 	struct proposal_list proposals;
 	nsec_t rekey_time, life_time; /* 0: never */
 	uint64_t rekey_bytes, life_bytes, rekey_packets, life_packets;
@@ -63,6 +63,7 @@ struct conn_conf {
 	nsec_t rekey_time, life_time, dpd_delay; /* 0: never */
 	struct child_conf *children;
 	unsigned child_count;
+	unsigned routes; /* selectors of the peer's side in them, together */
 };
 
 /* The connections of one version of the configuration, and the secrets for them. */
@@ -96,6 +97,17 @@ const struct child_conf *conn_child(const struct conn_conf *c, const char *name)
 typedef bool conn_same(const struct conn_conf *a, const struct conn_conf *b);
 /* The connection of that name, or NULL. */
 const struct conn_conf *conn_set_find(const struct conn_set *s, const char *name);
+/*
+ * An index of the names of a set, for many look-ups; it is valid while none of the connections that
+ * the set had then ends. The first of several with one name counts.
+ */
+struct conn_names;
+struct conn_names *conn_names_new(const struct conn_set *s);
+void conn_names_free(struct conn_names *n); /* takes NULL */
+/* The place of the connection in s->v, or -1. */
+int conn_names_find(const struct conn_names *n, const char *name);
+/* Adds one that has come to the set behind the others; false: there is one of that name. */
+bool conn_names_add(struct conn_names *n, const char *name);
 /* A copy of `from` with references of its own. */
 struct conn_set conn_set_copy(const struct conn_set *from);
 /* Drops all references and empties the set. */

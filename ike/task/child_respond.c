@@ -134,6 +134,14 @@ static bool is_busy(const struct ike_sa *sa)
 	       (sa->outstanding && sa->outstanding->kind == &task_ike_rekey);
 }
 
+/* The limit is not below what is configured, unless there are to be none. */
+static uint64_t children_max(const struct ike_sa *sa)
+{
+	unsigned max = sa->ike->set.children_max;
+
+	return max ? max_u64(max, sa->conn->child_count) : 0;
+}
+
 void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *n = ike_find_notify(in->p, NOTIFY_REKEY_SA);
@@ -152,7 +160,7 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 		return;
 	}
 	/* During a rekey the old and the new one both exist. */
-	if (!error && sa->child_count >= sa->ike->set.children_max * (old ? 2 : 1))
+	if (!error && sa->child_count >= children_max(sa) * (old ? 2 : 1))
 		error = NOTIFY_NO_ADDITIONAL_SAS;
 	if (!error)
 		error = child_negotiate(sa, in->p, true, old, &o, in->now);

@@ -47,10 +47,10 @@ void child_task_rival_gone(struct ike_task *task, const struct child_sa *c, bool
 
 const struct ts_list *child_task_local(const struct child_task *t)
 {
-	return t->local ? t->local : &t->conf->local_ts;
+	return t->local ? t->local : t->conf->local_ts;
 }
 
 const struct ts_list *child_task_remote(const struct child_task *t)
 {
-	return t->remote ? t->remote : &t->conf->remote_ts;
+	return t->remote ? t->remote : t->conf->remote_ts;
 }

@@ -33,8 +33,8 @@ static void prefer_first(struct ts_list *narrowed, const struct ts_list *offer)
 static bool narrow(const struct child_conf *conf, const struct ts_list *local,
 		   const struct ts_list *remote, struct child_offer *o)
 {
-	if (!ts_narrow(local, &conf->local_ts, &o->local) ||
-	    !ts_narrow(remote, &conf->remote_ts, &o->remote))
+	if (!ts_narrow(local, conf->local_ts, &o->local) ||
+	    !ts_narrow(remote, conf->remote_ts, &o->remote))
 		return false;
 	prefer_first(&o->local, local);
 	prefer_first(&o->remote, remote);
@@ -204,7 +204,7 @@ void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32
 		child_write_ts(b, t->local, t->remote);
 		return;
 	}
-	with_first(&t->conf->local_ts, &t->first_ts[0], t->has_first, &local);
-	with_first(&t->conf->remote_ts, &t->first_ts[1], t->has_first, &remote);
+	with_first(t->conf->local_ts, &t->first_ts[0], t->has_first, &local);
+	with_first(t->conf->remote_ts, &t->first_ts[1], t->has_first, &remote);
 	child_write_ts(b, &local, &remote);
 }

@@ -4,7 +4,8 @@
 #include "task/exchanges.h"
 #include "xalloc.h"
 
-#define TASKS_MAX 512 /* requests waiting on one IKE SA */
+/* Requests waiting on one IKE SA, besides those for each child of the connection. */
+#define TASKS_MAX 512
 #define RECENTLY  (2 * NSEC_PER_SEC)
 #define VOID_KEPT (20 * NSEC_PER_SEC)
 
@@ -63,7 +64,7 @@ bool ike_child_create(struct ike_sa *sa, const struct child_conf *conf, const st
 	struct child_task *t;
 
 	if (sa->state == IKE_STATE_DEAD || sa->state == IKE_STATE_DELETING ||
-	    tasks_waiting(sa) >= TASKS_MAX)
+	    tasks_waiting(sa) >= TASKS_MAX + sa->conn->child_count)
 		return false;
 	t = child_task_of(queue(sa, &task_child_create, false, at));
 	t->conf = conf;

@@ -232,21 +232,19 @@ static int parse_ts(struct reader *r, struct ts_list *l)
 	t.hi = addr_from_bytes(family, part.p + addr_len(family));
 	if (addr_cmp(&t.lo, &t.hi) > 0)
 		return -EBADMSG;
-	/*
-	 * 65535..0 is OPAQUE (3.13.1), which no packet of ours matches; other reversed ranges are
-	 * empty.
-	 */
-	if (t.port_lo <= t.port_hi && l->count < TS_MAX)
+	/* A reversed range is empty, unless it is OPAQUE (3.13.1). */
+	if ((t.port_lo <= t.port_hi || ts_is_opaque(&t)) && l->count < TS_MAX)
 		l->ts[l->count++] = t;
 	return 0;
 }
 
 int ike_ts_parse(struct chunk body, struct ts_list *ret)
 {
-	struct ts_list l = {0};
+	struct ts_list l;
 	struct reader r;
 	uint8_t count;
 
+	l.count = 0;
 	rd_init(&r, body.p, body.len);
 	count = rd_u8(&r);
 	rd_bytes(&r, 3);
@@ -256,6 +254,6 @@ int ike_ts_parse(struct chunk body, struct ts_list *ret)
 	}
 	if (!rd_done(&r))
 		return -EBADMSG;
-	*ret = l;
+	ts_list_copy(ret, &l);
 	return 0;
 }

@@ -61,6 +61,8 @@ static struct conn_conf *conf_new(const char *name, const char *local, const cha
 	c->children = k;
 	c->child_count = 1;
 	k->name = xstrdup("net");
+	k->local_ts = xzalloc(sizeof(*k->local_ts));
+	k->remote_ts = xzalloc(sizeof(*k->remote_ts));
 	proposal(&k->proposals, PROTOCOL_ESP, ESP_PROPOSAL);
 	k->replay_window = window;
 	k->options = xzalloc(sizeof(*k->options));
@@ -73,8 +75,8 @@ struct conn_conf *conf_of_gateway(uint32_t window)
 	struct conn_conf *c = conf_new("branches", "gw.example.net", "*.example", window);
 
 	c->remote_any = true;
-	selector(&c->children->local_ts, "10.2.0.0/16");
-	selector(&c->children->remote_ts, "10.1.0.0/16");
+	selector(c->children->local_ts, "10.2.0.0/16");
+	selector(c->children->remote_ts, "10.1.0.0/16");
 	return c;
 }
 
@@ -90,8 +92,8 @@ struct conn_conf *conf_of_branch(uint32_t index, const struct endpoint *gateway,
 	c->remote[c->remote_count++] = *gateway;
 	inner_address(index, a);
 	snprintf(net, sizeof(net), "%u.%u.%u.%u/32", a[0], a[1], a[2], a[3]);
-	selector(&c->children->local_ts, net);
-	selector(&c->children->remote_ts, "10.2.0.0/16");
+	selector(c->children->local_ts, net);
+	selector(c->children->remote_ts, "10.2.0.0/16");
 	c->children->start_action = START_START;
 	return c;
 }

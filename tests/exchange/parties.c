@@ -41,7 +41,7 @@ struct conn_conf *party_conf(struct net *n, unsigned side, const struct party *p
 	wire_name(&c->local_id, p->local);
 	assert_int_equal(ident_parse(p->remote, &c->remote_id), 0);
 	assert_int_equal(
-		ts_parse(p->net, side == BRANCH ? &k->local_ts.ts[0] : &k->remote_ts.ts[0]), 0);
+		ts_parse(p->net, side == BRANCH ? &k->local_ts->ts[0] : &k->remote_ts->ts[0]), 0);
 	return c;
 }
 

@@ -471,13 +471,15 @@ static void child_build(const struct options *o, struct child_conf *c, unsigned 
 
 	snprintf(name, sizeof(name), "net%u", i);
 	c->name = xstrdup(name);
+	c->local_ts = xzalloc(sizeof(*c->local_ts));
+	c->remote_ts = xzalloc(sizeof(*c->remote_ts));
 	snprintf(ts, sizeof(ts), wide ? "10.%u.0.0/16" : "10.%u.%u.0/24", side == BRANCH ? 1 : 2,
 		 i);
-	assert_int_equal(ts_parse(ts, &c->local_ts.ts[0]), 0);
+	assert_int_equal(ts_parse(ts, &c->local_ts->ts[0]), 0);
 	snprintf(ts, sizeof(ts), wide ? "10.%u.0.0/16" : "10.%u.%u.0/24", side == BRANCH ? 2 : 1,
 		 i);
-	assert_int_equal(ts_parse(ts, &c->remote_ts.ts[0]), 0);
-	c->local_ts.count = c->remote_ts.count = 1;
+	assert_int_equal(ts_parse(ts, &c->remote_ts->ts[0]), 0);
+	c->local_ts->count = c->remote_ts->count = 1;
 	proposals(&c->proposals, PROTOCOL_ESP,
 		  side == GW && o->esp_gw ? o->esp_gw
 		  : o->esp		  ? o->esp

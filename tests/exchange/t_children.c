@@ -290,6 +290,108 @@ static void childless_after_a_restart(void **state)
 	net_free(n);
 }
 
+/* ---- protocols and ports ---- */
+
+static void set_ts(struct net *n, unsigned side, const char *local, const char *remote)
+{
+	struct child_conf *k = &n->peer[side].conf->children[0];
+
+	assert_int_equal(ts_parse(local, &k->local_ts->ts[0]), 0);
+	assert_int_equal(ts_parse(remote, &k->remote_ts->ts[0]), 0);
+}
+
+/* Each side restricts protocol and ports, in either role: the SA has what both allow. */
+static void protocols_and_ports_are_narrowed(void **state)
+{
+	static const struct {
+		const char *branch[2], *gw[2], *local;
+		bool up, flows;
+	} cases[] = {
+		{{"10.1.0.0/24", "10.2.0.0/24"},
+		 {"10.2.0.0/24[udp/1000-2000]", "10.1.0.0/24[udp]"},
+		 "10.1.0.0/24[17]",
+		 true,
+		 true},
+		{{"10.1.0.0/24[/500-3000]", "10.2.0.0/24[udp]"},
+		 {"10.2.0.0/24", "10.1.0.0/24[udp/1000-4000]"},
+		 "10.1.0.0/24[17/1000-3000]",
+		 true,
+		 true},
+		{{"10.1.0.0/24[tcp]", "10.2.0.0/24[tcp]"},
+		 {"10.2.0.0/24", "10.1.0.0/24"},
+		 "10.1.0.0/24[6]",
+		 true,
+		 false},
+		{{"10.1.0.0/24[tcp]", "10.2.0.0/24[tcp]"},
+		 {"10.2.0.0/24[udp]", "10.1.0.0/24[udp]"},
+		 NULL,
+		 false,
+		 false},
+		{{"10.1.0.0/24[udp/opaque]", "10.2.0.0/24[udp/opaque]"},
+		 {"10.2.0.0/24", "10.1.0.0/24"},
+		 "10.1.0.0/24[17/opaque]",
+		 true,
+		 false},
+		{{"10.1.0.0/24[icmp/8]", "10.2.0.0/24[icmp/8]"},
+		 {"10.2.0.0/24[icmp/8/0-11/0]", "10.1.0.0/24[icmp]"},
+		 "10.1.0.0/24[1/8]",
+		 true,
+		 false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options o = options_default();
+		char text[256];
+		struct net *n;
+
+		o.start = START_NONE;
+		n = net_new(&o);
+		set_ts(n, BRANCH, cases[i].branch[0], cases[i].branch[1]);
+		set_ts(n, GW, cases[i].gw[0], cases[i].gw[1]);
+		tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+		net_run(n, 2 * SEC);
+		assert_int_equal(net_is_up(n), cases[i].up);
+		if (cases[i].up)
+			assert_string_equal(
+				ts_list_format(peer_child(n, BRANCH, 0)->current->policy.local,
+					       text, sizeof(text)),
+				cases[i].local);
+		if (cases[i].flows)
+			traffic(n);
+		if (cases[i].up) { /* a rekey asks for the same, and gets it */
+			tunnel_child_rekey(peer_child(n, GW, 0), n->now);
+			net_run(n, 2 * SEC);
+			assert_int_equal(peer_child(n, GW, 0)->rekeys, 1);
+		}
+		net_free(n);
+	}
+}
+
+/*
+ * The first selectors of the request are those of the packet (RFC 7296 2.9): the gateway, whose
+ * child admits one port of two only, puts what admits the packet first.
+ */
+static void packet_comes_first(void **state)
+{
+	struct options o = options_default();
+	struct ts_list *l;
+	struct net *n;
+
+	(void)state;
+	o.start = START_TRAP;
+	n = net_new(&o);
+	l = n->peer[GW].conf->children[0].local_ts;
+	l->count = 2;
+	assert_int_equal(ts_parse("10.2.0.0/24[udp/1-1999]", &l->ts[0]), 0);
+	assert_int_equal(ts_parse("10.2.0.0/24[udp/2000-3000]", &l->ts[1]), 0);
+	net_packet(n, BRANCH, 0);
+	net_until(n, net_is_up, 5 * SEC, "up");
+	assert_int_equal(peer_child(n, BRANCH, 0)->current->policy.remote->count, 2);
+	assert_int_equal(peer_child(n, BRANCH, 0)->current->policy.remote->ts[0].port_lo, 2000);
+	net_free(n);
+}
+
 /* ---- what follows the end of a child ---- */
 
 enum end_by { BY_CHILD_DELETE, BY_IKE_DELETE, BY_SILENCE, BY_COMMAND, ENDS };
@@ -472,6 +574,8 @@ int main(void)
 		cmocka_unit_test(each_message_is_hit),
 		cmocka_unit_test(rung_3_without_a_child),
 		cmocka_unit_test(childless_after_a_restart),
+		cmocka_unit_test(protocols_and_ports_are_narrowed),
+		cmocka_unit_test(packet_comes_first),
 		cmocka_unit_test(each_end_and_each_action),
 		cmocka_unit_test(what_a_command_brought_up),
 		cmocka_unit_test(closed_is_not_in_clear),

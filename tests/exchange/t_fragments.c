@@ -540,21 +540,23 @@ static bool narrow_path(struct net *n, unsigned from, struct datagram *d)
 	return false;
 }
 
+#define SELECTORS 16 /* of either side */
+
 /* Selectors that make every message about a child longer than 576 bytes. */
 static void many_selectors(struct net *n)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		struct child_conf *c = &n->peer[i].conf->children[0];
 
-		for (unsigned k = 1; k < TS_MAX; k++) {
+		for (unsigned k = 1; k < SELECTORS; k++) {
 			char a[32], b[32];
 
 			snprintf(a, sizeof(a), "10.1.%u.0/24", 100 + 2 * k);
 			snprintf(b, sizeof(b), "10.2.%u.0/24", 100 + 2 * k);
-			assert_int_equal(ts_parse(i == BRANCH ? a : b, &c->local_ts.ts[k]), 0);
-			assert_int_equal(ts_parse(i == BRANCH ? b : a, &c->remote_ts.ts[k]), 0);
+			assert_int_equal(ts_parse(i == BRANCH ? a : b, &c->local_ts->ts[k]), 0);
+			assert_int_equal(ts_parse(i == BRANCH ? b : a, &c->remote_ts->ts[k]), 0);
 		}
-		c->local_ts.count = c->remote_ts.count = TS_MAX;
+		c->local_ts->count = c->remote_ts->count = SELECTORS;
 	}
 }
 

@@ -168,7 +168,7 @@ static void bad_selectors_leave_the_ike_sa(void **state)
 	(void)state;
 	o.start = START_NONE;
 	n = net_new(&o);
-	ts = &n->peer[GW].conf->children[0].local_ts;
+	ts = n->peer[GW].conf->children[0].local_ts;
 	assert_int_equal(ts_parse("10.9.0.0/24", &ts->ts[0]), 0);
 	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
 	net_run(n, 5 * SEC);
@@ -188,11 +188,11 @@ static void narrowing(void **state)
 	o.start = START_NONE;
 	n = net_new(&o);
 	assert_int_equal(
-		ts_parse("10.2.0.0/16", &n->peer[BRANCH].conf->children[0].remote_ts.ts[0]), 0);
+		ts_parse("10.2.0.0/16", &n->peer[BRANCH].conf->children[0].remote_ts->ts[0]), 0);
 	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
 	net_until(n, net_is_up, 5 * SEC, "up");
 	assert_true(ts_list_eq(peer_child(n, BRANCH, 0)->current->policy.remote,
-			       &n->peer[GW].conf->children[0].local_ts));
+			       n->peer[GW].conf->children[0].local_ts));
 	traffic(n);
 	net_free(n);
 }
@@ -229,7 +229,7 @@ static void trap_refused(void **state)
 	(void)state;
 	o.start = START_TRAP;
 	n = net_new(&o);
-	ts = &n->peer[GW].conf->children[0].local_ts;
+	ts = n->peer[GW].conf->children[0].local_ts;
 	assert_int_equal(ts_parse("10.9.0.0/24", &ts->ts[0]), 0);
 	n->rate[BRANCH] = 1000;
 	net_run(n, 60 * SEC);
@@ -680,15 +680,27 @@ static void children_are_limited(void **state)
 	struct net *n;
 
 	(void)state;
+	/* The gateway's children are parts of the branch's one: that has two, and not four. */
 	o.set.children_max = 2;
 	o.children = 4;
+	o.wide = true;
 	o.start = START_NONE;
 	n = net_new(&o);
 	for (unsigned i = 0; i < 4; i++)
-		tunnel_child_up(peer_child(n, BRANCH, i), n->now);
+		tunnel_child_up(peer_child(n, GW, i), n->now);
 	net_run(n, 5 * SEC);
-	assert_int_equal(peer_child_sas(n, GW), 2);
+	assert_int_equal(peer_child_sas(n, BRANCH), 2);
 	assert_true(logged(n, "NO_ADDITIONAL_SAS"));
+	net_free(n);
+	/* The limit is not below what is configured. */
+	o.wide = false;
+	o.start = START_START;
+	o.set.peer_children = 1;
+	o.set.peer_routes = 1;
+	n = net_new(&o);
+	n->peer[GW].conf->routes = 4;
+	net_until(n, net_is_up, 5 * SEC, "all that are configured");
+	assert_int_equal(peer_child_sas(n, GW), 4);
 	net_free(n);
 }
 
@@ -1072,7 +1084,7 @@ static void narrow_against_wide(void **state)
 		net_run(n, 100 * SEC);
 		LIST_FOREACH (s, &g->sas, link)
 			wide |= s->ike && !s->retired &&
-				ts_list_within(&g->conf->local_ts, s->local);
+				ts_list_within(g->conf->local_ts, s->local);
 		if (!wide) {
 			net_print_log(n);
 			fail_msg("seed %u: the net's CHILD SA is gone, and nothing brings it back",

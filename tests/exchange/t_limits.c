@@ -80,8 +80,8 @@ static uint16_t on_another_ike_sa(struct net *n, const struct tunnel_child *k)
 
 	for (sa = gw->ike->sas; sa; sa = sa->hh.next)
 		newest = sa->established > newest->established ? sa : newest;
-	return tunnel_child_admit(gw, newest, newest->conn->children, &k->conf->remote_ts,
-				  &k->conf->local_ts, false, NULL, n->now);
+	return tunnel_child_admit(gw, newest, newest->conn->children, k->conf->remote_ts,
+				  k->conf->local_ts, false, NULL, n->now);
 }
 
 /*
@@ -131,12 +131,13 @@ static void children_and_lines_are_limited(void **state)
 	tunnel_child_down(k, n->now); /* it covers all of the others; the IKE SA stays */
 	net_run(n, SEC);
 	for (unsigned i = 1; i < 1000; i++) {
-		struct ts_list local = {.count = 1}, remote = k->conf->remote_ts;
+		struct ts_list local = {.count = 1};
 		char ts[32];
 
 		snprintf(ts, sizeof(ts), "10.1.0.%u/32", i % 256);
 		assert_int_equal(ts_parse(ts, &local.ts[0]), 0);
-		assert_true(ike_child_create_like(k->conn->sa, k->conf, &local, &remote, n->now));
+		assert_true(ike_child_create_like(k->conn->sa, k->conf, &local, k->conf->remote_ts,
+						  n->now));
 		net_run(n, 5 * MSEC);
 	}
 	assert_int_equal(peer_child_sas(n, GW), 20);
@@ -146,7 +147,7 @@ static void children_and_lines_are_limited(void **state)
 	set->peer_children = 100;
 	set->peer_routes = 30;
 	for (unsigned i = 0; i < 20; i++) {
-		struct ts_list local = {.count = 2}, remote = k->conf->remote_ts;
+		struct ts_list local = {.count = 2};
 
 		for (unsigned m = 0; m < 2; m++) {
 			char ts[32];
@@ -154,7 +155,8 @@ static void children_and_lines_are_limited(void **state)
 			snprintf(ts, sizeof(ts), "10.1.0.%u/32", 200 + 2 * i + m);
 			assert_int_equal(ts_parse(ts, &local.ts[m]), 0);
 		}
-		assert_true(ike_child_create_like(k->conn->sa, k->conf, &local, &remote, n->now));
+		assert_true(ike_child_create_like(k->conn->sa, k->conf, &local, k->conf->remote_ts,
+						  n->now));
 		net_run(n, 5 * MSEC);
 	}
 	assert_int_equal(peer_child_sas(n, GW), 25);

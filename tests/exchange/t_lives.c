@@ -806,11 +806,11 @@ static void foreign_answers(void **state)
 	(void)state;
 	net_run(n, SEC);
 	/* The gateway narrows the rekey to traffic selectors that are not within the branch's. */
-	assert_int_equal(ts_parse("10.99.0.0/16", &conf->remote_ts.ts[0]), 0);
+	assert_int_equal(ts_parse("10.99.0.0/16", &conf->remote_ts->ts[0]), 0);
 	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
 	net_run(n, 5 * SEC);
 	assert_int_equal(peer_child(n, BRANCH, 0)->current->ike->state, CHILD_STATE_INSTALLED);
-	assert_int_equal(ts_parse("10.1.0.0/24", &conf->remote_ts.ts[0]), 0);
+	assert_int_equal(ts_parse("10.1.0.0/24", &conf->remote_ts->ts[0]), 0);
 	net_run(n, 100 * SEC);
 	assert_true(net_is_up(n));
 	net_free(n);

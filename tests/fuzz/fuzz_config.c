@@ -291,8 +291,8 @@ static void read_back(const struct config *c)
 		for (unsigned k = 0; k < a->child_count; k++) {
 			const struct child_conf *x = &a->children[k], *y = &b->children[k];
 
-			hold(ts_list_eq(&x->local_ts, &y->local_ts) &&
-			     ts_list_eq(&x->remote_ts, &y->remote_ts));
+			hold(ts_list_eq(x->local_ts, y->local_ts) &&
+			     ts_list_eq(x->remote_ts, y->remote_ts));
 			hold(tunnel_options_equal(x->options, y->options));
 		}
 	}

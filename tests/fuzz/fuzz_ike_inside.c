@@ -360,8 +360,8 @@ static bool is_narrowed(struct net *n, unsigned side)
 		return false;
 	LIST_FOREACH (s, &k->sas, link) {
 		if (s->ike && !s->retired &&
-		    !(ts_list_eq(s->local, &k->conf->local_ts) &&
-		      ts_list_eq(s->remote, &k->conf->remote_ts)))
+		    !(ts_list_eq(s->local, k->conf->local_ts) &&
+		      ts_list_eq(s->remote, k->conf->remote_ts)))
 			return true;
 	}
 	return false;

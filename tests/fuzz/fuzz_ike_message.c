@@ -53,7 +53,7 @@ static void payloads(uint8_t first, const uint8_t *p, size_t len)
 	if (proposals_parse(out.sa, &offer) == 0)
 		walk(&offer);
 	if (ike_ts_parse(out.tsi, &ts) == 0)
-		hold(ts.count <= TS_MAX);
+		hold(ts.count <= out.tsi.p[0]);
 	(void)!ident_from_wire(out.idi.type, out.idi.data, &id);
 	for (unsigned x = IKE_SA_INIT; x <= IKE_INFORMATIONAL; x++)
 		rules_allow((uint8_t)x, x & 1, &out);

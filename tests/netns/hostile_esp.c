@@ -19,8 +19,8 @@ static size_t good_inner(struct hostile *h, uint8_t *p)
 	put_be16(p + 2, (uint16_t)len);
 	p[8] = 64;
 	p[9] = one_in(h, 2) ? 17 : 6;
-	memcpy(p + 12, k->local_ts.ts[0].lo.b, 4);
-	memcpy(p + 16, k->remote_ts.ts[0].lo.b, 4);
+	memcpy(p + 12, k->local_ts->ts[0].lo.b, 4);
+	memcpy(p + 16, k->remote_ts->ts[0].lo.b, 4);
 	p[15] = 1;
 	p[19] = 1;
 	put_be16(p + 24, (uint16_t)(len - IPV4));

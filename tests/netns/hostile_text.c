@@ -89,14 +89,14 @@ void hostile_selectors(struct hostile *h, struct ts_list *l, bool near)
 {
 	const struct child_conf *k = h->peer.conf->children;
 
-	*l = near ? k->local_ts : k->remote_ts;
+	ts_list_copy(l, near ? k->local_ts : k->remote_ts);
 	if (one_in(h, 3))
 		return;
 	l->count = (uint8_t)(1 + draw(h, one_in(h, 6) ? TS_MAX : 2));
 	for (unsigned i = 0; i < l->count; i++) {
 		struct ts *t = &l->ts[i];
 
-		*t = near ? k->local_ts.ts[0] : k->remote_ts.ts[0];
+		*t = near ? k->local_ts->ts[0] : k->remote_ts->ts[0];
 		t->lo.b[2] = (uint8_t)draw(h, 256);
 		t->hi.b[2] = (uint8_t)(t->lo.b[2] + draw(h, 256u - t->lo.b[2]));
 		t->lo.b[3] = (uint8_t)draw(h, 256);

@@ -168,11 +168,13 @@ static struct conn_conf *conf_new(const struct live_who *w, const struct endpoin
 	c->remote[c->remote_count++] = *gateway;
 	c->remote_any = true;
 	k->name = xstrdup("net");
-	k->local_ts.count = k->remote_ts.count = 1;
+	k->local_ts = xzalloc(sizeof(*k->local_ts));
+	k->remote_ts = xzalloc(sizeof(*k->remote_ts));
+	k->local_ts->count = k->remote_ts->count = 1;
 	k->replay_window = 1024;
 	if (ident_parse(w->local, &c->local_id) < 0 || ident_parse(w->remote, &c->remote_id) < 0 ||
-	    ts_parse(w->near_ts, &k->local_ts.ts[0]) < 0 ||
-	    ts_parse(w->far_ts, &k->remote_ts.ts[0]) < 0 ||
+	    ts_parse(w->near_ts, &k->local_ts->ts[0]) < 0 ||
+	    ts_parse(w->far_ts, &k->remote_ts->ts[0]) < 0 ||
 	    proposal_of(&c->proposals, PROTOCOL_IKE, "aes128gcm16-prfsha256-x25519") < 0 ||
 	    proposal_of(&k->proposals, PROTOCOL_ESP, "aes128gcm16-x25519-esn-noesn") < 0) {
 		conn_unref(c);

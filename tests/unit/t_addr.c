@@ -1,6 +1,7 @@
 /* t_addr.c - addresses, traffic selectors, narrowing and prefixes. SPDX-License-Identifier: ISC */
 #include "addr.h"
 #include "esp_fixture.h"
+#include "saved.h"
 #include "wire.h"
 
 /* Addresses and endpoints are parsed and formatted; invalid ones are rejected. */
@@ -48,6 +49,13 @@ static void test_selectors_text(void **state)
 					   "10.1.0.0/16[17/1000-2000]",
 					   "10.1.0.0/16[17]",
 					   "10.1.0.0/16[0/53]",
+					   "10.1.0.0/16[6/opaque]",
+					   "10.1.0.0/16[0/opaque]",
+					   "10.1.0.0/16[1/8]",
+					   "10.1.0.0/16[1/8-11]",
+					   "10.1.0.0/16[1/0/3]",
+					   "10.1.0.0/16[1/3/4-5/6]",
+					   "::/0[58/128]",
 					   "::/0",
 					   "2001:db8::/33",
 					   "2001:db8::1-2001:db8::ff[58]"};
@@ -56,6 +64,11 @@ static void test_selectors_text(void **state)
 					       {"10.1.0.0/16[tcp/80]", "10.1.0.0/16[6/80]"},
 					       {"10.1.0.0/16[udp/any]", "10.1.0.0/16[17]"},
 					       {"10.0.0.0-10.0.0.255", "10.0.0.0/24"},
+					       {"10.1.0.0/16[/53]", "10.1.0.0/16[0/53]"},
+					       {"10.1.0.0/16[icmp/2048]", "10.1.0.0/16[1/8/0]"},
+					       {"10.1.0.0/16[icmp/0]", "10.1.0.0/16[1/0]"},
+					       {"10.1.0.0/16[sctp/5000]", "10.1.0.0/16[132/5000]"},
+					       {"10.1.0.0/16[gre]", "10.1.0.0/16[47]"},
 					       {"::1[icmpv6]", "::1/128[58]"}};
 	static const char *const bad[] = {"",
 					  "10.1.0.0/33",
@@ -71,6 +84,11 @@ static void test_selectors_text(void **state)
 					  "10.1.0.0/16[tcp/65536]",
 					  "10.1.0.0/16[tcp/5-4]",
 					  "10.1.0.0/16[256]",
+					  "10.1.0.0/16[tcp/1/2]",
+					  "10.1.0.0/16[icmp/8/256]",
+					  "10.1.0.0/16[icmp/256/0]",
+					  "10.1.0.0/16[icmp/9-8]",
+					  "10.1.0.0/16[tcp/opaque-5]",
 					  "10.1.0.0/16[tcp]x",
 					  "dynamic"};
 	char s[TS_STRLEN];
@@ -204,6 +222,61 @@ static void test_narrowing_families(void **state)
 	assert_false(ts_narrow(&a, &b, &n));
 }
 
+static struct ts parsed(const char *s)
+{
+	struct ts t;
+
+	assert_int_equal(ts_parse(s, &t), 0);
+	return t;
+}
+
+/* OPAQUE is a part of "any", and of nothing else (RFC 4301 4.4.1.1). */
+static void test_opaque(void **state)
+{
+	struct ts any = parsed("10.0.0.0/8[tcp]"), opaque = parsed("10.0.0.0/8[tcp/opaque]"),
+		  some = parsed("10.0.0.0/8[tcp/0-65534]"), one = parsed("10.0.0.0/8[tcp/443]"), t;
+
+	(void)state;
+	assert_true(ts_contains(&any, &opaque) && ts_contains(&opaque, &opaque));
+	assert_false(ts_contains(&opaque, &any) || ts_contains(&some, &opaque) ||
+		     ts_contains(&one, &opaque) || ts_contains(&opaque, &one));
+	assert_true(ts_intersect(&any, &opaque, &t) && ts_eq(&t, &opaque));
+	assert_true(ts_intersect(&opaque, &any, &t) && ts_eq(&t, &opaque));
+	assert_false(ts_intersect(&some, &opaque, &t) || ts_intersect(&opaque, &one, &t));
+	assert_false(ts_match(&opaque, &opaque.lo, 6, 0) ||
+		     ts_match(&opaque, &opaque.lo, 6, 65535));
+}
+
+/* Selectors that were saved are read again, and not if a range is empty. */
+static void test_saved(void **state)
+{
+	static const char *const texts[] = {"10.1.0.0/16[tcp/opaque]", "fd00::1-fd00::9[udp/7-9]"};
+	struct ts_list l = {.count = 2}, got;
+	uint8_t b[256];
+	struct writer w;
+	struct reader r;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		l.ts[i] = parsed(texts[i]);
+	for (unsigned wrong = 0; wrong < 4; wrong++) {
+		struct ts_list m = {0};
+
+		ts_list_copy(&m, &l);
+		if (wrong == 1)
+			m.ts[1].hi.b[15] = 0;
+		if (wrong == 2)
+			m.ts[1].port_hi = 6;
+		if (wrong == 3)
+			m.count = 0;
+		wr_init(&w, b, sizeof(b));
+		ts_list_save(&m, &w);
+		rd_init(&r, b, w.len);
+		assert_int_equal(ts_list_load(&r, &got), wrong ? -EBADMSG : 0);
+		assert_true(wrong || ts_list_eq(&got, &l));
+	}
+}
+
 static uint64_t low64(const struct addr *a)
 {
 	return a->family == FAMILY_IPV4 ? get_be32(a->b) : get_be64(a->b + 8);
@@ -292,6 +365,8 @@ int main(void)
 		cmocka_unit_test(test_list_format),
 		cmocka_unit_test(test_narrowing),
 		cmocka_unit_test(test_narrowing_families),
+		cmocka_unit_test(test_opaque),
+		cmocka_unit_test(test_saved),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_masks),
 	};

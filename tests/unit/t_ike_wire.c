@@ -12,6 +12,8 @@
 
 #include "wire/proposal.h"
 
+#include <stdio.h>
+
 static const struct chunk nothing;
 
 struct msg {
@@ -204,6 +206,28 @@ static void deletes(void **state)
 	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), -EBADMSG);
 }
 
+/* A payload has up to 255 selectors, and all of them are read. */
+static void selectors_as_many_as_there_can_be(void **state)
+{
+	struct ts_list l = {.count = TS_MAX}, got;
+	uint8_t m[IKE_MAX_MESSAGE];
+	struct ike_payloads p;
+	struct ike_builder b;
+
+	(void)state;
+	for (unsigned i = 0; i < TS_MAX; i++) {
+		char s[32];
+
+		snprintf(s, sizeof(s), "10.%u.0.0/17[%u/%u]", i, i, 2 * i);
+		assert_int_equal(ts_parse(s, &l.ts[i]), 0);
+	}
+	ib_inside(&b, m, sizeof(m));
+	ib_ts(&b, PAYLOAD_TSI, &l);
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
+	assert_int_equal(ike_ts_parse(p.tsi, &got), 0);
+	assert_true(ts_list_eq(&got, &l));
+}
+
 /* Traffic selectors survive writing and parsing; malformed ones are rejected. */
 static void selectors(void **state)
 {
@@ -234,6 +258,14 @@ static void selectors(void **state)
 	assert_int_equal(ike_ts_parse(p.tsi, &got), 0);
 	assert_int_equal(got.count, 1);
 	body[4] = 7;
+	put_be16(body + 8, 65535); /* OPAQUE, and then an empty range of ports */
+	put_be16(body + 10, 0);
+	assert_int_equal(ike_ts_parse(p.tsi, &got), 0);
+	assert_int_equal(got.count, 2);
+	assert_true(ts_is_opaque(&got.ts[0]));
+	put_be16(body + 10, 1);
+	assert_int_equal(ike_ts_parse(p.tsi, &got), 0);
+	assert_int_equal(got.count, 1);
 	body[4 + 8 + 4] = 9; /* the end address is before the start address */
 	assert_int_equal(ike_ts_parse(p.tsi, &got), -EBADMSG);
 }
@@ -688,6 +720,7 @@ int main(void)
 		cmocka_unit_test(nonce_sizes),
 		cmocka_unit_test(deletes),
 		cmocka_unit_test(selectors),
+		cmocka_unit_test(selectors_as_many_as_there_can_be),
 		cmocka_unit_test(proposal_lengths),
 		cmocka_unit_test(unknown_transforms),
 		cmocka_unit_test(unknown_attributes),

@@ -27,7 +27,10 @@ static struct ts some_ts(struct fixture_rng *r, uint8_t family, bool range)
 		t.hi = t.lo;
 		t.hi.b[last] = (uint8_t)(t.lo.b[last] + fixture_below(r, 64));
 	}
-	if (t.proto && fixture_chance(r, 50)) {
+	if (fixture_chance(r, 10)) { /* OPAQUE */
+		t.port_lo = UINT16_MAX;
+		t.port_hi = 0;
+	} else if (t.proto && fixture_chance(r, 50)) {
 		t.port_lo = (uint16_t)fixture_below(r, 4);
 		t.port_hi = (uint16_t)(t.port_lo + fixture_below(r, 3));
 	}
@@ -104,7 +107,10 @@ static unsigned selects(const struct ts *t, const struct addr *a, const struct i
 		return 0;
 	if (t->proto && t->proto != in->proto)
 		return 0;
-	if (!any_port && (!in->ports_known || port < t->port_lo || port > t->port_hi))
+	/* Reversed ranges of these tests are OPAQUE. */
+	if (!any_port &&
+	    (t->port_lo > t->port_hi ? in->ports_known
+				     : !in->ports_known || port < t->port_lo || port > t->port_hi))
 		return 0;
 	return 1 + 4 * block_len(t, a) + (t->proto ? 2 : 0) + (any_port ? 0 : 1);
 }
