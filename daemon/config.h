@@ -77,5 +77,11 @@ void conf_keep_fixed(const struct config *old, struct config *new, char *names, 
  * back as the same configuration, without the secrets. The caller frees the text.
  */
 char *conf_dump(const struct config *c);
+/*
+ * Says what the configuration allows but nobody should want, such as old algorithms: one line each,
+ * valid during the call.
+ */
+typedef void conf_say(void *ctx, const char *line);
+void conf_warn(const struct config *c, conf_say *say, void *ctx);
 
 #endif

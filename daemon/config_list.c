@@ -2,8 +2,6 @@
 #include "config_option.h"
 #include "xalloc.h"
 
-#define PROPOSAL_TEXT (PROPOSAL_TRANSFORMS * 20) /* no word with its dash is longer than 20 */
-
 /* Calls f for a string, or for each string of an array or list. */
 static int each_string(struct conf_reader *r, config_setting_t *s,
 		       int (*f)(struct conf_reader *r, config_setting_t *s, const char *v,
@@ -125,13 +123,10 @@ struct proposals_ctx {
 static int add_proposal(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
 {
 	struct proposals_ctx *p = ctx;
-	char err[128];
+	char err[PROPOSAL_ERR];
 
-	if (p->list->count == PROPOSAL_MAX)
-		return conf_fail(r, s, "more than %d proposals", PROPOSAL_MAX);
-	if (proposal_parse_text(v, p->protocol, &p->list->p[p->list->count], err) < 0)
+	if (proposals_add_text(p->list, v, p->protocol, err) < 0)
 		return conf_fail(r, s, "%s", err);
-	p->list->count++;
 	return 0;
 }
 
@@ -165,7 +160,7 @@ static void print_item(struct conf_out *out, unsigned *items, const char *text)
 static void print_proposals(struct conf_out *out, const struct conf_option *o, const void *base)
 {
 	const struct proposal_list *l = (const void *)((const char *)base + o->at);
-	char text[PROPOSAL_TEXT];
+	char text[PROPOSAL_STRLEN];
 
 	for (unsigned i = 0, items = 0; i < l->count; i++)
 		print_item(out, &items, proposal_format(&l->p[i], text, sizeof(text)));

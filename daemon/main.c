@@ -166,20 +166,11 @@ static void keep_fixed(struct daemon *d, struct config *new)
 			 names);
 }
 
-/* Warns about children without anti-replay. */
-static void warn_unprotected(struct daemon *d, const struct config *c)
+static void say_in_log(void *ctx, const char *line)
 {
-	for (unsigned i = 0; i < c->conns.count; i++) {
-		const struct conn_conf *conn = c->conns.v[i];
+	struct log *log = ctx;
 
-		for (unsigned k = 0; k < conn->child_count; k++) {
-			if (conn->children[k].replay_window == 0)
-				log_warn(&d->log,
-					 "%s/%s: replay_window = 0: an attacker can replay "
-					 "recorded packets; remove the option",
-					 conn->name, conn->children[k].name);
-		}
-	}
+	log_warn(log, "%s", line);
 }
 
 static bool open_ports(struct daemon *d, const struct config *c)
@@ -227,7 +218,7 @@ static bool reload(struct daemon *d)
 	tunnel_configure(d->tunnel, &new->conns, conf_conn_same, now);
 	devices_prune(d);
 	history_budget_set(&d->tunnel->path->sad.history, new->history_memory);
-	warn_unprotected(d, new);
+	conf_warn(new, say_in_log, &d->log);
 	d->log.level = new->log;
 	conf_free(d->config);
 	d->config = new;
@@ -351,7 +342,7 @@ static int start(struct daemon *d)
 		return -EIO;
 	d->resolver = resolver_new(d);
 	d->started = daemon_now();
-	warn_unprotected(d, c);
+	conf_warn(c, say_in_log, &d->log);
 	if (geteuid() == 0)
 		log_warn(&d->log, "running as root: set daemon.user to run as another user");
 	devices_make(d, d->config);
@@ -392,6 +383,11 @@ static void stop(struct daemon *d, bool failed)
 	conf_free(d->config);
 }
 
+static void say_on_stderr(void *ctx, const char *line)
+{
+	fprintf(stderr, "mendipd: %s: warning: %s\n", (const char *)ctx, line);
+}
+
 /* dump: print the options in effect instead of a summary. */
 static int check(const char *path, bool dump)
 {
@@ -409,6 +405,7 @@ static int check(const char *path, bool dump)
 		free(text);
 		failed = fflush(stdout) != 0 || ferror(stdout);
 	} else {
+		conf_warn(c, say_on_stderr, (void *)path);
 		printf("%s: %u connections, no errors\n", path, c->conns.count);
 	}
 	conf_free(c);

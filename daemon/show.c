@@ -81,6 +81,28 @@ static void show_sa(FILE *f, const json_t *sa)
 	show_counters(f, "        verdicts: ", json_object_get(sa, "verdicts"));
 }
 
+/* "TITLE one, two". */
+static void show_offered(FILE *f, const char *title, const json_t *a)
+{
+	fputs(title, f);
+	show_list(f, a);
+	fputc('\n', f);
+}
+
+/* The last refusal for want of a common proposal, if there was one. */
+static void show_refusal(FILE *f, const char *indent, const json_t *r)
+{
+	const json_t *conn = json_object_get(r, "connection");
+	char when[32];
+
+	if (!json_is_object(r))
+		return;
+	fprintf(f, "%s%s%s%s refused by %s %s ago, NO_PROPOSAL_CHOSEN:\n%s  %s\n", indent,
+		conn ? json_string_value(conn) : "", conn ? ": " : "", str(r, "exchange"),
+		strcmp(str(r, "by"), "us") == 0 ? "us" : "the peer",
+		ago(json_object_get(r, "age"), when, sizeof(when)), indent, str(r, "text"));
+}
+
 static void show_connection(FILE *f, const json_t *c)
 {
 	const json_t *v, *s;
@@ -98,12 +120,16 @@ static void show_connection(FILE *f, const json_t *c)
 	if (json_is_number(json_object_get(c, "next_try")))
 		fprintf(f, "  not connected, next try in %s\n",
 			ago(json_object_get(c, "next_try"), age, sizeof(age)));
+	show_offered(f, "  IKE proposals: ", json_object_get(c, "proposals"));
+	show_refusal(f, "  ", json_object_get(c, "refusal"));
 	json_array_foreach(json_object_get(c, "children"), i, v)
 	{
 		fprintf(f, "    child %s%s%s: %s, rekeyed %lld times\n", str(v, "name"),
 			json_object_get(v, "device") ? " on " : "",
 			json_object_get(v, "device") ? str(v, "device") : "", str(v, "state"),
 			num(v, "rekeys"));
+		show_offered(f, "      ESP proposals: ", json_object_get(v, "esp_proposals"));
+		show_refusal(f, "      ", json_object_get(v, "refusal"));
 		json_array_foreach(json_object_get(v, "sas"), k, s) show_sa(f, s);
 	}
 }
@@ -142,6 +168,7 @@ void show_status(FILE *f, const json_t *o)
 			num(v, "mtu"));
 	if (json_is_string(json_object_get(o, "reload_error")))
 		fprintf(f, "last reload failed: %s\n", str(o, "reload_error"));
+	show_refusal(f, "", json_object_get(o, "refusal"));
 	json_array_foreach(json_object_get(o, "connections"), i, v) show_connection(f, v);
 	show_counters(f, "datagrams: ", json_object_get(o, "io"));
 	show_counters(f, "verdicts: ", json_object_get(o, "verdicts"));

@@ -44,6 +44,38 @@ static json_t *verdicts(const uint64_t *v)
 	return o;
 }
 
+/* What we offer, one string each, in the words of the configuration. */
+static json_t *proposals_json(const struct proposal_list *l)
+{
+	json_t *a = json_array();
+	char s[PROPOSAL_STRLEN];
+
+	for (unsigned i = 0; i < l->count; i++) {
+		bool is_default = i >= l->default_at && i - l->default_at < l->default_count;
+
+		if (!is_default)
+			json_array_append_new(a,
+					      json_string(proposal_format(&l->p[i], s, sizeof(s))));
+		else if (i == l->default_at)
+			json_array_append_new(a, json_string("default"));
+	}
+	return a;
+}
+
+/* The last time that proposals did not fit, or null. */
+static json_t *refusal_json(const struct tunnel_refusal *r, nsec_t now)
+{
+	json_t *o;
+
+	if (!r)
+		return json_null();
+	o = json_pack("{s:o, s:s, s:s, s:s}", "age", age(now, r->at), "exchange", r->exchange, "by",
+		      r->by_peer ? "peer" : "us", "text", r->text);
+	if (r->conn)
+		json_object_set_new(o, "connection", json_string(r->conn));
+	return o;
+}
+
 static json_t *sa_json(const struct tunnel_sa *s, nsec_t now)
 {
 	const struct esp_sa *sa = tunnel_sa_esp(s);
@@ -95,6 +127,8 @@ static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 								  : "down"));
 	json_object_set_new(o, "rekeys", json_integer((json_int_t)k->rekeys));
 	json_object_set_new(o, "failures", json_integer((json_int_t)k->failures));
+	json_object_set_new(o, "esp_proposals", proposals_json(&k->conf->proposals));
+	json_object_set_new(o, "refusal", refusal_json(k->refusal, now));
 	LIST_FOREACH (s, &k->sas, link)
 		json_array_append_new(sas, sa_json(s, now));
 	json_object_set_new(o, "sas", sas);
@@ -158,6 +192,8 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 		json_array_append_new(ike, ike_json(c->beside, now));
 	json_object_set_new(o, "ike_sas", ike);
 	json_object_set_new(o, "failures", json_integer(c->failures));
+	json_object_set_new(o, "proposals", proposals_json(&c->conf->proposals));
+	json_object_set_new(o, "refusal", refusal_json(c->refusal, now));
 	json_object_set_new(o, "next_try",
 			    deadline_is_set(&c->retry) && c->retry.at > now
 				    ? json_real(seconds(c->retry.at - now))
@@ -315,8 +351,10 @@ json_t *status_json(struct daemon *d, const char *name)
 		json_decref(o);
 		return NULL;
 	}
-	if (!name)
+	if (!name) {
 		add_daemon(d, o, now);
+		json_object_set_new(o, "refusal", refusal_json(d->tunnel->refusal, now));
+	}
 	json_object_set_new(o, "connections", conns);
 	return o;
 }

@@ -62,9 +62,10 @@ static inline void esp_frame_write(const struct suite *s, uint8_t *p, uint32_t s
 	put_be32(p + 4, low);
 	/*
 	 * Copies the longest padding at once, 16 bytes. The excess falls into the trailer and the
-	 * ICV, which are written later; 14 bytes of ICV are enough for it.
+	 * ICV, which are written later; 14 bytes of ICV are enough for it, 12 (HMAC-SHA1-96) are
+	 * not.
 	 */
-	memcpy(at, "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17", 16);
+	memcpy(at, "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17", s->icv_len >= 14 ? 16 : pad);
 	at[pad] = (uint8_t)pad;
 	at[pad + 1] = next;
 	*ret = (struct esp_layout){

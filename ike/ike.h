@@ -62,6 +62,18 @@ enum child_event {
 	CHILD_EVENT_DOWN, /* removed; freed when the op returns */
 };
 
+#define REFUSAL_STRLEN 920
+
+/* NO_PROPOSAL_CHOSEN, sent or received. All is valid during the call. */
+struct ike_refusal {
+	const char *exchange; /* "IKE_SA_INIT", "IKE_AUTH" or "CREATE_CHILD_SA" */
+	bool by_peer;	      /* we asked; otherwise we refused the peer's request */
+	const struct conn_conf *conn;
+	const struct child_conf *child; /* NULL: it was about the IKE SA */
+	/* What was offered, and as responder what we have; shorter than REFUSAL_STRLEN. */
+	const char *text;
+};
+
 /* What the engine calls; all are needed. Pointers are valid during the call, SAs until they end. */
 struct ike_ops {
 	void *ctx; /* passed to each */
@@ -99,6 +111,11 @@ struct ike_ops {
 	void (*child_result)(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
 			     struct child_sa *child, enum ike_result r, uint16_t notify,
 			     nsec_t now);
+	/*
+	 * A request was refused as no proposal is in common. sa: NULL for an IKE_SA_INIT of the
+	 * peer's, which anyone can send.
+	 */
+	void (*refused)(void *ctx, struct ike_sa *sa, const struct ike_refusal *r, nsec_t now);
 	/* other: the successor with REKEYED, otherwise NULL. why: text. */
 	void (*ike_event)(void *ctx, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,
 			  const char *why, nsec_t now);

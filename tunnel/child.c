@@ -1,6 +1,7 @@
 /* child.c - children of connections, over all their SAs. SPDX-License-Identifier: ISC */
 #include "child.h"
 #include "conn.h"
+#include "refusal.h"
 #include "tunnel_sa.h"
 #include "xalloc.h"
 
@@ -118,5 +119,6 @@ void tunnel_child_remove(struct tunnel_child *k)
 		k->conn->last_child = NULL; /* all are removed */
 	trap_lists(k, NULL, NULL);
 	free(k->records);
+	refusal_free(k->refusal);
 	free(k);
 }

@@ -6,6 +6,7 @@
 #include "child.h"
 #include "conn.h"
 #include "recovery.h"
+#include "refusal.h"
 #include "tidy.h"
 #include "tunnel_sa.h"
 #include "xalloc.h"
@@ -70,6 +71,7 @@ static void conn_free(struct tunnel_conn *c)
 		HASH_DELETE(by_conf, c->tunnel->configured, c);
 	free(c->child_at);
 	conn_unref(c->conf);
+	refusal_free(c->refusal);
 	free(c);
 }
 

@@ -3,6 +3,7 @@
 #include "tunnel.h"
 #include "child.h"
 #include "conn.h"
+#include "refusal.h"
 #include "held.h"
 #include "recovery.h"
 #include "tunnel_sa.h"
@@ -64,6 +65,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 		.child_event = tunnel_child_event,
 		.child_result = tunnel_child_result,
 		.ike_event = op_ike_event,
+		.refused = tunnel_on_refusal,
 		.synced = op_synced,
 		.last_inbound = tunnel_last_inbound,
 		.keep_mapping = tunnel_keep_mapping,
@@ -92,6 +94,7 @@ void tunnel_free(struct tunnel *t)
 	while ((c = LIST_FIRST(&t->conns)))
 		conn_remove(c);
 	held_release(t, &t->held);
+	refusal_free(t->refusal);
 	esp_path_free(t->path);
 	deadlines_fini(&t->deadlines);
 	free(t);

@@ -74,6 +74,17 @@ struct tunnel_keys {
 	uint8_t enc_out[SUITE_MAX_KEY], integ_out[SUITE_MAX_KEY];
 };
 
+/* ---- refusals: NO_PROPOSAL_CHOSEN, sent or received ---- */
+
+/* The last one. Its text has both sides' proposals, as far as they are known; see ike.h. */
+struct tunnel_refusal {
+	nsec_t at;
+	const char *exchange; /* static text */
+	bool by_peer;
+	char *conn; /* name; only in struct tunnel */
+	char text[REFUSAL_STRLEN];
+};
+
 /* ---- one CHILD SA as the tunnel sees it: from installation to the end of its retirement ---- */
 
 struct tunnel_sa {
@@ -126,6 +137,7 @@ struct tunnel_child {
 	struct recovery_record *records; /* the last RECORDS_KEPT; NULL before the first */
 	unsigned record_next;
 	uint64_t rekeys, recoveries, failures;
+	struct tunnel_refusal *refusal; /* of a CHILD SA; owned, NULL before the first */
 };
 LIST_HEAD(tunnel_child_list, tunnel_child);
 
@@ -161,8 +173,9 @@ struct tunnel_conn {
 	struct deadline tidy; /* end one of two SAs that do the same */
 	nsec_t untidy_since;  /* while `tidy` is armed: nothing has been recovered since */
 	nsec_t tidied_at;
-	unsigned tidied;	  /* how often in a row */
-	unsigned beside_failures; /* in a row; sets the back-off of rung 3 */
+	unsigned tidied;		/* how often in a row */
+	unsigned beside_failures;	/* in a row; sets the back-off of rung 3 */
+	struct tunnel_refusal *refusal; /* of an IKE SA; owned, NULL before the first */
 };
 LIST_HEAD(tunnel_conn_list, tunnel_conn);
 
@@ -211,6 +224,8 @@ struct tunnel {
 	uint64_t policy_order, record_id;
 	nsec_t now; /* of the call under way, for ops of the engine that pass none */
 	bool closing;
+	/* The last refusal on a connection that only responds and has no peer yet; as above. */
+	struct tunnel_refusal *refusal;
 };
 
 /* history_cap: bytes for all histories. rng, log and ops->ctx must outlive it; ops is copied. */

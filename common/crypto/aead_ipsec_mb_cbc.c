@@ -1,8 +1,7 @@
 /*
- * aead_ipsec_mb_cbc.c - AES-CBC with HMAC-SHA2, many packets at a time. SPDX-License-Identifier:
- * ISC
+ * aead_ipsec_mb_cbc.c - AES-CBC with HMAC, many packets at a time. SPDX-License-Identifier: ISC
  *
- * CBC encryption and SHA-2 are chains: one packet cannot be spread over a vector, but many packets
+ * CBC encryption and SHA are chains: one packet cannot be spread over a vector, but many packets
  * can, side by side. With only a few packets OpenSSL is faster, so it gets those.
  */
 #include "crypto/ipsec_mb.h"
@@ -55,9 +54,20 @@ static void key_free(struct aead_key *key)
 static void one_block(IMB_MGR *mgr, const struct suite *s, const uint8_t *block, uint8_t *state)
 {
 	switch (s->integ) {
+	case INTEG_HMAC_SHA1_96: IMB_SHA1_ONE_BLOCK(mgr, block, state); break;
 	case INTEG_HMAC_SHA2_384_192: IMB_SHA384_ONE_BLOCK(mgr, block, state); break;
 	case INTEG_HMAC_SHA2_512_256: IMB_SHA512_ONE_BLOCK(mgr, block, state); break;
 	default: IMB_SHA256_ONE_BLOCK(mgr, block, state); break;
+	}
+}
+
+static IMB_HASH_ALG hash_of(const struct suite *s)
+{
+	switch (s->integ) {
+	case INTEG_HMAC_SHA1_96: return IMB_AUTH_HMAC_SHA_1;
+	case INTEG_HMAC_SHA2_384_192: return IMB_AUTH_HMAC_SHA_384;
+	case INTEG_HMAC_SHA2_512_256: return IMB_AUTH_HMAC_SHA_512;
+	default: return IMB_AUTH_HMAC_SHA_256;
 	}
 }
 
@@ -65,12 +75,11 @@ static void one_block(IMB_MGR *mgr, const struct suite *s, const uint8_t *block,
 static void expand_hmac(struct cbc_key *k, const uint8_t *integ)
 {
 	const struct suite *s = k->base.suite;
-	size_t size = s->integ == INTEG_HMAC_SHA2_256_128 ? 64 : SHA_BLOCK_MAX;
+	/* The blocks of SHA-1 and SHA-256 have 64 bytes. */
+	size_t size = s->integ_keylen <= 32 ? 64 : SHA_BLOCK_MAX;
 	uint8_t block[SHA_BLOCK_MAX] = {0};
 
-	k->hash = s->integ == INTEG_HMAC_SHA2_256_128	? IMB_AUTH_HMAC_SHA_256
-		  : s->integ == INTEG_HMAC_SHA2_384_192 ? IMB_AUTH_HMAC_SHA_384
-							: IMB_AUTH_HMAC_SHA_512;
+	k->hash = hash_of(s);
 	memcpy(block, integ, s->integ_keylen);
 	for (size_t i = 0; i < size; i++)
 		block[i] ^= 0x36;

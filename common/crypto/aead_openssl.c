@@ -38,6 +38,7 @@ static const EVP_CIPHER *cipher_of(const struct suite *s)
 static enum hash_alg mac_hash(const struct suite *s)
 {
 	switch (s->integ) {
+	case INTEG_HMAC_SHA1_96: return HASH_SHA1;
 	case INTEG_HMAC_SHA2_384_192: return HASH_SHA384;
 	case INTEG_HMAC_SHA2_512_256: return HASH_SHA512;
 	default: return HASH_SHA256;

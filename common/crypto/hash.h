@@ -17,10 +17,7 @@ size_t hash_len(enum hash_alg alg);
 /* Writes the digest over the parts, in order, to out[hash_len]. Aborts if memory runs out. */
 void hash_compute(enum hash_alg alg, const struct chunk *parts, size_t n, uint8_t *out);
 
-/*
- * Sets *ret to the hash of a PRF transform ID; false if it is not supported. SHA-1 is for test
- * vectors only.
- */
+/* Sets *ret to the hash of a PRF transform ID; false if it is not supported. */
 bool prf_hash(uint16_t prf, enum hash_alg *ret);
 /* Writes prf(key, parts...) (RFC 7296 2.13) to out[hash_len]. The key may have any length. */
 void prf_compute(enum hash_alg alg, struct chunk key, const struct chunk *parts, size_t n,

@@ -8,9 +8,10 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/objects.h>
 #include <openssl/param_build.h>
 
-enum kind { KIND_MODP, KIND_ECP, KIND_X25519 };
+enum kind { KIND_MODP, KIND_ECP, KIND_RAW };
 
 static const struct group {
 	uint16_t id;
@@ -21,10 +22,16 @@ static const struct group {
 	{GROUP_MODP_2048, KIND_MODP, 256, "modp2048", "modp_2048"},
 	{GROUP_MODP_3072, KIND_MODP, 384, "modp3072", "modp_3072"},
 	{GROUP_MODP_4096, KIND_MODP, 512, "modp4096", "modp_4096"},
+	{GROUP_MODP_6144, KIND_MODP, 768, "modp6144", "modp_6144"},
+	{GROUP_MODP_8192, KIND_MODP, 1024, "modp8192", "modp_8192"},
 	{GROUP_ECP_256, KIND_ECP, 64, "ecp256", "P-256"},
 	{GROUP_ECP_384, KIND_ECP, 96, "ecp384", "P-384"},
 	{GROUP_ECP_521, KIND_ECP, 132, "ecp521", "P-521"},
-	{GROUP_X25519, KIND_X25519, 32, "x25519", "X25519"},
+	{GROUP_ECP_256_BP, KIND_ECP, 64, "ecp256bp", "brainpoolP256r1"},
+	{GROUP_ECP_384_BP, KIND_ECP, 96, "ecp384bp", "brainpoolP384r1"},
+	{GROUP_ECP_512_BP, KIND_ECP, 128, "ecp512bp", "brainpoolP512r1"},
+	{GROUP_X25519, KIND_RAW, 32, "x25519", "X25519"},
+	{GROUP_X448, KIND_RAW, 56, "x448", "X448"},
 };
 
 struct kex {
@@ -58,7 +65,27 @@ size_t kex_public_len(uint16_t group)
 
 static const char *type_of(const struct group *g)
 {
-	return g->kind == KIND_MODP ? "DH" : g->kind == KIND_ECP ? "EC" : "X25519";
+	return g->kind == KIND_MODP ? "DH" : g->kind == KIND_ECP ? "EC" : g->ossl;
+}
+
+static int curve_nid(const struct group *g)
+{
+	int nist = EC_curve_nist2nid(g->ossl);
+
+	return nist != NID_undef ? nist : OBJ_sn2nid(g->ossl);
+}
+
+bool kex_available(uint16_t group)
+{
+	const struct group *g = find(group);
+	EC_GROUP *curve;
+
+	if (!g || g->kind != KIND_ECP)
+		return g != NULL;
+	curve = EC_GROUP_new_by_curve_name(curve_nid(g));
+	EC_GROUP_free(curve);
+	ERR_clear_error();
+	return curve != NULL;
 }
 
 /* A key of the group from the parameters in b; NULL if libcrypto finds them invalid. */
@@ -85,7 +112,7 @@ static EVP_PKEY *public_key(const struct group *g, struct chunk pub)
 	BIGNUM *bn = NULL;
 	bool ok = b != NULL;
 
-	if (ok && g->kind != KIND_X25519)
+	if (ok && g->kind != KIND_RAW)
 		ok = OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, g->ossl, 0) ==
 		     1;
 	if (ok && g->kind == KIND_MODP) {
@@ -128,7 +155,7 @@ static bool read_public(struct kex *k)
 		if (ok)
 			memcpy(k->pub, point + 1, g->public_len);
 		return ok;
-	case KIND_X25519:
+	case KIND_RAW:
 		len = g->public_len;
 		return EVP_PKEY_get_raw_public_key(k->key, k->pub, &len) == 1;
 	}
@@ -144,7 +171,7 @@ static EVP_PKEY *generate(const struct group *g)
 	EVP_PKEY *key = NULL;
 
 	if (c && EVP_PKEY_keygen_init(c) == 1 &&
-	    (g->kind == KIND_X25519 || EVP_PKEY_CTX_set_params(c, params) == 1) &&
+	    (g->kind == KIND_RAW || EVP_PKEY_CTX_set_params(c, params) == 1) &&
 	    EVP_PKEY_generate(c, &key) != 1)
 		key = NULL;
 	EVP_PKEY_CTX_free(c);
@@ -174,6 +201,18 @@ struct kex *kex_new(uint16_t group)
 	return g ? adopt(g, generate(g)) : NULL;
 }
 
+/* A new number: the prime of a MODP group. */
+static BIGNUM *prime_of(const struct group *g)
+{
+	switch (g->id) {
+	case GROUP_MODP_2048: return BN_get_rfc3526_prime_2048(NULL);
+	case GROUP_MODP_3072: return BN_get_rfc3526_prime_3072(NULL);
+	case GROUP_MODP_4096: return BN_get_rfc3526_prime_4096(NULL);
+	case GROUP_MODP_6144: return BN_get_rfc3526_prime_6144(NULL);
+	default: return BN_get_rfc3526_prime_8192(NULL);
+	}
+}
+
 /* Adds the public value of a private EC or DH key, which libcrypto does not compute by itself. */
 static bool push_public(const struct group *g, OSSL_PARAM_BLD *b, const BIGNUM *priv, BIGNUM **pub,
 			uint8_t *point)
@@ -182,10 +221,7 @@ static bool push_public(const struct group *g, OSSL_PARAM_BLD *b, const BIGNUM *
 	bool ok = false;
 
 	if (g->kind == KIND_ECP) {
-		EC_GROUP *eg =
-			EC_GROUP_new_by_curve_name(g->id == GROUP_ECP_256   ? NID_X9_62_prime256v1
-						   : g->id == GROUP_ECP_384 ? NID_secp384r1
-									    : NID_secp521r1);
+		EC_GROUP *eg = EC_GROUP_new_by_curve_name(curve_nid(g));
 		EC_POINT *p = EC_POINT_new(eg);
 
 		ok = EC_POINT_mul(eg, p, priv, NULL, NULL, bc) == 1 &&
@@ -196,9 +232,7 @@ static bool push_public(const struct group *g, OSSL_PARAM_BLD *b, const BIGNUM *
 		EC_POINT_free(p);
 		EC_GROUP_free(eg);
 	} else {
-		BIGNUM *prime = g->id == GROUP_MODP_2048   ? BN_get_rfc3526_prime_2048(NULL)
-				: g->id == GROUP_MODP_3072 ? BN_get_rfc3526_prime_3072(NULL)
-							   : BN_get_rfc3526_prime_4096(NULL);
+		BIGNUM *prime = prime_of(g);
 		BIGNUM *two = BN_new();
 
 		*pub = BN_new();
@@ -221,8 +255,8 @@ struct kex *kex_from_private(uint16_t group, const uint8_t *priv, size_t len)
 
 	if (!g)
 		return NULL;
-	if (g->kind == KIND_X25519)
-		return adopt(g, EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, priv, len));
+	if (g->kind == KIND_RAW)
+		return adopt(g, EVP_PKEY_new_raw_private_key_ex(NULL, g->ossl, NULL, priv, len));
 	b = OSSL_PARAM_BLD_new();
 	bn = BN_secure_new();
 	if (b && bn && BN_bin2bn(priv, (int)len, bn) &&
@@ -263,7 +297,7 @@ static bool public_valid(const struct group *g, EVP_PKEY *key)
 	EVP_PKEY_CTX *c;
 	bool ok;
 
-	if (g->kind == KIND_X25519)
+	if (g->kind == KIND_RAW)
 		return true;
 	c = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
 	ok = c && EVP_PKEY_public_check_quick(c) == 1;

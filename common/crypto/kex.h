@@ -1,8 +1,8 @@
 /*
- * kex.h - key exchange: MODP, ECP and X25519. SPDX-License-Identifier: ISC
+ * kex.h - key exchange: MODP, ECP, X25519 and X448. SPDX-License-Identifier: ISC
  *
  * Public values have the form of the KE payload: MODP big-endian, padded to the length of the prime
- * (RFC 7296 3.4); ECP x | y (RFC 5903 7); X25519 32 bytes (RFC 8031).
+ * (RFC 7296 3.4); ECP x | y (RFC 5903 7, RFC 6954 2); X25519 32 and X448 56 bytes (RFC 8031).
  */
 #ifndef MENDIP_KEX_H
 #define MENDIP_KEX_H
@@ -11,8 +11,8 @@
 #include "wire.h"
 #include "crypto/suite.h"
 
-#define KEX_MAX_PUBLIC 512
-#define KEX_MAX_SECRET 512
+#define KEX_MAX_PUBLIC 1024
+#define KEX_MAX_SECRET 1024
 
 struct kex;
 
@@ -22,13 +22,19 @@ const char *kex_name(uint16_t group);
 size_t kex_public_len(uint16_t group);
 
 /*
+ * Whether libcrypto has the group: one that was built for a distribution with fewer curves may lack
+ * those of brainpool.
+ */
+bool kex_available(uint16_t group);
+
+/*
  * Generates a private key, to be freed with kex_free. NULL if the group is unknown or libcrypto
  * fails.
  */
 struct kex *kex_new(uint16_t group);
 /*
- * As kex_new, from a given private key of len bytes, for test vectors: a big-endian number, or 32
- * bytes for X25519.
+ * As kex_new, from a given private key of len bytes, for test vectors: a big-endian number, or the
+ * 32 or 56 bytes of X25519 and X448.
  */
 struct kex *kex_from_private(uint16_t group, const uint8_t *priv, size_t len);
 /* Cleanses and frees; takes NULL. */
@@ -39,8 +45,8 @@ struct chunk kex_public(const struct kex *k);
 /*
  * Writes the shared secret to secret[KEX_MAX_SECRET] and its length in bytes to *ret_len (MODP:
  * padded to the prime). -EINVAL if the peer's value has the wrong length or fails the checks of RFC
- * 6989 (range, point on curve), or if X25519 yields zeros (RFC 7748 6.1). The caller cleanses
- * secret.
+ * 6989 (range, point on curve), or if X25519 or X448 yields zeros (RFC 7748 6). The caller
+ * cleanses secret.
  */
 int kex_derive(const struct kex *k, struct chunk peer, uint8_t *secret, size_t *ret_len) MUST_CHECK;
 

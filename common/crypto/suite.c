@@ -8,12 +8,15 @@
 		.name = "aes" #bits "gcm16"                                                        \
 	}
 
-#define CBC(bits, hash, keylen, icv)                                                              \
-	{                                                                                         \
-		.encr = ENCR_AES_CBC, .key_bits = bits, .integ = INTEG_HMAC_SHA2_##hash##_##icv,  \
-		.enc_keylen = bits / 8, .integ_keylen = keylen, .iv_len = 16, .icv_len = icv / 8, \
-		.block = 16, .name = "aes" #bits "-sha" #hash                                     \
+#define CBC_WITH(bits, integ_id, hash, keylen, icv)                                                \
+	{                                                                                          \
+		.encr = ENCR_AES_CBC, .key_bits = bits, .integ = integ_id, .enc_keylen = bits / 8, \
+		.integ_keylen = keylen, .iv_len = 16, .icv_len = icv / 8, .block = 16,             \
+		.name = "aes" #bits "-sha" #hash                                                   \
 	}
+#define CBC(bits, hash, keylen, icv) \
+	CBC_WITH(bits, INTEG_HMAC_SHA2_##hash##_##icv, hash, keylen, icv)
+#define CBC_SHA1(bits) CBC_WITH(bits, INTEG_HMAC_SHA1_96, 1, 20, 96)
 
 static const struct suite table[] = {
 	GCM(128),
@@ -36,6 +39,9 @@ static const struct suite table[] = {
 	CBC(256, 256, 32, 128),
 	CBC(256, 384, 48, 192),
 	CBC(256, 512, 64, 256),
+	CBC_SHA1(128),
+	CBC_SHA1(192),
+	CBC_SHA1(256),
 };
 
 const struct suite *suite_find(uint16_t encr, uint16_t key_bits, uint16_t integ)

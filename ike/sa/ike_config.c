@@ -33,8 +33,10 @@ void conn_unref(const struct conn_conf *c)
 		free(c->children[i].local_ts);
 		free(c->children[i].remote_ts);
 		free(c->children[i].options);
+		proposals_free(&c->children[i].proposals);
 	}
 	free(c->children);
+	proposals_free(&counted(c)->proposals);
 	names_free(c->names);
 	free(c->ppk_id);
 	free(c->name);

@@ -214,6 +214,8 @@ static void answer_child(struct ike_sa *sa, struct child_task *t, const struct i
 		return;
 	if (!e)
 		e = child_check_answer(sa, in->p, false, t, &o, in->now);
+	if (error && e == NOTIFY_NO_PROPOSAL_CHOSEN)
+		refusal_by_peer(sa, "IKE_AUTH", t->conf, PROPOSAL_KEX_CUT, in->now);
 	if (!e) {
 		c = child_install(sa, &o, t->spi, true, (struct chunk){0}, &sa->handshake->ni,
 				  &sa->handshake->nr, NULL, in->now);
@@ -231,10 +233,13 @@ static void answer_child(struct ike_sa *sa, struct child_task *t, const struct i
 static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *error = ike_find_error(in->p);
+	const struct child_task *first = child_task_of(sa->outstanding);
 	struct ike_task *t;
 	char why[160], id[IDENT_STRLEN];
 
 	if (!(in->p->present & PL(AUTH))) {
+		if (error && error->type == NOTIFY_NO_PROPOSAL_CHOSEN && first->conf)
+			refusal_by_peer(sa, "IKE_AUTH", first->conf, PROPOSAL_KEX_CUT, in->now);
 		snprintf(why, sizeof(why), "the peer refused IKE_AUTH: %s",
 			 error ? ike_notify_name(error->type) : "no AUTH payload");
 		sa_kill(sa, why, in->now);
@@ -360,6 +365,9 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, struct chunk aut
 	} else if (error) {
 		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: no child from IKE_AUTH: %s",
 			 sa_label(sa), ike_notify_name(error));
+		if (error == NOTIFY_NO_PROPOSAL_CHOSEN)
+			refusal_of_peer(sa, "IKE_AUTH", o.conf, PROPOSAL_KEX_CUT, in->p->sa,
+					in->now);
 		ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, error, (struct chunk){0});
 	}
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);

@@ -354,6 +354,9 @@ static bool failed(struct ike_sa *sa, struct child_task *t, const struct ike_not
 		tell(sa, t, t->task.child, IKE_RESULT_SUPERSEDED, n->type, now);
 		return false;
 	}
+	if (n->type == NOTIFY_NO_PROPOSAL_CHOSEN)
+		refusal_by_peer(sa, "CREATE_CHILD_SA", t->conf,
+				t->no_kex ? PROPOSAL_KEX_NONE : PROPOSAL_KEX, now);
 	log_peer(sa, now, LOG_LEVEL_WARNING, "%s: child %s: the peer refused CREATE_CHILD_SA: %s",
 		 sa_label(sa), t->conf->name, ike_notify_name(n->type));
 	tell(sa, t, t->task.child,

@@ -45,7 +45,8 @@ struct child_offer {
 /*
  * As responder: chooses a configuration and a proposal, and narrows the selectors. with_ke: whether
  * groups count (not in IKE_AUTH). old: the SA that is rekeyed, or NULL. Returns 0, or the error
- * notify to send; with INVALID_KE_PAYLOAD the group wanted is in ret->choice.
+ * notify to send; with INVALID_KE_PAYLOAD the group wanted is in ret->choice, and with
+ * NO_PROPOSAL_CHOSEN ret->conf is the one whose proposals do not fit.
  */
 uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
 			 const struct child_sa *old, struct child_offer *ret, nsec_t now);
@@ -69,6 +70,20 @@ void child_write_ts(struct ike_builder *b, const struct ts_list *tsi, const stru
  */
 void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32_t spi,
 		       bool with_ke, struct chunk nonce, const struct child_sa *old);
+
+/* ---- refusal.c: NO_PROPOSAL_CHOSEN ---- */
+/*
+ * The peer refused our request of this exchange for an IKE SA, or for `child` if that is not NULL;
+ * kex: the part of our proposals that was offered. Logs and tells what we offered.
+ */
+void refusal_by_peer(struct ike_sa *sa, const char *exchange, const struct child_conf *child,
+		     enum proposal_kex kex, nsec_t now);
+/* We refuse such a request; theirs: the body of its SA payload. Logs and tells what both have. */
+void refusal_of_peer(struct ike_sa *sa, const char *exchange, const struct child_conf *child,
+		     enum proposal_kex kex, struct chunk theirs, nsec_t now);
+/* The same for an IKE_SA_INIT, of which there is no IKE SA. */
+void refusal_of_caller(struct ike *ike, const struct conn_conf *conn, struct chunk theirs,
+		       nsec_t now);
 
 /* ---- sync.c: RFC 6311 ---- */
 /* Writes and reads the support notifies in IKE_AUTH, on either side. */

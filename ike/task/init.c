@@ -63,6 +63,8 @@ static void init_timeout(struct ike_sa *sa, nsec_t now)
 	struct handshake *hs = sa->handshake;
 	char why[96];
 
+	if (hs->error == NOTIFY_NO_PROPOSAL_CHOSEN)
+		refusal_by_peer(sa, "IKE_SA_INIT", NULL, PROPOSAL_KEX, now);
 	if (!hs->error) {
 		sa_kill(sa, "no response to IKE_SA_INIT", now);
 		return;
@@ -417,8 +419,7 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 		return;
 	}
 	if (!conn_for(ike, in, &offer, &conn, &choice)) {
-		log_outsider(ike->log, in->now, LOG_LEVEL_WARNING,
-			     "%s: IKE_SA_INIT refused: no proposal in common", conn->name);
+		refusal_of_caller(ike, conn, in->p->sa, in->now);
 		answer_stateless(ike, in, NOTIFY_NO_PROPOSAL_CHOSEN, none());
 		return;
 	}

@@ -44,12 +44,12 @@ static bool narrow(const struct child_conf *conf, const struct ts_list *local,
 static uint16_t choose(const struct child_conf *conf, const struct proposal_offer *offer,
 		       bool with_ke, uint16_t group, struct child_offer *o)
 {
+	o->conf = conf;
 	if (!proposals_choose(&conf->proposals, offer, with_ke, group, &o->choice) ||
 	    o->choice.spi < 256)
 		return NOTIFY_NO_PROPOSAL_CHOSEN;
 	if (with_ke && o->choice.group != GROUP_NONE && o->choice.group != group)
 		return NOTIFY_INVALID_KE_PAYLOAD;
-	o->conf = conf;
 	return 0;
 }
 

@@ -230,6 +230,8 @@ void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 	else if (!proposals_choose(&sa->conn->proposals, &offer, true, in->p->ke.group, &choice) ||
 		 choice.spi == 0)
 		error = NOTIFY_NO_PROPOSAL_CHOSEN;
+	if (error == NOTIFY_NO_PROPOSAL_CHOSEN)
+		refusal_of_peer(sa, "CREATE_CHILD_SA", NULL, PROPOSAL_KEX, in->p->sa, in->now);
 	if (error) {
 		respond_notify(sa, in->h, error, (struct chunk){0}, in->local, in->remote, in->now);
 	} else if (choice.group != in->p->ke.group) {
@@ -350,6 +352,8 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 		task_retry(&t->task, in->now + rng_jittered(sa->ike->rng, RETRY_AFTER));
 		return;
 	} else {
+		if (e && e->type == NOTIFY_NO_PROPOSAL_CHOSEN)
+			refusal_by_peer(sa, "CREATE_CHILD_SA", NULL, PROPOSAL_KEX, in->now);
 		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: rekey of the IKE SA failed: %s",
 			 sa_label(sa),
 			 e ? ike_notify_name(e->type) : "the response does not match our offer");

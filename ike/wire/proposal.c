@@ -1,46 +1,8 @@
 /* proposal.c - see proposal.h. SPDX-License-Identifier: ISC */
-#include "wire/proposal.h"
 #include "crypto/kex.h"
+#include "wire/words.h"
 
-#include <stdio.h>
-
-#define ATTR_KEY_LENGTH 0x800e /* TV format, type 14 */
-
-static const struct word {
-	const char *name;
-	struct transform t;
-} words[] = {
-	{"aes128gcm16", {TRANSFORM_ENCR, ENCR_AES_GCM_16, 128}},
-	{"aes192gcm16", {TRANSFORM_ENCR, ENCR_AES_GCM_16, 192}},
-	{"aes256gcm16", {TRANSFORM_ENCR, ENCR_AES_GCM_16, 256}},
-	{"aes128gcm128", {TRANSFORM_ENCR, ENCR_AES_GCM_16, 128}},
-	{"aes256gcm128", {TRANSFORM_ENCR, ENCR_AES_GCM_16, 256}},
-	{"chacha20poly1305", {TRANSFORM_ENCR, ENCR_CHACHA20_POLY1305, 0}},
-	{"aes128", {TRANSFORM_ENCR, ENCR_AES_CBC, 128}},
-	{"aes192", {TRANSFORM_ENCR, ENCR_AES_CBC, 192}},
-	{"aes256", {TRANSFORM_ENCR, ENCR_AES_CBC, 256}},
-	{"prfsha256", {TRANSFORM_PRF, PRF_HMAC_SHA2_256, 0}},
-	{"prfsha384", {TRANSFORM_PRF, PRF_HMAC_SHA2_384, 0}},
-	{"prfsha512", {TRANSFORM_PRF, PRF_HMAC_SHA2_512, 0}},
-	{"sha256", {TRANSFORM_INTEG, INTEG_HMAC_SHA2_256_128, 0}},
-	{"sha384", {TRANSFORM_INTEG, INTEG_HMAC_SHA2_384_192, 0}},
-	{"sha512", {TRANSFORM_INTEG, INTEG_HMAC_SHA2_512_256, 0}},
-	{"sha2_256", {TRANSFORM_INTEG, INTEG_HMAC_SHA2_256_128, 0}},
-	{"sha2_384", {TRANSFORM_INTEG, INTEG_HMAC_SHA2_384_192, 0}},
-	{"sha2_512", {TRANSFORM_INTEG, INTEG_HMAC_SHA2_512_256, 0}},
-	{"modp2048", {TRANSFORM_KE, GROUP_MODP_2048, 0}},
-	{"modp3072", {TRANSFORM_KE, GROUP_MODP_3072, 0}},
-	{"modp4096", {TRANSFORM_KE, GROUP_MODP_4096, 0}},
-	{"ecp256", {TRANSFORM_KE, GROUP_ECP_256, 0}},
-	{"ecp384", {TRANSFORM_KE, GROUP_ECP_384, 0}},
-	{"ecp521", {TRANSFORM_KE, GROUP_ECP_521, 0}},
-	{"x25519", {TRANSFORM_KE, GROUP_X25519, 0}},
-	{"curve25519", {TRANSFORM_KE, GROUP_X25519, 0}},
-	{"esn", {TRANSFORM_ESN, ESN_YES, 0}},
-	{"noesn", {TRANSFORM_ESN, ESN_NO, 0}},
-};
-
-static bool add(struct proposal *p, struct transform t)
+bool proposal_add(struct proposal *p, struct transform t)
 {
 	if (p->count == PROPOSAL_TRANSFORMS)
 		return false;
@@ -48,7 +10,7 @@ static bool add(struct proposal *p, struct transform t)
 	return true;
 }
 
-static unsigned count_type(const struct proposal *p, uint8_t type)
+unsigned proposal_count_type(const struct proposal *p, uint8_t type)
 {
 	unsigned n = 0;
 
@@ -57,126 +19,28 @@ static unsigned count_type(const struct proposal *p, uint8_t type)
 	return n;
 }
 
-static bool is_combined(const struct transform *t)
+bool proposal_has(const struct proposal *p, const struct transform *t)
 {
-	return t->id == ENCR_AES_GCM_16 || t->id == ENCR_CHACHA20_POLY1305;
-}
-
-/* swanctl: an integrity algorithm in an IKE proposal without a PRF names the PRF too. */
-static void derive_prf(struct proposal *p)
-{
-	unsigned n = p->count;
-
-	for (unsigned i = 0; i < n; i++) {
-		uint16_t id = p->t[i].id;
-
-		if (p->t[i].type != TRANSFORM_INTEG)
-			continue;
-		add(p, (struct transform){TRANSFORM_PRF,
-					  id == INTEG_HMAC_SHA2_256_128	  ? PRF_HMAC_SHA2_256
-					  : id == INTEG_HMAC_SHA2_384_192 ? PRF_HMAC_SHA2_384
-									  : PRF_HMAC_SHA2_512,
-					  0});
+	for (unsigned i = 0; i < p->count; i++) {
+		if (p->t[i].type == t->type && p->t[i].id == t->id &&
+		    p->t[i].key_bits == t->key_bits)
+			return true;
 	}
+	return false;
 }
 
-/* What is wrong with a proposal, or NULL if it is complete. */
-static const char *incomplete(const struct proposal *p)
+void proposal_remove_type(struct proposal *p, uint8_t type)
 {
-	unsigned combined = 0, encr = count_type(p, TRANSFORM_ENCR);
+	uint8_t kept = 0;
 
-	for (unsigned i = 0; i < p->count; i++)
-		combined += p->t[i].type == TRANSFORM_ENCR && is_combined(&p->t[i]);
-	if (encr == 0)
-		return "names no encryption algorithm";
-	if (combined != 0 && combined != encr)
-		return "mixes AEAD and other ciphers: write two proposals";
-	if (combined && count_type(p, TRANSFORM_INTEG))
-		return "has an integrity algorithm beside an AEAD cipher: write prfsha... for the "
-		       "PRF";
-	if (!combined && !count_type(p, TRANSFORM_INTEG))
-		return "needs an integrity algorithm, such as sha256";
-	if (p->protocol == PROTOCOL_IKE && !count_type(p, TRANSFORM_PRF))
-		return "needs a PRF, such as prfsha256";
-	if (p->protocol == PROTOCOL_IKE && !count_type(p, TRANSFORM_KE))
-		return "needs a key exchange, such as x25519";
-	if (p->protocol == PROTOCOL_IKE && count_type(p, TRANSFORM_ESN))
-		return "has esn, which is for ESP";
-	if (p->protocol == PROTOCOL_ESP && count_type(p, TRANSFORM_PRF))
-		return "has a PRF, which is for IKE";
-	return NULL;
-}
-
-int proposal_parse_text(const char *s, uint8_t protocol, struct proposal *ret, char *err)
-{
-	struct proposal p = {.protocol = protocol};
-	const char *why;
-
-	while (*s) {
-		size_t len = strcspn(s, "-");
-		const struct word *w = NULL;
-
-		for (size_t i = 0; i < ARRAY_SIZE(words) && !w; i++) {
-			if (strlen(words[i].name) == len && memcmp(words[i].name, s, len) == 0)
-				w = &words[i];
-		}
-		if (!w || !add(&p, w->t)) {
-			snprintf(err, 128, "\"%.*s\" is not an algorithm that Mendip supports",
-				 (int)(len > 40 ? 40 : len), s);
-			return -EINVAL;
-		}
-		s += len;
-		if (*s == '-')
-			s++;
+	for (unsigned i = 0; i < p->count; i++) {
+		if (p->t[i].type != type)
+			p->t[kept++] = p->t[i];
 	}
-	if (protocol == PROTOCOL_IKE && !count_type(&p, TRANSFORM_PRF))
-		derive_prf(&p);
-	if (protocol == PROTOCOL_ESP && !count_type(&p, TRANSFORM_ESN))
-		add(&p, (struct transform){TRANSFORM_ESN, ESN_NO, 0});
-	why = incomplete(&p);
-	if (why) {
-		snprintf(err, 128, "the proposal %s", why);
-		return -EINVAL;
-	}
-	*ret = p;
-	return 0;
+	p->count = kept;
 }
 
-static const char *word_of(const struct transform *t)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		const struct transform *w = &words[i].t;
-
-		if (w->type == t->type && w->id == t->id && w->key_bits == t->key_bits)
-			return words[i].name;
-	}
-	return "?";
-}
-
-const char *proposal_format(const struct proposal *p, char *s, size_t size)
-{
-	size_t at = 0;
-
-	if (size)
-		*s = '\0';
-	for (unsigned i = 0; i < p->count && at < size; i++) {
-		int n = snprintf(s + at, size - at, "%s%s", i ? "-" : "", word_of(&p->t[i]));
-
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return s;
-}
-
-const char *choice_format(const struct proposal_choice *c, char *s, size_t size)
-{
-	const struct transform prf = {TRANSFORM_PRF, c->prf, 0};
-	const char *group = c->group ? kex_name(c->group) : NULL;
-
-	snprintf(s, size, "%s%s%s%s%s%s", c->suite ? c->suite->name : "?", c->prf ? "-" : "",
-		 c->prf ? word_of(&prf) : "", group ? "-" : "", group ? group : "",
-		 c->protocol == PROTOCOL_ESP ? (c->esn ? "-esn" : "-noesn") : "");
-	return s;
-}
+/* ---- reading ---- */
 
 /* Reads the attributes of a transform; *unknown is set by any but the key length. */
 static void parse_attributes(struct reader *r, struct transform *t, bool *unknown)
@@ -184,7 +48,7 @@ static void parse_attributes(struct reader *r, struct transform *t, bool *unknow
 	while (!r->bad && r->left) {
 		uint16_t type = rd_be16(r), value = rd_be16(r);
 
-		if (type == ATTR_KEY_LENGTH) {
+		if (type == PROPOSAL_KEY_LENGTH) {
 			t->key_bits = value;
 		} else {
 			*unknown = true;
@@ -197,25 +61,7 @@ static void parse_attributes(struct reader *r, struct transform *t, bool *unknow
 /* Whether it is one of the algorithms that we have, or the explicit NONE of its type. */
 static bool is_known(const struct transform *t)
 {
-	if (t->id == 0 && t->key_bits == 0)
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		const struct transform *w = &words[i].t;
-
-		if (w->type == t->type && w->id == t->id && w->key_bits == t->key_bits)
-			return true;
-	}
-	return false;
-}
-
-static bool has_transform(const struct proposal *p, const struct transform *t)
-{
-	for (unsigned i = 0; i < p->count; i++) {
-		if (p->t[i].type == t->type && p->t[i].id == t->id &&
-		    p->t[i].key_bits == t->key_bits)
-			return true;
-	}
-	return false;
+	return (t->id == 0 && t->key_bits == 0) || word_of(t) != NULL;
 }
 
 /*
@@ -256,8 +102,8 @@ static int parse_transform(struct reader *r, struct proposal_read *read, bool la
 		return 0;
 	}
 	/* A transform that we do not know is not chosen (RFC 7296 3.3.6). */
-	if (!unknown && is_known(&t) && !has_transform(read->p, &t))
-		add(read->p, t);
+	if (!unknown && is_known(&t) && !proposal_has(read->p, &t))
+		proposal_add(read->p, t);
 	return 0;
 }
 
@@ -334,7 +180,7 @@ static void write_transform(struct writer *w, const struct transform *t, bool la
 	wr_u8(w, 0);
 	wr_be16(w, t->id);
 	if (t->key_bits) {
-		wr_be16(w, ATTR_KEY_LENGTH);
+		wr_be16(w, PROPOSAL_KEY_LENGTH);
 		wr_be16(w, t->key_bits);
 	}
 }
@@ -343,7 +189,7 @@ static void write_proposal(struct writer *w, const struct proposal *p, uint8_t n
 			   struct chunk spi, bool with_ke, bool last)
 {
 	size_t start = w->len;
-	unsigned n = p->count - (with_ke ? 0 : count_type(p, TRANSFORM_KE)), done = 0;
+	unsigned n = p->count - (with_ke ? 0 : proposal_count_type(p, TRANSFORM_KE)), done = 0;
 
 	wr_u8(w, last ? 0 : 2);
 	wr_u8(w, 0);
@@ -364,20 +210,17 @@ static void write_proposal(struct writer *w, const struct proposal *p, uint8_t n
 static bool same_without_kex(const struct proposal *a, const struct proposal *b)
 {
 	for (unsigned i = 0; i < a->count; i++) {
-		if (a->t[i].type != TRANSFORM_KE && !has_transform(b, &a->t[i]))
+		if (a->t[i].type != TRANSFORM_KE && !proposal_has(b, &a->t[i]))
 			return false;
 	}
-	return a->count - count_type(a, TRANSFORM_KE) == b->count - count_type(b, TRANSFORM_KE);
+	return a->count - proposal_count_type(a, TRANSFORM_KE) ==
+	       b->count - proposal_count_type(b, TRANSFORM_KE);
 }
 
-/*
- * Whether the offer contains the i-th proposal; with PROPOSAL_KEX_CUT not if it repeats an earlier
- * one.
- */
-static bool is_offered(const struct proposal_list *l, unsigned i, enum proposal_kex kex)
+bool proposals_offered(const struct proposal_list *l, unsigned i, enum proposal_kex kex)
 {
 	if (kex == PROPOSAL_KEX_NONE)
-		return count_type(&l->p[i], TRANSFORM_KE) == 0;
+		return proposal_count_type(&l->p[i], TRANSFORM_KE) == 0;
 	for (unsigned k = 0; kex == PROPOSAL_KEX_CUT && k < i; k++) {
 		if (same_without_kex(&l->p[k], &l->p[i]))
 			return false;
@@ -392,12 +235,12 @@ void proposals_write(struct ike_builder *b, const struct proposal_list *l, struc
 	uint8_t number = 0;
 
 	for (unsigned i = 0; i < l->count; i++) {
-		if (is_offered(l, i, kex))
+		if (proposals_offered(l, i, kex))
 			last = i;
 	}
 	ib_open(b, PAYLOAD_SA);
 	for (unsigned i = 0; i < l->count; i++) {
-		if (is_offered(l, i, kex))
+		if (proposals_offered(l, i, kex))
 			write_proposal(&b->w, &l->p[i], ++number, spi, kex == PROPOSAL_KEX,
 				       i == last);
 	}
@@ -408,15 +251,15 @@ void choice_write(struct ike_builder *b, const struct proposal_choice *c, struct
 {
 	struct proposal p = {.protocol = c->protocol};
 
-	add(&p, (struct transform){TRANSFORM_ENCR, c->suite->encr, c->suite->key_bits});
+	proposal_add(&p, (struct transform){TRANSFORM_ENCR, c->suite->encr, c->suite->key_bits});
 	if (c->protocol == PROTOCOL_IKE)
-		add(&p, (struct transform){TRANSFORM_PRF, c->prf, 0});
+		proposal_add(&p, (struct transform){TRANSFORM_PRF, c->prf, 0});
 	if (c->suite->integ)
-		add(&p, (struct transform){TRANSFORM_INTEG, c->suite->integ, 0});
+		proposal_add(&p, (struct transform){TRANSFORM_INTEG, c->suite->integ, 0});
 	if (c->group)
-		add(&p, (struct transform){TRANSFORM_KE, c->group, 0});
+		proposal_add(&p, (struct transform){TRANSFORM_KE, c->group, 0});
 	if (c->protocol == PROTOCOL_ESP)
-		add(&p, (struct transform){TRANSFORM_ESN, c->esn, 0});
+		proposal_add(&p, (struct transform){TRANSFORM_ESN, c->esn, 0});
 	ib_open(b, PAYLOAD_SA);
 	write_proposal(&b->w, &p, c->number, spi, true, true);
 	ib_close(b);
@@ -429,7 +272,7 @@ void choice_write(struct ike_builder *b, const struct proposal_choice *c, struct
 static bool common(const struct proposal *a, const struct proposal *b, uint8_t type, uint16_t want,
 		   struct transform *ret)
 {
-	bool a_none = count_type(a, type) == 0, b_none = count_type(b, type) == 0;
+	bool a_none = proposal_count_type(a, type) == 0, b_none = proposal_count_type(b, type) == 0;
 
 	for (unsigned i = 0; i < a->count; i++) {
 		for (unsigned j = 0; j < b->count; j++) {
@@ -542,8 +385,10 @@ uint16_t proposals_first_group(const struct proposal_list *l)
 {
 	for (unsigned i = 0; i < l->count; i++) {
 		for (unsigned j = 0; j < l->p[i].count; j++) {
-			if (l->p[i].t[j].type == TRANSFORM_KE)
-				return l->p[i].t[j].id;
+			const struct transform *t = &l->p[i].t[j];
+
+			if (t->type == TRANSFORM_KE && kex_public_len(t->id) > 0)
+				return t->id;
 		}
 	}
 	return GROUP_NONE;
@@ -563,7 +408,7 @@ bool proposals_have_group(const struct proposal_list *l, uint16_t group)
 bool proposals_without_group(const struct proposal_list *l)
 {
 	for (unsigned i = 0; i < l->count; i++) {
-		if (count_type(&l->p[i], TRANSFORM_KE) == 0)
+		if (proposal_count_type(&l->p[i], TRANSFORM_KE) == 0)
 			return true;
 	}
 	return false;
@@ -580,7 +425,7 @@ bool proposals_drop_esn(struct proposal_list *l)
 				p->t[kept++] = p->t[k];
 		}
 		p->count = kept;
-		if (count_type(p, TRANSFORM_ESN) == 0)
+		if (proposal_count_type(p, TRANSFORM_ESN) == 0)
 			return false;
 	}
 	return true;

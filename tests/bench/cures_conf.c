@@ -34,11 +34,10 @@ static void selector(struct ts_list *l, const char *text)
 
 static void proposal(struct proposal_list *l, uint8_t protocol, const char *text)
 {
-	char err[128];
+	char err[PROPOSAL_ERR];
 
-	if (proposal_parse_text(text, protocol, &l->p[0], err) < 0)
+	if (proposals_add_text(l, text, protocol, err) < 0)
 		die("%s: %s", text, err);
-	l->count = 1;
 }
 
 static void identity(struct ident *id, const char *text)

@@ -39,6 +39,14 @@ tests_exchange_t_mobike_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_saved_SOURCES = tests/exchange/t_saved.c $(PEERS)
 tests_exchange_t_saved_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_saved_LDADD = $(TUNNEL_TEST_LIBS)
+check_PROGRAMS += tests/exchange/t_refusal tests/exchange/t_vendors
+tests_exchange_t_refusal_SOURCES = tests/exchange/t_refusal.c $(PEERS)
+tests_exchange_t_refusal_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_refusal_LDADD = $(TUNNEL_TEST_LIBS)
+tests_exchange_t_vendors_SOURCES = tests/exchange/t_vendors.c $(PEERS)
+tests_exchange_t_vendors_CPPFLAGS = $(TEST_CPPFLAGS) -DVENDORS='"$(srcdir)/tests/exchange/vendors.txt"'
+tests_exchange_t_vendors_LDADD = $(TUNNEL_TEST_LIBS)
+EXTRA_DIST += tests/exchange/vendors.txt
 tests_exchange_t_lives_SOURCES = tests/exchange/t_lives.c $(PEERS)
 tests_exchange_t_lives_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_lives_LDADD = $(TUNNEL_TEST_LIBS)

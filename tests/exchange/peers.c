@@ -450,13 +450,13 @@ void net_until(struct net *n, bool (*cond)(struct net *n), nsec_t limit, const c
 
 static void proposals(struct proposal_list *l, uint8_t protocol, const char *text)
 {
-	char copy[512], err[128], *save = NULL;
+	char *copy = xstrdup(text), err[PROPOSAL_ERR], *save = NULL;
 
-	snprintf(copy, sizeof(copy), "%s", text);
 	for (char *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
-		if (proposal_parse_text(s, protocol, &l->p[l->count++], err) < 0)
+		if (proposals_add_text(l, s, protocol, err) < 0)
 			fail_msg("%s: %s", s, err);
 	}
+	free(copy);
 }
 
 static bool gw_starts(const struct options *o)

@@ -133,7 +133,7 @@ static void set_twice(struct scenario *s, const struct words *w)
 
 static void check_proposals(struct scenario *s, const char *text)
 {
-	char copy[256], err[128], *save = NULL;
+	char copy[256], err[PROPOSAL_ERR], *save = NULL;
 	struct proposal p;
 
 	snprintf(copy, sizeof(copy), "%s", text);

@@ -31,10 +31,13 @@ static bool logged(const struct net *n, const char *text)
 
 static void every_suite_and_group(void **state)
 {
-	static const uint16_t groups[] = {GROUP_MODP_2048, GROUP_MODP_3072, GROUP_MODP_4096,
-					  GROUP_ECP_256,   GROUP_ECP_384,   GROUP_ECP_521,
-					  GROUP_X25519};
-	static const char *const prfs[] = {"prfsha256", "prfsha384", "prfsha512"};
+	static const uint16_t groups[] = {GROUP_MODP_2048,  GROUP_MODP_3072,  GROUP_MODP_4096,
+					  GROUP_MODP_6144,  GROUP_MODP_8192,  GROUP_ECP_256,
+					  GROUP_ECP_384,    GROUP_ECP_521,    GROUP_ECP_256_BP,
+					  GROUP_ECP_384_BP, GROUP_ECP_512_BP, GROUP_X25519,
+					  GROUP_X448};
+	static const char *const prfs[] = {"prfsha256", "prfsha384", "prfsha512", "prfsha1"};
+	const size_t groups_count = ARRAY_SIZE(groups);
 	size_t count;
 	const struct suite *t = suite_table(&count);
 
@@ -44,10 +47,10 @@ static void every_suite_and_group(void **state)
 		char ike[128], esp[128];
 		struct net *n;
 
-		snprintf(ike, sizeof(ike), "%s-%s-%s", t[i].name, prfs[i % 3],
-			 kex_name(groups[i % 7]));
-		snprintf(esp, sizeof(esp), "%s-%s-%s", t[i].name, kex_name(groups[(i + 3) % 7]),
-			 i % 2 ? "esn" : "noesn");
+		snprintf(ike, sizeof(ike), "%s-%s-%s", t[i].name, prfs[i % 4],
+			 kex_name(groups[i % groups_count]));
+		snprintf(esp, sizeof(esp), "%s-%s-%s", t[i].name,
+			 kex_name(groups[(i + 3) % groups_count]), i % 2 ? "esn" : "noesn");
 		o.ike = ike;
 		o.esp = esp;
 		n = net_up(&o);
@@ -56,7 +59,7 @@ static void every_suite_and_group(void **state)
 		net_run(n, SEC);
 		assert_int_equal(peer_child(n, BRANCH, 0)->rekeys, 1);
 		assert_int_equal(peer_child(n, BRANCH, 0)->current->ike->choice.group,
-				 groups[(i + 3) % 7]);
+				 groups[(i + 3) % groups_count]);
 		traffic(n);
 		ike_sa_rekey(peer_conn(n, GW)->sa, n->now);
 		net_run(n, SEC);

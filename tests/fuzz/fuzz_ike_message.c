@@ -22,12 +22,15 @@ static void walk(const struct proposal_offer *offer)
 	struct proposal p;
 	unsigned count = 0;
 	size_t at = 0;
+	char text[PROPOSALS_STRLEN];
 
 	while (proposals_next(offer, &at, &p)) {
 		hold(p.count <= PROPOSAL_TRANSFORMS);
 		count++;
 	}
 	hold(count == offer->count && at == offer->body.len);
+	for (size_t size = 1; size <= sizeof(text); size += 1 + size / 2)
+		hold(strlen(offer_format(offer, text, size)) < size);
 }
 
 static void payloads(uint8_t first, const uint8_t *p, size_t len)

@@ -24,7 +24,7 @@ static void selectors(const char *s)
 static void proposals(const char *s, uint8_t protocol)
 {
 	struct proposal a, b;
-	char err[128], text[1024];
+	char err[PROPOSAL_ERR], text[1024];
 
 	if (proposal_parse_text(s, protocol, &a, err) < 0) {
 		hold(strlen(err) < sizeof(err));

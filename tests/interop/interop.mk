@@ -9,6 +9,9 @@ EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop
 	tests/interop/wire.py tests/interop/test_rewind_selfcheck.py tests/interop/test_strongswan.py tests/interop/test_defaults.py \
 	tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_wire.py tests/interop/test_children.py
 
+PRIVILEGED_TESTS += tests/interop/test_algorithms.py
+EXTRA_DIST += tests/interop/test_algorithms.py
+
 # Runs test_defaults.py with strongSwan 6, which Debian 12 does not have, as root; installs Debian 13 for it once.
 check-strongswan-6: all
 	$(srcdir)/scripts/other-debian trixie make

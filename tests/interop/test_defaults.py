@@ -34,6 +34,16 @@ class Defaults:
             self.charon.initiate("net")
         self.branch.wait_up()
 
+    def agreed(self, calls):
+        """Returns what was agreed on, as neither side named anything; we prefer AES-GCM, strongSwan 5.9 AES-CBC."""
+        conn = self.branch.ctl("status")["connections"][0]
+        expect(conn["proposals"] == ["default"] and conn["children"][0]["esp_proposals"] == ["default"], f"{conn}")
+        ike, esp = conn["ike_sas"][0]["proposal"], self.branch.sa()["proposal"]
+        expect(ike.startswith("aes") and ike.split("-")[-1] in ("x25519", "ecp256") and esp.startswith("aes"), f"{ike}, {esp}")
+        if not calls:
+            expect("gcm16-prfsha" in ike and "gcm16-" in esp, f"not what we prefer: {ike}, {esp}")
+        return f"{ike}, {esp}"
+
     def rekeyed(self, start, who):
         """Expects that start() rekeys the CHILD SA within the same IKE SA."""
         spi, ike = self.branch.spi(), self.ike()
@@ -63,6 +73,7 @@ class Defaults:
 def run(calls):
     with testbed.Testbed("defaults") as bed:
         both = Defaults(bed, calls)
+        print(f"# {'Mendip' if calls else 'strongSwan'} initiates: {both.agreed(calls)}")
         both.rekeyed(lambda: both.branch.ctl("rekey", "net"), "Mendip")
         both.rekeyed(lambda: both.charon.rekey(child="net"), "strongSwan")
         both.mended()

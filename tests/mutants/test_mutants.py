@@ -39,6 +39,8 @@ HELPERS = {"unit": ["esp_fixture", "esp_run", "ref_model", "coalesce_fixture", "
 CPU_LIMIT, LIMIT = 300, 900
 # Tests end at their first failure, and do fewer random runs.
 ENVIRONMENT = {**os.environ, "CMOCKA_TEST_ABORT": "1", "MENDIP_RUNS": "300"}
+TESTS["unit"].append("t_proposal")
+TESTS["exchange"].append("t_refusal")
 
 
 def run(cmd, **kw):

@@ -122,6 +122,11 @@ static void op_ike_event(void *ctx, struct ike_sa *sa, enum ike_sa_event e, stru
 	p->downs += e == IKE_EVENT_DOWN;
 }
 
+static void op_refused(void *ctx, struct ike_sa *sa, const struct ike_refusal *r, nsec_t now)
+{
+	(void)ctx, (void)sa, (void)r, (void)now;
+}
+
 static void op_synced(void *ctx, struct ike_sa *sa, uint64_t delta, nsec_t now)
 {
 	(void)ctx, (void)sa, (void)delta, (void)now;
@@ -150,9 +155,9 @@ static void no_line(void *ctx, enum log_level level, const char *line)
 
 static int proposal_of(struct proposal_list *l, uint8_t protocol, const char *text)
 {
-	char err[128];
+	char err[PROPOSAL_ERR];
 
-	return proposal_parse_text(text, protocol, &l->p[l->count++], err);
+	return proposals_add_text(l, text, protocol, err);
 }
 
 static struct conn_conf *conf_new(const struct live_who *w, const struct endpoint *gateway)
@@ -193,6 +198,7 @@ int live_open(struct live_peer *p, const struct live_who *who, uint64_t seed)
 				    .child_event = op_child_event,
 				    .child_admit = op_child_admit,
 				    .child_result = op_child_result,
+				    .refused = op_refused,
 				    .ike_event = op_ike_event,
 				    .synced = op_synced,
 				    .keep_mapping = op_keep_mapping,

@@ -51,7 +51,7 @@ BAD = (
     ('dpd_delay = "2s"', 'dpd_delay = "2s" rekey_time', r":5: syntax error"),
     ('"10.2.0.0/16"', '"10.2.0.0/33"', r":6: connections\.gw\.children\.net\.remote_ts.*10\.2\.0\.0/33"),
     ("aes128gcm16-prfsha256-x25519", "aes128gcm16-md5-x25519", r":5: connections\.gw\.proposals.*\"md5\""),
-    ("aes128gcm16-prfsha256-x25519", "aes128gcm16-sha256-x25519", r"AEAD cipher"),
+    ("aes128gcm16-prfsha256-x25519", "aes128gcm16-aes128-sha256-x25519", r"mixes AEAD and other ciphers: write two proposals"),
     ("aes128gcm16-prfsha256-x25519", "aes128-aes128gcm16-prfsha256-x25519", r"two proposals"),
     ('auth = "psk"', 'auth = "pubkey"', r":3: connections\.gw\.local\.auth: must be \"psk\""),
     ('dpd_delay = "2s"', 'dpd_delay = "2s"; device = "ipsec%d"', r":5: connections\.gw\.device: must be a device name"),
@@ -115,6 +115,10 @@ BAD = (
     ('secret = "a secret for tests"', 'file = "/tmp"', r"/tmp is not a regular file"),
     ('secret = "a secret for tests"', 'id = "other"; secret = "x"', r"mendip\.conf:2: connections\.gw: no secret for"),
     ("dpd_delay", "/* a \0 */ dpd_delay", r"NUL byte"),
+    ('"aes128gcm16-prfsha256-x25519"', '"default", "aes256-sha256-modp1024"',
+     r':5: connections\.gw\.proposals\S* "modp1024" can be broken: let the peer offer modp2048, ecp256 or x25519'),
+    ('start_action = "start"', 'esp_proposals = "3des-sha1-modp2048"',
+     r':6: \S*esp_proposals\S* "3des" repeats its small blocks: let the peer offer aes256gcm16 or aes256'),
 )
 
 
@@ -126,6 +130,21 @@ def bad_ones_name_file_line_and_option():
         expect(re.search(pattern, err), f"{new}: {err!r} does not match {pattern!r}")
         expect("mendip.conf" in err, f"{new}: names no file: {err!r}")
     print(f"# {len(BAD)} bad configurations refused, each by name")
+
+
+def old_algorithms_warn():
+    """What is allowed but old passes with a warning that names connection, child and option."""
+    ike, esp = '"default", "aes128-aes256-sha1-sha256-modp2048"', 'esp_proposals = [ "default", "aes128-sha1" ];'
+    status, err = check(GOOD.replace('"aes128gcm16-prfsha256-x25519"', ike).replace('start_action', esp + ' start_action'))
+    lines = err.splitlines()
+    expect(status == 0 and len(lines) == 2, f"status {status}, {err!r}")
+    expect(re.search(r'mendip\.conf: warning: gw: proposals: "sha1" is old: let the peer offer sha256$', lines[0]), err)
+    expect(re.search(r'warning: gw/net: esp_proposals: "sha1" is old: let the peer offer sha256$', lines[1]), err)
+    status, err = check(GOOD.replace('start_action', 'replay_window = 0; start_action'))
+    expect(status == 0 and re.search(r"warning: gw/net: replay_window = 0: an attacker can replay", err), err)
+    status, err = check(GOOD.replace('proposals = [ "aes128gcm16-prfsha256-x25519" ];', "").replace(
+        "local_ts", 'esp_proposals = "default"; local_ts', 1))
+    expect((status, err) == (0, ""), f"the default proposals warn: {err!r}")
 
 
 def includes_modes_and_duplicates():
@@ -347,7 +366,7 @@ def reload_leaves_what_is_made_at_the_start():
         expect("changes only" not in "\n".join(branch.tail(10000).splitlines()[lines:]), "told without reason")
 
 
-main([good_ones_pass, bad_ones_name_file_line_and_option, includes_modes_and_duplicates, garbage_never_crashes,
+main([good_ones_pass, bad_ones_name_file_line_and_option, old_algorithms_warn, includes_modes_and_duplicates, garbage_never_crashes,
       files_that_others_may_write, folders_above_that_others_may_write,
       links_in_folders_that_others_may_write, secrets_leave_nothing_behind,
       what_holds_is_shown, reload_keeps_what_has_not_changed, reload_leaves_what_is_made_at_the_start])

@@ -305,8 +305,9 @@ static void shown_reads_back(void **state)
 	}
 }
 
-#define TEN(x)	   x x x x x x x x x x
-#define MANY_WORDS TEN("chacha20poly1305-") TEN("chacha20poly1305-") TEN("chacha20poly1305-")
+#define MANY_WORDS                                                                        \
+	"aes128gcm16-aes192gcm16-aes256gcm16-chacha20poly1305-x25519-x448-ecp256-ecp384-" \
+	"ecp521-ecp256bp-ecp384bp-ecp512bp-modp4096-modp6144-modp8192-"
 
 /* Values that are easily confused with each other, or difficult to write. */
 static void odd_values(void **state)

@@ -157,9 +157,32 @@ static void ecp256_rfc5903(void **state)
 	kex_free(kr);
 }
 
-static const uint16_t all_groups[] = {GROUP_MODP_2048, GROUP_MODP_3072, GROUP_MODP_4096,
-				      GROUP_ECP_256,   GROUP_ECP_384,	GROUP_ECP_521,
-				      GROUP_X25519};
+/* RFC 7027 A.1, with the curve of RFC 6954. */
+static void ecp256bp_rfc7027(void **state)
+{
+	uint8_t a[32], b[32], secret[KEX_MAX_SECRET];
+	size_t len;
+	struct kex *ka, *kb;
+
+	(void)state;
+	unhex("81db1ee100150ff2ea338d708271be38300cb54241d79950f77b063039804f1d", a);
+	unhex("55e40bc41e37e3e2ad25c3c6654511ffa8474a91a0032087593852d3e7d76bd3", b);
+	ka = kex_from_private(GROUP_ECP_256_BP, a, 32);
+	kb = kex_from_private(GROUP_ECP_256_BP, b, 32);
+	assert_hex(kex_public(ka).p,
+		   "44106e913f92bc02a1705d9953a8414db95e1aaa49e81d9e85f929a8e3100be5"
+		   "8ab4846f11caccb73ce49cbdd120f5a900a69fd32c272223f789ef10eb089bdc");
+	assert_int_equal(kex_derive(ka, kex_public(kb), secret, &len), 0);
+	assert_int_equal(len, 32);
+	assert_hex(secret, "89afc39d41d3b327814b80940b042590f96556ec91e6ae7939bce31f3a18bf2b");
+	kex_free(ka);
+	kex_free(kb);
+}
+
+static const uint16_t all_groups[] = {
+	GROUP_MODP_2048,  GROUP_MODP_3072, GROUP_MODP_4096, GROUP_MODP_6144,  GROUP_MODP_8192,
+	GROUP_ECP_256,	  GROUP_ECP_384,   GROUP_ECP_521,   GROUP_ECP_256_BP, GROUP_ECP_384_BP,
+	GROUP_ECP_512_BP, GROUP_X25519,	   GROUP_X448};
 
 /* Both sides of every group derive the same secret. */
 static void groups_agree(void **state)
@@ -170,6 +193,7 @@ static void groups_agree(void **state)
 		uint8_t sa[KEX_MAX_SECRET], sb[KEX_MAX_SECRET];
 		size_t la, lb;
 
+		assert_true(kex_available(all_groups[i]));
 		assert_int_equal(kex_public(a).len, kex_public_len(all_groups[i]));
 		assert_int_equal(kex_derive(a, kex_public(b), sa, &la), 0);
 		assert_int_equal(kex_derive(b, kex_public(a), sb, &lb), 0);
@@ -179,6 +203,7 @@ static void groups_agree(void **state)
 		kex_free(b);
 	}
 	assert_null(kex_new(2));
+	assert_false(kex_available(2));
 }
 
 /* Invalid public values are refused (RFC 6989). */
@@ -198,11 +223,11 @@ static void bad_public_values(void **state)
 		assert_int_not_equal(kex_derive(k, (struct chunk){bad, n + 1}, secret, &len), 0);
 		assert_int_not_equal(kex_derive(k, (struct chunk){bad, 0}, secret, &len), 0);
 		bad[n - 1] = 1; /* 1 for MODP; not on the curve for ECP */
-		if (all_groups[i] != GROUP_X25519)
+		if (all_groups[i] != GROUP_X25519 && all_groups[i] != GROUP_X448)
 			assert_int_not_equal(kex_derive(k, (struct chunk){bad, n}, secret, &len),
 					     0);
 		memset(bad, 0xff, sizeof(bad)); /* larger than every prime */
-		if (all_groups[i] != GROUP_X25519)
+		if (all_groups[i] != GROUP_X25519 && all_groups[i] != GROUP_X448)
 			assert_int_not_equal(kex_derive(k, (struct chunk){bad, n}, secret, &len),
 					     0);
 		kex_free(k);
@@ -351,12 +376,12 @@ static void base64_rfc4648(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hmac_rfc4231),	     cmocka_unit_test(prf_plus_rfc5869),
-		cmocka_unit_test(chacha_rfc7634),    cmocka_unit_test(x25519_rfc7748),
-		cmocka_unit_test(ecp256_rfc5903),    cmocka_unit_test(groups_agree),
-		cmocka_unit_test(bad_public_values), cmocka_unit_test(every_suite_refuses),
-		cmocka_unit_test(batches),	     cmocka_unit_test(suites_are_found),
-		cmocka_unit_test(base64_rfc4648),
+		cmocka_unit_test(hmac_rfc4231),	       cmocka_unit_test(prf_plus_rfc5869),
+		cmocka_unit_test(chacha_rfc7634),      cmocka_unit_test(x25519_rfc7748),
+		cmocka_unit_test(ecp256_rfc5903),      cmocka_unit_test(ecp256bp_rfc7027),
+		cmocka_unit_test(groups_agree),	       cmocka_unit_test(bad_public_values),
+		cmocka_unit_test(every_suite_refuses), cmocka_unit_test(batches),
+		cmocka_unit_test(suites_are_found),    cmocka_unit_test(base64_rfc4648),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

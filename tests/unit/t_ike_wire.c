@@ -272,13 +272,33 @@ static void selectors(void **state)
 
 /* ---- proposals ---- */
 
+/* Lists that cases make; they are freed at the end. */
+static struct proposal_list lists[64];
+static unsigned list_count;
+
+static struct proposal_list *new_list(void)
+{
+	assert_true(list_count < ARRAY_SIZE(lists));
+	return &lists[list_count++];
+}
+
+static int free_lists(void **state)
+{
+	(void)state;
+	while (list_count)
+		proposals_free(&lists[--list_count]);
+	return 0;
+}
+
+/* The list of one proposal, or of the default ones. It shares its proposals with `lists`. */
 static struct proposal_list text(const char *s, uint8_t protocol)
 {
-	struct proposal_list l = {.count = 1};
-	char err[128];
+	struct proposal_list *l = new_list();
+	char err[PROPOSAL_ERR];
 
-	assert_int_equal(proposal_parse_text(s, protocol, &l.p[0], err), 0);
-	return l;
+	if (proposals_add_text(l, s, protocol, err) < 0)
+		fail_msg("%s: %s", s, err);
+	return *l;
 }
 
 /* Writes the body of an SA payload that offers l; returns its length. */
@@ -334,16 +354,13 @@ static void proposal_lengths(void **state)
 static void unknown_transforms(void **state)
 {
 	struct proposal_list ours = text("aes128gcm16-x25519-noesn", PROTOCOL_ESP);
-	struct proposal_list two = ours;
+	struct proposal p[2] = {ours.p[0], ours.p[0]};
+	struct proposal_list two = {.count = 2, .p = p};
 	struct proposal_choice c;
 	uint8_t m[1024];
 	size_t len, first;
 
 	(void)state;
-	two.count = 2;
-	two.p[1] = two.p[0];
-	two.p[1].number = 2;
-	two.p[0].number = 1;
 	len = offer(&two, m, sizeof(m));
 	first = get_be16(m + 2);
 	assert_true(choose(&ours, m, len, &c));
@@ -587,12 +604,12 @@ static struct proposal_list three(void)
 {
 	static const char *const texts[] = {"aes128gcm16-x25519", "aes256gcm16",
 					    "aes128gcm16-ecp256-modp2048", "aes128gcm16"};
-	struct proposal_list l = {.count = ARRAY_SIZE(texts)};
-	char err[128];
+	struct proposal_list *l = new_list();
+	char err[PROPOSAL_ERR];
 
-	for (unsigned i = 0; i < l.count; i++)
-		assert_int_equal(proposal_parse_text(texts[i], PROTOCOL_ESP, &l.p[i], err), 0);
-	return l;
+	for (unsigned i = 0; i < ARRAY_SIZE(texts); i++)
+		assert_int_equal(proposals_add_text(l, texts[i], PROTOCOL_ESP, err), 0);
+	return *l;
 }
 
 /* Writes the offer, reads it again, and compares it with the texts, in order. */
@@ -693,10 +710,9 @@ static void alternatives(void **state)
 /* Invalid proposal texts, such as a combined-mode cipher with another one (3.3), are rejected. */
 static void mixed_text(void **state)
 {
-	static const char *const bad[] = {
-		"aes128gcm16-sha256-x25519", "aes128-x25519", "sha256", "aes128gcm16-nonsense", "",
-		"aes128gcm16-aes128-sha256"};
-	char err[128];
+	static const char *const bad[] = {"aes128-x25519", "sha256", "aes128gcm16-nonsense", "",
+					  "aes128gcm16-aes128-sha256"};
+	char err[PROPOSAL_ERR];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -735,5 +751,5 @@ int main(void)
 		cmocka_unit_test(mixed_text),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, free_lists);
 }
