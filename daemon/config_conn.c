@@ -270,9 +270,8 @@ static const char *const fragmentation[] = {[FRAGMENTATION_YES] = "yes",
 					    [FRAGMENTATION_FORCE] = "force",
 					    NULL};
 
-#define FRAGMENT_SIZE_MIN 256
-#define VOLUME_MAX	  (UINT64_MAX / 2)
-#define REKEY_MAX	  (9ULL * 365 * 86400 * NSEC_PER_SEC) /* a file can still express a tenth more */
+#define VOLUME_MAX (UINT64_MAX / 2)
+#define REKEY_MAX  (9ULL * 365 * 86400 * NSEC_PER_SEC) /* a file can still express a tenth more */
 
 /* clang-format off */
 #define AT(field) offsetof(struct conn_conf, field)

@@ -217,6 +217,7 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, bool wel
 	if (!is_due(sa, in))
 		return;
 	sa->window.expected_id++;
+	sa->window.request_longest = in->longest;
 	request_remember(&sa->window, in->h->message_id, in->text);
 	request_parts_clear(&sa->window, &sa->ike->deadlines);
 	heard(sa, in);

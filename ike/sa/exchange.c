@@ -3,6 +3,7 @@
  * (RFC 7296 2.1 to 2.4). SPDX-License-Identifier: ISC
  */
 #include "sa/exchange.h"
+#include "sa/limits.h"
 #include "sa/paths.h"
 #include "xalloc.h"
 
@@ -11,8 +12,10 @@
 
 /* doc/recovery.md 5: sent at 0, 0.5, 1.5, 3.5 and 5.5 s, then twice more, 4 and 8 s later. */
 static const uint32_t hurried_ms[] = {500, 1000, 2000, 2000};
-#define HURRIED_AFTER_MS 4000
-#define HURRIED_TRIES	 (ARRAY_SIZE(hurried_ms) + 3)
+#define HURRIED_AFTER_MS  4000
+#define HURRIED_TRIES	  (ARRAY_SIZE(hurried_ms) + 3)
+
+#define SENDS_OF_ONE_SIZE 2 /* without an answer; then smaller fragments are tried */
 
 static void task_due(struct deadline *d, nsec_t now)
 {
@@ -100,12 +103,31 @@ static bool given_up(const struct ike_sa *sa)
 	       (sa->window.hurried ? HURRIED_TRIES - 1 : sa->ike->set.retransmit_tries);
 }
 
+/* Whether long datagrams may be why the message was sent in vain so often (RFC 7383 2.5.2). */
+static bool should_divide(unsigned sends)
+{
+	return sends > 0 && sends % SENDS_OF_ONE_SIZE == 0;
+}
+
+/* What is found out here about the path holds for the messages to come, too. */
+static void divide_request(struct ike_sa *sa, nsec_t now)
+{
+	struct sent_message *m = &sa->window.request;
+
+	if (!should_divide(sa->window.sends) || !message_divide(sa, m))
+		return;
+	log_peer(sa, now, LOG_LEVEL_INFO,
+		 "%s: no answer to a message in datagrams of up to %u bytes: up to %u from now on",
+		 sa_label(sa), message_size(sa), m->size);
+	sa->fragment_size = (uint16_t)m->size;
+}
+
 static void send_outstanding(struct ike_sa *sa, nsec_t now)
 {
 	struct endpoint to;
 	nsec_t wait;
 
-	message_divide(sa, &sa->window.request, sa->window.sends, now);
+	divide_request(sa, now);
 	sa->window.sends++;
 	to = paths_destination(sa);
 	sent_again(sa, &sa->window.request, &sa->local, &to, now);
@@ -151,7 +173,7 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 		sa_kill(sa, "message IDs used up", now);
 		return;
 	}
-	if (message_make(sa, &h, inside, &sa->window.request) < 0) {
+	if (message_make(sa, &h, inside, message_size(sa), &sa->window.request) < 0) {
 		sa_kill(sa, "a request is too large for a message", now);
 		return;
 	}
@@ -237,7 +259,7 @@ void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ik
 			       .message_id = req->message_id};
 
 	sa->window.repeats = 0;
-	if (message_make(sa, &h, inside, &sa->window.response) < 0) {
+	if (message_make(sa, &h, inside, response_size(sa), &sa->window.response) < 0) {
 		log_error(sa->ike->log, "%s: a response is too large for a message", sa_label(sa));
 		/* A notify alone always fits: this goes no deeper. */
 		if (!sa->mute) {
@@ -254,7 +276,12 @@ void exchange_respond_again(struct ike_sa *sa, const struct endpoint *local,
 			    const struct endpoint *remote, nsec_t now)
 {
 	sa->ike->counters[IKE_COUNT_RETRANSMITTED]++;
-	message_divide(sa, &sa->window.response, ++sa->window.repeats, now);
+	/*
+	 * Anyone can have sent the same request again, so this is no reason for smaller messages
+	 * from now on.
+	 */
+	if (should_divide(++sa->window.repeats))
+		(void)message_divide(sa, &sa->window.response);
 	sent_again(sa, &sa->window.response, local, remote, now);
 }
 

@@ -19,6 +19,7 @@ struct ike_in {
 	 */
 	struct chunk text;
 	uint8_t first;
+	size_t longest; /* bytes of the longest of these; 0: it came in one */
 	const struct endpoint *local, *remote;
 	nsec_t now;
 };
@@ -172,18 +173,21 @@ size_t skf_seal(struct ike_sa *sa, const struct ike_header *h, const struct frag
 
 /* ---- divide.c: the datagrams of a message that we send (RFC 7383 2.5) ---- */
 /*
- * Makes the datagrams of a message with these payloads. -EMSGSIZE, and *ret is empty: it is too
- * long for a message, `inside` had overflowed, or encryption failed.
+ * Makes the datagrams of a message with these payloads; as IP datagrams they have `size` bytes at
+ * most, if both sides have fragments. -EMSGSIZE, and *ret is empty: it is too long for a message,
+ * `inside` had overflowed, or encryption failed.
  */
 int message_make(struct ike_sa *sa, const struct ike_header *h, const struct ike_builder *inside,
-		 struct sent_message *ret) MUST_CHECK;
+		 unsigned size, struct sent_message *ret) MUST_CHECK;
 /*
- * The message was sent `sends` times without success. After every second time it is divided into
- * smaller fragments, if there can be any; further messages of the IKE SA are then too (2.5.2).
+ * Divides a message that was sent in vain into smaller and more fragments (2.5.2). False: there can
+ * be none.
  */
-void message_divide(struct ike_sa *sa, struct sent_message *m, unsigned sends, nsec_t now);
-/* The size of the IP datagrams that messages of this IKE SA may have, in bytes. */
+bool message_divide(struct ike_sa *sa, struct sent_message *m);
+/* The size of the IP datagrams that messages of this IKE SA may have, in bytes, */
 unsigned message_size(const struct ike_sa *sa);
+/* and of those of a response to the last request: no longer than fragments of that were. */
+unsigned response_size(const struct ike_sa *sa);
 /* Write IKEV2_FRAGMENTATION_SUPPORTED in IKE_SA_INIT, and read it: whether both sides have it. */
 void fragmentation_write(struct ike_builder *b, const struct ike_sa *sa);
 void fragmentation_read(struct ike_sa *sa, const struct ike_payloads *p);

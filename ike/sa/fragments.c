@@ -1,6 +1,5 @@
 /* fragments.c - see fragments.h. SPDX-License-Identifier: ISC */
 #include "sa/fragments.h"
-#include "crypto/hash.h"
 #include "wire/ike_types.h"
 #include "xalloc.h"
 
@@ -39,6 +38,7 @@ enum fragment_result fragments_add(struct fragments *f, const struct fragment_he
 	if (h->number == 1)
 		f->first = h->next;
 	f->len += text.len;
+	f->longest = max_u64(f->longest, h->datagram);
 	f->count++;
 	return f->count == f->total ? FRAGMENT_COMPLETE : FRAGMENT_STORED;
 }

@@ -14,7 +14,8 @@ struct fragments {
 	uint8_t exchange; /* enum ike_exchange */
 	uint8_t first;	  /* type of the first payload; known with number 1 */
 	uint16_t total, count;
-	size_t len; /* of all that are here, in bytes */
+	size_t len;	/* of all that are here, in bytes */
+	size_t longest; /* of the datagrams they came in */
 	struct fragment_part {
 		uint8_t *p; /* owned, wiped */
 		uint16_t len;
@@ -28,6 +29,7 @@ struct fragment_head {
 	uint8_t exchange;
 	uint8_t next; /* type of the first payload inside; counts in number 1 */
 	uint16_t number, total;
+	size_t datagram; /* bytes of the one that it came in */
 };
 
 /*

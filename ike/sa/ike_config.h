@@ -10,9 +10,10 @@
 #include "auth/psk.h"
 #include "wire/proposal.h"
 
-#define CONN_MAX_ADDRS 8
-#define HOST_NAMES_MAX CONN_MAX_ADDRS
+#define CONN_MAX_ADDRS	  8
+#define HOST_NAMES_MAX	  CONN_MAX_ADDRS
 
+#define FRAGMENT_SIZE_MIN 256 /* bytes; headers, IV and ICV are up to 140 of them */
 enum fragmentation { FRAGMENTATION_YES, FRAGMENTATION_NO, FRAGMENTATION_FORCE };
 enum start_action { START_NONE, START_TRAP, START_START };
 /* When the peer has deleted a child, or was silent: what follows. AUTO: as start_action says. */

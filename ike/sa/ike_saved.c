@@ -212,6 +212,8 @@ static int fill(struct ike_sa *sa, struct reader *r)
 	if (ident_load(r, &sa->peer_id) < 0)
 		return -EBADMSG;
 	sa->fragment_size = rd_be16(r);
+	if (sa->fragment_size && sa->fragment_size < FRAGMENT_SIZE_MIN)
+		return -EBADMSG;
 	sa->sync_m1 = rd_be32(r);
 	p = rd_bytes(r, sizeof(sa->sync_nonce));
 	if (p)

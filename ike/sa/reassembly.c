@@ -83,6 +83,7 @@ static bool store(struct ike_sa *sa, struct ike_in *in, const struct fragment_he
 		fragments_join(parts, text);
 		in->text = (struct chunk){text, parts->len};
 		in->first = parts->first;
+		in->longest = parts->longest;
 		complete = true;
 		break;
 	}
@@ -99,7 +100,8 @@ enum reassembly reassemble(struct ike_sa *sa, struct ike_in *in, uint8_t *text)
 					.exchange = in->h->exchange,
 					.next = in->p->sk_next,
 					.number = in->p->fragment,
-					.total = in->p->fragments};
+					.total = in->p->fragments,
+					.datagram = in->raw_len};
 	size_t len;
 
 	if (!is_due(sa, in, &f)) {

@@ -17,6 +17,7 @@ struct sent_message {
 		uint16_t len;
 	} * part;	/* owned */
 	unsigned count; /* 0: no message */
+	unsigned size;	/* bytes that the IP datagrams may have; longer messages were divided */
 	/*
 	 * The payloads in it, from which smaller fragments can be made; owned, wiped. NULL: no
 	 * smaller ones would be made.
@@ -40,6 +41,7 @@ struct ike_window {
 	uint32_t expected_id;
 	struct sent_message response; /* to request expected_id - 1 */
 	unsigned repeats;	      /* how often that was sent again */
+	size_t request_longest; /* bytes of the longest fragment of that request; 0: it was whole */
 	struct {
 		uint32_t id;
 		bool used;

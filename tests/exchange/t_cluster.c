@@ -16,6 +16,7 @@
 struct cluster {
 	struct net *n;
 	struct ike_sa *gw, *branch;
+	bool divided; /* the requests of the member come in two fragments */
 	struct {
 		uint32_t nonce, p1, p2;
 		unsigned count;
@@ -93,7 +94,19 @@ static void sync_request(struct cluster *c, uint32_t nonce, uint32_t m1, uint32_
 	if (delta)
 		ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_IPSEC_REPLAY_COUNTER_SYNC,
 			  (struct chunk){leap, sizeof(leap)});
-	net_inject(c->n, BRANCH, false, msg, (uint32_t)sk_seal(c->gw, &h, &b, msg, sizeof(msg)));
+	for (uint16_t i = 0; i < (c->divided ? 2 : 1); i++) {
+		struct fragment_head f = {.exchange = h.exchange,
+					  .next = i ? PAYLOAD_NONE : PAYLOAD_NOTIFY,
+					  .number = i + 1u,
+					  .total = c->divided ? 2 : 0};
+		struct chunk text = {inside, b.w.len};
+
+		if (c->divided) /* 20 bytes, and the rest */
+			text = i ? (struct chunk){inside + 20, b.w.len - 20}
+				 : (struct chunk){inside, 20};
+		net_inject(c->n, BRANCH, false, msg,
+			   (uint32_t)skf_seal(c->gw, &h, &f, text, msg, sizeof(msg)));
+	}
 	net_run(c->n, 10 * MSEC);
 }
 
@@ -110,14 +123,14 @@ static void answered(const struct cluster *c, unsigned count, uint32_t nonce, ui
  * A sync moves message IDs and replay counters; the same request again gets the same response and
  * moves nothing; M1 must rise.
  */
-static void sync_moves_and_rises(void **state)
+static void moves_and_rises(bool divided)
 {
 	struct cluster c;
 	uint32_t next, expected;
 	uint64_t number;
 
-	(void)state;
 	begin(&c, true);
+	c.divided = divided;
 	assert_true(c.branch->ha_peer);
 	next = c.branch->window.next_id;
 	expected = c.branch->window.expected_id;
@@ -140,6 +153,19 @@ static void sync_moves_and_rises(void **state)
 	sync_request(&c, 10, expected + 6, next, 0);
 	answered(&c, 3, 10, next + 3, expected + 6);
 	net_free(c.n);
+}
+
+static void sync_moves_and_rises(void **state)
+{
+	(void)state;
+	moves_and_rises(false);
+}
+
+/* A sync in fragments (RFC 7383), whose message ID is 0 as well. */
+static void sync_in_fragments(void **state)
+{
+	(void)state;
+	moves_and_rises(true);
 }
 
 /*
@@ -436,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sync_moves_and_rises),
+		cmocka_unit_test(sync_in_fragments),
 		cmocka_unit_test(sync_is_bounded),
 		cmocka_unit_test(sync_below_what_was_seen),
 		cmocka_unit_test(sync_in_a_collision),

@@ -569,16 +569,17 @@ static void many_selectors(struct net *n)
 static void smaller_after_silence(void **state)
 {
 	static const struct {
-		unsigned size, mtu, sides, from; /* from: a side that has changed its size */
-		unsigned becomes;
+		unsigned size, mtu, sides;
+		unsigned becomes; /* the size of the branch */
 	} cases[] = {
-		{1280, 576, 1 << BRANCH, BRANCH, 576}, /* the request, which was whole */
-		{1280, 576, 1 << GW, GW, 576},	       /* the response to it */
-		{1280, 576, 3, BRANCH, 576},	       /* both */
-		{700, 600, 1 << BRANCH, BRANCH, 576},  /* it was divided before */
-		{9000, 1000, 3, BRANCH, 576},	       /* 1,280 would not divide it */
-		{9000, 1280, 3, BRANCH, 9000},	       /* nothing is lost */
-		{1280, 1280, 3, BRANCH, 1280},
+		{1280, 576, 1 << BRANCH, 576}, /* the request, which was whole */
+		/* The response: the branch cannot tell, and the gateway does as the branch. */
+		{1280, 576, 1 << GW, 576},
+		{1280, 576, 3, 576},	      /* both */
+		{700, 600, 1 << BRANCH, 576}, /* it was divided before */
+		{9000, 1000, 3, 576},	      /* 1,280 would not divide it */
+		{9000, 1280, 3, 9000},	      /* nothing is lost */
+		{1280, 1280, 3, 1280},
 	};
 
 	(void)state;
@@ -598,9 +599,13 @@ static void smaller_after_silence(void **state)
 		tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
 		net_until(n, net_is_up, 25 * SEC, "up by the first call");
 		assert_int_equal(peer_conn(n, BRANCH)->failures, 0);
-		assert_int_equal(w.dropped > 0, cases[i].becomes != cases[i].size);
-		assert_int_equal(ike_sa_fragment_size(peer_conn(n, cases[i].from)->sa),
-				 cases[i].becomes);
+		/* Twice, in one datagram or two; a response that was sent thrice is dropped twice.
+		 */
+		assert_int_equal(w.dropped, cases[i].mtu == 1280   ? 0
+					    : cases[i].size == 700 ? 4
+								   : 2);
+		assert_int_equal(ike_sa_fragment_size(peer_conn(n, BRANCH)->sa), cases[i].becomes);
+		assert_int_equal(ike_sa_fragment_size(peer_conn(n, GW)->sa), cases[i].size);
 		/* What was learned stays: nothing is lost any more, also on the successor. */
 		w.dropped = 0;
 		ike_sa_rekey(peer_conn(n, BRANCH)->sa, n->now);
@@ -609,19 +614,112 @@ static void smaller_after_silence(void **state)
 		net_run(n, SEC);
 		assert_int_equal(w.dropped, 0);
 		assert_true(net_agrees(n));
-		assert_int_equal(ike_sa_fragment_size(peer_conn(n, cases[i].from)->sa),
-				 cases[i].becomes);
+		assert_int_equal(ike_sa_fragment_size(peer_conn(n, BRANCH)->sa), cases[i].becomes);
+		/* The gateway's own requests learn it, and then its responses have it too. */
+		tunnel_child_rekey(peer_child(n, GW, 0), n->now);
+		net_run(n, 20 * SEC);
+		assert_true(net_agrees(n));
+		assert_int_equal(ike_sa_fragment_size(peer_conn(n, GW)->sa),
+				 cases[i].mtu < 1280 && cases[i].sides >> GW & 1 ? 576
+										 : cases[i].size);
+		w.dropped = 0;
+		tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+		net_run(n, SEC);
+		assert_int_equal(w.dropped, 0);
 		net_free(n);
 	}
 }
 
-/* A message that has gone out in fragments never goes out in as many or fewer, and other ones. */
+/* Responds to the last request by 700 bytes; returns in how many datagrams. */
+static unsigned long_response(struct net *n)
+{
+	struct ike_sa *gw = peer_conn(n, GW)->sa;
+	struct ike_header h = header(n, IKE_INFORMATIONAL, gw->window.expected_id - 1);
+	uint64_t sent = n->peer[GW].ike_sent;
+	static const uint8_t data[700];
+	uint8_t text[800];
+	struct ike_builder b;
+
+	ib_inside(&b, text, sizeof(text));
+	ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, 40000, (struct chunk){data, sizeof(data)});
+	exchange_respond(gw, &h, &b, &gw->local, &gw->remote, n->now);
+	return (unsigned)(n->peer[GW].ike_sent - sent);
+}
+
+static unsigned again(struct net *n)
+{
+	struct ike_sa *gw = peer_conn(n, GW)->sa;
+	uint64_t sent = n->peer[GW].ike_sent;
+
+	exchange_respond_again(gw, &gw->local, &gw->remote, n->now);
+	return (unsigned)(n->peer[GW].ike_sent - sent);
+}
+
+/*
+ * A response whose request comes again and again is divided, too. As anyone can send it again,
+ * other messages stay as they are.
+ */
+static void a_response_is_divided(void **state)
+{
+	struct net *n = quiet_net();
+
+	(void)state;
+	assert_int_equal(long_response(n), 1);
+	assert_int_equal(again(n), 1);
+	assert_int_equal(again(n), 2);
+	assert_int_equal(again(n), 2);
+	assert_int_equal(ike_sa_fragment_size(peer_conn(n, GW)->sa), 1280);
+	assert_int_equal(long_response(n), 1);
+	net_free(n);
+}
+
+/* A response has no longer fragments than its request had, but none shorter than 576 bytes. */
+static void hints_have_a_floor(void **state)
+{
+	struct net *n = quiet_net();
+	uint32_t id = peer_conn(n, GW)->sa->window.expected_id;
+	struct ike_header h = header(n, IKE_INFORMATIONAL, id + 1);
+	const struct fragment_head whole = {.next = PAYLOAD_NOTIFY};
+
+	(void)state;
+	send_parts(n, id, 4, note(1));
+	assert_int_equal(long_response(n), 2);
+	forge(n, GW, &h, &whole, note(2));
+	assert_int_equal(long_response(n), 1);
+	net_free(n);
+}
+
+/*
+ * What goes out again goes out as it was, or in more fragments than before (2.5.2), each encrypted
+ * with an IV of its own.
+ */
 struct totals {
 	uint32_t id[2];
-	unsigned total[2];
-	uint64_t iv[2];
-	unsigned divided;
+	unsigned total[2], divided;
+	unsigned count;
+	struct {
+		uint64_t iv;
+		uint32_t len;
+		uint8_t bytes[2048];
+	} sent[64];
 };
+
+static void iv_is_new(struct totals *t, const struct datagram *d)
+{
+	uint64_t iv = get_be64(d->p + (is_fragment(d) ? 36 : 32));
+
+	for (unsigned i = 0; i < t->count; i++) {
+		if (t->sent[i].iv != iv)
+			continue;
+		assert_int_equal(t->sent[i].len, d->len);
+		assert_memory_equal(t->sent[i].bytes, d->p, d->len);
+		return;
+	}
+	assert_true(t->count < ARRAY_SIZE(t->sent) && d->len <= sizeof(t->sent[0].bytes));
+	t->sent[t->count].iv = iv;
+	t->sent[t->count].len = d->len;
+	memcpy(t->sent[t->count++].bytes, d->p, d->len);
+}
 
 static bool totals_rise(struct net *n, unsigned from, struct datagram *d)
 {
@@ -630,7 +728,8 @@ static bool totals_rise(struct net *n, unsigned from, struct datagram *d)
 
 	if (!is_protected(d) || d->p[18] != IKE_AUTH)
 		return true;
-	total = d->p[16] == PAYLOAD_SKF ? get_be16(d->p + 34) : 0;
+	iv_is_new(t, d);
+	total = is_fragment(d) ? get_be16(d->p + 34) : 0;
 	if (t->id[from] == get_be32(d->p + 20)) {
 		assert_true(total >= t->total[from]);
 		t->divided += total > t->total[from];
@@ -643,12 +742,14 @@ static bool totals_rise(struct net *n, unsigned from, struct datagram *d)
 static void more_fragments_each_time(void **state)
 {
 	struct options o = options_default();
-	struct totals t = {.id = {9, 9}};
+	static struct totals t;
 	struct net *n;
 
 	(void)state;
 	o.start = START_NONE;
 	o.fragment_size = 2000;
+	o.ike = "aes128gcm16-prfsha256-x25519";
+	t = (struct totals){.id = {9, 9}};
 	n = net_new(&o);
 	many_selectors(n);
 	n->hook = totals_rise;
@@ -657,6 +758,7 @@ static void more_fragments_each_time(void **state)
 	net_run(n, 29 * SEC);
 	assert_int_equal(t.divided, 1); /* 1,280 would not divide it, 576 does */
 	assert_int_equal(t.total[BRANCH], 2);
+	assert_int_equal(t.count, 3);
 	net_free(n);
 }
 
@@ -1023,6 +1125,8 @@ int main(void)
 		cmocka_unit_test(divided_otherwise),
 		cmocka_unit_test(went_back_by_two),
 		cmocka_unit_test(smaller_after_silence),
+		cmocka_unit_test(a_response_is_divided),
+		cmocka_unit_test(hints_have_a_floor),
 		cmocka_unit_test(more_fragments_each_time),
 		cmocka_unit_test(dropped_unopened),
 		cmocka_unit_test(forged_ones_are_not_stored),
