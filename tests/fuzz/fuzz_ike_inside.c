@@ -58,9 +58,10 @@ static struct ike_sa *keyed_sa(struct net *n, unsigned victim, unsigned which)
 	return count ? found[which % count] : NULL;
 }
 
-/* Delivers a message, sealed as by the victim's peer. */
+/* Delivers a message, or a fragment of one, sealed as by the victim's peer. */
 static void seal_and_inject(struct world *w, unsigned victim, const struct ike_sa *sa,
-			    const struct ike_header *h, uint8_t first, uint8_t *text, size_t len)
+			    const struct ike_header *h, const struct fragment_head *f,
+			    const uint8_t *text, size_t len)
 {
 	struct ike_sa peer = {.ike = sa->ike,
 			      .initiator = !sa->initiator,
@@ -68,14 +69,10 @@ static void seal_and_inject(struct world *w, unsigned victim, const struct ike_s
 			      .keys = sa->keys,
 			      .iv_counter = w->n->order};
 	uint8_t msg[IKE_MAX_MESSAGE];
-	struct ike_builder inside;
 	size_t total;
 
-	ib_inside(&inside, text, len);
-	inside.w.len = len;
-	inside.first = first;
 	hold(sa_set_keys(&peer) == 0);
-	total = sk_seal(&peer, h, &inside, msg, sizeof(msg));
+	total = skf_seal(&peer, h, f, (struct chunk){text, len}, msg, sizeof(msg));
 	aead_key_free(peer.seal);
 	aead_key_free(peer.open);
 	if (total)
@@ -102,17 +99,28 @@ static void fill_spis(const struct ike_sa *sa, uint8_t *p, size_t len)
 	}
 }
 
-/* cmd: 4 to the gateway, 8 response, 0x30 exchange, 0xc0 message ID; p: first payload, SA, text. */
+/*
+ * cmd: 4 to the gateway, 8 response, 0x30 exchange, 0xc0 message ID; p: first payload, SA, text.
+ * With 0x80 in the SA, the text begins with the number of a fragment and how many there are.
+ */
 static void forge(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 {
 	static const uint32_t ids[] = {0, UINT32_MAX, 1, 0};
 	unsigned victim = cmd & 4 ? GW : BRANCH;
-	struct ike_sa *sa = len >= 2 ? keyed_sa(w->n, victim, p[1]) : NULL;
+	bool part = len >= 4 && p[1] & 0x80;
+	struct ike_sa *sa = len >= 2 ? keyed_sa(w->n, victim, p[1] & 0x7f) : NULL;
+	struct fragment_head f = {0};
+	size_t at = part ? 4 : 2;
 	struct ike_header h;
 	uint8_t *text;
 
 	if (!sa)
 		return;
+	f.next = p[0];
+	if (part) {
+		f.number = p[2];
+		f.total = p[3];
+	}
 	h = (struct ike_header){.spi_i = sa->spi_i,
 				.spi_r = sa->spi_r,
 				.exchange = (uint8_t)(IKE_AUTH + (cmd >> 4 & 3)),
@@ -123,9 +131,9 @@ static void forge(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 	if (cmd >> 6 == 3) /* as a cluster member that has taken over (RFC 6311) */
 		h.message_id = 0;
 	text = xzalloc(len);
-	memcpy(text, p + 2, len - 2);
-	fill_spis(sa, text, len - 2);
-	seal_and_inject(w, victim, sa, &h, p[0], text, len - 2);
+	memcpy(text, p + at, len - at);
+	fill_spis(sa, text, len - at);
+	seal_and_inject(w, victim, sa, &h, &f, text, len - at);
 	free(text);
 }
 
@@ -178,6 +186,7 @@ static void change(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 	uint8_t msg[KEPT_MAX], text[2 * KEPT_MAX];
 	uint32_t msg_len = w->kept[victim].len;
 	struct ike_payloads outer;
+	struct fragment_head f = {0};
 	struct ike_header h;
 	struct ike_sa *sa;
 	size_t text_len;
@@ -202,7 +211,10 @@ static void change(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 		h.message_id = h.flags & IKE_FLAG_RESPONSE ? sa->window.next_id - 1
 							   : sa->window.expected_id;
 	text_len = edit(text, text_len, p, len);
-	seal_and_inject(w, victim, sa, &h, outer.sk_next, text, text_len);
+	f.next = outer.sk_next;
+	f.number = outer.fragment;
+	f.total = outer.fragments;
+	seal_and_inject(w, victim, sa, &h, &f, text, text_len);
 }
 
 /* ---- actions of the sides ---- */
@@ -282,6 +294,10 @@ static void set_up(struct options *o, uint8_t b)
 	o->gw_calls = b & 16;
 	o->branch_answers = b & 32;
 	o->gw_any = b & 64 && !o->branch_answers && !o->gw_calls;
+	if (b & 128) {
+		o->fragmentation = FRAGMENTATION_FORCE;
+		o->fragment_size = 256;
+	}
 	o->dpd = 10 * SEC;
 	o->set.peer_sas = SAS;
 	o->set.peer_children = CHILD_SAS;
@@ -324,6 +340,13 @@ static void begin(struct world *w, unsigned stage)
 
 /* ---- invariants ---- */
 
+static void check_parts(const struct ike_sa *sa, const struct fragments *f)
+{
+	hold(f->total <= IKE_MAX_FRAGMENTS && f->count <= f->total);
+	hold(f->len <= (sa->established ? IKE_MAX_MESSAGE : IKE_MAX_UNKNOWN));
+	hold(!f->part || f->count < f->total); /* a complete message does not stay */
+}
+
 /* No peer may have more than the limits allow. */
 static void check_limits(struct net *n)
 {
@@ -334,8 +357,11 @@ static void check_limits(struct net *n)
 		hold(t->ike->half_open <= t->ike->set.half_open_max);
 		/* Twice as many while old ones are being replaced, and some half-made ones. */
 		hold(peer_ike_sas(n, i) <= 3 * SAS + 4);
-		for (sa = t->ike->sas; sa; sa = sa->hh.next)
+		for (sa = t->ike->sas; sa; sa = sa->hh.next) {
 			hold(sa->child_count <= 2 * CHILD_SAS);
+			check_parts(sa, &sa->window.request_parts);
+			check_parts(sa, &sa->window.response_parts);
+		}
 		/* Live SAs, RETIRED SAs, and reserved SPIs. */
 		hold(t->path->sad.used <= 4 * CHILD_SAS + 16 * n->o.children + 8);
 	}
