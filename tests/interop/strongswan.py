@@ -277,7 +277,7 @@ class Charon:
     settings     more lines for the charon-systemd section of strongswan.conf
     plugins      names of plugins in addition to PLUGINS, such as "ha"
     log_level    1; from 2 on, packets that libipsec drops are logged, too
-    log_keys     whether the keys of CHILD SAs are logged, for esp_keys()
+    log_keys     whether the keys of SAs are logged, for esp_keys() and ike_keys()
     ppks         post-quantum keys (RFC 8784): {identity: secret}
     """
 
@@ -413,19 +413,26 @@ class Charon:
     def esp_keys(self):
         """Return the newest CHILD SA's keys: {"encryption initiator key": bytes, "integrity responder key": ...}; needs
         log_keys."""
+        return self._keys("CHD", r"\w+ \w+ key")
+
+    def ike_keys(self):
+        """Return the newest IKE SA's keys: {"Sk_ei": bytes, ...}; needs log_keys."""
+        return {name.split()[0]: key for name, key in self._keys("IKE", r"Sk_\w+ secret").items()}
+
+    # -- inside ----------------------------------------------------------------
+
+    def _keys(self, group, names):
         keys, name = {}, None
         with open(self.log, encoding="utf-8", errors="replace") as file:
             for line in file:
-                if begin := re.search(r"\[CHD\] (\w+ \w+ key) => (\d+) bytes", line):
+                if begin := re.search(rf"\[{group}\] ({names}) => (\d+) bytes", line):
                     name = begin[1]
                     keys[name] = b""
-                elif name and (row := re.search(r"\[CHD\] +\d+: ((?:[0-9A-F]{2} )+)", line)):
+                elif name and (row := re.search(rf"\[{group}\] +\d+: ((?:[0-9A-F]{{2}} )+)", line)):
                     keys[name] += bytes.fromhex(row[1])
                 else:
                     name = None
         return keys
-
-    # -- inside ----------------------------------------------------------------
 
     def _wait(self, condition, timeout, complaint):
         value = testbed.wait_until(condition, timeout)
@@ -532,7 +539,7 @@ class Charon:
         limits = "".join(f"    {key} = {value}\n" for key, value in self._limits.items()
                          if value is not None)
         level = self._log_level
-        keys = "            chd = 4\n" if self._log_keys else ""
+        keys = "            chd = 4\n            ike = 4\n" if self._log_keys else ""
         return f"""charon-systemd {{
     load = {self._plugins}
     install_virtual_ip = no

@@ -101,8 +101,8 @@ def in_fragments():
     for ike, start in (("aes128-sha256-x25519", "start"), ("aes128gcm16-prfsha256-ecp256", "none"),
                        ("aes256-sha512-ecp521", "start"), ("chacha20poly1305-prfsha512-modp2048", "none")):
         with testbed.Testbed("fragments") as bed:
-            both = Both(bed, esp="aes128gcm16-x25519", ike=ike, start=start, more="fragment_size = 256;", fragmentation="force",
-                        settings="    fragment_size = 200")
+            both = Both(bed, esp="aes128gcm16-x25519", ike=ike, start=start, more="fragment_size = 256;",
+                        fragmentation="force", settings="    fragment_size = 200")
             if start == "none":
                 both.charon.initiate(child="net")
             both.check(f"in fragments, {ike}")

@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
-from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, testbed, ping, wait_for  # noqa: E402
+from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, testbed, ping, settle, wait_for  # noqa: E402
 from traffic import Bursts, RawSender, UdpFlow, spoilt, tcp, udp_packet  # noqa: E402
 import strongswan  # noqa: E402
 import wire  # noqa: E402
@@ -122,6 +122,36 @@ def between_two_mendips():
                 expect(seen.good["udp"] >= len(seen.numbers), f"UDP was not looked at: {seen.good}")
 
 
+def ike_in_fragments():
+    """Mendip's IKE messages, as requests and as responses, in fragments: tshark opens each and reads the whole."""
+    ids, child_sa, rekey = [35, 36, 39], [33, 44, 45], [33, 34, 40, 44, 45]
+    for ike in wire.IKE_ALGORITHMS:
+        with testbed.Testbed("wire") as bed:
+            left, right = ends(bed)
+            charon = strongswan.Charon(bed, right, strongswan.connection(
+                right.outer, left.outer, "gw.example.net", "branch.example", NETS[1][0], NETS[0][0], proposals=ike,
+                esp_proposals="aes128gcm16-x25519", fragmentation="force"), PSK, log_keys=True).start()
+            capture = wire.Capture(bed, right)
+            kids = {"net": child(NETS[0][0], NETS[1][0], start_action="start", esp_proposals="aes128gcm16-x25519")}
+            branch = Mendip(bed, left, lambda s: config(s, kids, right.outer, proposals=ike, more="fragment_size = 256;"))
+            branch.wait_up()
+            for command in (lambda: branch.ctl("rekey", "net"),
+                            lambda: charon.rekey(child_id=charon.children("net")[-1].id)):
+                old = branch.spi()
+                command()
+                wait_for(lambda: branch.spi() not in (None, old), "no rekey")
+            settle(0.5)
+            sa = branch.ctl("status")["connections"][0]["ike_sas"][0]
+            seen = wire.look_ike(capture.stop(1), wire.ike_option(ike, sa["spi_i"], sa["spi_r"], charon.ike_keys()))
+            expect(not seen.bad, f"{ike}: malformed or not decrypted: frames {seen.bad}")
+            expect(len(seen.fragments) >= 6 and max(total for *_, total in seen.fragments) >= 2, f"{seen.fragments}")
+            expect(seen.longest <= 256, f"{ike}: an IP datagram of {seen.longest} bytes")
+            for message, types in (((35, False), [*ids, *child_sa]), ((36, False), rekey), ((36, True), rekey)):
+                found = seen.payloads.get(message, [])
+                expect(set(types) <= set(found), f"{ike}: {message} holds {found}")
+            print(f"# {ike}: {len(seen.fragments)} fragments of IKE messages")
+
+
 def flipped_bit_is_found():
     """Verifies the checks: they find one flipped bit and one wrong inner checksum, and nothing else."""
     with testbed.Testbed("wire") as bed:
@@ -154,4 +184,4 @@ def of_suites():
 if strongswan.missing():
     print(f"ok strongswan # SKIP {strongswan.missing()}")
     sys.exit(77)
-main([*of_suites(), between_two_mendips, flipped_bit_is_found])
+main([*of_suites(), between_two_mendips, ike_in_fragments, flipped_bit_is_found])

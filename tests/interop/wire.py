@@ -18,10 +18,16 @@ ALGORITHMS = {
     "aes256-sha256": ("AES-CBC [RFC3602]", "HMAC-SHA-256-128 [RFC4868]"),
 }
 PLAIN_PORTS = "7000-7999"  # the tests' ports: tshark must not dissect their payloads, which are random
+# and of those of IKE
+IKE_ALGORITHMS = {
+    "aes128-sha256-x25519": ("AES-CBC-128 [RFC3602]", "HMAC_SHA2_256_128 [RFC4868]"),
+    "aes256gcm16-prfsha384-ecp256": ("AES-GCM-256 with 16 octet ICV [RFC5282]", "NONE [RFC4306]"),
+}
 LAYERS = ("ip", "udp", "tcp", "icmp", "icmpv6")
 FILE_HEADER, FRAME_HEADER = 24, 16  # lengths of a pcap file's headers, in bytes
 NATT = (4500).to_bytes(2, "big")
 BAD, GOOD = "0", "1"  # values of *.checksum.status
+INIT = "34"
 YES = ("1", "True")  # true, as written by tshark 4.0 (Debian 12) and 4.4 (Debian 13)
 
 
@@ -104,6 +110,52 @@ def look(path, *sas):
             seen.good[layer] += statuses.count(GOOD)
             if BAD in statuses:
                 seen.bad_checksum.append((number, layer))
+    return seen
+
+
+@dataclass
+class SeenIke:
+    """What tshark found of IKE in a capture: frame numbers of what is bad, and what messages hold."""
+
+    bad: list = field(default_factory=list)             # malformed, or not decrypted
+    fragments: list = field(default_factory=list)       # (exchange, message ID, number, total)
+    payloads: dict = field(default_factory=dict)        # (exchange, response?) to the types in the last complete message
+    longest: int = 0                                    # IP datagram of a fragment
+
+
+def ike_option(ike, spi_i, spi_r, keys):
+    """Returns a row of tshark's table of IKE SAs, as an option; keys: Charon.ike_keys()."""
+    cipher, auth = IKE_ALGORITHMS[ike]
+    row = (spi_i, spi_r, keys["Sk_ei"].hex(), keys["Sk_er"].hex(), cipher, keys.get("Sk_ai", b"").hex(),
+           keys.get("Sk_ar", b"").hex(), auth)
+    return "uat:ikev2_decryption_table:" + ",".join(f'"{value}"' if i in (4, 7) else value for i, value in enumerate(row))
+
+
+def look_ike(path, *sas):
+    """Decrypts the IKE messages of a capture, puts fragments together, and returns SeenIke."""
+    fields = ["frame.number", "ip.len", "isakmp.exchangetype", "isakmp.flag_r", "isakmp.messageid",
+              "isakmp.typepayload", "isakmp.frag.number", "isakmp.frag.total", "isakmp.enc.decrypted",
+              "isakmp.reassembled.length", "_ws.malformed", "isakmp.fragment.error", "isakmp.fragment_number.invalid"]
+    done = testbed.run("tshark", "-n", "-r", path, "-Y", "isakmp", *(a for sa in sas for a in ("-o", sa)), "-T", "fields",
+                       *(a for name in fields for a in ("-e", name)), timeout=120)
+    seen = SeenIke()
+    for line in done.stdout.splitlines():
+        row = dict(zip(fields, line.split("\t")))
+        exchange, number = row["isakmp.exchangetype"], int(row["frame.number"])
+        if not exchange or exchange == INIT:
+            continue
+        types = [int(t) for t in row["isakmp.typepayload"].split(",") if t]
+        part = row["isakmp.frag.number"]
+        whole = not part or row["isakmp.reassembled.length"]
+        if not row["isakmp.enc.decrypted"] or row["_ws.malformed"] or row["isakmp.fragment.error"] or row[
+                "isakmp.fragment_number.invalid"]:
+            seen.bad.append(number)
+        if part:
+            seen.fragments.append((int(exchange), int(row["isakmp.messageid"], 16), int(part),
+                                   int(row["isakmp.frag.total"])))
+            seen.longest = max(seen.longest, int(row["ip.len"]))
+        if whole:
+            seen.payloads[int(exchange), row["isakmp.flag_r"] in YES] = types
     return seen
 
 
