@@ -164,6 +164,38 @@ static void sizes_are_kept(void **state)
 	}
 }
 
+/* What skf_room says fits into a message of that size, and one byte more does not. */
+static void room_is_exact(void **state)
+{
+	size_t count;
+	const struct suite *t = suite_table(&count);
+	static uint8_t text[400], msg[500];
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		struct options o = options_default();
+		const struct fragment_head f = {.number = 1, .total = 2};
+		struct ike_header h = {.exchange = IKE_INFORMATIONAL};
+		char ike[128];
+		struct ike_sa *sa;
+		struct net *n;
+
+		snprintf(ike, sizeof(ike), "%s-prfsha256-x25519", t[i].name);
+		o.ike = ike;
+		n = net_up(&o);
+		sa = peer_conn(n, GW)->sa;
+		for (size_t cap = 200; cap < 240; cap++) {
+			size_t room = skf_room(sa, cap);
+
+			assert_true(skf_seal(sa, &h, &f, (struct chunk){text, room}, msg,
+					     sizeof(msg)) <= cap);
+			assert_true(skf_seal(sa, &h, &f, (struct chunk){text, room + 1}, msg,
+					     sizeof(msg)) > cap);
+		}
+		net_free(n);
+	}
+}
+
 /* Nothing is divided unless both sides have announced it. */
 static void both_sides_agree(void **state)
 {
@@ -1117,6 +1149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_that_can_be_is_divided),
 		cmocka_unit_test(sizes_are_kept),
+		cmocka_unit_test(room_is_exact),
 		cmocka_unit_test(both_sides_agree),
 		cmocka_unit_test(each_fragment),
 		cmocka_unit_test(on_a_bad_wire),
