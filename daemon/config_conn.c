@@ -256,6 +256,8 @@ static const struct conf_kind switchover = {read_switchover, print_switchover};
 /* ---- the tables ---- */
 
 static const char *const yes_no[] = {"yes", "no", NULL};
+static const char *const encaps[] = {
+	[ENCAP_YES] = "yes", [ENCAP_AUTO] = "auto", [ENCAP_NO] = "no", NULL};
 static const char *const actions[] = {
 	[START_NONE] = "none", [START_TRAP] = "trap", [START_START] = "start", NULL};
 
@@ -299,6 +301,8 @@ static const struct conf_option conn_options[] = {
 	 .derive = derive_over, .help = "lifetime of the IKE SA beyond rekey_time"},
 	{.name = "dpd_delay", .kind = &conf_time, .at = AT(dpd_delay), .least = NSEC_PER_SEC,
 	 .zero = "never", .standard = "\"30s\"", .help = "time without a packet from the peer before a liveness check"},
+	{.name = "encap", .kind = &conf_word, .at = AT(encap), .words = encaps, .standard = "\"yes\"",
+	 .help = "whether ESP goes in UDP"},
 	{.name = "ha_peer", .kind = &conf_either, .at = AT(ha_peer), .words = yes_no, .standard = "\"no\"",
 	 .help = "the peer is a cluster that speaks RFC 6311"},
 	{.name = "childless", .kind = &conf_word, .at = AT(childless), .words = childless, .standard = "\"allow\"",

@@ -47,6 +47,7 @@ struct daemon {
 	/* those of IPv4 first, by enum udp_use, then those of IPv6 */
 	struct udp_socket udp[UDP_SOCKETS];
 	unsigned udp_count;
+	int raw_error; /* 0, or the -errno with which there are no raw sockets */
 	struct event *udp_event[UDP_SOCKETS], *mtu_timer, *watchdog, *signals[5];
 	struct alarm alarm; /* the next deadline of the tunnel */
 	struct control *control;

@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: ISC
  *
  * Each family has port 500 for IKE, and for each port with UDP encapsulation one socket for ESP and
- * one for IKE, which share it.
+ * one for IKE, which share it; and a raw socket for ESP without UDP. That one is opened at the
+ * start, when we may, and hears nothing before a connection needs it: so CAP_NET_RAW is not kept.
  */
 #include "daemon.h"
 
@@ -43,7 +44,9 @@ static bool adopt(struct daemon *d, enum udp_use use, uint8_t family, uint16_t p
 
 	if (fd < 0)
 		return false;
-	if (udp_adopt(s, fd, family, port, use == UDP_ESP ? d->udp_offloads : no_offloads) < 0) {
+	if ((use == UDP_RAW ? raw_adopt(s, fd, family)
+			    : udp_adopt(s, fd, family, port,
+					use == UDP_ESP ? d->udp_offloads : no_offloads)) < 0) {
 		close(fd);
 		return false;
 	}
@@ -55,8 +58,9 @@ static bool adopt(struct daemon *d, enum udp_use use, uint8_t family, uint16_t p
 static int open_one(struct daemon *d, enum udp_use use, uint8_t family, uint16_t port)
 {
 	struct udp_socket *s = next_place(d);
-	int r = udp_open(s, family, port, use != UDP_IKE,
-			 use == UDP_ESP ? d->udp_offloads : no_offloads, &d->log);
+	int r = use == UDP_RAW ? raw_open(s, family)
+			       : udp_open(s, family, port, use != UDP_IKE,
+					  use == UDP_ESP ? d->udp_offloads : no_offloads, &d->log);
 
 	if (r < 0)
 		return r;
@@ -118,6 +122,25 @@ static int open_port(struct daemon *d, uint16_t port)
 	return r == -EAFNOSUPPORT ? 0 : r;
 }
 
+/* Both families that the kernel has, or none. */
+static void open_raw(struct daemon *d)
+{
+	unsigned first = d->udp_count;
+	int r = 0;
+
+	for (uint8_t family = FAMILY_IPV4; r == 0 && family <= FAMILY_IPV6; family += 2) {
+		if (!adopt(d, UDP_RAW, family, 0))
+			r = open_one(d, UDP_RAW, family, 0);
+		if (r == -EAFNOSUPPORT && family == FAMILY_IPV6)
+			r = 0;
+	}
+	if (r == 0)
+		return;
+	close_from(d, first);
+	d->raw_error = r;
+	tunnel_only_udp(d->tunnel);
+}
+
 /* A kernel without IPv6 has none of these sockets. */
 static int open_family(struct daemon *d, uint8_t family)
 {
@@ -132,7 +155,7 @@ static int open_family(struct daemon *d, uint8_t family)
 static int watch_from(struct daemon *d, unsigned from)
 {
 	for (unsigned i = from; i < d->udp_count; i++) {
-		bool data = d->udp[i].use == UDP_ESP;
+		bool data = data_is_for_esp(&d->udp[i]);
 		int fd = d->udp[i].fd;
 
 		d->udp_event[i] = event_new(d->base, fd, EV_READ | EV_PERSIST, data_on_udp, d);
@@ -147,6 +170,11 @@ static int watch_from(struct daemon *d, unsigned from)
 		event_add(d->udp_event[i], NULL);
 	}
 	return 0;
+}
+
+struct udp_socket *data_esp_socket(struct daemon *d, const struct esp_dest *dest)
+{
+	return data_socket(d, dest->remote.port ? UDP_ESP : UDP_RAW, &dest->local, &dest->remote);
 }
 
 int data_open_ports(struct daemon *d, const struct conn_set *conns)
@@ -179,12 +207,39 @@ struct udp_socket *data_socket(struct daemon *d, enum udp_use use, const struct 
 	return NULL;
 }
 
+static bool needs_raw(const struct conn_set *conns)
+{
+	for (unsigned i = 0; i < conns->count; i++) {
+		if (conns->v[i]->encap != ENCAP_YES)
+			return true;
+	}
+	return false;
+}
+
+void data_hear_raw(struct daemon *d, const struct conn_set *conns)
+{
+	bool needed = needs_raw(conns);
+	int r = needed ? d->raw_error : 0;
+
+	for (unsigned i = 0; r == 0 && i < d->udp_count; i++) {
+		if (d->udp[i].use == UDP_RAW)
+			r = raw_hear(&d->udp[i], needed);
+	}
+	if (r < 0)
+		log_warn(&d->log,
+			 "ESP without UDP is not possible: raw sockets: %s%s: connections with "
+			 "encap = \"no\" do not come up, and those with \"auto\" use UDP",
+			 strerror(-r), r == -EPERM ? ": needs CAP_NET_RAW" : "");
+}
+
 int data_init(struct daemon *d)
 {
 	int r = open_family(d, FAMILY_IPV4);
 
 	if (r == 0)
 		r = open_family(d, FAMILY_IPV6);
+	if (r == 0)
+		open_raw(d);
 	if (r == 0)
 		r = data_in_init(d);
 	if (r == 0)

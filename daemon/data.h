@@ -18,9 +18,9 @@
 #define TURN_BUDGET 64
 
 /* What a socket is for; UDP_ESP and UDP_IKE_NATT of a family share their port. */
-enum udp_use { UDP_IKE, UDP_ESP, UDP_IKE_NATT };
+enum udp_use { UDP_IKE, UDP_ESP, UDP_IKE_NATT, UDP_RAW /* ESP without UDP */ };
 #define UDP_PORTS_MAX 8 /* with UDP encapsulation, 4500 among them */
-#define UDP_SOCKETS   (2 * (1 + 2 * UDP_PORTS_MAX))
+#define UDP_SOCKETS   (2 * (1 + 2 * UDP_PORTS_MAX + 1))
 
 struct daemon;
 struct conn_set;
@@ -42,7 +42,7 @@ struct data_out {
 	bool pending;	    /* `out` is not sealed completely */
 	struct esp_out out; /* refers to buffer */
 	uint8_t *buffer, *trains;
-	struct event *writable[UDP_SOCKETS]; /* of the sockets for ESP, by their index */
+	struct event *writable[UDP_SOCKETS]; /* of the sockets for data, by their index */
 	unsigned full;			     /* while parked: index of the socket that is full */
 };
 
@@ -81,6 +81,11 @@ void data_fini(struct daemon *d);
  * that no connection has any more stay open. 0, or -errno, which is logged: nothing has changed.
  */
 int data_open_ports(struct daemon *d, const struct conn_set *conns) MUST_CHECK;
+/*
+ * Makes the raw sockets hear ESP if one of the connections may need it (encap), else not. A line of
+ * the log says so if they are needed but could not be opened.
+ */
+void data_hear_raw(struct daemon *d, const struct conn_set *conns);
 /* The socket for this use of the local port, in the family of remote; NULL: there is none. */
 struct udp_socket *data_socket(struct daemon *d, enum udp_use use, const struct endpoint *local,
 			       const struct endpoint *remote);
@@ -98,6 +103,14 @@ void data_send_now(struct daemon *d, const struct endpoint *local, const struct 
 void data_send_dummy(struct daemon *d, struct esp_sa *sa);
 
 /* ---- between data_*.c, device.c and main.c ---- */
+
+static inline bool data_is_for_esp(const struct udp_socket *s)
+{
+	return s->use == UDP_ESP || s->use == UDP_RAW;
+}
+
+/* The socket that ESP to these endpoints goes out by; NULL: there is none. */
+struct udp_socket *data_esp_socket(struct daemon *d, const struct esp_dest *dest);
 
 /*
  * Answers from this socket for which no state is kept, such as cookies, wait until data_release and

@@ -73,7 +73,7 @@ static void receive_ike(struct daemon *d, struct udp_datagram *g, nsec_t now)
 				   min_u64(g->seg, g->len - at), now);
 }
 
-static void receive(struct daemon *d, struct udp_datagram *g, bool natt, nsec_t now)
+static void receive(struct daemon *d, struct udp_datagram *g, enum udp_use use, nsec_t now)
 {
 	d->io.rx_receives++;
 	d->io.rx_bytes += g->len;
@@ -88,10 +88,12 @@ static void receive(struct daemon *d, struct udp_datagram *g, bool natt, nsec_t 
 		d->io.rx_link_local++;
 		return;
 	}
-	if (natt)
-		demux(d, g, now);
-	else
-		receive_ike(d, g, now);
+	switch (use) {
+	case UDP_IKE: receive_ike(d, g, now); break;
+	case UDP_ESP:
+	case UDP_IKE_NATT: demux(d, g, now); break;
+	case UDP_RAW: receive_esp(d, g, 0, g->len, now); break;
+	}
 }
 
 void data_late(struct daemon *d, nsec_t now)
@@ -122,7 +124,7 @@ static unsigned serve(struct daemon *d, unsigned which)
 	now = daemon_now();
 	data_gather(d, &d->udp[which]);
 	for (int i = 0; i < n; i++)
-		receive(d, &g[i], d->udp[which].use != UDP_IKE, now);
+		receive(d, &g[i], d->udp[which].use, now);
 	data_release(d);
 	/* No packet is held until the next turn. */
 	deliver(d);
@@ -132,7 +134,7 @@ static unsigned serve(struct daemon *d, unsigned which)
 static void serve_esp(struct daemon *d)
 {
 	for (unsigned i = 0; i < d->udp_count; i++) {
-		if (d->udp[i].use == UDP_ESP)
+		if (data_is_for_esp(&d->udp[i]))
 			serve(d, i);
 	}
 }
@@ -150,7 +152,7 @@ void data_on_udp(evutil_socket_t fd, short what, void *ctx)
 	 * IKE has a higher priority than data and commands, and a flood of it would starve both. So
 	 * after every RX_BATCH receives of IKE, in one turn or several, both get a round.
 	 */
-	if (d->udp[which].use != UDP_ESP && (d->in.ike_served += served) >= RX_BATCH) {
+	if (!data_is_for_esp(&d->udp[which]) && (d->in.ike_served += served) >= RX_BATCH) {
 		d->in.ike_served = 0;
 		serve_esp(d);
 		data_serve_tun(d);

@@ -73,7 +73,7 @@ static bool slot_send(struct daemon *d, struct train_slot *s)
 
 	if (t->count == 0)
 		return true;
-	socket = data_socket(d, UDP_ESP, &t->dest.local, &t->dest.remote);
+	socket = data_esp_socket(d, &t->dest);
 	if (!socket)
 		return slot_drop(d, s);
 	if (!s->sealed)

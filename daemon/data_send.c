@@ -119,7 +119,8 @@ void data_send_ike(struct daemon *d, const struct endpoint *local, const struct 
 /*
  * Sent through the socket for IKE: the peer may wait for this packet before it moves over to the SA
  * (doc/recovery.md 4), so it must neither queue behind data nor be lost because data has filled the
- * socket. It overtakes nothing: it is the first packet on its SA.
+ * socket; without UDP there is only the one socket. It overtakes nothing: it is the first packet on
+ * its SA.
  */
 void data_send_dummy(struct daemon *d, struct esp_sa *sa)
 {
@@ -137,7 +138,8 @@ void data_send_dummy(struct daemon *d, struct esp_sa *sa)
 	/* What was said before it, arrives before it. */
 	if (d->in.answers.count)
 		flush_answers(d, &d->in.answers);
-	s = data_socket(d, UDP_IKE_NATT, &t.dest.local, &t.dest.remote);
+	s = t.dest.remote.port ? data_socket(d, UDP_IKE_NATT, &t.dest.local, &t.dest.remote)
+			       : data_esp_socket(d, &t.dest);
 	d->io.tx_errors += !s || udp_send(s, &t.dest.local, &t.dest.remote, t.dest.tos, NULL, 0,
 					  t.base, t.len) < 0;
 }

@@ -13,14 +13,16 @@ struct kept_fds {
 	bool *taken;
 };
 
-/* Ports 500 and 4500 have no number in it. */
+/* Ports 500 and 4500, and the lack of one, have no number in it. */
 const char *kept_udp_name(enum udp_use use, uint8_t family, uint16_t port, char *name)
 {
-	static const char *const names[] = {
-		[UDP_IKE] = "ike", [UDP_ESP] = "esp", [UDP_IKE_NATT] = "ike-natt"};
+	static const char *const names[] = {[UDP_IKE] = "ike",
+					    [UDP_ESP] = "esp",
+					    [UDP_IKE_NATT] = "ike-natt",
+					    [UDP_RAW] = "raw"};
 	const char *six = family == FAMILY_IPV6 ? "6" : "";
 
-	if (port == IKE_PORT || port == IKE_PORT_NATT)
+	if (port == 0 || port == IKE_PORT || port == IKE_PORT_NATT)
 		snprintf(name, KEPT_NAME_LEN, "%s%s", names[use], six);
 	else
 		snprintf(name, KEPT_NAME_LEN, "%s%s-%u", names[use], six, port);

@@ -55,6 +55,12 @@ static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
 		net_route(d->net, local, remote, add);
 }
 
+static bool op_source(void *ctx, const struct addr *remote, struct addr *ret)
+{
+	(void)ctx;
+	return udp_source(remote, ret);
+}
+
 static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 		     const struct tunnel_child *child, const char *text)
 {
@@ -214,6 +220,7 @@ static bool reload(struct daemon *d)
 		return false;
 	}
 	ike_set_settings(d->tunnel->ike, &new->ike);
+	data_hear_raw(d, &new->conns);
 	devices_make(d, new);
 	tunnel_configure(d->tunnel, &new->conns, conf_conn_same, now);
 	devices_prune(d);
@@ -297,6 +304,8 @@ static int start_data(struct daemon *d)
 	if (r == 0)
 		r = data_open_ports(d, &c->conns);
 	if (r == 0)
+		data_hear_raw(d, &c->conns);
+	if (r == 0)
 		r = mtu_init(d);
 	if (r < 0)
 		return r;
@@ -314,6 +323,7 @@ static int start(struct daemon *d)
 				       .dummy = op_dummy,
 				       .device = op_device,
 				       .route = op_route,
+				       .source = op_source,
 				       .event = op_event};
 	const struct config *c = d->config;
 	char err[256];

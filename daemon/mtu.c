@@ -19,10 +19,11 @@
 #define MIN_PMTU   "/proc/sys/net/ipv4/route/min_pmtu"
 #define PATH_FLOOR 552 /* by default */
 
-/* Bytes of the headers before ESP: IP and UDP. */
+/* Bytes of the headers before ESP: IP, and UDP if there is one. */
 static uint32_t outer_len(const struct esp_dest *dest)
 {
-	return (dest->remote.addr.family == FAMILY_IPV6 ? 40u : 20u) + 8u;
+	return (dest->remote.addr.family == FAMILY_IPV6 ? 40u : 20u) +
+	       (dest->remote.port ? 8u : 0u);
 }
 
 /*

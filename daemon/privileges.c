@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+/* CAP_NET_RAW has done its part: the raw sockets are open (data.c). */
 int privileges_drop(const char *user, char *err, size_t size)
 {
 	const struct passwd *pw = NULL;

@@ -112,11 +112,12 @@ static void show_connection(FILE *f, const json_t *c)
 	fprintf(f, "%s%s%s\n", str(c, "name"), json_object_get(c, "peer") ? " with " : "",
 		json_object_get(c, "peer") ? str(c, "peer") : "");
 	json_array_foreach(json_object_get(c, "ike_sas"), i, v)
-		fprintf(f, "  IKE SA %s: %s to %s (%s), as %s, up %s, %s%s%s\n", str(v, "state"),
+		fprintf(f, "  IKE SA %s: %s to %s (%s), as %s, up %s, %s%s%s%s\n", str(v, "state"),
 			str(v, "local"), str(v, "remote"), str(v, "peer_id"), str(v, "role"),
 			ago(json_object_get(v, "established"), age, sizeof(age)),
 			str(v, "proposal"), json_object_get(v, "ppk_id") ? ", PPK " : "",
-			json_object_get(v, "ppk_id") ? str(v, "ppk_id") : "");
+			json_object_get(v, "ppk_id") ? str(v, "ppk_id") : "",
+			json_is_false(json_object_get(v, "esp_in_udp")) ? ", ESP without UDP" : "");
 	if (json_is_number(json_object_get(c, "next_try")))
 		fprintf(f, "  not connected, next try in %s\n",
 			ago(json_object_get(c, "next_try"), age, sizeof(age)));

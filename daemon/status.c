@@ -147,6 +147,7 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 	json_object_set_new(o, "state", json_string(ike_state_name(ike_sa_state(sa))));
 	json_object_set_new(o, "local", json_string(endpoint_format(ike_sa_local(sa), e)));
 	json_object_set_new(o, "remote", json_string(endpoint_format(ike_sa_remote(sa), e)));
+	json_object_set_new(o, "esp_in_udp", json_boolean(ike_sa_in_udp(sa)));
 	json_object_set_new(o, "peer_id", json_string(ident_format(ike_sa_peer_id(sa), id)));
 	json_object_set_new(o, "nat",
 			    json_string(ike_sa_we_natted(sa)	 ? "local"

@@ -23,6 +23,34 @@ static void read_segment(struct msghdr *m, struct udp_datagram *d)
 	}
 }
 
+/*
+ * Empties the queue of ICMP errors of a raw socket, which keeps it readable. The kernel has taken
+ * what they say of the path; anyone can have sent them, so nothing else is done. Limited, as more
+ * may come.
+ */
+static void drain_errors(struct udp_socket *s)
+{
+	int error = errno;
+
+	for (unsigned i = 0; i < BATCH; i++) {
+		struct msghdr m = {0};
+
+		if (recvmsg(s->fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+			break;
+	}
+	errno = error;
+}
+
+/* A raw socket of IPv4 gives the IP header too, one of IPv6 does not. */
+static void skip_header(struct udp_datagram *d)
+{
+	uint32_t header = d->len ? (d->p[0] & 15u) * 4 : 0;
+
+	header = (uint32_t)min_u64(header, d->len);
+	d->p += header;
+	d->len -= header;
+}
+
 int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n)
 {
 	struct mmsghdr m[BATCH];
@@ -43,11 +71,15 @@ int udp_receive(struct udp_socket *s, struct udp_datagram *d, unsigned n)
 					       .msg_controllen = UDP_CONTROL_LEN};
 	}
 	got = recvmmsg(s->fd, m, n, MSG_DONTWAIT, NULL);
+	if (s->raw && got <= 0)
+		drain_errors(s);
 	if (got < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		return errno == EAGAIN || errno == EINTR || s->raw ? 0 : -errno;
 	for (int i = 0; i < got; i++) {
 		d[i].len = m[i].msg_len;
-		d[i].seg = (uint16_t)min_u64(m[i].msg_len, UINT16_MAX);
+		if (s->raw && s->family == FAMILY_IPV4)
+			skip_header(&d[i]);
+		d[i].seg = (uint16_t)min_u64(d[i].len, UINT16_MAX);
 		d[i].tos = 0;
 		d[i].remote = udp_name_endpoint(&from[i]);
 		d[i].local = (struct endpoint){.port = s->port};
@@ -85,7 +117,10 @@ int udp_send(struct udp_socket *s, const struct endpoint *local, const struct en
 	struct message_place place;
 
 	address(&m, &place, s, local, remote, tos);
-	return sendmsg(s->fd, &m, MSG_DONTWAIT) < 0 ? -errno : 0;
+	if (sendmsg(s->fd, &m, MSG_DONTWAIT) >= 0)
+		return 0;
+	/* As in send_singly. */
+	return s->raw && sendmsg(s->fd, &m, MSG_DONTWAIT) >= 0 ? 0 : -errno;
 }
 
 /* What the msghdr of one message refers to. */
@@ -251,7 +286,7 @@ static uint32_t send_singly(struct udp_socket *s, const struct msghdr *common,
 {
 	struct mmsghdr m[BATCH];
 	struct iovec iov[BATCH];
-	uint32_t done = 0;
+	uint32_t done = 0, tried = UINT32_MAX;
 	int error;
 
 	while (done < t->len) {
@@ -271,6 +306,11 @@ static uint32_t send_singly(struct udp_socket *s, const struct msghdr *common,
 			*ret_error = error;
 			return done;
 		}
+		/* It may be the error of an earlier packet, by ICMP: once more tells. */
+		if (s->raw && tried != done) {
+			tried = done;
+			continue;
+		}
 		/* The error is that of the first datagram, which is lost. */
 		(*ret_failed)++;
 		*ret_error = error;
@@ -289,7 +329,7 @@ uint32_t udp_send_train(struct udp_socket *s, const struct udp_train *t, nsec_t 
 	*ret_error = 0;
 	set_df(s, t->df);
 	address(&common, &place, s, t->local, t->remote, t->tos);
-	if (goes_whole(s, t, now)) {
+	if (!s->raw && goes_whole(s, t, now)) {
 		r = send_whole(s, &common, t->p, t->len, t->seg);
 		if (r == 0)
 			return t->len;

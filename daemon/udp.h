@@ -1,5 +1,7 @@
-/* udp.h - UDP sockets that report and choose the local address (RFC 3948). SPDX-License-Identifier:
- * ISC */
+/*
+ * udp.h - the sockets towards the peers, which report and choose the local address: UDP (RFC 3948),
+ * and raw ones for ESP without UDP (RFC 4303). SPDX-License-Identifier: ISC
+ */
 #ifndef MENDIP_UDP_H
 #define MENDIP_UDP_H
 
@@ -24,6 +26,7 @@ struct udp_socket {
 	int fd;
 	uint8_t family; /* enum family */
 	uint8_t use;	/* the owner's: what it is for */
+	bool raw;	/* takes and gives ESP packets; endpoints have port 0 */
 	uint16_t port;
 	bool segment;	    /* UDP_SEGMENT is in use */
 	bool group_receive; /* UDP_GRO is on */
@@ -37,7 +40,8 @@ struct udp_socket {
 
 /* One receive: a datagram, or several from one sender that the kernel combined (UDP_GRO). */
 struct udp_datagram {
-	uint8_t *p; /* the caller's buffer, of cap bytes */
+	uint8_t *p; /* the caller's buffer, of cap bytes; after a receive, where the datagram begins
+		     */
 	uint32_t cap, len;
 	uint16_t seg; /* bytes of each datagram but the last; len if there is one */
 	struct endpoint local, remote;
@@ -74,6 +78,16 @@ int udp_adopt(struct udp_socket *s, int fd, uint8_t family, uint16_t port,
  * to the socket that was bound second, all others to the first. 0 or -errno.
  */
 int udp_steer(struct udp_socket *s) MUST_CHECK;
+/*
+ * Opens a non-blocking raw socket for ESP of the family, with the mark NET_MARK. It hears nothing
+ * before raw_hear. 0 or -errno, which is not logged; needs CAP_NET_RAW. As long as it is open, the
+ * kernel does not answer ESP with ICMP "protocol unreachable".
+ */
+int raw_open(struct udp_socket *s, uint8_t family) MUST_CHECK;
+/* The same with a socket that raw_open made in another process; see udp_adopt. */
+int raw_adopt(struct udp_socket *s, int fd, uint8_t family) MUST_CHECK;
+/* From now on s receives, or not: a filter in the kernel. 0 or -errno. */
+int raw_hear(struct udp_socket *s, bool on) MUST_CHECK;
 /* Closes s unless its fd is -1. */
 void udp_close(struct udp_socket *s);
 /* Makes up to n receives, at most 64, without waiting. Returns their number, which may be 0, or

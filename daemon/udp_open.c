@@ -132,6 +132,76 @@ int udp_steer(struct udp_socket *s)
 		       : 0;
 }
 
+/* ---- ESP without UDP ---- */
+
+/*
+ * Without it, Linux takes no path MTU from the ICMP that comes for a raw socket of IPv6 that is not
+ * connected. The price: each such ICMP is an error that one call returns (udp.c: send_singly,
+ * drain_errors).
+ */
+static int set_errors(int fd, uint8_t family)
+{
+	return family == FAMILY_IPV6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1) : 0;
+}
+
+int raw_open(struct udp_socket *s, uint8_t family)
+{
+	int fd = socket(udp_family_of(family)->af, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			IPPROTO_ESP),
+	    r = 0;
+
+	if (fd < 0)
+		return -errno;
+	*s = (struct udp_socket){.fd = fd, .family = family, .raw = true};
+	/* Before the options: nothing may be queued that arrived without them. */
+	if (raw_hear(s, false) < 0 || set_common(fd, family) < 0 || set_errors(fd, family) < 0)
+		r = -errno;
+	if (r < 0)
+		udp_close(s);
+	else
+		set_buffers(fd);
+	return r;
+}
+
+int raw_adopt(struct udp_socket *s, int fd, uint8_t family)
+{
+	const struct udp_family *f = udp_family_of(family);
+	int type = 0, af = 0, protocol = 0;
+	socklen_t len = sizeof(int);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_RAW ||
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &af, &len) < 0 || af != f->af ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0 || protocol != IPPROTO_ESP)
+		return -EINVAL;
+	*s = (struct udp_socket){.fd = fd, .family = family, .raw = true};
+	(void)set_option(fd, f->level, f->mtu_discover, IP_PMTUDISC_DONT);
+	return 0;
+}
+
+/*
+ * Only packets that hold SPI and number, and whose SPI can be one of ours (RFC 4303 2.1). The IP
+ * header is before them with IPv4, and not with IPv6.
+ */
+int raw_hear(struct udp_socket *s, bool on)
+{
+	const struct sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+	const struct sock_filter esp[] = {
+		s->family == FAMILY_IPV4
+			? (struct sock_filter)BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0)
+			: (struct sock_filter)BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_IND, 4), /* beyond the end: dropped */
+		BPF_STMT(BPF_LD | BPF_W | BPF_IND, 0),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 256, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog prog = {.len = on ? ARRAY_SIZE(esp) : ARRAY_SIZE(nothing),
+					.filter = (struct sock_filter *)(on ? esp : nothing)};
+
+	return setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ? -errno
+											: 0;
+}
+
 void udp_close(struct udp_socket *s)
 {
 	if (s->fd >= 0)

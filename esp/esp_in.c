@@ -439,7 +439,9 @@ static void commit_fresh(struct esp_path *path, struct esp_sa *sa, const struct 
 		sad_raise(&path->sad, sa, ESP_EVENT_FIRST_FRESH);
 	in->awaited = false;
 	in->last_fresh = now;
-	if (!endpoint_eq(from, &in->peer)) {
+	/* Only behind a NAT may a peer move, and what comes from there is in UDP (RFC 7296 2.23).
+	 */
+	if (from->port && !endpoint_eq(from, &in->peer)) {
 		in->moved_to = *from;
 		sad_raise(&path->sad, sa, ESP_EVENT_MOVED);
 	}

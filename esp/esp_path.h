@@ -79,7 +79,7 @@ struct esp_in {
 	uint8_t *base; /* changed: opened in place */
 	uint32_t len, at;
 	uint16_t seg;
-	struct endpoint from;
+	struct endpoint from; /* port 0: it came without UDP */
 	uint8_t tos;
 };
 

@@ -88,7 +88,7 @@ struct esp_out_sa {
 	uint64_t iv_counter; /* last one used; never set back with the number */
 	uint64_t iv_mask;    /* secret mask of the counter: IVs do not show it */
 	struct esp_dest {
-		struct endpoint local, remote;
+		struct endpoint local, remote; /* ports 0: not in UDP, but as IP protocol 50 */
 		uint8_t tos;
 		bool df;
 	} dest;

@@ -212,6 +212,11 @@ const struct psk_store *ike_secrets(const struct ike *ike)
 	return ike->conns.secrets;
 }
 
+void ike_only_udp(struct ike *ike)
+{
+	ike->only_udp = true;
+}
+
 void ike_hold(struct ike *ike)
 {
 	ike->held = true;

@@ -223,6 +223,11 @@ void ike_count(struct ike *ike, enum ike_counter c);
 /* Copies *settings, which apply from now on; deadlines that are set already stay. */
 void ike_set_settings(struct ike *ike, const struct ike_settings *settings);
 /*
+ * The caller cannot send or receive ESP that is not in UDP: what is ENCAP_AUTO is ENCAP_YES from
+ * now on. Call it before there are IKE SAs.
+ */
+void ike_only_udp(struct ike *ike);
+/*
  * The limit, for log_limited, of the log lines that this peer causes. It belongs to the engine; two
  * peers may share one.
  */

@@ -59,6 +59,17 @@ bool ike_sa_has_mobike(const struct ike_sa *sa);
 bool ike_sa_can_move(const struct ike_sa *sa);
 /* The peer has not answered yet that we have moved (ike_sa_move). */
 bool ike_sa_is_moving(const struct ike_sa *sa);
+/*
+ * ESP on its CHILD SAs goes in UDP: one of the two is behind a NAT (RFC 7296 2.23), or says so to
+ * have it that way.
+ */
+bool ike_sa_in_udp(const struct ike_sa *sa);
+/*
+ * Between which endpoints ESP on its CHILD SAs goes: in UDP never port 500, which takes no ESP;
+ * without UDP both ports are 0.
+ */
+void ike_sa_esp_ends(const struct ike_sa *sa, struct endpoint *ret_local,
+		     struct endpoint *ret_remote);
 /* When it was authenticated, or made by a rekey; 0: not yet. */
 nsec_t ike_sa_established(const struct ike_sa *sa);
 /* When a new authentic message, not a retransmission, last came on it. */

@@ -88,6 +88,27 @@ unsigned ike_sa_fragment_size(const struct ike_sa *sa)
 	return message_size(sa);
 }
 
+bool ike_sa_in_udp(const struct ike_sa *sa)
+{
+	return sa->claims_nat || sa->we_natted || sa->peer_natted;
+}
+
+static uint16_t esp_port(const struct ike_sa *sa, uint16_t port)
+{
+	if (!ike_sa_in_udp(sa))
+		return 0;
+	return port == IKE_PORT ? IKE_PORT_NATT : port;
+}
+
+void ike_sa_esp_ends(const struct ike_sa *sa, struct endpoint *ret_local,
+		     struct endpoint *ret_remote)
+{
+	*ret_local = sa->local;
+	*ret_remote = sa->remote;
+	ret_local->port = esp_port(sa, sa->local.port);
+	ret_remote->port = esp_port(sa, sa->remote.port);
+}
+
 nsec_t ike_sa_established(const struct ike_sa *sa)
 {
 	return sa->established;

@@ -102,6 +102,16 @@ static bool has_enough(const struct tunnel_conn *c, const struct ike_sa *sa,
 	       here.routes + more->count > routes || in_all.routes + more->count > 2 * routes;
 }
 
+/* Why there can be no CHILD SA with encap = "no"; NULL: there can. */
+static const char *raw_is_impossible(const struct tunnel *t, const struct ike_sa *sa)
+{
+	if (ike_sa_conn(sa)->encap != ENCAP_NO)
+		return NULL;
+	if (t->only_udp)
+		return "we cannot send ESP without UDP, as CAP_NET_RAW is missing";
+	return ike_sa_in_udp(sa) ? "there is a NAT on the way, or one side says so" : NULL;
+}
+
 uint16_t tunnel_child_admit(void *ctx, struct ike_sa *sa, const struct child_conf *conf,
 			    const struct ts_list *local, const struct ts_list *remote, bool ours,
 			    const struct child_sa *old, nsec_t now)
@@ -109,8 +119,15 @@ uint16_t tunnel_child_admit(void *ctx, struct ike_sa *sa, const struct child_con
 	struct tunnel *t = ctx;
 	const struct tunnel_conn *c = ike_sa_owner(sa);
 	const struct tunnel_sa *other;
+	const char *why = raw_is_impossible(t, sa);
 	char peer[IDENT_STRLEN], who[IDENT_STRLEN];
 
+	if (why) {
+		log_limited(t->log, ike_peer_lines(t->ike, ike_sa_peer_id(sa)), now,
+			    LOG_LEVEL_WARNING, "%s/%s: encap = \"no\", but %s: no CHILD SA",
+			    ike_sa_conn(sa)->name, conf->name, why);
+		return NOTIFY_NO_PROPOSAL_CHOSEN;
+	}
 	/* The peer has these selectors already. */
 	if (old && ts_list_within(local, child_sa_local(old)) &&
 	    ts_list_within(remote, child_sa_remote(old)) &&

@@ -40,7 +40,7 @@ int tunnel_child_install(void *ctx, struct child_sa *c, const struct child_keys 
 	s->replaces = replaces ? child_sa_owner(replaces) : NULL;
 	set_keys(&s->keys, keys, child_sa_is_initiator(c));
 	r = tunnel_sa_install(s, child_sa_choice(c)->suite, child_sa_choice(c)->esn,
-			      ike_sa_local(child_sa_ike(c)), ike_sa_remote(child_sa_ike(c)), now);
+			      child_sa_ike(c), now);
 	if (r < 0)
 		return r;
 	child_sa_set_owner(c, s);

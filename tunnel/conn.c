@@ -120,14 +120,23 @@ bool conn_can_call(const struct tunnel_conn *c)
 	       (c->sa && ike_sa_established(c->sa) && !behind_nat(c->sa));
 }
 
-/* Where we call an address of this family from; without an address the kernel chooses. */
-static struct endpoint call_from(const struct conn_conf *conf, uint8_t family)
+/*
+ * Where we call this address from; without an address the system chooses. To tell whether there is
+ * a NAT (RFC 7296 2.23), we have to know which it will choose.
+ */
+static struct endpoint call_from(const struct tunnel_conn *c, const struct addr *remote)
 {
+	const struct tunnel_ops *ops = &c->tunnel->ops;
+	const struct conn_conf *conf = c->conf;
+	struct endpoint from = {.port = (uint16_t)conf->local_port};
+
 	for (unsigned i = 0; i < conf->local_count; i++) {
-		if (conf->local[i].addr.family == family)
+		if (conf->local[i].addr.family == remote->family)
 			return conf->local[i];
 	}
-	return (struct endpoint){.port = (uint16_t)conf->local_port};
+	if (conf->encap != ENCAP_YES && ops->source)
+		(void)ops->source(ops->ctx, remote, &from.addr);
+	return from;
 }
 
 struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
@@ -140,7 +149,7 @@ struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
 		return NULL;
 	if (count) {
 		remote = *conn_remote(c->conf, c->next_remote % count);
-		local = call_from(c->conf, remote.addr.family);
+		local = call_from(c, &remote.addr);
 	} else {
 		/* A connection that only responds initiates to where the peer was last heard. */
 		local = c->sa ? *ike_sa_local(c->sa) : c->last_local;
@@ -474,7 +483,7 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 	conn_free_if_dynamic(c);
 }
 
-/* The ESP SAs of the IKE SA send to where it does. */
+/* The ESP SAs of the IKE SA send between the addresses that it has, in UDP or not as it says. */
 static void conn_moved(struct tunnel_conn *c, const struct ike_sa *sa)
 {
 	struct tunnel_child *k;
@@ -487,8 +496,7 @@ static void conn_moved(struct tunnel_conn *c, const struct ike_sa *sa)
 
 			if (!e)
 				continue;
-			e->out.dest.local = *ike_sa_local(sa);
-			e->out.dest.remote = *ike_sa_remote(sa);
+			ike_sa_esp_ends(sa, &e->out.dest.local, &e->out.dest.remote);
 		}
 	}
 }

@@ -278,9 +278,7 @@ static int put(struct tunnel_sa *s, const struct suite *suite, bool esn, const s
 		tunnel_sa_free(s);
 		return -EBADMSG;
 	}
-	return tunnel_sa_install(s, suite, esn, ike_sa_local(sa), ike_sa_remote(sa), now) < 0
-		       ? -EBADMSG
-		       : 0;
+	return tunnel_sa_install(s, suite, esn, sa, now) < 0 ? -EBADMSG : 0;
 }
 
 static int live_load(struct tunnel_conn *c, struct reader *r, nsec_t now)

@@ -203,6 +203,12 @@ void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same 
 	conn_set_fini(&kept);
 }
 
+void tunnel_only_udp(struct tunnel *t)
+{
+	t->only_udp = true;
+	ike_only_udp(t->ike);
+}
+
 void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 			const struct endpoint *remote, const uint8_t *p, size_t len, nsec_t now)
 {

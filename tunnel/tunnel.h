@@ -204,6 +204,11 @@ struct tunnel_ops {
 	 * counts how often it was asked to. */
 	void (*route)(void *ctx, uint16_t device, const struct ts_list *local,
 		      const struct ts_list *remote, bool add);
+	/*
+	 * The address of ours from which the system would send to remote. False: there is no way to
+	 * it. NULL: it cannot be known before something is sent.
+	 */
+	bool (*source)(void *ctx, const struct addr *remote, struct addr *ret);
 	/* Tells in one line what happened, in addition to the log; child may be NULL. */
 	void (*event)(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 		      const struct tunnel_child *child, const char *text);
@@ -215,6 +220,7 @@ struct tunnel {
 	struct tunnel_ops ops;
 	struct ike *ike;
 	struct esp_path *path;
+	bool only_udp; /* tunnel_only_udp */
 	struct rng *rng;
 	struct log *log;
 	struct tunnel_conn_list conns;
@@ -232,6 +238,9 @@ struct tunnel {
 struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_settings *settings,
 			  uint64_t history_cap, struct rng *rng, struct log *log);
 void tunnel_free(struct tunnel *t);
+/* There is no way to send or receive ESP that is not in UDP. Call it before there are connections.
+ */
+void tunnel_only_udp(struct tunnel *t);
 
 /*
  * Replaces the configuration; takes references. A connection stays up if the new configuration of

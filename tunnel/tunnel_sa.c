@@ -237,7 +237,7 @@ struct tunnel_sa *tunnel_sa_new(struct tunnel_child *k, const struct ts_list *lo
 }
 
 int tunnel_sa_install(struct tunnel_sa *s, const struct suite *suite, bool esn,
-		      const struct endpoint *local, const struct endpoint *remote, nsec_t now)
+		      const struct ike_sa *ike, nsec_t now)
 {
 	struct tunnel_child *k = s->child;
 	struct tunnel *t = k->conn->tunnel;
@@ -251,8 +251,6 @@ int tunnel_sa_install(struct tunnel_sa *s, const struct suite *suite, bool esn,
 		.integ_out = s->keys.integ_out,
 		.local = s->local,
 		.remote = s->remote,
-		.local_ep = *local,
-		.remote_ep = *remote,
 		.replay_window = k->conf->replay_window,
 		.history_packets = k->options.history_packets,
 		.verify_rate = k->options.verify_rate,
@@ -263,6 +261,7 @@ int tunnel_sa_install(struct tunnel_sa *s, const struct suite *suite, bool esn,
 	};
 	int r;
 
+	ike_sa_esp_ends(ike, &p.local_ep, &p.remote_ep);
 	set_lifetime(k->conf, t->rng, &p.life);
 	r = sad_install(&t->path->sad, s->spi, &p, now);
 	if (r < 0)

@@ -17,11 +17,11 @@ struct tunnel_sa *tunnel_sa_new(struct tunnel_child *k, const struct ts_list *lo
 /* Frees one that is not installed. */
 void tunnel_sa_free(struct tunnel_sa *s);
 /*
- * Puts it into the SAD, where its SPI is reserved, and into the child's list. Frees it on an error,
- * which is that of sad_install.
+ * Puts it into the SAD, where its SPI is reserved, with the endpoints of that IKE SA, and into the
+ * child's list. Frees it on an error, which is that of sad_install.
  */
 int tunnel_sa_install(struct tunnel_sa *s, const struct suite *suite, bool esn,
-		      const struct endpoint *local, const struct endpoint *remote, nsec_t now);
+		      const struct ike_sa *ike, nsec_t now);
 /* The newest SA of the child that packets go out on and that the engine knows; or NULL. */
 struct tunnel_sa *tunnel_sa_newest(struct tunnel_child *c);
 /* Whether `by` admits all that s admits. */

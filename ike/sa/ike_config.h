@@ -21,6 +21,13 @@ enum end_action { END_AUTO, END_NONE, END_TRAP, END_START };
 /* IKE SAs without a CHILD SA (RFC 6023); see childless.c. */
 enum childless { CHILDLESS_ALLOW, CHILDLESS_PREFER, CHILDLESS_FORCE, CHILDLESS_NEVER };
 
+/* Whether ESP goes in UDP (RFC 3948), or by itself as IP protocol 50 (RFC 4303). */
+enum encap {
+	ENCAP_YES,  /* in UDP: the peer is made to believe that we are behind a NAT */
+	ENCAP_AUTO, /* in UDP only if one of us is behind a NAT */
+	ENCAP_NO,   /* never in UDP: behind a NAT there is no CHILD SA */
+};
+
 struct child_conf {
 	char *name;
 	struct ts_list *local_ts, *remote_ts; /* owned */
@@ -54,9 +61,10 @@ struct conn_conf {
 	bool mobike;			  /* RFC 4555 */
 	enum childless childless;
 	enum fragmentation
-		fragmentation;	  /* RFC 7383; FORCE: messages that need not be divided too */
-	unsigned fragment_size;	  /* bytes of an IP datagram of IKE; 0: 1,280 */
-	struct peer_names *names; /* in remote_addrs; owned, NULL: none */
+		fragmentation;	/* RFC 7383; FORCE: messages that need not be divided too */
+	unsigned fragment_size; /* bytes of an IP datagram of IKE; 0: 1,280 */
+	enum encap encap;
+	struct peer_names *names;	  /* in remote_addrs; owned, NULL: none */
 	struct ident local_id, remote_id; /* remote_id may be a pattern */
 	struct proposal_list proposals;
 	bool ppk_required; /* no IKE SA without a post-quantum key (RFC 8784) */

@@ -84,6 +84,7 @@ struct ike_sa {
 	struct ident wanted_id; /* as initiator: the identity that the peer must have; ID_NONE: that
 				   of conn */
 	bool we_natted, peer_natted;
+	bool claims_nat;	 /* we have made the peer believe that we are behind a NAT */
 	struct ike_sa *rival_of; /* the IKE SA whose rekey by us is outstanding; the peer made this
 				    one by a rekey that collided with that */
 	bool unresolved;	 /* rival_of is not decided: it has no children yet */
@@ -166,6 +167,7 @@ struct ike {
 	const struct sa_timers *timers;
 	struct ike_sa *dead;
 	bool held;	  /* ike_hold */
+	bool only_udp;	  /* ike_only_udp */
 	bool wrong_state; /* set by state.c: a state changed to one that may not follow it */
 	uint8_t cookie_secret[2][32];
 	uint8_t cookie_version;

@@ -177,7 +177,8 @@ enum {
 	INITIATOR = 16,
 	FRAGMENTS = 32,
 	MOBIKE = 64,
-	CALLED = 128
+	CALLED = 128,
+	CLAIMS_NAT = 256,
 };
 
 void ike_sa_save(const struct ike_sa *sa, struct writer *w)
@@ -185,7 +186,8 @@ void ike_sa_save(const struct ike_sa *sa, struct writer *w)
 	wr_be16(w, (uint16_t)((sa->initiator ? INITIATOR : 0) | (sa->we_natted ? WE_NATTED : 0) |
 			      (sa->peer_natted ? PEER_NATTED : 0) | (sa->ha_peer ? HA_PEER : 0) |
 			      (sa->synced ? SYNCED : 0) | (sa->fragments ? FRAGMENTS : 0) |
-			      (sa->mobike ? MOBIKE : 0) | (sa->original_initiator ? CALLED : 0)));
+			      (sa->mobike ? MOBIKE : 0) | (sa->original_initiator ? CALLED : 0) |
+			      (sa->claims_nat ? CLAIMS_NAT : 0)));
 	wr_be64(w, sa->spi_i);
 	wr_be64(w, sa->spi_r);
 	endpoint_save(&sa->local, w);
@@ -257,6 +259,7 @@ struct ike_sa *ike_sa_load(struct ike *ike, const struct conn_conf *conn, struct
 	sa->fragments = flags & FRAGMENTS;
 	sa->mobike = flags & MOBIKE;
 	sa->original_initiator = flags & CALLED;
+	sa->claims_nat = flags & CLAIMS_NAT;
 	if (fill(sa, r) < 0) {
 		sa_kill(sa, "the saved IKE SA cannot be read", now);
 		return NULL;

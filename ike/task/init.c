@@ -130,6 +130,9 @@ static bool is_nonce(const struct nonce *n, struct chunk c)
 
 static void float_port(struct ike_sa *sa)
 {
+	/* Where ESP needs no UDP, IKE stays where it is: a firewall may pass port 500 alone. */
+	if (!ike_sa_in_udp(sa))
+		return;
 	/* UDP encapsulation uses port 4500 (2.23, RFC 3948 4); a configured port stays. */
 	if (sa->remote.port == IKE_PORT)
 		sa->remote.port = IKE_PORT_NATT;

@@ -13,17 +13,31 @@ static void nat_hash(uint64_t spi_i, uint64_t spi_r, const struct endpoint *e, u
 	hash_compute(HASH_SHA1, parts, ARRAY_SIZE(parts), out);
 }
 
+/* Whether ESP is to go in UDP even without a NAT. An address that is not known yet has no hash. */
+static bool wants_udp(const struct ike_sa *sa, const struct endpoint *local)
+{
+	switch (sa->conn->encap) {
+	case ENCAP_YES: return true;
+	case ENCAP_AUTO: return sa->ike->only_udp || addr_is_any(&local->addr);
+	case ENCAP_NO: return false;
+	}
+	return true;
+}
+
 /*
- * Our source hash is random, so that the peer believes us behind a NAT and encapsulates ESP in UDP,
- * which is all that we can receive in user space. Other user-space stacks do the same.
+ * A random source hash makes the peer believe us behind a NAT, so that it encapsulates ESP in UDP:
+ * then nothing on the way needs to know protocol 50. Other user-space stacks do the same.
  */
 void nat_write(struct ike_builder *b, struct ike_sa *sa, const struct endpoint *local,
 	       const struct endpoint *remote)
 {
 	uint8_t src[20], dst[20];
 
-	(void)local;
-	rng_fill(sa->ike->rng, src, sizeof(src));
+	sa->claims_nat = wants_udp(sa, local);
+	if (sa->claims_nat)
+		rng_fill(sa->ike->rng, src, sizeof(src));
+	else
+		nat_hash(sa->spi_i, sa->spi_r, local, src);
 	nat_hash(sa->spi_i, sa->spi_r, remote, dst);
 	ib_notify(b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_NAT_DETECTION_SOURCE_IP,
 		  (struct chunk){src, sizeof(src)});

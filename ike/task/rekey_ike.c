@@ -99,6 +99,7 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 	sa->called = old->called;
 	sa->we_natted = old->we_natted;
 	sa->peer_natted = old->peer_natted;
+	sa->claims_nat = old->claims_nat;
 	sa->ha_peer = old->ha_peer;
 	sa->fragments = old->fragments;
 	sa->fragment_size = old->fragment_size;

@@ -167,7 +167,7 @@ static void send_train(struct peer *me, struct esp_train *t, unsigned child)
 				     .counted = child < CHILDREN,
 				     .child = (uint8_t)(child % CHILDREN)};
 
-		d.from.port = IKE_PORT_NATT;
+		d.from.port = t->dest.local.port;
 		d.len = t->len - at < t->seg ? t->len - at : t->seg;
 		transmit(me->net, me->index, &d);
 	}
@@ -190,6 +190,14 @@ static uint16_t op_device(void *ctx, const char *name)
 {
 	(void)ctx, (void)name;
 	return 1;
+}
+
+static bool op_source(void *ctx, const struct addr *remote, struct addr *ret)
+{
+	const struct peer *me = ctx;
+
+	*ret = me->address.addr;
+	return remote->family == ret->family;
 }
 
 static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
@@ -569,6 +577,7 @@ static struct tunnel *peer_tunnel(struct peer *p)
 				       .dummy = op_dummy,
 				       .device = op_device,
 				       .route = op_route,
+				       .source = op_source,
 				       .event = op_event};
 
 	return tunnel_new(&ops, &p->net->o.set, HISTORY_CAP, &p->rng.rng, &p->log);

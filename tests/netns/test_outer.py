@@ -60,10 +60,8 @@ def ike_sa(daemon):
 
 
 def check_both(left, right, what=""):
-    for inside in ("10.2.0.1", "fd00:2::1"):
-        expect(ping(left, inside, 5) == 5, f"{what}: no ping to {inside}")
-    for inside in ("10.1.0.1", "fd00:1::1"):
-        expect(ping(right, inside, 5) == 5, f"{what}: no ping to {inside}")
+    for ns, inside in ((left, "10.2.0.1"), (left, "fd00:2::1"), (right, "10.1.0.1"), (right, "fd00:1::1")):
+        wait_for(lambda n=ns, i=inside: ping(n, i, 5) == 5, f"{what}: no ping to {inside}")
 
 
 def both_families_in_ipv6():
@@ -239,6 +237,154 @@ def other_ports_on_both_sides():
         del gw
 
 
+# ---- ESP without UDP
+
+AUTO = 'encap = "auto";'
+
+
+def wire(sniffer):
+    """Returns (what ESP was in, between which ports IKE was): {"ip", "udp"} and {(source, destination)}."""
+    seen = sniffer.stop()
+    clear = [p for p in seen.others if p.kind == "clear"]
+    expect(not clear, f"in clear: {[p.data[:48].hex() for p in clear]}")
+    return ({"udp" if p.source_port else "ip" for p in seen.esp},
+            {(p.source_port, p.destination_port) for p in seen.others if p.kind == "ike"})
+
+
+def plain_pair(bed, six):
+    left, right = pair_six(bed) if six else bed.pair("branch", "gw")
+    if not six:
+        inner_six(left, right)
+    return left, right
+
+
+def esp_without_udp():
+    """Without a NAT encap = "auto" sends protocol 50, and IKE stays on port 500; both families inside and outside."""
+    for six in (False, True):
+        with testbed.Testbed("raw") as bed:
+            left, right = plain_pair(bed, six)
+            sniffer = bed.sniff(right, "eth0")
+            branch, gw = start(bed, left, right, gw_more=AUTO, more=AUTO)
+            expect(not ike_sa(branch)["esp_in_udp"] and not ike_sa(gw)["esp_in_udp"], "the status says UDP")
+            check_both(left, right)
+            for source, target in (("10.1.0.1", "10.2.0.1"), ("fd00:1::1", "fd00:2::1")):
+                with UdpFlow(left, source, right, target, 9500) as flow:
+                    for tos in (0, 1, 2, 0xb8, 0xba):
+                        flow.set_tos(tos)
+                        for size in (1, 900, 1300, 3000):
+                            flow.send(bytes([size % 251]) * size)
+                    flow.settle()
+                print(f"# {source}: {tcp(left, source, right, target, 10 << 20):.0f} Mbit/s")
+            flow = bed.flow(right, "10.2.0.1", left, "10.1.0.1", rate=1000)
+            branch.ctl("rekey", "net")
+            more_traffic(flow, 500)
+            expect(flow.stop().lost == 0, "lost by a rekey")
+            expect(wire(sniffer) == ({"ip"}, {(500, 500)}), "not by protocol 50 and port 500 alone")
+
+
+def one_side_wants_udp():
+    """Where one side has encap = "yes", both use UDP."""
+    for more, gw_more in ((AUTO, ""), ("", AUTO)):
+        with testbed.Testbed("one") as bed:
+            left, right = plain_pair(bed, True)
+            sniffer = bed.sniff(right, "eth0")
+            start(bed, left, right, gw_more=gw_more, more=more)
+            check_both(left, right)
+            expect(wire(sniffer)[0] == {"udp"}, "ESP without UDP")
+
+
+def a_nat_needs_udp():
+    """Behind a NAT "auto" takes UDP, and "no" has no CHILD SA and says why."""
+    with testbed.Testbed("nat") as bed:
+        left, router, right = bed.behind_nat("branch", "gw")
+        inner_six(left, right)
+        sniffer = bed.sniff(right, "eth0")
+        branch, _ = start(bed, left, right, gw_more=AUTO, more=AUTO)
+        expect(ike_sa(branch)["nat"] == "local", ike_sa(branch)["nat"])
+        check_both(left, right)
+        bed.rebind(router)
+        expect(ping(left, "10.2.0.1", 10) >= 8, "no ping after the rebinding")
+        expect(wire(sniffer)[0] == {"udp"}, "ESP without UDP")
+        branch.write(config(branch.control, MIXED, right.outer, more='encap = "no";'))
+        branch.ctl("reload")
+        wait_for(lambda: branch.logged('encap = "no", but there is a NAT on the way'), "it is not told", 10)
+        expect(not branch.up(), "up without UDP behind a NAT")
+
+
+def without_the_capability():
+    """Without CAP_NET_RAW "auto" uses UDP, "no" does not come up, "yes" is as always; the log says why."""
+    for encap, comes_up in (("yes", True), ("auto", True), ("no", False)):
+        with testbed.Testbed("cap") as bed:
+            left, right = plain_pair(bed, False)
+            gw = Mendip(bed, right, lambda s: config(s, MIXED_GW, "%any", "gw.example.net", "*.example", "branch",
+                                                     more=AUTO))
+            branch = Mendip(bed, left, lambda s, e=encap: config(s, MIXED, right.outer, more=f'encap = "{e}";'),
+                            env=("setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw"))
+            if comes_up:
+                branch.wait_up()
+                check_both(left, right)
+                expect(ike_sa(branch)["esp_in_udp"] and ike_sa(gw)["esp_in_udp"], "not in UDP")
+            else:
+                wait_for(lambda: branch.logged("we cannot send ESP without UDP"), "it is not told", 10)
+                expect(not branch.up(), "up")
+            expect(branch.logged("needs CAP_NET_RAW") == (encap != "yes"), "what is missing, and whether it is told")
+
+
+def esp_without_udp_on_a_narrow_path():
+    for six in (True, False):
+        without_udp_on_a_narrow_path(six)
+
+
+def without_udp_on_a_narrow_path(six):
+    with testbed.Testbed("narrow") as bed:
+        left, _, right = routed_six(bed, narrow=1280) if six else bed.routed("branch", "gw", "router", narrow=1280)
+        if not six:
+            inner_six(left, right)
+        start(bed, left, right, gw_more=AUTO, more=AUTO)
+        for source, target in (("10.1.0.1", "10.2.0.1"), ("fd00:1::1", "fd00:2::1")):
+            rate = tcp(left, source, right, target, 2 << 20), tcp(right, target, left, source, 2 << 20)
+            print(f"# {source}: {rate[0]:.0f} and {rate[1]:.0f} Mbit/s")
+        with UdpFlow(left, "10.1.0.1", right, "10.2.0.1", 9502) as flow:
+            flow.set_discover(3)
+            flow.told()
+            flow.send(bytes(1252))
+            flow.sent.clear()
+            told = wait_for(flow.told, "no ICMP error for what does not fit", 3)
+            expect(told == (1206 if six else 1226), f"told {told}")  # 8 bytes more than in UDP
+
+
+def rewinds_and_restarts_without_udp():
+    for six in (False, True):
+        with testbed.Testbed("again") as bed:
+            left, right = plain_pair(bed, six)
+            branch, gw = start(bed, left, right, kind=Unit, gw_more=AUTO, more=AUTO)
+            sniffer = bed.sniff(right, "eth0")
+            restarted(bed, branch, gw, f"ESP in IPv{6 if six else 4}")
+            rewound(bed, branch, gw, f"ESP in IPv{6 if six else 4}")
+            expect(wire(sniffer)[0] == {"ip"}, "ESP in UDP")
+
+
+def nobody_says_protocol_unreachable():
+    """ESP for nobody is not answered by the kernel, whether raw sockets hear or not."""
+    for more in ("", AUTO):
+        with testbed.Testbed("icmp") as bed:
+            left, right = plain_pair(bed, False)
+            _, gw = start(bed, left, right, gw_more=more, more=more)
+            sniffer = bed.sniff(right, "eth0")
+            stranger = left.call(socket.socket, socket.AF_INET, socket.SOCK_RAW, 50)
+            for spi in (1, 0x10000000):
+                stranger.sendto(spi.to_bytes(4, "big") + bytes(60), ("192.0.2.2", 0))
+            stranger.sendto(b"\1", ("192.0.2.2", 0))
+            stranger.close()
+            time.sleep(0.5)
+            others = [p for p in sniffer.stop().others if p.kind == "clear"]
+            expect(not others, f"answered: {[p.data[:48].hex() for p in others]}")
+            heard = gw.ctl("status")["verdicts"].get("no_sa", 0)
+            expect(heard == bool(more), f"{heard} packets heard: only what may be ESP, and only with encap")
+
+
 if __name__ == "__main__":
     main([both_families_in_ipv6, a_path_of_1280, our_ipv6_address_changes, a_rewind_over_ipv6, a_restart_over_ipv6,
-          a_restart_with_other_ports, link_local_addresses_are_not_heard, ike_begins_on_4500, other_ports_on_both_sides], OFFLOADS)
+          a_restart_with_other_ports, link_local_addresses_are_not_heard, ike_begins_on_4500, other_ports_on_both_sides, esp_without_udp,
+          one_side_wants_udp, a_nat_needs_udp, without_the_capability, esp_without_udp_on_a_narrow_path,
+          rewinds_and_restarts_without_udp, nobody_says_protocol_unreachable], OFFLOADS)

@@ -188,6 +188,30 @@ int udp_open(struct udp_socket *s, uint8_t family, uint16_t port, bool group,
 	return 0;
 }
 
+int raw_open(struct udp_socket *s, uint8_t family)
+{
+	*s = (struct udp_socket){.fd = eventfd(0, EFD_NONBLOCK), .family = family, .raw = true};
+	return 0;
+}
+
+int raw_adopt(struct udp_socket *s, int fd, uint8_t family)
+{
+	(void)s, (void)fd, (void)family;
+	return -EINVAL;
+}
+
+int raw_hear(struct udp_socket *s, bool on)
+{
+	(void)s, (void)on;
+	return 0;
+}
+
+void tunnel_only_udp(struct tunnel *t)
+{
+	(void)t;
+	fail();
+}
+
 int udp_steer(struct udp_socket *s)
 {
 	(void)s;

@@ -72,6 +72,7 @@ static const struct change {
 	{&conf_conn_table, "rekey_time", IN_CONN, "rekey_time = \"1h\";"},
 	{&conf_conn_table, "over_time", IN_CONN, "over_time = \"1h\";"},
 	{&conf_conn_table, "dpd_delay", IN_CONN, "dpd_delay = 0;"},
+	{&conf_conn_table, "encap", IN_CONN, "encap = \"auto\";"},
 	{&conf_conn_table, "ha_peer", IN_CONN, "ha_peer = \"yes\";"},
 	{&conf_conn_table, "childless", IN_CONN, "childless = \"prefer\";"},
 	{&conf_conn_table, "fragmentation", IN_CONN, "fragmentation = \"force\";"},

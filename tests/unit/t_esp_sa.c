@@ -44,6 +44,24 @@ static void moved_only_by_fresh(bool bridge)
 	fixture_free(l);
 }
 
+/* A packet without UDP moves nothing: there is no NAT that could have changed where it comes from.
+ */
+static void test_moved_only_in_udp(void **state)
+{
+	struct fixture_opt o = FIXTURE_OPT();
+	struct fixture *l = fixture_new(&o);
+	struct endpoint other = {.port = 0};
+	struct fixture_pkt p = fixture_next(l, GW);
+	struct fixture_result r = {0};
+
+	(void)state;
+	assert_int_equal(addr_parse("203.0.113.5", &other.addr), 0);
+	fixture_open(l, ME, p.b, p.len, 0, &other, 0, &r);
+	assert_int_equal(r.v[VERDICT_FRESH], 1);
+	assert_int_equal(fixture_events(l, ME), ESP_EVENT_FIRST_FRESH);
+	fixture_free(l);
+}
+
 /* Without and with the bridge. */
 static void test_moved_only_by_fresh(void **state)
 {
@@ -570,6 +588,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_moved_only_by_fresh),
+		cmocka_unit_test(test_moved_only_in_udp),
 		cmocka_unit_test(test_unprotected_replays_move_nothing),
 		cmocka_unit_test(test_failed_icv_moves_nothing),
 		cmocka_unit_test(test_not_new_moves_only_evidence),

@@ -32,6 +32,7 @@ static struct {
 	unsigned room;	    /* sends accepted until the socket is full */
 	int full;	    /* errno of a full socket */
 	unsigned interrupt; /* the next calls that fail with EINTR */
+	int stale;	    /* errno of an earlier packet, which the next call returns */
 	bool option_fails;
 	/* what was seen */
 	int discover; /* IP_MTU_DISCOVER */
@@ -173,6 +174,11 @@ int __wrap_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
 	kernel.sendmmsg++;
 	if (interrupted())
 		return -1;
+	if (kernel.stale) {
+		errno = kernel.stale;
+		kernel.stale = 0;
+		return -1;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		int error = transmit(&m[i].msg_hdr);
 
@@ -246,6 +252,26 @@ static struct udp_socket new_socket(void)
 #define NOW (1000 * NSEC_PER_SEC)
 
 /* ---- tests ---- */
+
+/*
+ * A raw socket sends packets singly. The error of an earlier one costs none, but that of a packet
+ * which is too long is its own.
+ */
+static void test_raw(void **state)
+{
+	struct udp_socket s = new_socket();
+	struct udp_train t = train(7, 1000, 3500, true);
+
+	(void)state;
+	s.raw = true;
+	kernel.stale = EMSGSIZE;
+	assert_result(send_train(&s, &t, NOW), 3500, 0, 0);
+	assert_wire(0, 3500, 1000);
+	assert_int_equal(kernel.sendmsg, 0);
+	kernel.mtu[7] = 900;
+	assert_result(send_train(&s, &t, NOW), 3500, -EMSGSIZE, 3);
+	assert_int_equal(kernel.sent, 1); /* the last one, of 500 bytes */
+}
 
 /* A train or a single datagram is one system call, with the right source address, TOS and
  * length. */
@@ -640,6 +666,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_call),
+		cmocka_unit_test(test_raw),
 		cmocka_unit_test(test_df),
 		cmocka_unit_test(test_too_long_for_the_path),
 		cmocka_unit_test(test_without_segmentation),

@@ -551,6 +551,36 @@ static void test_send_each(void **state)
 	udp_close(&a);
 }
 
+/* A raw socket of IPv4 gives packets with their IP header, which goes; one of IPv6 without. */
+static void test_raw_header(void **state)
+{
+	static const struct arrival arrivals[] = {
+		{.len = 100}, {.len = 100}, {.len = 10}, {.len = 0}};
+	static const uint8_t first[] = {0x45, 0x4f, 0x45, 0x45};
+	static const uint32_t header[] = {20, 60, 10, 0};
+	struct udp_socket s = {.fd = -1, .family = FAMILY_IPV4, .raw = true};
+	struct udp_datagram d[RECEIVES];
+
+	(void)state;
+	for (unsigned six = 0; six < 2; six++) {
+		reset();
+		kernel.arrival = arrivals;
+		kernel.arrivals = ARRAY_SIZE(arrivals);
+		s.family = six ? FAMILY_IPV6 : FAMILY_IPV4;
+		for (unsigned i = 0; i < ARRAY_SIZE(arrivals); i++)
+			room[i][0] = first[i];
+		assert_int_equal(receive(&s, d), ARRAY_SIZE(arrivals));
+		for (unsigned i = 0; i < ARRAY_SIZE(arrivals); i++) {
+			uint32_t off = six ? 0 : header[i];
+
+			assert_ptr_equal(d[i].p, room[i] + off);
+			assert_int_equal(d[i].len, arrivals[i].len - off);
+			assert_int_equal(d[i].seg, d[i].len);
+		}
+	}
+	reset();
+}
+
 /*
  * The same over IPv6: trains, traffic class, steering, messages, path MTU. Beside it a socket of
  * IPv4 can have the same port.
@@ -633,7 +663,7 @@ int main(void)
 		cmocka_unit_test(test_real_kernel), cmocka_unit_test(test_steering),
 		cmocka_unit_test(test_send),	    cmocka_unit_test(test_path_mtu),
 		cmocka_unit_test(test_send_each),   cmocka_unit_test(test_ipv6),
-		cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_adopt),	    cmocka_unit_test(test_raw_header),
 	};
 
 	fixture_seed();
