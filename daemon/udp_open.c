@@ -36,11 +36,24 @@ static void set_offloads(struct udp_socket *s, struct udp_offloads o)
 	s->group_receive = o.gro && set_option(s->fd, SOL_UDP, UDP_GRO, 1) == 0;
 }
 
-/* Mark, what is reported of each datagram, and no DF. */
+#define PREFER_PUBLIC 2 /* IPV6_PREFER_SRC_PUBLIC; linux/in6.h cannot be included here */
+
+/*
+ * Where the kernel chooses the source: not one of the temporary addresses of RFC 8981, which change
+ * daily, and with which the tunnel would have to move. Kernels without IPv6 privacy refuse it.
+ */
+static void prefer_lasting_source(int fd, uint8_t family)
+{
+	if (family == FAMILY_IPV6)
+		(void)set_option(fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, PREFER_PUBLIC);
+}
+
+/* Mark, what is reported of each datagram, source, and no DF. */
 static int set_common(int fd, uint8_t family)
 {
 	const struct udp_family *f = udp_family_of(family);
 
+	prefer_lasting_source(fd, family);
 	return set_option(fd, SOL_SOCKET, SO_MARK, NET_MARK) < 0 ||
 			       set_option(fd, f->level, f->report_pktinfo, 1) < 0 ||
 			       set_option(fd, f->level, f->report_tos, 1) < 0 ||
@@ -225,6 +238,7 @@ static int connect_to(const struct endpoint *local, const struct endpoint *remot
 	if (fd < 0)
 		return -1;
 	(void)set_option(fd, SOL_SOCKET, SO_MARK, NET_MARK);
+	prefer_lasting_source(fd, remote->addr.family);
 	(void)set_option(fd, f->level, f->mtu_discover, IP_PMTUDISC_WANT);
 	if (local->addr.family == remote->addr.family && !addr_is_any(&local->addr)) {
 		udp_name_set(&name, &from);

@@ -527,6 +527,7 @@ struct conn_conf *peer_conf(struct net *n, unsigned i)
 	c->mobike = true;
 	c->remote_any = !calls || (p->index == GW && o->gw_any);
 	c->local_port = c->remote_port = IKE_PORT;
+	c->encap = o->encap;
 	if (calls)
 		c->remote[c->remote_count++] = p->net->peer[!p->index].address;
 	proposals(&c->proposals, PROTOCOL_IKE,

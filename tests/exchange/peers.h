@@ -34,6 +34,7 @@ struct options {
 	unsigned children;	     /* 1 to CHILDREN; child i has 10.1.i.0/24 === 10.2.i.0/24 */
 	enum start_action start;     /* of the branch's children */
 	bool six;		     /* IPv6 outside */
+	enum encap encap;	     /* of both */
 	bool gw_any;		     /* the gateway accepts any peer that matches a pattern */
 	bool gw_calls; /* the gateway has the branch's address, and can initiate rung 3 */
 	/* The branch only responds (%any): the gateway initiates, and starts the children. */

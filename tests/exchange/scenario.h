@@ -16,6 +16,7 @@
  *   role both call              the gateway has the branch's address, too, and can initiate
  *   suite WORDS                 aes128gcm16, chacha20poly1305, aes128-sha256 ...
  *   esn yes|no
+ *   outer ipv4|ipv6 udp|raw     raw: ESP without UDP (ipv4 udp)
  *   pfs [PEER] GROUP|none       default: x25519
  *   esp [PEER] PROPOSALS        as in mendip.conf, with commas, instead of the three above
  *   window N, delay TIME        replay window; one-way delay of the wire

@@ -52,6 +52,13 @@ static void set_esn(struct scenario *s, const struct words *w)
 	s->esn = word_on(s, w->w[1], "yes", "no");
 }
 
+static void set_outer(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 3, 3);
+	s->o.six = word_on(s, w->w[1], "ipv6", "ipv4");
+	s->o.encap = word_on(s, w->w[2], "raw", "udp") ? ENCAP_NO : ENCAP_YES;
+}
+
 static void set_pfs(struct scenario *s, const struct words *w)
 {
 	const char *group = w->w[w->count - 1];
@@ -184,6 +191,7 @@ static const struct {
 	{"option", set_option},
 	{"twice", set_twice},
 	{"up", bring_up},
+	{"outer", set_outer},
 	{"childless", set_childless},
 	{"fragments", set_fragments},
 };

@@ -590,6 +590,8 @@ static void test_ipv6(void **state)
 	struct udp_socket six, four;
 	struct endpoint here;
 	struct addr source;
+	socklen_t len = sizeof(int);
+	int prefers = 0;
 
 	family = FAMILY_IPV6;
 	reset();
@@ -598,6 +600,10 @@ static void test_ipv6(void **state)
 	family = FAMILY_IPV4;
 	assert_int_equal(open_socket(&four, port_of(&six), false, false), 0);
 	family = FAMILY_IPV6;
+	/* Not a temporary address as source (RFC 8981). */
+	assert_int_equal(getsockopt(six.fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &prefers, &len),
+			 0);
+	assert_true(prefers & 2);
 	here = loopback(port_of(&six));
 	assert_in_range(udp_path_mtu(&here, &here), 1500, 65536);
 	assert_true(udp_source(&here.addr, &source));
