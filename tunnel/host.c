@@ -37,21 +37,27 @@ static void leave(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 }
 
 /*
- * Where a connection can go on from: the first of its configured addresses that we still have, or
- * whatever the system chooses; false: none.
+ * Where a connection can go on from: the first of its configured addresses of the peer's family
+ * that we still have, or whatever the system chooses, which we have to know if there may be no NAT;
+ * false: none.
  */
-static bool other_local(const struct ike_sa *sa, bool (*is_ours)(const struct addr *a),
-			struct endpoint *ret)
+static bool other_local(const struct tunnel_ops *ops, const struct ike_sa *sa,
+			bool (*is_ours)(const struct addr *a), struct endpoint *ret)
 {
 	const struct conn_conf *c = ike_sa_conn(sa);
+	const struct addr *remote = &ike_sa_remote(sa)->addr;
 
 	*ret = (struct endpoint){.port = ike_sa_local(sa)->port};
 	for (unsigned i = 0; i < c->local_count; i++) {
-		if (!addr_is_any(&c->local[i].addr) && !is_ours(&c->local[i].addr))
+		const struct addr *a = &c->local[i].addr;
+
+		if (a->family != remote->family || (!addr_is_any(a) && !is_ours(a)))
 			continue;
 		ret->addr = c->local[i].addr;
 		return true;
 	}
+	if (c->local_count == 0 && c->encap != ENCAP_YES && ops->source)
+		(void)ops->source(ops->ctx, remote, &ret->addr);
 	return c->local_count == 0;
 }
 
@@ -60,7 +66,7 @@ static bool moves(struct tunnel_conn *c, bool (*is_ours)(const struct addr *a), 
 {
 	struct endpoint local;
 
-	if (!ike_sa_can_move(c->sa) || !other_local(c->sa, is_ours, &local))
+	if (!ike_sa_can_move(c->sa) || !other_local(&c->tunnel->ops, c->sa, is_ours, &local))
 		return false;
 	tell_left(c, c->sa, "moving to another one");
 	c->move_late = false;

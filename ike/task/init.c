@@ -130,8 +130,11 @@ static bool is_nonce(const struct nonce *n, struct chunk c)
 
 static void float_port(struct ike_sa *sa)
 {
-	/* Where ESP needs no UDP, IKE stays where it is: a firewall may pass port 500 alone. */
-	if (!ike_sa_in_udp(sa))
+	/*
+	 * Where ESP needs no UDP, IKE stays where it is: a firewall may pass port 500 alone. With
+	 * MOBIKE a NAT may come later, and IKE goes where its mapping will be (RFC 4555 3.3).
+	 */
+	if (!ike_sa_in_udp(sa) && (!sa->conn->mobike || sa->conn->encap == ENCAP_NO))
 		return;
 	/* UDP encapsulation uses port 4500 (2.23, RFC 3948 4); a configured port stays. */
 	if (sa->remote.port == IKE_PORT)

@@ -227,8 +227,9 @@ static void every_mode_with_every_mode(void **state)
 			traffic(n);
 			assert_true(in_udp ? esp.raw == 0 : esp.udp == 0);
 			assert_true(esp.raw + esp.udp >= 2 || esp.nat);
+			/* With MOBIKE a NAT may come later, unless that is not allowed. */
 			assert_int_equal(ike_sa_local(peer_conn(n, BRANCH)->sa)->port,
-					 in_udp ? IKE_PORT_NATT : IKE_PORT);
+					 in_udp || branch == ENCAP_AUTO ? IKE_PORT_NATT : IKE_PORT);
 		}
 		net_free(n);
 	}
@@ -265,7 +266,7 @@ static void rekeys_keep_the_form(void **state)
 /* A peer that stays on port 500 although ESP is in UDP is sent ESP on port 4500: 500 takes none. */
 static void esp_never_goes_to_port_500(void **state)
 {
-	struct net *n = with_encap(ENCAP_AUTO, ENCAP_AUTO, false);
+	struct net *n = with_encap(ENCAP_NO, ENCAP_AUTO, false);
 	struct ike_sa *sa = peer_conn(n, BRANCH)->sa;
 	struct endpoint local, remote;
 
@@ -293,7 +294,7 @@ static void both_forms_are_taken(void **state)
 		const struct tunnel_sa *s = peer_child(n, i, 0)->current;
 
 		assert_int_equal(tunnel_sa_esp(s)->out.dest.remote.port, 0);
-		assert_int_equal(ike_sa_remote(peer_conn(n, i)->sa)->port, IKE_PORT);
+		assert_int_equal(ike_sa_remote(peer_conn(n, i)->sa)->port, IKE_PORT_NATT);
 	}
 	net_free(n);
 }
