@@ -41,7 +41,6 @@ PACKAGES = ("charon-systemd", "libcharon-extra-plugins", "libstrongswan-extra-pl
 PLUGINS = ("openssl random nonce kdf pem pkcs1 x509 pubkey curve25519 chapoly "
            "kernel-libipsec kernel-netlink socket-default vici updown")
 FWMARK = "0x42"                 # mark of charon's own packets, which its routing table must not catch
-READY_TIMEOUT = 15
 
 
 def missing():
@@ -282,6 +281,7 @@ class Charon:
     """
 
     PLUGINS = PLUGINS
+    READY_TIMEOUT = 15      # seconds
 
     def __init__(self, bed, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
                  cookie_threshold=None, cookie_threshold_ip=None, block_threshold=None,
@@ -308,7 +308,7 @@ class Charon:
     def start(self):
         """Start charon, wait until it answers, load secrets and connections; returns self."""
         self.process = self._launch()
-        self._vici = testbed.wait_until(self._connect, READY_TIMEOUT)
+        self._vici = testbed.wait_until(self._connect, self.READY_TIMEOUT)
         if not self._vici:
             raise testbed.TestbedError(f"charon in {self.ns.name} does not answer:\n{self.tail()}")
         self.load_all()

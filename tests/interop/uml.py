@@ -24,6 +24,7 @@ MEMORY = "256M"
 BOOT_TIMEOUT = 90           # seconds; without other load it takes 4
 COMMAND_TIMEOUT = 30
 OUTER = "192.0.2.2"         # of the machine, on the link to `left`
+OUTER6 = "2001:db8::2"
 INSIDE = "10.2.255.254"     # of the machine, on the link to `lan`
 CONTROL = "203.0.113.2"     # of the machine, for commands
 ENDED = 128 + signal.SIGKILL
@@ -160,15 +161,19 @@ def missing():
 def between(bed):
     """Makes left -- machine -- lan and boots the machine; returns (left, machine, lan).
 
-    left: 192.0.2.1, inner 10.1.0.1/16      machine: 192.0.2.2      lan: 10.2.0.1/16, behind the machine
+    left: 192.0.2.1 and 2001:db8::1, inner 10.1.0.1/16      machine: 192.0.2.2 and 2001:db8::2
+    lan: 10.2.0.1/16, behind the machine
     """
     host, left, lan = (bed.namespace(name) for name in ("host", "branch", "lan"))
     machine = Machine(bed, host).start()
-    for ns, device, address in ((left, "left", "192.0.2.1/24"), (lan, "lan", "10.2.0.1/16")):
+    for ns, device, *addresses in ((left, "left", "192.0.2.1/24", "2001:db8::1/64"), (lan, "lan", "10.2.0.1/16")):
         host.ip("link", "set", device, "netns", ns.name, "name", "eth0")  # the machine keeps its end
-        ns.address("eth0", address)
+        ns.address("eth0", *addresses)
+    left.outer6, machine.outer6 = "2001:db8::1", OUTER6
     left.outer, left.inner, lan.inner, machine.inner = "192.0.2.1", "10.1.0.1", "10.2.0.1", "10.2.0.1"
     left.inner_net("10.1.0.1/16")
     lan.route("10.1.0.0/16", "via", INSIDE)
     machine.run("ip", "route", "add", "default", "via", left.outer)
+    # Only now: a device of the machine that sends while its other end is moved is dead for good.
+    machine.run("sh", "-ec", f"modprobe ipv6; ip addr add {OUTER6}/64 dev vec0 nodad")
     return left, machine, lan

@@ -28,7 +28,7 @@ def states(machine):
 
 def outbound(machine):
     """Returns the newest SA by which the machine sends. A kernel lists the newest first."""
-    return [s for s in states(machine) if s["source"] == machine.outer][0]
+    return [s for s in states(machine) if s["source"] in (machine.outer, machine.outer6)][0]
 
 
 def dropped(machine):
@@ -41,6 +41,7 @@ class KernelCharon(strongswan.Charon):
     """strongSwan with the kernel's ESP (kernel-netlink), in the machine; its files are the machine's."""
 
     PLUGINS = strongswan.PLUGINS.replace("kernel-libipsec ", "")
+    READY_TIMEOUT = 60
 
     def __init__(self, bed, machine, connections, psk, **more):
         super().__init__(bed, machine, connections, psk, **more)
@@ -49,6 +50,7 @@ class KernelCharon(strongswan.Charon):
 
     def _launch(self):
         self.ns.write(f"{self.directory}/strongswan.conf", self._strongswan_conf())
+        self.ns.write(self.log, "")
         return self.ns.popen(strongswan.CHARON, log=f"{self.directory}/output",
                              env={"STRONGSWAN_CONF": f"{self.directory}/strongswan.conf"})
 
