@@ -216,6 +216,7 @@ void conf_free(struct config *c)
 	free(c->fixed.control);
 	free(c->fixed.user);
 	conn_names_free(c->names);
+	free(c->fixed.key_log);
 	conn_set_fini(&c->conns);
 	free(c);
 }

@@ -21,6 +21,7 @@ struct config_fixed {
 	char *tun;		       /* name of the TUN device */
 	char *control;		       /* path of the control socket */
 	char *user;		       /* to run as when started as root; NULL: stay root */
+	char *key_log;		       /* folder where keys are written; NULL: nowhere */
 	uint32_t mtu;		       /* of the TUN devices; 0: follows the paths (mtu.c) */
 	struct offload_config offload; /* of TUN and UDP, where the kernel supports it */
 	bool install_routes;	       /* false: another program makes the routes */

@@ -10,6 +10,11 @@ static bool is_control_path(const char *text)
 	return text[0] == '/' && strlen(text) <= 100;
 }
 
+static bool is_folder(const char *text)
+{
+	return text[0] == '/';
+}
+
 static const char *const modes[] = {
 	[OFFLOAD_AUTO] = "auto", [OFFLOAD_ON] = "on", [OFFLOAD_OFF] = "off", NULL};
 
@@ -94,6 +99,8 @@ static const struct conf_option options[] = {
 	 .standard = "\"" CONTROL_PATH "\"", .help = "path of the control socket"},
 	{.name = "user", .kind = &conf_text, .at = AT(fixed.user),
 	 .help = "user to run as when started as root"},
+	{.name = "key_log", .kind = &conf_text, .at = AT(fixed.key_log), .good = is_folder,
+	 .rule = "must be the absolute path of a folder", .help = "folder where keys are written for Wireshark"},
 	{.name = "history_memory", .kind = &conf_size, .at = AT(history_memory), .least = 1 << 20,
 	 .most = 1ULL << 40, .standard = "\"256M\"", .help = "bytes that the histories of all SAs may take"},
 	{.name = "half_open_max", .kind = &conf_number, .at = AT(ike.half_open_max), .least = 1,

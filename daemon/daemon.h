@@ -8,6 +8,7 @@
 #include "config.h"
 #include "data.h"
 #include "handover.h"
+#include "key_log.h"
 #include "kept.h"
 #include "net.h"
 #include "sink.h"
@@ -39,6 +40,7 @@ struct daemon {
 	struct log log;
 	struct log_limit send_lines; /* about IKE messages that our kernel refuses to send */
 	struct sink sink;	     /* where `log` writes to */
+	struct key_log key_log;
 	struct devices devices;
 	uint32_t path_floor; /* the smallest path MTU that the kernel accepts from ICMP, in bytes */
 	uint32_t mtu_next;   /* slot of the SAD whose path was checked last */

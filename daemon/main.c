@@ -61,6 +61,20 @@ static bool op_source(void *ctx, const struct addr *remote, struct addr *ret)
 	return udp_source(remote, ret);
 }
 
+static void op_ike_keys(void *ctx, const struct ike_sa *sa, const struct ike_keys *keys)
+{
+	struct daemon *d = ctx;
+
+	key_log_ike(&d->key_log, sa, keys, &d->log);
+}
+
+static void op_child_keys(void *ctx, const struct tunnel_sa *s)
+{
+	struct daemon *d = ctx;
+
+	key_log_child(&d->key_log, s, &d->log);
+}
+
 static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 		     const struct tunnel_child *child, const char *text)
 {
@@ -316,6 +330,27 @@ static int start_data(struct daemon *d)
 	return 0;
 }
 
+/* Before privileges are dropped: the folder may be root's alone. */
+static int start_key_log(struct daemon *d)
+{
+	const char *folder = d->config->fixed.key_log;
+	char err[256];
+	int r;
+
+	if (!folder)
+		return 0;
+	r = key_log_open(&d->key_log, folder, d->config->fixed.user, err, sizeof(err));
+	if (r < 0)
+		log_error(&d->log, "%s", err);
+	else
+		log_warn(&d->log,
+			 "key_log: keys are written to %s: whoever reads them reads the traffic; "
+			 "remove "
+			 "the option when you are done",
+			 folder);
+	return r;
+}
+
 static int start(struct daemon *d)
 {
 	const struct tunnel_ops ops = {.ctx = d,
@@ -324,7 +359,9 @@ static int start(struct daemon *d)
 				       .device = op_device,
 				       .route = op_route,
 				       .source = op_source,
-				       .event = op_event};
+				       .event = op_event,
+				       .ike_keys = op_ike_keys,
+				       .child_keys = op_child_keys};
 	const struct config *c = d->config;
 	char err[256];
 	int r = start_loop(d);
@@ -340,6 +377,8 @@ static int start(struct daemon *d)
 	r = start_data(d);
 	if (r == 0)
 		r = host_init(d);
+	if (r == 0)
+		r = start_key_log(d);
 	if (r < 0)
 		return r;
 	r = privileges_drop(c->fixed.user, err, sizeof(err));
@@ -390,6 +429,7 @@ static void stop(struct daemon *d, bool failed)
 	alarm_fini(&d->alarm);
 	if (d->base)
 		event_base_free(d->base);
+	key_log_close(&d->key_log);
 	conf_free(d->config);
 }
 
@@ -445,6 +485,7 @@ static int run(const char *path)
 
 	d->services = &services;
 	d->config_path = path;
+	key_log_init(&d->key_log);
 	sink_init(&d->sink, STDERR_FILENO);
 	d->kept = kept_take();
 	d->config = conf_load(path, err);

@@ -135,7 +135,7 @@ static void show_connection(FILE *f, const json_t *c)
 	}
 }
 
-static void show_offload(FILE *f, const json_t *o, const char *crypto)
+static void show_offload(FILE *f, const json_t *o, const char *crypto, const json_t *key_log)
 {
 	const json_t *why = json_object_get(o, "udp_segment_why");
 
@@ -149,6 +149,8 @@ static void show_offload(FILE *f, const json_t *o, const char *crypto)
 		num(o, "mtu"), crypto);
 	if (json_is_string(why))
 		fprintf(f, "UDP segment is not used: %s\n", json_string_value(why));
+	if (json_is_string(key_log))
+		fprintf(f, "KEYS ARE WRITTEN to %s (option key_log)\n", json_string_value(key_log));
 }
 
 void show_status(FILE *f, const json_t *o)
@@ -163,7 +165,8 @@ void show_status(FILE *f, const json_t *o)
 			str(o, "tun"), num(o, "history_memory") / 1024,
 			num(o, "history_memory_max") / 1024);
 	if (json_object_get(o, "offload"))
-		show_offload(f, json_object_get(o, "offload"), str(o, "crypto"));
+		show_offload(f, json_object_get(o, "offload"), str(o, "crypto"),
+			     json_object_get(o, "key_log"));
 	json_array_foreach(json_object_get(o, "devices"), i, v)
 		fprintf(f, "TUN device %s: link %s, MTU %lld\n", str(v, "name"), str(v, "link"),
 			num(v, "mtu"));

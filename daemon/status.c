@@ -323,6 +323,9 @@ static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
 	json_object_set_new(o, "history_memory_max", json_integer((json_int_t)h->cap));
 	json_object_set_new(o, "offload", offload_json(d));
 	json_object_set_new(o, "crypto", json_string(aead_in_use()));
+	json_object_set_new(o, "key_log",
+			    d->config->fixed.key_log ? json_string(d->config->fixed.key_log)
+						     : json_null());
 	json_object_set_new(o, "io", io_json(d));
 	json_object_set_new(o, "verdicts", verdicts(d->tunnel->path->verdicts));
 	json_object_set_new(o, "waited", count(d->tunnel->path->waited));

@@ -74,7 +74,8 @@ struct ike_refusal {
 	const char *text;
 };
 
-/* What the engine calls; all are needed. Pointers are valid during the call, SAs until they end. */
+/* What the engine calls; all but `keys` are needed. Pointers are valid during the call, SAs until
+ * they end. */
 struct ike_ops {
 	void *ctx; /* passed to each */
 	/* Sends a whole IKE message of len bytes, which has no non-ESP marker. */
@@ -129,6 +130,8 @@ struct ike_ops {
 	 * CHILD SA of sa. False: no CHILD SA can send.
 	 */
 	bool (*keep_mapping)(void *ctx, const struct ike_sa *sa);
+	/* The keys of an IKE SA, as soon as it has them, for key_log; NULL: nobody wants them. */
+	void (*keys)(void *ctx, const struct ike_sa *sa, const struct ike_keys *keys);
 	/* The time of the last FRESH or BRIDGED packet on the IKE SA's children; 0: never. */
 	nsec_t (*last_inbound)(void *ctx, const struct ike_sa *sa);
 };

@@ -44,6 +44,8 @@ int tunnel_child_install(void *ctx, struct child_sa *c, const struct child_keys 
 	if (r < 0)
 		return r;
 	child_sa_set_owner(c, s);
+	if (t->ops.child_keys)
+		t->ops.child_keys(t->ops.ctx, s);
 	esp_installed(t->path, sad_ref(tunnel_sa_esp(s)));
 	return 0;
 }

@@ -39,6 +39,14 @@ static void op_synced(void *ctx, struct ike_sa *sa, uint64_t delta, nsec_t now)
 		hint_synced(k, sa, delta, now);
 }
 
+static void op_keys(void *ctx, const struct ike_sa *sa, const struct ike_keys *keys)
+{
+	struct tunnel *t = ctx;
+
+	if (t->ops.ike_keys)
+		t->ops.ike_keys(t->ops.ctx, sa, keys);
+}
+
 static uint32_t op_spi_reserve(void *ctx)
 {
 	return sad_reserve(&((struct tunnel *)ctx)->path->sad);
@@ -67,6 +75,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 		.ike_event = op_ike_event,
 		.refused = tunnel_on_refusal,
 		.synced = op_synced,
+		.keys = op_keys,
 		.last_inbound = tunnel_last_inbound,
 		.keep_mapping = tunnel_keep_mapping,
 	};

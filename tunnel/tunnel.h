@@ -212,6 +212,9 @@ struct tunnel_ops {
 	/* Tells in one line what happened, in addition to the log; child may be NULL. */
 	void (*event)(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 		      const struct tunnel_child *child, const char *text);
+	/* New keys, for key_log. Both may be NULL: nobody wants them. */
+	void (*ike_keys)(void *ctx, const struct ike_sa *sa, const struct ike_keys *keys);
+	void (*child_keys)(void *ctx, const struct tunnel_sa *s);
 };
 
 SLIST_HEAD(held_list, held_route);

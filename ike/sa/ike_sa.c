@@ -92,6 +92,12 @@ int sa_set_keys(struct ike_sa *sa)
 	return i && r ? 0 : -EINVAL;
 }
 
+void sa_tell_keys(const struct ike_sa *sa)
+{
+	if (sa->ike->ops.keys)
+		sa->ike->ops.keys(sa->ike->ops.ctx, sa, &sa->keys);
+}
+
 void sa_begin_handshake(struct ike_sa *sa)
 {
 	assert(!sa->handshake);

@@ -209,6 +209,8 @@ void sa_set_spi(struct ike_sa *sa, uint64_t our_spi);
 struct ike_sa *sa_find(struct ike *ike, uint64_t our_spi);
 /* Makes `seal` and `open` from its keys; its choice is set. -EINVAL if that fails. */
 int sa_set_keys(struct ike_sa *sa) MUST_CHECK;
+/* Gives its keys to the owner's key log, if there is one. */
+void sa_tell_keys(const struct ike_sa *sa);
 /* Gives an IKE SA that has none an empty handshake. */
 void sa_begin_handshake(struct ike_sa *sa);
 /* Wipes and frees its handshake, if it has one. */

@@ -90,6 +90,8 @@ static int derive(struct ike_sa *sa, struct chunk ke)
 	}
 	if (r == 0)
 		r = sa_set_keys(sa);
+	if (r == 0)
+		sa_tell_keys(sa);
 	secret_wipe(secret, sizeof(secret));
 	secret_wipe(skeyseed, sizeof(skeyseed));
 	return r;

@@ -114,6 +114,8 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 		sa_kill(sa, "no keys", now);
 		sa = NULL;
 	}
+	if (sa)
+		sa_tell_keys(sa);
 	secret_wipe(skeyseed, sizeof(skeyseed));
 	return sa;
 }

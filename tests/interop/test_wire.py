@@ -98,6 +98,39 @@ def decrypted(esp, offload):
               + " ".join(f"{layer} {seen.good[layer]}" for layer in wire.LAYERS))
 
 
+def keys_for_wireshark(ike, esp):
+    """With key_log tshark decrypts all messages of IKE and all packets of ESP, and finds no payload malformed."""
+    with testbed.Testbed("wire") as bed:
+        left, right = ends(bed)
+        folder = bed.path("keys")
+        os.mkdir(folder, 0o700)
+        Mendip(bed, right, lambda s: config(s, {"net": child(NETS[1], NETS[0], esp_proposals=esp)}, "%any",
+                                            "gw.example.net", "*.example", "branch", proposals=ike))
+        capture = wire.Capture(bed, right, direction="inout")
+        branch = Mendip(bed, left, lambda s: config(s, {"net": child(*NETS, start_action="start", esp_proposals=esp)},
+                                                    right.outer, proposals=ike, daemon=f'key_log = "{folder}";'))
+        branch.wait_up()
+        expect(ping(left, GW[0]) == 3, "no ping")
+        old = branch.spi()
+        branch.ctl("rekey", "net")
+        wait_for(lambda: branch.up() and branch.spi() != old, "no rekey", 5)
+        expect(ping(left, GW[0]) == 3, "no ping after the rekey")
+        for name in ("ikev2_decryption_table", "esp_sa"):
+            expect(os.stat(os.path.join(folder, name)).st_mode & 0o777 == 0o600, f"{name} is open to others")
+        expect(branch.logged("key_log: keys are written"), "no warning")
+        expect("KEYS ARE WRITTEN" in branch.run("status", as_json=False).stdout, "status does not tell")
+        path = capture.stop(8)
+        shown = wire.decrypted_by(folder, path)
+        expect(not shown.malformed and not shown.closed, f"malformed {shown.malformed}, not decrypted {shown.closed}")
+        expect(shown.payloads >= {"IDi", "IDr", "AUTH", "SA", "TSi", "TSr", "N"}, f"payloads seen: {shown.payloads}")
+        if "chacha" in esp:
+            with open(os.path.join(folder, "esp_sa"), encoding="utf-8") as f:
+                expect(f.read() == 4 * "# Wireshark does not decrypt chacha20poly1305\n", "no comments in esp_sa")
+        else:
+            expect(shown.icmp >= 6, f"{shown.icmp} packets inside were seen")
+        print(f"# key_log, {ike}, {esp}: {len(shown.payloads)} kinds of payloads, {shown.icmp} packets inside")
+
+
 def between_two_mendips():
     """Two Mendips, so that tshark has no keys: outer headers and sequence numbers of both directions are right."""
     for offload in OFFLOADS:
@@ -172,6 +205,18 @@ def flipped_bit_is_found():
         expect(seen.bad_icv == [bad + 1] and seen.good["icv"] == 3, f"the flipped bit was not found: {seen}")
 
 
+def of_key_logs():
+    def case(ike, esp):
+        def run():
+            keys_for_wireshark(ike, esp)
+        run.__name__ = f"keys_{ike}_{esp}".replace("-", "_")
+        return run
+    return [case(ike, esp) for ike, esp in (
+        ("aes128-sha256-x25519", "aes128gcm16-x25519-noesn"), ("aes256-sha384-x25519", "aes256gcm16-noesn"),
+        ("aes256-sha512-x25519", "aes256-sha512-noesn"), ("aes128gcm16-prfsha256-x25519", "aes128-sha256-noesn"),
+        ("aes256gcm16-prfsha384-x25519", "chacha20poly1305-noesn"))]
+
+
 def of_suites():
     def case(esp, offload):
         def run():
@@ -184,4 +229,4 @@ def of_suites():
 if strongswan.missing():
     print(f"ok strongswan # SKIP {strongswan.missing()}")
     sys.exit(77)
-main([*of_suites(), between_two_mendips, ike_in_fragments, flipped_bit_is_found])
+main([*of_suites(), *of_key_logs(), between_two_mendips, ike_in_fragments, flipped_bit_is_found])

@@ -1,6 +1,6 @@
 """Captures packets with tcpdump, and decrypts and checks them with tshark.
 
-The keys come from strongSwan's log (chd = 4), as no build of Mendip logs keys.
+The keys come from strongSwan's log (chd = 4), or from Mendip's option key_log.
 SPDX-License-Identifier: ISC
 """
 import signal
@@ -32,11 +32,14 @@ YES = ("1", "True")  # true, as written by tshark 4.0 (Debian 12) and 4.4 (Debia
 
 
 class Capture:
-    """Captures what a device receives, with tcpdump, until stop(), which raises if the kernel dropped a frame."""
+    """
+    Captures what a device receives (direction "inout": what it sends, too), with tcpdump, until stop(), which raises if
+    the kernel dropped a frame.
+    """
 
-    def __init__(self, bed, ns, device="eth0"):
+    def __init__(self, bed, ns, device="eth0", direction="in"):
         self.path, self._log = bed.path(f"{ns.short}-{device}.pcap"), bed.path(f"{ns.short}-{device}.tcpdump")
-        self._process = ns.popen("tcpdump", "-i", device, "-Q", "in", "-Z", "root", "-B", "32768", "-s", "0", "-U",
+        self._process = ns.popen("tcpdump", "-i", device, "-Q", direction, "-Z", "root", "-B", "32768", "-s", "0", "-U",
                                  "-w", self.path, log=self._log)
         if not testbed.wait_until(lambda: "listening on" in self._said()):
             raise testbed.TestbedError(f"tcpdump: {self._said()}")
@@ -157,6 +160,39 @@ def look_ike(path, *sas):
         if whole:
             seen.payloads[int(exchange), row["isakmp.flag_r"] in YES] = types
     return seen
+
+
+@dataclass
+class Shown:
+    """What tshark shows of a capture with the keys in a folder."""
+
+    malformed: list = field(default_factory=list)       # frames
+    payloads: set = field(default_factory=set)          # names of IKEv2 payloads, those inside SK too
+    closed: list = field(default_factory=list)          # frames with an SK payload in which nothing is seen
+    icmp: int = 0                                       # packets inside ESP
+
+
+PAYLOADS = {33: "SA", 34: "KE", 35: "IDi", 36: "IDr", 37: "CERT", 38: "CERTREQ", 39: "AUTH", 40: "Nonce", 41: "N", 42: "D",
+            43: "V", 44: "TSi", 45: "TSr", 46: "SK", 47: "CP", 48: "EAP", 53: "SKF"}
+
+
+def decrypted_by(folder, path):
+    """Decrypts a capture by the tables that key_log wrote to the folder, which is tshark's profile; returns Shown."""
+    shown = Shown()
+    fields = ["frame.number", "isakmp.nextpayload", "isakmp.exchangetype", "icmp.type", "_ws.malformed"]
+    done = testbed.run("env", f"WIRESHARK_CONFIG_DIR={folder}", "tshark", "-n", "-r", path, "-o",
+                       "esp.enable_encryption_decode:TRUE", "-T", "fields", *(a for f in fields for a in ("-e", f)),
+                       timeout=120)
+    for line in done.stdout.splitlines():
+        row = dict(zip(fields, line.split("\t")))
+        kinds = [PAYLOADS.get(int(n), n) for n in row["isakmp.nextpayload"].split(",") if n and n != "0"]
+        shown.payloads |= set(kinds)
+        if "SK" in kinds and kinds[-1] == "SK":
+            shown.closed.append(int(row["frame.number"]))
+        shown.icmp += row["icmp.type"] != ""
+        if row["_ws.malformed"]:
+            shown.malformed.append(int(row["frame.number"]))
+    return shown
 
 
 def frames(path):

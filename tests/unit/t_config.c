@@ -41,6 +41,7 @@ static const struct change {
 	{&conf_daemon_table, "tun", IN_DAEMON, "tun = \"other0\";"},
 	{&conf_daemon_table, "mtu", IN_DAEMON, "mtu = 1300;"},
 	{&conf_daemon_table, "offload", IN_DAEMON, "offload = { udp_gro = \"off\"; };"},
+	{&conf_daemon_table, "key_log", IN_DAEMON, "key_log = \"/run/keys\";"},
 	{&conf_daemon_table, "crypto_backend", IN_DAEMON, "crypto_backend = \"openssl\";"},
 	{&conf_daemon_table, "log", IN_DAEMON, "log = \"debug\";"},
 	{&conf_daemon_table, "control", IN_DAEMON, "control = \"/run/other\";"},
@@ -360,14 +361,15 @@ static void fixed_ones_stay(void **state)
 		      *new = load_with(IN_DAEMON,
 				       "tun = \"other0\"; mtu = 1300; offload = \"off\"; "
 				       "crypto_backend = \"openssl\"; control = \"/x\"; "
-				       "user = \"nobody\"; leak = \"allow\"; "
+				       "user = \"nobody\"; key_log = \"/k\"; leak = \"allow\"; "
 				       "local_routes = \"last\"; install_routes = \"no\";");
 	char names[256], few[8], *before = conf_dump(old), *kept;
 
 	(void)state;
 	conf_keep_fixed(old, new, names, sizeof(names));
-	assert_string_equal(names, "tun, mtu, offload, crypto_backend, control, user, leak, "
-				   "local_routes, install_routes");
+	assert_string_equal(names,
+			    "tun, mtu, offload, crypto_backend, control, user, key_log, leak, "
+			    "local_routes, install_routes");
 	kept = conf_dump(new);
 	assert_string_equal(before, kept);
 	conf_keep_fixed(old, new, few, sizeof(few)); /* the same again, with a buffer that is too
