@@ -1,5 +1,7 @@
 /* config.c - reads all files into one configuration; see config.h. SPDX-License-Identifier: ISC */
 #include "config.h"
+#include "config_auth.h"
+#include "config_files.h"
 #include "config_option.h"
 #include "scan.h"
 #include "xalloc.h"
@@ -127,9 +129,10 @@ static struct config *read_all(const char *path, char *err)
 	int r;
 
 	conf_defaults(c);
+	c->folder = xstrdup(dirname(copy));
 	c->names = conn_names_new(&c->conns);
 	r = read_file(c, path, true, err);
-	pattern = xasprintf("%s/conf.d/*.conf", dirname(copy));
+	pattern = xasprintf("%s/conf.d/*.conf", c->folder);
 	if (r == 0)
 		r = read_folder(c, pattern, err);
 	free(pattern);
@@ -138,6 +141,10 @@ static struct config *read_all(const char *path, char *err)
 	c->names = NULL;
 	if (r == 0)
 		r = conf_finish(c, err);
+	conf_files_free(c->files);
+	conf_trusts_free(c->trusts);
+	c->files = NULL;
+	c->trusts = NULL;
 	if (r < 0) {
 		conf_free(c);
 		return NULL;
@@ -212,6 +219,9 @@ void conf_free(struct config *c)
 	for (unsigned i = 0; c->where && i < c->conns.count; i++)
 		free(c->where[i]);
 	free(c->where);
+	free(c->ca_folder);
+	free(c->crl_folder);
+	free(c->folder);
 	free(c->fixed.tun);
 	free(c->fixed.control);
 	free(c->fixed.user);

@@ -37,8 +37,14 @@ struct config {
 	struct ike_settings ike;	/* limits and times of the IKE engine */
 	struct tunnel_options defaults; /* from the top-level group `switchover` */
 	struct conn_set conns;
-	char **where;		  /* FILE:LINE of each connection */
-	struct conn_names *names; /* of the connections, while the files are read; owned */
+	char **where;		      /* FILE:LINE of each connection */
+	struct conn_names *names;     /* of the connections, while the files are read; owned */
+	char *ca_folder, *crl_folder; /* folders of CAs and CRLs for all connections */
+	/* While it is read: the folder of the main file, and what the files of certificates hold.
+	 */
+	char *folder;
+	struct conf_files *files;
+	struct conf_trusts *trusts;
 };
 
 /*

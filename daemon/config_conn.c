@@ -1,4 +1,5 @@
 /* config_conn.c - connections and their children. SPDX-License-Identifier: ISC */
+#include "config_auth.h"
 #include "config_option.h"
 #include "spd.h"
 #include "window.h"
@@ -9,59 +10,6 @@
 #define CONNS_MAX 100000
 
 /* ---- kinds of a connection ---- */
-
-static int read_id(struct conf_reader *r, config_setting_t *g, bool ours, struct ident *id)
-{
-	static const char *const names[] = {"id", "auth", NULL}, *const methods[] = {"psk", NULL};
-	config_setting_t *s;
-	unsigned method;
-	const char *v;
-
-	if (conf_known(r, g, names) < 0)
-		return -EINVAL;
-	s = config_setting_get_member(g, "auth");
-	if (s && conf_get_word(r, s, methods, &method) < 0)
-		return conf_fail(r, s, "must be \"psk\": certificates are not supported yet");
-	s = config_setting_get_member(g, "id");
-	if (!s)
-		return ours ? conf_fail(r, g, "needs id") : 0;
-	if (conf_get_string(r, s, &v) < 0)
-		return -EINVAL;
-	if (ident_parse(v, id) < 0 || (ours && ident_is_pattern(id)))
-		return conf_fail(r, s,
-				 "\"%.60s\" is not an identity: write an address, a domain name, "
-				 "user@domain, or @#hex",
-				 v);
-	return 0;
-}
-
-/* The local identity is required and must not be a pattern. */
-static int read_identity(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
-			 void *base)
-{
-	return read_id(r, s, o->needed != NULL, (void *)((char *)base + o->at));
-}
-
-/* In the syntax of the file: names octet for octet, with @ before one that would otherwise be read
- * as another type. */
-static void print_identity(struct conf_out *out, const struct conf_option *o, const void *base)
-{
-	const struct ident *id = (const void *)((const char *)base + o->at);
-	char text[IDENT_STRLEN + 1] = "@";
-	struct ident again;
-	bool plain;
-
-	if (id->type == ID_FQDN || id->type == ID_RFC822)
-		memcpy(text + 1, id->data, id->len); /* holds no NUL, as it was read from text */
-	else
-		ident_format(id, text + 1);
-	plain = ident_parse(text + 1, &again) == 0 && ident_eq(&again, id);
-	fputs("{ id = ", out->f);
-	conf_print_text(out, plain ? text + 1 : text);
-	fputs("; auth = \"psk\"; }", out->f);
-}
-
-static const struct conf_kind identity = {read_identity, print_identity};
 
 /*
  * Port 500 is spoken to from port 500: IKE on any other port has the non-ESP marker (RFC 3948 2.2),
@@ -286,9 +234,11 @@ static const struct conf_option conn_options[] = {
 	{.name = "local_addrs", .kind = &conf_local_addresses, .help = "our addresses"},
 	{.name = "remote_addrs", .kind = &conf_remote_addresses,
 	 .needed = "remote_addrs; [ \"%any\" ] to answer anyone", .help = "the peer's addresses and names"},
-	{.name = "local", .kind = &identity, .at = AT(local_id), .needed = "local: { id = \"...\"; auth = \"psk\"; }",
+	{.name = "local", .kind = &conf_local_auth, .needed = "local: { id = \"...\"; auth = \"psk\"; }",
 	 .help = "who we are"},
-	{.name = "remote", .kind = &identity, .at = AT(remote_id), .help = "who the peer is"},
+	{.name = "remote", .kind = &conf_remote_auth, .derive = conf_no_remote, .help = "who the peer is"},
+	{.name = "rsa_sha1", .kind = &conf_either, .at = AT(auth.rsa_sha1), .words = yes_no, .standard = "\"no\"",
+	 .help = "RSA signatures with SHA-1, for peers without RFC 7427"},
 	{.name = "proposals", .kind = &conf_ike_proposals, .at = AT(proposals), .standard = "\"default\"",
 	 .help = "IKE proposals"},
 	{.name = "ppk_id", .kind = &conf_text, .at = AT(ppk_id), .good = conf_is_ppk_id, .rule = CONF_PPK_RULE,
@@ -474,7 +424,9 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 		return -EINVAL;
 	if (conn->ppk_required && !conn->ppk_id)
 		return conf_fail(r, g, "ppk_required needs ppk_id");
-	return check_conn(r, g, conn);
+	if (check_conn(r, g, conn) < 0)
+		return -EINVAL;
+	return conf_load_creds(r, g, conn);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -536,6 +488,7 @@ int conf_finish(struct config *c, char *err)
 {
 	if (conf_check_devices(c, err) < 0)
 		return -EINVAL;
+	cred_store_complete(c->conns.creds);
 	for (unsigned i = 0; i < c->conns.count; i++) {
 		const struct conn_conf *conn = c->conns.v[i];
 
@@ -546,7 +499,8 @@ int conf_finish(struct config *c, char *err)
 				 c->where[i], conn->name);
 			return -EINVAL;
 		}
-		if (!psk_find(c->conns.secrets, &conn->local_id, &conn->remote_id) &&
+		if (conf_has_psk(conn) &&
+		    !psk_find(c->conns.secrets, &conn->local_id, &conn->remote_id) &&
 		    !ident_is_pattern(&conn->remote_id)) {
 			char id[IDENT_STRLEN];
 

@@ -101,6 +101,10 @@ static const struct conf_option options[] = {
 	 .help = "user to run as when started as root"},
 	{.name = "key_log", .kind = &conf_text, .at = AT(fixed.key_log), .good = is_folder,
 	 .rule = "must be the absolute path of a folder", .help = "folder where keys are written for Wireshark"},
+	{.name = "ca_folder", .kind = &conf_text, .at = AT(ca_folder), .standard = "\"x509ca\"",
+	 .help = "folder of the CAs for connections that name none"},
+	{.name = "crl_folder", .kind = &conf_text, .at = AT(crl_folder), .standard = "\"x509crl\"",
+	 .help = "folder of CRLs"},
 	{.name = "history_memory", .kind = &conf_size, .at = AT(history_memory), .least = 1 << 20,
 	 .most = 1ULL << 40, .standard = "\"256M\"", .help = "bytes that the histories of all SAs may take"},
 	{.name = "half_open_max", .kind = &conf_number, .at = AT(ike.half_open_max), .least = 1,
@@ -139,7 +143,7 @@ void conf_defaults(struct config *c)
 	char err[CONFIG_ERR];
 	struct conf_reader r = {.config = c, .path = "", .err = err};
 
-	*c = (struct config){.conns.secrets = psk_store_new()};
+	*c = (struct config){.conns = {.secrets = psk_store_new(), .creds = cred_store_new()}};
 	ike_settings_default(&c->ike);
 	tunnel_options_default(&c->defaults);
 	(void)conf_read_options(&r, NULL, &conf_daemon_table, c);

@@ -235,6 +235,33 @@ static int read_selectors(struct conf_reader *r, config_setting_t *s, const stru
 	return e;
 }
 
+static int add_name_of_file(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
+{
+	if (*v == '\0')
+		return conf_fail(r, s, "must not be empty");
+	name_list_add(ctx, v);
+	return 0;
+}
+
+static int read_names(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		      void *base)
+{
+	return each_string(r, s, add_name_of_file, (char *)base + o->at);
+}
+
+static void print_names(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	const struct name_list *l = (const void *)((const char *)base + o->at);
+
+	if (!l->count)
+		return;
+	for (unsigned i = 0, items = 0; i < l->count; i++)
+		print_item(out, &items, l->v[i]);
+	fputs(" ]", out->f);
+}
+
+const struct conf_kind conf_names = {read_names, print_names};
+
 static void print_selectors(struct conf_out *out, const struct conf_option *o, const void *base)
 {
 	const struct ts_list *l =

@@ -187,6 +187,16 @@ void conf_print_options(struct conf_out *out, const struct conf_table *table, co
 	}
 }
 
+void conf_print_group(struct conf_out *out, const struct conf_table *table, const void *base)
+{
+	fputs("{\n", out->f);
+	out->depth++;
+	conf_print_options(out, table, base, false);
+	out->depth--;
+	indent(out);
+	putc('}', out->f);
+}
+
 static void print_switchover_option(void *ctx, const char *name, const char *value)
 {
 	bool number = value[strspn(value, "0123456789")] == '\0' &&

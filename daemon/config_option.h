@@ -56,9 +56,10 @@ struct conf_table {
 	unsigned count;
 };
 
-/* The group daemon (base: struct config), a connection (struct conn_conf) and a child (struct
- * child_conf). */
-extern const struct conf_table conf_daemon_table, conf_conn_table, conf_child_table;
+/* The group daemon (base: struct config), a connection and its groups local and remote (struct
+ * conn_conf), and a child (struct child_conf). */
+extern const struct conf_table conf_daemon_table, conf_conn_table, conf_local_table,
+	conf_remote_table, conf_child_table;
 
 extern const struct conf_kind conf_text;   /* char *, owned; NULL: none */
 extern const struct conf_kind conf_word;   /* enum: one of its words */
@@ -69,6 +70,8 @@ extern const struct conf_kind conf_time;   /* nsec_t */
 extern const struct conf_kind conf_ike_proposals, conf_esp_proposals; /* struct proposal_list */
 extern const struct conf_kind conf_selectors;			      /* struct ts_list *, owned */
 extern const struct conf_kind conf_local_addresses, conf_remote_addresses; /* of struct conn_conf */
+extern const struct conf_kind conf_local_auth, conf_remote_auth;	   /* of struct conn_conf */
+extern const struct conf_kind conf_names;				   /* struct name_list */
 
 /* The place in base of an option of the kind conf_text. */
 char **conf_text_at(const struct conf_option *o, void *base);
@@ -104,6 +107,8 @@ void conf_close_text(FILE *f);
 void conf_print_line(struct conf_out *out, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Prints s in double quotes, escaped so that libconfig reads it back unchanged. */
 void conf_print_text(struct conf_out *out, const char *s);
+/* Prints a group as "{ NAME = VALUE; ... }" over several lines. */
+void conf_print_group(struct conf_out *out, const struct conf_table *table, const void *base);
 /* Prints "{ detect = ...; }" over several lines. */
 void conf_print_switchover(struct conf_out *out, const struct tunnel_options *o);
 

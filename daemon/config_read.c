@@ -1,13 +1,15 @@
 /* config_read.c - the top-level groups of a file, and secrets. SPDX-License-Identifier: ISC */
+#include "config_files.h"
 #include "config_option.h"
 #include "crypto/base64.h"
 #include "xalloc.h"
 
-#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define SECRET_FILE_MAX 4095 /* bytes */
 
 static int decode_hex(const char *s, struct psk *k)
 {
@@ -107,37 +109,23 @@ bool conf_is_safe(int fd, const char *path, const char **ret_why)
 
 static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct psk *k)
 {
-	char text[4096] = "", *copy, *path;
-	const char *name, *why;
-	struct stat st;
-	ssize_t n = -1;
-	int fd, e;
+	const char *name;
+	char *path, *text;
+	size_t len;
+	int e = -EINVAL;
 
 	if (conf_get_string(r, s, &name) < 0)
 		return -EINVAL;
-	copy = xstrdup(r->path);
-	path = *name == '/' ? xstrdup(name) : xasprintf("%s/%s", dirname(copy), name);
-	free(copy);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		e = conf_fail(r, s, "%.100s cannot be read: %s", path, strerror(errno));
-	} else if (!S_ISREG(st.st_mode)) {
-		e = conf_fail(r, s, "%.100s is not a regular file", path);
-	} else if (st.st_mode & S_IROTH) {
-		e = conf_fail(r, s, "others can read this file: chmod o-r");
-	} else if (!conf_is_safe(fd, path, &why)) {
-		e = conf_fail(r, s, "%.100s %s", path, why);
-	} else {
-		n = read(fd, text, sizeof(text) - 1);
+	path = conf_path(r, name);
+	text = conf_read_file(r, s, path, true, SECRET_FILE_MAX, &len);
+	if (text) {
 		text[strcspn(text, "\r\n")] = '\0';
-		e = n > 0 ? decode_secret(text, k) : -EINVAL;
+		e = decode_secret(text, k);
 		if (e < 0)
 			conf_fail(r, s, "the file holds no secret in its first line");
+		secret_free(text, len);
 	}
-	secret_wipe(text, sizeof(text));
 	free(path);
-	if (fd >= 0)
-		close(fd);
 	return e;
 }
 

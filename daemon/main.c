@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CLOSE_LIMIT  (2 * NSEC_PER_SEC)
@@ -33,6 +34,12 @@ static void op_send(void *ctx, const struct endpoint *local, const struct endpoi
 		    const uint8_t *p, size_t len)
 {
 	data_send_ike(ctx, local, remote, p, len);
+}
+
+static int64_t op_wall_clock(void *ctx)
+{
+	(void)ctx;
+	return (int64_t)time(NULL);
 }
 
 static void op_dummy(void *ctx, struct esp_sa *sa)
@@ -355,6 +362,7 @@ static int start(struct daemon *d)
 {
 	const struct tunnel_ops ops = {.ctx = d,
 				       .send = op_send,
+				       .wall_clock = op_wall_clock,
 				       .dummy = op_dummy,
 				       .device = op_device,
 				       .route = op_route,

@@ -67,6 +67,13 @@ static bool has_handshake_in_time(const struct ike_sa *sa)
 		sa->state == IKE_STATE_HALF_OPEN);
 }
 
+/* A peer that has to show a certificate or a key has done so, and any other has not. */
+static bool has_proof(const struct ike_sa *sa)
+{
+	return sa->state != IKE_STATE_ESTABLISHED ||
+	       (sa->proof != NULL) == (sa->conn->auth.remote == AUTH_KIND_PUBKEY);
+}
+
 static const char *check_ike_sa(const struct ike_sa *sa)
 {
 	const struct child_sa *c;
@@ -74,6 +81,8 @@ static const char *check_ike_sa(const struct ike_sa *sa)
 
 	if (!has_handshake_in_time(sa))
 		return "a handshake that is missing, or was not wiped";
+	if (!has_proof(sa))
+		return "an established IKE SA whose peer did not authenticate as it has to";
 	if (!is_decided(sa))
 		return "an IKE SA that waits for the end of a collision that nobody knows of";
 	if ((sa->state == IKE_STATE_HALF_OPEN || sa->state == IKE_STATE_AUTH_SENT ||

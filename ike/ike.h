@@ -132,6 +132,8 @@ struct ike_ops {
 	bool (*keep_mapping)(void *ctx, const struct ike_sa *sa);
 	/* The keys of an IKE SA, as soon as it has them, for key_log; NULL: nobody wants them. */
 	void (*keys)(void *ctx, const struct ike_sa *sa, const struct ike_keys *keys);
+	/* Seconds since 1970, for the validity of certificates. */
+	int64_t (*wall_clock)(void *ctx);
 	/* The time of the last FRESH or BRIDGED packet on the IKE SA's children; 0: never. */
 	nsec_t (*last_inbound)(void *ctx, const struct ike_sa *sa);
 };

@@ -44,6 +44,13 @@ const struct endpoint *ike_sa_remote(const struct ike_sa *sa);
 const struct ident *ike_sa_peer_id(const struct ike_sa *sa);
 /* The identity of the post-quantum key in its keys (RFC 8784); "": none. */
 const char *ike_sa_ppk_id(const struct ike_sa *sa);
+/* What the peer authenticated by; NULL: a pre-shared key, or not yet. */
+const struct peer_proof *ike_sa_proof(const struct ike_sa *sa);
+/*
+ * Whether the peer, who authenticated by a key or certificate, would still be let in by these
+ * credentials of its connection; true of a pre-shared key. why: TRUST_WHY_MAX bytes for the reason.
+ */
+bool ike_sa_is_trusted(const struct ike_sa *sa, const struct cred_store *creds, char *why);
 /* The suite in it is NULL until a response to IKE_SA_INIT chose one. */
 const struct proposal_choice *ike_sa_choice(const struct ike_sa *sa);
 /* NAT detection (2.23): whether we, or the peer, are behind a NAT. */

@@ -38,6 +38,24 @@ const struct endpoint *ike_sa_remote(const struct ike_sa *sa)
 	return &sa->remote;
 }
 
+const struct peer_proof *ike_sa_proof(const struct ike_sa *sa)
+{
+	return sa->proof;
+}
+
+bool ike_sa_is_trusted(const struct ike_sa *sa, const struct cred_store *creds, char *why)
+{
+	const struct conn_creds *new = cred_find(creds, sa->conn->name);
+	const struct conn_creds *old = cred_find(sa->ike->conns.creds, sa->conn->name);
+
+	if (!sa->proof)
+		return true;
+	/* Signatures are not verified again for what has not changed. */
+	if (old && new &&memcmp(old->digest, new->digest, sizeof(old->digest)) == 0)
+		return true;
+	return proof_holds(sa->proof, new, &sa->peer_id, sa->conn->auth.revocation, why);
+}
+
 const struct ident *ike_sa_peer_id(const struct ike_sa *sa)
 {
 	return &sa->peer_id;

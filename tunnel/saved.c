@@ -413,6 +413,7 @@ static int conn_load(struct tunnel *t, const struct conn_set *conns, const struc
 	uint8_t d[DIGEST];
 	struct ike_sa *sa;
 	int at;
+	char why[TRUST_WHY_MAX];
 
 	if (text_load(r, name) < 0)
 		return -EBADMSG;
@@ -425,9 +426,12 @@ static int conn_load(struct tunnel *t, const struct conn_set *conns, const struc
 	if (!sa)
 		return -EBADMSG;
 	digest(ike_sa_conn(sa), conns->secrets, ike_sa_peer_id(sa), d);
-	if (memcmp(d, then, DIGEST) == 0)
+	if (!ike_sa_is_trusted(sa, conns->creds, why))
+		log_warn(t->log, "%s: the peer is not trusted any more: %s", name, why);
+	else if (memcmp(d, then, DIGEST) == 0)
 		return goes_on(t, sa, r, now) < 0 ? -EBADMSG : 1;
-	log_info(t->log, "%s: its configuration has changed: the IKE SA ends", name);
+	else
+		log_info(t->log, "%s: its configuration has changed: the IKE SA ends", name);
 	ike_sa_delete(sa, now);
 	return 0;
 }

@@ -27,6 +27,13 @@ static void op_send(void *ctx, const struct endpoint *local, const struct endpoi
 	t->ops.send(t->ops.ctx, local, remote, p, len);
 }
 
+static int64_t op_wall_clock(void *ctx)
+{
+	const struct tunnel *t = ctx;
+
+	return t->ops.wall_clock(t->ops.ctx);
+}
+
 static void op_synced(void *ctx, struct ike_sa *sa, uint64_t delta, nsec_t now)
 {
 	struct tunnel_conn *c = ike_sa_owner(sa);
@@ -76,6 +83,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 		.refused = tunnel_on_refusal,
 		.synced = op_synced,
 		.keys = op_keys,
+		.wall_clock = op_wall_clock,
 		.last_inbound = tunnel_last_inbound,
 		.keep_mapping = tunnel_keep_mapping,
 	};
@@ -140,16 +148,33 @@ static bool ppk_changed(const struct tunnel_conn *c, const struct psk_store *old
 	return id && !ppk_same(ppk_find(old, id), ppk_find(new, id));
 }
 
-/* The peer's secret was removed or changed, and that is to end what it was used for. */
-static bool is_revoked(const struct tunnel_conn *c, const struct psk_store *new)
+static bool by_psk(const struct conn_conf *c)
+{
+	return c->auth.local == AUTH_KIND_PSK || c->auth.remote == AUTH_KIND_PSK;
+}
+
+/*
+ * The peer's secret was removed or changed, or its certificate or key is not trusted any more, and
+ * that is to end what it was used for.
+ */
+static bool is_revoked(const struct tunnel_conn *c, const struct conn_set *new)
 {
 	const struct ike *ike = c->tunnel->ike;
 	const struct psk_store *old = ike_secrets(ike); /* NULL after tunnel_load, which compares */
 	const struct ident *ours = &c->conf->local_id, *peers = conn_peer(c);
+	char why[TRUST_WHY_MAX];
 
-	return old && !ike_settings_of(ike)->old_secrets_stay &&
-	       (!psk_same(psk_find(old, ours, peers), psk_find(new, ours, peers)) ||
-		ppk_changed(c, old, new));
+	if (!old || ike_settings_of(ike)->old_secrets_stay)
+		return false;
+	if (by_psk(c->conf) &&
+	    !psk_same(psk_find(old, ours, peers), psk_find(new->secrets, ours, peers)))
+		return true;
+	if (ppk_changed(c, old, new->secrets))
+		return true;
+	if (!c->sa || ike_sa_is_trusted(c->sa, new->creds, why))
+		return false;
+	log_warn(c->tunnel->log, "%s: the peer is not trusted any more: %s", c->conf->name, why);
+	return true;
 }
 
 struct tunnel_conn *conn_static(const struct tunnel *t, const struct conn_conf *conf)
@@ -175,7 +200,7 @@ static int stays_at(const struct tunnel_conn *c, const struct conn_set *conns,
 {
 	int at = conn_names_find(names, c->conf->name);
 
-	if (at < 0 || !same || !same(c->conf, conns->v[at]) || is_revoked(c, conns->secrets))
+	if (at < 0 || !same || !same(c->conf, conns->v[at]) || is_revoked(c, conns))
 		return -1;
 	return at;
 }

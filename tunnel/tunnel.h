@@ -209,6 +209,8 @@ struct tunnel_ops {
 	 * it. NULL: it cannot be known before something is sent.
 	 */
 	bool (*source)(void *ctx, const struct addr *remote, struct addr *ret);
+	/* Seconds since 1970, for the validity of certificates. */
+	int64_t (*wall_clock)(void *ctx);
 	/* Tells in one line what happened, in addition to the log; child may be NULL. */
 	void (*event)(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 		      const struct tunnel_child *child, const char *text);
@@ -247,7 +249,8 @@ void tunnel_only_udp(struct tunnel *t);
 
 /*
  * Replaces the configuration; takes references. A connection stays up if the new configuration of
- * its name is equal by `same`, and its peer's secret has not changed or old_secrets_stay is set.
+ * its name is equal by `same`, and its peer's secret has not changed and its certificate or key is
+ * still trusted, or old_secrets_stay is set.
  * Any other is ended and started afresh. same may be NULL at the first call.
  */
 void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same *same, nsec_t now);

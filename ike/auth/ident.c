@@ -1,5 +1,6 @@
 /* ident.c - see ident.h. SPDX-License-Identifier: ISC */
 #include "auth/ident.h"
+#include "auth/dn.h"
 #include "addr.h"
 #include "xalloc.h"
 #include "crypto/hash.h"
@@ -11,6 +12,11 @@
 static bool is_name(const struct ident *id)
 {
 	return id->type == ID_FQDN || id->type == ID_RFC822;
+}
+
+static struct chunk bytes_of(const struct ident *id)
+{
+	return (struct chunk){id->data, id->len};
 }
 
 static int set(struct ident *id, uint8_t type, const void *p, size_t len)
@@ -51,6 +57,18 @@ static int parse_hex(const char *s, struct ident *id)
 	return 0;
 }
 
+static int parse_dn(const char *s, struct ident *id)
+{
+	struct writer w;
+
+	wr_init(&w, id->data, IDENT_MAX);
+	if (dn_parse(s, &w) < 0)
+		return -EINVAL;
+	id->type = ID_DN;
+	id->len = (uint16_t)w.len;
+	return 0;
+}
+
 int ident_parse(const char *s, struct ident *ret)
 {
 	struct ident id = {0};
@@ -65,11 +83,14 @@ int ident_parse(const char *s, struct ident *ret)
 		r = set(&id, a.family == FAMILY_IPV4 ? ID_IPV4 : ID_IPV6, a.b, addr_len(a.family));
 	else if (*s == '@')
 		r = set(&id, ID_FQDN, s + 1, strlen(s + 1));
+	else if (strchr(s, '='))
+		r = parse_dn(s, &id);
 	else
 		r = set(&id, strchr(s, '@') ? ID_RFC822 : ID_FQDN, s, strlen(s));
 	if (r < 0 || (is_name(&id) && has_controls(&id)))
 		return -EINVAL;
-	id.pattern = is_name(&id) && id.data[0] == '*';
+	id.pattern = (is_name(&id) && id.data[0] == '*') ||
+		     (id.type == ID_DN && dn_has_wildcard(bytes_of(&id)));
 	*ret = id;
 	return 0;
 }
@@ -85,6 +106,10 @@ int ident_from_wire(uint8_t type, struct chunk data, struct ident *ret)
 		break;
 	case ID_IPV6:
 		if (data.len != 16)
+			return -EINVAL;
+		break;
+	case ID_DN:
+		if (!dn_is_valid(data))
 			return -EINVAL;
 		break;
 	case ID_FQDN:
@@ -114,6 +139,7 @@ const char *ident_format(const struct ident *id, char *s)
 			at += (size_t)snprintf(s + at, IDENT_STRLEN - at, "%02x", id->data[i]);
 		return s;
 	case ID_NONE: return strcpy(s, "%any");
+	case ID_DN: dn_format(bytes_of(id), s, IDENT_STRLEN); return s;
 	default:
 		for (unsigned i = 0; i < id->len; i++)
 			s[at++] = isprint(id->data[i]) ? (char)id->data[i] : '?';
@@ -130,6 +156,8 @@ static bool same_name(const uint8_t *a, const uint8_t *b, size_t len)
 
 bool ident_eq(const struct ident *a, const struct ident *b)
 {
+	if (a->type == ID_DN && b->type == ID_DN)
+		return a->pattern == b->pattern && dn_match(bytes_of(a), bytes_of(b), false);
 	return a->type == b->type && a->len == b->len && a->pattern == b->pattern &&
 	       (is_name(a) ? same_name(a->data, b->data, a->len)
 			   : memcmp(a->data, b->data, a->len) == 0);
@@ -150,6 +178,11 @@ unsigned ident_match(const struct ident *pattern, const struct ident *id)
 		return 1000;
 	if (!pattern->pattern || pattern->type != id->type)
 		return 0;
+	if (id->type == ID_DN) {
+		unsigned same = dn_match(bytes_of(pattern), bytes_of(id), true);
+
+		return same ? 1 + same : 0;
+	}
 	tail = pattern->len - 1u;
 	if (id->len < tail || !same_name(pattern->data + 1, id->data + id->len - tail, tail))
 		return 0;

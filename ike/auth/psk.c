@@ -98,17 +98,14 @@ static int psk_make(const struct auth_octets *o, const struct auth_identities *i
 	const struct chunk pad_chunk = {(const uint8_t *)pad, sizeof(pad) - 1};
 	const struct psk *psk = psk_find(i->psks, i->local, i->remote);
 	uint8_t key[HASH_MAX_LEN], maced_id[HASH_MAX_LEN];
+	struct chunk octets[AUTH_PARTS];
 	size_t len = hash_len(o->prf);
 
 	if (!psk)
 		return -ENOKEY;
-	prf_compute(o->prf, (struct chunk){o->sk_p, len}, &o->id, 1, maced_id);
+	auth_parts(o, maced_id, octets);
 	prf_compute(o->prf, (struct chunk){psk->secret, psk->len}, &pad_chunk, 1, key);
-	{
-		const struct chunk octets[] = {o->message, o->nonce, {maced_id, len}};
-
-		prf_compute(o->prf, (struct chunk){key, len}, octets, 3, out);
-	}
+	prf_compute(o->prf, (struct chunk){key, len}, octets, AUTH_PARTS, out);
 	secret_wipe(key, sizeof(key));
 	secret_wipe(maced_id, sizeof(maced_id));
 	return (int)len;
@@ -117,7 +114,7 @@ static int psk_make(const struct auth_octets *o, const struct auth_identities *i
 static bool psk_verify(const struct auth_octets *o, const struct auth_identities *i,
 		       struct chunk data)
 {
-	uint8_t want[AUTH_DATA_MAX];
+	uint8_t want[HASH_MAX_LEN];
 	int len = psk_make(o, i, want);
 	bool right;
 
@@ -130,6 +127,7 @@ static bool psk_verify(const struct auth_octets *o, const struct auth_identities
 
 const struct authenticator auth_psk = {
 	.method = AUTH_METHOD_PSK,
+	.kind = AUTH_KIND_PSK,
 	.make = psk_make,
 	.verify = psk_verify,
 };

@@ -23,6 +23,29 @@ static void names_free(struct peer_names *n)
 	free(n);
 }
 
+void name_list_add(struct name_list *l, const char *name)
+{
+	l->v = xreallocarray(l->v, l->count + 1, sizeof(*l->v));
+	l->v[l->count++] = xstrdup(name);
+}
+
+static void name_list_fini(const struct name_list *l)
+{
+	for (unsigned i = 0; i < l->count; i++)
+		free(l->v[i]);
+	free(l->v);
+}
+
+static void auth_fini(const struct conn_auth *a)
+{
+	name_list_fini(&a->certs);
+	name_list_fini(&a->cacerts);
+	name_list_fini(&a->peer_certs);
+	name_list_fini(&a->pubkeys);
+	free(a->key);
+	free(a->password);
+}
+
 void conn_unref(const struct conn_conf *c)
 {
 	if (!c || --counted(c)->refs > 0)
@@ -39,6 +62,7 @@ void conn_unref(const struct conn_conf *c)
 	proposals_free(&counted(c)->proposals);
 	names_free(c->names);
 	free(c->ppk_id);
+	auth_fini(&c->auth);
 	free(c->name);
 	free(counted(c));
 }
@@ -160,6 +184,7 @@ struct conn_set conn_set_copy(const struct conn_set *from)
 	for (unsigned i = 0; i < s.count; i++)
 		s.v[i] = conn_ref(from->v[i]);
 	s.secrets = from->secrets ? psk_store_ref(from->secrets) : NULL;
+	s.creds = from->creds ? cred_store_ref(from->creds) : NULL;
 	return s;
 }
 
@@ -169,5 +194,6 @@ void conn_set_fini(struct conn_set *s)
 		conn_unref(s->v[i]);
 	free(s->v);
 	psk_store_unref(s->secrets);
+	cred_store_unref(s->creds);
 	*s = (struct conn_set){0};
 }

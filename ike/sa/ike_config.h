@@ -7,6 +7,7 @@
 #ifndef MENDIP_IKE_CONFIG_H
 #define MENDIP_IKE_CONFIG_H
 
+#include "auth/credentials.h"
 #include "auth/psk.h"
 #include "wire/proposal.h"
 
@@ -49,6 +50,23 @@ struct peer_names {
 	unsigned found_count;
 };
 
+/* Names of files, as they are written in the configuration. */
+struct name_list {
+	char **v; /* owned, and so is each name */
+	unsigned count;
+};
+
+/* How both sides of a connection authenticate. */
+struct conn_auth {
+	enum auth_kind local, remote;
+	enum revocation revocation; /* of the peer's certificates */
+	bool rsa_pss;		    /* as in struct auth_identities */
+	bool rsa_sha1;
+	/* Where the daemon reads the credentials from (struct conn_creds). */
+	struct name_list certs, cacerts, peer_certs, pubkeys;
+	char *key, *password; /* owned; NULL: none */
+};
+
 struct conn_conf {
 	char *name;
 	unsigned refs;
@@ -66,6 +84,7 @@ struct conn_conf {
 	enum encap encap;
 	struct peer_names *names;	  /* in remote_addrs; owned, NULL: none */
 	struct ident local_id, remote_id; /* remote_id may be a pattern */
+	struct conn_auth auth;
 	struct proposal_list proposals;
 	bool ppk_required; /* no IKE SA without a post-quantum key (RFC 8784) */
 	char *ppk_id;	   /* of that key, or PPK_ANY; NULL: none */
@@ -80,8 +99,11 @@ struct conn_set {
 	const struct conn_conf **v; /* owned array; each entry holds a reference */
 	unsigned count;
 	struct psk_store *secrets; /* a reference; NULL: none, and no connections */
+	struct cred_store *creds;  /* a reference; NULL: none */
 };
 
+/* Adds a copy of the name. */
+void name_list_add(struct name_list *l, const char *name);
 /* Adds a reference and returns c. */
 const struct conn_conf *conn_ref(const struct conn_conf *c);
 /* Drops a reference; frees c with the last one. Takes NULL. */

@@ -222,6 +222,7 @@ static void sa_free(struct ike_sa *sa)
 	fragments_clear(&sa->window.request_parts);
 	fragments_clear(&sa->window.response_parts);
 	conn_unref(sa->conn);
+	proof_unref(sa->proof);
 	secret_free(sa, sizeof(*sa));
 }
 

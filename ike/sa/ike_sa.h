@@ -42,6 +42,10 @@ struct handshake {
 	 */
 	bool peer_uses_ppk, without_ppk;
 	struct ike_keys *no_ppk_keys; /* owned; NULL: no post-quantum key is used */
+	/* RFC 7427: the hashes that the peer announced, 1 << enum signature_hash; 0: none. */
+	uint32_t peer_hashes;
+	bool announced; /* we announced ours */
+	bool asks_raw;	/* as initiator: the peer's CERTREQ wants raw public keys */
 };
 
 struct child_sa {
@@ -81,6 +85,7 @@ struct ike_sa {
 	struct endpoint local, remote;
 	struct ident peer_id;
 	char ppk_id[PPK_ID_MAX + 1]; /* the post-quantum key in its keys; "": none */
+	struct peer_proof *proof;    /* a reference; NULL: a pre-shared key, or not authenticated */
 	struct ident wanted_id; /* as initiator: the identity that the peer must have; ID_NONE: that
 				   of conn */
 	bool we_natted, peer_natted;

@@ -103,6 +103,55 @@ static int ident_load(struct reader *r, struct ident *ret)
 	return p ? ident_from_wire(type, (struct chunk){p, len}, ret) : -EBADMSG;
 }
 
+/* The certificates, or the key alone; 0xff: a pre-shared key. */
+static void proof_save(const struct peer_proof *p, struct writer *w)
+{
+	struct chunk key;
+
+	wr_u8(w, p ? (uint8_t)p->chain.count : 0xff);
+	for (unsigned i = 0; p && i < p->chain.count; i++) {
+		struct chunk der = cert_der(p->chain.v[i]);
+
+		wr_be32(w, (uint32_t)der.len);
+		wr_bytes(w, der.p, der.len);
+	}
+	if (!p || p->chain.count)
+		return;
+	key = pkey_spki(p->key);
+	wr_be32(w, (uint32_t)key.len);
+	wr_bytes(w, key.p, key.len);
+}
+
+static struct chunk bytes_load(struct reader *r)
+{
+	struct chunk c = {.len = rd_be32(r)};
+
+	c.p = rd_bytes(r, c.len);
+	return r->bad ? (struct chunk){0} : c;
+}
+
+static int proof_load(struct reader *r, struct peer_proof **ret)
+{
+	uint8_t count = rd_u8(r);
+	struct cert_chain chain = {0};
+	struct pkey *key = NULL;
+	const struct cert *c;
+
+	if (r->bad || (count > CHAIN_MAX && count != 0xff))
+		return -EBADMSG;
+	if (count == 0xff)
+		return 0;
+	if (count == 0)
+		key = pkey_from_spki(bytes_load(r));
+	while (chain.count < count && (c = cert_from_der(bytes_load(r))))
+		chain.v[chain.count++] = c;
+	if (chain.count == count && (count || key))
+		*ret = proof_new(key ? key : cert_key(chain.v[0]), count ? &chain : NULL);
+	pkey_unref(key);
+	cert_chain_fini(&chain);
+	return *ret ? 0 : -EBADMSG;
+}
+
 static void window_save(const struct ike_sa *sa, struct writer *w)
 {
 	wr_be32(w, sa->window.next_id);
@@ -193,6 +242,7 @@ void ike_sa_save(const struct ike_sa *sa, struct writer *w)
 	endpoint_save(&sa->local, w);
 	endpoint_save(&sa->remote, w);
 	ident_save(&sa->peer_id, w);
+	proof_save(sa->proof, w);
 	wr_be16(w, sa->fragment_size);
 	wr_be32(w, sa->sync_m1);
 	wr_bytes(w, sa->sync_nonce, sizeof(sa->sync_nonce));
@@ -211,7 +261,7 @@ static int fill(struct ike_sa *sa, struct reader *r)
 {
 	const uint8_t *p;
 
-	if (ident_load(r, &sa->peer_id) < 0)
+	if (ident_load(r, &sa->peer_id) < 0 || proof_load(r, &sa->proof) < 0)
 		return -EBADMSG;
 	sa->fragment_size = rd_be16(r);
 	if (sa->fragment_size && sa->fragment_size < FRAGMENT_SIZE_MIN)

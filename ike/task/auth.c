@@ -1,9 +1,9 @@
 /*
  * auth.c - IKE_AUTH (RFC 7296 1.2, 2.15). SPDX-License-Identifier: ISC
  *
- *   HDR, SK {IDi, [N(INITIAL_CONTACT)], [IDr,] AUTH, SAi2, TSi, TSr}  -->
- *                               <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
- *                               <--  HDR, SK {IDr, AUTH, N(error)}     (no CHILD SA)
+ *   HDR, SK {IDi, [CERT,] [N(INITIAL_CONTACT)], [CERTREQ,] [IDr,] AUTH, SAi2, TSi, TSr}  -->
+ *                               <--  HDR, SK {IDr, [CERT,] AUTH, SAr2, TSi, TSr}
+ *                               <--  HDR, SK {IDr, [CERT,] AUTH, N(error)}     (no CHILD SA)
  */
 #include "auth/authenticator.h"
 #include "sa/half_open.h"
@@ -40,37 +40,107 @@ static struct auth_octets octets_of(const struct ike_sa *sa, const struct ike_ke
 
 static struct auth_identities identities(const struct ike_sa *sa, const struct ident *remote)
 {
-	return (struct auth_identities){
-		.psks = sa->ike->conns.secrets, .local = &sa->conn->local_id, .remote = remote};
+	const struct conn_creds *c = cred_find(sa->ike->conns.creds, sa->conn->name);
+
+	return (struct auth_identities){.psks = sa->ike->conns.secrets,
+					.local = &sa->conn->local_id,
+					.remote = remote,
+					.ours = c ? c->key : NULL,
+					.hashes = sa->handshake->peer_hashes,
+					.announced = sa->handshake->announced,
+					.rsa_pss = sa->conn->auth.rsa_pss,
+					.rsa_sha1 = sa->conn->auth.rsa_sha1};
 }
 
-/* By which both sides authenticate: a connection cannot say otherwise yet. */
-static const struct authenticator *method_of(const struct ike_sa *sa)
-{
-	(void)sa;
-	return authenticator_of(AUTH_METHOD_PSK);
-}
+/* The data of an AUTH payload, and the method by which it is made. */
+struct auth_data {
+	uint8_t method;
+	uint8_t b[AUTH_DATA_MAX];
+	size_t len;
+};
 
-/* Our AUTH payload's data, by these keys; its length, or -ENOKEY. */
+/* Makes our AUTH by these keys. 0, or as authenticator.make. */
 static int make_auth(const struct ike_sa *sa, const struct ike_keys *keys,
-		     const struct ident *remote, uint8_t *out)
+		     const struct ident *remote, struct auth_data *ret)
 {
+	enum auth_kind kind = sa->conn->auth.local;
 	uint8_t id[IDENT_MAX + 4];
 	struct auth_octets o = octets_of(sa, keys, sa->initiator,
 					 (struct chunk){id, id_body(&sa->conn->local_id, id)});
 	struct auth_identities i = identities(sa, remote);
+	const struct authenticator *a;
+	int len;
 
-	return method_of(sa)->make(&o, &i, out);
+	if (kind == AUTH_KIND_PUBKEY && !i.ours)
+		return -ENOKEY;
+	a = authenticator_ours(kind, &i);
+	len = a ? a->make(&o, &i, ret->b) : -EPROTONOSUPPORT;
+	if (len < 0)
+		return len;
+	ret->method = a->method;
+	ret->len = (size_t)len;
+	return 0;
 }
 
-static bool auth_is_right(const struct ike_sa *sa, const struct ident *peer, struct chunk id_body,
-			  const struct ike_payloads *p)
+/* Why make_auth failed, and what helps. */
+static const char *why_no_auth(const struct ike_sa *sa, int error)
 {
-	const struct authenticator *a = method_of(sa);
+	if (sa->conn->auth.local == AUTH_KIND_PSK)
+		return "no secret for this peer: give one in secrets";
+	if (error == -ENOKEY)
+		return "no private key for this connection, or it cannot sign: see local.key";
+	if (sa->handshake->peer_hashes)
+		return "the peer supports no hash by which our key could sign (RFC 7427)";
+	return "the peer does not support RFC 7427: our key needs it, as an RSA key without it "
+	       "signs with SHA-1 (rsa_sha1)";
+}
+
+/* Whether one of the keys that the peer may have made its AUTH; then *ret is the proof. */
+static bool is_signed(const struct auth_octets *o, struct auth_identities *i,
+		      const struct authenticator *a, struct chunk data,
+		      struct peer_proof *const *keys, unsigned count, struct peer_proof **ret)
+{
+	for (unsigned k = 0; k < count && !*ret; k++) {
+		i->theirs = keys[k]->key;
+		/* With our own key, our own message may have come back to us. */
+		if ((!i->ours || !pkey_same(i->theirs, i->ours)) && a->verify(o, i, data))
+			*ret = proof_ref(keys[k]);
+	}
+	return *ret != NULL;
+}
+
+/*
+ * Whether the peer made its AUTH as the connection asks; with a key or certificate, *ret is the
+ * proof, which has a reference. False with the reason in `why` (TRUST_WHY_MAX bytes).
+ */
+static bool auth_is_right(const struct ike_sa *sa, const struct ident *peer, struct chunk id_body,
+			  const struct ike_payloads *p, struct peer_proof **ret, char *why)
+{
+	const struct authenticator *a = authenticator_of(p->auth.method);
+	struct chunk data = ppk_auth_data(sa, p);
 	struct auth_octets o = octets_of(sa, &sa->keys, !sa->initiator, id_body);
 	struct auth_identities i = identities(sa, peer);
+	struct peer_proof *keys[PUBKEYS_MAX];
+	unsigned count;
+	bool right;
 
-	return p->auth.method == a->method && a->verify(&o, &i, ppk_auth_data(sa, p));
+	snprintf(why, TRUST_WHY_MAX, "its AUTH has method %u, which remote.auth does not admit",
+		 p->auth.method);
+	if (!a || a->kind != sa->conn->auth.remote)
+		return false;
+	if (a->kind == AUTH_KIND_PSK) {
+		snprintf(why, TRUST_WHY_MAX, "check id and secret on both sides");
+		return a->verify(&o, &i, data);
+	}
+	count = certs_candidates(sa, peer, p, keys, why);
+	if (count)
+		snprintf(why, TRUST_WHY_MAX,
+			 "its signature is not by the key of its certificate, or by an algorithm "
+			 "that is not admitted");
+	right = is_signed(&o, &i, a, data, keys, count, ret);
+	for (unsigned k = 0; k < count; k++)
+		proof_unref(keys[k]);
+	return right;
 }
 
 /*
@@ -82,14 +152,13 @@ static const struct ident *expected(const struct ike_sa *sa)
 	return sa->wanted_id.type != ID_NONE ? &sa->wanted_id : &sa->conn->remote_id;
 }
 
-static void write_auth(struct ike_builder *b, const struct ike_sa *sa, const uint8_t *data,
-		       size_t len)
+static void write_auth(struct ike_builder *b, const struct auth_data *a)
 {
 	ib_open(b, PAYLOAD_AUTH);
-	wr_u8(&b->w, method_of(sa)->method);
+	wr_u8(&b->w, a->method);
 	wr_u8(&b->w, 0);
 	wr_be16(&b->w, 0);
-	wr_bytes(&b->w, data, len);
+	wr_bytes(&b->w, a->b, a->len);
 	ib_close(b);
 }
 
@@ -127,8 +196,10 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	struct ike *ike = sa->ike;
 	struct child_task *child = childless_chosen(sa) ? NULL : first_child(sa);
 	const char *wrong = childless_wrong(sa, child != NULL);
-	uint8_t buf[IKE_MAX_MESSAGE], auth[AUTH_DATA_MAX], no_ppk_auth[AUTH_DATA_MAX];
-	int auth_len, no_ppk_len = 0;
+	uint8_t buf[IKE_MAX_MESSAGE];
+	struct asked_cas asked = {0};
+	struct auth_data auth, no_ppk_auth = {0};
+	int e;
 	struct ike_builder b;
 
 	if (!wrong && !ppk_begin(sa))
@@ -137,24 +208,27 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 		sa_kill(sa, wrong, now);
 		return;
 	}
-	auth_len = make_auth(sa, &sa->keys, expected(sa), auth);
-	if (auth_len >= 0 && ppk_is_optional(sa))
-		no_ppk_len = make_auth(sa, sa->handshake->no_ppk_keys, expected(sa), no_ppk_auth);
-	if (auth_len < 0 || no_ppk_len < 0) {
-		sa_kill(sa, "no secret for this peer: give one in secrets", now);
+	e = make_auth(sa, &sa->keys, expected(sa), &auth);
+	if (e == 0 && ppk_is_optional(sa))
+		e = make_auth(sa, sa->handshake->no_ppk_keys, expected(sa), &no_ppk_auth);
+	if (e < 0) {
+		sa_kill(sa, why_no_auth(sa, e), now);
 		return;
 	}
+	certreq_add(&asked, ike, sa->conn);
 	ib_inside(&b, buf, sizeof(buf));
 	ib_id(&b, PAYLOAD_IDI, sa->conn->local_id.type,
 	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
+	certs_write(&b, sa, sa->handshake->asks_raw);
 	if (!sa->beside && !has_sibling(sa))
 		ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_INITIAL_CONTACT,
 			  (struct chunk){0});
+	certreq_write(&b, &asked);
 	if (!ident_is_pattern(expected(sa)))
 		ib_id(&b, PAYLOAD_IDR, expected(sa)->type,
 		      (struct chunk){expected(sa)->data, expected(sa)->len});
-	write_auth(&b, sa, auth, (size_t)auth_len);
-	ppk_write(&b, sa, (struct chunk){no_ppk_auth, (size_t)no_ppk_len});
+	write_auth(&b, &auth);
+	ppk_write(&b, sa, (struct chunk){no_ppk_auth.b, no_ppk_auth.len});
 	sync_write_supported(&b, sa);
 	mobike_write_supported(&b, sa);
 	if (child) {
@@ -173,22 +247,29 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	exchange_send_request(sa, IKE_AUTH, &b, now);
 }
 
-/* Whether the peer's identity and AUTH are right; sets peer_id and ha_peer then. */
-static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p)
+/*
+ * Whether the peer's identity and AUTH are right; sets peer_id, proof and ha_peer then. False with
+ * the reason in `why` (TRUST_WHY_MAX bytes).
+ */
+static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p, char *why)
 {
 	struct chunk body = sa->initiator ? p->idr.body : p->idi.body;
 	struct chunk data = sa->initiator ? p->idr.data : p->idi.data;
 	uint8_t type = sa->initiator ? p->idr.type : p->idi.type;
+	struct peer_proof *proof = NULL;
 	struct ident id;
+
+	snprintf(why, TRUST_WHY_MAX, "check id and secret on both sides");
 
 	/*
 	 * A peer with our identity is our own message reflected, which a secret for all peers would
 	 * authenticate.
 	 */
 	if (ident_from_wire(type, data, &id) < 0 || !ident_match(expected(sa), &id) ||
-	    ident_eq(&id, &sa->conn->local_id) || !auth_is_right(sa, &id, body, p))
+	    ident_eq(&id, &sa->conn->local_id) || !auth_is_right(sa, &id, body, p, &proof, why))
 		return false;
 	sa->peer_id = id;
+	sa->proof = proof;
 	sync_read_supported(sa, p);
 	mobike_read_supported(sa, p);
 	return true;
@@ -235,7 +316,7 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	const struct ike_notify_view *error = ike_find_error(in->p);
 	const struct child_task *first = child_task_of(sa->outstanding);
 	struct ike_task *t;
-	char why[160], id[IDENT_STRLEN];
+	char why[TRUST_WHY_MAX + 60], reason[TRUST_WHY_MAX], id[IDENT_STRLEN];
 
 	if (!(in->p->present & PL(AUTH))) {
 		if (error && error->type == NOTIFY_NO_PROPOSAL_CHOSEN && first->conf)
@@ -250,9 +331,9 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 			in->now);
 		return;
 	}
-	if (!verify_peer(sa, in->p)) {
-		sa_kill(sa, "the peer's authentication failed: check id and secret on both sides",
-			in->now);
+	if (!verify_peer(sa, in->p, reason)) {
+		snprintf(why, sizeof(why), "the peer's authentication failed: %s", reason);
+		sa_kill(sa, why, in->now);
 		return;
 	}
 	t = exchange_done(sa);
@@ -275,6 +356,7 @@ static bool conn_admits(const struct conn_conf *c, const struct ike_sa *sa)
  */
 static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 {
+	const struct authenticator *method = authenticator_of(p->auth.method);
 	const struct conn_conf *best = NULL;
 	unsigned best_fit = 0;
 	struct ident id, ours;
@@ -285,14 +367,17 @@ static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 		return;
 	for (unsigned i = 0; i < sa->ike->conns.count; i++) {
 		const struct conn_conf *c = sa->ike->conns.v[i];
-		unsigned fit = ident_match(&c->remote_id, &id) * 2;
+		unsigned fit = ident_match(&c->remote_id, &id) * 4;
 
 		if (!c->remote_any && !conn_has_remote(c, &sa->remote.addr))
 			continue;
 		if (fit && !conn_admits(c, sa))
 			continue;
 		if (fit && named)
-			fit += ident_eq(&c->local_id, &ours);
+			fit += ident_eq(&c->local_id, &ours) ? 2 : 0;
+		/* The same identities, by a secret and by a certificate, are two connections. */
+		if (fit && method)
+			fit += method->kind == c->auth.remote;
 		if (fit > best_fit) {
 			best_fit = fit;
 			best = c;
@@ -339,7 +424,7 @@ static struct child_sa *accept_child(struct ike_sa *sa, const struct ike_in *in,
 	return c;
 }
 
-static void respond(struct ike_sa *sa, const struct ike_in *in, struct chunk auth)
+static void respond(struct ike_sa *sa, const struct ike_in *in, const struct auth_data *auth)
 {
 	uint8_t buf[IKE_MAX_MESSAGE], spi[4];
 	const uint32_t wanted = PL(SA) | PL(TSI) | PL(TSR);
@@ -353,7 +438,8 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, struct chunk aut
 	ib_inside(&b, buf, sizeof(buf));
 	ib_id(&b, PAYLOAD_IDR, sa->conn->local_id.type,
 	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
-	write_auth(&b, sa, auth.p, auth.len);
+	certs_write(&b, sa, certreq_asks_raw(in->p));
+	write_auth(&b, auth);
 	ppk_write(&b, sa, (struct chunk){0});
 	sync_write_supported(&b, sa);
 	if (sa->mobike)
@@ -381,7 +467,7 @@ static void refuse(struct ike_sa *sa, const struct ike_in *in, const char *why)
 }
 
 /* The peer has not shown who it is: one more guess from its address. */
-static void refuse_guess(struct ike_sa *sa, const struct ike_in *in)
+static void refuse_guess(struct ike_sa *sa, const struct ike_in *in, const char *why)
 {
 	char id[IDENT_STRLEN];
 	struct ident who;
@@ -389,8 +475,8 @@ static void refuse_guess(struct ike_sa *sa, const struct ike_in *in)
 	limit_guessed(sa->ike, &sa->remote.addr, in->now);
 	if (ident_from_wire(in->p->idi.type, in->p->idi.data, &who) == 0)
 		log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
-			     "%s: authentication of \"%.100s\" failed", sa_label(sa),
-			     ident_format(&who, id));
+			     "%s: authentication of \"%.100s\" failed: %s", sa_label(sa),
+			     ident_format(&who, id), why);
 	else
 		log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
 			     "%s: authentication failed: the ID payload of the peer is malformed",
@@ -400,13 +486,14 @@ static void refuse_guess(struct ike_sa *sa, const struct ike_in *in)
 
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
-	char why[160], id[IDENT_STRLEN];
-	uint8_t auth[AUTH_DATA_MAX];
-	int auth_len;
+	char why[TRUST_WHY_MAX] = "EAP is not supported", id[IDENT_STRLEN];
+	struct auth_data auth;
+	int e;
 
 	choose_conn(sa, in->p);
-	if (!(in->p->present & PL(AUTH)) || !ppk_on_request(sa, in->p) || !verify_peer(sa, in->p)) {
-		refuse_guess(sa, in);
+	if (!(in->p->present & PL(AUTH)) || !ppk_on_request(sa, in->p) ||
+	    !verify_peer(sa, in->p, why)) {
+		refuse_guess(sa, in, why);
 		return;
 	}
 	if (sa->mobike && mobike_refuses(in)) {
@@ -415,9 +502,9 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 		sa_kill(sa, "the peer allows no NAT, and one is on the way", in->now);
 		return;
 	}
-	auth_len = make_auth(sa, &sa->keys, &sa->peer_id, auth);
-	if (auth_len < 0) {
-		refuse(sa, in, "no secret for this peer: give one in secrets");
+	e = make_auth(sa, &sa->keys, &sa->peer_id, &auth);
+	if (e < 0) {
+		refuse(sa, in, why_no_auth(sa, e));
 		return;
 	}
 	if (childless_refused(sa, in))
@@ -436,7 +523,7 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	/* Before the response: a CHILD SA can be installed only when the owner knows the IKE SA. */
 	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
 	sa_establish(sa, why, in->now);
-	respond(sa, in, (struct chunk){auth, (size_t)auth_len});
+	respond(sa, in, &auth);
 	sa_end_handshake(sa);
 }
 

@@ -85,6 +85,33 @@ void refusal_of_peer(struct ike_sa *sa, const char *exchange, const struct child
 void refusal_of_caller(struct ike *ike, const struct conn_conf *conn, struct chunk theirs,
 		       nsec_t now);
 
+/* ---- certs.c: certificates, raw public keys, and the hashes of signatures ---- */
+/* Writes SIGNATURE_HASH_ALGORITHMS in IKE_SA_INIT; reads the peer's. sa has a handshake. */
+void hashes_write(struct ike_builder *b, struct ike_sa *sa);
+void hashes_read(struct ike_sa *sa, const struct ike_payloads *p);
+/* What CERTREQ asks the peer for: SHA-1 hashes of the public keys of CAs, and raw public keys. */
+struct asked_cas {
+	uint8_t ids[16][CERT_KEY_ID];
+	unsigned count;
+	bool raw;
+	const struct trust *last; /* whose CAs are in it already */
+};
+/* Adds what lets the peer of a connection in; CAs beyond the room are left out. */
+void certreq_add(struct asked_cas *a, const struct ike *ike, const struct conn_conf *conn);
+void certreq_write(struct ike_builder *b, const struct asked_cas *a);
+/* Whether a CERTREQ asks for a raw public key (RFC 7670). */
+bool certreq_asks_raw(const struct ike_payloads *p);
+/* Writes our certificates, or our raw public key if the peer asks for it. */
+void certs_write(struct ike_builder *b, const struct ike_sa *sa, bool asks_raw);
+/*
+ * What a peer with this identity may have signed its AUTH by: the key of its certificate, which is
+ * trusted and confirms the identity, or keys that are configured. Returns their number, and in ret
+ * as many proofs, each with a reference; 0 with the reason in `why` (TRUST_WHY_MAX bytes).
+ */
+unsigned certs_candidates(const struct ike_sa *sa, const struct ident *id,
+			  const struct ike_payloads *p, struct peer_proof *ret[PUBKEYS_MAX],
+			  char *why);
+
 /* ---- sync.c: RFC 6311 ---- */
 /* Writes and reads the support notifies in IKE_AUTH, on either side. */
 void sync_write_supported(struct ike_builder *b, const struct ike_sa *sa);

@@ -21,6 +21,12 @@ static struct chunk none(void)
 	return (struct chunk){0};
 }
 
+/* Whether either side of the connection authenticates by signatures. */
+static bool has_signatures(const struct conn_conf *c)
+{
+	return c->auth.local == AUTH_KIND_PUBKEY || c->auth.remote == AUTH_KIND_PUBKEY;
+}
+
 static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	struct handshake *hs = sa->handshake;
@@ -50,6 +56,8 @@ static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	ppk_write_use(&b, sa);
 	nat_write(&b, sa, &sa->local, &sa->remote);
 	fragmentation_write(&b, sa);
+	if (has_signatures(sa->conn))
+		hashes_write(&b, sa);
 	len = ib_finish(&b);
 	free(hs->request);
 	hs->request = xmemdup(msg, len);
@@ -181,6 +189,9 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	nat_read(sa, p, sa->spi_i, sa->spi_r, in->local, in->remote);
 	childless_read_supported(sa, p);
 	fragmentation_read(sa, p);
+	hs->peer_hashes = 0;
+	hashes_read(sa, p);
+	hs->asks_raw = certreq_asks_raw(p);
 	if (derive(sa, p->ke.data) < 0) {
 		sa->spi_r = 0;
 		return;
@@ -300,6 +311,18 @@ static bool admit(struct ike *ike, const struct ike_in *in)
 	return true;
 }
 
+/* Asks for certificates of all peers that this one may be: its identity is not known yet. */
+static void ask_certs(struct ike_builder *b, const struct ike *ike, const struct ike_in *in)
+{
+	struct asked_cas asked = {0};
+
+	for (unsigned i = 0; ike->conns.creds && i < ike->conns.count; i++) {
+		if (conn_fits(ike->conns.v[i], in))
+			certreq_add(&asked, ike, ike->conns.v[i]);
+	}
+	certreq_write(b, &asked);
+}
+
 static void respond(struct ike_sa *sa, const struct ike_in *in)
 {
 	struct handshake *hs = sa->handshake;
@@ -320,6 +343,10 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 	childless_write_supported(&b, sa);
 	if (sa->fragments)
 		fragmentation_write(&b, sa);
+	ask_certs(&b, sa->ike, in);
+	/* Only a peer that has announced its hashes reads ours (RFC 7427 4). */
+	if (hs->peer_hashes && sa->ike->conns.creds && sa->ike->conns.creds->count)
+		hashes_write(&b, sa);
 	len = ib_finish(&b);
 	hs->response = xmemdup(msg, len);
 	hs->response_len = len;
@@ -351,6 +378,7 @@ static void become_responder(struct ike *ike, const struct ike_in *in, const str
 	ppk_read_use(sa, in->p);
 	nat_read(sa, in->p, sa->spi_i, 0, in->local, in->remote);
 	fragmentation_read(sa, in->p);
+	hashes_read(sa, in->p);
 	hs->request = xmemdup(in->raw, in->raw_len);
 	hs->request_len = in->raw_len;
 	sa->window.expected_id = 1;

@@ -95,6 +95,7 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 	sa->choice = *choice;
 	sa->peer_id = old->peer_id;
 	memcpy(sa->ppk_id, old->ppk_id, sizeof(sa->ppk_id));
+	sa->proof = old->proof ? proof_ref(old->proof) : NULL;
 	sa->began = old->began;
 	sa->called = old->called;
 	sa->we_natted = old->we_natted;

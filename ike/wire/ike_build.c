@@ -97,6 +97,14 @@ void ib_id(struct ike_builder *b, uint8_t type, uint8_t id_type, struct chunk da
 	ib_close(b);
 }
 
+void ib_cert(struct ike_builder *b, uint8_t type, uint8_t encoding, struct chunk data)
+{
+	ib_open(b, type);
+	wr_u8(&b->w, encoding);
+	wr_bytes(&b->w, data.p, data.len);
+	ib_close(b);
+}
+
 void ib_delete_ike(struct ike_builder *b)
 {
 	ib_open(b, PAYLOAD_DELETE);

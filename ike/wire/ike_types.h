@@ -80,10 +80,32 @@ enum id_type {
 	ID_FQDN = 2,
 	ID_RFC822 = 3,
 	ID_IPV6 = 5,
+	ID_DN = 9, /* DER_ASN1_DN */
 	ID_KEY_ID = 11,
 };
 
-#define AUTH_METHOD_PSK 2
+enum auth_method {
+	AUTH_METHOD_RSA = 1, /* PKCS #1 v1.5; the hash is SHA-1 unless both sides know better */
+	AUTH_METHOD_PSK = 2,
+	AUTH_METHOD_ECDSA_256 = 9, /* RFC 4754 */
+	AUTH_METHOD_ECDSA_384 = 10,
+	AUTH_METHOD_ECDSA_521 = 11,
+	AUTH_METHOD_SIGNATURE = 14, /* RFC 7427 */
+};
+
+/* RFC 7427 7, RFC 8420 */
+enum signature_hash {
+	SIGNATURE_HASH_SHA2_256 = 2,
+	SIGNATURE_HASH_SHA2_384 = 3,
+	SIGNATURE_HASH_SHA2_512 = 4,
+	SIGNATURE_HASH_IDENTITY = 5,
+};
+
+/* Encodings of CERT and CERTREQ (3.6, RFC 7670) */
+enum cert_encoding {
+	CERT_X509 = 4,
+	CERT_RAW_KEY = 15,
+};
 
 #define FOREACH_NOTIFY(X)                             \
 	X(UNSUPPORTED_CRITICAL_PAYLOAD, 1)            \
@@ -128,7 +150,8 @@ enum id_type {
 	X(IPSEC_REPLAY_COUNTER_SYNC_SUPPORTED, 16421) \
 	X(IKEV2_MESSAGE_ID_SYNC, 16422)               \
 	X(IPSEC_REPLAY_COUNTER_SYNC, 16423)           \
-	X(IKEV2_FRAGMENTATION_SUPPORTED, 16430)
+	X(IKEV2_FRAGMENTATION_SUPPORTED, 16430)       \
+	X(SIGNATURE_HASH_ALGORITHMS, 16431)
 
 enum ike_notify {
 	NOTIFY_NONE = 0,

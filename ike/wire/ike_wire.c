@@ -72,6 +72,19 @@ static int parse_delete(struct reader *r, struct ike_payloads *p)
 	return 0;
 }
 
+/* The first ones are kept: that of the peer itself comes first (3.6). */
+static int parse_cert(struct reader *r, struct ike_cert_view *v, uint8_t *count)
+{
+	struct ike_cert_view c = {.encoding = rd_u8(r)};
+
+	c.data = rd_rest(r);
+	if (r->bad)
+		return -EBADMSG;
+	if (*count < IKE_MAX_CERTS)
+		v[(*count)++] = c;
+	return 0;
+}
+
 static int parse_id(struct reader *r, struct chunk body, uint8_t *type, struct chunk *whole,
 		    struct chunk *data)
 {
@@ -126,6 +139,10 @@ static int parse_payload(uint8_t type, struct chunk body, struct ike_payloads *p
 		return parse_notify(&r, p);
 	if (type == PAYLOAD_DELETE)
 		return parse_delete(&r, p);
+	if (type == PAYLOAD_CERT)
+		return parse_cert(&r, p->cert, &p->cert_count);
+	if (type == PAYLOAD_CERTREQ)
+		return parse_cert(&r, p->certreq, &p->certreq_count);
 	return parse_single(type, body, p);
 }
 

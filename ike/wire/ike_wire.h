@@ -35,8 +35,15 @@ struct ike_delete_view {
 	struct chunk spis;
 };
 
+/* A CERT or CERTREQ payload (RFC 7296 3.6, 3.7). */
+struct ike_cert_view {
+	uint8_t encoding;
+	struct chunk data;
+};
+
 #define IKE_MAX_NOTIFIES 32
 #define IKE_MAX_DELETES	 8
+#define IKE_MAX_CERTS	 8
 
 /* The payloads of one message; those not in `present` are empty. */
 struct ike_payloads {
@@ -58,7 +65,8 @@ struct ike_payloads {
 	} auth;
 	struct ike_notify_view notify[IKE_MAX_NOTIFIES];
 	struct ike_delete_view del[IKE_MAX_DELETES];
-	uint8_t notify_count, delete_count;
+	struct ike_cert_view cert[IKE_MAX_CERTS], certreq[IKE_MAX_CERTS];
+	uint8_t notify_count, delete_count, cert_count, certreq_count;
 	uint8_t sk_next;	  /* type of the first payload inside SK, or inside SKF number 1 */
 	uint16_t fragment;	  /* of SKF: its number, from 1 */
 	uint16_t fragments;	  /* and how many there are (RFC 7383 2.5) */
@@ -70,9 +78,9 @@ struct ike_payloads {
  * Reads a chain of payloads that starts with type `first` and fills p[0..len) exactly; SK or SKF
  * ends it; the numbers in SKF are not checked.
  * Unknown payloads are skipped; the first critical one is reported in unknown_critical. Notifies
- * beyond IKE_MAX_NOTIFIES are dropped. -EBADMSG: lengths that do not add up, trailing bytes, a
- * malformed body, more than IKE_MAX_DELETES, or a payload twice that may come once only; *ret is
- * then set in part.
+ * beyond IKE_MAX_NOTIFIES, and CERT and CERTREQ beyond IKE_MAX_CERTS each, are dropped. -EBADMSG:
+ * lengths that do not add up, trailing bytes, a malformed body, more than IKE_MAX_DELETES, or a
+ * payload twice that may come once only; *ret is then set in part.
  */
 int ike_payloads_parse(uint8_t first, const uint8_t *p, size_t len,
 		       struct ike_payloads *ret) MUST_CHECK;
@@ -116,6 +124,8 @@ void ib_notify(struct ike_builder *b, uint8_t protocol, struct chunk spi, uint16
 void ib_ts(struct ike_builder *b, uint8_t type, const struct ts_list *l);
 /* type: PAYLOAD_IDI or PAYLOAD_IDR. */
 void ib_id(struct ike_builder *b, uint8_t type, uint8_t id_type, struct chunk data);
+/* type: PAYLOAD_CERT or PAYLOAD_CERTREQ. */
+void ib_cert(struct ike_builder *b, uint8_t type, uint8_t encoding, struct chunk data);
 void ib_delete_ike(struct ike_builder *b);
 /* n SPIs of ours, in host byte order. */
 void ib_delete_esp(struct ike_builder *b, const uint32_t *spis, unsigned n);

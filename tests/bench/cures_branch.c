@@ -16,6 +16,13 @@ void branch_turn(struct branch *b)
 		deadline_set(&b->w->timers, &b->timer, next);
 }
 
+/* No certificates here. */
+static int64_t op_wall_clock(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
 static void branch_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
 			const uint8_t *p, size_t len)
 {
@@ -132,6 +139,7 @@ void branch_init(struct world *w, uint32_t i, uint32_t window, const struct ike_
 	struct branch *b = &w->branches[i];
 	const struct tunnel_ops ops = {.ctx = b,
 				       .send = branch_send,
+				       .wall_clock = op_wall_clock,
 				       .dummy = branch_dummy,
 				       .route = world_no_route,
 				       .event = branch_event};

@@ -15,11 +15,11 @@ secrets: { ike: { secret = "one for all"; }; };
 """
 # Options that the file must have, or that have no default to show.
 GIVEN = {"local_addrs", "remote_addrs", "local", "remote", "local_ts", "remote_ts", "children", "device", "user", "ppk_id",
-         "switchover"}
+         "switchover", "id", "certs", "key", "password", "cacerts", "pubkeys"}
 # Options whose default depends on another option: the words with which the manual says so.
 FOLLOWS = {"over_time": "a tenth of it", "life_time": "a tenth later", "local_port": "500, or 4500 with",
            "remote_port": "500, or 4500 with"}
-SECTIONS = {"daemon": "daemon", "connections": "connections", "children": "children",
+SECTIONS = {"daemon": "daemon", "connections": "connections", "local": "local", "remote": "remote", "children": "children",
             "switchover": "switchover of a child"}
 
 
@@ -31,7 +31,9 @@ def dumped():
             f.write(LEAST)
         text = subprocess.run([f"{BUILD}/mendipd", "--dump-config", "-c", path], capture_output=True, text=True,
                               check=True).stdout
-    found = {"daemon": {"user": ""}, "connections": {"device": "", "children": "", "ppk_id": ""},
+    found = {"daemon": {"user": ""}, "connections": {"device": "", "children": "", "local": "", "remote": "", "ppk_id": ""},
+             "local": {"id": "", "certs": "", "key": "", "password": ""},
+             "remote": {"id": "", "cacerts": "", "certs": "", "pubkeys": ""},
              "children": {"device": "", "switchover": ""}, "switchover": {}}
     path = []
     for line in text.splitlines():
@@ -47,6 +49,7 @@ def dumped():
             found["daemon"]["offload"] = f'"{words.pop()}"' if len(words) == 1 else option[2]
         elif option:
             section = {("daemon",): "daemon", ("switchover",): "switchover", ("connections", "c"): "connections",
+                       ("connections", "c", "local"): "local", ("connections", "c", "remote"): "remote",
                        ("connections", "c", "children", "k"): "children"}.get(tuple(path))
             if section:
                 found[section][option[1]] = option[2]

@@ -155,6 +155,13 @@ static void op_send(void *ctx, const struct endpoint *local, const struct endpoi
 	transmit(me->net, me->index, &d);
 }
 
+static int64_t op_wall_clock(void *ctx)
+{
+	const struct peer *me = ctx;
+
+	return me->net->wall + (int64_t)(me->net->now / SEC);
+}
+
 /* Sends a train; child: the child of its inner packets, or CHILDREN if they are not counted. */
 static void send_train(struct peer *me, struct esp_train *t, unsigned child)
 {
@@ -565,6 +572,16 @@ void peer_configure(struct net *n, unsigned i, const struct conn_conf *conf, con
 	conn_set_fini(&set);
 }
 
+void peer_configure_with(struct net *n, unsigned i, const struct conn_conf *conf,
+			 struct cred_store *creds, conn_same *same)
+{
+	struct conn_set set = peer_set(n, i, conf);
+
+	set.creds = creds;
+	tunnel_configure(n->peer[i].tunnel, &set, same, n->now);
+	conn_set_fini(&set);
+}
+
 bool always_same(const struct conn_conf *a, const struct conn_conf *b)
 {
 	(void)a, (void)b;
@@ -575,6 +592,7 @@ static struct tunnel *peer_tunnel(struct peer *p)
 {
 	const struct tunnel_ops ops = {.ctx = p,
 				       .send = op_send,
+				       .wall_clock = op_wall_clock,
 				       .dummy = op_dummy,
 				       .device = op_device,
 				       .route = op_route,

@@ -100,6 +100,7 @@ struct net {
 	struct seeded rng;
 	struct peer peer[2];
 	nsec_t now;
+	int64_t wall; /* seconds since 1970 at time 0, for certificates */
 	struct wire_queue queue;
 	uint64_t order;
 	/* the wire: probabilities, per mille */
@@ -168,6 +169,9 @@ unsigned peer_confirmed(struct net *n, unsigned i);
 struct conn_conf *peer_conf(struct net *n, unsigned i);
 /* tunnel_configure with one connection, and one secret for every peer. */
 void peer_configure(struct net *n, unsigned i, const struct conn_conf *conf, conn_same *same);
+/* The same with credentials, whose reference it takes over. */
+void peer_configure_with(struct net *n, unsigned i, const struct conn_conf *conf,
+			 struct cred_store *creds, conn_same *same);
 /* For tunnel_configure: connections with the same name have not changed, except for secrets. */
 bool always_same(const struct conn_conf *a, const struct conn_conf *b);
 #define SAVED_ROOM (64u << 20)

@@ -278,6 +278,8 @@ class Charon:
     log_level    1; from 2 on, packets that libipsec drops are logged, too
     log_keys     whether the keys of SAs are logged, for esp_keys() and ike_keys()
     ppks         post-quantum keys (RFC 8784): {identity: secret}
+    keys         private keys in PEM
+    certs        certificates in PEM, each as (flag, text); flag: "CA" or "NONE"
     """
 
     PLUGINS = PLUGINS
@@ -285,9 +287,11 @@ class Charon:
 
     def __init__(self, bed, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
                  cookie_threshold=None, cookie_threshold_ip=None, block_threshold=None,
-                 settings="", plugins="", log_level=1, log_keys=False, ppks=None):
+                 settings="", plugins="", log_level=1, log_keys=False, keys=(), certs=(),
+                 ppks=None):
         self.bed, self.ns, self.name, self.psk = bed, ns, name, psk
         self.connections = {"gw": connections} if "children" in connections else connections
+        self.keys, self.certs = keys, certs
         self.directory = bed.path(f"{name}-{ns.short}")
         self.log = os.path.join(self.directory, "charon.log")
         self.socket = os.path.join(self.directory, "vici")
@@ -327,7 +331,13 @@ class Charon:
 
     def load_all(self):
         """(Re)load secrets and connections; start_action acts as with swanctl --load-all."""
+        for key in self.keys:
+            self._vici.request("load-key", {"type": "any", "data": key})
+        for flag, text in self.certs:
+            self._vici.request("load-cert", {"type": "X509", "flag": flag, "data": text})
         for number, conn in enumerate(self.connections.values()):
+            if "psk" not in (conn["local"]["auth"], conn["remote"]["auth"]):
+                continue
             owners = [conn["local"]["id"], conn["remote"]["id"]]
             self._vici.request("load-shared", {"id": f"ike{number}", "type": "IKE",
                                                "data": self.psk,

@@ -27,14 +27,14 @@ FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-DMENDIP_FAULTS", "-O1", "-w",
 LIBS = ["-lcrypto", "-lcmocka"]
 PACKAGES = ["libnl-route-3.0", "libevent_core"]  # needed by the daemon's files
 TESTS = {"unit": ["t_window", "t_esp", "t_esp_sa", "t_train", "t_packet", "t_coalesce", "t_segment", "t_inner", "t_gate",
-                  "t_flow", "t_spd", "t_ike_wire", "t_reassembly", "t_auth", "t_detector", "t_history", "t_fault", "t_bridge",
-                  "t_adversary"],
+                  "t_flow", "t_spd", "t_ike_wire", "t_reassembly", "t_auth", "t_cert", "t_dn", "t_detector", "t_history", "t_fault",
+                  "t_bridge", "t_adversary"],
          "exchange": ["t_recovery", "t_ike", "t_fragments", "t_hostile", "t_limits", "t_lives", "t_reload", "t_saved", "t_seeds",
-                      "t_cluster", "t_children", "t_outer", "t_mobike", "t_scenarios", "t_runs"]}
+                      "t_cluster", "t_children", "t_certs", "t_outer", "t_mobike", "t_scenarios", "t_runs"]}
 TESTS["exchange"] += ["t_ppk"]
 HELPERS = {"unit": ["esp_fixture", "esp_run", "ref_model", "coalesce_fixture", "ref_coalesce"],
-           "exchange": ["peers", "parties", "scenario", "scenario_setup", "scenario_act", "scenario_attack", "scenario_expect",
-                        "scenario_report", "draw"]}
+           "exchange": ["pki", "peers", "parties", "scenario", "scenario_setup", "scenario_act", "scenario_attack",
+                        "scenario_expect", "scenario_report", "draw"]}
 # Limits of a test in seconds: of processor time, which an endless loop exceeds, and of time, which a test that waits does.
 CPU_LIMIT, LIMIT = 300, 900
 # Tests end at their first failure, and do fewer random runs.

@@ -42,6 +42,13 @@ void live_send_esp(struct live_peer *p, const uint8_t *packet, size_t len)
 	(void)udp_send(&p->udp[LIVE_NATT], &local, &remote, 0, NULL, 0, packet, len);
 }
 
+/* No certificates here. */
+static int64_t op_wall_clock(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
 static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
 		    const uint8_t *msg, size_t len)
 {
@@ -192,6 +199,7 @@ int live_open(struct live_peer *p, const struct live_who *who, uint64_t seed)
 {
 	const struct ike_ops ops = {.ctx = p,
 				    .send = op_send,
+				    .wall_clock = op_wall_clock,
 				    .spi_reserve = op_spi_reserve,
 				    .spi_release = op_spi_release,
 				    .child_install = op_child_install,

@@ -17,3 +17,12 @@ tests_unit_t_aead_choice_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_aead_choice_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=alloc_mb_mgr,--wrap=init_mb_mgr_auto
 tests_unit_t_aead_choice_LDADD = $(ESP_TEST_LIBS)
 endif
+PKI = tests/exchange/pki.c tests/exchange/pki.h
+check_PROGRAMS += tests/unit/t_cert
+tests_unit_t_cert_SOURCES = tests/unit/t_cert.c $(PKI)
+tests_unit_t_cert_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_cert_LDADD = $(IKE_TEST_LIBS)
+check_PROGRAMS += tests/unit/t_dn
+tests_unit_t_dn_SOURCES = tests/unit/t_dn.c $(PKI)
+tests_unit_t_dn_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_dn_LDADD = $(IKE_TEST_LIBS)

@@ -19,7 +19,7 @@ tests_unit_t_options_SOURCES = tests/unit/t_options.c
 tests_unit_t_options_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_options_LDADD = libdaemon.a $(TUNNEL_TEST_LIBS)
 check_PROGRAMS += tests/unit/t_config
-tests_unit_t_config_SOURCES = tests/unit/t_config.c
+tests_unit_t_config_SOURCES = tests/unit/t_config.c $(PKI)
 tests_unit_t_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS)
 tests_unit_t_config_LDADD = libdaemon.a $(TUNNEL_TEST_LIBS) $(CONFIG_LIBS)
 

@@ -60,7 +60,7 @@ static void end(struct sides *s)
 
 static int make(const struct sides *s, uint8_t *out)
 {
-	struct auth_identities i = {s->ours, &s->we, &s->they};
+	struct auth_identities i = {.psks = s->ours, .local = &s->we, .remote = &s->they};
 
 	return auth_psk.make(&s->octets, &i, out);
 }
@@ -68,7 +68,7 @@ static int make(const struct sides *s, uint8_t *out)
 /* Verifies as the other side. */
 static bool verify(const struct sides *s, const struct auth_octets *o, struct chunk data)
 {
-	struct auth_identities i = {s->theirs, &s->they, &s->we};
+	struct auth_identities i = {.psks = s->theirs, .local = &s->they, .remote = &s->we};
 
 	return auth_psk.verify(o, &i, data);
 }
@@ -84,7 +84,7 @@ static void test_methods(void **state)
 		assert_true(!a || (a->method == m && a->make && a->verify));
 	}
 	assert_null(authenticator_of(0));
-	assert_null(authenticator_of(1));
+	assert_null(authenticator_of(3)); /* DSS */
 }
 
 /* AUTH data of each PRF is verified, and has its length. */

@@ -8,8 +8,10 @@
 #include <cmocka.h>
 
 #include "config_option.h"
+#include "pki.h"
 #include "xalloc.h"
 
+#include <openssl/pkcs12.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +25,8 @@
 #define SECRETS                                          \
 	"secrets: { ike: { secret = \"one for all\"; };" \
 	" ppk: { id = \"quantum\"; secret = \"0x00112233\"; }; };\n"
+#define LOCAL  "id = \"a.example\";"
+#define REMOTE "id = \"b.example\";"
 
 #define BASE                                                                        \
 	"daemon: { " IN_DAEMON " };\n"                                              \
@@ -46,6 +50,8 @@ static const struct change {
 	{&conf_daemon_table, "log", IN_DAEMON, "log = \"debug\";"},
 	{&conf_daemon_table, "control", IN_DAEMON, "control = \"/run/other\";"},
 	{&conf_daemon_table, "user", IN_DAEMON, "user = \"nobody\";"},
+	{&conf_daemon_table, "ca_folder", IN_DAEMON, "ca_folder = \"other\";"},
+	{&conf_daemon_table, "crl_folder", IN_DAEMON, "crl_folder = \"other\";"},
 	{&conf_daemon_table, "history_memory", IN_DAEMON, "history_memory = \"8G\";"},
 	{&conf_daemon_table, "half_open_max", IN_DAEMON, "half_open_max = 9;"},
 	{&conf_daemon_table, "cookie_threshold", IN_DAEMON, "cookie_threshold = 9;"},
@@ -66,6 +72,24 @@ static const struct change {
 	{&conf_conn_table, "remote_addrs", "192.0.2.2", "gw.example"},
 	{&conf_conn_table, "local", "a.example", "@192.0.2.1"},
 	{&conf_conn_table, "remote", "b.example", "*.example"},
+	{&conf_conn_table, "rsa_sha1", IN_CONN, "rsa_sha1 = \"yes\";"},
+	{&conf_local_table, "auth", LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.key\";"},
+	{&conf_local_table, "id", LOCAL,
+	 "auth = \"pubkey\"; key = \"gw.p12\"; password = \"gw.pass\";"},
+	{&conf_local_table, "certs", LOCAL,
+	 LOCAL "auth = \"pubkey\"; certs = [ \"gw.pem\", \"ca.pem\" ]; key = \"gw.key\";"},
+	{&conf_local_table, "key", LOCAL,
+	 LOCAL "auth = \"pubkey\"; key = \"gw.p12\"; password = \"gw.pass\";"},
+	{&conf_local_table, "password", LOCAL,
+	 LOCAL "auth = \"pubkey\"; key = \"gw.key\"; password = \"gw.pass\";"},
+	{&conf_local_table, "rsa_pss", LOCAL, LOCAL "rsa_pss = \"yes\";"},
+	{&conf_remote_table, "auth", REMOTE, REMOTE "auth = \"pubkey\"; cacerts = \"ca.pem\";"},
+	{&conf_remote_table, "id", REMOTE, "id = \"O=Example, CN=*\";"},
+	{&conf_remote_table, "cacerts", REMOTE,
+	 REMOTE "auth = \"pubkey\"; cacerts = [ \"cas\", \"ca.pem\" ];"},
+	{&conf_remote_table, "certs", REMOTE, REMOTE "auth = \"pubkey\"; certs = \"gw.pem\";"},
+	{&conf_remote_table, "pubkeys", REMOTE, REMOTE "auth = \"pubkey\"; pubkeys = \"gw.pub\";"},
+	{&conf_remote_table, "revocation", REMOTE, REMOTE "revocation = \"strict\";"},
 	{&conf_conn_table, "proposals", IN_CONN, "proposals = \"aes128gcm16-prfsha256-x25519\";"},
 	{&conf_conn_table, "ppk_id", IN_CONN, "ppk_id = \"quantum\";"},
 	{&conf_conn_table, "ppk_required", IN_CONN,
@@ -113,38 +137,128 @@ static const struct change {
 	{NULL, "silent_rekey", IN_SWITCHOVER, "silent_rekey = \"1h\";"},
 };
 
-/* Loads a file with this text. */
-static struct config *load(const char *text)
+/* The folder of the configuration, and the files of certificates in it. */
+static char folder[] = "/tmp/t_config.XXXXXX";
+static const char *const files[] = {"ca.pem",  "gw.pem",     "gw.key",	"gw.pub",   "gw.p12",
+				    "gw.pass", "cas/ca.pem", "odd.pem", "weak.pem", "other.key"};
+
+static void write_file(const char *name, const void *text, size_t len, mode_t mode)
 {
-	char folder[] = "/tmp/t_config.XXXXXX", path[sizeof(folder) + 16], err[CONFIG_ERR] = "";
-	struct config *c;
+	char path[sizeof(folder) + 32];
 	FILE *f;
 
-	assert_non_null(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/mendip.conf", folder);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	f = fopen(path, "w");
 	assert_non_null(f);
-	fputs(text, f);
+	assert_int_equal(fwrite(text, 1, len, f), len);
 	fclose(f);
-	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static void write_text(const char *name, char *text, mode_t mode)
+{
+	write_file(name, text, strlen(text), mode);
+	free(text);
+}
+
+static void write_p12(const struct pki *p)
+{
+	unsigned char *der = NULL;
+	PKCS12 *p12 = PKCS12_create("a password", "gw", p->key, p->x, NULL, 0, 0, 0, 0, 0);
+	int len = i2d_PKCS12(p12, &der);
+
+	write_file("gw.p12", der, (size_t)len, 0600);
+	OPENSSL_free(der);
+	PKCS12_free(p12);
+}
+
+static int make_files(void **state)
+{
+	struct pki *ca = pki_ca(PKI_P256, "CN=CA", NULL);
+	struct pki *gw = pki_make(&(struct pki_spec){.kind = PKI_P256,
+						     .subject = "O=Example,CN=gw",
+						     .san = "DNS:a.example",
+						     .issuer = ca});
+	struct pki *odd = pki_make(&(struct pki_spec){.kind = PKI_P256,
+						      .subject = "CN=odd",
+						      .usage = "keyEncipherment",
+						      .san = "DNS:a.example",
+						      .key_of = gw});
+	struct pkey *key = pki_private(gw);
+	char cas[sizeof(folder) + 8];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(cas, sizeof(cas), "%s/cas", folder);
+	assert_int_equal(mkdir(cas, 0755), 0);
+	write_text("ca.pem", pki_pem(ca, true, false), 0644);
+	write_text("cas/ca.pem", pki_pem(ca, true, false), 0644);
+	write_text("gw.pem", pki_pem(gw, true, false), 0644);
+	write_text("gw.key", pki_pem(gw, false, true), 0600);
+	write_text("odd.pem", pki_pem(odd, true, false), 0644);
+	write_text("other.key", pki_pem(ca, false, true), 0600);
+	write_text("weak.pem",
+		   pki_pem(pki_make(&(struct pki_spec){.kind = PKI_RSA_1024, .subject = "CN=weak"}),
+			   true, false),
+		   0644);
+	write_file("gw.pub", pkey_spki(key).p, pkey_spki(key).len, 0644);
+	write_text("gw.pass", xstrdup("a password\nsecond line"), 0600);
+	write_p12(gw);
+	pkey_unref(key);
+	return 0;
+}
+
+static int remove_files(void **state)
+{
+	char path[sizeof(folder) + 32];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/cas", folder);
+	rmdir(path);
+	return rmdir(folder);
+}
+
+/* Loads a file with this text; NULL with err (CONFIG_ERR bytes). */
+static struct config *try(const char *text, char *err)
+{
+	char path[sizeof(folder) + 32];
+	struct config *c;
+
+	write_file("mendip.conf", text, strlen(text), 0600);
+	snprintf(path, sizeof(path), "%s/mendip.conf", folder);
 	c = conf_load(path, err);
 	unlink(path);
-	rmdir(folder);
+	return c;
+}
+
+static struct config *load(const char *text)
+{
+	char err[CONFIG_ERR] = "";
+	struct config *c = try(text, err);
+
 	if (!c)
 		fail_msg("%s", err);
 	return c;
 }
 
-/* Loads BASE with `old` replaced by `new`. */
-static struct config *load_with(const char *old, const char *new)
+/* BASE with `old` replaced by `new`; to be freed. */
+static char *base_with(const char *old, const char *new)
 {
 	const char *at = strstr(BASE, old);
-	char *text;
-	struct config *c;
 
 	assert_non_null(at);
-	text = xasprintf("%.*s%s%s", (int)(at - BASE), BASE, new, at + strlen(old));
-	c = load(text);
+	return xasprintf("%.*s%s%s", (int)(at - BASE), BASE, new, at + strlen(old));
+}
+
+static struct config *load_with(const char *old, const char *new)
+{
+	char *text = base_with(old, new);
+	struct config *c = load(text);
+
 	free(text);
 	return c;
 }
@@ -169,6 +283,7 @@ static void switchover_has_change(void *ctx, const char *name, const char *value
 static void each_option_is_tried(void **state)
 {
 	static const struct conf_table *const tables[] = {&conf_daemon_table, &conf_conn_table,
+							  &conf_local_table, &conf_remote_table,
 							  &conf_child_table};
 	struct tunnel_options o;
 
@@ -307,6 +422,106 @@ static void shown_reads_back(void **state)
 	}
 }
 
+/* What is wrong with keys and certificates is said, with the remedy. */
+static void wrong_credentials_are_told(void **state)
+{
+	static const struct {
+		const char *old, *new, *error;
+		const char *file; /* that has this mode meanwhile; NULL: none */
+		mode_t mode;
+	} cases[] = {
+		{LOCAL, LOCAL "auth = \"pubkey\";", "needs key", NULL, 0},
+		{LOCAL, LOCAL "key = \"gw.key\";", "need auth = \"pubkey\"", NULL, 0},
+		{LOCAL, "auth = \"pubkey\"; key = \"gw.key\";", "needs id", NULL, 0},
+		{LOCAL, "auth = \"psk\";", "needs id", NULL, 0},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.pem\";", "no private key", "gw.pem",
+		 0600},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"none.key\";", "cannot be read", NULL, 0},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.key\";", "others can read", "gw.key",
+		 0604},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.key\";", "chmod go-w", "gw.key", 0620},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.key\"; certs = \"gw.pem\";",
+		 "chmod go-w", "gw.pem", 0664},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.p12\";", "password", NULL, 0},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.p12\"; password = \"gw.key\";",
+		 "password is wrong", NULL, 0},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.p12\"; password = \"gw.pass\";",
+		 "others can read", "gw.pass", 0644},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"other.key\"; certs = \"gw.pem\";",
+		 "none of the certificates is that of the private key", NULL, 0},
+		{LOCAL,
+		 "id = \"c.example\"; auth = \"pubkey\"; key = \"gw.key\"; certs = \"gw.pem\";",
+		 "subjectAltName", NULL, 0},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.key\"; certs = \"odd.pem\";",
+		 "keyUsage", NULL, 0},
+		{LOCAL, LOCAL "auth = \"eap\";", "\"psk\" or \"pubkey\"", NULL, 0},
+		{LOCAL, "id = \"CN=*\";", "not an identity", NULL, 0},
+		{REMOTE, REMOTE "auth = \"pubkey\";", "no CA is configured", NULL, 0},
+		{REMOTE, REMOTE "cacerts = \"ca.pem\";", "need auth = \"pubkey\"", NULL, 0},
+		{REMOTE, REMOTE "auth = \"pubkey\"; cacerts = \"weak.pem\";", "2048", NULL, 0},
+		{REMOTE, REMOTE "auth = \"pubkey\"; cacerts = \"gw.pass\";", "neither certificate",
+		 "gw.pass", 0644},
+		{REMOTE, REMOTE "auth = \"pubkey\"; cacerts = \"gw.pub\";", "no certificate", NULL,
+		 0},
+		{REMOTE, REMOTE "auth = \"pubkey\"; pubkeys = \"gw.pem\";", "no public key", NULL,
+		 0},
+		{REMOTE, "id = \"*.example\"; auth = \"pubkey\"; pubkeys = \"gw.pub\";", "without",
+		 NULL, 0},
+		{REMOTE, "id = \"CN=\";", "not an identity", NULL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *text = base_with(cases[i].old, cases[i].new), path[sizeof(folder) + 32],
+		     err[CONFIG_ERR] = "";
+		struct stat was = {0};
+		struct config *c;
+
+		snprintf(path, sizeof(path), "%s/%s", folder, cases[i].file ? cases[i].file : "");
+		assert_int_equal(stat(path, &was), 0);
+		if (cases[i].file)
+			assert_int_equal(chmod(path, cases[i].mode), 0);
+		c = try(text, err);
+		assert_int_equal(chmod(path, was.st_mode & 07777), 0);
+		if (c || !strstr(err, cases[i].error))
+			fail_msg("%s: \"%s\" is not in: %s", cases[i].new, cases[i].error, err);
+		free(text);
+	}
+}
+
+/* What is read: keys that fit their certificates, CAs from files and folders, the identity. */
+static void credentials_are_read(void **state)
+{
+	struct config *c =
+		load_with(LOCAL, "auth = \"pubkey\"; key = \"gw.p12\"; password = \"gw.pass\";");
+	const struct conn_creds *creds = cred_find(c->conns.creds, "gw");
+	char id[IDENT_STRLEN];
+
+	(void)state;
+	assert_non_null(creds);
+	assert_true(pkey_is_private(creds->key));
+	assert_int_equal(creds->chain.count, 1);
+	assert_true(pkey_same(creds->key, cert_key(creds->chain.v[0])));
+	assert_null(creds->peer);
+	assert_string_equal(ident_format(&c->conns.v[0]->local_id, id), "O=Example, CN=gw");
+	conf_free(c);
+	c = load_with(REMOTE, REMOTE
+		      "auth = \"pubkey\"; cacerts = [ \"cas\", \"ca.pem\" ]; certs = \"gw.pem\"; "
+		      "pubkeys = \"gw.pub\";");
+	creds = cred_find(c->conns.creds, "gw");
+	assert_non_null(creds);
+	assert_null(creds->key);
+	assert_non_null(trust_anchor(creds->peer, 1));
+	assert_null(trust_anchor(creds->peer, 2)); /* the same CA twice is one */
+	assert_false(trust_is_pinned(creds->peer, 0));
+	assert_true(trust_is_pinned(creds->peer, 1));
+	assert_int_equal(creds->pubkey_count, 1);
+	conf_free(c);
+	c = load_with(IN_DAEMON, "ca_folder = \"cas\";");
+	assert_null(cred_find(c->conns.creds, "gw"));
+	conf_free(c);
+}
+
 #define MANY_WORDS                                                                        \
 	"aes128gcm16-aes192gcm16-aes256gcm16-chacha20poly1305-x25519-x448-ecp256-ecp384-" \
 	"ecp521-ecp256bp-ecp384bp-ecp512bp-modp4096-modp6144-modp8192-"
@@ -324,6 +539,9 @@ static void odd_values(void **state)
 		{"b.example", "a@b.example", "@@a@b.example"},
 		{"b.example", "@#0102ff", "@#0102fe"},
 		{"b.example", "*.example", "*.example.net"},
+		{"b.example", "C=CH, O=Example\\\\, Ltd, CN=*",
+		 "C=CH, O=Example\\\\, Ltd, CN=\\\\2A\\\\2A"},
+		{"b.example", "CN=a+UID=b, 1.2.3.4=#0402beef", "CN=a, UID=b, 1.2.3.4=x"},
 		{IN_CONN, "rekey_time = 5;", "rekey_time = \"5001ms\";"},
 		{IN_CONN, "rekey_time = \"12345ms\";", "over_time = 0;"},
 		{IN_CHILD, "rekey_time = \"12345ms\";", "rekey_time = \"3285d\";"},
@@ -411,6 +629,8 @@ static void defaults_are_the_engines(void **state)
 	conn_set_fini(&none.conns);
 	free(none.fixed.tun);
 	free(none.fixed.control);
+	free(none.ca_folder);
+	free(none.crl_folder);
 	conf_free(c);
 }
 
@@ -424,7 +644,9 @@ int main(void)
 		cmocka_unit_test(odd_values),
 		cmocka_unit_test(fixed_ones_stay),
 		cmocka_unit_test(defaults_are_the_engines),
+		cmocka_unit_test(wrong_credentials_are_told),
+		cmocka_unit_test(credentials_are_read),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_files, remove_files);
 }

@@ -136,6 +136,34 @@ static void repeated(void **state)
 	}
 }
 
+/* Of CERT and CERTREQ payloads the first ones are kept, whatever their number; each needs its
+ * encoding. */
+static void certificates(void **state)
+{
+	struct ike_payloads p;
+	struct ike_builder b;
+	uint8_t m[2048];
+
+	(void)state;
+	ib_inside(&b, m, sizeof(m));
+	for (unsigned i = 0; i < 3 * IKE_MAX_CERTS; i++) {
+		ib_cert(&b, PAYLOAD_CERT, CERT_X509, (struct chunk){nonce.p, i % 8});
+		ib_cert(&b, PAYLOAD_CERTREQ, CERT_RAW_KEY, nonce);
+	}
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
+	assert_int_equal(p.cert_count, IKE_MAX_CERTS);
+	assert_int_equal(p.certreq_count, IKE_MAX_CERTS);
+	for (unsigned i = 0; i < IKE_MAX_CERTS; i++) {
+		assert_int_equal(p.cert[i].encoding, CERT_X509);
+		assert_int_equal(p.cert[i].data.len, i % 8);
+		assert_int_equal(p.certreq[i].encoding, CERT_RAW_KEY);
+		assert_int_equal(p.certreq[i].data.len, nonce.len);
+	}
+	ib_inside(&b, m, sizeof(m));
+	ib_payload(&b, PAYLOAD_CERT, nothing);
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), -EBADMSG);
+}
+
 /* Reserved bits, the order, unknown non-critical payloads and unknown notifies are ignored. */
 static void ignored(void **state)
 {
@@ -732,6 +760,7 @@ int main(void)
 		cmocka_unit_test(lengths),
 		cmocka_unit_test(header),
 		cmocka_unit_test(repeated),
+		cmocka_unit_test(certificates),
 		cmocka_unit_test(ignored),
 		cmocka_unit_test(nonce_sizes),
 		cmocka_unit_test(deletes),

@@ -1,0 +1,13 @@
+/* pkey_ossl.h - keys as libcrypto has them; private to common/crypto. SPDX-License-Identifier: ISC
+ */
+#ifndef MENDIP_PKEY_OSSL_H
+#define MENDIP_PKEY_OSSL_H
+
+#include "crypto/pkey.h"
+
+#include <openssl/evp.h>
+
+/* Takes a reference of its own to p. NULL as in pkey_from_spki. */
+struct pkey *pkey_adopt(EVP_PKEY *p, bool is_private);
+
+#endif

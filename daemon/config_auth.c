@@ -1,0 +1,421 @@
+/* config_auth.c - see config_auth.h. SPDX-License-Identifier: ISC */
+#include "config_auth.h"
+#include "config_files.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* Our certificates go into one message of IKE_MAX_MESSAGE bytes, with all else. */
+#define OUR_CERTS_MOST 12288
+
+/* ---- the kinds and tables ---- */
+
+static int read_identity(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+			 void *base)
+{
+	struct ident *id = (void *)((char *)base + o->at);
+	bool ours = o->at == offsetof(struct conn_conf, local_id);
+	const char *v;
+
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	if (ident_parse(v, id) < 0 || (ours && ident_is_pattern(id)))
+		return conf_fail(r, s,
+				 "\"%.60s\" is not an identity: write an address, a domain name, "
+				 "user@domain, @#hex, or a distinguished name such as "
+				 "\"O=Example, CN=gw\"",
+				 v);
+	return 0;
+}
+
+/* In the syntax of the file: names octet for octet, with @ before one that would otherwise be read
+ * as another type. */
+static void print_identity(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	const struct ident *id = (const void *)((const char *)base + o->at);
+	char text[IDENT_STRLEN + 1] = "@";
+	struct ident again;
+	bool plain;
+
+	if (id->type == ID_FQDN || id->type == ID_RFC822)
+		memcpy(text + 1, id->data, id->len); /* holds no NUL, as it was read from text */
+	else
+		ident_format(id, text + 1);
+	plain = ident_parse(text + 1, &again) == 0 && ident_eq(&again, id);
+	conf_print_text(out, plain ? text + 1 : text);
+}
+
+static const struct conf_kind identity = {read_identity, print_identity};
+
+static const char *const kinds[] = {[AUTH_KIND_PSK] = "psk", [AUTH_KIND_PUBKEY] = "pubkey", NULL};
+static const char *const yes_no[] = {"yes", "no", NULL};
+static const char *const revocations[] = {[REVOCATION_RELAXED] = "relaxed",
+					  [REVOCATION_IFURI] = "ifuri",
+					  [REVOCATION_STRICT] = "strict",
+					  NULL};
+
+/* clang-format off */
+#define AT(field) offsetof(struct conn_conf, field)
+static const struct conf_option local_options[] = {
+	{.name = "auth", .kind = &conf_word, .at = AT(auth.local), .words = kinds, .standard = "\"psk\"",
+	 .help = "how we authenticate"},
+	{.name = "id", .kind = &identity, .at = AT(local_id), .help = "our identity"},
+	{.name = "certs", .kind = &conf_names, .at = AT(auth.certs), .help = "files of our certificates"},
+	{.name = "key", .kind = &conf_text, .at = AT(auth.key), .help = "file of our private key"},
+	{.name = "password", .kind = &conf_text, .at = AT(auth.password), .help = "file of its password"},
+	{.name = "rsa_pss", .kind = &conf_either, .at = AT(auth.rsa_pss), .words = yes_no, .standard = "\"no\"",
+	 .help = "sign by RSASSA-PSS"},
+};
+
+static const struct conf_option remote_options[] = {
+	{.name = "auth", .kind = &conf_word, .at = AT(auth.remote), .words = kinds, .standard = "\"psk\"",
+	 .help = "how the peer authenticates"},
+	{.name = "id", .kind = &identity, .at = AT(remote_id), .help = "the identity of the peer"},
+	{.name = "cacerts", .kind = &conf_names, .at = AT(auth.cacerts), .help = "files of CAs"},
+	{.name = "certs", .kind = &conf_names, .at = AT(auth.peer_certs), .help = "files of the peer's certificates"},
+	{.name = "pubkeys", .kind = &conf_names, .at = AT(auth.pubkeys), .help = "files of the peer's public keys"},
+	{.name = "revocation", .kind = &conf_word, .at = AT(auth.revocation), .words = revocations,
+	 .standard = "\"relaxed\"", .help = "certificates without a CRL"},
+};
+#undef AT
+/* clang-format on */
+
+const struct conf_table conf_local_table = {local_options, ARRAY_SIZE(local_options)};
+const struct conf_table conf_remote_table = {remote_options, ARRAY_SIZE(remote_options)};
+
+static int read_local(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		      void *base)
+{
+	const struct conn_conf *c = base;
+
+	(void)o;
+	if (conf_read_options(r, s, &conf_local_table, base) < 0)
+		return -EINVAL;
+	if (c->auth.local == AUTH_KIND_PUBKEY)
+		return 0;
+	if (c->auth.key || c->auth.certs.count)
+		return conf_fail(r, s, "certs and key need auth = \"pubkey\"");
+	return c->local_id.type == ID_NONE ? conf_fail(r, s, "needs id") : 0;
+}
+
+static void print_local(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	(void)o;
+	conf_print_group(out, &conf_local_table, base);
+}
+
+static int read_remote(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		       void *base)
+{
+	const struct conn_conf *c = base;
+
+	(void)o;
+	if (conf_read_options(r, s, &conf_remote_table, base) < 0)
+		return -EINVAL;
+	if (c->auth.remote == AUTH_KIND_PSK &&
+	    (c->auth.cacerts.count || c->auth.peer_certs.count || c->auth.pubkeys.count))
+		return conf_fail(r, s, "cacerts, certs and pubkeys need auth = \"pubkey\"");
+	if (c->auth.pubkeys.count && ident_is_pattern(&c->remote_id))
+		return conf_fail(r, s,
+				 "pubkeys need an id without \"*\": a public key does not say "
+				 "whose it is");
+	return 0;
+}
+
+static void print_remote(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	(void)o;
+	conf_print_group(out, &conf_remote_table, base);
+}
+
+const struct conf_kind conf_local_auth = {read_local, print_local};
+const struct conf_kind conf_remote_auth = {read_remote, print_remote};
+
+int conf_no_remote(struct conf_reader *r, config_setting_t *conn, void *base)
+{
+	(void)conn;
+	return conf_read_options(r, NULL, &conf_remote_table, base);
+}
+
+bool conf_has_psk(const struct conn_conf *c)
+{
+	return c->auth.local == AUTH_KIND_PSK || c->auth.remote == AUTH_KIND_PSK;
+}
+
+/* ---- our key and certificates ---- */
+
+static const struct cred_items *from_file(struct conf_reader *r, config_setting_t *s,
+					  const char *name, bool secret, const char *password)
+{
+	char *path = conf_path(r, name), *pw = password ? conf_path(r, password) : NULL;
+	const struct cred_items *items =
+		secret ? conf_keys_from(r, s, path, pw) : conf_creds_from(r, s, path);
+
+	free(path);
+	free(pw);
+	return items;
+}
+
+static const struct pkey *private_key(const struct cred_items *items)
+{
+	for (unsigned i = 0; i < items->key_count; i++) {
+		if (pkey_is_private(items->keys[i]))
+			return items->keys[i];
+	}
+	return NULL;
+}
+
+/* Collects certificates; the one of the key comes first. */
+static int add_certs(struct conf_reader *r, config_setting_t *s, struct conn_creds *c,
+		     const struct cred_items *items)
+{
+	for (unsigned i = 0; i < items->cert_count; i++) {
+		const struct cert *cert = items->certs[i];
+		struct cert_chain *to = &c->chain;
+
+		if (to->count == CHAIN_MAX)
+			return conf_fail(r, s, "more than %d certificates", CHAIN_MAX);
+		to->v[to->count++] = cert_ref(cert);
+		if (!pkey_same(cert_key(cert), c->key))
+			continue;
+		to->v[to->count - 1] = to->v[0];
+		to->v[0] = cert;
+	}
+	return 0;
+}
+
+static int check_chain(struct conf_reader *r, config_setting_t *s, const struct cert_chain *chain,
+		       const struct pkey *key)
+{
+	size_t size = 0;
+	const char *why;
+
+	if (chain->count && !pkey_same(cert_key(chain->v[0]), key))
+		return conf_fail(r, s, "none of the certificates is that of the private key");
+	for (unsigned i = 0; i < chain->count; i++)
+		size += cert_der(chain->v[i]).len;
+	if (size > OUR_CERTS_MOST)
+		return conf_fail(r, s, "the certificates have %zu bytes, more than %d", size,
+				 OUR_CERTS_MOST);
+	if (chain->count && !cert_may_sign(chain->v[0], &why))
+		return conf_fail(r, s, "the certificate cannot be used: %s", why);
+	return 0;
+}
+
+static int load_ours(struct conf_reader *r, config_setting_t *g, struct conn_conf *conn,
+		     struct conn_creds *c)
+{
+	config_setting_t *s = config_setting_get_member(g, "local");
+	const struct conn_auth *a = &conn->auth;
+	const struct cred_items *items;
+
+	if (!a->key)
+		return conf_fail(r, s, "auth = \"pubkey\" needs key, the file of a private key");
+	items = from_file(r, s, a->key, true, a->password);
+	if (!items)
+		return -EINVAL;
+	c->key = private_key(items);
+	if (!c->key)
+		return conf_fail(r, s, "%.100s holds no private key", a->key);
+	c->key = pkey_ref(c->key);
+	if (!a->certs.count && add_certs(r, s, c, items) < 0)
+		return -EINVAL;
+	for (unsigned i = 0; i < a->certs.count; i++) {
+		items = from_file(r, s, a->certs.v[i], false, NULL);
+		if (!items || add_certs(r, s, c, items) < 0)
+			return -EINVAL;
+	}
+	return check_chain(r, s, &c->chain, c->key);
+}
+
+/*
+ * Without an id it is the subject of our certificate. A distinguished name that is the subject is
+ * sent as it is written there: some peers compare the bytes.
+ */
+static int set_our_id(struct conf_reader *r, config_setting_t *g, struct conn_conf *conn,
+		      const struct conn_creds *c)
+{
+	config_setting_t *s = config_setting_get_member(g, "local");
+	const struct cert *cert = c->chain.count ? c->chain.v[0] : NULL;
+	bool given = conn->local_id.type != ID_NONE;
+	struct ident subject;
+
+	if (given && !cert)
+		return 0;
+	if (!cert)
+		return conf_fail(r, s, "needs id, as there is no certificate");
+	if (ident_from_wire(ID_DN, cert_subject(cert), &subject) < 0) {
+		if (!given)
+			return conf_fail(r, s,
+					 "needs id, as the certificate has no subject, or one "
+					 "of more than %d bytes",
+					 IDENT_MAX);
+		subject = conn->local_id;
+	}
+	if (!given || ident_eq(&subject, &conn->local_id))
+		conn->local_id = subject;
+	if (!cert_confirms(cert, &conn->local_id))
+		return conf_fail(r, s,
+				 "the certificate does not have id as subjectAltName or subject: "
+				 "peers would refuse it");
+	return 0;
+}
+
+/* ---- what lets the peer in ---- */
+
+static void add_anchors(struct trust *t, const struct cred_items *items, bool pinned)
+{
+	for (unsigned i = 0; i < items->cert_count; i++)
+		trust_add(t, items->certs[i], pinned);
+	for (unsigned i = 0; i < items->crl_count; i++)
+		trust_add_crl(t, items->crls[i]);
+}
+
+static int add_files(struct conf_reader *r, config_setting_t *s, const struct name_list *names,
+		     bool pinned, struct trust *t)
+{
+	for (unsigned i = 0; i < names->count; i++) {
+		const struct cred_items *items = from_file(r, s, names->v[i], false, NULL);
+
+		if (!items)
+			return -EINVAL;
+		if (!items->cert_count)
+			return conf_fail(r, s, "%.100s holds no certificate", names->v[i]);
+		add_anchors(t, items, pinned);
+	}
+	return 0;
+}
+
+/* A folder of `daemon`, which need not exist. */
+static int add_folder(struct conf_reader *r, config_setting_t *s, const char *name, struct trust *t)
+{
+	char *path = *name == '/' ? xstrdup(name) : xasprintf("%s/%s", r->config->folder, name);
+	const struct cred_items *items = NULL;
+	bool exists = access(path, F_OK) == 0;
+
+	if (exists)
+		items = conf_creds_from(r, s, path);
+	free(path);
+	if (!exists)
+		return 0;
+	if (!items)
+		return -EINVAL;
+	add_anchors(t, items, false);
+	return 0;
+}
+
+static int load_pubkeys(struct conf_reader *r, config_setting_t *s, const struct name_list *names,
+			struct conn_creds *c)
+{
+	for (unsigned i = 0; i < names->count; i++) {
+		const struct cred_items *items = from_file(r, s, names->v[i], false, NULL);
+
+		if (!items)
+			return -EINVAL;
+		if (!items->key_count)
+			return conf_fail(r, s, "%.100s holds no public key", names->v[i]);
+		for (unsigned k = 0; k < items->key_count; k++) {
+			if (c->pubkey_count == PUBKEYS_MAX)
+				return conf_fail(r, s, "more than %d public keys", PUBKEYS_MAX);
+			c->pubkeys[c->pubkey_count++] = pkey_ref(items->keys[k]);
+		}
+	}
+	return 0;
+}
+
+/* What makes certificates trusted, by the names that it was made of. */
+struct conf_trusts {
+	struct conf_trusts *next;
+	char *names;
+	struct trust *trust;
+};
+
+void conf_trusts_free(struct conf_trusts *t)
+{
+	while (t) {
+		struct conf_trusts *next = t->next;
+
+		trust_unref(t->trust);
+		free(t->names);
+		free(t);
+		t = next;
+	}
+}
+
+/* All names of files of the connection that lead to trust, as one text. Owned. */
+static char *trusted_names(const struct conf_reader *r, const struct conn_auth *a)
+{
+	char *text = NULL, *folder = conf_path(r, "");
+	size_t size = 0;
+	FILE *f = conf_open_text(&text, &size);
+
+	fprintf(f, "%s%c", folder, a->pubkeys.count ? 'k' : 'n');
+	for (unsigned i = 0; i < a->cacerts.count; i++)
+		fprintf(f, "\nc%s", a->cacerts.v[i]);
+	for (unsigned i = 0; i < a->peer_certs.count; i++)
+		fprintf(f, "\np%s", a->peer_certs.v[i]);
+	conf_close_text(f);
+	free(folder);
+	return text;
+}
+
+/* The CAs that the connection names; if it names nothing, those of the folder. */
+static int fill_trust(struct conf_reader *r, config_setting_t *s, const struct conn_auth *a,
+		      struct trust *t)
+{
+	bool named = a->cacerts.count || a->peer_certs.count || a->pubkeys.count;
+
+	if (add_files(r, s, &a->cacerts, false, t) < 0 ||
+	    add_files(r, s, &a->peer_certs, true, t) < 0 ||
+	    (!named && add_folder(r, s, r->config->ca_folder, t) < 0) ||
+	    add_folder(r, s, r->config->crl_folder, t) < 0)
+		return -EINVAL;
+	if (!trust_anchor(t, 0) && !a->pubkeys.count)
+		return conf_fail(
+			r, s,
+			"no CA is configured: put one into the folder %.100s (ca_folder in "
+			"daemon), or name it in cacerts",
+			r->config->ca_folder);
+	return 0;
+}
+
+static int load_trust(struct conf_reader *r, config_setting_t *s, const struct conn_auth *a,
+		      const struct trust **ret)
+{
+	char *names = trusted_names(r, a);
+	struct conf_trusts *t = r->config->trusts;
+
+	while (t && strcmp(t->names, names) != 0)
+		t = t->next;
+	if (t) {
+		free(names);
+	} else {
+		t = xzalloc(sizeof(*t));
+		*t = (struct conf_trusts){
+			.next = r->config->trusts, .names = names, .trust = trust_new()};
+		r->config->trusts = t;
+		if (fill_trust(r, s, a, t->trust) < 0)
+			return -EINVAL;
+	}
+	*ret = trust_anchor(t->trust, 0) ? trust_ref(t->trust) : NULL;
+	return 0;
+}
+
+int conf_load_creds(struct conf_reader *r, config_setting_t *g, struct conn_conf *conn)
+{
+	config_setting_t *s = config_setting_get_member(g, "remote");
+	struct conn_creds *c;
+
+	if (conn->auth.local != AUTH_KIND_PUBKEY && conn->auth.remote != AUTH_KIND_PUBKEY)
+		return 0;
+	c = cred_store_add(r->config->conns.creds, conn->name);
+	if (conn->auth.local == AUTH_KIND_PUBKEY &&
+	    (load_ours(r, g, conn, c) < 0 || set_our_id(r, g, conn, c) < 0))
+		return -EINVAL;
+	if (conn->auth.remote == AUTH_KIND_PSK)
+		return 0;
+	if (load_pubkeys(r, s, &conn->auth.pubkeys, c) < 0)
+		return -EINVAL;
+	return load_trust(r, s, &conn->auth, &c->peer);
+}

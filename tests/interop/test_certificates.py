@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+# Mendip and Debian's unmodified strongSwan authenticate by certificates and raw keys. SPDX-License-Identifier: ISC
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
+from daemons import PSK, Mendip, child, expect, main, testbed, ping, wait_for  # noqa: E402
+from pki import Pki  # noqa: E402
+import strongswan  # noqa: E402
+
+IKE = "aes128-sha256-x25519"
+PLUGINS = "pkcs8 constraints revocation"
+LEFT, RIGHT = "branch.example", "gw.example.net"
+
+
+class Both:
+    """
+    A branch (Mendip) and a gateway (strongSwan). local, remote: the text of these groups in mendip.conf; theirs, ours:
+    the same for strongSwan, as dicts for vici; files of certificates and keys are given as their content.
+    """
+
+    def __init__(self, bed, pki, local, remote, theirs, ours, keys=(), certs=(), start="start", more="", settings="",
+                 children=None):
+        self.left, self.right = bed.pair("branch", "gw")
+        connection = strongswan.connection(self.right.outer, self.left.outer, RIGHT, LEFT, "10.2.0.0/16",
+                                           "10.1.0.0/16", proposals=IKE, send_cert="always")
+        connection["local"], connection["remote"] = theirs, ours
+        self.charon = strongswan.Charon(bed, self.right, connection, PSK, plugins=PLUGINS, keys=keys, certs=certs,
+                                        settings=settings).start()
+        kid = child("10.1.0.0/16", "10.2.0.0/16", start_action=start, esp_proposals="aes128gcm16")
+        self.branch = Mendip(bed, self.left, lambda s: f"""daemon: {{ control = "{s}"; log = "debug"; }};
+connections: {{ gw: {{ local: {{ {local} }}; remote: {{ {remote} }}; remote_addrs = [ "{self.right.outer}" ];
+  proposals = [ "{IKE}" ]; {more} children: {{ net: {kid}; }}; }}; }};
+secrets: {{ ike_peer: {{ secret = "{PSK}"; }}; }};
+""")
+
+    def check(self, what):
+        self.branch.wait_up()
+        expect(ping(self.left, "10.2.0.1") == 3, f"{what}: no ping from Mendip")
+
+    def refused(self, by_mendip=None, by_strongswan=None):
+        if by_mendip:
+            wait_for(lambda: self.branch.logged(by_mendip), lambda: f"not said: {by_mendip}: {self.branch.tail()}")
+        if by_strongswan:
+            wait_for(lambda: self.charon.logged(by_strongswan), lambda: f"not said: {by_strongswan}")
+        expect(not self.branch.up(), "up all the same")
+
+
+def made(bed, kind="p256", gw_kind=None):
+    """Makes a CA and a certificate for each side."""
+    pki = Pki(bed.path("pki"))
+    pki.ca()
+    pki.cert("branch", f"DNS:{LEFT}", kind)
+    pki.cert("gw", f"DNS:{RIGHT}", gw_kind or kind)
+    return pki
+
+
+def mendip(pki, more="", **files):
+    """Returns the groups local and remote for certificates."""
+    local = f'id = "{LEFT}"; auth = "pubkey"; certs = [ "{pki.path("branch.pem")}" ]; key = "{pki.path("branch.key")}"; '
+    return local + more, f'id = "{RIGHT}"; auth = "pubkey"; cacerts = [ "{files.get("ca", pki.path("ca.pem"))}" ];'
+
+
+def charons(pki, auth="pubkey", **more):
+    """Returns strongSwan's local and remote sections for certificates, and what else it has to load."""
+    return ({"auth": "pubkey", "id": RIGHT, "certs": [pki.read("gw.pem")]},
+            {"auth": auth, "id": LEFT, "cacerts": [pki.read("ca.pem")], **more}, [pki.read("gw.key")],
+            [("CA", pki.read("ca.pem"))])
+
+
+def start(bed, pki, groups=None, **more):
+    theirs, ours, keys, certs = charons(pki)
+    local, remote = groups or mendip(pki)
+    return Both(bed, pki, local, remote, more.pop("theirs", theirs), more.pop("ours", ours), keys,
+                certs + more.pop("certs", []), **more)
+
+
+def key_types_and_roles():
+    for kind in ("rsa", "p256", "p384", "p521", "ed25519"):
+        with testbed.Testbed("keys") as bed:
+            start(bed, made(bed, kind)).check(f"{kind}, Mendip initiates")
+        with testbed.Testbed("keys") as bed:
+            both = start(bed, made(bed, kind), start="none")
+            both.charon.initiate(child="net")
+            both.check(f"{kind}, strongSwan initiates")
+
+
+def rsa_pss_both_ways():
+    for first in ("mendip", "strongswan"):
+        with testbed.Testbed("pss") as bed:
+            pki = made(bed, "rsa3072")
+            both = start(bed, pki, mendip(pki, 'rsa_pss = "yes";'), start="start" if first == "mendip" else "none",
+                         settings="    rsa_pss = yes")
+            if first == "strongswan":
+                both.charon.initiate(child="net")
+            both.check(f"RSASSA-PSS, {first} initiates")
+            expect(both.charon.logged("RSA_EMSA_PSS") >= 2, "strongSwan saw no PSS both ways")
+
+
+def before_rfc7427():
+    """strongSwan does not announce hashes: ECDSA by RFC 4754, and RSA only where SHA-1 is admitted."""
+    old = "    signature_authentication = no"
+    for kind in ("p256", "p384", "p521"):
+        for first in ("start", "none"):
+            with testbed.Testbed("old") as bed:
+                both = start(bed, made(bed, kind), start=first, settings=old)
+                if first == "none":
+                    both.charon.initiate(child="net")
+                both.check(f"{kind} by RFC 4754")
+    with testbed.Testbed("old") as bed:
+        start(bed, made(bed, "rsa"), settings=old).refused(by_mendip="rsa_sha1")
+    with testbed.Testbed("old") as bed:
+        start(bed, made(bed, "rsa"), settings=old, more='rsa_sha1 = "yes";').check("RSA with SHA-1")
+
+
+def distinguished_names():
+    with testbed.Testbed("dn") as bed:
+        pki = made(bed)
+        local, remote = mendip(pki)
+        both = start(bed, pki, (local.replace(f'id = "{LEFT}";', ""), remote.replace(RIGHT, "O=Example, CN=*")),
+                     theirs={"auth": "pubkey", "certs": [pki.read("gw.pem")]},
+                     ours={"auth": "pubkey", "id": "O=Example, CN=branch", "cacerts": [pki.read("ca.pem")]})
+        both.check("distinguished names")
+        expect(both.branch.ctl("status")["connections"][0]["ike_sas"][0]["peer_id"] == "O=Example, CN=gw", "peer_id")
+
+
+def intermediate_cas():
+    with testbed.Testbed("chain") as bed:
+        pki = Pki(bed.path("pki"))
+        pki.ca()
+        pki.ca("middle", issuer="ca")
+        pki.cert("branch", f"DNS:{LEFT}", issuer="middle")
+        pki.cert("gw", f"DNS:{RIGHT}", issuer="middle")
+        pki.write("branch.pem", pki.read("branch.pem") + pki.read("middle.pem"))
+        start(bed, pki, certs=[("NONE", pki.read("middle.pem"))]).check("intermediate CA on both sides")
+
+
+def raw_public_keys():
+    for kind in ("p256", "rsa", "ed25519"):
+        for first in ("start", "none"):
+            with testbed.Testbed("raw") as bed:
+                pki = Pki(bed.path("pki"))
+                for name in ("branch", "gw"):
+                    pki.key(name, kind)
+                    pki.public(name)
+                both = Both(bed, pki, f'id = "{LEFT}"; auth = "pubkey"; key = "{pki.path("branch.key")}";',
+                            f'id = "{RIGHT}"; auth = "pubkey"; pubkeys = [ "{pki.path("gw.pub")}" ];',
+                            {"auth": "pubkey", "id": RIGHT, "pubkeys": [pki.read("gw.pub")]},
+                            {"auth": "pubkey", "id": LEFT, "pubkeys": [pki.read("branch.pub")]},
+                            keys=[pki.read("gw.key")], start=first)
+                if first == "none":
+                    both.charon.initiate(child="net")
+                both.check(f"raw {kind} keys")
+
+
+def secret_one_way_certificate_the_other():
+    for ours in ("psk", "pubkey"):
+        for first in ("start", "none"):
+            with testbed.Testbed("mixed") as bed:
+                pki = made(bed)
+                local, remote = mendip(pki)
+                theirs, their_remote, keys, certs = charons(pki)
+                if ours == "psk":
+                    local, their_remote = f'id = "{LEFT}"; auth = "psk";', {"auth": "psk", "id": LEFT}
+                else:
+                    remote, theirs = f'id = "{RIGHT}"; auth = "psk";', {"auth": "psk", "id": RIGHT}
+                both = Both(bed, pki, local, remote, theirs, their_remote, keys, certs, start=first)
+                if first == "none":
+                    both.charon.initiate(child="net")
+                both.check(f"Mendip by {ours}")
+
+
+def wrong_and_revoked():
+    with testbed.Testbed("wrong") as bed:
+        pki = made(bed)
+        pki.ca("else")
+        start(bed, pki, mendip(pki, ca=pki.path("else.pem"))).refused(by_mendip="unable to get")
+    with testbed.Testbed("wrong") as bed:
+        pki = made(bed)
+        pki.crl("gw")
+        local, remote = mendip(pki)
+        pki.write("both.pem", pki.read("ca.pem") + pki.read("ca.crl"))
+        both = start(bed, pki, (local, remote.replace("ca.pem", "both.pem")))
+        both.refused(by_mendip="revoked")
+    with testbed.Testbed("wrong") as bed:
+        pki = made(bed)
+        pki.cert("branch", f"DNS:{LEFT}", issuer=None)
+        start(bed, pki).refused(by_strongswan="no trusted ECDSA public key")
+
+
+if strongswan.missing():
+    print(f"ok certificates # SKIP {strongswan.missing()}")
+    sys.exit(77)
+main([key_types_and_roles, rsa_pss_both_ways, before_rfc7427, distinguished_names, intermediate_cas, raw_public_keys,
+      secret_one_way_certificate_the_other, wrong_and_revoked])
