@@ -50,7 +50,7 @@ struct daemon {
 	struct udp_socket udp[UDP_SOCKETS];
 	unsigned udp_count;
 	int raw_error; /* 0, or the -errno with which there are no raw sockets */
-	struct event *udp_event[UDP_SOCKETS], *mtu_timer, *watchdog, *signals[5];
+	struct event *udp_event[UDP_SOCKETS], *mtu_timer, *watchdog, *expiry_timer, *signals[5];
 	struct alarm alarm; /* the next deadline of the tunnel */
 	struct control *control;
 	struct resolver *resolver;

@@ -1,6 +1,7 @@
 /* main.c - mendipd: start, loop, end; see mendipd(8). SPDX-License-Identifier: ISC */
 #include "control.h"
 #include "daemon.h"
+#include "expiry.h"
 #include "fault.h"
 #include "xalloc.h"
 
@@ -210,6 +211,29 @@ static bool open_ports(struct daemon *d, const struct config *c)
 	return r == 0;
 }
 
+/* A line of expiry_look. */
+static void warn_of_end(void *ctx, const struct ident *peer, const char *line)
+{
+	struct daemon *d = ctx;
+
+	if (peer)
+		log_limited(&d->log, ike_peer_lines(d->tunnel->ike, peer), daemon_now(),
+			    LOG_LEVEL_WARNING, "%s", line);
+	else
+		log_warn(&d->log, "%s", line);
+}
+
+static void look_for_ends(struct daemon *d)
+{
+	expiry_look(d->config->conns.creds, d->tunnel->ike, op_wall_clock(d), warn_of_end, d);
+}
+
+static void on_expiry_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd, (void)what;
+	look_for_ends(ctx);
+}
+
 /* The new configuration with the fixed options of the present one. NULL with d->reload_error. */
 static struct config *load_again(struct daemon *d)
 {
@@ -252,6 +276,7 @@ static bool reload(struct daemon *d)
 	d->config = new;
 	d->reloads++;
 	d->reload_error[0] = '\0';
+	look_for_ends(d);
 	resolver_refresh(d->resolver);
 	log_info(&d->log, "reload: %u connections", new->conns.count);
 	daemon_turn(d);
@@ -297,6 +322,9 @@ static int start_loop(struct daemon *d)
 		event_priority_set(d->signals[i], PRIORITY_CONTROL);
 		event_add(d->signals[i], NULL);
 	}
+	d->expiry_timer = event_new(d->base, -1, EV_PERSIST, on_expiry_timer, d);
+	event_priority_set(d->expiry_timer, PRIORITY_CONTROL);
+	event_add(d->expiry_timer, &(struct timeval){.tv_sec = 86400});
 	if (sd_watchdog_enabled(0, &watchdog) > 0) {
 		struct timeval tv = {.tv_sec = (time_t)(watchdog / 2 / 1000000),
 				     .tv_usec = (suseconds_t)(watchdog / 2 % 1000000)};
@@ -410,6 +438,7 @@ static int start(struct daemon *d)
 	net_settle(d->net); /* before the sweep, which needs the throw routes */
 	net_sweep(d->net);
 	resolver_refresh(d->resolver);
+	look_for_ends(d);
 	return 0;
 }
 
@@ -434,6 +463,8 @@ static void stop(struct daemon *d, bool failed)
 	}
 	if (d->watchdog)
 		event_free(d->watchdog);
+	if (d->expiry_timer)
+		event_free(d->expiry_timer);
 	alarm_fini(&d->alarm);
 	if (d->base)
 		event_base_free(d->base);

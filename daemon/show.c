@@ -103,6 +103,17 @@ static void show_refusal(FILE *f, const char *indent, const json_t *r)
 		ago(json_object_get(r, "age"), when, sizeof(when)), indent, str(r, "text"));
 }
 
+/* A certificate and the days to its end. */
+static void show_certificate(FILE *f, const char *whose, const json_t *c)
+{
+	long long left = c ? num(c, "ends_in") : 0;
+
+	if (c)
+		fprintf(f, "    %s certificate %s: %s %lld days%s\n", whose, str(c, "subject"),
+			left < 0 ? "ended" : "ends in", (left < 0 ? -left : left) / 86400,
+			left < 0 ? " ago" : "");
+}
+
 static void show_connection(FILE *f, const json_t *c)
 {
 	const json_t *v, *s;
@@ -118,6 +129,9 @@ static void show_connection(FILE *f, const json_t *c)
 			str(v, "proposal"), json_object_get(v, "ppk_id") ? ", PPK " : "",
 			json_object_get(v, "ppk_id") ? str(v, "ppk_id") : "",
 			json_is_false(json_object_get(v, "esp_in_udp")) ? ", ESP without UDP" : "");
+	show_certificate(f, "our", json_object_get(c, "certificate"));
+	json_array_foreach(json_object_get(c, "ike_sas"), i, v)
+		show_certificate(f, "the peer's", json_object_get(v, "peer_certificate"));
 	if (json_is_number(json_object_get(c, "next_try")))
 		fprintf(f, "  not connected, next try in %s\n",
 			ago(json_object_get(c, "next_try"), age, sizeof(age)));

@@ -1,7 +1,9 @@
 /* status.c - see status.h. SPDX-License-Identifier: ISC */
 #include "status.h"
+#include "expiry.h"
 
 #include <stdio.h>
+#include <time.h>
 
 static json_t *hex(uint64_t v, int digits)
 {
@@ -135,6 +137,17 @@ static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 	return o;
 }
 
+static json_t *cert_json(const struct cert *c)
+{
+	char subject[IDENT_STRLEN];
+	json_t *o = json_object();
+
+	json_object_set_new(o, "subject", json_string(expiry_subject(c, subject)));
+	json_object_set_new(o, "ends_in",
+			    json_integer((json_int_t)(cert_not_after(c) - (int64_t)time(NULL))));
+	return o;
+}
+
 static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 {
 	char e[ENDPOINT_STRLEN], id[IDENT_STRLEN], suite[96];
@@ -149,6 +162,8 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 	json_object_set_new(o, "remote", json_string(endpoint_format(ike_sa_remote(sa), e)));
 	json_object_set_new(o, "esp_in_udp", json_boolean(ike_sa_in_udp(sa)));
 	json_object_set_new(o, "peer_id", json_string(ident_format(ike_sa_peer_id(sa), id)));
+	if (ike_sa_proof(sa) && ike_sa_proof(sa)->chain.count)
+		json_object_set_new(o, "peer_certificate", cert_json(ike_sa_proof(sa)->chain.v[0]));
 	json_object_set_new(o, "nat",
 			    json_string(ike_sa_we_natted(sa)	 ? "local"
 					: ike_sa_peer_natted(sa) ? "remote"
@@ -182,11 +197,14 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 {
 	const struct tunnel_child *k;
 	json_t *o = json_object(), *children = json_array(), *ike = json_array();
+	const struct conn_creds *creds = cred_find(ike_credentials(c->tunnel->ike), c->conf->name);
 	char id[IDENT_STRLEN];
 
 	json_object_set_new(o, "name", json_string(c->conf->name));
 	if (c->dynamic)
 		json_object_set_new(o, "peer", json_string(ident_format(&c->peer_id, id)));
+	if (creds && creds->chain.count)
+		json_object_set_new(o, "certificate", cert_json(creds->chain.v[0]));
 	if (c->sa)
 		json_array_append_new(ike, ike_json(c->sa, now));
 	if (c->beside)

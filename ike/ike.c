@@ -217,6 +217,11 @@ void ike_only_udp(struct ike *ike)
 	ike->only_udp = true;
 }
 
+const struct cred_store *ike_credentials(const struct ike *ike)
+{
+	return ike->conns.creds;
+}
+
 void ike_hold(struct ike *ike)
 {
 	ike->held = true;

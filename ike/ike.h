@@ -221,6 +221,8 @@ void ike_free(struct ike *ike, nsec_t now);
 void ike_set_conns(struct ike *ike, const struct conn_set *conns, conn_same *same, nsec_t now);
 /* The secrets that ike_set_conns gave; NULL before. They belong to the engine. */
 const struct psk_store *ike_secrets(const struct ike *ike);
+/* The same of the keys and certificates. */
+const struct cred_store *ike_credentials(const struct ike *ike);
 /* IKE_COUNTERS values, indexed by enum ike_counter; valid as long as the engine. */
 const uint64_t *ike_counters(const struct ike *ike);
 /* Adds one: for what the caller refuses in an op. */

@@ -92,6 +92,11 @@ void crl_unref(const struct crl *c)
 	free(mine);
 }
 
+int64_t crl_last_update(const struct crl *c)
+{
+	return cert_time(X509_CRL_get0_lastUpdate(c->x));
+}
+
 int64_t crl_next_update(const struct crl *c)
 {
 	return cert_time(X509_CRL_get0_nextUpdate(c->x));

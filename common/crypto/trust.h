@@ -26,6 +26,7 @@ struct crl *crl_ref(const struct crl *c);
 /* Takes NULL. */
 void crl_unref(const struct crl *c);
 /* Seconds since 1970; CERT_NO_TIME: it does not say. */
+int64_t crl_last_update(const struct crl *c);
 int64_t crl_next_update(const struct crl *c);
 /* The issuer's Name in DER, valid as long as the CRL. */
 struct chunk crl_issuer(const struct crl *c);

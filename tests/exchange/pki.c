@@ -16,6 +16,17 @@ static void must(bool ok)
 		abort();
 }
 
+/* What lasts until the process ends is in here, so that it is no leak to AddressSanitizer. */
+static const void **kept;
+
+static void keep(const void *p)
+{
+	static unsigned count;
+
+	kept = xreallocarray(kept, count + 1, sizeof(*kept));
+	kept[count++] = p;
+}
+
 static EVP_PKEY *new_key(enum pki_kind kind)
 {
 	EVP_PKEY_CTX *c;
@@ -119,6 +130,7 @@ struct pki *pki_make(const struct pki_spec *s)
 	extend(p->x, p->x, NID_crl_distribution_points, s->crl_at);
 	extend_unknown(p->x, s->critical_oid);
 	must(X509_sign(p->x, signer, hash_for(signer, s->sha1)) > 0);
+	keep(p);
 	return p;
 }
 
@@ -150,6 +162,7 @@ X509_CRL *pki_crl(const struct pki *issuer, const struct pki *revoked, int64_t u
 	     X509_CRL_sort(crl) == 1 &&
 	     X509_CRL_sign(crl, issuer->key, hash_for(issuer->key, false)) > 0);
 	ASN1_TIME_free(t);
+	keep(crl);
 	return crl;
 }
 

@@ -22,6 +22,11 @@ tests_fuzz_fuzz_text_SOURCES = tests/fuzz/fuzz_text.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_text_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"text"' \
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/text"'
 tests_fuzz_fuzz_text_LDADD = $(FUZZ_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_cert
+tests_fuzz_fuzz_cert_SOURCES = tests/fuzz/fuzz_cert.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_cert_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"cert"' -DMUTATIONS=5000 \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/cert"'
+tests_fuzz_fuzz_cert_LDADD = $(FUZZ_LIBS)
 check_PROGRAMS += tests/fuzz/fuzz_inner
 tests_fuzz_fuzz_inner_SOURCES = tests/fuzz/fuzz_inner.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_inner_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"inner"' \
@@ -72,7 +77,12 @@ tests_fuzz_fuzz_control_LDADD = $(CONTROL_LIBS)
 if FUZZERS
 noinst_PROGRAMS = tests/fuzz/lf_ike_message tests/fuzz/lf_ike_engine tests/fuzz/lf_esp tests/fuzz/lf_text \
 	tests/fuzz/lf_inner tests/fuzz/lf_offload tests/fuzz/lf_esp_run tests/fuzz/lf_config tests/fuzz/lf_ike_inside \
-	tests/fuzz/lf_control
+	tests/fuzz/lf_control tests/fuzz/lf_cert
+tests_fuzz_lf_cert_SOURCES = tests/fuzz/fuzz_cert.c tests/fuzz/fuzz.h
+tests_fuzz_lf_cert_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_cert_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_cert_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_cert_LDADD = $(FUZZ_LIBS)
 tests_fuzz_lf_esp_run_SOURCES = tests/fuzz/fuzz_esp_run.c tests/fuzz/fuzz.h $(ESP_MODEL)
 tests_fuzz_lf_esp_run_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_esp_run_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer

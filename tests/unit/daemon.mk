@@ -48,3 +48,7 @@ check_PROGRAMS += tests/unit/t_destination
 tests_unit_t_destination_SOURCES = tests/unit/t_destination.c daemon/destination.c
 tests_unit_t_destination_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_destination_LDADD = $(ESP_TEST_LIBS)
+check_PROGRAMS += tests/unit/t_expiry
+tests_unit_t_expiry_SOURCES = tests/unit/t_expiry.c $(PKI)
+tests_unit_t_expiry_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_expiry_LDADD = libdaemon.a $(TUNNEL_TEST_LIBS) $(CONFIG_LIBS)

@@ -1,0 +1,126 @@
+/* expiry.c - see expiry.h. SPDX-License-Identifier: ISC */
+#include "expiry.h"
+#include "ike_view.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+
+struct look {
+	int64_t now;
+	expiry_tell *tell;
+	void *ctx;
+	const void **told; /* certificates and CRLs of several connections are told once */
+	unsigned count;
+};
+
+static const char *name_text(struct chunk name, char *s)
+{
+	struct ident id;
+
+	return ident_from_wire(ID_DN, name, &id) < 0 ? "?" : ident_format(&id, s);
+}
+
+const char *expiry_subject(const struct cert *c, char *s)
+{
+	return name_text(cert_subject(c), s);
+}
+
+static bool is_told(struct look *l, const void *what)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		if (l->told[i] == what)
+			return true;
+	}
+	l->told = xreallocarray(l->told, l->count + 1, sizeof(*l->told));
+	l->told[l->count++] = what;
+	return false;
+}
+
+/* left: seconds to its end; negative: it has ended. */
+static void tell(struct look *l, const char *conn, const struct ident *peer, const char *what,
+		 const char *name, int64_t left)
+{
+	long long t = left < 0 ? -left : left;
+	bool days = t >= 2 * 86400;
+	char line[400];
+
+	snprintf(line, sizeof(line), "%.60s: %s \"%.200s\" %s %lld %s%s", conn, what, name,
+		 left < 0 ? "ended" : "ends in", days ? t / 86400 : t / 3600,
+		 days ? "days" : "hours", left < 0 ? " ago" : "");
+	l->tell(l->ctx, peer, line);
+}
+
+static void look_cert(struct look *l, const char *conn, const struct ident *peer, const char *what,
+		      const struct cert *c)
+{
+	int64_t left = cert_not_after(c) - l->now;
+	char name[IDENT_STRLEN];
+
+	if (left <= EXPIRY_WARNING && !is_told(l, c))
+		tell(l, conn, peer, what, expiry_subject(c, name), left);
+}
+
+static void look_crl(struct look *l, const char *conn, const struct crl *c)
+{
+	int64_t next = crl_next_update(c), left = next - l->now;
+	char name[IDENT_STRLEN];
+
+	if (next != CERT_NO_TIME && left <= (next - crl_last_update(c)) / 10 && !is_told(l, c))
+		tell(l, conn, NULL, "the CRL of", name_text(crl_issuer(c), name), left);
+}
+
+static void look_trust(struct look *l, const char *conn, const struct trust *t)
+{
+	const struct cert *c;
+	const struct crl *crl;
+
+	for (unsigned i = 0; (c = trust_anchor(t, i)); i++)
+		look_cert(l, conn, NULL,
+			  trust_is_pinned(t, i) ? "the peer's certificate"
+						: "the certificate of the CA",
+			  c);
+	for (unsigned i = 0; (crl = trust_crl(t, i)); i++)
+		look_crl(l, conn, crl);
+}
+
+static void look_creds(struct look *l, const struct cred_store *s)
+{
+	const struct trust *last = NULL; /* many connections share it */
+
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct conn_creds *c = &s->v[i];
+
+		for (unsigned k = 0; k < c->chain.count; k++)
+			look_cert(l, c->conn, NULL,
+				  k == 0 ? "our certificate" : "the certificate of the CA",
+				  c->chain.v[k]);
+		if (c->peer && c->peer != last)
+			look_trust(l, c->conn, c->peer);
+		last = c->peer;
+	}
+}
+
+static void look_peers(struct look *l, const struct ike *ike)
+{
+	const struct ike_sa *sa;
+
+	for (sa = ike_first_sa(ike); sa; sa = ike_next_sa(sa)) {
+		const struct peer_proof *p = ike_sa_proof(sa);
+
+		if (p && p->chain.count)
+			look_cert(l, ike_sa_conn(sa)->name, ike_sa_peer_id(sa),
+				  "the peer's certificate", p->chain.v[0]);
+	}
+}
+
+void expiry_look(const struct cred_store *creds, const struct ike *ike, int64_t now,
+		 expiry_tell *tell_one, void *ctx)
+{
+	struct look l = {.now = now, .tell = tell_one, .ctx = ctx};
+
+	if (creds)
+		look_creds(&l, creds);
+	if (ike)
+		look_peers(&l, ike);
+	free(l.told);
+}
