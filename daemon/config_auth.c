@@ -138,11 +138,6 @@ int conf_no_remote(struct conf_reader *r, config_setting_t *conn, void *base)
 	return conf_read_options(r, NULL, &conf_remote_table, base);
 }
 
-bool conf_has_psk(const struct conn_conf *c)
-{
-	return c->auth.local == AUTH_KIND_PSK || c->auth.remote == AUTH_KIND_PSK;
-}
-
 /* ---- our key and certificates ---- */
 
 static const struct cred_items *from_file(struct conf_reader *r, config_setting_t *s,

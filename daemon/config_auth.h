@@ -7,8 +7,6 @@
 
 /* The defaults of the group remote, where there is none. */
 int conf_no_remote(struct conf_reader *r, config_setting_t *conn, void *base);
-/* Whether either side authenticates by a pre-shared key. */
-bool conf_has_psk(const struct conn_conf *c);
 /* What was made of the files of CAs, while a configuration is read. conf_trusts_free takes NULL. */
 struct conf_trusts;
 void conf_trusts_free(struct conf_trusts *t);

@@ -499,7 +499,7 @@ int conf_finish(struct config *c, char *err)
 				 c->where[i], conn->name);
 			return -EINVAL;
 		}
-		if (conf_has_psk(conn) &&
+		if (conn_has_psk(conn) &&
 		    !psk_find(c->conns.secrets, &conn->local_id, &conn->remote_id) &&
 		    !ident_is_pattern(&conn->remote_id)) {
 			char id[IDENT_STRLEN];

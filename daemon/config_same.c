@@ -102,8 +102,8 @@ static void digest_ppks(const struct conn_conf *c, const struct psk_store *secre
 void conf_conn_digest(const struct conn_conf *c, const struct psk_store *secrets,
 		      const struct ident *peer, uint8_t *out)
 {
-	bool by_psk = c->auth.local == AUTH_KIND_PSK || c->auth.remote == AUTH_KIND_PSK;
-	const struct psk *psk = secrets && by_psk ? psk_find(secrets, &c->local_id, peer) : NULL;
+	const struct psk *psk =
+		secrets && conn_has_psk(c) ? psk_find(secrets, &c->local_id, peer) : NULL;
 	char *text = conn_text(c);
 	uint8_t d[HASH_MAX_LEN], ppks[32];
 	const struct chunk parts[] = {{(const uint8_t *)text, strlen(text) + 1},

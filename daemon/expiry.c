@@ -53,20 +53,21 @@ static void tell(struct look *l, const char *conn, const struct ident *peer, con
 static void look_cert(struct look *l, const char *conn, const struct ident *peer, const char *what,
 		      const struct cert *c)
 {
-	int64_t left = cert_not_after(c) - l->now;
+	int64_t end = cert_not_after(c);
 	char name[IDENT_STRLEN];
 
-	if (left <= EXPIRY_WARNING && !is_told(l, c))
-		tell(l, conn, peer, what, expiry_subject(c, name), left);
+	if (end != CERT_NO_TIME && end - l->now <= EXPIRY_WARNING && !is_told(l, c))
+		tell(l, conn, peer, what, expiry_subject(c, name), end - l->now);
 }
 
 static void look_crl(struct look *l, const char *conn, const struct crl *c)
 {
-	int64_t next = crl_next_update(c), left = next - l->now;
+	int64_t next = crl_next_update(c), last = crl_last_update(c);
 	char name[IDENT_STRLEN];
 
-	if (next != CERT_NO_TIME && left <= (next - crl_last_update(c)) / 10 && !is_told(l, c))
-		tell(l, conn, NULL, "the CRL of", name_text(crl_issuer(c), name), left);
+	if (next != CERT_NO_TIME && last != CERT_NO_TIME && next - l->now <= (next - last) / 10 &&
+	    !is_told(l, c))
+		tell(l, conn, NULL, "the CRL of", name_text(crl_issuer(c), name), next - l->now);
 }
 
 static void look_trust(struct look *l, const char *conn, const struct trust *t)

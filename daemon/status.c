@@ -139,12 +139,15 @@ static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 
 static json_t *cert_json(const struct cert *c)
 {
+	int64_t end = cert_not_after(c);
 	char subject[IDENT_STRLEN];
 	json_t *o = json_object();
 
 	json_object_set_new(o, "subject", json_string(expiry_subject(c, subject)));
 	json_object_set_new(o, "ends_in",
-			    json_integer((json_int_t)(cert_not_after(c) - (int64_t)time(NULL))));
+			    end == CERT_NO_TIME
+				    ? json_null()
+				    : json_integer((json_int_t)(end - (int64_t)time(NULL))));
 	return o;
 }
 

@@ -13,7 +13,7 @@
 #include "xalloc.h"
 
 /* Change it whenever what is written changes: here, in esp_state.c or in ike_saved.c. */
-#define FORMAT "mendip tunnels 6"
+#define FORMAT "mendip tunnels 7"
 #define DIGEST 32
 
 /* ---- what can be written ---- */

@@ -148,11 +148,6 @@ static bool ppk_changed(const struct tunnel_conn *c, const struct psk_store *old
 	return id && !ppk_same(ppk_find(old, id), ppk_find(new, id));
 }
 
-static bool by_psk(const struct conn_conf *c)
-{
-	return c->auth.local == AUTH_KIND_PSK || c->auth.remote == AUTH_KIND_PSK;
-}
-
 /*
  * The peer's secret was removed or changed, or its certificate or key is not trusted any more, and
  * that is to end what it was used for.
@@ -166,7 +161,7 @@ static bool is_revoked(const struct tunnel_conn *c, const struct conn_set *new)
 
 	if (!old || ike_settings_of(ike)->old_secrets_stay)
 		return false;
-	if (by_psk(c->conf) &&
+	if (conn_has_psk(c->conf) &&
 	    !psk_same(psk_find(old, ours, peers), psk_find(new->secrets, ours, peers)))
 		return true;
 	if (ppk_changed(c, old, new->secrets))

@@ -76,6 +76,11 @@ bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr 
 	return false;
 }
 
+bool conn_has_psk(const struct conn_conf *c)
+{
+	return c->auth.local == AUTH_KIND_PSK || c->auth.remote == AUTH_KIND_PSK;
+}
+
 unsigned conn_remote_count(const struct conn_conf *c)
 {
 	return c->remote_count + (c->names ? c->names->found_count : 0);

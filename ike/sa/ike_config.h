@@ -110,6 +110,8 @@ const struct conn_conf *conn_ref(const struct conn_conf *c);
 void conn_unref(const struct conn_conf *c);
 /* Whether one of the endpoints has the address, on any port. */
 bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr *a);
+/* Whether either side authenticates by a pre-shared key. */
+bool conn_has_psk(const struct conn_conf *c);
 /* The number of the peer's addresses: those of the file, and after them what its names lead to. */
 unsigned conn_remote_count(const struct conn_conf *c);
 /* One of them; i is less than their number. */

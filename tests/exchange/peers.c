@@ -652,11 +652,18 @@ struct chunk peer_save(struct net *n, unsigned i, uint8_t *room, size_t size, un
 
 int peer_load(struct net *n, unsigned i, struct chunk saved)
 {
+	return peer_load_with(n, i, saved, peer_conf(n, i), NULL);
+}
+
+int peer_load_with(struct net *n, unsigned i, struct chunk saved, struct conn_conf *conf,
+		   struct cred_store *creds)
+{
 	struct peer *p = &n->peer[i];
-	struct conn_conf *conf = peer_conf(n, i);
 	struct conn_set set = peer_set(n, i, conf);
 	struct reader r;
 	int loaded;
+
+	set.creds = creds;
 
 	tunnel_end(p);
 	conn_unref(p->conf);

@@ -184,6 +184,9 @@ struct chunk peer_save(struct net *n, unsigned i, uint8_t *room, size_t size, un
  * Replaces the process of peer i by a new one with the same configuration; returns as tunnel_load.
  */
 int peer_load(struct net *n, unsigned i, struct chunk saved);
+/* The same with this configuration and these credentials, whose references it takes over. */
+int peer_load_with(struct net *n, unsigned i, struct chunk saved, struct conn_conf *conf,
+		   struct cred_store *creds);
 /* peer_save and peer_load; returns the number of connections that continued. */
 int peer_restart(struct net *n, unsigned i);
 struct tunnel_conn *peer_conn(struct net *n, unsigned i);

@@ -112,8 +112,8 @@ static void set_id(struct ident *id, const char *text)
 		assert_int_equal(ident_parse(text, id), 0);
 }
 
-/* Gives peer i these credentials; same: its connection stays if they still hold. */
-static void configure(struct net *n, unsigned i, const struct side *s, conn_same *same)
+/* The connection of peer i with what this side has. */
+static struct conn_conf *conf_with(struct net *n, unsigned i, const struct side *s)
 {
 	struct conn_conf *c = peer_conf(n, i);
 
@@ -124,8 +124,31 @@ static void configure(struct net *n, unsigned i, const struct side *s, conn_same
 	c->auth.rsa_sha1 = s->rsa_sha1;
 	set_id(&c->local_id, s->local_id);
 	set_id(&c->remote_id, s->remote_id);
+	return c;
+}
+
+/* Gives peer i these credentials; same: its connection stays if they still hold. */
+static void configure(struct net *n, unsigned i, const struct side *s, conn_same *same)
+{
+	struct conn_conf *c = conf_with(n, i, s);
+
 	peer_configure_with(n, i, c, creds(s, c->name), same);
 	conn_unref(c);
+}
+
+/* A new process of peer i with these credentials; returns the number of connections that go on. */
+static int restart_with(struct net *n, unsigned i, const struct side *s)
+{
+	uint8_t *room = xzalloc(SAVED_ROOM);
+	unsigned saved;
+	struct chunk c = peer_save(n, i, room, SAVED_ROOM, &saved);
+	struct conn_conf *conf = conf_with(n, i, s);
+	int loaded;
+
+	assert_int_equal(saved, 1);
+	loaded = peer_load_with(n, i, c, conf, creds(s, conf->name));
+	free(room);
+	return loaded;
 }
 
 static struct net *begin_with(const struct options *o, const struct side s[2])
@@ -191,6 +214,9 @@ static void check_refused_by(unsigned i, const struct side s[2], const char *why
 		net_fail(n, "let in: %s", why);
 	if (!is_logged(n, why))
 		net_fail(n, "the log does not say: %s", why);
+	/* It counts as a guess, of which an address has few (threat-model.md). */
+	if (i == GW && !ike_counters(n->peer[GW].tunnel->ike)[IKE_COUNT_GUESS])
+		net_fail(n, "not counted as a guess: %s", why);
 	net_free(n);
 }
 
@@ -328,6 +354,37 @@ static void wrong_certificates(void **state)
 	refuse_branch(branch_with((struct pki_spec){.purposes = "codeSigning"}),
 		      "extendedKeyUsage");
 	refuse_branch(branch_with((struct pki_spec){.sha1 = true}), "weak");
+}
+
+/* More than CERT_MAX bytes, in a message that is not too long. */
+static void large_certificate(void **state)
+{
+	char san[CERT_MAX + 400] = BRANCH_SAN;
+	size_t at = strlen(san);
+
+	(void)state;
+	while (at + 40 < sizeof(san))
+		at += (size_t)snprintf(san + at, sizeof(san) - at, ",DNS:%030zu.example", at);
+	refuse_branch(branch_with((struct pki_spec){.san = san}), "its certificate is malformed");
+}
+
+/* Somebody without any certificate guesses as often as it may, and then is not answered. */
+static void guesses_are_limited(void **state)
+{
+	struct side s[2];
+	struct net *n;
+
+	(void)state;
+	both_certs(s);
+	s[BRANCH].leaf = branch_with((struct pki_spec){.issuer = other_root});
+	n = begin(s);
+	for (unsigned i = 0; i < 60; i++) {
+		net_run(n, SEC / 10);
+		configure(n, BRANCH, &s[BRANCH], NULL); /* calls at once again */
+	}
+	assert_true(ike_counters(n->peer[GW].tunnel->ike)[IKE_COUNT_GUESS] <= 17);
+	assert_true(ike_counters(n->peer[GW].tunnel->ike)[IKE_COUNT_GUESS_LIMIT] > 10);
+	net_free(n);
 }
 
 static void revoked_certificate(void **state)
@@ -497,6 +554,34 @@ static void reload_revokes(void **state)
 	net_free(n);
 }
 
+/* A new process goes on with the peer's certificates, and asks again whether they are trusted. */
+static void restart_keeps_the_proof(void **state)
+{
+	struct side s[2], now;
+	struct net *n;
+
+	(void)state;
+	both_certs(s);
+	s[BRANCH].leaf = pki_make(&(struct pki_spec){
+		.kind = PKI_P256, .subject = "CN=b", .san = BRANCH_SAN, .issuer = middle});
+	s[BRANCH].middle = middle;
+	for (unsigned revoked = 0; revoked < 2; revoked++) {
+		n = begin(s);
+		net_until(n, net_is_up, 20 * SEC, "up");
+		now = s[GW];
+		if (revoked)
+			now.ca = other_root;
+		assert_int_equal(restart_with(n, GW, &now), revoked ? 0 : 1);
+		assert_true(has_proof(n, GW)); /* the one that has to go waits for its DELETE */
+		if (!revoked) {
+			now.ca = other_root;
+			configure(n, GW, &now, always_same);
+		}
+		net_until(n, is_down, 2 * SEC, "ended when the CA was removed");
+		net_free(n);
+	}
+}
+
 /* After rekeys of the IKE SA, too: the proof goes with it. */
 static void rekeyed_sa_is_revoked(void **state)
 {
@@ -527,6 +612,9 @@ int main(void)
 		cmocka_unit_test(raw_public_keys),
 		cmocka_unit_test(pinned_certificate_is_not_sent),
 		cmocka_unit_test(wrong_certificates),
+		cmocka_unit_test(large_certificate),
+		cmocka_unit_test(guesses_are_limited),
+		cmocka_unit_test(restart_keeps_the_proof),
 		cmocka_unit_test(revoked_certificate),
 		cmocka_unit_test(stolen_certificate),
 		cmocka_unit_test(other_method_is_refused),

@@ -4,9 +4,10 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
-from daemons import PSK, Mendip, child, expect, main, testbed, ping, wait_for  # noqa: E402
+from daemons import PSK, Mendip, child, expect, main, testbed, ping, settle, wait_for  # noqa: E402
 from pki import Pki  # noqa: E402
 import strongswan  # noqa: E402
+import wire  # noqa: E402
 
 IKE = "aes128-sha256-x25519"
 PLUGINS = "pkcs8 constraints revocation"
@@ -20,13 +21,13 @@ class Both:
     """
 
     def __init__(self, bed, pki, local, remote, theirs, ours, keys=(), certs=(), start="start", more="", settings="",
-                 children=None):
+                 log_keys=False):
         self.left, self.right = bed.pair("branch", "gw")
         connection = strongswan.connection(self.right.outer, self.left.outer, RIGHT, LEFT, "10.2.0.0/16",
                                            "10.1.0.0/16", proposals=IKE, send_cert="always")
         connection["local"], connection["remote"] = theirs, ours
         self.charon = strongswan.Charon(bed, self.right, connection, PSK, plugins=PLUGINS, keys=keys, certs=certs,
-                                        settings=settings).start()
+                                        settings=settings, log_keys=log_keys).start()
         kid = child("10.1.0.0/16", "10.2.0.0/16", start_action=start, esp_proposals="aes128gcm16")
         self.branch = Mendip(bed, self.left, lambda s: f"""daemon: {{ control = "{s}"; log = "debug"; }};
 connections: {{ gw: {{ local: {{ {local} }}; remote: {{ {remote} }}; remote_addrs = [ "{self.right.outer}" ];
@@ -188,8 +189,32 @@ def wrong_and_revoked():
         start(bed, pki).refused(by_strongswan="no trusted ECDSA public key")
 
 
+def wire_is_well_formed():
+    """tshark decrypts both IKE_AUTH messages, and finds CERT, CERTREQ and AUTH in them as they should be."""
+    with testbed.Testbed("wire") as bed:
+        pki = made(bed)
+        both = start(bed, pki, start="none", log_keys=True)
+        capture = wire.Capture(bed, both.right)
+        back = wire.Capture(bed, both.left)
+        both.branch.ctl("up", "net")
+        both.check("before tshark")
+        settle(0.5)
+        keys, sa = both.charon.ike_keys(), both.branch.ctl("status")["connections"][0]["ike_sas"][0]
+        row = [sa["spi_i"], sa["spi_r"], keys["Sk_ei"].hex(), keys["Sk_er"].hex(), '"AES-CBC-128 [RFC3602]"',
+               keys["Sk_ai"].hex(), keys["Sk_ar"].hex(), '"HMAC_SHA2_256_128 [RFC4868]"']
+        option = "uat:ikev2_decryption_table:" + ",".join(row)
+        for path in (capture.stop(0, 0), back.stop(0, 0)):
+            shown = testbed.run("tshark", "-r", path, "-o", option, "-Y", "isakmp.exchangetype == 35", "-V").stdout
+            expect("Payload: Authentication (39)" in shown, f"not decrypted: {shown[:2000]}")
+            expect("Payload: Certificate (37)" in shown and "X.509 Certificate - Signature (4)" in shown, shown)
+            expect("Digital Signature (14)" in shown, shown)
+            expect("Malformed" not in shown and "[Expert Info (Error" not in shown, shown)
+        init = testbed.run("tshark", "-r", capture.path, "-Y", "isakmp.exchangetype == 34", "-V").stdout
+        expect("SIGNATURE_HASH_ALGORITHMS" in init and "Malformed" not in init, init)
+
+
 if strongswan.missing():
     print(f"ok certificates # SKIP {strongswan.missing()}")
     sys.exit(77)
 main([key_types_and_roles, rsa_pss_both_ways, before_rfc7427, distinguished_names, intermediate_cas, raw_public_keys,
-      secret_one_way_certificate_the_other, wrong_and_revoked])
+      secret_one_way_certificate_the_other, wrong_and_revoked, wire_is_well_formed])

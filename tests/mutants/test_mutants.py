@@ -33,8 +33,9 @@ TESTS = {"unit": ["t_window", "t_esp", "t_esp_sa", "t_train", "t_packet", "t_coa
                       "t_cluster", "t_children", "t_certs", "t_outer", "t_mobike", "t_scenarios", "t_runs"]}
 TESTS["exchange"] += ["t_ppk"]
 HELPERS = {"unit": ["esp_fixture", "esp_run", "ref_model", "coalesce_fixture", "ref_coalesce"],
-           "exchange": ["pki", "peers", "parties", "scenario", "scenario_setup", "scenario_act", "scenario_attack",
-                        "scenario_expect", "scenario_report", "draw"]}
+           "exchange": ["peers", "parties", "scenario", "scenario_setup", "scenario_act", "scenario_attack", "scenario_expect",
+                        "scenario_report", "draw"]}
+PKI = "tests/exchange/pki.c"  # of tests in both folders
 # Limits of a test in seconds: of processor time, which an endless loop exceeds, and of time, which a test that waits does.
 CPU_LIMIT, LIMIT = 300, 900
 # Tests end at their first failure, and do fewer random runs.
@@ -104,7 +105,8 @@ class Tree:
                     self.helpers[folder].append(obj)
                 else:
                     self.tests[n] = (folder, obj)
-        jobs += [(f"{SOURCE}/tests/only.c", self.only), *self._daemon(top)]
+        self.pki = os.path.join(top, "pki.o")
+        jobs += [(f"{SOURCE}/tests/only.c", self.only), (f"{SOURCE}/{PKI}", self.pki), *self._daemon(top)]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda j: compile_one(*j), jobs))
         for folder, objs in self.helpers.items():
@@ -132,7 +134,7 @@ class Tree:
             below = [o for s, o in zip(self.core, core) if s.startswith(("common/", "esp/"))]
             return [*own, self.helpers["unit"], *below, self.helpers["unit"], *flags, *pkg_config("--libs")]
         folder, plain = self.tests[test]
-        return [obj or plain, self.helpers[folder], *core, self.helpers[folder]]
+        return [obj or plain, self.helpers[folder], self.pki, *core, self.helpers[folder]]
 
     def names(self):
         return [*self.tests, *self.daemon]

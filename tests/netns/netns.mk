@@ -2,8 +2,8 @@ EXTRA_DIST += tests/netns/test_devices.py tests/netns/test_outer.py
 BUSY_TESTS += tests/netns/test_outer.py tests/netns/test_offload.py tests/netns/test_floods.py tests/netns/test_restart.py
 PRIVILEGED_TESTS += tests/netns/test_switchover.py tests/netns/test_tunnel.py tests/netns/test_host.py tests/netns/test_control.py \
 	tests/netns/test_quickstart.py tests/netns/test_devices.py tests/netns/test_hostile.py tests/netns/test_kills.py \
-	tests/netns/test_config.py tests/netns/test_service.py
-EXTRA_DIST += tests/netns/daemons.py tests/netns/pki.py tests/netns/traffic.py tests/netns/refuse.c tests/netns/test_tunnel.py \
+	tests/netns/test_config.py tests/netns/test_service.py tests/netns/test_certs.py
+EXTRA_DIST += tests/netns/daemons.py tests/netns/pki.py tests/netns/test_certs.py tests/netns/traffic.py tests/netns/refuse.c tests/netns/test_tunnel.py \
 	tests/netns/test_offload.py tests/netns/test_switchover.py tests/netns/test_control.py tests/netns/test_config.py \
 	tests/netns/test_service.py tests/netns/test_quickstart.py tests/netns/test_host.py tests/netns/test_kills.py \
 	tests/netns/floods.py tests/netns/test_floods.py tests/netns/test_hostile.py tests/netns/test_restart.py
