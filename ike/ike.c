@@ -59,6 +59,10 @@ static void due_expire(struct deadline *d, nsec_t now)
 {
 	struct ike_sa *sa = container_of(d, struct ike_sa, expire);
 
+	if (sa->deleted_by_peer) {
+		sa_kill(sa, "deleted by the peer", now);
+		return;
+	}
 	switch (sa->state) {
 	case IKE_STATE_HALF_OPEN: sa_kill(sa, "half-open for too long", now); break;
 	case IKE_STATE_REKEYED: sa_kill(sa, "replaced", now); break;

@@ -59,7 +59,8 @@ enum child_event {
 	CHILD_EVENT_LOST, /* the peer says, inside the IKE SA, that it does not know the SPI we send
 			     to */
 	CHILD_EVENT_KEPT, /* the SA that was to replace it is void */
-	CHILD_EVENT_DOWN, /* removed; freed when the op returns */
+	CHILD_EVENT_GOING, /* our DELETE for it is queued */
+	CHILD_EVENT_DOWN,  /* removed; freed when the op returns */
 };
 
 #define REFUSAL_STRLEN 920

@@ -58,12 +58,16 @@ static void receive_init(struct ike *ike, const struct ike_in *in)
 		return;
 	}
 	if (in->p->unknown_critical) {
-		if (!response)
+		if (response)
+			init_on_bad_response(ike, in);
+		else
 			answer_critical_plain(ike, in);
 		return;
 	}
 	if (!rules_allow(IKE_SA_INIT, response, in->p)) {
 		count(ike, IKE_COUNT_UNEXPECTED);
+		if (response)
+			init_on_bad_response(ike, in);
 		return;
 	}
 	if (!response) {
@@ -157,11 +161,26 @@ static void heard(struct ike_sa *sa, const struct ike_in *in)
 		ike_peer_moved(sa, in->remote, in->now);
 }
 
+/* The message deletes the CHILD SA that its sender receives on with this SPI. */
+static bool deletes(const struct ike_payloads *p, uint32_t spi)
+{
+	for (unsigned i = 0; i < p->delete_count; i++) {
+		const struct ike_delete_view *d = &p->del[i];
+
+		for (unsigned k = 0; d->protocol == PROTOCOL_ESP && k < d->count; k++) {
+			if (get_be32(d->spis.p + 4 * k) == spi)
+				return true;
+		}
+	}
+	return false;
+}
+
 /*
  * With a window of 1, a new request shows that the peer has our last response, and so the CHILD SA
  * that we made by it. Not confirmed are: an SA whose collision with a rekey of ours is undecided; a
- * void one, as the response that made it may have gone to another member of the peer's cluster; and
- * one that replaced the SA which this request rekeys, as the peer surely does not have it.
+ * void one, as the response that made it may have gone to another member of the peer's cluster; one
+ * that replaced the SA which this request rekeys, as the peer surely does not have it; and one that
+ * this request deletes, as the peer did not want what we made.
  */
 static void confirm_children(struct ike_sa *sa, const struct ike_in *in)
 {
@@ -171,7 +190,8 @@ static void confirm_children(struct ike_sa *sa, const struct ike_in *in)
 
 	for (c = LIST_FIRST(&sa->children); c; c = next) {
 		next = LIST_NEXT(c, link);
-		if (!(t && t->rival == c) && !c->voided && !(asked && c->replaces == asked))
+		if (!(t && t->rival == c) && !c->voided && !(asked && c->replaces == asked) &&
+		    !deletes(in->p, c->spi_out))
 			ike_child_heard(c, in->now);
 	}
 }
@@ -258,10 +278,12 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 	heard(sa, in);
 	/*
 	 * A response that breaks the rules ends the IKE SA, as INVALID_SYNTAX does by 2.21.3: the
-	 * two sides no longer agree.
+	 * two sides no longer agree. The peer would send the same to each retransmission.
 	 */
-	if (!well_formed || !response_complete(sa, in->p)) {
+	if (!well_formed || in->h->exchange != sa->outstanding->kind->exchange ||
+	    !response_complete(sa, in->p)) {
 		count(ike, IKE_COUNT_UNEXPECTED);
+		info_farewell(sa, in->now);
 		sa_kill(sa, "a response is not valid in its exchange", in->now);
 		return;
 	}
@@ -306,14 +328,16 @@ static void receive_whole(struct ike_sa *sa, struct ike_in *in)
 {
 	uint8_t text[IKE_MAX_MESSAGE];
 	size_t len;
+	int r;
 
-	if (in->raw_len > sizeof(text) ||
-	    sk_open(sa, in->raw, in->raw_len, in->p, text, &len) < 0) {
+	r = in->raw_len > sizeof(text) ? -EBADMSG
+				       : sk_open(sa, in->raw, in->raw_len, in->p, text, &len);
+	if (r == -EBADMSG) {
 		count(sa->ike, IKE_COUNT_AUTH_FAILED);
 		return;
 	}
 	in->text = (struct chunk){text, len};
-	in->first = in->p->sk_next;
+	in->first = r < 0 ? PAYLOAD_SK : in->p->sk_next; /* malformed: no payload follows */
 	receive_inside(sa, in);
 	secret_wipe(text, len);
 }

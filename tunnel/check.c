@@ -41,7 +41,7 @@ static const char *check_kept(const struct tunnel_sa *s, nsec_t now)
 {
 	const struct esp_sa *sa = tunnel_sa_esp(s);
 
-	if (s->ike || s->recovery.state != RECOVERY_RUNNING)
+	if (s->ike || (s->recovery.state != RECOVERY_RUNNING && !s->overtaken_until))
 		return "kept without an IKE SA, and nothing leads on";
 	if (sa && s->end.at > now && (sa->in.exposed || s->expires <= now))
 		return "kept beyond its lifetime, or with an exposed key";
@@ -95,10 +95,22 @@ static const char *check_sa(const struct tunnel_sa *s, nsec_t now)
 	return s->recovery.state == RECOVERY_IDLE ? check_idle(s) : check_recovery(s, now);
 }
 
+/* The loser of a collision, or one of two, carries nothing while it is being deleted. */
+static bool sends_on_what_goes(const struct tunnel_child *k)
+{
+	const struct tunnel_sa *s = k->current;
+
+	return s && s->ike && child_sa_state(s->ike) == CHILD_STATE_DELETING &&
+	       tunnel_sa_substitute(s);
+}
+
 static const char *check_child(const struct tunnel_child *k)
 {
 	const struct tunnel_sa *s;
 	const char *wrong = NULL;
+
+	if (sends_on_what_goes(k))
+		return "packets go out on an SA that is being deleted, and there is another one";
 
 	if (k->asked_on && !is_ours(k->conn, k->asked_on))
 		return "a child is asked for on an IKE SA that is gone";

@@ -11,6 +11,8 @@
 
 /* A child that the peer refused is asked for again after this. */
 #define REFUSED_WAIT (10 * NSEC_PER_SEC)
+/* For an answer that the peer's DELETE overtook; the peer delivers for some time, too. */
+#define OVERTAKEN_WAIT (5 * NSEC_PER_SEC)
 
 static void set_keys(struct tunnel_keys *to, const struct child_keys *keys, bool initiator)
 {
@@ -138,6 +140,17 @@ static void end_orphans(struct tunnel_child *k, nsec_t now)
 	}
 }
 
+/*
+ * The peer has deleted it, and the answer to our rekey of it, which brings its successor, has been
+ * overtaken: the peer still delivers what is on its way, and there is nothing else to send on.
+ */
+static bool is_overtaken(const struct tunnel_sa *s, const struct ike_sa *sa)
+{
+	return !s->retired && !s->ending && s->active && !s->child->conn->tunnel->closing &&
+	       child_sa_state(s->ike) == CHILD_STATE_REKEYING &&
+	       ike_sa_state(sa) == IKE_STATE_ESTABLISHED && ike_sa_owner(sa) == s->child->conn;
+}
+
 /* Its IKE SA ends as the peer is silent, and the SA is recovered from while packets come on it. */
 static bool may_be_kept(const struct tunnel_sa *s, nsec_t now)
 {
@@ -151,8 +164,8 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 	struct ike_sa *sa = child_sa_ike(s->ike);
 	struct tunnel_sa *by = stand_in(k, s, now);
 	enum child_end end = child_sa_end(s->ike);
-	bool ending = s->ending;
-	bool keep = !by && may_be_kept(s, now);
+	bool ending = s->ending, overtaken = !by && is_overtaken(s, sa);
+	bool keep = overtaken || (!by && may_be_kept(s, now));
 
 	s->ike = NULL;
 	/* The answer to a rekey of ours that is out still brings its successor. */
@@ -166,11 +179,16 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 	if (s->retired) {
 		tunnel_sa_drain(s, now);
 		end_orphans(k, now);
+		conn_drop_spare(k->conn, sa, now);
 		return; /* its retirement goes on */
 	}
 	/* ESP came back and IKE did not: the bridge delivers on, until there is a successor. */
 	if (keep) {
 		s->kept = true;
+		s->overtaken_until = overtaken ? now + OVERTAKEN_WAIT : 0;
+		/* Perhaps the answer is not late but lost: the peer is asked for it again. */
+		if (overtaken)
+			ike_hurry(sa, OVERTAKEN_WAIT, now);
 		deadline_set(&k->conn->tunnel->deadlines, &s->end, tunnel_sa_kept_until(s));
 		end_orphans(k, now);
 		return;
@@ -189,6 +207,15 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 	conn_drop_spare(k->conn, sa, now);
 }
 
+/* Outbound packets leave it at once, if there is another one. */
+static void leave(struct tunnel_sa *s, nsec_t now)
+{
+	const struct tunnel_sa *by = s->active ? tunnel_sa_substitute(s) : NULL;
+
+	if (by)
+		tunnel_sa_retire(s, by, now);
+}
+
 void tunnel_child_event(void *ctx, struct child_sa *c, enum child_event e, const char *why,
 			nsec_t now)
 {
@@ -203,6 +230,7 @@ void tunnel_child_event(void *ctx, struct child_sa *c, enum child_event e, const
 	case CHILD_EVENT_UP: child_up(s, now); break;
 	case CHILD_EVENT_CONFIRMED: child_confirmed(s, now); break;
 	case CHILD_EVENT_LOST: hint_invalid_spi(s, now); break;
+	case CHILD_EVENT_GOING: leave(s, now); break;
 	case CHILD_EVENT_KEPT: end_orphans(s->child, now); break;
 	case CHILD_EVENT_DOWN:
 		child_down(s, why, now);

@@ -109,8 +109,11 @@ void tunnel_sa_begin_to_use(struct tunnel_sa *s, nsec_t now)
 {
 	struct tunnel *t = s->child->conn->tunnel;
 
-	/* What replaces another waits for CONFIRMED, which comes at once if we asked for it. */
-	if (s->replaces)
+	/*
+	 * What replaces another waits for CONFIRMED, which comes at once if we asked for it. The
+	 * loser of a collision is about to be deleted.
+	 */
+	if (s->replaces || child_sa_is_replaced(s->ike))
 		return;
 	if (!peer_has_sa(s) && tunnel_sa_substitute(s)) {
 		ike_liveness(child_sa_ike(s->ike), 0, now);

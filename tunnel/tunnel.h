@@ -98,10 +98,15 @@ struct tunnel_sa {
 	struct spd_policy policy;	/* in the SPD while `active` */
 	bool active;			/* outbound packets may take it */
 	bool retired;
-	bool ending;	/* the operator has ended it: nothing is to be made in its place */
-	bool kept;	/* its IKE SA is gone, as the peer was silent; it is being recovered from */
-	bool condensed; /* retired for so long that its history was condensed */
-	bool surplus;	/* one RETIRED SA too many: about to be removed */
+	bool ending; /* the operator has ended it: nothing is to be made in its place */
+	bool kept;   /* its IKE SA is gone, as the peer was silent; it is being recovered from */
+	/*
+	 * Set together with `kept`: the peer has deleted it, and our rekey of it is outstanding. It
+	 * stays in use until the answer brings its successor, but no longer than this.
+	 */
+	nsec_t overtaken_until;
+	bool condensed;		    /* retired for so long that its history was condensed */
+	bool surplus;		    /* one RETIRED SA too many: about to be removed */
 	struct tunnel_sa *replaces; /* NULL when it has replaced that */
 	nsec_t installed, retired_at;
 	nsec_t expires;		 /* end of its hard lifetime; NSEC_NEVER: it has none */

@@ -113,19 +113,23 @@ nsec_t tunnel_sa_kept_until(const struct tunnel_sa *s)
 
 	if (!sa || sa->in.exposed || s->ending)
 		return 0;
+	if (s->overtaken_until)
+		return min_u64(s->expires, s->overtaken_until);
 	return min_u64(s->expires, sa->in.last_fresh + KEPT_LOOK);
 }
 
 static void look_at_kept(struct tunnel_sa *s, nsec_t now)
 {
 	struct tunnel_child *k = s->child;
+	bool overtaken = s->overtaken_until != 0;
 
 	if (now < tunnel_sa_kept_until(s)) {
 		deadline_set(&s->child->conn->tunnel->deadlines, &s->end, tunnel_sa_kept_until(s));
 		return;
 	}
 	tunnel_sa_forget(s);
-	tunnel_child_ended(k, CHILD_END_SILENT);
+	/* No answer to our rekey has brought a successor: so it ended by the peer's DELETE. */
+	tunnel_child_ended(k, overtaken ? CHILD_END_PEER : CHILD_END_SILENT);
 }
 
 void tunnel_sa_drain(struct tunnel_sa *s, nsec_t now)

@@ -184,8 +184,7 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h)
 {
 	return sa->outstanding && sa->window.request.count &&
-	       h->message_id + 1 == sa->window.next_id &&
-	       h->exchange == sa->outstanding->kind->exchange;
+	       h->message_id + 1 == sa->window.next_id;
 }
 
 void exchange_unanswered(struct ike_sa *sa, nsec_t now)

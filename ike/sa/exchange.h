@@ -113,7 +113,10 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 			   nsec_t now);
 /* Sends len unprotected bytes as the outstanding request (IKE_SA_INIT); copies them. */
 void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now);
-/* Whether a message with this header, which must be a response, is the one to our request. */
+/*
+ * Whether a message with this header, which must be a response, has the message ID of our request;
+ * an authentic one of another exchange than that is malformed.
+ */
 bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h);
 /*
  * Protects the payloads in `inside` as the response to req, caches it for retransmissions (2.1),
@@ -149,7 +152,8 @@ bool task_is_held(const struct ike_task *t);
 /*
  * Verifies and decrypts the SK payload of the whole message msg, which was parsed into `outer`.
  * Writes *ret_len bytes of payloads to out, which has len bytes. -EBADMSG: the ICV does not hold,
- * or the lengths do not add up.
+ * or the lengths do not add up; -EPROTO: authentic, but its padding is longer than the text, and
+ * *ret_len is 0.
  */
 int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_payloads *outer,
 	    uint8_t *out, size_t *ret_len) MUST_CHECK;

@@ -33,7 +33,8 @@ struct handshake {
 	uint8_t cookie_len;
 	uint16_t group; /* by INVALID_KE_PAYLOAD; 0: our first group */
 	uint8_t rounds;
-	uint16_t error;	  /* an unprotected refusal that we saw; 0: none */
+	uint16_t error;	  /* an unprotected refusal that we saw, or, */
+	bool unusable;	  /* what is wrong with a response that we cannot accept; 0: none */
 	bool childless;	  /* the peer announced CHILDLESS_IKEV2_SUPPORTED */
 	bool needs_child; /* IKE_AUTH asks for a child also with CHILDLESS_PREFER */
 	/*
@@ -93,7 +94,11 @@ struct ike_sa {
 	struct ike_sa *rival_of; /* the IKE SA whose rekey by us is outstanding; the peer made this
 				    one by a rekey that collided with that */
 	bool unresolved;	 /* rival_of is not decided: it has no children yet */
-	bool deleted_by_peer;	 /* it ended by a DELETE or INITIAL_CONTACT */
+	/*
+	 * It ended by a DELETE or INITIAL_CONTACT. It may be ESTABLISHED still while our rekey of
+	 * it is outstanding: the answer to that may have been overtaken, and is waited for.
+	 */
+	bool deleted_by_peer;
 	bool unanswered; /* it ended because the peer was silent, not because somebody ended it */
 	bool busy;	 /* TEMPORARY_FAILURE to requests for CHILD SAs (2.25); only tests set it */
 

@@ -32,8 +32,9 @@ int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_
 	if (!op.ok)
 		return -EBADMSG;
 	pad = out[text - 1];
+	*ret_len = 0;
 	if (pad + 1 > text)
-		return -EBADMSG;
+		return -EPROTO;
 	*ret_len = text - 1 - pad;
 	return 0;
 }

@@ -286,9 +286,10 @@ static void fail_child(struct ike_sa *sa, struct child_task *t, uint16_t error, 
 
 static void answer_child(struct ike_sa *sa, struct child_task *t, const struct ike_in *in)
 {
-	struct child_offer o;
+	struct child_offer o = {0};
 	const struct ike_notify_view *error = ike_find_error(in->p);
 	uint16_t e = error ? error->type : 0;
+	uint32_t spi = t->spi;
 	struct child_sa *c = NULL;
 
 	if (!t->conf)
@@ -298,10 +299,13 @@ static void answer_child(struct ike_sa *sa, struct child_task *t, const struct i
 	if (error && e == NOTIFY_NO_PROPOSAL_CHOSEN)
 		refusal_by_peer(sa, "IKE_AUTH", t->conf, PROPOSAL_KEX_CUT, in->now);
 	if (!e) {
-		c = child_install(sa, &o, t->spi, true, (struct chunk){0}, &sa->handshake->ni,
+		c = child_install(sa, &o, spi, true, (struct chunk){0}, &sa->handshake->ni,
 				  &sa->handshake->nr, NULL, in->now);
 		t->spi = 0;
 	}
+	/* An answer with SA has made one, whatever else it says. */
+	if (!c && (!error || in->p->present & PL(SA)))
+		child_unwanted(sa, spi);
 	if (c && t->cancelled)
 		ike_child_delete(c, in->now);
 	else if (c)

@@ -169,13 +169,14 @@ static bool has_collided(const struct child_task *t)
 }
 
 /*
- * Whether one of the two new SAs is to be deleted. If two requests for one new SA got different
- * selectors, both stay.
+ * Whether one of the two new SAs is to be deleted, of which ours has these selectors. If two
+ * requests for one new SA got different selectors, both stay.
  */
-static bool one_goes(const struct child_task *t, const struct child_sa *made)
+static bool one_goes(const struct child_task *t, const struct ts_list *local,
+		     const struct ts_list *remote)
 {
-	return has_collided(t) && (t->task.kind == &task_child_rekey ||
-				   child_has_selectors(t->rival, made->local, made->remote));
+	return has_collided(t) &&
+	       (t->task.kind == &task_child_rekey || child_has_selectors(t->rival, local, remote));
 }
 
 /* Decides between two new SAs (2.8.1): true if theirs stays. */
@@ -184,6 +185,12 @@ static bool we_lose(const struct child_task *t, const struct nonce *nr)
 	const struct nonce *ours = nonce_cmp(&t->nonce, nr) < 0 ? &t->nonce : nr;
 
 	return nonce_cmp(ours, &t->rival_nonce) < 0;
+}
+
+/* Whether the SA that the response makes, by this offer, is the redundant one. */
+static bool loses(const struct child_task *t, const struct child_offer *o, const struct nonce *nr)
+{
+	return one_goes(t, &o->local, &o->remote) && we_lose(t, nr);
 }
 
 /* Marks the old SA as replaced and deletes it. */
@@ -200,14 +207,12 @@ static void retire_old(struct ike_sa *sa, struct child_sa *old)
 	child_set_state(old, CHILD_STATE_DELETING);
 }
 
-static void settle_rekey(struct ike_sa *sa, struct child_task *t, struct child_sa *made,
-			 const struct nonce *nr, nsec_t now)
+static void settle_rekey(struct ike_sa *sa, struct child_task *t, struct child_sa *made, nsec_t now)
 {
-	if (one_goes(t, made) && we_lose(t, nr)) {
+	if (made->successor) {
 		/* Theirs stays. We delete ours, the redundant one; the peer deletes the old one. */
 		struct child_sa *winner = t->rival;
 
-		made->successor = true;
 		delete_later(made);
 		/* Not if its lifetime has ended meanwhile: then our DELETE is on its way. */
 		if (t->task.child && t->task.child->state != CHILD_STATE_DELETING)
@@ -220,7 +225,7 @@ static void settle_rekey(struct ike_sa *sa, struct child_task *t, struct child_s
 	/*
 	 * If only we saw the collision, the peer does not delete its SA: then child_cleanup does.
 	 */
-	if (one_goes(t, made) && t->rival) {
+	if (t->rival && one_goes(t, made->local, made->remote)) {
 		child_replaced_by_peer(t->rival, now);
 		made->replaces = t->rival;
 	}
@@ -250,6 +255,7 @@ static void complete(struct ike_sa *sa, struct child_task *t, const struct ike_i
 		return;
 	}
 	nonce_set(&nr, in->p->nonce);
+	o.lost = loses(t, &o, &nr);
 	made = child_install(sa, &o, t->spi, true, (struct chunk){secret, len}, &t->nonce, &nr,
 			     t->task.child, in->now);
 	secret_wipe(secret, sizeof(secret));
@@ -261,7 +267,7 @@ static void complete(struct ike_sa *sa, struct child_task *t, const struct ike_i
 		return;
 	}
 	t->spi = 0;
-	settle_rekey(sa, t, made, &nr, in->now);
+	settle_rekey(sa, t, made, in->now);
 	if (t->cancelled)
 		ike_child_delete(made, in->now);
 }

@@ -14,10 +14,13 @@ extern const struct task_kind task_init, task_auth, task_child_create, task_chil
  * it is IKE_SA_INIT, and sends the response, if there is one.
  */
 void init_on_request(struct ike *ike, const struct ike_in *in);
+/* A response to IKE_SA_INIT against the rules, which anyone may have sent. */
+void init_on_bad_response(struct ike *ike, const struct ike_in *in);
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in);
 /*
  * Queues a DELETE for a CHILD SA that the peer has made and we have not; spi: our inbound SPI of
- * it.
+ * it. Whatever makes a request of ours for a CHILD SA fail after the peer has accepted it leads
+ * here: otherwise the peer sends into nothing.
  */
 void child_unwanted(struct ike_sa *sa, uint32_t spi);
 /*
@@ -34,6 +37,12 @@ void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in);
  */
 struct ike_sa *rekey_ike_rival(const struct ike_task *t);
 void info_on_request(struct ike_sa *sa, const struct ike_in *in);
+/*
+ * Sends DELETE of an established IKE SA once, without waiting for the response, as the next
+ * request: the last one has got its response. For an IKE SA that the caller ends: the peer forgets
+ * it and its CHILD SAs too, unless the message is lost.
+ */
+void info_farewell(struct ike_sa *sa, nsec_t now);
 
 /* ---- negotiate.c: what IKE_AUTH and CREATE_CHILD_SA share about CHILD SAs ---- */
 /* What was negotiated for a CHILD SA. */
@@ -41,6 +50,11 @@ struct child_offer {
 	const struct child_conf *conf;
 	struct ts_list local, remote; /* narrowed */
 	struct proposal_choice choice;
+	/*
+	 * What it makes lost against the peer's SA (2.8.1): it receives until its DELETE is
+	 * answered, and nothing is sent on it.
+	 */
+	bool lost;
 };
 /*
  * As responder: chooses a configuration and a proposal, and narrows the selectors. with_ke: whether

@@ -3,6 +3,9 @@
  */
 #include "task/exchanges.h"
 
+/* An answer that another message of the peer's has overtaken comes within this time. */
+#define OVERTAKEN_WAIT (2 * NSEC_PER_SEC)
+
 static void send_ike_delete(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	uint8_t buf[128];
@@ -12,6 +15,26 @@ static void send_ike_delete(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	ib_inside(&b, buf, sizeof(buf));
 	ib_delete_ike(&b);
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
+}
+
+void info_farewell(struct ike_sa *sa, nsec_t now)
+{
+	struct ike_header h = {.spi_i = sa->spi_i,
+			       .spi_r = sa->spi_r,
+			       .exchange = IKE_INFORMATIONAL,
+			       .flags = sa->initiator ? IKE_FLAG_INITIATOR : 0,
+			       .message_id = sa->window.next_id};
+	uint8_t buf[128], msg[IKE_MAX_MESSAGE];
+	struct ike_builder b;
+	size_t len;
+
+	if (!sa->established || sa->window.next_id == UINT32_MAX)
+		return;
+	ib_inside(&b, buf, sizeof(buf));
+	ib_delete_ike(&b);
+	len = sk_seal(sa, &h, &b, msg, sizeof(msg));
+	if (len)
+		send_message(sa, &sa->local, &sa->remote, msg, len, now);
 }
 
 /* The task of task_child_delete. */
@@ -107,6 +130,20 @@ static bool deletes_ike(const struct ike_payloads *p)
 	return false;
 }
 
+/*
+ * The peer may have sent its DELETE of the IKE SA right behind the answer to our rekey of it, which
+ * makes the IKE SA that its children move to (2.25.2). Waits for the answer a little.
+ */
+static bool is_overtaken(struct ike_sa *sa, nsec_t now)
+{
+	if (sa->state != IKE_STATE_ESTABLISHED || !sa->outstanding ||
+	    sa->outstanding->kind != &task_ike_rekey || rekey_ike_rival(sa->outstanding))
+		return false;
+	sa->deleted_by_peer = true;
+	deadline_set(&sa->ike->deadlines, &sa->expire, now + OVERTAKEN_WAIT);
+	return true;
+}
+
 void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	uint8_t buf[IKE_MAX_MESSAGE];
@@ -131,7 +168,7 @@ void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 		    sa->state == IKE_STATE_ESTABLISHED)
 			lost_child(sa, &in->p->notify[i], in->now);
 	}
-	if (!ends)
+	if (!ends || is_overtaken(sa, in->now))
 		return;
 	sa->deleted_by_peer = sa->state != IKE_STATE_REKEYED;
 	sa_kill(sa, sa->deleted_by_peer ? "deleted by the peer" : "replaced", in->now);

@@ -77,8 +77,32 @@ static void init_timeout(struct ike_sa *sa, nsec_t now)
 		sa_kill(sa, "no response to IKE_SA_INIT", now);
 		return;
 	}
-	snprintf(why, sizeof(why), "the peer refused IKE_SA_INIT: %s", ike_notify_name(hs->error));
+	snprintf(why, sizeof(why),
+		 hs->unusable ? "the response to IKE_SA_INIT cannot be accepted: %s"
+			      : "the peer refused IKE_SA_INIT: %s",
+		 ike_notify_name(hs->error));
 	sa_kill(sa, why, now);
+}
+
+/*
+ * A response that leads nowhere. Anyone can send one, so it only shortens the wait for a better
+ * one; the first reason is kept.
+ */
+static void unusable(struct ike_sa *sa, uint16_t why)
+{
+	if (sa->handshake->error)
+		return;
+	sa->handshake->error = why;
+	sa->handshake->unusable = true;
+}
+
+void init_on_bad_response(struct ike *ike, const struct ike_in *in)
+{
+	struct ike_sa *sa = sa_find(ike, in->h->spi_i);
+
+	if (sa && sa->state == IKE_STATE_INIT_SENT && sa->outstanding)
+		unusable(sa, in->p->unknown_critical ? NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD
+						     : NOTIFY_INVALID_SYNTAX);
 }
 
 /* Derives SKEYSEED and all SK_*, on either side; ke: the peer's public value. */
@@ -115,17 +139,24 @@ static bool ask_again(struct ike_sa *sa, const struct ike_in *in)
 
 	if (!cookie && !ke)
 		return false;
-	if (hs->rounds >= INIT_ROUNDS_MAX)
-		return true; /* an outsider may have sent all of them: wait for a real response */
+	if (hs->rounds >= INIT_ROUNDS_MAX) {
+		/* An outsider may have sent all of them. */
+		unusable(sa, cookie ? NOTIFY_COOKIE : NOTIFY_INVALID_KE_PAYLOAD);
+		return true;
+	}
 	if (cookie) {
-		if (cookie->data.len == 0 || cookie->data.len > IKE_COOKIE_MAX)
+		if (cookie->data.len == 0 || cookie->data.len > IKE_COOKIE_MAX) {
+			unusable(sa, NOTIFY_COOKIE);
 			return true;
+		}
 		memcpy(hs->cookie, cookie->data.p, cookie->data.len);
 		hs->cookie_len = (uint8_t)cookie->data.len;
 	} else {
 		group = ke->data.len == 2 ? get_be16(ke->data.p) : 0;
-		if (!proposals_have_group(&sa->conn->proposals, group))
+		if (!proposals_have_group(&sa->conn->proposals, group)) {
+			unusable(sa, NOTIFY_INVALID_KE_PAYLOAD);
 			return true;
+		}
 		hs->group = group;
 	}
 	hs->rounds++;
@@ -176,13 +207,20 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	if (error) {
 		/* Anyone can send this, so it only shortens the wait for a better response. */
 		hs->error = error->type;
+		hs->unusable = false;
 		return;
 	}
 	if (proposals_parse(p->sa, &answer) < 0 || answer.count != 1 ||
-	    !proposals_choose(&sa->conn->proposals, &answer, true, p->ke.group, &sa->choice) ||
-	    sa->choice.group != p->ke.group || kex_group(hs->kex) != p->ke.group ||
-	    is_nonce(&hs->ni, p->nonce) || !prf_hash(sa->choice.prf, &sa->prf) || in->h->spi_r == 0)
+	    is_nonce(&hs->ni, p->nonce) || in->h->spi_r == 0) {
+		unusable(sa, NOTIFY_INVALID_SYNTAX);
 		return;
+	}
+	if (!proposals_choose(&sa->conn->proposals, &answer, true, p->ke.group, &sa->choice) ||
+	    sa->choice.group != p->ke.group || kex_group(hs->kex) != p->ke.group ||
+	    !prf_hash(sa->choice.prf, &sa->prf)) {
+		unusable(sa, NOTIFY_NO_PROPOSAL_CHOSEN);
+		return;
+	}
 	sa->spi_r = in->h->spi_r;
 	nonce_set(&hs->nr, p->nonce);
 	ppk_read_use(sa, p);
@@ -194,6 +232,7 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	hs->asks_raw = certreq_asks_raw(p);
 	if (derive(sa, p->ke.data) < 0) {
 		sa->spi_r = 0;
+		unusable(sa, NOTIFY_INVALID_KE_PAYLOAD);
 		return;
 	}
 	free(hs->response);

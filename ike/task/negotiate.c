@@ -69,6 +69,7 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 	struct proposal_offer offer;
 	uint16_t error = NOTIFY_TS_UNACCEPTABLE;
 
+	ret->lost = false;
 	if (!read_ts(p, false, &local, &remote) || proposals_parse(p->sa, &offer) < 0)
 		return NOTIFY_INVALID_SYNTAX;
 	for (unsigned i = 0; i < sa->conn->child_count; i++) {
@@ -113,6 +114,7 @@ uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, boo
 	uint16_t group = with_ke && t->kex ? kex_group(t->kex) : GROUP_NONE;
 
 	ret->conf = conf;
+	ret->lost = false;
 	if (!read_ts(p, true, &ret->local, &ret->remote) || proposals_parse(p->sa, &answer) < 0)
 		return NOTIFY_INVALID_SYNTAX;
 	if (answer.count != 1 ||
@@ -147,6 +149,7 @@ struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, u
 	c->remote = ts_list_dup(&o->remote);
 	c->initiator = c->confirmed = initiator;
 	c->replaces = replaces;
+	c->successor = o->lost;
 	r = keymat_child(sa->prf, o->choice.suite, sa->keys.sk_d, secret, nonce_chunk(ni),
 			 nonce_chunk(nr), &keys);
 	if (r == 0)

@@ -249,8 +249,13 @@ void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 
 /* ---- initiator ---- */
 
+/* The peer is told, unless it has told us. */
 static void delete_sa(struct ike_sa *sa, nsec_t now)
 {
+	if (sa->deleted_by_peer) {
+		sa_kill(sa, "replaced", now);
+		return;
+	}
 	sa_set_state(sa, IKE_STATE_DELETING);
 	task_add(sa, &task_ike_delete, true);
 	exchange_run(sa, now);
@@ -348,6 +353,8 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 	}
 	if (t->collided) {
 		lost(sa, t, in->now);
+	} else if (sa->deleted_by_peer) {
+		sa_kill(sa, "deleted by the peer", in->now);
 	} else if (e && asks_for_group(sa, t, e)) {
 		task_retry(&t->task, in->now);
 		return;

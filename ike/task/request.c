@@ -175,6 +175,7 @@ void ike_child_delete(struct child_sa *c, nsec_t now)
 		return;
 	child_set_state(c, CHILD_STATE_DELETING);
 	queue(c->ike_sa, &task_child_delete, false, now)->child = c;
+	c->ike_sa->ike->ops.child_event(c->ike_sa->ike->ops.ctx, c, CHILD_EVENT_GOING, NULL, now);
 }
 
 void ike_child_drop(struct child_sa *c, const char *why, nsec_t now)

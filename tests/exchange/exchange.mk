@@ -57,6 +57,10 @@ tests_exchange_t_lives_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_ike_SOURCES = tests/exchange/t_ike.c $(PEERS)
 tests_exchange_t_ike_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_ike_LDADD = $(TUNNEL_TEST_LIBS)
+check_PROGRAMS += tests/exchange/t_answers
+tests_exchange_t_answers_SOURCES = tests/exchange/t_answers.c $(PEERS)
+tests_exchange_t_answers_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_answers_LDADD = $(TUNNEL_TEST_LIBS)
 if FAULTS
 check_PROGRAMS += tests/exchange/t_recovery tests/exchange/t_scenarios tests/exchange/t_runs
 LONG_TESTS += tests/exchange/test_more_runs.py

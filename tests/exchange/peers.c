@@ -123,10 +123,28 @@ static bool is_cut(const struct net *n, unsigned from, const struct datagram *d)
 	return n->cut[from] || n->now < (d->esp ? n->cut_esp : n->cut_ike)[from];
 }
 
+/* The fate of this datagram, which is used up a bit more; NULL: none was set for it. */
+static const struct ike_fate *fate_of(struct net *n, unsigned from, const struct datagram *d)
+{
+	if (d->esp || d->len < IKE_HEADER_LEN)
+		return NULL;
+	for (unsigned i = 0; i < IKE_FATES; i++) {
+		struct ike_fate *f = &n->fate[i];
+
+		if (!f->count || f->from != from || (f->exchange && f->exchange != d->p[18]) ||
+		    f->response != ((d->p[19] & IKE_FLAG_RESPONSE) != 0))
+			continue;
+		f->count--;
+		return f;
+	}
+	return NULL;
+}
+
 static void transmit(struct net *n, unsigned from, struct datagram *d)
 {
 	struct peer *p = &n->peer[from];
 	nsec_t at = n->now + n->o.delay + rng_below(&n->rng.rng, n->jitter + 1);
+	const struct ike_fate *f = fate_of(n, from, d);
 
 	if (p->seen_as.port)
 		d->from = p->seen_as;
@@ -136,9 +154,15 @@ static void transmit(struct net *n, unsigned from, struct datagram *d)
 		p->flow[d->child].path_lost += d->counted;
 		return;
 	}
+	if (f && f->copies == 0)
+		return;
+	if (f && f->copies == 1)
+		at += f->later;
 	if (chance(n, n->reorder))
 		at += 3 * n->o.delay;
 	enqueue(n, from, d, at);
+	if (f && f->copies == 2)
+		enqueue(n, from, d, at + f->later);
 	if (chance(n, n->dup))
 		enqueue(n, from, d, at + rng_below(&n->rng.rng, 4 * n->o.delay));
 }

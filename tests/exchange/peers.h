@@ -95,6 +95,17 @@ struct kept {
 	struct ts_list *local, *remote;
 };
 
+/* What the wire does to the next `count` IKE messages of peer `from` that are of this kind. */
+struct ike_fate {
+	unsigned from;
+	uint8_t exchange; /* 0: any */
+	bool response;
+	unsigned count;
+	unsigned copies; /* 0: it is lost, 2: it is doubled */
+	nsec_t later;	 /* it arrives later by this; a second copy does */
+};
+#define IKE_FATES 8
+
 struct net {
 	struct options o;
 	struct seeded rng;
@@ -109,6 +120,7 @@ struct net {
 	bool cut[2];	   /* all datagrams of peer i are lost */
 	nsec_t cut_ike[2]; /* until then, IKE messages of peer i are lost */
 	nsec_t cut_esp[2]; /* until then, ESP packets of peer i are lost */
+	struct ike_fate fate[IKE_FATES];
 	/* Called for each datagram, which it may change or record; false: the datagram is lost. */
 	bool (*hook)(struct net *n, unsigned from, struct datagram *d);
 	void *hook_ctx;

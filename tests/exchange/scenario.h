@@ -33,6 +33,10 @@
  *   run TIME                    lets time pass
  *   cut ike|esp|all PEER TIME   the datagrams that PEER sends are lost for TIME from now
  *   cut all PEER on|off
+ *   message PEER init|auth|child|info request|answer lost|twice TIME|late TIME [N]
+ *                               the next N (1) such IKE messages of PEER are lost, come again after
+ *                               TIME, or come later by TIME; child: CREATE_CHILD_SA, info:
+ *                               INFORMATIONAL
  *   nat PORT                    the gateway sees the branch at another port
  *
  * Faults and actions of peers (`try` before one: no failure without the SA or request):
@@ -46,13 +50,15 @@
  *   number CHILD N              the gateway's next number is N + 1
  *   ids back N                  the gateway's message IDs in both directions go back by N
  *   keep CHILD                  keeps the SA that the gateway sends on now, which sends nothing
- * more takeover CHILD              a standby sends on the SA that was kept: its state is as old as
- * that gw temporary|full on|off    answers CREATE_CHILD_SA by TEMPORARY_FAILURE or
- * NO_ADDITIONAL_SAS rekey PEER CHILD|ike        a routine rekey delete PEER CHILD           deletes
- * the SA by a DELETE liveness PEER               an IKE liveness check restart PEER a new process
- * loads what the old one has saved invalid-spi CHILD           the gateway reports, protected, the
- * branch's outbound SPI as unknown set CHILD NAME VALUE        sets an option of the branch at run
- * time
+ *   takeover CHILD              a standby sends on the SA that was kept: its state is as old
+ *   gw temporary|full on|off    answers CREATE_CHILD_SA by TEMPORARY_FAILURE or
+ *                               NO_ADDITIONAL_SAS
+ *   rekey PEER CHILD|ike        a routine rekey
+ *   delete PEER CHILD|ike       deletes the SA by a DELETE; ike: the oldest IKE SA
+ *   liveness PEER               an IKE liveness check
+ *   restart PEER                a new process loads what the old one has saved
+ *   invalid-spi CHILD           the gateway reports, protected, the branch's outbound SPI as
+ * unknown set CHILD NAME VALUE        sets an option of the branch at run time
  *
  * Adversaries:
  *   record [ike] PEER N         the next N ESP packets, or IKE messages, of PEER are copied

@@ -48,6 +48,7 @@ static void calm(struct scenario *s, const struct words *w)
 	words_need(s, w, 2, 2);
 	n->loss = n->dup = n->reorder = 0;
 	n->jitter = 0;
+	memset(n->fate, 0, sizeof(n->fate));
 	for (unsigned i = 0; i < 2; i++) {
 		n->cut[i] = false;
 		n->cut_ike[i] = n->cut_esp[i] = 0;
@@ -73,6 +74,48 @@ static void cut(struct scenario *s, const struct words *w)
 		s->n->cut_ike[p] = until;
 	if (esp || all)
 		s->n->cut_esp[p] = until;
+}
+
+static uint8_t word_exchange(struct scenario *s, const char *w)
+{
+	static const struct {
+		const char *name;
+		uint8_t exchange;
+	} all[] = {{"init", IKE_SA_INIT},
+		   {"auth", IKE_AUTH},
+		   {"child", IKE_CREATE_CHILD_SA},
+		   {"info", IKE_INFORMATIONAL}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (strcmp(w, all[i].name) == 0)
+			return all[i].exchange;
+	}
+	scenario_fail(s, "\"%s\" is none of init, auth, child, info", w);
+}
+
+/* message PEER EXCHANGE request|answer lost|twice TIME|late TIME [N] */
+static void message(struct scenario *s, const struct words *w)
+{
+	struct ike_fate f = {.count = 1, .copies = 1};
+	unsigned at = 5, i;
+
+	words_need(s, w, 5, 7);
+	f.from = word_peer(s, w->w[1]);
+	f.exchange = word_exchange(s, w->w[2]);
+	f.response = word_on(s, w->w[3], "answer", "request");
+	if (word_is(w, 4, "lost"))
+		f.copies = 0;
+	else
+		f.copies = word_on(s, w->w[4], "twice", "late") ? 2 : 1;
+	if (f.copies && at < w->count)
+		f.later = word_time(s, w->w[at++]);
+	if (at < w->count)
+		f.count = (unsigned)word_number(s, w->w[at]);
+	for (i = 0; i < IKE_FATES && s->n->fate[i].count; i++)
+		;
+	if (i == IKE_FATES)
+		scenario_fail(s, "at most %u at a time", IKE_FATES);
+	s->n->fate[i] = f;
 }
 
 static void nat(struct scenario *s, const struct words *w)
@@ -396,8 +439,25 @@ static void delete_child(struct scenario *s, const struct words *w, unsigned c)
 		ike_child_delete(t->ike, s->n->now);
 }
 
+/* The IKE SA that was ESTABLISHED first, which a rekey may have replaced. */
+static void delete_ike(struct scenario *s, unsigned p)
+{
+	struct ike_sa *sa, *oldest = NULL;
+
+	for (sa = s->n->peer[p].tunnel->ike->sas; sa; sa = sa->hh.next) {
+		if (sa->established && (!oldest || sa->established < oldest->established))
+			oldest = sa;
+	}
+	if (oldest)
+		ike_sa_delete(oldest, s->n->now);
+}
+
 static void delete (struct scenario *s, const struct words *w)
 {
+	if (word_is(w, 2, "ike")) {
+		delete_ike(s, word_peer(s, w->w[1]));
+		return;
+	}
 	for_children(s, w, 2, delete_child);
 }
 
@@ -460,6 +520,7 @@ static const struct {
 	{"jitter", jitter},
 	{"calm", calm},
 	{"cut", cut},
+	{"message", message},
 	{"nat", nat},
 	{"move", move},
 	{"traffic", traffic},
