@@ -131,8 +131,12 @@ static const struct conf_option options[] = {
 	 .most = LIMIT_MAX, .standard = "10", .help = "lines a second that one peer may cause"},
 	{.name = "guess_rate", .kind = &conf_number, .at = AT(ike.guess_rate), .least = 1, .most = LIMIT_MAX,
 	 .standard = "1", .help = "wrong secrets a second from one address"},
-	{.name = "retransmit_timeout", .kind = &conf_time, .at = AT(ike.retransmit_timeout),
-	 .least = 100 * NSEC_PER_MSEC, .standard = "\"2s\"", .help = "first retransmission of a request"},
+	{.name = "retransmit_timeout", .kind = &conf_time, .at = AT(ike.retransmit.timeout),
+	 .least = 100 * NSEC_PER_MSEC, .standard = "\"500ms\"", .help = "first retransmission of a request"},
+	{.name = "retransmit_base", .kind = &conf_factor, .at = AT(ike.retransmit.base), .least = 1000,
+	 .most = 10000, .standard = "\"1.9\"", .help = "how much longer each further one waits"},
+	{.name = "retransmit_tries", .kind = &conf_number, .at = AT(ike.retransmit.tries), .least = 1,
+	 .most = 100, .standard = "7", .help = "retransmissions before the peer is given up"},
 };
 /* clang-format on */
 

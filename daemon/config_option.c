@@ -364,6 +364,49 @@ static void print_unsigned(struct conf_out *out, const struct conf_option *o, co
 
 const struct conf_kind conf_number = {read_number, print_unsigned};
 
+/* A number, or text with one, of which three digits behind the point count. */
+static bool get_factor(config_setting_t *s, double *ret)
+{
+	const char *text = config_setting_get_string(s);
+	char *end;
+
+	if (!text) {
+		*ret = config_setting_type(s) == CONFIG_TYPE_FLOAT
+			       ? config_setting_get_float(s)
+			       : (double)config_setting_get_int64(s);
+		return config_setting_is_number(s);
+	}
+	*ret = strtod(text, &end);
+	return *text >= '0' && *text <= '9' && *end == '\0';
+}
+
+static int read_factor(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+		       void *base)
+{
+	double v;
+	uint32_t thousandths;
+
+	if (!get_factor(s, &v) ||
+	    !((v == 0 && o->zero) || (v >= (double)o->least / 1000 && v <= (double)o->most / 1000)))
+		return conf_fail(r, s, "must be a number from %g to %g%s", (double)o->least / 1000,
+				 (double)o->most / 1000, o->zero ? ", or 0" : "");
+	thousandths = (uint32_t)(v * 1000 + 0.5);
+	memcpy((char *)base + o->at, &thousandths, sizeof(thousandths));
+	return 0;
+}
+
+static void print_factor(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	uint32_t v;
+	char text[32];
+
+	memcpy(&v, (const char *)base + o->at, sizeof(v));
+	snprintf(text, sizeof(text), "%g", v / 1000.0);
+	conf_print_text(out, text);
+}
+
+const struct conf_kind conf_factor = {read_factor, print_factor};
+
 static int read_size(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 		     void *base)
 {

@@ -65,6 +65,7 @@ extern const struct conf_kind conf_text;   /* char *, owned; NULL: none */
 extern const struct conf_kind conf_word;   /* enum: one of its words */
 extern const struct conf_kind conf_either; /* bool: two words */
 extern const struct conf_kind conf_number; /* unsigned */
+extern const struct conf_kind conf_factor; /* uint32_t: "1.8", in thousandths */
 extern const struct conf_kind conf_size;   /* uint64_t */
 extern const struct conf_kind conf_time;   /* nsec_t */
 extern const struct conf_kind conf_ike_proposals, conf_esp_proposals; /* struct proposal_list */

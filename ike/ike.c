@@ -131,8 +131,7 @@ void ike_settings_default(struct ike_settings *s)
 		.peer_log_rate = 10,
 		.guess_rate = 1,
 		.half_open_timeout = 30 * NSEC_PER_SEC,
-		.retransmit_timeout = 2 * NSEC_PER_SEC,
-		.retransmit_tries = 5,
+		.retransmit = {.timeout = 500 * NSEC_PER_MSEC, .base = 1900, .tries = 7},
 		.keepalive = 20 * NSEC_PER_SEC,
 	};
 }

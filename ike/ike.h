@@ -169,10 +169,9 @@ struct ike_settings {
 	 * made IKE_AUTH may be unanswered, but at least 10 s from the response.
 	 */
 	nsec_t half_open_timeout;
-	nsec_t retransmit_timeout; /* wait after the first sending of a routine request, each
-				      further one 1.8 times as long and +-20 %: 2 s */
-	unsigned retransmit_tries; /* retransmissions of it: 5 */
-	nsec_t keepalive;	   /* longest silence of ours when we are behind a NAT: 20 s */
+	/* Where a connection says nothing else: 0.5 s, 1.9 times, 7: a peer has 94 s to answer. */
+	struct retransmission retransmit;
+	nsec_t keepalive; /* longest silence of ours when we are behind a NAT: 20 s */
 };
 /* Sets all to the defaults. */
 void ike_settings_default(struct ike_settings *s);

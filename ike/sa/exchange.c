@@ -17,6 +17,8 @@ static const uint32_t hurried_ms[] = {500, 1000, 2000, 2000};
 
 #define SENDS_OF_ONE_SIZE 2 /* without an answer; then smaller fragments are tried */
 
+#define WAIT_MAX	 (3600 * NSEC_PER_SEC) /* between two sendings, whatever the options say */
+
 static void task_due(struct deadline *d, nsec_t now)
 {
 	exchange_run(container_of(d, struct ike_task, wait)->ike_sa, now);
@@ -79,9 +81,22 @@ static nsec_t vary(struct ike *ike, nsec_t t)
 	return t * 4 / 5 + rng_below(ike->rng, t * 2 / 5 + 1);
 }
 
+/* What the connection says, and where it says nothing, what holds for all. */
+static struct retransmission retransmission_of(const struct ike_sa *sa)
+{
+	const struct retransmission *own = &sa->conn->retransmit, *all = &sa->ike->set.retransmit;
+
+	return (struct retransmission){
+		.timeout = own->timeout ? own->timeout : all->timeout,
+		.base = own->base ? own->base : all->base,
+		.tries = own->tries ? own->tries : all->tries,
+	};
+}
+
 /* How long to wait after the sends-th sending. */
 static nsec_t next_wait(const struct ike_sa *sa)
 {
+	const struct retransmission r = retransmission_of(sa);
 	nsec_t t;
 
 	if (sa->window.hurried) {
@@ -90,9 +105,9 @@ static nsec_t next_wait(const struct ike_sa *sa)
 		return HURRIED_AFTER_MS * NSEC_PER_MSEC *
 		       (sa->window.sends - ARRAY_SIZE(hurried_ms));
 	}
-	t = sa->ike->set.retransmit_timeout;
+	t = r.timeout;
 	for (unsigned i = 1; i < sa->window.sends; i++)
-		t = t * 9 / 5;
+		t = min_u64(t / 1000 * r.base, WAIT_MAX);
 	return t;
 }
 
@@ -100,7 +115,7 @@ static nsec_t next_wait(const struct ike_sa *sa)
 static bool given_up(const struct ike_sa *sa)
 {
 	return sa->window.sends >
-	       (sa->window.hurried ? HURRIED_TRIES - 1 : sa->ike->set.retransmit_tries);
+	       (sa->window.hurried ? HURRIED_TRIES - 1 : retransmission_of(sa).tries);
 }
 
 /* Whether long datagrams may be why the message was sent in vain so often (RFC 7383 2.5.2). */

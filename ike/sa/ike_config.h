@@ -42,6 +42,16 @@ struct child_conf {
 	struct tunnel_options *options; /* those of tunnel/; owned */
 };
 
+/*
+ * When a routine request is sent again: after `timeout`, then each time `base` times as long,
+ * `tries` times in all; every wait varies by 20 %. After the last one the peer is given up.
+ */
+struct retransmission {
+	nsec_t timeout;
+	uint32_t base; /* thousandths */
+	uint32_t tries;
+};
+
 /* Host names of a peer, and where they lead now: no part of the configuration. */
 struct peer_names {
 	char *name[HOST_NAMES_MAX];
@@ -75,6 +85,7 @@ struct conn_conf {
 	uint8_t local_count, remote_count;
 	unsigned local_port, remote_port; /* where IKE begins: both 500, or neither */
 	bool remote_any;		  /* remote_addrs has %any: answer any address */
+	struct retransmission retransmit; /* a member that is 0: that of struct ike_settings */
 	bool ha_peer;			  /* the peer is a cluster that supports RFC 6311 */
 	bool mobike;			  /* RFC 4555 */
 	enum childless childless;

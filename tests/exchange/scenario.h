@@ -22,9 +22,10 @@
  *   window N, delay TIME        replay window; one-way delay of the wire
  *   dpd [PEER] TIME             dpd_delay; 0s: no liveness checks
  *   lifetime child|ike TIME     rekey_time of both sides
- *   option NAME VALUE           option of the group switchover, on both sides
- *   twice allowed               without replay protection: a packet delivered twice is no failure
- *   up [TIME]                   creates the peers, waits for the tunnel, and marks
+ *   retransmit TIME N N         first retransmission, thousandths of the factor of each further
+ * one, and how many there are option NAME VALUE           option of the group switchover, on both
+ * sides twice allowed               without replay protection: a packet delivered twice is no
+ * failure up [TIME]                   creates the peers, waits for the tunnel, and marks
  *
  * The wire and the traffic, from then on:
  *   loss|duplicate|reorder N %  jitter TIME (up to)

@@ -112,6 +112,15 @@ static void set_lifetime(struct scenario *s, const struct words *w)
 		word_time(s, w->w[2]);
 }
 
+/* retransmit TIME THOUSANDTHS TRIES */
+static void set_retransmit(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 4, 4);
+	s->o.set.retransmit = (struct retransmission){.timeout = word_time(s, w->w[1]),
+						      .base = (uint32_t)word_number(s, w->w[2]),
+						      .tries = (uint32_t)word_number(s, w->w[3])};
+}
+
 static void set_option(struct scenario *s, const struct words *w)
 {
 	char err[OPTION_ERR];
@@ -188,6 +197,7 @@ static const struct {
 	{"delay", set_delay},
 	{"dpd", set_dpd},
 	{"lifetime", set_lifetime},
+	{"retransmit", set_retransmit},
 	{"option", set_option},
 	{"twice", set_twice},
 	{"up", bring_up},
