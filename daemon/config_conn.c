@@ -220,6 +220,9 @@ static const char *const fragmentation[] = {[FRAGMENTATION_YES] = "yes",
 					    [FRAGMENTATION_FORCE] = "force",
 					    NULL};
 
+static const char *const uniques[] = {
+	[UNIQUE_REPLACE] = "replace", [UNIQUE_KEEP] = "keep", [UNIQUE_NEVER] = "never", NULL};
+
 #define VOLUME_MAX (UINT64_MAX / 2)
 #define REKEY_MAX  (9ULL * 365 * 86400 * NSEC_PER_SEC) /* a file can still express a tenth more */
 
@@ -259,6 +262,8 @@ static const struct conf_option conn_options[] = {
 	 .zero = "as daemon says", .standard = "\"0\"", .help = "how much longer each further one waits; 0: as daemon says"},
 	{.name = "retransmit_tries", .kind = &conf_number, .at = AT(retransmit.tries), .least = 1, .most = 100,
 	 .zero = "as daemon says", .standard = "0", .help = "retransmissions before the peer is given up; 0: as daemon says"},
+	{.name = "unique", .kind = &conf_word, .at = AT(unique), .words = uniques, .standard = "\"replace\"",
+	 .help = "a second IKE SA with the same identities"},
 	{.name = "ha_peer", .kind = &conf_either, .at = AT(ha_peer), .words = yes_no, .standard = "\"no\"",
 	 .help = "the peer is a cluster that speaks RFC 6311"},
 	{.name = "childless", .kind = &conf_word, .at = AT(childless), .words = childless, .standard = "\"allow\"",

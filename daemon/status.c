@@ -199,6 +199,7 @@ static bool wanted(const struct tunnel_conn *c, const struct tunnel_child *k, co
 static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t now)
 {
 	const struct tunnel_child *k;
+	const struct ike_sa *sa;
 	json_t *o = json_object(), *children = json_array(), *ike = json_array();
 	const struct conn_creds *creds = cred_find(ike_credentials(c->tunnel->ike), c->conf->name);
 	char id[IDENT_STRLEN];
@@ -210,8 +211,11 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 		json_object_set_new(o, "certificate", cert_json(creds->chain.v[0]));
 	if (c->sa)
 		json_array_append_new(ike, ike_json(c->sa, now));
-	if (c->beside)
-		json_array_append_new(ike, ike_json(c->beside, now));
+	/* All others: those of rung 3, one too many, and those on their way out. */
+	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = ike_next_sa(sa)) {
+		if (sa != c->sa && ike_sa_owner(sa) == c)
+			json_array_append_new(ike, ike_json(sa, now));
+	}
 	json_object_set_new(o, "ike_sas", ike);
 	json_object_set_new(o, "failures", json_integer(c->failures));
 	json_object_set_new(o, "proposals", proposals_json(&c->conf->proposals));

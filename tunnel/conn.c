@@ -537,6 +537,7 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 			c->beside = other;
 		LIST_FOREACH (k, &c->children, link)
 			follow_rekey(k, sa, other);
+		conn_tidy_spare(c, now);
 		break;
 	case IKE_EVENT_DOWN: on_down(c, sa, why, now); break;
 	case IKE_EVENT_LATE:

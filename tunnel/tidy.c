@@ -12,11 +12,12 @@
 #include "tidy.h"
 #include "tunnel_sa.h"
 
-#define OURS	 (10 * NSEC_PER_SEC)
-#define THEIRS	 (30 * NSEC_PER_SEC)
-#define LOOK	 NSEC_PER_SEC
-#define CROSSED	 (5 * NSEC_PER_SEC)    /* a first message, retransmitted, may take this long */
-#define WAIT_MAX (3600 * NSEC_PER_SEC) /* with a peer that makes another one each time */
+#define OURS	    (10 * NSEC_PER_SEC)
+#define THEIRS	    (30 * NSEC_PER_SEC)
+#define LOOK	    NSEC_PER_SEC
+#define CROSSED	    (5 * NSEC_PER_SEC) /* a first message, retransmitted, may take this long */
+#define MERGE_AGAIN (60 * NSEC_PER_SEC)
+#define WAIT_MAX    (3600 * NSEC_PER_SEC) /* with a peer that makes another one each time */
 
 static bool is_in_use(const struct tunnel_sa *s)
 {
@@ -24,10 +25,12 @@ static bool is_in_use(const struct tunnel_sa *s)
 	       child_sa_state(s->ike) != CHILD_STATE_DELETING;
 }
 
-/* a is live. */
+/* a is live. With unique = "never", each IKE SA has its own. */
 static bool are_twins(const struct tunnel_sa *a, const struct tunnel_sa *b)
 {
-	return a != b && is_in_use(b) && tunnel_sa_covers(a, b) && tunnel_sa_covers(b, a);
+	return a != b && is_in_use(b) && tunnel_sa_covers(a, b) && tunnel_sa_covers(b, a) &&
+	       (a->child->conn->conf->unique != UNIQUE_NEVER ||
+		child_sa_ike(a->ike) == child_sa_ike(b->ike));
 }
 
 struct tunnel_sa *tunnel_sa_twin(const struct tunnel_sa *s)
@@ -60,14 +63,19 @@ static bool is_later_call(const struct ike_sa *a, const struct ike_sa *b)
 
 /*
  * Of two IKE SAs the one of the later call stays: one side may have made it in the stead of the
- * other. When each was rekeyed does not count, as the answer to that may be late. Of two calls that
- * may have crossed, the one with the higher initiator's SPI stays, as in conn_which_call.
+ * other; with unique = "keep" it is that of the earlier one. When each was rekeyed does not count,
+ * as the answer to that may be late. Of two calls that may have crossed, the one with the higher
+ * initiator's SPI stays, as in conn_which_call.
  */
 static bool is_better_ike(const struct ike_sa *a, const struct ike_sa *b)
 {
+	bool keep = ike_sa_conn(a)->unique == UNIQUE_KEEP;
+
 	if (is_later_call(a, b))
-		return true;
-	return !is_later_call(b, a) && ike_sa_spi_i(a) > ike_sa_spi_i(b);
+		return !keep;
+	if (is_later_call(b, a))
+		return keep;
+	return ike_sa_spi_i(a) > ike_sa_spi_i(b);
 }
 
 static uint64_t both_spis(const struct tunnel_sa *s)
@@ -136,23 +144,85 @@ static enum state tidy_children(struct tunnel_conn *c, nsec_t now, bool *ret_end
 	return worst;
 }
 
+/*
+ * It does the same as another one of the connection, apart from rung 3 (beside.c) and from the
+ * collision of two rekeys.
+ */
+static bool is_one_of_many(const struct tunnel_conn *c, const struct ike_sa *sa)
+{
+	return ike_sa_owner(sa) == c && sa != c->beside && sa != c->crossing &&
+	       ike_sa_state(sa) == IKE_STATE_ESTABLISHED && !ike_sa_unresolved(sa);
+}
+
 bool conn_has_spare(const struct tunnel_conn *c)
 {
 	const struct ike_sa *sa;
 
+	if (!c->sa || c->conf->unique == UNIQUE_NEVER || !is_one_of_many(c, c->sa))
+		return false;
 	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = ike_next_sa(sa)) {
-		if (c->sa && ike_sa_owner(sa) == c && sa != c->sa && sa != c->beside &&
-		    ike_sa_state(sa) == IKE_STATE_ESTABLISHED &&
-		    (!ike_first_child(sa) || !ike_first_child(c->sa)))
+		if (sa != c->sa && is_one_of_many(c, sa))
 			return true;
 	}
 	return false;
 }
 
-/* Of two IKE SAs one of which has no children, that one goes. */
+/* The IKE SA that stays. The connection has more than one. */
+static struct ike_sa *best_ike(const struct tunnel_conn *c)
+{
+	struct ike_sa *sa, *best = NULL;
+
+	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = ike_next_sa(sa)) {
+		if (is_one_of_many(c, sa) && (!best || is_better_ike(sa, best)))
+			best = sa;
+	}
+	return best;
+}
+
+/*
+ * Asks on the IKE SA that stays for what only the others carry: it is a twin of that then, which
+ * goes. A peer that refuses is asked again after a minute, and after twice as long each time.
+ */
+static void merge_onto(struct tunnel_conn *c, struct ike_sa *stays, nsec_t now)
+{
+	struct tunnel_child *k;
+	struct tunnel_sa *s;
+	bool asked = false;
+
+	if (c->merged_at && now - c->merged_at < MERGE_AGAIN << min_u64(c->merges, 6))
+		return;
+	LIST_FOREACH (k, &c->children, link) {
+		LIST_FOREACH (s, &k->sas, link) {
+			if (!is_in_use(s) || child_sa_ike(s->ike) == stays ||
+			    conn_uses_child(k, stays, s))
+				continue;
+			if (!ike_child_create_like(stays, k->conf, s->local, s->remote, now))
+				continue;
+			k->asked_on = k->asked_on ? k->asked_on : stays;
+			asked = true;
+		}
+	}
+	if (!asked)
+		return;
+	log_info(c->tunnel->log, "%s: two IKE SAs: what %016llx lacks is asked for on it",
+		 c->conf->name, (unsigned long long)ike_sa_spi_i(stays));
+	c->merged_at = now;
+	c->merges++;
+}
+
+/* One of two IKE SAs goes when it has no children any more; until then the other one gets them. */
 static enum state tidy_ike(struct tunnel_conn *c, nsec_t now)
 {
-	struct ike_sa *sa, *next;
+	struct ike_sa *sa, *next, *stays = conn_has_spare(c) ? best_ike(c) : NULL;
+
+	/* It stays only if the peer has it: a call that it has forgotten may be the better one. */
+	if (stays &&
+	    max_u64(ike_sa_last_heard(stays), tunnel_last_inbound(NULL, stays)) < c->untidy_since) {
+		ike_liveness(stays, 0, now);
+		return WAITING;
+	}
+	if (stays && is_our_turn(c, stays, now))
+		merge_onto(c, stays, now);
 
 	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = ike_next_sa(sa)) {
 		if (ike_sa_owner(sa) == c && c->sa && sa != c->sa &&

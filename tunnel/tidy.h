@@ -6,7 +6,7 @@
 
 /* Another live SA of the child with the same selectors; NULL: there is none. */
 struct tunnel_sa *tunnel_sa_twin(const struct tunnel_sa *s);
-/* There are two IKE SAs of the connection, one of them without children. */
+/* There are two IKE SAs of the connection that do the same, and its `unique` is not "never". */
 bool conn_has_spare(const struct tunnel_conn *c);
 /* There are two SAs that do the same: one of them is to be ended later. */
 void conn_tidy_later(struct tunnel_conn *c, nsec_t now);

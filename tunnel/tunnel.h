@@ -178,8 +178,11 @@ struct tunnel_conn {
 	struct deadline tidy; /* end one of two SAs that do the same */
 	nsec_t untidy_since;  /* while `tidy` is armed: nothing has been recovered since */
 	nsec_t tidied_at;
-	unsigned tidied;		/* how often in a row */
-	unsigned beside_failures;	/* in a row; sets the back-off of rung 3 */
+	unsigned tidied;	  /* how often in a row */
+	nsec_t merged_at;	  /* when the children of one of two IKE SAs were asked for on the
+				     other one; 0: never */
+	unsigned merges;	  /* how often */
+	unsigned beside_failures; /* in a row; sets the back-off of rung 3 */
 	struct tunnel_refusal *refusal; /* of an IKE SA; owned, NULL before the first */
 };
 LIST_HEAD(tunnel_conn_list, tunnel_conn);

@@ -42,6 +42,9 @@ struct child_conf {
 	struct tunnel_options *options; /* those of tunnel/; owned */
 };
 
+/* What becomes of two IKE SAs of a connection with the same identities; see mendip.conf(5). */
+enum unique { UNIQUE_REPLACE, UNIQUE_KEEP, UNIQUE_NEVER };
+
 /*
  * When a routine request is sent again: after `timeout`, then each time `base` times as long,
  * `tries` times in all; every wait varies by 20 %. After the last one the peer is given up.
@@ -88,6 +91,7 @@ struct conn_conf {
 	struct retransmission retransmit; /* a member that is 0: that of struct ike_settings */
 	bool ha_peer;			  /* the peer is a cluster that supports RFC 6311 */
 	bool mobike;			  /* RFC 4555 */
+	enum unique unique;
 	enum childless childless;
 	enum fragmentation
 		fragmentation;	/* RFC 7383; FORCE: messages that need not be divided too */

@@ -62,6 +62,7 @@ struct child_sa {
 	struct child_sa *replaces;	/* the SA that it rekeys; NULL: none, or it ended */
 	bool confirmed;			/* the peer surely has it */
 	bool deleted_by_peer;
+	bool rekeyed_instead; /* we rekey it, as the peer's rekey would have narrowed it */
 	bool voided; /* made by a rekey of the peer's that the peer never used (ike_child_void) */
 	nsec_t created;
 	struct deadline rekey, expire, cleanup;

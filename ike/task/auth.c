@@ -393,18 +393,71 @@ static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 	}
 }
 
+/* Another authenticated IKE SA with the same identities on both sides. */
+static bool is_with_same_peer(const struct ike_sa *sa, const struct ike_sa *other)
+{
+	return other != sa && other->established && ident_eq(&other->peer_id, &sa->peer_id) &&
+	       ident_eq(&other->conn->local_id, &sa->conn->local_id);
+}
+
+/*
+ * The other one came up after the call of this one had begun: when the peer wrote its IKE_AUTH, it
+ * may not have had the other one.
+ */
+static bool have_crossed(const struct ike_sa *sa, const struct ike_sa *other)
+{
+	return other->called >= sa->began;
+}
+
 /* INITIAL_CONTACT: the peer has no other IKE SA with us (2.4). */
 static void forget_others(struct ike_sa *sa, nsec_t now)
 {
 	struct ike_sa *other, *tmp;
 
 	HASH_ITER (hh, sa->ike->sas, other, tmp) {
-		if (other != sa && other->established && ident_eq(&other->peer_id, &sa->peer_id) &&
-		    ident_eq(&other->conn->local_id, &sa->conn->local_id)) {
-			other->deleted_by_peer = true;
-			sa_kill(other, "the peer sent INITIAL_CONTACT", now);
+		if (!is_with_same_peer(sa, other))
+			continue;
+		/* The peer may not have known of it when it wrote this: a check shows whether it
+		 * does. */
+		if (have_crossed(sa, other)) {
+			ike_liveness(other, 0, now);
+			continue;
 		}
+		other->deleted_by_peer = true;
+		sa_kill(other, "the peer sent INITIAL_CONTACT", now);
 	}
+}
+
+/*
+ * unique = "keep": the IKE SA of this connection that is there already, which is checked: if its
+ * peer has lost it, the next call is let in. One whose call crossed this one does not count, as
+ * both sides would refuse each other's: tunnel/tidy.c ends one of the two. NULL: there is none.
+ */
+static struct ike_sa *kept_instead(struct ike_sa *sa, nsec_t now)
+{
+	struct ike_sa *other;
+
+	for (other = sa->ike->sas; other; other = other->hh.next) {
+		if (!is_with_same_peer(sa, other) || have_crossed(sa, other) ||
+		    other->state != IKE_STATE_ESTABLISHED ||
+		    strcmp(other->conn->name, sa->conn->name) != 0)
+			continue;
+		ike_liveness(other, 0, now);
+		return other;
+	}
+	return NULL;
+}
+
+/* Applies the connection's rule to other IKE SAs with this peer. False: this one is refused. */
+static bool settle_uniqueness(struct ike_sa *sa, const struct ike_in *in)
+{
+	if (sa->conn->unique == UNIQUE_NEVER)
+		return true;
+	if (ike_find_notify(in->p, NOTIFY_INITIAL_CONTACT))
+		forget_others(sa, in->now);
+	else if (sa->conn->unique == UNIQUE_KEEP && kept_instead(sa, in->now))
+		return false;
+	return true;
 }
 
 static struct child_sa *accept_child(struct ike_sa *sa, const struct ike_in *in, uint16_t *error,
@@ -513,6 +566,10 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	}
 	if (childless_refused(sa, in))
 		return;
+	if (!settle_uniqueness(sa, in)) {
+		refuse(sa, in, "the peer has an IKE SA already, and unique is \"keep\"");
+		return;
+	}
 	half_remove(sa);
 	deadline_clear(&sa->ike->deadlines, &sa->expire);
 	/*
@@ -521,8 +578,6 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	 */
 	sa_set_remote(sa, in->remote);
 	sa->local = *in->local;
-	if (ike_find_notify(in->p, NOTIFY_INITIAL_CONTACT))
-		forget_others(sa, in->now);
 	limit_sas(sa, in->now);
 	/* Before the response: a CHILD SA can be installed only when the owner knows the IKE SA. */
 	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));

@@ -248,10 +248,17 @@ static void complete(struct ike_sa *sa, struct child_task *t, const struct ike_i
 	if (error) {
 		log_peer(sa, in->now, LOG_LEVEL_WARNING,
 			 "%s: child %s: the response does not match our offer: %s", sa_label(sa),
-			 t->conf->name, ike_notify_name(error));
+			 t->conf->name,
+			 error == NOTIFY_SINGLE_PAIR_REQUIRED
+				 ? "it narrows the selectors of the SA that it is to replace"
+				 : ike_notify_name(error));
 		child_unwanted(sa, t->spi);
 		keep_old(t, in->now);
-		tell(sa, t, t->task.child, IKE_RESULT_REFUSED, error, in->now);
+		/* A peer that narrows a rekey narrows a new SA too: another IKE SA is no remedy. */
+		tell(sa, t, t->task.child,
+		     error == NOTIFY_SINGLE_PAIR_REQUIRED ? IKE_RESULT_TEMPORARY
+							  : IKE_RESULT_REFUSED,
+		     error, in->now);
 		return;
 	}
 	nonce_set(&nr, in->p->nonce);

@@ -142,6 +142,21 @@ static uint64_t children_max(const struct ike_sa *sa)
 	return max ? max_u64(max, sa->conn->child_count) : 0;
 }
 
+/*
+ * The peer's rekey of this SA was refused because of its selectors, as it would leave out traffic
+ * that the SA carries: we rekey it with all of them, but once, as the peer may do the same again.
+ */
+static void rekey_instead(struct child_sa *old, nsec_t now)
+{
+	if (old->rekeyed_instead)
+		return;
+	old->rekeyed_instead = true;
+	log_peer(old->ike_sa, now, LOG_LEVEL_WARNING,
+		 "%s: child %s: a rekey of the peer's with other selectors is refused: we rekey it",
+		 sa_label(old->ike_sa), old->conf->name);
+	ike_child_rekey(old, 0, now);
+}
+
 void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *n = ike_find_notify(in->p, NOTIFY_REKEY_SA);
@@ -164,6 +179,8 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 		error = NOTIFY_NO_ADDITIONAL_SAS;
 	if (!error)
 		error = child_negotiate(sa, in->p, true, old, &o, in->now);
+	if (old && error == NOTIFY_TS_UNACCEPTABLE)
+		rekey_instead(old, in->now);
 	if (error == NOTIFY_INVALID_KE_PAYLOAD)
 		refuse_group(sa, in, o.choice.group);
 	else if (error)

@@ -66,7 +66,8 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 			 const struct child_sa *old, struct child_offer *ret, nsec_t now);
 /*
  * As initiator: checks that the response is within what task t offered. Returns 0, or an error
- * notify type that says what is wrong.
+ * notify type that says what is wrong: SINGLE_PAIR_REQUIRED, which no peer can have sent here, if a
+ * rekey would leave out traffic that the old SA carries (2.9.2).
  */
 uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
 			    const struct child_task *t, struct child_offer *ret, nsec_t now);

@@ -41,6 +41,15 @@ static bool narrow(const struct child_conf *conf, const struct ts_list *local,
 	return true;
 }
 
+/*
+ * The SA that replaces `old` must not have narrower selectors (2.9.2): traffic that the old one
+ * carries would be left without an SA.
+ */
+static bool keeps_all(const struct child_offer *o, const struct child_sa *old)
+{
+	return ts_list_within(old->local, &o->local) && ts_list_within(old->remote, &o->remote);
+}
+
 static uint16_t choose(const struct child_conf *conf, const struct proposal_offer *offer,
 		       bool with_ke, uint16_t group, struct child_offer *o)
 {
@@ -78,6 +87,8 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 		if (narrow(conf, &local, &remote, ret)) {
 			uint16_t e = choose(conf, &offer, with_ke, p->ke.group, ret);
 
+			if (e == 0 && old && !keeps_all(ret, old))
+				e = NOTIFY_TS_UNACCEPTABLE;
 			if (e == 0)
 				e = admit(sa, ret, false, old, now);
 			if (e == 0)
@@ -130,6 +141,8 @@ uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, boo
 		return NOTIFY_INVALID_SYNTAX;
 	if (!is_within_offer(t, ret))
 		return NOTIFY_TS_UNACCEPTABLE;
+	if (t->task.child && !keeps_all(ret, t->task.child))
+		return NOTIFY_SINGLE_PAIR_REQUIRED;
 	return admit(sa, ret, true, t->task.child, now);
 }
 

@@ -61,6 +61,10 @@ check_PROGRAMS += tests/exchange/t_answers
 tests_exchange_t_answers_SOURCES = tests/exchange/t_answers.c $(PEERS)
 tests_exchange_t_answers_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_answers_LDADD = $(TUNNEL_TEST_LIBS)
+check_PROGRAMS += tests/exchange/t_unique
+tests_exchange_t_unique_SOURCES = tests/exchange/t_unique.c $(PEERS)
+tests_exchange_t_unique_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_unique_LDADD = $(TUNNEL_TEST_LIBS)
 if FAULTS
 check_PROGRAMS += tests/exchange/t_recovery tests/exchange/t_scenarios tests/exchange/t_runs
 LONG_TESTS += tests/exchange/test_more_runs.py

@@ -528,7 +528,7 @@ static void child_build(const struct options *o, struct child_conf *c, unsigned 
 	if (gw_starts(o))
 		c->start_action = side == GW ? o->start : START_NONE;
 	else
-		c->start_action = side == BRANCH ? o->start : START_NONE;
+		c->start_action = side == BRANCH || o->gw_starts ? o->start : START_NONE;
 	if (side == BRANCH) {
 		c->close_action = o->close;
 		c->dpd_action = o->dead;
@@ -573,6 +573,7 @@ struct conn_conf *peer_conf(struct net *n, unsigned i)
 		c->dpd_delay = 0;
 	c->fragmentation = o->fragmentation;
 	c->fragment_size = o->fragment_size;
+	c->unique = o->unique;
 	c->child_count = o->wide && p->index == BRANCH ? 1 : o->children;
 	c->children = xzalloc(c->child_count * sizeof(*c->children));
 	for (unsigned m = 0; m < c->child_count; m++)

@@ -36,7 +36,9 @@ struct options {
 	bool six;		     /* IPv6 outside */
 	enum encap encap;	     /* of both */
 	bool gw_any;		     /* the gateway accepts any peer that matches a pattern */
-	bool gw_calls; /* the gateway has the branch's address, and can initiate rung 3 */
+	bool gw_calls;	    /* the gateway has the branch's address, and can initiate rung 3 */
+	bool gw_starts;	    /* the gateway starts its children, too; with gw_calls */
+	enum unique unique; /* of both */
 	/* The branch only responds (%any): the gateway initiates, and starts the children. */
 	bool branch_answers;
 	/*

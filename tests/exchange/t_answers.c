@@ -10,6 +10,7 @@
 
 enum change {
 	WIDER,	      /* TSr goes beyond what was asked for */
+	NARROWER,     /* TSr is a half of it */
 	OTHER_CIPHER, /* SA names a cipher that was not offered */
 	BAD_TS,	      /* TSi ends in the middle of a selector */
 	NO_TS,	      /* TSr is missing */
@@ -49,6 +50,8 @@ static void write_payload(struct ike_builder *b, uint8_t type, const uint8_t *p,
 		memcpy(body + 12, (const uint8_t[]){10, 0, 0, 0}, 4);
 		memcpy(body + 16, (const uint8_t[]){10, 255, 255, 255}, 4);
 	}
+	if (type == PAYLOAD_TSR && lie.change == NARROWER)
+		body[19] = 127;
 	/* Proposal header 8, SPI 4, transform header 4, type, reserved, ID. */
 	if (type == PAYLOAD_SA && lie.change == OTHER_CIPHER)
 		put_be16(body + 18, ENCR_AES_CBC);
@@ -132,6 +135,16 @@ static void begin_to_lie(struct net *n, uint8_t exchange, enum change change, un
 	n->hook = lying_gateway;
 }
 
+static unsigned established(const struct net *n)
+{
+	const struct ike_sa *sa;
+	unsigned count = 0;
+
+	for (sa = n->peer[BRANCH].tunnel->ike->sas; sa; sa = sa->hh.next)
+		count += sa->state == IKE_STATE_ESTABLISHED;
+	return count;
+}
+
 static bool logged(const struct net *n, const char *text)
 {
 	for (unsigned i = 0; i < LOG_LINES; i++) {
@@ -195,7 +208,7 @@ static void unwanted_child_of_ike_auth(void **state)
 /* The same for the rekey of a CHILD SA: the old one stays in use on both sides. */
 static void unwanted_child_of_a_rekey(void **state)
 {
-	static const enum change changes[] = {WIDER, OTHER_CIPHER, BAD_TS};
+	static const enum change changes[] = {WIDER, NARROWER, OTHER_CIPHER, BAD_TS};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++) {
@@ -216,6 +229,33 @@ static void unwanted_child_of_a_rekey(void **state)
 		assert_true(net_agrees(n));
 		net_free(n);
 	}
+}
+
+/*
+ * A rekey of the peer's that asks for a half of what the CHILD SA carries is refused, and we rekey
+ * it ourselves with all of it.
+ */
+static void narrowed_rekey_of_the_peer(void **state)
+{
+	struct options o = options_default();
+	struct net *n = net_up(&o);
+	struct child_sa *b = peer_child(n, BRANCH, 0)->current->ike;
+
+	(void)state;
+	b->local->ts[0].hi.b[3] = 127;
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, 10 * MSEC);
+	b = peer_child(n, BRANCH, 0)->current->ike;
+	b->local->ts[0].hi.b[3] = 255;
+	net_run(n, 20 * SEC);
+	assert_true(logged(n, "with other selectors is refused"));
+	assert_true(net_agrees(n));
+	assert_int_equal(peer_child(n, GW, 0)->current->remote->ts[0].hi.b[3], 255);
+	net_packet(n, BRANCH, 0);
+	net_packet(n, GW, 0);
+	net_run(n, SEC);
+	assert_int_equal(n->peer[BRANCH].delivered + n->peer[GW].delivered, 2);
+	net_free(n);
 }
 
 static int install_fails(void *ctx, struct child_sa *c, const struct child_keys *keys,
@@ -273,6 +313,30 @@ static void malformed_answers_are_not_waited_out(void **state)
 		assert_true(net_agrees(n));
 		net_free(n);
 	}
+}
+
+/* A connection's own retransmit_* decide how often, and for how long, a request is sent. */
+static void own_retransmission(void **state)
+{
+	struct options o = options_default();
+	struct net *n = net_new(&o);
+	uint64_t sent;
+
+	(void)state;
+	n->peer[BRANCH].conf->retransmit =
+		(struct retransmission){.timeout = SEC, .base = 1000, .tries = 3};
+	net_until(n, net_is_up, 5 * SEC, "up");
+	n->cut[GW] = true;
+	sent = n->peer[BRANCH].ike_sent;
+	ike_liveness(peer_conn(n, BRANCH)->sa, 0, n->now);
+	net_run(n, 700 * MSEC);
+	assert_int_equal(n->peer[BRANCH].ike_sent, sent + 1);
+	net_run(n, 2 * SEC + 400 * MSEC); /* four waits of 0.8 to 1.2 s each */
+	assert_int_equal(established(n), 1);
+	assert_in_range(n->peer[BRANCH].ike_sent, sent + 3, sent + 4);
+	net_run(n, 2 * SEC);
+	assert_int_equal(established(n), 0);
+	net_free(n);
 }
 
 static bool bad_group(struct net *n, unsigned from, struct datagram *d)
@@ -342,8 +406,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unwanted_child_of_ike_auth),
 		cmocka_unit_test(unwanted_child_of_a_rekey),
+		cmocka_unit_test(narrowed_rekey_of_the_peer),
 		cmocka_unit_test(what_cannot_be_installed_is_deleted),
 		cmocka_unit_test(malformed_answers_are_not_waited_out),
+		cmocka_unit_test(own_retransmission),
 		cmocka_unit_test(unusable_init_shortens_the_wait),
 		cmocka_unit_test(additional_exchange_none),
 	};

@@ -447,7 +447,7 @@ static void answers_stay_within_the_offer(void **state)
 		const char *net;
 		uint16_t error;
 	} answers[] = {{"10.1.2.0/24", 0},
-		       {"10.1.2.9/32", 0},
+		       {"10.1.2.9/32", NOTIFY_SINGLE_PAIR_REQUIRED}, /* a rekey is not narrowed */
 		       {"10.1.1.7/32", NOTIFY_TS_UNACCEPTABLE},
 		       {"10.1.3.0/24", NOTIFY_TS_UNACCEPTABLE}, /* no peer has this */
 		       {"10.1.0.0/16", NOTIFY_TS_UNACCEPTABLE}};

@@ -383,6 +383,8 @@ static struct net *prepared_six(void)
 	o.start = START_NONE;
 	o.dpd = 5 * SEC;
 	o.six = true;
+	/* The honest call is not sent again while the others come. */
+	o.set.retransmit.timeout = 2 * SEC;
 	n = net_new(&o);
 	prepare(n);
 	return n;

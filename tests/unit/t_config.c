@@ -103,6 +103,7 @@ static const struct change {
 	{&conf_conn_table, "retransmit_timeout", IN_CONN, "retransmit_timeout = \"4s\";"},
 	{&conf_conn_table, "retransmit_base", IN_CONN, "retransmit_base = \"1.8\";"},
 	{&conf_conn_table, "retransmit_tries", IN_CONN, "retransmit_tries = 5;"},
+	{&conf_conn_table, "unique", IN_CONN, "unique = \"keep\";"},
 	{&conf_conn_table, "ha_peer", IN_CONN, "ha_peer = \"yes\";"},
 	{&conf_conn_table, "childless", IN_CONN, "childless = \"prefer\";"},
 	{&conf_conn_table, "fragmentation", IN_CONN, "fragmentation = \"force\";"},
