@@ -201,7 +201,7 @@ int ts_parse(const char *s, struct ts *ret)
 		if (parse_proto_port(open + 1, &t) < 0)
 			return -EINVAL;
 	}
-	if (parse_range(buf, &t) < 0)
+	if (strcmp(buf, "dynamic") != 0 && parse_range(buf, &t) < 0)
 		return -EINVAL;
 	*ret = t;
 	return 0;
@@ -242,10 +242,12 @@ static void format_ports(const struct ts *t, char *s, size_t size)
 const char *ts_format(const struct ts *t, char *s)
 {
 	char lo[ADDR_STRLEN], hi[ADDR_STRLEN], range[2 * ADDR_STRLEN + 2], ports[24] = "";
-	int len = range_is_prefix(&t->lo, &t->hi);
+	int len = ts_is_dynamic(t) ? -1 : range_is_prefix(&t->lo, &t->hi);
 
 	addr_format(&t->lo, lo);
-	if (len >= 0)
+	if (ts_is_dynamic(t))
+		snprintf(range, sizeof(range), "dynamic");
+	else if (len >= 0)
 		snprintf(range, sizeof(range), "%s/%d", lo, len);
 	else
 		snprintf(range, sizeof(range), "%s-%s", lo, addr_format(&t->hi, hi));
@@ -271,6 +273,15 @@ const char *ts_list_format(const struct ts_list *l, char *s, size_t size)
 		at += n > 0 ? (size_t)n : 0;
 	}
 	return s;
+}
+
+bool ts_list_dynamic(const struct ts_list *l)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		if (ts_is_dynamic(&l->ts[i]))
+			return true;
+	}
+	return false;
 }
 
 bool ts_eq(const struct ts *a, const struct ts *b)

@@ -128,7 +128,8 @@ const char *endpoint_format(const struct endpoint *e, char *s);
  * A traffic selector (RFC 7296 3.13.1): an address range, one protocol or any (0), a port range.
  * For ICMP the "ports" are type and code as there: type in the high, code in the low byte. Ports
  * 65535 to 0 are OPAQUE: the selector is for packets that do not show their ports, as later
- * fragments (RFC 4301 4.4.1.1); "any", 0 to 65535, is for those too.
+ * fragments (RFC 4301 4.4.1.1); "any", 0 to 65535, is for those too. In a configuration the family
+ * may be FAMILY_NONE: "dynamic", an address that is known when the IKE SA is; it matches nothing.
  */
 struct ts {
 	uint8_t family;
@@ -145,7 +146,8 @@ struct ts_list {
 };
 
 /*
- * Reads "10.1.0.0/16", "10.1.0.1", "10.0.0.1-10.0.0.9", each optionally followed by "[proto]",
+ * Reads "10.1.0.0/16", "10.1.0.1", "10.0.0.1-10.0.0.9", "dynamic", each optionally followed by
+ * "[proto]",
  * "[proto/port]", "[proto/lo-hi]", "[proto/any]" or "[proto/opaque]" as in swanctl.conf: proto by
  * number or name, or empty for any. For ICMP a port below 256 is a type with all its codes, and a
  * greater one type * 256 + code; besides, "type/code" is read. -EINVAL if s has no such form; *ret
@@ -181,6 +183,13 @@ bool ts_intersect(const struct ts *a, const struct ts *b, struct ts *ret);
  * contained in another, and at most TS_MAX. False, with *ret unchanged, if there is none.
  */
 bool ts_narrow(const struct ts_list *offer, const struct ts_list *policy, struct ts_list *ret);
+static inline bool ts_is_dynamic(const struct ts *t)
+{
+	return t->family == FAMILY_NONE;
+}
+/* Whether one of them is. */
+bool ts_list_dynamic(const struct ts_list *l);
+
 /* Whether it is for all ports, and for packets without. */
 static inline bool ts_any_port(const struct ts *t)
 {

@@ -37,6 +37,8 @@ struct config {
 	struct ike_settings ike;	/* limits and times of the IKE engine */
 	struct tunnel_options defaults; /* from the top-level group `switchover` */
 	struct conn_set conns;
+	struct pool_conf *pools; /* owned */
+	unsigned pool_count;
 	char **where;		      /* FILE:LINE of each connection */
 	struct conn_names *names;     /* of the connections, while the files are read; owned */
 	char *ca_folder, *crl_folder; /* folders of CAs and CRLs for all connections */

@@ -274,6 +274,8 @@ static const struct conf_option conn_options[] = {
 	 .most = UINT16_MAX, .standard = "1280", .help = "bytes of an IP datagram of IKE"},
 	{.name = "mobike", .kind = &conf_either, .at = AT(mobike), .words = yes_no, .standard = "\"yes\"",
 	 .help = "SAs move with addresses (RFC 4555)"},
+	{.name = "vips", .kind = &conf_vips, .help = "addresses that we ask the peer for"},
+	{.name = "pools", .kind = &conf_pool_names, .help = "pools from which the peer gets addresses"},
 	{.name = "device", .kind = &conn_device, .good = conf_is_device, .rule = CONF_DEVICE_RULE,
 	 .help = "TUN device of the children"},
 	{.name = "children", .kind = &children,

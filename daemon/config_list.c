@@ -2,11 +2,9 @@
 #include "config_option.h"
 #include "xalloc.h"
 
-/* Calls f for a string, or for each string of an array or list. */
-static int each_string(struct conf_reader *r, config_setting_t *s,
-		       int (*f)(struct conf_reader *r, config_setting_t *s, const char *v,
-				void *ctx),
-		       void *ctx)
+int conf_each_string(struct conf_reader *r, config_setting_t *s,
+		     int (*f)(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx),
+		     void *ctx)
 {
 	const char *v;
 
@@ -135,7 +133,7 @@ static int read_proposals(struct conf_reader *r, config_setting_t *s, const stru
 {
 	struct proposals_ctx p = {.list = (void *)((char *)base + o->at), .protocol = protocol};
 
-	return each_string(r, s, add_proposal, &p);
+	return conf_each_string(r, s, add_proposal, &p);
 }
 
 static int read_ike(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
@@ -183,7 +181,7 @@ static int read_local(struct conf_reader *r, config_setting_t *s, const struct c
 		      void *base)
 {
 	(void)o;
-	return each_string(r, s, add_local, base);
+	return conf_each_string(r, s, add_local, base);
 }
 
 static void print_local(struct conf_out *out, const struct conf_option *o, const void *base)
@@ -204,7 +202,7 @@ static int read_remote(struct conf_reader *r, config_setting_t *s, const struct 
 		       void *base)
 {
 	(void)o;
-	return each_string(r, s, add_remote, base);
+	return conf_each_string(r, s, add_remote, base);
 }
 
 /* Only addresses and names of the file, not the addresses that the names resolve to. */
@@ -228,7 +226,7 @@ static int read_selectors(struct conf_reader *r, config_setting_t *s, const stru
 			  void *base)
 {
 	struct ts_list **to = (void *)((char *)base + o->at), l = {0};
-	int e = each_string(r, s, add_ts, &l);
+	int e = conf_each_string(r, s, add_ts, &l);
 
 	free(*to);
 	*to = ts_list_dup(&l);
@@ -246,7 +244,7 @@ static int add_name_of_file(struct conf_reader *r, config_setting_t *s, const ch
 static int read_names(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 		      void *base)
 {
-	return each_string(r, s, add_name_of_file, (char *)base + o->at);
+	return conf_each_string(r, s, add_name_of_file, (char *)base + o->at);
 }
 
 static void print_names(struct conf_out *out, const struct conf_option *o, const void *base)

@@ -69,6 +69,7 @@ extern const struct conf_kind conf_factor; /* uint32_t: "1.8", in thousandths */
 extern const struct conf_kind conf_size;   /* uint64_t */
 extern const struct conf_kind conf_time;   /* nsec_t */
 extern const struct conf_kind conf_ike_proposals, conf_esp_proposals; /* struct proposal_list */
+extern const struct conf_kind conf_vips, conf_pool_names;	      /* of struct conn_conf */
 extern const struct conf_kind conf_selectors;			      /* struct ts_list *, owned */
 extern const struct conf_kind conf_local_addresses, conf_remote_addresses; /* of struct conn_conf */
 extern const struct conf_kind conf_local_auth, conf_remote_auth;	   /* of struct conn_conf */
@@ -110,6 +111,12 @@ void conf_print_line(struct conf_out *out, const char *fmt, ...) PRINTF_LIKE(2, 
 void conf_print_text(struct conf_out *out, const char *s);
 /* Prints a group as "{ NAME = VALUE; ... }" over several lines. */
 void conf_print_group(struct conf_out *out, const struct conf_table *table, const void *base);
+/* Prints "NAME: { addrs = ...; };". */
+void conf_print_pool(struct conf_out *out, const struct pool_conf *p);
+/* Calls f for a string, or for each string of an array or list, which must not be empty. */
+int conf_each_string(struct conf_reader *r, config_setting_t *s,
+		     int (*f)(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx),
+		     void *ctx);
 /* Prints "{ detect = ...; }" over several lines. */
 void conf_print_switchover(struct conf_out *out, const struct tunnel_options *o);
 

@@ -294,7 +294,8 @@ static int read_connections(struct conf_reader *r, config_setting_t *g)
 
 int conf_read_tree(struct conf_reader *r, config_setting_t *root)
 {
-	static const char *const names[] = {"daemon", "switchover", "connections", "secrets", NULL};
+	static const char *const names[] = {"daemon",  "switchover", "connections",
+					    "secrets", "pools",	     NULL};
 	config_setting_t *s;
 
 	if (conf_known(r, root, names) < 0)
@@ -311,6 +312,9 @@ int conf_read_tree(struct conf_reader *r, config_setting_t *root)
 		return -EINVAL;
 	s = config_setting_get_member(root, "secrets");
 	if (s && read_secrets(r, s) < 0)
+		return -EINVAL;
+	s = config_setting_get_member(root, "pools");
+	if (s && conf_get_pools(r, s) < 0)
 		return -EINVAL;
 	s = config_setting_get_member(root, "connections");
 	return s ? read_connections(r, s) : 0;

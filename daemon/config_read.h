@@ -59,6 +59,8 @@ int conf_get_size(struct conf_reader *r, config_setting_t *s, uint64_t min, uint
 		  uint64_t *ret);
 /* Sets the options of a switchover group in *o; the others in *o stay. */
 int conf_get_switchover(struct conf_reader *r, config_setting_t *group, struct tunnel_options *o);
+/* Reads the pools of addresses and appends them to r->config. */
+int conf_get_pools(struct conf_reader *r, config_setting_t *g);
 /* Reads a connection and appends it to r->config, also if it is bad: conf_free frees it. */
 int conf_get_conn(struct conf_reader *r, config_setting_t *g);
 

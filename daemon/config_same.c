@@ -45,7 +45,13 @@ char *conf_dump(const struct config *c)
 	conf_print_line(&out, "};");
 	fputs("switchover: ", out.f);
 	conf_print_switchover(&out, &c->defaults);
-	fputs(";\nconnections: {\n", out.f);
+	fputs(";\npools: {\n", out.f);
+	for (unsigned i = 0; i < c->pool_count; i++) {
+		fputs("  ", out.f);
+		conf_print_pool(&out, &c->pools[i]);
+		fputc('\n', out.f);
+	}
+	fputs("};\nconnections: {\n", out.f);
 	out.depth++;
 	for (unsigned i = 0; i < c->conns.count; i++)
 		print_conn(&out, c->conns.v[i], i == 0);

@@ -45,6 +45,7 @@ struct daemon {
 	uint32_t path_floor; /* the smallest path MTU that the kernel accepts from ICMP, in bytes */
 	uint32_t mtu_next;   /* slot of the SAD whose path was checked last */
 	struct net *net;
+	SLIST_HEAD(, assigned) assigned; /* addresses that peers have assigned (assigned.c) */
 	struct event *net_readable, *net_settled;
 	/* those of IPv4 first, by enum udp_use, then those of IPv6 */
 	struct udp_socket udp[UDP_SOCKETS];

@@ -1,7 +1,7 @@
 libdaemon_a_SOURCES = \
 	daemon/config.c daemon/config.h daemon/config_auth.c daemon/config_auth.h daemon/config_conn.c daemon/config_daemon.c \
 	daemon/config_files.c daemon/config_files.h daemon/expiry.c daemon/expiry.h \
-	daemon/config_list.c daemon/config_option.c daemon/config_option.h daemon/config_read.c daemon/config_same.c \
+	daemon/assigned.c daemon/assigned.h daemon/config_list.c daemon/config_pool.c daemon/config_option.c daemon/config_option.h daemon/config_read.c daemon/config_same.c \
 	daemon/config_warn.c \
 	daemon/config_read.h daemon/config_value.c daemon/scan.c daemon/scan.h \
 	daemon/advise.c daemon/advise.h

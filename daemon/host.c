@@ -2,6 +2,7 @@
  * host.c - reacts to changes on this host by other programs: repairs our routes and devices,
  * follows the others. SPDX-License-Identifier: ISC
  */
+#include "assigned.h"
 #include "daemon.h"
 
 #define SETTLE_USEC 200000
@@ -16,6 +17,7 @@ static void raise_device(struct daemon *d)
 		return;
 	log_warn(&d->log, "the TUN device %s was down: brought up again", t->name);
 	net_repair(d->net);
+	assigned_repair(d);
 }
 
 static void on_net(evutil_socket_t fd, short what, void *ctx)

@@ -1,4 +1,5 @@
 /* main.c - mendipd: start, loop, end; see mendipd(8). SPDX-License-Identifier: ISC */
+#include "assigned.h"
 #include "control.h"
 #include "daemon.h"
 #include "expiry.h"
@@ -81,6 +82,11 @@ static void op_child_keys(void *ctx, const struct tunnel_sa *s)
 	struct daemon *d = ctx;
 
 	key_log_child(&d->key_log, s, &d->log);
+}
+
+static void op_config(void *ctx, uint16_t device, const struct cp_config *config, bool add)
+{
+	assigned_change(ctx, device, config, add);
 }
 
 static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
@@ -394,6 +400,7 @@ static int start(struct daemon *d)
 				       .dummy = op_dummy,
 				       .device = op_device,
 				       .route = op_route,
+				       .config = op_config,
 				       .source = op_source,
 				       .event = op_event,
 				       .ike_keys = op_ike_keys,
@@ -451,6 +458,7 @@ static void stop(struct daemon *d, bool failed)
 	if (d->net && failed)
 		net_leave(d->net);
 	tunnel_free(d->tunnel);
+	assigned_free(d);
 	aead_fini();
 	control_free(d->control);
 	data_fini(d);

@@ -509,6 +509,20 @@ void net_follow(struct net *n)
 	update_throws(n);
 }
 
+void net_address(struct net *n, int ifindex, const struct addr *a, bool add)
+{
+	char text[ADDR_STRLEN];
+	int r;
+
+	if (n->left)
+		return;
+	r = netlink_address_change(n->netlink, ifindex, a, add);
+	if (r < 0)
+		log_error(n->log, "address %s cannot be added: %s", addr_format(a, text),
+			  netlink_error(r));
+	update_sources(n);
+}
+
 /*
  * An address is ours if a socket can be bound to it: of any scope, or by a route of type local. Not
  * so an address of IPv6 that may be another host's too, as is still being found out.

@@ -62,6 +62,9 @@ unsigned net_changed(struct net *n);
 void net_follow(struct net *n);
 /* Makes all missing rules and routes again, for example after the device came up. */
 void net_repair(struct net *n);
+/* Adds an address of one host to the device, or removes it; it is no error if it is there, or gone.
+ */
+void net_address(struct net *n, int ifindex, const struct addr *a, bool add);
 /* Whether a is an address of this host; true where that is unknown. */
 bool net_has_address(const struct addr *a);
 

@@ -215,6 +215,22 @@ void netlink_route_delete(struct netlink *n, const struct netlink_route *r)
 	(void)nl_send_sync(n->ask, route_message(r, RTM_DELROUTE, 0));
 }
 
+int netlink_address_change(struct netlink *n, int ifindex, const struct addr *a, bool add)
+{
+	struct ifaddrmsg h = {.ifa_family = (uint8_t)af_of(a->family),
+			      .ifa_prefixlen = (uint8_t)(addr_len(a->family) * 8),
+			      .ifa_flags = a->family == FAMILY_IPV6 ? IFA_F_NODAD : 0,
+			      .ifa_index = (uint32_t)ifindex};
+	struct nl_msg *m = new_message(add ? RTM_NEWADDR : RTM_DELADDR,
+				       add ? NLM_F_CREATE | NLM_F_EXCL : 0, &h, sizeof(h));
+	int r;
+
+	put(m, IFA_LOCAL, a->b, (int)addr_len(a->family));
+	put(m, IFA_ADDRESS, a->b, (int)addr_len(a->family));
+	r = made(nl_send_sync(n->ask, m));
+	return add && r < 0 ? r : 0;
+}
+
 /* ---- lists ---- */
 
 static struct addr from_nl(const struct nl_addr *a, uint8_t family)

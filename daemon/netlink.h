@@ -53,6 +53,9 @@ int netlink_route_add(struct netlink *n, const struct netlink_route *r) MUST_CHE
 int netlink_route_replace(struct netlink *n, const struct netlink_route *r) MUST_CHECK;
 /* It is no error if the route does not exist. */
 void netlink_route_delete(struct netlink *n, const struct netlink_route *r);
+/* Adds the address to the device, or removes it. A negative error of libnl if it could not be
+ * added. */
+int netlink_address_change(struct netlink *n, int ifindex, const struct addr *a, bool add);
 /* The text of an error of libnl (static). */
 const char *netlink_error(int r);
 

@@ -106,6 +106,13 @@ struct ike_ops {
 				const struct ts_list *local, const struct ts_list *remote,
 				bool ours, const struct child_sa *old, nsec_t now);
 	/*
+	 * The peer asks for these addresses (RFC 7296 2.19), under a connection with pools. 0 and
+	 * *ret: they belong to the IKE SA and, after rekeys, its successors, until DOWN; otherwise
+	 * the error notify type.
+	 */
+	uint16_t (*config_assign)(void *ctx, struct ike_sa *sa, const struct cp_config *asked,
+				  struct cp_config *ret);
+	/*
 	 * A request of ours for a CHILD SA has ended. child: with OK the new SA, or after a
 	 * collision the peer's that stays instead; otherwise the old one if it is still there, or
 	 * NULL. notify: the error notify type, or 0.

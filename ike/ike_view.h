@@ -88,6 +88,11 @@ nsec_t ike_sa_last_heard(const struct ike_sa *sa);
 nsec_t ike_sa_began(const struct ike_sa *sa);
 /* and when it became ESTABLISHED. */
 nsec_t ike_sa_called(const struct ike_sa *sa);
+/*
+ * What the peer has assigned to us, if its connection asks for addresses, or we to the peer. NULL:
+ * nothing; then also where a rekey has moved it to the successor.
+ */
+const struct cp_config *ike_sa_config(const struct ike_sa *sa);
 /* A request of ours is outstanding. */
 bool ike_sa_is_asking(const struct ike_sa *sa);
 /* When the outstanding one was first sent. */

@@ -147,6 +147,11 @@ nsec_t ike_sa_called(const struct ike_sa *sa)
 	return sa->called;
 }
 
+const struct cp_config *ike_sa_config(const struct ike_sa *sa)
+{
+	return sa->config;
+}
+
 bool ike_sa_is_asking(const struct ike_sa *sa)
 {
 	return sa->outstanding != NULL;

@@ -49,7 +49,8 @@ void tunnel_child_trap(struct tunnel_child *k, bool on)
 	if (on == k->trapped)
 		return;
 	if (on) {
-		trap_lists(k, ts_list_dup(k->conf->local_ts), ts_list_dup(k->conf->remote_ts));
+		trap_lists(k, conn_selectors(k->conn->conf, k->conf->local_ts, true),
+			   conn_selectors(k->conn->conf, k->conf->remote_ts, false));
 		k->trap.owner = k;
 		k->trap.trap = true;
 		if (spd_add(tunnel_child_spd(k), &k->trap) < 0)
@@ -59,7 +60,7 @@ void tunnel_child_trap(struct tunnel_child *k, bool on)
 	}
 	k->trapped = on;
 	if (trap_is_routed(k))
-		t->ops.route(t->ops.ctx, k->device, k->conf->local_ts, k->conf->remote_ts, on);
+		t->ops.route(t->ops.ctx, k->device, k->trap_local, k->trap_remote, on);
 }
 
 /*
@@ -73,6 +74,7 @@ void tunnel_child_ended(struct tunnel_child *k, enum child_end end)
 			    : end == CHILD_END_SILENT ? conf->dpd_action
 						      : END_AUTO;
 
+	conn_assigned_look(k->conn);
 	if (a == END_AUTO || k->current || k->conn->tunnel->closing)
 		return;
 	k->wanted = a == END_START;

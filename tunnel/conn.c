@@ -5,6 +5,7 @@
 #include "beside.h"
 #include "child.h"
 #include "conn.h"
+#include "pool.h"
 #include "recovery.h"
 #include "refusal.h"
 #include "tidy.h"
@@ -81,6 +82,7 @@ void conn_remove(struct tunnel_conn *c)
 
 	if (c->tunnel->ike)
 		conn_disown(c, false, c->tunnel->now);
+	conn_assigned(c, NULL);
 	while ((k = LIST_FIRST(&c->children)))
 		tunnel_child_remove(k);
 	conn_free(c);
@@ -207,16 +209,34 @@ bool conn_uses_child(const struct tunnel_child *k, const struct ike_sa *sa,
 	return o && (o->active || !deadline_is_set(&o->move));
 }
 
+/* Its selectors follow from the IKE SA: those of the old one may not be right on the new one. */
+static bool is_dynamic(const struct tunnel_child *k)
+{
+	return ts_list_dynamic(k->conf->local_ts) || ts_list_dynamic(k->conf->remote_ts);
+}
+
+static bool lacks_successor(const struct tunnel_child *k)
+{
+	const struct tunnel_sa *s;
+
+	LIST_FOREACH (s, &k->sas, link) {
+		if (needs_successor(s))
+			return true;
+	}
+	return false;
+}
+
 void conn_ask_missing_on(struct tunnel_child *k, struct ike_sa *sa, nsec_t at)
 {
 	struct tunnel_sa *s;
 
 	LIST_FOREACH (s, &k->sas, link) {
-		if (needs_successor(s) && !has_child(k, sa, s) &&
+		if (needs_successor(s) && !is_dynamic(k) && !has_child(k, sa, s) &&
 		    ike_child_create_like(sa, k->conf, s->local, s->remote, at))
 			k->asked_on = sa;
 	}
-	if ((k->wanted || k->asked_on) && k->asked_on != sa && !has_child(k, sa, NULL))
+	if ((k->wanted || k->asked_on || (is_dynamic(k) && lacks_successor(k))) &&
+	    k->asked_on != sa && !has_child(k, sa, NULL))
 		ask_on(k, sa, NULL, at);
 }
 
@@ -361,6 +381,7 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 	}
 	c->failures = 0;
 	c->peer_id = *ike_sa_peer_id(sa);
+	conn_assigned_up(c, sa);
 	deadline_clear(&t->deadlines, &c->retry);
 	t->ops.event(t->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, "IKE SA established");
 	if (called && c->sa != sa)
@@ -478,6 +499,7 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 		conn_retry_later(c, why, now);
 	else if (is_needed(c))
 		deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
+	conn_assigned_look(c);
 	conn_tidy_spare(c, now);
 	end_retired_of_dynamic(c, now);
 	conn_free_if_dynamic(c);
@@ -524,6 +546,8 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		on_up(t, sa, now);
 		return;
 	}
+	if (e == IKE_EVENT_DOWN)
+		pool_release(t, sa);
 	if (!c)
 		return;
 	switch (e) {

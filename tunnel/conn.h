@@ -48,6 +48,20 @@ const struct ident *conn_peer(const struct tunnel_conn *c);
 bool conn_uses_child(const struct tunnel_child *k, const struct ike_sa *sa,
 		     const struct tunnel_sa *s);
 
+/* ---- assigned.c: what the peer has assigned ---- */
+/* It has assigned this; NULL: nothing any more. */
+void conn_assigned(struct tunnel_conn *c, const struct cp_config *config);
+/* The IKE SA is up: what was assigned on it applies from now on. */
+void conn_assigned_up(struct tunnel_conn *c, const struct ike_sa *sa);
+/* Withdraws it if no IKE SA is left, and nothing is being recovered. */
+void conn_assigned_look(struct tunnel_conn *c);
+/*
+ * The selectors of a child's configuration with addresses for "dynamic", as far as they are known
+ * before the IKE SA; perhaps none. The caller frees them.
+ */
+struct ts_list *conn_selectors(const struct conn_conf *conf, const struct ts_list *from, bool local)
+	__attribute__((returns_nonnull));
+
 /* ---- conn.c: connecting, and connecting again (rung 4) ---- */
 /*
  * Initiates an IKE SA that belongs to the connection. beside: another one to the same peer stays.

@@ -6,6 +6,7 @@
  * start_action asks for a route, the route is there all the same: it leads to the TUN device, where
  * packets without a policy are dropped.
  */
+#include "conn.h"
 #include "held.h"
 #include "xalloc.h"
 
@@ -20,12 +21,12 @@ bool conn_only_answers(const struct conn_conf *conf)
 	       conf->remote_count == 0 && !conf->names;
 }
 
-static void hold(struct tunnel *t, const struct child_conf *child)
+static void hold(struct tunnel *t, const struct conn_conf *conf, const struct child_conf *child)
 {
 	struct held_route *h = xzalloc(sizeof(*h));
 
-	h->local = ts_list_dup(child->local_ts);
-	h->remote = ts_list_dup(child->remote_ts);
+	h->local = conn_selectors(conf, child->local_ts, true);
+	h->remote = conn_selectors(conf, child->remote_ts, false);
 	t->ops.route(t->ops.ctx, 0, h->local, h->remote, true);
 	SLIST_INSERT_HEAD(&t->held, h, link);
 }
@@ -37,7 +38,7 @@ static void hold_all(struct tunnel *t, const struct conn_conf *conf)
 
 		/* Routes to a device of its own are left to others, and its link is down. */
 		if (child->start_action != START_NONE && !child->device)
-			hold(t, child);
+			hold(t, conf, child);
 	}
 }
 

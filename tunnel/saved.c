@@ -8,12 +8,13 @@
  */
 #include "child.h"
 #include "conn.h"
+#include "pool.h"
 #include "tunnel_sa.h"
 #include "saved.h"
 #include "xalloc.h"
 
 /* Change it whenever what is written changes: here, in esp_state.c or in ike_saved.c. */
-#define FORMAT "mendip tunnels 7"
+#define FORMAT "mendip tunnels 8"
 #define DIGEST 32
 
 /* ---- what can be written ---- */
@@ -230,6 +231,7 @@ unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct write
 
 	count_ike_sas(t);
 	wr_bytes(w, FORMAT, sizeof(FORMAT));
+	pools_save(t, w);
 	LIST_FOREACH (c, &t->conns, link) {
 		if (conn_established(c) && conn_is_settled(c)) {
 			conn_save(c, digest, w);
@@ -376,7 +378,7 @@ static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t
 		c = conn_configured(t, ike_sa_conn(sa));
 	else
 		c = conn_of_peer(t, sa);
-	if (!c || c->sa || c->dynamic != dynamic) {
+	if (!c || c->sa || c->dynamic != dynamic || !pool_retake(t, sa)) {
 		ike_sa_delete(sa, now);
 		return -EBADMSG;
 	}
@@ -389,6 +391,7 @@ static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t
 		conn_end(c, now);
 		return -EBADMSG;
 	}
+	conn_assigned_up(c, sa);
 	conn_mend(c, now);
 	return 0;
 }
@@ -445,6 +448,8 @@ int tunnel_load(struct tunnel *t, const struct conn_set *conns, tunnel_digest *d
 
 	t->now = now;
 	if (!format || memcmp(format, FORMAT, sizeof(FORMAT)) != 0)
+		return -EBADMSG;
+	if (pools_load(t, r) < 0)
 		return -EBADMSG;
 	names = conn_names_new(conns);
 	while (one >= 0 && rd_u8(r) == 'c') {

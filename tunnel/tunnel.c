@@ -5,6 +5,7 @@
 #include "conn.h"
 #include "refusal.h"
 #include "held.h"
+#include "pool.h"
 #include "recovery.h"
 #include "tunnel_sa.h"
 #include "xalloc.h"
@@ -86,6 +87,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 		.wall_clock = op_wall_clock,
 		.last_inbound = tunnel_last_inbound,
 		.keep_mapping = tunnel_keep_mapping,
+		.config_assign = tunnel_config_assign,
 	};
 
 	t->ops = *ops;
@@ -112,6 +114,7 @@ void tunnel_free(struct tunnel *t)
 		conn_remove(c);
 	held_release(t, &t->held);
 	refusal_free(t->refusal);
+	pools_free(t);
 	esp_path_free(t->path);
 	deadlines_fini(&t->deadlines);
 	free(t);

@@ -159,9 +159,10 @@ struct tunnel_conn {
 	struct tunnel_child *
 		*child_at; /* the same by their places in conf->children; NULL: not made */
 	struct tunnel_child *last_child,
-		*last_read; /* of children; of those that saved.c has read */
-	unsigned ike_sas;   /* as counted by saved.c */
-	struct ike_sa *sa;  /* the one in use; NULL: none */
+		*last_read;	    /* of children; of those that saved.c has read */
+	struct cp_config *assigned; /* to us by the peer, told by ops.config; NULL: nothing */
+	unsigned ike_sas;	    /* as counted by saved.c */
+	struct ike_sa *sa;	    /* the one in use; NULL: none */
 	/* Endpoints of the last one: a connection that only responds initiates to them. */
 	struct endpoint last_local, last_remote;
 	bool calls_back; /* they are set, and the peer was not behind a NAT that translates ports */
@@ -219,6 +220,11 @@ struct tunnel_ops {
 	bool (*source)(void *ctx, const struct addr *remote, struct addr *ret);
 	/* Seconds since 1970, for the validity of certificates. */
 	int64_t (*wall_clock)(void *ctx);
+	/*
+	 * The peer has assigned these addresses, DNS servers and subnets for traffic of this
+	 * device, or no longer; the callee counts how often each was.
+	 */
+	void (*config)(void *ctx, uint16_t device, const struct cp_config *config, bool add);
 	/* Tells in one line what happened, in addition to the log; child may be NULL. */
 	void (*event)(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 		      const struct tunnel_child *child, const char *text);
@@ -239,6 +245,7 @@ struct tunnel {
 	struct tunnel_conn_list conns;
 	struct tunnel_conn *configured; /* uthash by conf: those that are not dynamic */
 	struct held_list held;		/* held.c */
+	struct pool *pools;		/* pool.c; uthash by name */
 	struct deadline_heap deadlines;
 	uint64_t policy_order, record_id;
 	nsec_t now; /* of the call under way, for ops of the engine that pass none */

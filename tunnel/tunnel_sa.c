@@ -170,6 +170,12 @@ void tunnel_sa_end(struct deadline *d, nsec_t now)
 
 bool tunnel_sa_covers(const struct tunnel_sa *by, const struct tunnel_sa *s)
 {
+	const struct child_conf *conf = s->child->conf;
+
+	/* The address of a dynamic selector may be another one on another IKE SA. */
+	if (s->child == by->child &&
+	    (ts_list_dynamic(conf->local_ts) || ts_list_dynamic(conf->remote_ts)))
+		return true;
 	return ts_list_within(s->local, by->local) && ts_list_within(s->remote, by->remote);
 }
 

@@ -17,7 +17,7 @@ static const uint32_t hurried_ms[] = {500, 1000, 2000, 2000};
 
 #define SENDS_OF_ONE_SIZE 2 /* without an answer; then smaller fragments are tried */
 
-#define WAIT_MAX	 (3600 * NSEC_PER_SEC) /* between two sendings, whatever the options say */
+#define WAIT_MAX	  (3600 * NSEC_PER_SEC) /* between two sendings, whatever the options say */
 
 static void task_due(struct deadline *d, nsec_t now)
 {

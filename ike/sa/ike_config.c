@@ -60,6 +60,9 @@ void conn_unref(const struct conn_conf *c)
 	}
 	free(c->children);
 	proposals_free(&counted(c)->proposals);
+	for (unsigned i = 0; i < c->pool_count; i++)
+		free(c->pools[i].name);
+	free(c->pools);
 	names_free(c->names);
 	free(c->ppk_id);
 	auth_fini(&c->auth);

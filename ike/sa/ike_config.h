@@ -9,6 +9,7 @@
 
 #include "auth/credentials.h"
 #include "auth/psk.h"
+#include "wire/cp.h"
 #include "wire/proposal.h"
 
 #define CONN_MAX_ADDRS	  8
@@ -53,6 +54,13 @@ struct retransmission {
 	nsec_t timeout;
 	uint32_t base; /* thousandths */
 	uint32_t tries;
+};
+
+/* Addresses for peers, and what goes with them. */
+struct pool_conf {
+	char *name;
+	struct addr lo, hi;
+	struct cp_config with; /* DNS servers and subnets; no addresses */
 };
 
 /* Host names of a peer, and where they lead now: no part of the configuration. */
@@ -104,6 +112,10 @@ struct conn_conf {
 	bool ppk_required; /* no IKE SA without a post-quantum key (RFC 8784) */
 	char *ppk_id;	   /* of that key, or PPK_ANY; NULL: none */
 	nsec_t rekey_time, life_time, dpd_delay; /* 0: never */
+	struct addr vips[CP_ADDRS]; /* that we ask the peer for; all zeros: any of the family */
+	uint8_t vip_count;
+	uint8_t pool_count;
+	struct pool_conf *pools; /* from which the peer gets addresses; owned */
 	struct child_conf *children;
 	unsigned child_count;
 	unsigned routes; /* selectors of the peer's side in them, together */

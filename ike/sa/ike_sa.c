@@ -221,6 +221,7 @@ static void sa_free(struct ike_sa *sa)
 	sent_clear(&sa->window.response);
 	fragments_clear(&sa->window.request_parts);
 	fragments_clear(&sa->window.response_parts);
+	free(sa->config);
 	conn_unref(sa->conn);
 	proof_unref(sa->proof);
 	secret_free(sa, sizeof(*sa));

@@ -136,6 +136,8 @@ struct ike_sa {
 	struct ike_task *outstanding;
 	struct ike_window window;
 
+	struct cp_config
+		*config; /* assigned by us (with pools) or the peer (vips); owned, or NULL */
 	struct child_list children;
 	unsigned child_count;
 	struct deadline dpd, rekey, expire, keepalive;

@@ -216,6 +216,67 @@ static void times_load(struct reader *r, struct ike_sa *sa)
 	deadline_set(h, &sa->keepalive, rd_be64(r));
 }
 
+/* ---- what was assigned ---- */
+
+static void addrs_save(const struct addr *v, uint8_t count, struct writer *w)
+{
+	wr_u8(w, count);
+	for (unsigned i = 0; i < count; i++) {
+		const struct endpoint e = {.addr = v[i]};
+
+		endpoint_save(&e, w);
+	}
+}
+
+static int addrs_load(struct reader *r, struct addr *v, uint8_t *count, unsigned max)
+{
+	struct endpoint e;
+
+	*count = rd_u8(r);
+	if (*count > max)
+		return -EBADMSG;
+	for (unsigned i = 0; i < *count; i++) {
+		if (endpoint_load(r, &e) < 0 || e.addr.family == FAMILY_NONE)
+			return -EBADMSG;
+		v[i] = e.addr;
+	}
+	return 0;
+}
+
+static void config_save(const struct cp_config *c, struct writer *w)
+{
+	wr_u8(w, c != NULL);
+	if (!c)
+		return;
+	addrs_save(c->addr, c->addr_count, w);
+	addrs_save(c->dns, c->dns_count, w);
+	wr_u8(w, c->subnet_count);
+	for (unsigned i = 0; i < c->subnet_count; i++) {
+		addrs_save(&c->subnet[i].addr, 1, w);
+		wr_u8(w, c->subnet[i].len);
+	}
+}
+
+static int config_load(struct reader *r, struct cp_config **ret)
+{
+	struct cp_config c = {0};
+	uint8_t one;
+
+	if (!rd_u8(r))
+		return 0;
+	if (addrs_load(r, c.addr, &c.addr_count, CP_ADDRS) < 0 ||
+	    addrs_load(r, c.dns, &c.dns_count, CP_DNS) < 0)
+		return -EBADMSG;
+	c.subnet_count = rd_u8(r);
+	for (unsigned i = 0; i < c.subnet_count; i++) {
+		if (i == CP_SUBNETS || addrs_load(r, &c.subnet[i].addr, &one, 1) < 0 || one != 1)
+			return -EBADMSG;
+		c.subnet[i].len = rd_u8(r);
+	}
+	*ret = xmemdup(&c, sizeof(c));
+	return 0;
+}
+
 /* ---- an IKE SA ---- */
 
 enum {
@@ -252,6 +313,7 @@ void ike_sa_save(const struct ike_sa *sa, struct writer *w)
 	wr_be64(w, sa->iv_counter);
 	wr_be64(w, sa->iv_mask);
 	paths_save(sa, w);
+	config_save(sa->config, w);
 	window_save(sa, w);
 	times_save(sa, w);
 }
@@ -281,7 +343,7 @@ static int fill(struct ike_sa *sa, struct reader *r)
 	sa->iv_counter = rd_be64(r) + SAVED_LEAP;
 	sa->iv_mask = rd_be64(r);
 	paths_load(sa, r);
-	if (window_load(r, sa) < 0)
+	if (config_load(r, &sa->config) < 0 || window_load(r, sa) < 0)
 		return -EBADMSG;
 	times_load(r, sa);
 	return r->bad || sa_set_keys(sa) < 0 ? -EBADMSG : 0;

@@ -231,6 +231,7 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	ppk_write(&b, sa, (struct chunk){no_ppk_auth.b, no_ppk_auth.len});
 	sync_write_supported(&b, sa);
 	mobike_write_supported(&b, sa);
+	config_write_request(&b, sa);
 	if (child) {
 		/* IKE_AUTH makes the first CHILD SA; this task takes over that request. */
 		TAILQ_REMOVE(&sa->tasks, &child->task, link);
@@ -242,6 +243,7 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 		child->local = child->remote = NULL;
 		task_free(&child->task);
 		t->spi = ike->ops.spi_reserve(ike->ops.ctx);
+		config_resolve_task(t);
 		child_write_offer(&b, t, t->spi, false, (struct chunk){0}, NULL);
 	}
 	exchange_send_request(sa, IKE_AUTH, &b, now);
@@ -311,8 +313,12 @@ static void answer_child(struct ike_sa *sa, struct child_task *t, const struct i
 	else if (c)
 		sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, IKE_RESULT_OK, 0,
 					  in->now);
-	else
+	else {
+		/* What we do not take is there at the peer. */
+		if (!error && (in->p->present & PL(SA)))
+			child_unwanted(sa, t->spi);
 		fail_child(sa, t, e ? e : NOTIFY_NO_PROPOSAL_CHOSEN, in->now);
+	}
 }
 
 static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
@@ -342,7 +348,9 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	}
 	t = exchange_done(sa);
 	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
+	config_read_reply(sa, in->p);
 	sa_establish(sa, why, in->now);
+	config_give_up(sa, in->now);
 	answer_child(sa, child_task_of(t), in);
 	sa_end_handshake(sa);
 	task_free(t);
@@ -490,7 +498,8 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, const struct aut
 	struct ike_builder b;
 	uint16_t error = 0;
 
-	if ((in->p->present & wanted) == wanted)
+	error = config_assign(sa, in->p);
+	if (!error && (in->p->present & wanted) == wanted)
 		c = accept_child(sa, in, &error, &o);
 	ib_inside(&b, buf, sizeof(buf));
 	ib_id(&b, PAYLOAD_IDR, sa->conn->local_id.type,
@@ -501,6 +510,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, const struct aut
 	sync_write_supported(&b, sa);
 	if (sa->mobike)
 		mobike_write_supported(&b, sa);
+	config_write_reply(&b, sa);
 	if (c) {
 		put_be32(spi, c->spi_in);
 		choice_write(&b, &c->choice, (struct chunk){spi, 4});

@@ -116,6 +116,16 @@ static void prepare_kex(struct child_task *t)
 	t->kex = group && !t->no_kex ? kex_new(group) : NULL;
 }
 
+/* The outstanding request, which is not sent, ends as if the peer had refused it. */
+static void refuse_ourselves(struct ike_sa *sa, uint16_t notify, nsec_t now)
+{
+	struct child_task *t = child_task_of(exchange_done(sa));
+
+	keep_old(t, now);
+	tell(sa, t, t->task.child, IKE_RESULT_REFUSED, notify, now);
+	task_free(&t->task);
+}
+
 static void child_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 {
 	struct child_task *t = child_task_of(task);
@@ -123,14 +133,17 @@ static void child_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	uint8_t buf[IKE_MAX_MESSAGE], spi[4];
 	struct ike_builder b;
 
+	if (!t->task.child)
+		config_resolve_task(t);
 	if (pointless(sa, t, now) || already_there(sa, t, now) || too_early(sa, t, now))
 		return;
+	if (!t->task.child && config_lacks_address(sa, t->conf)) {
+		refuse_ourselves(sa, NOTIFY_INTERNAL_ADDRESS_FAILURE, now);
+		return;
+	}
 	t->spi = ike->ops.spi_reserve(ike->ops.ctx);
 	if (!t->spi) {
-		t = child_task_of(exchange_done(sa));
-		keep_old(t, now);
-		tell(sa, t, t->task.child, IKE_RESULT_REFUSED, NOTIFY_NO_ADDITIONAL_SAS, now);
-		task_free(&t->task);
+		refuse_ourselves(sa, NOTIFY_NO_ADDITIONAL_SAS, now);
 		return;
 	}
 	prepare_kex(t);

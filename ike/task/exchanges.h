@@ -197,6 +197,32 @@ struct chunk ppk_auth_data(const struct ike_sa *sa, const struct ike_payloads *p
  */
 void ppk_write(struct ike_builder *b, const struct ike_sa *sa, struct chunk no_ppk_auth);
 
+/* ---- config.c: configuration payloads, and dynamic selectors ---- */
+/* As initiator: writes what the connection asks for, and reads what the peer has assigned. */
+void config_write_request(struct ike_builder *b, const struct ike_sa *sa);
+void config_read_reply(struct ike_sa *sa, const struct ike_payloads *p);
+/*
+ * As initiator: the peer has assigned no address, and the child needs one. The IKE SA then ends
+ * some time after config_give_up, so that the next one asks again.
+ */
+bool config_lacks_address(const struct ike_sa *sa, const struct child_conf *conf);
+void config_give_up(struct ike_sa *sa, nsec_t now);
+/*
+ * As responder: assigns what the peer asks for; 0, or the error notify to send in place of a child.
+ */
+uint16_t config_assign(struct ike_sa *sa, const struct ike_payloads *p);
+void config_write_reply(struct ike_builder *b, const struct ike_sa *sa);
+/* The selectors of the configuration, of our side or the peer's, with addresses for "dynamic". */
+void config_resolve(const struct ike_sa *sa, const struct ts_list *conf, bool local,
+		    struct ts_list *ret);
+/* Gives a request for a child with such selectors its own, with addresses. */
+void config_resolve_task(struct child_task *t);
+/*
+ * Narrows what the peer answered for our side to the addresses that are ours. False: nothing is
+ * left.
+ */
+bool config_narrow(const struct ike_sa *sa, const struct child_conf *conf, struct ts_list *local);
+
 /* ---- nat.c ---- */
 /*
  * Writes the NAT detection notifies (2.23). The SPIs of sa and `remote` are what the destination

@@ -30,11 +30,23 @@ static void prefer_first(struct ts_list *narrowed, const struct ts_list *offer)
 	}
 }
 
-static bool narrow(const struct child_conf *conf, const struct ts_list *local,
-		   const struct ts_list *remote, struct child_offer *o)
+/* With what of our configuration an offer for one side has something in common. */
+static bool narrow_side(const struct ike_sa *sa, const struct ts_list *offer,
+			const struct ts_list *conf, bool local, struct ts_list *ret)
 {
-	if (!ts_narrow(local, conf->local_ts, &o->local) ||
-	    !ts_narrow(remote, conf->remote_ts, &o->remote))
+	struct ts_list own;
+
+	if (!ts_list_dynamic(conf))
+		return ts_narrow(offer, conf, ret);
+	config_resolve(sa, conf, local, &own);
+	return ts_narrow(offer, &own, ret);
+}
+
+static bool narrow(const struct ike_sa *sa, const struct child_conf *conf,
+		   const struct ts_list *local, const struct ts_list *remote, struct child_offer *o)
+{
+	if (!narrow_side(sa, local, conf->local_ts, true, &o->local) ||
+	    !narrow_side(sa, remote, conf->remote_ts, false, &o->remote))
 		return false;
 	prefer_first(&o->local, local);
 	prefer_first(&o->remote, remote);
@@ -84,7 +96,7 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 	for (unsigned i = 0; i < sa->conn->child_count; i++) {
 		const struct child_conf *conf = old ? old->conf : &sa->conn->children[i];
 
-		if (narrow(conf, &local, &remote, ret)) {
+		if (narrow(sa, conf, &local, &remote, ret)) {
 			uint16_t e = choose(conf, &offer, with_ke, p->ke.group, ret);
 
 			if (e == 0 && old && !keeps_all(ret, old))
@@ -139,7 +151,7 @@ uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, boo
 		return NOTIFY_NO_PROPOSAL_CHOSEN;
 	if (with_ke && p->ke.group != ret->choice.group)
 		return NOTIFY_INVALID_SYNTAX;
-	if (!is_within_offer(t, ret))
+	if (!is_within_offer(t, ret) || !config_narrow(sa, conf, &ret->local))
 		return NOTIFY_TS_UNACCEPTABLE;
 	if (t->task.child && !keeps_all(ret, t->task.child))
 		return NOTIFY_SINGLE_PAIR_REQUIRED;
@@ -216,11 +228,7 @@ void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32
 		child_write_ts(b, old->local, old->remote);
 		return;
 	}
-	if (t->local) {
-		child_write_ts(b, t->local, t->remote);
-		return;
-	}
-	with_first(t->conf->local_ts, &t->first_ts[0], t->has_first, &local);
-	with_first(t->conf->remote_ts, &t->first_ts[1], t->has_first, &remote);
+	with_first(child_task_local(t), &t->first_ts[0], t->has_first, &local);
+	with_first(child_task_remote(t), &t->first_ts[1], t->has_first, &remote);
 	child_write_ts(b, &local, &remote);
 }

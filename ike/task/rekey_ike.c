@@ -129,6 +129,11 @@ static void hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 	struct child_sa *c;
 	struct ike_task *t, *next;
 
+	if (from->config) {
+		free(to->config);
+		to->config = from->config;
+		from->config = NULL;
+	}
 	while ((c = LIST_FIRST(&from->children))) {
 		LIST_REMOVE(c, link);
 		from->child_count--;

@@ -128,6 +128,11 @@ static void branch_event(void *ctx, enum tunnel_event_kind kind, const struct tu
 	b->ike_up += kind == TUNNEL_EVENT_CONN && strstr(text, "established") != NULL;
 }
 
+static void ignore_config(void *ctx, uint16_t device, const struct cp_config *config, bool add)
+{
+	(void)ctx, (void)device, (void)config, (void)add;
+}
+
 static void branch_due(struct deadline *d, nsec_t now)
 {
 	(void)now;
@@ -142,6 +147,7 @@ void branch_init(struct world *w, uint32_t i, uint32_t window, const struct ike_
 				       .wall_clock = op_wall_clock,
 				       .dummy = branch_dummy,
 				       .route = world_no_route,
+				       .config = ignore_config,
 				       .event = branch_event};
 
 	b->w = w;

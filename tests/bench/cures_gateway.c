@@ -143,6 +143,11 @@ static void gateway_dummy(void *ctx, struct esp_sa *sa)
 		 g->began + (cpu_now() - g->cpu_began), t.base, t.len);
 }
 
+static void ignore_config(void *ctx, uint16_t device, const struct cp_config *config, bool add)
+{
+	(void)ctx, (void)device, (void)config, (void)add;
+}
+
 static void gateway_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 			  const struct tunnel_child *child, const char *text)
 {
@@ -157,6 +162,7 @@ void gateway_init(struct world *w, uint32_t window, const struct ike_settings *s
 				       .wall_clock = op_wall_clock,
 				       .dummy = gateway_dummy,
 				       .route = world_no_route,
+				       .config = ignore_config,
 				       .event = gateway_event};
 
 	g->w = w;

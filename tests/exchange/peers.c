@@ -241,6 +241,21 @@ static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
 	assert_true(p->routes >= 0);
 }
 
+/* What the peer has assigned: counted as the daemon does. */
+static void op_config(void *ctx, uint16_t device, const struct cp_config *config, bool add)
+{
+	struct peer *p = ctx;
+
+	(void)device;
+	for (unsigned i = 0; i < config->addr_count; i++) {
+		p->addresses += add ? 1 : -1;
+		if (add)
+			p->address_given = config->addr[i];
+	}
+	p->dns = add ? config->dns_count : p->dns;
+	assert_true(p->addresses >= 0);
+}
+
 static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 		     const struct tunnel_child *child, const char *text)
 {
@@ -622,6 +637,7 @@ static struct tunnel *peer_tunnel(struct peer *p)
 				       .device = op_device,
 				       .route = op_route,
 				       .source = op_source,
+				       .config = op_config,
 				       .event = op_event};
 
 	return tunnel_new(&ops, &p->net->o.set, HISTORY_CAP, &p->rng.rng, &p->log);
@@ -632,6 +648,7 @@ static void tunnel_end(struct peer *p)
 {
 	tunnel_free(p->tunnel);
 	assert_int_equal(p->routes, 0);
+	assert_int_equal(p->addresses, 0);
 }
 
 static void peer_init(struct net *n, unsigned i)
@@ -693,6 +710,8 @@ int peer_load_with(struct net *n, unsigned i, struct chunk saved, struct conn_co
 	tunnel_end(p);
 	conn_unref(p->conf);
 	p->conf = conf;
+	if (n->conf_made)
+		n->conf_made(n, i);
 	p->tunnel = peer_tunnel(p);
 	rd_init(&r, saved.p, saved.len);
 	loaded = tunnel_load(p->tunnel, &set, digest, &r, n->now);

@@ -88,6 +88,9 @@ struct peer {
 	uint64_t ike_sent, dummies;
 	nsec_t last_delivery, longest_gap;
 	unsigned security_events;
+	int addresses;		   /* assigned by the other peer and not withdrawn yet */
+	struct addr address_given; /* the last one */
+	unsigned dns;
 	int routes; /* asked for and not withdrawn yet */
 	uint8_t next_inner;
 };
@@ -132,6 +135,8 @@ struct net {
 	struct kept kept[CHILDREN];
 	char log[LOG_LINES][220];
 	unsigned log_next;
+	/* Called for the configuration of a new process; NULL: it stays as it is. */
+	void (*conf_made)(struct net *n, unsigned side);
 	/* Called on a failure; NULL: the log is printed and the test fails. */
 	void (*failed)(struct net *n, const char *text) __attribute__((noreturn));
 	bool has_failed;

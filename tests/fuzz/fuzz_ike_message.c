@@ -4,6 +4,7 @@
  */
 #include "fuzz.h"
 #include "auth/ident.h"
+#include "wire/cp.h"
 #include "wire/ike_wire.h"
 #include "wire/proposal.h"
 #include "wire/rules.h"
@@ -38,7 +39,9 @@ static void payloads(uint8_t first, const uint8_t *p, size_t len)
 	struct ike_payloads out;
 	struct proposal_offer offer;
 	struct ts_list ts;
+	struct cp_config config;
 	struct ident id;
+	uint8_t type;
 
 	if (ike_payloads_parse(first, p, len, &out) < 0)
 		return;
@@ -57,6 +60,9 @@ static void payloads(uint8_t first, const uint8_t *p, size_t len)
 		walk(&offer);
 	if (ike_ts_parse(out.tsi, &ts) == 0)
 		hold(ts.count <= out.tsi.p[0]);
+	if (cp_parse(out.cp, &type, &config) == 0)
+		hold(config.addr_count <= CP_ADDRS && config.dns_count <= CP_DNS &&
+		     config.subnet_count <= CP_SUBNETS);
 	(void)!ident_from_wire(out.idi.type, out.idi.data, &id);
 	for (unsigned x = IKE_SA_INIT; x <= IKE_INFORMATIONAL; x++)
 		rules_allow((uint8_t)x, x & 1, &out);

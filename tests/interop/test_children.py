@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-# Children with Debian's unmodified strongSwan, each as initiator and as responder: IKE SAs without a CHILD SA.
+# Children with Debian's unmodified strongSwan, each as initiator and as responder: IKE SAs without a CHILD SA, and
+# addresses that one side assigns to the other.
 # SPDX-License-Identifier: ISC
 import os
 import sys
@@ -51,7 +52,48 @@ def childless_refused():
         expect(not both.branch.up(), "up although strongSwan has childless = never")
 
 
+def strongswan_assigns_an_address():
+    with testbed.Testbed("vips") as bed:
+        both = Both(bed, ("dynamic", "10.2.0.0/16"), start="none", more='vips = [ "0.0.0.0" ];', pools=["road"],
+                    gw_child=strongswan.child("10.2.0.0/16", "dynamic", "aes128gcm16-x25519"))
+        both.charon.request("load-pool", road={"addrs": "10.3.0.0/24", "dns": ["10.2.0.53"]})
+        both.branch.ctl("up", "net")
+        both.branch.wait_up()
+        wait_for(lambda: "10.3.0.1" in bed_addresses(both.left), "no address on the device", 5)
+        expect(ping(both.left, "10.2.0.1", 3) == 3, "no ping from the assigned address")
+        both.branch.ctl("down", "net")
+        both.charon.terminate(ike="gw")
+        wait_for(lambda: "10.3.0.1" not in bed_addresses(both.left), "the address stays", 5)
+
+
+def strongswan_asks_for_an_address():
+    with testbed.Testbed("pools") as bed:
+        left, right = bed.pair("branch", "gw")
+        kid = strongswan.child("dynamic", "10.1.0.0/16", "aes128gcm16-x25519")
+        charon = strongswan.Charon(bed, right, strongswan.connection(
+            right.outer, left.outer, "gw.example.net", "branch.example", children={"net": kid}, vips=["0.0.0.0"]),
+            PSK).start()
+        mendip = Mendip(bed, left, lambda s: 'pools: { road: { addrs = "10.3.0.0/24"; dns = "10.1.0.53"; }; };\n' + config(
+            s, {"net": child("10.1.0.0/16", "dynamic", esp_proposals="aes128gcm16-x25519")}, right.outer,
+            proposals="aes128-sha256-x25519", more='pools = [ "road" ];'))
+        # kernel-libipsec cannot always route from a virtual IP and then deletes the child: what was assigned counts.
+        for attempt in (1, 2):
+            try:
+                charon.initiate(child="net")
+            except strongswan.ViciError:
+                pass
+            with open(mendip.log, encoding="utf-8") as f:
+                expect(f.read().count("=== 10.3.0.1/32") == attempt, f"not the same address again: {mendip.tail()}")
+            expect(charon.logged("installing new virtual IP 10.3.0.1"), "strongSwan has not taken the address")
+            charon.terminate(ike="gw")
+
+
+def bed_addresses(ns):
+    return ns.run("ip", "-o", "address").stdout
+
+
 if strongswan.missing():
     print(f"ok strongswan # SKIP {strongswan.missing()}")
     sys.exit(77)
-main([childless_from_either_side, childless_refused])
+main([childless_from_either_side, childless_refused, strongswan_assigns_an_address,
+      strongswan_asks_for_an_address])

@@ -56,6 +56,8 @@ static void test_selectors_text(void **state)
 					   "10.1.0.0/16[1/0/3]",
 					   "10.1.0.0/16[1/3/4-5/6]",
 					   "::/0[58/128]",
+					   "dynamic",
+					   "dynamic[17/53]",
 					   "::/0",
 					   "2001:db8::/33",
 					   "2001:db8::1-2001:db8::ff[58]"};
@@ -90,7 +92,7 @@ static void test_selectors_text(void **state)
 					  "10.1.0.0/16[icmp/9-8]",
 					  "10.1.0.0/16[tcp/opaque-5]",
 					  "10.1.0.0/16[tcp]x",
-					  "dynamic"};
+					  "dynamics"};
 	char s[TS_STRLEN];
 	struct ts t, u;
 

@@ -29,6 +29,8 @@
 #define REMOTE "id = \"b.example\";"
 
 #define BASE                                                                        \
+	"pools: { road: { addrs = \"10.3.0.0/24\"; dns = [ \"10.9.0.53\" ];"        \
+	" subnets = [ \"10.9.0.0/16\" ]; }; };\n"                                   \
 	"daemon: { " IN_DAEMON " };\n"                                              \
 	"connections: { gw: { " IN_CONN " local_addrs = [ \"192.0.2.1\" ];"         \
 	" remote_addrs = [ \"192.0.2.2\" ]; local: { id = \"a.example\"; };"        \
@@ -109,6 +111,8 @@ static const struct change {
 	{&conf_conn_table, "fragmentation", IN_CONN, "fragmentation = \"force\";"},
 	{&conf_conn_table, "fragment_size", IN_CONN, "fragment_size = 576;"},
 	{&conf_conn_table, "mobike", IN_CONN, "mobike = \"no\";"},
+	{&conf_conn_table, "vips", IN_CONN, "vips = [ \"0.0.0.0\", \"::\" ];"},
+	{&conf_conn_table, "pools", IN_CONN, "pools = [ \"road\" ];"},
 	{&conf_conn_table, "device", IN_CONN, "device = \"ipsec1\";"},
 	{&conf_conn_table, "children", "net: {", "lan: {"},
 	{&conf_child_table, "local_ts", "10.1.0.0/16", "10.1.0.0/17"},

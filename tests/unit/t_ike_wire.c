@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "wire/cp.h"
 #include "wire/proposal.h"
 
 #include <stdio.h>
@@ -254,6 +255,97 @@ static void selectors_as_many_as_there_can_be(void **state)
 	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
 	assert_int_equal(ike_ts_parse(p.tsi, &got), 0);
 	assert_true(ts_list_eq(&got, &l));
+}
+
+/* A request with all that we ask for, and a reply, survive writing and parsing. */
+static void configuration(void **state)
+{
+	struct cp_config c = {.addr_count = 2}, got;
+	struct ike_payloads p;
+	struct ike_builder b;
+	uint8_t m[512], type;
+
+	(void)state;
+	c.addr[0].family = FAMILY_IPV4;
+	c.addr[1].family = FAMILY_IPV6;
+	ib_inside(&b, m, sizeof(m));
+	cp_write(&b, CP_REQUEST, &c);
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
+	assert_int_equal(cp_parse(p.cp, &type, &got), 0);
+	assert_int_equal(type, CP_REQUEST);
+	assert_memory_equal(&got, &c, sizeof(c));
+	assert_int_equal(addr_parse("10.3.0.7", &c.addr[0]), 0);
+	assert_int_equal(addr_parse("fd00::7", &c.addr[1]), 0);
+	assert_int_equal(addr_parse("10.3.0.53", &c.dns[c.dns_count++]), 0);
+	assert_int_equal(addr_parse("fd00::53", &c.dns[c.dns_count++]), 0);
+	c.subnet_count = 2;
+	assert_int_equal(addr_parse("10.64.0.0", &c.subnet[0].addr), 0);
+	c.subnet[0].len = 10;
+	assert_int_equal(addr_parse("fd00:1::", &c.subnet[1].addr), 0);
+	c.subnet[1].len = 32;
+	ib_inside(&b, m, sizeof(m));
+	cp_write(&b, CP_REPLY, &c);
+	assert_int_equal(ike_payloads_parse(b.first, m, b.w.len, &p), 0);
+	assert_int_equal(cp_parse(p.cp, &type, &got), 0);
+	assert_int_equal(type, CP_REPLY);
+	assert_memory_equal(&got, &c, sizeof(c));
+	for (size_t n = 0; n < 4; n++)
+		assert_int_equal(cp_parse((struct chunk){p.cp.p, n}, &type, &got), -EBADMSG);
+	assert_int_equal(cp_parse((struct chunk){p.cp.p, p.cp.len - 1}, &type, &got), -EBADMSG);
+}
+
+/* What a hostile peer may send: thousands of attributes, odd lengths, addresses that no host has.
+ */
+static void hostile_configuration(void **state)
+{
+	static const struct {
+		uint16_t type, len;
+		uint8_t v[17];
+	} odd[] = {
+		{1, 4, {0, 0, 0, 1}},
+		{1, 4, {127, 0, 0, 1}},
+		{1, 4, {224, 0, 0, 1}},
+		{1, 4, {255, 255, 255, 255}},
+		{1, 3, {10, 0, 0}},
+		{1, 5, {10, 0, 0, 1, 1}},
+		{1, 0, {0}},
+		{8, 16, {0xff, 2}},
+		{8, 17, {0}},
+		{8, 15, {0xfd}},
+		{3, 0, {0}},
+		{3, 16, {0xfd}},
+		{10, 4, {10, 0, 0, 1}},
+		{13, 8, {10, 0, 0, 0, 255, 0, 255, 0}},
+		{13, 4, {10}},
+		{15, 17, {[0] = 0xfd, [16] = 129}},
+		{25, 5, {'a', '.', 'b'}},
+		{0x7fff, 17, {1}},
+	};
+	uint8_t m[IKE_MAX_MESSAGE], type;
+	struct cp_config got;
+	struct writer w;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		wr_init(&w, m, sizeof(m));
+		wr_be32(&w, CP_REPLY << 24);
+		wr_be16(&w, odd[i].type);
+		wr_be16(&w, odd[i].len);
+		wr_bytes(&w, odd[i].v, odd[i].len);
+		assert_int_equal(cp_parse((struct chunk){m, w.len}, &type, &got), 0);
+		assert_int_equal(got.addr_count + got.dns_count + got.subnet_count, 0);
+		assert_int_equal(cp_parse((struct chunk){m, w.len - 1}, &type, &got), -EBADMSG);
+	}
+	wr_init(&w, m, sizeof(m));
+	wr_be32(&w, CP_REQUEST << 24);
+	for (unsigned i = 0; i < 1000; i++) {
+		wr_be16(&w, i % 2 ? 1 : 3);
+		wr_be16(&w, 4);
+		wr_be32(&w, 0x0a000001 + i);
+	}
+	assert_int_equal(cp_parse((struct chunk){m, w.len}, &type, &got), 0);
+	assert_int_equal(got.addr_count, CP_ADDRS);
+	assert_int_equal(got.dns_count, CP_DNS);
 }
 
 /* Traffic selectors survive writing and parsing; malformed ones are rejected. */
@@ -765,6 +857,8 @@ int main(void)
 		cmocka_unit_test(nonce_sizes),
 		cmocka_unit_test(deletes),
 		cmocka_unit_test(selectors),
+		cmocka_unit_test(configuration),
+		cmocka_unit_test(hostile_configuration),
 		cmocka_unit_test(selectors_as_many_as_there_can_be),
 		cmocka_unit_test(proposal_lengths),
 		cmocka_unit_test(unknown_transforms),

@@ -1,0 +1,89 @@
+/* assigned.c - see assigned.h. SPDX-License-Identifier: ISC */
+#include "assigned.h"
+#include "device.h"
+#include "net.h"
+#include "xalloc.h"
+
+#include <net/if.h>
+
+/* One address on one device; several connections may have been given the same. */
+struct assigned {
+	SLIST_ENTRY(assigned) link;
+	struct addr addr;
+	uint16_t device;
+	unsigned users;
+};
+
+static struct assigned *find(const struct daemon *d, uint16_t device, const struct addr *a)
+{
+	struct assigned *i;
+
+	SLIST_FOREACH(i, &d->assigned, link)
+	{
+		if (i->device == device && addr_eq(&i->addr, a))
+			return i;
+	}
+	return NULL;
+}
+
+static void address_change(struct daemon *d, const struct assigned *a, bool add)
+{
+	const char *name = d->devices.all[a->device]->tun.name;
+	char text[ADDR_STRLEN];
+
+	if (!add && d->handed) /* the next process goes on with it */
+		return;
+	log_info(&d->log, "%s: address %s %s", name, addr_format(&a->addr, text),
+		 add ? "assigned by the peer" : "withdrawn");
+	net_address(d->net, (int)if_nametoindex(name), &a->addr, add);
+}
+
+static void add_one(struct daemon *d, uint16_t device, const struct addr *a)
+{
+	struct assigned *i = find(d, device, a);
+
+	if (!i) {
+		i = xzalloc(sizeof(*i));
+		i->addr = *a;
+		i->device = device;
+		SLIST_INSERT_HEAD(&d->assigned, i, link);
+		address_change(d, i, true);
+	}
+	i->users++;
+}
+
+static void drop_one(struct daemon *d, uint16_t device, const struct addr *a)
+{
+	struct assigned *i = find(d, device, a);
+
+	if (!i || --i->users)
+		return;
+	SLIST_REMOVE(&d->assigned, i, assigned, link);
+	address_change(d, i, false);
+	free(i);
+}
+
+void assigned_change(struct daemon *d, uint16_t device, const struct cp_config *config, bool add)
+{
+	for (unsigned i = 0; i < config->addr_count; i++)
+		(add ? add_one : drop_one)(d, device, &config->addr[i]);
+}
+
+void assigned_repair(struct daemon *d)
+{
+	const struct assigned *i;
+
+	SLIST_FOREACH(i, &d->assigned, link)
+	net_address(d->net, (int)if_nametoindex(d->devices.all[i->device]->tun.name), &i->addr,
+		    true);
+}
+
+void assigned_free(struct daemon *d)
+{
+	struct assigned *i;
+
+	while ((i = SLIST_FIRST(&d->assigned))) {
+		SLIST_REMOVE_HEAD(&d->assigned, link);
+		free(i);
+	}
+}
