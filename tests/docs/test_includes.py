@@ -28,7 +28,7 @@ FOLDERS = {
 INTERFACE = ("ike.h", "ike_view.h")
 CONFIGURATION = ("sa/ike_config.h",)
 # Matches variables of a thread, a function or a file. Pure folders have none: they keep state only in what callers pass.
-HIDDEN_STATE = re.compile(r"_Thread_local|^[ \t]+static (?!const\b|inline\b)|^static (?!.*\bconst\b)[^()\n]*[;=].*"
+HIDDEN_STATE = re.compile(r"_Thread_local|^[ \t]+static (?!const\b|inline\b|.*##\w+\()|^static (?!.*\bconst\b)[^()\n]*[;=].*"
                           r"|^(?!static\b|extern\b|typedef\b|.*\bconst\b)[a-z][\w *]* \*?\w+(?:\[\w*\])? = .*",
                           re.MULTILINE)
 # Matches pointers through which a configuration can be written to, which is allowed only while it is made.
