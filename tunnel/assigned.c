@@ -18,7 +18,7 @@ void conn_assigned(struct tunnel_conn *c, const struct cp_config *config)
 {
 	struct cp_config *before = c->assigned;
 
-	if (before && config && memcmp(before, config, sizeof(*config)) == 0)
+	if (before && config && cp_eq(before, config))
 		return;
 	c->assigned = config ? xmemdup(config, sizeof(*config)) : NULL;
 	/* What is in both is never gone: the callee counts. */

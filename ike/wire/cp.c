@@ -181,6 +181,29 @@ void cp_write(struct ike_builder *b, uint8_t type, const struct cp_config *c)
 	ib_close(b);
 }
 
+static bool addrs_eq(const struct addr *a, const struct addr *b, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (!addr_eq(&a[i], &b[i]))
+			return false;
+	}
+	return true;
+}
+
+bool cp_eq(const struct cp_config *a, const struct cp_config *b)
+{
+	if (a->addr_count != b->addr_count || a->dns_count != b->dns_count ||
+	    a->subnet_count != b->subnet_count || !addrs_eq(a->addr, b->addr, a->addr_count) ||
+	    !addrs_eq(a->dns, b->dns, a->dns_count))
+		return false;
+	for (unsigned i = 0; i < a->subnet_count; i++) {
+		if (!addr_eq(&a->subnet[i].addr, &b->subnet[i].addr) ||
+		    a->subnet[i].len != b->subnet[i].len)
+			return false;
+	}
+	return true;
+}
+
 bool cp_has(const struct cp_config *c, const struct addr *a)
 {
 	for (unsigned i = 0; i < c->addr_count; i++) {

@@ -32,6 +32,8 @@ int cp_parse(struct chunk body, uint8_t *ret_type, struct cp_config *ret) MUST_C
  * addresses.
  */
 void cp_write(struct ike_builder *b, uint8_t type, const struct cp_config *c);
+/* Whether both say the same, in the same order. */
+bool cp_eq(const struct cp_config *a, const struct cp_config *b);
 /* Whether it has this address. */
 bool cp_has(const struct cp_config *c, const struct addr *a);
 
