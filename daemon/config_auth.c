@@ -282,21 +282,28 @@ static int add_files(struct conf_reader *r, config_setting_t *s, const struct na
 	return 0;
 }
 
-/* A folder of `daemon`, which need not exist. */
-static int add_folder(struct conf_reader *r, config_setting_t *s, const char *name, struct trust *t)
+/* A folder of `daemon`, which need not exist; cas: certificates in it are trusted. */
+static int add_folder(struct conf_reader *r, config_setting_t *s, const char *name, bool cas,
+		      struct trust *t)
 {
 	char *path = *name == '/' ? xstrdup(name) : xasprintf("%s/%s", r->config->folder, name);
 	const struct cred_items *items = NULL;
-	bool exists = access(path, F_OK) == 0;
+	int error = access(path, F_OK) == 0 ? 0 : errno, e = 0;
 
-	if (exists)
+	if (error == 0)
 		items = conf_creds_from(r, s, path);
+	/* One that cannot be entered may hold what revokes. */
+	else if (error != ENOENT)
+		e = conf_fail(r, s, "%.200s: %s", path, strerror(error));
 	free(path);
-	if (!exists)
-		return 0;
+	if (error)
+		return e;
 	if (!items)
 		return -EINVAL;
-	add_anchors(t, items, false);
+	for (unsigned i = 0; cas && i < items->cert_count; i++)
+		trust_add(t, items->certs[i], false);
+	for (unsigned i = 0; i < items->crl_count; i++)
+		trust_add_crl(t, items->crls[i]);
 	return 0;
 }
 
@@ -363,8 +370,8 @@ static int fill_trust(struct conf_reader *r, config_setting_t *s, const struct c
 
 	if (add_files(r, s, &a->cacerts, false, t) < 0 ||
 	    add_files(r, s, &a->peer_certs, true, t) < 0 ||
-	    (!named && add_folder(r, s, r->config->ca_folder, t) < 0) ||
-	    add_folder(r, s, r->config->crl_folder, t) < 0)
+	    (!named && add_folder(r, s, r->config->ca_folder, true, t) < 0) ||
+	    add_folder(r, s, r->config->crl_folder, false, t) < 0)
 		return -EINVAL;
 	if (!trust_anchor(t, 0) && !a->pubkeys.count)
 		return conf_fail(

@@ -413,6 +413,10 @@ static int check_conn(struct conf_reader *r, config_setting_t *g, const struct c
 				 "local_port %u with remote_port %u: either both are 500 or "
 				 "neither, as IKE on other ports has another form (RFC 3948)",
 				 c->local_port, c->remote_port);
+	if (c->vip_count && c->pool_count)
+		return conf_fail(r, g,
+				 "vips and pools: a connection is assigned addresses, or assigns "
+				 "them");
 	return check_families(r, g, c);
 }
 

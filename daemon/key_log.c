@@ -71,8 +71,8 @@ static int open_table(int folder, const char *name, uid_t owner)
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0077) == 0 &&
-	    (st.st_uid == owner || st.st_uid == geteuid()) &&
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+	    (st.st_mode & 0077) == 0 && (st.st_uid == owner || st.st_uid == geteuid()) &&
 	    (st.st_uid == owner || fchown(fd, owner, (gid_t)-1) == 0))
 		return fd;
 	close(fd);

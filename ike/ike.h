@@ -344,6 +344,10 @@ void ike_hold(struct ike *ike);
  */
 bool ike_hurry(struct ike_sa *sa, nsec_t late, nsec_t now);
 /*
+ * The same, and also if it has the short timers already: addresses or routes of ours have changed.
+ */
+void ike_send_now(struct ike_sa *sa, nsec_t late, nsec_t now);
+/*
  * A FRESH ESP packet came from this endpoint: the SA follows it if only the peer is behind a NAT
  * (2.23) and the address family is the same. Returns whether it did.
  */

@@ -79,6 +79,8 @@ void ike_sa_esp_ends(const struct ike_sa *sa, struct endpoint *ret_local,
 		     struct endpoint *ret_remote);
 /* When it was authenticated, or made by a rekey; 0: not yet. */
 nsec_t ike_sa_established(const struct ike_sa *sa);
+/* When a message of IKE was last sent on it. */
+nsec_t ike_sa_last_sent(const struct ike_sa *sa);
 /* When a new authentic message, not a retransmission, last came on it. */
 nsec_t ike_sa_last_heard(const struct ike_sa *sa);
 /*

@@ -132,6 +132,11 @@ nsec_t ike_sa_established(const struct ike_sa *sa)
 	return sa->established;
 }
 
+nsec_t ike_sa_last_sent(const struct ike_sa *sa)
+{
+	return sa->last_sent;
+}
+
 nsec_t ike_sa_last_heard(const struct ike_sa *sa)
 {
 	return sa->last_heard;

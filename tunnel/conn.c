@@ -116,8 +116,22 @@ static bool behind_nat(const struct ike_sa *sa)
 	       port != ike_sa_conn(sa)->remote_port;
 }
 
+/* It asks us for its address, which our own call would not give it. */
+static bool has_to_ask(const struct tunnel_conn *c)
+{
+	if (!c->conf->pool_count)
+		return false;
+	for (unsigned i = 0; i < c->conf->child_count; i++) {
+		if (ts_list_dynamic(c->conf->children[i].remote_ts))
+			return true;
+	}
+	return false;
+}
+
 bool conn_can_call(const struct tunnel_conn *c)
 {
+	if (has_to_ask(c))
+		return false;
 	return conn_remote_count(c->conf) > 0 || (!c->sa && c->calls_back) ||
 	       (c->sa && ike_sa_established(c->sa) && !behind_nat(c->sa));
 }

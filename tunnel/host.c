@@ -101,8 +101,9 @@ static void conn_host_changed(struct tunnel_conn *c, bool (*is_ours)(const struc
 			leave(c, c->sa, now);
 		call_soon(c, now);
 	} else if (c->sa && ike_sa_is_moving(c->sa)) {
-		/* A route may have come only now. */
-		ike_hurry(c->sa, IKE_LATE_PROOF, now);
+		/* A route may have come only now; changes come in numbers. */
+		if (now - ike_sa_last_sent(c->sa) >= SETTLE * 3)
+			ike_send_now(c->sa, IKE_LATE_PROOF, now);
 	} else if (c->sa && ike_sa_state(c->sa) == IKE_STATE_INIT_SENT &&
 		   now - ike_sa_request_since(c->sa) >= SETTLE * 3) {
 		/* Its next retransmission may be far away. */

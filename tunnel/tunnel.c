@@ -151,6 +151,23 @@ static bool ppk_changed(const struct tunnel_conn *c, const struct psk_store *old
 	return id && !ppk_same(ppk_find(old, id), ppk_find(new, id));
 }
 
+/* Of further IKE SAs of the connection, those whose certificate is not trusted any more end. */
+static void delete_untrusted(const struct tunnel_conn *c, const struct conn_set *new)
+{
+	struct ike_sa *sa, *next;
+	char why[TRUST_WHY_MAX];
+
+	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = next) {
+		next = ike_next_sa(sa);
+		if (sa == c->sa || ike_sa_owner(sa) != c || !ike_sa_established(sa) ||
+		    ike_sa_is_trusted(sa, new->creds, why))
+			continue;
+		log_warn(c->tunnel->log, "%s: the peer of an IKE SA is not trusted any more: %s",
+			 c->conf->name, why);
+		ike_sa_delete(sa, c->tunnel->now);
+	}
+}
+
 /*
  * The peer's secret was removed or changed, or its certificate or key is not trusted any more, and
  * that is to end what it was used for.
@@ -169,6 +186,7 @@ static bool is_revoked(const struct tunnel_conn *c, const struct conn_set *new)
 		return true;
 	if (ppk_changed(c, old, new->secrets))
 		return true;
+	delete_untrusted(c, new);
 	if (!c->sa || ike_sa_is_trusted(c->sa, new->creds, why))
 		return false;
 	log_warn(c->tunnel->log, "%s: the peer is not trusted any more: %s", c->conf->name, why);

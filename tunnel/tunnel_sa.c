@@ -121,15 +121,19 @@ nsec_t tunnel_sa_kept_until(const struct tunnel_sa *s)
 static void look_at_kept(struct tunnel_sa *s, nsec_t now)
 {
 	struct tunnel_child *k = s->child;
-	bool overtaken = s->overtaken_until != 0;
+	bool overtaken = s->overtaken_until != 0, by_us = s->ending;
 
 	if (now < tunnel_sa_kept_until(s)) {
 		deadline_set(&s->child->conn->tunnel->deadlines, &s->end, tunnel_sa_kept_until(s));
 		return;
 	}
 	tunnel_sa_forget(s);
+	if (by_us)
+		return;
 	/* No answer to our rekey has brought a successor: so it ended by the peer's DELETE. */
 	tunnel_child_ended(k, overtaken ? CHILD_END_PEER : CHILD_END_SILENT);
+	if (k->wanted)
+		conn_mend(k->conn, now);
 }
 
 void tunnel_sa_drain(struct tunnel_sa *s, nsec_t now)

@@ -5,6 +5,7 @@
 #include "xalloc.h"
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <openssl/x509_vfy.h>
 #include <stdio.h>
 
@@ -49,6 +50,20 @@ struct cert_chain cert_chain_copy(const struct cert_chain *c)
 
 /* ---- CRLs ---- */
 
+/*
+ * Whether it lists all that is revoked: not a delta CRL, nor one for some reasons or for other
+ * issuers only, which libcrypto would take for the whole or leave out without a word.
+ */
+static bool is_complete(const X509_CRL *x)
+{
+	ISSUING_DIST_POINT *idp =
+		X509_CRL_get_ext_d2i(x, NID_issuing_distribution_point, NULL, NULL);
+	bool partial = idp && (idp->onlysomereasons || idp->indirectCRL > 0);
+
+	ISSUING_DIST_POINT_free(idp);
+	return !partial && X509_CRL_get_ext_by_NID(x, NID_delta_crl, -1) < 0;
+}
+
 struct crl *crl_adopt(X509_CRL *x)
 {
 	unsigned char *der = NULL, *issuer = NULL;
@@ -56,7 +71,7 @@ struct crl *crl_adopt(X509_CRL *x)
 	int issuer_len = i2d_X509_NAME(X509_CRL_get_issuer(x), &issuer);
 	struct crl *c = NULL;
 
-	if (len > 0 && issuer_len > 0) {
+	if (len > 0 && issuer_len > 0 && is_complete(x)) {
 		c = xzalloc(sizeof(*c));
 		c->x = x;
 		c->refs = 1;
@@ -184,13 +199,16 @@ const struct crl *trust_crl(const struct trust *t, unsigned i)
 void trust_digest(const struct trust *t, uint8_t out[32])
 {
 	unsigned n = t->count + t->crl_count;
-	struct chunk *parts = xzalloc((n + 1) * sizeof(*parts));
+	struct chunk *parts = xzalloc((n + t->count + 1) * sizeof(*parts));
+	static const uint8_t kinds[2] = {0, 1}; /* pinned or not, as a byte to hash */
 
-	for (unsigned i = 0; i < t->count; i++)
-		parts[i] = cert_der(t->v[i].cert);
+	for (unsigned i = 0; i < t->count; i++) {
+		parts[2 * i] = (struct chunk){&kinds[t->v[i].pinned], 1};
+		parts[2 * i + 1] = cert_der(t->v[i].cert);
+	}
 	for (unsigned i = 0; i < t->crl_count; i++)
-		parts[t->count + i] = (struct chunk){t->crls[i]->der, t->crls[i]->der_len};
-	hash_compute(HASH_SHA256, parts, n, out);
+		parts[2 * t->count + i] = (struct chunk){t->crls[i]->der, t->crls[i]->der_len};
+	hash_compute(HASH_SHA256, parts, n + t->count, out);
 	free(parts);
 }
 

@@ -262,6 +262,16 @@ bool ike_hurry(struct ike_sa *sa, nsec_t late, nsec_t now)
 	return true;
 }
 
+void ike_send_now(struct ike_sa *sa, nsec_t late, nsec_t now)
+{
+	bool hurried = sa->window.hurried;
+
+	if (!ike_hurry(sa, late, now) || !hurried)
+		return;
+	sa->window.sends = 0;
+	send_outstanding(sa, now);
+}
+
 void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ike_builder *inside,
 		      const struct endpoint *local, const struct endpoint *remote, nsec_t now)
 {

@@ -30,6 +30,11 @@ static bool is_other(const struct ike_sa *sa, const struct endpoint *e)
 	       addr_cmp(&e->addr, &sa->remote.addr) != 0;
 }
 
+bool paths_tried_others(const struct ike_sa *sa)
+{
+	return sa->window.sends > SENDS_BEFORE_OTHERS;
+}
+
 bool paths_have_other(const struct ike_sa *sa, const struct endpoint *e)
 {
 	struct endpoint other;

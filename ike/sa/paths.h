@@ -10,6 +10,8 @@
  * choose the addresses, then also to its other ones, in turn.
  */
 struct endpoint paths_destination(const struct ike_sa *sa);
+/* The last request was sent so often that other addresses of the peer had their turn. */
+bool paths_tried_others(const struct ike_sa *sa);
 /* Whether e is another address of the peer, as the configuration or the peer says. */
 bool paths_have_other(const struct ike_sa *sa, const struct endpoint *e);
 /* Whether we may move this IKE SA: ESTABLISHED, with MOBIKE, and first called by us. */

@@ -313,12 +313,8 @@ static void answer_child(struct ike_sa *sa, struct child_task *t, const struct i
 	else if (c)
 		sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, IKE_RESULT_OK, 0,
 					  in->now);
-	else {
-		/* What we do not take is there at the peer. */
-		if (!error && (in->p->present & PL(SA)))
-			child_unwanted(sa, t->spi);
+	else
 		fail_child(sa, t, e ? e : NOTIFY_NO_PROPOSAL_CHOSEN, in->now);
-	}
 }
 
 static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
@@ -557,6 +553,7 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	struct auth_data auth;
 	int e;
 
+	sa_tell_keys(sa);
 	choose_conn(sa, in->p);
 	if (!(in->p->present & PL(AUTH)) || !ppk_on_request(sa, in->p) ||
 	    !verify_peer(sa, in->p, why)) {
@@ -592,6 +589,7 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	/* Before the response: a CHILD SA can be installed only when the owner knows the IKE SA. */
 	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
 	sa_establish(sa, why, in->now);
+	config_give_up(sa, in->now);
 	respond(sa, in, &auth);
 	sa_end_handshake(sa);
 }

@@ -164,7 +164,8 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 	struct child_offer o;
 	uint16_t error = 0;
 
-	if (is_busy(sa)) {
+	/* ESP goes to where the peer has moved only when it has answered from there. */
+	if (is_busy(sa) || mobike_is_checking(sa)) {
 		refuse(sa, in, NOTIFY_TEMPORARY_FAILURE);
 		return;
 	}

@@ -162,6 +162,8 @@ void mobike_inherit(struct ike_sa *sa, const struct ike_sa *old, nsec_t now);
  * does not allow (3.9); 0: none.
  */
 uint16_t mobike_refuses(const struct ike_in *in);
+/* The peer has moved, and has not shown yet that it receives there (3.7). */
+bool mobike_is_checking(const struct ike_sa *sa);
 /* Does what an INFORMATIONAL request asks for, and writes the answer. */
 void mobike_on_request(struct ike_sa *sa, const struct ike_in *in, struct ike_builder *b);
 /* A response came: if it is from another address of the peer's, the IKE SA moves there (3.10). */

@@ -122,7 +122,8 @@ static int derive(struct ike_sa *sa, struct chunk ke)
 	}
 	if (r == 0)
 		r = sa_set_keys(sa);
-	if (r == 0)
+	/* Of a caller, only when it has shown by SK that it has them too. */
+	if (r == 0 && sa->initiator)
 		sa_tell_keys(sa);
 	secret_wipe(secret, sizeof(secret));
 	secret_wipe(skeyseed, sizeof(skeyseed));

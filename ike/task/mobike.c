@@ -107,6 +107,33 @@ static void queue_update(struct ike_sa *sa, nsec_t now)
 	deadline_set(&sa->ike->deadlines, &t->wait, now);
 }
 
+static bool check_waits(const struct ike_sa *sa)
+{
+	const struct ike_task *t;
+
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (t->kind == &task_mobike_check)
+			return true;
+	}
+	return false;
+}
+
+static void queue_check(struct ike_sa *sa, nsec_t now)
+{
+	struct ike_task *t;
+
+	if (check_waits(sa))
+		return;
+	t = task_add(sa, &task_mobike_check, true);
+	t->late = MOVE_LATE;
+	deadline_set(&sa->ike->deadlines, &t->wait, now);
+}
+
+bool mobike_is_checking(const struct ike_sa *sa)
+{
+	return check_waits(sa) || (sa->outstanding && sa->outstanding->kind == &task_mobike_check);
+}
+
 void mobike_inherit(struct ike_sa *sa, const struct ike_sa *old, nsec_t now)
 {
 	sa->mobike = old->mobike;
@@ -114,10 +141,11 @@ void mobike_inherit(struct ike_sa *sa, const struct ike_sa *old, nsec_t now)
 	sa->peer_addr_count = old->peer_addr_count;
 	memcpy(sa->peer_addrs, old->peer_addrs, sizeof(sa->peer_addrs));
 	sa->moving = old->moving;
-	/* An update that waits moves over as all tasks do; one that is outstanding is sent again.
-	 */
+	/* What waits moves over as all tasks do; what is outstanding is sent again. */
 	if (sa->moving && !update_waits(old))
 		queue_update(sa, now);
+	if (mobike_is_checking(old) && !check_waits(old))
+		queue_check(sa, now);
 }
 
 static void tell_moved(struct ike_sa *sa, nsec_t now)
@@ -135,15 +163,28 @@ bool ike_sa_move(struct ike_sa *sa, const struct endpoint *local, const struct e
 	sa->local = *local;
 	sa_set_remote(sa, remote);
 	sa->moving = true;
-	log_info(sa->ike->log,
+	sa->mapped_known = false;
+	log_peer(sa, now, LOG_LEVEL_INFO,
 		 "%s: sending from our present address to %s, and asking the peer to follow",
 		 sa_label(sa), endpoint_format(remote, a));
 	/* At once: what goes by the old addresses does not arrive. */
 	tell_moved(sa, now);
 	queue_update(sa, now);
 	/* What is outstanding goes on from the new address, and the update follows it. */
-	ike_hurry(sa, MOVE_LATE, now);
+	ike_send_now(sa, MOVE_LATE, now);
 	return true;
+}
+
+/* Whether there is a NAT by the new addresses; behind one its mapping is to be kept. */
+static void look_for_nat(struct ike_sa *sa, const struct ike_in *in)
+{
+	struct deadline_heap *h = &sa->ike->deadlines;
+
+	if (!ike_find_notify(in->p, NOTIFY_NAT_DETECTION_SOURCE_IP))
+		return;
+	nat_read(sa, in->p, in->h->spi_i, in->h->spi_r, in->local, in->remote);
+	if (sa->we_natted && !deadline_is_set(&sa->keepalive))
+		deadline_set(h, &sa->keepalive, in->now + sa->ike->set.keepalive / 2);
 }
 
 static void on_updated(struct ike_sa *sa, const struct ike_in *in)
@@ -168,9 +209,9 @@ static void on_updated(struct ike_sa *sa, const struct ike_in *in)
 	}
 	sa->moving = false;
 	sa->local = *in->local;
-	if (ike_find_notify(in->p, NOTIFY_NAT_DETECTION_SOURCE_IP))
-		nat_read(sa, in->p, in->h->spi_i, in->h->spi_r, in->local, in->remote);
-	log_info(sa->ike->log, "%s: the peer follows to our present address", sa_label(sa));
+	look_for_nat(sa, in);
+	log_peer(sa, in->now, LOG_LEVEL_INFO, "%s: the peer follows to our present address",
+		 sa_label(sa));
 	tell_moved(sa, in->now);
 }
 
@@ -184,7 +225,7 @@ const struct task_kind task_mobike_update = {
 
 void mobike_answered(struct ike_sa *sa, const struct ike_in *in)
 {
-	if (paths_are_ours(sa) && paths_have_other(sa, in->remote))
+	if (paths_are_ours(sa) && paths_tried_others(sa) && paths_have_other(sa, in->remote))
 		ike_sa_move(sa, in->local, in->remote, in->now);
 }
 
@@ -235,19 +276,6 @@ const struct task_kind task_mobike_check = {
 	.size = sizeof(struct check_task),
 };
 
-static void queue_check(struct ike_sa *sa, nsec_t now)
-{
-	struct ike_task *t;
-
-	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->kind == &task_mobike_check)
-			return;
-	}
-	t = task_add(sa, &task_mobike_check, true);
-	t->late = MOVE_LATE;
-	deadline_set(&sa->ike->deadlines, &t->wait, now);
-}
-
 /* Whether the addresses that the peer saw are those of the datagram: no NAT is in between (3.9). */
 static bool no_nat(const struct ike_notify_view *n, const struct ike_in *in)
 {
@@ -277,9 +305,14 @@ static bool is_acceptable(const struct ike_sa *sa, const struct ike_in *in)
 static void follow(struct ike_sa *sa, const struct ike_in *in)
 {
 	char a[ENDPOINT_STRLEN], b[ENDPOINT_STRLEN];
+	bool in_udp = ike_sa_in_udp(sa);
 
-	if (endpoint_eq(&sa->remote, in->remote) && endpoint_eq(&sa->local, in->local))
+	look_for_nat(sa, in);
+	if (endpoint_eq(&sa->remote, in->remote) && endpoint_eq(&sa->local, in->local)) {
+		if (ike_sa_in_udp(sa) != in_udp)
+			tell_moved(sa, in->now);
 		return;
+	}
 	log_peer(sa, in->now, LOG_LEVEL_INFO, "%s: the peer moves from %s to %s", sa_label(sa),
 		 endpoint_format(&sa->remote, a), endpoint_format(in->remote, b));
 	sa->local = *in->local;
@@ -334,7 +367,7 @@ void mobike_on_alive(struct ike_sa *sa, const struct ike_in *in)
 	if (!sa->mobike || !sa->original_initiator || !n || n->data.len != sizeof(sa->mapped))
 		return;
 	if (known && memcmp(sa->mapped, n->data.p, sizeof(sa->mapped)) != 0)
-		ike_sa_move(sa, in->local, in->remote, in->now);
+		ike_sa_move(sa, &sa->local, &sa->remote, in->now);
 	memcpy(sa->mapped, n->data.p, sizeof(sa->mapped));
 	sa->mapped_known = true;
 }

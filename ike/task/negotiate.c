@@ -45,7 +45,9 @@ static bool narrow_side(const struct ike_sa *sa, const struct ts_list *offer,
 static bool narrow(const struct ike_sa *sa, const struct child_conf *conf,
 		   const struct ts_list *local, const struct ts_list *remote, struct child_offer *o)
 {
-	if (!narrow_side(sa, local, conf->local_ts, true, &o->local) ||
+	/* A dynamic side without an address would stand for any address of the family. */
+	if (config_lacks_address(sa, conf) ||
+	    !narrow_side(sa, local, conf->local_ts, true, &o->local) ||
 	    !narrow_side(sa, remote, conf->remote_ts, false, &o->remote))
 		return false;
 	prefer_first(&o->local, local);

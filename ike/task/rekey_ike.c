@@ -129,6 +129,13 @@ static void hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 	struct child_sa *c;
 	struct ike_task *t, *next;
 
+	/* Either side may have moved since the new one was made. */
+	to->local = from->local;
+	sa_set_remote(to, &from->remote);
+	to->we_natted = from->we_natted;
+	to->peer_natted = from->peer_natted;
+	to->claims_nat = from->claims_nat;
+	mobike_inherit(to, from, now);
 	if (from->config) {
 		free(to->config);
 		to->config = from->config;

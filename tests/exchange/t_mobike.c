@@ -263,10 +263,16 @@ static bool check_is_lost(struct net *n, unsigned from, struct datagram *d)
 static void esp_waits_for_the_check(void **state)
 {
 	struct options o = plain();
-	struct net *n = up(&o);
+	struct net *n;
 
 	(void)state;
-	ike_of(n, GW)->peer_natted = false; /* otherwise ESP moves with the first fresh packet */
+	/* Where the branch looks as if behind a NAT, ESP moves with the first fresh packet. */
+	o.encap = ENCAP_AUTO;
+	n = net_new(&o);
+	net_until(n, net_is_up, 20 * SEC, "up");
+	n->rate[BRANCH] = n->rate[GW] = RATE;
+	net_run(n, SEC);
+	assert_false(ike_of(n, GW)->peer_natted);
 	held = 0;
 	n->hook = check_is_lost;
 	move_to(n, "192.0.2.77");
@@ -276,6 +282,47 @@ static void esp_waits_for_the_check(void **state)
 	n->hook = where_it_is;
 	net_run(n, 2 * SEC);
 	assert_true(has_moved(n));
+	net_free(n);
+}
+
+/*
+ * The peer rekeys the IKE SA, or asks for a CHILD SA, while the check is open: the check goes on,
+ * on the new IKE SA, and the CHILD SA waits for it.
+ */
+static void check_outlives_the_ike_sa(void **state)
+{
+	struct options o = plain();
+	struct net *n = up(&o);
+
+	(void)state;
+	ike_of(n, GW)->peer_natted = false;
+	move_to(n, "192.0.2.77");
+	net_run(n, 3 * MSEC / 2); /* the update has come; the check is on its way */
+	ike_sa_rekey(ike_of(n, BRANCH), n->now);
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, 10 * SEC);
+	assert_true(has_moved(n) && net_agrees(n));
+	net_free(n);
+}
+
+/* Set up without a NAT, then behind one: its mapping is kept, and the gateway sends in UDP. */
+static void moves_behind_a_nat(void **state)
+{
+	struct options o = plain();
+	struct net *n;
+
+	(void)state;
+	o.encap = ENCAP_AUTO;
+	n = net_new(&o);
+	net_until(n, net_is_up, 20 * SEC, "up");
+	assert_int_equal(peer_sa(n, GW, 0)->out.dest.remote.port, 0);
+	n->peer[BRANCH].seen_as.addr = an_address("198.51.100.1");
+	n->peer[BRANCH].seen_as.port = 2000;
+	move_to(n, "10.0.0.7");
+	net_run(n, 2 * SEC);
+	assert_true(ike_of(n, BRANCH)->we_natted && ike_of(n, GW)->peer_natted);
+	assert_true(deadline_is_set(&ike_of(n, BRANCH)->keepalive));
+	assert_int_equal(peer_sa(n, GW, 0)->out.dest.remote.port, 2000);
 	net_free(n);
 }
 
@@ -495,6 +542,8 @@ int main(void)
 		cmocka_unit_test(one_side_has_none),
 		cmocka_unit_test(peer_does_not_follow),
 		cmocka_unit_test(esp_waits_for_the_check),
+		cmocka_unit_test(check_outlives_the_ike_sa),
+		cmocka_unit_test(moves_behind_a_nat),
 		cmocka_unit_test(check_without_the_cookie),
 		cmocka_unit_test(address_is_not_acceptable),
 		cmocka_unit_test(gateway_has_another_address),

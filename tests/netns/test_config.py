@@ -53,7 +53,7 @@ BAD = (
     ("aes128gcm16-prfsha256-x25519", "aes128gcm16-md5-x25519", r":5: connections\.gw\.proposals.*\"md5\""),
     ("aes128gcm16-prfsha256-x25519", "aes128gcm16-aes128-sha256-x25519", r"mixes AEAD and other ciphers: write two proposals"),
     ("aes128gcm16-prfsha256-x25519", "aes128-aes128gcm16-prfsha256-x25519", r"two proposals"),
-    ('auth = "psk"', 'auth = "pubkey"', r":3: connections\.gw\.local\.auth: must be \"psk\""),
+    ('auth = "psk"', 'auth = "pubkey"', r":3: connections\.gw\.local: auth = \"pubkey\" needs key"),
     ('dpd_delay = "2s"', 'dpd_delay = "2s"; device = "ipsec%d"', r":5: connections\.gw\.device: must be a device name"),
     ('start_action = "start"', 'device = "sixteen-letters-"', r":6: connections\.gw\.children\.net\.device: .*1 to 15"),
     ('start_action = "start"', 'device = ".."', r"must be a device name"),
