@@ -81,7 +81,7 @@ static json_t *refusal_json(const struct tunnel_refusal *r, nsec_t now)
 static json_t *sa_json(const struct tunnel_sa *s, nsec_t now)
 {
 	const struct esp_sa *sa = tunnel_sa_esp(s);
-	char suite[96];
+	char suite[192];
 	json_t *o = json_object();
 
 	json_object_set_new(o, "spi_in", hex(s->spi, 8));
@@ -153,7 +153,7 @@ static json_t *cert_json(const struct cert *c)
 
 static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 {
-	char e[ENDPOINT_STRLEN], id[IDENT_STRLEN], suite[96];
+	char e[ENDPOINT_STRLEN], id[IDENT_STRLEN], suite[192];
 	json_t *o = json_object();
 
 	json_object_set_new(o, "spi_i", hex(ike_sa_spi_i(sa), 16));
@@ -181,6 +181,10 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 		json_object_set_new(
 			o, "proposal",
 			json_string(choice_format(ike_sa_choice(sa), suite, sizeof(suite))));
+	if (ike_sa_choice(sa)->suite)
+		json_object_set_new(
+			o, "key_exchange",
+			json_string(choice_format_kex(ike_sa_choice(sa), suite, sizeof(suite))));
 	if (*ike_sa_ppk_id(sa))
 		json_object_set_new(o, "ppk_id", json_string(ike_sa_ppk_id(sa)));
 	return o;

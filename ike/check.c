@@ -93,6 +93,8 @@ static const char *check_ike_sa(const struct ike_sa *sa)
 		return "fragments of a request that nothing ends, or the other way round";
 	if (sa->window.response_parts.part && !sa->outstanding)
 		return "fragments of a response, and no request is outstanding";
+	if ((sa->followups != NULL) != deadline_is_set(&sa->followup))
+		return "additional key exchanges that nothing ends";
 	if (sa->outstanding && sa->window.request.count && !deadline_is_set(&sa->window.retransmit))
 		return "a request that is outstanding and not sent again";
 	TAILQ_FOREACH (t, &sa->tasks, link) {

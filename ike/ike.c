@@ -110,6 +110,7 @@ static const struct sa_timers timers = {
 	.rekey = due_rekey,
 	.expire = due_expire,
 	.keepalive = due_keepalive,
+	.followup = followup_late,
 	.child_rekey = due_child_rekey,
 	.child_expire = due_child_expire,
 	.child_cleanup = child_cleanup,

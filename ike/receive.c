@@ -124,6 +124,8 @@ static void handle_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	switch (in->h->exchange) {
 	case IKE_AUTH: auth_on_request(sa, in); break;
+	case IKE_INTERMEDIATE: intermediate_on_request(sa, in); break;
+	case IKE_FOLLOWUP_KE: followup_on_request(sa, in); break;
 	case IKE_CREATE_CHILD_SA:
 		if (in->p->present & PL(TSI))
 			child_on_request(sa, in);
@@ -145,8 +147,9 @@ static bool create_child_complete(const struct ike_payloads *p)
 
 static bool may_request(const struct ike_sa *sa, uint8_t exchange)
 {
-	return sa->state == IKE_STATE_HALF_OPEN ? exchange == IKE_AUTH
-						: sa->established && exchange != IKE_AUTH;
+	if (sa->state == IKE_STATE_HALF_OPEN)
+		return exchange == (intermediate_left(sa) ? IKE_INTERMEDIATE : IKE_AUTH);
+	return sa->established && exchange != IKE_AUTH && exchange != IKE_INTERMEDIATE;
 }
 
 /*
@@ -251,6 +254,8 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, bool wel
 		count(sa->ike, IKE_COUNT_UNEXPECTED);
 		respond_notify(sa, in->h, NOTIFY_INVALID_SYNTAX, (struct chunk){0}, in->local,
 			       in->remote, in->now);
+		if (in->h->exchange == IKE_INTERMEDIATE)
+			intermediate_refused(sa, in);
 	} else {
 		handle_request(sa, in);
 	}
@@ -260,7 +265,7 @@ static void receive_request(struct ike_sa *sa, const struct ike_in *in, bool wel
 
 static bool response_complete(const struct ike_sa *sa, const struct ike_payloads *p)
 {
-	uint8_t exchange = sa->outstanding->kind->exchange;
+	uint8_t exchange = sa->window.exchange;
 
 	return p->unknown_critical == 0 && rules_allow(exchange, true, p) &&
 	       (ike_find_error(p) || exchange != IKE_CREATE_CHILD_SA || create_child_complete(p));
@@ -280,7 +285,7 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 	 * A response that breaks the rules ends the IKE SA, as INVALID_SYNTAX does by 2.21.3: the
 	 * two sides no longer agree. The peer would send the same to each retransmission.
 	 */
-	if (!well_formed || in->h->exchange != sa->outstanding->kind->exchange ||
+	if (!well_formed || in->h->exchange != sa->window.exchange ||
 	    !response_complete(sa, in->p)) {
 		count(ike, IKE_COUNT_UNEXPECTED);
 		info_farewell(sa, in->now);
@@ -309,12 +314,21 @@ static void receive_unprotected(struct ike *ike, const struct ike_in *in)
 	ike_outsider_hint(ike, in->remote, in->now);
 }
 
+static bool has_more_than_sk(const struct ike_payloads *outer)
+{
+	return (outer->present & ~(PL(SK) | PL(SKF))) != 0;
+}
+
 /* The payloads of a protected message, of which in->text and in->first tell. */
 static void receive_inside(struct ike_sa *sa, struct ike_in *in)
 {
 	struct ike_payloads inside;
 	bool well_formed = ike_payloads_parse(in->first, in->text.p, in->text.len, &inside) == 0 &&
 			   !(inside.present & (PL(SK) | PL(SKF)));
+
+	/* What is outside SK would have to be in IntAuth (RFC 9242 3.3.1); nobody sends that. */
+	if (in->h->exchange == IKE_INTERMEDIATE && has_more_than_sk(in->p))
+		well_formed = false;
 
 	in->p = &inside;
 	if (in->h->flags & IKE_FLAG_RESPONSE)

@@ -14,7 +14,7 @@
 #include "xalloc.h"
 
 /* Change it whenever what is written changes: here, in esp_state.c or in ike_saved.c. */
-#define FORMAT "mendip tunnels 8"
+#define FORMAT "mendip tunnels 9"
 #define DIGEST 32
 
 /* ---- what can be written ---- */

@@ -4,6 +4,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/dh.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -11,32 +12,36 @@
 #include <openssl/objects.h>
 #include <openssl/param_build.h>
 
-enum kind { KIND_MODP, KIND_ECP, KIND_RAW };
+enum kind { KIND_MODP, KIND_ECP, KIND_RAW, KIND_KEM };
 
 static const struct group {
 	uint16_t id;
 	enum kind kind;
-	uint16_t public_len;
+	uint16_t public_len, answer_len; /* of the initiator, and of the responder */
 	const char *name, *ossl;
 } groups[] = {
-	{GROUP_MODP_2048, KIND_MODP, 256, "modp2048", "modp_2048"},
-	{GROUP_MODP_3072, KIND_MODP, 384, "modp3072", "modp_3072"},
-	{GROUP_MODP_4096, KIND_MODP, 512, "modp4096", "modp_4096"},
-	{GROUP_MODP_6144, KIND_MODP, 768, "modp6144", "modp_6144"},
-	{GROUP_MODP_8192, KIND_MODP, 1024, "modp8192", "modp_8192"},
-	{GROUP_ECP_256, KIND_ECP, 64, "ecp256", "P-256"},
-	{GROUP_ECP_384, KIND_ECP, 96, "ecp384", "P-384"},
-	{GROUP_ECP_521, KIND_ECP, 132, "ecp521", "P-521"},
-	{GROUP_ECP_256_BP, KIND_ECP, 64, "ecp256bp", "brainpoolP256r1"},
-	{GROUP_ECP_384_BP, KIND_ECP, 96, "ecp384bp", "brainpoolP384r1"},
-	{GROUP_ECP_512_BP, KIND_ECP, 128, "ecp512bp", "brainpoolP512r1"},
-	{GROUP_X25519, KIND_RAW, 32, "x25519", "X25519"},
-	{GROUP_X448, KIND_RAW, 56, "x448", "X448"},
+	{GROUP_MODP_2048, KIND_MODP, 256, 256, "modp2048", "modp_2048"},
+	{GROUP_MODP_3072, KIND_MODP, 384, 384, "modp3072", "modp_3072"},
+	{GROUP_MODP_4096, KIND_MODP, 512, 512, "modp4096", "modp_4096"},
+	{GROUP_MODP_6144, KIND_MODP, 768, 768, "modp6144", "modp_6144"},
+	{GROUP_MODP_8192, KIND_MODP, 1024, 1024, "modp8192", "modp_8192"},
+	{GROUP_ECP_256, KIND_ECP, 64, 64, "ecp256", "P-256"},
+	{GROUP_ECP_384, KIND_ECP, 96, 96, "ecp384", "P-384"},
+	{GROUP_ECP_521, KIND_ECP, 132, 132, "ecp521", "P-521"},
+	{GROUP_ECP_256_BP, KIND_ECP, 64, 64, "ecp256bp", "brainpoolP256r1"},
+	{GROUP_ECP_384_BP, KIND_ECP, 96, 96, "ecp384bp", "brainpoolP384r1"},
+	{GROUP_ECP_512_BP, KIND_ECP, 128, 128, "ecp512bp", "brainpoolP512r1"},
+	{GROUP_X25519, KIND_RAW, 32, 32, "x25519", "X25519"},
+	{GROUP_X448, KIND_RAW, 56, 56, "x448", "X448"},
+	{GROUP_ML_KEM_512, KIND_KEM, 800, 768, "mlkem512", "ML-KEM-512"},
+	{GROUP_ML_KEM_768, KIND_KEM, 1184, 1088, "mlkem768", "ML-KEM-768"},
+	{GROUP_ML_KEM_1024, KIND_KEM, 1568, 1568, "mlkem1024", "ML-KEM-1024"},
 };
 
 struct kex {
 	const struct group *group;
-	EVP_PKEY *key;
+	EVP_PKEY *key; /* NULL: the half of a responder with a KEM */
+	uint16_t public_len;
 	uint8_t pub[KEX_MAX_PUBLIC];
 };
 
@@ -63,6 +68,18 @@ size_t kex_public_len(uint16_t group)
 	return g ? g->public_len : 0;
 }
 
+bool kex_is_kem(uint16_t group)
+{
+	const struct group *g = find(group);
+
+	return g && g->kind == KIND_KEM;
+}
+
+const char *kex_library(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 static const char *type_of(const struct group *g)
 {
 	return g->kind == KIND_MODP ? "DH" : g->kind == KIND_ECP ? "EC" : g->ossl;
@@ -75,17 +92,34 @@ static int curve_nid(const struct group *g)
 	return nist != NID_undef ? nist : OBJ_sn2nid(g->ossl);
 }
 
+static bool has_curve(const struct group *g)
+{
+	EC_GROUP *curve = EC_GROUP_new_by_curve_name(curve_nid(g));
+
+	EC_GROUP_free(curve);
+	return curve != NULL;
+}
+
+static bool has_kem(const struct group *g)
+{
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, g->ossl, NULL);
+
+	EVP_PKEY_CTX_free(c);
+	return c != NULL;
+}
+
 bool kex_available(uint16_t group)
 {
+	static signed char known[ARRAY_SIZE(groups)]; /* 0: not asked yet; -1: no; 1: yes */
 	const struct group *g = find(group);
-	EC_GROUP *curve;
 
-	if (!g || g->kind != KIND_ECP)
+	if (!g || (g->kind != KIND_ECP && g->kind != KIND_KEM))
 		return g != NULL;
-	curve = EC_GROUP_new_by_curve_name(curve_nid(g));
-	EC_GROUP_free(curve);
-	ERR_clear_error();
-	return curve != NULL;
+	if (!known[g - groups]) {
+		known[g - groups] = (g->kind == KIND_KEM ? has_kem(g) : has_curve(g)) ? 1 : -1;
+		ERR_clear_error();
+	}
+	return known[g - groups] > 0;
 }
 
 /* A key of the group from the parameters in b; NULL if libcrypto finds them invalid. */
@@ -156,8 +190,10 @@ static bool read_public(struct kex *k)
 			memcpy(k->pub, point + 1, g->public_len);
 		return ok;
 	case KIND_RAW:
+	case KIND_KEM:
 		len = g->public_len;
-		return EVP_PKEY_get_raw_public_key(k->key, k->pub, &len) == 1;
+		return EVP_PKEY_get_raw_public_key(k->key, k->pub, &len) == 1 &&
+		       len == g->public_len;
 	}
 	return false;
 }
@@ -171,7 +207,8 @@ static EVP_PKEY *generate(const struct group *g)
 	EVP_PKEY *key = NULL;
 
 	if (c && EVP_PKEY_keygen_init(c) == 1 &&
-	    (g->kind == KIND_RAW || EVP_PKEY_CTX_set_params(c, params) == 1) &&
+	    (g->kind == KIND_RAW || g->kind == KIND_KEM ||
+	     EVP_PKEY_CTX_set_params(c, params) == 1) &&
 	    EVP_PKEY_generate(c, &key) != 1)
 		key = NULL;
 	EVP_PKEY_CTX_free(c);
@@ -187,6 +224,7 @@ static struct kex *adopt(const struct group *g, EVP_PKEY *key)
 	k = xzalloc(sizeof(*k));
 	k->group = g;
 	k->key = key;
+	k->public_len = g->public_len;
 	if (!read_public(k)) {
 		kex_free(k);
 		return NULL;
@@ -253,7 +291,7 @@ struct kex *kex_from_private(uint16_t group, const uint8_t *priv, size_t len)
 	OSSL_PARAM_BLD *b;
 	BIGNUM *bn, *pub = NULL;
 
-	if (!g)
+	if (!g || g->kind == KIND_KEM)
 		return NULL;
 	if (g->kind == KIND_RAW)
 		return adopt(g, EVP_PKEY_new_raw_private_key_ex(NULL, g->ossl, NULL, priv, len));
@@ -285,7 +323,7 @@ uint16_t kex_group(const struct kex *k)
 
 struct chunk kex_public(const struct kex *k)
 {
-	return (struct chunk){k->pub, k->group->public_len};
+	return (struct chunk){k->pub, k->public_len};
 }
 
 /*
@@ -305,6 +343,65 @@ static bool public_valid(const struct group *g, EVP_PKEY *key)
 	return ok;
 }
 
+/* Makes a shared secret and the ciphertext that tells it to the owner of the key `peer`. */
+static struct kex *encapsulate(const struct group *g, struct chunk peer, uint8_t *secret,
+			       size_t *ret_len)
+{
+	EVP_PKEY *key = EVP_PKEY_new_raw_public_key_ex(NULL, g->ossl, NULL, peer.p, peer.len);
+	EVP_PKEY_CTX *c = key ? EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL) : NULL;
+	struct kex *k = xzalloc(sizeof(*k));
+	size_t len = sizeof(k->pub);
+
+	k->group = g;
+	*ret_len = KEX_MAX_SECRET;
+	if (c && EVP_PKEY_encapsulate_init(c, NULL) == 1 &&
+	    EVP_PKEY_encapsulate(c, k->pub, &len, secret, ret_len) == 1 && len == g->answer_len) {
+		k->public_len = (uint16_t)len;
+	} else {
+		kex_free(k);
+		k = NULL;
+	}
+	ERR_clear_error();
+	EVP_PKEY_CTX_free(c);
+	EVP_PKEY_free(key);
+	return k;
+}
+
+static int decapsulate(const struct kex *k, struct chunk ciphertext, uint8_t *secret,
+		       size_t *ret_len)
+{
+	EVP_PKEY_CTX *c = k->key ? EVP_PKEY_CTX_new_from_pkey(NULL, k->key, NULL) : NULL;
+	size_t len = KEX_MAX_SECRET;
+	int r = -EINVAL;
+
+	if (c && ciphertext.len == k->group->answer_len &&
+	    EVP_PKEY_decapsulate_init(c, NULL) == 1 &&
+	    EVP_PKEY_decapsulate(c, secret, &len, ciphertext.p, ciphertext.len) == 1) {
+		*ret_len = len;
+		r = 0;
+	}
+	ERR_clear_error();
+	EVP_PKEY_CTX_free(c);
+	return r;
+}
+
+struct kex *kex_respond(uint16_t group, struct chunk peer, uint8_t *secret, size_t *ret_len)
+{
+	const struct group *g = find(group);
+	struct kex *k;
+
+	if (!g || peer.len != g->public_len)
+		return NULL;
+	if (g->kind == KIND_KEM)
+		return encapsulate(g, peer, secret, ret_len);
+	k = kex_new(group);
+	if (k && kex_derive(k, peer, secret, ret_len) < 0) {
+		kex_free(k);
+		k = NULL;
+	}
+	return k;
+}
+
 int kex_derive(const struct kex *k, struct chunk peer, uint8_t *secret, size_t *ret_len)
 {
 	const struct group *g = k->group;
@@ -313,6 +410,8 @@ int kex_derive(const struct kex *k, struct chunk peer, uint8_t *secret, size_t *
 	EVP_PKEY *key;
 	int r = -EINVAL;
 
+	if (g->kind == KIND_KEM)
+		return decapsulate(k, peer, secret, ret_len);
 	if (peer.len != g->public_len)
 		return -EINVAL;
 	key = public_key(g, peer);

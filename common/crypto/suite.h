@@ -45,6 +45,9 @@ enum group_id {
 	GROUP_ECP_512_BP = 30,
 	GROUP_X25519 = 31,
 	GROUP_X448 = 32,
+	GROUP_ML_KEM_512 = 35,
+	GROUP_ML_KEM_768 = 36,
+	GROUP_ML_KEM_1024 = 37,
 };
 
 #define ESN_NO	0

@@ -37,4 +37,5 @@ void auth_parts(const struct auth_octets *o, uint8_t *maced_id, struct chunk par
 	parts[0] = o->message;
 	parts[1] = o->nonce;
 	parts[2] = (struct chunk){maced_id, len};
+	parts[3] = o->intauth;
 }

@@ -18,7 +18,7 @@
 
 /*
  * The octets that one side signs, InitiatorSignedOctets or ResponderSignedOctets of RFC 7296 2.15:
- * message | nonce | prf(sk_p, id). Nothing in it is owned.
+ * message | nonce | prf(sk_p, id) | intauth. Nothing in it is owned.
  */
 struct auth_octets {
 	enum hash_alg prf;
@@ -26,10 +26,11 @@ struct auth_octets {
 	struct chunk nonce;   /* the other side's */
 	const uint8_t *sk_p;  /* its SK_pi or SK_pr, hash_len(prf) bytes */
 	struct chunk id;      /* the body of its ID payload */
+	struct chunk intauth; /* RFC 9242 3.3.1; empty: there was no IKE_INTERMEDIATE exchange */
 };
 
 /* The parts of the octets, in order; maced_id has HASH_MAX_LEN bytes, which are written. */
-#define AUTH_PARTS 3
+#define AUTH_PARTS 4
 void auth_parts(const struct auth_octets *o, uint8_t *maced_id, struct chunk parts[AUTH_PARTS]);
 
 /* The two identities, and where a method finds the secrets for them; none is owned. */

@@ -170,6 +170,7 @@ static void begin_request(struct ike_sa *sa, nsec_t now)
 
 void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t now)
 {
+	sa->window.exchange = IKE_SA_INIT;
 	sent_set(&sa->window.request, p, len);
 	begin_request(sa, now);
 }
@@ -192,6 +193,7 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 		sa_kill(sa, "a request is too large for a message", now);
 		return;
 	}
+	sa->window.exchange = exchange;
 	sa->window.next_id++;
 	begin_request(sa, now);
 }

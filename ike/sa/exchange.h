@@ -28,7 +28,7 @@ struct ike_task;
 
 /* A kind of request of ours; the file of its exchange defines one. */
 struct task_kind {
-	uint8_t exchange; /* enum ike_exchange */
+	uint8_t exchange; /* enum ike_exchange; of its first request, if there are several */
 	uint8_t states;	  /* the states of the IKE SA in which it may be sent: bits 1 << state */
 	bool stays; /* it stays with its IKE SA when a successor takes over the waiting tasks */
 	/* The kind of SA that it rekeys: the task has taken the place of its rekey deadline. */

@@ -2,6 +2,7 @@
 #include "sa/exchange.h"
 #include "sa/index.h"
 #include "sa/limits.h"
+#include "sa/followups.h"
 #include "xalloc.h"
 
 #include <assert.h>
@@ -75,6 +76,7 @@ struct ike_sa *sa_new(struct ike *ike, const struct conn_conf *conn, bool initia
 	sa->dpd.due = ike->timers->dpd;
 	sa->rekey.due = ike->timers->rekey;
 	sa->expire.due = ike->timers->expire;
+	sa->followup.due = ike->timers->followup;
 	sa->keepalive.due = ike->timers->keepalive;
 	HASH_ADD(hh, ike->sas, our_spi, sizeof(sa->our_spi), sa);
 	addr_index_add(sa);
@@ -113,6 +115,8 @@ void sa_end_handshake(struct ike_sa *sa)
 	free(hs->request);
 	free(hs->response);
 	kex_free(hs->kex);
+	aead_key_free(hs->earlier_open);
+	aead_key_free(hs->earlier_seal);
 	if (hs->no_ppk_keys)
 		secret_free(hs->no_ppk_keys, sizeof(*hs->no_ppk_keys));
 	secret_free(hs, sizeof(*hs));
@@ -197,6 +201,7 @@ void sa_kill(struct ike_sa *sa, const char *why, nsec_t now)
 	while (!LIST_EMPTY(&sa->children))
 		child_kill(LIST_FIRST(&sa->children), why, now);
 	ike->ops.ike_event(ike->ops.ctx, sa, IKE_EVENT_DOWN, NULL, why, now);
+	followups_drop(sa);
 	clear_deadlines(sa);
 	HASH_DELETE(hh, ike->sas, sa);
 	addr_index_remove(sa);

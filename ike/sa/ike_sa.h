@@ -37,6 +37,20 @@ struct handshake {
 	bool unusable;	  /* what is wrong with a response that we cannot accept; 0: none */
 	bool childless;	  /* the peer announced CHILDLESS_IKEV2_SUPPORTED */
 	bool needs_child; /* IKE_AUTH asks for a child also with CHILDLESS_PREFER */
+	/* RFC 9242 and 9370 (task/intermediate.c) */
+	uint8_t addke_done; /* additional key exchanges that are over */
+	/*
+	 * IntAuth_i | IntAuth_r | the message ID of IKE_AUTH, over the IKE_INTERMEDIATE messages up
+	 * to now; a part that has no message yet is zero.
+	 */
+	uint8_t intauth[2 * HASH_MAX_LEN + 4];
+	uint8_t intauth_len; /* 0: there were none */
+	/*
+	 * The keys of the last IKE_INTERMEDIATE exchange, and its message ID: its request may come
+	 * again, and its response be sent again, after the keys have changed. Owned.
+	 */
+	struct aead_key *earlier_open, *earlier_seal;
+	uint32_t earlier_id;
 	/*
 	 * RFC 8784: what both sides said in IKE_SA_INIT; whether AUTH is in N(NO_PPK_AUTH); the
 	 * keys as they are without the post-quantum key, while those of the IKE SA have it.
@@ -47,6 +61,18 @@ struct handshake {
 	uint32_t peer_hashes;
 	bool announced; /* we announced ours */
 	bool asks_raw;	/* as initiator: the peer's CERTREQ wants raw public keys */
+};
+
+/* What was negotiated for a CHILD SA. */
+struct child_offer {
+	const struct child_conf *conf;
+	struct ts_list local, remote; /* narrowed */
+	struct proposal_choice choice;
+	/*
+	 * What it makes lost against the peer's SA (2.8.1): it receives until its DELETE is
+	 * answered, and nothing is sent on it.
+	 */
+	bool lost;
 };
 
 struct child_sa {
@@ -140,6 +166,8 @@ struct ike_sa {
 		*config; /* assigned by us (with pools) or the peer (vips); owned, or NULL */
 	struct child_list children;
 	unsigned child_count;
+	struct followups *followups; /* of the peer's CREATE_CHILD_SA; owned, NULL: none */
+	struct deadline followup;    /* when it is given up */
 	struct deadline dpd, rekey, expire, keepalive;
 	nsec_t established, last_heard;
 	/*
@@ -157,7 +185,7 @@ LIST_HEAD(ike_sa_list, ike_sa);
 
 /* The functions for the deadlines of SAs, each named like its deadline; ike.c sets them. */
 struct sa_timers {
-	deadline_due *dpd, *rekey, *expire, *keepalive;
+	deadline_due *dpd, *rekey, *expire, *keepalive, *followup;
 	deadline_due *child_rekey, *child_expire, *child_cleanup;
 };
 

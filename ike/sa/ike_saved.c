@@ -23,7 +23,8 @@ bool ike_sa_is_settled(const struct ike_sa *sa)
 	const struct ike_task *t;
 	const struct child_sa *c;
 
-	if (sa->state != IKE_STATE_ESTABLISHED || sa->outstanding || sa->unresolved || sa->rival_of)
+	if (sa->state != IKE_STATE_ESTABLISHED || sa->outstanding || sa->unresolved ||
+	    sa->rival_of || sa->followups)
 		return false;
 	TAILQ_FOREACH (t, &sa->tasks, link) {
 		if (!task_can_wait(t))
@@ -69,6 +70,8 @@ static void choice_save(const struct proposal_choice *c, struct writer *w)
 	wr_be16(w, c->prf);
 	wr_be16(w, c->group);
 	wr_u8(w, c->esn);
+	for (unsigned i = 0; i < ADDKE_MAX; i++)
+		wr_be16(w, c->addke[i]);
 }
 
 static int choice_load(struct reader *r, struct proposal_choice *ret)
@@ -82,6 +85,8 @@ static int choice_load(struct reader *r, struct proposal_choice *ret)
 	ret->prf = rd_be16(r);
 	ret->group = rd_be16(r);
 	ret->esn = rd_u8(r);
+	for (unsigned i = 0; i < ADDKE_MAX; i++)
+		ret->addke[i] = rd_be16(r);
 	ret->suite = suite_find(encr, key_bits, integ);
 	return r->bad || !ret->suite ? -EBADMSG : 0;
 }

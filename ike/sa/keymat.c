@@ -1,11 +1,28 @@
 /* keymat.c - see keymat.h. SPDX-License-Identifier: ISC */
 #include "sa/keymat.h"
-#include "wire/ike_types.h"
 #include "xalloc.h"
 
-#include "crypto/kex.h"
+#define SEED_MAX (2 * IKE_NONCE_MAX + 2 * IKE_SPI_LEN + (1 + ADDKE_MAX) * KEX_MAX_SECRET)
 
-#define SEED_MAX (2 * IKE_NONCE_MAX + 2 * IKE_SPI_LEN + KEX_MAX_SECRET)
+void kex_secrets_add(struct kex_secrets *s, struct chunk secret)
+{
+	if (s->len + secret.len > sizeof(s->b))
+		abort();
+	memcpy(s->b + s->len, secret.p, secret.len);
+	if (s->len == 0)
+		s->first = (uint16_t)secret.len;
+	s->len = (uint16_t)(s->len + secret.len);
+}
+
+static struct chunk first_of(const struct kex_secrets *s)
+{
+	return (struct chunk){s->b, s->first};
+}
+
+static struct chunk others_of(const struct kex_secrets *s)
+{
+	return (struct chunk){s->b + s->first, s->len - s->first};
+}
 
 void keymat_skeyseed(enum hash_alg prf, struct chunk ni, struct chunk nr, struct chunk secret,
 		     uint8_t *out)
@@ -17,12 +34,21 @@ void keymat_skeyseed(enum hash_alg prf, struct chunk ni, struct chunk nr, struct
 	prf_compute(prf, (struct chunk){key, ni.len + nr.len}, &secret, 1, out);
 }
 
-void keymat_rekey_skeyseed(enum hash_alg old_prf, const uint8_t *old_sk_d, struct chunk secret,
-			   struct chunk ni, struct chunk nr, uint8_t *out)
+void keymat_next_skeyseed(enum hash_alg prf, const uint8_t *sk_d, struct chunk secret,
+			  struct chunk ni, struct chunk nr, uint8_t *out)
 {
 	const struct chunk parts[] = {secret, ni, nr};
 
-	prf_compute(old_prf, (struct chunk){old_sk_d, hash_len(old_prf)}, parts, 3, out);
+	prf_compute(prf, (struct chunk){sk_d, hash_len(prf)}, parts, 3, out);
+}
+
+void keymat_rekey_skeyseed(enum hash_alg old_prf, const uint8_t *old_sk_d,
+			   const struct kex_secrets *secrets, struct chunk ni, struct chunk nr,
+			   uint8_t *out)
+{
+	const struct chunk parts[] = {first_of(secrets), ni, nr, others_of(secrets)};
+
+	prf_compute(old_prf, (struct chunk){old_sk_d, hash_len(old_prf)}, parts, 4, out);
 }
 
 static void take(uint8_t *to, const uint8_t **from, size_t len)
@@ -76,7 +102,8 @@ int keymat_ppk(enum hash_alg prf, struct chunk ppk, struct ike_keys *keys)
 }
 
 int keymat_child(enum hash_alg prf, const struct suite *suite, const uint8_t *sk_d,
-		 struct chunk secret, struct chunk ni, struct chunk nr, struct child_keys *ret)
+		 const struct kex_secrets *secrets, struct chunk ni, struct chunk nr,
+		 struct child_keys *ret)
 {
 	size_t len = 2u * suite->integ_keylen + 2u * suite->enc_keylen;
 	uint8_t seed[SEED_MAX], out[4 * SUITE_MAX_KEY];
@@ -85,9 +112,10 @@ int keymat_child(enum hash_alg prf, const struct suite *suite, const uint8_t *sk
 	int r;
 
 	wr_init(&w, seed, sizeof(seed));
-	wr_bytes(&w, secret.p, secret.len);
+	wr_bytes(&w, secrets->b, secrets->first);
 	wr_bytes(&w, ni.p, ni.len);
 	wr_bytes(&w, nr.p, nr.len);
+	wr_bytes(&w, others_of(secrets).p, others_of(secrets).len);
 	r = prf_plus(prf, (struct chunk){sk_d, hash_len(prf)}, (struct chunk){seed, w.len}, out,
 		     len);
 	if (r == 0) {

@@ -4,6 +4,16 @@
  */
 #include "sa/exchange.h"
 
+#define ID_AT 20 /* of the message ID in the header */
+
+/* Each IKE_INTERMEDIATE exchange changes the keys; its own messages have those before. */
+static bool uses_earlier(const struct ike_sa *sa, uint32_t id)
+{
+	const struct handshake *hs = sa->handshake;
+
+	return hs && hs->earlier_open && hs->earlier_id == id;
+}
+
 /*
  *   header 28 | SK header 4, or SKF header 8 | IV | payloads, padding, pad length 1 | ICV
  *   in both kinds of suites the authenticated part begins at the header
@@ -14,10 +24,12 @@ int sk_open(struct ike_sa *sa, const uint8_t *msg, size_t len, const struct ike_
 	const struct suite *s = sa->choice.suite;
 	const uint8_t *sk = outer->sk.p;
 	size_t fixed = (size_t)s->iv_len + s->icv_len, text, pad;
-	struct aead_op op = {.key = sa->open};
+	struct aead_op op = {.key = uses_earlier(sa, get_be32(msg + ID_AT))
+					    ? sa->handshake->earlier_open
+					    : sa->open};
 
 	/* The parser has checked that SK is the last payload. */
-	if (!sa->open || outer->sk.len < fixed + 1 ||
+	if (!op.key || outer->sk.len < fixed + 1 ||
 	    (outer->sk.len - fixed) % (s->combined ? 1 : s->block))
 		return -EBADMSG;
 	text = outer->sk.len - fixed;
@@ -69,7 +81,8 @@ size_t skf_seal(struct ike_sa *sa, const struct ike_header *h, const struct frag
 {
 	const struct suite *s = sa->choice.suite;
 	size_t text = padded(s, inside.len);
-	struct aead_op op = {.key = sa->seal};
+	struct aead_op op = {.key = uses_earlier(sa, h->message_id) ? sa->handshake->earlier_seal
+								    : sa->seal};
 	struct ike_builder b;
 	uint8_t *iv, *body;
 

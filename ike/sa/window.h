@@ -30,6 +30,7 @@ struct ike_window {
 	/* our requests */
 	uint32_t next_id;
 	struct sent_message request; /* the outstanding one */
+	uint8_t exchange;	     /* of it */
 	unsigned sends;		     /* of it */
 	nsec_t request_since;
 	bool hurried; /* it has the short timers (doc/recovery.md 5) */

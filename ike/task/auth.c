@@ -13,6 +13,9 @@
 
 #include <stdio.h>
 
+/* The first CHILD SA has no key exchange of its own. */
+static const struct kex_secrets no_pfs;
+
 /* Writes the body of an ID payload, which AUTH covers, and returns its length. */
 static size_t id_body(const struct ident *id, uint8_t *out)
 {
@@ -35,6 +38,7 @@ static struct auth_octets octets_of(const struct ike_sa *sa, const struct ike_ke
 		.nonce = nonce_chunk(initiator ? &hs->nr : &hs->ni),
 		.sk_p = initiator ? keys->sk_pi : keys->sk_pr,
 		.id = id,
+		.intauth = {hs->intauth, hs->intauth_len},
 	};
 }
 
@@ -277,6 +281,15 @@ static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p, char *w
 	return true;
 }
 
+/* For the log: who the peer is, and by which key exchanges. */
+static void how_established(const struct ike_sa *sa, char *s, size_t size)
+{
+	char id[IDENT_STRLEN], kex[128];
+
+	snprintf(s, size, "peer %.100s, %s", ident_format(&sa->peer_id, id),
+		 choice_format_kex(&sa->choice, kex, sizeof(kex)));
+}
+
 static void fail_child(struct ike_sa *sa, struct child_task *t, uint16_t error, nsec_t now)
 {
 	struct ike *ike = sa->ike;
@@ -301,7 +314,7 @@ static void answer_child(struct ike_sa *sa, struct child_task *t, const struct i
 	if (error && e == NOTIFY_NO_PROPOSAL_CHOSEN)
 		refusal_by_peer(sa, "IKE_AUTH", t->conf, PROPOSAL_KEX_CUT, in->now);
 	if (!e) {
-		c = child_install(sa, &o, spi, true, (struct chunk){0}, &sa->handshake->ni,
+		c = child_install(sa, &o, spi, true, &no_pfs, &sa->handshake->ni,
 				  &sa->handshake->nr, NULL, in->now);
 		t->spi = 0;
 	}
@@ -322,7 +335,7 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	const struct ike_notify_view *error = ike_find_error(in->p);
 	const struct child_task *first = child_task_of(sa->outstanding);
 	struct ike_task *t;
-	char why[TRUST_WHY_MAX + 60], reason[TRUST_WHY_MAX], id[IDENT_STRLEN];
+	char why[TRUST_WHY_MAX + 60], reason[TRUST_WHY_MAX];
 
 	if (!(in->p->present & PL(AUTH))) {
 		if (error && error->type == NOTIFY_NO_PROPOSAL_CHOSEN && first->conf)
@@ -343,7 +356,7 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 		return;
 	}
 	t = exchange_done(sa);
-	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
+	how_established(sa, why, sizeof(why));
 	config_read_reply(sa, in->p);
 	sa_establish(sa, why, in->now);
 	config_give_up(sa, in->now);
@@ -475,8 +488,8 @@ static struct child_sa *accept_child(struct ike_sa *sa, const struct ike_in *in,
 	if (*error)
 		return NULL;
 	spi = ike->ops.spi_reserve(ike->ops.ctx);
-	c = spi ? child_install(sa, o, spi, false, (struct chunk){0}, &sa->handshake->ni,
-				&sa->handshake->nr, NULL, in->now)
+	c = spi ? child_install(sa, o, spi, false, &no_pfs, &sa->handshake->ni, &sa->handshake->nr,
+				NULL, in->now)
 		: NULL;
 	if (!c)
 		*error = NOTIFY_NO_ADDITIONAL_SAS;
@@ -549,7 +562,7 @@ static void refuse_guess(struct ike_sa *sa, const struct ike_in *in, const char 
 
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
-	char why[TRUST_WHY_MAX] = "EAP is not supported", id[IDENT_STRLEN];
+	char why[TRUST_WHY_MAX] = "EAP is not supported";
 	struct auth_data auth;
 	int e;
 
@@ -587,7 +600,7 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	sa->local = *in->local;
 	limit_sas(sa, in->now);
 	/* Before the response: a CHILD SA can be installed only when the owner knows the IKE SA. */
-	snprintf(why, sizeof(why), "peer %.100s", ident_format(&sa->peer_id, id));
+	how_established(sa, why, sizeof(why));
 	sa_establish(sa, why, in->now);
 	config_give_up(sa, in->now);
 	respond(sa, in, &auth);

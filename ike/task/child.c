@@ -246,17 +246,52 @@ static void settle_rekey(struct ike_sa *sa, struct child_task *t, struct child_s
 	tell(sa, t, made, IKE_RESULT_OK, 0, now);
 }
 
-static void complete(struct ike_sa *sa, struct child_task *t, const struct ike_in *in)
+/*
+ * The response to CREATE_CHILD_SA: checks it, and begins the additional key exchanges. Returns 0,
+ * or an error notify type that says what is wrong.
+ */
+static uint16_t take_first(struct ike_sa *sa, struct child_task *t, const struct ike_in *in,
+			   enum followup_step *ret_step)
 {
 	uint8_t secret[KEX_MAX_SECRET];
 	struct child_offer o;
-	struct child_sa *made;
-	struct nonce nr;
 	size_t len = 0;
 	uint16_t error = child_check_answer(sa, in->p, true, t, &o, in->now);
 
 	if (!error && t->kex && o.choice.group &&
 	    kex_derive(t->kex, in->p->ke.data, secret, &len) < 0)
+		error = NOTIFY_INVALID_SYNTAX;
+	if (!error) {
+		*ret_step = followup_next(sa, &t->task, &t->followups, in, &o.choice,
+					  (struct chunk){secret, len});
+		t->followups->offer = o;
+	}
+	secret_wipe(secret, sizeof(secret));
+	return error;
+}
+
+/* The same for a response to IKE_FOLLOWUP_KE. */
+static uint16_t take_next(struct ike_sa *sa, struct child_task *t, const struct ike_in *in,
+			  enum followup_step *ret_step)
+{
+	*ret_step = followup_next(sa, &t->task, &t->followups, in, NULL, (struct chunk){0});
+	/* Another peer may have taken the selectors meanwhile. */
+	return *ret_step == FOLLOWUP_NONE
+		       ? child_admit(sa, &t->followups->offer, true, t->task.child, in->now)
+		       : 0;
+}
+
+/* True: the task is outstanding again, with an additional key exchange. */
+static bool complete(struct ike_sa *sa, struct child_task *t, const struct ike_in *in)
+{
+	enum followup_step step = FOLLOWUP_BAD;
+	struct followups *f;
+	struct child_sa *made;
+	uint16_t error = t->followups ? take_next(sa, t, in, &step) : take_first(sa, t, in, &step);
+
+	if (step == FOLLOWUP_SENT)
+		return true;
+	if (!error && step == FOLLOWUP_BAD)
 		error = NOTIFY_INVALID_SYNTAX;
 	if (error) {
 		log_peer(sa, in->now, LOG_LEVEL_WARNING,
@@ -272,24 +307,24 @@ static void complete(struct ike_sa *sa, struct child_task *t, const struct ike_i
 		     error == NOTIFY_SINGLE_PAIR_REQUIRED ? IKE_RESULT_TEMPORARY
 							  : IKE_RESULT_REFUSED,
 		     error, in->now);
-		return;
+		return false;
 	}
-	nonce_set(&nr, in->p->nonce);
-	o.lost = loses(t, &o, &nr);
-	made = child_install(sa, &o, t->spi, true, (struct chunk){secret, len}, &t->nonce, &nr,
+	f = t->followups;
+	f->offer.lost = loses(t, &f->offer, &f->nr);
+	made = child_install(sa, &f->offer, t->spi, true, &f->secrets, &t->nonce, &f->nr,
 			     t->task.child, in->now);
-	secret_wipe(secret, sizeof(secret));
 	if (!made) {
 		child_unwanted(sa, t->spi);
 		t->spi = 0;
 		keep_old(t, in->now);
 		tell(sa, t, t->task.child, IKE_RESULT_REFUSED, NOTIFY_NO_ADDITIONAL_SAS, in->now);
-		return;
+		return false;
 	}
 	t->spi = 0;
 	settle_rekey(sa, t, made, in->now);
 	if (t->cancelled)
 		ike_child_delete(made, in->now);
+	return false;
 }
 
 /*
@@ -353,7 +388,9 @@ static bool retried(struct ike_sa *sa, struct child_task *t, const struct ike_no
 		return retry_group(sa, t, n, now);
 	if (n->type == NOTIFY_NO_PROPOSAL_CHOSEN)
 		return retry_without_kex(t, now);
-	if (n->type != NOTIFY_TEMPORARY_FAILURE || t->tries >= TEMPORARY_TRIES)
+	/* STATE_NOT_FOUND: the peer has given up what the additional key exchange belongs to. */
+	if ((n->type != NOTIFY_TEMPORARY_FAILURE && n->type != NOTIFY_STATE_NOT_FOUND) ||
+	    t->tries >= TEMPORARY_TRIES)
 		return false;
 	task_retry(&t->task, now + (NSEC_PER_SEC << t->tries++));
 	return true;
@@ -398,8 +435,8 @@ static void child_on_response(struct ike_sa *sa, const struct ike_in *in)
 
 	if (error && failed(sa, t, error, in->now))
 		return;
-	if (!error)
-		complete(sa, t, in);
+	if (!error && complete(sa, t, in))
+		return;
 	task_free(&t->task);
 }
 

@@ -60,78 +60,98 @@ static void note_collision(struct ike_sa *sa, const struct child_sa *old, struct
 	t->rival_nonce = nonce_cmp(ni, nr) < 0 ? *ni : *nr;
 }
 
+/* All that is known: makes the CHILD SA. False: it was refused. */
+static bool make(struct ike_sa *sa, struct followups *f, struct child_sa *old, nsec_t now)
+{
+	struct child_sa *earlier = old ? child_replacing(old) : NULL;
+	struct child_sa *c = child_install(sa, &f->offer, f->spi_in, false, &f->secrets, &f->ni,
+					   &f->nr, old, now);
+
+	f->spi_in = 0; /* it has it, or it is released */
+	if (!c)
+		return false;
+	/* The peer asks again, so it does not know what its first request made. */
+	if (earlier && !earlier->confirmed)
+		ike_child_void(old, earlier, now);
+	note_collision(sa, old, c, &f->ni, &f->nr);
+	if (old)
+		child_replaced_by_peer(old, now);
+	return true;
+}
+
+/* What the response and the CHILD SA are made of. Returns 0, or the error notify to send. */
+static uint16_t begin_child(struct ike_sa *sa, const struct ike_in *in, const struct child_sa *old,
+			    struct followups *f, struct kex **ret_kex)
+{
+	struct ike *ike = sa->ike;
+	uint16_t group = f->choice.group;
+	uint8_t secret[KEX_MAX_SECRET];
+	size_t len = 0;
+
+	nonce_set(&f->ni, in->p->nonce);
+	f->nr.len = IKE_NONCE_LEN;
+	rng_fill(ike->rng, f->nr.b, f->nr.len);
+	*ret_kex = group ? kex_respond(group, in->p->ke.data, secret, &len) : NULL;
+	if (group && !*ret_kex)
+		return NOTIFY_INVALID_SYNTAX;
+	kex_secrets_add(&f->secrets, (struct chunk){secret, len});
+	secret_wipe(secret, sizeof(secret));
+	f->old_spi = old ? old->spi_in : 0;
+	f->spi_in = ike->ops.spi_reserve(ike->ops.ctx);
+	return f->spi_in ? 0 : NOTIFY_NO_ADDITIONAL_SAS;
+}
+
+/* Makes the CHILD SA and responds; with additional key exchanges, it is made when they are over. */
 static void accept(struct ike_sa *sa, const struct ike_in *in, struct child_sa *old,
 		   const struct child_offer *o)
 {
-	struct child_sa *earlier = old ? child_replacing(old) : NULL;
-	struct ike *ike = sa->ike;
-	uint8_t buf[IKE_MAX_MESSAGE], secret[KEX_MAX_SECRET], spi[4];
-	struct nonce ni, nr = {.len = IKE_NONCE_LEN};
-	struct kex *kex = o->choice.group ? kex_new(o->choice.group) : NULL;
-	struct child_sa *c = NULL;
+	struct followups *f = xzalloc(sizeof(*f));
+	bool more = choice_addke(&o->choice, 0) != GROUP_NONE;
+	uint8_t buf[IKE_MAX_MESSAGE], spi[4];
+	struct kex *kex = NULL;
 	struct ike_builder b;
-	uint32_t spi_in;
-	size_t len = 0;
+	uint16_t error;
 
-	nonce_set(&ni, in->p->nonce);
-	rng_fill(ike->rng, nr.b, nr.len);
-	if (o->choice.group && (!kex || kex_derive(kex, in->p->ke.data, secret, &len) < 0)) {
+	f->offer = *o;
+	f->choice = o->choice;
+	error = begin_child(sa, in, old, f, &kex);
+	put_be32(spi, f->spi_in);
+	if (!error && !more && !make(sa, f, old, in->now))
+		error = NOTIFY_NO_ADDITIONAL_SAS;
+	if (error) {
 		kex_free(kex);
-		refuse(sa, in, NOTIFY_INVALID_SYNTAX);
+		followups_free(sa->ike, f);
+		refuse(sa, in, error);
 		return;
 	}
-	spi_in = ike->ops.spi_reserve(ike->ops.ctx);
-	if (spi_in)
-		c = child_install(sa, o, spi_in, false, (struct chunk){secret, len}, &ni, &nr, old,
-				  in->now);
-	secret_wipe(secret, sizeof(secret));
-	if (!c) {
-		kex_free(kex);
-		refuse(sa, in, NOTIFY_NO_ADDITIONAL_SAS);
-		return;
-	}
-	put_be32(spi, spi_in);
 	ib_inside(&b, buf, sizeof(buf));
-	choice_write(&b, &c->choice, (struct chunk){spi, 4});
-	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&nr));
+	choice_write(&b, &o->choice, (struct chunk){spi, 4});
+	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&f->nr));
 	if (kex)
 		ib_ke(&b, o->choice.group, kex_public(kex));
-	child_write_ts(&b, c->remote, c->local);
+	child_write_ts(&b, &o->remote, &o->local);
 	kex_free(kex);
-	/* The peer asks again, so it does not know what its first request made. */
-	if (earlier && !earlier->confirmed)
-		ike_child_void(old, earlier, in->now);
-	note_collision(sa, old, c, &ni, &nr);
-	if (old)
-		child_replaced_by_peer(old, in->now);
+	if (more)
+		followup_expect(sa, f, &b, in->now);
+	else
+		followups_free(sa->ike, f);
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
 }
 
 /*
- * The SA that REKEY_SA names, or NULL; *ret_error: the notify to send if it cannot be rekeyed now
- * (2.25), or 0. A peer that asks again, and has not used what its first rekey made, gets another
- * SA.
+ * Whether the peer may rekey this SA now: 0, or the notify to send if not (2.25). A peer that asks
+ * again, and has not used what its first rekey made, gets another SA. NULL: there is no such SA.
  */
-static struct child_sa *rekey_target(struct ike_sa *sa, const struct ike_notify_view *n,
-				     uint16_t *ret_error)
+static uint16_t rekey_error(const struct child_sa *old)
 {
-	struct child_sa *old = child_named(sa, n);
 	const struct child_sa *made = old ? child_replacing(old) : NULL;
 
-	*ret_error = 0;
 	if (!old)
-		*ret_error = NOTIFY_CHILD_SA_NOT_FOUND;
-	else if (old->state == CHILD_STATE_DELETING ||
-		 (old->state == CHILD_STATE_REKEYED && (!made || made->confirmed)))
-		*ret_error = NOTIFY_TEMPORARY_FAILURE;
-	return old;
-}
-
-/* The IKE SA is being deleted or rekeyed (2.25.2), or a test has set `busy`. */
-static bool is_busy(const struct ike_sa *sa)
-{
-	return sa->busy || sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
-	       (sa->outstanding && sa->outstanding->kind == &task_ike_rekey);
+		return NOTIFY_CHILD_SA_NOT_FOUND;
+	if (old->state == CHILD_STATE_DELETING ||
+	    (old->state == CHILD_STATE_REKEYED && (!made || made->confirmed)))
+		return NOTIFY_TEMPORARY_FAILURE;
+	return 0;
 }
 
 /* The limit is not below what is configured, unless there are to be none. */
@@ -157,6 +177,19 @@ static void rekey_instead(struct child_sa *old, nsec_t now)
 	ike_child_rekey(old, 0, now);
 }
 
+/* During a rekey the old and the new one both exist. */
+static bool has_enough_children(const struct ike_sa *sa, const struct child_sa *old)
+{
+	return sa->child_count >= children_max(sa) * (old ? 2 : 1);
+}
+
+/* The IKE SA is being deleted or rekeyed (2.25.2), or a test has set `busy`. */
+static bool is_busy(const struct ike_sa *sa)
+{
+	return sa->busy || sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
+	       (sa->outstanding && sa->outstanding->kind == &task_ike_rekey);
+}
+
 void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *n = ike_find_notify(in->p, NOTIFY_REKEY_SA);
@@ -169,14 +202,15 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 		refuse(sa, in, NOTIFY_TEMPORARY_FAILURE);
 		return;
 	}
-	if (n)
-		old = rekey_target(sa, n, &error);
+	if (n) {
+		old = child_named(sa, n);
+		error = rekey_error(old);
+	}
 	if (error == NOTIFY_CHILD_SA_NOT_FOUND) {
 		refuse_not_found(sa, in, n->spi);
 		return;
 	}
-	/* During a rekey the old and the new one both exist. */
-	if (!error && sa->child_count >= children_max(sa) * (old ? 2 : 1))
+	if (!error && has_enough_children(sa, old))
 		error = NOTIFY_NO_ADDITIONAL_SAS;
 	if (!error)
 		error = child_negotiate(sa, in->p, true, old, &o, in->now);
@@ -190,6 +224,34 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 		accept(sa, in, old, &o);
 	if (error == NOTIFY_NO_PROPOSAL_CHOSEN)
 		refusal_of_peer(sa, "CREATE_CHILD_SA", o.conf, PROPOSAL_KEX, in->p->sa, in->now);
+}
+
+static struct child_sa *child_by_spi_in(const struct ike_sa *sa, uint32_t spi)
+{
+	struct child_sa *c;
+
+	LIST_FOREACH (c, &sa->children, link) {
+		if (c->spi_in == spi)
+			return c;
+	}
+	return NULL;
+}
+
+/* All is looked at again that may have changed since the response to CREATE_CHILD_SA. */
+uint16_t child_followed_up(struct ike_sa *sa, struct followups *f, nsec_t now)
+{
+	struct child_sa *old = f->old_spi ? child_by_spi_in(sa, f->old_spi) : NULL;
+	uint16_t error = f->old_spi ? rekey_error(old) : 0;
+
+	if (!error && is_busy(sa))
+		error = NOTIFY_TEMPORARY_FAILURE;
+	if (!error && has_enough_children(sa, old))
+		error = NOTIFY_NO_ADDITIONAL_SAS;
+	if (!error)
+		error = child_admit(sa, &f->offer, false, old, now);
+	if (!error && !make(sa, f, old, now))
+		error = NOTIFY_NO_ADDITIONAL_SAS;
+	return error;
 }
 
 void child_cleanup(struct deadline *d, nsec_t now)

@@ -18,6 +18,8 @@ void child_task_reset(struct ike_task *task)
 
 	kex_free(t->kex);
 	t->kex = NULL;
+	followups_free(ike, t->followups);
+	t->followups = NULL;
 	if (t->spi)
 		ike->ops.spi_release(ike->ops.ctx, t->spi);
 	t->spi = 0;

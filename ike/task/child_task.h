@@ -4,6 +4,7 @@
 #define MENDIP_IKE_CHILD_TASK_H
 
 #include "sa/exchange.h"
+#include "sa/followups.h"
 
 /*
  * The task of task_child_create, task_child_rekey and task_auth. task.child: the SA that a rekey
@@ -22,7 +23,8 @@ struct child_task {
 	/* of the attempt that is under way */
 	struct kex *kex;
 	struct nonce nonce;
-	uint32_t spi; /* inbound, reserved; 0: none, or the CHILD SA has it */
+	uint32_t spi;		     /* inbound, reserved; 0: none, or the CHILD SA has it */
+	struct followups *followups; /* owned; NULL: no response to CREATE_CHILD_SA yet */
 	/* the peer's exchange for the same thing, answered while ours was outstanding (2.8.1) */
 	bool collided;
 	struct nonce rival_nonce; /* the lower nonce of its exchange */

@@ -3,11 +3,12 @@
 #ifndef MENDIP_IKE_EXCHANGES_H
 #define MENDIP_IKE_EXCHANGES_H
 
+#include "sa/followups.h"
 #include "task/child_task.h"
 
 extern const struct task_kind task_init, task_auth, task_child_create, task_child_rekey,
 	task_child_delete, task_ike_rekey, task_ike_delete, task_liveness, task_mobike_update,
-	task_mobike_check;
+	task_mobike_check, task_intermediate;
 
 /*
  * Each *_on_request handles a well-formed request of the peer's, which is new and authentic unless
@@ -17,6 +18,14 @@ void init_on_request(struct ike *ike, const struct ike_in *in);
 /* A response to IKE_SA_INIT against the rules, which anyone may have sent. */
 void init_on_bad_response(struct ike *ike, const struct ike_in *in);
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in);
+void intermediate_on_request(struct ike_sa *sa, const struct ike_in *in);
+/* How many additional key exchanges are to come before IKE_AUTH. */
+unsigned intermediate_left(const struct ike_sa *sa);
+/*
+ * The request of a half-open IKE SA was not valid: it ends, and counts as a guess, as each costs us
+ * a key exchange.
+ */
+void intermediate_refused(struct ike_sa *sa, const struct ike_in *in);
 /*
  * Queues a DELETE for a CHILD SA that the peer has made and we have not; spi: our inbound SPI of
  * it. Whatever makes a request of ours for a CHILD SA fail after the peer has accepted it leads
@@ -45,17 +54,6 @@ void info_on_request(struct ike_sa *sa, const struct ike_in *in);
 void info_farewell(struct ike_sa *sa, nsec_t now);
 
 /* ---- negotiate.c: what IKE_AUTH and CREATE_CHILD_SA share about CHILD SAs ---- */
-/* What was negotiated for a CHILD SA. */
-struct child_offer {
-	const struct child_conf *conf;
-	struct ts_list local, remote; /* narrowed */
-	struct proposal_choice choice;
-	/*
-	 * What it makes lost against the peer's SA (2.8.1): it receives until its DELETE is
-	 * answered, and nothing is sent on it.
-	 */
-	bool lost;
-};
 /*
  * As responder: chooses a configuration and a proposal, and narrows the selectors. with_ke: whether
  * groups count (not in IKE_AUTH). old: the SA that is rekeyed, or NULL. Returns 0, or the error
@@ -64,6 +62,9 @@ struct child_offer {
  */
 uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
 			 const struct child_sa *old, struct child_offer *ret, nsec_t now);
+/* Asks the owner whether the CHILD SA may be: 0, or the error notify; see ops.child_admit. */
+uint16_t child_admit(struct ike_sa *sa, const struct child_offer *o, bool ours,
+		     const struct child_sa *old, nsec_t now);
 /*
  * As initiator: checks that the response is within what task t offered. Returns 0, or an error
  * notify type that says what is wrong: SINGLE_PAIR_REQUIRED, which no peer can have sent here, if a
@@ -72,12 +73,13 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
 			    const struct child_task *t, struct child_offer *ret, nsec_t now);
 /*
- * Derives the keys and installs the CHILD SA; UP is told. secret: g^ir, or empty without PFS. NULL:
- * it was refused. spi_in then is released; otherwise it belongs to the CHILD SA.
+ * Derives the keys and installs the CHILD SA; UP is told. secrets: none without PFS. NULL: it was
+ * refused. spi_in then is released; otherwise it belongs to the CHILD SA.
  */
 struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, uint32_t spi_in,
-			       bool initiator, struct chunk secret, const struct nonce *ni,
-			       const struct nonce *nr, struct child_sa *replaces, nsec_t now);
+			       bool initiator, const struct kex_secrets *secrets,
+			       const struct nonce *ni, const struct nonce *nr,
+			       struct child_sa *replaces, nsec_t now);
 void child_write_ts(struct ike_builder *b, const struct ts_list *tsi, const struct ts_list *tsr);
 /*
  * Writes the proposals, nonce (unless empty), KE and selectors of the request of task t. spi: ours;
@@ -126,6 +128,39 @@ void certs_write(struct ike_builder *b, const struct ike_sa *sa, bool asks_raw);
 unsigned certs_candidates(const struct ike_sa *sa, const struct ident *id,
 			  const struct ike_payloads *p, struct peer_proof *ret[PUBKEYS_MAX],
 			  char *why);
+/* ---- followup.c: IKE_FOLLOWUP_KE (RFC 9370 2.2.4) ---- */
+enum followup_step {
+	FOLLOWUP_NONE, /* there are no additional key exchanges, or no more: the secrets are
+			  complete */
+	FOLLOWUP_SENT, /* a request went out: the task is outstanding again */
+	FOLLOWUP_BAD,  /* the response is not valid */
+};
+/*
+ * As initiator: goes on after a response to task t, which is no longer outstanding. *f: NULL after
+ * that to CREATE_CHILD_SA, which gave `choice`, SK(0) in `first` and nr; it is made then, and the
+ * caller frees it at the end.
+ */
+enum followup_step followup_next(struct ike_sa *sa, struct ike_task *t, struct followups **f,
+				 const struct ike_in *in, const struct proposal_choice *choice,
+				 struct chunk first);
+/*
+ * As responder: keeps f, which the IKE SA owns from now on, until its additional key exchanges are
+ * over, and writes N(ADDITIONAL_KEY_EXCHANGE) to the response to CREATE_CHILD_SA. Those of an
+ * earlier request end.
+ */
+void followup_expect(struct ike_sa *sa, struct followups *f, struct ike_builder *b, nsec_t now);
+void followup_on_request(struct ike_sa *sa, const struct ike_in *in);
+/* Of an IKE SA's `followup`: the peer does not go on. */
+deadline_due followup_late;
+/*
+ * The last additional key exchange of the peer's CREATE_CHILD_SA is over: makes the SA. Returns 0,
+ * or the error notify to answer with.
+ */
+uint16_t child_followed_up(struct ike_sa *sa, struct followups *f, nsec_t now);
+uint16_t rekey_ike_followed_up(struct ike_sa *sa, struct followups *f, struct ike_sa **ret_made,
+			       nsec_t now);
+/* After the response to it: its children move to the new IKE SA, unless that collides. */
+void rekey_ike_responded(struct ike_sa *sa, struct followups *f, struct ike_sa *made, nsec_t now);
 
 /* ---- sync.c: RFC 6311 ---- */
 /* Writes and reads the support notifies in IKE_AUTH, on either side. */

@@ -27,6 +27,20 @@ static bool has_signatures(const struct conn_conf *c)
 	return c->auth.local == AUTH_KIND_PUBKEY || c->auth.remote == AUTH_KIND_PUBKEY;
 }
 
+static void write_intermediate(struct ike_builder *b)
+{
+	ib_notify(b, PROTOCOL_NONE, none(), NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, none());
+}
+
+/* Reads the proposals; additional key exchanges need N(INTERMEDIATE_EXCHANGE_SUPPORTED) of both. */
+static int read_proposals(const struct ike_payloads *p, struct proposal_offer *ret)
+{
+	int r = proposals_parse(p->sa, ret);
+
+	ret->no_addke = !ike_find_notify(p, NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED);
+	return r;
+}
+
 static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 {
 	struct handshake *hs = sa->handshake;
@@ -54,6 +68,8 @@ static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	ib_ke(&b, group, kex_public(hs->kex));
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&hs->ni));
 	ppk_write_use(&b, sa);
+	if (proposals_have_addke(&sa->conn->proposals))
+		write_intermediate(&b);
 	nat_write(&b, sa, &sa->local, &sa->remote);
 	fragmentation_write(&b, sa);
 	if (has_signatures(sa->conn))
@@ -211,8 +227,8 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 		hs->unusable = false;
 		return;
 	}
-	if (proposals_parse(p->sa, &answer) < 0 || answer.count != 1 ||
-	    is_nonce(&hs->ni, p->nonce) || in->h->spi_r == 0) {
+	if (read_proposals(p, &answer) < 0 || answer.count != 1 || is_nonce(&hs->ni, p->nonce) ||
+	    in->h->spi_r == 0) {
 		unusable(sa, NOTIFY_INVALID_SYNTAX);
 		return;
 	}
@@ -244,6 +260,8 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	task_free(exchange_done(sa));
 	sa_set_state(sa, IKE_STATE_AUTH_SENT);
 	deadline_set(&sa->ike->deadlines, &sa->expire, auth_until(sa, in->now));
+	if (intermediate_left(sa))
+		task_add(sa, &task_intermediate, true);
 	exchange_run(sa, in->now);
 }
 
@@ -379,6 +397,8 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 	ib_ke(&b, sa->choice.group, kex_public(hs->kex));
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&hs->nr));
 	ppk_write_use(&b, sa);
+	if (intermediate_left(sa))
+		write_intermediate(&b);
 	nat_write(&b, sa, in->local, in->remote);
 	childless_write_supported(&b, sa);
 	if (sa->fragments)
@@ -490,7 +510,7 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 	}
 	if (!admit(ike, in))
 		return;
-	if (proposals_parse(in->p->sa, &offer) < 0) {
+	if (read_proposals(in->p, &offer) < 0) {
 		answer_stateless(ike, in, NOTIFY_INVALID_SYNTAX, none());
 		return;
 	}

@@ -76,8 +76,8 @@ static uint16_t choose(const struct child_conf *conf, const struct proposal_offe
 	return 0;
 }
 
-static uint16_t admit(struct ike_sa *sa, const struct child_offer *o, bool ours,
-		      const struct child_sa *old, nsec_t now)
+uint16_t child_admit(struct ike_sa *sa, const struct child_offer *o, bool ours,
+		     const struct child_sa *old, nsec_t now)
 {
 	struct ike *ike = sa->ike;
 
@@ -104,7 +104,7 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 			if (e == 0 && old && !keeps_all(ret, old))
 				e = NOTIFY_TS_UNACCEPTABLE;
 			if (e == 0)
-				e = admit(sa, ret, false, old, now);
+				e = child_admit(sa, ret, false, old, now);
 			if (e == 0)
 				return 0;
 			error = e;
@@ -157,12 +157,13 @@ uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, boo
 		return NOTIFY_TS_UNACCEPTABLE;
 	if (t->task.child && !keeps_all(ret, t->task.child))
 		return NOTIFY_SINGLE_PAIR_REQUIRED;
-	return admit(sa, ret, true, t->task.child, now);
+	return child_admit(sa, ret, true, t->task.child, now);
 }
 
 struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, uint32_t spi_in,
-			       bool initiator, struct chunk secret, const struct nonce *ni,
-			       const struct nonce *nr, struct child_sa *replaces, nsec_t now)
+			       bool initiator, const struct kex_secrets *secrets,
+			       const struct nonce *ni, const struct nonce *nr,
+			       struct child_sa *replaces, nsec_t now)
 {
 	struct ike *ike = sa->ike;
 	struct child_keys keys;
@@ -177,7 +178,7 @@ struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, u
 	c->initiator = c->confirmed = initiator;
 	c->replaces = replaces;
 	c->successor = o->lost;
-	r = keymat_child(sa->prf, o->choice.suite, sa->keys.sk_d, secret, nonce_chunk(ni),
+	r = keymat_child(sa->prf, o->choice.suite, sa->keys.sk_d, secrets, nonce_chunk(ni),
 			 nonce_chunk(nr), &keys);
 	if (r == 0)
 		r = ike->ops.child_install(ike->ops.ctx, c, &keys, replaces, now);

@@ -19,7 +19,8 @@ struct rekey_ike_task {
 	/* of the attempt that is under way */
 	struct kex *kex;
 	struct nonce nonce;
-	uint64_t spi; /* ours of the new IKE SA */
+	uint64_t spi;		     /* ours of the new IKE SA */
+	struct followups *followups; /* owned; NULL: no response to CREATE_CHILD_SA yet */
 	/* the peer's rekey of the same IKE SA, answered while ours was outstanding (2.8.2) */
 	bool collided;
 	struct nonce rival_nonce; /* the lower nonce of its exchange */
@@ -46,6 +47,8 @@ static void reset(struct ike_task *task)
 
 	kex_free(t->kex);
 	t->kex = NULL;
+	followups_free(task->ike_sa->ike, t->followups);
+	t->followups = NULL;
 	t->collided = false;
 	if (t->rival)
 		t->rival->rival_of = NULL;
@@ -79,17 +82,17 @@ static void rekey_ike_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	exchange_send_request(sa, IKE_CREATE_CHILD_SA, &b, now);
 }
 
-/* Makes the new IKE SA, with its keys; our_spi 0: a new one. NULL: the keys cannot be made. */
+/* Makes the new IKE SA, with its keys. NULL: the keys cannot be made. */
 static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our_spi,
-				uint64_t peer_spi, const struct proposal_choice *choice,
-				struct chunk secret, const struct nonce *ni, const struct nonce *nr,
-				nsec_t now)
+				const struct followups *f, const struct nonce *ni, nsec_t now)
 {
 	struct ike_sa *sa = sa_new(old->ike, old->conn, initiator, &old->local, &old->remote);
+	const struct proposal_choice *choice = &f->choice;
+	const struct nonce *nr = &f->nr;
+	uint64_t peer_spi = choice->spi;
 	uint8_t skeyseed[HASH_MAX_LEN];
 
-	if (our_spi)
-		sa_set_spi(sa, our_spi);
+	sa_set_spi(sa, our_spi);
 	sa->spi_i = initiator ? sa->our_spi : peer_spi;
 	sa->spi_r = initiator ? peer_spi : sa->our_spi;
 	sa->choice = *choice;
@@ -106,8 +109,8 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 	sa->fragment_size = old->fragment_size;
 	mobike_inherit(sa, old, now);
 	sa->owner = old->owner;
-	keymat_rekey_skeyseed(old->prf, old->keys.sk_d, secret, nonce_chunk(ni), nonce_chunk(nr),
-			      skeyseed);
+	keymat_rekey_skeyseed(old->prf, old->keys.sk_d, &f->secrets, nonce_chunk(ni),
+			      nonce_chunk(nr), skeyseed);
 	if (!prf_hash(choice->prf, &sa->prf) ||
 	    keymat_ike(sa->prf, choice->suite, (struct chunk){skeyseed, hash_len(old->prf)},
 		       nonce_chunk(ni), nonce_chunk(nr), sa->spi_i, sa->spi_r, &sa->keys) < 0 ||
@@ -141,6 +144,7 @@ static void hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 		to->config = from->config;
 		from->config = NULL;
 	}
+	followups_drop(from);
 	while ((c = LIST_FIRST(&from->children))) {
 		LIST_REMOVE(c, link);
 		from->child_count--;
@@ -183,63 +187,107 @@ static bool busy_with_children(const struct ike_sa *sa)
 		     t->kind == &task_child_delete);
 }
 
-/*
- * Makes the new IKE SA and responds; the children move to it unless our own rekey collides with
- * this one.
- */
-static void accept(struct ike_sa *sa, const struct ike_in *in, const struct proposal_choice *choice)
+/* Whether the peer may rekey it now (2.25.2). */
+static bool may_be_rekeyed(const struct ike_sa *sa)
 {
-	uint8_t buf[IKE_MAX_MESSAGE], secret[KEX_MAX_SECRET], spi[8];
-	struct nonce ni, nr = {.len = IKE_NONCE_LEN};
-	struct kex *kex = kex_new(choice->group);
-	struct rekey_ike_task *t = rekey_of(sa->outstanding);
-	struct ike_sa *made = NULL;
-	struct ike_builder b;
-	size_t len;
+	const struct rekey_ike_task *ours = rekey_of(sa->outstanding);
 
-	nonce_set(&ni, in->p->nonce);
-	rng_fill(sa->ike->rng, nr.b, nr.len);
-	if (kex && kex_derive(kex, in->p->ke.data, secret, &len) == 0)
-		made = successor(sa, false, 0, choice->spi, choice, (struct chunk){secret, len},
-				 &ni, &nr, in->now);
-	secret_wipe(secret, sizeof(secret));
-	if (!made) {
-		kex_free(kex);
-		respond_notify(sa, in->h, NOTIFY_INVALID_SYNTAX, (struct chunk){0}, in->local,
-			       in->remote, in->now);
-		return;
-	}
-	put_be64(spi, made->our_spi);
-	ib_inside(&b, buf, sizeof(buf));
-	choice_write(&b, choice, (struct chunk){spi, 8});
-	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&nr));
-	ib_ke(&b, choice->group, kex_public(kex));
-	kex_free(kex);
-	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+	return sa->state == IKE_STATE_ESTABLISHED && !sa->unresolved && !busy_with_children(sa) &&
+	       !(ours && ours->collided) && HASH_COUNT(sa->ike->sas) < sa->ike->set.sa_max &&
+	       limit_may_rekey(sa);
+}
+
+uint16_t rekey_ike_followed_up(struct ike_sa *sa, struct followups *f, struct ike_sa **ret_made,
+			       nsec_t now)
+{
+	if (!may_be_rekeyed(sa))
+		return NOTIFY_TEMPORARY_FAILURE;
+	*ret_made = successor(sa, false, f->ike_spi, f, &f->ni, now);
+	return *ret_made ? 0 : NOTIFY_INVALID_SYNTAX;
+}
+
+void rekey_ike_responded(struct ike_sa *sa, struct followups *f, struct ike_sa *made, nsec_t now)
+{
+	struct rekey_ike_task *t = rekey_of(sa->outstanding);
+
 	made->unresolved = t != NULL;
-	sa_establish(made, "rekeyed by the peer", in->now);
+	sa_establish(made, "rekeyed by the peer", now);
 	if (made->unresolved) {
 		t->collided = true;
 		t->rival = made;
 		made->rival_of = sa;
-		t->rival_nonce = nonce_cmp(&ni, &nr) < 0 ? ni : nr;
+		t->rival_nonce = nonce_cmp(&f->ni, &f->nr) < 0 ? f->ni : f->nr;
 		return;
 	}
-	hand_over(sa, made, in->now);
-	deadline_set(&sa->ike->deadlines, &sa->expire, in->now + REPLACED_LIMIT);
+	hand_over(sa, made, now);
+	deadline_set(&sa->ike->deadlines, &sa->expire, now + REPLACED_LIMIT);
+}
+
+/* Our half of the key exchange, and all that the new IKE SA is made of; NULL: it is not valid. */
+static struct kex *begin_rekey(struct ike_sa *sa, const struct ike_in *in, struct followups *f)
+{
+	uint8_t secret[KEX_MAX_SECRET];
+	size_t len;
+	struct kex *kex = kex_respond(f->choice.group, in->p->ke.data, secret, &len);
+
+	f->rekeys_ike = true;
+	f->ike_spi = sa_new_spi(sa->ike);
+	nonce_set(&f->ni, in->p->nonce);
+	f->nr.len = IKE_NONCE_LEN;
+	rng_fill(sa->ike->rng, f->nr.b, f->nr.len);
+	if (kex)
+		kex_secrets_add(&f->secrets, (struct chunk){secret, len});
+	secret_wipe(secret, sizeof(secret));
+	return kex;
+}
+
+/*
+ * Makes the new IKE SA and responds; with additional key exchanges, it is made when they are over.
+ * The children move to it unless our own rekey collides with this one.
+ */
+static void accept(struct ike_sa *sa, const struct ike_in *in, const struct proposal_choice *choice)
+{
+	struct followups *f = xzalloc(sizeof(*f));
+	bool more = choice_addke(choice, 0) != GROUP_NONE;
+	uint8_t buf[IKE_MAX_MESSAGE], spi[8];
+	struct ike_sa *made = NULL;
+	struct ike_builder b;
+	struct kex *kex;
+
+	f->choice = *choice;
+	kex = begin_rekey(sa, in, f);
+	if (kex && !more)
+		made = successor(sa, false, f->ike_spi, f, &f->ni, in->now);
+	if (!kex || (!more && !made)) {
+		kex_free(kex);
+		followups_free(sa->ike, f);
+		respond_notify(sa, in->h, NOTIFY_INVALID_SYNTAX, (struct chunk){0}, in->local,
+			       in->remote, in->now);
+		return;
+	}
+	put_be64(spi, f->ike_spi);
+	ib_inside(&b, buf, sizeof(buf));
+	choice_write(&b, choice, (struct chunk){spi, 8});
+	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&f->nr));
+	ib_ke(&b, choice->group, kex_public(kex));
+	kex_free(kex);
+	if (more)
+		followup_expect(sa, f, &b, in->now);
+	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
+	if (more)
+		return;
+	rekey_ike_responded(sa, f, made, in->now);
+	followups_free(made->ike, f);
 }
 
 void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
-	const struct rekey_ike_task *ours = rekey_of(sa->outstanding);
 	struct proposal_offer offer;
 	struct proposal_choice choice;
 	uint8_t group[2];
 	uint16_t error = 0;
 
-	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved || busy_with_children(sa) ||
-	    (ours && ours->collided) || HASH_COUNT(sa->ike->sas) >= sa->ike->set.sa_max ||
-	    !limit_may_rekey(sa))
+	if (!may_be_rekeyed(sa))
 		error = NOTIFY_TEMPORARY_FAILURE;
 	else if (proposals_parse(in->p->sa, &offer) < 0)
 		error = NOTIFY_INVALID_SYNTAX;
@@ -316,28 +364,45 @@ static void sa_gone(struct ike_task *task, nsec_t now)
 	t->rival = NULL;
 }
 
-static bool complete(struct ike_sa *sa, struct rekey_ike_task *t, const struct ike_in *in)
+/* The response to CREATE_CHILD_SA: checks it, and begins the additional key exchanges. */
+static enum followup_step take_first(struct ike_sa *sa, struct rekey_ike_task *t,
+				     const struct ike_in *in)
 {
+	enum followup_step step = FOLLOWUP_BAD;
 	uint8_t secret[KEX_MAX_SECRET];
 	struct proposal_offer answer;
 	struct proposal_choice choice;
-	struct ike_sa *made = NULL;
-	struct nonce nr;
 	size_t len;
 
 	if (proposals_parse(in->p->sa, &answer) < 0 || answer.count != 1 ||
 	    !proposals_choose(&sa->conn->proposals, &answer, true, in->p->ke.group, &choice) ||
 	    choice.group != kex_group(t->kex) || in->p->ke.group != choice.group || choice.spi == 0)
-		return false;
-	nonce_set(&nr, in->p->nonce);
+		return FOLLOWUP_BAD;
 	if (kex_derive(t->kex, in->p->ke.data, secret, &len) == 0)
-		made = successor(sa, true, t->spi, choice.spi, &choice, (struct chunk){secret, len},
-				 &t->nonce, &nr, in->now);
+		step = followup_next(sa, &t->task, &t->followups, in, &choice,
+				     (struct chunk){secret, len});
 	secret_wipe(secret, sizeof(secret));
+	return step;
+}
+
+/* FOLLOWUP_NONE: it is made, and the collision, if there was one, decided. */
+static enum followup_step complete(struct ike_sa *sa, struct rekey_ike_task *t,
+				   const struct ike_in *in)
+{
+	enum followup_step step = t->followups ? followup_next(sa, &t->task, &t->followups, in,
+							       NULL, (struct chunk){0})
+					       : take_first(sa, t, in);
+	struct ike_sa *made;
+
+	if (step != FOLLOWUP_NONE)
+		return step;
+	made = successor(sa, true, t->spi, t->followups, &t->nonce, in->now);
 	if (!made)
-		return false;
-	settle(sa, t, made, &nr, in->now);
-	return true;
+		return FOLLOWUP_BAD;
+	if (t->rival)
+		t->rival->rival_of = NULL;
+	settle(sa, t, made, &t->followups->nr, in->now);
+	return FOLLOWUP_NONE;
 }
 
 static bool asks_for_group(struct ike_sa *sa, struct rekey_ike_task *t,
@@ -356,13 +421,16 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *e = ike_find_error(in->p);
 	struct rekey_ike_task *t = rekey_of(exchange_done(sa));
+	enum followup_step step = e ? FOLLOWUP_BAD : complete(sa, t, in);
 
-	if (t->rival) /* the collision is decided now */
-		t->rival->rival_of = NULL;
-	if (!e && complete(sa, t, in)) {
+	if (step == FOLLOWUP_SENT)
+		return;
+	if (step == FOLLOWUP_NONE) {
 		task_free(&t->task);
 		return;
 	}
+	if (t->rival) /* the collision is decided now */
+		t->rival->rival_of = NULL;
 	if (t->collided) {
 		lost(sa, t, in->now);
 	} else if (sa->deleted_by_peer) {
@@ -370,7 +438,8 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 	} else if (e && asks_for_group(sa, t, e)) {
 		task_retry(&t->task, in->now);
 		return;
-	} else if (e && e->type == NOTIFY_TEMPORARY_FAILURE) {
+	} else if (e &&
+		   (e->type == NOTIFY_TEMPORARY_FAILURE || e->type == NOTIFY_STATE_NOT_FOUND)) {
 		/* The peer is rekeying the IKE SA or one of its children, which ends soon. */
 		task_retry(&t->task, in->now + rng_jittered(sa->ike->rng, RETRY_AFTER));
 		return;

@@ -28,6 +28,8 @@ enum ike_exchange {
 	IKE_AUTH = 35,
 	IKE_CREATE_CHILD_SA = 36,
 	IKE_INFORMATIONAL = 37,
+	IKE_INTERMEDIATE = 43,
+	IKE_FOLLOWUP_KE = 44,
 };
 
 #define FOREACH_PAYLOAD(X) \
@@ -72,7 +74,11 @@ enum transform_type {
 	TRANSFORM_INTEG = 3,
 	TRANSFORM_KE = 4,
 	TRANSFORM_ESN = 5,
+	TRANSFORM_ADDKE1 = 6, /* to ADDKE7 (RFC 9370) */
+	TRANSFORM_ADDKE7 = 12,
 };
+
+#define ADDKE_MAX (TRANSFORM_ADDKE7 - TRANSFORM_ADDKE1 + 1)
 
 enum id_type {
 	ID_NONE = 0,
@@ -127,6 +133,7 @@ enum cert_encoding {
 	X(UNEXPECTED_NAT_DETECTED, 41)                \
 	X(TEMPORARY_FAILURE, 43)                      \
 	X(CHILD_SA_NOT_FOUND, 44)                     \
+	X(STATE_NOT_FOUND, 47)                        \
 	X(INITIAL_CONTACT, 16384)                     \
 	X(SET_WINDOW_SIZE, 16385)                     \
 	X(ADDITIONAL_TS_POSSIBLE, 16386)              \
@@ -146,6 +153,8 @@ enum cert_encoding {
 	X(USE_PPK, 16435)                             \
 	X(PPK_IDENTITY, 16436)                        \
 	X(NO_PPK_AUTH, 16437)                         \
+	X(INTERMEDIATE_EXCHANGE_SUPPORTED, 16438)     \
+	X(ADDITIONAL_KEY_EXCHANGE, 16441)             \
 	X(IKEV2_MESSAGE_ID_SYNC_SUPPORTED, 16420)     \
 	X(IPSEC_REPLAY_COUNTER_SYNC_SUPPORTED, 16421) \
 	X(IKEV2_MESSAGE_ID_SYNC, 16422)               \

@@ -19,6 +19,34 @@ unsigned proposal_count_type(const struct proposal *p, uint8_t type)
 	return n;
 }
 
+bool transform_is_addke(uint8_t type)
+{
+	return type >= TRANSFORM_ADDKE1 && type <= TRANSFORM_ADDKE7;
+}
+
+bool transform_is_kex(uint8_t type)
+{
+	return type == TRANSFORM_KE || transform_is_addke(type);
+}
+
+static unsigned count_kex(const struct proposal *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->count; i++)
+		n += transform_is_kex(p->t[i].type);
+	return n;
+}
+
+uint16_t choice_addke(const struct proposal_choice *c, unsigned n)
+{
+	for (unsigned i = 0; i < ADDKE_MAX; i++) {
+		if (c->addke[i] && n-- == 0)
+			return c->addke[i];
+	}
+	return GROUP_NONE;
+}
+
 bool proposal_has(const struct proposal *p, const struct transform *t)
 {
 	for (unsigned i = 0; i < p->count; i++) {
@@ -61,12 +89,18 @@ static void parse_attributes(struct reader *r, struct transform *t, bool *unknow
 /* Whether it is one of the algorithms that we have, or the explicit NONE of its type. */
 static bool is_known(const struct transform *t)
 {
-	return (t->id == 0 && t->key_bits == 0) || word_of(t) != NULL;
+	if (t->id == 0 && t->key_bits == 0)
+		return true;
+	if (transform_is_kex(t->type) &&
+	    (!kex_available(t->id) || (kex_is_kem(t->id) && t->type == TRANSFORM_KE)))
+		return false;
+	return word_of(t) != NULL;
 }
 
 /*
- * A proposal being read, the types of its transforms that we do not know, and those of them that
- * may be NONE.
+ * A proposal being read, the types that must be known to be left out or chosen: those that we do
+ * not know, and additional key exchanges; and those of them with a transform that we know, or with
+ * NONE.
  */
 struct proposal_read {
 	struct proposal *p;
@@ -95,15 +129,20 @@ static int parse_transform(struct reader *r, struct proposal_read *read, bool la
 	parse_attributes(&part, &t, &unknown);
 	if (r->bad || part.bad || more != (last ? 0 : 3))
 		return -EBADMSG;
-	if (t.type < TRANSFORM_ENCR || t.type > TRANSFORM_ESN) {
+	if (t.type < TRANSFORM_ENCR || t.type > TRANSFORM_ADDKE7) {
 		set_type(read->foreign, t.type);
 		if (t.id == 0)
 			set_type(read->optional, t.type);
 		return 0;
 	}
+	if (transform_is_addke(t.type))
+		set_type(read->foreign, t.type);
 	/* A transform that we do not know is not chosen (RFC 7296 3.3.6). */
-	if (!unknown && is_known(&t) && !proposal_has(read->p, &t))
-		proposal_add(read->p, t);
+	if (unknown || !is_known(&t))
+		return 0;
+	set_type(read->optional, t.type);
+	if (!proposal_has(read->p, &t) && !proposal_add(read->p, t))
+		read->p->unknown = true; /* what does not fit could be all of its type */
 	return 0;
 }
 
@@ -189,7 +228,7 @@ static void write_proposal(struct writer *w, const struct proposal *p, uint8_t n
 			   struct chunk spi, bool with_ke, bool last)
 {
 	size_t start = w->len;
-	unsigned n = p->count - (with_ke ? 0 : proposal_count_type(p, TRANSFORM_KE)), done = 0;
+	unsigned n = p->count - (with_ke ? 0 : count_kex(p)), done = 0;
 
 	wr_u8(w, last ? 0 : 2);
 	wr_u8(w, 0);
@@ -200,7 +239,7 @@ static void write_proposal(struct writer *w, const struct proposal *p, uint8_t n
 	wr_u8(w, (uint8_t)n);
 	wr_bytes(w, spi.p, spi.len);
 	for (unsigned i = 0; i < p->count; i++) {
-		if (with_ke || p->t[i].type != TRANSFORM_KE)
+		if (with_ke || !transform_is_kex(p->t[i].type))
 			write_transform(w, &p->t[i], ++done == n);
 	}
 	wr_patch_len16(w, start + 2, start);
@@ -210,11 +249,10 @@ static void write_proposal(struct writer *w, const struct proposal *p, uint8_t n
 static bool same_without_kex(const struct proposal *a, const struct proposal *b)
 {
 	for (unsigned i = 0; i < a->count; i++) {
-		if (a->t[i].type != TRANSFORM_KE && !proposal_has(b, &a->t[i]))
+		if (!transform_is_kex(a->t[i].type) && !proposal_has(b, &a->t[i]))
 			return false;
 	}
-	return a->count - proposal_count_type(a, TRANSFORM_KE) ==
-	       b->count - proposal_count_type(b, TRANSFORM_KE);
+	return a->count - count_kex(a) == b->count - count_kex(b);
 }
 
 bool proposals_offered(const struct proposal_list *l, unsigned i, enum proposal_kex kex)
@@ -260,6 +298,11 @@ void choice_write(struct ike_builder *b, const struct proposal_choice *c, struct
 		proposal_add(&p, (struct transform){TRANSFORM_KE, c->group, 0});
 	if (c->protocol == PROTOCOL_ESP)
 		proposal_add(&p, (struct transform){TRANSFORM_ESN, c->esn, 0});
+	for (unsigned i = 0; i < ADDKE_MAX; i++) {
+		if (c->addke[i])
+			proposal_add(&p, (struct transform){(uint8_t)(TRANSFORM_ADDKE1 + i),
+							    c->addke[i], 0});
+	}
 	ib_open(b, PAYLOAD_SA);
 	write_proposal(&b->w, &p, c->number, spi, true, true);
 	ib_close(b);
@@ -297,6 +340,49 @@ static bool common(const struct proposal *a, const struct proposal *b, uint8_t t
 	return false;
 }
 
+/* NONE is the same as no transform of the type. */
+static bool admits_none(const struct proposal *p, uint8_t type)
+{
+	const struct transform none = {.type = type};
+
+	return proposal_count_type(p, type) == 0 || proposal_has(p, &none);
+}
+
+/*
+ * Whether an earlier key exchange of the choice has this group: each method is done once (RFC 9370
+ * 2.2.1).
+ */
+static bool is_done(const struct proposal_choice *c, uint16_t group)
+{
+	bool found = c->group == group;
+
+	for (unsigned i = 0; i < ADDKE_MAX; i++)
+		found |= c->addke[i] == group;
+	return found;
+}
+
+/* Chooses one additional key exchange, or none, in our order; false: both would not be content. */
+static bool choose_addke(const struct proposal *ours, const struct proposal *theirs, unsigned n,
+			 bool allowed, struct proposal_choice *c)
+{
+	uint8_t type = (uint8_t)(TRANSFORM_ADDKE1 + n);
+	bool none = admits_none(ours, type) && admits_none(theirs, type);
+
+	for (unsigned i = 0; allowed && i < ours->count; i++) {
+		const struct transform *t = &ours->t[i];
+
+		if (t->type != type)
+			continue;
+		if (t->id == 0 && none)
+			return true;
+		if (t->id && proposal_has(theirs, t) && !is_done(c, t->id)) {
+			c->addke[n] = t->id;
+			return true;
+		}
+	}
+	return none;
+}
+
 static uint64_t spi_number(const struct proposal *p)
 {
 	uint64_t v = 0;
@@ -307,7 +393,7 @@ static uint64_t spi_number(const struct proposal *p)
 }
 
 static bool match(const struct proposal *ours, const struct proposal *theirs, bool with_ke,
-		  uint16_t want_group, struct proposal_choice *ret)
+		  bool with_addke, uint16_t want_group, struct proposal_choice *ret)
 {
 	struct transform encr, prf = {0}, integ, ke = {0}, esn = {0};
 	struct proposal_choice c = {.number = theirs->number, .protocol = theirs->protocol};
@@ -330,6 +416,10 @@ static bool match(const struct proposal *ours, const struct proposal *theirs, bo
 	c.group = ke.id;
 	c.esn = esn.id == ESN_YES;
 	c.spi = spi_number(theirs);
+	for (unsigned n = 0; with_ke && n < ADDKE_MAX; n++) {
+		if (!choose_addke(ours, theirs, n, with_addke && c.group, &c))
+			return false;
+	}
 	*ret = c;
 	return c.suite != NULL;
 }
@@ -344,7 +434,7 @@ static bool choose(const struct proposal_list *ours, const struct proposal_offer
 
 	while (best > 0 && proposals_next(theirs, &at, &p)) {
 		for (unsigned i = 0; i < best; i++) {
-			if (match(&ours->p[i], &p, with_ke, want, ret))
+			if (match(&ours->p[i], &p, with_ke, !theirs->no_addke, want, ret))
 				best = i;
 		}
 	}
@@ -374,8 +464,10 @@ bool proposals_admit(const struct proposal_list *ours, const struct proposal_cho
 	add_transform(&p, TRANSFORM_INTEG, c->suite->integ, 0);
 	add_transform(&p, TRANSFORM_PRF, c->prf, 0);
 	add_transform(&p, TRANSFORM_KE, c->group, 0);
+	for (unsigned n = 0; n < ADDKE_MAX; n++)
+		add_transform(&p, (uint8_t)(TRANSFORM_ADDKE1 + n), c->addke[n], 0);
 	for (unsigned i = 0; i < ours->count; i++) {
-		if (match(&ours->p[i], &p, true, 0, &again))
+		if (match(&ours->p[i], &p, true, true, 0, &again))
 			return true;
 	}
 	return false;
@@ -399,6 +491,17 @@ bool proposals_have_group(const struct proposal_list *l, uint16_t group)
 	for (unsigned i = 0; i < l->count; i++) {
 		for (unsigned j = 0; j < l->p[i].count; j++) {
 			if (l->p[i].t[j].type == TRANSFORM_KE && l->p[i].t[j].id == group)
+				return true;
+		}
+	}
+	return false;
+}
+
+bool proposals_have_addke(const struct proposal_list *l)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		for (unsigned j = 0; j < l->p[i].count; j++) {
+			if (transform_is_addke(l->p[i].t[j].type) && l->p[i].t[j].id)
 				return true;
 		}
 	}

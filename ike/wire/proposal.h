@@ -8,7 +8,7 @@
 #include "wire/ike_wire.h"
 #include "crypto/suite.h"
 
-#define PROPOSAL_TRANSFORMS 64	   /* more than the different ones that we know */
+#define PROPOSAL_TRANSFORMS 64	   /* more than the different ones that we know, but for ADDKE */
 #define PROPOSAL_MAX	    16	   /* in a list of our own */
 #define PROPOSAL_KEY_LENGTH 0x800e /* the attribute: TV format, type 14 */
 #define PROPOSAL_ERR	    200	   /* bytes of an error message */
@@ -26,8 +26,8 @@ struct transform {
 struct proposal {
 	uint8_t number, protocol, spi_len;
 	uint8_t count;
-	bool unknown; /* has a transform type that we do not know and that is not optional, or an
-			 SPI too long: unacceptable */
+	bool unknown; /* has a transform type of which we know no transform and that is not
+			 optional, too many transforms, or an SPI too long: unacceptable */
 	uint8_t spi[8];
 	struct transform t[PROPOSAL_TRANSFORMS];
 };
@@ -46,6 +46,7 @@ struct proposal_list {
 struct proposal_offer {
 	struct chunk body; /* of the SA payload, checked */
 	unsigned count;
+	bool no_addke; /* set by the caller: no additional key exchanges, as they need a notify */
 };
 
 /* What was agreed on. */
@@ -54,6 +55,7 @@ struct proposal_choice {
 	uint64_t spi; /* the peer's SPI in the proposal; 0: it has none (IKE_SA_INIT) */
 	const struct suite *suite;
 	uint16_t prf, group;
+	uint16_t addke[ADDKE_MAX]; /* of ADDKE1 to ADDKE7 (RFC 9370); GROUP_NONE: none */
 	bool esn;
 };
 
@@ -99,9 +101,16 @@ const char *proposals_format(const struct proposal_list *l, enum proposal_kex ke
 			     size_t size);
 const char *offer_format(const struct proposal_offer *o, char *s, size_t size);
 const char *choice_format(const struct proposal_choice *c, char *s, size_t size);
+/* Writes its key exchanges to s, "x25519 + mlkem768", and returns s; "" without any. */
+const char *choice_format_kex(const struct proposal_choice *c, char *s, size_t size);
 
 /* ---- proposal.c ---- */
 
+/* Whether it is the type of an additional key exchange (RFC 9370), or of any key exchange. */
+bool transform_is_addke(uint8_t type);
+bool transform_is_kex(uint8_t type);
+/* The n-th additional key exchange of the choice, from 0 on; GROUP_NONE: there are no more. */
+uint16_t choice_addke(const struct proposal_choice *c, unsigned n);
 /* Adds a transform; false: there is no room. */
 bool proposal_add(struct proposal *p, struct transform t);
 bool proposal_has(const struct proposal *p, const struct transform *t);
@@ -147,6 +156,8 @@ bool proposals_have_group(const struct proposal_list *l, uint16_t group);
  * but ESN.
  */
 bool proposals_drop_esn(struct proposal_list *l);
+/* Whether a proposal in the list has additional key exchanges, optional or not. */
+bool proposals_have_addke(const struct proposal_list *l);
 /* Whether a proposal in the list has no key exchange. */
 bool proposals_without_group(const struct proposal_list *l);
 

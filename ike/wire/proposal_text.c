@@ -76,6 +76,15 @@ static bool only_combined(const struct proposal *p)
 	return any;
 }
 
+static bool has_addke(const struct proposal *p)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < p->count; i++)
+		any |= transform_is_addke(p->t[i].type);
+	return any;
+}
+
 /* What is wrong with a proposal, or NULL if it is complete. */
 static const char *incomplete(const struct proposal *p)
 {
@@ -93,6 +102,8 @@ static const char *incomplete(const struct proposal *p)
 		return "needs a PRF, such as prfsha256";
 	if (ike && !proposal_count_type(p, TRANSFORM_KE))
 		return "needs a key exchange, such as x25519";
+	if (has_addke(p) && !proposal_count_type(p, TRANSFORM_KE))
+		return "has additional key exchanges (ke1_...) and no first one, such as x25519";
 	if (ike && proposal_count_type(p, TRANSFORM_ESN))
 		return "has esn, which is for ESP";
 	if (!ike && proposal_count_type(p, TRANSFORM_PRF))
@@ -100,25 +111,75 @@ static const char *incomplete(const struct proposal *p)
 	return NULL;
 }
 
+#define ADDKE_PREFIX 4 /* "ke1_" */
+
+/* The number of an additional key exchange, 1 to 7, which the word begins with; 0: it is none. */
+static unsigned addke_number(const char *s, size_t len)
+{
+	if (len <= ADDKE_PREFIX || memcmp(s, "ke", 2) != 0 || s[3] != '_' || s[2] < '1' ||
+	    s[2] > '0' + ADDKE_MAX)
+		return 0;
+	return (unsigned)(s[2] - '0');
+}
+
+/* The transform of a word, with the word of its algorithm; -EINVAL with err. */
+static int read_word(const char *s, size_t len, struct transform *ret, char *err)
+{
+	unsigned n = addke_number(s, len);
+	const char *name = n ? s + ADDKE_PREFIX : s;
+	size_t name_len = n ? len - ADDKE_PREFIX : len;
+	const struct word *w = word_find(name, name_len), *never = word_refused(name, name_len);
+	bool none = n && name_len == 4 && memcmp(name, "none", 4) == 0;
+	int shown = (int)(len > 40 ? 40 : len);
+
+	*ret = w ? w->t : (struct transform){TRANSFORM_KE, GROUP_NONE, 0};
+	if (never) {
+		snprintf(err, PROPOSAL_ERR, "\"%.*s\" %s", shown, s, never->note);
+		return -EINVAL;
+	}
+	if ((!w && !none) || (n && ret->type != TRANSFORM_KE)) {
+		snprintf(err, PROPOSAL_ERR, "\"%.*s\" is not an algorithm that Mendip supports",
+			 shown, s);
+		return -EINVAL;
+	}
+	if (n)
+		ret->type = (uint8_t)(TRANSFORM_ADDKE1 + n - 1);
+	return 0;
+}
+
+/* Whether the group can be what the transform says; false with err. */
+static bool group_fits(const struct transform *t, char *err)
+{
+	const char *name = kex_name(t->id);
+
+	if (!transform_is_kex(t->type) || t->id == GROUP_NONE)
+		return true;
+	if (kex_is_kem(t->id) && !kex_available(t->id))
+		snprintf(err, PROPOSAL_ERR, "%s needs OpenSSL 3.5; this is %s", name,
+			 kex_library());
+	else if (!kex_available(t->id))
+		snprintf(err, PROPOSAL_ERR, "\"%s\" is a group that this libcrypto lacks", name);
+	else if (kex_is_kem(t->id) && t->type == TRANSFORM_KE)
+		snprintf(err, PROPOSAL_ERR,
+			 "%s is too large for a first key exchange: write ke1_%s", name, name);
+	else
+		return true;
+	return false;
+}
+
 /* Adds the algorithm of a word; -EINVAL with err. */
 static int add_word(struct proposal *p, const char *s, size_t len, char *err)
 {
-	const struct word *w = word_find(s, len), *never = word_refused(s, len);
-	int shown = (int)(len > 40 ? 40 : len);
+	struct transform t;
 
-	if (w && w->t.type == TRANSFORM_KE && !kex_available(w->t.id)) {
-		snprintf(err, PROPOSAL_ERR, "\"%.*s\" is a group that this libcrypto lacks", shown,
-			 s);
+	if (read_word(s, len, &t, err) < 0 || !group_fits(&t, err))
+		return -EINVAL;
+	if (!proposal_has(p, &t) && !proposal_add(p, t)) {
+		snprintf(err, PROPOSAL_ERR, "the proposal has more than %d algorithms",
+			 PROPOSAL_TRANSFORMS);
 		return -EINVAL;
 	}
-	if (w && (proposal_has(p, &w->t) || proposal_add(p, w->t)))
-		return 0;
-	if (never)
-		snprintf(err, PROPOSAL_ERR, "\"%.*s\" %s", shown, s, never->note);
-	else
-		snprintf(err, PROPOSAL_ERR, "\"%.*s\" is not an algorithm that Mendip supports",
-			 shown, s);
-	return -EINVAL;
+	return 0;
 }
 
 int proposal_parse_text(const char *s, uint8_t protocol, struct proposal *ret, char *err)
@@ -241,7 +302,7 @@ static void text_proposal(struct text *t, const struct proposal *p, bool with_ke
 	char word[TRANSFORM_STRLEN];
 
 	for (unsigned i = 0; i < p->count; i++) {
-		if (p->t[i].type == TRANSFORM_KE && !with_ke)
+		if (transform_is_kex(p->t[i].type) && !with_ke)
 			continue;
 		text_add(t, before, transform_format(&p->t[i], word));
 		before = "-";
@@ -336,10 +397,26 @@ const char *choice_format(const struct proposal_choice *c, char *s, size_t size)
 {
 	const struct transform prf = {TRANSFORM_PRF, c->prf, 0};
 	const char *group = c->group ? kex_name(c->group) : NULL;
-	char word[TRANSFORM_STRLEN];
+	char word[TRANSFORM_STRLEN], addke[ADDKE_MAX * 16] = "";
+	size_t at = 0;
 
-	snprintf(s, size, "%s%s%s%s%s%s", c->suite ? c->suite->name : "?", c->prf ? "-" : "",
+	for (unsigned i = 0; i < ADDKE_MAX; i++) {
+		if (c->addke[i])
+			at += (size_t)snprintf(addke + at, sizeof(addke) - at, "-ke%u_%s", i + 1,
+					       kex_name(c->addke[i]));
+	}
+	snprintf(s, size, "%s%s%s%s%s%s%s", c->suite ? c->suite->name : "?", c->prf ? "-" : "",
 		 c->prf ? transform_format(&prf, word) : "", group ? "-" : "", group ? group : "",
-		 c->protocol == PROTOCOL_ESP ? (c->esn ? "-esn" : "-noesn") : "");
+		 addke, c->protocol == PROTOCOL_ESP ? (c->esn ? "-esn" : "-noesn") : "");
+	return s;
+}
+
+const char *choice_format_kex(const struct proposal_choice *c, char *s, size_t size)
+{
+	const char *first = c->group ? kex_name(c->group) : "";
+	size_t at = (size_t)snprintf(s, size, "%s", first ? first : "?");
+
+	for (unsigned n = 0; choice_addke(c, n) && at < size; n++)
+		at += (size_t)snprintf(s + at, size - at, " + %s", kex_name(choice_addke(c, n)));
 	return s;
 }

@@ -14,6 +14,10 @@ static const struct rule {
 	{IKE_AUTH, true, PL(IDR) | PL(AUTH), PL(SA) | PL(TSI) | PL(TSR) | PL(EAP)},
 	{IKE_CREATE_CHILD_SA, false, PL(SA) | PL(NONCE), PL(KE) | PL(TSI) | PL(TSR)},
 	{IKE_CREATE_CHILD_SA, true, PL(SA) | PL(NONCE), PL(KE) | PL(TSI) | PL(TSR)},
+	{IKE_INTERMEDIATE, false, PL(KE), 0},
+	{IKE_INTERMEDIATE, true, PL(KE), 0},
+	{IKE_FOLLOWUP_KE, false, PL(KE), 0},
+	{IKE_FOLLOWUP_KE, true, PL(KE), 0},
 	{IKE_INFORMATIONAL, false, 0, PL(DELETE)},
 	{IKE_INFORMATIONAL, true, 0, PL(DELETE)},
 };

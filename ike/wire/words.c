@@ -48,11 +48,17 @@ static const struct word words[] = {
 	{"curve25519", {TRANSFORM_KE, GROUP_X25519, 0}, NULL},
 	{"x448", {TRANSFORM_KE, GROUP_X448, 0}, NULL},
 	{"curve448", {TRANSFORM_KE, GROUP_X448, 0}, NULL},
+	{"mlkem512", {TRANSFORM_KE, GROUP_ML_KEM_512, 0}, NULL},
+	{"mlkem768", {TRANSFORM_KE, GROUP_ML_KEM_768, 0}, NULL},
+	{"mlkem1024", {TRANSFORM_KE, GROUP_ML_KEM_1024, 0}, NULL},
 	{"esn", {TRANSFORM_ESN, ESN_YES, 0}, NULL},
 	{"noesn", {TRANSFORM_ESN, ESN_NO, 0}, NULL},
 };
 
-/* A received proposal has room for all that we have, and for NONE of each of the five types. */
+/*
+ * A received proposal has room for all that we have, and for NONE of each of the five types, beside
+ * a few additional key exchanges.
+ */
 _Static_assert(PROPOSAL_TRANSFORMS >= ARRAY_SIZE(words) + 5, "PROPOSAL_TRANSFORMS is too small");
 
 #define GROUP_INSTEAD  "let the peer offer modp2048, ecp256 or x25519"
@@ -135,12 +141,15 @@ static const struct word *find(const struct word *v, size_t count, const char *s
 	return NULL;
 }
 
+/* Additional key exchanges have the words of the first one. */
 static const struct word *of(const struct word *v, size_t count, const struct transform *t)
 {
+	uint8_t type = transform_is_addke(t->type) ? TRANSFORM_KE : t->type;
+
 	for (size_t i = 0; i < count; i++) {
 		const struct transform *w = &v[i].t;
 
-		if (w->type == t->type && w->id == t->id && w->key_bits == t->key_bits)
+		if (w->type == type && w->id == t->id && w->key_bits == t->key_bits)
 			return &v[i];
 	}
 	return NULL;
@@ -161,6 +170,21 @@ const struct word *word_of(const struct transform *t)
 	return of(words, ARRAY_SIZE(words), t);
 }
 
+/* "ke1_" and the word of the group, or "none". */
+static const char *addke_format(const struct transform *t, char buf[TRANSFORM_STRLEN])
+{
+	const struct transform group = {TRANSFORM_KE, t->id, t->key_bits};
+	char word[TRANSFORM_STRLEN];
+
+	if (t->id == GROUP_NONE)
+		snprintf(word, sizeof(word), "none");
+	else
+		transform_format(&group, word);
+	snprintf(buf, TRANSFORM_STRLEN, "ke%u_%.*s", t->type - TRANSFORM_ADDKE1 + 1u,
+		 TRANSFORM_STRLEN - 8, word);
+	return buf;
+}
+
 const char *transform_format(const struct transform *t, char buf[TRANSFORM_STRLEN])
 {
 	static const char *const types[] = {
@@ -169,6 +193,8 @@ const char *transform_format(const struct transform *t, char buf[TRANSFORM_STRLE
 	};
 	const struct word *w = word_of(t);
 
+	if (transform_is_addke(t->type))
+		return addke_format(t, buf);
 	if (!w && t->id != 0xffff)
 		w = of(refused, ARRAY_SIZE(refused), t);
 	if (w)

@@ -57,6 +57,19 @@ static void draw_roles(struct draw *d)
 		d->may_move = !d->wide && one_in(d, 4);
 }
 
+/* Additional key exchanges of the IKE SA, of CHILD SAs, or of both, in one run of four. */
+static void draw_addke(struct draw *d)
+{
+	struct draw own = {.state = ~d->state}; /* one more draw would change all that follow */
+
+	if (!one_in(&own, 4))
+		return;
+	if (!one_in(&own, 3))
+		say(d, "addke ike ke1_ecp256%s", one_in(&own, 2) ? "-ke2_ecp384" : "");
+	if (!one_in(&own, 3))
+		say(d, "addke child ke1_ecp256%s", one_in(&own, 2) ? "-ke2_ecp384" : "");
+}
+
 static void draw_algorithms(struct draw *d)
 {
 	static const char *const suites[] = {"aes128gcm16",   "aes256gcm16",   "aes128gcm16",
@@ -64,6 +77,7 @@ static void draw_algorithms(struct draw *d)
 	static const unsigned windows[] = {32, 64, 128, 1024, 1024, 1024, 4096, 65536};
 
 	say(d, "suite %s", ONE_OF(d, suites));
+	draw_addke(d);
 	d->esn = !one_in(d, 3);
 	say(d, "esn %s", d->esn ? "yes" : "no");
 	if (one_in(d, 8)) {

@@ -25,8 +25,11 @@ struct scenario {
 	unsigned line;
 	struct options o;
 	struct net *n; /* NULL before `up` */
-	/* the proposals; pfs and esp are per peer, and esp, if given, replaces all other parts */
-	char suite[64], pfs[2][32], esp[2][256];
+	/*
+	 * the proposals; pfs and esp are per peer, and esp, if given, replaces all other parts; ike
+	 * "": the standard ones
+	 */
+	char suite[64], pfs[2][32], esp[2][256], addke[64], ike[128];
 	bool esn;
 	bool trying; /* `try`: a fault does nothing, instead of failing, if its SA does not exist */
 	uint64_t lost_base[2][CHILDREN]; /* net_lost() at the mark */

@@ -72,6 +72,16 @@ static void set_pfs(struct scenario *s, const struct words *w)
 	}
 }
 
+/* Additional key exchanges of both sides; a side without PFS has none in its CHILD SAs. */
+static void set_addke(struct scenario *s, const struct words *w)
+{
+	words_need(s, w, 3, 3);
+	if (word_on(s, w->w[1], "child", "ike"))
+		snprintf(s->addke, sizeof(s->addke), "-%s", w->w[2]);
+	else
+		snprintf(s->ike, sizeof(s->ike), "aes128gcm16-prfsha256-x25519-%s", w->w[2]);
+}
+
 static void set_esp(struct scenario *s, const struct words *w)
 {
 	words_need(s, w, 2, 3);
@@ -147,14 +157,14 @@ static void set_twice(struct scenario *s, const struct words *w)
 	s->o.twice_allowed = word_is(w, 1, "allowed");
 }
 
-static void check_proposals(struct scenario *s, const char *text)
+static void check_proposals(struct scenario *s, const char *text, uint8_t protocol)
 {
 	char copy[256], err[PROPOSAL_ERR], *save = NULL;
 	struct proposal p;
 
 	snprintf(copy, sizeof(copy), "%s", text);
 	for (char *t = strtok_r(copy, ",", &save); t; t = strtok_r(NULL, ",", &save)) {
-		if (proposal_parse_text(t, PROTOCOL_ESP, &p, err) < 0)
+		if (proposal_parse_text(t, protocol, &p, err) < 0)
 			scenario_fail(s, "%s: %s", t, err);
 	}
 }
@@ -166,9 +176,14 @@ static void bring_up(struct scenario *s, const struct words *w)
 	words_need(s, w, 1, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		if (!s->esp[i][0])
-			snprintf(s->esp[i], sizeof(s->esp[i]), "%s%s%s-%s", s->suite,
-				 s->pfs[i][0] ? "-" : "", s->pfs[i], s->esn ? "esn" : "noesn");
-		check_proposals(s, s->esp[i]);
+			snprintf(s->esp[i], sizeof(s->esp[i]), "%s%s%s%s-%s", s->suite,
+				 s->pfs[i][0] ? "-" : "", s->pfs[i], s->pfs[i][0] ? s->addke : "",
+				 s->esn ? "esn" : "noesn");
+		check_proposals(s, s->esp[i], PROTOCOL_ESP);
+	}
+	if (s->ike[0]) {
+		check_proposals(s, s->ike, PROTOCOL_IKE);
+		s->o.ike = s->ike;
 	}
 	s->o.esp = s->esp[BRANCH];
 	s->o.esp_gw = s->esp[GW];
@@ -185,6 +200,7 @@ static const struct {
 	const char *name;
 	void (*run)(struct scenario *s, const struct words *w);
 } commands[] = {
+	{"addke", set_addke},
 	{"seed", set_seed},
 	{"children", set_children},
 	{"wide", set_wide},

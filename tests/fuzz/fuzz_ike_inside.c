@@ -99,16 +99,25 @@ static void fill_spis(const struct ike_sa *sa, uint8_t *p, size_t len)
 	}
 }
 
+static uint8_t exchange_of(unsigned cmd, uint8_t which)
+{
+	static const uint8_t exchanges[] = {IKE_AUTH, IKE_CREATE_CHILD_SA, IKE_INFORMATIONAL,
+					    IKE_INTERMEDIATE};
+
+	return (cmd >> 4 & 3) == 3 && which & 0x40 ? IKE_FOLLOWUP_KE : exchanges[cmd >> 4 & 3];
+}
+
 /*
  * cmd: 4 to the gateway, 8 response, 0x30 exchange, 0xc0 message ID; p: first payload, SA, text.
- * With 0x80 in the SA, the text begins with the number of a fragment and how many there are.
+ * With 0x40 in the SA, it is another exchange. With 0x80, the text begins with the number of a
+ * fragment and how many there are.
  */
 static void forge(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 {
 	static const uint32_t ids[] = {0, UINT32_MAX, 1, 0};
 	unsigned victim = cmd & 4 ? GW : BRANCH;
 	bool part = len >= 4 && p[1] & 0x80;
-	struct ike_sa *sa = len >= 2 ? keyed_sa(w->n, victim, p[1] & 0x7f) : NULL;
+	struct ike_sa *sa = len >= 2 ? keyed_sa(w->n, victim, p[1] & 0x3f) : NULL;
 	struct fragment_head f = {0};
 	size_t at = part ? 4 : 2;
 	struct ike_header h;
@@ -123,7 +132,7 @@ static void forge(struct world *w, unsigned cmd, const uint8_t *p, size_t len)
 	}
 	h = (struct ike_header){.spi_i = sa->spi_i,
 				.spi_r = sa->spi_r,
-				.exchange = (uint8_t)(IKE_AUTH + (cmd >> 4 & 3)),
+				.exchange = exchange_of(cmd, p[1]),
 				.flags = (sa->initiator ? 0 : IKE_FLAG_INITIATOR) |
 					 (cmd & 8 ? IKE_FLAG_RESPONSE : 0)};
 	h.message_id =
@@ -280,7 +289,7 @@ static void run_record(struct world *w, unsigned cmd, const uint8_t *p, size_t l
 
 /* ---- setup ---- */
 
-static void set_up(struct options *o, uint8_t b)
+static void set_up(struct options *o, uint8_t b, bool hybrid)
 {
 	static const char *const ike[] = {"aes256gcm16-prfsha384-x25519", "aes128-sha256-x25519",
 					  "chacha20poly1305-prfsha256-x25519",
@@ -290,6 +299,10 @@ static void set_up(struct options *o, uint8_t b)
 	o->seed = 1 + b;
 	o->ike = ike[b & 3];
 	o->esp = b & 4 ? "aes128gcm16-esn-noesn" : NULL;
+	if (hybrid) { /* additional key exchanges; ke2 optional */
+		o->ike = "aes128gcm16-prfsha256-x25519-ke1_ecp256-ke2_ecp384-ke2_none";
+		o->esp = "aes128gcm16-x25519-ke1_ecp256-ke2_ecp384-ke2_none-esn-noesn";
+	}
 	o->children = b & 8 ? 2 : 1;
 	o->gw_calls = b & 16;
 	o->branch_answers = b & 32;
@@ -429,7 +442,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
-	set_up(&o, data[0]);
+	set_up(&o, data[0], data[1] & 64);
 	w.n = net_new(&o);
 	/* Each side takes the other one for a cluster. */
 	w.n->peer[BRANCH].conf->ha_peer = w.n->peer[GW].conf->ha_peer = data[1] & 128;

@@ -14,9 +14,12 @@ EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop
 PRIVILEGED_TESTS += tests/interop/test_algorithms.py
 EXTRA_DIST += tests/interop/test_algorithms.py
 
-# Runs test_defaults.py with strongSwan 6, which Debian 12 does not have, as root; installs Debian 13 for it once.
+PRIVILEGED_TESTS += tests/interop/test_hybrid.py
+EXTRA_DIST += tests/interop/test_hybrid.py
+
+# Runs tests with strongSwan 6, which Debian 12 does not have, as root; installs Debian 13 for it once.
 check-strongswan-6: all
 	$(srcdir)/scripts/other-debian trixie make
 	MENDIP_STRONGSWAN_ROOT=`$(srcdir)/scripts/other-debian trixie make` MENDIP_REQUIRE_ALL=1 \
-		$(srcdir)/tests/run --build . $(srcdir)/tests/interop/test_defaults.py
+		$(srcdir)/tests/run --build . $(srcdir)/tests/interop/test_defaults.py $(srcdir)/tests/interop/test_hybrid.py
 .PHONY: check-strongswan-6

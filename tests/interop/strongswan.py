@@ -347,6 +347,10 @@ class Charon:
         for name, conn in self.connections.items():
             self._vici.request("load-conn", {name: conn})
 
+    def version(self):
+        """Its version, as (6, 0)."""
+        return tuple(int(n) for n in self._vici.request("version")["version"].split(".")[:2])
+
     # -- commands (as swanctl --initiate, --terminate, --rekey) --------------
 
     def initiate(self, child=None, ike=None, timeout=10):

@@ -206,6 +206,90 @@ static void groups_agree(void **state)
 	assert_false(kex_available(2));
 }
 
+static const uint16_t kems[] = {GROUP_ML_KEM_512, GROUP_ML_KEM_768, GROUP_ML_KEM_1024};
+
+/*
+ * ML-KEM: the responder's ciphertext tells the initiator the secret; one that is for another key,
+ * or was changed, tells another one (implicit rejection, FIPS 203 6.3); wrong lengths are refused.
+ */
+static void kems_agree(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kems); i++) {
+		uint8_t sa[KEX_MAX_SECRET], sb[KEX_MAX_SECRET], bad[KEX_MAX_PUBLIC + 1];
+		struct kex *a, *b, *other;
+		size_t la, lb;
+
+		assert_true(kex_is_kem(kems[i]));
+		if (!kex_available(kems[i])) {
+			assert_null(kex_new(kems[i]));
+			assert_null(kex_respond(
+				kems[i], (struct chunk){bad, kex_public_len(kems[i])}, sb, &lb));
+			print_message("# SKIP %s: this is OpenSSL %s\n", kex_name(kems[i]),
+				      kex_library());
+			continue;
+		}
+		a = kex_new(kems[i]);
+		other = kex_new(kems[i]);
+		assert_int_equal(kex_public(a).len, kex_public_len(kems[i]));
+		b = kex_respond(kems[i], kex_public(a), sb, &lb);
+		assert_non_null(b);
+		assert_int_equal(kex_derive(a, kex_public(b), sa, &la), 0);
+		assert_int_equal(la, 32);
+		assert_int_equal(lb, 32);
+		assert_memory_equal(sa, sb, 32);
+		assert_int_equal(kex_derive(other, kex_public(b), sa, &la), 0);
+		assert_memory_not_equal(sa, sb, 32);
+		memcpy(bad, kex_public(b).p, kex_public(b).len);
+		bad[7] ^= 1;
+		assert_int_equal(kex_derive(a, (struct chunk){bad, kex_public(b).len}, sa, &la), 0);
+		assert_memory_not_equal(sa, sb, 32);
+		for (int d = -1; d <= 1; d += 2) {
+			assert_int_not_equal(
+				kex_derive(
+					a,
+					(struct chunk){bad, (size_t)((int)kex_public(b).len + d)},
+					sa, &la),
+				0);
+			assert_null(kex_respond(
+				kems[i], (struct chunk){bad, (size_t)((int)kex_public(a).len + d)},
+				sb, &lb));
+		}
+		memset(bad, 0xff, sizeof(bad)); /* coefficients beyond the modulus, FIPS 203 7.2 */
+		assert_null(kex_respond(kems[i], (struct chunk){bad, kex_public(a).len}, sb, &lb));
+		/* a responder's half has no key */
+		assert_int_not_equal(kex_derive(b, kex_public(b), sa, &la), 0);
+		kex_free(a);
+		kex_free(b);
+		kex_free(other);
+	}
+}
+
+/* The responder's half of every group. */
+static void responders_agree(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(all_groups); i++) {
+		uint8_t sa[KEX_MAX_SECRET], sb[KEX_MAX_SECRET], bad[KEX_MAX_PUBLIC] = {0};
+		struct kex *a = kex_new(all_groups[i]), *b;
+		size_t la, lb;
+
+		assert_false(kex_is_kem(all_groups[i]));
+		assert_true(kex_available(all_groups[i]));
+		b = kex_respond(all_groups[i], kex_public(a), sb, &lb);
+		assert_non_null(b);
+		assert_int_equal(kex_derive(a, kex_public(b), sa, &la), 0);
+		assert_int_equal(la, lb);
+		assert_memory_equal(sa, sb, la);
+		assert_null(kex_respond(all_groups[i], (struct chunk){bad, kex_public(a).len}, sb,
+					&lb));
+		assert_null(kex_respond(all_groups[i], (struct chunk){bad, kex_public(a).len - 1},
+					sb, &lb));
+		kex_free(a);
+		kex_free(b);
+	}
+}
+
 /* Invalid public values are refused (RFC 6989). */
 static void bad_public_values(void **state)
 {
@@ -379,7 +463,8 @@ int main(void)
 		cmocka_unit_test(hmac_rfc4231),	       cmocka_unit_test(prf_plus_rfc5869),
 		cmocka_unit_test(chacha_rfc7634),      cmocka_unit_test(x25519_rfc7748),
 		cmocka_unit_test(ecp256_rfc5903),      cmocka_unit_test(ecp256bp_rfc7027),
-		cmocka_unit_test(groups_agree),	       cmocka_unit_test(bad_public_values),
+		cmocka_unit_test(groups_agree),	       cmocka_unit_test(kems_agree),
+		cmocka_unit_test(responders_agree),    cmocka_unit_test(bad_public_values),
 		cmocka_unit_test(every_suite_refuses), cmocka_unit_test(batches),
 		cmocka_unit_test(suites_are_found),    cmocka_unit_test(base64_rfc4648),
 	};

@@ -12,6 +12,7 @@
 
 #include "wire/cp.h"
 #include "wire/proposal.h"
+#include "crypto/kex.h"
 
 #include <stdio.h>
 
@@ -689,7 +690,7 @@ static void types_that_may_be_none(void **state)
 
 			gcm_proposal(&s, 256);
 			if (t[how].other)
-				next_transform(&s, (uint8_t)type, 35, 0);
+				next_transform(&s, (uint8_t)type, 1023, 0);
 			if (t[how].none)
 				next_transform(&s, (uint8_t)type, 0, 0);
 			assert_int_equal(choose(&ours, s.b, s.len, &c), t[how].fits);
@@ -697,6 +698,78 @@ static void types_that_may_be_none(void **state)
 			assert_true(choose(&ours, s.b, s.len, &c));
 			assert_int_equal(c.number, t[how].fits ? 1 : 2);
 		}
+	}
+}
+
+/* Additional key exchanges in the text of a proposal, and on the wire and back. */
+static void additional_key_exchanges(void **state)
+{
+	static const char *const good[] = {
+		"aes128gcm16-x25519-ke1_ecp256-noesn",
+		"aes128gcm16-x25519-ke1_ecp256-ke1_none-ke7_modp4096-noesn"};
+	static const char *const bad[] = {
+		"aes128gcm16-ke1_ecp256-noesn",	  "aes128gcm16-x25519-ke0_ecp256-noesn",
+		"aes128gcm16-x25519-ke8_ecp256",  "aes128gcm16-x25519-ke1_aes128",
+		"aes128gcm16-x25519-ke1_",	  "aes128gcm16-x25519-none",
+		"aes128gcm16-x25519-ke1_esn",	  "aes128gcm16-mlkem768-noesn",
+		"aes128gcm16-x25519-ke1_modp1024"};
+	struct proposal p;
+	char err[PROPOSAL_ERR], s[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		struct proposal_list l = text(good[i], PROTOCOL_ESP);
+		struct proposal_choice c;
+		uint8_t m[512];
+		size_t len = offer(&l, m, sizeof(m));
+
+		assert_string_equal(proposal_format(&l.p[0], s, sizeof(s)), good[i]);
+		assert_string_equal(
+			offer_format(&(struct proposal_offer){{m, len}, 1, false}, s, sizeof(s)),
+			good[i]);
+		assert_string_equal(proposals_format(&l, PROPOSAL_KEX_CUT, s, sizeof(s)),
+				    "aes128gcm16-noesn");
+		assert_true(choose(&l, m, len, &c));
+		assert_int_equal(c.addke[0], GROUP_ECP_256);
+		assert_int_equal(c.addke[6], i ? GROUP_MODP_4096 : GROUP_NONE);
+		assert_string_equal(choice_format_kex(&c, s, sizeof(s)),
+				    i ? "x25519 + ecp256 + modp4096" : "x25519 + ecp256");
+		assert_string_equal(choice_format(&c, s, sizeof(s)),
+				    i ? "aes128gcm16-x25519-ke1_ecp256-ke7_modp4096-noesn"
+				      : "aes128gcm16-x25519-ke1_ecp256-noesn");
+		assert_true(proposals_have_addke(&l));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (proposal_parse_text(bad[i], PROTOCOL_ESP, &p, err) == 0)
+			fail_msg("%s is taken", bad[i]);
+	}
+	if (!kex_available(GROUP_ML_KEM_768)) {
+		assert_int_equal(proposal_parse_text("aes128gcm16-x25519-ke1_mlkem768",
+						     PROTOCOL_ESP, &p, err),
+				 -EINVAL);
+		assert_non_null(strstr(err, "mlkem768 needs OpenSSL 3.5; this is "));
+	}
+}
+
+/* What does not fit into a proposal could have been required: the proposal is not acceptable. */
+static void too_many_transforms(void **state)
+{
+	struct proposal_list ours = text("aes256gcm16-x25519-noesn", PROTOCOL_ESP);
+	static const uint16_t groups[] = {14, 15, 16, 17, 18, 19, 20, 21, 31, 32};
+
+	(void)state;
+	for (unsigned types = 1; types <= 7; types++) {
+		struct sa_body s = {0};
+		struct proposal_choice c;
+
+		gcm_proposal(&s, 256);
+		for (unsigned t = 0; t < types; t++) {
+			for (size_t g = 0; g < ARRAY_SIZE(groups); g++)
+				next_transform(&s, (uint8_t)(6 + t), groups[g], 0);
+			next_transform(&s, (uint8_t)(6 + t), 0, 0);
+		}
+		assert_int_equal(choose(&ours, s.b, s.len, &c),
+				 types * 11 + 3 <= PROPOSAL_TRANSFORMS);
 	}
 }
 
@@ -868,6 +941,8 @@ int main(void)
 		cmocka_unit_test(repeated_transforms),
 		cmocka_unit_test(types_that_may_be_none),
 		cmocka_unit_test(none_of_another_type),
+		cmocka_unit_test(additional_key_exchanges),
+		cmocka_unit_test(too_many_transforms),
 		cmocka_unit_test(what_is_offered),
 		cmocka_unit_test(with_and_without_pfs),
 		cmocka_unit_test(alternatives),

@@ -394,7 +394,10 @@ static void offers_are_written(void **state)
 {
 	static const char *const want =
 		"3des-md5-prfmd5-modp1024, aes256-sha256-prfsha256-modp2048-modp2048s256, "
-		"encr(30/256)-integ(77)-prf(9)-group(4660)-esn(2)-type6(36)-aes192ctr-encr(12/129)";
+		"encr(30/"
+		"256)-integ(77)-prf(9)-group(4660)-esn(2)-ke1_mlkem768-ke6_group(99)-ke7_none-"
+		"type13(36)-"
+		"aes192ctr-encr(12/129)";
 	static struct body s;
 	struct proposal_offer o;
 	char text[PROPOSALS_STRLEN];
@@ -417,7 +420,10 @@ static void offers_are_written(void **state)
 	add_transform(&s, TRANSFORM_PRF, 9, 0, false);
 	add_transform(&s, TRANSFORM_KE, 0x1234, 0, false);
 	add_transform(&s, TRANSFORM_ESN, 2, 0, false);
-	add_transform(&s, 6, 36, 0, false);
+	add_transform(&s, TRANSFORM_ADDKE1, GROUP_ML_KEM_768, 0, false);
+	add_transform(&s, TRANSFORM_ADDKE1 + 5, 99, 0, false);
+	add_transform(&s, TRANSFORM_ADDKE7, GROUP_NONE, 0, false);
+	add_transform(&s, 13, 36, 0, false);
 	add_transform(&s, TRANSFORM_ENCR, 13, 192, false);
 	add_transform(&s, TRANSFORM_ENCR, ENCR_AES_CBC, 129, false);
 	assert_int_equal(proposals_parse((struct chunk){s.b, s.w.len}, &o), 0);

@@ -534,6 +534,7 @@ static void check_keymat(enum hash_alg alg, const json_t *o, struct chunk skeyse
 	const struct suite *s = suite_find(ENCR_AES_GCM_16, 128, 0);
 	struct chunk dkm = vec_hex(o, "dkm"), i = vec_hex(o, "spi_i"), r = vec_hex(o, "spi_r"),
 		     child = vec_hex(o, "dkm_child");
+	static const struct kex_secrets no_secrets;
 	struct child_keys ck;
 	struct ike_keys k;
 
@@ -544,7 +545,7 @@ static void check_keymat(enum hash_alg alg, const json_t *o, struct chunk skeyse
 	assert_memory_equal(k.sk_ei, dkm.p + hash_len(alg), 20);
 	assert_memory_equal(k.sk_er, dkm.p + hash_len(alg) + 20, 20);
 	assert_memory_equal(k.sk_pi, dkm.p + hash_len(alg) + 40, hash_len(alg));
-	assert_int_equal(keymat_child(alg, s, k.sk_d, (struct chunk){0}, ni, nr, &ck), 0);
+	assert_int_equal(keymat_child(alg, s, k.sk_d, &no_secrets, ni, nr, &ck), 0);
 	assert_memory_equal(ck.enc_i, child.p, 20);
 	assert_memory_equal(ck.enc_r, child.p + 20, 20);
 }
@@ -562,6 +563,7 @@ static void full_case(const json_t *o)
 	struct chunk key = {skeyseed, hash_len(alg)}, sk_d = {dkm.p, hash_len(alg)};
 	struct chunk parts[4] = {ni, nr, vec_hex(o, "spi_i"), vec_hex(o, "spi_r")};
 	struct chunk pfs[3] = {gir_new, ni, nr};
+	struct kex_secrets secrets = {0};
 
 	keymat_skeyseed(alg, ni, nr, gir, skeyseed);
 	assert_int_equal(want.len, hash_len(alg));
@@ -569,7 +571,10 @@ static void full_case(const json_t *o)
 	check_prf_plus(alg, key, join(seed, parts, 4), dkm);
 	check_prf_plus(alg, sk_d, join(seed, parts, 2), vec_hex(o, "dkm_child"));
 	check_prf_plus(alg, sk_d, join(seed, pfs, 3), vec_hex(o, "dkm_child_pfs"));
-	keymat_rekey_skeyseed(alg, dkm.p, gir_new, ni, nr, out);
+	kex_secrets_add(&secrets, gir_new);
+	keymat_rekey_skeyseed(alg, dkm.p, &secrets, ni, nr, out);
+	assert_memory_equal(out, rekey.p, rekey.len);
+	keymat_next_skeyseed(alg, dkm.p, gir_new, ni, nr, out); /* the same function */
 	assert_memory_equal(out, rekey.p, rekey.len);
 	check_keymat(alg, o, key, ni, nr);
 }
