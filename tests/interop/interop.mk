@@ -14,7 +14,6 @@ EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop
 PRIVILEGED_TESTS += tests/interop/test_algorithms.py
 EXTRA_DIST += tests/interop/test_algorithms.py
 
-PRIVILEGED_TESTS += tests/interop/test_hybrid.py
 EXTRA_DIST += tests/interop/test_hybrid.py
 
 # Runs tests with strongSwan 6, which Debian 12 does not have, as root; installs Debian 13 for it once.
