@@ -411,6 +411,9 @@ static void strange_source_of_an_answer(void **state)
 	n->peer[GW].seen_as.addr = an_address("198.51.100.7");
 	n->peer[GW].seen_as.port = IKE_PORT_NATT;
 	net_run(n, 10 * SEC);
+	/* Nor when the request was sent so often that other addresses would have had their turn. */
+	n->cut_ike[BRANCH] = n->now + 6 * SEC;
+	net_run(n, 20 * SEC);
 	assert_true(addr_eq(&ike_of(n, BRANCH)->remote.addr, &n->peer[GW].address.addr));
 	net_free(n);
 }

@@ -263,6 +263,23 @@ static void rekeys_keep_the_form(void **state)
 	}
 }
 
+/* That we claim a NAT, and so want ESP in UDP, is known after a restart too. */
+static void a_claim_outlives_a_restart(void **state)
+{
+	struct net *n;
+
+	(void)state;
+	memset(&esp, 0, sizeof(esp));
+	n = with_encap(ENCAP_YES, ENCAP_AUTO, false);
+	assert_int_equal(peer_restart(n, BRANCH), 1);
+	traffic(n);
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, SEC);
+	traffic(n);
+	assert_int_equal(esp.raw, 0);
+	net_free(n);
+}
+
 /* A peer that stays on port 500 although ESP is in UDP is sent ESP on port 4500: 500 takes none. */
 static void esp_never_goes_to_port_500(void **state)
 {
@@ -308,6 +325,7 @@ int main(void)
 		cmocka_unit_test(ports_of_the_connection),
 		cmocka_unit_test(every_mode_with_every_mode),
 		cmocka_unit_test(rekeys_keep_the_form),
+		cmocka_unit_test(a_claim_outlives_a_restart),
 		cmocka_unit_test(esp_never_goes_to_port_500),
 		cmocka_unit_test(both_forms_are_taken),
 	};

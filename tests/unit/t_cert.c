@@ -131,6 +131,21 @@ static void each_method_makes_and_verifies(void **state)
 	}
 }
 
+/* The methods of RFC 4754 have one curve and one hash each: a key of another curve is refused. */
+static void curve_of_another_method(void **state)
+{
+	struct pkey *key = key_of(PKI_P384);
+	struct auth_octets o = octets();
+	struct auth_identities i = {.ours = key, .theirs = key};
+	uint8_t auth[AUTH_DATA_MAX];
+	int len = auth_ecdsa_256.make(&o, &i, auth);
+
+	(void)state;
+	assert_true(len > 0);
+	assert_false(auth_ecdsa_256.verify(&o, &i, (struct chunk){auth, (size_t)len}));
+	pkey_unref(key);
+}
+
 /* What is signed covers message, nonce, id and SK_p. */
 static void signature_covers_all(void **state)
 {
@@ -737,6 +752,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_method_makes_and_verifies),
+		cmocka_unit_test(curve_of_another_method),
 		cmocka_unit_test(signature_covers_all),
 		cmocka_unit_test(unannounced_hashes_are_not_used),
 		cmocka_unit_test(sha1_is_refused_in_rfc7427),

@@ -170,6 +170,8 @@ static void patterns(void **state)
 	assert_true(ident_is_pattern(&gw));
 	assert_int_equal(ident_from_wire(ID_DN, (struct chunk){gw.data, gw.len}, &any), 0);
 	assert_false(ident_is_pattern(&any) || ident_eq(&any, &gw));
+	gw = dn("CN=gw");
+	assert_false(ident_eq(&any, &gw) || ident_eq(&gw, &any));
 }
 
 /* Each prefix and each changed byte of a name is refused or is another one that can be written. */
