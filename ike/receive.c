@@ -320,21 +320,21 @@ static bool has_more_than_sk(const struct ike_payloads *outer)
 }
 
 /* The payloads of a protected message, of which in->text and in->first tell. */
-static void receive_inside(struct ike_sa *sa, struct ike_in *in)
+static void receive_inside(struct ike_sa *sa, const struct ike_in *outer)
 {
 	struct ike_payloads inside;
-	bool well_formed = ike_payloads_parse(in->first, in->text.p, in->text.len, &inside) == 0 &&
+	struct ike_in in = *outer;
+	bool well_formed = ike_payloads_parse(in.first, in.text.p, in.text.len, &inside) == 0 &&
 			   !(inside.present & (PL(SK) | PL(SKF)));
 
 	/* What is outside SK would have to be in IntAuth (RFC 9242 3.3.1); nobody sends that. */
-	if (in->h->exchange == IKE_INTERMEDIATE && has_more_than_sk(in->p))
+	if (in.h->exchange == IKE_INTERMEDIATE && has_more_than_sk(in.p))
 		well_formed = false;
-
-	in->p = &inside;
-	if (in->h->flags & IKE_FLAG_RESPONSE)
-		receive_response(sa, in, well_formed);
+	in.p = &inside;
+	if (in.h->flags & IKE_FLAG_RESPONSE)
+		receive_response(sa, &in, well_formed);
 	else
-		receive_request(sa, in, well_formed);
+		receive_request(sa, &in, well_formed);
 }
 
 /* A message in SK. */

@@ -136,11 +136,11 @@ enum followup_step {
 	FOLLOWUP_BAD,  /* the response is not valid */
 };
 /*
- * As initiator: goes on after a response to task t, which is no longer outstanding. *f: NULL after
- * that to CREATE_CHILD_SA, which gave `choice`, SK(0) in `first` and nr; it is made then, and the
- * caller frees it at the end.
+ * As initiator: goes on after a response to task t, which is no longer outstanding. *ret: NULL
+ * after that to CREATE_CHILD_SA, which gave `choice`, SK(0) in `first` and nr; it is made then, and
+ * the caller frees it at the end.
  */
-enum followup_step followup_next(struct ike_sa *sa, struct ike_task *t, struct followups **f,
+enum followup_step followup_next(struct ike_sa *sa, struct ike_task *t, struct followups **ret,
 				 const struct ike_in *in, const struct proposal_choice *choice,
 				 struct chunk first);
 /*
