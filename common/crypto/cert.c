@@ -240,9 +240,3 @@ bool cert_may_sign(const struct cert *c, const char **ret_why)
 	ERR_clear_error();
 	return good;
 }
-
-bool cert_names_revocation(const struct cert *c)
-{
-	return X509_get_ext_by_NID(c->x, NID_crl_distribution_points, -1) >= 0 ||
-	       X509_get_ext_by_NID(c->x, NID_info_access, -1) >= 0;
-}

@@ -46,7 +46,5 @@ bool cert_has_name(const struct cert *c, enum cert_name kind, struct chunk name)
  * ikeIntermediate and any (RFC 4945 5.1.3). False with a static text in *ret_why.
  */
 bool cert_may_sign(const struct cert *c, const char **ret_why);
-/* Whether it says where its CRL or OCSP responder is. */
-bool cert_names_revocation(const struct cert *c);
 
 #endif

@@ -130,20 +130,6 @@ enum pkey_type pkey_type(const struct pkey *k)
 	return k->type;
 }
 
-const char *pkey_format(const struct pkey *k, char *s)
-{
-	static const char *const names[] = {[PKEY_P256] = "ECDSA P-256",
-					    [PKEY_P384] = "ECDSA P-384",
-					    [PKEY_P521] = "ECDSA P-521",
-					    [PKEY_ED25519] = "Ed25519"};
-
-	if (k->type == PKEY_RSA)
-		snprintf(s, PKEY_NAME_LEN, "RSA %d", EVP_PKEY_get_bits(k->p));
-	else
-		snprintf(s, PKEY_NAME_LEN, "%s", names[k->type]);
-	return s;
-}
-
 bool pkey_same(const struct pkey *a, const struct pkey *b)
 {
 	return a->spki_len == b->spki_len && memcmp(a->spki, b->spki, a->spki_len) == 0;

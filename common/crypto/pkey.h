@@ -41,9 +41,6 @@ struct pkey *pkey_ref(const struct pkey *k);
 /* Drops a reference; the last one wipes and frees it. Takes NULL. */
 void pkey_unref(const struct pkey *k);
 enum pkey_type pkey_type(const struct pkey *k);
-/* "RSA 3072", "ECDSA P-256"; written to s, which has PKEY_NAME_LEN bytes, and returned. */
-#define PKEY_NAME_LEN 24
-const char *pkey_format(const struct pkey *k, char *s);
 /* Whether both have the same public key. */
 bool pkey_same(const struct pkey *a, const struct pkey *b);
 bool pkey_is_private(const struct pkey *k);
