@@ -246,6 +246,43 @@ unsigned dn_match(struct chunk a, struct chunk b, bool is_pattern)
 	return walk_next(&y, &q) || x.bad || y.bad ? 0 : count;
 }
 
+/* Text as same_text compares it: small letters, and single spaces between words. */
+static void put_folded(struct writer *w, struct chunk value)
+{
+	struct reader r = trimmed(value);
+	bool in_space = true;
+	uint8_t *len = w->base + w->len;
+	int c;
+
+	wr_be16(w, 0);
+	while ((c = next_char(&r, &in_space)) >= 0)
+		wr_u8(w, (uint8_t)c);
+	if (!w->bad)
+		put_be16(len, (uint16_t)(w->base + w->len - len - 2));
+}
+
+void dn_key(struct chunk der, struct writer *w)
+{
+	unsigned rdn = 0;
+	struct walk walk;
+	struct part p;
+
+	walk_begin(&walk, der);
+	while (walk_next(&walk, &p)) {
+		wr_u8(w, p.rdn != rdn);
+		rdn = p.rdn;
+		wr_u8(w, (uint8_t)p.oid.len);
+		wr_bytes(w, p.oid.p, p.oid.len);
+		wr_u8(w, is_text(&p) ? 0 : p.tag);
+		if (is_text(&p)) {
+			put_folded(w, p.value);
+		} else {
+			wr_be16(w, (uint16_t)p.value.len);
+			wr_bytes(w, p.value.p, p.value.len);
+		}
+	}
+}
+
 bool dn_has_wildcard(struct chunk der)
 {
 	struct walk w;

@@ -32,6 +32,11 @@ void dn_format(struct chunk der, char *s, size_t size);
  * any value, and does not count.
  */
 unsigned dn_match(struct chunk a, struct chunk b, bool is_pattern);
+/*
+ * Writes what is the same for valid names that dn_match finds to be equal, and different for all
+ * others, to w. It is no longer than the name, and not a name itself.
+ */
+void dn_key(struct chunk der, struct writer *w);
 /* Whether a valid name has a value that is "*". */
 bool dn_has_wildcard(struct chunk der);
 

@@ -163,6 +163,21 @@ bool ident_eq(const struct ident *a, const struct ident *b)
 			   : memcmp(a->data, b->data, a->len) == 0);
 }
 
+void ident_key(const struct ident *id, struct ident *ret)
+{
+	struct writer w;
+
+	*ret = (struct ident){.type = id->type, .pattern = id->pattern, .len = id->len};
+	if (id->type == ID_DN) {
+		wr_init(&w, ret->data, sizeof(ret->data));
+		dn_key(bytes_of(id), &w);
+		ret->len = (uint16_t)w.len;
+		return;
+	}
+	for (unsigned i = 0; i < id->len; i++)
+		ret->data[i] = is_name(id) ? (uint8_t)tolower(id->data[i]) : id->data[i];
+}
+
 bool ident_is_pattern(const struct ident *id)
 {
 	return id->type == ID_NONE || id->pattern;

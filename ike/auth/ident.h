@@ -41,6 +41,11 @@ const char *ident_format(const struct ident *id, char *s);
  */
 bool ident_eq(const struct ident *a, const struct ident *b);
 /*
+ * Makes the key of id for hash tables: two identities are equal, as ident_eq says, if all bytes of
+ * their keys are. It is not an identity itself.
+ */
+void ident_key(const struct ident *id, struct ident *ret);
+/*
  * How well id fits the pattern: 0 not at all, 1 for %any, more for a longer wildcard, most when
  * they are equal.
  */

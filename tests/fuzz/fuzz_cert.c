@@ -12,7 +12,7 @@
 
 static void name(struct chunk der)
 {
-	struct ident id, again;
+	struct ident id, again, key, key_again;
 	char text[IDENT_STRLEN];
 
 	if (ident_from_wire(ID_DN, der, &id) < 0)
@@ -21,6 +21,12 @@ static void name(struct chunk der)
 	/* What is written is the same name, unless a "*" in it would now be a pattern. */
 	if (ident_parse(ident_format(&id, text), &again) == 0)
 		hold(again.pattern || ident_eq(&id, &again));
+	else
+		again = id;
+	ident_key(&id, &key);
+	ident_key(&again, &key_again);
+	hold(key.len <= id.len);
+	hold((memcmp(&key, &key_again, sizeof(key)) == 0) == ident_eq(&id, &again));
 	for (const char *p = text; *p; p++)
 		hold(*p >= ' ' && *p < 0x7f);
 }

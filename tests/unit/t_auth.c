@@ -200,6 +200,29 @@ static void test_identities_on_the_wire(void **state)
 	}
 }
 
+/* All pairs: they are equal exactly if their keys for hash tables are. */
+static void test_keys(void **state)
+{
+	static const char *const ids[] = {
+		"gw.example",	     "GW.Example",   "gw.example2",  "ike@gw.example",
+		"IKE@gw.EXAMPLE",    "@#67772e6578", "@#47572e6578", "192.0.2.1",
+		"192.0.2.2",	     "2001:db8::1",  "O=a, CN=gw",   "o=A,cn=GW",
+		"O=a+CN=gw",	     "CN=gw, O=a",   "O=a, CN=g w",  "O=a, CN=#13026777",
+		"O=a, CN=#04026777", "*.example",    "%any",	     "O=a, CN=*",
+	};
+	struct ident a, b, x, y;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ids) * ARRAY_SIZE(ids); i++) {
+		assert_int_equal(ident_parse(ids[i / ARRAY_SIZE(ids)], &a), 0);
+		assert_int_equal(ident_parse(ids[i % ARRAY_SIZE(ids)], &b), 0);
+		ident_key(&a, &x);
+		ident_key(&b, &y);
+		if ((memcmp(&x, &y, sizeof(x)) == 0) != ident_eq(&a, &b))
+			fail_msg("%s, %s", ids[i / ARRAY_SIZE(ids)], ids[i % ARRAY_SIZE(ids)]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +232,7 @@ int main(void)
 		cmocka_unit_test(test_another_secret),
 		cmocka_unit_test(test_no_secret),
 		cmocka_unit_test(test_identities_on_the_wire),
+		cmocka_unit_test(test_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
