@@ -349,9 +349,10 @@ static int check_child(struct conf_reader *r, config_setting_t *g, const struct 
 
 static int read_child(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
 {
-	c->name = xstrdup(config_setting_name(g));
+	int e = conf_get_name(r, g, &c->name);
+
 	c->options = xmemdup(&r->config->defaults, sizeof(r->config->defaults));
-	if (conf_read_options(r, g, &conf_child_table, c) < 0)
+	if (e < 0 || conf_read_options(r, g, &conf_child_table, c) < 0)
 		return -EINVAL;
 	return check_child(r, g, c);
 }
@@ -424,14 +425,16 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 {
 	struct config *c = r->config;
 	struct conn_conf *conn = xzalloc(sizeof(*conn));
+	int e = conf_get_name(r, g, &conn->name);
 	bool known;
 
-	conn->name = xstrdup(config_setting_name(g));
 	conn->refs = 1;
 	c->conns.v = xreallocarray(c->conns.v, c->conns.count + 1, sizeof(*c->conns.v));
 	c->where = xreallocarray(c->where, c->conns.count + 1, sizeof(*c->where));
 	c->where[c->conns.count] = xasprintf("%s:%u", r->path, config_setting_source_line(g));
 	c->conns.v[c->conns.count++] = conn;
+	if (e < 0)
+		return e;
 	known = !conn_names_add(c->names, conn->name);
 	if (c->conns.count > CONNS_MAX)
 		return conf_fail(r, g, "more than %d connections", CONNS_MAX);

@@ -182,6 +182,7 @@ int conf_get_pools(struct conf_reader *r, config_setting_t *g)
 		return conf_fail(r, g, "must be a group");
 	for (int i = 0; i < config_setting_length(g); i++) {
 		config_setting_t *s = config_setting_get_elem(g, (unsigned)i);
+		struct pool_conf *p;
 
 		for (unsigned k = 0; k < c->pool_count; k++) {
 			if (strcmp(c->pools[k].name, config_setting_name(s)) == 0)
@@ -189,9 +190,9 @@ int conf_get_pools(struct conf_reader *r, config_setting_t *g)
 						 "another file already has a pool of this name");
 		}
 		c->pools = xreallocarray(c->pools, c->pool_count + 1, sizeof(*c->pools));
-		c->pools[c->pool_count] =
-			(struct pool_conf){.name = xstrdup(config_setting_name(s))};
-		if (read_pool(r, s, &c->pools[c->pool_count++]) < 0)
+		p = &c->pools[c->pool_count++];
+		*p = (struct pool_conf){0};
+		if (conf_get_name(r, s, &p->name) < 0 || read_pool(r, s, p) < 0)
 			return -EINVAL;
 	}
 	return 0;

@@ -48,6 +48,8 @@ int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...) 
 
 /* Checks that the name of every member of the group is in names (NULL-terminated). */
 int conf_known(struct conf_reader *r, config_setting_t *group, const char *const *names);
+/* The name of the group, at most as long as saved.h takes. *ret is the caller's, also on error. */
+int conf_get_name(struct conf_reader *r, config_setting_t *group, char **ret);
 /* *ret belongs to libconfig. */
 int conf_get_string(struct conf_reader *r, config_setting_t *s, const char **ret);
 /* A time of at least `least`, or 0 if `zero`. */

@@ -1,6 +1,8 @@
 /* config_value.c - reads single values; errors name file, line and option.
  * SPDX-License-Identifier: ISC */
 #include "config_read.h"
+#include "saved.h"
+#include "xalloc.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,6 +58,14 @@ int conf_known(struct conf_reader *r, config_setting_t *group, const char *const
 			return conf_fail(r, s, "unknown option; see mendip.conf(5)");
 	}
 	return 0;
+}
+
+int conf_get_name(struct conf_reader *r, config_setting_t *group, char **ret)
+{
+	*ret = xstrdup(config_setting_name(group));
+	return strlen(*ret) < SAVED_TEXT
+		       ? 0
+		       : conf_fail(r, group, "the name is longer than %d bytes", SAVED_TEXT - 1);
 }
 
 int conf_get_string(struct conf_reader *r, config_setting_t *s, const char **ret)

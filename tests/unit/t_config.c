@@ -582,6 +582,30 @@ static void odd_values(void **state)
 	}
 }
 
+/* Longer ones could not be left to the next process at a restart. */
+static void long_names_are_refused(void **state)
+{
+	static const char *const groups[] = {"gw: {", "net: {", "road: {"};
+	char name[SAVED_TEXT + 8], *text, err[CONFIG_ERR];
+	struct config *c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		for (size_t len = SAVED_TEXT - 1; len <= SAVED_TEXT; len++) {
+			memset(name, 'x', len);
+			memcpy(name + len, ": {", sizeof(": {"));
+			text = base_with(groups[i], name);
+			c = try(text, err);
+			free(text);
+			assert_true(!!c == (len < SAVED_TEXT));
+			if (c)
+				conf_free(c);
+			else
+				assert_non_null(strstr(err, "the name is longer than 255 bytes"));
+		}
+	}
+}
+
 /* Options that apply only at a start, all changed at once, are named and keep their values. */
 static void fixed_ones_stay(void **state)
 {
@@ -652,6 +676,7 @@ int main(void)
 		cmocka_unit_test(ppks_are_part_of_the_digest),
 		cmocka_unit_test(shown_reads_back),
 		cmocka_unit_test(odd_values),
+		cmocka_unit_test(long_names_are_refused),
 		cmocka_unit_test(fixed_ones_stay),
 		cmocka_unit_test(defaults_are_the_engines),
 		cmocka_unit_test(wrong_credentials_are_told),
