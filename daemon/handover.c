@@ -22,9 +22,6 @@
 #define BARRIER_USEC 1000000
 #define STATE	     "state"
 #define STATE_MAX    (4ULL << 30)
-/* Upper bounds for the saved state, without histories: per SA or IKE SA, and of the rest. */
-#define ROOM_SA	   (64u << 10)
-#define ROOM_FIRST (1u << 20)
 
 /* ---- descriptors ---- */
 
@@ -151,20 +148,12 @@ bool handover_is_restart(struct daemon *d)
 
 /* ---- the state ---- */
 
-static size_t room_for(const struct daemon *d)
-{
-	const struct sad *sad = &d->tunnel->path->sad;
-	uint64_t sas = sad->used + ike_sa_count(d->tunnel->ike);
-
-	return (size_t)min_u64(sad->history.used + sas * ROOM_SA + ROOM_FIRST, STATE_MAX);
-}
-
 /* Returns a descriptor. Its size is sealed, so that mapping it is safe; its content can be wiped.
  */
 static int state_write(struct daemon *d, unsigned *ret_conns)
 {
 	int fd = memfd_create("mendip-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	size_t room = room_for(d);
+	size_t room = (size_t)min_u64(tunnel_save_room(d->tunnel), STATE_MAX);
 	struct writer w;
 	uint8_t *map;
 

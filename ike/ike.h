@@ -294,6 +294,11 @@ bool ike_child_create_like(struct ike_sa *sa, const struct child_conf *conf,
 /* Whether a request that makes a CHILD SA of this configuration is waiting or outstanding. */
 bool ike_child_is_asked(const struct ike_sa *sa, const struct child_conf *conf);
 /*
+ * Whether a rekey is outstanding whose CHILD SA, of this configuration, has ended meanwhile: the
+ * response to it still brings the successor.
+ */
+bool ike_child_rekey_is_out(const struct ike_sa *sa, const struct child_conf *conf);
+/*
  * Drops the waiting requests for CHILD SAs of conf, rekeys included, without child_result. If one
  * is outstanding, the CHILD SA that it makes is deleted at once.
  */

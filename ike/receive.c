@@ -193,8 +193,8 @@ static void confirm_children(struct ike_sa *sa, const struct ike_in *in)
 
 	for (c = LIST_FIRST(&sa->children); c; c = next) {
 		next = LIST_NEXT(c, link);
-		if (!(t && t->rival == c) && !c->voided && !(asked && c->replaces == asked) &&
-		    !deletes(in->p, c->spi_out))
+		if (!c->confirmed && !(t && t->rival == c) && !c->voided &&
+		    !(asked && c->replaces == asked) && !deletes(in->p, c->spi_out))
 			ike_child_heard(c, in->now);
 	}
 }

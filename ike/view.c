@@ -86,11 +86,6 @@ bool ike_sa_can_move(const struct ike_sa *sa)
 	return paths_are_ours(sa);
 }
 
-bool ike_sa_is_moving(const struct ike_sa *sa)
-{
-	return sa->moving;
-}
-
 bool ike_sa_peer_natted(const struct ike_sa *sa)
 {
 	return sa->peer_natted;
@@ -104,11 +99,6 @@ bool ike_sa_fragments(const struct ike_sa *sa)
 unsigned ike_sa_fragment_size(const struct ike_sa *sa)
 {
 	return message_size(sa);
-}
-
-bool ike_sa_in_udp(const struct ike_sa *sa)
-{
-	return sa->claims_nat || sa->we_natted || sa->peer_natted;
 }
 
 static uint16_t esp_port(const struct ike_sa *sa, uint16_t port)

@@ -2,6 +2,7 @@
  * check.c - the invariant of doc/recovery.md 5, for tests: what is to be recovered from has a
  * request or a deadline, and what it waits for is under way. SPDX-License-Identifier: ISC
  */
+#include "pool.h"
 #include "recovery.h"
 #include "tidy.h"
 #include "tunnel_sa.h"
@@ -169,6 +170,7 @@ const char *tunnel_check(const struct tunnel *t)
 	const struct tunnel_child *k;
 	const char *wrong = ike_check(t->ike);
 
+	wrong = wrong ? wrong : pools_check(t);
 	LIST_FOREACH (c, &t->conns, link) {
 		wrong = wrong ? wrong : check_conn(c);
 		LIST_FOREACH (k, &c->children, link)

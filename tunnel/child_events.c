@@ -52,14 +52,19 @@ int tunnel_child_install(void *ctx, struct child_sa *c, const struct child_keys 
 	return 0;
 }
 
+/* Where nobody asks for another SA of the child any more, it may be asked for anew. */
+static void look_who_asks(struct tunnel_child *k)
+{
+	if (k->asked_on && !ike_child_is_asked(k->asked_on, k->conf))
+		k->asked_on = NULL;
+}
+
 static void child_up(struct tunnel_sa *s, nsec_t now)
 {
 	struct tunnel_child *k = s->child;
 	char l[256], r[256], suite[96];
 
-	/* Another SA of the child may still be asked for. */
-	if (k->asked_on && !ike_child_is_asked(k->asked_on, k->conf))
-		k->asked_on = NULL;
+	look_who_asks(k);
 	k->only_auth = false;
 	k->trap.trap = true;
 	tunnel_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,
@@ -148,6 +153,7 @@ static bool is_overtaken(const struct tunnel_sa *s, const struct ike_sa *sa)
 {
 	return !s->retired && !s->ending && s->active && !s->child->conn->tunnel->closing &&
 	       child_sa_state(s->ike) == CHILD_STATE_REKEYING &&
+	       ike_child_rekey_is_out(sa, s->child->conf) &&
 	       ike_sa_state(sa) == IKE_STATE_ESTABLISHED && ike_sa_owner(sa) == s->child->conn;
 }
 
@@ -168,6 +174,7 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 	bool keep = overtaken || (!by && may_be_kept(s, now));
 
 	s->ike = NULL;
+	look_who_asks(k);
 	/* The answer to a rekey of ours that is out still brings its successor. */
 	if (!k->asked_on && ike_sa_owner(sa) == k->conn &&
 	    ike_sa_state(sa) == IKE_STATE_ESTABLISHED && ike_child_is_asked(sa, k->conf))

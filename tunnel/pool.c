@@ -7,18 +7,16 @@
 /* Leases of one pool that nobody uses; beyond that the oldest is forgotten. */
 #define IDLE_MAX 65536
 
-/* The identity as a key: type, length and octets. */
-struct holder {
-	uint16_t type, len;
-	uint8_t data[IDENT_MAX];
-};
+/* What one takes at most where it is saved: a pool without its leases, and a lease. */
+#define POOL_ROOM  (2 + SAVED_TEXT)
+#define LEASE_ROOM (32 + IDENT_MAX)
 
 struct lease {
 	UT_hash_handle by_addr, by_holder;
 	TAILQ_ENTRY(lease) idle; /* while it has no users */
 	struct addr addr;
-	struct holder holder;
-	unsigned users; /* IKE SAs */
+	struct ident holder; /* as a key: however it is spelled, it is one identity */
+	unsigned users;	     /* IKE SAs */
 };
 TAILQ_HEAD(lease_list, lease);
 
@@ -31,19 +29,18 @@ struct pool {
 	struct addr next; /* no address from here on was given yet; family 0: all were */
 };
 
-static struct holder holder_of(const struct ident *id)
-{
-	struct holder h = {.type = id->type, .len = (uint16_t)id->len};
-
-	memcpy(h.data, id->data, id->len);
-	return h;
-}
-
-static struct pool *pool_of(struct tunnel *t, const char *name)
+static struct pool *pool_find(const struct tunnel *t, const char *name)
 {
 	struct pool *p;
 
 	HASH_FIND_STR(t->pools, name, p);
+	return p;
+}
+
+static struct pool *pool_of(struct tunnel *t, const char *name)
+{
+	struct pool *p = pool_find(t, name);
+
 	if (p)
 		return p;
 	p = xzalloc(sizeof(*p));
@@ -61,12 +58,11 @@ static struct lease *lease_at(const struct pool *p, const struct addr *a)
 	return l;
 }
 
-static struct lease *lease_of(const struct pool *p, const struct ident *id)
+static struct lease *lease_of(const struct pool *p, const struct ident *holder)
 {
-	struct holder h = holder_of(id);
 	struct lease *l;
 
-	HASH_FIND(by_holder, p->by_holder, &h, sizeof(h), l);
+	HASH_FIND(by_holder, p->by_holder, holder, sizeof(*holder), l);
 	return l;
 }
 
@@ -82,15 +78,12 @@ static void lease_free(struct pool *p, struct lease *l)
 }
 
 /* A lease without users. */
-static struct lease *lease_new(struct pool *p, const struct addr *a, const struct ident *id)
+static struct lease *lease_new(struct pool *p, const struct addr *a, const struct ident *holder)
 {
-	struct lease *l;
+	struct lease *l = xzalloc(sizeof(*l));
 
-	if (p->idle_count >= IDLE_MAX)
-		lease_free(p, TAILQ_FIRST(&p->idle));
-	l = xzalloc(sizeof(*l));
 	l->addr = *a;
-	l->holder = holder_of(id);
+	l->holder = *holder;
 	HASH_ADD(by_addr, p->by_addr, addr, sizeof(l->addr), l);
 	HASH_ADD(by_holder, p->by_holder, holder, sizeof(l->holder), l);
 	TAILQ_INSERT_TAIL(&p->idle, l, idle);
@@ -104,6 +97,16 @@ static void lease_use(struct pool *p, struct lease *l)
 		return;
 	TAILQ_REMOVE(&p->idle, l, idle);
 	p->idle_count--;
+}
+
+/* An IKE SA does not use it any more. */
+static void lease_release(struct pool *p, struct lease *l)
+{
+	if (!l->users || --l->users)
+		return;
+	TAILQ_INSERT_TAIL(&p->idle, l, idle);
+	if (++p->idle_count > IDLE_MAX)
+		lease_free(p, TAILQ_FIRST(&p->idle));
 }
 
 static bool is_in(const struct pool_conf *conf, const struct addr *a)
@@ -136,10 +139,10 @@ static struct addr fresh(struct pool *p, const struct pool_conf *conf)
 }
 
 /* The lease of the identity: its own, or a new one on an address that nobody has. NULL: none. */
-static struct lease *lease_for(struct pool *p, const struct pool_conf *conf, const struct ident *id,
-			       const struct addr *asked)
+static struct lease *lease_for(struct pool *p, const struct pool_conf *conf,
+			       const struct ident *holder, const struct addr *asked)
 {
-	struct lease *l = lease_of(p, id), *had;
+	struct lease *l = lease_of(p, holder), *had;
 	struct addr a = {0};
 
 	if (l && (l->users || is_in(conf, &l->addr)))
@@ -151,13 +154,13 @@ static struct lease *lease_for(struct pool *p, const struct pool_conf *conf, con
 	if (a.family == FAMILY_NONE)
 		a = fresh(p, conf);
 	if (a.family != FAMILY_NONE)
-		return lease_new(p, &a, id);
+		return lease_new(p, &a, holder);
 	TAILQ_FOREACH (had, &p->idle, idle) {
 		if (!is_in(conf, &had->addr))
 			continue;
 		a = had->addr;
 		lease_free(p, had);
-		return lease_new(p, &a, id);
+		return lease_new(p, &a, holder);
 	}
 	return NULL;
 }
@@ -172,7 +175,7 @@ static void add_with(struct cp_config *c, const struct pool_conf *conf)
 }
 
 /* Gives what one attribute asks for. */
-static bool give(struct tunnel *t, const struct conn_conf *conn, const struct ident *id,
+static bool give(struct tunnel *t, const struct conn_conf *conn, const struct ident *holder,
 		 const struct addr *asked, struct cp_config *c)
 {
 	for (unsigned i = 0; i < conn->pool_count; i++) {
@@ -182,7 +185,7 @@ static bool give(struct tunnel *t, const struct conn_conf *conn, const struct id
 		if (conn->pools[i].lo.family != asked->family)
 			continue;
 		p = pool_of(t, conn->pools[i].name);
-		l = lease_for(p, &conn->pools[i], id, asked);
+		l = lease_for(p, &conn->pools[i], holder, asked);
 		/* One address per pool. */
 		if (!l || cp_has(c, &l->addr))
 			continue;
@@ -200,10 +203,12 @@ uint16_t tunnel_config_assign(void *ctx, struct ike_sa *sa, const struct cp_conf
 	const struct ident *id = ike_sa_peer_id(sa);
 	struct tunnel *t = ctx;
 	char text[IDENT_STRLEN];
+	struct ident holder;
 
 	*ret = (struct cp_config){0};
+	ident_key(id, &holder);
 	for (unsigned i = 0; i < asked->addr_count; i++)
-		(void)give(t, ike_sa_conn(sa), id, &asked->addr[i], ret);
+		(void)give(t, ike_sa_conn(sa), &holder, &asked->addr[i], ret);
 	if (ret->addr_count)
 		return 0;
 	log_limited(t->log, ike_peer_lines(t->ike, id), t->now, LOG_LEVEL_WARNING,
@@ -213,14 +218,16 @@ uint16_t tunnel_config_assign(void *ctx, struct ike_sa *sa, const struct cp_conf
 }
 
 /* The pool of the connection that has this address leased to this identity, or NULL. */
-static struct pool *leasing(struct tunnel *t, const struct ike_sa *sa, const struct addr *a,
+static struct pool *leasing(const struct tunnel *t, const struct ike_sa *sa, const struct addr *a,
 			    struct lease **ret)
 {
 	const struct conn_conf *conn = ike_sa_conn(sa);
+	struct ident holder;
 
+	ident_key(ike_sa_peer_id(sa), &holder);
 	for (unsigned i = 0; i < conn->pool_count; i++) {
-		struct pool *p = pool_of(t, conn->pools[i].name);
-		struct lease *l = lease_of(p, ike_sa_peer_id(sa));
+		struct pool *p = pool_find(t, conn->pools[i].name);
+		struct lease *l = p ? lease_of(p, &holder) : NULL;
 
 		if (l && addr_eq(&l->addr, a)) {
 			*ret = l;
@@ -238,31 +245,68 @@ void pool_release(struct tunnel *t, const struct ike_sa *sa)
 		struct lease *l;
 		struct pool *p = leasing(t, sa, &c->addr[i], &l);
 
-		if (!p || !l->users || --l->users)
-			continue;
-		TAILQ_INSERT_TAIL(&p->idle, l, idle);
-		p->idle_count++;
+		if (p)
+			lease_release(p, l);
 	}
 }
 
 bool pool_retake(struct tunnel *t, const struct ike_sa *sa)
 {
 	const struct cp_config *c = ike_sa_config(sa);
+	bool all = true;
 
-	if (!ike_sa_conn(sa)->pool_count)
-		return true;
-	for (unsigned i = 0; c && i < c->addr_count; i++) {
+	for (unsigned i = 0; c && ike_sa_conn(sa)->pool_count && i < c->addr_count; i++) {
 		struct lease *l;
 		struct pool *p = leasing(t, sa, &c->addr[i], &l);
 
-		if (!p)
-			return false;
-		lease_use(p, l);
+		if (p)
+			lease_use(p, l);
+		else
+			all = false;
 	}
-	return true;
+	return all;
+}
+
+/* The number of IKE SAs that have this address of this pool. */
+static unsigned users_of(const struct tunnel *t, const struct pool *p, const struct lease *l)
+{
+	const struct ike_sa *sa;
+	unsigned users = 0;
+	struct lease *has;
+
+	for (sa = ike_first_sa(t->ike); sa; sa = ike_next_sa(sa)) {
+		const struct cp_config *c = ike_sa_config(sa);
+
+		if (c && cp_has(c, &l->addr) && leasing(t, sa, &l->addr, &has) == p && has == l)
+			users++;
+	}
+	return users;
+}
+
+const char *pools_check(const struct tunnel *t)
+{
+	const struct pool *p;
+	const struct lease *l;
+
+	for (p = t->pools; p; p = p->hh.next) {
+		for (l = p->by_addr; l; l = l->by_addr.next) {
+			if (l->users != users_of(t, p, l))
+				return "an address is in use by more or fewer than have it";
+		}
+	}
+	return NULL;
 }
 
 /* ---- for the next process ---- */
+
+size_t pools_room(const struct tunnel *t)
+{
+	size_t room = 1;
+
+	for (const struct pool *p = t->pools; p; p = p->hh.next)
+		room += POOL_ROOM + HASH_CNT(by_addr, p->by_addr) * LEASE_ROOM;
+	return room;
+}
 
 void pools_save(const struct tunnel *t, struct writer *w)
 {
@@ -277,7 +321,7 @@ void pools_save(const struct tunnel *t, struct writer *w)
 
 			wr_u8(w, 'l');
 			endpoint_save(&e, w);
-			wr_u8(w, (uint8_t)l->holder.type);
+			wr_u8(w, l->holder.type);
 			wr_be16(w, l->holder.len);
 			wr_bytes(w, l->holder.data, l->holder.len);
 		}
@@ -288,20 +332,21 @@ void pools_save(const struct tunnel *t, struct writer *w)
 
 static int lease_load(struct pool *p, struct reader *r)
 {
+	struct ident holder = {0};
 	struct endpoint e;
-	struct ident id;
-	uint8_t type;
-	struct chunk data;
+	const uint8_t *data;
 
 	if (endpoint_load(r, &e) < 0)
 		return -EBADMSG;
-	type = rd_u8(r);
-	data.len = rd_be16(r);
-	data.p = rd_bytes(r, data.len);
-	if (r->bad || e.addr.family == FAMILY_NONE || ident_from_wire(type, data, &id) < 0 ||
-	    lease_at(p, &e.addr) || lease_of(p, &id))
+	holder.type = rd_u8(r);
+	holder.len = rd_be16(r);
+	data = rd_bytes(r, holder.len);
+	if (r->bad || holder.len > IDENT_MAX || e.addr.family == FAMILY_NONE)
 		return -EBADMSG;
-	(void)lease_new(p, &e.addr, &id);
+	memcpy(holder.data, data, holder.len);
+	if (lease_at(p, &e.addr) || lease_of(p, &holder))
+		return -EBADMSG;
+	(void)lease_new(p, &e.addr, &holder);
 	return 0;
 }
 

@@ -16,11 +16,18 @@ uint16_t tunnel_config_assign(void *ctx, struct ike_sa *sa, const struct cp_conf
 			      struct cp_config *ret);
 /* The IKE SA, which has ended, has no addresses of ours any more. */
 void pool_release(struct tunnel *t, const struct ike_sa *sa);
-/* The IKE SA that was read has its addresses. False: one of them is another identity's. */
+/*
+ * The IKE SA that was read has those of its addresses that are leased to its peer. False: one of
+ * them is not.
+ */
 bool pool_retake(struct tunnel *t, const struct ike_sa *sa);
+/* An upper bound of the bytes that pools_save writes. */
+size_t pools_room(const struct tunnel *t);
 /* Writes and reads all leases; those that are read are idle. -EBADMSG: malformed. */
 void pools_save(const struct tunnel *t, struct writer *w);
 int pools_load(struct tunnel *t, struct reader *r) MUST_CHECK;
 void pools_free(struct tunnel *t);
+/* See tunnel_check. */
+const char *pools_check(const struct tunnel *t);
 
 #endif

@@ -13,21 +13,6 @@ void refusal_free(struct tunnel_refusal *r)
 	free(r);
 }
 
-/* The connection that it is about; NULL: one that only responds, to a peer that has none yet. */
-static struct tunnel_conn *conn_concerned(const struct tunnel *t, const struct ike_sa *sa,
-					  const struct conn_conf *conf)
-{
-	struct tunnel_conn *c = sa ? ike_sa_owner(sa) : NULL;
-
-	if (c)
-		return c;
-	LIST_FOREACH (c, &t->conns, link) {
-		if (c->conf == conf && !c->dynamic)
-			return c;
-	}
-	return NULL;
-}
-
 /* One place for each, whoever causes how many. */
 static void keep(struct tunnel_refusal **place, const struct ike_refusal *r, const char *conn,
 		 nsec_t now)
@@ -45,7 +30,9 @@ static void keep(struct tunnel_refusal **place, const struct ike_refusal *r, con
 void tunnel_on_refusal(void *ctx, struct ike_sa *sa, const struct ike_refusal *r, nsec_t now)
 {
 	struct tunnel *t = ctx;
-	struct tunnel_conn *c = conn_concerned(t, sa, r->conn);
+	struct tunnel_conn *owner = sa ? ike_sa_owner(sa) : NULL;
+	/* None: its connection only responds, and the peer has none yet. */
+	struct tunnel_conn *c = owner ? owner : conn_static(t, r->conn);
 	struct tunnel_child *k = c && r->child ? tunnel_child_of(c, r->child) : NULL;
 
 	if (k)

@@ -16,6 +16,9 @@
 /* Change it whenever what is written changes: here, in esp_state.c or in ike_saved.c. */
 #define FORMAT "mendip tunnels 9"
 #define DIGEST 32
+/* Upper bounds of what is written, without histories and pools: per SA or IKE SA, and the rest. */
+#define ROOM_SA	   (64u << 10)
+#define ROOM_FIRST (1u << 20)
 
 /* ---- what can be written ---- */
 
@@ -224,6 +227,14 @@ void tunnel_end_unsettled(struct tunnel *t, nsec_t now)
 	tunnel_turn(t, now);
 }
 
+uint64_t tunnel_save_room(const struct tunnel *t)
+{
+	const struct sad *sad = &t->path->sad;
+	uint64_t sas = sad->used + ike_sa_count(t->ike);
+
+	return sad->history.used + sas * ROOM_SA + pools_room(t) + ROOM_FIRST;
+}
+
 unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct writer *w)
 {
 	const struct tunnel_conn *c;
@@ -378,7 +389,9 @@ static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t
 		c = conn_configured(t, ike_sa_conn(sa));
 	else
 		c = conn_of_peer(t, sa);
-	if (!c || c->sa || c->dynamic != dynamic || !pool_retake(t, sa)) {
+	if (!c || c->sa || c->dynamic != dynamic) {
+		if (c)
+			conn_free_if_dynamic(c);
 		ike_sa_delete(sa, now);
 		return -EBADMSG;
 	}
@@ -415,8 +428,9 @@ static int conn_load(struct tunnel *t, const struct conn_set *conns, const struc
 	const struct conn_conf *conf;
 	uint8_t d[DIGEST];
 	struct ike_sa *sa;
-	int at;
+	int at, e = 0;
 	char why[TRUST_WHY_MAX];
+	bool retaken;
 
 	if (text_load(r, name) < 0)
 		return -EBADMSG;
@@ -429,14 +443,18 @@ static int conn_load(struct tunnel *t, const struct conn_set *conns, const struc
 	if (!sa)
 		return -EBADMSG;
 	digest(ike_sa_conn(sa), conns->secrets, ike_sa_peer_id(sa), d);
+	/* Also for one that ends, which gives back what it has. */
+	retaken = pool_retake(t, sa);
 	if (!ike_sa_is_trusted(sa, conns->creds, why))
 		log_warn(t->log, "%s: the peer is not trusted any more: %s", name, why);
-	else if (memcmp(d, then, DIGEST) == 0)
-		return goes_on(t, sa, r, now) < 0 ? -EBADMSG : 1;
-	else
+	else if (memcmp(d, then, DIGEST) != 0)
 		log_info(t->log, "%s: its configuration has changed: the IKE SA ends", name);
+	else if (!retaken)
+		e = -EBADMSG;
+	else
+		return goes_on(t, sa, r, now) < 0 ? -EBADMSG : 1;
 	ike_sa_delete(sa, now);
-	return 0;
+	return e;
 }
 
 int tunnel_load(struct tunnel *t, const struct conn_set *conns, tunnel_digest *digest,

@@ -142,55 +142,71 @@ static void conn_begin(struct tunnel *t, const struct conn_conf *conf, nsec_t no
 		conn_mend(conn_configured(t, conf), now);
 }
 
-/* The post-quantum key of its IKE SA, or else the one of its configuration, is another one now. */
-static bool ppk_changed(const struct tunnel_conn *c, const struct psk_store *old,
-			const struct psk_store *new)
+static bool ppk_changed(const char *id, const struct psk_store *old, const struct psk_store *new)
 {
-	const char *id = c->sa && *ike_sa_ppk_id(c->sa) ? ike_sa_ppk_id(c->sa) : c->conf->ppk_id;
-
-	return id && !ppk_same(ppk_find(old, id), ppk_find(new, id));
+	return id && *id && !ppk_same(ppk_find(old, id), ppk_find(new, id));
 }
 
-/* Of further IKE SAs of the connection, those whose certificate is not trusted any more end. */
-static void delete_untrusted(const struct tunnel_conn *c, const struct conn_set *new)
+/* Why what the IKE SA was authenticated with is not valid any more; NULL: it is. */
+static const char *why_revoked(const struct ike_sa *sa, const struct psk_store *old,
+			       const struct conn_set *new, char buf[TRUST_WHY_MAX])
 {
-	struct ike_sa *sa, *next;
-	char why[TRUST_WHY_MAX];
-
-	for (sa = ike_first_sa(c->tunnel->ike); sa; sa = next) {
-		next = ike_next_sa(sa);
-		if (sa == c->sa || ike_sa_owner(sa) != c || !ike_sa_established(sa) ||
-		    ike_sa_is_trusted(sa, new->creds, why))
-			continue;
-		log_warn(c->tunnel->log, "%s: the peer of an IKE SA is not trusted any more: %s",
-			 c->conf->name, why);
-		ike_sa_delete(sa, c->tunnel->now);
-	}
+	if (ppk_changed(ike_sa_ppk_id(sa), old, new->secrets))
+		return "its post-quantum key was removed or changed";
+	return ike_sa_is_trusted(sa, new->creds, buf) ? NULL : buf;
 }
 
-/*
- * The peer's secret was removed or changed, or its certificate or key is not trusted any more, and
- * that is to end what it was used for.
- */
+/* The secrets so far, if their change is to end what they were used for; otherwise NULL. */
+static const struct psk_store *revocable(const struct tunnel *t)
+{
+	/* After tunnel_load, which compares, there are none yet. */
+	return ike_settings_of(t->ike)->old_secrets_stay ? NULL : ike_secrets(t->ike);
+}
+
+/* The peer's secret was removed or changed, or its certificate or key is not trusted any more. */
 static bool is_revoked(const struct tunnel_conn *c, const struct conn_set *new)
 {
-	const struct ike *ike = c->tunnel->ike;
-	const struct psk_store *old = ike_secrets(ike); /* NULL after tunnel_load, which compares */
+	const struct psk_store *old = revocable(c->tunnel);
 	const struct ident *ours = &c->conf->local_id, *peers = conn_peer(c);
-	char why[TRUST_WHY_MAX];
+	char buf[TRUST_WHY_MAX];
+	const char *why;
 
-	if (!old || ike_settings_of(ike)->old_secrets_stay)
+	if (!old)
 		return false;
 	if (conn_has_psk(c->conf) &&
 	    !psk_same(psk_find(old, ours, peers), psk_find(new->secrets, ours, peers)))
 		return true;
-	if (ppk_changed(c, old, new->secrets))
+	if (ppk_changed(c->conf->ppk_id, old, new->secrets))
 		return true;
-	delete_untrusted(c, new);
-	if (!c->sa || ike_sa_is_trusted(c->sa, new->creds, why))
+	why = c->sa ? why_revoked(c->sa, old, new, buf) : NULL;
+	if (!why)
 		return false;
 	log_warn(c->tunnel->log, "%s: the peer is not trusted any more: %s", c->conf->name, why);
 	return true;
+}
+
+/* Of the further IKE SAs of connections that stay, those that were revoked end. */
+static void end_revoked(const struct tunnel *t, const struct conn_set *new)
+{
+	const struct psk_store *old = revocable(t);
+	const struct tunnel_conn *c;
+	struct ike_sa *sa, *next;
+	char buf[TRUST_WHY_MAX];
+
+	for (sa = old ? ike_first_sa(t->ike) : NULL; sa; sa = next) {
+		const char *why;
+
+		next = ike_next_sa(sa);
+		c = ike_sa_owner(sa);
+		if (!c || sa == c->sa || !ike_sa_established(sa))
+			continue;
+		why = why_revoked(sa, old, new, buf);
+		if (!why)
+			continue;
+		log_warn(t->log, "%s: the peer of an IKE SA is not trusted any more: %s",
+			 c->conf->name, why);
+		ike_sa_delete(sa, t->now);
+	}
 }
 
 struct tunnel_conn *conn_static(const struct tunnel *t, const struct conn_conf *conf)
@@ -243,6 +259,7 @@ void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same 
 		conn_unref(kept.v[at]);
 		kept.v[at] = conn_ref(c->conf);
 	}
+	end_revoked(t, conns);
 	ike_set_conns(t->ike, &kept, same, now);
 	for (unsigned i = 0; i < kept.count; i++) {
 		if (!conn_static(t, kept.v[i]))

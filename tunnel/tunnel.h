@@ -319,6 +319,8 @@ typedef void tunnel_digest(const struct conn_conf *conf, const struct psk_store 
 bool tunnel_is_settled(const struct tunnel *t);
 /* Deletes IKE SAs that are not settled; the DELETE goes out where the message window has room. */
 void tunnel_end_unsettled(struct tunnel *t, nsec_t now);
+/* An upper bound of the bytes that tunnel_save writes. */
+uint64_t tunnel_save_room(const struct tunnel *t);
 /*
  * Writes the connections that are settled, keys included, and returns how many. They go on without
  * a message to their peers, so nothing may be sent on them any more. With too little room the

@@ -172,15 +172,22 @@ void tunnel_sa_end(struct deadline *d, nsec_t now)
 	conn_free_if_dynamic(c);
 }
 
+/* Whether both are SAs of one IKE SA that is there. */
+static bool have_one_ike_sa(const struct tunnel_sa *a, const struct tunnel_sa *b)
+{
+	return a->ike && b->ike && child_sa_ike(a->ike) == child_sa_ike(b->ike);
+}
+
 bool tunnel_sa_covers(const struct tunnel_sa *by, const struct tunnel_sa *s)
 {
 	const struct child_conf *conf = s->child->conf;
-
 	/* The address of a dynamic selector may be another one on another IKE SA. */
-	if (s->child == by->child &&
-	    (ts_list_dynamic(conf->local_ts) || ts_list_dynamic(conf->remote_ts)))
-		return true;
-	return ts_list_within(s->local, by->local) && ts_list_within(s->remote, by->remote);
+	bool other = s->child == by->child && !have_one_ike_sa(s, by);
+
+	return ((other && ts_list_dynamic(conf->local_ts)) ||
+		ts_list_within(s->local, by->local)) &&
+	       ((other && ts_list_dynamic(conf->remote_ts)) ||
+		ts_list_within(s->remote, by->remote));
 }
 
 struct tunnel_sa *tunnel_sa_substitute(const struct tunnel_sa *s)

@@ -15,7 +15,6 @@ static unsigned best_id(const struct psk *k, const struct ident *id)
 
 		if (m == 0 && ident_is_pattern(id))
 			m = ident_match(id, &k->ids[i]) != 0;
-
 		best = m > best ? m : best;
 	}
 	return best;

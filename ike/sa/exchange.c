@@ -17,7 +17,12 @@ static const uint32_t hurried_ms[] = {500, 1000, 2000, 2000};
 
 #define SENDS_OF_ONE_SIZE 2 /* without an answer; then smaller fragments are tried */
 
-#define WAIT_MAX	  (3600 * NSEC_PER_SEC) /* between two sendings, whatever the options say */
+/* Responses sent again to where the peer is not known to be, which it may be: per second, at once.
+ */
+#define ELSEWHERE_RATE	1
+#define ELSEWHERE_BURST 10
+
+#define WAIT_MAX	(3600 * NSEC_PER_SEC) /* between two sendings, whatever the options say */
 
 static void task_due(struct deadline *d, nsec_t now)
 {
@@ -298,9 +303,28 @@ void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ik
 	sent_again(sa, &sa->window.response, local, remote, now);
 }
 
+/*
+ * Anyone can send a recorded request again in the name of another host, which would get the whole
+ * response, and that may be much longer.
+ */
+static bool may_repeat_to(struct ike_sa *sa, const struct endpoint *remote, nsec_t now)
+{
+	struct bucket *b = &sa->window.elsewhere;
+
+	if (endpoint_eq(remote, &sa->remote))
+		return true;
+	if (!b->burst)
+		bucket_init(b, ELSEWHERE_RATE, ELSEWHERE_BURST);
+	return bucket_take(b, now);
+}
+
 void exchange_respond_again(struct ike_sa *sa, const struct endpoint *local,
 			    const struct endpoint *remote, nsec_t now)
 {
+	if (!may_repeat_to(sa, remote, now)) {
+		sa->ike->counters[IKE_COUNT_OLD_MESSAGE]++;
+		return;
+	}
 	sa->ike->counters[IKE_COUNT_RETRANSMITTED]++;
 	/*
 	 * Anyone can have sent the same request again, so this is no reason for smaller messages

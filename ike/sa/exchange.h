@@ -85,6 +85,10 @@ struct ike_task {
  * waiting ones. The IKE SA owns it.
  */
 struct ike_task *task_add(struct ike_sa *sa, const struct task_kind *kind, bool front);
+/* The first waiting task of this kind, or NULL. */
+struct ike_task *task_waiting(const struct ike_sa *sa, const struct task_kind *kind);
+/* Whether a task of this kind waits or is outstanding. */
+bool task_is_under_way(const struct ike_sa *sa, const struct task_kind *kind);
 /* Frees a task that is on no list and not outstanding, and what it has reserved and owns. */
 void task_free(struct ike_task *t);
 /* Sends the next waiting task that may be sent, unless one is outstanding. */

@@ -123,6 +123,12 @@ void sa_end_handshake(struct ike_sa *sa)
 	sa->handshake = NULL;
 }
 
+void sa_keep_mapping(struct ike_sa *sa, nsec_t now)
+{
+	if (sa->we_natted && !deadline_is_set(&sa->keepalive))
+		deadline_set(&sa->ike->deadlines, &sa->keepalive, now + sa->ike->set.keepalive / 2);
+}
+
 void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
 {
 	const struct conn_conf *conn = sa->conn;
@@ -137,8 +143,7 @@ void sa_establish(struct ike_sa *sa, const char *how, nsec_t now)
 	deadline_set(h, &sa->expire, conn->life_time ? now + conn->life_time : NSEC_NEVER);
 	if (conn->dpd_delay)
 		deadline_set(h, &sa->dpd, now + conn->dpd_delay);
-	if (sa->we_natted)
-		deadline_set(h, &sa->keepalive, now + sa->ike->set.keepalive / 2);
+	sa_keep_mapping(sa, now);
 	log_peer(sa, now, LOG_LEVEL_INFO, "%s: IKE SA %016llx_i %016llx_r established, %s%s%s",
 		 sa_label(sa), (unsigned long long)sa->spi_i, (unsigned long long)sa->spi_r, how,
 		 *sa->ppk_id ? ", with the post-quantum key " : "", sa->ppk_id);

@@ -152,7 +152,6 @@ struct ike_sa {
 	/* RFC 4555 */
 	bool mobike;		 /* both sides announced support */
 	bool original_initiator; /* we called: of the two sides we choose the addresses */
-	bool moving;		 /* the peer has not answered yet that we have moved */
 	bool mapped_known;
 	uint8_t mapped[20];	   /* how the peer sees our address: its last hash of it */
 	struct addr peer_addrs[8]; /* further ones of the peer */
@@ -258,6 +257,8 @@ void sa_begin_handshake(struct ike_sa *sa);
 void sa_end_handshake(struct ike_sa *sa);
 /* Makes the IKE SA ESTABLISHED: sets its timers and tells UP. how: text for the log. */
 void sa_establish(struct ike_sa *sa, const char *how, nsec_t now);
+/* If we are behind a NAT: its mapping is kept from now on (RFC 3948 2.3). */
+void sa_keep_mapping(struct ike_sa *sa, nsec_t now);
 /* Changes the peer's endpoint, and the index by address. */
 void sa_set_remote(struct ike_sa *sa, const struct endpoint *remote);
 /*

@@ -9,6 +9,11 @@ bool paths_are_ours(const struct ike_sa *sa)
 	return sa->mobike && sa->original_initiator && sa->state == IKE_STATE_ESTABLISHED;
 }
 
+bool ike_sa_in_udp(const struct ike_sa *sa)
+{
+	return sa->claims_nat || sa->we_natted || sa->peer_natted;
+}
+
 /* The i-th address where the peer may be; false: there are no more. */
 static bool address(const struct ike_sa *sa, unsigned i, struct endpoint *ret)
 {

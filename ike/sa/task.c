@@ -1,7 +1,23 @@
-/* task.c - tasks: freed, retried, ended; which of them a restart waits for.
+/* task.c - tasks: found, freed, retried, ended; which of them a restart waits for.
  * SPDX-License-Identifier: ISC */
 #include "sa/exchange.h"
 #include "xalloc.h"
+
+struct ike_task *task_waiting(const struct ike_sa *sa, const struct task_kind *kind)
+{
+	struct ike_task *t;
+
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (t->kind == kind)
+			return t;
+	}
+	return NULL;
+}
+
+bool task_is_under_way(const struct ike_sa *sa, const struct task_kind *kind)
+{
+	return (sa->outstanding && sa->outstanding->kind == kind) || task_waiting(sa, kind);
+}
 
 static void reset(struct ike_task *t)
 {

@@ -3,6 +3,7 @@
 #ifndef MENDIP_IKE_WINDOW_H
 #define MENDIP_IKE_WINDOW_H
 
+#include "bucket.h"
 #include "deadline.h"
 #include "sa/fragments.h"
 #include "saved.h"
@@ -42,6 +43,7 @@ struct ike_window {
 	uint32_t expected_id;
 	struct sent_message response; /* to request expected_id - 1 */
 	unsigned repeats;	      /* how often that was sent again */
+	struct bucket elsewhere;      /* for those sent to where the peer is not known to be */
 	size_t request_longest; /* bytes of the longest fragment of that request; 0: it was whole */
 	struct {
 		uint32_t id;

@@ -182,73 +182,78 @@ static bool has_sibling(const struct ike_sa *sa)
 	return false;
 }
 
-/* The first waiting request for a new CHILD SA, or NULL. */
-static struct child_task *first_child(struct ike_sa *sa)
+/* IKE_AUTH makes the first CHILD SA: this task takes over what the waiting one asks for. */
+static void take_over(struct child_task *t, struct child_task *waiting)
 {
-	struct ike_task *t;
+	struct ike_sa *sa = t->task.ike_sa;
 
-	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->kind == &task_child_create)
-			return child_task_of(t);
-	}
-	return NULL;
+	TAILQ_REMOVE(&sa->tasks, &waiting->task, link);
+	t->conf = waiting->conf;
+	t->has_first = waiting->has_first;
+	memcpy(t->first_ts, waiting->first_ts, sizeof(t->first_ts));
+	t->local = waiting->local;
+	t->remote = waiting->remote;
+	waiting->local = waiting->remote = NULL;
+	task_free(&waiting->task);
+	t->spi = sa->ike->ops.spi_reserve(sa->ike->ops.ctx);
+	config_resolve_task(t);
+}
+
+/* The AUTH payload, and the one for a peer without the post-quantum key. False: it has ended. */
+static bool prepare_auth(struct ike_sa *sa, const struct child_task *child, struct auth_data *auth,
+			 struct auth_data *no_ppk_auth, nsec_t now)
+{
+	const char *wrong = childless_wrong(sa, child != NULL);
+	int e = 0;
+
+	if (!wrong && !ppk_begin(sa))
+		wrong = "ppk_required is set, and one side has no post-quantum key for it";
+	if (!wrong)
+		e = make_auth(sa, &sa->keys, expected(sa), auth);
+	if (!wrong && e == 0 && ppk_is_optional(sa))
+		e = make_auth(sa, sa->handshake->no_ppk_keys, expected(sa), no_ppk_auth);
+	if (e < 0)
+		wrong = why_no_auth(sa, e);
+	if (wrong)
+		sa_kill(sa, wrong, now);
+	return !wrong;
+}
+
+static void write_id(struct ike_builder *b, uint8_t payload, const struct ident *id)
+{
+	ib_id(b, payload, id->type, (struct chunk){id->data, id->len});
 }
 
 static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 {
 	struct child_task *t = child_task_of(task);
-	struct ike *ike = sa->ike;
-	struct child_task *child = childless_chosen(sa) ? NULL : first_child(sa);
-	const char *wrong = childless_wrong(sa, child != NULL);
+	struct child_task *child =
+		childless_chosen(sa) ? NULL : child_task_of(task_waiting(sa, &task_child_create));
 	uint8_t buf[IKE_MAX_MESSAGE];
 	struct asked_cas asked = {0};
 	struct auth_data auth, no_ppk_auth = {0};
-	int e;
 	struct ike_builder b;
 
-	if (!wrong && !ppk_begin(sa))
-		wrong = "ppk_required is set, and one side has no post-quantum key for it";
-	if (wrong) {
-		sa_kill(sa, wrong, now);
+	if (!prepare_auth(sa, child, &auth, &no_ppk_auth, now))
 		return;
-	}
-	e = make_auth(sa, &sa->keys, expected(sa), &auth);
-	if (e == 0 && ppk_is_optional(sa))
-		e = make_auth(sa, sa->handshake->no_ppk_keys, expected(sa), &no_ppk_auth);
-	if (e < 0) {
-		sa_kill(sa, why_no_auth(sa, e), now);
-		return;
-	}
-	certreq_add(&asked, ike, sa->conn);
+	certreq_add(&asked, sa->ike, sa->conn);
 	ib_inside(&b, buf, sizeof(buf));
-	ib_id(&b, PAYLOAD_IDI, sa->conn->local_id.type,
-	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
+	write_id(&b, PAYLOAD_IDI, &sa->conn->local_id);
 	certs_write(&b, sa, sa->handshake->asks_raw);
 	if (!sa->beside && !has_sibling(sa))
 		ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_INITIAL_CONTACT,
 			  (struct chunk){0});
 	certreq_write(&b, &asked);
 	if (!ident_is_pattern(expected(sa)))
-		ib_id(&b, PAYLOAD_IDR, expected(sa)->type,
-		      (struct chunk){expected(sa)->data, expected(sa)->len});
+		write_id(&b, PAYLOAD_IDR, expected(sa));
 	write_auth(&b, &auth);
 	ppk_write(&b, sa, (struct chunk){no_ppk_auth.b, no_ppk_auth.len});
 	sync_write_supported(&b, sa);
 	mobike_write_supported(&b, sa);
 	config_write_request(&b, sa);
 	if (child) {
-		/* IKE_AUTH makes the first CHILD SA; this task takes over that request. */
-		TAILQ_REMOVE(&sa->tasks, &child->task, link);
-		t->conf = child->conf;
-		t->has_first = child->has_first;
-		memcpy(t->first_ts, child->first_ts, sizeof(t->first_ts));
-		t->local = child->local;
-		t->remote = child->remote;
-		child->local = child->remote = NULL;
-		task_free(&child->task);
-		t->spi = ike->ops.spi_reserve(ike->ops.ctx);
-		config_resolve_task(t);
-		child_write_offer(&b, t, t->spi, false, (struct chunk){0}, NULL);
+		take_over(t, child);
+		child_write_offer(&b, t, t->spi, false, (struct chunk){0});
 	}
 	exchange_send_request(sa, IKE_AUTH, &b, now);
 }
@@ -503,16 +508,14 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, const struct aut
 	uint8_t buf[IKE_MAX_MESSAGE], spi[4];
 	const uint32_t wanted = PL(SA) | PL(TSI) | PL(TSR);
 	struct child_sa *c = NULL;
-	struct child_offer o;
+	struct child_offer o = {0};
 	struct ike_builder b;
-	uint16_t error = 0;
+	uint16_t error = config_assign(sa, in->p);
 
-	error = config_assign(sa, in->p);
 	if (!error && (in->p->present & wanted) == wanted)
 		c = accept_child(sa, in, &error, &o);
 	ib_inside(&b, buf, sizeof(buf));
-	ib_id(&b, PAYLOAD_IDR, sa->conn->local_id.type,
-	      (struct chunk){sa->conn->local_id.data, sa->conn->local_id.len});
+	write_id(&b, PAYLOAD_IDR, &sa->conn->local_id);
 	certs_write(&b, sa, certreq_asks_raw(in->p));
 	write_auth(&b, auth);
 	ppk_write(&b, sa, (struct chunk){0});
@@ -560,16 +563,27 @@ static void refuse_guess(struct ike_sa *sa, const struct ike_in *in, const char 
 	refuse(sa, in, "the peer's authentication failed");
 }
 
+/* The same with the reasons that a responder may have besides. */
+static bool peer_is_right(struct ike_sa *sa, const struct ike_payloads *p, char *why)
+{
+	if (!(p->present & PL(AUTH)))
+		snprintf(why, TRUST_WHY_MAX, "no AUTH payload: EAP is not supported");
+	else if (!ppk_on_request(sa, p))
+		snprintf(why, TRUST_WHY_MAX, "both sides need the same post-quantum key (ppk_id)");
+	else
+		return verify_peer(sa, p, why);
+	return false;
+}
+
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
-	char why[TRUST_WHY_MAX] = "EAP is not supported";
+	char why[TRUST_WHY_MAX];
 	struct auth_data auth;
 	int e;
 
 	sa_tell_keys(sa);
 	choose_conn(sa, in->p);
-	if (!(in->p->present & PL(AUTH)) || !ppk_on_request(sa, in->p) ||
-	    !verify_peer(sa, in->p, why)) {
+	if (!peer_is_right(sa, in->p, why)) {
 		refuse_guess(sa, in, why);
 		return;
 	}

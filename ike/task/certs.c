@@ -46,13 +46,14 @@ static void add_ca(struct asked_cas *a, const struct cert *c)
 {
 	uint8_t id[CERT_KEY_ID];
 
+	if (a->count == ARRAY_SIZE(a->ids))
+		return;
 	cert_key_id(c, id);
 	for (unsigned i = 0; i < a->count; i++) {
 		if (memcmp(a->ids[i], id, CERT_KEY_ID) == 0)
 			return;
 	}
-	if (a->count < ARRAY_SIZE(a->ids))
-		memcpy(a->ids[a->count++], id, CERT_KEY_ID);
+	memcpy(a->ids[a->count++], id, CERT_KEY_ID);
 }
 
 void certreq_add(struct asked_cas *a, const struct ike *ike, const struct conn_conf *conn)

@@ -133,9 +133,10 @@ static void child_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	uint8_t buf[IKE_MAX_MESSAGE], spi[4];
 	struct ike_builder b;
 
-	if (!t->task.child)
-		config_resolve_task(t);
-	if (pointless(sa, t, now) || already_there(sa, t, now) || too_early(sa, t, now))
+	if (pointless(sa, t, now))
+		return;
+	config_resolve_task(t);
+	if (already_there(sa, t, now) || too_early(sa, t, now))
 		return;
 	if (!t->task.child && config_lacks_address(sa, t->conf)) {
 		refuse_ourselves(sa, NOTIFY_INTERNAL_ADDRESS_FAILURE, now);
@@ -159,7 +160,7 @@ static void child_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 		ib_notify(&b, PROTOCOL_ESP, (struct chunk){spi, 4}, NOTIFY_REKEY_SA,
 			  (struct chunk){0});
 	}
-	child_write_offer(&b, t, t->spi, true, nonce_chunk(&t->nonce), t->task.child);
+	child_write_offer(&b, t, t->spi, true, nonce_chunk(&t->nonce));
 	exchange_send_request(sa, IKE_CREATE_CHILD_SA, &b, now);
 }
 

@@ -12,9 +12,10 @@
  */
 struct child_task {
 	struct ike_task task;
-	const struct child_conf *conf;	/* NULL, in task_auth: no CHILD SA is asked for */
-	struct ts_list *local, *remote; /* selectors of its own, owned; NULL: those of conf */
-	struct ts first_ts[2];		/* of the packet that caused it: local, remote */
+	const struct child_conf *conf; /* NULL, in task_auth: no CHILD SA is asked for */
+	/* selectors of its own, owned; NULL: those of conf, or of a rekey that was not sent yet */
+	struct ts_list *local, *remote;
+	struct ts first_ts[2]; /* of the packet that caused it: local, remote */
 	bool has_first;
 	bool no_kex;	/* after NO_PROPOSAL_CHOSEN: the request has no key exchange */
 	bool cancelled; /* the CHILD SA that it makes is deleted at once */
@@ -45,8 +46,8 @@ void child_task_reset(struct ike_task *t);
 void child_task_release(struct ike_task *t);
 void child_task_rival_gone(struct ike_task *t, const struct child_sa *c, bool is_void);
 /*
- * The selectors that it asks for, which belong to t or its conf; not for a rekey, which asks for
- * those of the old SA.
+ * The selectors that it asks for, which belong to t or its conf; for a rekey from when it is sent
+ * (config_resolve_task).
  */
 const struct ts_list *child_task_local(const struct child_task *t);
 const struct ts_list *child_task_remote(const struct child_task *t);

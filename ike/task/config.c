@@ -127,10 +127,18 @@ void config_resolve(const struct ike_sa *sa, const struct ts_list *conf, bool lo
 void config_resolve_task(struct child_task *t)
 {
 	const struct ike_sa *sa = t->task.ike_sa;
+	const struct child_sa *old = t->task.child;
 	struct ts_list l;
 
-	if (t->local ||
-	    (!ts_list_dynamic(t->conf->local_ts) && !ts_list_dynamic(t->conf->remote_ts)))
+	if (t->local)
+		return;
+	if (old) {
+		/* Its own copy, as the old one may end before the answer comes. */
+		t->local = ts_list_dup(old->local);
+		t->remote = ts_list_dup(old->remote);
+		return;
+	}
+	if (!ts_list_dynamic(t->conf->local_ts) && !ts_list_dynamic(t->conf->remote_ts))
 		return;
 	config_resolve(sa, t->conf->local_ts, true, &l);
 	t->local = ts_list_dup(&l);
@@ -144,9 +152,9 @@ bool config_narrow(const struct ike_sa *sa, const struct child_conf *conf, struc
 
 	if (!ts_list_dynamic(conf->local_ts))
 		return true;
-	config_resolve(sa, conf->local_ts, true, &own);
 	if (config_lacks_address(sa, conf))
 		return false;
+	config_resolve(sa, conf->local_ts, true, &own);
 	if (!ts_narrow(local, &own, &narrowed))
 		return false;
 	ts_list_copy(local, &narrowed);

@@ -82,11 +82,10 @@ struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, u
 			       struct child_sa *replaces, nsec_t now);
 void child_write_ts(struct ike_builder *b, const struct ts_list *tsi, const struct ts_list *tsr);
 /*
- * Writes the proposals, nonce (unless empty), KE and selectors of the request of task t. spi: ours;
- * old: the SA that is rekeyed, or NULL.
+ * Writes the proposals, nonce (unless empty), KE and selectors of the request of task t. spi: ours.
  */
 void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32_t spi,
-		       bool with_ke, struct chunk nonce, const struct child_sa *old);
+		       bool with_ke, struct chunk nonce);
 
 /* ---- refusal.c: NO_PROPOSAL_CHOSEN ---- */
 /*
@@ -252,7 +251,10 @@ void config_write_reply(struct ike_builder *b, const struct ike_sa *sa);
 /* The selectors of the configuration, of our side or the peer's, with addresses for "dynamic". */
 void config_resolve(const struct ike_sa *sa, const struct ts_list *conf, bool local,
 		    struct ts_list *ret);
-/* Gives a request for a child with such selectors its own, with addresses. */
+/*
+ * Gives a request its own selectors: a rekey those of the SA that it is to replace (2.9.2), a new
+ * child those with addresses if "dynamic" is among them.
+ */
 void config_resolve_task(struct child_task *t);
 /*
  * Narrows what the peer answered for our side to the addresses that are ours. False: nothing is

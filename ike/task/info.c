@@ -24,7 +24,7 @@ void info_farewell(struct ike_sa *sa, nsec_t now)
 			       .exchange = IKE_INFORMATIONAL,
 			       .flags = sa->initiator ? IKE_FLAG_INITIATOR : 0,
 			       .message_id = sa->window.next_id};
-	uint8_t buf[128], msg[IKE_MAX_MESSAGE];
+	uint8_t buf[128], msg[512];
 	struct ike_builder b;
 	size_t len;
 
@@ -147,10 +147,11 @@ static bool is_overtaken(struct ike_sa *sa, nsec_t now)
 void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	uint8_t buf[IKE_MAX_MESSAGE];
-	struct spi_list gone = {.count = 0};
+	struct spi_list gone; /* is not cleared as a whole: it is large */
 	struct ike_builder b;
 	bool ends = deletes_ike(in->p);
 
+	gone.count = 0;
 	for (unsigned i = 0; !ends && i < in->p->delete_count; i++) {
 		const struct ike_delete_view *d = &in->p->del[i];
 

@@ -85,53 +85,26 @@ static void send_update(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	exchange_send_request(sa, IKE_INFORMATIONAL, &b, now);
 }
 
-static bool update_waits(const struct ike_sa *sa)
-{
-	const struct ike_task *t;
-
-	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->kind == &task_mobike_update)
-			return true;
-	}
-	return false;
-}
-
-static void queue_update(struct ike_sa *sa, nsec_t now)
+/* Asks for an update or a check, in a moment; one that waits is enough. */
+static void queue(struct ike_sa *sa, const struct task_kind *kind, nsec_t now)
 {
 	struct ike_task *t;
 
-	if (update_waits(sa))
+	if (task_waiting(sa, kind))
 		return;
-	t = task_add(sa, &task_mobike_update, true);
+	t = task_add(sa, kind, true);
 	t->late = MOVE_LATE;
 	deadline_set(&sa->ike->deadlines, &t->wait, now);
 }
 
-static bool check_waits(const struct ike_sa *sa)
+bool ike_sa_is_moving(const struct ike_sa *sa)
 {
-	const struct ike_task *t;
-
-	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->kind == &task_mobike_check)
-			return true;
-	}
-	return false;
-}
-
-static void queue_check(struct ike_sa *sa, nsec_t now)
-{
-	struct ike_task *t;
-
-	if (check_waits(sa))
-		return;
-	t = task_add(sa, &task_mobike_check, true);
-	t->late = MOVE_LATE;
-	deadline_set(&sa->ike->deadlines, &t->wait, now);
+	return task_is_under_way(sa, &task_mobike_update);
 }
 
 bool mobike_is_checking(const struct ike_sa *sa)
 {
-	return check_waits(sa) || (sa->outstanding && sa->outstanding->kind == &task_mobike_check);
+	return task_is_under_way(sa, &task_mobike_check);
 }
 
 void mobike_inherit(struct ike_sa *sa, const struct ike_sa *old, nsec_t now)
@@ -140,12 +113,11 @@ void mobike_inherit(struct ike_sa *sa, const struct ike_sa *old, nsec_t now)
 	sa->original_initiator = old->original_initiator;
 	sa->peer_addr_count = old->peer_addr_count;
 	memcpy(sa->peer_addrs, old->peer_addrs, sizeof(sa->peer_addrs));
-	sa->moving = old->moving;
 	/* What waits moves over as all tasks do; what is outstanding is sent again. */
-	if (sa->moving && !update_waits(old))
-		queue_update(sa, now);
-	if (mobike_is_checking(old) && !check_waits(old))
-		queue_check(sa, now);
+	if (ike_sa_is_moving(old) && !task_waiting(old, &task_mobike_update))
+		queue(sa, &task_mobike_update, now);
+	if (mobike_is_checking(old) && !task_waiting(old, &task_mobike_check))
+		queue(sa, &task_mobike_check, now);
 }
 
 static void tell_moved(struct ike_sa *sa, nsec_t now)
@@ -162,14 +134,13 @@ bool ike_sa_move(struct ike_sa *sa, const struct endpoint *local, const struct e
 		return false;
 	sa->local = *local;
 	sa_set_remote(sa, remote);
-	sa->moving = true;
 	sa->mapped_known = false;
 	log_peer(sa, now, LOG_LEVEL_INFO,
 		 "%s: sending from our present address to %s, and asking the peer to follow",
 		 sa_label(sa), endpoint_format(remote, a));
 	/* At once: what goes by the old addresses does not arrive. */
+	queue(sa, &task_mobike_update, now);
 	tell_moved(sa, now);
-	queue_update(sa, now);
 	/* What is outstanding goes on from the new address, and the update follows it. */
 	ike_send_now(sa, MOVE_LATE, now);
 	return true;
@@ -178,13 +149,10 @@ bool ike_sa_move(struct ike_sa *sa, const struct endpoint *local, const struct e
 /* Whether there is a NAT by the new addresses; behind one its mapping is to be kept. */
 static void look_for_nat(struct ike_sa *sa, const struct ike_in *in)
 {
-	struct deadline_heap *h = &sa->ike->deadlines;
-
 	if (!ike_find_notify(in->p, NOTIFY_NAT_DETECTION_SOURCE_IP))
 		return;
 	nat_read(sa, in->p, in->h->spi_i, in->h->spi_r, in->local, in->remote);
-	if (sa->we_natted && !deadline_is_set(&sa->keepalive))
-		deadline_set(h, &sa->keepalive, in->now + sa->ike->set.keepalive / 2);
+	sa_keep_mapping(sa, in->now);
 }
 
 static void on_updated(struct ike_sa *sa, const struct ike_in *in)
@@ -198,7 +166,7 @@ static void on_updated(struct ike_sa *sa, const struct ike_in *in)
 	task_free(t);
 	if (stale) {
 		/* We have moved again since: another update follows, and only that one counts. */
-		queue_update(sa, in->now);
+		queue(sa, &task_mobike_update, in->now);
 		return;
 	}
 	if (error) {
@@ -207,7 +175,6 @@ static void on_updated(struct ike_sa *sa, const struct ike_in *in)
 		sa_kill(sa, why, in->now);
 		return;
 	}
-	sa->moving = false;
 	sa->local = *in->local;
 	look_for_nat(sa, in);
 	log_peer(sa, in->now, LOG_LEVEL_INFO, "%s: the peer follows to our present address",
@@ -317,7 +284,7 @@ static void follow(struct ike_sa *sa, const struct ike_in *in)
 		 endpoint_format(&sa->remote, a), endpoint_format(in->remote, b));
 	sa->local = *in->local;
 	sa_set_remote(sa, in->remote);
-	queue_check(sa, in->now);
+	queue(sa, &task_mobike_check, in->now);
 }
 
 uint16_t mobike_refuses(const struct ike_in *in)

@@ -121,14 +121,8 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
  */
 static bool is_within_offer(const struct child_task *t, const struct child_offer *o)
 {
-	const struct ts_list *local = child_task_local(t);
-	const struct ts_list *remote = child_task_remote(t);
-
-	if (t->task.child) {
-		local = t->task.child->local;
-		remote = t->task.child->remote;
-	}
-	return ts_list_within(&o->local, local) && ts_list_within(&o->remote, remote);
+	return ts_list_within(&o->local, child_task_local(t)) &&
+	       ts_list_within(&o->remote, child_task_remote(t));
 }
 
 uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, bool with_ke,
@@ -212,7 +206,7 @@ static void with_first(const struct ts_list *conf, const struct ts *first, bool 
 }
 
 void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32_t spi,
-		       bool with_ke, struct chunk nonce, const struct child_sa *old)
+		       bool with_ke, struct chunk nonce)
 {
 	struct ts_list local, remote;
 	uint8_t spi_bytes[4];
@@ -226,11 +220,6 @@ void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32
 		ib_payload(b, PAYLOAD_NONCE, nonce);
 	if (with_ke && t->kex)
 		ib_ke(b, kex_group(t->kex), kex_public(t->kex));
-	if (old) {
-		/* A rekey asks for the selectors of the old one (2.9.2). */
-		child_write_ts(b, old->local, old->remote);
-		return;
-	}
 	with_first(child_task_local(t), &t->first_ts[0], t->has_first, &local);
 	with_first(child_task_remote(t), &t->first_ts[1], t->has_first, &remote);
 	child_write_ts(b, &local, &remote);

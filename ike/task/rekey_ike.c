@@ -82,6 +82,17 @@ static void rekey_ike_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	exchange_send_request(sa, IKE_CREATE_CHILD_SA, &b, now);
 }
 
+/* The successor has the same peer at the same place, which also moves while it is being made. */
+static void inherit_path(struct ike_sa *sa, const struct ike_sa *old, nsec_t now)
+{
+	sa->local = old->local;
+	sa_set_remote(sa, &old->remote);
+	sa->we_natted = old->we_natted;
+	sa->peer_natted = old->peer_natted;
+	sa->claims_nat = old->claims_nat;
+	mobike_inherit(sa, old, now);
+}
+
 /* Makes the new IKE SA, with its keys. NULL: the keys cannot be made. */
 static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our_spi,
 				const struct followups *f, const struct nonce *ni, nsec_t now)
@@ -101,13 +112,10 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t our
 	sa->proof = old->proof ? proof_ref(old->proof) : NULL;
 	sa->began = old->began;
 	sa->called = old->called;
-	sa->we_natted = old->we_natted;
-	sa->peer_natted = old->peer_natted;
-	sa->claims_nat = old->claims_nat;
 	sa->ha_peer = old->ha_peer;
 	sa->fragments = old->fragments;
 	sa->fragment_size = old->fragment_size;
-	mobike_inherit(sa, old, now);
+	inherit_path(sa, old, now);
 	sa->owner = old->owner;
 	keymat_rekey_skeyseed(old->prf, old->keys.sk_d, &f->secrets, nonce_chunk(ni),
 			      nonce_chunk(nr), skeyseed);
@@ -133,12 +141,7 @@ static void hand_over(struct ike_sa *from, struct ike_sa *to, nsec_t now)
 	struct ike_task *t, *next;
 
 	/* Either side may have moved since the new one was made. */
-	to->local = from->local;
-	sa_set_remote(to, &from->remote);
-	to->we_natted = from->we_natted;
-	to->peer_natted = from->peer_natted;
-	to->claims_nat = from->claims_nat;
-	mobike_inherit(to, from, now);
+	inherit_path(to, from, now);
 	if (from->config) {
 		free(to->config);
 		to->config = from->config;

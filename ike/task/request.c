@@ -115,10 +115,18 @@ bool ike_child_is_asked(const struct ike_sa *sa, const struct child_conf *conf)
 	const struct ike_task *t;
 
 	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (makes_child(t, conf))
+		/* A rekey whose SA has ended is not sent any more. */
+		if (makes_child(t, conf) && (t->kind != &task_child_rekey || t->child))
 			return true;
 	}
 	return sa->outstanding && makes_child(sa->outstanding, conf);
+}
+
+bool ike_child_rekey_is_out(const struct ike_sa *sa, const struct child_conf *conf)
+{
+	const struct ike_task *t = sa->outstanding;
+
+	return t && t->kind == &task_child_rekey && !t->child && makes_child(t, conf);
 }
 
 void ike_child_cancel(struct ike_sa *sa, const struct child_conf *conf)
@@ -185,16 +193,9 @@ void ike_child_drop(struct child_sa *c, const char *why, nsec_t now)
 
 void ike_sa_rekey(struct ike_sa *sa, nsec_t now)
 {
-	struct ike_task *t;
-
-	if (sa->state != IKE_STATE_ESTABLISHED || sa->unresolved ||
-	    (sa->outstanding && sa->outstanding->kind == &task_ike_rekey))
-		return;
-	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->kind == &task_ike_rekey)
-			return;
-	}
-	queue(sa, &task_ike_rekey, false, now);
+	if (sa->state == IKE_STATE_ESTABLISHED && !sa->unresolved &&
+	    !task_is_under_way(sa, &task_ike_rekey))
+		queue(sa, &task_ike_rekey, false, now);
 }
 
 void ike_sa_delete(struct ike_sa *sa, nsec_t now)
@@ -228,14 +229,11 @@ void ike_liveness(struct ike_sa *sa, nsec_t late, nsec_t now)
 			ike_hurry(sa, late, now);
 		return;
 	}
-	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->kind == &task_liveness) {
-			if (late && (!t->late || late < t->late))
-				t->late = late;
-			return;
-		}
-	}
-	queue(sa, &task_liveness, true, now)->late = late;
+	t = task_waiting(sa, &task_liveness);
+	if (!t)
+		queue(sa, &task_liveness, true, now)->late = late;
+	else if (late && (!t->late || late < t->late))
+		t->late = late;
 }
 
 bool ike_peer_moved(struct ike_sa *sa, const struct endpoint *remote, nsec_t now)

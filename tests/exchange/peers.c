@@ -55,6 +55,15 @@ void net_print_log(const struct net *n)
 		print_error("  %s\n", n->log[i % LOG_LINES]);
 }
 
+bool net_logged(const struct net *n, const char *text)
+{
+	for (unsigned i = 0; i < LOG_LINES; i++) {
+		if (strstr(n->log[i], text))
+			return true;
+	}
+	return false;
+}
+
 void net_fail(struct net *n, const char *fmt, ...)
 {
 	char text[400];
@@ -381,6 +390,17 @@ static void deliver(struct net *n, struct datagram *d)
 	else if (!(d->len == 1 && d->p[0] == 0xff))
 		tunnel_receive_ike(me->tunnel, &local, &d->from, d->p, d->len, n->now);
 	turn(me);
+}
+
+void net_traffic(struct net *n, unsigned c)
+{
+	uint64_t b = n->peer[BRANCH].delivered, g = n->peer[GW].delivered;
+
+	net_packet(n, BRANCH, c);
+	net_packet(n, GW, c);
+	net_run(n, SEC);
+	if (n->peer[BRANCH].delivered != b + 1 || n->peer[GW].delivered != g + 1)
+		net_fail(n, "no traffic in child %u", c);
 }
 
 void net_inject(struct net *n, unsigned to, bool esp, const uint8_t *p, uint32_t len)

@@ -161,6 +161,8 @@ void net_until(struct net *n, bool (*cond)(struct net *n), nsec_t limit, const c
 bool net_is_up(struct net *n);
 /* Sends an inner packet of child c from peer i; without an SA it is lost and acquires one. */
 void net_packet(struct net *n, unsigned i, unsigned c);
+/* One packet of child c each way arrives within 1 s; otherwise the test fails. */
+void net_traffic(struct net *n, unsigned c);
 /* Delivers a datagram to peer `to` at once, as from the other peer. */
 void net_inject(struct net *n, unsigned to, bool esp, const uint8_t *p, uint32_t len);
 /* Delivers a datagram that n->hook held back, at once. */
@@ -168,6 +170,8 @@ void net_release(struct net *n, struct datagram *d);
 /* Loses all datagrams that are on the wire. */
 void net_drop_queued(struct net *n);
 void net_print_log(const struct net *n);
+/* Whether a line of the log has this text. */
+bool net_logged(const struct net *n, const char *text);
 /* Fails the run; prints seed and log. */
 void net_fail(struct net *n, const char *fmt, ...) PRINTF_LIKE(2, 3) __attribute__((noreturn));
 /*

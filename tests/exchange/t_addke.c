@@ -11,26 +11,6 @@
 #define IKE_TWO "aes128gcm16-prfsha256-x25519-ke1_ecp256-ke3_ecp384"
 #define ESP_TWO "aes128gcm16-x25519-ke1_ecp384-ke2_ecp256-noesn"
 
-static void traffic(struct net *n)
-{
-	uint64_t b = n->peer[BRANCH].delivered, g = n->peer[GW].delivered;
-
-	net_packet(n, BRANCH, 0);
-	net_packet(n, GW, 0);
-	net_run(n, SEC);
-	assert_int_equal(n->peer[BRANCH].delivered, b + 1);
-	assert_int_equal(n->peer[GW].delivered, g + 1);
-}
-
-static bool logged(const struct net *n, const char *text)
-{
-	for (unsigned i = 0; i < LOG_LINES; i++) {
-		if (strstr(n->log[i], text))
-			return true;
-	}
-	return false;
-}
-
 static void assert_same_keys(struct net *n)
 {
 	assert_memory_equal(&peer_conn(n, BRANCH)->sa->keys, &peer_conn(n, GW)->sa->keys,
@@ -79,7 +59,7 @@ static void one_to_six(void **state)
 		assert_int_not_equal(choice_addke(&peer_conn(n, GW)->sa->choice, k - 1),
 				     GROUP_NONE);
 		assert_same_keys(n);
-		traffic(n);
+		net_traffic(n, 0);
 		for (unsigned i = 0; i < 2; i++) {
 			ike_sa_rekey(peer_conn(n, i)->sa, n->now);
 			net_run(n, SEC);
@@ -95,7 +75,7 @@ static void one_to_six(void **state)
 				choice_addke(&peer_child(n, i, 0)->current->ike->choice, k - 1),
 				GROUP_NONE);
 			assert_true(net_agrees(n));
-			traffic(n);
+			net_traffic(n, 0);
 		}
 		net_free(n);
 	}
@@ -141,8 +121,8 @@ static void what_is_agreed_on(void **state)
 			assert_string_equal(kex_of(&peer_conn(n, BRANCH)->sa->choice),
 					    rows[i].agreed);
 			assert_string_equal(kex_of(&peer_conn(n, GW)->sa->choice), rows[i].agreed);
-			assert_true(logged(n, rows[i].agreed));
-			traffic(n);
+			assert_true(net_logged(n, rows[i].agreed));
+			net_traffic(n, 0);
 		}
 		net_free(n);
 	}
@@ -189,7 +169,7 @@ static void ml_kem(void **state)
 			assert_int_equal(peer_child(n, i, 0)->rekeys, i + 1);
 			assert_same_keys(n);
 			assert_true(net_agrees(n));
-			traffic(n);
+			net_traffic(n, 0);
 		}
 		net_free(n);
 	}
@@ -215,7 +195,7 @@ static void what_a_child_agrees_on(void **state)
 			assert_string_equal(kex_of(&peer_child(n, GW, 0)->current->ike->choice),
 					    rows[i].agreed);
 		else
-			assert_true(logged(n, "NO_PROPOSAL_CHOSEN"));
+			assert_true(net_logged(n, "NO_PROPOSAL_CHOSEN"));
 		net_free(n);
 	}
 }
@@ -234,7 +214,7 @@ static void after_cookie_and_other_group(void **state)
 	assert_string_equal(kex_of(&peer_conn(n, BRANCH)->sa->choice),
 			    "x25519 + modp2048 + ecp384");
 	assert_same_keys(n);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -461,7 +441,27 @@ static void ride_out(struct net *n, struct trouble *t)
 	assert_true(t->hit);
 	assert_true(net_agrees(n));
 	assert_same_keys(n);
-	traffic(n);
+	net_traffic(n, 0);
+}
+
+/* Each of the first `count` datagrams of IKE_INTERMEDIATE from either side has each trouble. */
+static void trouble_intermediates(enum fragmentation fragmentation, unsigned count)
+{
+	for (unsigned i = 0; i < 2 * count * FORMS; i++) {
+		struct options o = options_with(IKE_TWO, NULL);
+		struct trouble t = {.exchange = IKE_INTERMEDIATE,
+				    .from = i & 1,
+				    .which = (i >> 1) % count,
+				    .form = i / (2 * count)};
+		struct net *n;
+
+		o.fragmentation = fragmentation;
+		n = net_new(&o);
+		n->hook = trouble_hook;
+		n->hook_ctx = &t;
+		ride_out(n, &t);
+		net_free(n);
+	}
 }
 
 /* The keys of a message are those of its exchange, also when it is sent again in smaller fragments.
@@ -469,21 +469,7 @@ static void ride_out(struct net *n, struct trouble *t)
 static void intermediates_in_fragments(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 2 * 4 * FORMS; i++) {
-		struct options o = options_with(IKE_TWO, NULL);
-		struct trouble t = {.exchange = IKE_INTERMEDIATE,
-				    .from = i & 1,
-				    .which = i >> 1 & 3,
-				    .form = i / 8};
-		struct net *n;
-
-		o.fragmentation = FRAGMENTATION_FORCE;
-		n = net_new(&o);
-		n->hook = trouble_hook;
-		n->hook_ctx = &t;
-		ride_out(n, &t);
-		net_free(n);
-	}
+	trouble_intermediates(FRAGMENTATION_FORCE, 4);
 }
 
 static bool narrow_path(struct net *n, unsigned from, struct datagram *d)
@@ -523,7 +509,7 @@ static void auth_covers_them(void **state)
 		n->peer[side].tunnel->ike->sas->handshake->intauth[5] ^= 1;
 		net_run(n, 500 * MSEC);
 		assert_false(net_is_up(n));
-		assert_true(logged(n, "authentication"));
+		assert_true(net_logged(n, "authentication"));
 		net_free(n);
 	}
 }
@@ -531,19 +517,7 @@ static void auth_covers_them(void **state)
 static void each_intermediate_message(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 2 * 2 * FORMS; i++) {
-		struct options o = options_with(IKE_TWO, NULL);
-		struct trouble t = {.exchange = IKE_INTERMEDIATE,
-				    .from = i & 1,
-				    .which = i >> 1 & 1,
-				    .form = i / 4};
-		struct net *n = net_new(&o);
-
-		n->hook = trouble_hook;
-		n->hook_ctx = &t;
-		ride_out(n, &t);
-		net_free(n);
-	}
+	trouble_intermediates(options_default().fragmentation, 2);
 }
 
 static void each_followup_message(void **state)
@@ -596,7 +570,7 @@ static void bad_network(void **state)
 		net_run(n, 200 * SEC);
 		assert_true(net_is_up(n));
 		assert_true(net_agrees(n));
-		traffic(n);
+		net_traffic(n, 0);
 		net_free(n);
 	}
 }
@@ -641,7 +615,7 @@ static void rekeys_collide(void **state)
 		assert_int_equal(peer_ike_sas(n, GW), 1);
 		assert_int_equal(peer_child_sas(n, BRANCH), 1);
 		assert_true(net_agrees(n));
-		traffic(n);
+		net_traffic(n, 0);
 		net_free(n);
 	}
 }
@@ -766,7 +740,7 @@ static void not_one_more(void **state)
 	peer_conn(n, BRANCH)->sa->window.next_id--;
 	assert_int_equal(gw->counters[IKE_COUNT_UNEXPECTED], unexpected + 1);
 	assert_memory_equal(&peer_conn(n, GW)->sa->keys, &keys, sizeof(keys));
-	traffic(n);
+	net_traffic(n, 0);
 	kex_free(kex);
 	net_free(n);
 }
@@ -800,13 +774,13 @@ static void unknown_followups(void **state)
 				  NOTIFY_ADDITIONAL_KEY_EXCHANGE,
 				  (struct chunk){other, sizeof(other)});
 		request(n, sa, IKE_FOLLOWUP_KE, &b);
-		assert_true(logged(n, "IKE_FOLLOWUP_KE of the peer refused: STATE_NOT_FOUND"));
+		assert_true(net_logged(n, "IKE_FOLLOWUP_KE of the peer refused: STATE_NOT_FOUND"));
 		/* It is tried again, from the beginning. */
 		n->hook = NULL;
 		net_run(n, 30 * SEC);
 		assert_null(peer_conn(n, GW)->sa->followups);
 		assert_true(net_agrees(n));
-		traffic(n);
+		net_traffic(n, 0);
 		kex_free(kex);
 		net_free(n);
 	}
@@ -837,10 +811,10 @@ static void abandoned_followups(void **state)
 		assert_null(peer_conn(n, GW)->sa->followups);
 		n->hook = NULL;
 		net_run(n, 120 * SEC); /* STATE_NOT_FOUND, and again from the beginning */
-		assert_true(logged(n, "STATE_NOT_FOUND"));
+		assert_true(net_logged(n, "STATE_NOT_FOUND"));
 		assert_true(net_agrees(n));
 		assert_int_equal(peer_ike_sas(n, GW), 1);
-		traffic(n);
+		net_traffic(n, 0);
 		net_free(n);
 	}
 }
@@ -861,9 +835,9 @@ static void ended_meanwhile(void **state)
 	ike_child_drop(peer_child(n, GW, 0)->current->ike, "a test", n->now);
 	n->hook = NULL;
 	net_run(n, 30 * SEC);
-	assert_true(logged(n, "CHILD_SA_NOT_FOUND"));
+	assert_true(net_logged(n, "CHILD_SA_NOT_FOUND"));
 	assert_true(net_agrees(n));
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -923,7 +897,7 @@ static void over_a_restart(void **state)
 		tunnel_child_rekey(peer_child(n, i, 0), n->now);
 		net_run(n, 5 * SEC);
 		assert_true(net_agrees(n));
-		traffic(n);
+		net_traffic(n, 0);
 	}
 	net_free(n);
 }

@@ -145,15 +145,6 @@ static unsigned established(const struct net *n)
 	return count;
 }
 
-static bool logged(const struct net *n, const char *text)
-{
-	for (unsigned i = 0; i < LOG_LINES; i++) {
-		if (strstr(n->log[i], text))
-			return true;
-	}
-	return false;
-}
-
 /* No CHILD SA of one side is unknown to the other. */
 static bool both_have_the_same(struct net *n)
 {
@@ -248,7 +239,7 @@ static void narrowed_rekey_of_the_peer(void **state)
 	b = peer_child(n, BRANCH, 0)->current->ike;
 	b->local->ts[0].hi.b[3] = 255;
 	net_run(n, 20 * SEC);
-	assert_true(logged(n, "with other selectors is refused"));
+	assert_true(net_logged(n, "with other selectors is refused"));
 	assert_true(net_agrees(n));
 	assert_int_equal(peer_child(n, GW, 0)->current->remote->ts[0].hi.b[3], 255);
 	net_packet(n, BRANCH, 0);
@@ -308,7 +299,7 @@ static void malformed_answers_are_not_waited_out(void **state)
 		assert_int_equal(lie.changed, 1);
 		assert_null(sa_with(n, BRANCH, spi));
 		assert_null(sa_with(n, GW, spi));
-		assert_true(logged(n, "a response is not valid in its exchange"));
+		assert_true(net_logged(n, "a response is not valid in its exchange"));
 		net_run(n, 3 * SEC);
 		assert_true(net_agrees(n));
 		net_free(n);
@@ -362,7 +353,7 @@ static void unusable_init_shortens_the_wait(void **state)
 	(void)state;
 	n->hook = bad_group;
 	net_run(n, 10 * SEC);
-	assert_true(logged(n, "the response to IKE_SA_INIT cannot be accepted"));
+	assert_true(net_logged(n, "the response to IKE_SA_INIT cannot be accepted"));
 	n->hook = NULL;
 	net_until(n, net_is_up, 30 * SEC, "up");
 	net_free(n);

@@ -6,26 +6,6 @@
 #include "task/exchanges.h"
 #include "xalloc.h"
 
-static bool logged(const struct net *n, const char *text)
-{
-	for (unsigned i = 0; i < LOG_LINES; i++) {
-		if (strstr(n->log[i], text))
-			return true;
-	}
-	return false;
-}
-
-static void traffic(struct net *n)
-{
-	uint64_t b = n->peer[BRANCH].delivered, g = n->peer[GW].delivered;
-
-	net_packet(n, BRANCH, 0);
-	net_packet(n, GW, 0);
-	net_run(n, SEC / 2);
-	assert_int_equal(n->peer[BRANCH].delivered, b + 1);
-	assert_int_equal(n->peer[GW].delivered, g + 1);
-}
-
 static struct addr address(const char *s)
 {
 	struct addr a;
@@ -102,14 +82,14 @@ static void assigned_kept_and_withdrawn(void **state)
 	(void)state;
 	has_address(n, "10.1.0.1");
 	assert_int_equal(n->peer[BRANCH].dns, 1);
-	traffic(n);
+	net_traffic(n, 0);
 	for (unsigned side = 0; side < 2; side++) {
 		ike_sa_rekey(peer_conn(n, side)->sa, n->now);
 		net_run(n, SEC);
 		tunnel_child_rekey(peer_child(n, side, 0), n->now);
 		net_run(n, SEC);
 		has_address(n, "10.1.0.1");
-		traffic(n);
+		net_traffic(n, 0);
 	}
 	/* Connected again at once: the same address, as the identity is the same. */
 	ike_sa_delete(peer_conn(n, GW)->sa, n->now);
@@ -118,7 +98,7 @@ static void assigned_kept_and_withdrawn(void **state)
 	net_until(n, net_is_up, 10 * SEC, "up again");
 	net_run(n, SEC);
 	has_address(n, "10.1.0.1");
-	traffic(n);
+	net_traffic(n, 0);
 	tunnel_child_down(peer_child(n, BRANCH, 0), n->now);
 	ike_sa_delete(peer_conn(n, BRANCH)->sa, n->now);
 	net_run(n, SEC);
@@ -139,7 +119,7 @@ static void same_address_beside_the_old_sa(void **state)
 	net_until(n, net_is_up, 10 * SEC, "up again");
 	net_run(n, SEC);
 	has_address(n, "10.1.0.1");
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -171,9 +151,12 @@ static void no_address_for_two(void **state)
 	has_address(n, "10.1.0.1");
 	another_calls(n, "second.example");
 	has_address(n, "10.1.0.2");
+	/* The same one in other letters takes no second address. */
+	another_calls(n, "SECOND.example");
+	has_address(n, "10.1.0.2");
 	another_calls(n, "third.example");
 	assert_null(peer_child(n, BRANCH, 0)->current);
-	assert_true(logged(n, "INTERNAL_ADDRESS_FAILURE"));
+	assert_true(net_logged(n, "INTERNAL_ADDRESS_FAILURE"));
 	assert_int_equal(n->peer[BRANCH].addresses, 0);
 	/* The gateway gives up the first two as silent: their addresses are free then. */
 	net_run(n, 200 * SEC);
@@ -219,7 +202,7 @@ static void each_message_is_hit(void **state)
 		net_run(n, 40 * SEC);
 		assert_true(net_agrees(n));
 		has_address(n, "10.1.0.1");
-		traffic(n);
+		net_traffic(n, 0);
 		net_free(n);
 	}
 }
@@ -244,7 +227,7 @@ static void kept_over_a_restart(void **state)
 	for (unsigned side = 0; side < 2; side++) {
 		assert_int_equal(peer_restart(n, side), 1);
 		has_address(n, "10.1.0.1");
-		traffic(n);
+		net_traffic(n, 0);
 		ike_sa_rekey(peer_conn(n, side)->sa, n->now);
 		net_run(n, SEC);
 		has_address(n, "10.1.0.1");
@@ -273,7 +256,7 @@ static void rung_3_keeps_it(void **state)
 	assert_true(net_agrees(n));
 	assert_int_equal(peer_confirmed(n, BRANCH), 0);
 	has_address(n, "10.1.0.1");
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -335,6 +318,61 @@ static void dynamic_is_the_outer_address(void **state)
 	net_free(n);
 }
 
+/* Two CHILD SAs of one child, whose "dynamic" side is the same, are not one too many. */
+static void two_sas_of_a_dynamic_child_stay(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.wide = true;
+	o.children = 2;
+	n = net_new(&o);
+	assert_int_equal(ts_parse("dynamic", &n->peer[BRANCH].conf->children[0].remote_ts->ts[0]),
+			 0);
+	for (unsigned c = 0; c < 2; c++) {
+		struct child_conf *k = &n->peer[GW].conf->children[c];
+
+		assert_int_equal(ts_parse(c ? "dynamic[udp]" : "dynamic[tcp]", &k->local_ts->ts[0]),
+				 0);
+		assert_int_equal(ts_parse("10.1.0.0/24", &k->remote_ts->ts[0]), 0);
+	}
+	net_run(n, 60 * SEC);
+	assert_int_equal(peer_child_sas(n, BRANCH), 2);
+	assert_int_equal(peer_child_sas(n, GW), 2);
+	assert_int_equal(peer_tidied(n, BRANCH) + peer_tidied(n, GW), 0);
+	net_free(n);
+}
+
+/* The DELETE of the old SA arrives before the answer to its rekey, which is taken all the same. */
+static void overtaken_rekey(void **state)
+{
+	struct options o = quiet();
+	struct net *n = up(&o, "10.1.0.9");
+	const struct ike_fate late = {.from = GW,
+				      .exchange = IKE_CREATE_CHILD_SA,
+				      .response = true,
+				      .count = 1,
+				      .copies = 1,
+				      .later = 200 * MSEC};
+	struct child_sa *old = peer_child(n, GW, 0)->current->ike;
+
+	(void)state;
+	n->fate[0] = late;
+	tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, 50 * MSEC);
+	ike_child_delete(old, n->now);
+	net_run(n, SEC);
+	assert_true(
+		net_logged(n, "CHILD SA down: SPI in 16b00000 out cd600000: deleted by the peer"));
+	assert_false(net_logged(n, "does not match our offer"));
+	assert_true(net_logged(n, "CHILD SA up: SPI in 16c00001 out cd700001"));
+	assert_true(net_agrees(n));
+	has_address(n, "10.1.0.1");
+	net_traffic(n, 0);
+	net_free(n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +385,8 @@ int main(void)
 		cmocka_unit_test(unwanted_reply),
 		cmocka_unit_test(nothing_is_assigned),
 		cmocka_unit_test(dynamic_is_the_outer_address),
+		cmocka_unit_test(two_sas_of_a_dynamic_child_stay),
+		cmocka_unit_test(overtaken_rekey),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,15 +173,6 @@ static struct net *begin(const struct side s[2])
 	return begin_with(&o, s);
 }
 
-static bool is_logged(const struct net *n, const char *text)
-{
-	for (unsigned i = 0; i < LOG_LINES; i++) {
-		if (strstr(n->log[i], text))
-			return true;
-	}
-	return false;
-}
-
 /* Whether the peer of i has authenticated by a key or certificate. */
 static bool has_proof(struct net *n, unsigned i)
 {
@@ -212,7 +203,7 @@ static void check_refused_by(unsigned i, const struct side s[2], const char *why
 	net_run(n, 10 * SEC);
 	if (net_is_up(n) || peer_child_sas(n, i) || peer_child_sas(n, BRANCH))
 		net_fail(n, "let in: %s", why);
-	if (!is_logged(n, why))
+	if (!net_logged(n, why))
 		net_fail(n, "the log does not say: %s", why);
 	/* It counts as a guess, of which an address has few (threat-model.md). */
 	if (i == GW && !ike_counters(n->peer[GW].tunnel->ike)[IKE_COUNT_GUESS])
@@ -543,7 +534,7 @@ static void reload_revokes(void **state)
 	now.crl = pki_crl(root, leaves[BRANCH], PKI_NOW + 86400);
 	configure(n, GW, &now, always_same);
 	net_until(n, is_down, 2 * SEC, "ended when the certificate was revoked");
-	assert_true(is_logged(n, "not trusted any more"));
+	assert_true(net_logged(n, "not trusted any more"));
 	net_free(n);
 	n = begin(s);
 	net_until(n, net_is_up, 20 * SEC, "up");

@@ -465,7 +465,9 @@ static void answers_stay_within_the_offer(void **state)
 	assert_int_equal(old->remote->ts[0].lo.b[2], 2);
 	for (unsigned i = 0; i < ARRAY_SIZE(answers); i++) {
 		const struct child_task t = {.task = {.kind = &task_child_rekey, .child = old},
-					     .conf = old->conf};
+					     .conf = old->conf,
+					     .local = old->local,
+					     .remote = old->remote};
 		uint8_t buf[1000], spi[4] = {9, 9, 9, 9};
 		struct ts_list theirs = {.count = 1};
 		struct ike_payloads in;

@@ -7,26 +7,6 @@
 #include "task/exchanges.h"
 #include "crypto/kex.h"
 
-static void traffic(struct net *n)
-{
-	uint64_t b = n->peer[BRANCH].delivered, g = n->peer[GW].delivered;
-
-	net_packet(n, BRANCH, 0);
-	net_packet(n, GW, 0);
-	net_run(n, SEC);
-	assert_int_equal(n->peer[BRANCH].delivered, b + 1);
-	assert_int_equal(n->peer[GW].delivered, g + 1);
-}
-
-static bool logged(const struct net *n, const char *text)
-{
-	for (unsigned i = 0; i < LOG_LINES; i++) {
-		if (strstr(n->log[i], text))
-			return true;
-	}
-	return false;
-}
-
 /* ---- algorithms ---- */
 
 static void every_suite_and_group(void **state)
@@ -54,17 +34,17 @@ static void every_suite_and_group(void **state)
 		o.ike = ike;
 		o.esp = esp;
 		n = net_up(&o);
-		traffic(n);
+		net_traffic(n, 0);
 		tunnel_child_rekey(peer_child(n, BRANCH, 0), n->now);
 		net_run(n, SEC);
 		assert_int_equal(peer_child(n, BRANCH, 0)->rekeys, 1);
 		assert_int_equal(peer_child(n, BRANCH, 0)->current->ike->choice.group,
 				 groups[(i + 3) % groups_count]);
-		traffic(n);
+		net_traffic(n, 0);
 		ike_sa_rekey(peer_conn(n, GW)->sa, n->now);
 		net_run(n, SEC);
 		assert_int_equal(peer_ike_sas(n, BRANCH), 1);
-		traffic(n);
+		net_traffic(n, 0);
 		net_free(n);
 	}
 }
@@ -83,13 +63,13 @@ static void proposals_in_common(void **state)
 	assert_string_equal(peer_conn(n, BRANCH)->sa->choice.suite->name, "aes128-sha256");
 	assert_string_equal(peer_child(n, GW, 0)->current->ike->choice.suite->name,
 			    "aes128-sha256");
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 	o.ike_gw = "aes256-sha512-modp4096";
 	n = net_new(&o);
 	net_run(n, 30 * SEC);
 	assert_false(net_is_up(n));
-	assert_true(logged(n, "NO_PROPOSAL_CHOSEN"));
+	assert_true(net_logged(n, "NO_PROPOSAL_CHOSEN"));
 	assert_int_equal(peer_ike_sas(n, GW), 0);
 	net_free(n);
 }
@@ -111,7 +91,7 @@ static void invalid_ke_everywhere(void **state)
 	net_run(n, SEC);
 	assert_int_equal(peer_child(n, BRANCH, 0)->rekeys, 1);
 	assert_int_equal(peer_child(n, BRANCH, 0)->current->ike->choice.group, GROUP_X25519);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -127,14 +107,14 @@ static void authentication(void **state)
 	n = net_new(&o);
 	net_run(n, 10 * SEC);
 	assert_false(net_is_up(n));
-	assert_true(logged(n, "AUTHENTICATION_FAILED"));
+	assert_true(net_logged(n, "AUTHENTICATION_FAILED"));
 	assert_int_equal(n->peer[GW].tunnel->ike->half_open, 0);
 	assert_int_equal(peer_child_sas(n, GW), 0);
 	net_free(n);
 	o = options_default();
 	o.gw_any = true;
 	n = net_up(&o);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -155,8 +135,8 @@ static void initial_contact(void **state)
 	net_run(n, SEC);
 	assert_int_equal(peer_ike_sas(n, GW), 1);
 	assert_int_equal(peer_child_sas(n, GW), 1);
-	assert_true(logged(n, "INITIAL_CONTACT"));
-	traffic(n);
+	assert_true(net_logged(n, "INITIAL_CONTACT"));
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -176,7 +156,7 @@ static void bad_selectors_leave_the_ike_sa(void **state)
 	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
 	net_run(n, 5 * SEC);
 	assert_false(net_is_up(n));
-	assert_true(logged(n, "TS_UNACCEPTABLE"));
+	assert_true(net_logged(n, "TS_UNACCEPTABLE"));
 	assert_int_equal(peer_ike_sas(n, BRANCH), 1);
 	assert_int_equal(peer_ike_sas(n, GW), 1);
 	net_free(n);
@@ -196,7 +176,7 @@ static void narrowing(void **state)
 	net_until(n, net_is_up, 5 * SEC, "up");
 	assert_true(ts_list_eq(peer_child(n, BRANCH, 0)->current->policy.remote,
 			       n->peer[GW].conf->children[0].local_ts));
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -215,7 +195,7 @@ static void trap(void **state)
 	net_until(n, net_is_up, 5 * SEC, "the first packet brings it up");
 	net_run(n, SEC);
 	assert_int_equal(peer_child_sas(n, GW), 1);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -331,7 +311,7 @@ static void retransmissions_get_the_same_bytes(void **state)
 	}
 	assert_int_equal(peer_conn(n, GW)->sa->window.expected_id, expected);
 	assert_int_equal(peer_child_sas(n, GW), 1);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -404,7 +384,7 @@ static void versions(void **state)
 	for (unsigned i = 0; i < 1000; i++)
 		put_message(n, 0x30, IKE_SA_INIT, IKE_FLAG_INITIATOR, 0);
 	assert_in_range(n->peer[GW].ike_sent - before, 1, 6);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -427,7 +407,7 @@ static void outsiders_hints(void **state)
 	net_run(n, 100 * MSEC);
 	assert_in_range(n->peer[GW].ike_sent - before, 1, 1);
 	assert_int_equal(peer_ike_sas(n, GW), 1);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -464,7 +444,7 @@ static void inside_protection(void **state)
 		net_run(n, 100 * MSEC);
 	}
 	assert_int_equal(peer_ike_sas(n, GW), 1);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -614,7 +594,7 @@ static void flood_of_inits(void **state)
 	net_until(n, net_is_up, 5 * SEC, "up under the flood");
 	net_run(n, 31 * SEC);
 	assert_int_equal(ike->half_open, 0);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -673,7 +653,7 @@ static void cookie_and_invalid_ke(void **state)
 	o.ike_gw = "aes128-sha256-x25519";
 	n = net_up(&o);
 	assert_true(n->peer[GW].tunnel->ike->counters[IKE_COUNT_COOKIE_DEMANDED] >= 1);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -693,7 +673,7 @@ static void children_are_limited(void **state)
 		tunnel_child_up(peer_child(n, GW, i), n->now);
 	net_run(n, 5 * SEC);
 	assert_int_equal(peer_child_sas(n, BRANCH), 2);
-	assert_true(logged(n, "NO_ADDITIONAL_SAS"));
+	assert_true(net_logged(n, "NO_ADDITIONAL_SAS"));
 	net_free(n);
 	/* The limit is not below what is configured. */
 	o.wide = false;
@@ -719,10 +699,10 @@ static void dead_peer(void **state)
 	n = net_up(&o);
 	n->cut[GW] = true;
 	net_run(n, 120 * SEC);
-	assert_true(logged(n, "no response to our request"));
+	assert_true(net_logged(n, "no response to our request"));
 	n->cut[GW] = false;
 	net_until(n, net_is_up, 130 * SEC, "up when the peer is back");
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -751,7 +731,7 @@ static void half_open_at_the_peer(void **state)
 	assert_true(lost >= 5);
 	n->hook = NULL;
 	net_until(n, net_is_up, 4 * SEC, "a new call soon after that");
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -782,7 +762,7 @@ static void answers_to_ike_auth_are_lost(void **state)
 	net_until(n, net_is_up, 25 * SEC, "up when answers come");
 	net_run(n, 5 * SEC);
 	assert_true(net_agrees(n));
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -806,7 +786,7 @@ static void late_answer_to_init(void **state)
 	net_run(n, 22 * SEC);
 	n->hook = NULL;
 	net_until(n, net_is_up, 6 * SEC, "a new call soon after that");
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -854,7 +834,7 @@ static void lifetimes(void **state)
 	assert_in_range(rekeys, 9, 22);
 	assert_int_equal(peer_child_sas(n, BRANCH), 1);
 	assert_int_equal(peer_ike_sas(n, BRANCH), 1);
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 	o = options_default();
 	o.start = START_NONE;
@@ -889,7 +869,7 @@ static void deletes(void **state)
 	ike_sa_delete(peer_conn(n, GW)->sa, n->now);
 	net_run(n, 10 * SEC);
 	assert_true(net_is_up(n));
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -946,7 +926,7 @@ static void collisions(void **state)
 			net_print_log(n);
 			fail_msg("collision %u: not exactly one pair", i);
 		}
-		traffic(n);
+		net_traffic(n, 0);
 		net_free(n);
 	}
 }
@@ -985,7 +965,7 @@ static void both_ask_for_the_same(void **state)
 			net_print_log(n);
 			fail_msg("case %u: not exactly one pair a child", i);
 		}
-		traffic(n);
+		net_traffic(n, 0);
 		net_free(n);
 	}
 }
@@ -1013,7 +993,7 @@ static void rekey_of_what_the_peer_lacks(void **state)
 	net_run(n, 5 * SEC);
 	assert_int_equal(peer_child(n, BRANCH, 0)->rekeys, 2);
 	assert_true(net_agrees(n));
-	traffic(n);
+	net_traffic(n, 0);
 	net_free(n);
 }
 
@@ -1049,7 +1029,7 @@ static void lowest_nonce_loses(void **state)
 		assert_int_equal(peer_child_sas(n, BRANCH), 1);
 		assert_int_equal(peer_child(n, BRANCH, 0)->current->ike->initiator, !branch_loses);
 		assert_int_equal(peer_child(n, GW, 0)->current->ike->initiator, branch_loses);
-		traffic(n);
+		net_traffic(n, 0);
 		net_free(n);
 	}
 	assert_true(lost[BRANCH] > 0 && lost[GW] > 0);

@@ -78,26 +78,6 @@ static struct net *called(const struct side *branch, const struct side *gw)
 	return n;
 }
 
-static void traffic(struct net *n)
-{
-	uint64_t b = n->peer[BRANCH].delivered, g = n->peer[GW].delivered;
-
-	net_packet(n, BRANCH, 0);
-	net_packet(n, GW, 0);
-	net_run(n, SEC);
-	assert_int_equal(n->peer[BRANCH].delivered, b + 1);
-	assert_int_equal(n->peer[GW].delivered, g + 1);
-}
-
-static bool logged(const struct net *n, const char *text)
-{
-	for (unsigned i = 0; i < LOG_LINES; i++) {
-		if (strstr(n->log[i], text))
-			return true;
-	}
-	return false;
-}
-
 /* Both sides have an IKE SA with this post-quantum key ("": none), and traffic passes. */
 static void assert_uses(struct net *n, const char *id)
 {
@@ -106,7 +86,7 @@ static void assert_uses(struct net *n, const char *id)
 	assert_string_equal(ike_sa_ppk_id(peer_conn(n, GW)->sa), id);
 	assert_memory_equal(&peer_conn(n, BRANCH)->sa->keys, &peer_conn(n, GW)->sa->keys,
 			    sizeof(struct ike_keys));
-	traffic(n);
+	net_traffic(n, 0);
 }
 
 /* Who uses a key, by what both sides are configured with. "no": the IKE SA is refused. */
@@ -190,7 +170,7 @@ static void notify_is_not_stripped(void **state)
 		tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
 		net_run(n, 2 * SEC);
 		assert_false(net_is_up(n));
-		assert_true(logged(n, "authentication"));
+		assert_true(net_logged(n, "authentication"));
 		n->hook = NULL;
 		net_run(n, 30 * SEC);
 		assert_uses(n, "quantum");

@@ -4,15 +4,6 @@
  */
 #include "peers.h"
 
-static bool logged(const struct net *n, const char *text)
-{
-	for (unsigned i = 0; i < LOG_LINES; i++) {
-		if (strstr(n->log[i], text))
-			return true;
-	}
-	return false;
-}
-
 static void assert_told(struct net *n, const struct tunnel_refusal *r, const char *exchange,
 			bool by_peer, const char *text)
 {
@@ -43,10 +34,11 @@ static void no_ike_proposal(void **state)
 		    "aes128-sha256-modp2048-prfsha256; we have aes256-sha512-modp4096-prfsha512");
 	assert_null(n->peer[GW].tunnel->refusal);
 	assert_null(peer_child(n, BRANCH, 0)->refusal);
-	assert_true(logged(n,
-			   "gw: the peer refused IKE_SA_INIT with NO_PROPOSAL_CHOSEN: we offered "
-			   "aes256gcm16"));
-	assert_true(logged(n, "branch: IKE_SA_INIT refused: no proposal in common: the peer offers "
+	assert_true(net_logged(
+		n, "gw: the peer refused IKE_SA_INIT with NO_PROPOSAL_CHOSEN: we offered "
+		   "aes256gcm16"));
+	assert_true(
+		net_logged(n, "branch: IKE_SA_INIT refused: no proposal in common: the peer offers "
 			      "aes256gcm16"));
 	net_free(n);
 }
@@ -94,8 +86,8 @@ static void no_esp_proposal(void **state)
 			    "we offered aes128gcm16-noesn");
 	assert_told(n, peer_child(n, GW, 0)->refusal, "CREATE_CHILD_SA", false,
 		    "the peer offers aes128gcm16-noesn; we have aes256-sha512-ecp384-esn");
-	assert_true(logged(n, "gw/net0: the peer refused CREATE_CHILD_SA"));
-	assert_true(logged(n, "branch/net0: CREATE_CHILD_SA of the peer refused"));
+	assert_true(net_logged(n, "gw/net0: the peer refused CREATE_CHILD_SA"));
+	assert_true(net_logged(n, "branch/net0: CREATE_CHILD_SA of the peer refused"));
 	net_free(n);
 }
 

@@ -194,26 +194,6 @@ static struct net *begin(const struct row *r, bool we_call)
 	return n;
 }
 
-static bool logged(const struct net *n, const char *text)
-{
-	for (unsigned i = 0; i < LOG_LINES; i++) {
-		if (strstr(n->log[i], text))
-			return true;
-	}
-	return false;
-}
-
-static void traffic(struct net *n, const char *when)
-{
-	uint64_t b = n->peer[BRANCH].delivered, g = n->peer[GW].delivered;
-
-	net_packet(n, BRANCH, 0);
-	net_packet(n, GW, 0);
-	net_run(n, SEC);
-	if (n->peer[BRANCH].delivered != b + 1 || n->peer[GW].delivered != g + 1)
-		net_fail(n, "no traffic %s", when);
-}
-
 static const struct proposal_choice *child_choice(struct net *n)
 {
 	return &peer_child(n, BRANCH, 0)->current->ike->choice;
@@ -231,7 +211,7 @@ static void rekey_child(struct net *n, unsigned side, bool pfs)
 		net_fail(n, "the CHILD SA was not rekeyed");
 	if ((child_choice(n)->group != GROUP_NONE) != pfs)
 		net_fail(n, "a rekey %s a key exchange", pfs ? "without" : "with");
-	traffic(n, "after a rekey of the CHILD SA");
+	net_traffic(n, 0);
 }
 
 static void rekey_ike(struct net *n, unsigned side)
@@ -242,7 +222,7 @@ static void rekey_ike(struct net *n, unsigned side)
 	net_run(n, 2 * SEC);
 	if (!peer_conn(n, BRANCH)->sa || peer_conn(n, BRANCH)->sa->our_spi == before)
 		net_fail(n, "the IKE SA was not rekeyed");
-	traffic(n, "after a rekey of the IKE SA");
+	net_traffic(n, 0);
 }
 
 /* The whole life with a peer that fits. */
@@ -253,7 +233,7 @@ static void comes_up(struct row *r, bool we_call)
 
 	tunnel_child_up(peer_child(n, we_call ? BRANCH : GW, 0), n->now);
 	net_until(n, net_is_up, 20 * SEC, r->v[PEER]);
-	traffic(n, "at first");
+	net_traffic(n, 0);
 	choice_format(&peer_conn(n, BRANCH)->sa->choice, r->agreed[!we_call][0],
 		      sizeof(r->agreed[0][0]));
 	rekey_child(n, BRANCH, pfs);
@@ -265,7 +245,7 @@ static void comes_up(struct row *r, bool we_call)
 	rekey_child(n, GW, pfs);
 	if (!net_agrees(n))
 		net_fail(n, "%s: the sides have different SAs", r->v[PEER]);
-	if (logged(n, "NO_PROPOSAL_CHOSEN"))
+	if (net_logged(n, "NO_PROPOSAL_CHOSEN"))
 		net_fail(n, "%s: something was refused", r->v[PEER]);
 	net_free(n);
 }
@@ -320,7 +300,7 @@ static void is_refused(struct row *r)
 	/* we call */
 	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
 	net_run(n, 40 * SEC);
-	if (net_is_up(n) || !logged(n, "NO_PROPOSAL_CHOSEN"))
+	if (net_is_up(n) || !net_logged(n, "NO_PROPOSAL_CHOSEN"))
 		net_fail(n, "%s: came up", r->v[PEER]);
 	net_free(n);
 	/* the peer calls */
