@@ -254,6 +254,8 @@ static const struct conf_option conn_options[] = {
 	 .derive = derive_over, .help = "lifetime of the IKE SA beyond rekey_time"},
 	{.name = "dpd_delay", .kind = &conf_time, .at = AT(dpd_delay), .least = NSEC_PER_SEC,
 	 .zero = "never", .standard = "\"30s\"", .help = "time without a packet from the peer before a liveness check"},
+	{.name = "failback", .kind = &conf_time, .at = AT(failback), .least = NSEC_PER_SEC,
+	 .zero = "never", .standard = "\"5m\"", .help = "return to an address that stands before in remote_addrs"},
 	{.name = "encap", .kind = &conf_word, .at = AT(encap), .words = encaps, .standard = "\"yes\"",
 	 .help = "whether ESP goes in UDP"},
 	{.name = "retransmit_timeout", .kind = &conf_time, .at = AT(retransmit.timeout), .least = 100 * NSEC_PER_MSEC,

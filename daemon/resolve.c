@@ -98,7 +98,7 @@ static bool find_source(const struct conn_conf *c, const struct addr *remote, st
  * Orders what was found, the names as in the file and their addresses by RFC 6724. Addresses that
  * cannot be reached are left out, if others can. Returns their number.
  */
-static unsigned arrange(struct lookup *l, struct endpoint *ret)
+static unsigned arrange(struct lookup *l, struct endpoint *ret, uint8_t *ret_name_of)
 {
 	unsigned n = 0;
 	bool any = false; /* can be reached */
@@ -115,6 +115,7 @@ static unsigned arrange(struct lookup *l, struct endpoint *ret)
 		if (any && !l->found[i].source.family)
 			continue;
 		ret[n].addr = l->found[i].addr;
+		ret_name_of[n] = l->found[i].rank;
 		ret[n++].port = (uint16_t)l->conn->remote_port;
 	}
 	return n;
@@ -142,13 +143,16 @@ static void finish(struct lookup *l)
 	struct resolver *r = l->resolver;
 	struct daemon *d = r->daemon;
 	struct endpoint found[CONN_MAX_ADDRS];
+	uint8_t name_of[CONN_MAX_ADDRS];
+	unsigned count;
 
 	LIST_REMOVE(l, link);
 	if (r->all_due < r->due)
 		set_timer(r, r->all_due, daemon_now());
 	tell_failures(l);
-	if (l->count)
-		tunnel_resolved(d->tunnel, l->conn, found, arrange(l, found), daemon_now());
+	count = arrange(l, found, name_of);
+	if (count)
+		tunnel_resolved(d->tunnel, l->conn, found, name_of, count, daemon_now());
 	daemon_turn(d);
 	conn_unref(l->conn);
 	free(l);

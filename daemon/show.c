@@ -135,6 +135,9 @@ static void show_connection(FILE *f, const json_t *c)
 	if (json_is_number(json_object_get(c, "next_try")))
 		fprintf(f, "  not connected, next try in %s\n",
 			ago(json_object_get(c, "next_try"), age, sizeof(age)));
+	if (json_is_number(json_object_get(c, "failback_in")))
+		fprintf(f, "  not at its first address, which is called again in %s\n",
+			ago(json_object_get(c, "failback_in"), age, sizeof(age)));
 	show_offered(f, "  IKE proposals: ", json_object_get(c, "proposals"));
 	show_refusal(f, "  ", json_object_get(c, "refusal"));
 	json_array_foreach(json_object_get(c, "children"), i, v)

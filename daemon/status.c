@@ -228,6 +228,10 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 			    deadline_is_set(&c->retry) && c->retry.at > now
 				    ? json_real(seconds(c->retry.at - now))
 				    : json_null());
+	json_object_set_new(o, "failback_in",
+			    deadline_is_set(&c->failback) && c->failback.at > now
+				    ? json_real(seconds(c->failback.at - now))
+				    : json_null());
 	LIST_FOREACH (k, &c->children, link) {
 		if (wanted(c, k, name))
 			json_array_append_new(children, child_json(k, now));

@@ -2,6 +2,7 @@
  * beside.c - rung 3: a new IKE SA beside one whose peer does not answer, until it has taken over
  * (doc/recovery.md 5). SPDX-License-Identifier: ISC
  */
+#include "addresses.h"
 #include "beside.h"
 #include "child.h"
 #include "conn.h"
@@ -20,7 +21,8 @@ bool conn_is_mending(const struct tunnel_conn *c)
 	const struct tunnel_child *k;
 	const struct tunnel_sa *s;
 
-	if (c->move_late && c->sa && ike_sa_is_moving(c->sa))
+	if ((c->move_late && c->sa && ike_sa_is_moving(c->sa)) || addresses_going_back(c) ||
+	    addresses_silent(c))
 		return true;
 	LIST_FOREACH (k, &c->children, link) {
 		if (k->only_auth)
@@ -39,8 +41,12 @@ void conn_beside_later(struct tunnel_conn *c, nsec_t now)
 
 	if (c->beside || deadline_is_set(&c->rung3) || !conn_can_call(c))
 		return;
-	wait = c->beside_failures ? conn_backoff(c, c->beside_failures)
-				  : rng_below(c->tunnel->rng, RUNG3_DELAY + 1);
+	if (c->called)
+		wait = 0; /* the next of the peer's addresses */
+	else if (c->beside_failures)
+		wait = conn_backoff(c, c->beside_failures);
+	else
+		wait = rng_below(c->tunnel->rng, RUNG3_DELAY + 1);
 	deadline_set(&c->tunnel->deadlines, &c->rung3, now + wait);
 }
 
@@ -95,6 +101,8 @@ void conn_beside(struct deadline *d, nsec_t now)
 		conn_connect(c, now);
 		return;
 	}
+	if (!c->called)
+		addresses_anew_at(c, c->sa);
 	if (!has_come_beside(c, now))
 		c->beside = conn_initiate(c, true, now);
 	if (!c->beside) {
@@ -215,6 +223,7 @@ void conn_take_over(struct deadline *d, nsec_t now)
 	c->sa = sa;
 	c->beside = c->crossing = NULL;
 	c->beside_failures = 0;
+	addresses_look(c, now);
 	end_other(c, sa, old, now);
 	end_other(c, sa, o, now);
 	/* And all others with this peer, which may have made some meanwhile. */

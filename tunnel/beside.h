@@ -8,8 +8,8 @@
 #include "tunnel.h"
 
 /*
- * Rung 3 is needed: a recovery has reached it, only IKE_AUTH can make a child, or the peer does not
- * follow to another address of ours.
+ * A new IKE SA beside is needed: a recovery has reached rung 3, only IKE_AUTH can make a child, the
+ * peer does not follow to another address of ours, or is to be called at another one of its own.
  */
 bool conn_is_mending(const struct tunnel_conn *c);
 /* Starts rung 3 after a random wait of up to 2 s, or after the back-off of earlier failures. */

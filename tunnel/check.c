@@ -3,6 +3,7 @@
  * request or a deadline, and what it waits for is under way. SPDX-License-Identifier: ISC
  */
 #include "pool.h"
+#include "addresses.h"
 #include "recovery.h"
 #include "tidy.h"
 #include "tunnel_sa.h"
@@ -161,7 +162,7 @@ static const char *check_conn(const struct tunnel_conn *c)
 	if ((c->sa && !is_ours(c, c->sa)) || (c->beside && !is_ours(c, c->beside)) ||
 	    (c->crossing && !is_ours(c, c->crossing)))
 		return "a connection names an IKE SA that is not its own";
-	return NULL;
+	return addresses_check(c);
 }
 
 const char *tunnel_check(const struct tunnel *t)

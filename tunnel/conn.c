@@ -2,6 +2,7 @@
  * conn.c - connections to peers, and what happens to them when their IKE SAs come and go.
  * SPDX-License-Identifier: ISC
  */
+#include "addresses.h"
 #include "beside.h"
 #include "child.h"
 #include "conn.h"
@@ -38,6 +39,8 @@ struct tunnel_conn *conn_new(struct tunnel *t, const struct conn_conf *conf)
 	c->rung3.due = conn_beside;
 	c->takeover.due = conn_take_over;
 	c->tidy.due = conn_tidy;
+	c->call.due = addresses_call_due;
+	c->failback.due = addresses_failback;
 	LIST_INIT(&c->children);
 	LIST_INSERT_HEAD(&t->conns, c, link);
 	return c;
@@ -59,6 +62,7 @@ void conn_disown(struct tunnel_conn *c, bool end, nsec_t now)
 			ike_sa_delete(sa, now);
 	}
 	c->sa = c->beside = c->crossing = NULL;
+	c->silent = NULL;
 }
 
 static void conn_free(struct tunnel_conn *c)
@@ -67,6 +71,8 @@ static void conn_free(struct tunnel_conn *c)
 	deadline_clear(&c->tunnel->deadlines, &c->rung3);
 	deadline_clear(&c->tunnel->deadlines, &c->takeover);
 	deadline_clear(&c->tunnel->deadlines, &c->tidy);
+	deadline_clear(&c->tunnel->deadlines, &c->call);
+	deadline_clear(&c->tunnel->deadlines, &c->failback);
 	LIST_REMOVE(c, link);
 	if (!c->dynamic)
 		HASH_DELETE(by_conf, c->tunnel->configured, c);
@@ -158,13 +164,12 @@ static struct endpoint call_from(const struct tunnel_conn *c, const struct addr 
 struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
 {
 	struct endpoint local, remote;
-	unsigned count = conn_remote_count(c->conf);
 	struct ike_sa *sa;
 
 	if (!conn_can_call(c) || c->tunnel->closing)
 		return NULL;
-	if (count) {
-		remote = *conn_remote(c->conf, c->next_remote % count);
+	if (conn_remote_count(c->conf)) {
+		remote = *addresses_next(c);
 		local = call_from(c, &remote.addr);
 	} else {
 		/* A connection that only responds initiates to where the peer was last heard. */
@@ -173,8 +178,10 @@ struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
 	}
 	sa = ike_initiate(c->tunnel->ike, c->conf, &local, &remote, c->dynamic ? &c->peer_id : NULL,
 			  beside, now);
-	if (sa)
+	if (sa) {
 		ike_sa_set_owner(sa, c);
+		addresses_called(c, now);
+	}
 	return sa;
 }
 
@@ -262,6 +269,7 @@ void conn_connect(struct tunnel_conn *c, nsec_t now)
 	if (!c->sa)
 		c->sa = conn_initiate(c, false, now);
 	if (!c->sa) {
+		(void)addresses_failed(c);
 		conn_retry_later(c, "an IKE SA cannot be initiated now", now);
 		return;
 	}
@@ -322,20 +330,25 @@ nsec_t conn_backoff(const struct tunnel_conn *c, unsigned failures)
 
 void conn_retry_later(struct tunnel_conn *c, const char *why, nsec_t now)
 {
-	nsec_t wait;
+	char a[ENDPOINT_STRLEN];
+	nsec_t wait = 0;
 
 	/* A connection that only responds initiates when a recovery needs it (conn_mend). */
 	if (conn_remote_count(c->conf) == 0 || c->tunnel->closing)
 		return;
-	wait = conn_backoff(c, c->failures);
-	/* The first packet after an orderly end starts it at once; after a failure it waits. */
-	c->not_before = c->failures ? now + wait : 0;
-	c->failures++;
-	c->next_remote++;
+	if (c->called) {
+		c->not_before = now;
+	} else {
+		wait = conn_backoff(c, c->failures);
+		/* The first packet after an orderly end starts it at once; after a failure it
+		 * waits. */
+		c->not_before = c->failures ? now + wait : 0;
+		c->failures++;
+	}
 	if (!conn_wanted(c))
 		return;
-	log_info(c->tunnel->log, "%s: %s; next try in %.1f s", c->conf->name, why,
-		 (double)wait / NSEC_PER_SEC);
+	log_info(c->tunnel->log, "%s: %s; calling %s in %.1f s", c->conf->name, why,
+		 endpoint_format(addresses_next(c), a), (double)wait / NSEC_PER_SEC);
 	deadline_set(&c->tunnel->deadlines, &c->retry, now + wait);
 }
 
@@ -403,6 +416,8 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 	/* The peer's call took the place of this one of ours, and is gone again. */
 	if (!c->sa)
 		c->sa = sa;
+	addresses_anew(c);
+	addresses_look(c, now);
 	if (sa == c->beside && conn_which_call(c) != sa)
 		conn_ask_no_more(c, sa);
 	conn_tidy_spare(c, now);
@@ -474,12 +489,27 @@ static void end_retired_of_dynamic(struct tunnel_conn *c, nsec_t now)
 	}
 }
 
+/* Where the connection is called next, whose IKE SA is gone. */
+static void another_address(struct tunnel_conn *c, const struct ike_sa *gone)
+{
+	if (ike_sa_established(gone) && !ike_sa_unanswered(gone)) {
+		addresses_anew(c);
+		return;
+	}
+	if (ike_sa_established(gone))
+		addresses_anew_at(c, gone);
+	(void)addresses_failed(c);
+}
+
 static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, nsec_t now)
 {
 	struct tunnel_child *k;
 	bool was_beside = c->beside == sa, was_main = c->sa == sa;
+	bool was_back = was_beside && addresses_going_back(c);
 
 	conn_unask(c, sa);
+	if (c->silent == sa)
+		c->silent = NULL;
 	if (was_main && ike_sa_established(sa)) {
 		c->calls_back = !behind_nat(sa);
 		c->last_local = *ike_sa_local(sa);
@@ -487,6 +517,8 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 	}
 	if (was_beside)
 		c->beside = NULL;
+	if (was_back)
+		addresses_failback_failed(c, now);
 	if (was_beside || c->crossing == sa)
 		c->crossing = NULL;
 	if (was_main) {
@@ -506,13 +538,16 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 			recovery_failed(k, why, now);
 	}
 	if (was_beside && c->sa && conn_is_mending(c)) {
-		c->beside_failures++;
+		if (!was_back && !addresses_failed(c))
+			c->beside_failures++;
 		conn_beside_later(c, now);
 	}
-	if (!c->sa)
+	if (!c->sa) {
+		another_address(c, sa);
 		conn_retry_later(c, why, now);
-	else if (is_needed(c))
+	} else if (is_needed(c))
 		deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
+	addresses_look(c, now);
 	conn_assigned_look(c);
 	conn_tidy_spare(c, now);
 	end_retired_of_dynamic(c, now);
@@ -535,6 +570,7 @@ static void conn_moved(struct tunnel_conn *c, const struct ike_sa *sa)
 			ike_sa_esp_ends(sa, &e->out.dest.local, &e->out.dest.remote);
 		}
 	}
+	addresses_look(c, c->tunnel->now);
 }
 
 /* What waits for an answer on the old IKE SA waits on the new one, if one is to come there. */
@@ -569,6 +605,8 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		ike_sa_set_owner(other, c);
 		if (c->sa == sa)
 			c->sa = other;
+		if (c->silent == sa)
+			c->silent = NULL;
 		if (c->beside == sa || c->crossing == sa)
 			c->crossing = NULL; /* their SPIs do not decide any more */
 		if (c->beside == sa)
@@ -583,6 +621,7 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 			break;
 		LIST_FOREACH (k, &c->children, link)
 			recovery_late(k, sa, why, now);
+		addresses_late(c, sa, now);
 		break;
 	case IKE_EVENT_WENT_BACK:
 		LIST_FOREACH (k, &c->children, link)
@@ -591,6 +630,7 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 	case IKE_EVENT_ANSWERED:
 		LIST_FOREACH (k, &c->children, link)
 			recovery_answered(k, sa, now);
+		addresses_answered(c, sa, now);
 		break;
 	case IKE_EVENT_MOVED:
 		conn_moved(c, sa);

@@ -2,6 +2,7 @@
  * host.c - what a connection does when addresses, devices or routes of this host change.
  * SPDX-License-Identifier: ISC
  */
+#include "addresses.h"
 #include "conn.h"
 
 /* Several things change together: addresses come before the routes that make them useful. */
@@ -12,6 +13,7 @@ static void call_soon(struct tunnel_conn *c, nsec_t now)
 {
 	c->failures = c->beside_failures = 0;
 	c->not_before = 0;
+	addresses_anew(c);
 	if (conn_wanted(c) && conn_can_call(c))
 		deadline_set(&c->tunnel->deadlines, &c->retry, now + SETTLE);
 }

@@ -6,6 +6,7 @@
  * when nothing is under way on it; any other is made anew. The peers notice nothing: our numbers go
  * on, and so do message IDs.
  */
+#include "addresses.h"
 #include "child.h"
 #include "conn.h"
 #include "pool.h"
@@ -405,6 +406,7 @@ static int goes_on(struct tunnel *t, struct ike_sa *sa, struct reader *r, nsec_t
 		return -EBADMSG;
 	}
 	conn_assigned_up(c, sa);
+	addresses_look(c, now);
 	conn_mend(c, now);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* tunnel.c - configuration, events of the data path, control, timers; see tunnel.h.
  * SPDX-License-Identifier: ISC */
-#include "tunnel.h"
+#include "addresses.h"
 #include "child.h"
 #include "conn.h"
 #include "refusal.h"
@@ -439,12 +439,12 @@ bool tunnel_close(struct tunnel *t, nsec_t now)
 }
 
 void tunnel_resolved(struct tunnel *t, const struct conn_conf *conf, const struct endpoint *found,
-		     unsigned count, nsec_t now)
+		     const uint8_t *name_of, unsigned count, nsec_t now)
 {
 	struct tunnel_conn *c;
 
 	t->now = now;
-	conn_resolved(conf, found, count);
+	conn_resolved(conf, found, name_of, count);
 	LIST_FOREACH (c, &t->conns, link) {
 		if (c->conf != conf || c->dynamic)
 			continue;
@@ -454,5 +454,6 @@ void tunnel_resolved(struct tunnel *t, const struct conn_conf *conf, const struc
 				    now);
 		if (!c->sa)
 			conn_mend(c, now);
+		addresses_look(c, now);
 	}
 }

@@ -171,13 +171,18 @@ struct tunnel_conn {
 	bool move_late;		 /* the peer did not follow in time to another address of ours */
 	nsec_t missing_asked;	 /* when CHILD SAs were last asked for that `beside` lacks */
 	unsigned failures;	 /* in a row; sets the back-off */
-	unsigned next_remote;	 /* the peer's address to try next; see conn_remote */
-	nsec_t not_before;	 /* it failed: packets do not start it before this */
-	struct deadline retry;	 /* start again, or ask for children that are missing */
-	struct deadline rung3;	 /* initiate `beside` */
+	unsigned next_remote;	 /* the peer's address to call next; see conn_remote */
+	unsigned called;	 /* addresses that were called in this pass, in vain */
+	const struct ike_sa *silent; /* it was not answered in time, nor since; see addresses.h */
+	bool going_back;	     /* `beside` calls a more preferred address, or did just now */
+	nsec_t not_before;	     /* it failed: packets do not start it before this */
+	struct deadline retry;	     /* start again, or ask for children that are missing */
+	struct deadline rung3;	     /* initiate `beside` */
 	struct deadline takeover;
-	struct deadline tidy; /* end one of two SAs that do the same */
-	nsec_t untidy_since;  /* while `tidy` is armed: nothing has been recovered since */
+	struct deadline call;	  /* end a call without an answer; see addresses.h */
+	struct deadline failback; /* call a more preferred address */
+	struct deadline tidy;	  /* end one of two SAs that do the same */
+	nsec_t untidy_since;	  /* while `tidy` is armed: nothing has been recovered since */
 	nsec_t tidied_at;
 	unsigned tidied;	  /* how often in a row */
 	nsec_t merged_at;	  /* when the children of one of two IKE SAs were asked for on the
@@ -306,9 +311,9 @@ bool tunnel_close(struct tunnel *t, nsec_t now);
  * and those that cannot initiate, stay as they are.
  */
 void tunnel_host_changed(struct tunnel *t, bool (*is_ours)(const struct addr *a), nsec_t now);
-/* The connection's names, of which it has some, lead to these now. */
+/* The connection's names, of which it has some, lead to these now; see conn_resolved. */
 void tunnel_resolved(struct tunnel *t, const struct conn_conf *conf, const struct endpoint *found,
-		     unsigned count, nsec_t now);
+		     const uint8_t *name_of, unsigned count, nsec_t now);
 
 /* ---- saved.c: handing the tunnels over to another process ---- */
 

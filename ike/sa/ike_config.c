@@ -94,18 +94,25 @@ const struct endpoint *conn_remote(const struct conn_conf *c, unsigned i)
 	return i < c->remote_count ? &c->remote[i] : &c->names->found[i - c->remote_count];
 }
 
+unsigned conn_remote_preference(const struct conn_conf *c, unsigned i)
+{
+	return i < c->remote_count ? i : c->remote_count + c->names->name_of[i - c->remote_count];
+}
+
 bool conn_has_remote(const struct conn_conf *c, const struct addr *a)
 {
 	return endpoints_have(c->remote, c->remote_count, a) ||
 	       (c->names && endpoints_have(c->names->found, c->names->found_count, a));
 }
 
-void conn_resolved(const struct conn_conf *c, const struct endpoint *found, unsigned count)
+void conn_resolved(const struct conn_conf *c, const struct endpoint *found, const uint8_t *name_of,
+		   unsigned count)
 {
 	struct peer_names *n = c->names;
 
 	n->found_count = (unsigned)min_u64(count, CONN_MAX_ADDRS - c->remote_count);
 	memcpy(n->found, found, n->found_count * sizeof(*found));
+	memcpy(n->name_of, name_of, n->found_count);
 }
 
 const struct child_conf *conn_child(const struct conn_conf *c, const char *name)

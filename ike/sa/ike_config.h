@@ -68,6 +68,7 @@ struct peer_names {
 	char *name[HOST_NAMES_MAX];
 	unsigned count;
 	struct endpoint found[CONN_MAX_ADDRS]; /* see conn_resolved */
+	uint8_t name_of[CONN_MAX_ADDRS];       /* the place of its name in `name` */
 	unsigned found_count;
 };
 
@@ -112,6 +113,7 @@ struct conn_conf {
 	bool ppk_required; /* no IKE SA without a post-quantum key (RFC 8784) */
 	char *ppk_id;	   /* of that key, or PPK_ANY; NULL: none */
 	nsec_t rekey_time, life_time, dpd_delay; /* 0: never */
+	nsec_t failback; /* from a less preferred address of the peer to a better one; 0: never */
 	struct addr vips[CP_ADDRS]; /* that we ask the peer for; all zeros: any of the family */
 	uint8_t vip_count;
 	uint8_t pool_count;
@@ -143,13 +145,18 @@ bool conn_has_psk(const struct conn_conf *c);
 unsigned conn_remote_count(const struct conn_conf *c);
 /* One of them; i is less than their number. */
 const struct endpoint *conn_remote(const struct conn_conf *c, unsigned i);
+/* How far behind it stands in remote_addrs: 0 is the first. Addresses of one name stand together.
+ */
+unsigned conn_remote_preference(const struct conn_conf *c, unsigned i);
 /* Whether the address is one of them. */
 bool conn_has_remote(const struct conn_conf *c, const struct addr *a);
 /*
- * From now on the names of c, which has some, lead to these; only c->names changes. All addresses
- * of the peer together are CONN_MAX_ADDRS at most; the last ones are left out.
+ * From now on the names of c, which has some, lead to these, in the order of preference; name_of:
+ * for each, the place of its name in c->names. Only c->names changes. All addresses of the peer
+ * together are CONN_MAX_ADDRS at most; the last ones are left out.
  */
-void conn_resolved(const struct conn_conf *c, const struct endpoint *found, unsigned count);
+void conn_resolved(const struct conn_conf *c, const struct endpoint *found, const uint8_t *name_of,
+		   unsigned count);
 /* The child with this name, or NULL; it belongs to c. */
 const struct child_conf *conn_child(const struct conn_conf *c, const char *name);
 

@@ -176,14 +176,25 @@ static void transmit(struct net *n, unsigned from, struct datagram *d)
 		enqueue(n, from, d, at + rng_below(&n->rng.rng, 4 * n->o.delay));
 }
 
+/* Where a peer sends from: the address of its SA if that is its other one. */
+static struct endpoint from_here(const struct peer *me, const struct endpoint *local)
+{
+	struct endpoint e = {.addr = me->address.addr, .port = local->port};
+
+	if (me->also.family && addr_eq(&me->also, &local->addr))
+		e.addr = me->also;
+	return e;
+}
+
 static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
 		    const uint8_t *p, size_t len)
 {
 	struct peer *me = ctx;
-	struct datagram d = {
-		.from = me->address, .dest = *remote, .p = (uint8_t *)p, .len = (uint32_t)len};
+	struct datagram d = {.from = from_here(me, local),
+			     .dest = *remote,
+			     .p = (uint8_t *)p,
+			     .len = (uint32_t)len};
 
-	d.from.port = local->port;
 	me->ike_sent++;
 	transmit(me->net, me->index, &d);
 }
@@ -200,14 +211,13 @@ static void send_train(struct peer *me, struct esp_train *t, unsigned child)
 {
 	esp_train_finish(me->tunnel->path, t);
 	for (uint32_t at = 0; at < t->len; at += t->seg) {
-		struct datagram d = {.from = me->address,
+		struct datagram d = {.from = from_here(me, &t->dest.local),
 				     .dest = t->dest.remote,
 				     .p = t->base + at,
 				     .esp = true,
 				     .counted = child < CHILDREN,
 				     .child = (uint8_t)(child % CHILDREN)};
 
-		d.from.port = t->dest.local.port;
 		d.len = t->len - at < t->seg ? t->len - at : t->seg;
 		transmit(me->net, me->index, &d);
 	}
@@ -380,9 +390,8 @@ static void receive_late(struct peer *me)
 static void deliver(struct net *n, struct datagram *d)
 {
 	struct peer *me = &n->peer[d->to];
-	struct endpoint local = me->address;
+	const struct endpoint local = from_here(me, &d->dest);
 
-	local.port = d->dest.port;
 	if (d->counted)
 		n->peer[!d->to].flow[d->child].in_flight--;
 	if (d->esp)

@@ -78,6 +78,7 @@ struct peer {
 	struct log log;
 	struct tunnel *tunnel;
 	struct endpoint address;
+	struct addr also;	 /* another address of it; family 0: none */
 	struct endpoint seen_as; /* behind a NAT: what the other side sees; port 0: no NAT */
 	struct conn_conf *conf;
 	uint64_t sent, delivered;   /* inner packets */

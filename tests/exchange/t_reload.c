@@ -37,6 +37,9 @@ static void reload_keeps_what_is_up(void **state)
 /* ---- host names ---- */
 
 /* A network whose branch knows the gateway by a host name that it has not resolved yet. */
+/* All addresses are of the first name. */
+static const uint8_t first[CONN_MAX_ADDRS];
+
 static struct net *named(struct conn_conf **ret_conf)
 {
 	struct options o = options_default();
@@ -64,7 +67,7 @@ static void name_is_resolved(void **state)
 	(void)state;
 	net_run(n, 60 * SEC);
 	assert_int_equal(n->peer[BRANCH].ike_sent, 0);
-	tunnel_resolved(n->peer[BRANCH].tunnel, c, &n->peer[GW].address, 1, n->now);
+	tunnel_resolved(n->peer[BRANCH].tunnel, c, &n->peer[GW].address, first, 1, n->now);
 	net_run(n, SEC);
 	assert_true(net_is_up(n));
 	conn_unref(c);
@@ -90,10 +93,10 @@ static void name_leads_to_another_address(void **state)
 	(void)state;
 	assert_int_equal(addr_parse("192.0.2.99", &old.addr), 0);
 	n->hook = only_the_gateway;
-	tunnel_resolved(n->peer[BRANCH].tunnel, c, &old, 1, n->now);
+	tunnel_resolved(n->peer[BRANCH].tunnel, c, &old, first, 1, n->now);
 	net_run(n, SEC);
 	assert_true(addr_eq(&ike_sa_remote(peer_conn(n, BRANCH)->sa)->addr, &old.addr));
-	tunnel_resolved(n->peer[BRANCH].tunnel, c, &n->peer[GW].address, 1, n->now);
+	tunnel_resolved(n->peer[BRANCH].tunnel, c, &n->peer[GW].address, first, 1, n->now);
 	net_run(n, SEC);
 	assert_true(net_is_up(n));
 	conn_unref(c);
@@ -106,18 +109,24 @@ static void addresses_are_limited(void **state)
 	struct conn_conf c = {.remote_count = 2};
 	struct peer_names names = {0};
 	struct endpoint found[CONN_MAX_ADDRS];
+	static const uint8_t name_of[CONN_MAX_ADDRS] = {0, 0, 1};
 
 	(void)state;
 	c.names = &names;
 	for (unsigned i = 0; i < CONN_MAX_ADDRS; i++)
 		found[i] = (struct endpoint){.port = (uint16_t)(100 + i)};
 	c.remote[1].port = 7;
-	conn_resolved(&c, found, CONN_MAX_ADDRS);
+	conn_resolved(&c, found, name_of, CONN_MAX_ADDRS);
 	assert_int_equal(conn_remote_count(&c), CONN_MAX_ADDRS);
 	assert_int_equal(conn_remote(&c, 1)->port, 7);
 	assert_int_equal(conn_remote(&c, 2)->port, 100);
+	/* Those of one name are one preference, behind all addresses of the file. */
+	assert_int_equal(conn_remote_preference(&c, 1), 1);
+	assert_int_equal(conn_remote_preference(&c, 2), 2);
+	assert_int_equal(conn_remote_preference(&c, 3), 2);
+	assert_int_equal(conn_remote_preference(&c, 4), 3);
 	assert_int_equal(conn_remote(&c, CONN_MAX_ADDRS - 1)->port, 100 + CONN_MAX_ADDRS - 3);
-	conn_resolved(&c, found, 1);
+	conn_resolved(&c, found, first, 1);
 	assert_int_equal(conn_remote_count(&c), 3);
 }
 
