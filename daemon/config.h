@@ -65,6 +65,8 @@ void conf_make_printable(char *s);
  * -EINVAL with err (CONFIG_ERR bytes).
  */
 int conf_check_devices(const struct config *c, char *err) MUST_CHECK;
+/* Checks what `backup` of each connection names. 0, or -EINVAL with err (CONFIG_ERR bytes). */
+int conf_check_backups(const struct config *c, char *err) MUST_CHECK;
 /* Drops its references to connections and secrets; the last reference wipes them. Accepts NULL. */
 void conf_free(struct config *c);
 /* Whether a running connection can stay as it is under the new configuration. Secrets are not

@@ -256,6 +256,8 @@ static const struct conf_option conn_options[] = {
 	 .zero = "never", .standard = "\"30s\"", .help = "time without a packet from the peer before a liveness check"},
 	{.name = "failback", .kind = &conf_time, .at = AT(failback), .least = NSEC_PER_SEC,
 	 .zero = "never", .standard = "\"5m\"", .help = "return to an address that stands before in remote_addrs"},
+	{.name = "backup", .kind = &conf_text, .at = AT(backup),
+	 .help = "connection that has the traffic while this one is down"},
 	{.name = "encap", .kind = &conf_word, .at = AT(encap), .words = encaps, .standard = "\"yes\"",
 	 .help = "whether ESP goes in UDP"},
 	{.name = "retransmit_timeout", .kind = &conf_time, .at = AT(retransmit.timeout), .least = 100 * NSEC_PER_MSEC,
@@ -508,7 +510,7 @@ int conf_check_devices(const struct config *c, char *err)
 
 int conf_finish(struct config *c, char *err)
 {
-	if (conf_check_devices(c, err) < 0)
+	if (conf_check_devices(c, err) < 0 || conf_check_backups(c, err) < 0)
 		return -EINVAL;
 	cred_store_complete(c->conns.creds);
 	for (unsigned i = 0; i < c->conns.count; i++) {

@@ -104,6 +104,22 @@ static void show_refusal(FILE *f, const char *indent, const json_t *r)
 }
 
 /* A certificate and the days to its end. */
+/* The traffic does not go where it should go first. */
+static void show_other_way(FILE *f, const json_t *c)
+{
+	const json_t *back = json_object_get(c, "failback_in");
+	bool by_backup = json_is_true(json_object_get(c, "traffic_to_backup"));
+	char age[32];
+
+	if (by_backup)
+		fprintf(f, "  its traffic goes by %s%s%s\n", str(c, "backup"),
+			json_is_number(back) ? ", and by itself again in " : "",
+			json_is_number(back) ? ago(back, age, sizeof(age)) : "");
+	else if (json_is_number(back))
+		fprintf(f, "  not at its first address, which is called again in %s\n",
+			ago(back, age, sizeof(age)));
+}
+
 static void show_certificate(FILE *f, const char *whose, const json_t *c)
 {
 	long long left = c ? num(c, "ends_in") : 0;
@@ -135,9 +151,7 @@ static void show_connection(FILE *f, const json_t *c)
 	if (json_is_number(json_object_get(c, "next_try")))
 		fprintf(f, "  not connected, next try in %s\n",
 			ago(json_object_get(c, "next_try"), age, sizeof(age)));
-	if (json_is_number(json_object_get(c, "failback_in")))
-		fprintf(f, "  not at its first address, which is called again in %s\n",
-			ago(json_object_get(c, "failback_in"), age, sizeof(age)));
+	show_other_way(f, c);
 	show_offered(f, "  IKE proposals: ", json_object_get(c, "proposals"));
 	show_refusal(f, "  ", json_object_get(c, "refusal"));
 	json_array_foreach(json_object_get(c, "children"), i, v)

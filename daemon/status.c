@@ -206,6 +206,7 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 	const struct ike_sa *sa;
 	json_t *o = json_object(), *children = json_array(), *ike = json_array();
 	const struct conn_creds *creds = cred_find(ike_credentials(c->tunnel->ike), c->conf->name);
+	const struct deadline *back = c->demoted ? &c->trusted : &c->failback;
 	char id[IDENT_STRLEN];
 
 	json_object_set_new(o, "name", json_string(c->conf->name));
@@ -228,9 +229,12 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 			    deadline_is_set(&c->retry) && c->retry.at > now
 				    ? json_real(seconds(c->retry.at - now))
 				    : json_null());
+	json_object_set_new(o, "backup",
+			    c->backup ? json_string(c->backup->conf->name) : json_null());
+	json_object_set_new(o, "traffic_to_backup", json_boolean(c->demoted));
 	json_object_set_new(o, "failback_in",
-			    deadline_is_set(&c->failback) && c->failback.at > now
-				    ? json_real(seconds(c->failback.at - now))
+			    deadline_is_set(back) && back->at > now
+				    ? json_real(seconds(back->at - now))
 				    : json_null());
 	LIST_FOREACH (k, &c->children, link) {
 		if (wanted(c, k, name))

@@ -172,6 +172,8 @@ void addresses_failback_failed(struct tunnel_conn *c, nsec_t now)
 
 const char *addresses_check(const struct tunnel_conn *c)
 {
+	if (addresses_silent(c) && !ike_sa_watches_answer(c->sa))
+		return "a peer counts as silent, and nobody waits for its answer";
 	if (may_go_back(c) && !deadline_is_set(&c->failback) && !addresses_going_back(c))
 		return "a more preferred address of the peer is never called again";
 	return NULL;

@@ -32,11 +32,6 @@ static bool is_carved_out(const struct tunnel_sa *s, const struct child_conf *co
 	       !ts_list_within(s->remote, conf->remote_ts);
 }
 
-static bool same_device(const struct child_conf *a, const struct child_conf *b)
-{
-	return a->device && b->device ? strcmp(a->device, b->device) == 0 : a->device == b->device;
-}
-
 /* A live SA of another peer that overlaps these selectors; NULL: there is none. */
 static const struct tunnel_sa *holder(const struct tunnel *t, const struct ident *peer,
 				      const struct child_conf *conf, const struct ts_list *local,
@@ -51,7 +46,7 @@ static const struct tunnel_sa *holder(const struct tunnel *t, const struct ident
 			continue;
 		LIST_FOREACH (k, &c->children, link) {
 			/* SAs on different devices take nothing from each other. */
-			if (!same_device(k->conf, conf))
+			if (!child_conf_same_device(k->conf, conf))
 				continue;
 			LIST_FOREACH (s, &k->sas, link) {
 				if (is_live(s) && overlap(s->remote, remote) &&

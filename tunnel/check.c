@@ -4,6 +4,7 @@
  */
 #include "pool.h"
 #include "addresses.h"
+#include "backup.h"
 #include "recovery.h"
 #include "tidy.h"
 #include "tunnel_sa.h"
@@ -151,6 +152,8 @@ static bool is_twice(const struct tunnel_conn *c)
 /* The IKE SAs that the connection names exist, and are its own. */
 static const char *check_conn(const struct tunnel_conn *c)
 {
+	const char *wrong;
+
 	if (is_twice(c))
 		return "a connection is there twice";
 	if (!deadline_is_set(&c->tidy) && conn_has_spare(c))
@@ -162,7 +165,8 @@ static const char *check_conn(const struct tunnel_conn *c)
 	if ((c->sa && !is_ours(c, c->sa)) || (c->beside && !is_ours(c, c->beside)) ||
 	    (c->crossing && !is_ours(c, c->crossing)))
 		return "a connection names an IKE SA that is not its own";
-	return addresses_check(c);
+	wrong = addresses_check(c);
+	return wrong ? wrong : backup_check(c);
 }
 
 const char *tunnel_check(const struct tunnel *t)

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "addresses.h"
+#include "backup.h"
 #include "beside.h"
 #include "child.h"
 #include "conn.h"
@@ -41,6 +42,7 @@ struct tunnel_conn *conn_new(struct tunnel *t, const struct conn_conf *conf)
 	c->tidy.due = conn_tidy;
 	c->call.due = addresses_call_due;
 	c->failback.due = addresses_failback;
+	c->trusted.due = backup_trusted;
 	LIST_INIT(&c->children);
 	LIST_INSERT_HEAD(&t->conns, c, link);
 	return c;
@@ -73,6 +75,7 @@ static void conn_free(struct tunnel_conn *c)
 	deadline_clear(&c->tunnel->deadlines, &c->tidy);
 	deadline_clear(&c->tunnel->deadlines, &c->call);
 	deadline_clear(&c->tunnel->deadlines, &c->failback);
+	deadline_clear(&c->tunnel->deadlines, &c->trusted);
 	LIST_REMOVE(c, link);
 	if (!c->dynamic)
 		HASH_DELETE(by_conf, c->tunnel->configured, c);
@@ -418,6 +421,7 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 		c->sa = sa;
 	addresses_anew(c);
 	addresses_look(c, now);
+	backup_up(c, now);
 	if (sa == c->beside && conn_which_call(c) != sa)
 		conn_ask_no_more(c, sa);
 	conn_tidy_spare(c, now);
@@ -543,6 +547,7 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 		conn_beside_later(c, now);
 	}
 	if (!c->sa) {
+		backup_lost(c);
 		another_address(c, sa);
 		conn_retry_later(c, why, now);
 	} else if (is_needed(c))
@@ -586,6 +591,16 @@ static void follow_rekey(struct tunnel_child *k, const struct ike_sa *from, stru
 	}
 }
 
+/* The peer has not answered in time. Where there is another way, its answer decides. */
+static void late(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
+{
+	if (sa != c->sa || !conn_has_other_way(c->conf))
+		return;
+	(void)ike_hurry(sa, IKE_LATE_HINT, now);
+	addresses_late(c, sa, now);
+	backup_late(c, sa);
+}
+
 void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		       struct ike_sa *other, const char *why, nsec_t now)
 {
@@ -613,6 +628,7 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 			c->beside = other;
 		LIST_FOREACH (k, &c->children, link)
 			follow_rekey(k, sa, other);
+		backup_answered(c, other);
 		conn_tidy_spare(c, now);
 		break;
 	case IKE_EVENT_DOWN: on_down(c, sa, why, now); break;
@@ -621,7 +637,7 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 			break;
 		LIST_FOREACH (k, &c->children, link)
 			recovery_late(k, sa, why, now);
-		addresses_late(c, sa, now);
+		late(c, sa, now);
 		break;
 	case IKE_EVENT_WENT_BACK:
 		LIST_FOREACH (k, &c->children, link)
@@ -631,6 +647,7 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		LIST_FOREACH (k, &c->children, link)
 			recovery_answered(k, sa, now);
 		addresses_answered(c, sa, now);
+		backup_answered(c, sa);
 		break;
 	case IKE_EVENT_MOVED:
 		conn_moved(c, sa);

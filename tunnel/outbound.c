@@ -6,6 +6,7 @@
  * responded does not know whether the response arrived; while an older SA admits the same, packets
  * stay on that one until the peer is heard on the new one.
  */
+#include "backup.h"
 #include "beside.h"
 #include "child.h"
 #include "recovery.h"
@@ -41,7 +42,7 @@ void tunnel_sa_activate(struct tunnel_sa *s, nsec_t now)
 	if (s->active || s->retired || !sa)
 		return;
 	s->policy.sa = sad_ref(sa);
-	s->policy.order = ++t->policy_order;
+	s->policy.order = backup_order(c->conn, ++t->policy_order);
 	s->policy.owner = c;
 	if (spd_add(tunnel_child_spd(c), &s->policy) < 0) {
 		log_error(t->log, "%s/%s: too many selectors for the policy database",

@@ -1,6 +1,7 @@
 /* tunnel.c - configuration, events of the data path, control, timers; see tunnel.h.
  * SPDX-License-Identifier: ISC */
 #include "addresses.h"
+#include "backup.h"
 #include "child.h"
 #include "conn.h"
 #include "refusal.h"
@@ -245,6 +246,7 @@ void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same 
 	struct tunnel_conn *c, *next;
 
 	t->now = now;
+	backups_forget(t);
 	for (c = LIST_FIRST(&t->conns); c; c = next) {
 		int at = stays_at(c, conns, names, same);
 
@@ -265,6 +267,7 @@ void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same 
 		if (!conn_static(t, kept.v[i]))
 			conn_begin(t, kept.v[i], now);
 	}
+	backups_configure(t, &kept, names);
 	held_configure(t, conns);
 	conn_names_free(names);
 	conn_set_fini(&kept);

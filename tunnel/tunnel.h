@@ -173,6 +173,10 @@ struct tunnel_conn {
 	unsigned failures;	 /* in a row; sets the back-off */
 	unsigned next_remote;	 /* the peer's address to call next; see conn_remote */
 	unsigned called;	 /* addresses that were called in this pass, in vain */
+	struct tunnel_conn *backup;  /* see backup.h; NULL: none */
+	unsigned rank;		     /* 0: it is no backup */
+	bool demoted;		     /* its packets go by the backup */
+	bool lost;		     /* ... since it had no IKE SA any more */
 	const struct ike_sa *silent; /* it was not answered in time, nor since; see addresses.h */
 	bool going_back;	     /* `beside` calls a more preferred address, or did just now */
 	nsec_t not_before;	     /* it failed: packets do not start it before this */
@@ -181,6 +185,7 @@ struct tunnel_conn {
 	struct deadline takeover;
 	struct deadline call;	  /* end a call without an answer; see addresses.h */
 	struct deadline failback; /* call a more preferred address */
+	struct deadline trusted;  /* its packets do not go by the backup any more */
 	struct deadline tidy;	  /* end one of two SAs that do the same */
 	nsec_t untidy_since;	  /* while `tidy` is armed: nothing has been recovered since */
 	nsec_t tidied_at;

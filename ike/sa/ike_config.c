@@ -65,6 +65,7 @@ void conn_unref(const struct conn_conf *c)
 	free(c->pools);
 	names_free(c->names);
 	free(c->ppk_id);
+	free(c->backup);
 	auth_fini(&c->auth);
 	free(c->name);
 	free(counted(c));
@@ -99,6 +100,11 @@ unsigned conn_remote_preference(const struct conn_conf *c, unsigned i)
 	return i < c->remote_count ? i : c->remote_count + c->names->name_of[i - c->remote_count];
 }
 
+bool conn_has_other_way(const struct conn_conf *c)
+{
+	return c->backup || conn_remote_count(c) > 1;
+}
+
 bool conn_has_remote(const struct conn_conf *c, const struct addr *a)
 {
 	return endpoints_have(c->remote, c->remote_count, a) ||
@@ -113,6 +119,11 @@ void conn_resolved(const struct conn_conf *c, const struct endpoint *found, cons
 	n->found_count = (unsigned)min_u64(count, CONN_MAX_ADDRS - c->remote_count);
 	memcpy(n->found, found, n->found_count * sizeof(*found));
 	memcpy(n->name_of, name_of, n->found_count);
+}
+
+bool child_conf_same_device(const struct child_conf *a, const struct child_conf *b)
+{
+	return a->device && b->device ? strcmp(a->device, b->device) == 0 : a->device == b->device;
 }
 
 const struct child_conf *conn_child(const struct conn_conf *c, const char *name)

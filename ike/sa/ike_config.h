@@ -114,6 +114,7 @@ struct conn_conf {
 	char *ppk_id;	   /* of that key, or PPK_ANY; NULL: none */
 	nsec_t rekey_time, life_time, dpd_delay; /* 0: never */
 	nsec_t failback; /* from a less preferred address of the peer to a better one; 0: never */
+	char *backup;	 /* name of the connection that has the traffic while this one is down */
 	struct addr vips[CP_ADDRS]; /* that we ask the peer for; all zeros: any of the family */
 	uint8_t vip_count;
 	uint8_t pool_count;
@@ -148,6 +149,8 @@ const struct endpoint *conn_remote(const struct conn_conf *c, unsigned i);
 /* How far behind it stands in remote_addrs: 0 is the first. Addresses of one name stand together.
  */
 unsigned conn_remote_preference(const struct conn_conf *c, unsigned i);
+/* Its traffic can go elsewhere, if the peer does not answer where it is. */
+bool conn_has_other_way(const struct conn_conf *c);
 /* Whether the address is one of them. */
 bool conn_has_remote(const struct conn_conf *c, const struct addr *a);
 /*
@@ -157,6 +160,8 @@ bool conn_has_remote(const struct conn_conf *c, const struct addr *a);
  */
 void conn_resolved(const struct conn_conf *c, const struct endpoint *found, const uint8_t *name_of,
 		   unsigned count);
+/* Whether the packets of both go through the same TUN device. */
+bool child_conf_same_device(const struct child_conf *a, const struct child_conf *b);
 /* The child with this name, or NULL; it belongs to c. */
 const struct child_conf *conn_child(const struct conn_conf *c, const char *name);
 

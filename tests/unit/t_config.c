@@ -20,6 +20,7 @@
 #define IN_DAEMON     "/*daemon*/"
 #define IN_CONN	      "/*conn*/"
 #define IN_CHILD      "/*child*/"
+#define IN_BACKUP     "/*backup*/"
 #define IN_SWITCHOVER "/*switchover*/"
 
 #define SECRETS                                          \
@@ -28,15 +29,20 @@
 #define LOCAL  "id = \"a.example\";"
 #define REMOTE "id = \"b.example\";"
 
-#define BASE                                                                        \
-	"pools: { road: { addrs = \"10.3.0.0/24\"; dns = [ \"10.9.0.53\" ];"        \
-	" subnets = [ \"10.9.0.0/16\" ]; }; };\n"                                   \
-	"daemon: { " IN_DAEMON " };\n"                                              \
-	"connections: { gw: { " IN_CONN " local_addrs = [ \"192.0.2.1\" ];"         \
-	" remote_addrs = [ \"192.0.2.2\" ]; local: { id = \"a.example\"; };"        \
-	" remote: { id = \"b.example\"; };"                                         \
-	" children: { net: { " IN_CHILD " local_ts = \"10.1.0.0/16\"; remote_ts = " \
-	"\"10.2.0.0/16\"; switchover: { " IN_SWITCHOVER " }; }; }; }; };\n" SECRETS
+#define BASE                                                                                \
+	"pools: { road: { addrs = \"10.3.0.0/24\"; dns = [ \"10.9.0.53\" ];"                \
+	" subnets = [ \"10.9.0.0/16\" ]; }; };\n"                                           \
+	"daemon: { " IN_DAEMON " };\n"                                                      \
+	"connections: { gw: { " IN_CONN " local_addrs = [ \"192.0.2.1\" ];"                 \
+	" remote_addrs = [ \"192.0.2.2\" ]; local: { id = \"a.example\"; };"                \
+	" remote: { id = \"b.example\"; };"                                                 \
+	" children: { net: { " IN_CHILD " local_ts = \"10.1.0.0/16\"; remote_ts = "         \
+	"\"10.2.0.0/16\"; switchover: { " IN_SWITCHOVER " }; }; }; };"                      \
+	" gw2: { remote_addrs = [ \"192.0.2.3\" ]; local: { id = \"a.example\"; };"         \
+	" remote: { id = \"c.example\"; }; " IN_BACKUP " children: { net: {"                \
+	" local_ts = \"10.1.0.0/16\"; remote_ts = \"10.2.0.0/16\"; device = \"ipsec2\"; };" \
+	" shared: { local_ts = \"10.1.0.0/16\"; remote_ts = \"10.2.0.0/16\"; }; }; }; "     \
+	"};\n" SECRETS
 
 /* A different value for each option; `new` replaces `old`, which is the option in BASE or a
  * place. */
@@ -101,6 +107,8 @@ static const struct change {
 	{&conf_conn_table, "rekey_time", IN_CONN, "rekey_time = \"1h\";"},
 	{&conf_conn_table, "over_time", IN_CONN, "over_time = \"1h\";"},
 	{&conf_conn_table, "dpd_delay", IN_CONN, "dpd_delay = 0;"},
+	{&conf_conn_table, "failback", IN_CONN, "failback = \"1m\";"},
+	{&conf_conn_table, "backup", IN_CONN, "backup = \"gw2\";"},
 	{&conf_conn_table, "encap", IN_CONN, "encap = \"auto\";"},
 	{&conf_conn_table, "retransmit_timeout", IN_CONN, "retransmit_timeout = \"4s\";"},
 	{&conf_conn_table, "retransmit_base", IN_CONN, "retransmit_base = \"1.8\";"},
@@ -256,12 +264,17 @@ static struct config *load(const char *text)
 }
 
 /* BASE with `old` replaced by `new`; to be freed. */
-static char *base_with(const char *old, const char *new)
+static char *replaced(const char *text, const char *old, const char *new)
 {
-	const char *at = strstr(BASE, old);
+	const char *at = strstr(text, old);
 
 	assert_non_null(at);
-	return xasprintf("%.*s%s%s", (int)(at - BASE), BASE, new, at + strlen(old));
+	return xasprintf("%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
+}
+
+static char *base_with(const char *old, const char *new)
+{
+	return replaced(BASE, old, new);
 }
 
 static struct config *load_with(const char *old, const char *new)
@@ -606,6 +619,44 @@ static void long_names_are_refused(void **state)
 	}
 }
 
+/* A backup is another connection, for one peer, that has all the traffic on the same device. */
+static void backups_are_checked(void **state)
+{
+	static const struct {
+		const char *conn, *place, *text, *error; /* NULL: it is taken */
+	} cases[] = {
+		{"backup = \"gw2\";", NULL, NULL, NULL},
+		{"backup = \"gw3\";", NULL, NULL, "there is no connection of this name"},
+		{"backup = \"gw\";", NULL, NULL, "go round in a circle"},
+		{"backup = \"gw2\";", IN_BACKUP, "backup = \"gw\";", "go round in a circle"},
+		{"backup = \"gw2\";", "\"192.0.2.3\"", "\"%any\"", "both need one peer"},
+		{"backup = \"gw2\";", "\"c.example\"", "\"*.example\"", "both need one peer"},
+		{"backup = \"gw2\"; device = \"ipsec1\";", NULL, NULL,
+		 "it has no child with the local_ts, remote_ts and device of net"},
+		{"backup = \"gw2\"; device = \"ipsec2\";", NULL, NULL, NULL},
+		{"backup = \"gw2\";", "shared: { local_ts = \"10.1.0.0/16\"",
+		 "shared: { local_ts = \"10.1.0.0/24\"", "and device of net"},
+	};
+	char err[CONFIG_ERR];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *text = base_with(IN_CONN, cases[i].conn), *with;
+		struct config *c;
+
+		with = cases[i].place ? replaced(text, cases[i].place, cases[i].text)
+				      : xstrdup(text);
+		c = try(with, err);
+		if (!cases[i].error && !c)
+			fail_msg("%zu: %s", i, err);
+		if (cases[i].error && (c || !strstr(err, cases[i].error)))
+			fail_msg("%zu: %s", i, c ? "it is taken" : err);
+		conf_free(c);
+		free(with);
+		free(text);
+	}
+}
+
 /* Options that apply only at a start, all changed at once, are named and keep their values. */
 static void fixed_ones_stay(void **state)
 {
@@ -677,6 +728,7 @@ int main(void)
 		cmocka_unit_test(shown_reads_back),
 		cmocka_unit_test(odd_values),
 		cmocka_unit_test(long_names_are_refused),
+		cmocka_unit_test(backups_are_checked),
 		cmocka_unit_test(fixed_ones_stay),
 		cmocka_unit_test(defaults_are_the_engines),
 		cmocka_unit_test(wrong_credentials_are_told),

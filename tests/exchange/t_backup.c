@@ -1,0 +1,251 @@
+/*
+ * t_backup.c - two gateways with a connection each, of which one is the backup of the other: where
+ * the branch's packets go. SPDX-License-Identifier: ISC
+ *
+ * The gateway plays both, at two addresses and with two identities.
+ */
+#include "parties.h"
+#include "xalloc.h"
+
+#define FIRST	 0
+#define SECOND	 1
+#define RATE	 200
+#define FAILBACK (60 * SEC)
+#define DPD	 (5 * SEC)
+
+static const struct party ours[] = {{"gw1", "branch.example", "gw1.example", "10.1.0.0/24"},
+				    {"gw2", "branch.example", "gw2.example", "10.1.0.0/24"}};
+static const struct party theirs[] = {{"b1", "gw1.example", "branch.example", "10.1.0.0/24"},
+				      {"b2", "gw2.example", "branch.example", "10.1.0.0/24"}};
+
+/* From now on nothing that goes to this address of the gateway, or comes from it, arrives. */
+static bool dead[2];
+/* ESP packets that have gone to each, dead or not. */
+static unsigned sent_to[2];
+
+static bool where_it_lives(struct net *n, unsigned from, struct datagram *d)
+{
+	const struct addr *a = from == GW ? &d->from.addr : &d->dest.addr;
+	unsigned which = addr_eq(a, &n->peer[GW].also) ? SECOND : FIRST;
+
+	if (from == BRANCH && d->counted)
+		sent_to[which]++;
+	return !dead[which];
+}
+
+static bool is_same(const struct conn_conf *a, const struct conn_conf *b)
+{
+	return (a->backup == NULL) == (b->backup == NULL);
+}
+
+/* The configuration of a side from now on. */
+static void configure(struct net *n, unsigned side, bool has_backup)
+{
+	const struct conn_conf *confs[2];
+	struct psk_store *s = secrets_of(&for_all, 1);
+	struct conn_set set = {.v = confs, .count = 2, .secrets = s};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct conn_conf *c = party_conf(n, side, side == BRANCH ? &ours[i] : &theirs[i]);
+
+		c->mobike = false;
+		c->dpd_delay = DPD;
+		c->failback = FAILBACK;
+		if (side == BRANCH && i == SECOND)
+			c->remote[0].addr = n->peer[GW].also;
+		if (side == BRANCH && i == FIRST && has_backup)
+			c->backup = xstrdup(ours[SECOND].name);
+		confs[i] = c;
+	}
+	tunnel_configure(n->peer[side].tunnel, &set, is_same, n->now);
+	for (unsigned i = 0; i < 2; i++)
+		conn_unref(confs[i]);
+	psk_store_unref(s);
+}
+
+static struct net *configured(bool has_backup, enum start_action start)
+{
+	struct net *n = quiet_net();
+
+	dead[FIRST] = dead[SECOND] = false;
+	assert_int_equal(addr_parse("192.0.2.77", &n->peer[GW].also), 0);
+	configure(n, GW, false);
+	n->o.start = start;
+	configure(n, BRANCH, has_backup);
+	n->hook = where_it_lives;
+	return n;
+}
+
+static struct net *both_up(void)
+{
+	struct net *n = configured(true, START_NONE);
+
+	/* The backup last: its policies would be the newer ones. */
+	bring_up(n, "gw1");
+	bring_up(n, "gw2");
+	assert_true(is_up(n, "gw1") && is_up(n, "gw2"));
+	n->rate[BRANCH] = RATE;
+	return n;
+}
+
+/* Runs for this time; the gateway that all packets have gone to, or 2: to both. */
+static unsigned goes_to(struct net *n, nsec_t time)
+{
+	sent_to[FIRST] = sent_to[SECOND] = 0;
+	net_run(n, time);
+	if (sent_to[FIRST] && sent_to[SECOND])
+		return 2;
+	assert_true(sent_to[FIRST] || sent_to[SECOND]);
+	return sent_to[SECOND] ? SECOND : FIRST;
+}
+
+static void primary_first(void **state)
+{
+	struct net *n = both_up();
+
+	(void)state;
+	assert_int_equal(goes_to(n, 10 * SEC), FIRST);
+	/* Rekeys of either change nothing. */
+	for (unsigned i = 0; i < 2; i++) {
+		tunnel_child_rekey(child_of(n, BRANCH, ours[i].name), n->now);
+		ike_sa_rekey(child_of(n, BRANCH, ours[i].name)->conn->sa, n->now);
+		assert_int_equal(goes_to(n, 5 * SEC), FIRST);
+	}
+	assert_int_equal(net_lost(n, BRANCH, 0), 0);
+	net_free(n);
+}
+
+/* The primary falls silent: lost is what is sent until that is known, and not one packet more. */
+static void silent_primary(void **state)
+{
+	struct net *n = both_up();
+	uint64_t lost;
+
+	(void)state;
+	net_run(n, SEC);
+	dead[FIRST] = true;
+	net_run(n, 2 * DPD + 6 * SEC);
+	assert_true(net_logged(
+		n, "gw1: the peer does not answer: its traffic goes by gw2, which is up"));
+	lost = net_lost(n, BRANCH, 0) + n->peer[BRANCH].path_lost;
+	assert_in_range(lost, 1, RATE * (2 * DPD + 6 * SEC) / SEC);
+	assert_int_equal(goes_to(n, 200 * SEC), SECOND);
+	assert_int_equal(net_lost(n, BRANCH, 0) + n->peer[BRANCH].path_lost, lost);
+	/* It is back: it has to be up for a while. */
+	dead[FIRST] = false;
+	while (!is_up(n, "gw1"))
+		net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, FAILBACK - SEC), SECOND);
+	net_run(n, SEC);
+	assert_int_equal(goes_to(n, 60 * SEC), FIRST);
+	assert_int_equal(net_lost(n, BRANCH, 0) + n->peer[BRANCH].path_lost, lost);
+	net_free(n);
+}
+
+/* Some messages are lost: the answer that comes brings the traffic back at once. */
+static void late_answer(void **state)
+{
+	struct net *n = both_up();
+
+	(void)state;
+	net_run(n, SEC);
+	dead[FIRST] = true;
+	while (!child_of(n, BRANCH, "gw1")->conn->demoted)
+		net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	dead[FIRST] = false;
+	net_run(n, 9 * SEC);
+	assert_int_equal(goes_to(n, 30 * SEC), FIRST);
+	net_free(n);
+}
+
+/* The primary says goodbye, and is not wanted any more: no packet is lost. */
+static void orderly_end(void **state)
+{
+	struct net *n = both_up();
+
+	(void)state;
+	net_run(n, SEC);
+	tunnel_child_down(child_of(n, BRANCH, "gw1"), n->now);
+	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
+	assert_int_equal(net_lost(n, BRANCH, 0), 0);
+	tunnel_child_up(child_of(n, BRANCH, "gw1"), n->now);
+	net_run(n, 5 * SEC);
+	assert_int_equal(goes_to(n, 30 * SEC), FIRST);
+	/* Deleted by the gateway: no IKE SA was left. */
+	ike_sa_delete(tunnel_find_conn(n->peer[GW].tunnel, "b1")->sa, n->now);
+	net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
+	assert_int_equal(net_lost(n, BRANCH, 0), 0);
+	net_free(n);
+}
+
+/* The backup is down, too, or dies while it has the traffic: the primary has it. */
+static void backup_dies(void **state)
+{
+	struct net *n = both_up();
+
+	(void)state;
+	net_run(n, SEC);
+	ike_sa_delete(tunnel_find_conn(n->peer[GW].tunnel, "b1")->sa, n->now);
+	net_run(n, 5 * SEC);
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	tunnel_child_down(child_of(n, BRANCH, "gw2"), n->now);
+	net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, SEC), FIRST);
+	net_free(n);
+}
+
+/* Traps: the first packet starts the primary; where that is in vain, a later one the backup. */
+static void traps(void **state)
+{
+	struct net *n = configured(true, START_TRAP);
+
+	(void)state;
+	dead[FIRST] = true;
+	n->rate[BRANCH] = 1;
+	net_run(n, 5 * SEC);
+	assert_false(is_up(n, "gw2"));
+	net_run(n, 200 * SEC);
+	assert_true(is_up(n, "gw2"));
+	assert_int_equal(goes_to(n, 10 * SEC), SECOND);
+	net_free(n);
+}
+
+/* A reload makes it a backup, and no backup again. */
+static void reloaded(void **state)
+{
+	struct net *n = configured(false, START_NONE);
+
+	(void)state;
+	bring_up(n, "gw1");
+	bring_up(n, "gw2");
+	n->rate[BRANCH] = RATE;
+	assert_int_equal(goes_to(n, SEC), SECOND); /* the one that came up last */
+	n->rate[BRANCH] = 0;
+	configure(n, BRANCH, true);
+	net_run(n, SEC);
+	bring_up(n, "gw1");
+	tunnel_child_rekey(child_of(n, BRANCH, "gw2"), n->now);
+	net_run(n, SEC);
+	n->rate[BRANCH] = RATE;
+	assert_int_equal(goes_to(n, SEC), FIRST);
+	dead[FIRST] = true;
+	net_run(n, 2 * DPD + 6 * SEC);
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	configure(n, BRANCH, false);
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	net_free(n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(primary_first), cmocka_unit_test(silent_primary),
+		cmocka_unit_test(late_answer),	 cmocka_unit_test(orderly_end),
+		cmocka_unit_test(backup_dies),	 cmocka_unit_test(traps),
+		cmocka_unit_test(reloaded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,152 @@
+/* backup.c - connections that stand in for another one; see backup.h. SPDX-License-Identifier: ISC
+ */
+#include "backup.h"
+#include "child.h"
+#include "conn.h"
+
+#define RANK_SHIFT 56
+#define RANK_MAX   15 /* backups of backups */
+
+uint64_t backup_order(const struct tunnel_conn *c, uint64_t n)
+{
+	uint64_t preference = c->demoted ? 0 : RANK_MAX + 1 - c->rank;
+
+	return preference << RANK_SHIFT | (n & ((1ULL << RANK_SHIFT) - 1));
+}
+
+/* The order of a policy may change only while it is not in the database. */
+static void order_anew(struct tunnel_child *k, struct spd_policy *p)
+{
+	struct spd *spd = tunnel_child_spd(k);
+
+	spd_remove(spd, p);
+	p->order = backup_order(k->conn, p->order);
+	/* It was in there before. */
+	if (spd_add(spd, p) < 0)
+		abort();
+}
+
+static void order_all(struct tunnel_conn *c)
+{
+	struct tunnel_child *k;
+	struct tunnel_sa *s;
+
+	LIST_FOREACH (k, &c->children, link) {
+		if (k->trapped)
+			order_anew(k, &k->trap);
+		LIST_FOREACH (s, &k->sas, link) {
+			if (s->active)
+				order_anew(k, &s->policy);
+		}
+	}
+}
+
+static void demote(struct tunnel_conn *c, const char *why)
+{
+	const struct tunnel_conn *b = c->backup;
+
+	if (c->demoted || !b)
+		return;
+	log_warn(c->tunnel->log, "%s: %s: its traffic goes by %s, which is %s", c->conf->name, why,
+		 b->conf->name, conn_established(b) ? "up" : "not up either");
+	c->demoted = true;
+	order_all(c);
+}
+
+static void promote(struct tunnel_conn *c)
+{
+	deadline_clear(&c->tunnel->deadlines, &c->trusted);
+	if (!c->demoted)
+		return;
+	log_info(c->tunnel->log, "%s: has its traffic again", c->conf->name);
+	c->demoted = c->lost = false;
+	order_all(c);
+}
+
+void backups_forget(struct tunnel *t)
+{
+	struct tunnel_conn *c;
+
+	LIST_FOREACH (c, &t->conns, link)
+		c->backup = NULL;
+}
+
+/* The longest chain of primaries that leads to a connection is its rank. */
+static bool rank_those_behind(struct tunnel *t, unsigned rank)
+{
+	struct tunnel_conn *c;
+	bool any = false;
+
+	LIST_FOREACH (c, &t->conns, link) {
+		if (c->rank != rank || !c->backup)
+			continue;
+		c->backup->rank = rank + 1;
+		any = true;
+	}
+	return any;
+}
+
+void backups_configure(struct tunnel *t, const struct conn_set *kept,
+		       const struct conn_names *names)
+{
+	struct tunnel_conn *c;
+	unsigned rank = 0;
+
+	LIST_FOREACH (c, &t->conns, link) {
+		int at = c->conf->backup && !c->dynamic ? conn_names_find(names, c->conf->backup)
+							: -1;
+
+		c->rank = 0;
+		c->backup = at >= 0 ? conn_static(t, kept->v[at]) : NULL;
+	}
+	while (rank < RANK_MAX && rank_those_behind(t, rank))
+		rank++;
+	LIST_FOREACH (c, &t->conns, link)
+		order_all(c);
+}
+
+void backup_late(struct tunnel_conn *c, const struct ike_sa *sa)
+{
+	if (sa == c->sa)
+		demote(c, "the peer does not answer");
+}
+
+void backup_answered(struct tunnel_conn *c, const struct ike_sa *sa)
+{
+	if (sa == c->sa && !c->lost)
+		promote(c);
+}
+
+void backup_lost(struct tunnel_conn *c)
+{
+	deadline_clear(&c->tunnel->deadlines, &c->trusted);
+	demote(c, "it is down");
+	c->lost = c->demoted;
+}
+
+void backup_up(struct tunnel_conn *c, nsec_t now)
+{
+	if (!c->lost)
+		promote(c);
+	else if (c->conf->failback && !deadline_is_set(&c->trusted))
+		deadline_set(&c->tunnel->deadlines, &c->trusted, now + c->conf->failback);
+}
+
+void backup_trusted(struct deadline *d, nsec_t now)
+{
+	(void)now;
+	promote(container_of(d, struct tunnel_conn, trusted));
+}
+
+const char *backup_check(const struct tunnel_conn *c)
+{
+	if (!c->demoted)
+		return NULL;
+	if (!c->backup)
+		return "a connection without a backup has lost its traffic";
+	if (c->lost && conn_established(c) && c->conf->failback && !deadline_is_set(&c->trusted))
+		return "a connection is up again, and never gets its traffic back";
+	if (!c->lost && !(c->sa && ike_sa_watches_answer(c->sa)))
+		return "a connection has lost its traffic, and waits for no answer";
+	return NULL;
+}
