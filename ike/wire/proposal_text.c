@@ -24,11 +24,23 @@
 #define GROUPS "x25519-ecp256-ecp384-ecp521-modp3072-modp4096-modp2048"
 #define PRFS   "prfsha384-prfsha256-prfsha512"
 
+/*
+ * The first one is for peers that have ML-KEM too, if libcrypto has it; to others, additional key
+ * exchanges are unknown, and they take one of those behind it. CHILD SAs have none: their keys
+ * derive from those of the IKE SA, and a rekey that mends a switchover would take a round trip
+ * more.
+ */
 static const char *const default_ike[] = {
+	"aes256gcm16-aes128gcm16-chacha20poly1305-" PRFS "-x25519-ecp384-ecp256-ke1_mlkem768",
 	"aes256gcm16-aes128gcm16-aes192gcm16-chacha20poly1305-" PRFS "-" GROUPS,
 	"aes256-aes128-aes192-sha256-sha384-sha512-" PRFS "-" GROUPS,
 	NULL,
 };
+
+static const char *const *default_ike_here(void)
+{
+	return default_ike + !kex_available(GROUP_ML_KEM_768);
+}
 
 /* With and without a key exchange: IKE_AUTH does not show whether the peer wants PFS. */
 #define ESP_AEAD "aes128gcm16-aes256gcm16-aes192gcm16-chacha20poly1305-esn-noesn"
@@ -217,7 +229,7 @@ int proposals_add_text(struct proposal_list *l, const char *s, uint8_t protocol,
 	const char *const one[] = {s, NULL};
 	bool is_default = strcmp(s, "default") == 0;
 	const char *const *texts = !is_default		      ? one
-				   : protocol == PROTOCOL_IKE ? default_ike
+				   : protocol == PROTOCOL_IKE ? default_ike_here()
 							      : default_esp;
 
 	if (is_default) {

@@ -175,6 +175,33 @@ static void ml_kem(void **state)
 	}
 }
 
+/* By default with ML-KEM where libcrypto has it, and with a peer that knows nothing of it without.
+ */
+static void by_default(void **state)
+{
+	const char *hybrid = kex_available(GROUP_ML_KEM_768) ? "x25519 + mlkem768" : "x25519";
+	static const char *const peers[] = {"default", "aes256gcm16-prfsha384-x25519"};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(peers) * 2; i++) {
+		struct options o = options_default();
+		struct net *n;
+
+		o.ike = i % 2 ? peers[i / 2] : "default";
+		o.ike_gw = i % 2 ? "default" : peers[i / 2];
+		n = net_up(&o);
+		assert_string_equal(kex_of(&peer_conn(n, GW)->sa->choice),
+				    i / 2 ? "x25519" : hybrid);
+		ike_sa_rekey(peer_conn(n, BRANCH)->sa, n->now);
+		net_run(n, SEC);
+		assert_string_equal(kex_of(&peer_conn(n, GW)->sa->choice),
+				    i / 2 ? "x25519" : hybrid);
+		net_traffic(n, 0);
+		net_free(n);
+	}
+	print_message("# the default proposals agree on %s\n", hybrid);
+}
+
 /* The same in CREATE_CHILD_SA. */
 static void what_a_child_agrees_on(void **state)
 {
@@ -909,6 +936,7 @@ int main(void)
 		cmocka_unit_test(keys_of_rekeys),
 		cmocka_unit_test(one_to_six),
 		cmocka_unit_test(ml_kem),
+		cmocka_unit_test(by_default),
 		cmocka_unit_test(what_is_agreed_on),
 		cmocka_unit_test(what_a_child_agrees_on),
 		cmocka_unit_test(after_cookie_and_other_group),
