@@ -6,10 +6,10 @@ EXTRA_DIST += tests/interop/test_kernel.py tests/interop/uml.py tests/interop/um
 	tests/interop/uml_packages.py tests/interop/uml_peers.py tests/interop/uml_ptrace.c tests/interop/uml_ptrace_check.py \
 	tests/interop/xfrm_state.py
 PRIVILEGED_TESTS += tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_strongswan.py \
-	tests/interop/test_rewind_selfcheck.py tests/interop/test_defaults.py tests/interop/test_wire.py tests/interop/test_children.py tests/interop/test_certificates.py
+	tests/interop/test_rewind_selfcheck.py tests/interop/test_defaults.py tests/interop/test_wire.py tests/interop/test_children.py tests/interop/test_certificates.py tests/interop/test_gateways.py
 EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop/ha.py tests/interop/rewind.py \
 	tests/interop/wire.py tests/interop/test_rewind_selfcheck.py tests/interop/test_strongswan.py tests/interop/test_defaults.py \
-	tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_wire.py tests/interop/test_children.py tests/interop/test_certificates.py
+	tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_wire.py tests/interop/test_children.py tests/interop/test_certificates.py tests/interop/test_gateways.py
 
 PRIVILEGED_TESTS += tests/interop/test_algorithms.py
 EXTRA_DIST += tests/interop/test_algorithms.py
