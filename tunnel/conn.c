@@ -272,7 +272,7 @@ void conn_connect(struct tunnel_conn *c, nsec_t now)
 	if (!c->sa)
 		c->sa = conn_initiate(c, false, now);
 	if (!c->sa) {
-		(void)addresses_failed(c);
+		addresses_anew(c); /* no address was called */
 		conn_retry_later(c, "an IKE SA cannot be initiated now", now);
 		return;
 	}

@@ -63,13 +63,17 @@ static void name_is_resolved(void **state)
 {
 	struct conn_conf *c;
 	struct net *n = named(&c);
+	struct endpoint two[2] = {n->peer[GW].address, n->peer[GW].address};
 
 	(void)state;
 	net_run(n, 60 * SEC);
 	assert_int_equal(n->peer[BRANCH].ike_sent, 0);
-	tunnel_resolved(n->peer[BRANCH].tunnel, c, &n->peer[GW].address, first, 1, n->now);
+	assert_int_equal(addr_parse("192.0.2.99", &two[1].addr), 0);
+	tunnel_resolved(n->peer[BRANCH].tunnel, c, two, first, 2, n->now);
 	net_run(n, SEC);
 	assert_true(net_is_up(n));
+	/* The first of its addresses was called. */
+	assert_true(addr_eq(&ike_sa_remote(peer_conn(n, BRANCH)->sa)->addr, &two[0].addr));
 	conn_unref(c);
 	net_free(n);
 }
