@@ -192,7 +192,10 @@ static unsigned lines_of(const char *text, size_t len)
 	return lines;
 }
 
-/* Whether the marked secrets of a file are nowhere else in it. */
+/*
+ * Whether the marked secrets of a file are nowhere else in it, not even in parts: libconfig joins
+ * strings that follow each other, and reads escapes.
+ */
 static bool is_only_in_secrets(const char *text, size_t len)
 {
 	struct conf_secrets taken;
@@ -201,7 +204,7 @@ static bool is_only_in_secrets(const char *text, size_t len)
 
 	memcpy(copy, text, len);
 	conf_take_secrets(copy, len, &taken);
-	only = !memmem(copy, len, MARK, strlen(MARK));
+	only = !memchr(copy, MARK[1], len) && !memchr(copy, '\\', len);
 	conf_secrets_free(&taken);
 	free(copy);
 	return only;
