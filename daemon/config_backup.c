@@ -18,7 +18,7 @@ static int fail(const struct config *c, unsigned at, char *err, const char *what
 /* Whether the chain of backups from this one on comes to an end. */
 static bool ends(const struct config *c, const struct conn_names *names, unsigned at)
 {
-	for (unsigned i = 0; i < CHAIN_MAX; i++) {
+	for (unsigned i = 0; i <= CHAIN_MAX; i++) {
 		const char *next = c->conns.v[at]->backup;
 		int to = next ? conn_names_find(names, next) : -1;
 

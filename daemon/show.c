@@ -103,7 +103,6 @@ static void show_refusal(FILE *f, const char *indent, const json_t *r)
 		ago(json_object_get(r, "age"), when, sizeof(when)), indent, str(r, "text"));
 }
 
-/* A certificate and the days to its end. */
 /* The traffic does not go where it should go first. */
 static void show_other_way(FILE *f, const json_t *c)
 {
@@ -120,6 +119,7 @@ static void show_other_way(FILE *f, const json_t *c)
 			ago(back, age, sizeof(age)));
 }
 
+/* A certificate and the days to its end. */
 static void show_certificate(FILE *f, const char *whose, const json_t *c)
 {
 	long long left = c ? num(c, "ends_in") : 0;

@@ -15,11 +15,14 @@ const struct endpoint *addresses_next(const struct tunnel_conn *c)
 	return conn_remote(c->conf, c->next_remote % conn_remote_count(c->conf));
 }
 
-void addresses_called(struct tunnel_conn *c, nsec_t now)
+void addresses_called(struct tunnel_conn *c, bool beside, nsec_t now)
 {
-	unsigned passes = c->sa && c->beside ? c->beside_failures : c->failures;
+	unsigned passes = beside ? c->beside_failures : c->failures;
 
-	if (conn_remote_count(c->conf) > 1)
+	/* On the way back nothing is lost meanwhile, and there is one pass only. */
+	if (c->going_back)
+		passes = CALL_DOUBLE;
+	if (conn_remote_count(c->conf) > 1 && !c->dynamic)
 		deadline_set(&c->tunnel->deadlines, &c->call,
 			     now + (CALL_WAIT << min_u64(passes, CALL_DOUBLE)));
 }
@@ -71,7 +74,7 @@ void addresses_late(struct tunnel_conn *c, const struct ike_sa *sa, nsec_t now)
 {
 	char a[ENDPOINT_STRLEN];
 
-	if (sa != c->sa || c->beside || addresses_silent(c) || conn_remote_count(c->conf) < 2)
+	if (sa != c->sa || addresses_silent(c) || conn_remote_count(c->conf) < 2)
 		return;
 	log_warn(c->tunnel->log,
 		 "%s: the peer does not answer at %s: calling its addresses one after the other",
@@ -85,6 +88,7 @@ void addresses_answered(struct tunnel_conn *c, const struct ike_sa *sa, nsec_t n
 	if (c->silent != sa)
 		return;
 	c->silent = NULL;
+	addresses_anew(c);
 	conn_maybe_take_over(c, now);
 }
 
@@ -108,7 +112,7 @@ static bool may_go_back(const struct tunnel_conn *c)
 {
 	const struct ike_sa *sa = conn_established(c);
 
-	return sa && c->conf->failback && conn_remote_count(c->conf) > 1 &&
+	return sa && !c->dynamic && c->conf->failback && conn_remote_count(c->conf) > 1 &&
 	       preference_of(c, sa) > conn_remote_preference(c->conf, 0);
 }
 

@@ -12,8 +12,11 @@
 
 /* The address to call now. The connection has at least one (conn_remote_count). */
 const struct endpoint *addresses_next(const struct tunnel_conn *c);
-/* A call to it has begun: it gets an answer soon, or the next address is called. */
-void addresses_called(struct tunnel_conn *c, nsec_t now);
+/*
+ * A call to it has begun, beside another IKE SA or not: it gets an answer soon, or the next address
+ * is called.
+ */
+void addresses_called(struct tunnel_conn *c, bool beside, nsec_t now);
 /* When a connection's `call` is due: a call without an answer ends, if there is another address. */
 deadline_due addresses_call_due;
 /* The call has failed. True: the next address is to be called at once; false: the pass is over. */

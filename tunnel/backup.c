@@ -45,7 +45,7 @@ static void demote(struct tunnel_conn *c, const char *why)
 {
 	const struct tunnel_conn *b = c->backup;
 
-	if (c->demoted || !b)
+	if (c->demoted || !b || c->tunnel->closing)
 		return;
 	log_warn(c->tunnel->log, "%s: %s: its traffic goes by %s, which is %s", c->conf->name, why,
 		 b->conf->name, conn_established(b) ? "up" : "not up either");
@@ -134,8 +134,12 @@ void backup_up(struct tunnel_conn *c, nsec_t now)
 
 void backup_trusted(struct deadline *d, nsec_t now)
 {
-	(void)now;
-	promote(container_of(d, struct tunnel_conn, trusted));
+	struct tunnel_conn *c = container_of(d, struct tunnel_conn, trusted);
+
+	if (c->sa && ike_sa_watches_answer(c->sa))
+		deadline_set(&c->tunnel->deadlines, d, now + c->conf->failback);
+	else
+		promote(c);
 }
 
 const char *backup_check(const struct tunnel_conn *c)

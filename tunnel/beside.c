@@ -3,6 +3,7 @@
  * (doc/recovery.md 5). SPDX-License-Identifier: ISC
  */
 #include "addresses.h"
+#include "backup.h"
 #include "beside.h"
 #include "child.h"
 #include "conn.h"
@@ -39,7 +40,7 @@ void conn_beside_later(struct tunnel_conn *c, nsec_t now)
 {
 	nsec_t wait;
 
-	if (c->beside || deadline_is_set(&c->rung3) || !conn_can_call(c))
+	if (c->beside || deadline_is_set(&c->rung3) || !conn_can_call(c) || c->tunnel->closing)
 		return;
 	if (c->called)
 		wait = 0; /* the next of the peer's addresses */
@@ -106,6 +107,7 @@ void conn_beside(struct deadline *d, nsec_t now)
 	if (!has_come_beside(c, now))
 		c->beside = conn_initiate(c, true, now);
 	if (!c->beside) {
+		addresses_anew(c); /* no address was called: the back-off comes first */
 		c->beside_failures++;
 		conn_beside_later(c, now);
 		return;
@@ -165,6 +167,8 @@ static void end_other(struct tunnel_conn *c, const struct ike_sa *keep, struct i
 		return;
 	ike_sa_set_owner(sa, NULL);
 	conn_unask(c, sa);
+	if (c->silent == sa)
+		c->silent = NULL;
 	ike_sa_delete(sa, now);
 }
 
@@ -207,6 +211,7 @@ void conn_take_over(struct deadline *d, nsec_t now)
 
 	if (!conn_is_mending(c) && (!sa || ike_sa_state(sa) != IKE_STATE_ESTABLISHED)) {
 		deadline_clear(&c->tunnel->deadlines, &c->rung3);
+		addresses_anew(c);
 		give_up_call(c, sa, "no longer needed: the old IKE SA answers again", now);
 		return;
 	}
@@ -224,6 +229,7 @@ void conn_take_over(struct deadline *d, nsec_t now)
 	c->beside = c->crossing = NULL;
 	c->beside_failures = 0;
 	addresses_look(c, now);
+	backup_up(c, now);
 	end_other(c, sa, old, now);
 	end_other(c, sa, o, now);
 	/* And all others with this peer, which may have made some meanwhile. */

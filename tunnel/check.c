@@ -165,6 +165,8 @@ static const char *check_conn(const struct tunnel_conn *c)
 	if ((c->sa && !is_ours(c, c->sa)) || (c->beside && !is_ours(c, c->beside)) ||
 	    (c->crossing && !is_ours(c, c->crossing)))
 		return "a connection names an IKE SA that is not its own";
+	if (c->silent && !is_ours(c, c->silent))
+		return "an IKE SA counts as silent that is not its own";
 	wrong = addresses_check(c);
 	return wrong ? wrong : backup_check(c);
 }

@@ -183,7 +183,7 @@ struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
 			  beside, now);
 	if (sa) {
 		ike_sa_set_owner(sa, c);
-		addresses_called(c, now);
+		addresses_called(c, beside, now);
 	}
 	return sa;
 }
@@ -421,7 +421,8 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 		c->sa = sa;
 	addresses_anew(c);
 	addresses_look(c, now);
-	backup_up(c, now);
+	if (sa == c->sa)
+		backup_up(c, now);
 	if (sa == c->beside && conn_which_call(c) != sa)
 		conn_ask_no_more(c, sa);
 	conn_tidy_spare(c, now);
@@ -538,7 +539,8 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 	}
 	c->tunnel->ops.event(c->tunnel->ops.ctx, TUNNEL_EVENT_CONN, c, NULL, why);
 	LIST_FOREACH (k, &c->children, link) {
-		if (was_beside || !c->sa)
+		/* A vain call to a better address is no failure of a recovery. */
+		if ((was_beside && !was_back) || !c->sa)
 			recovery_failed(k, why, now);
 	}
 	if (was_beside && c->sa && conn_is_mending(c)) {
@@ -546,9 +548,13 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 			c->beside_failures++;
 		conn_beside_later(c, now);
 	}
-	if (!c->sa) {
+	if (c->sa && !conn_established(c))
 		backup_lost(c);
+	if (!c->sa) {
 		another_address(c, sa);
+		/* Of calls in vain a whole pass counts. */
+		if (ike_sa_established(sa) || !c->called)
+			backup_lost(c);
 		conn_retry_later(c, why, now);
 	} else if (is_needed(c))
 		deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
@@ -594,7 +600,7 @@ static void follow_rekey(struct tunnel_child *k, const struct ike_sa *from, stru
 /* The peer has not answered in time. Where there is another way, its answer decides. */
 static void late(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
-	if (sa != c->sa || !conn_has_other_way(c->conf))
+	if (sa != c->sa || c->dynamic || !conn_has_other_way(c->conf))
 		return;
 	(void)ike_hurry(sa, IKE_LATE_HINT, now);
 	addresses_late(c, sa, now);

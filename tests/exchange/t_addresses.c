@@ -282,6 +282,87 @@ static void begins_with_the_first(void **state)
 	net_free(n);
 }
 
+/* The tunnel is closed while its silent peer is called at all addresses: that ends, too. */
+static void closed_while_calling(void **state)
+{
+	(void)state;
+	for (unsigned after = 0; after < 20; after++) {
+		struct options o = plain();
+		struct net *n;
+
+		o.dpd = 5 * SEC;
+		o.seed = after + 1;
+		n = up(&o);
+		dead[FIRST] = dead[SECOND] = true;
+		while (!peer_conn(n, BRANCH)->beside)
+			net_run(n, 10 * MSEC);
+		net_run(n, after * 100 * MSEC);
+		(void)tunnel_close(n->peer[BRANCH].tunnel, n->now);
+		net_run(n, 5 * SEC);
+		assert_null(peer_conn(n, BRANCH)->beside);
+		net_free(n);
+	}
+}
+
+/* Answers take 1.6 s: the first pass is in vain, later ones have more time, also on the way back.
+ */
+static void slow_gateways(void **state)
+{
+	struct options o = plain();
+	struct net *n;
+
+	(void)state;
+	o.delay = 800 * MSEC;
+	n = two(&o, true);
+	net_until(n, is_at_second, 30 * SEC, "at the second");
+	dead[FIRST] = false;
+	net_until(n, is_used_at_first, 2 * FAILBACK, "at the first");
+	net_free(n);
+}
+
+/* The peer answers late, when its first address was called in vain: the next time is a new one. */
+static void answers_after_all(void **state)
+{
+	struct options o = plain();
+	struct net *n;
+
+	(void)state;
+	o.dpd = 5 * SEC;
+	n = up(&o);
+	dead[FIRST] = dead[SECOND] = true;
+	while (peer_conn(n, BRANCH)->called == 0)
+		net_run(n, 10 * MSEC);
+	dead[FIRST] = false;
+	net_run(n, 20 * SEC);
+	assert_int_equal(at(n), FIRST);
+	assert_int_equal(peer_conn(n, BRANCH)->called, 0);
+	assert_null(peer_conn(n, BRANCH)->beside);
+	net_free(n);
+}
+
+/* The gateway in use dies while a call back to the first one is out, which is dead, too. */
+static void dies_beside_a_vain_call(void **state)
+{
+	struct options o = plain();
+	struct net *n;
+
+	(void)state;
+	o.dpd = 5 * SEC;
+	n = two(&o, true);
+	net_until(n, is_at_second, 5 * SEC, "at the second");
+	n->rate[BRANCH] = n->rate[GW] = RATE;
+	net_run(n, FAILBACK - 8 * SEC);
+	dead[SECOND] = true;
+	while (!peer_conn(n, BRANCH)->beside)
+		net_run(n, 10 * MSEC);
+	dead[FIRST] = false;
+	net_until(n, is_used_at_first, 15 * SEC, "at the first");
+	/* And back again, with the SA that had been silent gone. */
+	net_run(n, 2 * FAILBACK);
+	assert_int_equal(at(n), FIRST);
+	net_free(n);
+}
+
 /* A restart of our own forgets nothing of it. */
 static void restarted(void **state)
 {
@@ -307,6 +388,10 @@ int main(void)
 		cmocka_unit_test(dies_while_going_back),
 		cmocka_unit_test(stays),
 		cmocka_unit_test(begins_with_the_first),
+		cmocka_unit_test(closed_while_calling),
+		cmocka_unit_test(slow_gateways),
+		cmocka_unit_test(answers_after_all),
+		cmocka_unit_test(dies_beside_a_vain_call),
 		cmocka_unit_test(restarted),
 	};
 

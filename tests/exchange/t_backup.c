@@ -159,6 +159,26 @@ static void late_answer(void **state)
 	net_free(n);
 }
 
+/* The primary is up again, and falls silent before it has its traffic: that stays where it is. */
+static void silent_before_it_is_trusted(void **state)
+{
+	struct net *n = both_up();
+	uint64_t lost;
+
+	(void)state;
+	net_run(n, SEC);
+	ike_sa_delete(tunnel_find_conn(n->peer[GW].tunnel, "b1")->sa, n->now);
+	net_run(n, SEC / 10);
+	while (!is_up(n, "gw1"))
+		tunnel_child_up(child_of(n, BRANCH, "gw1"), n->now), net_run(n, SEC / 10);
+	net_run(n, FAILBACK - 12 * SEC);
+	lost = net_lost(n, BRANCH, 0) + n->peer[BRANCH].path_lost;
+	dead[FIRST] = true;
+	assert_int_equal(goes_to(n, 60 * SEC), SECOND);
+	assert_int_equal(net_lost(n, BRANCH, 0) + n->peer[BRANCH].path_lost, lost);
+	net_free(n);
+}
+
 /* The primary says goodbye, and is not wanted any more: no packet is lost. */
 static void orderly_end(void **state)
 {
@@ -242,9 +262,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(primary_first), cmocka_unit_test(silent_primary),
-		cmocka_unit_test(late_answer),	 cmocka_unit_test(orderly_end),
-		cmocka_unit_test(backup_dies),	 cmocka_unit_test(traps),
-		cmocka_unit_test(reloaded),
+		cmocka_unit_test(late_answer),	 cmocka_unit_test(silent_before_it_is_trusted),
+		cmocka_unit_test(orderly_end),	 cmocka_unit_test(backup_dies),
+		cmocka_unit_test(traps),	 cmocka_unit_test(reloaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
