@@ -29,11 +29,6 @@ static bool ends(const struct config *c, const struct conn_names *names, unsigne
 	return false;
 }
 
-static bool is_for_any_peer(const struct conn_conf *c)
-{
-	return c->remote_any || ident_is_pattern(&c->remote_id);
-}
-
 /* Another connection has the traffic of the child, on the same device. */
 static bool has_traffic_of(const struct conn_conf *b, const struct child_conf *k)
 {
@@ -57,7 +52,7 @@ static int check_one(const struct config *c, const struct conn_names *names, uns
 	if (!ends(c, names, at))
 		return fail(c, at, err, "the backups go round in a circle, or are more than 8", "");
 	b = c->conns.v[to];
-	if (is_for_any_peer(p) || is_for_any_peer(b))
+	if (conn_is_for_anyone(p) || conn_is_for_anyone(b))
 		return fail(c, at, err,
 			    "both need one peer: remote_addrs without %any, remote.id without *",
 			    "");

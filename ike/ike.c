@@ -47,8 +47,7 @@ static void due_dpd(struct deadline *d, nsec_t now)
 		return;
 	}
 	deadline_set(&sa->ike->deadlines, &sa->dpd, now + sa->conn->dpd_delay);
-	/* Where there is another way, whether the peer is silent has to be known soon. */
-	ike_liveness(sa, conn_has_other_way(sa->conn) ? IKE_LATE_HINT : 0, now);
+	ike_liveness(sa, sa->ike->ops.has_other_way(sa->ike->ops.ctx, sa) ? IKE_LATE_HINT : 0, now);
 }
 
 static void due_rekey(struct deadline *d, nsec_t now)

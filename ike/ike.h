@@ -144,6 +144,9 @@ struct ike_ops {
 	int64_t (*wall_clock)(void *ctx);
 	/* The time of the last FRESH or BRIDGED packet on the IKE SA's children; 0: never. */
 	nsec_t (*last_inbound)(void *ctx, const struct ike_sa *sa);
+	/* Whether traffic could go elsewhere: then it is to be known soon that the peer is silent.
+	 */
+	bool (*has_other_way)(void *ctx, const struct ike_sa *sa);
 };
 
 /*

@@ -99,21 +99,11 @@ bool addresses_silent(const struct tunnel_conn *c)
 
 /* ---- back to a more preferred address ---- */
 
-/* The preference of the address where the IKE SA has its peer; 0: there is no better one. */
-static unsigned preference_of(const struct tunnel_conn *c, const struct ike_sa *sa)
-{
-	unsigned i = index_of(c, sa);
-
-	return i < conn_remote_count(c->conf) ? conn_remote_preference(c->conf, i) : 0;
-}
-
 /* Addresses of one host name have one preference, which need not be 0. */
 static bool may_go_back(const struct tunnel_conn *c)
 {
-	const struct ike_sa *sa = conn_established(c);
-
-	return sa && !c->dynamic && c->conf->failback && conn_remote_count(c->conf) > 1 &&
-	       preference_of(c, sa) > conn_remote_preference(c->conf, 0);
+	return conn_established(c) && !c->dynamic && c->conf->failback &&
+	       conn_remote_count(c->conf) > 1 && c->preference > conn_remote_preference(c->conf, 0);
 }
 
 bool addresses_going_back(const struct tunnel_conn *c)
@@ -131,6 +121,11 @@ static void later(struct tunnel_conn *c, nsec_t wait, nsec_t now)
 
 void addresses_look(struct tunnel_conn *c, nsec_t now)
 {
+	unsigned at = conn_established(c) ? index_of(c, c->sa) : conn_remote_count(c->conf);
+
+	/* Where its name leads elsewhere by now, the address has the preference that it had. */
+	if (at < conn_remote_count(c->conf))
+		c->preference = conn_remote_preference(c->conf, at);
 	if (!may_go_back(c)) {
 		deadline_clear(&c->tunnel->deadlines, &c->failback);
 		c->going_back = false;
@@ -169,7 +164,7 @@ void addresses_failback_failed(struct tunnel_conn *c, nsec_t now)
 {
 	c->next_remote++;
 	if (may_go_back(c) && c->next_remote < conn_remote_count(c->conf) &&
-	    conn_remote_preference(c->conf, c->next_remote) < preference_of(c, c->sa))
+	    conn_remote_preference(c->conf, c->next_remote) < c->preference)
 		deadline_set(&c->tunnel->deadlines, &c->failback, now);
 	/* Otherwise addresses_look sets the next time. */
 }

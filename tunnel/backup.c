@@ -7,9 +7,10 @@
 #define RANK_SHIFT 56
 #define RANK_MAX   15 /* backups of backups */
 
+/* All that are demoted come behind all others; among either, a primary before its backup. */
 uint64_t backup_order(const struct tunnel_conn *c, uint64_t n)
 {
-	uint64_t preference = c->demoted ? 0 : RANK_MAX + 1 - c->rank;
+	uint64_t preference = RANK_MAX - c->rank + (c->demoted ? 0 : RANK_MAX + 1);
 
 	return preference << RANK_SHIFT | (n & ((1ULL << RANK_SHIFT) - 1));
 }
@@ -18,9 +19,12 @@ uint64_t backup_order(const struct tunnel_conn *c, uint64_t n)
 static void order_anew(struct tunnel_child *k, struct spd_policy *p)
 {
 	struct spd *spd = tunnel_child_spd(k);
+	uint64_t order = backup_order(k->conn, p->order);
 
+	if (order == p->order)
+		return;
 	spd_remove(spd, p);
-	p->order = backup_order(k->conn, p->order);
+	p->order = order;
 	/* It was in there before. */
 	if (spd_add(spd, p) < 0)
 		abort();
@@ -41,16 +45,30 @@ static void order_all(struct tunnel_conn *c)
 	}
 }
 
-static void demote(struct tunnel_conn *c, const char *why)
+/* A packet would start it only when the silent SAs of its primary are gone. */
+static void start(struct tunnel_conn *c, nsec_t now)
 {
-	const struct tunnel_conn *b = c->backup;
+	struct tunnel_child *k;
 
-	if (c->demoted || !b || c->tunnel->closing)
+	LIST_FOREACH (k, &c->children, link) {
+		if (k->trapped && k->trap.trap)
+			conn_ask(k, NULL, now, now);
+	}
+}
+
+static void demote(struct tunnel_conn *c, enum demoted how, const char *why, nsec_t now)
+{
+	struct tunnel_conn *b = c->backup;
+
+	if (!b || c->tunnel->closing || c->demoted >= how)
 		return;
-	log_warn(c->tunnel->log, "%s: %s: its traffic goes by %s, which is %s", c->conf->name, why,
-		 b->conf->name, conn_established(b) ? "up" : "not up either");
-	c->demoted = true;
+	if (!c->demoted)
+		log_warn(c->tunnel->log, "%s: %s: its traffic goes by %s, which is %s",
+			 c->conf->name, why, b->conf->name,
+			 conn_established(b) ? "up" : "not up either");
+	c->demoted = how;
 	order_all(c);
+	start(b, now);
 }
 
 static void promote(struct tunnel_conn *c)
@@ -59,8 +77,26 @@ static void promote(struct tunnel_conn *c)
 	if (!c->demoted)
 		return;
 	log_info(c->tunnel->log, "%s: has its traffic again", c->conf->name);
-	c->demoted = c->lost = false;
+	c->demoted = NOT_DEMOTED;
 	order_all(c);
+}
+
+static bool is_silent(const struct tunnel_conn *c)
+{
+	return c->sa && ike_sa_watches_answer(c->sa);
+}
+
+/* The backup cannot have the traffic: its primaries that are up do not wait for `trusted`. */
+static void give_back(struct tunnel_conn *b)
+{
+	struct tunnel_conn *c;
+
+	if (!b->rank)
+		return;
+	LIST_FOREACH (c, &b->tunnel->conns, link) {
+		if (c->backup == b && conn_established(c) && !is_silent(c))
+			promote(c);
+	}
 }
 
 void backups_forget(struct tunnel *t)
@@ -105,28 +141,41 @@ void backups_configure(struct tunnel *t, const struct conn_set *kept,
 		order_all(c);
 }
 
-void backup_late(struct tunnel_conn *c, const struct ike_sa *sa)
+bool tunnel_has_other_way(void *ctx, const struct ike_sa *sa)
 {
-	if (sa == c->sa)
-		demote(c, "the peer does not answer");
+	const struct tunnel_conn *c = ike_sa_owner(sa);
+
+	(void)ctx;
+	return c && !c->dynamic && (c->backup || c->rank || conn_remote_count(c->conf) > 1);
+}
+
+void backup_late(struct tunnel_conn *c, nsec_t now)
+{
+	give_back(c);
+	demote(c, DEMOTED_LATE, "the peer does not answer", now);
 }
 
 void backup_answered(struct tunnel_conn *c, const struct ike_sa *sa)
 {
-	if (sa == c->sa && !c->lost)
+	if (sa == c->sa && c->demoted == DEMOTED_LATE)
 		promote(c);
 }
 
-void backup_lost(struct tunnel_conn *c)
+void backup_in_vain(struct tunnel_conn *c, nsec_t now)
+{
+	demote(c, DEMOTED_IN_VAIN, "calls are in vain", now);
+}
+
+void backup_lost(struct tunnel_conn *c, nsec_t now)
 {
 	deadline_clear(&c->tunnel->deadlines, &c->trusted);
-	demote(c, "it is down");
-	c->lost = c->demoted;
+	give_back(c);
+	demote(c, DEMOTED_DOWN, "it is down", now);
 }
 
 void backup_up(struct tunnel_conn *c, nsec_t now)
 {
-	if (!c->lost)
+	if (c->demoted != DEMOTED_DOWN)
 		promote(c);
 	else if (c->conf->failback && !deadline_is_set(&c->trusted))
 		deadline_set(&c->tunnel->deadlines, &c->trusted, now + c->conf->failback);
@@ -136,7 +185,7 @@ void backup_trusted(struct deadline *d, nsec_t now)
 {
 	struct tunnel_conn *c = container_of(d, struct tunnel_conn, trusted);
 
-	if (c->sa && ike_sa_watches_answer(c->sa))
+	if (is_silent(c))
 		deadline_set(&c->tunnel->deadlines, d, now + c->conf->failback);
 	else
 		promote(c);
@@ -144,13 +193,14 @@ void backup_trusted(struct deadline *d, nsec_t now)
 
 const char *backup_check(const struct tunnel_conn *c)
 {
-	if (!c->demoted)
-		return NULL;
-	if (!c->backup)
+	if (c->demoted && !c->backup)
 		return "a connection without a backup has lost its traffic";
-	if (c->lost && conn_established(c) && c->conf->failback && !deadline_is_set(&c->trusted))
+	if (c->demoted == DEMOTED_DOWN && conn_established(c) && c->conf->failback &&
+	    !deadline_is_set(&c->trusted))
 		return "a connection is up again, and never gets its traffic back";
-	if (!c->lost && !(c->sa && ike_sa_watches_answer(c->sa)))
+	if (c->demoted == DEMOTED_LATE && !is_silent(c))
 		return "a connection has lost its traffic, and waits for no answer";
+	if (c->demoted == DEMOTED_IN_VAIN && conn_established(c))
+		return "a connection is up, and has no traffic";
 	return NULL;
 }

@@ -20,14 +20,17 @@ void backups_forget(struct tunnel *t);
 /* ... until the connections are there again. kept: their configurations; names: their index. */
 void backups_configure(struct tunnel *t, const struct conn_set *kept,
 		       const struct conn_names *names);
-/* The peer has not answered on this IKE SA in time. */
-void backup_late(struct tunnel_conn *c, const struct ike_sa *sa);
+/* See struct ike_ops: it has a backup, or is one, or the peer has another address. */
+bool tunnel_has_other_way(void *ctx, const struct ike_sa *sa);
+/* The peer has not answered on the connection's IKE SA in time. */
+void backup_late(struct tunnel_conn *c, nsec_t now);
 /* It has answered, or the IKE SA was rekeyed. */
 void backup_answered(struct tunnel_conn *c, const struct ike_sa *sa);
-/* No IKE SA of the connection is left. */
-void backup_lost(struct tunnel_conn *c);
-/* One has come up: at once, or after `failback` if there was none, the connection has its traffic.
- */
+/* No IKE SA can be made: all addresses were called in vain, or none can be called. */
+void backup_in_vain(struct tunnel_conn *c, nsec_t now);
+/* The connection was up, and no IKE SA is left that is. */
+void backup_lost(struct tunnel_conn *c, nsec_t now);
+/* Its IKE SA is up: the connection has its traffic at once, or after `failback` if it was down. */
 void backup_up(struct tunnel_conn *c, nsec_t now);
 /* When a connection's `trusted` is due: it has been up for long enough. */
 deadline_due backup_trusted;

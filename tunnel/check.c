@@ -2,9 +2,9 @@
  * check.c - the invariant of doc/recovery.md 5, for tests: what is to be recovered from has a
  * request or a deadline, and what it waits for is under way. SPDX-License-Identifier: ISC
  */
-#include "pool.h"
 #include "addresses.h"
 #include "backup.h"
+#include "pool.h"
 #include "recovery.h"
 #include "tidy.h"
 #include "tunnel_sa.h"

@@ -273,6 +273,7 @@ void conn_connect(struct tunnel_conn *c, nsec_t now)
 		c->sa = conn_initiate(c, false, now);
 	if (!c->sa) {
 		addresses_anew(c); /* no address was called */
+		backup_in_vain(c, now);
 		conn_retry_later(c, "an IKE SA cannot be initiated now", now);
 		return;
 	}
@@ -292,6 +293,8 @@ void conn_ask(struct tunnel_child *k, const struct ts *first, nsec_t at, nsec_t 
 		c->sa = conn_initiate(c, false, now);
 	if (c->sa)
 		ask_on(k, c->sa, first, at);
+	else
+		backup_in_vain(c, now);
 }
 
 /* A child is wanted, or rung 3 is needed. */
@@ -380,10 +383,9 @@ void conn_drop_spare(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 
 struct tunnel_conn *conn_of_peer(struct tunnel *t, const struct ike_sa *sa)
 {
-	bool anyone = ike_sa_conn(sa)->remote_any || ident_is_pattern(&ike_sa_conn(sa)->remote_id);
 	struct tunnel_conn *c, *found = NULL;
 
-	if (!anyone)
+	if (!conn_is_for_anyone(ike_sa_conn(sa)))
 		return conn_static(t, ike_sa_conn(sa));
 	LIST_FOREACH (c, &t->conns, link) {
 		if (c->conf == ike_sa_conn(sa) && c->dynamic &&
@@ -506,6 +508,29 @@ static void another_address(struct tunnel_conn *c, const struct ike_sa *gone)
 	(void)addresses_failed(c);
 }
 
+/* No IKE SA is up since this one is gone. Of calls in vain a whole pass counts. */
+static void without_ike_sa(struct tunnel_conn *c, const struct ike_sa *gone, nsec_t now)
+{
+	if (ike_sa_established(gone))
+		backup_lost(c, now);
+	else if (!c->called)
+		backup_in_vain(c, now);
+}
+
+/* Another IKE SA of the connection takes the place of one that is gone, if it has one. */
+static void next_sa(struct tunnel_conn *c, const struct ike_sa *gone)
+{
+	if (ike_sa_established(gone)) {
+		c->calls_back = !behind_nat(gone);
+		c->last_local = *ike_sa_local(gone);
+		c->last_remote = *ike_sa_remote(gone);
+	}
+	c->sa = c->beside;
+	c->beside = NULL;
+	if (!c->sa)
+		c->sa = another_sa(c, gone);
+}
+
 static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, nsec_t now)
 {
 	struct tunnel_child *k;
@@ -515,23 +540,14 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 	conn_unask(c, sa);
 	if (c->silent == sa)
 		c->silent = NULL;
-	if (was_main && ike_sa_established(sa)) {
-		c->calls_back = !behind_nat(sa);
-		c->last_local = *ike_sa_local(sa);
-		c->last_remote = *ike_sa_remote(sa);
-	}
 	if (was_beside)
 		c->beside = NULL;
 	if (was_back)
 		addresses_failback_failed(c, now);
 	if (was_beside || c->crossing == sa)
 		c->crossing = NULL;
-	if (was_main) {
-		c->sa = c->beside;
-		c->beside = NULL;
-		if (!c->sa)
-			c->sa = another_sa(c, sa);
-	}
+	if (was_main)
+		next_sa(c, sa);
 	if (!was_beside && !was_main) {
 		if (is_needed(c) && !deadline_is_set(&c->retry))
 			deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
@@ -548,15 +564,15 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 			c->beside_failures++;
 		conn_beside_later(c, now);
 	}
-	if (c->sa && !conn_established(c))
-		backup_lost(c);
-	if (!c->sa) {
+	if (!c->sa)
 		another_address(c, sa);
-		/* Of calls in vain a whole pass counts. */
-		if (ike_sa_established(sa) || !c->called)
-			backup_lost(c);
+	if (!conn_established(c))
+		without_ike_sa(c, sa, now);
+	else if (was_main)
+		backup_up(c, now);
+	if (!c->sa)
 		conn_retry_later(c, why, now);
-	} else if (is_needed(c))
+	else if (is_needed(c))
 		deadline_set(&c->tunnel->deadlines, &c->retry, now + MEND_DELAY);
 	addresses_look(c, now);
 	conn_assigned_look(c);
@@ -600,11 +616,11 @@ static void follow_rekey(struct tunnel_child *k, const struct ike_sa *from, stru
 /* The peer has not answered in time. Where there is another way, its answer decides. */
 static void late(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
-	if (sa != c->sa || c->dynamic || !conn_has_other_way(c->conf))
+	if (sa != c->sa || !tunnel_has_other_way(NULL, sa))
 		return;
 	(void)ike_hurry(sa, IKE_LATE_HINT, now);
 	addresses_late(c, sa, now);
-	backup_late(c, sa);
+	backup_late(c, now);
 }
 
 void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
@@ -639,8 +655,10 @@ void conn_on_ike_event(struct tunnel *t, struct ike_sa *sa, enum ike_sa_event e,
 		break;
 	case IKE_EVENT_DOWN: on_down(c, sa, why, now); break;
 	case IKE_EVENT_LATE:
-		if (host_move_late(c, sa, now))
+		if (host_move_late(c, sa, now)) {
+			late(c, sa, now);
 			break;
+		}
 		LIST_FOREACH (k, &c->children, link)
 			recovery_late(k, sa, why, now);
 		late(c, sa, now);

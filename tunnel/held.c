@@ -17,8 +17,7 @@ struct held_route {
 
 bool conn_only_answers(const struct conn_conf *conf)
 {
-	return (conf->remote_any || ident_is_pattern(&conf->remote_id)) &&
-	       conf->remote_count == 0 && !conf->names;
+	return conn_is_for_anyone(conf) && conf->remote_count == 0 && !conf->names;
 }
 
 static void hold(struct tunnel *t, const struct conn_conf *conf, const struct child_conf *child)

@@ -87,6 +87,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 		.keys = op_keys,
 		.wall_clock = op_wall_clock,
 		.last_inbound = tunnel_last_inbound,
+		.has_other_way = tunnel_has_other_way,
 		.keep_mapping = tunnel_keep_mapping,
 		.config_assign = tunnel_config_assign,
 	};

@@ -148,6 +148,14 @@ LIST_HEAD(tunnel_child_list, tunnel_child);
 
 /* ---- a connection to one peer ---- */
 
+/* Why packets of a connection go by its backup; see backup.h. */
+enum demoted {
+	NOT_DEMOTED,
+	DEMOTED_LATE,	 /* the peer has not answered yet: until it does */
+	DEMOTED_IN_VAIN, /* calls are in vain: until it is up */
+	DEMOTED_DOWN,	 /* it was up, and is down: until it has been up for `failback` */
+};
+
 struct tunnel_conn {
 	LIST_ENTRY(tunnel_conn) link;
 	UT_hash_handle by_conf; /* in tunnel.configured, unless it is dynamic */
@@ -175,8 +183,8 @@ struct tunnel_conn {
 	unsigned called;	 /* addresses that were called in this pass, in vain */
 	struct tunnel_conn *backup;  /* see backup.h; NULL: none */
 	unsigned rank;		     /* 0: it is no backup */
-	bool demoted;		     /* its packets go by the backup */
-	bool lost;		     /* ... since it had no IKE SA any more */
+	enum demoted demoted;	     /* whether its packets go by the backup */
+	unsigned preference;	     /* of the address where the IKE SA had its peer last */
 	const struct ike_sa *silent; /* it was not answered in time, nor since; see addresses.h */
 	bool going_back;	     /* `beside` calls a more preferred address, or did just now */
 	nsec_t not_before;	     /* it failed: packets do not start it before this */

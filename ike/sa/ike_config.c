@@ -100,9 +100,9 @@ unsigned conn_remote_preference(const struct conn_conf *c, unsigned i)
 	return i < c->remote_count ? i : c->remote_count + c->names->name_of[i - c->remote_count];
 }
 
-bool conn_has_other_way(const struct conn_conf *c)
+bool conn_is_for_anyone(const struct conn_conf *c)
 {
-	return c->backup || conn_remote_count(c) > 1;
+	return c->remote_any || ident_is_pattern(&c->remote_id);
 }
 
 bool conn_has_remote(const struct conn_conf *c, const struct addr *a)

@@ -149,8 +149,8 @@ const struct endpoint *conn_remote(const struct conn_conf *c, unsigned i);
 /* How far behind it stands in remote_addrs: 0 is the first. Addresses of one name stand together.
  */
 unsigned conn_remote_preference(const struct conn_conf *c, unsigned i);
-/* Its traffic can go elsewhere, if the peer does not answer where it is. */
-bool conn_has_other_way(const struct conn_conf *c);
+/* It is for several peers, or for whoever calls. */
+bool conn_is_for_anyone(const struct conn_conf *c);
 /* Whether the address is one of them. */
 bool conn_has_remote(const struct conn_conf *c, const struct addr *a);
 /*

@@ -265,6 +265,36 @@ static void stays(void **state)
 	}
 }
 
+/* The address in use leaves its name, as names rotate: the way back is not forgotten. */
+static void name_leads_elsewhere(void **state)
+{
+	static struct peer_names names = {.count = 2, .found_count = 2, .name_of = {0, 1}};
+	struct options o = plain();
+	struct net *n = known(&o);
+	struct conn_conf *c = n->peer[BRANCH].conf;
+
+	(void)state;
+	memcpy(names.found, c->remote, 2 * sizeof(c->remote[0]));
+	c->remote_count = 0;
+	c->names = &names;
+	dead[FIRST] = true;
+	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+	net_until(n, is_at_second, 5 * SEC, "at the second");
+	dead[FIRST] = false;
+	for (unsigned i = 0; i < 6; i++) {
+		struct endpoint found[2] = {names.found[0], names.found[1]};
+
+		assert_int_equal(addr_parse(i % 2 ? "192.0.2.98" : "192.0.2.99", &found[1].addr),
+				 0);
+		tunnel_resolved(n->peer[BRANCH].tunnel, c, found, names.name_of, 2, n->now);
+		net_run(n, FAILBACK / 4);
+	}
+	assert_int_equal(at(n), FIRST);
+	c->names = NULL;
+	c->remote_count = 2;
+	net_free(n);
+}
+
 /* An orderly end is followed by a call to the first address, wherever the tunnel was. */
 static void begins_with_the_first(void **state)
 {
@@ -387,6 +417,7 @@ int main(void)
 		cmocka_unit_test(back_without_a_loss),
 		cmocka_unit_test(dies_while_going_back),
 		cmocka_unit_test(stays),
+		cmocka_unit_test(name_leads_elsewhere),
 		cmocka_unit_test(begins_with_the_first),
 		cmocka_unit_test(closed_while_calling),
 		cmocka_unit_test(slow_gateways),

@@ -200,7 +200,7 @@ static void orderly_end(void **state)
 	net_free(n);
 }
 
-/* The backup is down, too, or dies while it has the traffic: the primary has it. */
+/* The backup ends while it has the traffic: the primary has it. */
 static void backup_dies(void **state)
 {
 	struct net *n = both_up();
@@ -212,6 +212,22 @@ static void backup_dies(void **state)
 	assert_int_equal(goes_to(n, SEC), SECOND);
 	tunnel_child_down(child_of(n, BRANCH, "gw2"), n->now);
 	net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, SEC), FIRST);
+	net_free(n);
+}
+
+/* The backup falls silent while the primary, which is up again, waits: that has its traffic. */
+static void backup_falls_silent(void **state)
+{
+	struct net *n = both_up();
+
+	(void)state;
+	net_run(n, SEC);
+	ike_sa_delete(tunnel_find_conn(n->peer[GW].tunnel, "b1")->sa, n->now);
+	net_run(n, 5 * SEC);
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	dead[SECOND] = true;
+	net_run(n, 2 * DPD + 6 * SEC);
 	assert_int_equal(goes_to(n, SEC), FIRST);
 	net_free(n);
 }
@@ -232,7 +248,39 @@ static void traps(void **state)
 	net_free(n);
 }
 
-/* A reload makes it a backup, and no backup again. */
+/* A backup that is a trap is started when the primary falls silent, not when that is given up. */
+static void trap_beside_a_silent_primary(void **state)
+{
+	struct net *n = configured(true, START_TRAP);
+
+	(void)state;
+	n->rate[BRANCH] = RATE;
+	net_run(n, SEC);
+	assert_true(is_up(n, "gw1") && !is_up(n, "gw2"));
+	dead[FIRST] = true;
+	net_run(n, 2 * DPD + 6 * SEC);
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	net_free(n);
+}
+
+/* A connection that was never up has its traffic as soon as it is: nothing was down. */
+static void calls_in_vain(void **state)
+{
+	struct net *n = configured(true, START_START);
+
+	(void)state;
+	dead[FIRST] = true;
+	net_run(n, 200 * SEC);
+	n->rate[BRANCH] = RATE;
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	dead[FIRST] = false;
+	while (!is_up(n, "gw1"))
+		net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, SEC), FIRST);
+	net_free(n);
+}
+
+/* A reload makes it a backup, and no backup again; what stays keeps its traffic where it is. */
 static void reloaded(void **state)
 {
 	struct net *n = configured(false, START_NONE);
@@ -252,19 +300,34 @@ static void reloaded(void **state)
 	assert_int_equal(goes_to(n, SEC), FIRST);
 	dead[FIRST] = true;
 	net_run(n, 2 * DPD + 6 * SEC);
+	configure(n, BRANCH, true);
 	assert_int_equal(goes_to(n, SEC), SECOND);
+	dead[FIRST] = false;
+	n->rate[BRANCH] = 0;
 	configure(n, BRANCH, false);
-	assert_int_equal(goes_to(n, SEC), SECOND);
+	net_run(n, SEC);
+	bring_up(n, "gw1");
+	tunnel_child_rekey(child_of(n, BRANCH, "gw2"), n->now);
+	net_run(n, SEC);
+	n->rate[BRANCH] = RATE;
+	assert_int_equal(goes_to(n, SEC), SECOND); /* the one that was rekeyed last */
 	net_free(n);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(primary_first), cmocka_unit_test(silent_primary),
-		cmocka_unit_test(late_answer),	 cmocka_unit_test(silent_before_it_is_trusted),
-		cmocka_unit_test(orderly_end),	 cmocka_unit_test(backup_dies),
-		cmocka_unit_test(traps),	 cmocka_unit_test(reloaded),
+		cmocka_unit_test(primary_first),
+		cmocka_unit_test(silent_primary),
+		cmocka_unit_test(late_answer),
+		cmocka_unit_test(silent_before_it_is_trusted),
+		cmocka_unit_test(orderly_end),
+		cmocka_unit_test(backup_dies),
+		cmocka_unit_test(backup_falls_silent),
+		cmocka_unit_test(trap_beside_a_silent_primary),
+		cmocka_unit_test(calls_in_vain),
+		cmocka_unit_test(traps),
+		cmocka_unit_test(reloaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

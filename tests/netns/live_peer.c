@@ -145,6 +145,12 @@ static bool op_keep_mapping(void *ctx, const struct ike_sa *sa)
 	return true;
 }
 
+static bool op_has_other_way(void *ctx, const struct ike_sa *sa)
+{
+	(void)ctx, (void)sa;
+	return false;
+}
+
 static nsec_t op_last_inbound(void *ctx, const struct ike_sa *sa)
 {
 	(void)ctx, (void)sa;
@@ -210,7 +216,8 @@ int live_open(struct live_peer *p, const struct live_who *who, uint64_t seed)
 				    .ike_event = op_ike_event,
 				    .synced = op_synced,
 				    .keep_mapping = op_keep_mapping,
-				    .last_inbound = op_last_inbound};
+				    .last_inbound = op_last_inbound,
+				    .has_other_way = op_has_other_way};
 	const struct udp_offloads none = {false, false};
 	struct ike_settings set;
 	struct conn_set conns;
