@@ -32,6 +32,7 @@ struct net {
 	unsigned throw_count;
 	bool left;	   /* net_leave was called: routes stay as they are */
 	bool throws_stale; /* prefixes in `uses` have changed */
+	bool unused;	   /* some of `uses` has no user: net_settle removes its routes */
 };
 
 /* ---- rules ---- */
@@ -157,32 +158,31 @@ static struct addr find_source(struct net *n, const struct ts_list *local, uint8
 	return s.found;
 }
 
-/* Updates the sources of routes, as addresses of this host may have been added or removed. */
+/* Updates the source of a route, as an address of this host may have been added or removed. */
+static void update_source(struct net *n, struct route_use *u)
+{
+	char text[ADDR_STRLEN], from[ADDR_STRLEN];
+	struct addr source = find_source(n, u->local, u->to.addr.family), was = u->source;
+	struct netlink_route device;
+
+	if (addr_eq(&source, &was))
+		return;
+	u->source = source;
+	device = device_route(n, u);
+	if (netlink_route_replace(n->netlink, &device) < 0)
+		u->source = was; /* maybe tentative; we are notified at its end */
+	else
+		log_info(n->log, "route to %s/%u: source address of local packets is now %s",
+			 addr_format(&u->to.addr, text), u->to.len,
+			 source.family ? addr_format(&source, from) : "the kernel's choice");
+}
+
 static void update_sources(struct net *n)
 {
 	struct route_use *u;
-	char text[ADDR_STRLEN], from[ADDR_STRLEN];
 
-	LIST_FOREACH (u, &n->uses, link) {
-		struct addr source = find_source(n, u->local, u->to.addr.family);
-		struct netlink_route device;
-		struct addr was;
-		int r;
-
-		if (addr_eq(&source, &u->source))
-			continue;
-		was = u->source;
-		u->source = source;
-		device = device_route(n, u);
-		r = netlink_route_replace(n->netlink, &device);
-		if (r < 0)
-			u->source = was; /* maybe tentative; we are notified at its end */
-		else
-			log_info(
-				n->log, "route to %s/%u: source address of local packets is now %s",
-				addr_format(&u->to.addr, text), u->to.len,
-				source.family ? addr_format(&source, from) : "the kernel's choice");
-	}
+	LIST_FOREACH (u, &n->uses, link)
+		update_source(n, u);
 }
 
 /* ---- more specific routes of the main table ---- */
@@ -329,12 +329,21 @@ static struct route_use *find_use(const struct net *n, const struct prefix *to)
 	return NULL;
 }
 
+/* The last user went in this turn, as a peer that comes anew replaces its SAs: its routes stay. */
+static void hand_on(struct net *n, struct route_use *u, const struct ts_list *local)
+{
+	free(u->local);
+	u->local = ts_list_dup(local);
+	update_source(n, u);
+}
+
 static void use_add(struct net *n, const struct prefix *to, const struct ts_list *local)
 {
 	struct route_use *u = find_use(n, to);
 
 	if (u) {
-		u->uses++;
+		if (u->uses++ == 0)
+			hand_on(n, u, local);
 		return;
 	}
 	u = xzalloc(sizeof(*u));
@@ -359,11 +368,23 @@ static void use_drop(struct net *n, const struct prefix *to)
 {
 	struct route_use *u = find_use(n, to);
 
-	if (!u || --u->uses > 0)
-		return;
-	routes_unmake(n, u);
-	use_free(u);
-	n->throws_stale = true;
+	if (u && u->uses > 0 && --u->uses == 0)
+		n->unused = true;
+}
+
+static void drop_unused(struct net *n)
+{
+	struct route_use *u, *next;
+
+	n->unused = false;
+	for (u = LIST_FIRST(&n->uses); u; u = next) {
+		next = LIST_NEXT(u, link);
+		if (u->uses > 0)
+			continue;
+		routes_unmake(n, u);
+		use_free(u);
+		n->throws_stale = true;
+	}
 }
 
 void net_route(struct net *n, const struct ts_list *local, const struct ts_list *remote, bool add)
@@ -387,6 +408,8 @@ void net_route(struct net *n, const struct ts_list *local, const struct ts_list 
 
 void net_settle(struct net *n)
 {
+	if (n->unused)
+		drop_unused(n);
 	if (n->throws_stale)
 		update_throws(n);
 }

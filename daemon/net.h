@@ -46,10 +46,12 @@ struct net *net_new(const struct net_options *o, struct log *log, int *ret_error
 void net_leave(struct net *n);
 /* Removes all our routes and rules, unless net_leave was called. Accepts NULL. */
 void net_free(struct net *n);
-/* Adds or drops a user of the routes to the prefixes of remote; the first user makes a route, the
- * last removes it. Its source is an address of this host within local, if there is one. */
+/* Adds or drops a user of the routes to the prefixes of remote. The first user makes a route, whose
+ * source is an address of this host within local, if there is one. One without a user is removed by
+ * net_settle, so that it stays in place when an SA and its successor change within one turn. */
 void net_route(struct net *n, const struct ts_list *local, const struct ts_list *remote, bool add);
-/* To be called once per turn of the loop: updates the throw routes after calls of net_route. */
+/* To be called once per turn of the loop, after calls of net_route: removes routes without a user
+ * and updates the throw routes. */
 void net_settle(struct net *n);
 /* Removes routes in our tables that have no user: a process that crashed before us left them. */
 void net_sweep(struct net *n);

@@ -117,19 +117,42 @@ def the_device_is_deleted():
     undisturbed("ip link del, three times", 4 * RATE, thrice)
 
 
+def kill_and_start(branch):
+    branch.kill()
+    settle(0.5)
+    if os.path.exists(branch.control):
+        os.unlink(branch.control)
+    branch.start()
+    branch.wait_up()
+
+
+def a_peer_that_comes_anew_keeps_its_routes():
+    """
+    A killed branch comes again and replaces its SAs: the gateway, for which this is one turn, must not remove their
+    routes in between. Without them its packets are refused, or leave in clear.
+    """
+    with testbed.Testbed("host") as bed:
+        branch, gw, _ = routed(bed)
+        branch.wait_up()
+        flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=RATE)
+        more_traffic(flow, RATE // 2)
+        log = bed.path("monitor")
+        monitor = gw.ns.popen("ip", "monitor", "route", log=log)
+        settle(0.2)
+        kill_and_start(branch)
+        more_traffic(flow, RATE // 2)
+        monitor.stop()
+        gone = [line for line in open(log, encoding="utf-8") if line.startswith("Deleted") and "table 515" in line]
+        expect(not gone, f"removed: {gone}")
+        refused = flow.stop().send_errors
+        expect(not refused, f"{refused} packets were refused")
+
+
 def what_dies_blocks():
     """
     While a killed daemon is not started again, no packet leaves in clear; a daemon that is stopped removes its rules
     and routes.
     """
-    def kill_and_start(branch):
-        branch.kill()
-        settle(0.5)
-        if os.path.exists(branch.control):
-            os.unlink(branch.control)
-        branch.start()
-        branch.wait_up()
-
     with testbed.Testbed("host") as bed:
         branch, _ = beside_traffic(bed, "kill -9", kill_and_start)
         branch.process.stop()
@@ -407,8 +430,8 @@ def a_mapping_is_kept():
         flow.stop()
 
 
-main([each_rule_comes_back, routes_come_back, the_device_goes_down, the_device_is_deleted, what_dies_blocks,
-      leak_allow_lets_it_out, a_default_route_leaves_the_lan, closer_routes_win, the_inside_address_comes_later,
-      our_address_changes, our_address_changes_without_mobike, a_way_comes_back, a_name_moves, a_name_has_both_families,
-      a_name_is_asked_for_when_its_ttl_ends, files_change_while_names_are_asked_for,
-      a_mapping_is_kept])
+main([each_rule_comes_back, routes_come_back, the_device_goes_down, the_device_is_deleted,
+      a_peer_that_comes_anew_keeps_its_routes, what_dies_blocks, leak_allow_lets_it_out, a_default_route_leaves_the_lan,
+      closer_routes_win, the_inside_address_comes_later, our_address_changes, our_address_changes_without_mobike,
+      a_way_comes_back, a_name_moves, a_name_has_both_families, a_name_is_asked_for_when_its_ttl_ends,
+      files_change_while_names_are_asked_for, a_mapping_is_kept])
