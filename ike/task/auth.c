@@ -317,7 +317,8 @@ static void answer_child(struct ike_sa *sa, struct child_task *t, const struct i
 	if (!e)
 		e = child_check_answer(sa, in->p, false, t, &o, in->now);
 	if (error && e == NOTIFY_NO_PROPOSAL_CHOSEN)
-		refusal_by_peer(sa, "IKE_AUTH", t->conf, PROPOSAL_KEX_CUT, in->now);
+		refusal_by_peer(sa, "IKE_AUTH", t->conf, &t->conf->proposals, PROPOSAL_KEX_CUT,
+				in->now);
 	if (!e) {
 		c = child_install(sa, &o, spi, true, &no_pfs, &sa->handshake->ni,
 				  &sa->handshake->nr, NULL, in->now);
@@ -344,7 +345,8 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 
 	if (!(in->p->present & PL(AUTH))) {
 		if (error && error->type == NOTIFY_NO_PROPOSAL_CHOSEN && first->conf)
-			refusal_by_peer(sa, "IKE_AUTH", first->conf, PROPOSAL_KEX_CUT, in->now);
+			refusal_by_peer(sa, "IKE_AUTH", first->conf, &first->conf->proposals,
+					PROPOSAL_KEX_CUT, in->now);
 		snprintf(why, sizeof(why), "the peer refused IKE_AUTH: %s",
 			 error ? ike_notify_name(error->type) : "no AUTH payload");
 		sa_kill(sa, why, in->now);

@@ -419,7 +419,7 @@ static bool failed(struct ike_sa *sa, struct child_task *t, const struct ike_not
 		return false;
 	}
 	if (n->type == NOTIFY_NO_PROPOSAL_CHOSEN)
-		refusal_by_peer(sa, "CREATE_CHILD_SA", t->conf,
+		refusal_by_peer(sa, "CREATE_CHILD_SA", t->conf, &t->conf->proposals,
 				t->no_kex ? PROPOSAL_KEX_NONE : PROPOSAL_KEX, now);
 	log_peer(sa, now, LOG_LEVEL_WARNING, "%s: child %s: the peer refused CREATE_CHILD_SA: %s",
 		 sa_label(sa), t->conf->name, ike_notify_name(n->type));

@@ -90,10 +90,10 @@ void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32
 /* ---- refusal.c: NO_PROPOSAL_CHOSEN ---- */
 /*
  * The peer refused our request of this exchange for an IKE SA, or for `child` if that is not NULL;
- * kex: the part of our proposals that was offered. Logs and tells what we offered.
+ * kex: the part of `offered` that it was sent. Logs and tells what we offered.
  */
 void refusal_by_peer(struct ike_sa *sa, const char *exchange, const struct child_conf *child,
-		     enum proposal_kex kex, nsec_t now);
+		     const struct proposal_list *offered, enum proposal_kex kex, nsec_t now);
 /* We refuse such a request; theirs: the body of its SA payload. Logs and tells what both have. */
 void refusal_of_peer(struct ike_sa *sa, const char *exchange, const struct child_conf *child,
 		     enum proposal_kex kex, struct chunk theirs, nsec_t now);

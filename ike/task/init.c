@@ -88,7 +88,7 @@ static void init_timeout(struct ike_sa *sa, nsec_t now)
 	char why[96];
 
 	if (hs->error == NOTIFY_NO_PROPOSAL_CHOSEN)
-		refusal_by_peer(sa, "IKE_SA_INIT", NULL, PROPOSAL_KEX, now);
+		refusal_by_peer(sa, "IKE_SA_INIT", NULL, &sa->conn->proposals, PROPOSAL_KEX, now);
 	if (!hs->error) {
 		sa_kill(sa, "no response to IKE_SA_INIT", now);
 		return;

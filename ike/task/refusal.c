@@ -19,9 +19,8 @@ static void tell(struct ike *ike, struct ike_sa *sa, const struct ike_refusal *r
 }
 
 void refusal_by_peer(struct ike_sa *sa, const char *exchange, const struct child_conf *child,
-		     enum proposal_kex kex, nsec_t now)
+		     const struct proposal_list *offered, enum proposal_kex kex, nsec_t now)
 {
-	const struct proposal_list *l = child ? &child->proposals : &sa->conn->proposals;
 	char ours[PROPOSALS_STRLEN], text[REFUSAL_STRLEN];
 	struct ike_refusal r = {.exchange = exchange,
 				.by_peer = true,
@@ -29,7 +28,8 @@ void refusal_by_peer(struct ike_sa *sa, const char *exchange, const struct child
 				.child = child,
 				.text = text};
 
-	snprintf(text, sizeof(text), "we offered %s", proposals_format(l, kex, ours, sizeof(ours)));
+	snprintf(text, sizeof(text), "we offered %s",
+		 proposals_format(offered, kex, ours, sizeof(ours)));
 	log_peer(sa, now, LOG_LEVEL_WARNING,
 		 "%s%s%s: the peer refused %s with NO_PROPOSAL_CHOSEN: %s", sa_label(sa),
 		 child ? "/" : "", child ? child->name : "", exchange, text);

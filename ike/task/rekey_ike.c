@@ -63,11 +63,22 @@ static void rival_ike_gone(struct ike_task *task, const struct ike_sa *rival)
 		t->rival = NULL;
 }
 
+/*
+ * What a rekey offers and takes: the PRF stays. RFC 7296 2.18 allows another one, and then takes
+ * the old one for SKEYSEED alone; strongSwan takes it for all keys, and the new IKE SA would be of
+ * no use. Owned by the caller.
+ */
+static struct proposal_list rekey_proposals(const struct ike_sa *sa)
+{
+	return proposals_with_prf(&sa->conn->proposals, sa->choice.prf);
+}
+
 static void rekey_ike_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 {
 	struct rekey_ike_task *t = rekey_of(task);
 	uint16_t group = t->group ? t->group : sa->choice.group;
 	uint8_t buf[IKE_MAX_MESSAGE], spi[8];
+	struct proposal_list offer = rekey_proposals(sa);
 	struct ike_builder b;
 
 	t->spi = sa_new_spi(sa->ike);
@@ -76,7 +87,8 @@ static void rekey_ike_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	rng_fill(sa->ike->rng, t->nonce.b, IKE_NONCE_LEN);
 	put_be64(spi, t->spi);
 	ib_inside(&b, buf, sizeof(buf));
-	proposals_write(&b, &sa->conn->proposals, (struct chunk){spi, 8}, PROPOSAL_KEX);
+	proposals_write(&b, &offer, (struct chunk){spi, 8}, PROPOSAL_KEX);
+	proposals_free(&offer);
 	ib_payload(&b, PAYLOAD_NONCE, nonce_chunk(&t->nonce));
 	ib_ke(&b, group, kex_public(t->kex));
 	exchange_send_request(sa, IKE_CREATE_CHILD_SA, &b, now);
@@ -283,6 +295,18 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, const struct prop
 	followups_free(made->ike, f);
 }
 
+/* Whoever offers no other PRF than another one gets that. */
+static bool choose(const struct ike_sa *sa, const struct proposal_offer *offer, uint16_t group,
+		   struct proposal_choice *ret)
+{
+	struct proposal_list same_prf = rekey_proposals(sa);
+	bool found = proposals_choose(&same_prf, offer, true, group, ret) ||
+		     proposals_choose(&sa->conn->proposals, offer, true, group, ret);
+
+	proposals_free(&same_prf);
+	return found && ret->spi != 0;
+}
+
 void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 {
 	struct proposal_offer offer;
@@ -294,8 +318,7 @@ void rekey_ike_on_request(struct ike_sa *sa, const struct ike_in *in)
 		error = NOTIFY_TEMPORARY_FAILURE;
 	else if (proposals_parse(in->p->sa, &offer) < 0)
 		error = NOTIFY_INVALID_SYNTAX;
-	else if (!proposals_choose(&sa->conn->proposals, &offer, true, in->p->ke.group, &choice) ||
-		 choice.spi == 0)
+	else if (!choose(sa, &offer, in->p->ke.group, &choice))
 		error = NOTIFY_NO_PROPOSAL_CHOSEN;
 	if (error == NOTIFY_NO_PROPOSAL_CHOSEN)
 		refusal_of_peer(sa, "CREATE_CHILD_SA", NULL, PROPOSAL_KEX, in->p->sa, in->now);
@@ -367,6 +390,16 @@ static void sa_gone(struct ike_task *task, nsec_t now)
 	t->rival = NULL;
 }
 
+static bool was_offered(const struct ike_sa *sa, const struct proposal_offer *answer,
+			uint16_t group, struct proposal_choice *ret)
+{
+	struct proposal_list ours = rekey_proposals(sa);
+	bool found = proposals_choose(&ours, answer, true, group, ret);
+
+	proposals_free(&ours);
+	return found;
+}
+
 /* The response to CREATE_CHILD_SA: checks it, and begins the additional key exchanges. */
 static enum followup_step take_first(struct ike_sa *sa, struct rekey_ike_task *t,
 				     const struct ike_in *in)
@@ -378,7 +411,7 @@ static enum followup_step take_first(struct ike_sa *sa, struct rekey_ike_task *t
 	size_t len;
 
 	if (proposals_parse(in->p->sa, &answer) < 0 || answer.count != 1 ||
-	    !proposals_choose(&sa->conn->proposals, &answer, true, in->p->ke.group, &choice) ||
+	    !was_offered(sa, &answer, in->p->ke.group, &choice) ||
 	    choice.group != kex_group(t->kex) || in->p->ke.group != choice.group || choice.spi == 0)
 		return FOLLOWUP_BAD;
 	if (kex_derive(t->kex, in->p->ke.data, secret, &len) == 0)
@@ -420,6 +453,14 @@ static bool asks_for_group(struct ike_sa *sa, struct rekey_ike_task *t,
 	return true;
 }
 
+static void tell_refusal(struct ike_sa *sa, nsec_t now)
+{
+	struct proposal_list ours = rekey_proposals(sa);
+
+	refusal_by_peer(sa, "CREATE_CHILD_SA", NULL, &ours, PROPOSAL_KEX, now);
+	proposals_free(&ours);
+}
+
 static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *e = ike_find_error(in->p);
@@ -448,7 +489,7 @@ static void rekey_ike_on_response(struct ike_sa *sa, const struct ike_in *in)
 		return;
 	} else {
 		if (e && e->type == NOTIFY_NO_PROPOSAL_CHOSEN)
-			refusal_by_peer(sa, "CREATE_CHILD_SA", NULL, PROPOSAL_KEX, in->now);
+			tell_refusal(sa, in->now);
 		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: rekey of the IKE SA failed: %s",
 			 sa_label(sa),
 			 e ? ike_notify_name(e->type) : "the response does not match our offer");

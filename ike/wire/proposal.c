@@ -1,6 +1,7 @@
 /* proposal.c - see proposal.h. SPDX-License-Identifier: ISC */
 #include "crypto/kex.h"
 #include "wire/words.h"
+#include "xalloc.h"
 
 bool proposal_add(struct proposal *p, struct transform t)
 {
@@ -515,6 +516,33 @@ bool proposals_without_group(const struct proposal_list *l)
 			return true;
 	}
 	return false;
+}
+
+/* False: it has none. */
+static bool keep_prf(struct proposal *p, uint16_t prf)
+{
+	const struct transform wanted = {.type = TRANSFORM_PRF, .id = prf};
+
+	if (!proposal_has(p, &wanted))
+		return false;
+	proposal_remove_type(p, TRANSFORM_PRF);
+	return proposal_add(p, wanted);
+}
+
+struct proposal_list proposals_with_prf(const struct proposal_list *l, uint16_t prf)
+{
+	struct proposal_list r = {.p = xreallocarray(NULL, l->count + 1u, sizeof(*r.p))};
+
+	for (unsigned i = 0; i < l->count; i++) {
+		r.p[r.count] = l->p[i];
+		if (keep_prf(&r.p[r.count], prf))
+			r.count++;
+	}
+	if (r.count == 0) {
+		memcpy(r.p, l->p, l->count * sizeof(*r.p));
+		r.count = l->count;
+	}
+	return r;
 }
 
 bool proposals_drop_esn(struct proposal_list *l)

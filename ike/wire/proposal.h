@@ -156,6 +156,11 @@ bool proposals_have_group(const struct proposal_list *l, uint16_t group);
  * but ESN.
  */
 bool proposals_drop_esn(struct proposal_list *l);
+/*
+ * A copy of the list without all other PRFs than this one, and without the proposals that it leaves
+ * none; without a proposal that has it, a copy of all. Owned by the caller; see proposals_free.
+ */
+struct proposal_list proposals_with_prf(const struct proposal_list *l, uint16_t prf);
 /* Whether a proposal in the list has additional key exchanges, optional or not. */
 bool proposals_have_addke(const struct proposal_list *l);
 /* Whether a proposal in the list has no key exchange. */

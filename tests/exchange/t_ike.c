@@ -931,6 +931,41 @@ static void collisions(void **state)
 	}
 }
 
+/*
+ * The responder's order of PRFs is not the initiator's, as with the defaults of strongSwan, which
+ * derives other keys where a rekey changes the PRF: it stays, whoever rekeys. Who has no other PRF
+ * any more gets that.
+ */
+static void rekeys_keep_the_prf(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+	char err[PROPOSAL_ERR];
+
+	(void)state;
+	o.ike = "aes256gcm16-prfsha256-prfsha384-x25519";
+	o.ike_gw = "aes256gcm16-prfsha384-prfsha256-x25519";
+	n = net_up(&o);
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t was = peer_conn(n, i % 2)->sa->our_spi;
+
+		assert_int_equal(peer_conn(n, i % 2)->sa->choice.prf, PRF_HMAC_SHA2_384);
+		ike_sa_rekey(peer_conn(n, i % 2)->sa, n->now);
+		net_run(n, SEC);
+		assert_true(peer_conn(n, i % 2)->sa->our_spi != was);
+		net_traffic(n, 0);
+	}
+	proposals_free(&n->peer[GW].conf->proposals);
+	assert_int_equal(proposals_add_text(&n->peer[GW].conf->proposals,
+					    "aes256gcm16-prfsha256-x25519", PROTOCOL_IKE, err),
+			 0);
+	ike_sa_rekey(peer_conn(n, GW)->sa, n->now);
+	net_run(n, SEC);
+	assert_int_equal(peer_conn(n, BRANCH)->sa->choice.prf, PRF_HMAC_SHA2_256);
+	net_traffic(n, 0);
+	net_free(n);
+}
+
 /* Both sides request the same CHILD SA at once: both end with one and the same. */
 static void both_ask_for_the_same(void **state)
 {
@@ -1111,6 +1146,7 @@ int main(void)
 		cmocka_unit_test(deletes),
 		cmocka_unit_test(lowest_nonce_loses),
 		cmocka_unit_test(rekey_of_what_the_peer_lacks),
+		cmocka_unit_test(rekeys_keep_the_prf),
 		cmocka_unit_test(collisions),
 		cmocka_unit_test(both_ask_for_the_same),
 		cmocka_unit_test(narrow_against_wide),
