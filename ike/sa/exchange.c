@@ -111,7 +111,7 @@ static nsec_t next_wait(const struct ike_sa *sa)
 		       (sa->window.sends - ARRAY_SIZE(hurried_ms));
 	}
 	t = r.timeout;
-	for (unsigned i = 1; i < sa->window.sends; i++)
+	for (unsigned i = 1; i < sa->window.sends + sa->window.slow; i++)
 		t = min_u64(t / 1000 * r.base, WAIT_MAX);
 	return t;
 }

@@ -94,3 +94,28 @@ bool cookie_valid(struct ike *ike, struct chunk cookie, struct chunk ni,
 	cookie_make(ike, ni, remote, spi_i, version, want);
 	return crypto_equal(want, cookie.p, COOKIE_LEN);
 }
+
+/* What follows a leading N(COOKIE); *ret_type: the type of its first payload. */
+static struct chunk after_cookie(struct chunk msg, uint8_t *ret_type)
+{
+	const uint8_t *notify = msg.p + IKE_HEADER_LEN;
+	size_t skip = IKE_HEADER_LEN;
+
+	*ret_type = msg.p[16];
+	if (*ret_type == PAYLOAD_NOTIFY && msg.len >= IKE_HEADER_LEN + 8 &&
+	    get_be16(notify + 6) == NOTIFY_COOKIE) {
+		*ret_type = notify[0];
+		skip += min_u64(get_be16(notify + 2), msg.len - skip);
+	}
+	return (struct chunk){msg.p + skip, msg.len - skip};
+}
+
+bool init_same_but_cookie(struct chunk a, struct chunk b)
+{
+	uint8_t type_a, type_b;
+	struct chunk rest_a = after_cookie(a, &type_a), rest_b = after_cookie(b, &type_b);
+
+	return memcmp(a.p, b.p, 16) == 0 && type_a == type_b &&
+	       memcmp(a.p + 17, b.p + 17, 7) == 0 && rest_a.len == rest_b.len &&
+	       memcmp(rest_a.p, rest_b.p, rest_a.len) == 0;
+}

@@ -25,5 +25,10 @@ void cookie_make(struct ike *ike, struct chunk ni, const struct endpoint *remote
 bool cookie_valid(struct ike *ike, struct chunk cookie, struct chunk ni,
 		  const struct endpoint *remote, uint64_t spi_i, nsec_t now);
 #define COOKIE_LEN 33
+/*
+ * Whether two IKE_SA_INIT requests, which have been read without an error, are the same but for the
+ * cookie that either may begin with (2.6).
+ */
+bool init_same_but_cookie(struct chunk a, struct chunk b);
 
 #endif

@@ -35,6 +35,7 @@ struct ike_window {
 	unsigned sends;		     /* of it */
 	nsec_t request_since;
 	bool hurried; /* it has the short timers (doc/recovery.md 5) */
+	uint8_t slow; /* the first wait for the response is as long as this many sendings later */
 	struct deadline retransmit;
 	struct deadline late;		 /* for the response to it */
 	struct fragments response_parts; /* of that, as long as some are missing */

@@ -146,6 +146,23 @@ static int derive(struct ike_sa *sa, struct chunk ke)
 	return r;
 }
 
+/*
+ * A cookie is asked for while several copies of the request are on their way. Under changing load a
+ * peer may accept another copy without one; with the cookie, the request would not be what AUTH has
+ * to cover then, and the right secret would be refused. So the attempt begins anew, with an SPI
+ * that late answers do not have, and with more time for the answer to the first copy.
+ */
+static void begin_anew(struct ike_sa *sa)
+{
+	struct handshake *hs = sa->handshake;
+
+	sa_set_spi(sa, sa_new_spi(sa->ike));
+	sa->spi_i = sa->our_spi;
+	hs->ni.len = 0;
+	hs->cookie_len = 0;
+	sa->window.slow++;
+}
+
 /* COOKIE or INVALID_KE_PAYLOAD: sends the request again as asked. Both may come in turn (2.6.1). */
 static bool ask_again(struct ike_sa *sa, const struct ike_in *in)
 {
@@ -177,6 +194,8 @@ static bool ask_again(struct ike_sa *sa, const struct ike_in *in)
 		hs->group = group;
 	}
 	hs->rounds++;
+	if (cookie && sa->window.sends > 1)
+		begin_anew(sa);
 	init_send(sa, sa->outstanding, in->now);
 	return true;
 }
@@ -258,6 +277,7 @@ static void init_on_response(struct ike_sa *sa, const struct ike_in *in)
 	sa->local.addr = in->local->addr;
 	float_port(sa);
 	task_free(exchange_done(sa));
+	sa->window.slow = 0;
 	sa_set_state(sa, IKE_STATE_AUTH_SENT);
 	deadline_set(&sa->ike->deadlines, &sa->expire, auth_until(sa, in->now));
 	if (intermediate_left(sa))
@@ -446,14 +466,27 @@ static void become_responder(struct ike *ike, const struct ike_in *in, const str
 	respond(sa, in);
 }
 
-/* The same request again gets the same response (2.1); another one with its SPI gets none. */
+/*
+ * The same request again gets the same response (2.1); another one with its SPI gets none. If it
+ * comes with a cookie now, that was demanded of an earlier copy, and is what the peer's AUTH
+ * covers.
+ */
 static void answer_again(struct ike_sa *half, const struct ike_in *in)
 {
-	const struct handshake *hs = half->handshake;
+	const struct ike_notify_view *cookie = ike_find_notify(in->p, NOTIFY_COOKIE);
+	const struct chunk again = {in->raw, in->raw_len};
+	struct handshake *hs = half->handshake;
 
-	if (!hs->response || hs->request_len != in->raw_len ||
-	    memcmp(hs->request, in->raw, in->raw_len) != 0)
+	if (!hs->response ||
+	    !init_same_but_cookie((struct chunk){hs->request, hs->request_len}, again))
 		return;
+	if (cookie && in->raw_len <= IKE_MAX_INIT &&
+	    cookie_valid(half->ike, cookie->data, in->p->nonce, in->remote, in->h->spi_i,
+			 in->now)) {
+		free(hs->request);
+		hs->request = xmemdup(in->raw, in->raw_len);
+		hs->request_len = in->raw_len;
+	}
 	half->ike->counters[IKE_COUNT_RETRANSMITTED]++;
 	send_message(half, in->local, in->remote, hs->response, hs->response_len, in->now);
 }

@@ -657,6 +657,78 @@ static void cookie_and_invalid_ke(void **state)
 	net_free(n);
 }
 
+/*
+ * The response takes longer than the wait for it, and the gateway demands a cookie for the first
+ * copy of IKE_SA_INIT but takes the second without one, as its load falls: AUTH covers what the
+ * gateway took, and the right secret is not refused.
+ */
+static void cookie_for_one_copy_only(void **state)
+{
+	struct options o = options_default();
+	const struct tunnel_conn *conn;
+	struct ike *gw;
+	struct net *n;
+
+	(void)state;
+	o.delay = 400 * MSEC;
+	o.set.cookie_threshold = 0;
+	n = net_new(&o);
+	gw = n->peer[GW].tunnel->ike;
+	net_run(n, 410 * MSEC);
+	assert_int_equal(gw->counters[IKE_COUNT_COOKIE_DEMANDED], 1);
+	gw->set.cookie_threshold = 1000;
+	net_run(n, 5 * SEC);
+	assert_false(net_logged(n, "AUTHENTICATION_FAILED"));
+	conn = peer_conn(n, BRANCH);
+	assert_true(conn->sa && conn->sa->state == IKE_STATE_ESTABLISHED);
+	net_free(n);
+}
+
+/*
+ * A caller that does otherwise sends the copy with the cookie when the gateway has already taken
+ * the one without: that is the same request, gets the same response, and is what AUTH covers.
+ */
+static void cookie_that_is_not_needed_any_more(void **state)
+{
+	const struct endpoint from = {.addr = {.family = FAMILY_IPV4, .b = {10, 9, 8, 7}},
+				      .port = 500};
+	struct options o = options_default();
+	struct kex *kex = kex_new(GROUP_X25519);
+	uint8_t cookie[COOKIE_LEN] = {0}, nonce[32] = {1};
+	const struct ike_sa *half;
+	struct net *n;
+	struct ike *gw;
+	size_t len;
+
+	(void)state;
+	o.start = START_NONE;
+	o.gw_any = true;
+	n = net_new(&o);
+	gw = n->peer[GW].tunnel->ike;
+	init_from(n, &from, 77777, (struct chunk){0}, kex_public(kex));
+	half = half_find(gw, 77777, &from);
+	assert_non_null(half);
+	len = half->handshake->request_len;
+	cookie_make(gw, (struct chunk){nonce, sizeof(nonce)}, &from, 77777, gw->cookie_version,
+		    cookie);
+	init_from(n, &from, 77777, (struct chunk){cookie, COOKIE_LEN}, kex_public(kex));
+	assert_int_equal(gw->half_open, 1);
+	assert_int_equal(gw->counters[IKE_COUNT_RETRANSMITTED], 1);
+	assert_int_equal(half->handshake->request_len, len + 8 + COOKIE_LEN);
+	/* A late copy of the first one is answered, but the caller has signed the last. */
+	init_from(n, &from, 77777, (struct chunk){0}, kex_public(kex));
+	assert_int_equal(gw->counters[IKE_COUNT_RETRANSMITTED], 2);
+	assert_int_equal(half->handshake->request_len, len + 8 + COOKIE_LEN);
+	/* Another public value is another request, whatever its cookie. */
+	cookie[COOKIE_LEN - 1] ^= 1;
+	kex_free(kex);
+	kex = kex_new(GROUP_X25519);
+	init_from(n, &from, 77777, (struct chunk){cookie, COOKIE_LEN}, kex_public(kex));
+	assert_int_equal(gw->counters[IKE_COUNT_RETRANSMITTED], 2);
+	kex_free(kex);
+	net_free(n);
+}
+
 static void children_are_limited(void **state)
 {
 	struct options o = options_default();
@@ -1136,6 +1208,8 @@ int main(void)
 		cmocka_unit_test(flood_of_inits),
 		cmocka_unit_test(inits_without_answer),
 		cmocka_unit_test(cookie_and_invalid_ke),
+		cmocka_unit_test(cookie_for_one_copy_only),
+		cmocka_unit_test(cookie_that_is_not_needed_any_more),
 		cmocka_unit_test(children_are_limited),
 		cmocka_unit_test(dead_peer),
 		cmocka_unit_test(half_open_at_the_peer),

@@ -621,6 +621,12 @@ MUTANTS = [
      ["t_recovery/child_not_found"]),
     ("any-cookie-will-do", "half-open SAs for spoofed addresses", "cookie_valid",
      "return crypto_equal(want, cookie.p, COOKIE_LEN);", "return true;", ["t_ike/flood_of_inits"]),
+    ("cookie-for-an-old-copy", "the right secret is refused when the peer's load falls", "ask_again",
+     "if (cookie && sa->window.sends > 1)", "if (0)", ["t_ike/cookie_for_one_copy_only"]),
+    ("cookie-makes-another-request", "a copy with a cookie is not answered, and AUTH covers it", "answer_again",
+     "	if (cookie && in->raw_len", "	if (0 && cookie && in->raw_len", ["t_ike/cookie_that_is_not_needed_any_more"]),
+    ("any-prf-at-a-rekey", "a rekey changes the PRF, and strongSwan derives other keys", "rekey_proposals",
+     "sa->choice.prf", "0", ["t_ike/rekeys_keep_the_prf"]),
     ("initial-contact-beside", "rung 3 tells the gateway to drop what still works", "auth_send",
      "if (!sa->beside && !has_sibling(sa))", "if (1)", ["t_recovery/no_additional_sas"]),
     # ---- the near ring, the bridge, and recovery for each SA
