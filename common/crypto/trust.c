@@ -219,7 +219,7 @@ struct check {
 	enum revocation revocation;
 };
 
-/* A trust anchor is trusted because it is configured, whatever CRLs there are. NULL: x is none. */
+/* A trust anchor needs no CRL, as it is trusted because it is configured. NULL: x is none. */
 static const struct anchor *is_anchor(const struct trust *t, const X509 *x)
 {
 	for (unsigned i = 0; i < t->count; i++) {
@@ -229,14 +229,52 @@ static const struct anchor *is_anchor(const struct trust *t, const X509 *x)
 	return NULL;
 }
 
-/* A pinned certificate is trusted itself, and makes no others trusted. */
-static bool is_issued_by_pinned(const struct trust *t, X509_STORE_CTX *x)
+/* Whether a CA that is configured, too, has signed this CRL. */
+static bool is_signed(const struct trust *t, X509_CRL *crl)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		X509 *ca = cert_x509(t->v[i].cert);
+
+		if (!t->v[i].pinned &&
+		    X509_NAME_cmp(X509_get_subject_name(ca), X509_CRL_get_issuer(crl)) == 0 &&
+		    X509_CRL_verify(crl, X509_get0_pubkey(ca)) == 1)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether the CA above this anchor has revoked it. libcrypto's path ends at the anchor, so that it
+ * does not find the CRL.
+ */
+static bool is_listed(const struct trust *t, X509 *anchor)
+{
+	for (unsigned i = 0; i < t->crl_count; i++) {
+		X509_CRL *crl = t->crls[i]->x;
+		X509_REVOKED *entry;
+
+		if (X509_NAME_cmp(X509_get_issuer_name(anchor), X509_CRL_get_issuer(crl)) == 0 &&
+		    X509_CRL_get0_by_cert(crl, &entry, anchor) == 1 && is_signed(t, crl))
+			return true;
+	}
+	return false;
+}
+
+/* What libcrypto does not ask of the anchor at the end of the path; why: see trust_verify. */
+static bool is_good_anchor(const struct trust *t, X509_STORE_CTX *x, char *why)
 {
 	STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(x);
 	int n = sk_X509_num(path);
-	const struct anchor *a = n > 1 ? is_anchor(t, sk_X509_value(path, n - 1)) : NULL;
+	X509 *last = sk_X509_value(path, n - 1);
+	const struct anchor *a = is_anchor(t, last);
 
-	return a && a->pinned;
+	/* A pinned certificate is trusted itself, and makes no others trusted. */
+	if (a && a->pinned && n > 1)
+		return false;
+	if (!a || !is_listed(t, last))
+		return true;
+	snprintf(why, TRUST_WHY_MAX, "certificate revoked%s", n > 1 ? " (a CA above it)" : "");
+	return false;
 }
 
 /* Whether a certificate for which there is no CRL, or only one that is out of date, will do. */
@@ -319,8 +357,8 @@ int trust_verify(const struct trust *t, const struct cert_chain *chain, enum rev
 		good = X509_verify_cert(x) == 1;
 		if (!good)
 			say(x, why);
-		else if (is_issued_by_pinned(t, x))
-			good = false;
+		else
+			good = is_good_anchor(t, x, why);
 	}
 	X509_STORE_CTX_free(x);
 	sk_X509_free(others);

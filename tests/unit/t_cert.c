@@ -537,6 +537,32 @@ static void crl_above_an_anchor(void **state)
 	trust_unref(t);
 }
 
+/* It is configured itself, and the CA above it, which is configured too, has revoked it. */
+static void an_anchor_can_be_revoked(void **state)
+{
+	struct trust *t = trusting(middle);
+	struct pki *leaf = leaf_of(middle), *forger = pki_ca(PKI_P256, "CN=Root", NULL);
+
+	(void)state;
+	add(t, root, false);
+	add_crl(t, pki_crl(root, leaf_of(root), PKI_NOW + 86400));
+	add_crl(t, pki_crl(forger, middle, PKI_NOW + 86400));
+	assert_int_equal(check(t, leaf, NULL, REVOCATION_RELAXED, PKI_NOW), 0);
+	add_crl(t, pki_crl(root, middle, PKI_NOW + 86400));
+	assert_int_not_equal(check(t, leaf, NULL, REVOCATION_RELAXED, PKI_NOW), 0);
+	assert_int_not_equal(check(t, leaf, middle, REVOCATION_RELAXED, PKI_NOW), 0);
+	assert_int_equal(check(t, leaf_of(root), NULL, REVOCATION_RELAXED, PKI_NOW), 0);
+	trust_unref(t);
+	/* The same for a certificate that is trusted itself. */
+	t = trusting(root);
+	leaf = leaf_of(root);
+	add(t, leaf, true);
+	assert_int_equal(check(t, leaf, NULL, REVOCATION_RELAXED, PKI_NOW), 0);
+	add_crl(t, pki_crl(root, leaf, PKI_NOW + 86400));
+	assert_int_not_equal(check(t, leaf, NULL, REVOCATION_RELAXED, PKI_NOW), 0);
+	trust_unref(t);
+}
+
 static void forged_crl_revokes_nothing_quietly(void **state)
 {
 	struct pki *leaf = leaf_of(root);
@@ -767,6 +793,7 @@ int main(void)
 		cmocka_unit_test(path_length_is_kept),
 		cmocka_unit_test(revocation_by_crls),
 		cmocka_unit_test(crl_above_an_anchor),
+		cmocka_unit_test(an_anchor_can_be_revoked),
 		cmocka_unit_test(forged_crl_revokes_nothing_quietly),
 		cmocka_unit_test(pinned_certificates),
 		cmocka_unit_test(loops_and_long_chains_end),
