@@ -116,6 +116,13 @@ static json_t *do_status(struct daemon *d, const json_t *args)
 	return o ? success(o) : failure("no such child or connection: mendipctl status lists them");
 }
 
+static json_t *do_diagnose(struct daemon *d, const json_t *args)
+{
+	json_t *o = arg(args, 0) ? diagnose_json(d, arg(args, 0)) : NULL;
+
+	return o ? success(o) : failure("no such child or connection: mendipctl status lists them");
+}
+
 static json_t *no_child(void)
 {
 	return failure("no such child: mendipctl status lists them; write CONNECTION/CHILD if "
@@ -255,7 +262,7 @@ static const struct {
 	{"down", do_down},	 {"rekey", do_rekey},
 	{"reload", do_reload},	 {"log", do_log},
 	{"version", do_version}, {"switchover", do_switchover},
-	{"metrics", do_metrics},
+	{"metrics", do_metrics}, {"diagnose", do_diagnose},
 #ifdef MENDIP_FAULTS
 	{"fault", do_fault},
 #endif

@@ -23,6 +23,7 @@ struct ctl {
 static const char usage_text[] =
 	"usage: mendipctl [-s SOCKET] [--json] COMMAND\n"
 	"  status [CHILD]              connections, SAs and counters\n"
+	"  diagnose NAME               how far a connection or child comes, and what is wrong\n"
 	"  up CHILD | down CHILD | rekey CHILD\n"
 	"  switchover [CHILD]          detector, gate, options and last recoveries\n"
 	"  switchover set CHILD OPTION=VALUE ...\n"
@@ -114,6 +115,8 @@ static void print_result(const struct ctl *c, const char *name, const json_t *o)
 		print_json(o);
 	else if (strcmp(name, "status") == 0)
 		show_status(stdout, o);
+	else if (strcmp(name, "diagnose") == 0)
+		show_diagnosis(stdout, o);
 	else if (strcmp(name, "switchover") == 0)
 		show_switchover(stdout, o);
 	else if (strcmp(name, "metrics") == 0)
@@ -125,12 +128,14 @@ static void print_result(const struct ctl *c, const char *name, const json_t *o)
 static int simple(struct ctl *c, const char *name, char **argv, int argc)
 {
 	json_t *o = ask(c, name, argv, argc);
+	bool failed;
 
 	if (!o)
 		return EXIT_FAILED;
 	print_result(c, name, o);
+	failed = strcmp(name, "diagnose") == 0 && diagnosis_failed(o);
 	json_decref(o);
-	return EXIT_DONE;
+	return failed ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int events(struct ctl *c)
@@ -262,9 +267,10 @@ static const struct {
 	const char *name;
 	int min, max;
 } commands[] = {
-	{"status", 0, 1},      {"up", 1, 1},	 {"down", 1, 1},  {"rekey", 1, 1},
-	{"switchover", 0, 64}, {"reload", 0, 0}, {"log", 1, 1},	  {"version", 0, 0},
-	{"metrics", 0, 0},     {"events", 0, 0}, {"watch", 0, 0}, {"fault", 1, 8},
+	{"diagnose", 1, 1}, {"status", 0, 1},	   {"up", 1, 1},     {"down", 1, 1},
+	{"rekey", 1, 1},    {"switchover", 0, 64}, {"reload", 0, 0}, {"log", 1, 1},
+	{"version", 0, 0},  {"metrics", 0, 0},	   {"events", 0, 0}, {"watch", 0, 0},
+	{"fault", 1, 8},
 };
 
 static int run(struct ctl *c, int argc, char **argv)

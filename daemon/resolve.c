@@ -125,6 +125,7 @@ static unsigned arrange(struct lookup *l, struct endpoint *ret, uint8_t *ret_nam
 static void tell_failures(const struct lookup *l)
 {
 	struct resolver *r = l->resolver;
+	char text[400];
 
 	for (unsigned i = 0; i < l->conn->names->count; i++) {
 		const struct name_lookup *n = &l->names[i];
@@ -132,9 +133,9 @@ static void tell_failures(const struct lookup *l)
 		if (n->found || !n->error || n->error == DNS_ERR_CANCEL ||
 		    n->error == DNS_ERR_SHUTDOWN)
 			continue;
-		log_limited(&r->daemon->log, &r->lines, daemon_now() / SLOWER, LOG_LEVEL_WARNING,
-			    "%s: a name in remote_addrs cannot be resolved: %s", l->conn->name,
-			    evdns_err_to_string(n->error));
+		snprintf(text, sizeof(text), "%.250s: %s", l->conn->names->name[i],
+			 evdns_err_to_string(n->error));
+		tunnel_unresolved(r->daemon->tunnel, l->conn, text, daemon_now());
 	}
 }
 

@@ -1,8 +1,6 @@
 /* show.c - see show.h. SPDX-License-Identifier: ISC */
 #include "show.h"
 
-#include <stdbool.h>
-
 #include <string.h>
 #include <time.h>
 
@@ -18,7 +16,7 @@ static long long num(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
-/* "12.3s", "4m05s", "2h03m" or "-". */
+/* "12.3s", "4m05s", "2h03m", "3d07h" or "-". */
 static const char *ago(const json_t *v, char *buf, size_t size)
 {
 	double s = json_number_value(v);
@@ -29,8 +27,11 @@ static const char *ago(const json_t *v, char *buf, size_t size)
 		snprintf(buf, size, "%.1fs", s);
 	else if (s < 3600)
 		snprintf(buf, size, "%dm%02ds", (int)s / 60, (int)s % 60);
-	else
+	else if (s < 86400)
 		snprintf(buf, size, "%dh%02dm", (int)s / 3600, (int)s / 60 % 60);
+	else
+		snprintf(buf, size, "%lldd%02dh", (long long)s / 86400,
+			 (int)((long long)s / 3600 % 24));
 	return buf;
 }
 
@@ -103,6 +104,20 @@ static void show_refusal(FILE *f, const char *indent, const json_t *r)
 		ago(json_object_get(r, "age"), when, sizeof(when)), indent, str(r, "text"));
 }
 
+/* What keeps it down, for how long, and what to do about it. */
+static void show_error(FILE *f, const char *indent, const json_t *e)
+{
+	char when[32], since[32];
+
+	if (!json_is_true(json_object_get(e, "current")))
+		return;
+	fprintf(f, "%sNOT UP for %s: %s, %s ago%s\n%s  %s\n%s  What to do: %s.\n", indent,
+		ago(json_object_get(e, "since"), since, sizeof(since)), str(e, "kind"),
+		ago(json_object_get(e, "age"), when, sizeof(when)),
+		num(e, "count") > 1 ? ", again and again" : "", indent, str(e, "text"), indent,
+		str(e, "advice"));
+}
+
 /* The traffic does not go where it should go first. */
 static void show_other_way(FILE *f, const json_t *c)
 {
@@ -136,8 +151,9 @@ static void show_connection(FILE *f, const json_t *c)
 	size_t i, k;
 	char age[32];
 
-	fprintf(f, "%s%s%s\n", str(c, "name"), json_object_get(c, "peer") ? " with " : "",
-		json_object_get(c, "peer") ? str(c, "peer") : "");
+	fprintf(f, "%s%s%s%s\n", str(c, "name"), json_object_get(c, "peer") ? " with " : "",
+		json_object_get(c, "peer") ? str(c, "peer") : "",
+		json_is_true(json_object_get(c, "answers")) ? ": waits for its peers to call" : "");
 	json_array_foreach(json_object_get(c, "ike_sas"), i, v)
 		fprintf(f, "  IKE SA %s: %s to %s (%s), as %s, up %s, %s%s%s%s\n", str(v, "state"),
 			str(v, "local"), str(v, "remote"), str(v, "peer_id"), str(v, "role"),
@@ -151,6 +167,7 @@ static void show_connection(FILE *f, const json_t *c)
 	if (json_is_number(json_object_get(c, "next_try")))
 		fprintf(f, "  not connected, next try in %s\n",
 			ago(json_object_get(c, "next_try"), age, sizeof(age)));
+	show_error(f, "  ", json_object_get(c, "last_error"));
 	show_other_way(f, c);
 	show_offered(f, "  IKE proposals: ", json_object_get(c, "proposals"));
 	show_refusal(f, "  ", json_object_get(c, "refusal"));
@@ -161,6 +178,7 @@ static void show_connection(FILE *f, const json_t *c)
 			json_object_get(v, "device") ? str(v, "device") : "", str(v, "state"),
 			num(v, "rekeys"));
 		show_offered(f, "      ESP proposals: ", json_object_get(v, "esp_proposals"));
+		show_error(f, "      ", json_object_get(v, "last_error"));
 		show_refusal(f, "      ", json_object_get(v, "refusal"));
 		json_array_foreach(json_object_get(v, "sas"), k, s) show_sa(f, s);
 	}
@@ -209,6 +227,69 @@ void show_status(FILE *f, const json_t *o)
 	show_counters(f, "verdicts: ", json_object_get(o, "verdicts"));
 	show_counters(f, "dropped: ", json_object_get(o, "drops"));
 	show_counters(f, "IKE: ", json_object_get(o, "ike"));
+}
+
+/* Breaks the text at blanks, so that each line has up to 100 columns and begins at `column`. */
+static void wrapped(FILE *f, unsigned column, const char *text)
+{
+	unsigned at = column;
+
+	while (*text) {
+		size_t word = strcspn(text, " ");
+
+		if (at > column && at + word > 100) {
+			fprintf(f, "\n%*s", (int)column, "");
+			at = column;
+		}
+		if (at > column)
+			fputc(' ', f);
+		fprintf(f, "%.*s", (int)word, text);
+		at += (unsigned)word + 1;
+		text += word;
+		text += strspn(text, " ");
+	}
+	fputc('\n', f);
+}
+
+static void show_step(FILE *f, const json_t *s)
+{
+	fprintf(f, "  %-14s  ", str(s, "stage"));
+	if (!json_object_get(s, "text")) {
+		fprintf(f, "%s\n", str(s, "result"));
+		return;
+	}
+	fprintf(f, "%-11s  ", str(s, "result"));
+	wrapped(f, 31, str(s, "text"));
+	if (json_object_get(s, "advice")) {
+		fprintf(f, "%31s", "");
+		wrapped(f, 31, str(s, "advice"));
+	}
+}
+
+void show_diagnosis(FILE *f, const json_t *o)
+{
+	const json_t *w, *s;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(o, "walks"), i, w)
+	{
+		bool child = json_is_string(json_object_get(w, "child"));
+
+		fprintf(f, "%s%s%s: %s\n", str(w, "connection"), child ? "/" : "",
+			child ? str(w, "child") : "", str(w, "result"));
+		json_array_foreach(json_object_get(w, "steps"), k, s) show_step(f, s);
+	}
+}
+
+bool diagnosis_failed(const json_t *o)
+{
+	const json_t *w;
+	bool failed = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(o, "walks"), i, w) failed |=
+		strcmp(str(w, "result"), "failed") == 0;
+	return failed;
 }
 
 #define MS_STRLEN 32

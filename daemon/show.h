@@ -3,11 +3,15 @@
 #define MENDIP_SHOW_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 /* o: the result of the command of that name, or a line after the command events. */
 void show_status(FILE *f, const json_t *o);
 void show_switchover(FILE *f, const json_t *o);
+void show_diagnosis(FILE *f, const json_t *o);
+/* Whether a step of any walk of `diagnose` failed. */
+bool diagnosis_failed(const json_t *o);
 void show_event(FILE *f, const json_t *o);
 /* One screen: per child its rates, evidence and last recovery. status, switchover: results of these
  * commands; before: the status `seconds` earlier, or NULL: rates are 0. */

@@ -78,6 +78,17 @@ static json_t *refusal_json(const struct tunnel_refusal *r, nsec_t now)
 	return o;
 }
 
+/* The last problem, or null. current: it is still what keeps it down. */
+static json_t *problem_json(const struct tunnel_problem *p, bool current, nsec_t now)
+{
+	if (!p)
+		return json_null();
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:b}", "kind",
+			 ike_problem_name(p->what), "stage", problem_stage_name(problem_stage(p)),
+			 "text", p->text, "advice", problem_advice(p), "age", age(now, p->at),
+			 "since", age(now, p->since), "count", (int)p->count, "current", current);
+}
+
 static json_t *sa_json(const struct tunnel_sa *s, nsec_t now)
 {
 	const struct esp_sa *sa = tunnel_sa_esp(s);
@@ -131,6 +142,9 @@ static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 	json_object_set_new(o, "failures", json_integer((json_int_t)k->failures));
 	json_object_set_new(o, "esp_proposals", proposals_json(&k->conf->proposals));
 	json_object_set_new(o, "refusal", refusal_json(k->refusal, now));
+	json_object_set_new(
+		o, "last_error",
+		problem_json(k->problem, k->problem && !k->problem->over && !k->current, now));
 	LIST_FOREACH (s, &k->sas, link)
 		json_array_append_new(sas, sa_json(s, now));
 	json_object_set_new(o, "sas", sas);
@@ -190,7 +204,7 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 	return o;
 }
 
-static bool wanted(const struct tunnel_conn *c, const struct tunnel_child *k, const char *name)
+bool status_is_named(const struct tunnel_conn *c, const struct tunnel_child *k, const char *name)
 {
 	char full[512];
 
@@ -225,6 +239,8 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 	json_object_set_new(o, "failures", json_integer(c->failures));
 	json_object_set_new(o, "proposals", proposals_json(&c->conf->proposals));
 	json_object_set_new(o, "refusal", refusal_json(c->refusal, now));
+	json_object_set_new(o, "last_error",
+			    problem_json(c->problem, c->problem && !c->problem->over, now));
 	json_object_set_new(o, "next_try",
 			    deadline_is_set(&c->retry) && c->retry.at > now
 				    ? json_real(seconds(c->retry.at - now))
@@ -237,7 +253,7 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 				    ? json_real(seconds(back->at - now))
 				    : json_null());
 	LIST_FOREACH (k, &c->children, link) {
-		if (wanted(c, k, name))
+		if (status_is_named(c, k, name))
 			json_array_append_new(children, child_json(k, now));
 	}
 	json_object_set_new(o, "children", children);
@@ -373,6 +389,39 @@ static void add_daemon(struct daemon *d, json_t *o, nsec_t now)
 			    *d->reload_error ? json_string(d->reload_error) : json_null());
 }
 
+static bool has_connection(const struct daemon *d, const struct conn_conf *conf)
+{
+	const struct tunnel_conn *c;
+
+	LIST_FOREACH (c, &d->tunnel->conns, link) {
+		if (c->conf == conf)
+			return true;
+	}
+	return false;
+}
+
+/* A configured connection that has no peer yet, as it waits to be called. */
+static json_t *answers_json(const struct daemon *d, const struct conn_conf *conf, nsec_t now)
+{
+	const struct tunnel_problem *p = tunnel_problem_of(d->tunnel, conf);
+
+	return json_pack("{s:s, s:b, s:[], s:i, s:o, s:n, s:o, s:n, s:n, s:b, s:n, s:[]}", "name",
+			 conf->name, "answers", true, "ike_sas", "failures", 0, "proposals",
+			 proposals_json(&conf->proposals), "refusal", "last_error",
+			 problem_json(p, p && !p->over, now), "next_try", "backup",
+			 "traffic_to_backup", false, "failback_in", "children");
+}
+
+static void add_answering(const struct daemon *d, json_t *conns, const char *name, nsec_t now)
+{
+	const struct conn_set *set = ike_conns(d->tunnel->ike);
+
+	for (unsigned i = 0; i < set->count; i++) {
+		if ((!name || strcmp(name, set->v[i]->name) == 0) && !has_connection(d, set->v[i]))
+			json_array_append_new(conns, answers_json(d, set->v[i], now));
+	}
+}
+
 json_t *status_json(struct daemon *d, const char *name)
 {
 	json_t *o = json_object(), *conns = json_array();
@@ -387,6 +436,7 @@ json_t *status_json(struct daemon *d, const char *name)
 		else
 			json_array_insert_new(conns, 0, j);
 	}
+	add_answering(d, conns, name, now);
 	if (name && json_array_size(conns) == 0) {
 		json_decref(conns);
 		json_decref(o);
@@ -572,7 +622,7 @@ json_t *switchover_json(struct daemon *d, const char *name)
 
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		LIST_FOREACH (k, &c->children, link) {
-			if (wanted(c, k, name))
+			if (status_is_named(c, k, name))
 				json_array_append_new(a, switchover_child(c, k, now));
 		}
 	}

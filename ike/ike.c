@@ -21,6 +21,17 @@ const char *ike_result_name(enum ike_result r)
 	return result_names[r];
 }
 
+const char *ike_problem_name(enum ike_problem p)
+{
+	static const char *const names[] = {
+#define X(id, text) text,
+		FOREACH_IKE_PROBLEM(X)
+#undef X
+	};
+
+	return names[p];
+}
+
 const char *ike_counter_name(enum ike_counter c)
 {
 	static const char *const names[] = {
@@ -219,6 +230,11 @@ const struct psk_store *ike_secrets(const struct ike *ike)
 void ike_only_udp(struct ike *ike)
 {
 	ike->only_udp = true;
+}
+
+const struct conn_set *ike_conns(const struct ike *ike)
+{
+	return &ike->conns;
 }
 
 const struct cred_store *ike_credentials(const struct ike *ike)

@@ -63,6 +63,34 @@ enum child_event {
 	CHILD_EVENT_DOWN,  /* removed; freed when the op returns */
 };
 
+/*
+ * What keeps an IKE SA or a CHILD SA from being made, or has ended it; the last two are the
+ * owner's. The names are part of the control interface.
+ */
+#define FOREACH_IKE_PROBLEM(X)                                                          \
+	X(NO_ANSWER, "no-answer")		  /* to IKE_SA_INIT */                  \
+	X(NO_ANSWER_TO_AUTH, "no-answer-to-auth") /* IKE_SA_INIT was answered */        \
+	X(UNUSABLE, "unusable-answer")		  /* an answer that cannot be taken */  \
+	X(PROPOSALS, "no-proposal")		  /* NO_PROPOSAL_CHOSEN */              \
+	X(NOT_LET_IN, "authentication-refused")	  /* AUTHENTICATION_FAILED */           \
+	X(NOT_TRUSTED, "authentication-failed")	  /* we refuse the peer */              \
+	X(NO_CREDENTIAL, "no-credential")	  /* we have nothing to show */         \
+	X(SELECTORS, "selectors-refused")	  /* TS_UNACCEPTABLE, by either side */ \
+	X(REFUSED, "refused")			  /* with another error */              \
+	X(SILENT, "peer-silent")		  /* it was up, and is not answered */  \
+	X(DELETED, "deleted-by-peer")                                                   \
+	X(NO_NAME, "name-not-found")                                                    \
+	X(NO_ROUTE, "no-route")
+
+enum ike_problem {
+#define X(id, text) IKE_PROBLEM_##id,
+	FOREACH_IKE_PROBLEM(X)
+#undef X
+		IKE_PROBLEMS
+};
+/* Static text. */
+const char *ike_problem_name(enum ike_problem p);
+
 #define REFUSAL_STRLEN 920
 
 /* NO_PROPOSAL_CHOSEN, sent or received. All is valid during the call. */
@@ -125,6 +153,13 @@ struct ike_ops {
 	 * peer's, which anyone can send.
 	 */
 	void (*refused)(void *ctx, struct ike_sa *sa, const struct ike_refusal *r, nsec_t now);
+	/*
+	 * Any other problem with an IKE SA, or with this child if it is not NULL; before the IKE SA
+	 * ends, if it does. As responder, before the peer is authenticated, anyone can cause it.
+	 * text: what the other side said, valid during the call.
+	 */
+	void (*problem)(void *ctx, struct ike_sa *sa, const struct child_conf *child,
+			enum ike_problem p, const char *text, nsec_t now);
 	/* other: the successor with REKEYED, otherwise NULL. why: text. */
 	void (*ike_event)(void *ctx, struct ike_sa *sa, enum ike_sa_event e, struct ike_sa *other,
 			  const char *why, nsec_t now);
@@ -233,6 +268,8 @@ void ike_set_conns(struct ike *ike, const struct conn_set *conns, conn_same *sam
 const struct psk_store *ike_secrets(const struct ike *ike);
 /* The same of the keys and certificates. */
 const struct cred_store *ike_credentials(const struct ike *ike);
+/* The connections, valid until ike_set_conns. */
+const struct conn_set *ike_conns(const struct ike *ike);
 /* IKE_COUNTERS values, indexed by enum ike_counter; valid as long as the engine. */
 const uint64_t *ike_counters(const struct ike *ike);
 /* Adds one: for what the caller refuses in an op. */

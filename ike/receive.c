@@ -289,7 +289,8 @@ static void receive_response(struct ike_sa *sa, const struct ike_in *in, bool we
 	    !response_complete(sa, in->p)) {
 		count(ike, IKE_COUNT_UNEXPECTED);
 		info_farewell(sa, in->now);
-		sa_kill(sa, "a response is not valid in its exchange", in->now);
+		sa_fail(sa, IKE_PROBLEM_UNUSABLE, "a response is not valid in its exchange",
+			in->now);
 		return;
 	}
 	tell = sa->watch_answer;

@@ -2,6 +2,7 @@
 #include "backup.h"
 #include "child.h"
 #include "conn.h"
+#include "problem.h"
 #include "refusal.h"
 #include "tunnel_sa.h"
 #include "xalloc.h"
@@ -124,5 +125,6 @@ void tunnel_child_remove(struct tunnel_child *k)
 	trap_lists(k, NULL, NULL);
 	free(k->records);
 	refusal_free(k->refusal);
+	problem_free(k->problem);
 	free(k);
 }

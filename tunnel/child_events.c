@@ -5,6 +5,7 @@
 #include "beside.h"
 #include "child.h"
 #include "conn.h"
+#include "problem.h"
 #include "recovery.h"
 #include "tidy.h"
 #include "tunnel_sa.h"
@@ -65,6 +66,7 @@ static void child_up(struct tunnel_sa *s, nsec_t now)
 	char l[256], r[256], suite[96];
 
 	look_who_asks(k);
+	problem_over(k->problem, now);
 	k->only_auth = false;
 	k->trap.trap = true;
 	tunnel_event(k, TUNNEL_EVENT_CHILD, LOG_LEVEL_INFO,

@@ -9,6 +9,7 @@
 #include "conn.h"
 #include "pool.h"
 #include "recovery.h"
+#include "problem.h"
 #include "refusal.h"
 #include "tidy.h"
 #include "tunnel_sa.h"
@@ -82,6 +83,7 @@ static void conn_free(struct tunnel_conn *c)
 	free(c->child_at);
 	conn_unref(c->conf);
 	refusal_free(c->refusal);
+	problem_free(c->problem);
 	free(c);
 }
 
@@ -181,6 +183,7 @@ struct ike_sa *conn_initiate(struct tunnel_conn *c, bool beside, nsec_t now)
 	}
 	sa = ike_initiate(c->tunnel->ike, c->conf, &local, &remote, c->dynamic ? &c->peer_id : NULL,
 			  beside, now);
+	(void)problem_look_for_way(c, &remote.addr, now);
 	if (sa) {
 		ike_sa_set_owner(sa, c);
 		addresses_called(c, beside, now);
@@ -412,6 +415,8 @@ static void on_up(struct tunnel *t, struct ike_sa *sa, nsec_t now)
 		ike_sa_set_owner(sa, c);
 	}
 	c->failures = 0;
+	problem_over(c->problem, now);
+	problem_of_conf_over(t, c->conf, now);
 	c->peer_id = *ike_sa_peer_id(sa);
 	conn_assigned_up(c, sa);
 	deadline_clear(&t->deadlines, &c->retry);

@@ -1,6 +1,7 @@
 /* refusal.c - keeps why proposals were refused, for the status. SPDX-License-Identifier: ISC */
 #include "child.h"
 #include "conn.h"
+#include "problem.h"
 #include "refusal.h"
 #include "xalloc.h"
 
@@ -41,4 +42,8 @@ void tunnel_on_refusal(void *ctx, struct ike_sa *sa, const struct ike_refusal *r
 		keep(&c->refusal, r, NULL, now);
 	else
 		keep(&t->refusal, r, r->conn->name, now);
+	if (sa)
+		tunnel_on_problem(t, sa, r->child, IKE_PROBLEM_PROPOSALS, r->text, now);
+	else
+		problem_of_conf(t, r->conn, IKE_PROBLEM_PROPOSALS, r->text, now);
 }

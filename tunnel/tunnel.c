@@ -4,6 +4,7 @@
 #include "backup.h"
 #include "child.h"
 #include "conn.h"
+#include "problem.h"
 #include "refusal.h"
 #include "held.h"
 #include "pool.h"
@@ -83,6 +84,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, const struct ike_setting
 		.child_result = tunnel_child_result,
 		.ike_event = op_ike_event,
 		.refused = tunnel_on_refusal,
+		.problem = tunnel_on_problem,
 		.synced = op_synced,
 		.keys = op_keys,
 		.wall_clock = op_wall_clock,
@@ -116,6 +118,7 @@ void tunnel_free(struct tunnel *t)
 		conn_remove(c);
 	held_release(t, &t->held);
 	refusal_free(t->refusal);
+	problems_free(t);
 	pools_free(t);
 	esp_path_free(t->path);
 	deadlines_fini(&t->deadlines);
@@ -269,6 +272,7 @@ void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same 
 			conn_begin(t, kept.v[i], now);
 	}
 	backups_configure(t, &kept, names);
+	problems_configure(t, &kept);
 	held_configure(t, conns);
 	conn_names_free(names);
 	conn_set_fini(&kept);

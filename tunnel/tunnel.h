@@ -85,6 +85,49 @@ struct tunnel_refusal {
 	char text[REFUSAL_STRLEN];
 };
 
+/* ---- problems: why a connection or a child is not up ---- */
+
+/* How far a tunnel comes: the steps in their order. The names are part of the control interface. */
+#define FOREACH_PROBLEM_STAGE(X)                                                      \
+	X(NAME, "name")			    /* the peer's name leads to an address */ \
+	X(ROUTE, "route")		    /* this host has a way to it */           \
+	X(ANSWER, "answer")		    /* the peer answers */                    \
+	X(PROPOSALS, "proposals")	    /* and has a proposal in common */        \
+	X(AUTHENTICATION, "authentication") /* both sides trust each other */         \
+	X(SELECTORS, "selectors")	    /* and agree on a child */                \
+	X(TRAFFIC, "traffic")		    /* packets pass */
+
+enum problem_stage {
+#define X(id, text) PROBLEM_AT_##id,
+	FOREACH_PROBLEM_STAGE(X)
+#undef X
+		PROBLEM_STAGES
+};
+const char *problem_stage_name(enum problem_stage s);
+
+#define PROBLEM_STRLEN 1000
+
+/* The last one. */
+struct tunnel_problem {
+	enum ike_problem what;
+	nsec_t since, at; /* the first and the last time in a row */
+	unsigned count;	  /* how often in a row */
+	nsec_t told;	  /* in the log */
+	nsec_t over;	  /* it was up again; 0: not yet */
+	bool child;	  /* it is a child's */
+	char text[PROBLEM_STRLEN];
+};
+enum problem_stage problem_stage(const struct tunnel_problem *p);
+/* What the operator can do about it: static text. */
+const char *problem_advice(const struct tunnel_problem *p);
+const char *problem_advice_of(enum ike_problem what);
+/* Of a configuration that has no connection, as it waits for any peer. NULL: there was none. */
+const struct tunnel_problem *tunnel_problem_of(const struct tunnel *t,
+					       const struct conn_conf *conf);
+/* The connection's name cannot be resolved; text: why. */
+void tunnel_unresolved(struct tunnel *t, const struct conn_conf *conf, const char *text,
+		       nsec_t now);
+
 /* ---- one CHILD SA as the tunnel sees it: from installation to the end of its retirement ---- */
 
 struct tunnel_sa {
@@ -143,6 +186,7 @@ struct tunnel_child {
 	unsigned record_next;
 	uint64_t rekeys, recoveries, failures;
 	struct tunnel_refusal *refusal; /* of a CHILD SA; owned, NULL before the first */
+	struct tunnel_problem *problem; /* the same */
 };
 LIST_HEAD(tunnel_child_list, tunnel_child);
 
@@ -203,6 +247,7 @@ struct tunnel_conn {
 	unsigned merges;	  /* how often */
 	unsigned beside_failures; /* in a row; sets the back-off of rung 3 */
 	struct tunnel_refusal *refusal; /* of an IKE SA; owned, NULL before the first */
+	struct tunnel_problem *problem; /* the same */
 };
 LIST_HEAD(tunnel_conn_list, tunnel_conn);
 
@@ -270,6 +315,7 @@ struct tunnel {
 	bool closing;
 	/* The last refusal on a connection that only responds and has no peer yet; as above. */
 	struct tunnel_refusal *refusal;
+	SLIST_HEAD(, conf_problem) problems; /* of configurations without a connection; problem.c */
 };
 
 /* history_cap: bytes for all histories. rng, log and ops->ctx must outlive it; ops is copied. */

@@ -212,7 +212,8 @@ bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h)
 void exchange_unanswered(struct ike_sa *sa, nsec_t now)
 {
 	sa->unanswered = true;
-	sa_kill(sa, "no response to our request", now);
+	sa_fail(sa, sa->established ? IKE_PROBLEM_SILENT : IKE_PROBLEM_NO_ANSWER_TO_AUTH,
+		sa->established ? "no response to our request" : "no response to IKE_AUTH", now);
 }
 
 static void on_silence(struct ike_sa *sa, nsec_t now)

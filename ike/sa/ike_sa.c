@@ -214,6 +214,13 @@ void sa_kill(struct ike_sa *sa, const char *why, nsec_t now)
 	ike->dead = sa;
 }
 
+void sa_fail(struct ike_sa *sa, enum ike_problem p, const char *why, nsec_t now)
+{
+	if (sa->state != IKE_STATE_DEAD)
+		sa->ike->ops.problem(sa->ike->ops.ctx, sa, NULL, p, why, now);
+	sa_kill(sa, why, now);
+}
+
 static void sa_free(struct ike_sa *sa)
 {
 	struct ike_task *t;

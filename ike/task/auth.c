@@ -215,7 +215,7 @@ static bool prepare_auth(struct ike_sa *sa, const struct child_task *child, stru
 	if (e < 0)
 		wrong = why_no_auth(sa, e);
 	if (wrong)
-		sa_kill(sa, wrong, now);
+		sa_fail(sa, IKE_PROBLEM_NO_CREDENTIAL, wrong, now);
 	return !wrong;
 }
 
@@ -295,12 +295,14 @@ static void how_established(const struct ike_sa *sa, char *s, size_t size)
 		 choice_format_kex(&sa->choice, kex, sizeof(kex)));
 }
 
-static void fail_child(struct ike_sa *sa, struct child_task *t, uint16_t error, nsec_t now)
+static void fail_child(struct ike_sa *sa, struct child_task *t, bool by_peer, uint16_t error,
+		       nsec_t now)
 {
 	struct ike *ike = sa->ike;
 
 	log_warn(ike->log, "%s: child %s failed: %s", sa_label(sa), t->conf->name,
 		 ike_notify_name(error));
+	refusal_of_child(sa, t, by_peer, error, now);
 	ike->ops.child_result(ike->ops.ctx, sa, t->conf, NULL, IKE_RESULT_REFUSED, error, now);
 }
 
@@ -333,7 +335,7 @@ static void answer_child(struct ike_sa *sa, struct child_task *t, const struct i
 		sa->ike->ops.child_result(sa->ike->ops.ctx, sa, t->conf, c, IKE_RESULT_OK, 0,
 					  in->now);
 	else
-		fail_child(sa, t, e ? e : NOTIFY_NO_PROPOSAL_CHOSEN, in->now);
+		fail_child(sa, t, error != NULL, e ? e : NOTIFY_NO_PROPOSAL_CHOSEN, in->now);
 }
 
 static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
@@ -349,17 +351,22 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 					PROPOSAL_KEX_CUT, in->now);
 		snprintf(why, sizeof(why), "the peer refused IKE_AUTH: %s",
 			 error ? ike_notify_name(error->type) : "no AUTH payload");
-		sa_kill(sa, why, in->now);
+		sa_fail(sa,
+			error && error->type == NOTIFY_AUTHENTICATION_FAILED
+				? IKE_PROBLEM_NOT_LET_IN
+				: IKE_PROBLEM_REFUSED,
+			why, in->now);
 		return;
 	}
 	if (!ppk_on_response(sa, in->p)) {
-		sa_kill(sa, "ppk_required is set, and the peer does not have this post-quantum key",
+		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED,
+			"ppk_required is set, and the peer does not have this post-quantum key",
 			in->now);
 		return;
 	}
 	if (!verify_peer(sa, in->p, reason)) {
 		snprintf(why, sizeof(why), "the peer's authentication failed: %s", reason);
-		sa_kill(sa, why, in->now);
+		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED, why, in->now);
 		return;
 	}
 	t = exchange_done(sa);
@@ -532,6 +539,8 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, const struct aut
 	} else if (error) {
 		log_peer(sa, in->now, LOG_LEVEL_WARNING, "%s: no child from IKE_AUTH: %s",
 			 sa_label(sa), ike_notify_name(error));
+		if (error == NOTIFY_TS_UNACCEPTABLE)
+			refusal_of_selectors(sa, in->p, in->now);
 		if (error == NOTIFY_NO_PROPOSAL_CHOSEN)
 			refusal_of_peer(sa, "IKE_AUTH", o.conf, PROPOSAL_KEX_CUT, in->p->sa,
 					in->now);
@@ -554,6 +563,7 @@ static void refuse_guess(struct ike_sa *sa, const struct ike_in *in, const char 
 	struct ident who;
 
 	limit_guessed(sa->ike, &sa->remote.addr, in->now);
+	sa->ike->ops.problem(sa->ike->ops.ctx, sa, NULL, IKE_PROBLEM_NOT_TRUSTED, why, in->now);
 	if (ident_from_wire(in->p->idi.type, in->p->idi.data, &who) == 0)
 		log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
 			     "%s: authentication of \"%.100s\" failed: %s", sa_label(sa),
@@ -597,6 +607,8 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	}
 	e = make_auth(sa, &sa->keys, &sa->peer_id, &auth);
 	if (e < 0) {
+		sa->ike->ops.problem(sa->ike->ops.ctx, sa, NULL, IKE_PROBLEM_NO_CREDENTIAL,
+				     why_no_auth(sa, e), in->now);
 		refuse(sa, in, why_no_auth(sa, e));
 		return;
 	}

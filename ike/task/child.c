@@ -301,6 +301,7 @@ static bool complete(struct ike_sa *sa, struct child_task *t, const struct ike_i
 			 error == NOTIFY_SINGLE_PAIR_REQUIRED
 				 ? "it narrows the selectors of the SA that it is to replace"
 				 : ike_notify_name(error));
+		refusal_of_child(sa, t, false, error, in->now);
 		child_unwanted(sa, t->spi);
 		keep_old(t, in->now);
 		/* A peer that narrows a rekey narrows a new SA too: another IKE SA is no remedy. */
@@ -421,6 +422,7 @@ static bool failed(struct ike_sa *sa, struct child_task *t, const struct ike_not
 	if (n->type == NOTIFY_NO_PROPOSAL_CHOSEN)
 		refusal_by_peer(sa, "CREATE_CHILD_SA", t->conf, &t->conf->proposals,
 				t->no_kex ? PROPOSAL_KEX_NONE : PROPOSAL_KEX, now);
+	refusal_of_child(sa, t, true, n->type, now);
 	log_peer(sa, now, LOG_LEVEL_WARNING, "%s: child %s: the peer refused CREATE_CHILD_SA: %s",
 		 sa_label(sa), t->conf->name, ike_notify_name(n->type));
 	tell(sa, t, t->task.child,

@@ -57,6 +57,6 @@ bool childless_refused(struct ike_sa *sa, const struct ike_in *in)
 		return false;
 	respond_notify(sa, in->h, NOTIFY_INVALID_SYNTAX, (struct chunk){0}, in->local, in->remote,
 		       in->now);
-	sa_kill(sa, wrong, in->now);
+	sa_fail(sa, IKE_PROBLEM_REFUSED, wrong, in->now);
 	return true;
 }

@@ -80,6 +80,12 @@ struct child_sa *child_install(struct ike_sa *sa, const struct child_offer *o, u
 			       bool initiator, const struct kex_secrets *secrets,
 			       const struct nonce *ni, const struct nonce *nr,
 			       struct child_sa *replaces, nsec_t now);
+/*
+ * Reads TSi and TSr as local and remote; we_asked: TSi is ours. False: they are missing, or hold
+ * none that we know.
+ */
+bool child_read_ts(const struct ike_payloads *p, bool we_asked, struct ts_list *local,
+		   struct ts_list *remote);
 void child_write_ts(struct ike_builder *b, const struct ts_list *tsi, const struct ts_list *tsr);
 /*
  * Writes the proposals, nonce (unless empty), KE and selectors of the request of task t. spi: ours.
@@ -100,6 +106,14 @@ void refusal_of_peer(struct ike_sa *sa, const char *exchange, const struct child
 /* The same for an IKE_SA_INIT, of which there is no IKE SA. */
 void refusal_of_caller(struct ike *ike, const struct conn_conf *conn, struct chunk theirs,
 		       nsec_t now);
+/*
+ * A CHILD SA that we asked for was not made. by_peer: the peer answered with this error notify;
+ * otherwise we cannot take its answer. Tells the owner; proposals are told by the functions above.
+ */
+void refusal_of_child(struct ike_sa *sa, const struct child_task *t, bool by_peer, uint16_t error,
+		      nsec_t now);
+/* We answer the peer's request for a CHILD SA with TS_UNACCEPTABLE. Tells the owner. */
+void refusal_of_selectors(struct ike_sa *sa, const struct ike_payloads *p, nsec_t now);
 
 /* ---- certs.c: certificates, raw public keys, and the hashes of signatures ---- */
 /* Writes SIGNATURE_HASH_ALGORITHMS in IKE_SA_INIT; reads the peer's. sa has a handshake. */

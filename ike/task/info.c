@@ -172,7 +172,10 @@ void info_on_request(struct ike_sa *sa, const struct ike_in *in)
 	if (!ends || is_overtaken(sa, in->now))
 		return;
 	sa->deleted_by_peer = sa->state != IKE_STATE_REKEYED;
-	sa_kill(sa, sa->deleted_by_peer ? "deleted by the peer" : "replaced", in->now);
+	if (sa->deleted_by_peer)
+		sa_fail(sa, IKE_PROBLEM_DELETED, "deleted by the peer", in->now);
+	else
+		sa_kill(sa, "replaced", in->now);
 }
 
 static void on_ike_deleted(struct ike_sa *sa, const struct ike_in *in)

@@ -90,14 +90,17 @@ static void init_timeout(struct ike_sa *sa, nsec_t now)
 	if (hs->error == NOTIFY_NO_PROPOSAL_CHOSEN)
 		refusal_by_peer(sa, "IKE_SA_INIT", NULL, &sa->conn->proposals, PROPOSAL_KEX, now);
 	if (!hs->error) {
-		sa_kill(sa, "no response to IKE_SA_INIT", now);
+		sa_fail(sa, IKE_PROBLEM_NO_ANSWER, "no response to IKE_SA_INIT", now);
 		return;
 	}
 	snprintf(why, sizeof(why),
 		 hs->unusable ? "the response to IKE_SA_INIT cannot be accepted: %s"
 			      : "the peer refused IKE_SA_INIT: %s",
 		 ike_notify_name(hs->error));
-	sa_kill(sa, why, now);
+	if (!hs->unusable && hs->error == NOTIFY_NO_PROPOSAL_CHOSEN)
+		sa_kill(sa, why, now);
+	else
+		sa_fail(sa, hs->unusable ? IKE_PROBLEM_UNUSABLE : IKE_PROBLEM_REFUSED, why, now);
 }
 
 /*

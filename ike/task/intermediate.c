@@ -116,7 +116,7 @@ static void intermediate_on_response(struct ike_sa *sa, const struct ike_in *in)
 	if (error) {
 		snprintf(why, sizeof(why), "the peer refused IKE_INTERMEDIATE: %s",
 			 ike_notify_name(error->type));
-		sa_kill(sa, why, in->now);
+		sa_fail(sa, IKE_PROBLEM_REFUSED, why, in->now);
 		return;
 	}
 	r = in->p->ke.group == kex_group(hs->kex) ? 0 : -EINVAL;

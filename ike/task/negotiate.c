@@ -6,8 +6,8 @@
 #include "xalloc.h"
 
 /* Reads the selectors of our side and the peer's: TSi is the side of whoever sent the request. */
-static bool read_ts(const struct ike_payloads *p, bool we_asked, struct ts_list *local,
-		    struct ts_list *remote)
+bool child_read_ts(const struct ike_payloads *p, bool we_asked, struct ts_list *local,
+		   struct ts_list *remote)
 {
 	return ike_ts_parse(we_asked ? p->tsi : p->tsr, local) == 0 &&
 	       ike_ts_parse(we_asked ? p->tsr : p->tsi, remote) == 0;
@@ -93,7 +93,7 @@ uint16_t child_negotiate(struct ike_sa *sa, const struct ike_payloads *p, bool w
 	uint16_t error = NOTIFY_TS_UNACCEPTABLE;
 
 	ret->lost = false;
-	if (!read_ts(p, false, &local, &remote) || proposals_parse(p->sa, &offer) < 0)
+	if (!child_read_ts(p, false, &local, &remote) || proposals_parse(p->sa, &offer) < 0)
 		return NOTIFY_INVALID_SYNTAX;
 	for (unsigned i = 0; i < sa->conn->child_count; i++) {
 		const struct child_conf *conf = old ? old->conf : &sa->conn->children[i];
@@ -134,7 +134,8 @@ uint16_t child_check_answer(struct ike_sa *sa, const struct ike_payloads *p, boo
 
 	ret->conf = conf;
 	ret->lost = false;
-	if (!read_ts(p, true, &ret->local, &ret->remote) || proposals_parse(p->sa, &answer) < 0)
+	if (!child_read_ts(p, true, &ret->local, &ret->remote) ||
+	    proposals_parse(p->sa, &answer) < 0)
 		return NOTIFY_INVALID_SYNTAX;
 	if (answer.count != 1 ||
 	    !proposals_choose(&conf->proposals, &answer, with_ke, group, &ret->choice) ||

@@ -1,5 +1,5 @@
 /*
- * refusal.c - tells why NO_PROPOSAL_CHOSEN was sent or received: in the log, and to the owner.
+ * refusal.c - tells why an IKE SA or a CHILD SA was refused: in the log, and to the owner.
  * SPDX-License-Identifier: ISC
  *
  * Who runs one side sees what to change only with the proposals of both. The peer's are known when
@@ -12,6 +12,7 @@
 
 /* With PROPOSALS_STRLEN for ours, a line of the log has room for both. */
 #define THEIRS_STRLEN 400
+#define TS_TEXT	      256 /* bytes for the selectors of one side; what does not fit is cut */
 
 static void tell(struct ike *ike, struct ike_sa *sa, const struct ike_refusal *r, nsec_t now)
 {
@@ -74,4 +75,45 @@ void refusal_of_caller(struct ike *ike, const struct conn_conf *conn, struct chu
 	log_outsider(ike->log, now, LOG_LEVEL_WARNING,
 		     "%s: IKE_SA_INIT refused: no proposal in common: %s", conn->name, text);
 	tell(ike, NULL, &r, now);
+}
+
+/* "LOCAL === REMOTE", as status writes selectors. */
+static const char *pairs(const struct ts_list *local, const struct ts_list *remote, char *s,
+			 size_t size)
+{
+	char l[TS_TEXT], r[TS_TEXT];
+
+	snprintf(s, size, "%s === %s", ts_list_format(local, l, sizeof(l)),
+		 ts_list_format(remote, r, sizeof(r)));
+	return s;
+}
+
+void refusal_of_child(struct ike_sa *sa, const struct child_task *t, bool by_peer, uint16_t error,
+		      nsec_t now)
+{
+	bool selectors = error == NOTIFY_TS_UNACCEPTABLE;
+	char ours[2 * TS_TEXT + 8], text[sizeof(ours) + 100];
+
+	if (error == NOTIFY_NO_PROPOSAL_CHOSEN && by_peer)
+		return;
+	if (error == NOTIFY_TEMPORARY_FAILURE)
+		return;
+	snprintf(text, sizeof(text), "%s%s; we asked for %s",
+		 by_peer ? "the peer answered " : "the peer's answer is not what we asked for: ",
+		 ike_notify_name(error),
+		 pairs(child_task_local(t), child_task_remote(t), ours, sizeof(ours)));
+	sa->ike->ops.problem(sa->ike->ops.ctx, sa, t->conf,
+			     selectors ? IKE_PROBLEM_SELECTORS : IKE_PROBLEM_REFUSED, text, now);
+}
+
+void refusal_of_selectors(struct ike_sa *sa, const struct ike_payloads *p, nsec_t now)
+{
+	char theirs[2 * TS_TEXT + 8], text[sizeof(theirs) + 100];
+	struct ts_list local, remote;
+
+	if (!child_read_ts(p, false, &local, &remote))
+		return;
+	snprintf(text, sizeof(text), "the peer asks for %s, and no child has that",
+		 pairs(&local, &remote, theirs, sizeof(theirs)));
+	sa->ike->ops.problem(sa->ike->ops.ctx, sa, NULL, IKE_PROBLEM_SELECTORS, text, now);
 }

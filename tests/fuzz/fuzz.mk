@@ -62,7 +62,7 @@ tests_fuzz_fuzz_ike_inside_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"inside"' -D
 tests_fuzz_fuzz_ike_inside_LDADD = $(TUNNEL_TEST_LIBS)
 check_PROGRAMS += tests/fuzz/fuzz_control
 # control.c is missing here, as fuzz_control.c includes it.
-CONTROL = tests/fuzz/fuzz_control.c tests/fuzz/control_peers.c tests/fuzz/control_peers.h daemon/status.c \
+CONTROL = tests/fuzz/fuzz_control.c tests/fuzz/control_peers.c tests/fuzz/control_peers.h daemon/diagnose.c daemon/status.c \
 	daemon/metrics.c tests/exchange/peers.c tests/exchange/peers.h tests/fuzz/fuzz.h
 if FAULTS
 CONTROL += daemon/fault.c

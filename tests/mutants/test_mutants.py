@@ -42,7 +42,7 @@ CPU_LIMIT, LIMIT = 300, 900
 # Tests end at their first failure, and do fewer random runs.
 ENVIRONMENT = {**os.environ, "CMOCKA_TEST_ABORT": "1", "MENDIP_RUNS": "300"}
 TESTS["unit"].append("t_proposal")
-TESTS["exchange"].append("t_refusal")
+TESTS["exchange"] += ["t_problems", "t_refusal"]
 
 
 def run(cmd, **kw):

@@ -97,6 +97,12 @@ class Mendip:
             raise CtlError(done.stderr.strip())
         return json.loads(done.stdout) if done.stdout.strip() else {}
 
+    def ctl_failing(self, *args):
+        """Returns the JSON result of a command that says by its exit status that something is wrong."""
+        done = self.run(*args)
+        expect(done.returncode == 1 and done.stdout.strip(), f"{args}: status {done.returncode}: {done.stderr}")
+        return json.loads(done.stdout)
+
     def children(self):
         """Returns {name: child} over all connections."""
         return {c["name"]: c for conn in self.ctl("status")["connections"] for c in conn["children"]}

@@ -145,6 +145,12 @@ static bool op_keep_mapping(void *ctx, const struct ike_sa *sa)
 	return true;
 }
 
+static void op_problem(void *ctx, struct ike_sa *sa, const struct child_conf *child,
+		       enum ike_problem p, const char *text, nsec_t now)
+{
+	(void)ctx, (void)sa, (void)child, (void)p, (void)text, (void)now;
+}
+
 static bool op_has_other_way(void *ctx, const struct ike_sa *sa)
 {
 	(void)ctx, (void)sa;
@@ -213,6 +219,7 @@ int live_open(struct live_peer *p, const struct live_who *who, uint64_t seed)
 				    .child_admit = op_child_admit,
 				    .child_result = op_child_result,
 				    .refused = op_refused,
+				    .problem = op_problem,
 				    .ike_event = op_ike_event,
 				    .synced = op_synced,
 				    .keep_mapping = op_keep_mapping,

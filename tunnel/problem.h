@@ -1,0 +1,28 @@
+/* problem.h - what went wrong last with a connection or a child. SPDX-License-Identifier: ISC */
+#ifndef MENDIP_PROBLEM_H
+#define MENDIP_PROBLEM_H
+
+#include "tunnel.h"
+
+/* Takes NULL. */
+void problem_free(struct tunnel_problem *p);
+/* What is wrong has been mended: the connection, or the child, is up. NULL: nothing was. */
+void problem_over(struct tunnel_problem *p, nsec_t now);
+/* A peer of this configuration, which waits for any, is up. */
+void problem_of_conf_over(struct tunnel *t, const struct conn_conf *conf, nsec_t now);
+/* Notes it for the connection, or for its child if that is not NULL, and logs it if it is new. */
+void problem_note(struct tunnel_conn *c, struct tunnel_child *k, enum ike_problem what,
+		  const char *text, nsec_t now);
+/* Whether this host has a route to the peer; otherwise that is noted. */
+bool problem_look_for_way(struct tunnel_conn *c, const struct addr *remote, nsec_t now);
+/* Forgets those of configurations without a connection that are not in the set. */
+void problems_configure(struct tunnel *t, const struct conn_set *conns);
+void problems_free(struct tunnel *t);
+
+/* `problem` of struct ike_ops, and what `refused` tells besides; ctx: the tunnel. */
+void tunnel_on_problem(void *ctx, struct ike_sa *sa, const struct child_conf *child,
+		       enum ike_problem what, const char *text, nsec_t now);
+void problem_of_conf(struct tunnel *t, const struct conn_conf *conf, enum ike_problem what,
+		     const char *text, nsec_t now);
+
+#endif
