@@ -5,20 +5,22 @@ check-kernel: all
 EXTRA_DIST += tests/interop/test_kernel.py tests/interop/uml.py tests/interop/uml_init tests/interop/uml_agent.py \
 	tests/interop/uml_packages.py tests/interop/uml_peers.py tests/interop/uml_ptrace.c tests/interop/uml_ptrace_check.py \
 	tests/interop/xfrm_state.py
-PRIVILEGED_TESTS += tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_strongswan.py \
-	tests/interop/test_rewind_selfcheck.py tests/interop/test_defaults.py tests/interop/test_wire.py tests/interop/test_children.py tests/interop/test_certificates.py tests/interop/test_gateways.py
-EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop/ha.py tests/interop/rewind.py \
-	tests/interop/wire.py tests/interop/test_rewind_selfcheck.py tests/interop/test_strongswan.py tests/interop/test_defaults.py \
-	tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_wire.py tests/interop/test_children.py tests/interop/test_certificates.py tests/interop/test_gateways.py
+PRIVILEGED_TESTS += tests/interop/test_matrix.py tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py \
+	tests/interop/test_strongswan.py tests/interop/test_rewind_selfcheck.py tests/interop/test_proposals.py tests/interop/test_wire.py \
+	tests/interop/test_children.py tests/interop/test_certificates.py tests/interop/test_gateways.py
+EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop/ha.py tests/interop/rewind.py tests/interop/wire.py \
+	tests/interop/authentication.py tests/interop/matrix.py tests/interop/matrix_rows.py tests/interop/test_matrix.py \
+	tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py tests/interop/test_strongswan.py \
+	tests/interop/test_rewind_selfcheck.py tests/interop/test_proposals.py tests/interop/test_wire.py \
+	tests/interop/test_children.py tests/interop/test_certificates.py tests/interop/test_gateways.py
 
-PRIVILEGED_TESTS += tests/interop/test_algorithms.py
-EXTRA_DIST += tests/interop/test_algorithms.py
+# Each feature with strongSwan, in both roles, as a table.
+check-matrix: all
+	@$(srcdir)/tests/run --build . $(srcdir)/tests/interop/test_matrix.py
 
-EXTRA_DIST += tests/interop/test_hybrid.py
-
-# Runs tests with strongSwan 6, which Debian 12 does not have, as root; installs Debian 13 for it once.
+# The same with strongSwan 6, which Debian 12 does not have, as root; installs Debian 13 for it once.
 check-strongswan-6: all
 	$(srcdir)/scripts/other-debian trixie make
 	MENDIP_STRONGSWAN_ROOT=`$(srcdir)/scripts/other-debian trixie make` MENDIP_REQUIRE_ALL=1 \
-		$(srcdir)/tests/run --build . $(srcdir)/tests/interop/test_defaults.py $(srcdir)/tests/interop/test_hybrid.py
-.PHONY: check-strongswan-6
+		$(srcdir)/tests/run --build . $(srcdir)/tests/interop/test_matrix.py
+.PHONY: check-matrix check-strongswan-6

@@ -7,12 +7,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from daemons import OFFLOADS, PSK, Mendip, child, config, expect, main, testbed, ping, settle, wait_for  # noqa: E402
 import strongswan  # noqa: E402
 
-IKE = ("aes128-sha256-x25519", "aes256-sha384-ecp384", "aes256-sha512-ecp521", "aes128gcm16-prfsha256-ecp256",
-       "aes256gcm16-prfsha384-modp2048", "chacha20poly1305-prfsha512-modp3072", "aes128-sha256-modp4096")
-ESP = ("aes128gcm16", "aes256gcm16", "chacha20poly1305", "aes128-sha256", "aes256-sha256", "aes256-sha384",
-       "aes256-sha512")
-
-
 PPK = "a post-quantum key for tests"
 
 
@@ -48,20 +42,6 @@ class Both:
         self.branch.wait_up()
         expect(ping(self.left, "10.2.0.1", 3) == 3, f"{what}: no ping from Mendip")
         expect(ping(self.right, "10.1.0.1", 3) == 3, f"{what}: no ping from strongSwan")
-
-
-def ike_algorithms():
-    for ike in IKE:
-        with testbed.Testbed("ike") as bed:
-            Both(bed, ike=ike).check(ike)
-    print(f"# {len(IKE)} IKE proposals with strongSwan")
-
-
-def esp_algorithms():
-    for esp in ESP:
-        with testbed.Testbed("esp") as bed:
-            Both(bed, esp=esp).check(esp)
-    print(f"# {len(ESP)} ESP proposals with strongSwan")
 
 
 def strongswan_initiates():
@@ -368,6 +348,6 @@ def gateway_moves():
 if strongswan.missing():
     print(f"ok strongswan # SKIP {strongswan.missing()}")
     sys.exit(77)
-main([post_quantum_keys, post_quantum_key_that_one_side_lacks, ike_algorithms, esp_algorithms, strongswan_initiates, rekeys_from_both_sides, in_fragments, ike_rekey_by_time,
+main([post_quantum_keys, post_quantum_key_that_one_side_lacks, strongswan_initiates, rekeys_from_both_sides, in_fragments, ike_rekey_by_time,
       deletes_from_both_sides, strongswan_restarts, cookies_and_invalid_ke, pfs_mismatch_climbs_to_rung_three,
       no_selectors_in_common, wrong_secret_is_told, over_ipv6, behind_nat, branch_moves, gateway_moves], OFFLOADS)

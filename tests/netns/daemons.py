@@ -31,15 +31,18 @@ def child(local, remote, **options):
 
 
 def config(control, children, remote, local_id="branch.example", remote_id="gw.example.net", name="gw",
-           psk=PSK, dpd="2s", daemon="", more="", proposals="aes128gcm16-prfsha256-x25519"):
-    """Returns a whole configuration with one connection; children: {name: child(...)}; remote: address or %any."""
+           psk=PSK, dpd="2s", daemon="", more="", proposals="aes128gcm16-prfsha256-x25519", us=None, peer=None):
+    """
+    Returns a whole configuration with one connection; children: {name: child(...)}; remote: address or %any; us, peer: the
+    text of the groups local and remote, instead of those with a secret.
+    """
     kids = " ".join(f"{n}: {c};" for n, c in children.items())
     if offload != "auto" and "offload =" not in daemon:
         daemon += f' offload = "{offload}";'
     return f"""daemon: {{ control = "{control}"; log = "debug"; {daemon} }};
 connections: {{ {name}: {{
-  local: {{ id = "{local_id}"; auth = "psk"; }};
-  remote_addrs = [ "{remote}" ]; remote: {{ id = "{remote_id}"; auth = "psk"; }};
+  local: {{ {us or f'id = "{local_id}"; auth = "psk";'} }};
+  remote_addrs = [ "{remote}" ]; remote: {{ {peer or f'id = "{remote_id}"; auth = "psk";'} }};
   proposals = [ "{proposals}" ]; dpd_delay = "{dpd}"; {more}
   children: {{ {kids} }}; }}; }};
 secrets: {{ ike_peer: {{ secret = "{psk}"; }}; }};

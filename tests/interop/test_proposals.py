@@ -1,32 +1,19 @@
 #!/usr/bin/python3
-# Each cipher, hash, PRF and group once with unmodified strongSwan, in IKE and in ESP, in both roles; and what is told when
-# no proposal is in common. SPDX-License-Identifier: ISC
+# What Mendip and unmodified strongSwan choose from many proposals, and what is told when they have none in common.
+# SPDX-License-Identifier: ISC
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
 from daemons import PSK, Mendip, child, config, expect, main, ping, testbed, wait_for  # noqa: E402
+from matrix_rows import AEAD, CBC, GROUPS, INTEG, PRF  # noqa: E402
 import strongswan  # noqa: E402
 
-AEAD = ["aes128gcm16", "aes192gcm16", "aes256gcm16", "chacha20poly1305"]
-CBC = ["aes128", "aes192", "aes256"]
-INTEG = ["sha256", "sha384", "sha512", "sha1"]
-PRF = ["prfsha256", "prfsha384", "prfsha512", "prfsha1"]
-GROUPS = ["x25519", "ecp256", "ecp384", "ecp521", "modp2048", "modp3072", "modp4096", "x448", "modp6144", "modp8192", "ecp256bp",
-          "ecp384bp", "ecp512bp"]
 # strongSwan accepts all of it; Mendip is given one proposal after the other.
 ALL_IKE = ["-".join(AEAD + PRF + GROUPS), "-".join(CBC + INTEG + PRF + GROUPS)]
 ALL_ESP = ["-".join(AEAD + GROUPS), "-".join(AEAD), "-".join(CBC + INTEG + GROUPS), "-".join(CBC + INTEG)]
-# With ciphers in this order each cipher meets each hash.
-CIPHERS = AEAD + [f"{c}-{i}" for i in INTEG for c in CBC]
-
-
-def table():
-    """Yields (IKE proposal, ESP proposal), in which each algorithm occurs, in IKE and in ESP."""
-    for i in range(max(len(CIPHERS), len(GROUPS))):
-        cipher, group = CIPHERS[i % len(CIPHERS)], GROUPS[i % len(GROUPS)]
-        yield (f"{cipher}-{PRF[i % len(PRF)]}-{group}",
-               f"{CIPHERS[(i + 5) % len(CIPHERS)]}-{GROUPS[(i + 4) % len(GROUPS)]}-noesn")
+ROWS = (("aes128gcm16-prfsha256-x25519", "aes192-sha256-modp2048-noesn"), ("aes128-sha256-prfsha256-modp2048", "aes256-sha384-noesn"),
+        ("chacha20poly1305-prfsha1-ecp521", "aes256gcm16-x25519-noesn"), ("aes256-sha1-prfsha512-ecp256", "chacha20poly1305-noesn"))
 
 
 class Walk:
@@ -63,17 +50,13 @@ class Walk:
         expect(ping(self.left, "10.2.0.1", 2) == 2, f"{ike}, {esp}: no ping")
 
 
-def each_algorithm():
-    with testbed.Testbed("algorithms") as bed:
+def chosen_from_many():
+    """strongSwan has every algorithm in its proposals, as initiator and as responder."""
+    with testbed.Testbed("proposals") as bed:
         walk = Walk(bed)
-        rows = list(table())
-        for words in (AEAD, CBC, INTEG, GROUPS):
-            for word in words:
-                for column in (0, 1):
-                    expect(any(word in row[column].split("-") for row in rows), f"{word} is not walked")
-        for i, (ike, esp) in enumerate(rows):
-            walk.row(ike, esp, calls=i % 2 == 0)
-        print(f"# {len(rows)} pairs of proposals with strongSwan, in turn as initiator and responder")
+        for ike, esp in ROWS:
+            for calls in (True, False):
+                walk.row(ike, esp, calls)
 
 
 def nothing_in_common():
@@ -121,4 +104,7 @@ def nothing_in_common():
         told(True, "IKE_AUTH", "peer", "we offered aes128gcm16-noesn")
 
 
-main([each_algorithm, nothing_in_common])
+if strongswan.missing():
+    print(f"ok proposals # SKIP {strongswan.missing()}")
+    sys.exit(77)
+main([chosen_from_many, nothing_in_common])
