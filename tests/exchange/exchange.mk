@@ -107,3 +107,7 @@ soak: tests/exchange/t_runs
 	MENDIP_FROM=$(SOAK_FROM) MENDIP_RUNS=$$half tests/exchange/t_runs & first=$$!; \
 	MENDIP_FROM=$$(($(SOAK_FROM) + half)) MENDIP_RUNS=$$(($(SOAK_RUNS) - half)) tests/exchange/t_runs; \
 	second=$$?; wait $$first && test $$second -eq 0
+check_PROGRAMS += tests/exchange/t_forged
+tests_exchange_t_forged_SOURCES = tests/exchange/t_forged.c $(PEERS)
+tests_exchange_t_forged_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_forged_LDADD = $(TUNNEL_TEST_LIBS)

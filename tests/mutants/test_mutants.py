@@ -32,7 +32,7 @@ TESTS = {"unit": ["t_addr", "t_window", "t_esp", "t_esp_sa", "t_train", "t_packe
                   "t_bridge", "t_adversary"],
          "exchange": ["t_recovery", "t_ike", "t_fragments", "t_hostile", "t_limits", "t_answers", "t_unique", "t_lives", "t_reload", "t_saved", "t_seeds",
                       "t_cluster", "t_children", "t_assigned", "t_certs", "t_outer", "t_mobike", "t_addresses", "t_backup", "t_scenarios", "t_runs"]}
-TESTS["exchange"] += ["t_addke", "t_ppk"]
+TESTS["exchange"] += ["t_addke", "t_ppk", "t_forged"]
 HELPERS = {"unit": ["esp_fixture", "esp_run", "ref_model", "coalesce_fixture", "ref_coalesce"],
            "exchange": ["peers", "parties", "scenario", "scenario_setup", "scenario_act", "scenario_attack", "scenario_expect",
                         "scenario_report", "draw"]}
