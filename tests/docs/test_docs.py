@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # The code and the documents agree. SPDX-License-Identifier: ISC
 """Prints a line per case: citations and links have a target, the manual has all names that users see, and the code and
-the tests of each mutant exist."""
+the tests of each mutant, and the tests of each threat, exist."""
 import glob
 import importlib.util
 import os
@@ -110,6 +110,20 @@ def metrics_are_in_the_manual():
     return f"not in mendipctl(8): {missing}" if missing else None
 
 
+def threats_have_tests():
+    """Each test that doc/threat-model.md names exists, and each row of its table by exchange names one."""
+    text = read("doc/threat-model.md")
+    named = re.findall(r"`((?:t|fuzz)_\w+)(?:/([\w-]+))?`", text)
+    missing = [f"{test}/{case}" for test, case in named
+               if not glob.glob(os.path.join(SOURCE, f"tests/*/{test}.c")) or not has_case(test, case or None)]
+    missing += [name for name in re.findall(r"`(test_\w+\.py)", text) if not glob.glob(os.path.join(SOURCE, f"tests/*/{name}"))]
+    rows = re.findall(r"^\| .* \|$", text.split("## By exchange")[1].split("\n## ")[0], re.MULTILINE)[1:]
+    bare = [row[:60] for row in rows if not re.search(r"\| [^|]*`(?:t|fuzz|test)_[^|]*\|$", row)]
+    if len(named) < 60 or len(rows) < 40:
+        return f"only {len(named)} tests and {len(rows)} rows were found: the search is wrong"
+    return f"no such test: {missing}" if missing else f"rows without a test: {bare}" if bare else None
+
+
 def links_lead_somewhere():
     for path in ["README.md", "CONTRIBUTING.md", "NEWS.md", "SECURITY.md"] + [f"doc/{os.path.basename(p)}" for p in glob.glob(os.path.join(SOURCE, "doc/*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)\)", read(path)):
@@ -121,7 +135,7 @@ def links_lead_somewhere():
 failed = False
 for case in (citations_resolve, options_are_in_the_manual, verdicts_are_in_the_manual,
              criteria_and_outcomes_are_in_the_manual, metrics_are_in_the_manual, mutants_meet_the_code,
-             links_lead_somewhere):
+             threats_have_tests, links_lead_somewhere):
     why = case()
     print(f"not ok {case.__name__}: {why}" if why else f"ok {case.__name__}")
     failed |= bool(why)
