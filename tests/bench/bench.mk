@@ -23,4 +23,7 @@ tests_bench_cures_sim_LDADD = libtunnel.a libike.a libesp.a libcommon.a $(CRYPTO
 check-all: tests/bench/cures_sim
 
 # Floods against a gateway whose tunnel is under load; tests/netns/test_floods.py is the short form.
-EXTRA_DIST += tests/bench/floods
+EXTRA_DIST += tests/bench/floods tests/bench/built.py
+
+# Many connections that come up at once.
+EXTRA_DIST += tests/bench/connections
