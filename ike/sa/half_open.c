@@ -119,3 +119,15 @@ bool init_same_but_cookie(struct chunk a, struct chunk b)
 	       memcmp(a.p + 17, b.p + 17, 7) == 0 && rest_a.len == rest_b.len &&
 	       memcmp(rest_a.p, rest_b.p, rest_a.len) == 0;
 }
+
+bool init_is_late_copy(const struct ike *ike, uint64_t spi_i, const struct addr *from, nsec_t now)
+{
+	const struct ike_sa *sa = addr_index_first(ike, from);
+
+	for (; sa; sa = LIST_NEXT(sa, address_link)) {
+		if (!sa->initiator && sa->spi_i == spi_i && sa->state == IKE_STATE_ESTABLISHED &&
+		    now < sa->established + ike->set.half_open_timeout)
+			return true;
+	}
+	return false;
+}

@@ -30,5 +30,11 @@ bool cookie_valid(struct ike *ike, struct chunk cookie, struct chunk ni,
  * cookie that either may begin with (2.6).
  */
 bool init_same_but_cookie(struct chunk a, struct chunk b);
+/*
+ * Whether an IKE_SA_INIT request with this SPI, from this address, is a copy of one whose IKE SA
+ * has come up meanwhile: its initiator has the response, as it sent IKE_AUTH. Only as long as such
+ * a copy can be on its way: later the peer may have lost the IKE SA and drawn the same SPI.
+ */
+bool init_is_late_copy(const struct ike *ike, uint64_t spi_i, const struct addr *from, nsec_t now);
 
 #endif

@@ -528,6 +528,10 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 		ike->counters[IKE_COUNT_REFLECTED]++;
 		return;
 	}
+	if (init_is_late_copy(ike, in->h->spi_i, &in->remote->addr, in->now)) {
+		ike->counters[IKE_COUNT_UNEXPECTED]++;
+		return;
+	}
 	if (!is_expected(ike, in)) {
 		ike->counters[IKE_COUNT_NO_CONFIG]++;
 		log_outsider(

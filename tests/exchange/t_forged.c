@@ -366,6 +366,41 @@ static void recorded_and_sent_again(void **state)
 	}
 }
 
+/*
+ * A copy of IKE_SA_INIT that was on its way while the IKE SA came up takes no place among those
+ * that are half-open, and costs no key exchange; under load every second attempt has such a copy.
+ */
+static void copy_of_init_comes_late(void **state)
+{
+	struct tape t = {.count = 0};
+	struct net *n = ready(&rows[0]);
+	const struct ike *gw = n->peer[GW].tunnel->ike;
+	uint64_t sent;
+
+	(void)state;
+	n->hook = record;
+	n->hook_ctx = &t;
+	begins(n);
+	net_run(n, SEC);
+	assert_true(net_is_up(n));
+	t.stopped = true;
+	assert_int_equal(t.m[0].p[18], IKE_SA_INIT);
+	sent = n->peer[GW].ike_sent;
+	net_inject(n, GW, false, t.m[0].p, t.m[0].len);
+	assert_int_equal(gw->half_open, 0);
+	assert_int_equal(n->peer[GW].ike_sent, sent);
+	assert_int_equal(gw->counters[IKE_COUNT_UNEXPECTED], 1);
+	/* Much later it is no copy on its way: it is answered as any other, and leads nowhere. */
+	net_run(n, 60 * SEC);
+	net_inject(n, GW, false, t.m[0].p, t.m[0].len);
+	assert_int_equal(gw->half_open, 1);
+	net_run(n, 40 * SEC);
+	as_it_should_be(n, &rows[0], 0);
+	for (unsigned k = 0; k < t.count; k++)
+		free(t.m[k].p);
+	net_free(n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +408,7 @@ int main(void)
 		cmocka_unit_test(made_up),
 		cmocka_unit_test(demands_without_end),
 		cmocka_unit_test(recorded_and_sent_again),
+		cmocka_unit_test(copy_of_init_comes_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
