@@ -26,3 +26,7 @@ check_PROGRAMS += tests/unit/t_dn
 tests_unit_t_dn_SOURCES = tests/unit/t_dn.c $(PKI)
 tests_unit_t_dn_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_dn_LDADD = $(IKE_TEST_LIBS)
+check_PROGRAMS += tests/unit/t_mschap
+tests_unit_t_mschap_SOURCES = tests/unit/t_mschap.c
+tests_unit_t_mschap_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_mschap_LDADD = $(IKE_TEST_LIBS)
