@@ -125,6 +125,11 @@ void pkey_unref(const struct pkey *k)
 	free(counted(k));
 }
 
+EVP_PKEY *pkey_evp(const struct pkey *k)
+{
+	return k->p;
+}
+
 enum pkey_type pkey_type(const struct pkey *k)
 {
 	return k->type;

@@ -9,5 +9,7 @@
 
 /* Takes a reference of its own to p. NULL as in pkey_from_spki. */
 struct pkey *pkey_adopt(EVP_PKEY *p, bool is_private);
+/* It belongs to k. */
+EVP_PKEY *pkey_evp(const struct pkey *k);
 
 #endif
