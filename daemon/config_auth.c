@@ -1,6 +1,7 @@
 /* config_auth.c - see config_auth.h. SPDX-License-Identifier: ISC */
 #include "config_auth.h"
 #include "config_files.h"
+#include "crypto/legacy.h"
 #include "xalloc.h"
 
 #include <stdio.h>
@@ -49,16 +50,62 @@ static void print_identity(struct conf_out *out, const struct conf_option *o, co
 static const struct conf_kind identity = {read_identity, print_identity};
 
 static const char *const kinds[] = {[AUTH_KIND_PSK] = "psk", [AUTH_KIND_PUBKEY] = "pubkey", NULL};
+static const char *const our_kinds[] = {[AUTH_KIND_PSK] = "psk",
+					[AUTH_KIND_PUBKEY] = "pubkey",
+					[AUTH_KIND_EAP_MSCHAPV2] = "eap-mschapv2",
+					[AUTH_KIND_EAP_TLS] = "eap-tls",
+					NULL};
 static const char *const yes_no[] = {"yes", "no", NULL};
 static const char *const revocations[] = {[REVOCATION_RELAXED] = "relaxed",
 					  [REVOCATION_IFURI] = "ifuri",
 					  [REVOCATION_STRICT] = "strict",
 					  NULL};
 
+/* As conf_word, with a sentence for those who expect EAP here. */
+static int read_their_kind(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+			   void *base)
+{
+	const char *v;
+
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	if (strncmp(v, "eap", 3) == 0)
+		return conf_fail(r, s,
+				 "EAP is for our side only (local.auth): the peer must "
+				 "authenticate by \"pubkey\" or \"psk\"");
+	return conf_word.read(r, s, o, base);
+}
+
+static void print_their_kind(struct conf_out *out, const struct conf_option *o, const void *base)
+{
+	conf_word.print(out, o, base);
+}
+
+static const struct conf_kind their_kind = {read_their_kind, print_their_kind};
+
+/* Any text without control characters. */
+static bool is_eap_id(const char *id)
+{
+	size_t len = strlen(id);
+
+	for (const char *p = id; *p; p++) {
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return false;
+	}
+	return len > 0 && len <= EAP_ID_MAX;
+}
+
+static bool is_aaa_id(const char *text)
+{
+	struct ident id;
+
+	return ident_parse(text, &id) == 0 && !ident_is_pattern(&id);
+}
+
 /* clang-format off */
 #define AT(field) offsetof(struct conn_conf, field)
 static const struct conf_option local_options[] = {
-	{.name = "auth", .kind = &conf_word, .at = AT(auth.local), .words = kinds, .standard = "\"psk\"",
+	{.name = "auth", .kind = &conf_word, .at = AT(auth.local), .words = our_kinds, .standard = "\"psk\"",
 	 .help = "how we authenticate"},
 	{.name = "id", .kind = &identity, .at = AT(local_id), .help = "our identity"},
 	{.name = "certs", .kind = &conf_names, .at = AT(auth.certs), .help = "files of our certificates"},
@@ -66,10 +113,14 @@ static const struct conf_option local_options[] = {
 	{.name = "password", .kind = &conf_text, .at = AT(auth.password), .help = "file of its password"},
 	{.name = "rsa_pss", .kind = &conf_either, .at = AT(auth.rsa_pss), .words = yes_no, .standard = "\"no\"",
 	 .help = "sign by RSASSA-PSS"},
+	{.name = "eap_id", .kind = &conf_text, .at = AT(auth.eap_id), .good = is_eap_id,
+	 .rule = "must be 1 to 253 bytes without control characters", .help = "our identity in EAP"},
+	{.name = "aaa_id", .kind = &conf_text, .at = AT(auth.aaa_id), .good = is_aaa_id,
+	 .rule = "must be an identity without \"*\"", .help = "identity of the server of EAP-TLS"},
 };
 
 static const struct conf_option remote_options[] = {
-	{.name = "auth", .kind = &conf_word, .at = AT(auth.remote), .words = kinds, .standard = "\"psk\"",
+	{.name = "auth", .kind = &their_kind, .at = AT(auth.remote), .words = kinds, .standard = "\"psk\"",
 	 .help = "how the peer authenticates"},
 	{.name = "id", .kind = &identity, .at = AT(remote_id), .help = "the identity of the peer"},
 	{.name = "cacerts", .kind = &conf_names, .at = AT(auth.cacerts), .help = "files of CAs"},
@@ -84,6 +135,18 @@ static const struct conf_option remote_options[] = {
 const struct conf_table conf_local_table = {local_options, ARRAY_SIZE(local_options)};
 const struct conf_table conf_remote_table = {remote_options, ARRAY_SIZE(remote_options)};
 
+/* We authenticate by a key of our own. */
+static bool needs_key(const struct conn_auth *a)
+{
+	return a->local == AUTH_KIND_PUBKEY || a->local == AUTH_KIND_EAP_TLS;
+}
+
+/* The peer, or the server of EAP-TLS, authenticates by a key. */
+static bool needs_trust(const struct conn_auth *a)
+{
+	return a->remote == AUTH_KIND_PUBKEY || a->local == AUTH_KIND_EAP_TLS;
+}
+
 static int read_local(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 		      void *base)
 {
@@ -92,10 +155,16 @@ static int read_local(struct conf_reader *r, config_setting_t *s, const struct c
 	(void)o;
 	if (conf_read_options(r, s, &conf_local_table, base) < 0)
 		return -EINVAL;
-	if (c->auth.local == AUTH_KIND_PUBKEY)
+	if (c->auth.eap_id && !auth_kind_is_eap(c->auth.local))
+		return conf_fail(r, s,
+				 "eap_id needs auth = \"eap-mschapv2\" or auth = \"eap-tls\"");
+	if (c->auth.aaa_id && c->auth.local != AUTH_KIND_EAP_TLS)
+		return conf_fail(r, s, "aaa_id needs auth = \"eap-tls\"");
+	if (needs_key(&c->auth))
 		return 0;
 	if (c->auth.key || c->auth.certs.count)
-		return conf_fail(r, s, "certs and key need auth = \"pubkey\"");
+		return conf_fail(r, s,
+				 "certs and key need auth = \"pubkey\" or auth = \"eap-tls\"");
 	return c->local_id.type == ID_NONE ? conf_fail(r, s, "needs id") : 0;
 }
 
@@ -113,8 +182,8 @@ static int read_remote(struct conf_reader *r, config_setting_t *s, const struct 
 	(void)o;
 	if (conf_read_options(r, s, &conf_remote_table, base) < 0)
 		return -EINVAL;
-	if (c->auth.remote == AUTH_KIND_PSK &&
-	    (c->auth.cacerts.count || c->auth.peer_certs.count || c->auth.pubkeys.count))
+	if (c->auth.remote == AUTH_KIND_PSK && ((c->auth.cacerts.count && !needs_trust(&c->auth)) ||
+						c->auth.peer_certs.count || c->auth.pubkeys.count))
 		return conf_fail(r, s, "cacerts, certs and pubkeys need auth = \"pubkey\"");
 	if (c->auth.pubkeys.count && ident_is_pattern(&c->remote_id))
 		return conf_fail(r, s,
@@ -206,7 +275,8 @@ static int load_ours(struct conf_reader *r, config_setting_t *g, struct conn_con
 	const struct cred_items *items;
 
 	if (!a->key)
-		return conf_fail(r, s, "auth = \"pubkey\" needs key, the file of a private key");
+		return conf_fail(r, s, "auth = \"%s\" needs key, the file of a private key",
+				 our_kinds[a->local]);
 	items = from_file(r, s, a->key, true, a->password);
 	if (!items)
 		return -EINVAL;
@@ -250,7 +320,8 @@ static int set_our_id(struct conf_reader *r, config_setting_t *g, struct conn_co
 	}
 	if (!given || ident_eq(&subject, &conn->local_id))
 		conn->local_id = subject;
-	if (!cert_confirms(cert, &conn->local_id))
+	/* The server of EAP looks at eap_id. */
+	if (!conn->auth.eap_id && !cert_confirms(cert, &conn->local_id))
 		return conf_fail(r, s,
 				 "the certificate does not have id as subjectAltName or subject: "
 				 "peers would refuse it");
@@ -409,15 +480,50 @@ int conf_load_creds(struct conf_reader *r, config_setting_t *g, struct conn_conf
 	config_setting_t *s = config_setting_get_member(g, "remote");
 	struct conn_creds *c;
 
-	if (conn->auth.local != AUTH_KIND_PUBKEY && conn->auth.remote != AUTH_KIND_PUBKEY)
+	if (!needs_key(&conn->auth) && !needs_trust(&conn->auth))
 		return 0;
 	c = cred_store_add(r->config->conns.creds, conn->name);
-	if (conn->auth.local == AUTH_KIND_PUBKEY &&
+	if (needs_key(&conn->auth) &&
 	    (load_ours(r, g, conn, c) < 0 || set_our_id(r, g, conn, c) < 0))
 		return -EINVAL;
-	if (conn->auth.remote == AUTH_KIND_PSK)
+	if (!needs_trust(&conn->auth))
 		return 0;
-	if (load_pubkeys(r, s, &conn->auth.pubkeys, c) < 0)
+	if (load_pubkeys(r, s, &conn->auth.pubkeys, c) < 0 ||
+	    load_trust(r, s, &conn->auth, &c->peer) < 0)
 		return -EINVAL;
-	return load_trust(r, s, &conn->auth, &c->peer);
+	if (conn->auth.local != AUTH_KIND_EAP_TLS)
+		return 0;
+	if (!c->chain.count)
+		return conf_fail(r, config_setting_get_member(g, "local"),
+				 "auth = \"eap-tls\" needs certs");
+	return c->peer ? 0
+		       : conf_fail(r, s ? s : g,
+				   "local.auth = \"eap-tls\" needs cacerts, by which the "
+				   "server of EAP-TLS is checked");
+}
+
+int conf_check_eap(const struct conn_conf *conn, const struct psk_store *secrets, char *why)
+{
+	char id[IDENT_STRLEN];
+
+	if (!auth_kind_is_eap(conn->auth.local))
+		return 0;
+	if (strlen(conn_eap_id(conn, id)) > EAP_ID_MAX)
+		snprintf(why, CONFIG_ERR, "local.id is too long for EAP: set local.eap_id");
+	else if (conn->remote_any)
+		snprintf(
+			why, CONFIG_ERR,
+			"local.auth = \"eap-...\" is for calls of ours only: take \"%%any\" out of "
+			"remote_addrs");
+	else if (conn->auth.local == AUTH_KIND_EAP_MSCHAPV2 && !conn_eap_secret(conn, secrets))
+		snprintf(why, CONFIG_ERR,
+			 "no password for \"%.100s\": add a group eap... with this id to secrets",
+			 id);
+	else if (conn->auth.local == AUTH_KIND_EAP_MSCHAPV2 && !legacy_is_available())
+		snprintf(why, CONFIG_ERR,
+			 "eap-mschapv2 needs MD4 and DES, and OpenSSL's legacy provider, which has "
+			 "them, cannot be loaded: on Debian 13 install openssl-provider-legacy");
+	else
+		return 0;
+	return -EINVAL;
 }

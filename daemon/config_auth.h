@@ -16,5 +16,10 @@ void conf_trusts_free(struct conf_trusts *t);
  * certificate. 0, or -EINVAL through conf_fail.
  */
 int conf_load_creds(struct conf_reader *r, config_setting_t *g, struct conn_conf *conn);
+/*
+ * Checks what EAP needs, when all files have been read. 0, or -EINVAL with the reason in `why`
+ * (CONFIG_ERR bytes).
+ */
+int conf_check_eap(const struct conn_conf *conn, const struct psk_store *secrets, char *why);
 
 #endif

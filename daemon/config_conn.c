@@ -515,7 +515,13 @@ int conf_finish(struct config *c, char *err)
 	cred_store_complete(c->conns.creds);
 	for (unsigned i = 0; i < c->conns.count; i++) {
 		const struct conn_conf *conn = c->conns.v[i];
+		char why[CONFIG_ERR];
 
+		if (conf_check_eap(conn, c->conns.secrets, why) < 0) {
+			snprintf(err, CONFIG_ERR, "%.100s: connections.%.60s: %.300s", c->where[i],
+				 conn->name, why);
+			return -EINVAL;
+		}
 		if (ident_eq(&conn->local_id, &conn->remote_id)) {
 			snprintf(err, CONFIG_ERR,
 				 "%.100s: connections.%.60s: remote.id is the same as "

@@ -221,6 +221,48 @@ static int read_ppk(struct conf_reader *r, config_setting_t *g)
 		       : conf_fail(r, g, "another post-quantum key has the same id");
 }
 
+static int read_eap_id(struct conf_reader *r, config_setting_t *s, struct eap_secret *k)
+{
+	const char *v;
+
+	if (conf_get_string(r, s, &v) < 0)
+		return -EINVAL;
+	if (*v == '\0')
+		return conf_fail(r, s, "must not be empty");
+	k->id = xstrdup(v);
+	return 0;
+}
+
+/* A password by which we authenticate with EAP. */
+static int read_eap(struct conf_reader *r, config_setting_t *g)
+{
+	struct psk_store *store = r->config->conns.secrets;
+	struct psk secret = {0};
+	struct eap_secret *k;
+	int e = 0;
+
+	store->eaps = xreallocarray(store->eaps, store->eap_count + 1, sizeof(*store->eaps));
+	k = &store->eaps[store->eap_count++];
+	*k = (struct eap_secret){0};
+	for (int i = 0; e == 0 && i < config_setting_length(g); i++) {
+		config_setting_t *s = config_setting_get_elem(g, (unsigned)i);
+
+		e = strcmp(config_setting_name(s), "id") == 0 ? read_eap_id(r, s, k)
+							      : read_secret(r, s, &secret);
+	}
+	k->secret = secret.secret; /* the store wipes it, also after an error */
+	k->len = secret.len;
+	if (e < 0)
+		return e;
+	if (!k->id || !k->secret)
+		return conf_fail(r, g, "needs id, and secret or file");
+	if (!eap_secret_is_valid(k))
+		return conf_fail(r, g, "the password must be UTF-8 of at most 256 characters");
+	return eap_secret_find(store, k->id) == k
+		       ? 0
+		       : conf_fail(r, g, "another password has the same id");
+}
+
 static bool has_id(const struct psk *k, const struct ident *id)
 {
 	for (unsigned i = 0; i < k->id_count; i++) {
@@ -245,13 +287,17 @@ static int read_psk(struct conf_reader *r, config_setting_t *g)
 	const char *name = config_setting_name(g);
 	struct psk *k;
 
-	if (strncmp(name, "ike", 3) != 0 && strncmp(name, "ppk", 3) != 0)
+	if (strncmp(name, "ike", 3) != 0 && strncmp(name, "ppk", 3) != 0 &&
+	    strncmp(name, "eap", 3) != 0)
 		return conf_fail(r, g,
-				 "secrets are groups whose names begin with \"ike\" or \"ppk\"");
+				 "secrets are groups whose names begin with \"ike\", \"ppk\" or "
+				 "\"eap\"");
 	if (!config_setting_is_group(g))
 		return conf_fail(r, g, "must be a group: { id = ...; secret = ...; }");
 	if (*name == 'p')
 		return read_ppk(r, g);
+	if (*name == 'e')
+		return read_eap(r, g);
 	store->v = xreallocarray(store->v, store->count + 1, sizeof(*store->v));
 	k = &store->v[store->count++];
 	*k = (struct psk){0};

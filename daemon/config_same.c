@@ -58,7 +58,8 @@ char *conf_dump(const struct config *c)
 	out.depth--;
 	conf_print_line(&out, "};");
 	conf_print_line(&out, "# secrets: %u, not shown",
-			c->conns.secrets->count + c->conns.secrets->ppk_count);
+			c->conns.secrets->count + c->conns.secrets->ppk_count +
+				c->conns.secrets->eap_count);
 	conf_close_text(out.f);
 	return text;
 }

@@ -15,7 +15,7 @@
 #include "xalloc.h"
 
 /* Change it whenever what is written changes: here, in esp_state.c or in ike_saved.c. */
-#define FORMAT "mendip tunnels 9"
+#define FORMAT "mendip tunnels 10"
 #define DIGEST 32
 /* Upper bounds of what is written, without histories and pools: per SA or IKE SA, and the rest. */
 #define ROOM_SA	   (64u << 10)

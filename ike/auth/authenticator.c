@@ -17,6 +17,8 @@ const struct authenticator *authenticator_ours(enum auth_kind kind, const struct
 {
 	if (kind == AUTH_KIND_PSK)
 		return &auth_psk;
+	if (kind != AUTH_KIND_PUBKEY)
+		return NULL;
 	if (i->hashes)
 		return &auth_signature;
 	switch (pkey_type(i->ours)) {

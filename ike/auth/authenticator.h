@@ -58,6 +58,14 @@ struct authenticator {
 		       struct chunk data) MUST_CHECK;
 };
 
+/*
+ * The AUTH data by a shared secret, such as a pre-shared key or the MSK of EAP (RFC 7296 2.15,
+ * 2.16): writes hash_len(prf) bytes to out and returns that length.
+ */
+size_t auth_make_by_secret(const struct auth_octets *o, struct chunk secret, uint8_t *out);
+/* Whether the data is that; compares in constant time. */
+bool auth_is_by_secret(const struct auth_octets *o, struct chunk secret, struct chunk data);
+
 extern const struct authenticator auth_psk;
 extern const struct authenticator auth_signature; /* RFC 7427 */
 /* Before RFC 7427: RSA, and ECDSA with P-256, P-384 and P-521 (RFC 4754). */

@@ -8,8 +8,13 @@
 #include "auth/ident.h"
 #include "crypto/trust.h"
 
-/* How one side of a connection authenticates. */
-enum auth_kind { AUTH_KIND_PSK, AUTH_KIND_PUBKEY };
+/* How one side of a connection authenticates; by EAP (auth/eap.h) only we do, and when we call. */
+enum auth_kind { AUTH_KIND_PSK, AUTH_KIND_PUBKEY, AUTH_KIND_EAP_MSCHAPV2, AUTH_KIND_EAP_TLS };
+
+static inline bool auth_kind_is_eap(enum auth_kind k)
+{
+	return k == AUTH_KIND_EAP_MSCHAPV2 || k == AUTH_KIND_EAP_TLS;
+}
 
 #define PUBKEYS_MAX 4
 

@@ -1,5 +1,6 @@
 /* psk.c - finds pre-shared keys; AUTH by them (RFC 7296 2.15). SPDX-License-Identifier: ISC */
 #include "auth/authenticator.h"
+#include "auth/mschap.h"
 #include "xalloc.h"
 
 /*
@@ -62,6 +63,20 @@ bool ppk_same(const struct ppk *a, const struct ppk *b)
 	return a && b ? a->len == b->len && crypto_equal(a->secret, b->secret, a->len) : a == b;
 }
 
+const struct eap_secret *eap_secret_find(const struct psk_store *s, const char *id)
+{
+	for (unsigned i = 0; i < s->eap_count; i++) {
+		if (s->eaps[i].id && strcmp(s->eaps[i].id, id) == 0)
+			return &s->eaps[i];
+	}
+	return NULL;
+}
+
+bool eap_secret_is_valid(const struct eap_secret *s)
+{
+	return mschap_is_password((struct chunk){s->secret, s->len});
+}
+
 struct psk_store *psk_store_new(void)
 {
 	struct psk_store *s = xzalloc(sizeof(*s));
@@ -84,44 +99,59 @@ void psk_store_unref(struct psk_store *s)
 		secret_free(s->v[i].secret, s->v[i].len);
 	for (unsigned i = 0; i < s->ppk_count; i++)
 		secret_free(s->ppks[i].secret, s->ppks[i].len);
+	for (unsigned i = 0; i < s->eap_count; i++) {
+		secret_free(s->eaps[i].secret, s->eaps[i].len);
+		free(s->eaps[i].id);
+	}
 	free(s->v);
 	free(s->ppks);
+	free(s->eaps);
 	free(s);
 }
 
 /* ---- the method: prf(prf(secret, "Key Pad for IKEv2"), octets) ---- */
 
-static int psk_make(const struct auth_octets *o, const struct auth_identities *i, uint8_t *out)
+size_t auth_make_by_secret(const struct auth_octets *o, struct chunk secret, uint8_t *out)
 {
 	static const char pad[] = "Key Pad for IKEv2";
 	const struct chunk pad_chunk = {(const uint8_t *)pad, sizeof(pad) - 1};
-	const struct psk *psk = psk_find(i->psks, i->local, i->remote);
 	uint8_t key[HASH_MAX_LEN], maced_id[HASH_MAX_LEN];
 	struct chunk octets[AUTH_PARTS];
 	size_t len = hash_len(o->prf);
 
-	if (!psk)
-		return -ENOKEY;
 	auth_parts(o, maced_id, octets);
-	prf_compute(o->prf, (struct chunk){psk->secret, psk->len}, &pad_chunk, 1, key);
+	prf_compute(o->prf, secret, &pad_chunk, 1, key);
 	prf_compute(o->prf, (struct chunk){key, len}, octets, AUTH_PARTS, out);
 	secret_wipe(key, sizeof(key));
 	secret_wipe(maced_id, sizeof(maced_id));
-	return (int)len;
+	return len;
+}
+
+bool auth_is_by_secret(const struct auth_octets *o, struct chunk secret, struct chunk data)
+{
+	uint8_t want[HASH_MAX_LEN];
+	size_t len = auth_make_by_secret(o, secret, want);
+	bool right = data.len == len && crypto_equal(want, data.p, data.len);
+
+	secret_wipe(want, sizeof(want));
+	return right;
+}
+
+static int psk_make(const struct auth_octets *o, const struct auth_identities *i, uint8_t *out)
+{
+	const struct psk *psk = psk_find(i->psks, i->local, i->remote);
+
+	if (!psk)
+		return -ENOKEY;
+	return (int)auth_make_by_secret(o, (struct chunk){psk->secret, psk->len}, out);
 }
 
 static bool psk_verify(const struct auth_octets *o, const struct auth_identities *i,
 		       struct chunk data)
 {
-	uint8_t want[HASH_MAX_LEN];
-	int len = psk_make(o, i, want);
-	bool right;
+	const struct psk *psk = psk_find(i->psks, i->local, i->remote);
 
-	if (len < 0)
-		return false;
-	right = data.len == (size_t)len && crypto_equal(want, data.p, data.len);
-	secret_wipe(want, sizeof(want));
-	return right;
+	return psk && auth_is_by_secret(o, (struct chunk){psk->secret, psk->len}, data);
 }
 
 const struct authenticator auth_psk = {

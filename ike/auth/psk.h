@@ -1,5 +1,5 @@
 /*
- * psk.h - pre-shared keys (RFC 7296 2.15) and post-quantum ones (RFC 8784).
+ * psk.h - pre-shared keys (RFC 7296 2.15), post-quantum ones (RFC 8784), and passwords of EAP.
  * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_PSK_H
@@ -25,12 +25,22 @@ struct ppk {
 	size_t len;
 };
 
+#define EAP_ID_MAX 253 /* bytes of our identity for EAP */
+/* A password by which we authenticate with EAP, and the identity that it belongs to. */
+struct eap_secret {
+	char *id;	 /* owned */
+	uint8_t *secret; /* len bytes, owned */
+	size_t len;
+};
+
 /* All keys of one version of the configuration; reference-counted. */
 struct psk_store {
 	struct psk *v;
 	unsigned count, refs;
 	struct ppk *ppks;
 	unsigned ppk_count;
+	struct eap_secret *eaps;
+	unsigned eap_count;
 };
 
 /*
@@ -45,6 +55,11 @@ bool psk_same(const struct psk *a, const struct psk *b);
 const struct ppk *ppk_find(const struct psk_store *s, const char *id);
 /* Whether both have the same secret; two NULLs are the same. */
 bool ppk_same(const struct ppk *a, const struct ppk *b);
+/* The password of this identity, or NULL. It belongs to the store. */
+const struct eap_secret *eap_secret_find(const struct psk_store *s, const char *id);
+/* Whether it can be a password: UTF-8, not empty, at most 256 characters of UTF-16. */
+bool eap_secret_is_valid(const struct eap_secret *s);
+
 /* An empty store with one reference. */
 struct psk_store *psk_store_new(void);
 struct psk_store *psk_store_ref(struct psk_store *s);

@@ -2,6 +2,7 @@
 #include "sa/ike_config.h"
 #include "xalloc.h"
 
+#include <stdio.h>
 #include <uthash.h>
 
 /* Constant, but for the references to it. */
@@ -44,6 +45,8 @@ static void auth_fini(const struct conn_auth *a)
 	name_list_fini(&a->pubkeys);
 	free(a->key);
 	free(a->password);
+	free(a->eap_id);
+	free(a->aaa_id);
 }
 
 void conn_unref(const struct conn_conf *c)
@@ -78,6 +81,23 @@ bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr 
 			return true;
 	}
 	return false;
+}
+
+const char *conn_eap_id(const struct conn_conf *c, char *id)
+{
+	if (!c->auth.eap_id)
+		return ident_format(&c->local_id, id);
+	snprintf(id, IDENT_STRLEN, "%s", c->auth.eap_id);
+	return id;
+}
+
+const struct eap_secret *conn_eap_secret(const struct conn_conf *c, const struct psk_store *s)
+{
+	char id[IDENT_STRLEN];
+
+	if (c->auth.local != AUTH_KIND_EAP_MSCHAPV2)
+		return NULL;
+	return eap_secret_find(s, conn_eap_id(c, id));
 }
 
 bool conn_has_psk(const struct conn_conf *c)

@@ -87,6 +87,9 @@ struct conn_auth {
 	/* Where the daemon reads the credentials from (struct conn_creds). */
 	struct name_list certs, cacerts, peer_certs, pubkeys;
 	char *key, *password; /* owned; NULL: none */
+	/* Of EAP: our identity (NULL: local_id as text), and that of the server of EAP-TLS (NULL:
+	 * that of the peer). Owned. */
+	char *eap_id, *aaa_id;
 };
 
 struct conn_conf {
@@ -140,6 +143,13 @@ const struct conn_conf *conn_ref(const struct conn_conf *c);
 void conn_unref(const struct conn_conf *c);
 /* Whether one of the endpoints has the address, on any port. */
 bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr *a);
+/*
+ * Writes our identity for EAP, as text with a NUL, to id, which has IDENT_STRLEN bytes, and returns
+ * id. It may be longer than EAP takes.
+ */
+const char *conn_eap_id(const struct conn_conf *c, char *id);
+/* The password by which we authenticate, or NULL: none is needed, or none is there. */
+const struct eap_secret *conn_eap_secret(const struct conn_conf *c, const struct psk_store *s);
 /* Whether either side authenticates by a pre-shared key. */
 bool conn_has_psk(const struct conn_conf *c);
 /* The number of the peer's addresses: those of the file, and after them what its names lead to. */

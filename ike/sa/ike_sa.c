@@ -119,6 +119,10 @@ void sa_end_handshake(struct ike_sa *sa)
 	aead_key_free(hs->earlier_seal);
 	if (hs->no_ppk_keys)
 		secret_free(hs->no_ppk_keys, sizeof(*hs->no_ppk_keys));
+	if (hs->eap) {
+		eap_free(hs->eap->eap);
+		free(hs->eap);
+	}
 	secret_free(hs, sizeof(*hs));
 	sa->handshake = NULL;
 }

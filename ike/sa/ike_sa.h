@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "bucket.h"
+#include "auth/eap.h"
 #include "ike_view.h"
 #include "crypto/kex.h"
 #include "sa/window.h"
@@ -16,6 +17,16 @@
 struct nonce {
 	uint16_t len;
 	uint8_t b[IKE_NONCE_MAX];
+};
+
+/* As initiator: what becomes of EAP in IKE_AUTH (RFC 7296 2.16), once the peer is authenticated. */
+struct eap_run {
+	struct eap *eap; /* owned */
+	bool succeeded;	 /* our AUTH by the MSK is on its way */
+	nsec_t until;	 /* the whole of it may take no longer */
+	/* The body of the peer's ID payload, which its second AUTH covers. */
+	uint8_t idr[IDENT_MAX + 4];
+	size_t idr_len;
 };
 
 /* What IKE_AUTH needs of IKE_SA_INIT. */
@@ -59,8 +70,9 @@ struct handshake {
 	struct ike_keys *no_ppk_keys; /* owned; NULL: no post-quantum key is used */
 	/* RFC 7427: the hashes that the peer announced, 1 << enum signature_hash; 0: none. */
 	uint32_t peer_hashes;
-	bool announced; /* we announced ours */
-	bool asks_raw;	/* as initiator: the peer's CERTREQ wants raw public keys */
+	bool announced;	     /* we announced ours */
+	bool asks_raw;	     /* as initiator: the peer's CERTREQ wants raw public keys */
+	struct eap_run *eap; /* owned; NULL: there is none, or not yet */
 };
 
 /* What was negotiated for a CHILD SA. */

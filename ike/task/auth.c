@@ -4,11 +4,12 @@
  *   HDR, SK {IDi, [CERT,] [N(INITIAL_CONTACT)], [CERTREQ,] [IDr,] AUTH, SAi2, TSi, TSr}  -->
  *                               <--  HDR, SK {IDr, [CERT,] AUTH, SAr2, TSi, TSr}
  *                               <--  HDR, SK {IDr, [CERT,] AUTH, N(error)}     (no CHILD SA)
+ *
+ * With EAP for the initiator there is more of it: eap_auth.c.
  */
-#include "auth/authenticator.h"
 #include "sa/half_open.h"
 #include "sa/limits.h"
-#include "task/exchanges.h"
+#include "task/auth_task.h"
 #include "xalloc.h"
 
 #include <stdio.h>
@@ -16,8 +17,7 @@
 /* The first CHILD SA has no key exchange of its own. */
 static const struct kex_secrets no_pfs;
 
-/* Writes the body of an ID payload, which AUTH covers, and returns its length. */
-static size_t id_body(const struct ident *id, uint8_t *out)
+size_t auth_id_body(const struct ident *id, uint8_t out[IDENT_MAX + 4])
 {
 	out[0] = id->type;
 	out[1] = out[2] = out[3] = 0;
@@ -25,9 +25,8 @@ static size_t id_body(const struct ident *id, uint8_t *out)
 	return 4u + id->len;
 }
 
-/* The octets that the initiator, or the responder, signs; id: the body of its ID payload. */
-static struct auth_octets octets_of(const struct ike_sa *sa, const struct ike_keys *keys,
-				    bool initiator, struct chunk id)
+struct auth_octets auth_octets_of(const struct ike_sa *sa, const struct ike_keys *keys,
+				  bool initiator, struct chunk id)
 {
 	const struct handshake *hs = sa->handshake;
 
@@ -56,21 +55,14 @@ static struct auth_identities identities(const struct ike_sa *sa, const struct i
 					.rsa_sha1 = sa->conn->auth.rsa_sha1};
 }
 
-/* The data of an AUTH payload, and the method by which it is made. */
-struct auth_data {
-	uint8_t method;
-	uint8_t b[AUTH_DATA_MAX];
-	size_t len;
-};
-
 /* Makes our AUTH by these keys. 0, or as authenticator.make. */
 static int make_auth(const struct ike_sa *sa, const struct ike_keys *keys,
 		     const struct ident *remote, struct auth_data *ret)
 {
 	enum auth_kind kind = sa->conn->auth.local;
 	uint8_t id[IDENT_MAX + 4];
-	struct auth_octets o = octets_of(sa, keys, sa->initiator,
-					 (struct chunk){id, id_body(&sa->conn->local_id, id)});
+	struct auth_octets o = auth_octets_of(
+		sa, keys, sa->initiator, (struct chunk){id, auth_id_body(&sa->conn->local_id, id)});
 	struct auth_identities i = identities(sa, remote);
 	const struct authenticator *a;
 	int len;
@@ -91,6 +83,8 @@ static const char *why_no_auth(const struct ike_sa *sa, int error)
 {
 	if (sa->conn->auth.local == AUTH_KIND_PSK)
 		return "no secret for this peer: give one in secrets";
+	if (auth_kind_is_eap(sa->conn->auth.local))
+		return "by EAP (local.auth) we authenticate only when we call";
 	if (error == -ENOKEY)
 		return "no private key for this connection, or it cannot sign: see local.key";
 	if (sa->handshake->peer_hashes)
@@ -122,7 +116,7 @@ static bool auth_is_right(const struct ike_sa *sa, const struct ident *peer, str
 {
 	const struct authenticator *a = authenticator_of(p->auth.method);
 	struct chunk data = ppk_auth_data(sa, p);
-	struct auth_octets o = octets_of(sa, &sa->keys, !sa->initiator, id_body);
+	struct auth_octets o = auth_octets_of(sa, &sa->keys, !sa->initiator, id_body);
 	struct auth_identities i = identities(sa, peer);
 	struct peer_proof *keys[PUBKEYS_MAX];
 	unsigned count;
@@ -156,7 +150,7 @@ static const struct ident *expected(const struct ike_sa *sa)
 	return sa->wanted_id.type != ID_NONE ? &sa->wanted_id : &sa->conn->remote_id;
 }
 
-static void write_auth(struct ike_builder *b, const struct auth_data *a)
+void auth_write(struct ike_builder *b, const struct auth_data *a)
 {
 	ib_open(b, PAYLOAD_AUTH);
 	wr_u8(&b->w, a->method);
@@ -204,13 +198,14 @@ static bool prepare_auth(struct ike_sa *sa, const struct child_task *child, stru
 			 struct auth_data *no_ppk_auth, nsec_t now)
 {
 	const char *wrong = childless_wrong(sa, child != NULL);
+	bool now_due = !eap_auth_is_chosen(sa); /* with EAP the last request has AUTH */
 	int e = 0;
 
-	if (!wrong && !ppk_begin(sa))
+	if (!wrong && now_due && !ppk_begin(sa))
 		wrong = "ppk_required is set, and one side has no post-quantum key for it";
-	if (!wrong)
+	if (!wrong && now_due)
 		e = make_auth(sa, &sa->keys, expected(sa), auth);
-	if (!wrong && e == 0 && ppk_is_optional(sa))
+	if (!wrong && now_due && e == 0 && ppk_is_optional(sa))
 		e = make_auth(sa, sa->handshake->no_ppk_keys, expected(sa), no_ppk_auth);
 	if (e < 0)
 		wrong = why_no_auth(sa, e);
@@ -246,8 +241,10 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	certreq_write(&b, &asked);
 	if (!ident_is_pattern(expected(sa)))
 		write_id(&b, PAYLOAD_IDR, expected(sa));
-	write_auth(&b, &auth);
-	ppk_write(&b, sa, (struct chunk){no_ppk_auth.b, no_ppk_auth.len});
+	if (!eap_auth_is_chosen(sa)) {
+		auth_write(&b, &auth);
+		ppk_write(&b, sa, (struct chunk){no_ppk_auth.b, no_ppk_auth.len});
+	}
 	sync_write_supported(&b, sa);
 	mobike_write_supported(&b, sa);
 	config_write_request(&b, sa);
@@ -258,11 +255,7 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	exchange_send_request(sa, IKE_AUTH, &b, now);
 }
 
-/*
- * Whether the peer's identity and AUTH are right; sets peer_id, proof and ha_peer then. False with
- * the reason in `why` (TRUST_WHY_MAX bytes).
- */
-static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p, char *why)
+bool auth_verify_peer(struct ike_sa *sa, const struct ike_payloads *p, char *why)
 {
 	struct chunk body = sa->initiator ? p->idr.body : p->idi.body;
 	struct chunk data = sa->initiator ? p->idr.data : p->idi.data;
@@ -338,24 +331,50 @@ static void answer_child(struct ike_sa *sa, struct child_task *t, const struct i
 		fail_child(sa, t, error != NULL, e ? e : NOTIFY_NO_PROPOSAL_CHOSEN, in->now);
 }
 
-static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
+void auth_refused(struct ike_sa *sa, const struct ike_in *in)
 {
 	const struct ike_notify_view *error = ike_find_error(in->p);
 	const struct child_task *first = child_task_of(sa->outstanding);
-	struct ike_task *t;
+	char why[100];
+
+	if (error && error->type == NOTIFY_NO_PROPOSAL_CHOSEN && first->conf)
+		refusal_by_peer(sa, "IKE_AUTH", first->conf, &first->conf->proposals,
+				PROPOSAL_KEX_CUT, in->now);
+	snprintf(why, sizeof(why), "the peer refused IKE_AUTH: %s",
+		 error ? ike_notify_name(error->type)
+		 : in->p->present & PL(EAP) && !eap_auth_is_chosen(sa)
+			 ? "it wants EAP, and local.auth does not say so"
+			 : "no AUTH payload");
+	sa_fail(sa,
+		error && error->type == NOTIFY_AUTHENTICATION_FAILED ? IKE_PROBLEM_NOT_LET_IN
+								     : IKE_PROBLEM_REFUSED,
+		why, in->now);
+}
+
+void auth_complete(struct ike_sa *sa, const struct ike_in *in)
+{
+	struct ike_task *t = exchange_done(sa);
+	char how[TRUST_WHY_MAX + 60];
+
+	how_established(sa, how, sizeof(how));
+	config_read_reply(sa, in->p);
+	sa_establish(sa, how, in->now);
+	config_give_up(sa, in->now);
+	answer_child(sa, child_task_of(t), in);
+	sa_end_handshake(sa);
+	task_free(t);
+}
+
+static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
+{
 	char why[TRUST_WHY_MAX + 60], reason[TRUST_WHY_MAX];
 
+	if (eap_auth_is_chosen(sa)) {
+		eap_auth_on_response(sa, in);
+		return;
+	}
 	if (!(in->p->present & PL(AUTH))) {
-		if (error && error->type == NOTIFY_NO_PROPOSAL_CHOSEN && first->conf)
-			refusal_by_peer(sa, "IKE_AUTH", first->conf, &first->conf->proposals,
-					PROPOSAL_KEX_CUT, in->now);
-		snprintf(why, sizeof(why), "the peer refused IKE_AUTH: %s",
-			 error ? ike_notify_name(error->type) : "no AUTH payload");
-		sa_fail(sa,
-			error && error->type == NOTIFY_AUTHENTICATION_FAILED
-				? IKE_PROBLEM_NOT_LET_IN
-				: IKE_PROBLEM_REFUSED,
-			why, in->now);
+		auth_refused(sa, in);
 		return;
 	}
 	if (!ppk_on_response(sa, in->p)) {
@@ -364,19 +383,12 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 			in->now);
 		return;
 	}
-	if (!verify_peer(sa, in->p, reason)) {
+	if (!auth_verify_peer(sa, in->p, reason)) {
 		snprintf(why, sizeof(why), "the peer's authentication failed: %s", reason);
 		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED, why, in->now);
 		return;
 	}
-	t = exchange_done(sa);
-	how_established(sa, why, sizeof(why));
-	config_read_reply(sa, in->p);
-	sa_establish(sa, why, in->now);
-	config_give_up(sa, in->now);
-	answer_child(sa, child_task_of(t), in);
-	sa_end_handshake(sa);
-	task_free(t);
+	auth_complete(sa, in);
 }
 
 /* Whether this connection admits what was agreed on before the peer was known. */
@@ -405,6 +417,8 @@ static void choose_conn(struct ike_sa *sa, const struct ike_payloads *p)
 		unsigned fit = ident_match(&c->remote_id, &id) * 4;
 
 		if (!c->remote_any && !conn_has_remote(c, &sa->remote.addr))
+			continue;
+		if (auth_kind_is_eap(c->auth.local)) /* with it we only call */
 			continue;
 		if (fit && !conn_admits(c, sa))
 			continue;
@@ -526,7 +540,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, const struct aut
 	ib_inside(&b, buf, sizeof(buf));
 	write_id(&b, PAYLOAD_IDR, &sa->conn->local_id);
 	certs_write(&b, sa, certreq_asks_raw(in->p));
-	write_auth(&b, auth);
+	auth_write(&b, auth);
 	ppk_write(&b, sa, (struct chunk){0});
 	sync_write_supported(&b, sa);
 	if (sa->mobike)
@@ -583,7 +597,7 @@ static bool peer_is_right(struct ike_sa *sa, const struct ike_payloads *p, char 
 	else if (!ppk_on_request(sa, p))
 		snprintf(why, TRUST_WHY_MAX, "both sides need the same post-quantum key (ppk_id)");
 	else
-		return verify_peer(sa, p, why);
+		return auth_verify_peer(sa, p, why);
 	return false;
 }
 

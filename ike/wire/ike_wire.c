@@ -120,6 +120,7 @@ static int parse_single(uint8_t type, struct chunk body, struct ike_payloads *p)
 		return body.len < IKE_NONCE_MIN || body.len > IKE_NONCE_MAX ? -EBADMSG : 0;
 	case PAYLOAD_TSI: p->tsi = body; return 0;
 	case PAYLOAD_TSR: p->tsr = body; return 0;
+	case PAYLOAD_EAP: p->eap = body; return body.len < 4 ? -EBADMSG : 0;
 	case PAYLOAD_CP:
 		if (!p->cp.p)
 			p->cp = body;

@@ -50,6 +50,7 @@ struct ike_payloads {
 	uint32_t present; /* set of PL() */
 	struct chunk sa, nonce, tsi, tsr;
 	struct chunk cp; /* the first one; p NULL: none */
+	struct chunk eap;
 	struct chunk sk; /* of SK or SKF: from the IV on */
 	struct {
 		uint16_t group;

@@ -12,6 +12,9 @@ static const struct rule {
 	{IKE_SA_INIT, true, PL(SA) | PL(KE) | PL(NONCE), 0},
 	{IKE_AUTH, false, PL(IDI), PL(IDR) | PL(AUTH) | PL(SA) | PL(TSI) | PL(TSR) | PL(EAP)},
 	{IKE_AUTH, true, PL(IDR) | PL(AUTH), PL(SA) | PL(TSI) | PL(TSR) | PL(EAP)},
+	/* After the first one, when we authenticate by EAP (2.16). */
+	{IKE_AUTH, true, PL(EAP), 0},
+	{IKE_AUTH, true, PL(AUTH), PL(SA) | PL(TSI) | PL(TSR)},
 	{IKE_CREATE_CHILD_SA, false, PL(SA) | PL(NONCE), PL(KE) | PL(TSI) | PL(TSR)},
 	{IKE_CREATE_CHILD_SA, true, PL(SA) | PL(NONCE), PL(KE) | PL(TSI) | PL(TSR)},
 	{IKE_INTERMEDIATE, false, PL(KE), 0},
@@ -30,10 +33,11 @@ bool rules_allow(uint8_t exchange, bool response, const struct ike_payloads *p)
 		if (r->exchange != exchange || r->response != response)
 			continue;
 		if (p->present & ~(r->must | r->may | ANYWHERE))
-			return false;
+			continue;
 		if (response && (ike_find_error(p) || ike_find_notify(p, NOTIFY_COOKIE)))
 			return true;
-		return (p->present & r->must) == r->must;
+		if ((p->present & r->must) == r->must)
+			return true;
 	}
 	return false;
 }

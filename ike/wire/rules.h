@@ -8,7 +8,8 @@
 /*
  * Whether the payloads fit a message of the exchange: all that it must have and none that it may
  * not. N, V, CERT, CERTREQ and CP may come in any message. A response with an error notify or
- * COOKIE need not have the others. False for an unknown exchange.
+ * COOKIE need not have the others. IKE_AUTH has responses of several forms: which of them is due
+ * its task knows. False for an unknown exchange.
  */
 bool rules_allow(uint8_t exchange, bool response, const struct ike_payloads *p);
 

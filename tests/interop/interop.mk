@@ -14,6 +14,9 @@ EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop
 	tests/interop/test_rewind_selfcheck.py tests/interop/test_proposals.py tests/interop/test_wire.py \
 	tests/interop/test_children.py tests/interop/test_certificates.py tests/interop/test_gateways.py
 
+PRIVILEGED_TESTS += tests/interop/test_eap.py
+EXTRA_DIST += tests/interop/test_eap.py
+
 # Each feature with strongSwan, in both roles, as a table.
 check-matrix: all
 	@$(srcdir)/tests/run --build . $(srcdir)/tests/interop/test_matrix.py

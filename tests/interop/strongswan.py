@@ -36,8 +36,8 @@ import testbed
 CHARON = "/usr/sbin/charon-systemd"
 # The folder that "scripts/other-debian trixie make" prints: a Debian 13 with strongSwan 6.0.
 ROOT = os.environ.get("MENDIP_STRONGSWAN_ROOT", "")
-PACKAGES = ("charon-systemd", "libcharon-extra-plugins", "libstrongswan-extra-plugins",
-            "libstrongswan-standard-plugins")
+PACKAGES = ("charon-systemd", "libcharon-extauth-plugins", "libcharon-extra-plugins",
+            "libstrongswan-extra-plugins", "libstrongswan-standard-plugins")
 PLUGINS = ("openssl random nonce kdf pem pkcs1 x509 pubkey curve25519 chapoly "
            "kernel-libipsec kernel-netlink socket-default vici updown")
 FWMARK = "0x42"                 # mark of charon's own packets, which its routing table must not catch
@@ -278,6 +278,7 @@ class Charon:
     log_level    1; from 2 on, packets that libipsec drops are logged, too
     log_keys     whether the keys of SAs are logged, for esp_keys() and ike_keys()
     ppks         post-quantum keys (RFC 8784): {identity: secret}
+    eaps         passwords of EAP: {identity: password}
     keys         private keys in PEM
     certs        certificates in PEM, each as (flag, text); flag: "CA" or "NONE"
     """
@@ -288,7 +289,7 @@ class Charon:
     def __init__(self, bed, ns, connections, psk, name="charon", retransmit=(5, 4.0, 1.8),
                  cookie_threshold=None, cookie_threshold_ip=None, block_threshold=None,
                  settings="", plugins="", log_level=1, log_keys=False, keys=(), certs=(),
-                 ppks=None):
+                 ppks=None, eaps=None):
         self.bed, self.ns, self.name, self.psk = bed, ns, name, psk
         self.connections = {"gw": connections} if "children" in connections else connections
         self.keys, self.certs = keys, certs
@@ -303,7 +304,7 @@ class Charon:
         self._retransmit, self._settings, self._log_level = retransmit, settings, log_level
         self._log_keys, self._plugins = log_keys, f"{self.PLUGINS} {plugins}".strip()
         self._log_keys, self._plugins = log_keys, f"{PLUGINS} {plugins}".strip()
-        self.ppks = ppks or {}
+        self.ppks, self.eaps = ppks or {}, eaps or {}
 
     @property
     def pid(self):
@@ -344,6 +345,8 @@ class Charon:
                                                "owners": [o for o in owners if "%any" not in o]})
         for name, secret in self.ppks.items():
             self._vici.request("load-shared", {"id": f"ppk-{name}", "type": "PPK", "data": secret, "owners": [name]})
+        for name, password in self.eaps.items():
+            self._vici.request("load-shared", {"id": f"eap-{name}", "type": "EAP", "data": password, "owners": [name]})
         for name, conn in self.connections.items():
             self._vici.request("load-conn", {name: conn})
 

@@ -23,11 +23,14 @@
 #define IN_BACKUP     "/*backup*/"
 #define IN_SWITCHOVER "/*switchover*/"
 
-#define SECRETS                                          \
-	"secrets: { ike: { secret = \"one for all\"; };" \
-	" ppk: { id = \"quantum\"; secret = \"0x00112233\"; }; };\n"
-#define LOCAL  "id = \"a.example\";"
-#define REMOTE "id = \"b.example\";"
+#define SECRETS                                                 \
+	"secrets: { ike: { secret = \"one for all\"; };"        \
+	" ppk: { id = \"quantum\"; secret = \"0x00112233\"; };" \
+	" eap: { id = \"user\"; secret = \"password\"; }; };\n"
+#define LOCAL	"id = \"a.example\";"
+#define REMOTE	"id = \"b.example\";"
+#define BETWEEN " remote: { " /* LOCAL and REMOTE */
+#define EAP_TLS LOCAL "auth = \"eap-tls\"; key = \"gw.key\"; certs = \"gw.pem\"; "
 
 #define BASE                                                                                \
 	"pools: { road: { addrs = \"10.3.0.0/24\"; dns = [ \"10.9.0.53\" ];"                \
@@ -93,6 +96,9 @@ static const struct change {
 	{&conf_local_table, "password", LOCAL,
 	 LOCAL "auth = \"pubkey\"; key = \"gw.key\"; password = \"gw.pass\";"},
 	{&conf_local_table, "rsa_pss", LOCAL, LOCAL "rsa_pss = \"yes\";"},
+	{&conf_local_table, "eap_id", LOCAL, LOCAL "auth = \"eap-mschapv2\"; eap_id = \"user\";"},
+	{&conf_local_table, "aaa_id", LOCAL " };" BETWEEN REMOTE,
+	 EAP_TLS "aaa_id = \"aaa.example\"; };" BETWEEN REMOTE "cacerts = \"ca.pem\";"},
 	{&conf_remote_table, "auth", REMOTE, REMOTE "auth = \"pubkey\"; cacerts = \"ca.pem\";"},
 	{&conf_remote_table, "id", REMOTE, "id = \"O=Example, CN=*\";"},
 	{&conf_remote_table, "cacerts", REMOTE,
@@ -477,7 +483,30 @@ static void wrong_credentials_are_told(void **state)
 		 "subjectAltName", NULL, 0},
 		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.key\"; certs = \"odd.pem\";",
 		 "keyUsage", NULL, 0},
-		{LOCAL, LOCAL "auth = \"eap\";", "\"psk\" or \"pubkey\"", NULL, 0},
+		{LOCAL, LOCAL "auth = \"eap\";", "\"eap-mschapv2\" or \"eap-tls\"", NULL, 0},
+		{LOCAL, LOCAL "auth = \"eap-mschapv2\";", "no password for \"a.example\"", NULL, 0},
+		{LOCAL, LOCAL "auth = \"eap-mschapv2\"; eap_id = \"\";", "1 to 253 bytes", NULL, 0},
+		{LOCAL, LOCAL "auth = \"eap-mschapv2\"; eap_id = \"a\tb\";", "control", NULL, 0},
+		{LOCAL, LOCAL "eap_id = \"user\";", "eap_id needs auth", NULL, 0},
+		{LOCAL, LOCAL "auth = \"eap-mschapv2\"; eap_id = \"user\"; aaa_id = \"a\";",
+		 "aaa_id needs auth = \"eap-tls\"", NULL, 0},
+		{LOCAL, LOCAL "auth = \"eap-mschapv2\"; key = \"gw.key\";", "certs and key need",
+		 NULL, 0},
+		{LOCAL, LOCAL "auth = \"eap-tls\";", "needs key", NULL, 0},
+		{LOCAL, EAP_TLS, "no CA is configured", NULL, 0},
+		{LOCAL, EAP_TLS "aaa_id = \"*.example\";", "without \"*\"", NULL, 0},
+		{LOCAL " };" BETWEEN REMOTE,
+		 LOCAL "auth = \"eap-tls\"; key = \"gw.key\"; };" BETWEEN REMOTE
+		       "cacerts = \"ca.pem\";",
+		 "needs certs", NULL, 0},
+		{LOCAL " };" BETWEEN REMOTE,
+		 EAP_TLS "};" BETWEEN REMOTE "auth = \"pubkey\"; pubkeys = \"gw.pub\";",
+		 "needs cacerts", NULL, 0},
+		{"192.0.2.2\" ]; local: { " LOCAL,
+		 "192.0.2.2\", \"%any\" ]; local: { " LOCAL
+		 "auth = \"eap-mschapv2\"; eap_id = \"user\";",
+		 "for calls of ours only", NULL, 0},
+		{REMOTE, REMOTE "auth = \"eap-mschapv2\";", "EAP is for our side only", NULL, 0},
 		{LOCAL, "id = \"CN=*\";", "not an identity", NULL, 0},
 		{REMOTE, REMOTE "auth = \"pubkey\";", "no CA is configured", NULL, 0},
 		{REMOTE, REMOTE "cacerts = \"ca.pem\";", "need auth = \"pubkey\"", NULL, 0},
