@@ -111,3 +111,9 @@ check_PROGRAMS += tests/exchange/t_forged
 tests_exchange_t_forged_SOURCES = tests/exchange/t_forged.c $(PEERS)
 tests_exchange_t_forged_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_forged_LDADD = $(TUNNEL_TEST_LIBS)
+# Its gateway has a handler of its own for IKE_AUTH.
+check_PROGRAMS += tests/exchange/t_eap
+tests_exchange_t_eap_SOURCES = tests/exchange/t_eap.c $(EAP_SERVER) $(PEERS)
+tests_exchange_t_eap_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_eap_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=auth_on_request,--wrap=rules_allow
+tests_exchange_t_eap_LDADD = $(TUNNEL_TEST_LIBS)
