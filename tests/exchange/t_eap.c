@@ -709,6 +709,7 @@ static void only_when_we_call(void **state)
 	net_run(n, 3 * SEC);
 	assert_false(net_is_up(n));
 	assert_int_equal(peer_child_sas(n, BRANCH), 0);
+	assert_true(net_logged(n, "we authenticate only when we call"));
 	done(n);
 }
 

@@ -25,18 +25,21 @@ CC = os.environ.get("CC", "gcc")
 INCLUDES = ["common", "esp", "ike", "tunnel", "daemon", "tests", "tests/unit", "tests/exchange"]
 FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-DMENDIP_FAULTS", "-O1", "-w",
          f'-DSCENARIO_DIR="{SOURCE}/tests/exchange/scenarios"'] + [f"-I{SOURCE}/{d}" for d in INCLUDES]
-LIBS = ["-lcrypto", "-lcmocka"]
+LIBS = ["-lssl", "-lcrypto", "-lcmocka"]
 PACKAGES = ["libnl-route-3.0", "libevent_core"]  # needed by the daemon's files
 TESTS = {"unit": ["t_addr", "t_window", "t_esp", "t_esp_sa", "t_train", "t_packet", "t_coalesce", "t_segment", "t_inner", "t_gate",
                   "t_flow", "t_spd", "t_ike_wire", "t_reassembly", "t_auth", "t_cert", "t_dn", "t_detector", "t_history", "t_fault",
                   "t_bridge", "t_adversary"],
          "exchange": ["t_recovery", "t_ike", "t_fragments", "t_hostile", "t_limits", "t_answers", "t_unique", "t_lives", "t_reload", "t_saved", "t_seeds",
                       "t_cluster", "t_children", "t_assigned", "t_certs", "t_outer", "t_mobike", "t_addresses", "t_backup", "t_scenarios", "t_runs"]}
-TESTS["exchange"] += ["t_addke", "t_ppk", "t_forged"]
+TESTS["exchange"] += ["t_addke", "t_ppk", "t_forged", "t_eap"]
+TESTS["unit"] += ["t_mschap", "t_eap_peer"]
 HELPERS = {"unit": ["esp_fixture", "esp_run", "ref_model", "coalesce_fixture", "ref_coalesce"],
            "exchange": ["peers", "parties", "scenario", "scenario_setup", "scenario_act", "scenario_attack", "scenario_expect",
                         "scenario_report", "draw"]}
-PKI = "tests/exchange/pki.c"  # of tests in both folders
+PKI = ["tests/exchange/pki.c", "tests/exchange/eap_server.c"]  # of tests in both folders
+# Tests that replace functions of the core.
+WRAPS = {"t_eap": ["-Wl,--wrap=auth_on_request,--wrap=rules_allow"]}
 # Limits of a test in seconds: of processor time, which an endless loop exceeds, and of time, which a test that waits does.
 CPU_LIMIT, LIMIT = 300, 900
 # Tests end at their first failure, and do fewer random runs.
@@ -106,8 +109,9 @@ class Tree:
                     self.helpers[folder].append(obj)
                 else:
                     self.tests[n] = (folder, obj)
-        self.pki = os.path.join(top, "pki.o")
-        jobs += [(f"{SOURCE}/tests/only.c", self.only), (f"{SOURCE}/{PKI}", self.pki), *self._daemon(top)]
+                self.pki = [os.path.join(top, os.path.basename(s) + ".o") for s in PKI]
+        jobs += [(f"{SOURCE}/tests/only.c", self.only), *self._daemon(top)]
+        jobs += [(f"{SOURCE}/{s}", o) for s, o in zip(PKI, self.pki)]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda j: compile_one(*j), jobs))
         for folder, objs in self.helpers.items():
@@ -135,7 +139,7 @@ class Tree:
             below = [o for s, o in zip(self.core, core) if s.startswith(("common/", "esp/"))]
             return [*own, self.helpers["unit"], *below, self.helpers["unit"], *flags, *pkg_config("--libs")]
         folder, plain = self.tests[test]
-        return [obj or plain, self.helpers[folder], self.pki, *core, self.helpers[folder]]
+        return [obj or plain, self.helpers[folder], *self.pki, *core, self.helpers[folder], *WRAPS.get(test, [])]
 
     def names(self):
         return [*self.tests, *self.daemon]
