@@ -60,6 +60,12 @@ tests_fuzz_fuzz_ike_inside_SOURCES = $(INSIDE) tests/fuzz/driver.c
 tests_fuzz_fuzz_ike_inside_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"inside"' -DMUTATIONS=2000 \
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/ike_inside"'
 tests_fuzz_fuzz_ike_inside_LDADD = $(TUNNEL_TEST_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_eap
+EAP = tests/fuzz/fuzz_eap.c tests/fuzz/fuzz.h $(PKI)
+tests_fuzz_fuzz_eap_SOURCES = $(EAP) tests/fuzz/driver.c
+tests_fuzz_fuzz_eap_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"eap"' -DMUTATIONS=5000 \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/eap"'
+tests_fuzz_fuzz_eap_LDADD = $(IKE_TEST_LIBS)
 check_PROGRAMS += tests/fuzz/fuzz_control
 # control.c is missing here, as fuzz_control.c includes it.
 CONTROL = tests/fuzz/fuzz_control.c tests/fuzz/control_peers.c tests/fuzz/control_peers.h daemon/diagnose.c daemon/status.c \
@@ -77,12 +83,17 @@ tests_fuzz_fuzz_control_LDADD = $(CONTROL_LIBS)
 if FUZZERS
 noinst_PROGRAMS = tests/fuzz/lf_ike_message tests/fuzz/lf_ike_engine tests/fuzz/lf_esp tests/fuzz/lf_text \
 	tests/fuzz/lf_inner tests/fuzz/lf_offload tests/fuzz/lf_esp_run tests/fuzz/lf_config tests/fuzz/lf_ike_inside \
-	tests/fuzz/lf_control tests/fuzz/lf_cert
+	tests/fuzz/lf_control tests/fuzz/lf_cert tests/fuzz/lf_eap
 tests_fuzz_lf_cert_SOURCES = tests/fuzz/fuzz_cert.c tests/fuzz/fuzz.h
 tests_fuzz_lf_cert_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_cert_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_cert_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_cert_LDADD = $(FUZZ_LIBS)
+tests_fuzz_lf_eap_SOURCES = $(EAP)
+tests_fuzz_lf_eap_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_eap_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_eap_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_eap_LDADD = $(IKE_TEST_LIBS)
 tests_fuzz_lf_esp_run_SOURCES = tests/fuzz/fuzz_esp_run.c tests/fuzz/fuzz.h $(ESP_MODEL)
 tests_fuzz_lf_esp_run_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_esp_run_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
