@@ -22,17 +22,17 @@ class Both:
     """
 
     def __init__(self, bed, local, auth, remote=None, theirs=None, password=PASSWORD, settings="", ours=None, ca="ca",
-                 conn=None, more="", start="start"):
+                 conn=None, more="", inner="10.1.0.0/16"):
         self.pki = made(bed)
         self.left, self.right = bed.pair("branch", "gw")
-        connection = strongswan.connection(self.right.outer, self.left.outer, RIGHT, LEFT, "10.2.0.0/16",
-                                           "10.1.0.0/16", proposals=IKE, send_cert="always", **(conn or {}))
+        connection = strongswan.connection(self.right.outer, self.left.outer, RIGHT, LEFT, "10.2.0.0/16", inner, proposals=IKE, send_cert="always", **(conn or {}))
         connection["local"] = ours or {"auth": "pubkey", "id": RIGHT, "certs": [self.pki.read("gw.pem")]}
         connection["remote"] = {"auth": auth, "id": LEFT, **(theirs or {})}
         self.charon = strongswan.Charon(bed, self.right, connection, PSK, plugins=PLUGINS, keys=[self.pki.read("gw.key")],
                                         certs=[("CA", self.pki.read("ca.pem")), ("NONE", self.pki.read("gw.pem"))], eaps={"carol": PASSWORD, USER: PASSWORD},
                                         settings=settings, ppks={"quantum": "a post-quantum key"}).start()
-        kid = child("10.1.0.0/16", "10.2.0.0/16", start_action=start, esp_proposals="aes128gcm16",
+        self.charon.request("load-pool", road={"addrs": "10.3.0.0/24"})
+        kid = child(inner, "10.2.0.0/16", start_action="start", esp_proposals="aes128gcm16",
                     switchover='{ jitter = "0"; }')
         files = {"pki": self.pki.folder}
         remote = remote or f'id = "{RIGHT}"; auth = "pubkey"; cacerts = [ "{self.pki.path(ca + ".pem")}" ];'
@@ -144,7 +144,7 @@ def tls_server_of_another_name():
 
 
 def other_parts_of_ike():
-    """EAP in fragments of 400 bytes, with MOBIKE, a post-quantum key, and an address that is assigned."""
+    """EAP in fragments of 400 bytes, with MOBIKE and a post-quantum key."""
     with testbed.Testbed("parts") as bed:
         both = Both(bed, TLS, "eap-tls", theirs=ANY, conn={"mobike": "yes", "ppk_id": "quantum", "ppk_required": "yes"},
                     settings="    fragment_size = 400",
@@ -153,6 +153,15 @@ def other_parts_of_ike():
         expect(both.charon.logged("using PPK for PPK_ID 'quantum'"), "no post-quantum key")
         expect(both.charon.logged("peer supports MOBIKE"), "no MOBIKE")
         both.rekeys()
+
+
+def assigned_address():
+    """The usual case of remote access: name and password, and an address from the gateway."""
+    with testbed.Testbed("address") as bed:
+        both = Both(bed, MSCHAPV2, "eap-mschapv2", theirs=ANY, conn={"pools": ["road"]}, more='vips = [ "0.0.0.0" ];',
+                    inner="dynamic")
+        both.check("an assigned address")
+        expect(both.charon.children("net")[0].remote_ts == ["10.3.0.1/32"], f"{both.charon.children('net')}")
 
 
 def recovery():
@@ -184,4 +193,4 @@ if strongswan.missing():
     sys.exit(77)
 main([mschapv2, mschapv2_without_identity, wrong_password, another_method, tls, tls_1_3_without_commitment,
       tls_beside_a_secret,
-      tls_server_of_another_name, other_parts_of_ike, recovery, gateway_restarts])
+      tls_server_of_another_name, other_parts_of_ike, assigned_address, recovery, gateway_restarts])
