@@ -693,6 +693,46 @@ static void slow_for_ever(void **state)
 	done(n);
 }
 
+/* ---- recovery ---- */
+
+static uint64_t silent_spi;
+
+static bool drop_of_silent(struct net *n, unsigned from, struct datagram *d)
+{
+	(void)n;
+	return d->esp || from != GW || get_be64(d->p) != silent_spi;
+}
+
+/*
+ * The gateway's ESP goes back, and its IKE does not answer: the new IKE SA beside the old one (rung
+ * 3) comes up by EAP, and no packet is lost meanwhile.
+ */
+static void a_new_ike_sa_for_a_recovery(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		struct net *n = made(NULL, &methods[i]);
+
+		call(n, 2 * SEC);
+		assert_works(n);
+		n->rate[GW] = 1000;
+		net_run(n, 3 * SEC);
+		silent_spi = peer_conn(n, BRANCH)->sa->spi_i;
+		n->hook = drop_of_silent;
+		gw_rewind(n, 0, 2000, false);
+		net_run(n, 10 * SEC);
+		assert_non_null(last_record(n, 0));
+		assert_int_equal(last_record(n, 0)->rung, 3);
+		assert_int_equal(gw.calls, 2);
+		assert_int_equal(net_lost(n, GW, 0), 0);
+		n->rate[GW] = 0;
+		n->hook = NULL;
+		net_run(n, SEC);
+		assert_works(n);
+		done(n);
+	}
+}
+
 /* ---- roles ---- */
 
 /* The gateway calls a branch that has EAP, by which it only calls itself. */
@@ -748,6 +788,7 @@ int main(void)
 		cmocka_unit_test(reload_within),
 		cmocka_unit_test(silence_within),
 		cmocka_unit_test(slow_for_ever),
+		cmocka_unit_test(a_new_ike_sa_for_a_recovery),
 		cmocka_unit_test(only_when_we_call),
 		cmocka_unit_test(eap_where_none_is_wanted),
 	};
