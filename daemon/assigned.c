@@ -74,8 +74,12 @@ void assigned_repair(struct daemon *d)
 	const struct assigned *i;
 
 	SLIST_FOREACH(i, &d->assigned, link)
-	net_address(d->net, (int)if_nametoindex(d->devices.all[i->device]->tun.name), &i->addr,
-		    true);
+	{
+		int ifindex = (int)if_nametoindex(d->devices.all[i->device]->tun.name);
+
+		if (ifindex) /* a missing device is made again soon */
+			net_address(d->net, ifindex, &i->addr, true);
+	}
 }
 
 void assigned_free(struct daemon *d)

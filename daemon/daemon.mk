@@ -12,7 +12,7 @@ mendipd_SOURCES = \
 	daemon/data.h daemon/data_in.c daemon/destination.c daemon/destination.h daemon/data_out.c daemon/data_send.c daemon/device.c daemon/device.h \
 	daemon/fault.h daemon/handover.c daemon/handover.h daemon/host.c daemon/kept.c daemon/kept.h daemon/key_log.c daemon/key_log.h \
 	daemon/main.c daemon/metrics.c daemon/mtu.c daemon/net.c daemon/net.h daemon/netlink.c daemon/netlink.h \
-	daemon/privileges.c daemon/resolve.c daemon/services.c daemon/sink.c daemon/sink.h daemon/status.c \
+	daemon/privileges.c daemon/resolve.c daemon/services.c daemon/sink.c daemon/sink.h daemon/source.c daemon/source.h daemon/status.c \
 	daemon/status.h daemon/tun.c daemon/tun.h daemon/udp.c daemon/udp.h daemon/udp_name.c \
 	daemon/udp_name.h daemon/udp_open.c daemon/udp_offload.c \
 	daemon/udp_offload.h

@@ -1,4 +1,5 @@
 /* device.c - see device.h. SPDX-License-Identifier: ISC */
+#include "assigned.h"
 #include "daemon.h"
 #include "xalloc.h"
 
@@ -159,6 +160,7 @@ static bool make_missing(struct device *v)
 	if (device_open(v) < 0)
 		return false;
 	log_warn(&d->log, "the TUN device %s has been made again", v->tun.name);
+	assigned_repair(d); /* before the routes, whose source they are */
 	if (v->tun.device == 0)
 		net_repair(d->net);
 	return true;

@@ -16,8 +16,8 @@ static void raise_device(struct daemon *d)
 	if (r <= 0)
 		return;
 	log_warn(&d->log, "the TUN device %s was down: brought up again", t->name);
+	assigned_repair(d); /* before the routes, whose source they are */
 	net_repair(d->net);
-	assigned_repair(d);
 }
 
 static void on_net(evutil_socket_t fd, short what, void *ctx)

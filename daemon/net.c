@@ -1,6 +1,7 @@
 /* net.c - see net.h. SPDX-License-Identifier: ISC */
 #include "net.h"
 #include "netlink.h"
+#include "source.h"
 #include "udp_name.h"
 #include "xalloc.h"
 
@@ -18,7 +19,7 @@ struct route_use {
 	LIST_ENTRY(route_use) link;
 	struct prefix to;
 	unsigned uses;
-	struct ts_list *local; /* selectors of the first user, for the source; owned */
+	struct source_users locals; /* their local selectors, for the source */
 	struct addr source;
 };
 
@@ -119,6 +120,16 @@ static unsigned routes_make(struct net *n, const struct route_use *u)
 	return missing + (r > 0);
 }
 
+/* The process before us has left the route to the device, perhaps with another source. */
+static void route_take_over(struct net *n, const struct route_use *u)
+{
+	const struct netlink_route device = device_route(n, u);
+	int r = netlink_route_replace(n->netlink, &device);
+
+	if (r < 0)
+		tell_failure(n, &u->to, r);
+}
+
 static void routes_unmake(struct net *n, const struct route_use *u)
 {
 	const struct netlink_route block = block_route(n, &u->to), device = device_route(n, u);
@@ -129,47 +140,21 @@ static void routes_unmake(struct net *n, const struct route_use *u)
 
 /* ---- the source of our own packets ---- */
 
-struct source_search {
-	const struct ts_list *local;
-	uint8_t family;
-	struct addr found;
-};
-
-static void look_at_address(void *ctx, const struct addr *a)
-{
-	struct source_search *s = ctx;
-
-	if (s->found.family || a->family != s->family)
-		return;
-	for (unsigned i = 0; i < s->local->count; i++) {
-		const struct ts *t = &s->local->ts[i];
-
-		if (t->family == a->family && addr_cmp(&t->lo, a) <= 0 && addr_cmp(&t->hi, a) >= 0)
-			s->found = *a;
-	}
-}
-
-/* An address of this host within local, so that the host's own packets match it; family 0: none. */
-static struct addr find_source(struct net *n, const struct ts_list *local, uint8_t family)
-{
-	struct source_search s = {.local = local, .family = family};
-
-	netlink_each_address(n->netlink, look_at_address, &s);
-	return s.found;
-}
-
-/* Updates the source of a route, as an address of this host may have been added or removed. */
+/* Updates the source of the route, which may have another one in the kernel. */
 static void update_source(struct net *n, struct route_use *u)
 {
+	struct addr source = source_find(&u->locals, n->netlink, u->to.addr.family);
 	char text[ADDR_STRLEN], from[ADDR_STRLEN];
-	struct addr source = find_source(n, u->local, u->to.addr.family), was = u->source;
 	struct netlink_route device;
+	struct addr was = u->source;
+	int r;
 
-	if (addr_eq(&source, &was))
+	if (addr_eq(&source, &was) || !n->ifindex)
 		return;
 	u->source = source;
 	device = device_route(n, u);
-	if (netlink_route_replace(n->netlink, &device) < 0)
+	r = netlink_route_replace(n->netlink, &device);
+	if (r < 0)
 		u->source = was; /* maybe tentative; we are notified at its end */
 	else
 		log_info(n->log, "route to %s/%u: source address of local packets is now %s",
@@ -177,6 +162,7 @@ static void update_source(struct net *n, struct route_use *u)
 			 source.family ? addr_format(&source, from) : "the kernel's choice");
 }
 
+/* Addresses of this host may have been added or removed. */
 static void update_sources(struct net *n)
 {
 	struct route_use *u;
@@ -329,47 +315,54 @@ static struct route_use *find_use(const struct net *n, const struct prefix *to)
 	return NULL;
 }
 
-/* The last user went in this turn, as a peer that comes anew replaces its SAs: its routes stay. */
-static void hand_on(struct net *n, struct route_use *u, const struct ts_list *local)
+static void use_new(struct net *n, const struct prefix *to, const struct ts_list *local)
 {
-	free(u->local);
-	u->local = ts_list_dup(local);
-	update_source(n, u);
+	struct route_use *u = xzalloc(sizeof(*u));
+
+	u->to = *to;
+	u->uses = 1;
+	SLIST_INIT(&u->locals);
+	(void)source_add(&u->locals, local);
+	u->source = source_find(&u->locals, n->netlink, to->addr.family);
+	LIST_INSERT_HEAD(&n->uses, u, link);
+	unthrow(n, to);
+	if (routes_make(n, u) == 0 && n->ifindex)
+		route_take_over(n, u);
+	n->throws_stale = true;
 }
 
 static void use_add(struct net *n, const struct prefix *to, const struct ts_list *local)
 {
 	struct route_use *u = find_use(n, to);
 
-	if (u) {
-		if (u->uses++ == 0)
-			hand_on(n, u, local);
+	if (!u) {
+		use_new(n, to, local);
 		return;
 	}
-	u = xzalloc(sizeof(*u));
-	u->to = *to;
-	u->uses = 1;
-	u->local = ts_list_dup(local);
-	u->source = find_source(n, local, to->addr.family);
-	LIST_INSERT_HEAD(&n->uses, u, link);
-	unthrow(n, to);
-	routes_make(n, u);
-	n->throws_stale = true;
+	u->uses++;
+	if (source_add(&u->locals, local))
+		update_source(n, u);
 }
 
 static void use_free(struct route_use *u)
 {
 	LIST_REMOVE(u, link);
-	free(u->local);
+	source_free(&u->locals);
 	free(u);
 }
 
-static void use_drop(struct net *n, const struct prefix *to)
+static void use_drop(struct net *n, const struct prefix *to, const struct ts_list *local)
 {
 	struct route_use *u = find_use(n, to);
+	bool changed;
 
-	if (u && u->uses > 0 && --u->uses == 0)
+	if (!u || u->uses == 0)
+		return;
+	changed = source_drop(&u->locals, local);
+	if (--u->uses == 0)
 		n->unused = true;
+	else if (changed)
+		update_source(n, u);
 }
 
 static void drop_unused(struct net *n)
@@ -401,7 +394,7 @@ void net_route(struct net *n, const struct ts_list *local, const struct ts_list 
 			if (add)
 				use_add(n, &p[k], local);
 			else
-				use_drop(n, &p[k]);
+				use_drop(n, &p[k], local);
 		}
 	}
 }

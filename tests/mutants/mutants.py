@@ -1496,6 +1496,14 @@ MUTANTS = [
      "now < sa->established + ike->set.half_open_timeout", "1", ["t_forged/copy_of_init_comes_late"]),
     ("any-nat-is-none", "a peer that allows no NAT is not told of one", "mobike_refuses",
      "return nats && !no_nat(nats, in)", "return nats && 0", ["t_mobike/nats_that_are_not_allowed"]),
+    # ---- what the peer assigns
+    ("first-user-has-the-source", "an assigned address is not the source of our own packets, where there was a trap",
+     "source_add", "\tif (u) {\n\t\tu->uses++;", "\tif (!u)\n\t\tu = SLIST_FIRST(users);\n\tif (u) {\n\t\tu->uses++;",
+     ["t_source/assigned_before_any_other"]),
+    ("widest-selector-has-the-source", "the same, as any address of the host will do", "daemon/source.c:look_at_address",
+     "!is_narrower(t, s->within)", "is_narrower(t, s->within)", ["t_source/assigned_before_any_other"]),
+    ("last-address-has-the-source", "the source changes with each address of the host", "daemon/source.c:look_at_address",
+     "(s->within && !is_narrower(t, s->within))", "(s->within && is_narrower(s->within, t))", ["t_source/narrowest_selector"]),
 ]
 
 # What `heard` needs where a mutant calls it before its definition.

@@ -1,4 +1,5 @@
-EXTRA_DIST += tests/netns/test_devices.py tests/netns/test_outer.py
+EXTRA_DIST += tests/netns/test_devices.py tests/netns/test_outer.py tests/netns/test_assigned.py
+PRIVILEGED_TESTS += tests/netns/test_assigned.py
 BUSY_TESTS += tests/netns/test_outer.py tests/netns/test_offload.py tests/netns/test_floods.py tests/netns/test_restart.py
 PRIVILEGED_TESTS += tests/netns/test_switchover.py tests/netns/test_tunnel.py tests/netns/test_host.py tests/netns/test_control.py \
 	tests/netns/test_quickstart.py tests/netns/test_devices.py tests/netns/test_hostile.py tests/netns/test_kills.py \

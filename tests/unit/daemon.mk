@@ -52,3 +52,7 @@ check_PROGRAMS += tests/unit/t_expiry
 tests_unit_t_expiry_SOURCES = tests/unit/t_expiry.c $(PKI)
 tests_unit_t_expiry_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_expiry_LDADD = libdaemon.a $(TUNNEL_TEST_LIBS) $(CONFIG_LIBS)
+check_PROGRAMS += tests/unit/t_source
+tests_unit_t_source_SOURCES = tests/unit/t_source.c daemon/source.c
+tests_unit_t_source_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_source_LDADD = $(ESP_TEST_LIBS)
