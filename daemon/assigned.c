@@ -2,6 +2,7 @@
 #include "assigned.h"
 #include "device.h"
 #include "net.h"
+#include "resolved.h"
 #include "xalloc.h"
 
 #include <net/if.h>
@@ -63,10 +64,17 @@ static void drop_one(struct daemon *d, uint16_t device, const struct addr *a)
 	free(i);
 }
 
-void assigned_change(struct daemon *d, uint16_t device, const struct cp_config *config, bool add)
+void assigned_change(struct daemon *d, const struct conn_conf *conf, uint16_t device,
+		     const struct cp_config *config, bool add)
 {
+	struct dns_set dns;
+
 	for (unsigned i = 0; i < config->addr_count; i++)
 		(add ? add_one : drop_one)(d, device, &config->addr[i]);
+	if (!dns_change(&d->dns, conf, device, config, add))
+		return;
+	dns_get(&d->dns, device, &dns);
+	resolved_tell(d->resolved, device, d->devices.all[device]->tun.name, &dns);
 }
 
 void assigned_repair(struct daemon *d)
@@ -80,11 +88,15 @@ void assigned_repair(struct daemon *d)
 		if (ifindex) /* a missing device is made again soon */
 			net_address(d->net, ifindex, &i->addr, true);
 	}
+	resolved_tell_again(d->resolved);
 }
 
-void assigned_free(struct daemon *d)
+void assigned_free(struct daemon *d, bool gone)
 {
 	struct assigned *i;
+
+	resolved_free(d->resolved, gone);
+	dns_fini(&d->dns);
 
 	while ((i = SLIST_FIRST(&d->assigned))) {
 		SLIST_REMOVE_HEAD(&d->assigned, link);

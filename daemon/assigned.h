@@ -1,5 +1,5 @@
 /*
- * assigned.h - addresses that peers have assigned to us, on TUN devices (RFC 7296 2.19).
+ * assigned.h - addresses and DNS servers that peers have assigned to us (RFC 7296 2.19).
  * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_ASSIGNED_H
@@ -8,9 +8,12 @@
 #include "daemon.h"
 
 /* As the op `config` of struct tunnel_ops. */
-void assigned_change(struct daemon *d, uint16_t device, const struct cp_config *config, bool add);
-/* Adds all addresses again that are missing, as after a device was made again. */
+void assigned_change(struct daemon *d, const struct conn_conf *conf, uint16_t device,
+		     const struct cp_config *config, bool add);
+/* Adds all addresses again that are missing, and tells DNS servers again, as after a device was
+ * made again. */
 void assigned_repair(struct daemon *d);
-void assigned_free(struct daemon *d);
+/* gone: takes back what systemd-resolved was given, as the tunnels have ended. */
+void assigned_free(struct daemon *d, bool gone);
 
 #endif

@@ -220,6 +220,7 @@ static const char *const fragmentation[] = {[FRAGMENTATION_YES] = "yes",
 					    [FRAGMENTATION_FORCE] = "force",
 					    NULL};
 
+static const char *const dns_uses[] = {[DNS_NONE] = "none", [DNS_RESOLVED] = "resolved", NULL};
 static const char *const uniques[] = {
 	[UNIQUE_REPLACE] = "replace", [UNIQUE_KEEP] = "keep", [UNIQUE_NEVER] = "never", NULL};
 
@@ -279,6 +280,9 @@ static const struct conf_option conn_options[] = {
 	{.name = "mobike", .kind = &conf_either, .at = AT(mobike), .words = yes_no, .standard = "\"yes\"",
 	 .help = "SAs move with addresses (RFC 4555)"},
 	{.name = "vips", .kind = &conf_vips, .help = "addresses that we ask the peer for"},
+	{.name = "dns", .kind = &conf_word, .at = AT(dns), .words = dns_uses, .standard = "\"none\"",
+	 .help = "what becomes of DNS servers that the peer assigns"},
+	{.name = "dns_domains", .kind = &conf_domains, .at = AT(dns_domains), .help = "names for which they are asked"},
 	{.name = "pools", .kind = &conf_pool_names, .help = "pools from which the peer gets addresses"},
 	{.name = "device", .kind = &conn_device, .good = conf_is_device, .rule = CONF_DEVICE_RULE,
 	 .help = "TUN device of the children"},
@@ -422,6 +426,10 @@ static int check_conn(struct conf_reader *r, config_setting_t *g, const struct c
 		return conf_fail(r, g,
 				 "vips and pools: a connection is assigned addresses, or assigns "
 				 "them");
+	if (c->dns != DNS_NONE && !c->vip_count)
+		return conf_fail(r, g, "dns needs vips: without, the peer assigns nothing");
+	if (c->dns == DNS_NONE && c->dns_domains.count)
+		return conf_fail(r, g, "dns_domains needs dns = \"resolved\"");
 	return check_families(r, g, c);
 }
 

@@ -2,6 +2,8 @@
 #include "config_option.h"
 #include "xalloc.h"
 
+#include <ctype.h>
+
 int conf_each_string(struct conf_reader *r, config_setting_t *s,
 		     int (*f)(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx),
 		     void *ctx)
@@ -259,6 +261,50 @@ static void print_names(struct conf_out *out, const struct conf_option *o, const
 }
 
 const struct conf_kind conf_names = {read_names, print_names};
+
+/* A name of at most 253 characters, in labels of at most 63 (RFC 1035 2.3.4), or the root. */
+static bool is_domain(const char *v)
+{
+	size_t label = 0;
+
+	if (strcmp(v, ".") == 0)
+		return true;
+	if (strlen(v) > 253)
+		return false;
+	for (; *v; v++) {
+		if (*v == '.' && label == 0)
+			return false;
+		if (*v != '.' && !isalnum((unsigned char)*v) && *v != '-' && *v != '_')
+			return false;
+		label = *v == '.' ? 0 : label + 1;
+		if (label > 63)
+			return false;
+	}
+	return label > 0;
+}
+
+static int add_domain(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
+{
+	struct name_list *l = ctx;
+
+	if (!is_domain(*v == '~' ? v + 1 : v))
+		return conf_fail(r, s,
+				 "\"%.60s\" is not a domain; \"~.\" stands for all names, and "
+				 "\"~example.net\" for names in it that are not searched",
+				 v);
+	if (l->count == DNS_DOMAINS_MAX)
+		return conf_fail(r, s, "more than %d domains", DNS_DOMAINS_MAX);
+	name_list_add(l, v);
+	return 0;
+}
+
+static int read_domains(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
+			void *base)
+{
+	return conf_each_string(r, s, add_domain, (char *)base + o->at);
+}
+
+const struct conf_kind conf_domains = {read_domains, print_names};
 
 static void print_selectors(struct conf_out *out, const struct conf_option *o, const void *base)
 {

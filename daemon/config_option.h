@@ -74,6 +74,7 @@ extern const struct conf_kind conf_selectors;			      /* struct ts_list *, owned
 extern const struct conf_kind conf_local_addresses, conf_remote_addresses; /* of struct conn_conf */
 extern const struct conf_kind conf_local_auth, conf_remote_auth;	   /* of struct conn_conf */
 extern const struct conf_kind conf_names;				   /* struct name_list */
+extern const struct conf_kind conf_domains;				   /* the same */
 
 /* The place in base of an option of the kind conf_text. */
 char **conf_text_at(const struct conf_option *o, void *base);

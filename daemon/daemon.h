@@ -7,6 +7,7 @@
 #include "alarm.h"
 #include "config.h"
 #include "data.h"
+#include "dns.h"
 #include "handover.h"
 #include "key_log.h"
 #include "kept.h"
@@ -22,6 +23,7 @@ enum { PRIORITY_FIRST, PRIORITY_CONTROL, PRIORITY_DATA, PRIORITIES };
 
 struct control;
 struct daemon;
+struct resolved;
 struct resolver;
 
 /* What main.c does for the files that it uses; see daemon_turn, daemon_reload, daemon_close. */
@@ -46,6 +48,8 @@ struct daemon {
 	uint32_t mtu_next;   /* slot of the SAD whose path was checked last */
 	struct net *net;
 	SLIST_HEAD(, assigned) assigned; /* addresses that peers have assigned (assigned.c) */
+	struct dns_users dns;		 /* and DNS servers */
+	struct resolved *resolved;	 /* gets those */
 	struct event *net_readable, *net_settled;
 	/* those of IPv4 first, by enum udp_use, then those of IPv6 */
 	struct udp_socket udp[UDP_SOCKETS];

@@ -2,7 +2,7 @@ libdaemon_a_SOURCES = \
 	daemon/config.c daemon/config.h daemon/config_auth.c daemon/config_auth.h daemon/config_backup.c daemon/config_conn.c daemon/config_daemon.c \
 	daemon/config_files.c daemon/config_files.h daemon/expiry.c daemon/expiry.h \
 	daemon/assigned.c daemon/assigned.h daemon/config_list.c daemon/config_pool.c daemon/config_option.c daemon/config_option.h daemon/config_read.c daemon/config_same.c \
-	daemon/config_warn.c \
+	daemon/config_warn.c daemon/dns.c daemon/dns.h \
 	daemon/config_read.h daemon/config_value.c daemon/scan.c daemon/scan.h \
 	daemon/advise.c daemon/advise.h
 libdaemon_a_CPPFLAGS = $(INCLUDES_DAEMON) $(CONFIG_CFLAGS) $(CRYPTO_CFLAGS)
@@ -12,7 +12,7 @@ mendipd_SOURCES = \
 	daemon/data.h daemon/data_in.c daemon/destination.c daemon/destination.h daemon/data_out.c daemon/data_send.c daemon/device.c daemon/device.h \
 	daemon/fault.h daemon/handover.c daemon/handover.h daemon/host.c daemon/kept.c daemon/kept.h daemon/key_log.c daemon/key_log.h \
 	daemon/main.c daemon/metrics.c daemon/mtu.c daemon/net.c daemon/net.h daemon/netlink.c daemon/netlink.h \
-	daemon/privileges.c daemon/resolve.c daemon/services.c daemon/sink.c daemon/sink.h daemon/source.c daemon/source.h daemon/status.c \
+	daemon/privileges.c daemon/resolve.c daemon/resolved.c daemon/resolved.h daemon/services.c daemon/sink.c daemon/sink.h daemon/source.c daemon/source.h daemon/status.c \
 	daemon/status.h daemon/tun.c daemon/tun.h daemon/udp.c daemon/udp.h daemon/udp_name.c \
 	daemon/udp_name.h daemon/udp_open.c daemon/udp_offload.c \
 	daemon/udp_offload.h

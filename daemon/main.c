@@ -4,6 +4,7 @@
 #include "daemon.h"
 #include "expiry.h"
 #include "fault.h"
+#include "resolved.h"
 #include "xalloc.h"
 
 #include <getopt.h>
@@ -84,9 +85,10 @@ static void op_child_keys(void *ctx, const struct tunnel_sa *s)
 	key_log_child(&d->key_log, s, &d->log);
 }
 
-static void op_config(void *ctx, uint16_t device, const struct cp_config *config, bool add)
+static void op_config(void *ctx, const struct conn_conf *conf, uint16_t device,
+		      const struct cp_config *config, bool add)
 {
-	assigned_change(ctx, device, config, add);
+	assigned_change(ctx, conf, device, config, add);
 }
 
 static void op_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
@@ -118,6 +120,7 @@ static void turn(struct daemon *d)
 	tunnel_turn(d->tunnel, now);
 	net_settle(d->net);
 	devices_settle(d);
+	resolved_settle(d->resolved);
 	if (d->handing_since && !d->closing_since) {
 		d->handed = handover_try(d, now);
 		if (d->handed)
@@ -433,6 +436,7 @@ static int start(struct daemon *d)
 	if (!d->control)
 		return -EIO;
 	d->resolver = resolver_new(d);
+	d->resolved = resolved_new(d->base, PRIORITY_DATA, &d->log);
 	d->started = daemon_now();
 	conf_warn(c, say_in_log, &d->log);
 	if (geteuid() == 0)
@@ -458,7 +462,7 @@ static void stop(struct daemon *d, bool failed)
 	if (d->net && failed)
 		net_leave(d->net);
 	tunnel_free(d->tunnel);
-	assigned_free(d);
+	assigned_free(d, !failed && !d->handed);
 	aead_fini();
 	control_free(d->control);
 	data_fini(d);

@@ -11,7 +11,7 @@ static void tell(struct tunnel_conn *c, const struct cp_config *config, bool add
 {
 	const struct tunnel_child *k = LIST_FIRST(&c->children);
 
-	c->tunnel->ops.config(c->tunnel->ops.ctx, k ? k->device : 0, config, add);
+	c->tunnel->ops.config(c->tunnel->ops.ctx, c->conf, k ? k->device : 0, config, add);
 }
 
 void conn_assigned(struct tunnel_conn *c, const struct cp_config *config)

@@ -284,10 +284,12 @@ struct tunnel_ops {
 	/* Seconds since 1970, for the validity of certificates. */
 	int64_t (*wall_clock)(void *ctx);
 	/*
-	 * The peer has assigned these addresses, DNS servers and subnets for traffic of this
-	 * device, or no longer; the callee counts how often each was.
+	 * The peer of this connection has assigned these addresses, DNS servers and subnets for
+	 * traffic of this device, or no longer; the callee counts how often each was. Another
+	 * `conf` with the same name and options may be passed when it ends.
 	 */
-	void (*config)(void *ctx, uint16_t device, const struct cp_config *config, bool add);
+	void (*config)(void *ctx, const struct conn_conf *conf, uint16_t device,
+		       const struct cp_config *config, bool add);
 	/* Tells in one line what happened, in addition to the log; child may be NULL. */
 	void (*event)(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,
 		      const struct tunnel_child *child, const char *text);

@@ -69,6 +69,7 @@ void conn_unref(const struct conn_conf *c)
 	names_free(c->names);
 	free(c->ppk_id);
 	free(c->backup);
+	name_list_fini(&c->dns_domains);
 	auth_fini(&c->auth);
 	free(c->name);
 	free(counted(c));

@@ -72,7 +72,7 @@ struct peer_names {
 	unsigned found_count;
 };
 
-/* Names of files, as they are written in the configuration. */
+/* Names of files or domains, as they are written in the configuration. */
 struct name_list {
 	char **v; /* owned, and so is each name */
 	unsigned count;
@@ -91,6 +91,14 @@ struct conn_auth {
 	 * that of the peer). Owned. */
 	char *eap_id, *aaa_id;
 };
+
+/* What becomes of DNS servers that the peer assigns to us. */
+enum dns_use {
+	DNS_NONE,     /* they are not used */
+	DNS_RESOLVED, /* systemd-resolved gets them */
+};
+
+#define DNS_DOMAINS_MAX 32 /* of one connection */
 
 struct conn_conf {
 	char *name;
@@ -120,6 +128,9 @@ struct conn_conf {
 	char *backup;	 /* name of the connection that has the traffic while this one is down */
 	struct addr vips[CP_ADDRS]; /* that we ask the peer for; all zeros: any of the family */
 	uint8_t vip_count;
+	enum dns_use dns;
+	/* For which names; "~" first: not for searching. None: for all names. */
+	struct name_list dns_domains;
 	uint8_t pool_count;
 	struct pool_conf *pools; /* from which the peer gets addresses; owned */
 	struct child_conf *children;

@@ -128,9 +128,10 @@ static void branch_event(void *ctx, enum tunnel_event_kind kind, const struct tu
 	b->ike_up += kind == TUNNEL_EVENT_CONN && strstr(text, "established") != NULL;
 }
 
-static void ignore_config(void *ctx, uint16_t device, const struct cp_config *config, bool add)
+static void ignore_config(void *ctx, const struct conn_conf *conf, uint16_t device,
+			  const struct cp_config *config, bool add)
 {
-	(void)ctx, (void)device, (void)config, (void)add;
+	(void)ctx, (void)conf, (void)device, (void)config, (void)add;
 }
 
 static void branch_due(struct deadline *d, nsec_t now)

@@ -143,9 +143,10 @@ static void gateway_dummy(void *ctx, struct esp_sa *sa)
 		 g->began + (cpu_now() - g->cpu_began), t.base, t.len);
 }
 
-static void ignore_config(void *ctx, uint16_t device, const struct cp_config *config, bool add)
+static void ignore_config(void *ctx, const struct conn_conf *conf, uint16_t device,
+			  const struct cp_config *config, bool add)
 {
-	(void)ctx, (void)device, (void)config, (void)add;
+	(void)ctx, (void)conf, (void)device, (void)config, (void)add;
 }
 
 static void gateway_event(void *ctx, enum tunnel_event_kind kind, const struct tunnel_conn *conn,

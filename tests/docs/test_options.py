@@ -15,7 +15,7 @@ secrets: { ike: { secret = "one for all"; }; };
 """
 # Options that the file must have, or that have no default to show.
 GIVEN = {"local_addrs", "remote_addrs", "local", "remote", "local_ts", "remote_ts", "children", "device", "user", "key_log", "ppk_id",
-         "switchover", "backup", "vips", "pools", "id", "certs", "key", "password", "eap_id", "aaa_id", "cacerts", "pubkeys"}
+         "switchover", "backup", "vips", "dns_domains", "pools", "id", "certs", "key", "password", "eap_id", "aaa_id", "cacerts", "pubkeys"}
 # Options whose default depends on another option: the words with which the manual says so.
 FOLLOWS = {"over_time": "a tenth of it", "life_time": "a tenth later", "local_port": "500, or 4500 with",
            "remote_port": "500, or 4500 with"}
@@ -32,7 +32,7 @@ def dumped():
         text = subprocess.run([f"{BUILD}/mendipd", "--dump-config", "-c", path], capture_output=True, text=True,
                               check=True).stdout
     found = {"daemon": {"user": "", "key_log": ""}, "connections": {"device": "", "children": "", "local": "", "remote": "", "ppk_id": "", "backup": "",
-                                                          "vips": "", "pools": ""},
+                                                          "vips": "", "dns_domains": "", "pools": ""},
              "local": {"id": "", "certs": "", "key": "", "password": "", "eap_id": "", "aaa_id": ""},
              "remote": {"id": "", "cacerts": "", "certs": "", "pubkeys": ""},
              "children": {"device": "", "switchover": ""}, "switchover": {}}

@@ -261,11 +261,13 @@ static void op_route(void *ctx, uint16_t device, const struct ts_list *local,
 }
 
 /* What the peer has assigned: counted as the daemon does. */
-static void op_config(void *ctx, uint16_t device, const struct cp_config *config, bool add)
+static void op_config(void *ctx, const struct conn_conf *conf, uint16_t device,
+		      const struct cp_config *config, bool add)
 {
 	struct peer *p = ctx;
 
 	(void)device;
+	assert_int_not_equal(conf->vip_count, 0);
 	for (unsigned i = 0; i < config->addr_count; i++) {
 		p->addresses += add ? 1 : -1;
 		if (add)

@@ -1504,6 +1504,14 @@ MUTANTS = [
      "!is_narrower(t, s->within)", "is_narrower(t, s->within)", ["t_source/assigned_before_any_other"]),
     ("last-address-has-the-source", "the source changes with each address of the host", "daemon/source.c:look_at_address",
      "(s->within && !is_narrower(t, s->within))", "(s->within && is_narrower(s->within, t))", ["t_source/narrowest_selector"]),
+    ("dns-unasked", "whoever assigns an address has our names, too", "dns_change", "conf->dns == DNS_NONE || ", "",
+     ["t_dns/not_asked_for"]),
+    ("dns-of-all-is-taken-back", "one tunnel that ends takes the DNS servers of another one with it", "dns_change",
+     "\tu = find(v, conf->name, config);", "\tu = STAILQ_FIRST(&v->users);", ["t_dns/put_together"]),
+    ("dns-without-limit", "many connections write beyond the servers of a device", "daemon/dns.c:add_server",
+     "if (s->server_count < DNS_SERVERS)", "if (s->server_count <= DNS_SERVERS)", ["t_dns/limits"]),
+    ("dns-for-all-names", "servers for one domain are asked for all names", "daemon/dns.c:add_domain",
+     's->all |= strcmp(domain, ".") == 0 || strcmp(domain, "~.") == 0;', "s->all = true;", ["t_dns/put_together"]),
 ]
 
 # What `heard` needs where a mutant calls it before its definition.

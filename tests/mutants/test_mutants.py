@@ -136,7 +136,7 @@ class Tree:
         if test in self.daemon:
             objects, flags = self.daemon[test]
             own = [obj if s == f"tests/unit/{test}.c" and obj else replaced.get(s, o) for s, o in objects.items()]
-            below = [o for s, o in zip(self.core, core) if s.startswith(("common/", "esp/"))]
+            below = [o for s, o in zip(self.core, core) if s.startswith(("common/", "esp/", "ike/"))]
             return [*own, self.helpers["unit"], *below, self.helpers["unit"], *flags, *pkg_config("--libs")]
         folder, plain = self.tests[test]
         return [obj or plain, self.helpers[folder], *self.pki, *core, self.helpers[folder], *WRAPS.get(test, [])]

@@ -1,5 +1,5 @@
-EXTRA_DIST += tests/netns/test_devices.py tests/netns/test_outer.py tests/netns/test_assigned.py
-PRIVILEGED_TESTS += tests/netns/test_assigned.py
+EXTRA_DIST += tests/netns/test_devices.py tests/netns/test_outer.py tests/netns/test_assigned.py tests/netns/test_dns.py
+PRIVILEGED_TESTS += tests/netns/test_assigned.py tests/netns/test_dns.py
 BUSY_TESTS += tests/netns/test_outer.py tests/netns/test_offload.py tests/netns/test_floods.py tests/netns/test_restart.py
 PRIVILEGED_TESTS += tests/netns/test_switchover.py tests/netns/test_tunnel.py tests/netns/test_host.py tests/netns/test_control.py \
 	tests/netns/test_quickstart.py tests/netns/test_devices.py tests/netns/test_hostile.py tests/netns/test_kills.py \
@@ -17,6 +17,11 @@ tests_netns_caller_SOURCES = tests/netns/caller.c $(LIVE_PEER)
 tests_netns_caller_CPPFLAGS = $(INCLUDES_DAEMON) -I$(srcdir)/tests -I$(srcdir)/tests/netns $(CRYPTO_CFLAGS) $(NL_CFLAGS)
 tests_netns_caller_LDADD = libike.a libcommon.a $(CRYPTO_LIBS)
 check-all: tests/netns/caller
+EXTRA_PROGRAMS += tests/netns/resolve1
+tests_netns_resolve1_SOURCES = tests/netns/resolve1.c
+tests_netns_resolve1_CPPFLAGS = $(SYSTEMD_CFLAGS)
+tests_netns_resolve1_LDADD = $(SYSTEMD_LIBS)
+check-all: tests/netns/resolve1
 EXTRA_PROGRAMS += tests/netns/flood
 tests_netns_flood_SOURCES = tests/netns/flood.c
 check-all: tests/netns/flood

@@ -56,3 +56,7 @@ check_PROGRAMS += tests/unit/t_source
 tests_unit_t_source_SOURCES = tests/unit/t_source.c daemon/source.c
 tests_unit_t_source_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_source_LDADD = $(ESP_TEST_LIBS)
+check_PROGRAMS += tests/unit/t_dns
+tests_unit_t_dns_SOURCES = tests/unit/t_dns.c daemon/dns.c
+tests_unit_t_dns_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_t_dns_LDADD = $(IKE_TEST_LIBS)

@@ -126,6 +126,9 @@ static const struct change {
 	{&conf_conn_table, "fragment_size", IN_CONN, "fragment_size = 576;"},
 	{&conf_conn_table, "mobike", IN_CONN, "mobike = \"no\";"},
 	{&conf_conn_table, "vips", IN_CONN, "vips = [ \"0.0.0.0\", \"::\" ];"},
+	{&conf_conn_table, "dns", IN_CONN, "vips = \"0.0.0.0\"; dns = \"resolved\";"},
+	{&conf_conn_table, "dns_domains", IN_CONN,
+	 "vips = \"0.0.0.0\"; dns = \"resolved\"; dns_domains = [ \"~.\", \"example.net\" ];"},
 	{&conf_conn_table, "pools", IN_CONN, "pools = [ \"road\" ];"},
 	{&conf_conn_table, "device", IN_CONN, "device = \"ipsec1\";"},
 	{&conf_conn_table, "children", "net: {", "lan: {"},
@@ -648,6 +651,48 @@ static void long_names_are_refused(void **state)
 	}
 }
 
+static void dns_is_checked(void **state)
+{
+	static const char label[] =
+		"a23456789-123456789-123456789-123456789-123456789-123456789-1234";
+	static const struct {
+		const char *with, *error;
+	} cases[] = {
+		{"dns = \"none\";", NULL},
+		{"dns = \"resolved\";", "dns needs vips"},
+		{"vips = \"::\"; dns_domains = \"example.net\";", "dns_domains needs dns"},
+		{"", NULL},
+		{"\"~example.net\", \"a_b.c-d\", \".\", \"~.\"", NULL},
+		{"\"example.net.\"", "is not a domain"},
+		{"\"\"", "is not a domain"},
+		{"\"~\"", "is not a domain"},
+		{"\"~~.\"", "is not a domain"},
+		{"\"a..b\"", "is not a domain"},
+		{"\"a b\"", "is not a domain"},
+	};
+	char err[CONFIG_ERR], domains[300], *with, *text;
+
+	(void)state;
+	for (size_t i = 0; i <= ARRAY_SIZE(cases); i++) {
+		const char *v = i < ARRAY_SIZE(cases) ? cases[i].with : domains;
+		const char *error = i < ARRAY_SIZE(cases) ? cases[i].error : "is not a domain";
+		struct config *c;
+
+		snprintf(domains, sizeof(domains), "\"%s\"", label); /* 64 characters */
+		with = xasprintf(i < 3 ? "%s"
+				 : *v  ? "vips = \"::\"; dns = \"resolved\"; dns_domains = [ %s ];"
+				       : "vips = \"::\"; dns = \"resolved\";%s",
+				 v);
+		text = base_with(IN_CONN, with);
+		c = try(text, err);
+		if (!!c != !error || (error && !strstr(err, error)))
+			fail_msg("%s: %s", with, c ? "it is taken" : err);
+		conf_free(c);
+		free(with);
+		free(text);
+	}
+}
+
 /* A backup is another connection, for one peer, that has all the traffic on the same device. */
 static void backups_are_checked(void **state)
 {
@@ -757,6 +802,7 @@ int main(void)
 		cmocka_unit_test(shown_reads_back),
 		cmocka_unit_test(odd_values),
 		cmocka_unit_test(long_names_are_refused),
+		cmocka_unit_test(dns_is_checked),
 		cmocka_unit_test(backups_are_checked),
 		cmocka_unit_test(fixed_ones_stay),
 		cmocka_unit_test(defaults_are_the_engines),
