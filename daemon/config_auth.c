@@ -2,6 +2,7 @@
 #include "config_auth.h"
 #include "config_files.h"
 #include "crypto/legacy.h"
+#include "crypto/token.h"
 #include "xalloc.h"
 
 #include <stdio.h>
@@ -109,8 +110,8 @@ static const struct conf_option local_options[] = {
 	 .help = "how we authenticate"},
 	{.name = "id", .kind = &identity, .at = AT(local_id), .help = "our identity"},
 	{.name = "certs", .kind = &conf_names, .at = AT(auth.certs), .help = "files of our certificates"},
-	{.name = "key", .kind = &conf_text, .at = AT(auth.key), .help = "file of our private key"},
-	{.name = "password", .kind = &conf_text, .at = AT(auth.password), .help = "file of its password"},
+	{.name = "key", .kind = &conf_text, .at = AT(auth.key), .help = "file of our private key, or its URI on a token"},
+	{.name = "password", .kind = &conf_text, .at = AT(auth.password), .help = "file of its password, or of the PIN of the token"},
 	{.name = "rsa_pss", .kind = &conf_either, .at = AT(auth.rsa_pss), .words = yes_no, .standard = "\"no\"",
 	 .help = "sign by RSASSA-PSS"},
 	{.name = "eap_id", .kind = &conf_text, .at = AT(auth.eap_id), .good = is_eap_id,
@@ -213,8 +214,14 @@ static const struct cred_items *from_file(struct conf_reader *r, config_setting_
 					  const char *name, bool secret, const char *password)
 {
 	char *path = conf_path(r, name), *pw = password ? conf_path(r, password) : NULL;
-	const struct cred_items *items =
-		secret ? conf_keys_from(r, s, path, pw) : conf_creds_from(r, s, path);
+	const struct cred_items *items;
+
+	if (secret && token_is_uri(name))
+		items = conf_key_on_token(r, s, name, pw);
+	else if (secret)
+		items = conf_keys_from(r, s, path, pw);
+	else
+		items = conf_creds_from(r, s, path);
 
 	free(path);
 	free(pw);

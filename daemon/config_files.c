@@ -1,5 +1,6 @@
 /* config_files.c - see config_files.h. SPDX-License-Identifier: ISC */
 #include "config_files.h"
+#include "crypto/token.h"
 #include "xalloc.h"
 
 #include <dirent.h>
@@ -225,6 +226,18 @@ const struct cred_items *conf_creds_from(struct conf_reader *r, config_setting_t
 	return keep(r, path, false, &items);
 }
 
+/* The first line of a file that others cannot read; free it by secret_free. NULL through conf_fail.
+ */
+static char *read_password(struct conf_reader *r, config_setting_t *s, const char *path,
+			   size_t *ret_len)
+{
+	char *secret = conf_read_file(r, s, path, true, PASSWORD_MOST, ret_len);
+
+	if (secret)
+		secret[strcspn(secret, "\r\n")] = '\0';
+	return secret;
+}
+
 const struct cred_items *conf_keys_from(struct conf_reader *r, config_setting_t *s,
 					const char *path, const char *password)
 {
@@ -237,13 +250,35 @@ const struct cred_items *conf_keys_from(struct conf_reader *r, config_setting_t 
 	if (known)
 		return &known->items;
 	if (password) {
-		secret = conf_read_file(r, s, password, true, PASSWORD_MOST, &password_len);
+		secret = read_password(r, s, password, &password_len);
 		e = secret ? 0 : -EINVAL;
 	}
 	text = e == 0 ? conf_read_file(r, s, path, true, CREDS_MOST, &len) : NULL;
-	if (secret)
-		secret[strcspn(secret, "\r\n")] = '\0';
 	e = text ? parse(r, s, path, text, len, secret, &items) : -EINVAL;
 	secret_free(secret, password_len);
 	return e < 0 ? NULL : keep(r, path, true, &items);
+}
+
+const struct cred_items *conf_key_on_token(struct conf_reader *r, config_setting_t *s,
+					   const char *uri, const char *pin)
+{
+	const struct conf_files *known = find(r, uri, true);
+	struct cred_items items = {0};
+	char *secret = NULL, why[CRED_WHY_MAX];
+	size_t len = 0;
+	struct pkey *k;
+
+	if (known)
+		return &known->items;
+	if (pin && !(secret = read_password(r, s, pin, &len)))
+		return NULL;
+	k = token_key(uri, secret, why);
+	secret_free(secret, len);
+	if (!k) {
+		conf_fail(r, s, "key on a token: %s", why);
+		return NULL;
+	}
+	items.keys = xreallocarray(NULL, 1, sizeof(struct pkey *));
+	items.keys[items.key_count++] = k;
+	return keep(r, uri, true, &items);
 }

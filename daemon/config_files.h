@@ -29,6 +29,13 @@ const struct cred_items *conf_creds_from(struct conf_reader *r, config_setting_t
 const struct cred_items *conf_keys_from(struct conf_reader *r, config_setting_t *s,
 					const char *path, const char *password);
 
+/*
+ * The private key on a token (RFC 7512); pin: the path of a file with the PIN in its first line, or
+ * NULL. As above.
+ */
+const struct cred_items *conf_key_on_token(struct conf_reader *r, config_setting_t *s,
+					   const char *uri, const char *pin);
+
 /* Files that were read already, by path; kept in struct config while it is made. */
 struct conf_files;
 /* Takes NULL. */

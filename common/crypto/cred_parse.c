@@ -1,6 +1,7 @@
 /* cred_parse.c - see cred_parse.h. SPDX-License-Identifier: ISC */
 #include "crypto/cred_parse.h"
 #include "crypto/cert_ossl.h"
+#include "crypto/passphrase_ossl.h"
 #include "crypto/pkey_ossl.h"
 #include "crypto/trust_ossl.h"
 #include "xalloc.h"
@@ -8,28 +9,9 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/store.h>
-#include <openssl/ui.h>
 #include <stdio.h>
 
 #define ERRORS_MAX 64 /* objects that cannot be read, before the rest is given up */
-
-struct password {
-	const char *text;
-	bool asked;
-};
-
-static int give_password(char *buf, int size, int rwflag, void *ctx)
-{
-	struct password *p = ctx;
-	size_t len = p->text ? strlen(p->text) : 0;
-
-	(void)rwflag;
-	p->asked = true;
-	if (!p->text || len >= (size_t)size)
-		return -1;
-	memcpy(buf, p->text, len + 1);
-	return (int)len;
-}
 
 static bool take_cert(struct cred_items *to, X509 *x)
 {
@@ -101,7 +83,7 @@ static unsigned count_pem(struct chunk content)
 
 /* libcrypto skips what it cannot read: a CRL that is cut short must not go unnoticed. */
 static const char *read_all(OSSL_STORE_CTX *store, struct chunk content, struct cred_items *to,
-			    struct password *pw)
+			    struct passphrase *pw)
 {
 	const char *why = NULL, *unreadable = NULL;
 	unsigned errors = 0, objects = 0, pem = count_pem(content);
@@ -129,8 +111,8 @@ static const char *read_all(OSSL_STORE_CTX *store, struct chunk content, struct 
 
 int cred_parse(struct chunk content, const char *password, struct cred_items *ret, char *why)
 {
-	struct password pw = {.text = password};
-	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(give_password, 0);
+	struct passphrase pw = {.text = password};
+	UI_METHOD *ui = passphrase_ui();
 	BIO *bio = BIO_new_mem_buf(content.p, (int)content.len);
 	OSSL_STORE_CTX *store =
 		bio && ui ? OSSL_STORE_attach(bio, "file", NULL, NULL, ui, &pw, NULL, NULL, NULL)

@@ -12,6 +12,7 @@
 
 struct pkey {
 	EVP_PKEY *p;
+	OSSL_LIB_CTX *lib; /* of a key on a token; NULL: the default one */
 	unsigned refs;
 	enum pkey_type type;
 	bool is_private;
@@ -35,8 +36,11 @@ static const struct curve *curve_of(enum pkey_type type)
 	return NULL;
 }
 
-/* Only curves by name: parameters that a peer makes up could be weak, or slow. */
-static bool ec_type(EVP_PKEY *p, enum pkey_type *ret)
+/*
+ * Only curves by name: parameters that a peer makes up could be weak, or slow. The provider of a
+ * token does not say how they are written.
+ */
+static bool ec_type(EVP_PKEY *p, bool on_token, enum pkey_type *ret)
 {
 	char name[32];
 
@@ -47,16 +51,17 @@ static bool ec_type(EVP_PKEY *p, enum pkey_type *ret)
 			int given_as_numbers = 1;
 
 			*ret = curves[i].type;
-			return EVP_PKEY_get_int_param(
-				       p, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
-				       &given_as_numbers) == 1 &&
-			       !given_as_numbers;
+			return on_token ||
+			       (EVP_PKEY_get_int_param(
+					p, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
+					&given_as_numbers) == 1 &&
+				!given_as_numbers);
 		}
 	}
 	return false;
 }
 
-static bool type_of(EVP_PKEY *p, enum pkey_type *ret)
+static bool type_of(EVP_PKEY *p, bool on_token, enum pkey_type *ret)
 {
 	int bits;
 
@@ -65,25 +70,27 @@ static bool type_of(EVP_PKEY *p, enum pkey_type *ret)
 		bits = EVP_PKEY_get_bits(p);
 		*ret = PKEY_RSA;
 		return bits >= PKEY_RSA_MIN && bits <= PKEY_RSA_MAX;
-	case EVP_PKEY_EC: return ec_type(p, ret);
+	case EVP_PKEY_EC: return ec_type(p, on_token, ret);
 	case EVP_PKEY_ED25519: *ret = PKEY_ED25519; return true;
 	default: return false;
 	}
 }
 
-struct pkey *pkey_adopt(EVP_PKEY *p, bool is_private)
+static struct pkey *adopt(EVP_PKEY *p, bool is_private, OSSL_LIB_CTX *lib)
 {
 	enum pkey_type type;
 	unsigned char *spki = NULL;
 	struct pkey *k;
 	int len;
 
-	if (!type_of(p, &type) || (len = i2d_PUBKEY(p, &spki)) <= 0 || EVP_PKEY_up_ref(p) != 1) {
+	if (!type_of(p, lib != NULL, &type) || (len = i2d_PUBKEY(p, &spki)) <= 0 ||
+	    EVP_PKEY_up_ref(p) != 1) {
 		ERR_clear_error();
 		return NULL;
 	}
 	k = xzalloc(sizeof(*k));
 	k->p = p;
+	k->lib = lib;
 	k->refs = 1;
 	k->type = type;
 	k->is_private = is_private;
@@ -91,6 +98,16 @@ struct pkey *pkey_adopt(EVP_PKEY *p, bool is_private)
 	k->spki_len = (size_t)len;
 	OPENSSL_free(spki);
 	return k;
+}
+
+struct pkey *pkey_adopt(EVP_PKEY *p, bool is_private)
+{
+	return adopt(p, is_private, NULL);
+}
+
+struct pkey *pkey_adopt_token(EVP_PKEY *p, OSSL_LIB_CTX *lib)
+{
+	return adopt(p, true, lib);
 }
 
 struct pkey *pkey_from_spki(struct chunk der)
@@ -227,8 +244,8 @@ static bool begin(const struct pkey *k, struct sig_scheme s, EVP_MD_CTX *c, bool
 	EVP_PKEY_CTX *options; /* belongs to c */
 
 	if (!c || !pkey_fits(k, s.form) ||
-	    (sign ? EVP_DigestSignInit_ex(c, &options, md, NULL, NULL, k->p, NULL)
-		  : EVP_DigestVerifyInit_ex(c, &options, md, NULL, NULL, k->p, NULL)) != 1)
+	    (sign ? EVP_DigestSignInit_ex(c, &options, md, k->lib, NULL, k->p, NULL)
+		  : EVP_DigestVerifyInit_ex(c, &options, md, k->lib, NULL, k->p, NULL)) != 1)
 		return false;
 	return s.form != SIG_RSA_PSS ||
 	       (EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) == 1 &&

@@ -11,5 +11,7 @@
 struct pkey *pkey_adopt(EVP_PKEY *p, bool is_private);
 /* It belongs to k. */
 EVP_PKEY *pkey_evp(const struct pkey *k);
+/* The same for a private key on a token; lib is its library context, and stays. */
+struct pkey *pkey_adopt_token(EVP_PKEY *p, OSSL_LIB_CTX *lib);
 
 #endif

@@ -1512,6 +1512,15 @@ MUTANTS = [
      "if (s->server_count < DNS_SERVERS)", "if (s->server_count <= DNS_SERVERS)", ["t_dns/limits"]),
     ("dns-for-all-names", "servers for one domain are asked for all names", "daemon/dns.c:add_domain",
      's->all |= strcmp(domain, ".") == 0 || strcmp(domain, "~.") == 0;', "s->all = true;", ["t_dns/put_together"]),
+    # ---- keys on a token
+    ("pin-in-the-uri", "a PIN stands in mendip.conf, and in what --dump-config prints", "token_key",
+     'if (strcasestr(uri, "pin-value") || strcasestr(uri, "pin-source"))', "if (0)", ["t_token/the_uri_names_one_key"]),
+    ("first-key-of-the-token", "the key that comes first on the token signs, whichever that is", "only_key",
+     "	if (*ret_count == 1)", "	if (*ret_count)", ["t_token/the_uri_names_one_key"]),
+    ("curves-of-the-token", "keys on a token are never taken, as providers do not say how curves are written", "ec_type",
+     "return on_token ||", "return", ["t_token/each_key_signs"]),
+    ("token-keys-are-public", "a key on a token cannot sign", "pkey_adopt_token", "return adopt(p, true, lib);",
+     "return adopt(p, false, lib);", ["t_token/each_key_signs"]),
 ]
 
 # What `heard` needs where a mutant calls it before its definition.

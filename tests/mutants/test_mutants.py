@@ -44,7 +44,8 @@ WRAPS = {"t_eap": ["-Wl,--wrap=auth_on_request,--wrap=rules_allow"]}
 CPU_LIMIT, LIMIT = 300, 900
 # Tests end at their first failure, and do fewer random runs.
 ENVIRONMENT = {**os.environ, "CMOCKA_TEST_ABORT": "1", "MENDIP_RUNS": "300"}
-TESTS["unit"].append("t_proposal")
+TESTS["unit"] += ["t_proposal", "t_token"]
+HELPERS["unit"].append("token_provider")
 TESTS["exchange"] += ["t_problems", "t_refusal"]
 
 

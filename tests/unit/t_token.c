@@ -1,0 +1,174 @@
+/* t_token.c - private keys on a token (RFC 7512), with a provider that stands in for one.
+ * SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "crypto/token.h"
+#include "crypto/token_ossl.h"
+#include "pki.h"
+#include "token_provider.h"
+#include <stdio.h>
+
+#define URI "pkcs11:object="
+
+static void expect_refusal(const char *uri, const char *pin, const char *want)
+{
+	char why[CRED_WHY_MAX] = "";
+	const struct pkey *k = token_key(uri, pin, why);
+
+	if (k || !strstr(why, want) || (pin && *pin && strstr(why, pin)))
+		fail_msg("%s: %s", uri, k ? "it is taken" : why);
+}
+
+static struct pkey *load(const char *uri)
+{
+	char why[CRED_WHY_MAX] = "";
+	struct pkey *k = token_key(uri, TOKEN_PIN, why);
+
+	if (!k)
+		fail_msg("%s: %s", uri, why);
+	return k;
+}
+
+static const struct {
+	const char *name;
+	enum pki_kind kind;
+	enum pkey_type type;
+} known[] = {{"rsa", PKI_RSA, PKEY_RSA},    {"rsa3", PKI_RSA_3072, PKEY_RSA},
+	     {"p256", PKI_P256, PKEY_P256}, {"p384", PKI_P384, PKEY_P384},
+	     {"p521", PKI_P521, PKEY_P521}, {"ed25519", PKI_ED25519, PKEY_ED25519}};
+static struct pki *made[ARRAY_SIZE(known)];
+
+/* What was said before there was a provider. */
+static char without[CRED_WHY_MAX];
+
+/* No module is found at first, whatever this system has installed. */
+static int make_token(void **state)
+{
+	static const struct {
+		const char *name;
+		enum pki_kind kind;
+	} bad[] = {{"weak", PKI_RSA_1024}, {"odd", PKI_SECP256K1}};
+
+	(void)state;
+	setenv("OPENSSL_MODULES", "/nonexistent", 1);
+	setenv("OPENSSL_CONF", "/dev/null", 1);
+	assert_null(token_key(URI "p256", TOKEN_PIN, without));
+	token_provider_add(token_lib());
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		made[i] = pki_make(&(struct pki_spec){.kind = known[i].kind,
+						      .subject = "O=Example,CN=gw",
+						      .san = "DNS:a.example"});
+		token_provider_key(known[i].name, made[i]->key);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		token_provider_key(bad[i].name, pki_make(&(struct pki_spec){.kind = bad[i].kind,
+									    .subject = "CN=bad"})
+							->key);
+	token_provider_key("two", made[2]->key);
+	token_provider_key("two", made[3]->key);
+	return 0;
+}
+
+/* The other cases show that nothing has to be started anew once there is one. */
+static void nothing_is_installed(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(without, "install the package pkcs11-provider"));
+}
+
+static void which_are_uris(void **state)
+{
+	(void)state;
+	assert_true(token_is_uri("pkcs11:token=gw"));
+	assert_true(token_is_uri("PKCS11:"));
+	assert_false(token_is_uri("pkcs11.pem"));
+	assert_false(token_is_uri("/etc/pkcs11:gw"));
+}
+
+static void signs(const struct pkey *k, const struct pkey *public, struct sig_scheme s)
+{
+	const struct chunk parts[] = {{(const uint8_t *)"what is", 7},
+				      {(const uint8_t *)"signed", 6}};
+	unsigned before = token_provider_signatures;
+	uint8_t out[SIGNATURE_MAX];
+	int len = pkey_sign(k, s, parts, 2, out);
+
+	if (!pkey_fits(k, s.form)) {
+		assert_int_equal(len, -EINVAL);
+		return;
+	}
+	assert_true(len > 0);
+	assert_int_equal(token_provider_signatures, before + 1);
+	assert_true(pkey_verify(public, s, parts, 2, (struct chunk){out, (size_t)len}));
+	out[len / 2] ^= 1;
+	assert_false(pkey_verify(public, s, parts, 2, (struct chunk){out, (size_t)len}));
+}
+
+/* Each kind of key signs in each form that fits it, with each hash. */
+static void each_key_signs(void **state)
+{
+	static const enum hash_alg hashes[] = {HASH_SHA256, HASH_SHA384, HASH_SHA512};
+	char uri[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		struct pkey *k, *public, *other = pki_private(made[i]);
+
+		snprintf(uri, sizeof(uri), URI "%s", known[i].name);
+		k = load(uri);
+		public = pkey_from_spki(pkey_spki(k));
+		assert_true(pkey_is_private(k));
+		assert_int_equal(pkey_type(k), known[i].type);
+		assert_true(pkey_same(k, other));
+		assert_non_null(public);
+		for (enum sig_form form = SIG_RSA_PKCS1; form <= SIG_ED25519; form++) {
+			for (size_t h = 0; h < ARRAY_SIZE(hashes); h++)
+				signs(k, public, (struct sig_scheme){form, hashes[h]});
+		}
+		pkey_unref(k);
+		pkey_unref(public);
+		pkey_unref(other);
+	}
+}
+
+static void the_pin_is_given_once(void **state)
+{
+	unsigned before = token_provider_pins;
+
+	(void)state;
+	pkey_unref(load(URI "p256"));
+	assert_int_equal(token_provider_pins, before + 1);
+	expect_refusal(URI "p256", "a wrong one", "the PIN is wrong");
+	assert_int_equal(token_provider_pins, before + 2);
+	expect_refusal(URI "p256", NULL, "the token needs its PIN");
+	assert_int_equal(token_provider_pins, before + 2);
+}
+
+static void the_uri_names_one_key(void **state)
+{
+	(void)state;
+	expect_refusal(URI "none", TOKEN_PIN, "no token has such a private key");
+	expect_refusal(URI "two", TOKEN_PIN, "several private keys");
+	expect_refusal(URI "weak", TOKEN_PIN, "a key of another kind");
+	expect_refusal(URI "odd", TOKEN_PIN, "a key of another kind");
+	expect_refusal("pkcs11:token=other", TOKEN_PIN, "no token has such a private key");
+	expect_refusal(URI "p256?pin-value=1234", NULL, "does not belong into the URI");
+	expect_refusal(URI "p256?PIN-source=/x", NULL, "does not belong into the URI");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_installed),	 cmocka_unit_test(which_are_uris),
+		cmocka_unit_test(each_key_signs),	 cmocka_unit_test(the_pin_is_given_once),
+		cmocka_unit_test(the_uri_names_one_key),
+	};
+
+	return cmocka_run_group_tests(tests, make_token, NULL);
+}

@@ -1,0 +1,22 @@
+/*
+ * token_provider.h - a provider of OpenSSL that stands in for pkcs11-provider and a token: its keys
+ * sign, and nobody gets their private numbers. SPDX-License-Identifier: ISC
+ */
+#ifndef MENDIP_TESTS_TOKEN_PROVIDER_H
+#define MENDIP_TESTS_TOKEN_PROVIDER_H
+
+#include <openssl/types.h>
+
+#define TOKEN_PIN "a pin of tests"
+
+/* Makes it known as TOKEN_PROVIDER; it is loaded when a key is asked for. */
+void token_provider_add(OSSL_LIB_CTX *lib);
+/*
+ * From now on "pkcs11:object=NAME" leads to this key, which lasts as long as the process; one that
+ * is added twice is there twice.
+ */
+void token_provider_key(const char *name, EVP_PKEY *key);
+/* How often the token was given a PIN, and how often it has signed. */
+extern unsigned token_provider_pins, token_provider_signatures;
+
+#endif
