@@ -53,13 +53,21 @@ def childless_refused():
 
 
 def strongswan_assigns_an_address():
+    for start in ("none", "start"):
+        strongswan_assigns(start)
+
+
+def strongswan_assigns(start):
     with testbed.Testbed("vips") as bed:
-        both = Both(bed, ("dynamic", "10.2.0.0/16"), start="none", more='vips = [ "0.0.0.0" ];', pools=["road"],
+        both = Both(bed, ("dynamic", "10.2.0.0/16"), start=start, more='vips = [ "0.0.0.0" ];', pools=["road"],
                     gw_child=strongswan.child("10.2.0.0/16", "dynamic", "aes128gcm16-x25519"))
         both.charon.request("load-pool", road={"addrs": "10.3.0.0/24", "dns": ["10.2.0.53"]})
-        both.branch.ctl("up", "net")
-        both.branch.wait_up()
+        if start == "none":
+            both.branch.ctl("up", "net")
+        both.branch.wait_up(timeout=30)
         wait_for(lambda: "10.3.0.1" in bed_addresses(both.left), "no address on the device", 5)
+        routes = both.left.run("ip", "route", "show", "table", "5150").stdout
+        expect("src 10.3.0.1" in routes, f"not the source of our own packets: {routes}")
         expect(ping(both.left, "10.2.0.1", 3) == 3, "no ping from the assigned address")
         both.branch.ctl("down", "net")
         both.charon.terminate(ike="gw")
