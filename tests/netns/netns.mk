@@ -1,5 +1,5 @@
-EXTRA_DIST += tests/netns/test_devices.py tests/netns/test_outer.py tests/netns/test_assigned.py tests/netns/test_dns.py
-PRIVILEGED_TESTS += tests/netns/test_assigned.py tests/netns/test_dns.py
+EXTRA_DIST += tests/netns/test_devices.py tests/netns/test_outer.py tests/netns/test_assigned.py tests/netns/test_dns.py tests/netns/test_token.py
+PRIVILEGED_TESTS += tests/netns/test_assigned.py tests/netns/test_dns.py tests/netns/test_token.py
 BUSY_TESTS += tests/netns/test_outer.py tests/netns/test_offload.py tests/netns/test_floods.py tests/netns/test_restart.py
 PRIVILEGED_TESTS += tests/netns/test_switchover.py tests/netns/test_tunnel.py tests/netns/test_host.py tests/netns/test_control.py \
 	tests/netns/test_quickstart.py tests/netns/test_devices.py tests/netns/test_hostile.py tests/netns/test_kills.py \
@@ -22,6 +22,14 @@ tests_netns_resolve1_SOURCES = tests/netns/resolve1.c
 tests_netns_resolve1_CPPFLAGS = $(SYSTEMD_CFLAGS)
 tests_netns_resolve1_LDADD = $(SYSTEMD_LIBS)
 check-all: tests/netns/resolve1
+# A module for OpenSSL, in place of pkcs11-provider.
+TOKEN_MODULE = $(srcdir)/tests/netns/token_module.c $(srcdir)/tests/unit/token_provider.c $(srcdir)/common/xalloc.c
+tests/netns/pkcs11.so: $(TOKEN_MODULE) $(srcdir)/tests/unit/token_provider.h
+	$(AM_V_CCLD)$(MKDIR_P) tests/netns && $(CC) $(AM_CFLAGS) $(CFLAGS) $(INCLUDES_COMMON) -I$(srcdir)/tests/unit \
+		$(CRYPTO_CFLAGS) -D_GNU_SOURCE -fPIC -shared -o $@ $(TOKEN_MODULE) $(LDFLAGS) $(CRYPTO_LIBS)
+check-all: tests/netns/pkcs11.so
+MOSTLYCLEANFILES = tests/netns/pkcs11.so
+EXTRA_DIST += tests/netns/token_module.c
 EXTRA_PROGRAMS += tests/netns/flood
 tests_netns_flood_SOURCES = tests/netns/flood.c
 check-all: tests/netns/flood

@@ -309,8 +309,8 @@ static const OSSL_ALGORITHM *query(void *ctx, int operation, int *ret_no_store)
 	}
 }
 
-static int init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
-		void **ret_ctx)
+int token_provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
+			const OSSL_DISPATCH **out, void **ret_ctx)
 {
 	static const OSSL_DISPATCH functions[] = {FN(OSSL_FUNC_PROVIDER_QUERY_OPERATION, query),
 						  {0, NULL}};
@@ -323,6 +323,6 @@ static int init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const O
 
 void token_provider_add(OSSL_LIB_CTX *lib)
 {
-	if (OSSL_PROVIDER_add_builtin(lib, TOKEN_PROVIDER, init) != 1)
+	if (OSSL_PROVIDER_add_builtin(lib, TOKEN_PROVIDER, token_provider_init) != 1)
 		abort();
 }

@@ -5,10 +5,12 @@
 #ifndef MENDIP_TESTS_TOKEN_PROVIDER_H
 #define MENDIP_TESTS_TOKEN_PROVIDER_H
 
-#include <openssl/types.h>
+#include <openssl/core.h>
 
 #define TOKEN_PIN "a pin of tests"
 
+/* Of a library that is loaded as a module, its OSSL_provider_init. */
+OSSL_provider_init_fn token_provider_init;
 /* Makes it known as TOKEN_PROVIDER; it is loaded when a key is asked for. */
 void token_provider_add(OSSL_LIB_CTX *lib);
 /*
