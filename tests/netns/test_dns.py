@@ -129,6 +129,17 @@ def taken_back_at_the_end():
         expect(road.bus.calls() == ALL + GONE, f"calls: {road.bus.calls()}")
 
 
+def taken_back_from_a_dead_gateway():
+    """Its name is to be looked up by others then: it may be elsewhere."""
+    with testbed.Testbed("dns") as bed:
+        road = Road(bed, 'retransmit_timeout = "200ms"; retransmit_tries = 2;')
+        road.bus.start().serve()
+        road.start()
+        road.bus.wait_calls(*ALL)
+        road.gw.kill()
+        road.bus.wait_calls(*ALL, *GONE, timeout=20)
+
+
 def for_some_domains():
     with testbed.Testbed("dns") as bed:
         road = Road(bed, 'dns_domains = [ "example.net", "~corp.example" ];')
@@ -266,6 +277,6 @@ def a_restart_keeps_them():
         road.bus.wait_calls(*ALL, *ALL)
 
 
-main([given_and_taken_back, taken_back_at_the_end, for_some_domains, not_unless_asked_for, several_connections,
+main([given_and_taken_back, taken_back_at_the_end, taken_back_from_a_dead_gateway, for_some_domains, not_unless_asked_for, several_connections,
       the_bus_comes_later, the_bus_restarts, resolved_restarts, it_may_be_refused, silence_blocks_nothing,
       a_device_that_is_made_again, a_restart_keeps_them])
