@@ -1491,9 +1491,9 @@ MUTANTS = [
     ("demands-are-followed-for-ever", "an outsider makes us exchange keys as often as it wants", "ike/task/init.c:ask_again",
      "if (hs->rounds >= INIT_ROUNDS_MAX) {", "if (0) {", ["t_forged/demands_without_end"]),
     ("late-copies-take-places", "under load half of the half-open IKE SAs are copies", "init_is_late_copy",
-     "sa->spi_i == spi_i &&", "0 &&", ["t_forged/copy_of_init_comes_late"]),
+     "sa->spi_i == spi_i &&", "sa->spi_i == spi_i + 1 &&", ["t_forged/copy_of_init_comes_late"]),
     ("copies-are-late-for-ever", "a peer that draws its old SPI again is not answered", "init_is_late_copy",
-     "now < sa->established + ike->set.half_open_timeout", "1", ["t_forged/copy_of_init_comes_late"]),
+     "now < sa->established + ike->set.half_open_timeout", "now < sa->established + NSEC_NEVER / 2", ["t_forged/copy_of_init_comes_late"]),
     ("any-nat-is-none", "a peer that allows no NAT is not told of one", "mobike_refuses",
      "return nats && !no_nat(nats, in)", "return nats && 0", ["t_mobike/nats_that_are_not_allowed"]),
     # ---- what the peer assigns
