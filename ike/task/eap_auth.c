@@ -27,12 +27,12 @@ bool eap_auth_is_chosen(const struct ike_sa *sa)
 	return sa->initiator && auth_kind_is_eap(sa->conn->auth.local);
 }
 
-static void fail(struct ike_sa *sa, nsec_t now, const char *reason)
+static void fail(struct ike_sa *sa, enum ike_problem p, const char *reason, nsec_t now)
 {
 	char why[EAP_WHY_MAX + 40];
 
 	snprintf(why, sizeof(why), "authentication by EAP failed: %s", reason);
-	sa_kill(sa, why, now);
+	sa_fail(sa, p, why, now);
 }
 
 /* The task goes on with another request. */
@@ -85,17 +85,18 @@ static bool begin(struct ike_sa *sa, const struct ike_in *in)
 	struct eap *eap;
 
 	if (!(in->p->present & PL(AUTH)) || !(in->p->present & PL(IDR))) {
-		fail(sa, in->now, "the peer must authenticate itself before, and has not");
+		fail(sa, IKE_PROBLEM_NOT_TRUSTED,
+		     "the peer must authenticate itself before, and has not", in->now);
 		return false;
 	}
 	if (!auth_verify_peer(sa, in->p, reason)) {
 		snprintf(why, sizeof(why), "the peer's authentication failed: %s", reason);
-		sa_kill(sa, why, in->now);
+		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED, why, in->now);
 		return false;
 	}
 	eap = make_eap(sa, &wrong);
 	if (!eap) {
-		fail(sa, in->now, wrong);
+		fail(sa, IKE_PROBLEM_NO_CREDENTIAL, wrong, in->now);
 		return false;
 	}
 	run = sa->handshake->eap = xzalloc(sizeof(*run));
@@ -137,8 +138,8 @@ static void send_auth(struct ike_sa *sa, nsec_t now)
 	struct ike_builder b;
 
 	if (!ppk_begin(sa)) {
-		sa_kill(sa, "ppk_required is set, and one side has no post-quantum key for it",
-			now);
+		sa_fail(sa, IKE_PROBLEM_NO_CREDENTIAL,
+			"ppk_required is set, and one side has no post-quantum key for it", now);
 		return;
 	}
 	sa->handshake->eap->succeeded = true;
@@ -174,12 +175,14 @@ static void conclude(struct ike_sa *sa, const struct ike_in *in)
 		return;
 	}
 	if (!ppk_on_response(sa, in->p)) {
-		sa_kill(sa, "ppk_required is set, and the peer does not have this post-quantum key",
+		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED,
+			"ppk_required is set, and the peer does not have this post-quantum key",
 			in->now);
 		return;
 	}
 	if (!second_auth_is_right(sa, in->p)) {
-		fail(sa, in->now, "the peer's AUTH is not by the key that EAP has given");
+		fail(sa, IKE_PROBLEM_NOT_TRUSTED,
+		     "the peer's AUTH is not by the key that EAP has given", in->now);
 		return;
 	}
 	sync_read_supported(sa, in->p);
@@ -206,7 +209,7 @@ static void converse(struct ike_sa *sa, const struct ike_in *in)
 	switch (r) {
 	case EAP_RESPONDS: send_packet(sa, &w, in->now); break;
 	case EAP_SUCCEEDS: send_auth(sa, in->now); break;
-	case EAP_FAILS: fail(sa, in->now, eap_why(eap)); break;
+	case EAP_FAILS: fail(sa, IKE_PROBLEM_NOT_LET_IN, eap_why(eap), in->now); break;
 	}
 	secret_wipe(packet, sizeof(packet));
 }
@@ -221,13 +224,14 @@ void eap_auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	}
 	if (!(in->p->present & PL(EAP))) {
 		if (in->p->present & PL(AUTH))
-			fail(sa, in->now, "the peer does not ask for it");
+			fail(sa, IKE_PROBLEM_NOT_TRUSTED, "the peer does not ask for it", in->now);
 		else
 			auth_refused(sa, in);
 		return;
 	}
 	if (run && in->p->present & PL(AUTH)) {
-		fail(sa, in->now, "the peer sends AUTH before EAP is over");
+		fail(sa, IKE_PROBLEM_NOT_TRUSTED, "the peer sends AUTH before EAP is over",
+		     in->now);
 		return;
 	}
 	if (run || begin(sa, in))

@@ -624,6 +624,7 @@ static void wrong_password_until_a_reload(void **state)
 	call(n, 3 * SEC);
 	assert_false(net_is_up(n));
 	assert_true(net_logged(n, "E=691, name or password is wrong"));
+	assert_int_equal(peer_conn(n, BRANCH)->problem->what, IKE_PROBLEM_NOT_LET_IN);
 	configure(n, peer_conf(n, BRANCH), AUTH_KIND_EAP_MSCHAPV2, PASSWORD, always_same);
 	net_run(n, 60 * SEC);
 	assert_works(n);
