@@ -1,5 +1,7 @@
 /* metrics.c - the counters as OpenMetrics text. SPDX-License-Identifier: ISC */
 #include "status.h"
+#include "totals.h"
+#include "xalloc.h"
 
 #include <stdio.h>
 
@@ -76,76 +78,217 @@ static void gauges(struct daemon *d, FILE *f)
 		d->udp[UDP_ESP].group_receive, aead_in_use());
 }
 
-static void child_labels(FILE *f, const struct tunnel_conn *c, const struct tunnel_child *k)
+/* ---- what is configured, whoever its peers are ---- */
+
+/* Of all connections of one configuration: how many have an IKE SA, and are to have one. */
+struct conn_count {
+	unsigned up, wanted;
+	const struct tunnel_problem *problem; /* one that is there; NULL: none is */
+};
+
+static void count_conn(const struct tunnel_conn *c, struct conn_count *ret)
 {
-	fputc('{', f);
-	label(f, "connection", c->conf->name);
-	fputc(',', f);
-	label(f, "child", k->conf->name);
+	const struct tunnel_child *k;
+	bool wanted = false;
+
+	LIST_FOREACH (k, &c->children, link)
+		wanted |= k->wanted;
+	ret->wanted += wanted;
+	ret->up += c->sa && ike_sa_state(c->sa) == IKE_STATE_ESTABLISHED;
+	if (c->problem && !c->problem->over)
+		ret->problem = c->problem;
 }
 
-static void child_metrics(struct daemon *d, FILE *f, const char *name, const char *type,
-			  const char *help,
-			  void (*each)(FILE *f, const char *name, const struct tunnel_conn *c,
-				       const struct tunnel_child *k))
+static struct conn_count count_conns(const struct daemon *d, const struct conn_conf *conf)
 {
-	struct tunnel_conn *c;
-	struct tunnel_child *k;
+	const struct tunnel_problem *p = tunnel_problem_of(d->tunnel, conf);
+	struct conn_count n = {.problem = p && !p->over ? p : NULL};
+	const struct tunnel_conn *c;
 
-	family(f, name, type, help);
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
-		LIST_FOREACH (k, &c->children, link)
-			each(f, name, c, k);
+		if (c->conf == conf)
+			count_conn(c, &n);
+	}
+	return n;
+}
+
+/* One sample of a family of connections: its value is that of this member of struct conn_count. */
+static void conn_sample(FILE *f, const char *name, const struct conn_conf *conf, unsigned value)
+{
+	fprintf(f, "mendip_%s{", name);
+	label(f, "connection", conf->name);
+	fprintf(f, "} %u\n", value);
+}
+
+static void connections(const struct daemon *d, FILE *f)
+{
+	const struct conn_set *set = ike_conns(d->tunnel->ike);
+	struct conn_count *n = xreallocarray(NULL, set->count + 1u, sizeof(*n));
+
+	for (unsigned i = 0; i < set->count; i++)
+		n[i] = count_conns(d, set->v[i]);
+	family(f, "connection_up", "gauge",
+	       "peers of the connection with an IKE SA; more than 1 where it answers any peer");
+	for (unsigned i = 0; i < set->count; i++)
+		conn_sample(f, "connection_up", set->v[i], n[i].up);
+	family(f, "connection_wanted", "gauge",
+	       "1: this side keeps it up, so that connection_up is to be 1");
+	for (unsigned i = 0; i < set->count; i++)
+		conn_sample(f, "connection_wanted", set->v[i], n[i].wanted);
+	family(f, "connection_problem", "gauge", "1: this kind of problem keeps it down now");
+	for (unsigned i = 0; i < set->count; i++) {
+		if (!n[i].problem)
+			continue;
+		fputs("mendip_connection_problem{", f);
+		label(f, "connection", set->v[i]->name);
+		fprintf(f, ",kind=\"%s\"} 1\n", ike_problem_name(n[i].problem->what));
+	}
+	free(n);
+}
+
+/* A counter of each child: where it is in struct child_figures. */
+static const struct {
+	const char *name, *unit, *help;
+	size_t at;
+} figures[] = {
+#define FIGURE(name, unit, member, help)                                 \
+	{                                                                \
+		name, unit, help, offsetof(struct child_figures, member) \
+	}
+	FIGURE("child_received_packets", "packets", packets_in,
+	       "authentic ESP packets of the peer"),
+	FIGURE("child_received_bytes", "bytes", bytes_in, "inner bytes in them"),
+	FIGURE("child_sent_packets", "packets", packets_out, "ESP packets to the peer"),
+	FIGURE("child_sent_bytes", "bytes", bytes_out, "inner bytes in them"),
+	FIGURE("child_rekeys", NULL, rekeys, "CHILD SAs that replaced another one"),
+	FIGURE("child_failures", NULL, failures, "requests for CHILD SAs that failed"),
+	FIGURE("recoveries", NULL, recoveries, "rekeys induced by evidence of a switchover"),
+	FIGURE("nonce_reuses", NULL, nonce_reuses, "packets that repeated a nonce"),
+};
+
+static void totals_labels(FILE *f, const struct tunnel_totals *a)
+{
+	label(f, "connection", a->conn);
+	fputc(',', f);
+	label(f, "child", a->child);
+}
+
+static void child_figure(const struct daemon *d, FILE *f, size_t i)
+{
+	const struct tunnel_totals *a;
+	uint64_t v;
+
+	metric(f, figures[i].name, figures[i].help);
+	if (figures[i].unit)
+		fprintf(f, "# UNIT mendip_%s %s\n", figures[i].name, figures[i].unit);
+	LIST_FOREACH (a, &d->tunnel->totals, link) {
+		memcpy(&v, (const char *)&a->all + figures[i].at, sizeof(v));
+		fprintf(f, "mendip_%s_total{", figures[i].name);
+		totals_labels(f, a);
+		fprintf(f, "} %llu\n", (unsigned long long)v);
 	}
 }
 
-static void each_gate(FILE *f, const char *name, const struct tunnel_conn *c,
-		      const struct tunnel_child *k)
+/* The i-th of these bounds, or of none: OpenMetrics has one form for each, 1.0 for 1. */
+static const char *bound_text(const double *bounds, unsigned count, unsigned i, char *buf,
+			      size_t size)
 {
-	for (int i = 0; i < GATE_ANSWERS; i++) {
-		fprintf(f, "mendip_%s_total", name);
-		child_labels(f, c, k);
-		fprintf(f, ",answer=\"%s\"} %llu\n", gate_answer_name((enum gate_answer)i),
-			(unsigned long long)k->gate.answers[i]);
+	if (i == count)
+		return "+Inf";
+	snprintf(buf, size, bounds[i] >= 1 || bounds[i] == 0 ? "%.1f" : "%.3g", bounds[i]);
+	return buf;
+}
+
+/* Cumulative, as the formats have it: what is at most each bound. */
+static void histogram(const struct daemon *d, FILE *f, const char *name, const double *bounds,
+		      unsigned count, bool outages)
+{
+	const struct tunnel_totals *a;
+	char bound[32];
+
+	LIST_FOREACH (a, &d->tunnel->totals, link) {
+		const uint64_t *v = outages ? a->outages : a->lost;
+		uint64_t sum = 0;
+
+		for (unsigned i = 0; i <= count; i++) {
+			sum += v[i];
+			fprintf(f, "mendip_%s_bucket{", name);
+			totals_labels(f, a);
+			fprintf(f, ",le=\"%s\"} %llu\n",
+				bound_text(bounds, count, i, bound, sizeof(bound)),
+				(unsigned long long)sum);
+		}
+		fprintf(f, "mendip_%s_count{", name);
+		totals_labels(f, a);
+		fprintf(f, "} %llu\nmendip_%s_sum{", (unsigned long long)sum, name);
+		totals_labels(f, a);
+		fprintf(f, "} %.9g\n", outages ? a->outage_sum : (double)a->lost_sum);
 	}
 }
 
-static void each_recovery(FILE *f, const char *name, const struct tunnel_conn *c,
-			  const struct tunnel_child *k)
+static void gate_answers(const struct daemon *d, FILE *f)
 {
-	fprintf(f, "mendip_%s_total", name);
-	child_labels(f, c, k);
-	fprintf(f, "} %llu\n", (unsigned long long)k->recoveries);
-}
+	const struct tunnel_totals *a;
 
-static void each_bridge(FILE *f, const char *name, const struct tunnel_conn *c,
-			const struct tunnel_child *k)
-{
-	const struct tunnel_sa *s;
-	unsigned open = 0;
-
-	LIST_FOREACH (s, &k->sas, link) {
-		const struct esp_sa *sa = tunnel_sa_esp(s);
-
-		open += sa && !s->retired && sa->in.bridge_on && sa->in.bridge.open &&
-			!sa->in.bridge.closed;
+	metric(f, "gate_answers", "answers of the gate to evidence of a switchover");
+	LIST_FOREACH (a, &d->tunnel->totals, link) {
+		for (int i = 0; i < GATE_ANSWERS; i++) {
+			fputs("mendip_gate_answers_total{", f);
+			totals_labels(f, a);
+			fprintf(f, ",answer=\"%s\"} %llu\n", gate_answer_name((enum gate_answer)i),
+				(unsigned long long)a->all.gate[i]);
+		}
 	}
-	fprintf(f, "mendip_%s", name);
-	child_labels(f, c, k);
-	fprintf(f, "} %u\n", open);
 }
 
-static void each_nonce(FILE *f, const char *name, const struct tunnel_conn *c,
-		       const struct tunnel_child *k)
+/* One sample for each child: its value is that of this member of struct tunnel_totals. */
+static void child_gauge(const struct daemon *d, FILE *f, const char *name, const char *help,
+			size_t at)
 {
-	const struct tunnel_sa *s;
-	uint64_t n = 0;
+	const struct tunnel_totals *a;
+	unsigned v;
 
-	LIST_FOREACH (s, &k->sas, link)
-		n += tunnel_sa_esp(s) ? tunnel_sa_esp(s)->in.nonce_reuses : 0;
-	fprintf(f, "mendip_%s_total", name);
-	child_labels(f, c, k);
-	fprintf(f, "} %llu\n", (unsigned long long)n);
+	family(f, name, "gauge", help);
+	LIST_FOREACH (a, &d->tunnel->totals, link) {
+		memcpy(&v, (const char *)a + at, sizeof(v));
+		fprintf(f, "mendip_%s{", name);
+		totals_labels(f, a);
+		fprintf(f, "} %u\n", v);
+	}
+}
+
+static void children(struct daemon *d, FILE *f)
+{
+	const struct tunnel_totals *a;
+	nsec_t now = daemon_now();
+
+	totals_gather(d->tunnel);
+	child_gauge(d, f, "child_up", "peers with a CHILD SA of this child",
+		    offsetof(struct tunnel_totals, up));
+	child_gauge(d, f, "bridges_open",
+		    "inbound SAs that deliver numbers used again until their rekey",
+		    offsetof(struct tunnel_totals, bridges));
+	gate_answers(d, f);
+	family(f, "child_last_received_seconds", "gauge",
+	       "age of the last packet of the peer; no sample before the first");
+	fputs("# UNIT mendip_child_last_received_seconds seconds\n", f);
+	LIST_FOREACH (a, &d->tunnel->totals, link) {
+		if (!a->last_in)
+			continue;
+		fputs("mendip_child_last_received_seconds{", f);
+		totals_labels(f, a);
+		fprintf(f, "} %.3f\n", (double)(now - a->last_in) / NSEC_PER_SEC);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
+		child_figure(d, f, i);
+	family(f, "recovery_outage_seconds", "histogram",
+	       "from the last delivery before the evidence to the first one after it");
+	fputs("# UNIT mendip_recovery_outage_seconds seconds\n", f);
+	histogram(d, f, "recovery_outage_seconds", outage_bounds, OUTAGE_BOUNDS, true);
+	family(f, "recovery_lost_packets", "histogram",
+	       "authentic packets that were not delivered");
+	fputs("# UNIT mendip_recovery_lost_packets packets\n", f);
+	histogram(d, f, "recovery_lost_packets", lost_bounds, LOST_BOUNDS, false);
 }
 
 char *metrics_text(struct daemon *d)
@@ -170,17 +313,17 @@ char *metrics_text(struct daemon *d)
 		fprintf(f, "mendip_io_total{what=\"%s\"} %llu\n", name, (unsigned long long)value);
 	metric(f, "reloads", "configurations read again");
 	fprintf(f, "mendip_reloads_total %llu\n", (unsigned long long)d->reloads);
+	metric(f, "reload_failures", "reloads that changed nothing, as the configuration is wrong");
+	fprintf(f, "mendip_reload_failures_total %llu\n", (unsigned long long)d->reload_failures);
+	family(f, "last_reload_successful", "gauge", "0: the last reload failed");
+	fprintf(f, "mendip_last_reload_successful %d\n", *d->reload_error == '\0');
+	family(f, "build", "info", "the version that runs");
+	fputs("mendip_build_info{version=\"" PACKAGE_VERSION "\"} 1\n", f);
 	gauges(d, f);
 	counters(f, "ike_messages", "IKE messages by kind of anomaly", "kind", ike_counts,
 		 ike_counters(d->tunnel->ike), IKE_COUNTERS);
-	child_metrics(d, f, "bridges_open", "gauge",
-		      "inbound SAs that deliver numbers used again until their rekey", each_bridge);
-	child_metrics(d, f, "gate_answers", "counter",
-		      "answers of the gate to evidence of a switchover", each_gate);
-	child_metrics(d, f, "recoveries", "counter", "rekeys induced by evidence of a switchover",
-		      each_recovery);
-	child_metrics(d, f, "nonce_reuses", "counter",
-		      "packets that repeated a nonce, on SAs that still exist", each_nonce);
+	connections(d, f);
+	children(d, f);
 	fputs("# EOF\n", f);
 	fclose(f);
 	return text;

@@ -4,6 +4,7 @@
 #include "conn.h"
 #include "problem.h"
 #include "refusal.h"
+#include "totals.h"
 #include "tunnel_sa.h"
 #include "xalloc.h"
 
@@ -98,6 +99,7 @@ struct tunnel_child *tunnel_child_of(struct tunnel_conn *c, const struct child_c
 	k->conf = conf;
 	k->device = conf->device ? t->ops.device(t->ops.ctx, conf->device) : 0;
 	k->options = *conf->options;
+	k->totals = totals_join(t, c->conf->name, conf->name);
 	LIST_INIT(&k->sas);
 	/* In the order of the file: the first one is asked for in IKE_AUTH. */
 	if (c->last_child)
@@ -119,6 +121,7 @@ void tunnel_child_remove(struct tunnel_child *k)
 		tunnel_sa_forget(s);
 	}
 	LIST_REMOVE(k, link);
+	totals_leave(k);
 	k->conn->child_at[k->conf - k->conn->conf->children] = NULL;
 	if (k->conn->last_child == k)
 		k->conn->last_child = NULL; /* all are removed */

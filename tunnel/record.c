@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "recovery.h"
+#include "totals.h"
 #include "xalloc.h"
 
 void record_open(struct tunnel_sa *s, enum criterion criterion, nsec_t now)
@@ -47,6 +48,7 @@ void record_close(struct tunnel_sa *s, const char *outcome)
 		return;
 	record_figures(s);
 	r->outcome = outcome;
+	totals_add_recovery(c->totals, r);
 	if (!c->records)
 		c->records = xzalloc(RECORDS_KEPT * sizeof(*c->records));
 	c->records[c->record_next] = *r;

@@ -9,6 +9,7 @@
 #include "held.h"
 #include "pool.h"
 #include "recovery.h"
+#include "totals.h"
 #include "tunnel_sa.h"
 #include "xalloc.h"
 
@@ -119,6 +120,7 @@ void tunnel_free(struct tunnel *t)
 	held_release(t, &t->held);
 	refusal_free(t->refusal);
 	problems_free(t);
+	totals_free(t);
 	pools_free(t);
 	esp_path_free(t->path);
 	deadlines_fini(&t->deadlines);
@@ -273,6 +275,7 @@ void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same 
 	}
 	backups_configure(t, &kept, names);
 	problems_configure(t, &kept);
+	totals_configure(t, &kept);
 	held_configure(t, conns);
 	conn_names_free(names);
 	conn_set_fini(&kept);

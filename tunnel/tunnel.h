@@ -185,6 +185,7 @@ struct tunnel_child {
 	struct recovery_record *records; /* the last RECORDS_KEPT; NULL before the first */
 	unsigned record_next;
 	uint64_t rekeys, recoveries, failures;
+	struct tunnel_totals *totals;	/* of all children of its name; see totals.h */
 	struct tunnel_refusal *refusal; /* of a CHILD SA; owned, NULL before the first */
 	struct tunnel_problem *problem; /* the same */
 };
@@ -317,6 +318,7 @@ struct tunnel {
 	bool closing;
 	/* The last refusal on a connection that only responds and has no peer yet; as above. */
 	struct tunnel_refusal *refusal;
+	LIST_HEAD(, tunnel_totals) totals;   /* totals.c */
 	SLIST_HEAD(, conf_problem) problems; /* of configurations without a connection; problem.c */
 };
 

@@ -5,6 +5,7 @@
 #include "child.h"
 #include "conn.h"
 #include "recovery.h"
+#include "totals.h"
 #include "tunnel_sa.h"
 #include "xalloc.h"
 
@@ -229,6 +230,7 @@ void tunnel_sa_forget(struct tunnel_sa *s)
 	}
 	if (c->current == s)
 		c->current = tunnel_sa_newest(c);
+	totals_add_sa(s);
 	sad_release(&t->path->sad, s->spi);
 	tunnel_sa_free(s);
 }

@@ -3,11 +3,11 @@ PRIVILEGED_TESTS += tests/netns/test_assigned.py tests/netns/test_dns.py tests/n
 BUSY_TESTS += tests/netns/test_outer.py tests/netns/test_offload.py tests/netns/test_floods.py tests/netns/test_restart.py
 PRIVILEGED_TESTS += tests/netns/test_switchover.py tests/netns/test_tunnel.py tests/netns/test_host.py tests/netns/test_control.py \
 	tests/netns/test_quickstart.py tests/netns/test_devices.py tests/netns/test_hostile.py tests/netns/test_kills.py \
-	tests/netns/test_config.py tests/netns/test_service.py tests/netns/test_certs.py tests/netns/test_problems.py
+	tests/netns/test_config.py tests/netns/test_service.py tests/netns/test_certs.py tests/netns/test_problems.py tests/netns/test_metrics.py
 EXTRA_DIST += tests/netns/daemons.py tests/netns/pki.py tests/netns/test_certs.py tests/netns/traffic.py tests/netns/refuse.c tests/netns/test_tunnel.py \
 	tests/netns/test_offload.py tests/netns/test_switchover.py tests/netns/test_control.py tests/netns/test_config.py \
 	tests/netns/test_service.py tests/netns/test_quickstart.py tests/netns/test_host.py tests/netns/test_kills.py \
-	tests/netns/floods.py tests/netns/test_floods.py tests/netns/test_hostile.py tests/netns/test_restart.py tests/netns/test_problems.py
+	tests/netns/floods.py tests/netns/test_floods.py tests/netns/test_hostile.py tests/netns/test_restart.py tests/netns/test_problems.py tests/netns/test_metrics.py
 
 # Programs that these scripts use: a flood, and peers with the IKE engine but without the daemon.
 LIVE_PEER = tests/netns/live_peer.c tests/netns/live_peer.h daemon/udp.c daemon/udp_name.c daemon/udp_open.c \

@@ -128,29 +128,6 @@ def a_kept_sa_is_shown():
     with_tunnel(check, gw_dpd="5m")  # its own liveness check would fail, too, and make the gateway end its IKE SA
 
 
-def metrics_are_openmetrics():
-    def check(branch, _gw, _bed):
-        lines = branch.run("metrics", as_json=False).stdout.splitlines()
-        expect(lines[-1] == "# EOF", "no # EOF")
-        families = {line.split()[2] for line in lines if line.startswith("# TYPE")}
-        for line in lines[:-1]:
-            if line.startswith("#"):
-                continue
-            m = re.fullmatch(r'(mendip_\w+?)(_total|_info)?(\{\w+="[^"]*"(,\w+="[^"]*")*\})? \d+', line)
-            expect(m and m[1] in families, f"not a sample of a known family: {line}")
-        text = branch.run("status", as_json=False).stdout
-        status = branch.ctl("status")
-        wanted = f"offloads: TUN {status['offload']['tun']}; UDP segment gro; MTU {status['offload']['mtu']}; " \
-                 f"cryptography: {status['crypto']}"
-        expect(wanted in text.splitlines(), f"the text does not say {wanted!r}: {text}")
-        expect(any(f'crypto="{status["crypto"]}"' in line for line in lines), "metrics do not name the back end")
-        for name, value in status["io"].items():
-            sample = [line for line in lines if line.startswith(f'mendip_io_total{{what="{name}"}} ')]
-            expect(len(sample) == 1 and int(sample[0].split()[1]) <= value, f"io of status and metrics: {name} {sample}")
-
-    with_tunnel(check)
-
-
 def advise_needs_no_daemon():
     done = subprocess.run([f"{BUILD}/mendipctl", "--json", "advise", "--sync-interval", "10s", "--rate", "140000",
                            "--tunnels", "1000"], capture_output=True, text=True, check=True)
@@ -405,6 +382,6 @@ def socket_is_private_and_single():
 
 
 main([commands_text_and_json, switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
-      set_is_all_or_none, metrics_are_openmetrics, advise_needs_no_daemon, hostile_clients, no_descriptor_is_left,
+      set_is_all_or_none, advise_needs_no_daemon, hostile_clients, no_descriptor_is_left,
       commands_do_not_stop_the_data, root_is_let_in, half_closed_clients_are_answered, a_log_that_nobody_reads,
       socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing, goes_on_when_the_device_goes])
