@@ -2,12 +2,14 @@
  * diagnose.c - walks from a connection's name to its traffic, step by step, and says where it ends.
  * SPDX-License-Identifier: ISC
  */
+#include "addresses.h"
 #include "status.h"
 
 #include <stdio.h>
 
-#define QUIET	(60 * NSEC_PER_SEC) /* without a packet from the peer, while we send */
+#define QUIET	(60 * NSEC_PER_SEC) /* in which an SA that we send on should have a packet */
 #define PATIENT (5 * NSEC_PER_SEC)  /* for an answer */
+#define RECENT	(300 * NSEC_PER_SEC)
 
 /* The walk through one connection, or one child of it. */
 struct walk {
@@ -21,7 +23,7 @@ struct walk {
 	bool failed;
 };
 
-/* text: not in JSON if it is not UTF-8, as a peer may have caused. */
+/* All texts are ASCII: what a peer has said is printed so (ident_format). */
 static void step(struct walk *w, enum problem_stage s, const char *result, const char *text,
 		 const char *advice)
 {
@@ -48,8 +50,13 @@ static void bad(struct walk *w, enum problem_stage s, const char *text, const ch
 	step(w, s, "failed", text, advice);
 }
 
-/* The problem that is still there; NULL: none is. */
-static const struct tunnel_problem *problem_of(const struct walk *w)
+static bool is_established(const struct walk *w)
+{
+	return w->conn && w->conn->sa && ike_sa_state(w->conn->sa) == IKE_STATE_ESTABLISHED;
+}
+
+/* The last problem of the connection, if it is not over; NULL: there is none. */
+static const struct tunnel_problem *last_problem(const struct walk *w)
 {
 	const struct tunnel_problem *p =
 		w->conn ? w->conn->problem : tunnel_problem_of(w->daemon->tunnel, w->conf);
@@ -57,18 +64,27 @@ static const struct tunnel_problem *problem_of(const struct walk *w)
 	return p && !p->over ? p : NULL;
 }
 
-/* Ends the walk at this step if its problem is there. */
-static bool ends_at(struct walk *w, const struct tunnel_problem *p, enum problem_stage s)
+/* The same of one that is not up. */
+static const struct tunnel_problem *problem_of(const struct walk *w)
 {
-	if (!p || problem_stage(p) != s)
-		return false;
-	bad(w, s, p->text, problem_advice(p));
-	return true;
+	return is_established(w) ? NULL : last_problem(w);
 }
 
-static bool is_established(const struct walk *w)
+/*
+ * Ends the walk at this step if its problem is there. What nobody here waits for, such as a caller
+ * who was not let in some time ago, is told, and is no failure.
+ */
+static bool ends_at(struct walk *w, const struct tunnel_problem *p, enum problem_stage s)
 {
-	return w->conn && w->conn->sa && ike_sa_state(w->conn->sa) == IKE_STATE_ESTABLISHED;
+	bool current = w->conn && problem_is_current(w->conn, p && p->child ? w->child : NULL);
+
+	if (!p || problem_stage(p) != s)
+		return false;
+	if (current || w->now - p->at < RECENT)
+		bad(w, s, p->text, problem_advice(p));
+	else
+		open_end(w, s, p->text);
+	return true;
 }
 
 static void look_at_name(struct walk *w)
@@ -97,8 +113,8 @@ static bool find_remote(const struct walk *w, struct addr *ret)
 {
 	if (w->conn && w->conn->sa)
 		*ret = ike_sa_remote(w->conn->sa)->addr;
-	else if (conn_remote_count(w->conf))
-		*ret = conn_remote(w->conf, 0)->addr;
+	else if (w->conn && conn_remote_count(w->conf))
+		*ret = addresses_next(w->conn)->addr;
 	else
 		return false;
 	return true;
@@ -115,6 +131,11 @@ static void look_at_route(struct walk *w)
 		return;
 	}
 	addr_format(&remote, a);
+	if (w->conf->local_count || is_established(w)) {
+		snprintf(text, sizeof(text), "to %s", a);
+		good(w, PROBLEM_AT_ROUTE, text);
+		return;
+	}
 	if (ops->source && !ops->source(ops->ctx, &remote, &from)) {
 		snprintf(text, sizeof(text), "no route to %s", a);
 		bad(w, PROBLEM_AT_ROUTE, text, problem_advice_of(IKE_PROBLEM_NO_ROUTE));
@@ -153,7 +174,8 @@ static void look_at_answer(struct walk *w)
 	}
 	if (ends_at(w, problem_of(w), PROBLEM_AT_ANSWER))
 		return;
-	if (problem_of(w) || (sa && ike_sa_choice(sa)->suite))
+	if ((problem_of(w) && problem_stage(problem_of(w)) > PROBLEM_AT_ANSWER) ||
+	    (sa && ike_sa_choice(sa)->suite))
 		good(w, PROBLEM_AT_ANSWER, w->conn ? "the peer answers" : "a peer has called");
 	else if (!w->conn || !conn_remote_count(w->conf))
 		open_end(w, PROBLEM_AT_ANSWER, "no peer has called yet");
@@ -201,8 +223,8 @@ static void look_at_selectors(struct walk *w)
 			 ts_list_format(k->current->policy.remote, r, sizeof(r)));
 		good(w, PROBLEM_AT_SELECTORS, text);
 	} else if (p) {
-		bad(w, PROBLEM_AT_SELECTORS, p->text, problem_advice(p));
-	} else if (!ends_at(w, problem_of(w), PROBLEM_AT_SELECTORS)) {
+		(void)ends_at(w, p, PROBLEM_AT_SELECTORS);
+	} else if (!ends_at(w, last_problem(w), PROBLEM_AT_SELECTORS)) {
 		open_end(w, PROBLEM_AT_SELECTORS,
 			 !k	       ? "the peer has asked for no CHILD SA"
 			 : k->asked_on ? "the CHILD SA was asked for; the answer has to come"
@@ -222,10 +244,11 @@ static void look_at_traffic(struct walk *w)
 		 (unsigned long long)sa->in.packets, (unsigned long long)sa->out.packets);
 	if (sa->in.packets || !sa->out.packets || w->now - w->child->current->installed < QUIET)
 		good(w, PROBLEM_AT_TRAFFIC, text);
-	else
-		bad(w, PROBLEM_AT_TRAFFIC, text,
-		    "nothing comes back: see whether the peer's side routes into the tunnel, and "
-		    "whether a firewall drops ESP");
+	else /* traffic of one way is no failure */
+		step(w, PROBLEM_AT_TRAFFIC, "waiting", text,
+		     "nothing comes back on this SA: if something should, see whether the peer's "
+		     "side "
+		     "routes into the tunnel, and whether a firewall drops ESP");
 }
 
 /* In the order of enum problem_stage. */

@@ -95,14 +95,13 @@ static void count_conn(const struct tunnel_conn *c, struct conn_count *ret)
 		wanted |= k->wanted;
 	ret->wanted += wanted;
 	ret->up += c->sa && ike_sa_state(c->sa) == IKE_STATE_ESTABLISHED;
-	if (c->problem && !c->problem->over)
+	if (problem_is_current(c, NULL))
 		ret->problem = c->problem;
 }
 
 static struct conn_count count_conns(const struct daemon *d, const struct conn_conf *conf)
 {
-	const struct tunnel_problem *p = tunnel_problem_of(d->tunnel, conf);
-	struct conn_count n = {.problem = p && !p->over ? p : NULL};
+	struct conn_count n = {0};
 	const struct tunnel_conn *c;
 
 	LIST_FOREACH (c, &d->tunnel->conns, link) {

@@ -104,17 +104,23 @@ static void show_refusal(FILE *f, const char *indent, const json_t *r)
 		ago(json_object_get(r, "age"), when, sizeof(when)), indent, str(r, "text"));
 }
 
-/* What keeps it down, for how long, and what to do about it. */
+/* What keeps it down, for how long, and what to do about it; or what was wrong last, if it may be.
+ */
 static void show_error(FILE *f, const char *indent, const json_t *e)
 {
 	char when[32], since[32];
+	bool current = json_is_true(json_object_get(e, "current"));
 
-	if (!json_is_true(json_object_get(e, "current")))
+	if (!json_is_object(e) || json_is_true(json_object_get(e, "over")))
 		return;
-	fprintf(f, "%sNOT UP for %s: %s, %s ago%s\n%s  %s\n%s  What to do: %s.\n", indent,
-		ago(json_object_get(e, "since"), since, sizeof(since)), str(e, "kind"),
-		ago(json_object_get(e, "age"), when, sizeof(when)),
-		num(e, "count") > 1 ? ", again and again" : "", indent, str(e, "text"), indent,
+	ago(json_object_get(e, "age"), when, sizeof(when));
+	ago(json_object_get(e, "since"), since, sizeof(since));
+	if (current)
+		fprintf(f, "%sNOT UP for %s: %s, %s ago%s\n", indent, since, str(e, "kind"), when,
+			num(e, "count") > 1 ? ", again and again" : "");
+	else
+		fprintf(f, "%slast problem %s ago: %s\n", indent, when, str(e, "kind"));
+	fprintf(f, "%s  %s\n%s  What to do: %s.\n", indent, str(e, "text"), indent,
 		str(e, "advice"));
 }
 

@@ -83,10 +83,11 @@ static json_t *problem_json(const struct tunnel_problem *p, bool current, nsec_t
 {
 	if (!p)
 		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:b}", "kind",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:b, s:b}", "kind",
 			 ike_problem_name(p->what), "stage", problem_stage_name(problem_stage(p)),
 			 "text", p->text, "advice", problem_advice(p), "age", age(now, p->at),
-			 "since", age(now, p->since), "count", (int)p->count, "current", current);
+			 "since", age(now, p->since), "count", (int)p->count, "current", current,
+			 "over", p->over != 0);
 }
 
 static json_t *sa_json(const struct tunnel_sa *s, nsec_t now)
@@ -142,9 +143,8 @@ static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 	json_object_set_new(o, "failures", json_integer((json_int_t)k->failures));
 	json_object_set_new(o, "esp_proposals", proposals_json(&k->conf->proposals));
 	json_object_set_new(o, "refusal", refusal_json(k->refusal, now));
-	json_object_set_new(
-		o, "last_error",
-		problem_json(k->problem, k->problem && !k->problem->over && !k->current, now));
+	json_object_set_new(o, "last_error",
+			    problem_json(k->problem, problem_is_current(k->conn, k), now));
 	LIST_FOREACH (s, &k->sas, link)
 		json_array_append_new(sas, sa_json(s, now));
 	json_object_set_new(o, "sas", sas);
@@ -240,7 +240,7 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 	json_object_set_new(o, "proposals", proposals_json(&c->conf->proposals));
 	json_object_set_new(o, "refusal", refusal_json(c->refusal, now));
 	json_object_set_new(o, "last_error",
-			    problem_json(c->problem, c->problem && !c->problem->over, now));
+			    problem_json(c->problem, problem_is_current(c, NULL), now));
 	json_object_set_new(o, "next_try",
 			    deadline_is_set(&c->retry) && c->retry.at > now
 				    ? json_real(seconds(c->retry.at - now))
@@ -408,8 +408,8 @@ static json_t *answers_json(const struct daemon *d, const struct conn_conf *conf
 	return json_pack("{s:s, s:b, s:[], s:i, s:o, s:n, s:o, s:n, s:n, s:b, s:n, s:[]}", "name",
 			 conf->name, "answers", true, "ike_sas", "failures", 0, "proposals",
 			 proposals_json(&conf->proposals), "refusal", "last_error",
-			 problem_json(p, p && !p->over, now), "next_try", "backup",
-			 "traffic_to_backup", false, "failback_in", "children");
+			 problem_json(p, false, now), "next_try", "backup", "traffic_to_backup",
+			 false, "failback_in", "children");
 }
 
 static void add_answering(const struct daemon *d, json_t *conns, const char *name, nsec_t now)

@@ -67,19 +67,20 @@ enum child_event {
  * What keeps an IKE SA or a CHILD SA from being made, or has ended it; the last two are the
  * owner's. The names are part of the control interface.
  */
-#define FOREACH_IKE_PROBLEM(X)                                                          \
-	X(NO_ANSWER, "no-answer")		  /* to IKE_SA_INIT */                  \
-	X(NO_ANSWER_TO_AUTH, "no-answer-to-auth") /* IKE_SA_INIT was answered */        \
-	X(UNUSABLE, "unusable-answer")		  /* an answer that cannot be taken */  \
-	X(PROPOSALS, "no-proposal")		  /* NO_PROPOSAL_CHOSEN */              \
-	X(NOT_LET_IN, "authentication-refused")	  /* AUTHENTICATION_FAILED */           \
-	X(NOT_TRUSTED, "authentication-failed")	  /* we refuse the peer */              \
-	X(NO_CREDENTIAL, "no-credential")	  /* we have nothing to show */         \
-	X(SELECTORS, "selectors-refused")	  /* TS_UNACCEPTABLE, by either side */ \
-	X(REFUSED, "refused")			  /* with another error */              \
-	X(SILENT, "peer-silent")		  /* it was up, and is not answered */  \
-	X(DELETED, "deleted-by-peer")                                                   \
-	X(NO_NAME, "name-not-found")                                                    \
+#define FOREACH_IKE_PROBLEM(X)                                                                 \
+	X(NO_ANSWER, "no-answer")		  /* to IKE_SA_INIT */                         \
+	X(NO_ANSWER_TO_AUTH, "no-answer-to-auth") /* IKE_SA_INIT was answered */               \
+	X(INIT_REFUSED, "init-refused")		  /* IKE_SA_INIT was answered with an error */ \
+	X(UNUSABLE, "unusable-answer")		  /* an answer that cannot be taken */         \
+	X(PROPOSALS, "no-proposal")		  /* NO_PROPOSAL_CHOSEN */                     \
+	X(NOT_LET_IN, "authentication-refused")	  /* AUTHENTICATION_FAILED */                  \
+	X(NOT_TRUSTED, "authentication-failed")	  /* we refuse the peer */                     \
+	X(NO_CREDENTIAL, "no-credential")	  /* we have nothing to show */                \
+	X(SELECTORS, "selectors-refused")	  /* TS_UNACCEPTABLE, by either side */        \
+	X(REFUSED, "refused")			  /* with another error */                     \
+	X(SILENT, "peer-silent")		  /* it was up, and is not answered */         \
+	X(DELETED, "deleted-by-peer")                                                          \
+	X(NO_NAME, "name-not-found")                                                           \
 	X(NO_ROUTE, "no-route")
 
 enum ike_problem {

@@ -3,6 +3,7 @@
 #include "addresses.h"
 #include "beside.h"
 #include "conn.h"
+#include "problem.h"
 
 /* How long an address has to answer IKE_SA_INIT in the first pass; twice as long in each further.
  */
@@ -33,8 +34,11 @@ void addresses_call_due(struct deadline *d, nsec_t now)
 	struct ike_sa *sa = c->beside ? c->beside : c->sa;
 
 	if (sa && ike_sa_is_initiator(sa) && ike_sa_state(sa) == IKE_STATE_INIT_SENT &&
-	    conn_remote_count(c->conf) > 1)
+	    conn_remote_count(c->conf) > 1) {
+		if (c->called + 1 >= conn_remote_count(c->conf))
+			problem_no_address_answers(c, sa, now);
 		ike_sa_drop(sa, "no answer from this address", now);
+	}
 }
 
 bool addresses_failed(struct tunnel_conn *c)

@@ -34,6 +34,7 @@ static const struct {
 		{PROBLEM_AT_ANSWER,
 		 "see whether the peer runs and expects this connection, and whether "
 		 "a firewall drops UDP on ports 500 and 4500"},
+	[IKE_PROBLEM_INIT_REFUSED] = {PROBLEM_AT_ANSWER, "see the peer's log"},
 	[IKE_PROBLEM_UNUSABLE] = {PROBLEM_AT_ANSWER,
 				  "see whether something else than an IKEv2 gateway answers there"},
 	[IKE_PROBLEM_PROPOSALS] = {PROBLEM_AT_PROPOSALS, "give both sides a proposal in common"},
@@ -97,6 +98,15 @@ void problem_over(struct tunnel_problem *p, nsec_t now)
 		p->over = now;
 }
 
+bool problem_is_current(const struct tunnel_conn *c, const struct tunnel_child *k)
+{
+	const struct tunnel_problem *p = k ? k->problem : c->problem;
+
+	if (!p || p->over || p->caller)
+		return false;
+	return k ? k->wanted && !k->current : conn_wanted(c) && !conn_established(c);
+}
+
 /* Returns whether it is to be told: it is new, or has lasted. */
 static bool keep(struct tunnel_problem **place, enum ike_problem what, const char *text, nsec_t now)
 {
@@ -107,6 +117,7 @@ static bool keep(struct tunnel_problem **place, enum ike_problem what, const cha
 		p = *place = xzalloc(sizeof(*p));
 	if (!same)
 		*p = (struct tunnel_problem){.what = what, .since = now};
+	p->caller = false;
 	p->at = now;
 	p->count++;
 	snprintf(p->text, sizeof(p->text), "%s", text);
@@ -116,18 +127,20 @@ static bool keep(struct tunnel_problem **place, enum ike_problem what, const cha
 	return true;
 }
 
+/* The peer may cause one after the other: that must not hide the other lines. */
 void problem_note(struct tunnel_conn *c, struct tunnel_child *k, enum ike_problem what,
 		  const char *text, nsec_t now)
 {
 	struct tunnel_problem **place = k ? &k->problem : &c->problem;
-
+	struct tunnel *t = c->tunnel;
 	bool told = keep(place, what, text, now);
 
 	(*place)->child = k != NULL;
-	if (told)
-		log_warn(c->tunnel->log, "%s%s%s: %s: %s: %s", c->conf->name, k ? "/" : "",
-			 k ? k->conf->name : "", ike_problem_name(what), (*place)->text,
-			 problem_advice(*place));
+	if (told && t->ike)
+		log_limited(t->log, ike_peer_lines(t->ike, conn_peer(c)), now, LOG_LEVEL_WARNING,
+			    "%s%s%s: %s: %s: %s", c->conf->name, k ? "/" : "",
+			    k ? k->conf->name : "", ike_problem_name(what), (*place)->text,
+			    problem_advice(*place));
 }
 
 /* ---- of configurations without a connection ---- */
@@ -145,8 +158,8 @@ static struct conf_problem *find(const struct tunnel *t, const struct conn_conf 
 }
 
 /* What anyone can cause is logged where it is caused, under a limit. */
-void problem_of_conf(struct tunnel *t, const struct conn_conf *conf, enum ike_problem what,
-		     const char *text, nsec_t now)
+static void problem_of_conf(struct tunnel *t, const struct conn_conf *conf, enum ike_problem what,
+			    const char *text, nsec_t now)
 {
 	struct conf_problem *i = find(t, conf);
 
@@ -156,6 +169,7 @@ void problem_of_conf(struct tunnel *t, const struct conn_conf *conf, enum ike_pr
 		SLIST_INSERT_HEAD(&t->problems, i, link);
 	}
 	(void)keep(&i->problem, what, text, now);
+	i->problem->caller = true;
 }
 
 void problem_of_conf_over(struct tunnel *t, const struct conn_conf *conf, nsec_t now)
@@ -204,47 +218,99 @@ void problems_free(struct tunnel *t)
 
 /* ---- what this host lacks ---- */
 
-static bool has_way(const struct tunnel *t, const struct addr *remote)
+/* With local_addrs, rules by source may lead elsewhere than what is asked here. */
+static bool has_way(const struct tunnel_conn *c, const struct addr *remote)
 {
+	const struct tunnel_ops *ops = &c->tunnel->ops;
 	struct addr from;
 
-	return !t->ops.source || t->ops.source(t->ops.ctx, remote, &from);
+	return !ops->source || c->conf->local_count > 0 || ops->source(ops->ctx, remote, &from);
+}
+
+/* Whether there is a way to the peer at any of its addresses, or to this one. */
+static bool has_any_way(const struct tunnel_conn *c, const struct addr *remote)
+{
+	for (unsigned i = 0; i < conn_remote_count(c->conf); i++) {
+		if (has_way(c, &conn_remote(c->conf, i)->addr))
+			return true;
+	}
+	return has_way(c, remote);
+}
+
+static void over_if(struct tunnel_conn *c, enum ike_problem what, nsec_t now)
+{
+	if (c->problem && c->problem->what == what)
+		problem_over(c->problem, now);
 }
 
 bool problem_look_for_way(struct tunnel_conn *c, const struct addr *remote, nsec_t now)
 {
 	char a[ADDR_STRLEN], line[PROBLEM_STRLEN];
 
-	if (has_way(c->tunnel, remote))
+	if (conn_established(c) || has_any_way(c, remote)) {
+		over_if(c, IKE_PROBLEM_NO_ROUTE, now);
 		return true;
+	}
 	snprintf(line, sizeof(line), "no route to %s", addr_format(remote, a));
 	problem_note(c, NULL, IKE_PROBLEM_NO_ROUTE, line, now);
 	return false;
 }
 
+/* Of several names, or after an address was known, others may lead to the peer. */
 void tunnel_unresolved(struct tunnel *t, const struct conn_conf *conf, const char *text, nsec_t now)
 {
 	struct tunnel_conn *c = conn_static(t, conf);
 
-	if (c && !conn_established(c))
+	if (c && !conn_established(c) && conn_remote_count(conf) == 0)
 		problem_note(c, NULL, IKE_PROBLEM_NO_NAME, text, now);
+}
+
+void problem_resolved(struct tunnel_conn *c, nsec_t now)
+{
+	over_if(c, IKE_PROBLEM_NO_NAME, now);
+}
+
+void problem_no_address_answers(struct tunnel_conn *c, const struct ike_sa *sa, nsec_t now)
+{
+	char at[ENDPOINT_STRLEN], line[PROBLEM_STRLEN];
+
+	if (conn_established(c) || !problem_look_for_way(c, &ike_sa_remote(sa)->addr, now))
+		return;
+	snprintf(line, sizeof(line),
+		 "no response to IKE_SA_INIT from any of %u addresses, the last %s",
+		 conn_remote_count(c->conf), endpoint_format(ike_sa_remote(sa), at));
+	problem_note(c, NULL, IKE_PROBLEM_NO_ANSWER, line, now);
 }
 
 /* ---- what the engine tells ---- */
 
-/* Whoever calls us may be anyone: what they do wrong is no problem of a connection that is up. */
-static void by_caller(struct tunnel *t, struct ike_sa *sa, enum ike_problem what, const char *text,
-		      nsec_t now)
+/* What a caller does wrong is no problem of a connection that is up. */
+static void by_caller(struct tunnel *t, const struct conn_conf *conf, const struct endpoint *from,
+		      enum ike_problem what, const char *text, nsec_t now)
 {
-	struct tunnel_conn *c = conn_static(t, ike_sa_conn(sa));
-	char from[ENDPOINT_STRLEN], line[PROBLEM_STRLEN];
+	struct tunnel_conn *c = conn_static(t, conf);
+	char at[ENDPOINT_STRLEN], line[PROBLEM_STRLEN];
 
-	snprintf(line, sizeof(line), "%s, called us: %s", endpoint_format(ike_sa_remote(sa), from),
-		 text);
-	if (!c)
-		problem_of_conf(t, ike_sa_conn(sa), what, line, now);
-	else if (!conn_established(c))
+	snprintf(line, sizeof(line), "%s%scalled us: %s", from ? endpoint_format(from, at) : "",
+		 from ? " " : "somebody ", text);
+	if (!c) {
+		problem_of_conf(t, conf, what, line, now);
+	} else if (!problem_is_current(c, NULL) && !conn_established(c)) {
 		(void)keep(&c->problem, what, line, now);
+		c->problem->caller = true;
+	}
+}
+
+void problem_of_caller(struct tunnel *t, const struct conn_conf *conf, enum ike_problem what,
+		       const char *text, nsec_t now)
+{
+	by_caller(t, conf, NULL, what, text, now);
+}
+
+/* An end that nobody here minds is no problem. */
+static bool is_minded(const struct tunnel_conn *c, enum ike_problem what)
+{
+	return what != IKE_PROBLEM_DELETED || conn_wanted(c);
 }
 
 void tunnel_on_problem(void *ctx, struct ike_sa *sa, const struct child_conf *child,
@@ -255,11 +321,11 @@ void tunnel_on_problem(void *ctx, struct ike_sa *sa, const struct child_conf *ch
 	char at[ENDPOINT_STRLEN], line[PROBLEM_STRLEN];
 
 	if (!c) {
-		by_caller(t, sa, what, text, now);
+		by_caller(t, ike_sa_conn(sa), ike_sa_remote(sa), what, text, now);
 		return;
 	}
 	/* One of several IKE SAs is none that the connection lacks. */
-	if (!child && sa != c->sa && conn_established(c))
+	if (!child && ((sa != c->sa && conn_established(c)) || !is_minded(c, what)))
 		return;
 	if (what == IKE_PROBLEM_NO_ANSWER &&
 	    !problem_look_for_way(c, &ike_sa_remote(sa)->addr, now))

@@ -19,10 +19,16 @@ bool problem_look_for_way(struct tunnel_conn *c, const struct addr *remote, nsec
 void problems_configure(struct tunnel *t, const struct conn_set *conns);
 void problems_free(struct tunnel *t);
 
-/* `problem` of struct ike_ops, and what `refused` tells besides; ctx: the tunnel. */
+/* The connection's names lead to addresses. */
+void problem_resolved(struct tunnel_conn *c, nsec_t now);
+/* None of several addresses has answered; sa: the last call. */
+void problem_no_address_answers(struct tunnel_conn *c, const struct ike_sa *sa, nsec_t now);
+
+/* `problem` of struct ike_ops; ctx: the tunnel. */
 void tunnel_on_problem(void *ctx, struct ike_sa *sa, const struct child_conf *child,
 		       enum ike_problem what, const char *text, nsec_t now);
-void problem_of_conf(struct tunnel *t, const struct conn_conf *conf, enum ike_problem what,
-		     const char *text, nsec_t now);
+/* An IKE_SA_INIT for a connection of this configuration was refused. */
+void problem_of_caller(struct tunnel *t, const struct conn_conf *conf, enum ike_problem what,
+		       const char *text, nsec_t now);
 
 #endif

@@ -459,6 +459,8 @@ void tunnel_resolved(struct tunnel *t, const struct conn_conf *conf, const struc
 	LIST_FOREACH (c, &t->conns, link) {
 		if (c->conf != conf || c->dynamic)
 			continue;
+		if (conn_remote_count(conf) > 0)
+			problem_resolved(c, now);
 		if (c->sa && ike_sa_state(c->sa) == IKE_STATE_INIT_SENT &&
 		    !conn_has_remote(conf, &ike_sa_remote(c->sa)->addr))
 			ike_sa_drop(c->sa, "the host name of the peer resolves to another address",

@@ -20,6 +20,7 @@
 
 struct tunnel;
 struct tunnel_child;
+struct tunnel_conn;
 
 /* ---- recovery records (doc/recovery.md 5) ---- */
 
@@ -115,12 +116,15 @@ struct tunnel_problem {
 	nsec_t told;	  /* in the log */
 	nsec_t over;	  /* it was up again; 0: not yet */
 	bool child;	  /* it is a child's */
+	bool caller;	  /* of somebody who called us and was not let in: anyone can cause it */
 	char text[PROBLEM_STRLEN];
 };
 enum problem_stage problem_stage(const struct tunnel_problem *p);
 /* What the operator can do about it: static text. */
 const char *problem_advice(const struct tunnel_problem *p);
 const char *problem_advice_of(enum ike_problem what);
+/* Whether it still keeps down what is to be up: the connection, or the child of it. */
+bool problem_is_current(const struct tunnel_conn *c, const struct tunnel_child *k);
 /* Of a configuration that has no connection, as it waits for any peer. NULL: there was none. */
 const struct tunnel_problem *tunnel_problem_of(const struct tunnel *t,
 					       const struct conn_conf *conf);

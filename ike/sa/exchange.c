@@ -212,8 +212,13 @@ bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h)
 void exchange_unanswered(struct ike_sa *sa, nsec_t now)
 {
 	sa->unanswered = true;
-	sa_fail(sa, sa->established ? IKE_PROBLEM_SILENT : IKE_PROBLEM_NO_ANSWER_TO_AUTH,
-		sa->established ? "no response to our request" : "no response to IKE_AUTH", now);
+	if (sa->established)
+		sa_fail(sa, IKE_PROBLEM_SILENT, "no response to our request", now);
+	else
+		sa_fail(sa, IKE_PROBLEM_NO_ANSWER_TO_AUTH,
+			sa->window.exchange == IKE_INTERMEDIATE ? "no response to IKE_INTERMEDIATE"
+								: "no response to IKE_AUTH",
+			now);
 }
 
 static void on_silence(struct ike_sa *sa, nsec_t now)

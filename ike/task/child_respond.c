@@ -222,7 +222,7 @@ void child_on_request(struct ike_sa *sa, const struct ike_in *in)
 		refuse(sa, in, error);
 	else
 		accept(sa, in, old, &o);
-	if (error == NOTIFY_TS_UNACCEPTABLE)
+	if (!old && error == NOTIFY_TS_UNACCEPTABLE)
 		refusal_of_selectors(sa, in->p, in->now);
 	if (error == NOTIFY_NO_PROPOSAL_CHOSEN)
 		refusal_of_peer(sa, "CREATE_CHILD_SA", o.conf, PROPOSAL_KEX, in->p->sa, in->now);

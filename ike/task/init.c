@@ -87,7 +87,7 @@ static void init_timeout(struct ike_sa *sa, nsec_t now)
 	struct handshake *hs = sa->handshake;
 	char why[96];
 
-	if (hs->error == NOTIFY_NO_PROPOSAL_CHOSEN)
+	if (hs->error == NOTIFY_NO_PROPOSAL_CHOSEN && !hs->unusable)
 		refusal_by_peer(sa, "IKE_SA_INIT", NULL, &sa->conn->proposals, PROPOSAL_KEX, now);
 	if (!hs->error) {
 		sa_fail(sa, IKE_PROBLEM_NO_ANSWER, "no response to IKE_SA_INIT", now);
@@ -100,7 +100,8 @@ static void init_timeout(struct ike_sa *sa, nsec_t now)
 	if (!hs->unusable && hs->error == NOTIFY_NO_PROPOSAL_CHOSEN)
 		sa_kill(sa, why, now);
 	else
-		sa_fail(sa, hs->unusable ? IKE_PROBLEM_UNUSABLE : IKE_PROBLEM_REFUSED, why, now);
+		sa_fail(sa, hs->unusable ? IKE_PROBLEM_UNUSABLE : IKE_PROBLEM_INIT_REFUSED, why,
+			now);
 }
 
 /*

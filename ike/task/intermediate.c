@@ -95,7 +95,7 @@ static void intermediate_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	kex_free(hs->kex);
 	hs->kex = kex_new(group);
 	if (!hs->kex) {
-		sa_kill(sa, "no key for an additional key exchange", now);
+		sa_fail(sa, IKE_PROBLEM_UNUSABLE, "no key for an additional key exchange", now);
 		return;
 	}
 	ib_inside(&b, buf, sizeof(buf));
@@ -128,7 +128,8 @@ static void intermediate_on_response(struct ike_sa *sa, const struct ike_in *in)
 	}
 	secret_wipe(secret, sizeof(secret));
 	if (r < 0) {
-		sa_kill(sa, "an additional key exchange value that is not valid", in->now);
+		sa_fail(sa, IKE_PROBLEM_UNUSABLE,
+			"an additional key exchange value that is not valid", in->now);
 		return;
 	}
 	task_free(exchange_done(sa));

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "peers.h"
+#include "problem.h"
 
 /* What one side is expected to know; text: a part of it. NULL: nothing. */
 struct known {
@@ -238,6 +239,10 @@ static void names_that_lead_nowhere(void **state)
 	assert_null(peer_conn(n, BRANCH)->problem);
 	net_free(n);
 	n = net_new(&o);
+	/* Nor where an address is known, by another name for one. */
+	no_name(n);
+	assert_null(peer_conn(n, BRANCH)->problem);
+	n->peer[BRANCH].conf->remote_count = 0;
 	no_name(n);
 	assert_known(n, "no name", BRANCH,
 		     &(struct known){false, IKE_PROBLEM_NO_NAME, "gw.example.net: nxdomain"});
@@ -257,6 +262,93 @@ static void callers_do_not_hide_it(void **state)
 	assert_true(peer_load(n, BRANCH, (struct chunk){0}) < 0);
 	net_run(n, 5 * SEC);
 	assert_null(peer_conn(n, GW)->problem);
+	net_free(n);
+}
+
+/* What is refused on an IKE SA that stays up does not keep the connection down. */
+static void up_is_not_down(void **state)
+{
+	struct options o = options_default();
+	char err[PROPOSAL_ERR];
+	struct net *n;
+
+	(void)state;
+	n = net_up(&o);
+	proposals_free(&n->peer[GW].conf->proposals);
+	assert_int_equal(proposals_add_text(&n->peer[GW].conf->proposals, "aes256-sha384-ecp384",
+					    PROTOCOL_IKE, err),
+			 0);
+	ike_sa_rekey(peer_conn(n, BRANCH)->sa, n->now);
+	net_run(n, SEC);
+	assert_int_equal(peer_conn(n, BRANCH)->problem->what, IKE_PROBLEM_PROPOSALS);
+	assert_false(problem_is_current(peer_conn(n, BRANCH), NULL));
+	assert_false(problem_is_current(peer_conn(n, GW), NULL));
+	net_free(n);
+}
+
+/* Neither of two addresses answers: that is known after one pass over them. */
+static void no_address_answers(void **state)
+{
+	struct options o = options_default();
+	const struct tunnel_problem *p;
+	struct conn_conf *conf;
+	struct net *n;
+
+	(void)state;
+	o.start = START_NONE;
+	n = net_new(&o);
+	gateway_is_away(n);
+	conf = peer_conf(n, BRANCH);
+	conf->remote[1] = conf->remote[0];
+	conf->remote[1].addr.b[3] ^= 0x40;
+	conf->remote_count = 2;
+	conf->children[0].start_action = START_START;
+	peer_configure(n, BRANCH, conf, NULL);
+	conn_unref(n->peer[BRANCH].conf);
+	n->peer[BRANCH].conf = conf;
+	net_run(n, 10 * SEC);
+	p = peer_conn(n, BRANCH)->problem;
+	assert_non_null(p);
+	assert_int_equal(p->what, IKE_PROBLEM_NO_ANSWER);
+	assert_non_null(strstr(p->text, "from any of 2 addresses"));
+	assert_true(problem_is_current(peer_conn(n, BRANCH), NULL));
+	net_free(n);
+}
+
+/* The peer ends a tunnel that nobody here keeps up. */
+static void an_end_that_nobody_minds(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	o.start = START_TRAP;
+	n = net_new(&o);
+	net_packet(n, BRANCH, 0);
+	net_until(n, net_is_up, 10 * SEC, "up");
+	ike_sa_delete(peer_conn(n, GW)->sa, n->now);
+	net_run(n, SEC);
+	assert_null(peer_conn(n, BRANCH)->problem);
+	net_free(n);
+}
+
+/* A peer that causes one problem after the other does not fill the log. */
+static void peers_do_not_fill_the_log(void **state)
+{
+	struct options o = options_default();
+	struct tunnel_conn *c;
+	unsigned before;
+	struct net *n;
+
+	(void)state;
+	n = net_up(&o);
+	c = peer_conn(n, GW);
+	before = n->log_next;
+	for (unsigned i = 0; i < 10000; i++)
+		tunnel_on_problem(n->peer[GW].tunnel, c->sa, NULL,
+				  i % 2 ? IKE_PROBLEM_SELECTORS : IKE_PROBLEM_PROPOSALS, "text",
+				  n->now);
+	assert_in_range(n->log_next - before, 1, 400);
 	net_free(n);
 }
 
@@ -287,6 +379,10 @@ int main(void)
 		cmocka_unit_test(what_ends_a_tunnel),
 		cmocka_unit_test(names_that_lead_nowhere),
 		cmocka_unit_test(callers_do_not_hide_it),
+		cmocka_unit_test(up_is_not_down),
+		cmocka_unit_test(no_address_answers),
+		cmocka_unit_test(an_end_that_nobody_minds),
+		cmocka_unit_test(peers_do_not_fill_the_log),
 		cmocka_unit_test(forgotten_with_its_configuration),
 	};
 

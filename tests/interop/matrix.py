@@ -166,6 +166,8 @@ class Cell:
             return sa and sa["spi_i"] != old and sa["role"] == role
         wait_for(other, "no other IKE SA", PATIENCE)
         self.pings()
+        # ESP goes on with keys of before: only a rekey of the child shows that the new IKE SA can be used.
+        self._child_rekeyed(lambda: self.branch.ctl("rekey", "net"))
 
     def ike_by_strongswan(self):
         old = self.ike_sa()["spi_i"]
