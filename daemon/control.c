@@ -125,40 +125,89 @@ static json_t *do_diagnose(struct daemon *d, const json_t *args)
 
 static json_t *no_child(void)
 {
-	return failure("no such child: mendipctl status lists them; write CONNECTION/CHILD if "
-		       "several children have the name");
+	return failure("no such child or connection: mendipctl status lists them");
+}
+
+static json_t *ambiguous(void)
+{
+	return failure("several connections have a child of this name: write CONNECTION/CHILD");
+}
+
+/* Calls fn for each child of the name, which may be that of a connection; returns their number. */
+static unsigned each_named(struct daemon *d, const char *name,
+			   void (*fn)(struct tunnel_child *k, nsec_t now))
+{
+	struct tunnel_conn *c;
+	struct tunnel_child *k;
+	unsigned count = 0;
+
+	LIST_FOREACH (c, &d->tunnel->conns, link) {
+		LIST_FOREACH (k, &c->children, link) {
+			if (!name || !status_is_named(c, k, name))
+				continue;
+			fn(k, daemon_now());
+			count++;
+		}
+	}
+	return count;
+}
+
+/* Of a name without a slash that is a child's in several connections, it is not known which. */
+static bool is_ambiguous(const struct daemon *d, const char *name)
+{
+	const struct tunnel_conn *c, *found = NULL;
+	const struct tunnel_child *k;
+
+	if (!name || strchr(name, '/') || tunnel_find_conn(d->tunnel, name))
+		return false;
+	LIST_FOREACH (c, &d->tunnel->conns, link) {
+		LIST_FOREACH (k, &c->children, link) {
+			if (strcmp(k->conf->name, name) != 0)
+				continue;
+			if (found && found->conf != c->conf)
+				return true;
+			found = c;
+		}
+	}
+	return false;
 }
 
 static json_t *do_up(struct daemon *d, const json_t *args)
 {
-	struct tunnel_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
+	const char *name = arg(args, 0);
+	struct tunnel_child *k = name ? tunnel_find_child(d->tunnel, name) : NULL;
+	struct tunnel_conn *c = k ? k->conn : name ? tunnel_find_conn(d->tunnel, name) : NULL;
 
-	if (!c)
-		return no_child();
-	if (conn_remote_count(c->conn->conf) == 0 && !c->conn->sa && !c->conn->conf->names)
+	if (is_ambiguous(d, name))
+		return ambiguous();
+	if (c && conn_remote_count(c->conf) == 0 && !c->sa && !c->conf->names)
 		return failure("this connection only responds (remote_addrs is %any): initiate it "
 			       "from the other side");
-	tunnel_child_up(c, daemon_now());
-	return success(NULL);
+	return each_named(d, name, tunnel_child_up) ? success(NULL) : no_child();
 }
 
 static json_t *do_down(struct daemon *d, const json_t *args)
 {
-	struct tunnel_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
+	if (is_ambiguous(d, arg(args, 0)))
+		return ambiguous();
+	return each_named(d, arg(args, 0), tunnel_child_down) ? success(NULL) : no_child();
+}
 
-	if (!c)
-		return no_child();
-	tunnel_child_down(c, daemon_now());
-	return success(NULL);
+static void rekey(struct tunnel_child *k, nsec_t now)
+{
+	(void)tunnel_child_rekey(k, now);
 }
 
 static json_t *do_rekey(struct daemon *d, const json_t *args)
 {
-	struct tunnel_child *c = arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
+	const struct tunnel_child *k =
+		arg(args, 0) ? tunnel_find_child(d->tunnel, arg(args, 0)) : NULL;
 
-	if (!c)
-		return no_child();
-	return tunnel_child_rekey(c, daemon_now()) ? success(NULL) : failure("the child is not up");
+	if (is_ambiguous(d, arg(args, 0)))
+		return ambiguous();
+	if (k && (!k->current || !k->current->ike))
+		return failure("the child is not up");
+	return each_named(d, arg(args, 0), rekey) ? success(NULL) : no_child();
 }
 
 static json_t *do_reload(struct daemon *d, const json_t *args)

@@ -1,5 +1,6 @@
 /* mendipctl.c - the control tool; see mendipctl(8). SPDX-License-Identifier: ISC */
 #include "advise.h"
+#include "ctl_wait.h"
 #include "config.h"
 #include "options.h"
 #include "show.h"
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
@@ -24,7 +26,8 @@ static const char usage_text[] =
 	"usage: mendipctl [-s SOCKET] [--json] COMMAND\n"
 	"  status [CHILD]              connections, SAs and counters\n"
 	"  diagnose NAME               how far a connection or child comes, and what is wrong\n"
-	"  up CHILD | down CHILD | rekey CHILD\n"
+	"  up NAME | down NAME | rekey NAME [--timeout TIME] [--no-wait]\n"
+	"                              a child, or all of a connection; waits until it is done\n"
 	"  switchover [CHILD]          detector, gate, options and last recoveries\n"
 	"  switchover set CHILD OPTION=VALUE ...\n"
 	"  switchover reset CHILD      end back-off and quiet; ask again for what is confirmed\n"
@@ -136,6 +139,80 @@ static int simple(struct ctl *c, const char *name, char **argv, int argc)
 	failed = strcmp(name, "diagnose") == 0 && diagnosis_failed(o);
 	json_decref(o);
 	return failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+#define WAIT_TIME (30 * NSEC_PER_SEC)
+
+static nsec_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (nsec_t)t.tv_sec * NSEC_PER_SEC + (nsec_t)t.tv_nsec;
+}
+
+/* Looks until the command has ended, or its time has; returns the last status, owned, or NULL. */
+static json_t *watch_outcome(struct ctl *c, const char *command, char **name, const json_t *before,
+			     nsec_t timeout, enum outcome *ret)
+{
+	const struct timespec pause = {.tv_nsec = 100 * NSEC_PER_MSEC};
+	nsec_t since = now(), passed;
+	json_t *status;
+
+	while (true) {
+		passed = now() - since;
+		status = ask(c, "status", name, 1);
+		if (!status)
+			return NULL;
+		*ret = look_at_outcome(command, before, status, (double)passed / NSEC_PER_SEC);
+		if (*ret != OUTCOME_OPEN || passed >= timeout)
+			break;
+		json_decref(status);
+		nanosleep(&pause, NULL);
+	}
+	if (c->json)
+		print_json(status);
+	else
+		show_outcome(stdout, command, before, status, (double)passed / NSEC_PER_SEC);
+	return status;
+}
+
+/* up, down and rekey: returns when it is known how that ended. */
+static int run_to_the_end(struct ctl *c, const char *command, char **name, nsec_t timeout)
+{
+	json_t *before = ask(c, "status", name, 1), *o = before ? ask(c, command, name, 1) : NULL;
+	enum outcome end = OUTCOME_OPEN;
+
+	if (o)
+		json_decref(watch_outcome(c, command, name, before, timeout, &end));
+	json_decref(o);
+	json_decref(before);
+	return end == OUTCOME_DONE ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* NAME [--timeout TIME] [--no-wait], in any order. */
+static int run_and_wait(struct ctl *c, int argc, char **argv)
+{
+	static const struct option options[] = {{"timeout", required_argument, NULL, 't'},
+						{"no-wait", no_argument, NULL, 'n'},
+						{NULL, 0, NULL, 0}};
+	nsec_t timeout = WAIT_TIME;
+	bool wait = true;
+	int o;
+
+	optind = 0;
+	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (o == 'n')
+			wait = false;
+		else if (o != 't' || parse_time(optarg, &timeout) < 0)
+			return usage();
+	}
+	if (optind != argc - 1)
+		return usage();
+	if (open_socket(c) < 0)
+		return EXIT_FAILED;
+	return wait ? run_to_the_end(c, argv[0], argv + optind, timeout)
+		    : simple(c, argv[0], argv + optind, 1);
 }
 
 static int events(struct ctl *c)
@@ -267,10 +344,9 @@ static const struct {
 	const char *name;
 	int min, max;
 } commands[] = {
-	{"diagnose", 1, 1}, {"status", 0, 1},	   {"up", 1, 1},     {"down", 1, 1},
-	{"rekey", 1, 1},    {"switchover", 0, 64}, {"reload", 0, 0}, {"log", 1, 1},
-	{"version", 0, 0},  {"metrics", 0, 0},	   {"events", 0, 0}, {"watch", 0, 0},
-	{"fault", 1, 8},
+	{"diagnose", 1, 1}, {"status", 0, 1},  {"switchover", 0, 64}, {"reload", 0, 0},
+	{"log", 1, 1},	    {"version", 0, 0}, {"metrics", 0, 0},     {"events", 0, 0},
+	{"watch", 0, 0},    {"fault", 1, 8},
 };
 
 static int run(struct ctl *c, int argc, char **argv)
@@ -315,5 +391,7 @@ int main(int argc, char **argv)
 		return usage();
 	if (strcmp(argv[optind], "advise") == 0)
 		return run_advise(&c, argc - optind, argv + optind);
+	if (waits_for(argv[optind]))
+		return run_and_wait(&c, argc - optind, argv + optind);
 	return run(&c, argc - optind, argv + optind);
 }

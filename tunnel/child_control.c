@@ -14,7 +14,8 @@ void tunnel_child_down(struct tunnel_child *c, nsec_t now)
 {
 	struct tunnel_sa *s;
 
-	c->wanted = c->only_auth = false;
+	/* Its packets are dropped until `up`, or until the peer brings it up. */
+	c->wanted = c->only_auth = c->trap.trap = false;
 	if (c->asked_on)
 		ike_child_cancel(c->asked_on, c->conf);
 	if (c->current && c->current->ike)

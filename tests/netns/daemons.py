@@ -94,8 +94,8 @@ class Mendip:
                               + list(args), capture_output=True, text=True, timeout=15)
 
     def ctl(self, *args):
-        """Returns the JSON result of a command; raises CtlError when mendipctl fails."""
-        done = self.run(*args)
+        """Returns the JSON result of a command, for whose end it does not wait; raises CtlError when mendipctl fails."""
+        done = self.run(*args, *(["--no-wait"] if args[0] in ("up", "down", "rekey") else []))
         if done.returncode:
             raise CtlError(done.stderr.strip())
         return json.loads(done.stdout) if done.stdout.strip() else {}

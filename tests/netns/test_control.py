@@ -63,6 +63,42 @@ def refusals_say_why():
     with_tunnel(check)
 
 
+def commands_wait_for_the_end():
+    """up, down and rekey return when it is done, or say why not; of a child, or of all of a connection."""
+    kids = {f"net{i}": child(f"10.1.{i}.0/24", "10.2.0.0/16", start_action="start") for i in range(2)}
+    with testbed.Testbed("control") as bed:
+        branch, gw = pair(bed, kids, NET_GW, more='retransmit_timeout = "200ms"; retransmit_tries = 2;')
+        branch.wait_up(*kids)
+
+        def run(*args, status=0):
+            done = branch.run(*args, as_json=False)
+            expect(done.returncode == status, f"{args}: status {done.returncode}: {done.stdout}{done.stderr}")
+            return done.stdout
+
+        spi = branch.spi("net0")
+        expect(run("rekey", "net0") == "gw/net0: rekeyed\n", "net0 is not rekeyed")
+        expect(branch.spi("net0") != spi, "the same SPI")
+        said = run("down", "gw")
+        expect(re.fullmatch(r"gw/net0: (down|trapped)\ngw/net1: (down|trapped)\n", said), said)
+        # With start_action = "start", too, no packet brings it up.
+        expect(ping(branch.ns, gw.ns.inner, 2, source="10.1.0.1") == 0, "a packet passed")
+        expect(not branch.up("net0") and not branch.up("net1"), f"a packet brought it up: {branch.children()}")
+        expect("the child is not up" in branch.run("rekey", "net0", as_json=False).stderr, "rekey of what is down")
+        expect(run("up", "gw", "--timeout", "10s") == "gw/net0: up\ngw/net1: up\n", "the connection is not up")
+        expect(ping(branch.ns, gw.ns.inner, 2, source="10.1.0.1") == 2, "no ping")
+        status = json.loads(branch.run("up", "--no-wait", "net1").stdout or "{}")
+        expect(status == {}, f"{status}")
+        gw.kill()
+        run("down", "gw")
+        said = run("up", "net0", status=1)
+        expect(re.search(r"gw/net0: \w+, no-answer: .*\n  What to do: ", said), said)
+        run("down", "gw")
+        began = time.monotonic()
+        said = run("up", "--timeout", "1", "net0", status=1)
+        expect(time.monotonic() - began < 5 and ("still under way" in said or "no-answer" in said), said)
+        expect(run("up", status=2) == "" and run("up", "a", "b", status=2) == "", "usage")
+
+
 def set_is_all_or_none():
     def check(branch, _gw, _bed):
         before = branch.switchover()["options"]
@@ -381,7 +417,7 @@ def socket_is_private_and_single():
         expect(branch.run("version").returncode == 0, "the first one lost its socket")
 
 
-main([commands_text_and_json, switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
+main([commands_text_and_json, commands_wait_for_the_end, switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
       set_is_all_or_none, advise_needs_no_daemon, hostile_clients, no_descriptor_is_left,
       commands_do_not_stop_the_data, root_is_let_in, half_closed_clients_are_answered, a_log_that_nobody_reads,
       socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing, goes_on_when_the_device_goes])

@@ -1,0 +1,130 @@
+/* ctl_wait.c - see ctl_wait.h. SPDX-License-Identifier: ISC */
+#include "ctl_wait.h"
+
+#include <string.h>
+
+static const char *str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+bool waits_for(const char *command)
+{
+	return strcmp(command, "up") == 0 || strcmp(command, "down") == 0 ||
+	       strcmp(command, "rekey") == 0;
+}
+
+/* The child of this name in a result of status; NULL: it has none. */
+static const json_t *find_child(const json_t *status, const char *conn, const char *peer,
+				const char *child)
+{
+	const json_t *c, *k;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(status, "connections"), i, c)
+	{
+		if (strcmp(str(c, "name"), conn) != 0 || strcmp(str(c, "peer"), peer) != 0)
+			continue;
+		json_array_foreach(json_object_get(c, "children"), j, k)
+		{
+			if (strcmp(str(k, "name"), child) == 0)
+				return k;
+		}
+	}
+	return NULL;
+}
+
+/* A problem that came up since the command; NULL: none has. */
+static const json_t *new_problem(const json_t *o, double elapsed)
+{
+	const json_t *e = json_object_get(o, "last_error");
+
+	return json_is_true(json_object_get(e, "current")) &&
+			       json_number_value(json_object_get(e, "age")) < elapsed
+		       ? e
+		       : NULL;
+}
+
+static const json_t *problem_of(const json_t *conn, const json_t *child, double elapsed)
+{
+	const json_t *e = new_problem(child, elapsed);
+
+	return e ? e : new_problem(conn, elapsed);
+}
+
+static enum outcome look_at_child(const char *command, const json_t *was, const json_t *conn,
+				  const json_t *child, double elapsed)
+{
+	const char *state = str(child, "state");
+	bool up = strcmp(state, "up") == 0;
+	json_int_t rekeys = json_integer_value(json_object_get(child, "rekeys"));
+
+	if (strcmp(command, "down") == 0)
+		return strcmp(state, "down") == 0 || strcmp(state, "trapped") == 0 ? OUTCOME_DONE
+										   : OUTCOME_OPEN;
+	if (problem_of(conn, child, elapsed))
+		return OUTCOME_FAILED;
+	if (strcmp(command, "up") == 0)
+		return up ? OUTCOME_DONE : OUTCOME_OPEN;
+	if (!up) /* there was nothing to rekey, or it is gone */
+		return OUTCOME_FAILED;
+	return rekeys > json_integer_value(json_object_get(was, "rekeys")) ? OUTCOME_DONE
+									   : OUTCOME_OPEN;
+}
+
+enum outcome look_at_outcome(const char *command, const json_t *before, const json_t *now,
+			     double elapsed)
+{
+	enum outcome all = OUTCOME_DONE;
+	const json_t *c, *k;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(now, "connections"), i, c)
+	{
+		json_array_foreach(json_object_get(c, "children"), j, k)
+		{
+			const json_t *was =
+				find_child(before, str(c, "name"), str(c, "peer"), str(k, "name"));
+			enum outcome o = look_at_child(command, was, c, k, elapsed);
+
+			if (o == OUTCOME_FAILED)
+				return o;
+			if (o == OUTCOME_OPEN)
+				all = o;
+		}
+	}
+	return all;
+}
+
+static void show_child(FILE *f, const char *command, const json_t *was, const json_t *conn,
+		       const json_t *child, double elapsed)
+{
+	const json_t *e = problem_of(conn, child, elapsed);
+	enum outcome o = look_at_child(command, was, conn, child, elapsed);
+
+	fprintf(f, "%s/%s: %s", str(conn, "name"), str(child, "name"),
+		o == OUTCOME_DONE && strcmp(command, "rekey") == 0 ? "rekeyed"
+								   : str(child, "state"));
+	if (o == OUTCOME_FAILED && e)
+		fprintf(f, ", %s: %s\n  What to do: %s.\n", str(e, "kind"), str(e, "text"),
+			str(e, "advice"));
+	else
+		fprintf(f, "%s\n", o == OUTCOME_OPEN ? ", still under way" : "");
+}
+
+void show_outcome(FILE *f, const char *command, const json_t *before, const json_t *now,
+		  double elapsed)
+{
+	const json_t *c, *k;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(now, "connections"), i, c)
+	{
+		json_array_foreach(json_object_get(c, "children"), j, k) show_child(
+			f, command,
+			find_child(before, str(c, "name"), str(c, "peer"), str(k, "name")), c, k,
+			elapsed);
+	}
+}
