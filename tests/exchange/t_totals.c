@@ -51,6 +51,11 @@ static void over_rekeys(void **state)
 	net_free(n);
 }
 
+static bool gw_has_no_connection(struct net *n)
+{
+	return LIST_EMPTY(&n->peer[GW].tunnel->conns);
+}
+
 /* The branch goes, with the connection that the gateway made for it, and comes again. */
 static void over_peers_that_go(void **state)
 {
@@ -63,13 +68,20 @@ static void over_peers_that_go(void **state)
 	n = net_up(&o);
 	n->rate[BRANCH] = 10;
 	net_run(n, 10 * SEC);
+	tunnel_child_rekey(peer_child(n, GW, 0), n->now);
+	net_run(n, SEC);
 	assert_grows(n, GW, &before);
+	assert_int_equal(before.rekeys, 1);
 	n->rate[BRANCH] = 0;
 	ike_sa_delete(peer_conn(n, BRANCH)->sa, n->now);
-	net_run(n, SEC / 2);
+	net_run(n, SEC / 10);
+	n->cut[BRANCH] = true;
+	net_until(n, gw_has_no_connection, 86400 * SEC, "the connection is gone");
 	assert_grows(n, GW, &before);
-	assert_in_range(before.packets_in, 95, 110);
-	net_until(n, net_is_up, 20 * SEC, "up again");
+	assert_in_range(before.packets_in, 105, 120);
+	assert_int_equal(gathered(n, GW)->users, 0);
+	n->cut[BRANCH] = false;
+	net_until(n, net_is_up, 200 * SEC, "up again");
 	assert_grows(n, GW, &before);
 	assert_int_equal(gathered(n, GW)->users, 1);
 	net_free(n);

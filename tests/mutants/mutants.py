@@ -653,7 +653,7 @@ MUTANTS = [
     ("totals-fall-with-the-sa", "the packets of a child begin at 0 with each rekey", "totals_add_sa",
      "	add_sa(&a->gone, s);\n", "", ["t_totals/over_rekeys"]),
     ("totals-fall-with-the-peer", "the rekeys of peers that went are not counted", "totals_leave",
-     "	add_child(&k->totals->gone, k);\n", "", ["t_totals/over_reloads"]),
+     "	add_child(&k->totals->gone, k);\n", "", ["t_totals/over_peers_that_go"]),
     ("totals-for-ever", "the totals of a removed child stay", "totals_configure",
      "if (a->users == 0 && ", "if (0 && ", ["t_totals/over_reloads"]),
     ("bounds-are-not-within", "a recovery of exactly one second is in the next bucket", "tunnel/totals.c:bucket_of",
