@@ -1,6 +1,7 @@
 /* ctl_wait.c - see ctl_wait.h. SPDX-License-Identifier: ISC */
 #include "ctl_wait.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static const char *str(const json_t *o, const char *key)
@@ -8,12 +9,6 @@ static const char *str(const json_t *o, const char *key)
 	const char *s = json_string_value(json_object_get(o, key));
 
 	return s ? s : "";
-}
-
-bool waits_for(const char *command)
-{
-	return strcmp(command, "up") == 0 || strcmp(command, "down") == 0 ||
-	       strcmp(command, "rekey") == 0;
 }
 
 /* The child of this name in a result of status; NULL: it has none. */

@@ -3,16 +3,13 @@
 #define MENDIP_CTL_WAIT_H
 
 #include <jansson.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 enum outcome { OUTCOME_OPEN, OUTCOME_DONE, OUTCOME_FAILED };
 
-/* Whether the command has an end to wait for. */
-bool waits_for(const char *command);
 /*
- * How the command has ended for all children in `now`, a result of `status` for the name it was
- * given; before: the same before the command, `elapsed` seconds ago. FAILED as soon as one has.
+ * How up, down or rekey has ended for all children in `now`, a result of `status` for the name it
+ * was given; before: the same before the command, `elapsed` seconds ago. FAILED as soon as one has.
  */
 enum outcome look_at_outcome(const char *command, const json_t *before, const json_t *now,
 			     double elapsed);

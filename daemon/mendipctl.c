@@ -1,109 +1,52 @@
 /* mendipctl.c - the control tool; see mendipctl(8). SPDX-License-Identifier: ISC */
 #include "advise.h"
-#include "ctl_wait.h"
 #include "config.h"
+#include "ctl_client.h"
+#include "ctl_wait.h"
 #include "options.h"
 #include "show.h"
 #include "xalloc.h"
 
 #include <getopt.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#define WAIT_TIME (30 * NSEC_PER_SEC) /* for the end of up, down and rekey */
+
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
-struct ctl {
-	const char *socket;
-	bool json;
-	FILE *in, *out;
+/* The command line. */
+struct call {
+	struct ctl ctl;
+	bool json, no_wait;
+	nsec_t timeout;
+	struct advice_in advice;
+	const struct command *command;
+	char **argv; /* its arguments */
+	int argc;
 };
 
-static const char usage_text[] =
-	"usage: mendipctl [-s SOCKET] [--json] COMMAND\n"
-	"  status [CHILD]              connections, SAs and counters\n"
-	"  diagnose NAME               how far a connection or child comes, and what is wrong\n"
-	"  up NAME | down NAME | rekey NAME [--timeout TIME] [--no-wait]\n"
-	"                              a child, or all of a connection; waits until it is done\n"
-	"  switchover [CHILD]          detector, gate, options and last recoveries\n"
-	"  switchover set CHILD OPTION=VALUE ...\n"
-	"  switchover reset CHILD      end back-off and quiet; ask again for what is confirmed\n"
-	"  watch                       a live view, once a second, until interrupted\n"
-	"  events                      what happens, as it happens, until interrupted\n"
-	"  metrics                     OpenMetrics text\n"
-	"  reload | log LEVEL | version\n"
-	"  advise --sync-interval TIME --rate PPS [--tunnels N]\n"
-	"                              what a switchover costs, and which options fit; needs no "
-	"daemon\n";
+struct command {
+	const char *name;
+	int min, max;	     /* number of arguments */
+	const char *options; /* letters of those that only some commands have */
+	int (*run)(struct call *c);
+	const char *args, *help;
+};
 
-static int usage(void)
+/* ---- the commands ---- */
+
+static json_t *ask(struct call *c, const char *command, int argc)
 {
-	fputs(usage_text, stderr);
-	return EXIT_USAGE;
-}
+	bool gone;
+	json_t *o = ctl_ask(&c->ctl, command, c->argv, argc, &gone);
 
-static int open_socket(struct ctl *c)
-{
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || strlen(c->socket) >= sizeof(sun.sun_path)) {
-		fprintf(stderr, "mendipctl: %s: not a usable socket path\n", c->socket);
-		return -1;
-	}
-	strcpy(sun.sun_path, c->socket);
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
-		fprintf(stderr, "mendipctl: %s: %s%s\n", c->socket, strerror(errno),
-			errno == ENOENT || errno == ECONNREFUSED ? ": is mendipd running?"
-			: errno == EACCES ? ": run as root, or as a member of its group"
-					  : "");
-		close(fd);
-		return -1;
-	}
-	c->in = fdopen(fd, "r");
-	c->out = fdopen(dup(fd), "w");
-	return c->in && c->out ? 0 : -1;
-}
-
-static json_t *read_line(struct ctl *c)
-{
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t n = getline(&line, &size, c->in);
-	json_t *o = n > 0 ? json_loadb(line, (size_t)n, 0, NULL) : NULL;
-
-	free(line);
-	return o;
-}
-
-/* The result of a command, or NULL with one line on stderr. */
-static json_t *ask(struct ctl *c, const char *name, char **argv, int argc)
-{
-	json_t *args = json_array(), *request, *answer, *result = NULL;
-
-	for (int i = 0; i < argc; i++) {
-		json_t *a = json_string(argv[i]); /* NULL if it is not UTF-8 */
-
-		json_array_append_new(args, a ? a : json_null());
-	}
-	request = json_pack("{s:s,s:o}", "command", name, "args", args);
-	json_dumpf(request, c->out, JSON_COMPACT);
-	json_decref(request);
-	fputc('\n', c->out);
-	fflush(c->out);
-	answer = read_line(c);
-	if (!answer)
+	if (gone)
 		fprintf(stderr, "mendipctl: the daemon closed the connection\n");
-	else if (!json_is_true(json_object_get(answer, "ok")))
-		fprintf(stderr, "mendipctl: %s\n",
-			json_string_value(json_object_get(answer, "error")));
-	else
-		result = json_incref(json_object_get(answer, "result"));
-	json_decref(answer);
-	return result;
+	return o;
 }
 
 static void print_json(const json_t *o)
@@ -112,8 +55,16 @@ static void print_json(const json_t *o)
 	putchar('\n');
 }
 
-static void print_result(const struct ctl *c, const char *name, const json_t *o)
+static void print_line(const json_t *o)
 {
+	json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+}
+
+static void print_result(const struct call *c, const json_t *o)
+{
+	const char *name = c->command->name;
+
 	if (c->json)
 		print_json(o);
 	else if (strcmp(name, "status") == 0)
@@ -128,20 +79,21 @@ static void print_result(const struct ctl *c, const char *name, const json_t *o)
 		printf("mendipd %s\n", json_string_value(json_object_get(o, "version")));
 }
 
-static int simple(struct ctl *c, const char *name, char **argv, int argc)
+static int ask_and_print(struct call *c)
 {
-	json_t *o = ask(c, name, argv, argc);
 	bool failed;
+	json_t *o;
 
+	if (ctl_open(&c->ctl, false) < 0)
+		return EXIT_FAILED;
+	o = ask(c, c->command->name, c->argc);
 	if (!o)
 		return EXIT_FAILED;
-	print_result(c, name, o);
-	failed = strcmp(name, "diagnose") == 0 && diagnosis_failed(o);
+	print_result(c, o);
+	failed = strcmp(c->command->name, "diagnose") == 0 && diagnosis_failed(o);
 	json_decref(o);
 	return failed ? EXIT_FAILED : EXIT_DONE;
 }
-
-#define WAIT_TIME (30 * NSEC_PER_SEC)
 
 static nsec_t now(void)
 {
@@ -152,20 +104,20 @@ static nsec_t now(void)
 }
 
 /* Looks until the command has ended, or its time has; returns the last status, owned, or NULL. */
-static json_t *watch_outcome(struct ctl *c, const char *command, char **name, const json_t *before,
-			     nsec_t timeout, enum outcome *ret)
+static json_t *watch_outcome(struct call *c, const json_t *before, enum outcome *ret)
 {
 	const struct timespec pause = {.tv_nsec = 100 * NSEC_PER_MSEC};
+	const char *command = c->command->name;
 	nsec_t since = now(), passed;
 	json_t *status;
 
 	while (true) {
 		passed = now() - since;
-		status = ask(c, "status", name, 1);
+		status = ask(c, "status", 1);
 		if (!status)
 			return NULL;
 		*ret = look_at_outcome(command, before, status, (double)passed / NSEC_PER_SEC);
-		if (*ret != OUTCOME_OPEN || passed >= timeout)
+		if (*ret != OUTCOME_OPEN || passed >= c->timeout)
 			break;
 		json_decref(status);
 		nanosleep(&pause, NULL);
@@ -178,94 +130,103 @@ static json_t *watch_outcome(struct ctl *c, const char *command, char **name, co
 }
 
 /* up, down and rekey: returns when it is known how that ended. */
-static int run_to_the_end(struct ctl *c, const char *command, char **name, nsec_t timeout)
+static int run_to_the_end(struct call *c)
 {
-	json_t *before = ask(c, "status", name, 1), *o = before ? ask(c, command, name, 1) : NULL;
 	enum outcome end = OUTCOME_OPEN;
+	json_t *before, *o = NULL;
 
+	if (c->no_wait)
+		return ask_and_print(c);
+	if (ctl_open(&c->ctl, false) < 0)
+		return EXIT_FAILED;
+	before = ask(c, "status", 1);
+	if (before)
+		o = ask(c, c->command->name, 1);
 	if (o)
-		json_decref(watch_outcome(c, command, name, before, timeout, &end));
+		json_decref(watch_outcome(c, before, &end));
 	json_decref(o);
 	json_decref(before);
 	return end == OUTCOME_DONE ? EXIT_DONE : EXIT_FAILED;
 }
 
-/* NAME [--timeout TIME] [--no-wait], in any order. */
-static int run_and_wait(struct ctl *c, int argc, char **argv)
+/* Whether what was printed has been taken: nobody may read any more. */
+static bool is_read(void)
 {
-	static const struct option options[] = {{"timeout", required_argument, NULL, 't'},
-						{"no-wait", no_argument, NULL, 'n'},
-						{NULL, 0, NULL, 0}};
-	nsec_t timeout = WAIT_TIME;
-	bool wait = true;
-	int o;
-
-	optind = 0;
-	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (o == 'n')
-			wait = false;
-		else if (o != 't' || parse_time(optarg, &timeout) < 0)
-			return usage();
-	}
-	if (optind != argc - 1)
-		return usage();
-	if (open_socket(c) < 0)
-		return EXIT_FAILED;
-	return wait ? run_to_the_end(c, argv[0], argv + optind, timeout)
-		    : simple(c, argv[0], argv + optind, 1);
+	return fflush(stdout) == 0 && !ferror(stdout);
 }
 
-static int events(struct ctl *c)
+/* They go on when the daemon restarts. */
+static int run_events(struct call *c)
 {
-	json_t *o = ask(c, "events", NULL, 0);
+	json_t *o = NULL;
+	bool gone = false;
 
-	if (!o)
+	if (ctl_open(&c->ctl, false) < 0)
 		return EXIT_FAILED;
-	json_decref(o);
-	while ((o = read_line(c))) {
-		if (c->json)
-			json_dumpf(json_object_get(o, "event"), stdout, JSON_COMPACT);
-		else
-			show_event(stdout, o);
-		if (c->json)
-			putchar('\n');
-		fflush(stdout);
+	while (is_read()) {
 		json_decref(o);
+		o = ctl_ask(&c->ctl, "events", NULL, 0, &gone);
+		if (!o && !gone)
+			return EXIT_FAILED;
+		json_decref(o);
+		while (is_read() && (o = ctl_read(&c->ctl))) {
+			if (c->json)
+				print_line(json_object_get(o, "event"));
+			else
+				show_event(stdout, o);
+			json_decref(o);
+		}
+		o = NULL;
+		if (is_read())
+			ctl_wait_for_daemon(&c->ctl);
 	}
-	fprintf(stderr, "mendipctl: the daemon ended\n");
-	return EXIT_FAILED;
+	return EXIT_DONE;
 }
 
-static int watch(struct ctl *c)
+static void print_watch(const struct call *c, json_t *status, json_t *sw, const json_t *before)
 {
-	json_t *before = NULL;
+	json_t *both;
 
-	for (;;) {
-		json_t *status = ask(c, "status", NULL, 0),
-		       *sw = status ? ask(c, "switchover", NULL, 0) : NULL;
-
-		if (!sw) {
-			json_decref(status);
-			json_decref(before);
-			return EXIT_FAILED;
-		}
-		if (c->json) {
-			json_t *both = json_pack("{s:O,s:O}", "status", status, "switchover", sw);
-
-			json_dumpf(both, stdout, JSON_COMPACT);
-			putchar('\n');
-			json_decref(both);
-		} else {
-			if (isatty(STDOUT_FILENO))
-				fputs("\033[H\033[2J", stdout);
-			show_watch(stdout, status, sw, before, 1.0);
-		}
-		fflush(stdout);
-		json_decref(sw);
-		json_decref(before);
-		before = status;
-		sleep(1);
+	if (c->json) {
+		both = json_pack("{s:O,s:O}", "status", status, "switchover", sw);
+		print_line(both);
+		json_decref(both);
+		return;
 	}
+	if (isatty(STDOUT_FILENO))
+		fputs("\033[H\033[2J", stdout);
+	show_watch(stdout, status, sw, before, 1.0);
+}
+
+static int run_watch(struct call *c)
+{
+	json_t *before = NULL, *status, *sw;
+	bool gone;
+
+	if (ctl_open(&c->ctl, false) < 0)
+		return EXIT_FAILED;
+	while (is_read()) {
+		status = ctl_ask(&c->ctl, "status", NULL, 0, &gone);
+		sw = status ? ctl_ask(&c->ctl, "switchover", NULL, 0, &gone) : NULL;
+		if (sw) {
+			print_watch(c, status, sw, before);
+			json_decref(sw);
+			json_decref(before);
+			before = status;
+			fflush(stdout);
+			sleep(1);
+			continue;
+		}
+		json_decref(status);
+		if (!gone)
+			break;
+		/* Rates would be those of two processes. */
+		json_decref(before);
+		before = NULL;
+		ctl_wait_for_daemon(&c->ctl);
+	}
+	json_decref(before);
+	return EXIT_DONE;
 }
 
 static void print_advice(const struct advice_in *in, const struct advice *a)
@@ -303,35 +264,22 @@ static json_t *advice_json(const struct advice *a)
 			 (json_int_t)a->memory_each);
 }
 
-static int run_advise(const struct ctl *c, int argc, char **argv)
+static int run_advise(struct call *c)
 {
-	static const struct option options[] = {{"sync-interval", required_argument, NULL, 's'},
-						{"rate", required_argument, NULL, 'r'},
-						{"tunnels", required_argument, NULL, 't'},
-						{NULL, 0, NULL, 0}};
-	struct advice_in in = {.tunnels = 1};
 	struct advice a;
 	json_t *j;
-	int o, bad = 0;
 
-	optind = 0;
-	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (o) {
-		case 's': bad |= parse_time(optarg, &in.sync_interval); break;
-		case 'r': bad |= parse_size(optarg, true, &in.rate); break;
-		case 't': bad |= parse_size(optarg, true, &in.tunnels); break;
-		default: return usage();
-		}
+	if (!c->advice.sync_interval || !c->advice.rate) {
+		fprintf(stderr, "mendipctl: advise needs --sync-interval TIME and --rate PPS\n");
+		return EXIT_USAGE;
 	}
-	if (bad || optind != argc || !in.sync_interval || !in.rate)
-		return usage();
-	if (advise(&in, &a) < 0) {
+	if (advise(&c->advice, &a) < 0) {
 		fprintf(stderr, "mendipctl: more than 2^32 packets in a sync interval, or a value "
 				"of zero\n");
 		return EXIT_FAILED;
 	}
 	if (!c->json) {
-		print_advice(&in, &a);
+		print_advice(&c->advice, &a);
 		return EXIT_DONE;
 	}
 	j = advice_json(&a);
@@ -340,58 +288,181 @@ static int run_advise(const struct ctl *c, int argc, char **argv)
 	return EXIT_DONE;
 }
 
-static const struct {
-	const char *name;
-	int min, max;
-} commands[] = {
-	{"diagnose", 1, 1}, {"status", 0, 1},  {"switchover", 0, 64}, {"reload", 0, 0},
-	{"log", 1, 1},	    {"version", 0, 0}, {"metrics", 0, 0},     {"events", 0, 0},
-	{"watch", 0, 0},    {"fault", 1, 8},
+/* ---- the command line ---- */
+
+static int run_help(struct call *c);
+
+static const struct command commands[] = {
+	{"status", 0, 1, "", ask_and_print, "[NAME]", "connections, SAs and counters"},
+	{"diagnose", 1, 1, "", ask_and_print, "NAME",
+	 "how far a connection or child comes, and what is wrong"},
+	{"up", 1, 1, "tn", run_to_the_end, "NAME [--timeout TIME] [--no-wait]",
+	 "bring up a child, or all of a connection, and keep it up"},
+	{"down", 1, 1, "tn", run_to_the_end, "NAME [--timeout TIME] [--no-wait]",
+	 "end it; it stays down until up"},
+	{"rekey", 1, 1, "tn", run_to_the_end, "NAME [--timeout TIME] [--no-wait]", "rekey it"},
+	{"switchover", 0, 64, "", ask_and_print,
+	 "[CHILD] | set CHILD OPTION=VALUE ... | reset CHILD",
+	 "detector, gate, options and last recoveries; tune them; end back-off and quiet"},
+	{"watch", 0, 0, "", run_watch, "", "a live view, once a second, until interrupted"},
+	{"events", 0, 0, "", run_events, "", "what happens, as it happens, until interrupted"},
+	{"metrics", 0, 0, "", ask_and_print, "", "OpenMetrics text"},
+	{"reload", 0, 0, "", ask_and_print, "", "read the configuration again"},
+	{"log", 1, 1, "", ask_and_print, "LEVEL", "error, warning, info or debug"},
+	{"version", 0, 0, "", ask_and_print, "", "that of the daemon"},
+	{"advise", 0, 0, "iru", run_advise, "--sync-interval TIME --rate PPS [--tunnels N]",
+	 "what a switchover costs, and which options fit; needs no daemon"},
+	{"help", 0, 1, "", run_help, "[COMMAND]", "this, or one command of it"},
+	{"fault", 1, 8, "", ask_and_print, NULL, NULL},
 };
 
-static int run(struct ctl *c, int argc, char **argv)
+static const struct command *find_command(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (strcmp(commands[i].name, argv[0]) != 0)
-			continue;
-		if (argc - 1 < commands[i].min || argc - 1 > commands[i].max)
-			return usage();
-		if (open_socket(c) < 0)
-			return EXIT_FAILED;
-		if (strcmp(argv[0], "events") == 0)
-			return events(c);
-		if (strcmp(argv[0], "watch") == 0)
-			return watch(c);
-		return simple(c, argv[0], argv + 1, argc - 1);
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
 	}
-	fprintf(stderr, "mendipctl: unknown command \"%s\"\n", argv[0]);
-	return usage();
+	return NULL;
+}
+
+static void print_command(FILE *f, const struct command *c)
+{
+	if (c->help) /* fault is in mendipctl(8) alone */
+		fprintf(f, "  %s %s\n      %s\n", c->name, c->args, c->help);
+}
+
+static void print_usage(FILE *f)
+{
+	fputs("usage: mendipctl [-s SOCKET] [--json] COMMAND\n", f);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		print_command(f, &commands[i]);
+}
+
+static int usage(void)
+{
+	print_usage(stderr);
+	return EXIT_USAGE;
+}
+
+static int unknown(const char *name)
+{
+	fprintf(stderr, "mendipctl: unknown command \"%s\": mendipctl help lists them\n", name);
+	return EXIT_USAGE;
+}
+
+static int run_help(struct call *c)
+{
+	const struct command *of = c->argc ? find_command(c->argv[0]) : NULL;
+
+	if (c->argc && !of)
+		return unknown(c->argv[0]);
+	if (of)
+		print_command(stdout, of);
+	else
+		print_usage(stdout);
+	return EXIT_DONE;
+}
+
+static const struct option options[] = {{"socket", required_argument, NULL, 's'},
+					{"json", no_argument, NULL, 'j'},
+					{"version", no_argument, NULL, 'V'},
+					{"help", no_argument, NULL, 'h'},
+					{"timeout", required_argument, NULL, 't'},
+					{"no-wait", no_argument, NULL, 'n'},
+					{"sync-interval", required_argument, NULL, 'i'},
+					{"rate", required_argument, NULL, 'r'},
+					{"tunnels", required_argument, NULL, 'u'},
+					{NULL, 0, NULL, 0}};
+
+static const char *option_name(int letter)
+{
+	const struct option *o = options;
+
+	while (o->name && o->val != letter)
+		o++;
+	return o->name ? o->name : "";
+}
+
+/* Takes the value of an option that only some commands have; false: it is not one. */
+static bool take_value(struct call *c, int letter, const char *value)
+{
+	switch (letter) {
+	case 't': return parse_time(value, &c->timeout) == 0;
+	case 'i': return parse_time(value, &c->advice.sync_interval) == 0;
+	case 'r': return parse_size(value, true, &c->advice.rate) == 0;
+	case 'u': return parse_size(value, true, &c->advice.tunnels) == 0;
+	default: c->no_wait = true; return true;
+	}
+}
+
+/* The letters of the options that only some commands have, as they were given, are put into own. */
+static int read_options(struct call *c, int argc, char **argv, char *own, size_t size)
+{
+	size_t count = 0;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "s:jVh", options, NULL)) != -1) {
+		switch (o) {
+		case 's': c->ctl.socket = optarg; break;
+		case 'j': c->json = true; break;
+		case 'V': puts("mendipctl " PACKAGE_VERSION); return 'V';
+		case 'h': print_usage(stdout); return 'V';
+		case '?': return '?';
+		default:
+			if (!take_value(c, o, optarg)) {
+				fprintf(stderr, "mendipctl: --%s: \"%s\" is not a value for it\n",
+					option_name(o), optarg);
+				return '?';
+			}
+			if (count + 1 < size)
+				own[count++] = (char)o;
+		}
+	}
+	own[count] = '\0';
+	return 0;
+}
+
+static int run(struct call *c, const char *own)
+{
+	const struct command *command = c->command;
+
+	for (; *own; own++) {
+		if (strchr(command->options, *own))
+			continue;
+		fprintf(stderr, "mendipctl: %s has no option --%s\n", command->name,
+			option_name(*own));
+		return EXIT_USAGE;
+	}
+	if (c->argc >= command->min && c->argc <= command->max)
+		return command->run(c);
+	fprintf(stderr, "usage: mendipctl\n");
+	print_command(stderr, command);
+	return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"socket", required_argument, NULL, 's'},
-						{"json", no_argument, NULL, 'j'},
-						{"version", no_argument, NULL, 'V'},
-						{"help", no_argument, NULL, 'h'},
-						{NULL, 0, NULL, 0}};
-	struct ctl c = {.socket = getenv("MENDIP_SOCKET") ? getenv("MENDIP_SOCKET") : CONTROL_PATH};
-	int o;
+	const char *socket = getenv("MENDIP_SOCKET");
+	struct call c = {.ctl.socket = socket ? socket : CONTROL_PATH,
+			 .timeout = WAIT_TIME,
+			 .advice.tunnels = 1};
+	char own[16];
+	int r = read_options(&c, argc, argv, own, sizeof(own));
 
-	while ((o = getopt_long(argc, argv, "+s:jVh", options, NULL)) != -1) {
-		switch (o) {
-		case 's': c.socket = optarg; break;
-		case 'j': c.json = true; break;
-		case 'V': puts("mendipctl " PACKAGE_VERSION); return EXIT_DONE;
-		case 'h': fputs(usage_text, stdout); return EXIT_DONE;
-		default: return usage();
-		}
-	}
+	if (r)
+		return r == 'V' ? EXIT_DONE : EXIT_USAGE;
 	if (optind == argc)
 		return usage();
-	if (strcmp(argv[optind], "advise") == 0)
-		return run_advise(&c, argc - optind, argv + optind);
-	if (waits_for(argv[optind]))
-		return run_and_wait(&c, argc - optind, argv + optind);
-	return run(&c, argc - optind, argv + optind);
+	c.command = find_command(argv[optind]);
+	c.argv = argv + optind + 1;
+	c.argc = argc - optind - 1;
+	if (!c.command)
+		return unknown(argv[optind]);
+	signal(SIGPIPE, SIG_IGN); /* the daemon's end, or whoever reads, may go */
+	r = run(&c, own);
+	if (!is_read() && errno != EPIPE) {
+		fprintf(stderr, "mendipctl: cannot write: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
+	return r;
 }

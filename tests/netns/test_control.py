@@ -99,6 +99,66 @@ def commands_wait_for_the_end():
         expect(run("up", status=2) == "" and run("up", "a", "b", status=2) == "", "usage")
 
 
+def conventions_are_kept():
+    """Options may stand behind the command; help, wrong options, and output that nobody takes."""
+    def run(*args, **options):
+        return subprocess.run([f"{BUILD}/mendipctl", *args], capture_output=True, text=True, timeout=15, **options)
+
+    everything, one = run("help"), run("help", "up")
+    expect(everything.returncode == 0 and one.returncode == 0, "help fails")
+    expect(one.stdout.startswith("  up NAME [--timeout") and one.stdout in everything.stdout, one.stdout)
+    expect(max(map(len, everything.stdout.splitlines())) <= 100, "wider than 100 columns")
+    for args, why in ((["help", "nonsense"], "unknown command"), (["advise", "--rate"], "requires an argument"),
+                      (["advise", "--rate", "x", "--sync-interval", "1s"], 'rate: "x"'), (["advise", "--rate", "1"], "--sync"),
+                      (["status", "--no-wait"], "status has no option --no-wait"), (["up", "a", "--rate", "1"], "up has no"),
+                      (["--nonsense", "status"], "nonsense"), ([], "usage"), (["log"], "log LEVEL")):
+        done = run(*args)
+        expect(done.returncode == 2 and why in done.stderr, f"{args}: status {done.returncode}: {done.stderr}")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([f"{BUILD}/mendipctl", "help"], stdout=full, stderr=subprocess.PIPE, text=True)
+    expect(done.returncode == 1 and "cannot write: No space left" in done.stderr, f"{done}")
+
+    def check(branch, _gw, _bed):
+        done = run("-s", branch.control, "status", "--json")
+        expect(json.loads(done.stdout)["version"], f"{done}")
+
+    with_tunnel(check)
+
+
+def views_survive_a_restart():
+    """events and watch go on when the daemon comes again, and end when nobody reads them any more."""
+    def check(branch, _gw, bed):
+        views = {}
+        for command in ("events", "watch"):
+            log = bed.path(f"{command}.out")
+            views[command] = (log, branch.ns.popen(f"{BUILD}/mendipctl", "-s", branch.control, "--json", command, log=log))
+
+        def lines(command):
+            with open(views[command][0], encoding="utf-8") as f:
+                return f.read().splitlines()
+        wait_for(lambda: len(lines("watch")) >= 2, "watch is silent")
+        branch.kill()
+        wait_for(lambda: all(any("has ended" in line for line in lines(c)) for c in views), "the end is not told", 10)
+        os.unlink(branch.control)
+        branch.start()
+        branch.wait_up(timeout=60)
+        settle(2)  # they look once a second
+        branch.ctl("rekey", "net")  # which is an event
+
+        def goes_on(command):
+            said = lines(command)
+            return "{" in "".join(said[next(i for i, line in enumerate(said) if "has ended" in line) + 1:])
+        for command, (_, process) in views.items():
+            wait_for(lambda c=command: goes_on(c), f"{command} is silent")
+            expect(process.poll() is None, f"{command} has ended")
+        piped = subprocess.Popen([f"{BUILD}/mendipctl", "-s", branch.control, "watch"], stdout=subprocess.PIPE)
+        piped.stdout.readline()
+        piped.stdout.close()
+        expect(piped.wait(10) == 0, "watch does not end when nobody reads it")
+
+    with_tunnel(check)
+
+
 def set_is_all_or_none():
     def check(branch, _gw, _bed):
         before = branch.switchover()["options"]
@@ -417,7 +477,8 @@ def socket_is_private_and_single():
         expect(branch.run("version").returncode == 0, "the first one lost its socket")
 
 
-main([commands_text_and_json, commands_wait_for_the_end, switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
+main([commands_text_and_json, commands_wait_for_the_end, conventions_are_kept, views_survive_a_restart,
+      switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
       set_is_all_or_none, advise_needs_no_daemon, hostile_clients, no_descriptor_is_left,
       commands_do_not_stop_the_data, root_is_let_in, half_closed_clients_are_answered, a_log_that_nobody_reads,
       socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing, goes_on_when_the_device_goes])
