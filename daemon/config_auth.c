@@ -487,6 +487,8 @@ int conf_load_creds(struct conf_reader *r, config_setting_t *g, struct conn_conf
 	config_setting_t *s = config_setting_get_member(g, "remote");
 	struct conn_creds *c;
 
+	if (!s)
+		s = g; /* eap-tls needs no group remote */
 	if (!needs_key(&conn->auth) && !needs_trust(&conn->auth))
 		return 0;
 	c = cred_store_add(r->config->conns.creds, conn->name);
@@ -504,7 +506,7 @@ int conf_load_creds(struct conf_reader *r, config_setting_t *g, struct conn_conf
 		return conf_fail(r, config_setting_get_member(g, "local"),
 				 "auth = \"eap-tls\" needs certs");
 	return c->peer ? 0
-		       : conf_fail(r, s ? s : g,
+		       : conf_fail(r, s,
 				   "local.auth = \"eap-tls\" needs cacerts, by which the "
 				   "server of EAP-TLS is checked");
 }

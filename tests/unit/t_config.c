@@ -497,6 +497,8 @@ static void wrong_credentials_are_told(void **state)
 		 NULL, 0},
 		{LOCAL, LOCAL "auth = \"eap-tls\";", "needs key", NULL, 0},
 		{LOCAL, EAP_TLS, "no CA is configured", NULL, 0},
+		{LOCAL " };" BETWEEN REMOTE " };", EAP_TLS "aaa_id = \"aaa.example\"; };",
+		 "no CA is configured", NULL, 0},
 		{LOCAL, EAP_TLS "aaa_id = \"*.example\";", "without \"*\"", NULL, 0},
 		{LOCAL " };" BETWEEN REMOTE,
 		 LOCAL "auth = \"eap-tls\"; key = \"gw.key\"; };" BETWEEN REMOTE
