@@ -166,6 +166,10 @@ static int read_local(struct conf_reader *r, config_setting_t *s, const struct c
 	if (c->auth.key || c->auth.certs.count)
 		return conf_fail(r, s,
 				 "certs and key need auth = \"pubkey\" or auth = \"eap-tls\"");
+	if (c->auth.password)
+		return conf_fail(r, s,
+				 "password is that of key, and there is none: passwords of EAP "
+				 "stand in secrets, in a group eap...");
 	return c->local_id.type == ID_NONE ? conf_fail(r, s, "needs id") : 0;
 }
 

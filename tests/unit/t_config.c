@@ -490,6 +490,8 @@ static void wrong_credentials_are_told(void **state)
 		{LOCAL, LOCAL "auth = \"eap-mschapv2\";", "no password for \"a.example\"", NULL, 0},
 		{LOCAL, LOCAL "auth = \"eap-mschapv2\"; eap_id = \"\";", "1 to 253 bytes", NULL, 0},
 		{LOCAL, LOCAL "auth = \"eap-mschapv2\"; eap_id = \"a\tb\";", "control", NULL, 0},
+		{LOCAL, LOCAL "auth = \"eap-mschapv2\"; password = \"gw.pass\";",
+		 "password is that of key", NULL, 0},
 		{LOCAL, LOCAL "eap_id = \"user\";", "eap_id needs auth", NULL, 0},
 		{LOCAL, LOCAL "auth = \"eap-mschapv2\"; eap_id = \"user\"; aaa_id = \"a\";",
 		 "aaa_id needs auth = \"eap-tls\"", NULL, 0},
