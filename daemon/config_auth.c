@@ -528,6 +528,12 @@ int conf_check_eap(const struct conn_conf *conn, const struct psk_store *secrets
 			why, CONFIG_ERR,
 			"local.auth = \"eap-...\" is for calls of ours only: take \"%%any\" out of "
 			"remote_addrs");
+	/* The gateway's identity would be the server's, and every certificate of the CA fit. */
+	else if (conn->auth.local == AUTH_KIND_EAP_TLS && !conn->auth.aaa_id &&
+		 ident_is_pattern(&conn->remote_id))
+		snprintf(why, CONFIG_ERR,
+			 "local.auth = \"eap-tls\" needs to know whose certificate the server has: "
+			 "set local.aaa_id to its identity, or remote.id to one without \"*\"");
 	else if (conn->auth.local == AUTH_KIND_EAP_MSCHAPV2 && !conn_eap_secret(conn, secrets))
 		snprintf(why, CONFIG_ERR,
 			 "no password for \"%.100s\": add a group eap... with this id to secrets",

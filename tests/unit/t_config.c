@@ -507,6 +507,11 @@ static void wrong_credentials_are_told(void **state)
 		       "cacerts = \"ca.pem\";",
 		 "needs certs", NULL, 0},
 		{LOCAL " };" BETWEEN REMOTE,
+		 EAP_TLS "};" BETWEEN "id = \"*.example\"; cacerts = \"ca.pem\";",
+		 "set local.aaa_id", NULL, 0},
+		{LOCAL " };" BETWEEN REMOTE, EAP_TLS "};" BETWEEN "cacerts = \"ca.pem\";",
+		 "set local.aaa_id", NULL, 0},
+		{LOCAL " };" BETWEEN REMOTE,
 		 EAP_TLS "};" BETWEEN REMOTE "auth = \"pubkey\"; pubkeys = \"gw.pub\";",
 		 "needs cacerts", NULL, 0},
 		{"192.0.2.2\" ]; local: { " LOCAL,
@@ -578,6 +583,17 @@ static void credentials_are_read(void **state)
 	conf_free(c);
 	c = load_with(IN_DAEMON, "ca_folder = \"cas\";");
 	assert_null(cred_find(c->conns.creds, "gw"));
+	conf_free(c);
+}
+
+/* The gateway may have any of several identities where that of the server is written. */
+static void server_of_eap_beside_a_pattern(void **state)
+{
+	struct config *c = load_with(LOCAL " };" BETWEEN REMOTE,
+				     EAP_TLS "aaa_id = \"aaa.example\"; };" BETWEEN
+					     "id = \"*.example\"; cacerts = \"ca.pem\";");
+
+	(void)state;
 	conf_free(c);
 }
 
@@ -811,6 +827,7 @@ int main(void)
 		cmocka_unit_test(fixed_ones_stay),
 		cmocka_unit_test(defaults_are_the_engines),
 		cmocka_unit_test(wrong_credentials_are_told),
+		cmocka_unit_test(server_of_eap_beside_a_pattern),
 		cmocka_unit_test(credentials_are_read),
 	};
 
