@@ -197,31 +197,38 @@ bool cert_has_name(const struct cert *c, enum cert_name kind, struct chunk name)
 
 /* ---- what it may be used for ---- */
 
-static bool has_purpose(const EXTENDED_KEY_USAGE *all)
+/* Those of a server of TLS come first. */
+static const char *const purposes[] = {"2.5.29.37.0",	     /* any */
+				       "1.3.6.1.5.5.7.3.1",  /* serverAuth */
+				       "1.3.6.1.5.5.7.3.2",  /* clientAuth */
+				       "1.3.6.1.5.5.7.3.17", /* ipsecIKE */
+				       "1.3.6.1.5.5.8.2.2"}; /* ikeIntermediate */
+#define TLS_SERVER_PURPOSES 2
+
+/* Whether extendedKeyUsage, if present, has one of the first `count` purposes. */
+static bool has_purpose(const struct cert *c, size_t count)
 {
-	static const char *const good[] = {"2.5.29.37.0",	 /* any */
-					   "1.3.6.1.5.5.7.3.1",	 /* serverAuth */
-					   "1.3.6.1.5.5.7.3.2",	 /* clientAuth */
-					   "1.3.6.1.5.5.7.3.17", /* ipsecIKE */
-					   "1.3.6.1.5.5.8.2.2"}; /* ikeIntermediate */
+	EXTENDED_KEY_USAGE *all;
+	bool found = false;
+	int critical = -1;
 	char oid[64];
 
-	for (int i = 0; i < sk_ASN1_OBJECT_num(all); i++) {
+	if (!(X509_get_extension_flags(c->x) & EXFLAG_XKUSAGE))
+		return true;
+	all = X509_get_ext_d2i(c->x, NID_ext_key_usage, &critical, NULL);
+	for (int i = 0; !found && i < sk_ASN1_OBJECT_num(all); i++) {
 		OBJ_obj2txt(oid, sizeof(oid), sk_ASN1_OBJECT_value(all, i), 1);
-		for (size_t k = 0; k < ARRAY_SIZE(good); k++) {
-			if (strcmp(oid, good[k]) == 0)
-				return true;
-		}
+		for (size_t k = 0; k < count; k++)
+			found |= strcmp(oid, purposes[k]) == 0;
 	}
-	return false;
+	sk_ASN1_OBJECT_pop_free(all, ASN1_OBJECT_free);
+	ERR_clear_error();
+	return found;
 }
 
 bool cert_may_sign(const struct cert *c, const char **ret_why)
 {
 	uint32_t flags = X509_get_extension_flags(c->x);
-	EXTENDED_KEY_USAGE *purposes = NULL;
-	int critical = -1;
-	bool good = true;
 
 	*ret_why = "an extension is malformed";
 	if (flags & EXFLAG_INVALID)
@@ -232,11 +239,11 @@ bool cert_may_sign(const struct cert *c, const char **ret_why)
 		return false;
 	*ret_why = "its extendedKeyUsage has none of serverAuth, clientAuth, ipsecIKE, "
 		   "ikeIntermediate and any";
-	if (flags & EXFLAG_XKUSAGE) {
-		purposes = X509_get_ext_d2i(c->x, NID_ext_key_usage, &critical, NULL);
-		good = purposes && has_purpose(purposes);
-		sk_ASN1_OBJECT_pop_free(purposes, ASN1_OBJECT_free);
-	}
-	ERR_clear_error();
-	return good;
+	return has_purpose(c, ARRAY_SIZE(purposes));
+}
+
+bool cert_may_serve_tls(const struct cert *c, const char **ret_why)
+{
+	*ret_why = "its extendedKeyUsage has neither serverAuth nor any";
+	return has_purpose(c, TLS_SERVER_PURPOSES);
 }

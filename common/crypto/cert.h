@@ -46,5 +46,10 @@ bool cert_has_name(const struct cert *c, enum cert_name kind, struct chunk name)
  * ikeIntermediate and any (RFC 4945 5.1.3). False with a static text in *ret_why.
  */
 bool cert_may_sign(const struct cert *c, const char **ret_why);
+/*
+ * Whether a server of TLS may have it: extendedKeyUsage, if present, has serverAuth or any. False
+ * with a static text in *ret_why.
+ */
+bool cert_may_serve_tls(const struct cert *c, const char **ret_why);
 
 #endif

@@ -38,7 +38,13 @@ struct eap_tls {
 static bool admit(void *ctx, const struct cert_chain *chain, char *why)
 {
 	const struct eap_tls *t = ctx;
+	const char *not_for_tls;
 
+	/* The same CA may have made the certificates of other users. */
+	if (!cert_may_serve_tls(chain->v[0], &not_for_tls)) {
+		snprintf(why, TRUST_WHY_MAX, "%s", not_for_tls);
+		return false;
+	}
 	return chain_admits(&t->server, chain, &t->server_id, t->revocation, t->when, why) == 0;
 }
 

@@ -328,22 +328,23 @@ static void purposes_of_certificates(void **state)
 {
 	static const struct {
 		const char *usage, *purposes;
-		bool good;
+		bool good, serves;
 	} cases[] = {
-		{NULL, NULL, true},
-		{"digitalSignature", NULL, true},
-		{"nonRepudiation", NULL, true},
-		{"keyEncipherment", NULL, false},
-		{"keyCertSign,cRLSign", NULL, false},
-		{NULL, "serverAuth", true},
-		{NULL, "clientAuth", true},
-		{NULL, "1.3.6.1.5.5.7.3.17", true},
-		{NULL, "1.3.6.1.5.5.8.2.2", true},
-		{NULL, "anyExtendedKeyUsage", true},
-		{NULL, "codeSigning", false},
-		{NULL, "emailProtection,OCSPSigning", false},
-		{NULL, "codeSigning,clientAuth", true},
-		{"keyEncipherment", "serverAuth", false},
+		{NULL, NULL, true, true},
+		{"digitalSignature", NULL, true, true},
+		{"nonRepudiation", NULL, true, true},
+		{"keyEncipherment", NULL, false, true},
+		{"keyCertSign,cRLSign", NULL, false, true},
+		{NULL, "serverAuth", true, true},
+		{NULL, "clientAuth", true, false},
+		{NULL, "clientAuth,serverAuth", true, true},
+		{NULL, "1.3.6.1.5.5.7.3.17", true, false},
+		{NULL, "1.3.6.1.5.5.8.2.2", true, false},
+		{NULL, "anyExtendedKeyUsage", true, true},
+		{NULL, "codeSigning", false, false},
+		{NULL, "emailProtection,OCSPSigning", false, false},
+		{NULL, "codeSigning,clientAuth", true, false},
+		{"keyEncipherment", "serverAuth", false, true},
 	};
 
 	(void)state;
@@ -355,7 +356,8 @@ static void purposes_of_certificates(void **state)
 		struct cert *c = pki_cert(p);
 		const char *why;
 
-		if (cert_may_sign(c, &why) != cases[i].good)
+		if (cert_may_sign(c, &why) != cases[i].good ||
+		    cert_may_serve_tls(c, &why) != cases[i].serves)
 			fail_msg("case %zu", i);
 		cert_unref(c);
 	}

@@ -15,12 +15,20 @@
 #define PASSWORD "clientPass"
 
 static struct pki *root, *server_leaf, *peer_leaf, *other_root, *foreign, *misnamed, *middle,
-	*below;
+	*below, *user;
+
+static struct pki *leaf_for(const char *purposes, const char *san, const struct pki *issuer)
+{
+	return pki_make(&(struct pki_spec){.kind = PKI_P256,
+					   .subject = "O=Example,CN=x",
+					   .san = san,
+					   .purposes = purposes,
+					   .issuer = issuer});
+}
 
 static struct pki *leaf(const char *san, const struct pki *issuer)
 {
-	return pki_make(&(struct pki_spec){
-		.kind = PKI_P256, .subject = "O=Example,CN=x", .san = san, .issuer = issuer});
+	return leaf_for(NULL, san, issuer);
 }
 
 static int make_pki(void **state)
@@ -32,6 +40,7 @@ static int make_pki(void **state)
 	server_leaf = leaf("DNS:aaa.example", root);
 	misnamed = leaf("DNS:bbb.example", root);
 	foreign = leaf("DNS:aaa.example", other_root);
+	user = leaf_for("clientAuth,1.3.6.1.5.5.7.3.17", "DNS:aaa.example", root);
 	peer_leaf = leaf("DNS:branch.example", root);
 	below = pki_make(&(struct pki_spec){.kind = PKI_RSA_3072,
 					    .subject = "O=Example,CN=y",
@@ -307,7 +316,21 @@ static void wrong_password(void **state)
 	finish(&p);
 }
 
-/* The certificate of the server must be of our CA, have its name, and be valid. */
+static void purposes_of_the_server(void **state)
+{
+	static const char *const purposes[] = {"serverAuth", "clientAuth,serverAuth",
+					       "anyExtendedKeyUsage"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(purposes); i++) {
+		struct eap_server s = honest(AUTH_KIND_EAP_TLS, TLS1_3_VERSION);
+
+		s.leaf = leaf_for(purposes[i], "DNS:aaa.example", root);
+		assert_let_in(&s, peer_leaf, NULL);
+	}
+}
+
+/* The certificate of the server must be of our CA, for servers, have its name, and be valid. */
 static void wrong_certificates(void **state)
 {
 	const struct {
@@ -316,6 +339,7 @@ static void wrong_certificates(void **state)
 		const char *why;
 	} rows[] = {{misnamed, 0, "does not have the peer's id"},
 		    {foreign, 0, "unable to get"},
+		    {user, 0, "neither serverAuth nor any"},
 		    {server_leaf, 2 * PKI_YEAR, "expired"}};
 	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
@@ -442,6 +466,7 @@ int main(void)
 		cmocka_unit_test(other_requests),
 		cmocka_unit_test(notification_is_printable),
 		cmocka_unit_test(wrong_password),
+		cmocka_unit_test(purposes_of_the_server),
 		cmocka_unit_test(wrong_certificates),
 		cmocka_unit_test(refused_by_the_server),
 		cmocka_unit_test(cut_and_changed),
