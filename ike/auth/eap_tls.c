@@ -121,14 +121,22 @@ static int derive(struct eap *e, struct eap_tls *t)
 	return r;
 }
 
-/* The handshake goes on with a whole flight. A server that we refuse is told so by an alert. */
+/*
+ * TLS has failed. Our response has the alert by which the server is told, or it is empty, as it
+ * answers the server's alert; then EAP-Failure is due (RFC 5216 2.1.3).
+ */
+static bool tls_failed(struct eap *e, const struct eap_tls *t)
+{
+	eap_refuse(e, "TLS with the server: %s", tls_client_why(t->tls));
+	return true;
+}
+
+/* The handshake goes on with a whole flight. */
 static bool advance(struct eap *e, struct eap_tls *t, struct chunk flight)
 {
 	switch (tls_client_step(t->tls, flight)) {
 	case TLS_STEP_MORE: return true;
-	case TLS_STEP_FAILED:
-		eap_refuse(e, "TLS with the server: %s", tls_client_why(t->tls));
-		return has_output(t);
+	case TLS_STEP_FAILED: return tls_failed(e, t);
 	case TLS_STEP_DONE: break;
 	}
 	t->complete = true;
@@ -151,7 +159,7 @@ static bool take_commitment(struct eap *e, struct eap_tls *t, struct chunk fligh
 		return eap_refuse(e, "the server goes on after the end of TLS");
 	n = tls_client_read(t->tls, flight, data, sizeof(data));
 	if (n < 0)
-		return eap_refuse(e, "TLS with the server: %s", tls_client_why(t->tls));
+		return tls_failed(e, t);
 	if (n > 1 || (n == 1 && data[0] != 0))
 		return eap_refuse(e, "the server sends application data in eap-tls");
 	e->done = n == 1;
@@ -184,9 +192,10 @@ static bool add_fragment(struct eap_tls *t, uint8_t flags, struct reader *r)
 static bool take_flight(struct eap *e, struct eap_tls *t)
 {
 	struct chunk flight = {t->in, t->in_len};
-	bool good = t->complete ? take_commitment(e, t, flight) : advance(e, t, flight);
+	bool good;
 
-	t->out_at = 0;
+	t->out_at = 0; /* what TLS has to say now */
+	good = t->complete ? take_commitment(e, t, flight) : advance(e, t, flight);
 	t->in_len = t->in_total = 0;
 	free(t->in);
 	t->in = NULL;

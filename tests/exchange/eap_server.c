@@ -64,6 +64,7 @@ static struct chunk text(const char *t)
 static size_t end(struct eap_server *s, bool success, uint8_t *out)
 {
 	s->step = OVER;
+	s->ended = true;
 	if (s->deed == EAP_FAILURE_LAST)
 		success = false;
 	return packet(s, success ? SUCCESS : FAILURE, 0,
@@ -155,6 +156,14 @@ static size_t chap_next(struct eap_server *s, struct chunk data, uint8_t *out)
 
 /* ---- TLS ---- */
 
+static void on_tls(const SSL *ssl, int where, int value)
+{
+	struct eap_server *s = SSL_get_app_data(ssl);
+
+	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT)
+		s->alert = (unsigned)value & 0xff;
+}
+
 static void tls_begin(struct eap_server *s)
 {
 	s->ctx = SSL_CTX_new(TLS_server_method());
@@ -172,6 +181,8 @@ static void tls_begin(struct eap_server *s)
 	s->out = BIO_new(BIO_s_mem());
 	SSL_set_bio(s->ssl, s->in, s->out);
 	SSL_set_accept_state(s->ssl);
+	SSL_set_app_data(s->ssl, s);
+	SSL_set_info_callback(s->ssl, on_tls);
 }
 
 static void take_output(struct eap_server *s)
@@ -292,7 +303,8 @@ void eap_server_reset(struct eap_server *s)
 	s->step = BEGIN;
 	s->packets = s->fragments = 0;
 	s->flight_len = s->flight_at = 0;
-	s->accepts = false;
+	s->accepts = s->ended = false;
+	s->alert = 0;
 	s->identity[0] = '\0';
 }
 

@@ -66,7 +66,9 @@ struct eap_server {
 	/* what it found out */
 	char identity[EAP_ID_MAX + 1];
 	uint8_t msk[EAP_MSK];
-	bool accepts; /* the peer has authenticated itself */
+	bool accepts;	/* the peer has authenticated itself */
+	bool ended;	/* it has sent success or failure */
+	unsigned alert; /* of TLS, which the peer has sent; 0: none */
 	unsigned packets, fragments;
 	/* inside */
 	uint8_t id, step;

@@ -365,12 +365,18 @@ static void wrong_certificates(void **state)
 		if (!strstr(eap_why(p.eap), rows[i / 2].why))
 			fail_msg("row %zu: %s", i / 2, eap_why(p.eap));
 		assert_false(s.accepts);
+		/* The server is told, and its EAP-Failure awaited. */
+		assert_int_equal(s.alert, SSL_AD_BAD_CERTIFICATE);
+		assert_true(s.ended);
 		finish(&p);
 		eap_server_reset(&s);
 	}
 }
 
-/* The server refuses our certificate: TLS 1.2 says so within the handshake, 1.3 after it. */
+/*
+ * The server refuses our certificate: TLS 1.2 says so within the handshake, 1.3 after it. Its alert
+ * is answered (RFC 5216 2.1.3), and remains the reason when EAP-Failure follows.
+ */
 static void refused_by_the_server(void **state)
 {
 	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
@@ -385,6 +391,7 @@ static void refused_by_the_server(void **state)
 		assert_int_equal(converse(&p, &s), EAP_FAILS);
 		assert_non_null(strstr(eap_why(p.eap), "alert unknown ca"));
 		assert_false(s.accepts);
+		assert_true(s.ended);
 		finish(&p);
 		eap_server_reset(&s);
 	}
