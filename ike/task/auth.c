@@ -201,7 +201,8 @@ static bool prepare_auth(struct ike_sa *sa, const struct child_task *child, stru
 	bool now_due = !eap_auth_is_chosen(sa); /* with EAP the last request has AUTH */
 	int e = 0;
 
-	if (!wrong && now_due && !ppk_begin(sa))
+	/* With EAP the keys change at its end; without the key, it is not to begin. */
+	if (!wrong && (ppk_is_missing(sa) || (now_due && !ppk_begin(sa))))
 		wrong = "ppk_required is set, and one side has no post-quantum key for it";
 	if (!wrong && now_due)
 		e = make_auth(sa, &sa->keys, expected(sa), auth);

@@ -225,6 +225,8 @@ void mobike_on_alive(struct ike_sa *sa, const struct ike_in *in);
 void ppk_write_use(struct ike_builder *b, const struct ike_sa *sa);
 /* Notes whether the peer's IKE_SA_INIT message has it. */
 void ppk_read_use(struct ike_sa *sa, const struct ike_payloads *p);
+/* As initiator, before IKE_AUTH: the connection requires a post-quantum key, and there is none. */
+bool ppk_is_missing(const struct ike_sa *sa);
 /*
  * As initiator, before the request of IKE_AUTH: changes to the keys that have the post-quantum key,
  * if both sides use one. False: the connection requires one and there is none, or libcrypto fails.

@@ -44,14 +44,24 @@ static bool mix_in(struct ike_sa *sa, const struct ppk *ppk)
 	return keymat_ppk(sa->prf, (struct chunk){ppk->secret, ppk->len}, &sa->keys) == 0;
 }
 
+/* As initiator: the post-quantum key that both sides use; NULL: there is none. */
+static const struct ppk *chosen(const struct ike_sa *sa)
+{
+	const char *id = sa->conn->ppk_id;
+
+	return id && sa->handshake->peer_uses_ppk ? ppk_find(sa->ike->conns.secrets, id) : NULL;
+}
+
+bool ppk_is_missing(const struct ike_sa *sa)
+{
+	return sa->conn->ppk_required && !chosen(sa);
+}
+
 bool ppk_begin(struct ike_sa *sa)
 {
-	const struct conn_conf *c = sa->conn;
-	const struct ppk *ppk = c->ppk_id && sa->handshake->peer_uses_ppk
-					? ppk_find(sa->ike->conns.secrets, c->ppk_id)
-					: NULL;
+	const struct ppk *ppk = chosen(sa);
 
-	return ppk ? mix_in(sa, ppk) : !c->ppk_required;
+	return ppk ? mix_in(sa, ppk) : !sa->conn->ppk_required;
 }
 
 bool ppk_is_optional(const struct ike_sa *sa)

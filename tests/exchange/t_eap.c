@@ -442,6 +442,23 @@ static void optional_post_quantum_key(void **state)
 	done(n);
 }
 
+/* The gateway does not have it, and we do not call without: it does not get to EAP. */
+static void required_post_quantum_key(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		struct net *n = made(NULL, &methods[i]);
+
+		with_ppk(n);
+		n->peer[BRANCH].conf->ppk_required = true;
+		call(n, 3 * SEC);
+		assert_false(net_is_up(n));
+		assert_true(net_logged(n, "ppk_required is set, and one side has no"));
+		assert_int_equal(gw.calls, 0);
+		done(n);
+	}
+}
+
 /* Both have a post-quantum key: the first AUTH is without it, those by the MSK with it (RFC 8784).
  */
 static void post_quantum_key(void **state)
@@ -780,6 +797,7 @@ int main(void)
 		cmocka_unit_test(mobike),
 		cmocka_unit_test(assigned_address),
 		cmocka_unit_test(optional_post_quantum_key),
+		cmocka_unit_test(required_post_quantum_key),
 		cmocka_unit_test(post_quantum_key),
 		cmocka_unit_test(each_message),
 		cmocka_unit_test(lost_and_doubled),

@@ -75,6 +75,8 @@ MUTANTS = [
     ("eap-tls-any-purpose", "a user's certificate is that of a server of EAP-TLS", "cert_may_serve_tls",
      "has_purpose(c, TLS_SERVER_PURPOSES)", "has_purpose(c, ARRAY_SIZE(purposes))",
      ["t_eap_peer/wrong_certificates"]),
+    ("eap-without-ppk", "EAP begins where the post-quantum key that is required is not there", "prepare_auth",
+     "ppk_is_missing(sa) || ", "", ["t_eap/required_post_quantum_key"]),
     ("eap-tls-says-nothing", "a server of EAP-TLS that is refused, or refuses us, is not answered", "tls_failed",
      "return true;", "return false;", ["t_eap_peer/wrong_certificates", "t_eap_peer/refused_by_the_server"]),
     ("eap-tls-no-commitment", "with TLS 1.3 success is believed before the server has said so", "advance",
