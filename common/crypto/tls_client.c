@@ -18,7 +18,7 @@ struct tls_client {
 	BIO *in, *out; /* of ssl */
 	tls_admit *admit;
 	void *admit_ctx;
-	bool complete;
+	bool complete, refused;
 	char why[TLS_WHY_MAX];
 };
 
@@ -141,10 +141,14 @@ static void give(struct tls_client *t, struct chunk in)
 
 static void say(struct tls_client *t)
 {
-	const char *reason = ERR_reason_error_string(ERR_peek_error());
+	unsigned long error = ERR_peek_error();
+	const char *reason = ERR_reason_error_string(error);
 
-	if (!*t->why)
+	if (!*t->why) {
 		snprintf(t->why, sizeof(t->why), "%s", reason ? reason : "it broke the protocol");
+		t->refused = ERR_GET_LIB(error) == ERR_LIB_SSL &&
+			     ERR_GET_REASON(error) >= SSL_AD_REASON_OFFSET;
+	}
 	ERR_clear_error();
 }
 
@@ -205,4 +209,9 @@ int tls_client_export(struct tls_client *t, const char *label, struct chunk cont
 const char *tls_client_why(const struct tls_client *t)
 {
 	return t->why;
+}
+
+bool tls_client_is_refused(const struct tls_client *t)
+{
+	return t->refused;
 }

@@ -54,5 +54,7 @@ int tls_client_export(struct tls_client *t, const char *label, struct chunk cont
 		      size_t len) MUST_CHECK;
 /* Why the last step failed; printable. */
 const char *tls_client_why(const struct tls_client *t);
+/* It failed by an alert of the server. */
+bool tls_client_is_refused(const struct tls_client *t);
 
 #endif

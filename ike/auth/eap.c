@@ -14,15 +14,31 @@ enum eap_type {
 	EAP_EXPANDED = 254,
 };
 
+static void lose(struct eap *e, bool by_server, const char *fmt, va_list ap)
+{
+	e->lost = true;
+	if (*e->why)
+		return;
+	e->by_server = by_server;
+	vsnprintf(e->why, sizeof(e->why), fmt, ap);
+}
+
 bool eap_refuse(struct eap *e, const char *fmt, ...)
 {
 	va_list ap;
 
-	e->lost = true;
-	if (*e->why)
-		return false;
 	va_start(ap, fmt);
-	vsnprintf(e->why, sizeof(e->why), fmt, ap);
+	lose(e, false, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+bool eap_refused(struct eap *e, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	lose(e, true, fmt, ap);
 	va_end(ap);
 	return false;
 }
@@ -86,6 +102,11 @@ const char *eap_why(const struct eap *e)
 	return e->why;
 }
 
+bool eap_is_refused(const struct eap *e)
+{
+	return e->by_server;
+}
+
 const char *eap_notice(const struct eap *e)
 {
 	return *e->notice ? e->notice : NULL;
@@ -112,6 +133,7 @@ static bool decline(struct eap *e, uint8_t type, struct writer *out)
 	if (e->begun || type == EAP_NAK || type == 0)
 		return eap_refuse(e, "the server sends EAP type %u within %s", type,
 				  e->method->name);
+	e->by_server = true;
 	snprintf(e->why, sizeof(e->why), "the server wants EAP type %u, and local.auth says %s",
 		 type, e->method->name);
 	out->base[out->len - 1] = type == EAP_EXPANDED ? EAP_EXPANDED : EAP_NAK;
@@ -159,8 +181,12 @@ static enum eap_result respond(struct eap *e, uint8_t id, struct reader *r, stru
 	wr_u8(out, id);
 	wr_be16(out, 0);
 	wr_u8(out, type);
-	if (!answer(e, type, rd_rest(r), out) || out->bad)
+	if (!answer(e, type, rd_rest(r), out))
 		return EAP_FAILS;
+	if (out->bad) {
+		eap_refuse(e, "our EAP response is too long");
+		return EAP_FAILS;
+	}
 	put_be16(out->base + 2, (uint16_t)out->len);
 	return EAP_RESPONDS;
 }
@@ -176,7 +202,7 @@ static enum eap_result conclude(struct eap *e, bool success, bool has_data)
 		eap_refuse(e, "the server says success before %s is over%s%s", e->method->name,
 			   e->missing ? ": " : "", e->missing ? e->missing : "");
 	else
-		eap_refuse(e, "the server refuses us by EAP-Failure in %s", e->method->name);
+		eap_refused(e, "the server refuses us by EAP-Failure in %s", e->method->name);
 	return EAP_FAILS;
 }
 

@@ -51,8 +51,13 @@ void eap_free(struct eap *e);
 enum eap_result eap_receive(struct eap *e, struct chunk packet, struct writer *out);
 /* EAP_MSK bytes, after EAP_SUCCEEDS; they belong to e. */
 const uint8_t *eap_msk(const struct eap *e);
-/* Why it failed: printable ASCII. */
+/*
+ * Why it failed: printable ASCII; empty: it has not. That may be there before EAP_FAILS, while the
+ * server is told, or has still to say its EAP-Failure.
+ */
 const char *eap_why(const struct eap *e);
+/* With eap_why: the server refuses us; otherwise we refuse it. */
+bool eap_is_refused(const struct eap *e);
 /* The text of the notification that the last packet was, in printable ASCII; NULL: it was none. */
 const char *eap_notice(const struct eap *e);
 

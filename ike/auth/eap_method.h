@@ -16,6 +16,7 @@ struct eap {
 	bool lost; /* it has failed, and the server has still to be told, or has told us */
 	uint8_t msk[EAP_MSK];
 	char why[EAP_WHY_MAX];
+	bool by_server; /* why: the server refuses us */
 	char notice[EAP_WHY_MAX];
 };
 
@@ -37,6 +38,8 @@ extern const struct eap_method eap_method_mschapv2, eap_method_tls;
 
 /* Sets why it failed, unless that was said before. Always false. */
 bool eap_refuse(struct eap *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The same where it is the server that refuses us. */
+bool eap_refused(struct eap *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Copies text of the server, cut to size - 1 bytes; what is not printable ASCII becomes '?'. */
 void eap_print(struct chunk text, char *out, size_t size);
 

@@ -172,8 +172,8 @@ static bool on_failure(struct eap *e, struct reader *r, struct writer *out)
 	if (!m->answered || e->done)
 		return eap_refuse(e, "the server says failure before it has our response");
 	error = read_failure(rd_rest(r), message, sizeof(message));
-	eap_refuse(e, "the server refuses us: E=%u, %s%s%s%s", error, meaning(error),
-		   *message ? " (\"" : "", message, *message ? "\")" : "");
+	eap_refused(e, "the server refuses us: E=%u, %s%s%s%s", error, meaning(error),
+		    *message ? " (\"" : "", message, *message ? "\")" : "");
 	wr_u8(out, OP_FAILURE);
 	return true;
 }

@@ -127,7 +127,10 @@ static int derive(struct eap *e, struct eap_tls *t)
  */
 static bool tls_failed(struct eap *e, const struct eap_tls *t)
 {
-	eap_refuse(e, "TLS with the server: %s", tls_client_why(t->tls));
+	if (tls_client_is_refused(t->tls))
+		eap_refused(e, "TLS with the server: %s", tls_client_why(t->tls));
+	else
+		eap_refuse(e, "TLS with the server: %s", tls_client_why(t->tls));
 	return true;
 }
 

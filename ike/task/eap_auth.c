@@ -209,7 +209,10 @@ static void converse(struct ike_sa *sa, const struct ike_in *in)
 	switch (r) {
 	case EAP_RESPONDS: send_packet(sa, &w, in->now); break;
 	case EAP_SUCCEEDS: send_auth(sa, in->now); break;
-	case EAP_FAILS: fail(sa, IKE_PROBLEM_NOT_LET_IN, eap_why(eap), in->now); break;
+	case EAP_FAILS:
+		fail(sa, eap_is_refused(eap) ? IKE_PROBLEM_NOT_LET_IN : IKE_PROBLEM_NOT_TRUSTED,
+		     eap_why(eap), in->now);
+		break;
 	}
 	secret_wipe(packet, sizeof(packet));
 }

@@ -43,7 +43,7 @@ static struct gateway {
 	bool without_eap; /* the engine's own handler is used */
 } gw;
 
-static struct pki *root, *server_leaf, *peer_leaf;
+static struct pki *root, *other_root, *server_leaf, *peer_leaf, *misnamed;
 
 /* ---- the gateway ---- */
 
@@ -199,6 +199,11 @@ static int make_pki(void **state)
 {
 	(void)state;
 	root = pki_ca(PKI_P256, "CN=Root", NULL);
+	other_root = pki_ca(PKI_P256, "CN=Other", NULL);
+	misnamed = pki_make(&(struct pki_spec){.kind = PKI_P256,
+					       .subject = "O=Example,CN=bbb",
+					       .san = "DNS:bbb.example.net",
+					       .issuer = root});
 	server_leaf = pki_make(&(struct pki_spec){.kind = PKI_P256,
 						  .subject = "O=Example,CN=aaa",
 						  .san = "DNS:gw.example.net",
@@ -632,6 +637,44 @@ static void dishonest_servers(void **state)
 	}
 }
 
+/* The server refuses us, or we refuse it: the problem says which. */
+static void who_refuses(void **state)
+{
+	static const struct {
+		size_t method;
+		enum eap_deed deed;
+		bool other_leaf, other_ca;
+		enum ike_problem what;
+	} rows[] = {
+		{0, EAP_REFUSES, false, false, IKE_PROBLEM_NOT_LET_IN},
+		{0, EAP_MD5_ONLY, false, false, IKE_PROBLEM_NOT_LET_IN},
+		{0, EAP_FAILURE_LAST, false, false, IKE_PROBLEM_NOT_LET_IN},
+		{0, EAP_WRONG_PROOF, false, false, IKE_PROBLEM_NOT_TRUSTED},
+		{0, EAP_SUCCESS_EARLY, false, false, IKE_PROBLEM_NOT_TRUSTED},
+		{0, EAP_IDENTITY_FOR_EVER, false, false, IKE_PROBLEM_NOT_TRUSTED},
+		{1, EAP_HONEST, true, false, IKE_PROBLEM_NOT_TRUSTED},
+		{2, EAP_HONEST, true, false, IKE_PROBLEM_NOT_TRUSTED},
+		{1, EAP_HONEST, false, true, IKE_PROBLEM_NOT_LET_IN},
+		{2, EAP_HONEST, false, true, IKE_PROBLEM_NOT_LET_IN},
+		{2, EAP_NO_COMMITMENT, false, false, IKE_PROBLEM_NOT_TRUSTED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct net *n = made(NULL, &methods[rows[i].method]);
+
+		gw.server.deed = rows[i].deed;
+		if (rows[i].other_leaf)
+			gw.server.leaf = misnamed;
+		if (rows[i].other_ca)
+			gw.server.ca = other_root;
+		call(n, 3 * SEC);
+		if (net_is_up(n) || peer_conn(n, BRANCH)->problem->what != rows[i].what)
+			net_fail(n, "row %zu: problem %u", i, peer_conn(n, BRANCH)->problem->what);
+		done(n);
+	}
+}
+
 static void wrong_password_until_a_reload(void **state)
 {
 	struct net *n = made(NULL, &methods[0]);
@@ -803,6 +846,7 @@ int main(void)
 		cmocka_unit_test(lost_and_doubled),
 		cmocka_unit_test(dishonest_gateways),
 		cmocka_unit_test(dishonest_servers),
+		cmocka_unit_test(who_refuses),
 		cmocka_unit_test(wrong_password_until_a_reload),
 		cmocka_unit_test(reload_within),
 		cmocka_unit_test(silence_within),

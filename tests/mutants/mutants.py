@@ -77,6 +77,8 @@ MUTANTS = [
      ["t_eap_peer/wrong_certificates"]),
     ("eap-without-ppk", "EAP begins where the post-quantum key that is required is not there", "prepare_auth",
      "ppk_is_missing(sa) || ", "", ["t_eap/required_post_quantum_key"]),
+    ("eap-tls-blames-the-wrong-side", "a server of EAP-TLS that refuses us counts as one that we refuse", "tls_failed",
+     "if (tls_client_is_refused(t->tls))", "if (0)", ["t_eap_peer/refused_by_the_server", "t_eap/who_refuses"]),
     ("eap-tls-says-nothing", "a server of EAP-TLS that is refused, or refuses us, is not answered", "tls_failed",
      "return true;", "return false;", ["t_eap_peer/wrong_certificates", "t_eap_peer/refused_by_the_server"]),
     ("eap-tls-no-commitment", "with TLS 1.3 success is believed before the server has said so", "advance",

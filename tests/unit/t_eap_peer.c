@@ -312,6 +312,7 @@ static void wrong_password(void **state)
 	begin(&p, s.kind, "guess", peer_leaf, NULL);
 	assert_int_equal(converse(&p, &s), EAP_FAILS);
 	assert_non_null(strstr(eap_why(p.eap), "E=691"));
+	assert_true(eap_is_refused(p.eap));
 	assert_false(s.accepts);
 	finish(&p);
 }
@@ -365,6 +366,7 @@ static void wrong_certificates(void **state)
 		if (!strstr(eap_why(p.eap), rows[i / 2].why))
 			fail_msg("row %zu: %s", i / 2, eap_why(p.eap));
 		assert_false(s.accepts);
+		assert_false(eap_is_refused(p.eap));
 		/* The server is told, and its EAP-Failure awaited. */
 		assert_int_equal(s.alert, SSL_AD_BAD_CERTIFICATE);
 		assert_true(s.ended);
@@ -390,6 +392,7 @@ static void refused_by_the_server(void **state)
 		begin(&p, s.kind, "", peer_leaf, NULL);
 		assert_int_equal(converse(&p, &s), EAP_FAILS);
 		assert_non_null(strstr(eap_why(p.eap), "alert unknown ca"));
+		assert_true(eap_is_refused(p.eap));
 		assert_false(s.accepts);
 		assert_true(s.ended);
 		finish(&p);
