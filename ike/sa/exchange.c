@@ -212,6 +212,8 @@ bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h)
 void exchange_unanswered(struct ike_sa *sa, nsec_t now)
 {
 	sa->unanswered = true;
+	if (sa_fail_by_eap(sa, now))
+		return;
 	if (sa->established)
 		sa_fail(sa, IKE_PROBLEM_SILENT, "no response to our request", now);
 	else

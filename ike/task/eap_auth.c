@@ -209,10 +209,7 @@ static void converse(struct ike_sa *sa, const struct ike_in *in)
 	switch (r) {
 	case EAP_RESPONDS: send_packet(sa, &w, in->now); break;
 	case EAP_SUCCEEDS: send_auth(sa, in->now); break;
-	case EAP_FAILS:
-		fail(sa, eap_is_refused(eap) ? IKE_PROBLEM_NOT_LET_IN : IKE_PROBLEM_NOT_TRUSTED,
-		     eap_why(eap), in->now);
-		break;
+	case EAP_FAILS: sa_fail_by_eap(sa, in->now); break;
 	}
 	secret_wipe(packet, sizeof(packet));
 }
@@ -228,7 +225,7 @@ void eap_auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	if (!(in->p->present & PL(EAP))) {
 		if (in->p->present & PL(AUTH))
 			fail(sa, IKE_PROBLEM_NOT_TRUSTED, "the peer does not ask for it", in->now);
-		else
+		else if (!sa_fail_by_eap(sa, in->now))
 			auth_refused(sa, in);
 		return;
 	}

@@ -29,6 +29,9 @@ enum deed {
 	EAP_LAST,      /* EAP in place of AUTH */
 	OTHER_ID_LAST,
 	STAYS_SILENT, /* after the first response */
+	/* in place of EAP-Failure */
+	REFUSES_FOR_FAILURE,
+	SILENT_FOR_FAILURE,
 	DEEDS
 };
 
@@ -122,6 +125,13 @@ static void on_eap(struct ike_sa *sa, const struct ike_in *in)
 	if (gw.deed == STAYS_SILENT)
 		return;
 	len = eap_server_next(&gw.server, in->p->eap, packet);
+	if (gw.deed == SILENT_FOR_FAILURE && gw.server.ended)
+		return;
+	if (gw.deed == REFUSES_FOR_FAILURE && gw.server.ended) {
+		respond_notify(sa, in->h, NOTIFY_AUTHENTICATION_FAILED, (struct chunk){0},
+			       in->local, in->remote, in->now);
+		return;
+	}
 	respond(sa, in, gw.deed == AUTH_WITHIN || gw.deed == AUTH_AND_NO_EAP_LATER ? SECRET : NULL,
 		(struct chunk){packet, gw.deed == AUTH_AND_NO_EAP_LATER ? 0 : len});
 }
@@ -675,6 +685,36 @@ static void who_refuses(void **state)
 	}
 }
 
+/* What EAP has said remains the reason, whatever the gateway does in place of EAP-Failure. */
+static void reason_is_kept(void **state)
+{
+	static const struct {
+		size_t method;
+		enum deed deed;
+		enum ike_problem what;
+		const char *said;
+	} rows[] = {
+		{0, REFUSES_FOR_FAILURE, IKE_PROBLEM_NOT_LET_IN, "E=691"},
+		{0, SILENT_FOR_FAILURE, IKE_PROBLEM_NOT_LET_IN, "E=691"},
+		{1, REFUSES_FOR_FAILURE, IKE_PROBLEM_NOT_TRUSTED, "does not have the peer's id"},
+		{2, SILENT_FOR_FAILURE, IKE_PROBLEM_NOT_TRUSTED, "does not have the peer's id"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct net *n = made(NULL, &methods[rows[i].method]);
+
+		gw.deed = rows[i].deed;
+		gw.server.deed = EAP_REFUSES; /* of MS-CHAPv2 only */
+		gw.server.leaf = misnamed;
+		call(n, 33 * SEC);
+		if (!net_logged(n, rows[i].said) ||
+		    peer_conn(n, BRANCH)->problem->what != rows[i].what)
+			net_fail(n, "row %zu: problem %u", i, peer_conn(n, BRANCH)->problem->what);
+		done(n);
+	}
+}
+
 static void wrong_password_until_a_reload(void **state)
 {
 	struct net *n = made(NULL, &methods[0]);
@@ -847,6 +887,7 @@ int main(void)
 		cmocka_unit_test(dishonest_gateways),
 		cmocka_unit_test(dishonest_servers),
 		cmocka_unit_test(who_refuses),
+		cmocka_unit_test(reason_is_kept),
 		cmocka_unit_test(wrong_password_until_a_reload),
 		cmocka_unit_test(reload_within),
 		cmocka_unit_test(silence_within),
