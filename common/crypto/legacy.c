@@ -13,17 +13,27 @@ static struct {
 	EVP_CIPHER *des;
 } legacy;
 
+/* A failure leaves nothing: the provider may be there at the next call. */
+static bool load(void)
+{
+	legacy.lib = OSSL_LIB_CTX_new();
+	if (legacy.lib && OSSL_PROVIDER_load(legacy.lib, "legacy")) {
+		legacy.md4 = EVP_MD_fetch(legacy.lib, "MD4", NULL);
+		legacy.des = EVP_CIPHER_fetch(legacy.lib, "DES-ECB", NULL);
+	}
+	ERR_clear_error();
+	if (legacy.md4 && legacy.des)
+		return true;
+	EVP_MD_free(legacy.md4);
+	EVP_CIPHER_free(legacy.des);
+	OSSL_LIB_CTX_free(legacy.lib);
+	memset(&legacy, 0, sizeof(legacy));
+	return false;
+}
+
 bool legacy_is_available(void)
 {
-	if (!legacy.lib) {
-		legacy.lib = OSSL_LIB_CTX_new();
-		if (legacy.lib && OSSL_PROVIDER_load(legacy.lib, "legacy")) {
-			legacy.md4 = EVP_MD_fetch(legacy.lib, "MD4", NULL);
-			legacy.des = EVP_CIPHER_fetch(legacy.lib, "DES-ECB", NULL);
-		}
-		ERR_clear_error();
-	}
-	return legacy.md4 && legacy.des;
+	return legacy.lib || load();
 }
 
 int legacy_md4(struct chunk data, uint8_t out[MD4_LEN])

@@ -2,8 +2,9 @@
  * legacy.h - MD4 and DES, which MS-CHAPv2 (RFC 2759) cannot do without and nothing else may use.
  * SPDX-License-Identifier: ISC
  *
- * libcrypto has them in its legacy provider, a module of its own. It is loaded at the first call,
- * into a library context of its own: no other part of libcrypto gets these algorithms by it.
+ * libcrypto has them in its legacy provider, a module of its own. It is loaded at the first call
+ * that finds it, into a library context of its own: no other part of libcrypto gets these
+ * algorithms by it.
  */
 #ifndef MENDIP_LEGACY_H
 #define MENDIP_LEGACY_H
