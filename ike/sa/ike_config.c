@@ -86,9 +86,14 @@ bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr 
 
 const char *conn_eap_id(const struct conn_conf *c, char *id)
 {
-	if (!c->auth.eap_id)
-		return ident_format(&c->local_id, id);
-	snprintf(id, IDENT_STRLEN, "%s", c->auth.eap_id);
+	const struct ident *local = &c->local_id;
+
+	if (c->auth.eap_id)
+		snprintf(id, IDENT_STRLEN, "%s", c->auth.eap_id);
+	else if (local->type == ID_FQDN || local->type == ID_RFC822)
+		snprintf(id, IDENT_STRLEN, "%.*s", local->len, (const char *)local->data);
+	else
+		ident_format(local, id);
 	return id;
 }
 

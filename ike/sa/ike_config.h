@@ -156,7 +156,8 @@ void conn_unref(const struct conn_conf *c);
 bool endpoints_have(const struct endpoint *v, unsigned count, const struct addr *a);
 /*
  * Writes our identity for EAP, as text with a NUL, to id, which has IDENT_STRLEN bytes, and returns
- * id. It may be longer than EAP takes.
+ * id. Without eap_id it is local_id: a name octet for octet, another one as text. It may be longer
+ * than EAP takes.
  */
 const char *conn_eap_id(const struct conn_conf *c, char *id);
 /* The password by which we authenticate, or NULL: none is needed, or none is there. */

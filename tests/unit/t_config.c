@@ -597,6 +597,37 @@ static void server_of_eap_beside_a_pattern(void **state)
 	conf_free(c);
 }
 
+/* Names octet for octet, as the server has them; other identities as text. */
+static void identity_in_eap(void **state)
+{
+	static const struct {
+		const char *local, *eap;
+	} rows[] = {
+		{"gw-\xc3\xb6.example", "gw-\xc3\xb6.example"},
+		{"@user", "user"},
+		{"us\xc3\xa9r@b.example", "us\xc3\xa9r@b.example"},
+		{"192.0.2.1", "192.0.2.1"},
+		{"CN=user", "CN=user"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char *local = xasprintf("id = \"%s\"; auth = \"eap-mschapv2\";", rows[i].local);
+		char *eap = xasprintf("eap: { id = \"%s\";", rows[i].eap), id[IDENT_STRLEN];
+		char *once = base_with(LOCAL, local);
+		char *text = replaced(once, "eap: { id = \"user\";", eap);
+		struct config *c = load(text);
+
+		assert_string_equal(conn_eap_id(c->conns.v[0], id), rows[i].eap);
+		assert_non_null(conn_eap_secret(c->conns.v[0], c->conns.secrets));
+		conf_free(c);
+		free(text);
+		free(once);
+		free(eap);
+		free(local);
+	}
+}
+
 #define MANY_WORDS                                                                        \
 	"aes128gcm16-aes192gcm16-aes256gcm16-chacha20poly1305-x25519-x448-ecp256-ecp384-" \
 	"ecp521-ecp256bp-ecp384bp-ecp512bp-modp4096-modp6144-modp8192-"
@@ -828,6 +859,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_the_engines),
 		cmocka_unit_test(wrong_credentials_are_told),
 		cmocka_unit_test(server_of_eap_beside_a_pattern),
+		cmocka_unit_test(identity_in_eap),
 		cmocka_unit_test(credentials_are_read),
 	};
 
