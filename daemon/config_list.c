@@ -262,13 +262,11 @@ static void print_names(struct conf_out *out, const struct conf_option *o, const
 
 const struct conf_kind conf_names = {read_names, print_names};
 
-/* A name of at most 253 characters, in labels of at most 63 (RFC 1035 2.3.4), or the root. */
+/* A name of at most 253 characters, in labels of at most 63 (RFC 1035 2.3.4). */
 static bool is_domain(const char *v)
 {
 	size_t label = 0;
 
-	if (strcmp(v, ".") == 0)
-		return true;
 	if (strlen(v) > 253)
 		return false;
 	for (; *v; v++) {
@@ -287,7 +285,10 @@ static int add_domain(struct conf_reader *r, config_setting_t *s, const char *v,
 {
 	struct name_list *l = ctx;
 
-	if (!is_domain(*v == '~' ? v + 1 : v))
+	/* systemd-resolved does not search names in the root. */
+	if (strcmp(v, ".") == 0)
+		return conf_fail(r, s, "\".\" is not searched: write \"~.\" for all names");
+	if (strcmp(v, "~.") != 0 && !is_domain(*v == '~' ? v + 1 : v))
 		return conf_fail(r, s,
 				 "\"%.60s\" is not a domain; \"~.\" stands for all names, and "
 				 "\"~example.net\" for names in it that are not searched",

@@ -95,7 +95,7 @@ static void add_domain(struct dns_set *s, const char *domain)
 	}
 	if (s->domain_count < DNS_DOMAINS)
 		s->domain[s->domain_count++] = domain;
-	s->all |= strcmp(domain, ".") == 0 || strcmp(domain, "~.") == 0;
+	s->all |= strcmp(domain, "~.") == 0;
 }
 
 void dns_get(const struct dns_users *all, uint16_t device, struct dns_set *ret)

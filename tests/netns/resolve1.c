@@ -10,6 +10,7 @@
  */
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,12 +73,20 @@ static int set_domains(sd_bus_message *m, void *ctx, sd_bus_error *error)
 {
 	const char *domain;
 	int only_route, e = begin(m, "SetLinkDomains");
+	bool root = false;
 
 	(void)ctx, (void)error;
 	if (e >= 0)
 		e = sd_bus_message_enter_container(m, 'a', "(sb)");
-	while (e >= 0 && (e = sd_bus_message_read(m, "(sb)", &domain, &only_route)) > 0)
+	while (e >= 0 && (e = sd_bus_message_read(m, "(sb)", &domain, &only_route)) > 0) {
 		printf(" %s%s", only_route ? "~" : "", domain);
+		root |= !only_route && strcmp(domain, ".") == 0;
+	}
+	if (e >= 0 && root) {
+		puts("");
+		return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_INVALID_ARGS,
+						  "Root domain is not suitable as search domain");
+	}
 	return e < 0 ? e : end(m);
 }
 
