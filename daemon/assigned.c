@@ -91,6 +91,16 @@ void assigned_repair(struct daemon *d)
 	resolved_tell_again(d->resolved);
 }
 
+void assigned_take_back(struct daemon *d)
+{
+	for (uint16_t i = 0; i < d->devices.count; i++) {
+		const struct device *v = d->devices.all[i];
+
+		if (v->found)
+			resolved_found(d->resolved, i, v->tun.name);
+	}
+}
+
 void assigned_free(struct daemon *d, bool gone)
 {
 	struct assigned *i;

@@ -13,6 +13,9 @@ void assigned_change(struct daemon *d, const struct conn_conf *conf, uint16_t de
 /* Adds all addresses again that are missing, and tells DNS servers again, as after a device was
  * made again. */
 void assigned_repair(struct daemon *d);
+/* At a start, once tunnels were taken over: takes back the DNS servers that another process has
+ * left on devices that have none now. */
+void assigned_take_back(struct daemon *d);
 /* gone: takes back what systemd-resolved was given, as the tunnels have ended. */
 void assigned_free(struct daemon *d, bool gone);
 

@@ -4,6 +4,7 @@
 #include "xalloc.h"
 
 #include <assert.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -73,8 +74,10 @@ static int device_open(struct device *v)
 {
 	struct daemon *d = v->daemon;
 	bool offload = d->config->fixed.offload.tun != OFFLOAD_OFF, adopted = adopt(v, offload);
-	int r = adopted ? 0 : tun_open(&v->tun, v->mtu, offload, &d->log);
+	int r;
 
+	v->found = adopted || if_nametoindex(v->tun.name) != 0;
+	r = adopted ? 0 : tun_open(&v->tun, v->mtu, offload, &d->log);
 	if (r == 0)
 		r = listen_to(v);
 	if (r < 0) {

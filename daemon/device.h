@@ -27,6 +27,7 @@ struct device {
 	bool link;		/* as last set in the kernel */
 	bool link_unknown;	/* the link was last set by the process before us */
 	bool wanted;		/* by the configuration */
+	bool found;		/* it was there before this process opened it */
 };
 
 struct devices {

@@ -448,6 +448,7 @@ static int start(struct daemon *d)
 	tunnel_configure(d->tunnel, &c->conns, conf_conn_same, d->started);
 	net_settle(d->net); /* before the sweep, which needs the throw routes */
 	net_sweep(d->net);
+	assigned_take_back(d);
 	resolver_refresh(d->resolver);
 	look_for_ends(d);
 	return 0;

@@ -28,6 +28,7 @@ struct link {
 	struct dns_set wanted; /* its domains are owned */
 	bool stale;	       /* is to be told */
 	bool given;	       /* systemd-resolved may have been told something */
+	bool found;	       /* it may, but only by the process before us */
 	sd_bus_slot *calls[CALLS];
 	unsigned open;	/* calls without an answer */
 	char error[80]; /* the last one that was logged; "": none since the last success */
@@ -130,15 +131,34 @@ static void all_stale(struct resolved *r)
 	r->stale = true;
 }
 
+/* Without a bus, the process before us has told nothing. True: others are to be told something. */
+static bool needs_bus(struct resolved *r)
+{
+	struct link *l;
+	bool needed = false;
+
+	SLIST_FOREACH(l, &r->links, next)
+	{
+		l->given &= !l->found;
+		l->found = false;
+		needed |= l->given || l->wanted.server_count;
+	}
+	return needed;
+}
+
 static void bus_lost(struct resolved *r, int error)
 {
-	if (!r->lost_logged)
+	bool needed = needs_bus(r);
+
+	if (needed && !r->lost_logged)
 		log_warn(r->log,
 			 "DNS servers of the peer: no connection to D-Bus: %s; trying again",
 			 strerror(-error));
-	r->lost_logged = true;
+	r->lost_logged |= needed;
 	if (r->bus)
 		disconnect(r);
+	if (!needed)
+		return;
 	all_stale(r);
 	retry_later(r);
 }
@@ -182,6 +202,8 @@ static void tell_success(const struct link *l)
 	char text[512], a[ADDR_STRLEN];
 	size_t n = 0;
 
+	if (l->found)
+		return;
 	if (!l->wanted.server_count) {
 		log_info(l->resolved->log, "%s: systemd-resolved has no DNS servers of it any more",
 			 l->name);
@@ -196,13 +218,18 @@ static void tell_success(const struct link *l)
 	log_info(l->resolved->log, "%s: systemd-resolved has the DNS servers%s", l->name, text);
 }
 
+static bool is_not_running(const char *name)
+{
+	return strcmp(name, SD_BUS_ERROR_SERVICE_UNKNOWN) == 0 ||
+	       strcmp(name, SD_BUS_ERROR_NAME_HAS_NO_OWNER) == 0;
+}
+
 static const char *reason(const char *name, const char *message)
 {
 	if (strcmp(name, SD_BUS_ERROR_ACCESS_DENIED) == 0 ||
 	    strcmp(name, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED) == 0)
 		return "systemd-resolved does not let us: see mendipd(8), DNS";
-	if (strcmp(name, SD_BUS_ERROR_SERVICE_UNKNOWN) == 0 ||
-	    strcmp(name, SD_BUS_ERROR_NAME_HAS_NO_OWNER) == 0)
+	if (is_not_running(name))
 		return "systemd-resolved does not run";
 	return message ? message : name;
 }
@@ -210,6 +237,11 @@ static const char *reason(const char *name, const char *message)
 static void link_failed(struct link *l, const char *name, const char *message)
 {
 	calls_forget(l);
+	/* When systemd-resolved starts, it remembers what it was told. */
+	if (l->found) {
+		l->given = l->found = is_not_running(name);
+		return;
+	}
 	/* A device that is gone has nothing to be taken back from. */
 	if (!l->wanted.server_count && strcmp(name, SERVICE ".NoSuchLink") == 0) {
 		l->given = false;
@@ -239,6 +271,7 @@ static int on_answer(sd_bus_message *m, void *ctx, sd_bus_error *error)
 		l->resolved->lost_logged = false;
 		l->error[0] = '\0';
 		l->given = l->wanted.server_count > 0;
+		l->found = false;
 	}
 	return 0;
 }
@@ -296,6 +329,8 @@ static int call(struct link *l, int ifindex, const char *method,
 
 	if (e >= 0)
 		e = sd_bus_message_append(m, "i", ifindex);
+	if (e >= 0) /* what it was told is not a reason to start it */
+		e = sd_bus_message_set_auto_start(m, l->wanted.server_count > 0);
 	if (e >= 0)
 		e = append(m, &l->wanted);
 	if (e >= 0)
@@ -321,6 +356,7 @@ static int tell_link(struct link *l)
 	l->given = true;
 	if (!l->wanted.server_count)
 		return call(l, ifindex, "RevertLink", append_nothing);
+	l->found = false;
 	e = call(l, ifindex, "SetLinkDNS", append_servers);
 	if (e >= 0)
 		e = call(l, ifindex, "SetLinkDomains", append_domains);
@@ -434,6 +470,15 @@ void resolved_tell(struct resolved *r, uint16_t device, const char *name, const 
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	set_wanted(l, s);
 	l->stale = r->stale = true;
+}
+
+void resolved_found(struct resolved *r, uint16_t device, const char *name)
+{
+	struct link *l = link_of(r, device);
+
+	snprintf(l->name, sizeof(l->name), "%s", name);
+	l->found = !l->wanted.server_count && !l->given;
+	l->given = l->stale = r->stale = true;
 }
 
 void resolved_tell_again(struct resolved *r)

@@ -23,6 +23,12 @@ struct resolved *resolved_new(struct event_base *base, int priority, struct log 
  * sends it.
  */
 void resolved_tell(struct resolved *r, uint16_t device, const char *name, const struct dns_set *s);
+/*
+ * The device was there before us: systemd-resolved may have been told something by the process
+ * before. Unless resolved_tell has said what holds for it, that is taken back, and nothing is
+ * logged: where systemd-resolved cannot be reached or refuses, nothing was given.
+ */
+void resolved_found(struct resolved *r, uint16_t device, const char *name);
 /* Devices may have been made again: systemd-resolved has forgotten what it knew of them. */
 void resolved_tell_again(struct resolved *r);
 /* To be called once per turn of the loop. */

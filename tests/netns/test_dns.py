@@ -277,6 +277,39 @@ def a_restart_keeps_them():
         road.bus.wait_calls(*ALL, *ALL)
 
 
+def a_restart_without_them():
+    """The next process has another configuration, and takes back what was given; so does one after a crash."""
+    for crash in (False, True):
+        with testbed.Testbed("dns") as bed:
+            road = Road(bed, kind=Unit)
+            if crash:
+                road.left.run("ip", "tuntap", "add", "mendip0", "mode", "tun")
+            road.bus.start().serve()
+            road.start()
+            road.bus.wait_calls(*ALL)
+            if crash:
+                road.branch.kill()
+            else:
+                road.branch.process.send_signal(signal.SIGUSR2)
+                expect(road.branch.process.wait(10) == 0, f"it failed: {road.branch.tail()}")
+            with open(road.branch.conf, encoding="utf-8") as f:
+                road.branch.write(f.read().replace('dns = "resolved";', ""))
+            road.branch.start()
+            road.branch.wait_up()
+            road.bus.wait_calls(*ALL, *GONE)
+
+
+def nothing_to_take_back():
+    """A device that others have made, and neither a bus nor servers: nothing is told."""
+    with testbed.Testbed("dns") as bed:
+        road = Road(bed, change=lambda text: text.replace('dns = "resolved";', ""))
+        road.left.run("ip", "tuntap", "add", "mendip0", "mode", "tun")
+        road.start()
+        road.works()
+        expect(not road.branch.logged("D-Bus"), road.branch.tail())
+
+
 main([given_and_taken_back, taken_back_at_the_end, taken_back_from_a_dead_gateway, for_some_domains, not_unless_asked_for, several_connections,
       the_bus_comes_later, the_bus_restarts, resolved_restarts, it_may_be_refused, silence_blocks_nothing,
-      a_device_that_is_made_again, a_restart_keeps_them])
+      a_device_that_is_made_again, a_restart_keeps_them, a_restart_without_them,
+      nothing_to_take_back])
