@@ -14,8 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FILE_MAX    (4u << 20)
-#define TRY_SECONDS 10
+#define FILE_MAX       (4u << 20)
+#define TRY_SECONDS    10
+#define TRIED_MAY_PASS 2 /* exit status of the child process */
 
 /* The text of a regular file, NUL-terminated; the caller frees it. NULL with err. */
 static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err)
@@ -122,7 +123,7 @@ static int read_folder(struct config *c, const char *pattern, char *err)
 	return e;
 }
 
-static struct config *read_all(const char *path, char *err)
+static struct config *read_all(const char *path, char *err, bool *ret_may_pass)
 {
 	struct config *c = xzalloc(sizeof(*c));
 	char *copy = xstrdup(path), *pattern;
@@ -145,6 +146,7 @@ static struct config *read_all(const char *path, char *err)
 	conf_trusts_free(c->trusts);
 	c->files = NULL;
 	c->trusts = NULL;
+	*ret_may_pass = r < 0 && c->may_pass;
 	if (r < 0) {
 		conf_free(c);
 		return NULL;
@@ -156,7 +158,7 @@ static struct config *read_all(const char *path, char *err)
  * Reads everything once in a child process: if the library calls exit(), loops or crashes, that
  * must not end the tunnels of a daemon that was only asked to reload.
  */
-static bool try_in_child(const char *path, char *err)
+static bool try_in_child(const char *path, char *err, bool *ret_may_pass)
 {
 	int fds[2], status = 0;
 	char text[CONFIG_ERR] = "";
@@ -171,12 +173,13 @@ static bool try_in_child(const char *path, char *err)
 	pid = fork();
 	if (pid == 0) {
 		alarm(TRY_SECONDS);
-		struct config *c = read_all(path, text);
+		bool may_pass;
+		struct config *c = read_all(path, text, &may_pass);
 
 		if (!c && write(fds[1], text, strlen(text)) < 0)
 			_exit(3);
 		conf_free(c);
-		_exit(c ? 0 : 1);
+		_exit(c ? 0 : may_pass ? TRIED_MAY_PASS : 1);
 	}
 	close(fds[1]);
 	while (at < sizeof(text) - 1 && (n = read(fds[0], text + at, sizeof(text) - 1 - at)) > 0)
@@ -192,6 +195,7 @@ static bool try_in_child(const char *path, char *err)
 	else
 		snprintf(err, CONFIG_ERR, "%s: the parser crashed or did not end on this file",
 			 path);
+	*ret_may_pass = WIFEXITED(status) && WEXITSTATUS(status) == TRIED_MAY_PASS;
 	return false;
 }
 
@@ -203,10 +207,15 @@ void conf_make_printable(char *s)
 	}
 }
 
-struct config *conf_load(const char *path, char *err)
+struct config *conf_load(const char *path, char *err, bool *ret_may_pass)
 {
-	struct config *c = try_in_child(path, err) ? read_all(path, err) : NULL;
+	bool may_pass = false;
+	struct config *c = NULL;
 
+	if (try_in_child(path, err, &may_pass))
+		c = read_all(path, err, &may_pass);
+	if (ret_may_pass)
+		*ret_may_pass = may_pass;
 	if (!c)
 		conf_make_printable(err);
 	return c;

@@ -47,14 +47,16 @@ struct config {
 	char *folder;
 	struct conf_files *files;
 	struct conf_trusts *trusts;
+	bool may_pass; /* of the error: it lies in a device that is not there */
 };
 
 /*
  * Reads the file and conf.d/ *.conf beside it. The caller frees the result with conf_free. NULL on
  * any error, with file, line, option and the remedy in err (CONFIG_ERR bytes). Never ends the
- * process, whatever the file holds: a child process tries it first.
+ * process, whatever the file holds: a child process tries it first. *ret_may_pass, unless NULL: the
+ * same file may be good later, as only a token is not there.
  */
-struct config *conf_load(const char *path, char *err);
+struct config *conf_load(const char *path, char *err, bool *ret_may_pass);
 /*
  * Replaces every byte that is not printable ASCII with '?', in place: a message that quotes input,
  * perhaps cut within a UTF-8 sequence, neither controls a terminal nor breaks JSON.

@@ -272,7 +272,7 @@ const struct cred_items *conf_key_on_token(struct conf_reader *r, config_setting
 		return &known->items;
 	if (pin && !(secret = read_password(r, s, pin, &len)))
 		return NULL;
-	k = token_key(uri, secret, why);
+	k = token_key(uri, secret, why, &r->config->may_pass);
 	secret_free(secret, len);
 	if (!k) {
 		conf_fail(r, s, "key on a token: %s", why);

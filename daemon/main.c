@@ -157,7 +157,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *ctx)
 static bool next_can_start(struct daemon *d)
 {
 	char err[CONFIG_ERR] = "";
-	struct config *next = conf_load(d->config_path, err);
+	struct config *next = conf_load(d->config_path, err, NULL);
 
 	if (!next)
 		log_error(&d->log, "the configuration cannot be loaded, so the tunnels end: %s",
@@ -246,7 +246,7 @@ static void on_expiry_timer(evutil_socket_t fd, short what, void *ctx)
 /* The new configuration with the fixed options of the present one. NULL with d->reload_error. */
 static struct config *load_again(struct daemon *d)
 {
-	struct config *c = conf_load(d->config_path, d->reload_error);
+	struct config *c = conf_load(d->config_path, d->reload_error, NULL);
 
 	if (!c)
 		return NULL;
@@ -495,7 +495,7 @@ static int check(const char *path, bool dump)
 {
 	char err[CONFIG_ERR] = "", *text;
 	bool failed = false;
-	struct config *c = conf_load(path, err);
+	struct config *c = conf_load(path, err, NULL);
 
 	if (!c) {
 		fprintf(stderr, "mendipd: %s\n", err);
@@ -533,6 +533,7 @@ static int run(const char *path)
 	static const struct daemon_services services = {turn, reload, close_down};
 	struct daemon *d = xzalloc(sizeof(*d));
 	char err[CONFIG_ERR] = "";
+	bool may_pass;
 	int r;
 
 	d->services = &services;
@@ -540,12 +541,12 @@ static int run(const char *path)
 	key_log_init(&d->key_log);
 	sink_init(&d->sink, STDERR_FILENO);
 	d->kept = kept_take();
-	d->config = conf_load(path, err);
+	d->config = conf_load(path, err, &may_pass);
 	if (!d->config) {
 		fprintf(stderr, "mendipd: %s\n", err);
 		kept_free(d->kept);
 		free(d);
-		return EXIT_CONFIG;
+		return may_pass ? EXIT_FAILED : EXIT_CONFIG;
 	}
 	log_init(&d->log, d->config->log, log_sink, d);
 	bucket_init(&d->send_lines.bucket, 1, 5);

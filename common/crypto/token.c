@@ -80,7 +80,8 @@ static const char *why_none(unsigned count, const struct passphrase *pin)
 		       : "the token needs its PIN: name the file that has it in password";
 }
 
-static struct pkey *load(const char *uri, struct passphrase *pin, const char **ret_why)
+static struct pkey *load(const char *uri, struct passphrase *pin, const char **ret_why,
+			 bool *ret_absent)
 {
 	UI_METHOD *ui = passphrase_ui();
 	OSSL_STORE_CTX *store =
@@ -92,6 +93,7 @@ static struct pkey *load(const char *uri, struct passphrase *pin, const char **r
 	if (store && OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY) == 1)
 		p = only_key(store, &count);
 	*ret_why = why_none(count, pin);
+	*ret_absent = count == 0 && !pin->asked;
 	if (p) {
 		k = pkey_adopt_token(p, token_lib());
 		*ret_why = "a key of another kind: RSA of 2048 to 8192 bits, ECDSA P-256, P-384 "
@@ -103,19 +105,20 @@ static struct pkey *load(const char *uri, struct passphrase *pin, const char **r
 	return k;
 }
 
-struct pkey *token_key(const char *uri, const char *pin, char *why)
+struct pkey *token_key(const char *uri, const char *pin, char *why, bool *ret_absent)
 {
 	struct passphrase p = {.text = pin};
 	struct pkey *k = NULL;
 	const char *wrong;
 
+	*ret_absent = false;
 	if (strcasestr(uri, "pin-value") || strcasestr(uri, "pin-source"))
 		wrong = "the PIN does not belong into the URI: write it into a file, and name that "
 			"in password";
 	else if (!has_provider("default") || !has_provider(TOKEN_PROVIDER))
 		wrong = "OpenSSL has no provider for PKCS#11: install the package pkcs11-provider";
 	else
-		k = load(uri, &p, &wrong);
+		k = load(uri, &p, &wrong, ret_absent);
 	ERR_clear_error();
 	if (!k)
 		snprintf(why, CRED_WHY_MAX, "%s", wrong);

@@ -17,8 +17,9 @@ bool token_is_uri(const char *name);
  * NULL. It is given once: several wrong ones lock most tokens. NULL with the reason in `why`
  * (CRED_WHY_MAX bytes), which has neither the URI nor the PIN: the URI has a PIN in it, there is no
  * provider, no such key or more than one, the PIN is missing or wrong, or pkey_from_spki would not
- * take a key of its kind.
+ * take a key of its kind. *ret_absent: no token that is there has the key, and none was given the
+ * PIN; that may be otherwise later.
  */
-struct pkey *token_key(const char *uri, const char *pin, char *why);
+struct pkey *token_key(const char *uri, const char *pin, char *why, bool *ret_absent);
 
 #endif

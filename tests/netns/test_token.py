@@ -85,6 +85,20 @@ def checked(bed, pki, *change):
     return done[0].returncode, "".join(d.stdout + d.stderr for d in done)
 
 
+def what_a_start_ends_with():
+    """The service manager starts the daemon again, as the token may come, but not to give a wrong PIN again."""
+    with testbed.Testbed("token") as bed:
+        pki = make_pki(bed, "p256")
+        pki.write("wrong", "another one\n", 0o600)
+        for uri, pin, status in (("pkcs11:token=other", "pin", 1), (URI, "wrong", 78)):
+            path = bed.path("start.conf")
+            with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="ascii") as f:
+                f.write(conf(bed.path("c"), "192.0.2.2", "branch", "gw", f'key = "{uri}"; password = "pki/{pin}";', NETS, "none"))
+            done = subprocess.run([f"{BUILD}/mendipd", "-c", path], capture_output=True, text=True, check=False,
+                                  env={**os.environ, **dict(e.split("=", 1) for e in environment(pki))})
+            expect(done.returncode == status, f"{uri}: status {done.returncode}: {done.stderr}")
+
+
 def told_by_check():
     with testbed.Testbed("token") as bed:
         pki = make_pki(bed, "p256")
@@ -96,4 +110,4 @@ def told_by_check():
         expect(status == 1 and "none of the certificates is that of the private key" in text, text)
 
 
-main([each_kind_of_key_lets_us_in, a_wrong_pin_changes_nothing, told_by_check])
+main([each_kind_of_key_lets_us_in, a_wrong_pin_changes_nothing, what_a_start_ends_with, told_by_check])

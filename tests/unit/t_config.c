@@ -257,7 +257,7 @@ static struct config *try(const char *text, char *err)
 
 	write_file("mendip.conf", text, strlen(text), 0600);
 	snprintf(path, sizeof(path), "%s/mendip.conf", folder);
-	c = conf_load(path, err);
+	c = conf_load(path, err, NULL);
 	unlink(path);
 	return c;
 }

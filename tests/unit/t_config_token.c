@@ -37,7 +37,7 @@ static void write_file(const char *name, const char *text, mode_t mode)
 	assert_int_equal(chmod(path, mode), 0);
 }
 
-static struct config *try(const char *local, char *err)
+static struct config *try(const char *local, char *err, bool *ret_may_pass)
 {
 	char path[sizeof(folder) + 16],
 		*text = xasprintf(
@@ -51,7 +51,7 @@ static struct config *try(const char *local, char *err)
 	write_file("mendip.conf", text, 0600);
 	free(text);
 	snprintf(path, sizeof(path), "%s/mendip.conf", folder);
-	c = conf_load(path, err);
+	c = conf_load(path, err, ret_may_pass);
 	return c;
 }
 
@@ -59,28 +59,35 @@ static void named_in_a_configuration(void **state)
 {
 	static const struct {
 		const char *local, *error;
+		bool may_pass;
 	} cases[] = {
-		{"key = \"" URI "p256\"; password = \"pin\";", NULL},
-		{"key = \"" URI "p256\";", "the token needs its PIN"},
-		{"key = \"" URI "p384\"; password = \"pin\";", "none of the certificates is that"},
-		{"key = \"" URI "p256\"; password = \"open\";", "others can read"},
-		{"key = \"" URI "p256\"; password = \"gone\";", "cannot be read"},
+		{"key = \"" URI "p256\"; password = \"pin\";", NULL, false},
+		{"key = \"pkcs11:token=other\"; password = \"pin\";", "no token has such", true},
+		{"key = \"" URI "p256\"; password = \"wrong\";", "the PIN is wrong", false},
+		{"key = \"" URI "p256\";", "the token needs its PIN", false},
+		{"key = \"" URI "p384\"; password = \"pin\";", "none of the certificates is that",
+		 false},
+		{"key = \"" URI "p256\"; password = \"open\";", "others can read", false},
+		{"key = \"" URI "p256\"; password = \"gone\";", "cannot be read", false},
 	};
-	static const char *const files[] = {"gw.pem", "pin", "open", "mendip.conf"};
+	static const char *const files[] = {"gw.pem", "pin", "wrong", "open", "mendip.conf"};
 	char *pem = pki_pem(gw, true, false), path[sizeof(folder) + 16];
 
 	(void)state;
 	assert_non_null(mkdtemp(folder));
 	write_file("gw.pem", pem, 0644);
 	write_file("pin", TOKEN_PIN "\nnot this", 0600);
+	write_file("wrong", "another", 0600);
 	write_file("open", TOKEN_PIN, 0644);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char err[CONFIG_ERR] = "";
-		struct config *c = try(cases[i].local, err);
+		bool may_pass;
+		struct config *c = try(cases[i].local, err, &may_pass);
 
 		if (!!c != !cases[i].error || (!c && !strstr(err, cases[i].error)))
 			fail_msg("%s: %s", cases[i].local, c ? "it is taken" : err);
 		assert_null(strstr(err, TOKEN_PIN));
+		assert_int_equal(may_pass, cases[i].may_pass);
 		if (!c)
 			continue;
 		assert_int_equal(c->conns.v[0]->local_id.type, ID_DN);
