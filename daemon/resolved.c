@@ -30,8 +30,11 @@ struct link {
 	bool given;	       /* systemd-resolved may have been told something */
 	bool found;	       /* it may, but only by the process before us */
 	sd_bus_slot *calls[CALLS];
-	unsigned open;	/* calls without an answer */
-	char error[80]; /* the last one that was logged; "": none since the last success */
+	unsigned open;	     /* calls without an answer */
+	bool told;	     /* those tell of servers, and do not take them back */
+	struct event *retry; /* pending: the last attempt has failed */
+	unsigned failures;   /* in a row */
+	char error[80];	     /* the last one that was logged; "": none since the last success */
 };
 
 struct resolved {
@@ -40,10 +43,10 @@ struct resolved {
 	struct log *log;
 	sd_bus *bus; /* NULL: not connected */
 	sd_bus_slot *owner;
-	struct event *readable, *timer, *retry;
-	short waits_for; /* of `readable` */
+	struct event *readable, *timer, *retry; /* retry: of the bus; nothing is told before */
+	short waits_for;			/* of `readable` */
 	SLIST_HEAD(, link) links;
-	unsigned failures; /* in a row */
+	unsigned failures; /* of the bus, in a row */
 	bool stale;	   /* one of the links is, or was */
 	bool lost_logged;  /* that there is no bus */
 };
@@ -58,14 +61,14 @@ static void set_timer(struct event *timer, uint64_t usec)
 	evtimer_add(timer, &tv);
 }
 
-static void retry_later(struct resolved *r)
+static void retry_later(struct event *retry, unsigned *failures)
 {
-	uint64_t wait = r->failures < 6 ? 1ULL << r->failures : RETRY_MAX;
+	uint64_t wait = *failures < 6 ? 1ULL << *failures : RETRY_MAX;
 
-	if (evtimer_pending(r->retry, NULL))
+	if (evtimer_pending(retry, NULL))
 		return;
-	r->failures++;
-	set_timer(r->retry, wait * 1000000);
+	++*failures;
+	set_timer(retry, wait * 1000000);
 }
 
 static uint64_t usec_now(void)
@@ -160,7 +163,7 @@ static void bus_lost(struct resolved *r, int error)
 	if (!needed)
 		return;
 	all_stale(r);
-	retry_later(r);
+	retry_later(r->retry, &r->failures);
 }
 
 /* systemd-resolved was started: it knows nothing yet. */
@@ -168,13 +171,18 @@ static int on_owner_changed(sd_bus_message *m, void *ctx, sd_bus_error *error)
 {
 	struct resolved *r = ctx;
 	const char *name, *old, *new;
+	struct link *l;
 
 	(void)error;
 	if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0 || !*new)
 		return 0;
 	all_stale(r);
 	r->failures = 0;
-	evtimer_del(r->retry);
+	SLIST_FOREACH(l, &r->links, next)
+	{
+		l->failures = 0;
+		evtimer_del(l->retry);
+	}
 	return 0;
 }
 
@@ -202,7 +210,7 @@ static void tell_success(const struct link *l)
 	char text[512], a[ADDR_STRLEN];
 	size_t n = 0;
 
-	if (l->found)
+	if (l->found || l->stale) /* stale: that is not wanted any more */
 		return;
 	if (!l->wanted.server_count) {
 		log_info(l->resolved->log, "%s: systemd-resolved has no DNS servers of it any more",
@@ -243,17 +251,17 @@ static void link_failed(struct link *l, const char *name, const char *message)
 		return;
 	}
 	/* A device that is gone has nothing to be taken back from. */
-	if (!l->wanted.server_count && strcmp(name, SERVICE ".NoSuchLink") == 0) {
+	if (!l->told && strcmp(name, SERVICE ".NoSuchLink") == 0) {
 		l->given = false;
 		return;
 	}
 	if (strcmp(l->error, name) != 0)
 		log_warn(l->resolved->log,
 			 "%s: the DNS servers of the peer cannot be %s: %s; trying again", l->name,
-			 l->wanted.server_count ? "used" : "taken back", reason(name, message));
+			 l->told ? "used" : "taken back", reason(name, message));
 	snprintf(l->error, sizeof(l->error), "%s", name);
 	l->stale = l->resolved->stale = true;
-	retry_later(l->resolved);
+	retry_later(l->retry, &l->failures);
 }
 
 static int on_answer(sd_bus_message *m, void *ctx, sd_bus_error *error)
@@ -267,10 +275,10 @@ static int on_answer(sd_bus_message *m, void *ctx, sd_bus_error *error)
 	} else if (l->open && --l->open == 0) {
 		calls_forget(l);
 		tell_success(l);
-		l->resolved->failures = 0;
+		l->failures = l->resolved->failures = 0;
 		l->resolved->lost_logged = false;
 		l->error[0] = '\0';
-		l->given = l->wanted.server_count > 0;
+		l->given = l->told;
 		l->found = false;
 	}
 	return 0;
@@ -330,7 +338,7 @@ static int call(struct link *l, int ifindex, const char *method,
 	if (e >= 0)
 		e = sd_bus_message_append(m, "i", ifindex);
 	if (e >= 0) /* what it was told is not a reason to start it */
-		e = sd_bus_message_set_auto_start(m, l->wanted.server_count > 0);
+		e = sd_bus_message_set_auto_start(m, l->told);
 	if (e >= 0)
 		e = append(m, &l->wanted);
 	if (e >= 0)
@@ -348,13 +356,14 @@ static int tell_link(struct link *l)
 
 	calls_forget(l);
 	l->stale = false;
+	l->told = l->wanted.server_count > 0;
 	/* Whoever makes the device again calls resolved_tell_again. */
-	if (!ifindex || (!l->wanted.server_count && !l->given)) {
+	if (!ifindex || (!l->told && !l->given)) {
 		l->given = false;
 		return 0;
 	}
 	l->given = true;
-	if (!l->wanted.server_count)
+	if (!l->told)
 		return call(l, ifindex, "RevertLink", append_nothing);
 	l->found = false;
 	e = call(l, ifindex, "SetLinkDNS", append_servers);
@@ -365,7 +374,9 @@ static int tell_link(struct link *l)
 	return e;
 }
 
-/* Tells what is stale, unless the last attempt has failed and it is to be tried again later. */
+/* Tells what is stale, but nothing whose last attempt has failed and that is to be tried again
+ * later.
+ */
 static void tell_stale(struct resolved *r)
 {
 	struct link *l;
@@ -376,7 +387,7 @@ static void tell_stale(struct resolved *r)
 	r->stale = false;
 	SLIST_FOREACH(l, &r->links, next)
 	{
-		if (!l->stale)
+		if (!l->stale || evtimer_pending(l->retry, NULL))
 			continue;
 		if (!connect_bus(r))
 			return;
@@ -416,6 +427,15 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd, (void)what;
 	tell_stale(ctx);
+}
+
+static void on_link_retry(evutil_socket_t fd, short what, void *ctx)
+{
+	struct link *l = ctx;
+
+	(void)fd, (void)what;
+	l->resolved->stale = true;
+	tell_stale(l->resolved);
 }
 
 /* ---- for the daemon ---- */
@@ -459,6 +479,10 @@ static struct link *link_of(struct resolved *r, uint16_t device)
 	l = xzalloc(sizeof(*l));
 	l->resolved = r;
 	l->device = device;
+	l->retry = evtimer_new(r->base, on_link_retry, l);
+	if (!l->retry)
+		abort();
+	event_priority_set(l->retry, r->priority);
 	SLIST_INSERT_HEAD(&r->links, l, next);
 	return l;
 }
@@ -516,7 +540,8 @@ static void revert_all(struct resolved *r)
 
 	SLIST_FOREACH(l, &r->links, next)
 	{
-		if (!l->given || (!l->wanted.server_count && l->open))
+		/* Or it is being taken back already. */
+		if (!l->given || (!l->wanted.server_count && !l->stale))
 			continue;
 		set_wanted(l, &none);
 		if (tell_link(l) < 0)
@@ -542,6 +567,7 @@ void resolved_free(struct resolved *r, bool revert)
 	while ((l = SLIST_FIRST(&r->links))) {
 		SLIST_REMOVE_HEAD(&r->links, next);
 		set_wanted(l, &(const struct dns_set){0});
+		event_free(l->retry);
 		free(l);
 	}
 	event_free(r->readable);

@@ -4,7 +4,7 @@
  *
  * The connection to the bus is made with the first server. It is made again when the bus was
  * restarted, and everything is told again when systemd-resolved was. What fails is tried again
- * after 1, 2, 4 ... 60 s.
+ * after 1, 2, 4 ... 60 s: for each device of its own, unless it is the bus.
  */
 #ifndef MENDIP_RESOLVED_H
 #define MENDIP_RESOLVED_H

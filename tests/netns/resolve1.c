@@ -2,11 +2,12 @@
  * resolve1.c - stands in for systemd-resolved on a bus of its own (org.freedesktop.resolve1(5)):
  * prints one line for each call. SPDX-License-Identifier: ISC
  *
- *   tests/netns/resolve1 [refuse | silent]
+ *   tests/netns/resolve1 [refuse | silent | fail DEVICE]
  *
  * The bus is that of DBUS_SYSTEM_BUS_ADDRESS. `refuse` answers as systemd-resolved does where
- * polkit has no rule, `silent` never answers. A line is the method, the device, and the arguments;
- * domains that are only for routing begin with "~". It ends with the bus.
+ * polkit has no rule, `silent` never answers, `fail` answers calls for this device with an error. A
+ * line is the method, the device, and the arguments; domains that are only for routing begin with
+ * "~". It ends with the bus.
  */
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -16,18 +17,19 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
-static const char *mode = "";
+static const char *mode = "", *failing = "";
+static char called[IF_NAMESIZE]; /* the device of this call */
 
 /* Reads and prints the device. */
 static int begin(sd_bus_message *m, const char *method)
 {
-	char name[IF_NAMESIZE] = "none";
 	int ifindex, e = sd_bus_message_read(m, "i", &ifindex);
 
 	if (e < 0)
 		return e;
-	if_indextoname((unsigned)ifindex, name);
-	printf("%s %s", method, name);
+	if (!if_indextoname((unsigned)ifindex, called))
+		strcpy(called, "none");
+	printf("%s %s", method, called);
 	return 0;
 }
 
@@ -42,6 +44,8 @@ static int end(sd_bus_message *m)
 		return sd_bus_reply_method_errorf(
 			m, "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
 			"Interactive authentication required.");
+	if (strcmp(called, failing) == 0)
+		return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_FAILED, "failing");
 	return sd_bus_reply_method_return(m, "");
 }
 
@@ -126,6 +130,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		mode = argv[1];
+	if (argc > 2)
+		failing = argv[2];
 	if (e >= 0)
 		e = sd_bus_add_object_vtable(bus, NULL, "/org/freedesktop/resolve1",
 					     "org.freedesktop.resolve1.Manager", manager, NULL);

@@ -162,19 +162,24 @@ def not_unless_asked_for():
         road.bus.wait_calls(*ALL)
 
 
-def several_connections():
-    """Two connections share mendip0: their servers are put together, and what one of them had is taken back alone."""
+def two_pools(road, **more):
+    """The gateway has a second pool, with other servers, and the branch a second connection for it."""
     second = """connections: { gw2: { local: { id = "branch.example"; }; remote_addrs = "%s"; remote: { id = "gw2.example.net"; };
                 vips = "0.0.0.0"; dns = "resolved"; dns_domains = "example.org"; proposals = "aes128gcm16-prfsha256-x25519";
                 children: { office: %s; }; }; """
+    road.gw.write(open(road.gw.conf, encoding="utf-8").read().replace("connections: {", """connections: { other: {
+        local: { id = "gw2.example.net"; }; remote_addrs = "%any"; remote: { id = "*.example"; }; pools = "office";
+        proposals = "aes128gcm16-prfsha256-x25519"; children: { net: """ + child("10.5.0.0/16", "dynamic") + "; }; }; "))
+    road.gw.ctl("reload")
+    road.change = lambda text: text.replace("connections: {", second % (
+        road.right.outer, child("dynamic", "10.5.0.0/16", start_action="none", **more)))
+
+
+def several_connections():
+    """Two connections share mendip0: their servers are put together, and what one of them had is taken back alone."""
     with testbed.Testbed("dns") as bed:
         road = Road(bed)
-        road.gw.write(open(road.gw.conf, encoding="utf-8").read().replace("connections: {", """connections: { other: {
-            local: { id = "gw2.example.net"; }; remote_addrs = "%any"; remote: { id = "*.example"; }; pools = "office";
-            proposals = "aes128gcm16-prfsha256-x25519"; children: { net: """ + child("10.5.0.0/16", "dynamic") + "; }; }; "))
-        road.gw.ctl("reload")
-        road.change = lambda text: text.replace("connections: {", second % (
-            road.right.outer, child("dynamic", "10.5.0.0/16", start_action="none")))
+        two_pools(road)
         road.bus.start().serve()
         road.start()
         road.bus.wait_calls(*ALL)
@@ -186,6 +191,21 @@ def several_connections():
         road.gw.ctl("reload")
         road.bus.wait_calls("SetLinkDNS mendip0 10.2.0.54 10.2.0.53", "SetLinkDomains mendip0 example.org",
                             "SetLinkDefaultRoute mendip0 no")
+
+
+def one_device_fails():
+    """The other one is told at once all the same."""
+    with testbed.Testbed("dns") as bed:
+        road = Road(bed)
+        two_pools(road, device="mendip1")
+        road.bus.start().serve("fail", "mendip0")
+        road.start()
+        wait_for(lambda: len(road.bus.calls()) >= 12, lambda: f"not tried again: {road.bus.calls()}", 10)  # after 7 s
+        road.branch.ctl("up", "office")
+        wait_for(lambda: sum("mendip1" in c for c in road.bus.calls()) == 3, lambda: f"not told: {road.bus.calls()}", 3)
+        road.branch.process.send_signal(signal.SIGTERM)
+        expect(road.branch.process.wait(5) == 0, f"it failed: {road.branch.tail()}")
+        expect("RevertLink mendip1" in road.bus.calls(), f"calls: {road.bus.calls()}")
 
 
 def the_bus_comes_later():
@@ -310,6 +330,6 @@ def nothing_to_take_back():
 
 
 main([given_and_taken_back, taken_back_at_the_end, taken_back_from_a_dead_gateway, for_some_domains, not_unless_asked_for, several_connections,
-      the_bus_comes_later, the_bus_restarts, resolved_restarts, it_may_be_refused, silence_blocks_nothing,
+      the_bus_comes_later, the_bus_restarts, resolved_restarts, one_device_fails, it_may_be_refused, silence_blocks_nothing,
       a_device_that_is_made_again, a_restart_keeps_them, a_restart_without_them,
       nothing_to_take_back])
