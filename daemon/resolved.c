@@ -31,6 +31,8 @@ struct link {
 	bool found;	       /* it may, but only by the process before us */
 	sd_bus_slot *calls[CALLS];
 	unsigned open;	     /* calls without an answer */
+	unsigned done;	     /* calls that have succeeded */
+	sd_bus_error failed; /* the first one that has not */
 	bool told;	     /* those tell of servers, and do not take them back */
 	struct event *retry; /* pending: the last attempt has failed */
 	unsigned failures;   /* in a row */
@@ -108,7 +110,8 @@ static void calls_forget(struct link *l)
 {
 	for (unsigned i = 0; i < CALLS; i++)
 		l->calls[i] = sd_bus_slot_unref(l->calls[i]);
-	l->open = 0;
+	sd_bus_error_free(&l->failed);
+	l->open = l->done = 0;
 }
 
 static void disconnect(struct resolved *r)
@@ -242,9 +245,33 @@ static const char *reason(const char *name, const char *message)
 	return message ? message : name;
 }
 
-static void link_failed(struct link *l, const char *name, const char *message)
+static int call_new(const struct link *l, int ifindex, const char *method, sd_bus_message **ret)
 {
-	calls_forget(l);
+	int e = sd_bus_message_new_method_call(l->resolved->bus, ret, SERVICE,
+					       "/org/freedesktop/resolve1", SERVICE ".Manager",
+					       method);
+
+	if (e >= 0)
+		e = sd_bus_message_append(*ret, "i", ifindex);
+	return e;
+}
+
+/* With some of its settings only, servers might be asked for names that they are not for. */
+static void take_back_part(const struct link *l)
+{
+	int ifindex = (int)if_nametoindex(l->name);
+	sd_bus_message *m = NULL;
+
+	if (ifindex && call_new(l, ifindex, "RevertLink", &m) >= 0 &&
+	    sd_bus_message_set_expect_reply(m, false) >= 0)
+		(void)sd_bus_send(l->resolved->bus, m, NULL);
+	sd_bus_message_unref(m);
+}
+
+static void link_failed(struct link *l)
+{
+	const char *name = l->failed.name;
+
 	/* When systemd-resolved starts, it remembers what it was told. */
 	if (l->found) {
 		l->given = l->found = is_not_running(name);
@@ -255,13 +282,25 @@ static void link_failed(struct link *l, const char *name, const char *message)
 		l->given = false;
 		return;
 	}
+	if (l->told && l->done)
+		take_back_part(l);
 	if (strcmp(l->error, name) != 0)
 		log_warn(l->resolved->log,
 			 "%s: the DNS servers of the peer cannot be %s: %s; trying again", l->name,
-			 l->told ? "used" : "taken back", reason(name, message));
+			 l->told ? "used" : "taken back", reason(name, l->failed.message));
 	snprintf(l->error, sizeof(l->error), "%s", name);
 	l->stale = l->resolved->stale = true;
 	retry_later(l->retry, &l->failures);
+}
+
+static void link_succeeded(struct link *l)
+{
+	tell_success(l);
+	l->failures = l->resolved->failures = 0;
+	l->resolved->lost_logged = false;
+	l->error[0] = '\0';
+	l->given = l->told;
+	l->found = false;
 }
 
 static int on_answer(sd_bus_message *m, void *ctx, sd_bus_error *error)
@@ -270,16 +309,16 @@ static int on_answer(sd_bus_message *m, void *ctx, sd_bus_error *error)
 	const sd_bus_error *e = sd_bus_message_get_error(m);
 
 	(void)error;
-	if (e) {
-		link_failed(l, e->name ? e->name : "", e->message);
-	} else if (l->open && --l->open == 0) {
+	if (!e)
+		l->done++;
+	else if (!l->failed.name)
+		sd_bus_error_copy(&l->failed, e);
+	if (l->open && --l->open == 0) {
+		if (l->failed.name)
+			link_failed(l);
+		else
+			link_succeeded(l);
 		calls_forget(l);
-		tell_success(l);
-		l->failures = l->resolved->failures = 0;
-		l->resolved->lost_logged = false;
-		l->error[0] = '\0';
-		l->given = l->told;
-		l->found = false;
 	}
 	return 0;
 }
@@ -332,11 +371,8 @@ static int call(struct link *l, int ifindex, const char *method,
 {
 	sd_bus *bus = l->resolved->bus;
 	sd_bus_message *m = NULL;
-	int e = sd_bus_message_new_method_call(bus, &m, SERVICE, "/org/freedesktop/resolve1",
-					       SERVICE ".Manager", method);
+	int e = call_new(l, ifindex, method, &m);
 
-	if (e >= 0)
-		e = sd_bus_message_append(m, "i", ifindex);
 	if (e >= 0) /* what it was told is not a reason to start it */
 		e = sd_bus_message_set_auto_start(m, l->told);
 	if (e >= 0)
@@ -366,11 +402,12 @@ static int tell_link(struct link *l)
 	if (!l->told)
 		return call(l, ifindex, "RevertLink", append_nothing);
 	l->found = false;
-	e = call(l, ifindex, "SetLinkDNS", append_servers);
+	/* Servers come last, so that they are asked for no other names before. */
+	e = call(l, ifindex, "SetLinkDefaultRoute", append_default);
 	if (e >= 0)
 		e = call(l, ifindex, "SetLinkDomains", append_domains);
 	if (e >= 0)
-		e = call(l, ifindex, "SetLinkDefaultRoute", append_default);
+		e = call(l, ifindex, "SetLinkDNS", append_servers);
 	return e;
 }
 

@@ -2,12 +2,12 @@
  * resolve1.c - stands in for systemd-resolved on a bus of its own (org.freedesktop.resolve1(5)):
  * prints one line for each call. SPDX-License-Identifier: ISC
  *
- *   tests/netns/resolve1 [refuse | silent | fail DEVICE]
+ *   tests/netns/resolve1 [refuse | silent | fail DEVICE [METHOD]]
  *
  * The bus is that of DBUS_SYSTEM_BUS_ADDRESS. `refuse` answers as systemd-resolved does where
- * polkit has no rule, `silent` never answers, `fail` answers calls for this device with an error. A
- * line is the method, the device, and the arguments; domains that are only for routing begin with
- * "~". It ends with the bus.
+ * polkit has no rule, `silent` never answers, `fail` answers calls, or this one, for this device
+ * with an error. A line is the method, the device, and the arguments; domains that are only for
+ * routing begin with "~". It ends with the bus.
  */
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -17,7 +17,8 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
-static const char *mode = "", *failing = "";
+static const char *mode = "", *failing = "", *failing_method = "";
+static const char *method_called;
 static char called[IF_NAMESIZE]; /* the device of this call */
 
 /* Reads and prints the device. */
@@ -29,6 +30,7 @@ static int begin(sd_bus_message *m, const char *method)
 		return e;
 	if (!if_indextoname((unsigned)ifindex, called))
 		strcpy(called, "none");
+	method_called = method;
 	printf("%s %s", method, called);
 	return 0;
 }
@@ -44,7 +46,8 @@ static int end(sd_bus_message *m)
 		return sd_bus_reply_method_errorf(
 			m, "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
 			"Interactive authentication required.");
-	if (strcmp(called, failing) == 0)
+	if (strcmp(called, failing) == 0 &&
+	    (!*failing_method || strcmp(method_called, failing_method) == 0))
 		return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_FAILED, "failing");
 	return sd_bus_reply_method_return(m, "");
 }
@@ -132,6 +135,8 @@ int main(int argc, char **argv)
 		mode = argv[1];
 	if (argc > 2)
 		failing = argv[2];
+	if (argc > 3)
+		failing_method = argv[3];
 	if (e >= 0)
 		e = sd_bus_add_object_vtable(bus, NULL, "/org/freedesktop/resolve1",
 					     "org.freedesktop.resolve1.Manager", manager, NULL);

@@ -21,7 +21,7 @@ BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration
 POOLS = ('pools: { road: { addrs = "10.3.0.0/24"; dns = [ "10.2.0.53", "fd02::53" ]; };\n'
          'office: { addrs = "10.4.0.0/24"; dns = [ "10.2.0.54", "10.2.0.53" ]; }; };\n')
 KIDS = {"net": child("10.2.0.0/16", "dynamic")}
-ALL = ["SetLinkDNS mendip0 10.2.0.53 fd02::53", "SetLinkDomains mendip0 ~.", "SetLinkDefaultRoute mendip0 yes"]
+ALL = ["SetLinkDefaultRoute mendip0 yes", "SetLinkDomains mendip0 ~.", "SetLinkDNS mendip0 10.2.0.53 fd02::53"]
 GONE = ["RevertLink mendip0"]
 
 
@@ -145,7 +145,7 @@ def for_some_domains():
         road = Road(bed, 'dns_domains = [ "example.net", "~corp.example" ];')
         road.bus.start().serve()
         road.start()
-        road.bus.wait_calls(ALL[0], "SetLinkDomains mendip0 example.net ~corp.example", "SetLinkDefaultRoute mendip0 no")
+        road.bus.wait_calls("SetLinkDefaultRoute mendip0 no", "SetLinkDomains mendip0 example.net ~corp.example", ALL[2])
         road.works()
 
 
@@ -184,13 +184,13 @@ def several_connections():
         road.start()
         road.bus.wait_calls(*ALL)
         road.branch.ctl("up", "office")
-        both = ["SetLinkDNS mendip0 10.2.0.53 fd02::53 10.2.0.54", "SetLinkDomains mendip0 ~. example.org", ALL[2]]
+        both = [ALL[0], "SetLinkDomains mendip0 ~. example.org", "SetLinkDNS mendip0 10.2.0.53 fd02::53 10.2.0.54"]
         road.bus.wait_calls(*both)
         road.branch.ctl("down", "net")
         road.gw.write(open(road.gw.conf, encoding="utf-8").read().replace("gw.example.net", "gone.example.net"))
         road.gw.ctl("reload")
-        road.bus.wait_calls("SetLinkDNS mendip0 10.2.0.54 10.2.0.53", "SetLinkDomains mendip0 example.org",
-                            "SetLinkDefaultRoute mendip0 no")
+        road.bus.wait_calls("SetLinkDefaultRoute mendip0 no", "SetLinkDomains mendip0 example.org",
+                            "SetLinkDNS mendip0 10.2.0.54 10.2.0.53")
 
 
 def one_device_fails():
@@ -206,6 +206,18 @@ def one_device_fails():
         road.branch.process.send_signal(signal.SIGTERM)
         expect(road.branch.process.wait(5) == 0, f"it failed: {road.branch.tail()}")
         expect("RevertLink mendip1" in road.bus.calls(), f"calls: {road.bus.calls()}")
+
+
+def half_of_it_is_taken_back():
+    """Servers that systemd-resolved takes without their domains would be asked for other names."""
+    for method in ("SetLinkDomains", "SetLinkDefaultRoute"):
+        with testbed.Testbed("dns") as bed:
+            road = Road(bed, 'dns_domains = "example.net";')
+            road.bus.start().serve("fail", "mendip0", method)
+            road.start()
+            calls = ["SetLinkDefaultRoute mendip0 no", "SetLinkDomains mendip0 example.net", ALL[2]]
+            road.bus.wait_calls(*calls, *GONE)
+            road.bus.wait_calls(*calls, *GONE, *calls, *GONE)
 
 
 def the_bus_comes_later():
@@ -330,6 +342,6 @@ def nothing_to_take_back():
 
 
 main([given_and_taken_back, taken_back_at_the_end, taken_back_from_a_dead_gateway, for_some_domains, not_unless_asked_for, several_connections,
-      the_bus_comes_later, the_bus_restarts, resolved_restarts, one_device_fails, it_may_be_refused, silence_blocks_nothing,
+      the_bus_comes_later, the_bus_restarts, resolved_restarts, one_device_fails, half_of_it_is_taken_back, it_may_be_refused, silence_blocks_nothing,
       a_device_that_is_made_again, a_restart_keeps_them, a_restart_without_them,
       nothing_to_take_back])
