@@ -7,7 +7,7 @@ from daemons import BUILD, CtlError, Mendip, child, expect, main, ping, testbed
 from pki import Pki
 
 PIN = "a pin of tests"
-URI = "pkcs11:object=key"
+URI = "pkcs11:token=t;object=key"
 NETS = ("10.1.0.0/16", "10.2.0.0/16")
 
 

@@ -1,6 +1,6 @@
 /*
  * token_module.c - token_provider.h as a module that mendipd loads in place of pkcs11-provider: its
- * one key, "pkcs11:object=key", is in the PEM file that TOKEN_KEY names.
+ * one key, "pkcs11:token=t;object=key", is in the PEM file that TOKEN_KEY names.
  * SPDX-License-Identifier: ISC
  */
 #include "token_provider.h"

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define URI "pkcs11:object="
+#define URI "pkcs11:token=t;object="
 
 static struct pki *gw;
 static char folder[] = "/tmp/t_config_token.XXXXXX";

@@ -13,8 +13,9 @@
 #include "pki.h"
 #include "token_provider.h"
 #include <stdio.h>
+#include <unistd.h>
 
-#define URI "pkcs11:object="
+#define URI "pkcs11:token=t;object="
 
 static void expect_refusal(const char *uri, const char *pin, const char *want)
 {
@@ -158,6 +159,57 @@ static void the_pin_is_given_once(void **state)
 	assert_int_equal(token_provider_pins, before + 2);
 }
 
+/* Otherwise every token would count a wrong one, and would be locked after some starts. */
+static void the_pin_is_for_one_token(void **state)
+{
+	static const char *const open[] = {
+		"pkcs11:object=p256",	      "pkcs11:",	 "pkcs11:token=;object=p256",
+		"pkcs11:object=token=t;id=1", "pkcs11:tokens=t", "pkcs11:object=p256?token=t"};
+	unsigned before = token_provider_pins;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(open); i++)
+		expect_refusal(open[i], TOKEN_PIN, "by token, serial or slot-id");
+	assert_int_equal(token_provider_pins, before);
+	expect_refusal("pkcs11:object=p256", NULL, "no token has such a private key");
+	expect_refusal("PKCS11:object=x;serial=1", TOKEN_PIN, "no token has such a private key");
+	expect_refusal("pkcs11:slot-id=1?x=y", TOKEN_PIN, "no token has such a private key");
+}
+
+static void it_signs_when_it_is_loaded(void **state)
+{
+	unsigned before = token_provider_signatures;
+
+	(void)state;
+	pkey_unref(load(URI "p256"));
+	assert_int_equal(token_provider_signatures, before + 1);
+	token_provider_refuses = made[0]->key;
+	expect_refusal(URI "rsa", TOKEN_PIN, "CKA_ALWAYS_AUTHENTICATE");
+	token_provider_refuses = NULL;
+}
+
+/* As libcrypto does by itself with a name that has no authority. */
+static void no_file_is_taken_for_a_token(void **state)
+{
+	char *pem = pki_pem(made[2], false, true), *was = getcwd(NULL, 0);
+	char folder[] = "/tmp/t_token.XXXXXX";
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(chdir(folder), 0);
+	f = fopen("pkcs11:token=file", "w");
+	assert_non_null(f);
+	fputs(pem, f);
+	fclose(f);
+	expect_refusal("pkcs11:token=file", NULL, "no token has such a private key");
+	unlink("pkcs11:token=file");
+	assert_int_equal(chdir(was), 0);
+	assert_int_equal(rmdir(folder), 0);
+	free(pem);
+	free(was);
+}
+
 static void the_uri_names_one_key(void **state)
 {
 	(void)state;
@@ -173,9 +225,14 @@ static void the_uri_names_one_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_is_installed),	 cmocka_unit_test(which_are_uris),
-		cmocka_unit_test(each_key_signs),	 cmocka_unit_test(the_pin_is_given_once),
+		cmocka_unit_test(nothing_is_installed),
+		cmocka_unit_test(which_are_uris),
+		cmocka_unit_test(each_key_signs),
+		cmocka_unit_test(the_pin_is_given_once),
 		cmocka_unit_test(the_uri_names_one_key),
+		cmocka_unit_test(the_pin_is_for_one_token),
+		cmocka_unit_test(it_signs_when_it_is_loaded),
+		cmocka_unit_test(no_file_is_taken_for_a_token),
 	};
 
 	return cmocka_run_group_tests(tests, make_token, NULL);

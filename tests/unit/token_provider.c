@@ -12,9 +12,10 @@
 #include <openssl/provider.h>
 
 #define OBJECTS_MAX 16
-#define URI_START   "pkcs11:object="
+#define URI_START   "pkcs11:token=t;object="
 
 unsigned token_provider_pins, token_provider_signatures;
+const EVP_PKEY *token_provider_refuses;
 
 static struct {
 	const char *name;
@@ -138,6 +139,7 @@ static const OSSL_ALGORITHM keys[] = {
 struct signer {
 	EVP_MD_CTX *md;
 	EVP_PKEY_CTX *options; /* belongs to md */
+	const EVP_PKEY *key;
 };
 
 static void *signer_new(void *ctx, const char *query)
@@ -161,6 +163,7 @@ static int sign_init(void *ctx, const char *md, void *key, const OSSL_PARAM para
 {
 	struct signer *s = ctx;
 
+	s->key = key;
 	return EVP_DigestSignInit_ex(s->md, &s->options, md, NULL, NULL, key, params);
 }
 
@@ -170,6 +173,8 @@ static int sign(void *ctx, uint8_t *out, size_t *ret_len, size_t size, const uin
 	struct signer *s = ctx;
 
 	*ret_len = size;
+	if (out && s->key == token_provider_refuses)
+		return 0;
 	token_provider_signatures += out != NULL;
 	return EVP_DigestSign(s->md, out, ret_len, data, len);
 }
@@ -261,10 +266,8 @@ static int store_load(void *ctx, OSSL_CALLBACK *give, void *give_ctx, OSSL_PASSP
 {
 	struct store *s = ctx;
 
-	if (!s->next && !is_unlocked(ask, ask_ctx)) {
-		s->ended = true;
-		return 0;
-	}
+	if (!s->next && !is_unlocked(ask, ask_ctx))
+		return 0; /* it would ask again */
 	while (s->next < object_count) {
 		unsigned at = s->next++;
 
@@ -273,6 +276,13 @@ static int store_load(void *ctx, OSSL_CALLBACK *give, void *give_ctx, OSSL_PASSP
 	}
 	s->ended = true;
 	return 0;
+}
+
+/* libcrypto passes the properties by which it has found us. */
+static int store_set(void *ctx, const OSSL_PARAM params[])
+{
+	(void)ctx, (void)params;
+	return 1;
 }
 
 static int store_eof(void *ctx)
@@ -287,11 +297,10 @@ static int store_close(void *ctx)
 	return 1;
 }
 
-static const OSSL_DISPATCH store_functions[] = {FN(OSSL_FUNC_STORE_OPEN, store_open),
-						FN(OSSL_FUNC_STORE_LOAD, store_load),
-						FN(OSSL_FUNC_STORE_EOF, store_eof),
-						FN(OSSL_FUNC_STORE_CLOSE, store_close),
-						{0, NULL}};
+static const OSSL_DISPATCH store_functions[] = {
+	FN(OSSL_FUNC_STORE_OPEN, store_open),	FN(OSSL_FUNC_STORE_SET_CTX_PARAMS, store_set),
+	FN(OSSL_FUNC_STORE_LOAD, store_load),	FN(OSSL_FUNC_STORE_EOF, store_eof),
+	FN(OSSL_FUNC_STORE_CLOSE, store_close), {0, NULL}};
 static const OSSL_ALGORITHM stores[] = {{"pkcs11", "provider=pkcs11", store_functions, ""},
 					{NULL, NULL, NULL, NULL}};
 

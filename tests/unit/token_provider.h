@@ -14,11 +14,13 @@ OSSL_provider_init_fn token_provider_init;
 /* Makes it known as TOKEN_PROVIDER; it is loaded when a key is asked for. */
 void token_provider_add(OSSL_LIB_CTX *lib);
 /*
- * From now on "pkcs11:object=NAME" leads to this key, which lasts as long as the process; one that
- * is added twice is there twice.
+ * From now on "pkcs11:token=t;object=NAME" leads to this key, which lasts as long as the process;
+ * one that is added twice is there twice.
  */
 void token_provider_key(const char *name, EVP_PKEY *key);
 /* How often the token was given a PIN, and how often it has signed. */
 extern unsigned token_provider_pins, token_provider_signatures;
+/* A key that is there, but does not sign, as one that wants its PIN each time. */
+extern const EVP_PKEY *token_provider_refuses;
 
 #endif
