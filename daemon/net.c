@@ -167,8 +167,10 @@ static void update_sources(struct net *n)
 {
 	struct route_use *u;
 
-	LIST_FOREACH (u, &n->uses, link)
-		update_source(n, u);
+	LIST_FOREACH (u, &n->uses, link) {
+		if (u->uses > 0)
+			update_source(n, u);
+	}
 }
 
 /* ---- more specific routes of the main table ---- */
@@ -496,8 +498,10 @@ void net_repair(struct net *n)
 	n->ifindex = (int)if_nametoindex(n->o.tun);
 	for (unsigned i = 0; i < n->throw_count; i++)
 		throw_change(n, &n->throws[i], true);
-	LIST_FOREACH (u, &n->uses, link)
-		routes += routes_make(n, u);
+	LIST_FOREACH (u, &n->uses, link) {
+		if (u->uses > 0) /* net_settle removes the others */
+			routes += routes_make(n, u);
+	}
 	if (routes)
 		log_warn(n->log, "%u of our routes were removed and are made again", routes);
 }
