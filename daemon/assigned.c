@@ -74,6 +74,12 @@ void assigned_change(struct daemon *d, const struct conn_conf *conf, uint16_t de
 	if (!dns_change(&d->dns, conf, device, config, add))
 		return;
 	dns_get(&d->dns, device, &dns);
+	if (dns.servers_left || dns.domains_left)
+		log_warn(&d->log,
+			 "%s: %u DNS servers and %u domains are left out: a device has at most %d "
+			 "and %d",
+			 d->devices.all[device]->tun.name, dns.servers_left, dns.domains_left,
+			 DNS_SERVERS, DNS_DOMAINS);
 	resolved_tell(d->resolved, device, d->devices.all[device]->tun.name, &dns);
 }
 

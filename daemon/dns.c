@@ -85,6 +85,8 @@ static void add_server(struct dns_set *s, const struct addr *a)
 	}
 	if (s->server_count < DNS_SERVERS)
 		s->server[s->server_count++] = *a;
+	else
+		s->servers_left++;
 }
 
 static void add_domain(struct dns_set *s, const char *domain)
@@ -95,6 +97,8 @@ static void add_domain(struct dns_set *s, const char *domain)
 	}
 	if (s->domain_count < DNS_DOMAINS)
 		s->domain[s->domain_count++] = domain;
+	else
+		s->domains_left++;
 	s->all |= strcmp(domain, "~.") == 0;
 }
 

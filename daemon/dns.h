@@ -18,7 +18,8 @@ struct dns_set {
 	struct addr server[DNS_SERVERS];
 	const char *domain[DNS_DOMAINS]; /* as in dns_domains */
 	unsigned server_count, domain_count;
-	bool all; /* the servers are for all names */
+	unsigned servers_left, domains_left; /* that were left out */
+	bool all;			     /* the servers are for all names */
 };
 
 struct dns_user;

@@ -98,6 +98,7 @@ static void limits(void **state)
 {
 	struct dns_users all = {0};
 	struct conn_conf *c[4];
+	struct dns_set set;
 	char text[16];
 
 	(void)state;
@@ -114,6 +115,9 @@ static void limits(void **state)
 		conn_unref(c[i]);
 	}
 	expect_set(&all, 0, DNS_SERVERS, 1, "c0.d0", false);
+	dns_get(&all, 0, &set);
+	assert_int_equal(set.servers_left, ARRAY_SIZE(c) * CP_DNS - DNS_SERVERS);
+	assert_int_equal(set.domains_left, ARRAY_SIZE(c) * DNS_DOMAINS_MAX - DNS_DOMAINS);
 	dns_fini(&all);
 }
 
