@@ -49,6 +49,9 @@ static int make_pki(void **state)
 	return 0;
 }
 
+#define TYPE_TLS  13
+#define FLAG_MORE 0x40
+
 /* A peer, and what it needs. */
 struct side {
 	struct seeded rng;
@@ -58,6 +61,7 @@ struct side {
 	uint8_t out[EAP_OUT_MAX];
 	size_t len;
 	unsigned responses;
+	unsigned more; /* of them, fragments that are not the last */
 };
 
 static struct eap_server honest(enum auth_kind kind, int version)
@@ -117,6 +121,7 @@ static enum eap_result give(struct side *p, const uint8_t *packet, size_t len)
 	r = eap_receive(p->eap, (struct chunk){exact, len}, &w);
 	p->len = r == EAP_RESPONDS ? w.len : 0;
 	p->responses += r == EAP_RESPONDS;
+	p->more += p->len > 5 && p->out[4] == TYPE_TLS && p->out[5] & FLAG_MORE;
 	free(exact);
 	return r;
 }
@@ -250,7 +255,8 @@ static void try_deed(size_t i, enum auth_kind kind, int version)
 	if (r != EAP_FAILS || !strstr(eap_why(p.eap), deeds[i].why))
 		fail_msg("deed %u, kind %u, version %x: result %u, \"%s\" is not in \"%s\"",
 			 deeds[i].deed, kind, (unsigned)version, r, deeds[i].why, eap_why(p.eap));
-	if (deeds[i].responses_most && p.responses > deeds[i].responses_most)
+	/* The ClientHello of newer libraries is more than one fragment. */
+	if (deeds[i].responses_most && p.responses - p.more > deeds[i].responses_most)
 		fail_msg("deed %u, kind %u: %u responses", deeds[i].deed, kind, p.responses);
 	finish(&p);
 	eap_server_reset(&s);
