@@ -133,9 +133,13 @@ static void tell_failures(const struct lookup *l)
 		if (n->found || !n->error || n->error == DNS_ERR_CANCEL ||
 		    n->error == DNS_ERR_SHUTDOWN)
 			continue;
-		snprintf(text, sizeof(text), "%.250s: %s", l->conn->names->name[i],
-			 evdns_err_to_string(n->error));
-		tunnel_unresolved(r->daemon->tunnel, l->conn, text, daemon_now());
+		snprintf(text, sizeof(text), "%.250s cannot be resolved: %s",
+			 l->conn->names->name[i], evdns_err_to_string(n->error));
+		if (conn_remote_count(l->conn) > 0)
+			log_limited(&r->daemon->log, &r->lines, daemon_now() / SLOWER,
+				    LOG_LEVEL_WARNING, "%s: %s", l->conn->name, text);
+		else
+			tunnel_unresolved(r->daemon->tunnel, l->conn, text, daemon_now());
 	}
 }
 
