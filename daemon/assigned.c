@@ -30,13 +30,15 @@ static struct assigned *find(const struct daemon *d, uint16_t device, const stru
 static void address_change(struct daemon *d, const struct assigned *a, bool add)
 {
 	const char *name = d->devices.all[a->device]->tun.name;
+	int ifindex = (int)if_nametoindex(name);
 	char text[ADDR_STRLEN];
 
 	if (!add && d->handed) /* the next process goes on with it */
 		return;
 	log_info(&d->log, "%s: address %s %s", name, addr_format(&a->addr, text),
 		 add ? "assigned by the peer" : "withdrawn");
-	net_address(d->net, (int)if_nametoindex(name), &a->addr, add);
+	if (ifindex || add) /* an address goes with its device */
+		net_address(d->net, ifindex, &a->addr, add);
 }
 
 static void add_one(struct daemon *d, uint16_t device, const struct addr *a)
@@ -57,11 +59,25 @@ static void drop_one(struct daemon *d, uint16_t device, const struct addr *a)
 {
 	struct assigned *i = find(d, device, a);
 
-	if (!i || --i->users)
+	if (i && i->users && --i->users == 0)
+		d->assigned_unused = true;
+}
+
+void assigned_settle(struct daemon *d)
+{
+	struct assigned *i, *next;
+
+	if (!d->assigned_unused)
 		return;
-	SLIST_REMOVE(&d->assigned, i, assigned, link);
-	address_change(d, i, false);
-	free(i);
+	d->assigned_unused = false;
+	for (i = SLIST_FIRST(&d->assigned); i; i = next) {
+		next = SLIST_NEXT(i, link);
+		if (i->users > 0)
+			continue;
+		SLIST_REMOVE(&d->assigned, i, assigned, link);
+		address_change(d, i, false);
+		free(i);
+	}
 }
 
 void assigned_change(struct daemon *d, const struct conn_conf *conf, uint16_t device,
@@ -91,7 +107,7 @@ void assigned_repair(struct daemon *d)
 	{
 		int ifindex = (int)if_nametoindex(d->devices.all[i->device]->tun.name);
 
-		if (ifindex) /* a missing device is made again soon */
+		if (ifindex && i->users > 0) /* a missing device is made again soon */
 			net_address(d->net, ifindex, &i->addr, true);
 	}
 	resolved_tell_again(d->resolved);
@@ -113,7 +129,7 @@ void assigned_free(struct daemon *d, bool gone)
 
 	resolved_free(d->resolved, gone);
 	dns_fini(&d->dns);
-
+	assigned_settle(d);
 	while ((i = SLIST_FIRST(&d->assigned))) {
 		SLIST_REMOVE_HEAD(&d->assigned, link);
 		free(i);

@@ -7,9 +7,14 @@
 
 #include "daemon.h"
 
-/* As the op `config` of struct tunnel_ops. */
+/*
+ * As the op `config` of struct tunnel_ops. An address without a user is removed by assigned_settle,
+ * so that it and the routes from it stay when one user follows another within one turn.
+ */
 void assigned_change(struct daemon *d, const struct conn_conf *conf, uint16_t device,
 		     const struct cp_config *config, bool add);
+/* To be called once per turn of the loop. */
+void assigned_settle(struct daemon *d);
 /* Adds all addresses again that are missing, and tells DNS servers again, as after a device was
  * made again. */
 void assigned_repair(struct daemon *d);

@@ -48,6 +48,7 @@ struct daemon {
 	uint32_t mtu_next;   /* slot of the SAD whose path was checked last */
 	struct net *net;
 	SLIST_HEAD(, assigned) assigned; /* addresses that peers have assigned (assigned.c) */
+	bool assigned_unused;		 /* some have no user: assigned_settle removes them */
 	struct dns_users dns;		 /* and DNS servers */
 	struct resolved *resolved;	 /* gets those */
 	struct event *net_readable, *net_settled;

@@ -119,6 +119,7 @@ static void turn(struct daemon *d)
 	data_late(d, now);
 	tunnel_turn(d->tunnel, now);
 	net_settle(d->net);
+	assigned_settle(d);
 	devices_settle(d);
 	resolved_settle(d->resolved);
 	if (d->handing_since && !d->closing_since) {
