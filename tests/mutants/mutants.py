@@ -83,6 +83,8 @@ MUTANTS = [
      "else if (!sa_fail_by_eap(sa, in->now))", "else", ["t_eap/reason_is_kept"]),
     ("eap-reason-lost-in-silence", "why EAP failed is forgotten when the gateway then is silent", "exchange_unanswered",
      "if (sa_fail_by_eap(sa, now))\n\t\treturn;", "", ["t_eap/reason_is_kept"]),
+    ("eap-id-as-printed", "our identity in EAP is what a terminal may show of it", "conn_eap_id",
+     "else if (local->type == ID_FQDN || local->type == ID_RFC822)", "else if (0)", ["t_eap_peer/name_as_identity"]),
     ("eap-tls-says-nothing", "a server of EAP-TLS that is refused, or refuses us, is not answered", "tls_failed",
      "return true;", "return false;", ["t_eap_peer/wrong_certificates", "t_eap_peer/refused_by_the_server"]),
     ("eap-tls-no-commitment", "with TLS 1.3 success is believed before the server has said so", "advance",

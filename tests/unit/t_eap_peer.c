@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "eap_server.h"
+#include "sa/ike_config.h"
 #include "seeded.h"
 #include "xalloc.h"
 
@@ -444,6 +445,17 @@ static void cut_and_changed(void **state)
 	}
 }
 
+/* Without eap_id: octets that do not print are in it as they are. */
+static void name_as_identity(void **state)
+{
+	struct conn_conf c = {0};
+	char id[IDENT_STRLEN];
+
+	(void)state;
+	assert_int_equal(ident_parse("us\xc3\xa9r@b.example", &c.local_id), 0);
+	assert_string_equal(conn_eap_id(&c, id), "us\xc3\xa9r@b.example");
+}
+
 static void what_cannot_begin(void **state)
 {
 	struct side p;
@@ -486,6 +498,7 @@ int main(void)
 		cmocka_unit_test(wrong_certificates),
 		cmocka_unit_test(refused_by_the_server),
 		cmocka_unit_test(cut_and_changed),
+		cmocka_unit_test(name_as_identity),
 		cmocka_unit_test(what_cannot_begin),
 	};
 
