@@ -113,6 +113,19 @@ def given_and_taken_back():
         wait_for(lambda: road.branch.logged("systemd-resolved has no DNS servers of it any more"), "not told", 2)
 
 
+def a_rekey_of_the_ike_sa_tells_nothing():
+    with testbed.Testbed("dns") as bed:
+        road = Road(bed, 'rekey_time = "2s"; over_time = "60s";')
+        road.bus.start().serve()
+        road.start()
+        road.bus.wait_calls(*ALL)
+        spis = lambda: [sa["spi_i"] for sa in road.branch.ctl("status")["connections"][0]["ike_sas"]]  # noqa: E731
+        first = spis()
+        wait_for(lambda: not set(first) & set(spis() or first), "no rekey")
+        settle()
+        expect(road.bus.calls() == ALL, f"told more than once: {road.bus.calls()}")
+
+
 def taken_back_at_the_end():
     """By a daemon that does not run as root."""
     with testbed.Testbed("dns") as bed:
@@ -341,7 +354,7 @@ def nothing_to_take_back():
         expect(not road.branch.logged("D-Bus"), road.branch.tail())
 
 
-main([given_and_taken_back, taken_back_at_the_end, taken_back_from_a_dead_gateway, for_some_domains, not_unless_asked_for, several_connections,
-      the_bus_comes_later, the_bus_restarts, resolved_restarts, one_device_fails, half_of_it_is_taken_back, it_may_be_refused, silence_blocks_nothing,
-      a_device_that_is_made_again, a_restart_keeps_them, a_restart_without_them,
-      nothing_to_take_back])
+main([given_and_taken_back, a_rekey_of_the_ike_sa_tells_nothing, taken_back_at_the_end, taken_back_from_a_dead_gateway,
+      for_some_domains, not_unless_asked_for, several_connections, the_bus_comes_later, the_bus_restarts, resolved_restarts,
+      one_device_fails, half_of_it_is_taken_back, it_may_be_refused, silence_blocks_nothing, a_device_that_is_made_again,
+      a_restart_keeps_them, a_restart_without_them, nothing_to_take_back])
