@@ -5,7 +5,8 @@ check-kernel: all
 EXTRA_DIST += tests/interop/test_kernel.py tests/interop/uml.py tests/interop/uml_init tests/interop/uml_agent.py \
 	tests/interop/uml_packages.py tests/interop/uml_peers.py tests/interop/uml_ptrace.c tests/interop/uml_ptrace_check.py \
 	tests/interop/xfrm_state.py
-PRIVILEGED_TESTS += tests/interop/test_matrix.py tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py \
+BUSY_TESTS += tests/interop/test_matrix.py
+PRIVILEGED_TESTS += tests/interop/test_switchover_strongswan.py tests/interop/test_ha.py \
 	tests/interop/test_strongswan.py tests/interop/test_rewind_selfcheck.py tests/interop/test_proposals.py tests/interop/test_wire.py \
 	tests/interop/test_children.py tests/interop/test_certificates.py tests/interop/test_gateways.py
 EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop/ha.py tests/interop/rewind.py tests/interop/wire.py \
