@@ -81,7 +81,7 @@ static bool ends_at(struct walk *w, const struct tunnel_problem *p, enum problem
 	if (!p || problem_stage(p) != s)
 		return false;
 	if (current || w->now - p->at < RECENT)
-		bad(w, s, p->text, problem_advice(p));
+		bad(w, s, p->text, problem_advice(p->what));
 	else
 		open_end(w, s, p->text);
 	return true;
@@ -138,7 +138,7 @@ static void look_at_route(struct walk *w)
 	}
 	if (ops->source && !ops->source(ops->ctx, &remote, &from)) {
 		snprintf(text, sizeof(text), "no route to %s", a);
-		bad(w, PROBLEM_AT_ROUTE, text, problem_advice_of(IKE_PROBLEM_NO_ROUTE));
+		bad(w, PROBLEM_AT_ROUTE, text, problem_advice(IKE_PROBLEM_NO_ROUTE));
 		return;
 	}
 	snprintf(text, sizeof(text), "to %s, from %s", a, addr_format(&from, b));
@@ -155,7 +155,7 @@ static void wait_for_answer(struct walk *w, const struct ike_sa *sa)
 	if (w->now - since < PATIENT)
 		open_end(w, PROBLEM_AT_ANSWER, text);
 	else
-		bad(w, PROBLEM_AT_ANSWER, text, problem_advice_of(IKE_PROBLEM_NO_ANSWER));
+		bad(w, PROBLEM_AT_ANSWER, text, problem_advice(IKE_PROBLEM_NO_ANSWER));
 }
 
 /* How long the peer has not been heard, or that it has answered. */

@@ -85,7 +85,7 @@ static json_t *problem_json(const struct tunnel_problem *p, bool current, nsec_t
 		return json_null();
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:b, s:b}", "kind",
 			 ike_problem_name(p->what), "stage", problem_stage_name(problem_stage(p)),
-			 "text", p->text, "advice", problem_advice(p), "age", age(now, p->at),
+			 "text", p->text, "advice", problem_advice(p->what), "age", age(now, p->at),
 			 "since", age(now, p->since), "count", (int)p->count, "current", current,
 			 "over", p->over != 0);
 }

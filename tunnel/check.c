@@ -4,6 +4,7 @@
  */
 #include "addresses.h"
 #include "backup.h"
+#include "conn.h"
 #include "pool.h"
 #include "recovery.h"
 #include "tidy.h"
@@ -149,6 +150,13 @@ static bool is_twice(const struct tunnel_conn *c)
 	return false;
 }
 
+/* Calls fail in a row, and status would not say why. An orderly end counts as one failure. */
+static bool is_down_for_no_reason(const struct tunnel_conn *c)
+{
+	return c->failures > 1 && !c->called && !c->sa && conn_wanted(c) &&
+	       !problem_is_current(c, NULL);
+}
+
 /* The IKE SAs that the connection names exist, and are its own. */
 static const char *check_conn(const struct tunnel_conn *c)
 {
@@ -167,6 +175,8 @@ static const char *check_conn(const struct tunnel_conn *c)
 		return "a connection names an IKE SA that is not its own";
 	if (c->silent && !is_ours(c, c->silent))
 		return "an IKE SA counts as silent that is not its own";
+	if (is_down_for_no_reason(c))
+		return "calls fail, and nothing says why";
 	wrong = addresses_check(c);
 	return wrong ? wrong : backup_check(c);
 }

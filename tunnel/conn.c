@@ -575,6 +575,8 @@ static void on_down(struct tunnel_conn *c, struct ike_sa *sa, const char *why, n
 		without_ike_sa(c, sa, now);
 	else if (was_main)
 		backup_up(c, now);
+	if (conn_established(c)) /* another one has taken its place */
+		problem_over(c->problem, now);
 	if (!c->sa)
 		conn_retry_later(c, why, now);
 	else if (is_needed(c))

@@ -77,12 +77,7 @@ enum problem_stage problem_stage(const struct tunnel_problem *p)
 	return p->child ? PROBLEM_AT_SELECTORS : kinds[p->what].stage;
 }
 
-const char *problem_advice(const struct tunnel_problem *p)
-{
-	return kinds[p->what].advice;
-}
-
-const char *problem_advice_of(enum ike_problem what)
+const char *problem_advice(enum ike_problem what)
 {
 	return kinds[what].advice;
 }
@@ -140,7 +135,7 @@ void problem_note(struct tunnel_conn *c, struct tunnel_child *k, enum ike_proble
 		log_limited(t->log, ike_peer_lines(t->ike, conn_peer(c)), now, LOG_LEVEL_WARNING,
 			    "%s%s%s: %s: %s: %s", c->conf->name, k ? "/" : "",
 			    k ? k->conf->name : "", ike_problem_name(what), (*place)->text,
-			    problem_advice(*place));
+			    problem_advice(what));
 }
 
 /* ---- of configurations without a connection ---- */

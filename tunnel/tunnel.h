@@ -121,8 +121,7 @@ struct tunnel_problem {
 };
 enum problem_stage problem_stage(const struct tunnel_problem *p);
 /* What the operator can do about it: static text. */
-const char *problem_advice(const struct tunnel_problem *p);
-const char *problem_advice_of(enum ike_problem what);
+const char *problem_advice(enum ike_problem what);
 /* Whether it still keeps down what is to be up: the connection, or the child of it. */
 bool problem_is_current(const struct tunnel_conn *c, const struct tunnel_child *k);
 /* Of a configuration that has no connection, as it waits for any peer. NULL: there was none. */

@@ -212,23 +212,10 @@ bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h)
 void exchange_unanswered(struct ike_sa *sa, nsec_t now)
 {
 	sa->unanswered = true;
-	if (sa_fail_by_eap(sa, now))
-		return;
-	if (sa->established)
-		sa_fail(sa, IKE_PROBLEM_SILENT, "no response to our request", now);
-	else
-		sa_fail(sa, IKE_PROBLEM_NO_ANSWER_TO_AUTH,
-			sa->window.exchange == IKE_INTERMEDIATE ? "no response to IKE_INTERMEDIATE"
-								: "no response to IKE_AUTH",
-			now);
-}
-
-static void on_silence(struct ike_sa *sa, nsec_t now)
-{
-	if (sa->outstanding->kind->on_silence)
+	if (sa->outstanding && sa->outstanding->kind->on_silence)
 		sa->outstanding->kind->on_silence(sa, now);
 	else
-		exchange_unanswered(sa, now);
+		sa_fail(sa, IKE_PROBLEM_SILENT, "no response to our request", now);
 }
 
 void exchange_timeout(struct deadline *d, nsec_t now)
@@ -240,7 +227,7 @@ void exchange_timeout(struct deadline *d, nsec_t now)
 		return;
 	if (given_up(sa) ||
 	    (sa->state == IKE_STATE_INIT_SENT && sa->handshake->error && sa->window.sends > 1)) {
-		on_silence(sa, now);
+		exchange_unanswered(sa, now);
 		return;
 	}
 	ike->counters[IKE_COUNT_RETRANSMITS]++;

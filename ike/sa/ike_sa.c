@@ -225,19 +225,6 @@ void sa_fail(struct ike_sa *sa, enum ike_problem p, const char *why, nsec_t now)
 	sa_kill(sa, why, now);
 }
 
-bool sa_fail_by_eap(struct ike_sa *sa, nsec_t now)
-{
-	const struct eap_run *run = sa->handshake ? sa->handshake->eap : NULL;
-	char why[EAP_WHY_MAX + 40];
-
-	if (!run || !*eap_why(run->eap))
-		return false;
-	snprintf(why, sizeof(why), "authentication by EAP failed: %s", eap_why(run->eap));
-	sa_fail(sa, eap_is_refused(run->eap) ? IKE_PROBLEM_NOT_LET_IN : IKE_PROBLEM_NOT_TRUSTED,
-		why, now);
-	return true;
-}
-
 static void sa_free(struct ike_sa *sa)
 {
 	struct ike_task *t;

@@ -280,11 +280,6 @@ void sa_set_remote(struct ike_sa *sa, const struct endpoint *remote);
 void sa_kill(struct ike_sa *sa, const char *why, nsec_t now);
 /* The same because of a problem, of which the owner is told with `why`. */
 void sa_fail(struct ike_sa *sa, enum ike_problem p, const char *why, nsec_t now);
-/*
- * The same because EAP has failed. False, and nothing is done: it has not. To be asked before other
- * reasons, which are what follows from it.
- */
-bool sa_fail_by_eap(struct ike_sa *sa, nsec_t now);
 /* Frees the IKE SAs that have ended. */
 void sa_reap(struct ike *ike);
 /* Makes a CHILD SA, INSTALLED and zeroed but for its configuration, on the list of sa. */

@@ -193,23 +193,37 @@ static void take_over(struct child_task *t, struct child_task *waiting)
 	config_resolve_task(t);
 }
 
-/* The AUTH payload, and the one for a peer without the post-quantum key. False: it has ended. */
+static const char no_ppk[] = "ppk_required is set, and one side has no post-quantum key for it";
+
+/* The AUTH payload, and the one for a peer without the post-quantum key. NULL, or why not. */
+static const char *make_auths(struct ike_sa *sa, struct auth_data *auth,
+			      struct auth_data *no_ppk_auth)
+{
+	int e;
+
+	if (!ppk_begin(sa))
+		return no_ppk;
+	e = make_auth(sa, &sa->keys, expected(sa), auth);
+	if (e == 0 && ppk_is_optional(sa))
+		e = make_auth(sa, sa->handshake->no_ppk_keys, expected(sa), no_ppk_auth);
+	return e < 0 ? why_no_auth(sa, e) : NULL;
+}
+
+/* With EAP only the last request has AUTH, and the keys change there. False: the IKE SA has ended.
+ */
 static bool prepare_auth(struct ike_sa *sa, const struct child_task *child, struct auth_data *auth,
 			 struct auth_data *no_ppk_auth, nsec_t now)
 {
 	const char *wrong = childless_wrong(sa, child != NULL);
-	bool now_due = !eap_auth_is_chosen(sa); /* with EAP the last request has AUTH */
-	int e = 0;
 
-	/* With EAP the keys change at its end; without the key, it is not to begin. */
-	if (!wrong && (ppk_is_missing(sa) || (now_due && !ppk_begin(sa))))
-		wrong = "ppk_required is set, and one side has no post-quantum key for it";
-	if (!wrong && now_due)
-		e = make_auth(sa, &sa->keys, expected(sa), auth);
-	if (!wrong && now_due && e == 0 && ppk_is_optional(sa))
-		e = make_auth(sa, sa->handshake->no_ppk_keys, expected(sa), no_ppk_auth);
-	if (e < 0)
-		wrong = why_no_auth(sa, e);
+	if (wrong) {
+		sa_fail(sa, IKE_PROBLEM_REFUSED, wrong, now);
+		return false;
+	}
+	if (ppk_is_missing(sa))
+		wrong = no_ppk;
+	else if (!eap_auth_is_chosen(sa))
+		wrong = make_auths(sa, auth, no_ppk_auth);
 	if (wrong)
 		sa_fail(sa, IKE_PROBLEM_NO_CREDENTIAL, wrong, now);
 	return !wrong;
@@ -256,7 +270,11 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 	exchange_send_request(sa, IKE_AUTH, &b, now);
 }
 
-bool auth_verify_peer(struct ike_sa *sa, const struct ike_payloads *p, char *why)
+/*
+ * Whether the peer's identity and AUTH are right; sets peer_id, proof and ha_peer then. False with
+ * the reason in `why` (TRUST_WHY_MAX bytes).
+ */
+static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p, char *why)
 {
 	struct chunk body = sa->initiator ? p->idr.body : p->idi.body;
 	struct chunk data = sa->initiator ? p->idr.data : p->idi.data;
@@ -366,10 +384,31 @@ void auth_complete(struct ike_sa *sa, const struct ike_in *in)
 	task_free(t);
 }
 
-static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
+bool auth_takes_ppk(struct ike_sa *sa, const struct ike_in *in)
+{
+	bool right = ppk_on_response(sa, in->p);
+
+	if (!right)
+		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED,
+			"ppk_required is set, and the peer does not have this post-quantum key",
+			in->now);
+	return right;
+}
+
+bool auth_takes_peer(struct ike_sa *sa, const struct ike_in *in)
 {
 	char why[TRUST_WHY_MAX + 60], reason[TRUST_WHY_MAX];
+	bool right = verify_peer(sa, in->p, reason);
 
+	if (!right) {
+		snprintf(why, sizeof(why), "the peer's authentication failed: %s", reason);
+		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED, why, in->now);
+	}
+	return right;
+}
+
+static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
+{
 	if (eap_auth_is_chosen(sa)) {
 		eap_auth_on_response(sa, in);
 		return;
@@ -378,18 +417,14 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 		auth_refused(sa, in);
 		return;
 	}
-	if (!ppk_on_response(sa, in->p)) {
-		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED,
-			"ppk_required is set, and the peer does not have this post-quantum key",
-			in->now);
-		return;
-	}
-	if (!auth_verify_peer(sa, in->p, reason)) {
-		snprintf(why, sizeof(why), "the peer's authentication failed: %s", reason);
-		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED, why, in->now);
-		return;
-	}
-	auth_complete(sa, in);
+	if (auth_takes_ppk(sa, in) && auth_takes_peer(sa, in))
+		auth_complete(sa, in);
+}
+
+static void auth_on_silence(struct ike_sa *sa, nsec_t now)
+{
+	if (!eap_auth_failed(sa, now))
+		sa_fail(sa, IKE_PROBLEM_NO_ANSWER_TO_AUTH, "no response to IKE_AUTH", now);
 }
 
 /* Whether this connection admits what was agreed on before the peer was known. */
@@ -564,11 +599,11 @@ static void respond(struct ike_sa *sa, const struct ike_in *in, const struct aut
 	exchange_respond(sa, in->h, &b, in->local, in->remote, in->now);
 }
 
-static void refuse(struct ike_sa *sa, const struct ike_in *in, const char *why)
+static void refuse(struct ike_sa *sa, const struct ike_in *in, enum ike_problem p, const char *why)
 {
 	respond_notify(sa, in->h, NOTIFY_AUTHENTICATION_FAILED, (struct chunk){0}, in->local,
 		       in->remote, in->now);
-	sa_kill(sa, why, in->now);
+	sa_fail(sa, p, why, in->now);
 }
 
 /* The peer has not shown who it is: one more guess from its address. */
@@ -578,7 +613,6 @@ static void refuse_guess(struct ike_sa *sa, const struct ike_in *in, const char 
 	struct ident who;
 
 	limit_guessed(sa->ike, &sa->remote.addr, in->now);
-	sa->ike->ops.problem(sa->ike->ops.ctx, sa, NULL, IKE_PROBLEM_NOT_TRUSTED, why, in->now);
 	if (ident_from_wire(in->p->idi.type, in->p->idi.data, &who) == 0)
 		log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
 			     "%s: authentication of \"%.100s\" failed: %s", sa_label(sa),
@@ -587,7 +621,7 @@ static void refuse_guess(struct ike_sa *sa, const struct ike_in *in, const char 
 		log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
 			     "%s: authentication failed: the ID payload of the peer is malformed",
 			     sa_label(sa));
-	refuse(sa, in, "the peer's authentication failed");
+	refuse(sa, in, IKE_PROBLEM_NOT_TRUSTED, why);
 }
 
 /* The same with the reasons that a responder may have besides. */
@@ -598,7 +632,7 @@ static bool peer_is_right(struct ike_sa *sa, const struct ike_payloads *p, char 
 	else if (!ppk_on_request(sa, p))
 		snprintf(why, TRUST_WHY_MAX, "both sides need the same post-quantum key (ppk_id)");
 	else
-		return auth_verify_peer(sa, p, why);
+		return verify_peer(sa, p, why);
 	return false;
 }
 
@@ -617,20 +651,20 @@ void auth_on_request(struct ike_sa *sa, const struct ike_in *in)
 	if (sa->mobike && mobike_refuses(in)) {
 		respond_notify(sa, in->h, NOTIFY_UNEXPECTED_NAT_DETECTED, (struct chunk){0},
 			       in->local, in->remote, in->now);
-		sa_kill(sa, "the peer allows no NAT, and one is on the way", in->now);
+		sa_fail(sa, IKE_PROBLEM_REFUSED, "the peer allows no NAT, and one is on the way",
+			in->now);
 		return;
 	}
 	e = make_auth(sa, &sa->keys, &sa->peer_id, &auth);
 	if (e < 0) {
-		sa->ike->ops.problem(sa->ike->ops.ctx, sa, NULL, IKE_PROBLEM_NO_CREDENTIAL,
-				     why_no_auth(sa, e), in->now);
-		refuse(sa, in, why_no_auth(sa, e));
+		refuse(sa, in, IKE_PROBLEM_NO_CREDENTIAL, why_no_auth(sa, e));
 		return;
 	}
 	if (childless_refused(sa, in))
 		return;
 	if (!settle_uniqueness(sa, in)) {
-		refuse(sa, in, "the peer has an IKE SA already, and unique is \"keep\"");
+		refuse(sa, in, IKE_PROBLEM_REFUSED,
+		       "the peer has an IKE SA already, and unique is \"keep\"");
 		return;
 	}
 	half_remove(sa);
@@ -655,5 +689,6 @@ const struct task_kind task_auth = {
 	.states = 1 << IKE_STATE_AUTH_SENT,
 	.send = auth_send,
 	.on_response = auth_on_response,
+	.on_silence = auth_on_silence,
 	CHILD_TASK,
 };

@@ -20,11 +20,10 @@ size_t auth_id_body(const struct ident *id, uint8_t out[IDENT_MAX + 4]);
 struct auth_octets auth_octets_of(const struct ike_sa *sa, const struct ike_keys *keys,
 				  bool initiator, struct chunk id);
 void auth_write(struct ike_builder *b, const struct auth_data *a);
-/*
- * Whether the peer's identity and AUTH are right; sets peer_id, proof and ha_peer then. False with
- * the reason in `why` (TRUST_WHY_MAX bytes).
- */
-bool auth_verify_peer(struct ike_sa *sa, const struct ike_payloads *p, char *why) MUST_CHECK;
+/* As initiator: whether the post-quantum key, or the identity and AUTH of the peer, are right.
+ * False: the IKE SA has ended. */
+bool auth_takes_ppk(struct ike_sa *sa, const struct ike_in *in) MUST_CHECK;
+bool auth_takes_peer(struct ike_sa *sa, const struct ike_in *in) MUST_CHECK;
 /* As initiator: the response has no AUTH where one is due; the IKE SA ends. */
 void auth_refused(struct ike_sa *sa, const struct ike_in *in);
 /* As initiator: both sides are authenticated, and this is the last response. */
@@ -35,5 +34,10 @@ void auth_complete(struct ike_sa *sa, const struct ike_in *in);
 bool eap_auth_is_chosen(const struct ike_sa *sa);
 /* Handles a response to IKE_AUTH then. */
 void eap_auth_on_response(struct ike_sa *sa, const struct ike_in *in);
+/*
+ * Ends the IKE SA because EAP has failed. False, and nothing is done: it has not. To be asked
+ * before other reasons, which are what follows from it.
+ */
+bool eap_auth_failed(struct ike_sa *sa, nsec_t now);
 
 #endif

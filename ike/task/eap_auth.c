@@ -35,6 +35,17 @@ static void fail(struct ike_sa *sa, enum ike_problem p, const char *reason, nsec
 	sa_fail(sa, p, why, now);
 }
 
+bool eap_auth_failed(struct ike_sa *sa, nsec_t now)
+{
+	const struct eap_run *run = sa->handshake->eap;
+
+	if (!run || !*eap_why(run->eap))
+		return false;
+	fail(sa, eap_is_refused(run->eap) ? IKE_PROBLEM_NOT_LET_IN : IKE_PROBLEM_NOT_TRUSTED,
+	     eap_why(run->eap), now);
+	return true;
+}
+
 /* The task goes on with another request. */
 static void send_next(struct ike_sa *sa, struct ike_builder *b, nsec_t now)
 {
@@ -79,7 +90,6 @@ static struct eap *make_eap(const struct ike_sa *sa, const char **ret_why)
 /* The first response: the peer must have authenticated itself. False: the IKE SA has ended. */
 static bool begin(struct ike_sa *sa, const struct ike_in *in)
 {
-	char reason[TRUST_WHY_MAX], why[TRUST_WHY_MAX + 60];
 	const char *wrong = NULL;
 	struct eap_run *run;
 	struct eap *eap;
@@ -89,11 +99,8 @@ static bool begin(struct ike_sa *sa, const struct ike_in *in)
 		     "the peer must authenticate itself before, and has not", in->now);
 		return false;
 	}
-	if (!auth_verify_peer(sa, in->p, reason)) {
-		snprintf(why, sizeof(why), "the peer's authentication failed: %s", reason);
-		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED, why, in->now);
+	if (!auth_takes_peer(sa, in))
 		return false;
-	}
 	eap = make_eap(sa, &wrong);
 	if (!eap) {
 		fail(sa, IKE_PROBLEM_NO_CREDENTIAL, wrong, in->now);
@@ -174,12 +181,8 @@ static void conclude(struct ike_sa *sa, const struct ike_in *in)
 		auth_refused(sa, in);
 		return;
 	}
-	if (!ppk_on_response(sa, in->p)) {
-		sa_fail(sa, IKE_PROBLEM_NOT_TRUSTED,
-			"ppk_required is set, and the peer does not have this post-quantum key",
-			in->now);
+	if (!auth_takes_ppk(sa, in))
 		return;
-	}
 	if (!second_auth_is_right(sa, in->p)) {
 		fail(sa, IKE_PROBLEM_NOT_TRUSTED,
 		     "the peer's AUTH is not by the key that EAP has given", in->now);
@@ -209,7 +212,7 @@ static void converse(struct ike_sa *sa, const struct ike_in *in)
 	switch (r) {
 	case EAP_RESPONDS: send_packet(sa, &w, in->now); break;
 	case EAP_SUCCEEDS: send_auth(sa, in->now); break;
-	case EAP_FAILS: sa_fail_by_eap(sa, in->now); break;
+	case EAP_FAILS: eap_auth_failed(sa, in->now); break;
 	}
 	secret_wipe(packet, sizeof(packet));
 }
@@ -225,7 +228,7 @@ void eap_auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	if (!(in->p->present & PL(EAP))) {
 		if (in->p->present & PL(AUTH))
 			fail(sa, IKE_PROBLEM_NOT_TRUSTED, "the peer does not ask for it", in->now);
-		else if (!sa_fail_by_eap(sa, in->now))
+		else if (!eap_auth_failed(sa, in->now))
 			auth_refused(sa, in);
 		return;
 	}

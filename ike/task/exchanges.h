@@ -93,7 +93,7 @@ void child_write_ts(struct ike_builder *b, const struct ts_list *tsi, const stru
 void child_write_offer(struct ike_builder *b, const struct child_task *t, uint32_t spi,
 		       bool with_ke, struct chunk nonce);
 
-/* ---- refusal.c: NO_PROPOSAL_CHOSEN ---- */
+/* ---- refusal.c: why an IKE SA or a CHILD SA was refused ---- */
 /*
  * The peer refused our request of this exchange for an IKE SA, or for `child` if that is not NULL;
  * kex: the part of `offered` that it was sent. Logs and tells what we offered.
@@ -108,7 +108,8 @@ void refusal_of_caller(struct ike *ike, const struct conn_conf *conn, struct chu
 		       nsec_t now);
 /*
  * A CHILD SA that we asked for was not made. by_peer: the peer answered with this error notify;
- * otherwise we cannot take its answer. Tells the owner; proposals are told by the functions above.
+ * otherwise we cannot take its answer. Tells the owner, except for NO_PROPOSAL_CHOSEN of the peer,
+ * which refusal_by_peer tells, and TEMPORARY_FAILURE, which is tried again.
  */
 void refusal_of_child(struct ike_sa *sa, const struct child_task *t, bool by_peer, uint16_t error,
 		      nsec_t now);

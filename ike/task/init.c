@@ -87,8 +87,6 @@ static void init_timeout(struct ike_sa *sa, nsec_t now)
 	struct handshake *hs = sa->handshake;
 	char why[96];
 
-	if (hs->error == NOTIFY_NO_PROPOSAL_CHOSEN && !hs->unusable)
-		refusal_by_peer(sa, "IKE_SA_INIT", NULL, &sa->conn->proposals, PROPOSAL_KEX, now);
 	if (!hs->error) {
 		sa_fail(sa, IKE_PROBLEM_NO_ANSWER, "no response to IKE_SA_INIT", now);
 		return;
@@ -97,11 +95,14 @@ static void init_timeout(struct ike_sa *sa, nsec_t now)
 		 hs->unusable ? "the response to IKE_SA_INIT cannot be accepted: %s"
 			      : "the peer refused IKE_SA_INIT: %s",
 		 ike_notify_name(hs->error));
-	if (!hs->unusable && hs->error == NOTIFY_NO_PROPOSAL_CHOSEN)
+	if (hs->unusable) {
+		sa_fail(sa, IKE_PROBLEM_UNUSABLE, why, now);
+	} else if (hs->error == NOTIFY_NO_PROPOSAL_CHOSEN) {
+		refusal_by_peer(sa, "IKE_SA_INIT", NULL, &sa->conn->proposals, PROPOSAL_KEX, now);
 		sa_kill(sa, why, now);
-	else
-		sa_fail(sa, hs->unusable ? IKE_PROBLEM_UNUSABLE : IKE_PROBLEM_INIT_REFUSED, why,
-			now);
+	} else {
+		sa_fail(sa, IKE_PROBLEM_INIT_REFUSED, why, now);
+	}
 }
 
 /*

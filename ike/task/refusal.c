@@ -94,9 +94,7 @@ void refusal_of_child(struct ike_sa *sa, const struct child_task *t, bool by_pee
 	bool selectors = error == NOTIFY_TS_UNACCEPTABLE;
 	char ours[2 * TS_TEXT + 8], text[sizeof(ours) + 100];
 
-	if (error == NOTIFY_NO_PROPOSAL_CHOSEN && by_peer)
-		return;
-	if (error == NOTIFY_TEMPORARY_FAILURE)
+	if ((error == NOTIFY_NO_PROPOSAL_CHOSEN && by_peer) || error == NOTIFY_TEMPORARY_FAILURE)
 		return;
 	snprintf(text, sizeof(text), "%s%s; we asked for %s",
 		 by_peer ? "the peer answered " : "the peer's answer is not what we asked for: ",

@@ -295,7 +295,7 @@ static void accept(struct ike_sa *sa, const struct ike_in *in, const struct prop
 	followups_free(made->ike, f);
 }
 
-/* Whoever offers no other PRF than another one gets that. */
+/* Prefers the PRF of the IKE SA. A peer that offers only others gets one of those. */
 static bool choose(const struct ike_sa *sa, const struct proposal_offer *offer, uint16_t group,
 		   struct proposal_choice *ret)
 {
@@ -390,6 +390,7 @@ static void sa_gone(struct ike_task *task, nsec_t now)
 	t->rival = NULL;
 }
 
+/* Whether the answer is part of what we offered; *ret is then the choice. */
 static bool was_offered(const struct ike_sa *sa, const struct proposal_offer *answer,
 			uint16_t group, struct proposal_choice *ret)
 {

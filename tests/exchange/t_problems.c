@@ -39,7 +39,7 @@ static void assert_known(struct net *n, const char *name, unsigned side, const s
 	assert_int_equal(p->over, 0);
 	assert_in_range(p->since, 1, p->at);
 	assert_in_range(p->at, p->since, n->now);
-	assert_non_null(problem_advice(p));
+	assert_non_null(problem_advice(p->what));
 }
 
 /* ---- what is wrong ---- */
