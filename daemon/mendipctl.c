@@ -395,31 +395,36 @@ static bool take_value(struct call *c, int letter, const char *value)
 	}
 }
 
-/* The letters of the options that only some commands have, as they were given, are put into own. */
-static int read_options(struct call *c, int argc, char **argv, char *own, size_t size)
+/*
+ * The letters of the options that only some commands have, as they were given, are put into own.
+ * False: there is nothing more to do, and *ret_status is that of the process.
+ */
+static bool read_options(struct call *c, int argc, char **argv, char *own, size_t size,
+			 int *ret_status)
 {
 	size_t count = 0;
 	int o;
 
+	*ret_status = EXIT_DONE;
 	while ((o = getopt_long(argc, argv, "s:jVh", options, NULL)) != -1) {
 		switch (o) {
-		case 's': c->ctl.socket = optarg; break;
-		case 'j': c->json = true; break;
-		case 'V': puts("mendipctl " PACKAGE_VERSION); return 'V';
-		case 'h': print_usage(stdout); return 'V';
-		case '?': return '?';
-		default:
-			if (!take_value(c, o, optarg)) {
-				fprintf(stderr, "mendipctl: --%s: \"%s\" is not a value for it\n",
-					option_name(o), optarg);
-				return '?';
-			}
-			if (count + 1 < size)
-				own[count++] = (char)o;
+		case 's': c->ctl.socket = optarg; continue;
+		case 'j': c->json = true; continue;
+		case 'V': puts("mendipctl " PACKAGE_VERSION); return false;
+		case 'h': print_usage(stdout); return false;
+		case '?': *ret_status = EXIT_USAGE; return false;
 		}
+		if (!take_value(c, o, optarg)) {
+			fprintf(stderr, "mendipctl: --%s: \"%s\" is not a value for it\n",
+				option_name(o), optarg);
+			*ret_status = EXIT_USAGE;
+			return false;
+		}
+		if (count + 1 < size)
+			own[count++] = (char)o;
 	}
 	own[count] = '\0';
-	return 0;
+	return true;
 }
 
 static int run(struct call *c, const char *own)
@@ -447,10 +452,10 @@ int main(int argc, char **argv)
 			 .timeout = WAIT_TIME,
 			 .advice.tunnels = 1};
 	char own[16];
-	int r = read_options(&c, argc, argv, own, sizeof(own));
+	int r;
 
-	if (r)
-		return r == 'V' ? EXIT_DONE : EXIT_USAGE;
+	if (!read_options(&c, argc, argv, own, sizeof(own), &r))
+		return r;
 	if (optind == argc)
 		return usage();
 	c.command = find_command(argv[optind]);

@@ -18,10 +18,14 @@
 struct route_use {
 	LIST_ENTRY(route_use) link;
 	struct prefix to;
-	unsigned uses;
-	struct source_users locals; /* their local selectors, for the source */
+	struct source_users locals; /* their local selectors; without any, net_settle ends it */
 	struct addr source;
 };
+
+static bool has_users(const struct route_use *u)
+{
+	return !SLIST_EMPTY(&u->locals);
+}
 
 struct net {
 	struct netlink *netlink;
@@ -168,7 +172,7 @@ static void update_sources(struct net *n)
 	struct route_use *u;
 
 	LIST_FOREACH (u, &n->uses, link) {
-		if (u->uses > 0)
+		if (has_users(u))
 			update_source(n, u);
 	}
 }
@@ -322,7 +326,6 @@ static void use_new(struct net *n, const struct prefix *to, const struct ts_list
 	struct route_use *u = xzalloc(sizeof(*u));
 
 	u->to = *to;
-	u->uses = 1;
 	SLIST_INIT(&u->locals);
 	(void)source_add(&u->locals, local);
 	u->source = source_find(&u->locals, n->netlink, to->addr.family);
@@ -341,7 +344,6 @@ static void use_add(struct net *n, const struct prefix *to, const struct ts_list
 		use_new(n, to, local);
 		return;
 	}
-	u->uses++;
 	if (source_add(&u->locals, local))
 		update_source(n, u);
 }
@@ -356,15 +358,13 @@ static void use_free(struct route_use *u)
 static void use_drop(struct net *n, const struct prefix *to, const struct ts_list *local)
 {
 	struct route_use *u = find_use(n, to);
-	bool changed;
 
-	if (!u || u->uses == 0)
+	if (!u || !source_drop(&u->locals, local))
 		return;
-	changed = source_drop(&u->locals, local);
-	if (--u->uses == 0)
-		n->unused = true;
-	else if (changed)
+	if (has_users(u))
 		update_source(n, u);
+	else
+		n->unused = true;
 }
 
 static void drop_unused(struct net *n)
@@ -374,7 +374,7 @@ static void drop_unused(struct net *n)
 	n->unused = false;
 	for (u = LIST_FIRST(&n->uses); u; u = next) {
 		next = LIST_NEXT(u, link);
-		if (u->uses > 0)
+		if (has_users(u))
 			continue;
 		routes_unmake(n, u);
 		use_free(u);
@@ -499,7 +499,7 @@ void net_repair(struct net *n)
 	for (unsigned i = 0; i < n->throw_count; i++)
 		throw_change(n, &n->throws[i], true);
 	LIST_FOREACH (u, &n->uses, link) {
-		if (u->uses > 0) /* net_settle removes the others */
+		if (has_users(u)) /* net_settle removes the others */
 			routes += routes_make(n, u);
 	}
 	if (routes)

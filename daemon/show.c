@@ -90,20 +90,6 @@ static void show_offered(FILE *f, const char *title, const json_t *a)
 	fputc('\n', f);
 }
 
-/* The last refusal for want of a common proposal, if there was one. */
-static void show_refusal(FILE *f, const char *indent, const json_t *r)
-{
-	const json_t *conn = json_object_get(r, "connection");
-	char when[32];
-
-	if (!json_is_object(r))
-		return;
-	fprintf(f, "%s%s%s%s refused by %s %s ago, NO_PROPOSAL_CHOSEN:\n%s  %s\n", indent,
-		conn ? json_string_value(conn) : "", conn ? ": " : "", str(r, "exchange"),
-		strcmp(str(r, "by"), "us") == 0 ? "us" : "the peer",
-		ago(json_object_get(r, "age"), when, sizeof(when)), indent, str(r, "text"));
-}
-
 /* What keeps it down, for how long, and what to do about it; or what was wrong last, if it may be.
  */
 static void show_error(FILE *f, const char *indent, const json_t *e)
@@ -176,7 +162,6 @@ static void show_connection(FILE *f, const json_t *c)
 	show_error(f, "  ", json_object_get(c, "last_error"));
 	show_other_way(f, c);
 	show_offered(f, "  IKE proposals: ", json_object_get(c, "proposals"));
-	show_refusal(f, "  ", json_object_get(c, "refusal"));
 	json_array_foreach(json_object_get(c, "children"), i, v)
 	{
 		fprintf(f, "    child %s%s%s: %s, rekeyed %lld times\n", str(v, "name"),
@@ -185,7 +170,6 @@ static void show_connection(FILE *f, const json_t *c)
 			num(v, "rekeys"));
 		show_offered(f, "      ESP proposals: ", json_object_get(v, "esp_proposals"));
 		show_error(f, "      ", json_object_get(v, "last_error"));
-		show_refusal(f, "      ", json_object_get(v, "refusal"));
 		json_array_foreach(json_object_get(v, "sas"), k, s) show_sa(f, s);
 	}
 }
@@ -227,7 +211,6 @@ void show_status(FILE *f, const json_t *o)
 			num(v, "mtu"));
 	if (json_is_string(json_object_get(o, "reload_error")))
 		fprintf(f, "last reload failed: %s\n", str(o, "reload_error"));
-	show_refusal(f, "", json_object_get(o, "refusal"));
 	json_array_foreach(json_object_get(o, "connections"), i, v) show_connection(f, v);
 	show_counters(f, "datagrams: ", json_object_get(o, "io"));
 	show_counters(f, "verdicts: ", json_object_get(o, "verdicts"));

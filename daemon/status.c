@@ -403,13 +403,17 @@ static bool has_connection(const struct daemon *d, const struct conn_conf *conf)
 /* A configured connection that has no peer yet, as it waits to be called. */
 static json_t *answers_json(const struct daemon *d, const struct conn_conf *conf, nsec_t now)
 {
-	const struct tunnel_problem *p = tunnel_problem_of(d->tunnel, conf);
 
-	return json_pack("{s:s, s:b, s:[], s:i, s:o, s:n, s:o, s:n, s:n, s:b, s:n, s:[]}", "name",
-			 conf->name, "answers", true, "ike_sas", "failures", 0, "proposals",
-			 proposals_json(&conf->proposals), "refusal", "last_error",
-			 problem_json(p, false, now), "next_try", "backup", "traffic_to_backup",
-			 false, "failback_in", "children");
+	json_t *o = json_object();
+
+	json_object_set_new(o, "name", json_string(conf->name));
+	json_object_set_new(o, "answers", json_true());
+	json_object_set_new(o, "proposals", proposals_json(&conf->proposals));
+	json_object_set_new(o, "last_error",
+			    problem_json(tunnel_problem_of(d->tunnel, conf), false, now));
+	json_object_set_new(o, "ike_sas", json_array());
+	json_object_set_new(o, "children", json_array());
+	return o;
 }
 
 static void add_answering(const struct daemon *d, json_t *conns, const char *name, nsec_t now)

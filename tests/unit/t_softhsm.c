@@ -45,6 +45,13 @@ static void write_file(const char *name, const char *text)
 	free(path);
 }
 
+/* Where nothing may be missing: Debian has both packages from 13 on. */
+static bool must_have_provider(void)
+{
+	return getenv("MENDIP_REQUIRE_ALL") &&
+	       system("grep -q '^VERSION_ID=\"12\"' /etc/os-release") != 0;
+}
+
 static int make_token(void **state)
 {
 	char *conf, *path;
@@ -59,7 +66,7 @@ static int make_token(void **state)
 	free(conf);
 	free(path);
 	if (system("command -v softhsm2-util >/dev/null") != 0)
-		return 0;
+		return must_have_provider() ? -1 : 0;
 	in_folder("mkdir tokens; softhsm2-util --init-token --free --label mendip --pin 1234 "
 		  "--so-pin 5678");
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
@@ -78,7 +85,7 @@ static int make_token(void **state)
 	}
 	/* The module looks for tokens when it is loaded. */
 	has_provider = OSSL_PROVIDER_load(token_lib(), TOKEN_PROVIDER) != NULL;
-	return 0;
+	return has_provider || !must_have_provider() ? 0 : -1;
 }
 
 static int remove_token(void **state)
