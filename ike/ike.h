@@ -64,8 +64,8 @@ enum child_event {
 };
 
 /*
- * What keeps an IKE SA or a CHILD SA from being made, or has ended it; the last two are the
- * owner's. The names are part of the control interface.
+ * What keeps an IKE SA or a CHILD SA from being made, or has ended it; the last three are
+ * the owner's. The names are part of the control interface.
  */
 #define FOREACH_IKE_PROBLEM(X)                                                                 \
 	X(NO_ANSWER, "no-answer")		  /* to IKE_SA_INIT */                         \
@@ -80,6 +80,7 @@ enum child_event {
 	X(REFUSED, "refused")			  /* with another error */                     \
 	X(SILENT, "peer-silent")		  /* it was up, and is not answered */         \
 	X(DELETED, "deleted-by-peer")                                                          \
+	X(ENDED, "ended") /* no task says why: the text of its end does */                     \
 	X(NO_NAME, "name-not-found")                                                           \
 	X(NO_ROUTE, "no-route")
 

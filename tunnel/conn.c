@@ -353,6 +353,7 @@ void conn_retry_later(struct tunnel_conn *c, const char *why, nsec_t now)
 		 * waits. */
 		c->not_before = c->failures ? now + wait : 0;
 		c->failures++;
+		problem_of_end(c, why, now);
 	}
 	if (!conn_wanted(c))
 		return;

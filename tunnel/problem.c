@@ -59,6 +59,7 @@ static const struct {
 	[IKE_PROBLEM_SILENT] = {PROBLEM_AT_ANSWER,
 				"see whether the peer still runs, and the way to it"},
 	[IKE_PROBLEM_DELETED] = {PROBLEM_AT_ANSWER, "see the peer's log for why it ended this"},
+	[IKE_PROBLEM_ENDED] = {PROBLEM_AT_ANSWER, "see the log, with mendipctl log debug"},
 };
 
 static const char *const stages[] = {
@@ -275,6 +276,13 @@ void problem_no_address_answers(struct tunnel_conn *c, const struct ike_sa *sa, 
 		 "no response to IKE_SA_INIT from any of %u addresses, the last %s",
 		 conn_remote_count(c->conf), endpoint_format(ike_sa_remote(sa), at));
 	problem_note(c, NULL, IKE_PROBLEM_NO_ANSWER, line, now);
+}
+
+/* One end alone, such as a restart of the peer, is nothing to tell. */
+void problem_of_end(struct tunnel_conn *c, const char *why, nsec_t now)
+{
+	if (c->failures > 1 && conn_wanted(c) && !problem_is_current(c, NULL))
+		problem_note(c, NULL, IKE_PROBLEM_ENDED, why, now);
 }
 
 /* ---- what the engine tells ---- */

@@ -24,6 +24,9 @@ void problem_resolved(struct tunnel_conn *c, nsec_t now);
 /* None of several addresses has answered; sa: the last call. */
 void problem_no_address_answers(struct tunnel_conn *c, const struct ike_sa *sa, nsec_t now);
 
+/* A call has ended again, and nobody else says why. */
+void problem_of_end(struct tunnel_conn *c, const char *why, nsec_t now);
+
 /* `problem` of struct ike_ops; ctx: the tunnel. */
 void tunnel_on_problem(void *ctx, struct ike_sa *sa, const struct child_conf *child,
 		       enum ike_problem what, const char *text, nsec_t now);

@@ -228,6 +228,27 @@ static void what_ends_a_tunnel(void **state)
 	net_free(n);
 }
 
+/* Calls that end before the gateway answers, for whatever reason; the first alone is no problem. */
+static void no_end_without_a_reason(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	n = net_new(&o);
+	gateway_is_away(n);
+	net_run(n, MSEC);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_null(peer_conn(n, BRANCH)->problem);
+		assert_non_null(peer_conn(n, BRANCH)->sa);
+		ike_sa_drop(peer_conn(n, BRANCH)->sa, "end by a test", n->now);
+		net_run(n, 2 * SEC);
+	}
+	assert_known(n, "ended", BRANCH,
+		     &(struct known){false, IKE_PROBLEM_ENDED, "end by a test"});
+	net_free(n);
+}
+
 static void names_that_lead_nowhere(void **state)
 {
 	struct options o = options_default();
@@ -377,6 +398,7 @@ int main(void)
 		cmocka_unit_test(each_fault_is_known),
 		cmocka_unit_test(told_once_and_over),
 		cmocka_unit_test(what_ends_a_tunnel),
+		cmocka_unit_test(no_end_without_a_reason),
 		cmocka_unit_test(names_that_lead_nowhere),
 		cmocka_unit_test(callers_do_not_hide_it),
 		cmocka_unit_test(up_is_not_down),

@@ -692,6 +692,8 @@ MUTANTS = [
      "\t\t\tproblem_no_address_answers(c, sa, now);\n", "\t\t\t;\n", ["t_problems/no_address_answers"]),
     ("ends-are-problems", "a peer that closes an idle tunnel is a problem", "is_minded",
      "what != IKE_PROBLEM_DELETED || conn_wanted(c)", "(void)c, (void)what, true", ["t_problems/an_end_that_nobody_minds"]),
+    ("ends-are-untold", "calls end one after the other, and the status does not say why", "conn_retry_later",
+     "\t\tproblem_of_end(c, why, now);\n", "", ["t_problems/no_end_without_a_reason"]),
     ("problems-outlive-a-reload", "what was wrong with a removed connection is kept", "problems_configure",
      "if (!stays)", "if (0)", ["t_problems/forgotten_with_its_configuration"]),
     ("any-cookie-will-do", "half-open SAs for spoofed addresses", "cookie_valid",
