@@ -21,7 +21,7 @@ enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 /* The command line. */
 struct call {
 	struct ctl ctl;
-	bool json, no_wait;
+	bool json, no_wait, all;
 	nsec_t timeout;
 	struct advice_in advice;
 	const struct command *command;
@@ -61,6 +61,22 @@ static void print_line(const json_t *o)
 	putchar('\n');
 }
 
+/* https://no-color.org: not where NO_COLOR has a value. */
+static bool wants_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+static void print_status(const struct call *c, const json_t *o)
+{
+	if (c->all || c->argc > 0)
+		show_all(stdout, o);
+	else
+		show_status(stdout, o, wants_colour());
+}
+
 static void print_result(const struct call *c, const json_t *o)
 {
 	const char *name = c->command->name;
@@ -68,7 +84,7 @@ static void print_result(const struct call *c, const json_t *o)
 	if (c->json)
 		print_json(o);
 	else if (strcmp(name, "status") == 0)
-		show_status(stdout, o);
+		print_status(c, o);
 	else if (strcmp(name, "diagnose") == 0)
 		show_diagnosis(stdout, o);
 	else if (strcmp(name, "switchover") == 0)
@@ -293,7 +309,8 @@ static int run_advise(struct call *c)
 static int run_help(struct call *c);
 
 static const struct command commands[] = {
-	{"status", 0, 1, "", ask_and_print, "[NAME]", "connections, SAs and counters"},
+	{"status", 0, 1, "a", ask_and_print, "[NAME] [--all]",
+	 "a line for each tunnel; all of a connection or child, or of everything"},
 	{"diagnose", 1, 1, "", ask_and_print, "NAME",
 	 "how far a connection or child comes, and what is wrong"},
 	{"up", 1, 1, "tn", run_to_the_end, "NAME [--timeout TIME] [--no-wait]",
@@ -367,6 +384,7 @@ static const struct option options[] = {{"socket", required_argument, NULL, 's'}
 					{"json", no_argument, NULL, 'j'},
 					{"version", no_argument, NULL, 'V'},
 					{"help", no_argument, NULL, 'h'},
+					{"all", no_argument, NULL, 'a'},
 					{"timeout", required_argument, NULL, 't'},
 					{"no-wait", no_argument, NULL, 'n'},
 					{"sync-interval", required_argument, NULL, 'i'},
@@ -391,6 +409,7 @@ static bool take_value(struct call *c, int letter, const char *value)
 	case 'i': return parse_time(value, &c->advice.sync_interval) == 0;
 	case 'r': return parse_size(value, true, &c->advice.rate) == 0;
 	case 'u': return parse_size(value, true, &c->advice.tunnels) == 0;
+	case 'a': c->all = true; return true;
 	default: c->no_wait = true; return true;
 	}
 }

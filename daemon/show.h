@@ -6,8 +6,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* o: the result of the command of that name, or a line after the command events. */
-void show_status(FILE *f, const json_t *o);
+/*
+ * o: the result of the command of that name, or a line after the command events. No line has more
+ * than SHOW_COLUMNS columns.
+ */
+/* A line for each tunnel, in colours or not. */
+void show_status(FILE *f, const json_t *o, bool colour);
+/* All that a result of `status` has. */
+void show_all(FILE *f, const json_t *o);
 void show_switchover(FILE *f, const json_t *o);
 void show_diagnosis(FILE *f, const json_t *o);
 /* Whether a step of any walk of `diagnose` failed. */

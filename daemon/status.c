@@ -1,6 +1,7 @@
 /* status.c - see status.h. SPDX-License-Identifier: ISC */
 #include "status.h"
 #include "expiry.h"
+#include "totals.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -19,6 +20,18 @@ static double seconds(nsec_t t)
 static json_t *age(nsec_t now, nsec_t t)
 {
 	return t && t <= now ? json_real(seconds(now - t)) : json_null();
+}
+
+/* Seconds until t, or null if t is 0: it will not happen. */
+static json_t *until(nsec_t now, nsec_t t)
+{
+	return t ? json_real(seconds(t > now ? t - now : 0)) : json_null();
+}
+
+/* The same of a deadline, but null once its time has come. */
+static json_t *until_future(nsec_t now, const struct deadline *d)
+{
+	return until(now, deadline_is_set(d) && d->at > now ? d->at : 0);
 }
 
 static json_t *selectors(const struct ts_list *l)
@@ -106,6 +119,8 @@ static json_t *sa_json(const struct tunnel_sa *s, nsec_t now)
 	json_object_set_new(o, "age", age(now, s->installed));
 	json_object_set_new(o, "local_ts", selectors(s->policy.local));
 	json_object_set_new(o, "remote_ts", selectors(s->policy.remote));
+	json_object_set_new(o, "rekey_in", until(now, s->ike ? child_sa_rekey_at(s->ike) : 0));
+	json_object_set_new(o, "expires_in", until(now, s->ike ? child_sa_expires_at(s->ike) : 0));
 	if (s->ike)
 		json_object_set_new(
 			o, "proposal",
@@ -125,9 +140,37 @@ static json_t *sa_json(const struct tunnel_sa *s, nsec_t now)
 	return o;
 }
 
+/* The SA to look at first: one in recovery, then the one in use with the highest detector state. */
+static const struct tunnel_sa *worst_sa(const struct tunnel_child *k)
+{
+	const struct tunnel_sa *s, *worst = k->current;
+	int most = -1;
+
+	LIST_FOREACH (s, &k->sas, link) {
+		const struct esp_sa *sa = tunnel_sa_esp(s);
+		int much = sa ? (s->recovery.state != RECOVERY_IDLE) * 8 +
+					   (s->retired ? 0 : 1 + (int)sa->in.detector.state)
+			      : -1;
+
+		if (much > most) {
+			most = much;
+			worst = s;
+		}
+	}
+	return worst;
+}
+
+static enum recovery_state recovery_of(const struct tunnel_child *k)
+{
+	const struct tunnel_sa *worst = worst_sa(k);
+
+	return worst ? worst->recovery.state : RECOVERY_IDLE;
+}
+
 static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 {
 	const struct tunnel_sa *s;
+	uint64_t in, out;
 	json_t *o = json_object(), *sas = json_array();
 
 	json_object_set_new(o, "name", json_string(k->conf->name));
@@ -139,6 +182,11 @@ static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 					: k->asked_on		  ? "starting"
 					: k->trapped		  ? "trapped"
 								  : "down"));
+	json_object_set_new(o, "wanted", json_boolean(k->wanted));
+	totals_bytes(k, &in, &out);
+	json_object_set_new(o, "bytes_in", count(in));
+	json_object_set_new(o, "bytes_out", count(out));
+	json_object_set_new(o, "recovery", json_string(recovery_state_name(recovery_of(k))));
 	json_object_set_new(o, "rekeys", json_integer((json_int_t)k->rekeys));
 	json_object_set_new(o, "failures", json_integer((json_int_t)k->failures));
 	json_object_set_new(o, "esp_proposals", proposals_json(&k->conf->proposals));
@@ -188,6 +236,8 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 	json_object_set_new(o, "fragments", json_boolean(ike_sa_fragments(sa)));
 	json_object_set_new(o, "fragment_size", json_integer(ike_sa_fragment_size(sa)));
 	json_object_set_new(o, "established", age(now, ike_sa_established(sa)));
+	json_object_set_new(o, "rekey_in", until(now, ike_sa_rekey_at(sa)));
+	json_object_set_new(o, "expires_in", until(now, ike_sa_expires_at(sa)));
 	json_object_set_new(o, "last_heard", age(now, ike_sa_last_heard(sa)));
 	json_object_set_new(o, "message_id", json_integer(ike_sa_next_id(sa)));
 	json_object_set_new(o, "waiting", json_boolean(ike_sa_is_asking(sa)));
@@ -241,17 +291,11 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 	json_object_set_new(o, "refusal", refusal_json(c->refusal, now));
 	json_object_set_new(o, "last_error",
 			    problem_json(c->problem, problem_is_current(c, NULL), now));
-	json_object_set_new(o, "next_try",
-			    deadline_is_set(&c->retry) && c->retry.at > now
-				    ? json_real(seconds(c->retry.at - now))
-				    : json_null());
+	json_object_set_new(o, "next_try", until_future(now, &c->retry));
 	json_object_set_new(o, "backup",
 			    c->backup ? json_string(c->backup->conf->name) : json_null());
 	json_object_set_new(o, "traffic_to_backup", json_boolean(c->demoted));
-	json_object_set_new(o, "failback_in",
-			    deadline_is_set(back) && back->at > now
-				    ? json_real(seconds(back->at - now))
-				    : json_null());
+	json_object_set_new(o, "failback_in", until_future(now, back));
 	LIST_FOREACH (k, &c->children, link) {
 		if (status_is_named(c, k, name))
 			json_array_append_new(children, child_json(k, now));
@@ -435,7 +479,8 @@ json_t *status_json(struct daemon *d, const char *name)
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		json_t *j = conn_json(c, name, now);
 
-		if (name && json_array_size(json_object_get(j, "children")) == 0)
+		if (name && strcmp(name, c->conf->name) != 0 &&
+		    json_array_size(json_object_get(j, "children")) == 0)
 			json_decref(j);
 		else
 			json_array_insert_new(conns, 0, j);
@@ -564,26 +609,6 @@ static json_t *detector_json(const struct tunnel_sa *s, nsec_t now)
 			 (json_int_t)sa->in.missed);
 }
 
-/* The SA to look at first: one in recovery, then the one in use with the highest detector state. */
-static const struct tunnel_sa *worst_sa(const struct tunnel_child *k)
-{
-	const struct tunnel_sa *s, *worst = k->current;
-	int most = -1;
-
-	LIST_FOREACH (s, &k->sas, link) {
-		const struct esp_sa *sa = tunnel_sa_esp(s);
-		int much = sa ? (s->recovery.state != RECOVERY_IDLE) * 8 +
-					   (s->retired ? 0 : 1 + (int)sa->in.detector.state)
-			      : -1;
-
-		if (much > most) {
-			most = much;
-			worst = s;
-		}
-	}
-	return worst;
-}
-
 static json_t *detectors_json(const struct tunnel_child *k, nsec_t now)
 {
 	json_t *a = json_array();
@@ -606,9 +631,7 @@ static json_t *switchover_child(const struct tunnel_conn *c, const struct tunnel
 			    worst && (k->current || worst->kept) ? detector_json(worst, now)
 								 : json_null());
 	json_object_set_new(o, "sas", detectors_json(k, now));
-	json_object_set_new(
-		o, "recovery",
-		json_string(recovery_state_name(worst ? worst->recovery.state : RECOVERY_IDLE)));
+	json_object_set_new(o, "recovery", json_string(recovery_state_name(recovery_of(k))));
 	json_object_set_new(o, "gate", gate_json(k, now));
 	json_object_set_new(o, "recoveries", json_integer((json_int_t)k->recoveries));
 	tunnel_options_each(&k->options, add_option, options);

@@ -79,6 +79,10 @@ void ike_sa_esp_ends(const struct ike_sa *sa, struct endpoint *ret_local,
 		     struct endpoint *ret_remote);
 /* When it was authenticated, or made by a rekey; 0: not yet. */
 nsec_t ike_sa_established(const struct ike_sa *sa);
+/* When we begin to rekey it; 0: never, or that is under way. */
+nsec_t ike_sa_rekey_at(const struct ike_sa *sa);
+/* When its lifetime ends; 0: never. */
+nsec_t ike_sa_expires_at(const struct ike_sa *sa);
 /* When a message of IKE was last sent on it. */
 nsec_t ike_sa_last_sent(const struct ike_sa *sa);
 /* When a new authentic message, not a retransmission, last came on it. */
@@ -148,6 +152,9 @@ const struct child_conf *child_sa_conf(const struct child_sa *c);
 /* The SPI that we receive on, and the one that we send to. */
 uint32_t child_sa_spi_in(const struct child_sa *c);
 uint32_t child_sa_spi_out(const struct child_sa *c);
+/* As ike_sa_rekey_at and ike_sa_expires_at. */
+nsec_t child_sa_rekey_at(const struct child_sa *c);
+nsec_t child_sa_expires_at(const struct child_sa *c);
 const struct proposal_choice *child_sa_choice(const struct child_sa *c);
 const struct ts_list *child_sa_local(const struct child_sa *c);
 const struct ts_list *child_sa_remote(const struct child_sa *c);

@@ -122,6 +122,31 @@ nsec_t ike_sa_established(const struct ike_sa *sa)
 	return sa->established;
 }
 
+static nsec_t when(const struct deadline *d)
+{
+	return deadline_is_set(d) ? d->at : 0;
+}
+
+nsec_t ike_sa_rekey_at(const struct ike_sa *sa)
+{
+	return when(&sa->rekey);
+}
+
+nsec_t ike_sa_expires_at(const struct ike_sa *sa)
+{
+	return when(&sa->expire);
+}
+
+nsec_t child_sa_rekey_at(const struct child_sa *c)
+{
+	return when(&c->rekey);
+}
+
+nsec_t child_sa_expires_at(const struct child_sa *c)
+{
+	return when(&c->expire);
+}
+
 nsec_t ike_sa_last_sent(const struct ike_sa *sa)
 {
 	return sa->last_sent;

@@ -58,8 +58,22 @@ void totals_add_sa(const struct tunnel_sa *s)
 	struct tunnel_totals *a = s->child->totals;
 
 	add_sa(&a->gone, s);
-	if (sa)
-		a->last_in = max_u64(a->last_in, sa->in.last_fresh);
+	if (!sa)
+		return;
+	a->last_in = max_u64(a->last_in, sa->in.last_fresh);
+	s->child->gone_in += sa->in.bytes;
+	s->child->gone_out += sa->out.bytes;
+}
+
+void totals_bytes(const struct tunnel_child *k, uint64_t *ret_in, uint64_t *ret_out)
+{
+	struct child_figures live = {0};
+	const struct tunnel_sa *s;
+
+	LIST_FOREACH (s, &k->sas, link)
+		add_sa(&live, s);
+	*ret_in = k->gone_in + live.bytes_in;
+	*ret_out = k->gone_out + live.bytes_out;
 }
 
 void totals_leave(struct tunnel_child *k)

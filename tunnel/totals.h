@@ -44,6 +44,8 @@ struct tunnel_totals *totals_join(struct tunnel *t, const char *conn, const char
 void totals_leave(struct tunnel_child *k);
 /* The SA ends. */
 void totals_add_sa(const struct tunnel_sa *s);
+/* Bytes of payload since the child is there, over all of its SAs. */
+void totals_bytes(const struct tunnel_child *k, uint64_t *ret_in, uint64_t *ret_out);
 /* A recovery has ended. */
 void totals_add_recovery(struct tunnel_totals *a, const struct recovery_record *r);
 /* Forgets those of children that are not configured any more. */

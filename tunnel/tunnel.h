@@ -188,6 +188,7 @@ struct tunnel_child {
 	struct recovery_record *records; /* the last RECORDS_KEPT; NULL before the first */
 	unsigned record_next;
 	uint64_t rekeys, recoveries, failures;
+	uint64_t gone_in, gone_out;	/* bytes of its SAs that are gone */
 	struct tunnel_totals *totals;	/* of all children of its name; see totals.h */
 	struct tunnel_refusal *refusal; /* of a CHILD SA; owned, NULL before the first */
 	struct tunnel_problem *problem; /* the same */

@@ -30,6 +30,7 @@ static void over_rekeys(void **state)
 {
 	struct options o = options_default();
 	struct child_figures before[2] = {0};
+	uint64_t in, out;
 	struct net *n;
 
 	(void)state;
@@ -46,6 +47,10 @@ static void over_rekeys(void **state)
 	assert_in_range(before[BRANCH].packets_in, 1990, 2100);
 	assert_in_range(before[GW].packets_out, 1990, 2100);
 	assert_true(before[BRANCH].bytes_in > before[BRANCH].packets_in * 20);
+	/* There was one peer: the child has all of it. */
+	totals_bytes(peer_child(n, BRANCH, 0), &in, &out);
+	assert_int_equal(in, before[BRANCH].bytes_in);
+	assert_int_equal(out, before[BRANCH].bytes_out);
 	assert_in_range(n->now - gathered(n, BRANCH)->last_in, 0, SEC);
 	assert_int_equal(gathered(n, BRANCH)->up, 1);
 	net_free(n);

@@ -136,8 +136,9 @@ def primary_and_backup():
         print(f"# the primary falls silent: {lost} of {PINGS} pings/s lost, {gap:.2f} s")
         expect(gap < 2 * DPD + LATE + SLACK / 2, f"{gap} s")
         expect(mendip.ctl("status")["connections"][0]["traffic_to_backup"] is True, "status does not tell")
-        text = mendip.run("status", as_json=False).stdout
-        expect("its traffic goes by gw2" in text, text)
+        for args in (["status"], ["status", "--all"]):
+            text = mendip.run(*args, as_json=False).stdout
+            expect("its traffic goes by gw2" in text, text)
         time.sleep(25)          # the first IKE SA is given up
         pings = Pings(bed, site.branch, "returns")
         pings.more(PINGS)

@@ -118,7 +118,7 @@ def keys_for_wireshark(ike, esp):
         for name in ("ikev2_decryption_table", "esp_sa"):
             expect(os.stat(os.path.join(folder, name)).st_mode & 0o777 == 0o600, f"{name} is open to others")
         expect(branch.logged("key_log: keys are written"), "no warning")
-        expect("KEYS ARE WRITTEN" in branch.run("status", as_json=False).stdout, "status does not tell")
+        expect("KEYS ARE WRITTEN" in branch.run("status", "--all", as_json=False).stdout, "status does not tell")
         path = capture.stop(8)
         shown = wire.decrypted_by(folder, path)
         expect(not shown.malformed and not shown.closed, f"malformed {shown.malformed}, not decrypted {shown.closed}")

@@ -667,6 +667,8 @@ MUTANTS = [
      " && is_signed(t, crl))", ")", ["t_cert/an_anchor_can_be_revoked"]),
     ("totals-fall-with-the-sa", "the packets of a child begin at 0 with each rekey", "totals_add_sa",
      "	add_sa(&a->gone, s);\n", "", ["t_totals/over_rekeys"]),
+    ("bytes-fall-with-the-sa", "the bytes of a tunnel in the status begin at 0 with each rekey", "totals_add_sa",
+     "\ts->child->gone_in += sa->in.bytes;\n", "", ["t_totals/over_rekeys"]),
     ("totals-fall-with-the-peer", "the rekeys of peers that went are not counted", "totals_leave",
      "	add_child(&k->totals->gone, k);\n", "", ["t_totals/over_peers_that_go"]),
     ("totals-for-ever", "the totals of a removed child stay", "totals_configure",

@@ -57,7 +57,7 @@ def status_shows_certificates():
         for got, name in ((conn["certificate"], "branch"), (conn["ike_sas"][0]["peer_certificate"], "gw")):
             expect(got["subject"] == f"O=Example, CN={name}", f"{got}")
             expect(9 * 86400 < got["ends_in"] <= 10 * 86400, f"{got}")
-        text = ends.branch.run("status", as_json=False).stdout
+        text = ends.branch.run("status", "--all", as_json=False).stdout
         # Whole days: 10 in the second in which the certificate was made, 9 afterwards.
         for line in ("our certificate O=Example, CN=branch", "the peer's certificate O=Example, CN=gw"):
             expect(re.search(rf"{line}: ends in (9|10) days", text), text)

@@ -89,7 +89,7 @@ def each_gateway_has_a_device():
         for table in (5150, 5151, 5153, 5154):
             made = site.branch.ns.run("ip", "route", "show", "table", str(table), check=False).stdout
             expect(not made, f"table {table}: {made}")
-        text = site.branch.run("status", as_json=False).stdout
+        text = site.branch.run("status", "--all", as_json=False).stdout
         expect("TUN device ipsec1: link up, MTU 1438\n" in text, text)
         expect("    child gw1 on ipsec1: up," in text, text)
         metrics = site.branch.run("metrics", as_json=False).stdout
@@ -162,7 +162,7 @@ def the_device_of_all_is_nobodys():
         branch.write(conf(to_gateway(1).replace("ipsec1", "mendip0"), daemon='tun = "m1";')(branch.control))
         done = branch.run("reload", as_json=False)
         expect(done.returncode != 0 and "is the shared device" in done.stderr, f"{done.returncode}: {done.stderr}")
-        expect(has_link(ns, "mendip0") and "gw1 on ipsec1" in branch.run("status", as_json=False).stdout, "it changed")
+        expect(has_link(ns, "mendip0") and "gw1 on ipsec1" in branch.run("status", "--all", as_json=False).stdout, "it changed")
 
 
 def a_device_that_was_there():

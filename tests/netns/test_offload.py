@@ -457,7 +457,7 @@ def kernel_that_mangles_trains():
             offload = t.branch.ctl("status")["offload"]
             expect(offload["udp_segment"] == (why is None), f"{variables}: {offload}")
             expect((why or "None") in str(offload["udp_segment_why"]), f"{variables}: {offload}")
-            text = t.branch.run("status", as_json=False).stdout
+            text = t.branch.run("status", "--all", as_json=False).stdout
             expect(("UDP segment is not used" in text) == (why is not None), f"{variables}: {text}")
             nothing_is_lost(t)
 

@@ -99,11 +99,15 @@ def check_row(row, daemon):
              lambda: f"{row.name}: {last_error(daemon, row.of_child)}\n{daemon.tail(60)}", 60)
     error = last_error(daemon, row.of_child)
     expect(error["stage"] == row.stage and row.text in error["text"], f"{row.name}: {error}")
-    text = daemon.run("status", as_json=False).stdout
+    text = daemon.run("status", "--all", as_json=False).stdout
     # Whoever is not to keep it up only tells what was wrong last: anyone can call.
     title = rf"NOT UP for \S+: {row.kind}, " if row.side == "branch" else rf"last problem \S+ ago: {row.kind}"
     expect(error["current"] == (row.side == "branch"), f"{row.name}: {error}")
-    expect(re.search(title, text) and error["advice"] in text, f"{row.name}: {text}")
+    expect(re.search(title, text) and error["advice"] in " ".join(text.split()), f"{row.name}: {text}")
+    table = daemon.run("status", as_json=False).stdout
+    if row.side == "branch":
+        expect(re.search(rf"^gw/net  DOWN +for \S+: {row.kind}: .*\nWhat to do", table, re.M), f"{row.name}: {table}")
+    expect(max(map(len, (text + table).splitlines())) <= 100, f"{row.name}: wider than 100 columns:\n{text}{table}")
     name = "gw" if row.side == "branch" else "branch"
     done = daemon.run("diagnose", name)
     expect(done.returncode == 1, f"{row.name}: diagnose: status {done.returncode}: {done.stderr}")
@@ -180,7 +184,7 @@ def what_works_is_said_too():
         wait_for(lambda: not gw.up(), "the gateway still has it")
         conn = gw.ctl("status")["connections"][0]
         expect(conn["name"] == "branch" and conn["answers"] and conn["children"] == [], f"{conn}")
-        expect("branch: waits for its peers to call" in gw.run("status", as_json=False).stdout, "not said")
+        expect("branch: waits for its peers to call" in gw.run("status", "--all", as_json=False).stdout, "not said")
         walk = gw.ctl("diagnose", "branch")["walks"][0]
         expect(walk["result"] == "waiting", walk_text([walk]))
         done = gw.run("diagnose", "nothing", as_json=False)
@@ -197,7 +201,7 @@ def what_is_mended_is_over():
         branch.wait_up(timeout=60)
         error = branch.ctl("status")["connections"][0]["last_error"]
         expect(error["kind"] in ("peer-silent", "no-answer") and not error["current"] and error["age"] > 0, f"{error}")
-        expect("NOT UP" not in branch.run("status", as_json=False).stdout, "it is up")
+        expect("NOT UP" not in branch.run("status", "--all", as_json=False).stdout, "it is up")
 
 
 if __name__ == "__main__":
