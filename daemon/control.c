@@ -222,7 +222,14 @@ static json_t *do_log(struct daemon *d, const json_t *args)
 
 	if (!arg(args, 0) || log_level_parse(arg(args, 0), &level) < 0)
 		return failure("the level must be error, warning, info or debug");
-	d->log.level = level;
+	if (json_array_size(args) < 2) {
+		d->log.level = level;
+		return success(NULL);
+	}
+	if (level != LOG_LEVEL_DEBUG && level != LOG_LEVEL_INFO)
+		return failure("of one connection the level is debug or info");
+	if (!arg(args, 1) || ike_trace(d->tunnel->ike, arg(args, 1), level == LOG_LEVEL_DEBUG) < 0)
+		return failure("no such connection");
 	return success(NULL);
 }
 

@@ -163,6 +163,7 @@ struct ike *ike_new(const struct ike_ops *ops, const struct ike_settings *settin
 	limits_init(ike);
 	bucket_init(&ike->version_bucket, VERSION_RATE, VERSION_RATE);
 	bucket_init(&ike->hint_bucket, HINT_RATE, HINT_RATE);
+	trace_init(ike);
 	return ike;
 }
 
@@ -175,6 +176,7 @@ void ike_free(struct ike *ike, nsec_t now)
 	HASH_ITER (hh, ike->sas, sa, tmp)
 		sa_kill(sa, "shutting down", now);
 	sa_reap(ike);
+	trace_free(ike);
 	conn_set_fini(&ike->conns);
 	deadlines_fini(&ike->deadlines);
 	secret_free(ike, sizeof(*ike));

@@ -292,6 +292,12 @@ struct log_limit *ike_peer_lines(struct ike *ike, const struct ident *id);
 struct log_limit *ike_recovery_lines(struct ike *ike, const struct ident *id);
 
 /*
+ * Writes the debug lines of the connection of this name, which tell what its messages say, whatever
+ * the level of the log, or no longer. A reload does not end that. -ENOENT: there is none.
+ */
+int ike_trace(struct ike *ike, const char *conn, bool on) MUST_CHECK;
+
+/*
  * Handles one received IKE message, without non-ESP marker. The len bytes at p may be anything;
  * errors are counted, and answered where the RFC says so.
  */

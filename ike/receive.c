@@ -79,6 +79,7 @@ static void receive_init(struct ike *ike, const struct ike_in *in)
 		count(ike, IKE_COUNT_UNKNOWN_SPI);
 		return;
 	}
+	trace_received(sa, in, true);
 	task_init.on_response(sa, in);
 }
 
@@ -332,6 +333,7 @@ static void receive_inside(struct ike_sa *sa, const struct ike_in *outer)
 	if (in.h->exchange == IKE_INTERMEDIATE && has_more_than_sk(in.p))
 		well_formed = false;
 	in.p = &inside;
+	trace_received(sa, &in, well_formed);
 	if (in.h->flags & IKE_FLAG_RESPONSE)
 		receive_response(sa, &in, well_formed);
 	else

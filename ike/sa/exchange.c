@@ -5,6 +5,7 @@
 #include "sa/exchange.h"
 #include "sa/limits.h"
 #include "sa/paths.h"
+#include "sa/trace.h"
 #include "xalloc.h"
 
 #include <assert.h>
@@ -150,6 +151,8 @@ static void send_outstanding(struct ike_sa *sa, nsec_t now)
 	divide_request(sa, now);
 	sa->window.sends++;
 	to = paths_destination(sa);
+	if (sa->window.sends > 1)
+		trace_sent_again(sa, &to, now);
 	sent_again(sa, &sa->window.request, &sa->local, &to, now);
 	wait = next_wait(sa);
 	deadline_set(&sa->ike->deadlines, &sa->window.retransmit, now + vary(sa->ike, wait));
@@ -177,7 +180,14 @@ void exchange_send_plain(struct ike_sa *sa, const uint8_t *p, size_t len, nsec_t
 {
 	sa->window.exchange = IKE_SA_INIT;
 	sent_set(&sa->window.request, p, len);
+	trace_sent_plain(sa, p, len, &sa->remote, now);
 	begin_request(sa, now);
+}
+
+/* The payloads, before they are encrypted. */
+static struct chunk written(const struct ike_builder *b)
+{
+	return (struct chunk){b->w.base, b->w.len};
 }
 
 void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inside,
@@ -200,6 +210,7 @@ void exchange_send_request(struct ike_sa *sa, uint8_t exchange, struct ike_build
 	}
 	sa->window.exchange = exchange;
 	sa->window.next_id++;
+	trace_sent(sa, &h, inside->first, written(inside), &sa->remote, now);
 	begin_request(sa, now);
 }
 
@@ -295,6 +306,7 @@ void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ik
 		}
 		return;
 	}
+	trace_sent(sa, &h, inside->first, written(inside), remote, now);
 	sent_again(sa, &sa->window.response, local, remote, now);
 }
 

@@ -233,6 +233,8 @@ struct ike {
 	uint64_t limit_key;
 	struct log_limit peer_lines[LIMIT_SLOTS]; /* by identity */
 	struct log_limit recovery_lines[LIMIT_SLOTS];
+	struct log_limit traces;
+	SLIST_HEAD(, trace_name) traced; /* trace.c */
 	/* By address, which has a place in each row. */
 	struct bucket guesses[LIMIT_ROWS][LIMIT_COLUMNS];
 	nsec_t guesses_until; /* from then on all of these are full again */

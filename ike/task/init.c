@@ -6,6 +6,7 @@
  *        <--  HDR(A,0), N(INVALID_KE_PAYLOAD)         (ask again with that group)
  *        <--  HDR(A,B), SAr1, KEr, Nr, N(NATD_S), N(NATD_D)
  */
+#include "sa/trace.h"
 #include "sa/half_open.h"
 #include "sa/limits.h"
 #include "task/exchanges.h"
@@ -435,6 +436,7 @@ static void respond(struct ike_sa *sa, const struct ike_in *in)
 	len = ib_finish(&b);
 	hs->response = xmemdup(msg, len);
 	hs->response_len = len;
+	trace_sent_plain(sa, msg, len, in->remote, in->now);
 	send_message(sa, in->local, in->remote, msg, len, in->now);
 }
 
@@ -448,6 +450,7 @@ static void become_responder(struct ike *ike, const struct ike_in *in, const str
 	sa_set_state(sa, IKE_STATE_HALF_OPEN);
 	sa->spi_i = in->h->spi_i;
 	sa->choice = *choice;
+	trace_received(sa, in, true);
 	prf_hash(choice->prf, &sa->prf);
 	sa_begin_handshake(sa);
 	hs = sa->handshake;

@@ -120,3 +120,7 @@ tests_exchange_t_eap_SOURCES = tests/exchange/t_eap.c $(EAP_SERVER) $(PEERS)
 tests_exchange_t_eap_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_eap_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=auth_on_request,--wrap=rules_allow
 tests_exchange_t_eap_LDADD = $(TUNNEL_TEST_LIBS)
+check_PROGRAMS += tests/exchange/t_trace
+tests_exchange_t_trace_SOURCES = tests/exchange/t_trace.c $(PEERS)
+tests_exchange_t_trace_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_trace_LDADD = $(TUNNEL_TEST_LIBS)

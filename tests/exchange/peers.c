@@ -43,7 +43,7 @@ static void log_sink(void *ctx, enum log_level level, const char *line)
 	struct net *n = p->net;
 
 	(void)level;
-	snprintf(n->log[n->log_next++ % LOG_LINES], sizeof(n->log[0]), "%10.6f %s %.180s",
+	snprintf(n->log[n->log_next++ % LOG_LINES], sizeof(n->log[0]), "%10.6f %s %.600s",
 		 (double)(n->now - SEC) / SEC, p->index == BRANCH ? "branch" : "gw    ", line);
 }
 

@@ -134,7 +134,7 @@ struct net {
 	unsigned rate[2];
 	nsec_t next_packet[2];
 	struct kept kept[CHILDREN];
-	char log[LOG_LINES][220];
+	char log[LOG_LINES][640];
 	unsigned log_next;
 	/* Called for the configuration of a new process; NULL: it stays as it is. */
 	void (*conf_made)(struct net *n, unsigned side);

@@ -46,7 +46,7 @@ CPU_LIMIT, LIMIT = 300, 900
 ENVIRONMENT = {**os.environ, "CMOCKA_TEST_ABORT": "1", "MENDIP_RUNS": "300"}
 TESTS["unit"] += ["t_proposal", "t_token"]
 HELPERS["unit"].append("token_provider")
-TESTS["exchange"] += ["t_problems", "t_refusal", "t_totals"]
+TESTS["exchange"] += ["t_problems", "t_refusal", "t_totals", "t_trace"]
 
 
 def run(cmd, **kw):

@@ -32,7 +32,7 @@ def commands_text_and_json():
             text, as_json = branch.run(*args, as_json=False), branch.run(*args)
             expect(text.returncode == 0 and text.stdout.strip() and not text.stderr, f"{args}: {text.stderr}")
             expect(isinstance(json.loads(as_json.stdout), dict), f"{args}: no JSON object")
-        for args in (["rekey", "net"], ["log", "debug"], ["reload"], ["down", "net"], ["up", "net"],
+        for args in (["rekey", "net"], ["log", "debug"], ["log", "debug", "gw"], ["reload"], ["down", "net"], ["up", "net"],
                      ["switchover", "reset", "net"], ["switchover", "set", "net", "packets=100", "detect=both"]):
             done = branch.run(*args, as_json=False)
             expect(done.returncode == 0 and not done.stderr, f"{args}: {done.stderr}")
@@ -47,6 +47,7 @@ def refusals_say_why():
         for args, status, why in (
                 (["status", "nothing"], 1, "no such"), (["up", "nothing"], 1, "no such child"),
                 (["log", "loud"], 1, "error, warning, info or debug"), (["up"], 2, "usage"),
+                (["log", "debug", "nothing"], 1, "no such connection"), (["log", "error", "gw"], 1, "debug or info"),
                 (["nonsense"], 2, "unknown command"), (["switchover", "set", "net"], 1, "OPTION=VALUE"),
                 (["switchover", "set", "net", "packets"], 1, "OPTION=VALUE"),
                 (["switchover", "set", "net", "a" + 60 * "\u00e4"], 1, "OPTION=VALUE"),
