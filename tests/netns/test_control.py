@@ -12,6 +12,7 @@ import subprocess
 import termios
 import time
 
+import answers
 from daemons import (BUILD, NET, NET_GW, Mendip, child, config, expect, main, more_traffic, testbed, pair, ping, settle,
                      wait_for)
 
@@ -466,6 +467,37 @@ def a_log_that_nobody_reads():
         os.close(reader)
 
 
+def what_is_printed_fits_the_schema():
+    """Also what no other test reads as JSON: views, the end of commands that wait, and the lines of the socket."""
+    def check(branch, gw, _bed):
+        def first_line(command, nudge):
+            with subprocess.Popen([f"{BUILD}/mendipctl", "-s", branch.control, "--json", command],
+                                  stdout=subprocess.PIPE, text=True) as process:
+                settle()
+                nudge()
+                line = process.stdout.readline()
+                process.stdout.close()
+                process.terminate()
+            return line
+
+        answers.validate("events", first_line("events", lambda: branch.ctl("rekey", "net")))
+        answers.validate("watch", first_line("watch", settle))
+        for command in ("rekey", "down", "up"):
+            done = branch.run(command, "net")
+            expect(json.loads(done.stdout)["connections"], f"{command}: {done}")
+        answers.validate("advise", branch.run("advise", "--sync-interval", "1s", "--rate", "1000").stdout)
+        expect(json.loads(gw.run("diagnose", "branch").stdout)["walks"], "no walk")
+        with connect(branch) as s, s.makefile("rw", encoding="ascii") as f:
+            for line in ('{"command": "version"}', '{"command": "events"}', "x"):
+                f.write(f"{line}\n")
+                f.flush()
+                answers.validate("answer", f.readline())
+            branch.ctl("rekey", "net")
+            answers.validate("event_line", f.readline())
+
+    with_tunnel(check)
+
+
 def socket_is_private_and_single():
     with testbed.Testbed("single") as bed:
         left, _ = bed.pair("branch", "gw")
@@ -482,4 +514,4 @@ main([commands_text_and_json, commands_wait_for_the_end, conventions_are_kept, v
       switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
       set_is_all_or_none, advise_needs_no_daemon, hostile_clients, no_descriptor_is_left,
       commands_do_not_stop_the_data, root_is_let_in, half_closed_clients_are_answered, a_log_that_nobody_reads,
-      socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing, goes_on_when_the_device_goes])
+      what_is_printed_fits_the_schema, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing, goes_on_when_the_device_goes])
