@@ -25,7 +25,7 @@ mendipd_CPPFLAGS = $(INCLUDES_DAEMON) -DSYSCONFDIR='"$(sysconfdir)"' $(CONFIG_CF
 mendipd_LDADD = libdaemon.a libtunnel.a libike.a libesp.a libcommon.a $(CONFIG_LIBS) $(EVENT_LIBS) \
 	$(JANSSON_LIBS) $(NL_LIBS) $(SYSTEMD_LIBS) $(CAPNG_LIBS) $(CRYPTO_LIBS)
 
-mendipctl_SOURCES = daemon/ctl_client.c daemon/ctl_client.h daemon/ctl_wait.c daemon/ctl_wait.h daemon/mendipctl.c daemon/show.c daemon/show.h \
+mendipctl_SOURCES = daemon/ctl_bundle.c daemon/ctl_bundle.h daemon/ctl_client.c daemon/ctl_client.h daemon/ctl_wait.c daemon/ctl_wait.h daemon/mendipctl.c daemon/show.c daemon/show.h \
 	daemon/show_status.c daemon/show_text.c daemon/show_text.h
-mendipctl_CPPFLAGS = $(INCLUDES_DAEMON) $(JANSSON_CFLAGS)
+mendipctl_CPPFLAGS = $(INCLUDES_DAEMON) -DSYSCONFDIR='"$(sysconfdir)"' $(JANSSON_CFLAGS)
 mendipctl_LDADD = libdaemon.a libtunnel.a libesp.a libcommon.a $(JANSSON_LIBS) $(CRYPTO_LIBS)

@@ -1,6 +1,7 @@
 /* mendipctl.c - the control tool; see mendipctl(8). SPDX-License-Identifier: ISC */
 #include "advise.h"
 #include "config.h"
+#include "ctl_bundle.h"
 #include "ctl_client.h"
 #include "ctl_wait.h"
 #include "options.h"
@@ -245,6 +246,14 @@ static int run_watch(struct call *c)
 	return EXIT_DONE;
 }
 
+/* Also of a daemon that does not run: that is then what it says. */
+static int run_bundle(struct call *c)
+{
+	(void)ctl_open(&c->ctl, false);
+	ctl_bundle(&c->ctl, c->argc ? c->argv[0] : SYSCONFDIR "/mendip/mendip.conf", stdout);
+	return EXIT_DONE;
+}
+
 static void print_advice(const struct advice_in *in, const struct advice *a)
 {
 	char sync[32], outage[32], interval[32];
@@ -327,6 +336,8 @@ static const struct command commands[] = {
 	{"reload", 0, 0, "", ask_and_print, "", "read the configuration again"},
 	{"log", 1, 2, "", ask_and_print, "LEVEL [CONNECTION]",
 	 "error, warning, info or debug; debug of one connection, info ends that"},
+	{"bundle", 0, 1, "", run_bundle, "[CONFIGURATION]",
+	 "all that somebody who helps has to see, without secrets, as one text"},
 	{"version", 0, 0, "", ask_and_print, "", "that of the daemon"},
 	{"advise", 0, 0, "iru", run_advise, "--sync-interval TIME --rate PPS [--tunnels N]",
 	 "what a switchover costs, and which options fit; needs no daemon"},

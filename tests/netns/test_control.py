@@ -13,7 +13,7 @@ import termios
 import time
 
 import answers
-from daemons import (BUILD, NET, NET_GW, Mendip, child, config, expect, main, more_traffic, testbed, pair, ping, settle,
+from daemons import (BUILD, PSK, NET, NET_GW, Mendip, child, config, expect, main, more_traffic, testbed, pair, ping, settle,
                      wait_for)
 
 
@@ -498,6 +498,37 @@ def what_is_printed_fits_the_schema():
     with_tunnel(check)
 
 
+def a_bundle_has_all_but_secrets():
+    """Of a tunnel that is up, and of a daemon that does not run; programs that are missing are said to be."""
+    def check(branch, _gw, bed):
+        def bundle(path=os.environ["PATH"]):
+            done = branch.ns.run("env", f"PATH={BUILD}:{path}", f"{BUILD}/mendipctl", "-s", branch.control, "bundle",
+                                 branch.conf, check=False)
+            expect(done.returncode == 0, f"{done}")
+            return done
+
+        done = bundle()
+        sections = re.findall(r"^==== (.*) ====$", done.stdout, re.M)
+        expect(sections == ["tunnels", "diagnose", "status", "switchover", "metrics", "configuration", "system", "distribution",
+                            "service", "links", "addresses", "rules", "rules of IPv6", "routes", "routes of IPv6", "sockets",
+                            "firewall", "log"], f"{sections}")
+        for text in ("child net: up", "gw/net: ok", '"spi_in": "', "mendip_build_info", "start_action = \"start\"", "Linux",
+                     "PRETTY_NAME", "mendip0: ", "5150:", "10.2.0.0/16", "Read it before you give"):
+            expect(text in done.stdout, f"{text!r} is not in the bundle: {done.stdout}")
+        expect(PSK not in done.stdout and PSK.encode().hex() not in done.stdout, "the secret is in the bundle")
+        few = bed.path("few")
+        os.mkdir(few)
+        os.symlink("/usr/bin/timeout", f"{few}/timeout")
+        expect(re.search(r"==== firewall ====\n.*nft.*No such file", bundle(few).stdout), "a missing program is not told")
+        branch.kill()
+        done = bundle()
+        expect("==== tunnels ====\nthe daemon does not answer\n" in done.stdout, done.stdout)
+        expect("==== addresses ====\n1: lo" in done.stdout, "the rest is missing")
+        branch.start()
+
+    with_tunnel(check)
+
+
 def socket_is_private_and_single():
     with testbed.Testbed("single") as bed:
         left, _ = bed.pair("branch", "gw")
@@ -514,4 +545,4 @@ main([commands_text_and_json, commands_wait_for_the_end, conventions_are_kept, v
       switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
       set_is_all_or_none, advise_needs_no_daemon, hostile_clients, no_descriptor_is_left,
       commands_do_not_stop_the_data, root_is_let_in, half_closed_clients_are_answered, a_log_that_nobody_reads,
-      what_is_printed_fits_the_schema, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing, goes_on_when_the_device_goes])
+      what_is_printed_fits_the_schema, a_bundle_has_all_but_secrets, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing, goes_on_when_the_device_goes])
