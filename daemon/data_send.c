@@ -21,6 +21,7 @@ static void tell_failure(struct daemon *d, const struct endpoint *remote, int er
 	log_limited(&d->log, &d->send_lines, daemon_now(), LOG_LEVEL_WARNING,
 		    "IKE message to %s cannot be sent: %s", endpoint_format(remote, to),
 		    strerror(-error));
+	tunnel_not_sent(d->tunnel, remote, -error);
 }
 
 /* From any port but 500, everything except the keepalive carries the marker. */

@@ -120,6 +120,13 @@ static bool find_remote(const struct walk *w, struct addr *ret)
 	return true;
 }
 
+static bool was_not_sent(const struct walk *w)
+{
+	const struct tunnel_problem *p = problem_of(w);
+
+	return p && p->what == IKE_PROBLEM_NOT_SENT;
+}
+
 static void look_at_route(struct walk *w)
 {
 	char text[2 * ADDR_STRLEN + 60], a[ADDR_STRLEN], b[ADDR_STRLEN];
@@ -130,6 +137,8 @@ static void look_at_route(struct walk *w)
 		good(w, PROBLEM_AT_ROUTE, "to be known when the peer calls");
 		return;
 	}
+	if (was_not_sent(w) && ends_at(w, problem_of(w), PROBLEM_AT_ROUTE))
+		return;
 	addr_format(&remote, a);
 	if (w->conf->local_count || is_established(w)) {
 		snprintf(text, sizeof(text), "to %s", a);

@@ -68,6 +68,7 @@ enum child_event {
  * the owner's. The names are part of the control interface.
  */
 #define FOREACH_IKE_PROBLEM(X)                                                                 \
+	X(NOT_SENT, "not-sent")			  /* this host refuses to send */              \
 	X(NO_ANSWER, "no-answer")		  /* to IKE_SA_INIT */                         \
 	X(NO_ANSWER_TO_AUTH, "no-answer-to-auth") /* IKE_SA_INIT was answered */               \
 	X(INIT_REFUSED, "init-refused")		  /* IKE_SA_INIT was answered with an error */ \
@@ -101,6 +102,7 @@ struct ike_refusal {
 	bool by_peer;	      /* we asked; otherwise we refused the peer's request */
 	const struct conn_conf *conn;
 	const struct child_conf *child; /* NULL: it was about the IKE SA */
+	const struct endpoint *remote;	/* of a caller without an IKE SA */
 	/* What was offered, and as responder what we have; shorter than REFUSAL_STRLEN. */
 	const char *text;
 };
@@ -296,6 +298,12 @@ struct log_limit *ike_recovery_lines(struct ike *ike, const struct ident *id);
  * the level of the log, or no longer. A reload does not end that. -ENOENT: there is none.
  */
 int ike_trace(struct ike *ike, const char *conn, bool on) MUST_CHECK;
+
+/*
+ * What `send` was given for this endpoint could not be sent; call it from there. error: an errno.
+ * An IKE SA of which nothing could be sent ends with that as its problem.
+ */
+void ike_not_sent(struct ike *ike, const struct endpoint *remote, int error);
 
 /*
  * Handles one received IKE message, without non-ESP marker. The len bytes at p may be anything;

@@ -13,8 +13,8 @@ static void count(struct ike *ike, enum ike_counter c)
 }
 
 /*
- * Answers a later major version than ours (2.5), at a limited rate. IKEv1 and older are dropped in
- * silence.
+ * Answers a later major version than ours (2.5), at a limited rate. IKEv1 and older are not
+ * answered.
  */
 static void answer_version(struct ike *ike, const struct ike_in *in)
 {
@@ -23,6 +23,8 @@ static void answer_version(struct ike *ike, const struct ike_in *in)
 	struct ike_builder b;
 
 	count(ike, IKE_COUNT_VERSION);
+	if (h.version >> 4 < IKE_MAJOR_VERSION)
+		init_on_old_version(ike, &h);
 	if (h.version >> 4 <= IKE_MAJOR_VERSION || (h.flags & IKE_FLAG_RESPONSE) ||
 	    !bucket_take(&ike->version_bucket, in->now))
 		return;

@@ -30,6 +30,8 @@ static const struct {
 				 "/etc/resolv.conf"},
 	[IKE_PROBLEM_NO_ROUTE] = {PROBLEM_AT_ROUTE,
 				  "give this host a route to the peer, or correct remote_addrs"},
+	[IKE_PROBLEM_NOT_SENT] = {PROBLEM_AT_ROUTE,
+				  "see what packet filter or route of this host forbids it"},
 	[IKE_PROBLEM_NO_ANSWER] =
 		{PROBLEM_AT_ANSWER,
 		 "see whether the peer runs and expects this connection, and whether "
@@ -288,26 +290,19 @@ void problem_of_end(struct tunnel_conn *c, const char *why, nsec_t now)
 /* ---- what the engine tells ---- */
 
 /* What a caller does wrong is no problem of a connection that is up. */
-static void by_caller(struct tunnel *t, const struct conn_conf *conf, const struct endpoint *from,
-		      enum ike_problem what, const char *text, nsec_t now)
+void problem_of_caller(struct tunnel *t, const struct conn_conf *conf, const struct endpoint *from,
+		       enum ike_problem what, const char *text, nsec_t now)
 {
 	struct tunnel_conn *c = conn_static(t, conf);
 	char at[ENDPOINT_STRLEN], line[PROBLEM_STRLEN];
 
-	snprintf(line, sizeof(line), "%s%scalled us: %s", from ? endpoint_format(from, at) : "",
-		 from ? " " : "somebody ", text);
+	snprintf(line, sizeof(line), "%s called us: %s", endpoint_format(from, at), text);
 	if (!c) {
 		problem_of_conf(t, conf, what, line, now);
 	} else if (!problem_is_current(c, NULL) && !conn_established(c)) {
 		(void)keep(&c->problem, what, line, now);
 		c->problem->caller = true;
 	}
-}
-
-void problem_of_caller(struct tunnel *t, const struct conn_conf *conf, enum ike_problem what,
-		       const char *text, nsec_t now)
-{
-	by_caller(t, conf, NULL, what, text, now);
 }
 
 /* An end that nobody here minds is no problem. */
@@ -324,13 +319,13 @@ void tunnel_on_problem(void *ctx, struct ike_sa *sa, const struct child_conf *ch
 	char at[ENDPOINT_STRLEN], line[PROBLEM_STRLEN];
 
 	if (!c) {
-		by_caller(t, ike_sa_conn(sa), ike_sa_remote(sa), what, text, now);
+		problem_of_caller(t, ike_sa_conn(sa), ike_sa_remote(sa), what, text, now);
 		return;
 	}
 	/* One of several IKE SAs is none that the connection lacks. */
 	if (!child && ((sa != c->sa && conn_established(c)) || !is_minded(c, what)))
 		return;
-	if (what == IKE_PROBLEM_NO_ANSWER &&
+	if ((what == IKE_PROBLEM_NO_ANSWER || what == IKE_PROBLEM_NOT_SENT) &&
 	    !problem_look_for_way(c, &ike_sa_remote(sa)->addr, now))
 		return;
 	snprintf(line, sizeof(line), "%s: %s", endpoint_format(ike_sa_remote(sa), at), text);

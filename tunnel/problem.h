@@ -30,8 +30,8 @@ void problem_of_end(struct tunnel_conn *c, const char *why, nsec_t now);
 /* `problem` of struct ike_ops; ctx: the tunnel. */
 void tunnel_on_problem(void *ctx, struct ike_sa *sa, const struct child_conf *child,
 		       enum ike_problem what, const char *text, nsec_t now);
-/* An IKE_SA_INIT for a connection of this configuration was refused. */
-void problem_of_caller(struct tunnel *t, const struct conn_conf *conf, enum ike_problem what,
-		       const char *text, nsec_t now);
+/* What somebody at this address did, who wanted to use this configuration and was not let in. */
+void problem_of_caller(struct tunnel *t, const struct conn_conf *conf, const struct endpoint *from,
+		       enum ike_problem what, const char *text, nsec_t now);
 
 #endif

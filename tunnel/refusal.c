@@ -45,5 +45,5 @@ void tunnel_on_refusal(void *ctx, struct ike_sa *sa, const struct ike_refusal *r
 	if (sa)
 		tunnel_on_problem(t, sa, r->child, IKE_PROBLEM_PROPOSALS, r->text, now);
 	else
-		problem_of_caller(t, r->conn, IKE_PROBLEM_PROPOSALS, r->text, now);
+		problem_of_caller(t, r->conn, r->remote, IKE_PROBLEM_PROPOSALS, r->text, now);
 }

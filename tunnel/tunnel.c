@@ -294,6 +294,11 @@ void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 	ike_receive(t->ike, local, remote, p, len, now);
 }
 
+void tunnel_not_sent(struct tunnel *t, const struct endpoint *remote, int error)
+{
+	ike_not_sent(t->ike, remote, error);
+}
+
 /* A FRESH packet came from another endpoint: the IKE SA decides whether its ESP SAs follow. */
 static void moved(struct tunnel_sa *s, struct esp_sa *sa, nsec_t now)
 {

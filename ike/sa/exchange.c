@@ -3,6 +3,7 @@
  * (RFC 7296 2.1 to 2.4). SPDX-License-Identifier: ISC
  */
 #include "sa/exchange.h"
+#include "sa/index.h"
 #include "sa/limits.h"
 #include "sa/paths.h"
 #include "sa/trace.h"
@@ -151,6 +152,7 @@ static void send_outstanding(struct ike_sa *sa, nsec_t now)
 	divide_request(sa, now);
 	sa->window.sends++;
 	to = paths_destination(sa);
+	sa->not_sent = 0;
 	if (sa->window.sends > 1)
 		trace_sent_again(sa, &to, now);
 	sent_again(sa, &sa->window.request, &sa->local, &to, now);
@@ -220,10 +222,31 @@ bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h)
 	       h->message_id + 1 == sa->window.next_id;
 }
 
+void ike_not_sent(struct ike *ike, const struct endpoint *remote, int error)
+{
+	struct ike_sa *sa = addr_index_first(ike, &remote->addr);
+
+	for (; sa; sa = LIST_NEXT(sa, address_link)) {
+		if (sa->outstanding && endpoint_eq(&sa->remote, remote))
+			sa->not_sent = error;
+	}
+}
+
+/* Nobody can answer what was never on the wire. */
+static void fail_unsent(struct ike_sa *sa, nsec_t now)
+{
+	char why[128];
+
+	snprintf(why, sizeof(why), "this host refuses to send to it: %s", strerror(sa->not_sent));
+	sa_fail(sa, IKE_PROBLEM_NOT_SENT, why, now);
+}
+
 void exchange_unanswered(struct ike_sa *sa, nsec_t now)
 {
 	sa->unanswered = true;
-	if (sa->outstanding && sa->outstanding->kind->on_silence)
+	if (!sa->established && sa->not_sent)
+		fail_unsent(sa, now);
+	else if (sa->outstanding && sa->outstanding->kind->on_silence)
 		sa->outstanding->kind->on_silence(sa, now);
 	else
 		sa_fail(sa, IKE_PROBLEM_SILENT, "no response to our request", now);

@@ -187,6 +187,7 @@ struct ike_sa {
 	 */
 	nsec_t began, called;
 	nsec_t last_sent;
+	int not_sent;	   /* why the outstanding request could not be sent the last time, or 0 */
 	bool watch_answer; /* the next response leads to IKE_EVENT_ANSWERED */
 	void *owner;	   /* of ike_view.h */
 	struct ike_sa *next_dead;

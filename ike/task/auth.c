@@ -127,7 +127,10 @@ static bool auth_is_right(const struct ike_sa *sa, const struct ident *peer, str
 	if (!a || a->kind != sa->conn->auth.remote)
 		return false;
 	if (a->kind == AUTH_KIND_PSK) {
-		snprintf(why, TRUST_WHY_MAX, "check id and secret on both sides");
+		snprintf(why, TRUST_WHY_MAX, "%s",
+			 psk_find(i.psks, i.local, i.remote)
+				 ? "it does not have the secret that we have for it"
+				 : "we have no secret for it");
 		return a->verify(&o, &i, data);
 	}
 	count = certs_candidates(sa, peer, p, keys, why);
@@ -271,6 +274,25 @@ static void auth_send(struct ike_sa *sa, struct ike_task *task, nsec_t now)
 }
 
 /*
+ * Whether the peer has the identity that is expected; false with the reason in `why`. A peer with
+ * ours is our own message reflected, which a secret for all peers would authenticate.
+ */
+static bool is_expected(const struct ike_sa *sa, const struct ident *id, char *why)
+{
+	char theirs[IDENT_STRLEN], wanted[IDENT_STRLEN];
+
+	ident_format(id, theirs);
+	if (ident_eq(id, &sa->conn->local_id))
+		snprintf(why, TRUST_WHY_MAX, "it has our identity, \"%.80s\"", theirs);
+	else if (!ident_match(expected(sa), id))
+		snprintf(why, TRUST_WHY_MAX, "it is \"%.80s\", where \"%.80s\" is expected", theirs,
+			 ident_format(expected(sa), wanted));
+	else
+		return true;
+	return false;
+}
+
+/*
  * Whether the peer's identity and AUTH are right; sets peer_id, proof and ha_peer then. False with
  * the reason in `why` (TRUST_WHY_MAX bytes).
  */
@@ -282,14 +304,9 @@ static bool verify_peer(struct ike_sa *sa, const struct ike_payloads *p, char *w
 	struct peer_proof *proof = NULL;
 	struct ident id;
 
-	snprintf(why, TRUST_WHY_MAX, "check id and secret on both sides");
-
-	/*
-	 * A peer with our identity is our own message reflected, which a secret for all peers would
-	 * authenticate.
-	 */
-	if (ident_from_wire(type, data, &id) < 0 || !ident_match(expected(sa), &id) ||
-	    ident_eq(&id, &sa->conn->local_id) || !auth_is_right(sa, &id, body, p, &proof, why))
+	snprintf(why, TRUST_WHY_MAX, "its identity cannot be read");
+	if (ident_from_wire(type, data, &id) < 0 || !is_expected(sa, &id, why) ||
+	    !auth_is_right(sa, &id, body, p, &proof, why))
 		return false;
 	sa->peer_id = id;
 	sa->proof = proof;
@@ -609,19 +626,17 @@ static void refuse(struct ike_sa *sa, const struct ike_in *in, enum ike_problem 
 /* The peer has not shown who it is: one more guess from its address. */
 static void refuse_guess(struct ike_sa *sa, const struct ike_in *in, const char *why)
 {
-	char id[IDENT_STRLEN];
+	char id[IDENT_STRLEN], text[TRUST_WHY_MAX + 140];
 	struct ident who;
 
 	limit_guessed(sa->ike, &sa->remote.addr, in->now);
 	if (ident_from_wire(in->p->idi.type, in->p->idi.data, &who) == 0)
-		log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
-			     "%s: authentication of \"%.100s\" failed: %s", sa_label(sa),
-			     ident_format(&who, id), why);
+		snprintf(text, sizeof(text), "authentication of \"%.100s\" failed: %s",
+			 ident_format(&who, id), why);
 	else
-		log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING,
-			     "%s: authentication failed: the ID payload of the peer is malformed",
-			     sa_label(sa));
-	refuse(sa, in, IKE_PROBLEM_NOT_TRUSTED, why);
+		snprintf(text, sizeof(text), "authentication failed: %s", why);
+	log_outsider(sa->ike->log, in->now, LOG_LEVEL_WARNING, "%s: %s", sa_label(sa), text);
+	refuse(sa, in, IKE_PROBLEM_NOT_TRUSTED, text);
 }
 
 /* The same with the reasons that a responder may have besides. */

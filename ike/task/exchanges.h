@@ -17,6 +17,8 @@ extern const struct task_kind task_init, task_auth, task_child_create, task_chil
 void init_on_request(struct ike *ike, const struct ike_in *in);
 /* A response to IKE_SA_INIT against the rules, which anyone may have sent. */
 void init_on_bad_response(struct ike *ike, const struct ike_in *in);
+/* A message in an older version than ours with these SPIs, which anyone may have sent. */
+void init_on_old_version(struct ike *ike, const struct ike_header *h);
 void auth_on_request(struct ike_sa *sa, const struct ike_in *in);
 void intermediate_on_request(struct ike_sa *sa, const struct ike_in *in);
 /* How many additional key exchanges are to come before IKE_AUTH. */
@@ -104,8 +106,8 @@ void refusal_by_peer(struct ike_sa *sa, const char *exchange, const struct child
 void refusal_of_peer(struct ike_sa *sa, const char *exchange, const struct child_conf *child,
 		     enum proposal_kex kex, struct chunk theirs, nsec_t now);
 /* The same for an IKE_SA_INIT, of which there is no IKE SA. */
-void refusal_of_caller(struct ike *ike, const struct conn_conf *conn, struct chunk theirs,
-		       nsec_t now);
+void refusal_of_caller(struct ike *ike, const struct conn_conf *conn, const struct endpoint *remote,
+		       struct chunk theirs, nsec_t now);
 /*
  * A CHILD SA that we asked for was not made. by_peer: the peer answered with this error notify;
  * otherwise we cannot take its answer. Tells the owner, except for NO_PROPOSAL_CHOSEN of the peer,

@@ -93,8 +93,10 @@ static void init_timeout(struct ike_sa *sa, nsec_t now)
 		return;
 	}
 	snprintf(why, sizeof(why),
-		 hs->unusable ? "the response to IKE_SA_INIT cannot be accepted: %s"
-			      : "the peer refused IKE_SA_INIT: %s",
+		 hs->error == NOTIFY_INVALID_MAJOR_VERSION
+			 ? "the peer has no IKEv2: it answers in an older version (%s)"
+		 : hs->unusable ? "the response to IKE_SA_INIT cannot be accepted: %s"
+				: "the peer refused IKE_SA_INIT: %s",
 		 ike_notify_name(hs->error));
 	if (hs->unusable) {
 		sa_fail(sa, IKE_PROBLEM_UNUSABLE, why, now);
@@ -125,6 +127,14 @@ void init_on_bad_response(struct ike *ike, const struct ike_in *in)
 	if (sa && sa->state == IKE_STATE_INIT_SENT && sa->outstanding)
 		unusable(sa, in->p->unknown_critical ? NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD
 						     : NOTIFY_INVALID_SYNTAX);
+}
+
+void init_on_old_version(struct ike *ike, const struct ike_header *h)
+{
+	struct ike_sa *sa = sa_find(ike, h->spi_i);
+
+	if (sa && sa->state == IKE_STATE_INIT_SENT && sa->outstanding)
+		unusable(sa, NOTIFY_INVALID_MAJOR_VERSION);
 }
 
 /* Derives SKEYSEED and all SK_*, on either side; ke: the peer's public value. */
@@ -560,7 +570,7 @@ void init_on_request(struct ike *ike, const struct ike_in *in)
 		return;
 	}
 	if (!conn_for(ike, in, &offer, &conn, &choice)) {
-		refusal_of_caller(ike, conn, in->p->sa, in->now);
+		refusal_of_caller(ike, conn, in->remote, in->p->sa, in->now);
 		answer_stateless(ike, in, NOTIFY_NO_PROPOSAL_CHOSEN, none());
 		return;
 	}

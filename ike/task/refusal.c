@@ -65,15 +65,17 @@ void refusal_of_peer(struct ike_sa *sa, const char *exchange, const struct child
 	tell(sa->ike, sa, &r, now);
 }
 
-void refusal_of_caller(struct ike *ike, const struct conn_conf *conn, struct chunk theirs,
-		       nsec_t now)
+void refusal_of_caller(struct ike *ike, const struct conn_conf *conn, const struct endpoint *remote,
+		       struct chunk theirs, nsec_t now)
 {
-	char text[REFUSAL_STRLEN];
-	struct ike_refusal r = {.exchange = "IKE_SA_INIT", .conn = conn, .text = text};
+	char text[REFUSAL_STRLEN], at[ENDPOINT_STRLEN];
+	struct ike_refusal r = {
+		.exchange = "IKE_SA_INIT", .conn = conn, .remote = remote, .text = text};
 
 	both_sides(&conn->proposals, PROPOSAL_KEX, theirs, text);
 	log_outsider(ike->log, now, LOG_LEVEL_WARNING,
-		     "%s: IKE_SA_INIT refused: no proposal in common: %s", conn->name, text);
+		     "%s: IKE_SA_INIT from %s refused: no proposal in common: %s", conn->name,
+		     endpoint_format(remote, at), text);
 	tell(ike, NULL, &r, now);
 }
 

@@ -6,6 +6,8 @@
 #include "peers.h"
 #include "problem.h"
 
+#include <errno.h>
+
 /* What one side is expected to know; text: a part of it. NULL: nothing. */
 struct known {
 	bool child; /* of the child; otherwise of the connection */
@@ -228,6 +230,37 @@ static void what_ends_a_tunnel(void **state)
 	net_free(n);
 }
 
+/* This host refuses to send for so long after the begin of each call; later it sends. */
+static void refuse_to_send(struct net *n, nsec_t since_begin)
+{
+	nsec_t until = n->now + 300 * SEC;
+
+	for (; n->now < until; net_run(n, 50 * MSEC)) {
+		struct tunnel_conn *c = peer_conn(n, BRANCH);
+
+		if (c->sa && n->now - ike_sa_request_since(c->sa) < since_begin)
+			tunnel_not_sent(n->peer[BRANCH].tunnel, ike_sa_remote(c->sa), EPERM);
+	}
+}
+
+static void what_is_not_sent(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	n = net_new(&o);
+	gateway_is_away(n);
+	refuse_to_send(n, 300 * SEC);
+	assert_known(
+		n, "not sent", BRANCH,
+		&(struct known){false, IKE_PROBLEM_NOT_SENT, "this host refuses to send to it: "});
+	refuse_to_send(n, 100 * MSEC);
+	assert_known(n, "sent later", BRANCH,
+		     &(struct known){false, IKE_PROBLEM_NO_ANSWER, "no response to IKE_SA_INIT"});
+	net_free(n);
+}
+
 /* Calls that end before the gateway answers, for whatever reason; the first alone is no problem. */
 static void no_end_without_a_reason(void **state)
 {
@@ -398,6 +431,7 @@ int main(void)
 		cmocka_unit_test(each_fault_is_known),
 		cmocka_unit_test(told_once_and_over),
 		cmocka_unit_test(what_ends_a_tunnel),
+		cmocka_unit_test(what_is_not_sent),
 		cmocka_unit_test(no_end_without_a_reason),
 		cmocka_unit_test(names_that_lead_nowhere),
 		cmocka_unit_test(callers_do_not_hide_it),

@@ -37,9 +37,9 @@ static void no_ike_proposal(void **state)
 	assert_true(net_logged(
 		n, "gw: the peer refused IKE_SA_INIT with NO_PROPOSAL_CHOSEN: we offered "
 		   "aes256gcm16"));
-	assert_true(
-		net_logged(n, "branch: IKE_SA_INIT refused: no proposal in common: the peer offers "
-			      "aes256gcm16"));
+	assert_true(net_logged(n, "branch: IKE_SA_INIT from 192.0.2.10:500 refused: no proposal in "
+				  "common: the peer offers "
+				  "aes256gcm16"));
 	net_free(n);
 }
 
