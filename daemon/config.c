@@ -234,6 +234,8 @@ void conf_free(struct config *c)
 	free(c->fixed.tun);
 	free(c->fixed.control);
 	free(c->fixed.user);
+	free(c->fixed.view_group);
+	free(c->fixed.admin_group);
 	conn_names_free(c->names);
 	free(c->fixed.key_log);
 	conn_set_fini(&c->conns);

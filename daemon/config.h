@@ -15,17 +15,19 @@
 #define CONFIG_ERR   512
 #define DEVICE_MAX   200		   /* TUN devices besides the shared one */
 #define CONTROL_PATH "/run/mendip/control" /* default control socket of mendipd and mendipctl */
+#define VIEW_SUFFIX  ".view"		   /* of the socket beside it, for who may only view */
 
 /* Options that take effect at the start; a reload does not change them. */
 struct config_fixed {
-	char *tun;		       /* name of the TUN device */
-	char *control;		       /* path of the control socket */
-	char *user;		       /* to run as when started as root; NULL: stay root */
-	char *key_log;		       /* folder where keys are written; NULL: nowhere */
-	uint32_t mtu;		       /* of the TUN devices; 0: follows the paths (mtu.c) */
-	struct offload_config offload; /* of TUN and UDP, where the kernel supports it */
-	bool install_routes;	       /* false: another program makes the routes */
-	bool leak_block;	       /* traffic for a tunnel that is down is dropped */
+	char *tun;			/* name of the TUN device */
+	char *control;			/* path of the control socket */
+	char *view_group, *admin_group; /* who may view; who may also change */
+	char *user;			/* to run as when started as root; NULL: stay root */
+	char *key_log;			/* folder where keys are written; NULL: nowhere */
+	uint32_t mtu;			/* of the TUN devices; 0: follows the paths (mtu.c) */
+	struct offload_config offload;	/* of TUN and UDP, where the kernel supports it */
+	bool install_routes;		/* false: another program makes the routes */
+	bool leak_block;		/* traffic for a tunnel that is down is dropped */
 	bool local_routes_first; /* more specific routes of the main table win over a tunnel's */
 	enum aead_choice crypto;
 };

@@ -1,16 +1,14 @@
 /* control.c - see control.h. SPDX-License-Identifier: ISC */
 #include "control.h"
+#include "control_socket.h"
 #include "fault.h"
 #include "status.h"
 #include "xalloc.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/listener.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +22,7 @@ struct client {
 	LIST_ENTRY(client) link;
 	struct control *control;
 	struct bufferevent *bev;
+	enum right right;
 	uid_t uid;
 	uint64_t served; /* control->served at its last command, or when it connected */
 	bool events;
@@ -33,8 +32,7 @@ struct client {
 
 struct control {
 	struct daemon *daemon;
-	struct evconnlistener *listener;
-	char *path;
+	struct control_socket change, view;
 	LIST_HEAD(, client) clients;
 	unsigned count;
 	uint64_t served;	/* commands so far */
@@ -281,13 +279,8 @@ static json_t *reset_gate(struct daemon *d, const json_t *args)
 
 static json_t *do_switchover(struct daemon *d, const json_t *args)
 {
-	json_t *o;
+	json_t *o = switchover_json(d, arg(args, 0));
 
-	if (arg(args, 0) && strcmp(arg(args, 0), "set") == 0)
-		return set_options(d, args);
-	if (arg(args, 0) && strcmp(arg(args, 0), "reset") == 0)
-		return reset_gate(d, args);
-	o = switchover_json(d, arg(args, 0));
 	return o ? success(o) : no_child();
 }
 
@@ -310,32 +303,100 @@ static json_t *do_fault(struct daemon *d, const json_t *args)
 }
 #endif
 
-static const struct {
-	const char *name;
+static json_t *do_commands(struct daemon *d, const json_t *args);
+
+/*
+ * Each command, with the right that it needs. word: its first argument, for a command that does
+ * something else with it; such a row stands before the one without.
+ */
+static const struct command {
+	const char *name, *word;
+	enum right right;
 	json_t *(*run)(struct daemon *d, const json_t *args);
 } commands[] = {
-	{"status", do_status},	 {"up", do_up},
-	{"down", do_down},	 {"rekey", do_rekey},
-	{"reload", do_reload},	 {"log", do_log},
-	{"version", do_version}, {"switchover", do_switchover},
-	{"metrics", do_metrics}, {"diagnose", do_diagnose},
+	{"status", NULL, RIGHT_VIEW, do_status},
+	{"diagnose", NULL, RIGHT_VIEW, do_diagnose},
+	{"metrics", NULL, RIGHT_VIEW, do_metrics},
+	{"version", NULL, RIGHT_VIEW, do_version},
+	{"commands", NULL, RIGHT_VIEW, do_commands},
+	{"events", NULL, RIGHT_VIEW, NULL}, /* see run() */
+	{"up", NULL, RIGHT_CHANGE, do_up},
+	{"down", NULL, RIGHT_CHANGE, do_down},
+	{"rekey", NULL, RIGHT_CHANGE, do_rekey},
+	{"reload", NULL, RIGHT_CHANGE, do_reload},
+	{"log", NULL, RIGHT_CHANGE, do_log},
+	{"switchover", "set", RIGHT_CHANGE, set_options},
+	{"switchover", "reset", RIGHT_CHANGE, reset_gate},
+	{"switchover", NULL, RIGHT_VIEW, do_switchover},
 #ifdef MENDIP_FAULTS
-	{"fault", do_fault},
+	{"fault", NULL, RIGHT_CHANGE, do_fault},
 #endif
 };
 
+static const char *right_name(enum right right)
+{
+	return right == RIGHT_VIEW ? "view" : "change";
+}
+
+/* The commands themselves, with their rights: what a client can offer its user. */
+static json_t *do_commands(struct daemon *d, const json_t *args)
+{
+	json_t *list = json_array();
+
+	(void)d;
+	(void)args;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const struct command *k = &commands[i];
+
+		json_array_append_new(list, json_pack("{s:s,s:s?,s:s}", "name", k->name, "argument",
+						      k->word, "right", right_name(k->right)));
+	}
+	return success(json_pack("{s:o}", "commands", list));
+}
+
+static const struct command *find_command(const char *name, const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const struct command *k = &commands[i];
+
+		if (strcmp(k->name, name) == 0 &&
+		    (!k->word || (word && strcmp(k->word, word) == 0)))
+			return k;
+	}
+	return NULL;
+}
+
+/* Says how to get the right to change. */
+static json_t *may_only_view(const struct control *control)
+{
+	const char *group = control->daemon->config->fixed.admin_group;
+	char text[CONFIG_ERR];
+
+	if (control->change.has_group)
+		snprintf(text, sizeof(text),
+			 "you may view, but not change: join the group %s (usermod -aG %s NAME, "
+			 "then log in again), or be root",
+			 group, group);
+	else
+		snprintf(text, sizeof(text),
+			 "you may view, but not change: be root, as the group %s does not exist",
+			 group);
+	return failure(text);
+}
+
 static json_t *run(struct client *c, const char *name, const json_t *args)
 {
-	if (strcmp(name, "events") == 0) {
-		bufferevent_set_timeouts(c->bev, NULL, NULL);
-		c->events = true;
-		return success(NULL);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (strcmp(commands[i].name, name) == 0)
-			return commands[i].run(c->control->daemon, args);
-	}
-	return failure("unknown command");
+	const struct command *k = find_command(name, arg(args, 0));
+
+	if (!k)
+		return failure("unknown command");
+	if (k->right > c->right)
+		return may_only_view(c->control);
+	if (k->run)
+		return k->run(c->control->daemon, args);
+	bufferevent_set_timeouts(c->bev, NULL, NULL);
+	c->events = true;
+	return success(NULL);
 }
 
 static void handle_line(struct client *c, const char *line, size_t len)
@@ -474,26 +535,32 @@ static uid_t uid_of(evutil_socket_t fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ? (uid_t)-1 : who.uid;
 }
 
-/*
- * All places are taken: disconnects the client whose last command is the oldest. Only a new client
- * of root displaces one of root, so other users cannot lock root out. False: there is none to
- * disconnect.
- */
-static bool make_room(struct control *control, uid_t uid)
+/* Who has more rights is not kept out by those who have less. */
+static unsigned rank(enum right right, uid_t uid)
 {
-	struct client *c, *oldest = NULL;
+	return uid == 0 ? 3 : right == RIGHT_CHANGE ? 2 : 1;
+}
+
+/*
+ * All places are taken: disconnects, of the clients with the lowest rank, the one whose last
+ * command is the oldest. False: all have a higher rank than the new client.
+ */
+static bool make_room(struct control *control, unsigned new_rank)
+{
+	struct client *c, *found = NULL;
+	unsigned found_rank = new_rank, r;
 
 	LIST_FOREACH (c, &control->clients, link) {
-		if (c->dropped || (c->uid == 0 && uid != 0))
+		r = rank(c->right, c->uid);
+		if (c->dropped || r > found_rank)
 			continue;
-		/* Clients of root go last. */
-		if (!oldest || (oldest->uid == 0 && c->uid != 0) ||
-		    ((oldest->uid == 0) == (c->uid == 0) && c->served <= oldest->served))
-			oldest = c;
+		if (!found || r < found_rank || c->served <= found->served)
+			found = c;
+		found_rank = r;
 	}
-	if (!oldest)
+	if (!found)
 		return false;
-	client_free(oldest);
+	client_free(found);
 	return true;
 }
 
@@ -503,7 +570,8 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	evconnlistener_enable(control->listener);
+	evconnlistener_enable(control->change.listener);
+	evconnlistener_enable(control->view.listener);
 }
 
 /* Usually no descriptor is left: the waiting client would wake the loop again and again. */
@@ -519,23 +587,20 @@ static void on_accept_error(struct evconnlistener *l, void *ctx)
 	evtimer_add(control->again, &wait);
 }
 
-static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
-		      void *ctx)
+static void accept_client(struct control *control, enum right right, evutil_socket_t fd)
 {
 	const struct timeval idle = {.tv_sec = IDLE_SECONDS};
-	struct control *control = ctx;
+	uid_t uid = uid_of(fd);
 	struct client *c;
 
-	(void)l;
-	(void)sa;
-	(void)len;
-	if (control->count >= CLIENTS_MAX && !make_room(control, uid_of(fd))) {
+	if (control->count >= CLIENTS_MAX && !make_room(control, rank(right, uid))) {
 		close(fd);
 		return;
 	}
 	c = xzalloc(sizeof(*c));
 	c->control = control;
-	c->uid = uid_of(fd);
+	c->right = right;
+	c->uid = uid;
 	c->served = control->served;
 	c->bev = bufferevent_socket_new(control->daemon->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	bufferevent_priority_set(c->bev, PRIORITY_CONTROL);
@@ -544,6 +609,16 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 	LIST_INSERT_HEAD(&control->clients, c, link);
 	control->count++;
+}
+
+static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
+		      void *ctx)
+{
+	struct control *control = ctx;
+
+	(void)sa;
+	(void)len;
+	accept_client(control, l == control->view.listener ? RIGHT_VIEW : RIGHT_CHANGE, fd);
 }
 
 void control_event(struct control *control, enum tunnel_event_kind kind, const char *conn,
@@ -573,53 +648,38 @@ void control_event(struct control *control, enum tunnel_event_kind kind, const c
 	}
 }
 
-/* Removes a socket that a crashed daemon left, and nothing else. False with *ret_why (static). */
-static bool path_is_free(const struct sockaddr_un *sun, const char **ret_why)
+/* The socket for those who may only view is beside the other one. */
+static bool open_sockets(struct control *c)
 {
-	struct stat st;
-	int fd, r;
+	struct daemon *d = c->daemon;
+	const struct config_fixed *f = &d->config->fixed;
+	char *view = xasprintf("%s" VIEW_SUFFIX, f->control);
+	bool opened =
+		control_socket_open(&c->change, d->base, f->control, f->admin_group, on_accept, c,
+				    &d->log) &&
+		control_socket_open(&c->view, d->base, view, f->view_group, on_accept, c, &d->log);
 
-	if (lstat(sun->sun_path, &st) < 0)
-		return true; /* or bind() will report why not */
-	*ret_why = "exists and is not a socket";
-	if (!S_ISSOCK(st.st_mode))
+	free(view);
+	if (!opened) {
+		control_socket_close(&c->change);
 		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	r = fd >= 0 && connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ? errno : 0;
-	if (fd >= 0)
-		close(fd);
-	*ret_why = "another mendipd is listening";
-	return r == ECONNREFUSED && unlink(sun->sun_path) == 0;
+	}
+	evconnlistener_set_error_cb(c->change.listener, on_accept_error);
+	evconnlistener_set_error_cb(c->view.listener, on_accept_error);
+	return true;
 }
 
 struct control *control_new(struct daemon *d)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	struct control *c;
-	const char *why;
-	mode_t mask;
+	struct control *c = xzalloc(sizeof(*c));
 
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", d->config->fixed.control);
-	if (!path_is_free(&sun, &why)) {
-		log_error(&d->log, "%s: %s", sun.sun_path, why);
-		return NULL;
-	}
-	c = xzalloc(sizeof(*c));
 	c->daemon = d;
 	bucket_init(&c->lines.bucket, 1, 5);
 	LIST_INIT(&c->clients);
-	mask = umask(0117);
-	c->listener = evconnlistener_new_bind(d->base, on_accept, c,
-					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
-					      (struct sockaddr *)&sun, sizeof(sun));
-	umask(mask);
-	if (!c->listener) {
-		log_error(&d->log, "%s: %s: does its folder exist?", sun.sun_path, strerror(errno));
+	if (!open_sockets(c)) {
 		free(c);
 		return NULL;
 	}
-	c->path = xstrdup(sun.sun_path);
-	evconnlistener_set_error_cb(c->listener, on_accept_error);
 	c->reaper = event_new(d->base, -1, 0, on_reap, c);
 	c->pump = evtimer_new(d->base, on_pump, c);
 	c->again = evtimer_new(d->base, on_again, c);
@@ -642,8 +702,7 @@ void control_free(struct control *c)
 	event_free(c->reaper);
 	event_free(c->pump);
 	event_free(c->again);
-	evconnlistener_free(c->listener);
-	unlink(c->path);
-	free(c->path);
+	control_socket_close(&c->change);
+	control_socket_close(&c->view);
 	free(c);
 }

@@ -10,9 +10,12 @@
 
 #include "daemon.h"
 
-/* Makes the socket (mode 0660) and listens. NULL on failure; the reason is in the log. */
+/*
+ * Makes two sockets (control_socket.h) and listens: one for all commands, and, with VIEW_SUFFIX at
+ * the end of its path, one for those that only show. NULL on failure; the reason is in the log.
+ */
 struct control *control_new(struct daemon *d);
-/* Disconnects all clients and removes the socket. Accepts NULL. */
+/* Disconnects all clients and removes the sockets. Accepts NULL. */
 void control_free(struct control *c);
 /* Runs the next waiting command, if there is one. Accepts NULL. */
 void control_serve(struct control *c);

@@ -1,18 +1,33 @@
 /* ctl_client.c - see ctl_client.h. SPDX-License-Identifier: ISC */
 #include "ctl_client.h"
+#include "config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-static const char *what_to_do(int error)
+/* Says what to do about it; the kernel, not the daemon, refuses those who have no right. */
+static void explain(const char *path, int error)
 {
-	return error == ENOENT || error == ECONNREFUSED ? ": is mendipd running?"
-	       : error == EACCES ? ": run as root, or as a member of its group"
-				 : "";
+	struct stat st;
+	const struct group *g = stat(path, &st) == 0 ? getgrgid(st.st_gid) : NULL;
+	const char *group = g && st.st_mode & S_IRGRP ? g->gr_name : NULL;
+
+	fprintf(stderr, "mendipctl: %s: %s", path, strerror(error));
+	if (error == ENOENT || error == ECONNREFUSED)
+		fputs(": is mendipd running?\n", stderr);
+	else if (error == EACCES && group)
+		fprintf(stderr,
+			": join the group %s (usermod -aG %s NAME, then log in again), or be "
+			"root\n",
+			group, group);
+	else
+		fprintf(stderr, "%s\n", error == EACCES ? ": be root" : "");
 }
 
 static int connect_to(const char *path)
@@ -35,12 +50,19 @@ static int connect_to(const char *path)
 
 int ctl_open(struct ctl *c, bool quiet)
 {
-	int fd = connect_to(c->socket);
+	char view[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	bool fits = snprintf(view, sizeof(view), "%s" VIEW_SUFFIX, c->socket) < (int)sizeof(view);
+	const char *path = c->socket;
+	int fd = connect_to(path);
 
+	/* Who may not use that one may perhaps view. */
+	if (fd == -EACCES && fits) {
+		path = view;
+		fd = connect_to(path);
+	}
 	if (fd < 0) {
 		if (!quiet)
-			fprintf(stderr, "mendipctl: %s: %s%s\n", c->socket, strerror(-fd),
-				what_to_do(-fd));
+			explain(path, -fd);
 		return fd;
 	}
 	c->in = fdopen(fd, "r");

@@ -11,7 +11,10 @@ struct ctl {
 	FILE *in, *out;	    /* NULL: not connected */
 };
 
-/* -errno; unless quiet, one line on stderr says why and what to do. */
+/*
+ * Connects to the socket, or, where the kernel refuses that, to the one beside it for those who may
+ * only view. -errno; unless quiet, one line on stderr says why and what to do.
+ */
 int ctl_open(struct ctl *c, bool quiet);
 void ctl_close(struct ctl *c);
 /* Connects anew, once a second, until a daemon answers. */

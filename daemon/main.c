@@ -428,7 +428,7 @@ static int start(struct daemon *d)
 		r = start_key_log(d);
 	if (r < 0)
 		return r;
-	r = privileges_drop(c->fixed.user, err, sizeof(err));
+	r = privileges_drop(&c->fixed, err, sizeof(err));
 	if (r < 0) {
 		log_error(&d->log, "%s", err);
 		return r;

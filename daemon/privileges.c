@@ -1,35 +1,68 @@
 /* privileges.c - drops all privileges but two capabilities, and root if a user is set.
  * SPDX-License-Identifier: ISC */
 #include "daemon.h"
+#include "xalloc.h"
 
 #include <cap-ng.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* CAP_NET_RAW has done its part: the raw sockets are open (data.c). */
-int privileges_drop(const char *user, char *err, size_t size)
+/*
+ * The groups of the sockets are among ours: without CAP_CHOWN a process can give a file only to a
+ * group that it is in. Those of the user are as at a login, and as systemd sets them (User=).
+ */
+static int take_groups(const struct passwd *pw, const struct config_fixed *c)
 {
+	const char *const ours[] = {c->view_group, c->admin_group};
+	gid_t *list = xreallocarray(NULL, NGROUPS_MAX, sizeof(*list));
+	int count = NGROUPS_MAX - (int)ARRAY_SIZE(ours), r;
+
+	if (pw)
+		r = getgrouplist(pw->pw_name, pw->pw_gid, list, &count);
+	else
+		r = count = getgroups(count, list);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(ours); i++) {
+		const struct group *g = getgrnam(ours[i]);
+
+		if (g)
+			list[count++] = g->gr_gid;
+	}
+	if (r >= 0)
+		r = setgroups((size_t)count, list);
+	free(list);
+	return r < 0 ? -EPERM : 0;
+}
+
+/* CAP_NET_RAW has done its part: the raw sockets are open (data.c). */
+int privileges_drop(const struct config_fixed *c, char *err, size_t size)
+{
+	bool root = getuid() == 0;
 	const struct passwd *pw = NULL;
 	int r;
 
 	capng_clear(CAPNG_SELECT_BOTH);
 	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN,
 		      CAP_NET_BIND_SERVICE, -1);
-	if (user && getuid() == 0) {
-		pw = getpwnam(user);
+	if (c->user && root) {
+		pw = getpwnam(c->user);
 		if (!pw) {
-			snprintf(err, size, "daemon.user: there is no user \"%s\"", user);
+			snprintf(err, size, "daemon.user: there is no user \"%s\"", c->user);
 			return -ENOENT;
 		}
-		r = capng_change_id((int)pw->pw_uid, (int)pw->pw_gid,
-				    CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
-	} else {
-		/* Without CAP_SETPCAP the bounding set stays as the service manager made it. */
-		r = capng_apply(getuid() == 0 ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	}
+	/* Root may lack the right, as in some containers: control_socket.c then says what that
+	 * means.
+	 */
+	r = root ? take_groups(pw, c) : 0;
+	if (pw && r == 0)
+		r = capng_change_id((int)pw->pw_uid, (int)pw->pw_gid, CAPNG_CLEAR_BOUNDING);
+	else if (!pw)
+		/* Without CAP_SETPCAP the bounding set stays as the service manager made it. */
+		r = capng_apply(root ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	if (r < 0) {
 		snprintf(err, size,
 			 "privileges cannot be dropped (libcap-ng: %d): start as root, or with "

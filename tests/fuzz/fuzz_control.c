@@ -44,9 +44,21 @@ void daemon_turn(struct daemon *d)
 	hold(tunnel_check(d->tunnel) == NULL);
 }
 
+/* The client whose command runs may change. */
+static void check_right(const struct daemon *d)
+{
+	const struct client *c;
+
+	LIST_FOREACH (c, &d->control->clients, link) {
+		if (c->served == d->control->served)
+			hold(c->right == RIGHT_CHANGE);
+	}
+}
+
 /* Every other reload fails. */
 bool daemon_reload(struct daemon *d)
 {
+	check_right(d);
 	if ((d->reloads + d->reload_failures) % 2) {
 		d->reload_failures++;
 		snprintf(d->reload_error, sizeof(d->reload_error), "mendip.conf:1: unknown option");
@@ -92,12 +104,13 @@ static void on_log(void *ctx, enum log_level level, const char *line)
 
 /* ---- the daemon and its clients ---- */
 
-static void client_of(struct control *control, struct bufferevent *near)
+static void client_of(struct control *control, struct bufferevent *near, enum right right)
 {
 	struct client *c = xzalloc(sizeof(*c));
 
 	c->control = control;
 	c->bev = near;
+	c->right = right;
 	bufferevent_setcb(c->bev, on_read, on_write, on_client_event, c);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 	LIST_INSERT_HEAD(&control->clients, c, link);
@@ -112,7 +125,8 @@ static void sit_down(struct setting *r, struct seat *s)
 	hold(bufferevent_pair_new(r->d.base, BEV_OPT_DEFER_CALLBACKS, pair) == 0);
 	s->far = pair[1];
 	bufferevent_enable(s->far, EV_READ | EV_WRITE);
-	client_of(r->d.control, pair[0]);
+	/* The second client may only view. */
+	client_of(r->d.control, pair[0], s == &r->seat[0] ? RIGHT_CHANGE : RIGHT_VIEW);
 }
 
 static struct control *control_without_socket(struct daemon *d)

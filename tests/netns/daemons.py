@@ -63,10 +63,10 @@ class Mendip:
     path of the control socket; env: a list of "NAME=VALUE".
     """
 
-    def __init__(self, bed, ns, conf, name=None, build=BUILD, env=()):
+    def __init__(self, bed, ns, conf, name=None, build=BUILD, env=(), control=None):
         name = name or ns.short
         self.build, self.env = build, env
-        self.ns, self.control = ns, bed.path(f"{name}.sock")
+        self.ns, self.control = ns, control or bed.path(f"{name}.sock")
         self.conf, self.log = bed.path(f"{name}.conf"), bed.path(f"{name}.log")
         self.write(conf(self.control) if callable(conf) else conf)
         self.process = None

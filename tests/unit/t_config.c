@@ -60,6 +60,8 @@ static const struct change {
 	{&conf_daemon_table, "crypto_backend", IN_DAEMON, "crypto_backend = \"openssl\";"},
 	{&conf_daemon_table, "log", IN_DAEMON, "log = \"debug\";"},
 	{&conf_daemon_table, "control", IN_DAEMON, "control = \"/run/other\";"},
+	{&conf_daemon_table, "view_group", IN_DAEMON, "view_group = \"users\";"},
+	{&conf_daemon_table, "admin_group", IN_DAEMON, "admin_group = \"adm\";"},
 	{&conf_daemon_table, "user", IN_DAEMON, "user = \"nobody\";"},
 	{&conf_daemon_table, "ca_folder", IN_DAEMON, "ca_folder = \"other\";"},
 	{&conf_daemon_table, "crl_folder", IN_DAEMON, "crl_folder = \"other\";"},

@@ -1,0 +1,253 @@
+#!/usr/bin/python3
+# Who may view, who may change, and what viewing gives away. SPDX-License-Identifier: ISC
+import base64
+import glob
+import grp
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+
+import answers
+from daemons import BUILD, NET, NET_GW, PSK, Mendip, config, expect, main, pair, settle, testbed, wait_for
+
+# Groups and a user that every Debian has; the defaults mendip-view and mendip-admin are made by the installation.
+VIEW, ADMIN, NOBODY = "users", "operator", 65534
+GROUPS = f'view_group = "{VIEW}"; admin_group = "{ADMIN}";'
+# Commands of mendipctl that are no requests of their own: they need no daemon, or are made of others, such as status.
+LOCAL = {"help", "advise", "watch", "bundle", "complete"}
+
+
+def gid(name):
+    return grp.getgrnam(name).gr_gid
+
+
+def as_user(daemon, args, primary=NOBODY, groups=()):
+    """Runs mendipctl as nobody with these groups; returns the CompletedProcess."""
+    tool = os.path.join(os.path.dirname(daemon.log), "mendipctl")
+    if not os.path.exists(tool):  # nobody may perhaps not enter the folder of the build
+        shutil.copy(f"{BUILD}/mendipctl", tool)
+    more = ["--groups", ",".join(str(gid(g)) for g in groups)] if groups else ["--clear-groups"]
+    return subprocess.run(["setpriv", "--reuid", str(NOBODY), "--regid", str(primary), *more,
+                           tool, "-s", daemon.control, *args], capture_output=True, text=True, timeout=15)
+
+
+class As:
+    """Within it, this process has the effective user nobody and one supplementary group."""
+
+    def __init__(self, group):
+        self.group = gid(group)
+
+    def __enter__(self):
+        os.setgroups([self.group])
+        os.setegid(NOBODY)
+        os.seteuid(NOBODY)
+
+    def __exit__(self, *_):
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups([])
+
+
+def connect(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(path)
+    s.settimeout(5)
+    return s
+
+
+def ask(s, command, *args):
+    """Sends a request; returns its answer."""
+    s.sendall(json.dumps({"command": command, "args": args}).encode() + b"\n")
+    answer = b""
+    while not answer.endswith(b"\n"):
+        answer += s.recv(65536)
+    return json.loads(answer)
+
+
+def with_tunnel(f, daemon=GROUPS):
+    with testbed.Testbed("rights") as bed:
+        branch, gw = pair(bed, NET, NET_GW, daemon=daemon)
+        os.chmod(bed.directory, 0o755)
+        branch.wait_up()
+        f(branch, gw, bed)
+        expect(branch.process.poll() is None and gw.process.poll() is None, "a daemon ended")
+
+
+def each_command_has_its_right():
+    """Walks all commands of the daemon, and those of mendipctl: none has no right, and none is let through without it."""
+    def check(branch, _gw, _bed):
+        with connect(branch.control + ".view") as s:
+            result = ask(s, "commands")["result"]
+            answers.validate("commands", json.dumps(result))
+            commands = result["commands"]
+            names = {c["name"] for c in commands}
+            expect(len(commands) >= 14 and {"status", "up", "events", "fault"} <= names, f"{commands}")
+            for c in commands:
+                expect(c["right"] in ("view", "change"), f"{c}")
+                answer = ask(s, c["name"], *([c["argument"]] if c["argument"] else []))
+                refused = "you may view, but not change" in answer.get("error", "")
+                expect(refused == (c["right"] == "change"), f"{c}: {answer}")
+        change = {(c["name"], c["argument"]) for c in commands if c["right"] == "change"}
+        expect({("up", None), ("down", None), ("rekey", None), ("reload", None), ("log", None), ("fault", None),
+                ("switchover", "set"), ("switchover", "reset")} == change, f"{change}")
+        shown = subprocess.run([f"{BUILD}/mendipctl", "help"], capture_output=True, text=True, check=True).stdout
+        tool = set(re.findall(r"^  (\w+)", shown, re.MULTILINE)) - LOCAL
+        expect(tool <= names and len(tool) > 8, f"mendipctl has {tool - names}")
+
+    with_tunnel(check)
+
+
+def who_may_do_what():
+    """Strangers, viewers and administrators, by primary and by supplementary group; each refusal is one sentence."""
+    def check(branch, _gw, _bed):
+        for path, group in ((branch.control, ADMIN), (branch.control + ".view", VIEW)):
+            st = os.stat(path)
+            expect((stat.S_IMODE(st.st_mode), st.st_gid) == (0o660, gid(group)), f"{path}: {st}")
+        who = {"a stranger": {}, "a viewer": {"groups": [VIEW]}, "a viewer by primary group": {"primary": gid(VIEW)},
+               "an administrator": {"groups": [ADMIN]}, "both": {"groups": ["adm", VIEW, ADMIN]}}
+        for name, groups in who.items():
+            for args, change in ((["status"], False), (["switchover"], False), (["metrics"], False), (["diagnose", "net"], False),
+                                 (["version"], False), (["log", "debug"], True), (["reload"], True),
+                                 (["switchover", "set", "net", "packets=100"], True), (["rekey", "net"], True)):
+                done = as_user(branch, args, **groups)
+                may = "administrator" in name or name == "both" or (not change and "viewer" in name)
+                expect((done.returncode == 0) == may, f"{name}, {args}: {done.stdout}{done.stderr}")
+                if may:
+                    continue
+                expect(done.stderr.count("\n") == 1, f"{name}, {args}: not one line: {done.stderr}")
+                group = VIEW if name == "a stranger" else ADMIN
+                expect(f"join the group {group} (usermod -aG {group} NAME, then log in again), or be root" in done.stderr,
+                       f"{name}, {args}: {done.stderr}")
+        expect(branch.run("reload").returncode == 0, "root may not change")
+
+    with_tunnel(check)
+
+
+def a_connection_keeps_its_right():
+    """The group is looked at when a client connects, by the kernel: who leaves the group keeps what is open."""
+    def check(branch, _gw, _bed):
+        with As(ADMIN):
+            s = connect(branch.control)
+        with As("adm"):
+            expect(ask(s, "reload")["ok"], "the open connection has lost its right")
+            try:
+                connect(branch.control)
+                raise AssertionError("a new connection has the right without the group")
+            except PermissionError:
+                pass
+        s.close()
+
+    with_tunnel(check)
+
+
+def groups_that_do_not_exist():
+    """Then only root and the daemon's own user are let in."""
+    def check(branch, _gw, _bed):
+        for path in (branch.control, branch.control + ".view"):
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+            expect(mode == 0o600, f"{path}: mode {mode:o}")
+        expect(branch.logged("there is no group no-such-group: only root and the daemon's own user can use it"), "not told")
+        done = as_user(branch, ["status"], groups=[VIEW, ADMIN])
+        expect(done.returncode == 1 and done.stderr.endswith("Permission denied: be root\n"), done.stderr)
+        with connect(branch.control + ".view") as s:
+            why = ask(s, "reload")["error"]
+        expect(why == "you may view, but not change: be root, as the group no-such-group does not exist", why)
+        expect(branch.run("reload").returncode == 0, "root may not change")
+
+    with_tunnel(check, 'view_group = "no-such-group"; admin_group = "no-such-group";')
+
+
+def sockets_of_another_user():
+    """A daemon that is not root any more gives its sockets to the groups, too, and removes both when it ends."""
+    with testbed.Testbed("user") as bed:
+        left, _ = bed.pair("branch", "gw")
+        folder = bed.path("run")
+        os.mkdir(folder, 0o755)
+        os.chown(folder, NOBODY, -1)
+        os.chmod(bed.directory, 0o755)
+        branch = Mendip(bed, left, lambda s: config(s, NET, "192.0.2.2", daemon=f'user = "nobody"; {GROUPS}'),
+                        control=f"{folder}/c.sock")
+        for path, group in ((branch.control, ADMIN), (branch.control + ".view", VIEW)):
+            st = os.stat(path)
+            expect((st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (NOBODY, gid(group), 0o660), f"{path}: {st}")
+        with open(f"/proc/{branch.process.pid}/status", encoding="ascii") as f:
+            groups = re.search(r"^Groups:\s*(.*?)\s*$", f.read(), re.M)[1].split()
+        expect(set(groups) == {str(NOBODY), str(gid(VIEW)), str(gid(ADMIN))}, f"groups {groups}")
+        branch.process.terminate()
+        expect(branch.process.wait(5) == 0 and os.listdir(folder) == [], f"left: {os.listdir(folder)}")
+
+
+def viewers_keep_nobody_out():
+    """Clients that may only view hold all places: who may change is served, and so is root; not the other way round."""
+    def check(branch, _gw, _bed):
+        view = branch.control + ".view"
+        with As(VIEW):
+            many = [connect(view) for _ in range(40)]
+        settle(0.3)
+        expect(as_user(branch, ["reload"], groups=[ADMIN]).returncode == 0, "viewers keep administrators out")
+        expect(branch.run("reload").returncode == 0, "viewers keep root out")
+        for s in many:
+            s.close()
+        settle(0.3)
+        with As(ADMIN):
+            many = [connect(branch.control) for _ in range(32)]
+        settle(0.3)
+        expect(as_user(branch, ["version"], groups=[VIEW]).returncode == 1, "a viewer displaces an administrator")
+        expect(all(ask(s, "version")["ok"] for s in many), "an administrator was disconnected")
+        expect(branch.run("reload").returncode == 0, "administrators keep root out")
+        for s in many:
+            s.close()
+
+    with_tunnel(check)
+
+
+def forms(secret):
+    """Returns how the bytes may be written."""
+    return {secret.hex(), secret.hex().upper(), base64.b64encode(secret).decode().rstrip("="),
+            secret.decode("latin1") if secret.isascii() else secret.hex()}
+
+
+def keys_in(folder):
+    """Returns the keys that key_log has written."""
+    text = ""
+    for path in glob.glob(f"{folder}/*"):
+        with open(path, encoding="ascii") as f:
+            text += f.read()
+    return {bytes.fromhex(k) for k in re.findall(r"\b(?:0x)?([0-9a-f]{32,})\b", text)}
+
+
+def viewing_gives_no_secret_away():
+    """
+    Neither what the view socket answers, nor its events, nor the log at the level debug hold the secret or a key. The keys
+    are those that key_log writes, so that the test knows them.
+    """
+    with testbed.Testbed("secrets") as bed:
+        folder = bed.path("keys")
+        os.mkdir(folder, 0o700)
+        branch, _ = pair(bed, NET, NET_GW, daemon=f'{GROUPS} key_log = "{folder}";')
+        branch.wait_up()
+        view = branch.control + ".view"
+        shown = ""
+        with connect(view) as events, connect(view) as s:
+            ask(events, "events")
+            branch.run("rekey", "net", as_json=False)
+            for args in (["status"], ["status", "net"], ["switchover"], ["metrics"], ["diagnose", "gw"], ["commands"],
+                         ["version"], ["status", PSK[:3]]):
+                shown += json.dumps(ask(s, *args))
+            shown += events.recv(1 << 20).decode()
+        with open(branch.log, encoding="utf-8") as f:
+            shown += f.read()
+        keys = wait_for(lambda: keys_in(folder), "no keys are written")
+        # of two IKE keys and of two generations of two ESP keys; SPIs, which are public, are shorter
+        expect(len(keys) >= 6 and "net" in shown and '"event"' in shown, f"{len(keys)} keys, {len(shown)} bytes shown")
+        for secret in (*keys, PSK.encode()):
+            found = [form for form in forms(secret) if form in shown]
+            expect(not found, f"shown: {found}")
+
+
+main([each_command_has_its_right, who_may_do_what, a_connection_keeps_its_right, groups_that_do_not_exist,
+      sockets_of_another_user, viewers_keep_nobody_out, viewing_gives_no_secret_away])
