@@ -648,37 +648,41 @@ void control_event(struct control *control, enum tunnel_event_kind kind, const c
 	}
 }
 
-/* The socket for those who may only view is beside the other one. */
-static bool open_sockets(struct control *c)
+/* The socket for those who may only view is beside the other one. 0 or -errno. */
+static int open_sockets(struct control *c)
 {
 	struct daemon *d = c->daemon;
 	const struct config_fixed *f = &d->config->fixed;
 	char *view = xasprintf("%s" VIEW_SUFFIX, f->control);
-	bool opened =
-		control_socket_open(&c->change, d->base, f->control, f->admin_group, on_accept, c,
-				    &d->log) &&
-		control_socket_open(&c->view, d->base, view, f->view_group, on_accept, c, &d->log);
+	int r = control_socket_open(&c->change, d->base, f->control, f->admin_group, on_accept, c,
+				    &d->log);
 
+	if (r == 0)
+		r = control_socket_open(&c->view, d->base, view, f->view_group, on_accept, c,
+					&d->log);
 	free(view);
-	if (!opened) {
+	if (r < 0) {
 		control_socket_close(&c->change);
-		return false;
+		return r;
 	}
 	evconnlistener_set_error_cb(c->change.listener, on_accept_error);
 	evconnlistener_set_error_cb(c->view.listener, on_accept_error);
-	return true;
+	return 0;
 }
 
-struct control *control_new(struct daemon *d)
+int control_new(struct daemon *d, struct control **ret)
 {
 	struct control *c = xzalloc(sizeof(*c));
+	int r;
 
+	*ret = NULL;
 	c->daemon = d;
 	bucket_init(&c->lines.bucket, 1, 5);
 	LIST_INIT(&c->clients);
-	if (!open_sockets(c)) {
+	r = open_sockets(c);
+	if (r < 0) {
 		free(c);
-		return NULL;
+		return r;
 	}
 	c->reaper = event_new(d->base, -1, 0, on_reap, c);
 	c->pump = evtimer_new(d->base, on_pump, c);
@@ -688,7 +692,8 @@ struct control *control_new(struct daemon *d)
 	event_priority_set(c->reaper, PRIORITY_CONTROL);
 	event_priority_set(c->pump, PRIORITY_DATA);
 	event_priority_set(c->again, PRIORITY_CONTROL);
-	return c;
+	*ret = c;
+	return 0;
 }
 
 void control_free(struct control *c)

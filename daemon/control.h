@@ -12,9 +12,10 @@
 
 /*
  * Makes two sockets (control_socket.h) and listens: one for all commands, and, with VIEW_SUFFIX at
- * the end of its path, one for those that only show. NULL on failure; the reason is in the log.
+ * the end of its path, one for those that only show. 0, or -errno with the reason in the log, and
+ * *ret NULL.
  */
-struct control *control_new(struct daemon *d);
+int control_new(struct daemon *d, struct control **ret) MUST_CHECK;
 /* Disconnects all clients and removes the sockets. Accepts NULL. */
 void control_free(struct control *c);
 /* Runs the next waiting command, if there is one. Accepts NULL. */

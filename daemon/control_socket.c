@@ -49,31 +49,36 @@ static bool let_in(const char *path, const char *group, struct log *log)
 	return false;
 }
 
-bool control_socket_open(struct control_socket *s, struct event_base *base, const char *path,
-			 const char *group, evconnlistener_cb cb, void *ctx, struct log *log)
+int control_socket_open(struct control_socket *s, struct event_base *base, const char *path,
+			const char *group, evconnlistener_cb cb, void *ctx, struct log *log)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	const char *why;
 	mode_t mask;
+	int error;
 
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
 	if (!path_is_free(&sun, &why)) {
 		log_error(log, "%s: %s", path, why);
-		return false;
+		return -EADDRINUSE;
 	}
 	/* Nobody else can connect before let_in has set the group. */
 	mask = umask(0177);
 	s->listener = evconnlistener_new_bind(base, cb, ctx,
 					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
 					      (struct sockaddr *)&sun, sizeof(sun));
+	error = errno;
 	umask(mask);
 	if (!s->listener) {
-		log_error(log, "%s: %s: does its folder exist?", path, strerror(errno));
-		return false;
+		log_error(log, "%s: %s%s", path, strerror(error),
+			  error == ENOENT   ? ": make its folder"
+			  : error == EACCES ? ": let the daemon's user write to its folder"
+					    : "");
+		return error ? -error : -EIO;
 	}
 	s->path = xstrdup(path);
 	s->has_group = let_in(path, group, log);
-	return true;
+	return 0;
 }
 
 void control_socket_close(struct control_socket *s)

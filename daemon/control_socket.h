@@ -13,6 +13,7 @@
 
 #include <event2/listener.h>
 
+#include "base.h"
 #include "log.h"
 
 /* What the clients of a socket may do; who may change may also view. */
@@ -26,11 +27,12 @@ struct control_socket {
 };
 
 /*
- * Makes the socket at path, for the members of group (mode 0660), and listens; cb gets ctx. False:
- * the reason is in the log; *s is as control_socket_close leaves it.
+ * Makes the socket at path, for the members of group (mode 0660), and listens; cb gets ctx. 0, or
+ * -errno with the reason in the log; *s is then as control_socket_close leaves it.
  */
-bool control_socket_open(struct control_socket *s, struct event_base *base, const char *path,
-			 const char *group, evconnlistener_cb cb, void *ctx, struct log *log);
+int control_socket_open(struct control_socket *s, struct event_base *base, const char *path,
+			const char *group, evconnlistener_cb cb, void *ctx,
+			struct log *log) MUST_CHECK;
 /* Closes and removes the socket. It may be zeroed: then there is nothing to do. */
 void control_socket_close(struct control_socket *s);
 

@@ -10,7 +10,7 @@ libdaemon_a_CPPFLAGS = $(INCLUDES_DAEMON) $(CONFIG_CFLAGS) $(CRYPTO_CFLAGS)
 mendipd_SOURCES = \
 	daemon/alarm.c daemon/alarm.h daemon/control.c daemon/control.h daemon/control_socket.c daemon/control_socket.h daemon/daemon.h daemon/diagnose.c daemon/data.c \
 	daemon/data.h daemon/data_in.c daemon/destination.c daemon/destination.h daemon/data_out.c daemon/data_send.c daemon/device.c daemon/device.h \
-	daemon/fault.h daemon/handover.c daemon/handover.h daemon/host.c daemon/kept.c daemon/kept.h daemon/key_log.c daemon/key_log.h \
+	daemon/exit_status.c daemon/exit_status.h daemon/fault.h daemon/handover.c daemon/handover.h daemon/host.c daemon/kept.c daemon/kept.h daemon/key_log.c daemon/key_log.h \
 	daemon/main.c daemon/metrics.c daemon/mtu.c daemon/net.c daemon/net.h daemon/netlink.c daemon/netlink.h \
 	daemon/privileges.c daemon/resolve.c daemon/resolved.c daemon/resolved.h daemon/services.c daemon/sink.c daemon/sink.h daemon/source.c daemon/source.h daemon/status.c \
 	daemon/status.h daemon/tun.c daemon/tun.h daemon/udp.c daemon/udp.h daemon/udp_name.c \

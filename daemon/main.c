@@ -2,6 +2,7 @@
 #include "assigned.h"
 #include "control.h"
 #include "daemon.h"
+#include "exit_status.h"
 #include "expiry.h"
 #include "fault.h"
 #include "resolved.h"
@@ -16,9 +17,6 @@
 
 #define CLOSE_LIMIT  (2 * NSEC_PER_SEC)
 #define HANDING_LOOK (5 * NSEC_PER_MSEC)
-/* Exit statuses (mendipd(8)); the unit does not restart mendipd after EXIT_CONFIG. */
-#define EXIT_FAILED 1
-#define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h */
 
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
@@ -433,9 +431,9 @@ static int start(struct daemon *d)
 		log_error(&d->log, "%s", err);
 		return r;
 	}
-	d->control = control_new(d);
-	if (!d->control)
-		return -EIO;
+	r = control_new(d, &d->control);
+	if (r < 0)
+		return r;
 	d->resolver = resolver_new(d);
 	d->resolved = resolved_new(d->base, PRIORITY_DATA, &d->log);
 	d->started = daemon_now();
@@ -529,10 +527,22 @@ static void usage(FILE *f)
 	      f);
 }
 
+/* Says in the log whether another start helps; the reason is there already. */
+static enum exit_status status_of_start(struct daemon *d, int error)
+{
+	enum exit_status status = exit_status_of_start(error);
+
+	log_error(&d->log, "not started (exit status %d): %s", (int)status,
+		  exit_status_may_pass(status) ? "that may pass: another start can succeed"
+					       : "mend that, then start mendipd again");
+	return status;
+}
+
 static int run(const char *path)
 {
 	static const struct daemon_services services = {turn, reload, close_down};
 	struct daemon *d = xzalloc(sizeof(*d));
+	enum exit_status status = EXIT_DONE;
 	char err[CONFIG_ERR] = "";
 	bool may_pass;
 	int r;
@@ -567,13 +577,15 @@ static int run(const char *path)
 		 * them. */
 		if (d->handed)
 			d->log.level = LOG_LEVEL_ERROR;
+	} else {
+		status = status_of_start(d, r);
 	}
 #ifdef MENDIP_FAULTS
 	fault_fini(d);
 #endif
 	stop(d, r < 0);
 	free(d);
-	return r < 0 ? EXIT_FAILED : 0;
+	return (int)status;
 }
 
 int main(int argc, char **argv)
@@ -597,12 +609,12 @@ int main(int argc, char **argv)
 		case 'D': dump = true; break;
 		case 'V': puts("mendipd " PACKAGE_VERSION); return 0;
 		case 'h': usage(stdout); return 0;
-		default: usage(stderr); return 2;
+		default: usage(stderr); return EXIT_USAGE;
 		}
 	}
 	if (optind != argc) {
 		usage(stderr);
-		return 2;
+		return EXIT_USAGE;
 	}
 	return only_check || dump ? check(path, dump) : run(path);
 }

@@ -309,7 +309,7 @@ def the_path_is_not_taken():
         with open(os.open(conf, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as f:
             f.write(config(control, NET, "192.0.2.2"))
         done = left.run(f"{BUILD}/mendipd", "-c", conf, check=False)
-        expect(done.returncode == 1 and "not a socket" in done.stderr, done.stderr)
+        expect(done.returncode == 69 and "not a socket" in done.stderr, done.stderr)
         expect(open(control, encoding="utf-8").read() == "not a socket", "the file is gone")
 
 
@@ -320,7 +320,7 @@ def a_second_one_changes_nothing():
         with open(os.open(conf, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as f:
             f.write(config(bed.path("second.sock"), NET, "192.0.2.2", daemon='tun = "other0";'))
         done = branch.ns.run(f"{BUILD}/mendipd", "-c", conf, check=False)
-        expect(done.returncode == 1 and "another IKE daemon" in done.stderr, done.stderr)
+        expect(done.returncode == 69 and "another IKE daemon" in done.stderr, done.stderr)
         expect(branch.ns.run("ip", "rule").stdout == rules, "the rules of the first one are gone")
 
     with_tunnel(check)
@@ -538,7 +538,7 @@ def socket_is_private_and_single():
             expect(mode in (0o600, 0o660), f"{path}: mode {mode:o}")
         other = bed.namespace("other")
         second = other.run(f"{BUILD}/mendipd", "-c", branch.conf, check=False)
-        expect(second.returncode == 1 and "another mendipd" in second.stderr, f"{second.stderr}")
+        expect(second.returncode == 69 and "another mendipd" in second.stderr, f"{second.stderr}")
         expect(branch.run("version").returncode == 0, "the first one lost its socket")
 
 

@@ -71,20 +71,81 @@ def notify_protocol():
         expect(process.wait(timeout=5) == 0, "exit status")
 
 
-def a_bad_configuration_is_not_started_again():
-    """
-    A bad configuration has an exit status of its own, after which the unit does not start the daemon again; after other
-    failures it does.
-    """
-    with testbed.Testbed("bad") as bed:
+# (what is wrong, the options of daemon, words in front of the command, exit status, what the log says). In front: "sh -c"
+# scripts in a mount namespace of their own, or tools that take something away. {bed}: the folder of the test.
+ALONE = ["unshare", "--mount", "sh", "-c"]
+STARTS = (
+    ("the configuration", "nonsense = 1;", [], 78, "daemon.nonsense"),
+    ("no tun", "", [*ALONE, 'mount -t tmpfs none /dev/net && exec "$0" "$@"'], 69, "/dev/net/tun: No such file or directory"),
+    ("tun is another thing", "", [*ALONE, 'mount -t tmpfs none /dev/net && echo >/dev/net/tun && exec "$0" "$@"'], 69,
+     "TUN device mendip0: Inappropriate ioctl"),
+    ("no CAP_NET_ADMIN", "", ["setpriv", "--bounding-set", "-net_admin"], 77, "needs CAP_NET_ADMIN"),
+    ("no CAP_NET_BIND_SERVICE", "", ["setpriv", "--bounding-set", "-net_bind_service"], 77, "needs CAP_NET_BIND_SERVICE"),
+    ("the name of the device", 'tun = "eth0";', [], 69, "TUN device eth0: Invalid argument"),
+    ("the device is taken", "", [], 69, "TUN device mendip0: Device or resource busy: another process has it"),
+    ("the port is taken", 'tun = "other0";', [], 69, "UDP port 500: Address already in use: is another IKE daemon running?"),
+    ("the user", 'user = "no-such-user";', [], 69, 'there is no user "no-such-user"'),
+    ("the folder of keys", 'key_log = "/no/such/folder";', [], 69, "No such file or directory"),
+    ("the folder of the socket", 'control = "/no/such/folder/c";', [], 69, "make its folder"),
+    ("the right to the folder", 'user = "nobody"; control = "{bed}/c";', [], 77, "let the daemon's user write to its folder"),
+    ("a socket of another daemon", 'control = "{bed}/branch.sock"; tun = "other0";', ["ip", "netns", "exec", "{other}"], 69, "another mendipd is listening"),
+    ("a file in place of the socket", 'control = "{bed}/n.conf";', [], 69, "exists and is not a socket"),
+    ("descriptors", "", ["prlimit", "--nofile=9"], 1, "not started (exit status 1): that may pass"),
+)
+
+
+def start_failing(bed, ns, row, other):
+    """Starts mendipd as the row says; returns (exit status, log)."""
+    what, daemon, front, _, _ = row
+    path = bed.path("n.conf")
+    text = config(bed.path("n.sock"), NET, "192.0.2.2", daemon=daemon.replace("{bed}", bed.directory))
+    if "control =" in daemon:
+        text = text.replace(f'control = "{bed.path("n.sock")}"; ', "")
+    with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
+        f.write(text)
+    front = [word.replace("{other}", other.name) for word in front]
+    done = ns.run(*front, f"{BUILD}/mendipd", "-c", path, check=False)
+    expect(done.returncode >= 0, f"{what}: it crashed: {done.stderr}")
+    return done.returncode, done.stderr
+
+
+def each_start_that_fails_has_its_status():
+    """What does not get better by itself has an exit status after which the unit does not start the daemon again."""
+    busy = {"the device is taken", "the port is taken", "a socket of another daemon"}
+    with testbed.Testbed("starts") as bed:
         left, _ = bed.pair("branch", "gw")
-        bad = start_with(bed, left, [], "daemon: { nonsense = 1; };").wait(timeout=5)
-        no_device = start_with(bed, left, [], config(bed.path("n.sock"), NET, "192.0.2.2", daemon='tun = "eth0";'))
-        failed = no_device.wait(timeout=5)
+        other = bed.namespace("other")
+        os.chmod(bed.directory, 0o755)
+
+        def look(row):
+            status, log = start_failing(bed, left, row, other)
+            expect(status == row[3] and row[4] in log, f"{row[0]}: exit status {status} instead of {row[3]}: {log}")
+            ending = {1: "that may pass", 78: ""}.get(status, f"not started (exit status {status}): mend that")
+            expect(ending in log.splitlines()[-1], f"{row[0]}: the last line: {log}")
+        for row in STARTS:
+            if row[0] not in busy:
+                look(row)
+        running = Mendip(bed, left, lambda s: config(s, NET, "192.0.2.2"), name="branch")
+        for row in STARTS:
+            if row[0] in busy:
+                look(row)
+        expect(running.run("version").returncode == 0, "the one that runs has ended")
+        usage = left.run(f"{BUILD}/mendipd", "--nonsense", check=False).returncode
+        expect(usage == 2, f"wrong usage: {usage}")
     with open(f"{BUILD}/etc/mendipd.service", encoding="utf-8") as f:
         unit = f.read()
-    expect(bad == 78 and failed == 1, f"exit statuses {bad} and {failed}")
-    expect("\nRestartPreventExitStatus=78\n" in unit and "\nRestart=on-failure\n" in unit, unit)
+    not_again = set(re.search(r"^RestartPreventExitStatus=(.*)$", unit, re.M)[1].split())
+    expect(not_again == {"GROUP", "USER", "CREDENTIALS", str(usage), *(str(row[3]) for row in STARTS if row[3] != 1)}, not_again)
+    expect("\nRestart=on-failure\n" in unit, unit)
+
+
+def the_manual_has_each_status():
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(f"{here}/../../man/mendipd.8", encoding="utf-8") as f:
+        text = f.read().split(".Sh EXIT STATUS")[1].split(".Sh ")[0]
+    with open(f"{here}/../../daemon/exit_status.h", encoding="utf-8") as f:
+        statuses = set(re.findall(r"\bEXIT_\w+\s*= (\d+)", f.read()))
+    expect(set(re.findall(r"^\.It (\d+)$", text, re.M)) == statuses and len(statuses) == 6, statuses)
 
 
 def capabilities(pid):
@@ -127,5 +188,5 @@ def manual_pages_are_clean():
         expect(done.returncode == 0, done.stdout)
 
 
-main([unit_verifies, notify_protocol, a_bad_configuration_is_not_started_again,
+main([unit_verifies, notify_protocol, each_start_that_fails_has_its_status, the_manual_has_each_status,
       privileges_are_dropped, runs_as_a_user, manual_pages_are_clean])
