@@ -217,10 +217,14 @@ int conf_no_remote(struct conf_reader *r, config_setting_t *conn, void *base)
 static const struct cred_items *from_file(struct conf_reader *r, config_setting_t *s,
 					  const char *name, bool secret, const char *password)
 {
-	char *path = conf_path(r, name), *pw = password ? conf_path(r, password) : NULL;
+	bool on_token = secret && token_is_uri(name);
+	char *path = on_token ? NULL : conf_file_path(r, s, name);
+	char *pw = password ? conf_file_path(r, s, password) : NULL;
 	const struct cred_items *items;
 
-	if (secret && token_is_uri(name))
+	if ((!path && !on_token) || (password && !pw))
+		items = NULL;
+	else if (on_token)
 		items = conf_key_on_token(r, s, name, pw);
 	else if (secret)
 		items = conf_keys_from(r, s, path, pw);

@@ -30,6 +30,42 @@ char *conf_path(const struct conf_reader *r, const char *name)
 	return path;
 }
 
+#define CREDENTIAL "credential:"
+
+/* A credential of systemd (LoadCredential= of the unit); owned. NULL through conf_fail. */
+static char *credential_path(struct conf_reader *r, config_setting_t *s, const char *name)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	char *path;
+
+	if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+		conf_fail(r, s, "\"" CREDENTIAL "%.60s\" is no name of a credential", name);
+		return NULL;
+	}
+	if (!folder || *folder != '/') {
+		conf_fail(
+			r, s,
+			"there are no credentials, as systemd sets CREDENTIALS_DIRECTORY only for "
+			"a unit with LoadCredential=: mendip.conf(5), CREDENTIALS");
+		return NULL;
+	}
+	path = xasprintf("%s/%s", folder, name);
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return path;
+	conf_fail(r, s,
+		  "there is no credential \"%.60s\": the unit needs LoadCredential=%.60s:FILE",
+		  name, name);
+	free(path);
+	return NULL;
+}
+
+char *conf_file_path(struct conf_reader *r, config_setting_t *s, const char *name)
+{
+	if (strncmp(name, CREDENTIAL, strlen(CREDENTIAL)) == 0)
+		return credential_path(r, s, name + strlen(CREDENTIAL));
+	return conf_path(r, name);
+}
+
 /* Reads up to the end of the file; the length, or -1. */
 static ssize_t read_all(int fd, char *text, size_t most)
 {

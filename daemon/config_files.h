@@ -8,6 +8,9 @@
 
 /* A name in a file of the configuration as a path: below that file's folder, or absolute. Owned. */
 char *conf_path(const struct conf_reader *r, const char *name);
+/* The same for a file that the setting s names, perhaps as a credential of systemd; NULL through
+ * conf_fail. */
+char *conf_file_path(struct conf_reader *r, config_setting_t *s, const char *name);
 /*
  * Reads a regular file of at most `most` bytes, which must be safe (conf_is_safe), and if it is
  * secret not be readable by others. The text is NUL-terminated; free it by secret_free with

@@ -116,8 +116,8 @@ static int read_secret_file(struct conf_reader *r, config_setting_t *s, struct p
 
 	if (conf_get_string(r, s, &name) < 0)
 		return -EINVAL;
-	path = conf_path(r, name);
-	text = conf_read_file(r, s, path, true, SECRET_FILE_MAX, &len);
+	path = conf_file_path(r, s, name);
+	text = path ? conf_read_file(r, s, path, true, SECRET_FILE_MAX, &len) : NULL;
 	if (text) {
 		text[strcspn(text, "\r\n")] = '\0';
 		e = decode_secret(text, k);

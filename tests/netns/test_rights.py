@@ -249,5 +249,33 @@ def viewing_gives_no_secret_away():
             expect(not found, f"shown: {found}")
 
 
+def secrets_by_credentials():
+    """A secret that systemd hands over lets the peer in; a reload reads it again, and one that is gone changes nothing."""
+    with testbed.Testbed("creds") as bed:
+        left, right = bed.pair("branch", "gw")
+        folder = bed.path("credentials")
+
+        def put(text):
+            with open(os.open(f"{folder}/gw.secret", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o400), "w", encoding="ascii") as f:
+                f.write(text)
+        os.mkdir(folder, 0o700)
+        put("another secret")
+        gw = Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        branch = Mendip(bed, left, lambda s: config(s, NET, right.outer).replace(f'secret = "{PSK}"', 'file = "credential:gw.secret"'),
+                        env=[f"CREDENTIALS_DIRECTORY={folder}"])
+        wait_for(lambda: branch.ctl("status")["connections"][0]["last_error"], "the wrong secret is not noticed")
+        put(PSK)
+        branch.ctl("reload")
+        branch.wait_up(timeout=30)
+        os.unlink(f"{folder}/gw.secret")
+        why = branch.run("reload", as_json=False)
+        expect(why.returncode == 1 and 'there is no credential "gw.secret": the unit needs LoadCredential=gw.secret:FILE' in why.stderr,
+               why.stderr)
+        expect(branch.up() and gw.up(), "the tunnel went")
+        check = subprocess.run([f"{BUILD}/mendipd", "--check", "-c", branch.conf], capture_output=True, text=True)
+        expect(check.returncode == 1 and check.stderr.count("\n") == 1 and ":7: secrets.ike_peer.file: there are no credentials" in check.stderr,
+               check.stderr)
+
+
 main([each_command_has_its_right, who_may_do_what, a_connection_keeps_its_right, groups_that_do_not_exist,
-      sockets_of_another_user, viewers_keep_nobody_out, viewing_gives_no_secret_away])
+      sockets_of_another_user, viewers_keep_nobody_out, viewing_gives_no_secret_away, secrets_by_credentials])

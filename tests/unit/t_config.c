@@ -588,6 +588,51 @@ static void credentials_are_read(void **state)
 	conf_free(c);
 }
 
+/* Files that systemd hands over: a secret, a key with its password, and CAs. */
+static void credentials_of_systemd(void **state)
+{
+	static const struct {
+		const char *old, *new, *error;
+	} wrong[] = {
+		{"secret = \"one for all\"", "file = \"credential:none\"",
+		 "the unit needs LoadCredential=none:FILE"},
+		{"secret = \"one for all\"", "file = \"credential:\"",
+		 "is no name of a credential"},
+		{"secret = \"one for all\"", "file = \"credential:../gw.pass\"", "is no name"},
+		{"secret = \"one for all\"", "file = \"credential:..\"", "is no name"},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"gw.p12\"; password = \"credential:no\";",
+		 "LoadCredential=no:FILE"},
+		{LOCAL, LOCAL "auth = \"pubkey\"; key = \"credential:no\";", "LoadCredential=no:"},
+	};
+	const char *secret = "secret = \"one for all\"", *file = "file = \"credential:gw.pass\"";
+	char err[CONFIG_ERR] = "", *text = base_with(secret, file);
+	struct config *c;
+
+	(void)state;
+	assert_null(try(text, err));
+	assert_non_null(strstr(err, "systemd sets CREDENTIALS_DIRECTORY only for a unit with"));
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", folder, 1), 0);
+	c = try(text, err);
+	assert_non_null(c);
+	conf_free(c);
+	free(text);
+	c = load_with(LOCAL, "auth = \"pubkey\"; key = \"credential:gw.p12\"; "
+			     "password = \"credential:gw.pass\";");
+	assert_true(pkey_is_private(cred_find(c->conns.creds, "gw")->key));
+	conf_free(c);
+	c = load_with(REMOTE, REMOTE "auth = \"pubkey\"; cacerts = \"credential:ca.pem\";");
+	assert_non_null(trust_anchor(cred_find(c->conns.creds, "gw")->peer, 0));
+	conf_free(c);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		text = base_with(wrong[i].old, wrong[i].new);
+		assert_null(try(text, err));
+		if (!strstr(err, wrong[i].error))
+			fail_msg("%s: %s", wrong[i].new, err);
+		free(text);
+	}
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+
 /* The gateway may have any of several identities where that of the server is written. */
 static void server_of_eap_beside_a_pattern(void **state)
 {
@@ -864,6 +909,7 @@ int main(void)
 		cmocka_unit_test(server_of_eap_beside_a_pattern),
 		cmocka_unit_test(identity_in_eap),
 		cmocka_unit_test(credentials_are_read),
+		cmocka_unit_test(credentials_of_systemd),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);
