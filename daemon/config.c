@@ -1,5 +1,6 @@
 /* config.c - reads all files into one configuration; see config.h. SPDX-License-Identifier: ISC */
 #include "config.h"
+#include "config_access.h"
 #include "config_auth.h"
 #include "config_files.h"
 #include "config_option.h"
@@ -93,6 +94,7 @@ static int read_file(struct config *c, const char *path, bool main_file, char *e
 
 	if (!text)
 		return -EINVAL;
+	conf_reads_add(c, CONF_READ_FILE, path, path);
 	if (!conf_scan(text, len, &line, &why))
 		snprintf(err, CONFIG_ERR, "%s:%u: %s", path, line, why);
 	else
@@ -108,10 +110,14 @@ static int on_glob_error(const char *path, int error)
 	return error != ENOENT;
 }
 
-static int read_folder(struct config *c, const char *pattern, char *err)
+static int read_folder(struct config *c, const char *folder, char *err)
 {
+	char *pattern = xasprintf("%s/*.conf", folder);
 	glob_t g = {0};
 	int r = glob(pattern, 0, on_glob_error, &g), e = 0;
+
+	conf_reads_add(c, access(folder, F_OK) == 0 ? CONF_READ_FOLDER : CONF_READ_MISSING, folder,
+		       folder);
 
 	if (r != 0 && r != GLOB_NOMATCH) {
 		snprintf(err, CONFIG_ERR, "%s: cannot be read: %s", pattern, strerror(errno));
@@ -120,23 +126,24 @@ static int read_folder(struct config *c, const char *pattern, char *err)
 	for (size_t i = 0; e == 0 && r == 0 && i < g.gl_pathc; i++)
 		e = read_file(c, g.gl_pathv[i], false, err);
 	globfree(&g);
+	free(pattern);
 	return e;
 }
 
 static struct config *read_all(const char *path, char *err, bool *ret_may_pass)
 {
 	struct config *c = xzalloc(sizeof(*c));
-	char *copy = xstrdup(path), *pattern;
+	char *copy = xstrdup(path), *folder;
 	int r;
 
 	conf_defaults(c);
 	c->folder = xstrdup(dirname(copy));
 	c->names = conn_names_new(&c->conns);
 	r = read_file(c, path, true, err);
-	pattern = xasprintf("%s/conf.d/*.conf", c->folder);
+	folder = xasprintf("%s/conf.d", c->folder);
 	if (r == 0)
-		r = read_folder(c, pattern, err);
-	free(pattern);
+		r = read_folder(c, folder, err);
+	free(folder);
 	free(copy);
 	conn_names_free(c->names);
 	c->names = NULL;
@@ -239,6 +246,7 @@ void conf_free(struct config *c)
 	conn_names_free(c->names);
 	free(c->fixed.key_log);
 	conn_set_fini(&c->conns);
+	conf_reads_free(c->reads);
 	for (unsigned i = 0; i < c->pool_count; i++)
 		free(c->pools[i].name);
 	free(c->pools);

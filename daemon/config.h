@@ -49,7 +49,8 @@ struct config {
 	char *folder;
 	struct conf_files *files;
 	struct conf_trusts *trusts;
-	bool may_pass; /* of the error: it lies in a device that is not there */
+	struct conf_reads *reads; /* what it was read from (config_access.h); owned */
+	bool may_pass;		  /* of the error: it lies in a device that is not there */
 };
 
 /*

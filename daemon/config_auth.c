@@ -379,7 +379,9 @@ static int add_folder(struct conf_reader *r, config_setting_t *s, const char *na
 	if (error == 0)
 		items = conf_creds_from(r, s, path);
 	/* One that cannot be entered may hold what revokes. */
-	else if (error != ENOENT)
+	else if (error == ENOENT)
+		conf_note_read(r, s, CONF_READ_MISSING, path);
+	else
 		e = conf_fail(r, s, "%.200s: %s", path, strerror(error));
 	free(path);
 	if (error)

@@ -110,6 +110,15 @@ static char *read_open(struct conf_reader *r, config_setting_t *s, const char *p
 	return NULL;
 }
 
+void conf_note_read(struct conf_reader *r, config_setting_t *s, enum conf_read_kind kind,
+		    const char *path)
+{
+	char where[CONF_WHERE];
+
+	conf_where(r, s, where);
+	conf_reads_add(r->config, kind, where, path);
+}
+
 char *conf_read_file(struct conf_reader *r, config_setting_t *s, const char *path, bool secret,
 		     size_t most, size_t *ret_len)
 {
@@ -118,6 +127,7 @@ char *conf_read_file(struct conf_reader *r, config_setting_t *s, const char *pat
 
 	if (fd >= 0)
 		close(fd);
+	conf_note_read(r, s, CONF_READ_FILE, path);
 	return text;
 }
 
@@ -254,6 +264,8 @@ const struct cred_items *conf_creds_from(struct conf_reader *r, config_setting_t
 	if (known)
 		return &known->items;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECTORY);
+	if (fd >= 0)
+		conf_note_read(r, s, CONF_READ_FOLDER, path);
 	e = fd >= 0 ? read_folder(r, s, path, fd, &items) : read_public(r, s, path, &items);
 	if (e < 0) {
 		cred_items_free(&items);

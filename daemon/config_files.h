@@ -3,6 +3,7 @@
 #ifndef MENDIP_CONFIG_FILES_H
 #define MENDIP_CONFIG_FILES_H
 
+#include "config_access.h"
 #include "config_read.h"
 #include "crypto/cred_parse.h"
 
@@ -18,6 +19,10 @@ char *conf_file_path(struct conf_reader *r, config_setting_t *s, const char *nam
  */
 char *conf_read_file(struct conf_reader *r, config_setting_t *s, const char *path, bool secret,
 		     size_t most, size_t *ret_len);
+
+/* Notes what the setting s made us look at, for conf_can_read. */
+void conf_note_read(struct conf_reader *r, config_setting_t *s, enum conf_read_kind kind,
+		    const char *path);
 
 /*
  * The certificates, CRLs and public keys in a file, or in all files of a folder but hidden ones. It

@@ -44,6 +44,9 @@ bool conf_is_safe(int fd, const char *path, const char **ret_why);
 
 /* Writes "FILE:LINE: OPTION: text" to r->err, for the setting s. Always returns -EINVAL. */
 int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Writes "FILE:LINE: OPTION" to out. */
+#define CONF_WHERE 253 /* bytes */
+void conf_where(const struct conf_reader *r, config_setting_t *s, char *out);
 /* The functions below return 0, or -EINVAL through conf_fail. */
 
 /* Checks that the name of every member of the group is in names (NULL-terminated). */

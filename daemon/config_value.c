@@ -30,17 +30,25 @@ static void option_path(config_setting_t *s, char *out, size_t size)
 	}
 }
 
+void conf_where(const struct conf_reader *r, config_setting_t *s, char *out)
+{
+	char path[160];
+
+	option_path(s, path, sizeof(path));
+	snprintf(out, CONF_WHERE, "%.80s:%u%s%s", r->path, config_setting_source_line(s),
+		 *path ? ": " : "", path);
+}
+
 int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...)
 {
-	char path[160], text[256];
+	char where[CONF_WHERE], text[256];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	option_path(s, path, sizeof(path));
-	snprintf(r->err, CONFIG_ERR, "%.80s:%u: %s%s%s", r->path, config_setting_source_line(s),
-		 path, *path ? ": " : "", text);
+	conf_where(r, s, where);
+	snprintf(r->err, CONFIG_ERR, "%s: %s", where, text);
 	return -EINVAL;
 }
 

@@ -1,5 +1,6 @@
 /* main.c - mendipd: start, loop, end; see mendipd(8). SPDX-License-Identifier: ISC */
 #include "assigned.h"
+#include "config_access.h"
 #include "control.h"
 #include "daemon.h"
 #include "exit_status.h"
@@ -9,6 +10,7 @@
 #include "xalloc.h"
 
 #include <getopt.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
@@ -21,6 +23,9 @@
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
 #endif
+/* What the unit uses: ExecStart= and User= in etc/mendipd.service.in. */
+#define UNIT_CONFIG SYSCONFDIR "/mendip/mendip.conf"
+#define UNIT_USER   "mendip"
 
 static void log_sink(void *ctx, enum log_level level, const char *line)
 {
@@ -489,11 +494,39 @@ static void say_on_stderr(void *ctx, const char *line)
 	fprintf(stderr, "mendipd: %s: warning: %s\n", (const char *)ctx, line);
 }
 
-/* dump: print the options in effect instead of a summary. */
-static int check(const char *path, bool dump)
+static void say_error(void *ctx, const char *line)
+{
+	(void)ctx;
+	fprintf(stderr, "mendipd: %s\n", line);
+}
+
+/*
+ * Root reads all files, also those that the daemon's user cannot read. user: the option --user, or
+ * NULL: then it is that of the configuration or, for the configuration of the unit, the unit's, if
+ * it exists.
+ */
+static bool user_can_read(const struct config *c, const char *path, const char *user)
+{
+	const char *name = user ? user : c->fixed.user;
+	const struct passwd *pw;
+
+	if (geteuid() != 0)
+		return true;
+	if (!name && strcmp(path, UNIT_CONFIG) == 0 && getpwnam(UNIT_USER))
+		name = UNIT_USER;
+	if (!name)
+		return true;
+	pw = getpwnam(name);
+	if (!pw)
+		fprintf(stderr, "mendipd: %s: there is no user \"%s\"\n", path, name);
+	return pw && (pw->pw_uid == 0 || conf_can_read(c, pw, say_error, NULL));
+}
+
+/* dump: print the options in effect instead of a summary. user: as for user_can_read. */
+static int check(const char *path, bool dump, const char *user)
 {
 	char err[CONFIG_ERR] = "", *text;
-	bool failed = false;
+	bool failed = false, readable = true;
 	struct config *c = conf_load(path, err, NULL);
 
 	if (!c) {
@@ -507,18 +540,21 @@ static int check(const char *path, bool dump)
 		failed = fflush(stdout) != 0 || ferror(stdout);
 	} else {
 		conf_warn(c, say_on_stderr, (void *)path);
-		printf("%s: %u connections, no errors\n", path, c->conns.count);
+		readable = user_can_read(c, path, user);
+		if (readable)
+			printf("%s: %u connections, no errors\n", path, c->conns.count);
 	}
 	conf_free(c);
 	if (failed)
 		fprintf(stderr, "mendipd: standard output: %s\n", strerror(errno));
-	return failed;
+	return failed || !readable;
 }
 
 static void usage(FILE *f)
 {
-	fputs("usage: mendipd [-c FILE] [-f] [--check | --dump-config]\n"
+	fputs("usage: mendipd [-c FILE] [-f] [--check [--user NAME] | --dump-config]\n"
 	      "  -c, --config FILE  configuration (" SYSCONFDIR "/mendip/mendip.conf)\n"
+	      "      --user NAME    with --check as root: the user that is to read the files\n"
 	      "  -f, --foreground   stay in the foreground; always so, kept for scripts\n"
 	      "      --check        check the configuration and end: 0 good, 1 bad\n"
 	      "      --dump-config  print all options with their values, but no secrets, and end\n"
@@ -590,14 +626,12 @@ static int run(const char *path)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-						{"foreground", no_argument, NULL, 'f'},
-						{"check", no_argument, NULL, 'C'},
-						{"dump-config", no_argument, NULL, 'D'},
-						{"version", no_argument, NULL, 'V'},
-						{"help", no_argument, NULL, 'h'},
-						{NULL, 0, NULL, 0}};
-	const char *path = SYSCONFDIR "/mendip/mendip.conf";
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
+		{"check", no_argument, NULL, 'C'},	  {"dump-config", no_argument, NULL, 'D'},
+		{"user", required_argument, NULL, 'u'},	  {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0}};
+	const char *path = UNIT_CONFIG, *user = NULL;
 	bool only_check = false, dump = false;
 	int o;
 
@@ -607,14 +641,15 @@ int main(int argc, char **argv)
 		case 'f': break;
 		case 'C': only_check = true; break;
 		case 'D': dump = true; break;
+		case 'u': user = optarg; break;
 		case 'V': puts("mendipd " PACKAGE_VERSION); return 0;
 		case 'h': usage(stdout); return 0;
 		default: usage(stderr); return EXIT_USAGE;
 		}
 	}
-	if (optind != argc) {
+	if (optind != argc || (user && !only_check)) {
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	return only_check || dump ? check(path, dump) : run(path);
+	return only_check || dump ? check(path, dump, user) : run(path);
 }

@@ -5,6 +5,7 @@ import glob
 import grp
 import json
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -13,6 +14,7 @@ import subprocess
 
 import answers
 from daemons import BUILD, NET, NET_GW, PSK, Mendip, config, expect, main, pair, settle, testbed, wait_for
+from pki import Pki
 
 # Groups and a user that every Debian has; the defaults mendip-view and mendip-admin are made by the installation.
 VIEW, ADMIN, NOBODY = "users", "operator", 65534
@@ -277,5 +279,131 @@ def secrets_by_credentials():
                check.stderr)
 
 
+def what_the_user_cannot_read():
+    """
+    --check as root says which files the daemon's user could not read, each with its place and a fix; the fixes, done as they
+    are written, mend it.
+    """
+    with testbed.Testbed("check") as bed:
+        os.chmod(bed.directory, 0o755)
+        top = bed.path("etc")
+        pki = Pki(f"{top}/pki")
+        pki.ca()
+        pki.cert("branch", "DNS:branch.example")
+        text = config("/run/x", NET, "192.0.2.2", daemon='ca_folder = "cas";',
+                      us='id = "branch.example"; auth = "pubkey"; key = "pki/branch.key"; certs = "link.pem";',
+                      peer='id = "gw.example.net"; auth = "pubkey";').split("secrets:")[0]
+        for name in ("conf.d", "cas", "shut", "shut/in"):
+            os.mkdir(f"{top}/{name}", 0o755)
+
+        def put(name, content, mode):
+            with open(os.open(f"{top}/{name}", os.O_CREAT | os.O_WRONLY, mode), "w", encoding="ascii") as f:
+                f.write(content)
+        put("mendip.conf", text, 0o640)
+        put("conf.d/a.conf", '\nsecrets: { ike_a: { id = "a.example"; file = "gw.secret"; };\n ike_b: { id = "b.example"; file = "b.secret"; }; };', 0o640)
+        put("conf.d/gw.secret", "the first of two secrets", 0o600)
+        put("conf.d/b.secret", "the second of two secrets", 0o640)
+        put("cas/ca.pem", pki.read("ca.pem"), 0o644)
+        put("shut/in/branch.pem", pki.read("branch.pem"), 0o644)
+        os.symlink(f"{top}/shut/in/branch.pem", f"{top}/link.pem")
+        conf = f"{top}/mendip.conf"
+        for path in (f"{top}/conf.d/b.secret", conf):
+            os.chown(path, 0, gid("users"))  # by a supplementary group, too, the user can read it
+        os.chmod(f"{top}/shut", 0o700)
+        os.chmod(f"{top}/cas", 0o700)
+
+        def check(*more, user="games", front=()):
+            done = subprocess.run([*front, f"{BUILD}/mendipd", "--check", "-c", conf, *(["--user", user] if user else []), *more],
+                                  capture_output=True, text=True, cwd=top)
+            return done.returncode, done.stderr.replace(top, "/TOP").splitlines()
+
+        def line(place, path, fix):
+            return (f"mendipd: {place}: the user games cannot read /TOP/{path} (Permission denied), so a reload would fail, and a "
+                    f"start as that user: {fix}")
+        expect(check(user=None) == (0, []), f"a check for no user: {check(user=None)}")
+        expect(check(user="root") == (0, []), "a check for root")
+        wanted = [
+            line("/TOP/mendip.conf", "mendip.conf", "chgrp games /TOP/mendip.conf && chmod g+r /TOP/mendip.conf"),
+            line("/TOP/mendip.conf:3: connections.gw.local", "pki/branch.key",
+                 "chgrp games /TOP/pki/branch.key && chmod g+r /TOP/pki/branch.key"),
+            line("/TOP/mendip.conf:3: connections.gw.local", "link.pem", "chgrp games /TOP/shut && chmod g+rx /TOP/shut"),
+            line("/TOP/mendip.conf:4: connections.gw.remote", "cas", "chgrp games /TOP/cas && chmod g+rx /TOP/cas"),
+            line("/TOP/mendip.conf:4: connections.gw.remote", "cas/ca.pem", "chgrp games /TOP/cas && chmod g+rx /TOP/cas"),
+            line("/TOP/conf.d/a.conf", "conf.d/a.conf", "chgrp games /TOP/conf.d/a.conf && chmod g+r /TOP/conf.d/a.conf"),
+            line("/TOP/conf.d/a.conf:2: secrets.ike_a.file", "conf.d/gw.secret",
+                 "chgrp games /TOP/conf.d/gw.secret && chmod g+r /TOP/conf.d/gw.secret"),
+            line("/TOP/conf.d/a.conf:3: secrets.ike_b.file", "conf.d/b.secret",
+                 "chgrp games /TOP/conf.d/b.secret && chmod g+r /TOP/conf.d/b.secret")]
+        status, said = check()
+        expect(status == 1 and said == wanted, f"status {status}: " + "\n".join(said))
+        # A user with the supplementary group reads two of them: www-data is given it, as in /etc/group.
+        groups = bed.path("group")
+        with open("/etc/group", encoding="utf-8") as f, open(groups, "w", encoding="utf-8") as g:
+            g.write(re.sub(r"^(users:.*:)\S*$", r"\1games", f.read(), flags=re.M))
+        os.chmod(groups, 0o644)
+        as_member = ["unshare", "--mount", "sh", "-c", f'mount --bind {groups} /etc/group && exec "$0" "$@"']
+        status, said = check(front=as_member)
+        unread = [w for w in wanted if "mendip.conf (" not in w and "b.secret (" not in w]
+        expect(status == 1 and said == unread, f"with its group, status {status}: " + "\n".join(said))
+        # It is what the daemon's own user finds when it reads them, one after the other.
+        env = {**os.environ, "LC_ALL": "C"}
+        tool = shutil.copy(f"{BUILD}/mendipd", bed.path("mendipd"))
+        expect(subprocess.run(["setpriv", "--reuid", "games", "--regid", "games", "--clear-groups", tool, "--check", "-c", conf],
+                              capture_output=True, env=env).returncode == 1, "the user itself can read all")
+        for w in wanted:
+            fix = w.split("as that user: ")[1].replace("/TOP", top)
+            subprocess.run(["sh", "-ec", fix], check=True)
+        expect(check() == (0, []), f"after the fixes: {check()}")
+        done = subprocess.run(["setpriv", "--reuid", "games", "--regid", "games", "--clear-groups", tool, "--check", "-c", conf],
+                              capture_output=True, text=True)
+        expect(done.returncode == 0, f"the user itself: {done.stderr}")
+
+
+def whose_access_is_checked():
+    """That of --user, else of daemon.user; where a folder above is closed, the file is to move."""
+    with testbed.Testbed("whose") as bed:
+        conf = bed.path("whose.conf")
+
+        def check(*more, daemon='user = "games";'):
+            with open(os.open(conf, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o640), "w", encoding="ascii") as f:
+                f.write(config("/run/x", NET, "192.0.2.2", daemon=daemon))
+            done = subprocess.run([f"{BUILD}/mendipd", "--check", "-c", conf, *more], capture_output=True, text=True)
+            return done.returncode, done.stderr
+        status, said = check()
+        expect(status == 1 and f"{bed.directory} is closed to it: move the file below {bed.directory}" not in said
+               and f"chgrp games {bed.directory} && chmod g+rx {bed.directory}" in said, said)
+        os.mkdir(bed.path("other"), 0o700)
+        with open(os.open(bed.path("other/gw.secret"), os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as f:
+            f.write("a long one")
+        os.chmod(bed.directory, 0o755)
+        expect(check("--user", "root") == (0, ""), "the option is not stronger than the configuration")
+        expect(check("--user", "nobody-at-all")[1].endswith('there is no user "nobody-at-all"\n'), "an unknown user")
+        status, said = check(daemon="")
+        expect((status, said) == (0, ""), f"without a user: {said}")
+        os.mkdir(bed.path("etc"), 0o755)
+        conf = bed.path("etc/whose.conf")
+        check()
+        os.chown(conf, -1, gid("games"))
+        with open(conf, "r+", encoding="ascii") as f:
+            text = f.read().replace(f'secret = "{PSK}"', 'file = "../other/gw.secret"')
+            f.seek(0)
+            f.truncate()
+            f.write(text)
+        done = subprocess.run([f"{BUILD}/mendipd", "--check", "-c", conf], capture_output=True, text=True)
+        expect(done.returncode == 1 and done.stderr.endswith(f"{bed.directory}/other is closed to it: move the file below "
+                                                             f"{bed.directory}/etc\n"), done.stderr)
+        # A start as root reads it, and a reload does not: what the check has said.
+        left, _ = bed.pair("branch", "gw")
+        run = bed.path("run")
+        os.mkdir(run, 0o755)
+        os.chown(run, pwd.getpwnam("games").pw_uid, -1)
+        branch = Mendip(bed, left, text.replace("/run/x", f"{run}/c").replace("../other", bed.path("other")), control=f"{run}/c")
+        os.chown(branch.conf, -1, gid("games"))
+        os.chmod(branch.conf, 0o640)
+        done = branch.run("reload", as_json=False)
+        expect(done.returncode == 1 and "gw.secret cannot be read: Permission denied" in done.stderr, done.stderr)
+
+
 main([each_command_has_its_right, who_may_do_what, a_connection_keeps_its_right, groups_that_do_not_exist,
-      sockets_of_another_user, viewers_keep_nobody_out, viewing_gives_no_secret_away, secrets_by_credentials])
+      sockets_of_another_user, viewers_keep_nobody_out, viewing_gives_no_secret_away, secrets_by_credentials, what_the_user_cannot_read,
+      whose_access_is_checked])
