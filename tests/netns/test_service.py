@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 
@@ -148,6 +149,39 @@ def the_manual_has_each_status():
     expect(set(re.findall(r"^\.It (\d+)$", text, re.M)) == statuses and len(statuses) == 6, statuses)
 
 
+def what_is_installed_agrees():
+    """
+    make install, systemd-sysusers and systemd-tmpfiles make a folder that only root and the service can enter, and the
+    groups of the sockets, of which the service is a member; the unit has the same names and modes.
+    """
+    with tempfile.TemporaryDirectory() as root:
+        subprocess.run(["make", "-s", "-C", BUILD, "install", f"DESTDIR={root}"], check=True, capture_output=True,
+                       env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")})
+
+        def installed(name):
+            return [os.path.join(d, name) for d, _, files in os.walk(root) if name in files]
+        units = installed("mendipd.service")
+        expect(len(units) == 1, units)
+        with open(units[0], encoding="utf-8") as f:
+            unit = dict(line.split("=", 1) for line in f.read().splitlines() if "=" in line and not line.startswith("#"))
+        expect((unit["User"], unit["Group"], unit["UMask"]) == ("mendip", "mendip", "0027"), unit)
+        etc = os.path.dirname(root + unit["ExecStart"].split("-c ")[1])
+        users, files = (p for folder in ("sysusers.d", "tmpfiles.d") for p in installed("mendip.conf") if folder in p)
+        mode = stat.S_IMODE(os.stat(etc).st_mode)
+        expect(f"{mode:04o}" == unit["ConfigurationDirectoryMode"] == "0750", f"{etc}: {mode:o}")
+        os.makedirs(f"{root}/etc", exist_ok=True)
+        subprocess.run(["systemd-sysusers", f"--root={root}", users], check=True, capture_output=True)
+        with open(f"{root}/etc/group", encoding="utf-8") as f:
+            groups = {line.split(":")[0]: line.strip().split(":")[2:] for line in f}
+        expect(set(groups) == {"mendip", "mendip-view", "mendip-admin"}, groups)
+        expect([groups[g][1] for g in ("mendip", "mendip-view", "mendip-admin")] == ["", "mendip", "mendip"], groups)
+        subprocess.run(["systemd-tmpfiles", f"--root={root}", "--create", files], check=True, capture_output=True)
+        run = os.stat(f"{root}/run/mendip")
+        expect(f"{stat.S_IMODE(run.st_mode):04o}" == unit["RuntimeDirectoryMode"] == "0755", f"{run}")
+        st = os.stat(etc)
+        expect((st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (0, int(groups["mendip"][0]), 0o750), f"{etc}: {st}")
+
+
 def capabilities(pid):
     with open(f"/proc/{pid}/status", encoding="utf-8") as f:
         fields = dict(line.split(":", 1) for line in f)
@@ -188,5 +222,5 @@ def manual_pages_are_clean():
         expect(done.returncode == 0, done.stdout)
 
 
-main([unit_verifies, notify_protocol, each_start_that_fails_has_its_status, the_manual_has_each_status,
+main([unit_verifies, notify_protocol, each_start_that_fails_has_its_status, the_manual_has_each_status, what_is_installed_agrees,
       privileges_are_dropped, runs_as_a_user, manual_pages_are_clean])
