@@ -233,13 +233,25 @@ static double rate(const json_t *now, const json_t *before, const char *key, dou
 	return (double)(show_num(now, key) - show_num(before, key)) / seconds;
 }
 
+#define WATCH_NAME 18 /* columns */
+
+static void show_last(FILE *f, const json_t *r)
+{
+	bool recovered = strcmp(show_str(r, "outcome"), "recovered") == 0;
+
+	if (recovered)
+		fprintf(f, " %s: %lld lost", show_str(r, "criterion"), show_num(r, "lost"));
+	else if (r)
+		fprintf(f, " %.20s", show_str(r, "outcome"));
+}
+
 void show_watch(FILE *f, const json_t *status, const json_t *switchover, const json_t *before,
 		double seconds)
 {
-	const json_t *c, *k, *sa, *old, *last;
+	const json_t *c, *k, *sa, *old;
 	size_t i;
 
-	fprintf(f, "%-24s %-9s %-9s %9s %9s %8s %8s %-9s %s\n", "CHILD", "STATE", "SPI", "IN/s",
+	fprintf(f, "%-18s %-8s %-8s %7s %7s %7s %8s %-9s %s\n", "CHILD", "STATE", "SPI", "IN/s",
 		"OUT/s", "REWOUND", "REPLAYED", "DETECTOR", "LAST RECOVERY");
 	json_array_foreach(json_object_get(switchover, "children"), i, c)
 	{
@@ -250,18 +262,17 @@ void show_watch(FILE *f, const json_t *status, const json_t *switchover, const j
 						 show_str(c, "name")))
 			     : NULL;
 		sa = newest(k);
-		last = json_array_get(json_object_get(c, "records"), 0);
 		snprintf(name, sizeof(name), "%s/%s", show_str(c, "connection"),
 			 show_str(c, "name"));
-		fprintf(f, "%-24s %-9s %-9s %9.0f %9.0f %8lld %8lld %-9s ", name,
+		if (strlen(name) > WATCH_NAME)
+			strcpy(name + WATCH_NAME - 2, "..");
+		fprintf(f, "%-18s %-8s %-8s %7.0f %7.0f %7lld %8lld %-9s", name,
 			k ? show_str(k, "state") : "-", sa ? show_str(sa, "spi_in") : "-",
 			rate(sa, old, "packets_in", seconds), rate(sa, old, "packets_out", seconds),
 			sa ? show_num(json_object_get(sa, "verdicts"), "rewound") : 0,
 			sa ? show_num(json_object_get(sa, "verdicts"), "replayed") : 0,
 			show_str(json_object_get(c, "detector"), "state"));
-		if (last)
-			fprintf(f, "%s by %s, %lld lost", show_str(last, "outcome"),
-				show_str(last, "criterion"), show_num(last, "lost"));
+		show_last(f, json_array_get(json_object_get(c, "records"), 0));
 		fputc('\n', f);
 	}
 }

@@ -254,6 +254,42 @@ static void no_line_is_too_long(void **state)
 	free(text);
 }
 
+static void watched(FILE *f, const json_t *o)
+{
+	show_watch(f, json_object_get(o, "status"), json_object_get(o, "switchover"), NULL, 1);
+}
+
+#define WATCHED(record)                                                                            \
+	"{'status': {'connections': [{'name': '" LONG                                              \
+	"', 'children': [" CHILD("net", "up", "idle",                                              \
+				 "null") "]}]}, 'switchover': {'children': ["                      \
+					 "{'connection': '" LONG "', 'name': 'net', "              \
+					 "'detector': {'state': 'confirmed'}, 'records': [" record \
+					 "]}]}}"
+
+static void a_live_view_fits(void **state)
+{
+	static const struct {
+		const char *json, *end;
+	} rows[] = {
+		{WATCHED("{'outcome': 'recovered', 'criterion': 'nonce-reuse', 'lost': 12}"),
+		 "confirmed nonce-reuse: 12 lost\n"},
+		{WATCHED("{'outcome': 'recovered, no traffic seen', 'criterion': 'time'}"),
+		 "confirmed recovered, no traffi\n"},
+		{WATCHED(""), "confirmed\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *text = printed(watched, rows[i].json);
+
+		assert_narrow(text);
+		if (!strstr(text, rows[i].end))
+			fail_msg("%s: %s", rows[i].end, text);
+		free(text);
+	}
+}
+
 static char *wrapped(const char *text)
 {
 	char *ret = NULL;
@@ -294,6 +330,7 @@ int main(void)
 		cmocka_unit_test(the_first_line_counts),
 		cmocka_unit_test(warnings_come_first),
 		cmocka_unit_test(no_line_is_too_long),
+		cmocka_unit_test(a_live_view_fits),
 		cmocka_unit_test(lines_are_broken_at_blanks),
 	};
 
