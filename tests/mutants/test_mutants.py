@@ -26,7 +26,7 @@ INCLUDES = ["common", "esp", "ike", "tunnel", "daemon", "tests", "tests/unit", "
 FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-DMENDIP_FAULTS", "-O1", "-w",
          f'-DSCENARIO_DIR="{SOURCE}/tests/exchange/scenarios"'] + [f"-I{SOURCE}/{d}" for d in INCLUDES]
 LIBS = ["-lssl", "-lcrypto", "-lcmocka"]
-PACKAGES = ["libnl-route-3.0", "libevent_core"]  # needed by the daemon's files
+PACKAGES = ["libnl-route-3.0", "libevent_core", "jansson"]  # needed by the daemon's files
 TESTS = {"unit": ["t_addr", "t_window", "t_esp", "t_esp_sa", "t_train", "t_packet", "t_coalesce", "t_segment", "t_inner", "t_gate",
                   "t_flow", "t_spd", "t_ike_wire", "t_reassembly", "t_auth", "t_cert", "t_dn", "t_detector", "t_history", "t_fault",
                   "t_bridge", "t_adversary"],
