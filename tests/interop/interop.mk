@@ -15,8 +15,8 @@ EXTRA_DIST += tests/interop/testbed.py tests/interop/strongswan.py tests/interop
 	tests/interop/test_rewind_selfcheck.py tests/interop/test_proposals.py tests/interop/test_wire.py \
 	tests/interop/test_children.py tests/interop/test_certificates.py tests/interop/test_gateways.py
 
-PRIVILEGED_TESTS += tests/interop/test_eap.py
-EXTRA_DIST += tests/interop/test_eap.py
+PRIVILEGED_TESTS += tests/interop/test_eap.py tests/interop/test_readme.py
+EXTRA_DIST += tests/interop/test_eap.py tests/interop/test_readme.py
 
 # Each feature with strongSwan, in both roles, as a table.
 check-matrix: all

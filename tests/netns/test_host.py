@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 
+from names import files_of
 from daemons import NET_GW, PSK, Mendip, child, config, expect, main, more_traffic, testbed, ping, settle, wait_for
 
 RATE = 500
@@ -269,18 +270,6 @@ def a_way_comes_back():
         settle(4)
         router.run("ip", "link", "set", "inside", "up")
         within(3, "the link is up again, then the tunnel", lambda: branch.wait_up(timeout=10))
-
-
-def files_of(bed, ns):
-    """Returns a function that writes a file of /etc as the namespace sees it."""
-    folder = f"/etc/netns/{ns.name}"
-    os.makedirs(folder)
-    bed.at_exit(lambda: [os.unlink(f"{folder}/hosts"), os.unlink(f"{folder}/resolv.conf"), os.rmdir(folder)])
-
-    def write(name, text):
-        with open(f"{folder}/{name}", "w", encoding="ascii") as f:
-            f.write(text)
-    return write
 
 
 def names_of(bed, ns, server, timeout=1):
