@@ -164,6 +164,9 @@ class Namespace:
 
     def sysctl(self, key, value):
         """Set a network sysctl of the namespace: ns.sysctl("net.ipv4.ip_forward", 1)."""
+        if os.statvfs("/proc/sys").f_flag & os.ST_RDONLY:
+            raise TestbedError("/proc/sys is read-only here, as in a container without --privileged: tests that forward packets "
+                               "need it to be writable (podman --privileged, or mount -o remount,rw /proc/sys)")
         self.run("sh", "-c", 'echo "$1" > "$2"', "sh", value,
                  "/proc/sys/" + key.replace(".", "/"))
 
