@@ -4,7 +4,7 @@ libdaemon_a_SOURCES = \
 	daemon/assigned.c daemon/assigned.h daemon/config_list.c daemon/config_pool.c daemon/config_option.c daemon/config_option.h daemon/config_read.c daemon/config_same.c \
 	daemon/config_warn.c daemon/dns.c daemon/dns.h \
 	daemon/config_read.h daemon/config_value.c daemon/scan.c daemon/scan.h \
-	daemon/advise.c daemon/advise.h
+	daemon/advise.c daemon/advise.h daemon/classic.c daemon/classic.h
 libdaemon_a_CPPFLAGS = $(INCLUDES_DAEMON) $(CONFIG_CFLAGS) $(CRYPTO_CFLAGS)
 
 mendipd_SOURCES = \
@@ -28,4 +28,5 @@ mendipd_LDADD = libdaemon.a libtunnel.a libike.a libesp.a libcommon.a $(CONFIG_L
 mendipctl_SOURCES = daemon/ctl_bundle.c daemon/ctl_bundle.h daemon/ctl_client.c daemon/ctl_client.h daemon/ctl_wait.c daemon/ctl_wait.h daemon/mendipctl.c daemon/show.c daemon/show.h \
 	daemon/show_status.c daemon/show_text.c daemon/show_text.h
 mendipctl_CPPFLAGS = $(INCLUDES_DAEMON) -DSYSCONFDIR='"$(sysconfdir)"' $(JANSSON_CFLAGS)
+mendipctl_SOURCES += daemon/ctl_metrics.c daemon/ctl_metrics.h
 mendipctl_LDADD = libdaemon.a libtunnel.a libesp.a libcommon.a $(JANSSON_LIBS) $(CRYPTO_LIBS)

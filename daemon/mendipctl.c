@@ -3,6 +3,7 @@
 #include "config.h"
 #include "ctl_bundle.h"
 #include "ctl_client.h"
+#include "ctl_metrics.h"
 #include "ctl_wait.h"
 #include "options.h"
 #include "show.h"
@@ -25,6 +26,7 @@ struct call {
 	bool json, no_wait, all;
 	nsec_t timeout;
 	struct advice_in advice;
+	struct metrics_output metrics;
 	const struct command *command;
 	char **argv; /* its arguments */
 	int argc;
@@ -90,8 +92,6 @@ static void print_result(const struct call *c, const json_t *o)
 		show_diagnosis(stdout, o);
 	else if (strcmp(name, "switchover") == 0)
 		show_switchover(stdout, o);
-	else if (strcmp(name, "metrics") == 0)
-		fputs(json_string_value(json_object_get(o, "text")), stdout);
 	else if (strcmp(name, "version") == 0)
 		printf("mendipd %s\n", json_string_value(json_object_get(o, "version")));
 }
@@ -110,6 +110,25 @@ static int ask_and_print(struct call *c)
 	failed = strcmp(c->command->name, "diagnose") == 0 && diagnosis_failed(o);
 	json_decref(o);
 	return failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* With a file, that has the metrics and not their JSON. */
+static int run_metrics(struct call *c)
+{
+	json_t *o;
+	int e = 0;
+
+	if (ctl_open(&c->ctl, false) < 0)
+		return EXIT_FAILED;
+	o = ask(c, c->command->name, 0);
+	if (!o)
+		return EXIT_FAILED;
+	if (c->json && !c->metrics.path)
+		print_json(o);
+	else
+		e = metrics_write(&c->metrics, json_string_value(json_object_get(o, "text")));
+	json_decref(o);
+	return e < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static nsec_t now(void)
@@ -332,7 +351,8 @@ static const struct command commands[] = {
 	 "detector, gate, options and last recoveries; tune them; end back-off and quiet"},
 	{"watch", 0, 0, "", run_watch, "", "a live view, once a second, until interrupted"},
 	{"events", 0, 0, "", run_events, "", "what happens, as it happens, until interrupted"},
-	{"metrics", 0, 0, "", ask_and_print, "", "OpenMetrics text"},
+	{"metrics", 0, 0, "fo", run_metrics, "[--format openmetrics | prometheus] [--output FILE]",
+	 "all metrics; with --format prometheus for node_exporter"},
 	{"reload", 0, 0, "", ask_and_print, "", "read the configuration again"},
 	{"log", 1, 2, "", ask_and_print, "LEVEL [CONNECTION]",
 	 "error, warning, info or debug; debug of one connection, info ends that"},
@@ -399,6 +419,8 @@ static const struct option options[] = {{"socket", required_argument, NULL, 's'}
 					{"all", no_argument, NULL, 'a'},
 					{"timeout", required_argument, NULL, 't'},
 					{"no-wait", no_argument, NULL, 'n'},
+					{"format", required_argument, NULL, 'f'},
+					{"output", required_argument, NULL, 'o'},
 					{"sync-interval", required_argument, NULL, 'i'},
 					{"rate", required_argument, NULL, 'r'},
 					{"tunnels", required_argument, NULL, 'u'},
@@ -418,6 +440,8 @@ static bool take_value(struct call *c, int letter, const char *value)
 {
 	switch (letter) {
 	case 't': return parse_time(value, &c->timeout) == 0;
+	case 'f': return metrics_format_parse(value, &c->metrics);
+	case 'o': c->metrics.path = value; return true;
 	case 'i': return parse_time(value, &c->advice.sync_interval) == 0;
 	case 'r': return parse_size(value, true, &c->advice.rate) == 0;
 	case 'u': return parse_size(value, true, &c->advice.tunnels) == 0;

@@ -1588,6 +1588,13 @@ MUTANTS = [
      "return on_token ||", "return", ["t_token/each_key_signs"]),
     ("token-keys-are-public", "a key on a token cannot sign", "pkey_adopt_token", "return adopt(p, true, lib);",
      "return adopt(p, false, lib);", ["t_token/each_key_signs"]),
+    # ---- metrics
+    ("classic-counter-without-total", "node_exporter refuses the file, as a counter has no description", "suffix_of",
+     '"_total"', '""', ["t_classic/families"]),
+    ("classic-with-infos", "node_exporter refuses the file for a type that it does not know", "describe",
+     'begins(l, "# TYPE ") && ends(l, " info")', 'begins(l, "# TYPE ") && ends(l, " infos")', ["t_classic/families"]),
+    ("classic-help-decides", "a help text that ends in a word for a type changes names", "daemon/classic.c:metrics_classic",
+     'if (begins(l, "# TYPE "))\n\t\t\tsuffix', 'if (*l.p == \'#\')\n\t\t\tsuffix', ["t_classic/families"]),
 ]
 
 # What `heard` needs where a mutant calls it before its definition.

@@ -1,0 +1,67 @@
+/* ctl_metrics.c - see ctl_metrics.h. SPDX-License-Identifier: ISC */
+#include "ctl_metrics.h"
+#include "base.h"
+#include "classic.h"
+#include "xalloc.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MODE 0644 /* node_exporter runs as a user of its own */
+
+bool metrics_format_parse(const char *name, struct metrics_output *ret)
+{
+	ret->classic = strcmp(name, "prometheus") == 0;
+	return ret->classic || strcmp(name, "openmetrics") == 0;
+}
+
+/* 0 or -errno; closes fd. */
+static int write_all(int fd, const char *text)
+{
+	FILE *f = fdopen(fd, "w");
+	bool good = f && fchmod(fd, MODE) == 0 && fputs(text, f) >= 0;
+	int e = good ? 0 : -errno;
+
+	if (!f)
+		close(fd);
+	else if (fclose(f) != 0 && good)
+		e = -errno;
+	return e;
+}
+
+/* 0 or -errno. The file beside it has a name that no collector of *.prom reads. */
+static int replace(const char *path, const char *text)
+{
+	size_t size = strlen(path) + sizeof(".XXXXXX");
+	char *beside = xzalloc(size);
+	int fd, e;
+
+	snprintf(beside, size, "%s.XXXXXX", path);
+	fd = mkstemp(beside);
+	e = fd < 0 ? -errno : write_all(fd, text);
+	if (e == 0 && rename(beside, path) < 0)
+		e = -errno;
+	if (e < 0 && fd >= 0)
+		unlink(beside);
+	free(beside);
+	return e;
+}
+
+int metrics_write(const struct metrics_output *to, const char *text)
+{
+	char *classic = to->classic ? metrics_classic(text) : NULL;
+	int e = 0;
+
+	if (classic)
+		text = classic;
+	if (to->path)
+		e = replace(to->path, text);
+	else
+		fputs(text, stdout); /* main() says whether that went well */
+	if (e < 0)
+		fprintf(stderr, "mendipctl: %s: %s: the metrics are not written\n", to->path,
+			strerror(-e));
+	free(classic);
+	return e;
+}
