@@ -243,6 +243,7 @@ void conf_free(struct config *c)
 	free(c->fixed.user);
 	free(c->fixed.view_group);
 	free(c->fixed.admin_group);
+	free(c->fixed.metrics_listen);
 	conn_names_free(c->names);
 	free(c->fixed.key_log);
 	conn_set_fini(&c->conns);

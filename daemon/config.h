@@ -24,6 +24,7 @@ struct config_fixed {
 	char *view_group, *admin_group; /* who may view; who may also change */
 	char *user;			/* to run as when started as root; NULL: stay root */
 	char *key_log;			/* folder where keys are written; NULL: nowhere */
+	char *metrics_listen;		/* where metrics are served (listen_at.h); NULL: nowhere */
 	uint32_t mtu;			/* of the TUN devices; 0: follows the paths (mtu.c) */
 	struct offload_config offload;	/* of TUN and UDP, where the kernel supports it */
 	bool install_routes;		/* false: another program makes the routes */

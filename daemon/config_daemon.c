@@ -1,5 +1,6 @@
 /* config_daemon.c - the options of the group daemon. SPDX-License-Identifier: ISC */
 #include "config_option.h"
+#include "listen_at.h"
 #include "xalloc.h"
 
 #define AT(field) offsetof(struct config, field)
@@ -8,6 +9,13 @@
 static bool is_control_path(const char *text)
 {
 	return text[0] == '/' && strlen(text) <= 100;
+}
+
+static bool is_listen_at(const char *text)
+{
+	struct listen_at l;
+
+	return listen_at_parse(text, &l) == 0;
 }
 
 static bool is_folder(const char *text)
@@ -101,6 +109,8 @@ static const struct conf_option options[] = {
 	 .help = "group whose members may view the status"},
 	{.name = "admin_group", .kind = &conf_text, .at = AT(fixed.admin_group), .standard = "\"mendip-admin\"",
 	 .help = "group whose members may also change what runs"},
+	{.name = "metrics_listen", .kind = &conf_text, .at = AT(fixed.metrics_listen), .good = is_listen_at,
+	 .rule = LISTEN_AT_RULE, .help = "where metrics are served by HTTP"},
 	{.name = "user", .kind = &conf_text, .at = AT(fixed.user),
 	 .help = "user to run as when started as root"},
 	{.name = "key_log", .kind = &conf_text, .at = AT(fixed.key_log), .good = is_folder,

@@ -23,6 +23,7 @@ enum { PRIORITY_FIRST, PRIORITY_CONTROL, PRIORITY_DATA, PRIORITIES };
 
 struct control;
 struct daemon;
+struct metrics_http;
 struct resolved;
 struct resolver;
 
@@ -59,6 +60,7 @@ struct daemon {
 	struct event *udp_event[UDP_SOCKETS], *mtu_timer, *watchdog, *expiry_timer, *signals[5];
 	struct alarm alarm; /* the next deadline of the tunnel */
 	struct control *control;
+	struct metrics_http *metrics_http; /* NULL: nobody asked for it */
 	struct resolver *resolver;
 	struct udp_offloads udp_offloads; /* of the socket for ESP */
 	const char *segment_why;	  /* *ret_why of offload_decide */

@@ -4,7 +4,7 @@ libdaemon_a_SOURCES = \
 	daemon/assigned.c daemon/assigned.h daemon/config_list.c daemon/config_pool.c daemon/config_option.c daemon/config_option.h daemon/config_read.c daemon/config_same.c \
 	daemon/config_warn.c daemon/dns.c daemon/dns.h \
 	daemon/config_read.h daemon/config_value.c daemon/scan.c daemon/scan.h \
-	daemon/advise.c daemon/advise.h daemon/classic.c daemon/classic.h
+	daemon/advise.c daemon/advise.h daemon/classic.c daemon/classic.h daemon/listen_at.c daemon/listen_at.h
 libdaemon_a_CPPFLAGS = $(INCLUDES_DAEMON) $(CONFIG_CFLAGS) $(CRYPTO_CFLAGS)
 
 mendipd_SOURCES = \
@@ -15,7 +15,8 @@ mendipd_SOURCES = \
 	daemon/privileges.c daemon/resolve.c daemon/resolved.c daemon/resolved.h daemon/services.c daemon/sink.c daemon/sink.h daemon/source.c daemon/source.h daemon/status.c \
 	daemon/status.h daemon/tun.c daemon/tun.h daemon/udp.c daemon/udp.h daemon/udp_name.c \
 	daemon/udp_name.h daemon/udp_open.c daemon/udp_offload.c \
-	daemon/udp_offload.h
+	daemon/udp_offload.h daemon/metrics_http.c daemon/metrics_http.h daemon/metrics_socket.c daemon/metrics_socket.h \
+	daemon/unix_socket.c daemon/unix_socket.h
 if FAULTS
 mendipd_SOURCES += daemon/fault.c
 AM_CFLAGS += -DMENDIP_FAULTS

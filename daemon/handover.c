@@ -1,6 +1,7 @@
 /* handover.c - see handover.h. SPDX-License-Identifier: ISC */
 #include "handover.h"
 #include "daemon.h"
+#include "metrics_http.h"
 #include "xalloc.h"
 
 #include <fcntl.h>
@@ -50,6 +51,8 @@ static int leave_all(struct daemon *d, int state)
 		if (t->fd >= 0)
 			r = leave(kept_tun_name(t->name, name), t->fd);
 	}
+	if (r == 0 && metrics_http_own(d->metrics_http) >= 0)
+		r = leave(METRICS_OWN, metrics_http_own(d->metrics_http));
 	if (r == 0)
 		r = leave(STATE, state);
 	/* We must not exit before systemd has received them. */
@@ -122,7 +125,9 @@ static sd_bus *open_bus(void)
 
 bool handover_is_restart(struct daemon *d)
 {
-	uint32_t needed = 1u + d->udp_count + d->devices.count, max;
+	uint32_t needed = 1u + d->udp_count + d->devices.count +
+			  (metrics_http_own(d->metrics_http) >= 0),
+		 max;
 	sd_bus *bus = getenv("NOTIFY_SOCKET") ? open_bus() : NULL;
 	sd_bus_message *reply = NULL;
 	const char *unit = bus ? own_unit(bus, &reply) : NULL;

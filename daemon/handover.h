@@ -3,7 +3,8 @@
  * with systemd, which gives them to the next process (mendipd(8), RESTART).
  * SPDX-License-Identifier: ISC
  *
- * Left are the TUN devices, the UDP sockets, in which packets wait meanwhile, and a memfd with the
+ * Left are the TUN devices, the UDP sockets, in which packets wait meanwhile, the socket of
+ * metrics_listen, and a memfd with the
  * state of the tunnels, including keys. The process that reads the state wipes it, so that no nonce
  * is used twice with a key, however often a process dies afterwards.
  */

@@ -6,6 +6,7 @@
 #include "exit_status.h"
 #include "expiry.h"
 #include "fault.h"
+#include "metrics_http.h"
 #include "resolved.h"
 #include "xalloc.h"
 
@@ -439,6 +440,7 @@ static int start(struct daemon *d)
 	r = control_new(d, &d->control);
 	if (r < 0)
 		return r;
+	d->metrics_http = metrics_http_new(d);
 	d->resolver = resolver_new(d);
 	d->resolved = resolved_new(d->base, PRIORITY_DATA, &d->log);
 	d->started = daemon_now();
@@ -470,6 +472,7 @@ static void stop(struct daemon *d, bool failed)
 	assigned_free(d, !failed && !d->handed);
 	aead_fini();
 	control_free(d->control);
+	metrics_http_free(d->metrics_http, d->handed);
 	data_fini(d);
 	host_fini(d);
 	devices_fini(d);

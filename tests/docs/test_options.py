@@ -14,7 +14,7 @@ LEAST = """connections: { c: { remote_addrs = [ "%any" ]; local: { id = "a.examp
 secrets: { ike: { secret = "one for all"; }; };
 """
 # Options that the file must have, or that have no default to show.
-GIVEN = {"local_addrs", "remote_addrs", "local", "remote", "local_ts", "remote_ts", "children", "device", "user", "key_log", "ppk_id",
+GIVEN = {"local_addrs", "remote_addrs", "local", "remote", "local_ts", "remote_ts", "children", "device", "user", "key_log", "metrics_listen", "ppk_id",
          "switchover", "backup", "vips", "dns_domains", "pools", "id", "certs", "key", "password", "eap_id", "aaa_id", "cacerts", "pubkeys"}
 # Options whose default depends on another option: the words with which the manual says so.
 FOLLOWS = {"over_time": "a tenth of it", "life_time": "a tenth later", "local_port": "500, or 4500 with",
@@ -31,7 +31,7 @@ def dumped():
             f.write(LEAST)
         text = subprocess.run([f"{BUILD}/mendipd", "--dump-config", "-c", path], capture_output=True, text=True,
                               check=True).stdout
-    found = {"daemon": {"user": "", "key_log": ""}, "connections": {"device": "", "children": "", "local": "", "remote": "", "ppk_id": "", "backup": "",
+    found = {"daemon": {"user": "", "key_log": "", "metrics_listen": ""}, "connections": {"device": "", "children": "", "local": "", "remote": "", "ppk_id": "", "backup": "",
                                                           "vips": "", "dns_domains": "", "pools": ""},
              "local": {"id": "", "certs": "", "key": "", "password": "", "eap_id": "", "aaa_id": ""},
              "remote": {"id": "", "cacerts": "", "certs": "", "pubkeys": ""},

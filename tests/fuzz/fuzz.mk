@@ -69,7 +69,7 @@ tests_fuzz_fuzz_eap_LDADD = $(IKE_TEST_LIBS)
 check_PROGRAMS += tests/fuzz/fuzz_control
 # control.c is missing here, as fuzz_control.c includes it.
 CONTROL = tests/fuzz/fuzz_control.c tests/fuzz/control_peers.c tests/fuzz/control_peers.h daemon/control_socket.c daemon/diagnose.c daemon/status.c \
-	daemon/metrics.c tests/exchange/peers.c tests/exchange/peers.h tests/fuzz/fuzz.h
+	daemon/metrics.c daemon/unix_socket.c tests/exchange/peers.c tests/exchange/peers.h tests/fuzz/fuzz.h
 if FAULTS
 CONTROL += daemon/fault.c
 endif

@@ -58,14 +58,15 @@ class Store:
 
 
 class Unit(Mendip):
-    """A mendipd that is started with the descriptors in its store."""
+    """A mendipd that is started with the descriptors in its store, after `sockets`, the (name, descriptor) of socket units."""
 
-    def __init__(self, bed, ns, conf, **more):
+    def __init__(self, bed, ns, conf, sockets=(), **more):
+        self.sockets = list(sockets)
         self.store = Store(bed.path(f"{ns.short}.notify"))
         super().__init__(bed, ns, conf, env=[f"NOTIFY_SOCKET={self.store.path}"], **more)
 
     def launch(self):
-        kept = list(self.store.kept)
+        kept = self.sockets + list(self.store.kept)
         if not kept:
             return super().launch()
         # LISTEN_PID is that of the shell, which the daemon keeps through exec; the descriptors must be 3, 4, 5 ...

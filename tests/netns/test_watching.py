@@ -1,18 +1,25 @@
 #!/usr/bin/python3
 # The metrics as those who watch a site get them: as a file, and by HTTP. SPDX-License-Identifier: ISC
+import grp
 import os
 import re
+import select
+import signal
+import socket
 import stat
 import subprocess
 import tempfile
+import threading
+import time
 
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client import parser as classic
 
-from daemons import NET, NET_GW, expect, main, pair, testbed
+from daemons import BUILD, NET, NET_GW, Mendip, config, expect, main, pair, settle, testbed, wait_for
+from test_restart import Unit
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-EXAMPLES = ("mendip-textfile.service", "mendip-textfile.timer")
+UNITS = ("mendip-textfile.service", "mendip-textfile.timer", "mendipd-metrics.socket")
 # What the formats count differently: the time since then, and the daemon's own calls.
 MOVES = re.compile(r"mendip_(child_last_received_seconds|io_total|esp_|child_\w+_(packets|bytes)_total|drops_total)")
 
@@ -84,13 +91,302 @@ def a_full_disk():
             expect(f.read() == "old" and os.listdir(disk) == ["mendip.prom"], os.listdir(disk))
 
 
-def samples_of_units():
-    """systemd takes the units of etc/, which are examples."""
+class Site:
+    """A tunnel whose branch serves its metrics at this address, as metrics_listen has it."""
+
+    def __init__(self, bed, listen="127.0.0.1:9500", **options):
+        self.branch, self.gw = pair(bed, NET, NET_GW, daemon=f'metrics_listen = "{listen}";', **options)
+        self.branch.wait_up()
+        self.listen = listen
+
+    def connect(self):
+        """A connection to the metrics."""
+        if self.listen.startswith("unix:"):
+            made = socket.socket(socket.AF_UNIX)
+            made.connect(self.listen.removeprefix("unix:"))
+            return made
+        host, port = self.listen.rsplit(":", 1)
+        address = (host.strip("[]"), int(port))
+        return self.branch.ns.call(lambda: socket.create_connection(address, 10))
+
+    def raw(self, request, timeout=15):
+        """Returns all that comes back, until the end of the connection."""
+        with self.connect() as s:
+            s.settimeout(timeout)
+            got = b""
+            try:
+                s.sendall(request)
+                while more := s.recv(65536):
+                    got += more
+            except ConnectionError:
+                pass
+            return got
+
+    def get(self, method="GET", path="/metrics", **headers):
+        """Returns (status, {header: value}, body)."""
+        lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *(f"{k}: {v}" for k, v in headers.items())]
+        got = self.raw("\r\n".join([*lines, "", ""]).encode())
+        head, _, body = got.partition(b"\r\n\r\n")
+        first, *rest = head.decode().split("\r\n")
+        return int(first.split()[1]), dict(line.split(": ", 1) for line in rest), body.decode()
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.branch.process.pid}/fd"))
+
+    def logged(self):
+        """Returns the lines of the branch's log but those for debugging, such as of IKE messages."""
+        with open(self.branch.log, encoding="utf-8") as f:
+            return [line for line in f if " debug: " not in line]
+
+    def memory(self):
+        """Returns the bytes of memory that the branch has in use."""
+        with open(f"/proc/{self.branch.process.pid}/statm", encoding="ascii") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+MODERN, CLASSIC = "application/openmetrics-text; version=1.0.0; charset=utf-8", "text/plain; version=0.0.4; charset=utf-8"
+# What Prometheus sends.
+PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;q=0.3"
+
+
+def serves(listen):
+    with testbed.Testbed("watching") as bed:
+        site = Site(bed, listen.format(bed.path("metrics")))
+        modern = site.branch.run("metrics", as_json=False).stdout
+        wanted = samples(openmetrics.text_string_to_metric_families(modern))
+        for accept, kind in ((PROMETHEUS, MODERN), ("Application/OpenMetrics-Text", MODERN),
+                             ("text/plain;version=0.0.4", CLASSIC), ("*/*", CLASSIC)):
+            status, headers, body = site.get(Accept=accept)
+            expect(status == 200 and headers["Content-Type"] == kind, f"{accept}: {status} {headers}")
+            expect(headers["Content-Length"] == str(len(body)) and headers["Connection"] == "close", headers)
+            families = check_classic(body) if kind == CLASSIC else openmetrics.text_string_to_metric_families(body)
+            expect(samples(families) == wanted, f"{accept}: not what mendipctl prints")
+        status, headers, body = site.get("HEAD")
+        expect(status == 200 and int(headers["Content-Length"]) > 1000 and not body, f"HEAD: {status} {headers}")
+        expect(site.get(path="/metrics?x=1")[0] == 200, "with a query")
+        for path in ("/", "/metrics/", "//metrics", "/metrics%00", "/../metrics"):
+            expect(site.get(path=path)[0] == 404, f"{path}: {site.get(path=path)}")
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "NONSENSE"):
+            expect(site.get(method)[0] == 501, f"{method}: {site.get(method)}")
+
+
+def by_http():
+    """Both formats, by what the client accepts; HEAD; and nothing but /metrics."""
+    serves("127.0.0.1:9500")
+
+
+def by_http_over_ipv6():
+    serves("[::1]:9500")
+
+
+def by_http_over_a_unix_socket():
+    serves("unix:{}")
+
+
+HOSTILE = {
+    "nothing": b"", "no request": b"\0\xff" * 500 + b"\r\n\r\n", "a long line": b"GET /" + b"a" * 100_000,
+    "a long line with an end": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    "many headers": b"GET /metrics HTTP/1.1\r\n" + b"a: b\r\n" * 20_000 + b"\r\n",
+    "a long header": b"GET /metrics HTTP/1.1\r\na: " + b"b" * 100_000 + b"\r\n\r\n",
+    "a folded header": b"GET /metrics HTTP/1.1\r\na: b\r\n" + b" c\r\n" * 20_000 + b"\r\n",
+    "no name of a header": b"GET /metrics HTTP/1.1\r\n: b\r\n\r\n", "no colon": b"GET /metrics HTTP/1.1\r\nab\r\n\r\n",
+    "another version": b"GET /metrics HTTP/9.9\r\n\r\n", "no version": b"GET /metrics\r\n\r\n", "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "a body": b"POST /metrics HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n" + b"a" * 100_000,
+    "a negative length": b"POST /metrics HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    "chunks": b"POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n" + b"a" * 100_000,
+    "a tunnel": b"CONNECT example.net:443 HTTP/1.1\r\n\r\n", "an asterisk": b"OPTIONS * HTTP/1.1\r\n\r\n",
+    "another host": b"GET http://user:secret@[::1]:99999/metrics HTTP/1.1\r\n\r\n",
+    "many requests": b"GET /metrics HTTP/1.1\r\n\r\n" * 5000,
+}
+
+
+def hostile_requests():
+    """Each ends with a refusal or without an answer; nothing stays of it, and the next client is served."""
+    with testbed.Testbed("watching") as bed:
+        site = Site(bed)
+        site.get()
+        settle(1.5)  # places of connections that have ended are found empty once a second
+        before, memory, logged = site.descriptors(), site.memory(), site.logged()
+        for name, request in HOSTILE.items():
+            with site.connect() as s:
+                s.settimeout(15)
+                try:
+                    s.sendall(request)
+                    s.shutdown(socket.SHUT_WR)
+                    while s.recv(65536):
+                        pass
+                except ConnectionError:
+                    pass
+            expect(site.get()[0] == 200, f"{name}: the next client is not served")
+        wait_for(lambda: site.descriptors() == before, lambda: f"{before} descriptors became {site.descriptors()}", 5)
+        expect(site.memory() < memory + (8 << 20), f"{memory} bytes became {site.memory()}")
+        expect(site.logged() == logged, f"clients fill the log: {site.branch.tail(5)}")
+        expect(site.branch.up() and site.gw.process.poll() is None, site.branch.tail())
+
+
+def idle_clients():
+    """
+    Clients that say nothing keep nobody out, however many there are: one more takes the place of the oldest. One alone is
+    disconnected after 10 s, also if it sends a byte now and then.
+    """
+    with testbed.Testbed("watching") as bed:
+        site = Site(bed)
+        before = site.descriptors()
+        idle, began = [site.connect() for _ in range(60)], time.monotonic()
+        for _ in range(5):
+            expect(site.get()[0] == 200, "idle clients keep others out")
+        took = time.monotonic() - began
+        expect(took < 4, f"five scrapes take {took:.1f} s beside idle clients")
+        expect(site.descriptors() <= before + 8, f"{before} descriptors became {site.descriptors()}")
+        for s in idle:
+            s.close()
+        wait_for(lambda: site.descriptors() == before, lambda: f"{before} descriptors became {site.descriptors()}", 5)
+        with site.connect() as slow:
+            began, ended = time.monotonic(), False
+            slow.send(b"GET /")
+            while not ended and time.monotonic() - began < 25:
+                try:
+                    slow.send(b"a")
+                    ended = bool(select.select([slow], [], [], 0.5)[0]) and slow.recv(100) == b""
+                except ConnectionError:
+                    ended = True
+            took = time.monotonic() - began
+        expect(ended and 9 < took < 20, f"a slow client was disconnected after {took:.1f} s: {ended}")
+
+
+def slow_readers_and_floods():
+    """
+    Clients that ask as fast as they can, and clients that do not read, cost the tunnel no packets and little memory: the text
+    is made once a second, and shared.
+    """
+    with testbed.Testbed("watching") as bed:
+        site = Site(bed)
+        site.get()
+        memory, flow = site.memory(), bed.flow(site.gw.ns, site.gw.ns.inner, site.branch.ns, site.branch.ns.inner, rate=2000)
+        stop, served = threading.Event(), [0] * 4
+
+        def flood(i):
+            while not stop.is_set():
+                served[i] += site.raw(b"GET /metrics HTTP/1.1\r\n\r\n", 2).startswith(b"HTTP/1.1 200")
+
+        threads = [threading.Thread(target=flood, args=(i,), daemon=True) for i in range(len(served))]
+        for t in threads:
+            t.start()
+        deaf = []
+        for _ in range(40):
+            deaf.append(site.connect())
+            deaf[-1].sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            settle(0.05)
+        settle(1)
+        stop.set()
+        for t in threads:
+            t.join()
+        result = flow.stop()
+        print(f"# {sum(served)} answers beside {result.sent} packets, {result.lost} lost, longest gap {result.longest_gap_ms:.0f} ms, "
+              f"{(site.memory() - memory) >> 10} KiB more memory")
+        expect(sum(served) > 100, f"{served} answers")
+        expect(result.lost < result.sent / 100, f"{result.lost} of {result.sent} packets were lost")  # none on a machine that is not busy
+        expect(site.memory() < memory + (8 << 20), f"{memory} bytes became {site.memory()}")
+        expect(site.get()[0] == 200, "not served after it")
+
+
+def listening(address="127.0.0.1", family=socket.AF_INET):
+    s = socket.socket(family)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(address if family == socket.AF_UNIX else (address, 9500))
+    s.listen(5)
+    return s
+
+
+def of_a_socket_unit():
+    """
+    Sockets that systemd passes are served beside what a restart has left, and stay over reloads and restarts; one that others
+    can reach is refused.
+    """
+    with testbed.Testbed("watching") as bed:
+        left, right = bed.pair("branch", "gw")
+        gw = Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        made = [left.call(listening), left.call(listening, bed.path("metrics"), socket.AF_UNIX), left.call(listening, left.outer)]
+        branch = Unit(bed, left, lambda s: config(s, NET, right.outer), sockets=[("metrics", s.fileno()) for s in made])
+        branch.wait_up()
+        sites = []
+        for listen in ("127.0.0.1:9500", f"unix:{bed.path('metrics')}"):
+            sites.append(Site.__new__(Site))
+            sites[-1].branch, sites[-1].gw, sites[-1].listen = branch, gw, listen
+
+        def served():
+            for site in sites:
+                expect(site.get()[0] == 200, f"{site.listen}: {branch.tail()}")
+            return True
+
+        served()
+        expect(branch.count(f"not served at {left.outer}:9500") == 1, branch.tail())
+        branch.ctl("reload")
+        served()
+        for i in range(2):
+            branch.restart()
+            served()
+            expect(branch.count("taken over: 1 connections") == i + 1, branch.tail())
+        expect(branch.store.names() == [] and os.path.exists(bed.path("metrics")), "what systemd has is left alone")
+        for s in made:
+            s.close()
+
+
+def kept_over_a_restart():
+    """What listens for metrics_listen goes to the next process, with clients that wait; another address is opened anew."""
+    with testbed.Testbed("watching") as bed:
+        left, right = bed.pair("branch", "gw")
+        Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        path = bed.path("metrics")
+        conf = {listen: lambda s, to=listen: config(s, NET, right.outer, daemon=f'metrics_listen = "{to}"; view_group = "nogroup";')
+                for listen in ("127.0.0.1:9500", "127.0.0.1:9501", f"unix:{path}")}
+        branch = Unit(bed, left, conf["127.0.0.1:9500"])
+        branch.wait_up()
+        site = Site.__new__(Site)
+        site.branch, site.listen = branch, "127.0.0.1:9500"
+        expect(site.get()[0] == 200, "before")
+        os.kill(branch.process.pid, signal.SIGUSR2)
+        branch.process.wait(timeout=10)
+        expect("metrics-own" in branch.store.names(), branch.store.names())
+        waiting = threading.Thread(target=lambda: answers.append(site.get()[0]))
+        answers = []
+        waiting.start()
+        settle()
+        branch.start()
+        waiting.join(10)
+        expect(answers == [200] and branch.store.names() == [], f"{answers}, {branch.store.names()}")
+        for listen in ("127.0.0.1:9501", f"unix:{path}", f"unix:{path}", "127.0.0.1:9500"):
+            branch.write(conf[listen](branch.control))
+            branch.restart()
+            site.listen = listen
+            expect(site.get()[0] == 200, f"{listen}: {branch.tail()}")
+            if listen.startswith("unix:"):
+                there = os.stat(path)
+                expect(stat.S_IMODE(there.st_mode) == 0o660 and there.st_gid == grp.getgrnam("nogroup").gr_gid, f"{there}")
+        expect(branch.count("taken over: 1 connections") == 5 and branch.up(), branch.tail())
+        branch.process.stop()
+
+
+def a_port_that_is_taken():
+    """The tunnels do without metrics, and the log says why there are none."""
+    with testbed.Testbed("watching") as bed:
+        left, right = bed.pair("branch", "gw")
+        Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        taken = left.call(listening)
+        branch = Mendip(bed, left, lambda s: config(s, NET, right.outer, daemon='metrics_listen = "127.0.0.1:9500";'))
+        branch.wait_up()
+        expect(branch.logged("127.0.0.1:9500: Address already in use: the metrics are not served there"), branch.tail())
+        taken.close()
+
+
+def units():
+    """systemd takes those that are off by default."""
     with tempfile.TemporaryDirectory() as folder:
         paths = []
-        for name in EXAMPLES:
-            with open(os.path.join(SOURCE, "etc", name), encoding="utf-8") as f:
-                text = f.read().replace("/usr/bin/mendipctl", "/bin/true")
+        for path in (*(os.path.join(SOURCE, "etc", name) for name in UNITS), f"{BUILD}/etc/mendipd.service"):
+            with open(path, encoding="utf-8") as f:
+                text = re.sub(r"^Exec(Start|Reload)=\S+", r"Exec\1=/bin/true", f.read(), flags=re.M)  # nothing is installed
+            name = os.path.basename(path)
             paths.append(os.path.join(folder, name))
             with open(paths[-1], "w", encoding="utf-8") as f:
                 f.write(text)
@@ -98,4 +394,5 @@ def samples_of_units():
         expect(done.returncode == 0 and "mendip" not in done.stderr, done.stderr)
 
 
-main([as_a_file, a_full_disk, samples_of_units])
+main([as_a_file, a_full_disk, by_http, by_http_over_ipv6, by_http_over_a_unix_socket, hostile_requests, idle_clients,
+      slow_readers_and_floods, of_a_socket_unit, kept_over_a_restart, a_port_that_is_taken, units])

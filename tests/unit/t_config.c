@@ -62,6 +62,7 @@ static const struct change {
 	{&conf_daemon_table, "control", IN_DAEMON, "control = \"/run/other\";"},
 	{&conf_daemon_table, "view_group", IN_DAEMON, "view_group = \"users\";"},
 	{&conf_daemon_table, "admin_group", IN_DAEMON, "admin_group = \"adm\";"},
+	{&conf_daemon_table, "metrics_listen", IN_DAEMON, "metrics_listen = \"127.0.0.1:9500\";"},
 	{&conf_daemon_table, "user", IN_DAEMON, "user = \"nobody\";"},
 	{&conf_daemon_table, "ca_folder", IN_DAEMON, "ca_folder = \"other\";"},
 	{&conf_daemon_table, "crl_folder", IN_DAEMON, "crl_folder = \"other\";"},
@@ -837,15 +838,17 @@ static void fixed_ones_stay(void **state)
 		      *new = load_with(IN_DAEMON,
 				       "tun = \"other0\"; mtu = 1300; offload = \"off\"; "
 				       "crypto_backend = \"openssl\"; control = \"/x\"; "
+				       "metrics_listen = \"unix:/m\"; "
 				       "user = \"nobody\"; key_log = \"/k\"; leak = \"allow\"; "
 				       "local_routes = \"last\"; install_routes = \"no\";");
 	char names[256], few[8], *before = conf_dump(old), *kept;
 
 	(void)state;
 	conf_keep_fixed(old, new, names, sizeof(names));
-	assert_string_equal(names,
-			    "tun, mtu, offload, crypto_backend, control, user, key_log, leak, "
-			    "local_routes, install_routes");
+	assert_string_equal(
+		names,
+		"tun, mtu, offload, crypto_backend, control, metrics_listen, user, key_log, leak, "
+		"local_routes, install_routes");
 	kept = conf_dump(new);
 	assert_string_equal(before, kept);
 	conf_keep_fixed(old, new, few, sizeof(few)); /* the same again, with a buffer that is too
