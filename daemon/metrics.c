@@ -264,6 +264,8 @@ static void children(struct daemon *d, FILE *f)
 	totals_gather(d->tunnel);
 	child_gauge(d, f, "child_up", "peers with a CHILD SA of this child",
 		    offsetof(struct tunnel_totals, up));
+	child_gauge(d, f, "child_wanted", "1: this side keeps it up, so that child_up is to be 1",
+		    offsetof(struct tunnel_totals, wanted));
 	child_gauge(d, f, "bridges_open",
 		    "inbound SAs that deliver numbers used again until their rekey",
 		    offsetof(struct tunnel_totals, bridges));

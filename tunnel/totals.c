@@ -152,6 +152,7 @@ static void gather(struct tunnel_child *k)
 
 	add_child(&a->all, k);
 	a->up += k->current != NULL;
+	a->wanted += k->wanted;
 	LIST_FOREACH (s, &k->sas, link) {
 		const struct esp_sa *sa = tunnel_sa_esp(s);
 
@@ -172,7 +173,7 @@ void totals_gather(struct tunnel *t)
 
 	LIST_FOREACH (a, &t->totals, link) {
 		a->all = a->gone;
-		a->up = a->bridges = 0;
+		a->up = a->wanted = a->bridges = 0;
 	}
 	LIST_FOREACH (c, &t->conns, link) {
 		LIST_FOREACH (k, &c->children, link)

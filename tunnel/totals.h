@@ -32,6 +32,7 @@ struct tunnel_totals {
 	struct child_figures all;  /* as of totals_gather */
 	nsec_t last_in;		   /* the last packet of the peer, likewise; 0: none */
 	unsigned up;		   /* children with an SA, likewise */
+	unsigned wanted;	   /* children that this side keeps up, likewise */
 	unsigned bridges;	   /* open ones, likewise */
 	uint64_t outages[OUTAGE_BOUNDS + 1], lost[LOST_BOUNDS + 1];
 	double outage_sum; /* seconds */

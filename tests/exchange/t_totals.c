@@ -56,6 +56,26 @@ static void over_rekeys(void **state)
 	net_free(n);
 }
 
+/* The side that begins keeps its child up, until it is told not to. */
+static void what_is_wanted(void **state)
+{
+	struct options o = options_default();
+	struct net *n;
+
+	(void)state;
+	n = net_up(&o);
+	assert_int_equal(gathered(n, BRANCH)->wanted, 1);
+	assert_int_equal(gathered(n, GW)->wanted, 0);
+	tunnel_child_down(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, SEC);
+	assert_int_equal(gathered(n, BRANCH)->wanted, 0);
+	assert_int_equal(gathered(n, BRANCH)->up, 0);
+	tunnel_child_up(peer_child(n, BRANCH, 0), n->now);
+	net_run(n, SEC);
+	assert_int_equal(gathered(n, BRANCH)->wanted, 1);
+	net_free(n);
+}
+
 static bool gw_has_no_connection(struct net *n)
 {
 	return LIST_EMPTY(&n->peer[GW].tunnel->conns);
@@ -189,6 +209,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(over_rekeys),
+		cmocka_unit_test(what_is_wanted),
 		cmocka_unit_test(over_peers_that_go),
 		cmocka_unit_test(over_reloads),
 		cmocka_unit_test(recoveries_are_in_both_histograms),

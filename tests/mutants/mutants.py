@@ -681,6 +681,8 @@ MUTANTS = [
      "\ts->child->gone_in += sa->in.bytes;\n", "", ["t_totals/over_rekeys"]),
     ("totals-fall-with-the-peer", "the rekeys of peers that went are not counted", "totals_leave",
      "	add_child(&k->totals->gone, k);\n", "", ["t_totals/over_peers_that_go"]),
+    ("wanted-is-up", "a child that was ended on purpose raises the alarm", "tunnel/totals.c:gather",
+     "a->wanted += k->wanted;", "a->wanted += 1;", ["t_totals/what_is_wanted"]),
     ("totals-for-ever", "the totals of a removed child stay", "totals_configure",
      "if (a->users == 0 && ", "if (0 && ", ["t_totals/over_reloads"]),
     ("bounds-are-not-within", "a recovery of exactly one second is in the next bucket", "tunnel/totals.c:bucket_of",

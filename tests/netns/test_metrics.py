@@ -40,7 +40,7 @@ def of_a_tunnel():
         found = families(branch)
         expect_values(found, {"connection_up": 1, "connection_wanted": 1}, connection="gw")
         expect_values(found, {
-            "child_up": 1, "child_received_packets_total": lambda v: v >= 2000, "child_rekeys_total": lambda v: v >= 1,
+            "child_up": 1, "child_wanted": 1, "child_received_packets_total": lambda v: v >= 2000, "child_rekeys_total": lambda v: v >= 1,
             "child_received_bytes_total": lambda v: v > 2000 * 60, "child_sent_packets_total": lambda v: v >= 1,
             "child_last_received_seconds": lambda v: 0 <= v < 10, "recoveries_total": 1,
             "recovery_lost_packets_count": 1, "recovery_lost_packets_sum": 0, "recovery_outage_seconds_count": 1,
