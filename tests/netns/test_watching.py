@@ -15,7 +15,8 @@ import time
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client import parser as classic
 
-from daemons import BUILD, NET, NET_GW, Mendip, config, expect, main, pair, settle, testbed, wait_for
+from daemons import BUILD, NET, NET_GW, Mendip, child, config, expect, main, pair, settle, testbed, wait_for
+from prometheus import Prometheus, with_short_waits
 from test_restart import Unit
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -379,6 +380,89 @@ def a_port_that_is_taken():
         taken.close()
 
 
+RULES = os.path.join(SOURCE, "etc/prometheus/mendip.rules.yml")
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def alert_rules():
+    """promtool takes the rules, and its unit tests raise each alert, and have a time at which it is not raised."""
+    tests = os.path.join(SOURCE, "tests/netns/mendip.rules.test.yml")
+    for command in (["check", "rules", RULES], ["test", "rules", tests]):
+        done = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=60)
+        expect(done.returncode == 0, f"{command}: {done.stdout}{done.stderr}")
+    names = re.findall(r"^ +- alert: (\w+)$", read(RULES), re.M)
+    raised = re.findall(r"alertname: (\w+)\n +exp_alerts:\n +- exp_labels", read(tests))
+    quiet = re.findall(r"alertname: (\w+)\}", read(tests))
+    expect(len(names) > 15 and set(names) == set(raised) == set(quiet), f"{set(names) ^ set(raised)} {set(names) ^ set(quiet)}")
+
+
+# The link of a device is a metric only where there is one.
+WITH_DEVICE = {**NET, "own": child("10.9.0.0/16", "10.8.0.0/16", device="own0", start_action="start")}
+WITH_DEVICE_GW = {**NET_GW, "own": child("10.8.0.0/16", "10.9.0.0/16")}
+
+
+def watched(bed):
+    """Returns a site whose branch a Prometheus scrapes, and that."""
+    left, right = bed.pair("branch", "gw")
+    site = Site.__new__(Site)
+    site.gw = Mendip(bed, right, lambda s: config(s, WITH_DEVICE_GW, "%any", "gw.example.net", "*.example", "branch"))
+    site.listen = "127.0.0.1:9500"
+    site.branch = Mendip(bed, left, lambda s: config(s, WITH_DEVICE, right.outer, dpd="1s", daemon=f'metrics_listen = "{site.listen}";',
+                                                     more='retransmit_timeout = "200ms"; retransmit_tries = 2;'))
+    site.branch.wait_up("net", "own")
+    prometheus = Prometheus(bed, left, with_short_waits(read(RULES)))
+    wait_for(lambda: prometheus.value('mendip_connection_up{connection="gw"}') == 1, prometheus.said, 20)
+    return site, prometheus
+
+
+def expressions():
+    """Returns the expressions of all alerts."""
+    return re.findall(r"expr:(.*?)\n +(?:for|labels):", read(RULES), re.S)
+
+
+def alerts_of_a_real_prometheus():
+    """A gateway that dies raises the alert, with the reason, and its return ends it; so with the daemon, and with a switchover."""
+    with testbed.Testbed("watching") as bed:
+        site, prometheus = watched(bed)
+        target = prometheus.ask("targets")["activeTargets"][0]
+        expect(target["health"] == "up" and not target["lastError"], target)
+        wait_for(lambda: not prometheus.firing(), "it stays absent after the first scrape")
+        settle(4)
+        expect(not prometheus.firing(), f"all is well, and raised are {list(prometheus.firing())}")
+        flow = bed.flow(site.gw.ns, site.gw.ns.inner, site.branch.ns, site.branch.ns.inner, rate=500)
+        settle(2)
+        site.gw.ctl("fault", "rewind", "200")
+        site.branch.wait_recovered()
+        flow.stop()
+        wait_for(lambda: "MendipRecovered" in prometheus.firing(), lambda: f"{prometheus.firing()}", 15)
+        expect(list(prometheus.firing()) == ["MendipRecovered"], list(prometheus.firing()))
+        known = prometheus.names()
+        unknown = set(re.findall(r"mendip_\w+", "".join(expressions()))) - known
+        expect(not unknown, f"alerts on what is no metric: {unknown}")
+
+        began = time.monotonic()
+        site.gw.kill()
+        alert = wait_for(lambda: prometheus.firing().get("MendipTunnelDown"), lambda: f"{prometheus.firing()}", 30)
+        print(f"# tunnel down: raised {time.monotonic() - began:.1f} s after the gateway died: {alert['annotations']['summary']}")
+        expect(alert["labels"]["connection"] == "gw" and alert["labels"]["severity"] == "critical", alert)
+        expect(re.search(r"is down: (peer-silent|no-answer)$", alert["annotations"]["summary"]), alert)
+        expect("MendipChildDown" not in prometheus.firing(), "the connection is down, not a child alone")
+        began = time.monotonic()
+        site.gw.start()
+        wait_for(lambda: "MendipTunnelDown" not in prometheus.firing(), "the alert stays", 60)
+        print(f"# tunnel down: cleared {time.monotonic() - began:.1f} s after the gateway was back")
+        expect(site.branch.up(), "cleared, and the tunnel is down")
+
+        site.branch.kill()
+        wait_for(lambda: "MendipAbsent" in prometheus.firing(), lambda: f"{prometheus.firing()}", 15)
+        site.branch.start()
+        wait_for(lambda: "MendipAbsent" not in prometheus.firing(), "the daemon is back", 15)
+
+
 def units():
     """systemd takes those that are off by default."""
     with tempfile.TemporaryDirectory() as folder:
@@ -395,4 +479,5 @@ def units():
 
 
 main([as_a_file, a_full_disk, by_http, by_http_over_ipv6, by_http_over_a_unix_socket, hostile_requests, idle_clients,
-      slow_readers_and_floods, of_a_socket_unit, kept_over_a_restart, a_port_that_is_taken, units])
+      slow_readers_and_floods, of_a_socket_unit, kept_over_a_restart, a_port_that_is_taken, units,
+      alert_rules, alerts_of_a_real_prometheus])
