@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # The metrics as those who watch a site get them: as a file, and by HTTP. SPDX-License-Identifier: ISC
 import grp
+import math
 import os
 import re
 import select
@@ -11,11 +12,13 @@ import subprocess
 import tempfile
 import threading
 import time
+import xml.dom.minidom
 
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client import parser as classic
 
 from daemons import BUILD, NET, NET_GW, Mendip, child, config, expect, main, pair, settle, testbed, wait_for
+from dashboard import legend, panels, svg, variables
 from prometheus import Prometheus, with_short_waits
 from test_restart import Unit
 
@@ -396,6 +399,9 @@ def alert_rules():
         expect(done.returncode == 0, f"{command}: {done.stdout}{done.stderr}")
     names = re.findall(r"^ +- alert: (\w+)$", read(RULES), re.M)
     raised = re.findall(r"alertname: (\w+)\n +exp_alerts:\n +- exp_labels", read(tests))
+    documented = re.findall(r"^\| (Mendip\w+) \| (\w+) \|", read(os.path.join(SOURCE, "doc/watching.md")), re.M)
+    severities = re.findall(r"- alert: (\w+)\n(?:(?!- alert).)*?severity: (\w+)", read(RULES), re.S)
+    expect(sorted(documented) == sorted(severities), f"doc/watching.md and the rules: {set(documented) ^ set(severities)}")
     quiet = re.findall(r"alertname: (\w+)\}", read(tests))
     expect(len(names) > 15 and set(names) == set(raised) == set(quiet), f"{set(names) ^ set(raised)} {set(names) ^ set(quiet)}")
 
@@ -478,6 +484,62 @@ def units():
         expect(done.returncode == 0 and "mendip" not in done.stderr, done.stderr)
 
 
+DASHBOARD = os.path.join(SOURCE, "etc/grafana/mendip-dashboard.json")
+PICTURE = os.environ.get("MENDIP_PICTURE")  # a file: dashboard runs a longer scene, and draws it there
+
+
+def a_day(bed, site, prometheus, pause):
+    """Traffic both ways, a switchover of the gateway, and its end and return, with `pause` seconds between them."""
+    flows = [bed.flow(a, a.inner, b, b.inner, rate=400, port=port)
+             for a, b, port in ((site.gw.ns, site.branch.ns, 9000), (site.branch.ns, site.gw.ns, 9001))]
+    settle(pause)
+    site.gw.ctl("fault", "rewind", "200")
+    site.branch.wait_recovered()
+    settle(pause)
+    site.gw.kill()
+    wait_for(lambda: prometheus.query("mendip_connection_problem"), site.branch.tail, 20)
+    settle(pause)
+    site.gw.start()
+    site.branch.wait_up("net", "own", timeout=60)
+    settle(pause)
+    for flow in flows:
+        flow.stop()
+
+
+def dashboard():
+    """
+    A Prometheus takes each query of Grafana's dashboard, has all its metrics, and has something to show in each panel after a day
+    in which all happens. MENDIP_PICTURE=FILE draws that.
+    """
+    with testbed.Testbed("watching") as bed:
+        site, prometheus = watched(bed)
+        start = time.time()
+        a_day(bed, site, prometheus, 12 if PICTURE else 3)
+        end, drawn = time.time(), []
+        names, values, annotations = variables(DASHBOARD)
+        used = set(re.findall(r"\$\{?(\w+)", read(DASHBOARD))) - {"__rate_interval", "__all"}
+        expect(used == names, f"variables {names} are defined, and {used} used")
+        metrics = set(re.findall(r"mendip_\w+", read(DASHBOARD))) - prometheus.names()
+        expect(not metrics, f"no such metrics: {metrics}")
+        for query in values:
+            found = prometheus.query(re.sub(r"^label_values\((.*), (\w+)\)$", r"count by (\2) (\1)", query).replace("$instance", ".*"))
+            expect(found and all(labels for labels, _ in found), f"{query}: {found}")
+        for query in annotations:
+            prometheus.query(query.replace("$instance", ".*"))
+        for panel in panels(DASHBOARD):
+            series = [(legend(form, labels), points) for query, form in panel.queries
+                      for labels, points in prometheus.history(query, start, end)]
+            expect(any(math.isfinite(v) for _, points in series for _, v in points), f"{panel.title}: nothing to show: {panel.queries}")
+            expect(all(name for name, _ in series), f"{panel.title}: a line without a name: {panel.queries}")
+            drawn.append((panel, series))
+        expect(len(drawn) >= 20, f"{len(drawn)} panels")
+        picture = svg(drawn, start, end)
+        xml.dom.minidom.parseString(picture)
+        if PICTURE:
+            with open(PICTURE, "w", encoding="utf-8") as f:
+                f.write(picture)
+
+
 main([as_a_file, a_full_disk, by_http, by_http_over_ipv6, by_http_over_a_unix_socket, hostile_requests, idle_clients,
       slow_readers_and_floods, of_a_socket_unit, kept_over_a_restart, a_port_that_is_taken, units,
-      alert_rules, alerts_of_a_real_prometheus])
+      alert_rules, alerts_of_a_real_prometheus, dashboard])
