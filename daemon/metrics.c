@@ -82,9 +82,18 @@ static void gauges(struct daemon *d, FILE *f)
 
 /* Of all connections of one configuration: how many have an IKE SA, and are to have one. */
 struct conn_count {
+	const struct conn_conf *conf;
 	unsigned up, wanted;
 	const struct tunnel_problem *problem; /* one that is there; NULL: none is */
 };
+
+static int by_conf(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)((const struct conn_count *)a)->conf,
+		  y = (uintptr_t)((const struct conn_count *)b)->conf;
+
+	return (x > y) - (x < y);
+}
 
 static void count_conn(const struct tunnel_conn *c, struct conn_count *ret)
 {
@@ -99,14 +108,21 @@ static void count_conn(const struct tunnel_conn *c, struct conn_count *ret)
 		ret->problem = c->problem;
 }
 
-static struct conn_count count_conns(const struct daemon *d, const struct conn_conf *conf)
+/* One for each configuration in set. Thousands of connections are walked once. */
+static struct conn_count *count_conns(const struct daemon *d, const struct conn_set *set)
 {
-	struct conn_count n = {0};
+	struct conn_count *n = xzalloc((set->count + 1u) * sizeof(*n));
 	const struct tunnel_conn *c;
 
+	for (unsigned i = 0; i < set->count; i++)
+		n[i].conf = set->v[i];
+	qsort(n, set->count, sizeof(*n), by_conf);
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
-		if (c->conf == conf)
-			count_conn(c, &n);
+		const struct conn_count key = {.conf = c->conf};
+		struct conn_count *of = bsearch(&key, n, set->count, sizeof(*n), by_conf);
+
+		if (of)
+			count_conn(c, of);
 	}
 	return n;
 }
@@ -122,24 +138,22 @@ static void conn_sample(FILE *f, const char *name, const struct conn_conf *conf,
 static void connections(const struct daemon *d, FILE *f)
 {
 	const struct conn_set *set = ike_conns(d->tunnel->ike);
-	struct conn_count *n = xreallocarray(NULL, set->count + 1u, sizeof(*n));
+	struct conn_count *n = count_conns(d, set);
 
-	for (unsigned i = 0; i < set->count; i++)
-		n[i] = count_conns(d, set->v[i]);
 	family(f, "connection_up", "gauge",
 	       "peers of the connection with an IKE SA; more than 1 where it answers any peer");
 	for (unsigned i = 0; i < set->count; i++)
-		conn_sample(f, "connection_up", set->v[i], n[i].up);
+		conn_sample(f, "connection_up", n[i].conf, n[i].up);
 	family(f, "connection_wanted", "gauge",
 	       "1: this side keeps it up, so that connection_up is to be 1");
 	for (unsigned i = 0; i < set->count; i++)
-		conn_sample(f, "connection_wanted", set->v[i], n[i].wanted);
+		conn_sample(f, "connection_wanted", n[i].conf, n[i].wanted);
 	family(f, "connection_problem", "gauge", "1: this kind of problem keeps it down now");
 	for (unsigned i = 0; i < set->count; i++) {
 		if (!n[i].problem)
 			continue;
 		fputs("mendip_connection_problem{", f);
-		label(f, "connection", set->v[i]->name);
+		label(f, "connection", n[i].conf->name);
 		fprintf(f, ",kind=\"%s\"} 1\n", ike_problem_name(n[i].problem->what));
 	}
 	free(n);
