@@ -72,6 +72,7 @@ struct daemon {
 	struct io_counters io;
 	struct kept_fds *kept;	       /* left by the process before us; NULL: none */
 	nsec_t started, closing_since; /* closing_since 0: not ending */
+	int64_t started_at;	       /* seconds since 1970 */
 	nsec_t handing_since; /* ending for a restart through which the tunnels stay up; 0: not */
 	bool handed;	      /* the tunnels are handed over: nothing more may be sent */
 	uint64_t reloads, reload_failures;

@@ -125,3 +125,67 @@ void expiry_look(const struct cred_store *creds, const struct ike *ike, int64_t 
 		look_peers(&l, ike);
 	free(l.told);
 }
+
+/* ---- the first end of each kind ---- */
+
+const char *expiry_kind_name(enum expiry_kind kind)
+{
+	static const char *const names[] = {[EXPIRY_OWN] = "own",
+					    [EXPIRY_CA] = "ca",
+					    [EXPIRY_PEER] = "peer",
+					    [EXPIRY_CRL] = "crl"};
+
+	return names[kind];
+}
+
+/* Both may be CERT_NO_TIME: none. */
+static int64_t first_of(int64_t a, int64_t b)
+{
+	if (a == CERT_NO_TIME || b == CERT_NO_TIME)
+		return a == CERT_NO_TIME ? b : a;
+	return a < b ? a : b;
+}
+
+static int64_t end_of_chain(const struct cert_chain *c)
+{
+	int64_t end = CERT_NO_TIME;
+
+	for (unsigned i = 0; i < c->count; i++)
+		end = first_of(end, cert_not_after(c->v[i]));
+	return end;
+}
+
+static void ends_of_trust(const struct trust *t, int64_t ends[EXPIRY_KINDS])
+{
+	const struct cert *c;
+	const struct crl *crl;
+
+	ends[EXPIRY_CA] = ends[EXPIRY_PEER] = ends[EXPIRY_CRL] = CERT_NO_TIME;
+	for (unsigned i = 0; t && (c = trust_anchor(t, i)); i++) {
+		int64_t *of = &ends[trust_is_pinned(t, i) ? EXPIRY_PEER : EXPIRY_CA];
+
+		*of = first_of(*of, cert_not_after(c));
+	}
+	for (unsigned i = 0; t && (crl = trust_crl(t, i)); i++)
+		ends[EXPIRY_CRL] = first_of(ends[EXPIRY_CRL], crl_next_update(crl));
+}
+
+void expiry_ends(const struct cred_store *creds, expiry_end *tell_end, void *ctx)
+{
+	const struct trust *last = NULL; /* many connections share it */
+	int64_t ends[EXPIRY_KINDS];
+
+	ends_of_trust(NULL, ends);
+	for (unsigned i = 0; creds && i < creds->count; i++) {
+		const struct conn_creds *c = &creds->v[i];
+
+		ends[EXPIRY_OWN] = end_of_chain(&c->chain);
+		if (c->peer != last)
+			ends_of_trust(c->peer, ends);
+		last = c->peer;
+		for (int k = 0; k < EXPIRY_KINDS; k++) {
+			if (ends[k] != CERT_NO_TIME)
+				tell_end(ctx, c->conn, (enum expiry_kind)k, ends[k]);
+		}
+	}
+}

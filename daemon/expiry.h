@@ -17,6 +17,17 @@ typedef void expiry_tell(void *ctx, const struct ident *peer, const char *line);
  */
 void expiry_look(const struct cred_store *creds, const struct ike *ike, int64_t now,
 		 expiry_tell *tell, void *ctx);
+enum expiry_kind { EXPIRY_OWN, EXPIRY_CA, EXPIRY_PEER, EXPIRY_CRL, EXPIRY_KINDS };
+/* "own", "ca", "peer" or "crl". */
+const char *expiry_kind_name(enum expiry_kind kind);
+/* Called with the end of a connection's certificates or CRLs, in seconds since 1970. */
+typedef void expiry_end(void *ctx, const char *conn, enum expiry_kind kind, int64_t end);
+/*
+ * Calls tell_end once for each connection and kind of which it has one that says when it ends, with
+ * the first of these ends: our own chain, CAs, certificates that the peer may have, and the next
+ * update of a CRL. creds may be NULL.
+ */
+void expiry_ends(const struct cred_store *creds, expiry_end *tell_end, void *ctx);
 /* The certificate's subject as text, in s, which has IDENT_STRLEN bytes; "?" for one without. */
 const char *expiry_subject(const struct cert *c, char *s);
 

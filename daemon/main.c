@@ -444,6 +444,7 @@ static int start(struct daemon *d)
 	d->resolver = resolver_new(d);
 	d->resolved = resolved_new(d->base, PRIORITY_DATA, &d->log);
 	d->started = daemon_now();
+	d->started_at = op_wall_clock(d);
 	conf_warn(c, say_in_log, &d->log);
 	if (geteuid() == 0)
 		log_warn(&d->log, "running as root: set daemon.user to run as another user");

@@ -1,4 +1,5 @@
 /* metrics.c - the counters as OpenMetrics text. SPDX-License-Identifier: ISC */
+#include "expiry.h"
 #include "status.h"
 #include "totals.h"
 #include "xalloc.h"
@@ -157,6 +158,23 @@ static void connections(const struct daemon *d, FILE *f)
 		fprintf(f, ",kind=\"%s\"} 1\n", ike_problem_name(n[i].problem->what));
 	}
 	free(n);
+}
+
+static void certificate(void *ctx, const char *conn, enum expiry_kind kind, int64_t end)
+{
+	FILE *f = ctx;
+
+	fputs("mendip_certificate_expiry_timestamp_seconds{", f);
+	label(f, "connection", conn);
+	fprintf(f, ",kind=\"%s\"} %lld\n", expiry_kind_name(kind), (long long)end);
+}
+
+static void certificates(const struct daemon *d, FILE *f)
+{
+	family(f, "certificate_expiry_timestamp_seconds", "gauge",
+	       "when the first of a kind ends: of our own certificates, CAs, the peer's, CRLs");
+	fputs("# UNIT mendip_certificate_expiry_timestamp_seconds seconds\n", f);
+	expiry_ends(d->config->conns.creds, certificate, f);
 }
 
 /* A counter of each child: where it is in struct child_figures. */
@@ -334,10 +352,14 @@ char *metrics_text(struct daemon *d)
 	fprintf(f, "mendip_last_reload_successful %d\n", *d->reload_error == '\0');
 	family(f, "build", "info", "the version that runs");
 	fputs("mendip_build_info{version=\"" PACKAGE_VERSION "\"} 1\n", f);
+	family(f, "start_time_seconds", "gauge", "when the daemon started, since 1970");
+	fprintf(f, "# UNIT mendip_start_time_seconds seconds\nmendip_start_time_seconds %lld\n",
+		(long long)d->started_at);
 	gauges(d, f);
 	counters(f, "ike_messages", "IKE messages by kind of anomaly", "kind", ike_counts,
 		 ike_counters(d->tunnel->ike), IKE_COUNTERS);
 	connections(d, f);
+	certificates(d, f);
 	children(d, f);
 	fputs("# EOF\n", f);
 	fclose(f);

@@ -17,7 +17,7 @@ scrape_configs: [{{ job_name: mendip, static_configs: [{{ targets: ["127.0.0.1:9
 
 def with_short_waits(rules):
     """The text of alert rules with the times for which a condition has to last cut to a few seconds."""
-    text, count = re.subn(r"^(\s+for: )\d+m$", r"\g<1>2s", rules, flags=re.M)
+    text, count = re.subn(r"^(\s+for: )\d+[mh]$", r"\g<1>2s", rules, flags=re.M)
     expect(count > 5, "no rule waits: the search is wrong")
     return text
 

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from daemons import CtlError, Mendip, child, expect, main, ping, settle, testbed, wait_for  # noqa: E402
@@ -62,6 +63,9 @@ def status_shows_certificates():
         for line in ("our certificate O=Example, CN=branch", "the peer's certificate O=Example, CN=gw"):
             expect(re.search(rf"{line}: ends in (9|10) days", text), text)
         expect(logs_its_end(ends.branch, 'our certificate "O=Example, CN=branch"'), ends.branch.tail())
+        metrics = ends.branch.run("metrics", as_json=False).stdout
+        told = dict(re.findall(r'^mendip_certificate_expiry_timestamp_seconds\{connection="peer",kind="(\w+)"\} (\d+)$', metrics, re.M))
+        expect(set(told) == {"own", "ca"} and 9 * 86400 < int(told["own"]) - time.time() <= 10 * 86400, metrics)
         ends.branch.ctl("reload")
         wait_for(lambda: logs_its_end(ends.branch, 'the peer\'s certificate "O=Example, CN=gw"'), ends.branch.tail)
 

@@ -2,6 +2,7 @@
 # The metrics, read by the parser of Prometheus's own client library. SPDX-License-Identifier: ISC
 import os
 import signal
+import time
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -48,6 +49,7 @@ def of_a_tunnel():
         expect_values(found, {"gate_answers_total": 1}, answer="admitted")
         expect_values(found, {"recovery_lost_packets_bucket": 1}, le="0.0")
         expect(not found["mendip_connection_problem"].samples, "a problem of a tunnel that is up")
+        expect_values(found, {"start_time_seconds": lambda v: time.time() - 60 < v <= time.time()})
         expect_values(found, {"build_info": 1}, version=branch.ctl("version")["version"])
         status, text = branch.ctl("status"), branch.run("status", "--all", as_json=False).stdout
         for line in ("of the TUN device checksums, TCP segments over IPv4, TCP segments over IPv6",

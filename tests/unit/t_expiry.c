@@ -30,6 +30,16 @@ static void tell(void *ctx, const struct ident *peer, const char *line)
 	snprintf(s->lines[s->count++], sizeof(s->lines[0]), "%s", line);
 }
 
+/* Appends days since PKI_NOW to the text. */
+static void end(void *ctx, const char *conn, enum expiry_kind kind, int64_t when)
+{
+	char *text = ctx;
+	size_t len = strlen(text);
+
+	snprintf(text + len, 200 - len, "%s %s %lld, ", conn, expiry_kind_name(kind),
+		 (long long)(when - PKI_NOW) / DAY);
+}
+
 static struct pki *ends(const char *subject, int64_t until)
 {
 	return pki_make(&(struct pki_spec){.kind = PKI_P256, .subject = subject, .until = until});
@@ -66,6 +76,7 @@ static void what_ends_is_told(void **state)
 	struct trust *t = trust_new();
 	struct cred_store *s;
 	struct said said = {0};
+	char ends_seen[200] = "";
 	struct crl *crl = crl_adopt(pki_crl(ca, NULL, PKI_NOW + 9 * DAY)); /* issued a day before */
 
 	(void)state;
@@ -93,6 +104,9 @@ static void what_ends_is_told(void **state)
 	said.count = 0;
 	expiry_look(s, NULL, PKI_NOW + 90 * DAY, tell, &said);
 	assert_int_equal(said.count, 4);
+	expiry_ends(s, end, ends_seen);
+	assert_string_equal(ends_seen, "a own 31, a ca 100, a peer 40, a crl 9, "
+				       "b own 31, b ca 100, b peer 40, b crl 9, ");
 	crl_unref(crl);
 	trust_unref(t);
 	cred_store_unref(s);
@@ -104,6 +118,7 @@ static void nothing_to_look_at(void **state)
 
 	(void)state;
 	expiry_look(NULL, NULL, PKI_NOW, tell, &said);
+	expiry_ends(NULL, end, NULL);
 	assert_int_equal(said.count, 0);
 }
 
