@@ -142,6 +142,12 @@ class Site:
         with open(self.branch.log, encoding="utf-8") as f:
             return [line for line in f if " debug: " not in line]
 
+    def busy(self):
+        """Returns the seconds of processor time that the branch has used."""
+        with open(f"/proc/{self.branch.process.pid}/stat", encoding="ascii") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self):
         """Returns the bytes of memory that the branch has in use."""
         with open(f"/proc/{self.branch.process.pid}/statm", encoding="ascii") as f:
@@ -292,6 +298,46 @@ def slow_readers_and_floods():
         expect(result.lost < result.sent / 100, f"{result.lost} of {result.sent} packets were lost")  # none on a machine that is not busy
         expect(site.memory() < memory + (8 << 20), f"{memory} bytes became {site.memory()}")
         expect(site.get()[0] == 200, "not served after it")
+
+
+MANY = 4000
+
+
+def thousands(control):
+    """The configuration of a gateway with so many connections, each with a child that waits for packets."""
+    conns = " ".join(f"""c{i}: {{ local: {{ id = "b.example"; auth = "psk"; }}; remote_addrs = [ "198.18.{i // 250}.{i % 250 + 1}" ];
+        remote: {{ id = "g{i}.example"; auth = "psk"; }};
+        children: {{ net: {child('10.1.0.0/16', f'10.{2 + i // 250}.{i % 250}.0/24')}; }}; }};""" for i in range(MANY))
+    return f"""daemon: {{ control = "{control}"; metrics_listen = "127.0.0.1:9500"; }}; connections: {{ {conns} }};
+        secrets: {{ ike_all: {{ secret = "a secret for tests"; }}; }};"""
+
+
+def thousands_of_connections():
+    """Of clients that do not read a long text each keeps one in memory, and only while it has its place. Others are served."""
+    with testbed.Testbed("watching") as bed:
+        site = Site.__new__(Site)
+        site.branch, site.listen = Mendip(bed, bed.namespace("branch"), thousands), "127.0.0.1:9500"
+        size = len(site.get(Accept=PROMETHEUS)[2])
+        site.get()
+        settle(1.5)
+        before, memory, began, highest = site.descriptors(), site.memory(), site.busy(), 0
+        deaf = []
+        for _ in range(12):  # each gets a text of its own, as the last one is too old
+            deaf.append(site.connect())
+            deaf[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # the kernel does not take it in their place
+            deaf[-1].sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            settle(1.05)
+            highest = max(highest, site.memory())
+        per_scrape = (site.busy() - began) / 12
+        status, _, text = site.get()
+        expect(status == 200 and text.count("\nmendip_child_up{") == MANY, f"{status}, {len(text)} bytes")
+        print(f"# {MANY} connections: {size >> 10} KiB, {per_scrape * 1000:.0f} ms of the daemon's time per scrape, "
+              f"{(highest - memory) >> 10} KiB more memory with clients that do not read")
+        expect(highest - memory < 8 * 2 * size + (8 << 20), f"{memory} bytes became {highest}")
+        expect(per_scrape < 0.5, f"{per_scrape} s per scrape")
+        for s in deaf:
+            s.close()
+        wait_for(lambda: site.descriptors() == before, lambda: f"{before} descriptors became {site.descriptors()}", 15)
 
 
 def listening(address="127.0.0.1", family=socket.AF_INET):
@@ -541,5 +587,5 @@ def dashboard():
 
 
 main([as_a_file, a_full_disk, by_http, by_http_over_ipv6, by_http_over_a_unix_socket, hostile_requests, idle_clients,
-      slow_readers_and_floods, of_a_socket_unit, kept_over_a_restart, a_port_that_is_taken, units,
+      slow_readers_and_floods, thousands_of_connections, of_a_socket_unit, kept_over_a_restart, a_port_that_is_taken, units,
       alert_rules, alerts_of_a_real_prometheus, dashboard])
