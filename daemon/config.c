@@ -3,12 +3,14 @@
 #include "config_access.h"
 #include "config_auth.h"
 #include "config_files.h"
+#include "config_hint.h"
 #include "config_option.h"
 #include "scan.h"
 #include "xalloc.h"
 
 #include <fcntl.h>
 #include <glob.h>
+#include <ifaddrs.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -55,6 +57,21 @@ static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err
 	return text;
 }
 
+/* libconfig has refused the text; a better reason than its own is sought. */
+static void explain(const char *path, const config_t *lib, const char *text, size_t len, char *err)
+{
+	unsigned line = (unsigned)config_error_line(lib);
+	char why[HINT_MAX];
+	const char *said = config_error_text(lib);
+	bool known = strcmp(said, "duplicate setting name") == 0
+			     ? conf_hint_twice(text, len, &line, why)
+			     : conf_hint(text, len, &line, why);
+
+	if (strcmp(said, "mismatched element type in array") == 0)
+		said = "the values in [ ] must be of one kind: put each in double quotes";
+	snprintf(err, CONFIG_ERR, "%.100s:%u: %s", path, line, known ? why : said);
+}
+
 static int parse_text(struct config *c, const char *path, char *text, size_t len,
 		      const struct stat *st, bool main_file, char *err)
 {
@@ -65,8 +82,7 @@ static int parse_text(struct config *c, const char *path, char *text, size_t len
 	conf_take_secrets(text, len, &secrets);
 	config_init(&lib);
 	if (config_read_string(&lib, text) != CONFIG_TRUE) {
-		snprintf(err, CONFIG_ERR, "%s:%d: %s", path, config_error_line(&lib),
-			 config_error_text(&lib));
+		explain(path, &lib, text, len, err);
 	} else {
 		struct conf_reader r_ctx = {.config = c,
 					    .path = path,
@@ -77,6 +93,8 @@ static int parse_text(struct config *c, const char *path, char *text, size_t len
 
 		r = conf_read_tree(&r_ctx, config_root_setting(&lib));
 		conf_options_fini(&r_ctx);
+		if (r_ctx.own)
+			freeifaddrs(r_ctx.own);
 	}
 	conf_secrets_free(&secrets);
 	config_destroy(&lib);
@@ -88,6 +106,7 @@ static int read_file(struct config *c, const char *path, bool main_file, char *e
 	struct stat st;
 	size_t len;
 	char *text = slurp(path, &len, &st, err);
+	char hint[HINT_MAX];
 	const char *why;
 	unsigned line;
 	int r = -EINVAL;
@@ -95,9 +114,11 @@ static int read_file(struct config *c, const char *path, bool main_file, char *e
 	if (!text)
 		return -EINVAL;
 	conf_reads_add(c, CONF_READ_FILE, path, path);
-	if (!conf_scan(text, len, &line, &why))
-		snprintf(err, CONFIG_ERR, "%s:%u: %s", path, line, why);
-	else
+	if (!conf_scan(text, len, &line, &why)) {
+		if (conf_hint_foreign(text, len, &line, hint))
+			why = hint;
+		snprintf(err, CONFIG_ERR, "%.100s:%u: %s", path, line, why);
+	} else
 		r = parse_text(c, path, text, len, &st, main_file, err);
 	secret_free(text, len);
 	return r;
@@ -130,6 +151,31 @@ static int read_folder(struct config *c, const char *folder, char *err)
 	return e;
 }
 
+/* What is needed only while the files are read. */
+static void free_help(struct config *c)
+{
+	conf_files_free(c->files);
+	conf_trusts_free(c->trusts);
+	conf_alike_free(c->alike);
+	conf_places_free(&c->pools_at);
+	conf_places_free(&c->psks_at);
+	conf_places_free(&c->ppks_at);
+	conf_places_free(&c->eaps_at);
+	c->files = NULL;
+	c->trusts = NULL;
+	c->alike = NULL;
+}
+
+static void doubt_empty(struct config *c, const char *path)
+{
+	char *place = xasprintf("%s:1", path);
+
+	conf_doubt_at(c, place,
+		      "there is no connection, here or in conf.d/: nothing goes through a tunnel; "
+		      "mendip.conf(5), EXAMPLES, shows one");
+	free(place);
+}
+
 static struct config *read_all(const char *path, char *err, bool *ret_may_pass)
 {
 	struct config *c = xzalloc(sizeof(*c));
@@ -149,10 +195,9 @@ static struct config *read_all(const char *path, char *err, bool *ret_may_pass)
 	c->names = NULL;
 	if (r == 0)
 		r = conf_finish(c, err);
-	conf_files_free(c->files);
-	conf_trusts_free(c->trusts);
-	c->files = NULL;
-	c->trusts = NULL;
+	if (r == 0 && c->conns.count == 0)
+		doubt_empty(c, path);
+	free_help(c);
 	*ret_may_pass = r < 0 && c->may_pass;
 	if (r < 0) {
 		conf_free(c);
@@ -232,9 +277,12 @@ void conf_free(struct config *c)
 {
 	if (!c)
 		return;
-	for (unsigned i = 0; c->where && i < c->conns.count; i++)
-		free(c->where[i]);
-	free(c->where);
+	conf_places_free(&c->where);
+	for (unsigned i = 0; i < c->doubt_count; i++) {
+		free(c->doubts[i].place);
+		free(c->doubts[i].text);
+	}
+	free(c->doubts);
 	free(c->ca_folder);
 	free(c->crl_folder);
 	free(c->folder);

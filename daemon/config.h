@@ -33,6 +33,18 @@ struct config_fixed {
 	enum aead_choice crypto;
 };
 
+/* What is allowed but should be looked at. */
+struct conf_doubt {
+	char *place; /* FILE:LINE */
+	char *text;  /* OPTION: what is doubtful, and what to do */
+};
+
+/* Where each of several groups stands. */
+struct conf_places {
+	char **v; /* FILE:LINE */
+	unsigned count;
+};
+
 struct config {
 	struct config_fixed fixed; /* must be first: config_same.c tells these options by offset */
 	enum log_level log;
@@ -42,12 +54,16 @@ struct config {
 	struct conn_set conns;
 	struct pool_conf *pools; /* owned */
 	unsigned pool_count;
-	char **where;		      /* FILE:LINE of each connection */
+	struct conf_places where;  /* of each connection */
+	struct conf_doubt *doubts; /* owned */
+	unsigned doubt_count;
 	struct conn_names *names;     /* of the connections, while the files are read; owned */
 	char *ca_folder, *crl_folder; /* folders of CAs and CRLs for all connections */
-	/* While it is read: the folder of the main file, and what the files of certificates hold.
-	 */
+	/* While it is read: the folder of the main file, what the files of certificates hold, and
+	 * where pools, secrets of each kind and children stand. */
 	char *folder;
+	struct conf_places pools_at, psks_at, ppks_at, eaps_at;
+	struct conf_alike *alike; /* config_alike.c */
 	struct conf_files *files;
 	struct conf_trusts *trusts;
 	struct conf_reads *reads; /* what it was read from (config_access.h); owned */
@@ -95,10 +111,10 @@ void conf_keep_fixed(const struct config *old, struct config *new, char *names, 
  */
 char *conf_dump(const struct config *c);
 /*
- * Says what the configuration allows but nobody should want, such as old algorithms: one line each,
- * valid during the call.
+ * Says what the configuration allows but nobody should want, such as old algorithms, in the order
+ * in which it was read: FILE:LINE, and OPTION with a sentence; both are valid during the call.
  */
-typedef void conf_say(void *ctx, const char *line);
+typedef void conf_say(void *ctx, const char *place, const char *text);
 void conf_warn(const struct config *c, conf_say *say, void *ctx);
 
 #endif

@@ -92,7 +92,7 @@ struct look {
 	const struct passwd *pw;
 	char *group;  /* name of the user's own group */
 	char *folder; /* of the configuration */
-	conf_say *say;
+	conf_say_line *say;
 	void *ctx;
 };
 
@@ -145,7 +145,7 @@ static bool become(const struct passwd *pw)
 	       setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == 0;
 }
 
-static bool look_as(const struct config *c, const struct passwd *pw, conf_say *say, void *ctx)
+static bool look_as(const struct config *c, const struct passwd *pw, conf_say_line *say, void *ctx)
 {
 	const struct group *g = getgrgid(pw->pw_gid);
 	struct look l = {pw, xstrdup(g ? g->gr_name : pw->pw_name), realpath(c->folder, NULL), say,
@@ -169,7 +169,7 @@ static bool look_as(const struct config *c, const struct passwd *pw, conf_say *s
 	return good;
 }
 
-bool conf_can_read(const struct config *c, const struct passwd *pw, conf_say *say, void *ctx)
+bool conf_can_read(const struct config *c, const struct passwd *pw, conf_say_line *say, void *ctx)
 {
 	pid_t pid = fork();
 	int status = 0;

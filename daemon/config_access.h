@@ -25,11 +25,12 @@ void conf_reads_add(struct config *c, enum conf_read_kind kind, const char *wher
 /* Accepts NULL. */
 void conf_reads_free(struct conf_reads *f);
 
+typedef void conf_say_line(void *ctx, const char *line);
 /*
  * To be called by root: says, by one line for each, which of the files this user cannot read, and
  * how to mend that. A child process becomes the user, with all groups as at a login, and opens
  * them; say is called there. False if one cannot be read, or if the child cannot become the user.
  */
-bool conf_can_read(const struct config *c, const struct passwd *pw, conf_say *say, void *ctx);
+bool conf_can_read(const struct config *c, const struct passwd *pw, conf_say_line *say, void *ctx);
 
 #endif

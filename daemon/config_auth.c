@@ -13,14 +13,61 @@
 
 /* ---- the kinds and tables ---- */
 
+/* What strongSwan has before an identity, and what is written here. */
+static const struct {
+	const char *prefix, *instead;
+} prefixes[] = {
+	{"fqdn:", "the name alone"},
+	{"dns:", "the name alone"},
+	{"email:", "user@domain alone"},
+	{"rfc822:", "user@domain alone"},
+	{"userfqdn:", "user@domain alone"},
+	{"ipv4:", "the address alone"},
+	{"ipv6:", "the address alone"},
+	{"asn1dn:", "the name alone, as \"O=Example, CN=gw\""},
+	{"keyid:", "@# and the bytes in hexadecimal"},
+};
+
+/* Fails if v begins with the type of its identity. */
+static int check_prefix(struct conf_reader *r, config_setting_t *s, const char *v)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		if (strncmp(v, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0)
+			return conf_fail(r, s, "\"%.60s\": write %s, without \"%s\"", v,
+					 prefixes[i].instead, prefixes[i].prefix);
+	}
+	return 0;
+}
+
+/* Why no peer can have the identity, written as v; NULL: one can. */
+static const char *no_identity(const char *v, const struct ident *id)
+{
+	bool name = id->type == ID_FQDN || id->type == ID_RFC822;
+	const char *at = strchr(v, '@');
+	struct addr a;
+	struct ts t;
+
+	if (addr_parse(v, &a) == 0)
+		return conf_is_no_host(&a) ? "it is not the address of a host; \"%any\" stands for "
+					     "any identity"
+					   : NULL;
+	if (name && ts_parse(v, &t) == 0)
+		return "a network or range is none; \"%any\" stands for any identity";
+	if (id->type == ID_RFC822 && (at == v || at[1] == '\0'))
+		return "a name stands on both sides of @";
+	if (name && memchr(id->data + 1, '*', id->len - 1u))
+		return "\"*\" stands for anything only at the beginning";
+	return NULL;
+}
+
 static int read_identity(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,
 			 void *base)
 {
 	struct ident *id = (void *)((char *)base + o->at);
 	bool ours = o->at == offsetof(struct conn_conf, local_id);
-	const char *v;
+	const char *v, *none;
 
-	if (conf_get_string(r, s, &v) < 0)
+	if (conf_get_string(r, s, &v) < 0 || check_prefix(r, s, v) < 0)
 		return -EINVAL;
 	if (ident_parse(v, id) < 0 || (ours && ident_is_pattern(id)))
 		return conf_fail(r, s,
@@ -28,6 +75,9 @@ static int read_identity(struct conf_reader *r, config_setting_t *s, const struc
 				 "user@domain, @#hex, or a distinguished name such as "
 				 "\"O=Example, CN=gw\"",
 				 v);
+	none = no_identity(v, id);
+	if (none)
+		return conf_fail(r, s, "nobody has the identity \"%.60s\": %s", v, none);
 	return 0;
 }
 

@@ -10,8 +10,8 @@
 static int fail(const struct config *c, unsigned at, char *err, const char *what, const char *name)
 {
 	snprintf(err, CONFIG_ERR, "%.100s: connections.%.60s: backup = \"%.60s\": %s%s%.60s",
-		 c->where[at], c->conns.v[at]->name, c->conns.v[at]->backup, what, *name ? " " : "",
-		 name);
+		 c->where.v[at], c->conns.v[at]->name, c->conns.v[at]->backup, what,
+		 *name ? " " : "", name);
 	return -EINVAL;
 }
 

@@ -52,7 +52,7 @@ static int read_over(struct conf_reader *r, config_setting_t *s, const struct co
 {
 	nsec_t over;
 
-	if (conf_get_time(r, s, o->least, o->zero != NULL, &over) < 0)
+	if (conf_get_time(r, s, o->least, o->zero, &over) < 0)
 		return -EINVAL;
 	set_over(base, over);
 	return 0;
@@ -128,6 +128,10 @@ static int read_window(struct conf_reader *r, config_setting_t *s, const struct 
 
 	if (conf_number.read(r, s, o, base) < 0)
 		return -EINVAL;
+	if (c->replay_window == 0)
+		conf_doubt(r, s,
+			   "0: an attacker can have recorded packets delivered again; remove the "
+			   "option");
 	if (c->replay_window == 0 && !proposals_drop_esn(&c->proposals))
 		return conf_fail(r, s,
 				 "0 needs esp_proposals with noesn: extended sequence numbers "
@@ -262,11 +266,11 @@ static const struct conf_option conn_options[] = {
 	{.name = "encap", .kind = &conf_word, .at = AT(encap), .words = encaps, .standard = "\"yes\"",
 	 .help = "whether ESP goes in UDP"},
 	{.name = "retransmit_timeout", .kind = &conf_time, .at = AT(retransmit.timeout), .least = 100 * NSEC_PER_MSEC,
-	 .zero = "as daemon says", .standard = "\"0s\"", .help = "first retransmission of a request; 0: as daemon says"},
+	 .zero = "what daemon says", .standard = "\"0s\"", .help = "first retransmission of a request; 0: as daemon says"},
 	{.name = "retransmit_base", .kind = &conf_factor, .at = AT(retransmit.base), .least = 1000, .most = 10000,
-	 .zero = "as daemon says", .standard = "\"0\"", .help = "how much longer each further one waits; 0: as daemon says"},
+	 .zero = "what daemon says", .standard = "\"0\"", .help = "how much longer each further one waits; 0: as daemon says"},
 	{.name = "retransmit_tries", .kind = &conf_number, .at = AT(retransmit.tries), .least = 1, .most = 100,
-	 .zero = "as daemon says", .standard = "0", .help = "retransmissions before the peer is given up; 0: as daemon says"},
+	 .zero = "what daemon says", .standard = "0", .help = "retransmissions before the peer is given up; 0: as daemon says"},
 	{.name = "unique", .kind = &conf_word, .at = AT(unique), .words = uniques, .standard = "\"replace\"",
 	 .help = "a second IKE SA with the same identities"},
 	{.name = "ha_peer", .kind = &conf_either, .at = AT(ha_peer), .words = yes_no, .standard = "\"no\"",
@@ -332,29 +336,6 @@ const struct conf_table conf_child_table = {child_options, ARRAY_SIZE(child_opti
 
 /* ---- groups ---- */
 
-/* Checks that concern several options. */
-static int check_child(struct conf_reader *r, config_setting_t *g, const struct child_conf *c)
-{
-	config_setting_t *s = config_setting_get_member(g, "switchover");
-	char err[OPTION_ERR];
-
-	if (c->life_time && c->rekey_time && c->life_time <= c->rekey_time)
-		return conf_fail(r, g, "life_time must be above rekey_time");
-	if ((c->life_bytes && c->rekey_bytes >= c->life_bytes) ||
-	    (c->life_packets && c->rekey_packets >= c->life_packets))
-		return conf_fail(
-			r, g,
-			"rekey_bytes and rekey_packets must be below life_bytes and life_packets");
-	if (spd_pairs(c->local_ts, c->remote_ts) > SPD_PAIRS_MAX)
-		return conf_fail(r, g,
-				 "local_ts and remote_ts make more than %d pairs of networks: "
-				 "spread them over several children",
-				 SPD_PAIRS_MAX);
-	if (tunnel_options_check(c->options, c->rekey_time, err) < 0)
-		return conf_fail(r, s ? s : g, "%s", err);
-	return 0;
-}
-
 static int read_child(struct conf_reader *r, config_setting_t *g, struct child_conf *c)
 {
 	int e = conf_get_name(r, g, &c->name);
@@ -362,7 +343,7 @@ static int read_child(struct conf_reader *r, config_setting_t *g, struct child_c
 	c->options = xmemdup(&r->config->defaults, sizeof(r->config->defaults));
 	if (e < 0 || conf_read_options(r, g, &conf_child_table, c) < 0)
 		return -EINVAL;
-	return check_child(r, g, c);
+	return conf_check_child(r, g, c);
 }
 
 static int read_children(struct conf_reader *r, config_setting_t *g, const struct conf_option *o,
@@ -383,81 +364,34 @@ static int read_children(struct conf_reader *r, config_setting_t *g, const struc
 	return 0;
 }
 
-static bool has_family(const struct endpoint *v, unsigned count, uint8_t family)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (v[i].addr.family == family)
-			return true;
-	}
-	return false;
-}
-
-/* Each of the peer's addresses needs one of ours from which it can be reached, and the other way.
- */
-static int check_families(struct conf_reader *r, config_setting_t *g, const struct conn_conf *c)
-{
-	char text[ADDR_STRLEN];
-
-	for (unsigned i = 0; c->local_count && i < c->remote_count; i++) {
-		if (!has_family(c->local, c->local_count, c->remote[i].addr.family))
-			return conf_fail(r, g,
-					 "remote_addrs has %s, but local_addrs has no address of "
-					 "that family",
-					 addr_format(&c->remote[i].addr, text));
-	}
-	for (unsigned i = 0; !c->remote_any && !c->names && i < c->local_count; i++) {
-		if (!has_family(c->remote, c->remote_count, c->local[i].addr.family))
-			return conf_fail(r, g,
-					 "local_addrs has %s, but remote_addrs has no address of "
-					 "that family",
-					 addr_format(&c->local[i].addr, text));
-	}
-	return 0;
-}
-
-static int check_conn(struct conf_reader *r, config_setting_t *g, const struct conn_conf *c)
-{
-	if ((c->local_port == IKE_PORT) != (c->remote_port == IKE_PORT))
-		return conf_fail(r, g,
-				 "local_port %u with remote_port %u: either both are 500 or "
-				 "neither, as IKE on other ports has another form (RFC 3948)",
-				 c->local_port, c->remote_port);
-	if (c->vip_count && c->pool_count)
-		return conf_fail(r, g,
-				 "vips and pools: a connection is assigned addresses, or assigns "
-				 "them");
-	if (c->dns != DNS_NONE && !c->vip_count)
-		return conf_fail(r, g, "dns needs vips: without, the peer assigns nothing");
-	if (c->dns == DNS_NONE && c->dns_domains.count)
-		return conf_fail(r, g, "dns_domains needs dns = \"resolved\"");
-	return check_families(r, g, c);
-}
-
 int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 {
 	struct config *c = r->config;
 	struct conn_conf *conn = xzalloc(sizeof(*conn));
 	int e = conf_get_name(r, g, &conn->name);
-	bool known;
+	int before;
 
 	conn->refs = 1;
 	c->conns.v = xreallocarray(c->conns.v, c->conns.count + 1, sizeof(*c->conns.v));
-	c->where = xreallocarray(c->where, c->conns.count + 1, sizeof(*c->where));
-	c->where[c->conns.count] = xasprintf("%s:%u", r->path, config_setting_source_line(g));
+	conf_place_add(&c->where, r, g);
 	c->conns.v[c->conns.count++] = conn;
 	if (e < 0)
 		return e;
-	known = !conn_names_add(c->names, conn->name);
+	before = conn_names_find(c->names, conn->name);
+	if (before < 0)
+		(void)conn_names_add(c->names, conn->name);
 	if (c->conns.count > CONNS_MAX)
 		return conf_fail(r, g, "more than %d connections", CONNS_MAX);
-	if (known)
-		return conf_fail(r, g, "another file already has a connection of this name");
+	if (before >= 0)
+		return conf_fail(r, g, "%.100s already has a connection of this name: rename one",
+				 c->where.v[before]);
 	if (conf_read_options(r, g, &conf_conn_table, conn) < 0)
 		return -EINVAL;
 	if (conn->ppk_required && !conn->ppk_id)
 		return conf_fail(r, g, "ppk_required needs ppk_id");
-	if (check_conn(r, g, conn) < 0)
+	if (conf_check_conn(r, g, conn) < 0)
 		return -EINVAL;
+	conf_alike_note(r, g);
 	return conf_load_creds(r, g, conn);
 }
 
@@ -494,8 +428,9 @@ int conf_check_devices(const struct config *c, char *err)
 	unsigned different = count_devices(c);
 
 	if (different > DEVICE_MAX) {
-		snprintf(err, CONFIG_ERR, "%u TUN devices (device = ...) are more than %d",
-			 different, DEVICE_MAX);
+		snprintf(err, CONFIG_ERR,
+			 "%.100s: connections: %u TUN devices (device = ...) in all, more than %d",
+			 c->where.v[0], different, DEVICE_MAX);
 		return -EINVAL;
 	}
 	for (unsigned i = 0; i < c->conns.count; i++) {
@@ -509,7 +444,7 @@ int conf_check_devices(const struct config *c, char *err)
 			snprintf(err, CONFIG_ERR,
 				 "%.100s: connections.%.60s: device = \"%s\" is the shared "
 				 "device (daemon.tun): remove the option, or use another name",
-				 c->where[i], conn->name, name);
+				 c->where.v[i], conn->name, name);
 			return -EINVAL;
 		}
 	}
@@ -521,20 +456,21 @@ int conf_finish(struct config *c, char *err)
 	if (conf_check_devices(c, err) < 0 || conf_check_backups(c, err) < 0)
 		return -EINVAL;
 	cred_store_complete(c->conns.creds);
+	conf_alike_check(c);
 	for (unsigned i = 0; i < c->conns.count; i++) {
 		const struct conn_conf *conn = c->conns.v[i];
 		char why[CONFIG_ERR];
 
 		if (conf_check_eap(conn, c->conns.secrets, why) < 0) {
-			snprintf(err, CONFIG_ERR, "%.100s: connections.%.60s: %.300s", c->where[i],
-				 conn->name, why);
+			snprintf(err, CONFIG_ERR, "%.100s: connections.%.60s: %.300s",
+				 c->where.v[i], conn->name, why);
 			return -EINVAL;
 		}
 		if (ident_eq(&conn->local_id, &conn->remote_id)) {
 			snprintf(err, CONFIG_ERR,
 				 "%.100s: connections.%.60s: remote.id is the same as "
 				 "local.id: set remote.id to the identity of the peer",
-				 c->where[i], conn->name);
+				 c->where.v[i], conn->name);
 			return -EINVAL;
 		}
 		if (conn_has_psk(conn) &&
@@ -545,7 +481,7 @@ int conf_finish(struct config *c, char *err)
 			snprintf(err, CONFIG_ERR,
 				 "%.100s: connections.%.60s: no secret for \"%.100s\": add one to "
 				 "secrets",
-				 c->where[i], conn->name, ident_format(&conn->remote_id, id));
+				 c->where.v[i], conn->name, ident_format(&conn->remote_id, id));
 			return -EINVAL;
 		}
 		if (conn->ppk_id && strcmp(conn->ppk_id, PPK_ANY) != 0 &&
@@ -553,7 +489,7 @@ int conf_finish(struct config *c, char *err)
 			snprintf(err, CONFIG_ERR,
 				 "%.100s: connections.%.60s: no post-quantum key \"%s\": add a "
 				 "group ppk... to secrets",
-				 c->where[i], conn->name, conn->ppk_id);
+				 c->where.v[i], conn->name, conn->ppk_id);
 			return -EINVAL;
 		}
 	}

@@ -3,6 +3,8 @@
 #include "listen_at.h"
 #include "xalloc.h"
 
+#include <pwd.h>
+
 #define AT(field) offsetof(struct config, field)
 
 /* It must fit into sun_path of a socket address. */
@@ -21,6 +23,11 @@ static bool is_listen_at(const char *text)
 static bool is_folder(const char *text)
 {
 	return text[0] == '/';
+}
+
+static bool is_user(const char *text)
+{
+	return getpwnam(text) != NULL;
 }
 
 static const char *const modes[] = {
@@ -111,7 +118,8 @@ static const struct conf_option options[] = {
 	 .help = "group whose members may also change what runs"},
 	{.name = "metrics_listen", .kind = &conf_text, .at = AT(fixed.metrics_listen), .good = is_listen_at,
 	 .rule = LISTEN_AT_RULE, .help = "where metrics are served by HTTP"},
-	{.name = "user", .kind = &conf_text, .at = AT(fixed.user),
+	{.name = "user", .kind = &conf_text, .at = AT(fixed.user), .good = is_user,
+	 .rule = "this host has no such user: make it (useradd --system NAME), or name another one",
 	 .help = "user to run as when started as root"},
 	{.name = "key_log", .kind = &conf_text, .at = AT(fixed.key_log), .good = is_folder,
 	 .rule = "must be the absolute path of a folder", .help = "folder where keys are written for Wireshark"},

@@ -34,6 +34,14 @@ static int link_local(struct conf_reader *r, config_setting_t *s, const char *v)
 			 v);
 }
 
+bool conf_is_no_host(const struct addr *a)
+{
+	/* 0.0.0.0/8, 224.0.0.0/4 and 240.0.0.0/4 with the broadcast address; :: and ff00::/8. */
+	if (a->family == FAMILY_IPV4)
+		return a->b[0] == 0 || a->b[0] >= 224;
+	return addr_is_any(a) || a->b[0] == 0xff;
+}
+
 /* Only what a host can have as its own. */
 static int check_address(struct conf_reader *r, config_setting_t *s, const char *v,
 			 const struct addr *a)
@@ -42,7 +50,9 @@ static int check_address(struct conf_reader *r, config_setting_t *s, const char 
 
 	if (addr_is_link_local(a))
 		return link_local(r, s, v);
-	if (a->family == FAMILY_IPV6 && (addr_is_any(a) || a->b[0] == 0xff))
+	if (addr_is_any(a))
+		return conf_fail(r, s, "\"%.60s\" is not an address: \"%%any\" stands for any", v);
+	if (conf_is_no_host(a))
 		return conf_fail(r, s, "\"%.60s\" is not the address of a host", v);
 	if (a->family == FAMILY_IPV6 && memcmp(a->b, mapped, sizeof(mapped)) == 0)
 		return conf_fail(r, s, "\"%.60s\": write an IPv4 address as such", v);
@@ -96,8 +106,30 @@ static int add_remote(struct conf_reader *r, config_setting_t *s, const char *v,
 		return -EINVAL;
 	if (c->remote_count == CONN_MAX_ADDRS)
 		return conf_fail(r, s, "more than %d addresses", CONN_MAX_ADDRS);
+	if (c->remote_port == c->local_port && conf_is_own(r, &e.addr))
+		conf_doubt(r, s,
+			   "\"%.60s\" is an address of this host, which would call itself: write "
+			   "the address of the peer",
+			   v);
 	c->remote[c->remote_count++] = e;
 	return 0;
+}
+
+void conf_doubt_prefix(struct conf_reader *r, config_setting_t *s, const char *v,
+		       const struct ts *t)
+{
+	struct ts all = {.family = t->family, .port_hi = UINT16_MAX, .lo = t->lo, .hi = t->hi};
+	size_t len = strcspn(v, "/-[");
+	char host[ADDR_STRLEN], text[TS_STRLEN];
+	struct addr a;
+
+	if (v[len] != '/' || len >= sizeof(host))
+		return;
+	memcpy(host, v, len);
+	host[len] = '\0';
+	if (addr_parse(host, &a) == 0 && !addr_eq(&a, &t->lo))
+		conf_doubt(r, s, "\"%.60s\" is taken as %s: write that, or \"%s\" for one address",
+			   v, ts_format(&all, text), host);
 }
 
 static int add_ts(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
@@ -111,6 +143,7 @@ static int add_ts(struct conf_reader *r, config_setting_t *s, const char *v, voi
 				 "\"%.60s\" is not a selector such as \"10.1.0.0/16\" or "
 				 "\"10.1.0.1[tcp/80]\"",
 				 v);
+	conf_doubt_prefix(r, s, v, &l->ts[l->count]);
 	l->count++;
 	return 0;
 }
@@ -135,7 +168,13 @@ static int read_proposals(struct conf_reader *r, config_setting_t *s, const stru
 {
 	struct proposals_ctx p = {.list = (void *)((char *)base + o->at), .protocol = protocol};
 
-	return conf_each_string(r, s, add_proposal, &p);
+	char why[PROPOSAL_ERR];
+
+	if (conf_each_string(r, s, add_proposal, &p) < 0)
+		return -EINVAL;
+	if (proposals_weakness(p.list, why))
+		conf_doubt(r, s, "%s", why);
+	return 0;
 }
 
 static int read_ike(struct conf_reader *r, config_setting_t *s, const struct conf_option *o,

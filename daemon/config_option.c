@@ -263,14 +263,12 @@ const struct conf_kind conf_text = {read_text, print_text};
 int conf_get_word(struct conf_reader *r, config_setting_t *s, const char *const *words,
 		  unsigned *ret)
 {
+	const char *v = config_setting_get_string(s); /* NULL: it is no string */
 	char all[100] = "";
 	size_t at = 0;
-	const char *v;
 
-	if (conf_get_string(r, s, &v) < 0)
-		return -EINVAL;
 	for (unsigned i = 0; words[i]; i++) {
-		if (strcmp(v, words[i]) == 0) {
+		if (v && strcmp(v, words[i]) == 0) {
 			*ret = i;
 			return 0;
 		}
@@ -434,7 +432,7 @@ static int read_time(struct conf_reader *r, config_setting_t *s, const struct co
 	char text[32];
 	nsec_t t;
 
-	if (conf_get_time(r, s, o->least, o->zero != NULL, &t) < 0)
+	if (conf_get_time(r, s, o->least, o->zero, &t) < 0)
 		return -EINVAL;
 	if (o->most && t > o->most)
 		return conf_fail(r, s, "must be at most %s", format_time(o->most, text));

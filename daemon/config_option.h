@@ -97,6 +97,19 @@ int conf_read_options(struct conf_reader *r, config_setting_t *group,
 /* Frees the parsed defaults that conf_read_options keeps in the reader. */
 void conf_options_fini(struct conf_reader *r);
 
+/* Where an option of that name belongs, as "a child"; NULL: nowhere. */
+const char *conf_place_of_option(const char *name);
+/*
+ * Checks that concern several options of a child, and of a connection with its children, that have
+ * been read from g. 0, or -EINVAL through conf_fail.
+ */
+int conf_check_child(struct conf_reader *r, config_setting_t *g, const struct child_conf *c);
+int conf_check_conn(struct conf_reader *r, config_setting_t *g, const struct conn_conf *c);
+/* Says so if v, which has been read as t, is a prefix with bits behind its length. */
+void conf_doubt_prefix(struct conf_reader *r, config_setting_t *s, const char *v,
+		       const struct ts *t);
+/* Whether no host can have the address as its own: 0.0.0.0, multicast, broadcast and the like. */
+bool conf_is_no_host(const struct addr *a);
 /* Prints "NAME = VALUE;", one line per option; with `help`, each after a comment with its help. */
 void conf_print_options(struct conf_out *out, const struct conf_table *table, const void *base,
 			bool help);

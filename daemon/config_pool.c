@@ -116,6 +116,7 @@ static int read_addrs(struct conf_reader *r, config_setting_t *s, struct pool_co
 	if (ts_parse(v, &t) < 0 || ts_is_dynamic(&t) || t.proto || !ts_any_port(&t))
 		return conf_fail(r, s,
 				 "\"%.60s\" is not \"10.3.0.0/24\" or \"10.3.0.10-10.3.0.99\"", v);
+	conf_doubt_prefix(r, s, v, &t);
 	p->lo = t.lo;
 	p->hi = t.hi;
 	/* Nobody gets the address of a network as such, nor its broadcast address. */
@@ -149,6 +150,7 @@ static int add_subnet(struct conf_reader *r, config_setting_t *s, const char *v,
 	if (ts_parse(v, &t) < 0 || ts_is_dynamic(&t) || t.proto || !ts_any_port(&t) ||
 	    range_prefixes(&t.lo, &t.hi, &c->subnet[c->subnet_count], 1) != 1)
 		return conf_fail(r, s, "\"%.60s\" is not a network such as \"10.1.0.0/16\"", v);
+	conf_doubt_prefix(r, s, v, &t);
 	c->subnet_count++;
 	return 0;
 }
@@ -158,8 +160,6 @@ static int read_pool(struct conf_reader *r, config_setting_t *g, struct pool_con
 	static const char *const names[] = {"addrs", "dns", "subnets", NULL};
 	config_setting_t *s;
 
-	if (!config_setting_is_group(g))
-		return conf_fail(r, g, "must be a group");
 	if (conf_known(r, g, names) < 0)
 		return -EINVAL;
 	s = config_setting_get_member(g, "addrs");
@@ -179,16 +179,18 @@ int conf_get_pools(struct conf_reader *r, config_setting_t *g)
 	struct config *c = r->config;
 
 	if (!config_setting_is_group(g))
-		return conf_fail(r, g, "must be a group");
+		return conf_fail(r, g, "must be a group: { NAME: { ... }; }");
 	for (int i = 0; i < config_setting_length(g); i++) {
 		config_setting_t *s = config_setting_get_elem(g, (unsigned)i);
 		struct pool_conf *p;
 
 		for (unsigned k = 0; k < c->pool_count; k++) {
 			if (strcmp(c->pools[k].name, config_setting_name(s)) == 0)
-				return conf_fail(r, s,
-						 "another file already has a pool of this name");
+				return conf_fail(
+					r, s, "%.100s already has a pool of this name: rename one",
+					c->pools_at.v[k]);
 		}
+		conf_place_add(&c->pools_at, r, s);
 		c->pools = xreallocarray(c->pools, c->pool_count + 1, sizeof(*c->pools));
 		p = &c->pools[c->pool_count++];
 		*p = (struct pool_conf){0};

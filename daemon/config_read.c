@@ -1,6 +1,7 @@
 /* config_read.c - the top-level groups of a file, and secrets. SPDX-License-Identifier: ISC */
 #include "config_files.h"
 #include "config_option.h"
+#include "swanctl.h"
 #include "crypto/base64.h"
 #include "xalloc.h"
 
@@ -10,6 +11,10 @@
 #include <unistd.h>
 
 #define SECRET_FILE_MAX 4095 /* bytes */
+/* Shorter ones are doubtful, in bytes. */
+#define PSK_GOOD_LEN 16
+#define PPK_GOOD_LEN 32
+#define EAP_GOOD_LEN 8
 
 static int decode_hex(const char *s, struct psk *k)
 {
@@ -140,6 +145,17 @@ static const char *next_secret(struct conf_reader *r, const char *v)
 	return s->shown == strlen(v) ? s->text : NULL;
 }
 
+/* Says so if the secret, of an option of the group, is shorter than it should be. */
+static void doubt_length(struct conf_reader *r, config_setting_t *g, size_t len, size_t least,
+			 const char *what)
+{
+	config_setting_t *s = config_setting_get_member(g, "secret");
+
+	if (len < least)
+		conf_doubt(r, s ? s : config_setting_get_member(g, "file"),
+			   "has fewer than %zu bytes: %s", least, what);
+}
+
 /* `secret` or `file`, of either kind of key. */
 static int read_secret(struct conf_reader *r, config_setting_t *s, struct psk *k)
 {
@@ -201,6 +217,7 @@ static int read_ppk(struct conf_reader *r, config_setting_t *g)
 	struct ppk *k;
 	int e = 0;
 
+	conf_place_add(&r->config->ppks_at, r, g);
 	store->ppks = xreallocarray(store->ppks, store->ppk_count + 1, sizeof(*store->ppks));
 	k = &store->ppks[store->ppk_count++];
 	*k = (struct ppk){0};
@@ -216,9 +233,13 @@ static int read_ppk(struct conf_reader *r, config_setting_t *g)
 		return e;
 	if (!k->id[0] || !k->secret)
 		return conf_fail(r, g, "needs id, and secret or file");
+	doubt_length(r, g, k->len, PPK_GOOD_LEN,
+		     "RFC 8784 wants 256 random bits; openssl rand -hex 32 prints them, to write "
+		     "behind 0x");
 	return ppk_find(store, k->id) == k
 		       ? 0
-		       : conf_fail(r, g, "another post-quantum key has the same id");
+		       : conf_fail(r, g, "the post-quantum key of %.100s has the same id",
+				   r->config->ppks_at.v[ppk_find(store, k->id) - store->ppks]);
 }
 
 static int read_eap_id(struct conf_reader *r, config_setting_t *s, struct eap_secret *k)
@@ -241,6 +262,7 @@ static int read_eap(struct conf_reader *r, config_setting_t *g)
 	struct eap_secret *k;
 	int e = 0;
 
+	conf_place_add(&r->config->eaps_at, r, g);
 	store->eaps = xreallocarray(store->eaps, store->eap_count + 1, sizeof(*store->eaps));
 	k = &store->eaps[store->eap_count++];
 	*k = (struct eap_secret){0};
@@ -258,9 +280,12 @@ static int read_eap(struct conf_reader *r, config_setting_t *g)
 		return conf_fail(r, g, "needs id, and secret or file");
 	if (!eap_secret_is_valid(k))
 		return conf_fail(r, g, "the password must be UTF-8 of at most 256 characters");
+	doubt_length(r, g, k->len, EAP_GOOD_LEN, "ask for a longer password");
 	return eap_secret_find(store, k->id) == k
 		       ? 0
-		       : conf_fail(r, g, "another password has the same id");
+		       : conf_fail(
+				 r, g, "the password of %.100s has the same id",
+				 r->config->eaps_at.v[eap_secret_find(store, k->id) - store->eaps]);
 }
 
 static bool has_id(const struct psk *k, const struct ident *id)
@@ -288,6 +313,10 @@ static int read_psk(struct conf_reader *r, config_setting_t *g)
 	struct psk *k;
 
 	if (strncmp(name, "ike", 3) != 0 && strncmp(name, "ppk", 3) != 0 &&
+	    strncmp(name, "eap", 3) != 0 && swanctl_secret_without(name))
+		return conf_fail(r, g, "is a section of swanctl.conf that Mendip does not have: %s",
+				 swanctl_secret_without(name));
+	if (strncmp(name, "ike", 3) != 0 && strncmp(name, "ppk", 3) != 0 &&
 	    strncmp(name, "eap", 3) != 0)
 		return conf_fail(r, g,
 				 "secrets are groups whose names begin with \"ike\", \"ppk\" or "
@@ -298,6 +327,7 @@ static int read_psk(struct conf_reader *r, config_setting_t *g)
 		return read_ppk(r, g);
 	if (*name == 'e')
 		return read_eap(r, g);
+	conf_place_add(&r->config->psks_at, r, g);
 	store->v = xreallocarray(store->v, store->count + 1, sizeof(*store->v));
 	k = &store->v[store->count++];
 	*k = (struct psk){0};
@@ -307,15 +337,22 @@ static int read_psk(struct conf_reader *r, config_setting_t *g)
 	}
 	for (unsigned i = 0; i + 1 < store->count; i++) {
 		if (same_ids(&store->v[i], k))
-			return conf_fail(r, g, "another secret is for the same identities");
+			return conf_fail(r, g, "the secret of %.100s is for the same identities",
+					 r->config->psks_at.v[i]);
 	}
-	return k->secret ? 0 : conf_fail(r, g, "has neither secret nor file");
+	if (!k->secret)
+		return conf_fail(r, g, "has neither secret nor file");
+	doubt_length(
+		r, g, k->len, PSK_GOOD_LEN,
+		"whoever takes the peer's place can find it by trying; openssl rand -base64 32 "
+		"prints a good one");
+	return 0;
 }
 
 static int read_secrets(struct conf_reader *r, config_setting_t *g)
 {
 	if (!config_setting_is_group(g))
-		return conf_fail(r, g, "must be a group");
+		return conf_fail(r, g, "must be a group: { NAME: { ... }; }");
 	if (r->mode & S_IROTH)
 		return conf_fail(r, g,
 				 "others can read this file, which holds secrets: chmod o-r %s",
@@ -330,7 +367,7 @@ static int read_secrets(struct conf_reader *r, config_setting_t *g)
 static int read_connections(struct conf_reader *r, config_setting_t *g)
 {
 	if (!config_setting_is_group(g))
-		return conf_fail(r, g, "must be a group");
+		return conf_fail(r, g, "must be a group: { NAME: { ... }; }");
 	for (int i = 0; i < config_setting_length(g); i++) {
 		if (conf_get_conn(r, config_setting_get_elem(g, (unsigned)i)) < 0)
 			return -EINVAL;

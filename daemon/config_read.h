@@ -27,6 +27,7 @@ struct conf_reader {
 	struct conf_secrets secrets; /* taken out of the text, in its order */
 	unsigned next_secret;
 	struct conf_standards *standards; /* see conf_options_fini */
+	struct ifaddrs *own;		  /* of this host, once they are needed; see conf_is_own */
 };
 
 /* The configuration without a file. */
@@ -47,16 +48,46 @@ int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...) 
 /* Writes "FILE:LINE: OPTION" to out. */
 #define CONF_WHERE 253 /* bytes */
 void conf_where(const struct conf_reader *r, config_setting_t *s, char *out);
+/*
+ * Remembers, as conf_warn will say it, that the setting s is allowed but doubtful. Nothing for a
+ * default, which is in no file.
+ */
+void conf_doubt(struct conf_reader *r, config_setting_t *s, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same at a place of its own, with the text as a whole. */
+void conf_doubt_at(struct config *c, const char *place, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Adds the place of the setting, "FILE:LINE". */
+void conf_place_add(struct conf_places *to, const struct conf_reader *r, config_setting_t *s);
+void conf_places_free(struct conf_places *p);
+/* The name of an option with those of its groups: "connections.gw.local.id". */
+void conf_option_path(config_setting_t *s, char *out, size_t size);
+/* Whether the address is one of this host's. False too if that cannot be known. */
+bool conf_is_own(struct conf_reader *r, const struct addr *a);
+/*
+ * Notes where the children of the connection stand, which has been read from g and is the last one
+ * of r->config; and says which of them have the same traffic, here and in other connections, when
+ * all have been read: conf_alike_check.
+ */
+void conf_alike_note(struct conf_reader *r, config_setting_t *g);
+void conf_alike_check(struct config *c);
+void conf_alike_free(struct conf_alike *a);
 /* The functions below return 0, or -EINVAL through conf_fail. */
 
+/*
+ * For an option s that is not in names (NULL-terminated): says what to write instead, if that can
+ * be guessed. Always -EINVAL.
+ */
+int conf_unknown(struct conf_reader *r, config_setting_t *s, const char *const *names);
+/* Checks that the name of s is an option of switchover, or was one. */
+int conf_known_switchover(struct conf_reader *r, config_setting_t *s);
 /* Checks that the name of every member of the group is in names (NULL-terminated). */
 int conf_known(struct conf_reader *r, config_setting_t *group, const char *const *names);
 /* The name of the group, at most as long as saved.h takes. *ret is the caller's, also on error. */
 int conf_get_name(struct conf_reader *r, config_setting_t *group, char **ret);
 /* *ret belongs to libconfig. */
 int conf_get_string(struct conf_reader *r, config_setting_t *s, const char **ret);
-/* A time of at least `least`, or 0 if `zero`. */
-int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t least, bool zero, nsec_t *ret);
+/* A time of at least `least`, or 0 if that means something: `zero`, or NULL. */
+int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t least, const char *zero,
+		  nsec_t *ret);
 /* One of the words (NULL-terminated); *ret is its index. */
 int conf_get_word(struct conf_reader *r, config_setting_t *s, const char *const *words,
 		  unsigned *ret);

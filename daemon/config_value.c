@@ -7,8 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* "connections.branch.children.net.rekey_time" */
-static void option_path(config_setting_t *s, char *out, size_t size)
+void conf_option_path(config_setting_t *s, char *out, size_t size)
 {
 	config_setting_t *chain[16];
 	unsigned n = 0;
@@ -34,7 +33,7 @@ void conf_where(const struct conf_reader *r, config_setting_t *s, char *out)
 {
 	char path[160];
 
-	option_path(s, path, sizeof(path));
+	conf_option_path(s, path, sizeof(path));
 	snprintf(out, CONF_WHERE, "%.80s:%u%s%s", r->path, config_setting_source_line(s),
 		 *path ? ": " : "", path);
 }
@@ -52,6 +51,57 @@ int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...)
 	return -EINVAL;
 }
 
+void conf_doubt_at(struct config *c, const char *place, const char *fmt, ...)
+{
+	char text[CONFIG_ERR];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	conf_make_printable(text);
+	c->doubts = xreallocarray(c->doubts, c->doubt_count + 1, sizeof(*c->doubts));
+	c->doubts[c->doubt_count++] = (struct conf_doubt){xstrdup(place), xstrdup(text)};
+}
+
+/* "FILE:LINE"; the caller frees it. */
+static char *place_of(const struct conf_reader *r, config_setting_t *s)
+{
+	return xasprintf("%s:%u", r->path, config_setting_source_line(s));
+}
+
+void conf_doubt(struct conf_reader *r, config_setting_t *s, const char *fmt, ...)
+{
+	char path[160], text[300], *place;
+	va_list ap;
+
+	for (const struct conf_standards *d = r->standards; d; d = d->next) {
+		if (config_setting_parent(s) == config_root_setting(&d->lib))
+			return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	conf_option_path(s, path, sizeof(path));
+	place = place_of(r, s);
+	conf_doubt_at(r->config, place, "%s: %s", path, text);
+	free(place);
+}
+
+void conf_place_add(struct conf_places *to, const struct conf_reader *r, config_setting_t *s)
+{
+	to->v = xreallocarray(to->v, to->count + 1, sizeof(*to->v));
+	to->v[to->count++] = place_of(r, s);
+}
+
+void conf_places_free(struct conf_places *p)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		free(p->v[i]);
+	free(p->v);
+	*p = (struct conf_places){0};
+}
+
 int conf_known(struct conf_reader *r, config_setting_t *group, const char *const *names)
 {
 	if (!config_setting_is_group(group))
@@ -63,7 +113,7 @@ int conf_known(struct conf_reader *r, config_setting_t *group, const char *const
 		for (const char *const *n = names; *n && !found; n++)
 			found = strcmp(*n, config_setting_name(s)) == 0;
 		if (!found)
-			return conf_fail(r, s, "unknown option; see mendip.conf(5)");
+			return conf_unknown(r, s, names);
 	}
 	return 0;
 }
@@ -95,7 +145,8 @@ static const char *as_text(config_setting_t *s, char *buf)
 	}
 }
 
-int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t least, bool zero, nsec_t *ret)
+int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t least, const char *zero,
+		  nsec_t *ret)
 {
 	char buf[32];
 	const char *text = as_text(s, buf);
@@ -105,9 +156,9 @@ int conf_get_time(struct conf_reader *r, config_setting_t *s, nsec_t least, bool
 			r, s,
 			"must be a time: seconds, or a string such as \"30s\", \"4h\", \"100ms\"");
 	if (*ret < least && !(zero && *ret == 0))
-		return conf_fail(r, s, "must be at least %llu ms%s",
+		return conf_fail(r, s, "must be at least %llu ms%s%s",
 				 (unsigned long long)(least / NSEC_PER_MSEC),
-				 zero ? ", or 0 for never" : "");
+				 zero ? ", or 0 for " : "", zero ? zero : "");
 	return 0;
 }
 
@@ -134,6 +185,8 @@ int conf_get_switchover(struct conf_reader *r, config_setting_t *group, struct t
 		config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
 		const char *text = as_text(s, buf);
 
+		if (conf_known_switchover(r, s) < 0)
+			return -EINVAL;
 		if (!text)
 			return conf_fail(r, s, "must be a number or a string");
 		if (tunnel_options_set(o, config_setting_name(s), text, err) < 0)

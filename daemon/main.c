@@ -208,11 +208,11 @@ static void keep_fixed(struct daemon *d, struct config *new)
 			 names);
 }
 
-static void say_in_log(void *ctx, const char *line)
+static void say_in_log(void *ctx, const char *place, const char *text)
 {
 	struct log *log = ctx;
 
-	log_warn(log, "%s", line);
+	log_warn(log, "%s: %s", place, text);
 }
 
 static bool open_ports(struct daemon *d, const struct config *c)
@@ -493,9 +493,12 @@ static void stop(struct daemon *d, bool failed)
 	conf_free(d->config);
 }
 
-static void say_on_stderr(void *ctx, const char *line)
+static void say_on_stderr(void *ctx, const char *place, const char *text)
 {
-	fprintf(stderr, "mendipd: %s: warning: %s\n", (const char *)ctx, line);
+	unsigned *count = ctx;
+
+	fprintf(stderr, "mendipd: %s: warning: %s\n", place, text);
+	++*count;
 }
 
 static void say_error(void *ctx, const char *line)
@@ -531,6 +534,7 @@ static int check(const char *path, bool dump, const char *user)
 {
 	char err[CONFIG_ERR] = "", *text;
 	bool failed = false, readable = true;
+	unsigned warnings = 0;
 	struct config *c = conf_load(path, err, NULL);
 
 	if (!c) {
@@ -543,9 +547,12 @@ static int check(const char *path, bool dump, const char *user)
 		free(text);
 		failed = fflush(stdout) != 0 || ferror(stdout);
 	} else {
-		conf_warn(c, say_on_stderr, (void *)path);
+		conf_warn(c, say_on_stderr, &warnings);
 		readable = user_can_read(c, path, user);
-		if (readable)
+		if (readable && warnings)
+			printf("%s: %u connections, no errors, %u warnings\n", path, c->conns.count,
+			       warnings);
+		else if (readable)
 			printf("%s: %u connections, no errors\n", path, c->conns.count);
 	}
 	conf_free(c);

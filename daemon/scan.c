@@ -1,64 +1,10 @@
 /* scan.c - see scan.h. SPDX-License-Identifier: ISC */
 #include "scan.h"
+#include "scan_text.h"
 #include "wire.h"
 #include "xalloc.h"
 
 #include <ctype.h>
-
-struct scan {
-	const char *at, *end;
-	unsigned line;
-};
-
-static char peek(const struct scan *s, size_t ahead)
-{
-	return (size_t)(s->end - s->at) > ahead ? s->at[ahead] : '\0';
-}
-
-static void step(struct scan *s)
-{
-	if (*s->at == '\n')
-		s->line++;
-	s->at++;
-}
-
-static void skip_line(struct scan *s)
-{
-	while (s->at < s->end && *s->at != '\n')
-		s->at++;
-}
-
-static void skip_comment(struct scan *s)
-{
-	s->at += 2;
-	while (s->at < s->end && !(peek(s, 0) == '*' && peek(s, 1) == '/'))
-		step(s);
-	if (s->at < s->end)
-		s->at += 2;
-}
-
-/* The letter of a \x escape; libconfig accepts either case. */
-static bool is_hex_escape(char c)
-{
-	return c == 'x' || c == 'X';
-}
-
-/* False for an escaped NUL, which would end libconfig's string early. */
-static bool skip_string(struct scan *s)
-{
-	s->at++;
-	while (s->at < s->end && *s->at != '"') {
-		if (*s->at == '\\' && s->at + 1 < s->end) {
-			if (is_hex_escape(peek(s, 1)) && peek(s, 2) == '0' && peek(s, 3) == '0')
-				return false;
-			step(s);
-		}
-		step(s);
-	}
-	if (s->at < s->end)
-		s->at++;
-	return true;
-}
 
 /* After the digits: nothing, or the suffix of a long integer. */
 static bool is_end_of_number(const char *p)
@@ -76,7 +22,7 @@ enum number { NUMBER_GOOD, NUMBER_WRAPPED, NUMBER_GLUED };
 static enum number check_number(struct scan *s)
 {
 	const char *start = s->at;
-	bool hex = peek(s, 0) == '0' && (peek(s, 1) == 'x' || peek(s, 1) == 'X');
+	bool hex = scan_peek(s, 0) == '0' && (scan_peek(s, 1) == 'x' || scan_peek(s, 1) == 'X');
 	uint64_t v;
 	char *end;
 	char buf[40] = "";
@@ -98,11 +44,47 @@ static enum number check_number(struct scan *s)
 	return errno == 0 && v <= INT32_MAX ? NUMBER_GOOD : NUMBER_WRAPPED;
 }
 
-static void skip_word(struct scan *s)
+/* What word processors and browsers put in the place of ASCII. */
+static const struct {
+	const char *from, *to; /* UTF-8; both and all between */
+	const char *why;
+} odd_letters[] = {
+	{"\xe2\x80\x98", "\xe2\x80\x9f",
+	 "a typographic quote, as word processors write it: write a plain one (\")"},
+	{"\xc2\xab", "\xc2\xab", "a typographic quote: write a plain one (\")"},
+	{"\xc2\xbb", "\xc2\xbb", "a typographic quote: write a plain one (\")"},
+	{"\xc2\xa0", "\xc2\xa0", "a no-break space, as web pages have it: write a plain one"},
+};
+
+/* What is wrong with the letter here, outside of strings and comments; NULL: nothing. */
+static const char *odd_letter(const struct scan *s)
 {
-	while (s->at < s->end &&
-	       (isalnum((unsigned char)*s->at) || *s->at == '_' || *s->at == '-' || *s->at == '*'))
-		s->at++;
+	size_t left = (size_t)(s->end - s->at);
+
+	if (*s->at == '\'')
+		return "a single quote: strings stand in double quotes (\")";
+	if (!((unsigned char)*s->at & 0x80))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(odd_letters); i++) {
+		size_t len = strlen(odd_letters[i].from);
+
+		if (left >= len && memcmp(s->at, odd_letters[i].from, len) >= 0 &&
+		    memcmp(s->at, odd_letters[i].to, len) <= 0)
+			return odd_letters[i].why;
+	}
+	return "a letter that is not ASCII stands outside of a string: put it in double quotes, or "
+	       "remove it";
+}
+
+/* What is wrong with the encoding of the text; NULL: nothing. */
+static const char *wrong_encoding(const char *text, size_t len)
+{
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		return "the file begins with a byte order mark: save it as UTF-8 without one (sed "
+		       "-i '1s/^\\xef\\xbb\\xbf//' FILE)";
+	if (len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+		return "the file is UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)";
+	return memchr(text, 0, len) ? "a NUL byte: this is no text file" : NULL;
 }
 
 bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **ret_why)
@@ -110,21 +92,20 @@ bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **re
 	struct scan s = {.at = text, .end = text + len, .line = 1};
 
 	*ret_line = 1;
-	if (memchr(text, 0, len)) {
-		*ret_why = "a NUL byte: this is no text file";
+	*ret_why = wrong_encoding(text, len);
+	if (*ret_why)
 		return false;
-	}
 	while (s.at < s.end) {
 		char c = *s.at;
 
 		*ret_line = s.line;
-		if (c == '#' || (c == '/' && peek(&s, 1) == '/')) {
-			skip_line(&s);
-		} else if (c == '/' && peek(&s, 1) == '*') {
-			skip_comment(&s);
+		if (c == '#' || (c == '/' && scan_peek(&s, 1) == '/')) {
+			scan_skip_line(&s);
+		} else if (c == '/' && scan_peek(&s, 1) == '*') {
+			scan_skip_comment(&s);
 		} else if (c == '"') {
 			*ret_why = "\\x00 would cut the string";
-			if (!skip_string(&s))
+			if (!scan_skip_string(&s))
 				return false;
 		} else if (c == '@') {
 			*ret_why = "@include is not supported: put files into conf.d/ beside "
@@ -141,29 +122,18 @@ bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **re
 			if (n != NUMBER_GOOD)
 				return false;
 		} else if (isalpha((unsigned char)c) || c == '*') {
-			skip_word(&s);
+			scan_skip_word(&s);
 		} else {
-			step(&s);
+			*ret_why = odd_letter(&s);
+			if (*ret_why)
+				return false;
+			scan_step(&s);
 		}
 	}
 	return true;
 }
 
 /* ---- secrets ---- */
-
-static void skip_space(struct scan *s)
-{
-	for (;;) {
-		if (peek(s, 0) == '#' || (peek(s, 0) == '/' && peek(s, 1) == '/'))
-			skip_line(s);
-		else if (peek(s, 0) == '/' && peek(s, 1) == '*')
-			skip_comment(s);
-		else if (s->at < s->end && isspace((unsigned char)*s->at))
-			step(s);
-		else
-			return;
-	}
-}
 
 /* The character that an escape stands for, and its length in the text. */
 static char unescape(const char *p, const char *end, size_t *ret_len)
@@ -175,7 +145,7 @@ static char unescape(const char *p, const char *end, size_t *ret_len)
 	if (name && *name)
 		return values[name - names];
 	*ret_len = 4;
-	if (end - p > 3 && is_hex_escape(p[1]) && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0)
+	if (end - p > 3 && scan_is_hex_escape(p[1]) && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0)
 		return (char)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
 	*ret_len = 1; /* no escape: the backslash stands for itself */
 	return '\\';
@@ -202,9 +172,9 @@ static size_t literals_len(struct scan s)
 {
 	const char *start = s.at;
 
-	while (peek(&s, 0) == '"') {
-		(void)skip_string(&s);
-		skip_space(&s);
+	while (scan_peek(&s, 0) == '"') {
+		(void)scan_skip_string(&s);
+		scan_skip_space(&s);
 	}
 	return (size_t)(s.at - start);
 }
@@ -215,22 +185,22 @@ static void take_value(struct scan *s, struct conf_secrets *ret)
 	struct conf_secret *one;
 	const char *start;
 
-	skip_space(s);
-	if (peek(s, 0) != '=' && peek(s, 0) != ':')
+	scan_skip_space(s);
+	if (scan_peek(s, 0) != '=' && scan_peek(s, 0) != ':')
 		return;
-	step(s);
-	skip_space(s);
-	if (peek(s, 0) != '"')
+	scan_step(s);
+	scan_skip_space(s);
+	if (scan_peek(s, 0) != '"')
 		return;
 	ret->v = xreallocarray(ret->v, ret->count + 1, sizeof(*ret->v));
 	one = &ret->v[ret->count++];
 	*one = (struct conf_secret){.text = xzalloc(literals_len(*s) + 1)};
-	while (peek(s, 0) == '"') {
+	while (scan_peek(s, 0) == '"') {
 		start = s->at + 1;
-		(void)skip_string(s);
+		(void)scan_skip_string(s);
 		take_literal(start, s->at[-1] == '"' && s->at - 1 >= start ? s->at - 1 : s->at,
 			     one);
-		skip_space(s);
+		scan_skip_space(s);
 	}
 }
 
@@ -242,14 +212,14 @@ void conf_take_secrets(char *text, size_t len, struct conf_secrets *ret)
 
 	*ret = (struct conf_secrets){0};
 	while (s.at < s.end) {
-		skip_space(&s);
+		scan_skip_space(&s);
 		word = s.at;
-		if (peek(&s, 0) == '"')
-			(void)skip_string(&s);
-		else if (isalnum((unsigned char)peek(&s, 0)) || peek(&s, 0) == '*')
-			skip_word(&s);
+		if (scan_peek(&s, 0) == '"')
+			(void)scan_skip_string(&s);
+		else if (isalnum((unsigned char)scan_peek(&s, 0)) || scan_peek(&s, 0) == '*')
+			scan_skip_word(&s);
 		else if (s.at < s.end)
-			step(&s);
+			scan_step(&s);
 		if ((size_t)(s.at - word) == strlen(name) && memcmp(word, name, strlen(name)) == 0)
 			take_value(&s, ret);
 	}

@@ -1601,6 +1601,15 @@ MUTANTS = [
      'begins(l, "# TYPE ") && ends(l, " info")', 'begins(l, "# TYPE ") && ends(l, " infos")', ["t_classic/families"]),
     ("classic-help-decides", "a help text that ends in a word for a type changes names", "daemon/classic.c:metrics_classic",
      'if (begins(l, "# TYPE "))\n\t\t\tsuffix', 'if (*l.p == \'#\')\n\t\t\tsuffix', ["t_classic/families"]),
+    # ---- what is wrong with a configuration
+    ("hint-behind-a-string", "where a quote is missing, a word of a string is called wrong", "conf_hint",
+     "if (found && !w.long_string)", "if (found)", ["t_hint/what_is_recognized"]),
+    ("any-bracket-closes", "a bracket that is not closed is not found", "look_at_bracket",
+     "w->depth && w->open[w->depth - 1] == opening[close - closing]", "w->depth", ["t_hint/what_is_recognized"]),
+    ("names-of-all-groups", "the same option in two groups is called double", "open_group",
+     "w->len[w->depth++] = strlen(w->path);", "w->len[w->depth++] = 0;", ["t_hint/names_that_stand_twice"]),
+    ("groups-of-a-list", "the groups of a list are taken for one", "open_group",
+     "++w->unnamed", "w->unnamed", ["t_hint/names_that_stand_twice"]),
 ]
 
 # What `heard` needs where a mutant calls it before its definition.

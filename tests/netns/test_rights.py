@@ -290,7 +290,7 @@ def what_the_user_cannot_read():
         pki = Pki(f"{top}/pki")
         pki.ca()
         pki.cert("branch", "DNS:branch.example")
-        text = config("/run/x", NET, "192.0.2.2", daemon='ca_folder = "cas";',
+        text = config("/run/x", NET, "198.51.100.2", daemon='ca_folder = "cas";',
                       us='id = "branch.example"; auth = "pubkey"; key = "pki/branch.key"; certs = "link.pem";',
                       peer='id = "gw.example.net"; auth = "pubkey";').split("secrets:")[0]
         for name in ("conf.d", "cas", "shut", "shut/in"):
@@ -366,7 +366,7 @@ def whose_access_is_checked():
 
         def check(*more, daemon='user = "games";'):
             with open(os.open(conf, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o640), "w", encoding="ascii") as f:
-                f.write(config("/run/x", NET, "192.0.2.2", daemon=daemon))
+                f.write(config("/run/x", NET, "198.51.100.2", daemon=daemon))
             done = subprocess.run([f"{BUILD}/mendipd", "--check", "-c", conf, *more], capture_output=True, text=True)
             return done.returncode, done.stderr
         status, said = check()
@@ -374,7 +374,7 @@ def whose_access_is_checked():
                and f"chgrp games {bed.directory} && chmod g+rx {bed.directory}" in said, said)
         os.mkdir(bed.path("other"), 0o700)
         with open(os.open(bed.path("other/gw.secret"), os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as f:
-            f.write("a long one")
+            f.write("a long one, of random bytes")
         os.chmod(bed.directory, 0o755)
         expect(check("--user", "root") == (0, ""), "the option is not stronger than the configuration")
         expect(check("--user", "nobody-at-all")[1].endswith('there is no user "nobody-at-all"\n'), "an unknown user")

@@ -85,7 +85,7 @@ STARTS = (
     ("the name of the device", 'tun = "eth0";', [], 69, "TUN device eth0: Invalid argument"),
     ("the device is taken", "", [], 69, "TUN device mendip0: Device or resource busy: another process has it"),
     ("the port is taken", 'tun = "other0";', [], 69, "UDP port 500: Address already in use: is another IKE daemon running?"),
-    ("the user", 'user = "no-such-user";', [], 69, 'there is no user "no-such-user"'),
+    ("the user", 'user = "no-such-user";', [], 78, "daemon.user: this host has no such user"),
     ("the folder of keys", 'key_log = "/no/such/folder";', [], 69, "No such file or directory"),
     ("the folder of the socket", 'control = "/no/such/folder/c";', [], 69, "make its folder"),
     ("the right to the folder", 'user = "nobody"; control = "{bed}/c";', [], 77, "let the daemon's user write to its folder"),

@@ -705,7 +705,7 @@ static void odd_values(void **state)
 		 "esp_proposals = \"" MANY_WORDS "modp3072-noesn\";"},
 		{"\"10.2.0.0/16\"", "[ \"10.2.0.1-10.2.0.9\" ]", "[ \"10.2.0.0/16[tcp/1-9]\" ]"},
 		{"\"192.0.2.2\"", "\"a.example\", \"192.0.2.3\"", "\"%any\", \"192.0.2.3\""},
-		{IN_DAEMON, "user = \"a\\\"b\\\\c\";", "user = \"\";"},
+		{IN_DAEMON, "ca_folder = \"a\\\"b\\\\c\";", "ca_folder = \"\";"},
 	};
 
 	(void)state;

@@ -1,0 +1,116 @@
+/* t_hint.c - what is said of a text that libconfig refuses. SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "config_hint.h"
+
+#include <stdio.h>
+
+/* The sentences themselves are in tests/docs/wrong_configs.txt. */
+static const struct {
+	const char *text, *why; /* NULL: nothing */
+	unsigned line;
+} hints[] = {
+	{"", NULL, 0},
+	{"a: { b = 1; c = [ \"x\" ]; d = true; e = 1.5; f = 0x1fL; };", NULL, 0},
+	{"# {\na = \"{\"; /* [ */", NULL, 0},
+	{"a = 1;\nb {\n};", "colon", 2},
+	{"connections {\n}", "swanctl.conf", 1},
+	{"a: { b = x; };", "double quotes", 1},
+	{"a: { b = 1;\n", "not closed", 1},
+	{"a: {\nb = [ 1;\n};", "[ of line 2", 3},
+	{"}", "one too many", 1},
+	{"a = \"x;\nb = \"y\";", "goes over several lines", 1},
+};
+
+static void what_is_recognized(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
+		char why[HINT_MAX] = "";
+		unsigned line = 0;
+		bool found = conf_hint(hints[i].text, strlen(hints[i].text), &line, why);
+
+		if (found != !!hints[i].why || line != hints[i].line ||
+		    (found && !strstr(why, hints[i].why)))
+			fail_msg("%s: line %u, %s", hints[i].text, line, why);
+	}
+}
+
+/* Where a quote is missing, any word may be a part of a secret. */
+static void nothing_of_the_text_is_shown(void **state)
+{
+	static const char *const texts[] = {"s = \"a\"hunter2 \"b\";", "s = hunter2;",
+					    "s = \"a\"; hunter2 { };", "hunter2 7"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		char why[HINT_MAX] = "";
+		unsigned line;
+
+		assert_true(conf_hint(texts[i], strlen(texts[i]), &line, why));
+		assert_null(strstr(why, "hunter2"));
+	}
+}
+
+static const struct {
+	const char *text, *why; /* NULL: no name stands twice */
+	unsigned line;
+} twice[] = {
+	{"a = 1;\nb = 2;\na = 3;", "a: stands here and in line 1", 3},
+	{"a: { x = 1; };\nb: { x = 1; };", NULL, 0},
+	{"a: { x = 1; };\nx = 2;", NULL, 0},
+	{"a: { b: { }; c = 1;\nb: { }; };", "a.b: stands here and in line 1", 2},
+	{"a = ( { x = 1; }, { x = 1; } );", NULL, 0},
+	{"a = ( { x = 1;\nx = 1; } );", "x: stands here and in line 1", 2},
+	{"a = \"b = 1; b = 2;\"; # b = 1\nb = 1;", NULL, 0},
+};
+
+static void names_that_stand_twice(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(twice); i++) {
+		char why[HINT_MAX] = "";
+		unsigned line = 0;
+		bool found = conf_hint_twice(twice[i].text, strlen(twice[i].text), &line, why);
+
+		if (found != !!twice[i].why || line != twice[i].line ||
+		    (found && !strstr(why, twice[i].why)))
+			fail_msg("%s: line %u, %s", twice[i].text, line, why);
+	}
+}
+
+/* Long names and many groups are not looked at: there is room for 256 letters and 16 groups. */
+static void what_is_too_deep(void **state)
+{
+	char text[1024], why[HINT_MAX];
+	unsigned line;
+	size_t at = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "g: {");
+	snprintf(text + at, sizeof(text) - at, "x = 1; x = 2;");
+	assert_false(conf_hint_twice(text, strlen(text), &line, why));
+	memset(text, 'n', 300);
+	strcpy(text + 300, " = 1; a = 1; a = 2;");
+	assert_false(conf_hint_twice(text, strlen(text), &line, why));
+	memset(text, '{', sizeof(text));
+	(void)conf_hint(text, sizeof(text), &line, why);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_recognized),
+		cmocka_unit_test(nothing_of_the_text_is_shown),
+		cmocka_unit_test(names_that_stand_twice),
+		cmocka_unit_test(what_is_too_deep),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
