@@ -101,25 +101,32 @@ static int parse_text(struct config *c, const char *path, char *text, size_t len
 	return r;
 }
 
+static int check_and_parse(struct config *c, const char *path, char *text, size_t len,
+			   const struct stat *st, bool main_file, char *err)
+{
+	char hint[HINT_MAX];
+	const char *why;
+	unsigned line;
+
+	if (conf_scan(text, len, &line, &why))
+		return parse_text(c, path, text, len, st, main_file, err);
+	if (conf_hint_foreign(text, len, &line, hint))
+		why = hint;
+	snprintf(err, CONFIG_ERR, "%.100s:%u: %s", path, line, why);
+	return -EINVAL;
+}
+
 static int read_file(struct config *c, const char *path, bool main_file, char *err)
 {
 	struct stat st;
 	size_t len;
 	char *text = slurp(path, &len, &st, err);
-	char hint[HINT_MAX];
-	const char *why;
-	unsigned line;
-	int r = -EINVAL;
+	int r;
 
 	if (!text)
 		return -EINVAL;
 	conf_reads_add(c, CONF_READ_FILE, path, path);
-	if (!conf_scan(text, len, &line, &why)) {
-		if (conf_hint_foreign(text, len, &line, hint))
-			why = hint;
-		snprintf(err, CONFIG_ERR, "%.100s:%u: %s", path, line, why);
-	} else
-		r = parse_text(c, path, text, len, &st, main_file, err);
+	r = check_and_parse(c, path, text, len, &st, main_file, err);
 	secret_free(text, len);
 	return r;
 }
@@ -176,34 +183,59 @@ static void doubt_empty(struct config *c, const char *path)
 	free(place);
 }
 
-static struct config *read_all(const char *path, char *err, bool *ret_may_pass)
+/* The configuration is complete: checks it, or frees it. */
+static struct config *finish(struct config *c, int r, char *err, bool *ret_may_pass)
 {
-	struct config *c = xzalloc(sizeof(*c));
-	char *copy = xstrdup(path), *folder;
-	int r;
-
-	conf_defaults(c);
-	c->folder = xstrdup(dirname(copy));
-	c->names = conn_names_new(&c->conns);
-	r = read_file(c, path, true, err);
-	folder = xasprintf("%s/conf.d", c->folder);
-	if (r == 0)
-		r = read_folder(c, folder, err);
-	free(folder);
-	free(copy);
 	conn_names_free(c->names);
 	c->names = NULL;
 	if (r == 0)
 		r = conf_finish(c, err);
-	if (r == 0 && c->conns.count == 0)
-		doubt_empty(c, path);
 	free_help(c);
 	*ret_may_pass = r < 0 && c->may_pass;
-	if (r < 0) {
-		conf_free(c);
-		return NULL;
-	}
+	if (r == 0)
+		return c;
+	conf_free(c);
+	return NULL;
+}
+
+/* An empty configuration; its files will be in the folder of path. */
+static struct config *begin(const char *path)
+{
+	struct config *c = xzalloc(sizeof(*c));
+	char *copy = xstrdup(path);
+
+	conf_defaults(c);
+	c->folder = xstrdup(dirname(copy));
+	c->names = conn_names_new(&c->conns);
+	free(copy);
 	return c;
+}
+
+static struct config *read_all(const char *path, char *err, bool *ret_may_pass)
+{
+	struct config *c = begin(path);
+	char *folder = xasprintf("%s/conf.d", c->folder);
+	int r = read_file(c, path, true, err);
+
+	if (r == 0)
+		r = read_folder(c, folder, err);
+	free(folder);
+	if (r == 0 && c->conns.count == 0)
+		doubt_empty(c, path);
+	return finish(c, r, err, ret_may_pass);
+}
+
+struct config *conf_load_text(const char *name, const char *text, char *err)
+{
+	struct config *c = begin(name);
+	const struct stat st = {.st_mode = 0600};
+	size_t len = strlen(text);
+	char *copy = xstrdup(text);
+	int r = check_and_parse(c, name, copy, len, &st, true, err);
+	bool may_pass;
+
+	secret_free(copy, len);
+	return finish(c, r, err, &may_pass);
 }
 
 /*

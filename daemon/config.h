@@ -78,6 +78,11 @@ struct config {
  */
 struct config *conf_load(const char *path, char *err, bool *ret_may_pass);
 /*
+ * The same for a text of ours in place of files: `name` stands for the file in errors. Nothing
+ * guards against what libconfig might do with it.
+ */
+struct config *conf_load_text(const char *name, const char *text, char *err);
+/*
  * Replaces every byte that is not printable ASCII with '?', in place: a message that quotes input,
  * perhaps cut within a UTF-8 sequence, neither controls a terminal nor breaks JSON.
  */

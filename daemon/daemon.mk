@@ -3,7 +3,7 @@ libdaemon_a_SOURCES = \
 	daemon/config_access.c daemon/config_access.h daemon/config_files.c daemon/config_files.h daemon/expiry.c daemon/expiry.h \
 	daemon/assigned.c daemon/assigned.h daemon/config_list.c daemon/config_pool.c daemon/config_option.c daemon/config_option.h daemon/config_read.c daemon/config_same.c \
 	daemon/config_alike.c daemon/config_check.c daemon/config_hint.c daemon/config_hint.h daemon/config_own.c daemon/config_twice.c \
-	daemon/config_unknown.c daemon/config_warn.c daemon/dns.c daemon/dns.h \
+	daemon/config_unknown.c daemon/config_warn.c daemon/dns.c daemon/dns.h daemon/import.c daemon/import.h daemon/import_lines.c daemon/import_lines.h daemon/import_option.c daemon/import_option.h daemon/import_side.c daemon/import_text.c daemon/import_text.h \
 	daemon/config_read.h daemon/config_value.c daemon/scan.c daemon/scan.h daemon/scan_text.c daemon/scan_text.h daemon/swanctl.c daemon/swanctl.h \
 	daemon/advise.c daemon/advise.h daemon/classic.c daemon/classic.h daemon/listen_at.c daemon/listen_at.h
 libdaemon_a_CPPFLAGS = $(INCLUDES_DAEMON) $(CONFIG_CFLAGS) $(CRYPTO_CFLAGS)
@@ -27,8 +27,9 @@ mendipd_CPPFLAGS = $(INCLUDES_DAEMON) -DSYSCONFDIR='"$(sysconfdir)"' $(CONFIG_CF
 mendipd_LDADD = libdaemon.a libtunnel.a libike.a libesp.a libcommon.a $(CONFIG_LIBS) $(EVENT_LIBS) \
 	$(JANSSON_LIBS) $(NL_LIBS) $(SYSTEMD_LIBS) $(CAPNG_LIBS) $(CRYPTO_LIBS)
 
-mendipctl_SOURCES = daemon/ctl_bundle.c daemon/ctl_bundle.h daemon/ctl_client.c daemon/ctl_client.h daemon/ctl_wait.c daemon/ctl_wait.h daemon/mendipctl.c daemon/show.c daemon/show.h \
+mendipctl_SOURCES = daemon/ctl_bundle.c daemon/ctl_bundle.h daemon/ctl_client.c daemon/ctl_client.h daemon/ctl_import.c daemon/ctl_import.h \
+	daemon/ctl_wait.c daemon/ctl_wait.h daemon/mendipctl.c daemon/show.c daemon/show.h \
 	daemon/show_status.c daemon/show_text.c daemon/show_text.h
-mendipctl_CPPFLAGS = $(INCLUDES_DAEMON) -DSYSCONFDIR='"$(sysconfdir)"' $(JANSSON_CFLAGS)
+mendipctl_CPPFLAGS = $(INCLUDES_DAEMON) -DSYSCONFDIR='"$(sysconfdir)"' $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)
 mendipctl_SOURCES += daemon/ctl_metrics.c daemon/ctl_metrics.h
-mendipctl_LDADD = libdaemon.a libtunnel.a libesp.a libcommon.a $(JANSSON_LIBS) $(CRYPTO_LIBS)
+mendipctl_LDADD = libdaemon.a libtunnel.a libike.a libesp.a libcommon.a $(CONFIG_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)

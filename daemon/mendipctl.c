@@ -3,6 +3,7 @@
 #include "config.h"
 #include "ctl_bundle.h"
 #include "ctl_client.h"
+#include "ctl_import.h"
 #include "ctl_metrics.h"
 #include "ctl_wait.h"
 #include "options.h"
@@ -25,6 +26,7 @@ struct call {
 	struct ctl ctl;
 	bool json, no_wait, all;
 	nsec_t timeout;
+	const char *output;
 	struct advice_in advice;
 	struct metrics_output metrics;
 	const struct command *command;
@@ -332,6 +334,11 @@ static int run_advise(struct call *c)
 	return EXIT_DONE;
 }
 
+static int run_import(struct call *c)
+{
+	return ctl_import(c->argv[0], c->output);
+}
+
 /* ---- the command line ---- */
 
 static int run_help(struct call *c);
@@ -361,6 +368,8 @@ static const struct command commands[] = {
 	{"version", 0, 0, "", ask_and_print, "", "that of the daemon"},
 	{"advise", 0, 0, "iru", run_advise, "--sync-interval TIME --rate PPS [--tunnels N]",
 	 "what a switchover costs, and which options fit; needs no daemon"},
+	{"import", 1, 1, "o", run_import, "FILE [--output FILE]",
+	 "make a mendip.conf of strongSwan's swanctl.conf; needs no daemon"},
 	{"help", 0, 1, "", run_help, "[COMMAND]", "this, or one command of it"},
 	{"fault", 1, 8, "", ask_and_print, NULL, NULL},
 };
@@ -441,7 +450,7 @@ static bool take_value(struct call *c, int letter, const char *value)
 	switch (letter) {
 	case 't': return parse_time(value, &c->timeout) == 0;
 	case 'f': return metrics_format_parse(value, &c->metrics);
-	case 'o': c->metrics.path = value; return true;
+	case 'o': c->output = c->metrics.path = value; return true;
 	case 'i': return parse_time(value, &c->advice.sync_interval) == 0;
 	case 'r': return parse_size(value, true, &c->advice.rate) == 0;
 	case 'u': return parse_size(value, true, &c->advice.tunnels) == 0;

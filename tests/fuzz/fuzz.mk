@@ -52,6 +52,11 @@ tests_fuzz_fuzz_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS) -DFUZZ_NAME=
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/config"'
 tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(CONFIG_WRAPS)
 tests_fuzz_fuzz_config_LDADD = $(FUZZ_LIBS) $(CONFIG_LIBS)
+check_PROGRAMS += tests/fuzz/fuzz_import
+tests_fuzz_fuzz_import_SOURCES = tests/fuzz/fuzz_import.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_import_CPPFLAGS = $(TEST_CPPFLAGS) -DFUZZ_NAME='"import"' -DMUTATIONS=3000 \
+	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/import"'
+tests_fuzz_fuzz_import_LDADD = $(FUZZ_LIBS) $(CONFIG_LIBS)
 # Each input runs two engines for minutes of virtual time: fewer mutations. The name "inside" keeps the published captures to
 # fuzz_ike_message and fuzz_ike_engine (see driver.c).
 check_PROGRAMS += tests/fuzz/fuzz_ike_inside
@@ -83,7 +88,7 @@ tests_fuzz_fuzz_control_LDADD = $(CONTROL_LIBS)
 if FUZZERS
 noinst_PROGRAMS = tests/fuzz/lf_ike_message tests/fuzz/lf_ike_engine tests/fuzz/lf_esp tests/fuzz/lf_text \
 	tests/fuzz/lf_inner tests/fuzz/lf_offload tests/fuzz/lf_esp_run tests/fuzz/lf_config tests/fuzz/lf_ike_inside \
-	tests/fuzz/lf_control tests/fuzz/lf_cert tests/fuzz/lf_eap
+	tests/fuzz/lf_control tests/fuzz/lf_cert tests/fuzz/lf_eap tests/fuzz/lf_import
 tests_fuzz_lf_cert_SOURCES = tests/fuzz/fuzz_cert.c tests/fuzz/fuzz.h
 tests_fuzz_lf_cert_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_cert_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
@@ -104,6 +109,11 @@ tests_fuzz_lf_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS)
 tests_fuzz_lf_config_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer $(CONFIG_WRAPS)
 tests_fuzz_lf_config_LDADD = $(FUZZ_LIBS) $(CONFIG_LIBS)
+tests_fuzz_lf_import_SOURCES = tests/fuzz/fuzz_import.c tests/fuzz/fuzz.h
+tests_fuzz_lf_import_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_lf_import_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_import_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_lf_import_LDADD = $(FUZZ_LIBS) $(CONFIG_LIBS)
 tests_fuzz_lf_ike_inside_SOURCES = $(INSIDE)
 tests_fuzz_lf_ike_inside_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_ike_inside_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer

@@ -1610,6 +1610,17 @@ MUTANTS = [
      "w->len[w->depth++] = strlen(w->path);", "w->len[w->depth++] = 0;", ["t_hint/names_that_stand_twice"]),
     ("groups-of-a-list", "the groups of a list are taken for one", "open_group",
      "++w->unnamed", "w->unnamed", ["t_hint/names_that_stand_twice"]),
+    # ---- import of a swanctl.conf
+    ("sections-without-end", "sections in sections use up the stack", "daemon/import_text.c:read_section",
+     "++r->tree->depth > IMPORT_DEPTH_MAX", "++r->tree->depth > 1000 * IMPORT_DEPTH_MAX", ["t_import/what_is_read"]),
+    ("includes-without-end", "files that include each other are read again and again", "read_include",
+     "t->depth >= IMPORT_DEPTH_MAX", "0", ["t_import/what_is_read"]),
+    ("references-win", "an option is replaced by that of a section that is referred to", "inherit",
+     "own && (own->value || n->value)", "0", ["t_import/what_is_read"]),
+    ("names-of-two-kinds", "an option and a section of one name are confused", "daemon/import_text.c:node_of",
+     "n && !n->value == value", "0", ["t_import/what_is_read"]),
+    ("values-over-braces", "the end of a section is taken for a part of a value", "daemon/import_text.c:read_value",
+     'read_word(r, "#}\\"")', 'read_word(r, "#\\"")', ["t_import/what_is_read"]),
 ]
 
 # What `heard` needs where a mutant calls it before its definition.

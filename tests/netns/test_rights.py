@@ -20,7 +20,7 @@ from pki import Pki
 VIEW, ADMIN, NOBODY = "users", "operator", 65534
 GROUPS = f'view_group = "{VIEW}"; admin_group = "{ADMIN}";'
 # Commands of mendipctl that are no requests of their own: they need no daemon, or are made of others, such as status.
-LOCAL = {"help", "advise", "watch", "bundle", "complete"}
+LOCAL = {"help", "advise", "watch", "bundle", "complete", "import"}
 
 
 def gid(name):

@@ -1,0 +1,65 @@
+/*
+ * import_lines.h - the lines of a configuration while import.c makes it; private to import*.c.
+ * SPDX-License-Identifier: ISC
+ *
+ * Lines belong to parts, and parts to greater ones: a list to a child, a child to a connection.
+ * When mendipd would refuse a line, what goes is the line, if the rest means the same without it,
+ * or its part.
+ */
+#ifndef MENDIP_IMPORT_LINES_H
+#define MENDIP_IMPORT_LINES_H
+
+#include "import.h"
+
+struct import_line {
+	char *text;
+	const struct import_node *from; /* what it was made of */
+	unsigned part;
+	bool alone; /* it can go by itself */
+	enum import_place { LINE_PLAIN, LIST_BEGIN, LIST_ITEM, LIST_END } place;
+};
+
+struct import_part {
+	unsigned parent; /* 0: of the file as a whole */
+	bool needed;	 /* the parent goes with it */
+	bool gone;
+};
+
+struct import_word {
+	const struct import_node *of;
+	unsigned number;
+	char *text;
+};
+
+struct import_lines {
+	const struct import_ops *ops;
+	struct import_line *v;
+	unsigned count, depth; /* depth: levels of two spaces */
+	struct import_part *parts;
+	unsigned part_count, part; /* the part that lines are added to */
+	struct import_word *words; /* what is to be said */
+	unsigned said;
+	bool certificates; /* peers show some */
+};
+
+/* Begins a part of the present one. Returns the present one, for import_part_end. */
+unsigned import_part_begin(struct import_lines *l, bool needed);
+void import_part_end(struct import_lines *l, unsigned before);
+/* Leaves out all of a part. */
+void import_part_drop(struct import_lines *l, unsigned part);
+/* Adds a line, for which `from` stands; alone: see above. */
+void import_line(struct import_lines *l, const struct import_node *from, bool alone,
+		 const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Notes that something is not carried over. */
+void import_say(struct import_lines *l, const struct import_node *n, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+/* The lines that are left, as one text for secret_free. folded: with each list in one line. */
+char *import_text(const struct import_lines *l, bool folded);
+/* Leaves out what stands in a line of the text that is not folded, and says why. False: it is a
+ * line of the file. */
+bool import_refuse(struct import_lines *l, unsigned line, const char *why);
+/* Says what was noted, in the order of the files. */
+void import_say_all(struct import_lines *l, const struct import_ops *ops);
+void import_lines_free(struct import_lines *l);
+
+#endif
