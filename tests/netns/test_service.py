@@ -165,7 +165,9 @@ def what_is_installed_agrees():
         with open(units[0], encoding="utf-8") as f:
             unit = dict(line.split("=", 1) for line in f.read().splitlines() if "=" in line and not line.startswith("#"))
         expect((unit["User"], unit["Group"], unit["UMask"]) == ("mendip", "mendip", "0027"), unit)
-        etc = os.path.dirname(root + unit["ExecStart"].split("-c ")[1])
+        file = unit["ExecStart"].split("-c ")[1]
+        expect(unit["ConditionPathExists"] == file, f"the unit does not wait for {file}")
+        etc = os.path.dirname(root + file)
         users, files = (p for folder in ("sysusers.d", "tmpfiles.d") for p in installed("mendip.conf") if folder in p)
         mode = stat.S_IMODE(os.stat(etc).st_mode)
         expect(f"{mode:04o}" == unit["ConfigurationDirectoryMode"] == "0750", f"{etc}: {mode:o}")
