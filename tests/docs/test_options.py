@@ -92,7 +92,7 @@ def spellings(value):
 def plain(item):
     """Returns an item's text as it is displayed, with quotes and parentheses instead of macros."""
     lines = []
-    for line in item.splitlines():
+    for line in item.replace(r"\:", "").splitlines():  # where a long word may be broken
         macro = re.match(r"\.(Pq |)(Qq|Pa|Cm|Em|Li|Nm|Xr) (.*)$", line)
         if macro:
             words = re.sub(r" ([,.;:])", r"\1", re.sub(r"\bQq ", "", macro[3]))
