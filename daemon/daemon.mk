@@ -33,3 +33,4 @@ mendipctl_SOURCES = daemon/ctl_bundle.c daemon/ctl_bundle.h daemon/ctl_client.c 
 mendipctl_CPPFLAGS = $(INCLUDES_DAEMON) -DSYSCONFDIR='"$(sysconfdir)"' $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)
 mendipctl_SOURCES += daemon/ctl_metrics.c daemon/ctl_metrics.h
 mendipctl_LDADD = libdaemon.a libtunnel.a libike.a libesp.a libcommon.a $(CONFIG_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)
+mendipctl_SOURCES += daemon/ctl_command.h daemon/ctl_complete.c daemon/ctl_complete.h

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "ctl_bundle.h"
 #include "ctl_client.h"
+#include "ctl_complete.h"
 #include "ctl_import.h"
 #include "ctl_metrics.h"
 #include "ctl_wait.h"
@@ -32,14 +33,6 @@ struct call {
 	const struct command *command;
 	char **argv; /* its arguments */
 	int argc;
-};
-
-struct command {
-	const char *name;
-	int min, max;	     /* number of arguments */
-	const char *options; /* letters of those that only some commands have */
-	int (*run)(struct call *c);
-	const char *args, *help;
 };
 
 /* ---- the commands ---- */
@@ -342,6 +335,7 @@ static int run_import(struct call *c)
 /* ---- the command line ---- */
 
 static int run_help(struct call *c);
+static int run_complete(struct call *c);
 
 static const struct command commands[] = {
 	{"status", 0, 1, "a", ask_and_print, "[NAME] [--all]",
@@ -372,6 +366,7 @@ static const struct command commands[] = {
 	 "make a mendip.conf of strongSwan's swanctl.conf; needs no daemon"},
 	{"help", 0, 1, "", run_help, "[COMMAND]", "this, or one command of it"},
 	{"fault", 1, 8, "", ask_and_print, NULL, NULL},
+	{"complete", 1, 512, "", run_complete, NULL, NULL}, /* for shells: -- WORD ... */
 };
 
 static const struct command *find_command(const char *name)
@@ -385,7 +380,7 @@ static const struct command *find_command(const char *name)
 
 static void print_command(FILE *f, const struct command *c)
 {
-	if (c->help) /* fault is in mendipctl(8) alone */
+	if (c->help) /* fault and complete are in mendipctl(8) alone */
 		fprintf(f, "  %s %s\n      %s\n", c->name, c->args, c->help);
 }
 
@@ -434,6 +429,18 @@ static const struct option options[] = {{"socket", required_argument, NULL, 's'}
 					{"rate", required_argument, NULL, 'r'},
 					{"tunnels", required_argument, NULL, 'u'},
 					{NULL, 0, NULL, 0}};
+
+static int run_complete(struct call *c)
+{
+	const struct grammar g = {.commands = commands,
+				  .count = ARRAY_SIZE(commands),
+				  .options = options,
+				  .general = "sjVh",
+				  .socket = c->ctl.socket};
+
+	complete(stdout, &g, c->argv, c->argc);
+	return EXIT_DONE;
+}
 
 static const char *option_name(int letter)
 {

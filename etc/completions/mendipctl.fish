@@ -1,0 +1,7 @@
+# fish completion for mendipctl, which says itself what can follow. SPDX-License-Identifier: ISC
+function __mendipctl_words
+    set -l words (commandline -opc) (commandline -ct)
+    $words[1] complete -- $words[2..-1] 2>/dev/null
+end
+complete -c mendipctl -f -a '(__mendipctl_words)'
+complete -c mendipctl -s s -l socket -r -F
