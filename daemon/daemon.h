@@ -117,9 +117,9 @@ void resolver_refresh(struct resolver *r);
  * failed, or the host has changed. Accepts NULL. */
 void resolver_soon(struct resolver *r);
 
-/* privileges.c: keeps only CAP_NET_ADMIN and CAP_NET_BIND_SERVICE; changes from root to c->user
- * unless that is NULL, with the user's groups and those of the sockets. 0, or -errno with a text in
- * err (size bytes). */
+/* privileges.c: keeps only CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE if it is there; changes from
+ * root to c->user unless that is NULL, with the user's groups and those of the sockets. 0, or
+ * -errno with a text in err (size bytes). */
 int privileges_drop(const struct config_fixed *c, char *err, size_t size) MUST_CHECK;
 
 #endif

@@ -37,16 +37,31 @@ static int take_groups(const struct passwd *pw, const struct config_fixed *c)
 	return r < 0 ? -EPERM : 0;
 }
 
+/*
+ * Keeps CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE if we have it: a container may have given only the
+ * first, and open its ports to all. Returns whether the bounding set can be cut down, too.
+ */
+static bool choose_capabilities(void)
+{
+	bool bind, bounds;
+
+	capng_get_caps_process();
+	bind = capng_have_capability(CAPNG_PERMITTED, CAP_NET_BIND_SERVICE);
+	bounds = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+	capng_clear(CAPNG_SELECT_BOTH);
+	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN);
+	if (bind)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_BIND_SERVICE);
+	return bounds;
+}
+
 /* CAP_NET_RAW has done its part: the raw sockets are open (data.c). */
 int privileges_drop(const struct config_fixed *c, char *err, size_t size)
 {
-	bool root = getuid() == 0;
+	bool root = getuid() == 0, bounds = choose_capabilities();
 	const struct passwd *pw = NULL;
 	int r;
 
-	capng_clear(CAPNG_SELECT_BOTH);
-	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN,
-		      CAP_NET_BIND_SERVICE, -1);
 	if (c->user && root) {
 		pw = getpwnam(c->user);
 		if (!pw) {
@@ -62,11 +77,11 @@ int privileges_drop(const struct config_fixed *c, char *err, size_t size)
 		r = capng_change_id((int)pw->pw_uid, (int)pw->pw_gid, CAPNG_CLEAR_BOUNDING);
 	else if (!pw)
 		/* Without CAP_SETPCAP the bounding set stays as the service manager made it. */
-		r = capng_apply(root ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
+		r = capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	if (r < 0) {
 		snprintf(err, size,
 			 "privileges cannot be dropped (libcap-ng: %d): start as root, or with "
-			 "CAP_NET_ADMIN and CAP_NET_BIND_SERVICE",
+			 "CAP_NET_ADMIN",
 			 r);
 		return -EPERM;
 	}

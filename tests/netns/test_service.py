@@ -201,6 +201,24 @@ def privileges_are_dropped():
         expect(status["NoNewPrivs"] == "1", "NoNewPrivs is off")
 
 
+def one_capability_is_enough():
+    """As in a container: root without CAP_SETPCAP and the like, and ports that are open to all."""
+    with testbed.Testbed("container") as bed:
+        left, _ = bed.pair("branch", "gw")
+        left.run("sysctl", "-q", "-w", "net.ipv4.ip_unprivileged_port_start=500")
+        control, path = bed.path("n.sock"), bed.path("n.conf")
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+            f.write(config(control, NET, "192.0.2.2"))
+        os.chmod(os.path.dirname(control), 0o755)
+        process = left.popen("setpriv", "--bounding-set", "-all,+net_admin", f"{BUILD}/mendipd", "-c", path,
+                             log=bed.path("n.log"))
+        wait_for(lambda: os.path.exists(control) or process.poll() is not None, "no control socket", 5)
+        with open(bed.path("n.log"), encoding="utf-8") as f:
+            expect(process.poll() is None, f.read())
+        status = capabilities(process.pid)
+        expect(int(status["CapPrm"], 16) == int(status["CapEff"], 16) == 1 << NET_ADMIN, f"CapPrm {status['CapPrm']}")
+
+
 def runs_as_a_user():
     with testbed.Testbed("user") as bed:
         left, _ = bed.pair("branch", "gw")
@@ -225,4 +243,4 @@ def manual_pages_are_clean():
 
 
 main([unit_verifies, notify_protocol, each_start_that_fails_has_its_status, the_manual_has_each_status, what_is_installed_agrees,
-      privileges_are_dropped, runs_as_a_user, manual_pages_are_clean])
+      privileges_are_dropped, one_capability_is_enough, runs_as_a_user, manual_pages_are_clean])
