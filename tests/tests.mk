@@ -27,6 +27,7 @@ include tests/interop/interop.mk
 include tests/netns/netns.mk
 include tests/bench/bench.mk
 include tests/docs/docs.mk
+include tests/package/package.mk
 
 # distcheck-quick sets DISTCHECK_CHECK=no: CI has run the tests already.
 check-local:

@@ -57,6 +57,10 @@ class CtlError(Exception):
     """mendipctl exited with an error; the text is what it wrote to stderr."""
 
 
+class NoFaults(Exception):
+    """The installed programs, which debian/tests/namespaces tests, have no fault injection."""
+
+
 class Mendip:
     """
     A mendipd in a namespace; it ends with the testbed. conf: the configuration, or a function that returns it for the
@@ -103,6 +107,8 @@ class Mendip:
     def ctl(self, *args):
         """Returns the JSON result of a command, for whose end it does not wait; raises CtlError when mendipctl fails."""
         done = self.run(*args, *(["--no-wait"] if args[0] in ("up", "down", "rekey") else []))
+        if args[0] == "fault" and "unknown command" in done.stderr and "MENDIP_INSTALLED" in os.environ:
+            raise NoFaults
         if done.returncode:
             raise CtlError(done.stderr.strip())
         return json.loads(done.stdout) if done.stdout.strip() else {}
@@ -175,6 +181,9 @@ def run_case(case, name):
         return True
     try:
         case()
+    except NoFaults:
+        print(f"ok {name} # UNTESTED the installed programs have no fault injection", flush=True)
+        return True
     except Exception as e:  # the other cases run all the same
         print(f"not ok {name}: {type(e).__name__}: {e}", flush=True)
         traceback.print_exc(file=sys.stdout)
