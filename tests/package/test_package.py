@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 
+import image
+
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("MENDIP_BUILD", os.path.join(SOURCE, "build/test"))
 FOLDER = os.path.join(BUILD, "package")
@@ -134,6 +136,11 @@ def is_installed_in_a_clean_system():
     in_a_clean_system("install")
 
 
+def runs_in_a_container():
+    """With /dev/net/tun and CAP_NET_ADMIN alone."""
+    image.check(the("mendip_*.deb"), in_a_clean_system("clean"))
+
+
 def passes_the_namespaces_tests():
     """Those of debian/tests/namespaces that take seconds, with the programs of the package."""
     with tempfile.TemporaryDirectory() as folder:
@@ -144,7 +151,8 @@ def passes_the_namespaces_tests():
 
 CASES = [names_one_version, is_made_by_make_release, has_no_fault_injection, is_lintian_clean, has_an_apparmor_profile]
 if os.environ.get("MENDIP_PACKAGE") != "build" or sys.argv[1:]:
-    CASES += [is_the_same_from_another_folder, is_installed_in_a_clean_system, passes_the_namespaces_tests]
+    CASES += [is_the_same_from_another_folder, is_installed_in_a_clean_system, runs_in_a_container,
+              passes_the_namespaces_tests]
 
 
 def main():
