@@ -65,10 +65,11 @@ class Process:
 class Machine:
     """The machine, as a namespace of a testbed; it ends with the testbed.
 
-    host is a Namespace that holds the processes of the machine and the link for commands.
+    host is a Namespace that holds the processes of the machine and the link for commands; options: further ones of the kernel.
     """
 
-    def __init__(self, bed, host, name="machine"):
+    def __init__(self, bed, host, name="machine", options=()):
+        self.options = options
         self.bed, self.host, self.short, self.name = bed, host, name, f"{host.name}, user-mode Linux"
         self.outer, self.inner = OUTER, None
         self.console = bed.path(f"{name}.console")
@@ -86,7 +87,7 @@ class Machine:
         self.process = self.host.popen(
             "unshare", "--pid", "--fork", "--kill-child", uml_packages.kernel(packages), f"mem={MEMORY}",
             "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "con=null", "con0=null,fd:1", "ssl=null",
-            f"init={HERE}/uml_init", f"uml_dir={self.bed.directory}/", "umid=machine", "panic=-1", *vectors,
+            f"init={HERE}/uml_init", f"uml_dir={self.bed.directory}/", "umid=machine", "panic=-1", *self.options, *vectors,
             f"mendip_packages={packages}", f"mendip_agent={HERE}/uml_agent.py", f"mendip_devices={addresses}",
             log=self.console, env={**os.environ, "LD_PRELOAD": shim(self.bed.directory), "TMPDIR": self.bed.directory})
         if not testbed.wait_until(lambda: not self.runs() or self.answers(), BOOT_TIMEOUT) or not self.runs():
@@ -158,14 +159,14 @@ def missing():
     return uml_packages.missing()
 
 
-def between(bed):
-    """Makes left -- machine -- lan and boots the machine; returns (left, machine, lan).
+def between(bed, options=()):
+    """Makes left -- machine -- lan and boots the machine, with these options of its kernel; returns (left, machine, lan).
 
     left: 192.0.2.1 and 2001:db8::1, inner 10.1.0.1/16      machine: 192.0.2.2 and 2001:db8::2
     lan: 10.2.0.1/16, behind the machine
     """
     host, left, lan = (bed.namespace(name) for name in ("host", "branch", "lan"))
-    machine = Machine(bed, host).start()
+    machine = Machine(bed, host, options=options).start()
     for ns, device, *addresses in ((left, "left", "192.0.2.1/24", "2001:db8::1/64"), (lan, "lan", "10.2.0.1/16")):
         host.ip("link", "set", device, "netns", ns.name, "name", "eth0")  # the machine keeps its end
         ns.address("eth0", *addresses)

@@ -1,2 +1,3 @@
 PRIVILEGED_TESTS += tests/package/test_package.py
-EXTRA_DIST += tests/package/test_package.py tests/package/image.py etc/Containerfile
+PRIVILEGED_TESTS += tests/package/test_apparmor.py
+EXTRA_DIST += tests/package/test_package.py tests/package/test_apparmor.py tests/package/image.py etc/Containerfile
