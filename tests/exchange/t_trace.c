@@ -30,12 +30,10 @@ static void each_exchange_in_words(void **state)
 		"gw: sent IKE_SA_INIT request 0 to 192.0.2.1:500: SA aes256gcm16-",
 		"gw: received IKE_SA_INIT response 0 from 192.0.2.1:500: SA ",
 		", KE x25519, N(NAT_DETECTION_SOURCE_IP), N(",
-		"gw: sent IKE_AUTH request 1 to 192.0.2.1:4500: IDi branch.example, IDr "
-		"gw.example.net, "
-		"AUTH by secret, SA ",
+		"gw: sent IKE_AUTH request 1 to 192.0.2.1:4500: IDi branch.example, ",
+		", IDr gw.example.net, AUTH by secret, SA ",
 		", TSi 10.1.0.0/24, TSr 10.2.0.0/24, N(INITIAL_CONTACT), ",
-		"gw: received IKE_AUTH response 1 from 192.0.2.1:4500: IDr gw.example.net, "
-		"AUTH by secret, ",
+		"gw: received IKE_AUTH response 1 from 192.0.2.1:4500: IDr gw.example.net, ",
 		"gw: sent CREATE_CHILD_SA request 2 to 192.0.2.1:4500: SA ",
 		", KE x25519, N(REKEY_SA) ",
 		"gw: sent INFORMATIONAL request 3 to 192.0.2.1:4500: DELETE of CHILD SA ",
