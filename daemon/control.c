@@ -564,6 +564,7 @@ static bool make_room(struct control *control, unsigned new_rank)
 	return true;
 }
 
+/* Lets the next client in. */
 static void on_again(evutil_socket_t fd, short what, void *ctx)
 {
 	struct control *control = ctx;
@@ -614,10 +615,15 @@ static void accept_client(struct control *control, enum right right, evutil_sock
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
 		      void *ctx)
 {
+	static const struct timeval now;
 	struct control *control = ctx;
 
 	(void)sa;
 	(void)len;
+	/* One a turn of the loop: who connects again and again must not keep packets waiting. */
+	evconnlistener_disable(control->change.listener);
+	evconnlistener_disable(control->view.listener);
+	evtimer_add(control->again, &now);
 	accept_client(control, l == control->view.listener ? RIGHT_VIEW : RIGHT_CHANGE, fd);
 }
 
@@ -691,7 +697,7 @@ int control_new(struct daemon *d, struct control **ret)
 		abort(); /* no memory */
 	event_priority_set(c->reaper, PRIORITY_CONTROL);
 	event_priority_set(c->pump, PRIORITY_DATA);
-	event_priority_set(c->again, PRIORITY_CONTROL);
+	event_priority_set(c->again, PRIORITY_DATA);
 	*ret = c;
 	return 0;
 }

@@ -30,6 +30,14 @@ static int write_all(int fd, const char *text)
 	return e;
 }
 
+/* A device or a pipe must not become a file, nor a link's target stay as it was. */
+static bool is_replaceable(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) < 0 || S_ISREG(st.st_mode);
+}
+
 /* 0 or -errno. The file beside it has a name that no collector of *.prom reads. */
 static int replace(const char *path, const char *text)
 {
@@ -55,13 +63,20 @@ int metrics_write(const struct metrics_output *to, const char *text)
 
 	if (classic)
 		text = classic;
-	if (to->path)
+	if (to->path && !is_replaceable(to->path)) {
+		fprintf(stderr,
+			"mendipctl: %s: is no regular file, and is not replaced by one: without "
+			"--output the metrics go to the standard output\n",
+			to->path);
+		e = -EINVAL;
+	} else if (to->path) {
 		e = replace(to->path, text);
-	else
+		if (e < 0)
+			fprintf(stderr, "mendipctl: %s: %s: the metrics are not written\n",
+				to->path, strerror(-e));
+	}
+	if (!to->path)
 		fputs(text, stdout); /* main() says whether that went well */
-	if (e < 0)
-		fprintf(stderr, "mendipctl: %s: %s: the metrics are not written\n", to->path,
-			strerror(-e));
 	free(classic);
 	return e;
 }

@@ -21,7 +21,9 @@ static void tell_failure(struct daemon *d, const struct endpoint *remote, int er
 	log_limited(&d->log, &d->send_lines, daemon_now(), LOG_LEVEL_WARNING,
 		    "IKE message to %s cannot be sent: %s", endpoint_format(remote, to),
 		    strerror(-error));
-	tunnel_not_sent(d->tunnel, remote, -error);
+	/* A full socket takes the next one. */
+	if (error != -EAGAIN && error != -ENOBUFS)
+		tunnel_not_sent(d->tunnel, -error);
 }
 
 /* From any port but 500, everything except the keepalive carries the marker. */

@@ -238,6 +238,22 @@ static void add_local(struct import_lines *l, const struct import_node *conn,
 	import_say_rest(l, section, path);
 }
 
+static bool has_prefix(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+/* n: what Mendip does not have, and what narrows the circle of those who are let in; or NULL. */
+static void leave_out_for(struct import_lines *l, const struct import_node *n, const char *path)
+{
+	if (!n)
+		return;
+	import_say(l, n,
+		   "%.150s: without that more peers would be let in, so the connection is left out",
+		   path);
+	import_part_drop(l, l->part);
+}
+
 static void add_remote(struct import_lines *l, struct import_node *section, const char *path)
 {
 	/* What narrows the circle of those who are let in. */
@@ -256,15 +272,13 @@ static void add_remote(struct import_lines *l, struct import_node *section, cons
 		add_files(l, section, path, "certs", "cert", "x509");
 		add_files(l, section, path, "pubkeys", NULL, "pubkey");
 	}
-	for (unsigned i = 0; narrower[i]; i++) {
-		n = import_find(section, narrower[i]);
-		if (!n)
-			continue;
-		import_say(l, n,
-			   "%.150s: without that more peers would be let in, so the connection is "
-			   "left out",
-			   path);
-		import_part_drop(l, l->part);
+	for (unsigned i = 0; narrower[i]; i++)
+		leave_out_for(l, import_find(section, narrower[i]), path);
+	for (n = section->first; n; n = n->next) {
+		/* A certificate on a token: without it, any CA in the folder would do. */
+		if (!n->value && (has_prefix(n->name, "cert") || has_prefix(n->name, "cacert")) &&
+		    !import_find(n, "file"))
+			leave_out_for(l, n, path);
 	}
 	n = import_get(section, "revocation");
 	if (n)

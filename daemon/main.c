@@ -473,7 +473,7 @@ static void stop(struct daemon *d, bool failed)
 	assigned_free(d, !failed && !d->handed);
 	aead_fini();
 	control_free(d->control);
-	metrics_http_free(d->metrics_http, d->handed);
+	metrics_http_free(d->metrics_http);
 	data_fini(d);
 	host_fini(d);
 	devices_fini(d);

@@ -48,8 +48,8 @@ struct metrics_http {
 	struct evhttp *evhttp;
 	struct evconnlistener *listeners[SOCKETS_MAX];
 	unsigned count;
-	int own; /* a socket of metrics_listen, which is one of those; -1: none */
-	struct listen_at at;
+	int own;    /* a socket of metrics_listen, which is one of those; -1: none */
+	char *path; /* of `own`, if that is a Unix socket; owned */
 	LIST_HEAD(, client) clients; /* the newest first */
 	unsigned clients_count;
 	struct event *next, *tick; /* let the next client in */
@@ -289,16 +289,19 @@ static bool serve_on(struct metrics_http *h, int fd)
 static void open_own(struct metrics_http *h, int kept)
 {
 	const struct config_fixed *f = &h->daemon->config->fixed;
+	struct listen_at at;
 	int fd;
 
-	if (!f->metrics_listen || listen_at_parse(f->metrics_listen, &h->at) < 0) {
+	if (!f->metrics_listen || listen_at_parse(f->metrics_listen, &at) < 0) {
 		if (kept >= 0)
 			close(kept);
 		return;
 	}
-	fd = metrics_socket_open(&h->at, f->view_group, kept, &h->daemon->log);
-	if (fd >= 0 && serve_on(h, fd))
-		h->own = fd;
+	fd = metrics_socket_open(&at, f->view_group, kept, &h->daemon->log);
+	if (fd < 0 || !serve_on(h, fd))
+		return;
+	h->own = fd;
+	h->path = at.path ? xstrdup(at.path) : NULL;
 }
 
 static void open_sockets(struct metrics_http *h)
@@ -342,16 +345,16 @@ struct metrics_http *metrics_http_new(struct daemon *d)
 		event_add(h->tick, &second);
 		return h;
 	}
-	metrics_http_free(h, false);
+	metrics_http_free(h);
 	return NULL;
 }
 
 int metrics_http_own(const struct metrics_http *h)
 {
-	return h ? h->own : -1;
+	return h && !h->path ? h->own : -1;
 }
 
-void metrics_http_free(struct metrics_http *h, bool leave)
+void metrics_http_free(struct metrics_http *h)
 {
 	struct client *c;
 
@@ -362,8 +365,9 @@ void metrics_http_free(struct metrics_http *h, bool leave)
 		client_free(c);
 	event_free(h->next);
 	event_free(h->tick);
-	if (h->own >= 0 && h->at.path && !leave)
-		unlink(h->at.path);
+	if (h->own >= 0 && h->path)
+		unlink(h->path);
+	free(h->path);
 	text_unref(h->texts[false]);
 	text_unref(h->texts[true]);
 	free(h);

@@ -19,11 +19,12 @@ struct metrics_http;
  * d->kept must still be there.
  */
 struct metrics_http *metrics_http_new(struct daemon *d);
-/* Disconnects all clients. leave: the socket of metrics_listen is the next process's. Accepts NULL.
+/* Disconnects all clients. Accepts NULL. */
+void metrics_http_free(struct metrics_http *h);
+/*
+ * The port of metrics_listen, for the next process, as no unit of systemd keeps it; -1: there is
+ * none, or it is a Unix socket, which the next process makes anew. Accepts NULL.
  */
-void metrics_http_free(struct metrics_http *h, bool leave);
-/* The listening socket of metrics_listen, which no unit of systemd keeps; -1: there is none.
- * Accepts NULL. */
 int metrics_http_own(const struct metrics_http *h);
 
 /* The name under which that is left with systemd. */

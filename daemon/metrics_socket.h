@@ -15,8 +15,8 @@
 bool metrics_socket_is_local(int fd, char *name);
 /*
  * Listens there; a Unix socket is for the members of group. kept: the socket that the process
- * before us has left for that, or -1; it is used if it is the same, and otherwise closed. Returns
- * the descriptor, which does not block, or -errno with a line in the log.
+ * before us has left for that, or -1; it is used if it is the same port, and otherwise closed.
+ * Returns the descriptor, which does not block, or -errno with a line in the log.
  */
 int metrics_socket_open(const struct listen_at *l, const char *group, int kept, struct log *log);
 

@@ -300,10 +300,10 @@ struct log_limit *ike_recovery_lines(struct ike *ike, const struct ident *id);
 int ike_trace(struct ike *ike, const char *conn, bool on) MUST_CHECK;
 
 /*
- * What `send` was given for this endpoint could not be sent; call it from there. error: an errno.
- * An IKE SA of which nothing could be sent ends with that as its problem.
+ * The caller is `send`, and this host refuses to send; error: an errno. A call of which nothing
+ * could be sent ends with that as its problem.
  */
-void ike_not_sent(struct ike *ike, const struct endpoint *remote, int error);
+void ike_not_sent(struct ike *ike, int error);
 
 /*
  * Handles one received IKE message, without non-ESP marker. The len bytes at p may be anything;

@@ -294,9 +294,9 @@ void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 	ike_receive(t->ike, local, remote, p, len, now);
 }
 
-void tunnel_not_sent(struct tunnel *t, const struct endpoint *remote, int error)
+void tunnel_not_sent(struct tunnel *t, int error)
 {
-	ike_not_sent(t->ike, remote, error);
+	ike_not_sent(t->ike, error);
 }
 
 /* A FRESH packet came from another endpoint: the IKE SA decides whether its ESP SAs follow. */

@@ -344,8 +344,8 @@ void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same 
 
 void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 			const struct endpoint *remote, const uint8_t *p, size_t len, nsec_t now);
-/* `send` failed for this endpoint; error: an errno. See ike_not_sent. */
-void tunnel_not_sent(struct tunnel *t, const struct endpoint *remote, int error);
+/* See ike_not_sent. */
+void tunnel_not_sent(struct tunnel *t, int error);
 /* Call it after a batch of packets or messages: handles events of SAs and timers that are due. */
 void tunnel_turn(struct tunnel *t, nsec_t now);
 nsec_t tunnel_next_deadline(const struct tunnel *t);

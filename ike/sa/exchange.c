@@ -3,7 +3,6 @@
  * (RFC 7296 2.1 to 2.4). SPDX-License-Identifier: ISC
  */
 #include "sa/exchange.h"
-#include "sa/index.h"
 #include "sa/limits.h"
 #include "sa/paths.h"
 #include "sa/trace.h"
@@ -71,8 +70,18 @@ void exchange_run(struct ike_sa *sa, nsec_t now)
 void send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 		  const uint8_t *p, size_t len, nsec_t now)
 {
+	struct ike *ike = sa->ike;
+
 	sa->last_sent = now;
-	sa->ike->ops.send(sa->ike->ops.ctx, local, remote, p, len);
+	ike->sending = sa;
+	ike->ops.send(ike->ops.ctx, local, remote, p, len);
+	ike->sending = NULL;
+}
+
+void ike_not_sent(struct ike *ike, int error)
+{
+	if (ike->sending)
+		ike->sending->not_sent = error;
 }
 
 void sent_again(struct ike_sa *sa, const struct sent_message *m, const struct endpoint *local,
@@ -156,6 +165,7 @@ static void send_outstanding(struct ike_sa *sa, nsec_t now)
 	if (sa->window.sends > 1)
 		trace_sent_again(sa, &to, now);
 	sent_again(sa, &sa->window.request, &sa->local, &to, now);
+	sa->window.went_out |= !sa->not_sent;
 	wait = next_wait(sa);
 	deadline_set(&sa->ike->deadlines, &sa->window.retransmit, now + vary(sa->ike, wait));
 }
@@ -171,6 +181,7 @@ static void set_late(struct ike_sa *sa, nsec_t late, nsec_t now)
 static void begin_request(struct ike_sa *sa, nsec_t now)
 {
 	sa->window.sends = 0;
+	sa->window.went_out = false;
 	sa->window.request_since = now;
 	sa->window.hurried = sa->outstanding->late != 0;
 	if (sa->window.hurried)
@@ -222,16 +233,6 @@ bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h)
 	       h->message_id + 1 == sa->window.next_id;
 }
 
-void ike_not_sent(struct ike *ike, const struct endpoint *remote, int error)
-{
-	struct ike_sa *sa = addr_index_first(ike, &remote->addr);
-
-	for (; sa; sa = LIST_NEXT(sa, address_link)) {
-		if (sa->outstanding && endpoint_eq(&sa->remote, remote))
-			sa->not_sent = error;
-	}
-}
-
 /* Nobody can answer what was never on the wire. */
 static void fail_unsent(struct ike_sa *sa, nsec_t now)
 {
@@ -244,7 +245,7 @@ static void fail_unsent(struct ike_sa *sa, nsec_t now)
 void exchange_unanswered(struct ike_sa *sa, nsec_t now)
 {
 	sa->unanswered = true;
-	if (!sa->established && sa->not_sent)
+	if (!sa->established && !sa->window.went_out)
 		fail_unsent(sa, now);
 	else if (sa->outstanding && sa->outstanding->kind->on_silence)
 		sa->outstanding->kind->on_silence(sa, now);

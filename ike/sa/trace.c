@@ -13,9 +13,10 @@
 #include <sys/queue.h>
 
 /* More than exchanges that go well ever are: peers may send as many as they like. */
-#define TRACE_RATE  100 /* lines a second */
-#define TRACE_BURST 500
-#define SPIS_SHOWN  4
+#define TRACE_RATE	100 /* lines a second */
+#define TRACE_BURST	500
+#define SPIS_SHOWN	4
+#define SELECTORS_SHOWN 4
 
 /* A connection whose lines are wanted. */
 struct trace_name {
@@ -73,7 +74,11 @@ void trace_free(struct ike *ike)
 
 enum log_level trace_level(const struct ike_sa *sa, enum log_level level)
 {
-	return level == LOG_LEVEL_DEBUG && find(sa->ike, sa->conn->name) ? LOG_LEVEL_INFO : level;
+	const struct log *log = sa->ike->log;
+
+	if (level != LOG_LEVEL_DEBUG || !find(sa->ike, sa->conn->name))
+		return level;
+	return log && log->level < LOG_LEVEL_INFO ? log->level : LOG_LEVEL_INFO;
 }
 
 static bool is_wanted(const struct ike_sa *sa)
@@ -105,6 +110,8 @@ static void add(struct line *l, const char *fmt, ...)
 	va_end(ap);
 	if (n > 0)
 		l->len = min_u64(l->len + (size_t)n, sizeof(l->s) - 1);
+	if (l->len == sizeof(l->s) - 1)
+		memcpy(l->s + l->len - 3, "...", 3);
 }
 
 static const char *exchange_name(uint8_t exchange)
@@ -173,8 +180,10 @@ static void add_selectors(struct line *l, const char *title, struct chunk body)
 		return;
 	}
 	add(l, ", %s", title);
-	for (unsigned i = 0; i < ts.count; i++)
+	for (unsigned i = 0; i < ts.count && i < SELECTORS_SHOWN; i++)
 		add(l, " %s", ts_format(&ts.ts[i], text));
+	if (ts.count > SELECTORS_SHOWN)
+		add(l, " and %u more", ts.count - SELECTORS_SHOWN);
 }
 
 /* RFC 3748 4: the code, and of requests and responses the type. */

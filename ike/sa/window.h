@@ -34,8 +34,9 @@ struct ike_window {
 	uint8_t exchange;	     /* of it */
 	unsigned sends;		     /* of it */
 	nsec_t request_since;
-	bool hurried; /* it has the short timers (doc/recovery.md 5) */
-	uint8_t slow; /* the first wait for the response is as long as this many sendings later */
+	bool went_out; /* at least one of these was not refused by this host */
+	bool hurried;  /* it has the short timers (doc/recovery.md 5) */
+	uint8_t slow;  /* the first wait for the response is as long as this many sendings later */
 	struct deadline retransmit;
 	struct deadline late;		 /* for the response to it */
 	struct fragments response_parts; /* of that, as long as some are missing */

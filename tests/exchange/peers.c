@@ -196,6 +196,10 @@ static void op_send(void *ctx, const struct endpoint *local, const struct endpoi
 			     .len = (uint32_t)len};
 
 	me->ike_sent++;
+	if (me->net->now < me->net->refuses[me->index]) {
+		tunnel_not_sent(me->tunnel, EPERM);
+		return;
+	}
 	transmit(me->net, me->index, &d);
 }
 

@@ -124,6 +124,7 @@ struct net {
 	unsigned loss, dup, reorder;
 	nsec_t jitter;
 	bool cut[2];	   /* all datagrams of peer i are lost */
+	nsec_t refuses[2]; /* until then, peer i's host refuses to send IKE messages */
 	nsec_t cut_ike[2]; /* until then, IKE messages of peer i are lost */
 	nsec_t cut_esp[2]; /* until then, ESP packets of peer i are lost */
 	struct ike_fate fate[IKE_FATES];

@@ -6,8 +6,6 @@
 #include "peers.h"
 #include "problem.h"
 
-#include <errno.h>
-
 /* What one side is expected to know; text: a part of it. NULL: nothing. */
 struct known {
 	bool child; /* of the child; otherwise of the connection */
@@ -230,19 +228,12 @@ static void what_ends_a_tunnel(void **state)
 	net_free(n);
 }
 
-/* This host refuses to send for so long after the begin of each call; later it sends. */
-static void refuse_to_send(struct net *n, nsec_t since_begin)
+static bool branch_has_problem(struct net *n)
 {
-	nsec_t until = n->now + 300 * SEC;
-
-	for (; n->now < until; net_run(n, 50 * MSEC)) {
-		struct tunnel_conn *c = peer_conn(n, BRANCH);
-
-		if (c->sa && n->now - ike_sa_request_since(c->sa) < since_begin)
-			tunnel_not_sent(n->peer[BRANCH].tunnel, ike_sa_remote(c->sa), EPERM);
-	}
+	return peer_conn(n, BRANCH)->problem != NULL;
 }
 
+/* Refused from the begin of a call on, or once it was sent: then nobody has answered it. */
 static void what_is_not_sent(void **state)
 {
 	struct options o = options_default();
@@ -251,11 +242,24 @@ static void what_is_not_sent(void **state)
 	(void)state;
 	n = net_new(&o);
 	gateway_is_away(n);
-	refuse_to_send(n, 300 * SEC);
+	n->refuses[BRANCH] = 300 * SEC;
+	net_run(n, 200 * SEC);
 	assert_known(
 		n, "not sent", BRANCH,
 		&(struct known){false, IKE_PROBLEM_NOT_SENT, "this host refuses to send to it: "});
-	refuse_to_send(n, 100 * MSEC);
+	net_free(n);
+	n = net_new(&o);
+	gateway_is_away(n);
+	net_run(n, 100 * MSEC);
+	n->refuses[BRANCH] = 300 * SEC;
+	net_until(n, branch_has_problem, 200 * SEC, "a problem");
+	assert_known(n, "sent once", BRANCH,
+		     &(struct known){false, IKE_PROBLEM_NO_ANSWER, "no response to IKE_SA_INIT"});
+	net_free(n);
+	n = net_new(&o);
+	gateway_is_away(n);
+	n->refuses[BRANCH] = n->now + 100 * MSEC;
+	net_until(n, branch_has_problem, 200 * SEC, "a problem");
 	assert_known(n, "sent later", BRANCH,
 		     &(struct known){false, IKE_PROBLEM_NO_ANSWER, "no response to IKE_SA_INIT"});
 	net_free(n);

@@ -59,6 +59,20 @@ static void each_exchange_in_words(void **state)
 	net_free(n);
 }
 
+/* Also where the log has errors alone. */
+static void whatever_the_level(void **state)
+{
+	struct options o = options_default();
+	struct net *n = at_info(&o, true);
+
+	(void)state;
+	n->peer[BRANCH].log.level = LOG_LEVEL_ERROR;
+	net_until(n, net_is_up, 10 * SEC, "up");
+	assert_said(n, "gw: received IKE_AUTH response 1");
+	assert_false(net_logged(n, "peer gw.example.net, "));
+	net_free(n);
+}
+
 static void what_is_sent_again(void **state)
 {
 	struct options o = options_default();
@@ -118,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_exchange_in_words),
+		cmocka_unit_test(whatever_the_level),
 		cmocka_unit_test(what_is_sent_again),
 		cmocka_unit_test(for_whom_it_was_asked),
 		cmocka_unit_test(other_lines_of_the_connection),

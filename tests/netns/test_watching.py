@@ -78,6 +78,19 @@ def as_a_file():
         expect(os.path.getsize(path) > 1000 and os.listdir(folder) == ["mendip.prom"], "the last file is gone")
 
 
+def only_files_are_replaced():
+    """A device, a pipe or a link stays what it is."""
+    with testbed.Testbed("watching") as bed:
+        branch, _ = pair(bed, NET, NET_GW)
+        pipe, link, there = bed.path("pipe"), bed.path("link"), bed.path("there")
+        os.mkfifo(pipe)
+        os.symlink(there, link)
+        for path in (pipe, link):
+            done = branch.run("metrics", "--output", path, as_json=False)
+            expect(done.returncode == 1 and f"{path}: is no regular file" in done.stderr, f"{done}")
+        expect(stat.S_ISFIFO(os.lstat(pipe).st_mode) and os.path.islink(link) and not os.path.exists(there), "replaced")
+
+
 def a_full_disk():
     """When the file cannot be written, the old one stays, and no other is left."""
     with testbed.Testbed("watching") as bed:
@@ -388,9 +401,10 @@ def kept_over_a_restart():
         left, right = bed.pair("branch", "gw")
         Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
         path = bed.path("metrics")
-        conf = {listen: lambda s, to=listen: config(s, NET, right.outer, daemon=f'metrics_listen = "{to}"; view_group = "nogroup";')
-                for listen in ("127.0.0.1:9500", "127.0.0.1:9501", f"unix:{path}")}
-        branch = Unit(bed, left, conf["127.0.0.1:9500"])
+
+        def conf(listen, group="nogroup"):
+            return lambda s: config(s, NET, right.outer, daemon=f'metrics_listen = "{listen}"; view_group = "{group}";')
+        branch = Unit(bed, left, conf("127.0.0.1:9500"))
         branch.wait_up()
         site = Site.__new__(Site)
         site.branch, site.listen = branch, "127.0.0.1:9500"
@@ -405,16 +419,20 @@ def kept_over_a_restart():
         branch.start()
         waiting.join(10)
         expect(answers == [200] and branch.store.names() == [], f"{answers}, {branch.store.names()}")
-        for listen in ("127.0.0.1:9501", f"unix:{path}", f"unix:{path}", "127.0.0.1:9500"):
-            branch.write(conf[listen](branch.control))
+        # A Unix socket is made anew: systemd removes its folder, and its group may be another one.
+        for listen, group in (("127.0.0.1:9501", "nogroup"), (f"unix:{path}", "nogroup"), (f"unix:{path}", "daemon"),
+                              ("127.0.0.1:9500", "nogroup"), (f"unix:{path}", "nogroup")):
+            branch.write(conf(listen, group)(branch.control))
             branch.restart()
             site.listen = listen
             expect(site.get()[0] == 200, f"{listen}: {branch.tail()}")
             if listen.startswith("unix:"):
                 there = os.stat(path)
-                expect(stat.S_IMODE(there.st_mode) == 0o660 and there.st_gid == grp.getgrnam("nogroup").gr_gid, f"{there}")
-        expect(branch.count("taken over: 1 connections") == 5 and branch.up(), branch.tail())
+                expect(stat.S_IMODE(there.st_mode) == 0o660 and there.st_gid == grp.getgrnam(group).gr_gid, f"{there}")
+        expect(branch.count("taken over: 1 connections") == 6 and branch.up(), branch.tail())
+        branch.ctl("reload")
         branch.process.stop()
+        expect(not os.path.exists(path), "the socket is left after a reload and an end")
 
 
 def a_port_that_is_taken():
@@ -586,6 +604,6 @@ def dashboard():
                 f.write(picture)
 
 
-main([as_a_file, a_full_disk, by_http, by_http_over_ipv6, by_http_over_a_unix_socket, hostile_requests, idle_clients,
+main([as_a_file, a_full_disk, only_files_are_replaced, by_http, by_http_over_ipv6, by_http_over_a_unix_socket, hostile_requests, idle_clients,
       slow_readers_and_floods, thousands_of_connections, of_a_socket_unit, kept_over_a_restart, a_port_that_is_taken, units,
       alert_rules, alerts_of_a_real_prometheus, dashboard])

@@ -360,9 +360,8 @@ void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const str
 	dl->sprung = policy;
 }
 
-void tunnel_not_sent(struct tunnel *t, const struct endpoint *remote, int error)
+void tunnel_not_sent(struct tunnel *t, int error)
 {
-	(void)remote;
 	assert_ptr_equal(t, &dl->tunnel);
 	assert_true(error > 0);
 }
