@@ -1,6 +1,8 @@
 /* ctl_wait.c - see ctl_wait.h. SPDX-License-Identifier: ISC */
 #include "ctl_wait.h"
 
+#include "show_text.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -98,15 +100,17 @@ static void show_child(FILE *f, const char *command, const json_t *was, const js
 {
 	const json_t *e = problem_of(conn, child, elapsed);
 	enum outcome o = look_at_child(command, was, conn, child, elapsed);
+	const char *end = o == OUTCOME_DONE && strcmp(command, "rekey") == 0 ? "rekeyed"
+									     : str(child, "state");
 
-	fprintf(f, "%s/%s: %s", str(conn, "name"), str(child, "name"),
-		o == OUTCOME_DONE && strcmp(command, "rekey") == 0 ? "rekeyed"
-								   : str(child, "state"));
-	if (o == OUTCOME_FAILED && e)
-		fprintf(f, ", %s: %s\n  What to do: %s.\n", str(e, "kind"), str(e, "text"),
-			str(e, "advice"));
-	else
-		fprintf(f, "%s\n", o == OUTCOME_OPEN ? ", still under way" : "");
+	if (o == OUTCOME_FAILED && e) {
+		show_line(f, 0, "%s/%s: %s, %s: %s", str(conn, "name"), str(child, "name"), end,
+			  str(e, "kind"), str(e, "text"));
+		show_line(f, 2, "What to do: %s.", str(e, "advice"));
+		return;
+	}
+	fprintf(f, "%s/%s: %s%s\n", str(conn, "name"), str(child, "name"), end,
+		o == OUTCOME_OPEN ? ", still under way" : "");
 }
 
 void show_outcome(FILE *f, const char *command, const json_t *before, const json_t *now,

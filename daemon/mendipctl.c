@@ -9,6 +9,7 @@
 #include "ctl_wait.h"
 #include "options.h"
 #include "show.h"
+#include "show_text.h"
 #include "xalloc.h"
 
 #include <getopt.h>
@@ -268,29 +269,40 @@ static int run_bundle(struct call *c)
 	return EXIT_DONE;
 }
 
+/* "TITLE  text", with further lines below the text. The text is freed. */
+static void print_item(const char *title, char *text)
+{
+	printf("  %-16s  ", title);
+	show_wrapped(stdout, 20, text);
+	free(text);
+}
+
 static void print_advice(const struct advice_in *in, const struct advice *a)
 {
 	char sync[32], outage[32], interval[32];
 
-	printf("A switchover with syncs %s apart, %llu packets/s in each of %llu tunnels, without "
-	       "recovery:\n"
-	       "  packets lost      up to %llu in each tunnel, %llu in all\n"
-	       "  outage            %s while traffic keeps its rate; on a tunnel that goes quiet, "
-	       "until the next rekey\n"
-	       "With detect = \"proof\":\n"
-	       "  proof             the first packet with a number that was received before\n"
-	       "  packets lost      none: the bridge delivers until the rekey\n"
-	       "Options that fit:\n"
-	       "  switchover: { detect = \"proof\"; history_packets = \"%llu\"; };\n"
-	       "  (for peers whose rewinds the history may not reach: detect = \"both\"; packets = "
-	       "%u; interval = \"%s\";)\n"
-	       "  daemon: { history_memory = \"%lluM\"; };\n",
-	       format_time(in->sync_interval, sync), (unsigned long long)in->rate,
-	       (unsigned long long)in->tunnels, (unsigned long long)a->lost_each,
-	       (unsigned long long)a->lost_all, format_time(a->outage, outage),
-	       (unsigned long long)a->history_packets, a->packets,
-	       format_time(a->interval, interval),
+	show_line(stdout, 0,
+		  "A switchover with syncs %s apart, %llu packets/s in each of %llu tunnels, "
+		  "without recovery:",
+		  format_time(in->sync_interval, sync), (unsigned long long)in->rate,
+		  (unsigned long long)in->tunnels);
+	print_item("packets lost",
+		   xasprintf("up to %llu in each tunnel, %llu in all",
+			     (unsigned long long)a->lost_each, (unsigned long long)a->lost_all));
+	print_item("outage", xasprintf("%s while traffic keeps its rate; on a tunnel that goes "
+				       "quiet, until the next rekey",
+				       format_time(a->outage, outage)));
+	puts("With detect = \"proof\":\n"
+	     "  proof             the first packet with a number that was received before\n"
+	     "  packets lost      none: the bridge delivers until the rekey\n"
+	     "Options that fit:");
+	printf("  switchover: { detect = \"proof\"; history_packets = \"%llu\"; };\n",
+	       (unsigned long long)a->history_packets);
+	printf("  daemon: { history_memory = \"%lluM\"; };\n",
 	       (unsigned long long)((a->memory_each * in->tunnels * 5 / 4 >> 20) + 1));
+	puts("In place of detect = \"proof\", for peers whose rewinds the history may not reach:");
+	printf("  detect = \"both\"; packets = %u; interval = \"%s\";\n", a->packets,
+	       format_time(a->interval, interval));
 }
 
 static json_t *advice_json(const struct advice *a)
@@ -386,7 +398,15 @@ static void print_command(FILE *f, const struct command *c)
 
 static void print_usage(FILE *f)
 {
-	fputs("usage: mendipctl [-s SOCKET] [--json] COMMAND\n", f);
+	fputs("usage: mendipctl [-s SOCKET] [--json] COMMAND\n"
+	      "  -s, --socket SOCKET  the daemon's control socket; without it the one that the "
+	      "variable\n"
+	      "                       MENDIP_SOCKET names, or " CONTROL_PATH "\n"
+	      "  -j, --json           the answer as JSON\n"
+	      "  -V, --version        mendipctl's own version\n"
+	      "  -h, --help           this\n"
+	      "commands:\n",
+	      f);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		print_command(f, &commands[i]);
 }

@@ -94,6 +94,7 @@ def commands_wait_for_the_end():
         run("down", "gw")
         said = run("up", "net0", status=1)
         expect(re.search(r"gw/net0: \w+, no-answer: .*\n  What to do: ", said), said)
+        expect(max(map(len, said.splitlines())) <= 100, f"wider than 100 columns: {said}")
         run("down", "gw")
         began = time.monotonic()
         said = run("up", "--timeout", "1", "net0", status=1)
@@ -110,6 +111,9 @@ def conventions_are_kept():
     expect(everything.returncode == 0 and one.returncode == 0, "help fails")
     expect(one.stdout.startswith("  up NAME [--timeout") and one.stdout in everything.stdout, one.stdout)
     expect(max(map(len, everything.stdout.splitlines())) <= 100, "wider than 100 columns")
+    said = re.findall(r"^  (-\w), (--\w+)", everything.stdout, re.M)
+    expect(said == [("-s", "--socket"), ("-j", "--json"), ("-V", "--version"), ("-h", "--help")], f"{said}")
+    expect("MENDIP_SOCKET" in everything.stdout, "the variable for the socket is not in help")
     for args, why in ((["help", "nonsense"], "unknown command"), (["advise", "--rate"], "requires an argument"),
                       (["advise", "--rate", "x", "--sync-interval", "1s"], 'rate: "x"'), (["advise", "--rate", "1"], "--sync"),
                       (["status", "--no-wait"], "status has no option --no-wait"), (["up", "a", "--rate", "1"], "up has no"),
@@ -231,6 +235,10 @@ def advise_needs_no_daemon():
                            "--tunnels", "1000"], capture_output=True, text=True, check=True)
     advice = json.loads(done.stdout)
     expect(advice["lost_each"] == 1400000 and advice["lost_all"] == 1400000000, f"{advice}")
+    said = subprocess.run([f"{BUILD}/mendipctl", "advise", "--sync-interval", "10s", "--rate", "140000", "--tunnels", "1000"],
+                          capture_output=True, text=True, check=True).stdout
+    expect(f'history_packets = "{advice["history_packets"]}"' in said and f"packets = {advice['packets']};" in said, said)
+    expect(max(map(len, said.splitlines())) <= 100, f"wider than 100 columns: {said}")
     for args in ([], ["--rate", "1"], ["--sync-interval", "x", "--rate", "1"]):
         done = subprocess.run([f"{BUILD}/mendipctl", "advise", *args], capture_output=True, text=True)
         expect(done.returncode == 2, f"advise {args}: {done.returncode}")
