@@ -341,7 +341,9 @@ char *metrics_text(struct daemon *d)
 	fprintf(f, "mendip_esp_waited_total %llu\n", (unsigned long long)path->waited);
 	counters(f, "drops", "packets dropped by reason", "reason", drops, path->drops,
 		 ESP_DROP_COUNT);
-	metric(f, "io", "calls, packets and bytes between the daemon and the kernel");
+	metric(f, "io",
+	       "calls, packets and bytes between the daemon and the kernel; rx_ has ESP and IKE, "
+	       "tx_ ESP alone, but tx_errors both");
 	for (unsigned i = 0; (name = status_io(d, i, &value)); i++)
 		fprintf(f, "mendip_io_total{what=\"%s\"} %llu\n", name, (unsigned long long)value);
 	metric(f, "reloads", "configurations read again");
