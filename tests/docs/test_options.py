@@ -103,8 +103,10 @@ def plain(item):
         elif line.startswith(".Pq "):
             words = re.sub(r" ([,.;:])", r"\1", line[4:])
             line = re.sub(r"^(.*?)([.,;:]*)$", r"(\1)\2", words)
+        elif line in (".It", ".El"):  # a list of values
+            line = ","
         lines.append(line)
-    return " ".join(lines)
+    return " ".join(lines).replace(" ,", ",")
 
 
 def told_at(item, value, start):
