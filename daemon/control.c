@@ -107,23 +107,45 @@ static const char *arg(const json_t *args, size_t i)
 	return json_string_value(json_array_get(args, i));
 }
 
+/* Whether a configured connection, or a child of it, has this name. */
+static bool is_configured(const struct conn_conf *c, const char *name)
+{
+	size_t len = strlen(c->name);
+	const char *child =
+		strncmp(name, c->name, len) == 0 && name[len] == '/' ? name + len + 1 : name;
+
+	if (strcmp(name, c->name) == 0)
+		return true;
+	for (unsigned i = 0; i < c->child_count; i++) {
+		if (strcmp(child, c->children[i].name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static json_t *no_child(const struct daemon *d, const char *name)
+{
+	const struct conn_set *set = ike_conns(d->tunnel->ike);
+
+	for (unsigned i = 0; name && i < set->count; i++) {
+		if (is_configured(set->v[i], name))
+			return failure("it waits to be called, and no such peer has called yet");
+	}
+	return failure("no such child or connection: mendipctl status lists them");
+}
+
 static json_t *do_status(struct daemon *d, const json_t *args)
 {
 	json_t *o = status_json(d, arg(args, 0));
 
-	return o ? success(o) : failure("no such child or connection: mendipctl status lists them");
+	return o ? success(o) : no_child(d, arg(args, 0));
 }
 
 static json_t *do_diagnose(struct daemon *d, const json_t *args)
 {
 	json_t *o = arg(args, 0) ? diagnose_json(d, arg(args, 0)) : NULL;
 
-	return o ? success(o) : failure("no such child or connection: mendipctl status lists them");
-}
-
-static json_t *no_child(void)
-{
-	return failure("no such child or connection: mendipctl status lists them");
+	return o ? success(o) : no_child(d, arg(args, 0));
 }
 
 static json_t *ambiguous(void)
@@ -181,14 +203,15 @@ static json_t *do_up(struct daemon *d, const json_t *args)
 	if (c && conn_remote_count(c->conf) == 0 && !c->sa && !c->conf->names)
 		return failure("this connection only responds (remote_addrs is %any): initiate it "
 			       "from the other side");
-	return each_named(d, name, tunnel_child_up) ? success(NULL) : no_child();
+	return each_named(d, name, tunnel_child_up) ? success(NULL) : no_child(d, arg(args, 0));
 }
 
 static json_t *do_down(struct daemon *d, const json_t *args)
 {
 	if (is_ambiguous(d, arg(args, 0)))
 		return ambiguous();
-	return each_named(d, arg(args, 0), tunnel_child_down) ? success(NULL) : no_child();
+	return each_named(d, arg(args, 0), tunnel_child_down) ? success(NULL)
+							      : no_child(d, arg(args, 0));
 }
 
 static void rekey(struct tunnel_child *k, nsec_t now)
@@ -205,7 +228,7 @@ static json_t *do_rekey(struct daemon *d, const json_t *args)
 		return ambiguous();
 	if (k && (!k->current || !k->current->ike))
 		return failure("the child is not up");
-	return each_named(d, arg(args, 0), rekey) ? success(NULL) : no_child();
+	return each_named(d, arg(args, 0), rekey) ? success(NULL) : no_child(d, arg(args, 0));
 }
 
 static json_t *do_reload(struct daemon *d, const json_t *args)
@@ -244,8 +267,10 @@ static json_t *set_options(struct daemon *d, const json_t *args)
 	struct tunnel_options o;
 	char err[OPTION_ERR], name[64];
 
+	if (is_ambiguous(d, arg(args, 1)))
+		return ambiguous();
 	if (!c)
-		return no_child();
+		return no_child(d, arg(args, 1));
 	if (!arg(args, 2))
 		return failure("give at least one OPTION=VALUE");
 	o = c->options; /* a copy: all options are set, or none */
@@ -271,8 +296,10 @@ static json_t *reset_gate(struct daemon *d, const json_t *args)
 {
 	struct tunnel_child *c = arg(args, 1) ? tunnel_find_child(d->tunnel, arg(args, 1)) : NULL;
 
+	if (is_ambiguous(d, arg(args, 1)))
+		return ambiguous();
 	if (!c)
-		return no_child();
+		return no_child(d, arg(args, 1));
 	tunnel_child_reset(c, daemon_now());
 	return success(NULL);
 }
@@ -281,7 +308,7 @@ static json_t *do_switchover(struct daemon *d, const json_t *args)
 {
 	json_t *o = switchover_json(d, arg(args, 0));
 
-	return o ? success(o) : no_child();
+	return o ? success(o) : no_child(d, arg(args, 0));
 }
 
 static json_t *do_metrics(struct daemon *d, const json_t *args)

@@ -37,7 +37,7 @@ static void write_json(struct ctl *c, const char *command, FILE *f)
 	section(f, command);
 	if (o)
 		json_dumpf(o, f, JSON_INDENT(1));
-	fputs(o ? "\n" : "the daemon does not answer\n", f);
+	fputs(o ? "\n" : "no answer\n", f);
 	json_decref(o);
 }
 
@@ -48,6 +48,8 @@ static void write_diagnoses(struct ctl *c, const json_t *status, FILE *f)
 	size_t i;
 
 	section(f, "diagnose");
+	if (!status)
+		fputs("no answer\n", f);
 	json_array_foreach(json_object_get(status, "connections"), i, conn)
 	{
 		char *name = (char *)json_string_value(json_object_get(conn, "name"));
@@ -66,6 +68,8 @@ static void write_metrics(struct ctl *c, FILE *f)
 	section(f, "metrics");
 	if (o)
 		fputs(json_string_value(json_object_get(o, "text")), f);
+	else
+		fputs("no answer\n", f);
 	json_decref(o);
 }
 
@@ -165,7 +169,7 @@ static void write_head(FILE *f)
 		when);
 }
 
-void ctl_bundle(struct ctl *c, const char *config, FILE *f)
+void ctl_bundle(struct ctl *c, int error, const char *config, FILE *f)
 {
 	const char *const options[] = PROGRAM("mendipd", "--dump-config", "-c", config);
 	json_t *status = ask(c, "status", NULL, 0);
@@ -175,7 +179,8 @@ void ctl_bundle(struct ctl *c, const char *config, FILE *f)
 	if (status)
 		show_all(f, status);
 	else
-		fputs("the daemon does not answer\n", f);
+		fprintf(f, "the daemon cannot be asked: %s\n",
+			error ? strerror(-error) : "no answer");
 	write_diagnoses(c, status, f);
 	json_decref(status);
 	write_json(c, "status", f);

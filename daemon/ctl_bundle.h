@@ -9,9 +9,9 @@
 
 /*
  * Writes what the daemon says, the options in effect without secrets, its log, and the addresses,
- * routes and rules of the host. What cannot be had is said in its place, as is why. c: open, or not
- * if there is no daemon; config: the path of its configuration.
+ * routes and rules of the host. What cannot be had is said in its place, as is why. c: open, or
+ * not, and then error is what ctl_open returned; config: the path of its configuration.
  */
-void ctl_bundle(struct ctl *c, const char *config, FILE *f);
+void ctl_bundle(struct ctl *c, int error, const char *config, FILE *f);
 
 #endif

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "addresses.h"
+#include "problem.h"
 #include "status.h"
 
 #include <stdio.h>
@@ -146,6 +147,10 @@ static void look_at_route(struct walk *w)
 		return;
 	}
 	if (ops->source && !ops->source(ops->ctx, &remote, &from)) {
+		if (problem_has_any_way(w->conn, &remote)) {
+			good(w, PROBLEM_AT_ROUTE, "to another one of its addresses");
+			return;
+		}
 		snprintf(text, sizeof(text), "no route to %s", a);
 		bad(w, PROBLEM_AT_ROUTE, text, problem_advice(IKE_PROBLEM_NO_ROUTE));
 		return;
@@ -234,11 +239,14 @@ static void look_at_selectors(struct walk *w)
 	} else if (p) {
 		(void)ends_at(w, p, PROBLEM_AT_SELECTORS);
 	} else if (!ends_at(w, last_problem(w), PROBLEM_AT_SELECTORS)) {
-		open_end(w, PROBLEM_AT_SELECTORS,
-			 !k	       ? "the peer has asked for no CHILD SA"
-			 : k->asked_on ? "the CHILD SA was asked for; the answer has to come"
-			 : k->trapped  ? "a packet for it brings the CHILD SA up"
-				       : "nobody has asked for the CHILD SA: mendipctl up does");
+		open_end(
+			w, PROBLEM_AT_SELECTORS,
+			!k	      ? "the peer has asked for no CHILD SA"
+			: k->asked_on ? "the CHILD SA was asked for; the answer has to come"
+			: k->wanted   ? "the CHILD SA is asked for as soon as the peer is called"
+			: tunnel_child_is_trapped(k)
+				? "a packet for it brings the CHILD SA up"
+				: "it stays down, and its packets are dropped, until mendipctl up");
 	}
 }
 

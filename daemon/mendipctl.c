@@ -264,8 +264,9 @@ static int run_watch(struct call *c)
 /* Also of a daemon that does not run: that is then what it says. */
 static int run_bundle(struct call *c)
 {
-	(void)ctl_open(&c->ctl, false);
-	ctl_bundle(&c->ctl, c->argc ? c->argv[0] : SYSCONFDIR "/mendip/mendip.conf", stdout);
+	int error = ctl_open(&c->ctl, false);
+
+	ctl_bundle(&c->ctl, error, c->argc ? c->argv[0] : SYSCONFDIR "/mendip/mendip.conf", stdout);
 	return EXIT_DONE;
 }
 

@@ -154,7 +154,10 @@ static void show_tunnel(struct table *t, const json_t *conn, const json_t *child
 			 show_time(json_object_get(conn, "next_try"), next));
 		line_of_words(t, name);
 	} else {
-		line_of_words(t, strcmp(state, "trapped") == 0 ? "the next packet starts it" : "");
+		line_of_words(t, strcmp(state, "trapped") == 0 ? "the next packet starts it"
+				 : strcmp(state, "down") == 0
+					 ? "its packets are dropped until mendipctl up"
+					 : "");
 	}
 }
 
@@ -272,8 +275,8 @@ void show_status(FILE *f, const json_t *o, bool colour)
 	show_tunnels(&t, json_object_get(o, "connections"));
 	fclose(t.f);
 	t.f = f;
-	fprintf(f, "mendipd %s, up for %s: %u up, %s%u down%s, %u idle or waiting\n",
-		show_str(o, "version"), show_time(json_object_get(o, "uptime"), age), t.up,
+	fprintf(f, "mendipd %s, up for %s: %u up, %s%u down%s, %u others\n", show_str(o, "version"),
+		show_time(json_object_get(o, "uptime"), age), t.up,
 		t.down ? paint(&t, MOOD_BAD) : "", t.down, t.down ? plain(&t, MOOD_BAD) : "",
 		t.others);
 	show_warnings(&t, o);

@@ -177,11 +177,11 @@ static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 	if (k->conf->device)
 		json_object_set_new(o, "device", json_string(k->conf->device));
 	json_object_set_new(o, "state",
-			    json_string(k->current		  ? "up"
-					: tunnel_child_is_kept(k) ? "kept"
-					: k->asked_on		  ? "starting"
-					: k->trapped		  ? "trapped"
-								  : "down"));
+			    json_string(k->current		     ? "up"
+					: tunnel_child_is_kept(k)    ? "kept"
+					: k->asked_on || k->wanted   ? "starting"
+					: tunnel_child_is_trapped(k) ? "trapped"
+								     : "down"));
 	json_object_set_new(o, "wanted", json_boolean(k->wanted));
 	totals_bytes(k, &in, &out);
 	json_object_set_new(o, "bytes_in", count(in));

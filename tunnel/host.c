@@ -28,14 +28,14 @@ static void tell_left(const struct tunnel_conn *c, const struct ike_sa *sa, cons
 {
 	char a[ADDR_STRLEN];
 
-	log_warn(c->tunnel->log, "%s: our address %s was removed: %s", c->conf->name,
-		 addr_format(&ike_sa_local(sa)->addr, a), what);
+	log_warn(c->tunnel->log, "%s: %s is no address of this host any more, or never was: %s",
+		 c->conf->name, addr_format(&ike_sa_local(sa)->addr, a), what);
 }
 
 static void leave(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
 	tell_left(c, sa, "making a new IKE SA");
-	ike_sa_drop(sa, "our address was removed", now);
+	ike_sa_drop(sa, "our address is none of this host", now);
 }
 
 /*

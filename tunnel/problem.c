@@ -30,8 +30,10 @@ static const struct {
 				 "/etc/resolv.conf"},
 	[IKE_PROBLEM_NO_ROUTE] = {PROBLEM_AT_ROUTE,
 				  "give this host a route to the peer, or correct remote_addrs"},
-	[IKE_PROBLEM_NOT_SENT] = {PROBLEM_AT_ROUTE,
-				  "see what packet filter or route of this host forbids it"},
+	[IKE_PROBLEM_NOT_SENT] =
+		{PROBLEM_AT_ROUTE,
+		 "see whether local_addrs is right, and which packet filter or route of this host "
+		 "forbids it"},
 	[IKE_PROBLEM_NO_ANSWER] =
 		{PROBLEM_AT_ANSWER,
 		 "see whether the peer runs and expects this connection, and whether "
@@ -225,8 +227,7 @@ static bool has_way(const struct tunnel_conn *c, const struct addr *remote)
 	return !ops->source || c->conf->local_count > 0 || ops->source(ops->ctx, remote, &from);
 }
 
-/* Whether there is a way to the peer at any of its addresses, or to this one. */
-static bool has_any_way(const struct tunnel_conn *c, const struct addr *remote)
+bool problem_has_any_way(const struct tunnel_conn *c, const struct addr *remote)
 {
 	for (unsigned i = 0; i < conn_remote_count(c->conf); i++) {
 		if (has_way(c, &conn_remote(c->conf, i)->addr))
@@ -245,7 +246,7 @@ bool problem_look_for_way(struct tunnel_conn *c, const struct addr *remote, nsec
 {
 	char a[ADDR_STRLEN], line[PROBLEM_STRLEN];
 
-	if (conn_established(c) || has_any_way(c, remote)) {
+	if (conn_established(c) || problem_has_any_way(c, remote)) {
 		over_if(c, IKE_PROBLEM_NO_ROUTE, now);
 		return true;
 	}
@@ -330,4 +331,7 @@ void tunnel_on_problem(void *ctx, struct ike_sa *sa, const struct child_conf *ch
 		return;
 	snprintf(line, sizeof(line), "%s: %s", endpoint_format(ike_sa_remote(sa), at), text);
 	problem_note(c, child ? tunnel_child_of(c, child) : NULL, what, child ? text : line, now);
+	/* It has been so since the request was sent. */
+	if (what == IKE_PROBLEM_NO_ANSWER && c->problem->count == 1)
+		c->problem->since = min_u64(c->problem->since, ike_sa_request_since(sa));
 }

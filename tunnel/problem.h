@@ -13,6 +13,8 @@ void problem_of_conf_over(struct tunnel *t, const struct conn_conf *conf, nsec_t
 /* Notes it for the connection, or for its child if that is not NULL, and logs it if it is new. */
 void problem_note(struct tunnel_conn *c, struct tunnel_child *k, enum ike_problem what,
 		  const char *text, nsec_t now);
+/* Whether there is a way to the peer at any of its addresses, or to this one. */
+bool problem_has_any_way(const struct tunnel_conn *c, const struct addr *remote);
 /* Whether this host has a route to the peer; otherwise that is noted. */
 bool problem_look_for_way(struct tunnel_conn *c, const struct addr *remote, nsec_t now);
 /* Forgets those of configurations without a connection that are not in the set. */

@@ -195,6 +195,12 @@ struct tunnel_child {
 };
 LIST_HEAD(tunnel_child_list, tunnel_child);
 
+/* Whether its next packet brings it up; otherwise its packets are dropped, while it is down. */
+static inline bool tunnel_child_is_trapped(const struct tunnel_child *k)
+{
+	return k->trapped && k->trap.trap;
+}
+
 /* ---- a connection to one peer ---- */
 
 /* Why packets of a connection go by its backup; see backup.h. */

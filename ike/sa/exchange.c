@@ -16,6 +16,8 @@ static const uint32_t hurried_ms[] = {500, 1000, 2000, 2000};
 #define HURRIED_AFTER_MS  4000
 #define HURRIED_TRIES	  (ARRAY_SIZE(hurried_ms) + 3)
 
+#define PATIENCE	  (5 * NSEC_PER_SEC) /* for the answer to a call */
+
 #define SENDS_OF_ONE_SIZE 2 /* without an answer; then smaller fragments are tried */
 
 /* Responses sent again to where the peer is not known to be, which it may be: per second, at once.
@@ -181,7 +183,7 @@ static void set_late(struct ike_sa *sa, nsec_t late, nsec_t now)
 static void begin_request(struct ike_sa *sa, nsec_t now)
 {
 	sa->window.sends = 0;
-	sa->window.went_out = false;
+	sa->window.went_out = sa->window.told = false;
 	sa->window.request_since = now;
 	sa->window.hurried = sa->outstanding->late != 0;
 	if (sa->window.hurried)
@@ -253,6 +255,34 @@ void exchange_unanswered(struct ike_sa *sa, nsec_t now)
 		sa_fail(sa, IKE_PROBLEM_SILENT, "no response to our request", now);
 }
 
+/* Silence of a server of EAP has other reasons (eap_auth_failed); a gateway may have refused. */
+static bool is_silence_alone(const struct ike_sa *sa)
+{
+	if (sa->state == IKE_STATE_INIT_SENT)
+		return !sa->handshake->error;
+	return sa->state == IKE_STATE_AUTH_SENT && !auth_kind_is_eap(sa->conn->auth.local);
+}
+
+/*
+ * A call that nobody answers goes on for long: its owner learns of that before its end. Silence on
+ * an IKE SA that is up is what liveness is for.
+ */
+static void tell_silence(struct ike_sa *sa, nsec_t now)
+{
+	bool init = sa->state == IKE_STATE_INIT_SENT;
+
+	if (sa->window.told || !sa->window.went_out || !is_silence_alone(sa) ||
+	    now - sa->window.request_since < PATIENCE)
+		return;
+	sa->window.told = true;
+	sa->ike->ops.problem(sa->ike->ops.ctx, sa, NULL,
+			     init ? IKE_PROBLEM_NO_ANSWER : IKE_PROBLEM_NO_ANSWER_TO_AUTH,
+			     init			       ? "no response to IKE_SA_INIT"
+			     : sa->window.exchange == IKE_AUTH ? "no response to IKE_AUTH"
+							       : "no response to IKE_INTERMEDIATE",
+			     now);
+}
+
 void exchange_timeout(struct deadline *d, nsec_t now)
 {
 	struct ike_sa *sa = container_of(d, struct ike_sa, window.retransmit);
@@ -265,6 +295,7 @@ void exchange_timeout(struct deadline *d, nsec_t now)
 		exchange_unanswered(sa, now);
 		return;
 	}
+	tell_silence(sa, now);
 	ike->counters[IKE_COUNT_RETRANSMITS]++;
 	send_outstanding(sa, now);
 }

@@ -34,6 +34,7 @@ struct ike_window {
 	uint8_t exchange;	     /* of it */
 	unsigned sends;		     /* of it */
 	nsec_t request_since;
+	bool told;     /* that it has no response, before it ends */
 	bool went_out; /* at least one of these was not refused by this host */
 	bool hurried;  /* it has the short timers (doc/recovery.md 5) */
 	uint8_t slow;  /* the first wait for the response is as long as this many sendings later */

@@ -197,13 +197,18 @@ static void told_once_and_over(void **state)
 	assert_true(p->count > 3);
 	assert_true(net_logged(n, "gw: no-answer: 192.0.2."));
 	assert_true(net_logged(n, "no response to IKE_SA_INIT: see whether the peer runs"));
-	assert_in_range(p->told, p->since, p->since);
+	assert_in_range(p->told, p->since, p->since + 10 * SEC);
 	net_run(n, 3600 * SEC);
 	assert_true(p->told > p->since);
 	n->cut[GW] = false;
 	net_until(n, net_is_up, 120 * SEC, "up");
 	assert_true(p->over >= p->at);
 	net_free(n);
+}
+
+static bool branch_has_problem(struct net *n)
+{
+	return peer_conn(n, BRANCH)->problem != NULL;
 }
 
 static void what_ends_a_tunnel(void **state)
@@ -216,7 +221,7 @@ static void what_ends_a_tunnel(void **state)
 	n = net_up(&o);
 	assert_null(peer_conn(n, BRANCH)->problem);
 	gateway_is_away(n);
-	net_run(n, 105 * SEC);
+	net_until(n, branch_has_problem, 200 * SEC, "a problem");
 	assert_known(n, "silent", BRANCH,
 		     &(struct known){false, IKE_PROBLEM_SILENT, "no response to our request"});
 	net_free(n);
@@ -226,11 +231,6 @@ static void what_ends_a_tunnel(void **state)
 	assert_known(n, "deleted", BRANCH,
 		     &(struct known){false, IKE_PROBLEM_DELETED, "deleted by the peer"});
 	net_free(n);
-}
-
-static bool branch_has_problem(struct net *n)
-{
-	return peer_conn(n, BRANCH)->problem != NULL;
 }
 
 /* Refused from the begin of a call on, or once it was sent: then nobody has answered it. */
@@ -262,6 +262,32 @@ static void what_is_not_sent(void **state)
 	net_until(n, branch_has_problem, 200 * SEC, "a problem");
 	assert_known(n, "sent later", BRANCH,
 		     &(struct known){false, IKE_PROBLEM_NO_ANSWER, "no response to IKE_SA_INIT"});
+	net_free(n);
+}
+
+/* A call goes on for two minutes: that nobody answers is known much earlier, and since when. */
+static void silence_is_told_before_the_end(void **state)
+{
+	struct options o = options_default();
+	const struct tunnel_problem *p;
+	struct net *n;
+
+	(void)state;
+	n = net_new(&o);
+	gateway_is_away(n);
+	net_run(n, 4 * SEC);
+	assert_null(peer_conn(n, BRANCH)->problem);
+	net_run(n, 10 * SEC);
+	p = peer_conn(n, BRANCH)->problem;
+	assert_known(n, "silence", BRANCH,
+		     &(struct known){false, IKE_PROBLEM_NO_ANSWER, "no response to IKE_SA_INIT"});
+	assert_true(problem_is_current(peer_conn(n, BRANCH), NULL));
+	assert_int_equal(p->count, 1);
+	assert_in_range(p->since, 1, p->at - 4 * SEC);
+	assert_non_null(peer_conn(n, BRANCH)->sa);
+	n->cut[GW] = false;
+	net_until(n, net_is_up, 60 * SEC, "up");
+	assert_true(p->over > 0);
 	net_free(n);
 }
 
@@ -435,6 +461,7 @@ int main(void)
 		cmocka_unit_test(each_fault_is_known),
 		cmocka_unit_test(told_once_and_over),
 		cmocka_unit_test(what_ends_a_tunnel),
+		cmocka_unit_test(silence_is_told_before_the_end),
 		cmocka_unit_test(what_is_not_sent),
 		cmocka_unit_test(no_end_without_a_reason),
 		cmocka_unit_test(names_that_lead_nowhere),

@@ -710,6 +710,8 @@ MUTANTS = [
      "\tsa->not_sent = 0;\n", "", ["t_problems/what_is_not_sent"]),
     ("unsent-is-no-answer", "a packet filter of this host looks like a silent peer", "exchange_unanswered",
      "!sa->established && !sa->window.went_out", "0", ["t_problems/what_is_not_sent"]),
+    ("silence-is-untold", "for two minutes the status says \"starting\" of a gateway that is away", "exchange_timeout",
+     "\ttell_silence(sa, now);\n", "", ["t_problems/silence_is_told_before_the_end"]),
     ("ends-are-untold", "calls end one after the other, and the status does not say why", "conn_retry_later",
      "\t\tproblem_of_end(c, why, now);\n", "", ["t_problems/no_end_without_a_reason"]),
     ("problems-outlive-a-reload", "what was wrong with a removed connection is kept", "problems_configure",

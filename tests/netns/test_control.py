@@ -530,7 +530,7 @@ def a_bundle_has_all_but_secrets():
         expect(re.search(r"==== firewall ====\n.*nft.*No such file", bundle(few).stdout), "a missing program is not told")
         branch.kill()
         done = bundle()
-        expect("==== tunnels ====\nthe daemon does not answer\n" in done.stdout, done.stdout)
+        expect("==== tunnels ====\nthe daemon cannot be asked: Connection refused\n" in done.stdout, done.stdout)
         expect("==== addresses ====\n1: lo" in done.stdout, "the rest is missing")
         branch.start()
 

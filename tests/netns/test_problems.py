@@ -139,6 +139,7 @@ SETUPS = {
     "a firewall of the gateway that drops IKE": Setup(before=gateway_drops("udp dport { 500, 4500 }")),
     "a firewall of the gateway that drops port 4500": Setup(before=gateway_drops("udp dport 4500")),
     "a firewall of this host": Setup(before=branch_drops),
+    "local_addrs that this host has not": Setup(branch={"more": QUICK + 'local_addrs = [ "192.0.2.55" ];'}),
     "a gateway that dies": Setup(after=gateway_dies),
     "no route to the gateway": Setup(branch={"remote": "203.0.113.9"}),
     "an unreachable route to the gateway": Setup(branch={"remote": "203.0.113.9"}, before=no_route),

@@ -879,19 +879,15 @@ static void same_values(const struct config *a, const struct config *b, size_t f
 /* The table's defaults are those of the engine, and of an empty file. */
 static void defaults_are_the_engines(void **state)
 {
-	struct config none = {0}, engine = {0}, *c = load(BASE);
+	struct config *none = xzalloc(sizeof(*none)), engine = {0}, *c = load(BASE);
 
 	(void)state;
 	ike_settings_default(&engine.ike);
-	conf_defaults(&none);
-	same_values(&none, &engine, offsetof(struct config, ike),
+	conf_defaults(none);
+	same_values(none, &engine, offsetof(struct config, ike),
 		    offsetof(struct config, ike) + sizeof(engine.ike));
-	same_values(&none, c, 0, sizeof(none));
-	conn_set_fini(&none.conns);
-	free(none.fixed.tun);
-	free(none.fixed.control);
-	free(none.ca_folder);
-	free(none.crl_folder);
+	same_values(none, c, 0, sizeof(*none));
+	conf_free(none);
 	conf_free(c);
 }
 

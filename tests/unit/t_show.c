@@ -129,6 +129,9 @@ static void a_line_for_each_tunnel(void **state)
 		{"{'name': 'gw', 'ike_sas': [], 'traffic_to_backup': true, 'backup': 'gw2', "
 		 "'children': [" CHILD("net", "up", "idle", "null") "]}",
 		 "gw/net  up          its traffic goes by gw2\n", "\033[32m"},
+		{"{'name': 'gw', 'ike_sas': [], 'children': [" CHILD("net", "down", "idle",
+								     "null") "]}",
+		 "gw/net  down        its packets are dropped until mendipctl up\n", NULL},
 		{"{'name': 'fleet', 'answers': true, 'ike_sas': [], 'children': []}",
 		 "fleet   waiting     for its peers to call\n", NULL},
 		{"{'name': 'fleet', 'answers': true, 'ike_sas': [], 'last_error': " ERROR(
@@ -169,12 +172,11 @@ static void the_first_line_counts(void **state)
 									   "'children': []}]}");
 
 	(void)state;
-	assert_ptr_equal(strstr(text, "mendipd 1, up for 3d11h: 1 up, 1 down, 1 idle or waiting\n"),
-			 text);
+	assert_ptr_equal(strstr(text, "mendipd 1, up for 3d11h: 1 up, 1 down, 1 others\n"), text);
 	assert_non_null(strstr(text, "\nWhat to do about it: mendipctl diagnose NAME\n"));
 	free(text);
 	text = printed(plain, HEAD "]}");
-	assert_string_equal(text, "mendipd 1, up for 3d11h: 0 up, 0 down, 0 idle or waiting\n");
+	assert_string_equal(text, "mendipd 1, up for 3d11h: 0 up, 0 down, 0 others\n");
 	free(text);
 }
 
