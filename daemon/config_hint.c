@@ -178,6 +178,12 @@ static bool look_at_bracket(struct walk *w, unsigned *ret_line, char *why)
 	return true;
 }
 
+/* Whether a value without quotes stands here in [ ]. */
+static bool is_bare_item(const struct walk *w)
+{
+	return w->depth && w->open[w->depth - 1] == '[' && is_bare_value(w->s);
+}
+
 /* Looks at the next piece of the text; true: it is wrong. */
 static bool look(struct walk *w, unsigned *ret_line, char *why)
 {
@@ -194,6 +200,11 @@ static bool look(struct walk *w, unsigned *ret_line, char *why)
 		return look_at_bracket(w, ret_line, why);
 	if (isalpha((unsigned char)c) && (w->depth == 0 || w->open[w->depth - 1] == '{'))
 		return look_at_name(w, ret_line, why);
+	if (is_bare_item(w)) {
+		*ret_line = line;
+		snprintf(why, HINT_MAX, "each value in [ ] must stand in double quotes (\")");
+		return true;
+	}
 	if (isalnum((unsigned char)c) || c == '*')
 		scan_skip_word(&w->s);
 	else
@@ -232,9 +243,7 @@ bool conf_hint(const char *text, size_t len, unsigned *ret_line, char *why)
 	}
 	if (w.long_string) {
 		*ret_line = w.long_string;
-		snprintf(why, HINT_MAX,
-			 "the string that begins here goes over several lines: its closing quote "
-			 "is missing");
+		snprintf(why, HINT_MAX, "%s", SCAN_LONG_STRING);
 		return true;
 	}
 	if (w.depth == 0)

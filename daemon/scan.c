@@ -12,14 +12,18 @@ static bool is_end_of_number(const char *p)
 	return strcmp(p, "") == 0 || strcmp(p, "L") == 0 || strcmp(p, "LL") == 0;
 }
 
-enum number { NUMBER_GOOD, NUMBER_WRAPPED, NUMBER_GLUED };
+static const char no_quotes[] = "the value must stand in double quotes (\")",
+		  wrapped[] = "a number above 2147483647 would be wrapped: put it in double quotes "
+			      "(\"), and a size with a unit, such as \"4G\"",
+		  glued[] = "letters directly after a number: write a value with a unit as a "
+			    "string, such as \"10s\"";
 
 /*
- * Checks a number literal. libconfig would wrap one that is too large, and it accepts a word
- * directly after the digits, which is never intended and would hide a secret from
- * conf_take_secrets. The value of a floating-point number is not checked.
+ * What is wrong with the number literal here; NULL: nothing. libconfig would wrap one that is too
+ * large, and it accepts a word directly after the digits, which is never intended and would hide a
+ * secret from conf_take_secrets. The value of a floating-point number is not checked.
  */
-static enum number check_number(struct scan *s)
+static const char *skip_number(struct scan *s)
 {
 	const char *start = s->at;
 	bool hex = scan_peek(s, 0) == '0' && (scan_peek(s, 1) == 'x' || scan_peek(s, 1) == 'X');
@@ -32,16 +36,18 @@ static enum number check_number(struct scan *s)
 		s->at++;
 	len = (size_t)(s->at - start);
 	if (len >= sizeof(buf))
-		return NUMBER_WRAPPED;
+		return wrapped;
 	memcpy(buf, start, len);
+	if (strchr(buf, '.') != strrchr(buf, '.')) /* an address, or a name such as 1.gw.example */
+		return no_quotes;
 	if (!hex && strpbrk(buf, ".eE") && strspn(buf, "0123456789.eE") == len)
-		return NUMBER_GOOD;
+		return NULL;
 	errno = 0;
 	/* Base 10 also with a leading zero, as in libconfig. */
 	v = strtoull(buf, &end, hex ? 16 : 10);
 	if (!is_end_of_number(end))
-		return NUMBER_GLUED;
-	return errno == 0 && v <= INT32_MAX ? NUMBER_GOOD : NUMBER_WRAPPED;
+		return glued;
+	return errno == 0 && v <= INT32_MAX ? NULL : wrapped;
 }
 
 /* What word processors and browsers put in the place of ASCII. */
@@ -87,50 +93,115 @@ static const char *wrong_encoding(const char *text, size_t len)
 	return memchr(text, 0, len) ? "a NUL byte: this is no text file" : NULL;
 }
 
+/* Whether a value is expected: behind = or : of an option, or in a list. */
+struct place {
+	bool value, list;
+};
+
+static void note_place(struct place *p, char c)
+{
+	if (c == '[' || c == '(')
+		*p = (struct place){.value = true, .list = true};
+	else if (c == '=' || c == ':')
+		p->value = true;
+	else if (c && strchr("])};{", c))
+		*p = (struct place){0};
+	else if (c == '\n')
+		p->value = p->list;
+}
+
+/* What a letter is that no name can have, and no value without quotes. */
+static const char *outside_of_name(const struct place *p)
+{
+	return p->value ? no_quotes
+			: "a name begins with a letter and has letters, digits, - and _ only";
+}
+
+static bool is_include(const struct scan *s)
+{
+	static const char include[] = "@include";
+
+	return (size_t)(s->end - s->at) >= strlen(include) &&
+	       memcmp(s->at, include, strlen(include)) == 0;
+}
+
+/* Whether the comma here is the last thing in a list. */
+static bool is_last_comma(struct scan s)
+{
+	scan_step(&s);
+	scan_skip_space(&s);
+	return scan_peek(&s, 0) == ']' || scan_peek(&s, 0) == ')';
+}
+
+/* Behind a word; what is wrong with the letter there, or NULL. */
+static const char *skip_word(struct scan *s, const struct place *p)
+{
+	scan_skip_word(s);
+	return scan_peek(s, 0) == '.' || scan_peek(s, 0) == '@' ? outside_of_name(p) : NULL;
+}
+
+/* Behind a letter that is no part of a word, a number or a string; what is wrong with it, or NULL.
+ */
+static const char *skip_letter(struct scan *s, struct place *p)
+{
+	const char *why;
+
+	if (*s->at == '@')
+		return is_include(s) ? "@include is not supported: put files into conf.d/ beside "
+				       "mendip.conf"
+				     : outside_of_name(p);
+	if (*s->at == ',' && is_last_comma(*s))
+		return "no comma stands before the closing bracket: remove it";
+	why = odd_letter(s);
+	if (!why) {
+		note_place(p, *s->at);
+		scan_step(s);
+	}
+	return why;
+}
+
+/* Behind the next piece of the text; what is wrong with it, or NULL. */
+static const char *skip_piece(struct scan *s, struct place *p)
+{
+	char c = *s->at;
+
+	if (c == '"')
+		return scan_skip_string(s) ? NULL : "\\x00 would cut the string";
+	if (isdigit((unsigned char)c) || c == '.') /* libconfig reads .e5 */
+		return skip_number(s);
+	if (isalpha((unsigned char)c) || c == '*')
+		return skip_word(s, p);
+	if (c == '#' || (c == '/' && scan_peek(s, 1) == '/'))
+		scan_skip_line(s);
+	else if (c == '/' && scan_peek(s, 1) == '*')
+		scan_skip_comment(s);
+	else
+		return skip_letter(s, p);
+	return NULL;
+}
+
 bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **ret_why)
 {
 	struct scan s = {.at = text, .end = text + len, .line = 1};
+	struct place place = {0};
+	unsigned long_string = 0; /* line of the first string over several lines; 0: none */
 
 	*ret_line = 1;
 	*ret_why = wrong_encoding(text, len);
-	if (*ret_why)
-		return false;
-	while (s.at < s.end) {
-		char c = *s.at;
+	while (!*ret_why && s.at < s.end) {
+		bool string = *s.at == '"';
 
 		*ret_line = s.line;
-		if (c == '#' || (c == '/' && scan_peek(&s, 1) == '/')) {
-			scan_skip_line(&s);
-		} else if (c == '/' && scan_peek(&s, 1) == '*') {
-			scan_skip_comment(&s);
-		} else if (c == '"') {
-			*ret_why = "\\x00 would cut the string";
-			if (!scan_skip_string(&s))
-				return false;
-		} else if (c == '@') {
-			*ret_why = "@include is not supported: put files into conf.d/ beside "
-				   "mendip.conf";
-			return false;
-		} else if (isdigit((unsigned char)c) || c == '.') { /* libconfig reads .e5 */
-			enum number n = check_number(&s);
-
-			*ret_why = n == NUMBER_GLUED
-					   ? "letters directly after a number: write a value with "
-					     "a unit as a string, such as \"10s\""
-					   : "a number above 2147483647 would be wrapped: write it "
-					     "as a string with a unit, such as \"4G\"";
-			if (n != NUMBER_GOOD)
-				return false;
-		} else if (isalpha((unsigned char)c) || c == '*') {
-			scan_skip_word(&s);
-		} else {
-			*ret_why = odd_letter(&s);
-			if (*ret_why)
-				return false;
-			scan_step(&s);
-		}
+		*ret_why = skip_piece(&s, &place);
+		if (string && s.line != *ret_line && !long_string)
+			long_string = *ret_line;
 	}
-	return true;
+	/* What seems wrong behind such a string may be a part of another one. */
+	if (*ret_why && long_string) {
+		*ret_line = long_string;
+		*ret_why = SCAN_LONG_STRING;
+	}
+	return !*ret_why;
 }
 
 /* ---- secrets ---- */

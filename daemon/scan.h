@@ -9,7 +9,9 @@
  * Rejects a configuration text that libconfig 1.5 would misread without an error: integers that it
  * would wrap, numbers with letters after them, NUL bytes, also as \x00; @include, which ends the
  * process on a folder; and what it would refuse without saying why: another encoding, typographic
- * quotes. False with the line in *ret_line and a static text in *ret_why.
+ * quotes, names and
+ * addresses without quotes, a comma too many. False with the line in *ret_line and a static text in
+ * *ret_why.
  */
 bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **ret_why);
 

@@ -9,6 +9,10 @@
 
 #include "base.h"
 
+/* What is said of the line where a string over several lines begins, if the text is wrong. */
+#define SCAN_LONG_STRING \
+	"the string that begins here goes over several lines: its closing quote is missing"
+
 struct scan {
 	const char *at, *end;
 	unsigned line;

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "config_hint.h"
+#include "scan.h"
 
 #include <stdio.h>
 
@@ -21,6 +22,8 @@ static const struct {
 	{"a = 1;\nb {\n};", "colon", 2},
 	{"connections {\n}", "swanctl.conf", 1},
 	{"a: { b = x; };", "double quotes", 1},
+	{"a: { b = [ %any ]; };", "double quotes", 1},
+	{"a: { b = [ true, 7 ]; }; }", "one too many", 1},
 	{"a: { b = 1;\n", "not closed", 1},
 	{"a: {\nb = [ 1;\n};", "[ of line 2", 3},
 	{"}", "one too many", 1},
@@ -38,6 +41,38 @@ static void what_is_recognized(void **state)
 		if (found != !!hints[i].why || line != hints[i].line ||
 		    (found && !strstr(why, hints[i].why)))
 			fail_msg("%s: line %u, %s", hints[i].text, line, why);
+	}
+}
+
+/* What is wrong before libconfig reads the text. */
+static const struct {
+	const char *text, *why; /* NULL: nothing */
+	unsigned line;
+} scanned[] = {
+	{"a = [ 1, 2 ]; b = ( { c = 1.5; }, { } );", NULL, 0},
+	{"a = \"b\nc.d\";", NULL, 0},
+	{"a = 1.e5;\nb = c.e5;", "double quotes", 2}, /* libconfig reads .e5 as a number */
+	{"a = 10.1.0.0;", "double quotes", 1},
+	{"a = 10.5s;", "directly after a number", 1},
+	{"a = [ \"b\",\n c@d ];", "double quotes", 2},
+	{"a: { b = \"c\";\n d.e: { }; };", "a name", 2},
+	{"a = @include;", "@include", 1},
+	{"a = @b;", "double quotes", 1},
+	{"a = [ 1, /* , */ ];", "no comma", 1},
+	{"a = 1;\nb = \"c;\nd = \"e.f\";", "goes over several lines", 2},
+};
+
+static void what_is_scanned(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(scanned); i++) {
+		const char *why = NULL;
+		unsigned line;
+		bool good = conf_scan(scanned[i].text, strlen(scanned[i].text), &line, &why);
+
+		if (good != !scanned[i].why ||
+		    (!good && (line != scanned[i].line || !strstr(why, scanned[i].why))))
+			fail_msg("%s: line %u, %s", scanned[i].text, line, why ? why : "");
 	}
 }
 
@@ -107,6 +142,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_recognized),
+		cmocka_unit_test(what_is_scanned),
 		cmocka_unit_test(nothing_of_the_text_is_shown),
 		cmocka_unit_test(names_that_stand_twice),
 		cmocka_unit_test(what_is_too_deep),
