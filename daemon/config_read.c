@@ -349,6 +349,30 @@ static int read_psk(struct conf_reader *r, config_setting_t *g)
 	return 0;
 }
 
+/* How many values conf_take_secrets has taken out of the setting and of what is in it. */
+static unsigned count_secrets(config_setting_t *s)
+{
+	const char *name = config_setting_name(s);
+	unsigned count = 0;
+
+	if (config_setting_type(s) == CONFIG_TYPE_STRING)
+		return name && strcmp(name, "secret") == 0;
+	if (!config_setting_is_aggregate(s))
+		return 0;
+	for (int i = 0; i < config_setting_length(s); i++)
+		count += count_secrets(config_setting_get_elem(s, (unsigned)i));
+	return count;
+}
+
+/* Skips those that stand before the group, where none belongs: an error that is found later. */
+static void skip_misplaced(struct conf_reader *r, config_setting_t *g)
+{
+	config_setting_t *root = config_setting_parent(g), *s;
+
+	for (unsigned i = 0; (s = config_setting_get_elem(root, i)) != g; i++)
+		r->next_secret += count_secrets(s);
+}
+
 static int read_secrets(struct conf_reader *r, config_setting_t *g)
 {
 	if (!config_setting_is_group(g))
@@ -357,6 +381,7 @@ static int read_secrets(struct conf_reader *r, config_setting_t *g)
 		return conf_fail(r, g,
 				 "others can read this file, which holds secrets: chmod o-r %s",
 				 r->path);
+	skip_misplaced(r, g);
 	for (int i = 0; i < config_setting_length(g); i++) {
 		if (read_psk(r, config_setting_get_elem(g, (unsigned)i)) < 0)
 			return -EINVAL;

@@ -117,6 +117,8 @@ const char *conf_place_of_option(const char *name)
 		if (has(places[i].table, name))
 			return places[i].where;
 	}
+	if (strcmp(name, "secret") == 0)
+		return "a group of secrets (secrets: { ike_NAME: { ... }; })";
 	return is_in(name, n.v) ? "the group switchover" : NULL;
 }
 
