@@ -59,6 +59,27 @@ static int check_address(struct conf_reader *r, config_setting_t *s, const char 
 	return 0;
 }
 
+/* A text that is no address, but was meant to be one of IPv4, as no host name has digits alone. */
+static bool is_wrong_ipv4(const char *v)
+{
+	return *v && v[strspn(v, "0123456789.")] == '\0';
+}
+
+static int wrong_ipv4(struct conf_reader *r, config_setting_t *s, const char *v)
+{
+	return conf_fail(r, s, "\"%.60s\" is not an address: it has four numbers from 0 to 255", v);
+}
+
+/* Says why v, which is no address, cannot be in local_addrs. */
+static int not_local(struct conf_reader *r, config_setting_t *s, const char *v)
+{
+	if (strchr(v, '%'))
+		return link_local(r, s, v);
+	if (is_wrong_ipv4(v))
+		return wrong_ipv4(r, s, v);
+	return conf_fail(r, s, "\"%.60s\" is not an address", v);
+}
+
 static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
 {
 	struct conn_conf *c = ctx;
@@ -67,8 +88,7 @@ static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, 
 	if (strcmp(v, "%any") == 0)
 		return 0;
 	if (addr_parse(v, &e.addr) < 0)
-		return strchr(v, '%') ? link_local(r, s, v)
-				      : conf_fail(r, s, "\"%.60s\" is not an address", v);
+		return not_local(r, s, v);
 	if (check_address(r, s, v, &e.addr) < 0)
 		return -EINVAL;
 	if (c->local_count == CONN_MAX_ADDRS)
@@ -79,6 +99,8 @@ static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, 
 
 static int add_name(struct conf_reader *r, config_setting_t *s, const char *v, struct conn_conf *c)
 {
+	if (is_wrong_ipv4(v))
+		return wrong_ipv4(r, s, v);
 	if (*v == '\0' || strlen(v) > 253 ||
 	    strspn(v, "abcdefghijklmnopqrstuvwxyz"
 		      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != strlen(v))
