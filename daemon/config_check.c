@@ -166,6 +166,25 @@ static void doubt_start(struct conf_reader *r, config_setting_t *g, const struct
 	}
 }
 
+/* Whether one of the addresses of local_addrs is of this host; all of 127.0.0.0/8 is, too. */
+static bool has_own(struct conf_reader *r, const struct conn_conf *c)
+{
+	for (unsigned i = 0; i < c->local_count; i++) {
+		if (is_loopback(&c->local[i].addr) || conf_is_own(r, &c->local[i].addr))
+			return true;
+	}
+	return false;
+}
+
+/* No error, as an address may come later: by DHCP, or from another host of a cluster. */
+static void doubt_local(struct conf_reader *r, config_setting_t *g, const struct conn_conf *c)
+{
+	if (c->local_count && !has_own(r, c))
+		conf_doubt(r, config_setting_get_member(g, "local_addrs"),
+			   "this host has none of these addresses, and reaches no peer before it "
+			   "has one: write its own, or leave the option out");
+}
+
 int conf_check_conn(struct conf_reader *r, config_setting_t *g, const struct conn_conf *c)
 {
 	if ((c->local_port == IKE_PORT) != (c->remote_port == IKE_PORT))
@@ -182,5 +201,6 @@ int conf_check_conn(struct conf_reader *r, config_setting_t *g, const struct con
 	if (c->dns == DNS_NONE && c->dns_domains.count)
 		return conf_fail(r, g, "dns_domains needs dns = \"resolved\"");
 	doubt_start(r, g, c);
+	doubt_local(r, g, c);
 	return check_addresses(r, g, c);
 }

@@ -24,7 +24,7 @@ BASE = """daemon: { $daemon };
 switchover: { $switchover };
 pools: { $pools };
 connections: { gw: { $conn
-  local_addrs = [ "203.0.113.1" ]; remote_addrs = [ "203.0.113.2" ];
+  local_addrs = [ "%any" ]; remote_addrs = [ "203.0.113.2" ];
   local: { id = "branch.example"; $local };
   remote: { id = "gw.example"; $remote };
   children: { net: { $child
