@@ -59,27 +59,6 @@ static int check_address(struct conf_reader *r, config_setting_t *s, const char 
 	return 0;
 }
 
-/* A text that is no address, but was meant to be one of IPv4, as no host name has digits alone. */
-static bool is_wrong_ipv4(const char *v)
-{
-	return *v && v[strspn(v, "0123456789.")] == '\0';
-}
-
-static int wrong_ipv4(struct conf_reader *r, config_setting_t *s, const char *v)
-{
-	return conf_fail(r, s, "\"%.60s\" is not an address: it has four numbers from 0 to 255", v);
-}
-
-/* Says why v, which is no address, cannot be in local_addrs. */
-static int not_local(struct conf_reader *r, config_setting_t *s, const char *v)
-{
-	if (strchr(v, '%'))
-		return link_local(r, s, v);
-	if (is_wrong_ipv4(v))
-		return wrong_ipv4(r, s, v);
-	return conf_fail(r, s, "\"%.60s\" is not an address", v);
-}
-
 static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, void *ctx)
 {
 	struct conn_conf *c = ctx;
@@ -87,8 +66,12 @@ static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, 
 
 	if (strcmp(v, "%any") == 0)
 		return 0;
-	if (addr_parse(v, &e.addr) < 0)
-		return not_local(r, s, v);
+	if (addr_parse(v, &e.addr) < 0) {
+		if (conf_slip_address(r, s, v, "local_port"))
+			return -EINVAL;
+		return strchr(v, '%') ? link_local(r, s, v)
+				      : conf_fail(r, s, "\"%.60s\" is not an address", v);
+	}
 	if (check_address(r, s, v, &e.addr) < 0)
 		return -EINVAL;
 	if (c->local_count == CONN_MAX_ADDRS)
@@ -99,8 +82,8 @@ static int add_local(struct conf_reader *r, config_setting_t *s, const char *v, 
 
 static int add_name(struct conf_reader *r, config_setting_t *s, const char *v, struct conn_conf *c)
 {
-	if (is_wrong_ipv4(v))
-		return wrong_ipv4(r, s, v);
+	if (conf_slip_address(r, s, v, "remote_port"))
+		return -EINVAL;
 	if (*v == '\0' || strlen(v) > 253 ||
 	    strspn(v, "abcdefghijklmnopqrstuvwxyz"
 		      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != strlen(v))
@@ -161,10 +144,12 @@ static int add_ts(struct conf_reader *r, config_setting_t *s, const char *v, voi
 	if (l->count == TS_MAX)
 		return conf_fail(r, s, "more than %d selectors", TS_MAX);
 	if (ts_parse(v, &l->ts[l->count]) < 0)
-		return conf_fail(r, s,
-				 "\"%.60s\" is not a selector such as \"10.1.0.0/16\" or "
-				 "\"10.1.0.1[tcp/80]\"",
-				 v);
+		return conf_slip_selector(r, s, v)
+			       ? -EINVAL
+			       : conf_fail(r, s,
+					   "\"%.60s\" is not a selector such as \"10.1.0.0/16\" or "
+					   "\"10.1.0.1[tcp/80]\"",
+					   v);
 	conf_doubt_prefix(r, s, v, &l->ts[l->count]);
 	l->count++;
 	return 0;

@@ -108,6 +108,14 @@ int conf_check_conn(struct conf_reader *r, config_setting_t *g, const struct con
 /* Says so if v, which has been read as t, is a prefix with bits behind its length. */
 void conf_doubt_prefix(struct conf_reader *r, config_setting_t *s, const char *v,
 		       const struct ts *t);
+/*
+ * Says through conf_fail what to write instead of v, which is no address, or no selector, if that
+ * can be seen in it: several values, a netmask, a port, which the option of that name has. False:
+ * it cannot.
+ */
+bool conf_slip_address(struct conf_reader *r, config_setting_t *s, const char *v,
+		       const char *port_option);
+bool conf_slip_selector(struct conf_reader *r, config_setting_t *s, const char *v);
 /* Whether no host can have the address as its own: 0.0.0.0, multicast, broadcast and the like. */
 bool conf_is_no_host(const struct addr *a);
 /* Prints "NAME = VALUE;", one line per option; with `help`, each after a comment with its help. */

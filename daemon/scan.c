@@ -133,6 +133,19 @@ static bool is_last_comma(struct scan s)
 	return scan_peek(&s, 0) == ']' || scan_peek(&s, 0) == ')';
 }
 
+/* Behind a string; what is wrong with it, or NULL. libconfig joins it with one that follows. */
+static const char *skip_string(struct scan *s, const struct place *p)
+{
+	struct scan next;
+
+	if (!scan_skip_string(s))
+		return "\\x00 would cut the string";
+	next = *s;
+	scan_skip_space(&next);
+	return p->list && scan_peek(&next, 0) == '"' ? "a comma is missing between two strings"
+						     : NULL;
+}
+
 /* Behind a word; what is wrong with the letter there, or NULL. */
 static const char *skip_word(struct scan *s, const struct place *p)
 {
@@ -166,7 +179,7 @@ static const char *skip_piece(struct scan *s, struct place *p)
 	char c = *s->at;
 
 	if (c == '"')
-		return scan_skip_string(s) ? NULL : "\\x00 would cut the string";
+		return skip_string(s, p);
 	if (isdigit((unsigned char)c) || c == '.') /* libconfig reads .e5 */
 		return skip_number(s);
 	if (isalpha((unsigned char)c) || c == '*')

@@ -10,8 +10,8 @@
  * would wrap, numbers with letters after them, NUL bytes, also as \x00; @include, which ends the
  * process on a folder; and what it would refuse without saying why: another encoding, typographic
  * quotes, names and
- * addresses without quotes, a comma too many. False with the line in *ret_line and a static text in
- * *ret_why.
+ * addresses without quotes, a comma too many or one too few in a list. False with the line in
+ * *ret_line and a static text in *ret_why.
  */
 bool conf_scan(const char *text, size_t len, unsigned *ret_line, const char **ret_why);
 

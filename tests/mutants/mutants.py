@@ -1616,6 +1616,8 @@ MUTANTS = [
      "strchr(buf, '.') != strrchr(buf, '.')", "false", ["t_hint/what_is_scanned"]),
     ("comma-before-a-bracket", "a comma too many is called a syntax error", "skip_letter",
      "*s->at == ',' && is_last_comma(*s)", "false", ["t_hint/what_is_scanned"]),
+    ("strings-joined-in-a-list", "two networks without a comma between them become one text", "daemon/scan.c:skip_string",
+     "p->list && ", "false && p->list && ", ["t_hint/what_is_scanned"]),
     ("scan-behind-a-string", "where a quote is missing, a word of a string is called wrong", "conf_scan",
      "*ret_why && long_string", "false", ["t_hint/what_is_scanned"]),
     ("bare-items", "a value without quotes in a list is called a syntax error", "is_bare_item",

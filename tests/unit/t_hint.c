@@ -56,6 +56,8 @@ static const struct {
 	{"a = 10.5s;", "directly after a number", 1},
 	{"a = [ \"b\",\n c@d ];", "double quotes", 2},
 	{"a: { b = \"c\";\n d.e: { }; };", "a name", 2},
+	{"a = [ \"b\" # c\n \"d\" ];", "comma is missing", 1},
+	{"a = ( { b = \"c\" \"d\"; } );", NULL, 0},
 	{"a = @include;", "@include", 1},
 	{"a = @b;", "double quotes", 1},
 	{"a = [ 1, /* , */ ];", "no comma", 1},
