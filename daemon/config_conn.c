@@ -451,6 +451,29 @@ int conf_check_devices(const struct config *c, char *err)
 	return 0;
 }
 
+#define IDS_SHOWN 3
+
+/* Names the identities that secrets has a key for; nothing if it has none. */
+static void list_ids(const struct psk_store *store, char *out, size_t size)
+{
+	char id[IDENT_STRLEN];
+	unsigned count = 0;
+	size_t at = 0;
+
+	*out = '\0';
+	for (unsigned i = 0; i < store->count; i++) {
+		for (unsigned k = 0; k < store->v[i].id_count; k++, count++) {
+			if (count >= IDS_SHOWN || at >= size)
+				continue;
+			at += (size_t)snprintf(out + at, size - at, "%s\"%.60s\"",
+					       count ? ", " : ", which has one for ",
+					       ident_format(&store->v[i].ids[k], id));
+		}
+	}
+	if (count > IDS_SHOWN && at < size)
+		snprintf(out + at, size - at, " and %u more", count - IDS_SHOWN);
+}
+
 int conf_finish(struct config *c, char *err)
 {
 	if (conf_check_devices(c, err) < 0 || conf_check_backups(c, err) < 0)
@@ -476,12 +499,14 @@ int conf_finish(struct config *c, char *err)
 		if (conn_has_psk(conn) &&
 		    !psk_find(c->conns.secrets, &conn->local_id, &conn->remote_id) &&
 		    !ident_is_pattern(&conn->remote_id)) {
-			char id[IDENT_STRLEN];
+			char id[IDENT_STRLEN], ids[300];
 
+			list_ids(c->conns.secrets, ids, sizeof(ids));
 			snprintf(err, CONFIG_ERR,
 				 "%.100s: connections.%.60s: no secret for \"%.100s\": add one to "
-				 "secrets",
-				 c->where.v[i], conn->name, ident_format(&conn->remote_id, id));
+				 "secrets%s",
+				 c->where.v[i], conn->name, ident_format(&conn->remote_id, id),
+				 ids);
 			return -EINVAL;
 		}
 		if (conn->ppk_id && strcmp(conn->ppk_id, PPK_ANY) != 0 &&

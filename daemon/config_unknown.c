@@ -122,18 +122,56 @@ const char *conf_place_of_option(const char *name)
 	return is_in(name, n.v) ? "the group switchover" : NULL;
 }
 
+/* The options of ipsec.conf that are most often carried over, and what is written here. */
+static const char *instead_of_ipsec(const char *name)
+{
+	static const struct {
+		const char *name, *text;
+	} options[] = {
+		{"auto", "write start_action in a child: \"start\", or \"trap\" for route"},
+		{"left", "write local_addrs"},
+		{"right", "write remote_addrs"},
+		{"leftid", "write id in the group local"},
+		{"rightid", "write id in the group remote"},
+		{"leftsubnet", "write local_ts in a child"},
+		{"rightsubnet", "write remote_ts in a child"},
+		{"authby", "write auth in the groups local and remote"},
+		{"keyexchange", "remove it, as Mendip always speaks IKEv2"},
+		{"ikelifetime", "write rekey_time in the connection"},
+		{"lifetime", "write rekey_time in a child"},
+		{"keylife", "write rekey_time in a child"},
+		{"ike", "write proposals in the connection"},
+		{"esp", "write esp_proposals in a child"},
+		{"dpddelay", "write dpd_delay"},
+		{"dpdaction", "write dpd_action in a child"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (strcmp(options[i].name, name) == 0)
+			return options[i].text;
+	}
+	return NULL;
+}
+
 int conf_unknown(struct conf_reader *r, config_setting_t *s, const char *const *names)
 {
 	const char *name = config_setting_name(s), *near = nearest(name, names),
-		   *place = conf_place_of_option(name), *without = swanctl_without(name);
+		   *place = conf_place_of_option(name), *without = swanctl_without(name),
+		   *instead = instead_of_ipsec(name);
 
 	if (place)
 		return conf_fail(r, s, "stands in the wrong group: it belongs in %s", place);
 	if (without)
 		return conf_fail(r, s, "is an option of swanctl.conf that Mendip does not have: %s",
 				 without);
+	if (instead)
+		return conf_fail(r, s, "is an option of ipsec.conf: %s", instead);
 	if (near)
 		return conf_fail(r, s, "unknown option: did you mean \"%s\"?", near);
+	if (config_setting_is_group(s) && is_in("children", names))
+		return conf_fail(r, s,
+				 "unknown group: a child stands in children: { %.60s: { ... }; }",
+				 name);
 	return conf_fail(r, s, "unknown option: see mendip.conf(5)");
 }
 

@@ -1615,7 +1615,7 @@ MUTANTS = [
     ("addresses-are-numbers", "an address without quotes is taken for a number", "skip_number",
      "strchr(buf, '.') != strrchr(buf, '.')", "false", ["t_hint/what_is_scanned"]),
     ("comma-before-a-bracket", "a comma too many is called a syntax error", "skip_letter",
-     "*s->at == ',' && is_last_comma(*s)", "false", ["t_hint/what_is_scanned"]),
+     "*s->at == ',' && is_last_comma(*s)", "false && is_last_comma(*s)", ["t_hint/what_is_scanned"]),
     ("strings-joined-in-a-list", "two networks without a comma between them become one text", "daemon/scan.c:skip_string",
      "p->list && ", "false && p->list && ", ["t_hint/what_is_scanned"]),
     ("scan-behind-a-string", "where a quote is missing, a word of a string is called wrong", "conf_scan",
