@@ -134,6 +134,59 @@ static unsigned addke_number(const char *s, size_t len)
 	return (unsigned)(s[2] - '0');
 }
 
+/* The key exchange that others call "group14" or "dh14", by its number; NULL: the word is none. */
+static const char *group_by_number(const char *s, size_t len)
+{
+	static const char *const prefixes[] = {"group", "dh"};
+	unsigned number = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		size_t at = strlen(prefixes[i]);
+
+		if (len <= at || len > at + 2 || memcmp(s, prefixes[i], at) != 0)
+			continue;
+		for (; at < len && s[at] >= '0' && s[at] <= '9'; at++)
+			number = number * 10 + (unsigned)(s[at] - '0');
+		return at == len && kex_available((uint16_t)number) ? kex_name((uint16_t)number)
+								    : NULL;
+	}
+	return NULL;
+}
+
+static bool has_capital(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] >= 'A' && s[i] <= 'Z')
+			return true;
+	}
+	return false;
+}
+
+/* Says of an unknown word to err what was probably meant by it. Always returns -EINVAL. */
+static int unknown_word(const char *s, size_t len, char *err)
+{
+	const char *group = group_by_number(s, len);
+	int shown = (int)(len > 40 ? 40 : len);
+
+	if (group)
+		snprintf(err, PROPOSAL_ERR, "\"%.*s\" is written %s here", shown, s, group);
+	else if (memchr(s, ',', len))
+		snprintf(err, PROPOSAL_ERR,
+			 "\"%.*s\" has a comma: write each proposal in a string of its own: "
+			 "[ \"A\", \"B\" ]",
+			 shown, s);
+	else if (len && s[len - 1] == '!')
+		snprintf(err, PROPOSAL_ERR,
+			 "\"%.*s\": remove the !, as nothing is offered but what is written", shown,
+			 s);
+	else if (has_capital(s, len))
+		snprintf(err, PROPOSAL_ERR, "\"%.*s\": write it in lower case", shown, s);
+	else
+		snprintf(err, PROPOSAL_ERR, "\"%.*s\" is not an algorithm that Mendip supports",
+			 shown, s);
+	return -EINVAL;
+}
+
 /* The transform of a word, with the word of its algorithm; -EINVAL with err. */
 static int read_word(const char *s, size_t len, struct transform *ret, char *err)
 {
@@ -149,11 +202,8 @@ static int read_word(const char *s, size_t len, struct transform *ret, char *err
 		snprintf(err, PROPOSAL_ERR, "\"%.*s\" %s", shown, s, never->note);
 		return -EINVAL;
 	}
-	if ((!w && !none) || (n && ret->type != TRANSFORM_KE)) {
-		snprintf(err, PROPOSAL_ERR, "\"%.*s\" is not an algorithm that Mendip supports",
-			 shown, s);
-		return -EINVAL;
-	}
+	if ((!w && !none) || (n && ret->type != TRANSFORM_KE))
+		return unknown_word(s, len, err);
 	if (n)
 		ret->type = (uint8_t)(TRANSFORM_ADDKE1 + n - 1);
 	return 0;

@@ -1612,6 +1612,8 @@ MUTANTS = [
      "w->len[w->depth++] = strlen(w->path);", "w->len[w->depth++] = 0;", ["t_hint/names_that_stand_twice"]),
     ("groups-of-a-list", "the groups of a list are taken for one", "open_group",
      "++w->unnamed", "w->unnamed", ["t_hint/names_that_stand_twice"]),
+    ("groups-of-any-number", "a number that is too large is taken for that of a group", "group_by_number",
+     "len > at + 2", "false", ["t_proposal/incomplete"]),
     ("addresses-are-numbers", "an address without quotes is taken for a number", "skip_number",
      "strchr(buf, '.') != strrchr(buf, '.')", "false", ["t_hint/what_is_scanned"]),
     ("comma-before-a-bracket", "a comma too many is called a syntax error", "skip_letter",

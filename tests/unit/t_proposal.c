@@ -145,6 +145,16 @@ static void incomplete(void **state)
 	assert_refused("aes128-sha256", PROTOCOL_IKE, "needs a key exchange");
 	assert_refused("aes128-sha256-x25519-esn", PROTOCOL_IKE, "has esn");
 	assert_refused("aes128gcm16-nonsense", PROTOCOL_ESP, "\"nonsense\" is not an algorithm");
+	assert_refused("aes256-sha256-group14", PROTOCOL_IKE, "\"group14\" is written modp2048");
+	assert_refused("aes256-sha256-dh31", PROTOCOL_IKE, "\"dh31\" is written x25519");
+	assert_refused("aes256-sha256-group0", PROTOCOL_IKE, "is not an algorithm");
+	assert_refused("aes256-sha256-group2", PROTOCOL_IKE, "is not an algorithm");
+	assert_refused("aes256-sha256-group", PROTOCOL_IKE, "is not an algorithm");
+	assert_refused("aes256-sha256-group014", PROTOCOL_IKE, "is not an algorithm");
+	assert_refused("aes256-sha256-modp2048!", PROTOCOL_IKE, "\"modp2048!\": remove the !");
+	assert_refused("AES256-sha256-modp2048", PROTOCOL_IKE, "\"AES256\": write it in lower");
+	assert_refused("aes256-sha256-x25519,aes256", PROTOCOL_IKE, "string of its own");
+	assert_refused("aes256--x25519", PROTOCOL_IKE, "\"\" is not an algorithm");
 	/* a keyword of the list, not of a proposal */
 	assert_refused("default-x25519", PROTOCOL_ESP, "\"default\" is not an algorithm");
 }
