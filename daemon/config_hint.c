@@ -212,18 +212,33 @@ static bool look(struct walk *w, unsigned *ret_line, char *why)
 	return false;
 }
 
-bool conf_hint_foreign(const char *text, size_t len, unsigned *ret_line, char *why)
+/* Which file of another program it is, with the line in *ret_line; NULL: not recognized. */
+static const char *find_kind(const char *text, size_t len, unsigned *ret_line)
 {
 	struct scan s = {.at = text, .end = text + len, .line = 1};
-	const char *kind;
 
 	scan_skip_space(&s);
-	kind = kind_of_file(s);
+	*ret_line = s.line;
+	return kind_of_file(s);
+}
+
+bool conf_hint_foreign(const char *text, size_t len, unsigned *ret_line, char *why)
+{
+	unsigned line;
+	const char *kind = find_kind(text, len, &line);
+
 	if (kind) {
-		*ret_line = s.line;
+		*ret_line = line;
 		snprintf(why, HINT_MAX, "%s", kind);
 	}
 	return kind != NULL;
+}
+
+bool conf_hint_ipsec(const char *text, size_t len, unsigned *ret_line, char *why)
+{
+	unsigned line;
+
+	return find_kind(text, len, &line) == ipsec && conf_hint_foreign(text, len, ret_line, why);
 }
 
 bool conf_hint(const char *text, size_t len, unsigned *ret_line, char *why)

@@ -1,6 +1,6 @@
 /*
- * config_hint.h - says what is wrong with a text that libconfig does not read; private to
- * config*.c. SPDX-License-Identifier: ISC
+ * config_hint.h - says what is wrong with a text that libconfig does not read, for config*.c and
+ * ctl_import.c. SPDX-License-Identifier: ISC
  *
  * libconfig says "syntax error" for a mendip.conf in which a colon is missing and for a file of
  * another program alike, and "duplicate setting name" without the name.
@@ -17,7 +17,9 @@
  * (HINT_MAX bytes) and its line to *ret_line. False, with both unchanged: it is not recognized.
  */
 bool conf_hint_foreign(const char *text, size_t len, unsigned *ret_line, char *why);
-/* The same, and also what is written otherwise in mendip.conf. */
+/* The same for an ipsec.conf alone. */
+bool conf_hint_ipsec(const char *text, size_t len, unsigned *ret_line, char *why);
+/* Like conf_hint_foreign, and also what is written otherwise in mendip.conf. */
 bool conf_hint(const char *text, size_t len, unsigned *ret_line, char *why);
 /*
  * The same for a text in which a name stands twice in one group: which name, and both lines. False:

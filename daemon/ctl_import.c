@@ -1,5 +1,6 @@
 /* ctl_import.c - see ctl_import.h. SPDX-License-Identifier: ISC */
 #include "ctl_import.h"
+#include "config_hint.h"
 #include "crypto/cred_parse.h"
 #include "import.h"
 #include "xalloc.h"
@@ -43,6 +44,16 @@ static char *read_file(const char *path, size_t *ret_len)
 
 /* ---- the files of swanctl.conf ---- */
 
+/* Replaces the reason why a file cannot be read, if it is an ipsec.conf. */
+static void say_if_ipsec(const char *file, const char *text, size_t len, char *err)
+{
+	char why[HINT_MAX];
+	unsigned line;
+
+	if (conf_hint_ipsec(text, len, &line, why))
+		snprintf(err, IMPORT_ERR, "%.150s:%u: %.220s", file, line, why);
+}
+
 static bool add_file(struct import_tree *t, struct import_node *section, const char *file,
 		     char *err)
 {
@@ -57,6 +68,8 @@ static bool add_file(struct import_tree *t, struct import_node *section, const c
 		return false;
 	}
 	ok = import_add(t, section, file, text, len, err);
+	if (!ok)
+		say_if_ipsec(file, text, len, err);
 	secret_free(text, len);
 	return ok;
 }
@@ -186,8 +199,24 @@ static bool write_to(const char *output, const char *text)
 		ok = false;
 	if (!ok)
 		fprintf(stderr, "mendipctl: %s: cannot be written: %s\n",
-			output ? output : "standard output", strerror(errno));
+			output ? output : "standard output",
+			fd < 0 && errno == EEXIST ? "it exists already: move it away first"
+						  : strerror(errno));
 	return ok;
+}
+
+/* Whether there is anything that a mendip.conf can have, before what is left out. */
+static bool has_content(const struct import_tree *t)
+{
+	static const char *const names[] = {"connections", "secrets", "pools"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const struct import_node *n = import_find(&t->root, names[i]);
+
+		if (n && n->first)
+			return true;
+	}
+	return false;
 }
 
 static int convert(struct import_tree *t, const char *file, const char *output)
@@ -203,6 +232,13 @@ static int convert(struct import_tree *t, const char *file, const char *output)
 	if (!text) {
 		fprintf(stderr, "mendipctl: %s: %s\n", file, err);
 		return EXIT_UNREADABLE;
+	}
+	if (!has_content(t)) {
+		fprintf(stderr,
+			"mendipctl: %s: no connection was found, here or in the files that it "
+			"includes\n",
+			file);
+		said++;
 	}
 	written = write_to(output, text);
 	secret_free(text, strlen(text));

@@ -156,7 +156,7 @@ def output(folder):
     if first.returncode or first.stdout or stat.S_IMODE(os.stat(to).st_mode) != 0o600 or \
             read(to) != read(os.path.join(HERE, "import/readme.out")):
         return [f"--output: {first}"]
-    if again.returncode != 1 or "File exists" not in again.stderr:
+    if again.returncode != 1 or "move it away first" not in again.stderr:
         return [f"--output overwrites: {again}"]
     if (none.returncode, endless.returncode) != (2, 2) or "No such file" not in none.stderr:
         return [f"what cannot be read: {none}, {endless}"]

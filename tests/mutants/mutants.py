@@ -1622,6 +1622,8 @@ MUTANTS = [
      "p->list && ", "false && p->list && ", ["t_hint/what_is_scanned"]),
     ("scan-behind-a-string", "where a quote is missing, a word of a string is called wrong", "conf_scan",
      "*ret_why && long_string", "false", ["t_hint/what_is_scanned"]),
+    ("any-file-is-foreign", "import calls a swanctl.conf with a slip one", "conf_hint_ipsec",
+     "find_kind(text, len, &line) == ipsec", "find_kind(text, len, &line) != NULL", ["t_hint/only_ipsec_conf"]),
     ("bare-items", "a value without quotes in a list is called a syntax error", "is_bare_item",
      "is_bare_value(w->s)", "false", ["t_hint/what_is_recognized"]),
     # ---- import of a swanctl.conf

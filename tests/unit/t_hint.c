@@ -78,6 +78,23 @@ static void what_is_scanned(void **state)
 	}
 }
 
+/* What mendipctl import says of a file that it cannot read. */
+static void only_ipsec_conf(void **state)
+{
+	static const char ipsec[] = "# old\nconn gw\n  left=x\n", swanctl[] = "connections {\n}\n";
+	char why[HINT_MAX] = "";
+	unsigned line = 7;
+
+	(void)state;
+	assert_false(conf_hint_ipsec(swanctl, strlen(swanctl), &line, why));
+	assert_false(conf_hint_ipsec("", 0, &line, why));
+	assert_int_equal(line, 7);
+	assert_string_equal(why, "");
+	assert_true(conf_hint_ipsec(ipsec, strlen(ipsec), &line, why));
+	assert_int_equal(line, 2);
+	assert_non_null(strstr(why, "ipsec.conf"));
+}
+
 /* Where a quote is missing, any word may be a part of a secret. */
 static void nothing_of_the_text_is_shown(void **state)
 {
@@ -145,6 +162,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_recognized),
 		cmocka_unit_test(what_is_scanned),
+		cmocka_unit_test(only_ipsec_conf),
 		cmocka_unit_test(nothing_of_the_text_is_shown),
 		cmocka_unit_test(names_that_stand_twice),
 		cmocka_unit_test(what_is_too_deep),
