@@ -507,8 +507,9 @@ static bool read_options(struct call *c, int argc, char **argv, char *own, size_
 		case '?': *ret_status = EXIT_USAGE; return false;
 		}
 		if (!take_value(c, o, optarg)) {
-			fprintf(stderr, "mendipctl: --%s: \"%s\" is not a value for it\n",
-				option_name(o), optarg);
+			fprintf(stderr, "mendipctl: --%s: \"%s\" is not a value for it%s\n",
+				option_name(o), optarg,
+				o == 'f' ? ": write openmetrics or prometheus" : "");
 			*ret_status = EXIT_USAGE;
 			return false;
 		}

@@ -70,7 +70,7 @@ def as_a_file():
         done = branch.run("metrics", "--output", path, as_json=False)
         with open(path, encoding="utf-8") as f:
             expect(f.read().endswith("# EOF\n"), "OpenMetrics")
-        for args, why in ((["--output", bed.path("nowhere/mendip.prom")], "No such file"), (["--format", "xml"], "not a value")):
+        for args, why in ((["--output", bed.path("nowhere/mendip.prom")], "No such file"), (["--format", "xml"], "openmetrics or prometheus")):
             done = branch.run("metrics", *args, as_json=False)
             expect(done.returncode and why in done.stderr, f"{args}: {done.stderr}")
         branch.process.stop()
