@@ -499,7 +499,7 @@ int conf_finish(struct config *c, char *err)
 		if (conn_has_psk(conn) &&
 		    !psk_find(c->conns.secrets, &conn->local_id, &conn->remote_id) &&
 		    !ident_is_pattern(&conn->remote_id)) {
-			char id[IDENT_STRLEN], ids[300];
+			char id[IDENT_STRLEN], ids[200];
 
 			list_ids(c->conns.secrets, ids, sizeof(ids));
 			snprintf(err, CONFIG_ERR,
