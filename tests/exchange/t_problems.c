@@ -265,6 +265,11 @@ static void what_is_not_sent(void **state)
 	net_free(n);
 }
 
+static bool call_has_ended(struct net *n)
+{
+	return !peer_conn(n, BRANCH)->sa;
+}
+
 /* A call goes on for two minutes: that nobody answers is known much earlier, and since when. */
 static void silence_is_told_before_the_end(void **state)
 {
@@ -285,9 +290,12 @@ static void silence_is_told_before_the_end(void **state)
 	assert_int_equal(p->count, 1);
 	assert_in_range(p->since, 1, p->at - 4 * SEC);
 	assert_non_null(peer_conn(n, BRANCH)->sa);
+	/* Its end is told as well. */
+	net_until(n, call_has_ended, 300 * SEC, "the end of the call");
+	assert_int_equal(peer_conn(n, BRANCH)->problem->count, 2);
 	n->cut[GW] = false;
 	net_until(n, net_is_up, 60 * SEC, "up");
-	assert_true(p->over > 0);
+	assert_true(peer_conn(n, BRANCH)->problem->over > 0);
 	net_free(n);
 }
 

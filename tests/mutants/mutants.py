@@ -692,7 +692,7 @@ MUTANTS = [
      ["t_children/each_end_and_each_action"]),
     ("silence-has-no-reason", "calls are in vain, and nothing says why", "init_timeout",
      'sa_fail(sa, IKE_PROBLEM_NO_ANSWER, "no response to IKE_SA_INIT", now);',
-     'sa_kill(sa, "no response to IKE_SA_INIT", now);', ["t_problems/told_once_and_over"]),
+     'sa_kill(sa, "no response to IKE_SA_INIT", now);', ["t_problems/silence_is_told_before_the_end"]),
     ("problems-are-for-ever", "a tunnel that is up again is told to be down", "problem_over",
      "p->over = now;", "(void)now;", ["t_problems/told_once_and_over"]),
     ("problems-fill-the-log", "each attempt of a tunnel that stays down is a line", "tunnel/problem.c:keep",
