@@ -54,6 +54,31 @@ void log_line(struct log *l, enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
+static void emit_text(struct log *l, enum log_level level, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static void emit_text(struct log *l, enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(l, level, fmt, ap);
+	va_end(ap);
+}
+
+static void emit_limited(struct log *l, struct log_limit *limit, nsec_t now, enum log_level level,
+			 const char *fmt, va_list ap)
+{
+	if (!bucket_take(&limit->bucket, now)) {
+		limit->suppressed++;
+		return;
+	}
+	if (limit->suppressed)
+		emit_text(l, level, "%llu similar lines suppressed",
+			  (unsigned long long)limit->suppressed);
+	limit->suppressed = 0;
+	emit(l, level, fmt, ap);
+}
+
 void log_limited(struct log *l, struct log_limit *limit, nsec_t now, enum log_level level,
 		 const char *fmt, ...)
 {
@@ -61,15 +86,19 @@ void log_limited(struct log *l, struct log_limit *limit, nsec_t now, enum log_le
 
 	if (!l || !l->sink || level > l->level)
 		return;
-	if (!bucket_take(&limit->bucket, now)) {
-		limit->suppressed++;
-		return;
-	}
-	if (limit->suppressed)
-		log_line(l, level, "%llu similar lines suppressed",
-			 (unsigned long long)limit->suppressed);
-	limit->suppressed = 0;
 	va_start(ap, fmt);
-	emit(l, level, fmt, ap);
+	emit_limited(l, limit, now, level, fmt, ap);
+	va_end(ap);
+}
+
+void log_asked(struct log *l, struct log_limit *limit, nsec_t now, enum log_level level,
+	       const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!l || !l->sink)
+		return;
+	va_start(ap, fmt);
+	emit_limited(l, limit, now, level, fmt, ap);
 	va_end(ap);
 }

@@ -42,6 +42,11 @@ void log_line(struct log *l, enum log_level level, const char *fmt, ...) PRINTF_
 void log_limited(struct log *l, struct log_limit *limit, nsec_t now, enum log_level level,
 		 const char *fmt, ...) PRINTF_LIKE(5, 6);
 
+/* As log_limited, of a line that somebody has asked for: it passes whatever the level of the log.
+ */
+void log_asked(struct log *l, struct log_limit *limit, nsec_t now, enum log_level level,
+	       const char *fmt, ...) PRINTF_LIKE(5, 6);
+
 /*
  * For lines that an unauthenticated outsider can cause: at most 5 per second, with a burst of 20.
  */

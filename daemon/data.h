@@ -92,13 +92,13 @@ struct udp_socket *data_socket(struct daemon *d, enum udp_use use, const struct 
 /*
  * Sends an IKE message, with the non-ESP marker if local is not port 500; between data_gather and
  * data_release one for which no state is kept goes out with others a moment later. Failures are
- * counted.
+ * counted, and returned as by `send` of struct ike_ops.
  */
-void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
-		   const uint8_t *p, size_t len);
+int data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
+		  const uint8_t *p, size_t len);
 /* The same past fault injection. */
-void data_send_now(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
-		   const uint8_t *p, size_t len);
+int data_send_now(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
+		  const uint8_t *p, size_t len);
 /* Sends a dummy packet (RFC 4303 2.6) on the SA at once. Does nothing if sa is NULL. */
 void data_send_dummy(struct daemon *d, struct esp_sa *sa);
 

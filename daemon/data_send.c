@@ -21,9 +21,6 @@ static void tell_failure(struct daemon *d, const struct endpoint *remote, int er
 	log_limited(&d->log, &d->send_lines, daemon_now(), LOG_LEVEL_WARNING,
 		    "IKE message to %s cannot be sent: %s", endpoint_format(remote, to),
 		    strerror(-error));
-	/* A full socket takes the next one. */
-	if (error != -EAGAIN && error != -ENOBUFS)
-		tunnel_not_sent(d->tunnel, -error);
 }
 
 /* From any port but 500, everything except the keepalive carries the marker. */
@@ -96,27 +93,30 @@ static bool gathered(struct daemon *d, const struct endpoint *local, const struc
 	return true;
 }
 
-void data_send_now(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
-		   const uint8_t *p, size_t len)
+int data_send_now(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
+		  const uint8_t *p, size_t len)
 {
 	struct udp_socket *s = ike_socket(d, local, remote);
 	int r = -EAFNOSUPPORT;
 
 	if (s && d->in.answers.socket == s && gathered(d, local, remote, p, len))
-		return;
+		return 0;
 	if (s)
 		r = udp_send(s, local, remote, 0, marker, marker_len(local, p, len), p, len);
-	if (r < 0)
-		tell_failure(d, remote, r);
+	if (r >= 0)
+		return 0;
+	tell_failure(d, remote, r);
+	return r == -EAGAIN || r == -ENOBUFS ? 0 : r; /* a full socket takes the next one */
 }
 
 /* ---- what goes out alone ---- */
 
-void data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
-		   const uint8_t *p, size_t len)
+int data_send_ike(struct daemon *d, const struct endpoint *local, const struct endpoint *remote,
+		  const uint8_t *p, size_t len)
 {
-	if (!fault_takes_message(d, local, remote, p, len))
-		data_send_now(d, local, remote, p, len);
+	if (fault_takes_message(d, local, remote, p, len))
+		return 0;
+	return data_send_now(d, local, remote, p, len);
 }
 
 /*

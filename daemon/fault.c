@@ -50,7 +50,7 @@ static void on_delayed(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	m->daemon->faults->send(m->daemon, &m->local, &m->remote, m->p, m->len);
+	(void)m->daemon->faults->send(m->daemon, &m->local, &m->remote, m->p, m->len);
 	delayed_free(m);
 }
 

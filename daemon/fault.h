@@ -10,8 +10,8 @@
 #include <jansson.h>
 
 /* Sends an IKE message at once: data_send_now, by which delayed messages go out. */
-typedef void fault_send(struct daemon *d, const struct endpoint *local,
-			const struct endpoint *remote, const uint8_t *p, size_t len);
+typedef int fault_send(struct daemon *d, const struct endpoint *local,
+		       const struct endpoint *remote, const uint8_t *p, size_t len);
 void fault_init(struct daemon *d, fault_send *send);
 void fault_fini(struct daemon *d);
 /* True when the IKE message is to be dropped, or is delayed and will be sent later. Copies p. */

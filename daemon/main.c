@@ -37,10 +37,10 @@ static void log_sink(void *ctx, enum log_level level, const char *line)
 
 /* ---- operations for the tunnel (struct tunnel_ops) ---- */
 
-static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
-		    const uint8_t *p, size_t len)
+static int op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		   const uint8_t *p, size_t len)
 {
-	data_send_ike(ctx, local, remote, p, len);
+	return data_send_ike(ctx, local, remote, p, len);
 }
 
 static int64_t op_wall_clock(void *ctx)

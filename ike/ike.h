@@ -111,9 +111,12 @@ struct ike_refusal {
  * they end. */
 struct ike_ops {
 	void *ctx; /* passed to each */
-	/* Sends a whole IKE message of len bytes, which has no non-ESP marker. */
-	void (*send)(void *ctx, const struct endpoint *local, const struct endpoint *remote,
-		     const uint8_t *p, size_t len);
+	/*
+	 * Sends a whole IKE message of len bytes, which has no non-ESP marker. A negative errno:
+	 * this host refuses to; what is only lost, as in a full socket, is 0.
+	 */
+	int (*send)(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		    const uint8_t *p, size_t len);
 	/*
 	 * Reserves an inbound ESP SPI and returns it, or 0 if there is none; spi_release gives back
 	 * one that no SA was installed with.
@@ -294,16 +297,11 @@ struct log_limit *ike_peer_lines(struct ike *ike, const struct ident *id);
 struct log_limit *ike_recovery_lines(struct ike *ike, const struct ident *id);
 
 /*
- * Writes the debug lines of the connection of this name, which tell what its messages say, whatever
- * the level of the log, or no longer. A reload does not end that. -ENOENT: there is none.
+ * Writes all lines about the IKE SAs of this connection, debug lines with what its messages say
+ * among them, whatever the level of the log, or no longer. A reload does not end that. -ENOENT:
+ * there is no such connection.
  */
 int ike_trace(struct ike *ike, const char *conn, bool on) MUST_CHECK;
-
-/*
- * The caller is `send`, and this host refuses to send; error: an errno. A call of which nothing
- * could be sent ends with that as its problem.
- */
-void ike_not_sent(struct ike *ike, int error);
 
 /*
  * Handles one received IKE message, without non-ESP marker. The len bytes at p may be anything;

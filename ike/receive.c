@@ -32,7 +32,7 @@ static void answer_version(struct ike *ike, const struct ike_in *in)
 	ib_message(&b, msg, sizeof(msg), &h);
 	ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_INVALID_MAJOR_VERSION,
 		  (struct chunk){0});
-	ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
+	(void)ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
 }
 
 static void answer_critical_plain(struct ike *ike, const struct ike_in *in)
@@ -45,7 +45,7 @@ static void answer_critical_plain(struct ike *ike, const struct ike_in *in)
 	ib_message(&b, msg, sizeof(msg), &h);
 	ib_notify(&b, PROTOCOL_NONE, (struct chunk){0}, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
 		  (struct chunk){&in->p->unknown_critical, 1});
-	ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
+	(void)ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
 }
 
 static void receive_init(struct ike *ike, const struct ike_in *in)

@@ -35,7 +35,7 @@ static void tell_left(const struct tunnel_conn *c, const struct ike_sa *sa, cons
 static void leave(struct tunnel_conn *c, struct ike_sa *sa, nsec_t now)
 {
 	tell_left(c, sa, "making a new IKE SA");
-	ike_sa_drop(sa, "our address is none of this host", now);
+	ike_sa_drop(sa, "this host does not have our address", now);
 }
 
 /*

@@ -331,7 +331,7 @@ void tunnel_on_problem(void *ctx, struct ike_sa *sa, const struct child_conf *ch
 		return;
 	snprintf(line, sizeof(line), "%s: %s", endpoint_format(ike_sa_remote(sa), at), text);
 	problem_note(c, child ? tunnel_child_of(c, child) : NULL, what, child ? text : line, now);
-	/* It has been so since the request was sent. */
-	if (what == IKE_PROBLEM_NO_ANSWER && c->problem->count == 1)
+	/* It has been so since the request that it is about. */
+	if (!child && c->problem->count == 1 && ike_sa_is_asking(sa))
 		c->problem->since = min_u64(c->problem->since, ike_sa_request_since(sa));
 }

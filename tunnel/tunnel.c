@@ -23,12 +23,12 @@ static void op_ike_event(void *ctx, struct ike_sa *sa, enum ike_sa_event e, stru
 	conn_on_ike_event(t, sa, e, other, why, now);
 }
 
-static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
-		    const uint8_t *p, size_t len)
+static int op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		   const uint8_t *p, size_t len)
 {
 	struct tunnel *t = ctx;
 
-	t->ops.send(t->ops.ctx, local, remote, p, len);
+	return t->ops.send(t->ops.ctx, local, remote, p, len);
 }
 
 static int64_t op_wall_clock(void *ctx)
@@ -292,11 +292,6 @@ void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 {
 	t->now = now;
 	ike_receive(t->ike, local, remote, p, len, now);
-}
-
-void tunnel_not_sent(struct tunnel *t, int error)
-{
-	ike_not_sent(t->ike, error);
 }
 
 /* A FRESH packet came from another endpoint: the IKE SA decides whether its ESP SAs follow. */

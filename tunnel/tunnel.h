@@ -274,8 +274,9 @@ enum tunnel_event_kind {
 
 struct tunnel_ops {
 	void *ctx;
-	void (*send)(void *ctx, const struct endpoint *local, const struct endpoint *remote,
-		     const uint8_t *p, size_t len);
+	/* That of struct ike_ops. */
+	int (*send)(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		    const uint8_t *p, size_t len);
 	/* Sends a dummy packet (next header 59) on the SA. */
 	void (*dummy)(void *ctx, struct esp_sa *sa);
 	/*
@@ -350,8 +351,6 @@ void tunnel_configure(struct tunnel *t, const struct conn_set *conns, conn_same 
 
 void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 			const struct endpoint *remote, const uint8_t *p, size_t len, nsec_t now);
-/* See ike_not_sent. */
-void tunnel_not_sent(struct tunnel *t, int error);
 /* Call it after a batch of packets or messages: handles events of SAs and timers that are due. */
 void tunnel_turn(struct tunnel *t, nsec_t now);
 nsec_t tunnel_next_deadline(const struct tunnel *t);

@@ -69,28 +69,24 @@ void exchange_run(struct ike_sa *sa, nsec_t now)
 	}
 }
 
-void send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
-		  const uint8_t *p, size_t len, nsec_t now)
+int send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
+		 const uint8_t *p, size_t len, nsec_t now)
 {
-	struct ike *ike = sa->ike;
-
 	sa->last_sent = now;
-	ike->sending = sa;
-	ike->ops.send(ike->ops.ctx, local, remote, p, len);
-	ike->sending = NULL;
+	return sa->ike->ops.send(sa->ike->ops.ctx, local, remote, p, len);
 }
 
-void ike_not_sent(struct ike *ike, int error)
+int sent_again(struct ike_sa *sa, const struct sent_message *m, const struct endpoint *local,
+	       const struct endpoint *remote, nsec_t now)
 {
-	if (ike->sending)
-		ike->sending->not_sent = error;
-}
+	int r = 0;
 
-void sent_again(struct ike_sa *sa, const struct sent_message *m, const struct endpoint *local,
-		const struct endpoint *remote, nsec_t now)
-{
-	for (unsigned i = 0; i < m->count; i++)
-		send_message(sa, local, remote, m->part[i].p, m->part[i].len, now);
+	for (unsigned i = 0; i < m->count; i++) {
+		int one = send_message(sa, local, remote, m->part[i].p, m->part[i].len, now);
+
+		r = r ? r : one;
+	}
+	return r;
 }
 
 /* t +-20 %. */
@@ -159,15 +155,17 @@ static void send_outstanding(struct ike_sa *sa, nsec_t now)
 {
 	struct endpoint to;
 	nsec_t wait;
+	int r;
 
 	divide_request(sa, now);
 	sa->window.sends++;
 	to = paths_destination(sa);
-	sa->not_sent = 0;
 	if (sa->window.sends > 1)
 		trace_sent_again(sa, &to, now);
-	sent_again(sa, &sa->window.request, &sa->local, &to, now);
-	sa->window.went_out |= !sa->not_sent;
+	r = sent_again(sa, &sa->window.request, &sa->local, &to, now);
+	/* Nobody can answer what was never on the wire. */
+	sa->window.refused = r < 0 && !sa->window.went_out ? -r : 0;
+	sa->window.went_out |= r == 0;
 	wait = next_wait(sa);
 	deadline_set(&sa->ike->deadlines, &sa->window.retransmit, now + vary(sa->ike, wait));
 }
@@ -184,6 +182,7 @@ static void begin_request(struct ike_sa *sa, nsec_t now)
 {
 	sa->window.sends = 0;
 	sa->window.went_out = sa->window.told = false;
+	sa->window.refused = 0;
 	sa->window.request_since = now;
 	sa->window.hurried = sa->outstanding->late != 0;
 	if (sa->window.hurried)
@@ -235,32 +234,43 @@ bool exchange_awaits(const struct ike_sa *sa, const struct ike_header *h)
 	       h->message_id + 1 == sa->window.next_id;
 }
 
-/* Nobody can answer what was never on the wire. */
-static void fail_unsent(struct ike_sa *sa, nsec_t now)
-{
-	char why[128];
+#define SILENCE_STRLEN 128
 
-	snprintf(why, sizeof(why), "this host refuses to send to it: %s", strerror(sa->not_sent));
-	sa_fail(sa, IKE_PROBLEM_NOT_SENT, why, now);
+/* What the silence to the outstanding request of a call shows; text says it. */
+static enum ike_problem read_silence(const struct ike_sa *sa, char text[SILENCE_STRLEN])
+{
+	if (sa->window.refused) {
+		snprintf(text, SILENCE_STRLEN, "this host refuses to send to it: %s",
+			 strerror(sa->window.refused));
+		return IKE_PROBLEM_NOT_SENT;
+	}
+	snprintf(text, SILENCE_STRLEN, "no response to %s", ike_exchange_name(sa->window.exchange));
+	return sa->window.exchange == IKE_SA_INIT ? IKE_PROBLEM_NO_ANSWER
+						  : IKE_PROBLEM_NO_ANSWER_TO_AUTH;
+}
+
+/* Whether the outstanding request has failed by more than silence. */
+static bool is_refused(const struct ike_sa *sa)
+{
+	const struct task_kind *kind = sa->outstanding ? sa->outstanding->kind : NULL;
+
+	return kind && kind->is_refused && kind->is_refused(sa);
 }
 
 void exchange_unanswered(struct ike_sa *sa, nsec_t now)
 {
-	sa->unanswered = true;
-	if (!sa->established && !sa->window.went_out)
-		fail_unsent(sa, now);
-	else if (sa->outstanding && sa->outstanding->kind->on_silence)
-		sa->outstanding->kind->on_silence(sa, now);
-	else
-		sa_fail(sa, IKE_PROBLEM_SILENT, "no response to our request", now);
-}
+	char text[SILENCE_STRLEN];
+	enum ike_problem what;
 
-/* Silence of a server of EAP has other reasons (eap_auth_failed); a gateway may have refused. */
-static bool is_silence_alone(const struct ike_sa *sa)
-{
-	if (sa->state == IKE_STATE_INIT_SENT)
-		return !sa->handshake->error;
-	return sa->state == IKE_STATE_AUTH_SENT && !auth_kind_is_eap(sa->conn->auth.local);
+	sa->unanswered = true;
+	if (is_refused(sa)) {
+		sa->outstanding->kind->end_refused(sa, now);
+	} else if (sa->established) {
+		sa_fail(sa, IKE_PROBLEM_SILENT, "no response to our request", now);
+	} else {
+		what = read_silence(sa, text);
+		sa_fail(sa, what, text, now);
+	}
 }
 
 /*
@@ -269,18 +279,15 @@ static bool is_silence_alone(const struct ike_sa *sa)
  */
 static void tell_silence(struct ike_sa *sa, nsec_t now)
 {
-	bool init = sa->state == IKE_STATE_INIT_SENT;
+	char text[SILENCE_STRLEN];
+	enum ike_problem what;
 
-	if (sa->window.told || !sa->window.went_out || !is_silence_alone(sa) ||
+	if (sa->window.told || sa->established || is_refused(sa) ||
 	    now - sa->window.request_since < PATIENCE)
 		return;
 	sa->window.told = true;
-	sa->ike->ops.problem(sa->ike->ops.ctx, sa, NULL,
-			     init ? IKE_PROBLEM_NO_ANSWER : IKE_PROBLEM_NO_ANSWER_TO_AUTH,
-			     init			       ? "no response to IKE_SA_INIT"
-			     : sa->window.exchange == IKE_AUTH ? "no response to IKE_AUTH"
-							       : "no response to IKE_INTERMEDIATE",
-			     now);
+	what = read_silence(sa, text);
+	sa->ike->ops.problem(sa->ike->ops.ctx, sa, NULL, what, text, now);
 }
 
 void exchange_timeout(struct deadline *d, nsec_t now)
@@ -291,7 +298,7 @@ void exchange_timeout(struct deadline *d, nsec_t now)
 	if (!sa->outstanding || !sa->window.request.count)
 		return;
 	if (given_up(sa) ||
-	    (sa->state == IKE_STATE_INIT_SENT && sa->handshake->error && sa->window.sends > 1)) {
+	    (sa->state == IKE_STATE_INIT_SENT && is_refused(sa) && sa->window.sends > 1)) {
 		exchange_unanswered(sa, now);
 		return;
 	}

@@ -45,10 +45,12 @@ struct task_kind {
 	/* Whether a restart need not wait for the task, as it has not begun. NULL: it must wait. */
 	bool (*can_wait)(const struct ike_task *t);
 	/*
-	 * All sendings of the request had their time; in IKE_SA_INIT two are enough once an
-	 * unprotected refusal came. NULL: the IKE SA ends.
+	 * Whether a call has failed by more than silence, such as a refusal that is not protected:
+	 * then end_refused ends the IKE SA for that when all sendings had their time. In
+	 * IKE_SA_INIT two are enough. Both, or neither.
 	 */
-	void (*on_silence)(struct ike_sa *sa, nsec_t now);
+	bool (*is_refused)(const struct ike_sa *sa);
+	void (*end_refused)(struct ike_sa *sa, nsec_t now);
 	/* Releases what the last attempt took: before another one, and at the end. */
 	void (*reset)(struct ike_task *t);
 	/* Frees whatever else the task owns; called after reset. */
@@ -133,11 +135,11 @@ void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ik
 void exchange_respond_again(struct ike_sa *sa, const struct endpoint *local,
 			    const struct endpoint *remote, nsec_t now);
 /* Sends the bytes as they are. */
-void send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
-		  const uint8_t *p, size_t len, nsec_t now);
+int send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
+		 const uint8_t *p, size_t len, nsec_t now);
 /* Sends all datagrams of the message, as they were sent before. */
-void sent_again(struct ike_sa *sa, const struct sent_message *m, const struct endpoint *local,
-		const struct endpoint *remote, nsec_t now);
+int sent_again(struct ike_sa *sa, const struct sent_message *m, const struct endpoint *local,
+	       const struct endpoint *remote, nsec_t now);
 /* Responds with one notify of this type, which names no SPI; data has at most 248 bytes. */
 void respond_notify(struct ike_sa *sa, const struct ike_header *req, uint16_t type,
 		    struct chunk data, const struct endpoint *local, const struct endpoint *remote,

@@ -187,7 +187,6 @@ struct ike_sa {
 	 */
 	nsec_t began, called;
 	nsec_t last_sent;
-	int not_sent;	   /* why this host refused what was sent last, an errno, or 0 */
 	bool watch_answer; /* the next response leads to IKE_EVENT_ANSWERED */
 	void *owner;	   /* of ike_view.h */
 	struct ike_sa *next_dead;
@@ -219,10 +218,9 @@ struct ike {
 	struct deadline_heap deadlines;
 	const struct sa_timers *timers;
 	struct ike_sa *dead;
-	struct ike_sa *sending; /* during `send` of its message */
-	bool held;		/* ike_hold */
-	bool only_udp;		/* ike_only_udp */
-	bool wrong_state;	/* set by state.c: a state changed to one that may not follow it */
+	bool held;	  /* ike_hold */
+	bool only_udp;	  /* ike_only_udp */
+	bool wrong_state; /* set by state.c: a state changed to one that may not follow it */
 	uint8_t cookie_secret[2][32];
 	uint8_t cookie_version;
 	nsec_t cookie_since;

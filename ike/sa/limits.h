@@ -8,10 +8,12 @@
 
 /* Derives limit_key from the cookie secrets, which must be set. */
 void limits_init(struct ike *ike);
-/* Logs a line that the peer of this IKE SA has caused; see ike_peer_lines. */
-#define log_peer(sa, now, level, ...)                                               \
-	log_limited((sa)->ike->log, ike_peer_lines((sa)->ike, &(sa)->peer_id), now, \
-		    trace_level(sa, level), __VA_ARGS__)
+/* Logs a line that the peer of this IKE SA has caused; see ike_peer_lines and ike_trace. */
+#define log_peer(sa, now, level, ...)                                                     \
+	(trace_is_asked(sa)                                                               \
+		 ? log_asked((sa)->ike->log, log_peer_limit(sa), now, level, __VA_ARGS__) \
+		 : log_limited((sa)->ike->log, log_peer_limit(sa), now, level, __VA_ARGS__))
+#define log_peer_limit(sa) ike_peer_lines((sa)->ike, &(sa)->peer_id)
 /* Whether this address may try to authenticate; takes nothing from its allowance. */
 bool limit_may_guess(struct ike *ike, const struct addr *a, nsec_t now);
 /* Counts a failed IKE_AUTH from this address. */

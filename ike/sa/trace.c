@@ -72,23 +72,22 @@ void trace_free(struct ike *ike)
 		forget(ike, SLIST_FIRST(&ike->traced));
 }
 
-enum log_level trace_level(const struct ike_sa *sa, enum log_level level)
+bool trace_is_asked(const struct ike_sa *sa)
 {
-	const struct log *log = sa->ike->log;
-
-	if (level != LOG_LEVEL_DEBUG || !find(sa->ike, sa->conn->name))
-		return level;
-	return log && log->level < LOG_LEVEL_INFO ? log->level : LOG_LEVEL_INFO;
+	return find(sa->ike, sa->conn->name) != NULL;
 }
 
 static bool is_wanted(const struct ike_sa *sa)
 {
-	return sa->ike->log && trace_level(sa, LOG_LEVEL_DEBUG) <= sa->ike->log->level;
+	const struct log *log = sa->ike->log;
+
+	return log && (log->level == LOG_LEVEL_DEBUG || trace_is_asked(sa));
 }
 
-#define write_line(sa, now, fmt, ...)                                                          \
-	log_limited((sa)->ike->log, &(sa)->ike->traces, now, trace_level(sa, LOG_LEVEL_DEBUG), \
-		    "%s: " fmt, sa_label(sa), __VA_ARGS__)
+/* Of one that is wanted. */
+#define write_line(sa, now, fmt, ...)                                                   \
+	log_asked((sa)->ike->log, &(sa)->ike->traces, now, LOG_LEVEL_DEBUG, "%s: " fmt, \
+		  sa_label(sa), __VA_ARGS__)
 
 /* ---- one line ---- */
 
@@ -112,19 +111,6 @@ static void add(struct line *l, const char *fmt, ...)
 		l->len = min_u64(l->len + (size_t)n, sizeof(l->s) - 1);
 	if (l->len == sizeof(l->s) - 1)
 		memcpy(l->s + l->len - 3, "...", 3);
-}
-
-static const char *exchange_name(uint8_t exchange)
-{
-	switch (exchange) {
-	case IKE_SA_INIT: return "IKE_SA_INIT";
-	case IKE_AUTH: return "IKE_AUTH";
-	case IKE_CREATE_CHILD_SA: return "CREATE_CHILD_SA";
-	case IKE_INFORMATIONAL: return "INFORMATIONAL";
-	case IKE_INTERMEDIATE: return "IKE_INTERMEDIATE";
-	case IKE_FOLLOWUP_KE: return "IKE_FOLLOWUP_KE";
-	default: return "unknown exchange";
-	}
 }
 
 static void add_proposals(struct line *l, struct chunk body)
@@ -289,7 +275,7 @@ static void trace(struct ike_sa *sa, bool sent, const struct ike_header *h,
 	else
 		add(&l, ", payloads that cannot be read");
 	write_line(sa, now, "%s %s %s %u %s %s: %s", sent ? "sent" : "received",
-		   exchange_name(h->exchange),
+		   ike_exchange_name(h->exchange),
 		   h->flags & IKE_FLAG_RESPONSE ? "response" : "request", h->message_id,
 		   sent ? "to" : "from", endpoint_format(at, end),
 		   l.len ? l.s + strlen(", ") : "nothing");
@@ -330,6 +316,6 @@ void trace_sent_again(struct ike_sa *sa, const struct endpoint *to, nsec_t now)
 
 	if (is_wanted(sa))
 		write_line(sa, now, "sent %s request %u again to %s, for the %u. time",
-			   exchange_name(sa->window.exchange), sa->window.next_id - 1,
+			   ike_exchange_name(sa->window.exchange), sa->window.next_id - 1,
 			   endpoint_format(to, end), sa->window.sends);
 }

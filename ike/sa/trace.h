@@ -10,9 +10,8 @@
  * debug, or if ike_trace asked for those of the connection.
  */
 
-/* The level of a line of this IKE SA: what is LOG_LEVEL_DEBUG passes where ike_trace asked for it.
- */
-enum log_level trace_level(const struct ike_sa *sa, enum log_level level);
+/* Whether ike_trace asked for the lines of this IKE SA's connection. */
+bool trace_is_asked(const struct ike_sa *sa);
 /* An authentic message, or one of IKE_SA_INIT. well_formed: in->p can be read. */
 void trace_received(struct ike_sa *sa, const struct ike_in *in, bool well_formed);
 /* A message with these payloads, of which the first one has that type. */

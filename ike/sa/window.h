@@ -35,7 +35,8 @@ struct ike_window {
 	unsigned sends;		     /* of it */
 	nsec_t request_since;
 	bool told;     /* that it has no response, before it ends */
-	bool went_out; /* at least one of these was not refused by this host */
+	bool went_out; /* this host did not refuse at least one of its sendings */
+	int refused;   /* while it did all of them: why, an errno; 0: it did not */
 	bool hurried;  /* it has the short timers (doc/recovery.md 5) */
 	uint8_t slow;  /* the first wait for the response is as long as this many sendings later */
 	struct deadline retransmit;

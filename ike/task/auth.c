@@ -438,12 +438,6 @@ static void auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 		auth_complete(sa, in);
 }
 
-static void auth_on_silence(struct ike_sa *sa, nsec_t now)
-{
-	if (!eap_auth_failed(sa, now))
-		sa_fail(sa, IKE_PROBLEM_NO_ANSWER_TO_AUTH, "no response to IKE_AUTH", now);
-}
-
 /* Whether this connection admits what was agreed on before the peer was known. */
 static bool conn_admits(const struct conn_conf *c, const struct ike_sa *sa)
 {
@@ -704,6 +698,7 @@ const struct task_kind task_auth = {
 	.states = 1 << IKE_STATE_AUTH_SENT,
 	.send = auth_send,
 	.on_response = auth_on_response,
-	.on_silence = auth_on_silence,
+	.is_refused = eap_auth_is_refused,
+	.end_refused = eap_auth_end,
 	CHILD_TASK,
 };

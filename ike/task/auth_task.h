@@ -35,9 +35,10 @@ bool eap_auth_is_chosen(const struct ike_sa *sa);
 /* Handles a response to IKE_AUTH then. */
 void eap_auth_on_response(struct ike_sa *sa, const struct ike_in *in);
 /*
- * Ends the IKE SA because EAP has failed. False, and nothing is done: it has not. To be asked
- * before other reasons, which are what follows from it.
+ * Whether EAP has failed. To be asked before other reasons, which are what follows from it; then
+ * eap_auth_end ends the IKE SA for that.
  */
-bool eap_auth_failed(struct ike_sa *sa, nsec_t now);
+bool eap_auth_is_refused(const struct ike_sa *sa);
+void eap_auth_end(struct ike_sa *sa, nsec_t now);
 
 #endif

@@ -35,15 +35,19 @@ static void fail(struct ike_sa *sa, enum ike_problem p, const char *reason, nsec
 	sa_fail(sa, p, why, now);
 }
 
-bool eap_auth_failed(struct ike_sa *sa, nsec_t now)
+bool eap_auth_is_refused(const struct ike_sa *sa)
 {
 	const struct eap_run *run = sa->handshake->eap;
 
-	if (!run || !*eap_why(run->eap))
-		return false;
-	fail(sa, eap_is_refused(run->eap) ? IKE_PROBLEM_NOT_LET_IN : IKE_PROBLEM_NOT_TRUSTED,
-	     eap_why(run->eap), now);
-	return true;
+	return run && *eap_why(run->eap);
+}
+
+void eap_auth_end(struct ike_sa *sa, nsec_t now)
+{
+	const struct eap *eap = sa->handshake->eap->eap;
+
+	fail(sa, eap_is_refused(eap) ? IKE_PROBLEM_NOT_LET_IN : IKE_PROBLEM_NOT_TRUSTED,
+	     eap_why(eap), now);
 }
 
 /* The task goes on with another request. */
@@ -212,7 +216,7 @@ static void converse(struct ike_sa *sa, const struct ike_in *in)
 	switch (r) {
 	case EAP_RESPONDS: send_packet(sa, &w, in->now); break;
 	case EAP_SUCCEEDS: send_auth(sa, in->now); break;
-	case EAP_FAILS: eap_auth_failed(sa, in->now); break;
+	case EAP_FAILS: eap_auth_end(sa, in->now); break;
 	}
 	secret_wipe(packet, sizeof(packet));
 }
@@ -228,7 +232,9 @@ void eap_auth_on_response(struct ike_sa *sa, const struct ike_in *in)
 	if (!(in->p->present & PL(EAP))) {
 		if (in->p->present & PL(AUTH))
 			fail(sa, IKE_PROBLEM_NOT_TRUSTED, "the peer does not ask for it", in->now);
-		else if (!eap_auth_failed(sa, in->now))
+		else if (eap_auth_is_refused(sa))
+			eap_auth_end(sa, in->now);
+		else
 			auth_refused(sa, in);
 		return;
 	}

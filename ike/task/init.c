@@ -6,9 +6,9 @@
  *        <--  HDR(A,0), N(INVALID_KE_PAYLOAD)         (ask again with that group)
  *        <--  HDR(A,B), SAr1, KEr, Nr, N(NATD_S), N(NATD_D)
  */
-#include "sa/trace.h"
 #include "sa/half_open.h"
 #include "sa/limits.h"
+#include "sa/trace.h"
 #include "task/exchanges.h"
 #include "xalloc.h"
 
@@ -83,15 +83,16 @@ static void init_send(struct ike_sa *sa, struct ike_task *t, nsec_t now)
 	exchange_send_plain(sa, msg, len, now);
 }
 
-static void init_timeout(struct ike_sa *sa, nsec_t now)
+static bool init_is_refused(const struct ike_sa *sa)
+{
+	return sa->handshake->error != 0;
+}
+
+static void init_end_refused(struct ike_sa *sa, nsec_t now)
 {
 	struct handshake *hs = sa->handshake;
 	char why[96];
 
-	if (!hs->error) {
-		sa_fail(sa, IKE_PROBLEM_NO_ANSWER, "no response to IKE_SA_INIT", now);
-		return;
-	}
 	snprintf(why, sizeof(why),
 		 hs->error == NOTIFY_INVALID_MAJOR_VERSION
 			 ? "the peer has no IKEv2: it answers in an older version (%s)"
@@ -312,7 +313,7 @@ static void answer_stateless(struct ike *ike, const struct ike_in *in, uint16_t 
 
 	ib_message(&b, msg, sizeof(msg), &h);
 	ib_notify(&b, PROTOCOL_NONE, none(), type, data);
-	ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
+	(void)ike->ops.send(ike->ops.ctx, in->local, in->remote, msg, ib_finish(&b));
 }
 
 #define FIT_PROPOSALS 8 /* more than the best fit of addresses */
@@ -587,6 +588,7 @@ const struct task_kind task_init = {
 	.states = 1 << IKE_STATE_INIT_SENT,
 	.send = init_send,
 	.on_response = init_on_response,
-	.on_silence = init_timeout,
+	.is_refused = init_is_refused,
+	.end_refused = init_end_refused,
 	.size = sizeof(struct ike_task),
 };

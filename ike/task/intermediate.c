@@ -183,16 +183,10 @@ void intermediate_on_request(struct ike_sa *sa, const struct ike_in *in)
 	secret_wipe(secret, sizeof(secret));
 }
 
-static void intermediate_on_silence(struct ike_sa *sa, nsec_t now)
-{
-	sa_fail(sa, IKE_PROBLEM_NO_ANSWER_TO_AUTH, "no response to IKE_INTERMEDIATE", now);
-}
-
 const struct task_kind task_intermediate = {
 	.exchange = IKE_INTERMEDIATE,
 	.states = 1 << IKE_STATE_AUTH_SENT,
 	.send = intermediate_send,
 	.on_response = intermediate_on_response,
-	.on_silence = intermediate_on_silence,
 	.size = sizeof(struct ike_task),
 };

@@ -23,14 +23,21 @@
 #define IKE_FLAG_VERSION   0x10
 #define IKE_FLAG_RESPONSE  0x20
 
+#define FOREACH_EXCHANGE(X)                           \
+	X(IKE_SA_INIT, 34, "IKE_SA_INIT")             \
+	X(IKE_AUTH, 35, "IKE_AUTH")                   \
+	X(IKE_CREATE_CHILD_SA, 36, "CREATE_CHILD_SA") \
+	X(IKE_INFORMATIONAL, 37, "INFORMATIONAL")     \
+	X(IKE_INTERMEDIATE, 43, "IKE_INTERMEDIATE")   \
+	X(IKE_FOLLOWUP_KE, 44, "IKE_FOLLOWUP_KE")
+
 enum ike_exchange {
-	IKE_SA_INIT = 34,
-	IKE_AUTH = 35,
-	IKE_CREATE_CHILD_SA = 36,
-	IKE_INFORMATIONAL = 37,
-	IKE_INTERMEDIATE = 43,
-	IKE_FOLLOWUP_KE = 44,
+#define X(id, nr, name) id = nr,
+	FOREACH_EXCHANGE(X)
+#undef X
 };
+/* The RFC's name, or "an unknown exchange": static text. */
+const char *ike_exchange_name(uint8_t exchange);
 
 #define FOREACH_PAYLOAD(X) \
 	X(SA, 33)          \

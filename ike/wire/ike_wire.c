@@ -3,6 +3,17 @@
 
 #include <stdio.h>
 
+const char *ike_exchange_name(uint8_t exchange)
+{
+	switch (exchange) {
+#define X(id, nr, name) \
+	case nr: return name;
+		FOREACH_EXCHANGE(X)
+#undef X
+	default: return "an unknown exchange";
+	}
+}
+
 const char *ike_notify_format(uint16_t type, char *buf)
 {
 	switch (type) {

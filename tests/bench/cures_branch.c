@@ -23,14 +23,15 @@ static int64_t op_wall_clock(void *ctx)
 	return 0;
 }
 
-static void branch_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
-			const uint8_t *p, size_t len)
+static int branch_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		       const uint8_t *p, size_t len)
 {
 	struct branch *b = ctx;
 	struct endpoint from = b->address;
 
 	from.port = local->port;
 	transmit(b->w, TO_GATEWAY, false, &from, remote, b->w->now, p, len);
+	return 0;
 }
 
 static void account(struct branch *b, uint64_t serial)

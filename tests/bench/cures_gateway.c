@@ -59,8 +59,8 @@ static int64_t op_wall_clock(void *ctx)
 	return 0;
 }
 
-static void gateway_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
-			 const uint8_t *p, size_t len)
+static int gateway_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+			const uint8_t *p, size_t len)
 {
 	struct gateway *g = ctx;
 	struct endpoint from = g->address;
@@ -69,6 +69,7 @@ static void gateway_send(void *ctx, const struct endpoint *local, const struct e
 	from.port = local->port;
 	count_request(g, p, len, at);
 	transmit(g->w, branch_at(&remote->addr), false, &from, remote, at, p, len);
+	return 0;
 }
 
 void gateway_ike(struct gateway *g, struct datagram *d)

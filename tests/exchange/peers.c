@@ -186,8 +186,8 @@ static struct endpoint from_here(const struct peer *me, const struct endpoint *l
 	return e;
 }
 
-static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
-		    const uint8_t *p, size_t len)
+static int op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		   const uint8_t *p, size_t len)
 {
 	struct peer *me = ctx;
 	struct datagram d = {.from = from_here(me, local),
@@ -196,11 +196,10 @@ static void op_send(void *ctx, const struct endpoint *local, const struct endpoi
 			     .len = (uint32_t)len};
 
 	me->ike_sent++;
-	if (me->net->now < me->net->refuses[me->index]) {
-		tunnel_not_sent(me->tunnel, EPERM);
-		return;
-	}
+	if (me->net->now < me->net->refuses[me->index])
+		return -EPERM;
 	transmit(me->net, me->index, &d);
+	return 0;
 }
 
 static int64_t op_wall_clock(void *ctx)

@@ -758,7 +758,7 @@ static void reload_within(void **state)
 
 /* ---- time ---- */
 
-/* A gateway that stays silent within EAP is given up after half_open_timeout. */
+/* A gateway that stays silent within EAP is told soon, and given up after half_open_timeout. */
 static void silence_within(void **state)
 {
 	struct net *n = made(NULL, &methods[0]);
@@ -767,9 +767,11 @@ static void silence_within(void **state)
 	gw.deed = STAYS_SILENT;
 	call(n, 29 * SEC);
 	assert_int_equal(gw.calls, 1);
-	assert_false(net_logged(n, "no response"));
+	assert_int_equal(peer_conn(n, BRANCH)->problem->what, IKE_PROBLEM_NO_ANSWER_TO_AUTH);
+	assert_int_equal(peer_conn(n, BRANCH)->problem->count, 1);
+	assert_false(net_logged(n, " gone: "));
 	net_run(n, 3 * SEC);
-	assert_true(net_logged(n, "no response"));
+	assert_true(net_logged(n, " gone: no response to IKE_AUTH"));
 	done(n);
 }
 

@@ -66,10 +66,12 @@ static void whatever_the_level(void **state)
 	struct net *n = at_info(&o, true);
 
 	(void)state;
-	n->peer[BRANCH].log.level = LOG_LEVEL_ERROR;
+	n->peer[BRANCH].log.level = n->peer[GW].log.level = LOG_LEVEL_ERROR;
 	net_until(n, net_is_up, 10 * SEC, "up");
 	assert_said(n, "gw: received IKE_AUTH response 1");
-	assert_false(net_logged(n, "peer gw.example.net, "));
+	assert_said(n, "established, peer gw.example.net, ");
+	/* Of the gateway nobody has asked for any. */
+	assert_false(net_logged(n, "established, peer branch.example, "));
 	net_free(n);
 }
 

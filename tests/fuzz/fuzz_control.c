@@ -79,10 +79,11 @@ const char *tun_offloads(const struct tun *t, char *s, size_t size)
 }
 
 #ifdef MENDIP_FAULTS
-static void send_nothing(struct daemon *d, const struct endpoint *local,
-			 const struct endpoint *remote, const uint8_t *p, size_t len)
+static int send_nothing(struct daemon *d, const struct endpoint *local,
+			const struct endpoint *remote, const uint8_t *p, size_t len)
 {
 	(void)d, (void)local, (void)remote, (void)p, (void)len;
+	return 0;
 }
 #endif
 

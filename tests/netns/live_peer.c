@@ -49,17 +49,18 @@ static int64_t op_wall_clock(void *ctx)
 	return 0;
 }
 
-static void op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
-		    const uint8_t *msg, size_t len)
+static int op_send(void *ctx, const struct endpoint *local, const struct endpoint *remote,
+		   const uint8_t *msg, size_t len)
 {
 	static const uint8_t marker[MARKER];
 	struct live_peer *p = ctx;
 	bool natt = local->port != IKE_PORT;
 
 	if (p->on_send && !p->on_send(p, local, remote, msg, len))
-		return;
+		return 0;
 	(void)udp_send(&p->udp[natt ? LIVE_NATT : LIVE_PLAIN], local, remote, 0, marker,
 		       natt && len > 1 ? MARKER : 0, msg, len);
+	return 0;
 }
 
 static uint32_t op_spi_reserve(void *ctx)

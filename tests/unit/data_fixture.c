@@ -360,12 +360,6 @@ void tunnel_acquire(struct tunnel *t, const struct spd_policy *policy, const str
 	dl->sprung = policy;
 }
 
-void tunnel_not_sent(struct tunnel *t, int error)
-{
-	assert_ptr_equal(t, &dl->tunnel);
-	assert_true(error > 0);
-}
-
 void tunnel_receive_ike(struct tunnel *t, const struct endpoint *local,
 			const struct endpoint *remote, const uint8_t *p, size_t len, nsec_t now)
 {
