@@ -46,7 +46,7 @@ tests_fuzz_fuzz_esp_run_LDADD = $(ESP_TEST_LIBS)
 # The target opens no file outside of its folder, and checks what libconfig is given.
 CONFIG_WRAPS = -Wl,--wrap=open,--wrap=config_read_string
 check_PROGRAMS += tests/fuzz/fuzz_config
-tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(PKI) $(FUZZ_DRIVER)
 tests_fuzz_fuzz_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS) -DFUZZ_NAME='"config"' \
 	-DMUTATIONS=5000 \
 	-DFUZZ_CORPUS='"$(abs_srcdir)/tests/fuzz/corpus/config"'
@@ -104,7 +104,7 @@ tests_fuzz_lf_esp_run_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_lf_esp_run_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_esp_run_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_esp_run_LDADD = $(ESP_TEST_LIBS)
-tests_fuzz_lf_config_SOURCES = tests/fuzz/fuzz_config.c tests/fuzz/fuzz.h
+tests_fuzz_lf_config_SOURCES = tests/fuzz/fuzz_config.c $(PKI) tests/fuzz/fuzz.h
 tests_fuzz_lf_config_CPPFLAGS = $(TEST_CPPFLAGS) $(CONFIG_CFLAGS)
 tests_fuzz_lf_config_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 tests_fuzz_lf_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer $(CONFIG_WRAPS)

@@ -7,6 +7,7 @@
  */
 #include "fuzz.h"
 #include "../../daemon/config.c" /* for read_all: a crash in the process of conf_load is hidden */
+#include "../exchange/pki.h"
 
 #include <signal.h>
 
@@ -39,13 +40,15 @@ const char *__lsan_default_suppressions(void)
 
 /*
  * The code opens files by absolute paths, as libFuzzer needs its own working folder: only files of
- * the folder can be opened.
+ * the folder can be opened. What makes files is not the daemon, but gcov.
  */
 int __wrap_open(const char *path, int flags, ...)
 {
 	size_t len = strlen(folder);
 	const char *name = strncmp(path, folder, len) == 0 ? path + len : "";
 
+	if (flags & O_CREAT)
+		return __real_open(path, flags, 0600);
 	name += strncmp(name, "/conf.d/", 8) == 0 ? 8 : *name == '/';
 	if (*name == '\0' || strchr(name, '/') || strncmp(name, "..", 2) == 0) {
 		errno = ENOENT;
@@ -71,11 +74,34 @@ static void put(int fd, const char *text, size_t len)
 static void remove_folder(void)
 {
 	static const char *const names[] = {"conf.d/more.conf", "conf.d", "mendip.conf", "key",
-					    "beside"};
+					    "beside",		"certs",  "ca"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		unlinkat(here, names[i], i == 1 ? AT_REMOVEDIR : 0);
 	rmdir(folder);
+}
+
+/* A CA, and a certificate of it with its key; valid for some years, as the time is the real one. */
+static void make_certs(void)
+{
+	const int64_t until = PKI_NOW + 20 * PKI_YEAR;
+	struct pki *ca = pki_make(&(struct pki_spec){.kind = PKI_P256,
+						     .subject = "O=Example,CN=CA",
+						     .basic = "critical,CA:TRUE",
+						     .usage = "critical,keyCertSign,cRLSign",
+						     .until = until});
+	struct pki *own = pki_make(&(struct pki_spec){.kind = PKI_ED25519,
+						      .subject = "O=Example,CN=branch.example",
+						      .san = "DNS:branch.example",
+						      .until = until,
+						      .issuer = ca});
+	char *pem = pki_pem(ca, true, false);
+
+	close(make("ca", pem, strlen(pem)));
+	free(pem);
+	pem = pki_pem(own, true, true);
+	close(make("certs", pem, strlen(pem)));
+	free(pem);
 }
 
 static void make_folder(void)
@@ -89,6 +115,7 @@ static void make_folder(void)
 	snprintf(main_path, sizeof(main_path), "%s/mendip.conf", folder);
 	close(make("key", "a secret in a file\n", 19));
 	close(make("beside", beside, sizeof(beside) - 1));
+	make_certs();
 	/* Kept open: files that are made again each time would be written to the disk. */
 	main_fd = make("mendip.conf", "", 0);
 	more_fd = make("conf.d/more.conf", "", 0);
@@ -260,8 +287,8 @@ static void compare(const struct config *a, const struct config *b)
 
 		hold(conf_conn_same(c, d));
 		hold(c->child_count >= 1);
-		/* There is a secret for every peer that is named. */
-		hold(ident_is_pattern(&c->remote_id) ||
+		/* There is a secret for every peer that is named, or none is asked for. */
+		hold(!conn_has_psk(c) || ident_is_pattern(&c->remote_id) ||
 		     psk_find(a->conns.secrets, &c->local_id, &c->remote_id));
 	}
 	for (unsigned i = 0; i < a->conns.secrets->count; i++) {
@@ -270,14 +297,43 @@ static void compare(const struct config *a, const struct config *b)
 	}
 }
 
+static void print_secret(struct conf_out *out, const char *kind, unsigned i, const char *id)
+{
+	fprintf(out->f, " %s_%u: { id = ", kind, i);
+	conf_print_text(out, id);
+	fputs("; secret = \"a key of 32 bytes for tests ...\"; };", out->f);
+}
+
+/* Secrets with which each connection can be read back; to be freed. */
+static char *some_secrets(const struct config *c)
+{
+	char *text, id[IDENT_STRLEN];
+	size_t size;
+	struct conf_out out = {.f = conf_open_text(&text, &size)};
+
+	fputs("secrets: { ike: { secret = \"x\"; };", out.f);
+	for (unsigned i = 0; i < c->conns.count; i++) {
+		const struct conn_conf *conn = c->conns.v[i];
+
+		if (conn->ppk_id && strcmp(conn->ppk_id, PPK_ANY) != 0)
+			print_secret(&out, "ppk", i, conn->ppk_id);
+		if (conn->auth.local == AUTH_KIND_EAP_MSCHAPV2)
+			print_secret(&out, "eap", i, conn_eap_id(conn, id));
+	}
+	fputs(" };\n", out.f);
+	conf_close_text(out.f);
+	return text;
+}
+
 /* The printed configuration is read back as the same. */
 static void read_back(const struct config *c)
 {
 	char err[CONFIG_ERR] = "", *shown = conf_dump(c), *text, *again_shown;
+	char *secrets = some_secrets(c);
 	struct config *again;
 	bool may_pass;
 
-	text = xasprintf("%ssecrets: { ike: { secret = \"x\"; }; };\n", shown);
+	text = xasprintf("%s%s", shown, secrets);
 	put(main_fd, text, strlen(text));
 	put(more_fd, " ", 1);
 	again = read_all(main_path, err, &may_pass);
@@ -301,6 +357,7 @@ static void read_back(const struct config *c)
 		}
 	}
 	free(again_shown);
+	free(secrets);
 	free(text);
 	free(shown);
 	conf_free(again);
