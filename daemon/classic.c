@@ -42,7 +42,7 @@ static const char *suffix_of(struct line type)
 static void describe(FILE *f, struct line l, const char *suffix)
 {
 	const size_t start = strlen("# TYPE ");
-	size_t name = strcspn(l.p + start, " ");
+	size_t name = strcspn(l.p + start, " \n");
 
 	fprintf(f, "%.*s%s", (int)(start + name), l.p, suffix);
 	if (begins(l, "# TYPE ") && ends(l, " info"))

@@ -1604,6 +1604,8 @@ MUTANTS = [
      'begins(l, "# TYPE ") && ends(l, " info")', 'begins(l, "# TYPE ") && ends(l, " infos")', ["t_classic/families"]),
     ("classic-help-decides", "a help text that ends in a word for a type changes names", "daemon/classic.c:metrics_classic",
      'if (begins(l, "# TYPE "))\n\t\t\tsuffix', 'if (*l.p == \'#\')\n\t\t\tsuffix', ["t_classic/families"]),
+    ("classic-across-lines", "a family without a type gets the next line into its own", "describe",
+     'strcspn(l.p + start, " \\n")', 'strcspn(l.p + start, " ")', ["t_classic/cut_texts"]),
     # ---- what is wrong with a configuration
     ("hint-behind-a-string", "where a quote is missing, a word of a string is called wrong", "conf_hint",
      "if (found && !w.long_string)", "if (found)", ["t_hint/what_is_recognized"]),

@@ -46,6 +46,7 @@ static void cut_texts(void **state)
 	becomes("# TYPE", "");
 	becomes("# TYPE m", "# TYPE m\n");
 	becomes("# HELP ", "# HELP \n");
+	becomes("# TYPE m\nm 1\n", "# TYPE m\nm 1\n");
 	becomes("m 1", "m 1\n");
 	becomes("\n\n", "\n\n");
 }
