@@ -41,12 +41,12 @@ def panels(path):
 
 
 def variables(path):
-    """Returns (names of the variables, the queries that give their values, those of annotations)."""
+    """Returns (names of the variables, the queries that give their values, those of annotations), the queries without variables."""
     with open(path, encoding="utf-8") as f:
         board = json.load(f)
     each = board["templating"]["list"]
-    values = [v["query"]["query"] for v in each if v["type"] == "query"]
-    return {v["name"] for v in each}, values, [a["expr"] for a in board["annotations"]["list"]]
+    values = [substituted(v["query"]["query"]) for v in each if v["type"] == "query"]
+    return {v["name"] for v in each}, values, [substituted(a["expr"]) for a in board["annotations"]["list"]]
 
 
 def legend(form, labels):
@@ -85,7 +85,7 @@ def draw_panel(panel, series, left, top, start, end):
     def y(value):
         return bottom - value / most * (HEIGHT - TOP - BOTTOM)
 
-    unit = "" if panel.unit == "none" else f", {panel.unit}"
+    unit = "" if count else f", {panel.unit}"
     parts = [text(left + 8, top + 16, panel.title + unit, "title")]
     for i in range(int(most / step) + 1):
         parts += [line(left + LEFT, y(i * step), left + WIDTH - RIGHT, y(i * step), "grid"),
