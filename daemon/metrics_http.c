@@ -18,7 +18,6 @@
 #define CLIENTS_MAX  8
 #define LIFE_SECONDS 10 /* of a connection; it is that of one request */
 #define HEADERS_MAX  8192
-#define BACKLOG	     16
 #define TEXT_AGE     NSEC_PER_SEC
 
 #define PATH	     "/metrics"
@@ -236,7 +235,7 @@ static struct client *client_new(struct metrics_http *h, struct event_base *base
 
 /*
  * evhttp has a new connection, and asks for its buffers. One is accepted per turn of the loop, and
- * the next one after data. The last free place is taken from the oldest connection, so that idle
+ * the next one after data. Whoever takes the last place ends the oldest connection, so that idle
  * ones keep nobody out.
  */
 static struct bufferevent *on_connection(struct event_base *base, void *ctx)
@@ -277,7 +276,8 @@ static bool serve_on(struct metrics_http *h, int fd)
 		return false;
 	}
 	evutil_make_socket_nonblocking(fd);
-	l = evconnlistener_new(h->daemon->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, BACKLOG, fd);
+	/* It listens already, with the backlog of who opened it: 0 leaves that. */
+	l = evconnlistener_new(h->daemon->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, 0, fd);
 	if (!l || !evhttp_bind_listener(h->evhttp, l))
 		abort(); /* no memory */
 	evconnlistener_set_error_cb(l, on_accept_error);

@@ -358,11 +358,14 @@ def thousands_of_connections():
         wait_for(lambda: site.descriptors() == before, lambda: f"{before} descriptors became {site.descriptors()}", 15)
 
 
+BACKLOG = 5
+
+
 def listening(address="127.0.0.1", family=socket.AF_INET):
     s = socket.socket(family)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind(address if family == socket.AF_UNIX else (address, 9500))
-    s.listen(5)
+    s.listen(BACKLOG)
     return s
 
 
@@ -385,6 +388,8 @@ def of_a_socket_unit():
             return True
 
         served()
+        listed = left.run("ss", "-Hltn", "src 127.0.0.1:9500").stdout
+        expect(re.match(rf"LISTEN +0 +{BACKLOG} ", listed), f"the backlog of the unit is not {BACKLOG} any more: {listed}")
         expect(branch.count(f"not served at {left.outer}:9500") == 1, branch.tail())
         branch.ctl("reload")
         served()
