@@ -62,9 +62,7 @@ static bool is_same(int fd, const struct listen_at *wanted)
 
 	place_of(fd, &n, &l);
 	/* The folder of a Unix socket may be gone, and its group be another one. */
-	if (wanted->path || l.path)
-		return false;
-	return endpoint_eq(&wanted->at, &l.at);
+	return !wanted->path && endpoint_eq(&wanted->at, &l.at);
 }
 
 /* A descriptor or -errno. */
@@ -88,14 +86,15 @@ static int listen_on_port(const struct endpoint *at)
 int metrics_socket_open(const struct listen_at *l, const char *group, int kept, struct log *log)
 {
 	char name[METRICS_NAME_LEN];
-	bool has_group;
 	int fd;
 
 	if (kept >= 0 && is_same(kept, l))
 		return kept;
 	if (kept >= 0)
 		close(kept);
-	fd = l->path ? unix_socket_listen(l->path, group, &has_group, log) : listen_on_port(&l->at);
+	if (l->path)
+		return unix_socket_listen(l->path, group, NULL, log);
+	fd = listen_on_port(&l->at);
 	format(l, name);
 	if (fd < 0)
 		log_error(log, "metrics_listen: %s: %s: the metrics are not served there", name,

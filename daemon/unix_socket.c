@@ -11,23 +11,55 @@
 
 #define BACKLOG 16
 
-/* Removes a socket that a crashed daemon left, and nothing else. False with *ret_why (static). */
-static bool path_is_free(const struct sockaddr_un *sun, const char **ret_why)
+/* Why nobody can be connected to, as an errno: ECONNREFUSED if nobody listens. 0: someone does. */
+static int connect_error(const struct sockaddr_un *sun)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), e;
+
+	if (fd < 0)
+		return errno;
+	e = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ? errno : 0;
+	close(fd);
+	return e == EAGAIN ? 0 : e; /* it listens, and its queue is full */
+}
+
+/* Removes a socket if nobody listens on it. Returns 0, or -errno with the reason in the log. */
+static int remove_left(const struct sockaddr_un *sun, struct log *log)
+{
+	const char *path = sun->sun_path;
+	int e = connect_error(sun);
+
+	if (e == ECONNREFUSED) {
+		if (unlink(path) == 0)
+			return 0;
+		e = errno;
+		log_error(log,
+			  "%s: is left by another process, and cannot be removed: %s: remove it",
+			  path, strerror(e));
+	} else if (e == 0) {
+		e = EADDRINUSE;
+		log_error(log,
+			  "%s: another process is listening there: is another mendipd running?",
+			  path);
+	} else {
+		log_error(log, "%s: cannot find out whether a process listens there: %s%s", path,
+			  strerror(e), e == EACCES ? ": remove it if none does" : "");
+	}
+	return -e;
+}
+
+/* Removes a socket that a crashed daemon left, and nothing else. Returns as remove_left. */
+static int make_way(const struct sockaddr_un *sun, struct log *log)
 {
 	struct stat st;
-	int fd, r;
 
 	if (lstat(sun->sun_path, &st) < 0)
-		return true; /* or bind() will report why not */
-	*ret_why = "exists and is not a socket";
-	if (!S_ISSOCK(st.st_mode))
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	r = fd >= 0 && connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ? errno : 0;
-	if (fd >= 0)
-		close(fd);
-	*ret_why = "another mendipd is listening";
-	return r == ECONNREFUSED && unlink(sun->sun_path) == 0;
+		return 0; /* or bind() will report why not */
+	if (S_ISSOCK(st.st_mode))
+		return remove_left(sun, log);
+	log_error(log, "%s: exists and is not a socket: move it away, or set another path",
+		  sun->sun_path);
+	return -EADDRINUSE;
 }
 
 /* Lets the members of the group in. The daemon is a member itself (privileges.c), or could not. */
@@ -70,21 +102,23 @@ static int bind_to(const struct sockaddr_un *sun)
 int unix_socket_listen(const char *path, const char *group, bool *ret_has_group, struct log *log)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	const char *why;
+	bool has_group;
 	int fd;
 
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
-	if (!path_is_free(&sun, &why)) {
-		log_error(log, "%s: %s", path, why);
-		return -EADDRINUSE;
-	}
-	fd = bind_to(&sun);
+	fd = make_way(&sun, log);
 	if (fd < 0)
+		return fd;
+	fd = bind_to(&sun);
+	if (fd < 0) {
 		log_error(log, "%s: %s%s", path, strerror(-fd),
 			  fd == -ENOENT	  ? ": make its folder"
 			  : fd == -EACCES ? ": let the daemon's user write to its folder"
 					  : "");
-	else
-		*ret_has_group = let_in(path, group, log);
+		return fd;
+	}
+	has_group = let_in(path, group, log);
+	if (ret_has_group)
+		*ret_has_group = has_group;
 	return fd;
 }

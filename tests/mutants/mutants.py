@@ -1606,6 +1606,11 @@ MUTANTS = [
      'if (begins(l, "# TYPE "))\n\t\t\tsuffix', 'if (*l.p == \'#\')\n\t\t\tsuffix', ["t_classic/families"]),
     ("classic-across-lines", "a family without a type gets the next line into its own", "describe",
      'strcspn(l.p + start, " \\n")', 'strcspn(l.p + start, " ")', ["t_classic/cut_texts"]),
+    # ---- Unix sockets
+    ("socket-of-another-user", "the socket of a process that runs is removed", "remove_left",
+     "if (e == ECONNREFUSED) {", "if (e == ECONNREFUSED || e == EACCES) {", ["t_unix_socket/nobody_may_ask"]),
+    ("socket-with-a-full-queue", "a process that listens, and is busy, is not known as one", "connect_error",
+     "return e == EAGAIN ? 0 : e;", "return e;", ["t_unix_socket/another_listens"]),
     # ---- what is wrong with a configuration
     ("hint-behind-a-string", "where a quote is missing, a word of a string is called wrong", "conf_hint",
      "if (found && !w.long_string)", "if (found)", ["t_hint/what_is_recognized"]),

@@ -89,7 +89,7 @@ STARTS = (
     ("the folder of keys", 'key_log = "/no/such/folder";', [], 69, "No such file or directory"),
     ("the folder of the socket", 'control = "/no/such/folder/c";', [], 69, "make its folder"),
     ("the right to the folder", 'user = "nobody"; control = "{bed}/c";', [], 77, "let the daemon's user write to its folder"),
-    ("a socket of another daemon", 'control = "{bed}/branch.sock"; tun = "other0";', ["ip", "netns", "exec", "{other}"], 69, "another mendipd is listening"),
+    ("a socket of another daemon", 'control = "{bed}/branch.sock"; tun = "other0";', ["ip", "netns", "exec", "{other}"], 69, "is another mendipd running?"),
     ("a file in place of the socket", 'control = "{bed}/n.conf";', [], 69, "exists and is not a socket"),
     ("descriptors", "", ["prlimit", "--nofile=9"], 1, "not started (exit status 1): that may pass"),
 )

@@ -441,16 +441,22 @@ def kept_over_a_restart():
         expect(not os.path.exists(path), "the socket is left after a reload and an end")
 
 
-def a_port_that_is_taken():
-    """The tunnels do without metrics, and the log says why there are none."""
+def what_is_taken():
+    """The tunnels do without metrics, and one line of the log says why there are none."""
     with testbed.Testbed("watching") as bed:
         left, right = bed.pair("branch", "gw")
         Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
-        taken = left.call(listening)
-        branch = Mendip(bed, left, lambda s: config(s, NET, right.outer, daemon='metrics_listen = "127.0.0.1:9500";'))
-        branch.wait_up()
-        expect(branch.logged("127.0.0.1:9500: Address already in use: the metrics are not served there"), branch.tail())
-        taken.close()
+        path = bed.path("metrics")
+        taken = [left.call(listening), left.call(listening, path, socket.AF_UNIX)]
+        for name, listen, why in (("port", PORT, f"{PORT}: Address already in use: the metrics are not served there"),
+                                  ("path", f"unix:{path}", f"{path}: another process is listening there")):
+            branch = Mendip(bed, left, lambda s, at=listen: config(s, NET, right.outer, daemon=f'metrics_listen = "{at}";'), name=name)
+            branch.wait_up()
+            lines = [line for line in read(branch.log).splitlines() if listen.removeprefix("unix:") in line]
+            expect(len(lines) == 1 and why in lines[0], f"{lines}")
+            branch.process.stop()
+        for s in taken:
+            s.close()
 
 
 RULES = os.path.join(SOURCE, "etc/prometheus/mendip.rules.yml")
@@ -603,5 +609,5 @@ def dashboard():
 
 
 main([as_a_file, a_full_disk, only_files_are_replaced, by_http, by_http_over_ipv6, by_http_over_a_unix_socket, hostile_requests, idle_clients,
-      slow_readers_and_floods, thousands_of_connections, of_a_socket_unit, kept_over_a_restart, a_port_that_is_taken, units,
+      slow_readers_and_floods, thousands_of_connections, of_a_socket_unit, kept_over_a_restart, what_is_taken, units,
       alert_rules, alerts_of_a_real_prometheus, dashboard])
