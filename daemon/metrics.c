@@ -11,6 +11,12 @@ static void family(FILE *f, const char *name, const char *type, const char *help
 	fprintf(f, "# TYPE mendip_%s %s\n# HELP mendip_%s %s\n", name, type, name, help);
 }
 
+/* Of a family whose name ends in its unit. */
+static void in_unit(FILE *f, const char *name, const char *unit)
+{
+	fprintf(f, "# UNIT mendip_%s %s\n", name, unit);
+}
+
 static void metric(FILE *f, const char *name, const char *help)
 {
 	family(f, name, "counter", help);
@@ -128,7 +134,7 @@ static struct conn_count *count_conns(const struct daemon *d, const struct conn_
 	return n;
 }
 
-/* One sample of a family of connections: its value is that of this member of struct conn_count. */
+/* One sample of a family with a value for each configured connection. */
 static void conn_sample(FILE *f, const char *name, const struct conn_conf *conf, unsigned value)
 {
 	fprintf(f, "mendip_%s{", name);
@@ -173,7 +179,7 @@ static void certificates(const struct daemon *d, FILE *f)
 {
 	family(f, "certificate_expiry_timestamp_seconds", "gauge",
 	       "when the first of a kind ends: of our own certificates, CAs, the peer's, CRLs");
-	fputs("# UNIT mendip_certificate_expiry_timestamp_seconds seconds\n", f);
+	in_unit(f, "certificate_expiry_timestamp_seconds", "seconds");
 	expiry_ends(d->config->conns.creds, certificate, f);
 }
 
@@ -211,7 +217,7 @@ static void child_figure(const struct daemon *d, FILE *f, size_t i)
 
 	metric(f, figures[i].name, figures[i].help);
 	if (figures[i].unit)
-		fprintf(f, "# UNIT mendip_%s %s\n", figures[i].name, figures[i].unit);
+		in_unit(f, figures[i].name, figures[i].unit);
 	LIST_FOREACH (a, &d->tunnel->totals, link) {
 		memcpy(&v, (const char *)&a->all + figures[i].at, sizeof(v));
 		fprintf(f, "mendip_%s_total{", figures[i].name);
@@ -304,7 +310,7 @@ static void children(struct daemon *d, FILE *f)
 	gate_answers(d, f);
 	family(f, "child_last_received_seconds", "gauge",
 	       "age of the last packet of the peer; no sample before the first");
-	fputs("# UNIT mendip_child_last_received_seconds seconds\n", f);
+	in_unit(f, "child_last_received_seconds", "seconds");
 	LIST_FOREACH (a, &d->tunnel->totals, link) {
 		if (!a->last_in)
 			continue;
@@ -316,11 +322,11 @@ static void children(struct daemon *d, FILE *f)
 		child_figure(d, f, i);
 	family(f, "recovery_outage_seconds", "histogram",
 	       "from the last delivery before the evidence to the first one after it");
-	fputs("# UNIT mendip_recovery_outage_seconds seconds\n", f);
+	in_unit(f, "recovery_outage_seconds", "seconds");
 	histogram(d, f, "recovery_outage_seconds", outage_bounds, OUTAGE_BOUNDS, true);
 	family(f, "recovery_lost_packets", "histogram",
 	       "authentic packets that were not delivered");
-	fputs("# UNIT mendip_recovery_lost_packets packets\n", f);
+	in_unit(f, "recovery_lost_packets", "packets");
 	histogram(d, f, "recovery_lost_packets", lost_bounds, LOST_BOUNDS, false);
 }
 
@@ -355,8 +361,8 @@ char *metrics_text(struct daemon *d)
 	family(f, "build", "info", "the version that runs");
 	fputs("mendip_build_info{version=\"" PACKAGE_VERSION "\"} 1\n", f);
 	family(f, "start_time_seconds", "gauge", "when the daemon started, since 1970");
-	fprintf(f, "# UNIT mendip_start_time_seconds seconds\nmendip_start_time_seconds %lld\n",
-		(long long)d->started_at);
+	in_unit(f, "start_time_seconds", "seconds");
+	fprintf(f, "mendip_start_time_seconds %lld\n", (long long)d->started_at);
 	gauges(d, f);
 	counters(f, "ike_messages", "IKE messages by kind of anomaly", "kind", ike_counts,
 		 ike_counters(d->tunnel->ike), IKE_COUNTERS);
