@@ -148,7 +148,7 @@ def main(kind):
     table(rows, redundant)
     print("""
 Everything is cleaned up. How to go on:
-  README.md, "A real tunnel"         make a package, install it, configure it (this build has faults for the demonstration)
+  README.md, "A first tunnel"        make a package, install it, configure it (this build has faults for the demonstration)
   man ./man/mendip.conf.5            the configuration, sample in etc/mendip.conf
   build/demo/mendipctl advise --sync-interval 10s --rate 140000
                                      what a switchover of your gateway costs, and options that fit""")
