@@ -22,10 +22,14 @@ OTHER = {"TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8", "HOME": "/nowhere"}
 OTHER_MASK = 0o027
 BESIDE = ("nice", "-n", "15")  # builds take both processors; other tests run at the same time
 CONTENTS = ("etc/apparmor.d/usr.sbin.mendipd", "usr/bin/mendipctl", "usr/sbin/mendipd", "lib/systemd/system/mendipd.service",
-            "usr/lib/sysusers.d/mendip.conf", "usr/lib/tmpfiles.d/mendip.conf", "usr/share/man/man8/mendipd.8.gz",
-            "usr/share/man/man8/mendipctl.8.gz", "usr/share/man/man5/mendip.conf.5.gz",
-            "usr/share/doc/mendip/examples/mendip.conf", "usr/share/bash-completion/completions/mendipctl",
-            "usr/share/zsh/vendor-completions/_mendipctl", "usr/share/fish/vendor_completions.d/mendipctl.fish")
+            "lib/systemd/system/mendipd-metrics.socket", "usr/lib/sysusers.d/mendip.conf", "usr/lib/tmpfiles.d/mendip.conf",
+            "usr/share/man/man8/mendipd.8.gz", "usr/share/man/man8/mendipctl.8.gz", "usr/share/man/man5/mendip.conf.5.gz",
+            "usr/share/mendip/control.schema.json",
+            *(f"usr/share/doc/mendip/examples/{name}" for name in (
+                "credentials.conf", "mendip.conf", "mendip.rules", "mendip-textfile.service", "mendip-textfile.timer",
+                "mendip.rules.yml", "mendip-dashboard.json")),
+            "usr/share/bash-completion/completions/mendipctl", "usr/share/zsh/vendor-completions/_mendipctl",
+            "usr/share/fish/vendor_completions.d/mendipctl.fish")
 # What lintian of one release alone says, so that an override would be wrong in the other one: a restart leaves the tunnels
 # with systemd, which no other init does; and the version of the policy is that of Debian 12.
 EXPECTED = r"^I: .*(package-supports-alternative-init-but-no-init.d-script|out-of-date-standards-version)"
