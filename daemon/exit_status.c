@@ -9,6 +9,7 @@ enum exit_status exit_status_of_start(int error)
 	case EPERM:
 	case EACCES: return EXIT_NO_RIGHT;
 	case EADDRINUSE: /* a port, or the control socket */
+	case EPROTOTYPE: /* a socket of another kind in its place */
 	case EBUSY:	 /* a TUN device that another process has */
 	case EINVAL:	 /* a device of that name that is no TUN device */
 	case EEXIST:

@@ -43,7 +43,8 @@ static int remove_left(const struct sockaddr_un *sun, struct log *log)
 			  path);
 	} else {
 		log_error(log, "%s: cannot find out whether a process listens there: %s%s", path,
-			  strerror(e), e == EACCES ? ": remove it if none does" : "");
+			  strerror(e),
+			  e == EACCES || e == EPROTOTYPE ? ": remove it if none does" : "");
 	}
 	return -e;
 }

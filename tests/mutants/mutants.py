@@ -1611,6 +1611,8 @@ MUTANTS = [
      "if (e == ECONNREFUSED) {", "if (e == ECONNREFUSED || e == EACCES) {", ["t_unix_socket/nobody_may_ask"]),
     ("socket-with-a-full-queue", "a process that listens, and is busy, is not known as one", "connect_error",
      "return e == EAGAIN ? 0 : e;", "return e;", ["t_unix_socket/another_listens"]),
+    ("start-repeated-without-end", "a socket of another kind in the way is taken for a failure that passes", "exit_status_of_start",
+     "case EPROTOTYPE:", "", ["t_unix_socket/of_another_kind"]),
     # ---- what is wrong with a configuration
     ("hint-behind-a-string", "where a quote is missing, a word of a string is called wrong", "conf_hint",
      "if (found && !w.long_string)", "if (found)", ["t_hint/what_is_recognized"]),

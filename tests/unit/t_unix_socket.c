@@ -1,5 +1,6 @@
 /* t_unix_socket.c - what stands in the way of a Unix socket is told apart.
  * SPDX-License-Identifier: ISC */
+#include "exit_status.h"
 #include "unix_socket.h"
 
 #include <setjmp.h>
@@ -64,11 +65,15 @@ static int make_socket(int type, int backlog)
 	return fd;
 }
 
-/* It is refused with this errno and these words, and what is at path stays. */
-static void is_refused(int error, const char *words)
+/*
+ * It is refused with this errno, with which a start ends with this status, and with these words;
+ * and what is at path stays.
+ */
+static void is_refused(int error, enum exit_status status, const char *words)
 {
 	struct stat before, after;
 
+	assert_int_equal(exit_status_of_start(-error), status);
 	assert_int_equal(lstat(path, &before), 0);
 	assert_int_equal(unix_socket_listen(path, NO_GROUP, NULL, &test_log), -error);
 	if (!strstr(said, words))
@@ -78,11 +83,11 @@ static void is_refused(int error, const char *words)
 }
 
 /* As is_refused, for a user who has no right that the modes do not give: root has all. */
-static void is_refused_to_others(int error, const char *words)
+static void is_refused_to_others(int error, enum exit_status status, const char *words)
 {
 	if (geteuid() == 0)
 		setfsuid(NOBODY);
-	is_refused(error, words);
+	is_refused(error, status, words);
 	setfsuid(geteuid());
 }
 
@@ -108,9 +113,11 @@ static void another_listens(void **state)
 	int fd = make_socket(SOCK_STREAM, 0);
 
 	(void)state;
-	is_refused(EADDRINUSE, "another process is listening there: is another mendipd running?");
+	is_refused(EADDRINUSE, EXIT_UNAVAILABLE,
+		   "another process is listening there: is another mendipd running?");
 	/* It has not accepted that look, which fills its queue. */
-	is_refused(EADDRINUSE, "another process is listening there: is another mendipd running?");
+	is_refused(EADDRINUSE, EXIT_UNAVAILABLE,
+		   "another process is listening there: is another mendipd running?");
 	close(fd);
 }
 
@@ -121,7 +128,7 @@ static void no_socket(void **state)
 	(void)state;
 	assert_non_null(f);
 	fclose(f);
-	is_refused(EADDRINUSE, "exists and is not a socket: move it away");
+	is_refused(EADDRINUSE, EXIT_UNAVAILABLE, "exists and is not a socket: move it away");
 }
 
 static void left_and_not_to_be_removed(void **state)
@@ -131,7 +138,7 @@ static void left_and_not_to_be_removed(void **state)
 	assert_int_equal(chmod(path, 0666), 0);
 	assert_int_equal(chmod(folder, 0555), 0);
 	is_refused_to_others(
-		EACCES,
+		EACCES, EXIT_NO_RIGHT,
 		"is left by another process, and cannot be removed: Permission denied: remove it");
 }
 
@@ -141,8 +148,9 @@ static void nobody_may_ask(void **state)
 
 	(void)state;
 	assert_int_equal(chmod(path, 0), 0);
-	is_refused_to_others(EACCES, "cannot find out whether a process listens there: Permission "
-				     "denied: remove it if none does");
+	is_refused_to_others(EACCES, EXIT_NO_RIGHT,
+			     "cannot find out whether a process listens there: Permission "
+			     "denied: remove it if none does");
 	close(fd);
 }
 
@@ -151,7 +159,9 @@ static void of_another_kind(void **state)
 	int fd = make_socket(SOCK_DGRAM, -1);
 
 	(void)state;
-	is_refused(EPROTOTYPE, "cannot find out whether a process listens there: Protocol wrong");
+	is_refused(EPROTOTYPE, EXIT_UNAVAILABLE,
+		   "cannot find out whether a process listens there: Protocol wrong type for "
+		   "socket: remove it if none does");
 	close(fd);
 }
 
@@ -166,7 +176,8 @@ static void no_descriptor(void **state)
 	none = all;
 	none.rlim_cur = 0;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	is_refused(EMFILE, "cannot find out whether a process listens there: Too many open files");
+	is_refused(EMFILE, EXIT_FAILED,
+		   "cannot find out whether a process listens there: Too many open files");
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
 	close(fd);
 }
