@@ -27,4 +27,10 @@ check-strongswan-6: all
 	$(srcdir)/scripts/other-debian trixie make
 	MENDIP_STRONGSWAN_ROOT=`$(srcdir)/scripts/other-debian trixie make` MENDIP_REQUIRE_ALL=1 \
 		$(srcdir)/tests/run --build . $(srcdir)/tests/interop/test_matrix.py
-.PHONY: check-matrix check-strongswan-6
+
+# The rows with additional key exchanges, ML-KEM among them, with the strongSwan of Debian testing; installs that once.
+check-ml-kem:
+	$(srcdir)/scripts/other-debian testing sh -c './autogen.sh && mkdir build && cd build && \
+		../configure --quiet --enable-faults && make -s all tests && \
+		MENDIP_BUILD=$$PWD MENDIP_REQUIRE_ALL=1 ../tests/interop/test_matrix.py addition'
+.PHONY: check-matrix check-strongswan-6 check-ml-kem

@@ -351,8 +351,8 @@ class Charon:
             self._vici.request("load-conn", {name: conn})
 
     def version(self):
-        """Its version, as (6, 0)."""
-        return tuple(int(n) for n in self._vici.request("version")["version"].split(".")[:2])
+        """Its version, as (6, 0, 1)."""
+        return tuple(int(n) for n in re.findall(r"\d+", self._vici.request("version")["version"])[:3])
 
     # -- commands (as swanctl --initiate, --terminate, --rekey) --------------
 

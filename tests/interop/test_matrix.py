@@ -6,6 +6,7 @@ Runs the cells of the matrix whose case names contain one of the texts, or all, 
 MENDIP_STRONGSWAN_ROOT: the folder of a system with strongSwan 6, see strongswan.py.
 """
 import concurrent.futures
+import multiprocessing
 import os
 import sys
 import time
@@ -76,7 +77,8 @@ def main():
     missing = matrix_rows.without_row()
     print(f"not ok each algorithm has a row: {missing} have none" if missing else "ok each algorithm has a row")
     began = time.monotonic()
-    with concurrent.futures.ProcessPoolExecutor(SIDE_BY_SIDE) as pool:
+    fork = multiprocessing.get_context("fork")  # rows are not handed over, and later Pythons have another default
+    with concurrent.futures.ProcessPoolExecutor(SIDE_BY_SIDE, fork) as pool:
         cells = [pool.submit(run, subject, number, role) for subject, number, _, role in chosen()]
         results = [cell.result() for cell in cells]
     for result in results:
