@@ -17,8 +17,8 @@
 
 enum { EXIT_ALL, EXIT_OUTPUT, EXIT_UNREADABLE, EXIT_NOT_ALL };
 
-/* The text of a regular file, with a NUL behind it, for secret_free of its length and one. NULL
- * with errno. */
+/* The text of a regular file, with a NUL behind it, for secret_free of *ret_len bytes. NULL with
+ * errno. */
 static char *read_file(const char *path, size_t *ret_len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -127,20 +127,20 @@ static bool parse_file(const char *path, struct cred_items *ret)
 }
 
 /* Whether the file has the private key that belongs to the public one. */
-static bool has_private(const char *path, const struct pkey *public)
+static bool has_private(const char *path, const struct pkey *known)
 {
 	struct cred_items items = {0};
 	bool found = false;
 
 	if (parse_file(path, &items)) {
 		for (unsigned i = 0; i < items.key_count; i++)
-			found |= pkey_is_private(items.keys[i]) && pkey_same(public, items.keys[i]);
+			found |= pkey_is_private(items.keys[i]) && pkey_same(known, items.keys[i]);
 	}
 	cred_items_free(&items);
 	return found;
 }
 
-static char *key_in(const char *folder, const struct pkey *public)
+static char *key_in(const char *folder, const struct pkey *known)
 {
 	DIR *d = opendir(folder);
 	const struct dirent *e;
@@ -148,7 +148,7 @@ static char *key_in(const char *folder, const struct pkey *public)
 
 	while (d && !path && (e = readdir(d))) {
 		path = xasprintf("%s/%s", folder, e->d_name);
-		if (!has_private(path, public)) {
+		if (!has_private(path, known)) {
 			free(path);
 			path = NULL;
 		}
@@ -163,16 +163,17 @@ static char *find_key(void *ctx, const char *cert)
 {
 	static const char *const folders[] = {"private", "rsa", "ecdsa", "pkcs8"};
 	struct cred_items items = {0};
-	const struct pkey *public = NULL;
+	const struct pkey *known = NULL;
 	char *key = NULL;
 
 	if (parse_file(cert, &items) && items.cert_count)
-	public = cert_key(items.certs[0]);
-	else if (items.key_count) public = items.keys[0];
-	for (size_t i = 0; public && !key && i < ARRAY_SIZE(folders); i++) {
+		known = cert_key(items.certs[0]);
+	else if (items.key_count)
+		known = items.keys[0];
+	for (size_t i = 0; known && !key && i < ARRAY_SIZE(folders); i++) {
 		char *folder = xasprintf("%s/%s", (const char *)ctx, folders[i]);
 
-		key = key_in(folder, public);
+		key = key_in(folder, known);
 		free(folder);
 	}
 	cred_items_free(&items);
@@ -187,7 +188,8 @@ static void say(void *ctx, const char *file, unsigned line, const char *text)
 	fprintf(stderr, "mendipctl: %s:%u: %s\n", file, line, text);
 }
 
-/* A file that exists is not overwritten: it may be the configuration in use. */
+/* A file that exists is not overwritten: it may be the configuration in use. Half of one, which has
+ * secrets and cannot be made again as it exists, is not left behind. */
 static bool write_to(const char *output, const char *text)
 {
 	int fd = output ? open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
@@ -202,21 +204,17 @@ static bool write_to(const char *output, const char *text)
 			output ? output : "standard output",
 			fd < 0 && errno == EEXIST ? "it exists already: move it away first"
 						  : strerror(errno));
+	if (!ok && fd >= 0 && output)
+		unlink(output);
 	return ok;
 }
 
-/* Whether there is anything that a mendip.conf can have, before what is left out. */
-static bool has_content(const struct import_tree *t)
+/* Whether there is a connection, before what is left out. */
+static bool has_connection(const struct import_tree *t)
 {
-	static const char *const names[] = {"connections", "secrets", "pools"};
+	const struct import_node *all = import_find(&t->root, "connections");
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const struct import_node *n = import_find(&t->root, names[i]);
-
-		if (n && n->first)
-			return true;
-	}
-	return false;
+	return all && all->first;
 }
 
 static int convert(struct import_tree *t, const char *file, const char *output)
@@ -233,7 +231,7 @@ static int convert(struct import_tree *t, const char *file, const char *output)
 		fprintf(stderr, "mendipctl: %s: %s\n", file, err);
 		return EXIT_UNREADABLE;
 	}
-	if (!has_content(t)) {
+	if (!has_connection(t)) {
 		fprintf(stderr,
 			"mendipctl: %s: no connection was found, here or in the files that it "
 			"includes\n",

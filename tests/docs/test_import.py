@@ -7,6 +7,7 @@ changes.  The same check is made of the connections by which the interop tests c
 """
 import glob
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -140,8 +141,12 @@ def interop(folder):
     return []
 
 
+def small_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+
 def output(folder):
-    """--output makes a file that nobody else can read, and overwrites none; includes are followed."""
+    """--output makes a file that nobody else can read, overwrites none, and leaves no half of one; includes are followed."""
     os.makedirs(f"{folder}/conf.d", exist_ok=True)
     shutil.copy(os.path.join(HERE, "import/readme.conf"), f"{folder}/conf.d/gw.conf")
     with open(f"{folder}/swanctl.conf", "w", encoding="ascii") as f:
@@ -150,6 +155,9 @@ def output(folder):
     to = f"{folder}/made.conf"
     first = run(f"{BUILD}/mendipctl", "import", f"{folder}/swanctl.conf", "--output", to)
     again = run(f"{BUILD}/mendipctl", "import", f"{folder}/swanctl.conf", "--output", to)
+    half = subprocess.run([f"{BUILD}/mendipctl", "import", f"{folder}/swanctl.conf", "--output", f"{folder}/half.conf"],
+                          capture_output=True, text=True, timeout=60, check=False, preexec_fn=small_files,
+                          restore_signals=False)  # SIGXFSZ stays ignored: the write fails as on a full disk
     none = run(f"{BUILD}/mendipctl", "import", f"{folder}/not-there.conf")
     os.symlink("/dev/zero", f"{folder}/endless.conf")
     endless = run(f"{BUILD}/mendipctl", "import", f"{folder}/endless.conf")
@@ -158,6 +166,8 @@ def output(folder):
         return [f"--output: {first}"]
     if again.returncode != 1 or "move it away first" not in again.stderr:
         return [f"--output overwrites: {again}"]
+    if half.returncode != 1 or "File too large" not in half.stderr or os.path.exists(f"{folder}/half.conf"):
+        return [f"the half of a file with secrets is left: {half}"]
     if (none.returncode, endless.returncode) != (2, 2) or "No such file" not in none.stderr:
         return [f"what cannot be read: {none}, {endless}"]
     return []
