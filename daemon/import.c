@@ -9,6 +9,24 @@
 
 #define REFUSED_MAX 500 /* parts that mendipd would refuse */
 
+/* ---- sections ---- */
+
+/* Begins the group of a section, which can be left out by itself. */
+static unsigned begin_part(struct import_lines *l, const struct import_node *all,
+			   struct import_node *section, const char *path)
+{
+	unsigned before = import_part_begin(l, false, path);
+
+	import_open(l, section, import_group_name(l, section, all));
+	return before;
+}
+
+static void end_part(struct import_lines *l, const struct import_node *section, unsigned before)
+{
+	import_close(l, section);
+	import_part_end(l, before);
+}
+
 /* ---- addresses ---- */
 
 /* Addresses and, for the peer, host names. */
@@ -75,13 +93,12 @@ static void add_start(struct import_lines *l, const struct import_node *child, c
 static void add_child(struct import_lines *l, const struct import_node *all,
 		      struct import_node *child, const char *conn_path)
 {
-	char *name = import_group_name(l, child, all), path[200];
-	unsigned before = import_part_begin(l, false);
+	char path[200];
+	unsigned before;
 	const struct import_node *mode = import_find(child, "mode");
 
 	snprintf(path, sizeof(path), "%.100s.children.%.60s", conn_path, child->name);
-	import_line(l, child, false, "%s: {", name);
-	l->depth++;
+	before = begin_part(l, all, child, path);
 	add_selectors(l, child, "local_ts");
 	add_selectors(l, child, "remote_ts");
 	import_add_child_options(l, child);
@@ -94,10 +111,7 @@ static void add_child(struct import_lines *l, const struct import_node *all,
 			   path);
 		import_part_drop(l, l->part);
 	}
-	l->depth--;
-	import_line(l, child, false, "};");
-	import_part_end(l, before);
-	free(name);
+	end_part(l, child, before);
 }
 
 /* ---- connections ---- */
@@ -116,10 +130,7 @@ static void add_words(struct import_lines *l, const struct import_node *conn, co
 			   "are long are divided, too",
 			   path);
 	else if (n)
-		import_add_text(l, n, true, "fragmentation",
-				import_is_yes(n->value)	 ? "yes"
-				: import_is_no(n->value) ? "no"
-							 : n->value);
+		import_add_text(l, n, true, "fragmentation", import_switch(n->value));
 	n = import_get(conn, "unique");
 	if (n && import_is_no(n->value))
 		import_say(
@@ -141,32 +152,29 @@ static void add_children(struct import_lines *l, struct import_node *conn, const
 		return;
 	}
 	all->seen = true;
-	import_line(l, all, false, "children: {");
-	l->depth++;
+	import_open(l, all, "children");
 	for (struct import_node *n = all->first; n; n = n->next) {
 		if (n->value)
-			import_say(l, n, "%.150s.children.%.60s: is no child", path, n->name);
+			import_say(l, n, "%.150s.children.%.60s: is no section", path, n->name);
 		else
 			add_child(l, all, n, path);
 	}
-	l->depth--;
-	import_line(l, all, false, "};");
+	import_close(l, all);
 }
 
 static void add_conn(struct import_lines *l, const struct import_node *all,
 		     struct import_node *conn)
 {
-	char *name = import_group_name(l, conn, all), path[100];
+	char path[100];
 	const struct import_node *version = import_get(conn, "version");
-	unsigned before = import_part_begin(l, false);
+	unsigned before;
 
 	snprintf(path, sizeof(path), "connections.%.60s", conn->name);
+	before = begin_part(l, all, conn, path);
 	if (version && strcmp(version->value, "1") == 0) {
 		import_say(l, version, "%s.version: it is for IKEv1, so it is left out", path);
 		import_part_drop(l, l->part);
 	}
-	import_line(l, conn, false, "%s: {", name);
-	l->depth++;
 	add_addresses(l, conn, "local_addrs", path);
 	add_addresses(l, conn, "remote_addrs", path);
 	import_add_sides(l, conn, path);
@@ -174,15 +182,12 @@ static void add_conn(struct import_lines *l, const struct import_node *all,
 	add_words(l, conn, path);
 	add_children(l, conn, path);
 	import_say_rest(l, conn, path);
-	l->depth--;
-	import_line(l, conn, false, "};");
-	import_part_end(l, before);
-	free(name);
+	end_part(l, conn, before);
 }
 
 /* ---- secrets and pools ---- */
 
-/* Up to eight identities of a secret: id, and id... with any suffix. */
+/* The identities of a secret: id, and id... with any suffix. */
 static void add_ids(struct import_lines *l, const struct import_node *section, bool as_identity)
 {
 	unsigned count = 0;
@@ -207,57 +212,43 @@ static void add_secret(struct import_lines *l, const struct import_node *all,
 {
 	const char *without = swanctl_secret_without(section->name);
 	struct import_node *secret = import_get(section, "secret");
-	char *name, path[100];
+	char path[100];
 	unsigned before;
 
 	snprintf(path, sizeof(path), "secrets.%.60s", section->name);
-	if (without || section->value) {
-		import_say(l, section, "%s: %s", path, without ? without : "is no section");
+	if (without) {
+		import_say(l, section, "%s: %s", path, without);
 		return;
 	}
-	name = import_group_name(l, section, all);
-	before = import_part_begin(l, false);
-	import_line(l, section, false, "%s: {", name);
-	l->depth++;
-	add_ids(l, section, strncmp(name, "ike", 3) == 0);
+	before = begin_part(l, all, section, path);
+	add_ids(l, section, strncmp(section->name, "ike", 3) == 0);
 	if (secret)
 		import_add_text(l, secret, false, "secret", secret->value);
 	import_say_rest(l, section, path);
-	l->depth--;
-	import_line(l, section, false, "};");
-	import_part_end(l, before);
-	free(name);
+	end_part(l, section, before);
 }
 
 static void add_pool(struct import_lines *l, const struct import_node *all,
 		     struct import_node *section)
 {
-	static const char *const subnets[] = {"subnet", "split_include", NULL};
 	const struct import_node *n;
-	char *name, path[100];
+	char path[100];
 	unsigned before;
 
 	snprintf(path, sizeof(path), "pools.%.60s", section->name);
-	name = import_group_name(l, section, all);
-	before = import_part_begin(l, false);
-	import_line(l, section, false, "%s: {", name);
-	l->depth++;
+	before = begin_part(l, all, section, path);
 	n = import_get(section, "addrs");
 	if (n)
 		import_add_text(l, n, false, "addrs", n->value);
 	n = import_get(section, "dns");
 	if (n)
 		import_add_list(l, n, false, "dns");
-	for (unsigned i = 0; subnets[i]; i++) {
-		n = import_get(section, subnets[i]);
-		if (n && !(i && import_find(section, subnets[0])))
-			import_add_list(l, n, false, "subnets");
-	}
+	/* If both are there, the other one is among the rest that is said. */
+	n = import_get(section, import_find(section, "subnet") ? "subnet" : "split_include");
+	if (n)
+		import_add_list(l, n, false, "subnets");
 	import_say_rest(l, section, path);
-	l->depth--;
-	import_line(l, section, false, "};");
-	import_part_end(l, before);
-	free(name);
+	end_part(l, section, before);
 }
 
 /* ---- all of it ---- */
@@ -272,12 +263,18 @@ static void add_group(struct import_lines *l, struct import_tree *t, const char 
 	if (!all)
 		return;
 	all->seen = true;
-	import_line(l, NULL, false, "%s: {", name);
-	l->depth++;
-	for (struct import_node *n = all->first; n; n = n->next)
-		f(l, all, n);
-	l->depth--;
-	import_line(l, NULL, false, "};");
+	if (all->value) {
+		import_say(l, all, "%s: is no section", name);
+		return;
+	}
+	import_open(l, NULL, name);
+	for (struct import_node *n = all->first; n; n = n->next) {
+		if (n->value)
+			import_say(l, n, "%s.%.60s: is no section", name, n->name);
+		else
+			f(l, all, n);
+	}
+	import_close(l, NULL);
 }
 
 /* CAs and CRLs stay where swanctl has them. */
@@ -287,8 +284,7 @@ static void add_folders(struct import_lines *l)
 
 	if (!l->certificates)
 		return;
-	import_line(l, NULL, false, "daemon: {");
-	l->depth++;
+	import_open(l, NULL, "daemon");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		char *folder = import_file_in(l, names[i][1], "");
 
@@ -296,8 +292,7 @@ static void add_folders(struct import_lines *l)
 		import_add_text(l, NULL, false, names[i][0], folder);
 		free(folder);
 	}
-	l->depth--;
-	import_line(l, NULL, false, "};");
+	import_close(l, NULL);
 }
 
 /* Authorities have no counterpart; sections that only others refer to are no loss. */
@@ -361,6 +356,7 @@ char *import_convert(struct import_tree *t, const struct import_ops *ops, unsign
 	struct import_lines l = {.ops = ops};
 	char *text;
 
+	import_lines_init(&l);
 	import_line(&l, NULL, false, "# Made by mendipctl import of a swanctl.conf.");
 	add_group(&l, t, "pools", add_pool);
 	add_group(&l, t, "connections", add_conn);
@@ -368,7 +364,7 @@ char *import_convert(struct import_tree *t, const struct import_ops *ops, unsign
 	add_folders(&l);
 	say_others(&l, t);
 	text = checked(&l, err);
-	import_say_all(&l, ops);
+	import_say_all(&l);
 	*ret_said = l.said;
 	import_lines_free(&l);
 	return text;

@@ -1,20 +1,24 @@
 /* import_lines.c - see import_lines.h. SPDX-License-Identifier: ISC */
 #include "import_lines.h"
-#include "config.h"
+#include "config_option.h"
 #include "xalloc.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-unsigned import_part_begin(struct import_lines *l, bool needed)
+void import_lines_init(struct import_lines *l)
+{
+	l->parts = xzalloc(sizeof(*l->parts));
+	l->part_count = 1;
+}
+
+unsigned import_part_begin(struct import_lines *l, bool needed, const char *path)
 {
 	unsigned before = l->part;
 
-	if (!l->parts)
-		l->parts = xreallocarray(NULL, ++l->part_count, sizeof(*l->parts)),
-		*l->parts = (struct import_part){0};
 	l->parts = xreallocarray(l->parts, l->part_count + 1, sizeof(*l->parts));
-	l->parts[l->part_count] = (struct import_part){.parent = before, .needed = needed};
+	l->parts[l->part_count] = (struct import_part){
+		.parent = before, .needed = needed, .path = path ? xstrdup(path) : NULL};
 	l->part = l->part_count++;
 	return before;
 }
@@ -24,10 +28,17 @@ void import_part_end(struct import_lines *l, unsigned before)
 	l->part = before;
 }
 
-void import_part_drop(struct import_lines *l, unsigned part)
+/* The part that goes if this one does. */
+static unsigned topmost(const struct import_lines *l, unsigned part)
 {
 	while (part && l->parts[part].needed)
 		part = l->parts[part].parent;
+	return part;
+}
+
+void import_part_drop(struct import_lines *l, unsigned part)
+{
+	part = topmost(l, part);
 	l->parts[part].gone = part != 0;
 }
 
@@ -52,20 +63,29 @@ void import_line(struct import_lines *l, const struct import_node *from, bool al
 	struct import_line *line;
 	char *text = NULL;
 	size_t size = 0;
-	FILE *f = open_memstream(&text, &size);
+	FILE *f = conf_open_text(&text, &size);
 	va_list ap;
 
-	if (!f)
-		abort();
 	fprintf(f, "%*s", (int)l->depth * 2, "");
 	va_start(ap, fmt);
 	vfprintf(f, fmt, ap);
 	va_end(ap);
-	if (fclose(f) != 0)
-		abort();
+	conf_close_text(f);
 	l->v = xreallocarray(l->v, l->count + 1, sizeof(*l->v));
 	line = &l->v[l->count++];
 	*line = (struct import_line){.text = text, .from = from, .part = l->part, .alone = alone};
+}
+
+void import_open(struct import_lines *l, const struct import_node *from, const char *name)
+{
+	import_line(l, from, false, "%s: {", name);
+	l->depth++;
+}
+
+void import_close(struct import_lines *l, const struct import_node *from)
+{
+	l->depth--;
+	import_line(l, from, false, "};");
 }
 
 void import_say(struct import_lines *l, const struct import_node *n, const char *fmt, ...)
@@ -94,8 +114,10 @@ static int compare(const void *x, const void *y)
 	return a->number < b->number ? -1 : 1;
 }
 
-void import_say_all(struct import_lines *l, const struct import_ops *ops)
+void import_say_all(struct import_lines *l)
 {
+	const struct import_ops *ops = l->ops;
+
 	if (l->said)
 		qsort(l->words, l->said, sizeof(*l->words), compare);
 	for (unsigned i = 0; i < l->said; i++)
@@ -115,10 +137,8 @@ char *import_text(const struct import_lines *l, bool folded)
 	const struct import_line *before = NULL;
 	char *text = NULL;
 	size_t size = 0;
-	FILE *f = open_memstream(&text, &size);
+	FILE *f = conf_open_text(&text, &size);
 
-	if (!f)
-		abort();
 	for (unsigned i = 0; i < l->count; i++) {
 		const struct import_line *line = &l->v[i];
 		bool joined = folded && (line->place == LIST_ITEM || line->place == LIST_END);
@@ -131,9 +151,18 @@ char *import_text(const struct import_lines *l, bool folded)
 		before = line;
 	}
 	putc('\n', f);
-	if (fclose(f) != 0)
-		abort();
+	conf_close_text(f);
 	return text;
+}
+
+/* What is wrong with one line may cost all of its section: that is said behind the reason. */
+static void drop_part(struct import_lines *l, const struct import_line *line)
+{
+	const char *path = l->parts[topmost(l, line->part)].path;
+
+	if (path)
+		import_say(l, line->from, "%s: it is left out", path);
+	import_part_drop(l, line->part);
 }
 
 bool import_refuse(struct import_lines *l, unsigned line, const char *why)
@@ -156,7 +185,7 @@ bool import_refuse(struct import_lines *l, unsigned line, const char *why)
 		if (at->alone)
 			drop_line(at);
 		else
-			import_part_drop(l, at->part);
+			drop_part(l, at);
 		return true;
 	}
 	return false;
@@ -172,5 +201,7 @@ void import_lines_free(struct import_lines *l)
 	for (unsigned i = 0; i < l->said; i++)
 		free(l->words[i].text);
 	free(l->words);
+	for (unsigned i = 0; i < l->part_count; i++)
+		free(l->parts[i].path);
 	free(l->parts);
 }

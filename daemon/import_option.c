@@ -50,7 +50,7 @@ char *import_next_item(const char **at)
 unsigned import_begin_list(struct import_lines *l, const struct import_node *n, bool needed,
 			   const char *name)
 {
-	unsigned before = import_part_begin(l, needed);
+	unsigned before = import_part_begin(l, needed, NULL);
 
 	import_line(l, n, false, "%s = [", name);
 	l->v[l->count - 1].place = LIST_BEGIN;
@@ -94,6 +94,11 @@ bool import_is_no(const char *v)
 	static const char *const words[] = {"no", "false", "disabled", "0", NULL};
 
 	return import_is_one_of(v, words);
+}
+
+const char *import_switch(const char *v)
+{
+	return import_is_yes(v) ? "yes" : import_is_no(v) ? "no" : v;
 }
 
 /* ---- options with the same meaning ---- */
@@ -180,9 +185,7 @@ static void add_same(struct import_lines *l, const struct import_node *section,
 		case AS_SWITCH:
 			/* Without ppk_required it would be less safe than it was. */
 			import_add_text(l, n, strcmp(v[i].name, "ppk_required") != 0, v[i].name,
-					import_is_yes(n->value)	 ? "yes"
-					: import_is_no(n->value) ? "no"
-								 : n->value);
+					import_switch(n->value));
 			break;
 		}
 	}
@@ -224,12 +227,11 @@ static const struct {
 
 bool import_is_usual(const struct import_node *n)
 {
-	const char *v = import_is_yes(n->value) && strcmp(n->value, "1") != 0  ? "yes"
-			: import_is_no(n->value) && strcmp(n->value, "0") != 0 ? "no"
-									       : n->value;
+	const char *word = import_switch(n->value);
 
 	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
-		if (strcmp(usual[i].name, n->name) == 0 && strcmp(usual[i].value, v) == 0)
+		if (strcmp(usual[i].name, n->name) == 0 &&
+		    (strcmp(usual[i].value, n->value) == 0 || strcmp(usual[i].value, word) == 0))
 			return true;
 	}
 	return false;
@@ -253,27 +255,49 @@ void import_say_rest(struct import_lines *l, const struct import_node *section, 
 
 /* ---- names ---- */
 
-/* A name for a group of libconfig: letters, digits, - and _; for free(). */
-char *import_group_name(struct import_lines *l, const struct import_node *n,
-			const struct import_node *section)
+/* The name with letters, digits, - and _ alone, and a letter first; for free(). */
+static char *plain_name(const char *of)
 {
-	bool begins = isalpha((unsigned char)n->name[0]);
-	char *name = xasprintf("%s%s", begins ? "" : "c", n->name);
-	unsigned number = 1;
+	char *name = xasprintf("%s%s", isalpha((unsigned char)*of) ? "" : "c", of);
 
 	for (char *p = name; *p; p++) {
 		if (!isascii((unsigned char)*p) || (!isalnum((unsigned char)*p) && *p != '-'))
 			*p = '_';
 	}
-	/* Unless another one has this name already, by itself. */
-	while (strcmp(name, n->name) != 0 && import_find(section, name)) {
-		free(name);
-		name = xasprintf("c%u_%u", n->line, number++);
-	}
-	if (strcmp(name, n->name) != 0)
-		import_say(l, n,
-			   "the name \"%.60s\" has other characters than letters, digits, - and "
-			   "_: it is %.60s now",
-			   n->name, name);
 	return name;
+}
+
+/* Whether another one of the section has the name, by itself or as one that it was given. */
+static bool is_taken(const struct import_node *section, const struct import_node *n,
+		     const char *name)
+{
+	for (const struct import_node *s = section->first; s; s = s->next) {
+		if (s != n &&
+		    (strcmp(s->name, name) == 0 || (s->given && strcmp(s->given, name) == 0)))
+			return true;
+	}
+	return false;
+}
+
+const char *import_group_name(struct import_lines *l, struct import_node *n,
+			      const struct import_node *section)
+{
+	unsigned number = 1;
+	char *plain = plain_name(n->name);
+
+	n->given = xstrdup(plain);
+	/* Those before it are counted, so that each of many in one line finds a name at once. */
+	for (const struct import_node *s = section->first; s != n; s = s->next)
+		number++;
+	while (strcmp(n->given, n->name) != 0 && is_taken(section, n, n->given)) {
+		free(n->given);
+		n->given = xasprintf("%s_%u", plain, number++);
+	}
+	free(plain);
+	if (strcmp(n->given, n->name) != 0)
+		import_say(l, n,
+			   "the name \"%.60s\" becomes %.60s: a name here begins with a letter, "
+			   "and has letters, digits, - and _",
+			   n->name, n->given);
+	return n->given;
 }

@@ -29,6 +29,8 @@ bool import_is_one_of(const char *v, const char *const *words);
 /* The words that strongSwan takes for yes, and for no. */
 bool import_is_yes(const char *v);
 bool import_is_no(const char *v);
+/* "yes" or "no" for these words, and v itself for others. */
+const char *import_switch(const char *v);
 /* The option of the section, which is seen now; NULL: there is none. */
 struct import_node *import_get(const struct import_node *section, const char *name);
 /* The options that have the same name and meaning here and there. */
@@ -38,9 +40,9 @@ void import_add_child_options(struct import_lines *l, const struct import_node *
 bool import_is_usual(const struct import_node *n);
 /* Says what of the section has not been seen. */
 void import_say_rest(struct import_lines *l, const struct import_node *section, const char *path);
-/* A name for a group of libconfig, which none of the section has; for free(). */
-char *import_group_name(struct import_lines *l, const struct import_node *n,
-			const struct import_node *section);
+/* A name for the group of n, which no other one of the section has; n keeps it. */
+const char *import_group_name(struct import_lines *l, struct import_node *n,
+			      const struct import_node *section);
 /* NAME = "IDENTITY"; in the words of mendip.conf. */
 void import_add_identity(struct import_lines *l, const struct import_node *n, const char *name);
 /* The name of a file that stands in a folder of swanctl; for free(). */

@@ -5,6 +5,11 @@
 
 #include <stdio.h>
 
+static bool has_prefix(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
 /* ---- identities ---- */
 
 /* The identity as mendip.conf writes it; for free(). */
@@ -20,17 +25,17 @@ static char *identity(const char *v)
 
 	if (import_is_one_of(v, any))
 		return xstrdup("%any");
-	if (strncmp(v, "@@", 2) == 0)
+	if (has_prefix(v, "@@"))
 		return xstrdup(v + 2);
 	for (unsigned i = 0; plain[i]; i++) {
-		if (strncmp(v, plain[i], strlen(plain[i])) == 0)
+		if (has_prefix(v, plain[i]))
 			return xstrdup(v + strlen(plain[i]));
 	}
 	for (unsigned i = 0; names[i]; i++) {
-		if (strncmp(v, names[i], strlen(names[i])) == 0)
+		if (has_prefix(v, names[i]))
 			return xasprintf("@%s", v + strlen(names[i]));
 	}
-	if (strncmp(v, "keyid:", 6) != 0)
+	if (!has_prefix(v, "keyid:"))
 		return xstrdup(v);
 	len = strlen(v + 6);
 	text = xzalloc(2 * len + 3);
@@ -66,7 +71,7 @@ static void add_file(struct import_lines *l, const struct import_node *n, const 
 }
 
 /* The list `name` of the section, and its sections cert..., of which each has a `file`. */
-static bool add_files(struct import_lines *l, struct import_node *section, const char *path,
+static void add_files(struct import_lines *l, struct import_node *section, const char *path,
 		      const char *name, const char *part, const char *folder)
 {
 	struct import_node *list = import_get(section, name);
@@ -82,7 +87,7 @@ static bool add_files(struct import_lines *l, struct import_node *section, const
 	for (struct import_node *n = section->first; part && n; n = n->next) {
 		struct import_node *file = n->value ? NULL : import_get(n, "file");
 
-		if (n->value || strncmp(n->name, part, strlen(part)) != 0)
+		if (n->value || !has_prefix(n->name, part))
 			continue;
 		n->seen = true;
 		if (file) {
@@ -97,7 +102,6 @@ static bool add_files(struct import_lines *l, struct import_node *section, const
 		l->parts[l->part_count - 1].needed = false;
 		l->parts[l->part_count - 1].gone = true;
 	}
-	return items > 0;
 }
 
 /* The first name of the list, for free(), or NULL. */
@@ -116,8 +120,7 @@ static char *first_cert(const struct import_lines *l, const struct import_node *
 	char *item = first_of(section, "certs"), *path = NULL;
 
 	for (const struct import_node *n = section->first; n && !item; n = n->next) {
-		file = strncmp(n->name, "cert", 4) == 0 && !n->value ? import_find(n, "file")
-								     : NULL;
+		file = has_prefix(n->name, "cert") && !n->value ? import_find(n, "file") : NULL;
 		item = file && file->value ? xstrdup(file->value) : NULL;
 	}
 	if (item) {
@@ -136,7 +139,7 @@ static bool is_pubkey(const char *auth)
 	static const char *const kinds[] = {"pubkey", "rsa", "ecdsa", "ed25519", "ed448", NULL};
 
 	for (unsigned i = 0; kinds[i]; i++) {
-		if (strncmp(auth, kinds[i], strlen(kinds[i])) == 0)
+		if (has_prefix(auth, kinds[i]))
 			return true;
 	}
 	return false;
@@ -155,6 +158,18 @@ static const char *auth_of(const char *v, bool ours)
 	return ours && import_is_one_of(v, eap) ? v : NULL;
 }
 
+/* n: what Mendip does not have, and what narrows the circle of those who are let in; or NULL. */
+static void leave_out_for(struct import_lines *l, const struct import_node *n, const char *path)
+{
+	if (!n)
+		return;
+	import_say(l, n,
+		   "%.150s.%.60s: without it more peers would be let in, so the connection is left "
+		   "out",
+		   path, n->name);
+	import_part_drop(l, l->part);
+}
+
 static const char *add_auth(struct import_lines *l, struct import_node *section, const char *path,
 			    bool ours)
 {
@@ -169,9 +184,12 @@ static const char *add_auth(struct import_lines *l, struct import_node *section,
 		import_part_drop(l, l->part);
 		return NULL;
 	}
-	if (strcmp(auth, "pubkey") == 0 && strcmp(word, auth) != 0)
+	if (strcmp(auth, "pubkey") == 0 && strcmp(word, auth) != 0) {
 		import_say(l, n, "%.150s.auth: what \"%.60s\" says beyond pubkey is left out", path,
 			   word);
+		if (!ours)
+			leave_out_for(l, n, path);
+	}
 	import_add_text(l, n ? n : section, false, "auth", auth);
 	return auth;
 }
@@ -211,8 +229,7 @@ static void add_local(struct import_lines *l, const struct import_node *conn,
 	const char *auth;
 	char *address = own_address(conn);
 
-	import_line(l, section, false, "local: {");
-	l->depth++;
+	import_open(l, section, "local");
 	auth = add_auth(l, section, path, true);
 	if (id)
 		import_add_identity(l, id, "id");
@@ -233,25 +250,8 @@ static void add_local(struct import_lines *l, const struct import_node *conn,
 	n = import_get(section, "aaa_id");
 	if (n)
 		import_add_identity(l, n, "aaa_id");
-	l->depth--;
-	import_line(l, section, false, "};");
+	import_close(l, section);
 	import_say_rest(l, section, path);
-}
-
-static bool has_prefix(const char *s, const char *prefix)
-{
-	return strncmp(s, prefix, strlen(prefix)) == 0;
-}
-
-/* n: what Mendip does not have, and what narrows the circle of those who are let in; or NULL. */
-static void leave_out_for(struct import_lines *l, const struct import_node *n, const char *path)
-{
-	if (!n)
-		return;
-	import_say(l, n,
-		   "%.150s: without that more peers would be let in, so the connection is left out",
-		   path);
-	import_part_drop(l, l->part);
 }
 
 static void add_remote(struct import_lines *l, struct import_node *section, const char *path)
@@ -261,8 +261,7 @@ static void add_remote(struct import_lines *l, struct import_node *section, cons
 	const struct import_node *id = import_get(section, "id"), *n;
 	const char *auth;
 
-	import_line(l, section, false, "remote: {");
-	l->depth++;
+	import_open(l, section, "remote");
 	auth = add_auth(l, section, path, false);
 	if (id)
 		import_add_identity(l, id, "id");
@@ -283,8 +282,7 @@ static void add_remote(struct import_lines *l, struct import_node *section, cons
 	n = import_get(section, "revocation");
 	if (n)
 		import_add_text(l, n, false, "revocation", n->value);
-	l->depth--;
-	import_line(l, section, false, "};");
+	import_close(l, section);
 	import_say_rest(l, section, path);
 }
 
@@ -295,9 +293,7 @@ static struct import_node *side_of(struct import_lines *l, const struct import_n
 	struct import_node *found = NULL;
 
 	for (struct import_node *n = conn->first; n; n = n->next) {
-		size_t len = strlen(name);
-
-		if (n->value || strncmp(n->name, name, len) != 0 || n->name[len] == '_')
+		if (n->value || !has_prefix(n->name, name) || n->name[strlen(name)] == '_')
 			continue;
 		n->seen = true;
 		if (!found) {

@@ -63,6 +63,7 @@ static void free_members(struct import_node *section)
 		free_members(n);
 		set_value(n, NULL);
 		free(n->name);
+		free(n->given);
 		free(n->refs);
 		free(n->file);
 		free(n);
@@ -207,7 +208,7 @@ static bool read_section(struct reader *r, struct import_node *section, char *na
 	}
 	scan_step(&r->s);
 	if (++r->tree->depth > IMPORT_DEPTH_MAX)
-		return fail(r, line, "too many sections lie in each other");
+		return fail(r, line, "sections are nested more than 12 deep");
 	ok = read_members(r, n, false);
 	r->tree->depth--;
 	return ok;
@@ -223,7 +224,7 @@ static bool read_include(struct reader *r, struct import_node *section, unsigned
 		return false;
 	if (t->depth >= IMPORT_DEPTH_MAX) {
 		free(pattern);
-		return fail(r, line, "files that include files are too many");
+		return fail(r, line, "files include each other more than 12 deep");
 	}
 	t->depth++;
 	ok = t->include(t->ctx, t, section, r->file, pattern, why);

@@ -25,7 +25,8 @@ struct import_node {
 	char *refs;  /* of a section: what it has from others, as it is written; NULL: nothing */
 	char *file;  /* where it stands */
 	unsigned line;
-	bool seen; /* for import.c: it has been looked at */
+	bool seen;   /* for import.c: it has been looked at */
+	char *given; /* for import.c: what its group is called; NULL: it is not made yet */
 };
 
 struct import_tree;

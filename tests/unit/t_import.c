@@ -84,8 +84,9 @@ static const struct {
 	{"s : p { }", NULL, "f:1: there is no section"},
 	{"s : s", NULL, "f:1: { is missing"},
 	{"s { t : s { } }", NULL, "f:1: references lead in a circle"},
-	{"include self", NULL, "self:1: files that include files are too many"},
-	{"a{b{c{d{e{f{g{h{i{j{k{l{m{}}}}}}}}}}}}}", NULL, "f:1: too many sections"},
+	{"include self", NULL, "self:1: files include each other more than 12 deep"},
+	{"a{b{c{d{e{f{g{h{i{j{k{l{m{}}}}}}}}}}}}}", NULL,
+	 "f:1: sections are nested more than 12 deep"},
 };
 
 static void what_is_read(void **state)
