@@ -19,6 +19,7 @@ struct input {
 	const char *text, *more;
 	size_t len, more_len;
 	unsigned lines, said;
+	bool only_secret; /* the mark stands in secrets alone */
 };
 
 static unsigned lines_of(const char *text, size_t len)
@@ -40,12 +41,13 @@ static bool on_include(void *ctx, struct import_tree *t, struct import_node *sec
 	return import_add(t, section, "more", in->more, in->more_len, err);
 }
 
-/* One printable line for a line of a file. */
+/* One printable line for a line of a file, without the mark of a secret. */
 static void say(void *ctx, const char *file, unsigned line, const char *text)
 {
 	struct input *in = ctx;
 	bool more = strcmp(file, "more") == 0;
 
+	hold(!in->only_secret || !strstr(text, MARK));
 	hold(more || strcmp(file, "main") == 0);
 	hold(line >= 1 && line <= (more ? lines_of(in->more, in->more_len) : in->lines));
 	for (const char *p = text; *p; p++)
@@ -72,23 +74,15 @@ static bool is_only_secret(const struct import_node *section, bool secrets)
 	return true;
 }
 
-static bool only_secret;
-
-static void say_checked(void *ctx, const char *file, unsigned line, const char *text)
-{
-	hold(!only_secret || !strstr(text, MARK));
-	say(ctx, file, line, text);
-}
-
 static void convert(struct import_tree *t, struct input *in)
 {
 	const struct import_ops ops = {
-		.ctx = in, .say = say_checked, .find_key = find_key, .folder = "/nonexistent"};
+		.ctx = in, .say = say, .find_key = find_key, .folder = "/nonexistent"};
 	char err[CONFIG_ERR], *text, why[IMPORT_ERR] = "";
 	struct config *c;
 	unsigned said;
 
-	only_secret = is_only_secret(&t->root, false);
+	in->only_secret = is_only_secret(&t->root, false);
 	text = import_convert(t, &ops, &said, why);
 	hold(said == in->said);
 	if (!text) {
