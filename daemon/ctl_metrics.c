@@ -41,13 +41,9 @@ static bool is_replaceable(const char *path)
 /* 0 or -errno. The file beside it has a name that no collector of *.prom reads. */
 static int replace(const char *path, const char *text)
 {
-	size_t size = strlen(path) + sizeof(".XXXXXX");
-	char *beside = xzalloc(size);
-	int fd, e;
+	char *beside = xasprintf("%s.XXXXXX", path);
+	int fd = mkstemp(beside), e = fd < 0 ? -errno : write_all(fd, text);
 
-	snprintf(beside, size, "%s.XXXXXX", path);
-	fd = mkstemp(beside);
-	e = fd < 0 ? -errno : write_all(fd, text);
 	if (e == 0 && rename(beside, path) < 0)
 		e = -errno;
 	if (e < 0 && fd >= 0)
