@@ -110,14 +110,8 @@ static const char *arg(const json_t *args, size_t i)
 /* Whether a configured connection, or a child of it, has this name. */
 static bool is_configured(const struct conn_conf *c, const char *name)
 {
-	size_t len = strlen(c->name);
-	const char *child =
-		strncmp(name, c->name, len) == 0 && name[len] == '/' ? name + len + 1 : name;
-
-	if (strcmp(name, c->name) == 0)
-		return true;
 	for (unsigned i = 0; i < c->child_count; i++) {
-		if (strcmp(child, c->children[i].name) == 0)
+		if (status_is_named(c, &c->children[i], name))
 			return true;
 	}
 	return false;
@@ -127,6 +121,8 @@ static json_t *no_child(const struct daemon *d, const char *name)
 {
 	const struct conn_set *set = ike_conns(d->tunnel->ike);
 
+	if (name && tunnel_find_conn(d->tunnel, name))
+		return failure("this is a connection: name one of its children");
 	for (unsigned i = 0; name && i < set->count; i++) {
 		if (is_configured(set->v[i], name))
 			return failure("it waits to be called, and no such peer has called yet");
@@ -163,7 +159,7 @@ static unsigned each_named(struct daemon *d, const char *name,
 
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		LIST_FOREACH (k, &c->children, link) {
-			if (!name || !status_is_named(c, k, name))
+			if (!name || !status_is_named(c->conf, k->conf, name))
 				continue;
 			fn(k, daemon_now());
 			count++;
@@ -406,7 +402,8 @@ static json_t *may_only_view(const struct control *control)
 			 group, group);
 	else
 		snprintf(text, sizeof(text),
-			 "you may view, but not change: be root, as the group %s does not exist",
+			 "you may view, but not change: be root, as mendipd could not give the "
+			 "group %s its socket: its log says why",
 			 group);
 	return failure(text);
 }

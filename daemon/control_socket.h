@@ -20,9 +20,8 @@
 enum right { RIGHT_VIEW = 1, RIGHT_CHANGE };
 
 struct control_socket {
-	enum right right;
 	char *path;
-	bool has_group; /* its group exists; else only our user and root can connect */
+	bool has_group; /* it was given to its group; else only our user and root can connect */
 	struct evconnlistener *listener;
 };
 

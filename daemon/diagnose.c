@@ -306,7 +306,7 @@ static void walk_conn(struct daemon *d, const struct tunnel_conn *c, const char 
 	LIST_FOREACH (k, &c->children, link) {
 		struct walk w = {.daemon = d, .conf = c->conf, .conn = c, .child = k};
 
-		if (status_is_named(c, k, name))
+		if (status_is_named(c->conf, k->conf, name))
 			json_array_append_new(walks, walk(&w));
 		any = true;
 	}

@@ -36,6 +36,19 @@ struct call {
 	int argc;
 };
 
+static void print_command(FILE *f, const struct command *c)
+{
+	if (c->help) /* fault and complete are in mendipctl(8) alone */
+		fprintf(f, "  %s %s\n      %s\n", c->name, c->args, c->help);
+}
+
+static int usage_of(const struct command *c)
+{
+	fprintf(stderr, "usage: mendipctl\n");
+	print_command(stderr, c);
+	return EXIT_USAGE;
+}
+
 /* ---- the commands ---- */
 
 static json_t *ask(struct call *c, const char *command, int argc)
@@ -106,6 +119,15 @@ static int ask_and_print(struct call *c)
 	failed = strcmp(c->command->name, "diagnose") == 0 && diagnosis_failed(o);
 	json_decref(o);
 	return failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Behind set and reset there is at least a child. */
+static int run_switchover(struct call *c)
+{
+	bool word = c->argc == 1 &&
+		    (strcmp(c->argv[0], "set") == 0 || strcmp(c->argv[0], "reset") == 0);
+
+	return word ? usage_of(c->command) : ask_and_print(c);
 }
 
 /* With a file, that has the metrics and not their JSON. */
@@ -360,7 +382,7 @@ static const struct command commands[] = {
 	{"down", 1, 1, "tn", run_to_the_end, "NAME [--timeout TIME] [--no-wait]",
 	 "end it; it stays down until up"},
 	{"rekey", 1, 1, "tn", run_to_the_end, "NAME [--timeout TIME] [--no-wait]", "rekey it"},
-	{"switchover", 0, 64, "", ask_and_print,
+	{"switchover", 0, 64, "", run_switchover,
 	 "[CHILD] | set CHILD OPTION=VALUE ... | reset CHILD",
 	 "detector, gate, options and last recoveries; tune them; end back-off and quiet"},
 	{"watch", 0, 0, "", run_watch, "", "a live view, once a second, until interrupted"},
@@ -389,12 +411,6 @@ static const struct command *find_command(const char *name)
 			return &commands[i];
 	}
 	return NULL;
-}
-
-static void print_command(FILE *f, const struct command *c)
-{
-	if (c->help) /* fault and complete are in mendipctl(8) alone */
-		fprintf(f, "  %s %s\n      %s\n", c->name, c->args, c->help);
 }
 
 static void print_usage(FILE *f)
@@ -533,9 +549,7 @@ static int run(struct call *c, const char *own)
 	}
 	if (c->argc >= command->min && c->argc <= command->max)
 		return command->run(c);
-	fprintf(stderr, "usage: mendipctl\n");
-	print_command(stderr, command);
-	return EXIT_USAGE;
+	return usage_of(command);
 }
 
 int main(int argc, char **argv)

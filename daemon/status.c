@@ -254,13 +254,13 @@ static json_t *ike_json(const struct ike_sa *sa, nsec_t now)
 	return o;
 }
 
-bool status_is_named(const struct tunnel_conn *c, const struct tunnel_child *k, const char *name)
+bool status_is_named(const struct conn_conf *c, const struct child_conf *k, const char *name)
 {
 	char full[512];
 
-	if (!name || strcmp(name, c->conf->name) == 0 || strcmp(name, k->conf->name) == 0)
+	if (!name || strcmp(name, c->name) == 0 || strcmp(name, k->name) == 0)
 		return true;
-	snprintf(full, sizeof(full), "%s/%s", c->conf->name, k->conf->name);
+	snprintf(full, sizeof(full), "%s/%s", c->name, k->name);
 	return strcmp(name, full) == 0;
 }
 
@@ -297,7 +297,7 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 	json_object_set_new(o, "traffic_to_backup", json_boolean(c->demoted));
 	json_object_set_new(o, "failback_in", until_future(now, back));
 	LIST_FOREACH (k, &c->children, link) {
-		if (status_is_named(c, k, name))
+		if (status_is_named(c->conf, k->conf, name))
 			json_array_append_new(children, child_json(k, now));
 	}
 	json_object_set_new(o, "children", children);
@@ -447,7 +447,6 @@ static bool has_connection(const struct daemon *d, const struct conn_conf *conf)
 /* A configured connection that has no peer yet, as it waits to be called. */
 static json_t *answers_json(const struct daemon *d, const struct conn_conf *conf, nsec_t now)
 {
-
 	json_t *o = json_object();
 
 	json_object_set_new(o, "name", json_string(conf->name));
@@ -649,7 +648,7 @@ json_t *switchover_json(struct daemon *d, const char *name)
 
 	LIST_FOREACH (c, &d->tunnel->conns, link) {
 		LIST_FOREACH (k, &c->children, link) {
-			if (status_is_named(c, k, name))
+			if (status_is_named(c->conf, k->conf, name))
 				json_array_append_new(a, switchover_child(c, k, now));
 		}
 	}

@@ -12,7 +12,7 @@
 json_t *status_json(struct daemon *d, const char *name);
 json_t *switchover_json(struct daemon *d, const char *name);
 /* Whether the child has the name, in one of these forms. */
-bool status_is_named(const struct tunnel_conn *c, const struct tunnel_child *k, const char *name);
+bool status_is_named(const struct conn_conf *c, const struct child_conf *k, const char *name);
 /* diagnose.c: how far each child of this name comes, or a connection without one; the same. */
 json_t *diagnose_json(struct daemon *d, const char *name);
 /* The name of the i-th counter of traffic between the daemon and the kernel, with its value in

@@ -8,9 +8,9 @@
 
 /*
  * Makes the socket at path, for the members of group (mode 0660), in place of one that a crashed
- * daemon has left, and listens. *ret_has_group, unless NULL: whether there is such a group; else
- * only our user and root can connect. Returns the descriptor, which does not block, or -errno with
- * the reason in the log.
+ * daemon has left, and listens. *ret_has_group, unless NULL: whether it was given to the group;
+ * else only our user and root can connect, and the log says why. Returns the descriptor, which does
+ * not block, or -errno with the reason in the log.
  */
 int unix_socket_listen(const char *path, const char *group, bool *ret_has_group,
 		       struct log *log) MUST_CHECK;

@@ -43,26 +43,40 @@ def commands_text_and_json():
     with_tunnel(check)
 
 
+def refused(daemon, rows):
+    """Each row is (arguments, exit status, what stderr says)."""
+    for args, status, why in rows:
+        done = daemon.run(*args, as_json=False)
+        expect(done.returncode == status, f"{args}: status {done.returncode}")
+        expect(re.search(why, done.stderr), f"{args}: {done.stderr!r} does not say {why!r}")
+        if status == 1:
+            expect(done.stderr.count("\n") == 1, f"{args}: not one line: {done.stderr!r}")
+
+
 def refusals_say_why():
     def check(branch, _gw, _bed):
-        for args, status, why in (
-                (["status", "nothing"], 1, "no such"), (["up", "nothing"], 1, "no such child"),
-                (["log", "loud"], 1, "error, warning, info or debug"), (["up"], 2, "usage"),
-                (["log", "debug", "nothing"], 1, "no such connection"), (["log", "error", "gw"], 1, "debug or info"),
-                (["nonsense"], 2, "unknown command"), (["switchover", "set", "net"], 1, "OPTION=VALUE"),
-                (["switchover", "set", "net", "packets"], 1, "OPTION=VALUE"),
-                (["switchover", "set", "net", "a" + 60 * "\u00e4"], 1, "OPTION=VALUE"),
-                (["switchover", "set", "net", "a\nb\x1b[2J"], 1, "OPTION=VALUE"),
-                (["switchover", "reset"], 1, "no such child"), (["switchover", "reset", "nothing"], 1, "no such child"),
-                (["switchover", "set", "net", "packets=0"], 1, "packets"),
-                (["switchover", "set", "net", "interval=2h"], 1, "rekey_time")):
-            done = branch.run(*args, as_json=False)
-            expect(done.returncode == status, f"{args}: status {done.returncode}")
-            expect(re.search(why, done.stderr), f"{args}: {done.stderr!r} does not say {why!r}")
-            if status == 1:
-                expect(done.stderr.count("\n") == 1, f"{args}: not one line: {done.stderr!r}")
+        refused(branch, (
+            (["status", "nothing"], 1, "no such"), (["up", "nothing"], 1, "no such child"),
+            (["log", "loud"], 1, "error, warning, info or debug"), (["up"], 2, "usage"),
+            (["log", "debug", "nothing"], 1, "no such connection"), (["log", "error", "gw"], 1, "debug or info"),
+            (["nonsense"], 2, "unknown command"), (["switchover", "set", "net"], 1, "OPTION=VALUE"),
+            (["switchover", "set", "net", "packets"], 1, "OPTION=VALUE"),
+            (["switchover", "set", "net", "a" + 60 * "\u00e4"], 1, "OPTION=VALUE"),
+            (["switchover", "set", "net", "a\nb\x1b[2J"], 1, "OPTION=VALUE"),
+            (["switchover", "set"], 2, "usage"), (["switchover", "reset"], 2, "usage"),
+            (["switchover", "reset", "nothing"], 1, "no such child"),
+            (["switchover", "set", "gw", "packets=1"], 1, "this is a connection: name one of its children"),
+            (["switchover", "reset", "gw"], 1, "this is a connection: name one of its children"),
+            (["switchover", "set", "net", "packets=0"], 1, "packets"),
+            (["switchover", "set", "net", "interval=2h"], 1, "rekey_time")))
 
     with_tunnel(check)
+    with testbed.Testbed("alone") as bed:
+        _, right = bed.pair("branch", "gw")
+        gw = Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
+        refused(gw, [([*command, name], 1, "it waits to be called, and no such peer has called yet")
+                     for command in (["switchover", "reset"], ["rekey", "--no-wait"])
+                     for name in ("branch", "net", "branch/net")])
 
 
 def commands_wait_for_the_end():
