@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,23 +12,45 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Says what to do about it; the kernel, not the daemon, refuses those who have no right. */
-static void explain(const char *path, int error)
+/* The group whose members may use the socket; NULL: there is none. Valid up to the next call. */
+static const char *group_of(const char *path)
 {
 	struct stat st;
-	const struct group *g = stat(path, &st) == 0 ? getgrgid(st.st_gid) : NULL;
-	const char *group = g && st.st_mode & S_IRGRP ? g->gr_name : NULL;
+	const struct group *g;
 
+	if (stat(path, &st) < 0 || !(st.st_mode & S_IRGRP))
+		return NULL;
+	g = getgrgid(st.st_gid);
+	return g ? g->gr_name : NULL;
+}
+
+/* Of both sockets: who wants to change has nothing of the right to view. */
+static void explain_rights(const char *change, const char *view)
+{
+	const char *to_view = view ? group_of(view) : NULL, *to_change;
+
+	if (to_view)
+		fprintf(stderr, "to view, join the group %s", to_view);
+	to_change = group_of(change);
+	if (to_change)
+		fprintf(stderr, "%sto change, %sthe group %s", to_view ? "; " : "",
+			to_view ? "" : "join ", to_change);
+	fprintf(stderr, "%sbe root\n",
+		to_view || to_change ? " (usermod -aG GROUP NAME, then log in again), or " : "");
+}
+
+/* Says what to do about it; the kernel, not the daemon, refuses those who have no right. view: the
+ * other socket, or NULL. */
+static void explain(const char *path, const char *view, int error)
+{
 	fprintf(stderr, "mendipctl: %s: %s", path, strerror(error));
-	if (error == ENOENT || error == ECONNREFUSED)
-		fputs(": is mendipd running?\n", stderr);
-	else if (error == EACCES && group)
-		fprintf(stderr,
-			": join the group %s (usermod -aG %s NAME, then log in again), or be "
-			"root\n",
-			group, group);
-	else
-		fprintf(stderr, "%s\n", error == EACCES ? ": be root" : "");
+	if (error == EACCES) {
+		fputs(": ", stderr);
+		explain_rights(path, view);
+	} else {
+		fputs(error == ENOENT || error == ECONNREFUSED ? ": is mendipd running?\n" : "\n",
+		      stderr);
+	}
 }
 
 static int connect_to(const char *path)
@@ -52,21 +75,18 @@ int ctl_open(struct ctl *c, bool quiet)
 {
 	char view[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	bool fits = snprintf(view, sizeof(view), "%s" VIEW_SUFFIX, c->socket) < (int)sizeof(view);
-	const char *path = c->socket;
-	int fd = connect_to(path);
+	int fd = connect_to(c->socket);
 
 	/* Who may not use that one may perhaps view. */
-	if (fd == -EACCES && fits) {
-		path = view;
-		fd = connect_to(path);
-	}
+	if (fd == -EACCES && fits)
+		fd = connect_to(view);
 	if (fd < 0) {
 		if (!quiet)
-			explain(path, -fd);
+			explain(c->socket, fits ? view : NULL, -fd);
 		return fd;
 	}
 	c->in = fdopen(fd, "r");
-	c->out = fdopen(dup(fd), "w");
+	c->out = fdopen(fcntl(fd, F_DUPFD_CLOEXEC, 0), "w");
 	return c->in && c->out ? 0 : -ENOMEM;
 }
 

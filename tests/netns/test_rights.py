@@ -121,9 +121,10 @@ def who_may_do_what():
                 if may:
                     continue
                 expect(done.stderr.count("\n") == 1, f"{name}, {args}: not one line: {done.stderr}")
-                group = VIEW if name == "a stranger" else ADMIN
-                expect(f"join the group {group} (usermod -aG {group} NAME, then log in again), or be root" in done.stderr,
-                       f"{name}, {args}: {done.stderr}")
+                how = f"to view, join the group {VIEW}; to change, the group {ADMIN} (usermod -aG GROUP NAME, " \
+                    "then log in again), or be root" if name == "a stranger" else \
+                    f"join the group {ADMIN} (usermod -aG {ADMIN} NAME, then log in again), or be root"
+                expect(how in done.stderr, f"{name}, {args}: {done.stderr}")
         expect(branch.run("reload").returncode == 0, "root may not change")
 
     with_tunnel(check)
