@@ -6,31 +6,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-static const char *str(const json_t *o, const char *key)
+/* The child of a connection as it was in an earlier result of status. */
+static const json_t *earlier(const json_t *before, const json_t *conn, const json_t *child)
 {
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-/* The child of this name in a result of status; NULL: it has none. */
-static const json_t *find_child(const json_t *status, const char *conn, const char *peer,
-				const char *child)
-{
-	const json_t *c, *k;
-	size_t i, j;
-
-	json_array_foreach(json_object_get(status, "connections"), i, c)
-	{
-		if (strcmp(str(c, "name"), conn) != 0 || strcmp(str(c, "peer"), peer) != 0)
-			continue;
-		json_array_foreach(json_object_get(c, "children"), j, k)
-		{
-			if (strcmp(str(k, "name"), child) == 0)
-				return k;
-		}
-	}
-	return NULL;
+	return show_find_child(before, show_str(conn, "name"), show_str(conn, "peer"),
+			       show_str(child, "name"));
 }
 
 /* A problem that came up since the command; NULL: none has. */
@@ -54,7 +34,7 @@ static const json_t *problem_of(const json_t *conn, const json_t *child, double 
 static enum outcome look_at_child(const char *command, const json_t *was, const json_t *conn,
 				  const json_t *child, double elapsed)
 {
-	const char *state = str(child, "state");
+	const char *state = show_str(child, "state");
 	bool up = strcmp(state, "up") == 0;
 	json_int_t rekeys = json_integer_value(json_object_get(child, "rekeys"));
 
@@ -82,9 +62,8 @@ enum outcome look_at_outcome(const char *command, const json_t *before, const js
 	{
 		json_array_foreach(json_object_get(c, "children"), j, k)
 		{
-			const json_t *was =
-				find_child(before, str(c, "name"), str(c, "peer"), str(k, "name"));
-			enum outcome o = look_at_child(command, was, c, k, elapsed);
+			enum outcome o =
+				look_at_child(command, earlier(before, c, k), c, k, elapsed);
 
 			if (o == OUTCOME_FAILED)
 				return o;
@@ -100,16 +79,17 @@ static void show_child(FILE *f, const char *command, const json_t *was, const js
 {
 	const json_t *e = problem_of(conn, child, elapsed);
 	enum outcome o = look_at_child(command, was, conn, child, elapsed);
-	const char *end = o == OUTCOME_DONE && strcmp(command, "rekey") == 0 ? "rekeyed"
-									     : str(child, "state");
+	const char *end = o == OUTCOME_DONE && strcmp(command, "rekey") == 0
+				  ? "rekeyed"
+				  : show_str(child, "state");
 
 	if (o == OUTCOME_FAILED && e) {
-		show_line(f, 0, "%s/%s: %s, %s: %s", str(conn, "name"), str(child, "name"), end,
-			  str(e, "kind"), str(e, "text"));
-		show_line(f, 2, "What to do: %s.", str(e, "advice"));
+		show_line(f, 0, "%s/%s: %s, %s: %s", show_str(conn, "name"),
+			  show_str(child, "name"), end, show_str(e, "kind"), show_str(e, "text"));
+		show_line(f, 2, "What to do: %s.", show_str(e, "advice"));
 		return;
 	}
-	fprintf(f, "%s/%s: %s%s\n", str(conn, "name"), str(child, "name"), end,
+	fprintf(f, "%s/%s: %s%s\n", show_str(conn, "name"), show_str(child, "name"), end,
 		o == OUTCOME_OPEN ? ", still under way" : "");
 }
 
@@ -121,9 +101,7 @@ void show_outcome(FILE *f, const char *command, const json_t *before, const json
 
 	json_array_foreach(json_object_get(now, "connections"), i, c)
 	{
-		json_array_foreach(json_object_get(c, "children"), j, k) show_child(
-			f, command,
-			find_child(before, str(c, "name"), str(c, "peer"), str(k, "name")), c, k,
-			elapsed);
+		json_array_foreach(json_object_get(c, "children"), j, k)
+			show_child(f, command, earlier(before, c, k), c, k, elapsed);
 	}
 }

@@ -1,6 +1,6 @@
 libdaemon_a_SOURCES = \
 	daemon/config.c daemon/config.h daemon/config_auth.c daemon/config_auth.h daemon/config_backup.c daemon/config_conn.c daemon/config_daemon.c \
-	daemon/config_access.c daemon/config_access.h daemon/config_files.c daemon/config_files.h daemon/expiry.c daemon/expiry.h \
+	daemon/config_access.c daemon/config_access.h daemon/config_files.c daemon/config_files.h daemon/expiry.c daemon/expiry.h daemon/expiry_text.c daemon/expiry_text.h \
 	daemon/assigned.c daemon/assigned.h daemon/config_list.c daemon/config_pool.c daemon/config_option.c daemon/config_option.h daemon/config_read.c daemon/config_same.c daemon/config_slip.c \
 	daemon/config_alike.c daemon/config_check.c daemon/config_hint.c daemon/config_hint.h daemon/config_own.c daemon/config_twice.c \
 	daemon/config_unknown.c daemon/config_warn.c daemon/dns.c daemon/dns.h daemon/import.c daemon/import.h daemon/import_lines.c daemon/import_lines.h daemon/import_option.c daemon/import_option.h daemon/import_side.c daemon/import_text.c daemon/import_text.h \

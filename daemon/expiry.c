@@ -40,13 +40,10 @@ static bool is_told(struct look *l, const void *what)
 static void tell(struct look *l, const char *conn, const struct ident *peer, const char *what,
 		 const char *name, int64_t left)
 {
-	long long t = left < 0 ? -left : left;
-	bool days = t >= 2 * 86400;
-	char line[400];
+	char line[400], end[EXPIRY_STRLEN];
 
-	snprintf(line, sizeof(line), "%.60s: %s \"%.200s\" %s %lld %s%s", conn, what, name,
-		 left < 0 ? "ended" : "ends in", days ? t / 86400 : t / 3600,
-		 days ? "days" : "hours", left < 0 ? " ago" : "");
+	snprintf(line, sizeof(line), "%.60s: %s \"%.200s\" %s", conn, what, name,
+		 expiry_words(left, end));
 	l->tell(l->ctx, peer, line);
 }
 

@@ -2,10 +2,8 @@
 #ifndef MENDIP_EXPIRY_H
 #define MENDIP_EXPIRY_H
 
+#include "expiry_text.h"
 #include "ike.h"
-
-#define EXPIRY_WARNING \
-	(30 * 86400) /* seconds before its end, from which on a certificate is told */
 
 /* Called with one line about one certificate or CRL; peer: whose it is, or NULL: configured. */
 typedef void expiry_tell(void *ctx, const struct ident *peer, const char *line);

@@ -208,21 +208,11 @@ static const json_t *newest(const json_t *child)
 	return json_array_get(json_object_get(child, "sas"), 0);
 }
 
-static const json_t *find_child(const json_t *status, const char *conn, const char *child)
+/* What a result of status has of a child of switchover, or NULL. */
+static const json_t *status_of(const json_t *status, const json_t *c)
 {
-	const json_t *c, *k;
-	size_t i, j;
-
-	json_array_foreach(json_object_get(status, "connections"), i, c)
-	{
-		json_array_foreach(json_object_get(c, "children"), j, k)
-		{
-			if (strcmp(show_str(c, "name"), conn) == 0 &&
-			    strcmp(show_str(k, "name"), child) == 0)
-				return k;
-		}
-	}
-	return NULL;
+	return show_find_child(status, show_str(c, "connection"), show_str(c, "peer"),
+			       show_str(c, "name"));
 }
 
 static double rate(const json_t *now, const json_t *before, const char *key, double seconds)
@@ -245,34 +235,31 @@ static void show_last(FILE *f, const json_t *r)
 		fprintf(f, " %.20s", show_str(r, "outcome"));
 }
 
+static void show_watched(FILE *f, const json_t *c, const json_t *child, const json_t *old,
+			 double seconds)
+{
+	const json_t *sa = newest(child), *verdicts = json_object_get(sa, "verdicts");
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s/%s", show_str(c, "connection"), show_str(c, "name"));
+	if (strlen(name) > WATCH_NAME)
+		strcpy(name + WATCH_NAME - 2, "..");
+	fprintf(f, "%-18s %-8s %-8s %7.0f %7.0f %7lld %8lld %-9s", name, show_str(child, "state"),
+		show_str(sa, "spi_in"), rate(sa, newest(old), "packets_in", seconds),
+		rate(sa, newest(old), "packets_out", seconds), show_num(verdicts, "rewound"),
+		show_num(verdicts, "replayed"), show_str(json_object_get(c, "detector"), "state"));
+	show_last(f, json_array_get(json_object_get(c, "records"), 0));
+	fputc('\n', f);
+}
+
 void show_watch(FILE *f, const json_t *status, const json_t *switchover, const json_t *before,
 		double seconds)
 {
-	const json_t *c, *k, *sa, *old;
+	const json_t *c;
 	size_t i;
 
 	fprintf(f, "%-18s %-8s %-8s %7s %7s %7s %8s %-9s %s\n", "CHILD", "STATE", "SPI", "IN/s",
 		"OUT/s", "REWOUND", "REPLAYED", "DETECTOR", "LAST RECOVERY");
 	json_array_foreach(json_object_get(switchover, "children"), i, c)
-	{
-		char name[64];
-
-		k = find_child(status, show_str(c, "connection"), show_str(c, "name"));
-		old = before ? newest(find_child(before, show_str(c, "connection"),
-						 show_str(c, "name")))
-			     : NULL;
-		sa = newest(k);
-		snprintf(name, sizeof(name), "%s/%s", show_str(c, "connection"),
-			 show_str(c, "name"));
-		if (strlen(name) > WATCH_NAME)
-			strcpy(name + WATCH_NAME - 2, "..");
-		fprintf(f, "%-18s %-8s %-8s %7.0f %7.0f %7lld %8lld %-9s", name,
-			k ? show_str(k, "state") : "-", sa ? show_str(sa, "spi_in") : "-",
-			rate(sa, old, "packets_in", seconds), rate(sa, old, "packets_out", seconds),
-			sa ? show_num(json_object_get(sa, "verdicts"), "rewound") : 0,
-			sa ? show_num(json_object_get(sa, "verdicts"), "replayed") : 0,
-			show_str(json_object_get(c, "detector"), "state"));
-		show_last(f, json_array_get(json_object_get(c, "records"), 0));
-		fputc('\n', f);
-	}
+		show_watched(f, c, status_of(status, c), status_of(before, c), seconds);
 }

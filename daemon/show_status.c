@@ -2,14 +2,14 @@
  * show_status.c - the answer to `status`: a line for each tunnel, or all of it.
  * SPDX-License-Identifier: ISC
  */
+#include "expiry_text.h"
 #include "show.h"
 #include "show_text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_COLUMNS	 30 /* longer ones are cut; the whole name is in `status NAME` */
-#define CERTIFICATE_DAYS 30
+#define NAME_COLUMNS 30 /* longer ones are cut; the whole name is in `status NAME` */
 
 /* How a line looks at a glance. */
 enum mood { MOOD_PLAIN, MOOD_GOOD, MOOD_CARE, MOOD_BAD, MOODS };
@@ -224,17 +224,24 @@ static void warn(const struct table *t, const char *what, const char *text)
 	show_wrapped(t->f, (unsigned)strlen(what), text);
 }
 
+/* "ends in 10 days"; text has EXPIRY_STRLEN bytes. */
+static const char *certificate_end(const json_t *cert, char *text)
+{
+	return json_is_integer(json_object_get(cert, "ends_in"))
+		       ? expiry_words(show_num(cert, "ends_in"), text)
+		       : "says no end";
+}
+
 static void warn_of_certificate(const struct table *t, const json_t *conn, const char *whose,
 				const json_t *cert)
 {
-	long long days = show_num(cert, "ends_in") / 86400;
-	char text[768];
+	char text[768], end[EXPIRY_STRLEN];
 
-	if (!json_is_integer(json_object_get(cert, "ends_in")) || days >= CERTIFICATE_DAYS)
+	if (!json_is_integer(json_object_get(cert, "ends_in")) ||
+	    show_num(cert, "ends_in") > EXPIRY_WARNING)
 		return;
-	snprintf(text, sizeof(text), "%s: %s certificate %s %s %lld days%s", show_str(conn, "name"),
-		 whose, show_str(cert, "subject"), days < 0 ? "ended" : "ends in",
-		 days < 0 ? -days : days, days < 0 ? " ago" : "");
+	snprintf(text, sizeof(text), "%s: %s certificate %s %s", show_str(conn, "name"), whose,
+		 show_str(cert, "subject"), certificate_end(cert, end));
 	warn(t, "WARNING: ", text);
 }
 
@@ -355,15 +362,13 @@ static void show_other_way(FILE *f, const json_t *c)
 		show_line(f, 2, "not at its first address, which is called again in %s", age);
 }
 
-/* A certificate and the days to its end. */
 static void show_certificate(FILE *f, const char *whose, const json_t *c)
 {
-	long long left = c ? show_num(c, "ends_in") : 0;
+	char end[EXPIRY_STRLEN];
 
 	if (c)
-		show_line(f, 4, "%s certificate %s: %s %lld days%s", whose, show_str(c, "subject"),
-			  left < 0 ? "ended" : "ends in", (left < 0 ? -left : left) / 86400,
-			  left < 0 ? " ago" : "");
+		show_line(f, 4, "%s certificate %s: %s", whose, show_str(c, "subject"),
+			  certificate_end(c, end));
 }
 
 static void show_ike_sa(FILE *f, const json_t *v)

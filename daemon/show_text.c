@@ -19,6 +19,26 @@ long long show_num(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
+const json_t *show_find_child(const json_t *status, const char *conn, const char *peer,
+			      const char *child)
+{
+	const json_t *c, *k;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(status, "connections"), i, c)
+	{
+		if (strcmp(show_str(c, "name"), conn) != 0 ||
+		    strcmp(show_str(c, "peer"), peer) != 0)
+			continue;
+		json_array_foreach(json_object_get(c, "children"), j, k)
+		{
+			if (strcmp(show_str(k, "name"), child) == 0)
+				return k;
+		}
+	}
+	return NULL;
+}
+
 const char *show_time(const json_t *v, char text[SHOW_TIME_STRLEN])
 {
 	double exact = json_number_value(v);

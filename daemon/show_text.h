@@ -14,6 +14,13 @@ const char *show_str(const json_t *o, const char *key);
 /* A member that is an integer; 0 if it is none. */
 long long show_num(const json_t *o, const char *key);
 
+/*
+ * The child in a result of status, borrowed; NULL: it has none such. peer: show_str of the member
+ * peer, which is "-" in a connection that has one peer alone.
+ */
+const json_t *show_find_child(const json_t *status, const char *conn, const char *peer,
+			      const char *child);
+
 #define SHOW_TIME_STRLEN 32
 
 /* Seconds as "12.3s", "4m05s", "2h03m", "3d07h"; "-" if v is no number. Returns text. */

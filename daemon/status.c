@@ -264,6 +264,15 @@ bool status_is_named(const struct conn_conf *c, const struct child_conf *k, cons
 	return strcmp(name, full) == 0;
 }
 
+/* Which one of the peers of a connection that several may call. */
+static void add_peer(json_t *o, const struct tunnel_conn *c)
+{
+	char id[IDENT_STRLEN];
+
+	if (c->dynamic)
+		json_object_set_new(o, "peer", json_string(ident_format(&c->peer_id, id)));
+}
+
 static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t now)
 {
 	const struct tunnel_child *k;
@@ -271,11 +280,9 @@ static json_t *conn_json(const struct tunnel_conn *c, const char *name, nsec_t n
 	json_t *o = json_object(), *children = json_array(), *ike = json_array();
 	const struct conn_creds *creds = cred_find(ike_credentials(c->tunnel->ike), c->conf->name);
 	const struct deadline *back = c->demoted ? &c->trusted : &c->failback;
-	char id[IDENT_STRLEN];
 
 	json_object_set_new(o, "name", json_string(c->conf->name));
-	if (c->dynamic)
-		json_object_set_new(o, "peer", json_string(ident_format(&c->peer_id, id)));
+	add_peer(o, c);
 	if (creds && creds->chain.count)
 		json_object_set_new(o, "certificate", cert_json(creds->chain.v[0]));
 	if (c->sa)
@@ -625,6 +632,7 @@ static json_t *switchover_child(const struct tunnel_conn *c, const struct tunnel
 	const struct tunnel_sa *worst = worst_sa(k);
 
 	json_object_set_new(o, "connection", json_string(c->conf->name));
+	add_peer(o, c);
 	json_object_set_new(o, "name", json_string(k->conf->name));
 	json_object_set_new(o, "detector",
 			    worst && (k->current || worst->kept) ? detector_json(worst, now)

@@ -509,6 +509,8 @@ def what_is_printed_fits_the_schema():
             expect(json.loads(done.stdout)["connections"], f"{command}: {done}")
         answers.validate("advise", branch.run("advise", "--sync-interval", "1s", "--rate", "1000").stdout)
         expect(json.loads(gw.run("diagnose", "branch").stdout)["walks"], "no walk")
+        peers = [gw.ctl("status")["connections"][0]["peer"], gw.ctl("switchover")["children"][0]["peer"]]
+        expect(peers == 2 * ["branch.example"], f"{peers}")
         with connect(branch) as s, s.makefile("rw", encoding="ascii") as f:
             for line in ('{"command": "version"}', '{"command": "events"}', "x"):
                 f.write(f"{line}\n")

@@ -97,6 +97,6 @@ tests_unit_t_softhsm_SOURCES = tests/unit/t_softhsm.c $(PKI)
 tests_unit_t_softhsm_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_t_softhsm_LDADD = $(IKE_TEST_LIBS)
 check_PROGRAMS += tests/unit/t_show
-tests_unit_t_show_SOURCES = tests/unit/t_show.c daemon/show.c daemon/show_status.c daemon/show_text.c
+tests_unit_t_show_SOURCES = tests/unit/t_show.c daemon/expiry_text.c daemon/show.c daemon/show_status.c daemon/show_text.c
 tests_unit_t_show_CPPFLAGS = $(TEST_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_t_show_LDADD = $(IKE_TEST_LIBS) $(JANSSON_LIBS)

@@ -206,6 +206,41 @@ static void warnings_come_first(void **state)
 	free(text);
 }
 
+/* In days and hours, as the log has it; and what is said of a certificate that has no end. */
+static void certificates_end(void **state)
+{
+	static const struct {
+		const char *ends_in, *warning, *all;
+	} rows[] = {
+		{"-864000", "CN=us ended 10 days ago\n", "CN=us: ended 10 days ago\n"},
+		{"-3600", "CN=us ended 1 hour ago\n", "CN=us: ended 1 hour ago\n"},
+		{"0", "CN=us ends in less than an hour\n", "CN=us: ends in less than an hour\n"},
+		{"7200", "CN=us ends in 2 hours\n", "CN=us: ends in 2 hours\n"},
+		{"2592000", "CN=us ends in 30 days\n", "CN=us: ends in 30 days\n"},
+		{"2592001", NULL, "CN=us: ends in 30 days\n"},
+		{"null", NULL, "CN=us: says no end\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *json = NULL, *text, *all;
+
+		assert_true(asprintf(&json,
+				     HEAD "{'name': 'gw', 'certificate': {'subject': 'CN=us', "
+					  "'ends_in': %s}, 'ike_sas': [], 'children': []}]}",
+				     rows[i].ends_in) > 0);
+		text = printed(plain, json);
+		all = printed(show_all, json);
+		if (rows[i].warning ? !strstr(text, rows[i].warning) : !!strstr(text, "CN=us"))
+			fail_msg("%s: %s", rows[i].ends_in, text);
+		if (!strstr(all, rows[i].all))
+			fail_msg("%s: %s", rows[i].ends_in, all);
+		free(json);
+		free(text);
+		free(all);
+	}
+}
+
 static void assert_narrow(const char *text)
 {
 	while (*text) {
@@ -292,6 +327,28 @@ static void a_live_view_fits(void **state)
 	}
 }
 
+#define PEER(peer, state)                        \
+	"{'name': 'fleet', 'peer': '" peer "', " \
+	"'children': [" CHILD("net", state, "idle", "null") "]}"
+#define CHILD_OF(peer)                                                                  \
+	"{'connection': 'fleet', 'peer': '" peer "', 'name': 'net', 'detector': null, " \
+	"'records': []}"
+
+/* Of several peers of one connection, each line has the state of its own. */
+static void each_peer_is_watched(void **state)
+{
+	char *text = printed(watched, "{'status': {'connections': [" PEER("a", "up") "," PEER(
+					      "b", "kept") "]}, 'switchover': "
+							   "{'children': [" CHILD_OF(
+								   "b") "," CHILD_OF("a") "]}}");
+
+	(void)state;
+	assert_non_null(strstr(text, "fleet/net          kept     00000001       0       0       "
+				     "0        0 -        \n"
+				     "fleet/net          up       00000001 "));
+	free(text);
+}
+
 static char *wrapped(const char *text)
 {
 	char *ret = NULL;
@@ -331,8 +388,10 @@ int main(void)
 		cmocka_unit_test(a_line_for_each_tunnel),
 		cmocka_unit_test(the_first_line_counts),
 		cmocka_unit_test(warnings_come_first),
+		cmocka_unit_test(certificates_end),
 		cmocka_unit_test(no_line_is_too_long),
 		cmocka_unit_test(a_live_view_fits),
+		cmocka_unit_test(each_peer_is_watched),
 		cmocka_unit_test(lines_are_broken_at_blanks),
 	};
 
