@@ -3,6 +3,7 @@
 
 #include "base.h"
 #include "show.h"
+#include "show_text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,24 +42,25 @@ static void write_json(struct ctl *c, const char *command, FILE *f)
 	json_decref(o);
 }
 
-/* Of each connection that the status has. */
+/* Of each connection that the status has; one answer is about all of its peers. */
 static void write_diagnoses(struct ctl *c, const json_t *status, FILE *f)
 {
-	const json_t *conn;
-	size_t i;
+	json_t *names = show_names(status), *children;
+	const char *key;
 
 	section(f, "diagnose");
 	if (!status)
 		fputs("no answer\n", f);
-	json_array_foreach(json_object_get(status, "connections"), i, conn)
+	json_object_foreach(names, key, children)
 	{
-		char *name = (char *)json_string_value(json_object_get(conn, "name"));
+		char *name = (char *)key;
 		json_t *o = ask(c, "diagnose", &name, 1);
 
 		if (o)
 			show_diagnosis(f, o);
 		json_decref(o);
 	}
+	json_decref(names);
 }
 
 static void write_metrics(struct ctl *c, FILE *f)

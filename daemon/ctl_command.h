@@ -12,8 +12,9 @@ struct command {
 	/*
 	 * args: what may follow the name, which help prints and ctl_complete.c reads. It has words
 	 * that are meant as they stand, in small letters; "--option", perhaps with its VALUE; and
-	 * what stands for something, in capitals. [] may be left out, | is between alternatives,
-	 * ... repeats the word before it. Both are NULL for a command that is not told of.
+	 * what stands for something, in capitals. [] may be left out; | is between alternatives of
+	 * all that follows the name, and not within []; ... repeats the word before it. Both are
+	 * NULL for a command that is not told of.
 	 */
 	const char *args, *help;
 };

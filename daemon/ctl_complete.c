@@ -4,6 +4,7 @@
 #include "base.h"
 #include "ctl_client.h"
 #include "options.h"
+#include "show_text.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -20,7 +21,6 @@ struct typed {
 	bool named;		       /* there is a word in the place of the command */
 	char **args;		       /* those of the command, without options */
 	int count;
-	bool value;	   /* the word is the value of an option */
 	const char *begun; /* the word to complete */
 };
 
@@ -36,94 +36,84 @@ static void offer(const struct typed *t, const char *word, const char *help)
 
 /* ---- what the capitals of a command's arguments stand for ---- */
 
-static json_t *ask_status(const struct typed *t)
+/* The names that the daemon has, as show_names; owned. */
+static json_t *ask_names(const struct typed *t)
 {
 	struct ctl ctl = {.socket = t->socket};
-	json_t *o = NULL;
+	json_t *status = NULL, *names;
 	bool gone;
 
 	alarm(ANSWER_SECONDS);
 	if (ctl_open(&ctl, true) == 0)
-		o = ctl_ask(&ctl, "status", NULL, 0, &gone);
+		status = ctl_ask(&ctl, "status", NULL, 0, &gone);
 	ctl_close(&ctl);
 	alarm(0);
-	return o;
+	names = show_names(status);
+	json_decref(status);
+	return names;
 }
 
-/* {child's name: how many connections have it} */
-static json_t *count_children(const json_t *status)
+/* How many connections have a child of this name. */
+static unsigned count_children(json_t *names, const char *child)
 {
-	json_t *times = json_object(), *conn, *child;
-	size_t i, k;
+	const char *conn;
+	json_t *children;
+	unsigned count = 0;
 
-	json_array_foreach(json_object_get(status, "connections"), i, conn)
-	{
-		json_array_foreach(json_object_get(conn, "children"), k, child)
-		{
-			const char *name = json_string_value(json_object_get(child, "name"));
-			json_int_t had = json_integer_value(json_object_get(times, name));
-
-			json_object_set_new(times, name, json_integer(had + 1));
-		}
-	}
-	return times;
+	json_object_foreach(names, conn, children) count +=
+		json_object_get(children, child) != NULL;
+	return count;
 }
 
 /* A name that several connections have needs the connection's before it. */
-static void offer_children(const struct typed *t, const json_t *status)
+static void offer_children(const struct typed *t, json_t *names)
 {
-	json_t *times = count_children(status), *conn, *child;
-	size_t i, k;
+	const char *conn, *child;
+	json_t *children, *none;
 
-	json_array_foreach(json_object_get(status, "connections"), i, conn)
+	json_object_foreach(names, conn, children)
 	{
-		const char *of = json_string_value(json_object_get(conn, "name"));
-
-		json_array_foreach(json_object_get(conn, "children"), k, child)
+		json_object_foreach(children, child, none)
 		{
-			const char *name = json_string_value(json_object_get(child, "name"));
 			char both[256];
 
-			snprintf(both, sizeof(both), "%s/%s", of, name);
-			offer(t, json_integer_value(json_object_get(times, name)) > 1 ? both : name,
-			      "child");
+			snprintf(both, sizeof(both), "%s/%s", conn, child);
+			offer(t, count_children(names, child) > 1 ? both : child, "child");
 		}
 	}
-	json_decref(times);
 }
 
 static void offer_child(const struct typed *t)
 {
-	json_t *status = ask_status(t);
+	json_t *names = ask_names(t);
 
-	offer_children(t, status);
-	json_decref(status);
+	offer_children(t, names);
+	json_decref(names);
 }
 
-static void offer_connections(const struct typed *t, const json_t *status)
+static void offer_connections(const struct typed *t, json_t *names)
 {
-	json_t *conn;
-	size_t i;
+	const char *conn;
+	json_t *children;
 
-	json_array_foreach(json_object_get(status, "connections"), i, conn)
-		offer(t, json_string_value(json_object_get(conn, "name")), "connection");
+	json_object_foreach(names, conn, children) offer(t, conn, "connection");
 }
 
 static void offer_connection(const struct typed *t)
 {
-	json_t *status = ask_status(t);
+	json_t *names = ask_names(t);
 
-	offer_connections(t, status);
-	json_decref(status);
+	offer_connections(t, names);
+	json_decref(names);
 }
 
 static void offer_name(const struct typed *t)
 {
-	json_t *status = ask_status(t);
+	json_t *names = ask_names(t);
 
-	offer_connections(t, status);
-	offer_children(t, status);
-	json_decref(status);
+	offer_connections(t, names);
+	offer_children(t, names);
+	json_decref(names);
 }
 
 static void offer_command(const struct typed *t)

@@ -39,6 +39,25 @@ const json_t *show_find_child(const json_t *status, const char *conn, const char
 	return NULL;
 }
 
+json_t *show_names(const json_t *status)
+{
+	json_t *names = json_object(), *of;
+	const json_t *c, *k;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(status, "connections"), i, c)
+	{
+		of = json_object_get(names, show_str(c, "name"));
+		if (!of) {
+			of = json_object();
+			json_object_set_new(names, show_str(c, "name"), of);
+		}
+		json_array_foreach(json_object_get(c, "children"), j, k)
+			json_object_set_new(of, show_str(k, "name"), json_null());
+	}
+	return names;
+}
+
 const char *show_time(const json_t *v, char text[SHOW_TIME_STRLEN])
 {
 	double exact = json_number_value(v);

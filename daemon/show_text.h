@@ -21,6 +21,12 @@ long long show_num(const json_t *o, const char *key);
 const json_t *show_find_child(const json_t *status, const char *conn, const char *peer,
 			      const char *child);
 
+/*
+ * The names in a result of status, as {connection: {child: null}}, owned. A connection that several
+ * peers have called is there once.
+ */
+json_t *show_names(const json_t *status);
+
 #define SHOW_TIME_STRLEN 32
 
 /* Seconds as "12.3s", "4m05s", "2h03m", "3d07h"; "-" if v is no number. Returns text. */

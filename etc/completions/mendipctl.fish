@@ -3,5 +3,6 @@ function __mendipctl_words
     set -l words (commandline -opc) (commandline -ct)
     $words[1] complete -- $words[2..-1] 2>/dev/null
 end
-complete -c mendipctl -f -a '(__mendipctl_words)'
+# Where it has no word, there are file names.
+complete -c mendipctl -f -n 'count (__mendipctl_words) >/dev/null' -a '(__mendipctl_words)'
 complete -c mendipctl -s s -l socket -r -F

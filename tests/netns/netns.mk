@@ -5,7 +5,7 @@ PRIVILEGED_TESTS += tests/netns/test_assigned.py tests/netns/test_dns.py tests/n
 EXTRA_DIST += tests/netns/test_watching.py tests/netns/prometheus.py tests/netns/dashboard.py tests/netns/mendip.rules.test.yml
 PRIVILEGED_TESTS += tests/netns/test_watching.py
 PRIVILEGED_TESTS += tests/netns/test_shells.py
-EXTRA_DIST += tests/netns/test_shells.py
+EXTRA_DIST += tests/netns/test_shells.py tests/netns/puppet.py
 BUSY_TESTS += tests/netns/test_outer.py tests/netns/test_offload.py tests/netns/test_floods.py tests/netns/test_restart.py
 PRIVILEGED_TESTS += tests/netns/test_switchover.py tests/netns/test_tunnel.py tests/netns/test_host.py tests/netns/test_control.py \
 	tests/netns/test_quickstart.py tests/netns/test_devices.py tests/netns/test_hostile.py tests/netns/test_kills.py \

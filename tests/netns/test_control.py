@@ -9,12 +9,14 @@ import socket
 import stat
 import struct
 import subprocess
+import tempfile
 import termios
 import time
 
 import answers
 from daemons import (BUILD, PSK, NET, NET_GW, Mendip, child, config, expect, main, more_traffic, testbed, pair, ping, settle,
                      wait_for)
+from puppet import Puppet
 
 
 def with_tunnel(f, **options):
@@ -553,6 +555,19 @@ def a_bundle_has_all_but_secrets():
     with_tunnel(check)
 
 
+def a_bundle_asks_once_of_each_connection():
+    """However many peers have called it: an answer of diagnose is about all of them."""
+    fleet = [{"name": name, "children": []} for name in ("fleet", "other", "fleet", "fleet")]
+    with tempfile.TemporaryDirectory() as folder:
+        results = {"status": {"connections": fleet}, "diagnose": {"walks": []}, "switchover": {"children": []},
+                   "metrics": {"text": ""}}
+        with Puppet(f"{folder}/c", results) as puppet:
+            subprocess.run([f"{BUILD}/mendipctl", "-s", f"{folder}/c", "bundle", "/dev/null"], stdout=subprocess.DEVNULL,
+                           check=True, timeout=60)
+    asked = [args for command, args in puppet.asked if command == "diagnose"]
+    expect(asked == [["fleet"], ["other"]], f"{asked}")
+
+
 def socket_is_private_and_single():
     with testbed.Testbed("single") as bed:
         left, _ = bed.pair("branch", "gw")
@@ -570,4 +585,5 @@ main([commands_text_and_json, commands_wait_for_the_end, conventions_are_kept, v
       switchover_fits_a_terminal, each_sa_is_shown, a_kept_sa_is_shown, refusals_say_why,
       set_is_all_or_none, advise_needs_no_daemon, hostile_clients, no_descriptor_is_left,
       commands_do_not_stop_the_data, root_is_let_in, half_closed_clients_are_answered, a_log_that_nobody_reads,
-      what_is_printed_fits_the_schema, a_bundle_has_all_but_secrets, socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing, goes_on_when_the_device_goes])
+      what_is_printed_fits_the_schema, a_bundle_has_all_but_secrets, a_bundle_asks_once_of_each_connection,
+      socket_is_private_and_single, the_path_is_not_taken, a_second_one_changes_nothing, goes_on_when_the_device_goes])

@@ -6,9 +6,11 @@ import pty
 import re
 import select
 import subprocess
+import tempfile
 import time
 
 from daemons import BUILD, HERE, Mendip, child, config, expect, main, testbed
+from puppet import Puppet
 
 FOLDER = os.path.join(HERE, "../../etc/completions")
 # What is typed before the key Tab, and what that makes of it: one word that fits, so that no shell asks.
@@ -22,6 +24,7 @@ LINES = {"mendipctl stat": "mendipctl status",
          "mendipctl down lon": "mendipctl down longest",  # the names are the daemon's
          "mendipctl switchover reset par": "mendipctl switchover reset paris",
          "mendipctl switchover set paris max": "mendipctl switchover set paris max_rekeys=",
+         "mendipctl import /etc/os-rel": "mendipctl import /etc/os-release",  # a file, where nothing else fits
          "mendipd --du": "mendipd --dump-config"}
 
 
@@ -31,7 +34,10 @@ class Shell:
     def __init__(self, argv, env, begin):
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
-            os.execvpe(argv[0], argv, dict(env, TERM="dumb", PS1="$ "))
+            try:
+                os.execvpe(argv[0], argv, dict(env, TERM="dumb", PS1="$ "))
+            finally:  # there is no such shell: the rest of the test is not for this process
+                os._exit(127)
         self.said = ""
         self.type(begin + "\n")
         self.type("echo be''gun\n")
@@ -108,13 +114,30 @@ def fish_completes():
             expect(done.stdout.split("\t")[0].strip() == whole.split()[-1], f"{line}: {done.stdout!r} {done.stderr!r}")
 
 
+def offered(socket, *words):
+    """Returns what mendipctl offers in the place of the last word."""
+    done = subprocess.run([f"{BUILD}/mendipctl", "complete", "--", "-s", socket, *words], capture_output=True, text=True,
+                          check=True, timeout=20)
+    expect(done.stderr == "", done.stderr)
+    return [line.split("\t")[0] for line in done.stdout.splitlines()]
+
+
+def each_name_is_offered_once():
+    """A connection that several peers have called has each name once; a child of two connections needs theirs before it."""
+    def conn(name, *kids):
+        return {"name": name, "children": [{"name": k} for k in kids]}
+
+    fleet = [conn("fleet", "lan", "net"), conn("other", "net"), conn("fleet", "lan", "net")]
+    with tempfile.TemporaryDirectory() as folder:
+        with Puppet(f"{folder}/c", {"status": {"connections": fleet}}):
+            got = offered(f"{folder}/c", "up", "")
+    expect(got == ["fleet", "other", "lan", "fleet/net", "other/net"], f"{got}")
+
+
 def each_command_that_help_names_is_completed():
     """All words of the usage, and no others; without a daemon that answers, names are missing and nothing is said."""
     def asked(*words):
-        done = subprocess.run([f"{BUILD}/mendipctl", "complete", "--", "-s", "/nowhere", *words], capture_output=True,
-                              text=True, check=True)
-        expect(done.stderr == "", done.stderr)
-        return [line.split("\t")[0] for line in done.stdout.splitlines()]
+        return offered("/nowhere", *words)
     usage = subprocess.run([f"{BUILD}/mendipctl", "help"], capture_output=True, text=True, check=True).stdout
     commands = re.findall(r"^  (\w+) ?(.*)$", usage, re.M)
     expect(len(commands) > 10 and asked("") == [name for name, _ in commands], asked(""))
@@ -122,6 +145,7 @@ def each_command_that_help_names_is_completed():
         options = [o for o in asked(name, "--") if o not in asked("--")]
         expect(options == re.findall(r"--[a-z-]+", args), f"{name}: {options}, in the usage: {args}")
     expect(asked("status", "") == [], asked("status", ""))
+    expect(asked("metrics", "") == [] and asked("metrics", "--format", "") == [], asked("metrics", ""))
 
 
-main([each_command_that_help_names_is_completed, bash_completes, zsh_completes, fish_completes])
+main([each_command_that_help_names_is_completed, each_name_is_offered_once, bash_completes, zsh_completes, fish_completes])
