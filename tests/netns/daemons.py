@@ -5,6 +5,7 @@ the programs. SPDX-License-Identifier: ISC
 """
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -197,6 +198,19 @@ def wait_for(condition, why, timeout=10.0):
     value = testbed.wait_until(condition, timeout)
     expect(value, f"{why() if callable(why) else why}, after {timeout} s")
     return value
+
+
+def read_lines(stream, count, nudge=lambda: None, timeout=20.0):
+    """Returns the first lines of what a program writes; calls nudge() again and again until they are there."""
+    end, data = time.monotonic() + timeout, b""
+    while data.count(b"\n") < count:
+        expect(time.monotonic() < end, f"{count} lines did not come in {timeout} s: {data!r}")
+        nudge()
+        if select.select([stream], [], [], 0.5)[0]:
+            part = os.read(stream.fileno(), 65536)
+            expect(part, f"the program ended: {data!r}")
+            data += part
+    return data.decode().splitlines(True)[:count]
 
 
 def main(cases, offloads=None):

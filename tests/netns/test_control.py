@@ -14,8 +14,8 @@ import termios
 import time
 
 import answers
-from daemons import (BUILD, PSK, NET, NET_GW, Mendip, child, config, expect, main, more_traffic, testbed, pair, ping, settle,
-                     wait_for)
+from daemons import (BUILD, PSK, NET, NET_GW, Mendip, child, config, expect, main, more_traffic, testbed, pair, ping,
+                     read_lines, settle, wait_for)
 from puppet import Puppet
 
 
@@ -315,9 +315,9 @@ def hostile_clients():
         with connect(branch) as s:
             s.sendall(b'{"command": "version"}\n' * 4000)
             s.settimeout(5)
-            answers = b""
-            while answers.count(b"\n") < 4000:
-                answers += s.recv(1 << 20)
+            received = b""
+            while received.count(b"\n") < 4000:
+                received += s.recv(1 << 20)
         expect(branch.up(), "the tunnel went")
 
     with_tunnel(check)
@@ -446,10 +446,10 @@ def half_closed_clients_are_answered():
         with connect(branch) as s:
             s.sendall(b'{"command": "version"}\n' * 10)
             s.shutdown(socket.SHUT_WR)
-            answers = b""
+            received = b""
             while part := s.recv(65536):
-                answers += part
-            count = answers.count(b"\n")
+                received += part
+            count = received.count(b"\n")
             expect(count == 10, f"{count} of 10 answers")
 
     with_tunnel(check)
@@ -494,18 +494,17 @@ def a_log_that_nobody_reads():
 def what_is_printed_fits_the_schema():
     """Also what no other test reads as JSON: views, the end of commands that wait, and the lines of the socket."""
     def check(branch, gw, _bed):
-        def first_line(command, nudge):
+        def first_line(command, nudge=lambda: None):
             with subprocess.Popen([f"{BUILD}/mendipctl", "-s", branch.control, "--json", command],
-                                  stdout=subprocess.PIPE, text=True) as process:
-                settle()
-                nudge()
-                line = process.stdout.readline()
-                process.stdout.close()
-                process.terminate()
-            return line
+                                  stdout=subprocess.PIPE) as process:
+                try:
+                    return read_lines(process.stdout, 1, nudge)[0]
+                finally:
+                    process.stdout.close()
+                    process.terminate()
 
         answers.validate("events", first_line("events", lambda: branch.ctl("rekey", "net")))
-        answers.validate("watch", first_line("watch", settle))
+        answers.validate("watch", first_line("watch"))
         for command in ("rekey", "down", "up"):
             done = branch.run(command, "net")
             expect(json.loads(done.stdout)["connections"], f"{command}: {done}")

@@ -202,9 +202,11 @@ def fits(words, text):
 
 
 def check_row(row, daemon):
-    wait_for(lambda: (last_error(daemon) or {}).get("kind") == row.kind,
-             lambda: f"{last_error(daemon)}\n{daemon.tail(60)}", 60)
-    error = last_error(daemon)
+    def fitting():
+        error = last_error(daemon)
+        return error if error and error["kind"] == row.kind else None
+
+    error = wait_for(fitting, lambda: f"{last_error(daemon)}\n{daemon.tail(60)}", 60)
     expect(error["stage"] == row.stage and fits(row.words, error["text"]), f"{error}")
     expect(error["advice"] == advice()[row.kind], f"{row.kind}: what to do is: {error['advice']}")
     check_status(row, daemon, error)

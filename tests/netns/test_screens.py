@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-from daemons import BUILD, PSK, Mendip, child, config, expect, main, testbed, wait_for
+from daemons import BUILD, PSK, Mendip, child, config, expect, main, read_lines, testbed, wait_for
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 QUICK = 'retransmit_timeout = "200ms"; retransmit_tries = 2;'
@@ -37,18 +37,14 @@ def screens(bed):
     flow = bed.flow(gw.ns, gw.ns.inner, branch.ns, branch.ns.inner, rate=500)
     wait_for(lambda: flow.sent > 2000, "the flow is slow", 30)
     gw.ctl("fault", "rewind", "1500")
-
-    def records():
-        kids = branch.ctl("switchover", "net")["children"]
-        return kids[0]["records"] and kids[0]["records"][0]["outcome"] == "recovered"
-    wait_for(records, "no recovery")
+    branch.wait_recovered()
     wait_for(lambda: branch.ctl("status", "hq")["connections"][0]["last_error"], "hq has no error", 20)
 
     def say(*args):
         return branch.run(*args, as_json=False).stdout.rstrip("\n")
     shown = {" ".join(args): say(*args) for args in (("status",), ("diagnose", "hq"), ("switchover", "net"))}
-    with subprocess.Popen([f"{BUILD}/mendipctl", "-s", branch.control, "watch"], stdout=subprocess.PIPE, text=True) as view:
-        frames = [view.stdout.readline() for _ in range(6)]
+    with subprocess.Popen([f"{BUILD}/mendipctl", "-s", branch.control, "watch"], stdout=subprocess.PIPE) as view:
+        frames = read_lines(view.stdout, 6)
         view.stdout.close()
         view.terminate()
     shown["watch"] = "".join(frames[3:]).rstrip("\n")
