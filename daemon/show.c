@@ -29,8 +29,8 @@ void show_diagnosis(FILE *f, const json_t *o)
 	{
 		bool child = json_is_string(json_object_get(w, "child"));
 
-		fprintf(f, "%s%s%s: %s\n", show_str(w, "connection"), child ? "/" : "",
-			child ? show_str(w, "child") : "", show_str(w, "result"));
+		show_line(f, 0, "%s%s%s: %s", show_str(w, "connection"), child ? "/" : "",
+			  child ? show_str(w, "child") : "", show_str(w, "result"));
 		json_array_foreach(json_object_get(w, "steps"), k, s) show_step(f, s);
 	}
 }
@@ -164,13 +164,12 @@ static void show_switchover_child(FILE *f, const json_t *c)
 	const json_t *v;
 	size_t i;
 
-	fprintf(f, "%s/%s: ", show_str(c, "connection"), show_str(c, "name"));
 	if (json_is_object(json_object_get(c, "detector")))
-		fprintf(f, "%s, %lld rekeys induced\n",
-			show_str(json_object_get(c, "detector"), "state"),
-			show_num(c, "recoveries"));
+		show_line(f, 0, "%s/%s: %s, %lld rekeys induced", show_str(c, "connection"),
+			  show_str(c, "name"), show_str(json_object_get(c, "detector"), "state"),
+			  show_num(c, "recoveries"));
 	else
-		fprintf(f, "down\n");
+		show_line(f, 0, "%s/%s: down", show_str(c, "connection"), show_str(c, "name"));
 	json_array_foreach(json_object_get(c, "sas"), i, v) show_detector(f, v);
 	show_gate(f, json_object_get(c, "gate"));
 	show_options(f, json_object_get(c, "options"));

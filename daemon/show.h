@@ -8,7 +8,8 @@
 
 /*
  * o: the result of the command of that name, or a line after the command events. No line has more
- * than SHOW_COLUMNS columns.
+ * than SHOW_COLUMNS columns, but for one with a single longer word, and for events, each of which
+ * is one line.
  */
 /* A line for each tunnel, in colours or not. */
 void show_status(FILE *f, const json_t *o, bool colour);

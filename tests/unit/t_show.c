@@ -289,6 +289,18 @@ static void no_line_is_too_long(void **state)
 	assert_non_null(strstr(text, "child " LONG ": up"));
 	assert_non_null(strstr(text, "NOT UP for 1.0s: refused"));
 	free(text);
+	text = printed(show_switchover, "{'children': [{'connection': '" LONG
+					"', 'name': 'net', 'detector': {'state': 'confirmed'}, "
+					"'recoveries': 123456789}]}");
+	assert_narrow(text);
+	assert_non_null(strstr(text, LONG "/net: confirmed, "));
+	free(text);
+	text = printed(show_diagnosis, "{'walks': [{'connection': '" LONG
+				       "', 'child': 'a-child-with-a-long-name', 'result': "
+				       "'failed', 'steps': []}]}");
+	assert_narrow(text);
+	assert_non_null(strstr(text, "/a-child-with-a-long-name:"));
+	free(text);
 }
 
 static void watched(FILE *f, const json_t *o)
