@@ -1,7 +1,5 @@
-# Not among the tests that CI runs: in the machine strongSwan at times does not answer for minutes.
-check-kernel: all
-	@$(srcdir)/tests/run --build . $(srcdir)/tests/interop/test_kernel.py
-.PHONY: check-kernel
+# The longest comes first.
+PRIVILEGED_TESTS += tests/interop/test_kernel.py
 EXTRA_DIST += tests/interop/test_kernel.py tests/interop/uml.py tests/interop/uml_init tests/interop/uml_agent.py \
 	tests/interop/uml_packages.py tests/interop/uml_peers.py tests/interop/uml_ptrace.c tests/interop/uml_ptrace_check.py \
 	tests/interop/xfrm_state.py

@@ -303,7 +303,6 @@ class Charon:
                         "block_threshold": block_threshold}
         self._retransmit, self._settings, self._log_level = retransmit, settings, log_level
         self._log_keys, self._plugins = log_keys, f"{self.PLUGINS} {plugins}".strip()
-        self._log_keys, self._plugins = log_keys, f"{PLUGINS} {plugins}".strip()
         self.ppks, self.eaps = ppks or {}, eaps or {}
 
     @property
