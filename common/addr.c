@@ -31,6 +31,20 @@ bool addr_is_any(const struct addr *a)
 	return a->family == FAMILY_NONE || (a->w[0] == 0 && a->w[1] == 0);
 }
 
+bool addr_is_loopback(const struct addr *a)
+{
+	static const struct addr six = {.family = FAMILY_IPV6, .b = {[15] = 1}};
+
+	return a->family == FAMILY_IPV4 ? a->b[0] == 127 : addr_eq(a, &six);
+}
+
+bool addr_is_no_host(const struct addr *a)
+{
+	if (a->family == FAMILY_IPV4)
+		return a->b[0] == 0 || a->b[0] >= 224;
+	return addr_is_any(a) || a->b[0] == 0xff;
+}
+
 const char *endpoint_format(const struct endpoint *e, char *s)
 {
 	char a[ADDR_STRLEN];
@@ -63,6 +77,37 @@ static int parse_uint(const char *s, unsigned max, unsigned *ret)
 	if (errno || *end || v > max)
 		return -EINVAL;
 	*ret = (unsigned)v;
+	return 0;
+}
+
+/* The address of len bytes at s; that of IPv6 is in brackets, as its own colons end no address. */
+static int parse_host(const char *s, size_t len, struct addr *ret)
+{
+	bool six = len >= 2 && s[0] == '[' && s[len - 1] == ']';
+	char text[ADDR_STRLEN];
+
+	if (six) {
+		s++;
+		len -= 2;
+	}
+	if (len >= sizeof(text))
+		return -EINVAL;
+	memcpy(text, s, len);
+	text[len] = '\0';
+	return addr_parse(text, ret) == 0 && (ret->family == FAMILY_IPV6) == six ? 0 : -EINVAL;
+}
+
+int endpoint_parse(const char *s, struct endpoint *ret)
+{
+	const char *colon = strrchr(s, ':');
+	struct endpoint e = {0};
+	unsigned port;
+
+	if (!colon || parse_host(s, (size_t)(colon - s), &e.addr) < 0 || strlen(colon + 1) > 5 ||
+	    parse_uint(colon + 1, UINT16_MAX, &port) < 0)
+		return -EINVAL;
+	e.port = (uint16_t)port;
+	*ret = e;
 	return 0;
 }
 

@@ -110,6 +110,13 @@ int addr_parse(const char *s, struct addr *ret) MUST_CHECK;
 const char *addr_format(const struct addr *a, char *s);
 /* True for no address and for the address that is all zeros. */
 bool addr_is_any(const struct addr *a);
+/* Whether it leads to this host alone: 127.0.0.0/8 or ::1. */
+bool addr_is_loopback(const struct addr *a);
+/*
+ * Whether no host can have it as its own: 0.0.0.0/8, 224.0.0.0/4 and 240.0.0.0/4 with the broadcast
+ * address; :: and ff00::/8. False for a loopback address.
+ */
+bool addr_is_no_host(const struct addr *a);
 /* fe80::/10 (RFC 4291 2.5.6): means nothing without the link. IPv4's is an address like others. */
 static inline bool addr_is_link_local(const struct addr *a)
 {
@@ -123,6 +130,11 @@ static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *
 
 /* s holds ENDPOINT_STRLEN bytes, and is returned. */
 const char *endpoint_format(const struct endpoint *e, char *s);
+/*
+ * Reads what endpoint_format writes of an address: "192.0.2.1:4500", "[2001:db8::1]:4500". -EINVAL
+ * for everything else; *ret is then unchanged.
+ */
+int endpoint_parse(const char *s, struct endpoint *ret) MUST_CHECK;
 
 /*
  * A traffic selector (RFC 7296 3.13.1): an address range, one protocol or any (0), a port range.

@@ -48,7 +48,7 @@ static const char *no_identity(const char *v, const struct ident *id)
 	struct ts t;
 
 	if (addr_parse(v, &a) == 0)
-		return conf_is_no_host(&a) ? "it is not the address of a host; \"%any\" stands for "
+		return addr_is_no_host(&a) ? "it is not the address of a host; \"%any\" stands for "
 					     "any identity"
 					   : NULL;
 	if (name && ts_parse(v, &t) == 0)

@@ -70,13 +70,6 @@ int conf_check_child(struct conf_reader *r, config_setting_t *g, const struct ch
 
 /* ---- a connection ---- */
 
-static bool is_loopback(const struct addr *a)
-{
-	static const struct addr six = {.family = FAMILY_IPV6, .b = {[15] = 1}};
-
-	return a->family == FAMILY_IPV4 ? a->b[0] == 127 : addr_eq(a, &six);
-}
-
 /* How far the addresses are from being able to talk to each other. */
 enum reach { REACH_NO_FAMILY, REACH_NO_LOOPBACK, REACH };
 
@@ -87,7 +80,7 @@ static enum reach reach_of(const struct addr *a, const struct endpoint *v, unsig
 	for (unsigned i = 0; i < count; i++) {
 		if (v[i].addr.family != a->family)
 			continue;
-		if (is_loopback(&v[i].addr) == is_loopback(a))
+		if (addr_is_loopback(&v[i].addr) == addr_is_loopback(a))
 			return REACH;
 		best = REACH_NO_LOOPBACK;
 	}
@@ -170,7 +163,7 @@ static void doubt_start(struct conf_reader *r, config_setting_t *g, const struct
 static bool has_own(struct conf_reader *r, const struct conn_conf *c)
 {
 	for (unsigned i = 0; i < c->local_count; i++) {
-		if (is_loopback(&c->local[i].addr) || conf_is_own(r, &c->local[i].addr))
+		if (addr_is_loopback(&c->local[i].addr) || conf_is_own(r, &c->local[i].addr))
 			return true;
 	}
 	return false;

@@ -34,14 +34,6 @@ static int link_local(struct conf_reader *r, config_setting_t *s, const char *v)
 			 v);
 }
 
-bool conf_is_no_host(const struct addr *a)
-{
-	/* 0.0.0.0/8, 224.0.0.0/4 and 240.0.0.0/4 with the broadcast address; :: and ff00::/8. */
-	if (a->family == FAMILY_IPV4)
-		return a->b[0] == 0 || a->b[0] >= 224;
-	return addr_is_any(a) || a->b[0] == 0xff;
-}
-
 /* Only what a host can have as its own. */
 static int check_address(struct conf_reader *r, config_setting_t *s, const char *v,
 			 const struct addr *a)
@@ -52,7 +44,7 @@ static int check_address(struct conf_reader *r, config_setting_t *s, const char 
 		return link_local(r, s, v);
 	if (addr_is_any(a))
 		return conf_fail(r, s, "\"%.60s\" is not an address: \"%%any\" stands for any", v);
-	if (conf_is_no_host(a))
+	if (addr_is_no_host(a))
 		return conf_fail(r, s, "\"%.60s\" is not the address of a host", v);
 	if (a->family == FAMILY_IPV6 && memcmp(a->b, mapped, sizeof(mapped)) == 0)
 		return conf_fail(r, s, "\"%.60s\": write an IPv4 address as such", v);

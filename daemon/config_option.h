@@ -116,8 +116,6 @@ void conf_doubt_prefix(struct conf_reader *r, config_setting_t *s, const char *v
 bool conf_slip_address(struct conf_reader *r, config_setting_t *s, const char *v,
 		       const char *port_option);
 bool conf_slip_selector(struct conf_reader *r, config_setting_t *s, const char *v);
-/* Whether no host can have the address as its own: 0.0.0.0, multicast, broadcast and the like. */
-bool conf_is_no_host(const struct addr *a);
 /* Prints "NAME = VALUE;", one line per option; with `help`, each after a comment with its help. */
 void conf_print_options(struct conf_out *out, const struct conf_table *table, const void *base,
 			bool help);

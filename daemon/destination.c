@@ -52,13 +52,10 @@ static const struct policy *policy_of(const struct addr *a)
 
 static unsigned scope_of(const struct addr *a)
 {
-	static const struct addr loopback = {.b = {[15] = 1}, .family = FAMILY_IPV6};
-
-	if (a->family == FAMILY_IPV4)
-		return a->b[0] == 127 || (a->b[0] == 169 && a->b[1] == 254) ? SCOPE_LINK
-									    : SCOPE_GLOBAL;
-	if (addr_is_link_local(a) || addr_eq(a, &loopback))
+	if (addr_is_loopback(a) || addr_is_link_local(a))
 		return SCOPE_LINK;
+	if (a->family == FAMILY_IPV4)
+		return a->b[0] == 169 && a->b[1] == 254 ? SCOPE_LINK : SCOPE_GLOBAL;
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0xc0 ? SCOPE_SITE : SCOPE_GLOBAL;
 }
 

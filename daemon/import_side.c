@@ -216,7 +216,7 @@ static char *own_address(const struct import_node *conn)
 	char *item = first_of(conn, "local_addrs");
 	struct addr a;
 
-	if (item && addr_parse(item, &a) == 0 && !conf_is_no_host(&a))
+	if (item && addr_parse(item, &a) == 0 && !addr_is_no_host(&a))
 		return item;
 	free(item);
 	return NULL;

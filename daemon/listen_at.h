@@ -20,7 +20,5 @@ struct listen_at {
  * also for addresses that others than this host could reach; *ret is then unchanged.
  */
 int listen_at_parse(const char *text, struct listen_at *ret) MUST_CHECK;
-/* Whether an address leads to this host alone: 127.0.0.0/8 or ::1. */
-bool addr_is_loopback(const struct addr *a);
 
 #endif

@@ -10,12 +10,10 @@ enum attribute {
 	INTERNAL_IP6_SUBNET = 15,
 };
 
-/* Whether a host can have it: neither loopback, multicast nor of "this network". */
+/* Whether packets of a host can have it as their source on the network. */
 static bool is_usable(const struct addr *a)
 {
-	if (a->family == FAMILY_IPV4)
-		return a->b[0] != 0 && a->b[0] != 127 && a->b[0] < 224;
-	return a->b[0] != 0xff && !(a->w[0] == 0 && be64toh(a->w[1]) <= 1);
+	return !addr_is_no_host(a) && !addr_is_loopback(a);
 }
 
 static void add_addr(struct addr *v, uint8_t *count, unsigned max, const struct addr *a)

@@ -1601,9 +1601,9 @@ MUTANTS = [
      "return adopt(p, false, lib);", ["t_token/each_key_signs"]),
     # ---- metrics
     ("metrics-for-everyone", "anyone on the network reads the metrics", "listen_at_parse",
-     "||\n\t\t    !addr_is_loopback(&l.at.addr))", ")", ["t_listen_at/refused"]),
-    ("metrics-port-cut", "the metrics are served at another port than the file says", "port_of",
-     "v <= UINT16_MAX", "true", ["t_listen_at/refused"]),
+     " || !addr_is_loopback(&l.at.addr)", "", ["t_listen_at/refused"]),
+    ("metrics-port-cut", "the metrics are served at another port than the file says", "endpoint_parse",
+     "UINT16_MAX, &port", "UINT32_MAX, &port", ["t_listen_at/refused", "t_addr/test_endpoints"]),
     ("classic-counter-without-total", "node_exporter refuses the file, as a counter has no description", "suffix_of",
      '"_total"', '""', ["t_classic/families"]),
     ("classic-with-infos", "node_exporter refuses the file for a type that it does not know", "describe",

@@ -38,6 +38,81 @@ static void test_addresses(void **state)
 	assert_string_equal(endpoint_format(&ep, e), "[2001:db8::1]:4500");
 }
 
+/* An endpoint is read as it is written, and in no other form. */
+static void test_endpoints(void **state)
+{
+	static const char *const same[] = {"192.0.2.1:4500", "[2001:db8::1]:500", "[::]:65535",
+					   "0.0.0.0:0"};
+	static const char *const bad[] = {"",
+					  ":500",
+					  "192.0.2.1",
+					  "192.0.2.1:",
+					  "192.0.2.1:+1",
+					  "192.0.2.1:-1",
+					  "192.0.2.1: 1",
+					  "192.0.2.1:1x",
+					  "192.0.2.1:65536",
+					  "192.0.2.1:000500",
+					  "[192.0.2.1]:1",
+					  "::1:500",
+					  "[::1:500",
+					  "::1]:500",
+					  "[]:500",
+					  "%any:500",
+					  "[::1]500",
+					  "192.0.2.1:500:500"};
+	struct endpoint e = {.port = 77}, before = e;
+	char s[ENDPOINT_STRLEN];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (endpoint_parse(bad[i], &e) != -EINVAL)
+			fail_msg("%s is taken", bad[i]);
+		assert_true(endpoint_eq(&e, &before));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+		assert_int_equal(endpoint_parse(same[i], &e), 0);
+		assert_string_equal(endpoint_format(&e, s), same[i]);
+	}
+}
+
+/* What an address can be: of this host alone, and of no host at all. */
+static void test_kinds_of_addresses(void **state)
+{
+	static const struct {
+		const char *text;
+		bool loopback, no_host;
+	} rows[] = {
+		{"127.0.0.1", true, false},
+		{"127.255.255.255", true, false},
+		{"126.255.255.255", false, false},
+		{"128.0.0.0", false, false},
+		{"::1", true, false},
+		{"::2", false, false},
+		{"::ffff:127.0.0.1", false, false},
+		{"0.0.0.0", false, true},
+		{"0.255.255.255", false, true},
+		{"1.0.0.0", false, false},
+		{"223.255.255.255", false, false},
+		{"224.0.0.0", false, true},
+		{"255.255.255.255", false, true},
+		{"::", false, true},
+		{"feff::1", false, false},
+		{"ff00::", false, true},
+	};
+	struct addr a;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(addr_parse(rows[i].text, &a), 0);
+		if (addr_is_loopback(&a) != rows[i].loopback ||
+		    addr_is_no_host(&a) != rows[i].no_host)
+			fail_msg("%s is taken for another thing", rows[i].text);
+	}
+	assert_false(addr_is_loopback(&(struct addr){0}));
+	assert_true(addr_is_no_host(&(struct addr){0}));
+}
+
 /* Traffic selectors are parsed and formatted; invalid ones are rejected. */
 static void test_selectors_text(void **state)
 {
@@ -363,6 +438,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_kinds_of_addresses),
 		cmocka_unit_test(test_selectors_text),
 		cmocka_unit_test(test_list_format),
 		cmocka_unit_test(test_narrowing),
