@@ -17,12 +17,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FILE_MAX       (4u << 20)
-#define TRY_SECONDS    10
-#define TRIED_MAY_PASS 2 /* exit status of the child process */
+#define FILE_MAX    (4u << 20)
+#define TRY_SECONDS 10
+
+/*
+ * How the child process that tries the files ends. Libraries end a process by 1, 2 or abort() when
+ * there is no memory: none of these says that the files are wrong.
+ */
+enum tried { TRIED_GOOD = 0, TRIED_FAULT = 10, TRIED_MAY_PASS = 11 };
+
+void conf_note_lack(struct config *c, int error)
+{
+	c->may_pass = c->may_pass || error == EMFILE || error == ENFILE || error == ENOMEM;
+}
 
 /* The text of a regular file, NUL-terminated; the caller frees it. NULL with err. */
-static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err)
+static char *slurp(struct config *c, const char *path, size_t *ret_len, struct stat *st, char *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	const char *why;
@@ -30,6 +40,7 @@ static char *slurp(const char *path, size_t *ret_len, struct stat *st, char *err
 	ssize_t n;
 
 	if (fd < 0 || fstat(fd, st) < 0) {
+		conf_note_lack(c, errno);
 		snprintf(err, CONFIG_ERR, "%s: cannot be read: %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
@@ -120,7 +131,7 @@ static int read_file(struct config *c, const char *path, bool main_file, char *e
 {
 	struct stat st;
 	size_t len;
-	char *text = slurp(path, &len, &st, err);
+	char *text = slurp(c, path, &len, &st, err);
 	int r;
 
 	if (!text)
@@ -142,12 +153,13 @@ static int read_folder(struct config *c, const char *folder, char *err)
 {
 	char *pattern = xasprintf("%s/*.conf", folder);
 	glob_t g = {0};
-	int r = glob(pattern, 0, on_glob_error, &g), e = 0;
+	int r, e = 0;
 
 	conf_reads_add(c, access(folder, F_OK) == 0 ? CONF_READ_FOLDER : CONF_READ_MISSING, folder,
 		       folder);
-
+	r = glob(pattern, 0, on_glob_error, &g);
 	if (r != 0 && r != GLOB_NOMATCH) {
+		conf_note_lack(c, r == GLOB_NOSPACE ? ENOMEM : errno);
 		snprintf(err, CONFIG_ERR, "%s: cannot be read: %s", pattern, strerror(errno));
 		e = -EINVAL;
 	}
@@ -238,48 +250,72 @@ struct config *conf_load_text(const char *name, const char *text, char *err)
 	return finish(c, r, err, &may_pass);
 }
 
+/* The end of the child process: writes what is wrong to the pipe. */
+static void __attribute__((noreturn)) try_and_exit(const char *path, int to)
+{
+	char why[CONFIG_ERR] = "";
+	bool may_pass;
+	struct config *c;
+
+	alarm(TRY_SECONDS);
+	c = read_all(path, why, &may_pass);
+	if (c)
+		_exit(TRIED_GOOD);
+	if (write(to, why, strlen(why)) < 0)
+		may_pass = true;
+	_exit(may_pass ? TRIED_MAY_PASS : TRIED_FAULT);
+}
+
+/* What the child process writes, NUL-terminated; text has size bytes. */
+static void hear(int from, char *text, size_t size)
+{
+	size_t at = 0;
+	ssize_t n;
+
+	while (at < size - 1 && (n = read(from, text + at, size - 1 - at)) > 0)
+		at += (size_t)n;
+	text[at] = '\0';
+}
+
+static bool cannot_be_tried(const char *path, int error, char *err)
+{
+	snprintf(err, CONFIG_ERR, "%s: cannot be tried: %s", path, strerror(error));
+	return false;
+}
+
 /*
  * Reads everything once in a child process: if the library calls exit(), loops or crashes, that
  * must not end the tunnels of a daemon that was only asked to reload.
  */
 static bool try_in_child(const char *path, char *err, bool *ret_may_pass)
 {
-	int fds[2], status = 0;
-	char text[CONFIG_ERR] = "";
-	size_t at = 0;
-	ssize_t n;
+	int fds[2], status = 0, error;
+	char text[CONFIG_ERR];
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) < 0) {
-		snprintf(err, CONFIG_ERR, "%s: cannot be tried: %s", path, strerror(errno));
-		return false;
-	}
+	*ret_may_pass = true;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return cannot_be_tried(path, errno, err);
 	pid = fork();
-	if (pid == 0) {
-		alarm(TRY_SECONDS);
-		bool may_pass;
-		struct config *c = read_all(path, text, &may_pass);
-
-		if (!c && write(fds[1], text, strlen(text)) < 0)
-			_exit(3);
-		conf_free(c);
-		_exit(c ? 0 : may_pass ? TRIED_MAY_PASS : 1);
-	}
+	error = errno;
+	if (pid == 0)
+		try_and_exit(path, fds[1]);
 	close(fds[1]);
-	while (at < sizeof(text) - 1 && (n = read(fds[0], text + at, sizeof(text) - 1 - at)) > 0)
-		at += (size_t)n;
-	text[at] = '\0';
+	hear(fds[0], text, sizeof(text));
 	close(fds[0]);
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		snprintf(err, CONFIG_ERR, "%s: cannot be tried: %s", path, strerror(errno));
-	else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	if (pid < 0)
+		return cannot_be_tried(path, error, err);
+	if (waitpid(pid, &status, 0) < 0)
+		return cannot_be_tried(path, errno, err);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == TRIED_GOOD)
 		return true;
-	else if (*text)
+	if (*text)
 		memcpy(err, text, sizeof(text));
 	else
 		snprintf(err, CONFIG_ERR, "%s: the parser crashed or did not end on this file",
 			 path);
-	*ret_may_pass = WIFEXITED(status) && WEXITSTATUS(status) == TRIED_MAY_PASS;
+	/* Only a child that came to its end has found a fault in the files. */
+	*ret_may_pass = !WIFEXITED(status) || WEXITSTATUS(status) != TRIED_FAULT;
 	return false;
 }
 

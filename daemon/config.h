@@ -67,14 +67,15 @@ struct config {
 	struct conf_files *files;
 	struct conf_trusts *trusts;
 	struct conf_reads *reads; /* what it was read from (config_access.h); owned */
-	bool may_pass;		  /* of the error: it lies in a device that is not there */
+	bool may_pass;		  /* of the error; see conf_load */
 };
 
 /*
  * Reads the file and conf.d/ *.conf beside it. The caller frees the result with conf_free. NULL on
  * any error, with file, line, option and the remedy in err (CONFIG_ERR bytes). Never ends the
  * process, whatever the file holds: a child process tries it first. *ret_may_pass, unless NULL: the
- * same file may be good later, as only a token is not there.
+ * same file may be good later, as a token is not there, there are no descriptors, memory or
+ * processes, or the child process has not come to its end.
  */
 struct config *conf_load(const char *path, char *err, bool *ret_may_pass);
 /*

@@ -80,6 +80,13 @@ static ssize_t read_all(int fd, char *text, size_t most)
 	return (ssize_t)at;
 }
 
+/* For errno. */
+static int cannot_be_read(struct conf_reader *r, config_setting_t *s, const char *path)
+{
+	conf_note_lack(r->config, errno);
+	return conf_fail(r, s, "%.100s cannot be read: %s", path, strerror(errno));
+}
+
 static char *read_open(struct conf_reader *r, config_setting_t *s, const char *path, int fd,
 		       bool secret, size_t most, size_t *ret_len)
 {
@@ -89,7 +96,7 @@ static char *read_open(struct conf_reader *r, config_setting_t *s, const char *p
 	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		conf_fail(r, s, "%.100s cannot be read: %s", path, strerror(errno));
+		cannot_be_read(r, s, path);
 	else if (!S_ISREG(st.st_mode))
 		conf_fail(r, s, "%.100s is not a regular file", path);
 	else if (secret && (st.st_mode & S_IROTH))
@@ -237,7 +244,7 @@ static int read_folder(struct conf_reader *r, config_setting_t *s, const char *p
 	int e = 0;
 
 	if (list_folder(fd, &names) < 0)
-		e = conf_fail(r, s, "%.100s cannot be read: %s", path, strerror(errno));
+		e = cannot_be_read(r, s, path);
 	else if (names.count > FOLDER_MOST)
 		e = conf_fail(r, s, "%.100s has more than %d files", path, FOLDER_MOST);
 	for (unsigned i = 0; i < names.count; i++) {

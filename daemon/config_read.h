@@ -38,6 +38,11 @@ int conf_read_tree(struct conf_reader *r, config_setting_t *root);
 int conf_finish(struct config *c, char *err);
 
 /*
+ * Notes in c->may_pass whether an error of open() may pass: a lack of descriptors or of memory.
+ * error: errno.
+ */
+void conf_note_lack(struct config *c, int error);
+/*
  * True if only root and our own user can write the file at fd and change the folders above path:
  * anybody else who could would decide which peers are let in. False with a static text in *ret_why.
  */

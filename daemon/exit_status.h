@@ -11,7 +11,7 @@
 
 enum exit_status {
 	EXIT_DONE = 0,
-	EXIT_FAILED = 1, /* may pass: no memory, no descriptors, a token that is not there */
+	EXIT_FAILED = 1, /* may pass: no memory, descriptors or process, or no token */
 	EXIT_USAGE = 2,
 	/* Something that the start needs is taken, missing or another thing. */
 	EXIT_UNAVAILABLE = 69,

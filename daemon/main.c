@@ -564,7 +564,7 @@ static int check(const char *path, bool dump, const char *user)
 static void usage(FILE *f)
 {
 	fputs("usage: mendipd [-c FILE] [-f] [--check [--user NAME] | --dump-config]\n"
-	      "  -c, --config FILE  configuration (" SYSCONFDIR "/mendip/mendip.conf)\n"
+	      "  -c, --config FILE  configuration (" UNIT_CONFIG ")\n"
 	      "      --user NAME    with --check as root: the user that is to read the files\n"
 	      "  -f, --foreground   stay in the foreground; always so, kept for scripts\n"
 	      "      --check        check the configuration and end: 0 good, 1 bad\n"
@@ -574,15 +574,30 @@ static void usage(FILE *f)
 	      f);
 }
 
-/* Says in the log whether another start helps; the reason is there already. */
-static enum exit_status status_of_start(struct daemon *d, int error)
+/* The last line of the log. error: -errno of the start; 0 if the line before it says it all. */
+static void say_not_started(struct daemon *d, enum exit_status status, int error)
 {
-	enum exit_status status = exit_status_of_start(error);
-
-	log_error(&d->log, "not started (exit status %d): %s", (int)status,
+	log_error(&d->log, "not started (exit status %d%s%s): %s", (int)status, error ? ", " : "",
+		  error ? strerror(-error) : "",
 		  exit_status_may_pass(status) ? "that may pass: another start can succeed"
 					       : "mend that, then start mendipd again");
-	return status;
+}
+
+/* False: it cannot be loaded, and the log says why. */
+static bool load_first(struct daemon *d, enum exit_status *ret_status)
+{
+	char err[CONFIG_ERR] = "";
+	bool may_pass;
+
+	d->config = conf_load(d->config_path, err, &may_pass);
+	if (d->config) {
+		d->log.level = d->config->log;
+		return true;
+	}
+	log_error(&d->log, "%s", err);
+	*ret_status = may_pass ? EXIT_FAILED : EXIT_CONFIG;
+	say_not_started(d, *ret_status, 0);
+	return false;
 }
 
 static int run(const char *path)
@@ -590,8 +605,6 @@ static int run(const char *path)
 	static const struct daemon_services services = {turn, reload, close_down};
 	struct daemon *d = xzalloc(sizeof(*d));
 	enum exit_status status = EXIT_DONE;
-	char err[CONFIG_ERR] = "";
-	bool may_pass;
 	int r;
 
 	d->services = &services;
@@ -599,14 +612,12 @@ static int run(const char *path)
 	key_log_init(&d->key_log);
 	sink_init(&d->sink, STDERR_FILENO);
 	d->kept = kept_take();
-	d->config = conf_load(path, err, &may_pass);
-	if (!d->config) {
-		fprintf(stderr, "mendipd: %s\n", err);
+	log_init(&d->log, LOG_LEVEL_ERROR, log_sink, d); /* until the file says what is logged */
+	if (!load_first(d, &status)) {
 		kept_free(d->kept);
 		free(d);
-		return may_pass ? EXIT_FAILED : EXIT_CONFIG;
+		return (int)status;
 	}
-	log_init(&d->log, d->config->log, log_sink, d);
 	bucket_init(&d->send_lines.bucket, 1, 5);
 #ifdef MENDIP_FAULTS
 	fault_init(d, data_send_now);
@@ -625,7 +636,8 @@ static int run(const char *path)
 		if (d->handed)
 			d->log.level = LOG_LEVEL_ERROR;
 	} else {
-		status = status_of_start(d, r);
+		status = exit_status_of_start(r);
+		say_not_started(d, status, r);
 	}
 #ifdef MENDIP_FAULTS
 	fault_fini(d);

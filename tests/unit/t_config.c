@@ -12,7 +12,9 @@
 #include "xalloc.h"
 
 #include <openssl/pkcs12.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -634,6 +636,61 @@ static void credentials_of_systemd(void **state)
 	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 }
 
+/* What becomes of the process that tries a file; it calls alarm() first. */
+static enum { TRIES, IS_KILLED, EXITS } fate;
+
+unsigned alarm(unsigned seconds)
+{
+	(void)seconds;
+	if (fate == IS_KILLED)
+		raise(SIGKILL);
+	if (fate == EXITS)
+		_exit(1); /* as libraries do that have no memory */
+	return 0;
+}
+
+/* Only of a fault in the file it is said that it does not pass. */
+static void what_may_pass(void **state)
+{
+	static const struct {
+		const char *text, *error;
+		int fate;
+		rlim_t files; /* descriptors that can be opened; 0: as many as ever */
+		bool may_pass;
+	} rows[] = {
+		{"nonsense = 1;", "nonsense", TRIES, 0, false},
+		{BASE, "crashed or did not end", IS_KILLED, 0, true},
+		{BASE, "crashed or did not end", EXITS, 0, true},
+		{BASE, "cannot be read: Too many open files", TRIES, 2, true},
+		{BASE, "cannot be tried: Too many open files", TRIES, 1, true},
+	};
+	char path[sizeof(folder) + 32];
+	struct rlimit before, now;
+	int next = dup(0);
+
+	(void)state;
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	snprintf(path, sizeof(path), "%s/mendip.conf", folder);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char err[CONFIG_ERR] = "";
+		bool may_pass = !rows[i].may_pass;
+
+		write_file("mendip.conf", rows[i].text, strlen(rows[i].text), 0600);
+		now = before;
+		if (rows[i].files)
+			now.rlim_cur = (rlim_t)next + rows[i].files;
+		fate = rows[i].fate;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+		assert_null(conf_load(path, err, &may_pass));
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		fate = TRIES;
+		if (!strstr(err, rows[i].error) || may_pass != rows[i].may_pass)
+			fail_msg("row %zu: %s, %s", i, err, may_pass ? "may pass" : "stays");
+	}
+	unlink(path);
+}
+
 /* The gateway may have any of several identities where that of the server is written. */
 static void server_of_eap_beside_a_pattern(void **state)
 {
@@ -909,6 +966,7 @@ int main(void)
 		cmocka_unit_test(identity_in_eap),
 		cmocka_unit_test(credentials_are_read),
 		cmocka_unit_test(credentials_of_systemd),
+		cmocka_unit_test(what_may_pass),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);
