@@ -363,7 +363,7 @@ void conf_free(struct config *c)
 	conn_names_free(c->names);
 	free(c->fixed.key_log);
 	conn_set_fini(&c->conns);
-	conf_reads_free(c->reads);
+	conf_reads_free(c);
 	for (unsigned i = 0; i < c->pool_count; i++)
 		free(c->pools[i].name);
 	free(c->pools);

@@ -66,8 +66,9 @@ struct config {
 	struct conf_alike *alike; /* config_alike.c */
 	struct conf_files *files;
 	struct conf_trusts *trusts;
-	struct conf_reads *reads; /* what it was read from (config_access.h); owned */
-	bool may_pass;		  /* of the error; see conf_load */
+	struct conf_read *reads; /* what it was read from (config_access.h); owned */
+	unsigned read_count;
+	bool may_pass; /* of the error; see conf_load */
 };
 
 /*

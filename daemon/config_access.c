@@ -11,12 +11,11 @@
 
 #define LINE_SIZE 2048
 
-struct conf_reads {
-	struct conf_reads *next; /* in the order of reading, but backwards */
+struct conf_read {
 	enum conf_read_kind kind;
 	char *where;
-	char *path; /* absolute, as it is named; */
-	char *real; /* and without symbolic links, while conf_can_read looks */
+	char *path; /* absolute, as the configuration names it */
+	char *real; /* without symbolic links; NULL before conf_can_read, or if root finds none */
 };
 
 /* Owned. */
@@ -31,29 +30,22 @@ static char *absolute(const char *path)
 
 void conf_reads_add(struct config *c, enum conf_read_kind kind, const char *where, const char *path)
 {
-	struct conf_reads *f = xzalloc(sizeof(*f));
-
-	f->kind = kind;
-	f->where = xstrdup(where);
-	f->path = absolute(path);
-	f->next = c->reads;
-	c->reads = f;
+	c->reads = xreallocarray(c->reads, c->read_count + 1, sizeof(*c->reads));
+	c->reads[c->read_count++] =
+		(struct conf_read){.kind = kind, .where = xstrdup(where), .path = absolute(path)};
 }
 
-void conf_reads_free(struct conf_reads *f)
+void conf_reads_free(struct config *c)
 {
-	while (f) {
-		struct conf_reads *next = f->next;
-
-		free(f->where);
-		free(f->path);
-		free(f->real);
-		free(f);
-		f = next;
+	for (unsigned i = 0; i < c->read_count; i++) {
+		free(c->reads[i].where);
+		free(c->reads[i].path);
+		free(c->reads[i].real);
 	}
+	free(c->reads);
 }
 
-static bool can_read(const struct conf_reads *f)
+static bool can_read(const struct conf_read *f)
 {
 	int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK, fd;
 
@@ -97,7 +89,7 @@ struct look {
 };
 
 /* How to mend it. Folders above our own are the business of others: there the file is to move. */
-static void advise_fix(const struct look *l, const struct conf_reads *f, char *out, size_t size)
+static void advise_fix(const struct look *l, const struct conf_read *f, char *out, size_t size)
 {
 	char *closed = f->real ? closed_folder(f->real) : NULL;
 
@@ -114,18 +106,13 @@ static void advise_fix(const struct look *l, const struct conf_reads *f, char *o
 	free(closed);
 }
 
-/* In the order of reading. False: one of them cannot be read. */
-static bool look_at_all(const struct look *l, const struct conf_reads *f)
+static bool look_at(const struct look *l, const struct conf_read *f)
 {
 	char line[LINE_SIZE], fix[LINE_SIZE / 2];
 	const char *why;
-	bool good;
 
-	if (!f)
-		return true;
-	good = look_at_all(l, f->next);
 	if (can_read(f))
-		return good;
+		return true;
 	why = strerror(errno);
 	advise_fix(l, f, fix, sizeof(fix));
 	snprintf(line, sizeof(line),
@@ -135,6 +122,16 @@ static bool look_at_all(const struct look *l, const struct conf_reads *f)
 	conf_make_printable(line);
 	l->say(l->ctx, line);
 	return false;
+}
+
+/* In the order of reading. False: one of them cannot be read. */
+static bool look_at_all(const struct look *l, const struct config *c)
+{
+	bool good = true;
+
+	for (unsigned i = 0; i < c->read_count; i++)
+		good = look_at(l, &c->reads[i]) && good;
+	return good;
 }
 
 /* For good: the process gives up all rights of root. */
@@ -153,10 +150,10 @@ static bool look_as(const struct config *c, const struct passwd *pw, conf_say_li
 	char line[LINE_SIZE];
 	bool good = false;
 
-	for (struct conf_reads *f = c->reads; f; f = f->next)
-		f->real = realpath(f->path, NULL); /* as root */
+	for (unsigned i = 0; i < c->read_count; i++)
+		c->reads[i].real = realpath(c->reads[i].path, NULL); /* as root */
 	if (l.folder && become(pw)) {
-		good = look_at_all(&l, c->reads);
+		good = look_at_all(&l, c);
 	} else {
 		snprintf(line, sizeof(line),
 			 "it is not known what the user %s can read, as we cannot become that "
@@ -180,5 +177,10 @@ bool conf_can_read(const struct config *c, const struct passwd *pw, conf_say_lin
 		say(ctx, "it is not known what the daemon's user can read: no process for it");
 		return false;
 	}
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (!WIFEXITED(status)) {
+		say(ctx, "it is not known what the daemon's user can read: the process that looked "
+			 "has crashed");
+		return false;
+	}
+	return WEXITSTATUS(status) == 0;
 }

@@ -12,18 +12,17 @@
 
 #include <pwd.h>
 
-/* What was read: the list is kept in struct config. */
-struct conf_reads;
 enum conf_read_kind {
 	CONF_READ_FILE,
 	CONF_READ_FOLDER, /* its names were listed */
 	CONF_READ_MISSING /* it need not exist, but one must be able to see that */
 };
-/* Adds to c->reads. where: the place that names it, as in error messages, "FILE:LINE: OPTION". */
+/* Adds to c->reads, which is in the order of reading. where: the place that names it, as in error
+ * messages, "FILE:LINE: OPTION". */
 void conf_reads_add(struct config *c, enum conf_read_kind kind, const char *where,
 		    const char *path);
-/* Accepts NULL. */
-void conf_reads_free(struct conf_reads *f);
+/* Frees c->reads. */
+void conf_reads_free(struct config *c);
 
 typedef void conf_say_line(void *ctx, const char *line);
 /*

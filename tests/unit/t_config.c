@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "config_access.h"
 #include "config_option.h"
 #include "pki.h"
 #include "xalloc.h"
@@ -691,6 +692,30 @@ static void what_may_pass(void **state)
 	unlink(path);
 }
 
+static pid_t parent;
+
+static void crash_in_child(void *ctx, const char *line)
+{
+	if (getpid() != parent)
+		raise(SIGKILL);
+	snprintf(ctx, CONFIG_ERR, "%s", line);
+}
+
+static void a_look_that_crashes_is_told(void **state)
+{
+	char err[CONFIG_ERR] = "", said[CONFIG_ERR] = "";
+	struct config *c = conf_load_text("/no/such/folder/mendip.conf", BASE, err);
+
+	(void)state;
+	assert_string_equal(err, "");
+	assert_non_null(c);
+	parent = getpid();
+	/* The child has something to say, as it cannot find the folder. */
+	assert_false(conf_can_read(c, getpwuid(0), crash_in_child, said));
+	assert_non_null(strstr(said, "the process that looked has crashed"));
+	conf_free(c);
+}
+
 /* The gateway may have any of several identities where that of the server is written. */
 static void server_of_eap_beside_a_pattern(void **state)
 {
@@ -967,6 +992,7 @@ int main(void)
 		cmocka_unit_test(credentials_are_read),
 		cmocka_unit_test(credentials_of_systemd),
 		cmocka_unit_test(what_may_pass),
+		cmocka_unit_test(a_look_that_crashes_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);
