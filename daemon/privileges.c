@@ -13,7 +13,8 @@
 
 /*
  * The groups of the sockets are among ours: without CAP_CHOWN a process can give a file only to a
- * group that it is in. Those of the user are as at a login, and as systemd sets them (User=).
+ * group that it is in. Those of the user are as at a login, and as systemd sets them (User=). 0 or
+ * -errno.
  */
 static int take_groups(const struct passwd *pw, const struct config_fixed *c)
 {
@@ -21,6 +22,7 @@ static int take_groups(const struct passwd *pw, const struct config_fixed *c)
 	gid_t *list = xreallocarray(NULL, NGROUPS_MAX, sizeof(*list));
 	int count = NGROUPS_MAX - (int)ARRAY_SIZE(ours), r;
 
+	errno = E2BIG; /* getgrouplist sets none: there is no other error */
 	if (pw)
 		r = getgrouplist(pw->pw_name, pw->pw_gid, list, &count);
 	else
@@ -33,13 +35,15 @@ static int take_groups(const struct passwd *pw, const struct config_fixed *c)
 	}
 	if (r >= 0)
 		r = setgroups((size_t)count, list);
+	r = r < 0 ? -errno : 0;
 	free(list);
-	return r < 0 ? -EPERM : 0;
+	return r;
 }
 
 /*
  * Keeps CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE if we have it: a container may have given only the
- * first, and open its ports to all. Returns whether the bounding set can be cut down, too.
+ * first, and open its ports to all. Returns whether the bounding set can be cut down, too:
+ * without CAP_SETPCAP it stays as the service manager made it.
  */
 static bool choose_capabilities(void)
 {
@@ -55,29 +59,48 @@ static bool choose_capabilities(void)
 	return bounds;
 }
 
-/* CAP_NET_RAW has done its part: the raw sockets are open (data.c). */
-int privileges_drop(const struct config_fixed *c, char *err, size_t size)
+/* As root: becomes the user, with its groups and our capabilities. */
+static int become_user(const struct config_fixed *c, bool bounds, char *err, size_t size)
 {
-	bool root = getuid() == 0, bounds = choose_capabilities();
-	const struct passwd *pw = NULL;
+	const struct passwd *pw = getpwnam(c->user);
 	int r;
 
-	if (c->user && root) {
-		pw = getpwnam(c->user);
-		if (!pw) {
-			snprintf(err, size, "daemon.user: there is no user \"%s\"", c->user);
-			return -ENOENT;
-		}
+	if (!pw) {
+		snprintf(err, size, "daemon.user: there is no user \"%s\"", c->user);
+		return -ENOENT;
 	}
-	/* Root may lack the right, as in some containers: control_socket.c then says what that
-	 * means.
+	r = take_groups(pw, c);
+	if (r < 0) {
+		snprintf(err, size,
+			 "daemon.user: the groups of \"%s\" cannot be set: %s: start with "
+			 "CAP_SETGID, or remove the option",
+			 c->user, strerror(-r));
+		return r;
+	}
+	r = capng_change_id((int)pw->pw_uid, (int)pw->pw_gid,
+			    bounds ? CAPNG_CLEAR_BOUNDING : CAPNG_NO_FLAG);
+	if (r < 0) {
+		snprintf(err, size,
+			 "daemon.user: mendipd cannot become \"%s\" (libcap-ng: %d): start with "
+			 "CAP_SETUID, CAP_SETGID and CAP_NET_ADMIN, or remove the option",
+			 c->user, r);
+		return -EPERM;
+	}
+	return 0;
+}
+
+/* Stays the user that it is. */
+static int keep_user(const struct config_fixed *c, bool bounds, bool root, char *err, size_t size)
+{
+	int r;
+
+	/*
+	 * Root may lack the right, as in some containers: unix_socket_listen says what that means
+	 * for the sockets.
 	 */
-	r = root ? take_groups(pw, c) : 0;
-	if (pw && r == 0)
-		r = capng_change_id((int)pw->pw_uid, (int)pw->pw_gid, CAPNG_CLEAR_BOUNDING);
-	else if (!pw)
-		/* Without CAP_SETPCAP the bounding set stays as the service manager made it. */
-		r = capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
+	if (root)
+		(void)take_groups(NULL, c);
+	r = capng_apply(bounds ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 	if (r < 0) {
 		snprintf(err, size,
 			 "privileges cannot be dropped (libcap-ng: %d): start as root, or with "
@@ -85,9 +108,21 @@ int privileges_drop(const struct config_fixed *c, char *err, size_t size)
 			 r);
 		return -EPERM;
 	}
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
-		snprintf(err, size, "prctl: %s", strerror(errno));
-		return -errno;
-	}
 	return 0;
+}
+
+/* CAP_NET_RAW has done its part: the raw sockets are open (data.c). */
+int privileges_drop(const struct config_fixed *c, char *err, size_t size)
+{
+	bool root = getuid() == 0, bounds = choose_capabilities();
+	int r = c->user && root ? become_user(c, bounds, err, size)
+				: keep_user(c, bounds, root, err, size);
+
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
+		r = -errno;
+		snprintf(err, size, "prctl: %s", strerror(-r));
+	}
+	return r;
 }

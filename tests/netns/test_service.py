@@ -91,6 +91,9 @@ STARTS = (
     ("the right to the folder", 'user = "nobody"; control = "{bed}/c";', [], 77, "let the daemon's user write to its folder"),
     ("a socket of another daemon", 'control = "{bed}/branch.sock"; tun = "other0";', ["ip", "netns", "exec", "{other}"], 69, "is another mendipd running?"),
     ("a file in place of the socket", 'control = "{bed}/n.conf";', [], 69, "exists and is not a socket"),
+    ("the right to become the user", 'user = "nobody";', ["setpriv", "--bounding-set", "-setuid"], 77, 'cannot become "nobody"'),
+    ("the right to its groups", 'user = "nobody";', ["setpriv", "--bounding-set", "-setgid"], 77,
+     'the groups of "nobody" cannot be set: Operation not permitted: start with CAP_SETGID'),
     ("descriptors", "", ["prlimit", "--nofile=9"], 1, "cannot be brought up"),
     ("fewer of them", "", ["prlimit", "--nofile=7"], 1, "not started (exit status 1, "),
     ("none for the configuration", "", ["prlimit", "--nofile=6"], 1, "n.conf: cannot be read: Too many open files"),
@@ -226,18 +229,24 @@ def one_capability_is_enough():
 
 
 def runs_as_a_user():
-    with testbed.Testbed("user") as bed:
-        left, _ = bed.pair("branch", "gw")
-        folder = bed.path("run")
-        os.mkdir(folder)
-        shutil.chown(folder, "nobody")
-        os.chmod(os.path.dirname(folder), 0o755)
-        conf = config(f"{folder}/c.sock", NET, "192.0.2.2", daemon='user = "nobody";')
-        process = start_with(bed, left, [], conf)
-        wait_for(lambda: os.path.exists(f"{folder}/c.sock"), "no control socket", 5)
-        wait_for(lambda: capabilities(process.pid)["Uid"].split()[0] != "0", "it still runs as root", 5)
-        status = capabilities(process.pid)
-        expect(int(status["CapEff"], 16) == 1 << NET_ADMIN | 1 << NET_BIND_SERVICE, f"CapEff {status['CapEff']}")
+    """Also without CAP_SETPCAP, when the bounding set stays as it is."""
+    for front in ([], ["setpriv", "--bounding-set", "-setpcap"]):
+        with testbed.Testbed("user") as bed:
+            left, _ = bed.pair("branch", "gw")
+            folder = bed.path("run")
+            os.mkdir(folder)
+            shutil.chown(folder, "nobody")
+            os.chmod(os.path.dirname(folder), 0o755)
+            conf = config(f"{folder}/c.sock", NET, "192.0.2.2", daemon='user = "nobody";')
+            process = start_with(bed, left, front, conf)
+            wait_for(lambda: os.path.exists(f"{folder}/c.sock") or process.poll() is not None, "no control socket", 5)
+            with open(bed.path("n.log"), encoding="utf-8") as f:
+                expect(process.poll() is None, f"{front}: {f.read()}")
+            status = capabilities(process.pid)
+            expect(status["Uid"].split()[0] != "0", f"{front}: it still runs as root")
+            want = 1 << NET_ADMIN | 1 << NET_BIND_SERVICE
+            expect(int(status["CapEff"], 16) == int(status["CapPrm"], 16) == want, f"{front}: CapEff {status['CapEff']}")
+            expect(bool(front) == bool(int(status["CapBnd"], 16)), f"{front}: CapBnd {status['CapBnd']}")
 
 
 def manual_pages_are_clean():
