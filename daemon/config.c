@@ -175,14 +175,13 @@ static void free_help(struct config *c)
 {
 	conf_files_free(c->files);
 	conf_trusts_free(c->trusts);
-	conf_alike_free(c->alike);
 	conf_places_free(&c->pools_at);
 	conf_places_free(&c->psks_at);
 	conf_places_free(&c->ppks_at);
 	conf_places_free(&c->eaps_at);
+	conf_places_free(&c->children_at);
 	c->files = NULL;
 	c->trusts = NULL;
-	c->alike = NULL;
 }
 
 static void doubt_empty(struct config *c, const char *path)

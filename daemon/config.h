@@ -59,11 +59,10 @@ struct config {
 	unsigned doubt_count;
 	struct conn_names *names;     /* of the connections, while the files are read; owned */
 	char *ca_folder, *crl_folder; /* folders of CAs and CRLs for all connections */
-	/* While it is read: the folder of the main file, what the files of certificates hold, and
-	 * where pools, secrets of each kind and children stand. */
-	char *folder;
-	struct conf_places pools_at, psks_at, ppks_at, eaps_at;
-	struct conf_alike *alike; /* config_alike.c */
+	char *folder;		      /* of the main file */
+	/* While it is read: where pools, secrets of each kind and children stand, and what the
+	 * files of certificates hold. */
+	struct conf_places pools_at, psks_at, ppks_at, eaps_at, children_at;
 	struct conf_files *files;
 	struct conf_trusts *trusts;
 	struct conf_read *reads; /* what it was read from (config_access.h); owned */

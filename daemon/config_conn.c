@@ -340,6 +340,7 @@ static int read_child(struct conf_reader *r, config_setting_t *g, struct child_c
 {
 	int e = conf_get_name(r, g, &c->name);
 
+	conf_place_add(&r->config->children_at, r, g);
 	c->options = xmemdup(&r->config->defaults, sizeof(r->config->defaults));
 	if (e < 0 || conf_read_options(r, g, &conf_child_table, c) < 0)
 		return -EINVAL;
@@ -391,7 +392,6 @@ int conf_get_conn(struct conf_reader *r, config_setting_t *g)
 		return conf_fail(r, g, "ppk_required needs ppk_id");
 	if (conf_check_conn(r, g, conn) < 0)
 		return -EINVAL;
-	conf_alike_note(r, g);
 	return conf_load_creds(r, g, conn);
 }
 

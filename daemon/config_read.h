@@ -67,14 +67,8 @@ void conf_places_free(struct conf_places *p);
 void conf_option_path(config_setting_t *s, char *out, size_t size);
 /* Whether the address is one of this host's. False too if that cannot be known. */
 bool conf_is_own(struct conf_reader *r, const struct addr *a);
-/*
- * Notes where the children of the connection stand, which has been read from g and is the last one
- * of r->config; and says which of them have the same traffic, here and in other connections, when
- * all have been read: conf_alike_check.
- */
-void conf_alike_note(struct conf_reader *r, config_setting_t *g);
+/* Says which children have the same traffic; when all connections have been read. */
 void conf_alike_check(struct config *c);
-void conf_alike_free(struct conf_alike *a);
 /* The functions below return 0, or -EINVAL through conf_fail. */
 
 /*
