@@ -39,24 +39,27 @@ static int check_prefix(struct conf_reader *r, config_setting_t *s, const char *
 	return 0;
 }
 
-/* Why no peer can have the identity, written as v; NULL: one can. */
-static const char *no_identity(const char *v, const struct ident *id)
+/* Why nobody can have the identity, written as v; NULL: one can. Only a peer's may be a pattern. */
+static const char *no_identity(const char *v, const struct ident *id, bool ours)
 {
 	bool name = id->type == ID_FQDN || id->type == ID_RFC822;
 	const char *at = strchr(v, '@');
 	struct addr a;
 	struct ts t;
 
+	if (addr_parse(v, &a) == 0 && !addr_is_no_host(&a))
+		return NULL;
 	if (addr_parse(v, &a) == 0)
-		return addr_is_no_host(&a) ? "it is not the address of a host; \"%any\" stands for "
-					     "any identity"
-					   : NULL;
+		return ours ? "it is not the address of a host"
+			    : "it is not the address of a host; \"%any\" stands for any identity";
 	if (name && ts_parse(v, &t) == 0)
-		return "a network or range is none; \"%any\" stands for any identity";
+		return ours ? "a network or range is not an identity"
+			    : "a network or range is not an identity; \"%any\" stands for any";
 	if (id->type == ID_RFC822 && (at == v || at[1] == '\0'))
 		return "a name stands on both sides of @";
 	if (name && memchr(id->data + 1, '*', id->len - 1u))
-		return "\"*\" stands for anything only at the beginning";
+		return ours ? "a name of ours has no \"*\""
+			    : "\"*\" stands for anything only at the beginning";
 	return NULL;
 }
 
@@ -75,7 +78,7 @@ static int read_identity(struct conf_reader *r, config_setting_t *s, const struc
 				 "user@domain, @#hex, or a distinguished name such as "
 				 "\"O=Example, CN=gw\"",
 				 v);
-	none = no_identity(v, id);
+	none = no_identity(v, id, ours);
 	if (none)
 		return conf_fail(r, s, "nobody has the identity \"%.60s\": %s", v, none);
 	return 0;

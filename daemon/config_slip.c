@@ -33,7 +33,9 @@ bool conf_slip_address(struct conf_reader *r, config_setting_t *s, const char *v
 	if (is_several(v))
 		several(r, s, v);
 	else if (*v && v[strspn(v, "0123456789.")] == '\0') /* no host name has digits alone */
-		conf_fail(r, s, "\"%.60s\" is not an address: it has four numbers from 0 to 255",
+		conf_fail(r, s,
+			  "\"%.60s\" is not an address: one of IPv4 has four numbers from 0 to "
+			  "255",
 			  v);
 	else if (port)
 		conf_fail(r, s, "\"%.60s\": write the port as %s = %.5s", v, port_option, port);

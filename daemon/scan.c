@@ -14,7 +14,7 @@ static bool is_end_of_number(const char *p)
 
 static const char no_quotes[] = "the value must stand in double quotes (\")",
 		  wrapped[] = "a number above 2147483647 would be wrapped: put it in double quotes "
-			      "(\"), and a size with a unit, such as \"4G\"",
+			      "(\"); a size can have a unit, as \"4G\"",
 		  glued[] = "letters directly after a number: write a value with a unit as a "
 			    "string, such as \"10s\"";
 

@@ -154,7 +154,9 @@ static void what_is_too_deep(void **state)
 	strcpy(text + 300, " = 1; a = 1; a = 2;");
 	assert_false(conf_hint_twice(text, strlen(text), &line, why));
 	memset(text, '{', sizeof(text));
-	(void)conf_hint(text, sizeof(text), &line, why);
+	memcpy(text, "a: ", 3);
+	assert_true(conf_hint(text, sizeof(text), &line, why));
+	assert_string_equal(why, "{ is not closed");
 }
 
 int main(void)
