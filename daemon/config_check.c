@@ -159,11 +159,14 @@ static void doubt_start(struct conf_reader *r, config_setting_t *g, const struct
 	}
 }
 
-/* Whether one of the addresses of local_addrs is of this host; all of 127.0.0.0/8 is, too. */
-static bool has_own(struct conf_reader *r, const struct conn_conf *c)
+/*
+ * Whether one of the addresses of local_addrs is of this host, as all of 127.0.0.0/8 is; or may be,
+ * when the addresses of the host cannot be known.
+ */
+static bool may_have_own(struct conf_reader *r, const struct conn_conf *c)
 {
 	for (unsigned i = 0; i < c->local_count; i++) {
-		if (addr_is_loopback(&c->local[i].addr) || conf_is_own(r, &c->local[i].addr))
+		if (addr_is_loopback(&c->local[i].addr) || conf_is_own(r, &c->local[i].addr) != 0)
 			return true;
 	}
 	return false;
@@ -172,7 +175,7 @@ static bool has_own(struct conf_reader *r, const struct conn_conf *c)
 /* No error, as an address may come later: by DHCP, or from another host of a cluster. */
 static void doubt_local(struct conf_reader *r, config_setting_t *g, const struct conn_conf *c)
 {
-	if (c->local_count && !has_own(r, c))
+	if (c->local_count && !may_have_own(r, c))
 		conf_doubt(r, config_setting_get_member(g, "local_addrs"),
 			   "this host has none of these addresses, and reaches no peer before it "
 			   "has one: write its own, or leave the option out");

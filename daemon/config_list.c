@@ -103,7 +103,7 @@ static int add_remote(struct conf_reader *r, config_setting_t *s, const char *v,
 		return -EINVAL;
 	if (c->remote_count == CONN_MAX_ADDRS)
 		return conf_fail(r, s, "more than %d addresses", CONN_MAX_ADDRS);
-	if (c->remote_port == c->local_port && conf_is_own(r, &e.addr))
+	if (c->remote_port == c->local_port && conf_is_own(r, &e.addr) > 0)
 		conf_doubt(r, s,
 			   "\"%.60s\" is an address of this host, which would call itself: write "
 			   "the address of the peer",

@@ -15,15 +15,15 @@ static bool is_same(const struct sockaddr *s, const struct addr *a)
 	return false;
 }
 
-bool conf_is_own(struct conf_reader *r, const struct addr *a)
+int conf_is_own(struct conf_reader *r, const struct addr *a)
 {
 	const struct ifaddrs *i;
 
 	if (!r->own && getifaddrs(&r->own) < 0)
-		return false;
+		return -errno;
 	for (i = r->own; i; i = i->ifa_next) {
 		if (is_same(i->ifa_addr, a))
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }

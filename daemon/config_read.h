@@ -65,8 +65,8 @@ void conf_place_add(struct conf_places *to, const struct conf_reader *r, config_
 void conf_places_free(struct conf_places *p);
 /* The name of an option with those of its groups: "connections.gw.local.id". */
 void conf_option_path(config_setting_t *s, char *out, size_t size);
-/* Whether the address is one of this host's. False too if that cannot be known. */
-bool conf_is_own(struct conf_reader *r, const struct addr *a);
+/* 1: the address is one of this host's; 0: it is not; -errno: that cannot be known. */
+int conf_is_own(struct conf_reader *r, const struct addr *a);
 /* Says which children have the same traffic; when all connections have been read. */
 void conf_alike_check(struct config *c);
 /* The functions below return 0, or -EINVAL through conf_fail. */

@@ -21,9 +21,9 @@ const char *expiry_kind_name(enum expiry_kind kind);
 /* Called with the end of a connection's certificates or CRLs, in seconds since 1970. */
 typedef void expiry_end(void *ctx, const char *conn, enum expiry_kind kind, int64_t end);
 /*
- * Calls tell_end once for each connection and kind of which it has one that says when it ends, with
- * the first of these ends: our own chain, CAs, certificates that the peer may have, and the next
- * update of a CRL. creds may be NULL.
+ * Calls tell_end for each connection at most once per kind, with the earliest end: of our own
+ * chain, of CAs, of the certificates that the peer may have, and the next update of CRLs. A kind
+ * without an end is left out. creds may be NULL.
  */
 void expiry_ends(const struct cred_store *creds, expiry_end *tell_end, void *ctx);
 /* The certificate's subject as text, in s, which has IDENT_STRLEN bytes; "?" for one without. */

@@ -692,6 +692,35 @@ static void what_may_pass(void **state)
 	unlink(path);
 }
 
+static unsigned count_doubts(const char *text, const char *what)
+{
+	char err[CONFIG_ERR] = "";
+	struct config *c = conf_load_text("mendip.conf", text, err);
+	unsigned count = 0;
+
+	assert_string_equal(err, "");
+	assert_non_null(c);
+	for (unsigned i = 0; i < c->doubt_count; i++)
+		count += strstr(c->doubts[i].text, what) != NULL;
+	conf_free(c);
+	return count;
+}
+
+/* Without descriptors, the addresses of this host cannot be known. */
+static void local_addrs_that_may_be_ours(void **state)
+{
+	static const char not_ours[] = "this host has none of these addresses";
+	struct rlimit before, none;
+
+	(void)state;
+	assert_int_equal(count_doubts(BASE, not_ours), 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){0, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(count_doubts(BASE, not_ours), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 static pid_t parent;
 
 static void crash_in_child(void *ctx, const char *line)
@@ -993,6 +1022,7 @@ int main(void)
 		cmocka_unit_test(credentials_of_systemd),
 		cmocka_unit_test(what_may_pass),
 		cmocka_unit_test(a_look_that_crashes_is_told),
+		cmocka_unit_test(local_addrs_that_may_be_ours),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);
