@@ -318,14 +318,6 @@ static bool try_in_child(const char *path, char *err, bool *ret_may_pass)
 	return false;
 }
 
-void conf_make_printable(char *s)
-{
-	for (; *s; s++) {
-		if ((unsigned char)*s < 0x20 || (unsigned char)*s >= 0x7f)
-			*s = '?';
-	}
-}
-
 struct config *conf_load(const char *path, char *err, bool *ret_may_pass)
 {
 	bool may_pass = false;

@@ -12,6 +12,8 @@
 #include "udp_offload.h"
 #include "options.h"
 
+#include <stdarg.h>
+
 #define CONFIG_ERR   512
 #define DEVICE_MAX   200		   /* TUN devices besides the shared one */
 #define CONTROL_PATH "/run/mendip/control" /* default control socket of mendipd and mendipctl */
@@ -88,6 +90,10 @@ struct config *conf_load_text(const char *name, const char *text, char *err);
  * perhaps cut within a UTF-8 sequence, neither controls a terminal nor breaks JSON.
  */
 void conf_make_printable(char *s);
+/* The text, made printable in this way, of at most 1023 bytes; the caller frees it. */
+char *conf_printable(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+/* Whether v is one of the words (NULL-terminated). */
+bool conf_is_one_of(const char *v, const char *const *words);
 /*
  * Checks the children's own TUN devices: at most DEVICE_MAX, and none is the shared one. 0, or
  * -EINVAL with err (CONFIG_ERR bytes).

@@ -97,8 +97,6 @@ int conf_read_options(struct conf_reader *r, config_setting_t *group,
 /* Frees the parsed defaults that conf_read_options keeps in the reader. */
 void conf_options_fini(struct conf_reader *r);
 
-/* Where an option of that name belongs, as "a child"; NULL: nowhere. */
-const char *conf_place_of_option(const char *name);
 /*
  * Checks that concern several options of a child, and of a connection with its children, that have
  * been read from g. 0, or -EINVAL through conf_fail.
@@ -110,8 +108,8 @@ void conf_doubt_prefix(struct conf_reader *r, config_setting_t *s, const char *v
 		       const struct ts *t);
 /*
  * Says through conf_fail what to write instead of v, which is no address, or no selector, if that
- * can be seen in it: several values, a netmask, a port, which the option of that name has. False:
- * it cannot.
+ * can be seen in it: several values, a netmask, a port. port_option: the option in which a port
+ * belongs. False: it cannot.
  */
 bool conf_slip_address(struct conf_reader *r, config_setting_t *s, const char *v,
 		       const char *port_option);

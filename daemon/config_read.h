@@ -63,8 +63,6 @@ void conf_doubt_at(struct config *c, const char *place, const char *fmt, ...) PR
 /* Adds the place of the setting, "FILE:LINE". */
 void conf_place_add(struct conf_places *to, const struct conf_reader *r, config_setting_t *s);
 void conf_places_free(struct conf_places *p);
-/* The name of an option with those of its groups: "connections.gw.local.id". */
-void conf_option_path(config_setting_t *s, char *out, size_t size);
 /* 1: the address is one of this host's; 0: it is not; -errno: that cannot be known. */
 int conf_is_own(struct conf_reader *r, const struct addr *a);
 /* Says which children have the same traffic; when all connections have been read. */

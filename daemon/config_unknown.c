@@ -92,14 +92,8 @@ static struct names switchover_names(void)
 	return n;
 }
 
-static bool is_in(const char *name, const char *const *names)
-{
-	while (*names && strcmp(*names, name) != 0)
-		names++;
-	return *names != NULL;
-}
-
-const char *conf_place_of_option(const char *name)
+/* Where an option of that name belongs, as "a child"; NULL: nowhere. */
+static const char *place_of_option(const char *name)
 {
 	static const struct {
 		const struct conf_table *table;
@@ -119,45 +113,14 @@ const char *conf_place_of_option(const char *name)
 	}
 	if (strcmp(name, "secret") == 0)
 		return "a group of secrets (secrets: { ike_NAME: { ... }; })";
-	return is_in(name, n.v) ? "the group switchover" : NULL;
-}
-
-/* The options of ipsec.conf that are most often carried over, and what is written here. */
-static const char *instead_of_ipsec(const char *name)
-{
-	static const struct {
-		const char *name, *text;
-	} options[] = {
-		{"auto", "write start_action in a child: \"start\", or \"trap\" for route"},
-		{"left", "write local_addrs"},
-		{"right", "write remote_addrs"},
-		{"leftid", "write id in the group local"},
-		{"rightid", "write id in the group remote"},
-		{"leftsubnet", "write local_ts in a child"},
-		{"rightsubnet", "write remote_ts in a child"},
-		{"authby", "write auth in the groups local and remote"},
-		{"keyexchange", "remove it, as Mendip always speaks IKEv2"},
-		{"ikelifetime", "write rekey_time in the connection"},
-		{"lifetime", "write rekey_time in a child"},
-		{"keylife", "write rekey_time in a child"},
-		{"ike", "write proposals in the connection"},
-		{"esp", "write esp_proposals in a child"},
-		{"dpddelay", "write dpd_delay"},
-		{"dpdaction", "write dpd_action in a child"},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		if (strcmp(options[i].name, name) == 0)
-			return options[i].text;
-	}
-	return NULL;
+	return conf_is_one_of(name, n.v) ? "the group switchover" : NULL;
 }
 
 int conf_unknown(struct conf_reader *r, config_setting_t *s, const char *const *names)
 {
 	const char *name = config_setting_name(s), *near = nearest(name, names),
-		   *place = conf_place_of_option(name), *without = swanctl_without(name),
-		   *instead = instead_of_ipsec(name);
+		   *place = place_of_option(name), *without = swanctl_without(name),
+		   *instead = ipsec_instead(name);
 
 	if (place)
 		return conf_fail(r, s, "stands in the wrong group: it belongs in %s", place);
@@ -168,7 +131,7 @@ int conf_unknown(struct conf_reader *r, config_setting_t *s, const char *const *
 		return conf_fail(r, s, "is an option of ipsec.conf: %s", instead);
 	if (near)
 		return conf_fail(r, s, "unknown option: did you mean \"%s\"?", near);
-	if (config_setting_is_group(s) && is_in("children", names))
+	if (config_setting_is_group(s) && conf_is_one_of("children", names))
 		return conf_fail(r, s,
 				 "unknown group: a child stands in children: { %.60s: { ... }; }",
 				 name);
@@ -180,5 +143,5 @@ int conf_known_switchover(struct conf_reader *r, config_setting_t *s)
 	struct names n = switchover_names();
 	const char *name = config_setting_name(s);
 
-	return is_in(name, n.v) || tunnel_options_gone(name) ? 0 : conf_unknown(r, s, n.v);
+	return conf_is_one_of(name, n.v) || tunnel_options_gone(name) ? 0 : conf_unknown(r, s, n.v);
 }

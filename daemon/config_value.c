@@ -7,7 +7,34 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void conf_option_path(config_setting_t *s, char *out, size_t size)
+#define DOUBT_MAX 1024 /* bytes; with all names in full */
+
+void conf_make_printable(char *s)
+{
+	for (; *s; s++) {
+		if ((unsigned char)*s < 0x20 || (unsigned char)*s >= 0x7f)
+			*s = '?';
+	}
+}
+
+char *conf_printable(const char *fmt, va_list ap)
+{
+	char text[DOUBT_MAX];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	conf_make_printable(text);
+	return xstrdup(text);
+}
+
+bool conf_is_one_of(const char *v, const char *const *words)
+{
+	while (*words && strcmp(*words, v) != 0)
+		words++;
+	return *words != NULL;
+}
+
+/* The name of an option with those of its groups: "connections.gw.local.id". */
+static void option_path(config_setting_t *s, char *out, size_t size)
 {
 	config_setting_t *chain[16];
 	unsigned n = 0;
@@ -33,7 +60,7 @@ void conf_where(const struct conf_reader *r, config_setting_t *s, char *out)
 {
 	char path[160];
 
-	conf_option_path(s, path, sizeof(path));
+	option_path(s, path, sizeof(path));
 	snprintf(out, CONF_WHERE, "%.80s:%u%s%s", r->path, config_setting_source_line(s),
 		 *path ? ": " : "", path);
 }
@@ -53,15 +80,12 @@ int conf_fail(struct conf_reader *r, config_setting_t *s, const char *fmt, ...)
 
 void conf_doubt_at(struct config *c, const char *place, const char *fmt, ...)
 {
-	char text[CONFIG_ERR];
 	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	conf_make_printable(text);
 	c->doubts = xreallocarray(c->doubts, c->doubt_count + 1, sizeof(*c->doubts));
-	c->doubts[c->doubt_count++] = (struct conf_doubt){xstrdup(place), xstrdup(text)};
+	va_start(ap, fmt);
+	c->doubts[c->doubt_count++] = (struct conf_doubt){xstrdup(place), conf_printable(fmt, ap)};
+	va_end(ap);
 }
 
 /* "FILE:LINE"; the caller frees it. */
@@ -72,7 +96,7 @@ static char *place_of(const struct conf_reader *r, config_setting_t *s)
 
 void conf_doubt(struct conf_reader *r, config_setting_t *s, const char *fmt, ...)
 {
-	char path[160], text[300], *place;
+	char path[160], *place, *text;
 	va_list ap;
 
 	for (const struct conf_standards *d = r->standards; d; d = d->next) {
@@ -80,12 +104,13 @@ void conf_doubt(struct conf_reader *r, config_setting_t *s, const char *fmt, ...
 			return;
 	}
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	text = conf_printable(fmt, ap);
 	va_end(ap);
-	conf_option_path(s, path, sizeof(path));
+	option_path(s, path, sizeof(path));
 	place = place_of(r, s);
 	conf_doubt_at(r->config, place, "%s: %s", path, text);
 	free(place);
+	free(text);
 }
 
 void conf_place_add(struct conf_places *to, const struct conf_reader *r, config_setting_t *s)
@@ -108,11 +133,8 @@ int conf_known(struct conf_reader *r, config_setting_t *group, const char *const
 		return conf_fail(r, group, "must be a group: { ... }");
 	for (int i = 0; i < config_setting_length(group); i++) {
 		config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
-		bool found = false;
 
-		for (const char *const *n = names; *n && !found; n++)
-			found = strcmp(*n, config_setting_name(s)) == 0;
-		if (!found)
+		if (!conf_is_one_of(config_setting_name(s), names))
 			return conf_unknown(r, s, names);
 	}
 	return 0;

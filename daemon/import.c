@@ -47,7 +47,7 @@ static void add_addresses(struct import_lines *l, const struct import_node *conn
 		return;
 	before = import_begin_list(l, n ? n : conn, !ours, name);
 	while ((item = import_next_item(&at))) {
-		if (import_is_one_of(item, any)) {
+		if (conf_is_one_of(item, any)) {
 			import_add_item(l, n ? n : conn, "%any");
 		} else if (!ours && addr_parse(item, &a) < 0 && ts_parse(item, &t) == 0) {
 			import_say(l, n,

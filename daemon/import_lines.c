@@ -90,15 +90,13 @@ void import_close(struct import_lines *l, const struct import_node *from)
 
 void import_say(struct import_lines *l, const struct import_node *n, const char *fmt, ...)
 {
-	char text[CONFIG_ERR];
 	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	conf_make_printable(text);
 	l->words = xreallocarray(l->words, l->said + 1, sizeof(*l->words));
-	l->words[l->said] = (struct import_word){.of = n, .number = l->said, .text = xstrdup(text)};
+	va_start(ap, fmt);
+	l->words[l->said] =
+		(struct import_word){.of = n, .number = l->said, .text = conf_printable(fmt, ap)};
+	va_end(ap);
 	l->said++;
 }
 

@@ -75,25 +75,18 @@ void import_end_list(struct import_lines *l, const struct import_node *n, unsign
 	import_part_end(l, before);
 }
 
-bool import_is_one_of(const char *v, const char *const *words)
-{
-	while (*words && strcmp(*words, v) != 0)
-		words++;
-	return *words != NULL;
-}
-
 bool import_is_yes(const char *v)
 {
 	static const char *const words[] = {"yes", "true", "enabled", "1", NULL};
 
-	return import_is_one_of(v, words);
+	return conf_is_one_of(v, words);
 }
 
 bool import_is_no(const char *v)
 {
 	static const char *const words[] = {"no", "false", "disabled", "0", NULL};
 
-	return import_is_one_of(v, words);
+	return conf_is_one_of(v, words);
 }
 
 const char *import_switch(const char *v)

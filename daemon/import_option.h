@@ -24,8 +24,6 @@ void import_end_list(struct import_lines *l, const struct import_node *n, unsign
 /* The same for all items of the option n. */
 void import_add_list(struct import_lines *l, const struct import_node *n, bool needed,
 		     const char *name);
-/* words: NULL-terminated. */
-bool import_is_one_of(const char *v, const char *const *words);
 /* The words that strongSwan takes for yes, and for no. */
 bool import_is_yes(const char *v);
 bool import_is_no(const char *v);

@@ -23,7 +23,7 @@ static char *identity(const char *v)
 	char *text;
 	size_t len;
 
-	if (import_is_one_of(v, any))
+	if (conf_is_one_of(v, any))
 		return xstrdup("%any");
 	if (has_prefix(v, "@@"))
 		return xstrdup(v + 2);
@@ -155,7 +155,7 @@ static const char *auth_of(const char *v, bool ours)
 		return "pubkey";
 	if (strcmp(v, "psk") == 0)
 		return v;
-	return ours && import_is_one_of(v, eap) ? v : NULL;
+	return ours && conf_is_one_of(v, eap) ? v : NULL;
 }
 
 /* n: what Mendip does not have, and what narrows the circle of those who are let in; or NULL. */

@@ -100,22 +100,51 @@ static const struct row secrets[] = {
 	{"xauth", IKEV1 ": for a password of EAP write eap..."},
 	{"ntlm", "write the password itself, in a group eap..."},
 };
+
+/* Those that are most often carried over. */
+static const struct row ipsec[] = {
+	{"auto", "write start_action in a child: \"start\", or \"trap\" for route"},
+	{"left", "write local_addrs"},
+	{"right", "write remote_addrs"},
+	{"leftid", "write id in the group local"},
+	{"rightid", "write id in the group remote"},
+	{"leftsubnet", "write local_ts in a child"},
+	{"rightsubnet", "write remote_ts in a child"},
+	{"authby", "write auth in the groups local and remote"},
+	{"keyexchange", "remove it, as Mendip always speaks IKEv2"},
+	{"ikelifetime", "write rekey_time in the connection"},
+	{"lifetime", "write rekey_time in a child"},
+	{"keylife", "write rekey_time in a child"},
+	{"ike", "write proposals in the connection"},
+	{"esp", "write esp_proposals in a child"},
+	{"dpddelay", "write dpd_delay"},
+	{"dpdaction", "write dpd_action in a child"},
+};
 /* clang-format on */
 
-const char *swanctl_without(const char *option)
+/* prefix: more may follow the name of the row. */
+static const char *find_text(const struct row *v, size_t count, const char *name, bool prefix)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (strcmp(rows[i].name, option) == 0)
-			return rows[i].text;
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(v[i].name);
+
+		if (strncmp(v[i].name, name, len) == 0 && (prefix || name[len] == '\0'))
+			return v[i].text;
 	}
 	return NULL;
 }
 
+const char *swanctl_without(const char *option)
+{
+	return find_text(rows, ARRAY_SIZE(rows), option, false);
+}
+
 const char *swanctl_secret_without(const char *section)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
-		if (strncmp(secrets[i].name, section, strlen(secrets[i].name)) == 0)
-			return secrets[i].text;
-	}
-	return NULL;
+	return find_text(secrets, ARRAY_SIZE(secrets), section, true);
+}
+
+const char *ipsec_instead(const char *option)
+{
+	return find_text(ipsec, ARRAY_SIZE(ipsec), option, false);
 }

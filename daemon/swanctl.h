@@ -1,5 +1,5 @@
 /*
- * swanctl.h - the options of strongSwan's swanctl.conf that Mendip does not have.
+ * swanctl.h - the options of strongSwan's swanctl.conf and ipsec.conf that Mendip does not have.
  * SPDX-License-Identifier: ISC
  */
 #ifndef MENDIP_SWANCTL_H
@@ -14,5 +14,8 @@
 const char *swanctl_without(const char *option);
 /* The same for a section of `secrets`, such as "private-gw". */
 const char *swanctl_secret_without(const char *section);
+/* What to write in place of an option of ipsec.conf, as a part of a sentence; NULL: none is known.
+ */
+const char *ipsec_instead(const char *option);
 
 #endif

@@ -209,10 +209,10 @@ def uncovered(told):
 
 
 def without_counterpart():
-    """The options of swanctl.conf in the table of daemon/swanctl.c."""
+    """The names in each of the tables of daemon/swanctl.c: options and secrets of swanctl.conf, options of ipsec.conf."""
     with open(os.path.join(SOURCE, "daemon/swanctl.c"), encoding="utf-8") as f:
-        options, secrets = f.read().split("row secrets[]")
-    return re.findall(r'^\t\{"(\w+)", ', options, re.M), re.findall(r'^\t\{"(\w+)", ', secrets, re.M)
+        tables = re.split(r"^static const struct row \w+\[\] = ", f.read(), flags=re.M)[1:]
+    return [re.findall(r'^\t\{"(\w+)", ', table, re.M) for table in tables]
 
 
 def main():
@@ -233,14 +233,16 @@ def main():
                 wrong.append(f"{row.text}\n    but it says, with status {status}:\n    " + "\n    ".join(lines))
             if not row.want or any(not re.match(r"\S+:\d+: |mendip\.conf: ", line) for line in lines):
                 wrong.append(f"{row.text}: a line without file and line: {lines}")
-    options, secrets = without_counterpart()
+    options, secrets, ipsec = without_counterpart()
     wrong += [f"no row has the option {o} of swanctl.conf" for o in options
               if not any(re.search(rf"\b{o}: is an option of swanctl.conf", t) for t in told)]
     wrong += [f"no row has the secret {o} of swanctl.conf" for o in secrets
               if not any(re.search(rf"\.{o}\w*: is a section of swanctl.conf", t) for t in told)]
+    wrong += [f"no row has the option {o} of ipsec.conf" for o in ipsec
+              if not any(re.search(rf"\b{o}: is an option of ipsec.conf", t) for t in told)]
     wrong += list(uncovered(told))
-    if count < 150 or len(options) < 50:
-        wrong.append(f"only {count} rows and {len(options)} options were found: the search is wrong")
+    if count < 150 or len(options) < 50 or len(ipsec) < 10:
+        wrong.append(f"only {count} rows, {len(options)} and {len(ipsec)} options were found: the search is wrong")
     if write:
         with open(TABLE, "w", encoding="utf-8") as f:
             f.write("\n\n".join([head, *(row.text for row in table)]) + "\n")
