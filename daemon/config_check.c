@@ -87,25 +87,31 @@ static enum reach reach_of(const struct addr *a, const struct endpoint *v, unsig
 	return best;
 }
 
-/* Each address in v needs one in `others`, which are of the other side. */
-static int check_reach(struct conf_reader *r, config_setting_t *g, const struct endpoint *v,
-		       unsigned count, const struct endpoint *others, unsigned other_count,
-		       const char *const *names)
+/* The addresses of one side of a connection. */
+struct side {
+	const char *option;
+	const struct endpoint *v;
+	unsigned count;
+};
+
+/* Each address of the side needs one of the other. */
+static int check_reach(struct conf_reader *r, config_setting_t *g, const struct side *side,
+		       const struct side *other)
 {
 	char text[ADDR_STRLEN];
 
-	for (unsigned i = 0; i < count; i++) {
-		enum reach reach = reach_of(&v[i].addr, others, other_count);
+	for (unsigned i = 0; i < side->count; i++) {
+		enum reach reach = reach_of(&side->v[i].addr, other->v, other->count);
 
-		addr_format(&v[i].addr, text);
+		addr_format(&side->v[i].addr, text);
 		if (reach == REACH_NO_FAMILY)
 			return conf_fail(r, g, "%s has %s, but %s has no address of that family",
-					 names[0], text, names[1]);
+					 side->option, text, other->option);
 		if (reach == REACH_NO_LOOPBACK)
 			return conf_fail(r, g,
 					 "%s has %s, which no address of %s reaches: loopback "
 					 "addresses are for the host itself",
-					 names[0], text, names[1]);
+					 side->option, text, other->option);
 	}
 	return 0;
 }
@@ -131,13 +137,12 @@ static int check_itself(struct conf_reader *r, config_setting_t *g, const struct
  */
 static int check_addresses(struct conf_reader *r, config_setting_t *g, const struct conn_conf *c)
 {
-	static const char *const names[] = {"remote_addrs", "local_addrs", "remote_addrs"};
+	const struct side local = {"local_addrs", c->local, c->local_count};
+	const struct side remote = {"remote_addrs", c->remote, c->remote_count};
 
-	if (c->local_count &&
-	    check_reach(r, g, c->remote, c->remote_count, c->local, c->local_count, names) < 0)
+	if (c->local_count && check_reach(r, g, &remote, &local) < 0)
 		return -EINVAL;
-	if (!c->remote_any && !c->names &&
-	    check_reach(r, g, c->local, c->local_count, c->remote, c->remote_count, names + 1) < 0)
+	if (!c->remote_any && !c->names && check_reach(r, g, &local, &remote) < 0)
 		return -EINVAL;
 	return check_itself(r, g, c);
 }

@@ -1,7 +1,6 @@
 /* config_conn.c - connections and their children. SPDX-License-Identifier: ISC */
 #include "config_auth.h"
 #include "config_option.h"
-#include "spd.h"
 #include "window.h"
 #include "xalloc.h"
 
@@ -474,47 +473,47 @@ static void list_ids(const struct psk_store *store, char *out, size_t size)
 		snprintf(out + at, size - at, " and %u more", count - IDS_SHOWN);
 }
 
+/* What is wrong with the connection, when all secrets are known. 0, or -EINVAL with why. */
+static int check_one(const struct conn_conf *conn, const struct psk_store *secrets, char *why)
+{
+	char id[IDENT_STRLEN], ids[200];
+
+	if (conf_check_eap(conn, secrets, why) < 0)
+		return -EINVAL;
+	if (ident_eq(&conn->local_id, &conn->remote_id)) {
+		snprintf(why, CONFIG_ERR,
+			 "remote.id is the same as local.id: set remote.id to the identity of the "
+			 "peer");
+		return -EINVAL;
+	}
+	if (conn_has_psk(conn) && !psk_find(secrets, &conn->local_id, &conn->remote_id) &&
+	    !ident_is_pattern(&conn->remote_id)) {
+		list_ids(secrets, ids, sizeof(ids));
+		snprintf(why, CONFIG_ERR, "no secret for \"%.100s\": add one to secrets%s",
+			 ident_format(&conn->remote_id, id), ids);
+		return -EINVAL;
+	}
+	if (conn->ppk_id && strcmp(conn->ppk_id, PPK_ANY) != 0 &&
+	    !ppk_find(secrets, conn->ppk_id)) {
+		snprintf(why, CONFIG_ERR,
+			 "no post-quantum key \"%s\": add a group ppk... to secrets", conn->ppk_id);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int conf_finish(struct config *c, char *err)
 {
+	char why[CONFIG_ERR];
+
 	if (conf_check_devices(c, err) < 0 || conf_check_backups(c, err) < 0)
 		return -EINVAL;
 	cred_store_complete(c->conns.creds);
 	conf_alike_check(c);
 	for (unsigned i = 0; i < c->conns.count; i++) {
-		const struct conn_conf *conn = c->conns.v[i];
-		char why[CONFIG_ERR];
-
-		if (conf_check_eap(conn, c->conns.secrets, why) < 0) {
-			snprintf(err, CONFIG_ERR, "%.100s: connections.%.60s: %.300s",
-				 c->where.v[i], conn->name, why);
-			return -EINVAL;
-		}
-		if (ident_eq(&conn->local_id, &conn->remote_id)) {
-			snprintf(err, CONFIG_ERR,
-				 "%.100s: connections.%.60s: remote.id is the same as "
-				 "local.id: set remote.id to the identity of the peer",
-				 c->where.v[i], conn->name);
-			return -EINVAL;
-		}
-		if (conn_has_psk(conn) &&
-		    !psk_find(c->conns.secrets, &conn->local_id, &conn->remote_id) &&
-		    !ident_is_pattern(&conn->remote_id)) {
-			char id[IDENT_STRLEN], ids[200];
-
-			list_ids(c->conns.secrets, ids, sizeof(ids));
-			snprintf(err, CONFIG_ERR,
-				 "%.100s: connections.%.60s: no secret for \"%.100s\": add one to "
-				 "secrets%s",
-				 c->where.v[i], conn->name, ident_format(&conn->remote_id, id),
-				 ids);
-			return -EINVAL;
-		}
-		if (conn->ppk_id && strcmp(conn->ppk_id, PPK_ANY) != 0 &&
-		    !ppk_find(c->conns.secrets, conn->ppk_id)) {
-			snprintf(err, CONFIG_ERR,
-				 "%.100s: connections.%.60s: no post-quantum key \"%s\": add a "
-				 "group ppk... to secrets",
-				 c->where.v[i], conn->name, conn->ppk_id);
+		if (check_one(c->conns.v[i], c->conns.secrets, why) < 0) {
+			snprintf(err, CONFIG_ERR, "%.100s: connections.%.60s: %.330s",
+				 c->where.v[i], c->conns.v[i]->name, why);
 			return -EINVAL;
 		}
 	}

@@ -104,7 +104,6 @@ static bool is_bare_value(struct scan s)
 					       "True", "False", NULL};
 	const char *from = s.at;
 	char c = scan_peek(&s, 0);
-	unsigned points = 0;
 
 	if (isalpha((unsigned char)c)) {
 		scan_skip_word(&s);
@@ -112,11 +111,10 @@ static bool is_bare_value(struct scan s)
 	}
 	if (!isdigit((unsigned char)c))
 		return c == '%';
-	for (; isalnum((unsigned char)scan_peek(&s, 0)) || scan_peek(&s, 0) == '.'; s.at++)
-		points += scan_peek(&s, 0) == '.';
+	while (isalnum((unsigned char)scan_peek(&s, 0)) || scan_peek(&s, 0) == '.')
+		s.at++;
 	c = scan_peek(&s, 0);
-	return points > 1 || c == ':' || c == '%' ||
-	       (c == '/' && isdigit((unsigned char)scan_peek(&s, 1)));
+	return c == ':' || c == '%' || (c == '/' && isdigit((unsigned char)scan_peek(&s, 1)));
 }
 
 /*
@@ -252,18 +250,19 @@ bool conf_hint(const char *text, size_t len, unsigned *ret_line, char *why)
 	while (!found && (scan_skip_space(&w.s), w.s.at < w.s.end))
 		found = look(&w, &line, why);
 	/* What seems wrong behind such a string may be a part of another one. */
-	if (found && !w.long_string) {
-		*ret_line = line;
-		return true;
-	}
 	if (w.long_string) {
 		*ret_line = w.long_string;
 		snprintf(why, HINT_MAX, "%s", SCAN_LONG_STRING);
 		return true;
 	}
-	if (w.depth == 0)
-		return false;
-	*ret_line = w.opened_in[w.depth - 1];
-	snprintf(why, HINT_MAX, "%c is not closed", w.open[w.depth - 1]);
-	return true;
+	if (found) {
+		*ret_line = line;
+		return true;
+	}
+	if (w.depth) {
+		*ret_line = w.opened_in[w.depth - 1];
+		snprintf(why, HINT_MAX, "%c is not closed", w.open[w.depth - 1]);
+		return true;
+	}
+	return false;
 }

@@ -306,27 +306,12 @@ static bool same_ids(const struct psk *a, const struct psk *b)
 	return same;
 }
 
+/* A pre-shared key of IKE. */
 static int read_psk(struct conf_reader *r, config_setting_t *g)
 {
 	struct psk_store *store = r->config->conns.secrets;
-	const char *name = config_setting_name(g);
 	struct psk *k;
 
-	if (strncmp(name, "ike", 3) != 0 && strncmp(name, "ppk", 3) != 0 &&
-	    strncmp(name, "eap", 3) != 0 && swanctl_secret_without(name))
-		return conf_fail(r, g, "is a section of swanctl.conf that Mendip does not have: %s",
-				 swanctl_secret_without(name));
-	if (strncmp(name, "ike", 3) != 0 && strncmp(name, "ppk", 3) != 0 &&
-	    strncmp(name, "eap", 3) != 0)
-		return conf_fail(r, g,
-				 "secrets are groups whose names begin with \"ike\", \"ppk\" or "
-				 "\"eap\"");
-	if (!config_setting_is_group(g))
-		return conf_fail(r, g, "must be a group: { id = ...; secret = ...; }");
-	if (*name == 'p')
-		return read_ppk(r, g);
-	if (*name == 'e')
-		return read_eap(r, g);
 	conf_place_add(&r->config->psks_at, r, g);
 	store->v = xreallocarray(store->v, store->count + 1, sizeof(*store->v));
 	k = &store->v[store->count++];
@@ -347,6 +332,28 @@ static int read_psk(struct conf_reader *r, config_setting_t *g)
 		"whoever takes the peer's place can find it by trying; openssl rand -base64 32 "
 		"prints a good one");
 	return 0;
+}
+
+static int read_secret_group(struct conf_reader *r, config_setting_t *g)
+{
+	static const struct {
+		const char *prefix;
+		int (*read)(struct conf_reader *r, config_setting_t *g);
+	} kinds[] = {{"ike", read_psk}, {"ppk", read_ppk}, {"eap", read_eap}};
+	const char *name = config_setting_name(g), *without = swanctl_secret_without(name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)) != 0)
+			continue;
+		return config_setting_is_group(g)
+			       ? kinds[i].read(r, g)
+			       : conf_fail(r, g, "must be a group: { id = ...; secret = ...; }");
+	}
+	if (without)
+		return conf_fail(r, g, "is a section of swanctl.conf that Mendip does not have: %s",
+				 without);
+	return conf_fail(r, g,
+			 "secrets are groups whose names begin with \"ike\", \"ppk\" or \"eap\"");
 }
 
 /* How many values conf_take_secrets has taken out of the setting and of what is in it. */
@@ -383,7 +390,7 @@ static int read_secrets(struct conf_reader *r, config_setting_t *g)
 				 r->path);
 	skip_misplaced(r, g);
 	for (int i = 0; i < config_setting_length(g); i++) {
-		if (read_psk(r, config_setting_get_elem(g, (unsigned)i)) < 0)
+		if (read_secret_group(r, config_setting_get_elem(g, (unsigned)i)) < 0)
 			return -EINVAL;
 	}
 	return 0;

@@ -110,12 +110,14 @@ static const struct seen *find(struct walk *w, unsigned *ret_line)
 			*ret_line = line;
 			if (named && (before = remember(w, line)))
 				return before;
-			w->s.at += named;
+			if (named)
+				scan_step(&w->s);
 			continue;
 		} else {
 			if (c == '{' && !open_group(w, named))
 				return NULL;
-			w->depth -= c == '}' && w->depth > 0;
+			if (c == '}' && w->depth > 0)
+				w->depth--;
 			if (isdigit((unsigned char)c))
 				scan_skip_word(&w->s);
 			else

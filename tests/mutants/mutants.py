@@ -1621,7 +1621,7 @@ MUTANTS = [
      "case EPROTOTYPE:", "", ["t_unix_socket/of_another_kind"]),
     # ---- what is wrong with a configuration
     ("hint-behind-a-string", "where a quote is missing, a word of a string is called wrong", "conf_hint",
-     "if (found && !w.long_string)", "if (found)", ["t_hint/what_is_recognized"]),
+     "if (w.long_string) {", "if (w.long_string && !found) {", ["t_hint/what_is_recognized"]),
     ("any-bracket-closes", "a bracket that is not closed is not found", "look_at_bracket",
      "w->depth && w->open[w->depth - 1] == opening[close - closing]", "w->depth", ["t_hint/what_is_recognized"]),
     ("names-of-all-groups", "the same option in two groups is called double", "open_group",
