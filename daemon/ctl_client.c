@@ -33,8 +33,7 @@ static void explain_rights(const char *change, const char *view)
 		fprintf(stderr, "to view, join the group %s", to_view);
 	to_change = group_of(change);
 	if (to_change)
-		fprintf(stderr, "%sto change, %sthe group %s", to_view ? "; " : "",
-			to_view ? "" : "join ", to_change);
+		fprintf(stderr, "%s the group %s", to_view ? "; to change," : "join", to_change);
 	fprintf(stderr, "%sbe root\n",
 		to_view || to_change ? " (usermod -aG GROUP NAME, then log in again), or " : "");
 }
@@ -75,15 +74,15 @@ int ctl_open(struct ctl *c, bool quiet)
 {
 	char view[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	bool fits = snprintf(view, sizeof(view), "%s" VIEW_SUFFIX, c->socket) < (int)sizeof(view);
-	int fd = connect_to(c->socket);
+	int error = connect_to(c->socket), fd = error;
 
-	/* Who may not use that one may perhaps view. */
-	if (fd == -EACCES && fits)
+	/* Who may not use that one may perhaps view; that there is none to view is no news. */
+	if (error == -EACCES && fits)
 		fd = connect_to(view);
 	if (fd < 0) {
 		if (!quiet)
-			explain(c->socket, fits ? view : NULL, -fd);
-		return fd;
+			explain(c->socket, fits ? view : NULL, -error);
+		return error;
 	}
 	c->in = fdopen(fd, "r");
 	c->out = fdopen(fcntl(fd, F_DUPFD_CLOEXEC, 0), "w");

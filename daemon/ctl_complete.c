@@ -53,34 +53,37 @@ static json_t *ask_names(const struct typed *t)
 	return names;
 }
 
-/* How many connections have a child of this name. */
-static unsigned count_children(json_t *names, const char *child)
+/* The children that several connections have, each as a member; owned. */
+static json_t *of_several(json_t *names)
 {
-	const char *conn;
-	json_t *children;
-	unsigned count = 0;
+	json_t *once = json_object(), *several = json_object(), *children, *none;
+	const char *conn, *child;
 
-	json_object_foreach(names, conn, children) count +=
-		json_object_get(children, child) != NULL;
-	return count;
+	json_object_foreach(names, conn, children)
+	{
+		json_object_foreach(children, child, none) json_object_set_new(
+			json_object_get(once, child) ? several : once, child, json_true());
+	}
+	json_decref(once);
+	return several;
 }
 
 /* A name that several connections have needs the connection's before it. */
 static void offer_children(const struct typed *t, json_t *names)
 {
+	json_t *several = of_several(names), *children, *none;
 	const char *conn, *child;
-	json_t *children, *none;
+	char both[256];
 
 	json_object_foreach(names, conn, children)
 	{
 		json_object_foreach(children, child, none)
 		{
-			char both[256];
-
 			snprintf(both, sizeof(both), "%s/%s", conn, child);
-			offer(t, count_children(names, child) > 1 ? both : child, "child");
+			offer(t, json_object_get(several, child) ? both : child, "child");
 		}
 	}
+	json_decref(several);
 }
 
 static void offer_child(const struct typed *t)

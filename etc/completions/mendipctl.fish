@@ -3,6 +3,10 @@ function __mendipctl_words
     set -l words (commandline -opc) (commandline -ct)
     $words[1] complete -- $words[2..-1] 2>/dev/null
 end
-# Where it has no word, there are file names.
-complete -c mendipctl -f -n 'count (__mendipctl_words) >/dev/null' -a '(__mendipctl_words)'
+# Asks once, for the condition and the words. Where there is no word, there are file names.
+function __mendipctl_has_words
+    set -g __mendipctl_found (__mendipctl_words)
+    count $__mendipctl_found >/dev/null
+end
+complete -c mendipctl -f -n __mendipctl_has_words -a '(string join \n -- $__mendipctl_found)'
 complete -c mendipctl -s s -l socket -r -F

@@ -136,6 +136,11 @@ def who_may_do_what():
                     f"join the group {ADMIN} (usermod -aG {ADMIN} NAME, then log in again), or be root"
                 expect(how in done.stderr, f"{name}, {args}: {done.stderr}")
         expect(branch.run("reload").returncode == 0, "root may not change")
+        # Beside this one there is no other socket.
+        view = branch.control + ".view"
+        done = as_user(branch, ["-s", view, "status"])
+        expect(done.stderr == f"mendipctl: {view}: Permission denied: join the group {VIEW} (usermod -aG GROUP NAME, then log in "
+               "again), or be root\n", done.stderr)
 
     with_tunnel(check)
 
@@ -372,7 +377,7 @@ def what_the_user_cannot_read():
 
 
 def the_check_of_many_files_ends():
-    """However many files there are, each is looked at, in the order of the file; a process that crashes there is told."""
+    """However many files there are, each is looked at, in the order of the file."""
     with testbed.Testbed("many") as bed:
         os.chmod(bed.directory, 0o755)
         names = [f"s{i}" for i in range(400)]
