@@ -117,17 +117,29 @@ static bool is_configured(const struct conn_conf *c, const char *name)
 	return false;
 }
 
+/* Why a connection or child of this name has nothing that a command could act on. */
 static json_t *no_child(const struct daemon *d, const char *name)
 {
 	const struct conn_set *set = ike_conns(d->tunnel->ike);
 
 	if (name && tunnel_find_conn(d->tunnel, name))
-		return failure("this is a connection: name one of its children");
+		return failure("its peer has made no child yet: see mendipctl status");
 	for (unsigned i = 0; name && i < set->count; i++) {
 		if (is_configured(set->v[i], name))
-			return failure("it waits to be called, and no such peer has called yet");
+			return failure(tunnel_find_conn(d->tunnel, set->v[i]->name)
+					       ? "its peer has not made this child yet"
+					       : "it waits to be called, and no such peer has "
+						 "called yet");
 	}
 	return failure("no such child or connection: mendipctl status lists them");
+}
+
+/* As no_child, for a command that does not take a connection. */
+static json_t *not_a_child(const struct daemon *d, const char *name)
+{
+	if (name && tunnel_find_conn(d->tunnel, name))
+		return failure("this is a connection: name one of its children");
+	return no_child(d, name);
 }
 
 static json_t *do_status(struct daemon *d, const json_t *args)
@@ -266,7 +278,7 @@ static json_t *set_options(struct daemon *d, const json_t *args)
 	if (is_ambiguous(d, arg(args, 1)))
 		return ambiguous();
 	if (!c)
-		return no_child(d, arg(args, 1));
+		return not_a_child(d, arg(args, 1));
 	if (!arg(args, 2))
 		return failure("give at least one OPTION=VALUE");
 	o = c->options; /* a copy: all options are set, or none */
@@ -295,7 +307,7 @@ static json_t *reset_gate(struct daemon *d, const json_t *args)
 	if (is_ambiguous(d, arg(args, 1)))
 		return ambiguous();
 	if (!c)
-		return no_child(d, arg(args, 1));
+		return not_a_child(d, arg(args, 1));
 	tunnel_child_reset(c, daemon_now());
 	return success(NULL);
 }

@@ -44,6 +44,25 @@ def childless_from_either_side():
         both.check("strongSwan begins")
 
 
+def a_caller_without_a_child():
+    """A caller may have begun with an IKE SA alone: commands say that it has made no child yet."""
+    with testbed.Testbed("childless") as bed:
+        left, right = bed.pair("branch", "gw")
+        charon = strongswan.Charon(bed, right, strongswan.connection(
+            right.outer, left.outer, "gw.example.net", "branch.example", childless="force",
+            children={"net": strongswan.child("10.2.0.0/16", "10.1.0.0/16", "aes128gcm16-x25519")}), PSK).start()
+        branch = Mendip(bed, left, lambda s: config(s, {"net": child(*NET, esp_proposals="aes128gcm16-x25519")}, "%any",
+                                                    proposals="aes128-sha256-x25519"))
+        charon.initiate(ike="gw")
+        wait_for(lambda: branch.logged("sent IKE_AUTH response"), branch.tail, 10)
+        for name, why in (("gw", "its peer has made no child yet"), ("gw/net", "its peer has not made this child yet")):
+            for command in (["rekey", "--no-wait"], ["down", "--no-wait"], ["switchover"]):
+                done = branch.run(*command, name, as_json=False)
+                expect(done.returncode == 1 and why in done.stderr, f"{command} {name}: {done.stderr}")
+        charon.initiate(child="net")
+        branch.wait_up()
+
+
 def childless_refused():
     with testbed.Testbed("childless") as bed:
         both = Both(bed, NET, more='childless = "force";', childless="never")
@@ -103,5 +122,5 @@ def bed_addresses(ns):
 if strongswan.missing():
     print(f"ok strongswan # SKIP {strongswan.missing()}")
     sys.exit(77)
-main([childless_from_either_side, childless_refused, strongswan_assigns_an_address,
+main([childless_from_either_side, a_caller_without_a_child, childless_refused, strongswan_assigns_an_address,
       strongswan_asks_for_an_address])
