@@ -8,10 +8,13 @@
 int control_socket_open(struct control_socket *s, struct event_base *base, const char *path,
 			const char *group, evconnlistener_cb cb, void *ctx, struct log *log)
 {
-	int fd = unix_socket_listen(path, group, &s->has_group, log);
+	char why[UNIX_SOCKET_WHY];
+	int fd = unix_socket_listen(path, group, &s->has_group, log, why);
 
-	if (fd < 0)
+	if (fd < 0) {
+		log_error(log, "%s", why);
 		return fd;
+	}
 	s->listener = evconnlistener_new(base, cb, ctx, LEV_OPT_CLOSE_ON_FREE, 0, fd);
 	if (!s->listener)
 		abort(); /* no memory */

@@ -85,19 +85,21 @@ static int listen_on_port(const struct endpoint *at)
 
 int metrics_socket_open(const struct listen_at *l, const char *group, int kept, struct log *log)
 {
-	char name[METRICS_NAME_LEN];
+	char name[METRICS_NAME_LEN], why[UNIX_SOCKET_WHY];
 	int fd;
 
 	if (kept >= 0 && is_same(kept, l))
 		return kept;
 	if (kept >= 0)
 		close(kept);
-	if (l->path)
-		return unix_socket_listen(l->path, group, NULL, log);
-	fd = listen_on_port(&l->at);
-	format(l, name);
+	if (l->path) {
+		fd = unix_socket_listen(l->path, group, NULL, log, why);
+	} else {
+		fd = listen_on_port(&l->at);
+		format(l, name);
+		snprintf(why, sizeof(why), "%s: %s", name, strerror(-fd));
+	}
 	if (fd < 0)
-		log_error(log, "metrics_listen: %s: %s: the metrics are not served there", name,
-			  strerror(-fd));
+		log_error(log, "metrics_listen: the metrics are not served: %s", why);
 	return fd;
 }

@@ -23,43 +23,47 @@ static int connect_error(const struct sockaddr_un *sun)
 	return e == EAGAIN ? 0 : e; /* it listens, and its queue is full */
 }
 
-/* Removes a socket if nobody listens on it. Returns 0, or -errno with the reason in the log. */
-static int remove_left(const struct sockaddr_un *sun, struct log *log)
+/* Removes a socket if nobody listens on it. Returns 0, or -errno with the reason. */
+static int remove_left(const struct sockaddr_un *sun, char *why)
 {
 	const char *path = sun->sun_path;
 	int e = connect_error(sun);
 
+	if (e == ENOENT) /* its process has just removed it */
+		return 0;
 	if (e == ECONNREFUSED) {
-		if (unlink(path) == 0)
+		if (unlink(path) == 0 || errno == ENOENT)
 			return 0;
 		e = errno;
-		log_error(log,
-			  "%s: is left by another process, and cannot be removed: %s: remove it",
-			  path, strerror(e));
+		snprintf(why, UNIX_SOCKET_WHY,
+			 "%s: is left by another process, and cannot be removed: %s: remove it",
+			 path, strerror(e));
 	} else if (e == 0) {
 		e = EADDRINUSE;
-		log_error(log,
-			  "%s: another process is listening there: is another mendipd running?",
-			  path);
+		snprintf(why, UNIX_SOCKET_WHY,
+			 "%s: another process is listening there: is another mendipd running?",
+			 path);
 	} else {
-		log_error(log, "%s: cannot find out whether a process listens there: %s%s", path,
-			  strerror(e),
-			  e == EACCES || e == EPROTOTYPE ? ": remove it if none does" : "");
+		snprintf(why, UNIX_SOCKET_WHY,
+			 "%s: cannot find out whether a process listens there: %s%s", path,
+			 strerror(e),
+			 e == EACCES || e == EPROTOTYPE ? ": remove it if none does" : "");
 	}
 	return -e;
 }
 
 /* Removes a socket that a crashed daemon left, and nothing else. Returns as remove_left. */
-static int make_way(const struct sockaddr_un *sun, struct log *log)
+static int make_way(const struct sockaddr_un *sun, char *why)
 {
 	struct stat st;
 
 	if (lstat(sun->sun_path, &st) < 0)
 		return 0; /* or bind() will report why not */
 	if (S_ISSOCK(st.st_mode))
-		return remove_left(sun, log);
-	log_error(log, "%s: exists and is not a socket: move it away, or set another path",
-		  sun->sun_path);
+		return remove_left(sun, why);
+	snprintf(why, UNIX_SOCKET_WHY,
+		 "%s: exists and is not a socket: move it away, or set another path",
+		 sun->sun_path);
 	return -EADDRINUSE;
 }
 
@@ -100,22 +104,23 @@ static int bind_to(const struct sockaddr_un *sun)
 	return e;
 }
 
-int unix_socket_listen(const char *path, const char *group, bool *ret_has_group, struct log *log)
+int unix_socket_listen(const char *path, const char *group, bool *ret_has_group, struct log *log,
+		       char *why)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	bool has_group;
 	int fd;
 
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
-	fd = make_way(&sun, log);
+	fd = make_way(&sun, why);
 	if (fd < 0)
 		return fd;
 	fd = bind_to(&sun);
 	if (fd < 0) {
-		log_error(log, "%s: %s%s", path, strerror(-fd),
-			  fd == -ENOENT	  ? ": make its folder"
-			  : fd == -EACCES ? ": let the daemon's user write to its folder"
-					  : "");
+		snprintf(why, UNIX_SOCKET_WHY, "%s: %s%s", path, strerror(-fd),
+			 fd == -ENOENT	 ? ": make its folder"
+			 : fd == -EACCES ? ": let the daemon's user write to its folder"
+					 : "");
 		return fd;
 	}
 	has_group = let_in(path, group, log);

@@ -448,8 +448,8 @@ def what_is_taken():
         Mendip(bed, right, lambda s: config(s, NET_GW, "%any", "gw.example.net", "*.example", "branch"))
         path = bed.path("metrics")
         taken = [left.call(listening), left.call(listening, path, socket.AF_UNIX)]
-        for name, listen, why in (("port", PORT, f"{PORT}: Address already in use: the metrics are not served there"),
-                                  ("path", f"unix:{path}", f"{path}: another process is listening there")):
+        for name, listen, why in (("port", PORT, f"the metrics are not served: {PORT}: Address already in use"),
+                                  ("path", f"unix:{path}", f"the metrics are not served: {path}: another process is listening there")):
             branch = Mendip(bed, left, lambda s, at=listen: config(s, NET, right.outer, daemon=f'metrics_listen = "{at}";'), name=name)
             branch.wait_up()
             lines = [line for line in read(branch.log).splitlines() if listen.removeprefix("unix:") in line]

@@ -20,7 +20,7 @@
 #define NO_GROUP "mendip-no-such-group"
 
 static char folder[64], path[80];
-static char said[1000];
+static char said[UNIX_SOCKET_WHY];
 static struct log test_log;
 
 static void keep_line(void *ctx, enum log_level level, const char *line)
@@ -75,7 +75,7 @@ static void is_refused(int error, enum exit_status status, const char *words)
 
 	assert_int_equal(exit_status_of_start(-error), status);
 	assert_int_equal(lstat(path, &before), 0);
-	assert_int_equal(unix_socket_listen(path, NO_GROUP, NULL, &test_log), -error);
+	assert_int_equal(unix_socket_listen(path, NO_GROUP, NULL, &test_log, said), -error);
 	if (!strstr(said, words))
 		fail_msg("not '%s': %s", words, said);
 	assert_int_equal(lstat(path, &after), 0);
@@ -99,7 +99,7 @@ static void left_by_a_crash(void **state)
 
 	(void)state;
 	close(make_socket(SOCK_STREAM, 1));
-	fd = unix_socket_listen(path, NO_GROUP, &has_group, &test_log);
+	fd = unix_socket_listen(path, NO_GROUP, &has_group, &test_log, said);
 	assert_true(fd >= 0);
 	assert_false(has_group);
 	assert_string_equal(said, "");
