@@ -353,7 +353,7 @@ static char *checked(struct import_lines *l, char *err)
 char *import_convert(struct import_tree *t, const struct import_ops *ops, unsigned *ret_said,
 		     char *err)
 {
-	struct import_lines l = {.ops = ops};
+	struct import_lines l = {.ops = ops, .pools = import_find(&t->root, "pools")};
 	char *text;
 
 	import_lines_init(&l);

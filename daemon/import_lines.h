@@ -34,6 +34,7 @@ struct import_word {
 
 struct import_lines {
 	const struct import_ops *ops;
+	const struct import_node *pools; /* the section of the file, or NULL */
 	struct import_line *v;
 	unsigned count, depth;	   /* depth: levels of two spaces */
 	struct import_part *parts; /* the first one is the file as a whole */
@@ -43,7 +44,7 @@ struct import_lines {
 	bool certificates; /* peers show some */
 };
 
-/* For struct import_lines that has its ops and is zero otherwise. */
+/* For struct import_lines that has its ops and pools, and is zero otherwise. */
 void import_lines_init(struct import_lines *l);
 /*
  * Begins a part of the present one. path: of the section that it is made of, or NULL, which is

@@ -96,7 +96,7 @@ const char *import_switch(const char *v)
 
 /* ---- options with the same meaning ---- */
 
-enum how { AS_TEXT, AS_NUMBER, AS_VOLUME, AS_SWITCH, AS_LIST };
+enum how { AS_TEXT, AS_NUMBER, AS_VOLUME, AS_SWITCH, AS_LIST, AS_POOLS };
 
 struct same {
 	const char *name;
@@ -105,7 +105,7 @@ struct same {
 
 static const struct same of_conn[] = {
 	{"local_port", AS_NUMBER},   {"remote_port", AS_NUMBER}, {"proposals", AS_LIST},
-	{"vips", AS_LIST},	     {"pools", AS_LIST},	 {"mobike", AS_SWITCH},
+	{"vips", AS_LIST},	     {"pools", AS_POOLS},	 {"mobike", AS_SWITCH},
 	{"dpd_delay", AS_TEXT},	     {"childless", AS_TEXT},	 {"ppk_id", AS_TEXT},
 	{"ppk_required", AS_SWITCH}, {"rekey_time", AS_TEXT},	 {"over_time", AS_TEXT},
 };
@@ -162,6 +162,22 @@ void import_add_list(struct import_lines *l, const struct import_node *n, bool n
 	import_end_list(l, n, before);
 }
 
+/* The names of pools, which are what these have become here. */
+static void add_pools(struct import_lines *l, const struct import_node *n)
+{
+	unsigned before = import_begin_list(l, n, false, "pools");
+	const char *at = n->value;
+	char *item;
+
+	while ((item = import_next_item(&at))) {
+		const struct import_node *pool = l->pools ? import_find(l->pools, item) : NULL;
+
+		import_add_item(l, n, pool && pool->given ? pool->given : item);
+		free(item);
+	}
+	import_end_list(l, n, before);
+}
+
 static void add_same(struct import_lines *l, const struct import_node *section,
 		     const struct same *v, size_t count)
 {
@@ -175,6 +191,7 @@ static void add_same(struct import_lines *l, const struct import_node *section,
 		case AS_NUMBER: add_number(l, n, v[i].name); break;
 		case AS_VOLUME: add_volume(l, n, v[i].name); break;
 		case AS_LIST: import_add_list(l, n, false, v[i].name); break;
+		case AS_POOLS: add_pools(l, n); break;
 		case AS_SWITCH:
 			/* Without ppk_required it would be less safe than it was. */
 			import_add_text(l, n, strcmp(v[i].name, "ppk_required") != 0, v[i].name,

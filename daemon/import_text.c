@@ -18,6 +18,13 @@ static bool fail(const struct reader *r, unsigned line, const char *why)
 	return false;
 }
 
+static bool too_deep(const struct reader *r, unsigned line, const char *what)
+{
+	snprintf(r->err, IMPORT_ERR, "%.200s:%u: %s more than %d deep", r->file, line, what,
+		 IMPORT_DEPTH_MAX);
+	return false;
+}
+
 /* ---- nodes ---- */
 
 struct import_node *import_find(const struct import_node *section, const char *name)
@@ -208,7 +215,7 @@ static bool read_section(struct reader *r, struct import_node *section, char *na
 	}
 	scan_step(&r->s);
 	if (++r->tree->depth > IMPORT_DEPTH_MAX)
-		return fail(r, line, "sections are nested more than 12 deep");
+		return too_deep(r, line, "sections are nested");
 	ok = read_members(r, n, false);
 	r->tree->depth--;
 	return ok;
@@ -222,13 +229,13 @@ static bool read_include(struct reader *r, struct import_node *section, unsigned
 
 	if (!read_value(r, &pattern))
 		return false;
-	if (t->depth >= IMPORT_DEPTH_MAX) {
+	if (t->included >= IMPORT_DEPTH_MAX) {
 		free(pattern);
-		return fail(r, line, "files include each other more than 12 deep");
+		return too_deep(r, line, "files include each other");
 	}
-	t->depth++;
+	t->included++;
 	ok = t->include(t->ctx, t, section, r->file, pattern, why);
-	t->depth--;
+	t->included--;
 	free(pattern);
 	if (!ok)
 		snprintf(r->err, IMPORT_ERR, "%s", why);

@@ -14,7 +14,7 @@
 #define IMPORT_ERR	 400
 #define IMPORT_NODES_MAX 20000 /* options and sections of all files, with those of references */
 #define IMPORT_FILES_MAX 100
-#define IMPORT_DEPTH_MAX 12 /* sections within sections, and files that include files */
+#define IMPORT_DEPTH_MAX 12 /* sections within sections; files that include files */
 
 /* A section or an option. */
 struct import_node {
@@ -41,7 +41,7 @@ struct import_tree {
 	struct import_node root; /* its first one is the first section; the rest is empty */
 	import_include *include;
 	void *ctx; /* of include */
-	unsigned nodes, files, depth;
+	unsigned nodes, files, depth, included;
 };
 
 /*

@@ -1646,7 +1646,7 @@ MUTANTS = [
     ("sections-without-end", "sections in sections use up the stack", "daemon/import_text.c:read_section",
      "++r->tree->depth > IMPORT_DEPTH_MAX", "++r->tree->depth > 1000 * IMPORT_DEPTH_MAX", ["t_import/what_is_read"]),
     ("includes-without-end", "files that include each other are read again and again", "read_include",
-     "t->depth >= IMPORT_DEPTH_MAX", "0", ["t_import/what_is_read"]),
+     "t->included >= IMPORT_DEPTH_MAX", "0", ["t_import/what_is_read"]),
     ("references-win", "an option is replaced by that of a section that is referred to", "inherit",
      "own && (own->value || n->value)", "0", ["t_import/what_is_read"]),
     ("names-of-two-kinds", "an option and a section of one name are confused", "daemon/import_text.c:node_of",
