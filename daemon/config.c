@@ -282,6 +282,23 @@ static bool cannot_be_tried(const char *path, int error, char *err)
 	return false;
 }
 
+/* Why the child process has said nothing. status: of waitpid. */
+static void say_end(const char *path, int status, char *err)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		snprintf(err, CONFIG_ERR, "%s: reading it took more than %d s, and was given up",
+			 path, TRY_SECONDS);
+	else if (WIFSIGNALED(status))
+		snprintf(err, CONFIG_ERR,
+			 "%s: the process that read it was ended by signal %d (%s)%s", path,
+			 WTERMSIG(status), strsignal(WTERMSIG(status)),
+			 WTERMSIG(status) == SIGKILL ? ": perhaps there is no memory" : "");
+	else
+		snprintf(err, CONFIG_ERR,
+			 "%s: a library ended the process that read it: perhaps there is no memory",
+			 path);
+}
+
 /*
  * Reads everything once in a child process: if the library calls exit(), loops or crashes, that
  * must not end the tunnels of a daemon that was only asked to reload.
@@ -311,8 +328,7 @@ static bool try_in_child(const char *path, char *err, bool *ret_may_pass)
 	if (*text)
 		memcpy(err, text, sizeof(text));
 	else
-		snprintf(err, CONFIG_ERR, "%s: the parser crashed or did not end on this file",
-			 path);
+		say_end(path, status, err);
 	/* Only a child that came to its end has found a fault in the files. */
 	*ret_may_pass = !WIFEXITED(status) || WEXITSTATUS(status) != TRIED_FAULT;
 	return false;

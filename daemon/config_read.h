@@ -37,10 +37,7 @@ int conf_read_tree(struct conf_reader *r, config_setting_t *root);
 /* Checks that need all files to be read. 0, or -EINVAL with err (CONFIG_ERR bytes). */
 int conf_finish(struct config *c, char *err);
 
-/*
- * Notes in c->may_pass whether an error of open() may pass: a lack of descriptors or of memory.
- * error: errno.
- */
+/* Sets c->may_pass if error, an errno, is a lack of descriptors or of memory. */
 void conf_note_lack(struct config *c, int error);
 /*
  * True if only root and our own user can write the file at fd and change the folders above path:

@@ -22,11 +22,12 @@ static int take_groups(const struct passwd *pw, const struct config_fixed *c)
 	gid_t *list = xreallocarray(NULL, NGROUPS_MAX, sizeof(*list));
 	int count = NGROUPS_MAX - (int)ARRAY_SIZE(ours), r;
 
-	errno = E2BIG; /* getgrouplist sets none: there is no other error */
-	if (pw)
+	if (pw) {
 		r = getgrouplist(pw->pw_name, pw->pw_gid, list, &count);
-	else
+		errno = E2BIG; /* its only error, for which it sets none */
+	} else {
 		r = count = getgroups(count, list);
+	}
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(ours); i++) {
 		const struct group *g = getgrnam(ours[i]);
 
