@@ -131,8 +131,9 @@ static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *
 /* s holds ENDPOINT_STRLEN bytes, and is returned. */
 const char *endpoint_format(const struct endpoint *e, char *s);
 /*
- * Reads what endpoint_format writes of an address: "192.0.2.1:4500", "[2001:db8::1]:4500". -EINVAL
- * for everything else; *ret is then unchanged.
+ * Reads an endpoint as endpoint_format writes it: "192.0.2.1:4500", "[2001:db8::1]:4500". -EINVAL
+ * for what is none; *ret is then unchanged. The address of IPv6 may be any text of it, and the port
+ * may begin with zeros.
  */
 int endpoint_parse(const char *s, struct endpoint *ret) MUST_CHECK;
 

@@ -40,15 +40,17 @@ const char *__lsan_default_suppressions(void)
 
 /*
  * The code opens files by absolute paths, as libFuzzer needs its own working folder: only files of
- * the folder can be opened. What makes files is not the daemon, but gcov.
+ * the folder can be opened, and none can be made, except by gcov (scripts/coverage).
  */
 int __wrap_open(const char *path, int flags, ...)
 {
 	size_t len = strlen(folder);
 	const char *name = strncmp(path, folder, len) == 0 ? path + len : "";
 
-	if (flags & O_CREAT)
+	if (flags & O_CREAT) {
+		hold(strstr(path, ".gcda") != NULL);
 		return __real_open(path, flags, 0600);
+	}
 	name += strncmp(name, "/conf.d/", 8) == 0 ? 8 : *name == '/';
 	if (*name == '\0' || strchr(name, '/') || strncmp(name, "..", 2) == 0) {
 		errno = ENOENT;

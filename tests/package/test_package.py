@@ -21,6 +21,7 @@ CANNOT = 77  # exit status of scripts/other-debian: the release is not available
 OTHER = {"TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8", "HOME": "/nowhere"}
 OTHER_MASK = 0o027
 BESIDE = ("nice", "-n", "15")  # builds take both processors; other tests run at the same time
+DOCUMENTS = ["README.md", "NEWS.md", *glob.glob(os.path.join(SOURCE, "doc/*.md"))]
 CONTENTS = ("etc/apparmor.d/usr.sbin.mendipd", "usr/bin/mendipctl", "usr/sbin/mendipd", "lib/systemd/system/mendipd.service",
             "lib/systemd/system/mendipd-metrics.socket", "usr/lib/sysusers.d/mendip.conf", "usr/lib/tmpfiles.d/mendip.conf",
             "usr/share/man/man8/mendipd.8.gz", "usr/share/man/man8/mendipctl.8.gz", "usr/share/man/man5/mendip.conf.5.gz",
@@ -29,7 +30,8 @@ CONTENTS = ("etc/apparmor.d/usr.sbin.mendipd", "usr/bin/mendipctl", "usr/sbin/me
                 "credentials.conf", "mendip.conf", "mendip.rules", "mendip-textfile.service", "mendip-textfile.timer",
                 "mendip.rules.yml", "mendip-dashboard.json")),
             "usr/share/bash-completion/completions/mendipctl", "usr/share/zsh/vendor-completions/_mendipctl",
-            "usr/share/fish/vendor_completions.d/mendipctl.fish")
+            *(f"usr/share/fish/vendor_completions.d/{name}.fish" for name in ("mendipctl", "mendipd")),
+            *(f"usr/share/doc/mendip/{os.path.basename(path)}" for path in DOCUMENTS))
 # What lintian of one release alone says, so that an override would be wrong in the other one: a restart leaves the tunnels
 # with systemd, which no other init does; and the version of the policy is that of Debian 12.
 EXPECTED = r"^I: .*(package-supports-alternative-init-but-no-init.d-script|out-of-date-standards-version)"
@@ -86,6 +88,7 @@ def is_made_by_make_release():
     expect(len(re.findall(r"^mendip[-_].*\.(?:deb|tar\.xz): OK$", checked, re.M)) == 3, checked)
     listed = {line.split()[-1].lstrip("./"): line.split() for line in run("dpkg-deb", "-c", the("mendip_*.deb")).splitlines()}
     names = {re.sub("^usr/(?=lib/systemd)", "", name) for name in listed}  # in Debian 13
+    names |= {name.removesuffix(".gz") for name in names if name.startswith("usr/share/doc/")}  # of 4 KiB or more
     expect(not set(CONTENTS) - names, f"not in the package: {set(CONTENTS) - names}")
     expect(listed["etc/mendip/"][0] == "drwxr-x---", listed["etc/mendip/"])
 

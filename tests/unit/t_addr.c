@@ -38,7 +38,7 @@ static void test_addresses(void **state)
 	assert_string_equal(endpoint_format(&ep, e), "[2001:db8::1]:4500");
 }
 
-/* An endpoint is read as it is written, and in no other form. */
+/* An endpoint is read as it is written; what is none is refused. */
 static void test_endpoints(void **state)
 {
 	static const char *const same[] = {"192.0.2.1:4500", "[2001:db8::1]:500", "[::]:65535",
