@@ -1,5 +1,7 @@
-# The longest comes first.
-PRIVILEGED_TESTS += tests/interop/test_kernel.py
+# Not among the tests that CI runs: it takes some minutes, with nothing beside it.
+check-kernel: all
+	@$(srcdir)/tests/run --build . $(srcdir)/tests/interop/test_kernel.py
+.PHONY: check-kernel
 EXTRA_DIST += tests/interop/test_kernel.py tests/interop/uml.py tests/interop/uml_init tests/interop/uml_agent.py \
 	tests/interop/uml_packages.py tests/interop/uml_peers.py tests/interop/uml_ptrace.c tests/interop/uml_ptrace_check.py \
 	tests/interop/xfrm_state.py
