@@ -61,8 +61,12 @@ static json_t *of_several(json_t *names)
 
 	json_object_foreach(names, conn, children)
 	{
-		json_object_foreach(children, child, none) json_object_set_new(
-			json_object_get(once, child) ? several : once, child, json_true());
+		json_object_foreach(children, child, none)
+		{
+			json_t *to = json_object_get(once, child) ? several : once;
+
+			json_object_set_new(to, child, json_true());
+		}
 	}
 	json_decref(once);
 	return several;
@@ -99,7 +103,10 @@ static void offer_connections(const struct typed *t, json_t *names)
 	const char *conn;
 	json_t *children;
 
-	json_object_foreach(names, conn, children) offer(t, conn, "connection");
+	json_object_foreach(names, conn, children)
+	{
+		offer(t, conn, "connection");
+	}
 }
 
 static void offer_connection(const struct typed *t)

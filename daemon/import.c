@@ -106,10 +106,9 @@ static void add_child(struct import_lines *l, const struct import_node *all,
 	import_say_rest(l, child, path);
 	if ((mode && mode->value && !import_is_usual(mode)) ||
 	    (import_find(child, "ah_proposals") && !import_find(child, "esp_proposals"))) {
-		import_say(l, child,
-			   "%.150s: it is left out, as it would be another child without that",
-			   path);
-		import_part_drop(l, l->part);
+		import_leave_out(
+			l, child,
+			"%.150s: it is left out, as it would be another child without that", path);
 	}
 	end_part(l, child, before);
 }
@@ -147,8 +146,7 @@ static void add_children(struct import_lines *l, struct import_node *conn, const
 	struct import_node *all = import_find(conn, "children");
 
 	if (!all || all->value) {
-		import_say(l, conn, "%.150s: it has no children, so it is left out", path);
-		import_part_drop(l, l->part);
+		import_leave_out(l, conn, "%.150s: it has no children, so it is left out", path);
 		return;
 	}
 	all->seen = true;
@@ -172,8 +170,8 @@ static void add_conn(struct import_lines *l, const struct import_node *all,
 	snprintf(path, sizeof(path), "connections.%.60s", conn->name);
 	before = begin_part(l, all, conn, path);
 	if (version && strcmp(version->value, "1") == 0) {
-		import_say(l, version, "%s.version: it is for IKEv1, so it is left out", path);
-		import_part_drop(l, l->part);
+		import_leave_out(l, version, "%s.version: it is for IKEv1, so it is left out",
+				 path);
 	}
 	add_addresses(l, conn, "local_addrs", path);
 	add_addresses(l, conn, "remote_addrs", path);

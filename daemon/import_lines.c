@@ -36,7 +36,7 @@ static unsigned topmost(const struct import_lines *l, unsigned part)
 	return part;
 }
 
-void import_part_drop(struct import_lines *l, unsigned part)
+static void drop(struct import_lines *l, unsigned part)
 {
 	part = topmost(l, part);
 	l->parts[part].gone = part != 0;
@@ -88,16 +88,31 @@ void import_close(struct import_lines *l, const struct import_node *from)
 	import_line(l, from, false, "};");
 }
 
+static void note(struct import_lines *l, const struct import_node *n, const char *fmt, va_list ap)
+{
+	l->words = xreallocarray(l->words, l->said + 1, sizeof(*l->words));
+	l->words[l->said] =
+		(struct import_word){.of = n, .number = l->said, .text = conf_printable(fmt, ap)};
+	l->said++;
+}
+
 void import_say(struct import_lines *l, const struct import_node *n, const char *fmt, ...)
 {
 	va_list ap;
 
-	l->words = xreallocarray(l->words, l->said + 1, sizeof(*l->words));
 	va_start(ap, fmt);
-	l->words[l->said] =
-		(struct import_word){.of = n, .number = l->said, .text = conf_printable(fmt, ap)};
+	note(l, n, fmt, ap);
 	va_end(ap);
-	l->said++;
+}
+
+void import_leave_out(struct import_lines *l, const struct import_node *n, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	note(l, n, fmt, ap);
+	va_end(ap);
+	drop(l, l->part);
 }
 
 static int compare(const void *x, const void *y)
@@ -160,7 +175,7 @@ static void drop_part(struct import_lines *l, const struct import_line *line)
 
 	if (path)
 		import_say(l, line->from, "%s: it is left out", path);
-	import_part_drop(l, line->part);
+	drop(l, line->part);
 }
 
 bool import_refuse(struct import_lines *l, unsigned line, const char *why)

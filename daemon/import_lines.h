@@ -52,8 +52,6 @@ void import_lines_init(struct import_lines *l);
  */
 unsigned import_part_begin(struct import_lines *l, bool needed, const char *path);
 void import_part_end(struct import_lines *l, unsigned before);
-/* Leaves out all of a part. */
-void import_part_drop(struct import_lines *l, unsigned part);
 /* Adds a line, for which `from` stands; alone: see above. */
 void import_line(struct import_lines *l, const struct import_node *from, bool alone,
 		 const char *fmt, ...) PRINTF_LIKE(4, 5);
@@ -62,6 +60,9 @@ void import_open(struct import_lines *l, const struct import_node *from, const c
 void import_close(struct import_lines *l, const struct import_node *from);
 /* Notes that something is not carried over. */
 void import_say(struct import_lines *l, const struct import_node *n, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+/* The same, for which all of the present part goes, with those that need it. */
+void import_leave_out(struct import_lines *l, const struct import_node *n, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 /* The lines that are left, as one text for secret_free. folded: with each list in one line. */
 char *import_text(const struct import_lines *l, bool folded);

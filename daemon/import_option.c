@@ -148,34 +148,28 @@ static void add_volume(struct import_lines *l, const struct import_node *n, cons
 	free(v);
 }
 
-void import_add_list(struct import_lines *l, const struct import_node *n, bool needed,
-		     const char *name)
+/* named: the sections whose names the items are, which may have others here; NULL: there are none.
+ */
+static void add_items(struct import_lines *l, const struct import_node *n, bool needed,
+		      const char *name, const struct import_node *named)
 {
 	unsigned before = import_begin_list(l, n, needed, name);
 	const char *at = n->value;
 	char *item;
 
 	while ((item = import_next_item(&at))) {
-		import_add_item(l, n, item);
+		const struct import_node *of = named ? import_find(named, item) : NULL;
+
+		import_add_item(l, n, of && of->given ? of->given : item);
 		free(item);
 	}
 	import_end_list(l, n, before);
 }
 
-/* The names of pools, which are what these have become here. */
-static void add_pools(struct import_lines *l, const struct import_node *n)
+void import_add_list(struct import_lines *l, const struct import_node *n, bool needed,
+		     const char *name)
 {
-	unsigned before = import_begin_list(l, n, false, "pools");
-	const char *at = n->value;
-	char *item;
-
-	while ((item = import_next_item(&at))) {
-		const struct import_node *pool = l->pools ? import_find(l->pools, item) : NULL;
-
-		import_add_item(l, n, pool && pool->given ? pool->given : item);
-		free(item);
-	}
-	import_end_list(l, n, before);
+	add_items(l, n, needed, name, NULL);
 }
 
 static void add_same(struct import_lines *l, const struct import_node *section,
@@ -191,7 +185,7 @@ static void add_same(struct import_lines *l, const struct import_node *section,
 		case AS_NUMBER: add_number(l, n, v[i].name); break;
 		case AS_VOLUME: add_volume(l, n, v[i].name); break;
 		case AS_LIST: import_add_list(l, n, false, v[i].name); break;
-		case AS_POOLS: add_pools(l, n); break;
+		case AS_POOLS: add_items(l, n, false, v[i].name, l->pools); break;
 		case AS_SWITCH:
 			/* Without ppk_required it would be less safe than it was. */
 			import_add_text(l, n, strcmp(v[i].name, "ppk_required") != 0, v[i].name,

@@ -163,11 +163,11 @@ static void leave_out_for(struct import_lines *l, const struct import_node *n, c
 {
 	if (!n)
 		return;
-	import_say(l, n,
-		   "%.150s.%.60s: without it more peers would be let in, so the connection is left "
-		   "out",
-		   path, n->name);
-	import_part_drop(l, l->part);
+	import_leave_out(
+		l, n,
+		"%.150s.%.60s: without it more peers would be let in, so the connection is left "
+		"out",
+		path, n->name);
 }
 
 static const char *add_auth(struct import_lines *l, struct import_node *section, const char *path,
@@ -177,11 +177,11 @@ static const char *add_auth(struct import_lines *l, struct import_node *section,
 	const char *word = n ? n->value : "pubkey", *auth = auth_of(word, ours);
 
 	if (!auth) {
-		import_say(l, n,
-			   "%.150s.auth: Mendip has no \"%.60s\" on this side, so the connection "
-			   "is left out",
-			   path, word);
-		import_part_drop(l, l->part);
+		import_leave_out(
+			l, n,
+			"%.150s.auth: Mendip has no \"%.60s\" on this side, so the connection "
+			"is left out",
+			path, word);
 		return NULL;
 	}
 	if (strcmp(auth, "pubkey") == 0 && strcmp(word, auth) != 0) {
@@ -300,11 +300,11 @@ static struct import_node *side_of(struct import_lines *l, const struct import_n
 			found = n;
 			continue;
 		}
-		import_say(l, n,
-			   "%.150s.%.60s: there is one round of authentication, so the connection "
-			   "is left out",
-			   path, n->name);
-		import_part_drop(l, l->part);
+		import_leave_out(
+			l, n,
+			"%.150s.%.60s: there is one round of authentication, so the connection "
+			"is left out",
+			path, n->name);
 	}
 	return found;
 }

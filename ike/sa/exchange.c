@@ -164,8 +164,8 @@ static void send_outstanding(struct ike_sa *sa, nsec_t now)
 		trace_sent_again(sa, &to, now);
 	r = sent_again(sa, &sa->window.request, &sa->local, &to, now);
 	/* Nobody can answer what was never on the wire. */
-	sa->window.refused = r < 0 && !sa->window.went_out ? -r : 0;
-	sa->window.went_out |= r == 0;
+	if (sa->window.sends == 1 || sa->window.refused)
+		sa->window.refused = -r;
 	wait = next_wait(sa);
 	deadline_set(&sa->ike->deadlines, &sa->window.retransmit, now + vary(sa->ike, wait));
 }
@@ -181,8 +181,7 @@ static void set_late(struct ike_sa *sa, nsec_t late, nsec_t now)
 static void begin_request(struct ike_sa *sa, nsec_t now)
 {
 	sa->window.sends = 0;
-	sa->window.went_out = sa->window.told = false;
-	sa->window.refused = 0;
+	sa->window.told = false;
 	sa->window.request_since = now;
 	sa->window.hurried = sa->outstanding->late != 0;
 	if (sa->window.hurried)

@@ -134,10 +134,10 @@ void exchange_respond(struct ike_sa *sa, const struct ike_header *req, struct ik
 /* The same request came again: sends the cached response again. */
 void exchange_respond_again(struct ike_sa *sa, const struct endpoint *local,
 			    const struct endpoint *remote, nsec_t now);
-/* Sends the bytes as they are. */
+/* Sends the bytes as they are. Returns as `send` of struct ike_ops. */
 int send_message(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 		 const uint8_t *p, size_t len, nsec_t now);
-/* Sends all datagrams of the message, as they were sent before. */
+/* The same for all datagrams of the message, as they were sent before: the first error. */
 int sent_again(struct ike_sa *sa, const struct sent_message *m, const struct endpoint *local,
 	       const struct endpoint *remote, nsec_t now);
 /* Responds with one notify of this type, which names no SPI; data has at most 248 bytes. */

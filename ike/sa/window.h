@@ -34,11 +34,10 @@ struct ike_window {
 	uint8_t exchange;	     /* of it */
 	unsigned sends;		     /* of it */
 	nsec_t request_since;
-	bool told;     /* that it has no response, before it ends */
-	bool went_out; /* this host did not refuse at least one of its sendings */
-	int refused;   /* while it did all of them: why, an errno; 0: it did not */
-	bool hurried;  /* it has the short timers (doc/recovery.md 5) */
-	uint8_t slow;  /* the first wait for the response is as long as this many sendings later */
+	bool told;    /* that it has no response, before it ends */
+	int refused;  /* why this host refused its last sending, if it did all; an errno, or 0 */
+	bool hurried; /* it has the short timers (doc/recovery.md 5) */
+	uint8_t slow; /* the first wait for the response is as long as this many sendings later */
 	struct deadline retransmit;
 	struct deadline late;		 /* for the response to it */
 	struct fragments response_parts; /* of that, as long as some are missing */

@@ -302,7 +302,7 @@ class Charon:
                         "cookie_threshold_ip": cookie_threshold_ip,
                         "block_threshold": block_threshold}
         self._retransmit, self._settings, self._log_level = retransmit, settings, log_level
-        self._log_keys, self._plugins = log_keys, f"{self.PLUGINS} {plugins}".strip()
+        self._log_keys, self.plugins = log_keys, f"{self.PLUGINS} {plugins}".strip()
         self.ppks, self.eaps = ppks or {}, eaps or {}
 
     @property
@@ -557,7 +557,7 @@ class Charon:
         level = self._log_level
         keys = "            chd = 4\n            ike = 4\n" if self._log_keys else ""
         return f"""charon-systemd {{
-    load = {self._plugins}
+    load = {self.plugins}
     install_virtual_ip = no
     retransmit_tries = {tries}
     retransmit_timeout = {timeout}

@@ -5,8 +5,6 @@
 Runs the cells of the matrix whose case names contain one of the texts, or all, and prints a table and a case for each cell.
 MENDIP_STRONGSWAN_ROOT: the folder of a system with strongSwan 6, see strongswan.py.
 """
-import concurrent.futures
-import multiprocessing
 import os
 import sys
 import time
@@ -15,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import matrix  # noqa: E402
 import matrix_rows  # noqa: E402
 import strongswan  # noqa: E402
+from daemons import side_by_side  # noqa: E402
 
 SIDE_BY_SIDE = int(os.environ.get("MENDIP_CELLS", str(6 * (os.cpu_count() or 1))))
 
@@ -77,8 +76,7 @@ def main():
     missing = matrix_rows.without_row()
     print(f"not ok each algorithm has a row: {missing} have none" if missing else "ok each algorithm has a row")
     began = time.monotonic()
-    fork = multiprocessing.get_context("fork")  # rows are not handed over, and later Pythons have another default
-    with concurrent.futures.ProcessPoolExecutor(SIDE_BY_SIDE, fork) as pool:
+    with side_by_side(SIDE_BY_SIDE) as pool:
         cells = [pool.submit(run, subject, number, role) for subject, number, _, role in chosen()]
         results = [cell.result() for cell in cells]
     for result in results:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import testbed
 import rewind
 import strongswan
+import uml_peers
 
 RATE = 1000
 BEFORE, BY = 600, 400       # packets sent before the rewind, and how far it goes back
@@ -266,9 +267,17 @@ def dropping():
         expect(result.received == 0, f"{result.received} packets arrived with ESP dropped")
 
 
+def the_kernels_gateway_has_one_esp():
+    """strongSwan in the machine of uml.py, whose own test is not in each run, loads no ESP beside that of the kernel."""
+    with testbed.Testbed("selfcheck") as bed:
+        left, _ = bed.pair()
+        plugins = uml_peers.KernelCharon(bed, left, {}, "secret").plugins
+    expect("kernel-netlink" in plugins and "kernel-libipsec" not in plugins, plugins)
+
+
 CASES = (gcm_number, gcm_nonce, cbc_number, chacha20_nonce, number_works_once, back_and_forward,
          after_rekeys, refusals, command_line, charon_commands, dropping, testbed_cleans_up,
-         nat_and_rebinding)
+         nat_and_rebinding, the_kernels_gateway_has_one_esp)
 
 
 def main(names):

@@ -3,7 +3,9 @@
 Used by the scripts of this folder, by tests/interop and by scripts/demo.py. MENDIP_BUILD is the folder that holds
 the programs. SPDX-License-Identifier: ISC
 """
+import concurrent.futures
 import json
+import multiprocessing
 import os
 import select
 import signal
@@ -198,6 +200,11 @@ def wait_for(condition, why, timeout=10.0):
     value = testbed.wait_until(condition, timeout)
     expect(value, f"{why() if callable(why) else why}, after {timeout} s")
     return value
+
+
+def side_by_side(count):
+    """Runs functions in so many processes. They are copies of this one, which later Pythons do not make without being asked."""
+    return concurrent.futures.ProcessPoolExecutor(count, multiprocessing.get_context("fork"))
 
 
 def read_lines(stream, count, nudge=lambda: None, timeout=20.0):

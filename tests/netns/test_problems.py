@@ -8,10 +8,9 @@ import contextlib
 import os
 import re
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from daemons import Mendip, child, config, expect, main, more_traffic, testbed, wait_for
+from daemons import Mendip, child, config, expect, main, more_traffic, side_by_side, testbed, wait_for
 from pki import Pki
 
 QUICK = 'retransmit_timeout = "200ms"; retransmit_tries = 2; '
@@ -278,7 +277,7 @@ def run_row(row):
 def each_failure_says_why():
     table = rows()
     expect([r.name for r in table] == list(SETUPS), f"doc/failures.md has other rows: {[r.name for r in table]}")
-    with ProcessPoolExecutor(4) as pool:
+    with side_by_side(4) as pool:
         errors = [e for e in pool.map(run_row, table) if e]
     expect(not errors, "\n".join(errors))
     print(f"# {len(table)} failures, each with its kind, step, words and advice")

@@ -21,14 +21,6 @@
 
 static char folder[64], path[80];
 static char said[UNIX_SOCKET_WHY];
-static struct log test_log;
-
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-	(void)ctx;
-	if (level == LOG_LEVEL_ERROR)
-		snprintf(said, sizeof(said), "%s", line);
-}
 
 static int make_folder(void **state)
 {
@@ -37,7 +29,6 @@ static int make_folder(void **state)
 	if (!mkdtemp(folder))
 		return -1;
 	snprintf(path, sizeof(path), "%s/s", folder);
-	log_init(&test_log, LOG_LEVEL_INFO, keep_line, NULL);
 	said[0] = '\0';
 	return chmod(folder, 0755);
 }
@@ -75,7 +66,7 @@ static void is_refused(int error, enum exit_status status, const char *words)
 
 	assert_int_equal(exit_status_of_start(-error), status);
 	assert_int_equal(lstat(path, &before), 0);
-	assert_int_equal(unix_socket_listen(path, NO_GROUP, NULL, &test_log, said), -error);
+	assert_int_equal(unix_socket_listen(path, NO_GROUP, NULL, NULL, said), -error);
 	if (!strstr(said, words))
 		fail_msg("not '%s': %s", words, said);
 	assert_int_equal(lstat(path, &after), 0);
@@ -99,7 +90,7 @@ static void left_by_a_crash(void **state)
 
 	(void)state;
 	close(make_socket(SOCK_STREAM, 1));
-	fd = unix_socket_listen(path, NO_GROUP, &has_group, &test_log, said);
+	fd = unix_socket_listen(path, NO_GROUP, &has_group, NULL, said);
 	assert_true(fd >= 0);
 	assert_false(has_group);
 	assert_string_equal(said, "");
