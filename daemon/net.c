@@ -18,14 +18,9 @@
 struct route_use {
 	LIST_ENTRY(route_use) link;
 	struct prefix to;
-	struct source_users locals; /* their local selectors; without any, net_settle ends it */
-	struct addr source;
+	struct source source;  /* by their local selectors; without a user, net_settle ends it */
+	struct addr in_kernel; /* the source that the route has */
 };
-
-static bool has_users(const struct route_use *u)
-{
-	return !SLIST_EMPTY(&u->locals);
-}
 
 struct net {
 	struct netlink *netlink;
@@ -35,6 +30,8 @@ struct net {
 	LIST_HEAD(, route_use) uses;
 	struct prefix *throws;
 	unsigned throw_count;
+	struct own_addresses own;
+	bool own_stale;	   /* they may have changed */
 	bool left;	   /* net_leave was called: routes stay as they are */
 	bool throws_stale; /* prefixes in `uses` have changed */
 	bool unused;	   /* some of `uses` has no user: net_settle removes its routes */
@@ -86,7 +83,7 @@ static struct netlink_route device_route(const struct net *n, const struct route
 				      .table = is_default(n, &u->to) ? NET_TABLE_ALL : NET_TABLE,
 				      .type = RTN_UNICAST,
 				      .ifindex = n->ifindex,
-				      .source = u->source};
+				      .source = u->in_kernel};
 }
 
 static struct netlink_route block_route(const struct net *n, const struct prefix *to)
@@ -144,22 +141,44 @@ static void routes_unmake(struct net *n, const struct route_use *u)
 
 /* ---- the source of our own packets ---- */
 
-/* Updates the source of the route, which may have another one in the kernel. */
-static void update_source(struct net *n, struct route_use *u)
+static void found_own(void *ctx, const struct addr *a)
 {
-	struct addr source = source_find(&u->locals, n->netlink, u->to.addr.family);
+	own_addresses_add(ctx, a);
+}
+
+/* The addresses of this host. The kernel lists them all, so it is asked after changes only. */
+static const struct own_addresses *own_addresses(struct net *n)
+{
+	struct own_addresses found = {0};
+
+	if (!n->own_stale)
+		return &n->own;
+	if (!netlink_each_address(n->netlink, found_own, &found)) {
+		own_addresses_free(&found);
+		return &n->own;
+	}
+	n->own_stale = false;
+	own_addresses_sort(&found);
+	own_addresses_free(&n->own);
+	n->own = found;
+	return &n->own;
+}
+
+/* Gives the route in the kernel the source that was found for it. */
+static void put_source(struct net *n, struct route_use *u)
+{
+	const struct addr source = u->source.addr, was = u->in_kernel;
 	char text[ADDR_STRLEN], from[ADDR_STRLEN];
 	struct netlink_route device;
-	struct addr was = u->source;
 	int r;
 
 	if (addr_eq(&source, &was) || !n->ifindex)
 		return;
-	u->source = source;
+	u->in_kernel = source;
 	device = device_route(n, u);
 	r = netlink_route_replace(n->netlink, &device);
 	if (r < 0)
-		u->source = was; /* maybe tentative; we are notified at its end */
+		u->in_kernel = was; /* maybe tentative; we are notified at its end */
 	else
 		log_info(n->log, "route to %s/%u: source address of local packets is now %s",
 			 addr_format(&u->to.addr, text), u->to.len,
@@ -171,9 +190,12 @@ static void update_sources(struct net *n)
 {
 	struct route_use *u;
 
+	n->own_stale = true;
 	LIST_FOREACH (u, &n->uses, link) {
-		if (has_users(u))
-			update_source(n, u);
+		if (!source_has_users(&u->source))
+			continue;
+		source_update(&u->source, own_addresses(n));
+		put_source(n, u);
 	}
 }
 
@@ -326,9 +348,9 @@ static void use_new(struct net *n, const struct prefix *to, const struct ts_list
 	struct route_use *u = xzalloc(sizeof(*u));
 
 	u->to = *to;
-	SLIST_INIT(&u->locals);
-	(void)source_add(&u->locals, local);
-	u->source = source_find(&u->locals, n->netlink, to->addr.family);
+	source_init(&u->source, to->addr.family);
+	source_add(&u->source, own_addresses(n), local);
+	u->in_kernel = u->source.addr;
 	LIST_INSERT_HEAD(&n->uses, u, link);
 	unthrow(n, to);
 	if (routes_make(n, u) == 0 && n->ifindex)
@@ -344,14 +366,14 @@ static void use_add(struct net *n, const struct prefix *to, const struct ts_list
 		use_new(n, to, local);
 		return;
 	}
-	if (source_add(&u->locals, local))
-		update_source(n, u);
+	source_add(&u->source, own_addresses(n), local);
+	put_source(n, u);
 }
 
 static void use_free(struct route_use *u)
 {
 	LIST_REMOVE(u, link);
-	source_free(&u->locals);
+	source_free(&u->source);
 	free(u);
 }
 
@@ -359,12 +381,12 @@ static void use_drop(struct net *n, const struct prefix *to, const struct ts_lis
 {
 	struct route_use *u = find_use(n, to);
 
-	if (!u || !source_drop(&u->locals, local))
+	if (!u)
 		return;
-	if (has_users(u))
-		update_source(n, u);
-	else
+	if (source_drop(&u->source, own_addresses(n), local))
 		n->unused = true;
+	else
+		put_source(n, u);
 }
 
 static void drop_unused(struct net *n)
@@ -374,7 +396,7 @@ static void drop_unused(struct net *n)
 	n->unused = false;
 	for (u = LIST_FIRST(&n->uses); u; u = next) {
 		next = LIST_NEXT(u, link);
-		if (has_users(u))
+		if (source_has_users(&u->source))
 			continue;
 		routes_unmake(n, u);
 		use_free(u);
@@ -419,6 +441,7 @@ struct net *net_new(const struct net_options *o, struct log *log, int *ret_error
 	n->log = log;
 	n->o = *o;
 	n->ifindex = (int)if_nametoindex(o->tun);
+	n->own_stale = true;
 	LIST_INIT(&n->uses);
 	n->netlink = netlink_new(&r);
 	if (n->netlink && o->routes)
@@ -451,6 +474,7 @@ void net_free(struct net *n)
 		(void)rules_change(n, false);
 	}
 	netlink_free(n->netlink);
+	own_addresses_free(&n->own);
 	free(n->throws);
 	free(n);
 }
@@ -499,7 +523,7 @@ void net_repair(struct net *n)
 	for (unsigned i = 0; i < n->throw_count; i++)
 		throw_change(n, &n->throws[i], true);
 	LIST_FOREACH (u, &n->uses, link) {
-		if (has_users(u)) /* net_settle removes the others */
+		if (source_has_users(&u->source)) /* net_settle removes the others */
 			routes += routes_make(n, u);
 	}
 	if (routes)
@@ -510,6 +534,7 @@ unsigned net_changed(struct net *n)
 {
 	unsigned c = netlink_read(n->netlink), changed = 0;
 
+	n->own_stale |= (c & (NETLINK_ADDRESSES | NETLINK_LINKS)) != 0;
 	if (c & (NETLINK_RULES | NETLINK_GONE | NETLINK_LINKS))
 		net_repair(n);
 	if (c & NETLINK_LINKS)

@@ -48,7 +48,7 @@ void net_leave(struct net *n);
 void net_free(struct net *n);
 /* Adds or drops a user of the routes to the prefixes of remote. The first user makes a route, whose
  * source is an address of this host within the local selectors of its users, if there is one; see
- * source_find. One without a user is removed by net_settle, so that it stays in place when an SA
+ * source.h. One without a user is removed by net_settle, so that it stays in place when an SA
  * and its successor change within one turn. */
 void net_route(struct net *n, const struct ts_list *local, const struct ts_list *remote, bool add);
 /* To be called once per turn of the loop, after calls of net_route: removes routes without a user

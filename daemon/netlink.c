@@ -297,13 +297,14 @@ static void on_address(struct nl_object *o, void *ctx)
 	e->fn(e->ctx, &found);
 }
 
-void netlink_each_address(struct netlink *n, void (*fn)(void *ctx, const struct addr *a), void *ctx)
+bool netlink_each_address(struct netlink *n, void (*fn)(void *ctx, const struct addr *a), void *ctx)
 {
 	struct each_address e = {fn, ctx};
 	struct nl_cache *cache;
 
 	if (rtnl_addr_alloc_cache(n->ask, &cache) < 0)
-		return;
+		return false;
 	nl_cache_foreach(cache, on_address, &e);
 	nl_cache_free(cache);
+	return true;
 }

@@ -63,8 +63,8 @@ const char *netlink_error(int r);
  * kernel did not list them. */
 bool netlink_each_route(struct netlink *n, uint8_t family,
 			void (*fn)(void *ctx, const struct netlink_route *r), void *ctx);
-/* Calls fn for each address of this host whose scope is wider than a link. */
-void netlink_each_address(struct netlink *n, void (*fn)(void *ctx, const struct addr *a),
+/* The same for each address of this host whose scope is wider than a link. */
+bool netlink_each_address(struct netlink *n, void (*fn)(void *ctx, const struct addr *a),
 			  void *ctx);
 
 #endif
