@@ -240,8 +240,7 @@ static void look_at_route(void *ctx, const struct netlink_route *r)
 {
 	struct throw_search *s = ctx;
 
-	if (r->table != NETLINK_TABLE_MAIN || r->ifindex == s->net->ifindex ||
-	    r->type == RTN_THROW || !is_closer(s->net, &r->to))
+	if (r->ifindex == s->net->ifindex || r->type == RTN_THROW || !is_closer(s->net, &r->to))
 		return;
 	if (s->count == THROWS_MAX)
 		s->left_out++;
@@ -314,8 +313,8 @@ static void update_throws(struct net *n)
 	if (!n->o.local_first || !n->o.routes)
 		return;
 	s.found = xreallocarray(NULL, THROWS_MAX, sizeof(*s.found));
-	if (!netlink_each_route(n->netlink, FAMILY_IPV4, look_at_route, &s) ||
-	    !netlink_each_route(n->netlink, FAMILY_IPV6, look_at_route, &s)) {
+	if (!netlink_each_route(n->netlink, FAMILY_IPV4, NETLINK_TABLE_MAIN, look_at_route, &s) ||
+	    !netlink_each_route(n->netlink, FAMILY_IPV6, NETLINK_TABLE_MAIN, look_at_route, &s)) {
 		/* The throw routes stay; the next change updates them. */
 		log_warn(n->log,
 			 "cannot list the routes of the kernel: throw routes stay as they are");
@@ -496,8 +495,8 @@ void net_sweep(struct net *n)
 {
 	if (!n->o.routes)
 		return;
-	(void)netlink_each_route(n->netlink, FAMILY_IPV4, sweep_route, n);
-	(void)netlink_each_route(n->netlink, FAMILY_IPV6, sweep_route, n);
+	(void)netlink_each_route(n->netlink, FAMILY_IPV4, 0, sweep_route, n);
+	(void)netlink_each_route(n->netlink, FAMILY_IPV6, 0, sweep_route, n);
 }
 
 int net_fd(const struct net *n)

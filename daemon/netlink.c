@@ -5,10 +5,12 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netlink/handlers.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/route.h>
+#include <sys/socket.h>
 
 #define READS_MAX 64
 
@@ -241,41 +243,89 @@ static struct addr from_nl(const struct nl_addr *a, uint8_t family)
 	return addr_from_bytes(family, nl_addr_get_len(a) ? nl_addr_get_binary_addr(a) : none);
 }
 
-struct each_route {
-	void (*fn)(void *ctx, const struct netlink_route *r);
-	void *ctx;
+struct route_list {
+	struct netlink_route *v;
+	unsigned count, space;
 	uint8_t family;
 };
 
-static void on_route(struct nl_object *o, void *ctx)
+static int on_route(struct nl_msg *msg, void *ctx)
 {
-	struct each_route *e = ctx;
-	struct rtnl_route *route = (struct rtnl_route *)o;
-	struct nl_addr *dst = rtnl_route_get_dst(route);
-	struct rtnl_nexthop *hop = rtnl_route_nexthop_n(route, 0);
-	struct netlink_route r = {.table = rtnl_route_get_table(route),
-				  .type = rtnl_route_get_type(route),
-				  .ifindex = hop ? rtnl_route_nh_get_ifindex(hop) : 0};
+	struct route_list *l = ctx;
+	struct rtnl_route *route = NULL;
+	struct rtnl_nexthop *hop;
+	struct nl_addr *dst;
 
+	if (rtnl_route_parse(nlmsg_hdr(msg), &route) < 0)
+		return NL_SKIP;
+	dst = rtnl_route_get_dst(route);
 	/* A kernel without IPv6 answers with the routes of other families. */
-	if (!dst || nl_addr_get_family(dst) != af_of(e->family))
-		return;
-	r.to.addr = from_nl(dst, e->family);
-	r.to.len = nl_addr_get_prefixlen(dst);
-	e->fn(e->ctx, &r);
+	if (dst && nl_addr_get_family(dst) == af_of(l->family)) {
+		if (l->count == l->space) {
+			l->space = l->space ? 2 * l->space : 64;
+			l->v = xreallocarray(l->v, l->space, sizeof(*l->v));
+		}
+		hop = rtnl_route_nexthop_n(route, 0);
+		l->v[l->count++] = (struct netlink_route){
+			.to = {from_nl(dst, l->family), (uint8_t)nl_addr_get_prefixlen(dst)},
+			.table = rtnl_route_get_table(route),
+			.type = rtnl_route_get_type(route),
+			.ifindex = hop ? rtnl_route_nh_get_ifindex(hop) : 0};
+	}
+	rtnl_route_put(route);
+	return NL_OK;
 }
 
-bool netlink_each_route(struct netlink *n, uint8_t family,
+/*
+ * Only with this the kernel (since 4.20) lists one table alone, where asked to. It is not left on,
+ * as libnl's own requests for lists have a shorter header than it then accepts.
+ */
+static void be_strict(struct netlink *n, int on)
+{
+	(void)setsockopt(nl_socket_get_fd(n->ask), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on,
+			 sizeof(on));
+}
+
+static int list_routes(struct netlink *n, struct nl_cb *cb, uint32_t table, struct route_list *l)
+{
+	struct rtmsg h = {.rtm_family = (uint8_t)af_of(l->family)};
+	struct nl_msg *m = new_message(RTM_GETROUTE, NLM_F_DUMP, &h, sizeof(h));
+	int r;
+
+	l->count = 0;
+	if (table)
+		put_u32(m, RTA_TABLE, table);
+	r = nl_send_auto(n->ask, m);
+	nlmsg_free(m);
+	return r < 0 ? r : nl_recvmsgs(n->ask, cb);
+}
+
+#define LISTS_MAX 5
+
+bool netlink_each_route(struct netlink *n, uint8_t family, uint32_t table,
 			void (*fn)(void *ctx, const struct netlink_route *r), void *ctx)
 {
-	struct each_route e = {fn, ctx, family};
-	struct nl_cache *cache;
+	struct route_list l = {.family = family};
+	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
+	int r = -NLE_DUMP_INTR;
 
-	if (rtnl_route_alloc_cache(n->ask, af_of(family), 0, &cache) < 0)
-		return false;
-	nl_cache_foreach(cache, on_route, &e);
-	nl_cache_free(cache);
-	return true;
+	if (!cb)
+		abort();
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_route, &l);
+	be_strict(n, 1);
+	/* Again, if the routes changed while they were listed. */
+	for (unsigned i = 0; i < LISTS_MAX && r == -NLE_DUMP_INTR; i++)
+		r = list_routes(n, cb, table, &l);
+	be_strict(n, 0);
+	nl_cb_put(cb);
+	if (r == -NLE_OBJ_NOTFOUND) /* there is no table before its first route */
+		r = 0;
+	for (unsigned i = 0; r >= 0 && i < l.count; i++) {
+		if (!table || l.v[i].table == table) /* a kernel before 4.20 lists all */
+			fn(ctx, &l.v[i]);
+	}
+	free(l.v);
+	return r >= 0;
 }
 
 struct each_address {

@@ -59,11 +59,13 @@ int netlink_address_change(struct netlink *n, int ifindex, const struct addr *a,
 /* The text of an error of libnl (static). */
 const char *netlink_error(int r);
 
-/* Calls fn for each route in all tables of the family (FAMILY_IPV4 or FAMILY_IPV6). False: the
- * kernel did not list them. */
-bool netlink_each_route(struct netlink *n, uint8_t family,
+/*
+ * Calls fn for each route of the family (FAMILY_IPV4 or FAMILY_IPV6) in this table, 0: in all. fn
+ * may change routes. False: the kernel did not list them.
+ */
+bool netlink_each_route(struct netlink *n, uint8_t family, uint32_t table,
 			void (*fn)(void *ctx, const struct netlink_route *r), void *ctx);
-/* The same for each address of this host whose scope is wider than a link. */
+/* Calls fn for each address of this host whose scope is wider than a link. */
 bool netlink_each_address(struct netlink *n, void (*fn)(void *ctx, const struct addr *a),
 			  void *ctx);
 
