@@ -144,7 +144,7 @@ static void show_tunnel(struct table *t, const json_t *conn, const json_t *child
 		   kept || (up && mends) ? MOOD_CARE
 		   : up			 ? MOOD_GOOD
 					 : MOOD_PLAIN);
-	if (json_is_true(json_object_get(conn, "traffic_to_backup"))) {
+	if (json_is_true(json_object_get(child, "traffic_to_backup"))) {
 		snprintf(name, sizeof(name), "its traffic goes by %s", show_str(conn, "backup"));
 		line_of_words(t, name);
 	} else if (up || kept) {
@@ -387,7 +387,7 @@ static void show_ike_sa(FILE *f, const json_t *v)
 		  json_is_false(json_object_get(v, "esp_in_udp")) ? ", ESP without UDP" : "");
 }
 
-static void show_child(FILE *f, const json_t *v)
+static void show_child(FILE *f, const json_t *c, const json_t *v)
 {
 	const json_t *s;
 	size_t k;
@@ -396,6 +396,8 @@ static void show_child(FILE *f, const json_t *v)
 		  json_object_get(v, "device") ? " on " : "",
 		  json_object_get(v, "device") ? show_str(v, "device") : "", show_str(v, "state"),
 		  show_num(v, "rekeys"));
+	if (json_is_true(json_object_get(v, "traffic_to_backup")))
+		show_line(f, 6, "its traffic goes by %s", show_str(c, "backup"));
 	show_offered(f, 6, "ESP proposals: ", json_object_get(v, "esp_proposals"));
 	show_error(f, 6, json_object_get(v, "last_error"));
 	json_array_foreach(json_object_get(v, "sas"), k, s) show_sa(f, s);
@@ -421,7 +423,7 @@ static void show_connection(FILE *f, const json_t *c)
 	show_error(f, 2, json_object_get(c, "last_error"));
 	show_other_way(f, c);
 	show_offered(f, 2, "IKE proposals: ", json_object_get(c, "proposals"));
-	json_array_foreach(json_object_get(c, "children"), i, v) show_child(f, v);
+	json_array_foreach(json_object_get(c, "children"), i, v) show_child(f, c, v);
 }
 
 /* The words of struct tun's offloads, as a person says them. */

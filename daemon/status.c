@@ -183,6 +183,7 @@ static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 					: tunnel_child_is_trapped(k) ? "trapped"
 								     : "down"));
 	json_object_set_new(o, "wanted", json_boolean(k->wanted));
+	json_object_set_new(o, "traffic_to_backup", json_boolean(k->conn->demoted || k->demoted));
 	totals_bytes(k, &in, &out);
 	json_object_set_new(o, "bytes_in", count(in));
 	json_object_set_new(o, "bytes_out", count(out));

@@ -3,14 +3,16 @@
 #include "backup.h"
 #include "child.h"
 #include "conn.h"
+#include "saved.h"
 
 #define RANK_SHIFT 56
 #define RANK_MAX   15 /* backups of backups */
 
 /* All that are demoted come behind all others; among either, a primary before its backup. */
-uint64_t backup_order(const struct tunnel_conn *c, uint64_t n)
+uint64_t backup_order(const struct tunnel_child *k, uint64_t n)
 {
-	uint64_t preference = RANK_MAX - c->rank + (c->demoted ? 0 : RANK_MAX + 1);
+	const struct tunnel_conn *c = k->conn;
+	uint64_t preference = RANK_MAX - c->rank + (c->demoted || k->demoted ? 0 : RANK_MAX + 1);
 
 	return preference << RANK_SHIFT | (n & ((1ULL << RANK_SHIFT) - 1));
 }
@@ -19,7 +21,7 @@ uint64_t backup_order(const struct tunnel_conn *c, uint64_t n)
 static void order_anew(struct tunnel_child *k, struct spd_policy *p)
 {
 	struct spd *spd = tunnel_child_spd(k);
-	uint64_t order = backup_order(k->conn, p->order);
+	uint64_t order = backup_order(k, p->order);
 
 	if (order == p->order)
 		return;
@@ -30,19 +32,24 @@ static void order_anew(struct tunnel_child *k, struct spd_policy *p)
 		abort();
 }
 
+static void order_child(struct tunnel_child *k)
+{
+	struct tunnel_sa *s;
+
+	if (k->trapped)
+		order_anew(k, &k->trap);
+	LIST_FOREACH (s, &k->sas, link) {
+		if (s->active)
+			order_anew(k, &s->policy);
+	}
+}
+
 static void order_all(struct tunnel_conn *c)
 {
 	struct tunnel_child *k;
-	struct tunnel_sa *s;
 
-	LIST_FOREACH (k, &c->children, link) {
-		if (k->trapped)
-			order_anew(k, &k->trap);
-		LIST_FOREACH (s, &k->sas, link) {
-			if (s->active)
-				order_anew(k, &s->policy);
-		}
-	}
+	LIST_FOREACH (k, &c->children, link)
+		order_child(k);
 }
 
 /* A packet would start it only when the silent SAs of its primary are gone. */
@@ -81,6 +88,19 @@ static void promote(struct tunnel_conn *c)
 	order_all(c);
 }
 
+/* Without an IKE SA all of them are down; with a new one each may be taken. */
+static void forget_children(struct tunnel_conn *c)
+{
+	struct tunnel_child *k;
+
+	LIST_FOREACH (k, &c->children, link) {
+		if (k->demoted) {
+			k->demoted = false;
+			order_child(k);
+		}
+	}
+}
+
 static bool is_silent(const struct tunnel_conn *c)
 {
 	return c->sa && ike_sa_watches_answer(c->sa);
@@ -97,6 +117,13 @@ static void give_back(struct tunnel_conn *b)
 		if (c->backup == b && conn_established(c) && !is_silent(c))
 			promote(c);
 	}
+}
+
+static void forget(struct tunnel_conn *c)
+{
+	forget_children(c);
+	c->demoted = NOT_DEMOTED;
+	deadline_clear(&c->tunnel->deadlines, &c->trusted);
 }
 
 void backups_forget(struct tunnel *t)
@@ -137,8 +164,11 @@ void backups_configure(struct tunnel *t, const struct conn_set *kept,
 	}
 	while (rank < RANK_MAX && rank_those_behind(t, rank))
 		rank++;
-	LIST_FOREACH (c, &t->conns, link)
+	LIST_FOREACH (c, &t->conns, link) {
+		if (!c->backup) /* it had one when it was saved */
+			forget(c);
 		order_all(c);
+	}
 }
 
 bool tunnel_has_other_way(void *ctx, const struct ike_sa *sa)
@@ -163,12 +193,14 @@ void backup_answered(struct tunnel_conn *c, const struct ike_sa *sa)
 
 void backup_in_vain(struct tunnel_conn *c, nsec_t now)
 {
+	forget_children(c);
 	demote(c, DEMOTED_IN_VAIN, "calls are in vain", now);
 }
 
 void backup_lost(struct tunnel_conn *c, nsec_t now)
 {
 	deadline_clear(&c->tunnel->deadlines, &c->trusted);
+	forget_children(c);
 	give_back(c);
 	demote(c, DEMOTED_DOWN, "it is down", now);
 }
@@ -181,6 +213,33 @@ void backup_up(struct tunnel_conn *c, nsec_t now)
 		deadline_set(&c->tunnel->deadlines, &c->trusted, now + c->conf->failback);
 }
 
+void backup_child_lost(struct tunnel_child *k)
+{
+	const struct tunnel_conn *c = k->conn, *b = c->backup;
+
+	if (!b || k->demoted || k->current || c->tunnel->closing || !conn_established(c))
+		return;
+	k->demoted = true;
+	order_child(k);
+	if (!c->demoted)
+		log_warn(c->tunnel->log, "%s/%s: it is down: its traffic goes by %s, which is %s",
+			 c->conf->name, k->conf->name, b->conf->name,
+			 conn_established(b) ? "up" : "not up either");
+}
+
+void backup_child_up(struct tunnel_child *k)
+{
+	const struct tunnel_conn *c = k->conn;
+
+	if (!k->demoted)
+		return;
+	k->demoted = false;
+	order_child(k);
+	if (!c->demoted)
+		log_info(c->tunnel->log, "%s/%s: has its traffic again", c->conf->name,
+			 k->conf->name);
+}
+
 void backup_trusted(struct deadline *d, nsec_t now)
 {
 	struct tunnel_conn *c = container_of(d, struct tunnel_conn, trusted);
@@ -191,8 +250,56 @@ void backup_trusted(struct deadline *d, nsec_t now)
 		promote(c);
 }
 
+void backup_save(const struct tunnel_conn *c, struct writer *w)
+{
+	wr_u8(w, 'd');
+	text_save(c->conf->name, w);
+	wr_u8(w, (uint8_t)c->demoted);
+	wr_be64(w, deadline_is_set(&c->trusted) ? c->trusted.at : NSEC_NEVER);
+}
+
+bool backup_load(struct tunnel *t, const struct conn_set *conns, const struct conn_names *names,
+		 struct reader *r)
+{
+	char name[SAVED_TEXT];
+	struct tunnel_conn *c;
+	uint8_t how;
+	nsec_t trusted;
+	int at;
+
+	if (text_load(r, name) < 0)
+		return false;
+	how = rd_u8(r);
+	trusted = rd_be64(r);
+	at = conn_names_find(names, name);
+	if (r->bad || how < DEMOTED_LATE || how > DEMOTED_DOWN)
+		return false;
+	if (at < 0)
+		return true;
+	c = conn_static(t, conns->v[at]);
+	if (!c) {
+		c = conn_configured(t, conns->v[at]);
+		deadline_set(&t->deadlines, &c->retry, t->now); /* as it is down */
+	}
+	if (conn_established(c) && how != DEMOTED_DOWN)
+		return true;
+	/* The answer that one was waited for comes on an IKE SA that is not saved. */
+	c->demoted = how == DEMOTED_LATE ? DEMOTED_IN_VAIN : how;
+	if (trusted != NSEC_NEVER)
+		deadline_set(&t->deadlines, &c->trusted, trusted);
+	return true;
+}
+
 const char *backup_check(const struct tunnel_conn *c)
 {
+	const struct tunnel_child *k;
+
+	LIST_FOREACH (k, &c->children, link) {
+		if (k->demoted && !c->backup)
+			return "a child without a backup has lost its traffic";
+		if (k->demoted && k->current)
+			return "a child is up, and has no traffic";
+	}
 	if (c->demoted && !c->backup)
 		return "a connection without a backup has lost its traffic";
 	if (c->demoted == DEMOTED_DOWN && conn_established(c) && c->conf->failback &&

@@ -3,7 +3,7 @@
  * not answer (the option backup); within tunnel/. SPDX-License-Identifier: ISC
  *
  * Both are up: what decides is the order of their policies. A packet goes out on an SA of the
- * primary, and on one of its backup when the primary has none, or is demoted.
+ * primary, and on one of its backup when the primary is demoted, or this child of it.
  */
 #ifndef MENDIP_BACKUP_H
 #define MENDIP_BACKUP_H
@@ -11,10 +11,10 @@
 #include "tunnel.h"
 
 /*
- * The order (struct spd_policy) of a policy of the connection; n: greater than before for each that
- * is made later.
+ * The order (struct spd_policy) of a policy of the child; n: greater than before for each that is
+ * made later.
  */
-uint64_t backup_order(const struct tunnel_conn *c, uint64_t n);
+uint64_t backup_order(const struct tunnel_child *k, uint64_t n);
 /* The configuration changes: from now on no connection is another one's backup ... */
 void backups_forget(struct tunnel *t);
 /* ... until the connections are there again. kept: their configurations; names: their index. */
@@ -32,6 +32,21 @@ void backup_in_vain(struct tunnel_conn *c, nsec_t now);
 void backup_lost(struct tunnel_conn *c, nsec_t now);
 /* Its IKE SA is up: the connection has its traffic at once, or after `failback` if it was down. */
 void backup_up(struct tunnel_conn *c, nsec_t now);
+/*
+ * The child has no CHILD SA though the connection's IKE SA is up: the peer refuses it, or it has
+ * ended. Where its next packet is to bring it up, its packets stay.
+ */
+void backup_child_lost(struct tunnel_child *k);
+/* It is about to have one: the child has its traffic. */
+void backup_child_up(struct tunnel_child *k);
+/*
+ * For the next process (tunnel_save): where the traffic of this connection goes, if it is demoted,
+ * and how long for.
+ */
+void backup_save(const struct tunnel_conn *c, struct writer *w);
+/* Before backups_configure. False: nothing of that was written, or what was is no such thing. */
+bool backup_load(struct tunnel *t, const struct conn_set *conns, const struct conn_names *names,
+		 struct reader *r);
 /* When a connection's `trusted` is due: it has been up for long enough. */
 deadline_due backup_trusted;
 /* An invariant that does not hold, or NULL; for tunnel_check. */

@@ -55,7 +55,7 @@ void tunnel_child_trap(struct tunnel_child *k, bool on)
 		trap_lists(k, conn_selectors(k->conn->conf, k->conf->local_ts, true),
 			   conn_selectors(k->conn->conf, k->conf->remote_ts, false));
 		k->trap.owner = k;
-		k->trap.order = backup_order(k->conn, 0);
+		k->trap.order = backup_order(k, 0);
 		k->trap.trap = true;
 		if (spd_add(tunnel_child_spd(k), &k->trap) < 0)
 			return;

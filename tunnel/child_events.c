@@ -2,6 +2,7 @@
  * child_events.c - the engine's reports of CHILD SAs (struct ike_ops).
  * SPDX-License-Identifier: ISC
  */
+#include "backup.h"
 #include "beside.h"
 #include "child.h"
 #include "conn.h"
@@ -210,6 +211,8 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 	end_orphans(k, now);
 	if (!by && !ending)
 		tunnel_child_ended(k, end);
+	if (k->wanted || !tunnel_child_is_trapped(k))
+		backup_child_lost(k);
 	/* What is to be kept up and was ended by the peer comes up again. */
 	if (k->wanted && !k->current && conn_established(k->conn))
 		conn_ask(k, NULL, now + NSEC_PER_SEC, now);
@@ -253,9 +256,11 @@ static void ask_after_refusal(struct tunnel_child *k, struct ike_sa *sa, uint16_
 			      nsec_t now)
 {
 	k->not_before = now + REFUSED_WAIT;
+	backup_child_lost(k);
 	if (sa == k->conn->beside)
 		conn_ask_missing(k, k->not_before);
-	else if (!k->current && k->wanted && ike_child_create(sa, k->conf, NULL, k->not_before))
+	else if (!k->current && (k->wanted || k->demoted) &&
+		 ike_child_create(sa, k->conf, NULL, k->not_before))
 		k->asked_on = sa;
 	/* Perhaps only IKE_AUTH can make it: it says nothing of a key exchange. */
 	if (notify == NOTIFY_NO_PROPOSAL_CHOSEN && !k->current && k->wanted &&

@@ -42,7 +42,8 @@ void tunnel_sa_activate(struct tunnel_sa *s, nsec_t now)
 	if (s->active || s->retired || !sa)
 		return;
 	s->policy.sa = sad_ref(sa);
-	s->policy.order = backup_order(c->conn, ++t->policy_order);
+	backup_child_up(c);
+	s->policy.order = backup_order(c, ++t->policy_order);
 	s->policy.owner = c;
 	if (spd_add(tunnel_child_spd(c), &s->policy) < 0) {
 		log_error(t->log, "%s/%s: too many selectors for the policy database",

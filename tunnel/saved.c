@@ -7,6 +7,7 @@
  * on, and so do message IDs.
  */
 #include "addresses.h"
+#include "backup.h"
 #include "child.h"
 #include "conn.h"
 #include "pool.h"
@@ -15,7 +16,7 @@
 #include "xalloc.h"
 
 /* Change it whenever what is written changes: here, in esp_state.c or in ike_saved.c. */
-#define FORMAT "mendip tunnels 10"
+#define FORMAT "mendip tunnels 11"
 #define DIGEST 32
 /* Upper bounds of what is written, without histories and pools: per SA or IKE SA, and the rest. */
 #define ROOM_SA	   (64u << 10)
@@ -187,7 +188,7 @@ static void children_save(const struct tunnel_conn *c, struct writer *w)
 	LIST_FOREACH (k, &c->children, link) {
 		wr_u8(w, k->wanted ? 'W' : 'C');
 		text_save(k->conf->name, w);
-		wr_u8(w, (uint8_t)(k->trapped | k->trap.trap << 1));
+		wr_u8(w, (uint8_t)(k->trapped | k->trap.trap << 1 | k->demoted << 2));
 		sas_save(k, w);
 	}
 	wr_u8(w, '.');
@@ -249,6 +250,10 @@ unsigned tunnel_save(const struct tunnel *t, tunnel_digest *digest, struct write
 			conn_save(c, digest, w);
 			count++;
 		}
+	}
+	LIST_FOREACH (c, &t->conns, link) {
+		if (c->demoted)
+			backup_save(c, w);
 	}
 	wr_u8(w, '.');
 	return count;
@@ -353,6 +358,7 @@ static void state_load(struct tunnel_child *k, bool wanted, uint8_t traps)
 	if (traps & 1)
 		tunnel_child_trap(k, true);
 	k->trap.trap = traps & 2;
+	k->demoted = traps & 4;
 }
 
 static int children_load(struct tunnel_conn *c, struct reader *r, nsec_t now)
@@ -459,12 +465,22 @@ static int conn_load(struct tunnel *t, const struct conn_set *conns, const struc
 	return e;
 }
 
+static int part_load(struct tunnel *t, const struct conn_set *conns, const struct conn_names *names,
+		     tunnel_digest *digest, struct reader *r, nsec_t now)
+{
+	uint64_t len = rd_be64(r);
+	struct reader part = rd_part(r, len);
+
+	return part.bad ? -EBADMSG : conn_load(t, conns, names, digest, &part, now);
+}
+
 int tunnel_load(struct tunnel *t, const struct conn_set *conns, tunnel_digest *digest,
 		struct reader *r, nsec_t now)
 {
 	const uint8_t *format = rd_bytes(r, sizeof(FORMAT));
 	struct conn_names *names;
 	int total = 0, one = 0;
+	uint8_t what;
 
 	t->now = now;
 	if (!format || memcmp(format, FORMAT, sizeof(FORMAT)) != 0)
@@ -472,11 +488,11 @@ int tunnel_load(struct tunnel *t, const struct conn_set *conns, tunnel_digest *d
 	if (pools_load(t, r) < 0)
 		return -EBADMSG;
 	names = conn_names_new(conns);
-	while (one >= 0 && rd_u8(r) == 'c') {
-		uint64_t len = rd_be64(r);
-		struct reader part = rd_part(r, len);
-
-		one = part.bad ? -EBADMSG : conn_load(t, conns, names, digest, &part, now);
+	while (one >= 0 && (what = rd_u8(r)) != '.') {
+		if (what == 'c')
+			one = part_load(t, conns, names, digest, r, now);
+		else
+			one = what == 'd' && backup_load(t, conns, names, r) ? 0 : -EBADMSG;
 		total += one;
 	}
 	conn_names_free(names);

@@ -731,25 +731,33 @@ int peer_load(struct net *n, unsigned i, struct chunk saved)
 	return peer_load_with(n, i, saved, peer_conf(n, i), NULL);
 }
 
+int peer_load_set(struct net *n, unsigned i, struct chunk saved, const struct conn_set *set)
+{
+	struct peer *p = &n->peer[i];
+	struct reader r;
+	int loaded;
+
+	tunnel_end(p);
+	p->tunnel = peer_tunnel(p);
+	rd_init(&r, saved.p, saved.len);
+	loaded = tunnel_load(p->tunnel, set, digest, &r, n->now);
+	tunnel_configure(p->tunnel, set, always_same, n->now);
+	return loaded;
+}
+
 int peer_load_with(struct net *n, unsigned i, struct chunk saved, struct conn_conf *conf,
 		   struct cred_store *creds)
 {
 	struct peer *p = &n->peer[i];
 	struct conn_set set = peer_set(n, i, conf);
-	struct reader r;
 	int loaded;
 
 	set.creds = creds;
-
-	tunnel_end(p);
 	conn_unref(p->conf);
 	p->conf = conf;
 	if (n->conf_made)
 		n->conf_made(n, i);
-	p->tunnel = peer_tunnel(p);
-	rd_init(&r, saved.p, saved.len);
-	loaded = tunnel_load(p->tunnel, &set, digest, &r, n->now);
-	tunnel_configure(p->tunnel, &set, always_same, n->now);
+	loaded = peer_load_set(n, i, saved, &set);
 	conn_set_fini(&set);
 	return loaded;
 }

@@ -212,6 +212,8 @@ int peer_load(struct net *n, unsigned i, struct chunk saved);
 /* The same with this configuration and these credentials, whose references it takes over. */
 int peer_load_with(struct net *n, unsigned i, struct chunk saved, struct conn_conf *conf,
 		   struct cred_store *creds);
+/* The same with several connections; the set stays the caller's. */
+int peer_load_set(struct net *n, unsigned i, struct chunk saved, const struct conn_set *set);
 /* peer_save and peer_load; returns the number of connections that continued. */
 int peer_restart(struct net *n, unsigned i);
 struct tunnel_conn *peer_conn(struct net *n, unsigned i);

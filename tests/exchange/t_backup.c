@@ -23,6 +23,9 @@ static bool dead[2];
 /* ESP packets that have gone to each, dead or not. */
 static unsigned sent_to[2];
 
+/* What the first gateway takes. */
+static struct ts *its_policy;
+
 static bool where_it_lives(struct net *n, unsigned from, struct datagram *d)
 {
 	const struct addr *a = from == GW ? &d->from.addr : &d->dest.addr;
@@ -38,12 +41,14 @@ static bool is_same(const struct conn_conf *a, const struct conn_conf *b)
 	return (a->backup == NULL) == (b->backup == NULL);
 }
 
-/* The configuration of a side from now on. */
-static void configure(struct net *n, unsigned side, bool has_backup)
+/* Calls use with the configuration of a side, and returns what it does. */
+static int with_conf(struct net *n, unsigned side, bool has_backup,
+		     int (*use)(struct net *n, unsigned side, const struct conn_set *set))
 {
 	const struct conn_conf *confs[2];
 	struct psk_store *s = secrets_of(&for_all, 1);
-	struct conn_set set = {.v = confs, .count = 2, .secrets = s};
+	const struct conn_set set = {.v = confs, .count = 2, .secrets = s};
+	int r;
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct conn_conf *c = party_conf(n, side, side == BRANCH ? &ours[i] : &theirs[i]);
@@ -55,30 +60,60 @@ static void configure(struct net *n, unsigned side, bool has_backup)
 			c->remote[0].addr = n->peer[GW].also;
 		if (side == BRANCH && i == FIRST && has_backup)
 			c->backup = xstrdup(ours[SECOND].name);
+		if (side == GW && i == FIRST)
+			its_policy = &c->children[0].local_ts->ts[0];
 		confs[i] = c;
 	}
-	tunnel_configure(n->peer[side].tunnel, &set, is_same, n->now);
+	r = use(n, side, &set);
 	for (unsigned i = 0; i < 2; i++)
 		conn_unref(confs[i]);
 	psk_store_unref(s);
+	return r;
 }
 
-static struct net *configured(bool has_backup, enum start_action start)
+static int take(struct net *n, unsigned side, const struct conn_set *set)
+{
+	tunnel_configure(n->peer[side].tunnel, set, is_same, n->now);
+	return 0;
+}
+
+/* The configuration of a side from now on. */
+static void configure(struct net *n, unsigned side, bool has_backup)
+{
+	(void)with_conf(n, side, has_backup, take);
+}
+
+static int restart(struct net *n, unsigned side, const struct conn_set *set)
+{
+	uint8_t *room = xreallocarray(NULL, 1, SAVED_ROOM);
+	unsigned conns;
+	struct chunk saved = peer_save(n, side, room, SAVED_ROOM, &conns);
+	int loaded = peer_load_set(n, side, saved, set);
+
+	free(room);
+	assert_int_equal(loaded, conns);
+	return loaded;
+}
+
+/* Each connection has this many children; the packets are of the first one. */
+static struct net *configured(bool has_backup, enum start_action start, unsigned children)
 {
 	struct net *n = quiet_net();
 
+	n->o.children = children;
 	dead[FIRST] = dead[SECOND] = false;
 	assert_int_equal(addr_parse("192.0.2.77", &n->peer[GW].also), 0);
 	configure(n, GW, false);
 	n->o.start = start;
 	configure(n, BRANCH, has_backup);
+	n->o.children = 1;
 	n->hook = where_it_lives;
 	return n;
 }
 
 static struct net *both_up(void)
 {
-	struct net *n = configured(true, START_NONE);
+	struct net *n = configured(true, START_NONE, 1);
 
 	/* The backup last: its policies would be the newer ones. */
 	bring_up(n, "gw1");
@@ -235,7 +270,7 @@ static void backup_falls_silent(void **state)
 /* Traps: the first packet starts the primary; where that is in vain, a later one the backup. */
 static void traps(void **state)
 {
-	struct net *n = configured(true, START_TRAP);
+	struct net *n = configured(true, START_TRAP, 1);
 
 	(void)state;
 	dead[FIRST] = true;
@@ -251,7 +286,7 @@ static void traps(void **state)
 /* A backup that is a trap is started when the primary falls silent, not when that is given up. */
 static void trap_beside_a_silent_primary(void **state)
 {
-	struct net *n = configured(true, START_TRAP);
+	struct net *n = configured(true, START_TRAP, 1);
 
 	(void)state;
 	n->rate[BRANCH] = RATE;
@@ -266,7 +301,7 @@ static void trap_beside_a_silent_primary(void **state)
 /* A connection that was never up has its traffic as soon as it is: nothing was down. */
 static void calls_in_vain(void **state)
 {
-	struct net *n = configured(true, START_START);
+	struct net *n = configured(true, START_START, 1);
 
 	(void)state;
 	dead[FIRST] = true;
@@ -283,7 +318,7 @@ static void calls_in_vain(void **state)
 /* A reload makes it a backup, and no backup again; what stays keeps its traffic where it is. */
 static void reloaded(void **state)
 {
-	struct net *n = configured(false, START_NONE);
+	struct net *n = configured(false, START_NONE, 1);
 
 	(void)state;
 	bring_up(n, "gw1");
@@ -314,6 +349,112 @@ static void reloaded(void **state)
 	net_free(n);
 }
 
+/* From now on the first gateway takes no new CHILD SA, or takes one again. */
+static void takes_children(bool yes)
+{
+	assert_int_equal(ts_parse(yes ? "10.2.0.0/24" : "10.99.0.0/24", its_policy), 0);
+}
+
+/* The primary is up and refuses the child: that goes by the backup, until it is taken after all. */
+static void child_is_refused(void **state)
+{
+	static const enum start_action starts[] = {START_START, START_TRAP};
+	struct net *n;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		n = configured(true, starts[i], 1);
+		takes_children(false);
+		n->rate[BRANCH] = RATE;
+		net_run(n, SEC);
+		assert_true(conn_established(tunnel_find_conn(n->peer[BRANCH].tunnel, "gw1")));
+		assert_false(is_up(n, "gw1"));
+		assert_int_equal(goes_to(n, 100 * SEC), SECOND);
+		takes_children(true);
+		net_run(n, 12 * SEC);
+		assert_true(is_up(n, "gw1"));
+		assert_int_equal(goes_to(n, 100 * SEC), FIRST);
+		net_free(n);
+	}
+}
+
+/* One child of the primary's two ends: the backup, which is a trap, has that. */
+static void child_is_ended(void **state)
+{
+	struct net *n = configured(true, START_TRAP, 2);
+	struct tunnel_child *k = child_of(n, BRANCH, "gw1");
+
+	(void)state;
+	n->rate[BRANCH] = RATE;
+	net_run(n, SEC);
+	tunnel_child_up(LIST_NEXT(k, link), n->now);
+	assert_int_equal(goes_to(n, 5 * SEC), FIRST);
+	/* The operator does not want it there, and then does. */
+	tunnel_child_down(k, n->now);
+	net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
+	tunnel_child_up(k, n->now);
+	net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, 30 * SEC), FIRST);
+	/* The gateway does not want it. The backup has an SA already: nothing is lost. */
+	takes_children(false);
+	tunnel_child_down(child_of(n, GW, "b1"), n->now);
+	net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
+	/* It ends as a whole, and is back without the child. */
+	ike_sa_delete(tunnel_find_conn(n->peer[GW].tunnel, "b1")->sa, n->now);
+	net_run(n, 5 * SEC);
+	assert_int_equal(goes_to(n, 2 * FAILBACK), SECOND);
+	takes_children(true);
+	net_run(n, 12 * SEC);
+	assert_int_equal(goes_to(n, 30 * SEC), FIRST);
+	net_free(n);
+}
+
+/* A restart of our own: the traffic stays where it is, and so does the time until it goes back. */
+static void restarted(void **state)
+{
+	struct net *n = configured(true, START_START, 1);
+
+	(void)state;
+	net_run(n, 5 * SEC);
+	n->rate[BRANCH] = RATE;
+	/* The primary is dead. */
+	dead[FIRST] = true;
+	net_run(n, 200 * SEC);
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	assert_int_equal(with_conf(n, BRANCH, true, restart), 1);
+	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
+	/* It is back, and not trusted yet. */
+	dead[FIRST] = false;
+	while (!is_up(n, "gw1"))
+		net_run(n, SEC / 10);
+	net_run(n, FAILBACK / 2);
+	assert_int_equal(with_conf(n, BRANCH, true, restart), 2);
+	assert_int_equal(goes_to(n, FAILBACK / 4), SECOND);
+	net_run(n, FAILBACK / 3);
+	assert_int_equal(goes_to(n, 30 * SEC), FIRST);
+	net_free(n);
+	/* One child of the primary is refused. */
+	n = configured(true, START_START, 2);
+	takes_children(false);
+	net_run(n, 5 * SEC);
+	n->rate[BRANCH] = RATE;
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	n->o.children = 2;
+	assert_int_equal(with_conf(n, BRANCH, true, restart), 2);
+	n->o.children = 1;
+	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
+	/* By the time of the restart it has no backup any more. */
+	n->o.children = 2;
+	assert_int_equal(with_conf(n, BRANCH, false, restart), 2);
+	n->o.children = 1;
+	takes_children(true);
+	net_run(n, 30 * SEC);
+	assert_true(is_up(n, "gw1"));
+	net_free(n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,7 +468,10 @@ int main(void)
 		cmocka_unit_test(trap_beside_a_silent_primary),
 		cmocka_unit_test(calls_in_vain),
 		cmocka_unit_test(traps),
+		cmocka_unit_test(child_is_refused),
+		cmocka_unit_test(child_is_ended),
 		cmocka_unit_test(reloaded),
+		cmocka_unit_test(restarted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

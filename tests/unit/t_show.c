@@ -126,9 +126,12 @@ static void a_line_for_each_tunnel(void **state)
 		{"{'name': 'gw', 'ike_sas': [], 'children': [" CHILD("net", "trapped", "idle",
 								     "null") "]}",
 		 "gw/net  trapped     the next packet starts it\n", NULL},
-		{"{'name': 'gw', 'ike_sas': [], 'traffic_to_backup': true, 'backup': 'gw2', "
-		 "'children': [" CHILD("net", "up", "idle", "null") "]}",
+		{"{'name': 'gw', 'ike_sas': [], 'backup': 'gw2', 'children': [" CHILD(
+			 "net", "up", "idle", "null, 'traffic_to_backup': true") "]}",
 		 "gw/net  up          its traffic goes by gw2\n", "\033[32m"},
+		{"{'name': 'gw', 'ike_sas': [], 'backup': 'gw2', 'children': [" CHILD(
+			 "net", "down", "idle", "null, 'traffic_to_backup': true") "]}",
+		 "gw/net  down        its traffic goes by gw2\n", NULL},
 		{"{'name': 'gw', 'ike_sas': [], 'children': [" CHILD("net", "down", "idle",
 								     "null") "]}",
 		 "gw/net  down        its packets are dropped until mendipctl up\n", NULL},
