@@ -143,6 +143,27 @@ def _mixed(ours_is_secret):
     return keys
 
 
+def _eap(method, ours):
+    """strongSwan asks for EAP, and authenticates by its certificate; ours: Mendip's options for the method."""
+    def keys(bed):
+        pki = made(bed)
+        _, peer = mendip(pki)
+        theirs, _, private, certs = charons(pki)
+        us = f'id = "{LEFT}"; auth = "{method}"; {ours.format(folder=pki.folder)}'
+        return Keys(us, peer, {"local": theirs, "remote": {"auth": method, "id": LEFT, "eap_id": "%any"}, "send_cert": "always"},
+                    {"plugins": f"{PLUGINS} eap-identity eap-mschapv2 eap-tls", "keys": private, "certs": certs,
+                     "eaps": {"carol": EAP_PASSWORD}, "settings": "    tls {\n    version_max = 1.2\n    }"})
+    return keys
+
+
+def _by_eap(method):
+    def used(cell):
+        expect(cell.charon.logged(f"EAP method {method} succeeded, MSK established"), f"no {method}: {cell.charon.tail()}")
+    return used
+
+
+EAP_PASSWORD = "Ar3etTnp"
+CLIENT_OF_EAP = "Mendip authenticates itself by EAP, and asks no peer for it"
 PSK_METHOD, SIGNED_P256 = "pre-shared key", "ECDSA_WITH_SHA256_DER"
 
 
@@ -162,6 +183,10 @@ def authentication():
     yield Row("ours by certificate, its by secret", keys=_mixed(False), used=_signed(SIGNED_P256, PSK_METHOD))
     for kind, method in (("rsa", "RSA_EMSA_PKCS1_SHA2_256"), ("p256", SIGNED_P256), ("ed25519", "ED25519")):
         yield Row(f"raw key, {kind}", keys=_raw(kind), used=_signed(method))
+    yield Row("EAP-MSCHAPv2", keys=_eap("eap-mschapv2", 'eap_id = "carol";'), used=_by_eap("EAP_MSCHAPV2"),
+              secrets=f'eap_carol: {{ id = "carol"; secret = "{EAP_PASSWORD}"; }};', elsewhere={"strongSwan": CLIENT_OF_EAP})
+    yield Row("EAP-TLS", keys=_eap("eap-tls", 'certs = [ "{folder}/branch.pem" ]; key = "{folder}/branch.key";'),
+              used=_by_eap("EAP_TLS"), elsewhere={"strongSwan": CLIENT_OF_EAP})
 
 
 # -- families --
