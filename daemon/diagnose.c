@@ -243,7 +243,8 @@ static void look_at_selectors(struct walk *w)
 			w, PROBLEM_AT_SELECTORS,
 			!k	      ? "the peer has asked for no CHILD SA"
 			: k->asked_on ? "the CHILD SA was asked for; the answer has to come"
-			: k->wanted   ? "the CHILD SA is asked for as soon as the peer is called"
+			: tunnel_child_is_wanted(k)
+				? "the CHILD SA is asked for as soon as the peer is called"
 			: tunnel_child_is_trapped(k)
 				? "a packet for it brings the CHILD SA up"
 				: "it stays down, and its packets are dropped, until mendipctl up");

@@ -108,7 +108,7 @@ static void count_conn(const struct tunnel_conn *c, struct conn_count *ret)
 	bool wanted = false;
 
 	LIST_FOREACH (k, &c->children, link)
-		wanted |= k->wanted;
+		wanted |= tunnel_child_is_wanted(k);
 	ret->wanted += wanted;
 	ret->up += c->sa && ike_sa_state(c->sa) == IKE_STATE_ESTABLISHED;
 	if (problem_is_current(c, NULL))

@@ -153,11 +153,14 @@ static const struct own_addresses *own_addresses(struct net *n)
 
 	if (!n->own_stale)
 		return &n->own;
+	n->own_stale = false;
 	if (!netlink_each_address(n->netlink, found_own, &found)) {
+		/* The next change updates them. */
+		log_warn(n->log, "cannot list the addresses of the kernel: routes keep the source "
+				 "that they have");
 		own_addresses_free(&found);
 		return &n->own;
 	}
-	n->own_stale = false;
 	own_addresses_sort(&found);
 	own_addresses_free(&n->own);
 	n->own = found;

@@ -396,7 +396,8 @@ static void show_child(FILE *f, const json_t *c, const json_t *v)
 		  json_object_get(v, "device") ? " on " : "",
 		  json_object_get(v, "device") ? show_str(v, "device") : "", show_str(v, "state"),
 		  show_num(v, "rekeys"));
-	if (json_is_true(json_object_get(v, "traffic_to_backup")))
+	if (json_is_true(json_object_get(v, "traffic_to_backup")) &&
+	    !json_is_true(json_object_get(c, "traffic_to_backup")))
 		show_line(f, 6, "its traffic goes by %s", show_str(c, "backup"));
 	show_offered(f, 6, "ESP proposals: ", json_object_get(v, "esp_proposals"));
 	show_error(f, 6, json_object_get(v, "last_error"));

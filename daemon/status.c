@@ -177,12 +177,12 @@ static json_t *child_json(const struct tunnel_child *k, nsec_t now)
 	if (k->conf->device)
 		json_object_set_new(o, "device", json_string(k->conf->device));
 	json_object_set_new(o, "state",
-			    json_string(k->current		     ? "up"
-					: tunnel_child_is_kept(k)    ? "kept"
-					: k->asked_on || k->wanted   ? "starting"
-					: tunnel_child_is_trapped(k) ? "trapped"
-								     : "down"));
-	json_object_set_new(o, "wanted", json_boolean(k->wanted));
+			    json_string(k->current				   ? "up"
+					: tunnel_child_is_kept(k)		   ? "kept"
+					: k->asked_on || tunnel_child_is_wanted(k) ? "starting"
+					: tunnel_child_is_trapped(k)		   ? "trapped"
+										   : "down"));
+	json_object_set_new(o, "wanted", json_boolean(tunnel_child_is_wanted(k)));
 	json_object_set_new(o, "traffic_to_backup", json_boolean(k->conn->demoted || k->demoted));
 	totals_bytes(k, &in, &out);
 	json_object_set_new(o, "bytes_in", count(in));

@@ -88,16 +88,28 @@ static void promote(struct tunnel_conn *c)
 	order_all(c);
 }
 
+/* The operator has put it down, or its close_action says so: until it is up, nobody asks for it. */
+static bool is_put_down(const struct tunnel_child *k)
+{
+	return !k->wanted && !tunnel_child_is_trapped(k);
+}
+
+static void forget_child(struct tunnel_child *k)
+{
+	if (!k->demoted)
+		return;
+	k->demoted = false;
+	order_child(k);
+}
+
 /* Without an IKE SA all of them are down; with a new one each may be taken. */
 static void forget_children(struct tunnel_conn *c)
 {
 	struct tunnel_child *k;
 
 	LIST_FOREACH (k, &c->children, link) {
-		if (k->demoted) {
-			k->demoted = false;
-			order_child(k);
-		}
+		if (!is_put_down(k))
+			forget_child(k);
 	}
 }
 
@@ -121,7 +133,10 @@ static void give_back(struct tunnel_conn *b)
 
 static void forget(struct tunnel_conn *c)
 {
-	forget_children(c);
+	struct tunnel_child *k;
+
+	LIST_FOREACH (k, &c->children, link)
+		forget_child(k);
 	c->demoted = NOT_DEMOTED;
 	deadline_clear(&c->tunnel->deadlines, &c->trusted);
 }
@@ -169,6 +184,11 @@ void backups_configure(struct tunnel *t, const struct conn_set *kept,
 			forget(c);
 		order_all(c);
 	}
+	/* Packets may go by a backup that was handed over, and not start what waits for them. */
+	LIST_FOREACH (c, &t->conns, link) {
+		if (c->backup && !deadline_is_set(&c->retry))
+			conn_mend(c, t->now);
+	}
 }
 
 bool tunnel_has_other_way(void *ctx, const struct ike_sa *sa)
@@ -205,19 +225,32 @@ void backup_lost(struct tunnel_conn *c, nsec_t now)
 	demote(c, DEMOTED_DOWN, "it is down", now);
 }
 
+/* Its primaries that wait for a packet get none from now on. */
+static void call_primaries(const struct tunnel_conn *b, nsec_t now)
+{
+	struct tunnel_conn *c;
+
+	LIST_FOREACH (c, &b->tunnel->conns, link) {
+		if (c->backup == b && conn_wanted(c) && !deadline_is_set(&c->retry))
+			deadline_set(&c->tunnel->deadlines, &c->retry, max_u64(now, c->not_before));
+	}
+}
+
 void backup_up(struct tunnel_conn *c, nsec_t now)
 {
+	if (c->rank)
+		call_primaries(c, now);
 	if (c->demoted != DEMOTED_DOWN)
 		promote(c);
 	else if (c->conf->failback && !deadline_is_set(&c->trusted))
 		deadline_set(&c->tunnel->deadlines, &c->trusted, now + c->conf->failback);
 }
 
-void backup_child_lost(struct tunnel_child *k)
+static void demote_child(struct tunnel_child *k)
 {
 	const struct tunnel_conn *c = k->conn, *b = c->backup;
 
-	if (!b || k->demoted || k->current || c->tunnel->closing || !conn_established(c))
+	if (!b || k->demoted || k->current || c->tunnel->closing)
 		return;
 	k->demoted = true;
 	order_child(k);
@@ -227,17 +260,37 @@ void backup_child_lost(struct tunnel_child *k)
 			 conn_established(b) ? "up" : "not up either");
 }
 
+void backup_child_refused(struct tunnel_child *k)
+{
+	if (conn_established(k->conn))
+		demote_child(k);
+}
+
+void backup_child_lost(struct tunnel_child *k)
+{
+	const struct tunnel_conn *c = k->conn;
+
+	if (is_put_down(k) ||
+	    (conn_established(c) && (k->wanted || (c->backup && conn_established(c->backup)))))
+		demote_child(k);
+}
+
 void backup_child_up(struct tunnel_child *k)
 {
 	const struct tunnel_conn *c = k->conn;
 
-	if (!k->demoted)
-		return;
-	k->demoted = false;
-	order_child(k);
-	if (!c->demoted)
+	if (k->demoted && !c->demoted)
 		log_info(c->tunnel->log, "%s/%s: has its traffic again", c->conf->name,
 			 k->conf->name);
+	forget_child(k);
+}
+
+bool tunnel_child_is_wanted(const struct tunnel_child *k)
+{
+	const struct tunnel_conn *c = k->conn, *b = c->backup;
+
+	return k->wanted || (tunnel_child_is_trapped(k) &&
+			     (k->demoted || c->demoted || (b && conn_established(b))));
 }
 
 void backup_trusted(struct deadline *d, nsec_t now)
@@ -274,7 +327,7 @@ bool backup_load(struct tunnel *t, const struct conn_set *conns, const struct co
 	at = conn_names_find(names, name);
 	if (r->bad || how < DEMOTED_LATE || how > DEMOTED_DOWN)
 		return false;
-	if (at < 0)
+	if (at < 0 || !conns->v[at]->backup)
 		return true;
 	c = conn_static(t, conns->v[at]);
 	if (!c) {
@@ -285,7 +338,7 @@ bool backup_load(struct tunnel *t, const struct conn_set *conns, const struct co
 		return true;
 	/* The answer that one was waited for comes on an IKE SA that is not saved. */
 	c->demoted = how == DEMOTED_LATE ? DEMOTED_IN_VAIN : how;
-	if (trusted != NSEC_NEVER)
+	if (trusted != NSEC_NEVER && conn_established(c))
 		deadline_set(&t->deadlines, &c->trusted, trusted);
 	return true;
 }
@@ -299,7 +352,14 @@ const char *backup_check(const struct tunnel_conn *c)
 			return "a child without a backup has lost its traffic";
 		if (k->demoted && k->current)
 			return "a child is up, and has no traffic";
+		if (c->backup && conn_established(c) && !c->tunnel->closing && !k->current &&
+		    tunnel_child_is_wanted(k) && !k->asked_on && !deadline_is_set(&c->retry) &&
+		    !tunnel_child_is_kept(k))
+			return "a child that waits for packets, which its backup has, is not asked "
+			       "for";
 	}
+	if (deadline_is_set(&c->trusted) && !conn_established(c))
+		return "a connection that is down is trusted";
 	if (c->demoted && !c->backup)
 		return "a connection without a backup has lost its traffic";
 	if (c->demoted == DEMOTED_DOWN && conn_established(c) && c->conf->failback &&

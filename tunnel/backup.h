@@ -3,7 +3,8 @@
  * not answer (the option backup); within tunnel/. SPDX-License-Identifier: ISC
  *
  * Both are up: what decides is the order of their policies. A packet goes out on an SA of the
- * primary, and on one of its backup when the primary is demoted, or this child of it.
+ * primary, and on one of its backup when the primary has none, or is demoted. Where neither has one
+ * the packet starts the primary, and the backup when the primary is demoted, or this child of it.
  */
 #ifndef MENDIP_BACKUP_H
 #define MENDIP_BACKUP_H
@@ -32,12 +33,14 @@ void backup_in_vain(struct tunnel_conn *c, nsec_t now);
 void backup_lost(struct tunnel_conn *c, nsec_t now);
 /* Its IKE SA is up: the connection has its traffic at once, or after `failback` if it was down. */
 void backup_up(struct tunnel_conn *c, nsec_t now);
+/* The peer refuses the child: its packets go by the backup, and it is asked for again. */
+void backup_child_refused(struct tunnel_child *k);
 /*
- * The child has no CHILD SA though the connection's IKE SA is up: the peer refuses it, or it has
- * ended. Where its next packet is to bring it up, its packets stay.
+ * The child has no CHILD SA any more, and none in its place, or was put down: the same. A packet
+ * brings up one that waits for it, if the backup is down.
  */
 void backup_child_lost(struct tunnel_child *k);
-/* It is about to have one: the child has its traffic. */
+/* It has a CHILD SA in use: the child has its traffic. */
 void backup_child_up(struct tunnel_child *k);
 /*
  * For the next process (tunnel_save): where the traffic of this connection goes, if it is demoted,

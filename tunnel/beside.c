@@ -142,7 +142,8 @@ static bool has_all_children(const struct tunnel_conn *c, const struct ike_sa *s
 	const struct tunnel_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
-		if ((k->asked_on || (k->wanted && k->current)) && !conn_uses_child(k, sa, NULL))
+		if ((k->asked_on || (tunnel_child_is_wanted(k) && k->current)) &&
+		    !conn_uses_child(k, sa, NULL))
 			return false;
 		LIST_FOREACH (s, &k->sas, link) {
 			if (!s->retired && s->ike && child_sa_ike(s->ike) != sa &&

@@ -1,5 +1,6 @@
 /* child_control.c - what an operator asks of a child: up, down, rekey, reset, options.
  * SPDX-License-Identifier: ISC */
+#include "backup.h"
 #include "child.h"
 #include "conn.h"
 #include "recovery.h"
@@ -30,6 +31,7 @@ void tunnel_child_down(struct tunnel_child *c, nsec_t now)
 		else if (s->kept)
 			deadline_set(&c->conn->tunnel->deadlines, &s->end, now);
 	}
+	backup_child_lost(c);
 	if (!conn_wanted(c->conn))
 		deadline_clear(&c->conn->tunnel->deadlines, &c->conn->retry);
 }

@@ -211,10 +211,9 @@ static void child_down(struct tunnel_sa *s, const char *why, nsec_t now)
 	end_orphans(k, now);
 	if (!by && !ending)
 		tunnel_child_ended(k, end);
-	if (k->wanted || !tunnel_child_is_trapped(k))
-		backup_child_lost(k);
+	backup_child_lost(k);
 	/* What is to be kept up and was ended by the peer comes up again. */
-	if (k->wanted && !k->current && conn_established(k->conn))
+	if (tunnel_child_is_wanted(k) && !k->current && conn_established(k->conn))
 		conn_ask(k, NULL, now + NSEC_PER_SEC, now);
 	conn_drop_spare(k->conn, sa, now);
 }
@@ -255,15 +254,17 @@ void tunnel_child_event(void *ctx, struct child_sa *c, enum child_event e, const
 static void ask_after_refusal(struct tunnel_child *k, struct ike_sa *sa, uint16_t notify,
 			      nsec_t now)
 {
+	bool wanted;
+
 	k->not_before = now + REFUSED_WAIT;
-	backup_child_lost(k);
+	backup_child_refused(k);
+	wanted = !k->current && tunnel_child_is_wanted(k);
 	if (sa == k->conn->beside)
 		conn_ask_missing(k, k->not_before);
-	else if (!k->current && (k->wanted || k->demoted) &&
-		 ike_child_create(sa, k->conf, NULL, k->not_before))
+	else if (wanted && ike_child_create(sa, k->conf, NULL, k->not_before))
 		k->asked_on = sa;
 	/* Perhaps only IKE_AUTH can make it: it says nothing of a key exchange. */
-	if (notify == NOTIFY_NO_PROPOSAL_CHOSEN && !k->current && k->wanted &&
+	if (notify == NOTIFY_NO_PROPOSAL_CHOSEN && wanted &&
 	    k->conn->conf->childless != CHILDLESS_FORCE) {
 		k->only_auth = true;
 		conn_beside_later(k->conn, now);
@@ -297,7 +298,7 @@ void tunnel_child_result(void *ctx, struct ike_sa *sa, const struct child_conf *
 	else if (r == IKE_RESULT_REFUSED || r == IKE_RESULT_TEMPORARY)
 		ask_after_refusal(k, sa, notify, now);
 	/* However it ended: what is to be kept up and is not there is asked for again. */
-	if (k->wanted && !k->current && !k->asked_on)
+	if (tunnel_child_is_wanted(k) && !k->current && !k->asked_on)
 		conn_ask(k, NULL, now + NSEC_PER_SEC, now);
 	conn_drop_spare(conn, sa, now);
 }

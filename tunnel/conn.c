@@ -109,7 +109,7 @@ bool conn_wanted(const struct tunnel_conn *c)
 	const struct tunnel_child *k;
 
 	LIST_FOREACH (k, &c->children, link) {
-		if (k->wanted)
+		if (tunnel_child_is_wanted(k))
 			return true;
 	}
 	return false;
@@ -262,7 +262,7 @@ void conn_ask_missing_on(struct tunnel_child *k, struct ike_sa *sa, nsec_t at)
 		    ike_child_create_like(sa, k->conf, s->local, s->remote, at))
 			k->asked_on = sa;
 	}
-	if ((k->wanted || k->asked_on || (is_dynamic(k) && lacks_successor(k))) &&
+	if ((tunnel_child_is_wanted(k) || k->asked_on || (is_dynamic(k) && lacks_successor(k))) &&
 	    k->asked_on != sa && !has_child(k, sa, NULL))
 		ask_on(k, sa, NULL, at);
 }

@@ -42,7 +42,6 @@ void tunnel_sa_activate(struct tunnel_sa *s, nsec_t now)
 	if (s->active || s->retired || !sa)
 		return;
 	s->policy.sa = sad_ref(sa);
-	backup_child_up(c);
 	s->policy.order = backup_order(c, ++t->policy_order);
 	s->policy.owner = c;
 	if (spd_add(tunnel_child_spd(c), &s->policy) < 0) {
@@ -51,6 +50,7 @@ void tunnel_sa_activate(struct tunnel_sa *s, nsec_t now)
 		return;
 	}
 	s->active = true;
+	backup_child_up(c);
 	t->ops.route(t->ops.ctx, c->device, s->policy.local, s->policy.remote, true);
 	s->replaces = NULL;
 	c->current = s;

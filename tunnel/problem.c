@@ -104,7 +104,8 @@ bool problem_is_current(const struct tunnel_conn *c, const struct tunnel_child *
 
 	if (!p || p->over || p->caller)
 		return false;
-	return k ? k->wanted && !k->current : conn_wanted(c) && !conn_established(c);
+	return k ? tunnel_child_is_wanted(k) && !k->current
+		 : conn_wanted(c) && !conn_established(c);
 }
 
 /* Returns whether it is to be told: it is new, or has lasted. */

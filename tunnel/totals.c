@@ -152,7 +152,7 @@ static void gather(struct tunnel_child *k)
 
 	add_child(&a->all, k);
 	a->up += k->current != NULL;
-	a->wanted += k->wanted;
+	a->wanted += tunnel_child_is_wanted(k);
 	LIST_FOREACH (s, &k->sas, link) {
 		const struct esp_sa *sa = tunnel_sa_esp(s);
 

@@ -180,11 +180,11 @@ struct tunnel_child {
 	struct spd_policy trap;
 	struct ts_list *trap_local, *trap_remote; /* of `trap`; owned */
 	bool trapped;
-	bool wanted;		 /* to be kept up */
+	bool wanted;		 /* to be kept up; see tunnel_child_is_wanted */
 	struct ike_sa *asked_on; /* a CHILD SA has been asked for on this one; NULL: none has */
 	bool only_auth;		 /* CREATE_CHILD_SA is refused: rung 3 tries IKE_AUTH */
 	nsec_t not_before;	 /* the peer refused it: packets do not ask before this */
-	bool demoted;		 /* it is down alone: its packets go by the backup of conn */
+	bool demoted; /* it is down: its packets go by the backup of conn; see backup.h */
 	struct gate gate;
 	struct recovery_record *records; /* the last RECORDS_KEPT; NULL before the first */
 	unsigned record_next;
@@ -262,6 +262,12 @@ struct tunnel_conn {
 	struct tunnel_problem *problem; /* the same */
 };
 LIST_HEAD(tunnel_conn_list, tunnel_conn);
+
+/*
+ * Whether it is to come up by itself: it is to be kept up, or it waits for a packet and the backup
+ * of its connection has its packets.
+ */
+bool tunnel_child_is_wanted(const struct tunnel_child *k);
 
 /* ---- the whole ---- */
 

@@ -2,6 +2,7 @@
  * tunnel_sa.c - CHILD SAs as the tunnel sees them: in the SAD and SPD, from installation to the end
  * of their retirement. SPDX-License-Identifier: ISC
  */
+#include "backup.h"
 #include "child.h"
 #include "conn.h"
 #include "recovery.h"
@@ -129,11 +130,11 @@ static void look_at_kept(struct tunnel_sa *s, nsec_t now)
 		return;
 	}
 	tunnel_sa_forget(s);
-	if (by_us)
-		return;
 	/* No answer to our rekey has brought a successor: so it ended by the peer's DELETE. */
-	tunnel_child_ended(k, overtaken ? CHILD_END_PEER : CHILD_END_SILENT);
-	if (k->wanted)
+	if (!by_us)
+		tunnel_child_ended(k, overtaken ? CHILD_END_PEER : CHILD_END_SILENT);
+	backup_child_lost(k);
+	if (tunnel_child_is_wanted(k))
 		conn_mend(k->conn, now);
 }
 

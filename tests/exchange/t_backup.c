@@ -411,6 +411,143 @@ static void child_is_ended(void **state)
 	net_free(n);
 }
 
+/* A trap waits for packets, which the backup has: it comes up by itself, and has them again. */
+static void traps_come_back(void **state)
+{
+	struct net *n = configured(true, START_TRAP, 1);
+
+	(void)state;
+	n->rate[BRANCH] = RATE;
+	net_run(n, SEC);
+	dead[FIRST] = true;
+	net_run(n, 200 * SEC);
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	dead[FIRST] = false;
+	while (!is_up(n, "gw1"))
+		net_run(n, SEC);
+	net_run(n, FAILBACK + SEC);
+	assert_int_equal(goes_to(n, SEC), FIRST);
+	/* The gateway ends the child while the backup is up, and takes it again. */
+	tunnel_child_down(child_of(n, GW, "b1"), n->now);
+	net_run(n, 5 * SEC);
+	assert_int_equal(goes_to(n, SEC), FIRST);
+	net_free(n);
+}
+
+/* A reload gives a gateway that waits for packets a backup that has them already. */
+static void gets_a_backup_that_is_up(void **state)
+{
+	struct net *n = configured(false, START_TRAP, 1);
+
+	(void)state;
+	bring_up(n, "gw2");
+	n->rate[BRANCH] = RATE;
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	configure(n, BRANCH, true);
+	net_run(n, SEC);
+	assert_int_equal(goes_to(n, SEC), FIRST);
+	net_free(n);
+}
+
+/* What was put down stays down, whatever answer is on its way, and the backup has its packets. */
+static void put_down(void **state)
+{
+	struct net *n = both_up();
+	struct tunnel_child *k = child_of(n, BRANCH, "gw1");
+
+	(void)state;
+	tunnel_child_down(k, n->now);
+	net_run(n, SEC);
+	takes_children(false);
+	tunnel_child_up(k, n->now);
+	tunnel_turn(n->peer[BRANCH].tunnel, n->now);
+	tunnel_child_down(k, n->now);
+	net_run(n, 3 * SEC);
+	takes_children(true);
+	assert_int_equal(goes_to(n, 60 * SEC), SECOND);
+	assert_false(is_up(n, "gw1"));
+	net_free(n);
+}
+
+/* The same for one child of two, with a trap as backup: it had no SA, or had one. */
+static void put_down_alone(void **state)
+{
+	struct tunnel_child *k;
+	struct net *n;
+
+	(void)state;
+	for (unsigned had_one = 0; had_one < 2; had_one++) {
+		n = configured(true, START_TRAP, 2);
+		k = child_of(n, BRANCH, "gw1");
+		n->rate[BRANCH] = had_one ? RATE : 0;
+		net_run(n, SEC);
+		tunnel_child_up(LIST_NEXT(k, link), n->now);
+		net_run(n, SEC);
+		tunnel_child_down(k, n->now);
+		n->rate[BRANCH] = RATE;
+		net_run(n, SEC);
+		assert_int_equal(goes_to(n, 5 * SEC), SECOND);
+		/* The primary connects anew, for its other child; then the backup is ended. */
+		ike_sa_delete(tunnel_find_conn(n->peer[GW].tunnel, "b1")->sa, n->now);
+		net_run(n, 2 * FAILBACK);
+		tunnel_child_down(child_of(n, GW, "b2"), n->now);
+		net_run(n, SEC);
+		assert_int_equal(goes_to(n, 60 * SEC), SECOND);
+		assert_false(is_up(n, "gw1"));
+		net_free(n);
+	}
+}
+
+/* A child that is refused after a restart, too, or by then not. */
+static void restarted_while_refused(void **state)
+{
+	static const enum start_action starts[] = {START_START, START_TRAP};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct net *n = configured(true, starts[i], 1);
+
+		takes_children(false);
+		n->rate[BRANCH] = RATE;
+		net_run(n, 5 * SEC);
+		(void)with_conf(n, BRANCH, true, restart);
+		assert_int_equal(goes_to(n, 30 * SEC), SECOND);
+		(void)with_conf(n, BRANCH, true, restart);
+		takes_children(true);
+		net_run(n, 12 * SEC);
+		assert_int_equal(goes_to(n, 30 * SEC), FIRST);
+		net_free(n);
+	}
+}
+
+/* The primary was to have its traffic soon, and did not outlast the restart: it is not trusted. */
+static void restarted_without_the_primary(void **state)
+{
+	struct net *n = configured(true, START_START, 1);
+
+	(void)state;
+	net_run(n, 5 * SEC);
+	n->rate[BRANCH] = RATE;
+	dead[FIRST] = true;
+	net_run(n, 200 * SEC);
+	dead[FIRST] = false;
+	while (!is_up(n, "gw1"))
+		net_run(n, SEC / 10);
+	net_run(n, FAILBACK - 20 * SEC);
+	dead[FIRST] = true;
+	ike_liveness(child_of(n, BRANCH, "gw1")->conn->sa, 0, n->now);
+	net_run(n, SEC);
+	assert_int_equal(with_conf(n, BRANCH, true, restart), 1);
+	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
+	dead[FIRST] = false;
+	while (!is_up(n, "gw1"))
+		net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, FAILBACK - 5 * SEC), SECOND);
+	net_run(n, 10 * SEC);
+	assert_int_equal(goes_to(n, 30 * SEC), FIRST);
+	net_free(n);
+}
+
 /* A restart of our own: the traffic stays where it is, and so does the time until it goes back. */
 static void restarted(void **state)
 {
@@ -472,6 +609,12 @@ int main(void)
 		cmocka_unit_test(child_is_ended),
 		cmocka_unit_test(reloaded),
 		cmocka_unit_test(restarted),
+		cmocka_unit_test(traps_come_back),
+		cmocka_unit_test(gets_a_backup_that_is_up),
+		cmocka_unit_test(put_down),
+		cmocka_unit_test(put_down_alone),
+		cmocka_unit_test(restarted_while_refused),
+		cmocka_unit_test(restarted_without_the_primary),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
