@@ -141,6 +141,17 @@ static void forget(struct tunnel_conn *c)
 	deadline_clear(&c->tunnel->deadlines, &c->trusted);
 }
 
+/*
+ * Its backup is up: no packet starts it. It is called soon, or its children are asked for, unless
+ * that is to be later; one whose name has no address yet is called when it has.
+ */
+static void call(struct tunnel_conn *c, nsec_t now)
+{
+	if (c->backup && conn_established(c->backup) && conn_wanted(c) &&
+	    !deadline_is_set(&c->retry) && (c->sa || conn_can_call(c)))
+		deadline_set(&c->tunnel->deadlines, &c->retry, max_u64(now, c->not_before));
+}
+
 void backups_forget(struct tunnel *t)
 {
 	struct tunnel_conn *c;
@@ -184,11 +195,9 @@ void backups_configure(struct tunnel *t, const struct conn_set *kept,
 			forget(c);
 		order_all(c);
 	}
-	/* Packets may go by a backup that was handed over, and not start what waits for them. */
-	LIST_FOREACH (c, &t->conns, link) {
-		if (c->backup && !deadline_is_set(&c->retry))
-			conn_mend(c, t->now);
-	}
+	/* Packets may go by a backup that is up, and not start what waits for them. */
+	LIST_FOREACH (c, &t->conns, link)
+		call(c, t->now);
 }
 
 bool tunnel_has_other_way(void *ctx, const struct ike_sa *sa)
@@ -225,14 +234,13 @@ void backup_lost(struct tunnel_conn *c, nsec_t now)
 	demote(c, DEMOTED_DOWN, "it is down", now);
 }
 
-/* Its primaries that wait for a packet get none from now on. */
 static void call_primaries(const struct tunnel_conn *b, nsec_t now)
 {
 	struct tunnel_conn *c;
 
 	LIST_FOREACH (c, &b->tunnel->conns, link) {
-		if (c->backup == b && conn_wanted(c) && !deadline_is_set(&c->retry))
-			deadline_set(&c->tunnel->deadlines, &c->retry, max_u64(now, c->not_before));
+		if (c->backup == b)
+			call(c, now);
 	}
 }
 
@@ -289,8 +297,10 @@ bool tunnel_child_is_wanted(const struct tunnel_child *k)
 {
 	const struct tunnel_conn *c = k->conn, *b = c->backup;
 
-	return k->wanted || (tunnel_child_is_trapped(k) &&
-			     (k->demoted || c->demoted || (b && conn_established(b))));
+	/* Where the answer is only late, it decides. */
+	return k->wanted ||
+	       (tunnel_child_is_trapped(k) &&
+		(k->demoted || c->demoted > DEMOTED_LATE || (b && conn_established(b))));
 }
 
 void backup_trusted(struct deadline *d, nsec_t now)
@@ -299,7 +309,7 @@ void backup_trusted(struct deadline *d, nsec_t now)
 
 	if (is_silent(c))
 		deadline_set(&c->tunnel->deadlines, d, now + c->conf->failback);
-	else
+	else if (conn_established(c)) /* we may be deleting its IKE SA */
 		promote(c);
 }
 
@@ -358,7 +368,7 @@ const char *backup_check(const struct tunnel_conn *c)
 			return "a child that waits for packets, which its backup has, is not asked "
 			       "for";
 	}
-	if (deadline_is_set(&c->trusted) && !conn_established(c))
+	if (deadline_is_set(&c->trusted) && !(c->sa && ike_sa_established(c->sa)))
 		return "a connection that is down is trusted";
 	if (c->demoted && !c->backup)
 		return "a connection without a backup has lost its traffic";

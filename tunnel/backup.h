@@ -36,8 +36,8 @@ void backup_up(struct tunnel_conn *c, nsec_t now);
 /* The peer refuses the child: its packets go by the backup, and it is asked for again. */
 void backup_child_refused(struct tunnel_child *k);
 /*
- * The child has no CHILD SA any more, and none in its place, or was put down: the same. A packet
- * brings up one that waits for it, if the backup is down.
+ * The child has no CHILD SA any more, or was put down: its packets go by the backup. But a child
+ * that its next packet brings up keeps its packets while the backup is down.
  */
 void backup_child_lost(struct tunnel_child *k);
 /* It has a CHILD SA in use: the child has its traffic. */

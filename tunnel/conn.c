@@ -314,12 +314,13 @@ void conn_mend(struct tunnel_conn *c, nsec_t now)
 
 void conn_unask(struct tunnel_conn *c, const struct ike_sa *sa)
 {
+	struct ike_sa *other = c->sa != sa ? c->sa : NULL;
 	struct tunnel_child *k;
 	struct tunnel_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
 		if (k->asked_on == sa)
-			k->asked_on = NULL;
+			k->asked_on = other && ike_child_is_asked(other, k->conf) ? other : NULL;
 		LIST_FOREACH (s, &k->sas, link) {
 			if (s->check_on == sa)
 				s->check = CRITERION_NONE;

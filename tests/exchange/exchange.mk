@@ -6,7 +6,8 @@ SCENARIO = tests/exchange/scenario.c tests/exchange/scenario.h tests/exchange/sc
 check_PROGRAMS += tests/exchange/t_seeds tests/exchange/t_ike tests/exchange/t_lives tests/exchange/t_cluster \
 	tests/exchange/t_hostile tests/exchange/t_limits tests/exchange/t_saved tests/exchange/t_reload \
 	tests/exchange/t_children tests/exchange/t_fragments tests/exchange/t_outer \
-	tests/exchange/t_mobike tests/exchange/t_assigned tests/exchange/t_addresses tests/exchange/t_backup
+	tests/exchange/t_mobike tests/exchange/t_assigned tests/exchange/t_addresses tests/exchange/t_backup \
+	tests/exchange/t_backup_runs
 tests_exchange_t_assigned_SOURCES = tests/exchange/t_assigned.c $(PEERS)
 tests_exchange_t_assigned_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_assigned_LDADD = $(TUNNEL_TEST_LIBS)
@@ -43,9 +44,14 @@ tests_exchange_t_outer_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_reload_SOURCES = tests/exchange/t_reload.c $(PEERS)
 tests_exchange_t_reload_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_reload_LDADD = $(TUNNEL_TEST_LIBS)
-tests_exchange_t_backup_SOURCES = tests/exchange/t_backup.c tests/exchange/parties.c tests/exchange/parties.h $(PEERS)
+TWO_GATEWAYS = tests/exchange/two_gateways.c tests/exchange/two_gateways.h tests/exchange/parties.c tests/exchange/parties.h \
+	$(PEERS)
+tests_exchange_t_backup_SOURCES = tests/exchange/t_backup.c $(TWO_GATEWAYS)
 tests_exchange_t_backup_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_backup_LDADD = $(TUNNEL_TEST_LIBS)
+tests_exchange_t_backup_runs_SOURCES = tests/exchange/t_backup_runs.c $(TWO_GATEWAYS)
+tests_exchange_t_backup_runs_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_exchange_t_backup_runs_LDADD = $(TUNNEL_TEST_LIBS)
 tests_exchange_t_addresses_SOURCES = tests/exchange/t_addresses.c $(PEERS)
 tests_exchange_t_addresses_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_exchange_t_addresses_LDADD = $(TUNNEL_TEST_LIBS)

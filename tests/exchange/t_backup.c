@@ -1,119 +1,11 @@
-/*
- * t_backup.c - two gateways with a connection each, of which one is the backup of the other: where
- * the branch's packets go. SPDX-License-Identifier: ISC
- *
- * The gateway plays both, at two addresses and with two identities.
- */
-#include "parties.h"
-#include "xalloc.h"
+/* t_backup.c - where a branch's packets go, of two gateways. SPDX-License-Identifier: ISC */
+#include "two_gateways.h"
 
-#define FIRST	 0
-#define SECOND	 1
-#define RATE	 200
-#define FAILBACK (60 * SEC)
-#define DPD	 (5 * SEC)
-
-static const struct party ours[] = {{"gw1", "branch.example", "gw1.example", "10.1.0.0/24"},
-				    {"gw2", "branch.example", "gw2.example", "10.1.0.0/24"}};
-static const struct party theirs[] = {{"b1", "gw1.example", "branch.example", "10.1.0.0/24"},
-				      {"b2", "gw2.example", "branch.example", "10.1.0.0/24"}};
-
-/* From now on nothing that goes to this address of the gateway, or comes from it, arrives. */
-static bool dead[2];
-/* ESP packets that have gone to each, dead or not. */
-static unsigned sent_to[2];
-
-/* What the first gateway takes. */
-static struct ts *its_policy;
-
-static bool where_it_lives(struct net *n, unsigned from, struct datagram *d)
-{
-	const struct addr *a = from == GW ? &d->from.addr : &d->dest.addr;
-	unsigned which = addr_eq(a, &n->peer[GW].also) ? SECOND : FIRST;
-
-	if (from == BRANCH && d->counted)
-		sent_to[which]++;
-	return !dead[which];
-}
-
-static bool is_same(const struct conn_conf *a, const struct conn_conf *b)
-{
-	return (a->backup == NULL) == (b->backup == NULL);
-}
-
-/* Calls use with the configuration of a side, and returns what it does. */
-static int with_conf(struct net *n, unsigned side, bool has_backup,
-		     int (*use)(struct net *n, unsigned side, const struct conn_set *set))
-{
-	const struct conn_conf *confs[2];
-	struct psk_store *s = secrets_of(&for_all, 1);
-	const struct conn_set set = {.v = confs, .count = 2, .secrets = s};
-	int r;
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct conn_conf *c = party_conf(n, side, side == BRANCH ? &ours[i] : &theirs[i]);
-
-		c->mobike = false;
-		c->dpd_delay = DPD;
-		c->failback = FAILBACK;
-		if (side == BRANCH && i == SECOND)
-			c->remote[0].addr = n->peer[GW].also;
-		if (side == BRANCH && i == FIRST && has_backup)
-			c->backup = xstrdup(ours[SECOND].name);
-		if (side == GW && i == FIRST)
-			its_policy = &c->children[0].local_ts->ts[0];
-		confs[i] = c;
-	}
-	r = use(n, side, &set);
-	for (unsigned i = 0; i < 2; i++)
-		conn_unref(confs[i]);
-	psk_store_unref(s);
-	return r;
-}
-
-static int take(struct net *n, unsigned side, const struct conn_set *set)
-{
-	tunnel_configure(n->peer[side].tunnel, set, is_same, n->now);
-	return 0;
-}
-
-/* The configuration of a side from now on. */
-static void configure(struct net *n, unsigned side, bool has_backup)
-{
-	(void)with_conf(n, side, has_backup, take);
-}
-
-static int restart(struct net *n, unsigned side, const struct conn_set *set)
-{
-	uint8_t *room = xreallocarray(NULL, 1, SAVED_ROOM);
-	unsigned conns;
-	struct chunk saved = peer_save(n, side, room, SAVED_ROOM, &conns);
-	int loaded = peer_load_set(n, side, saved, set);
-
-	free(room);
-	assert_int_equal(loaded, conns);
-	return loaded;
-}
-
-/* Each connection has this many children; the packets are of the first one. */
-static struct net *configured(bool has_backup, enum start_action start, unsigned children)
-{
-	struct net *n = quiet_net();
-
-	n->o.children = children;
-	dead[FIRST] = dead[SECOND] = false;
-	assert_int_equal(addr_parse("192.0.2.77", &n->peer[GW].also), 0);
-	configure(n, GW, false);
-	n->o.start = start;
-	configure(n, BRANCH, has_backup);
-	n->o.children = 1;
-	n->hook = where_it_lives;
-	return n;
-}
+static const char *const names[] = {"gw1", "gw2"};
 
 static struct net *both_up(void)
 {
-	struct net *n = configured(true, START_NONE, 1);
+	struct net *n = two_gateways(true, START_NONE, 1);
 
 	/* The backup last: its policies would be the newer ones. */
 	bring_up(n, "gw1");
@@ -121,17 +13,6 @@ static struct net *both_up(void)
 	assert_true(is_up(n, "gw1") && is_up(n, "gw2"));
 	n->rate[BRANCH] = RATE;
 	return n;
-}
-
-/* Runs for this time; the gateway that all packets have gone to, or 2: to both. */
-static unsigned goes_to(struct net *n, nsec_t time)
-{
-	sent_to[FIRST] = sent_to[SECOND] = 0;
-	net_run(n, time);
-	if (sent_to[FIRST] && sent_to[SECOND])
-		return 2;
-	assert_true(sent_to[FIRST] || sent_to[SECOND]);
-	return sent_to[SECOND] ? SECOND : FIRST;
 }
 
 static void primary_first(void **state)
@@ -142,8 +23,8 @@ static void primary_first(void **state)
 	assert_int_equal(goes_to(n, 10 * SEC), FIRST);
 	/* Rekeys of either change nothing. */
 	for (unsigned i = 0; i < 2; i++) {
-		tunnel_child_rekey(child_of(n, BRANCH, ours[i].name), n->now);
-		ike_sa_rekey(child_of(n, BRANCH, ours[i].name)->conn->sa, n->now);
+		tunnel_child_rekey(child_of(n, BRANCH, names[i]), n->now);
+		ike_sa_rekey(child_of(n, BRANCH, names[i])->conn->sa, n->now);
 		assert_int_equal(goes_to(n, 5 * SEC), FIRST);
 	}
 	assert_int_equal(net_lost(n, BRANCH, 0), 0);
@@ -270,7 +151,7 @@ static void backup_falls_silent(void **state)
 /* Traps: the first packet starts the primary; where that is in vain, a later one the backup. */
 static void traps(void **state)
 {
-	struct net *n = configured(true, START_TRAP, 1);
+	struct net *n = two_gateways(true, START_TRAP, 1);
 
 	(void)state;
 	dead[FIRST] = true;
@@ -286,7 +167,7 @@ static void traps(void **state)
 /* A backup that is a trap is started when the primary falls silent, not when that is given up. */
 static void trap_beside_a_silent_primary(void **state)
 {
-	struct net *n = configured(true, START_TRAP, 1);
+	struct net *n = two_gateways(true, START_TRAP, 1);
 
 	(void)state;
 	n->rate[BRANCH] = RATE;
@@ -301,7 +182,7 @@ static void trap_beside_a_silent_primary(void **state)
 /* A connection that was never up has its traffic as soon as it is: nothing was down. */
 static void calls_in_vain(void **state)
 {
-	struct net *n = configured(true, START_START, 1);
+	struct net *n = two_gateways(true, START_START, 1);
 
 	(void)state;
 	dead[FIRST] = true;
@@ -318,7 +199,7 @@ static void calls_in_vain(void **state)
 /* A reload makes it a backup, and no backup again; what stays keeps its traffic where it is. */
 static void reloaded(void **state)
 {
-	struct net *n = configured(false, START_NONE, 1);
+	struct net *n = two_gateways(false, START_NONE, 1);
 
 	(void)state;
 	bring_up(n, "gw1");
@@ -326,7 +207,7 @@ static void reloaded(void **state)
 	n->rate[BRANCH] = RATE;
 	assert_int_equal(goes_to(n, SEC), SECOND); /* the one that came up last */
 	n->rate[BRANCH] = 0;
-	configure(n, BRANCH, true);
+	branch_configure(n, true);
 	net_run(n, SEC);
 	bring_up(n, "gw1");
 	tunnel_child_rekey(child_of(n, BRANCH, "gw2"), n->now);
@@ -335,11 +216,11 @@ static void reloaded(void **state)
 	assert_int_equal(goes_to(n, SEC), FIRST);
 	dead[FIRST] = true;
 	net_run(n, 2 * DPD + 6 * SEC);
-	configure(n, BRANCH, true);
+	branch_configure(n, true);
 	assert_int_equal(goes_to(n, SEC), SECOND);
 	dead[FIRST] = false;
 	n->rate[BRANCH] = 0;
-	configure(n, BRANCH, false);
+	branch_configure(n, false);
 	net_run(n, SEC);
 	bring_up(n, "gw1");
 	tunnel_child_rekey(child_of(n, BRANCH, "gw2"), n->now);
@@ -347,12 +228,6 @@ static void reloaded(void **state)
 	n->rate[BRANCH] = RATE;
 	assert_int_equal(goes_to(n, SEC), SECOND); /* the one that was rekeyed last */
 	net_free(n);
-}
-
-/* From now on the first gateway takes no new CHILD SA, or takes one again. */
-static void takes_children(bool yes)
-{
-	assert_int_equal(ts_parse(yes ? "10.2.0.0/24" : "10.99.0.0/24", its_policy), 0);
 }
 
 /* The primary is up and refuses the child: that goes by the backup, until it is taken after all. */
@@ -363,7 +238,7 @@ static void child_is_refused(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
-		n = configured(true, starts[i], 1);
+		n = two_gateways(true, starts[i], 1);
 		takes_children(false);
 		n->rate[BRANCH] = RATE;
 		net_run(n, SEC);
@@ -381,7 +256,7 @@ static void child_is_refused(void **state)
 /* One child of the primary's two ends: the backup, which is a trap, has that. */
 static void child_is_ended(void **state)
 {
-	struct net *n = configured(true, START_TRAP, 2);
+	struct net *n = two_gateways(true, START_TRAP, 2);
 	struct tunnel_child *k = child_of(n, BRANCH, "gw1");
 
 	(void)state;
@@ -414,7 +289,7 @@ static void child_is_ended(void **state)
 /* A trap waits for packets, which the backup has: it comes up by itself, and has them again. */
 static void traps_come_back(void **state)
 {
-	struct net *n = configured(true, START_TRAP, 1);
+	struct net *n = two_gateways(true, START_TRAP, 1);
 
 	(void)state;
 	n->rate[BRANCH] = RATE;
@@ -434,16 +309,88 @@ static void traps_come_back(void **state)
 	net_free(n);
 }
 
+/* A primary that is silent has a child that waits for its first packet. */
+static void silent_beside_an_unused_trap(void **state)
+{
+	(void)state;
+	for (unsigned both = 0; both < 2; both++) {
+		struct net *n = two_gateways(true, START_TRAP, 2);
+
+		n->rate[BRANCH] = RATE;
+		net_run(n, SEC);
+		dead[FIRST] = true;
+		dead[SECOND] = both;
+		net_run(n, 300 * SEC);
+		dead[FIRST] = dead[SECOND] = false;
+		net_run(n, 300 * SEC);
+		assert_int_equal(goes_to(n, SEC), FIRST);
+		net_free(n);
+	}
+}
+
+/* A primary that is not trusted yet is ended by us: its DELETE is out, and then all is closed. */
+static void trusted_while_it_ends(void **state)
+{
+	(void)state;
+	for (unsigned closed = 0; closed < 2; closed++) {
+		struct net *n = two_gateways(true, START_START, 1);
+		struct tunnel_conn *c = child_of(n, BRANCH, "gw1")->conn;
+
+		net_run(n, 5 * SEC);
+		n->rate[BRANCH] = RATE;
+		ike_sa_delete(tunnel_find_conn(n->peer[GW].tunnel, "b1")->sa, n->now);
+		net_run(n, 5 * SEC);
+		assert_true(is_up(n, "gw1") && c->demoted == DEMOTED_DOWN);
+		dead[FIRST] = true;
+		if (closed)
+			(void)tunnel_close(n->peer[BRANCH].tunnel, n->now);
+		else
+			ike_sa_delete(c->sa, n->now);
+		net_run(n, 10 * SEC);
+		if (!closed)
+			assert_int_equal(goes_to(n, 60 * SEC), SECOND);
+		net_free(n);
+	}
+}
+
+/*
+ * The first gateway refuses a child, falls silent, is called beside, and answers after all: what
+ * was asked for on the call that is given up is asked for on the IKE SA that stays.
+ */
+static void refused_on_a_call_that_is_given_up(void **state)
+{
+	(void)state;
+	two_addresses = true;
+	for (unsigned wait = 0; wait < 60; wait++) {
+		struct net *n = two_gateways(true, START_START, 2);
+
+		takes_children(false);
+		dead[SECOND] = true;
+		net_run(n, 3 * SEC);
+		dead[FIRST] = true;
+		net_run(n, 5 * SEC + wait * SEC / 5);
+		dead[FIRST] = false;
+		for (unsigned i = 0; i < 3000; i++) {
+			const struct tunnel_child *k = child_of(n, BRANCH, "gw1");
+
+			net_run(n, 10 * MSEC);
+			assert_true(k->asked_on || deadline_is_set(&k->conn->retry));
+		}
+		net_free(n);
+	}
+	two_addresses = false;
+}
+
 /* A reload gives a gateway that waits for packets a backup that has them already. */
 static void gets_a_backup_that_is_up(void **state)
 {
-	struct net *n = configured(false, START_TRAP, 1);
+	struct net *n = two_gateways(false, START_TRAP, 1);
 
 	(void)state;
 	bring_up(n, "gw2");
 	n->rate[BRANCH] = RATE;
 	assert_int_equal(goes_to(n, SEC), SECOND);
-	configure(n, BRANCH, true);
+	branch_configure(n, true);
 	net_run(n, SEC);
 	assert_int_equal(goes_to(n, SEC), FIRST);
 	net_free(n);
@@ -477,7 +424,7 @@ static void put_down_alone(void **state)
 
 	(void)state;
 	for (unsigned had_one = 0; had_one < 2; had_one++) {
-		n = configured(true, START_TRAP, 2);
+		n = two_gateways(true, START_TRAP, 2);
 		k = child_of(n, BRANCH, "gw1");
 		n->rate[BRANCH] = had_one ? RATE : 0;
 		net_run(n, SEC);
@@ -505,14 +452,14 @@ static void restarted_while_refused(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
-		struct net *n = configured(true, starts[i], 1);
+		struct net *n = two_gateways(true, starts[i], 1);
 
 		takes_children(false);
 		n->rate[BRANCH] = RATE;
 		net_run(n, 5 * SEC);
-		(void)with_conf(n, BRANCH, true, restart);
+		(void)branch_restart(n, true);
 		assert_int_equal(goes_to(n, 30 * SEC), SECOND);
-		(void)with_conf(n, BRANCH, true, restart);
+		(void)branch_restart(n, true);
 		takes_children(true);
 		net_run(n, 12 * SEC);
 		assert_int_equal(goes_to(n, 30 * SEC), FIRST);
@@ -523,7 +470,7 @@ static void restarted_while_refused(void **state)
 /* The primary was to have its traffic soon, and did not outlast the restart: it is not trusted. */
 static void restarted_without_the_primary(void **state)
 {
-	struct net *n = configured(true, START_START, 1);
+	struct net *n = two_gateways(true, START_START, 1);
 
 	(void)state;
 	net_run(n, 5 * SEC);
@@ -537,7 +484,7 @@ static void restarted_without_the_primary(void **state)
 	dead[FIRST] = true;
 	ike_liveness(child_of(n, BRANCH, "gw1")->conn->sa, 0, n->now);
 	net_run(n, SEC);
-	assert_int_equal(with_conf(n, BRANCH, true, restart), 1);
+	assert_int_equal(branch_restart(n, true), 1);
 	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
 	dead[FIRST] = false;
 	while (!is_up(n, "gw1"))
@@ -551,7 +498,7 @@ static void restarted_without_the_primary(void **state)
 /* A restart of our own: the traffic stays where it is, and so does the time until it goes back. */
 static void restarted(void **state)
 {
-	struct net *n = configured(true, START_START, 1);
+	struct net *n = two_gateways(true, START_START, 1);
 
 	(void)state;
 	net_run(n, 5 * SEC);
@@ -560,32 +507,28 @@ static void restarted(void **state)
 	dead[FIRST] = true;
 	net_run(n, 200 * SEC);
 	assert_int_equal(goes_to(n, SEC), SECOND);
-	assert_int_equal(with_conf(n, BRANCH, true, restart), 1);
+	assert_int_equal(branch_restart(n, true), 1);
 	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
 	/* It is back, and not trusted yet. */
 	dead[FIRST] = false;
 	while (!is_up(n, "gw1"))
 		net_run(n, SEC / 10);
 	net_run(n, FAILBACK / 2);
-	assert_int_equal(with_conf(n, BRANCH, true, restart), 2);
+	assert_int_equal(branch_restart(n, true), 2);
 	assert_int_equal(goes_to(n, FAILBACK / 4), SECOND);
 	net_run(n, FAILBACK / 3);
 	assert_int_equal(goes_to(n, 30 * SEC), FIRST);
 	net_free(n);
 	/* One child of the primary is refused. */
-	n = configured(true, START_START, 2);
+	n = two_gateways(true, START_START, 2);
 	takes_children(false);
 	net_run(n, 5 * SEC);
 	n->rate[BRANCH] = RATE;
 	assert_int_equal(goes_to(n, SEC), SECOND);
-	n->o.children = 2;
-	assert_int_equal(with_conf(n, BRANCH, true, restart), 2);
-	n->o.children = 1;
+	assert_int_equal(branch_restart(n, true), 2);
 	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
 	/* By the time of the restart it has no backup any more. */
-	n->o.children = 2;
-	assert_int_equal(with_conf(n, BRANCH, false, restart), 2);
-	n->o.children = 1;
+	assert_int_equal(branch_restart(n, false), 2);
 	takes_children(true);
 	net_run(n, 30 * SEC);
 	assert_true(is_up(n, "gw1"));
@@ -610,6 +553,9 @@ int main(void)
 		cmocka_unit_test(reloaded),
 		cmocka_unit_test(restarted),
 		cmocka_unit_test(traps_come_back),
+		cmocka_unit_test(silent_beside_an_unused_trap),
+		cmocka_unit_test(trusted_while_it_ends),
+		cmocka_unit_test(refused_on_a_call_that_is_given_up),
 		cmocka_unit_test(gets_a_backup_that_is_up),
 		cmocka_unit_test(put_down),
 		cmocka_unit_test(put_down_alone),

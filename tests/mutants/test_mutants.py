@@ -31,11 +31,11 @@ TESTS = {"unit": ["t_addr", "t_window", "t_esp", "t_esp_sa", "t_train", "t_packe
                   "t_flow", "t_spd", "t_ike_wire", "t_reassembly", "t_auth", "t_cert", "t_dn", "t_detector", "t_history", "t_fault",
                   "t_bridge", "t_adversary"],
          "exchange": ["t_recovery", "t_ike", "t_fragments", "t_hostile", "t_limits", "t_answers", "t_unique", "t_lives", "t_reload", "t_saved", "t_seeds",
-                      "t_cluster", "t_children", "t_assigned", "t_certs", "t_outer", "t_mobike", "t_addresses", "t_backup", "t_scenarios", "t_runs"]}
+                      "t_cluster", "t_children", "t_assigned", "t_certs", "t_outer", "t_mobike", "t_addresses", "t_backup", "t_backup_runs", "t_scenarios", "t_runs"]}
 TESTS["exchange"] += ["t_addke", "t_ppk", "t_forged", "t_eap"]
 TESTS["unit"] += ["t_mschap", "t_eap_peer"]
 HELPERS = {"unit": ["esp_fixture", "esp_run", "ref_model", "coalesce_fixture", "ref_coalesce"],
-           "exchange": ["peers", "parties", "scenario", "scenario_setup", "scenario_act", "scenario_attack", "scenario_expect",
+           "exchange": ["peers", "parties", "two_gateways", "scenario", "scenario_setup", "scenario_act", "scenario_attack", "scenario_expect",
                         "scenario_report", "draw"]}
 PKI = ["tests/exchange/pki.c", "tests/exchange/eap_server.c"]  # of tests in both folders
 # Tests that replace functions of the core.
