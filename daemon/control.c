@@ -505,12 +505,19 @@ static void serve_later(struct control *control)
 	event_add(control->pump, &now);
 }
 
-void control_serve(struct control *control)
+/*
+ * One command per turn of the loop: packets must not wait until all commands of a client that sends
+ * many, or expensive ones, are done.
+ */
+static void on_pump(evutil_socket_t fd, short what, void *ctx)
 {
-	struct client *c = control ? next_client(control) : NULL;
+	struct control *control = ctx;
+	struct client *c = next_client(control);
 	size_t len;
 	char *line;
 
+	(void)fd;
+	(void)what;
 	if (!c)
 		return;
 	c->served = ++control->served;
@@ -521,17 +528,6 @@ void control_serve(struct control *control)
 	end_if_done(c);
 	if (next_client(control))
 		serve_later(control);
-}
-
-/*
- * One command per turn of the loop: packets must not wait until all commands of a client that sends
- * many, or expensive ones, are done.
- */
-static void on_pump(evutil_socket_t fd, short what, void *ctx)
-{
-	(void)fd;
-	(void)what;
-	control_serve(ctx);
 }
 
 static void on_read(struct bufferevent *bev, void *ctx)

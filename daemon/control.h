@@ -18,8 +18,6 @@
 int control_new(struct daemon *d, struct control **ret) MUST_CHECK;
 /* Disconnects all clients and removes the sockets. Accepts NULL. */
 void control_free(struct control *c);
-/* Runs the next waiting command, if there is one. Accepts NULL. */
-void control_serve(struct control *c);
 /* Sends one line to all clients that asked for events. c and child may be NULL. */
 void control_event(struct control *c, enum tunnel_event_kind kind, const char *conn,
 		   const char *child, const char *text);

@@ -63,7 +63,7 @@ struct data_in {
 	uint8_t *buffer;
 	uint8_t *super_buffer;
 	struct pkt_super super;
-	unsigned ike_served; /* receives of IKE since the last extra round for data */
+	unsigned ike_served; /* receives of IKE since all else had its turn */
 };
 
 struct io_counters {
@@ -130,8 +130,4 @@ void data_on_udp(evutil_socket_t fd, short what, void *ctx);
 void data_on_writable(evutil_socket_t fd, short what, void *ctx);
 /* Writes packets to TUN that waited for their SA or its bridge and are due (esp/parked.h). */
 void data_late(struct daemon *d, nsec_t now);
-/* Sends what waits for room in the socket, then reads each TUN device up to the budget of a turn.
- */
-void data_serve_tun(struct daemon *d);
-
 #endif

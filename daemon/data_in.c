@@ -131,12 +131,18 @@ static unsigned serve(struct daemon *d, unsigned which)
 	return n > 0 ? (unsigned)n : 1;
 }
 
-static void serve_esp(struct daemon *d)
+/*
+ * IKE goes before data and commands, and a flood of it would starve them. So after every RX_BATCH
+ * receives of IKE, in one turn or several, its socket waits for a round of all that has the lower
+ * priority.
+ */
+static void take_turns(struct daemon *d, unsigned which, unsigned served)
 {
-	for (unsigned i = 0; i < d->udp_count; i++) {
-		if (data_is_for_esp(&d->udp[i]))
-			serve(d, i);
-	}
+	bool full = (d->in.ike_served += served) >= RX_BATCH;
+
+	if (full)
+		d->in.ike_served = 0;
+	event_priority_set(d->udp_event[which], full ? PRIORITY_DATA : PRIORITY_CONTROL);
 }
 
 void data_on_udp(evutil_socket_t fd, short what, void *ctx)
@@ -148,16 +154,8 @@ void data_on_udp(evutil_socket_t fd, short what, void *ctx)
 	while (which + 1 < d->udp_count && d->udp[which].fd != fd)
 		which++;
 	served = serve(d, which);
-	/*
-	 * IKE has a higher priority than data and commands, and a flood of it would starve both. So
-	 * after every RX_BATCH receives of IKE, in one turn or several, both get a round.
-	 */
-	if (!data_is_for_esp(&d->udp[which]) && (d->in.ike_served += served) >= RX_BATCH) {
-		d->in.ike_served = 0;
-		serve_esp(d);
-		data_serve_tun(d);
-		control_serve(d->control);
-	}
+	if (!data_is_for_esp(&d->udp[which]))
+		take_turns(d, which, served);
 	daemon_turn(d);
 }
 

@@ -258,16 +258,6 @@ static void serve(struct device *v)
 		send_all(d);
 }
 
-void data_serve_tun(struct daemon *d)
-{
-	if (d->out.parked)
-		unpark(d);
-	for (uint16_t i = 0; i < d->devices.count && !d->out.parked; i++) {
-		if (d->devices.all[i]->readable)
-			serve(d->devices.all[i]);
-	}
-}
-
 void data_on_tun(evutil_socket_t fd, short what, void *ctx)
 {
 	struct device *v = ctx;

@@ -338,12 +338,6 @@ void daemon_turn(struct daemon *d)
 	dl->turns++;
 }
 
-void control_serve(struct control *c)
-{
-	(void)c;
-	dl->commands++;
-}
-
 void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpoint *remote)
 {
 	(void)d, (void)local;

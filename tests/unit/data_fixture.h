@@ -74,7 +74,7 @@ struct data_fixture {
 	void (*on_receive)(unsigned which); /* called after each udp_receive */
 	void (*on_ike)(void);		    /* called by tunnel_receive_ike */
 	/* counters of what happened */
-	unsigned sends, sends_each, tun_reads, turns, commands, looks, acquired;
+	unsigned sends, sends_each, tun_reads, turns, looks, acquired;
 	unsigned opens, links, repairs; /* calls per device function: open, link, repair */
 	bool link;			/* the link state last set */
 	unsigned receives[UDP_SOCKETS];
