@@ -102,6 +102,8 @@ void mtu_look(struct daemon *d, const struct endpoint *local, const struct endpo
 /* host.c: reacts to changes of routes, rules, devices and addresses of this host. 0 or -errno. */
 int host_init(struct daemon *d) MUST_CHECK;
 void host_fini(struct daemon *d);
+/* Once per turn of the loop: net_settle, and net_follow soon if that could not be done. */
+void host_settle(struct daemon *d);
 
 /* resolve.c: resolves host names in remote_addrs, without blocking. */
 struct resolver *resolver_new(struct daemon *d);

@@ -130,4 +130,5 @@ void data_on_udp(evutil_socket_t fd, short what, void *ctx);
 void data_on_writable(evutil_socket_t fd, short what, void *ctx);
 /* Writes packets to TUN that waited for their SA or its bridge and are due (esp/parked.h). */
 void data_late(struct daemon *d, nsec_t now);
+
 #endif

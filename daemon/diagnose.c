@@ -245,8 +245,10 @@ static void look_at_selectors(struct walk *w)
 			: k->asked_on ? "the CHILD SA was asked for; the answer has to come"
 			: tunnel_child_is_wanted(k)
 				? "the CHILD SA is asked for as soon as the peer is called"
-			: tunnel_child_is_trapped(k)
-				? "a packet for it brings the CHILD SA up"
+			: tunnel_child_is_trapped(k) ? "a packet for it brings the CHILD SA up"
+			: k->demoted
+				? "it stays down, and its packets go by the backup, until "
+				  "mendipctl up"
 				: "it stays down, and its packets are dropped, until mendipctl up");
 	}
 }

@@ -20,9 +20,24 @@ static void raise_device(struct daemon *d)
 	net_repair(d->net);
 }
 
-static void on_net(evutil_socket_t fd, short what, void *ctx)
+/* Changes come in bursts, on some hosts all the time: those within 200 ms are handled together. */
+static void follow_soon(struct daemon *d)
 {
 	static const struct timeval settle = {.tv_usec = SETTLE_USEC};
+
+	if (!evtimer_pending(d->net_settled, NULL))
+		evtimer_add(d->net_settled, &settle);
+}
+
+void host_settle(struct daemon *d)
+{
+	net_settle(d->net);
+	if (net_is_behind(d->net))
+		follow_soon(d);
+}
+
+static void on_net(evutil_socket_t fd, short what, void *ctx)
+{
 	struct daemon *d = ctx;
 	unsigned changed = net_changed(d->net);
 
@@ -30,10 +45,8 @@ static void on_net(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	if (changed & NET_CHANGED_DEVICE)
 		raise_device(d);
-	/* Changes come in bursts, on some hosts all the time: those within 200 ms are handled
-	 * together. */
-	if (changed & NET_CHANGED_ADDRESSES && !evtimer_pending(d->net_settled, NULL))
-		evtimer_add(d->net_settled, &settle);
+	if (changed & NET_CHANGED_ADDRESSES)
+		follow_soon(d);
 	daemon_turn(d);
 }
 

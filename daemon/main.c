@@ -122,7 +122,7 @@ static void turn(struct daemon *d)
 		return;
 	data_late(d, now);
 	tunnel_turn(d->tunnel, now);
-	net_settle(d->net);
+	host_settle(d);
 	assigned_settle(d);
 	devices_settle(d);
 	resolved_settle(d->resolved);
@@ -453,7 +453,7 @@ static int start(struct daemon *d)
 	kept_free(d->kept);
 	d->kept = NULL;
 	tunnel_configure(d->tunnel, &c->conns, conf_conn_same, d->started);
-	net_settle(d->net); /* before the sweep, which needs the throw routes */
+	host_settle(d); /* before the sweep, which needs the throw routes */
 	net_sweep(d->net);
 	assigned_take_back(d);
 	resolver_refresh(d->resolver);

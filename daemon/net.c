@@ -32,6 +32,8 @@ struct net {
 	unsigned throw_count;
 	struct own_addresses own;
 	bool own_stale;	   /* they may have changed */
+	bool behind;	   /* see net_is_behind */
+	bool told;	   /* that it is, until a net_follow has listed all */
 	bool left;	   /* net_leave was called: routes stay as they are */
 	bool throws_stale; /* prefixes in `uses` have changed */
 	bool unused;	   /* some of `uses` has no user: net_settle removes its routes */
@@ -141,6 +143,14 @@ static void routes_unmake(struct net *n, const struct route_use *u)
 
 /* ---- the source of our own packets ---- */
 
+/* The routes stay as they are until net_follow is called again. */
+static void not_listed(struct net *n, const char *what)
+{
+	if (!n->told)
+		log_warn(n->log, "cannot list the %s of the kernel: routes stay as they are", what);
+	n->told = n->behind = true;
+}
+
 static void found_own(void *ctx, const struct addr *a)
 {
 	own_addresses_add(ctx, a);
@@ -155,9 +165,7 @@ static const struct own_addresses *own_addresses(struct net *n)
 		return &n->own;
 	n->own_stale = false;
 	if (!netlink_each_address(n->netlink, found_own, &found)) {
-		/* The next change updates them. */
-		log_warn(n->log, "cannot list the addresses of the kernel: routes keep the source "
-				 "that they have");
+		not_listed(n, "addresses");
 		own_addresses_free(&found);
 		return &n->own;
 	}
@@ -318,9 +326,7 @@ static void update_throws(struct net *n)
 	s.found = xreallocarray(NULL, THROWS_MAX, sizeof(*s.found));
 	if (!netlink_each_route(n->netlink, FAMILY_IPV4, NETLINK_TABLE_MAIN, look_at_route, &s) ||
 	    !netlink_each_route(n->netlink, FAMILY_IPV6, NETLINK_TABLE_MAIN, look_at_route, &s)) {
-		/* The throw routes stay; the next change updates them. */
-		log_warn(n->log,
-			 "cannot list the routes of the kernel: throw routes stay as they are");
+		not_listed(n, "routes");
 		free(s.found);
 		return;
 	}
@@ -550,10 +556,17 @@ void net_follow(struct net *n)
 {
 	if (!n->o.routes)
 		return;
+	n->behind = false;
 	/* The kernel may have removed routes together with their source address. */
 	update_sources(n);
 	net_repair(n);
 	update_throws(n);
+	n->told = n->behind;
+}
+
+bool net_is_behind(const struct net *n)
+{
+	return n->behind;
 }
 
 void net_address(struct net *n, int ifindex, const struct addr *a, bool add)

@@ -63,6 +63,8 @@ unsigned net_changed(struct net *n);
 /* To be called some time after NET_CHANGED_ADDRESSES: updates throw routes and source addresses,
  * which reads all routes and addresses of this host. */
 void net_follow(struct net *n);
+/* Whether the kernel did not list what it was asked for: then net_follow is to be called again. */
+bool net_is_behind(const struct net *n);
 /* Makes all missing rules and routes again, for example after the device came up. */
 void net_repair(struct net *n);
 /* Adds an address of one host to the device, or removes it; it is no error if it is there, or gone.

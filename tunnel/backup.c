@@ -94,22 +94,27 @@ static bool is_put_down(const struct tunnel_child *k)
 	return !k->wanted && !tunnel_child_is_trapped(k);
 }
 
-static void forget_child(struct tunnel_child *k)
+void backup_child_up(struct tunnel_child *k)
 {
+	const struct tunnel_conn *c = k->conn;
+
 	if (!k->demoted)
 		return;
+	if (!c->demoted && conn_established(c))
+		log_info(c->tunnel->log, "%s/%s: has its traffic again", c->conf->name,
+			 k->conf->name);
 	k->demoted = false;
 	order_child(k);
 }
 
 /* Without an IKE SA all of them are down; with a new one each may be taken. */
-static void forget_children(struct tunnel_conn *c)
+static void promote_children(struct tunnel_conn *c)
 {
 	struct tunnel_child *k;
 
 	LIST_FOREACH (k, &c->children, link) {
 		if (!is_put_down(k))
-			forget_child(k);
+			backup_child_up(k);
 	}
 }
 
@@ -131,21 +136,21 @@ static void give_back(struct tunnel_conn *b)
 	}
 }
 
-static void forget(struct tunnel_conn *c)
+/* A reload, or the configuration of a new process, has taken its backup away. */
+static void has_no_backup(struct tunnel_conn *c)
 {
 	struct tunnel_child *k;
 
 	LIST_FOREACH (k, &c->children, link)
-		forget_child(k);
-	c->demoted = NOT_DEMOTED;
-	deadline_clear(&c->tunnel->deadlines, &c->trusted);
+		backup_child_up(k);
+	promote(c);
 }
 
 /*
- * Its backup is up: no packet starts it. It is called soon, or its children are asked for, unless
- * that is to be later; one whose name has no address yet is called when it has.
+ * No packet starts a connection whose backup is up. So it calls its peer at once, or asks for its
+ * children; after a failure when it is time to, and without an address when its name has one.
  */
-static void call(struct tunnel_conn *c, nsec_t now)
+static void start_by_itself(struct tunnel_conn *c, nsec_t now)
 {
 	if (c->backup && conn_established(c->backup) && conn_wanted(c) &&
 	    !deadline_is_set(&c->retry) && (c->sa || conn_can_call(c)))
@@ -191,13 +196,13 @@ void backups_configure(struct tunnel *t, const struct conn_set *kept,
 	while (rank < RANK_MAX && rank_those_behind(t, rank))
 		rank++;
 	LIST_FOREACH (c, &t->conns, link) {
-		if (!c->backup) /* it had one when it was saved */
-			forget(c);
+		if (!c->backup)
+			has_no_backup(c);
 		order_all(c);
 	}
 	/* Packets may go by a backup that is up, and not start what waits for them. */
 	LIST_FOREACH (c, &t->conns, link)
-		call(c, t->now);
+		start_by_itself(c, t->now);
 }
 
 bool tunnel_has_other_way(void *ctx, const struct ike_sa *sa)
@@ -222,32 +227,32 @@ void backup_answered(struct tunnel_conn *c, const struct ike_sa *sa)
 
 void backup_in_vain(struct tunnel_conn *c, nsec_t now)
 {
-	forget_children(c);
+	promote_children(c);
 	demote(c, DEMOTED_IN_VAIN, "calls are in vain", now);
 }
 
 void backup_lost(struct tunnel_conn *c, nsec_t now)
 {
 	deadline_clear(&c->tunnel->deadlines, &c->trusted);
-	forget_children(c);
+	promote_children(c);
 	give_back(c);
 	demote(c, DEMOTED_DOWN, "it is down", now);
 }
 
-static void call_primaries(const struct tunnel_conn *b, nsec_t now)
+static void start_primaries(const struct tunnel_conn *b, nsec_t now)
 {
 	struct tunnel_conn *c;
 
 	LIST_FOREACH (c, &b->tunnel->conns, link) {
 		if (c->backup == b)
-			call(c, now);
+			start_by_itself(c, now);
 	}
 }
 
 void backup_up(struct tunnel_conn *c, nsec_t now)
 {
 	if (c->rank)
-		call_primaries(c, now);
+		start_primaries(c, now);
 	if (c->demoted != DEMOTED_DOWN)
 		promote(c);
 	else if (c->conf->failback && !deadline_is_set(&c->trusted))
@@ -281,16 +286,6 @@ void backup_child_lost(struct tunnel_child *k)
 	if (is_put_down(k) ||
 	    (conn_established(c) && (k->wanted || (c->backup && conn_established(c->backup)))))
 		demote_child(k);
-}
-
-void backup_child_up(struct tunnel_child *k)
-{
-	const struct tunnel_conn *c = k->conn;
-
-	if (k->demoted && !c->demoted)
-		log_info(c->tunnel->log, "%s/%s: has its traffic again", c->conf->name,
-			 k->conf->name);
-	forget_child(k);
 }
 
 bool tunnel_child_is_wanted(const struct tunnel_child *k)
@@ -353,21 +348,29 @@ bool backup_load(struct tunnel *t, const struct conn_set *conns, const struct co
 	return true;
 }
 
+static const char *check_child(const struct tunnel_conn *c, const struct tunnel_child *k)
+{
+	if (k->demoted && !c->backup)
+		return "a child without a backup has lost its traffic";
+	if (k->demoted && k->current)
+		return "a child is up, and has no traffic";
+	if (!c->backup || !conn_established(c) || c->tunnel->closing || k->current ||
+	    tunnel_child_is_kept(k) || !tunnel_child_is_wanted(k))
+		return NULL;
+	return k->asked_on || deadline_is_set(&c->retry)
+		       ? NULL
+		       : "a child that is to come up by itself is not asked for";
+}
+
 const char *backup_check(const struct tunnel_conn *c)
 {
 	const struct tunnel_child *k;
+	const char *wrong = NULL;
 
-	LIST_FOREACH (k, &c->children, link) {
-		if (k->demoted && !c->backup)
-			return "a child without a backup has lost its traffic";
-		if (k->demoted && k->current)
-			return "a child is up, and has no traffic";
-		if (c->backup && conn_established(c) && !c->tunnel->closing && !k->current &&
-		    tunnel_child_is_wanted(k) && !k->asked_on && !deadline_is_set(&c->retry) &&
-		    !tunnel_child_is_kept(k))
-			return "a child that waits for packets, which its backup has, is not asked "
-			       "for";
-	}
+	LIST_FOREACH (k, &c->children, link)
+		wrong = wrong ? wrong : check_child(c, k);
+	if (wrong)
+		return wrong;
 	if (deadline_is_set(&c->trusted) && !(c->sa && ike_sa_established(c->sa)))
 		return "a connection that is down is trusted";
 	if (c->demoted && !c->backup)

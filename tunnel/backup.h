@@ -42,12 +42,9 @@ void backup_child_refused(struct tunnel_child *k);
 void backup_child_lost(struct tunnel_child *k);
 /* It has a CHILD SA in use: the child has its traffic. */
 void backup_child_up(struct tunnel_child *k);
-/*
- * For the next process (tunnel_save): where the traffic of this connection goes, if it is demoted,
- * and how long for.
- */
+/* Writes for the next process that the connection is demoted, why, and until when. */
 void backup_save(const struct tunnel_conn *c, struct writer *w);
-/* Before backups_configure. False: nothing of that was written, or what was is no such thing. */
+/* Reads it, before backups_configure. False: the bytes are not what backup_save writes. */
 bool backup_load(struct tunnel *t, const struct conn_set *conns, const struct conn_names *names,
 		 struct reader *r);
 /* When a connection's `trusted` is due: it has been up for long enough. */

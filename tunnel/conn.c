@@ -319,6 +319,7 @@ void conn_unask(struct tunnel_conn *c, const struct ike_sa *sa)
 	struct tunnel_sa *s;
 
 	LIST_FOREACH (k, &c->children, link) {
+		/* A request for it may still be queued on c->sa, and is waited for. */
 		if (k->asked_on == sa)
 			k->asked_on = other && ike_child_is_asked(other, k->conf) ? other : NULL;
 		LIST_FOREACH (s, &k->sas, link) {

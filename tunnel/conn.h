@@ -83,7 +83,10 @@ void conn_ask(struct tunnel_child *k, const struct ts *first, nsec_t at, nsec_t 
  * took over may know none of those.
  */
 void conn_ask_missing_on(struct tunnel_child *k, struct ike_sa *sa, nsec_t at);
-/* No longer waits for children that were asked for, or liveness checks, on this IKE SA. */
+/*
+ * No longer waits for children that were asked for, or liveness checks, on this IKE SA. A child
+ * that is asked for on c->sa, too, is waited for there.
+ */
 void conn_unask(struct tunnel_conn *c, const struct ike_sa *sa);
 /*
  * No IKE SA could be made, or the last one is gone: if the connection is wanted and has an address

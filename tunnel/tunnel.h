@@ -184,7 +184,7 @@ struct tunnel_child {
 	struct ike_sa *asked_on; /* a CHILD SA has been asked for on this one; NULL: none has */
 	bool only_auth;		 /* CREATE_CHILD_SA is refused: rung 3 tries IKE_AUTH */
 	nsec_t not_before;	 /* the peer refused it: packets do not ask before this */
-	bool demoted; /* it is down: its packets go by the backup of conn; see backup.h */
+	bool demoted;		 /* its packets go by the backup of conn; see backup.h */
 	struct gate gate;
 	struct recovery_record *records; /* the last RECORDS_KEPT; NULL before the first */
 	unsigned record_next;

@@ -15,11 +15,16 @@ static bool chance(struct net *n, unsigned per_mille)
 	return per_mille && rng_below(&n->rng.rng, 1000) < per_mille;
 }
 
-uint64_t seed_from_env(uint64_t otherwise)
+uint64_t number_from_env(const char *name, uint64_t otherwise)
 {
-	const char *s = getenv("MENDIP_SEED");
+	const char *s = getenv(name);
 
 	return s ? strtoull(s, NULL, 0) : otherwise;
+}
+
+uint64_t seed_from_env(uint64_t otherwise)
+{
+	return number_from_env("MENDIP_SEED", otherwise);
 }
 
 struct options options_default(void)

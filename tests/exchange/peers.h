@@ -244,5 +244,7 @@ void gw_take_over(struct net *n, unsigned c);
 /* The newest record of the branch's child c. */
 const struct recovery_record *last_record(struct net *n, unsigned c);
 uint64_t seed_from_env(uint64_t otherwise);
+/* The number in this variable of the environment. */
+uint64_t number_from_env(const char *name, uint64_t otherwise);
 
 #endif

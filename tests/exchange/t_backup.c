@@ -15,6 +15,23 @@ static struct net *both_up(void)
 	return n;
 }
 
+static bool first_is_up(struct net *n)
+{
+	return is_up(n, "gw1");
+}
+
+static bool first_is_demoted(struct net *n)
+{
+	return child_of(n, BRANCH, "gw1")->conn->demoted;
+}
+
+/* From now on the first gateway is alive; runs until its tunnel is up. */
+static void comes_back(struct net *n)
+{
+	dead[FIRST] = false;
+	net_until(n, first_is_up, 300 * SEC, "up at the first gateway");
+}
+
 static void primary_first(void **state)
 {
 	struct net *n = both_up();
@@ -48,9 +65,7 @@ static void silent_primary(void **state)
 	assert_int_equal(goes_to(n, 200 * SEC), SECOND);
 	assert_int_equal(net_lost(n, BRANCH, 0) + n->peer[BRANCH].path_lost, lost);
 	/* It is back: it has to be up for a while. */
-	dead[FIRST] = false;
-	while (!is_up(n, "gw1"))
-		net_run(n, SEC / 10);
+	comes_back(n);
 	assert_int_equal(goes_to(n, FAILBACK - SEC), SECOND);
 	net_run(n, SEC);
 	assert_int_equal(goes_to(n, 60 * SEC), FIRST);
@@ -66,8 +81,7 @@ static void late_answer(void **state)
 	(void)state;
 	net_run(n, SEC);
 	dead[FIRST] = true;
-	while (!child_of(n, BRANCH, "gw1")->conn->demoted)
-		net_run(n, SEC / 10);
+	net_until(n, first_is_demoted, 30 * SEC, "demoted");
 	assert_int_equal(goes_to(n, SEC), SECOND);
 	dead[FIRST] = false;
 	net_run(n, 9 * SEC);
@@ -85,8 +99,8 @@ static void silent_before_it_is_trusted(void **state)
 	net_run(n, SEC);
 	ike_sa_delete(tunnel_find_conn(n->peer[GW].tunnel, "b1")->sa, n->now);
 	net_run(n, SEC / 10);
-	while (!is_up(n, "gw1"))
-		tunnel_child_up(child_of(n, BRANCH, "gw1"), n->now), net_run(n, SEC / 10);
+	tunnel_child_up(child_of(n, BRANCH, "gw1"), n->now);
+	net_until(n, first_is_up, 20 * SEC, "up at the first gateway");
 	net_run(n, FAILBACK - 12 * SEC);
 	lost = net_lost(n, BRANCH, 0) + n->peer[BRANCH].path_lost;
 	dead[FIRST] = true;
@@ -189,9 +203,7 @@ static void calls_in_vain(void **state)
 	net_run(n, 200 * SEC);
 	n->rate[BRANCH] = RATE;
 	assert_int_equal(goes_to(n, SEC), SECOND);
-	dead[FIRST] = false;
-	while (!is_up(n, "gw1"))
-		net_run(n, SEC / 10);
+	comes_back(n);
 	assert_int_equal(goes_to(n, SEC), FIRST);
 	net_free(n);
 }
@@ -297,9 +309,7 @@ static void traps_come_back(void **state)
 	dead[FIRST] = true;
 	net_run(n, 200 * SEC);
 	assert_int_equal(goes_to(n, SEC), SECOND);
-	dead[FIRST] = false;
-	while (!is_up(n, "gw1"))
-		net_run(n, SEC);
+	comes_back(n);
 	net_run(n, FAILBACK + SEC);
 	assert_int_equal(goes_to(n, SEC), FIRST);
 	/* The gateway ends the child while the backup is up, and takes it again. */
@@ -360,9 +370,11 @@ static void trusted_while_it_ends(void **state)
 static void refused_on_a_call_that_is_given_up(void **state)
 {
 	(void)state;
-	two_addresses = true;
 	for (unsigned wait = 0; wait < 60; wait++) {
-		struct net *n = two_gateways(true, START_START, 2);
+		struct net *n;
+
+		two_addresses = true;
+		n = two_gateways(true, START_START, 2);
 
 		takes_children(false);
 		dead[SECOND] = true;
@@ -378,7 +390,6 @@ static void refused_on_a_call_that_is_given_up(void **state)
 		}
 		net_free(n);
 	}
-	two_addresses = false;
 }
 
 /* A reload gives a gateway that waits for packets a backup that has them already. */
@@ -467,28 +478,33 @@ static void restarted_while_refused(void **state)
 	}
 }
 
-/* The primary was to have its traffic soon, and did not outlast the restart: it is not trusted. */
-static void restarted_without_the_primary(void **state)
+/* The primary is dead, and both are kept up. */
+static struct net *at_the_second(void)
 {
 	struct net *n = two_gateways(true, START_START, 1);
 
-	(void)state;
 	net_run(n, 5 * SEC);
 	n->rate[BRANCH] = RATE;
 	dead[FIRST] = true;
 	net_run(n, 200 * SEC);
-	dead[FIRST] = false;
-	while (!is_up(n, "gw1"))
-		net_run(n, SEC / 10);
+	assert_int_equal(goes_to(n, SEC), SECOND);
+	return n;
+}
+
+/* The primary was to have its traffic soon, and did not outlast the restart: it is not trusted. */
+static void restarted_without_the_primary(void **state)
+{
+	struct net *n = at_the_second();
+
+	(void)state;
+	comes_back(n);
 	net_run(n, FAILBACK - 20 * SEC);
 	dead[FIRST] = true;
 	ike_liveness(child_of(n, BRANCH, "gw1")->conn->sa, 0, n->now);
 	net_run(n, SEC);
 	assert_int_equal(branch_restart(n, true), 1);
 	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
-	dead[FIRST] = false;
-	while (!is_up(n, "gw1"))
-		net_run(n, SEC / 10);
+	comes_back(n);
 	assert_int_equal(goes_to(n, FAILBACK - 5 * SEC), SECOND);
 	net_run(n, 10 * SEC);
 	assert_int_equal(goes_to(n, 30 * SEC), FIRST);
@@ -498,21 +514,13 @@ static void restarted_without_the_primary(void **state)
 /* A restart of our own: the traffic stays where it is, and so does the time until it goes back. */
 static void restarted(void **state)
 {
-	struct net *n = two_gateways(true, START_START, 1);
+	struct net *n = at_the_second();
 
 	(void)state;
-	net_run(n, 5 * SEC);
-	n->rate[BRANCH] = RATE;
-	/* The primary is dead. */
-	dead[FIRST] = true;
-	net_run(n, 200 * SEC);
-	assert_int_equal(goes_to(n, SEC), SECOND);
 	assert_int_equal(branch_restart(n, true), 1);
 	assert_int_equal(goes_to(n, 30 * SEC), SECOND);
 	/* It is back, and not trusted yet. */
-	dead[FIRST] = false;
-	while (!is_up(n, "gw1"))
-		net_run(n, SEC / 10);
+	comes_back(n);
 	net_run(n, FAILBACK / 2);
 	assert_int_equal(branch_restart(n, true), 2);
 	assert_int_equal(goes_to(n, FAILBACK / 4), SECOND);

@@ -1,6 +1,7 @@
 /*
  * t_backup_runs.c - random histories of a branch with two gateways: after each step the invariants
- * of tunnel_check hold, and at the end the first gateway has the traffic again.
+ * of tunnel_check hold, and at the end the first gateway has the traffic again. MENDIP_RUNS sets
+ * their number, and MENDIP_FROM the first one.
  * SPDX-License-Identifier: ISC
  */
 #include "two_gateways.h"
@@ -86,17 +87,18 @@ static void histories(void **state)
 	static const enum start_action starts[] = {START_START, START_TRAP, START_NONE};
 	static const nsec_t waits[] = {MSEC,	10 * MSEC, 100 * MSEC, SEC,
 				       3 * SEC, 12 * SEC,  40 * SEC,   150 * SEC};
-	uint64_t only = seed_from_env(0);
+	uint64_t from = number_from_env("MENDIP_FROM", 1),
+		 runs = number_from_env("MENDIP_RUNS", RUNS);
 
 	(void)state;
-	for (uint64_t seed = only ? only : 1; seed <= (only ? only : RUNS); seed++) {
+	for (uint64_t seed = from; seed < from + runs; seed++) {
 		bool has_backup = true;
 		struct net *n;
 
 		random_state = seed;
 		two_addresses = draw(4) == 0;
 		n = two_gateways(has_backup, starts[draw(3)], 1 + draw(2));
-		n->o.seed = seed;
+		n->o.seed = seed; /* is printed, if it fails */
 		n->rate[BRANCH] = draw(2) ? RATE / 10 : 0;
 		for (unsigned i = 0; i < STEPS; i++) {
 			one_step(n, &has_backup);

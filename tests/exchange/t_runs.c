@@ -42,13 +42,6 @@ static void on_crash(int sig)
 	raise(sig);
 }
 
-static uint64_t from_env(const char *name, uint64_t otherwise)
-{
-	const char *s = getenv(name);
-
-	return s ? strtoull(s, NULL, 0) : otherwise;
-}
-
 static void keep(const struct draw *d, uint64_t seed, const char *why)
 {
 	const char *folder = getenv("MENDIP_KEEP");
@@ -99,8 +92,8 @@ static void single(uint64_t seed)
 
 static void drawn_runs(void **state)
 {
-	uint64_t runs = from_env("MENDIP_RUNS", RUNS), from = from_env("MENDIP_FROM", 1),
-		 failed = 0;
+	uint64_t runs = number_from_env("MENDIP_RUNS", RUNS),
+		 from = number_from_env("MENDIP_FROM", 1), failed = 0;
 	static struct draw d;
 	char why[SCENARIO_WHY];
 
@@ -108,7 +101,7 @@ static void drawn_runs(void **state)
 	signal(SIGSEGV, on_crash);
 	signal(SIGABRT, on_crash);
 	if (getenv("MENDIP_SEED")) {
-		single(from_env("MENDIP_SEED", 1));
+		single(number_from_env("MENDIP_SEED", 1));
 		return;
 	}
 	for (uint64_t i = 0; i < runs; i++) {

@@ -13,6 +13,7 @@ static unsigned sent_to[2];
 /* What the first gateway takes for the first child. */
 static struct ts *its_policy;
 static unsigned child_count;
+static bool has_two_addresses;
 
 static bool where_it_lives(struct net *n, unsigned from, struct datagram *d)
 {
@@ -47,7 +48,7 @@ static int with_conf(struct net *n, unsigned side, bool has_backup,
 		c->failback = FAILBACK;
 		if (side == BRANCH && i == SECOND)
 			c->remote[0].addr = n->peer[GW].also;
-		if (side == BRANCH && i == FIRST && two_addresses) {
+		if (side == BRANCH && i == FIRST && has_two_addresses) {
 			c->remote[1] = c->remote[0];
 			c->remote[1].addr = n->peer[GW].also;
 			c->remote_count = 2;
@@ -99,6 +100,8 @@ struct net *two_gateways(bool has_backup, enum start_action start, unsigned chil
 	struct net *n = quiet_net();
 
 	child_count = children;
+	has_two_addresses = two_addresses;
+	two_addresses = false;
 	dead[FIRST] = dead[SECOND] = false;
 	assert_int_equal(addr_parse("192.0.2.77", &n->peer[GW].also), 0);
 	(void)with_conf(n, GW, false, take);

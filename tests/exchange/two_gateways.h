@@ -20,7 +20,7 @@
 /* Nothing that goes to this gateway, or comes from it, arrives. */
 extern bool dead[2];
 
-/* Before two_gateways: the first one is at both addresses, as its connection has it. */
+/* Set it before two_gateways, for that one alone: gw1 has the addresses of both gateways. */
 extern bool two_addresses;
 
 /* Each connection has this many children; start: the branch's start_action. Free with net_free. */

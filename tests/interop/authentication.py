@@ -7,6 +7,7 @@ from pki import Pki
 
 PLUGINS = "pkcs8 constraints revocation"
 LEFT, RIGHT = "branch.example", "gw.example.net"
+EAP_PLUGINS, EAP_PASSWORD = f"{PLUGINS} eap-identity eap-mschapv2 eap-tls", "Ar3etTnp"
 
 
 def made(bed, kind="p256", gw_kind=None):

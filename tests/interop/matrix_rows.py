@@ -1,7 +1,7 @@
 """The rows of the interop matrix, by subject. SPDX-License-Identifier: ISC"""
 import os
 
-from authentication import LEFT, PLUGINS, RIGHT, charons, made, mendip, raw_keys
+from authentication import EAP_PASSWORD, EAP_PLUGINS, LEFT, PLUGINS, RIGHT, charons, made, mendip, raw_keys
 from daemons import BUILD, child, config, expect, ping, testbed, wait_for
 from matrix import ESP, IKE, NETS, Keys, Row, Unavailable
 import strongswan
@@ -151,7 +151,7 @@ def _eap(method, ours):
         theirs, _, private, certs = charons(pki)
         us = f'id = "{LEFT}"; auth = "{method}"; {ours.format(folder=pki.folder)}'
         return Keys(us, peer, {"local": theirs, "remote": {"auth": method, "id": LEFT, "eap_id": "%any"}, "send_cert": "always"},
-                    {"plugins": f"{PLUGINS} eap-identity eap-mschapv2 eap-tls", "keys": private, "certs": certs,
+                    {"plugins": EAP_PLUGINS, "keys": private, "certs": certs,
                      "eaps": {"carol": EAP_PASSWORD}, "settings": "    tls {\n    version_max = 1.2\n    }"})
     return keys
 
@@ -162,7 +162,6 @@ def _by_eap(method):
     return used
 
 
-EAP_PASSWORD = "Ar3etTnp"
 CLIENT_OF_EAP = "Mendip authenticates itself by EAP, and asks no peer for it"
 PSK_METHOD, SIGNED_P256 = "pre-shared key", "ECDSA_WITH_SHA256_DER"
 

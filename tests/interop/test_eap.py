@@ -5,14 +5,13 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../netns"))
 from daemons import PSK, Mendip, child, expect, main, more_traffic, testbed, ping, wait_for  # noqa: E402
+from authentication import EAP_PASSWORD as PASSWORD, EAP_PLUGINS, LEFT, RIGHT  # noqa: E402
 from pki import Pki  # noqa: E402
 import rewind  # noqa: E402
 import strongswan  # noqa: E402
 
 IKE = "aes128-sha256-x25519"
-LEFT, RIGHT = "branch.example", "gw.example.net"
-USER, PASSWORD = "EXAMPLE\\carol", "Ar3etTnp"
-PLUGINS = "pkcs8 constraints revocation eap-identity eap-mschapv2 eap-tls eap-md5"
+USER = "EXAMPLE\\carol"
 
 
 class Both:
@@ -28,7 +27,7 @@ class Both:
         connection = strongswan.connection(self.right.outer, self.left.outer, RIGHT, LEFT, "10.2.0.0/16", inner, proposals=IKE, send_cert="always", **(conn or {}))
         connection["local"] = ours or {"auth": "pubkey", "id": RIGHT, "certs": [self.pki.read("gw.pem")]}
         connection["remote"] = {"auth": auth, "id": LEFT, **(theirs or {})}
-        self.charon = strongswan.Charon(bed, self.right, connection, PSK, plugins=PLUGINS, keys=[self.pki.read("gw.key")],
+        self.charon = strongswan.Charon(bed, self.right, connection, PSK, plugins=f"{EAP_PLUGINS} eap-md5", keys=[self.pki.read("gw.key")],
                                         certs=[("CA", self.pki.read("ca.pem")), ("NONE", self.pki.read("gw.pem"))], eaps={"carol": PASSWORD, USER: PASSWORD},
                                         settings=settings, ppks={"quantum": "a post-quantum key"}).start()
         self.charon.request("load-pool", road={"addrs": "10.3.0.0/24"})
